@@ -1,0 +1,36 @@
+/**
+ * Who a request comes from, as one value. The Authorization header is turned into a `Caller` once,
+ * at the gate, and nobody behind it reads that header again. This file holds the shape only: how a
+ * caller is found lives in `authenticate.ts`, what one may do in `policy.ts`.
+ */
+
+/** The three tiers of the machine, weakest first. */
+export type Tier = "T1" | "T2" | "T3";
+
+/** What confines a capability: every prefix must contain the path, and the mode bounds the action. */
+export interface Scope {
+  /** Canonical absolute paths without a trailing slash, `/home/scratch`; `/` is the whole tree. */
+  readonly prefixes: readonly string[];
+  /** `r` writes nothing, `rw` writes what T2 may write. */
+  readonly mode: "r" | "rw";
+  /** Unix time in seconds at which the capability ends. */
+  readonly exp: number;
+}
+
+/** The caller of one request. Immutable; made only by `authenticate`. */
+export interface Caller {
+  readonly tier: Tier;
+  /** What the event chain records: `T2`, `cap:/home/scratch`, `user:ada`. Never a secret. */
+  readonly by: string;
+  /** Present for a capability alone. */
+  readonly scope?: Scope;
+  /** A credential was sent and none of the machine's credentials matched it, or it has expired. */
+  readonly rejected?: true;
+}
+
+const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
+
+/** Whether `tier` is at least `needed`. */
+export function reaches(tier: Tier, needed: Tier): boolean {
+  return RANK[tier] >= RANK[needed];
+}

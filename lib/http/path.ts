@@ -1,0 +1,86 @@
+/**
+ * The one function that turns a request target into a canonical path. Everything that compares,
+ * routes or authorises uses its result; nobody else may decode or split a URL. Runtime and router
+ * disagree about dot segments and encoded slashes, so whatever has two readings is refused here.
+ */
+
+import { MAX_URL_BYTES } from "../limits.ts";
+import { Problem } from "./problem.ts";
+
+/** A request target in its only spelling. */
+export interface Target {
+  /** Absolute path, percent-decoded, NFC, no trailing slash: `/home/findings/x`; the root is `/`. */
+  readonly path: string;
+  /** `path` without its leading slash: `home/findings/x`; the root is `""`. */
+  readonly name: string;
+  /** The URL's path ended in a slash, so its collection is meant. True for the root. */
+  readonly collection: boolean;
+  /** The query without `?`, still encoded; `""` when there is none. */
+  readonly query: string;
+}
+
+const PLAIN = /^(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)*\/?$/;
+const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
+// deno-lint-ignore no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+function refuse(found: string): never {
+  throw new Problem(
+    "bad-path",
+    `Cannot read the path: ${found}; send one canonical path, percent-encoded UTF-8 without dot or empty segments`,
+  );
+}
+
+/**
+ * Reads the canonical path and the query of a request.
+ *
+ * @param url the request's absolute URL as the server received it, not normalised
+ * @throws {Problem} `uri-too-long` past {@link MAX_URL_BYTES}; `bad-path` for bad escapes, bytes
+ * that are not UTF-8, encoded slashes, backslashes, control characters, dot or empty segments
+ */
+export function parseTarget(url: string): Target {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return { path: "/", name: "", collection: true, query: "" };
+  if (url.length - start > MAX_URL_BYTES) {
+    throw new Problem(
+      "uri-too-long",
+      `Cannot read a request target of ${url.length - start} bytes; ${MAX_URL_BYTES} is the most`,
+    );
+  }
+  const mark = url.indexOf("?", start);
+  const raw = mark < 0 ? url.slice(start) : url.slice(start, mark);
+  const query = mark < 0 ? "" : url.slice(mark + 1);
+  const path = canonicalPath(raw);
+  const collection = path.endsWith("/");
+  const bare = collection ? path.slice(0, -1) : path;
+  return { path: bare === "" ? "/" : bare, name: bare.slice(1), collection, query };
+}
+
+/**
+ * Decodes and normalises one absolute path, keeping a trailing slash.
+ *
+ * @param raw a percent-encoded path that begins with `/`
+ * @throws {Problem} `bad-path`
+ */
+export function canonicalPath(raw: string): string {
+  let path = raw;
+  if (!PLAIN.test(raw)) {
+    if (!raw.startsWith("/")) refuse("it does not begin with a slash");
+    if (/%2f/i.test(raw)) refuse("it holds an encoded slash (%2F)");
+    try {
+      path = decodeURIComponent(raw).normalize("NFC");
+    } catch {
+      refuse("it holds a broken percent escape or bytes that are not UTF-8");
+    }
+    if (CONTROL.test(path)) refuse("it holds a control character");
+    if (path.includes("\\")) refuse("it holds a backslash");
+    if (path.includes("//")) refuse("it holds an empty segment");
+  }
+  if (path.includes("/.") && DOT_SEGMENT.test(path)) refuse("it holds a dot segment");
+  return path;
+}
+
+/** Encodes a canonical path for a Location or Link header; slashes stay. */
+export function encodePath(path: string): string {
+  return path.split("/").map((segment) => encodeURIComponent(segment)).join("/");
+}

@@ -1,0 +1,97 @@
+/**
+ * Refusals as RFC 9457 problems: one table of types, one error that carries one, one function that
+ * makes it a Response. A detail names the action, what was found and what would have sufficed; it
+ * must never carry a secret, a stack or a path of the machine's disk.
+ */
+
+import { prefersText } from "./negotiate.ts";
+
+interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+}
+
+/** Every problem type of the machine; each has a page under `/usr/share/doc/problems/`. */
+export const PROBLEMS = {
+  "bad-path": { status: 400, title: "The path is not canonical" },
+  "bad-name": { status: 400, title: "The name cannot be a world" },
+  "bad-query": { status: 400, title: "A query parameter does not fit" },
+  "bad-header": { status: 400, title: "A request header does not fit" },
+  "bad-metadata": { status: 400, title: "An X-Meta header does not fit" },
+  "bad-body": { status: 400, title: "The request body does not fit" },
+  "unauthorized": { status: 401, title: "A credential is needed" },
+  "forbidden": { status: 403, title: "The credential does not reach this" },
+  "foreign-origin": { status: 403, title: "Another site's page may not act here" },
+  "unknown-host": { status: 403, title: "The Host header names another machine" },
+  "lower-layer": { status: 403, title: "The world belongs to the read-only lower layer" },
+  "not-found": { status: 404, title: "Nothing is here" },
+  "method-not-allowed": { status: 405, title: "The method does not apply here" },
+  "not-acceptable": { status: 406, title: "No acceptable representation" },
+  "request-timeout": { status: 408, title: "The request took too long" },
+  "conflict": { status: 409, title: "The state of the resource forbids this" },
+  "gone": { status: 410, title: "The version was let go" },
+  "precondition-failed": { status: 412, title: "What you saw is not current" },
+  "body-too-large": { status: 413, title: "The content is too large" },
+  "uri-too-long": { status: 414, title: "The URL is too long" },
+  "unsupported-media-type": { status: 415, title: "The media type is not supported" },
+  "range-not-satisfiable": { status: 416, title: "The range lies outside the content" },
+  "unprocessable": { status: 422, title: "The content cannot be processed" },
+  "locked": { status: 423, title: "The resource is locked" },
+  "too-many-requests": { status: 429, title: "Too many requests" },
+  "internal": { status: 500, title: "The machine failed" },
+  "world-damaged": { status: 500, title: "The world's file cannot be read" },
+  "not-implemented": { status: 501, title: "The method is not known here" },
+  "bad-gateway": { status: 502, title: "What stands behind this failed" },
+  "unavailable": { status: 503, title: "Not available now" },
+  "gateway-timeout": { status: 504, title: "What stands behind this did not answer" },
+  "insufficient-storage": { status: 507, title: "The disk is full" },
+} as const satisfies Record<string, ProblemKind>;
+
+/** The name of a problem type: the last segment of its `type` URI. */
+export type ProblemType = keyof typeof PROBLEMS;
+
+/** A refusal on its way to becoming a Response. Thrown anywhere behind the gate. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly status: number;
+
+  /**
+   * @param type which refusal it is
+   * @param detail the sentence for this occurrence, without final period
+   * @param headers response headers that belong to it, such as `Allow` or `Retry-After`
+   */
+  constructor(
+    readonly type: ProblemType,
+    readonly detail: string,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail);
+    this.status = PROBLEMS[type].status;
+  }
+}
+
+/**
+ * Makes the problem's Response: `application/problem+json`, or the same words as text for a caller
+ * who prefers text or HTML (RFC 9457 §3).
+ *
+ * @param accept the request's Accept header, or null
+ * @param head whether the request was a HEAD, which gets no body
+ */
+export function problemResponse(problem: Problem, accept: string | null, head = false): Response {
+  const { status, title } = PROBLEMS[problem.type];
+  const text = prefersText(accept);
+  const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({
+    type: `/usr/share/doc/problems/${problem.type}`,
+    title,
+    status,
+    detail: problem.detail,
+  }) + "\n";
+  const headers = new Headers({
+    "content-type": text ? "text/plain; charset=utf-8" : "application/problem+json",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "vary": "Accept",
+    ...problem.headers,
+  });
+  return new Response(head ? null : body, { status, headers });
+}

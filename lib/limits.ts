@@ -47,3 +47,92 @@ export const LOG_PAGE = 50;
 export const MAX_LOG_PAGE = 1000;
 /** How long a clean shutdown waits for open requests, in milliseconds. */
 export const SHUTDOWN_MS = 10_000;
+/** Longest Accept header that is negotiated, in characters; a longer one counts as absent. */
+export const MAX_ACCEPT_LENGTH = 2048;
+/** Accept headers whose choice one chooser remembers, and the longest it remembers, in characters. */
+export const ACCEPT_MEMO_ENTRIES = 256;
+export const ACCEPT_MEMO_LENGTH = 512;
+/** Most entity tags one If-Match or If-None-Match may list, and its longest form in characters. */
+export const MAX_ENTITY_TAGS = 64;
+export const MAX_ENTITY_TAGS_LENGTH = 8 * KIB;
+
+// plugins
+
+/** Largest frame on the wire between server and cell, in bytes; a longer one ends the cell. */
+export const CELL_FRAME_BYTES = 256 * KIB;
+/** Longest head (method, URL, headers) of a message on that wire, in bytes. */
+export const CELL_HEAD_BYTES = 128 * KIB;
+/** Largest piece of a body in one frame, and largest body that travels with its head, in bytes. */
+export const CELL_CHUNK_BYTES = 64 * KIB;
+/** Bytes of one body that may be under way before its reader has taken any. */
+export const CELL_WINDOW_BYTES = 256 * KIB;
+/** Longest plugin source in bytes. */
+export const MAX_PLUGIN_BYTES = 5 * MIB;
+/** Most entries of one list in a plugin's manifest, and longest of its strings in characters. */
+export const MAX_MANIFEST_ENTRIES = 64;
+export const MAX_MANIFEST_STRING = 1024;
+
+/** What one cell may use before it is refused, slowed or ended. Times are in milliseconds. */
+export interface CellLimits {
+  /** V8 heap in MiB (`ELASTIK_CELL_HEAP`); past it the cell's process aborts. */
+  readonly heapMiB: number;
+  /** Resident memory of the whole cell process in MiB (`ELASTIK_CELL_MEMORY`). */
+  readonly residentMiB: number;
+  /** From spawn to ready, and from probe to manifest (`ELASTIK_CELL_START`). */
+  readonly startMs: number;
+  /** From request to response head, counted again at each piece of a body it takes (`ELASTIK_CELL_ANSWER`). */
+  readonly answerMs: number;
+  /** Pause between heartbeats. */
+  readonly beatMs: number;
+  /** An unanswered heartbeat of this age is a busy loop (`ELASTIK_CELL_BEAT`). */
+  readonly silenceMs: number;
+  /** Requests in the plugin at once (`ELASTIK_CELL_REQUESTS`). */
+  readonly requests: number;
+  /** Requests that wait for one of those places; past it 503 (`ELASTIK_CELL_WAITING`). */
+  readonly waiting: number;
+  /** Calls of `env.caller` and `env.machine` at once; further ones wait inside the cell. */
+  readonly calls: number;
+  /** Longest chain of plugins calling plugins (`ELASTIK_CELL_DEPTH`). */
+  readonly depth: number;
+  /** Console lines a second (`ELASTIK_CELL_LOG`); the rest is counted and dropped. */
+  readonly linesPerSecond: number;
+  /** How long `ctx.waitUntil` work may outlive its response. */
+  readonly lingerMs: number;
+  /** Without a request for this long the process is stopped (`ELASTIK_CELL_IDLE`); 0 is never. */
+  readonly idleMs: number;
+  /** How long a replaced or stopped cell may finish its requests. */
+  readonly drainMs: number;
+  /** First pause after a second crash in a row; doubled each time. */
+  readonly backoffMs: number;
+  /** Longest of those pauses, and how long an open circuit stays open. */
+  readonly backoffMaxMs: number;
+  /** Crashes in a row that open the circuit (`ELASTIK_CELL_CRASHES`). */
+  readonly crashes: number;
+}
+
+/** Defaults of {@link CellLimits}. */
+export const CELL_LIMITS: CellLimits = {
+  heapMiB: 128,
+  residentMiB: 512,
+  startMs: 10_000,
+  answerMs: 30_000,
+  beatMs: 1_000,
+  silenceMs: 5_000,
+  requests: 64,
+  waiting: 256,
+  calls: 32,
+  depth: 8,
+  linesPerSecond: 50,
+  lingerMs: 30_000,
+  idleMs: 300_000,
+  drainMs: 30_000,
+  backoffMs: 250,
+  backoffMaxMs: 60_000,
+  crashes: 6,
+};
+/** Longest Authorization header that is looked at, in characters; a longer one is refused unread. */
+export const MAX_AUTHORIZATION_LENGTH = 8192;
+/** Verified capabilities remembered, so that one used again costs a hash instead of its HMACs. */
+export const CAPABILITIES_REMEMBERED = 1024;
+/** Longest name of an account in `/etc/passwd`, in characters. */
+export const MAX_USER_LENGTH = 64;

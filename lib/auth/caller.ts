@@ -20,10 +20,15 @@ export interface Scope {
 /** The caller of one request. Immutable; made only by `authenticate`. */
 export interface Caller {
   readonly tier: Tier;
-  /** What the event chain records: `T2`, `cap:/home/scratch`, `user:ada`. Never a secret. */
+  /**
+   * What the event chain records, never a secret: `T1`, `T2`, `T3`; `T2:local` for a loopback caller
+   * of an open machine, who proved nothing; `cap:/home/scratch`; `user:ada`.
+   */
   readonly by: string;
   /** Present for a capability alone. */
   readonly scope?: Scope;
+  /** A credential was sent and it is one of the machine's: token, capability or account. */
+  readonly known?: true;
   /** A credential was sent and none of the machine's credentials matched it, or it has expired. */
   readonly rejected?: true;
 }
@@ -33,4 +38,14 @@ const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
 /** Whether `tier` is at least `needed`. */
 export function reaches(tier: Tier, needed: Tier): boolean {
   return RANK[tier] >= RANK[needed];
+}
+
+/**
+ * Whether a caller found earlier has meanwhile lost what it held: a stream or a plugin call may
+ * outlive the capability that opened it.
+ *
+ * @param nowSeconds Unix time in seconds
+ */
+export function expired(caller: Caller, nowSeconds: number): boolean {
+  return caller.scope !== undefined && caller.scope.exp <= nowSeconds;
 }

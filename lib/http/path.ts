@@ -21,6 +21,8 @@ export interface Target {
 
 const PLAIN = /^(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)*\/?$/;
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
+const DELIMITER = /[?#]/;
+const ENCODED_SLASH = /%2f/i;
 // deno-lint-ignore no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
@@ -36,10 +38,14 @@ function refuse(found: string): never {
  *
  * @param url the request's absolute URL as the server received it, not normalised
  * @throws {Problem} `uri-too-long` past {@link MAX_URL_BYTES}; `bad-path` for bad escapes, bytes
- * that are not UTF-8, encoded slashes, backslashes, control characters, dot or empty segments
+ * that are not UTF-8, encoded slashes, backslashes, control characters, dot or empty segments, and a
+ * `#`, which no request target holds (RFC 9112 §3.2) and which cuts the URL short in other readers
  */
 export function parseTarget(url: string): Target {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const authority = url.indexOf("://") + 3;
+  const start = url.indexOf("/", authority);
+  const mark = url.indexOf("?", authority);
+  if (mark >= 0 && (start < 0 || mark < start)) refuse("it does not begin with a slash");
   if (start < 0) return { path: "/", name: "", collection: true, query: "" };
   if (url.length - start > MAX_URL_BYTES) {
     throw new Problem(
@@ -47,9 +53,9 @@ export function parseTarget(url: string): Target {
       `Cannot read a request target of ${url.length - start} bytes; ${MAX_URL_BYTES} is the most`,
     );
   }
-  const mark = url.indexOf("?", start);
   const raw = mark < 0 ? url.slice(start) : url.slice(start, mark);
   const query = mark < 0 ? "" : url.slice(mark + 1);
+  if (query.includes("#")) refuse("its query holds a number sign that is not encoded (%23)");
   const path = canonicalPath(raw);
   const collection = path.endsWith("/");
   const bare = collection ? path.slice(0, -1) : path;
@@ -59,25 +65,46 @@ export function parseTarget(url: string): Target {
 /**
  * Decodes and normalises one absolute path, keeping a trailing slash.
  *
- * @param raw a percent-encoded path that begins with `/`
+ * @param raw a percent-encoded path that begins with `/`; a path that was decoded before (a query
+ * parameter) goes through {@link encodePath} first, lest it be decoded twice
  * @throws {Problem} `bad-path`
  */
 export function canonicalPath(raw: string): string {
   let path = raw;
   if (!PLAIN.test(raw)) {
     if (!raw.startsWith("/")) refuse("it does not begin with a slash");
-    if (/%2f/i.test(raw)) refuse("it holds an encoded slash (%2F)");
+    if (DELIMITER.test(raw)) refuse("it holds a ? or # that is not encoded (%3F, %23)");
+    if (ENCODED_SLASH.test(raw)) refuse("it holds an encoded slash (%2F)");
     try {
       path = decodeURIComponent(raw).normalize("NFC");
     } catch {
       refuse("it holds a broken percent escape or bytes that are not UTF-8");
     }
-    if (CONTROL.test(path)) refuse("it holds a control character");
-    if (path.includes("\\")) refuse("it holds a backslash");
-    if (path.includes("//")) refuse("it holds an empty segment");
+    const fault = decodedFault(path);
+    if (fault !== undefined) refuse(fault);
+  } else if (path === "") {
+    refuse("it does not begin with a slash");
   }
   if (path.includes("/.") && DOT_SEGMENT.test(path)) refuse("it holds a dot segment");
   return path;
+}
+
+function decodedFault(path: string): string | undefined {
+  if (!path.isWellFormed()) return "it holds half a surrogate pair";
+  if (CONTROL.test(path)) return "it holds a control character";
+  if (path.includes("\\")) return "it holds a backslash";
+  if (path.includes("//")) return "it holds an empty segment";
+  return undefined;
+}
+
+/**
+ * Whether a decoded path is in the spelling {@link parseTarget} gives: absolute, NFC, no trailing
+ * slash but the root's, nothing that it refuses. For paths that arrive by other ways than a URL.
+ */
+export function isCanonical(path: string): boolean {
+  if (!path.startsWith("/") || (path.endsWith("/") && path !== "/")) return false;
+  if (path.includes("/.") && DOT_SEGMENT.test(path)) return false;
+  return PLAIN.test(path) || (decodedFault(path) === undefined && path.normalize("NFC") === path);
 }
 
 /** Encodes a canonical path for a Location or Link header; slashes stay. */

@@ -1,0 +1,177 @@
+/**
+ * Who may do what: the one place where a tier or a scope meets a path. It is pure, knows neither
+ * store nor request, and is asked before anything is looked up, so a refusal is the same whether or
+ * not the world exists. No other module may compare tiers.
+ */
+
+import { Problem } from "../http/problem.ts";
+import { type Caller, reaches, type Tier } from "./caller.ts";
+import { within } from "./capability.ts";
+
+/**
+ * What a caller wants with a world or a collection. Looking at it by any door (its events, its audit,
+ * its stream, its place in a listing) is `read`; bringing back an earlier version is `write`; to
+ * change a plugin's state is `activate`; to mint a capability over a path is `mint`.
+ */
+export type Action = "read" | "write" | "delete" | "activate" | "mint";
+
+/** The answer. Allowed is always the same object. */
+export type Verdict = typeof ALLOWED | Refusal;
+
+/** Why not, in the terms of RFC 9110 §15.5.2 and §15.5.4. */
+export interface Refusal {
+  readonly allowed: false;
+  /** 401 when no valid credential came with the request, 403 when a valid one does not reach. */
+  readonly status: 401 | 403;
+  /** What would have sufficed, as a phrase: `T3`, `a capability over the path`. */
+  readonly needs: string;
+  /** The sentence for the problem's detail. */
+  readonly detail: string;
+}
+
+/** The verdict of everything that is allowed. */
+export const ALLOWED: { readonly allowed: true } = Object.freeze({ allowed: true });
+
+/** What a 401 asks for (RFC 6750 §3, RFC 7617 §2.1). */
+export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"';
+
+/** What only T3 may read, each with everything below it. In lower case. */
+const PRIVATE = ["/boot", "/etc/shadow"] as const;
+/** The browser shell's own files, which any caller may read from anywhere. */
+const SHELL = "/usr/lib/shell/";
+/** Says what the caller is, so every caller may ask. */
+const WHOAMI = "/auth/whoami";
+const SLASH = 0x2f;
+
+const VERBS: Record<Action, string> = {
+  read: "read",
+  write: "write",
+  delete: "delete",
+  activate: "change the state of",
+  mint: "mint a capability for",
+};
+
+/**
+ * Whether the caller may do this to this path.
+ *
+ * @param path canonical and absolute, as `parseTarget` gives it; for what is about a world (its
+ * audit, its stream) the world's own path
+ */
+export function may(caller: Caller, action: Action, path: string): Verdict {
+  const { scope } = caller;
+  if (scope !== undefined) {
+    if (!within(scope, path) && !(action === "read" && isOpen(path))) {
+      return refuse(caller, VERBS[action], path, "a capability over the path");
+    }
+    if (action === "write" && scope.mode === "r") {
+      return refuse(caller, VERBS[action], path, "a capability of mode rw");
+    }
+  }
+  const needed = neededTier(action, path);
+  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
+}
+
+/**
+ * Like {@link may}, for callers who stop at a refusal.
+ *
+ * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
+ */
+export function require(caller: Caller, action: Action, path: string): void {
+  enforce(may(caller, action, path));
+}
+
+/**
+ * Turns a refusal into the problem it is.
+ *
+ * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
+ */
+export function enforce(verdict: Verdict): void {
+  if (verdict.allowed) return;
+  if (verdict.status === 403) throw new Problem("forbidden", verdict.detail);
+  throw new Problem("unauthorized", verdict.detail, { "www-authenticate": CHALLENGE });
+}
+
+/** Whether the caller may read the path; what {@link may} says, fast enough to filter a listing. */
+export function visible(caller: Caller, path: string): boolean {
+  const { scope } = caller;
+  if (scope === undefined) return caller.tier === "T3" || !isPrivate(path);
+  return !isPrivate(path) && (within(scope, path) || isOpen(path));
+}
+
+/**
+ * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
+ * comes back through {@link may}. A capability counts as T2 where it covers the subject.
+ *
+ * @param path canonical path of the request
+ * @param needed the tier the plugin declares as its `auth`
+ * @param subject what a capability must cover: the world the route is about where the route names
+ * one (`/home/x` of `/shaped/home/x`), else the route's own path
+ */
+export function mayCall(
+  caller: Caller,
+  path: string,
+  needed: Tier,
+  subject: string = path,
+): Verdict {
+  if (caller.scope !== undefined && !within(caller.scope, subject)) {
+    return refuse(caller, "call", path, "a capability over the path");
+  }
+  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
+}
+
+/**
+ * The public gate of a machine that has tokens: who is not on this machine shows some credential, be
+ * it a T1 account's, before anything but the shell's files.
+ *
+ * @param loopback whether the client itself is on this machine
+ */
+export function mayEnter(caller: Caller, path: string, loopback: boolean): Verdict {
+  if (loopback || caller.known === true || path.startsWith(SHELL)) return ALLOWED;
+  return refuse(caller, "reach", path, "any credential of this machine");
+}
+
+function neededTier(action: Action, path: string): Tier {
+  if (action === "read") return isPrivate(path) ? "T3" : "T1";
+  return action === "write" && (path.startsWith("/home/") || isPluginSource(path)) ? "T2" : "T3";
+}
+
+/** `/lib/<name>`, not `/lib` itself nor what lies deeper, such as `/lib/<name>/state`. */
+function isPluginSource(path: string): boolean {
+  return path.startsWith("/lib/") && path.length > 5 && path.indexOf("/", 5) < 0;
+}
+
+function isOpen(path: string): boolean {
+  return path.startsWith(SHELL) || path === WHOAMI;
+}
+
+/**
+ * Letters are compared without their case: a disk that ignores case (macOS, Windows) would hold
+ * `/etc/Shadow` and `/etc/shadow` in one folder, and no spelling may show the other's bytes.
+ */
+function isPrivate(path: string): boolean {
+  for (const prefix of PRIVATE) {
+    const { length } = prefix;
+    if (path.length !== length && path.charCodeAt(length) !== SLASH) continue;
+    let at = 1;
+    while (at < length && (path.charCodeAt(at) | 0x20) === prefix.charCodeAt(at)) at++;
+    if (at === length) return true;
+  }
+  return false;
+}
+
+function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {
+  return {
+    allowed: false,
+    status: caller.known === true ? 403 : 401,
+    needs,
+    detail: `Cannot ${verb} ${path}: ${found(caller)}, ${needs} is needed`,
+  };
+}
+
+function found(caller: Caller): string {
+  if (caller.rejected === true) return "the credential sent is unknown or has expired";
+  if (caller.known !== true) return "no credential was sent";
+  const { scope } = caller;
+  if (scope === undefined) return `the caller is ${caller.tier}`;
+  return `the capability reaches ${scope.prefixes.join(" and ")} with mode ${scope.mode}`;
+}

@@ -31,7 +31,10 @@ export function inNamespace(name: string): boolean {
  * @param name canonical and NFC, `home/findings/x`
  */
 export function nameFault(name: string): string | undefined {
-  if (PLAIN.test(name) && name.length < 200 && !name.includes("/.")) return undefined;
+  // A plain name's folder is at most twice as long as the name, were every other character a slash.
+  if (name.length * 2 <= MAX_FOLDER_BYTES && PLAIN.test(name) && !name.includes("/.")) {
+    return undefined;
+  }
   if (!inNamespace(name)) return `it lies in none of ${NAMESPACES.join(", ")}`;
   if (!name.includes("/")) return "a namespace itself is not a world";
   const refused = REFUSED.exec(name);

@@ -64,6 +64,7 @@ export interface Precondition {
   readonly unmodifiedSince?: number;
 }
 
+/** What every change names. */
 interface ChangeBase {
   readonly name: string;
   /** Who made it, as the event records it. */
@@ -102,6 +103,9 @@ export interface Note extends ChangeBase {
   readonly type: string;
   readonly payload: Readonly<Record<string, unknown>>;
 }
+
+/** Takes a world away; its file goes to the trash. */
+export type Removal = ChangeBase;
 
 /** What a change answers once it is on disk. */
 export interface Written {
@@ -146,15 +150,16 @@ export interface Verdict {
 }
 
 /** Told to watchers after the change is on disk, in order per world. */
-export type Change =
-  | { readonly kind: "update"; readonly world: World; readonly seq: number; readonly by: string }
-  | {
-    readonly kind: "delete";
-    readonly name: string;
-    readonly version: number;
-    readonly seq: number;
-    readonly by: string;
-  };
+export type Change = {
+  readonly kind: "update" | "delete";
+  readonly name: string;
+  readonly version: number;
+  /** One more with every change of the machine since its start. */
+  readonly seq: number;
+  readonly by: string;
+  /** The new version when it is in memory; read it from the store when it is not. */
+  readonly world?: World;
+};
 
 /** Why a store call did not do what it was asked; the world is as it was before. */
 export type StoreErrorCode =
@@ -164,7 +169,7 @@ export type StoreErrorCode =
   | "too-large" // the world would outgrow its cap
   | "lower" // the world belongs to the read-only lower layer
   | "full" // no space left on the device
-  | "damaged" // the world's file cannot be read
+  | "damaged" // the world's file cannot be read or written
   | "closed"; // the store is shutting down
 
 /** Thrown by every `Store` verb that cannot keep its promise. */
@@ -191,7 +196,7 @@ export interface Store {
   transition(change: Transition): Promise<Written>;
   note(change: Note): Promise<void>;
   /** Moves the upper world to the trash. Throws `absent`, or `lower` when nothing covers it. */
-  remove(change: ChangeBase): Promise<{ readonly version: number }>;
+  remove(change: Removal): Promise<{ readonly version: number }>;
   /** What is known of a world without opening it; `undefined` when there is none. */
   stat(name: string): Entry | undefined;
   /** Whether worlds or a collection marker lie below `name`. `""` is the root. */

@@ -1,0 +1,94 @@
+/**
+ * A world's earlier versions, beside its chain and within a bound. It keeps the version that is
+ * about to be replaced, inside the same transaction, and lets the oldest go. It never touches the
+ * current row.
+ */
+
+import * as sql from "./sql.ts";
+import type { WorldFile } from "./world_file.ts";
+
+/** How much of the past a world keeps; `versions: 0` keeps none. */
+export interface HistoryBound {
+  readonly versions: number;
+  readonly bytes: number;
+}
+
+interface Size {
+  versions: number;
+  bytes: number;
+  oldest: number;
+}
+
+/** The history tables of one open world. */
+export class HistoryTable {
+  #size: Size | undefined;
+
+  constructor(readonly file: WorldFile, readonly bound: HistoryBound) {}
+
+  /**
+   * Keeps the current version before it changes.
+   *
+   * @param kind `prefix` when the next version begins with all of its bytes
+   */
+  keep(kind: "full" | "prefix"): void {
+    if (this.bound.versions === 0) return this.#keepNone();
+    const size = this.#size ??= this.#measure();
+    const { len, version } = this.file.row;
+    if (kind === "full" && len > this.bound.bytes) {
+      // Prefixes before it would lean on bytes that are not kept, so they go as well.
+      this.file.run(sql.DROP_HISTORY);
+      this.file.run(sql.DROP_ALL_CONTENT);
+      this.#size = { versions: 0, bytes: 0, oldest: version + 1 };
+      return;
+    }
+    const sha256 = kind === "full" ? this.file.sha256 : null;
+    this.file.run(sql.KEEP_VERSION, kind, sha256);
+    if (sha256 !== null) {
+      if (this.file.run(sql.KEEP_CONTENT, sha256) > 0) size.bytes += len;
+      this.file.logBytes += len;
+    }
+    if (size.versions === 0) size.oldest = version;
+    size.versions += 1;
+    while (size.versions > this.bound.versions || size.bytes > this.bound.bytes) {
+      if (!this.#dropOldest(size)) break;
+    }
+  }
+
+  /** Forgets the running totals; the next use counts again. */
+  forget(): void {
+    this.#size = undefined;
+  }
+
+  /** Lets go what an earlier setting kept: a gap would make prefixes lean on the wrong bytes. */
+  #keepNone(): void {
+    if (this.#size !== undefined) return;
+    this.#size = { versions: 0, bytes: 0, oldest: 0 };
+    if (this.file.get(sql.HAS_HISTORY) === undefined) return;
+    this.file.run(sql.DROP_HISTORY);
+    this.file.run(sql.DROP_ALL_CONTENT);
+  }
+
+  #dropOldest(size: Size): boolean {
+    const oldest = size.oldest;
+    if (oldest > this.file.row.version) return false;
+    size.oldest += 1;
+    const dropped = this.file.get(sql.DROP_VERSION, oldest);
+    if (dropped === undefined) return true;
+    size.versions -= 1;
+    if (typeof dropped.sha256 === "string") {
+      const freed = this.file.get(sql.DROP_CONTENT, dropped.sha256);
+      if (freed !== undefined) size.bytes -= Number(freed.len);
+    }
+    return true;
+  }
+
+  #measure(): Size {
+    this.file.exec(sql.CREATE_HISTORY);
+    const found = this.file.get(sql.HISTORY_SIZE);
+    return {
+      versions: Number(found?.versions ?? 0),
+      bytes: Number(found?.bytes ?? 0),
+      oldest: Number(found?.oldest ?? this.file.row.version),
+    };
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * The reader: looks into worlds that are not in memory, without a writer having to wait. It opens
+ * a file, reads one consistent state and closes it again, so that it never holds a handle while a
+ * world is moved. It changes nothing.
+ */
+
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import { sha256Hex } from "../hash.ts";
+import { exists, WORLD_FILE } from "./disk.ts";
+import {
+  CHAIN_START,
+  type ChainState,
+  createSeal,
+  type EventRow,
+  type Seal,
+  stepChain,
+} from "./event_chain.ts";
+import { folderOf } from "./name.ts";
+import type { CatalogRow, ReadResult, WorkerSetup } from "./protocol.ts";
+import * as sql from "./sql.ts";
+import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
+import { asBytes } from "./world_file.ts";
+
+const BUSY_MS = 5000;
+/** Events checked before the thread looks after other questions. */
+const AUDIT_STEP = 500;
+
+type Row = Record<string, unknown>;
+
+/** Reads worlds from a data folder. */
+export class Reader {
+  readonly #seal: Seal;
+
+  constructor(readonly setup: Pick<WorkerSetup, "data" | "key">) {
+    this.#seal = createSeal(setup.key);
+  }
+
+  /** The current version, or `undefined` when there is no such world. */
+  read(name: string): ReadResult | undefined {
+    return this.#within(name, (db) => readCurrent(db, name));
+  }
+
+  /** An earlier version, or the current one by its number. */
+  readAt(name: string, version: number): ReadResult {
+    const found = this.#within(name, (db) => readVersion(db, name, version));
+    if (found === undefined) {
+      throw new StoreError("absent", "Cannot read a version: nothing is here", name);
+    }
+    return found;
+  }
+
+  /** What a listing shows of a world, from its file. */
+  stat(name: string): CatalogRow | undefined {
+    return this.#within(name, (db) => {
+      const row = one(db, sql.SELECT_ROW);
+      if (row === undefined) return undefined;
+      return {
+        name,
+        version: Number(row.version),
+        ext: String(row.ext),
+        len: Number(row.len),
+        state: String(row.state),
+        updatedAt: String(row.updated_at),
+        // Not settled: somebody may hold the file open for writing.
+        mtime: 0,
+        size: 0,
+      };
+    });
+  }
+
+  /** Events newest first, those with id below `before`. */
+  log(name: string, before: number, limit: number): ChainEvent[] | undefined {
+    return this.#within(
+      name,
+      (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(chainEvent),
+    );
+  }
+
+  /** Both checks of a world's receipt; long chains are walked a step at a time. */
+  async audit(name: string): Promise<Verdict | undefined> {
+    const db = this.#open(name);
+    if (db === undefined) return undefined;
+    try {
+      db.exec("BEGIN");
+      const current = readCurrent(db, name);
+      let state: ChainState = CHAIN_START;
+      for (;;) {
+        const rows = db.prepare(sql.EVENTS_AFTER).all(state.lastId, AUDIT_STEP);
+        for (const row of rows) state = stepChain(state, eventRow(row), this.#seal);
+        if (rows.length < AUDIT_STEP) break;
+        await new Promise((resume) => setImmediate(resume));
+      }
+      return current === undefined ? undefined : verdict(name, current, state);
+    } finally {
+      db.close();
+    }
+  }
+
+  #within<T>(name: string, look: (db: DatabaseSync) => T | undefined): T | undefined {
+    const db = this.#open(name);
+    if (db === undefined) return undefined;
+    try {
+      return look(db);
+    } finally {
+      db.close();
+    }
+  }
+
+  #open(name: string): DatabaseSync | undefined {
+    const path = `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
+    if (!exists(path)) return undefined;
+    try {
+      // Read-write, so that the last one to close tidies the log away; `query_only` keeps its hands off.
+      const db = new DatabaseSync(path, { timeout: BUSY_MS });
+      try {
+        db.exec("PRAGMA query_only = 1");
+        if (Number(one(db, sql.IS_LEAVING)?.user_version) !== 1) return db;
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+      db.close();
+      return undefined;
+    } catch (error) {
+      if (!exists(path)) return undefined;
+      const still = openWithoutLog(path);
+      if (still === undefined) throw error;
+      return still;
+    }
+  }
+}
+
+/**
+ * Opens a file whose log is empty without making the files SQLite wants beside it: a full disk has
+ * no room for them, and reads must go on there.
+ */
+function openWithoutLog(path: string): DatabaseSync | undefined {
+  try {
+    if (exists(`${path}-wal`) && Deno.statSync(`${path}-wal`).size > 0) return undefined;
+    const absolute = Deno.realPathSync(path);
+    const db = new DatabaseSync(`file:${encodeURI(absolute)}?immutable=1`, { readOnly: true });
+    one(db, sql.IS_LEAVING);
+    return db;
+  } catch {
+    return undefined; // the first error says more, and the caller throws that one
+  }
+}
+
+function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
+  const row = one(db, sql.SELECT_STAGE);
+  if (row === undefined) {
+    throw new StoreError("damaged", "Cannot read the world: its row is missing", name);
+  }
+  return result(row, asBytes(row.stage_html));
+}
+
+function readVersion(db: DatabaseSync, name: string, version: number): ReadResult {
+  db.exec("BEGIN");
+  const current = one(db, sql.SELECT_ROW);
+  const newest = Number(current?.version ?? 0);
+  if (version > newest || version < 1) {
+    throw new StoreError(
+      "absent",
+      `Cannot read version ${version}: the current one is ${newest}`,
+      name,
+    );
+  }
+  if (version === newest) {
+    const found = readCurrent(db, name);
+    if (found !== undefined) return found;
+  }
+  const kept = one(db, sql.HAS_HISTORY) === undefined
+    ? undefined
+    : one(db, sql.SELECT_VERSION, version);
+  if (kept === undefined) {
+    throw new StoreError(
+      "gone",
+      `Cannot read version ${version}: it was let go; the current one is ${newest}`,
+      name,
+    );
+  }
+  const full = one(db, sql.SELECT_KEPT, version);
+  const bytes = full === undefined ? one(db, sql.SELECT_BODY)?.stage_html : full.bytes;
+  return result(kept, asBytes(bytes).slice(0, Number(kept.len)));
+}
+
+function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
+  return {
+    version: Number(row.version),
+    ext: String(row.ext),
+    headers: String(row.headers),
+    state: String(row.state),
+    updatedAt: String(row.updated_at),
+    body,
+    sha256: sha256Hex(body),
+  };
+}
+
+function verdict(name: string, current: ReadResult, state: ChainState): Verdict {
+  const chainOk = state.brokenAt === undefined && state.events > 0;
+  const reason = bodyFault(current, state);
+  return {
+    name,
+    ok: chainOk && reason === undefined,
+    events: state.events,
+    version: current.version,
+    chain: {
+      ok: chainOk,
+      ...(state.brokenAt === undefined ? {} : { broken_at: state.brokenAt }),
+      ...(chainOk ? {} : { reason: state.reason ?? "the chain has no events" }),
+    },
+    body: {
+      ok: reason === undefined,
+      sha256: current.sha256,
+      ...(state.bodySha256 === undefined ? {} : { expected: state.bodySha256 }),
+      ...(reason === undefined ? {} : { reason }),
+    },
+  };
+}
+
+function bodyFault(current: ReadResult, state: ChainState): string | undefined {
+  if (state.bodySha256 === undefined) return "no event tells the body's hash";
+  if (state.bodySha256 !== current.sha256) {
+    return "the bytes are not those the last event was written for";
+  }
+  if (state.version !== current.version) {
+    return `the row says version ${current.version}, the last event ${state.version}`;
+  }
+  return undefined;
+}
+
+function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
+  return db.prepare(statement).get(...values);
+}
+
+function eventRow(row: Row): EventRow {
+  return {
+    id: Number(row.id),
+    timestamp: String(row.timestamp),
+    event_type: String(row.event_type),
+    payload: String(row.payload),
+    hmac: String(row.hmac),
+    prev_hmac: String(row.prev_hmac),
+  };
+}
+
+function chainEvent(row: Row): ChainEvent {
+  const { id, timestamp, event_type, payload, hmac, prev_hmac } = eventRow(row);
+  return { id, timestamp, type: event_type, payload: readPayload(payload), hmac, prev_hmac };
+}
+
+function readPayload(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // an altered payload is shown as it was found; the audit names it
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Every SQL statement of the store, as literals. The two tables of a world are what the contract
+ * promises to whoever opens the file with `sqlite3`; the two of its history come into being with
+ * the first version that is replaced. Nothing builds SQL from values.
+ */
+
+/** The tables every world is born with. */
+export const CREATE_WORLD = `
+CREATE TABLE stage_meta (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  stage_html BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  updated_at TEXT NOT NULL,
+  ext TEXT NOT NULL,
+  headers TEXT NOT NULL,
+  state TEXT NOT NULL
+);
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY,
+  timestamp TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  hmac TEXT NOT NULL,
+  prev_hmac TEXT NOT NULL
+);`;
+
+/**
+ * Earlier versions. A `full` row's bytes lie in `content` under their hash; a `prefix` row is the
+ * first `len` bytes of the version after it, which is all an append leaves to remember.
+ */
+export const CREATE_HISTORY = `
+CREATE TABLE IF NOT EXISTS history (
+  version INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('full', 'prefix')),
+  ext TEXT NOT NULL,
+  headers TEXT NOT NULL,
+  state TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  len INTEGER NOT NULL,
+  sha256 TEXT
+);
+CREATE TABLE IF NOT EXISTS content (
+  sha256 TEXT PRIMARY KEY,
+  bytes BLOB NOT NULL
+) WITHOUT ROWID;`;
+
+export const HAS_HISTORY = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'history'`;
+
+export const INSERT_STAGE =
+  `INSERT INTO stage_meta (id, stage_html, version, updated_at, ext, headers, state)
+   VALUES (1, ?, ?, ?, ?, ?, ?)`;
+export const SELECT_STAGE = `SELECT stage_html, version, updated_at, ext, headers, state
+   FROM stage_meta WHERE id = 1`;
+export const SELECT_ROW = `SELECT version, updated_at, ext, headers, state,
+   length(stage_html) AS len FROM stage_meta WHERE id = 1`;
+export const SELECT_BODY = `SELECT stage_html FROM stage_meta WHERE id = 1`;
+export const REPLACE_STAGE = `UPDATE stage_meta
+   SET stage_html = ?, version = ?, updated_at = ?, ext = ?, headers = ?, state = ? WHERE id = 1`;
+export const APPEND_STAGE = `UPDATE stage_meta
+   SET stage_html = CAST(stage_html || ? AS BLOB), version = ?, updated_at = ?, state = ?
+   WHERE id = 1`;
+export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE id = 1`;
+
+export const INSERT_EVENT =
+  `INSERT INTO events (id, timestamp, event_type, payload, hmac, prev_hmac)
+   VALUES (?, ?, ?, ?, ?, ?)`;
+export const LAST_EVENT = `SELECT id, hmac FROM events ORDER BY id DESC LIMIT 1`;
+export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
+   FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
+export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
+   FROM events WHERE id > ? ORDER BY id LIMIT ?`;
+
+export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
+   SELECT ?, stage_html FROM stage_meta WHERE id = 1`;
+export const KEEP_VERSION =
+  `INSERT OR REPLACE INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
+   SELECT version, ?, ext, headers, state, updated_at, length(stage_html), ?
+   FROM stage_meta WHERE id = 1`;
+export const HISTORY_SIZE = `SELECT
+   (SELECT count(*) FROM history) AS versions,
+   (SELECT coalesce(sum(length(bytes)), 0) FROM content) AS bytes,
+   (SELECT min(version) FROM history) AS oldest`;
+export const DROP_VERSION = `DELETE FROM history WHERE version = ? RETURNING sha256`;
+export const DROP_CONTENT = `DELETE FROM content WHERE sha256 = ?1
+   AND NOT EXISTS (SELECT 1 FROM history WHERE sha256 = ?1) RETURNING length(bytes) AS len`;
+export const DROP_HISTORY = `DELETE FROM history`;
+export const DROP_ALL_CONTENT = `DELETE FROM content`;
+export const SELECT_VERSION = `SELECT version, kind, ext, headers, state, updated_at, len
+   FROM history WHERE version = ?`;
+export const SELECT_KEPT = `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
+   WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
+
+/** Marks a world whose deletion is on its chain but whose folder has not reached the trash yet. */
+export const MARK_LEAVING = `PRAGMA user_version = 1`;
+export const CLEAR_LEAVING = `PRAGMA user_version = 0`;
+export const IS_LEAVING = `PRAGMA user_version`;
+
+export const CREATE_CATALOG = `
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS entries (
+  name TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  ext TEXT NOT NULL,
+  len INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  mtime INTEGER NOT NULL,
+  size INTEGER NOT NULL
+) WITHOUT ROWID;`;
+export const LOAD_CATALOG =
+  `SELECT name, version, ext, len, state, updated_at, mtime, size FROM entries`;
+export const SAVE_ENTRY =
+  `INSERT OR REPLACE INTO entries (name, version, ext, len, state, updated_at, mtime, size)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+export const DROP_ENTRY = `DELETE FROM entries WHERE name = ?`;

@@ -1,0 +1,85 @@
+/**
+ * HTTP dates (RFC 9110 §5.6.7): read in all three formats, written in the one that is current.
+ * Dates have whole seconds and no zone but GMT; what does not fit is no date at all.
+ */
+
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+const MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
+const TIME = "(\\d{2}):(\\d{2}):(\\d{2})";
+/** `Sun, 06 Nov 1994 08:49:37 GMT` */
+const IMF_FIXDATE = new RegExp(
+  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\\d{2}) ${MONTH} (\\d{4}) ${TIME} GMT$`,
+);
+/** `Sunday, 06-Nov-94 08:49:37 GMT` */
+const RFC850 = new RegExp(
+  `^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})-${MONTH}-(\\d{2}) ${TIME} GMT$`,
+);
+/** `Sun Nov  6 08:49:37 1994` */
+const ASCTIME = new RegExp(
+  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} (\\d{2}| \\d) ${TIME} (\\d{4})$`,
+);
+
+// Clients send back the Last-Modified they were given, so the same few strings come by the thousand.
+let lastText = "";
+let lastTime: number | undefined;
+
+/**
+ * Reads an HTTP-date as Unix milliseconds; `undefined` when it is none, which by RFC 9110 §13.1
+ * means that the header it stood in is ignored.
+ *
+ * @param now Unix milliseconds, by which a two-digit year finds its century
+ */
+export function parseHttpDate(text: string, now: () => number = Date.now): number | undefined {
+  if (text === lastText) return lastTime;
+  const imf = IMF_FIXDATE.exec(text);
+  if (imf) {
+    const [, day, month, year, hour, minute, second] = imf;
+    lastTime = instant(year, month, day, hour, minute, second);
+    lastText = text;
+    return lastTime;
+  }
+  const rfc850 = RFC850.exec(text);
+  if (rfc850) {
+    const [, day, month, year, hour, minute, second] = rfc850;
+    return instant(century(year, now()), month, day, hour, minute, second);
+  }
+  const asctime = ASCTIME.exec(text);
+  if (asctime) {
+    const [, month, day, hour, minute, second, year] = asctime;
+    return instant(year, month, day, hour, minute, second);
+  }
+  return undefined;
+}
+
+/** Writes Unix milliseconds as an HTTP-date, whole seconds rounded down. */
+export function formatHttpDate(time: number): string {
+  return new Date(time).toUTCString();
+}
+
+/** Whole seconds of a time, in milliseconds: what an HTTP-date can say of it. */
+export function wholeSeconds(time: number): number {
+  return Math.floor(time / 1000) * 1000;
+}
+
+/** A year that would lie more than 50 years ahead is the past one (RFC 9110 §5.6.7). */
+function century(twoDigits: string | undefined, now: number): number {
+  const current = new Date(now).getUTCFullYear();
+  const year = current - current % 100 + Number(twoDigits);
+  return year > current + 50 ? year - 100 : year;
+}
+
+function instant(
+  year: string | number | undefined,
+  month: string | undefined,
+  day: string | undefined,
+  hour: string | undefined,
+  minute: string | undefined,
+  second: string | undefined,
+): number | undefined {
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), MONTHS.indexOf(month ?? "?") / 3, Number(day));
+  // A day the month does not have would roll over into the next; second 60 is a leap second.
+  if (date.getUTCDate() !== Number(day)) return undefined;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
+  return date.setUTCHours(Number(hour), Number(minute), Number(second));
+}

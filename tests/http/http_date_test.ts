@@ -1,0 +1,65 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { formatHttpDate, parseHttpDate, wholeSeconds } from "../../lib/http/http_date.ts";
+
+const WHEN = Date.UTC(1994, 10, 6, 8, 49, 37);
+
+function now(): number {
+  return Date.UTC(2026, 5, 1);
+}
+
+Deno.test("parseHttpDate() reads the three formats of RFC 9110", () => {
+  equal(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT"), WHEN);
+  equal(parseHttpDate("Sunday, 06-Nov-94 08:49:37 GMT", now), WHEN);
+  equal(parseHttpDate("Sun Nov  6 08:49:37 1994"), WHEN);
+  equal(parseHttpDate("Wed Nov 16 08:49:37 1994"), WHEN + 10 * 86_400_000);
+});
+
+Deno.test("parseHttpDate() puts a two-digit year at most 50 years ahead", () => {
+  const year = (digits: string) =>
+    new Date(parseHttpDate(`Sunday, 06-Nov-${digits} 08:49:37 GMT`, now) ?? NaN).getUTCFullYear();
+  equal([year("26"), year("76"), year("77"), year("00")], [2026, 2076, 1977, 2000]);
+});
+
+Deno.test("parseHttpDate() finds no date in anything else", () => {
+  for (
+    const text of [
+      "",
+      "0",
+      "now",
+      "784111777",
+      "1994-11-06T08:49:37Z",
+      "Sun, 6 Nov 1994 08:49:37 GMT",
+      "Sun, 06 nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 08:49:37 UTC",
+      "Sun, 06 Nov 1994 08:49:37",
+      "Sun, 06 Nov 1994 08:49:37 GMT ",
+      "Sun, 31 Feb 1994 08:49:37 GMT",
+      "Sun, 00 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 24:49:37 GMT",
+      "Sun, 06 Nov 1994 08:60:37 GMT",
+      "Sun, 06 Nov 1994 08:49:61 GMT",
+      "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+      '"3"',
+    ]
+  ) equal(parseHttpDate(text, now), undefined, text);
+});
+
+Deno.test("parseHttpDate() knows leap days, leap seconds and early years", () => {
+  equal(parseHttpDate("Thu, 29 Feb 2024 00:00:00 GMT"), Date.UTC(2024, 1, 29));
+  equal(parseHttpDate("Wed, 29 Feb 2023 00:00:00 GMT"), undefined);
+  equal(parseHttpDate("Sat, 31 Dec 2016 23:59:60 GMT"), Date.UTC(2017, 0, 1));
+  equal(new Date(parseHttpDate("Sat, 01 Jan 0050 00:00:00 GMT") ?? NaN).getUTCFullYear(), 50);
+});
+
+Deno.test("parseHttpDate() remembers a date without mixing it up with the next", () => {
+  const one = "Sun, 06 Nov 1994 08:49:37 GMT";
+  equal(parseHttpDate(one), WHEN);
+  equal(parseHttpDate("Sun, 31 Feb 1994 08:49:37 GMT"), undefined);
+  equal(parseHttpDate("Sun, 06 Nov 1994 08:49:38 GMT"), WHEN + 1000);
+  equal(parseHttpDate(one), WHEN);
+});
+
+Deno.test("formatHttpDate() writes whole seconds that parseHttpDate() reads", () => {
+  equal(formatHttpDate(WHEN + 999), "Sun, 06 Nov 1994 08:49:37 GMT");
+  equal(parseHttpDate(formatHttpDate(WHEN + 999)), wholeSeconds(WHEN + 999));
+});

@@ -1,0 +1,117 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { acceptable, chooser, prefersText } from "../../lib/http/negotiate.ts";
+import { ACCEPT_MEMO_ENTRIES, MAX_ACCEPT_LENGTH } from "../../lib/limits.ts";
+
+const WORLD = ["application/json", "text/plain", "text/html"];
+const LISTING = ["text/plain", "application/json", "text/html"];
+
+const CHROME =
+  "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
+const FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+const OLD_FIREFOX =
+  "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/png,image/svg+xml,*/*;q=0.8";
+const IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
+const JSON_TYPE = "application/json";
+
+/** Accept header, what a world is sent as, what a listing is sent as. */
+const CLIENTS: readonly [who: string, accept: string | null, world: string, listing: string][] = [
+  ["no header", null, JSON_TYPE, "text/plain"],
+  ["a blank header", "", JSON_TYPE, "text/plain"],
+  ["curl, fetch and wget", "*/*", JSON_TYPE, "text/plain"],
+  ["Chrome and Edge opening a page", CHROME, "text/html", "text/html"],
+  ["Firefox and Safari opening a page", FIREFOX, "text/html", "text/html"],
+  ["an older Firefox", OLD_FIREFOX, "text/html", "text/html"],
+  ["a browser loading an image", IMG, JSON_TYPE, "text/plain"],
+  ["a browser loading a stylesheet", "text/css,*/*;q=0.1", JSON_TYPE, "text/plain"],
+  ["EventSource, which nothing offered suits", "text/event-stream", JSON_TYPE, JSON_TYPE],
+  ["axios", "application/json, text/plain, */*", JSON_TYPE, JSON_TYPE],
+  ["lynx", "text/html, text/plain, text/sgml, */*;q=0.01", "text/html", "text/html"],
+  ["a pipe that asks for text", "text/plain", "text/plain", "text/plain"],
+  ["text with its charset", "text/plain; charset=utf-8", "text/plain", "text/plain"],
+  ["text in a charset we do not send", "text/plain;charset=latin1", JSON_TYPE, JSON_TYPE],
+  ["any text", "text/*", "text/plain", "text/plain"],
+  ["JSON", "application/json", JSON_TYPE, JSON_TYPE],
+  ["an image only, which nothing offered suits", "image/png", JSON_TYPE, JSON_TYPE],
+  ["upper case", "TEXT/HTML", "text/html", "text/html"],
+];
+
+const worldForm = chooser(WORLD, JSON_TYPE);
+const listingForm = chooser(LISTING, JSON_TYPE);
+
+for (const [who, accept, world, listing] of CLIENTS) {
+  Deno.test(`chooser() serves ${who}`, () => {
+    equal([worldForm(accept), listingForm(accept)], [world, listing]);
+    equal(
+      [worldForm(accept), listingForm(accept)],
+      [world, listing],
+      "the second time, from memory",
+    );
+  });
+}
+
+Deno.test("chooser() never sends what q=0 refuses, even to */*", () => {
+  equal(worldForm("application/json;q=0, */*"), "text/plain");
+  equal(worldForm("text/html;q=0, text/*"), "text/plain");
+  equal(listingForm("*/*, text/plain;q=0.000"), JSON_TYPE);
+});
+
+Deno.test("chooser() lets the more specific range win over the wider one, in any order", () => {
+  equal(worldForm("text/plain;q=0.2, text/*;q=0.9"), "text/html");
+  equal(worldForm("text/*;q=0.9, text/plain;q=0.2"), "text/html");
+  equal(worldForm("*/*;q=0.9, application/json;q=0.1"), "text/plain");
+});
+
+Deno.test("chooser() follows q-values before order", () => {
+  equal(worldForm("text/html;q=0.5, text/plain;q=0.6"), "text/plain");
+  equal(worldForm("text/html, application/json"), "text/html");
+  equal(worldForm("application/json, text/html"), JSON_TYPE);
+});
+
+Deno.test("chooser() falls back on broken headers and never throws", () => {
+  for (
+    const accept of [",", ";", "q=1", "/", "text", "text/html;q=x", "a/b;q=", '"', "\\", ";;;,,"]
+  ) {
+    ok(WORLD.includes(worldForm(accept)), accept);
+  }
+});
+
+Deno.test("chooser() without offers answers the fallback", () => {
+  equal(chooser([], "text/plain")(null), "text/plain");
+  equal(chooser([], "text/plain")("*/*"), "text/plain");
+});
+
+Deno.test("chooser() keeps its answers right while strangers overflow its memory", () => {
+  const form = chooser(WORLD, JSON_TYPE);
+  for (let i = 0; i < 3 * ACCEPT_MEMO_ENTRIES; i++) {
+    equal(form(`x/y${i}, text/plain;q=0.5`), "text/plain");
+    equal(form(FIREFOX), "text/html");
+  }
+});
+
+Deno.test("acceptable() lists what is allowed, best first", () => {
+  equal(acceptable(null, WORLD), WORLD);
+  equal(acceptable("text/html, application/json;q=0.9", WORLD), ["text/html", "application/json"]);
+  equal(acceptable("image/png", WORLD), []);
+});
+
+Deno.test("acceptable() negotiates a header of the greatest length and disregards a longer one", () => {
+  const fits = "text/html,".padEnd(MAX_ACCEPT_LENGTH, " ");
+  equal(acceptable(fits, WORLD), ["text/html"]);
+  equal(acceptable(fits + " ", WORLD), WORLD);
+});
+
+Deno.test("acceptable() answers a header of a megabyte at once", () => {
+  const start = performance.now();
+  acceptable("a/b,".repeat(250_000), WORLD);
+  ok(performance.now() - start < 50);
+});
+
+Deno.test("prefersText() is for browsers and for who asks for text", () => {
+  for (const accept of [CHROME, FIREFOX, "text/plain", "text/*", "text/html;q=0.2"]) {
+    equal(prefersText(accept), true, accept);
+  }
+  for (const accept of [null, "*/*", "application/json", "text/event-stream", IMG, "image/png"]) {
+    equal(prefersText(accept), false, String(accept));
+  }
+  equal(prefersText("application/problem+json, text/plain;q=0.5"), false);
+});

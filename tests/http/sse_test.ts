@@ -1,0 +1,199 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { encodeComment, encodeEvent, EventStream, type StreamEnd } from "../../lib/http/sse.ts";
+
+const decoder = new TextDecoder();
+
+function text(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/** Reads events as the WHATWG algorithm does, by its own words and not by the encoder's. */
+function interpret(wire: string): { event: string; data: string; id: string }[] {
+  const events: { event: string; data: string; id: string }[] = [];
+  let [event, data, id] = ["", "", ""];
+  for (const line of wire.split(/\r\n|\n|\r/)) {
+    if (line === "") {
+      if (data !== "") events.push({ event: event || "message", data: data.slice(0, -1), id });
+      [event, data] = ["", ""];
+      continue;
+    }
+    const colon = line.indexOf(":");
+    if (colon === 0) continue;
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") event = value;
+    if (field === "data") data += value + "\n";
+    if (field === "id") id = value;
+  }
+  return events;
+}
+
+Deno.test("encodeEvent() writes the fields in order and ends with an empty line", () => {
+  equal(
+    text(encodeEvent({ event: "update", id: "3", retry: 2000, data: '{"version":3}' })),
+    'event: update\nid: 3\nretry: 2000\ndata: {"version":3}\n\n',
+  );
+  equal(text(encodeEvent({ retry: 0 })), "retry: 0\n\n");
+});
+
+Deno.test("encodeEvent() carries any data through a reader, line breaks as LF", () => {
+  for (
+    const data of [
+      "",
+      " leading space",
+      "a\nb",
+      "a\n\nb\n",
+      "\n",
+      ": no comment",
+      "event: forged",
+      "data: x\nid: 9",
+      "é✓😀",
+      "\ufeffbom",
+      "a\u2028b",
+    ]
+  ) {
+    equal(interpret(text(encodeEvent({ event: "update", id: "1", data }))), [
+      { event: "update", id: "1", data },
+    ]);
+  }
+  equal(interpret(text(encodeEvent({ data: "a\r\nb\rc\nd" })))[0]?.data, "a\nb\nc\nd");
+});
+
+Deno.test("encodeEvent() lets no data forge another field or event", () => {
+  for (const end of ["\n", "\r", "\r\n", "\n\n", "\r\r", "\n\r\n"]) {
+    const data = `x${end}event: forged${end}id: 666${end}${end}data: forged`;
+    const events = interpret(text(encodeEvent({ event: "update", id: "1", data })));
+    equal(events.map(({ event, id }) => [event, id]), [["update", "1"]]);
+  }
+});
+
+Deno.test("encodeEvent() refuses line breaks and NUL in event and id", () => {
+  for (const bad of ["a\nb", "a\rb", "a\0b", "\n"]) {
+    throws(() => encodeEvent({ event: bad }), /Cannot encode event/);
+    throws(() => encodeEvent({ id: bad }), /Cannot encode id/);
+  }
+});
+
+Deno.test("encodeEvent() refuses a retry that is no whole number of milliseconds", () => {
+  for (const retry of [-1, 1.5, NaN, Infinity]) throws(() => encodeEvent({ retry }), TypeError);
+});
+
+Deno.test("encodeComment() is ignored by readers, whatever it says", () => {
+  equal(text(encodeComment()), ": \n\n");
+  equal(interpret(text(encodeComment("hi\ndata: forged\r\rdata: forged"))), []);
+});
+
+Deno.test("EventStream delivers what was sent, in order, before and after the reader waits", async () => {
+  const stream = new EventStream();
+  const reader = stream.readable.getReader();
+  ok(stream.send(encodeComment("a")));
+  ok(stream.send(encodeComment("b")));
+  equal(text((await reader.read()).value ?? new Uint8Array()), ": a\n\n");
+  equal(text((await reader.read()).value ?? new Uint8Array()), ": b\n\n");
+  const waiting = reader.read();
+  await Promise.resolve();
+  ok(stream.send(encodeComment("c")));
+  equal(text((await waiting).value ?? new Uint8Array()), ": c\n\n");
+  equal(stream.lag, 0);
+  await reader.cancel();
+});
+
+Deno.test("EventStream keeps a reader who lags as far as the limit and drops one a byte further", async () => {
+  const ends: StreamEnd[] = [];
+  const stream = new EventStream((end) => ends.push(end), 10);
+  ok(stream.send(new Uint8Array(4)));
+  ok(stream.send(new Uint8Array(6)));
+  equal(stream.lag, 10);
+  equal(stream.send(new Uint8Array(1)), false);
+  equal([ends, stream.open, stream.lag], [["lagged"], false, 0]);
+  equal(stream.send(new Uint8Array(1)), false);
+  equal(await stream.readable.getReader().read(), { done: true, value: undefined });
+  equal(ends, ["lagged"]);
+});
+
+Deno.test("EventStream lets a reader catch up", async () => {
+  const stream = new EventStream(undefined, 10);
+  const reader = stream.readable.getReader();
+  for (let i = 0; i < 100; i++) {
+    ok(stream.send(new Uint8Array(10)));
+    equal((await reader.read()).value?.length, 10);
+  }
+  await reader.cancel();
+});
+
+Deno.test("EventStream sends one event larger than the limit to a reader who has the rest", async () => {
+  const stream = new EventStream(undefined, 10);
+  ok(stream.send(new Uint8Array(50)));
+  equal(stream.send(new Uint8Array(1)), false);
+  equal((await stream.readable.getReader().read()).done, true);
+});
+
+Deno.test("EventStream calls onClose once when the reader cancels", async () => {
+  const ends: StreamEnd[] = [];
+  const stream = new EventStream((end) => ends.push(end));
+  stream.send(new Uint8Array(5));
+  await stream.readable.cancel();
+  equal([ends, stream.open, stream.lag], [["cancelled"], false, 0]);
+  equal(stream.send(new Uint8Array(1)), false);
+  stream.close();
+  equal(ends, ["cancelled"]);
+});
+
+Deno.test("EventStream.close() lets the reader have what is queued, then ends", async () => {
+  const ends: StreamEnd[] = [];
+  const stream = new EventStream((end) => ends.push(end));
+  stream.send(new Uint8Array(1));
+  stream.send(new Uint8Array(2));
+  stream.close();
+  stream.close();
+  equal(ends, ["closed"]);
+  equal(stream.send(new Uint8Array(3)), false);
+  const reader = stream.readable.getReader();
+  equal((await reader.read()).value?.length, 1);
+  equal((await reader.read()).value?.length, 2);
+  equal((await reader.read()).done, true);
+});
+
+Deno.test("EventStream.close() ends a read that waits", async () => {
+  const stream = new EventStream();
+  const waiting = stream.readable.getReader().read();
+  stream.close();
+  equal(await waiting, { done: true, value: undefined });
+});
+
+Deno.test("EventStream calls onClose once when a closed stream is cancelled before it is read", async () => {
+  const ends: StreamEnd[] = [];
+  const stream = new EventStream((end) => ends.push(end));
+  stream.send(new Uint8Array(1));
+  stream.close();
+  await stream.readable.cancel();
+  equal(ends, ["closed"]);
+});
+
+Deno.test("EventStream may be closed from within its own onClose", () => {
+  const ends: StreamEnd[] = [];
+  const stream: EventStream = new EventStream((end) => {
+    ends.push(end);
+    stream.close();
+    stream.send(new Uint8Array(1));
+  }, 1);
+  stream.send(new Uint8Array(1));
+  stream.send(new Uint8Array(1));
+  equal(ends, ["lagged"]);
+});
+
+Deno.test("EventStream learns over real HTTP that its reader left", async () => {
+  const left = Promise.withResolvers<StreamEnd>();
+  const stream = new EventStream(left.resolve);
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
+    stream.send(encodeEvent({ data: "hello" }));
+    return new Response(stream.readable, { headers: { "content-type": "text/event-stream" } });
+  });
+  const leave = new AbortController();
+  const response = await fetch(`http://127.0.0.1:${server.addr.port}/`, { signal: leave.signal });
+  const reader = response.body?.getReader();
+  equal(text((await reader?.read())?.value ?? new Uint8Array()), "data: hello\n\n");
+  leave.abort();
+  equal(await left.promise, "cancelled");
+  await server.shutdown();
+});

@@ -1,0 +1,230 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { chooseExt, isActive, isText, isUtf8, mediaType } from "../../lib/world/media_type.ts";
+
+const encoder = new TextEncoder();
+const BINARY = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0xff]);
+
+interface Clues {
+  ext?: string;
+  type?: string;
+  name?: string;
+  body?: string | Uint8Array;
+}
+
+function choose({ ext, type, name = "home/x", body = "words" }: Clues): string {
+  const chosen = chooseExt({
+    queryExt: ext ?? null,
+    contentType: type ?? null,
+    name,
+    body: typeof body === "string" ? encoder.encode(body) : body,
+  });
+  return "ext" in chosen ? chosen.ext : `fault: ${chosen.fault}`;
+}
+
+Deno.test("mediaType() says what the machine serves, text in UTF-8", () => {
+  const types: Record<string, string> = {
+    txt: "text/plain; charset=utf-8",
+    html: "text/html; charset=utf-8",
+    md: "text/markdown; charset=utf-8",
+    css: "text/css; charset=utf-8",
+    csv: "text/csv; charset=utf-8",
+    js: "text/javascript; charset=utf-8",
+    mjs: "text/javascript; charset=utf-8",
+    ts: "text/typescript; charset=utf-8",
+    py: "text/x-python; charset=utf-8",
+    sh: "text/x-shellscript; charset=utf-8",
+    json: "application/json",
+    ndjson: "application/x-ndjson",
+    jsonl: "application/jsonl",
+    yaml: "application/yaml",
+    yml: "application/yaml",
+    toml: "application/toml",
+    xml: "application/xml",
+    svg: "image/svg+xml",
+    png: "image/png",
+    jpg: "image/jpeg",
+    wasm: "application/wasm",
+    pdf: "application/pdf",
+    bin: "application/octet-stream",
+  };
+  for (const [ext, type] of Object.entries(types)) equal(mediaType(ext), type);
+});
+
+Deno.test("mediaType() of an unknown or impossible extension is bytes", () => {
+  for (const ext of ["", "nosuch", "constructor", "__proto__", "a/b.html", "html;x", "HTML"]) {
+    equal(mediaType(ext), "application/octet-stream", ext);
+    equal(isActive(ext), false);
+    equal(isText(ext), false);
+  }
+});
+
+Deno.test("isText() knows source, notes and data that people read", () => {
+  for (
+    const ext of "txt md html css js ts py sh json jsonl ndjson yaml toml xml svg csv sql".split(
+      " ",
+    )
+  ) {
+    equal(isText(ext), true, ext);
+  }
+  for (const ext of "bin png jpg pdf zip wasm mp4 sqlite".split(" ")) {
+    equal(isText(ext), false, ext);
+  }
+});
+
+Deno.test("isActive() holds for everything a browser shows as a document with script", () => {
+  const active =
+    "html htm shtml xhtml xht svg svgz xml xsl xslt rss atom rdf mathml mht mhtml eml xul";
+  for (const ext of active.split(" ")) equal(isActive(ext), true, ext);
+  for (const ext of "txt md json js ts css csv png pdf bin py wasm".split(" ")) {
+    equal(isActive(ext), false, ext);
+  }
+});
+
+Deno.test("isActive() holds for every extension whose type says HTML or XML", () => {
+  const letters = "abcdefghijklmnopqrstuvwxyz";
+  for (const a of letters) {
+    for (const b of letters) {
+      for (const c of letters) {
+        const ext = a + b + c;
+        const type = mediaType(ext);
+        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActive(ext), `${ext} ${type}`);
+      }
+    }
+  }
+});
+
+Deno.test("isUtf8() tells text from bytes", () => {
+  for (const text of ["", "a", "é✓😀", "\ufeffa", "a\0b"]) {
+    equal(isUtf8(encoder.encode(text)), true);
+  }
+  for (const bytes of [[0xff], [0xc3], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) {
+    equal(isUtf8(new Uint8Array(bytes)), false);
+  }
+});
+
+Deno.test("chooseExt() follows ?ext= before everything", () => {
+  equal(choose({ ext: "md", type: "text/html", name: "home/x.png", body: "<p>" }), "md");
+  equal(choose({ ext: "MD" }), "md");
+  equal(choose({ ext: "nosuch" }), "nosuch");
+  equal(choose({ ext: "a".repeat(16) }), "a".repeat(16));
+});
+
+Deno.test("chooseExt() refuses an ?ext= that is no extension", () => {
+  for (const ext of ["", ".md", "a/b", "a.b", "é", "a".repeat(17), "md\r\n", "m d", "%00"]) {
+    ok(choose({ ext }).startsWith("fault: ext is"), ext);
+  }
+});
+
+Deno.test("chooseExt() follows a Content-Type it knows, without its parameters", () => {
+  const types: Record<string, string> = {
+    "text/plain": "txt",
+    "text/plain;charset=UTF-8": "txt",
+    "Text/HTML; charset=utf-8": "html",
+    "text/markdown": "md",
+    "text/javascript": "js",
+    "application/javascript": "js",
+    "application/typescript": "ts",
+    "text/typescript": "ts",
+    "video/mp2t": "m2t",
+    "application/json": "json",
+    "application/problem+json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/yaml": "yaml",
+    "text/xml": "xml",
+    "image/svg+xml": "svg",
+    "image/jpeg": "jpg",
+    "audio/mpeg": "mp3",
+    "text/x-python": "py",
+    "application/pdf": "pdf",
+  };
+  for (const [type, ext] of Object.entries(types)) {
+    equal(choose({ type, name: "home/x.css", body: BINARY }), ext, type);
+  }
+});
+
+Deno.test("chooseExt() maps a Content-Type to an extension that is served as that type again", () => {
+  for (
+    const type of [
+      "text/html",
+      "text/plain",
+      "text/markdown",
+      "text/css",
+      "text/csv",
+      "text/javascript",
+      "text/typescript",
+      "application/json",
+      "application/xhtml+xml",
+      "image/svg+xml",
+      "image/png",
+      "image/webp",
+      "application/wasm",
+      "application/pdf",
+      "video/mp2t",
+      "video/mp4",
+      "audio/mpeg",
+    ]
+  ) equal(mediaType(choose({ type })).split(";")[0], type);
+});
+
+Deno.test("chooseExt() counts what clients send on their own as absent", () => {
+  for (
+    const type of [
+      "application/x-www-form-urlencoded",
+      "application/octet-stream",
+      "multipart/form-data; boundary=x",
+      "application/x-nosuch",
+      "nonsense",
+      "",
+      "__proto__",
+      "constructor",
+    ]
+  ) {
+    equal(choose({ type, name: "home/x.md" }), "md", type);
+    equal(choose({ type, body: "<h1>hi</h1>" }), "html", type);
+    equal(choose({ type, body: BINARY }), "bin", type);
+  }
+});
+
+Deno.test("chooseExt() follows the name's own suffix when it is known", () => {
+  equal(choose({ name: "home/notes.md" }), "md");
+  equal(choose({ name: "home/README.MD" }), "md");
+  equal(choose({ name: "home/a.tar.gz", body: BINARY }), "gz");
+  equal(choose({ name: "home/a.b/c.ts" }), "ts");
+});
+
+Deno.test("chooseExt() takes no suffix from hosts, versions, dot files and folders", () => {
+  for (
+    const name of [
+      "home/example.com",
+      "home/v1.0",
+      "home/.md",
+      "home/a.md/b",
+      "home/x.",
+      "home/x.nosuch",
+    ]
+  ) {
+    equal(choose({ name }), "txt", name);
+  }
+});
+
+Deno.test("chooseExt() defaults to ts below lib/, whatever the bytes look like", () => {
+  equal(choose({ name: "lib/example" }), "ts");
+  equal(choose({ name: "lib/example", body: "<T>(x: T) => x" }), "ts");
+  equal(choose({ name: "lib/example", type: "text/plain;charset=UTF-8" }), "ts");
+  equal(choose({ name: "lib/example", type: "text/javascript" }), "js");
+  equal(choose({ name: "lib/example.js" }), "js");
+  equal(choose({ name: "library" }), "txt");
+});
+
+Deno.test("chooseExt() sniffs markup, text and bytes", () => {
+  for (
+    const body of ["<h1>", " \r\n\t<p>", "\ufeff<!doctype html>", "<!-- x -->", "</p>", "<?xml ?>"]
+  ) {
+    equal(choose({ body }), "html", body);
+  }
+  for (const body of ["", " ", "<", "<3 you", "< p>", "a <b>", "{}", "\ufeff", "1 < 2"]) {
+    equal(choose({ body }), "txt", body);
+  }
+  equal(choose({ body: BINARY }), "bin");
+  equal(choose({ body: new Uint8Array([0x3c, 0x70, 0x3e, 0xff]) }), "bin");
+});

@@ -1,0 +1,141 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { MAX_META_TOTAL_BYTES, MAX_META_VALUE_BYTES } from "../../lib/limits.ts";
+import { collectMeta, parseMeta, stringifyMeta, validMeta } from "../../lib/world/metadata.ts";
+
+function meta(headers: [string, string][]): unknown {
+  const found = collectMeta(headers);
+  return "meta" in found ? found.meta : undefined;
+}
+
+function fault(headers: [string, string][]): string {
+  const found = collectMeta(headers);
+  return "fault" in found ? found.fault : "";
+}
+
+Deno.test("collectMeta() takes X-Meta headers alone, lower-cased and sorted by name", () => {
+  equal(
+    meta([
+      ["Host", "localhost"],
+      ["X-Meta-Confidence", "0.95"],
+      ["Authorization", "Bearer secret"],
+      ["X-Forwarded-For", "10.0.0.1"],
+      ["X-Metadata", "no"],
+      ["X-Meta", "no"],
+      ["x-meta-author", "codex"],
+      ["Cookie", "a=b"],
+      ["X-Accel-Redirect", "/etc/shadow"],
+    ]),
+    [["x-meta-author", "codex"], ["x-meta-confidence", "0.95"]],
+  );
+  equal(meta([["host", "x"]]), []);
+});
+
+Deno.test("collectMeta() reads a request's headers as Deno hands them over", () => {
+  const headers = new Headers([
+    ["X-Meta-Zeta", "  spaces around  "],
+    ["X-Meta-Alpha", "one"],
+    ["x-meta-alpha", "two"],
+  ]);
+  equal(meta([...headers]), [["x-meta-alpha", "one, two"], ["x-meta-zeta", "spaces around"]]);
+});
+
+Deno.test("collectMeta() takes an empty value and inner spaces", () => {
+  equal(meta([["x-meta-a", ""], ["x-meta-b", "a  b ~!"]]), [["x-meta-a", ""], [
+    "x-meta-b",
+    "a  b ~!",
+  ]]);
+});
+
+Deno.test("collectMeta() refuses a value that is not visible ASCII and names its header", () => {
+  for (
+    const value of ["é", "Ã©", "a\tb", "a\nb", "a\r\nset-cookie: x", "a\0", " a", "a ", "\x7f"]
+  ) {
+    ok(fault([["x-meta-ok", "1"], ["x-meta-title", value]]).startsWith("x-meta-title "), value);
+  }
+});
+
+Deno.test("collectMeta() refuses names that are no tokens", () => {
+  for (
+    const name of ["x-meta-", "x-meta-a b", "x-meta-a:b", "x-meta-é", "x-meta-a\nb", "x-meta-a/b"]
+  ) {
+    ok(fault([[name, "1"]]), name);
+    ok(!/[^\x20-\x7e]/.test(fault([[name, "1"]])), name);
+  }
+});
+
+Deno.test("collectMeta() takes the longest value and refuses one more byte", () => {
+  equal(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES)]]), "");
+  ok(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES + 1)]]).startsWith("x-meta-a "));
+});
+
+Deno.test("collectMeta() takes all the bytes there may be, names included, and refuses one more", () => {
+  const name = (i: number) => `x-meta-${i}`;
+  const full: [string, string][] = [];
+  let left = MAX_META_TOTAL_BYTES;
+  for (let i = 0; left > 0; i++) {
+    const value = "v".repeat(Math.min(MAX_META_VALUE_BYTES, left - name(i).length));
+    full.push([name(i), value]);
+    left -= name(i).length + value.length;
+  }
+  equal(left, 0);
+  equal(fault(full), "");
+  const last = full.at(-1);
+  ok(last);
+  const over: [string, string][] = [...full.slice(0, -1), [last[0], last[1] + "v"]];
+  ok(fault(over).startsWith(`${last[0]} `));
+});
+
+Deno.test("validMeta() keeps pairs that fit and nothing else", () => {
+  equal(
+    validMeta([
+      ["x-meta-author", "codex"],
+      ["X-Meta-Upper", "1"],
+      ["set-cookie", "a=b"],
+      ["x-meta-crlf", "a\r\nset-cookie: a=b"],
+      ["x-meta-crlf\r\nset-cookie", "a=b"],
+      ["x-meta-nul", "\0"],
+      ["x-meta-latin", "é"],
+      ["x-meta-number", 1],
+      ["x-meta-one"],
+      ["x-meta-three", "a", "b"],
+      ["x-meta-author", "twice"],
+      ["x-meta-long", "v".repeat(MAX_META_VALUE_BYTES + 1)],
+      null,
+      "x-meta-a",
+      {},
+      ["x-meta-severity", "high"],
+    ]),
+    [["x-meta-author", "codex"], ["x-meta-severity", "high"]],
+  );
+});
+
+Deno.test("validMeta() makes nothing of other shapes", () => {
+  for (const stored of [undefined, null, "x", 1, {}, { "x-meta-a": "1" }, [], { length: 1 }]) {
+    equal(validMeta(stored), []);
+  }
+});
+
+Deno.test("validMeta() keeps within the total", () => {
+  const kept = validMeta(
+    Array.from({ length: 100 }, (_, i) => [`x-meta-${i}`, "v".repeat(MAX_META_VALUE_BYTES)]),
+  );
+  const total = kept.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  ok(kept.length > 0 && total <= MAX_META_TOTAL_BYTES);
+});
+
+Deno.test("validMeta() is what Headers takes without complaint", () => {
+  const kept = validMeta([["x-meta-a", "\n"], ["x-meta-b", ""], ["x-meta-^`|~", "~ ~"]]);
+  const headers = new Headers();
+  for (const [name, value] of kept) headers.set(name, value);
+  equal([...headers.keys()], ["x-meta-^`|~", "x-meta-b"].sort());
+});
+
+Deno.test("parseMeta() reads what stringifyMeta() writes", () => {
+  const pairs = [["x-meta-author", 'co"dex']] as const;
+  equal(stringifyMeta(pairs), '[["x-meta-author","co\\"dex"]]');
+  equal(parseMeta(stringifyMeta(pairs)), pairs);
+});
+
+Deno.test("parseMeta() makes nothing of a column edited by hand into no JSON", () => {
+  for (const text of [null, "", "[]", "x", "[[", '{"a":1}']) equal(parseMeta(text), []);
+});

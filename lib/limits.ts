@@ -136,3 +136,5 @@ export const MAX_AUTHORIZATION_LENGTH = 8192;
 export const CAPABILITIES_REMEMBERED = 1024;
 /** Longest name of an account in `/etc/passwd`, in characters. */
 export const MAX_USER_LENGTH = 64;
+/** HTTP dates whose time is remembered. */
+export const HTTP_DATE_MEMO_ENTRIES = 256;

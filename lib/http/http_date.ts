@@ -3,6 +3,8 @@
  * Dates have whole seconds and no zone but GMT; what does not fit is no date at all.
  */
 
+import { HTTP_DATE_MEMO_ENTRIES } from "../limits.ts";
+
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 const MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
 const TIME = "(\\d{2}):(\\d{2}):(\\d{2})";
@@ -20,8 +22,7 @@ const ASCTIME = new RegExp(
 );
 
 // Clients send back the Last-Modified they were given, so the same few strings come by the thousand.
-let lastText = "";
-let lastTime: number | undefined;
+const memo = new Map<string, number>();
 
 /**
  * Reads an HTTP-date as Unix milliseconds; `undefined` when it is none, which by RFC 9110 §13.1
@@ -30,13 +31,17 @@ let lastTime: number | undefined;
  * @param now Unix milliseconds, by which a two-digit year finds its century
  */
 export function parseHttpDate(text: string, now: () => number = Date.now): number | undefined {
-  if (text === lastText) return lastTime;
+  const known = memo.get(text);
+  if (known !== undefined) return known;
   const imf = IMF_FIXDATE.exec(text);
   if (imf) {
     const [, day, month, year, hour, minute, second] = imf;
-    lastTime = instant(year, month, day, hour, minute, second);
-    lastText = text;
-    return lastTime;
+    const time = instant(year, month, day, hour, minute, second);
+    if (time !== undefined) {
+      if (memo.size >= HTTP_DATE_MEMO_ENTRIES) memo.clear();
+      memo.set(text, time);
+    }
+    return time;
   }
   const rfc850 = RFC850.exec(text);
   if (rfc850) {

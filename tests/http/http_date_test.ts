@@ -1,5 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { formatHttpDate, parseHttpDate, wholeSeconds } from "../../lib/http/http_date.ts";
+import { HTTP_DATE_MEMO_ENTRIES } from "../../lib/limits.ts";
 
 const WHEN = Date.UTC(1994, 10, 6, 8, 49, 37);
 
@@ -49,6 +50,13 @@ Deno.test("parseHttpDate() knows leap days, leap seconds and early years", () =>
   equal(parseHttpDate("Wed, 29 Feb 2023 00:00:00 GMT"), undefined);
   equal(parseHttpDate("Sat, 31 Dec 2016 23:59:60 GMT"), Date.UTC(2017, 0, 1));
   equal(new Date(parseHttpDate("Sat, 01 Jan 0050 00:00:00 GMT") ?? NaN).getUTCFullYear(), 50);
+});
+
+Deno.test("parseHttpDate() stays right while more dates come than it remembers", () => {
+  for (let i = 0; i < 3 * HTTP_DATE_MEMO_ENTRIES; i++) {
+    equal(parseHttpDate(formatHttpDate(WHEN + i * 1000)), WHEN + i * 1000);
+    equal(parseHttpDate(formatHttpDate(WHEN)), WHEN);
+  }
 });
 
 Deno.test("parseHttpDate() remembers a date without mixing it up with the next", () => {

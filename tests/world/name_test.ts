@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { MAX_FOLDER_BYTES } from "../../lib/limits.ts";
+import {
+  folderOf,
+  inNamespace,
+  nameFault,
+  nameOf,
+  namespaceOf,
+  NAMESPACES,
+} from "../../lib/world/name.ts";
+
+Deno.test("NAMESPACES are the six that hold worlds", () => {
+  assert.deepEqual([...NAMESPACES], ["home", "etc", "usr", "var", "boot", "lib"]);
+});
+
+Deno.test("namespaceOf() gives the first segment", () => {
+  assert.equal(namespaceOf("home/a/b"), "home");
+  assert.equal(namespaceOf("home"), "home");
+  assert.equal(namespaceOf(""), "");
+  assert.equal(namespaceOf("home/etc/shadow"), "home");
+});
+
+Deno.test("inNamespace() knows namespaces by their exact spelling", () => {
+  for (const name of ["home", "home/x", "etc/passwd", "usr/a/b", "var/x", "boot/env", "lib/x"]) {
+    assert.equal(inNamespace(name), true, name);
+  }
+  for (
+    const name of ["", "Home/x", "HOME", "homes/x", "hom", "etc2/x", " home/x", "proc/x", "dev"]
+  ) {
+    assert.equal(inNamespace(name), false, name);
+  }
+});
+
+Deno.test("nameFault() finds nothing wrong with ordinary names", () => {
+  const names = [
+    "home/x",
+    "home/findings/x",
+    "home/a.b.c",
+    "home/.hidden",
+    "home/..hidden",
+    "home/...",
+    "home/a/...b",
+    "home/with space",
+    "home/ leading",
+    "home/100%",
+    "home/%2F",
+    "home/%2e%2e",
+    "home/a#b",
+    "home/a+b&c=d;e,f",
+    "home/~user",
+    "home/x@y!z$(1)'",
+    "home/[1]{2}^`",
+    "home/é",
+    "home/张三/文件",
+    "home/👩‍👩‍👧",
+    "home/עברית",
+    "home/-",
+    "home/--help",
+    "home/CON",
+    "home/home",
+    "etc/home/x",
+    "lib/example",
+    "boot/env",
+    "var/cache/semantic/x",
+    "usr/lib/shell/index.html",
+  ];
+  for (const name of names) assert.equal(nameFault(name), undefined, name);
+});
+
+Deno.test("nameFault() refuses what lies outside the namespaces", () => {
+  for (
+    const name of ["", "x", "proc/x", "dev/gpu", "Home/x", "homex", "/home/x", "data/x", "..", "."]
+  ) {
+    assert.match(nameFault(name) ?? "", /lies in none of home, etc/, name);
+  }
+});
+
+Deno.test("nameFault() refuses a namespace itself", () => {
+  for (const name of NAMESPACES) assert.match(nameFault(name) ?? "", /itself is not a world/, name);
+});
+
+Deno.test("nameFault() names each character it refuses", () => {
+  for (const char of '\\:*?"<>|') {
+    for (const name of [`home/${char}`, `home/a${char}b`, `home/a/b${char}`, `home/é${char}`]) {
+      assert.equal(nameFault(name), `it holds the character ${char}`, name);
+    }
+  }
+});
+
+Deno.test("nameFault() refuses every control character and line separator without repeating it", () => {
+  const codes = [0x2028, 0x2029];
+  for (let code = 0; code < 0x20; code++) codes.push(code);
+  for (let code = 0x7f; code < 0xa0; code++) codes.push(code);
+  for (const code of codes) {
+    const fault = nameFault(`home/a${String.fromCharCode(code)}b`);
+    assert.equal(fault, "it holds a control character", code.toString(16));
+  }
+});
+
+Deno.test("nameFault() refuses dot segments and empty segments", () => {
+  for (
+    const name of ["home/.", "home/..", "home/../etc/shadow", "home/a/./b", "home/a/..", "lib/.."]
+  ) {
+    assert.equal(nameFault(name), "it holds a dot segment", name);
+  }
+  for (const name of ["home/", "home//x", "home/x/", "home/é//x", "home/é/"]) {
+    assert.equal(nameFault(name), "it holds an empty segment", name);
+  }
+});
+
+Deno.test("nameFault() refuses names that are not in NFC or not well-formed", () => {
+  for (
+    const name of ["home/e\u0301", "home/\u212b", "home/\u037e", "home/\u1100\u1161", "home/\ud800"]
+  ) {
+    assert.equal(nameFault(name), "it is not in NFC", name);
+  }
+});
+
+Deno.test("nameFault() allows a folder of 255 bytes and refuses one of 256", () => {
+  const grow: [string, (bytes: number) => string][] = [
+    ["plain", (bytes) => "home/" + "a".repeat(bytes - "home%2F".length)],
+    ["slashes", (bytes) => "home" + "/a".repeat((bytes - 4) >> 2) + "b".repeat((bytes - 4) & 3)],
+    ["percent", (bytes) => "home/" + "%".repeat(80) + "a".repeat(bytes - 240 - 7)],
+    ["UTF-8", (bytes) => "home/" + "文".repeat(80) + "a".repeat(bytes - 240 - 7)],
+  ];
+  for (const [kind, name] of grow) {
+    const fits = name(MAX_FOLDER_BYTES);
+    const past = name(MAX_FOLDER_BYTES + 1);
+    assert.equal(new TextEncoder().encode(folderOf(fits)).length, 255, kind);
+    assert.equal(nameFault(fits), undefined, kind);
+    assert.match(nameFault(past) ?? "", /needs 256 bytes and 255 is the most/, kind);
+  }
+});
+
+Deno.test("nameFault() counts the folder of a short name that is mostly slashes", () => {
+  const name = "home" + "/a".repeat(90);
+  assert.ok(name.length < 200);
+  assert.match(nameFault(name) ?? "", /its folder needs 364 bytes/);
+});
+
+Deno.test("folderOf() writes % as %25 and / as %2F and nothing else", () => {
+  assert.equal(folderOf("home/findings/x"), "home%2Ffindings%2Fx");
+  assert.equal(folderOf("home/100%"), "home%2F100%25");
+  assert.equal(folderOf("home/%2F"), "home%2F%252F");
+  assert.equal(folderOf("home/é &+"), "home%2Fé &+");
+});
+
+Deno.test("nameOf() undoes folderOf() for every name", () => {
+  const names = [
+    "home/x",
+    "home/%",
+    "home/%2F",
+    "home/%25",
+    "home/%252F/%2f",
+    "etc/a/b/c",
+    "home/é",
+  ];
+  for (const name of names) assert.equal(nameOf(folderOf(name)), name);
+});
+
+Deno.test("nameOf() refuses folders that folderOf() never wrote", () => {
+  const folders = [
+    "",
+    ".",
+    "..",
+    ".trash",
+    "home",
+    "home%2F",
+    "home%2fx",
+    "home%2Fx%2fy",
+    "home%2Fx%",
+    "home%2Fx%41",
+    "home/x",
+    "home%2F..%2Fetc",
+    "home%2F%2Fx",
+    "home%2Fx%2F",
+    "%2Fhome%2Fx",
+    "lost+found",
+    "proc%2Fx",
+    "home%2Fa:b",
+    "home%2Fe\u0301",
+    "catalog.json",
+  ];
+  for (const folder of folders) assert.equal(nameOf(folder), undefined, folder);
+});

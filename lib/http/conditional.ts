@@ -25,19 +25,21 @@ export interface CacheValidators {
  * it is bytes sent twice.
  *
  * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds
+ * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
  */
 export function notModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
   current: string,
-  lastModified: number,
+  lastModified: number | undefined,
 ): boolean {
   // §13.1.3: "A recipient MUST ignore If-Modified-Since if the request contains an If-None-Match
   // header field".
   if (ifNoneMatch !== null) {
     return ifNoneMatch === current || holdsTag(ifNoneMatch, current, "weak");
   }
-  if (ifModifiedSince === null) return false;
+  // §13.1.3: "A recipient MUST ignore the If-Modified-Since header field if the resource does not
+  // have a modification date available."
+  if (ifModifiedSince === null || lastModified === undefined) return false;
   // §13.1.3: "A recipient MUST ignore the If-Modified-Since header field if the received field value
   // is not a valid HTTP-date".
   const since = parseHttpDate(ifModifiedSince);
@@ -52,13 +54,13 @@ export function notModified(
  *
  * @param headers the request's
  * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds
+ * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
  * @throws {Problem} `precondition-failed` (412); `bad-header` when If-Match is no list of tags
  */
 export function readOutcome(
   headers: HeaderReader,
   current: string,
-  lastModified: number,
+  lastModified: number | undefined,
 ): "send" | "not-modified" {
   const ifMatch = headers.get("if-match");
   // Step 1: "When recipient is the origin server and If-Match is present, evaluate the If-Match
@@ -71,7 +73,9 @@ export function readOutcome(
     // Step 2: "When recipient is the origin server, If-Match is not present, and If-Unmodified-Since
     // is present, evaluate the If-Unmodified-Since precondition"; if false, 412.
     const ifUnmodifiedSince = headers.get("if-unmodified-since");
-    if (ifUnmodifiedSince !== null) {
+    // §13.1.4: "A recipient MUST ignore the If-Unmodified-Since header field if the resource does not
+    // have a modification date available."
+    if (ifUnmodifiedSince !== null && lastModified !== undefined) {
       const since = parseHttpDate(ifUnmodifiedSince);
       if (since !== undefined && wholeSeconds(lastModified) > since) {
         throw failed("it changed after the date in If-Unmodified-Since", current);

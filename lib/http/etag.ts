@@ -24,6 +24,7 @@ const HASH_DIGITS = 16;
 // opaque-tag = DQUOTE *etagc DQUOTE; etagc = %x21 / %x23-7E / obs-text. White space is taken in two
 // places that never touch, so a run of it cannot be split in more than one way.
 const LIST_ITEM = /(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)[ \t]*/y;
+const SHORT_FORM = /^\d{1,15}$/;
 const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
 
 /**
@@ -101,6 +102,5 @@ export function worldTags(
  */
 export function namesRepresentation(opaque: string, current: string): boolean {
   if (opaque.length === current.length - 2) return current.slice(1, -1) === opaque;
-  return opaque !== "" && current.charAt(opaque.length + 1) === "-" &&
-    current.startsWith(opaque, 1) && !opaque.includes("-");
+  return SHORT_FORM.test(opaque) && current.startsWith(`"${opaque}-`);
 }

@@ -95,6 +95,13 @@ Deno.test("readOutcome() step 4: If-Modified-Since is ignored beside If-None-Mat
   equal(read({ "if-modified-since": "0" }), "send");
 });
 
+Deno.test("readOutcome() ignores dates for what has no modification time", () => {
+  for (const header of ["if-modified-since", "if-unmodified-since"]) {
+    equal(readOutcome(new Headers({ [header]: BEFORE }), NOW, undefined), "send");
+    equal(readOutcome(new Headers({ [header]: AFTER }), NOW, undefined), "send");
+  }
+});
+
 Deno.test("notModified() takes the headers' values as they are", () => {
   equal(notModified({ ifNoneMatch: null, ifModifiedSince: null }, NOW, CHANGED), false);
   equal(notModified({ ifNoneMatch: NOW, ifModifiedSince: BEFORE }, NOW, CHANGED), true);

@@ -153,3 +153,8 @@ Deno.test("namesRepresentation() knows its own tag and its version's short form 
   equal(namesRepresentation("3", etag(33, SHA, "raw")), false);
   equal(namesRepresentation("33", etag(3, SHA, "raw")), false);
 });
+
+Deno.test("namesRepresentation() takes no tag for the short form of one it begins", () => {
+  equal(namesRepresentation(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
+  equal(namesRepresentation(SHORT, `"${SHORT}-x"`), false);
+});

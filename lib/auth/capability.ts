@@ -13,6 +13,7 @@ import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { hmac } from "../hash.ts";
 import { isCanonical } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
 import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../limits.ts";
 import type { Scope } from "./caller.ts";
 
@@ -32,8 +33,9 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * Makes a new capability.
  *
  * @param grant the machine's signing key and the first line
- * @throws {TypeError} when the key is empty or a field has no canonical spelling: the route checks
- * what a caller asked for before it comes here
+ * @throws {Problem} `bad-query` when a field has no canonical spelling or the token would be longer
+ * than {@link MAX_CAPABILITY_LENGTH}
+ * @throws {TypeError} when the key is empty, which would let anyone sign
  */
 export function mint(grant: Grant & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
@@ -46,14 +48,20 @@ export function mint(grant: Grant & { readonly key: string }): string {
  *
  * @param token a token as `mint` or `narrow` made it; its signature is not checked here
  * @param grant the line to add; it binds only as far as the lines before it reach
- * @throws {TypeError} when the token is not one, a field has no canonical spelling, or the result
- * would be longer than {@link MAX_CAPABILITY_LENGTH} or have more than {@link MAX_CAPABILITY_LINES}
+ * @throws {Problem} `bad-query` when the token is not one, a field has no canonical spelling, or the
+ * result would be longer than {@link MAX_CAPABILITY_LENGTH} or have more lines than
+ * {@link MAX_CAPABILITY_LINES}
  */
 export function narrow(token: string, grant: Grant): string {
   const parts = split(token);
-  if (parts === undefined) throw new TypeError("Cannot narrow the capability: it is malformed");
+  if (parts === undefined) {
+    throw new Problem("bad-query", "Cannot narrow the capability: it is malformed, send one whole");
+  }
   if (parts.lines.length >= MAX_CAPABILITY_LINES) {
-    throw new TypeError(`Cannot narrow the capability: it has ${MAX_CAPABILITY_LINES} lines`);
+    throw new Problem(
+      "bad-query",
+      `Cannot narrow the capability: it has ${parts.lines.length} lines and ${MAX_CAPABILITY_LINES} is the most`,
+    );
   }
   const line = lineOf(grant);
   return join(`${parts.text}\n${line}`, hmac(parts.signature, line));
@@ -132,7 +140,8 @@ function split(token: string): Parts | undefined {
 function join(text: string, signature: Uint8Array): string {
   const token = `${base64url(Buffer.from(text))}.${base64url(signature)}`;
   if (token.length > MAX_CAPABILITY_LENGTH) {
-    throw new TypeError(
+    throw new Problem(
+      "bad-query",
       `Cannot make the capability: it needs ${token.length} characters and ${MAX_CAPABILITY_LENGTH} is the most`,
     );
   }
@@ -142,9 +151,10 @@ function join(text: string, signature: Uint8Array): string {
 function lineOf({ prefix, exp, mode }: Grant): string {
   const line = `${prefix}|${exp}|${mode}`;
   if (grantOf(line) === undefined) {
-    throw new TypeError(
-      `Cannot make the capability line ${JSON.stringify(line)}: ` +
-        "it needs a canonical absolute prefix, whole seconds of Unix time, and the mode r or rw",
+    throw new Problem(
+      "bad-query",
+      `Cannot make the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
+        "prefix without |, whole seconds of Unix time, and the mode r or rw",
     );
   }
   return line;

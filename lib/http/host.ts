@@ -98,6 +98,6 @@ function isLoopbackV4(host: string): boolean {
   const parts = host.split(".");
   return parts.length === 4 && parts.every((part) => {
     const value = Number(part);
-    return String(value) === part && Number.isInteger(value) && value <= 255;
+    return String(value) === part && Number.isInteger(value) && value >= 0 && value <= 255;
   });
 }

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { createClientAddress, type ProxyTrust } from "../../lib/http/client_address.ts";
+
+function find(trust: ProxyTrust, peer: string, headers: Record<string, string> = {}): string {
+  const { address, loopback } = createClientAddress(trust)(peer, new Headers(headers));
+  return loopback ? `${address} loopback` : address;
+}
+
+const NO_TRUST: ProxyTrust = {};
+
+Deno.test("createClientAddress() takes the peer for the client when no proxy is trusted", () => {
+  const rows: [string, string][] = [
+    ["127.0.0.1", "127.0.0.1 loopback"],
+    ["127.8.8.8", "127.8.8.8 loopback"],
+    ["::1", "::1 loopback"],
+    ["::ffff:127.0.0.1", "127.0.0.1 loopback"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["192.0.2.1", "192.0.2.1"],
+    ["10.0.0.1", "10.0.0.1"],
+    ["2001:db8::1", "2001:db8::1"],
+    ["::127.0.0.1", "::127.0.0.1"],
+    ["fe80::1%2", "fe80::1%2"],
+    ["", ""],
+  ];
+  for (const [peer, client] of rows) assert.equal(find(NO_TRUST, peer), client, peer);
+});
+
+Deno.test("createClientAddress() does not hold a loopback peer for local that forwards for others", () => {
+  const traces: Record<string, string>[] = [
+    { "x-forwarded-for": "192.0.2.1" },
+    { "X-Forwarded-For": "" },
+    { "forwarded": "for=127.0.0.1" },
+    { "x-real-ip": "127.0.0.1" },
+    { "via": "1.1 proxy" },
+  ];
+  const trusts: ProxyTrust[] = [
+    NO_TRUST,
+    { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.5"] },
+    { trustHeader: "Cf-Connecting-Ip", trustFrom: ["127.0.0.1", "::1"] },
+  ];
+  for (const headers of traces) {
+    for (const peer of ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.2"]) {
+      for (const trust of trusts) {
+        const client = find(trust, peer, headers);
+        assert.equal(client, peer.replace("::ffff:", ""), `${peer} ${JSON.stringify(headers)}`);
+      }
+    }
+  }
+});
+
+Deno.test("createClientAddress() does not believe a header from a peer that is not trusted", () => {
+  const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/24"] };
+  for (const peer of ["10.0.1.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.1.1"]) {
+    const client = find(trust, peer, { "x-forwarded-for": "127.0.0.1" });
+    assert.equal(client, peer.replace("::ffff:", ""));
+  }
+});
+
+Deno.test("createClientAddress() takes the right-most address that is not a trusted proxy's", () => {
+  const trust = {
+    trustHeader: "X-Forwarded-For",
+    trustFrom: ["10.0.0.0/24", "127.0.0.1", "fd00::/8"],
+  };
+  const rows: [peer: string, value: string, client: string][] = [
+    ["10.0.0.1", "192.0.2.1", "192.0.2.1"],
+    ["::ffff:10.0.0.1", "192.0.2.1", "192.0.2.1"],
+    ["fd00::1", "2001:db8::7", "2001:db8::7"],
+    ["10.0.0.1", "127.0.0.1, 192.0.2.1", "192.0.2.1"],
+    ["10.0.0.1", "127.0.0.1,::1,192.0.2.1,10.0.0.2", "192.0.2.1"],
+    ["10.0.0.1", "192.0.2.1, ::ffff:10.0.0.9", "192.0.2.1"],
+    ["10.0.0.1", "192.0.2.1:4711", "192.0.2.1"],
+    ["10.0.0.1", "[2001:db8::7]:4711, 10.0.0.3:1", "2001:db8::7"],
+    ["10.0.0.1", "10.0.0.7, 10.0.0.8", "10.0.0.7"],
+    ["127.0.0.1", "192.0.2.1", "192.0.2.1"],
+    ["127.0.0.1", "127.0.0.1, 192.0.2.1", "192.0.2.1"],
+    // Somebody who cannot be told is the last hop that can.
+    ["10.0.0.1", "127.0.0.1, unknown", "10.0.0.1"],
+    ["10.0.0.1", "192.0.2.1, garbage, 10.0.0.2", "10.0.0.2"],
+    ["127.0.0.1", "", "127.0.0.1"],
+    ["127.0.0.1", "127.0.0.1,", "127.0.0.1"],
+    ["127.0.0.1", "localhost", "127.0.0.1"],
+    ["127.0.0.1", "127.1", "127.0.0.1"],
+  ];
+  for (const [peer, value, client] of rows) {
+    assert.equal(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
+  }
+});
+
+Deno.test("createClientAddress() calls a forwarded client local only where every hop is", () => {
+  const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/8", "127.0.0.0/8", "::1"] };
+  const rows: [peer: string, value: string, client: string][] = [
+    ["127.0.0.1", "127.0.0.1", "127.0.0.1 loopback"],
+    ["::1", "127.0.0.1, ::1", "127.0.0.1 loopback"],
+    ["10.0.0.1", "127.0.0.1", "127.0.0.1"],
+    // A host inside a trusted block forges a loopback client before its own address.
+    ["127.0.0.1", "127.0.0.1, 10.0.0.66", "127.0.0.1"],
+  ];
+  for (const [peer, value, client] of rows) {
+    assert.equal(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
+  }
+});
+
+Deno.test("createClientAddress() takes a trusted peer without its header for itself", () => {
+  const trust = { trustHeader: "X-Real-IP", trustFrom: ["127.0.0.1", "10.0.0.1"] };
+  assert.equal(find(trust, "127.0.0.1"), "127.0.0.1 loopback");
+  assert.equal(find(trust, "10.0.0.1"), "10.0.0.1");
+  assert.equal(find(trust, "127.0.0.1", { "x-forwarded-for": "192.0.2.1" }), "127.0.0.1");
+});
+
+Deno.test("createClientAddress() reads X-Real-IP and Forwarded by their own rules", () => {
+  const real = { trustHeader: "x-real-ip", trustFrom: ["10.0.0.1"] };
+  assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "2001:db8::1" }), "2001:db8::1");
+  // Two header lines arrive joined; the proxy's is the later one.
+  assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "127.0.0.1, 192.0.2.1" }), "192.0.2.1");
+  const rfc = { trustHeader: "Forwarded", trustFrom: ["10.0.0.1"] };
+  const rows: [string, string][] = [
+    ["for=192.0.2.60;proto=https", "192.0.2.60"],
+    ['for="[2001:db8:cafe::17]:4711", for=10.0.0.1', "2001:db8:cafe::17"],
+    ['for=127.0.0.1, for="', "10.0.0.1"],
+    ['for=", for="[2001:db8::666]:1"', "2001:db8::666"],
+    ["for=_hidden, for=10.0.0.1", "10.0.0.1"],
+    ["proto=https", "10.0.0.1"],
+  ];
+  for (const [value, client] of rows) {
+    assert.equal(find(rfc, "10.0.0.1", { forwarded: value }), client, value);
+  }
+});
+
+Deno.test("createClientAddress() refuses settings that would trust nobody or everybody", () => {
+  const bad: [ProxyTrust, RegExp][] = [
+    [{ trustHeader: "X-Forwarded-For" }, /from everyone/],
+    [{ trustHeader: "X-Forwarded-For", trustFrom: [] }, /from everyone/],
+    [{ trustFrom: ["10.0.0.1"] }, /without its header/],
+    [{ trustHeader: "", trustFrom: ["10.0.0.1"] }, /without its header/],
+    [{ trustHeader: "X-Real-IP", trustFrom: ["localhost"] }, /"localhost": write an IP/],
+    [{ trustHeader: "X-Real-IP", trustFrom: ["10.0.0.1", "10.0.0.0/33"] }, /10\.0\.0\.0\/33/],
+  ];
+  for (const [trust, message] of bad) {
+    assert.throws(() => createClientAddress(trust), { name: "TypeError", message });
+  }
+});

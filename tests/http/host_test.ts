@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { hostFault, knownHost, splitAuthority } from "../../lib/http/host.ts";
+
+const NONE: ReadonlySet<string> = new Set();
+const BOX: ReadonlySet<string> = new Set(["box.local", "other:8080", "[fd00::1]"]);
+
+Deno.test("knownHost() knows the names of a loopback machine with any port", () => {
+  const hosts = [
+    "localhost",
+    "localhost:3005",
+    "LOCALHOST:3005",
+    "LocalHost",
+    "localhost:1",
+    "localhost:65535",
+    "127.0.0.1",
+    "127.0.0.1:3005",
+    "127.0.0.2",
+    "127.1.2.3:80",
+    "127.255.255.254",
+    "[::1]",
+    "[::1]:3005",
+  ];
+  for (const host of hosts) assert.equal(knownHost(host, NONE), true, host);
+});
+
+Deno.test("knownHost() does not know names that only look like loopback", () => {
+  const hosts = [
+    "evil.example",
+    "evil.example:3005",
+    "localhost.evil.example",
+    "evil.localhost",
+    "localhost.",
+    "localhost.localdomain",
+    "xlocalhost",
+    "localhost-",
+    "127.0.0.1.evil.example",
+    "127.0.0.1.nip.io:3005",
+    "127-0-0-1.example",
+    "127.0.0.1.",
+    "127.1",
+    "127.0.1",
+    "127",
+    "127.0.0.01",
+    "127.0.0.1e0",
+    "127.0.0.0x1",
+    "127.0.0.256",
+    "127.0.0.1.1",
+    "127.0.0.-1",
+    "127...1",
+    "127.0.0.",
+    "0127.0.0.1",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "2130706433",
+    "0.0.0.0",
+    "0.0.0.0:3005",
+    "128.0.0.1",
+    "1127.0.0.1",
+    "10.0.0.1",
+    "[::]",
+    "[::2]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "[::1%25lo]",
+    "::1",
+    "::1:3005",
+    "[::1",
+    "::1]",
+    "[]",
+  ];
+  for (const host of hosts) assert.equal(knownHost(host, NONE), false, host);
+});
+
+Deno.test("knownHost() does not know a missing, doubled or odd header", () => {
+  assert.equal(knownHost(null, NONE), false);
+  const hosts = [
+    "",
+    " ",
+    "localhost, localhost",
+    "localhost,evil.example",
+    "localhost evil.example",
+    "localhost localhost",
+    "localhost:",
+    "localhost::3005",
+    "localhost:3005:3005",
+    "localhost:0x1",
+    "localhost:-1",
+    "localhost:+1",
+    "localhost: 80",
+    "localhost:65536",
+    "localhost:99999",
+    "localhost:123456",
+    "localhost:80a",
+    "localhost/",
+    "localhost/home/x?",
+    "localhost#",
+    "localhost?x",
+    "localhost\\x",
+    "user@localhost",
+    "http://localhost",
+    "%6cocalhost",
+    "localhost%00",
+    "localhost\0",
+    "localhost\t",
+    "ｌocalhost",
+    "\u017ftub",
+    "[::1]x",
+    "[::1]:",
+    "[::1]3005",
+    "[localhost]",
+    ":3005",
+  ];
+  for (const host of hosts) assert.equal(knownHost(host, NONE), false, JSON.stringify(host));
+});
+
+Deno.test("knownHost() knows configured names, with their port where one is configured", () => {
+  for (const host of ["box.local", "BOX.local", "box.local:1", "other:8080", "[fd00::1]:80"]) {
+    assert.equal(knownHost(host, BOX), true, host);
+  }
+  for (const host of ["other", "other:80", "xbox.local", "box.local.evil", "[fd00::2]"]) {
+    assert.equal(knownHost(host, BOX), false, host);
+  }
+});
+
+Deno.test("hostFault() finds nothing wrong with names and addresses", () => {
+  const hosts = [
+    null,
+    "a",
+    "box.example",
+    "box.example:443",
+    "my_service:80",
+    "xn--bcher-kva.example",
+  ];
+  for (const host of [...hosts, "1.2.3.4", "[2001:db8::1]:8080", "[::ffff:1.2.3.4]", "a-b.c"]) {
+    assert.equal(hostFault(host), undefined, String(host));
+  }
+});
+
+Deno.test("hostFault() refuses headers that would move the path of the request's URL", () => {
+  const hosts = [
+    "",
+    "a/b",
+    "localhost/home/x?",
+    "localhost/etc/shadow#",
+    "a?b",
+    "a#b",
+    "a\\b",
+    "a b",
+    "a, b",
+    "user@a",
+    "%2f",
+    "a:99999",
+    "a:",
+    "[a/b]",
+    "å",
+    "a".repeat(256),
+  ];
+  for (const host of hosts) assert.match(hostFault(host) ?? "", /Host header is not/, host);
+});
+
+Deno.test("splitAuthority() lower-cases the host and keeps the port as written", () => {
+  assert.deepEqual(splitAuthority("Box.Example:080"), { host: "box.example", port: "080" });
+  assert.deepEqual(splitAuthority("box"), { host: "box", port: "" });
+  assert.deepEqual(splitAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });
+  assert.deepEqual(splitAuthority("[fd00::1]"), { host: "[fd00::1]", port: "" });
+  for (const odd of ["", ":1", "a:", "a/b", "[::1", "a:b", "a@b"]) {
+    assert.equal(splitAuthority(odd), undefined, odd);
+  }
+});

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { foreignOrigin } from "../../lib/http/origin.ts";
+
+const HOST = "localhost:3005";
+const UNSAFE = [
+  "PUT",
+  "POST",
+  "DELETE",
+  "PATCH",
+  "PROPFIND",
+  "MKCOL",
+  "MOVE",
+  "LOCK",
+  "put",
+  "get",
+];
+
+Deno.test("foreignOrigin() lets programs through, who send neither header", () => {
+  for (const method of UNSAFE) assert.equal(foreignOrigin(method, HOST, null, null), undefined);
+  assert.equal(foreignOrigin("PUT", null, null, null), undefined);
+});
+
+Deno.test("foreignOrigin() does not look at safe methods", () => {
+  for (const method of ["GET", "HEAD", "OPTIONS"]) {
+    assert.equal(foreignOrigin(method, HOST, "https://evil.example", "cross-site"), undefined);
+  }
+});
+
+Deno.test("foreignOrigin() refuses unsafe methods from other sites by Fetch Metadata", () => {
+  for (const method of UNSAFE) {
+    for (
+      const site of ["cross-site", "same-site", "", "Same-Origin", "none, cross-site", "new-value"]
+    ) {
+      const reason = foreignOrigin(method, HOST, null, site);
+      assert.equal(reason, `the browser says Sec-Fetch-Site: ${site}`);
+    }
+  }
+  // A matching Origin does not make up for it.
+  assert.ok(foreignOrigin("PUT", HOST, `http://${HOST}`, "cross-site"));
+});
+
+Deno.test("foreignOrigin() lets the machine's own pages and the address bar through", () => {
+  for (const site of ["same-origin", "none", null]) {
+    assert.equal(foreignOrigin("PUT", HOST, `http://${HOST}`, site), undefined);
+    assert.equal(foreignOrigin("PUT", HOST, null, site), undefined);
+  }
+});
+
+Deno.test("foreignOrigin() refuses every Origin that is not the Host", () => {
+  const origins = [
+    "null",
+    "",
+    "https://evil.example",
+    "http://localhost",
+    "http://localhost:3006",
+    "http://localhost:30050",
+    "http://127.0.0.1:3005",
+    "http://localhost.evil.example:3005",
+    "http://evil.example:3005",
+    "http://xlocalhost:3005",
+    "http://localhost:3005.evil.example",
+    "http://localhost:3005@evil.example",
+    "http://localhost:3005/",
+    "http://localhost:3005/x",
+    "http://localhost:3005, http://evil.example",
+    "http://evil.example http://localhost:3005",
+    "http://localhost:3005 ",
+    "localhost:3005",
+    "//localhost:3005",
+    "http:localhost:3005",
+    "ftp://localhost:3005",
+    "file://localhost:3005",
+    "chrome-extension://localhost:3005",
+    "ws://localhost:3005",
+    "HTTP://localhost:3005",
+    "http://",
+    "http://[::1]:3005",
+  ];
+  for (const origin of origins) {
+    for (const site of ["same-origin", "none", null]) {
+      const reason = foreignOrigin("PUT", HOST, origin, site);
+      assert.match(reason ?? "", /is not the Host/, JSON.stringify(origin));
+    }
+  }
+});
+
+Deno.test("foreignOrigin() compares ports with the default of the Origin's scheme", () => {
+  const rows: [host: string, origin: string, foreign: boolean][] = [
+    ["box.example", "http://box.example", false],
+    ["box.example", "https://box.example", false],
+    ["box.example:443", "https://box.example", false],
+    ["box.example:80", "http://box.example", false],
+    ["box.example", "https://box.example:443", false],
+    ["BOX.example", "https://box.EXAMPLE", false],
+    ["[::1]:3005", "http://[::1]:3005", false],
+    ["[FD00::A]", "http://[fd00::a]", false],
+    ["box.example:80", "https://box.example", true],
+    ["box.example:443", "http://box.example", true],
+    ["box.example", "https://box.example:8443", true],
+    ["box.example:8443", "https://box.example", true],
+    ["box.example", "https://box.example.", true],
+  ];
+  for (const [host, origin, foreign] of rows) {
+    assert.equal(
+      foreignOrigin("PUT", host, origin, null) !== undefined,
+      foreign,
+      `${host} ${origin}`,
+    );
+  }
+});
+
+Deno.test("foreignOrigin() refuses an Origin where the Host is missing or odd", () => {
+  for (const host of [null, "", "a, b", "localhost:3005, evil.example"]) {
+    assert.ok(foreignOrigin("PUT", host, "http://localhost:3005", "same-origin"), String(host));
+  }
+});
+
+Deno.test("foreignOrigin() repeats no more than a line of what was sent", () => {
+  const long = foreignOrigin("PUT", HOST, "http://" + "a".repeat(5000), null) ?? "";
+  assert.ok(long.length > 100 && long.length < 200, String(long.length));
+  assert.ok((foreignOrigin("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);
+});

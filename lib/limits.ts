@@ -138,3 +138,5 @@ export const CAPABILITIES_REMEMBERED = 1024;
 export const MAX_USER_LENGTH = 64;
 /** HTTP dates whose time is remembered. */
 export const HTTP_DATE_MEMO_ENTRIES = 256;
+/** Missed versions a world's stream replays from its history at most. */
+export const STREAM_REPLAY_VERSIONS = 100;

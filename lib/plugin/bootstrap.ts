@@ -1,0 +1,74 @@
+/**
+ * The program every cell's Worker starts with, as one `data:` URL: the modules that run inside, joined
+ * in order with their types taken out. A URL of data needs no read permission and no file beside the
+ * program, so it is the same from a checkout, a URL, a bundle and a binary. It links our own modules
+ * and nothing else; a plugin's source never passes here.
+ */
+
+import { stripTypeScriptTypes } from "node:module";
+import limits from "../limits.ts" with { type: "text" };
+import protocol from "./protocol.ts" with { type: "text" };
+import message from "./message.ts" with { type: "text" };
+import body from "./body.ts" with { type: "text" };
+import peer from "./peer.ts" with { type: "text" };
+import strip from "./realm/strip.ts" with { type: "text" };
+import lines from "./realm/console.ts" with { type: "text" };
+import files from "./realm/files.ts" with { type: "text" };
+import sql from "./realm/sql.ts" with { type: "text" };
+import machine from "./realm/machine.ts" with { type: "text" };
+import entry from "./cell_worker.ts" with { type: "text" };
+
+/** Every module after those it imports. */
+const MODULES: readonly (readonly [name: string, text: string])[] = [
+  ["limits", limits],
+  ["protocol", protocol],
+  ["message", message],
+  ["body", body],
+  ["peer", peer],
+  ["strip", strip],
+  ["console", lines],
+  ["files", files],
+  ["sql", sql],
+  ["machine", machine],
+  ["cell_worker", entry],
+];
+
+const IMPORT = /^import\s*\{([^}]*)\}\s*from\s*"[./]*(?:realm\/)?(\w+)\.ts";/gm;
+const EXPORT = /^export ((?:async )?(?:function\*?|class|const) (\w+))/gm;
+
+let linked: string | undefined;
+
+/** The bootstrap as a `data:` URL; made once. */
+export function bootstrapUrl(): string {
+  linked ??= "data:text/javascript;charset=utf-8," + encodeURIComponent(link());
+  return linked;
+}
+
+function link(): string {
+  const parts = ["const $m = Object.create(null);"];
+  for (const [name, text] of MODULES) {
+    const names: string[] = [];
+    const code = plain(text)
+      .replace(IMPORT, (_, list: string, from: string) => {
+        const bound = list.split(",").map((entry) => entry.trim()).filter(Boolean);
+        return `const { ${
+          bound.map((entry) => entry.replace(" as ", ": ")).join(", ")
+        } } = $m.${from};`;
+      })
+      .replace(EXPORT, (_, declaration: string, exported: string) => {
+        names.push(exported);
+        return declaration;
+      });
+    parts.push(`$m.${name} = (() => {\n${code}\nreturn { ${names.join(", ")} };\n})();`);
+  }
+  parts.push("$m.cell_worker.main();");
+  return parts.join("\n");
+}
+
+/** Types and whole-line comments out: the text travels to every cell. */
+function plain(text: string): string {
+  return stripTypeScriptTypes(text).replace(/^\s*\/\*\*[\s\S]*?\*\/$/gm, "").replace(
+    /\n\s*\n+/g,
+    "\n",
+  );
+}

@@ -1,0 +1,194 @@
+/**
+ * The entry of every cell's Worker: takes its private port, strips the realm, loads the plugin from a
+ * computed `data:` URL, and answers requests with it. It holds no secret and no authority; the host
+ * believes nothing it sends. So a plugin that broke it open would have won nothing.
+ */
+
+import type { CellInit } from "./init.ts";
+import { unflatten } from "./message.ts";
+import { Peer, type Served } from "./peer.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
+import { makeConsole } from "./realm/console.ts";
+import { makeFiles, makeResolve } from "./realm/files.ts";
+import { makeMachine } from "./realm/machine.ts";
+import { makeSql, type Sqlite } from "./realm/sql.ts";
+import { strip } from "./realm/strip.ts";
+
+interface Plugin {
+  fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
+}
+
+/** Fields of the manifest that are plain data. */
+const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback"];
+
+/** Waits for the one message that starts the cell. */
+export function main(): void {
+  globalThis.addEventListener("message", (event) => {
+    const { init, port } = (event as MessageEvent).data;
+    void start(init, port);
+  }, { once: true });
+}
+
+async function start(init: CellInit, port: MessagePort): Promise<void> {
+  const native = Deno;
+  const defer: (callback: () => void) => unknown = Reflect.get(globalThis, "setImmediate");
+  const { apply } = Reflect;
+  const post = MessagePort.prototype.postMessage;
+  const writer = new FrameWriter();
+  let scheduled = false;
+  const flush = (): void => {
+    scheduled = false;
+    peer.flush();
+    if (writer.length > 0) apply(post, port, [writer.take()]);
+  };
+  const wake = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    defer(flush);
+  };
+  let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
+  const peer = new Peer({
+    side: SIDE.CELL,
+    writer,
+    wake,
+    serve: (served) => serve(served),
+    mostServed: 0xffff,
+  });
+  const { console, print } = makeConsole(
+    (level, line) => {
+      writer.text(VERB.LOG, SIDE.CELL, level, line);
+      wake();
+    },
+    native.inspect,
+    init.linesPerSecond,
+  );
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    print(2, `Unhandled rejection: ${words(event.reason)}`);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    print(2, `Uncaught ${words(event.error)}`);
+  });
+  const resolve = makeResolve(native, init.folders);
+  const files = init.folders.length > 0 ? makeFiles(native, resolve) : undefined;
+  const sql = init.folders.length > 0
+    // The published types lag behind the runtime; `Sqlite` says what is used of it.
+    ? makeSql(await import("node:sqlite") as unknown as Sqlite, resolve)
+    : undefined;
+  const fetches = makeMachine(peer, init.calls);
+  strip(console);
+
+  const reader = new FrameReader();
+  port.onmessage = (event) => {
+    reader.push(event.data, (frame) => {
+      if (frame.verb === VERB.PING) {
+        writer.bytes(VERB.PONG, SIDE.HOST, frame.id);
+        wake();
+      } else {
+        peer.take(frame);
+      }
+    });
+  };
+
+  try {
+    const module: Record<string, unknown> = await import(
+      "data:text/javascript;charset=utf-8," + encodeURIComponent(init.code)
+    );
+    const plugin = pluginOf(module);
+    serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
+    writer.bytes(VERB.READY, SIDE.CELL, 0);
+  } catch (error) {
+    writer.text(VERB.UNFIT, SIDE.CELL, 0, words(error));
+  }
+  wake();
+
+  function answerWith(plugin: Plugin): (served: Served) => Promise<Response> {
+    const shared = {
+      config: Object.freeze({ ...init.config }),
+      vars: Object.freeze({ ...init.vars }),
+      ...(files && { files }),
+      ...(sql && { sql }),
+    };
+    return async function answer(served) {
+      const { id, head, body } = served;
+      const request = new Request(head.url, {
+        method: head.method,
+        headers: unflatten(head.headers),
+        body,
+        signal: served.signal,
+      });
+      const [tier, by] = head.note;
+      const origin = originOf(head.url);
+      const env = {
+        ...shared,
+        caller: { tier, by, fetch: fetches("caller", id, origin) },
+        machine: { fetch: fetches("machine", id, origin) },
+      };
+      const response = await plugin.fetch(request, env, contextOf(id));
+      if (!(response instanceof Response)) throw new TypeError("fetch() gave no Response");
+      return response;
+    };
+  }
+
+  function contextOf(id: number): unknown {
+    let open = 0;
+    const done = (): void => {
+      if (--open > 0) return;
+      writer.bytes(VERB.DONE, SIDE.HOST, id);
+      wake();
+    };
+    return {
+      waitUntil(work: unknown): void {
+        if (open++ === 0) {
+          writer.bytes(VERB.HOLD, SIDE.HOST, id);
+          wake();
+        }
+        Promise.resolve(work).then(done, (error) => {
+          print(2, `waitUntil: ${words(error)}`);
+          done();
+        });
+      },
+      passThroughOnException(): void {},
+    };
+  }
+}
+
+function originOf(url: string): string {
+  const end = url.indexOf("/", url.indexOf("//") + 2);
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function pluginOf(module: Record<string, unknown>): Plugin {
+  const found = module.default;
+  if (typeof found === "object" && found !== null || typeof found === "function") {
+    if (typeof Reflect.get(found, "fetch") === "function") return found as Plugin; // just checked
+  }
+  throw new TypeError("export default has no fetch(request, env, ctx)");
+}
+
+/** A probe answers `GET /manifest`, and `POST /permissions` with the config's JSON as body. */
+function probe(module: Record<string, unknown>): (served: Served) => Promise<Response> {
+  return async function answer({ head, body }) {
+    if (head.url.endsWith("/manifest")) {
+      const manifest: Record<string, unknown> = {};
+      for (const field of FIELDS) manifest[field] = module[field];
+      return Response.json(manifest);
+    }
+    const { permissions } = module;
+    const config = await new Response(body).json();
+    const asked = typeof permissions === "function" ? await permissions({ config }) : permissions;
+    return Response.json(asked ?? {});
+  };
+}
+
+/** An error in words, without the text of the plugin that its stack names as a URL. */
+function words(error: unknown): string {
+  const text = error instanceof Error
+    ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
+    : String(error);
+  const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
+  const said = error instanceof Error ? `${error.name}: ${error.message}` : text;
+  const scrubbed = said.replace(/data:text\/javascript\S*/g, "plugin");
+  return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
+}

@@ -1,0 +1,46 @@
+/**
+ * What a cell is told when it starts: the one message that goes in before any frame. It is data the
+ * host made from validated parts; the cell believes it, so nothing of a plugin's own making may be in
+ * it but the source text.
+ */
+
+/** A granted folder as the plugin names it, and where it really is once links are followed. */
+export interface Folder {
+  readonly path: string;
+  readonly real: string;
+  readonly write: boolean;
+}
+
+/** Deno permissions of a cell's process and of its Worker; what is absent is denied. */
+export interface CellPermissions {
+  /** `host` or `host:port`. */
+  readonly net: readonly string[];
+  /** Absolute folders or files. */
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
+/** See the module. */
+export interface CellInit {
+  /** `serve` answers requests with the plugin; `probe` answers with its manifest. */
+  readonly kind: "serve" | "probe";
+  readonly name: string;
+  /** The plugin as JavaScript without imports: exactly the text that was checked. */
+  readonly code: string;
+  readonly permissions: CellPermissions;
+  readonly folders: readonly Folder[];
+  /** Text of the declared config worlds by path. */
+  readonly config: Readonly<Record<string, string>>;
+  /** The declared environment variables that are set. */
+  readonly vars: Readonly<Record<string, string>>;
+  readonly calls: number;
+  readonly linesPerSecond: number;
+}
+
+/** The INIT frame's payload: the init, and what the process needs to make the Worker. */
+export interface ProcessInit {
+  readonly bootstrap: string;
+  readonly heapMiB: number;
+  readonly residentMiB: number;
+  readonly init: CellInit;
+}

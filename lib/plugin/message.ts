@@ -1,0 +1,125 @@
+/**
+ * The heads of requests and responses on the wire, as values: how they are written and how a
+ * stranger's are read. A head that does not validate is a broken rule, never a guess.
+ */
+
+import { ProtocolError } from "./protocol.ts";
+
+/** Header names and values in turn, in order, repeated names kept. */
+export type FlatHeaders = readonly string[];
+
+/** What opens an exchange. */
+export interface RequestHead {
+  readonly method: string;
+  /** From the host an absolute URL; from a cell a path with its query. */
+  readonly url: string;
+  readonly headers: FlatHeaders;
+  /** Whether the body follows in frames of its own. */
+  readonly streamed: boolean;
+  /** Whether there is a body at all; an empty one differs from none. */
+  readonly bodied: boolean;
+  /** From the host the caller's tier and name; from a cell the kind of call and its request's id. */
+  readonly note: readonly [string, string | number];
+}
+
+/** What answers it. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: FlatHeaders;
+  readonly streamed: boolean;
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+// deno-lint-ignore no-control-regex -- control characters are what is refused
+const VALUE = /^[^\u0000\r\n\u0100-\uffff]*$/;
+// deno-lint-ignore no-control-regex -- control characters are what is refused
+const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
+const MAX_HEADERS = 256;
+
+/** Writes a request's head. */
+export function writeRequestHead(head: RequestHead): string {
+  const flags = (head.streamed ? 2 : 0) | (head.bodied ? 1 : 0);
+  return JSON.stringify([head.method, head.url, head.headers, flags, head.note]);
+}
+
+/** Reads a request's head. @throws {ProtocolError} */
+export function readRequestHead(value: unknown): RequestHead {
+  if (!Array.isArray(value) || value.length !== 5) fault("a request head is five fields");
+  const [method, url, headers, flags, note]: unknown[] = value;
+  if (typeof method !== "string" || method.length > 32 || !TOKEN.test(method)) fault("its method");
+  if (typeof url !== "string" || url.length > 16_384 || !URL_TEXT.test(url)) fault("its URL");
+  if (flags !== 0 && flags !== 1 && flags !== 3) fault("its flags");
+  if (!Array.isArray(note) || note.length !== 2) fault("its note");
+  const [word, more]: unknown[] = note;
+  if (typeof word !== "string" || word.length > 16) fault("its note");
+  if (typeof more !== "string" && typeof more !== "number") fault("its note");
+  return {
+    method,
+    url,
+    headers: readHeaders(headers),
+    streamed: flags === 3,
+    bodied: flags !== 0,
+    note: [word, more],
+  };
+}
+
+/** Writes a response's head. */
+export function writeResponseHead(head: ResponseHead): string {
+  return JSON.stringify([head.status, head.statusText, head.headers, head.streamed ? 1 : 0]);
+}
+
+/** Reads a response's head. @throws {ProtocolError} */
+export function readResponseHead(value: unknown): ResponseHead {
+  if (!Array.isArray(value) || value.length !== 4) fault("a response head is four fields");
+  const [status, statusText, headers, flags]: unknown[] = value;
+  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) {
+    fault("its status");
+  }
+  if (typeof statusText !== "string" || statusText.length > 256 || !VALUE.test(statusText)) {
+    fault("its status text");
+  }
+  if (flags !== 0 && flags !== 1) fault("its flags");
+  return { status, statusText, headers: readHeaders(headers), streamed: flags === 1 };
+}
+
+function readHeaders(value: unknown): FlatHeaders {
+  if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > 2 * MAX_HEADERS) {
+    fault("its headers");
+  }
+  const flat: string[] = [];
+  for (let i = 0; i < value.length; i++) {
+    const text: unknown = value[i];
+    if (typeof text !== "string") fault("its headers");
+    if (!(i % 2 === 0 ? TOKEN : VALUE).test(text)) fault("a header's characters");
+    flat[i] = text;
+  }
+  return flat;
+}
+
+/** Headers as the flat list of the wire; each `Set-Cookie` stays its own. */
+export function flatten(headers: Headers): string[] {
+  const flat: string[] = [];
+  let at = 0;
+  headers.forEach((value, name) => {
+    flat[at++] = name;
+    flat[at++] = value;
+  });
+  return flat;
+}
+
+/** The flat list as Headers. */
+export function unflatten(flat: FlatHeaders): Headers {
+  const headers = new Headers();
+  for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
+  return headers;
+}
+
+/** Whether a response of this status never has a body (RFC 9110 §15, Fetch "null body status"). */
+export function bodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304;
+}
+
+function fault(what: string): never {
+  throw new ProtocolError(`Cannot read a head: ${what} does not fit`);
+}

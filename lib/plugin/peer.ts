@@ -1,0 +1,517 @@
+/**
+ * One end of the wire as HTTP: `call` sends a request and gives its Response, `serve` answers the
+ * other end's. The server and the cell run the same class with their sides exchanged. It believes
+ * nothing it reads: an id must be open, a body stays within its credit, a head validates, or the
+ * whole connection is given up with a `ProtocolError`.
+ */
+
+import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../limits.ts";
+import { BodyIn, BodyOut, type BodySink } from "./body.ts";
+import {
+  bodiless,
+  flatten,
+  readRequestHead,
+  readResponseHead,
+  type RequestHead,
+  unflatten,
+  writeRequestHead,
+  writeResponseHead,
+} from "./message.ts";
+import {
+  countOf,
+  type Frame,
+  type FrameWriter,
+  ProtocolError,
+  type Side,
+  splitHead,
+  textOf,
+  VERB,
+} from "./protocol.ts";
+
+/** What a peer needs from the room it stands in. */
+export interface PeerOptions {
+  readonly side: Side;
+  readonly writer: FrameWriter;
+  /** Called when there is something to flush; it must call `flush` once soon. */
+  wake(): void;
+  /** Answers one request of the other end; what it throws is told as a failure. */
+  serve(request: Served): Promise<Response>;
+  /** Most exchanges the other end may have open; one more is a broken rule. */
+  readonly mostServed: number;
+}
+
+/** One request of the other end. */
+export interface Served {
+  readonly id: number;
+  readonly head: RequestHead;
+  /** `null` for no body. */
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  /** Aborts when the other end gave the request up. Made on first use. */
+  readonly signal: AbortSignal;
+}
+
+/** What one end sends as a request. */
+export interface Outgoing {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly string[];
+  readonly note: readonly [string, string | number];
+  readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
+  /** Called once, when both bodies are over or the exchange failed. */
+  readonly ended?: () => void;
+  /** Called when the other end takes in a part of the request's body. */
+  readonly moved?: () => void;
+}
+
+/** A request under way. */
+export interface Call {
+  readonly id: number;
+  readonly response: Promise<Response>;
+  /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
+  cancel(reason: Error): void;
+}
+
+/** The other end failed this exchange in words; they come from a plugin and are not for callers. */
+export class PeerFailure extends Error {
+  override readonly name = "PeerFailure";
+}
+
+interface Exchange {
+  readonly id: number;
+  incoming?: BodyIn;
+  outgoing?: BodyOut;
+  /** The head of this end's message while it waits to travel with its body. */
+  held?: { readonly verb: number; readonly head: (streamed: boolean) => string };
+  heldChunk?: Uint8Array;
+  /** This end's message is complete. */
+  sent: boolean;
+  /** The other end's message is complete. */
+  received: boolean;
+}
+
+interface Calling extends Exchange {
+  answered: boolean;
+  resolve(response: Response): void;
+  reject(error: Error): void;
+  ended: (() => void) | undefined;
+  moved: (() => void) | undefined;
+}
+
+class Serving implements Exchange, Served {
+  incoming?: BodyIn;
+  outgoing?: BodyOut;
+  held?: NonNullable<Exchange["held"]>;
+  heldChunk?: Uint8Array;
+  sent = false;
+  received = true;
+  body: Served["body"] = null;
+  readonly id: number;
+  readonly head: RequestHead;
+  #abort: AbortController | undefined;
+
+  // Fields in full: this file is also stripped of its types to run inside a cell.
+  constructor(id: number, head: RequestHead) {
+    this.id = id;
+    this.head = head;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+  abort(reason: Error): void {
+    this.#abort ??= new AbortController();
+    this.#abort.abort(reason);
+  }
+}
+
+const FAIL_TEXT = 4096;
+const MAX_ID = 0xffff_fffe;
+/** Longest head in characters: three bytes each still fit `CELL_HEAD_BYTES`. */
+const MAX_HEAD = CELL_HEAD_BYTES / 3;
+
+/** See the module. */
+export class Peer {
+  readonly #options: PeerOptions;
+  readonly #writer: FrameWriter;
+  readonly #side: Side;
+  readonly #theirs: Side;
+  readonly #calls = new Map<number, Calling>();
+  readonly #served = new Map<number, Serving>();
+  #holding: Exchange[] = [];
+  #next = 1;
+  /** Every id was used once, so none can be called unknown any more. */
+  #wrapped = false;
+  #over: Error | undefined;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.#writer = options.writer;
+    this.#side = options.side;
+    this.#theirs = options.side === 0 ? 1 : 0;
+  }
+
+  /** Exchanges this end opened that are not over. */
+  get calling(): number {
+    return this.#calls.size;
+  }
+
+  /** Sends a request. */
+  call(outgoing: Outgoing): Call {
+    const id = this.#newId();
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const call: Calling = {
+      id,
+      sent: true,
+      received: false,
+      answered: false,
+      resolve,
+      reject,
+      ended: outgoing.ended,
+      moved: outgoing.moved,
+    };
+    const cancel = (reason: Error): void => {
+      if (this.#calls.get(id) !== call) return;
+      this.#put(VERB.CANCEL, this.#side, id);
+      this.#endCall(call, reason);
+    };
+    if (this.#over) {
+      reject(this.#over);
+      outgoing.ended?.();
+      return { id, response: promise, cancel };
+    }
+    const { body, method, url, headers, note } = outgoing;
+    const head = (streamed: boolean): string =>
+      writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
+    const whole = head(false);
+    if (whole.length > MAX_HEAD) {
+      reject(new RangeError("Cannot send a request: its URL and headers are too long"));
+      outgoing.ended?.();
+      return { id, response: promise, cancel };
+    }
+    this.#calls.set(id, call);
+    if (body instanceof ReadableStream) {
+      call.sent = false;
+      this.#send(call, VERB.REQUEST, this.#side, head, body);
+    } else {
+      this.#writer.head(VERB.REQUEST, this.#side, id, whole, body ?? undefined);
+      this.#options.wake();
+    }
+    return { id, response: promise, cancel };
+  }
+
+  /** Writes what still waits for its body. The room calls it just before it takes the bytes. */
+  flush(): void {
+    if (this.#holding.length === 0) return;
+    const holding = this.#holding;
+    this.#holding = [];
+    for (const exchange of holding) this.#release(exchange);
+  }
+
+  /**
+   * Takes one frame of an exchange.
+   *
+   * @throws {ProtocolError} the other end broke a rule
+   */
+  take(frame: Frame): void {
+    if (this.#over) return;
+    if (frame.side === this.#side) this.#takeAnswer(frame);
+    else if (frame.side === this.#theirs) this.#takeRequest(frame);
+    else throw new ProtocolError(`Cannot take a frame of side ${frame.side}`);
+  }
+
+  /** The connection is over: everything open fails with `reason`, and so does every later call. */
+  fail(reason: Error): void {
+    if (this.#over) return;
+    this.#over = reason;
+    this.#holding = [];
+    for (const call of [...this.#calls.values()]) this.#endCall(call, reason);
+    for (const serving of [...this.#served.values()]) this.#endServing(serving, reason);
+  }
+
+  /** Gives up one request of the other end: its response is broken off with `reason`. */
+  drop(id: number, reason: Error): void {
+    const serving = this.#served.get(id);
+    if (!serving) return;
+    this.#writeFail(this.#theirs, id, reason);
+    this.#endServing(serving, reason);
+  }
+
+  #takeAnswer(frame: Frame): void {
+    const call = this.#calls.get(frame.id);
+    if (!call) {
+      // An exchange this end gave up may still have frames under way; a new answer never does.
+      if (frame.id >= this.#next && !this.#wrapped) throw unknown(frame);
+      return;
+    }
+    switch (frame.verb) {
+      case VERB.RESPONSE: {
+        if (call.answered) throw new ProtocolError("Cannot take a second answer to one request");
+        const { head: raw, body } = splitHead(frame);
+        const head = readResponseHead(raw);
+        if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
+        call.answered = true;
+        const init = {
+          status: head.status,
+          statusText: head.statusText,
+          headers: unflatten(head.headers),
+        };
+        if (head.streamed) {
+          if (bodiless(head.status)) throw new ProtocolError("Cannot take a body with this status");
+          const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
+          call.resolve(new Response(incoming.stream, init));
+        } else {
+          call.received = true;
+          call.resolve(new Response(body.length === 0 ? null : body, init));
+          this.#settleCall(call);
+        }
+        return;
+      }
+      case VERB.FAIL:
+        return this.#endCall(call, new PeerFailure(textOf(frame, FAIL_TEXT)));
+      case VERB.CANCEL:
+        call.outgoing?.cancel(new Error("Cannot send the rest of the body: it is not wanted"));
+        this.#unhold(call);
+        call.sent = true;
+        return this.#settleCall(call);
+      case VERB.CREDIT:
+        call.outgoing?.credit(countOf(frame));
+        return call.moved?.();
+      default:
+        return this.#takeBody(call, frame, () => this.#settleCall(call));
+    }
+  }
+
+  #takeRequest(frame: Frame): void {
+    const serving = this.#served.get(frame.id);
+    if (frame.verb === VERB.REQUEST) {
+      if (serving || frame.id === 0) throw new ProtocolError("Cannot open an exchange twice");
+      if (this.#served.size >= this.#options.mostServed) {
+        throw new ProtocolError(`Cannot open more than ${this.#options.mostServed} exchanges`);
+      }
+      return this.#serve(frame);
+    }
+    // What was under way when this end finished the exchange is late, not wrong.
+    if (!serving) return;
+    switch (frame.verb) {
+      case VERB.CANCEL:
+        return this.#endServing(serving, new DOMException("The caller went away", "AbortError"));
+      case VERB.CREDIT:
+        return serving.outgoing?.credit(countOf(frame));
+      case VERB.FAIL:
+        serving.received = true;
+        serving.incoming?.fail(new Error("The request's body broke off"));
+        return this.#settleServing(serving);
+      default:
+        return this.#takeBody(serving, frame, () => this.#settleServing(serving));
+    }
+  }
+
+  #takeBody(exchange: Exchange, frame: Frame, settle: () => void): void {
+    const body = exchange.incoming;
+    if (frame.verb === VERB.CHUNK && body) {
+      if (frame.payload.length > CELL_CHUNK_BYTES || !body.push(frame.payload)) {
+        throw new ProtocolError("Cannot take a piece of a body: more than credit was given for");
+      }
+    } else if (frame.verb === VERB.END && body) {
+      if (!body.end()) throw new ProtocolError("Cannot end a body twice");
+      exchange.received = true;
+      settle();
+    } else {
+      throw new ProtocolError(`Cannot take verb ${frame.verb} for this exchange`);
+    }
+  }
+
+  #serve(frame: Frame): void {
+    const { head: raw, body } = splitHead(frame);
+    const head = readRequestHead(raw);
+    if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
+    const serving = new Serving(frame.id, head);
+    this.#served.set(frame.id, serving);
+    if (head.streamed) {
+      serving.received = false;
+      serving.body = this.#bodyIn(serving, this.#theirs, () => {
+        this.#put(VERB.CANCEL, this.#theirs, serving.id);
+        serving.received = true;
+        this.#settleServing(serving);
+      }).stream;
+    } else if (head.bodied) {
+      serving.body = body;
+    }
+    void this.#answer(serving);
+  }
+
+  async #answer(serving: Serving): Promise<void> {
+    try {
+      const response = await this.#options.serve(serving);
+      if (this.#served.get(serving.id) !== serving) {
+        response.body?.cancel().catch(late);
+        return;
+      }
+      const { status, statusText } = response;
+      const headers = flatten(response.headers);
+      const head = (streamed: boolean): string =>
+        writeResponseHead({ status, statusText, headers, streamed });
+      if (head(false).length > MAX_HEAD) {
+        throw new RangeError("Cannot send a response: its headers are too long");
+      }
+      const body = response.body;
+      if (body === null) {
+        this.#writer.head(VERB.RESPONSE, this.#theirs, serving.id, head(false));
+        serving.sent = true;
+        this.#options.wake();
+        this.#settleServing(serving);
+      } else {
+        this.#send(serving, VERB.RESPONSE, this.#theirs, head, body);
+      }
+    } catch (error) {
+      if (this.#served.get(serving.id) !== serving) return;
+      this.#writeFail(this.#theirs, serving.id, error);
+      this.#endServing(serving, new Error("The request failed"));
+    }
+  }
+
+  /** Sends this end's message with its body; both in one frame when the body is short and ready. */
+  #send(
+    exchange: Exchange,
+    verb: number,
+    side: Side,
+    head: (streamed: boolean) => string,
+    stream: ReadableStream<Uint8Array>,
+  ): void {
+    const { id } = exchange;
+    exchange.held = { verb, head };
+    this.#holding[this.#holding.length] = exchange;
+    const finish = (): void => {
+      exchange.sent = true;
+      if (side === this.#side) this.#settleCall(exchange as Calling); // `side` says which it is
+      else this.#settleServing(exchange as Serving);
+    };
+    const sink: BodySink = {
+      chunk: (bytes) => {
+        if (exchange.held) {
+          if (!exchange.heldChunk) {
+            exchange.heldChunk = bytes;
+            return this.#options.wake();
+          }
+          this.#release(exchange);
+        }
+        this.#writer.bytes(VERB.CHUNK, side, id, bytes);
+        this.#options.wake();
+      },
+      end: () => {
+        if (exchange.held) {
+          this.#writer.head(verb, side, id, head(false), exchange.heldChunk);
+          this.#unhold(exchange);
+        } else {
+          this.#writer.bytes(VERB.END, side, id);
+        }
+        this.#options.wake();
+        finish();
+      },
+      fail: (error) => {
+        if (exchange.held) this.#release(exchange);
+        this.#writeFail(side, id, error);
+        finish();
+      },
+    };
+    exchange.outgoing = new BodyOut(stream, sink);
+    this.#options.wake();
+  }
+
+  #release(exchange: Exchange): void {
+    if (!exchange.held) return;
+    const { verb, head } = exchange.held;
+    const side = verb === VERB.REQUEST ? this.#side : this.#theirs;
+    this.#writer.head(verb, side, exchange.id, head(true));
+    if (exchange.heldChunk) this.#writer.bytes(VERB.CHUNK, side, exchange.id, exchange.heldChunk);
+    this.#unhold(exchange);
+  }
+
+  #unhold(exchange: Exchange): void {
+    delete exchange.held;
+    delete exchange.heldChunk;
+  }
+
+  #bodyIn(exchange: Exchange, side: Side, cancelled: () => void): BodyIn {
+    const incoming = new BodyIn((bytes) => {
+      this.#writer.count(VERB.CREDIT, side, exchange.id, Math.min(bytes, CELL_WINDOW_BYTES));
+      this.#options.wake();
+    }, (byReader) => byReader && cancelled());
+    exchange.incoming = incoming;
+    return incoming;
+  }
+
+  #abandon(call: Calling): void {
+    if (this.#calls.get(call.id) !== call) return;
+    this.#put(VERB.CANCEL, this.#side, call.id);
+    this.#endCall(call, new Error("The response is not wanted any more"));
+  }
+
+  #newId(): number {
+    let id = this.#next;
+    while (this.#calls.has(id)) id = id % MAX_ID + 1;
+    this.#next = id % MAX_ID + 1;
+    this.#wrapped ||= this.#next < id;
+    return id;
+  }
+
+  #settleCall(call: Calling): void {
+    if (!call.received) return;
+    if (!call.sent) {
+      // The answer is complete, so nobody reads the rest of the question.
+      const reason = new Error("Cannot send the rest of the body: the answer is complete");
+      call.outgoing?.cancel(reason);
+      this.#unhold(call);
+      this.#writeFail(this.#side, call.id, reason);
+    }
+    this.#forget(call);
+  }
+
+  #settleServing(serving: Serving): void {
+    if (serving.sent && serving.received) this.#served.delete(serving.id);
+  }
+
+  #forget(call: Calling): void {
+    if (this.#calls.get(call.id) !== call) return;
+    this.#calls.delete(call.id);
+    call.ended?.();
+  }
+
+  #endCall(call: Calling, reason: Error): void {
+    if (this.#calls.get(call.id) !== call) return;
+    this.#unhold(call);
+    call.outgoing?.cancel(reason);
+    if (call.answered) call.incoming?.fail(reason);
+    else call.reject(reason);
+    this.#forget(call);
+  }
+
+  #endServing(serving: Serving, reason: Error): void {
+    if (this.#served.get(serving.id) !== serving) return;
+    this.#served.delete(serving.id);
+    this.#unhold(serving);
+    serving.incoming?.fail(reason);
+    serving.outgoing?.cancel(reason);
+    serving.abort(reason);
+  }
+
+  #writeFail(side: Side, id: number, error: unknown): void {
+    const words = error instanceof Error ? `${error.name}: ${error.message}` : "it threw no Error";
+    this.#writer.text(VERB.FAIL, side, id, words.slice(0, FAIL_TEXT));
+    this.#options.wake();
+  }
+
+  #put(verb: number, side: Side, id: number): void {
+    this.#writer.bytes(verb, side, id);
+    this.#options.wake();
+  }
+}
+
+function unknown(frame: Frame): ProtocolError {
+  return new ProtocolError(`Cannot take an answer: exchange ${frame.id} was never opened`);
+}
+
+function late(): void {
+  // The response came too late for anybody; how its body ends is of no interest.
+}

@@ -1,0 +1,45 @@
+/**
+ * A cell as a Worker of the server's own process: the fallback where the server may not start
+ * processes. It contains code, files, network and environment as the process does; it contains
+ * neither memory nor a busy loop, which outlives `terminate()` (docs: what the fallback cannot hold).
+ */
+
+import { bootstrapUrl } from "./bootstrap.ts";
+import type { Launch } from "./transport.ts";
+import { workerPermissions } from "./worker_permissions.ts";
+
+/** Starts a cell inside this process. */
+export const launchWorker: Launch = function launchWorker(init, _limits, events) {
+  const worker = new Worker(bootstrapUrl(), {
+    type: "module",
+    name: `cell ${init.name}`,
+    deno: { permissions: workerPermissions(init.permissions) },
+  });
+  const { port1, port2 } = new MessageChannel();
+  let over = false;
+  const end = (reason: string): void => {
+    if (over) return;
+    over = true;
+    port1.close();
+    worker.terminate();
+    events.ended(reason);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    end("its Worker failed");
+  };
+  port1.onmessage = (event) => {
+    if (!over) events.bytes(event.data);
+  };
+  worker.postMessage({ init, port: port2 }, [port2]);
+  return {
+    kind: "worker",
+    send: (bytes) => {
+      if (!over) port1.postMessage(bytes);
+    },
+    kill: () => {
+      end("it was ended");
+      return Promise.resolve();
+    },
+  };
+};

@@ -45,6 +45,7 @@ export const PROBLEMS = {
   "unavailable": { status: 503, title: "Not available now" },
   "gateway-timeout": { status: 504, title: "What stands behind this did not answer" },
   "insufficient-storage": { status: 507, title: "The disk is full" },
+  "loop-detected": { status: 508, title: "The request calls itself" },
 } as const satisfies Record<string, ProblemKind>;
 
 /** The name of a problem type: the last segment of its `type` URI. */
@@ -81,7 +82,7 @@ export function problemResponse(problem: Problem, accept: string | null, head = 
   const { status, title } = PROBLEMS[problem.type];
   const text = prefersText(accept);
   const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({
-    type: `/usr/share/doc/problems/${problem.type}`,
+    type: `/usr/share/doc/problems/${problem.type}.md`,
     title,
     status,
     detail: problem.detail,

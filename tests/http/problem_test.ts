@@ -1,0 +1,92 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { Problem, problemResponse, PROBLEMS } from "../../lib/http/problem.ts";
+
+const PAGES = new URL("../../worlds/usr/share/doc/problems/", import.meta.url);
+const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+function absent(): Problem {
+  return new Problem("not-found", "Cannot read /home/x: nothing is here");
+}
+
+Deno.test("Problem is an error with the status of its type", () => {
+  const problem = absent();
+  ok(problem instanceof Error);
+  equal([problem.name, problem.status, problem.message], ["Problem", 404, problem.detail]);
+});
+
+Deno.test("problemResponse() answers RFC 9457 JSON unless text is preferred", async () => {
+  for (const accept of [null, "*/*", "application/json", "text/event-stream", "image/png"]) {
+    const response = problemResponse(absent(), accept);
+    equal(response.status, 404);
+    equal(response.headers.get("content-type"), "application/problem+json");
+    equal(await response.json(), {
+      type: "/usr/share/doc/problems/not-found.md",
+      title: PROBLEMS["not-found"].title,
+      status: 404,
+      detail: "Cannot read /home/x: nothing is here",
+    });
+  }
+});
+
+Deno.test("problemResponse() says the same words as text to browsers and to who asks for text", async () => {
+  for (const accept of [BROWSER, "text/plain", "text/html"]) {
+    const response = problemResponse(absent(), accept);
+    equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
+    equal(
+      await response.text(),
+      `404 ${PROBLEMS["not-found"].title}\nCannot read /home/x: nothing is here\n`,
+    );
+  }
+});
+
+Deno.test("problemResponse() never lets a browser take a detail for markup", async () => {
+  const response = problemResponse(
+    new Problem("bad-path", "Cannot read <script>alert(1)</script>"),
+    BROWSER,
+  );
+  equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
+  equal(response.headers.get("x-content-type-options"), "nosniff");
+  await response.body?.cancel();
+});
+
+Deno.test("problemResponse() is never cached and varies with Accept", async () => {
+  const response = problemResponse(absent(), null);
+  equal(response.headers.get("cache-control"), "no-store");
+  equal(response.headers.get("vary"), "Accept");
+  await response.body?.cancel();
+});
+
+Deno.test("problemResponse() carries the headers that belong to the refusal", async () => {
+  const busy = new Problem("unavailable", "Cannot shape: no model", { "retry-after": "5" });
+  const response = problemResponse(busy, null);
+  equal([response.status, response.headers.get("retry-after")], [503, "5"]);
+  await response.body?.cancel();
+});
+
+Deno.test("problemResponse() to a HEAD has the headers and no body", async () => {
+  const response = problemResponse(absent(), null, true);
+  equal([response.status, response.body, await response.text()], [404, null, ""]);
+  equal(response.headers.get("content-type"), "application/problem+json");
+});
+
+Deno.test("PROBLEMS are refusals, each with a title in words", () => {
+  for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
+    ok(status >= 400 && status < 600, type);
+    ok(/^[a-z]+(?:-[a-z]+)*$/.test(type), type);
+    ok(/^[A-Z].*[^.]$/.test(title), title);
+  }
+});
+
+Deno.test("PROBLEMS have a page each, and no page is left over", () => {
+  const pages = [...Deno.readDirSync(PAGES)].map(({ name }) => name).sort();
+  equal(pages, Object.keys(PROBLEMS).map((type) => `${type}.md`).sort());
+});
+
+Deno.test("PROBLEMS' pages are short and begin with status and title", () => {
+  for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
+    const page = Deno.readTextFileSync(new URL(`${type}.md`, PAGES));
+    const lines = page.trimEnd().split("\n");
+    equal(lines[0], `# ${status} ${title}`);
+    ok(lines.length >= 5 && lines.length <= 25, `${type}.md has ${lines.length} lines`);
+  }
+});

@@ -1,0 +1,366 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
+import type { Scope } from "../../lib/auth/caller.ts";
+import { looksLikeCapability, mint, narrow, verify, within } from "../../lib/auth/capability.ts";
+import { Problem } from "../../lib/http/problem.ts";
+import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
+
+const KEY = "the machine's key";
+const NOW = 1_800_000_000;
+const LATER = NOW + 3600;
+const SCRATCH = { key: KEY, prefix: "/home/scratch", mode: "rw", exp: LATER } as const;
+
+/** The contract's words as plain code: the oracle, and the forger who holds the key. */
+function sign(payload: string, lines: readonly string[] = payload.split("\n")): string {
+  let signature: string | Buffer = KEY;
+  for (const line of lines) signature = createHmac("sha256", signature).update(line).digest();
+  return `${Buffer.from(payload).toString("base64url")}.${
+    Buffer.from(signature).toString("base64url")
+  }`;
+}
+
+function refusal(call: () => unknown): string {
+  try {
+    return `returned ${call()}`;
+  } catch (error) {
+    if (error instanceof Problem) return `${error.type}: ${error.detail}`;
+    throw error;
+  }
+}
+
+Deno.test("mint() makes the token the contract describes", () => {
+  assert.equal(mint(SCRATCH), sign(`/home/scratch|${LATER}|rw`));
+});
+
+Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
+  for (const mode of ["r", "rw"] as const) {
+    for (
+      const prefix of ["/", "/home", "/home/a b", "/home/100%", "/home/%2F", "/home/é/张", "/etc"]
+    ) {
+      const token = mint({ key: KEY, prefix, mode, exp: LATER });
+      assert.deepEqual(verify(KEY, token, NOW), { prefixes: [prefix], mode, exp: LATER });
+      assert.match(token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
+    }
+  }
+});
+
+Deno.test("mint() refuses what has no canonical spelling", () => {
+  const prefixes = [
+    "",
+    "home",
+    "/home/",
+    "//",
+    "/home//x",
+    "/home/../etc",
+    "/home/.",
+    "/a|b",
+    "/a\nb",
+  ];
+  for (const prefix of [...prefixes, "/home/e\u0301", "/home/\\x", "/home/\0", "/home/\ud800"]) {
+    assert.match(refusal(() => mint({ ...SCRATCH, prefix })), /^bad-query: /, prefix);
+  }
+  for (const exp of [0, -1, 1.5, NaN, Infinity, 2 ** 53]) {
+    assert.match(refusal(() => mint({ ...SCRATCH, exp })), /^bad-query: /, String(exp));
+  }
+});
+
+Deno.test("mint() throws when the key is empty", () => {
+  assert.throws(() => mint({ ...SCRATCH, key: "" }), {
+    name: "TypeError",
+    message: /key is empty/,
+  });
+});
+
+Deno.test("verify() honours the expiry to the second", () => {
+  const token = mint({ ...SCRATCH, exp: NOW });
+  assert.equal(verify(KEY, token, NOW - 1)?.exp, NOW);
+  assert.equal(verify(KEY, token, NOW - 0.001)?.exp, NOW);
+  assert.equal(verify(KEY, token, NOW), undefined);
+  assert.equal(verify(KEY, token, NOW + 1), undefined);
+});
+
+Deno.test("verify() wants the key it was signed with", () => {
+  const token = mint(SCRATCH);
+  for (const key of ["", "another key", KEY + " ", KEY.toUpperCase()]) {
+    assert.equal(verify(key, token, NOW), undefined, key);
+  }
+  const unkeyed = sign(`/home/scratch|${LATER}|rw`).split(".")[0] + "." +
+    createHmac("sha256", "").update(`/home/scratch|${LATER}|rw`).digest("base64url");
+  assert.equal(verify("", unkeyed, NOW), undefined);
+});
+
+Deno.test("narrow() needs no key and every line it adds holds", () => {
+  const once = narrow(mint(SCRATCH), { prefix: "/home/scratch/sub", mode: "rw", exp: LATER - 60 });
+  const twice = narrow(once, { prefix: "/home/scratch/sub/x", mode: "r", exp: LATER });
+  assert.equal(
+    twice,
+    sign(
+      `/home/scratch|${LATER}|rw\n/home/scratch/sub|${
+        LATER - 60
+      }|rw\n/home/scratch/sub/x|${LATER}|r`,
+    ),
+  );
+  assert.deepEqual(verify(KEY, twice, NOW), {
+    prefixes: ["/home/scratch", "/home/scratch/sub", "/home/scratch/sub/x"],
+    mode: "r",
+    exp: LATER - 60,
+  });
+});
+
+Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
+  const base = mint({ ...SCRATCH, mode: "r", exp: NOW + 10 });
+  const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
+  const scope = verify(KEY, wider, NOW);
+  assert.deepEqual(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
+  assert.equal(within(scope ?? assert.fail(), "/home/other"), false);
+  assert.equal(verify(KEY, wider, NOW + 10), undefined);
+  const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
+  const nowhere = verify(KEY, elsewhere, NOW) ?? assert.fail();
+  for (const path of ["/", "/home", "/home/other", "/home/scratch", "/home/scratch/x"]) {
+    assert.equal(within(nowhere, path), false, path);
+  }
+});
+
+Deno.test("narrow() of an expired line is expired whatever its first line says", () => {
+  const token = narrow(mint(SCRATCH), { prefix: "/home/scratch", mode: "rw", exp: NOW - 1 });
+  assert.equal(verify(KEY, token, NOW), undefined);
+});
+
+Deno.test("narrow() refuses what is no token and lines without a canonical spelling", () => {
+  for (const token of ["", ".", "a.b", "x".repeat(80), mint(SCRATCH) + "=", "é".repeat(50)]) {
+    assert.match(refusal(() => narrow(token, SCRATCH)), /^bad-query: .*malformed/, token);
+  }
+  assert.match(refusal(() => narrow(mint(SCRATCH), { ...SCRATCH, prefix: "/a/" })), /^bad-query: /);
+});
+
+Deno.test("narrow() stops at 16 lines, and verify() reads no more", () => {
+  assert.equal(MAX_CAPABILITY_LINES, 16);
+  let token = mint({ ...SCRATCH, prefix: "/" });
+  for (let lines = 1; lines < MAX_CAPABILITY_LINES; lines++) {
+    token = narrow(token, { prefix: "/home", mode: "rw", exp: LATER });
+  }
+  assert.equal(verify(KEY, token, NOW)?.prefixes.length, 16);
+  const more = { prefix: "/home", mode: "rw", exp: LATER } as const;
+  assert.match(refusal(() => narrow(token, more)), /^bad-query: .*16 lines/);
+  assert.ok(verify(KEY, sign(Array(16).fill(`/|${LATER}|r`).join("\n")), NOW));
+  assert.equal(verify(KEY, sign(Array(17).fill(`/|${LATER}|r`).join("\n")), NOW), undefined);
+});
+
+Deno.test("mint() and verify() stop at 4096 characters", () => {
+  assert.equal(MAX_CAPABILITY_LENGTH, 4096);
+  const prefix = (bytes: number) => "/" + "a".repeat(bytes - 1);
+  // 4096 = 4052 of payload, a dot and 43 of signature; 4052 base64url characters are 3039 bytes.
+  const rest = `|${LATER}|rw`.length;
+  const fits = mint({ ...SCRATCH, prefix: prefix(3039 - rest) });
+  assert.equal(fits.length, 4096);
+  assert.ok(verify(KEY, fits, NOW));
+  assert.match(
+    refusal(() => mint({ ...SCRATCH, prefix: prefix(3040 - rest) })),
+    /4096 is the most/,
+  );
+  assert.equal(verify(KEY, sign(prefix(3040 - rest) + `|${LATER}|rw`), NOW), undefined);
+});
+
+Deno.test("verify() refuses a token with any one character changed, added or lost", () => {
+  const token = narrow(mint(SCRATCH), { prefix: "/home/scratch/x", mode: "r", exp: LATER });
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n";
+  for (let at = 0; at <= token.length; at++) {
+    const [before, after] = [token.slice(0, at), token.slice(at)];
+    assert.equal(verify(KEY, before + after.slice(1) + (after ? "" : "A"), NOW), undefined);
+    for (const char of alphabet) {
+      assert.equal(verify(KEY, before + char + after, NOW), undefined);
+      if (char !== after[0] && after !== "") {
+        assert.equal(verify(KEY, before + char + after.slice(1), NOW), undefined);
+      }
+    }
+  }
+  for (let at = 0; at < token.length; at++) {
+    assert.equal(verify(KEY, token.slice(0, at), NOW), undefined);
+  }
+});
+
+Deno.test("verify() refuses lines taken away, put before, repeated or in another order", () => {
+  const first = `/home/scratch|${LATER}|rw`;
+  const second = `/home/scratch/x|${LATER}|r`;
+  const honest = sign(`${first}\n${second}`);
+  assert.ok(verify(KEY, honest, NOW));
+  const signature = honest.slice(honest.indexOf("."));
+  for (
+    const payload of [
+      first,
+      second,
+      `${second}\n${first}`,
+      `${first}\n${second}\n${second}`,
+      `/|${LATER}|rw\n${first}\n${second}`,
+      `${first}\n/home/scratch/x|${LATER}|rw`,
+      `${first}\n${second}\n`,
+      `\n${first}\n${second}`,
+      `${first}\r\n${second}`,
+    ]
+  ) {
+    const token = Buffer.from(payload).toString("base64url") + signature;
+    assert.equal(verify(KEY, token, NOW), undefined, payload);
+  }
+  // A signature over the joined text is not one over the chain.
+  assert.equal(verify(KEY, sign(`${first}\n${second}`, [`${first}\n${second}`]), NOW), undefined);
+});
+
+Deno.test("verify() refuses every spelling of a line but the canonical one, even well signed", () => {
+  const lines = [
+    "",
+    "/home",
+    `/home|${LATER}`,
+    `/home|${LATER}|`,
+    `/home|${LATER}|w`,
+    `/home|${LATER}|wr`,
+    `/home|${LATER}|RW`,
+    `/home|${LATER}|rw `,
+    `/home|${LATER}|rw|`,
+    `/home|${LATER}|rw|rw`,
+    `/home|x|${LATER}|rw`,
+    `|${LATER}|rw`,
+    `home|${LATER}|rw`,
+    ` /home|${LATER}|rw`,
+    `\ufeff/home|${LATER}|rw`,
+    `/home/|${LATER}|rw`,
+    `//|${LATER}|rw`,
+    `/home//x|${LATER}|rw`,
+    `/home/./x|${LATER}|rw`,
+    `/home/..|${LATER}|rw`,
+    `/home/../etc|${LATER}|rw`,
+    `/home/x\\y|${LATER}|rw`,
+    `/home/x\0|${LATER}|rw`,
+    `/home/e\u0301|${LATER}|rw`,
+    `/home/\u212b|${LATER}|rw`,
+    `/home||rw`,
+    `/home|0|rw`,
+    `/home|-${LATER}|rw`,
+    `/home|+${LATER}|rw`,
+    `/home|0${LATER}|rw`,
+    `/home|${LATER}.0|rw`,
+    `/home|${LATER}.5|rw`,
+    `/home| ${LATER}|rw`,
+    `/home|${LATER}\t|rw`,
+    `/home|2e9|rw`,
+    `/home|0x7fffffff|rw`,
+    `/home|9007199254740993|rw`,
+    `/home|99999999999999999999|rw`,
+    `/home|1e+21|rw`,
+    `/home|Infinity|rw`,
+    `/home|NaN|rw`,
+    `/home|１８００００３６００|rw`,
+  ];
+  for (const line of lines) {
+    assert.equal(verify(KEY, sign(line), NOW), undefined, JSON.stringify(line));
+    const second = sign(`/|${LATER}|rw\n${line}`);
+    assert.equal(verify(KEY, second, NOW), undefined, `second ${JSON.stringify(line)}`);
+  }
+});
+
+Deno.test("verify() refuses other spellings of base64url", () => {
+  const token = mint({ ...SCRATCH, prefix: "/home/~~~ÿÿÿ>>>" });
+  assert.ok(verify(KEY, token, NOW));
+  const [payload = "", signature = ""] = token.split(".");
+  const spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const others = [
+    `${payload}=.${signature}`,
+    `${payload}==.${signature}`,
+    `${payload}.${signature}=`,
+    ` ${token}`,
+    `${token} `,
+    `${token}\n`,
+    `${payload}..${signature}`,
+    `${payload}.${signature}.${signature}`,
+    token.replaceAll("-", "+").replaceAll("_", "/"),
+    `${payload.slice(0, 4)}\n${payload.slice(4)}.${signature}`,
+    `${payload.slice(0, 4)}!${payload.slice(4)}.${signature}`,
+    // The last character of 43 carries two bits that decode to nothing.
+    `${payload}.${signature.slice(0, -1)}${spare[spare.indexOf(signature.at(-1) ?? "") + 1]}`,
+  ].filter((other) => other !== token);
+  for (const other of others) assert.equal(verify(KEY, other, NOW), undefined, other);
+});
+
+Deno.test("verify() refuses payloads that are not UTF-8, even well signed", () => {
+  for (const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xc3]]) {
+    const line = Buffer.concat([
+      Buffer.from("/home/"),
+      Buffer.from(bytes),
+      Buffer.from(`|${LATER}|rw`),
+    ]);
+    for (const signed of [line, Buffer.from(line.toString())]) {
+      const signature = createHmac("sha256", KEY).update(signed).digest("base64url");
+      assert.equal(verify(KEY, `${line.toString("base64url")}.${signature}`, NOW), undefined);
+    }
+  }
+});
+
+Deno.test("verify() never throws at a stranger's text", () => {
+  const dot43 = "." + "A".repeat(43);
+  const texts = [
+    "",
+    ".",
+    dot43,
+    "A" + dot43,
+    "é" + dot43,
+    "\ud800" + dot43,
+    "\0".repeat(99),
+    "=" + dot43,
+  ];
+  for (const text of [...texts, "a".repeat(1e5), ".".repeat(100), "A".repeat(4052) + dot43]) {
+    assert.equal(verify(KEY, text, NOW), undefined);
+  }
+});
+
+Deno.test("looksLikeCapability() goes by the outer shape alone", () => {
+  assert.equal(looksLikeCapability(mint(SCRATCH)), true);
+  for (
+    const text of [
+      "",
+      "token",
+      "a.b",
+      "." + "A".repeat(43),
+      "A".repeat(4053) + "." + "A".repeat(43),
+    ]
+  ) {
+    assert.equal(looksLikeCapability(text), false, text.slice(0, 60));
+  }
+});
+
+Deno.test("within() compares on segment boundaries", () => {
+  const rows: [prefix: string, path: string, inside: boolean][] = [
+    ["/home/scratch", "/home/scratch", true],
+    ["/home/scratch", "/home/scratch/x", true],
+    ["/home/scratch", "/home/scratch/x/y", true],
+    ["/home/scratch", "/home/scratchy", false],
+    ["/home/scratch", "/home/scratch2/x", false],
+    ["/home/scratch", "/home/scratch.txt", false],
+    ["/home/scratch", "/home/scratch-", false],
+    ["/home/scratch", "/home/scratc", false],
+    ["/home/scratch", "/home", false],
+    ["/home/scratch", "/", false],
+    ["/home/scratch", "/home/Scratch", false],
+    ["/home/scratch", "/home/x/home/scratch", false],
+    ["/home/scratch", "/etc/scratch", false],
+    ["/home/é", "/home/é/x", true],
+    ["/home/e", "/home/é", false],
+    ["/home/%", "/home/%/x", true],
+    ["/home/%", "/home/%25", false],
+    ["/", "/", true],
+    ["/", "/etc/x", true],
+    ["/home", "/home", true],
+    ["/home", "/homes/x", false],
+  ];
+  for (const [prefix, path, inside] of rows) {
+    const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER };
+    assert.equal(within(scope, path), inside, `${path} in ${prefix}`);
+  }
+});
+
+Deno.test("within() wants the path inside every prefix", () => {
+  const scope: Scope = { prefixes: ["/home", "/home/a", "/home/a/b"], mode: "rw", exp: LATER };
+  assert.equal(within(scope, "/home/a/b/c"), true);
+  for (const path of ["/home", "/home/a", "/home/a/c", "/home/b"]) {
+    assert.equal(within(scope, path), false, path);
+  }
+});

@@ -140,7 +140,7 @@ class MachineAuthenticator implements Authenticator {
     const user = textOf(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
     const tier = check(this.#accounts, user, password);
-    return tier && { tier, by: `user:${user.normalize("NFC")}`, known: true };
+    return tier && Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, known: true });
   }
 
   #fingerprint(secret: string): string {
@@ -155,7 +155,7 @@ function capabilityCaller(scope: Scope): Caller {
   return Object.freeze({
     tier: "T2",
     by: `cap:${reach}`,
-    scope: Object.freeze(scope),
+    scope: Object.freeze({ ...scope, prefixes: Object.freeze(scope.prefixes) }),
     known: true,
   });
 }

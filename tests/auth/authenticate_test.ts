@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { ANONYMOUS, createAuthenticator, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
+import type { Caller } from "../../lib/auth/caller.ts";
+import { mint, narrow } from "../../lib/auth/capability.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../../lib/limits.ts";
+
+const KEY = "signing key";
+const TOKEN = "t2-token";
+const APPROVE = "t3-token";
+const NOW = 1_800_000_000;
+const T2: Caller = { tier: "T2", by: "T2", known: true };
+const T3: Caller = { tier: "T3", by: "T3", known: true };
+
+function machine(settings: { token?: string; approveToken?: string; now?: () => number } = {}) {
+  return createAuthenticator({
+    token: TOKEN,
+    approveToken: APPROVE,
+    key: KEY,
+    now: () => NOW * 1000,
+    ...settings,
+  });
+}
+
+function openMachine() {
+  return createAuthenticator({ approveToken: APPROVE, key: KEY, now: () => NOW * 1000 });
+}
+
+function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
+
+function cap(prefix = "/home/scratch", mode: "r" | "rw" = "rw", exp = NOW + 60): string {
+  return mint({ key: KEY, prefix, mode, exp });
+}
+
+Deno.test("authenticate() without a header is T1, but T2 on an open machine's loopback", () => {
+  assert.deepEqual(ANONYMOUS, { tier: "T1", by: "T1" });
+  assert.deepEqual(LOCAL, { tier: "T2", by: "T2:local" });
+  assert.equal(machine().authenticate(null, true), ANONYMOUS);
+  assert.equal(machine().authenticate(null, false), ANONYMOUS);
+  assert.equal(openMachine().authenticate(null, true), LOCAL);
+  assert.equal(openMachine().authenticate(null, false), ANONYMOUS);
+});
+
+Deno.test("authenticate() does not open a machine whose token is the empty string", () => {
+  const empty = machine({ token: "" });
+  assert.equal(empty.authenticate(null, true), ANONYMOUS);
+  for (const header of ["Bearer ", "Bearer", "Bearer  ", basic("", ""), basic("x", "")]) {
+    assert.equal(empty.authenticate(header, true), REJECTED, header);
+  }
+});
+
+Deno.test("authenticate() knows the tokens as Bearer", () => {
+  for (const loopback of [true, false]) {
+    assert.deepEqual(machine().authenticate(`Bearer ${TOKEN}`, loopback), T2);
+    assert.deepEqual(machine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+    assert.deepEqual(openMachine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+  }
+});
+
+Deno.test("authenticate() takes scheme names in any case and any spaces after them", () => {
+  for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR"]) {
+    assert.deepEqual(machine().authenticate(`${scheme} ${TOKEN}`, false), T2);
+    assert.deepEqual(machine().authenticate(`${scheme}   ${TOKEN}`, false), T2);
+  }
+  const encoded = basic("x", TOKEN).slice(6);
+  for (const scheme of ["Basic", "basic", "BASIC"]) {
+    assert.deepEqual(machine().authenticate(`${scheme} ${encoded}`, false), T2);
+  }
+});
+
+Deno.test("authenticate() knows tokens and capabilities as Basic password of any user", () => {
+  for (const user of ["", "x", "T3", "ada", "é", "a b"]) {
+    assert.deepEqual(machine().authenticate(basic(user, TOKEN), false), T2, user);
+    assert.deepEqual(machine().authenticate(basic(user, APPROVE), false), T3, user);
+    assert.equal(machine().authenticate(basic(user, cap()), false).by, "cap:/home/scratch", user);
+  }
+});
+
+Deno.test("authenticate() rejects whatever is unknown or malformed, open machine or not", () => {
+  const encoded = Buffer.from(`x:${TOKEN}`).toString("base64");
+  const headers = [
+    "",
+    " ",
+    "Bearer",
+    "Bearer ",
+    "Basic",
+    "Basic ",
+    TOKEN,
+    APPROVE,
+    `Bearer${TOKEN}`,
+    `Bearer\t${TOKEN}`,
+    `Bearer: ${TOKEN}`,
+    `Bearer ${TOKEN}x`,
+    `Bearer x${TOKEN}`,
+    `Bearer ${TOKEN.slice(0, -1)}`,
+    `Bearer ${TOKEN.toUpperCase()}`,
+    `Bearer ${TOKEN} ${TOKEN}`,
+    `Bearer ${TOKEN}, Bearer ${APPROVE}`,
+    `Bearer "${TOKEN}"`,
+    `Bearer token=${TOKEN}`,
+    `Bearer ${Buffer.from(TOKEN).toString("base64")}`,
+    `Bearer ${encoded}`,
+    `Basic ${TOKEN}`,
+    `Basic ${Buffer.from(TOKEN).toString("base64")}`,
+    `Basic ${Buffer.from(`${TOKEN}:x`).toString("base64")}`,
+    `Basic ${Buffer.from(`x:${TOKEN}:`).toString("base64")}`,
+    `Basic !${encoded}`,
+    `Basic ${encoded.slice(0, 4)} ${encoded.slice(4)}`,
+    `Basic ${encoded},`,
+    `Basic ${encoded}====`,
+    `Basic ${Buffer.from([0xff, 0x3a, 0x61]).toString("base64")}`,
+    `Digest username="x", response="${TOKEN}"`,
+    `Token ${TOKEN}`,
+    `Negotiate ${encoded}`,
+    `Bearer ${"a".repeat(9000)}`,
+    "Bearer undefined",
+    "Bearer null",
+    "Bearer __proto__",
+    "Bearer \u0000",
+    `Bearer ${KEY}`,
+    basic("x", ""),
+    basic("x", "wrong"),
+    basic("", ""),
+    basic("undefined", "undefined"),
+  ];
+  for (const header of headers) {
+    for (const loopback of [true, false]) {
+      assert.equal(machine().authenticate(header, loopback), REJECTED, header);
+      assert.equal(openMachine().authenticate(header, loopback), REJECTED, header);
+    }
+  }
+  assert.deepEqual(REJECTED, { tier: "T1", by: "T1", rejected: true });
+});
+
+Deno.test("authenticate() never matches an empty token", () => {
+  for (const settings of [{ approveToken: "" }, { token: "", approveToken: "" }]) {
+    for (const header of ["Bearer ", "Bearer", "", basic("", ""), basic("x", "")]) {
+      assert.equal(machine(settings).authenticate(header, true), REJECTED, header);
+    }
+  }
+});
+
+Deno.test("authenticate() lets the approve token win when both tokens are the same", () => {
+  const both = machine({ token: "same", approveToken: "same" });
+  assert.deepEqual(both.authenticate("Bearer same", false), T3);
+});
+
+Deno.test("authenticate() knows tokens beyond ASCII by their bytes on the wire", () => {
+  for (const token of ["voilà", "文", "pässword 🔑"]) {
+    const wire = Buffer.from(token).toString("latin1");
+    assert.deepEqual(machine({ token }).authenticate(`Bearer ${wire}`, false), T2, token);
+    assert.deepEqual(machine({ token }).authenticate(basic("x", token), false), T2, token);
+    assert.equal(machine({ token }).authenticate(`Bearer ${token}`, false), REJECTED, token);
+  }
+});
+
+Deno.test("authenticate() looks at headers of 8192 characters and at none longer", () => {
+  const secret = "s".repeat(MAX_AUTHORIZATION_LENGTH - "Bearer ".length);
+  assert.deepEqual(machine({ token: secret }).authenticate(`Bearer ${secret}`, false), T2);
+  const longer = machine({ token: secret + "s" });
+  assert.equal(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
+});
+
+Deno.test("authenticate() makes a capability T2 with its scope", () => {
+  const auth = machine();
+  const expected: Caller = {
+    tier: "T2",
+    by: "cap:/home/scratch",
+    scope: { prefixes: ["/home/scratch"], mode: "r", exp: NOW + 60 },
+    known: true,
+  };
+  const header = `Bearer ${cap("/home/scratch", "r")}`;
+  for (let again = 0; again < 3; again++) {
+    assert.deepEqual(auth.authenticate(header, again === 1), expected);
+  }
+});
+
+Deno.test("authenticate() names a narrowed capability after the narrowest of its lines", () => {
+  const line = { mode: "rw", exp: NOW + 60 } as const;
+  const narrower = narrow(cap(), { ...line, prefix: "/home/scratch/sub" });
+  assert.equal(machine().authenticate(`Bearer ${narrower}`, false).by, "cap:/home/scratch/sub");
+  // A line that pretends to more must not make the event chain say so.
+  const pretender = narrow(narrower, { ...line, prefix: "/" });
+  assert.equal(machine().authenticate(`Bearer ${pretender}`, false).by, "cap:/home/scratch/sub");
+});
+
+Deno.test("authenticate() rejects capabilities of other keys, expired or tampered", () => {
+  const foreign = mint({ key: "other", prefix: "/", mode: "rw", exp: NOW + 60 });
+  const tampered = cap().replace(/^./, (first) => (first === "A" ? "B" : "A"));
+  for (const token of [foreign, tampered, cap("/", "rw", NOW), cap().slice(0, -1), cap() + "A"]) {
+    assert.equal(machine().authenticate(`Bearer ${token}`, true), REJECTED, token);
+    assert.equal(openMachine().authenticate(basic("x", token), true), REJECTED, token);
+  }
+});
+
+Deno.test("authenticate() does not outlive a capability it remembers", () => {
+  let seconds = NOW;
+  const auth = machine({ now: () => seconds * 1000 });
+  const header = `Bearer ${cap("/home/scratch", "rw", NOW + 60)}`;
+  assert.equal(auth.authenticate(header, false).known, true);
+  seconds = NOW + 59.9;
+  assert.equal(auth.authenticate(header, false).known, true);
+  seconds = NOW + 60;
+  assert.equal(auth.authenticate(header, false), REJECTED);
+  assert.equal(auth.authenticate(header, false), REJECTED);
+});
+
+Deno.test("authenticate() remembers no more than its bound and still knows what it forgot", () => {
+  const auth = machine();
+  const first = `Bearer ${cap("/home/0")}`;
+  assert.equal(auth.authenticate(first, false).by, "cap:/home/0");
+  const remembered = auth.authenticate(first, false);
+  assert.equal(auth.authenticate(first, false), remembered);
+  for (let n = 1; n <= CAPABILITIES_REMEMBERED; n++) {
+    assert.equal(auth.authenticate(`Bearer ${cap(`/home/${n}`)}`, false).by, `cap:/home/${n}`);
+  }
+  const again = auth.authenticate(first, false);
+  assert.notEqual(again, remembered);
+  assert.deepEqual(again, remembered);
+});
+
+Deno.test("authenticate() knows the accounts of /etc/passwd and /etc/shadow", () => {
+  const auth = machine();
+  assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
+  const digests = ["a", "b", "c", "pässwörd"].map(sha256Hex);
+  auth.setAccounts(
+    "ada:T1\nbob:T2\ncy:T3\nève:T2\n",
+    `ada:${digests[0]}\nbob:${digests[1]}\ncy:${digests[2]}\nève:${digests[3]}\n`,
+  );
+  const rows: [string, string, Caller][] = [
+    ["ada", "a", { tier: "T1", by: "user:ada", known: true }],
+    ["bob", "b", { tier: "T2", by: "user:bob", known: true }],
+    ["cy", "c", { tier: "T3", by: "user:cy", known: true }],
+    ["ève", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
+    ["e\u0300ve", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
+    ["ada", "b", REJECTED],
+    ["eve", "a", REJECTED],
+    ["ADA", "a", REJECTED],
+    ["ada", "", REJECTED],
+    ["", "a", REJECTED],
+    ["ada", digests[0] ?? "", REJECTED],
+  ];
+  for (const [user, password, caller] of rows) {
+    assert.deepEqual(auth.authenticate(basic(user, password), true), caller, `${user}:${password}`);
+  }
+  // An account is no Bearer token.
+  assert.equal(auth.authenticate("Bearer a", false), REJECTED);
+  assert.equal(auth.authenticate("Bearer ada:a", false), REJECTED);
+  auth.setAccounts("", "");
+  assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
+});
+
+Deno.test("authenticate() splits Basic credentials at the first colon", () => {
+  const auth = machine({ token: "with:colons:" });
+  assert.deepEqual(auth.authenticate(basic("x", "with:colons:"), false), T2);
+  auth.setAccounts("ada:T2\n", `ada:${sha256Hex("a:b:c")}\n`);
+  assert.equal(auth.authenticate(basic("ada", "a:b:c"), false).by, "user:ada");
+});
+
+Deno.test("authenticate() puts no secret into a caller", () => {
+  const auth = machine();
+  auth.setAccounts("ada:T1\n", `ada:${sha256Hex("password")}\n`);
+  const token = cap();
+  for (
+    const header of [
+      `Bearer ${TOKEN}`,
+      `Bearer ${APPROVE}`,
+      `Bearer ${token}`,
+      basic("ada", "password"),
+    ]
+  ) {
+    const told = JSON.stringify(auth.authenticate(header, false));
+    for (
+      const secret of [TOKEN, APPROVE, KEY, token.slice(-43), "password", sha256Hex("password")]
+    ) {
+      assert.ok(!told.includes(secret), told);
+    }
+  }
+});
+
+Deno.test("authenticate() gives callers that nobody can change", () => {
+  for (const header of [null, "x", `Bearer ${TOKEN}`, `Bearer ${APPROVE}`, `Bearer ${cap()}`]) {
+    const caller = machine().authenticate(header, false);
+    assert.ok(Object.isFrozen(caller), String(header));
+    assert.ok(caller.scope === undefined || Object.isFrozen(caller.scope));
+  }
+});
+
+Deno.test("createAuthenticator() refuses an empty signing key", () => {
+  assert.throws(
+    () => createAuthenticator({ approveToken: APPROVE, key: "", now: Date.now }),
+    { name: "TypeError", message: /ELASTIK_KEY is empty/ },
+  );
+});

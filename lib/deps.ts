@@ -11,3 +11,5 @@ export { default as Negotiator } from "npm:negotiator@1.1.0";
 // @ts-types="npm:@types/range-parser@1.2.7"
 export { default as parseRange } from "npm:range-parser@1.3.0";
 export { default as mime } from "npm:mime@4.1.2";
+export { parse as parseJavaScript } from "npm:acorn@8.19.0";
+export type { Node as SyntaxNode } from "npm:acorn@8.19.0";

@@ -119,6 +119,7 @@ export class WorldFile {
     facts: Readonly<Record<string, unknown>>,
   ): void {
     const version = this.#row.version + 1;
+    const from = this.#row.state;
     this.#history.keep("full");
     this.run(
       sql.REPLACE_STAGE,
@@ -133,6 +134,7 @@ export class WorldFile {
     this.#sha256 = sha256Hex(body);
     this.#running = undefined;
     this.#event("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
+    this.#sunk(from, now, facts);
     this.logBytes += body.length + 4096;
   }
 
@@ -144,6 +146,7 @@ export class WorldFile {
     facts: Readonly<Record<string, unknown>>,
   ): void {
     const version = this.#row.version + 1;
+    const from = this.#row.state;
     this.#history.keep("prefix");
     this.#running ??= createHash("sha256").update(this.body());
     this.#running.update(body);
@@ -157,6 +160,7 @@ export class WorldFile {
     };
     this.#sha256 = this.#running.copy().digest("hex");
     this.#event("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
+    this.#sunk(from, now, facts);
     this.logBytes += this.#row.len + 4096;
   }
 
@@ -166,6 +170,14 @@ export class WorldFile {
     this.run(sql.SET_STATE, to, now);
     this.#row = { ...this.#row, state: to, updatedAt: now };
     this.#event("state_transition", { from, to, version: this.#row.version, ...facts }, now);
+  }
+
+  /** A state that falls with a change of the bytes is an event of its own. */
+  #sunk(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+    const { state: to, version } = this.#row;
+    if (from === to) return;
+    const payload = { from, to, version, reason: "source changed", by: facts.by };
+    this.#event("state_transition", payload, now);
   }
 
   /** Puts an event on the chain and leaves the row alone. */

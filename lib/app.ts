@@ -1,0 +1,140 @@
+/**
+ * The machine as one function from Request to Response: gate, route, edge. It names the rooms a
+ * request passes and the order of them; what happens in a room is that room's business.
+ */
+
+import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
+import type { Exchange } from "./http/exchange.ts";
+import { acceptable } from "./http/negotiate.ts";
+import { Problem, problemResponse } from "./http/problem.ts";
+import { respondShell } from "./http/shell_page.ts";
+import type { Machine } from "./machine.ts";
+import { authRoutes } from "./routes/auth.ts";
+import { binRoutes } from "./routes/bin.ts";
+import { deviceRoutes } from "./routes/devices.ts";
+import { procRoutes } from "./routes/proc.ts";
+import type { RouteEnv } from "./routes/route_app.ts";
+import { StreamRoutes } from "./routes/stream.ts";
+import { WorldRoutes } from "./routes/worlds.ts";
+import type { Hono } from "./deps.ts";
+import { inNamespace } from "./world/name.ts";
+
+/** The machine, ready to be served. */
+export interface App {
+  /**
+   * Answers one request; never throws.
+   *
+   * @param peer address of the other end of the connection
+   */
+  fetch(request: Request, peer: string): Response | Promise<Response>;
+  /** Answers a request that has passed the gate already: what plugins call back with. */
+  dispatch(exchange: Exchange): Response | Promise<Response>;
+  /** Ends every event stream. */
+  closeStreams(): void;
+}
+
+/** Joins the rooms. */
+export function createApp(machine: Machine, gateOptions: GateOptions): App {
+  const gate: Gate = createGate(gateOptions);
+  const worlds = new WorldRoutes(machine);
+  const streams = new StreamRoutes(machine);
+  const rooms: Readonly<Record<string, Hono<RouteEnv>>> = {
+    "": deviceRoutes(machine),
+    auth: authRoutes(machine),
+    bin: binRoutes(machine),
+    proc: procRoutes(machine),
+  };
+
+  function dispatch(exchange: Exchange): Response | Promise<Response> {
+    const { name, path } = exchange.target;
+    if (inNamespace(name)) return worlds.handle(exchange);
+    const slash = name.indexOf("/");
+    const first = slash < 0 ? name : name.slice(0, slash);
+    if (first === "stream") return streams.handle(exchange);
+    if (first === "bin" && slash > 0) return dispatch(unalias(exchange));
+    const plugin = machine.plugins.match(path);
+    if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);
+    const room = rooms[first === "dev" || first === "mnt" ? "" : first];
+    if (room !== undefined) return enter(room, exchange);
+    throw new Problem(
+      "not-found",
+      `Cannot ${exchange.request.method} ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
+    );
+  }
+
+  function fetch(request: Request, peer: string): Response | Promise<Response> {
+    try {
+      const answer = dispatch(gate(request, peer));
+      return answer instanceof Promise ? answer.catch((error) => edge(request, error)) : answer;
+    } catch (error) {
+      return edge(request, error);
+    }
+  }
+
+  /** Where everything thrown becomes a Response. */
+  async function edge(request: Request, error: unknown): Promise<Response> {
+    const accept = request.headers.get("accept");
+    const head = request.method === "HEAD";
+    if (!(error instanceof Problem)) {
+      const shown = error instanceof Error ? error.stack ?? error.message : String(error);
+      machine.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
+      const detail = "Cannot answer: the machine failed in a way nobody foresaw; its log says more";
+      return problemResponse(new Problem("internal", detail), accept, head);
+    }
+    if (error.status >= 500) {
+      machine.log(`${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}`);
+    }
+    return await shellInstead(request, accept, error) ?? problemResponse(error, accept, head);
+  }
+
+  /** A browser that goes where nothing is, or where it may not, gets the shell, which can ask who it is. */
+  async function shellInstead(request: Request, accept: string | null, problem: Problem) {
+    const shown = problem.status === 401 || problem.status === 403 || problem.status === 404;
+    if (!shown || problem.type === "unknown-host" || problem.type === "foreign-origin") return;
+    if (request.method !== "GET" && request.method !== "HEAD") return;
+    if (accept === null || !accept.includes("text/html")) return;
+    if (acceptable(accept, ["application/json", "text/plain", "text/html"])[0] !== "text/html") {
+      return;
+    }
+    // Without the Basic challenge, or the browser would ask in a window of its own and keep the answer.
+    const headers: Record<string, string> = problem.status === 401
+      ? { "www-authenticate": 'Bearer realm="elastik"' }
+      : {};
+    try {
+      return await respondShell(machine.store, request, { status: problem.status, headers });
+    } catch {
+      return; // the shell cannot be read; the problem itself still can
+    }
+  }
+
+  return { fetch, dispatch, closeStreams: () => streams.close() };
+}
+
+/** Hono answers HEAD with an emptied body and its length; ours shall say what GET would. */
+function enter(room: Hono<RouteEnv>, exchange: Exchange): Response | Promise<Response> {
+  const { request } = exchange;
+  if (request.method !== "HEAD") return room.fetch(request, exchange);
+  return room.fetch(
+    new Request(request.url, { method: "GET", headers: request.headers }),
+    exchange,
+  );
+}
+
+/** `/bin/proc/status` is `/proc/status`: the same exchange, one segment shorter. */
+function unalias(exchange: Exchange): Exchange {
+  const name = exchange.target.name.slice("bin/".length);
+  if (inNamespace(name) || name === "bin" || name.startsWith("bin/")) {
+    throw new Problem(
+      "not-found",
+      `Cannot ${exchange.request.method} ${exchange.target.path}: /bin holds routes, and this is none`,
+    );
+  }
+  return { ...exchange, target: { ...exchange.target, name, path: `/${name}` } };
+}
+
+/** The request's path without its query, which may hold what no log should. */
+function pathForLog(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.indexOf("?", start);
+  return url.slice(Math.max(start, 0), end < 0 ? undefined : end).slice(0, 200);
+}

@@ -1,0 +1,181 @@
+/**
+ * What the operator may decide, read once: the environment, with a `.env` file in the working folder
+ * behind it. The only file that reads `Deno.env`. Every setting is checked here, so that a typing
+ * error stops the start with a sentence and never becomes a silent default.
+ */
+
+import { parseEnv } from "node:util";
+import { isIP } from "node:net";
+import {
+  CACHE_BYTES,
+  HISTORY_BYTES,
+  HISTORY_VERSIONS,
+  MAX_BODY_BYTES,
+  MAX_WORLD_BYTES,
+} from "./limits.ts";
+
+/** The machine's settings. */
+export interface Config {
+  /** `ELASTIK_TOKEN`; absent on an open machine. */
+  readonly token?: string;
+  /** `ELASTIK_APPROVE_TOKEN`; absent when one is to be made and kept. */
+  readonly approveToken?: string;
+  /** `ELASTIK_KEY`; absent when one is to be made and kept. */
+  readonly key?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly data: string;
+  readonly trustHeader?: string;
+  readonly trustFrom: readonly string[];
+  /** Names under which an open loopback machine may be addressed beside its own. */
+  readonly hosts: readonly string[];
+  readonly maxBody: number;
+  readonly maxWorld: number;
+  readonly history: { readonly versions: number; readonly bytes: number };
+  readonly cache: number;
+  readonly sync: "full" | "normal";
+  readonly writers: number;
+}
+
+/** A setting that cannot be used; the message is for the operator. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Every environment variable the core reads, with what it is for; `/boot/env` and the README list these. */
+export const SETTINGS = {
+  ELASTIK_TOKEN: "T2 token; unset, loopback callers hold T2",
+  ELASTIK_APPROVE_TOKEN: "T3 token; unset, one is made and kept in the data folder",
+  ELASTIK_KEY: "signing key of events and capabilities; unset, one is made and kept",
+  ELASTIK_HOST: "address to listen on, 127.0.0.1",
+  ELASTIK_PORT: "port to listen on, 3005",
+  ELASTIK_DATA: "data folder, data",
+  ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy names its client",
+  ELASTIK_TRUST_PROXY_FROM: "addresses or CIDR ranges of trusted proxies, comma separated",
+  ELASTIK_HOSTS: "more Host names an open machine answers to, comma separated",
+  ELASTIK_MAX_BODY: "largest request body in bytes, 5242880",
+  ELASTIK_MAX_WORLD: "largest world grown by appends in bytes, 67108864",
+  ELASTIK_HISTORY: "earlier versions kept beside a world, 100 (or versions:bytes; 0 keeps none)",
+  ELASTIK_CACHE: "memory for hot worlds in bytes, 67108864",
+  ELASTIK_SYNC: "full (every answer is on disk) or normal (a power loss may take the last moments)",
+  ELASTIK_WRITERS: "writer threads, 2",
+} as const;
+
+/** The name of a setting. */
+export type Setting = keyof typeof SETTINGS;
+
+/** Settings whose value tells nobody anything they could abuse. */
+export const HARMLESS: readonly Setting[] = [
+  "ELASTIK_HOST",
+  "ELASTIK_PORT",
+  "ELASTIK_DATA",
+  "ELASTIK_MAX_BODY",
+  "ELASTIK_MAX_WORLD",
+  "ELASTIK_HISTORY",
+  "ELASTIK_CACHE",
+  "ELASTIK_SYNC",
+  "ELASTIK_WRITERS",
+];
+
+/** The environment as the process sees it: `.env` of the working folder below the real one. */
+export function readEnvironment(): (name: string) => string | undefined {
+  const file = readEnvFile(".env");
+  return (name) => {
+    const value = Deno.env.get(name) ?? file[name];
+    return value === undefined || value === "" ? undefined : value;
+  };
+}
+
+/**
+ * Checks the settings.
+ *
+ * @param env looks a variable up; empty counts as unset
+ * @throws {ConfigError} naming the variable, what it holds and what would fit
+ */
+export function readConfig(env: (name: string) => string | undefined): Config {
+  const read = (name: Setting) => env(name);
+  const token = read("ELASTIK_TOKEN");
+  const approveToken = read("ELASTIK_APPROVE_TOKEN");
+  const key = read("ELASTIK_KEY");
+  const trustHeader = read("ELASTIK_TRUST_PROXY_HEADER");
+  const host = read("ELASTIK_HOST") ?? "127.0.0.1";
+  if (!isLoopbackHost(host) && (token === undefined || approveToken === undefined)) {
+    throw new ConfigError(
+      `Cannot listen on ${host}: a machine that others can reach needs ELASTIK_TOKEN and ` +
+        "ELASTIK_APPROVE_TOKEN; set both, or let ELASTIK_HOST be 127.0.0.1",
+    );
+  }
+  return {
+    ...(token === undefined ? {} : { token }),
+    ...(approveToken === undefined ? {} : { approveToken }),
+    ...(key === undefined ? {} : { key }),
+    host,
+    port: whole(read, "ELASTIK_PORT", 3005, 65535),
+    data: read("ELASTIK_DATA") ?? "data",
+    ...(trustHeader === undefined ? {} : { trustHeader }),
+    trustFrom: list(read("ELASTIK_TRUST_PROXY_FROM")),
+    hosts: list(read("ELASTIK_HOSTS")),
+    maxBody: whole(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
+    maxWorld: whole(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
+    history: history(read("ELASTIK_HISTORY")),
+    cache: whole(read, "ELASTIK_CACHE", CACHE_BYTES),
+    sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
+    writers: Math.max(1, whole(read, "ELASTIK_WRITERS", 2, 64)),
+  };
+}
+
+/** Whether an address to listen on can be reached from this machine alone. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+function readEnvFile(path: string): Record<string, string | undefined> {
+  try {
+    return parseEnv(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return {};
+    throw error;
+  }
+}
+
+type Read = (name: Setting) => string | undefined;
+
+function whole(
+  read: Read,
+  name: Setting,
+  otherwise: number,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
+  const text = read(name);
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= most) return value;
+  throw new ConfigError(
+    `Cannot use ${name}="${text}": a whole number is needed${
+      most === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${most}`
+    }`,
+  );
+}
+
+function oneOf<const T extends string>(read: Read, name: Setting, words: readonly [T, ...T[]]): T {
+  const text = read(name);
+  if (text === undefined) return words[0];
+  const found = words.find((word) => word === text.toLowerCase());
+  if (found !== undefined) return found;
+  throw new ConfigError(`Cannot use ${name}="${text}": ${words.join(" or ")} is needed`);
+}
+
+function list(text: string | undefined): string[] {
+  return (text ?? "").split(",").map((word) => word.trim()).filter((word) => word !== "");
+}
+
+function history(text: string | undefined): { versions: number; bytes: number } {
+  if (text === undefined) return { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES };
+  const found = /^(\d{1,9})(?::(\d{1,15}))?$/.exec(text);
+  if (found === null) {
+    throw new ConfigError(
+      `Cannot use ELASTIK_HISTORY="${text}": a number of versions is needed, or versions:bytes`,
+    );
+  }
+  return { versions: Number(found[1]), bytes: found[2] ? Number(found[2]) : HISTORY_BYTES };
+}

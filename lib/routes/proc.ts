@@ -1,0 +1,122 @@
+/**
+ * `/proc`: what the machine knows of itself and of its worlds' pasts. It only reads, and shows of
+ * worlds what the caller may read.
+ */
+
+import { require, visible } from "../auth/policy.ts";
+import type { Hono } from "../deps.ts";
+import { type Exchange, queryNumber } from "../http/exchange.ts";
+import { encodePath } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import { storeProblem } from "../http/store_problem.ts";
+import { LOG_PAGE, MAX_LOG_PAGE } from "../limits.ts";
+import type { Machine } from "../machine.ts";
+import { nameFault } from "../world/name.ts";
+import type { Entry } from "../world/store.ts";
+import { facts, json, line } from "./plain.ts";
+import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
+import { respondRows } from "./rows.ts";
+
+const FILES = ["audit/", "log/", "status", "uptime", "version", "worlds"];
+
+/** The routes below `/proc`. */
+export function procRoutes(machine: Machine): Hono<RouteEnv> {
+  const { store } = machine;
+  const app = routeApp();
+
+  app.get("/proc", ({ env }) => {
+    require(env.caller, "read", "/proc");
+    const rows = FILES.map((name) => ({ name: name.replace(/\/$/, ""), dir: name.endsWith("/") }));
+    return respondRows(store, env, rows);
+  });
+
+  app.get("/proc/status", ({ env }) => {
+    require(env.caller, "read", "/proc/status");
+    return facts(acceptOf(env), {
+      pid: Deno.pid,
+      uptime: uptime(machine),
+      worlds: store.count(),
+      plugins: machine.plugins.active,
+      version: machine.version,
+    });
+  });
+
+  app.get("/proc/uptime", ({ env }) => {
+    require(env.caller, "read", "/proc/uptime");
+    return line(acceptOf(env), uptime(machine));
+  });
+
+  app.get("/proc/version", ({ env }) => {
+    require(env.caller, "read", "/proc/version");
+    return line(acceptOf(env), machine.version);
+  });
+
+  app.get("/proc/worlds", async ({ env }) => {
+    const all = await store.walk("");
+    return await respondRows(
+      store,
+      env,
+      all.filter((entry) => visible(env.caller, `/${entry.name}`)).map(worldRow),
+    );
+  });
+
+  app.get("/proc/audit/*", async ({ env }) => {
+    const name = subject(env, "/proc/audit/");
+    try {
+      return json(await store.audit(name));
+    } catch (error) {
+      throw storeProblem(error, "audit", `/${name}`);
+    }
+  });
+
+  app.get("/proc/log/*", async ({ env }) => {
+    const name = subject(env, "/proc/log/");
+    const { query } = env.target;
+    const before = queryNumber(query, "before", Number.MAX_SAFE_INTEGER);
+    const limit = queryNumber(query, "limit", MAX_LOG_PAGE) ?? LOG_PAGE;
+    try {
+      const page = { limit, ...(before === undefined ? {} : { before }) };
+      const events = await store.log(name, page);
+      const oldest = events.at(-1)?.id;
+      const more = oldest !== undefined && oldest > 1 && events.length === limit;
+      const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
+      return json(events, more ? { "link": `<${next}>; rel="next"` } : {});
+    } catch (error) {
+      throw storeProblem(error, "read the log of", `/${name}`);
+    }
+  });
+
+  app.all("/proc/*", onlyMethods("GET, HEAD"));
+  return app;
+}
+
+function acceptOf({ request }: Exchange): string | null {
+  return request.headers.get("accept");
+}
+
+/** Seconds since the start. */
+function uptime(machine: Machine): number {
+  return Math.round((machine.now() - machine.startedAt) / 10) / 100;
+}
+
+/** The world a route is about, which the caller must be allowed to read. */
+function subject(exchange: Exchange, prefix: string): string {
+  const name = restOf(exchange, prefix);
+  require(exchange.caller, "read", `/${name}`);
+  const fault = nameFault(name);
+  if (fault === undefined) return name;
+  throw new Problem("bad-name", `Cannot look at /${name}: as a world's name ${fault}`);
+}
+
+function worldRow({ name, version, ext, len, updatedAt, state, layer }: Entry) {
+  return {
+    name,
+    dir: false,
+    version,
+    ext,
+    len,
+    updated_at: updatedAt,
+    layer,
+    ...(state === "" ? {} : { state }),
+  };
+}

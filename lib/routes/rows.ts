@@ -1,0 +1,27 @@
+/**
+ * Listings that are not of worlds: devices, routes, the machine's own folders. A browser gets the
+ * shell for them, as it does for every collection.
+ */
+
+import type { Exchange } from "../http/exchange.ts";
+import { type ListingRow, respondListing } from "../http/listing.ts";
+import { chooser } from "../http/negotiate.ts";
+import { respondShell } from "../http/shell_page.ts";
+import type { Store } from "../world/store.ts";
+
+const HTML = "text/html";
+const choose = chooser(["text/plain", "application/json", HTML], "text/plain");
+
+/**
+ * Answers a GET or HEAD with rows.
+ *
+ * @throws {Problem} `precondition-failed`
+ */
+export function respondRows(
+  store: Store,
+  { request }: Exchange,
+  rows: readonly ListingRow[],
+): Response | Promise<Response> {
+  const form = choose(request.headers.get("accept"));
+  return form === HTML ? respondShell(store, request) : respondListing(request, rows, form);
+}

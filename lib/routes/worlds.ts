@@ -1,0 +1,377 @@
+/**
+ * Worlds over HTTP: the method is the action. This room turns an exchange into calls of the store
+ * and the store's answers into responses; who may do it is asked of the policy first, always, and
+ * nothing is looked up before that.
+ */
+
+import { require, visible } from "../auth/policy.ts";
+import { seenBy } from "../auth/redact.ts";
+import { precondition } from "../http/conditional.ts";
+import { readBody } from "../http/body.ts";
+import { etag } from "../http/etag.ts";
+import { type Exchange, hasQuery, queryNumber, queryValue } from "../http/exchange.ts";
+import { respondListing, rowOf } from "../http/listing.ts";
+import { chooser } from "../http/negotiate.ts";
+import { encodePath } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import { hasText, represent, respond } from "../http/representation.ts";
+import { respondShell } from "../http/shell_page.ts";
+import { storeProblem } from "../http/store_problem.ts";
+import type { Machine } from "../machine.ts";
+import { chooseExt } from "../world/media_type.ts";
+import { collectMeta } from "../world/metadata.ts";
+import { nameFault } from "../world/name.ts";
+import type { World, Written } from "../world/store.ts";
+
+const OBJECT_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";
+const NAMESPACE_METHODS = "GET, HEAD, OPTIONS";
+/** Worlds removed at a time when a whole collection goes. */
+const REMOVE_STEP = 64;
+
+const HTML = "text/html";
+const TEXT = "text/plain";
+const JSON_TYPE = "application/json";
+const chooseForm = chooser([JSON_TYPE, TEXT, HTML], JSON_TYPE);
+const chooseBinaryForm = chooser([JSON_TYPE, HTML], JSON_TYPE);
+const chooseListing = chooser([TEXT, JSON_TYPE, HTML], TEXT);
+
+/** Handles every request for a path in one of the namespaces that hold worlds. */
+export class WorldRoutes {
+  readonly #machine: Machine;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  /**
+   * Answers one request.
+   *
+   * @throws {Problem}
+   */
+  handle(exchange: Exchange): Promise<Response> | Response {
+    const { request, target, caller } = exchange;
+    switch (request.method) {
+      case "GET":
+      case "HEAD": {
+        require(caller, "read", target.path);
+        if (target.collection) return this.#list(exchange);
+        const hot = this.#machine.store.peek(target.name);
+        if (hot !== undefined && (target.query === "" || target.query === "raw")) {
+          return this.#send(exchange, seenBy(caller, hot), target.query === "raw");
+        }
+        return this.#read(exchange);
+      }
+      case "PUT":
+        return this.#put(exchange);
+      case "POST":
+        return this.#append(exchange);
+      case "DELETE":
+        return target.collection ? this.#removeAll(exchange) : this.#remove(exchange);
+      case "OPTIONS":
+        return new Response(null, { status: 204, headers: { "allow": methods(exchange) } });
+      default:
+        throw notAllowed(exchange);
+    }
+  }
+
+  /** A world's representation; the hot path ends here. */
+  #send(exchange: Exchange, world: World, raw: boolean): Response | Promise<Response> {
+    const { request } = exchange;
+    if (raw) return respond(request, represent(world, "raw"), true);
+    const accept = request.headers.get("accept");
+    let form = chooseForm(accept);
+    if (form === TEXT && !hasText(world)) form = chooseBinaryForm(accept);
+    if (form === HTML) return respondShell(this.#machine.store, request, { world });
+    return respond(request, represent(world, form === TEXT ? "text" : "json"), false);
+  }
+
+  async #read(exchange: Exchange): Promise<Response> {
+    const { target, caller } = exchange;
+    const { name, path, query } = target;
+    const raw = hasQuery(query, "raw");
+    const at = queryNumber(query, "at", Number.MAX_SAFE_INTEGER);
+    const known = queryNumber(query, "v", Number.MAX_SAFE_INTEGER);
+    mustFit(name, path, "read");
+    const { store } = this.#machine;
+    try {
+      const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
+      if (world !== undefined) {
+        const seen = seenBy(caller, world);
+        if (known === world.version && at === undefined) return this.#unchanged(seen, raw);
+        return await this.#send(exchange, seen, raw);
+      }
+    } catch (error) {
+      throw storeProblem(error, "read", path);
+    }
+    if (!store.isCollection(name)) {
+      throw new Problem("not-found", `Cannot read ${path}: nothing is here; a PUT would create it`);
+    }
+    if (raw) {
+      throw new Problem(
+        "not-found",
+        `Cannot read the bytes of ${path}: it is a collection only; GET ${path}/ lists it`,
+      );
+    }
+    if (chooseListing(exchange.request.headers.get("accept")) !== HTML) return this.#list(exchange);
+    return new Response(null, {
+      status: 302,
+      headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
+    });
+  }
+
+  /** 304 for a reader who named the current version in the URL. */
+  #unchanged(world: World, raw: boolean): Response {
+    const { "content-type": _, ...headers } = represent(world, raw ? "raw" : "json").headers;
+    return new Response(null, { status: 304, headers });
+  }
+
+  async #list(exchange: Exchange): Promise<Response> {
+    const { request, target, caller } = exchange;
+    const { name, path } = target;
+    const { store } = this.#machine;
+    if (!store.isCollection(name) && name.includes("/")) {
+      throw new Problem(
+        "not-found",
+        store.stat(name) === undefined
+          ? `Cannot list ${path}/: nothing is here`
+          : `Cannot list ${path}/: it is a world without anything below it; GET ${path} reads it`,
+      );
+    }
+    if (hasQuery(target.query, "raw")) {
+      throw new Problem(
+        "not-found",
+        `Cannot read the bytes of ${path}/: a trailing slash names the collection; GET ${path}/ lists it`,
+      );
+    }
+    const form = chooseListing(request.headers.get("accept"));
+    if (form === HTML) return respondShell(store, request);
+    const children = await store.list(name);
+    const shown = children.filter((child) => visible(caller, `${path}/${child.name}`));
+    return respondListing(request, shown.map(rowOf), form);
+  }
+
+  async #put(exchange: Exchange): Promise<Response> {
+    const { request, target, caller } = exchange;
+    const { name, path, query } = target;
+    require(caller, "write", path);
+    mustBeObject(exchange);
+    mustFit(name, path, "write");
+    if (request.headers.has("content-range")) {
+      throw new Problem(
+        "bad-header",
+        `Cannot write a part of ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
+      );
+    }
+    const from = queryNumber(query, "from", Number.MAX_SAFE_INTEGER);
+    const meta = collectMeta(request.headers);
+    if ("fault" in meta) {
+      throw new Problem("bad-metadata", `Cannot write ${path}: ${meta.fault}; nothing was stored`);
+    }
+    const demanded = precondition(request.headers);
+    const body = await readBody(request, this.#machine.config.maxBody);
+    if (from !== undefined) return await this.#bringBack(exchange, from, body);
+    const chosen = chooseExt({
+      queryExt: queryValue(query, "ext"),
+      contentType: request.headers.get("content-type"),
+      name,
+      body,
+    });
+    if ("fault" in chosen) {
+      throw new Problem("bad-query", `Cannot write ${path}: ${chosen.fault}; nothing was stored`);
+    }
+    const written = await this.#attempt("write", path, () =>
+      this.#machine.store.put({
+        name,
+        body,
+        ext: chosen.ext,
+        meta: meta.meta,
+        by: caller.by,
+        state: bornState(name),
+        ...(demanded === undefined ? {} : { precondition: demanded }),
+      }));
+    return answerWritten(path, written);
+  }
+
+  async #bringBack(exchange: Exchange, from: number, body: Uint8Array): Promise<Response> {
+    const { request, target: { name, path }, caller } = exchange;
+    if (body.length > 0) {
+      throw new Problem(
+        "bad-body",
+        `Cannot bring back version ${from} of ${path}: content was sent as well; send none`,
+      );
+    }
+    const demanded = precondition(request.headers);
+    const written = await this.#attempt("write", path, async () => {
+      const past = await this.#machine.store.readAt(name, from);
+      return await this.#machine.store.put({
+        name,
+        body: past.body,
+        ext: past.ext,
+        meta: past.meta,
+        by: caller.by,
+        state: bornState(name),
+        facts: { from_version: from },
+        ...(demanded === undefined ? {} : { precondition: demanded }),
+      });
+    });
+    return answerWritten(path, written);
+  }
+
+  async #append(exchange: Exchange): Promise<Response> {
+    const { request, target, caller } = exchange;
+    const { name, path, query } = target;
+    require(caller, "write", path);
+    mustBeObject(exchange);
+    mustFit(name, path, "append to");
+    const demanded = precondition(request.headers);
+    const body = await readBody(request, this.#machine.config.maxBody);
+    const chosen = chooseExt({
+      queryExt: queryValue(query, "ext"),
+      contentType: request.headers.get("content-type"),
+      name,
+      body,
+    });
+    if ("fault" in chosen) {
+      throw new Problem(
+        "bad-query",
+        `Cannot append to ${path}: ${chosen.fault}; nothing was stored`,
+      );
+    }
+    const written = await this.#attempt("append to", path, () =>
+      this.#machine.store.append({
+        name,
+        body,
+        ext: chosen.ext,
+        by: caller.by,
+        state: bornState(name),
+        ...(demanded === undefined ? {} : { precondition: demanded }),
+      }));
+    return answerWritten(path, written);
+  }
+
+  async #remove(exchange: Exchange): Promise<Response> {
+    const { request, target: { name, path }, caller } = exchange;
+    require(caller, "delete", path);
+    mustBeObject(exchange);
+    mustFit(name, path, "delete");
+    const demanded = precondition(request.headers);
+    const { store } = this.#machine;
+    if (store.stat(name) === undefined && store.isCollection(name)) {
+      throw new Problem(
+        "not-found",
+        `Cannot delete ${path}: it is a collection only; DELETE ${path}/ deletes every world below it`,
+      );
+    }
+    await this.#attempt("delete", path, () =>
+      store.remove({
+        name,
+        by: caller.by,
+        ...(demanded === undefined ? {} : { precondition: demanded }),
+      }));
+    return deleted([name]);
+  }
+
+  async #removeAll(exchange: Exchange): Promise<Response> {
+    const { target: { name, path }, caller } = exchange;
+    require(caller, "delete", path);
+    if (!name.includes("/")) throw notAllowed(exchange);
+    const { store } = this.#machine;
+    const below = (await store.walk(name)).filter((entry) => entry.name !== name);
+    const upper = below.filter((entry) => entry.layer === "upper");
+    if (below.length === 0 && !store.isCollection(name)) {
+      throw new Problem("not-found", `Cannot delete ${path}/: nothing lies below it`);
+    }
+    if (upper.length === 0 && below.length > 0) {
+      throw new Problem(
+        "lower-layer",
+        `Cannot delete ${path}/: every world below it belongs to the read-only lower layer`,
+      );
+    }
+    const gone: string[] = [];
+    for (let at = 0; at < upper.length; at += REMOVE_STEP) {
+      const step = upper.slice(at, at + REMOVE_STEP);
+      const done = await Promise.all(step.map((entry) => this.#removeOne(entry.name, caller.by)));
+      gone.push(...done.filter((found) => found !== undefined));
+    }
+    for (const marked of [name]) await store.mark(marked, false);
+    return deleted(gone);
+  }
+
+  /** One world of a collection; one that somebody else deleted meanwhile is as gone as can be. */
+  async #removeOne(name: string, by: string): Promise<string | undefined> {
+    try {
+      await this.#machine.store.remove({ name, by });
+      return name;
+    } catch (error) {
+      const problem = storeProblem(error, "delete", `/${name}`);
+      if (problem instanceof Problem && problem.status === 404) return undefined;
+      throw problem;
+    }
+  }
+
+  async #attempt<T>(action: string, path: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      throw storeProblem(error, action, path);
+    }
+  }
+}
+
+/** The state a write leaves a world in: plugin sources wait for approval. */
+function bornState(name: string): string {
+  return name.startsWith("lib/") ? "pending" : "";
+}
+
+function mustFit(name: string, path: string, action: string): void {
+  const fault = nameFault(name);
+  if (fault !== undefined) {
+    throw new Problem("bad-name", `Cannot ${action} ${path}: as a world's name ${fault}`);
+  }
+}
+
+function mustBeObject(exchange: Exchange): void {
+  const { name, collection } = exchange.target;
+  if (collection || !name.includes("/")) throw notAllowed(exchange);
+  if (name.startsWith("lib/") && name.indexOf("/", 4) >= 0) {
+    throw new Problem(
+      "bad-name",
+      `Cannot change /${name}: a plugin's name is one segment below /lib`,
+    );
+  }
+}
+
+function methods({ target: { name, collection } }: Exchange): string {
+  if (!name.includes("/")) return NAMESPACE_METHODS;
+  return collection ? COLLECTION_METHODS : OBJECT_METHODS;
+}
+
+function notAllowed(exchange: Exchange): Problem {
+  const { request: { method }, target: { path, collection } } = exchange;
+  const allow = methods(exchange);
+  const shown = collection && path !== "/" ? `${path}/` : path;
+  return new Problem(
+    "method-not-allowed",
+    `Cannot ${method} ${shown}: it takes ${allow}`,
+    { allow },
+  );
+}
+
+function answerWritten(path: string, written: Written): Response {
+  const { version, ext, sha256, created } = written;
+  return new Response(`{"version":${version},"ext":"${ext}"}\n`, {
+    status: created ? 201 : 200,
+    headers: {
+      "content-type": "application/json",
+      "etag": etag(version, sha256, "raw"),
+      ...(created ? { "location": encodePath(path) } : {}),
+    },
+  });
+}
+
+function deleted(names: readonly string[]): Response {
+  return new Response(`${JSON.stringify({ deleted: names })}\n`, {
+    headers: { "content-type": "application/json" },
+  });
+}

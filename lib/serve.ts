@@ -1,0 +1,145 @@
+/**
+ * Brings a machine up and takes it down again: folder, store, app, listener, in this order, and the
+ * reverse. Every effect of a start is here; what a request does is decided in `app.ts`.
+ */
+
+import { createApp } from "./app.ts";
+import { createAuthenticator } from "./auth/authenticate.ts";
+import { type Config, isLoopbackHost } from "./config.ts";
+import { createClientAddress } from "./http/client_address.ts";
+import { SHUTDOWN_MS } from "./limits.ts";
+import type { Machine } from "./machine.ts";
+import { writeBootWorlds } from "./machine_worlds.ts";
+import { NO_PLUGINS } from "./plugin_routes.ts";
+import { VERSION } from "./version.ts";
+import { followAccounts } from "./world_accounts.ts";
+import { keptSecret, takeDataFolder } from "./world/data_folder.ts";
+import { lowerLayer } from "./world/lower_layer.ts";
+import { openSqliteStore } from "./world/sqlite_store.ts";
+
+/** What a start needs beside its settings. */
+export interface ServeOptions {
+  readonly config: Config;
+  /** Looks an environment variable up. */
+  readonly env: (name: string) => string | undefined;
+  /** Text of the birth worlds by path. */
+  readonly birthWorlds: Readonly<Record<string, string>>;
+  /** URL of the store Worker's module. */
+  readonly storeWorkerUrl: string;
+  /** Writes a line for the operator. */
+  readonly log: (line: string) => void;
+  /** Called when the store cannot go on. */
+  readonly onDeath: (reason: string) => void;
+}
+
+/** A machine that is up. */
+export interface Running {
+  /** Where it listens, `http://127.0.0.1:3005`. */
+  readonly url: string;
+  /** The approve token, when it was made by this start and nobody has seen it yet. */
+  readonly freshApproveToken?: string;
+  /** Lets what was accepted finish, and gives everything back. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a machine.
+ *
+ * @throws {ConfigError} {@link DataFolderBusy} and what listening throws
+ */
+export async function startMachine(options: ServeOptions): Promise<Running> {
+  const { config, log } = options;
+  const startedAt = Date.now();
+  const folder = takeDataFolder(config.data);
+  try {
+    const key = config.key ?? keptSecret(config.data, ".key").secret;
+    const approve = config.approveToken === undefined
+      ? keptSecret(config.data, ".approve-token")
+      : { secret: config.approveToken, fresh: false };
+    const store = await openSqliteStore({
+      folder,
+      key,
+      lower: lowerLayer(options.birthWorlds, new Date(startedAt).toISOString()),
+      workerUrl: options.storeWorkerUrl,
+      writers: config.writers,
+      sync: config.sync,
+      history: config.history,
+      maxWorldBytes: config.maxWorld,
+      cacheBytes: config.cache,
+      onDeath: options.onDeath,
+    });
+    const authenticator = createAuthenticator({
+      ...(config.token === undefined ? {} : { token: config.token }),
+      approveToken: approve.secret,
+      key,
+      now: Date.now,
+    });
+    await followAccounts(store, authenticator, log);
+    const machine: Machine = {
+      store,
+      config,
+      authenticator,
+      key,
+      plugins: NO_PLUGINS,
+      version: VERSION,
+      startedAt,
+      now: Date.now,
+      log,
+    };
+    const app = createApp(machine, {
+      authenticator,
+      findClient: createClientAddress({
+        ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
+        trustFrom: config.trustFrom,
+      }),
+      guarded: config.token !== undefined,
+      hosts: new Set([...config.hosts, ...ownName(config.host)].map((host) => host.toLowerCase())),
+    });
+    const server = Deno.serve({
+      hostname: config.host,
+      port: config.port,
+      onListen: () => {},
+      onError: (error) => {
+        log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+        return new Response("500 The machine failed\n", { status: 500 });
+      },
+    }, (request, info) => app.fetch(request, peerOf(info.remoteAddr)));
+    writeBootWorlds(store, options.env).catch((error) => log(`/boot was not written: ${error}`));
+    let closing: Promise<void> | undefined;
+    async function close(): Promise<void> {
+      app.closeStreams();
+      await within(SHUTDOWN_MS, server.shutdown());
+      await store.close();
+    }
+    return {
+      url: urlOf(config.host, server.addr),
+      ...(approve.fresh ? { freshApproveToken: approve.secret } : {}),
+      close: () => closing ??= close(),
+    };
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+function peerOf(address: Deno.Addr): string {
+  return "hostname" in address ? address.hostname : "127.0.0.1";
+}
+
+/** A machine that listens under a name of this host alone may be called by that name. */
+function ownName(host: string): string[] {
+  return isLoopbackHost(host) ? [host] : [];
+}
+
+function urlOf(host: string, address: Deno.Addr): string {
+  const port = "port" in address ? address.port : 0;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Waits for a promise, but not for ever: a client that never reads must not hold a shutdown up. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

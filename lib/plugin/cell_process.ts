@@ -48,8 +48,8 @@ async function relay(): Promise<void> {
   }
 }
 
-function start({ bootstrap, init, residentMiB }: ProcessInit): MessagePort {
-  const worker = new Worker(bootstrap, {
+function start({ entry, bootstrap, init, residentMiB }: ProcessInit): MessagePort {
+  const worker = new Worker(entry, {
     type: "module",
     name: "cell",
     deno: { permissions: workerPermissions(init.permissions) },
@@ -61,7 +61,7 @@ function start({ bootstrap, init, residentMiB }: ProcessInit): MessagePort {
   };
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = (event) => writeAll(event.data);
-  worker.postMessage({ init, port: port2 }, [port2]);
+  worker.postMessage({ bootstrap, init, port: port2 }, [port2]);
   const writer = new FrameWriter();
   let reported = 0;
   setInterval(() => {

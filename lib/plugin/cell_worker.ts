@@ -1,5 +1,5 @@
 /**
- * The entry of every cell's Worker: takes its private port, strips the realm, loads the plugin from a
+ * What every cell's Worker runs: takes its private port, strips the realm, loads the plugin from a
  * computed `data:` URL, and answers requests with it. It holds no secret and no authority; the host
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
@@ -21,15 +21,13 @@ interface Plugin {
 /** Fields of the manifest that are plain data. */
 const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback"];
 
-/** Waits for the one message that starts the cell. */
-export function main(): void {
-  globalThis.addEventListener("message", (event) => {
-    const { init, port } = (event as MessageEvent).data;
-    void start(init, port);
-  }, { once: true });
-}
-
-async function start(init: CellInit, port: MessagePort): Promise<void> {
+/**
+ * Starts the cell with the one message its Worker is sent.
+ *
+ * @param init what to be
+ * @param port the private way to the host, in bytes
+ */
+export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const native = Deno;
   const defer: (callback: () => void) => unknown = Reflect.get(globalThis, "setImmediate");
   const { apply } = Reflect;

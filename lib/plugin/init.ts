@@ -39,6 +39,7 @@ export interface CellInit {
 
 /** The INIT frame's payload: the init, and what the process needs to make the Worker. */
 export interface ProcessInit {
+  readonly entry: string;
   readonly bootstrap: string;
   readonly heapMiB: number;
   readonly residentMiB: number;

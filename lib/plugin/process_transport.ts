@@ -4,7 +4,7 @@
  * without prompts, without anything to import. SIGKILL ends it and gives back all it took.
  */
 
-import { bootstrapUrl } from "./bootstrap.ts";
+import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
 import type { CellInit, ProcessInit } from "./init.ts";
 import { FrameWriter, SIDE, VERB } from "./protocol.ts";
 import type { Launch, Transport } from "./transport.ts";
@@ -69,6 +69,7 @@ export function launchProcess(program: CellProgram): Launch {
       },
     };
     const bootstrap: ProcessInit = {
+      entry: ENTRY_URL,
       bootstrap: bootstrapUrl(),
       heapMiB: limits.heapMiB,
       residentMiB: limits.residentMiB,

@@ -4,6 +4,7 @@
  * ends the cell when one is broken. A cell that ended is never used again; `Cell` starts another.
  */
 
+import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, Peer, PeerFailure, type Served } from "./peer.ts";
@@ -248,7 +249,7 @@ export class CellRun<A> {
   }
 
   #take(frame: Frame): void {
-    if (frame.verb < VERB.HOLD && frame.verb <= VERB.CANCEL) return this.#peer.take(frame);
+    if (frame.verb <= VERB.CANCEL) return this.#peer.take(frame);
     switch (frame.verb) {
       case VERB.READY:
         this.#settle?.resolve();
@@ -343,12 +344,9 @@ export class CellRun<A> {
     }
     const depth = 1 + this.#depthOf(typeof id === "number" ? id : 0, open);
     if (depth > this.#limits.depth) {
-      return Response.json({
-        type: "/usr/share/doc/problems/loop-detected",
-        title: "The request calls itself",
-        status: 508,
-        detail: `Cannot call deeper: ${this.#limits.depth} plugins already wait for each other`,
-      }, { status: 508, headers: { "content-type": "application/problem+json" } });
+      const detail =
+        `Cannot call deeper: ${this.#limits.depth} plugins already wait for each other`;
+      return problemResponse(new Problem("loop-detected", detail), null);
     }
     if (!head.url.startsWith("/")) throw new Error("Cannot call back: the path has no slash");
     const request = new Request(`http://machine${head.url}`, {

@@ -4,13 +4,13 @@
  * neither memory nor a busy loop, which outlives `terminate()` (docs: what the fallback cannot hold).
  */
 
-import { bootstrapUrl } from "./bootstrap.ts";
+import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
 import type { Launch } from "./transport.ts";
 import { workerPermissions } from "./worker_permissions.ts";
 
 /** Starts a cell inside this process. */
 export const launchWorker: Launch = function launchWorker(init, _limits, events) {
-  const worker = new Worker(bootstrapUrl(), {
+  const worker = new Worker(ENTRY_URL, {
     type: "module",
     name: `cell ${init.name}`,
     deno: { permissions: workerPermissions(init.permissions) },
@@ -31,7 +31,7 @@ export const launchWorker: Launch = function launchWorker(init, _limits, events)
   port1.onmessage = (event) => {
     if (!over) events.bytes(event.data);
   };
-  worker.postMessage({ init, port: port2 }, [port2]);
+  worker.postMessage({ bootstrap: bootstrapUrl(), init, port: port2 }, [port2]);
   return {
     kind: "worker",
     send: (bytes) => {

@@ -1,0 +1,123 @@
+/**
+ * Reads a plugin's manifest by running it where it can do nothing: a cell without any permission, with
+ * a deadline, ended as soon as it has spoken. What comes back is a stranger's JSON and is checked here.
+ */
+
+import type { CellLimits } from "../limits.ts";
+import type { CellInit } from "./init.ts";
+import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
+import { PeerFailure } from "./peer.ts";
+import { type Permissions, readPermissions } from "./permissions.ts";
+import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
+import type { Launch } from "./transport.ts";
+
+/** What a probe needs. */
+export interface ProbeOptions {
+  readonly name: string;
+  /** The plugin as `readSource` gave it. */
+  readonly code: string;
+  readonly launch: Launch;
+  readonly limits: CellLimits;
+  readonly now: () => number;
+  /** Why a path may not be a route, or `undefined`. */
+  reserved(path: string): string | undefined;
+  /** Text of a config world by its path, or `undefined` when it does not exist. */
+  config(path: string): Promise<string | undefined>;
+}
+
+/** What a plugin wants to be. */
+export interface Probed {
+  readonly manifest: Manifest;
+  readonly permissions: Permissions;
+  /** The config worlds as `permissions` saw them. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Longest manifest in bytes. */
+const MANIFEST_BYTES = 64 * 1024;
+
+/**
+ * Runs the probe.
+ *
+ * @throws {ManifestError} a field does not fit
+ * @throws {CellEnd} the source cannot be loaded, or not in time
+ */
+export async function probe(options: ProbeOptions): Promise<Probed> {
+  const { name, code, launch, now } = options;
+  // The deadline of the whole probe: a plugin that loads may still never return its permissions.
+  const limits = { ...options.limits, answerMs: options.limits.startMs };
+  const init: CellInit = {
+    kind: "probe",
+    name,
+    code,
+    permissions: { net: [], read: [], write: [] },
+    folders: [],
+    config: {},
+    vars: {},
+    calls: 1,
+    linesPerSecond: 0,
+  };
+  const run = new CellRun<undefined>({
+    launch,
+    limits,
+    now,
+    callBack: () => Promise.reject(new Error("A probe has no machine")),
+    log: () => {},
+    ended: () => {},
+    quiet: () => {},
+  }, init);
+  try {
+    await run.ready;
+    const manifest = readManifest(await ask(run, "manifest", null), options.reserved);
+    const config: Record<string, string> = {};
+    for (const path of manifest.config) {
+      const text = await options.config(path);
+      if (text !== undefined) config[path] = text;
+    }
+    const body = new TextEncoder().encode(JSON.stringify(config));
+    const permissions = readPermissions(await ask(run, "permissions", body));
+    return { manifest, permissions, config };
+  } finally {
+    await run.kill();
+  }
+}
+
+async function ask(
+  run: CellRun<undefined>,
+  what: "manifest" | "permissions",
+  body: Uint8Array<ArrayBuffer> | null,
+): Promise<unknown> {
+  const visit = { authority: undefined, tier: "T1", by: "probe", depth: 0 };
+  const call = run.fetch(
+    {
+      method: body ? "POST" : "GET",
+      url: `http://probe/${what}`,
+      headers: [],
+      body: body && new Blob([body]).stream(),
+    },
+    visit,
+    () => {},
+  );
+  try {
+    const response = await call.response;
+    const text = await readBounded(response, MANIFEST_BYTES);
+    return JSON.parse(text);
+  } catch (error) {
+    call.cancel(new Error("The probe is over"));
+    if (error instanceof PeerFailure) throw new ManifestError(what, `it threw ${error.message}`);
+    if (error instanceof AnswerTimeout) throw new ManifestError(what, `it gave ${error.message}`);
+    if (error instanceof CellEnd || error instanceof ManifestError) throw error;
+    throw new ManifestError(what, "it is no JSON of a sensible length");
+  }
+}
+
+async function readBounded(response: Response, limit: number): Promise<string> {
+  let text = "";
+  for await (
+    const chunk of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
+  ) {
+    text += chunk;
+    if (text.length > limit) throw new RangeError("Too long");
+  }
+  return text;
+}

@@ -1,0 +1,119 @@
+/**
+ * What may be a plugin's source, and the JavaScript that is run of it. A plugin imports nothing: an
+ * `npm:` import would ignore the cell's permissions, a literal one would be checked against the
+ * server's. The text that is parsed here is exactly the text that is executed; nobody may change a
+ * character of it afterwards.
+ */
+
+import { stripTypeScriptTypes } from "node:module";
+import { parseJavaScript, type SyntaxNode } from "../deps.ts";
+import { MAX_PLUGIN_BYTES } from "../limits.ts";
+
+/** A source cannot be a plugin; the message says what and on which line. */
+export class SourceError extends Error {
+  override readonly name = "SourceError";
+  /** @param line counted from 1; 0 when the whole source is meant */
+  constructor(message: string, readonly line: number) {
+    super(message);
+  }
+}
+
+const ALLOWED = "plugins are self-contained; only `import type` is allowed";
+
+/**
+ * Turns a source into the JavaScript a cell runs: JavaScript as it is, TypeScript with its types
+ * taken out, line for line.
+ *
+ * @param bytes the world's bytes
+ * @throws {SourceError} not UTF-8, too long, not parseable, a construct of TypeScript that is more
+ * than types, or anything that imports
+ */
+export function readSource(bytes: Uint8Array): string {
+  if (bytes.length > MAX_PLUGIN_BYTES) {
+    throw new SourceError(
+      `Cannot load ${bytes.length} bytes of source: ${MAX_PLUGIN_BYTES} are the most`,
+      0,
+    );
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new SourceError("Cannot load the source: it is not UTF-8", 0);
+  }
+  const tree = parse(text);
+  if (!(tree instanceof SourceError)) return checked(text, tree);
+  let stripped: string;
+  try {
+    stripped = stripTypeScriptTypes(text);
+  } catch (error) {
+    throw typeScriptFault(error);
+  }
+  const bare = parse(stripped);
+  if (bare instanceof SourceError) throw bare;
+  return checked(stripped, bare);
+}
+
+function parse(text: string): SyntaxNode | SourceError {
+  try {
+    return parseJavaScript(text, { ecmaVersion: "latest", sourceType: "module", locations: true });
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return new SourceError("Cannot parse the source: it is nested too deeply", 0);
+    }
+    if (!(error instanceof SyntaxError)) throw error;
+    const line = Number(/\((\d+):\d+\)$/.exec(error.message)?.[1] ?? 0);
+    const words = error.message.replace(/ \(\d+:\d+\)$/, "");
+    return new SourceError(`Cannot parse the source: ${words} (line ${line})`, line);
+  }
+}
+
+/** Walks the whole tree: a node of a kind that imports may hang anywhere in it. */
+function checked(text: string, tree: SyntaxNode): string {
+  const pending: SyntaxNode[] = [tree];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    const fault = faultOf(node);
+    if (fault) {
+      const line = node.loc?.start.line ?? 0;
+      throw new SourceError(`Cannot load ${fault} (line ${line}): ${ALLOWED}`, line);
+    }
+    for (const value of Object.values(node)) {
+      if (Array.isArray(value)) { for (const item of value) if (isNode(item)) pending.push(item); }
+      else if (isNode(value)) pending.push(value);
+    }
+  }
+  return text;
+}
+
+function faultOf(node: SyntaxNode): string | undefined {
+  switch (node.type) {
+    case "ImportDeclaration":
+      return "an import";
+    case "ImportExpression":
+      return "import()";
+    case "MetaProperty":
+      return Reflect.get(Reflect.get(node, "meta"), "name") === "import"
+        ? "import.meta"
+        : undefined;
+    case "ExportAllDeclaration":
+      return "an export from another module";
+    case "ExportNamedDeclaration":
+      return Reflect.get(node, "source") === null ? undefined : "an export from another module";
+    default:
+      return undefined;
+  }
+}
+
+function isNode(value: unknown): value is SyntaxNode {
+  return typeof value === "object" && value !== null && "type" in value && "start" in value;
+}
+
+function typeScriptFault(error: unknown): SourceError {
+  const message = error instanceof Error ? error.message : "";
+  const line = Number(/stripTypeScriptTypes\.ts:(\d+)/.exec(message)?.[1] ?? 0);
+  const what = /TypeScript ([\w ]+?) is not supported/.exec(message)?.[1];
+  const found = what
+    ? `a TypeScript ${what}: only what is erased with its types is supported, so write it as JavaScript`
+    : "the source: it is neither JavaScript nor TypeScript whose types can be erased";
+  return new SourceError(`Cannot load ${found}${line > 0 ? ` (line ${line})` : ""}`, line);
+}

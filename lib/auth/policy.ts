@@ -41,6 +41,8 @@ const PRIVATE = ["/boot", "/etc/shadow"] as const;
 const SHELL = "/usr/lib/shell/";
 /** Says what the caller is, so every caller may ask. */
 const WHOAMI = "/auth/whoami";
+/** What everyone may read but only T3 with its secrets in it. In lower case. */
+const REDACTED = "/etc/fstab";
 const SLASH = 0x2f;
 
 const VERBS: Record<Action, string> = {
@@ -98,6 +100,11 @@ export function visible(caller: Caller, path: string): boolean {
   return !isPrivate(path) && (within(scope, path) || isOpen(path));
 }
 
+/** Whether the caller, who may read the path, is shown it with its secrets struck out (`bearer=***`). */
+export function redacted(caller: Caller, path: string): boolean {
+  return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);
+}
+
 /**
  * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
  * comes back through {@link may}. A capability counts as T2 where it covers the subject.
@@ -144,19 +151,24 @@ function isOpen(path: string): boolean {
   return path.startsWith(SHELL) || path === WHOAMI;
 }
 
+function isPrivate(path: string): boolean {
+  for (const prefix of PRIVATE) {
+    if (isAtOrBelow(path, prefix)) return true;
+  }
+  return false;
+}
+
 /**
  * Letters are compared without their case: a disk that ignores case (macOS, Windows) would hold
  * `/etc/Shadow` and `/etc/shadow` in one folder, and no spelling may show the other's bytes.
  */
-function isPrivate(path: string): boolean {
-  for (const prefix of PRIVATE) {
-    const { length } = prefix;
-    if (path.length !== length && path.charCodeAt(length) !== SLASH) continue;
-    let at = 1;
-    while (at < length && (path.charCodeAt(at) | 0x20) === prefix.charCodeAt(at)) at++;
-    if (at === length) return true;
+function isAtOrBelow(path: string, prefix: string): boolean {
+  const { length } = prefix;
+  if (path.length !== length && path.charCodeAt(length) !== SLASH) return false;
+  for (let at = 1; at < length; at++) {
+    if ((path.charCodeAt(at) | 0x20) !== prefix.charCodeAt(at)) return false;
   }
-  return false;
+  return true;
 }
 
 function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {

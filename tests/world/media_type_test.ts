@@ -1,5 +1,12 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { chooseExt, isActive, isText, isUtf8, mediaType } from "../../lib/world/media_type.ts";
+import {
+  chooseExt,
+  isActive,
+  isExt,
+  isText,
+  isUtf8,
+  mediaType,
+} from "../../lib/world/media_type.ts";
 
 const encoder = new TextEncoder();
 const BINARY = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0xff]);
@@ -90,6 +97,13 @@ Deno.test("isActive() holds for every extension whose type says HTML or XML", ()
         if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActive(ext), `${ext} ${type}`);
       }
     }
+  }
+});
+
+Deno.test("isExt() takes up to 16 lower-case letters and digits", () => {
+  for (const text of ["md", "7z", "a".repeat(16)]) equal(isExt(text), true, text);
+  for (const text of ["", "MD", ".md", "a.b", "é", "md\n", "a".repeat(17)]) {
+    equal(isExt(text), false);
   }
 });
 

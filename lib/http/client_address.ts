@@ -73,9 +73,15 @@ function rangeOf(text: string): IpRange {
 function directClient(peer: string, headers: Headers): ClientAddress {
   if (peer === "127.0.0.1") return forwards(headers) ? remote(peer) : LOCAL_V4;
   if (peer === "::1") return forwards(headers) ? remote(peer) : LOCAL_V6;
+  if (!mayBeLocal(peer)) return remote(peer);
   const ip = parseIp(peer);
   if (ip === undefined) return remote(peer);
   return { address: ip.text, loopback: isLoopback(ip) && !forwards(headers) };
+}
+
+/** Spares most remote peers the parsing: every spelling of a loopback address begins like this. */
+function mayBeLocal(peer: string): boolean {
+  return peer.startsWith("127.") || peer.startsWith(":") || peer.startsWith("0");
 }
 
 function remote(address: string): ClientAddress {

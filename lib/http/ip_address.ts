@@ -4,7 +4,7 @@
  * name is ever resolved, and no lenient spelling (`127.1`, octal, a zone) is an address.
  */
 
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 
 /** One address, in its 16-byte form. */
 export interface IpAddress {
@@ -21,7 +21,8 @@ const MAPPED_BITS = 96;
 
 /** Reads an address, or says `undefined`. */
 export function parseIp(text: string): IpAddress | undefined {
-  if (isIPv4(text)) return { bytes: mapped(text), v4: true, text };
+  const mapped = v4Bytes(text);
+  if (mapped !== undefined) return { bytes: mapped, v4: true, text };
   if (!isIPv6(text) || text.includes("%")) return undefined;
   const bytes = v6Bytes(text);
   if (!isMapped(bytes)) return { bytes, v4: false, text: text.toLowerCase() };
@@ -61,9 +62,31 @@ function samePrefix(a: Uint8Array, b: Uint8Array, bits: number): boolean {
   return true;
 }
 
-function mapped(dotted: string): Uint8Array {
+/** The mapped bytes of four plain decimal numbers; a loop, since every proxied request comes by. */
+function v4Bytes(text: string): Uint8Array | undefined {
+  if (text.length < 7 || text.length > 15) return undefined;
+  let packed = 0;
+  let dots = 0;
+  let value = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x2e) {
+      if (value < 0 || ++dots > 3) return undefined;
+      packed = packed * 256 + value;
+      value = -1;
+    } else {
+      if (code < 0x30 || code > 0x39 || value === 0) return undefined;
+      value = Math.max(value, 0) * 10 + code - 0x30;
+      if (value > 255) return undefined;
+    }
+  }
+  if (dots !== 3 || value < 0) return undefined;
   const bytes = new Uint8Array(16);
-  bytes.set([0xff, 0xff, ...dotted.split(".").map(Number)], 10);
+  bytes[10] = bytes[11] = 0xff;
+  bytes[12] = packed >> 16;
+  bytes[13] = packed >> 8;
+  bytes[14] = packed;
+  bytes[15] = value;
   return bytes;
 }
 

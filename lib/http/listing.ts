@@ -53,8 +53,8 @@ export function respondListing(
     "x-content-type-options": "nosniff",
   };
   // A listing has no time of its own, so only its tag can say that it is unchanged.
-  const unchanged = readOutcome(request.headers, headers.etag, Date.now()) === "not-modified";
-  return unchanged ? notModified({ headers }) : new Response(body, { headers });
+  const unchanged = readOutcome(request.headers, headers.etag, undefined) === "not-modified";
+  return unchanged ? notModified(headers) : new Response(body, { headers });
 }
 
 /** A name that is a world and a collection is two things, and gets two lines. */

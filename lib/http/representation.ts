@@ -22,9 +22,13 @@ export interface Representation {
   readonly lastModified: number;
   readonly headers: Record<string, string>;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** The 200, to be cloned: checking the headers of a new Response costs more than all else here. */
+  readonly whole: Response;
+  /** The 304, to be cloned. */
+  readonly unchanged: Response;
 }
 
-type Made = { -readonly [F in Form]?: Representation } & { text?: Representation; utf8?: boolean };
+type Made = { -readonly [F in Form]?: Representation } & { utf8?: boolean };
 
 const made = new WeakMap<World, Made>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -64,14 +68,13 @@ export function worldJson(world: World): Record<string, unknown> {
 export function respond(request: Request, found: Representation, ranges: boolean): Response {
   const { headers, body } = found;
   if (readOutcome(request.headers, found.etag, found.lastModified) === "not-modified") {
-    return notModified(found);
+    return found.unchanged.clone();
   }
-  if (!ranges || request.method !== "GET") return new Response(body, { headers });
-  const asked = request.headers.get("range");
-  if (asked === null) return new Response(body, { headers });
+  const asked = ranges && request.method === "GET" ? request.headers.get("range") : null;
+  if (asked === null) return found.whole.clone();
   const ifRange = request.headers.get("if-range");
   const range = selectRange(asked, ifRange, found.etag, found.lastModified, body.length);
-  if (range === "whole") return new Response(body, { headers });
+  if (range === "whole") return found.whole.clone();
   if (range === "unsatisfiable") {
     throw new Problem(
       "range-not-satisfiable",
@@ -86,7 +89,7 @@ export function respond(request: Request, found: Representation, ranges: boolean
 }
 
 /** A 304 with the headers that a 200 would have had, less those about its content (RFC 9110 §15.4.5). */
-export function notModified({ headers }: Pick<Representation, "headers">): Response {
+export function notModified(headers: Readonly<Record<string, string>>): Response {
   const { "content-type": _type, ...kept } = headers;
   return new Response(null, { status: 304, headers: kept });
 }
@@ -118,7 +121,14 @@ function make(world: World, form: Form): Representation {
   } else headers["vary"] = "Accept";
   for (const [name, value] of world.meta) headers[name] = value;
   const body = form === "json" ? encoder.encode(JSON.stringify(worldJson(world))) : world.body;
-  return { etag: tag, lastModified, headers, body };
+  return {
+    etag: tag,
+    lastModified,
+    headers,
+    body,
+    whole: new Response(body, { headers }),
+    unchanged: notModified(headers),
+  };
 }
 
 function contentType(world: World, form: Form): string {

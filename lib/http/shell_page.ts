@@ -49,9 +49,9 @@ export async function respondShell(
   all.etag = world === undefined
     ? etag(page.version, page.sha256, "shell")
     : etag(world.version, world.sha256, rep);
-  const unchanged = readOutcome(request.headers, all.etag, Number.MAX_SAFE_INTEGER);
+  const unchanged = readOutcome(request.headers, all.etag, undefined);
   return unchanged === "not-modified"
-    ? notModified({ headers: all })
+    ? notModified(all)
     : new Response(page.body, { headers: all });
 }
 

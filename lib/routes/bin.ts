@@ -72,8 +72,8 @@ export function binRoutes(machine: Machine): Hono<RouteEnv> {
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
     };
-    const unchanged = readOutcome(request.headers, headers.etag, Date.now()) === "not-modified";
-    return unchanged ? notModified({ headers }) : new Response(body, { headers });
+    const unchanged = readOutcome(request.headers, headers.etag, undefined) === "not-modified";
+    return unchanged ? notModified(headers) : new Response(body, { headers });
   });
 
   app.all("/bin", onlyMethods("GET, HEAD"));

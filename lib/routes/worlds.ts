@@ -122,8 +122,7 @@ export class WorldRoutes {
 
   /** 304 for a reader who named the current version in the URL. */
   #unchanged(world: World, raw: boolean): Response {
-    const { "content-type": _, ...headers } = represent(world, raw ? "raw" : "json").headers;
-    return new Response(null, { status: 304, headers });
+    return represent(world, raw ? "raw" : "json").unchanged.clone();
   }
 
   async #list(exchange: Exchange): Promise<Response> {

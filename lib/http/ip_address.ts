@@ -1,14 +1,15 @@
 /**
- * IP addresses as bytes, so that every spelling of one address compares equal, and address ranges.
+ * IP addresses as numbers, so that every spelling of one address compares equal, and address ranges.
  * An IPv4 address and its IPv4-mapped IPv6 form (RFC 4291 §2.5.5.2) are the same address here. No
  * name is ever resolved, and no lenient spelling (`127.1`, octal, a zone) is an address.
  */
 
 import { isIPv6 } from "node:net";
 
-/** One address, in its 16-byte form. */
+/** One address. */
 export interface IpAddress {
-  readonly bytes: Uint8Array;
+  /** Its eight groups of 16 bits; an IPv4 address stands in its mapped form. */
+  readonly groups: readonly number[];
   readonly v4: boolean;
   /** Dotted for IPv4, mapped or not; else the lower-case text it was read from. */
   readonly text: string;
@@ -21,18 +22,19 @@ const MAPPED_BITS = 96;
 
 /** Reads an address, or says `undefined`. */
 export function parseIp(text: string): IpAddress | undefined {
-  const mapped = v4Bytes(text);
-  if (mapped !== undefined) return { bytes: mapped, v4: true, text };
+  const packed = packV4(text);
+  if (packed >= 0) return { groups: mappedGroups(packed), v4: true, text };
   if (!isIPv6(text) || text.includes("%")) return undefined;
-  const bytes = v6Bytes(text);
-  if (!isMapped(bytes)) return { bytes, v4: false, text: text.toLowerCase() };
-  return { bytes, v4: true, text: bytes.subarray(12).join(".") };
+  const groups = v6Groups(text);
+  if (!isMapped(groups)) return { groups, v4: false, text: text.toLowerCase() };
+  const [high = 0, low = 0] = groups.slice(6);
+  return { groups, v4: true, text: `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}` };
 }
 
 /** 127.0.0.0/8 and ::1. */
-export function isLoopback({ v4, bytes }: IpAddress): boolean {
-  if (v4) return bytes[12] === 127;
-  return bytes[15] === 1 && bytes.subarray(0, 15).every((byte) => byte === 0);
+export function isLoopback({ v4, groups }: IpAddress): boolean {
+  if (v4) return (groups[6] ?? 0) >> 8 === 127;
+  return groups.every((group, at) => group === (at === 7 ? 1 : 0));
 }
 
 /**
@@ -51,67 +53,59 @@ export function parseRange(text: string): IpRange | undefined {
   if (written !== undefined && String(Number(written)) !== written) return undefined;
   const least = base.v4 ? MAPPED_BITS : 0;
   if (!Number.isInteger(length) || length < least || length > 128) return undefined;
-  return (address) => address.v4 === base.v4 && samePrefix(address.bytes, base.bytes, length);
+  return (address) => address.v4 === base.v4 && samePrefix(address.groups, base.groups, length);
 }
 
-function samePrefix(a: Uint8Array, b: Uint8Array, bits: number): boolean {
-  for (let at = 0, left = bits; left > 0; at++, left -= 8) {
+function samePrefix(a: readonly number[], b: readonly number[], bits: number): boolean {
+  for (let at = 0, left = bits; left > 0; at++, left -= 16) {
     const differ = (a[at] ?? 0) ^ (b[at] ?? 0);
-    if ((left >= 8 ? differ : differ >> (8 - left)) !== 0) return false;
+    if ((left >= 16 ? differ : differ >> (16 - left)) !== 0) return false;
   }
   return true;
 }
 
-/** The mapped bytes of four plain decimal numbers; a loop, since every proxied request comes by. */
-function v4Bytes(text: string): Uint8Array | undefined {
-  if (text.length < 7 || text.length > 15) return undefined;
+/** Four plain decimal numbers as one, or -1. A loop, since every proxied request comes by. */
+function packV4(text: string): number {
+  if (text.length < 7 || text.length > 15) return -1;
   let packed = 0;
   let dots = 0;
   let value = -1;
   for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 0x2e) {
-      if (value < 0 || ++dots > 3) return undefined;
+    const digit = text.charCodeAt(at) - 0x30;
+    if (digit === -2) {
+      if (value < 0 || ++dots > 3) return -1;
       packed = packed * 256 + value;
       value = -1;
-    } else {
-      if (code < 0x30 || code > 0x39 || value === 0) return undefined;
-      value = Math.max(value, 0) * 10 + code - 0x30;
-      if (value > 255) return undefined;
+      continue;
     }
+    if (digit < 0 || digit > 9 || value === 0) return -1;
+    value = value < 0 ? digit : value * 10 + digit;
+    if (value > 255) return -1;
   }
-  if (dots !== 3 || value < 0) return undefined;
-  const bytes = new Uint8Array(16);
-  bytes[10] = bytes[11] = 0xff;
-  bytes[12] = packed >> 16;
-  bytes[13] = packed >> 8;
-  bytes[14] = packed;
-  bytes[15] = value;
-  return bytes;
+  return dots === 3 && value >= 0 ? packed * 256 + value : -1;
 }
 
-function isMapped(bytes: Uint8Array): boolean {
-  return bytes[10] === 0xff && bytes[11] === 0xff &&
-    bytes.subarray(0, 10).every((byte) => byte === 0);
+function mappedGroups(packed: number): number[] {
+  return [0, 0, 0, 0, 0, 0xffff, packed >>> 16, packed & 0xffff];
 }
 
-/** The bytes of a text that `isIPv6` has accepted. */
-function v6Bytes(text: string): Uint8Array {
+function isMapped(groups: readonly number[]): boolean {
+  return groups[5] === 0xffff && groups.every((group, at) => at >= 5 || group === 0);
+}
+
+/** The groups of a text that `isIPv6` has accepted. */
+function v6Groups(text: string): number[] {
   const [head = "", tail] = text.split("::");
-  const bytes = new Uint8Array(16);
-  bytes.set(groupBytes(head));
-  if (tail !== undefined) {
-    const end = groupBytes(tail);
-    bytes.set(end, 16 - end.length);
-  }
-  return bytes;
+  const first = groupsOf(head);
+  if (tail === undefined) return first;
+  const last = groupsOf(tail);
+  return [...first, ...new Array<number>(8 - first.length - last.length).fill(0), ...last];
 }
 
-function groupBytes(text: string): number[] {
+function groupsOf(text: string): number[] {
   if (text === "") return [];
   return text.split(":").flatMap((group) => {
-    if (group.includes(".")) return group.split(".").map(Number);
-    const value = parseInt(group, 16);
-    return [value >> 8, value & 0xff];
+    if (!group.includes(".")) return parseInt(group, 16);
+    return mappedGroups(packV4(group)).slice(6);
   });
 }

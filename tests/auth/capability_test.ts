@@ -275,6 +275,10 @@ Deno.test("verify() refuses other spellings of base64url", () => {
     token.replaceAll("-", "+").replaceAll("_", "/"),
     `${payload.slice(0, 4)}\n${payload.slice(4)}.${signature}`,
     `${payload.slice(0, 4)}!${payload.slice(4)}.${signature}`,
+    // A byte order mark before the payload, signed as if it were not there.
+    `${
+      Buffer.from("\ufeff" + Buffer.from(payload, "base64url")).toString("base64url")
+    }.${signature}`,
     // The last character of 43 carries two bits that decode to nothing.
     `${payload}.${signature.slice(0, -1)}${spare[spare.indexOf(signature.at(-1) ?? "") + 1]}`,
   ].filter((other) => other !== token);

@@ -49,7 +49,8 @@ let linked: string | undefined;
 
 /** The bootstrap as a `data:` URL that the entry imports; made once. */
 export function bootstrapUrl(): string {
-  linked ??= "data:text/javascript;charset=utf-8," + encodeURIComponent(link());
+  linked ??= "data:application/javascript;charset=utf-8;base64," +
+    new TextEncoder().encode(link()).toBase64();
   return linked;
 }
 

@@ -91,7 +91,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
 
   try {
     const module: Record<string, unknown> = await import(
-      "data:text/javascript;charset=utf-8," + encodeURIComponent(init.code)
+      // Another media type than the bootstrap's, so that a stack tells the two apart.
+      "data:text/javascript;charset=utf-8;base64," + new TextEncoder().encode(init.code).toBase64()
     );
     const plugin = pluginOf(module);
     serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
@@ -187,6 +188,6 @@ function words(error: unknown): string {
     : String(error);
   const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
   const said = error instanceof Error ? `${error.name}: ${error.message}` : text;
-  const scrubbed = said.replace(/data:text\/javascript\S*/g, "plugin");
+  const scrubbed = said.replace(/data:\w+\/javascript\S*/g, "plugin");
   return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
 }

@@ -35,7 +35,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[^\u0000\r\n\u0100-\uffff]*$/;
 // deno-lint-ignore no-control-regex -- control characters are what is refused
 const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
-const MAX_HEADERS = 256;
+/** Most headers of one message. */
+export const MAX_HEADERS = 256;
 
 /** Writes a request's head. */
 export function writeRequestHead(head: RequestHead): string {

@@ -10,6 +10,7 @@ import { BodyIn, BodyOut, type BodySink } from "./body.ts";
 import {
   bodiless,
   flatten,
+  MAX_HEADERS,
   readRequestHead,
   readResponseHead,
   type RequestHead,
@@ -184,7 +185,7 @@ export class Peer {
     const head = (streamed: boolean): string =>
       writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
     const whole = head(false);
-    if (whole.length > MAX_HEAD) {
+    if (whole.length > MAX_HEAD || headers.length > 2 * MAX_HEADERS) {
       reject(new RangeError("Cannot send a request: its URL and headers are too long"));
       outgoing.ended?.();
       return { id, response: promise, cancel };
@@ -352,8 +353,8 @@ export class Peer {
       const headers = flatten(response.headers);
       const head = (streamed: boolean): string =>
         writeResponseHead({ status, statusText, headers, streamed });
-      if (head(false).length > MAX_HEAD) {
-        throw new RangeError("Cannot send a response: its headers are too long");
+      if (status < 200 || headers.length > 2 * MAX_HEADERS || head(false).length > MAX_HEAD) {
+        throw new RangeError("Cannot send a response: no status, or its headers are too long");
       }
       const body = response.body;
       if (body === null) {

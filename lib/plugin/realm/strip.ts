@@ -21,7 +21,7 @@ const PLATFORM = "queueMicrotask AbortController AbortSignal Blob ByteLengthQueu
   "TransformStreamDefaultController URL URLPattern URLSearchParams MessageChannel MessagePort " +
   "WritableStream WritableStreamDefaultWriter WritableStreamDefaultController atob btoa " +
   "clearInterval clearTimeout setInterval setTimeout crypto Crypto SubtleCrypto performance " +
-  "structuredClone self";
+  "structuredClone reportError self";
 
 /**
  * Strips the realm for good.
@@ -40,10 +40,8 @@ export function strip(lines: Readonly<Record<string, unknown>>): void {
       if (typeof key === "string") remove(proto, key);
     }
   }
-  // Messages of this Worker go through a private port; the global has nothing to listen to.
-  for (const key of ["addEventListener", "removeEventListener", "dispatchEvent"]) {
-    give(key, () => {});
-  }
+  // Listening on the global stays: the runtime itself reports errors through it, and no message of
+  // this Worker ever comes that way again.
   give("console", lines);
   give("fetch", guardFetch(network));
   give("navigator", Object.freeze({ userAgent: "elastik" }));

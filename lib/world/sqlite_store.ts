@@ -81,7 +81,7 @@ class SqliteStore implements Store {
   readonly #keeper: CatalogKeeper;
   readonly #cache: WorldCache;
   readonly #hub = new ChangeHub();
-  readonly #reading = new Map<string, Promise<World | undefined>>();
+  readonly #reading = new Map<string, Reading>();
   /** Looks at a world's file under way; a removal waits for them, because they hold it open. */
   readonly #looks = new Map<string, Set<Promise<unknown>>>();
   readonly #leaving = new Map<string, Promise<unknown>>();
@@ -146,13 +146,18 @@ class SqliteStore implements Store {
   async read(name: string): Promise<World | undefined> {
     const hot = this.#cache.get(name);
     if (hot !== undefined) return hot;
-    if (this.#catalog.upper(name) === undefined) return this.#lower.get(name);
-    let reading = this.#reading.get(name);
-    if (reading === undefined) {
-      reading = this.#readCold(name).finally(() => this.#reading.delete(name));
-      this.#reading.set(name, reading);
+    const entry = this.#catalog.upper(name);
+    if (entry === undefined) return this.#lower.get(name);
+    const shared = this.#reading.get(name);
+    // A reading from before the last change would hide that change from whoever made it.
+    if (shared !== undefined && shared.entry === entry) return await shared.world;
+    const reading: Reading = { entry, world: this.#readCold(name) };
+    this.#reading.set(name, reading);
+    try {
+      return await reading.world;
+    } finally {
+      if (this.#reading.get(name) === reading) this.#reading.delete(name);
     }
-    return await reading;
   }
 
   async readAt(name: string, version: number): Promise<World> {
@@ -226,7 +231,7 @@ class SqliteStore implements Store {
       type,
       payload,
       ...(precondition === undefined ? {} : { precondition }),
-    });
+    }, () => {});
   }
 
   async remove(change: Removal): Promise<{ readonly version: number }> {
@@ -245,25 +250,15 @@ class SqliteStore implements Store {
         name,
         by,
         ...(precondition === undefined ? {} : { precondition }),
-      })
+      }, (result) => this.#removed(name, by, result))
     );
     const gate = removal.then(() => {}, () => {});
     this.#leaving.set(name, gate);
-    let result: WriteResult;
     try {
-      result = await removal;
+      return await removal;
     } finally {
       if (this.#leaving.get(name) === gate) this.#leaving.delete(name);
     }
-    this.#cache.delete(name);
-    this.#unknown.delete(name);
-    this.#catalog.remove(name);
-    this.#keeper.gone(name);
-    const lower = this.#lower.get(name);
-    if (lower === undefined) {
-      this.#hub.tell({ kind: "delete", name, version: result.version, by });
-    } else this.#hub.tell({ kind: "update", name, version: lower.version, by, world: lower });
-    return { version: result.version };
   }
 
   stat(name: string): Entry | undefined {
@@ -356,36 +351,53 @@ class SqliteStore implements Store {
   }
 
   /** One change: to disk, then into memory, then to the watchers, then to whoever asked. */
-  async #change(
+  #change(
     job:
       | Omit<Extract<WriteJob, { kind: "put" }>, "id">
       | Omit<Extract<WriteJob, { kind: "append" }>, "id">
       | Omit<Extract<WriteJob, { kind: "transition" }>, "id">,
     after: (result: WriteResult, before: World | undefined) => World | undefined,
   ): Promise<Written> {
-    const result = await this.#ask(job);
     const { name, by } = job;
-    const world = after(result, this.#cache.peek(name));
-    if (world === undefined) this.#cache.delete(name);
-    else this.#cache.set(world);
-    const { version, ext, sha256, state, updatedAt, len, created, settled } = result;
-    const entry: Entry = { name, version, ext, len, state, updatedAt, layer: "upper" };
-    this.#unknown.delete(name);
-    this.#catalog.set(entry);
-    this.#keeper.changed(entry, settled);
-    this.#hub.tell({
-      kind: "update",
-      name,
-      version,
-      by,
-      ...(world === undefined ? {} : { world }),
+    return this.#ask(job, (result) => {
+      const world = after(result, this.#cache.peek(name));
+      if (world === undefined) this.#cache.delete(name);
+      else this.#cache.set(world);
+      const { version, ext, sha256, state, updatedAt, len, created, settled } = result;
+      const entry: Entry = { name, version, ext, len, state, updatedAt, layer: "upper" };
+      this.#unknown.delete(name);
+      this.#catalog.set(entry);
+      this.#keeper.changed(entry, settled);
+      this.#hub.tell({
+        kind: "update",
+        name,
+        version,
+        by,
+        ...(world === undefined ? {} : { world }),
+      });
+      return { version, ext, sha256, state, updatedAt, created };
     });
-    return { version, ext, sha256, state, updatedAt, created };
   }
 
-  #ask(job: WithoutId<WriteJob>): Promise<WriteResult> {
+  /** A removal that is on disk: out of memory, then to the watchers. */
+  #removed(name: string, by: string, { version }: WriteResult): { readonly version: number } {
+    this.#cache.delete(name);
+    this.#unknown.delete(name);
+    this.#catalog.remove(name);
+    this.#keeper.gone(name);
+    const lower = this.#lower.get(name);
+    if (lower === undefined) this.#hub.tell({ kind: "delete", name, version, by });
+    else this.#hub.tell({ kind: "update", name, version: lower.version, by, world: lower });
+    return { version };
+  }
+
+  /**
+   * Has a writer do one job. What its answer means to memory happens in `settle`, which hangs on the
+   * answer itself: answers come in the order of the commits, and nothing may overtake there.
+   */
+  #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed());
-    return this.#track(this.#writerOf(job.name).ask<WriteJob["kind"]>(job));
+    return this.#track(this.#writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle));
   }
 
   #conditions(name: string, precondition: Put["precondition"]): {
@@ -411,6 +423,8 @@ class SqliteStore implements Store {
 
   async #readCold(name: string): Promise<World | undefined> {
     for (let tries = 0; tries < READ_TRIES; tries++) {
+      const before = this.#catalog.upper(name);
+      if (before === undefined) return this.#lower.get(name);
       const found = await this.#look(
         name,
         () => this.#reader.ask<"read">({ kind: "read", name }),
@@ -418,17 +432,23 @@ class SqliteStore implements Store {
       // A write may have been acknowledged meanwhile; its world is newer than what was read.
       const hot = this.#cache.get(name);
       if (hot !== undefined) return hot;
-      const entry = this.#catalog.upper(name);
-      if (entry === undefined) return this.#lower.get(name);
+      const unchanged = this.#catalog.upper(name) === before;
       if (found === undefined) {
-        throw new StoreError("damaged", "Cannot read the world: its file is gone", name);
+        // The row of a world that a crash caught on its way to the trash has not been read yet.
+        if (this.#unknown.delete(name)) this.#catalog.remove(name);
+        else if (unchanged) break;
+        continue;
       }
-      if (found.version < entry.version && !this.#unknown.has(name)) continue;
+      if (found.version < before.version) continue;
       const world = worldOf(name, found);
-      if (found.version === entry.version) this.#cache.set(world);
+      if (unchanged && found.version === before.version) this.#cache.set(world);
       return world;
     }
-    throw new StoreError("damaged", "Cannot read the world: its file is older than its row", name);
+    throw new StoreError(
+      "damaged",
+      "Cannot read the world: its file is gone, or older than its row",
+      name,
+    );
   }
 
   /** Runs a look at a world's file, not while it is being moved. */
@@ -492,6 +512,12 @@ class SqliteStore implements Store {
     promise.then(done, done);
     return promise;
   }
+}
+
+/** A cold read under way, and the row it began with. */
+interface Reading {
+  readonly entry: Entry;
+  readonly world: Promise<World | undefined>;
 }
 
 const BLANK: CatalogRow = {

@@ -104,6 +104,8 @@ export class Writer {
       }
       this.#applyRun(name, run, replies, births);
       run = [];
+      // Answers of one world keep the order of its changes: whoever holds it in memory leans on that.
+      this.#announce(births.splice(0), replies);
       try {
         replies.push({ id: job.id, value: this.#remove(job) });
       } catch (thrown) {

@@ -167,7 +167,7 @@ class SqliteStore implements Store {
       throw new StoreError("absent", `Cannot read version ${version}: nothing is here`, name);
     }
     const found = await this.#look(
-      name,
+      [name],
       () => this.#reader.ask<"readAt">({ kind: "readAt", name, version }),
     );
     return worldOf(name, found);
@@ -302,7 +302,7 @@ class SqliteStore implements Store {
   async audit(name: string): Promise<Verdict> {
     if (this.#catalog.upper(name) !== undefined) {
       const verdict = await this.#look(
-        name,
+        [name],
         () => this.#reader.ask<"audit">({ kind: "audit", name }),
       );
       if (verdict !== undefined) return verdict;
@@ -328,7 +328,7 @@ class SqliteStore implements Store {
     const before = page.before ?? Number.MAX_SAFE_INTEGER;
     if (this.#catalog.upper(name) !== undefined) {
       const found = await this.#look(
-        name,
+        [name],
         () => this.#reader.ask<"log">({ kind: "log", name, before, limit: page.limit }),
       );
       if (found !== undefined) return found;
@@ -426,7 +426,7 @@ class SqliteStore implements Store {
       const before = this.#catalog.upper(name);
       if (before === undefined) return this.#lower.get(name);
       const found = await this.#look(
-        name,
+        [name],
         () => this.#reader.ask<"read">({ kind: "read", name }),
       );
       // A write may have been acknowledged meanwhile; its world is newer than what was read.
@@ -451,19 +451,26 @@ class SqliteStore implements Store {
     );
   }
 
-  /** Runs a look at a world's file, not while it is being moved. */
-  async #look<T>(name: string, look: () => Promise<T>): Promise<T> {
+  /** Runs a look at worlds' files, not while one of them is being moved. */
+  async #look<T>(names: readonly string[], look: () => Promise<T>): Promise<T> {
     this.#mustBeOpen();
-    const leaving = this.#leaving.get(name);
-    if (leaving !== undefined) await leaving;
+    for (;;) {
+      const leaving = names.flatMap((name) => this.#leaving.get(name) ?? []);
+      if (leaving.length === 0) break;
+      await Promise.all(leaving);
+    }
     const looking = look();
-    const looks = this.#looks.get(name) ?? new Set();
-    this.#looks.set(name, looks.add(looking));
+    for (const name of names) {
+      this.#looks.set(name, (this.#looks.get(name) ?? new Set()).add(looking));
+    }
     try {
       return await this.#track(looking);
     } finally {
-      looks.delete(looking);
-      if (looks.size === 0 && this.#looks.get(name) === looks) this.#looks.delete(name);
+      for (const name of names) {
+        const looks = this.#looks.get(name);
+        looks?.delete(looking);
+        if (looks?.size === 0) this.#looks.delete(name);
+      }
     }
   }
 
@@ -475,7 +482,10 @@ class SqliteStore implements Store {
   async #learn(names: readonly string[]): Promise<void> {
     const asked = names.filter((name) => this.#unknown.has(name));
     if (asked.length === 0 || this.#closing !== undefined) return;
-    const rows = await this.#track(this.#reader.ask<"stat">({ kind: "stat", names: asked }));
+    const rows = await this.#look(
+      asked,
+      () => this.#reader.ask<"stat">({ kind: "stat", names: asked }),
+    );
     rows.forEach((row, i) => {
       const name = asked[i];
       // Whatever was written meanwhile is newer than what was read.

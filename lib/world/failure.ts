@@ -6,13 +6,17 @@
 import { StoreError } from "./store.ts";
 
 const SQLITE_FULL = 13;
+/** The shared memory beside a file could not grow (`SQLITE_IOERR_SHMSIZE`): only space does that. */
+const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
 const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
 
 /** The store's error for anything thrown while working on a world. */
 export function storeFailure(error: unknown, world: string): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (sqliteCode(error) === SQLITE_FULL || NO_SPACE.test(message)) {
+  const full = sqliteCode(error) === SQLITE_FULL ||
+    extendedCode(error) === SQLITE_NO_SHARED_MEMORY || NO_SPACE.test(message);
+  if (full) {
     return new StoreError("full", "Cannot write the world: no space is left on the disk", world);
   }
   return new StoreError("damaged", `Cannot use the world's file: ${message}`, world);
@@ -20,6 +24,11 @@ export function storeFailure(error: unknown, world: string): StoreError {
 
 /** The primary result code of an SQLite error, or undefined. */
 export function sqliteCode(error: unknown): number | undefined {
+  const code = extendedCode(error);
+  return code === undefined ? undefined : code & 0xff;
+}
+
+function extendedCode(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("errcode" in error)) return undefined;
-  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+  return typeof error.errcode === "number" ? error.errcode : undefined;
 }

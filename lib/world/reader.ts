@@ -16,6 +16,7 @@ import {
   type Seal,
   stepChain,
 } from "./event_chain.ts";
+import { sqliteCode } from "./failure.ts";
 import { folderOf } from "./name.ts";
 import type { CatalogRow, ReadResult, WorkerSetup } from "./protocol.ts";
 import * as sql from "./sql.ts";
@@ -23,6 +24,8 @@ import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
 import { asBytes } from "./world_file.ts";
 
 const BUSY_MS = 5000;
+const SQLITE_IOERR = 10;
+const SQLITE_CANTOPEN = 14;
 /** Events checked before the thread looks after other questions. */
 const AUDIT_STEP = 500;
 
@@ -111,39 +114,43 @@ export class Reader {
     const path = `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
     if (!exists(path)) return undefined;
     try {
-      // Read-write, so that the last one to close tidies the log away; `query_only` keeps its hands off.
-      const db = new DatabaseSync(path, { timeout: BUSY_MS });
-      try {
-        db.exec("PRAGMA query_only = 1");
-        if (Number(one(db, sql.IS_LEAVING)?.user_version) !== 1) return db;
-      } catch (error) {
-        db.close();
-        throw error;
-      }
-      db.close();
-      return undefined;
+      return openPresent(path, "");
     } catch (error) {
       if (!exists(path)) return undefined;
-      const still = openWithoutLog(path);
-      if (still === undefined) throw error;
-      return still;
+      const code = sqliteCode(error);
+      if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
+      return openAlone(path, error);
     }
   }
 }
 
-/**
- * Opens a file whose log is empty without making the files SQLite wants beside it: a full disk has
- * no room for them, and reads must go on there.
- */
-function openWithoutLog(path: string): DatabaseSync | undefined {
+/** Opens a world's file, unless the world is on its way to the trash. */
+function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
+  // Read-write, so that the last one to close tidies the log away; `query_only` keeps its hands off.
+  const db = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
-    if (exists(`${path}-wal`) && Deno.statSync(`${path}-wal`).size > 0) return undefined;
-    const absolute = Deno.realPathSync(path);
-    const db = new DatabaseSync(`file:${encodeURI(absolute)}?immutable=1`, { readOnly: true });
-    one(db, sql.IS_LEAVING);
-    return db;
+    db.exec(`${pragmas}PRAGMA query_only = 1`);
+    if (Number(one(db, sql.IS_LEAVING)?.user_version) !== 1) return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  db.close();
+  return undefined;
+}
+
+/**
+ * Opens a file without the shared memory that SQLite wants beside it: a full disk has no room for
+ * that, and reads must go on there. It shuts others out for the moment; had somebody the file open,
+ * its shared memory would be there.
+ *
+ * @param first why the ordinary way failed, which says more than a second failure would
+ */
+function openAlone(path: string, first: unknown): DatabaseSync | undefined {
+  try {
+    return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
   } catch {
-    return undefined; // the first error says more, and the caller throws that one
+    throw first;
   }
 }
 

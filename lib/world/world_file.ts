@@ -53,9 +53,11 @@ export class WorldFile {
     this.#seal = options.seal;
     this.#history = new HistoryTable(this, options.history);
     try {
+      // Prepared, because `exec` throws without SQLite's code (node:sqlite of Deno 2.9.6), and this
+      // is where a full disk first shows.
+      this.get("PRAGMA journal_mode = WAL");
       this.#db.exec(
-        `PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = ${options.sync === "full" ? "FULL" : "NORMAL"};
+        `PRAGMA synchronous = ${options.sync === "full" ? "FULL" : "NORMAL"};
          PRAGMA wal_autocheckpoint = 0;`,
       );
       this.#row = this.#readRow();

@@ -88,6 +88,7 @@ class SqliteStore implements Store {
   /** Worlds that exist on disk and whose rows have not been read yet. */
   readonly #unknown = new Set<string>();
   readonly #pending = new Set<Promise<unknown>>();
+  #marking: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
@@ -287,12 +288,12 @@ class SqliteStore implements Store {
     return this.#catalog.size;
   }
 
-  async mark(name: string, present: boolean): Promise<void> {
-    this.#mustBeOpen();
-    this.#catalog.mark(name, present);
-    await this.#track(
-      this.#reader.ask<"mark">({ kind: "mark", collections: this.#catalog.marks() }),
-    );
+  mark(name: string, present: boolean): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    // One at a time: each writes all marks, and one that fails must leave them as they were.
+    const turn = this.#marking.then(() => this.#mark(name, present));
+    this.#marking = turn.then(() => {}, () => {});
+    return this.#track(turn);
   }
 
   watch(name: string, listener: (change: Change) => void): () => void {
@@ -398,6 +399,15 @@ class SqliteStore implements Store {
   #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed());
     return this.#track(this.#writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle));
+  }
+
+  async #mark(name: string, present: boolean): Promise<void> {
+    const marks = new Set(this.#catalog.marks());
+    if (marks.has(name) === present) return;
+    if (present) marks.add(name);
+    else marks.delete(name);
+    await this.#reader.ask<"mark">({ kind: "mark", collections: [...marks] });
+    this.#catalog.mark(name, present);
   }
 
   #conditions(name: string, precondition: Put["precondition"]): {

@@ -257,7 +257,11 @@ export class Writer {
     file.note("world_deleted", { version, body_sha256: sha256, by: job.by }, updatedAt);
     file.exec(sql.MARK_LEAVING);
     file.commit();
-    this.#leave(job.name);
+    try {
+      this.#leave(job.name);
+    } catch {
+      // The mark is on disk: nobody reads the world any more, and its next change moves it first.
+    }
     return { version, ext, sha256, state, updatedAt, len, created: false };
   }
 

@@ -3,7 +3,7 @@
  * user alone. Everything inside a world's own folder is somebody else's concern.
  */
 
-import { exists, INCOMING, removeQuietly, syncFolder, TRASH, writeSynced } from "./disk.ts";
+import { INCOMING, removeQuietly, replaceFile, syncFolder, TRASH } from "./disk.ts";
 
 const LOCK_FILE = ".lock";
 const SECRET_BYTES = 32;
@@ -11,6 +11,11 @@ const SECRET_BYTES = 32;
 /** Thrown when another server holds the folder. */
 export class DataFolderBusy extends Error {
   override readonly name = "DataFolderBusy";
+}
+
+/** Thrown when a kept secret is there and cannot be one; the message is for the operator. */
+export class SecretUnusable extends Error {
+  override readonly name = "SecretUnusable";
 }
 
 /** A data folder this process holds. */
@@ -64,26 +69,44 @@ export function takeDataFolder(path: string): DataFolder {
  *
  * @param file its file name, `.key`
  * @returns 64 lower-case hex characters, and whether it was made just now
+ * @throws {SecretUnusable} when the file is there and holds something else
  */
 export function keptSecret(data: string, file: string): { secret: string; fresh: boolean } {
-  const path = `${data}/${file}`;
-  if (exists(path)) {
-    const secret = Deno.readTextFileSync(path).trim();
-    if (/^[0-9a-f]{64}$/.test(secret)) {
-      if (Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
-      return { secret, fresh: false };
-    }
-    throw new Error(
-      `Cannot use the secret ${file} in the data folder: it holds no 64 hex characters; ` +
-        "restore it from a backup, or remove it to have a new one made (older events and " +
-        "capabilities will then no longer verify)",
-    );
+  const kept = readSecret(data, file);
+  if (kept !== undefined) {
+    if (Deno.build.os !== "windows") Deno.chmodSync(`${data}/${file}`, 0o600);
+    return { secret: kept, fresh: false };
   }
   const random = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
   const secret = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  writeSynced(path, new TextEncoder().encode(`${secret}\n`));
+  // By rename: a crash must not leave half a secret that the next start refuses.
+  replaceFile(`${data}/${file}`, new TextEncoder().encode(`${secret}\n`));
   syncFolder(data);
   return { secret, fresh: true };
+}
+
+/**
+ * A kept secret as it is, or `undefined` where there is none; changes nothing.
+ *
+ * @throws {SecretUnusable} when the file is there and holds no secret
+ */
+export function readSecret(data: string, file: string): string | undefined {
+  let found: string;
+  try {
+    found = Deno.readTextFileSync(`${data}/${file}`).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw unusable(file, "it cannot be read as a text file");
+  }
+  if (/^[0-9a-f]{64}$/.test(found)) return found;
+  throw unusable(file, "it holds no 64 hex characters");
+}
+
+function unusable(file: string, found: string): SecretUnusable {
+  return new SecretUnusable(
+    `Cannot use the secret ${file} in the data folder: ${found}; restore it from a backup, or ` +
+      "remove it to have a new one made (older events and capabilities will then no longer verify)",
+  );
 }
 
 function readAll(file: Deno.FsFile): Uint8Array {

@@ -67,6 +67,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       maxWorldBytes: config.maxWorld,
       cacheBytes: config.cache,
       onDeath: options.onDeath,
+      log,
     });
     const authenticator = createAuthenticator({
       ...(config.token === undefined ? {} : { token: config.token }),

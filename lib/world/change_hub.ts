@@ -12,6 +12,9 @@ export class ChangeHub {
   readonly #listeners = new Map<string, Set<Listener>>();
   #seq = 0;
 
+  /** @param failed told what a listener threw; whoever made the change must not suffer for it */
+  constructor(readonly failed: (error: unknown) => void) {}
+
   /** Sequence number of the newest change. */
   get seq(): number {
     return this.#seq;
@@ -47,6 +50,14 @@ export class ChangeHub {
   #call(key: string, change: Change): void {
     const set = this.#listeners.get(key);
     if (set === undefined) return;
-    for (const listener of set) listener(change);
+    // Over a copy: a listener that watches anew must not be told of the same change without end.
+    for (const listener of [...set]) {
+      if (!set.has(listener)) continue;
+      try {
+        listener(change);
+      } catch (error) {
+        this.failed(error);
+      }
+    }
   }
 }

@@ -63,6 +63,8 @@ export interface SqliteStoreOptions {
   readonly handles?: number;
   /** Called once if a Worker dies; the store answers `closed` from then on. */
   readonly onDeath?: (reason: string) => void;
+  /** Writes a line for the operator. */
+  readonly log?: (line: string) => void;
 }
 
 /** Opens the store and learns which worlds there are. */
@@ -80,7 +82,7 @@ class SqliteStore implements Store {
   readonly #catalog = new Catalog();
   readonly #keeper: CatalogKeeper;
   readonly #cache: WorldCache;
-  readonly #hub = new ChangeHub();
+  readonly #hub: ChangeHub;
   readonly #reading = new Map<string, Reading>();
   /** Looks at a world's file under way; a removal waits for them, because they hold it open. */
   readonly #looks = new Map<string, Set<Promise<unknown>>>();
@@ -95,6 +97,7 @@ class SqliteStore implements Store {
     this.#folder = options.folder;
     this.#lower = options.lower;
     this.#cache = new WorldCache(options.cacheBytes ?? CACHE_BYTES, CACHE_ENTRY_BYTES);
+    this.#hub = new ChangeHub((error) => options.log?.(`a watcher failed: ${error}`));
     const setup = {
       data: options.folder.path,
       key: options.key,

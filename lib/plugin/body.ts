@@ -110,13 +110,13 @@ export class BodyIn {
     }, { highWaterMark: 0 });
   }
 
-  /** Takes a piece; false when it is more than credit was given for, or comes after the end. */
+  /** Takes a copy of a piece; false when it is more than credit was given for, or comes after the end. */
   push(bytes: Uint8Array<ArrayBuffer>): boolean {
     if (this.#ended || bytes.length === 0) return false;
     if (this.#closed) return true;
     this.#allowed -= bytes.length;
     if (this.#allowed < 0) return false;
-    this.#queue[this.#queue.length] = bytes;
+    this.#queue[this.#queue.length] = bytes.slice();
     this.#wanted?.();
     return true;
   }

@@ -74,6 +74,9 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     // The published types lag behind the runtime; `Sqlite` says what is used of it.
     ? makeSql(await import("node:sqlite") as unknown as Sqlite, resolve)
     : undefined;
+  const stripTypes = init.kind === "strip"
+    ? (await import("node:module")).stripTypeScriptTypes
+    : undefined;
   const fetches = makeMachine(peer, init.calls);
   strip(console);
 
@@ -90,12 +93,17 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   };
 
   try {
-    const module: Record<string, unknown> = await import(
-      // Another media type than the bootstrap's, so that a stack tells the two apart.
-      "data:text/javascript;charset=utf-8;base64," + new TextEncoder().encode(init.code).toBase64()
-    );
-    const plugin = pluginOf(module);
-    serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
+    if (stripTypes) {
+      serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
+    } else {
+      const module: Record<string, unknown> = await import(
+        // Another media type than the bootstrap's, so that a stack tells the two apart.
+        "data:text/javascript;charset=utf-8;base64," +
+          new TextEncoder().encode(init.code).toBase64()
+      );
+      const plugin = pluginOf(module);
+      serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
+    }
     writer.bytes(VERB.READY, SIDE.CELL, 0);
   } catch (error) {
     writer.text(VERB.UNFIT, SIDE.CELL, 0, words(error));

@@ -22,8 +22,11 @@ export interface CellPermissions {
 
 /** See the module. */
 export interface CellInit {
-  /** `serve` answers requests with the plugin; `probe` answers with its manifest. */
-  readonly kind: "serve" | "probe";
+  /**
+   * `serve` answers requests with the plugin; `probe` answers with its manifest; `strip` runs no
+   * plugin and answers with the types of a source taken out.
+   */
+  readonly kind: "serve" | "probe" | "strip";
   readonly name: string;
   /** The plugin as JavaScript without imports: exactly the text that was checked. */
   readonly code: string;
@@ -44,4 +47,19 @@ export interface ProcessInit {
   readonly heapMiB: number;
   readonly residentMiB: number;
   readonly init: CellInit;
+}
+
+/** The init of a cell that is granted nothing. */
+export function bareInit(kind: CellInit["kind"], name: string, code: string): CellInit {
+  return {
+    kind,
+    name,
+    code,
+    permissions: { net: [], read: [], write: [] },
+    folders: [],
+    config: {},
+    vars: {},
+    calls: 1,
+    linesPerSecond: 0,
+  };
 }

@@ -4,7 +4,7 @@
  */
 
 import type { CellLimits } from "../limits.ts";
-import type { CellInit } from "./init.ts";
+import { bareInit } from "./init.ts";
 import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
 import { PeerFailure } from "./peer.ts";
 import { type Permissions, readPermissions } from "./permissions.ts";
@@ -46,17 +46,6 @@ export async function probe(options: ProbeOptions): Promise<Probed> {
   const { name, code, launch, now } = options;
   // The deadline of the whole probe: a plugin that loads may still never return its permissions.
   const limits = { ...options.limits, answerMs: options.limits.startMs };
-  const init: CellInit = {
-    kind: "probe",
-    name,
-    code,
-    permissions: { net: [], read: [], write: [] },
-    folders: [],
-    config: {},
-    vars: {},
-    calls: 1,
-    linesPerSecond: 0,
-  };
   const run = new CellRun<undefined>({
     launch,
     limits,
@@ -65,7 +54,7 @@ export async function probe(options: ProbeOptions): Promise<Probed> {
     log: () => {},
     ended: () => {},
     quiet: () => {},
-  }, init);
+  }, bareInit("probe", name, code));
   try {
     await run.ready;
     const manifest = readManifest(await ask(run, "manifest", null), options.reserved);

@@ -52,7 +52,7 @@ export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
-/** One frame as it was read. `payload` is a view that stays valid. */
+/** One frame as it was read. `payload` is valid until `take` returns; who keeps it copies it. */
 export interface Frame {
   readonly verb: number;
   readonly side: number;
@@ -138,6 +138,8 @@ export class FrameWriter {
 export class FrameReader {
   #prefix = new Uint8Array(PREFIX);
   #prefixed = 0;
+  /** Where a frame that comes in pieces is put together; kept for the next one. */
+  #scratch = new Uint8Array(0);
   #partial: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
   readonly #limit: number;
@@ -148,8 +150,7 @@ export class FrameReader {
   }
 
   /**
-   * Reads one piece and calls `take` for each frame it completes. Frames are views of `chunk`, so it
-   * must not be written to again.
+   * Reads one piece and calls `take` for each frame it completes. Nothing of `chunk` is kept.
    *
    * @throws {ProtocolError} for a length no frame may have; the stream is unreadable from there on
    */
@@ -187,7 +188,8 @@ export class FrameReader {
         take(frameOf(chunk.subarray(at, at + size)));
         at += size;
       } else {
-        this.#partial = new Uint8Array(size);
+        if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
+        this.#partial = this.#scratch.subarray(0, size);
         this.#filled = 0;
       }
     }
@@ -218,7 +220,7 @@ export function textOf(frame: Frame, limit: number): string {
   }
 }
 
-/** Splits a REQUEST or RESPONSE payload into its parsed JSON head and its body. */
+/** Splits a REQUEST or RESPONSE payload into its parsed JSON head and a copy of its body. */
 export function splitHead(frame: Frame): { head: unknown; body: Uint8Array<ArrayBuffer> } {
   const { payload } = frame;
   const length = payload.length < 4 ? -1 : getU32(payload, 0);
@@ -228,7 +230,7 @@ export function splitHead(frame: Frame): { head: unknown; body: Uint8Array<Array
   try {
     return {
       head: JSON.parse(decoder.decode(payload.subarray(4, 4 + length))),
-      body: payload.subarray(4 + length),
+      body: payload.slice(4 + length),
     };
   } catch {
     throw new ProtocolError("Cannot read a head: it is not JSON in UTF-8");

@@ -361,7 +361,8 @@ export class CellRun<A> {
         ? await this.#host.callBack({ kind, authority: open.visit.authority, request, depth })
         : await this.#host.callBack({ kind: "machine", request, depth });
     } catch (error) {
-      this.#host.log("error", `a call back failed: ${error}`);
+      // A call that was broken off rejects as it should.
+      if (!signal.aborted) this.#host.log("error", `a call back failed: ${error}`);
       throw new Error("Cannot call back: the machine failed");
     }
   }

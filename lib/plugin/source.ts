@@ -5,8 +5,7 @@
  * character of it afterwards.
  */
 
-import { stripTypeScriptTypes } from "node:module";
-import { parseJavaScript, type SyntaxNode } from "../deps.ts";
+import { parseJavaScript, type SyntaxNode } from "../deps/acorn.ts";
 import { MAX_PLUGIN_BYTES } from "../limits.ts";
 
 /** A source cannot be a plugin; the message says what and on which line. */
@@ -20,15 +19,19 @@ export class SourceError extends Error {
 
 const ALLOWED = "plugins are self-contained; only `import type` is allowed";
 
+/** Takes the types out of TypeScript; rejects with the compiler's message. */
+export type StripTypes = (text: string) => Promise<string>;
+
 /**
  * Turns a source into the JavaScript a cell runs: JavaScript as it is, TypeScript with its types
  * taken out, line for line.
  *
  * @param bytes the world's bytes
+ * @param strip asked only for what is not JavaScript; what it gives is checked like any source
  * @throws {SourceError} not UTF-8, too long, not parseable, a construct of TypeScript that is more
  * than types, or anything that imports
  */
-export function readSource(bytes: Uint8Array): string {
+export async function readSource(bytes: Uint8Array, strip: StripTypes): Promise<string> {
   if (bytes.length > MAX_PLUGIN_BYTES) {
     throw new SourceError(
       `Cannot load ${bytes.length} bytes of source: ${MAX_PLUGIN_BYTES} are the most`,
@@ -45,9 +48,9 @@ export function readSource(bytes: Uint8Array): string {
   if (!(tree instanceof SourceError)) return checked(text, tree);
   let stripped: string;
   try {
-    stripped = stripTypeScriptTypes(text);
+    stripped = await strip(text);
   } catch (error) {
-    throw typeScriptFault(error);
+    throw typeScriptFault(error, tree);
   }
   const bare = parse(stripped);
   if (bare instanceof SourceError) throw bare;
@@ -108,12 +111,13 @@ function isNode(value: unknown): value is SyntaxNode {
   return typeof value === "object" && value !== null && "type" in value && "start" in value;
 }
 
-function typeScriptFault(error: unknown): SourceError {
+function typeScriptFault(error: unknown, asJavaScript: SourceError): SourceError {
   const message = error instanceof Error ? error.message : "";
-  const line = Number(/stripTypeScriptTypes\.ts:(\d+)/.exec(message)?.[1] ?? 0);
   const what = /TypeScript ([\w ]+?) is not supported/.exec(message)?.[1];
-  const found = what
-    ? `a TypeScript ${what}: only what is erased with its types is supported, so write it as JavaScript`
-    : "the source: it is neither JavaScript nor TypeScript whose types can be erased";
-  return new SourceError(`Cannot load ${found}${line > 0 ? ` (line ${line})` : ""}`, line);
+  if (!what) return asJavaScript;
+  const line = Number(/stripTypeScriptTypes\.ts:(\d+)/.exec(message)?.[1] ?? 0);
+  return new SourceError(
+    `Cannot load a TypeScript ${what} (line ${line}): only what is erased with its types is supported`,
+    line,
+  );
 }

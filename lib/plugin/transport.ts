@@ -9,7 +9,7 @@ import type { CellLimits } from "../limits.ts";
 
 /** What a transport tells whoever started it. */
 export interface TransportEvents {
-  /** Bytes from the cell, in order; the receiver may keep them. */
+  /** Bytes from the cell, in order; valid until the call returns. */
   bytes(chunk: Uint8Array<ArrayBuffer>): void;
   /** The cell is gone, once, for whatever reason; `reason` is for the log. */
   ended(reason: string): void;
@@ -20,7 +20,7 @@ export interface Transport {
   readonly kind: "process" | "worker";
   /** Process id, when the cell is a process of its own. */
   readonly pid?: number;
-  /** Hands bytes to the cell; after its end they are dropped. */
+  /** Hands bytes over for good, buffer and all; after the cell's end they are dropped. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   /** Ends the cell at once (SIGKILL, or `terminate()`). Resolves when it is gone. Idempotent. */
   kill(): Promise<void>;

@@ -10,6 +10,7 @@ import type { CellInit } from "../../lib/plugin/init.ts";
 import { probe } from "../../lib/plugin/probe.ts";
 import { launchProcess } from "../../lib/plugin/process_transport.ts";
 import { readSource } from "../../lib/plugin/source.ts";
+import { stripTypes } from "../../lib/plugin/strip_types.ts";
 import type { Launch } from "../../lib/plugin/transport.ts";
 import { launchWorker } from "../../lib/plugin/worker_transport.ts";
 
@@ -26,7 +27,10 @@ const process = launchProcess({
   args: [],
   env: HOME ? { HOME } : {},
 });
-const code = readSource(new TextEncoder().encode(SOURCE));
+const code = await readSource(
+  new TextEncoder().encode(SOURCE),
+  stripTypes(process, CELL_LIMITS, Date.now),
+);
 
 function newCell(launch: Launch, idleMs = 0): Cell<null> {
   const init: CellInit = {

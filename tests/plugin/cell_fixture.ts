@@ -11,6 +11,7 @@ import { type Permissions, readPermissions } from "../../lib/plugin/permissions.
 import { type CellProgram, launchProcess } from "../../lib/plugin/process_transport.ts";
 import type { CallBack, Visit } from "../../lib/plugin/run.ts";
 import { readSource } from "../../lib/plugin/source.ts";
+import { stripTypes } from "../../lib/plugin/strip_types.ts";
 import { launchWorker } from "../../lib/plugin/worker_transport.ts";
 
 /** How the tests start a cell's process. */
@@ -69,7 +70,10 @@ export interface FixtureOptions {
 export async function makeInit(source: string, options: FixtureOptions = {}): Promise<CellInit> {
   return await initFor({
     name: "test",
-    code: readSource(new TextEncoder().encode(source)),
+    code: await readSource(
+      new TextEncoder().encode(source),
+      stripTypes(LAUNCHES.process, SHORT, Date.now),
+    ),
     permissions: readPermissions(options.permissions ?? {}),
     config: options.config ?? {},
     limits: { ...SHORT, ...options.limits },

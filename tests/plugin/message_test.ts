@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import {
+  flatten,
+  readRequestHead,
+  readResponseHead,
+  unflatten,
+  writeRequestHead,
+  writeResponseHead,
+} from "../../lib/plugin/message.ts";
+import { ProtocolError } from "../../lib/plugin/protocol.ts";
+
+Deno.test("readRequestHead() gives back what writeRequestHead() wrote", () => {
+  for (const [streamed, bodied] of [[false, false], [false, true], [true, true]] as const) {
+    const head = {
+      method: "PROPFIND",
+      url: "http://localhost/a?b",
+      headers: ["x", "y", "x", "ü"],
+      streamed,
+      bodied,
+      note: ["T1", "cap:/home"] as const,
+    };
+    assert.deepEqual(readRequestHead(JSON.parse(writeRequestHead(head))), head);
+  }
+});
+
+Deno.test("readRequestHead() refuses every field that does not fit", () => {
+  const good = ["GET", "/x", ["a", "b"], 0, ["caller", 1]];
+  readRequestHead(good);
+  const bad: [number, unknown][] = [
+    [0, "GE T"],
+    [0, ""],
+    [0, 7],
+    [0, "X".repeat(33)],
+    [1, ""],
+    [1, "/a b"],
+    [1, "/a\\r\\nb".replace("\\r\\n", "\r\n")],
+    [1, "/" + "x".repeat(17_000)],
+    [2, ["a"]],
+    [2, ["a", 1]],
+    [2, ["a b", "c"]],
+    [2, ["a", "b\nc"]],
+    [2, ["a", "€"]],
+    [2, Array(600).fill("a")],
+    [2, { length: 2 }],
+    [3, 2],
+    [3, 4],
+    [3, "1"],
+    [4, null],
+    [4, ["caller"]],
+    [4, [1, 1]],
+    [4, ["caller", {}]],
+  ];
+  for (const [field, value] of bad) {
+    const head = good.with(field, value as never);
+    assert.throws(() => readRequestHead(head), ProtocolError, JSON.stringify([field, value]));
+  }
+  for (const value of [null, {}, [], "x", [...good, 1]]) {
+    assert.throws(() => readRequestHead(value), ProtocolError);
+  }
+});
+
+Deno.test("readResponseHead() refuses every field that does not fit", () => {
+  const good = [200, "OK", [], 0];
+  assert.deepEqual(
+    readResponseHead(JSON.parse(writeResponseHead(readResponseHead(good)))),
+    readResponseHead(good),
+  );
+  const bad: [number, unknown][] = [
+    [0, 101],
+    [0, 199],
+    [0, 600],
+    [0, 200.5],
+    [0, "200"],
+    [1, 1],
+    [1, "a\r\nb"],
+    [1, "x".repeat(300)],
+    [2, ["set-cookie"]],
+    [3, 2],
+  ];
+  for (const [field, value] of bad) {
+    assert.throws(() => readResponseHead(good.with(field, value as never)), ProtocolError);
+  }
+});
+
+Deno.test("flatten() and unflatten() keep repeated Set-Cookie apart", () => {
+  const headers = new Headers([["set-cookie", "a=1"], ["x", "1"], ["set-cookie", "b=2"]]);
+  assert.deepEqual(unflatten(flatten(headers)).getSetCookie(), ["a=1", "b=2"]);
+});

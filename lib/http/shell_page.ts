@@ -40,7 +40,9 @@ export async function respondShell(
     "vary": "Accept",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
-    "content-security-policy": policy(request.headers.get("host")),
+    // What is opened from here gets no handle on this page.
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": shellPolicy(request.headers.get("host")),
     ...headers,
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;
@@ -56,12 +58,20 @@ export async function respondShell(
 }
 
 /**
- * The page's Content-Security-Policy. Scripts and styles come from the shell's own folder alone:
- * `'self'` would also mean every world that anyone may write.
+ * The page's Content-Security-Policy.
+ *
+ * - Scripts and styles come from the shell's own folder alone: `'self'` would also mean every world
+ *   that anyone may write. A Host that CSP has no grammar for (an IPv6 literal) leaves only `'self'`.
+ * - The one page that may be framed is the stage, in which strangers' markup lives: no frame can take
+ *   itself anywhere else, so it cannot carry off what it was given. `blob:` is for pictures and PDF
+ *   that were read with a credential, and inherits this policy or the stage's.
+ * - Trusted Types with no policy allowed: no string can become markup or script in this page at all.
+ *
+ * @param host the Host header; the gate has refused one that is no name, so it cannot end a directive
  */
-function policy(host: string | null): string {
-  // The gate has refused a Host that is no name, so it cannot end the directive.
-  const shell = host === null ? "'self'" : `${host}/usr/lib/shell/`;
+export function shellPolicy(host: string | null): string {
+  const folder = host === null || host.startsWith("[") ? undefined : `${host}/usr/lib/shell/`;
+  const shell = folder ?? "'self'";
   return [
     "default-src 'none'",
     `script-src ${shell}`,
@@ -69,10 +79,12 @@ function policy(host: string | null): string {
     "img-src 'self' data: blob:",
     "media-src 'self' blob:",
     "connect-src 'self'",
-    "frame-src 'self' blob:",
+    `frame-src ${folder === undefined ? "'self'" : `${folder}stage.html`} blob:`,
     `manifest-src ${shell}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
   ].join("; ");
 }

@@ -1,0 +1,80 @@
+/**
+ * A machine of the test's own: the real program in a process of its own, on a free port, with a data
+ * folder that is gone afterwards.
+ */
+
+const MAIN = new URL("../../main.ts", import.meta.url);
+const CONFIG = new URL("../../deno.json", import.meta.url);
+
+/** A machine that is up. */
+export interface TestMachine {
+  /** `http://127.0.0.1:41234`, no slash at its end. */
+  readonly url: string;
+  /** The T3 token. */
+  readonly approve: string;
+  /** Writes a world as T3. */
+  put(
+    path: string,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers?: Record<string, string>,
+  ): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a machine.
+ *
+ * @param env further settings, such as `ELASTIK_TOKEN`
+ */
+export async function startTestMachine(env: Record<string, string> = {}): Promise<TestMachine> {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-browser-" });
+  const approve = "approve-in-tests";
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--config", CONFIG.pathname, MAIN.pathname],
+    cwd: folder,
+    env: {
+      ELASTIK_PORT: "0",
+      ELASTIK_DATA: `${folder}/data`,
+      ELASTIK_APPROVE_TOKEN: approve,
+      ...env,
+    },
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let printed = "";
+  let url: string | undefined;
+  while (url === undefined) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`Cannot start a machine for the browser: it printed "${printed}"`);
+    printed += value;
+    url = /http:\/\/[\d.]+:\d+/.exec(printed)?.[0];
+  }
+  const drained = drain(reader);
+  const base = url;
+  return {
+    url,
+    approve,
+    async put(path, body, headers = {}) {
+      const response = await fetch(base + path, {
+        method: "PUT",
+        // As bytes, because fetch would call a string text/plain and so choose the extension.
+        body: typeof body === "string" ? new TextEncoder().encode(body) : body,
+        headers: { authorization: `Bearer ${approve}`, ...headers },
+      });
+      if (!response.ok) throw new Error(`PUT ${path}: ${response.status} ${await response.text()}`);
+      await response.body?.cancel();
+      return response;
+    },
+    async stop() {
+      child.kill("SIGTERM");
+      await child.status;
+      await drained;
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await reader.read()).done);
+}

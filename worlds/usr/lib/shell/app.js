@@ -1,0 +1,107 @@
+/**
+ * The shell's beginning: it looks where the browser is, shows that place, and follows the links that
+ * stay on the machine without loading the page anew. One view lives at a time; its signal ends
+ * everything it started.
+ */
+
+import { Refusal } from "./api.js?raw";
+import { refreshWho, setLive, setPlace } from "./chrome.js?raw";
+import { byId, h } from "./dom.js?raw";
+import { placeOf } from "./place.js?raw";
+import { onSession } from "./session.js?raw";
+import { signInView } from "./sign_in.js?raw";
+
+const VIEWS = {
+  home: () => import("./home.js?raw"),
+  collection: () => import("./collection.js?raw"),
+  world: () => import("./world.js?raw"),
+  shaped: () => import("./route.js?raw"),
+  route: () => import("./route.js?raw"),
+};
+
+let view = new AbortController();
+
+/** Shows the place in the address bar. */
+async function show() {
+  view.abort();
+  view = new AbortController();
+  const { signal } = view;
+  const main = byId("main");
+  const place = placeOf(location.pathname);
+  setPlace(place);
+  setLive("off");
+  main.setAttribute("aria-busy", "true");
+  try {
+    const { show } = await VIEWS[place.kind]();
+    if (!signal.aborted) await show(main, place, { signal, refused });
+  } catch (error) {
+    if (!signal.aborted) refused(error);
+  } finally {
+    if (!signal.aborted) main.removeAttribute("aria-busy");
+  }
+}
+
+/** Shows why there is nothing to see; a view calls it when the machine turns it away later on. */
+function refused(error) {
+  const main = byId("main");
+  if (error.status === 401 || error.status === 403) {
+    signInView(main, error, show);
+    return;
+  }
+  if (!(error instanceof Refusal)) console.error(error);
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "card narrow" },
+      h("h1", {}, error.title ?? "The shell failed"),
+      h("p", { class: "hint" }, error.message),
+      h("p", {}, h("a", { href: "/" }, "Home")),
+    ),
+  );
+}
+
+/** Goes to a path of this machine. */
+function go(path) {
+  if (path !== location.pathname) history.pushState(null, "", path);
+  show();
+  byId("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button !== 0 || link.target) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || url.search !== "" || url.hash !== "") return;
+  if (link.hasAttribute("download")) return;
+  event.preventDefault();
+  go(url.pathname);
+});
+addEventListener("popstate", show);
+addEventListener("shell:go", (event) => go(event.detail));
+
+async function openMenu() {
+  const { openSession } = await import("./session_menu.js?raw");
+  openSession();
+}
+
+async function openSearch() {
+  const { openFinder } = await import("./finder.js?raw");
+  openFinder();
+}
+
+byId("who").addEventListener("click", openMenu);
+byId("find").addEventListener("click", openSearch);
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, dialog[open]");
+  if (typing || event.altKey) return;
+  const find = event.key === "/" || (event.key === "k" && (event.ctrlKey || event.metaKey));
+  if (!find) return;
+  event.preventDefault();
+  openSearch();
+});
+
+onSession(show);
+refreshWho();
+show();

@@ -1,0 +1,160 @@
+/**
+ * A collection's page: its children, alive. The stream brings the listing first and then every
+ * change below it, so the page asks for nothing twice.
+ */
+
+import { askJson } from "./api.js?raw";
+import { h } from "./dom.js?raw";
+import { ago, count, size } from "./format.js?raw";
+import { lastOf, pathOf } from "./place.js?raw";
+import { rowList } from "./row_list.js?raw";
+import { follow } from "./stream.js?raw";
+
+const ORDERS = {
+  name: { label: "Name", compare: (a, b) => a.name < b.name ? -1 : 1 },
+  ext: { label: "Type", compare: (a, b) => (a.ext ?? "").localeCompare(b.ext ?? "") },
+  version: { label: "Version", compare: (a, b) => (b.version ?? -1) - (a.version ?? -1) },
+  len: { label: "Size", compare: (a, b) => (b.len ?? -1) - (a.len ?? -1) },
+  updated_at: {
+    label: "Changed",
+    compare: (a, b) => (b.updated_at ?? "").localeCompare(a.updated_at ?? ""),
+  },
+};
+
+/** Shows the page and keeps it true. */
+export function show(main, { name }, { signal, refused }) {
+  const facts = h("p", { class: "facts" });
+  const actions = h("div", { class: "actions" });
+  const columns = h("div", { class: "columns", role: "group", "aria-label": "Sort by" });
+  const empty = h(
+    "p",
+    { class: "empty-line", hidden: true },
+    "Nothing here yet. What is written below this path appears at once.",
+  );
+  const fresh = new Set();
+  const list = rowList((row) => drawRow(name, row, fresh), signal);
+  /** @type {Map<string, any>} */
+  const rows = new Map();
+  let order = "name";
+  let drawn = false;
+
+  function draw() {
+    const sorted = [...rows.values()].sort((a, b) =>
+      ORDERS[order].compare(a, b) || (a.name < b.name ? -1 : 1)
+    );
+    list.set(sorted);
+    empty.hidden = sorted.length > 0;
+    columns.hidden = sorted.length === 0;
+    facts.replaceChildren(h("span", {}, count(rows.size, "entry", "entries")));
+    fresh.clear();
+  }
+
+  /** Many changes in one frame are drawn once. */
+  function drawSoon() {
+    if (drawn) return;
+    drawn = true;
+    requestAnimationFrame(() => {
+      drawn = false;
+      if (!signal.aborted) draw();
+    });
+  }
+
+  function take(listing) {
+    rows.clear();
+    for (const row of listing) rows.set(row.name, row);
+  }
+
+  let asking = 0;
+  function listAgain() {
+    clearTimeout(asking);
+    asking = setTimeout(async () => {
+      const listing = await askJson(`${pathOf(name)}/`, { signal }).catch(() => []);
+      if (signal.aborted) return;
+      take(listing);
+      draw();
+    }, 200);
+  }
+
+  function onEvent({ type, data }) {
+    if (type === "list") take(data);
+    else {
+      const rest = data.name.slice(name.length + 1);
+      const [child] = rest.split("/", 1);
+      const row = rows.get(child) ?? { name: child, dir: false };
+      if (child !== rest) {
+        if (type === "delete") return listAgain();
+        rows.set(child, { ...row, dir: true });
+      } else if (type === "delete") {
+        rows.delete(child);
+        if (row.dir) rows.set(child, { name: child, dir: true });
+      } else rows.set(child, { ...row, ...data, name: child });
+      fresh.add(child);
+    }
+    drawSoon();
+  }
+
+  for (const [key, { label }] of Object.entries(ORDERS)) {
+    const choose = () => {
+      order = key;
+      for (const other of columns.children) {
+        other.setAttribute("aria-pressed", String(other.value === key));
+      }
+      draw();
+    };
+    columns.append(
+      h("button", {
+        type: "button",
+        value: key,
+        class: key,
+        "aria-pressed": String(key === order),
+        on: { click: choose },
+      }, label),
+    );
+  }
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "page collection" },
+      h("header", { class: "head" }, h("h1", {}, lastOf(name), h("i", {}, "/")), facts, actions),
+      columns,
+      list.node,
+      empty,
+    ),
+  );
+  follow(`/stream${pathOf(name)}/?brief`, { signal, onEvent, onRefusal: refused });
+}
+
+function drawRow(folder, row, fresh) {
+  const world = row.version !== undefined;
+  const path = pathOf(`${folder}/${row.name}`);
+  const cells = world
+    ? [
+      h("span", { class: "ext" }, row.ext),
+      h("span", { class: "version" }, row.version === 0 ? "built in" : `v${row.version}`),
+      h("span", { class: "len" }, size(row.len)),
+      h(
+        "time",
+        { class: "updated_at", datetime: row.updated_at, title: row.updated_at },
+        ago(row.updated_at),
+      ),
+    ]
+    : [];
+  return h(
+    "li",
+    { class: fresh.has(row.name) ? "flash" : "" },
+    h(
+      "a",
+      { href: world ? path : `${path}/` },
+      h("span", { class: `name ${world ? "" : "dir"}` }, row.name, world ? null : h("i", {}, "/")),
+      row.state ? h("span", { class: `tag ${row.state}` }, row.state) : null,
+      cells,
+    ),
+    world && row.dir
+      ? h(
+        "a",
+        { class: "also", href: `${path}/`, "aria-label": `${row.name}/, also a collection` },
+        "/…",
+      )
+      : null,
+  );
+}

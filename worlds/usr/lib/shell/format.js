@@ -1,0 +1,41 @@
+/**
+ * Facts as people read them. Pure, but for the clock.
+ */
+
+const UNITS = ["B", "KiB", "MiB", "GiB"];
+
+/** A number of bytes. */
+export function size(bytes) {
+  if (!Number.isFinite(bytes)) return "";
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** A time as a distance from now, in few letters: `4 s`, `12 min`, `3 h`, then a date. */
+export function ago(time, now = Date.now()) {
+  const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
+  if (Number.isNaN(seconds)) return "";
+  if (seconds < 5) return "now";
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return time.slice(0, 10);
+}
+
+/** A duration in seconds: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
+export function duration(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const days = Math.floor(hours / 24);
+  if (minutes < 1) return `${Math.floor(seconds)} s`;
+  if (hours < 1) return `${minutes} min`;
+  if (days < 1) return `${hours} h ${minutes % 60} min`;
+  return `${days} d ${hours % 24} h`;
+}
+
+/** A count with its noun. */
+export function count(number, one, many = `${one}s`) {
+  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,63 @@
+/**
+ * The parts of the tree that are routes and not worlds: what `/bin`, `/dev`, `/mnt` and `/proc`
+ * list, and the machine's own words for everything else.
+ */
+
+import { ask } from "./api.js?raw";
+import { h } from "./dom.js?raw";
+import { ago, count, size } from "./format.js?raw";
+import { pathOf } from "./place.js?raw";
+
+/** Shows a listing of routes, or what the machine answers. */
+export async function show(main, { name }, { signal }) {
+  const response = await ask(pathOf(name), { signal });
+  const type = response.headers.get("content-type") ?? "";
+  const answer = type.includes("json") ? await response.json() : await response.text();
+  if (signal.aborted) return;
+  const body = Array.isArray(answer) ? listing(name, answer) : h(
+    "pre",
+    { class: "command" },
+    typeof answer === "string" ? answer : JSON.stringify(answer, null, 2),
+  );
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "page" },
+      h(
+        "header",
+        { class: "head" },
+        h("h1", {}, name),
+        Array.isArray(answer)
+          ? h("p", { class: "facts" }, count(answer.length, "entry", "entries"))
+          : null,
+      ),
+      body,
+    ),
+  );
+}
+
+function listing(folder, rows) {
+  if (rows.length === 0) {
+    return h("p", { class: "empty-line" }, "Nothing here. Plugins bring devices and mounts.");
+  }
+  return h("ul", { class: "rows" }, rows.map((row) => rowOf(folder, row)));
+}
+
+function rowOf(folder, row) {
+  const path = row.route ?? row.name;
+  const target = row.route
+    ? row.route
+    : pathOf(folder === "proc/worlds" ? row.name : `${folder}/${row.name}`) + (row.dir ? "/" : "");
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: target },
+      h("span", { class: "name" }, path, row.dir ? h("i", {}, "/") : null),
+      h("span", { class: "about" }, row.description ?? row.plugin ?? ""),
+      row.len === undefined ? null : h("span", { class: "size" }, size(row.len)),
+      row.updated_at ? h("span", { class: "time" }, ago(row.updated_at)) : null,
+    ),
+  );
+}

@@ -1,0 +1,38 @@
+/**
+ * Reads server-sent events out of text that arrives in pieces (WHATWG HTML §9.2.6). Pure. The
+ * browser's own EventSource would do, but it cannot send a credential.
+ */
+
+/**
+ * Makes a parser.
+ *
+ * @param {(event: { type: string, data: string, id: string }) => void} onEvent
+ * @returns {(piece: string) => void} takes the next piece of text
+ */
+export function eventParser(onEvent) {
+  let rest = "";
+  let data = [];
+  let type = "";
+  let id = "";
+  function line(text) {
+    if (text === "") {
+      if (data.length > 0) onEvent({ type: type || "message", data: data.join("\n"), id });
+      data = [];
+      type = "";
+      return;
+    }
+    const colon = text.indexOf(":");
+    const field = colon < 0 ? text : text.slice(0, colon);
+    const value = colon < 0 ? "" : text.slice(text[colon + 1] === " " ? colon + 2 : colon + 1);
+    if (field === "data") data.push(value);
+    else if (field === "event") type = value;
+    else if (field === "id" && !value.includes("\0")) id = value;
+  }
+  return function feed(piece) {
+    rest += piece;
+    // A CR at the very end may be half of a CRLF, so it waits for the next piece.
+    const lines = rest.split(/\r\n|\n|\r(?!$)/);
+    rest = lines.pop() ?? "";
+    for (const text of lines) line(text);
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * Which way a world is shown, by its extension. A viewer has a node and takes each new version; it
+ * is loaded when it is first needed.
+ *
+ * @typedef {object} Shown
+ * @property {string} name
+ * @property {string} ext
+ * @property {number} version
+ * @property {string} [text] absent when the bytes are not text
+ * @property {number} size in bytes
+ *
+ * @typedef {object} Viewer
+ * @property {Node} node
+ * @property {(world: Shown) => void | Promise<void>} update
+ */
+
+const KINDS = {
+  stage: "html htm svg",
+  markdown: "md markdown",
+  json: "json geojson webmanifest jsonl ndjson",
+  table: "csv tsv",
+  image: "png jpg jpeg gif webp avif ico bmp",
+  audio: "mp3 wav ogg oga m4a flac opus",
+  video: "mp4 webm mov m4v ogv",
+  pdf: "pdf",
+};
+/** @type {Record<string, string>} */
+const BY_EXT = Object.fromEntries(
+  Object.entries(KINDS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
+);
+
+/** How a world is shown: `stage`, `markdown`, … or `code` and `hex` for everything else. */
+export function kindOf({ ext, text }) {
+  const kind = BY_EXT[ext];
+  if (["image", "audio", "video", "pdf"].includes(kind)) return kind;
+  return text === undefined ? "hex" : kind ?? "code";
+}
+
+/** Whether a kind has a source worth a look of its own. */
+export function hasSource(kind) {
+  return ["stage", "markdown", "json", "table"].includes(kind);
+}
+
+/**
+ * @param {string} kind
+ * @param {{ onLink: (url: string) => void }} options
+ * @returns {Promise<Viewer>}
+ */
+export async function makeViewer(kind, { onLink }) {
+  switch (kind) {
+    case "stage":
+      return (await import("./stage.js?raw")).stage(onLink);
+    case "markdown":
+      return (await import("./markdown_view.js?raw")).markdownView();
+    case "json":
+      return (await import("./json_view.js?raw")).jsonView();
+    case "table":
+      return (await import("./table_view.js?raw")).tableView();
+    case "code":
+      return (await import("./code_view.js?raw")).codeView();
+    case "hex":
+      return (await import("./hex_view.js?raw")).hexView();
+    default:
+      return (await import("./media_view.js?raw")).mediaView(kind);
+  }
+}

@@ -7,7 +7,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { exists, removeQuietly, WORLD_FILE } from "./disk.ts";
 import { nameOf } from "./name.ts";
-import type { CatalogRow, ScanResult } from "./protocol.ts";
+import type { CatalogRow, ScanResult, Settled } from "./protocol.ts";
 import * as sql from "./sql.ts";
 
 /** File name of the catalog under `data/`. */
@@ -95,7 +95,8 @@ export class CatalogFile {
   }
 }
 
-function settledAt(path: string): { mtime: number; size: number; hasLog: boolean } | undefined {
+/** A world's file from outside; `undefined` when there is none. */
+export function settledAt(path: string): Settled & { hasLog: boolean } | undefined {
   try {
     const { mtime, size } = Deno.statSync(path);
     return { mtime: mtime?.getTime() ?? 0, size, hasLog: exists(`${path}-wal`) };

@@ -7,6 +7,7 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../hash.ts";
+import { settledAt } from "./catalog_file.ts";
 import { exists, WORLD_FILE } from "./disk.ts";
 import {
   CHAIN_START,
@@ -18,7 +19,7 @@ import {
 } from "./event_chain.ts";
 import { sqliteCode } from "./failure.ts";
 import { folderOf } from "./name.ts";
-import type { CatalogRow, ReadResult, WorkerSetup } from "./protocol.ts";
+import type { CatalogRow, ReadResult, Settled, WorkerSetup } from "./protocol.ts";
 import * as sql from "./sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
 import { asBytes } from "./world_file.ts";
@@ -55,21 +56,20 @@ export class Reader {
 
   /** What a listing shows of a world, from its file. */
   stat(name: string): CatalogRow | undefined {
-    return this.#within(name, (db) => {
-      const row = one(db, sql.SELECT_ROW);
-      if (row === undefined) return undefined;
-      return {
-        name,
-        version: Number(row.version),
-        ext: String(row.ext),
-        len: Number(row.len),
-        state: String(row.state),
-        updatedAt: String(row.updated_at),
-        // Not settled: somebody may hold the file open for writing.
-        mtime: 0,
-        size: 0,
-      };
-    });
+    const path = this.#path(name);
+    const before = settledAt(path);
+    const row = this.#within(name, (db) => one(db, sql.SELECT_ROW));
+    if (row === undefined) return undefined;
+    const after = settledAt(path);
+    return {
+      name,
+      version: Number(row.version),
+      ext: String(row.ext),
+      len: Number(row.len),
+      state: String(row.state),
+      updatedAt: String(row.updated_at),
+      ...settledBetween(before, after),
+    };
   }
 
   /** Events newest first, those with id below `before`. */
@@ -100,6 +100,10 @@ export class Reader {
     }
   }
 
+  #path(name: string): string {
+    return `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
+  }
+
   #within<T>(name: string, look: (db: DatabaseSync) => T | undefined): T | undefined {
     const db = this.#open(name);
     if (db === undefined) return undefined;
@@ -111,7 +115,7 @@ export class Reader {
   }
 
   #open(name: string): DatabaseSync | undefined {
-    const path = `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
+    const path = this.#path(name);
     if (!exists(path)) return undefined;
     try {
       return openPresent(path, "");
@@ -122,6 +126,15 @@ export class Reader {
       return openAlone(path, error);
     }
   }
+}
+
+type Look = ReturnType<typeof settledAt>;
+
+/** A row may vouch for its file when nobody held that open before or after it was read. */
+function settledBetween(before: Look, after: Look): Settled {
+  const settled = before !== undefined && after !== undefined && !before.hasLog &&
+    !after.hasLog && before.mtime === after.mtime && before.size === after.size;
+  return settled ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
 }
 
 /** Opens a world's file, unless the world is on its way to the trash. */

@@ -347,7 +347,8 @@ class SqliteStore implements Store {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#pending);
-    await Promise.allSettled(this.#writers.map((writer) => writer.ask<"close">({ kind: "close" })));
+    const writers = this.#writers.filter((writer) => writer.started);
+    await Promise.allSettled(writers.map((writer) => writer.ask<"close">({ kind: "close" })));
     await this.#keeper.flush();
     await Promise.allSettled([this.#reader.ask<"close">({ kind: "close" })]);
     for (const worker of [...this.#writers, this.#reader]) worker.terminate();
@@ -491,10 +492,17 @@ class SqliteStore implements Store {
     await Promise.allSettled([...this.#looks.get(name) ?? []]);
   }
 
-  /** Reads the rows of worlds the catalog on disk did not know. */
+  /** Reads the rows of worlds the catalog on disk did not know; others get their turn in between. */
   async #learn(names: readonly string[]): Promise<void> {
     const asked = names.filter((name) => this.#unknown.has(name));
-    if (asked.length === 0 || this.#closing !== undefined) return;
+    for (let at = 0; at < asked.length && this.#closing === undefined; at += FILL_STEP) {
+      await this.#learnSome(asked.slice(at, at + FILL_STEP));
+    }
+  }
+
+  async #learnSome(names: readonly string[]): Promise<void> {
+    const asked = names.filter((name) => this.#unknown.has(name));
+    if (asked.length === 0) return;
     const rows = await this.#look(
       asked,
       () => this.#reader.ask<"stat">({ kind: "stat", names: asked }),
@@ -506,14 +514,14 @@ class SqliteStore implements Store {
       if (row === undefined) this.#catalog.remove(name);
       else {
         this.#catalog.set(upperEntry(row));
-        this.#keeper.changed(upperEntry(row));
+        this.#keeper.changed(upperEntry(row), row);
       }
     });
   }
 
   async #fill(): Promise<void> {
     while (this.#unknown.size > 0 && this.#closing === undefined) {
-      await this.#learn([...this.#unknown].slice(0, FILL_STEP));
+      await this.#learnSome(this.#unknown.values().take(FILL_STEP).toArray());
     }
   }
 

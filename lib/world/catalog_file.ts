@@ -33,10 +33,21 @@ export class CatalogFile {
       const row = known.get(name);
       const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
         found.size === row.size && !found.hasLog;
+      known.delete(name);
       if (fresh) rows.push(row);
       else unknown.push(name);
     }
+    if (known.size > 0) this.#forget([...known.keys()]);
     return { rows, unknown };
+  }
+
+  /** Drops rows whose worlds are gone; they do no harm, only mount up. */
+  #forget(names: readonly string[]): void {
+    try {
+      this.save([], names);
+    } catch {
+      // A full disk keeps them until the next start.
+    }
   }
 
   /** Keeps rows and forgets those that are gone, in one transaction. */

@@ -72,7 +72,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const files = init.folders.length > 0 ? makeFiles(native, resolve) : undefined;
   const sql = init.folders.length > 0
     // The published types lag behind the runtime; `Sqlite` says what is used of it.
-    ? makeSql(await import("node:sqlite") as unknown as Sqlite, resolve)
+    ? makeSql(native, await import("node:sqlite") as unknown as Sqlite, resolve)
     : undefined;
   const stripTypes = init.kind === "strip"
     ? (await import("node:module")).stripTypeScriptTypes

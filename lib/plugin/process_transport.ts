@@ -74,7 +74,7 @@ export function launchProcess(program: CellProgram): Launch {
       bootstrap: bootstrapUrl(),
       heapMiB: limits.heapMiB,
       residentMiB: limits.residentMiB,
-      init,
+      init: { ...init, permissions: { ...init.permissions, net: allowedNet(program, init) } },
     };
     const writer = new FrameWriter();
     writer.text(VERB.INIT, SIDE.HOST, 0, JSON.stringify(bootstrap));
@@ -85,7 +85,8 @@ export function launchProcess(program: CellProgram): Launch {
 
 function runtimeFlags(program: CellProgram, init: CellInit, heapMiB: number): string[] {
   if (program.main === undefined) return [];
-  const { net, read, write } = init.permissions;
+  const { read, write } = init.permissions;
+  const net = allowedNet(program, init);
   const remote = /^https?:/.test(program.main);
   const flags = [
     "run",
@@ -107,6 +108,11 @@ function runtimeFlags(program: CellProgram, init: CellInit, heapMiB: number): st
   if (read.length > 0) flags.push(`--allow-read=${read.map(escapeComma).join(",")}`);
   if (write.length > 0) flags.push(`--allow-write=${write.map(escapeComma).join(",")}`);
   return [...flags, program.main];
+}
+
+/** What is both asked and denied would make the Worker's permissions more than its process's. */
+function allowedNet(program: CellProgram, init: CellInit): string[] {
+  return init.permissions.net.filter((host) => !program.denyNet?.includes(host));
 }
 
 function escapeComma(path: string): string {

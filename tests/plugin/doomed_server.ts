@@ -1,0 +1,13 @@
+/** A server with one cell that prints the cell's process id and waits to be killed. Not a test itself. */
+
+import { makeCell } from "./cell_fixture.ts";
+
+const { cell, ask } = await makeCell(
+  `export default { fetch: (r) => { if (r.url.endsWith("/busy")) for (;;); return new Response("ok"); } };`,
+  { limits: { answerMs: 60_000, silenceMs: 60_000 } },
+);
+await cell.start();
+const asked = ask(Deno.args[0] ?? "/ok");
+await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 100))]);
+console.log(cell.health().pid);
+await new Promise((resolve) => setTimeout(resolve, 60_000));

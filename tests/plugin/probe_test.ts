@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { ManifestError } from "../../lib/plugin/manifest.ts";
+import { probe, type Probed } from "../../lib/plugin/probe.ts";
+import { CellEnd } from "../../lib/plugin/run.ts";
+import { LAUNCHES, SHORT } from "./cell_fixture.ts";
+
+async function probed(code: string, worlds: Record<string, string> = {}): Promise<Probed> {
+  return await probe({
+    name: "test",
+    code,
+    launch: LAUNCHES.process,
+    limits: { ...SHORT, startMs: 1500 },
+    now: Date.now,
+    reserved: () => undefined,
+    config: (path) => Promise.resolve(worlds[path]),
+  });
+}
+
+const BODY = "export default { fetch() {} };";
+
+Deno.test("probe() reads the manifest and evaluates permissions with the config", async () => {
+  const { manifest, permissions, config } = await probed(
+    `export const routes = ["/x"], auth = "T2", description = "d", grants = { "/var/x/": "rw" };
+     export const config = ["/etc/x", "/etc/none"];
+     export const permissions = async ({ config }) => ({ net: config["/etc/x"].split(" ") });
+     ${BODY}`,
+    { "/etc/x": "a.example b.example:80" },
+  );
+  assert.deepEqual(manifest.routes, ["/x"]);
+  assert.equal(manifest.auth, "T2");
+  assert.deepEqual(config, { "/etc/x": "a.example b.example:80" });
+  assert.deepEqual(permissions.net, ["a.example", "b.example:80"]);
+});
+
+Deno.test("probe() takes permissions as an object, or none", async () => {
+  const { permissions } = await probed(
+    `export const routes = ["/x"], permissions = { env: ["LANG"] }; ${BODY}`,
+  );
+  assert.deepEqual(permissions.env, ["LANG"]);
+  assert.deepEqual((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
+});
+
+Deno.test("probe() says what is wrong, whatever a plugin exports", async () => {
+  const bad: [string, RegExp][] = [
+    [`export const routes = ["/x"];`, /no fetch/],
+    [`export const routes = ["/x"]; export default 7;`, /no fetch/],
+    [`throw new Error("not today"); ${BODY}`, /not today/],
+    [`export const routes = 7; ${BODY}`, /`routes`/],
+    [
+      `export const routes = ["/x"], permissions = () => { throw new Error("oh") }; ${BODY}`,
+      /`permissions`.*oh/,
+    ],
+    [
+      `export const routes = ["/x"], permissions = () => ({ run: ["ls"] }); ${BODY}`,
+      /permissions\.run/,
+    ],
+    [`export const routes = ["/x"], permissions = () => 1n; ${BODY}`, /`permissions`/],
+    [
+      `export const routes = ["/x"], permissions = { toJSON() { throw 1 } }; ${BODY}`,
+      /`permissions`/,
+    ],
+    [`export const routes = ["/x"], description = "x".repeat(1e6); ${BODY}`, /`manifest`/],
+    [`const a = []; a.push(a); export const routes = a; ${BODY}`, /`manifest`/],
+  ];
+  await Promise.all(bad.map(async ([code, expected]) => {
+    const error = await probed(code).catch((error) => error);
+    assert.ok(error instanceof ManifestError || error instanceof CellEnd, code);
+    assert.match(error.message, expected, code);
+    assert.doesNotMatch(error.message, /data:/, code);
+  }));
+});
+
+Deno.test("probe() has a deadline for loading and for permissions, also against a busy loop", async () => {
+  const late = [
+    `export const routes = ["/x"]; await new Promise(() => {}); ${BODY}`,
+    `export const routes = ["/x"]; for (;;); ${BODY}`,
+    `export const routes = ["/x"], permissions = () => new Promise(() => {}); ${BODY}`,
+    `export const routes = ["/x"], permissions = () => { for (;;); }; ${BODY}`,
+  ];
+  await Promise.all(late.map(async (code) => {
+    const error = await probed(code).catch((error) => error);
+    assert.ok(error instanceof ManifestError || error instanceof CellEnd, String(error));
+  }));
+});
+
+Deno.test("probe() gives the plugin no permission and no machine", async () => {
+  const { manifest } = await probed(`
+    let found = "";
+    try { await fetch("http://127.0.0.1:8123/"); found += "net"; } catch (e) { found += e.name; }
+    export const routes = ["/x"], description = found + typeof Deno;
+    ${BODY}`);
+  assert.equal(manifest.description, "NotCapableundefined");
+});

@@ -5,7 +5,7 @@
 import { ConfigError, readConfig, readEnvironment } from "./lib/config.ts";
 import { startMachine } from "./lib/serve.ts";
 import { VERSION } from "./lib/version.ts";
-import { DataFolderBusy } from "./lib/world/data_folder.ts";
+import { DataFolderBusy, SecretUnusable } from "./lib/world/data_folder.ts";
 import { birthWorlds } from "./worlds/mod.ts";
 
 function log(line: string): void {
@@ -19,7 +19,7 @@ function fail(reason: string): never {
 }
 
 async function serve(): Promise<void> {
-  const env = readEnvironment();
+  const env = await readEnvironment();
   const config = readConfig(env);
   const running = await startMachine({
     config,
@@ -52,7 +52,8 @@ if (import.meta.main) {
     await serve();
   } catch (error) {
     const known = error instanceof ConfigError || error instanceof DataFolderBusy ||
-      error instanceof Deno.errors.AddrInUse || error instanceof TypeError;
+      error instanceof SecretUnusable || error instanceof Deno.errors.AddrInUse ||
+      error instanceof TypeError;
     if (!known) throw error;
     fail(error.message);
   }

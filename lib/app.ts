@@ -16,7 +16,7 @@ import { procRoutes } from "./routes/proc.ts";
 import type { RouteEnv } from "./routes/route_app.ts";
 import { StreamRoutes } from "./routes/stream.ts";
 import { WorldRoutes } from "./routes/worlds.ts";
-import type { Hono } from "./deps.ts";
+import type { Hono } from "./deps/hono.ts";
 import { inNamespace } from "./world/name.ts";
 
 /** The machine, ready to be served. */

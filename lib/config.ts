@@ -4,8 +4,7 @@
  * error stops the start with a sentence and never becomes a silent default.
  */
 
-import { parseEnv } from "node:util";
-import { isIP } from "node:net";
+import { isLoopback, parseIp } from "./http/ip_address.ts";
 import {
   CACHE_BYTES,
   HISTORY_BYTES,
@@ -78,8 +77,8 @@ export const HARMLESS: readonly Setting[] = [
 ];
 
 /** The environment as the process sees it: `.env` of the working folder below the real one. */
-export function readEnvironment(): (name: string) => string | undefined {
-  const file = readEnvFile(".env");
+export async function readEnvironment(): Promise<(name: string) => string | undefined> {
+  const file = await readEnvFile(".env");
   return (name) => {
     const value = Deno.env.get(name) ?? file[name];
     return value === undefined || value === "" ? undefined : value;
@@ -126,16 +125,21 @@ export function readConfig(env: (name: string) => string | undefined): Config {
 
 /** Whether an address to listen on can be reached from this machine alone. */
 export function isLoopbackHost(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+  const ip = parseIp(host);
+  return host === "localhost" || (ip !== undefined && isLoopback(ip));
 }
 
-function readEnvFile(path: string): Record<string, string | undefined> {
+async function readEnvFile(path: string): Promise<Record<string, string | undefined>> {
+  let text: string;
   try {
-    return parseEnv(Deno.readTextFileSync(path));
+    text = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return {};
     throw error;
   }
+  // Loaded only here: the module costs megabytes and milliseconds, and most machines have no such file.
+  const { parseEnv } = await import("node:util");
+  return parseEnv(text);
 }
 
 type Read = (name: Setting) => string | undefined;

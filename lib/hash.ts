@@ -3,11 +3,11 @@
  * check sit on paths that cannot wait. Thin names over `node:crypto`; no keys live here.
  */
 
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
 
 /** Lower-case hex SHA-256. */
 export function sha256Hex(data: Uint8Array | string): string {
-  return createHash("sha256").update(data).digest("hex");
+  return hash("sha256", data, "hex");
 }
 
 /** HMAC-SHA256 as bytes (RFC 2104). */

@@ -5,22 +5,22 @@
 
 import { sha256Hex } from "../hash.ts";
 import type { World } from "../world/store.ts";
-import { type Caller, reaches } from "./caller.ts";
+import type { Caller } from "./caller.ts";
+import { redacted } from "./policy.ts";
 
-const MOUNT_TABLE = "etc/fstab";
 const BEARER = /bearer=[^\s,]+/gi;
 
-const redacted = new WeakMap<World, World>();
+const shown = new WeakMap<World, World>();
 
 /** The world as this caller may see it: `/etc/fstab` below T3 shows `bearer=***`. */
 export function seenBy(caller: Caller, world: World): World {
-  if (world.name !== MOUNT_TABLE || reaches(caller.tier, "T3")) return world;
-  let seen = redacted.get(world);
+  if (!redacted(caller, `/${world.name}`)) return world;
+  let seen = shown.get(world);
   if (seen === undefined) {
     const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***");
     const body = new TextEncoder().encode(text);
     seen = { ...world, body, sha256: sha256Hex(body) };
-    redacted.set(world, seen);
+    shown.set(world, seen);
   }
   return seen;
 }

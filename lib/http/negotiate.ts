@@ -4,7 +4,7 @@
  * request passes here, so a choice once made is remembered; what is remembered is bounded.
  */
 
-import { Negotiator } from "../deps.ts";
+import { Negotiator } from "../deps/negotiator.ts";
 import { ACCEPT_MEMO_ENTRIES, ACCEPT_MEMO_LENGTH, MAX_ACCEPT_LENGTH } from "../limits.ts";
 
 /**

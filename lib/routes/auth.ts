@@ -6,7 +6,7 @@
 import { mint } from "../auth/capability.ts";
 import { require } from "../auth/policy.ts";
 import { CHALLENGE } from "../auth/policy.ts";
-import type { Hono } from "../deps.ts";
+import type { Hono } from "../deps/hono.ts";
 import { type Exchange, queryNumber, queryValue } from "../http/exchange.ts";
 import { isCanonical } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";

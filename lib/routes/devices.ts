@@ -4,7 +4,7 @@
  */
 
 import { require, visible } from "../auth/policy.ts";
-import type { Hono } from "../deps.ts";
+import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../http/listing.ts";
 import type { Machine } from "../machine.ts";
 import { NAMESPACES } from "../world/name.ts";

@@ -4,7 +4,7 @@
  */
 
 import { require, visible } from "../auth/policy.ts";
-import type { Hono } from "../deps.ts";
+import type { Hono } from "../deps/hono.ts";
 import { type Exchange, queryNumber } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";

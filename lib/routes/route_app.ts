@@ -3,7 +3,7 @@
  * gate found, never by the URL, and hand the exchange on as it is. What they throw goes to the edge.
  */
 
-import { type Context, Hono } from "../deps.ts";
+import { type Context, Hono } from "../deps/hono.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
 

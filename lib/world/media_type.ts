@@ -5,7 +5,7 @@
  */
 
 import { isUtf8 as nativeIsUtf8 } from "node:buffer";
-import { mime } from "../deps.ts";
+import { mime } from "../deps/mime.ts";
 import { MAX_EXT_LENGTH } from "../limits.ts";
 
 /** Extensions whose type the library does not know, or knows for something rarer. */

@@ -1,0 +1,7 @@
+/**
+ * Third-party package, named here alone: `main.ts` runs from a bare URL, where no import map is read,
+ * so the specifier is complete. One file a package, so that a Worker loads what it uses and no more.
+ */
+
+export { Hono } from "npm:hono@4.13.19";
+export type { Context } from "npm:hono@4.13.19";

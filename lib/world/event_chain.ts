@@ -74,6 +74,12 @@ export interface ChainState {
   readonly bodySha256?: string;
   /** The newest `version_after` on the chain. */
   readonly version?: number;
+  /** The newest `ext` on the chain. */
+  readonly ext?: string;
+  /** JSON of the newest `meta_headers` that were stored. */
+  readonly meta?: string;
+  /** Where the newest `state_transition` led. */
+  readonly state?: string;
   readonly brokenAt?: number;
   readonly reason?: string;
 }
@@ -87,14 +93,12 @@ export const CHAIN_START: ChainState = { events: 0, head: GENESIS, lastId: 0 };
  * to learn what the newest events claim.
  */
 export function stepChain(state: ChainState, row: EventRow, seal: Seal): ChainState {
-  const claims = readClaims(row.payload);
   const next = {
     ...state,
+    ...readClaims(row.event_type, row.payload),
     events: state.events + 1,
     head: row.hmac,
     lastId: row.id,
-    ...(claims.sha === undefined ? {} : { bodySha256: claims.sha }),
-    ...(claims.version === undefined ? {} : { version: claims.version }),
   };
   if (state.brokenAt !== undefined) return next;
   const reason = breakOf(state, row, seal);
@@ -110,7 +114,10 @@ function breakOf(state: ChainState, row: EventRow, seal: Seal): string | undefin
   return undefined;
 }
 
-function readClaims(payload: string): { sha?: string; version?: number } {
+type Claims = Pick<ChainState, "bodySha256" | "version" | "ext" | "meta" | "state">;
+
+/** What an event says of the world after it; only what is there and of its type. */
+function readClaims(type: string, payload: string): Claims {
   let value: unknown;
   try {
     value = JSON.parse(payload);
@@ -118,10 +125,14 @@ function readClaims(payload: string): { sha?: string; version?: number } {
     return {}; // a payload that is not JSON claims nothing; its hmac tells whether it was altered
   }
   if (typeof value !== "object" || value === null) return {};
-  const sha = "body_sha256_after" in value ? value.body_sha256_after : undefined;
-  const version = "version_after" in value ? value.version_after : undefined;
+  const told: Record<string, unknown> = { ...value };
+  if (type === "state_transition") return typeof told.to === "string" ? { state: told.to } : {};
+  if (type !== "stage_written" && type !== "stage_appended") return {};
+  const { body_sha256_after: bodySha256, version_after: version, ext, meta_headers: meta } = told;
   return {
-    ...(typeof sha === "string" ? { sha } : {}),
+    ...(typeof bodySha256 === "string" ? { bodySha256 } : {}),
     ...(typeof version === "number" ? { version } : {}),
+    ...(typeof ext === "string" ? { ext } : {}),
+    ...(type === "stage_written" && meta !== undefined ? { meta: JSON.stringify(meta) } : {}),
   };
 }

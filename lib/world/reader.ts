@@ -22,6 +22,7 @@ import { folderOf } from "./name.ts";
 import type { CatalogRow, ReadResult, Settled, WorkerSetup } from "./protocol.ts";
 import * as sql from "./sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
+import { verdictOf } from "./verdict.ts";
 import { asBytes } from "./world_file.ts";
 
 const BUSY_MS = 5000;
@@ -94,7 +95,7 @@ export class Reader {
         if (rows.length < AUDIT_STEP) break;
         await new Promise((resume) => setImmediate(resume));
       }
-      return current === undefined ? undefined : verdict(name, current, state);
+      return current === undefined ? undefined : verdictOf(name, current, state);
     } finally {
       db.close();
     }
@@ -215,39 +216,6 @@ function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
     body,
     sha256: sha256Hex(body),
   };
-}
-
-function verdict(name: string, current: ReadResult, state: ChainState): Verdict {
-  const chainOk = state.brokenAt === undefined && state.events > 0;
-  const reason = bodyFault(current, state);
-  return {
-    name,
-    ok: chainOk && reason === undefined,
-    events: state.events,
-    version: current.version,
-    chain: {
-      ok: chainOk,
-      ...(state.brokenAt === undefined ? {} : { broken_at: state.brokenAt }),
-      ...(chainOk ? {} : { reason: state.reason ?? "the chain has no events" }),
-    },
-    body: {
-      ok: reason === undefined,
-      sha256: current.sha256,
-      ...(state.bodySha256 === undefined ? {} : { expected: state.bodySha256 }),
-      ...(reason === undefined ? {} : { reason }),
-    },
-  };
-}
-
-function bodyFault(current: ReadResult, state: ChainState): string | undefined {
-  if (state.bodySha256 === undefined) return "no event tells the body's hash";
-  if (state.bodySha256 !== current.sha256) {
-    return "the bytes are not those the last event was written for";
-  }
-  if (state.version !== current.version) {
-    return `the row says version ${current.version}, the last event ${state.version}`;
-  }
-  return undefined;
 }
 
 function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {

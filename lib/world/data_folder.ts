@@ -38,15 +38,7 @@ export function takeDataFolder(path: string): DataFolder {
     write: true,
     mode: 0o600,
   });
-  if (!lock.tryLockSync(true)) {
-    const holder = new TextDecoder().decode(readAll(lock)).trim();
-    lock.close();
-    throw new DataFolderBusy(
-      `Cannot use the data folder ${path}: another server holds it${
-        holder === "" ? "" : ` (process ${holder})`
-      }; stop that one, or set ELASTIK_DATA to another folder`,
-    );
-  }
+  if (!lock.tryLockSync(true)) throw busy(path, lock, "set ELASTIK_DATA to another folder");
   lock.truncateSync(0);
   lock.seekSync(0, Deno.SeekMode.Start);
   lock.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
@@ -62,6 +54,34 @@ export function takeDataFolder(path: string): DataFolder {
       lock.close();
     },
   };
+}
+
+/**
+ * Keeps servers off a data folder while it is looked at, and changes nothing in it.
+ *
+ * @returns the function that gives the folder back
+ * @throws {DataFolderBusy} when a server holds it
+ */
+export function lockToRead(path: string): () => void {
+  let lock: Deno.FsFile;
+  try {
+    lock = Deno.openSync(`${path}/${LOCK_FILE}`, { read: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return () => {}; // no server ever held it
+    throw error;
+  }
+  if (!lock.tryLockSync(false)) throw busy(path, lock, "look at a copy of the folder");
+  return () => lock.close();
+}
+
+function busy(path: string, lock: Deno.FsFile, instead: string): DataFolderBusy {
+  const holder = new TextDecoder().decode(readAll(lock)).trim();
+  lock.close();
+  return new DataFolderBusy(
+    `Cannot use the data folder ${path}: another server holds it${
+      holder === "" ? "" : ` (process ${holder})`
+    }; stop that one, or ${instead}`,
+  );
 }
 
 /**

@@ -64,6 +64,18 @@ export interface EventRow {
   readonly prev_hmac: string;
 }
 
+/** A row as SQLite hands it over; a column of another type than ours becomes text nobody signed. */
+export function eventRow(row: Readonly<Record<string, unknown>>): EventRow {
+  return {
+    id: Number(row.id),
+    timestamp: String(row.timestamp),
+    event_type: String(row.event_type),
+    payload: String(row.payload),
+    hmac: String(row.hmac),
+    prev_hmac: String(row.prev_hmac),
+  };
+}
+
 /** What a walk over a chain found so far. */
 export interface ChainState {
   readonly events: number;

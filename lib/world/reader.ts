@@ -13,7 +13,7 @@ import {
   CHAIN_START,
   type ChainState,
   createSeal,
-  type EventRow,
+  eventRow,
   type Seal,
   stepChain,
 } from "./event_chain.ts";
@@ -220,17 +220,6 @@ function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
 
 function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
   return db.prepare(statement).get(...values);
-}
-
-function eventRow(row: Row): EventRow {
-  return {
-    id: Number(row.id),
-    timestamp: String(row.timestamp),
-    event_type: String(row.event_type),
-    payload: String(row.payload),
-    hmac: String(row.hmac),
-    prev_hmac: String(row.prev_hmac),
-  };
 }
 
 function chainEvent(row: Row): ChainEvent {

@@ -114,3 +114,9 @@ export const SAVE_ENTRY =
   `INSERT OR REPLACE INTO entries (name, version, ext, len, state, updated_at, mtime, size)
    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 export const DROP_ENTRY = `DELETE FROM entries WHERE name = ?`;
+
+export const CHECK_STRUCTURE = `PRAGMA quick_check(1)`;
+export const ALL_VERSIONS = `SELECT version, kind, len, sha256 FROM history ORDER BY version`;
+export const CONTENT_OF = `SELECT bytes FROM content WHERE sha256 = ?`;
+export const LOOSE_CONTENT = `SELECT sha256 FROM content
+   WHERE sha256 NOT IN (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) LIMIT 1`;

@@ -1,0 +1,72 @@
+/**
+ * The command `serve`: settings, machine, signals, and the first words to whoever started it. It
+ * composes the rooms and decides nothing that one of them could decide.
+ */
+
+import type { Surroundings } from "../cli.ts";
+import { ConfigError, readConfig, readEnvironment } from "../config.ts";
+import { type Running, startMachine } from "../serve.ts";
+import { VERSION } from "../version.ts";
+import { DataFolderBusy, SecretUnusable } from "../world/data_folder.ts";
+import { birthWorlds } from "../../worlds/mod.ts";
+
+/** Starts the machine; it stays up until a signal ends it. */
+export async function run(
+  _args: readonly string[],
+  { storeWorkerUrl }: Surroundings,
+): Promise<number | undefined> {
+  try {
+    const env = await readEnvironment();
+    const config = readConfig(env);
+    const running = await startMachine({
+      config,
+      env,
+      birthWorlds,
+      storeWorkerUrl,
+      log,
+      onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),
+    });
+    greet(running, config.data);
+    stopOnSignals(running);
+    return undefined;
+  } catch (error) {
+    const known = error instanceof ConfigError || error instanceof DataFolderBusy ||
+      error instanceof SecretUnusable || error instanceof Deno.errors.AddrInUse ||
+      error instanceof Deno.errors.NotCapable || error instanceof TypeError;
+    if (!known) throw error;
+    fail(error.message);
+  }
+}
+
+function greet({ url, freshApproveToken }: Running, data: string): void {
+  console.log(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
+  if (freshApproveToken !== undefined) {
+    console.log(
+      `approve token (T3), shown once, kept in ${data}/.approve-token: ${freshApproveToken}`,
+    );
+  }
+  console.log(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
+}
+
+/** The first signal lets what was accepted finish; a second one does not wait. */
+function stopOnSignals(running: Running): void {
+  let asked = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
+    Deno.addSignalListener(signal, () => {
+      if (asked) Deno.exit(130);
+      asked = true;
+      running.close().then(() => Deno.exit(0), (error) => fail(`The stop failed: ${error}`));
+    });
+  }
+}
+
+function log(line: string): void {
+  console.error(`${new Date().toISOString()} ${line}`);
+}
+
+/** Ends the program with a sentence for the operator. */
+function fail(reason: string): never {
+  console.error(reason);
+  Deno.exit(1);
+}

@@ -1,0 +1,505 @@
+/**
+ * The power-on self-test: asks a running machine, over HTTP and nothing else, for every promise it
+ * makes, and prints a line a check. It works below a collection of its own, which it takes away
+ * again. It imports nothing, so the machine can serve it and anyone can run it:
+ *
+ *     deno run -A -r 'http://localhost:3005/home/boot?raw'
+ *
+ * Credentials come from ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN; what needs one that is missing is
+ * counted as not checked.
+ */
+
+/** How a self-test is run. */
+export interface SelfTestOptions {
+  /** Origin of the machine, `http://localhost:3005`. */
+  readonly base: string;
+  readonly token?: string | undefined;
+  readonly approveToken?: string | undefined;
+  /** Writes a line. */
+  readonly write: (line: string) => void;
+  /** Whether lines may hold terminal colours. */
+  readonly colour: boolean;
+  /** Name of the collection to work in, below `/home`; no other run may use it. */
+  readonly folder: string;
+}
+
+interface Ask {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  /** Credential to send; by default the one that writes, "" for none. */
+  readonly as?: string;
+}
+
+/** An answer with its body read. */
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly text: string;
+}
+
+type Send = (method: string, path: string, ask?: Ask) => Promise<Answer>;
+
+/** What a check works with. */
+interface Bench {
+  readonly send: Send;
+  /** The check's own corner of the tree. */
+  readonly at: string;
+  readonly options: SelfTestOptions;
+}
+
+type Check = (bench: Bench) => Promise<string | void>;
+
+/** Most milliseconds one request may take. */
+const PATIENCE_MS = 10_000;
+const DOC = "/usr/share/doc/problems/loop-detected.md";
+const encoder = new TextEncoder();
+
+/** Thrown by a check that lacks what it needs. */
+class NotChecked extends Error {}
+
+/** Every check, in the order of a machine's layers. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  "status": async ({ send }) => {
+    const { status, text } = await send("GET", "/proc/status");
+    expect(status, 200, text);
+    const { pid, uptime, worlds, plugins, version } = object(text);
+    for (const fact of [pid, uptime, worlds, plugins]) is(typeof fact === "number", text);
+    return `elastik ${version}, ${worlds} worlds, up ${uptime} s`;
+  },
+  "whoami": async ({ send }) => {
+    const { status, text } = await send("GET", "/auth/whoami");
+    expect(status, 200, "the credential in the environment is not one of this machine");
+    const { tier } = object(text);
+    is(tier === "T2" || tier === "T3", `${tier} may not write; set ELASTIK_TOKEN`);
+    return String(tier);
+  },
+  "worlds": async ({ send, at }) => {
+    const first = await send("PUT", `${at}/x`, { body: "<h1>I am alive</h1>" });
+    expect(first.status, 201, first.text);
+    expect(first.headers.get("location"), `${at}/x`);
+    expect(first.text, '{"version":1,"ext":"html"}\n');
+    expect((await send("PUT", `${at}/x`, { body: "<h1>again</h1>" })).status, 200);
+    const read = object((await send("GET", `${at}/x`)).text);
+    expect(read.stage_html, "<h1>again</h1>");
+    expect(read.version, 2);
+  },
+  "bytes": async ({ send, at }) => {
+    const body = Uint8Array.from({ length: 1024 }, (_, i) => i % 256);
+    expect((await send("PUT", `${at}/x`, { body })).text, '{"version":1,"ext":"bin"}\n');
+    is(same((await send("GET", `${at}/x?raw`)).bytes, body), "other bytes came out than went in");
+    const read = object((await send("GET", `${at}/x`)).text);
+    is(read.binary === true && read.len === 1024 && read.stage_html === "", "no binary JSON");
+  },
+  "names": async ({ send, at }) => {
+    for (const name of ["caf\u00e9 \u57cf\u57f4", "100%", "a&b#c+d"]) {
+      const path = `${at}/${encodeURIComponent(name)}`;
+      expect((await send("PUT", path, { body: name })).status, 201, name);
+      expect((await send("GET", `${path}?raw`)).text, name);
+    }
+    expect((await send("PUT", `${at}/cafe%CC%81`, { body: "nfd" })).status, 201);
+    expect((await send("GET", `${at}/caf%C3%A9?raw`)).text, "nfd");
+    expect((await send("PUT", `${at}/a%5Cb`, { body: "x" })).status, 400);
+    expect((await send("PUT", `${at}/a%2F..%2Fb`, { body: "x" })).status, 400);
+  },
+  "append": async ({ send, at }) => {
+    const letters = [..."abcdefghijklmnop"];
+    const all = await Promise.all(letters.map((body) => send("POST", `${at}/x`, { body })));
+    is(all.every(({ status }) => status === 200 || status === 201), "an append was refused");
+    const { text } = await send("GET", `${at}/x?raw`);
+    expect([...text].sort().join(""), letters.join(""), "an append was lost");
+  },
+  "representations": async ({ send, at }) => {
+    await send("PUT", `${at}/x?ext=md`, { body: "# hi" });
+    const forms: readonly [string, string, string][] = [
+      ["*/*", "", "application/json"],
+      ["text/plain", "", "text/plain; charset=utf-8"],
+      ["text/html,*/*;q=0.8", "", "text/html; charset=utf-8"],
+      ["*/*", "?raw", "text/markdown; charset=utf-8"],
+    ];
+    for (const [accept, query, type] of forms) {
+      const { headers } = await send("GET", `${at}/x${query}`, { headers: { accept } });
+      expect(headers.get("content-type"), type);
+      if (query === "") is(/accept/i.test(headers.get("vary") ?? ""), "no Vary: Accept");
+    }
+  },
+  "head": async ({ send, at }) => {
+    await send("PUT", `${at}/x`, { body: "twelve bytes" });
+    const get = await send("GET", `${at}/x?raw`);
+    const head = await send("HEAD", `${at}/x?raw`);
+    expect(head.text, "");
+    for (const name of ["etag", "content-type", "content-length", "last-modified"]) {
+      expect(head.headers.get(name), get.headers.get(name), name);
+    }
+  },
+  "ranges": async ({ send, at }) => {
+    await send("PUT", `${at}/x`, { body: "0123456789" });
+    const ranges: readonly [string, number, string][] = [
+      ["bytes=2-4", 206, "234"],
+      ["bytes=-3", 206, "789"],
+      ["bytes=7-", 206, "789"],
+    ];
+    for (const [range, status, part] of ranges) {
+      const answer = await send("GET", `${at}/x?raw`, { headers: { range } });
+      expect(answer.status, status, range);
+      expect(answer.text, part, range);
+    }
+    const past = await send("GET", `${at}/x?raw`, { headers: { range: "bytes=10-" } });
+    expect(past.status, 416);
+    expect(past.headers.get("content-range"), "bytes */10");
+  },
+  "conditions": async ({ send, at }) => {
+    const put = (body: string, headers: Record<string, string>) =>
+      send("PUT", `${at}/x`, { body, headers }).then(({ status }) => status);
+    expect(await put("one", { "if-none-match": "*" }), 201);
+    expect(await put("two", { "if-none-match": "*" }), 412);
+    expect(await put("two", { "if-match": '"1"' }), 200);
+    expect(await put("lost update", { "if-match": '"1"' }), 412);
+    const etag = (await send("GET", `${at}/x`)).headers.get("etag") ?? "";
+    const again = await send("GET", `${at}/x`, { headers: { "if-none-match": etag } });
+    expect(again.status, 304);
+    expect((await send("GET", `${at}/x?v=2`)).status, 304);
+    const racers = Array.from({ length: 8 }, (_, i) => put(`racer ${i}`, { "if-match": '"2"' }));
+    expect((await Promise.all(racers)).filter((status) => status === 200).length, 1, "winners");
+  },
+  "metadata": async ({ send, at }) => {
+    const headers = { "x-meta-author": "boot", "x-meta-confidence": "0.95", "x-other": "no" };
+    await send("PUT", `${at}/x`, { body: "x", headers });
+    for (const path of [`${at}/x`, `${at}/x?raw`]) {
+      const { headers: back } = await send("HEAD", path);
+      expect(back.get("x-meta-author"), "boot");
+      expect(back.get("x-meta-confidence"), "0.95");
+      expect(back.get("x-other"), null);
+    }
+    const long = await send("PUT", `${at}/x`, { headers: { "x-meta-a": "x".repeat(1025) } });
+    expect(long.status, 400);
+    is(long.text.includes("x-meta-a"), "the refusal does not name the header");
+  },
+  "listings": async ({ send, at }) => {
+    for (const name of ["a", "b", "b/c"]) await send("PUT", `${at}/${name}`, { body: name });
+    expect((await send("GET", `${at}/`)).text, "a\nb\nb/\n");
+    const json = await send("GET", `${at}/`, { headers: { accept: "application/json" } });
+    expect(array(json.text).length, 2);
+    expect((await send("GET", `${at}?raw`)).status, 404, "?raw turned a collection into bytes");
+  },
+  "history": async ({ send, at }) => {
+    for (const body of ["one", "two"]) await send("PUT", `${at}/x`, { body });
+    const past = await send("GET", `${at}/x?at=1&raw`);
+    if (past.status === 410) throw new NotChecked("this machine keeps no history");
+    expect(past.text, "one");
+    expect((await send("PUT", `${at}/x?from=1`)).status, 200);
+    expect((await send("GET", `${at}/x?raw`)).text, "one");
+    expect((await send("GET", `${at}/x?at=9`)).status === 200, false, "a version from the future");
+  },
+  "events": async ({ send, at }) => {
+    await send("PUT", `${at}/x`, { body: "one", headers: { "x-meta-author": "boot" } });
+    await send("POST", `${at}/x`, { body: "two" });
+    const log = array((await send("GET", `/proc/log${at}/x`)).text).map(asObject);
+    expect(log.map(({ type }) => type).join(" "), "stage_appended stage_written");
+    const [last, first] = log.map(({ payload }) => asObject(payload));
+    expect(last?.body_sha256_after, await sha256("onetwo"));
+    expect(JSON.stringify(first?.meta_headers), '[["x-meta-author","boot"]]');
+    expect(log[0]?.prev_hmac, log[1]?.hmac);
+  },
+  "audit": async ({ send, at }) => {
+    for (const body of ["one", "two"]) await send("PUT", `${at}/x`, { body });
+    const verdict = object((await send("GET", `/proc/audit${at}/x`)).text);
+    is(verdict.ok === true && verdict.events === 2, JSON.stringify(verdict));
+  },
+  "streams": async ({ send, at, options }) => {
+    await send("PUT", `${at}/x`, { body: "now" });
+    const events = await follow(options, `/stream${at}/x`);
+    try {
+      is((await events.next()).includes("id: 1"), "the current state did not come at once");
+      await send("PUT", `${at}/x`, { body: "then" });
+      const since = performance.now();
+      const pushed = await events.next();
+      is(pushed.includes("event: update") && pushed.includes('"then"'), pushed);
+      return `told ${(performance.now() - since).toFixed(1)} ms after the answer`;
+    } finally {
+      await events.close();
+    }
+  },
+  "tiers": async ({ send, at, options }) => {
+    const unknown = await send("PUT", `${at}/x`, { body: "x", as: "not-a-token" });
+    expect(unknown.status, 401);
+    is(unknown.headers.has("www-authenticate"), "no challenge");
+    const { tier } = object((await send("GET", "/auth/whoami")).text);
+    if (tier === "T2") {
+      await send("PUT", `${at}/x`, { body: "x" });
+      refused(await send("PUT", `/etc/${options.folder}`, { body: "x" }));
+      refused(await send("DELETE", `${at}/x`));
+    }
+    const open = await send("PUT", `${at}/y`, { body: "x", as: "" });
+    if (options.token !== undefined) expect(open.status, 401, "written without a credential");
+    refused(await send("GET", "/boot/env", { as: "" }));
+  },
+  "capabilities": async ({ send, at, options }) => {
+    const as = approve(options);
+    const query = `prefix=${at}&ttl=60&mode=rw`;
+    const minted = object((await send("POST", `/auth/mint?${query}`, { as })).text);
+    const token = String(minted.token);
+    expect((await send("PUT", `${at}/in`, { as: token, body: "x" })).status, 201);
+    expect((await send("PUT", `${at}x`, { as: token, body: "x" })).status, 403);
+    expect((await send("PUT", "/etc/boot-test", { as: token, body: "x" })).status, 403);
+    const bent = `${token.slice(0, 8)}${token[8] === "A" ? "B" : "A"}${token.slice(9)}`;
+    expect((await send("PUT", `${at}/in`, { as: bent, body: "x" })).status, 401, "tampered");
+    const less = await narrow(token, `${at}/in|${Math.floor(Date.now() / 1000) + 30}|r`);
+    expect(object((await send("GET", "/auth/whoami", { as: less })).text).mode, "r");
+    expect((await send("PUT", `${at}/in`, { as: less, body: "x" })).status, 403, "read-only");
+    expect((await send("GET", `${at}/in?raw`, { as: less })).text, "x");
+  },
+  "deletion": async ({ send, at, options }) => {
+    const as = approve(options);
+    for (const name of ["a", "b/c"]) await send("PUT", `${at}/${name}`, { body: name });
+    expect((await send("DELETE", `${at}/a`, { as })).status, 200);
+    expect((await send("GET", `${at}/a`)).status, 404);
+    const all = object((await send("DELETE", `${at}/`, { as })).text);
+    expect(JSON.stringify(all.deleted), JSON.stringify([`${at.slice(1)}/b/c`]));
+  },
+  "lower layer": async ({ send, options }) => {
+    const page = await send("GET", `${DOC}?raw`);
+    expect(page.status, 200, "the documents a machine is born with are missing");
+    const as = approve(options);
+    const rows = array(
+      (await send("GET", "/proc/worlds", { as, headers: { accept: "application/json" } })).text,
+    );
+    const row = rows.map(asObject).find(({ name }) => name === DOC.slice(1));
+    if (row?.layer !== "lower") throw new NotChecked("its page is covered already");
+    const headers = { "if-match": page.headers.get("etag") ?? '""' };
+    const cover = await send("PUT", DOC, { as, headers, body: page.bytes });
+    expect(cover.status === 200 || cover.status === 201, true, cover.text);
+    const etag = cover.headers.get("etag") ?? '""';
+    const uncover = await send("DELETE", DOC, { as, headers: { "if-match": etag } });
+    expect(uncover.status, 200, uncover.text);
+    expect((await send("GET", `${DOC}?raw`)).headers.get("etag"), page.headers.get("etag"));
+  },
+  "markup": async ({ send, at }) => {
+    await send("PUT", `${at}/x?ext=html`, { body: "<script>1</script>" });
+    const { headers } = await send("GET", `${at}/x?raw`);
+    is(/^sandbox/.test(headers.get("content-security-policy") ?? ""), "markup is not sandboxed");
+    expect(headers.get("x-content-type-options"), "nosniff");
+    const foreign = { origin: "https://example.org" };
+    expect((await send("PUT", `${at}/x`, { headers: foreign, body: "x" })).status, 403);
+  },
+  "shell": async ({ send }) => {
+    const { text, headers } = await send("GET", "/", { headers: { accept: "text/html" } });
+    is(/<html/i.test(text), "a browser gets no page at /");
+    is(headers.has("content-security-policy"), "the shell has no policy");
+  },
+  "proc": async ({ send, at }) => {
+    await send("PUT", `${at}/x`, { body: "x" });
+    is(Number((await send("GET", "/proc/uptime")).text) > 0, "no uptime");
+    is(/^\d+\.\d+\.\d+\S*\n$/.test((await send("GET", "/proc/version")).text), "no version");
+    const { text } = await send("GET", "/proc/worlds");
+    is(text.split("\n").includes(`${at.slice(1)}/x`), "/proc/worlds lacks a world");
+  },
+  "bin": async ({ send }) => {
+    const { text } = await send("GET", "/bin");
+    for (const route of ["/home", "/stream", "/proc/status"]) is(text.includes(route), route);
+    const version = (await send("GET", "/proc/version")).text;
+    expect((await send("GET", "/bin/proc/version")).text, version, "no alias");
+    for (const folder of ["/dev/", "/mnt/", "/lib/"]) {
+      expect((await send("GET", folder)).status, 200, folder);
+    }
+    return `${text.split("\n").length - 1} routes`;
+  },
+  "problems": async ({ send, at }) => {
+    const missing = await send("GET", `${at}/nothing`);
+    expect(missing.status, 404);
+    expect(missing.headers.get("content-type"), "application/problem+json");
+    const { type, title, status, detail } = object(missing.text);
+    is(status === 404 && typeof title === "string" && typeof detail === "string", missing.text);
+    expect((await send("GET", String(type))).status, 200, "the problem's page is missing");
+    const locked = await send("PATCH", `${at}/x`, { body: "x" });
+    expect(locked.status, 405);
+    is(locked.headers.get("allow")?.includes("PUT") === true, "405 without Allow");
+    expect((await send("GET", `${at}/${"x".repeat(9000)}`)).status, 414);
+  },
+};
+
+/**
+ * Runs every check.
+ *
+ * @returns how many failed
+ */
+export async function selfTest(options: SelfTestOptions): Promise<number> {
+  const { base, write } = options;
+  const paint = (code: number, text: string) =>
+    options.colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const home = `/home/${options.folder}`;
+  const send = sender(options);
+  write(`self-test of ${base}`);
+  const counts = { ok: 0, failed: 0, missed: 0 };
+  const begun = performance.now();
+  for (const [name, check] of Object.entries(CHECKS)) {
+    const since = performance.now();
+    let verdict = paint(32, "ok");
+    let note = "";
+    try {
+      note = await check({ send, at: `${home}/${name.replaceAll(" ", "-")}`, options }) ?? "";
+      counts.ok += 1;
+    } catch (error) {
+      note = error instanceof Error ? error.message : String(error);
+      verdict = error instanceof NotChecked ? paint(33, "not checked") : paint(31, "failed");
+      counts[error instanceof NotChecked ? "missed" : "failed"] += 1;
+    }
+    const ms = (performance.now() - since).toFixed(0).padStart(5);
+    write(`${name.padEnd(16)} ${ms} ms  ${verdict}${note === "" ? "" : `  ${note}`}`);
+    if (name === "status" && counts.failed > 0) break; // nobody is there; nothing else can be asked
+  }
+  if (counts.ok > 0) await leaveNothing(send, home, options);
+  const took = (performance.now() - begun).toFixed(0);
+  const missed = counts.missed > 0 ? `, ${counts.missed} not checked` : "";
+  write(
+    paint(counts.failed > 0 ? 31 : 32, `${counts.ok} ok, ${counts.failed} failed${missed}`) +
+      ` in ${took} ms`,
+  );
+  return counts.failed;
+}
+
+/** Takes the test's worlds away, or, without the right to delete, leaves them empty and says so. */
+async function leaveNothing(send: Send, home: string, options: SelfTestOptions): Promise<void> {
+  if (options.approveToken !== undefined) {
+    const { status } = await send("DELETE", `${home}/`, { as: options.approveToken });
+    if (status === 200 || status === 404) return;
+  }
+  const names = (await send("GET", "/proc/worlds")).text.split("\n");
+  const left = names.filter((name) => name.startsWith(`${home.slice(1)}/`));
+  for (const name of left) {
+    await send("PUT", `/${name.split("/").map(encodeURIComponent).join("/")}`, { body: "" });
+  }
+  options.write(
+    `left ${left.length} empty worlds below ${home}/: deleting takes ELASTIK_APPROVE_TOKEN`,
+  );
+}
+
+function sender({ base, token, approveToken }: SelfTestOptions): Send {
+  return async function send(method, path, { headers, body, as } = {}) {
+    const credential = as ?? token ?? approveToken ?? "";
+    const response = await fetch(`${base}${path}`, {
+      method,
+      headers: {
+        accept: "*/*",
+        ...(credential === "" ? {} : { authorization: `Bearer ${credential}` }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" ? encoder.encode(body) : body }),
+      redirect: "manual",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const { status } = response;
+    return { status, headers: response.headers, bytes, text: new TextDecoder().decode(bytes) };
+  };
+}
+
+/** Opens an event stream and reads it event by event. */
+async function follow({ base, token, approveToken }: SelfTestOptions, path: string) {
+  const credential = token ?? approveToken;
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), PATIENCE_MS);
+  const { body } = await fetch(`${base}${path}`, {
+    headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
+    signal: over.signal,
+  });
+  const reader = (body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    async next(): Promise<string> {
+      for (;;) {
+        const end = text.indexOf("\n\n");
+        if (end >= 0) {
+          const event = text.slice(0, end);
+          text = text.slice(end + 2);
+          if (event.includes("data:")) return event;
+          continue;
+        }
+        const { done, value } = await reader.read();
+        if (done) throw new Error("the stream ended");
+        text += value;
+      }
+    },
+    async close(): Promise<void> {
+      clearTimeout(timer);
+      await reader.cancel();
+    },
+  };
+}
+
+/** A lesser capability, made by its holder alone. */
+async function narrow(token: string, line: string): Promise<string> {
+  const [lines = "", signature = ""] = token.split(".");
+  const options = { alphabet: "base64url" } as const;
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const secret = Uint8Array.fromBase64(signature, options);
+  const key = await crypto.subtle.importKey("raw", secret, algorithm, false, ["sign"]);
+  const signed = new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(line)));
+  const text = `${new TextDecoder().decode(Uint8Array.fromBase64(lines, options))}\n${line}`;
+  const encode = (bytes: Uint8Array) => bytes.toBase64({ ...options, omitPadding: true });
+  return `${encode(encoder.encode(text))}.${encode(signed)}`;
+}
+
+function approve({ approveToken }: SelfTestOptions): string {
+  if (approveToken === undefined) throw new NotChecked("it takes ELASTIK_APPROVE_TOKEN");
+  return approveToken;
+}
+
+async function sha256(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))).toHex();
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function expect(found: unknown, wanted: unknown, about = ""): void {
+  if (found === wanted) return;
+  const shown = `${JSON.stringify(found)} where ${JSON.stringify(wanted)} was due`;
+  throw new Error(`${shown}${about === "" ? "" : `: ${about.trim().slice(0, 300)}`}`);
+}
+
+function is(holds: boolean, otherwise: string): void {
+  if (!holds) throw new Error(otherwise.trim().slice(0, 300));
+}
+
+/** 401 where nothing was sent, 403 where it does not reach. */
+function refused({ status, text }: Answer): void {
+  is(status === 401 || status === 403, `${status} where 401 or 403 was due: ${text}`);
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  is(typeof value === "object" && value !== null, `no JSON object: ${JSON.stringify(value)}`);
+  return { ...value as object };
+}
+
+function object(text: string): Record<string, unknown> {
+  return asObject(JSON.parse(text));
+}
+
+function array(text: string): unknown[] {
+  const value: unknown = JSON.parse(text);
+  if (!Array.isArray(value)) throw new Error(`no JSON array: ${text.slice(0, 100)}`);
+  return value;
+}
+
+/** A variable of the environment, where it may be read. */
+function variable(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) || undefined : undefined;
+}
+
+if (import.meta.main) {
+  const own = /^https?:/.test(import.meta.url) ? new URL(import.meta.url).origin : undefined;
+  const failed = await selfTest({
+    base: (Deno.args[0] ?? own ?? "http://localhost:3005").replace(/\/+$/, ""),
+    token: variable("ELASTIK_TOKEN"),
+    approveToken: variable("ELASTIK_APPROVE_TOKEN"),
+    write: (line) => console.log(line),
+    colour: Deno.stdout.isTerminal() && !variable("NO_COLOR"),
+    folder: `boot-${crypto.randomUUID().slice(0, 8)}`,
+  });
+  Deno.exit(failed === 0 ? 0 : 1);
+}

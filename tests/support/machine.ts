@@ -1,0 +1,179 @@
+/**
+ * A machine in this process for a test: a folder of its own, a free port, secrets that are easy to
+ * find again, and a witness that reads every answer for them. It leaves nothing behind.
+ */
+
+import { equal, ok } from "node:assert/strict";
+import { mint } from "../../lib/auth/capability.ts";
+import { readConfig, type Setting } from "../../lib/config.ts";
+import { type Running, startMachine } from "../../lib/serve.ts";
+import { type Reply, type Sent, Wire } from "./wire.ts";
+
+/** The secrets of every test machine; no answer and no log line may ever hold one. */
+export const TOKEN = "t2-5ecret-0f-the-test-machine";
+export const APPROVE = "t3-5ecret-0f-the-test-machine";
+export const KEY = "k3y-5ecret-0f-the-test-machine";
+
+const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+
+/** A small lower layer: the shell's page, a note, and a program. */
+export const BIRTH: Readonly<Record<string, string>> = {
+  "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>",
+  "usr/lib/shell/app.js": "export {};",
+  "usr/share/doc/note.md": "# A note\n",
+  "home/boot.ts": "console.log('boot');\n",
+};
+
+/** How a test machine differs from an open one. */
+export interface TestMachineOptions {
+  /** Settings beside the port and the folder. */
+  readonly env?: Partial<Record<Setting, string>>;
+  /** Texts of the lower layer; {@link BIRTH} unless given. */
+  readonly birth?: Readonly<Record<string, string>>;
+  /** A data folder to start on, which then stays; a temporary one otherwise. */
+  readonly data?: string;
+}
+
+/** Settings of a machine that has tokens. */
+export const CLOSED: Partial<Record<Setting, string>> = {
+  ELASTIK_TOKEN: TOKEN,
+  ELASTIK_APPROVE_TOKEN: APPROVE,
+  ELASTIK_KEY: KEY,
+};
+/** Settings of a machine without a T2 token, where loopback callers hold T2. */
+export const OPEN: Partial<Record<Setting, string>> = {
+  ELASTIK_APPROVE_TOKEN: APPROVE,
+  ELASTIK_KEY: KEY,
+};
+
+/** `Authorization` with a bearer token. */
+export function bearer(token: string): Record<string, string> {
+  return { authorization: `Bearer ${token}` };
+}
+
+/** `Authorization` with a user and a password (RFC 7617, UTF-8). */
+export function basic(user: string, password: string): Record<string, string> {
+  const bytes = new TextEncoder().encode(`${user}:${password}`);
+  return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+}
+
+/** A machine that is up. */
+export class TestMachine {
+  readonly data: string;
+  readonly port: number;
+  /** Every line the machine wrote for its operator. */
+  readonly log: string[];
+  /** What must never leave the machine; tests add the secrets they make. */
+  readonly secrets = new Set([TOKEN, APPROVE, KEY]);
+  /** Every answer, head and body, that came through {@link send}. */
+  readonly answers: string[] = [];
+  readonly #running: Running;
+  readonly #wire: Wire;
+  readonly #own: string | undefined;
+
+  constructor(running: Running, data: string, own: string | undefined, log: string[]) {
+    this.#running = running;
+    this.#own = own;
+    this.data = data;
+    this.log = log;
+    this.port = Number(new URL(running.url).port);
+    this.#wire = new Wire(this.port);
+  }
+
+  /** Sends one request; an answer that holds a secret fails the test there and then. */
+  async send(sent: Sent, reveals = false): Promise<Reply> {
+    const reply = await this.#wire.send(sent);
+    if (!reveals) this.witness(`${reply.head}\n${reply.text}`, `${sent.method} ${sent.target}`);
+    return reply;
+  }
+
+  /** Sends as T3. */
+  approve(method: string, target: string, body?: string | Uint8Array): Promise<Reply> {
+    const sent = { method, target, headers: bearer(APPROVE) };
+    return this.send(body === undefined ? sent : { ...sent, body });
+  }
+
+  /** Waits until the machine has written what it writes at its start, which nobody waits for. */
+  async booted(): Promise<void> {
+    for (let tries = 0; tries < 10_000; tries++) {
+      if ((await this.approve("HEAD", "/boot/plugins")).status === 200) return;
+    }
+    throw new Error("/boot was not written");
+  }
+
+  /** Fails when a text holds a secret of this machine. */
+  witness(text: string, where: string): void {
+    this.answers.push(text);
+    for (const secret of this.secrets) ok(!text.includes(secret), `${where} shows a secret`);
+  }
+
+  /** A capability as the machine would mint it, without asking the machine. */
+  capability(prefix: string, mode: "r" | "rw", seconds = 600): string {
+    const token = mint({ key: KEY, prefix, mode, exp: Math.floor(Date.now() / 1000) + seconds });
+    this.secrets.add(token);
+    return token;
+  }
+
+  /** Stops the machine and keeps its folder. */
+  async stop(): Promise<void> {
+    this.#wire.close();
+    await this.#running.close();
+    for (const line of this.log) this.witness(line, "the log");
+  }
+
+  /** Stops the machine and takes its folder away. */
+  async close(): Promise<void> {
+    await this.stop();
+    if (this.#own !== undefined) await Deno.remove(this.#own, { recursive: true });
+  }
+
+  /** Checks the receipt of every world, as nothing a test does through HTTP may break one. */
+  async audit(): Promise<void> {
+    const { text } = await this.approve("GET", "/proc/worlds");
+    for (const name of text.split("\n").filter((line) => line !== "")) {
+      const path = name.split("/").map(encodeURIComponent).join("/");
+      const verdict: unknown = JSON.parse((await this.approve("GET", `/proc/audit/${path}`)).text);
+      ok(typeof verdict === "object" && verdict !== null && "ok" in verdict, name);
+      equal(verdict.ok, true, `${name}: ${JSON.stringify(verdict)}`);
+    }
+  }
+}
+
+/** Starts a machine. */
+export async function startTestMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
+  const own = options.data === undefined
+    ? await Deno.makeTempDir({ prefix: "elastik-test-" })
+    : undefined;
+  const data = options.data ?? `${own}/data`;
+  const settings: Record<string, string> = {
+    ...OPEN,
+    ELASTIK_PORT: "0",
+    ELASTIK_DATA: data,
+    ...options.env,
+  };
+  const log: string[] = [];
+  const running = await startMachine({
+    config: readConfig((name) => settings[name]),
+    env: (name) => settings[name],
+    birthWorlds: options.birth ?? BIRTH,
+    storeWorkerUrl: WORKER,
+    log: (line) => void log.push(line),
+    onDeath: (reason) => void log.push(`the store died: ${reason}`),
+  });
+  const machine = new TestMachine(running, data, own, log);
+  await machine.booted();
+  return machine;
+}
+
+/** Runs a test on a machine of its own. */
+export async function withMachine(
+  options: TestMachineOptions,
+  test: (machine: TestMachine) => Promise<void>,
+): Promise<void> {
+  const machine = await startTestMachine(options);
+  try {
+    await test(machine);
+  } finally {
+    await machine.close();
+  }
+}

@@ -38,12 +38,16 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   const gate: Gate = createGate(gateOptions);
   const worlds = new WorldRoutes(machine);
   const streams = new StreamRoutes(machine);
-  const rooms: Readonly<Record<string, Hono<RouteEnv>>> = {
-    "": deviceRoutes(machine),
-    auth: authRoutes(machine),
-    bin: binRoutes(machine),
-    proc: procRoutes(machine),
-  };
+  const devices = deviceRoutes(machine);
+  // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
+  const rooms: ReadonlyMap<string, Hono<RouteEnv>> = new Map([
+    ["", devices],
+    ["auth", authRoutes(machine)],
+    ["bin", binRoutes(machine)],
+    ["dev", devices],
+    ["mnt", devices],
+    ["proc", procRoutes(machine)],
+  ]);
 
   function dispatch(exchange: Exchange): Response | Promise<Response> {
     const { name, path } = exchange.target;
@@ -54,11 +58,11 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     if (first === "bin" && slash > 0) return dispatch(unalias(exchange));
     const plugin = machine.plugins.match(path);
     if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);
-    const room = rooms[first === "dev" || first === "mnt" ? "" : first];
+    const room = rooms.get(first);
     if (room !== undefined) return enter(room, exchange);
     throw new Problem(
       "not-found",
-      `Cannot ${exchange.request.method} ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
+      `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
     );
   }
 
@@ -81,7 +85,8 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
       const detail = "Cannot answer: the machine failed in a way nobody foresaw; its log says more";
       return problemResponse(new Problem("internal", detail), accept, head);
     }
-    if (error.status >= 500) {
+    // A method nobody knows is its sender's fault; strangers shall not fill the log with them.
+    if (error.status >= 500 && error.status !== 501) {
       machine.log(`${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}`);
     }
     return await shellInstead(request, accept, error) ?? problemResponse(error, accept, head);
@@ -110,14 +115,13 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   return { fetch, dispatch, closeStreams: () => streams.close() };
 }
 
-/** Hono answers HEAD with an emptied body and its length; ours shall say what GET would. */
+/**
+ * Hono answers HEAD with an emptied body and its length; ours shall say what GET would. Rooms look at
+ * the exchange alone, and the request's own URL may be one that cannot be parsed (`Host: 1.2.3.4.5`).
+ */
 function enter(room: Hono<RouteEnv>, exchange: Exchange): Response | Promise<Response> {
   const { request } = exchange;
-  if (request.method !== "HEAD") return room.fetch(request, exchange);
-  return room.fetch(
-    new Request(request.url, { method: "GET", headers: request.headers }),
-    exchange,
-  );
+  return room.fetch(request.method === "HEAD" ? new Request("http://machine/") : request, exchange);
 }
 
 /** `/bin/proc/status` is `/proc/status`: the same exchange, one segment shorter. */
@@ -126,7 +130,7 @@ function unalias(exchange: Exchange): Exchange {
   if (inNamespace(name) || name === "bin" || name.startsWith("bin/")) {
     throw new Problem(
       "not-found",
-      `Cannot ${exchange.request.method} ${exchange.target.path}: /bin holds routes, and this is none`,
+      `Cannot find ${exchange.target.path}: /bin holds routes, and this is none`,
     );
   }
   return { ...exchange, target: { ...exchange.target, name, path: `/${name}` } };

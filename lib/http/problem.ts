@@ -6,6 +6,8 @@
 
 import { prefersText } from "./negotiate.ts";
 
+const encoder = new TextEncoder();
+
 interface ProblemKind {
   readonly status: number;
   readonly title: string;
@@ -94,5 +96,7 @@ export function problemResponse(problem: Problem, accept: string | null, head = 
     "vary": "Accept",
     ...problem.headers,
   });
+  // RFC 9110 §8.6: a HEAD tells the length that GET would have, or none.
+  if (head) headers.set("content-length", String(encoder.encode(body).length));
   return new Response(head ? null : body, { status, headers });
 }

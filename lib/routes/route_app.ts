@@ -29,7 +29,7 @@ export function routeApp(): Hono<RouteEnv> {
   });
   app.notFound((context) => {
     const { path } = context.env.target;
-    throw new Problem("not-found", `Cannot ${context.env.request.method} ${path}: nothing is here`);
+    throw new Problem("not-found", `Cannot find ${path}: nothing is here`);
   });
   return app;
 }

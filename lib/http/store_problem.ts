@@ -31,8 +31,6 @@ export function storeProblem(error: unknown, action: string, path: string): unkn
 
 function words(error: StoreError): string {
   switch (error.code) {
-    case "absent":
-      return "nothing is here";
     case "full":
       return "no space is left on the machine's disk; what was stored is unchanged";
     case "damaged":

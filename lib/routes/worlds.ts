@@ -14,7 +14,7 @@ import { respondListing, rowOf } from "../http/listing.ts";
 import { chooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { hasText, represent, respond } from "../http/representation.ts";
+import { hasText, notModified, represent, respond } from "../http/representation.ts";
 import { respondShell } from "../http/shell_page.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import type { Machine } from "../machine.ts";
@@ -97,12 +97,12 @@ export class WorldRoutes {
     try {
       const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
       if (world !== undefined) {
-        const seen = seenBy(caller, world);
-        if (known === world.version && at === undefined) return this.#unchanged(seen, raw);
-        return await this.#send(exchange, seen, raw);
+        const answer = await this.#send(exchange, seenBy(caller, world), raw);
+        const has = known === world.version && at === undefined;
+        return has && answer.ok ? unchanged(answer) : answer;
       }
     } catch (error) {
-      throw storeProblem(error, "read", path);
+      throw storeProblem(error, at === undefined ? "read" : `read version ${at} of`, path);
     }
     if (!store.isCollection(name)) {
       throw new Problem("not-found", `Cannot read ${path}: nothing is here; a PUT would create it`);
@@ -118,11 +118,6 @@ export class WorldRoutes {
       status: 302,
       headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
     });
-  }
-
-  /** 304 for a reader who named the current version in the URL. */
-  #unchanged(world: World, raw: boolean): Response {
-    return represent(world, raw ? "raw" : "json").unchanged.clone();
   }
 
   async #list(exchange: Exchange): Promise<Response> {
@@ -201,7 +196,7 @@ export class WorldRoutes {
       );
     }
     const demanded = precondition(request.headers);
-    const written = await this.#attempt("write", path, async () => {
+    const written = await this.#attempt(`bring back version ${from} of`, path, async () => {
       const past = await this.#machine.store.readAt(name, from);
       return await this.#machine.store.put({
         name,
@@ -355,6 +350,12 @@ function notAllowed(exchange: Exchange): Problem {
     `Cannot ${method} ${shown}: it takes ${allow}`,
     { allow },
   );
+}
+
+/** The 304 in an answer's place, for a reader who named the current version in the URL. */
+function unchanged(answer: Response): Response {
+  const { "content-range": _range, ...headers } = Object.fromEntries(answer.headers);
+  return notModified(headers);
 }
 
 function answerWritten(path: string, written: Written): Response {

@@ -12,6 +12,7 @@ import message from "./message.ts" with { type: "text" };
 import body from "./body.ts" with { type: "text" };
 import peer from "./peer.ts" with { type: "text" };
 import strip from "./realm/strip.ts" with { type: "text" };
+import shortcuts from "./realm/shortcuts.ts" with { type: "text" };
 import lines from "./realm/console.ts" with { type: "text" };
 import files from "./realm/files.ts" with { type: "text" };
 import sql from "./realm/sql.ts" with { type: "text" };
@@ -26,6 +27,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["body", body],
   ["peer", peer],
   ["strip", strip],
+  ["shortcuts", shortcuts],
   ["console", lines],
   ["files", files],
   ["sql", sql],

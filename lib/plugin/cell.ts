@@ -128,7 +128,7 @@ export class Cell<A> {
     this.#refuse(request, visit);
     const headers = visible(request.headers);
     const body = await bodyOf(request);
-    if (!this.#slots.take()) await this.#waitForSlot(request.signal);
+    if (!this.#slots.take()) await this.#waitForSlot(request, visit);
     let free = false;
     const release = (): void => {
       if (free) return;
@@ -147,8 +147,8 @@ export class Cell<A> {
     const { method, url } = request;
     const call = run.fetch({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
-    const { signal } = request;
-    signal.addEventListener("abort", gone, { once: true });
+    if (visit.completed) visit.completed.catch(gone);
+    else request.signal.addEventListener("abort", gone, { once: true });
     try {
       return await call.response;
     } catch (error) {
@@ -239,9 +239,9 @@ export class Cell<A> {
     }
   }
 
-  async #waitForSlot(signal: AbortSignal): Promise<void> {
+  async #waitForSlot(request: Request, visit: Visit<A>): Promise<void> {
     try {
-      await this.#slots.wait(signal);
+      await this.#slots.wait(visit.completed ? abortedBy(visit.completed) : request.signal);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new Problem(
@@ -398,6 +398,12 @@ function stopped(): Problem {
   return new Problem("unavailable", "Cannot ask the plugin: it has been stopped", {
     "retry-after": "1",
   });
+}
+
+function abortedBy(completed: Promise<void>): AbortSignal {
+  const abort = new AbortController();
+  completed.catch((reason) => abort.abort(reason));
+  return abort.signal;
 }
 
 function visible(headers: Headers): string[] {

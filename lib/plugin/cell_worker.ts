@@ -12,6 +12,7 @@ import { makeConsole } from "./realm/console.ts";
 import { makeFiles, makeResolve } from "./realm/files.ts";
 import { makeMachine } from "./realm/machine.ts";
 import { makeSql, type Sqlite } from "./realm/sql.ts";
+import { takeShortcuts } from "./realm/shortcuts.ts";
 import { strip } from "./realm/strip.ts";
 
 interface Plugin {
@@ -44,12 +45,14 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     scheduled = true;
     defer(flush);
   };
+  const { setSignal, isWhole } = takeShortcuts();
   let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
   const peer = new Peer({
     side: SIDE.CELL,
     writer,
     wake,
     serve: (served) => serve(served),
+    isWhole,
     mostServed: 0xffff,
   });
   const { console, print } = makeConsole(
@@ -123,8 +126,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         method: head.method,
         headers: unflatten(head.headers),
         body,
-        signal: served.signal,
       });
+      setSignal(request, () => served.signal);
       const [tier, by] = head.note;
       const origin = originOf(head.url);
       const env = {

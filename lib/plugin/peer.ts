@@ -37,6 +37,8 @@ export interface PeerOptions {
   wake(): void;
   /** Answers one request of the other end; what it throws is told as a failure. */
   serve(request: Served): Promise<Response>;
+  /** Whether a response's body can be read without waiting for anybody; never, unless told. */
+  readonly isWhole?: (response: Response) => boolean;
   /** Most exchanges the other end may have open; one more is a broken rule. */
   readonly mostServed: number;
 }
@@ -356,14 +358,19 @@ export class Peer {
       if (status < 200 || headers.length > 2 * MAX_HEADERS || head(false).length > MAX_HEAD) {
         throw new RangeError("Cannot send a response: no status, or its headers are too long");
       }
-      const body = response.body;
-      if (body === null) {
-        this.#writer.head(VERB.RESPONSE, this.#theirs, serving.id, head(false));
+      const whole = this.#options.isWhole?.(response) ? await response.bytes() : undefined;
+      if (this.#served.get(serving.id) !== serving) return;
+      const stream = whole ? null : response.body;
+      if (stream) {
+        this.#send(serving, VERB.RESPONSE, this.#theirs, head, stream);
+      } else if (whole && whole.length > CELL_CHUNK_BYTES) {
+        const long = new Response(whole).body ?? new ReadableStream();
+        this.#send(serving, VERB.RESPONSE, this.#theirs, head, long);
+      } else {
+        this.#writer.head(VERB.RESPONSE, this.#theirs, serving.id, head(false), whole);
         serving.sent = true;
         this.#options.wake();
         this.#settleServing(serving);
-      } else {
-        this.#send(serving, VERB.RESPONSE, this.#theirs, head, body);
       }
     } catch (error) {
       if (this.#served.get(serving.id) !== serving) return;

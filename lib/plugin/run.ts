@@ -51,6 +51,12 @@ export interface Visit<A> {
   readonly by: string;
   /** How many plugins lie above this request: 0 from outside. */
   readonly depth: number;
+  /**
+   * `completed` of the server's handler info, for a request from outside: it rejects when the caller
+   * goes away. Without it the request's own signal is listened to, which the runtime also aborts
+   * after a response that was delivered (deno#27005).
+   */
+  readonly completed?: Promise<void>;
 }
 
 /** A call back into the machine. For `machine` there is no caller's authority to be had. */

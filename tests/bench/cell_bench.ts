@@ -56,7 +56,7 @@ function newCell(launch: Launch, idleMs = 0): Cell<null> {
 }
 
 /** Round trips a second with so many under way. */
-async function measure(one: () => Promise<void>): Promise<number> {
+async function measure(one: () => Promise<unknown>): Promise<number> {
   let count = 0;
   const run = async (seconds: number): Promise<number> => {
     count = 0;
@@ -74,33 +74,73 @@ async function measure(one: () => Promise<void>): Promise<number> {
   return await run(SECONDS);
 }
 
-/** The yardstick: one message there and one back, matched by id. */
-function bareEcho(): { one: () => Promise<void>; end: () => void } {
+/** Requests a second over HTTP from another process. */
+async function overHttp(
+  answer: (request: Request, info?: Deno.ServeHandlerInfo) => Promise<Response>,
+): Promise<number> {
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, answer);
+  const load = async (seconds: number): Promise<number> => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--quiet",
+        new URL("./http_load.ts", import.meta.url).href,
+        `http://127.0.0.1:${server.addr.port}/echo`,
+        String(CONNECTIONS),
+        String(seconds),
+      ],
+    }).output();
+    return Number(new TextDecoder().decode(stdout));
+  };
+  await load(SECONDS / 3);
+  const rate = await load(SECONDS);
+  await server.shutdown();
+  return rate;
+}
+
+/**
+ * The yardstick: a Worker that gets a request as a message, makes a Request of it, answers it and
+ * sends the Response back as a message, one message each way; no protection of any kind.
+ */
+function bareEcho(): { echo: (request: Request) => Promise<Response>; end: () => void } {
   const worker = new Worker(
-    "data:text/javascript," + encodeURIComponent("onmessage = (e) => postMessage(e.data);"),
+    "data:text/javascript," + encodeURIComponent(`
+      onmessage = async ({ data: { id, method, url, headers } }) => {
+        const request = new Request(url, { method, headers });
+        const response = new Response(await request.text());
+        postMessage({ id, status: response.status, headers: [...response.headers], body: await response.text() });
+      };`),
     { type: "module", deno: { permissions: "none" } },
   );
-  const waiting = new Map<number, () => void>();
-  let id = 0;
-  worker.onmessage = ({ data }) => {
-    waiting.get(data.id)?.();
-    waiting.delete(data.id);
+  const waiting = new Map<number, (response: Response) => void>();
+  let next = 0;
+  worker.onmessage = ({ data: { id, status, headers, body } }) => {
+    waiting.get(id)?.(new Response(body, { status, headers }));
+    waiting.delete(id);
   };
   return {
-    one: () =>
+    echo: ({ method, url, headers }) =>
       new Promise((resolve) => {
-        waiting.set(++id, resolve);
-        worker.postMessage({ id, method: "GET", url: "http://localhost/echo", body: "hello" });
+        const id = next++;
+        waiting.set(id, resolve);
+        worker.postMessage({ id, method, url, headers: [...headers] });
       }),
     end: () => worker.terminate(),
   };
 }
 
-async function echo(cell: Cell<null>): Promise<void> {
-  const request = new Request("http://localhost/echo", { headers: { accept: "*/*" } });
+function newRequest(): Request {
+  return new Request("http://localhost/echo", { headers: { accept: "*/*", host: "localhost" } });
+}
+
+function ask(cell: Cell<null>, request: Request, completed?: Promise<void>): Promise<Response> {
   const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-  const response = await cell.fetch(request, visit);
-  await response.text();
+  return cell.fetch(request, completed ? { ...visit, completed } : visit);
+}
+
+async function echo(cell: Cell<null>): Promise<void> {
+  await (await ask(cell, newRequest())).text();
 }
 
 async function pssKiB(pid: number): Promise<number> {
@@ -115,19 +155,25 @@ async function median(times: number, one: () => Promise<number>): Promise<number
 }
 
 const bare = bareEcho();
-const yard = await measure(bare.one);
+const direct = await measure(async () => (await bare.echo(newRequest())).text());
+const served = await overHttp(bare.echo);
 bare.end();
-console.log(`bare Worker echo        ${yard.toFixed(0)}/s`);
+console.log(
+  `bare Worker echo        ${direct.toFixed(0)}/s in process, ${served.toFixed(0)}/s over HTTP`,
+);
 for (const [name, launch] of [["process", process], ["worker", launchWorker]] as const) {
   const cell = newCell(launch);
   await cell.start();
-  const rate = await measure(() => echo(cell));
+  const here = await measure(() => echo(cell));
+  const there = await overHttp((request, info) => ask(cell, request, info?.completed));
   console.log(
-    `cell as a ${name.padEnd(8)}      ${rate.toFixed(0)}/s  ${(rate / yard).toFixed(2)} of it`,
+    `cell as a ${name.padEnd(8)}      ${here.toFixed(0)}/s in process (${
+      (here / direct).toFixed(2)
+    }), ` +
+      `${there.toFixed(0)}/s over HTTP (${(there / served).toFixed(2)})`,
   );
-  const { pid } = cell.health();
+  const { pid, residentKiB } = cell.health();
   if (pid !== undefined && Deno.build.os === "linux") {
-    const { residentKiB } = cell.health();
     console.log(
       `  memory after that     ${residentKiB} KiB resident, ${await pssKiB(pid)} KiB of its own`,
     );

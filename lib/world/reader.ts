@@ -89,8 +89,8 @@ export class Reader {
       db.exec("BEGIN");
       const current = readCurrent(db, name);
       let state: ChainState = CHAIN_START;
-      for (;;) {
-        const rows = db.prepare(sql.EVENTS_AFTER).all(state.lastId, AUDIT_STEP);
+      for (let after: SQLInputValue = sql.BEFORE_ALL_EVENTS;; after = state.lastId) {
+        const rows = db.prepare(sql.EVENTS_AFTER).all(after, AUDIT_STEP);
         for (const row of rows) state = stepChain(state, eventRow(row), this.#seal);
         if (rows.length < AUDIT_STEP) break;
         await new Promise((resume) => setImmediate(resume));

@@ -69,6 +69,8 @@ export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, p
    FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
 export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id > ? ORDER BY id LIMIT ?`;
+/** Where a walk over all events begins: what a hand put before the first one must not escape it. */
+export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 
 export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
    SELECT ?, stage_html FROM stage_meta WHERE id = 1`;

@@ -71,8 +71,8 @@ function readReceipt(db: DatabaseSync, seal: Seal): Receipt {
   const hashes = new Map<number, string>();
   const after = db.prepare(sql.EVENTS_AFTER);
   let chain = CHAIN_START;
-  for (;;) {
-    const rows = after.all(chain.lastId, STEP);
+  for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;; last = chain.lastId) {
+    const rows = after.all(last, STEP);
     for (const row of rows) {
       chain = stepChain(chain, eventRow(row), seal);
       if (chain.version !== undefined && chain.bodySha256 !== undefined) {

@@ -1,0 +1,2 @@
+-- chain at event 2: hmac does not match the event's content under this machine's key
+UPDATE events SET payload = 'nothing' WHERE id = 2;

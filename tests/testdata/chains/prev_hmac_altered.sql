@@ -1,0 +1,2 @@
+-- chain at event 3: prev_hmac is not the hmac of the event before
+UPDATE events SET prev_hmac = 'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff' WHERE id = 3;

@@ -1,0 +1,2 @@
+-- unreadable: no such table: events
+DROP TABLE events;

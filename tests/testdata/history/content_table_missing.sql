@@ -1,0 +1,2 @@
+-- unreadable: no such table: content
+DROP TABLE content;

@@ -1,0 +1,2 @@
+-- unreadable: its row is missing
+DELETE FROM stage_meta;

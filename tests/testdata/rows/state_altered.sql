@@ -1,0 +1,3 @@
+-- body: the row says state "active", the last event that tells it ""
+-- A plugin nobody approved would be started.
+UPDATE stage_meta SET state = 'active';

@@ -1,0 +1,2 @@
+-- unreadable: no such table: stage_meta
+DROP TABLE stage_meta;

@@ -21,7 +21,7 @@ import type { Machine } from "../machine.ts";
 import { chooseExt } from "../world/media_type.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { nameFault } from "../world/name.ts";
-import type { World, Written } from "../world/store.ts";
+import type { Precondition, World, Written } from "../world/store.ts";
 
 const OBJECT_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";
@@ -92,22 +92,25 @@ export class WorldRoutes {
     const raw = hasQuery(query, "raw");
     const at = queryNumber(query, "at", Number.MAX_SAFE_INTEGER);
     const known = queryNumber(query, "v", Number.MAX_SAFE_INTEGER);
-    mustFit(name, path, "read");
     const { store } = this.#machine;
-    try {
-      const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
-      if (world !== undefined) {
-        const answer = await this.#send(exchange, seenBy(caller, world), raw);
-        const has = known === world.version && at === undefined;
-        return has && answer.ok ? unchanged(answer) : answer;
+    const namespace = !name.includes("/");
+    if (!namespace) {
+      mustFit(name, path, "read");
+      try {
+        const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
+        if (world !== undefined) {
+          const answer = await this.#send(exchange, seenBy(caller, world), raw);
+          const has = known === world.version && at === undefined;
+          return has && answer.ok ? unchanged(answer) : answer;
+        }
+      } catch (error) {
+        throw storeProblem(error, at === undefined ? "read" : `read version ${at} of`, path);
       }
-    } catch (error) {
-      throw storeProblem(error, at === undefined ? "read" : `read version ${at} of`, path);
     }
-    if (!store.isCollection(name)) {
+    if (!namespace && !store.isCollection(name)) {
       throw new Problem("not-found", `Cannot read ${path}: nothing is here; a PUT would create it`);
     }
-    if (raw) {
+    if (raw || at !== undefined) {
       throw new Problem(
         "not-found",
         `Cannot read the bytes of ${path}: it is a collection only; GET ${path}/ lists it`,
@@ -267,9 +270,10 @@ export class WorldRoutes {
   }
 
   async #removeAll(exchange: Exchange): Promise<Response> {
-    const { target: { name, path }, caller } = exchange;
+    const { request, target: { name, path }, caller } = exchange;
     require(caller, "delete", path);
     if (!name.includes("/")) throw notAllowed(exchange);
+    mustBeUnconditional(precondition(request.headers), path);
     const { store } = this.#machine;
     const below = (await store.walk(name)).filter((entry) => entry.name !== name);
     const upper = below.filter((entry) => entry.layer === "upper");
@@ -334,6 +338,21 @@ function mustBeObject(exchange: Exchange): void {
       `Cannot change /${name}: a plugin's name is one segment below /lib`,
     );
   }
+}
+
+/**
+ * A collection is deleted world by world, so no condition on the whole of it could be kept. `If-Match:
+ * *` alone asks for no more than that it is there.
+ */
+function mustBeUnconditional(demanded: Precondition | undefined, path: string): void {
+  if (demanded === undefined) return;
+  const { match, noneMatch, unmodifiedSince } = demanded;
+  if (match === "*" && noneMatch === undefined && unmodifiedSince === undefined) return;
+  throw new Problem(
+    "precondition-failed",
+    `Cannot delete ${path}/: no condition on a whole collection can be kept; ` +
+      "delete its worlds one by one, each with its own",
+  );
 }
 
 function methods({ target: { name, collection } }: Exchange): string {

@@ -49,6 +49,12 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     about: "power-on self-test of a running machine, http://localhost:3005",
     load: () => import("./commands/boot.ts"),
   },
+  verify: {
+    takes: "[data]",
+    most: 1,
+    about: "check every world of a data folder, with its server off",
+    load: () => import("./commands/verify.ts"),
+  },
 };
 
 /** Exit code of a command line that cannot be understood, as shells have it. */

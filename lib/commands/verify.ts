@@ -1,0 +1,25 @@
+/**
+ * The command `verify`: the check of a whole data folder, with the settings and the terminal of
+ * whoever calls it. What is checked is decided in `lib/tasks/verify.ts`.
+ */
+
+import { readEnvironment } from "../config.ts";
+import { runVerify } from "../tasks/verify.ts";
+
+/**
+ * Checks a data folder that no server holds.
+ *
+ * @param args the folder, if it is not the one that the settings name
+ * @returns 0 all hold, 1 some do not, 2 the folder could not be checked
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  const env = await readEnvironment();
+  const encoder = new TextEncoder();
+  return runVerify(args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
+    out: (line) => console.log(line),
+    err: (line) => console.error(line),
+    ...(Deno.stderr.isTerminal()
+      ? { progress: (text) => Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`)) }
+      : {}),
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * Runs the tests and says in one last line how many passed: `N passed, N failed`. What only computes
+ * runs in parallel; what starts machines, kills them or measures them runs alone afterwards. With
+ * names of folders below `tests/`, or of files, it runs these alone.
+ */
+
+/** Folders whose tests would disturb each other, or be disturbed, and so take their turn. */
+const ALONE = ["faults", "project"];
+/** Needs a browser, so only a run that asks for it has it. */
+const BROWSER = "browser";
+/** How an ignored test says why, in its name. */
+const REASON = /\(skipped: .+\)/;
+
+/** What a run came to. */
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/**
+ * Counts the cases of a JUnit report, steps included. A test that is ignored and does not say why in
+ * its name, `(skipped: no sqlite3 here)`, counts as failed.
+ */
+export function countCases(report: string): Counts {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (
+    const [, head = "", rest = ""] of report.matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)
+  ) {
+    const outcome = /^\s*<(failure|error|skipped)\b/.exec(rest)?.[1];
+    if (outcome === undefined) counts.passed += 1;
+    else if (outcome === "skipped" && REASON.test(head)) counts.skipped += 1;
+    else counts.failed += 1;
+  }
+  return counts;
+}
+
+/** The line that ends a run. */
+export function summary({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+/** The test files of a run, in the batches they run in. */
+export function batches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
+  const alone = (file: string) => ALONE.concat(BROWSER).some((name) => inFolder(file, name));
+  return [
+    { parallel: true, files: files.filter((file) => !alone(file)) },
+    { parallel: false, files: files.filter(alone) },
+  ].filter((batch) => batch.files.length > 0);
+}
+
+/** Which of all test files the command line means. */
+export function chosen(files: readonly string[], args: readonly string[]): string[] {
+  if (args.length === 0) return files.filter((file) => !inFolder(file, BROWSER));
+  const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
+  return files.filter((file) =>
+    wanted.some((name) => file === name || file.startsWith(`${name}/`) || inFolder(file, name))
+  );
+}
+
+function inFolder(file: string, name: string): boolean {
+  return file.startsWith(`tests/${name}/`);
+}
+
+async function testFiles(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await testFiles(path));
+    else if (entry.name.endsWith("_test.ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+async function runBatch(parallel: boolean, files: readonly string[]): Promise<Counts> {
+  const report = await Deno.makeTempFile({ prefix: "elastik-tests-", suffix: ".xml" });
+  // A machine under test has the settings its test gives it, not those of whoever runs the tests.
+  const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
+  try {
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "test",
+        "--allow-all",
+        "--no-check",
+        ...(parallel ? ["--parallel"] : []),
+        `--junit-path=${report}`,
+        ...files,
+      ],
+      clearEnv: true,
+      env: Object.fromEntries(env),
+    }).spawn().status;
+    const counts = countCases(await Deno.readTextFile(report));
+    // A file that cannot be loaded fails without a case of its own.
+    return success || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+  } finally {
+    await Deno.remove(report);
+  }
+}
+
+if (import.meta.main) {
+  const files = chosen(await testFiles("tests"), Deno.args);
+  if (files.length === 0) console.error(`No tests for ${Deno.args.join(" ")}`);
+  let total: Counts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
+  for (const batch of batches(files)) {
+    const counts = await runBatch(batch.parallel, batch.files);
+    total = {
+      passed: total.passed + counts.passed,
+      failed: total.failed + counts.failed,
+      skipped: total.skipped + counts.skipped,
+    };
+  }
+  console.log(summary(total));
+  Deno.exit(total.failed === 0 ? 0 : 1);
+}

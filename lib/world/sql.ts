@@ -52,7 +52,7 @@ export const INSERT_STAGE =
 export const SELECT_STAGE = `SELECT stage_html, version, updated_at, ext, headers, state
    FROM stage_meta WHERE id = 1`;
 export const SELECT_ROW = `SELECT version, updated_at, ext, headers, state,
-   length(stage_html) AS len FROM stage_meta WHERE id = 1`;
+   octet_length(stage_html) AS len FROM stage_meta WHERE id = 1`;
 export const SELECT_BODY = `SELECT stage_html FROM stage_meta WHERE id = 1`;
 export const REPLACE_STAGE = `UPDATE stage_meta
    SET stage_html = ?, version = ?, updated_at = ?, ext = ?, headers = ?, state = ? WHERE id = 1`;
@@ -73,10 +73,10 @@ export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, pr
 export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 
 export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
-   SELECT ?, stage_html FROM stage_meta WHERE id = 1`;
+   SELECT ?, CAST(stage_html AS BLOB) FROM stage_meta WHERE id = 1`;
 export const KEEP_VERSION =
   `INSERT OR REPLACE INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
-   SELECT version, ?, ext, headers, state, updated_at, length(stage_html), ?
+   SELECT version, ?, ext, headers, state, updated_at, octet_length(stage_html), ?
    FROM stage_meta WHERE id = 1`;
 export const HISTORY_SIZE = `SELECT
    (SELECT count(*) FROM history) AS versions,

@@ -44,7 +44,6 @@ export interface CellInit {
 export interface ProcessInit {
   readonly entry: string;
   readonly bootstrap: string;
-  readonly heapMiB: number;
   readonly residentMiB: number;
   readonly init: CellInit;
 }

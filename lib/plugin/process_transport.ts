@@ -33,12 +33,18 @@ export function launchProcess(program: CellProgram): Launch {
     const child = new Deno.Command(program.execPath, {
       args: [...runtimeFlags(program, init, limits.heapMiB), ...program.args],
       clearEnv: true,
-      env: { ...program.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-      cwd: Deno.build.os === "windows" ? undefined : "/",
+      env: {
+        ...program.env,
+        NO_COLOR: "1",
+        DENO_NO_UPDATE_CHECK: "1",
+        // A binary takes no flags; where it heeds this, its heap is bounded like any other's.
+        ...(program.main === undefined && { DENO_V8_FLAGS: v8Flags(limits.heapMiB) }),
+      },
+      ...(Deno.build.os !== "windows" && { cwd: "/" }),
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-    } as Deno.CommandOptions).spawn();
+    }).spawn();
     const stdin = child.stdin.getWriter();
     let over = false;
     const lastWords = keepLast(child.stderr);
@@ -72,7 +78,6 @@ export function launchProcess(program: CellProgram): Launch {
     const bootstrap: ProcessInit = {
       entry: ENTRY_URL,
       bootstrap: bootstrapUrl(),
-      heapMiB: limits.heapMiB,
       residentMiB: limits.residentMiB,
       init: { ...init, permissions: { ...init.permissions, net: allowedNet(program, init) } },
     };
@@ -100,7 +105,7 @@ function runtimeFlags(program: CellProgram, init: CellInit, heapMiB: number): st
     "--unstable-worker-options",
     // An explicit list replaces the default import hosts, which a bare --deny-import leaves open.
     `--allow-import=${remote ? new URL(program.main).host : "nowhere.invalid"}`,
-    `--v8-flags=--max-old-space-size=${heapMiB},--disallow-code-generation-from-strings`,
+    `--v8-flags=${v8Flags(heapMiB)}`,
   ];
   if (!remote) flags.push("--no-remote");
   if (net.length > 0) flags.push(`--allow-net=${net.join(",")}`);
@@ -108,6 +113,10 @@ function runtimeFlags(program: CellProgram, init: CellInit, heapMiB: number): st
   if (read.length > 0) flags.push(`--allow-read=${read.map(escapeComma).join(",")}`);
   if (write.length > 0) flags.push(`--allow-write=${write.map(escapeComma).join(",")}`);
   return [...flags, program.main];
+}
+
+function v8Flags(heapMiB: number): string {
+  return `--max-old-space-size=${heapMiB},--disallow-code-generation-from-strings`;
 }
 
 /** What is both asked and denied would make the Worker's permissions more than its process's. */

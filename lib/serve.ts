@@ -105,11 +105,12 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
         return new Response("500 The machine failed\n", { status: 500 });
       },
     }, (request, info) => app.fetch(request, peerOf(info.remoteAddr)));
-    writeBootWorlds(store, options.env).catch((error) => log(`/boot was not written: ${error}`));
+    const boot = writeBootWorlds(store, options.env)
+      .catch((error) => log(`/boot was not written: ${error}`));
     let closing: Promise<void> | undefined;
     async function close(): Promise<void> {
       app.closeStreams();
-      await within(SHUTDOWN_MS, server.shutdown());
+      await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
       await store.close();
     }
     return {

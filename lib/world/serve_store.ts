@@ -24,7 +24,6 @@ import { Writer } from "./writer.ts";
 export interface StorePort {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: FromWorker): void;
-  close(): void;
 }
 
 /** Serves jobs on a port until it is told to close. The first message is the setup. */
@@ -55,8 +54,8 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
     }
     writer.close();
     replies.push({ id: closing.id, value: undefined });
+    // The thread is ended from outside: one that closes itself may take its last message with it.
     port.postMessage({ replies, settled: writer.takeSettled(), done: true });
-    port.close();
   };
 }
 
@@ -67,7 +66,6 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     for (const job of jobs) {
       const reply = await answer(job);
       port.postMessage({ replies: [reply], settled: [], done: false });
-      if (job.kind === "close") port.close();
     }
     port.postMessage({ replies: [], settled: [], done: true });
   };

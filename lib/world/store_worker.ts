@@ -9,5 +9,5 @@ const scope: unknown = globalThis;
 if (isPort(scope)) serveStore(scope);
 
 function isPort(value: unknown): value is StorePort {
-  return typeof value === "object" && value !== null && "postMessage" in value && "close" in value;
+  return typeof value === "object" && value !== null && "postMessage" in value;
 }

@@ -1,0 +1,116 @@
+/**
+ * Servers under measurement, each a process of its own: the machine as a user starts it, and the
+ * runtime's own limit, a `Deno.serve` that answers the same bytes and headers to everything.
+ */
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** A process that listens. */
+export interface Server extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** Resident bytes now. */
+  rss(): number;
+  /** Seconds of processor time used so far, all threads. */
+  cpu(): number;
+  /** Milliseconds from the start of the process to its first answer. */
+  readonly startMs: number;
+  stop(signal?: Deno.Signal): Promise<void>;
+}
+
+/** Starts the machine on a data folder. */
+export function startMachine(
+  data: string,
+  env: Record<string, string> = {},
+  path = "/proc/version",
+): Promise<Server> {
+  const port = freePort();
+  return start(port, path, {
+    args: ["run", "-A", "--config", fileOf("deno.json"), fileOf("main.ts")],
+    env: { ELASTIK_PORT: String(port), ELASTIK_DATA: data, ...env },
+  });
+}
+
+/** Starts the constant server. */
+export function startConstant(length: number, headers: Record<string, string>): Promise<Server> {
+  const port = freePort();
+  const code = `const body = new Uint8Array(${length}).fill(65);
+    const headers = ${JSON.stringify(headers)};
+    Deno.serve({ port: ${port}, hostname: "127.0.0.1", onListen() {} },
+      () => new Response(body, { headers }));`;
+  return start(port, "/", {
+    args: ["run", "-A", `data:application/javascript,${encodeURIComponent(code)}`],
+  });
+}
+
+async function start(
+  port: number,
+  path: string,
+  { args, env = {} }: { args: string[]; env?: Record<string, string> },
+): Promise<Server> {
+  const begin = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args,
+    env,
+    cwd: Deno.env.get("ELASTIK_BENCH_DIR") ?? Deno.makeTempDirSync(),
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  const url = `http://127.0.0.1:${port}`;
+  await firstAnswer(url + path);
+  const startMs = performance.now() - begin;
+  async function stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
+    try {
+      child.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended already
+    }
+    await child.status;
+  }
+  return {
+    url,
+    pid: child.pid,
+    startMs,
+    rss: () => residentBytes(child.pid),
+    cpu: () => cpuSeconds(child.pid),
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+async function firstAnswer(url: string): Promise<void> {
+  const give = performance.now() + 60_000;
+  while (performance.now() < give) {
+    try {
+      const answer = await fetch(url);
+      await answer.body?.cancel();
+      if (answer.status < 500) return;
+    } catch {
+      // Nobody listens yet; asking again is how the first answer is found.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error(`Cannot measure: ${url} did not answer within 60 s`);
+}
+
+function residentBytes(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+function fileOf(path: string): string {
+  return new URL(path, ROOT).pathname;
+}

@@ -1,0 +1,76 @@
+/** What a hostile plugin costs everybody else: a neighbour is asked all the while, and the tree is weighed after. */
+
+import assert from "node:assert/strict";
+import { isAlive, makeCell, until, withCell } from "./cell_fixture.ts";
+
+const BOMBS: Record<string, string> = {
+  loop: "for (;;);",
+  heap: "const all = []; for (;;) all.push({ a: new Array(100).fill(all.length) });",
+  buffers:
+    "const all = []; for (;;) { all.push(new Uint8Array(16 << 20).fill(1)); await new Promise((r) => setTimeout(r, 1)); }",
+  logs: "for (;;) { console.log('x'.repeat(1000)); await null; }",
+  calls:
+    "for (;;) { await Promise.all(Array.from({ length: 100 }, () => env.machine.fetch('/x').then((r) => r.text()))); }",
+};
+
+Deno.test({
+  name: "a neighbour's requests meet no error while bombs go off, and nothing of them is left",
+  ignore: Deno.build.os !== "linux", // Processes and their time are read from /proc.
+  async fn() {
+    const attempts = Object.entries(BOMBS).map(([name, code]) =>
+      `if (path === "/${name}") { ${code} }`
+    ).join("\n");
+    const source = `export default { async fetch(request, env) {
+      const path = new URL(request.url).pathname;
+      ${attempts}
+      return new Response("ok");
+    } };`;
+    const callBack = () => Promise.resolve(new Response("x"));
+    await withCell(`export default { fetch: () => new Response("fine") };`, {}, async (good) => {
+      await good.text("/");
+      let worst = 0;
+      let asked = 0;
+      let over = false;
+      const probing = (async () => {
+        while (!over) {
+          const start = performance.now();
+          assert.equal(await good.text("/"), "fine");
+          worst = Math.max(worst, performance.now() - start);
+          asked++;
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+      })();
+      const bad = await makeCell(source, { callBack, limits: { crashes: 100 } });
+      const pids: number[] = [];
+      for (const name of Object.keys(BOMBS)) {
+        await until(() => bad.cell.health().state !== "waiting", 1000, "it may start again");
+        assert.equal(await bad.text("/ok"), "ok", `before ${name}`);
+        pids.push(bad.cell.health().pid ?? 0);
+        const status = await bad.ask(`/${name}`).then((r) => r.status, (error) => error.status);
+        assert.ok(status === 502 || status === 504, `${name}: ${status}`);
+      }
+      await bad.cell.stop({ drain: false });
+      over = true;
+      await probing;
+      assert.ok(asked > 100, `${asked} requests of the neighbour`);
+      assert.ok(worst < 500, `the slowest took ${worst} ms`);
+      for (const pid of pids) assert.ok(!isAlive(pid), "a process is left");
+    });
+  },
+});
+
+Deno.test("a plugin that spins with no request open is ended by its heartbeat", async () => {
+  const source = `export default { fetch() {
+    setTimeout(() => { for (;;); }, 20);
+    return new Response("ok");
+  } };`;
+  await withCell(source, {}, async ({ text, events, cell }) => {
+    assert.equal(await text("/"), "ok");
+    const { pid } = cell.health();
+    await until(() => events.some(({ kind }) => kind === "silence"), 4000, "it is ended");
+    if (pid !== undefined && Deno.build.os === "linux") {
+      await until(() => !isAlive(pid), 1000, "its process is gone");
+    }
+    assert.equal(cell.health().crashes, 1);
+  });
+});

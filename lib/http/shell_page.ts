@@ -26,7 +26,7 @@ export interface ShellSubject {
  * @throws {Problem} `not-found` when the page itself was deleted from both layers
  */
 export async function respondShell(
-  store: Store,
+  store: Pick<Store, "read">,
   request: Request,
   { world, status = 200, headers = {} }: ShellSubject = {},
 ): Promise<Response> {

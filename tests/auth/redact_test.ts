@@ -1,0 +1,91 @@
+import { equal, notEqual, ok } from "node:assert/strict";
+import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
+import type { Caller } from "../../lib/auth/caller.ts";
+import { seenBy } from "../../lib/auth/redact.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import type { World } from "../../lib/world/store.ts";
+import { bytesOf } from "../support/wire.ts";
+
+const T3: Caller = { tier: "T3", by: "T3", known: true };
+const CAP: Caller = {
+  tier: "T2",
+  by: "cap:/etc",
+  known: true,
+  scope: { prefixes: ["/etc"], mode: "rw", exp: 2e9 },
+};
+const BELOW: readonly Caller[] = [
+  ANONYMOUS,
+  LOCAL,
+  REJECTED,
+  { tier: "T2", by: "T2", known: true },
+  { tier: "T1", by: "user:ada", known: true },
+  CAP,
+];
+
+function fstab(body: string | Uint8Array, name = "etc/fstab"): World {
+  const bytes = new Uint8Array(bytesOf(body));
+  return {
+    name,
+    version: 3,
+    ext: "txt",
+    meta: [["x-meta-a", "b"]],
+    state: "",
+    updatedAt: "2026-01-02T03:04:05.678Z",
+    body: bytes,
+    sha256: sha256Hex(bytes),
+    layer: "upper",
+  };
+}
+
+function shown(caller: Caller, body: string | Uint8Array, name?: string): string {
+  return new TextDecoder().decode(seenBy(caller, fstab(body, name)).body);
+}
+
+Deno.test("seenBy() shows T3 the very world", () => {
+  const world = fstab("https://x /mnt/x bearer=s3cret");
+  equal(seenBy(T3, world), world);
+});
+
+Deno.test("seenBy() strikes every bearer out for everyone below T3", () => {
+  // deno-fmt-ignore
+  const table = [
+    ["https://x /mnt/x bearer=s3cret", "https://x /mnt/x bearer=***"],
+    ["a bearer=s3cret,ro\nb ro,bearer=s3cret", "a bearer=***,ro\nb ro,bearer=***"],
+    ["bearer=s3cret\tx\r\nBEARER=s3cret Bearer=s3cret", "bearer=***\tx\r\nbearer=*** bearer=***"],
+    ["bearer=s3cret==", "bearer=***"],
+    ["bearer=bearer=s3cret", "bearer=***"],
+    ["xbearer=s3cret", "xbearer=***"],
+    ['bearer="s3cret"', "bearer=***"],
+    ["# bearer=s3cret", "# bearer=***"],
+    ["bearer= ", "bearer= "],
+    ["nothing to hide", "nothing to hide"],
+  ] as const;
+  for (const caller of BELOW) {
+    for (const [body, seen] of table) equal(shown(caller, body), seen, caller.by);
+  }
+});
+
+Deno.test("seenBy() strikes secrets out of bytes that are no text", () => {
+  const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
+  ok(!seen.includes("s3cret"), seen);
+});
+
+Deno.test("seenBy() makes another world of it, whose hash tells nothing of the secret", () => {
+  const world = fstab("a bearer=s3cret");
+  const other = fstab("a bearer=0ther");
+  const seen = seenBy(ANONYMOUS, world);
+  notEqual(seen.sha256, world.sha256);
+  equal(seen.sha256, seenBy(ANONYMOUS, other).sha256);
+  equal(seen.version, world.version);
+  equal(seenBy(LOCAL, world), seen);
+});
+
+Deno.test("seenBy() looks at the mount table alone, in any letter case and below it", () => {
+  const body = "bearer=s3cret";
+  for (const name of ["etc/fstab", "etc/FSTAB", "etc/fstab/x"]) {
+    equal(shown(ANONYMOUS, body, name), "bearer=***", name);
+  }
+  for (const name of ["home/etc/fstab", "etc/fstab2", "etc/passwd", "home/fstab"]) {
+    equal(shown(ANONYMOUS, body, name), body, name);
+  }
+});

@@ -11,8 +11,11 @@ import { GENESIS, type Seal } from "./event_chain.ts";
 import * as sql from "./sql.ts";
 import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 
-/** Bodies up to this many bytes share one database in memory, which deletes leave nearly empty. */
-const SHARED_IMAGE_BYTES = 1024;
+/**
+ * Worlds up to this many bytes share one database in memory. None of their rows needs a page of its
+ * own, which would stay in the images of all that follow.
+ */
+const SHARED_IMAGE_BYTES = 2048;
 /** Offsets of the header's write and read format versions; 2 says write-ahead log (SQLite §1.3). */
 const FORMAT_OFFSETS = [18, 19] as const;
 
@@ -60,7 +63,8 @@ export class ImageMaker {
         : appendedPayload(1, birth.sent, sha256, { ext: birth.ext, ...birth.facts }),
     );
     const hmac = this.seal(GENESIS, now, type, payload);
-    const shared = birth.body.length <= SHARED_IMAGE_BYTES;
+    const bytes = birth.body.length + birth.headers.length + payload.length;
+    const shared = bytes <= SHARED_IMAGE_BYTES;
     const db = shared ? this.#shared : emptyWorld();
     try {
       db.exec("BEGIN");
@@ -92,6 +96,8 @@ export class ImageMaker {
 
 function emptyWorld(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
+  // What is deleted must be overwritten: the image of a world would carry bytes of the one before.
+  db.exec("PRAGMA secure_delete = ON");
   db.exec(sql.CREATE_WORLD);
   return db;
 }

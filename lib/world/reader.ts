@@ -37,7 +37,7 @@ type Row = Record<string, unknown>;
 export class Reader {
   readonly #seal: Seal;
 
-  constructor(readonly setup: Pick<WorkerSetup, "data" | "key">) {
+  constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "history">) {
     this.#seal = createSeal(setup.key);
   }
 
@@ -48,7 +48,10 @@ export class Reader {
 
   /** An earlier version, or the current one by its number. */
   readAt(name: string, version: number): ReadResult {
-    const found = this.#within(name, (db) => readVersion(db, name, version));
+    const found = this.#within(
+      name,
+      (db) => readVersion(db, name, version, this.setup.history.versions),
+    );
     if (found === undefined) {
       throw new StoreError("absent", "Cannot read a version: nothing is here", name);
     }
@@ -176,7 +179,12 @@ function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
   return result(row, asBytes(row.stage_html));
 }
 
-function readVersion(db: DatabaseSync, name: string, version: number): ReadResult {
+function readVersion(
+  db: DatabaseSync,
+  name: string,
+  version: number,
+  keep: number,
+): ReadResult {
   db.exec("BEGIN");
   const current = one(db, sql.SELECT_ROW);
   const newest = Number(current?.version ?? 0);
@@ -191,7 +199,8 @@ function readVersion(db: DatabaseSync, name: string, version: number): ReadResul
     const found = readCurrent(db, name);
     if (found !== undefined) return found;
   }
-  const kept = one(db, sql.HAS_HISTORY) === undefined
+  // What lies beyond the bound is dropped some writes later; for readers it is gone at once.
+  const kept = version < newest - keep || one(db, sql.HAS_HISTORY) === undefined
     ? undefined
     : one(db, sql.SELECT_VERSION, version);
   if (kept === undefined) {

@@ -83,6 +83,9 @@ export const HISTORY_SIZE = `SELECT
    (SELECT coalesce(sum(length(bytes)), 0) FROM content) AS bytes,
    (SELECT min(version) FROM history) AS oldest`;
 export const DROP_VERSION = `DELETE FROM history WHERE version = ? RETURNING sha256`;
+export const DROP_VERSIONS = `DELETE FROM history WHERE version <= ?`;
+export const DROP_LOOSE_CONTENT = `DELETE FROM content WHERE sha256 NOT IN
+   (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) RETURNING length(bytes) AS len`;
 export const DROP_CONTENT = `DELETE FROM content WHERE sha256 = ?1
    AND NOT EXISTS (SELECT 1 FROM history WHERE sha256 = ?1) RETURNING length(bytes) AS len`;
 export const DROP_HISTORY = `DELETE FROM history`;

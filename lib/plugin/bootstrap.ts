@@ -10,6 +10,7 @@ import limits from "../limits.ts" with { type: "text" };
 import protocol from "./protocol.ts" with { type: "text" };
 import message from "./message.ts" with { type: "text" };
 import body from "./body.ts" with { type: "text" };
+import exchange from "./exchange.ts" with { type: "text" };
 import peer from "./peer.ts" with { type: "text" };
 import strip from "./realm/strip.ts" with { type: "text" };
 import shortcuts from "./realm/shortcuts.ts" with { type: "text" };
@@ -25,6 +26,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["protocol", protocol],
   ["message", message],
   ["body", body],
+  ["exchange", exchange],
   ["peer", peer],
   ["strip", strip],
   ["shortcuts", shortcuts],

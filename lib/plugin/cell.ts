@@ -6,12 +6,19 @@
 
 import { Problem } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
-import { CELL_CHUNK_BYTES } from "../limits.ts";
 import { Backoff } from "./backoff.ts";
 import type { CellInit } from "./init.ts";
-import { flatten } from "./message.ts";
-import { PeerFailure } from "./peer.ts";
-import { AnswerTimeout, type CallBack, CellEnd, CellRun, type RunHost, type Visit } from "./run.ts";
+import { PeerFailure } from "./exchange.ts";
+import {
+  AnswerTimeout,
+  type CallBack,
+  type CellEnd,
+  CellRun,
+  type RunHost,
+  type Visit,
+} from "./run.ts";
+import { bodyOf, CONNECTION, visible } from "./passage.ts";
+import { refusalOf, stopped } from "./refusal.ts";
 import { Slots } from "./slots.ts";
 import type { Launch } from "./transport.ts";
 
@@ -61,19 +68,6 @@ export interface CellHealth {
   /** The last such end, in words. */
   readonly reason?: string;
 }
-
-/** Headers that speak of one connection or carry the caller's secret; a plugin sees none of them. */
-const HIDDEN = new Set([
-  "authorization",
-  "proxy-authorization",
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** See the module. `A` is the authority of a request, opaque here. */
 export class Cell<A> {
@@ -149,11 +143,14 @@ export class Cell<A> {
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
     if (visit.completed) visit.completed.catch(gone);
     else request.signal.addEventListener("abort", gone, { once: true });
+    let response: Response;
     try {
-      return await call.response;
+      response = await call.response;
     } catch (error) {
       throw this.#inWords(error);
     }
+    for (const name of CONNECTION) response.headers.delete(name);
+    return response;
   }
 
   /**
@@ -348,79 +345,18 @@ export class Cell<A> {
     this.#options.onEvent({ type, detail, ...(kind && { kind }) });
   }
 
-  /** What a caller may know of a failure; the plugin's own words go to the log. */
+  /** Notes what the caller is not told, and gives what they are. */
   #inWords(error: unknown): unknown {
-    const { name } = this.#init;
-    if (error instanceof PeerFailure) {
-      this.#options.log("error", error.message);
-      return new Problem(
-        "bad-gateway",
-        `The plugin ${name} failed to answer; the log has its words`,
-      );
-    }
-    if (error instanceof AnswerTimeout) {
-      this.#event("timeout", error.message);
-      return new Problem(
-        "gateway-timeout",
-        `The plugin ${name} gave ${error.message}; the request was given up`,
-      );
-    }
-    if (error instanceof CellEnd) {
-      const late = error.kind === "silence" || error.kind === "start";
-      if (error.kind === "stopped") return stopped();
-      return new Problem(
-        late ? "gateway-timeout" : "bad-gateway",
-        `The plugin ${name} was ended while it had the request: ${ENDS[error.kind]}; ask again`,
-      );
-    }
-    if (error instanceof RangeError) {
-      return new Problem(
-        "bad-header",
-        "Cannot pass the request on: its URL and headers are too long",
-      );
-    }
-    return error;
+    if (error instanceof PeerFailure) this.#options.log("error", error.message);
+    if (error instanceof AnswerTimeout) this.#event("timeout", error.message);
+    return refusalOf(error, this.#init.name);
   }
 }
 
 const DRAIN_LOOK_MS = 20;
 
-const ENDS: Record<Exclude<CellEnd["kind"], "stopped">, string> = {
-  unfit: "its source cannot be loaded",
-  start: "it was not ready in time",
-  silence: "it stopped answering",
-  memory: "it held more memory than it may",
-  protocol: "it broke the rules of its cell",
-  crash: "its cell ended by itself",
-};
-
-function stopped(): Problem {
-  return new Problem("unavailable", "Cannot ask the plugin: it has been stopped", {
-    "retry-after": "1",
-  });
-}
-
 function abortedBy(completed: Promise<void>): AbortSignal {
   const abort = new AbortController();
   completed.catch((reason) => abort.abort(reason));
   return abort.signal;
-}
-
-function visible(headers: Headers): string[] {
-  const flat = flatten(headers);
-  for (let i = 0; i < flat.length; i += 2) {
-    if (!HIDDEN.has(flat[i]!)) continue;
-    return flat.filter((_, at) => !HIDDEN.has(flat[at - at % 2]!));
-  }
-  return flat;
-}
-
-/** A short body is read before the plugin hears of the request, so a slow sender costs it nothing. */
-async function bodyOf(
-  request: Request,
-): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
-  if (request.body === null) return null;
-  const length = request.headers.get("content-length");
-  if (length !== null && Number(length) <= CELL_CHUNK_BYTES) return await request.bytes();
-  return request.body;
 }

@@ -6,7 +6,8 @@
 
 import type { CellInit } from "./init.ts";
 import { unflatten } from "./message.ts";
-import { Peer, type Served } from "./peer.ts";
+import type { Served } from "./exchange.ts";
+import { Peer } from "./peer.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
 import { makeConsole } from "./realm/console.ts";
 import { makeFiles, makeResolve } from "./realm/files.ts";

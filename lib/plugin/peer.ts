@@ -8,13 +8,23 @@
 import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../limits.ts";
 import { BodyIn, BodyOut, type BodySink } from "./body.ts";
 import {
-  bodiless,
+  type Call,
+  type Calling,
+  type Exchange,
+  Ids,
+  MAX_WORDS,
+  type Outgoing,
+  PeerFailure,
+  type PeerOptions,
+  readAnswer,
+  Serving,
+  unhold,
+  wordsOf,
+} from "./exchange.ts";
+import {
   flatten,
   MAX_HEADERS,
   readRequestHead,
-  readResponseHead,
-  type RequestHead,
-  unflatten,
   writeRequestHead,
   writeResponseHead,
 } from "./message.ts";
@@ -29,107 +39,6 @@ import {
   VERB,
 } from "./protocol.ts";
 
-/** What a peer needs from the room it stands in. */
-export interface PeerOptions {
-  readonly side: Side;
-  readonly writer: FrameWriter;
-  /** Called when there is something to flush; it must call `flush` once soon. */
-  wake(): void;
-  /** Answers one request of the other end; what it throws is told as a failure. */
-  serve(request: Served): Promise<Response>;
-  /** Whether a response's body can be read without waiting for anybody; never, unless told. */
-  readonly isWhole?: (response: Response) => boolean;
-  /** Most exchanges the other end may have open; one more is a broken rule. */
-  readonly mostServed: number;
-}
-
-/** One request of the other end. */
-export interface Served {
-  readonly id: number;
-  readonly head: RequestHead;
-  /** `null` for no body. */
-  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  /** Aborts when the other end gave the request up. Made on first use. */
-  readonly signal: AbortSignal;
-}
-
-/** What one end sends as a request. */
-export interface Outgoing {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: readonly string[];
-  readonly note: readonly [string, string | number];
-  readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
-  /** Called once, when both bodies are over or the exchange failed. */
-  readonly ended?: () => void;
-  /** Called when the other end takes in a part of the request's body. */
-  readonly moved?: () => void;
-}
-
-/** A request under way. */
-export interface Call {
-  readonly id: number;
-  readonly response: Promise<Response>;
-  /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
-  cancel(reason: Error): void;
-}
-
-/** The other end failed this exchange in words; they come from a plugin and are not for callers. */
-export class PeerFailure extends Error {
-  override readonly name = "PeerFailure";
-}
-
-interface Exchange {
-  readonly id: number;
-  incoming?: BodyIn;
-  outgoing?: BodyOut;
-  /** The head of this end's message while it waits to travel with its body. */
-  held?: { readonly verb: number; readonly head: (streamed: boolean) => string };
-  heldChunk?: Uint8Array;
-  /** This end's message is complete. */
-  sent: boolean;
-  /** The other end's message is complete. */
-  received: boolean;
-}
-
-interface Calling extends Exchange {
-  answered: boolean;
-  resolve(response: Response): void;
-  reject(error: Error): void;
-  ended: (() => void) | undefined;
-  moved: (() => void) | undefined;
-}
-
-class Serving implements Exchange, Served {
-  incoming?: BodyIn;
-  outgoing?: BodyOut;
-  held?: NonNullable<Exchange["held"]>;
-  heldChunk?: Uint8Array;
-  sent = false;
-  received = true;
-  body: Served["body"] = null;
-  readonly id: number;
-  readonly head: RequestHead;
-  #abort: AbortController | undefined;
-
-  // Fields in full: this file is also stripped of its types to run inside a cell.
-  constructor(id: number, head: RequestHead) {
-    this.id = id;
-    this.head = head;
-  }
-
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
-    return this.#abort.signal;
-  }
-  abort(reason: Error): void {
-    this.#abort ??= new AbortController();
-    this.#abort.abort(reason);
-  }
-}
-
-const FAIL_TEXT = 4096;
-const MAX_ID = 0xffff_fffe;
 /** Longest head in characters: three bytes each still fit `CELL_HEAD_BYTES`. */
 const MAX_HEAD = CELL_HEAD_BYTES / 3;
 
@@ -142,9 +51,7 @@ export class Peer {
   readonly #calls = new Map<number, Calling>();
   readonly #served = new Map<number, Serving>();
   #holding: Exchange[] = [];
-  #next = 1;
-  /** Every id was used once, so none can be called unknown any more. */
-  #wrapped = false;
+  readonly #ids = new Ids();
   #over: Error | undefined;
 
   constructor(options: PeerOptions) {
@@ -161,7 +68,7 @@ export class Peer {
 
   /** Sends a request. */
   call(outgoing: Outgoing): Call {
-    const id = this.#newId();
+    const id = this.#ids.next(this.#calls);
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const call: Calling = {
       id,
@@ -244,23 +151,15 @@ export class Peer {
     const call = this.#calls.get(frame.id);
     if (!call) {
       // An exchange this end gave up may still have frames under way; a new answer never does.
-      if (frame.id >= this.#next && !this.#wrapped) throw unknown(frame);
+      if (!this.#ids.wasUsed(frame.id)) throw unknown(frame);
       return;
     }
     switch (frame.verb) {
       case VERB.RESPONSE: {
         if (call.answered) throw new ProtocolError("Cannot take a second answer to one request");
-        const { head: raw, body } = splitHead(frame);
-        const head = readResponseHead(raw);
-        if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
+        const { head, body, init } = readAnswer(frame);
         call.answered = true;
-        const init = {
-          status: head.status,
-          statusText: head.statusText,
-          headers: unflatten(head.headers),
-        };
         if (head.streamed) {
-          if (bodiless(head.status)) throw new ProtocolError("Cannot take a body with this status");
           const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
           call.resolve(new Response(incoming.stream, init));
         } else {
@@ -271,10 +170,10 @@ export class Peer {
         return;
       }
       case VERB.FAIL:
-        return this.#endCall(call, new PeerFailure(textOf(frame, FAIL_TEXT)));
+        return this.#endCall(call, new PeerFailure(textOf(frame, MAX_WORDS)));
       case VERB.CANCEL:
         call.outgoing?.cancel(new Error("Cannot send the rest of the body: it is not wanted"));
-        this.#unhold(call);
+        unhold(call);
         call.sent = true;
         return this.#settleCall(call);
       case VERB.CREDIT:
@@ -410,7 +309,7 @@ export class Peer {
       end: () => {
         if (exchange.held) {
           this.#writer.head(verb, side, id, head(false), exchange.heldChunk);
-          this.#unhold(exchange);
+          unhold(exchange);
         } else {
           this.#writer.bytes(VERB.END, side, id);
         }
@@ -433,12 +332,7 @@ export class Peer {
     const side = verb === VERB.REQUEST ? this.#side : this.#theirs;
     this.#writer.head(verb, side, exchange.id, head(true));
     if (exchange.heldChunk) this.#writer.bytes(VERB.CHUNK, side, exchange.id, exchange.heldChunk);
-    this.#unhold(exchange);
-  }
-
-  #unhold(exchange: Exchange): void {
-    delete exchange.held;
-    delete exchange.heldChunk;
+    unhold(exchange);
   }
 
   #bodyIn(exchange: Exchange, side: Side, cancelled: () => void): BodyIn {
@@ -456,21 +350,13 @@ export class Peer {
     this.#endCall(call, new Error("The response is not wanted any more"));
   }
 
-  #newId(): number {
-    let id = this.#next;
-    while (this.#calls.has(id)) id = id % MAX_ID + 1;
-    this.#next = id % MAX_ID + 1;
-    this.#wrapped ||= this.#next < id;
-    return id;
-  }
-
   #settleCall(call: Calling): void {
     if (!call.received) return;
     if (!call.sent) {
       // The answer is complete, so nobody reads the rest of the question.
       const reason = new Error("Cannot send the rest of the body: the answer is complete");
       call.outgoing?.cancel(reason);
-      this.#unhold(call);
+      unhold(call);
       this.#writeFail(this.#side, call.id, reason);
     }
     this.#forget(call);
@@ -488,7 +374,7 @@ export class Peer {
 
   #endCall(call: Calling, reason: Error): void {
     if (this.#calls.get(call.id) !== call) return;
-    this.#unhold(call);
+    unhold(call);
     call.outgoing?.cancel(reason);
     if (call.answered) call.incoming?.fail(reason);
     else call.reject(reason);
@@ -498,15 +384,14 @@ export class Peer {
   #endServing(serving: Serving, reason: Error): void {
     if (this.#served.get(serving.id) !== serving) return;
     this.#served.delete(serving.id);
-    this.#unhold(serving);
+    unhold(serving);
     serving.incoming?.fail(reason);
     serving.outgoing?.cancel(reason);
     serving.abort(reason);
   }
 
   #writeFail(side: Side, id: number, error: unknown): void {
-    const words = error instanceof Error ? `${error.name}: ${error.message}` : "it threw no Error";
-    this.#writer.text(VERB.FAIL, side, id, words.slice(0, FAIL_TEXT));
+    this.#writer.text(VERB.FAIL, side, id, wordsOf(error));
     this.#options.wake();
   }
 

@@ -6,7 +6,7 @@
 import type { CellLimits } from "../limits.ts";
 import { bareInit } from "./init.ts";
 import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
-import { PeerFailure } from "./peer.ts";
+import { PeerFailure } from "./exchange.ts";
 import { type Permissions, readPermissions } from "./permissions.ts";
 import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
 import type { Launch } from "./transport.ts";

@@ -7,7 +7,8 @@
 import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import type { CellInit } from "./init.ts";
-import { type Call, type Outgoing, Peer, PeerFailure, type Served } from "./peer.ts";
+import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
+import { Peer } from "./peer.ts";
 import {
   type Frame,
   FrameReader,
@@ -135,10 +136,16 @@ export class CellRun<A> {
       serve: (served) => this.#callBack(served),
       mostServed: host.limits.calls,
     });
-    this.#transport = host.launch(init, host.limits, {
-      bytes: (chunk) => this.#receive(chunk),
-      ended: (reason) => this.#finish(new CellEnd("crash", reason)),
-    });
+    try {
+      this.#transport = host.launch(init, host.limits, {
+        bytes: (chunk) => this.#receive(chunk),
+        ended: (reason) => this.#finish(new CellEnd("crash", reason)),
+      });
+    } catch (error) {
+      this.#transport = { kind: "worker", send: () => {}, kill: () => Promise.resolve() };
+      const words = error instanceof Error ? error.message : "no reason was given";
+      queueMicrotask(() => this.#finish(new CellEnd("crash", `it cannot be started: ${words}`)));
+    }
     this.#clock = setInterval(
       () => this.#look(),
       Math.max(10, Math.min(host.limits.beatMs / 4, 250)),

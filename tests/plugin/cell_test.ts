@@ -1,6 +1,7 @@
 /** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
 
 import assert from "node:assert/strict";
+import { launchProcess } from "../../lib/plugin/process_transport.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import {
   isAlive,
@@ -8,6 +9,8 @@ import {
   type LaunchName,
   makeCell,
   makeInit,
+  PROGRAM,
+  SHORT,
   until,
   withCell,
 } from "./cell_fixture.ts";
@@ -405,6 +408,49 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 }
+
+Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
+  const source = `export default { fetch: (r) => new Response("hello", { headers: {
+    "transfer-encoding": "chunked", connection: "close, x-a", "keep-alive": "1", upgrade: "h2c",
+    "content-length": r.url.endsWith("/long") ? "999" : "1", "x-a": "stays" } }) };`;
+  await withCell(source, {}, async ({ ask }) => {
+    const server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => ask(new URL(request.url).pathname),
+    );
+    try {
+      for (const path of ["/long", "/short"]) {
+        const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
+        assert.equal(response.headers.get("x-a"), "stays");
+        for (const name of ["connection", "keep-alive", "upgrade"]) {
+          assert.equal(response.headers.get(name), null, name);
+        }
+        assert.equal(await response.text(), "hello", path);
+      }
+    } finally {
+      await server.shutdown();
+    }
+  });
+});
+
+Deno.test("Cell says in words that its process cannot be started", async () => {
+  const { Cell } = await import("../../lib/plugin/cell.ts");
+  const reasons: string[] = [];
+  const cell = new Cell<null>({
+    init: await makeInit("export default { fetch() {} };"),
+    launch: launchProcess({ ...PROGRAM, execPath: "/nowhere/deno" }),
+    limits: SHORT,
+    now: Date.now,
+    callBack: () => Promise.resolve(new Response("")),
+    log: () => {},
+    onEvent: ({ detail }) => reasons.push(detail),
+  });
+  const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
+  const refused = await problemOf(cell.fetch(new Request("http://localhost/"), visit));
+  assert.equal(refused.status, 502);
+  assert.match(reasons.join(), /cannot be started/);
+  await cell.stop({ drain: false });
+});
 
 Deno.test("Cell.fetch() refuses a WebSocket upgrade in words", async () => {
   await withCell("export default { fetch() {} };", {}, async ({ ask, cell }) => {

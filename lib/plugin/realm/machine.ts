@@ -5,7 +5,8 @@
  */
 
 import { flatten } from "../message.ts";
-import { type Peer, PeerFailure } from "../peer.ts";
+import { PeerFailure } from "../exchange.ts";
+import type { Peer } from "../peer.ts";
 
 /** The origin under which a plugin may name the machine it runs on. */
 export const ORIGIN = "http://machine";

@@ -1,0 +1,169 @@
+/**
+ * The nouns of the wire above frames: what is asked, what is served, and what is remembered of an
+ * exchange while it is open. `Peer` moves them.
+ */
+
+import type { BodyIn, BodyOut } from "./body.ts";
+import { CELL_CHUNK_BYTES } from "../limits.ts";
+import {
+  bodiless,
+  readResponseHead,
+  type RequestHead,
+  type ResponseHead,
+  unflatten,
+} from "./message.ts";
+import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./protocol.ts";
+
+/** What a peer needs from the room it stands in. */
+export interface PeerOptions {
+  readonly side: Side;
+  readonly writer: FrameWriter;
+  /** Called when there is something to flush; it must call `flush` once soon. */
+  wake(): void;
+  /** Answers one request of the other end; what it throws is told as a failure. */
+  serve(request: Served): Promise<Response>;
+  /** Whether a response's body can be read without waiting for anybody; never, unless told. */
+  readonly isWhole?: (response: Response) => boolean;
+  /** Most exchanges the other end may have open; one more is a broken rule. */
+  readonly mostServed: number;
+}
+
+/** One request of the other end. */
+export interface Served {
+  readonly id: number;
+  readonly head: RequestHead;
+  /** `null` for no body. */
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  /** Aborts when the other end gave the request up. Made on first use. */
+  readonly signal: AbortSignal;
+}
+
+/** What one end sends as a request. */
+export interface Outgoing {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly string[];
+  readonly note: readonly [string, string | number];
+  readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
+  /** Called once, when both bodies are over or the exchange failed. */
+  readonly ended?: () => void;
+  /** Called when the other end takes in a part of the request's body. */
+  readonly moved?: () => void;
+}
+
+/** A request under way. */
+export interface Call {
+  readonly id: number;
+  readonly response: Promise<Response>;
+  /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
+  cancel(reason: Error): void;
+}
+
+/** The other end failed this exchange in words; they come from a plugin and are not for callers. */
+export class PeerFailure extends Error {
+  override readonly name = "PeerFailure";
+}
+
+/** What both ends' exchanges have in common. */
+export interface Exchange {
+  readonly id: number;
+  incoming?: BodyIn;
+  outgoing?: BodyOut;
+  /** The head of this end's message while it waits to travel with its body. */
+  held?: { readonly verb: number; readonly head: (streamed: boolean) => string };
+  heldChunk?: Uint8Array;
+  /** This end's message is complete. */
+  sent: boolean;
+  /** The other end's message is complete. */
+  received: boolean;
+}
+
+/** An exchange this end opened. */
+export interface Calling extends Exchange {
+  answered: boolean;
+  resolve(response: Response): void;
+  reject(error: Error): void;
+  ended: (() => void) | undefined;
+  moved: (() => void) | undefined;
+}
+
+/** An exchange the other end opened. */
+export class Serving implements Exchange, Served {
+  incoming?: BodyIn;
+  outgoing?: BodyOut;
+  held?: NonNullable<Exchange["held"]>;
+  heldChunk?: Uint8Array;
+  sent = false;
+  received = true;
+  body: Served["body"] = null;
+  readonly id: number;
+  readonly head: RequestHead;
+  #abort: AbortController | undefined;
+
+  // Fields in full: this file is also stripped of its types to run inside a cell.
+  constructor(id: number, head: RequestHead) {
+    this.id = id;
+    this.head = head;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+  /** Tells whoever listens to `signal`. */
+  abort(reason: Error): void {
+    this.#abort ??= new AbortController();
+    this.#abort.abort(reason);
+  }
+}
+
+/** Reads an answer's frame as what a Response is made of. */
+export function readAnswer(
+  frame: Frame,
+): { head: ResponseHead; body: Uint8Array<ArrayBuffer>; init: ResponseInit } {
+  const { head: raw, body } = splitHead(frame);
+  const head = readResponseHead(raw);
+  if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
+  if (bodiless(head.status) && (head.streamed || body.length > 0)) {
+    throw new ProtocolError("Cannot take a body with this status");
+  }
+  const { status, statusText, headers } = head;
+  return { head, body, init: { status, statusText, headers: unflatten(headers) } };
+}
+
+/** The head of this end's message no longer waits for its body. */
+export function unhold(exchange: Exchange): void {
+  delete exchange.held;
+  delete exchange.heldChunk;
+}
+
+/** Longest words of a failure, in characters. */
+export const MAX_WORDS = 4096;
+
+/** A failure as it is told to the other end. */
+export function wordsOf(error: unknown): string {
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : "it threw no Error";
+  return words.slice(0, MAX_WORDS);
+}
+
+/** Numbers for exchanges: from 1 up, and from 1 again after the last. */
+export class Ids {
+  #next = 1;
+  #wrapped = false;
+
+  /** A number that is not in `taken`. */
+  next(taken: { has(id: number): boolean }): number {
+    let id = this.#next;
+    while (taken.has(id)) id = id % MAX_ID + 1;
+    this.#next = id % MAX_ID + 1;
+    this.#wrapped ||= this.#next < id;
+    return id;
+  }
+
+  /** Whether `id` was ever given out. */
+  wasUsed(id: number): boolean {
+    return id < this.#next || this.#wrapped;
+  }
+}
+
+const MAX_ID = 0xffff_fffe;

@@ -17,6 +17,8 @@ import { facts, json, line } from "./plain.ts";
 import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
 
+const AUDIT = "/proc/audit/:world{.+}";
+const LOG = "/proc/log/:world{.+}";
 const FILES = ["audit/", "log/", "status", "uptime", "version", "worlds"];
 
 /** The routes below `/proc`. */
@@ -60,7 +62,7 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
     );
   });
 
-  app.get("/proc/audit/*", async ({ env }) => {
+  app.get(AUDIT, async ({ env }) => {
     const name = subject(env, "/proc/audit/");
     try {
       return json(await store.audit(name));
@@ -69,7 +71,7 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
     }
   });
 
-  app.get("/proc/log/*", async ({ env }) => {
+  app.get(LOG, async ({ env }) => {
     const name = subject(env, "/proc/log/");
     const { query } = env.target;
     const before = queryNumber(query, "before", Number.MAX_SAFE_INTEGER);
@@ -86,7 +88,8 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
     }
   });
 
-  app.all("/proc/*", onlyMethods("GET, HEAD"));
+  const files = FILES.filter((name) => !name.endsWith("/")).map((name) => `/proc/${name}`);
+  for (const path of ["/proc", ...files, AUDIT, LOG]) app.all(path, onlyMethods("GET, HEAD"));
   return app;
 }
 

@@ -1,0 +1,88 @@
+/**
+ * The machine without its listener: a store in a folder of its own and the app over it, for tests of
+ * what lies between a Request and its Response. The clock and the plugins are the test's.
+ */
+
+import { type App, createApp } from "../../lib/app.ts";
+import { createAuthenticator } from "../../lib/auth/authenticate.ts";
+import { readConfig } from "../../lib/config.ts";
+import { createClientAddress } from "../../lib/http/client_address.ts";
+import type { Machine } from "../../lib/machine.ts";
+import { NO_PLUGINS, type PluginRoutes } from "../../lib/plugin_routes.ts";
+import { takeDataFolder } from "../../lib/world/data_folder.ts";
+import { lowerLayer } from "../../lib/world/lower_layer.ts";
+import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
+import type { Store } from "../../lib/world/store.ts";
+import { APPROVE, BIRTH, KEY } from "./machine.ts";
+
+const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+
+/** What a test may put in place of the real thing. */
+export interface TestAppOptions {
+  readonly plugins?: PluginRoutes;
+  /** Unix milliseconds. */
+  readonly now?: () => number;
+  /** Changes the store before anyone sees it. */
+  readonly store?: (store: Store) => Store;
+}
+
+/** An open machine that listens nowhere. */
+export interface TestApp {
+  readonly app: App;
+  readonly machine: Machine;
+  readonly store: Store;
+  readonly log: string[];
+  /** Sends one request from this machine. */
+  ask(method: string, target: string, init?: RequestInit): Promise<Response>;
+}
+
+/** Runs a test on an app of its own. */
+export async function withApp(
+  options: TestAppOptions,
+  test: (app: TestApp) => Promise<void>,
+): Promise<void> {
+  const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  const log: string[] = [];
+  const store = await openSqliteStore({
+    folder: takeDataFolder(data),
+    key: KEY,
+    lower: lowerLayer(BIRTH, "2026-01-02T03:04:05.678Z"),
+    workerUrl: WORKER,
+    writers: 1,
+    sync: "normal",
+    log: (line) => void log.push(line),
+  });
+  const now = options.now ?? Date.now;
+  const authenticator = createAuthenticator({ approveToken: APPROVE, key: KEY, now });
+  const machine: Machine = {
+    store: options.store?.(store) ?? store,
+    config: readConfig(() => undefined),
+    authenticator,
+    key: KEY,
+    plugins: options.plugins ?? NO_PLUGINS,
+    version: "0.0.0-test",
+    startedAt: now(),
+    now,
+    log: (line) => void log.push(line),
+  };
+  const findClient = createClientAddress({});
+  const app = createApp(machine, { authenticator, findClient, guarded: false, hosts: new Set() });
+  try {
+    await test({
+      app,
+      machine,
+      store,
+      log,
+      ask: async (method, target, init = {}) => {
+        const headers = new Headers(init.headers);
+        headers.set("host", "localhost");
+        const request = new Request(`http://localhost${target}`, { ...init, method, headers });
+        return await app.fetch(request, "127.0.0.1");
+      },
+    });
+  } finally {
+    app.closeStreams();
+    await store.close();
+    await Deno.remove(data, { recursive: true });
+  }
+}

@@ -32,7 +32,7 @@ export class CatalogFile {
       if (found === undefined) continue;
       const row = known.get(name);
       const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
-        found.size === row.size && !found.hasLog;
+        found.size === row.size && !found.hasLog && row.version > 0 && row.len >= 0;
       known.delete(name);
       if (fresh) rows.push(row);
       else unknown.push(name);

@@ -80,23 +80,18 @@ export class Peer {
       ended: outgoing.ended,
       moved: outgoing.moved,
     };
-    const cancel = (reason: Error): void => {
-      if (this.#calls.get(id) !== call) return;
-      this.#put(VERB.CANCEL, this.#side, id);
-      this.#endCall(call, reason);
-    };
-    if (this.#over) {
-      reject(this.#over);
-      outgoing.ended?.();
-      return { id, response: promise, cancel };
-    }
+    const cancel = (reason: Error): void => this.#abandon(call, reason);
     const { body, method, url, headers, note } = outgoing;
     const head = (streamed: boolean): string =>
       writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
     const whole = head(false);
-    if (whole.length > MAX_HEAD || headers.length > 2 * MAX_HEADERS) {
-      reject(new RangeError("Cannot send a request: its URL and headers are too long"));
-      outgoing.ended?.();
+    const long = whole.length > MAX_HEAD || headers.length > 2 * MAX_HEADERS;
+    if (this.#over || long) {
+      reject(
+        this.#over ?? new RangeError("Cannot send a request: its URL and headers are too long"),
+      );
+      // Not before the caller has what this returns.
+      queueMicrotask(() => outgoing.ended?.());
       return { id, response: promise, cancel };
     }
     this.#calls.set(id, call);
@@ -151,7 +146,7 @@ export class Peer {
     const call = this.#calls.get(frame.id);
     if (!call) {
       // An exchange this end gave up may still have frames under way; a new answer never does.
-      if (!this.#ids.wasUsed(frame.id)) throw unknown(frame);
+      if (!this.#ids.wasUsed(frame.id)) throw new ProtocolError("Cannot take an answer to nothing");
       return;
     }
     switch (frame.verb) {
@@ -344,10 +339,10 @@ export class Peer {
     return incoming;
   }
 
-  #abandon(call: Calling): void {
+  #abandon(call: Calling, reason = new Error("The response is not wanted any more")): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#put(VERB.CANCEL, this.#side, call.id);
-    this.#endCall(call, new Error("The response is not wanted any more"));
+    this.#endCall(call, reason);
   }
 
   #settleCall(call: Calling): void {
@@ -401,10 +396,5 @@ export class Peer {
   }
 }
 
-function unknown(frame: Frame): ProtocolError {
-  return new ProtocolError(`Cannot take an answer: exchange ${frame.id} was never opened`);
-}
-
-function late(): void {
-  // The response came too late for anybody; how its body ends is of no interest.
-}
+/** The response came too late for anybody; how its body ends is of no interest. */
+function late(): void {}

@@ -409,6 +409,20 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   });
 }
 
+Deno.test("Cell.fetch() refuses headers that no frame holds, and frees their place", async () => {
+  await withCell(
+    "export default { fetch: () => new Response('ok') };",
+    {},
+    async ({ ask, text, cell }) => {
+      assert.equal((await problemOf(ask("/", { headers: { x: "y".repeat(60_000) } }))).status, 400);
+      const many = Array.from({ length: 300 }, (_, i): [string, string] => [`x${i}`, "y"]);
+      assert.equal((await problemOf(ask("/", { headers: many }))).status, 400);
+      assert.equal(await text("/"), "ok");
+      assert.equal(cell.health().requests, 0);
+    },
+  );
+});
+
 Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
   const source = `export default { fetch: (r) => new Response("hello", { headers: {
     "transfer-encoding": "chunked", connection: "close, x-a", "keep-alive": "1", upgrade: "h2c",

@@ -17,7 +17,13 @@ export interface Scope {
   readonly exp: number;
 }
 
-/** The caller of one request. Immutable; made only by `authenticate`. */
+/**
+ * What a plugin was granted, by canonical path: `/etc/x` is this path alone, `/var/cache/x/` the
+ * collection and everything below it. The longest that covers a path decides.
+ */
+export type Grants = Readonly<Record<string, "r" | "rw">>;
+
+/** The caller of one request. Immutable; made by `authenticate`, or by the host for a plugin. */
 export interface Caller {
   readonly tier: Tier;
   /**
@@ -27,6 +33,8 @@ export interface Caller {
   readonly by: string;
   /** Present for a capability alone. */
   readonly scope?: Scope;
+  /** Present for a plugin that acts on its own: the prefixes it was granted, and nothing else. */
+  readonly grants?: Grants;
   /** A credential was sent and it is one of the machine's: token, capability or account. */
   readonly known?: true;
   /** A credential was sent and none of the machine's credentials matched it, or it has expired. */

@@ -7,6 +7,7 @@
 import { Problem } from "../http/problem.ts";
 import { type Caller, reaches, type Tier } from "./caller.ts";
 import { within } from "./capability.ts";
+import { granted } from "./grants.ts";
 
 /**
  * What a caller wants with a world or a collection. Looking at it by any door (its events, its audit,
@@ -60,7 +61,11 @@ const VERBS: Record<Action, string> = {
  * audit, its stream) the world's own path
  */
 export function may(caller: Caller, action: Action, path: string): Verdict {
-  const { scope } = caller;
+  const { scope, grants } = caller;
+  if (grants !== undefined) {
+    const held = action !== "activate" && action !== "mint" && granted(grants, action, path);
+    return held ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
+  }
   if (scope !== undefined) {
     if (!within(scope, path) && !(action === "read" && isOpen(path))) {
       return refuse(caller, VERBS[action], path, "a capability over the path");
@@ -95,7 +100,8 @@ export function enforce(verdict: Verdict): void {
 
 /** Whether the caller may read the path; what {@link may} says, fast enough to filter a listing. */
 export function visible(caller: Caller, path: string): boolean {
-  const { scope } = caller;
+  const { scope, grants } = caller;
+  if (grants !== undefined) return granted(grants, "read", path);
   if (scope === undefined) return caller.tier === "T3" || !isPrivate(path);
   return !isPrivate(path) && (within(scope, path) || isOpen(path));
 }
@@ -107,21 +113,35 @@ export function redacted(caller: Caller, path: string): boolean {
 
 /**
  * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
- * comes back through {@link may}. A capability counts as T2 where it covers the subject.
+ * comes back through {@link may}. A capability counts as T2 where it covers the subject, and one of
+ * mode `r` only asks.
  *
+ * @param action `read` for the safe methods, `write` for all others
  * @param path canonical path of the request
  * @param needed the tier the plugin declares as its `auth`
- * @param subject what a capability must cover: the world the route is about where the route names
- * one (`/home/x` of `/shaped/home/x`), else the route's own path
+ * @param subject the world the route is about where the route names one (`/home/x` of
+ * `/shaped/home/x`), else the route's own path; a capability must cover one of the two
  */
 export function mayCall(
   caller: Caller,
+  action: "read" | "write",
   path: string,
   needed: Tier,
   subject: string = path,
 ): Verdict {
-  if (caller.scope !== undefined && !within(caller.scope, subject)) {
-    return refuse(caller, "call", path, "a capability over the path");
+  const { scope, grants } = caller;
+  if (grants !== undefined) {
+    return granted(grants, action, path)
+      ? ALLOWED
+      : refuse(caller, "call", path, "a grant over the path");
+  }
+  if (scope !== undefined) {
+    if (!within(scope, subject) && !within(scope, path)) {
+      return refuse(caller, "call", path, "a capability over the path");
+    }
+    if (action === "write" && scope.mode === "r") {
+      return refuse(caller, "call", path, "a capability of mode rw");
+    }
   }
   return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
 }
@@ -183,7 +203,10 @@ function refuse(caller: Caller, verb: string, path: string, needs: string): Refu
 function found(caller: Caller): string {
   if (caller.rejected === true) return "the credential sent is unknown or has expired";
   if (caller.known !== true) return "no credential was sent";
-  const { scope } = caller;
+  const { scope, grants } = caller;
+  if (grants !== undefined) {
+    return `the plugin's grants are ${Object.keys(grants).join(" and ") || "none"}`;
+  }
   if (scope === undefined) return `the caller is ${caller.tier}`;
   return `the capability reaches ${scope.prefixes.join(" and ")} with mode ${scope.mode}`;
 }

@@ -6,6 +6,10 @@
 import { canonicalPath } from "../http/path.ts";
 import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../limits.ts";
 import type { Tier } from "../auth/caller.ts";
+import { grantFault } from "../auth/grants.ts";
+
+/** Where config worlds may lie: T3 alone writes there. */
+const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
 
 /** What `env.machine` may do below a prefix. */
 export type GrantMode = "r" | "rw";
@@ -80,6 +84,13 @@ function routeOf(value: string, reserved: (path: string) => string | undefined):
 function worldOf(value: string): string {
   const path = canonical("config", value);
   if (path.endsWith("/")) throw new ManifestError("config", `${path} is no world`);
+  // What decides a plugin's permissions must not be written by less than who approves them.
+  if (!CONFIG_FOLDERS.some((folder) => path.startsWith(folder))) {
+    throw new ManifestError(
+      "config",
+      `${path} lies where T2 may write; ${CONFIG_FOLDERS.join(", ")} are the folders for it`,
+    );
+  }
   return path;
 }
 
@@ -94,6 +105,10 @@ function grantsOf(value: unknown): Manifest["grants"] {
     }
     if (mode !== "r" && mode !== "rw") {
       throw new ManifestError("grants", `the mode of ${path} is neither "r" nor "rw"`);
+    }
+    const fault = grantFault(path, mode);
+    if (fault !== undefined) {
+      throw new ManifestError("grants", `${path} is not to be had: ${fault}`);
     }
     grants[path] = mode;
   }

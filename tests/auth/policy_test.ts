@@ -280,7 +280,7 @@ Deno.test("mayCall() holds a plugin's route to the tier it declares", () => {
   ];
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
-      const verdict = mayCall(caller, "/dev/gpu", tier);
+      const verdict = mayCall(caller, "write", "/dev/gpu", tier);
       assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
     }
   }
@@ -288,7 +288,10 @@ Deno.test("mayCall() holds a plugin's route to the tier it declares", () => {
 
 Deno.test("mayCall() compares a capability with the subject where the route names one", () => {
   const caller = cap("r", "/home/scratch");
-  assert.equal(mayCall(caller, "/shaped/home/scratch/x", "T2", "/home/scratch/x"), ALLOWED);
-  assert.equal(mayCall(caller, "/shaped/home/other", "T2", "/home/other").allowed, false);
-  assert.equal(mayCall(caller, "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed, false);
+  assert.equal(mayCall(caller, "read", "/shaped/home/scratch/x", "T2", "/home/scratch/x"), ALLOWED);
+  assert.equal(mayCall(caller, "read", "/shaped/home/other", "T2", "/home/other").allowed, false);
+  assert.equal(
+    mayCall(caller, "read", "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed,
+    false,
+  );
 });

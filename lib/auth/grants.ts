@@ -1,0 +1,58 @@
+/**
+ * What `env.machine` may do: the grants a plugin's source asked for and somebody of T3 approved. They
+ * are a union, unlike a capability's lines, and they never reach what could make a plugin more than it
+ * was approved to be.
+ */
+
+import type { Grants } from "./caller.ts";
+
+/** Paths no grant covers for writing, each with what lies below: they decide who may do what. */
+const NEVER_WRITTEN = ["/lib", "/boot", "/auth", "/etc/passwd", "/etc/shadow"] as const;
+
+/** Whether grants let a plugin read, or change, a path. */
+export function granted(
+  grants: Grants,
+  action: "read" | "write" | "delete",
+  path: string,
+): boolean {
+  const mode = modeOf(grants, path);
+  if (mode === undefined) return false;
+  return action === "read" || (mode === "rw" && !neverWritten(path));
+}
+
+/**
+ * Says why a grant cannot be asked for, or `undefined` when it can.
+ *
+ * @param prefix canonical, with a slash at its end when it means what lies below
+ */
+export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined {
+  if (mode === "r") return undefined;
+  const path = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
+  const own = NEVER_WRITTEN.find((never) => covers(`${never}/`, path) || covers(prefix, never));
+  return own === undefined
+    ? undefined
+    : `to write ${own} would let it become more than what was approved`;
+}
+
+function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
+  let longest = -1;
+  let mode: "r" | "rw" | undefined;
+  for (const [prefix, found] of Object.entries(grants)) {
+    if (prefix.length <= longest || !covers(prefix, path)) continue;
+    longest = prefix.length;
+    mode = found;
+  }
+  return mode;
+}
+
+/** Whether a prefix covers a path; only one that ends in a slash covers more than itself. */
+function covers(prefix: string, path: string): boolean {
+  if (!prefix.endsWith("/")) return path === prefix;
+  return path.startsWith(prefix) || path === prefix.slice(0, -1);
+}
+
+/** Case folds here as it does for what is private: some disks do not tell the spellings apart. */
+function neverWritten(path: string): boolean {
+  const folded = path.toLowerCase();
+  return NEVER_WRITTEN.some((never) => covers(`${never}/`, folded));
+}

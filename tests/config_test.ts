@@ -1,0 +1,182 @@
+import { deepStrictEqual, equal, ok, throws } from "node:assert/strict";
+import { ConfigError, HARMLESS, isLoopbackHost, readConfig, SETTINGS } from "../lib/config.ts";
+import {
+  CACHE_BYTES,
+  HISTORY_BYTES,
+  HISTORY_VERSIONS,
+  MAX_BODY_BYTES,
+  MAX_WORLD_BYTES,
+} from "../lib/limits.ts";
+
+function read(settings: Record<string, string>) {
+  return readConfig((name) => settings[name]);
+}
+
+function refuses(settings: Record<string, string>, words: RegExp): void {
+  throws(
+    () => read(settings),
+    (error: unknown) => error instanceof ConfigError && words.test(error.message),
+    JSON.stringify(settings),
+  );
+}
+
+Deno.test("readConfig() of nothing is an open machine on loopback", () => {
+  deepStrictEqual(read({}), {
+    host: "127.0.0.1",
+    port: 3005,
+    data: "data",
+    trustFrom: [],
+    hosts: [],
+    maxBody: MAX_BODY_BYTES,
+    maxWorld: MAX_WORLD_BYTES,
+    history: { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
+    cache: CACHE_BYTES,
+    sync: "full",
+    writers: 2,
+  });
+  equal(MAX_BODY_BYTES, 5 * 1024 * 1024);
+});
+
+Deno.test("readConfig() reads every setting", () => {
+  const config = read({
+    ELASTIK_TOKEN: "t2",
+    ELASTIK_APPROVE_TOKEN: "t3",
+    ELASTIK_KEY: "key",
+    ELASTIK_HOST: "0.0.0.0",
+    ELASTIK_PORT: "0",
+    ELASTIK_DATA: "/srv/worlds",
+    ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
+    ELASTIK_TRUST_PROXY_FROM: "127.0.0.1, 10.0.0.0/8",
+    ELASTIK_HOSTS: "box.lan, ,other.lan:80",
+    ELASTIK_MAX_BODY: "10",
+    ELASTIK_MAX_WORLD: "20",
+    ELASTIK_HISTORY: "5:1000",
+    ELASTIK_CACHE: "30",
+    ELASTIK_SYNC: "NORMAL",
+    ELASTIK_WRITERS: "4",
+  });
+  deepStrictEqual(config, {
+    token: "t2",
+    approveToken: "t3",
+    key: "key",
+    host: "0.0.0.0",
+    port: 0,
+    data: "/srv/worlds",
+    trustHeader: "X-Forwarded-For",
+    trustFrom: ["127.0.0.1", "10.0.0.0/8"],
+    hosts: ["box.lan", "other.lan:80"],
+    maxBody: 10,
+    maxWorld: 20,
+    history: { versions: 5, bytes: 1000 },
+    cache: 30,
+    sync: "normal",
+    writers: 4,
+  });
+});
+
+Deno.test("readConfig() stops at a typing error with the setting, what it holds and what would fit", () => {
+  for (const value of ["x", "-1", "1.5", "1e3", "0x10", " 1", "65536", "99999999999999999999"]) {
+    refuses({ ELASTIK_PORT: value }, new RegExp(`ELASTIK_PORT="${value}": a whole number`));
+  }
+  for (
+    const name of ["ELASTIK_MAX_BODY", "ELASTIK_MAX_WORLD", "ELASTIK_CACHE", "ELASTIK_WRITERS"]
+  ) {
+    refuses({ [name]: "5MB" }, new RegExp(name));
+    refuses({ [name]: "9007199254740993" }, new RegExp(name));
+  }
+  refuses({ ELASTIK_WRITERS: "65" }, /at most 64/);
+  refuses({ ELASTIK_SYNC: "off" }, /full or normal/);
+  for (const value of ["all", "-1", "1:", ":1", "1:2:3", "1.5"]) {
+    refuses({ ELASTIK_HISTORY: value }, /versions:bytes/);
+  }
+});
+
+Deno.test("readConfig() takes 0 versions of history for none, and at least one writer", () => {
+  deepStrictEqual(read({ ELASTIK_HISTORY: "0" }).history, { versions: 0, bytes: HISTORY_BYTES });
+  equal(read({ ELASTIK_WRITERS: "0" }).writers, 1);
+});
+
+Deno.test("readConfig() refuses an address that others can reach until both tokens are set", () => {
+  const both = { ELASTIK_TOKEN: "a", ELASTIK_APPROVE_TOKEN: "b" };
+  for (
+    const host of [
+      "0.0.0.0",
+      "::",
+      "192.168.1.2",
+      "box.lan",
+      "[::1]",
+      "127.0.0.1.nip.io",
+      "localhost.x",
+    ]
+  ) {
+    refuses({ ELASTIK_HOST: host }, /needs ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN/);
+    refuses({ ELASTIK_HOST: host, ELASTIK_TOKEN: "a" }, /set both/);
+    refuses({ ELASTIK_HOST: host, ELASTIK_APPROVE_TOKEN: "b" }, /set both/);
+    equal(read({ ELASTIK_HOST: host, ...both }).host, host);
+  }
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) {
+    equal(read({ ELASTIK_HOST: host }).host, host);
+  }
+});
+
+Deno.test("readConfig() never shows a secret in what it refuses", () => {
+  throws(
+    () => read({ ELASTIK_TOKEN: "s3cret", ELASTIK_KEY: "k3y", ELASTIK_HOST: "0.0.0.0" }),
+    (error: unknown) => error instanceof ConfigError && !/s3cret|k3y/.test(error.message),
+  );
+});
+
+Deno.test("isLoopbackHost() knows the addresses that only this machine reaches", () => {
+  for (const host of ["127.0.0.1", "127.255.0.9", "::1", "localhost"]) {
+    ok(isLoopbackHost(host), host);
+  }
+  for (const host of ["0.0.0.0", "::", "128.0.0.1", "127.1", "localhost.", "LOCALHOST.evil", ""]) {
+    ok(!isLoopbackHost(host), host);
+  }
+});
+
+Deno.test("HARMLESS holds no setting whose value could be abused", () => {
+  for (const name of HARMLESS) {
+    ok(name in SETTINGS, name);
+    ok(!/TOKEN|KEY|TRUST|HOSTS/.test(name), name);
+  }
+});
+
+Deno.test("SETTINGS are all read by readConfig(), and readConfig() reads no other", () => {
+  const asked = new Set<string>();
+  readConfig((name) => {
+    asked.add(name);
+    return undefined;
+  });
+  deepStrictEqual([...asked].sort(), Object.keys(SETTINGS).sort());
+});
+
+Deno.test("readEnvironment() reads .env of the working folder below the real environment", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  try {
+    await Deno.writeTextFile(
+      `${folder}/.env`,
+      "# tokens\nELASTIK_TOKEN='from the file'\nELASTIK_KEY=file key\nELASTIK_HOST=\n",
+    );
+    const module = import.meta.resolve("../lib/config.ts");
+    const program = `const { readEnvironment } = await import(${JSON.stringify(module)});
+      const env = await readEnvironment();
+      const names = ["ELASTIK_TOKEN", "ELASTIK_KEY", "ELASTIK_HOST", "ELASTIK_PORT"];
+      console.log(JSON.stringify(names.map((name) => env(name) ?? null)));`;
+    await Deno.writeTextFile(`${folder}/program.ts`, program);
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-config", "program.ts"],
+      cwd: folder,
+      env: { ELASTIK_KEY: "real key", ELASTIK_PORT: "", NO_COLOR: "1" },
+    }).output();
+    equal(code, 0, new TextDecoder().decode(stderr));
+    deepStrictEqual(JSON.parse(new TextDecoder().decode(stdout)), [
+      "from the file",
+      "real key",
+      null,
+      null,
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -4,7 +4,7 @@
  */
 
 import type { Surroundings } from "../cli.ts";
-import { ConfigError, readConfig, readEnvironment } from "../config.ts";
+import { type Config, ConfigError, readConfig, readEnvironment } from "../config.ts";
 import { type Running, startMachine } from "../serve.ts";
 import { VERSION } from "../version.ts";
 import { DataFolderBusy, SecretUnusable } from "../world/data_folder.ts";
@@ -15,9 +15,10 @@ export async function run(
   _args: readonly string[],
   { storeWorkerUrl }: Surroundings,
 ): Promise<number | undefined> {
+  const env = await readEnvironment();
+  let config: Config | undefined;
   try {
-    const env = await readEnvironment();
-    const config = readConfig(env);
+    config = readConfig(env);
     const running = await startMachine({
       config,
       env,
@@ -30,9 +31,13 @@ export async function run(
     stopOnSignals(running);
     return undefined;
   } catch (error) {
+    if (config !== undefined && error instanceof Deno.errors.AddrInUse) {
+      const { host, port } = config;
+      fail(`Cannot listen on ${host}:${port}: another program does; set ELASTIK_PORT to another`);
+    }
     const known = error instanceof ConfigError || error instanceof DataFolderBusy ||
-      error instanceof SecretUnusable || error instanceof Deno.errors.AddrInUse ||
-      error instanceof Deno.errors.NotCapable || error instanceof TypeError;
+      error instanceof SecretUnusable || error instanceof Deno.errors.NotCapable ||
+      error instanceof TypeError;
     if (!known) throw error;
     fail(error.message);
   }

@@ -12,6 +12,7 @@ import { appendJob, noteJob, putJob, testWriter, transitionJob } from "../testda
 
 const NAME = "home/h";
 const FILE = "home%2Fh/universe.db";
+const ROOMY = { versions: 100, bytes: 1024 * 1024 };
 const decoder = new TextDecoder();
 
 /** Applies jobs each in a transaction of its own, with a bound, and checks what is left. */
@@ -29,8 +30,8 @@ function apply(data: string, history: HistoryBound, jobs: readonly WriteJob[]): 
 }
 
 /** What each version reads as, from 1 on; `gone` where it was let go. */
-function versions(data: string): string[] {
-  const reader = new Reader(museumSetup(data));
+function versions(data: string, history = ROOMY): string[] {
+  const reader = new Reader({ ...museumSetup(data), history });
   const newest = reader.read(NAME)?.version ?? 0;
   return Array.from({ length: newest }, (_, i) => {
     try {
@@ -54,7 +55,6 @@ function counts(data: string): { versions: number; contents: number; bytes: numb
   };
 }
 
-const ROOMY = { versions: 100, bytes: 1024 * 1024 };
 const puts = (texts: readonly string[]) => texts.map((text) => putJob(NAME, text));
 
 Deno.test("HistoryTable keeps every version within its bound, with what it was", () =>
@@ -208,6 +208,22 @@ Deno.test("HistoryTable keeps the bytes of a row that a hand has turned into tex
     writer.apply([appendJob(NAME, "!"), putJob(NAME, "b")]);
     writer.close();
     equal(versions(data), ["fünf", "fünf!", "b"]);
+  }));
+
+Deno.test("HistoryTable drops in strides, and no reader sees past the bound", () =>
+  withTempData((data) => {
+    const history = { versions: 16, bytes: 1024 };
+    for (let round = 0; round < 6; round++) {
+      const jobs = Array.from(
+        { length: 7 },
+        (_, i) => i % 3 === 0 ? putJob(NAME, `${round}.${i};`) : appendJob(NAME, `${i};`),
+      );
+      apply(data, history, jobs);
+      const newest = (round + 1) * 7;
+      const found = versions(data, history).map((text) => text !== "gone");
+      equal(found, Array.from({ length: newest }, (_, i) => i + 1 >= newest - 16));
+      ok(counts(data).versions <= 18);
+    }
   }));
 
 /** A job that fails inside its transaction, as a failing disk makes one fail. */

@@ -1,0 +1,38 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { sha256Hex } from "../../lib/hash.ts";
+import { lowerLayer } from "../../lib/world/lower_layer.ts";
+
+const AT = "2026-01-01T00:00:00.000Z";
+
+Deno.test("lowerLayer() makes worlds of version 0 from texts, as they are", () => {
+  const worlds = lowerLayer({ "usr/share/doc/http.md": "# ü\n" }, AT);
+  const body = new TextEncoder().encode("# ü\n");
+  equal([...worlds], [["usr/share/doc/http.md", {
+    name: "usr/share/doc/http.md",
+    version: 0,
+    ext: "md",
+    meta: [],
+    state: "",
+    updatedAt: AT,
+    body,
+    sha256: sha256Hex(body),
+    layer: "lower",
+  }]]);
+});
+
+Deno.test("lowerLayer() names a TypeScript program without its suffix, and nothing else", () => {
+  const worlds = lowerLayer({ "home/boot.ts": "", "usr/lib/a.d/x.js": "", "usr/ts/plain": "" }, AT);
+  equal([...worlds.values()].map(({ name, ext }) => [name, ext]), [
+    ["home/boot", "ts"],
+    ["usr/lib/a.d/x.js", "js"],
+    ["usr/ts/plain", "txt"],
+  ]);
+});
+
+Deno.test("lowerLayer() takes a suffix that is no extension for part of the name", () => {
+  const worlds = lowerLayer(
+    { "usr/a.b c": "", "usr/b.": "", "usr/c.tooLongToBeAnExtension": "" },
+    AT,
+  );
+  equal([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
+});

@@ -64,7 +64,8 @@ function readGrant(exchange: Exchange, now: number) {
       "Cannot mint a capability: ?prefix= is missing; /home/scratch would do",
     );
   }
-  const prefix = asked.length > 1 && asked.endsWith("/") ? asked.slice(0, -1) : asked;
+  // Of one slash at the end, as collections have it: `//` must not become the whole tree.
+  const prefix = /[^/]\/$/.test(asked) ? asked.slice(0, -1) : asked;
   if (!isCanonical(prefix) || prefix.includes("|")) {
     throw new Problem(
       "bad-query",

@@ -14,6 +14,8 @@ const SHEBANG = "#!/usr/bin/env -S deno run -A --unstable-worker-options";
 const ROOT = new URL("../../", import.meta.url);
 /** The bundler's comment above each module: its path as seen from the working folder. */
 const PATH_COMMENT = /^\/\/ (\S+)\n/gm;
+/** The bundler's key of a CommonJS module, which is such a path, too. */
+const PATH_KEY = /^(\s*")\S*\/npm\/[^/\s]+\/(\S+"\()/gm;
 /** Such a path into the package cache: package folder, name, version. */
 const PACKAGE = /^(.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*))\//;
 /** In a bundle every module would take itself for the program; only the entry is. */
@@ -47,7 +49,7 @@ export async function bundle(output: string): Promise<number> {
     const worker = `${parts}/store_worker.js`;
     await runBundler(new URL("lib/world/store_worker.ts", ROOT).href, worker);
     const workerCode = await Deno.readTextFile(worker);
-    await Deno.writeTextFile(worker, workerCode.replace(PATH_COMMENT, ""));
+    await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;
     await Deno.writeTextFile(entry, entryModule(new URL("lib/cli.ts", ROOT).href, worker));
     await runBundler(entry, `${parts}/elastik.js`);
@@ -55,7 +57,7 @@ export async function bundle(output: string): Promise<number> {
     const text = [
       SHEBANG,
       `// elastik ${VERSION}, MIT License`,
-      code.replace(PATH_COMMENT, "").replace(MAIN_BLOCK, "$1(false)"),
+      withoutPaths(code).replace(MAIN_BLOCK, "$1(false)"),
       await notices(`${workerCode}\n${code}`),
     ].join("\n");
     const folder = output.slice(0, Math.max(0, output.lastIndexOf("/")));
@@ -65,6 +67,10 @@ export async function bundle(output: string): Promise<number> {
   } finally {
     await Deno.remove(parts, { recursive: true });
   }
+}
+
+function withoutPaths(code: string): string {
+  return code.replace(PATH_COMMENT, "").replace(PATH_KEY, "$1npm/$2");
 }
 
 async function runBundler(entry: string, output: string): Promise<void> {

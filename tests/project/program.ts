@@ -25,6 +25,8 @@ export interface Program {
   readonly pid: number;
   /** What it has written so far, both streams. */
   output(): string;
+  /** Waits for its end. */
+  ended(): Promise<Deno.CommandStatus>;
   /** Sends a signal, SIGTERM unless told, and waits for the end. */
   stop(signal?: Deno.Signal): Promise<Deno.CommandStatus>;
 }
@@ -75,9 +77,10 @@ export async function startProgram({ command, args, cwd, env }: Start): Promise<
       url,
       pid: child.pid,
       output: () => written,
-      async stop(signal = "SIGTERM") {
+      ended: () => ended,
+      stop(signal = "SIGTERM") {
         child.kill(signal);
-        return await ended;
+        return ended;
       },
     };
   } finally {

@@ -1,0 +1,57 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { ask, inFolder, onPath, ROOT, runProgram, startProgram } from "./program.ts";
+
+const missing = onPath("npx") ? "" : " (skipped: no npx here)";
+const README = await Deno.readTextFile(`${ROOT}/README.md`);
+
+/** The PATH of a computer that has Node, and no Deno. */
+function pathWithoutDeno(): string {
+  return (Deno.env.get("PATH") ?? "").split(":").filter((folder) => {
+    try {
+      return !Deno.lstatSync(`${folder}/deno`);
+    } catch {
+      return true; // not in this folder
+    }
+  }).join(":");
+}
+
+/** The README's line for who has no Deno. */
+function npxLine(task: string): string {
+  const line = new RegExp(`\`(npx -y deno@[\\d.]+ task ${task})\``).exec(README)?.[1];
+  ok(line !== undefined, `the README has no npx line for ${task}`);
+  return line;
+}
+
+Deno.test({
+  name: `README's npx line starts the machine where Deno is not installed${missing}`,
+  ignore: missing !== "",
+  fn: () =>
+    inFolder(async (folder) => {
+      const program = await startProgram({
+        command: "sh",
+        args: ["-c", npxLine("start")],
+        cwd: ROOT,
+        env: { PATH: pathWithoutDeno(), ELASTIK_PORT: "0", ELASTIK_DATA: `${folder}/data` },
+      });
+      const status = await ask(`${program.url}/proc/status`);
+      const { pid } = JSON.parse(status.text);
+      const ended = program.ended();
+      Deno.kill(pid, "SIGTERM");
+      equal((await ended).code, 0, program.output());
+    }),
+});
+
+Deno.test({
+  name: `README's npx line runs tests where Deno is not installed${missing}`,
+  ignore: missing !== "",
+  async fn() {
+    const { code, stdout, stderr } = await runProgram({
+      command: "sh",
+      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli_test.ts`],
+      cwd: ROOT,
+      env: { PATH: pathWithoutDeno() },
+    });
+    equal(code, 0, stdout + stderr);
+    match(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
+  },
+});

@@ -1,0 +1,147 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { ask, inFolder, type Program, ROOT, startProgram } from "./program.ts";
+import { readmeCommands } from "./readme.ts";
+
+/** The checkout as plain files on loopback, as a host of files would serve it. */
+function serveFiles(): { url: string; stop: () => Promise<void> } {
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, sendFile);
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    stop: () => server.shutdown(),
+  };
+}
+
+async function sendFile(request: Request): Promise<Response> {
+  const path = new URL(request.url).pathname;
+  // As much of the checkout as a release has: no settings, no lock file, no tests.
+  if (!/^\/(?:main\.ts|lib\/.*|worlds\/.*)$/.test(path)) return new Response(null, { status: 404 });
+  const type = path.endsWith(".ts") ? "application/typescript" : "text/plain";
+  try {
+    const body = await Deno.readFile(`${ROOT}${decodeURIComponent(path)}`);
+    return new Response(body, { headers: { "content-type": type } });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Response(null, { status: 404 });
+    throw error;
+  }
+}
+
+/** An empty cache, but for packages, which are fetched once for all tests. */
+async function cacheIn(folder: string): Promise<Record<string, string>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
+  await Deno.mkdir(`${folder}/cache`);
+  await Deno.mkdir(npmCache, { recursive: true });
+  await Deno.symlink(npmCache, `${folder}/cache/npm`);
+  return { DENO_DIR: `${folder}/cache` };
+}
+
+async function worksAt(program: Program): Promise<void> {
+  const { url } = program;
+  const put = await ask(`${url}/home/x`, { method: "PUT", body: "from afar" });
+  ok(put.status === 201 || put.status === 200, put.text);
+  equal((await ask(`${url}/home/x?raw`)).text, "from afar");
+  match((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
+  const page = await ask(`${url}/usr/share/doc/http.md?raw`);
+  equal(page.text, await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/http.md`));
+}
+
+Deno.test("main.ts runs from a URL in an empty folder, and again without the network", () =>
+  inFolder(async (folder) => {
+    const files = serveFiles();
+    const here = `${folder}/empty`;
+    await Deno.mkdir(here);
+    const env = { ...await cacheIn(folder), ELASTIK_PORT: "0" };
+    const start = {
+      command: Deno.execPath(),
+      args: ["run", "-A", "--unstable-worker-options", `${files.url}/main.ts`],
+      cwd: here,
+      env,
+    };
+    try {
+      const program = await startProgram(start);
+      await worksAt(program);
+      equal((await program.stop()).code, 0);
+    } finally {
+      await files.stop();
+    }
+    equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
+    const again = await startProgram(start);
+    equal((await ask(`${again.url}/home/x?raw`)).text, "from afar");
+    await worksAt(again);
+    ok(!again.output().includes("Download"), again.output());
+    await again.stop();
+  }));
+
+Deno.test("main.ts runs with no more rights than the README's line gives", () =>
+  inFolder(async (folder) => {
+    const line = readmeCommands().find((command) => command.includes("--allow-net="));
+    ok(line !== undefined, "no such line in the README");
+    ok(!/ -A\b|--allow-all/.test(line));
+    const port = freePort();
+    const files = serveFiles();
+    const env = { ...await cacheIn(folder), ELASTIK_PORT: String(port) };
+    const flags = line.replaceAll("3005", String(port)).replace(/^deno run/, "");
+    try {
+      // In the checkout itself, but with the data elsewhere, and from a URL.
+      const data = `${folder}/data`;
+      const rows = [
+        { cwd: ROOT, data, command: flags.replaceAll("=data", `=${data}`) },
+        {
+          cwd: folder,
+          data: "data",
+          command: flags.replace(",lib", "").replace(
+            / main\.ts$/,
+            ` ${files.url}/main.ts`,
+          ),
+        },
+      ];
+      for (const { cwd, data, command } of rows) {
+        const program = await startProgram({
+          command: "bash",
+          args: ["-c", `exec "${Deno.execPath()}" run ${command}`],
+          cwd,
+          env: { ...env, ELASTIK_DATA: data },
+        });
+        await worksAt(program);
+        equal((await program.stop()).code, 0);
+      }
+    } finally {
+      await files.stop();
+    }
+  }));
+
+Deno.test("main.ts does not start when a right of the README's line is missing", () =>
+  inFolder(async (folder) => {
+    const line = readmeCommands().find((command) => command.includes("--allow-net=")) ?? "";
+    const needed = [...line.matchAll(/'?--allow-(net|env|read|write)=[^ ]+/g)].map(([flag]) =>
+      flag
+    );
+    equal(needed.length, 4);
+    for (const flag of needed) {
+      const port = String(freePort());
+      const flags = line.replace(flag, "").replaceAll("3005", port).replaceAll(
+        "=data",
+        `=${folder}/data`,
+      );
+      const started = startProgram({
+        command: "bash",
+        args: ["-c", flags.replace(/^deno/, `exec "${Deno.execPath()}"`)],
+        cwd: ROOT,
+        env: { ELASTIK_PORT: port, ELASTIK_DATA: `${folder}/data` },
+      });
+      const outcome = await started.then((program) => program, (error: Error) => error.message);
+      if (typeof outcome !== "string") {
+        await outcome.stop();
+        throw new Error(`it started without ${flag}`);
+      }
+      match(outcome, /Requires (?:net|env|read|write) access/);
+    }
+  }));
+
+/** The README's line names a port, so it cannot be 0. */
+function freePort(): number {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}

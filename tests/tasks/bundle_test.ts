@@ -1,0 +1,84 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { bundle, entryModule } from "../../lib/tasks/bundle.ts";
+import {
+  ask,
+  cleanEnv,
+  inFolder,
+  ROOT,
+  runProgram,
+  type Start,
+  startProgram,
+} from "../project/program.ts";
+
+function run(folder: string, ...args: string[]): Start {
+  return {
+    command: Deno.execPath(),
+    // No network, no packages and no settings file: everything must be in the one file.
+    args: [
+      "run",
+      "-A",
+      "--no-config",
+      "--no-remote",
+      "--no-npm",
+      "--unstable-worker-options",
+      `${folder}/elastik.js`,
+      ...args,
+    ],
+    cwd: `${folder}/empty`,
+    env: { ELASTIK_PORT: "0", DENO_DIR: `${folder}/cache` },
+  };
+}
+
+Deno.test("bundle() makes one file that runs from any folder, and again after a stop", () =>
+  inFolder(async (folder) => {
+    const length = await bundle(`${folder}/elastik.js`);
+    equal(length, (await Deno.stat(`${folder}/elastik.js`)).size);
+    await Deno.mkdir(`${folder}/empty`);
+
+    const program = await startProgram(run(folder));
+    const put = await ask(`${program.url}/home/x`, { method: "PUT", body: "bundled" });
+    equal(put.status, 201);
+    match((await ask(program.url, { headers: { accept: "text/html" } })).text, /<html/);
+    for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js"]) {
+      const { text } = await ask(`${program.url}/${path}?raw`);
+      equal(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
+    }
+    const boot = await ask(`${program.url}/home/boot?raw`);
+    equal(boot.text, await Deno.readTextFile(`${ROOT}/worlds/home/boot.ts`));
+    const tested = await runProgram(run(folder, "boot", program.url));
+    equal(tested.code, 0, tested.stdout + tested.stderr);
+    match(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    equal((await program.stop()).code, 0);
+
+    const again = await startProgram(run(folder));
+    equal((await ask(`${again.url}/home/x?raw`)).text, "bundled");
+    await again.stop();
+    const verified = await runProgram(run(folder, "verify"));
+    equal(verified.code, 0, verified.stdout + verified.stderr);
+    equal([...Deno.readDirSync(`${folder}/empty`)].map(({ name }) => name), ["data"]);
+  }));
+
+Deno.test("bundle() makes the same bytes twice, with no trace of where it was built", () =>
+  inFolder(async (folder) => {
+    await bundle(`${folder}/a/elastik.js`);
+    await bundle(`${folder}/b.js`);
+    const text = await Deno.readTextFile(`${folder}/a/elastik.js`);
+    ok(text === await Deno.readTextFile(`${folder}/b.js`), "two builds differ");
+    match(text, /^#!\/usr\/bin\/env -S deno run -A --unstable-worker-options\n/);
+    const traces = [ROOT, folder, "elastik-bundle-", cleanEnv().HOME ?? ROOT];
+    for (const line of text.split("\n")) {
+      // The texts of birth worlds are quoted on lines of their own.
+      if (!/^\s*(?:var \w+ = |\w+_default = )["'`]/.test(line)) {
+        ok(!traces.some((trace) => trace.length > 4 && line.includes(trace)), line.slice(0, 200));
+      }
+    }
+    for (const name of ["hono", "negotiator", "mime"]) {
+      match(text, new RegExp(`^/\\*! ${name} `, "m"));
+    }
+  }));
+
+Deno.test("entryModule() quotes paths, whatever they hold", () => {
+  const text = entryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
+  ok(text.includes(String.raw`from "file:///a\"b/cli.ts";`));
+  ok(text.includes(String.raw`from "C:\\x\\worker.js" with`));
+});

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-import-prefix -- lib/deps.ts is what machines download; none drives a browser
 /**
  * Debian's Chromium under Playwright, and what every test wants of a page: that nothing was said on
  * its console.
@@ -55,4 +56,16 @@ export async function openPage(
   });
   page.on("pageerror", (error) => said.push(String(error)));
   return { page, said };
+}
+
+/**
+ * Lets something happen, and fails when it took longer.
+ *
+ * @param ms milliseconds
+ */
+export async function within(ms: number, happen: () => Promise<void>): Promise<void> {
+  const start = performance.now();
+  await happen();
+  const took = performance.now() - start;
+  if (took > ms) throw new Error(`It took ${Math.round(took)} ms, and ${ms} ms is the most`);
 }

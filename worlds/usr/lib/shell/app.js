@@ -9,7 +9,6 @@ import { refreshWho, setLive, setPlace } from "./chrome.js?raw";
 import { byId, h } from "./dom.js?raw";
 import { placeOf } from "./place.js?raw";
 import { onSession } from "./session.js?raw";
-import { signInView } from "./sign_in.js?raw";
 
 const VIEWS = {
   home: () => import("./home.js?raw"),
@@ -42,9 +41,10 @@ async function show() {
 }
 
 /** Shows why there is nothing to see; a view calls it when the machine turns it away later on. */
-function refused(error) {
+async function refused(error) {
   const main = byId("main");
   if (error.status === 401 || error.status === 403) {
+    const { signInView } = await import("./sign_in.js?raw");
     signInView(main, error, show);
     return;
   }
@@ -86,9 +86,22 @@ async function openMenu() {
   openSession();
 }
 
+/** Opens the search; what is typed before it is there is not lost. */
 async function openSearch() {
-  const { openFinder } = await import("./finder.js?raw");
-  openFinder();
+  let typed = "";
+  function collect(event) {
+    if (event.key.length !== 1 || event.ctrlKey || event.metaKey) return;
+    typed += event.key;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  document.addEventListener("keydown", collect, true);
+  try {
+    const { openFinder } = await import("./finder.js?raw");
+    openFinder(typed);
+  } finally {
+    document.removeEventListener("keydown", collect, true);
+  }
 }
 
 byId("who").addEventListener("click", openMenu);

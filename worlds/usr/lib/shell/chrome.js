@@ -4,7 +4,7 @@
  */
 
 import { request } from "./api.js?raw";
-import { button, byId, h } from "./dom.js?raw";
+import { button, byId, h, style } from "./dom.js?raw";
 import { duration } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
 import { authorization } from "./session.js?raw";
@@ -25,7 +25,9 @@ export function setPlace({ name, collection }) {
     );
   });
   const root = h("li", { class: "root" }, h("a", { href: "/", "aria-label": "Home" }, "elastik"));
-  byId("crumbs").replaceChildren(h("ol", {}, segments.length === 0 ? root : crumbs));
+  const list = h("ol", {}, segments.length === 0 ? root : crumbs);
+  byId("crumbs").replaceChildren(list);
+  list.scrollLeft = list.scrollWidth;
   document.title = name === "" ? "elastik" : `/${name}${collection ? "/" : ""}`;
 }
 
@@ -36,18 +38,10 @@ export function setLive(state) {
   if (live.textContent !== LIVE[state]) live.textContent = LIVE[state];
 }
 
-/** @type {{ tier?: string, by?: string, prefix?: string, mode?: string, ttl_sec?: number, rejected?: true }} */
-let caller = {};
-
-/** What the machine takes this tab for. */
-export function who() {
-  return caller;
-}
-
 /** Asks the machine who this tab is, and shows it. */
 export async function refreshWho() {
   const response = await request("/auth/whoami").catch(() => undefined);
-  caller = response?.ok ? await response.json() : { rejected: true };
+  const caller = response?.ok ? await response.json() : { rejected: true };
   const signedIn = authorization() !== null;
   const text = caller.prefix ?? (signedIn ? (caller.by ?? "unknown") : "Sign in");
   const node = byId("who");
@@ -59,8 +53,9 @@ export async function refreshWho() {
 }
 
 /** Shows a note for some seconds. */
-export function note(text, kind = "", act) {
-  const node = h("p", { class: `note ${kind}` }, h("span", {}, text), act);
+export async function note(text, kind = "") {
+  await style("notes");
+  const node = h("p", { class: `note ${kind}` }, h("span", {}, text));
   node.append(button("×", () => node.remove(), { class: "quiet", "aria-label": "Dismiss" }));
   byId("notes").append(node);
   setTimeout(() => node.remove(), NOTE_MS);

@@ -4,6 +4,7 @@
  */
 
 import { h } from "./dom.js?raw";
+import { paint } from "./highlight.js?raw";
 
 /** Extensions that are read as prose: no line numbers, and long lines wrap. */
 const PROSE = new Set(["txt", "log", "md", "markdown", "org", "tex", "srt", "vtt", "rst"]);
@@ -25,6 +26,7 @@ export function codeView() {
       gutter.textContent = Array.from({ length: Math.max(1, lines) }, (_, at) => at + 1).join("\n");
     }
     text.textContent = after;
+    if (text.firstChild !== null) paint(text.firstChild, after, world.ext);
     if (before !== undefined && before !== after) mark(changedSpan(before, after));
     before = after;
   }

@@ -3,12 +3,16 @@
  * change below it, so the page asks for nothing twice.
  */
 
-import { askJson } from "./api.js?raw";
-import { h } from "./dom.js?raw";
+import { ask, askJson } from "./api.js?raw";
+import { note, noteRefusal } from "./chrome.js?raw";
+import { button, h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 import { rowList } from "./row_list.js?raw";
 import { follow } from "./stream.js?raw";
+import { takeFiles } from "./upload.js?raw";
+
+await style("lists");
 
 const ORDERS = {
   name: { label: "Name", compare: (a, b) => a.name < b.name ? -1 : 1 },
@@ -111,6 +115,7 @@ export function show(main, { name }, { signal, refused }) {
       }, label),
     );
   }
+  drawActions(actions, name, takeFiles(signal, (file) => `${name}/${file.name}`));
   main.replaceChildren(
     h(
       "section",
@@ -122,6 +127,52 @@ export function show(main, { name }, { signal, refused }) {
     ),
   );
   follow(`/stream${pathOf(name)}/?brief`, { signal, onEvent, onRefusal: refused });
+}
+
+function drawActions(node, name, choose) {
+  node.replaceChildren(
+    button("New", () => askName(name)),
+    button("Upload", choose),
+    ...(name.includes("/") ? [button("Delete", () => removeAll(name), { class: "danger" })] : []),
+  );
+}
+
+/** A new world needs nothing but a name; its page offers the rest. */
+async function askName(folder) {
+  const { openDialog } = await import("./dialog.js?raw");
+  const input = h("input", { "aria-label": "Name", required: true, spellcheck: "false" });
+  function submit(event) {
+    event.preventDefault();
+    node.close();
+    dispatchEvent(
+      new CustomEvent("shell:go", { detail: pathOf(`${folder}/${input.value.trim()}`) }),
+    );
+  }
+  const node = openDialog(
+    "A new world",
+    h(
+      "form",
+      { class: "sign-in", on: { submit } },
+      h("label", {}, h("span", {}, `Name below /${folder}/`), input),
+      h("button", { type: "submit", class: "primary" }, "Go there"),
+    ),
+  );
+}
+
+async function removeAll(name) {
+  const { confirmDialog } = await import("./dialog.js?raw");
+  const sure = await confirmDialog(
+    "Delete everything below?",
+    `Every world below /${name}/ moves to the machine's trash.`,
+    "Delete all",
+  );
+  if (!sure) return;
+  try {
+    const { deleted } = await (await ask(`${pathOf(name)}/`, { method: "DELETE" })).json();
+    note(`${count(deleted.length, "world")} deleted`);
+  } catch (error) {
+    noteRefusal(error);
+  }
 }
 
 function drawRow(folder, row, fresh) {

@@ -54,6 +54,22 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/** Puts children in the place of what is there; null and false are left out. */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.flat(3).filter((child) => child));
+}
+
+/** Loads one of the shell's style sheets; what needs it waits for it, so that nothing jumps. */
+export function style(name) {
+  const href = `/usr/lib/shell/${name}.css?raw`;
+  if (document.querySelector(`link[href="${href}"]`) !== null) return Promise.resolve();
+  const link = h("link", { rel: "stylesheet", href });
+  return new Promise((resolve) => {
+    link.onload = link.onerror = resolve;
+    document.head.append(link);
+  });
+}
+
 /** Shows a node again with a quiet flash. */
 export function flash(node) {
   node.classList.remove("flash");

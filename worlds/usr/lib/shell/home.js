@@ -4,11 +4,13 @@
  */
 
 import { askJson } from "./api.js?raw";
-import { h } from "./dom.js?raw";
+import { h, style } from "./dom.js?raw";
 import { ago, count, duration } from "./format.js?raw";
 import { NAMESPACES, pathOf } from "./place.js?raw";
 import { follow } from "./stream.js?raw";
 import { tree } from "./tree.js?raw";
+
+await style("lists");
 
 const RECENT = 12;
 const ABOUT = {

@@ -4,9 +4,11 @@
  */
 
 import { ask } from "./api.js?raw";
-import { h } from "./dom.js?raw";
+import { h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
+
+await style("lists");
 
 /** Shows a listing of routes, or what the machine answers. */
 export async function show(main, { name }, { signal }) {

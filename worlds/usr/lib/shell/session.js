@@ -23,17 +23,3 @@ export function setAuthorization(value) {
 export function onSession(listener) {
   listeners.add(listener);
 }
-
-/** The header value for a token (RFC 6750). Headers carry bytes, so the token goes out as UTF-8. */
-export function bearer(token) {
-  return `Bearer ${bytesAsText(token)}`;
-}
-
-/** The header value for an account (RFC 7617). */
-export function basic(user, password) {
-  return `Basic ${btoa(bytesAsText(`${user}:${password}`))}`;
-}
-
-function bytesAsText(text) {
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
-}

@@ -5,8 +5,10 @@
 
 import { Refusal, refusalOf, request } from "./api.js?raw";
 import { refreshWho } from "./chrome.js?raw";
-import { h } from "./dom.js?raw";
-import { authorization, basic, bearer, setAuthorization } from "./session.js?raw";
+import { h, style } from "./dom.js?raw";
+import { authorization, setAuthorization } from "./session.js?raw";
+
+await style("boxes");
 
 /**
  * The form.
@@ -82,4 +84,18 @@ async function tryCredential(value) {
   if (!response.ok) throw await refusalOf(response);
   setAuthorization(value);
   await refreshWho();
+}
+
+/** The header value for a token (RFC 6750). Headers carry bytes, so the token goes out as UTF-8. */
+function bearer(token) {
+  return `Bearer ${bytesAsText(token)}`;
+}
+
+/** The header value for an account (RFC 7617). */
+function basic(user, password) {
+  return `Basic ${btoa(bytesAsText(`${user}:${password}`))}`;
+}
+
+function bytesAsText(text) {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 }

@@ -14,6 +14,8 @@
  * @property {(world: Shown) => void | Promise<void>} update
  */
 
+import { style } from "./dom.js?raw";
+
 const KINDS = {
   stage: "html htm svg",
   markdown: "md markdown",
@@ -28,6 +30,9 @@ const KINDS = {
 const BY_EXT = Object.fromEntries(
   Object.entries(KINDS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
 );
+
+/** The style sheet of a kind; what is not named is data. */
+const SHEETS = { stage: "", markdown: "markdown", code: "code" };
 
 /** How a world is shown: `stage`, `markdown`, … or `code` and `hex` for everything else. */
 export function kindOf({ ext, text }) {
@@ -47,6 +52,8 @@ export function hasSource(kind) {
  * @returns {Promise<Viewer>}
  */
 export async function makeViewer(kind, { onLink }) {
+  const sheet = SHEETS[kind] ?? "data";
+  if (sheet !== "") await style(sheet);
   switch (kind) {
     case "stage":
       return (await import("./stage.js?raw")).stage(onLink);

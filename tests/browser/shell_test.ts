@@ -1,0 +1,395 @@
+/**
+ * The shell in Debian's Chromium against a machine of its own: each page, alive, by mouse and by
+ * keyboard, on a phone and on a wide screen, in the light and in the dark. Pictures go to `shots/`
+ * for whoever changes how it looks.
+ */
+
+import assert from "node:assert/strict";
+import { openPage, startBrowser, within } from "./browser.ts";
+import { startTestMachine } from "./machine.ts";
+
+/** What a first look at a page may weigh, in bytes. */
+const PAGE_BYTES = 60 * 1024;
+const SHOTS = new URL("./shots/", import.meta.url).pathname;
+
+Deno.test("the shell", async (t) => {
+  const browser = await startBrowser();
+  const machine = await startTestMachine();
+  const { url } = machine;
+  try {
+    await furnish(machine.put);
+
+    const pages = {
+      home: ["/", "Recent changes"],
+      collection: ["/home/", "notes"],
+      html: ["/home/hello", "History"],
+      markdown: ["/home/notes/plan.md", "A plan"],
+      json: ["/home/data.json", "elastik"],
+      table: ["/home/table.csv", "Apple"],
+      code: ["/home/code.ts", "answer"],
+      picture: ["/home/pic.png", "History"],
+      hex: ["/home/bytes.bin", "00000000"],
+      plugin: ["/lib/example", "Activate"],
+      bin: ["/bin", "/auth/mint"],
+      proc: ["/proc/", "status"],
+    } as const;
+    for (const [name, [path, text]] of Object.entries(pages)) {
+      await t.step(
+        `${path} shows itself in under 60 KiB and says nothing on the console`,
+        async () => {
+          const { page, said } = await openPage(browser);
+          const sizes: Promise<number>[] = [];
+          page.on("response", (response) => {
+            if (!response.url().includes("/usr/lib/shell/") && response.url() !== url + path) {
+              return;
+            }
+            sizes.push(response.headerValue("content-length").then(Number));
+          });
+          await page.goto(url + path, { waitUntil: "load" });
+          await page.getByText(text).first().waitFor();
+          await page.locator("main:not([aria-busy])").waitFor();
+          await page.waitForTimeout(100);
+          assert.deepEqual(said.filter(notAboutState), []);
+          const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+          assert.ok(bytes > 0 && bytes < PAGE_BYTES, `${path} weighs ${bytes} bytes`);
+          for (const colorScheme of ["light", "dark"] as const) {
+            for (const width of [390, 1440]) {
+              await page.emulateMedia({ colorScheme });
+              await page.setViewportSize({ width, height: 900 });
+              await page.screenshot({ path: `${SHOTS}${name}-${width}-${colorScheme}.png` });
+              const wide = Number(
+                await page.evaluate("document.documentElement.scrollWidth - innerWidth"),
+              );
+              assert.ok(wide <= 0, `${path} is ${wide}px wider than ${width}px`);
+            }
+          }
+          await page.context().close();
+        },
+      );
+    }
+
+    await t.step(
+      "a world's page shows the next version within a second, without a reload",
+      async () => {
+        const { page, said } = await openPage(browser);
+        await page.goto(`${url}/home/hello`);
+        const inside = page.frameLocator(".stage iframe").last();
+        await inside.getByText("I am alive").waitFor();
+        await page.evaluate("globalThis.stayed = true");
+        await within(1000, async () => {
+          await machine.put("/home/hello", "<h1>I have changed</h1>");
+          await page.getByText("version 2", { exact: true }).waitFor();
+          await inside.getByText("I have changed").waitFor();
+        });
+        assert.equal(await page.evaluate("globalThis.stayed"), true);
+        await page.getByText("✓ verified").waitFor();
+        assert.deepEqual(said, []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("a world's page keeps its place when the content changes under it", async () => {
+      const tall = (word: string) => `<div style="height:4000px">top</div><p>${word}</p>`;
+      await machine.put("/home/tall", tall("one"));
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/tall`);
+      const inside = page.frameLocator(".stage iframe").last();
+      await inside.getByText("one").scrollIntoViewIfNeeded();
+      await page.waitForTimeout(100);
+      await machine.put("/home/tall", tall("two"));
+      await inside.getByText("two").waitFor();
+      const frame = page.frames().at(-1);
+      await page.locator(".stage iframe.coming").waitFor({ state: "detached" });
+      assert.ok(Number(await frame?.evaluate("scrollY")) > 1000);
+      await page.context().close();
+    });
+
+    await t.step(
+      "the page of a world that is not there waits, and shows it once it is written",
+      async () => {
+        const { page } = await openPage(browser);
+        const response = await page.goto(`${url}/home/later`);
+        assert.equal(response?.status(), 404);
+        await page.getByText("Nothing is here yet").waitFor();
+        await page.locator("#live.live").waitFor();
+        await within(1000, async () => {
+          await machine.put("/home/later", "<p>here I am</p>");
+          await page.frameLocator(".stage iframe").getByText("here I am").waitFor();
+        });
+        await fetch(`${url}/home/later`, {
+          method: "DELETE",
+          headers: { authorization: `Bearer ${machine.approve}` },
+        }).then((gone) => gone.body?.cancel());
+        await page.getByText("This world was deleted").waitFor();
+        await page.context().close();
+      },
+    );
+
+    await t.step("a collection's page gains and loses children as they come and go", async () => {
+      const { page, said } = await openPage(browser);
+      await page.goto(`${url}/home/notes/`);
+      await page.getByRole("link", { name: "plan.md" }).waitFor();
+      await machine.put("/home/notes/new.txt", "x");
+      await page.getByRole("link", { name: "new.txt" }).waitFor();
+      await machine.put("/home/notes/deeper/still.txt", "x");
+      await page.getByRole("link", { name: "deeper/" }).waitFor();
+      await fetch(`${url}/home/notes/new.txt`, {
+        method: "DELETE",
+        headers: { authorization: `Bearer ${machine.approve}` },
+      }).then((gone) => gone.body?.cancel());
+      await page.getByRole("link", { name: "new.txt" }).waitFor({ state: "detached" });
+      assert.deepEqual(said, []);
+      await page.context().close();
+    });
+
+    await t.step("the home page tells a change the moment it happens", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(url);
+      await page.locator("#live.live").waitFor();
+      await within(1000, async () => {
+        await machine.put("/home/just-now", "x");
+        await page.locator(".recent").getByText("/home/just-now").waitFor();
+      });
+      await page.context().close();
+    });
+
+    await t.step(
+      "the editor saves what was typed, and shows both texts when somebody was faster",
+      async () => {
+        const { page, said } = await openPage(browser);
+        await machine.put("/home/shared.txt", "one\ntwo\n", { "x-meta-author": "ada" });
+        await page.goto(`${url}/home/shared.txt`);
+        await page.getByText("ada").waitFor();
+        await page.keyboard.press("e");
+        await page.getByLabel("Text of").fill("one\nmine\n");
+        await machine.put("/home/shared.txt", "one\ntheirs\n");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Version 2 was written while you edited").waitFor();
+        await page.locator(".theirs pre").getByText("theirs").waitFor();
+        await page.screenshot({ path: `${SHOTS}conflict-1440-light.png` });
+        assert.equal(await (await fetch(`${url}/home/shared.txt?raw`)).text(), "one\ntheirs\n");
+        await page.getByRole("button", { name: "Replace version 2" }).click();
+        await page.getByText("version 3", { exact: true }).waitFor();
+        const saved = await fetch(`${url}/home/shared.txt?raw`);
+        assert.equal(await saved.text(), "one\nmine\n");
+        assert.equal(saved.headers.get("x-meta-author"), "ada");
+        assert.deepEqual(said.filter((line) => !line.includes("412")), []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("an earlier version can be looked at and brought back", async () => {
+      const { page } = await openPage(browser);
+      await machine.put("/home/past.txt", "the first words");
+      await machine.put("/home/past.txt", "the second words");
+      await page.goto(`${url}/home/past.txt`);
+      await page.getByRole("button", { name: "Show version 1" }).click();
+      await page.getByText("the first words").waitFor();
+      await page.getByRole("button", { name: "Bring it back" }).click();
+      await page.getByText("version 3", { exact: true }).waitFor();
+      assert.equal(await (await fetch(`${url}/home/past.txt?raw`)).text(), "the first words");
+      await page.context().close();
+    });
+
+    await t.step(
+      "a tab signs in, mints a capability, deletes, and signs out without leaving a trace",
+      async () => {
+        const { page, said } = await openPage(browser);
+        await page.goto(`${url}/home/past.txt`);
+        await page.getByRole("button", { name: "Sign in" }).click();
+        await page.getByLabel("Token or password").fill("no such token");
+        await page.getByRole("button", { name: "Sign in" }).last().click();
+        await page.getByText("does not know this credential").waitFor();
+        await page.getByLabel("Token or password").fill(machine.approve);
+        await page.keyboard.press("Enter");
+        await page.getByRole("button", { name: "T3" }).click();
+        await page.getByRole("button", { name: "Mint a capability" }).click();
+        await page.getByLabel("Everything at and below").fill("/home/scratch");
+        await page.getByRole("button", { name: "Mint", exact: true }).click();
+        const token = await page.getByLabel("Token", { exact: true }).textContent();
+        await page.screenshot({ path: `${SHOTS}mint-1440-light.png` });
+        const prompt = await page.getByLabel("Prompt for an agent", { exact: true }).textContent();
+        assert.ok(prompt?.includes(`${url}/home/scratch/`) && prompt.includes(token ?? "?"));
+        const write = (path: string) =>
+          fetch(url + path, {
+            method: "PUT",
+            body: "x",
+            headers: { authorization: `Bearer ${token}` },
+          })
+            .then(async (response) => (await response.body?.cancel(), response.status));
+        assert.equal(await write("/home/scratch/a"), 201);
+        assert.equal(await write("/home/elsewhere"), 403);
+        await page.keyboard.press("Escape");
+        await page.getByRole("button", { name: "Delete" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+        await page.getByText("This world was deleted").waitFor();
+        await page.getByRole("button", { name: "T3" }).click();
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await page.getByRole("button", { name: "Sign in" }).waitFor();
+        const kept =
+          "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie, location.href])";
+        assert.ok(!String(await page.evaluate(kept)).includes(machine.approve));
+        assert.deepEqual(said.filter((line) => !/401|404/.test(line)), []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("files that are dropped on a collection become worlds", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/notes/`);
+      await page.getByRole("link", { name: "plan.md" }).waitFor();
+      const [chooser] = await Promise.all([
+        page.waitForEvent("filechooser"),
+        page.getByRole("button", { name: "Upload" }).click(),
+      ]);
+      const bytes = new TextEncoder().encode("a,b\n1,2\n");
+      // Playwright asks for Node's own kind of bytes.
+      const { Buffer } = await import("node:buffer");
+      await chooser.setFiles({
+        name: "up load.csv",
+        mimeType: "text/csv",
+        buffer: Buffer.from(bytes),
+      });
+      await page.getByRole("link", { name: "up load.csv" }).click();
+      await page.getByRole("columnheader", { name: "a" }).waitFor();
+      await page.context().close();
+    });
+
+    await t.step("everything can be reached with the keyboard alone", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(url);
+      await page.locator("#live.live").waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("plan");
+      await page.getByRole("option", { name: "/home/notes/plan.md" }).waitFor();
+      await page.screenshot({ path: `${SHOTS}finder-1440-light.png` });
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "A plan" }).waitFor();
+      await page.goto(`${url}/home/`);
+      await page.getByRole("link", { name: "hello" }).waitFor();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("ArrowDown");
+      const focused = "document.activeElement.getAttribute('href')";
+      const first = await page.locator(".rows a").nth(1).getAttribute("href");
+      assert.equal(await page.evaluate(focused), first);
+      await page.keyboard.press("Enter");
+      await page.waitForURL(url + first);
+      await page.context().close();
+    });
+
+    await t.step(
+      "a collection of ten thousand children scrolls without drawing them all",
+      async () => {
+        const { page } = await openPage(browser);
+        await page.route("**/stream/home/many/?brief", (route) => {
+          const rows = Array.from({ length: 10_000 }, (_, at) => ({
+            name: `world-${String(at).padStart(5, "0")}`,
+            dir: false,
+            version: 1,
+            ext: "txt",
+            len: at,
+            updated_at: "2026-01-01T00:00:00.000Z",
+          }));
+          const body = `event: list\nid: 1\ndata: ${JSON.stringify(rows)}\n\n`;
+          return route.fulfill({ body, contentType: "text/event-stream" });
+        });
+        await machine.put("/home/many/one", "x");
+        await page.goto(`${url}/home/many/`);
+        await page.getByText("10,000 entries").waitFor();
+        assert.ok(await page.locator(".rows li").count() < 400);
+        await page.keyboard.press("End");
+        await page.getByRole("link", { name: "world-09999" }).waitFor();
+        assert.ok(await page.locator(".rows li").count() < 600);
+        await page.context().close();
+      },
+    );
+  } finally {
+    await browser.close();
+    await machine.stop();
+  }
+});
+
+Deno.test("the shell of a guarded machine", async (t) => {
+  const browser = await startBrowser();
+  const machine = await startTestMachine({
+    ELASTIK_TOKEN: "write-in-tests",
+    ELASTIK_TRUST_PROXY_HEADER: "x-forwarded-for",
+    ELASTIK_TRUST_PROXY_FROM: "127.0.0.1",
+  });
+  const { url } = machine;
+  const remote = { extraHTTPHeaders: { "x-forwarded-for": "203.0.113.9" } };
+  try {
+    await machine.put("/home/secret", "<h1>for members</h1><script>document.title='ran'</script>");
+    await machine.put("/home/pic.png", PNG);
+
+    await t.step("asks who you are, then shows the world you came for, live", async () => {
+      const { page } = await openPage(browser, remote);
+      const response = await page.goto(`${url}/home/secret`);
+      assert.equal(response?.status(), 401);
+      await page.getByRole("heading", { name: "Sign in" }).waitFor();
+      await page.screenshot({ path: `${SHOTS}sign-in-1440-light.png` });
+      await page.getByLabel("Token or password").fill("write-in-tests");
+      await page.keyboard.press("Enter");
+      const inside = page.frameLocator(".stage iframe").last();
+      await inside.getByText("for members").waitFor();
+      await within(1000, async () => {
+        await machine.put("/home/secret", "<h1>still for members</h1>");
+        await inside.getByText("still for members").waitFor();
+      });
+      await page.goto(`${url}/home/pic.png`);
+      await page.locator(".media img").waitFor();
+      const picture = "document.querySelector('.media img')";
+      const width = `${picture}.decode().then(() => ${picture}.naturalWidth)`;
+      assert.equal(await page.evaluate(width), 1);
+      const urls = "performance.getEntriesByType('resource').map((entry) => entry.name).join(' ')";
+      assert.ok(!String(await page.evaluate(urls)).includes("write-in-tests"));
+      await page.context().close();
+    });
+
+    await t.step("signs an account in with its password", async () => {
+      await machine.put("/etc/passwd", "ada:T3\n");
+      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("grüße"));
+      await machine.put("/etc/shadow", `ada:${new Uint8Array(digest).toHex()}\n`);
+      const { page } = await openPage(browser, remote);
+      await page.goto(`${url}/boot/env`);
+      await page.getByLabel("Token or password").fill("grüße");
+      await page.getByLabel("Account").fill("ada");
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "user:ada" }).waitFor();
+      await page.getByText("ELASTIK_HOST").first().waitFor();
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await machine.stop();
+  }
+});
+
+/** A picture of one pixel. */
+const PNG = Uint8Array.fromBase64(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+);
+
+async function furnish(
+  put: (path: string, body: string | Uint8Array<ArrayBuffer>) => Promise<unknown>,
+) {
+  await put("/home/hello", "<h1>I am alive</h1>");
+  await put(
+    "/home/notes/plan.md",
+    "# A plan\n\n- one\n- two\n\n| a | b |\n|---|--:|\n| x | 1 |\n\n> quiet\n",
+  );
+  await put("/home/data.json", JSON.stringify({ name: "elastik", list: [1, 2, { deep: null }] }));
+  await put("/home/table.csv", 'name,qty\nApple,3\n"Pear, green",12\n');
+  await put("/home/code.ts", "// why\nexport const answer: number = 42;\n");
+  await put("/home/pic.png", PNG);
+  await put("/home/bytes.bin", Uint8Array.from({ length: 300 }, (_, at) => at % 256));
+  await put(
+    "/lib/example",
+    "export const routes = ['/example'];\nexport default { fetch() {} };\n",
+  );
+}
+
+/** The browser reports a refused request on its console, whatever the page does with it. */
+function notAboutState(line: string): boolean {
+  return !line.startsWith("Failed to load resource");
+}

@@ -1,0 +1,38 @@
+/**
+ * Texts to be copied: the commands that do from a terminal what a page does, and whatever else
+ * somebody takes elsewhere.
+ */
+
+import { button, h, style } from "./dom.js?raw";
+import { pathOf } from "./place.js?raw";
+
+await style("boxes");
+
+/** The commands that read, write and follow a world. */
+export function commands(name, origin) {
+  const path = pathOf(name).replaceAll("'", "%27");
+  const url = `'${origin}${path}`;
+  const token = '-H "Authorization: Bearer $ELASTIK_TOKEN"';
+  return [
+    ["Read", `curl ${url}?raw'`],
+    ["Write", `curl -X PUT ${url}' ${token} --data-binary @file`],
+    ["Append", `curl -X POST ${url}' ${token} -d 'one more line'`],
+    ["Follow", `curl -N '${origin}/stream${path}'`],
+  ];
+}
+
+/** A text with a button that copies it. */
+export function copyable(label, text) {
+  const area = h("pre", { class: "command", tabindex: "0", "aria-label": label }, text);
+  const copy = button("Copy", async () => {
+    await navigator.clipboard.writeText(text).then(() => {
+      copy.textContent = "Copied";
+    }, () => {
+      // Without the permission, a selection is the next best thing.
+      getSelection()?.selectAllChildren(area);
+      copy.textContent = "Selected";
+    });
+    setTimeout(() => copy.textContent = "Copy", 1500);
+  }, { "aria-label": `Copy: ${label}` });
+  return h("div", { class: "copyable" }, h("header", {}, h("h3", {}, label), copy), area);
+}

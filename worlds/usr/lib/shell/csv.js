@@ -1,0 +1,46 @@
+/**
+ * Comma- and tab-separated values (RFC 4180) as rows of strings. Pure.
+ */
+
+/**
+ * @param {string} text
+ * @param {string} [separator]
+ * @returns {string[][]}
+ */
+export function parseCsv(text, separator = ",") {
+  const rows = [];
+  let row = [];
+  let at = 0;
+  while (at < text.length) {
+    let cell = "";
+    if (text[at] === '"') {
+      for (at++; at < text.length; at++) {
+        if (text[at] !== '"') cell += text[at];
+        else if (text[at + 1] === '"') {
+          cell += '"';
+          at++;
+        } else break;
+      }
+      at++;
+    } else {
+      const start = at;
+      while (at < text.length && text[at] !== separator && text[at] !== "\n" && text[at] !== "\r") {
+        at++;
+      }
+      cell = text.slice(start, at);
+    }
+    row.push(cell);
+    if (text[at] === separator) {
+      at++;
+      if (at === text.length) row.push("");
+      continue;
+    }
+    // What follows a closing quote up to the line's end belongs to nothing.
+    while (at < text.length && text[at] !== "\n" && text[at] !== "\r") at++;
+    at += text[at] === "\r" && text[at + 1] === "\n" ? 2 : 1;
+    rows.push(row);
+    row = [];
+  }
+  if (row.length > 0) rows.push(row);
+  return rows;
+}

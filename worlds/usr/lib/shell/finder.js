@@ -1,0 +1,141 @@
+/**
+ * Search as you type over the names of all worlds and collections that this tab may read.
+ */
+
+import { askJson } from "./api.js?raw";
+import { noteRefusal } from "./chrome.js?raw";
+import { openDialog } from "./dialog.js?raw";
+import { h } from "./dom.js?raw";
+import { pathOf } from "./place.js?raw";
+
+const MOST = 12;
+
+/**
+ * Opens the box.
+ *
+ * @param {string} [typed] what was typed already
+ */
+export function openFinder(typed = "") {
+  if (document.querySelector("dialog[open]") !== null) return;
+  const list = h("ul", { id: "found", role: "listbox", "aria-label": "Found" });
+  const input = h("input", {
+    type: "search",
+    value: typed,
+    placeholder: "Search names, or type a path",
+    role: "combobox",
+    "aria-label": "Search",
+    "aria-controls": "found",
+    "aria-expanded": "true",
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    autofocus: true,
+  });
+  let names = [];
+  let found = [];
+  let at = 0;
+
+  function draw() {
+    found = rank(names, input.value.trim());
+    at = 0;
+    list.replaceChildren(...found.map((name, index) =>
+      h(
+        "li",
+        {
+          id: `found-${index}`,
+          role: "option",
+          "aria-selected": String(index === 0),
+          on: { click: () => go(name) },
+        },
+        `/${name}`,
+      )
+    ));
+    point();
+  }
+  function point() {
+    [...list.children].forEach((node, index) =>
+      node.setAttribute("aria-selected", String(index === at))
+    );
+    list.children[at]?.scrollIntoView({ block: "nearest" });
+    if (found.length > 0) input.setAttribute("aria-activedescendant", `found-${at}`);
+    else input.removeAttribute("aria-activedescendant");
+  }
+  function go(name) {
+    node.close();
+    dispatchEvent(new CustomEvent("shell:go", { detail: pathOf(name) }));
+  }
+  input.addEventListener("input", draw);
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      at = (at + (event.key === "ArrowDown" ? 1 : -1) + found.length) % Math.max(1, found.length);
+      point();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      const typed = input.value.trim();
+      if (found[at] !== undefined && !(typed.startsWith("/") && found.length === 0)) go(found[at]);
+      else if (typed.startsWith("/")) go(typed.slice(1));
+    }
+  });
+  const node = openDialog(
+    "Search",
+    input,
+    list,
+    h(
+      "p",
+      { class: "hint" },
+      "↑ ↓ to choose, Enter to open. A path that does not exist yet can be opened too.",
+    ),
+  );
+  node.classList.add("finder");
+  askJson("/proc/worlds").then((worlds) => {
+    names = withCollections(worlds.map(({ name }) => name));
+    draw();
+  }, noteRefusal);
+}
+
+function withCollections(worlds) {
+  const all = new Set(worlds);
+  for (const name of worlds) {
+    for (let cut = name.lastIndexOf("/"); cut > 0; cut = name.lastIndexOf("/", cut - 1)) {
+      const collection = `${name.slice(0, cut)}/`;
+      if (all.has(collection)) break;
+      all.add(collection);
+    }
+  }
+  return [...all];
+}
+
+/**
+ * The names that fit best, best first: those whose last part begins with the words, then those that
+ * hold them, then those that have their letters in this order.
+ *
+ * @param {string[]} names
+ * @param {string} query
+ */
+export function rank(names, query) {
+  const wanted = query.toLowerCase().replace(/^\//, "");
+  const scored = [];
+  for (const name of names) {
+    const score = scoreOf(name.toLowerCase(), wanted);
+    if (score > 0) scored.push({ name, score: score - name.length / 1000 });
+  }
+  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, MOST)
+    .map(({ name }) => name);
+}
+
+function scoreOf(name, wanted) {
+  if (wanted === "") return name.startsWith("home/") ? 2 : 1;
+  const last = name.replace(/\/$/, "").split("/").pop();
+  if (name === wanted) return 9;
+  if (last.startsWith(wanted)) return 7;
+  if (last.includes(wanted)) return 6;
+  if (name.includes(wanted)) return 5;
+  let from = 0;
+  for (const letter of wanted) {
+    from = name.indexOf(letter, from) + 1;
+    if (from === 0) return 0;
+  }
+  return 2;
+}

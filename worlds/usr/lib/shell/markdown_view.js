@@ -1,0 +1,76 @@
+/**
+ * Markdown as a page. Links lead where they say and nowhere that runs anything; pictures are of this
+ * machine only, because a picture from elsewhere would tell its host who is reading.
+ */
+
+import { h, safeUrl } from "./dom.js?raw";
+import { parseMarkdown } from "./markdown.js?raw";
+import { pathOf } from "./place.js?raw";
+
+/** The viewer. */
+export function markdownView() {
+  const node = h("div", { class: "prose-page" });
+  function update(world) {
+    const base = new URL(pathOf(world.name), location.href).href;
+    node.replaceChildren(...parseMarkdown(world.text).map((part) => element(part, base)));
+  }
+  return { node, update };
+}
+
+function element(part, base) {
+  if (typeof part === "string") return part;
+  const children = part.in.map((child) => element(child, base));
+  switch (part.tag) {
+    case "a":
+      return link(part, base, children);
+    case "img":
+      return picture(part, base);
+    case "pre":
+      return h("pre", { tabindex: "0" }, children);
+    case "ol":
+      return h("ol", { start: part.start }, children);
+    case "li":
+      return part.checked === undefined ? h("li", {}, children) : h(
+        "li",
+        { class: "task" },
+        h("input", {
+          type: "checkbox",
+          checked: part.checked,
+          disabled: true,
+          "aria-label": "done",
+        }),
+        h("span", {}, children),
+      );
+    case "table":
+      return h("div", { class: "wide-table", tabindex: "0" }, h("table", {}, children));
+    case "th":
+    case "td":
+      return h(part.tag, { class: part.align }, children);
+    default:
+      return h(part.tag, {}, children);
+  }
+}
+
+function link({ href }, base, children) {
+  if (href.startsWith("#") || safeUrl(href, base) === undefined) return h("span", {}, children);
+  const url = new URL(href, base);
+  const inside = url.origin === location.origin;
+  return h("a", {
+    href: url.href,
+    ...(inside ? {} : { target: "_blank", rel: "noopener noreferrer" }),
+  }, children);
+}
+
+function picture({ src, alt }, base) {
+  if (safeUrl(src, base) === undefined) return alt;
+  const url = new URL(src, base);
+  if (url.origin !== location.origin) {
+    return h(
+      "a",
+      { href: url.href, target: "_blank", rel: "noopener noreferrer" },
+      alt || url.href,
+    );
+  }
+  url.search = "?raw";
+  return h("img", { src: url.href, alt, loading: "lazy" });
+}

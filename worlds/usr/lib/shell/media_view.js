@@ -1,0 +1,41 @@
+/**
+ * Pictures, sound, film and PDF. The bytes are read as any client reads them, with this tab's
+ * credential, and handed to the element as a blob of exactly the type that its extension stands for.
+ */
+
+import { ask } from "./api.js?raw";
+import { h } from "./dom.js?raw";
+import { pathOf } from "./place.js?raw";
+
+const ELEMENTS = {
+  image: (src, name) => h("img", { src, alt: `Content of /${name}` }),
+  audio: (src, name) => h("audio", { src, controls: true, "aria-label": `/${name}` }),
+  video: (src, name) => h("video", { src, controls: true, "aria-label": `/${name}` }),
+  pdf: (src, name) => h("iframe", { src, title: `Content of /${name}` }),
+};
+
+/** The viewer. */
+export function mediaView(kind) {
+  const node = h("div", { class: `media ${kind}` });
+  let url;
+  let turn = 0;
+
+  async function update(world) {
+    const mine = ++turn;
+    const at = world.past ? `&at=${world.version}` : "";
+    const response = await ask(`${pathOf(world.name)}?raw${at}`);
+    const type = response.headers.get("content-type") ?? "";
+    const bytes = await response.arrayBuffer();
+    if (mine !== turn) return;
+    if (url !== undefined) URL.revokeObjectURL(url);
+    // A type of the right family, whatever the world calls itself: a blob: page is of our origin.
+    const family = kind === "pdf" ? "application/pdf" : `${kind}/`;
+    const safe = type.startsWith(family) && !type.includes("svg")
+      ? type
+      : "application/octet-stream";
+    url = URL.createObjectURL(new Blob([bytes], { type: safe }));
+    node.replaceChildren(ELEMENTS[kind](url, world.name));
+  }
+
+  return { node, update };
+}

@@ -1,0 +1,144 @@
+/**
+ * What the machine knows of a world beside its content: metadata, hash, the chain of events with its
+ * verdict, and the commands that do what this page does.
+ */
+
+import { askJson, request } from "./api.js?raw";
+import { button, h } from "./dom.js?raw";
+import { ago, size } from "./format.js?raw";
+import { pathOf } from "./place.js?raw";
+
+/** Events shown at a time. */
+const STEP = 20;
+
+/**
+ * @param {string} name
+ * @param {AbortSignal} signal
+ * @param {(version: number) => void} onVersion called when somebody wants to see a version
+ */
+export function side(name, signal, onVersion) {
+  const path = pathOf(name);
+  const verdict = h("span", { class: "tag", role: "status" });
+  const facts = h("dl", {});
+  const events = h("ol", { class: "events" });
+  const terminal = h(
+    "details",
+    { class: "card" },
+    h("summary", {}, h("h2", {}, "From a terminal")),
+  );
+  terminal.addEventListener("toggle", async () => {
+    const { commands, copyable } = await import("./commands.js?raw");
+    for (const [label, text] of commands(name, location.origin)) {
+      terminal.append(copyable(label, text));
+    }
+  }, { once: true });
+  const node = h(
+    "div",
+    { class: "side-parts" },
+    h("section", { class: "card" }, h("h2", {}, "Facts"), facts),
+    h("section", { class: "card" }, h("header", {}, h("h2", {}, "History"), verdict), events),
+    terminal,
+  );
+  let turn = 0;
+
+  /** Reads everything anew; of calls that overlap the last wins. */
+  async function update(world) {
+    const mine = ++turn;
+    const head = await request(path, { method: "HEAD", signal }).catch(() => undefined);
+    if (mine !== turn || signal.aborted) return undefined;
+    const meta = [...(head?.headers ?? [])].filter(([key]) => key.startsWith("x-meta-"));
+    drawFacts(world, meta);
+    if (world.version > 0) await drawChain(mine);
+    else {
+      verdict.textContent = "built in";
+      events.replaceChildren(
+        h("li", { class: "hint" }, "Born with the machine; nobody has changed it."),
+      );
+    }
+    return meta;
+  }
+
+  function drawFacts(world, meta) {
+    const rows = [
+      ...meta.map(([key, value]) => [key.slice("x-meta-".length), value, "meta"]),
+      ["type", world.ext],
+      ["size", `${size(world.size)} (${world.size} bytes)`],
+      ["changed", world.updatedAt],
+    ];
+    facts.replaceChildren(
+      ...rows.map(([key, value, kind]) =>
+        h("div", { class: kind }, h("dt", {}, key), h("dd", {}, value))
+      ),
+    );
+  }
+
+  async function drawChain(mine) {
+    const [audit, log] = await Promise.all([
+      askJson(`/proc/audit${path}`, { signal }),
+      askJson(`/proc/log${path}?limit=${STEP}`, { signal }),
+    ]).catch((error) => [{ ok: false, chain: { reason: error.message } }, []]);
+    if (mine !== turn || signal.aborted) return;
+    verdict.className = `tag ${audit.ok ? "good" : "bad"}`;
+    verdict.textContent = audit.ok ? "✓ verified" : "✗ broken";
+    verdict.title = audit.ok
+      ? "The chain of events is intact, and the bytes are those of its last event"
+      : [audit.chain?.reason, audit.body?.reason].filter(Boolean).join("; ");
+    if (audit.body?.sha256) {
+      facts.append(
+        h("div", {}, h("dt", {}, "sha-256"), h("dd", { class: "hash" }, audit.body.sha256)),
+      );
+    }
+    if (!audit.ok) {
+      facts.append(
+        h("div", { class: "fault" }, h("dt", {}, "receipt"), h("dd", {}, verdict.title)),
+      );
+    }
+    events.replaceChildren();
+    more(log);
+  }
+
+  function more(log) {
+    events.append(...log.map((event) => eventRow(event, onVersion)));
+    const oldest = log.at(-1)?.id ?? 1;
+    if (log.length < STEP || oldest <= 1) return;
+    const next = button("Older", async () => {
+      const older = await askJson(`/proc/log${path}?limit=${STEP}&before=${oldest}`, { signal });
+      next.parentElement.remove();
+      more(older);
+    }, { class: "quiet" });
+    events.append(h("li", {}, next));
+  }
+
+  return { node, update };
+}
+
+function eventRow({ id, timestamp, type, payload }, onVersion) {
+  const version = payload.version_after ?? payload.version;
+  const what = {
+    stage_written: payload.from_version
+      ? `brought back version ${payload.from_version}`
+      : `written, ${size(payload.len)}`,
+    stage_appended: `appended, ${size(payload.append_len)}`,
+    state_transition: `${payload.from || "new"} → ${payload.to}`,
+    world_deleted: "deleted",
+  }[type] ?? type.replaceAll("_", " ");
+  const written = type === "stage_written" || type === "stage_appended";
+  return h(
+    "li",
+    { title: `event ${id}, ${timestamp}` },
+    written
+      ? button(`v${version}`, () => onVersion(version), {
+        class: "quiet",
+        "aria-label": `Show version ${version}`,
+      })
+      : h("span", { class: "dot" }),
+    h(
+      "span",
+      {},
+      what,
+      h("small", {}, ` by ${payload.by ?? "?"}`),
+      payload.reason ? h("small", {}, ` ${payload.reason}`) : null,
+    ),
+    h("time", { datetime: timestamp }, ago(timestamp)),
+  );
+}

@@ -1,0 +1,45 @@
+/**
+ * Comma- and tab-separated values as a table, its first row as head. Long ones come in steps.
+ */
+
+import { parseCsv } from "./csv.js?raw";
+import { button, h } from "./dom.js?raw";
+import { count } from "./format.js?raw";
+
+/** Rows drawn at a time, and columns at most. */
+const STEP = 500;
+const MOST_COLUMNS = 200;
+const NUMBER = /^-?[\d.,]+%?$/;
+
+/** The viewer. */
+export function tableView() {
+  const node = h("div", { class: "wide-table", tabindex: "0" });
+  function update(world) {
+    const [head = [], ...rows] = parseCsv(world.text, world.ext === "tsv" ? "\t" : ",");
+    const body = h("tbody");
+    const numeric = head.map((_, at) => NUMBER.test(rows[0]?.[at] ?? ""));
+    const table = h("table", {}, h("thead", {}, line(head, "th", numeric)), body);
+    node.replaceChildren(table);
+    function more(from) {
+      body.append(...rows.slice(from, from + STEP).map((row) => line(row, "td", numeric)));
+      if (rows.length <= from + STEP) return;
+      const next = button(`${count(rows.length - from - STEP, "more row")}`, () => {
+        next.remove();
+        more(from + STEP);
+      }, { class: "quiet" });
+      node.append(next);
+    }
+    more(0);
+  }
+  return { node, update };
+}
+
+function line(cells, tag, numeric) {
+  return h(
+    "tr",
+    {},
+    cells.slice(0, MOST_COLUMNS).map((cell, at) =>
+      h(tag, { class: numeric[at] ? "right" : null, scope: tag === "th" && "col" }, cell)
+    ),
+  );
+}

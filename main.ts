@@ -8,6 +8,7 @@ import { runCommandLine } from "./lib/cli.ts";
 if (import.meta.main) {
   const code = await runCommandLine(Deno.args, {
     storeWorkerUrl: import.meta.resolve("./lib/world/store_worker.ts"),
+    main: import.meta.url,
   });
   if (code !== undefined) Deno.exit(code);
 }

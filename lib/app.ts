@@ -4,7 +4,7 @@
  */
 
 import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
-import type { Exchange } from "./http/exchange.ts";
+import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
@@ -26,9 +26,9 @@ export interface App {
    *
    * @param peer address of the other end of the connection
    */
-  fetch(request: Request, peer: string): Response | Promise<Response>;
-  /** Answers a request that has passed the gate already: what plugins call back with. */
-  dispatch(exchange: Exchange): Response | Promise<Response>;
+  fetch(request: Request, peer: string, connection?: Connection): Response | Promise<Response>;
+  /** Answers a request that stands behind the gate already: what plugins call back with. */
+  answer(exchange: Exchange): Promise<Response>;
   /** Ends every event stream. */
   closeStreams(): void;
 }
@@ -59,19 +59,47 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const plugin = machine.plugins.match(path);
     if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);
     const room = rooms.get(first);
+    if (
+      room !== undefined &&
+      (first === "" || first === "auth" || first === "bin" || first === "proc")
+    ) {
+      return enter(room, exchange);
+    }
+    // Whoever comes while the machine starts may be asking for a plugin that is not up yet.
+    const { starting, fallback } = machine.plugins;
+    if (starting !== undefined) return starting.then(() => dispatch(exchange));
     if (room !== undefined) return enter(room, exchange);
+    const { method } = exchange.request;
+    if (fallback !== undefined && (method === "GET" || method === "HEAD")) {
+      return machine.plugins.fetch(fallback, exchange);
+    }
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
     );
   }
 
-  function fetch(request: Request, peer: string): Response | Promise<Response> {
+  function fetch(
+    request: Request,
+    peer: string,
+    connection?: Connection,
+  ): Response | Promise<Response> {
     try {
-      const answer = dispatch(gate(request, peer));
-      return answer instanceof Promise ? answer.catch((error) => edge(request, error)) : answer;
+      const exchange = gate(request, peer);
+      const answered = dispatch(connection === undefined ? exchange : { ...exchange, connection });
+      return answered instanceof Promise
+        ? answered.catch((error) => edge(request, error))
+        : answered;
     } catch (error) {
       return edge(request, error);
+    }
+  }
+
+  async function answer(exchange: Exchange): Promise<Response> {
+    try {
+      return await dispatch(exchange);
+    } catch (error) {
+      return await edge(exchange.request, error);
     }
   }
 
@@ -112,7 +140,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     }
   }
 
-  return { fetch, dispatch, closeStreams: () => streams.close() };
+  return { fetch, answer, closeStreams: () => streams.close() };
 }
 
 /**

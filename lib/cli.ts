@@ -10,6 +10,8 @@ import { VERSION } from "./version.ts";
 export interface Surroundings {
   /** URL of the module that the store's Workers run. */
   readonly storeWorkerUrl: string;
+  /** URL of the main module, by which the program starts itself again; absent in a compiled binary. */
+  readonly main?: string;
 }
 
 /** A module that carries a command out. */
@@ -54,6 +56,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     most: 1,
     about: "check every world of a data folder, with its server off",
     load: () => import("./commands/verify.ts"),
+  },
+  cell: {
+    takes: "",
+    most: 0,
+    about: "the process a plugin lives in",
+    hidden: true,
+    load: () => import("./commands/cell.ts"),
   },
 };
 

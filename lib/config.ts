@@ -7,6 +7,8 @@
 import { isLoopback, parseIp } from "./http/ip_address.ts";
 import {
   CACHE_BYTES,
+  CELL_LIMITS,
+  type CellLimits,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
   MAX_BODY_BYTES,
@@ -34,6 +36,8 @@ export interface Config {
   readonly cache: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
+  /** Bounds of every plugin's cell. */
+  readonly cells: CellLimits;
 }
 
 /** A setting that cannot be used; the message is for the operator. */
@@ -58,6 +62,18 @@ export const SETTINGS = {
   ELASTIK_CACHE: "memory for hot worlds in bytes, 67108864",
   ELASTIK_SYNC: "full (every answer is on disk) or normal (a power loss may take the last moments)",
   ELASTIK_WRITERS: "writer threads, 2",
+  ELASTIK_CELL_HEAP: "heap of a plugin in MiB, 128",
+  ELASTIK_CELL_MEMORY: "resident memory of a plugin's process in MiB, 512",
+  ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
+  ELASTIK_CELL_ANSWER: "milliseconds until a plugin's first answering byte, 30000",
+  ELASTIK_CELL_BEAT: "milliseconds a plugin may leave its heartbeat unanswered, 5000",
+  ELASTIK_CELL_REQUESTS: "requests in a plugin at once, 64",
+  ELASTIK_CELL_WAITING: "requests that wait for a plugin, 256",
+  ELASTIK_CELL_DEPTH: "plugins that may wait for each other, 8",
+  ELASTIK_CELL_LOG: "console lines of a plugin a second, 50",
+  ELASTIK_CELL_IDLE:
+    "milliseconds without a request until a plugin's process stops, 300000 (0 never)",
+  ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is left alone for a minute, 6",
 } as const;
 
 /** The name of a setting. */
@@ -74,6 +90,17 @@ export const HARMLESS: readonly Setting[] = [
   "ELASTIK_CACHE",
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",
+  "ELASTIK_CELL_HEAP",
+  "ELASTIK_CELL_MEMORY",
+  "ELASTIK_CELL_START",
+  "ELASTIK_CELL_ANSWER",
+  "ELASTIK_CELL_BEAT",
+  "ELASTIK_CELL_REQUESTS",
+  "ELASTIK_CELL_WAITING",
+  "ELASTIK_CELL_DEPTH",
+  "ELASTIK_CELL_LOG",
+  "ELASTIK_CELL_IDLE",
+  "ELASTIK_CELL_CRASHES",
 ];
 
 /** The environment as the process sees it: `.env` of the working folder below the real one. */
@@ -120,6 +147,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     cache: whole(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, whole(read, "ELASTIK_WRITERS", 2, 64)),
+    cells: cells(read),
   };
 }
 
@@ -159,6 +187,25 @@ function whole(
       most === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${most}`
     }`,
   );
+}
+
+function cells(read: Read): CellLimits {
+  const { heapMiB, residentMiB, startMs, answerMs, silenceMs, requests } = CELL_LIMITS;
+  const { waiting, depth, linesPerSecond, idleMs, crashes } = CELL_LIMITS;
+  return {
+    ...CELL_LIMITS,
+    heapMiB: whole(read, "ELASTIK_CELL_HEAP", heapMiB),
+    residentMiB: whole(read, "ELASTIK_CELL_MEMORY", residentMiB),
+    startMs: whole(read, "ELASTIK_CELL_START", startMs),
+    answerMs: whole(read, "ELASTIK_CELL_ANSWER", answerMs),
+    silenceMs: whole(read, "ELASTIK_CELL_BEAT", silenceMs),
+    requests: Math.max(1, whole(read, "ELASTIK_CELL_REQUESTS", requests)),
+    waiting: whole(read, "ELASTIK_CELL_WAITING", waiting),
+    depth: whole(read, "ELASTIK_CELL_DEPTH", depth),
+    linesPerSecond: whole(read, "ELASTIK_CELL_LOG", linesPerSecond),
+    idleMs: whole(read, "ELASTIK_CELL_IDLE", idleMs),
+    crashes: Math.max(1, whole(read, "ELASTIK_CELL_CRASHES", crashes)),
+  };
 }
 
 function oneOf<const T extends string>(read: Read, name: Setting, words: readonly [T, ...T[]]): T {

@@ -140,3 +140,5 @@ export const MAX_USER_LENGTH = 64;
 export const HTTP_DATE_MEMO_ENTRIES = 256;
 /** Missed versions a world's stream replays from its history at most. */
 export const STREAM_REPLAY_VERSIONS = 100;
+/** Longest body of a request that sets a plugin's state, in bytes. */
+export const MAX_STATE_BYTES = 1024;

@@ -1,9 +1,11 @@
 /**
- * What the core knows of plugins: which routes they hold, and how a request gets there. The plugin
- * host implements it; the core works the same with none.
+ * What the core knows of plugins: which routes they hold, how a request gets there, and how somebody
+ * who may changes a plugin's state. The plugin host implements it; the core works the same with none.
  */
 
+import type { Tier } from "./auth/caller.ts";
 import type { Exchange } from "./http/exchange.ts";
+import type { PluginHost } from "./plugin/plugin_host.ts";
 
 /** A route a plugin answers for. */
 export interface PluginRoute {
@@ -12,6 +14,8 @@ export interface PluginRoute {
   /** World of the plugin's source, `lib/gpu`. */
   readonly plugin: string;
   readonly description: string;
+  /** Who may ask at least. */
+  readonly auth: Tier;
 }
 
 /** The active plugins' routes. */
@@ -22,14 +26,14 @@ export interface PluginRoutes {
   match(path: string): PluginRoute | undefined;
   /** Has the route's plugin answer. */
   fetch(route: PluginRoute, exchange: Exchange): Promise<Response>;
-  /** Number of plugins that are active. */
+  /** The plugin that resolves GET and HEAD of paths nothing else answers, if one is up. */
+  readonly fallback: PluginRoute | undefined;
+  /** Number of plugins that are up. */
   readonly active: number;
+  /** While the machine starts: until this is over, a path without a route may still get one. */
+  readonly starting: Promise<void> | undefined;
+  /** How plugins are contained, for `/proc/status`. */
+  readonly containment: "process" | "worker";
+  /** What changes and tells plugins' states; loaded when it is first needed. */
+  host(): Promise<PluginHost>;
 }
-
-/** A machine without plugins. */
-export const NO_PLUGINS: PluginRoutes = {
-  list: () => [],
-  match: () => undefined,
-  fetch: () => Promise.reject(new Error("Cannot call a plugin: there is none")),
-  active: 0,
-};

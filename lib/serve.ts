@@ -10,7 +10,7 @@ import { createClientAddress } from "./http/client_address.ts";
 import { SHUTDOWN_MS } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
-import { NO_PLUGINS } from "./plugin_routes.ts";
+import { Plugins } from "./plugins.ts";
 import { VERSION } from "./version.ts";
 import { followAccounts } from "./world_accounts.ts";
 import { keptSecret, takeDataFolder } from "./world/data_folder.ts";
@@ -26,6 +26,8 @@ export interface ServeOptions {
   readonly birthWorlds: Readonly<Record<string, string>>;
   /** URL of the store Worker's module. */
   readonly storeWorkerUrl: string;
+  /** URL of the program's main module, which cells are started from; absent in a compiled binary. */
+  readonly main?: string;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
   /** Called when the store cannot go on. */
@@ -76,12 +78,26 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       now: Date.now,
     });
     await followAccounts(store, authenticator, log);
+    const mayRun = await mayStartCells();
+    const plugins: Plugins = new Plugins(async () => {
+      const { makePluginHost } = await import("./plugin_ground.ts");
+      return makePluginHost({
+        store,
+        config,
+        env: options.env,
+        ...(options.main === undefined ? {} : { main: options.main }),
+        mayRun,
+        port: portOf(server.addr),
+        app,
+        log,
+      });
+    }, mayRun ? "process" : "worker");
     const machine: Machine = {
       store,
       config,
       authenticator,
       key,
-      plugins: NO_PLUGINS,
+      plugins,
       version: VERSION,
       startedAt,
       now: Date.now,
@@ -104,13 +120,18 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
         return new Response("500 The machine failed\n", { status: 500 });
       },
-    }, (request, info) => app.fetch(request, peerOf(info.remoteAddr)));
+    }, (request, info) => app.fetch(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`/boot was not written: ${error}`));
+    const active = await store.walk("lib");
+    if (active.some((entry) => entry.state === "active")) {
+      plugins.start().catch((error) => log(`the plugins were not started: ${error}`));
+    }
     let closing: Promise<void> | undefined;
     async function close(): Promise<void> {
       app.closeStreams();
       await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
+      await plugins.close();
       await store.close();
     }
     return {
@@ -134,8 +155,23 @@ function ownName(host: string): string[] {
 }
 
 function urlOf(host: string, address: Deno.Addr): string {
-  const port = "port" in address ? address.port : 0;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${portOf(address)}`;
+}
+
+function portOf(address: Deno.Addr): number {
+  return "port" in address ? address.port : 0;
+}
+
+/** Whether this program may start itself again, so that each plugin has a process of its own. */
+async function mayStartCells(): Promise<boolean> {
+  try {
+    const asked = { name: "run", command: Deno.execPath() } as const;
+    return (await Deno.permissions.query(asked)).state === "granted";
+  } catch (error) {
+    // The path of the runtime is itself a permission; without it there is nothing to start.
+    if (error instanceof Deno.errors.NotCapable) return false;
+    throw error;
+  }
 }
 
 /** Waits for a promise, but not for ever: a client that never reads must not hold a shutdown up. */

@@ -13,7 +13,7 @@ import { birthWorlds } from "../../worlds/mod.ts";
 /** Starts the machine; it stays up until a signal ends it. */
 export async function run(
   _args: readonly string[],
-  { storeWorkerUrl }: Surroundings,
+  { storeWorkerUrl, main }: Surroundings,
 ): Promise<number | undefined> {
   const env = await readEnvironment();
   let config: Config | undefined;
@@ -24,6 +24,7 @@ export async function run(
       env,
       birthWorlds,
       storeWorkerUrl,
+      ...(main === undefined ? {} : { main }),
       log,
       onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),
     });

@@ -12,6 +12,17 @@ export interface Exchange {
   readonly request: Request;
   readonly target: Target;
   readonly caller: Caller;
+  /** How many plugins have passed this request on; absent from outside. */
+  readonly depth?: number;
+  /** The connection it came by; absent when a plugin asks. */
+  readonly connection?: Connection;
+}
+
+/** What the server knows of a request's connection. */
+export interface Connection {
+  readonly remoteAddr: Deno.Addr;
+  /** Settles when the response is delivered; rejects when the caller went away before. */
+  readonly completed: Promise<void>;
 }
 
 /**

@@ -13,7 +13,7 @@ import { parseTarget } from "./path.ts";
 import { Problem } from "./problem.ts";
 
 /** Methods that mean something somewhere on the machine; everything else is 501 (RFC 9110 §15.6.2). */
-const METHODS: ReadonlySet<string> = new Set([
+export const METHODS: ReadonlySet<string> = new Set([
   "GET",
   "HEAD",
   "PUT",

@@ -40,6 +40,8 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
       worlds: store.count(),
       plugins: machine.plugins.active,
       version: machine.version,
+      // Said only where it is less than it could be.
+      ...(machine.plugins.containment === "worker" ? { containment: "worker" } : {}),
     });
   });
 

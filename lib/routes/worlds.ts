@@ -19,6 +19,7 @@ import { respondShell } from "../http/shell_page.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import type { Machine } from "../machine.ts";
 import { chooseExt } from "../world/media_type.ts";
+import { handleState, pluginOfState } from "./plugin_state.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { nameFault } from "../world/name.ts";
 import type { Precondition, World, Written } from "../world/store.ts";
@@ -51,6 +52,8 @@ export class WorldRoutes {
    */
   handle(exchange: Exchange): Promise<Response> | Response {
     const { request, target, caller } = exchange;
+    const plugin = pluginOfState(target.name);
+    if (plugin !== undefined) return handleState(this.#machine, exchange, plugin);
     switch (request.method) {
       case "GET":
       case "HEAD": {

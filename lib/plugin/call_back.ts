@@ -1,0 +1,41 @@
+/**
+ * What a plugin asks of the machine, performed with the authority the host holds for it: the caller's
+ * while their request is open, or the plugin's own grants. The plugin's words choose a path, a method,
+ * headers and a body; they never choose who is asking.
+ */
+
+import { type Caller, expired, type Grants } from "../auth/caller.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { METHODS } from "../http/gate.ts";
+import { parseTarget } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import type { CallBack } from "./run.ts";
+
+/** Headers by which a plugin could pose as somebody else, or speak of a connection that is not there. */
+const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-for", "x-real-ip"];
+
+/** Makes the caller a plugin is when it acts on its own. */
+export function pluginCaller(name: string, grants: Grants): Caller {
+  return Object.freeze({ tier: "T1", by: `plugin:${name}`, known: true, grants });
+}
+
+/**
+ * Turns a call back into an exchange that enters the machine behind the gate.
+ *
+ * @param own the plugin itself as a caller
+ * @param now Unix milliseconds
+ * @throws {Problem} what the gate would have refused, and a caller whose capability has ended
+ */
+export function exchangeOf(call: CallBack<Caller>, own: Caller, now: number): Exchange {
+  const { request, depth } = call;
+  const caller = call.kind === "caller" ? call.authority : own;
+  if (expired(caller, now / 1000)) {
+    throw new Problem("unauthorized", "Cannot call back: the caller's capability has expired");
+  }
+  if (!METHODS.has(request.method)) {
+    throw new Problem("not-implemented", `Cannot ${request.method}: the method is not known here`);
+  }
+  const target = parseTarget(request.url);
+  for (const name of NOT_TAKEN) request.headers.delete(name);
+  return { request, target, caller, depth };
+}

@@ -1,0 +1,80 @@
+/**
+ * Joins the plugin host to the machine: what its cells are made of, what they may never reach, and the
+ * way back in behind the gate. Loaded when the first plugin is wanted.
+ */
+
+import type { App } from "./app.ts";
+import type { Config } from "./config.ts";
+import { chooseLaunch } from "./plugin/launch.ts";
+import { PluginHost } from "./plugin/plugin_host.ts";
+import type { CellProgram } from "./plugin/process_transport.ts";
+import { CORE_SEGMENTS } from "./routes/bin.ts";
+import type { Store } from "./world/store.ts";
+
+/** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
+const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
+
+/** What the host is made from. */
+export interface GroundOptions {
+  readonly store: Store;
+  readonly config: Config;
+  /** Looks an environment variable up. */
+  readonly env: (name: string) => string | undefined;
+  /** URL of the program's main module; absent in a compiled binary. */
+  readonly main?: string;
+  /** Whether cells may be processes. */
+  readonly mayRun: boolean;
+  /** Port the machine listens on. */
+  readonly port: number;
+  readonly app: Pick<App, "answer">;
+  readonly log: (line: string) => void;
+}
+
+/** Makes the plugin host of a machine. */
+export function makePluginHost(options: GroundOptions): PluginHost {
+  const { store, config, env, app, log, mayRun } = options;
+  const { launch, weaker } = chooseLaunch(programOf(options), mayRun);
+  if (weaker !== undefined) log(weaker);
+  return new PluginHost({
+    store,
+    log,
+    dispatch: (exchange) => app.answer(exchange),
+    ground: {
+      launch,
+      limits: config.cells,
+      now: Date.now,
+      variable: env,
+      closed: [Deno.realPathSync(config.data)],
+      reserved: reservedRoute,
+      config: async (path) => {
+        const world = await store.read(path.slice(1));
+        return world === undefined ? undefined : new TextDecoder().decode(world.body);
+      },
+      log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
+    },
+  });
+}
+
+/** Says why a path may not be a plugin's route, or `undefined` when it may. */
+export function reservedRoute(path: string): string | undefined {
+  const [, first = ""] = path.split("/");
+  if (CORE_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
+  return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
+}
+
+function programOf({ env, main, port, config }: GroundOptions): CellProgram {
+  const variables: Record<string, string> = {};
+  for (const name of RUNTIME_VARIABLES) {
+    const value = env(name);
+    if (value !== undefined) variables[name] = value;
+  }
+  // Every way to dial the machine itself: from its own host a cell would be a local caller.
+  const own = new Set(["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]", config.host]);
+  return {
+    execPath: Deno.execPath(),
+    ...(main === undefined ? {} : { main }),
+    args: ["cell"],
+    env: variables,
+    denyNet: [...own].map((host) => `${host}:${port}`),
+  };
+}

@@ -1,0 +1,215 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { SETTINGS } from "../../lib/config.ts";
+import { PROBLEMS } from "../../lib/http/problem.ts";
+import { CORE_ROUTES } from "../../lib/routes/bin.ts";
+import { birthWorlds } from "../../worlds/mod.ts";
+import { ROOT, runProgram } from "./program.ts";
+import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";
+
+/** Modules without a test of their own, and why that is right. */
+const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  "main.ts": "tests/commands/serve_test.ts",
+};
+/** Longer than the house allows, until somebody splits them. */
+const LONG: Readonly<Record<string, number>> = {};
+const LIB_LINES = 400;
+const MAIN_LINES = 60;
+
+async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}/${folder}/${prefix}`)) {
+    if (isDirectory) found.push(...await filesBelow(folder, `${prefix}${name}/`));
+    else found.push(`${folder}/${prefix}${name}`);
+  }
+  return found.sort();
+}
+
+async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  for (const path of paths) texts.set(path, await Deno.readTextFile(`${ROOT}/${path}`));
+  return texts;
+}
+
+const lib = await textsOf((await filesBelow("lib")).filter((path) => path.endsWith(".ts")));
+const tests = await textsOf((await filesBelow("tests")).filter((path) => path.endsWith(".ts")));
+const readme = await Deno.readTextFile(`${ROOT}/README.md`);
+const settings = birthWorlds["usr/share/doc/configuration.md"] ?? "";
+const example = await Deno.readTextFile(`${ROOT}/.env.example`);
+const manual = Object.entries(birthWorlds)
+  .filter(([path]) => path.startsWith("usr/share/doc/") || path.startsWith("usr/lib/skills/"))
+  .map(([, text]) => text).join("\n");
+
+Deno.test("every setting is in the README, in the manual and in .env.example", () => {
+  for (const name of Object.keys(SETTINGS)) {
+    ok(readme.includes(`\`${name}\``), `README.md lacks ${name}`);
+    ok(settings.includes(`\`${name}\``), `configuration.md lacks ${name}`);
+    ok(example.includes(`${name}=`), `.env.example lacks ${name}`);
+  }
+});
+
+Deno.test("no document names a setting that does not exist", () => {
+  for (const text of [readme, manual, example]) {
+    for (const [name] of text.matchAll(/\bELASTIK_[A-Z_]*[A-Z]\b/g)) {
+      ok(Object.hasOwn(SETTINGS, name), `${name} is documented and unknown`);
+    }
+  }
+});
+
+Deno.test("every route of the core is in a document", () => {
+  for (const route of Object.keys(CORE_ROUTES)) {
+    ok(manual.includes(route) || readme.includes(route), `no document tells of ${route}`);
+  }
+});
+
+Deno.test("every problem type has a page that begins with its status and title", () => {
+  for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
+    const page = birthWorlds[`usr/share/doc/problems/${type}.md`];
+    ok(page?.startsWith(`# ${status} ${title}\n`), `problems/${type}.md`);
+  }
+});
+
+Deno.test("every link of the README leads to a file, and every one of the manual to a world", () => {
+  for (const [, path = ""] of readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+    ok(Deno.statSync(`${ROOT}/${path}`).isFile, path);
+  }
+  for (const [, path = ""] of manual.matchAll(/\]\(\/([^)#]+)/g)) {
+    ok(Object.hasOwn(birthWorlds, path), path);
+  }
+});
+
+Deno.test("every task that a document names exists, and does what its name says", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
+  for (const text of [readme, manual]) {
+    for (const [, name = ""] of text.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z:]+)/g)) {
+      ok(Object.hasOwn(tasks, name), `deno task ${name} is documented and unknown`);
+    }
+  }
+  for (const command of Object.values(tasks)) {
+    for (const [path] of String(command).matchAll(/\b[\w/.]+\.ts\b/g)) {
+      ok(Deno.statSync(`${ROOT}/${path}`).isFile, path);
+    }
+  }
+});
+
+Deno.test(".ci/run runs the command by which the README says to test", async () => {
+  const ci = await Deno.readTextFile(`${ROOT}/.ci/run`);
+  ok(readmeCommands().includes("deno task test"));
+  for (const task of ["check", "test", "test:browser"]) {
+    ok(new RegExp(`\\bdeno task ${task}(?![:\\w])`).test(ci), `.ci/run lacks deno task ${task}`);
+  }
+});
+
+Deno.test("every module of lib has a test", () => {
+  const tested = new Set(Object.keys(TESTED_ELSEWHERE));
+  for (const [path, text] of tests) {
+    if (!path.endsWith("_test.ts")) continue;
+    for (const [, specifier = ""] of text.matchAll(/from "([^"]+)"/g)) {
+      const from = new URL(specifier, `file:///${path}`).pathname.slice(1);
+      if (from.startsWith("lib/")) tested.add(from);
+    }
+  }
+  const untested: string[] = [];
+  for (const [path, text] of lib) {
+    // Names of packages, and types that vanish: there is nothing to run.
+    const runs = /^export (?:async )?(?:function|class|const)\b/m.test(text);
+    if (path.startsWith("lib/deps/") || !runs) continue;
+    const mirror = path.replace(/^lib\//, "tests/").replace(/\.ts$/, "");
+    const own = [...tests.keys()].some((test) =>
+      test === `${mirror}_test.ts` || (test.startsWith(`${mirror}_`) && test.endsWith("_test.ts"))
+    );
+    if (!own && !tested.has(path)) untested.push(path);
+  }
+  equal(untested, []);
+  for (const [path, test] of Object.entries(TESTED_ELSEWHERE)) {
+    ok(tests.has(test), `${path} is said to be tested by ${test}, which is not there`);
+  }
+});
+
+Deno.test("no file is longer than the house allows", async () => {
+  for (const [path, text] of lib) {
+    const lines = text.trimEnd().split("\n").length;
+    ok(lines <= (LONG[path] ?? LIB_LINES), `${path} has ${lines} lines`);
+  }
+  const main = await Deno.readTextFile(`${ROOT}/main.ts`);
+  ok(main.trimEnd().split("\n").length <= MAIN_LINES);
+  const skill = birthWorlds["usr/lib/skills/elastik.md"] ?? "";
+  ok(skill !== "" && skill.split("\n").length < 150);
+});
+
+Deno.test("every module of lib says first what it is for", () => {
+  for (const [path, text] of lib) ok(/^\/\*\*(?: |\n \* )/.test(text), path);
+});
+
+Deno.test("no code opts out of types, swallows an error or puts work off", () => {
+  const rules: readonly [RegExp, string][] = [
+    [/:\s*any\b|\bas any\b|<any>/, "any"],
+    [/@ts-(?:ignore|expect-error|nocheck)/, "a silenced type error"],
+    [/catch\s*(?:\([^)]*\))?\s*\{\s*\}/, "an empty catch"],
+    [/\.catch\(\(\)\s*=>\s*\{\s*\}\)(?!.*\/\/)/, "an empty catch without its reason"],
+    [/\b(?:TODO|FIXME|XXX)\b/, "work put off"],
+    [/\bDeno\.test\.(?:only|ignore)\b|\bonly: true/, "a test that hides others"],
+  ];
+  for (const [path, text] of [...lib, ...tests]) {
+    if (path.endsWith("/house_test.ts")) continue;
+    const code = text.replace(/^\s*(?:\*|\/\*\*).*$/gm, "");
+    for (const [pattern, what] of rules) {
+      const found = pattern.exec(code);
+      ok(found === null, `${path} holds ${what}: ${found?.[0]}`);
+    }
+  }
+});
+
+Deno.test("only lib/config.ts reads the environment of the core", () => {
+  for (const [path, text] of lib) {
+    if (path === "lib/config.ts" || path.startsWith("lib/tasks/")) continue;
+    ok(!/\bDeno\.env\b|\bprocess\.env\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, "")), path);
+  }
+});
+
+Deno.test("third-party packages are named in lib/deps alone, with their versions", () => {
+  for (const [path, text] of lib) {
+    for (const [, specifier = ""] of text.matchAll(/from "((?:npm|jsr|https?):[^"]*)"/g)) {
+      ok(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
+      ok(/^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(specifier), specifier);
+    }
+  }
+});
+
+Deno.test("no tracked file names a registry, a machine's folder or a secret", async () => {
+  const listed = await runProgram({ command: "git", args: ["ls-files", "-z"], cwd: ROOT });
+  // Without git there is no list of tracked files; a release holds nothing else.
+  const all = listed.code === 0 ? listed.stdout.split("\0").filter(Boolean) : [...lib.keys()];
+  const rules: readonly [RegExp, string][] = [
+    [new RegExp(["registry.npmjs", "npm.jsr", "registry.yarnpkg"].join("|"), "i"), "a registry"],
+    [/\/(?:root|work|Users)\/[\w.-]+\//, "a machine's folder"],
+    [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a machine's folder"],
+    [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, "a secret"],
+  ];
+  for (const path of all) {
+    if (path.endsWith("/house_test.ts") || /\.(?:png|ico|jpg)$/.test(path)) continue;
+    let text: string;
+    try {
+      text = await Deno.readTextFile(`${ROOT}/${path}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // deleted, and not committed yet
+      throw error;
+    }
+    for (const [pattern, what] of rules) {
+      const found = pattern.exec(text);
+      ok(found === null, `${path} names ${what}: ${found?.[0]}`);
+    }
+  }
+});
+
+Deno.test("missingAnswer() finds what a page promises and the machine does not say", () => {
+  const [[first, second] = [], rest] = blocksOf(
+    "```sh\na\n# → one …\n# → two\nb \\\n  c\n```\ntext\n```json\n{}\n```\n```sh\nd\n```\n",
+  );
+  equal(first, { commands: "a", answers: ["one …", "two"] });
+  equal(second, { commands: "b \\\n  c", answers: [] });
+  equal(rest, [{ commands: "d", answers: [] }]);
+  equal(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
+  equal(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
+  equal(missingAnswer(["{…}"], "(}"), "{…}");
+  equal(missingAnswer(["a.c"], "abc"), "a.c");
+});

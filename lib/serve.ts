@@ -127,22 +127,26 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     if (active.some((entry) => entry.state === "active")) {
       plugins.start().catch((error) => log(`the plugins were not started: ${error}`));
     }
-    let closing: Promise<void> | undefined;
-    async function close(): Promise<void> {
-      app.closeStreams();
-      await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
-      await plugins.close();
-      await store.close();
-    }
     return {
       url: urlOf(config.host, server.addr),
       ...(approve.fresh ? { freshApproveToken: approve.secret } : {}),
-      close: () => closing ??= close(),
+      close: once(async () => {
+        app.closeStreams();
+        await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
+        await plugins.close();
+        await store.close();
+      }),
     };
   } catch (error) {
     folder.release();
     throw error;
   }
+}
+
+/** A function whose first call does the work and whose later calls wait for the same. */
+function once(act: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => done ??= act();
 }
 
 function peerOf(address: Deno.Addr): string {

@@ -4,7 +4,6 @@
  * source was approved. Nothing here knows any plugin by name.
  */
 
-import type { Caller } from "../auth/caller.ts";
 import { enforce, mayCall } from "../auth/policy.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";

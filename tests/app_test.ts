@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import type { PluginRoutes } from "../lib/plugin_routes.ts";
+import type { PluginRoute, PluginRoutes } from "../lib/plugin_routes.ts";
 import { withApp } from "./support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "./support/machine.ts";
 import { runScenarios, type Scenario } from "./support/scenario.ts";
@@ -167,8 +167,13 @@ Deno.test("createApp() answers an odd Host on a machine with tokens, by GET and 
   });
 });
 
-function plugins(answer: () => Promise<Response>): PluginRoutes {
-  const route = { path: "/example", plugin: "lib/example", description: "says hello" };
+function plugins(answer: () => Promise<Response>): Partial<PluginRoutes> {
+  const route: PluginRoute = {
+    path: "/example",
+    plugin: "lib/example",
+    description: "says hello",
+    auth: "T1",
+  };
   return {
     list: () => [route],
     match: (path) => path === "/example" || path.startsWith("/example/") ? route : undefined,
@@ -215,9 +220,9 @@ Deno.test("createApp() has a plugin's route answer by every name of it", async (
 });
 
 Deno.test("createApp() lets no plugin stand in front of worlds, streams and aliases", async () => {
-  const greedy: PluginRoutes = {
+  const greedy: Partial<PluginRoutes> = {
     ...plugins(() => Promise.resolve(new Response("taken"))),
-    match: (path) => ({ path, plugin: "lib/greedy", description: "" }),
+    match: (path) => ({ path, plugin: "lib/greedy", description: "", auth: "T1" }),
   };
   await withApp({ plugins: greedy }, async ({ ask }) => {
     for (const path of ["/home/", "/usr/share/doc/note.md?raw", "/etc/", "/lib/", "/home/absent"]) {

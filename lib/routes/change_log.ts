@@ -21,11 +21,14 @@ export function changeLogOf(store: Store): ChangeLog {
 
 /** Changes since the log began, newest last, without contents. */
 export class ChangeLog {
+  readonly #store: Pick<Store, "seq" | "watch">;
   readonly #run: string;
   readonly #begin: number;
   #changes: Change[] = [];
 
-  constructor(store: Store, run: string) {
+  /** @param run tells this run's ids from those of other runs; letters and digits */
+  constructor(store: Pick<Store, "seq" | "watch">, run: string) {
+    this.#store = store;
     this.#run = run;
     this.#begin = store.seq;
     store.watch("/", ({ world: _, ...change }) => {
@@ -42,15 +45,17 @@ export class ChangeLog {
   }
 
   /**
-   * The changes after an event id, each world once; `undefined` when the id is not of this run or
-   * too old, so that the reader must begin anew.
+   * The changes after an event id, each world once; `undefined` when the id is not of this run, too
+   * old, or still to come, so that the reader must begin anew.
    */
   since(id: string | null): Change[] | undefined {
     const [run, text] = id?.split("-") ?? [];
     const seq = Number(text);
     if (run !== this.#run || !/^\d{1,15}$/.test(text ?? "")) return undefined;
     const oldest = this.#changes[0]?.seq;
-    if (seq < this.#begin || (oldest !== undefined && seq < oldest - 1)) return undefined;
+    if (seq > this.#store.seq || seq < this.#begin || (oldest !== undefined && seq < oldest - 1)) {
+      return undefined;
+    }
     const newest = new Map<string, Change>();
     for (const change of this.#changes) {
       if (change.seq <= seq) continue;

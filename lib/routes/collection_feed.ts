@@ -10,7 +10,7 @@ import { seenBy } from "../auth/redact.ts";
 import { rowOf } from "../http/listing.ts";
 import { worldJson } from "../http/representation.ts";
 import { encodeEvent } from "../http/sse.ts";
-import type { Change, Store, World } from "../world/store.ts";
+import { type Change, type Store, StoreError, type World } from "../world/store.ts";
 import { type ChangeLog, changeLogOf } from "./change_log.ts";
 
 /** What a feed of a collection needs. */
@@ -22,9 +22,17 @@ export interface CollectionFeedOptions {
   /** Leave the worlds' contents out. */
   readonly brief: boolean;
   readonly send: (bytes: Uint8Array) => boolean;
+  /** Ends the stream when the feed cannot go on; its reader comes back and is told why. */
+  readonly fail: () => void;
 }
 
-const encoded = new WeakMap<World, { full?: string; brief?: string }>();
+interface Encoded {
+  readonly id: string;
+  full?: Uint8Array<ArrayBuffer>;
+  brief?: Uint8Array<ArrayBuffer>;
+}
+
+const encoded = new WeakMap<World, Encoded>();
 
 /** Follows everything below one collection. */
 export class CollectionFeed {
@@ -73,20 +81,29 @@ export class CollectionFeed {
     this.#queue.push(change);
     if (this.#busy) return;
     this.#busy = true;
-    // A world that cannot be read ends the stream; its reader comes back and is told why.
-    this.#drain().catch(() => this.stop());
+    this.#drain().catch(() => this.#options.fail());
   }
 
   async #drain(): Promise<void> {
     for (let change = this.#queue.shift(); change !== undefined; change = this.#queue.shift()) {
       if (!visible(this.#options.caller, `/${change.name}`)) continue;
       if (change.kind === "update" && change.world === undefined) {
-        const world = await this.#options.store.read(change.name);
+        const world = await this.#read(change.name);
         // Deleted meanwhile: the event that says so comes next.
         if (world !== undefined) this.#tell(change, world);
       } else this.#tell(change, change.world);
     }
     this.#busy = false;
+  }
+
+  /** A world that cannot be read is passed over: its neighbours' readers go on. */
+  async #read(name: string): Promise<World | undefined> {
+    try {
+      return await this.#options.store.read(name);
+    } catch (error) {
+      if (error instanceof StoreError) return undefined;
+      throw error;
+    }
   }
 
   #tell(change: Change, world: World | undefined): void {
@@ -95,16 +112,23 @@ export class CollectionFeed {
     if (world === undefined) {
       const { name, version } = change;
       send(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
-    } else send(encodeEvent({ event: "update", id, data: dataOf(seenBy(caller, world), brief) }));
+    } else send(updateOf(seenBy(caller, world), id, brief));
   }
 }
 
-function dataOf(world: World, brief: boolean): string {
-  const known = encoded.get(world) ?? {};
-  encoded.set(world, known);
-  if (!brief) return known.full ??= JSON.stringify({ name: world.name, ...worldJson(world) });
-  const { name, version, ext, state, updatedAt, body } = world;
-  return known.brief ??= JSON.stringify({
+/** A change as an event; encoded once for all its readers. */
+function updateOf(world: World, id: string, brief: boolean): Uint8Array<ArrayBuffer> {
+  let known = encoded.get(world);
+  if (known?.id !== id) encoded.set(world, known = { id });
+  return known[brief ? "brief" : "full"] ??= encodeEvent({
+    event: "update",
+    id,
+    data: brief ? briefly(world) : JSON.stringify({ name: world.name, ...worldJson(world) }),
+  });
+}
+
+function briefly({ name, version, ext, state, updatedAt, body }: World): string {
+  return JSON.stringify({
     name,
     version,
     ext,

@@ -39,11 +39,14 @@ interface Open {
 /** Handles `/stream/…`. */
 export class StreamRoutes {
   readonly #machine: Machine;
+  readonly #beatMs: number;
   readonly #open = new Set<Open>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(machine: Machine) {
+  /** @param beatMs milliseconds between two heartbeats */
+  constructor(machine: Machine, beatMs = HEARTBEAT_SECONDS * 1000) {
     this.#machine = machine;
+    this.#beatMs = beatMs;
   }
 
   /** Number of open streams. */
@@ -87,9 +90,10 @@ export class StreamRoutes {
       return stream.send(bytes);
     };
     const { store } = this.#machine;
+    const fail = () => stream.close();
     const feed: Feed = whole
-      ? new CollectionFeed({ store, caller, name: subject, brief, send }, seen)
-      : new WorldFeed({ store, caller, name: subject, send }, seen);
+      ? new CollectionFeed({ store, caller, name: subject, brief, send, fail }, seen)
+      : new WorldFeed({ store, caller, name: subject, send, fail }, seen);
     this.#join(open);
     try {
       await feed.start();
@@ -107,7 +111,7 @@ export class StreamRoutes {
 
   #join(open: Open): void {
     this.#open.add(open);
-    this.#timer ??= setInterval(() => this.#beat(), HEARTBEAT_SECONDS * 1000);
+    this.#timer ??= setInterval(() => this.#beat(), this.#beatMs);
   }
 
   #leave(open: Open): void {

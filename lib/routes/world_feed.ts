@@ -1,6 +1,7 @@
 /**
  * Feeds one stream with the versions of one world: what it missed, what is current, what comes. The
- * same version is encoded once for all its readers. It never sends a version twice or out of order.
+ * same version is encoded once for all its readers. It never sends a version twice or out of order;
+ * a reader who does not wait for the store is told of the newest one alone.
  */
 
 import type { Caller } from "../auth/caller.ts";
@@ -17,6 +18,8 @@ export interface WorldFeedOptions {
   readonly name: string;
   /** Hands bytes to the reader; false when the reader is gone. */
   readonly send: (bytes: Uint8Array) => boolean;
+  /** Ends the stream when the world cannot be read; its reader comes back and is told why. */
+  readonly fail: () => void;
 }
 
 const encoded = new WeakMap<World, Uint8Array<ArrayBuffer>>();
@@ -43,6 +46,8 @@ export class WorldFeed {
   /** Changes that came while something is being read; afterwards only the newest counts. */
   #behind: Change | undefined;
   #busy = true;
+  /** What the reader has. */
+  #sent: World | undefined;
 
   constructor(options: WorldFeedOptions, lastEventId: string | null) {
     this.#options = options;
@@ -51,10 +56,12 @@ export class WorldFeed {
 
   async start(): Promise<void> {
     const { store, name } = this.#options;
-    // First the watch, then the look: what changes in between is sent twice rather than never.
+    // First the watch, then the look: what changes in between is seen twice rather than never.
     this.#unwatch = store.watch(name, (change) => this.#changed(change));
     const world = await store.read(name);
-    if (world !== undefined) await this.#catchUp(world);
+    const seen = versionOf(this.#lastEventId);
+    if (world !== undefined) await this.#catchUp(world, seen);
+    else if (seen !== undefined) this.#sendDelete(seen);
     await this.#drain();
   }
 
@@ -63,10 +70,11 @@ export class WorldFeed {
   }
 
   /** Sends what a reader who reconnects has missed, as far as it is kept, and the current state. */
-  async #catchUp(world: World): Promise<void> {
-    const last = this.#lastEventId;
-    const seen = last !== null && /^\d{1,15}$/.test(last) ? Number(last) : undefined;
-    if (seen === world.version) return;
+  async #catchUp(world: World, seen: number | undefined): Promise<void> {
+    if (seen === world.version) {
+      this.#sent = world;
+      return;
+    }
     if (seen !== undefined && seen < world.version) {
       const first = Math.max(seen + 1, world.version - STREAM_REPLAY_VERSIONS);
       for (let version = first; version < world.version; version++) {
@@ -94,8 +102,7 @@ export class WorldFeed {
       this.#behind = change;
       if (this.#busy) return;
       this.#busy = true;
-      // A world that cannot be read ends the stream; its reader comes back and is told why.
-      this.#drain().catch(() => this.stop());
+      this.#drain().catch(() => this.#options.fail());
     } else this.#tell(change, change.world);
   }
 
@@ -111,16 +118,29 @@ export class WorldFeed {
   }
 
   #tell(change: Change, world: World | undefined): void {
-    if (world !== undefined) {
-      this.#send(world);
-      return;
-    }
-    const { name, version } = change;
-    const data = JSON.stringify({ name, version });
+    if (world !== undefined) this.#send(world);
+    else this.#sendDelete(change.version);
+  }
+
+  #sendDelete(version: number): void {
+    this.#sent = undefined;
+    const data = JSON.stringify({ name: this.#options.name, version });
     this.#options.send(encodeEvent({ event: "delete", id: String(version), data }));
   }
 
   #send(world: World): void {
+    if (isSame(this.#sent, world)) return;
+    this.#sent = world;
     this.#options.send(updateEvent(seenBy(this.#options.caller, world)));
   }
+}
+
+/** The version a Last-Event-ID names. */
+function versionOf(lastEventId: string | null): number | undefined {
+  return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
+}
+
+/** A version number alone begins anew after a delete, and a state may change without a new one. */
+function isSame(a: World | undefined, b: World): boolean {
+  return a?.version === b.version && a.updatedAt === b.updatedAt && a.sha256 === b.sha256;
 }

@@ -1,4 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import type { PluginRoute } from "../../lib/plugin_routes.ts";
 import { CORE_ROUTES, CORE_SEGMENTS } from "../../lib/routes/bin.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { withApp } from "../support/app.ts";
@@ -95,13 +96,13 @@ Deno.test("CORE_SEGMENTS hold every first segment that the core answers for", ()
 });
 
 Deno.test("binRoutes() list plugins with where they come from", async () => {
-  const route = { path: "/example", plugin: "lib/example", description: "says hello" };
-  const plugins = {
-    list: () => [route],
-    match: () => undefined,
-    fetch: () => Promise.reject(new Error("not called")),
-    active: 1,
+  const route: PluginRoute = {
+    path: "/example",
+    plugin: "lib/example",
+    description: "says hello",
+    auth: "T1",
   };
+  const plugins = { list: () => [route] };
   await withApp({ plugins }, async ({ ask }) => {
     match(await (await ask("GET", "/bin")).text(), /^\/etc\t.*\n\/example\tsays hello\n\/home\t/m);
     const rows: unknown =

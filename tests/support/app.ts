@@ -8,7 +8,7 @@ import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";
 import type { Machine } from "../../lib/machine.ts";
-import { NO_PLUGINS, type PluginRoutes } from "../../lib/plugin_routes.ts";
+import type { PluginRoutes } from "../../lib/plugin_routes.ts";
 import { takeDataFolder } from "../../lib/world/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
@@ -17,9 +17,21 @@ import { APPROVE, BIRTH, KEY } from "./machine.ts";
 
 const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
 
+const NO_PLUGINS: PluginRoutes = {
+  list: () => [],
+  match: () => undefined,
+  fetch: () => Promise.reject(new Error("Cannot call a plugin: there is none")),
+  fallback: undefined,
+  active: 0,
+  starting: undefined,
+  containment: "process",
+  host: () => Promise.reject(new Error("Cannot change a plugin: there is none")),
+};
+
 /** What a test may put in place of the real thing. */
 export interface TestAppOptions {
-  readonly plugins?: PluginRoutes;
+  /** What of the plugins is not as on a machine that has none. */
+  readonly plugins?: Partial<PluginRoutes>;
   /** Unix milliseconds. */
   readonly now?: () => number;
   /** Changes the store before anyone sees it. */
@@ -59,7 +71,7 @@ export async function withApp(
     config: readConfig(() => undefined),
     authenticator,
     key: KEY,
-    plugins: options.plugins ?? NO_PLUGINS,
+    plugins: { ...NO_PLUGINS, ...options.plugins },
     version: "0.0.0-test",
     startedAt: now(),
     now,

@@ -1,0 +1,100 @@
+/**
+ * Reads server-sent events as a browser's EventSource does, by the algorithm of WHATWG HTML §9.2.6
+ * and not by what our encoder happens to write.
+ */
+
+/** A dispatched event. */
+export interface ReceivedEvent {
+  readonly type: string;
+  readonly data: string;
+  readonly lastEventId: string;
+}
+
+/** One open stream. */
+export class EventReader {
+  readonly response: Response;
+  /** Comments so far; heartbeats are comments. */
+  readonly comments: string[] = [];
+  /** Everything so far, as it came. */
+  wire = "";
+  readonly #abort: AbortController;
+  readonly #pieces: ReadableStreamDefaultReader<string> | undefined;
+  readonly #ready: ReceivedEvent[] = [];
+  #rest = "";
+  #type = "";
+  #data = "";
+  #id = "";
+  #over = false;
+
+  constructor(response: Response, abort: AbortController) {
+    this.response = response;
+    this.#abort = abort;
+    this.#pieces = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Opens a stream. */
+  static async open(url: string, headers: Record<string, string> = {}): Promise<EventReader> {
+    const abort = new AbortController();
+    const accept = { accept: "text/event-stream", ...headers };
+    return new EventReader(await fetch(url, { headers: accept, signal: abort.signal }), abort);
+  }
+
+  /** The next event; `undefined` once the stream has ended. */
+  async next(): Promise<ReceivedEvent | undefined> {
+    while (this.#ready.length === 0 && await this.#read());
+    return this.#ready.shift();
+  }
+
+  /** Reads until there are this many comments. */
+  async beats(count: number): Promise<void> {
+    while (this.comments.length < count && await this.#read());
+  }
+
+  /** Goes away, as a closed tab does. */
+  async close(): Promise<void> {
+    this.#over = true;
+    this.#abort.abort();
+    // The abort is what was asked for.
+    await this.#pieces?.cancel().catch(() => {});
+  }
+
+  async #read(): Promise<boolean> {
+    if (this.#over || this.#pieces === undefined) return false;
+    const { done, value } = await this.#pieces.read();
+    if (done) {
+      this.#over = true;
+      return false;
+    }
+    this.wire += value;
+    this.#rest += value;
+    const lines = this.#rest.split(/\r\n|\n|\r/);
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#line(line);
+    return true;
+  }
+
+  #line(line: string): void {
+    if (line === "") return this.#dispatch();
+    const colon = line.indexOf(":");
+    if (colon === 0) {
+      this.comments.push(line.slice(1).trim());
+      return;
+    }
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") this.#type = value;
+    if (field === "data") this.#data += `${value}\n`;
+    if (field === "id" && !value.includes("\0")) this.#id = value;
+  }
+
+  #dispatch(): void {
+    if (this.#data !== "") {
+      this.#ready.push({
+        type: this.#type || "message",
+        data: this.#data.slice(0, -1),
+        lastEventId: this.#id,
+      });
+    }
+    this.#type = this.#data = "";
+  }
+}

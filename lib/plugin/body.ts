@@ -28,10 +28,12 @@ export class BodyOut {
     void this.#pump();
   }
 
-  /** The other end has taken that many bytes. */
-  credit(bytes: number): void {
+  /** The other end has taken that many bytes. False when it was sent nothing that it could take. */
+  credit(bytes: number): boolean {
+    if (bytes === 0 || this.#credit === CELL_WINDOW_BYTES) return false;
     this.#credit = Math.min(this.#credit + bytes, CELL_WINDOW_BYTES);
     this.#wake?.();
+    return true;
   }
 
   /** Nobody wants the rest; the source is told why and the sink hears nothing more. */

@@ -26,6 +26,8 @@ export interface PeerOptions {
   readonly isWhole?: (response: Response) => boolean;
   /** Most exchanges the other end may have open; one more is a broken rule. */
   readonly mostServed: number;
+  /** Called for a frame that changes nothing; it may throw when there are too many. */
+  readonly idle?: () => void;
 }
 
 /** One request of the other end. */

@@ -31,8 +31,11 @@ export interface ResponseHead {
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// deno-lint-ignore no-control-regex -- control characters are what is refused
-const VALUE = /^[^\u0000\r\n\u0100-\uffff]*$/;
+/**
+ * RFC 9110 §5.5: visible characters, space, tab and obs-text. Exactly that: the runtime's server takes
+ * any other control character, U+007F too, and aborts the whole process when it writes it (seen).
+ */
+const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 // deno-lint-ignore no-control-regex -- control characters are what is refused
 const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
 /** Most headers of one message. */
@@ -96,6 +99,16 @@ function readHeaders(value: unknown): FlatHeaders {
     flat[i] = text;
   }
   return flat;
+}
+
+/**
+ * Whether a message's own headers may go on the wire. The runtime's `Headers` take control characters
+ * that the other end must refuse, and refusing there costs the whole connection.
+ */
+export function sendable(flat: FlatHeaders): boolean {
+  if (flat.length > 2 * MAX_HEADERS) return false;
+  for (let i = 1; i < flat.length; i += 2) if (!VALUE.test(flat[i]!)) return false;
+  return true;
 }
 
 /** Headers as the flat list of the wire; each `Set-Cookie` stays its own. */

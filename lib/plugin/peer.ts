@@ -23,8 +23,8 @@ import {
 } from "./exchange.ts";
 import {
   flatten,
-  MAX_HEADERS,
   readRequestHead,
+  sendable,
   writeRequestHead,
   writeResponseHead,
 } from "./message.ts";
@@ -61,11 +61,6 @@ export class Peer {
     this.#theirs = options.side === 0 ? 1 : 0;
   }
 
-  /** Exchanges this end opened that are not over. */
-  get calling(): number {
-    return this.#calls.size;
-  }
-
   /** Sends a request. */
   call(outgoing: Outgoing): Call {
     const id = this.#ids.next(this.#calls);
@@ -85,10 +80,10 @@ export class Peer {
     const head = (streamed: boolean): string =>
       writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
     const whole = head(false);
-    const long = whole.length > MAX_HEAD || headers.length > 2 * MAX_HEADERS;
-    if (this.#over || long) {
+    if (this.#over || whole.length > MAX_HEAD || !sendable(headers)) {
       reject(
-        this.#over ?? new RangeError("Cannot send a request: its URL and headers are too long"),
+        this.#over ??
+          new RangeError("Cannot send a request: its headers are too long, or not to be sent"),
       );
       // Not before the caller has what this returns.
       queueMicrotask(() => outgoing.ended?.());
@@ -147,7 +142,7 @@ export class Peer {
     if (!call) {
       // An exchange this end gave up may still have frames under way; a new answer never does.
       if (!this.#ids.wasUsed(frame.id)) throw new ProtocolError("Cannot take an answer to nothing");
-      return;
+      return this.#options.idle?.();
     }
     switch (frame.verb) {
       case VERB.RESPONSE: {
@@ -172,8 +167,8 @@ export class Peer {
         call.sent = true;
         return this.#settleCall(call);
       case VERB.CREDIT:
-        call.outgoing?.credit(countOf(frame));
-        return call.moved?.();
+        // Credit for what was never sent moves nothing: it must not put a deadline off.
+        return call.outgoing?.credit(countOf(frame)) ? call.moved?.() : this.#options.idle?.();
       default:
         return this.#takeBody(call, frame, () => this.#settleCall(call));
     }
@@ -189,12 +184,13 @@ export class Peer {
       return this.#serve(frame);
     }
     // What was under way when this end finished the exchange is late, not wrong.
-    if (!serving) return;
+    if (!serving) return this.#options.idle?.();
     switch (frame.verb) {
       case VERB.CANCEL:
         return this.#endServing(serving, new DOMException("The caller went away", "AbortError"));
       case VERB.CREDIT:
-        return serving.outgoing?.credit(countOf(frame));
+        if (!serving.outgoing?.credit(countOf(frame))) this.#options.idle?.();
+        return;
       case VERB.FAIL:
         serving.received = true;
         serving.incoming?.fail(new Error("The request's body broke off"));
@@ -249,8 +245,10 @@ export class Peer {
       const headers = flatten(response.headers);
       const head = (streamed: boolean): string =>
         writeResponseHead({ status, statusText, headers, streamed });
-      if (status < 200 || headers.length > 2 * MAX_HEADERS || head(false).length > MAX_HEAD) {
-        throw new RangeError("Cannot send a response: no status, or its headers are too long");
+      if (status < 200 || !sendable(headers) || head(false).length > MAX_HEAD) {
+        throw new RangeError(
+          "Cannot send a response: it has no status, or its headers are too long or not to be sent",
+        );
       }
       const whole = this.#options.isWhole?.(response) ? await response.bytes() : undefined;
       if (this.#served.get(serving.id) !== serving) return;

@@ -211,13 +211,25 @@ export function countOf(frame: Frame): number {
   return getU32(frame.payload, 0);
 }
 
-/** Reads a payload as text, at most `limit` characters of it. */
+/**
+ * Reads a payload as one line of text, at most `limit` characters of it. Characters that a terminal or
+ * a log would take for more than text are shown as escapes: whoever writes a line must not be able to
+ * write a second one, or to colour it.
+ */
 export function textOf(frame: Frame, limit: number): string {
   try {
-    return decoder.decode(frame.payload).slice(0, limit);
+    return decoder.decode(frame.payload).slice(0, limit).replace(CONTROL, escaped);
   } catch {
     throw new ProtocolError("Cannot read a text: it is not UTF-8");
   }
+}
+
+// deno-lint-ignore no-control-regex -- control characters are what is shown; bidi marks reorder a line
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+function escaped(character: string): string {
+  if (character === "\n") return "\\n";
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Splits a REQUEST or RESPONSE payload into its parsed JSON head and a copy of its body. */

@@ -42,7 +42,7 @@ export function refusalOf(error: unknown, name: string): unknown {
   if (error instanceof RangeError) {
     return new Problem(
       "bad-header",
-      "Cannot pass the request on: its URL and headers are too long",
+      "Cannot pass the request on: its URL and headers are too long, or hold control characters",
     );
   }
   return error;

@@ -8,6 +8,8 @@ import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
+import { unflatten } from "./message.ts";
+import { Meter } from "./meter.ts";
 import { Peer } from "./peer.ts";
 import {
   type Frame,
@@ -92,6 +94,8 @@ const LEVELS = ["log", "warn", "error"] as const;
 const WORDS = 4096;
 /** Console lines a cell may send in one second beyond its bound before that breaks the rules. */
 const LOG_SLACK = 8;
+/** Frames a second that may come to nothing: late ones do when much is given up, a flood is no accident. */
+const IDLE_FRAMES = 100_000;
 /** Answers missed in a row, with none in between, after which the cell counts as stuck. */
 const MISSED = 4;
 
@@ -118,13 +122,16 @@ export class CellRun<A> {
   #nextPing = 0;
   #missed = 0;
   #reported = 0;
-  #lines = 0;
-  #linesSince = 0;
+  readonly #lines: Meter;
+  readonly #idle: Meter;
 
   constructor(host: RunHost<A>, init: CellInit) {
     this.#host = host;
     this.#limits = host.limits;
     this.startedAt = host.now();
+    const lines = 2 * host.limits.linesPerSecond + LOG_SLACK;
+    this.#lines = new Meter(lines, "console lines", host.now);
+    this.#idle = new Meter(IDLE_FRAMES, "frames that come to nothing", host.now);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     promise.catch(heard);
@@ -135,6 +142,7 @@ export class CellRun<A> {
       wake: () => this.#wake(),
       serve: (served) => this.#callBack(served),
       mostServed: host.limits.calls,
+      idle: () => this.#idle.count(),
     });
     try {
       this.#transport = host.launch(init, host.limits, {
@@ -272,36 +280,32 @@ export class CellRun<A> {
       case VERB.UNFIT:
         return this.#finish(new CellEnd("unfit", textOf(frame, WORDS)));
       case VERB.PONG:
-        if (frame.id === this.#pings) this.#pinged = undefined;
+        if (this.#pinged === undefined || frame.id !== this.#pings) return this.#idle.count();
+        this.#pinged = undefined;
         return;
       case VERB.LOG:
         return this.#log(frame);
       case VERB.HOLD: {
         const open = this.#open.get(frame.id);
         const until = this.#host.now() + this.#limits.lingerMs;
-        if (open) this.#held.set(frame.id, { depth: open.visit.depth, until });
+        if (!open || this.#held.has(frame.id)) return this.#idle.count();
+        this.#held.set(frame.id, { depth: open.visit.depth, until });
         return;
       }
       case VERB.DONE:
-        if (this.#held.delete(frame.id) && this.isQuiet) this.#host.quiet(this);
+        if (!this.#held.delete(frame.id)) return this.#idle.count();
+        if (this.isQuiet) this.#host.quiet(this);
         return;
       case VERB.RESIDENT:
         this.#reported = frame.id;
-        return;
+        return this.#idle.count();
       default:
         throw new ProtocolError(`Cannot take verb ${frame.verb}`);
     }
   }
 
   #log(frame: Frame): void {
-    const now = this.#host.now();
-    if (now - this.#linesSince >= 1000) {
-      this.#linesSince = now;
-      this.#lines = 0;
-    }
-    if (++this.#lines > 2 * this.#limits.linesPerSecond + LOG_SLACK) {
-      throw new ProtocolError("Cannot take so many console lines");
-    }
+    this.#lines.count();
     this.#host.log(LEVELS[frame.id] ?? "log", textOf(frame, 2 * WORDS));
   }
 
@@ -364,7 +368,7 @@ export class CellRun<A> {
     if (!head.url.startsWith("/")) throw new Error("Cannot call back: the path has no slash");
     const request = new Request(`http://machine${head.url}`, {
       method: head.method,
-      headers: pairs(head.headers),
+      headers: unflatten(head.headers),
       body,
       signal,
     });
@@ -388,12 +392,6 @@ export class CellRun<A> {
     for (const { visit } of this.#open.values()) deepest = Math.max(deepest, visit.depth);
     return deepest;
   }
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const found: [string, string][] = [];
-  for (let i = 0; i < flat.length; i += 2) found.push([flat[i]!, flat[i + 1]!]);
-  return found;
 }
 
 function heard(): void {

@@ -1,0 +1,280 @@
+/**
+ * The machine seen from elsewhere: through a proxy, from a foreign page, under a foreign name. The
+ * client is simulated by the header of a proxy that the machine trusts.
+ */
+
+import { equal, match, ok } from "node:assert/strict";
+import { sha256Hex } from "../../lib/hash.ts";
+import {
+  APPROVE,
+  basic,
+  bearer,
+  CLOSED,
+  OPEN,
+  type TestMachine,
+  TOKEN,
+  withMachine,
+} from "../support/machine.ts";
+import { runScenarios, type Scenario } from "../support/scenario.ts";
+
+const PROXIED = {
+  ...CLOSED,
+  ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
+  ELASTIK_TRUST_PROXY_FROM: "127.0.0.1",
+};
+const REMOTE = { "x-forwarded-for": "203.0.113.9" };
+const PASSWORD = "correct horse";
+
+/** Everything there is to ask for. */
+// deno-fmt-ignore
+const EVERYTHING = [
+  "GET /", "HEAD /", "OPTIONS /", "GET /home/", "GET /home/x", "GET /home/x?raw", "HEAD /home/x",
+  "OPTIONS /home/x", "PUT /home/x", "POST /home/x", "DELETE /home/x", "PATCH /home/x", "GET /home/absent",
+  "GET /etc/passwd", "GET /etc/shadow", "GET /etc/fstab", "GET /boot/env", "GET /usr/share/doc/note.md",
+  "GET /usr/lib/shell", "GET /usr/lib/shel", "GET /usr/lib/shellx", "GET /lib/", "GET /var/", "GET /bin",
+  "GET /bin/proc/version", "GET /proc/", "GET /proc/status", "GET /proc/uptime", "GET /proc/version",
+  "GET /proc/worlds", "GET /proc/audit/home/x", "GET /proc/log/home/x", "GET /stream/home/x",
+  "GET /stream/", "GET /auth/whoami", "POST /auth/mint?prefix=/home", "GET /dev/", "GET /mnt/",
+  "GET /nowhere", "GET /favicon.ico", "PROPFIND /home/", "GET /bin/usr/lib/shell/app.js",
+  "GET /dav/", "PUT /usr/lib/shell/x/../../../../home/x", "PROPFIND /usr/share/doc/note.md",
+];
+
+async function setUp(machine: TestMachine): Promise<void> {
+  await machine.approve("PUT", "/etc/passwd", "guest:T1");
+  await machine.approve("PUT", "/etc/shadow", `guest:${sha256Hex(PASSWORD)}`);
+  await machine.approve("PUT", "/home/x", "5ecret-enough");
+}
+
+Deno.test("the public gate shows a stranger from elsewhere nothing but the shell's files", async (t) => {
+  await withMachine({ env: PROXIED }, async (machine) => {
+    await setUp(machine);
+    const strangers: readonly Record<string, string>[] = [
+      REMOTE,
+      { ...REMOTE, ...bearer("wrong") },
+      { ...REMOTE, ...basic("guest", "wrong") },
+      { ...REMOTE, ...bearer(machine.capability("/", "rw", -1)) },
+    ];
+    await runScenarios(t, machine, [
+      ...EVERYTHING.flatMap((send) =>
+        strangers.map((headers): Scenario => ({
+          title: "is refused",
+          send,
+          headers,
+          // A path with two readings is refused before anyone asks who sent it.
+          status: send.includes("..") ? 400 : 401,
+          lacks: ["5ecret-enough", '"version"', "A note"],
+          ...(send.includes("..") ? {} : { has: { "www-authenticate": /^Bearer/ } }),
+        }))
+      ),
+      ...["GET", "HEAD"].flatMap((method): Scenario[] => [
+        {
+          title: "is open",
+          send: `${method} /usr/lib/shell/app.js?raw`,
+          headers: REMOTE,
+          status: 200,
+          has: { "content-type": /javascript/ },
+        },
+        {
+          title: "is nothing to a browser but the shell that asks who it is",
+          send: `${method} /home/x`,
+          headers: { ...REMOTE, accept: "text/html,*/*;q=0.8" },
+          status: 401,
+          has: { "content-type": "text/html; charset=utf-8" },
+          lacks: ["5ecret-enough"],
+        },
+      ]),
+      {
+        title: "is read only",
+        send: "PUT /usr/lib/shell/app.js",
+        headers: REMOTE,
+        body: "x",
+        status: 401,
+      },
+      { title: "is read only", send: "DELETE /usr/lib/shell/app.js", headers: REMOTE, status: 401 },
+      {
+        title: "tells no past",
+        send: "GET /proc/log/usr/lib/shell/app.js",
+        headers: REMOTE,
+        status: 401,
+      },
+    ]);
+  });
+});
+
+Deno.test("the public gate opens to any credential, and then the policy holds", async (t) => {
+  await withMachine({ env: PROXIED }, async (machine) => {
+    await setUp(machine);
+    const cap = bearer(machine.capability("/home/a", "rw"));
+    const guest = basic("guest", PASSWORD);
+    const row = (send: string, as: Record<string, string>, status: number): Scenario => ({
+      title: `by ${Object.values(as)[0]?.slice(0, 12)}`,
+      send,
+      as,
+      headers: REMOTE,
+      status,
+      ...(status === 201 ? { changes: { [send.slice(5)]: ["stage_written"] } } : {}),
+    });
+    await runScenarios(t, machine, [
+      row("GET /home/x", guest, 200),
+      row("PUT /home/y", guest, 403),
+      row("GET /etc/shadow", guest, 403),
+      row("GET /home/x", cap, 403),
+      row("PUT /home/a/x", cap, 201),
+      row("GET /home/x", bearer(TOKEN), 200),
+      row("PUT /home/z", bearer(TOKEN), 201),
+      row("GET /boot/env", bearer(TOKEN), 403),
+      row("GET /boot/env", bearer(APPROVE), 200),
+    ]);
+  });
+});
+
+/** Forwarding headers and whether their sender is at home, for a machine that trusts 127.0.0.1. */
+// deno-fmt-ignore
+const CHAINS: readonly (readonly [headers: Record<string, string>, local: boolean])[] = [
+  [{ "x-forwarded-for": "127.0.0.1" }, true],
+  [{ "x-forwarded-for": "::1" }, true],
+  [{ "x-forwarded-for": "203.0.113.9" }, false],
+  [{ "x-forwarded-for": "127.0.0.1, 203.0.113.9" }, false],
+  [{ "x-forwarded-for": "203.0.113.9, 127.0.0.1" }, false],
+  [{ "x-forwarded-for": "" }, false],
+  [{ "x-forwarded-for": "unknown" }, false],
+  [{ "x-forwarded-for": "127.0.0.1.nip.io" }, false],
+  [{ "x-forwarded-for": "localhost" }, false],
+  [{ "x-forwarded-for": "0x7f.1" }, false],
+  [{ "x-forwarded-for": "127.1" }, false],
+  [{ "x-forwarded-for": "::ffff:127.0.0.1" }, true],
+  [{ "x-forwarded-for": "::ffff:203.0.113.9" }, false],
+  [{ "forwarded": "for=127.0.0.1" }, false],
+  [{ "x-real-ip": "127.0.0.1" }, false],
+  [{ "via": "1.1 proxy" }, false],
+  [{}, true],
+];
+
+Deno.test("the public gate believes the trusted proxy's header and no other", async () => {
+  await withMachine({ env: PROXIED }, async (machine) => {
+    for (const [headers, local] of CHAINS) {
+      const { status } = await machine.send({ method: "GET", target: "/home/", headers });
+      equal(status, local ? 200 : 401, JSON.stringify(headers));
+    }
+  });
+});
+
+Deno.test("an open machine takes nobody for local who was forwarded", async () => {
+  await withMachine({ env: OPEN }, async (machine) => {
+    for (
+      const headers of [
+        { "x-forwarded-for": "127.0.0.1" },
+        { "x-forwarded-for": "" },
+        { forwarded: "for=127.0.0.1" },
+        { "x-real-ip": "::1" },
+        { via: "1.1 x" },
+      ]
+    ) {
+      const put = { method: "PUT", target: "/home/x", headers, body: "x" };
+      equal((await machine.send(put)).status, 401, JSON.stringify(headers));
+      const read = { method: "GET", target: "/home/boot", headers };
+      equal((await machine.send(read)).status, 200);
+    }
+    const local = await machine.send({ method: "PUT", target: "/home/x", body: "x" });
+    equal(local.status, 201);
+    const who = await machine.send({ method: "GET", target: "/auth/whoami" });
+    equal(who.text, '{"tier":"T2","by":"T2:local"}\n');
+    const log = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+    match(log.text, /"by":"T2:local"/);
+  });
+});
+
+Deno.test("an open machine answers to its own names alone, whatever is asked", async () => {
+  await withMachine(
+    { env: { ...OPEN, ELASTIK_HOSTS: "box.lan,Other.Lan:80" } },
+    async (machine) => {
+      const ask = (host: string, method: string, target: string) =>
+        machine.send({ method, target, headers: { host } });
+      for (
+        const host of ["evil.example", "localhost.evil.example:3005", "127.0.0.1.nip.io", "0.0.0.0"]
+      ) {
+        for (
+          const [method, target] of [["GET", "/home/boot"], ["PUT", "/home/x"], [
+            "GET",
+            "/stream/",
+          ]] as const
+        ) {
+          const reply = await ask(host, method, target);
+          equal(reply.status, 403, host);
+          match(reply.text, /unknown-host/);
+        }
+        const page = { host, accept: "text/html" };
+        const reply = await machine.send({ method: "GET", target: "/", headers: page });
+        equal(reply.status, 403);
+        ok(!reply.text.includes("the shell"));
+      }
+      for (const host of ["localhost:1", "127.0.0.1", "[::1]", "BOX.lan:99", "other.lan:80"]) {
+        equal((await ask(host, "GET", "/home/boot")).status, 200, host);
+      }
+    },
+  );
+});
+
+Deno.test("a foreign page changes nothing, whatever the browser remembers", async (t) => {
+  for (const env of [OPEN, CLOSED]) {
+    await withMachine({ env }, async (machine) => {
+      const credential = env === OPEN ? {} : basic("", APPROVE);
+      const own = `http://127.0.0.1:${machine.port}`;
+      const foreign: readonly Record<string, string>[] = [
+        { origin: "https://evil.example" },
+        { origin: "null" },
+        { origin: `http://127.0.0.1:${machine.port + 1}` },
+        { origin: `http://localhost:${machine.port}` },
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+        { origin: own, "sec-fetch-site": "cross-site" },
+      ];
+      const rows = foreign.flatMap((headers) =>
+        [
+          "PUT /home/x",
+          "POST /home/x",
+          "DELETE /home/x",
+          "POST /auth/mint?prefix=/home",
+          "MKCOL /dav/home/x",
+        ]
+          .map((send): Scenario => ({
+            title: `is refused ${JSON.stringify(headers)}`,
+            send,
+            as: credential,
+            headers,
+            body: "forged",
+            status: 403,
+            text: /foreign-origin/,
+            lacks: [/access-control/i, '"token"'],
+          }))
+      );
+      await runScenarios(t, machine, [
+        ...rows,
+        {
+          title: "is no answer to a preflight",
+          send: "OPTIONS /home/x",
+          headers: { origin: "https://evil.example", "access-control-request-method": "PUT" },
+          status: 204,
+          lacks: [/access-control/i],
+        },
+        {
+          title: "is unreadable for another origin's page",
+          send: "GET /home/boot",
+          as: credential,
+          headers: { origin: "https://evil.example" },
+          status: 200,
+          lacks: [/access-control/i],
+        },
+        {
+          title: "the machine's own page may",
+          send: "PUT /home/x",
+          as: credential,
+          headers: { origin: own, "sec-fetch-site": "same-origin" },
+          body: "mine",
+          status: 201,
+          changes: { "home/x": ["stage_written"] },
+        },
+      ]);
+    });
+  }
+});

@@ -1,0 +1,281 @@
+/**
+ * One name, one path: hundreds of spellings that some reader of URLs takes for another path, sent as
+ * they stand. Whatever the machine makes of them, none may show what is private nor write outside a
+ * capability's prefix.
+ */
+
+import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  type TestMachine,
+  TOKEN,
+  withMachine,
+} from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+
+const SECRET = "5h4d0w-m4rk3r";
+
+/** Spellings of `..` for somebody. */
+// deno-fmt-ignore
+const UPS = [
+  "..", "%2e%2e", "%2E%2E", ".%2e", "%2e.", "%252e%252e", "..%00", "..%20", "..%09", "..;", "..;a=b",
+  "..%3b", "..%5c", "..\\", "%c0%ae%c0%ae", "%e0%80%ae%e0%80%ae", "%f0%80%80%ae", "%uff0e%uff0e",
+  "%ef%bc%8e%ef%bc%8e", "%e2%80%a4%e2%80%a4", "%e2%80%a5", "%ef%b9%92%ef%b9%92", "...", ". .", "..%c2%a0",
+  "%2e%2e%00", "..%0d%0a", "..%23", "..%3f", "..?", "..#", "..%e2%80%8b", "..%cc%80", "%00..", " ..",
+];
+/** Spellings of `/` for somebody. */
+// deno-fmt-ignore
+const SLASHES = [
+  "/", "%2f", "%2F", "%252f", "\\", "%5c", "%5C", "%c0%af", "%e0%80%af", "%ef%bc%8f", "%e2%88%95",
+  "%e2%81%84", "%e2%a7%b8", "//", "/./", "/%2e/", "/.//", "%2f/", "/%2f", ";/", "%00/", "%u2215",
+];
+
+/** Targets that try to leave a folder and arrive at a path. */
+function escapes(folder: string, path: string): string[] {
+  const bare = path.slice(1);
+  const depth = folder.split("/").length - 1;
+  const targets: string[] = [];
+  for (const up of UPS) targets.push(`${folder}/${`${up}/`.repeat(depth)}${bare}`);
+  for (const slash of SLASHES) {
+    targets.push(`${folder}${slash}${`..${slash}`.repeat(depth)}${bare.replaceAll("/", slash)}`);
+    targets.push(`${folder}${slash}${`%2e%2e${slash}`.repeat(depth)}${bare}`);
+  }
+  return targets;
+}
+
+/** Targets that are a path in somebody's reading. */
+function spellings(path: string): string[] {
+  const bare = path.slice(1);
+  const [first = "", ...rest] = bare.split("/");
+  const last = rest.join("/");
+  const every = (text: string, lower = false) =>
+    [...text].map((c) => {
+      const hex = c.charCodeAt(0).toString(16).padStart(2, "0");
+      return `%${lower ? hex : hex.toUpperCase()}`;
+    }).join("");
+  const wide = (text: string) =>
+    encodeURIComponent(String.fromCharCode(...[...text].map((c) => c.charCodeAt(0) + 0xfee0)));
+  return [
+    ...SLASHES.map((slash) => `/${first}${slash}${last}`),
+    ...SLASHES.map((slash) => `${slash}${bare}`),
+    ...SLASHES.map((slash) => `/${bare}${slash}`),
+    `/${every(first)}/${last}`,
+    `/${first}/${every(last, true)}`,
+    `/${every(bare)}`,
+    `/%25${bare}`,
+    `/${bare.toUpperCase()}`,
+    `/${first}/${last.toUpperCase()}`,
+    `/${first.toUpperCase()}/${last}`,
+    `/${wide(first)}/${last}`,
+    `/${first}/${wide(last)}`,
+    ...[
+      ".",
+      "..",
+      "%20",
+      "%00",
+      "%0a",
+      "::$DATA",
+      ":x",
+      "~",
+      ";",
+      ";x=y",
+      "%3b",
+      "%e2%80%8b",
+      "%cc%81",
+      "%ef%bb%bf",
+      "%ad",
+      "%c2%ad",
+      "?",
+      "?raw",
+      "?raw&at=1",
+      "#",
+      "#x",
+      "%23",
+      "%3f",
+      "*",
+      "%2a",
+      ".bak",
+      "/.",
+      "/..",
+      "/%2e",
+      "/x/..",
+      "/%2e%2e/shadow",
+      "\\",
+      "%5c",
+      "|",
+      "<",
+      '"',
+      "'",
+      "`",
+    ]
+      .map((tail) => `/${bare}${tail}`),
+    `/${bare.replace(/[s]/, "%C5%BF")}`, // long s, which upper-cases to S
+    `/${bare.replace("e", "%D0%B5")}`, // a Cyrillic e
+    `/bin/${bare}`,
+    `/bin/bin/${bare}`,
+    `/dev/${bare}`,
+    `/mnt/${bare}`,
+    `/dav/${bare}`,
+    `/stream/${bare}`,
+    `/stream//${bare}`,
+    `/bin/stream/${bare}`,
+    `/proc/audit/${bare}`,
+    `/proc/audit//${bare}`,
+    `/proc/log/${bare}`,
+    `/proc/log/${bare}?limit=1`,
+    `/proc/log/home/../${bare}`,
+    `/proc/self/root/${bare}`,
+    `/proc/worlds/${bare}`,
+    `/shaped/${bare}`,
+    `/home/${bare}`,
+    `/usr/lib/shell/${bare}`,
+    `/usr/lib/shell/../../../${bare}`,
+    `/usr/lib/shell/%2e%2e/%2e%2e/%2e%2e/${bare}`,
+    `http://127.0.0.1/${bare}`,
+    `http://127.0.0.1//${bare}`,
+    `http://127.0.0.1/%2f${bare}`,
+    `http://127.0.0.1/home/../${bare}`,
+    `http://user@127.0.0.1/${bare}`,
+    `http://127.0.0.1:80/${bare}`,
+    `http://127.0.0.1?/${bare}`,
+    `http://127.0.0.1#/${bare}`,
+    `HTTP://127.0.0.1/${bare}`,
+    `https://127.0.0.1/${bare}`,
+    `file:///${bare}`,
+    `file://127.0.0.1/${bare}`,
+    `ftp://127.0.0.1/${bare}`,
+    `http:///${bare}`,
+    `http:/${bare}`,
+    `//127.0.0.1/${bare}`,
+    `/http://127.0.0.1/${bare}`,
+    `/home/x?/../../${bare}`,
+    `/home/x;/../../${bare}`,
+    `/home/x#/../../${bare}`,
+    `/.//${bare}`,
+    `/./${bare}`,
+    `/x/../${bare}`,
+    `/home/./../${bare}`,
+    `?/${bare}`,
+    bare,
+    `*/${bare}`,
+  ];
+}
+
+async function tell(
+  machine: TestMachine,
+  method: string,
+  target: string,
+  headers: Record<string, string>,
+) {
+  const body = method === "PUT" || method === "POST" ? "tricked" : undefined;
+  const sent = { method, target, headers: { ...headers, connection: "close" } };
+  return await machine.send(body === undefined ? sent : { ...sent, body });
+}
+
+function mustHide(reply: Reply, what: string): void {
+  ok(!`${reply.head}${reply.text}`.includes(SECRET), `${what} shows the secret`);
+  ok(reply.status < 500 || reply.status === 501, `${what} is ${reply.status}`);
+}
+
+Deno.test("no spelling shows what is private to those who may not read it", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    await machine.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
+    await machine.approve("PUT", "/boot/secret", SECRET);
+    await machine.approve("PUT", "/home/o", SECRET);
+    const cap = bearer(machine.capability("/home/s", "rw"));
+    const targets = [
+      ...spellings("/etc/shadow"),
+      ...escapes("/home", "/etc/shadow"),
+      ...escapes("/home/s", "/etc/shadow"),
+      ...escapes("/usr/lib/shell", "/etc/shadow"),
+      ...spellings("/boot/secret"),
+      ...escapes("/home", "/boot/secret"),
+      ...escapes("/stream/home", "/boot/secret"),
+      ...escapes("/proc/log/home", "/boot/secret"),
+    ].filter((target) => !target.includes(" ") && !target.includes("\n"));
+    ok(targets.length > 500, `${targets.length} spellings`);
+    for (const target of targets) {
+      // A stream that may be opened does not end; its head is enough.
+      const method = target.includes("stream") ? "HEAD" : "GET";
+      for (const headers of [{}, bearer(TOKEN)]) {
+        mustHide(await tell(machine, method, target, headers), `${method} ${target}`);
+      }
+    }
+    for (const target of [...spellings("/home/o"), ...escapes("/home/s", "/home/o")]) {
+      if (target.includes(" ")) continue;
+      const method = target.includes("stream") ? "HEAD" : "GET";
+      mustHide(await tell(machine, method, target, cap), `${method} ${target}`);
+    }
+    // One that is spelled right, with the right to it, so that the marker is known to be there.
+    const { text } = await machine.approve("GET", "/etc/shadow?raw");
+    ok(text.includes(SECRET));
+  });
+});
+
+Deno.test("no spelling writes outside a capability's prefix or a tier's reach", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    for (const name of ["home/o", "home/sx", "home/s", "etc/x", "usr/x", "boot/x", "lib/x"]) {
+      await machine.approve("PUT", `/${name}`, "untouched");
+    }
+    const cap = bearer(machine.capability("/home/s", "rw"));
+    const worlds = async () => {
+      const headers = { ...bearer(APPROVE), accept: "application/json" };
+      const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+      const rows: unknown = JSON.parse(text);
+      ok(Array.isArray(rows));
+      return rows.map(({ name, version }) => `${name} ${version}`);
+    };
+    const before = await worlds();
+    const outside = (list: string[], prefix: string) =>
+      list.filter((line) => !line.startsWith(`${prefix}/`) && !line.startsWith(`${prefix} `));
+    let sent = 0;
+    for (const victim of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
+      for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+        if (target.includes(" ") || target.includes("\n")) continue;
+        for (const method of ["PUT", "DELETE"]) {
+          sent++;
+          const reply = await tell(machine, method, target, cap);
+          ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
+          if (reply.status < 300 && method === "PUT") {
+            ok(target.startsWith("/home/s"), `${target} was written`);
+          }
+        }
+      }
+    }
+    ok(sent > 1000, `${sent} requests`);
+    deepStrictEqual(outside(await worlds(), "home/s"), outside(before, "home/s"));
+    const t2 = await worlds();
+    for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
+      for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+        if (target.includes(" ") || target.includes("\n")) continue;
+        await tell(machine, "PUT", target, bearer(TOKEN));
+      }
+    }
+    deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
+    await machine.audit();
+  });
+});
+
+Deno.test("every spelling that is accepted comes back under its canonical name alone", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    for (const target of [...escapes("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
+      if (target.includes(" ") || target.includes("\n") || target.startsWith("http")) continue;
+      const reply = await tell(machine, "PUT", target, bearer(TOKEN));
+      if (reply.status !== 201) continue;
+      const location = reply.headers.get("location") ?? "";
+      const read = await machine.send({ method: "GET", target: `${location}?raw` });
+      equal(read.text, "tricked", `${target} is at ${location}`);
+      equal(
+        new URL(location, "http://127.0.0.1").pathname,
+        location,
+        `${target} is at ${location}`,
+      );
+    }
+    const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
+    for (const folder of folders.filter((name) => name.includes("%2F"))) {
+      ok(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
+    }
+  });
+});

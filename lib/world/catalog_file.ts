@@ -112,7 +112,8 @@ export function settledAt(path: string): Settled & { hasLog: boolean } | undefin
     const { mtime, size } = Deno.statSync(path);
     return { mtime: mtime?.getTime() ?? 0, size, hasLog: exists(`${path}-wal`) };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    // A link that leads nowhere is a world that cannot be read, and is listed as one.
+    if (error instanceof Deno.errors.NotFound && !exists(path)) return undefined;
     return { mtime: 0, size: 0, hasLog: true };
   }
 }

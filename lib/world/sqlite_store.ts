@@ -246,15 +246,18 @@ class SqliteStore implements Store {
         ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
         : new StoreError("absent", "nothing is here", name);
     }
+    this.#mustBeOpen();
     // New looks wait for the removal, and the removal for the looks under way: a reader that closes
     // a moved file late could take a newer file's log with it.
-    const removal = this.#settledLooks(name).then(() =>
-      this.#ask({
-        kind: "remove",
-        name,
-        by,
-        ...(precondition === undefined ? {} : { precondition }),
-      }, (result) => this.#removed(name, by, result))
+    const removal = this.#track(
+      this.#settledLooks(name).then(() =>
+        this.#send({
+          kind: "remove",
+          name,
+          by,
+          ...(precondition === undefined ? {} : { precondition }),
+        }, (result) => this.#removed(name, by, result))
+      ),
     );
     const gate = removal.then(() => {}, () => {});
     this.#leaving.set(name, gate);
@@ -402,7 +405,11 @@ class SqliteStore implements Store {
    */
   #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed());
-    return this.#track(this.#writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle));
+    return this.#track(this.#send(job, settle));
+  }
+
+  #send<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
+    return this.#writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle);
   }
 
   async #mark(name: string, present: boolean): Promise<void> {

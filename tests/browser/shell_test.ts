@@ -183,7 +183,7 @@ Deno.test("the shell", async (t) => {
       await machine.put("/home/past.txt", "the first words");
       await machine.put("/home/past.txt", "the second words");
       await page.goto(`${url}/home/past.txt`);
-      await page.getByRole("button", { name: "Show version 1" }).click();
+      await page.getByRole("button", { name: "Show v1" }).click();
       await page.getByText("the first words").waitFor();
       await page.getByRole("button", { name: "Bring it back" }).click();
       await page.getByText("version 3", { exact: true }).waitFor();

@@ -24,7 +24,7 @@ export function setPlace({ name, collection }) {
       h("a", { href: pathOf(target), "aria-current": last && "page" }, segment),
     );
   });
-  const root = h("li", { class: "root" }, h("a", { href: "/", "aria-label": "Home" }, "elastik"));
+  const root = h("li", { class: "root" }, h("a", { href: "/" }, "elastik"));
   const list = h("ol", {}, segments.length === 0 ? root : crumbs);
   byId("crumbs").replaceChildren(list);
   list.scrollLeft = list.scrollWidth;

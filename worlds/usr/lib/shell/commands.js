@@ -34,5 +34,10 @@ export function copyable(label, text) {
     });
     setTimeout(() => copy.textContent = "Copy", 1500);
   }, { "aria-label": `Copy: ${label}` });
-  return h("div", { class: "copyable" }, h("header", {}, h("h3", {}, label), copy), area);
+  return h(
+    "div",
+    { class: "copyable" },
+    h("div", { class: "title" }, h("h3", {}, label), copy),
+    area,
+  );
 }

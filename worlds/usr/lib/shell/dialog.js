@@ -19,8 +19,8 @@ export function openDialog(title, ...content) {
     "dialog",
     { "aria-label": title },
     h(
-      "header",
-      {},
+      "div",
+      { class: "title" },
       h("h2", {}, title),
       button("×", () => node.close(), { class: "quiet", "aria-label": "Close" }),
     ),

@@ -7,8 +7,7 @@ import { noteRefusal } from "./chrome.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
-
-const MOST = 12;
+import { rank } from "./rank.js?raw";
 
 /**
  * Opens the box.
@@ -105,37 +104,4 @@ function withCollections(worlds) {
     }
   }
   return [...all];
-}
-
-/**
- * The names that fit best, best first: those whose last part begins with the words, then those that
- * hold them, then those that have their letters in this order.
- *
- * @param {string[]} names
- * @param {string} query
- */
-export function rank(names, query) {
-  const wanted = query.toLowerCase().replace(/^\//, "");
-  const scored = [];
-  for (const name of names) {
-    const score = scoreOf(name.toLowerCase(), wanted);
-    if (score > 0) scored.push({ name, score: score - name.length / 1000 });
-  }
-  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, MOST)
-    .map(({ name }) => name);
-}
-
-function scoreOf(name, wanted) {
-  if (wanted === "") return name.startsWith("home/") ? 2 : 1;
-  const last = name.replace(/\/$/, "").split("/").pop();
-  if (name === wanted) return 9;
-  if (last.startsWith(wanted)) return 7;
-  if (last.includes(wanted)) return 6;
-  if (name.includes(wanted)) return 5;
-  let from = 0;
-  for (const letter of wanted) {
-    from = name.indexOf(letter, from) + 1;
-    if (from === 0) return 0;
-  }
-  return 2;
 }

@@ -73,6 +73,7 @@ export async function show(main, _place, { signal, refused }) {
     h(
       "div",
       { class: "home" },
+      h("h1", { class: "unseen" }, "elastik"),
       h("section", { class: "card changes" }, h("h2", {}, "Recent changes"), recent),
       h("section", { class: "card places" }, h("h2", {}, "Tree"), spaces),
       h(

@@ -32,7 +32,7 @@ function blocks(lines, depth) {
   const out = [];
   let at = 0;
   while (at < lines.length) {
-    const line = lines[at].length > LONGEST ? "-" : lines[at];
+    const line = lines[at].length > LONGEST ? "x" : lines[at];
     const fence = FENCE.exec(line);
     const heading = HEADING.exec(line);
     if (line.trim() === "") at++;
@@ -141,7 +141,7 @@ function cells(line) {
 
 // Each alternative begins with a letter of its own and looks ahead over one line's worth at most.
 const INLINE =
-  /(?<code>`+)(?<codeText>[^]{0,2000}?[^`])\k<code>(?!`)|(?<image>!?)\[(?<label>(?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\((?<url><[^<>\n]{0,2000}>|[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500})?)(?:\s+"[^"]{0,500}")?\)|(?<auto><?https?:\/\/[^\s<>]{1,2000}>?)|(?<strong>\*\*|__)(?=\S)(?<strongText>[^]{0,2000}?\S)\k<strong>|(?<em>[*_])(?=[^\s*_])(?<emText>[^*_]{0,2000}?[^\s*_])\k<em>(?![\p{L}\p{N}])|~~(?=\S)(?<gone>[^~]{0,2000})~~|\\(?<literal>[\\`*_{}[\]()#+.!|<>~-])|(?<br>(?: {2,}|\\)\n)/gu;
+  /(?<!`)(?<code>`{1,3})(?!`)(?<codeText>[^]{0,2000}?[^`])\k<code>(?!`)|(?<image>!?)\[(?<label>(?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\((?<url><[^<>\n]{0,2000}>|[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500})?)(?:\s+"[^"]{0,500}")?\)|(?<auto><?https?:\/\/[^\s<>]{1,2000}>?)|(?<strong>\*\*|__)(?=\S)(?<strongText>[^]{0,2000}?\S)\k<strong>|(?<em>[*_])(?=[^\s*_])(?<emText>[^*_]{0,2000}?[^\s*_])\k<em>(?![\p{L}\p{N}])|~~(?=\S)(?<gone>[^~]{0,2000})~~|\\(?<literal>[\\`*_{}[\]()#+.!|<>~-])|(?<br>(?: {2,}|\\)\n)/gu;
 
 /** Reads the marks within a paragraph. */
 export function inline(text, depth = 0) {

@@ -3,129 +3,93 @@
  * the switch. Whether somebody may turn it is the machine's decision.
  */
 
-import { ask, request } from "./api.js?raw";
-import { note, noteRefusal } from "./chrome.js?raw";
+import { ask, askJson, request } from "./api.js?raw";
 import { button, fill, h, style } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
 await style("plugin");
 
-const TIERS = {
-  T1: "Anybody who may read this machine may call it.",
-  T2: "Callers need the token (T2).",
-  T3: "Callers need the approve token (T3).",
-};
-const MODES = { r: "read", rw: "read and write" };
-const PERMISSIONS = {
-  net: "reach the network at",
-  read: "read files below",
-  write: "write files below",
-  env: "read the environment variables",
-  run: "start the programs",
-  ffi: "load native libraries",
-  sys: "ask the system about",
-  import: "load code from",
-};
-
 /** @param {string} name `lib/example` */
 export function pluginPanel(name) {
   const path = `${pathOf(name)}/state`;
   const node = h("section", { class: "card plugin", "aria-label": "Plugin" });
+  const fault = h("pre", { class: "command fault", role: "alert", hidden: true });
+  let seen;
 
   async function update(world) {
+    seen = world;
     const response = await request(path).catch(() => undefined);
     const told = response?.ok ? await response.json().catch(() => ({})) : {};
-    draw({ state: world.state, ...told });
+    const asked = told.routes === undefined ? [] : (await import("./wishes.js?raw")).wishes(told);
+    draw({ state: world.state, ...told }, asked);
   }
 
-  async function turn(to) {
+  /** Runs an act of the approver's; the machine's refusal stays on the page until the next one. */
+  async function attempt(act) {
+    fault.hidden = true;
     node.setAttribute("aria-busy", "true");
     try {
-      await ask(path, { method: "PUT", body: to });
-      note(`${name.slice(4)} is ${to}`);
+      await act();
     } catch (error) {
-      noteRefusal(error);
+      fault.textContent = error.message;
+      fault.hidden = false;
     } finally {
       node.removeAttribute("aria-busy");
     }
   }
 
-  function draw(told) {
-    const active = told.state === "active";
+  /** Approval is of the source that is on the page, so its version goes along. */
+  async function turn(to) {
+    await ask(path, { method: "PUT", body: to, headers: { "if-match": `"${seen.version}"` } });
+    await update({ ...seen, state: to });
+  }
+
+  async function activate() {
+    const { asks } = await askJson(`${path}?asks`);
+    const { approve } = await import("./wishes.js?raw");
+    if (await approve(name, asks)) await turn("active");
+  }
+
+  function draw(told, asked) {
+    const { state = "unknown" } = told;
+    const trouble = [told.fault, told.health?.reason].filter(Boolean).join("\n");
     fill(
       node,
       h(
         "header",
         {},
         h("h2", {}, "Plugin"),
-        h("span", { class: `tag ${told.state}` }, told.state ?? "unknown"),
+        h("span", { class: `tag ${state}` }, state),
         h(
           "div",
           { class: "actions" },
-          active
-            ? button("Disable", () => turn("disabled"), { class: "danger" })
-            : button("Activate", () => turn("active"), { class: "primary" }),
+          state === "active"
+            ? button("Disable", () => attempt(() => turn("disabled")), { class: "danger" })
+            : button("Activate…", () => attempt(activate), { class: "primary" }),
         ),
       ),
-      told.description ? h("p", {}, String(told.description)) : null,
-      h("ul", {}, wishes(told).map((wish) => h("li", {}, wish))),
-      health(told),
+      told.description ? h("p", {}, told.description) : null,
+      asked.length > 0 ? h("ul", {}, asked.map((wish) => h("li", {}, wish))) : h(
+        "p",
+        { class: "hint" },
+        "It is not running. Activating it shows first what it asks for.",
+      ),
+      told.up === undefined ? null : h("p", { class: "hint" }, healthOf(told)),
+      trouble === "" ? null : h("pre", { class: "command fault" }, trouble),
+      fault,
     );
   }
 
   return { node, update };
 }
 
-/**
- * What a plugin asks for, a sentence each.
- *
- * @param {Record<string, any>} told the machine's answer at `/lib/<name>/state`
- * @returns {string[]}
- */
-export function wishes(
-  { routes = [], auth, grants = {}, permissions = {}, config = [], fallback, state },
-) {
-  const known = routes.length > 0 || fallback;
-  if (!known) {
-    return [
-      state === "active"
-        ? "It serves no route."
-        : "What it asks for is read from its source when it is activated; a plugin that asks for more than it should is refused or can be disabled at once.",
-    ];
-  }
-  const asked = Object.entries(permissions ?? {}).filter(([, value]) =>
-    value === true || (Array.isArray(value) && value.length > 0)
-  );
+function healthOf({ up, health = {} }) {
+  const { state, requests, crashes, residentKiB } = health;
   return [
-    `It answers at ${routes.map((route) => route.path ?? route).join(", ")} and everything below.`,
-    fallback ? "It answers for every path that nothing else answers for." : "",
-    TIERS[auth] ?? "",
-    ...Object.entries(grants ?? {}).map(([prefix, mode]) =>
-      `By itself it may ${MODES[mode] ?? mode} ${prefix.endsWith("/") ? "below " : ""}${prefix}.`
-    ),
-    ...asked.map(([kind, value]) =>
-      `It may ${PERMISSIONS[kind] ?? kind} ${
-        value === true ? "everything (all)" : value.join(", ")
-      }.`
-    ),
-    asked.length === 0 ? "It reaches no network, files, programs or environment." : "",
-    config.length > 0 ? `It starts anew when ${config.join(", ")} changes.` : "",
-  ].filter((line) => line !== "");
-}
-
-function health({ health: found, errors, last_error, error }) {
-  const lines = typeof found === "string" ? [found] : Object.entries(found ?? {})
-    .filter(([, value]) => value !== null && typeof value !== "object")
-    .map(([key, value]) => `${key}: ${value}`);
-  const failures = [errors, last_error, error, found?.last_error, found?.errors].flat()
-    .filter((value) => value !== undefined && value !== null)
-    .map((value) => typeof value === "string" ? value : JSON.stringify(value));
-  if (lines.length === 0 && failures.length === 0) return null;
-  return h(
-    "details",
-    { open: failures.length > 0 },
-    h("summary", {}, "Health"),
-    lines.length > 0 ? h("p", { class: "hint" }, lines.join(" · ")) : null,
-    failures.map((failure) => h("pre", { class: "command fault" }, failure)),
-  );
+    up ? "Its routes are up" : "Its routes are down",
+    state && `the cell is ${state}`,
+    residentKiB && `${Math.round(residentKiB / 1024)} MiB`,
+    requests && `${requests} requests open`,
+    crashes && `ended ${crashes} times`,
+  ].filter(Boolean).join(" · ");
 }

@@ -129,7 +129,7 @@ function eventRow({ id, timestamp, type, payload }, onVersion) {
     written
       ? button(`v${version}`, () => onVersion(version), {
         class: "quiet",
-        "aria-label": `Show version ${version}`,
+        "aria-label": `Show v${version}`,
       })
       : h("span", { class: "dot" }),
     h(

@@ -18,26 +18,33 @@ const opened = new Set();
 export function tree(name, about, worlds) {
   const below = [...worlds.keys()].filter((world) => world.startsWith(`${name}/`));
   const inside = h("div", { class: "inside" });
-  const details = h(
-    "details",
-    { class: "tree", open: opened.has(name) },
+  const fold = h("button", { type: "button", class: "fold", on: { click: turn } }, "›");
+  const node = h(
+    "div",
+    { class: "tree" },
     h(
-      "summary",
-      {},
+      "div",
+      { class: "tree-row" },
+      fold,
       h("a", { href: `${pathOf(name)}/` }, lastOf(name), h("i", {}, "/")),
       about ? h("small", {}, about) : null,
       h("span", { class: "count" }, String(below.length)),
     ),
     inside,
   );
-  function fill() {
-    if (details.open) opened.add(name);
-    else opened.delete(name);
-    if (details.open && inside.firstChild === null) inside.append(...level(name, below, worlds));
+  function turn() {
+    if (!opened.delete(name)) opened.add(name);
+    draw();
   }
-  details.addEventListener("toggle", fill);
-  fill();
-  return details;
+  function draw() {
+    const open = opened.has(name);
+    fold.setAttribute("aria-expanded", String(open));
+    fold.setAttribute("aria-label", `What is in ${name}`);
+    inside.hidden = !open;
+    if (open && inside.firstChild === null) inside.append(...level(name, below, worlds));
+  }
+  draw();
+  return node;
 }
 
 function level(name, below, worlds) {

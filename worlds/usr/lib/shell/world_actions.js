@@ -25,6 +25,10 @@ export function act(page, node, { source, pressed }) {
       ? button(world === undefined ? "Write it" : "Edit", () => page.edit(), { title: "e" })
       : null,
     world === undefined || !text ? button("Upload", page.choose) : null,
+    world === undefined || !text ? null : button("Shape", async () => {
+      const { openShaped } = await import("./shaped.js?raw");
+      openShaped(page.name);
+    }, { title: "Read it through the thinking layer" }),
     world === undefined ? null : rawLink(page),
     world === undefined || world.version === 0
       ? null

@@ -1,0 +1,111 @@
+/**
+ * The shell under axe-core, which knows the rules of WCAG 2.2 A and AA that a program can check:
+ * contrast, names, roles, order. Whatever it finds is a failure.
+ */
+
+// deno-lint-ignore-file no-import-prefix -- lib/deps.ts is what machines download; none checks pages
+
+import assert from "node:assert/strict";
+import axe from "npm:axe-core@4.14.1";
+import { openPage, startBrowser } from "./browser.ts";
+import { startTestMachine } from "./machine.ts";
+
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+interface Finding {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+}
+
+Deno.test("axe-core finds nothing in the shell", async (t) => {
+  const browser = await startBrowser();
+  const machine = await startTestMachine();
+  try {
+    await machine.put("/home/hello", "<h1>hi</h1>", { "x-meta-author": "ada" });
+    await machine.put(
+      "/home/plan.md",
+      "# A\n\n- [x] b\n\n|a|b|\n|-|-|\n|1|2|\n\n`c` [d](https://e)\n",
+    );
+    await machine.put("/home/data.json", '{"a":[1,"b",null,true]}');
+    await machine.put("/home/table.csv", "a,b\n1,2\n");
+    await machine.put("/home/code.ts", "// c\nconst a = 'b' + 1;\n");
+    await machine.put("/home/bytes.bin", new Uint8Array([0, 255, 128]));
+    await machine.put("/home/sub/x", "x");
+    await machine.put("/home/sub", "x");
+    await machine.put("/lib/example", "export const routes = ['/example'];\n");
+    const pages: Record<string, string> = {
+      "/": "Machine",
+      "/home/": "plan.md",
+      "/home/hello": "verified",
+      "/home/plan.md": "verified",
+      "/home/data.json": "verified",
+      "/home/table.csv": "verified",
+      "/home/code.ts": "verified",
+      "/home/bytes.bin": "verified",
+      "/home/nothing": "Nothing is here yet",
+      "/lib/example": "verified",
+      "/boot/env": "Kept in this tab only",
+      "/bin": "/auth/mint",
+    };
+    for (const colorScheme of ["light", "dark"] as const) {
+      for (const width of [390, 1440]) {
+        await t.step(`on any page, ${colorScheme}, ${width} px wide`, async () => {
+          const { page } = await openPage(browser, {
+            colorScheme,
+            viewport: { width, height: 900 },
+            reducedMotion: "reduce",
+          });
+          const said: string[] = [];
+          for (const [path, text] of Object.entries(pages)) {
+            await page.goto(machine.url + path);
+            await page.getByText(text).first().waitFor();
+            said.push(...await check(page, path));
+          }
+          await page.goto(`${machine.url}/home/code.ts`);
+          await page.getByText("verified").waitFor();
+          await page.keyboard.press("e");
+          await page.getByLabel("Text of").waitFor();
+          said.push(...await check(page, "the editor"));
+          await page.keyboard.press("Escape");
+          await page.keyboard.press("/");
+          await page.getByRole("option").first().waitFor();
+          said.push(...await check(page, "the search"));
+          await page.keyboard.press("Escape");
+          await page.getByRole("button", { name: "Sign in" }).click();
+          await page.getByLabel("Token or password").fill(machine.approve);
+          await page.keyboard.press("Enter");
+          await page.getByRole("button", { name: "T3" }).click();
+          await page.getByRole("button", { name: "Mint a capability" }).click();
+          await page.getByRole("button", { name: "Mint", exact: true }).click();
+          await page.getByLabel("Token", { exact: true }).waitFor();
+          said.push(...await check(page, "minting"));
+          assert.deepEqual(said, []);
+          await page.context().close();
+        });
+      }
+    }
+  } finally {
+    await browser.close();
+    await machine.stop();
+  }
+});
+
+async function check(
+  page: Awaited<ReturnType<typeof openPage>>["page"],
+  where: string,
+): Promise<string[]> {
+  // Animations end first, or a colour on its way is taken for one that stays.
+  await page.evaluate("Promise.all(document.getAnimations().map((one) => one.finish()))");
+  await page.evaluate(axe.source);
+  const run = `axe.run({ exclude: [".stage"] }, { runOnly: ${
+    JSON.stringify(RULES)
+  }, iframes: false })`;
+  const found: Finding[] = await page.evaluate(`${run}.then(({ violations }) => violations)`);
+  const said = found.map(({ id, impact, nodes }) =>
+    `${where}: ${id} (${impact}) ${
+      nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join("\n")
+    }`
+  );
+  return said;
+}

@@ -1,0 +1,181 @@
+/**
+ * The shell's pure modules, which need no browser.
+ */
+
+import assert from "node:assert/strict";
+import { changedSpan } from "../../worlds/usr/lib/shell/code_view.js";
+import { parseCsv } from "../../worlds/usr/lib/shell/csv.js";
+import { safeUrl } from "../../worlds/usr/lib/shell/dom.js";
+import { rank } from "../../worlds/usr/lib/shell/rank.js";
+import { ago, duration, size } from "../../worlds/usr/lib/shell/format.js";
+import { hexDump } from "../../worlds/usr/lib/shell/hex_view.js";
+import { spansOf } from "../../worlds/usr/lib/shell/highlight.js";
+import { parseMarkdown } from "../../worlds/usr/lib/shell/markdown.js";
+import { pathOf, placeOf } from "../../worlds/usr/lib/shell/place.js";
+import { eventParser } from "../../worlds/usr/lib/shell/sse.js";
+
+Deno.test("placeOf() reads a path as a place of the tree", () => {
+  assert.equal(placeOf("/").kind, "home");
+  assert.equal(placeOf("/home/").kind, "collection");
+  assert.equal(placeOf("/home").kind, "collection");
+  assert.deepEqual(placeOf("/home/a%20b/%C3%A4"), {
+    name: "home/a b/ä",
+    collection: false,
+    kind: "world",
+  });
+  assert.equal(placeOf("/bin").kind, "route");
+  assert.equal(placeOf("/home/%E0%A4%A").name, "home/%E0%A4%A");
+});
+
+Deno.test("pathOf() encodes what a URL could misread, and placeOf() reads it back", () => {
+  for (const name of ["home/a b", "home/100%", "home/#1?x", "home/埏埴", "home/a&b+c"]) {
+    assert.equal(placeOf(new URL(pathOf(name), "http://x").pathname).name, name.normalize("NFC"));
+  }
+});
+
+Deno.test("safeUrl() lets no URL pass that runs something", () => {
+  for (
+    const url of [
+      "javascript:alert(1)",
+      "JaVaScRiPt:x",
+      " javascript:x",
+      "java\nscript:x",
+      "data:text/html,x",
+      "vbscript:x",
+      "file:///etc",
+    ]
+  ) {
+    assert.equal(safeUrl(url, "http://x/"), undefined, url);
+  }
+  for (const url of ["/a", "b?c", "#d", "https://e", "mailto:f@g"]) {
+    assert.equal(safeUrl(url, "http://x/"), url);
+  }
+});
+
+Deno.test("eventParser() reads events however they are cut", () => {
+  const text =
+    ': beat\r\nevent: update\rid: 7\ndata: a\ndata:b\n\nid: 8\r\ndata: {"x":1}\r\n\r\nevent: empty\n\n';
+  const expected = [
+    { type: "update", data: "a\nb", id: "7" },
+    { type: "message", data: '{"x":1}', id: "8" },
+  ];
+  for (let cut = 1; cut <= text.length; cut++) {
+    const found: unknown[] = [];
+    const feed = eventParser((event: unknown) => found.push(event));
+    for (let at = 0; at < text.length; at += cut) feed(text.slice(at, at + cut));
+    assert.deepEqual(found, expected, `cut every ${cut}`);
+  }
+});
+
+Deno.test("parseCsv() reads quotes, line breaks within them and empty cells (RFC 4180)", () => {
+  assert.deepEqual(parseCsv('a,b\r\n"x, ""y""","1\n2"\n,\n'), [["a", "b"], ['x, "y"', "1\n2"], [
+    "",
+    "",
+  ]]);
+  assert.deepEqual(parseCsv("a\tb\nc", "\t"), [["a", "b"], ["c"]]);
+  assert.deepEqual(parseCsv('"open'), [["open"]]);
+  assert.deepEqual(parseCsv(""), []);
+});
+
+Deno.test("parseMarkdown() reads the blocks and marks of everyday notes", () => {
+  assert.deepEqual(parseMarkdown("# A *b*\n\ntext `c` **d** ~~e~~\n***\n> q\n"), [
+    { tag: "h1", in: ["A ", { tag: "em", in: ["b"] }] },
+    {
+      tag: "p",
+      in: [
+        "text ",
+        { tag: "code", in: ["c"] },
+        " ",
+        { tag: "strong", in: ["d"] },
+        " ",
+        { tag: "del", in: ["e"] },
+      ],
+    },
+    { tag: "hr", in: [] },
+    { tag: "blockquote", in: [{ tag: "p", in: ["q"] }] },
+  ]);
+  assert.deepEqual(parseMarkdown("- a\n  - b\n- [x] c\n\n2. d\n"), [
+    {
+      tag: "ul",
+      in: [
+        { tag: "li", in: ["a", { tag: "ul", in: [{ tag: "li", in: ["b"] }] }] },
+        { tag: "li", checked: true, in: ["c"] },
+      ],
+    },
+    { tag: "ol", start: 2, in: [{ tag: "li", in: ["d"] }] },
+  ]);
+  assert.deepEqual(parseMarkdown("```js\n# no\n<b>\n```\n"), [{ tag: "pre", in: ["# no\n<b>"] }]);
+  assert.deepEqual(parseMarkdown("[a](/b) snake_case_name <i>"), [
+    { tag: "p", in: [{ tag: "a", href: "/b", in: ["a"] }, " snake_case_name <i>"] },
+  ]);
+  const [table] = parseMarkdown("| a | b |\n|---|--:|\n| 1 | x\\|y |\n");
+  assert.equal(JSON.stringify(table).includes('"align":"right"'), true);
+  assert.equal(JSON.stringify(table).includes("x|y"), true);
+});
+
+Deno.test("parseMarkdown() takes no long time over text made to be slow", () => {
+  for (
+    const piece of [
+      "*",
+      "_",
+      "`",
+      "[",
+      "![",
+      "](",
+      "> ",
+      "- ",
+      "|",
+      " ",
+      "#",
+      "**a ",
+      "~~",
+      "\\",
+      "<http://",
+      "1. ",
+      "-|-",
+      "\n- a\n  ",
+    ]
+  ) {
+    const start = performance.now();
+    parseMarkdown(piece.repeat(20_000));
+    const took = performance.now() - start;
+    assert.ok(took < 1500, `${JSON.stringify(piece)} took ${Math.round(took)} ms`);
+  }
+});
+
+Deno.test("changedSpan() finds what lies between the common beginning and end", () => {
+  assert.deepEqual(changedSpan("abc", "abXc"), { start: 2, end: 3 });
+  assert.deepEqual(changedSpan("aaa", "aa"), { start: 2, end: 2 });
+  assert.deepEqual(changedSpan("", "x"), { start: 0, end: 1 });
+  assert.deepEqual(changedSpan("same", "same"), { start: 4, end: 4 });
+});
+
+Deno.test("spansOf() tells comments, strings, numbers and keywords apart", () => {
+  const source = 'const a = "b // c"; // d 1\n';
+  const spans = spansOf(source, "ts").map((
+    { kind, start, end }: { kind: string; start: number; end: number },
+  ) => [kind, source.slice(start, end)]);
+  assert.deepEqual(spans, [["keyword", "const"], ["string", '"b // c"'], ["comment", "// d 1"]]);
+  assert.deepEqual(spansOf("const", "txt"), []);
+});
+
+Deno.test("rank() puts the name that begins with the words first", () => {
+  const names = ["home/a/planet", "home/plan", "var/log/x", "home/explain", "home/p/l/a/n"];
+  assert.deepEqual(rank(names, "plan").slice(0, 2), ["home/plan", "home/a/planet"]);
+  assert.deepEqual(rank(names, "zzz"), []);
+});
+
+Deno.test("hexDump() shows offset, bytes and letters", () => {
+  assert.equal(hexDump(new Uint8Array([65, 0, 255]), 16, 4), "00000010  41 00 ff     A··\n");
+});
+
+Deno.test("size(), ago() and duration() say it in few letters", () => {
+  assert.deepEqual([0, 1023, 1024, 5_242_880].map(size), ["0 B", "1023 B", "1.0 KiB", "5.0 MiB"]);
+  const now = Date.parse("2026-01-02T00:00:00Z");
+  assert.deepEqual(
+    ["2026-01-02T00:00:00Z", "2026-01-01T23:59:30Z", "2026-01-01T23:00:00Z", "2025-12-01T00:00:00Z"]
+      .map((time) => ago(time, now)),
+    ["now", "30 s", "1 h", "2025-12-01"],
+  );
+  assert.deepEqual([5, 61, 3661, 90_000].map(duration), ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+});

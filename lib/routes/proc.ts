@@ -3,7 +3,7 @@
  * worlds what the caller may read.
  */
 
-import { require, visible } from "../auth/policy.ts";
+import { redacted, require, visible } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
 import { type Exchange, queryNumber } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
@@ -19,6 +19,7 @@ import { respondRows } from "./rows.ts";
 
 const AUDIT = "/proc/audit/:world{.+}";
 const LOG = "/proc/log/:world{.+}";
+const HASH = /^[0-9a-f]{64}$/;
 const FILES = ["audit/", "log/", "status", "uptime", "version", "worlds"];
 
 /** The routes below `/proc`. */
@@ -67,7 +68,7 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
   app.get(AUDIT, async ({ env }) => {
     const name = subject(env, "/proc/audit/");
     try {
-      return json(await store.audit(name));
+      return json(shown(env, name, await store.audit(name)));
     } catch (error) {
       throw storeProblem(error, "audit", `/${name}`);
     }
@@ -84,7 +85,7 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
       const oldest = events.at(-1)?.id;
       const more = oldest !== undefined && oldest > 1 && events.length === limit;
       const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
-      return json(events, more ? { "link": `<${next}>; rel="next"` } : {});
+      return json(shown(env, name, events), more ? { "link": `<${next}>; rel="next"` } : {});
     } catch (error) {
       throw storeProblem(error, "read the log of", `/${name}`);
     }
@@ -111,6 +112,17 @@ function subject(exchange: Exchange, prefix: string): string {
   const fault = nameFault(name);
   if (fault === undefined) return name;
   throw new Problem("bad-name", `Cannot look at /${name}: as a world's name ${fault}`);
+}
+
+/**
+ * What a caller may know of a world's receipt. Who sees a world with its secrets struck out could
+ * guess them offline against the hash of the whole; the HMACs are no such help without the key.
+ */
+function shown(exchange: Exchange, name: string, value: unknown): unknown {
+  if (!redacted(exchange.caller, `/${name}`)) return value;
+  const strike = (key: string, fact: unknown) =>
+    typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
+  return JSON.parse(JSON.stringify(value, strike));
 }
 
 function worldRow({ name, version, ext, len, updatedAt, state, layer }: Entry) {

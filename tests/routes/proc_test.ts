@@ -329,3 +329,27 @@ Deno.test("procRoutes() list the worlds that their reader may read", async () =>
     deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
   });
 });
+
+Deno.test("procRoutes() give nobody below T3 a hash to guess a mount's secret against", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const body = "https://a /mnt/a bearer=guess-me";
+    await machine.approve("PUT", "/etc/fstab", body);
+    await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
+    const hashes = [sha256Hex(body), sha256Hex("\nhttps://b /mnt/b bearer=me-too")];
+    for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
+      for (const headers of [{}, T2, bearer(machine.capability("/etc", "rw"))]) {
+        const { head, text, status } = await machine.send({ method: "GET", target, headers });
+        equal(status, 200);
+        for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
+        ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
+      }
+    }
+    const log = await machine.send({ method: "GET", target: "/proc/log/etc/fstab" });
+    match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
+    match((await machine.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
+    match(
+      (await machine.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
+      /"ok":true/,
+    );
+  });
+});

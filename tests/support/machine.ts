@@ -14,6 +14,7 @@ export const TOKEN = "t2-5ecret-0f-the-test-machine";
 export const APPROVE = "t3-5ecret-0f-the-test-machine";
 export const KEY = "k3y-5ecret-0f-the-test-machine";
 
+const MAIN = import.meta.resolve("../../main.ts");
 const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
@@ -27,7 +28,7 @@ export const BIRTH: Readonly<Record<string, string>> = {
 /** How a test machine differs from an open one. */
 export interface TestMachineOptions {
   /** Settings beside the port and the folder. */
-  readonly env?: Partial<Record<Setting, string>>;
+  readonly env?: { readonly [S in Setting]?: string | undefined };
   /** Texts of the lower layer; {@link BIRTH} unless given. */
   readonly birth?: Readonly<Record<string, string>>;
   /** A data folder to start on, which then stays; a temporary one otherwise. */
@@ -61,22 +62,35 @@ export function basic(user: string, password: string): Record<string, string> {
 export class TestMachine {
   readonly data: string;
   readonly port: number;
+  /** What T3 sends here. */
+  readonly approveToken: string;
+  /** Whether this start made that token, and so told the operator. */
+  readonly fresh: boolean;
   /** Every line the machine wrote for its operator. */
   readonly log: string[];
   /** What must never leave the machine; tests add the secrets they make. */
-  readonly secrets = new Set([TOKEN, APPROVE, KEY]);
+  readonly secrets: Set<string>;
   /** Every answer, head and body, that came through {@link send}. */
   readonly answers: string[] = [];
   readonly #running: Running;
   readonly #wire: Wire;
   readonly #own: string | undefined;
 
-  constructor(running: Running, data: string, own: string | undefined, log: string[]) {
+  constructor(
+    running: Running,
+    approveToken: string,
+    data: string,
+    own: string | undefined,
+    log: string[],
+  ) {
     this.#running = running;
     this.#own = own;
     this.data = data;
     this.log = log;
     this.port = Number(new URL(running.url).port);
+    this.fresh = running.freshApproveToken !== undefined;
+    this.approveToken = approveToken;
+    this.secrets = new Set([TOKEN, APPROVE, KEY, approveToken]);
     this.#wire = new Wire(this.port);
   }
 
@@ -89,7 +103,7 @@ export class TestMachine {
 
   /** Sends as T3. */
   approve(method: string, target: string, body?: string | Uint8Array): Promise<Reply> {
-    const sent = { method, target, headers: bearer(APPROVE) };
+    const sent = { method, target, headers: bearer(this.approveToken) };
     return this.send(body === undefined ? sent : { ...sent, body });
   }
 
@@ -145,7 +159,7 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
     ? await Deno.makeTempDir({ prefix: "elastik-test-" })
     : undefined;
   const data = options.data ?? `${own}/data`;
-  const settings: Record<string, string> = {
+  const settings: Record<string, string | undefined> = {
     ...OPEN,
     ELASTIK_PORT: "0",
     ELASTIK_DATA: data,
@@ -157,10 +171,13 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
     env: (name) => settings[name],
     birthWorlds: options.birth ?? BIRTH,
     storeWorkerUrl: WORKER,
+    main: MAIN,
     log: (line) => void log.push(line),
     onDeath: (reason) => void log.push(`the store died: ${reason}`),
   });
-  const machine = new TestMachine(running, data, own, log);
+  const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
+    (await Deno.readTextFile(`${data}/.approve-token`)).trim();
+  const machine = new TestMachine(running, approveToken, data, own, log);
   await machine.booted();
   return machine;
 }

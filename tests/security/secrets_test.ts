@@ -1,0 +1,205 @@
+/**
+ * No secret leaves: a run that asks for everything as everyone, in every form, while every answer,
+ * header, event, log line, file name and listing is collected and searched, also for the secrets'
+ * other spellings.
+ */
+
+import { deepStrictEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { narrow } from "../../lib/auth/capability.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import { EventReader } from "../support/event_reader.ts";
+import {
+  APPROVE,
+  basic,
+  bearer,
+  CLOSED,
+  KEY,
+  startTestMachine,
+  type TestMachine,
+  TOKEN,
+} from "../support/machine.ts";
+
+const PASSWORD = "passw0rd-0f-ada";
+const MOUNT = "b34r3r-0f-a-mount";
+
+/** A secret and what else it may look like. */
+function disguises(secret: string): string[] {
+  const bytes = new TextEncoder().encode(secret);
+  const base64 = (text: string) => btoa(text).replace(/=+$/, "");
+  return [
+    secret,
+    encodeURIComponent(secret),
+    base64(secret).slice(2, -2),
+    base64(`:${secret}`).slice(2, -2),
+    base64(`x:${secret}`).slice(4, -2),
+    [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(""),
+    sha256Hex(secret),
+    [...secret].reverse().join(""),
+    JSON.stringify([...bytes]).slice(1, -1),
+  ].filter((text) => text.length > 8);
+}
+
+// deno-fmt-ignore
+const TARGETS = [
+  "/", "/home/", "/home/x", "/home/x?raw", "/home/x?at=1", "/home/absent", "/etc/", "/etc/passwd",
+  "/etc/shadow", "/etc/shadow?raw", "/etc/shadow?at=1", "/etc/shadow?at=1&raw", "/etc/shadow?v=1",
+  "/etc/fstab", "/etc/fstab?raw", "/etc/fstab?at=1", "/etc/fstab?at=2&raw", "/etc/fstab?v=2",
+  "/boot/", "/boot/env", "/boot/plugins", "/usr/share/doc/note.md", "/usr/lib/shell/index.html",
+  "/lib/", "/lib/p", "/var/", "/bin", "/dev/", "/mnt/", "/proc/", "/proc/status", "/proc/worlds",
+  "/proc/uptime", "/proc/version", "/proc/audit/home/x", "/proc/log/home/x", "/proc/audit/etc/fstab",
+  "/proc/log/etc/fstab", "/proc/audit/etc/shadow", "/proc/log/etc/shadow", "/proc/log/boot/env",
+  "/proc/audit/boot/env", "/auth/whoami", "/nowhere", "/home/a%00", "/home/x?at=x", "/home/x?at=99",
+];
+const FORMS = ["*/*", "text/plain", "application/json", "text/html"];
+
+async function askForEverything(machine: TestMachine, callers: Record<string, string>[]) {
+  for (const headers of callers) {
+    const above = headers.authorization === `Bearer ${machine.approveToken}`;
+    for (const target of TARGETS) {
+      for (const accept of FORMS) {
+        for (const method of ["GET", "HEAD"]) {
+          // T3 may see these two, and only these hold secrets.
+          const entitled = above && /^\/etc\/(shadow|fstab)/.test(target) && method === "GET";
+          await machine.send({ method, target, headers: { ...headers, accept } }, entitled);
+        }
+      }
+      const range = { range: "bytes=0-200", "if-none-match": '"none"' };
+      if (!above) await machine.send({ method: "GET", target, headers: { ...headers, ...range } });
+    }
+    for (
+      const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "BREW", "TRACE", "PROPFIND"]
+    ) {
+      for (
+        const target of ["/home/refused:", "/boot", "/etc/", "/nowhere", "/proc/status", "/bin"]
+      ) {
+        await machine.send({ method, target, headers, body: "x" });
+      }
+    }
+    // Secrets in places where they do not belong must not be echoed either.
+    for (const secret of machine.secrets) {
+      const text = encodeURIComponent(secret);
+      for (
+        const target of [
+          `/home/x?at=${text}`,
+          `/home/x?v=${text}`,
+          `/auth/whoami?token=${text}`,
+          `/nowhere?token=${text}`,
+        ]
+      ) {
+        const sent = { method: "GET", target, headers };
+        // A query that cannot be read is shown, cut, to who sent it: it is the sender's own.
+        await machine.send(sent, /\?(at|v)=/.test(target));
+      }
+      const put = { method: "PUT", target: "/home/y?ext=x%2Fy", headers, body: secret };
+      await machine.send(put);
+    }
+  }
+}
+
+Deno.test("no secret is in any answer, header, event, log line, listing or file name", async () => {
+  const machine = await startTestMachine({ env: CLOSED });
+  const hash = sha256Hex(PASSWORD);
+  await machine.approve("PUT", "/home/x", "content");
+  await machine.approve("PUT", "/lib/p", "export {}");
+  await machine.approve("PUT", "/etc/passwd", "ada:T2");
+  await machine.approve("PUT", "/etc/shadow", `ada:${hash}`);
+  await machine.approve("PUT", "/etc/fstab", `https://a /mnt/a bearer=${MOUNT}`);
+  await machine.approve("PUT", "/etc/fstab", `https://b /mnt/b ro,bearer=${MOUNT} rw`);
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const wide = machine.capability("/home", "rw");
+  const tight = narrow(wide, { prefix: "/home/x", mode: "rw", exp });
+  const etc = machine.capability("/etc", "rw");
+  const callers = [
+    {},
+    bearer(TOKEN),
+    bearer(APPROVE),
+    basic("", TOKEN),
+    basic("ada", PASSWORD),
+    basic("ada", "wrong"),
+    bearer(wide),
+    bearer(tight),
+    bearer(etc),
+    bearer("wrong"),
+  ];
+  for (const secret of [tight, hash, PASSWORD, MOUNT]) machine.secrets.add(secret);
+  const streams = await Promise.all(
+    callers.map((headers) =>
+      EventReader.open(`http://127.0.0.1:${machine.port}/stream/etc/`, headers)
+    ),
+  );
+  for (const stream of streams) await stream.next();
+  await askForEverything(machine, callers);
+  // By each of them something is written, so that its name for the event chain is on a chain.
+  for (const headers of [bearer(TOKEN), basic("ada", PASSWORD), bearer(wide), bearer(tight)]) {
+    await machine.send({ method: "PUT", target: "/home/x", headers, body: "content" });
+  }
+  const log = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+  match(log.text, /"by":"cap:\/home\/x".*"by":"cap:\/home".*"by":"user:ada".*"by":"T2"/);
+  await machine.approve("PUT", "/etc/fstab", `https://c /mnt/c bearer=${MOUNT}`);
+  await machine.approve("PUT", "/etc/shadow", `# end\nada:${hash}`);
+  await machine.approve("PUT", "/etc/last", "end");
+  for (const [i, stream] of streams.entries()) {
+    if (stream.response.status === 200) {
+      while (!stream.wire.includes('"name":"etc/last"')) await stream.next();
+    }
+    await stream.close();
+    if (i !== 2) machine.witness(stream.wire, `the stream of caller ${i}`);
+    else ok(stream.wire.includes(MOUNT));
+  }
+  await machine.stop();
+  const files = [...walk(machine.data)];
+  const everything = [...machine.answers, ...machine.log, ...files].join("\n");
+  for (const secret of machine.secrets) {
+    for (const disguise of disguises(secret)) {
+      ok(!everything.includes(disguise), `${secret} as ${disguise}`);
+    }
+  }
+  // Secrets of the settings lie in no file of the data folder either; a password's hash lies in its own.
+  for (const file of files) {
+    const bytes = await Deno.readFile(file);
+    const text = new TextDecoder("latin1").decode(bytes);
+    for (const secret of [TOKEN, APPROVE, KEY, wide, tight, etc, PASSWORD]) {
+      ok(!text.includes(secret), `${file} holds ${secret}`);
+    }
+  }
+  ok(machine.answers.length > 4000, `${machine.answers.length} answers`);
+  await machine.close();
+});
+
+function* walk(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (isDirectory) yield* walk(`${folder}/${name}`);
+    else yield `${folder}/${name}`;
+  }
+}
+
+Deno.test("secrets that the machine makes for itself are kept, and are its user's alone", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  const env = { ELASTIK_KEY: undefined, ELASTIK_APPROVE_TOKEN: undefined };
+  try {
+    const data = `${folder}/data`;
+    const first = await startTestMachine({ env, data });
+    const key = (await Deno.readTextFile(`${data}/.key`)).trim();
+    match(key, /^[0-9a-f]{64}$/);
+    match(first.approveToken, /^[0-9a-f]{64}$/);
+    notEqual(key, first.approveToken);
+    equal(first.fresh, true);
+    first.secrets.add(key);
+    await askForEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
+    equal((await first.approve("PUT", "/etc/x", "x")).status, 201);
+    await first.stop();
+    const second = await startTestMachine({ env, data });
+    deepStrictEqual([second.fresh, second.approveToken], [false, first.approveToken]);
+    await second.audit();
+    await second.stop();
+    for (const file of walk(data)) {
+      const { mode } = await Deno.stat(file);
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+      const holds = [key, first.approveToken].some((secret) => text.includes(secret));
+      equal(holds, /\/\.(key|approve-token)$/.test(file), file);
+      if (holds && Deno.build.os !== "windows") equal((mode ?? 0) & 0o777, 0o600, file);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -69,8 +69,8 @@ export class Plugins implements PluginRoutes {
 
   /** Ends every cell. */
   async close(): Promise<void> {
-    if (this.#loading === undefined) return;
-    const host = await this.#loading;
-    await host.close();
+    // A host that could not be loaded has nothing to end; whoever asked for it was told why.
+    const host = await this.#loading?.catch(() => undefined);
+    await host?.close();
   }
 }

@@ -112,6 +112,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       guarded: config.token !== undefined,
       hosts: new Set([...config.hosts, ...ownName(config.host)].map((host) => host.toLowerCase())),
     });
+    const sources = await store.walk("lib");
     const server = Deno.serve({
       hostname: config.host,
       port: config.port,
@@ -123,8 +124,8 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     }, (request, info) => app.fetch(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`/boot was not written: ${error}`));
-    const active = await store.walk("lib");
-    if (active.some((entry) => entry.state === "active")) {
+    // In the same turn as the listener: no request may come before it is known that plugins start.
+    if (sources.some((entry) => entry.state === "active")) {
       plugins.start().catch((error) => log(`the plugins were not started: ${error}`));
     }
     return {

@@ -6,8 +6,20 @@
 
 import type { Grants } from "./caller.ts";
 
-/** Paths no grant covers for writing, each with what lies below: they decide who may do what. */
-const NEVER_WRITTEN = ["/lib", "/boot", "/auth", "/etc/passwd", "/etc/shadow"] as const;
+/**
+ * Paths no grant covers for writing, each with what lies below: they decide who may do what, or run in
+ * the browser of somebody who may.
+ */
+const NEVER_WRITTEN = [
+  "/lib",
+  "/boot",
+  "/auth",
+  "/etc/passwd",
+  "/etc/shadow",
+  "/usr/lib/shell",
+] as const;
+/** What only T3 may read. A grant that lies above reaches none of it; it is to be asked for by name. */
+const NEVER_BY_THE_WAY = ["/boot", "/etc/shadow"] as const;
 
 /** Whether grants let a plugin read, or change, a path. */
 export function granted(
@@ -17,7 +29,10 @@ export function granted(
 ): boolean {
   const mode = modeOf(grants, path);
   if (mode === undefined) return false;
-  return action === "read" || (mode === "rw" && !neverWritten(path));
+  if (action === "read") return true;
+  if (mode === "r" || neverWritten(path)) return false;
+  // A collection goes with everything below it, and some of that may be granted for reading alone.
+  return action === "write" || !holdsReadOnly(grants, path);
 }
 
 /**
@@ -27,22 +42,35 @@ export function granted(
  */
 export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined {
   if (mode === "r") return undefined;
-  const path = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
-  const own = NEVER_WRITTEN.find((never) => covers(`${never}/`, path) || covers(prefix, never));
+  const folded = prefix.toLowerCase();
+  const path = folded.endsWith("/") ? folded.slice(0, -1) : folded;
+  const own = NEVER_WRITTEN.find((never) => covers(`${never}/`, path) || covers(folded, never));
   return own === undefined
     ? undefined
     : `to write ${own} would let it become more than what was approved`;
 }
 
+/** The mode of the longest grant that covers a path; one for exactly the path comes before all. */
 function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
+  const folded = path.toLowerCase();
+  const hidden = NEVER_BY_THE_WAY.find((never) => covers(`${never}/`, folded));
   let longest = -1;
   let mode: "r" | "rw" | undefined;
   for (const [prefix, found] of Object.entries(grants)) {
-    if (prefix.length <= longest || !covers(prefix, path)) continue;
+    if (!covers(prefix, path)) continue;
+    if (hidden !== undefined && !prefix.toLowerCase().startsWith(hidden)) continue;
+    if (prefix === path) return found;
+    if (prefix.length <= longest) continue;
     longest = prefix.length;
     mode = found;
   }
   return mode;
+}
+
+function holdsReadOnly(grants: Grants, path: string): boolean {
+  return Object.entries(grants).some(([prefix, mode]) =>
+    mode === "r" && prefix.startsWith(`${path}/`)
+  );
 }
 
 /** Whether a prefix covers a path; only one that ends in a slash covers more than itself. */

@@ -8,7 +8,7 @@ import { type Caller, expired, type Grants } from "../auth/caller.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { METHODS } from "../http/gate.ts";
 import { parseTarget } from "../http/path.ts";
-import { Problem } from "../http/problem.ts";
+import { Problem, problemResponse } from "../http/problem.ts";
 import type { CallBack } from "./run.ts";
 
 /** Headers by which a plugin could pose as somebody else, or speak of a connection that is not there. */
@@ -17,6 +17,31 @@ const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-
 /** Makes the caller a plugin is when it acts on its own. */
 export function pluginCaller(name: string, grants: Grants): Caller {
   return Object.freeze({ tier: "T1", by: `plugin:${name}`, known: true, grants });
+}
+
+/**
+ * Performs a call back. What the gate would have refused is refused in the machine's words, as it is
+ * for any other caller.
+ *
+ * @param own the plugin itself as a caller
+ * @param now Unix milliseconds
+ * @param dispatch answers an exchange behind the gate; never throws
+ */
+export async function answerCallBack(
+  call: CallBack<Caller>,
+  own: Caller,
+  now: number,
+  dispatch: (exchange: Exchange) => Promise<Response>,
+): Promise<Response> {
+  let exchange: Exchange;
+  try {
+    exchange = exchangeOf(call, own, now);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const { headers, method } = call.request;
+    return problemResponse(error, headers.get("accept"), method === "HEAD");
+  }
+  return await dispatch(exchange);
 }
 
 /**

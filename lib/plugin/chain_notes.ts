@@ -16,7 +16,6 @@ const TYPES: Partial<Record<CellEvent["type"], string>> = {
   ended: "plugin_ended",
   timeout: "plugin_timeout",
   "circuit-open": "plugin_circuit_open",
-  swapped: "plugin_reconfigured",
 };
 
 /** Writes notes for one machine. */

@@ -6,7 +6,7 @@
 import { canonicalPath } from "../http/path.ts";
 import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../limits.ts";
 import type { Tier } from "../auth/caller.ts";
-import { grantFault } from "../auth/grants.ts";
+import { granted, grantFault } from "../auth/grants.ts";
 
 /** Where config worlds may lie: T3 alone writes there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
@@ -57,11 +57,20 @@ export function readManifest(
   if (routes.length === 0 && !fallback) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
   }
+  const config = list("config", given.config ?? []).map(worldOf);
+  const grants = grantsOf(given.grants ?? {});
+  const own = config.find((path) => granted(grants, "write", path));
+  if (own !== undefined) {
+    throw new ManifestError(
+      "grants",
+      `to write ${own}, its own config, would let it choose its own permissions`,
+    );
+  }
   return Object.freeze({
     routes: Object.freeze(routes),
     auth: tierOf(given.auth ?? "T1"),
-    config: Object.freeze(list("config", given.config ?? []).map(worldOf)),
-    grants: grantsOf(given.grants ?? {}),
+    config: Object.freeze(config),
+    grants,
     description: descriptionOf(given.description ?? ""),
     fallback,
   });

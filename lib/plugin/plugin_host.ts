@@ -4,22 +4,13 @@
  * source was approved. Nothing here knows any plugin by name.
  */
 
-import { enforce, mayCall } from "../auth/policy.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import type { PluginRoute } from "../plugin_routes.ts";
-import { inNamespace } from "../world/name.ts";
-import { preconditionFault } from "../world/precondition.ts";
-import {
-  type Change,
-  type Precondition,
-  type Store,
-  StoreError,
-  type World,
-} from "../world/store.ts";
-import { approvalFault } from "./approval.ts";
-import { exchangeOf, pluginCaller } from "./call_back.ts";
+import type { Change, Store, World } from "../world/store.ts";
+import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
+import { askPlugin } from "./ask_plugin.ts";
+import { answerCallBack, pluginCaller } from "./call_back.ts";
 import { CellEnd } from "./run.ts";
 import { ChainNotes } from "./chain_notes.ts";
 import {
@@ -34,12 +25,19 @@ import {
   type Wanted,
 } from "./loaded_plugin.ts";
 import { ManifestError } from "./manifest.ts";
+import {
+  type Approval,
+  changedMeanwhile,
+  mustHaveSeen,
+  setState,
+  sourceOf,
+} from "./plugin_world.ts";
+import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 import { SourceError } from "./source.ts";
 
 /** Plugins started at a time when the machine starts. */
 const STARTS_AT_ONCE = 4;
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
 
 /** What the host needs of the machine. */
 export interface PluginHostOptions {
@@ -48,12 +46,6 @@ export interface PluginHostOptions {
   /** Answers an exchange behind the gate; never throws. */
   dispatch(exchange: Exchange): Promise<Response>;
   readonly log: (line: string) => void;
-}
-
-/** Who asks for a change of a plugin's state, and what they saw. */
-export interface Approval {
-  readonly by: string;
-  readonly precondition?: Precondition;
 }
 
 /** What a plugin is now, for `GET /lib/<name>/state`. */
@@ -70,13 +62,13 @@ export class PluginHost {
   readonly #up = new Map<string, LoadedPlugin>();
   readonly #faults = new Map<string, string>();
   readonly #table = new RouteTable<LoadedPlugin>();
-  /** Routes of activations under way, by plugin: two at once must not both be promised one. */
-  readonly #promised = new Map<string, readonly string[]>();
+  readonly #claims = new RouteClaims();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #watches = new Map<string, (() => void)[]>();
   readonly #notes: ChainNotes;
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
+  #closed = false;
 
   constructor(options: PluginHostOptions) {
     this.#options = options;
@@ -114,23 +106,7 @@ export class PluginHost {
         "retry-after": "1",
       });
     }
-    const { caller, target, depth = 0, connection } = exchange;
-    const action = SAFE.has(exchange.request.method) ? "read" : "write";
-    const subject = subjectOf(target.path, route.path);
-    enforce(mayCall(caller, action, target.path, plugin.manifest.auth, subject));
-    const response = await plugin.cell.fetch(canonicalRequest(exchange), {
-      authority: caller,
-      tier: caller.tier,
-      by: caller.by,
-      depth,
-      ...(connection === undefined ? {} : { completed: connection.completed }),
-    });
-    // What a plugin passes on may be a stranger's page: it must not act as this origin either.
-    if (!response.headers.has("content-security-policy")) {
-      response.headers.set("content-security-policy", "sandbox allow-scripts");
-    }
-    response.headers.set("x-content-type-options", "nosniff");
-    return response;
+    return await askPlugin(plugin, route.path, exchange);
   }
 
   /** Starts every active plugin; what cannot be started stays active and is reported. */
@@ -153,8 +129,9 @@ export class PluginHost {
    * @throws {Problem} 404, 412, or 422 with the reason; nothing has changed then
    */
   activate(name: string, approval: Approval): Promise<PluginStatus> {
+    const { store } = this.#options;
     return this.#inTurn(name, async () => {
-      const source = await this.#source(name, "activate");
+      const source = await sourceOf(store, name, "activate");
       const up = this.#up.get(name);
       if (up?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
         mustHaveSeen(source, approval.precondition);
@@ -162,15 +139,11 @@ export class PluginHost {
       }
       const loaded = await this.#load(source, approval.by);
       try {
-        await this.#transition(source, "active", approval, {
-          routes: loaded.manifest.routes,
-          auth: loaded.manifest.auth,
-          grants: loaded.manifest.grants,
-          permissions: loaded.permissions,
-        });
+        const version = await setState(store, source, "active", approval, approvalFacts(loaded));
+        // Whoever wrote in the same moment has taken back what this approval was for.
+        if (!this.#isCurrent(name, version)) throw changedMeanwhile(name);
       } catch (error) {
-        this.#promised.delete(name);
-        await loaded.cell.stop({ drain: false });
+        await this.#giveUp(loaded);
         throw error;
       }
       this.#takeDown(name);
@@ -185,9 +158,10 @@ export class PluginHost {
    * @throws {Problem} 404, 412
    */
   disable(name: string, approval: Approval): Promise<PluginStatus> {
+    const { store } = this.#options;
     return this.#inTurn(name, async () => {
-      const source = await this.#source(name, "disable");
-      if (source.state !== "disabled") await this.#transition(source, "disabled", approval, {});
+      const source = await sourceOf(store, name, "disable");
+      if (source.state !== "disabled") await setState(store, source, "disabled", approval);
       else mustHaveSeen(source, approval.precondition);
       this.#takeDown(name);
       this.#faults.delete(name);
@@ -212,7 +186,7 @@ export class PluginHost {
    * @throws {Problem} 404, or 422 with the reason
    */
   async asks(name: string): Promise<Wanted> {
-    const source = await this.#source(name, "inquire");
+    const source = await sourceOf(this.#options.store, name, "inquire");
     try {
       return await inquire(this.#options.ground, source);
     } catch (error) {
@@ -220,23 +194,31 @@ export class PluginHost {
     }
   }
 
-  /** Ends every cell. */
+  /** Ends every cell, and whatever is being brought up. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#unwatch();
     const loaded = [...this.#up.values()];
     for (const { name } of loaded) this.#withdraw(name);
     await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
+    await Promise.all(this.#turns.values());
   }
 
   async #startAgain(name: string): Promise<void> {
     const { store, log } = this.#options;
+    if (this.#closed) return;
+    let version: number | undefined;
     try {
-      const source = await this.#source(name, "start");
+      const source = await sourceOf(store, name, "start");
       if (source.state !== "active") return;
-      const fault = await approvalFault(store, source);
-      if (fault !== undefined) throw new Problem("unprocessable", fault);
-      this.#bringUp(await this.#load(source, "machine"));
+      version = source.version;
+      const approved = await approvalOf(store, source);
+      if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
+      const loaded = await this.#load(source, "machine", approved.facts);
+      if (this.#isCurrent(name, version)) this.#bringUp(loaded);
+      else await this.#giveUp(loaded);
     } catch (error) {
+      if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#faults.set(name, reason);
       log(`plugin ${shortName(name)} is not up: ${reason}`);
@@ -244,20 +226,30 @@ export class PluginHost {
     }
   }
 
-  /** Makes a cell of a source and promises it its routes. */
-  async #load(source: World, by: string): Promise<LoadedPlugin> {
-    const { ground } = this.#options;
+  /**
+   * Makes a cell of a source and sets its routes aside.
+   *
+   * @param approved what the source must still ask to be, when it was approved before
+   */
+  async #load(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
+    const { ground, dispatch } = this.#options;
     const { name, sha256 } = source;
     try {
       const wanted = await inquire(ground, source);
-      this.#promise(name, wanted);
+      const fault = approved === undefined ? undefined : strayed(approved, wanted);
+      if (fault !== undefined) throw new Problem("unprocessable", fault);
+      this.#claims.claim(
+        name,
+        wanted.manifest,
+        [...this.#up].map(([other, { manifest }]) => [other, manifest]),
+      );
       const own = pluginCaller(shortName(name), wanted.manifest.grants);
       return await startCell(ground, source, wanted, {
-        callBack: (call) => this.#options.dispatch(exchangeOf(call, own, ground.now())),
+        callBack: (call) => answerCallBack(call, own, ground.now(), dispatch),
         onEvent: (event) => this.#notes.cell(name, sha256, event),
       });
     } catch (error) {
-      this.#promised.delete(name);
+      this.#claims.release(name);
       const refusal = refusalOf(error, name);
       if (refusal instanceof Problem) {
         const reason = refusal.detail.slice(0, 500);
@@ -267,26 +259,20 @@ export class PluginHost {
     }
   }
 
-  /** Sets routes aside for a plugin, or says who has them. */
-  #promise(name: string, { manifest }: Wanted): void {
-    const taken: [string, string][] = this.#table.entries().map(([path, { name }]) => [path, name]);
-    for (const [other, routes] of this.#promised) {
-      for (const path of routes) taken.push([path, other]);
-    }
-    for (const route of manifest.routes) {
-      const found = taken.find(([path, owner]) => owner !== name && overlap(path, route));
-      if (found === undefined) continue;
-      throw new ManifestError("routes", `${route} is taken: ${found[1]} holds ${found[0]}`);
-    }
-    if (manifest.fallback && this.#fallback !== undefined && this.#fallback.name !== name) {
-      throw new ManifestError("fallback", `it is taken: ${this.#fallback.name} holds it`);
-    }
-    this.#promised.set(name, manifest.routes);
+  /** Whether a plugin's world is still the version that was approved. */
+  #isCurrent(name: string, version: number): boolean {
+    const now = this.#options.store.stat(name);
+    return !this.#closed && now?.version === version && now.state === "active";
+  }
+
+  async #giveUp({ name, cell }: LoadedPlugin): Promise<void> {
+    this.#claims.release(name);
+    await cell.stop({ drain: false });
   }
 
   #bringUp(loaded: LoadedPlugin): void {
     const { name, manifest } = loaded;
-    this.#promised.delete(name);
+    this.#claims.release(name);
     this.#faults.delete(name);
     this.#up.set(name, loaded);
     for (const route of manifest.routes) this.#table.add(route, loaded);
@@ -296,6 +282,8 @@ export class PluginHost {
       name,
       manifest.config.map((path) => store.watch(path.slice(1), () => this.#configChanged(name))),
     );
+    // What was written while the cell started was seen by no watch.
+    if (manifest.config.length > 0) this.#configChanged(name);
   }
 
   /** Takes routes and watches away at once; the cell finishes what it has. */
@@ -319,15 +307,14 @@ export class PluginHost {
 
   /** A source that is no longer the approved one goes down before its writer is answered. */
   #sourceChanged({ kind, name, world }: Change): void {
+    const state = kind === "delete"
+      ? undefined
+      : world?.state ?? this.#options.store.stat(name)?.state;
+    if (state !== "active") this.#faults.delete(name);
     const loaded = this.#up.get(name);
-    if (kind === "delete") this.#faults.delete(name);
     if (loaded === undefined) return;
-    const same = kind === "update" && world?.state === "active" &&
-      world.sha256 === loaded.source.sha256;
-    if (same) return;
-    const state = this.#options.store.stat(name)?.state;
-    if (kind === "update" && world === undefined && state === "active") return;
-    this.#takeDown(name);
+    const same = world === undefined || world.sha256 === loaded.source.sha256;
+    if (state !== "active" || !same) this.#takeDown(name);
   }
 
   /** A config world changed: the permissions may be others now, and the cell is swapped for a new one. */
@@ -337,11 +324,18 @@ export class PluginHost {
       const loaded = this.#up.get(name);
       if (loaded === undefined) return;
       try {
+        if (await hasConfig(ground, loaded)) return void this.#faults.delete(name);
         const probed = await askAgain(ground, name, loaded.code);
+        const fault = strayed(approvalFacts(loaded), probed);
+        if (fault !== undefined) throw new Problem("unprocessable", fault);
         await loaded.cell.swap(await initOf(ground, name, loaded.code, probed));
         loaded.permissions = probed.permissions;
         loaded.config = probed.config;
         this.#faults.delete(name);
+        await this.#notes.write(name, "plugin_reconfigured", {
+          source_sha256: loaded.source.sha256,
+          permissions: probed.permissions,
+        });
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.#faults.set(
@@ -351,38 +345,6 @@ export class PluginHost {
         log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
       }
     });
-  }
-
-  async #source(name: string, action: string): Promise<World> {
-    const source = await this.#options.store.read(name);
-    if (source !== undefined && source.layer === "upper") return source;
-    throw new Problem("not-found", `Cannot ${action} /${name}: no source is here; PUT one first`);
-  }
-
-  /** The approval counts for the source that was loaded, whatever is written meanwhile. */
-  async #transition(
-    source: World,
-    to: string,
-    { by, precondition }: Approval,
-    facts: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
-    mustHaveSeen(source, precondition);
-    const { name, version, sha256 } = source;
-    try {
-      await this.#options.store.transition({
-        name,
-        by,
-        to,
-        facts: { source_sha256: sha256, ...facts },
-        precondition: { match: [{ version, sha256 }] },
-      });
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "precondition") throw error;
-      throw new Problem(
-        "conflict",
-        `Cannot change the state of /${name}: its source was changed meanwhile; look at it again`,
-      );
-    }
   }
 
   /** One step of a plugin's life at a time. */
@@ -398,35 +360,16 @@ export class PluginHost {
   }
 }
 
-/** Holds a caller to the version they say they have read. */
-function mustHaveSeen(source: World, precondition: Precondition | undefined): void {
-  const fault = preconditionFault(precondition, source);
-  if (fault === undefined) return;
-  throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);
-}
-
 function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
   return { path, plugin: name, description: manifest.description, auth: manifest.auth };
 }
 
-/** Whether one route lies in the other. */
-function overlap(a: string, b: string): boolean {
-  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
-}
-
-/** What a route's rest names, where it names a world or a mount: `/home/x` of `/shaped/home/x`. */
-function subjectOf(path: string, route: string): string {
-  const rest = path.slice(route.length + 1);
-  return inNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
-}
-
-/** The request under its canonical URL: what the plugin reads is what was matched and checked. */
-function canonicalRequest({ request, target }: Exchange): Request {
-  const path = `${encodePath(target.path)}${target.collection && target.path !== "/" ? "/" : ""}`;
-  const query = target.query === "" ? "" : `?${target.query}`;
-  const start = request.url.indexOf("/", request.url.indexOf("://") + 3);
-  if (request.url.slice(start) === path + query) return request;
-  return new Request(`${request.url.slice(0, start)}${path}${query}`, request);
+/** Whether the config worlds are what a plugin was started with. */
+async function hasConfig(ground: CellGround, { manifest, config }: LoadedPlugin): Promise<boolean> {
+  for (const path of manifest.config) {
+    if (await ground.config(path) !== config[path]) return false;
+  }
+  return true;
 }
 
 /** The refusal of a source that cannot be brought up; anything unforeseen stays what it is. */

@@ -1,0 +1,75 @@
+/**
+ * One request on its way into a plugin and back: who may, under which URL the plugin sees it, and what
+ * its answer may not do to whoever reads it in a browser. The plugin decides everything else.
+ */
+
+import { enforce, mayCall, visible } from "../auth/policy.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { encodePath } from "../http/path.ts";
+import { inNamespace } from "../world/name.ts";
+import { descriptionPage, wantsDescription } from "./description_page.ts";
+import type { LoadedPlugin } from "./loaded_plugin.ts";
+
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
+/** A plugin may pass on a stranger's page, which must not act as this origin. */
+const SANDBOX = "sandbox allow-scripts";
+/** Stands for the machine where the request's own Host makes no URL that can be read. */
+const ORIGIN = "http://machine";
+
+/**
+ * Has a plugin answer.
+ *
+ * @param route the route that matched; `""` for the fallback
+ * @throws {Problem} when the caller may not call it, or the plugin failed
+ */
+export async function askPlugin(
+  plugin: LoadedPlugin,
+  route: string,
+  exchange: Exchange,
+): Promise<Response> {
+  const { request, caller, target, depth = 0, connection } = exchange;
+  const bare = target.path === route && target.query === "";
+  // `/bin` tells the same of a route to everyone who may see it, whoever may call it.
+  if (bare && visible(caller, route) && wantsDescription(request, route)) {
+    return descriptionPage(plugin.name, plugin.manifest, route, request.url);
+  }
+  const action = SAFE.has(request.method) ? "read" : "write";
+  const subject = subjectOf(target.path, route);
+  enforce(mayCall(caller, action, target.path, plugin.manifest.auth, subject));
+  const response = await plugin.cell.fetch(canonicalRequest(exchange), {
+    authority: caller,
+    tier: caller.tier,
+    by: caller.by,
+    depth,
+    ...(connection === undefined ? {} : { completed: connection.completed }),
+  });
+  if (!response.headers.has("content-security-policy")) {
+    response.headers.set("content-security-policy", SANDBOX);
+  }
+  response.headers.set("x-content-type-options", "nosniff");
+  return response;
+}
+
+/** What a route's rest names, where it names a world or a mount: `/home/x` of `/shaped/home/x`. */
+export function subjectOf(path: string, route: string): string {
+  const rest = path.slice(route.length + 1);
+  return inNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
+}
+
+/** The request under its canonical URL: what the plugin reads is what was matched and checked. */
+export function canonicalRequest({ request, target, connection }: Exchange): Request {
+  const path = `${encodePath(target.path)}${target.collection && target.path !== "/" ? "/" : ""}`;
+  const query = target.query === "" ? "" : `?${target.query}`;
+  const start = request.url.indexOf("/", request.url.indexOf("://") + 3);
+  const readable = URL.canParse(request.url);
+  if (readable && request.url.slice(start) === path + query) return request;
+  const origin = readable && start > 0 ? request.url.slice(0, start) : ORIGIN;
+  const { method, headers, body } = request;
+  return new Request(`${origin}${path}${query}`, {
+    method,
+    headers,
+    body,
+    // A request from outside is given up by its connection; even to look at its signal costs.
+    ...(connection === undefined ? { signal: request.signal } : {}),
+  });
+}

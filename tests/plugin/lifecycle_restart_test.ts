@@ -1,0 +1,230 @@
+/** What starts with the machine, what does not, and why: the state column is believed by nobody. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { startTestMachine, type TestMachine } from "../support/machine.ts";
+import { Wire } from "../support/wire.ts";
+import {
+  eventsOf,
+  eventually,
+  get,
+  install,
+  plugin,
+  QUICK,
+  setState,
+  stateOf,
+  store,
+} from "./plugin_machine.ts";
+
+/** Machines one after the other on one data folder. */
+async function withFolder(
+  test: (start: () => Promise<TestMachine>, data: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  const data = `${folder}/data`;
+  const started: TestMachine[] = [];
+  try {
+    await test(async () => {
+      const machine = await startTestMachine({ data, env: QUICK });
+      started.push(machine);
+      return machine;
+    }, data);
+  } finally {
+    for (const machine of started) await machine.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function inFile(data: string, name: string, act: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(`${data}/lib%2F${name}/universe.db`);
+  try {
+    act(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Waits until a plugin has been started, or could not be. */
+function settled(machine: TestMachine, name: string): Promise<Record<string, unknown>> {
+  return eventually(async () => {
+    const state = await stateOf(machine, name);
+    return state.up === true || state.fault !== undefined ? state : undefined;
+  }, `${name} is up or has a fault`);
+}
+
+const HELLO = plugin({}, "return new Response('hello');");
+
+Deno.test("active plugins start with the machine, and nobody who comes early is sent away", async () => {
+  await withFolder(async (start) => {
+    const first = await start();
+    await install(first, "p", HELLO);
+    await install(first, "off", plugin({ routes: ["/off"] }, "return new Response('off');"));
+    await setState(first, "off", "disabled");
+    await store(first, "new", plugin({ routes: ["/new"] }, "return new Response('new');"));
+    await first.stop();
+    const second = await start();
+    const wires = Array.from({ length: 8 }, () => new Wire(second.port));
+    const early = await Promise.all(
+      wires.map((wire) => wire.send({ method: "GET", target: "/p" })),
+    );
+    for (const wire of wires) wire.close();
+    deepStrictEqual(early.map(({ text }) => text), Array(8).fill("hello"));
+    equal((await get(second, "/off")).status, 404);
+    equal((await get(second, "/new")).status, 404);
+    await second.audit();
+  });
+});
+
+Deno.test("a plugin that cannot start stays active, says why to T3, and starts when approved again", async () => {
+  await withFolder(async (start, data) => {
+    const marker = `${data}/../granted`;
+    await Deno.mkdir(marker, { recursive: true });
+    const folder = await Deno.realPath(marker);
+    const first = await start();
+    await install(first, "good", HELLO);
+    // What it asks for is refused at the next start: its folder has become a way into the data.
+    const source = plugin(
+      { routes: ["/q"], permissions: { read: [folder] } },
+      "return new Response('q');",
+    );
+    await install(first, "q", source);
+    await first.stop();
+    await Deno.remove(folder);
+    await Deno.symlink(data, folder);
+    const second = await start();
+    const state = await settled(second, "q");
+    deepStrictEqual([state.state, state.up], ["active", false]);
+    match(String(state.fault), /machine's own data/);
+    equal((await get(second, "/q")).status, 404);
+    equal((await get(second, "/p")).text, "hello");
+    const shown = JSON.parse((await get(second, "/lib/q/state")).text);
+    equal(shown.fault, "told to T3");
+    ok((await eventsOf(second, "q")).some(({ type }) => type === "plugin_failed"));
+    equal((await setState(second, "q", "active")).status, 422);
+    await Deno.remove(folder);
+    await Deno.mkdir(folder);
+    equal((await setState(second, "q", "active")).status, 200);
+    equal((await get(second, "/q")).text, "q");
+    equal((await stateOf(second, "q")).fault, undefined);
+  });
+});
+
+Deno.test("a source edited while the machine was off is not started until it is approved anew", async () => {
+  await withFolder(async (start, data) => {
+    const first = await start();
+    await install(first, "p", HELLO);
+    await first.stop();
+    inFile(data, "p", (db) => {
+      const edited = HELLO.replace("'hello'", "'edited'");
+      db.prepare("UPDATE stage_meta SET stage_html = ?").run(new TextEncoder().encode(edited));
+    });
+    const second = await start();
+    const state = await settled(second, "p");
+    deepStrictEqual([state.state, state.up], ["active", false]);
+    match(String(state.fault), /not what its events tell/);
+    equal((await get(second, "/p")).status, 404);
+    ok(second.log.some((line) => line.startsWith("plugin p is not up: ")));
+  });
+});
+
+Deno.test("a state set by hand, and a chain with an event missing, start nothing", async (t) => {
+  const DAMAGE: Record<string, [sql: string, fault: RegExp]> = {
+    "never approved": [
+      "UPDATE stage_meta SET state = 'active'",
+      /no event tells who approved it|newest state|chain|events tell/,
+    ],
+    "the approval forged": [
+      `UPDATE stage_meta SET state = 'active';
+       INSERT INTO events (timestamp, event_type, payload, hmac, prev_hmac)
+       SELECT timestamp, 'state_transition', '{"to":"active"}', 'ab', hmac FROM events LIMIT 1`,
+      /chain is broken/,
+    ],
+    "the first event missing": [
+      "UPDATE stage_meta SET state = 'active'; DELETE FROM events WHERE id = 1",
+      /chain is broken|events tell/,
+    ],
+  };
+  for (const [what, [sql, fault]] of Object.entries(DAMAGE)) {
+    await t.step(what, async () => {
+      await withFolder(async (start, data) => {
+        const first = await start();
+        await store(first, "p", HELLO);
+        await first.stop();
+        inFile(data, "p", (db) => db.exec(sql));
+        const second = await start();
+        const state = await settled(second, "p");
+        equal(state.up, false);
+        match(String(state.fault), fault);
+        equal((await get(second, "/p")).status, 404);
+      });
+    });
+  }
+});
+
+Deno.test("a source that asks for more at another start than when it was approved is not started", async (t) => {
+  const WISHES: Record<string, string> = {
+    routes: `export const routes = late ? ["/p", "/other"] : ["/p"];`,
+    auth: `export const auth = late ? "T1" : "T3";`,
+    grants: `export const grants = late ? { "/home/": "rw" } : {};`,
+    config: `export const config = late ? ["/etc/shadow"] : [];`,
+    permissions: `export const permissions = late ? { net: ["evil.example"] } : {};`,
+  };
+  await withFolder(async (start) => {
+    const first = await start();
+    const later = Date.now() + 2500;
+    for (const [field, wish] of Object.entries(WISHES)) {
+      const source = `const late = Date.now() > ${later};
+        ${wish.replaceAll("/p", `/${field}`)}
+        ${field === "routes" ? "" : `export const routes = ["/${field}"];`}
+        export default { fetch: () => new Response("bomb") };`;
+      await install(first, field, source);
+    }
+    await first.stop();
+    while (Date.now() <= later) {
+      await new Promise((resolve) => setTimeout(resolve, later + 1 - Date.now()));
+    }
+    const second = await start();
+    for (const field of Object.keys(WISHES)) {
+      await t.step(field, async () => {
+        const state = await settled(second, field);
+        equal(state.up, false);
+        match(String(state.fault), new RegExp(`\`${field}\` are not those that were approved`));
+        equal((await get(second, `/${field}`)).status, 404);
+        equal((await setState(second, field, "active")).status, 200);
+        equal((await settled(second, field)).up, true);
+      });
+    }
+  });
+});
+
+Deno.test("a machine that is stopped while its plugins start leaves no cell", async () => {
+  await withFolder(async (start) => {
+    const first = await start();
+    for (const name of ["a", "b", "c", "d", "e", "f"]) {
+      await install(first, name, plugin({ routes: [`/${name}`] }, "return new Response('x');"));
+    }
+    await first.stop();
+    const second = await start();
+    await second.stop();
+    // Deno's own leak tracing fails this test if a process is left; the next start finds all in order.
+    const third = await start();
+    equal((await get(third, "/f")).text, "x");
+    await third.audit();
+  });
+});
+
+Deno.test("recovery is to stop the machine, remove the plugin's folder, and start it again", async () => {
+  await withFolder(async (start, data) => {
+    const first = await start();
+    await install(first, "bad", plugin({ routes: ["/bad"] }, "for (;;);"));
+    await install(first, "p", HELLO);
+    await first.stop();
+    await Deno.remove(`${data}/lib%2Fbad`, { recursive: true });
+    const second = await start();
+    equal((await get(second, "/p")).text, "hello");
+    equal((await get(second, "/bad")).status, 404);
+    equal((await second.approve("GET", "/lib/bad/state")).status, 404);
+    equal((await get(second, "/lib/")).text, "p\n");
+    await second.audit();
+  });
+});

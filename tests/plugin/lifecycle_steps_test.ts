@@ -1,0 +1,346 @@
+/** A plugin's life over HTTP: every step, what it leaves on the chain, and what is refused. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { sha256Hex } from "../../lib/hash.ts";
+import { APPROVE, bearer } from "../support/machine.ts";
+import { Wire } from "../support/wire.ts";
+import {
+  eventsOf,
+  get,
+  install,
+  plugin,
+  setState,
+  stateOf,
+  store,
+  withPlugins,
+} from "./plugin_machine.ts";
+
+const hash = (text: string) => sha256Hex(new TextEncoder().encode(text));
+const SAYS = (words: string) => plugin({}, `return new Response(${JSON.stringify(words)});`);
+
+Deno.test("a plugin is stored, approved, used, listed, turned off, approved again and deleted", async () => {
+  await withPlugins(async (machine) => {
+    const source = plugin(
+      { description: "says <hi>", auth: "T1", grants: { "/var/cache/p/": "rw" } },
+      `return Response.json({ hi: await request.text() });`,
+    );
+    const stored = await machine.send({ method: "PUT", target: "/lib/p", body: source });
+    equal(stored.status, 201);
+    equal((await stateOf(machine, "p")).state, "pending");
+    equal((await get(machine, "/p")).status, 404);
+
+    const active = await setState(machine, "p", "active");
+    equal(active.status, 200, active.text);
+    const told = JSON.parse(active.text);
+    deepStrictEqual(
+      [told.state, told.up, told.sha256, told.routes, told.auth, told.grants, told.permissions],
+      ["active", true, hash(source), ["/p"], "T1", { "/var/cache/p/": "rw" }, {
+        net: [],
+        read: [],
+        write: [],
+        env: [],
+      }],
+    );
+    const used = await machine.send({ method: "POST", target: "/p/deeper", body: "there" });
+    deepStrictEqual(JSON.parse(used.text), { hi: "there" });
+    const byAlias = await machine.send({ method: "POST", target: "/bin/p/x?y=1", body: "alias" });
+    deepStrictEqual(JSON.parse(byAlias.text), { hi: "alias" });
+    match((await get(machine, "/bin")).text, /^\/p\tsays <hi>$/m);
+    const listed = JSON.parse((await get(machine, "/lib/", { accept: "application/json" })).text);
+    equal(listed[0].state, "active");
+    const worlds = await get(machine, "/proc/worlds", { accept: "application/json" });
+    equal(
+      JSON.parse(worlds.text).find((row: { name: string }) => row.name === "lib/p").state,
+      "active",
+    );
+    equal(JSON.parse((await get(machine, "/lib/p")).text).state, "active");
+    equal(JSON.parse((await get(machine, "/proc/status")).text).plugins, 1);
+
+    for (let times = 0; times < 2; times++) {
+      const off = await setState(machine, "p", "disabled");
+      equal(JSON.parse(off.text).state, "disabled");
+      equal((await get(machine, "/p")).status, 404);
+      ok(!(await get(machine, "/bin")).text.includes("/p\t"));
+    }
+    equal((await setState(machine, "p", " active\n")).status, 200);
+    const gone = await machine.approve("DELETE", "/lib/p");
+    deepStrictEqual(JSON.parse(gone.text), { deleted: ["lib/p"] });
+    equal((await get(machine, "/p")).status, 404);
+    equal((await machine.approve("GET", "/lib/p/state")).status, 404);
+    const [trashed] = [...Deno.readDirSync(`${machine.data}/.trash`)];
+    ok(Deno.statSync(`${machine.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
+    // The name is free again, and a source under it starts from nothing.
+    await store(machine, "p", source);
+    equal((await stateOf(machine, "p")).state, "pending");
+  });
+});
+
+Deno.test("every step is on the chain with the hash of the source and who took it", async () => {
+  await withPlugins(async (machine) => {
+    const first = SAYS("one");
+    await install(machine, "p", first);
+    await setState(machine, "p", "disabled");
+    await setState(machine, "p", "active");
+    const second = SAYS("two");
+    await store(machine, "p", second);
+    await store(machine, "p", "import 'x';");
+    equal((await setState(machine, "p", "active")).status, 422);
+    const events = await eventsOf(machine, "p");
+    const told = events.map(({ type, payload }) => [
+      type,
+      payload.by,
+      payload.to ?? null,
+      payload.source_sha256 ?? payload.body_sha256_after ?? null,
+    ]);
+    deepStrictEqual(told, [
+      ["stage_written", "T2:local", null, hash(first)],
+      ["state_transition", "T3", "active", hash(first)],
+      ["state_transition", "T3", "disabled", hash(first)],
+      ["state_transition", "T3", "active", hash(first)],
+      ["stage_written", "T2:local", null, hash(second)],
+      ["state_transition", "T2:local", "pending", null],
+      ["stage_written", "T2:local", null, hash("import 'x';")],
+      ["plugin_refused", "T3", null, hash("import 'x';")],
+    ]);
+    // An approval tells what was approved.
+    const { routes, auth, grants, permissions } = events[1]?.payload ?? {};
+    deepStrictEqual({ routes, auth, grants, permissions }, {
+      routes: ["/p"],
+      auth: "T1",
+      grants: {},
+      permissions: { net: [], read: [], write: [], env: [] },
+    });
+    match(String(events.at(-1)?.payload.reason), /an import \(line 1\)/);
+    await machine.audit();
+  });
+});
+
+const BAD: Record<string, [source: string, names: RegExp]> = {
+  "an import": ['import x from "npm:x";\nexport default {};', /import \(line 1\)/],
+  "a dynamic import": ["\nimport('x');", /import\(\) \(line 2\)/],
+  "no JavaScript": ["export default {", /line 1/],
+  "no UTF-8": ["\u0000", /parse/],
+  "no default export": ["export const routes = ['/p'];", /fetch|default/],
+  "a throw at import": ["throw new Error('no luck');", /no luck/],
+  "no routes": [plugin({ routes: [] }, ""), /`routes`/],
+  "routes that are no list": [plugin({ routes: "/p" }, ""), /`routes`/],
+  "a relative route": [plugin({ routes: ["p"] }, ""), /`routes`/],
+  "a route of the core": [
+    plugin({ routes: ["/home/x"] }, ""),
+    /`routes`: \/home\/x is not to be had/,
+  ],
+  "the root": [plugin({ routes: ["/"] }, ""), /`routes`/],
+  "the route /dev": [plugin({ routes: ["/dev"] }, ""), /`routes`/],
+  "a route with dots": [plugin({ routes: ["/a/../home"] }, ""), /`routes`/],
+  "an unknown tier": [plugin({ auth: "T4" }, ""), /`auth`/],
+  "a config of T2": [plugin({ config: ["/home/x"] }, ""), /`config`.*\/etc\//],
+  "a config outside worlds": [plugin({ config: ["/proc/x"] }, ""), /`config`/],
+  "a grant of everything": [plugin({ grants: { "/": "r" } }, ""), /`grants`/],
+  "a grant to write sources": [plugin({ grants: { "/lib/": "rw" } }, ""), /`grants`/],
+  "a grant to write the shell": [plugin({ grants: { "/usr/": "rw" } }, ""), /`grants`.*shell/],
+  "a grant to write its own config": [
+    plugin({ config: ["/etc/p.conf"], grants: { "/etc/p.conf": "rw" } }, ""),
+    /`grants`.*its own config/,
+  ],
+  "a mode that is none": [plugin({ grants: { "/home/": "w" } }, ""), /`grants`/],
+  "permissions that are none": [plugin({ permissions: { run: ["ls"] } }, ""), /`permissions.run`/],
+  "the whole disk": [plugin({ permissions: { read: ["/"] } }, ""), /`permissions.read`/],
+  "every host": [plugin({ permissions: { net: ["*"] } }, ""), /`permissions.net`/],
+  "a secret of the machine": [
+    plugin({ permissions: { env: ["ELASTIK_TOKEN"] } }, ""),
+    /`permissions.env`/,
+  ],
+  "permissions that throw": [
+    `export const permissions = () => { throw new Error("later"); }; ${plugin({}, "")}`,
+    /`permissions`.*later/,
+  ],
+  "a long description": [plugin({ description: "x".repeat(2000) }, ""), /`description`/],
+};
+
+Deno.test("a source that cannot be a plugin is refused with 422 in words, and nothing changes", async (t) => {
+  await withPlugins(async (machine) => {
+    for (const [what, [source, names]] of Object.entries(BAD)) {
+      await t.step(what, async () => {
+        await store(machine, "bad", source);
+        const { version } = await stateOf(machine, "bad");
+        const reply = await setState(machine, "bad", "active");
+        equal(reply.status, 422, reply.text);
+        equal(reply.headers.get("content-type"), "application/problem+json");
+        match(JSON.parse(reply.text).detail, names);
+        const after = await stateOf(machine, "bad");
+        deepStrictEqual([after.state, after.version, after.up], ["pending", version, false]);
+        equal((await get(machine, "/p")).status, 404);
+        equal(JSON.parse((await get(machine, "/proc/status")).text).plugins, 0);
+      });
+    }
+    await t.step("the machine's own data folder", async () => {
+      await store(machine, "bad", plugin({ permissions: { read: [machine.data] } }, ""));
+      const reply = await setState(machine, "bad", "active");
+      equal(reply.status, 422);
+      match(reply.text, /machine's own data/);
+    });
+  });
+});
+
+Deno.test("a route that another holds is refused: exactly it, above it and below it", async () => {
+  await withPlugins(async (machine) => {
+    await install(machine, "first", plugin({ routes: ["/a/b"] }, "return new Response('first');"));
+    for (const route of ["/a/b", "/a", "/a/b/c"]) {
+      await store(machine, "second", plugin({ routes: ["/free", route] }, ""));
+      const reply = await setState(machine, "second", "active");
+      equal(reply.status, 422);
+      match(reply.text, /`routes`.* is taken: lib\/first holds \/a\/b/);
+      equal((await get(machine, "/free")).status, 404);
+    }
+    await install(machine, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
+    equal((await get(machine, "/a/bc")).text, "bc");
+    equal((await get(machine, "/a/b/c")).text, "first");
+    await setState(machine, "first", "disabled");
+    await install(machine, "second", plugin({ routes: ["/a"] }, "return new Response('second');"));
+    equal((await get(machine, "/a/b/c")).text, "second");
+    equal((await setState(machine, "first", "active")).status, 422);
+  });
+});
+
+Deno.test("of two plugins approved at once for one route, one gets it", async () => {
+  await withPlugins(async (machine) => {
+    await store(machine, "one", SAYS("one"));
+    await store(machine, "two", SAYS("two"));
+    const wires = [new Wire(machine.port), new Wire(machine.port)];
+    const replies = await Promise.all(["one", "two"].map((name, at) =>
+      wires[at]!.send({
+        method: "PUT",
+        target: `/lib/${name}/state`,
+        headers: bearer(APPROVE),
+        body: "active",
+      })
+    ));
+    for (const wire of wires) wire.close();
+    deepStrictEqual(replies.map(({ status }) => status).sort(), [200, 422]);
+    const winner = replies[0]?.status === 200 ? "one" : "two";
+    equal((await get(machine, "/p")).text, winner);
+  });
+});
+
+Deno.test("one plugin at a time resolves what nothing else answers, for GET and HEAD", async () => {
+  await withPlugins(async (machine) => {
+    const fallback = plugin({ routes: [], fallback: true }, "return new Response(url.pathname);");
+    await install(machine, "last", fallback);
+    equal((await get(machine, "/nothing/here")).text, "/nothing/here");
+    equal((await machine.send({ method: "POST", target: "/nothing", body: "x" })).status, 404);
+    equal((await get(machine, "/home/nothing")).status, 404);
+    equal((await get(machine, "/proc/nothing")).status, 404);
+    await store(machine, "other", fallback);
+    const reply = await setState(machine, "other", "active");
+    equal(reply.status, 422);
+    match(reply.text, /`fallback`: it is taken: lib\/last holds it/);
+    await setState(machine, "last", "disabled");
+    equal((await get(machine, "/nothing/here")).status, 404);
+  });
+});
+
+Deno.test("approval is for the version that was seen", async () => {
+  await withPlugins(async (machine) => {
+    await store(machine, "p", SAYS("one"));
+    const seen = (await get(machine, "/lib/p?raw")).headers.get("etag") ?? "";
+    await store(machine, "p", SAYS("two"));
+    const late = await setState(machine, "p", "active", { "if-match": seen });
+    equal(late.status, 412, late.text);
+    equal((await get(machine, "/p")).status, 404);
+    const { version } = await stateOf(machine, "p");
+    equal((await setState(machine, "p", "active", { "if-match": `"${version}"` })).status, 200);
+    equal((await get(machine, "/p")).text, "two");
+    // Also for a plugin that is up, and for turning it off.
+    equal((await setState(machine, "p", "active", { "if-match": seen })).status, 412);
+    equal((await setState(machine, "p", "disabled", { "if-match": seen })).status, 412);
+    equal((await get(machine, "/p")).text, "two");
+  });
+});
+
+Deno.test("a source that is changed while it is loaded is not approved", async () => {
+  await withPlugins(async (machine) => {
+    await store(machine, "p", SAYS("one"));
+    const wire = new Wire(machine.port);
+    const approving = wire.send({
+      method: "PUT",
+      target: "/lib/p/state",
+      headers: bearer(APPROVE),
+      body: "active",
+    });
+    // The load takes two processes, a write a fraction of a millisecond.
+    await store(machine, "p", SAYS("two"));
+    const reply = await approving;
+    wire.close();
+    equal(reply.status, 409, reply.text);
+    match(reply.text, /changed meanwhile/);
+    equal((await stateOf(machine, "p")).state, "pending");
+    equal((await get(machine, "/p")).status, 404);
+  });
+});
+
+Deno.test("no write that races an approval leaves routes up over a pending source", async () => {
+  await withPlugins(async (machine) => {
+    const wire = new Wire(machine.port);
+    for (let round = 0; round < 6; round++) {
+      await store(machine, "p", SAYS("approved"));
+      let over = false;
+      const approving = wire.send({
+        method: "PUT",
+        target: "/lib/p/state",
+        headers: bearer(APPROVE),
+        body: "active",
+      }).finally(() => over = true);
+      await new Promise((resolve) => setTimeout(resolve, 60 + 10 * round));
+      while (!over) await machine.send({ method: "POST", target: "/lib/p", body: "//\n" });
+      await approving;
+      await machine.send({ method: "POST", target: "/lib/p", body: "//\n" });
+      equal((await stateOf(machine, "p")).state, "pending");
+      equal((await get(machine, "/p")).status, 404);
+    }
+    wire.close();
+  });
+});
+
+const CHANGES: Record<string, (data: string) => { method: string; target: string; body?: string }> =
+  {
+    "replaced": () => ({ method: "PUT", target: "/lib/p", body: SAYS("new") }),
+    "replaced by the same bytes": () => ({ method: "PUT", target: "/lib/p", body: SAYS("old") }),
+    "appended to": () => ({ method: "POST", target: "/lib/p", body: "// more\n" }),
+    "brought back from an older approved version": () => ({
+      method: "PUT",
+      target: "/lib/p?from=1",
+    }),
+  };
+
+Deno.test("a source that changes takes its routes down before its writer is answered", async (t) => {
+  await withPlugins(async (machine) => {
+    for (const [what, change] of Object.entries(CHANGES)) {
+      await t.step(what, async () => {
+        await install(machine, "p", SAYS("old"));
+        equal((await get(machine, "/p")).text, "old");
+        const reply = await machine.send(change(machine.data));
+        equal(reply.status, 200, reply.text);
+        equal((await get(machine, "/p")).status, 404);
+        const state = await stateOf(machine, "p");
+        deepStrictEqual([state.state, state.up], ["pending", false]);
+        equal((await setState(machine, "p", "active")).status, 200);
+        ok((await get(machine, "/p")).status === 200);
+      });
+    }
+  });
+});
+
+Deno.test("an approval that fails leaves what runs as it is", async () => {
+  await withPlugins(async (machine) => {
+    await install(machine, "p", SAYS("fine"));
+    await store(machine, "q", plugin({ routes: ["/q"] }, ""));
+    equal((await setState(machine, "q", "approved")).status, 400);
+    equal((await setState(machine, "nothing", "active")).status, 404);
+    equal((await setState(machine, "nothing", "disabled")).status, 404);
+    const { version } = await stateOf(machine, "p");
+    // Approving what is up already changes nothing and adds no event.
+    equal((await setState(machine, "p", "active")).status, 200);
+    equal((await stateOf(machine, "p")).version, version);
+    equal((await get(machine, "/p")).text, "fine");
+  });
+});

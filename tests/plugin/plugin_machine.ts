@@ -1,0 +1,105 @@
+/**
+ * What the tests of plugins' lives share: a machine with real cells, and the few steps everyone takes
+ * with a plugin. Not a test itself.
+ */
+
+import { equal } from "node:assert/strict";
+import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+
+/** Settings that keep the tests short. */
+export const QUICK = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" } as const;
+
+/** Runs a test on a quick machine of its own. */
+export function withPlugins(test: (machine: TestMachine) => Promise<void>): Promise<void> {
+  return withMachine({ env: QUICK }, test);
+}
+
+/** A plugin's source: its manifest as exports, and the body of its `fetch`. */
+export function plugin(manifest: Readonly<Record<string, unknown>>, body: string): string {
+  const fields = Object.entries({ routes: ["/p"], ...manifest });
+  const exports = fields.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`);
+  return `${exports.join("\n")}
+export default { async fetch(request, env, ctx) { const url = new URL(request.url); ${body} } };\n`;
+}
+
+/** Stores a source as a loopback caller, who holds T2. */
+export async function store(machine: TestMachine, name: string, source: string): Promise<Reply> {
+  const reply = await machine.send({ method: "PUT", target: `/lib/${name}`, body: source });
+  equal(reply.status === 200 || reply.status === 201, true, reply.text);
+  return reply;
+}
+
+/** Sets a plugin's state as T3. */
+export function setState(
+  machine: TestMachine,
+  name: string,
+  state: string,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
+  return machine.send({
+    method: "PUT",
+    target: `/lib/${name}/state`,
+    headers: { ...bearer(APPROVE), ...headers },
+    body: state,
+  });
+}
+
+/** Stores and approves a source. */
+export async function install(machine: TestMachine, name: string, source: string): Promise<Reply> {
+  await store(machine, name, source);
+  const reply = await setState(machine, name, "active");
+  equal(reply.status, 200, reply.text);
+  return reply;
+}
+
+/** Asks without a credential. */
+export function get(
+  machine: TestMachine,
+  target: string,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
+  return machine.send({ method: "GET", target, headers });
+}
+
+/** A JSON object as a record; anything else fails the test. */
+export function record(value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(`no object: ${JSON.stringify(value)}`);
+  }
+  return Object.fromEntries(Object.entries(value));
+}
+
+/** A plugin's state as T3 sees it. */
+export async function stateOf(
+  machine: TestMachine,
+  name: string,
+): Promise<Record<string, unknown>> {
+  const reply = await machine.approve("GET", `/lib/${name}/state`);
+  equal(reply.status, 200, reply.text);
+  return record(JSON.parse(reply.text));
+}
+
+/** The events of a plugin's world, oldest first. */
+export async function eventsOf(
+  machine: TestMachine,
+  name: string,
+): Promise<{ type: string; payload: Record<string, unknown> }[]> {
+  const reply = await machine.approve("GET", `/proc/log/lib/${name}?limit=1000`);
+  const events: unknown = JSON.parse(reply.text);
+  if (!Array.isArray(events)) throw new TypeError(reply.text);
+  return events.reverse().map((event: unknown) => {
+    const { type, payload } = record(event);
+    return { type: String(type), payload: record(payload) };
+  });
+}
+
+/** Looks until something is so; throws after ten seconds. */
+export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
+  const end = Date.now() + 10_000;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > end) throw new Error(`Not so after ten seconds: ${what}`);
+  }
+}

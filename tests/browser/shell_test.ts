@@ -234,6 +234,49 @@ Deno.test("the shell", async (t) => {
       },
     );
 
+    await t.step("an approver sees what a plugin asks for, and turns it on and off", async () => {
+      const source = `export const description = "says hello";
+        export const routes = ["/hello-test"];
+        export const permissions = { net: ["api.example.com"] };
+        export default { fetch: () => new Response("hello") };`;
+      await machine.put("/lib/hello", source);
+      const { page, said } = await openPage(browser);
+      await page.goto(`${url}/lib/hello`);
+      await page.getByRole("button", { name: "Activate…" }).click();
+      await page.getByText("T3 is needed").waitFor();
+      await page.evaluate(
+        `sessionStorage.setItem("elastik.authorization", "Bearer ${machine.approve}")`,
+      );
+      await page.reload();
+      await page.getByRole("button", { name: "Activate…" }).click();
+      const box = page.getByRole("dialog");
+      await box.getByText("It answers at /hello-test and below.").waitFor();
+      await box.getByText("It may reach over the network: api.example.com.").waitFor();
+      await page.screenshot({ path: `${SHOTS}approve-1440-light.png` });
+      await box.getByRole("button", { name: "Activate" }).click();
+      await page.getByText("Its routes are up").waitFor();
+      assert.equal(await (await fetch(`${url}/hello-test`)).text(), "hello");
+      await page.getByRole("button", { name: "Disable" }).click();
+      await page.getByRole("button", { name: "Activate…" }).waitFor();
+      await machine.put("/lib/hello", `${source}\nthrow new Error("no");`);
+      await page.getByText('throw new Error("no")').waitFor();
+      await page.getByRole("button", { name: "Activate…" }).click();
+      await page.locator(".plugin [role=alert]").getByText("Cannot").waitFor();
+      assert.deepEqual(said.filter((line) => !/401|403|422/.test(line)), []);
+      await page.context().close();
+    });
+
+    await t.step("shaping says so when nothing shapes", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/notes/plan.md`);
+      await page.getByRole("button", { name: "Shape" }).click();
+      await page.getByRole("button", { name: "Shape it" }).click();
+      await page.getByText("The semantic plugin does").waitFor();
+      await page.goto(`${url}/shaped/home/notes/plan.md`);
+      await page.getByText("Nothing shapes here").waitFor();
+      await page.context().close();
+    });
+
     await t.step("files that are dropped on a collection become worlds", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);

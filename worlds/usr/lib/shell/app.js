@@ -13,7 +13,11 @@ import { onSession } from "./session.js?raw";
 const VIEWS = {
   home: () => import("./home.js?raw"),
   collection: () => import("./collection.js?raw"),
-  world: () => import("./world.js?raw"),
+  world() {
+    // What it imports is asked for at once and not when its text has come.
+    for (const part of ["side", "viewers", "stream", "world_actions"]) import(`./${part}.js?raw`);
+    return import("./world.js?raw");
+  },
   shaped: () => import("./route.js?raw"),
   route: () => import("./route.js?raw"),
 };

@@ -4,13 +4,12 @@
  */
 
 import { request } from "./api.js?raw";
-import { button, byId, h, style } from "./dom.js?raw";
+import { byId, h } from "./dom.js?raw";
 import { duration } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
 import { authorization } from "./session.js?raw";
 
 const LIVE = { live: "live", waiting: "reconnecting", off: "" };
-const NOTE_MS = 6000;
 
 /** Draws the path; every segment but the last leads to its collection. */
 export function setPlace({ name, collection }) {
@@ -54,11 +53,7 @@ export async function refreshWho() {
 
 /** Shows a note for some seconds. */
 export async function note(text, kind = "") {
-  await style("notes");
-  const node = h("p", { class: `note ${kind}` }, h("span", {}, text));
-  node.append(button("×", () => node.remove(), { class: "quiet", "aria-label": "Dismiss" }));
-  byId("notes").append(node);
-  setTimeout(() => node.remove(), NOTE_MS);
+  (await import("./notes.js?raw")).showNote(text, kind);
 }
 
 /** Shows why something was refused. */

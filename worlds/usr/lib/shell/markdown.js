@@ -3,8 +3,7 @@
  * the marks within a line. Pure. HTML in the text stays text: what a stranger wrote never becomes
  * markup of the shell's.
  *
- * @typedef {string | { tag: string, href?: string, src?: string, alt?: string, text?: string,
- *   align?: string, start?: number, checked?: boolean, in: Node[] }} Node
+ * @typedef {string | { tag: string, in: Node[], [fact: string]: unknown }} Node
  */
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*(\S*)/;

@@ -4,7 +4,6 @@
  * does not hold, and one at the end.
  */
 
-import { readEnvironment } from "../config.ts";
 import { DataFolderBusy, lockToRead, readSecret, SecretUnusable } from "../world/data_folder.ts";
 import { exists, WORLD_FILE } from "../world/disk.ts";
 import { createSeal } from "../world/event_chain.ts";
@@ -52,7 +51,7 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     .filter(({ name, isFile }) => !name.startsWith(".") && !isFile)
     .map(({ name }) => name).sort();
   const release = lockToRead(data);
-  const scratch = Deno.makeTempDirSync({ prefix: "verify-" });
+  let scratch: string | undefined;
   const seal = createSeal(key);
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
@@ -74,14 +73,18 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     });
     onProgress?.(folders.length, folders.length);
   } finally {
-    Deno.removeSync(scratch, { recursive: true });
+    if (scratch !== undefined) Deno.removeSync(scratch, { recursive: true });
     release();
   }
   return { worlds, broken, leftovers };
 
+  function scratchFolder(): string {
+    return scratch ??= Deno.makeTempDirSync({ prefix: "verify-" });
+  }
+
   function checkFile(path: string, name: string): ReturnType<typeof checkWorld> {
     try {
-      return withStillFile(path, scratch, (db) => checkWorld(db, name, seal));
+      return withStillFile(path, scratchFolder, (db) => checkWorld(db, name, seal));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { faults: [{ check: "unreadable", reason }], leaving: false };
@@ -130,9 +133,11 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
   }
   terminal.progress?.("");
   for (const { name, faults } of found.broken) {
-    terminal.out(`${name}: ${faults.map(faultText).join("; ")}`);
+    terminal.out(oneLine(`${name}: ${faults.map(faultText).join("; ")}`));
   }
-  for (const { folder, reason } of found.leftovers) terminal.out(`${folder}: leftover: ${reason}`);
+  for (const { folder, reason } of found.leftovers) {
+    terminal.out(oneLine(`${folder}: leftover: ${reason}`));
+  }
   terminal.out(summary(found));
   return found.broken.length === 0 ? 0 : 1;
 }
@@ -147,22 +152,15 @@ function faultText({ check, event, reason }: WorldFault): string {
   return event === undefined ? `${check}: ${reason}` : `${check} at event ${event}: ${reason}`;
 }
 
+/** What stands in a damaged file must neither break a line nor speak to the terminal. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
 function summary({ worlds, broken, leftovers }: Verified): string {
   const parts = [`${worlds} worlds checked`, `${broken.length} broken`];
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
   const foreign = broken.length > 1 && broken.length === worlds &&
     broken.every(({ faults }) => faults[0]?.event === 1);
   return parts.join(", ") + (foreign ? "; no chain fits this key: is it the right one?" : "");
-}
-
-if (import.meta.main) {
-  const env = await readEnvironment();
-  const encoder = new TextEncoder();
-  Deno.exit(runVerify(Deno.args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
-    out: (line) => console.log(line),
-    err: (line) => console.error(line),
-    ...(Deno.stderr.isTerminal()
-      ? { progress: (text) => Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`)) }
-      : {}),
-  }));
 }

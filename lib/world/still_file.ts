@@ -1,29 +1,33 @@
 /**
  * Opens a world's file without leaving a trace, for looking at a data folder that no server holds. A
- * file with a log is looked at as a copy, because SQLite folds logs in; every other one as it lies.
+ * file at rest is looked at in memory; one with a log as a copy, because SQLite folds logs in. Opening
+ * it where it lies would leave files beside it, even for reading.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
 import { WORLD_FILE } from "./disk.ts";
 
 /** What may hold changes beside a database: a write-ahead log, or the journal of other modes. */
 const LOGS = ["-wal", "-journal"] as const;
+/** Offsets of the header's write and read format versions, and the one without a log (SQLite §1.3). */
+const FORMAT_OFFSETS = [18, 19] as const;
+const FORMAT_PLAIN = 1;
 
 /**
- * Calls `look` with a read-only database.
+ * Calls `look` with a database that holds what the file and its log hold.
  *
  * @param path the world's file; it must not change meanwhile
- * @param scratch an empty folder for copies, which is empty again afterwards
+ * @param scratchFolder names an empty folder for a copy, when one is needed; it is left empty
  * @throws what SQLite, the file system or `look` throws
  */
 export function withStillFile<T>(
   path: string,
-  scratch: string,
+  scratchFolder: () => string,
   look: (db: DatabaseSync) => T,
 ): T {
   const logs = LOGS.filter((end) => holdsBytes(`${path}${end}`));
-  if (logs.length === 0) return within(openStill(path), look);
+  if (logs.length === 0) return within(inMemory(Deno.readFileSync(path)), look);
+  const scratch = scratchFolder();
   const copy = `${scratch}/${WORLD_FILE}`;
   try {
     for (const end of ["", ...logs]) Deno.copyFileSync(`${path}${end}`, `${copy}${end}`);
@@ -33,10 +37,19 @@ export function withStillFile<T>(
   }
 }
 
-function openStill(path: string): DatabaseSync {
-  const url = pathToFileURL(path);
-  url.searchParams.set("immutable", "1");
-  return new DatabaseSync(url, { readOnly: true });
+/** A database of a file's bytes; memory knows no log, so the header must not speak of one. */
+function inMemory(bytes: Uint8Array): DatabaseSync {
+  for (const offset of FORMAT_OFFSETS) {
+    if (offset < bytes.length) bytes[offset] = FORMAT_PLAIN;
+  }
+  const db = new DatabaseSync(":memory:");
+  try {
+    if (bytes.length > 0) db.deserialize(bytes);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 function within<T>(db: DatabaseSync, look: (db: DatabaseSync) => T): T {

@@ -8,6 +8,8 @@ import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/machine.ts";
 interface Knock {
   readonly method?: string;
   readonly url?: string;
+  /** The authority in the URL, and no Host header: HTTP/2. */
+  readonly authority?: string;
   readonly peer?: string;
   readonly headers?: Record<string, string>;
 }
@@ -28,20 +30,21 @@ function gateOf(guarded: boolean, proxied = false) {
     guarded,
     hosts: new Set(["box.lan", "other.lan:8080"]),
   });
-  return ({ method = "GET", url = "/home/x", peer = "127.0.0.1", headers = {} }: Knock) => {
-    const request = new Request("http://localhost/", {
-      headers: { host: "localhost:3005", ...headers },
-    });
+  return (knock: Knock) => {
+    const { method = "GET", url = "/home/x", peer = "127.0.0.1", headers = {}, authority } = knock;
+    const host: Record<string, string> = authority === undefined ? { host: "localhost:3005" } : {};
+    const request = new Request("http://localhost/", { headers: { ...host, ...headers } });
+    const whole = `http://${authority ?? "localhost"}${url}`;
     // As the server hands it over: URL and method as on the wire, which Request would not let pass.
     return gate(
-      new Proxy(request, { get: (target, key) => asSent(target, key, url, method) }),
+      new Proxy(request, { get: (target, key) => asSent(target, key, whole, method) }),
       peer,
     );
   };
 }
 
 function asSent(request: Request, key: string | symbol, url: string, method: string): unknown {
-  if (key === "url") return `http://localhost${url}`;
+  if (key === "url") return url;
   if (key === "method") return method;
   return Reflect.get(request, key, request);
 }
@@ -117,6 +120,16 @@ Deno.test("createGate() refuses a Host that is none on every machine", () => {
     refuses(open, { headers: { host } }, "bad-header");
     refuses(guarded, { headers: { host } }, "bad-header");
   }
+});
+
+Deno.test("createGate() takes HTTP/2's authority for the Host", () => {
+  equal(open({ authority: "localhost:3005", method: "PUT" }).caller.tier, "T2");
+  refuses(open, { authority: "evil.example" }, "unknown-host");
+  refuses(open, { authority: "user@localhost" }, "bad-header");
+  refuses(open, { authority: "localhost", url: "?x" }, "bad-path");
+  const page = { "sec-fetch-site": "same-origin", origin: "https://box.lan" };
+  equal(guarded({ authority: "box.lan", method: "PUT", headers: page }).caller.tier, "T1");
+  refuses(guarded, { authority: "other.lan", method: "PUT", headers: page }, "foreign-origin");
 });
 
 Deno.test("createGate() refuses changes that a foreign page asks a browser for", () => {

@@ -1,0 +1,181 @@
+import { equal, match, ok } from "node:assert/strict";
+import { verifyDataFolder } from "../../lib/tasks/verify.ts";
+import { keptSecret } from "../../lib/world/data_folder.ts";
+import { withTempData } from "../testdata/temp_data.ts";
+import { approval, ServerProcess } from "./server_process.ts";
+
+const ROUNDS = 10;
+const WRITERS = 8;
+/** How long the writers write before the kill, in milliseconds. */
+const WRITING_MS = [80, 700] as const;
+
+/** What the writers know. Whatever they sent may be there; what was acknowledged must be. */
+class Ledger {
+  /** Bodies of new worlds by name. */
+  readonly sent = new Map<string, string>();
+  readonly acknowledged = new Set<string>();
+  /** Lines sent to each log, and those acknowledged. */
+  readonly lines = new Map<string, Set<string>>();
+  readonly kept = new Map<string, Set<string>>();
+  /** Body of each acknowledged version of the worlds that all writers share, and all bodies sent. */
+  readonly versions = new Map<string, Map<number, string>>();
+  readonly bodies = new Map<string, Set<string>>();
+  /** Worlds whose deletion was acknowledged and that nobody made again since. */
+  readonly deleted = new Set<string>();
+  /** Acknowledgements of every kind. */
+  total = 0;
+}
+
+function setOf<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
+  const found = map.get(key) ?? new Set();
+  map.set(key, found);
+  return found;
+}
+
+/** One writer, until the server is gone. */
+async function write(
+  server: ServerProcess,
+  ledger: Ledger,
+  approve: Record<string, string>,
+  id: string,
+  kind: number,
+): Promise<void> {
+  for (let i = 0;; i++) {
+    const mark = `${id}.${i}`;
+    try {
+      if (kind < 3) await putNew(server, ledger, `/home/new/${mark}`, mark);
+      else if (kind < 5) await putSame(server, ledger, `/home/same/${i % 3}`, mark);
+      else if (kind < 7) await append(server, ledger, `/home/log/${i % 2}`, `${mark}\n`);
+      else await putAndDelete(server, ledger, approve, `/home/brief/${i % 2}`, mark);
+    } catch (error) {
+      if (error instanceof TypeError) return; // the connection broke: the server is dead
+      throw error;
+    }
+  }
+}
+
+async function putNew(server: ServerProcess, ledger: Ledger, path: string, body: string) {
+  ledger.sent.set(path, body);
+  const { status, text } = await server.ask(path, { method: "PUT", body });
+  equal(status, 201, text);
+  ledger.acknowledged.add(path);
+  ledger.total += 1;
+}
+
+async function putSame(server: ServerProcess, ledger: Ledger, path: string, body: string) {
+  setOf(ledger.bodies, path).add(body);
+  const { status, text } = await server.ask(path, { method: "PUT", body });
+  ok(status === 200 || status === 201, text);
+  const versions = ledger.versions.get(path) ?? new Map<number, string>();
+  ledger.versions.set(path, versions);
+  const { version } = JSON.parse(text);
+  equal(versions.has(version), false, `${path}: version ${version} was acknowledged twice`);
+  versions.set(version, body);
+  ledger.total += 1;
+}
+
+async function append(server: ServerProcess, ledger: Ledger, path: string, line: string) {
+  setOf(ledger.lines, path).add(line);
+  const { status, text } = await server.ask(path, { method: "POST", body: line });
+  ok(status === 200 || status === 201, text);
+  setOf(ledger.kept, path).add(line);
+  ledger.total += 1;
+}
+
+async function putAndDelete(
+  server: ServerProcess,
+  ledger: Ledger,
+  approve: Record<string, string>,
+  path: string,
+  body: string,
+) {
+  ledger.deleted.delete(path);
+  // 200 where the kill came between the two.
+  const made = await server.ask(path, { method: "PUT", body });
+  ok(made.status === 200 || made.status === 201, made.text);
+  const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
+  equal(status, 200, text);
+  ledger.deleted.add(path);
+  ledger.total += 2;
+}
+
+/** Compares what a server has with what was acknowledged to the writers of a round. */
+async function check(server: ServerProcess, ledger: Ledger, round: number): Promise<void> {
+  const paths = [...ledger.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
+  await inTurns(paths, async (path) => {
+    const { status, text } = await server.ask(`${path}?raw`);
+    if (status === 404) equal(ledger.acknowledged.has(path), false, `${path} is lost`);
+    else equal(text, ledger.sent.get(path), path);
+  });
+  for (const [path, sent] of ledger.lines) {
+    const { text } = await server.ask(`${path}?raw`);
+    const found = text.split("\n").slice(0, -1).map((line) => `${line}\n`);
+    equal(new Set(found).size, found.length, `${path} holds a line twice`);
+    for (const line of found) ok(sent.has(line), `${path} holds a line nobody sent: ${line}`);
+    const there = new Set(found);
+    for (const line of setOf(ledger.kept, path)) ok(there.has(line), `${path} lost ${line}`);
+  }
+  for (const [path, versions] of ledger.versions) {
+    const newest = JSON.parse((await server.ask(path)).text);
+    ok(newest.version >= Math.max(...versions.keys()), `${path} went back in time`);
+    ok(setOf(ledger.bodies, path).has(newest.stage_html), `${path} holds what nobody sent`);
+    await inTurns([...versions].slice(-40), async ([version, body]) => {
+      const { status, text } = await server.ask(`${path}?at=${version}&raw`);
+      if (status === 410) ok(version < newest.version - 100, `${path} lost version ${version}`);
+      else equal(text, body, `${path} version ${version}`);
+    });
+  }
+  for (const path of ledger.deleted) equal((await server.ask(path)).status, 404, `${path} is back`);
+}
+
+/** Does something for each, a few at a time. */
+async function inTurns<T>(all: readonly T[], act: (each: T) => Promise<void>): Promise<void> {
+  const queue = [...all];
+  await Promise.all(Array.from({ length: 16 }, async () => {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) await act(next);
+  }));
+}
+
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+Deno.test(`kill -9 at any moment loses nothing that was acknowledged (${ROUNDS} rounds)`, () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
+    console.log(`seed ${seed}`);
+    const random = randomOf(seed);
+    const ledger = new Ledger();
+    let server = await ServerProcess.start({ data });
+    try {
+      const approve = approval(data);
+      for (let round = 0; round < ROUNDS; round++) {
+        const writing = Promise.allSettled(Array.from(
+          { length: WRITERS },
+          (_, kind) => write(server, ledger, approve, `${round}.${kind}`, kind),
+        ));
+        const [least, most] = WRITING_MS;
+        await new Promise((resume) => setTimeout(resume, least + random() * (most - least)));
+        await server.end("SIGKILL");
+        for (const writer of await writing) if (writer.status === "rejected") throw writer.reason;
+        server = await ServerProcess.start({ data });
+        await check(server, ledger, round);
+      }
+      ok(ledger.total > 200, `only ${ledger.total} changes were acknowledged`);
+      const { code, stderr } = await server.end();
+      equal([code, stderr].join(), "0,");
+    } finally {
+      await server.end("SIGKILL");
+    }
+    const { secret } = keptSecret(data, ".key");
+    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: secret });
+    equal(JSON.stringify(broken), "[]");
+    ok(worlds >= ledger.acknowledged.size);
+    for (const { reason } of leftovers) match(reason, /was deleted/);
+    console.log(`${ledger.total} changes acknowledged, ${worlds} worlds verified`);
+  }));

@@ -101,6 +101,7 @@ import w93 from "./usr/share/doc/problems/unsupported-media-type.md" with { type
 import w94 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
 import w95 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
 import w96 from "./usr/share/doc/running.md" with { type: "text" };
+import w97 from "./usr/share/doc/shell.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -201,4 +202,5 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/uri-too-long.md": w94,
   "usr/share/doc/problems/world-damaged.md": w95,
   "usr/share/doc/running.md": w96,
+  "usr/share/doc/shell.md": w97,
 };

@@ -54,8 +54,8 @@ const ATTEMPTS: Record<string, string> = {
     "return await new Promise((ok, no) => navigator.geolocation.getCurrentPosition(ok, no))",
 };
 
-function hostile(outside: string): string {
-  const attempts = Object.entries(ATTEMPTS).map(([name, body]) =>
+function hostile(outside: string, wanted = Object.entries(ATTEMPTS)): string {
+  const attempts = wanted.map(([name, body]) =>
     `[${JSON.stringify(name)}, async () => { ${body} }],`
   );
   return `<!doctype html><title>hostile</title><body><script>
@@ -92,7 +92,14 @@ Deno.test("a hostile world", async (t) => {
   const machine = await startTestMachine();
   const visits: string[] = [];
   const outside = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
-    visits.push(`${request.method} ${new URL(request.url).pathname}`);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/control") {
+      // Those that end in a refusal would leave the page.
+      const staying = Object.entries(ATTEMPTS).filter(([, body]) => !body.includes("refuse()"));
+      const headers = { "content-type": "text/html" };
+      return new Response(hostile(request.url, staying), { headers });
+    }
+    if (pathname !== "/favicon.ico") visits.push(`${request.method} ${pathname}`);
     return new Response("outside", { headers: { "access-control-allow-origin": "*" } });
   });
   const outsideUrl = `http://127.0.0.1:${outside.addr.port}/`;
@@ -128,6 +135,27 @@ Deno.test("a hostile world", async (t) => {
         await page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)"),
         0,
       );
+      await page.context().close();
+    });
+
+    await t.step("would reach much of it without the frame", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${outsideUrl}control`);
+      const done = page.locator("#done");
+      await done.waitFor({ timeout: 25_000 });
+      const got = JSON.parse(await done.textContent() ?? "").join();
+      for (
+        const what of [
+          "a cookie",
+          "local storage",
+          "a cache",
+          "fetch of a world",
+          "a worker of its own",
+        ]
+      ) {
+        assert.ok(got.includes(what), `${what} is no test: ${got}`);
+      }
+      visits.length = 0;
       await page.context().close();
     });
 
@@ -231,11 +259,15 @@ Deno.test("a hostile world", async (t) => {
         "/home/evil.svg",
         `<svg xmlns="http://www.w3.org/2000/svg"><text y="20" id="t">still</text><script>
           let got = "nothing"; try { got = parent.document.title } catch {} try { got = localStorage.length } catch {}
+          fetch("${outsideUrl}svg", { mode: "no-cors" }).then(() => { got = "out" }, () => {});
+          setTimeout(() => { location = "${outsideUrl}svg-left" }, 500);
           document.getElementById("t").textContent = "got " + got;
         </script></svg>`,
       );
       const { page } = await signedIn("/home/evil.svg");
       await page.frameLocator(".stage iframe").getByText("got nothing").waitFor();
+      await page.waitForTimeout(800);
+      assert.deepEqual(visits, []);
       await page.context().close();
     });
 

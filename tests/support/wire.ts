@@ -54,7 +54,7 @@ export class Wire {
     const connection = this.#connection ?? await Connection.open(this.#port);
     this.#connection = undefined;
     const reply = await connection.ask(message, method === "HEAD");
-    if (connection.reusable) this.#connection = connection;
+    if (connection.reusable && this.#connection === undefined) this.#connection = connection;
     else connection.close();
     return reply;
   }
@@ -69,6 +69,7 @@ export class Wire {
 export class Connection {
   readonly #socket: Deno.TcpConn;
   #buffered: Uint8Array = new Uint8Array();
+  #closed = false;
   /** The server will read another request from this connection. */
   reusable = true;
 
@@ -122,8 +123,11 @@ export class Connection {
     return decoder.decode(this.#buffered);
   }
 
+  /** Hangs up. Idempotent. */
   close(): void {
     this.reusable = false;
+    if (this.#closed) return;
+    this.#closed = true;
     this.#socket.close();
   }
 

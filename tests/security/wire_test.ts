@@ -1,0 +1,338 @@
+/**
+ * What no client would send, on bare sockets: two lengths, broken chunks, bodies cut short, floods and
+ * noise. Whatever comes, nothing half-said is stored, nothing is run that hides in something else, and
+ * everyone else is served meanwhile.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  type TestMachine,
+  TOKEN,
+  withMachine,
+} from "../support/machine.ts";
+import { Connection } from "../support/wire.ts";
+
+const HOST = "host: localhost\r\n";
+const AUTH = `${HOST}authorization: Bearer ${TOKEN}\r\n`;
+const SMUGGLED = `PUT /home/smuggled HTTP/1.1\r\n${AUTH}content-length: 1\r\n\r\nx`;
+
+/** Every world with its version. */
+async function worlds(machine: TestMachine): Promise<string> {
+  const headers = { ...bearer(APPROVE), accept: "application/json" };
+  const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+  const rows: unknown = JSON.parse(text);
+  ok(Array.isArray(rows));
+  return rows.map(({ name, version }) => `${name} ${version}`).join("\n");
+}
+
+/** Follows what may be two requests in one: where it is heard, everything before it was. */
+const LAST = `GET /proc/version HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
+/** Longest that a machine may wait for more before a test hangs up, in milliseconds. */
+const PATIENCE_MS = 500;
+
+/** Sends bytes and gives back whatever the machine says until one of the two hangs up. */
+async function shout(machine: TestMachine, bytes: string | Uint8Array): Promise<string> {
+  const connection = await Connection.open(machine.port);
+  const impatient = setTimeout(() => connection.close(), PATIENCE_MS);
+  try {
+    await connection.write(bytes);
+    return await connection.rest();
+  } catch (error) {
+    // The machine may hang up before it has heard all, and we when it waits for more.
+    if (isHangUp(error)) return "";
+    throw error;
+  } finally {
+    clearTimeout(impatient);
+    connection.close();
+  }
+}
+
+function isHangUp(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
+    error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
+}
+
+/** Asks something ordinary over and over until told to stop; any failure fails the test. */
+function probe(machine: TestMachine): { stop(): Promise<number> } {
+  let on = true;
+  const run = async () => {
+    let count = 0;
+    while (on) {
+      const reply = await machine.send({ method: "GET", target: "/home/boot?raw" });
+      equal(reply.status, 200);
+      count++;
+    }
+    return count;
+  };
+  const running = run();
+  // It is told by `stop`; a test that failed before does not ask.
+  running.catch(() => {});
+  return {
+    stop: () => {
+      on = false;
+      return running;
+    },
+  };
+}
+
+/** Framings with two readings (RFC 9112 §6.3, §11.2); behind each stands a request in hiding. */
+const FRAMINGS: readonly (readonly [name: string, message: string])[] = [
+  ["both lengths", `content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+  [
+    "both lengths, turned round",
+    `transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  ],
+  ["two lengths", `content-length: 0\r\ncontent-length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
+  ["a list of lengths", `content-length: 0, ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
+  ["a signed length", `content-length: +0\r\n\r\n${SMUGGLED}`],
+  ["a negative length", `content-length: -1\r\n\r\n${SMUGGLED}`],
+  ["a length in hex", `content-length: 0x0\r\n\r\n${SMUGGLED}`],
+  ["an endless length", `content-length: 99999999999999999999\r\n\r\n${SMUGGLED}`],
+  ["no length in digits", `content-length: \r\n\r\n${SMUGGLED}`],
+  ["a space before the colon", `content-length : 0\r\n\r\n${SMUGGLED}`],
+  ["a folded header", `x-a: b\r\n content-length: 0\r\n\r\n${SMUGGLED}`],
+  ["an unknown coding", `transfer-encoding: xchunked\r\n\r\n${SMUGGLED}`],
+  ["chunked, then identity", `transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+  [
+    "chunked twice",
+    `transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  ],
+  ["a coding in quotes", `transfer-encoding: "chunked"\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+  ["a coding behind a vertical tab", `transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+  ["a bad chunk size", `transfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n`],
+  ["a negative chunk size", `transfer-encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n`],
+  ["a chunk size in 0x", `transfer-encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n`],
+  [
+    "an endless chunk size",
+    `transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n`,
+  ],
+  ["a chunk longer than it says", `transfer-encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`],
+  ["a NUL in a header", `x-a: a\0b\r\ncontent-length: 3\r\n\r\nabc`],
+  ["a header without a colon", `garbage\r\ncontent-length: 3\r\n\r\nabc`],
+  ["a header without a name", `: x\r\ncontent-length: 3\r\n\r\nabc`],
+];
+
+/** What its sender never finishes. */
+const UNFINISHED: typeof FRAMINGS = [
+  ["a chunk shorter than it says", `transfer-encoding: chunked\r\n\r\n9\r\nabc\r\n0\r\n\r\n`],
+  ["no last chunk", `transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n`],
+  ["half a last chunk", `transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n`],
+  ["a body that breaks off", `content-length: 10\r\n\r\nabc`],
+  ["no body where one was announced", `content-length: 10\r\n\r\n`],
+  ["headers that break off", `content-length: 3\r\n`],
+];
+
+Deno.test("the server stores nothing that was framed in two ways or broke off", async (t) => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    await machine.send({
+      method: "PUT",
+      target: "/home/there",
+      headers: bearer(TOKEN),
+      body: "as it was",
+    });
+    const before = await worlds(machine);
+    const prober = probe(machine);
+    for (const [name, rest] of FRAMINGS) {
+      await t.step(name, async () => {
+        for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
+          const answer = await shout(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
+          ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
+        }
+        equal(await worlds(machine), before);
+      });
+    }
+    for (const [name, rest] of UNFINISHED) {
+      await t.step(name, async () => {
+        for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
+          const connection = await Connection.open(machine.port);
+          await connection.write(`${start} HTTP/1.1\r\n${AUTH}${rest}`);
+          await connection.closeWrite();
+          ok(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
+          connection.close();
+        }
+        equal(await worlds(machine), before);
+      });
+    }
+    ok(await prober.stop() > 0);
+    deepStrictEqual(machine.log, []);
+  });
+});
+
+Deno.test("the server reads chunks with extensions and trailers, and takes no header from a trailer", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const chunked = `PUT /home/chunks HTTP/1.1\r\n${AUTH}transfer-encoding: Chunked\r\n\r\n`;
+    const answer = await shout(
+      machine,
+      `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
+    );
+    match(answer, /^HTTP\/1\.1 201 /);
+    const reply = await machine.send({ method: "GET", target: "/home/chunks?raw" });
+    equal(reply.text, "abcde");
+    equal(reply.headers.get("x-meta-late"), undefined);
+    const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
+    const late = await shout(
+      machine,
+      `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
+    );
+    match(late, /^HTTP\/1\.1 401 /);
+  });
+});
+
+Deno.test("the server stores nothing of an upload whose sender hangs up", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    await machine.send({
+      method: "PUT",
+      target: "/home/there",
+      headers: bearer(TOKEN),
+      body: "as it was",
+    });
+    const before = await worlds(machine);
+    const half = "x".repeat(200_000);
+    for (let round = 0; round < 10; round++) {
+      for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
+        for (
+          const framing of [
+            "content-length: 400000\r\n\r\n",
+            "transfer-encoding: chunked\r\n\r\n61a80\r\n",
+          ]
+        ) {
+          const connection = await Connection.open(machine.port);
+          await connection.write(`${start} HTTP/1.1\r\n${AUTH}${framing}${half}`);
+          connection.close();
+        }
+      }
+    }
+    // Whoever comes after on the same world waits for nobody who went away.
+    const reply = await machine.send({
+      method: "POST",
+      target: "/home/there",
+      headers: bearer(TOKEN),
+      body: "!",
+    });
+    equal(reply.status, 200);
+    equal((await machine.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
+    equal(await worlds(machine), before.replace("home/there 1", "home/there 2"));
+  });
+});
+
+Deno.test("the server answers pipelined requests in order, each for itself", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const connection = await Connection.open(machine.port);
+    let message = "";
+    for (let i = 1; i <= 20; i++) {
+      message += `POST /home/log HTTP/1.1\r\n${AUTH}content-length: 2\r\n\r\n${i % 10},`;
+      message += `GET /home/log?raw HTTP/1.1\r\n${HOST}\r\n`;
+    }
+    message += `GET /nowhere HTTP/1.1\r\n${HOST}\r\nHEAD /home/log HTTP/1.1\r\n${HOST}\r\n`;
+    await connection.write(message);
+    let text = "";
+    for (let i = 1; i <= 20; i++) {
+      text += `${i % 10},`;
+      equal((await connection.reply()).status, i === 1 ? 201 : 200);
+      equal((await connection.reply()).text, text);
+    }
+    equal((await connection.reply()).status, 404);
+    equal((await connection.reply(true)).headers.get("etag")?.slice(0, 4), '"20-');
+    connection.close();
+  });
+});
+
+const LONGEST = 8192;
+
+Deno.test("the server takes a target of 8192 bytes and no longer one", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const ask = async (target: string, method = "GET") =>
+      (await machine.send({ method, target, headers: bearer(TOKEN) })).status;
+    const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
+    equal(await ask(fill("/home/boot?raw&x=", LONGEST)), 200);
+    equal(await ask(fill("/home/boot?raw&x=", LONGEST + 1)), 414);
+    equal(await ask(fill("/home/boot?raw&x=", 60_000)), 414);
+    equal(await ask(fill("/home/", LONGEST)), 400);
+    equal(await ask(fill("/home/", LONGEST + 1)), 414);
+    equal(await ask(fill("/home/", LONGEST + 1), "PUT"), 414);
+    equal(await ask(`/home${"/a".repeat(4000)}`), 400);
+    equal(await ask(`/home${"/a".repeat(10_000)}`), 414);
+    equal(await ask(`/home/${"%C3%A9".repeat(1300)}`), 400);
+    // curl sends letters as they are typed; they are the same name as their escapes.
+    equal(await ask("/home/café", "PUT"), 201);
+    equal(await ask("/home/caf%C3%A9"), 200);
+  });
+});
+
+Deno.test("the server lives through floods and noise, and everyone else notices nothing", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const before = await worlds(machine);
+    const prober = probe(machine);
+    let seed = 20_240_229;
+    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+    const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
+    const start = `GET /home/boot HTTP/1.1\r\n${HOST}`;
+    const messages: (string | Uint8Array)[] = [
+      `${start}${"x-flood: 1\r\n".repeat(5000)}\r\n`,
+      `${start}${Array.from({ length: 300 }, (_, i) => `x-${i}: 1\r\n`).join("")}\r\n`,
+      `${start}x-long: ${"a".repeat(500_000)}\r\n\r\n`,
+      `${start}${"x".repeat(70_000)}: a\r\n\r\n`,
+      `${start}authorization: Bearer ${"a".repeat(30_000)}\r\n\r\n`,
+      `${start}authorization: Basic ${btoa(":".repeat(3000))}\r\n\r\n`,
+      `${start}accept: ${"text/html;q=0.1,".repeat(2000)}\r\n\r\n`,
+      `${start}accept: ${",".repeat(9000)}\r\n\r\n`,
+      `${start}if-none-match: ${'"a",'.repeat(5000)}\r\n\r\n`,
+      `${start}if-none-match: ${'W/"'.repeat(5000)}\r\n\r\n`,
+      `${start}range: bytes=${"0-1,".repeat(5000)}\r\n\r\n`,
+      `${start}if-modified-since: ${"Mon, ".repeat(5000)}\r\n\r\n`,
+      `${start}cookie: ${"a=b; ".repeat(5000)}\r\n\r\n`,
+      `${start}x-forwarded-for: ${"1.2.3.4,".repeat(5000)}\r\n\r\n`,
+      `${start}expect: 200-ok\r\n\r\n`,
+      `${start}upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: x\r\n\r\n`,
+      `${start}upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: x\r\n\r\n`,
+      `${"A".repeat(20_000)} /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+      `GET /home/boot HTTP/9.9\r\n${HOST}\r\n`,
+      `GET /home/boot\r\n\r\n`,
+      `GET  /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+      `GET /home/boot HTTP/1.1\r${HOST}\r`,
+      `GET /home/a b HTTP/1.1\r\n${HOST}\r\n`,
+      `GET /home/\xff HTTP/1.1\r\n${HOST}\r\n`,
+      `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
+      `CONNECT localhost:22 HTTP/1.1\r\n${HOST}\r\n`,
+      `CONNECT /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+      `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+      "\r\n\r\n\r\n",
+      "\0".repeat(1000),
+      ...Array.from({ length: 40 }, (_, i) => noise(i * 50 + 1)),
+      ...Array.from({ length: 20 }, () => {
+        const bytes = new TextEncoder().encode(
+          `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 0\r\n\r\n`,
+        );
+        // One byte of the request line or a header's name, so that it cannot stand for a good request.
+        bytes[Math.floor(random() * 20)] = 0x80 + random() * 0x7f;
+        return bytes;
+      }),
+    ];
+    // All at once: many of them are left waiting for an end that does not come.
+    await Promise.all(messages.map(async (message) => {
+      const answer = await shout(machine, message);
+      ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
+      ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
+    }));
+    // Two hundred who begin and never end stay open while others are served.
+    const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+      const connection = await Connection.open(machine.port);
+      await connection.write(
+        i % 2 === 0
+          ? "GET /home/bo"
+          : `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 9\r\n\r\nab`,
+      );
+      return connection;
+    }));
+    equal((await machine.send({ method: "GET", target: "/proc/version" })).status, 200);
+    for (const connection of idle) connection.close();
+    ok(await prober.stop() > 10);
+    equal(await worlds(machine), before);
+    deepStrictEqual(machine.log, []);
+  });
+});

@@ -41,7 +41,7 @@ export async function askPlugin(
     tier: caller.tier,
     by: caller.by,
     depth,
-    ...(connection === undefined ? {} : { completed: connection.completed }),
+    ...(connection === undefined ? {} : { completed: connection.completed, origin: request }),
   });
   if (!response.headers.has("content-security-policy")) {
     response.headers.set("content-security-policy", SANDBOX);
@@ -69,7 +69,7 @@ export function canonicalRequest({ request, target, connection }: Exchange): Req
     method,
     headers,
     body,
-    // A request from outside is given up by its connection; even to look at its signal costs.
+    // Who came by a connection is watched there; even to look at their signal costs.
     ...(connection === undefined ? { signal: request.signal } : {}),
   });
 }

@@ -7,6 +7,7 @@
 import { Problem } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import { Backoff } from "./backoff.ts";
+import { watchCaller } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { PeerFailure } from "./exchange.ts";
 import {
@@ -141,13 +142,14 @@ export class Cell<A> {
     const { method, url } = request;
     const call = run.fetch({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
-    if (visit.completed) visit.completed.catch(gone);
-    else request.signal.addEventListener("abort", gone, { once: true });
+    const answered = watchCaller(request, visit, gone);
     let response: Response;
     try {
       response = await call.response;
     } catch (error) {
       throw this.#inWords(error);
+    } finally {
+      answered();
     }
     for (const name of CONNECTION) response.headers.delete(name);
     return response;
@@ -237,8 +239,11 @@ export class Cell<A> {
   }
 
   async #waitForSlot(request: Request, visit: Visit<A>): Promise<void> {
+    const abort = new AbortController();
+    const reason = new DOMException("The caller went away", "AbortError");
+    const answered = watchCaller(request, visit, () => abort.abort(reason));
     try {
-      await this.#slots.wait(visit.completed ? abortedBy(visit.completed) : request.signal);
+      await this.#slots.wait(abort.signal);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new Problem(
@@ -247,6 +252,8 @@ export class Cell<A> {
           `${this.#limits.waiting} wait; ask again later`,
         { "retry-after": "1" },
       );
+    } finally {
+      answered();
     }
   }
 
@@ -354,9 +361,3 @@ export class Cell<A> {
 }
 
 const DRAIN_LOOK_MS = 20;
-
-function abortedBy(completed: Promise<void>): AbortSignal {
-  const abort = new AbortController();
-  completed.catch((reason) => abort.abort(reason));
-  return abort.signal;
-}

@@ -6,6 +6,7 @@
 
 import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
+import type { CallerWatch } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
 import { unflatten } from "./message.ts";
@@ -47,19 +48,13 @@ export class AnswerTimeout extends Error {
 }
 
 /** A request with what the host knows of its caller. `A` is opaque here. */
-export interface Visit<A> {
+export interface Visit<A> extends CallerWatch {
   /** Given back to `callBack` for `env.caller`; never leaves the host. */
   readonly authority: A;
   readonly tier: string;
   readonly by: string;
   /** How many plugins lie above this request: 0 from outside. */
   readonly depth: number;
-  /**
-   * `completed` of the server's handler info, for a request from outside: it rejects when the caller
-   * goes away. Without it the request's own signal is listened to, which the runtime also aborts
-   * after a response that was delivered (deno#27005).
-   */
-  readonly completed?: Promise<void>;
 }
 
 /** A call back into the machine. For `machine` there is no caller's authority to be had. */

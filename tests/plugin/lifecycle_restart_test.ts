@@ -174,8 +174,8 @@ Deno.test("a source that asks for more at another start than when it was approve
     const later = Date.now() + 2500;
     for (const [field, wish] of Object.entries(WISHES)) {
       const source = `const late = Date.now() > ${later};
-        ${wish.replaceAll("/p", `/${field}`)}
-        ${field === "routes" ? "" : `export const routes = ["/${field}"];`}
+        ${wish.replaceAll("/p", `/the-${field}`)}
+        ${field === "routes" ? "" : `export const routes = ["/the-${field}"];`}
         export default { fetch: () => new Response("bomb") };`;
       await install(first, field, source);
     }
@@ -189,7 +189,7 @@ Deno.test("a source that asks for more at another start than when it was approve
         const state = await settled(second, field);
         equal(state.up, false);
         match(String(state.fault), new RegExp(`\`${field}\` are not those that were approved`));
-        equal((await get(second, `/${field}`)).status, 404);
+        equal((await get(second, `/the-${field}`)).status, 404);
         equal((await setState(second, field, "active")).status, 200);
         equal((await settled(second, field)).up, true);
       });

@@ -1,0 +1,339 @@
+/**
+ * Whose authority a plugin acts with: the caller's while their request is open, its own grants
+ * otherwise, and never one in place of the other. Each attempt is made from inside a real plugin.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import {
+  APPROVE,
+  basic,
+  bearer,
+  CLOSED,
+  type TestMachine,
+  TOKEN,
+  withMachine,
+} from "../support/machine.ts";
+import { install, plugin, QUICK, record, withPlugins } from "./plugin_machine.ts";
+
+/** Does what the request's body says: `{via, method, path, headers, body}`. */
+const DEPUTY = `
+  const { via, method = "GET", path, headers = {}, body } = JSON.parse(await request.text());
+  try {
+    const answer = await env[via].fetch(path, { method, headers, body });
+    return Response.json({ status: answer.status, text: await answer.text() });
+  } catch (error) {
+    return Response.json({ thrown: String(error) });
+  }`;
+
+interface Errand {
+  readonly via: "caller" | "machine";
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+async function send(
+  machine: TestMachine,
+  as: Record<string, string>,
+  errand: Errand,
+  target = "/p",
+): Promise<Record<string, unknown>> {
+  const body = JSON.stringify(errand);
+  const { status, text } = await machine.send({ method: "POST", target, headers: as, body });
+  equal(status, 200, text);
+  return record(JSON.parse(text));
+}
+
+const NOBODY = {};
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+
+Deno.test("env.caller may what its caller may, for every tier", async () => {
+  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
+    await machine.approve("PUT", "/home/x", "x");
+    await install(machine, "p", plugin({}, DEPUTY)).catch(async () => {
+      // The machine is closed, so the source is stored with a token.
+      await machine.send({
+        method: "PUT",
+        target: "/lib/p",
+        headers: T2,
+        body: plugin({}, DEPUTY),
+      });
+      equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
+    });
+    const rows: [as: Record<string, string>, errand: Errand, status: number][] = [
+      [NOBODY, { via: "caller", path: "/home/x?raw" }, 200],
+      [NOBODY, { via: "caller", path: "/boot/env" }, 401],
+      [NOBODY, { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 401],
+      [bearer("wrong"), { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 401],
+      [T2, { via: "caller", method: "PUT", path: "/home/y", body: "y" }, 201],
+      [T2, { via: "caller", method: "PUT", path: "/etc/y", body: "y" }, 403],
+      [T2, { via: "caller", method: "DELETE", path: "/home/y" }, 403],
+      [T2, { via: "caller", path: "/etc/shadow" }, 403],
+      [T2, { via: "caller", method: "POST", path: "/auth/mint?prefix=/home" }, 403],
+      [T2, { via: "caller", method: "PUT", path: "/lib/p/state", body: "disabled" }, 403],
+      [T3, { via: "caller", method: "PUT", path: "/etc/y", body: "y" }, 201],
+      // A credential that the plugin sends itself is not looked at.
+      [NOBODY, { via: "caller", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 401],
+      [NOBODY, { via: "machine", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 403],
+      [
+        NOBODY,
+        { via: "caller", path: "/boot/env", headers: { "x-forwarded-for": "127.0.0.1" } },
+        401,
+      ],
+    ];
+    for (const [as, errand, status] of rows) {
+      const told = await send(machine, as, errand);
+      equal(told.status, status, `${JSON.stringify([errand, told])}`);
+    }
+    const log = await machine.approve("GET", "/proc/log/home/y");
+    match(log.text, /"by":"T2"/);
+    await machine.audit();
+  });
+});
+
+Deno.test("env.caller of a capability reaches what the capability reaches", async () => {
+  await withPlugins(async (machine) => {
+    await machine.approve("PUT", "/home/a/x", "x");
+    await machine.approve("PUT", "/home/b", "b");
+    await install(machine, "p", plugin({ routes: ["/shape"] }, DEPUTY));
+    const rw = bearer(machine.capability("/home/a", "rw"));
+    const r = bearer(machine.capability("/home/a", "r"));
+    const inside = "/shape/home/a/x";
+    // The route itself lies outside the capability; what it is about lies inside.
+    const refused = await machine.send({ method: "GET", target: "/shape", headers: rw });
+    equal(refused.status, 403);
+    const other = await machine.send({ method: "GET", target: "/shape/home/b", headers: rw });
+    equal(other.status, 403);
+    const rows: [Errand, number][] = [
+      [{ via: "caller", path: "/home/a/x" }, 200],
+      [{ via: "caller", path: "/home/b" }, 403],
+      [{ via: "caller", path: "/home/a/../b" }, 403],
+      [{ via: "caller", method: "PUT", path: "/home/a/y", body: "y" }, 201],
+      [{ via: "caller", method: "PUT", path: "/home/ab", body: "y" }, 403],
+      [{ via: "caller", method: "PUT", path: "/home/b", body: "y" }, 403],
+    ];
+    for (const [errand, status] of rows) {
+      equal((await send(machine, rw, errand, inside)).status, status, JSON.stringify(errand));
+    }
+    const posted = await machine.send({ method: "POST", target: inside, headers: r, body: "{}" });
+    equal(posted.status, 403);
+    match(posted.text, /capability of mode rw/);
+  });
+});
+
+Deno.test("env.caller of a capability that expires during the request may nothing more", async () => {
+  await withPlugins(async (machine) => {
+    await machine.approve("PUT", "/home/a", "x");
+    const body = `
+      const before = (await env.caller.fetch("/home/a")).status;
+      let after = before;
+      for (let tries = 0; tries < 400 && after === 200; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        after = (await env.caller.fetch("/home/a")).status;
+      }
+      return Response.json([before, after]);`;
+    await install(machine, "p", plugin({ routes: ["/p"] }, body));
+    const cap = bearer(machine.capability("/home/a", "r", 2));
+    const reply = await machine.send({ method: "GET", target: "/p/home/a", headers: cap });
+    deepStrictEqual(JSON.parse(reply.text), [200, 401]);
+  });
+});
+
+Deno.test("env.caller is dead when its request is over, and no id brings it back", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      globalThis.kept ??= [];
+      if (url.pathname === "/p/keep") { kept.push(env.caller); return new Response("kept"); }
+      const told = [];
+      for (const caller of kept) {
+        try { told.push((await caller.fetch("/etc/x", { method: "PUT", body: "x" })).status); }
+        catch (error) { told.push(String(error)); }
+      }
+      told.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
+      return Response.json(told);`;
+    await install(machine, "p", plugin({}, body));
+    equal((await machine.send({ method: "GET", target: "/p/keep", headers: T3 })).text, "kept");
+    const reply = await machine.send({ method: "GET", target: "/p/use" });
+    const [dead, own] = JSON.parse(reply.text);
+    match(String(dead), /request has ended/);
+    equal(own, 401);
+    equal((await machine.approve("GET", "/etc/x")).status, 404);
+  });
+});
+
+Deno.test("env.machine reaches its grants and nothing else, whoever asks", async () => {
+  await withPlugins(async (machine) => {
+    for (
+      const path of ["/home/a", "/home/a/b", "/home/ab", "/var/c/x", "/var/c/fixed/x", "/etc/one"]
+    ) {
+      await machine.approve("PUT", path, "text");
+    }
+    await machine.approve("PUT", "/etc/shadow", "root:00");
+    const grants = {
+      "/home/a/": "r",
+      "/var/c/": "rw",
+      "/var/c/fixed/": "r",
+      "/etc/": "r",
+      "/etc/one": "rw",
+    };
+    await install(machine, "p", plugin({ grants }, DEPUTY));
+    const rows: [method: string, path: string, status: number][] = [
+      ["GET", "/home/a", 200],
+      ["GET", "/home/a/b", 200],
+      ["GET", "/home/ab", 403],
+      ["PUT", "/home/a/b", 403],
+      ["GET", "/var/c/x", 200],
+      ["PUT", "/var/c/y", 201],
+      ["POST", "/var/c/y", 200],
+      ["PUT", "/var/c/fixed/x", 403],
+      ["DELETE", "/var/c/fixed/x", 403],
+      // What lies below goes with a collection, and some of this one is granted for reading alone.
+      ["DELETE", "/var/c/", 403],
+      ["DELETE", "/var/c/y", 200],
+      ["PUT", "/etc/one", 200],
+      ["PUT", "/etc/two", 403],
+      ["GET", "/etc/one", 200],
+      // A grant over /etc/ is none over what only T3 reads there.
+      ["GET", "/etc/shadow", 403],
+      ["GET", "/proc/log/etc/shadow", 403],
+      ["GET", "/stream/etc/shadow", 403],
+      ["GET", "/boot/env", 403],
+      ["PUT", "/lib/p", 403],
+      ["PUT", "/lib/p/state", 403],
+      ["POST", "/auth/mint?prefix=/home", 403],
+      ["GET", "/p", 403],
+    ];
+    for (const as of [NOBODY, T3]) {
+      for (const [method, path, status] of rows) {
+        const body = method === "PUT" || method === "POST" ? { body: "active" } : {};
+        const told = await send(machine, as, { via: "machine", method, path, ...body });
+        equal(
+          told.status === 201 ? status === 201 || status === 200 : told.status === status ||
+            (status === 201 && told.status === 200),
+          true,
+          `${method} ${path}: ${told.status}`,
+        );
+      }
+    }
+    const log = await machine.approve("GET", "/proc/log/var/c/fixed/x");
+    equal(JSON.parse(log.text).length, 1);
+    match((await machine.approve("GET", "/proc/log/etc/one")).text, /"by":"plugin:p"/);
+    await machine.audit();
+  });
+});
+
+Deno.test("a path that a plugin names is read as the gate reads it, whatever its spelling", async () => {
+  await withPlugins(async (machine) => {
+    await machine.approve("PUT", "/etc/secret", "secret");
+    await machine.approve("PUT", "/var/c/x", "x");
+    await install(machine, "p", plugin({ grants: { "/var/c/": "rw" } }, DEPUTY));
+    const rows: [path: string, told: number | RegExp][] = [
+      ["/var/c/x", 200],
+      ["/var/c/%78", 200],
+      ["http://machine/var/c/x", 200],
+      [`http://127.0.0.1:${machine.port}/var/c/x`, 200],
+      ["/var/c/../../etc/secret", 403],
+      ["/var/c/%2e%2e/%2e%2e/etc/secret", 403],
+      ["/var/c/..%2f..%2fetc/secret", 400],
+      ["/var//c/x", 400],
+      ["//var/c/x", 400],
+      ["//evil.example/var/c/x", 400],
+      ["http://evil.example/var/c/x", /reaches this machine/],
+      [`http://localhost.evil.example:${machine.port}/var/c/x`, /reaches this machine/],
+      ["file:///etc/passwd", /reaches this machine/],
+      ["data:text/plain,x", /reaches this machine/],
+      ["/var/c/%ff", 400],
+      ["/var/c/%00", 400],
+      ["/var/c/x\\..\\..\\..\\etc\\secret", 403],
+      ["/bin/var/c/x", 404],
+      ["/bin/bin/p", 404],
+      ["/bin/p", 403],
+      ["var/c/x", /TypeError/],
+    ];
+    for (const [path, expected] of rows) {
+      const told = await send(machine, NOBODY, { via: "machine", path });
+      if (typeof expected === "number") equal(told.status, expected, `${path}: ${told.text}`);
+      else match(String(told.thrown), expected, path);
+      ok(told.status !== 200 || told.text !== "secret");
+    }
+  });
+});
+
+Deno.test("plugins that call each other end at the bound with 508, and serve on", async () => {
+  await withPlugins(async (machine) => {
+    const next = (path: string) =>
+      `const answer = await env.caller.fetch("${path}"); ` +
+      "return new Response(answer.body, { status: answer.status });";
+    await install(machine, "self", plugin({ routes: ["/self"] }, next("/self")));
+    await install(machine, "a", plugin({ routes: ["/a"] }, next("/bin/b")));
+    await install(
+      machine,
+      "b",
+      plugin(
+        { routes: ["/b"], grants: { "/a": "r", "/b": "r" } },
+        next("/a").replace("caller", "machine"),
+      ),
+    );
+    for (const path of ["/self", "/a", "/b", "/bin/self"]) {
+      const reply = await machine.send({ method: "GET", target: path });
+      equal(reply.status, 508, reply.text);
+      match(reply.text, /plugins already wait for each other/);
+    }
+    await install(machine, "self", plugin({ routes: ["/self"] }, "return new Response('fine');"));
+    equal((await machine.send({ method: "GET", target: "/self" })).text, "fine");
+  });
+});
+
+Deno.test("a plugin's tier is asked of everyone, and its secret headers are its caller's", async () => {
+  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    machine.secrets.add("s3cret-password");
+    const body = "return Response.json([env.caller.tier, [...request.headers.keys()]]);";
+    for (const auth of ["T1", "T2", "T3"]) {
+      const source = plugin({ routes: [`/${auth}`], auth }, body);
+      await machine.send({ method: "PUT", target: `/lib/${auth}`, headers: T2, body: source });
+      equal((await machine.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
+    }
+    const rows: [as: Record<string, string>, statuses: number[]][] = [
+      [NOBODY, [200, 401, 401]],
+      [bearer("wrong"), [200, 401, 401]],
+      [T2, [200, 200, 403]],
+      [basic("x", TOKEN), [200, 200, 403]],
+      [T3, [200, 200, 200]],
+      [bearer(machine.capability("/", "r")), [200, 200, 403]],
+      [bearer(machine.capability("/home", "rw")), [403, 403, 403]],
+    ];
+    for (const [as, statuses] of rows) {
+      for (const [at, tier] of ["T1", "T2", "T3"].entries()) {
+        const reply = await machine.send({ method: "GET", target: `/${tier}`, headers: as });
+        equal(reply.status, statuses[at], `${tier} ${reply.text}`);
+        ok(!reply.text.includes("authorization"));
+      }
+    }
+  });
+});
+
+Deno.test("a cell cannot dial the machine it runs on, by any name of this host", async () => {
+  await withPlugins(async (machine) => {
+    const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
+    const net = [...hosts, `127.0.0.1:${machine.port}`, `localhost:${machine.port}`];
+    const body = `
+      const told = {};
+      for (const host of ${JSON.stringify([...hosts, "2130706433", "127.1", "0"])}) {
+        try {
+          const answer = await fetch("http://" + host + ":${machine.port}/auth/whoami", {
+            headers: { host: "localhost" },
+          });
+          told[host] = answer.status + (await answer.text());
+        } catch (error) { told[host] = String(error.name); }
+      }
+      return Response.json(told);`;
+    await install(machine, "p", plugin({ permissions: { net } }, body));
+    const reply = await machine.send({ method: "GET", target: "/p" });
+    for (const [host, told] of Object.entries(record(JSON.parse(reply.text)))) {
+      ok(!/^200/.test(String(told)), `${host}: ${told}`);
+    }
+  });
+});

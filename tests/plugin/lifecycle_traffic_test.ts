@@ -1,0 +1,245 @@
+/** What passes between a caller and a plugin through the whole machine, and what is made of it on the way. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { Connection } from "../support/wire.ts";
+import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_machine.ts";
+
+const BROWSER = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+Deno.test("a browser that opens a plugin's bare route gets a page about it, and nothing of it runs", async () => {
+  await withPlugins(async (machine) => {
+    const description = `<script>alert(1)</script> & "quotes" of 'it'`;
+    const routes = ["/p", "/other/it's$(x)"];
+    await install(
+      machine,
+      "p",
+      plugin({ description, routes, auth: "T3" }, "return new Response('asked ' + url.search);"),
+    );
+    const page = await get(machine, "/p", BROWSER);
+    equal(page.status, 200);
+    equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+    match(
+      page.headers.get("content-security-policy") ?? "",
+      /^default-src 'none'; style-src 'sha256-/,
+    );
+    match(page.text, /&#60;script&#62;alert\(1\)&#60;\/script&#62; &#38; &#34;quotes&#34;/);
+    ok(!page.text.includes("<script"));
+    match(page.text, /the approve token \(T3\)/);
+    match(page.text, new RegExp(`curl &#39;http://127.0.0.1:${machine.port}/p&#39; -H`));
+    const odd = await get(machine, "/other/it%27s%24%28x%29", BROWSER);
+    match(odd.text, /\/other\/it%27s%24%28x%29&#39;/);
+    const head = await machine.send({ method: "HEAD", target: "/p", headers: BROWSER });
+    deepStrictEqual([head.status, head.body.length], [200, 0]);
+    equal((await get(machine, "/bin/p", BROWSER)).text, page.text);
+    // Everything else is the plugin's to answer, or the policy's to refuse.
+    equal((await get(machine, "/p")).status, 401);
+    equal((await machine.approve("GET", "/p")).text, "asked ");
+    const asked = { ...BROWSER, ...bearer("t3-5ecret-0f-the-test-machine") };
+    equal((await get(machine, "/p?x=1", asked)).text, "asked ?x=1");
+    equal((await get(machine, "/p/below", asked)).text, "asked ");
+    ok((await machine.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
+  });
+});
+
+Deno.test("who may not see a route gets no page about it", async () => {
+  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    const source = plugin({ description: "in hiding" }, "return new Response('x');");
+    await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
+    equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
+    const cap = bearer(machine.capability("/home/a", "r"));
+    const reply = await get(machine, "/p", { ...BROWSER, ...cap });
+    equal(reply.status, 403);
+    ok(!reply.text.includes("in hiding"));
+  });
+});
+
+Deno.test("a mount's own page is its plugin's, and so is a fallback's", async () => {
+  await withPlugins(async (machine) => {
+    await install(machine, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
+    equal((await get(machine, "/mnt", BROWSER)).text, "mounts");
+    await install(
+      machine,
+      "last",
+      plugin({ routes: [], fallback: true }, "return new Response('resolved');"),
+    );
+    equal((await get(machine, "/somewhere", BROWSER)).text, "resolved");
+  });
+});
+
+Deno.test("a plugin's answer passes with its status, headers and cookies, and cannot act as this origin", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      if (url.pathname === "/p/own") {
+        return new Response("own", { headers: { "content-security-policy": "default-src 'self'" } });
+      }
+      const headers = new Headers({ "content-type": "text/html", "x-own": "1", etag: '"e"',
+        connection: "close", "transfer-encoding": "chunked", upgrade: "h2c" });
+      headers.append("set-cookie", "a=1; Path=/p");
+      headers.append("set-cookie", "b=2");
+      return new Response("<h1>" + request.headers.get("x-sent") + url.search, { status: 203, headers });`;
+    await install(machine, "p", plugin({}, body));
+    const reply = await get(machine, "/p/x?y=%2F", { "x-sent": "yes" });
+    deepStrictEqual([reply.status, reply.text], [203, "<h1>yes?y=%2F"]);
+    equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts");
+    equal(reply.headers.get("x-content-type-options"), "nosniff");
+    equal(reply.headers.get("x-own"), "1");
+    match(reply.head, /set-cookie: a=1; Path=\/p\r\n.*set-cookie: b=2/is);
+    ok(!reply.headers.has("upgrade") && !/connection: close/i.test(reply.head));
+    const own = await get(machine, "/p/own");
+    equal(own.headers.get("content-security-policy"), "default-src 'self'");
+    const head = await machine.send({ method: "HEAD", target: "/p/x" });
+    deepStrictEqual([head.status, head.body.length], [203, 0]);
+  });
+});
+
+Deno.test("ranges, methods and long query strings are the plugin's to read", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      if (request.headers.has("range")) {
+        return new Response("bc", { status: 206, headers: { "content-range": "bytes 1-2/4" } });
+      }
+      return Response.json([request.method, url.pathname, url.search.length]);`;
+    await install(machine, "p", plugin({}, body));
+    const range = await get(machine, "/p", { range: "bytes=1-2" });
+    deepStrictEqual(
+      [range.status, range.headers.get("content-range"), range.text],
+      [206, "bytes 1-2/4", "bc"],
+    );
+    for (const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
+      const reply = await machine.send({ method, target: `/p/a%20b?${"x".repeat(4000)}` });
+      equal(reply.text, JSON.stringify([method, "/p/a%20b", 4001]));
+    }
+    equal((await machine.send({ method: "TRACE", target: "/p" })).status, 501);
+  });
+});
+
+Deno.test("a Host that makes no URL does not keep a request from its plugin", async () => {
+  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    const source = plugin({}, "return new Response(url.pathname + await request.text());");
+    await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
+    equal((await machine.approve("PUT", "/lib/p/state", "active")).status, 200);
+    const headers = { ...bearer(TOKEN), host: "1.2.3.4.5" };
+    const reply = await machine.send({ method: "POST", target: "/p/x", headers, body: "sent" });
+    deepStrictEqual([reply.status, reply.text], [200, "/p/xsent"]);
+  });
+});
+
+Deno.test("an upgrade to a WebSocket is refused in words", async () => {
+  await withPlugins(async (machine) => {
+    await install(machine, "p", plugin({}, "return new Response('x');"));
+    const reply = await get(machine, "/p", {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-version": "13",
+    });
+    equal(reply.status, 501);
+    match(reply.text, /text\/event-stream/);
+  });
+});
+
+Deno.test("an event stream passes as it is made, and ends in the plugin when its reader goes", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
+      if (url.pathname === "/p/next") { globalThis.send(); return new Response("sent"); }
+      const { readable, writable } = new TransformStream();
+      const writer = writable.getWriter();
+      let count = 0;
+      globalThis.send = () => writer.write(new TextEncoder().encode("data: " + count++ + "\\n\\n"));
+      request.signal.addEventListener("abort", () => globalThis.told = "aborted");
+      send();
+      return new Response(readable, { headers: { "content-type": "text/event-stream" } });`;
+    await install(machine, "p", plugin({}, body));
+    const abort = new AbortController();
+    const answer = await fetch(`http://127.0.0.1:${machine.port}/p`, { signal: abort.signal });
+    equal(answer.headers.get("content-type"), "text/event-stream");
+    const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+    // Each is read before the next is made, so nothing on the way may have waited for more.
+    for (let at = 0; at < 3; at++) {
+      equal((await reader.read()).value, `data: ${at}\n\n`);
+      await get(machine, "/p/next");
+    }
+    abort.abort();
+    await reader.read().catch((error) => equal(error.name, "AbortError"));
+    await eventually(async () => {
+      return (await get(machine, "/p/told")).text === '"aborted"' || undefined;
+    }, "the plugin's request.signal was aborted");
+  });
+});
+
+Deno.test("a caller that goes away before the answer aborts request.signal", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
+      globalThis.told = "waiting";
+      await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
+      globalThis.told = "aborted";
+      return new Response("nobody reads this");`;
+    await install(machine, "p", plugin({}, body));
+    const told = (what: string) =>
+      eventually(
+        async () => (await get(machine, "/p/told")).text === `"${what}"` || undefined,
+        what,
+      );
+    for (const path of ["/p", "/bin/p"]) {
+      const connection = await Connection.open(machine.port);
+      await connection.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
+      await told("waiting");
+      connection.close();
+      await told("aborted");
+    }
+  });
+});
+
+const BIG = 200 * 1024 * 1024;
+
+Deno.test("200 MB stream through the whole machine both ways while it grows by less than 50 MB", async () => {
+  await withPlugins(async (machine) => {
+    const body = `
+      if (request.method === "POST") {
+        let length = 0;
+        for await (const chunk of request.body) length += chunk.length;
+        return new Response(String(length));
+      }
+      let left = ${BIG};
+      return new Response(new ReadableStream({
+        pull(controller) {
+          const size = Math.min(left, 65536);
+          left -= size;
+          if (size > 0) controller.enqueue(new Uint8Array(size).fill(7));
+          else controller.close();
+        },
+      }));`;
+    await install(machine, "p", plugin({}, body));
+    const url = `http://127.0.0.1:${machine.port}/p`;
+    const send = (size: number) => {
+      let left = size;
+      const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull(controller) {
+          const piece = Math.min(left, 65536);
+          left -= piece;
+          if (piece > 0) controller.enqueue(new Uint8Array(piece));
+          else controller.close();
+        },
+      });
+      return fetch(url, { method: "POST", body: source });
+    };
+    const read = async () => {
+      let length = 0;
+      for await (const chunk of (await fetch(url)).body ?? []) length += chunk.length;
+      return length;
+    };
+    // The client runs in this process, too, so its own first growth is had before the measure.
+    equal(await (await send(BIG / 10)).text(), String(BIG / 10));
+    equal(await read(), BIG);
+    const before = Deno.memoryUsage().rss;
+    let most = before;
+    const watch = setInterval(() => most = Math.max(most, Deno.memoryUsage().rss), 20);
+    equal(await read(), BIG);
+    equal(await (await send(BIG)).text(), String(BIG));
+    clearInterval(watch);
+    ok(most - before < 50e6, `it grew by ${Math.round((most - before) / 1e6)} MB`);
+  });
+});

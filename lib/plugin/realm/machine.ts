@@ -26,9 +26,12 @@ export function makeMachine(peer: Peer, most: number): MakeFetch {
   let waiting: (() => void)[] = [];
   let next = 0;
   const release = (): void => {
-    open--;
     const first = waiting[next];
-    if (!first) return;
+    if (!first) {
+      open--;
+      return;
+    }
+    // The place goes from hand to hand: were it free for a moment, a newcomer could take it as well.
     next++;
     if (next === waiting.length) {
       waiting = [];
@@ -47,8 +50,12 @@ export function makeMachine(peer: Peer, most: number): MakeFetch {
         );
       }
       request.signal.throwIfAborted();
-      if (open >= most) await new Promise<void>((resolve) => waiting[waiting.length] = resolve);
-      open++;
+      if (open < most) open++;
+      else await new Promise<void>((resolve) => waiting[waiting.length] = resolve);
+      if (request.signal.aborted) {
+        release();
+        throw request.signal.reason;
+      }
       const call = peer.call({
         method: request.method,
         url: url.pathname + url.search,

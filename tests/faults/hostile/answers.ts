@@ -1,0 +1,105 @@
+/** Plugins whose answers are wrong, endless or dangerous to whoever passes them on. Not a test itself. */
+
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { type Attack, attack } from "./attack.ts";
+
+const FAILED = { status: [502], ends: false };
+
+/** Headers that no answer may have; the runtime's own server aborts when it writes some of them. */
+const HEADERS: Readonly<Record<string, string>> = {
+  "header-control": "{ 'x-a': 'a\\x01b' }",
+  "header-delete": "{ 'x-a': 'a\\x7fb' }",
+  "header-long": "{ 'x-a': 'y'.repeat(1 << 20) }",
+  "header-many": "Array.from({ length: 2000 }, (_, i) => ['x' + i, 'y'])",
+};
+
+/** See the module. */
+export const ANSWERS: readonly Attack[] = [
+  attack("throw", "throw new Error('boom');", FAILED),
+  attack("throw-odd", "throw { toString() { throw 1; }, get message() { throw 2; } };", FAILED),
+  attack("throw-import", "", { top: "throw new Error('boom');", refused: /boom/ }),
+  attack("throw-permissions", "", {
+    top: "export const permissions = () => { throw new Error('boom'); };",
+    refused: /`permissions`/,
+  }),
+  attack("no-response", "return { status: 200, headers: {}, body: 'x' };", FAILED),
+  attack("error-response", "return Response.error();", FAILED),
+  ...Object.entries(HEADERS).map(([name, headers]) =>
+    attack(name, `return new Response('x', { headers: ${headers} });`, FAILED)
+  ),
+  attack(
+    "throw-stream",
+    `let n = 0; return new Response(new ReadableStream({ pull(c) {
+      if (n++ < 3) c.enqueue(new Uint8Array(10)); else throw new Error('boom');
+    } }));`,
+    {
+      ends: false,
+      more: async ({ url }) => {
+        const answer = await fetch(`${url}/hostile/throw-stream`);
+        equal(answer.status, 200);
+        await rejects(answer.bytes());
+      },
+    },
+  ),
+  attack(
+    "endless",
+    "return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(65536)); } }));",
+    {
+      ends: false,
+      more: async ({ url, state }) => {
+        void state;
+        const answer = await fetch(`${url}/hostile/endless`);
+        const reader = answer.body!.getReader();
+        for (let got = 0; got < 16 << 20;) got += (await reader.read()).value?.length ?? Infinity;
+        await reader.cancel();
+      },
+    },
+  ),
+  attack(
+    "length-lie",
+    `const body = new ReadableStream({ start(c) { c.enqueue(new Uint8Array(10)); c.close(); } });
+    return new Response(body, { headers: { 'content-length': searchParams.get('n') } });`,
+    {
+      ends: false,
+      more: async (ground) => {
+        // Too short is cut off, too long breaks the connection: no other answer may follow on it.
+        for (const n of ["3", "1000", "abc"]) {
+          await ground.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
+            ok(error instanceof TypeError, String(error));
+          });
+          equal((await ground.ask("GET", "/proc/version")).status, 200);
+        }
+      },
+    },
+  ),
+  attack(
+    "log-flood",
+    "for (let i = 0; i < 100000; i++) console.log('flood ' + i); return new Response('done');",
+    {
+      status: [200],
+      ends: false,
+      more: ({ program }) => {
+        const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
+        ok(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
+        return Promise.resolve();
+      },
+    },
+  ),
+  attack(
+    "log-forgery",
+    `console.log('x\\n2026-01-01T00:00:00.000Z forged\\r\\x1b[2Jforged\\u2028forged\\u202eforged');
+    console.error(new Error('boom\\n2026-01-01T00:00:00.000Z forged'));
+    throw new Error('boom\\n2026-01-01T00:00:00.000Z forged');`,
+    {
+      status: [502],
+      ends: false,
+      more: ({ program }) => {
+        const output = program.output();
+        ok(output.includes("forged"));
+        // deno-lint-ignore no-control-regex -- these are what must not be there
+        ok(!/^2026-01-01|[\r\u001b\u2028\u202e]/m.test(output), "a plugin wrote lines of its own");
+        return Promise.resolve();
+      },
+    },
+  ),
+];

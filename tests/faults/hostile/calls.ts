@@ -1,0 +1,111 @@
+/** Plugins that ask the machine for what they were not given, or for too much of it. Not a test itself. */
+
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { type Attack, attack } from "./attack.ts";
+
+const GRANTS = `export const grants = { "/var/cache/hostile/": "rw" };`;
+
+type Row = readonly [
+  who: "machine" | "caller",
+  method: string,
+  path: string,
+  asT1: readonly number[],
+  asT2: readonly number[],
+];
+const NO = [401, 403];
+
+/** What is asked and what the machine says to it, for a caller without a credential and one of T2. */
+const ASKED: readonly Row[] = [
+  ...([
+    ["machine", "PUT", "/var/cache/hostile/x", [200, 201]],
+    // Dots are resolved inside the cell, by the URL; what comes out is somewhere else.
+    ["machine", "PUT", "/var/cache/hostile/../other", [400, ...NO]],
+    ["machine", "PUT", "/var/cache/hostile/%2e%2e/other", [400, ...NO]],
+    ["machine", "PUT", "/var/cache/hostile%2fx", [400, ...NO]],
+    ["machine", "PUT", "/var/cache/hostiles", NO],
+    ["machine", "PUT", "/home/hostile", NO],
+    ["machine", "PUT", "/etc/hostile", NO],
+    ["machine", "PUT", "/lib/calls", NO],
+    ["machine", "PUT", "/lib/calls/state", NO],
+    ["machine", "GET", "/home/secret", NO],
+    ["machine", "GET", "/etc/shadow", NO],
+    ["machine", "GET", "/boot/env", NO],
+    ["machine", "POST", "/auth/mint?prefix=/home&ttl=60&mode=rw", NO],
+    ["machine", "DELETE", "/home/probe/1", NO],
+  ] as const).map(([who, method, path, statuses]): Row => [who, method, path, statuses, statuses]),
+  ["caller", "PUT", "/home/hostile", NO, [200, 201]],
+  ["caller", "PUT", "/etc/hostile", NO, NO],
+  ["caller", "PUT", "/lib/calls/state", NO, NO],
+  ["caller", "GET", "/boot/env", NO, NO],
+  ["caller", "DELETE", "/home/hostile", NO, NO],
+  ["caller", "POST", "/auth/mint?prefix=/home&ttl=60&mode=rw", NO, NO],
+];
+
+/** See the module. */
+export const CALLS: readonly Attack[] = [
+  attack(
+    "calls",
+    `const found = [];
+    for (const [who, method, path] of ${JSON.stringify(ASKED)}) {
+      const body = method === "PUT" ? "owned" : undefined;
+      const headers = { authorization: "Bearer hostile-t3-token", "x-forwarded-for": "127.0.0.1" };
+      try {
+        const answer = await env[who].fetch("http://machine" + path, { method, body, headers });
+        await answer.body?.cancel();
+        found.push(answer.status);
+      } catch (error) { found.push(String(error)); }
+    }
+    return Response.json(found);`,
+    {
+      top: GRANTS,
+      status: [200],
+      ends: false,
+      more: async (ground) => {
+        const asked = async (by?: "t2") =>
+          JSON.parse((await ground.ask("GET", "/hostile/calls", by)).text);
+        const check = (found: number[], column: 3 | 4): void => {
+          const wrong = ASKED.filter((row, at) => !row[column].includes(found[at] ?? 0));
+          equal(wrong, [], JSON.stringify(found));
+        };
+        check(await asked(), 3);
+        for (const path of ["/home/hostile", "/etc/hostile", "/var/cache/other"]) {
+          equal((await ground.ask("GET", path, "t3")).status, 404, path);
+        }
+        // As T2 the caller's own authority is there, and ends where the caller's does.
+        check(await asked("t2"), 4);
+        equal((await ground.ask("GET", "/etc/hostile", "t3")).status, 404);
+      },
+    },
+  ),
+  attack(
+    "call-flood",
+    `const end = Date.now() + 1200; let done = 0;
+    await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+      while (Date.now() < end) {
+        const init = i % 4 ? {} : { method: "PUT", body: "x".repeat(1000) };
+        await (await env.machine.fetch("/var/cache/hostile/" + i, init)).text();
+        done++;
+      }
+    }));
+    return new Response("done " + (done > 50));`,
+    { top: GRANTS, status: [200], ends: false },
+  ),
+  attack(
+    "call-itself",
+    `const answer = await env.caller.fetch(pathname); return new Response(answer.body, answer);`,
+    { status: [508], ends: false },
+  ),
+  attack(
+    "call-tree",
+    // Each asks itself twice: the places of the cell, not the sum of the tree, bound what is under way.
+    `const [a, b] = await Promise.all([1, 2].map(() => env.machine.fetch(pathname)));
+    await Promise.all([a.text(), b.text()]); return new Response("leaf");`,
+    { status: [200, 504] },
+  ),
+  attack(
+    "unread-calls",
+    `for (let i = 0; i < 300; i++) env.machine.fetch("/usr/share/doc/http.md").catch(() => {});
+    return new Response("left them");`,
+    { top: `export const grants = { "/usr/": "r" };`, status: [200] },
+  ),
+];

@@ -1,0 +1,211 @@
+/**
+ * Plugins that got hold of the wire: by patching what the bootstrap calls they see the frames that go
+ * out and put their own in their place. The host must meet every lie. Not a test itself.
+ */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { type Attack, attack, type Outcome } from "./attack.ts";
+import { inWords } from "./ground.ts";
+
+/** Makes frames as `lib/plugin/protocol.ts` does, and puts `next` on the wire instead of the truth. */
+const TOP = `
+const proto = Object.getPrototypeOf(Uint8Array.prototype), slice = proto.slice;
+const text = (s) => new TextEncoder().encode(s);
+const join = (parts) => {
+  const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) { all.set(p, at); at += p.length; }
+  return all;
+};
+const u32 = (n) => new Uint8Array([n, n >>> 8, n >>> 16, n >>> 24]);
+const frame = (verb, side, id, payload = new Uint8Array(0)) =>
+  join([u32(6 + payload.length), new Uint8Array([verb, side]), u32(id), payload]);
+const head = (verb, side, id, value, body = "") =>
+  frame(verb, side, id, join([u32(text(JSON.stringify(value)).length), text(JSON.stringify(value)), text(body)]));
+let next, heard = [], used = 0;
+proto.slice = function (...range) {
+  const made = slice.apply(this, range);
+  // What goes out in one piece begins with its length; only the bootstrap's buffer is so long.
+  if (next && this.length >= 16384 && range[0] === 0) { const forged = next; next = undefined; used++; return forged; }
+  return made;
+};
+let going;
+// Anything that has the bootstrap send something will do.
+const wire = async (bytes) => {
+  next = bytes;
+  going.waitUntil(null);
+  for (let i = 0; next && i < 200; i++) await new Promise((r) => setTimeout(r, 2));
+};
+`;
+
+/** The host breaks with the cell, in words. */
+const BREACH = { status: [502], ends: true };
+/** Its answer had begun, so the caller gets a part of it and a broken connection. */
+const BROKEN = { status: [0], ends: true };
+const BEGUN = ["answer-twice", "credit-past"];
+const WAIT = "await new Promise(() => {});";
+
+/** Lies about frames, one each. */
+const LIES: Readonly<Record<string, string>> = {
+  "frame-long": "join([u32(0xffffffff), new Uint8Array(64)])",
+  "frame-short": "join([u32(2), new Uint8Array(64)])",
+  "frame-verb": "frame(99, 1, 1)",
+  "frame-side": "frame(2, 7, 1)",
+  "frame-head": "frame(2, 0, id, join([u32(0xffffff), text('[]')]))",
+  "frame-json": "head(2, 0, id, { status: 200 })",
+  "answer-unasked": "head(2, 0, 4000000000, [200, '', [], 0], 'forged')",
+  "answer-twice":
+    "join([head(2, 0, id, [200, '', [], 1], ''), head(2, 0, id, [200, '', [], 1], '')])",
+  "answer-status": "head(2, 0, id, [101, '', [], 0], '')",
+  "answer-header": "head(2, 0, id, [200, '', ['x-a', 'a\\u0001b'], 0], '')",
+  "answer-split": "head(2, 0, id, [200, '', ['x-a', 'a\\r\\nset-cookie: b'], 0], '')",
+  "answer-name": "head(2, 0, id, [200, '', ['x a', 'b'], 0], '')",
+  "credit-past":
+    "join([head(2, 0, id, [200, '', [], 1], ''), ...Array.from({ length: 8 }, () => frame(3, 0, id, new Uint8Array(65536)))])",
+  "open-many":
+    "join(Array.from({ length: 5000 }, (_, i) => head(1, 1, i + 1, ['GET', '/home/x', [], 0, ['machine', 0]])))",
+  "open-twice": "join([1, 1].map((n) => head(1, 1, n, ['PUT', '/home/x', [], 3, ['machine', 0]])))",
+  "log-many": "join(Array.from({ length: 5000 }, () => frame(13, 1, 0, text('forged line'))))",
+};
+
+/** An attack that has the wire. */
+function forge(name: string, statements: string, { top = "", ...outcome }: Outcome): Attack {
+  return attack(name, `going = ctx; ${statements}`, { ...outcome, top: TOP + top });
+}
+
+/** See the module. */
+export const FORGERIES: readonly Attack[] = [
+  ...Object.entries(LIES).map(([name, lie]) =>
+    // The ids a plugin is not told are small and in order, so that guessing them is no feat.
+    forge(
+      name,
+      `for (let id = 1; id < 40; id++) await wire(${lie}); ${WAIT}`,
+      BEGUN.includes(name) ? BROKEN : BREACH,
+    )
+  ),
+  forge(
+    "idle-flood",
+    `for (;;) await wire(join(Array(200000).fill(frame(10, 0, 7)))); ${WAIT}`,
+    BREACH,
+  ),
+  forge(
+    "credit-forever",
+    // Credit for a body that was never sent would put the deadline off for ever.
+    `for (;;) await wire(join([frame(6, 0, 1, u32(1)), frame(6, 0, 2, u32(1))]));`,
+    { status: [504] },
+  ),
+  forge(
+    "other-answer",
+    `if (pathname.endsWith("/victim")) { await new Promise((r) => setTimeout(r, 300)); return new Response("truth"); }
+    for (let id = 1; id < 60; id++) await wire(head(2, 0, id, [200, "", [], 0], "forged for " + id));
+    return new Response("forged " + used);`,
+    {
+      more: async (ground) => {
+        // Requests of other plugins have numbers of their own: nothing forged here reaches them.
+        await ground.install("bystander", bystander);
+        const asked = Array.from({ length: 20 }, () => ground.ask("GET", "/hostile/bystander"));
+        const own = ground.ask("GET", "/hostile/other-answer");
+        for (const answer of await Promise.all(asked)) equal(answer.text, "truth");
+        const { status } = await own;
+        ok(status === 200 || status === 502, String(status));
+        await ground.ask("PUT", "/lib/bystander/state", "t3", "disabled");
+      },
+    },
+  ),
+  forge(
+    "deputy",
+    `if (pathname.endsWith("/arm")) { kept = env.caller; return new Response("armed as " + env.caller.tier); }
+    const found = [];
+    const put = { method: "PUT", body: "owned" };
+    try { found.push((await kept.fetch("/etc/owned", put)).status); } catch (error) { found.push(String(error)); }
+    // And the same with the words of the wire: every request there ever was, named as the caller's.
+    for (let id = 1; id < 60; id++) {
+      await wire(head(1, 1, 9000 + id, ["PUT", "/etc/owned", [], 1, ["caller", id]], "owned"));
+    }
+    await wire(head(1, 1, 9900, ["PUT", "/etc/owned", ["authorization", "Bearer x"], 1, ["machine", 0]], "owned"));
+    await wire(head(1, 1, 9901, ["PUT", "/etc/owned", [], 1, ["host", 0]], "owned"));
+    return new Response(found.join());`,
+    {
+      top: "let kept;",
+      ends: false,
+      more: async (ground) => {
+        const armed = await ground.ask("GET", "/hostile/deputy/arm", "t3");
+        equal(armed.text, "armed as T3");
+        const { text } = await ground.ask("GET", "/hostile/deputy");
+        match(text, /env\.caller with it/);
+        equal((await ground.ask("GET", "/etc/owned", "t3")).status, 404);
+      },
+    },
+  ),
+  forge("circuit", `for (;;) await wire(frame(99, 1, 1));`, {
+    more: async (ground) => {
+      // Three ends in a row, and it is left alone; what it says then is why.
+      for (let n = 0; n < 3; n++) {
+        await ground.servesAgain("circuit");
+        equal((await ground.ask("GET", "/hostile/circuit")).status, 502);
+      }
+      const refused = await ground.ask("GET", "/hostile/circuit/ok");
+      equal(refused.status, 503);
+      inWords("circuit", refused);
+      ok(Number(refused.headers.get("retry-after")) > 30);
+      const { state, health } = await ground.state("circuit");
+      equal([state, health.state], ["active", "circuit-open"]);
+      match(health.reason, /rules of the wire/);
+      // Approving it anew is how a human says: try again.
+      await ground.ask("PUT", "/lib/circuit/state", "t3", "disabled");
+      await ground.ask("PUT", "/lib/circuit/state", "t3", "active");
+    },
+  }),
+];
+
+const bystander = `export const routes = ["/hostile/bystander"];
+export default { fetch: async () => { await new Promise((r) => setTimeout(r, 200)); return new Response("truth"); } };`;
+
+/** Patches what it finds before anything is asked of it. */
+export const POLLUTION: readonly Attack[] = [
+  attack("pollute", `return new Response("polluted");`, {
+    // Whatever it breaks, it breaks for itself.
+    status: [200, 502, 504],
+    top: `
+const { apply } = Reflect;
+const targets = [Array, Object, Promise, MessagePort, Uint8Array, Object.getPrototypeOf(Uint8Array), Request, Response,
+  Headers, Map, Set, WeakMap, String, RegExp, Number, TextEncoder, TextDecoder, ReadableStream, MessageEvent, EventTarget, JSON, Reflect, Math];
+for (const target of targets) for (const o of [target, target.prototype]) {
+  if (!o) continue;
+  for (const key of Reflect.ownKeys(o)) {
+    const d = Object.getOwnPropertyDescriptor(o, key);
+    if (!d.configurable || typeof d.value !== "function" || key === "constructor") continue;
+    const was = d.value;
+    try { Object.defineProperty(o, key, { ...d, value: function (...a) { return apply(was, this, a); } }); } catch {}
+  }
+}`,
+  }),
+  attack("pollute-object", "return new Response('polluted');", {
+    status: [200, 502, 504],
+    // The runtime itself stumbles over it, sooner or later.
+    refused: /Uncaught|not ready/,
+    top: `
+for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", "depth", "authority", "streamed", "then", "kind", "url", "method"]) {
+  try { Object.defineProperty(Object.prototype, key, { get() { return undefined; }, set() {}, configurable: true }); } catch {}
+}`,
+  }),
+  attack(
+    "pollute-later",
+    `
+    if (pathname.endsWith("/arm")) {
+      for (const P of [Array.prototype, Object.getPrototypeOf(Uint8Array.prototype), Promise.prototype, Map.prototype, MessagePort.prototype, Response.prototype, Headers.prototype])
+        for (const key of Reflect.ownKeys(P)) try { P[key] = () => { throw new Error("boom"); }; } catch {}
+    }
+    return new Response("armed");`,
+    {
+      more: async (ground) => {
+        const answer = await ground.ask("GET", "/hostile/pollute-later/arm");
+        ok([200, 502, 504].includes(answer.status), answer.text);
+        // What cannot answer any more is given up after a few tries, and another takes its place.
+        await Promise.all(
+          Array.from({ length: 6 }, () => ground.ask("GET", "/hostile/pollute-later/ok")),
+        );
+      },
+    },
+  ),
+];

@@ -1,0 +1,27 @@
+/** Plugins that take memory without end. Not a test itself. */
+
+import { type Attack, attack } from "./attack.ts";
+
+const BURST = { status: [502, 504], ends: true };
+const PAUSE = "await new Promise((r) => setTimeout(r, 1));";
+
+/** See the module. */
+export const BOMBS: readonly Attack[] = [
+  attack(
+    "heap",
+    "const all = []; for (;;) all.push({ a: new Array(100).fill(all.length) });",
+    BURST,
+  ),
+  attack(
+    "buffers",
+    `const all = []; for (;;) { all.push(new Uint8Array(16 << 20).fill(1)); ${PAUSE} }`,
+    BURST,
+  ),
+  attack(
+    "blobs",
+    `const all = []; for (;;) { all.push(new Blob([new Uint8Array(8 << 20).fill(1)])); ${PAUSE} }`,
+    BURST,
+  ),
+  // The console's bound is no way around: what it drops must not pile up either.
+  attack("logs", "for (;;) { console.log('x'.repeat(1 << 20)); await null; }", BURST),
+];

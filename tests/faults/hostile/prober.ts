@@ -1,0 +1,74 @@
+/** Somebody who reads and writes worlds while others make trouble. Not a test itself. */
+
+import type { Ground } from "./ground.ts";
+
+/** What they met. */
+export class Met {
+  readonly errors: readonly string[];
+  /** Milliseconds of every request, shortest first. */
+  readonly times: readonly number[];
+
+  constructor(times: readonly number[], errors: readonly string[]) {
+    this.times = [...times].sort((a, b) => a - b);
+    this.errors = errors;
+  }
+
+  get p99(): number {
+    return this.#at(0.99);
+  }
+
+  /** One line of it. */
+  shown(what: string): string {
+    const ms = (part: number) => `${this.#at(part).toFixed(1)} ms`;
+    return `${what}: ${this.times.length} requests, p50 ${ms(0.5)}, p99 ${ms(0.99)}, ` +
+      `worst ${ms(1)}, ${this.errors.length} errors`;
+  }
+
+  #at(part: number): number {
+    const { times } = this;
+    return times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0;
+  }
+}
+
+/** Several as one. */
+export function sum(all: readonly Met[]): Met {
+  return new Met(all.flatMap(({ times }) => times), all.flatMap(({ errors }) => errors));
+}
+
+/** Pause between two requests, in milliseconds. */
+const PAUSE = 8;
+
+/** Asks until told to stop, one request at a time: a write, then reads of what was written. */
+export function probe(ground: Ground): { stop(): Promise<Met> } {
+  let over = false;
+  const times: number[] = [];
+  const errors: string[] = [];
+  async function once(n: number): Promise<void> {
+    const path = `/home/probe/${Math.floor(n / 4) % 8}`;
+    const text = `written ${Math.floor(n / 4)}`;
+    const start = performance.now();
+    try {
+      const answer = n % 4 === 0
+        ? await ground.ask("PUT", path, "t2", text)
+        : await ground.ask("GET", `${path}?raw`);
+      if (answer.status >= 300) errors.push(`${answer.status} ${answer.text}`);
+      else if (n % 4 !== 0 && answer.text !== text) errors.push(`read ${answer.text}, not ${text}`);
+    } catch (error) {
+      errors.push(String(error));
+    }
+    times.push(performance.now() - start);
+  }
+  const running = (async () => {
+    for (let n = 0; !over; n++) {
+      await once(n);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  })();
+  return {
+    async stop() {
+      over = true;
+      await running;
+      return new Met(times, errors);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** Plugins that take time and give nothing. Not a test itself. */
+
+import { ok } from "node:assert/strict";
+import { type Attack, attack } from "./attack.ts";
+
+const STUCK = { status: [504], ends: true };
+
+/** Those that burn a processor until somebody ends them. */
+export const LOOPS: readonly Attack[] = [
+  attack("loop", "for (;;);", STUCK),
+  attack("microtask", "for (;;) await null;", { status: [502, 504], ends: true }),
+  attack(
+    "loop-later",
+    "setTimeout(() => { for (;;); }, 5); return new Response('soon');",
+    {
+      status: [200],
+      ends: true,
+      // Nobody asks it anything: the heartbeat alone must find it.
+      more: async (ground) => {
+        for (const end = Date.now() + 6000; Date.now() < end;) {
+          if ((await ground.state("loop-later")).health.crashes > 0) return;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        ok(false, "the heartbeat did not find the loop");
+      },
+    },
+  ),
+  attack("loop-regexp", "/^(a+)+$/.test('a'.repeat(40) + 'b'); return new Response('?');", STUCK),
+  attack("loop-import", "", { top: "for (;;);", refused: /not ready after 3000 ms/ }),
+  attack("loop-permissions", "", {
+    top: "export const permissions = () => { for (;;); };",
+    refused: /`permissions`|heartbeat/,
+  }),
+];
+
+/** Those that only wait. */
+export const WAITS: readonly Attack[] = [
+  attack("never", "await new Promise(() => {});", { status: [504] }),
+  attack("never-import", "", {
+    top: "await new Promise(() => {});",
+    refused: /not ready after 3000 ms/,
+  }),
+  attack("never-permissions", "", {
+    top: "export const permissions = () => new Promise(() => {});",
+    refused: /`permissions`/,
+  }),
+];

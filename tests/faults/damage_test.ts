@@ -1,0 +1,136 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { withTempData } from "../testdata/temp_data.ts";
+import { FILE_DAMAGE } from "../testdata/file_damage.ts";
+import { approval, ServerProcess } from "./server_process.ts";
+
+const JSON_ONLY = { accept: "application/json" };
+
+/** Starts a server on a folder, uses it, and stops it the way it should stop. */
+async function withServer(
+  data: string,
+  use: (server: ServerProcess) => Promise<void>,
+): Promise<string> {
+  const server = await ServerProcess.start({ data });
+  try {
+    await use(server);
+    const { code, stderr } = await server.end();
+    equal(code, 0);
+    return stderr;
+  } finally {
+    await server.end("SIGKILL");
+  }
+}
+
+async function put(server: ServerProcess, path: string, body: string, headers = {}) {
+  return await server.ask(path, { method: "PUT", body, headers });
+}
+
+function nameOf(path: string): string {
+  return path.replaceAll("/", "%2F");
+}
+
+Deno.test("a damaged universe.db makes its world answer 500 in words, and nothing else", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const kinds = Object.keys(FILE_DAMAGE);
+    await withServer(data, async (server) => {
+      for (const kind of kinds) equal((await put(server, `/home/${kind}`, kind)).status, 201);
+      await put(server, "/home/good", "good");
+      const approve = approval(data);
+      for (const path of ["/etc/passwd", "/usr/share/x"]) {
+        await put(server, path, "x:T1\n", approve);
+      }
+      await put(server, "/lib/p", "export default {}");
+    });
+    for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
+      inflict(`${data}/${nameOf(`home/${kind}`)}/universe.db`);
+    }
+    // Worlds the machine itself reads or writes at its start.
+    for (const name of ["etc/passwd", "boot/env", "lib/p"]) {
+      FILE_DAMAGE.middle_overwritten?.inflict(`${data}/${nameOf(name)}/universe.db`);
+    }
+    const stderr = await withServer(data, async (server) => {
+      const listed = (await server.ask("/home/")).text.split("\n");
+      for (const kind of [...kinds, "good"]) ok(listed.includes(kind), `${kind} is not listed`);
+      for (const [kind, { read }] of Object.entries(FILE_DAMAGE)) {
+        const path = `/home/${kind}`;
+        const found = await server.fetch(path, { headers: JSON_ONLY });
+        const body = await found.json();
+        if (read === "whole") {
+          equal([found.status, body.stage_html], [200, kind]);
+          continue;
+        }
+        equal([kind, found.status, body.status], [kind, 500, 500]);
+        equal(body.type, "/usr/share/doc/problems/world-damaged.md");
+        match(body.detail, new RegExp(`^Cannot read ${path}: its file cannot be read`));
+        ok(!JSON.stringify(body).includes(data), "the answer tells a path of the disk");
+        for (
+          const ask of [
+            await put(server, path, "new"),
+            await server.ask(path, { method: "POST", body: "more" }),
+            await server.ask(`/proc/audit/home/${kind}`),
+            await server.ask(path, { method: "DELETE", headers: approval(data) }),
+          ]
+        ) equal([kind, ask.status], [kind, 500]);
+        // Where only the row is damaged, the events can still be told.
+        const log = await server.ask(`/proc/log/home/${kind}`);
+        ok(log.status === 500 || kind === "middle_overwritten", `${kind}: ${log.text}`);
+      }
+      const events = await server.ask("/proc/audit/home/events_overwritten");
+      equal(events.status, 500, "a chain that cannot be read was vouched for");
+      equal((await server.ask("/lib/p", { headers: JSON_ONLY })).status, 500);
+      equal((await server.ask("/home/good?raw")).text, "good");
+      equal((await put(server, "/home/good", "better")).status, 200);
+      equal((await put(server, "/home/new", "new")).status, 201);
+      equal((await put(server, "/usr/share/x", "y", approval(data))).status, 200);
+      equal((await server.ask("/proc/status")).status, 200);
+      equal((await server.ask("/proc/worlds")).status, 200);
+    });
+    match(stderr, /accounts are off/);
+  }));
+
+const CATALOG_DAMAGE: Readonly<Record<string, (path: string) => void>> = {
+  truncated: (path) => Deno.truncateSync(path, 5000),
+  garbage: (path) => Deno.writeFileSync(path, crypto.getRandomValues(new Uint8Array(30_000))),
+  missing: (path) => Deno.removeSync(path),
+  a_directory: (path) => {
+    Deno.removeSync(path);
+    Deno.mkdirSync(`${path}/x`, { recursive: true });
+  },
+  beside_a_log_of_garbage: (path) => Deno.writeTextFileSync(`${path}-wal`, "no log".repeat(999)),
+};
+
+Deno.test("a lost or damaged catalog, and folders removed by hand, cost a start no answer", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const names = Array.from({ length: 40 }, (_, i) => `w${String(i).padStart(2, "0")}`);
+    await withServer(data, async (server) => {
+      for (const name of names) await put(server, `/home/c/${name}`, name);
+      for (const i of [0, 1, 2, 3, 4]) await put(server, `/home/gone/${i}`, "1");
+    });
+    let round = 0;
+    for (const [kind, inflict] of Object.entries(CATALOG_DAMAGE)) {
+      inflict(`${data}/.catalog.db`);
+      Deno.removeSync(`${data}/${nameOf(`home/gone/${round}`)}`, { recursive: true });
+      round += 1;
+      const begun = Date.now();
+      await withServer(data, async (server) => {
+        const { text } = await server.ask("/home/c/", { headers: JSON_ONLY });
+        const rows: { name: string; version: number }[] = JSON.parse(text);
+        equal([kind, rows.map(({ name }) => name)], [kind, names]);
+        ok(rows.every(({ version }) => version === round), `${kind}: ${text.slice(0, 200)}`);
+        ok(Date.now() - begun < 5000, `the start took ${Date.now() - begun} ms`);
+        equal((await server.ask("/home/c/w07?raw")).text, round === 1 ? "w07" : `${round - 1}`);
+        equal((await server.ask(`/home/gone/${round - 1}`)).status, 404);
+        const still = await server.ask("/home/gone/");
+        if (round === 5) equal(still.status, 404);
+        else equal(still.text.split("\n").length - 1, 5 - round);
+        for (const name of names) {
+          equal((await put(server, `/home/c/${name}`, `${round}`)).status, 200);
+        }
+      });
+    }
+    await withServer(data, async (server) => {
+      equal((await put(server, "/home/gone/0", "back")).status, 201);
+    });
+  }));

@@ -1,0 +1,170 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { verifyDataFolder } from "../../lib/tasks/verify.ts";
+import { keptSecret } from "../../lib/world/data_folder.ts";
+import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { runServer, ServerProcess } from "./server_process.ts";
+
+/** Every file below a folder that SQLite makes beside a database that is open. */
+function logsIn(data: string): string[] {
+  return snapshot(data).filter((line) => /-(wal|shm|journal) /.test(line));
+}
+
+/** Appends lines until the server takes no more, and tells which were acknowledged. */
+async function appendUntilClosed(
+  server: ServerProcess,
+  writer: number,
+  begun: () => void,
+): Promise<string[]> {
+  const acknowledged: string[] = [];
+  for (let i = 0;; i++) {
+    const line = `${writer}.${i}\n`;
+    let response: Response;
+    try {
+      response = await server.fetch("/home/log", { method: "POST", body: line });
+    } catch {
+      return acknowledged; // the server took no more requests on this connection
+    }
+    const text = await response.text();
+    ok(response.ok, `${response.status} ${text}`);
+    acknowledged.push(line);
+    if (i === 20) begun();
+  }
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`${signal} while writers write: what was stored was answered, and nothing is left open`, () =>
+    withTempData(async (folder) => {
+      const data = `${folder}/data`;
+      const server = await ServerProcess.start({ data });
+      try {
+        let begun = 0;
+        const half = Promise.withResolvers<void>();
+        const writers = Array.from({ length: 8 }, (_, i) =>
+          appendUntilClosed(server, i, () => {
+            begun += 1;
+            if (begun === 4) half.resolve();
+          }));
+        await half.promise;
+        const { code, signal: by, stderr } = await server.end(signal);
+        equal([code, by, stderr], [0, null, ""]);
+        const acknowledged = (await Promise.all(writers)).flat();
+        equal(logsIn(data), []);
+        const again = await ServerProcess.start({ data });
+        const { text } = await again.ask("/home/log?raw");
+        equal((await again.end()).code, 0);
+        const stored = text.split("\n").slice(0, -1).map((line) => `${line}\n`);
+        equal(stored.toSorted(), acknowledged.toSorted());
+      } finally {
+        await server.end("SIGKILL");
+      }
+      const { secret } = keptSecret(data, ".key");
+      equal(verifyDataFolder({ data, key: secret }).broken, []);
+    }));
+}
+
+Deno.test("SIGTERM ends a server that streams to readers", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const server = await ServerProcess.start({ data });
+    try {
+      await server.ask("/home/x", { method: "PUT", body: "1" });
+      const streams = await Promise.all(
+        ["/stream/home/x", "/stream/home/"].map((path) => server.fetch(path)),
+      );
+      const begun = Date.now();
+      const { code } = await server.end();
+      equal(code, 0);
+      ok(Date.now() - begun < 8000, "an open stream held the stop up");
+      for (const stream of streams) await stream.body?.cancel().catch(() => {});
+      equal(logsIn(data), []);
+    } finally {
+      await server.end("SIGKILL");
+    }
+  }));
+
+Deno.test("a second server on a data folder says so and ends, and the first goes on", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const server = await ServerProcess.start({ data });
+    try {
+      equal((await server.ask("/home/x", { method: "PUT", body: "1" })).status, 201);
+      const before = snapshot(`${data}/home%2Fx`);
+      const { code, stderr } = await runServer({ data });
+      equal(code, 1);
+      match(stderr, new RegExp(`another server holds it \\(process ${server.pid}\\)`));
+      match(stderr, /stop that one, or set ELASTIK_DATA to another folder/);
+      ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
+      equal(snapshot(`${data}/home%2Fx`), before);
+      equal((await server.ask("/home/x", { method: "PUT", body: "2" })).status, 200);
+      equal((await server.ask("/home/x?raw")).text, "2");
+    } finally {
+      equal((await server.end()).code, 0);
+    }
+  }));
+
+Deno.test("two servers that start at once on a new folder: exactly one gets it", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    const starts = await Promise.allSettled([1, 2, 3].map(() => ServerProcess.start({ data })));
+    const up = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
+    equal(up.length, 1);
+    for (const start of starts) {
+      if (start.status === "rejected") match(String(start.reason), /another server holds it/);
+    }
+    equal((await up[0]?.ask("/home/x", { method: "PUT", body: "1" }))?.status, 201);
+    equal((await up[0]?.end())?.code, 0);
+  }));
+
+Deno.test("a server whose store Worker dies answers, says why, and ends with an exit code", () =>
+  withTempData(async (folder) => {
+    const root = new URL("../../", import.meta.url).href;
+    Deno.writeTextFileSync(
+      `${folder}/dying_worker.ts`,
+      `addEventListener("message", (event) => {
+        if (!Array.isArray(event.data) || !event.data.some(({ name }) => name === "home/die")) return;
+        event.stopImmediatePropagation();
+        throw new Error("the disk fell off");
+      });
+      const { serveStore } = await import(${JSON.stringify(`${root}lib/world/serve_store.ts`)});
+      serveStore(globalThis as never);`,
+    );
+    Deno.writeTextFileSync(
+      `${folder}/main.ts`,
+      `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli.ts`)};
+      await runCommandLine([], {
+        storeWorkerUrl: import.meta.resolve("./dying_worker.ts"),
+        main: import.meta.url,
+      });`,
+    );
+    const data = `${folder}/data`;
+    const server = await ServerProcess.start({ data, main: `${folder}/main.ts` });
+    try {
+      equal((await server.ask("/home/x", { method: "PUT", body: "kept" })).status, 201);
+      // The process may be gone before the answer is.
+      const last = await server.ask("/home/die", { method: "PUT", body: "1" }).catch(() =>
+        undefined
+      );
+      ok(last === undefined || last.status === 503, JSON.stringify(last));
+      const { code, signal, stderr } = await server.ended;
+      equal([code, signal], [1, null]);
+      match(stderr, /The store cannot go on: .*the disk fell off.*; start the machine again/);
+    } finally {
+      await server.end("SIGKILL");
+    }
+    const again = await ServerProcess.start({ data });
+    equal((await again.ask("/home/x?raw")).text, "kept");
+    equal((await again.ask("/home/die")).status, 404);
+    equal((await again.end()).code, 0);
+  }));
+
+Deno.test("a server that cannot use its secret says which and why, and ends", () =>
+  withTempData(async (folder) => {
+    const data = `${folder}/data`;
+    Deno.mkdirSync(data);
+    Deno.writeTextFileSync(`${data}/.key`, "half a key");
+    const { code, stderr } = await runServer({ data });
+    equal(code, 1);
+    match(stderr, /Cannot use the secret \.key in the data folder: it holds no 64 hex characters/);
+    ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
+    equal(Deno.readTextFileSync(`${data}/.key`), "half a key");
+  }));

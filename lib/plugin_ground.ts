@@ -62,10 +62,20 @@ export function reservedRoute(path: string): string | undefined {
   return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
 }
 
+/** A server narrowed to its own settings may not even ask for these; it can do without. */
+function allowed(env: GroundOptions["env"], name: string): string | undefined {
+  try {
+    return env(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
 function programOf({ env, main, port, config }: GroundOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
-    const value = env(name);
+    const value = allowed(env, name);
     if (value !== undefined) variables[name] = value;
   }
   // Every way to dial the machine itself: from its own host a cell would be a local caller.

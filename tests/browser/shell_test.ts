@@ -266,6 +266,54 @@ Deno.test("the shell", async (t) => {
       await page.context().close();
     });
 
+    await t.step(
+      "who holds a capability begins at its prefix, and is told what lies outside",
+      async () => {
+        const minted = await fetch(`${url}/auth/mint?prefix=/home/notes&mode=r`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${machine.approve}` },
+        });
+        const { token } = await minted.json();
+        const { page } = await openPage(browser);
+        await page.goto(`${url}/boot/env`);
+        await page.getByLabel("Token or password").fill(token);
+        await page.keyboard.press("Enter");
+        await page.getByText("the capability reaches /home/notes").waitFor();
+        await page.getByRole("link", { name: "Home", exact: true }).click();
+        await page.waitForURL(`${url}/home/notes/`);
+        await page.getByRole("link", { name: "plan.md" }).click();
+        await page.getByRole("heading", { name: "A plan" }).waitFor();
+        await page.getByText("verified").waitFor();
+        await page.context().close();
+      },
+    );
+
+    await t.step("the editor does not let unsaved words go unasked", async () => {
+      const { page } = await openPage(browser);
+      await page.goto(`${url}/home/code.ts`);
+      await page.getByText("verified").waitFor();
+      await page.keyboard.press("e");
+      await page.getByLabel("Text of").fill("not saved yet");
+      const asked: string[] = [];
+      page.once("dialog", (dialog) => {
+        asked.push(dialog.message());
+        return dialog.dismiss();
+      });
+      await page.getByRole("link", { name: "Home", exact: true }).click();
+      assert.equal(await page.getByLabel("Text of").inputValue(), "not saved yet");
+      assert.deepEqual(asked, ["Leave without saving?"]);
+      await page.context().close();
+    });
+
+    await t.step("the shell can be installed", async () => {
+      const manifest = await fetch(`${url}/usr/lib/shell/shell.webmanifest?raw`);
+      assert.equal(manifest.headers.get("content-type"), "application/manifest+json");
+      const { icons: [icon] } = await manifest.json();
+      const picture = await fetch(url + icon.src);
+      assert.equal(picture.headers.get("content-type"), icon.type);
+      await picture.body?.cancel();
+    });
+
     await t.step("shaping says so when nothing shapes", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/notes/plan.md`);

@@ -7,6 +7,7 @@
 import { Refusal } from "./api.js?raw";
 import { refreshWho, setLive, setPlace } from "./chrome.js?raw";
 import { byId, h } from "./dom.js?raw";
+import { ago } from "./format.js?raw";
 import { placeOf } from "./place.js?raw";
 import { onSession } from "./session.js?raw";
 
@@ -21,6 +22,9 @@ const VIEWS = {
   shaped: () => import("./route.js?raw"),
   route: () => import("./route.js?raw"),
 };
+
+/** How often times are told anew, in milliseconds. */
+const AGO_MS = 10_000;
 
 let view = new AbortController();
 
@@ -66,6 +70,8 @@ async function refused(error) {
 
 /** Goes to a path of this machine. */
 function go(path) {
+  // Whoever has something unsaved may hold us back.
+  if (!dispatchEvent(new CustomEvent("shell:leave", { cancelable: true }))) return;
   if (path !== location.pathname) history.pushState(null, "", path);
   show();
   byId("main").focus({ preventScroll: true });
@@ -118,6 +124,10 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   openSearch();
 });
+
+setInterval(() => {
+  for (const node of document.querySelectorAll("main time")) node.textContent = ago(node.dateTime);
+}, AGO_MS);
 
 onSession(show);
 refreshWho();

@@ -15,9 +15,9 @@ await style("boxes");
  * @param {string} name
  * @param {import("./viewers.js").Shown | undefined} world what is there now
  * @param {[string, string][]} meta its `x-meta-*` pairs
- * @param {() => void} onDone called when it was saved or given up
+ * @param {() => void} done called when it was saved or given up
  */
-export function editor(name, world, meta, onDone) {
+export function editor(name, world, meta, done) {
   const path = pathOf(name);
   // A text area knows only LF; what came with CRLF goes back with it.
   const crlf = /\r\n/.test(world?.text ?? "") && !/[^\r]\n/.test(world?.text ?? "");
@@ -57,6 +57,19 @@ export function editor(name, world, meta, onDone) {
     ),
   );
   let base = world?.version;
+  const leaving = new AbortController();
+  function onDone() {
+    leaving.abort();
+    done();
+  }
+  function hold(event) {
+    // Gone from the page, there is nothing left to lose.
+    if (!node.isConnected) return leaving.abort();
+    if (text.value === (world?.text ?? "")) return;
+    if (event.type === "beforeunload" || !confirm("Leave without saving?")) event.preventDefault();
+  }
+  addEventListener("beforeunload", hold, { signal: leaving.signal });
+  addEventListener("shell:leave", hold, { signal: leaving.signal });
   node.addEventListener("keydown", (event) => {
     if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

@@ -30,8 +30,14 @@ export async function show(main, _place, { signal, refused }) {
     askJson("/bin", { signal }),
     askJson("/dev/", { signal }),
     askJson("/mnt/", { signal }),
-  ]);
-  if (signal.aborted) return;
+  ]).catch(async (error) => {
+    // Who holds a part of the tree begins there.
+    const { prefix } = error.status === 403 ? await askJson("/auth/whoami", { signal }) : {};
+    if (!prefix) throw error;
+    dispatchEvent(new CustomEvent("shell:go", { detail: `${pathOf(prefix.slice(1))}/` }));
+    return [];
+  });
+  if (signal.aborted || worlds === undefined) return;
   const byName = new Map(worlds.map((world) => [world.name, world]));
   const recent = h("ul", { class: "recent" });
   const spaces = h("div", { class: "spaces" });

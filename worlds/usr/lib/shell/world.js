@@ -5,7 +5,7 @@
 
 import { askJson, refusalOf, request } from "./api.js?raw";
 import { note, noteRefusal } from "./chrome.js?raw";
-import { button, flash, h } from "./dom.js?raw";
+import { button, flash, h, style } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 import { side } from "./side.js?raw";
@@ -152,7 +152,7 @@ class WorldPage {
       const json = await askJson(`${this.path}?at=${version}`, { signal: this.signal });
       this.#past = { ...worldOf(this.name, json), past: true };
       this.#editing = false;
-      this.#say(
+      await this.#say(
         `This is version ${version}.`,
         button("Bring it back", () => this.#bringBack(version)),
         button("Back to now", () => this.#toNow(), { class: "quiet" }),
@@ -219,7 +219,8 @@ class WorldPage {
     );
   }
 
-  #say(text, ...more) {
+  async #say(text, ...more) {
+    await style("notes");
     this.#bar.replaceChildren(h("span", {}, text), ...more);
     this.#bar.hidden = false;
   }

@@ -4,6 +4,7 @@
  */
 
 import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
+import { LockTable } from "./dav/lock_table.ts";
 import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
@@ -11,6 +12,7 @@ import { respondShell } from "./http/shell_page.ts";
 import type { Machine } from "./machine.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { binRoutes } from "./routes/bin.ts";
+import type { DavRoutes } from "./routes/dav.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { procRoutes } from "./routes/proc.ts";
 import type { RouteEnv } from "./routes/route_app.ts";
@@ -36,7 +38,8 @@ export interface App {
 /** Joins the rooms. */
 export function createApp(machine: Machine, gateOptions: GateOptions): App {
   const gate: Gate = createGate(gateOptions);
-  const worlds = new WorldRoutes(machine);
+  const locks = new LockTable(machine.now);
+  const worlds = new WorldRoutes(machine, locks);
   const streams = new StreamRoutes(machine);
   const devices = deviceRoutes(machine);
   // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
@@ -49,12 +52,20 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     ["proc", procRoutes(machine)],
   ]);
 
+  let dav: Promise<DavRoutes> | undefined;
+  /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
+  async function loadDav(): Promise<DavRoutes> {
+    const { DavRoutes } = await import("./routes/dav.ts");
+    return new DavRoutes(machine, locks);
+  }
+
   function dispatch(exchange: Exchange): Response | Promise<Response> {
     const { name, path } = exchange.target;
     if (inNamespace(name)) return worlds.handle(exchange);
     const slash = name.indexOf("/");
     const first = slash < 0 ? name : name.slice(0, slash);
     if (first === "stream") return streams.handle(exchange);
+    if (first === "dav") return (dav ??= loadDav()).then((room) => room.handle(exchange));
     if (first === "bin" && slash > 0) return dispatch(unalias(exchange));
     const plugin = machine.plugins.match(path);
     if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);

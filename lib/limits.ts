@@ -142,3 +142,32 @@ export const HTTP_DATE_MEMO_ENTRIES = 256;
 export const STREAM_REPLAY_VERSIONS = 100;
 /** Longest body of a request that sets a plugin's state, in bytes. */
 export const MAX_STATE_BYTES = 1024;
+
+// WebDAV
+
+/** Longest XML body of a WebDAV request in bytes; beyond it 413. */
+export const MAX_DAV_XML_BYTES = 128 * KIB;
+/** Deepest nesting of its elements; beyond it 400. */
+export const MAX_DAV_XML_DEPTH = 64;
+/** Most resources one PROPFIND, COPY or MOVE of depth infinity reaches. */
+export const MAX_DAV_MEMBERS = 10_000;
+/** Resources a multi-status answer makes between two writes. */
+export const DAV_STEP = 64;
+/** Most bytes of dead properties one resource keeps, and most properties. */
+export const MAX_DEAD_PROPERTIES_BYTES = 64 * KIB;
+export const MAX_DEAD_PROPERTIES = 256;
+/** Lifetime of a lock whose client asks for none, and the longest, in seconds. */
+export const DAV_LOCK_SECONDS = 600;
+export const MAX_DAV_LOCK_SECONDS = 3600;
+/** Most locks of the machine, and most shared locks of one resource. */
+export const MAX_DAV_LOCKS = 10_000;
+export const MAX_SHARED_LOCKS = 64;
+/** Longest owner a lock carries, in characters of its XML. */
+export const MAX_LOCK_OWNER_LENGTH = 4096;
+/** Longest If header in characters, and most conditions it may hold. */
+export const MAX_IF_LENGTH = 8 * KIB;
+export const MAX_IF_CONDITIONS = 128;
+/** Worlds whose first event is remembered. */
+export const BIRTHS_REMEMBERED = 16_384;
+/** How long a look at the disk's free space holds, in milliseconds. */
+export const QUOTA_MS = 5_000;

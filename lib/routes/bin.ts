@@ -20,6 +20,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/auth/whoami": "what the caller is",
   "/bin": "this list",
   "/boot": "startup configuration (T3)",
+  "/dav": "the worlds as a file system (WebDAV class 1 and 2)",
   "/dev": "devices",
   "/etc": "configuration worlds (T3 writes)",
   "/home": "your worlds (T2 writes)",

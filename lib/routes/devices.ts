@@ -11,7 +11,7 @@ import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
 
-const FOLDERS = [...NAMESPACES, "bin", "dev", "mnt", "proc", "stream"].sort();
+const FOLDERS = [...NAMESPACES, "bin", "dav", "dev", "mnt", "proc", "stream"].sort();
 
 /** The routes `/`, `/dev` and `/mnt`. */
 export function deviceRoutes(machine: Machine): Hono<RouteEnv> {

@@ -6,15 +6,16 @@
 
 import { require, visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
+import { passLocks } from "../dav/lock_guard.ts";
+import type { LockTable } from "../dav/lock_table.ts";
 import { precondition } from "../http/conditional.ts";
 import { readBody } from "../http/body.ts";
-import { etag } from "../http/etag.ts";
 import { type Exchange, hasQuery, queryNumber, queryValue } from "../http/exchange.ts";
 import { respondListing, rowOf } from "../http/listing.ts";
 import { chooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { hasText, notModified, represent, respond } from "../http/representation.ts";
+import { hasText, represent, respond } from "../http/representation.ts";
 import { respondShell } from "../http/shell_page.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import type { Machine } from "../machine.ts";
@@ -22,7 +23,8 @@ import { chooseExt } from "../world/media_type.ts";
 import { handleState, pluginOfState } from "./plugin_state.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { nameFault } from "../world/name.ts";
-import type { Precondition, World, Written } from "../world/store.ts";
+import type { Precondition, World } from "../world/store.ts";
+import { answerWritten, deleted, unchanged } from "./world_answers.ts";
 
 const OBJECT_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";
@@ -40,9 +42,12 @@ const chooseListing = chooser([TEXT, JSON_TYPE, HTML], TEXT);
 /** Handles every request for a path in one of the namespaces that hold worlds. */
 export class WorldRoutes {
   readonly #machine: Machine;
+  readonly #locks: LockTable;
 
-  constructor(machine: Machine) {
+  /** @param locks what WebDAV clients hold, which no plain write gets past without their token */
+  constructor(machine: Machine, locks: LockTable) {
     this.#machine = machine;
+    this.#locks = locks;
   }
 
   /**
@@ -170,6 +175,7 @@ export class WorldRoutes {
     }
     const demanded = precondition(request.headers);
     const body = await readBody(request, this.#machine.config.maxBody);
+    passLocks(this.#locks, this.#machine.store, exchange, false);
     if (from !== undefined) return await this.#bringBack(exchange, from, body);
     const chosen = chooseExt({
       queryExt: queryValue(query, "ext"),
@@ -238,6 +244,7 @@ export class WorldRoutes {
         `Cannot append to ${path}: ${chosen.fault}; nothing was stored`,
       );
     }
+    passLocks(this.#locks, this.#machine.store, exchange, false);
     const written = await this.#attempt("append to", path, () =>
       this.#machine.store.append({
         name,
@@ -263,6 +270,7 @@ export class WorldRoutes {
         `Cannot delete ${path}: it is a collection only; DELETE ${path}/ deletes every world below it`,
       );
     }
+    passLocks(this.#locks, store, exchange, true);
     await this.#attempt("delete", path, () =>
       store.remove({
         name,
@@ -289,6 +297,7 @@ export class WorldRoutes {
         `Cannot delete ${path}/: every world below it belongs to the read-only lower layer`,
       );
     }
+    passLocks(this.#locks, store, exchange, true);
     const gone: string[] = [];
     for (let at = 0; at < upper.length; at += REMOVE_STEP) {
       const step = upper.slice(at, at + REMOVE_STEP);
@@ -372,28 +381,4 @@ function notAllowed(exchange: Exchange): Problem {
     `Cannot ${method} ${shown}: it takes ${allow}`,
     { allow },
   );
-}
-
-/** The 304 in an answer's place, for a reader who named the current version in the URL. */
-function unchanged(answer: Response): Response {
-  const { "content-range": _range, ...headers } = Object.fromEntries(answer.headers);
-  return notModified(headers);
-}
-
-function answerWritten(path: string, written: Written): Response {
-  const { version, ext, sha256, created } = written;
-  return new Response(`{"version":${version},"ext":"${ext}"}\n`, {
-    status: created ? 201 : 200,
-    headers: {
-      "content-type": "application/json",
-      "etag": etag(version, sha256, "raw"),
-      ...(created ? { "location": encodePath(path) } : {}),
-    },
-  });
-}
-
-function deleted(names: readonly string[]): Response {
-  return new Response(`${JSON.stringify({ deleted: names })}\n`, {
-    headers: { "content-type": "application/json" },
-  });
 }

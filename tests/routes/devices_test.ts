@@ -4,7 +4,7 @@ import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 
-const ROOT = "bin/\ndev/\netc/\nhome/\nlib/\nmnt/\nproc/\nstream/\nusr/\nvar/\n";
+const ROOT = "bin/\ndav/\ndev/\netc/\nhome/\nlib/\nmnt/\nproc/\nstream/\nusr/\nvar/\n";
 
 Deno.test("deviceRoutes() show the tree from its root", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {

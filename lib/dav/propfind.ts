@@ -1,0 +1,186 @@
+/**
+ * PROPFIND (RFC 4918 §9.1): the properties of a resource, of its members, or of everything below it
+ * within a bound. What the caller may not read is not there.
+ */
+
+import { redacted, require } from "../auth/policy.ts";
+import { seenBy } from "../auth/redact.ts";
+import { DAV_STEP, MAX_DAV_MEMBERS } from "../limits.ts";
+import { StoreError } from "../world/store.ts";
+import { readDepth } from "./dav_headers.ts";
+import { DavProblem, hrefOf } from "./dav_problem.ts";
+import type { DeadProperty } from "./dead_properties.ts";
+import {
+  CREATED_KEY,
+  type Facts,
+  LIVE_NAMES,
+  liveProperty,
+  QUOTA_KEYS,
+} from "./live_properties.ts";
+import {
+  multistatus,
+  propertiesResponse,
+  type PropStat,
+  streamedMultistatus,
+} from "./multistatus.ts";
+import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
+import { find, type Found, membersOf, mustBeThere, treeOf } from "./resource.ts";
+import type { DavRequest, Room } from "./room.ts";
+import { readXml } from "./xml_reader.ts";
+import { DAV, emptyElement, nameKey, type XmlName } from "./xml_writer.ts";
+
+/** Looks at worlds' files under way at once. */
+const LOOKS = 16;
+const LIVE: readonly XmlName[] = LIVE_NAMES.map((name) => ({ ns: DAV, name }));
+
+/** A question with what it costs to answer. */
+interface Plan {
+  readonly asked: PropfindRequest;
+  readonly created: boolean;
+  readonly quota: boolean;
+  readonly dead: boolean;
+}
+
+/**
+ * Answers a PROPFIND.
+ *
+ * @throws {Problem}
+ */
+export async function propfind(room: Room, asked: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, collection } } = asked;
+  const { store } = room.machine;
+  require(caller, "read", path);
+  const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
+  const plan = planOf(readPropfind(await readXml(request)));
+  const found = mustBeThere(await find(store, path), collection, "look at", path);
+  let resources: readonly Found[] = [found];
+  if (depth === "1" && found.collection) {
+    resources = [found, ...await membersOf(store, caller, path)];
+  } else if (depth === "infinity") {
+    resources = await treeOf(store, caller, found, () =>
+      new DavProblem(
+        "forbidden",
+        "propfind-finite-depth",
+        `Cannot look at everything below ${path}: it is more than ${MAX_DAV_MEMBERS} resources; ` +
+          "ask with Depth: 1",
+      ));
+  }
+  const pieces = answers(room, asked, plan, resources);
+  if (resources.length > DAV_STEP) return streamedMultistatus(pieces);
+  const whole: string[] = [];
+  for await (const piece of pieces) whole.push(piece);
+  return multistatus(whole);
+}
+
+function planOf(asked: PropfindRequest): Plan {
+  const names = asked.kind === "prop" ? asked.names : asked.kind === "allprop" ? asked.include : [];
+  const keys = new Set(names.map(nameKey));
+  return {
+    asked,
+    created: asked.kind !== "prop" || keys.has(CREATED_KEY),
+    quota: QUOTA_KEYS.some((key) => keys.has(key)),
+    dead: asked.kind !== "prop" ||
+      names.some(({ ns, name }) =>
+        ns !== DAV || name === "displayname" || !LIVE_NAMES.includes(name)
+      ),
+  };
+}
+
+async function* answers(
+  room: Room,
+  asked: DavRequest,
+  plan: Plan,
+  resources: readonly Found[],
+): AsyncGenerator<string> {
+  for (let at = 0; at < resources.length; at += DAV_STEP) {
+    const step = resources.slice(at, at + DAV_STEP);
+    let text = "";
+    for (let i = 0; i < step.length; i += LOOKS) {
+      const some = step.slice(i, i + LOOKS).map((found) => answer(room, asked, plan, found));
+      text += (some.every((one) => typeof one === "string") ? some : await Promise.all(some))
+        .join("");
+    }
+    yield text;
+  }
+}
+
+/** Most resources are answered from memory, without a promise each. */
+function answer(
+  room: Room,
+  { caller }: DavRequest,
+  plan: Plan,
+  found: Found,
+): string | Promise<string> {
+  const { path, entry, collection } = found;
+  const facts: Facts = {
+    found,
+    seen: redacted(caller, path),
+    length: entry?.len ?? 0,
+    locks: room.locks.covering(path),
+  };
+  const looks = (plan.created && entry !== undefined) || (plan.quota && collection) || facts.seen ||
+    (plan.dead && room.dead.mayHave(path));
+  return looks ? lookAndWrite(room, caller, plan, facts) : write(plan.asked, facts, []);
+}
+
+async function lookAndWrite(
+  room: Room,
+  caller: DavRequest["caller"],
+  plan: Plan,
+  facts: Facts,
+): Promise<string> {
+  const { found } = facts;
+  const { entry, collection } = found;
+  try {
+    const created = plan.created && entry !== undefined
+      ? (await room.births.of(entry))?.at
+      : undefined;
+    const space = plan.quota && collection ? await room.quota() : undefined;
+    const world = facts.seen && entry !== undefined
+      ? await room.machine.store.read(entry.name)
+      : undefined;
+    const dead = plan.dead ? await room.dead.of(found) : [];
+    return write(plan.asked, {
+      ...facts,
+      ...(world === undefined ? {} : { length: seenBy(caller, world).body.length }),
+      ...(created === undefined ? {} : { created }),
+      ...(space === undefined ? {} : { space }),
+    }, dead);
+  } catch (error) {
+    // Deleted while the answer was being made: it is not there, and the answer goes on without it.
+    if (error instanceof StoreError && error.code === "absent") return "";
+    throw error;
+  }
+}
+
+function write(asked: PropfindRequest, facts: Facts, dead: readonly DeadProperty[]): string {
+  const href = hrefOf(facts.found.path, facts.found.collection);
+  const kept = new Map(dead.map((property) => [nameKey(property), property.xml]));
+  if (asked.kind === "propname") {
+    const live = LIVE.filter((name) => liveProperty(nameKey(name), facts) !== undefined);
+    const names = new Map([...live, ...dead].map((name) => [nameKey(name), emptyElement(name)]));
+    return propertiesResponse(href, [{ status: 200, properties: [...names.values()].join("") }]);
+  }
+  const names = asked.kind === "prop" ? asked.names : [...LIVE, ...asked.include];
+  let there = "";
+  let missing = "";
+  for (const name of names) {
+    const key = nameKey(name);
+    const value = kept.get(key) ?? liveProperty(key, facts);
+    if (value !== undefined) there += value;
+    // Of what nobody named, nobody needs to know that it is missing.
+    else if (asked.kind === "prop" || asked.include.includes(name)) missing += emptyElement(name);
+    kept.delete(key);
+  }
+  if (asked.kind === "allprop") there += [...kept.values()].join("");
+  const groups: PropStat[] = [{ status: 200, properties: there }, {
+    status: 404,
+    properties: missing,
+  }];
+  // RFC 4918 §14.24: a response has at least one propstat.
+  if (there === "" && missing === "") {
+    return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
+      "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
+  }
+  return propertiesResponse(href, groups);
+}

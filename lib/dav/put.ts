@@ -1,0 +1,109 @@
+/**
+ * PUT of WebDAV (RFC 4918 §9.7): bytes into a world whose collection is there. It differs from the
+ * plain PUT in what clients of file systems expect: metadata they cannot see they do not take away.
+ */
+
+import { require } from "../auth/policy.ts";
+import { readBody } from "../http/body.ts";
+import { Problem } from "../http/problem.ts";
+import { storeProblem } from "../http/store_problem.ts";
+import { chooseExt } from "../world/media_type.ts";
+import { collectMeta } from "../world/metadata.ts";
+import { type Meta, type Precondition, StoreError, type Written } from "../world/store.ts";
+import { davPrecondition, writtenEtag } from "./dav_etag.ts";
+import { mustHold } from "./lock_guard.ts";
+import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
+import { find, type Found } from "./resource.ts";
+import type { DavRequest, Room } from "./room.ts";
+
+/** Times a write is tried again when somebody else's came between reading metadata and writing. */
+const TRIES = 4;
+
+/**
+ * Answers a PUT.
+ *
+ * @throws {Problem}
+ */
+export async function put(room: Room, asked: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name } } = asked;
+  require(caller, "write", path);
+  if (request.headers.has("content-range")) {
+    throw new Problem(
+      "bad-header",
+      `Cannot write a part of ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
+    );
+  }
+  const meta = collectMeta(request.headers);
+  if ("fault" in meta) {
+    throw new Problem("bad-metadata", `Cannot write ${path}: ${meta.fault}; nothing was stored`);
+  }
+  // Asked before the content is, so that a client that waits with it need not send it in vain.
+  await mayCome(room, asked);
+  const body = await readBody(request, room.machine.config.maxBody);
+  const chosen = chooseExt({
+    queryExt: null,
+    contentType: request.headers.get("content-type"),
+    name,
+    body,
+  });
+  if ("fault" in chosen) throw new Problem("bad-query", `Cannot write ${path}: ${chosen.fault}`);
+  const found = await mayCome(room, asked);
+  const written = await replace(room, asked, found, { body, ext: chosen.ext, sent: meta.meta });
+  return new Response(null, {
+    status: found === undefined ? 201 : 204,
+    headers: { etag: writtenEtag(written) },
+  });
+}
+
+/** Whether there may be a world here; what is there now. */
+async function mayCome(room: Room, asked: DavRequest): Promise<Found | undefined> {
+  const { request, target } = asked;
+  const { store } = room.machine;
+  mustBeWorld(target, request.method);
+  const found = await find(store, target.path);
+  if (found !== undefined && found.entry === undefined) {
+    throw new Problem(
+      "method-not-allowed",
+      `Cannot PUT ${target.path}: it is a collection; PUT a world into it`,
+    );
+  }
+  if (found === undefined) await mustHaveParent(store, target.path, "PUT");
+  mustHold(room.locks, asked, target.path, found === undefined ? "membership" : "content");
+  return found;
+}
+
+async function replace(
+  room: Room,
+  { request, caller, target: { path, name } }: DavRequest,
+  found: Found | undefined,
+  { body, ext, sent }: {
+    readonly body: Uint8Array<ArrayBuffer>;
+    readonly ext: string;
+    readonly sent: Meta;
+  },
+): Promise<Written> {
+  const { store } = room.machine;
+  const demanded = davPrecondition(request.headers, found?.entry);
+  for (let tries = 1;; tries++) {
+    const now = sent.length > 0 || found === undefined ? undefined : await store.read(name);
+    const keeps = now !== undefined && now.meta.length > 0;
+    // Without a condition of its own, the write takes along the metadata of the version it replaces.
+    const guard: Precondition | undefined = demanded ??
+      (keeps ? { match: [{ version: now.version }] } : undefined);
+    try {
+      return await store.put({
+        name,
+        body,
+        ext,
+        meta: keeps ? now.meta : sent,
+        by: caller.by,
+        state: bornState(name),
+        ...(guard === undefined ? {} : { precondition: guard }),
+      });
+    } catch (error) {
+      const overtaken = demanded === undefined && error instanceof StoreError &&
+        error.code === "precondition";
+      if (!overtaken || tries === TRIES) throw storeProblem(error, "write", path);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * `/dav`: the worlds as a file system, WebDAV class 1 and 2 (RFC 4918). One resource, one name:
+ * `/dav/home/a.txt` is the world `/home/a.txt`, with the same tiers, store and events. This room finds
+ * the method; what it does lives in `lib/dav`. It is loaded when it is first asked for.
+ */
+
+import { davErrorResponse, DavProblem } from "../dav/dav_problem.ts";
+import { worldTarget } from "../dav/destination.ts";
+import { get } from "../dav/get.ts";
+import { lock, unlock } from "../dav/lock.ts";
+import { readIf } from "../dav/lock_guard.ts";
+import type { LockTable } from "../dav/lock_table.ts";
+import { mkcol } from "../dav/mkcol.ts";
+import { propfind } from "../dav/propfind.ts";
+import { proppatch } from "../dav/proppatch.ts";
+import { put } from "../dav/put.ts";
+import { remove } from "../dav/remove.ts";
+import { createRoom, type DavRequest, type Room } from "../dav/room.ts";
+import { transfer } from "../dav/transfer.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { Problem } from "../http/problem.ts";
+import type { Machine } from "../machine.ts";
+
+type Method = (room: Room, asked: DavRequest) => Promise<Response> | Response;
+
+const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["OPTIONS", options],
+  ["GET", get],
+  ["HEAD", get],
+  ["PUT", put],
+  ["DELETE", remove],
+  ["PROPFIND", propfind],
+  ["PROPPATCH", proppatch],
+  ["MKCOL", mkcol],
+  ["COPY", transfer],
+  ["MOVE", transfer],
+  ["LOCK", lock],
+  ["UNLOCK", unlock],
+]);
+const ALLOW = [...METHODS.keys()].join(", ");
+/** Methods that change nothing, whose If header nobody needs to judge. */
+const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"]);
+
+/** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
+export const DAV_HEADERS: Readonly<Record<string, string>> = {
+  "dav": "1, 2",
+  "ms-author-via": "DAV",
+};
+/** Basic alone: what mounts file systems asks for a password, and not for a token. */
+const CHALLENGE = 'Basic realm="elastik", charset="UTF-8"';
+
+/** Handles every request at or below `/dav`. */
+export class DavRoutes {
+  readonly #room: Room;
+
+  /** @param locks the machine's, which plain writes heed as well */
+  constructor(machine: Machine, locks: LockTable) {
+    this.#room = createRoom(machine, locks);
+    // However a world goes, its locks go with it (RFC 4918 §9.6).
+    machine.store.watch("/", ({ kind, name }) => {
+      if (kind === "delete") locks.forget(`/${name}`);
+    });
+  }
+
+  /**
+   * Answers one request.
+   *
+   * @throws {Problem}
+   */
+  async handle({ request, target, caller }: Exchange): Promise<Response> {
+    const world = worldTarget(target);
+    const method = METHODS.get(request.method);
+    if (world === undefined || method === undefined) {
+      throw new Problem(
+        "method-not-allowed",
+        `Cannot ${request.method} ${target.path}: it takes ${ALLOW}`,
+        { allow: ALLOW },
+      );
+    }
+    try {
+      const { locks, machine: { store } } = this.#room;
+      const submitted = READS.has(request.method)
+        ? new Set<string>()
+        : readIf(request, world.path, caller, locks, store);
+      return await method(this.#room, { request, target: world, caller, submitted });
+    } catch (error) {
+      if (error instanceof DavProblem) return davErrorResponse(error);
+      if (error instanceof Problem && error.status === 401) {
+        throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
+      }
+      throw error;
+    }
+  }
+}
+
+function options(): Response {
+  return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });
+}

@@ -1,0 +1,25 @@
+import { equal, match } from "node:assert/strict";
+import { APPROVE, withMachine } from "../support/machine.ts";
+import { needing, runTool, withFolder } from "./tool.ts";
+
+const SUITES = ["basic", "copymove", "props", "locks", "http"];
+
+for (const suite of SUITES) {
+  Deno.test({
+    ...needing("litmus", `DavRoutes pass litmus' ${suite}, every test of it`),
+    fn: () =>
+      withMachine({}, (machine) =>
+        withFolder(async (folder) => {
+          const url = `http://127.0.0.1:${machine.port}/dav/home/`;
+          const { code, text } = await runTool("litmus", [url, "admin", APPROVE], {
+            cwd: folder,
+            env: { TESTS: suite },
+          });
+          match(text, /(\d+) tests run: \1 passed, 0 failed\. 100\.0%/, text);
+          equal(/WARNING/.test(text), false, text);
+          equal(code, 0, text);
+          // Whatever a client of WebDAV does, every world's receipt holds.
+          await machine.audit();
+        })),
+  });
+}

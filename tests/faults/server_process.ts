@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The program to start instead of the checkout's. */
   readonly main?: string;
+  /** A command that runs the server, such as one that enters a namespace. */
+  readonly through?: readonly string[];
 }
 
 /** What a process came to. */
@@ -74,13 +76,14 @@ export function runServer(options: ServerOptions): Promise<Ended> {
   return spawnServer(options).ended;
 }
 
-function spawnServer({ data, env = {}, main = MAIN }: ServerOptions): {
+function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOptions): {
   url: Promise<string>;
   pid: number;
   ended: Promise<Ended>;
 } {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", main],
+  const words = [...through, Deno.execPath(), "run", "-A", "--no-check", main];
+  const child = new Deno.Command(words[0] ?? "", {
+    args: words.slice(1),
     clearEnv: true,
     env: { ...inherited(), ELASTIK_DATA: data, ELASTIK_PORT: "0", ...env },
     // Not the checkout, whose `.env` would be read.

@@ -19,6 +19,9 @@ export class SourceError extends Error {
 
 const ALLOWED = "plugins are self-contained; only `import type` is allowed";
 
+/** How the parser says that its own stack is at an end. */
+const TOO_DEEP = /^Not enough stack space/;
+
 /** Takes the types out of TypeScript; rejects with the compiler's message. */
 export type StripTypes = (text: string) => Promise<string>;
 
@@ -61,8 +64,11 @@ function parse(text: string): SyntaxNode | SourceError {
   try {
     return parseJavaScript(text, { ecmaVersion: "latest", sourceType: "module", locations: true });
   } catch (error) {
-    if (error instanceof RangeError) {
-      return new SourceError("Cannot parse the source: it is nested too deeply", 0);
+    // Not to be tried again as TypeScript: that parser is native and would take its process with it.
+    if (
+      error instanceof RangeError || error instanceof SyntaxError && TOO_DEEP.test(error.message)
+    ) {
+      throw new SourceError("Cannot parse the source: it is nested too deeply", 0);
     }
     if (!(error instanceof SyntaxError)) throw error;
     const line = Number(/\((\d+):\d+\)$/.exec(error.message)?.[1] ?? 0);

@@ -79,7 +79,7 @@ export const CALLS: readonly Attack[] = [
   ),
   attack(
     "call-flood",
-    `const end = Date.now() + 1200; let done = 0;
+    `const end = Date.now() + 700; let done = 0;
     await Promise.all(Array.from({ length: 200 }, async (_, i) => {
       while (Date.now() < end) {
         const init = i % 4 ? {} : { method: "PUT", body: "x".repeat(1000) };
@@ -87,7 +87,7 @@ export const CALLS: readonly Attack[] = [
         done++;
       }
     }));
-    return new Response("done " + (done > 50));`,
+    return new Response("done " + (done > 20));`,
     { top: GRANTS, status: [200], ends: false },
   ),
   attack(

@@ -183,7 +183,7 @@ for (const target of targets) for (const o of [target, target.prototype]) {
   attack("pollute-object", "return new Response('polluted');", {
     status: [200, 502, 504],
     // The runtime itself stumbles over it, sooner or later.
-    refused: /Uncaught|not ready/,
+    refused: /Cannot activate/,
     top: `
 for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", "depth", "authority", "streamed", "then", "kind", "url", "method"]) {
   try { Object.defineProperty(Object.prototype, key, { get() { return undefined; }, set() {}, configurable: true }); } catch {}

@@ -16,7 +16,7 @@ const LIMITS = {
   ELASTIK_CELL_HEAP: "64",
   ELASTIK_CELL_MEMORY: "300",
   ELASTIK_CELL_START: "3000",
-  ELASTIK_CELL_ANSWER: "1500",
+  ELASTIK_CELL_ANSWER: "2000",
   ELASTIK_CELL_BEAT: "800",
   ELASTIK_CELL_LOG: "20",
   ELASTIK_CELL_CRASHES: "3",
@@ -141,7 +141,11 @@ export class Ground {
 
   /** Ends a machine of which nothing better is expected. */
   async kill(): Promise<void> {
-    await this.program.stop("SIGKILL");
+    try {
+      await this.program.stop("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself
+    }
     await Deno.remove(this.#folder, { recursive: true });
   }
 }

@@ -325,7 +325,7 @@ Deno.test("the shell", async (t) => {
       await page.context().close();
     });
 
-    await t.step("files that are dropped on a collection become worlds", async () => {
+    await t.step("files that are chosen or dropped become worlds", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);
       await page.getByRole("link", { name: "plan.md" }).waitFor();
@@ -341,6 +341,14 @@ Deno.test("the shell", async (t) => {
         mimeType: "text/csv",
         buffer: Buffer.from(bytes),
       });
+      await page.getByRole("link", { name: "up load.csv" }).waitFor();
+      await page.evaluate(`(() => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["# dropped"], "dropped.md", { type: "text/markdown" }));
+        const init = { dataTransfer, bubbles: true, cancelable: true };
+        document.querySelector("main").dispatchEvent(new DragEvent("drop", init));
+      })()`);
+      await page.getByRole("link", { name: "dropped.md" }).waitFor();
       await page.getByRole("link", { name: "up load.csv" }).click();
       await page.getByRole("columnheader", { name: "a" }).waitFor();
       await page.context().close();

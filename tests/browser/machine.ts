@@ -46,7 +46,13 @@ export async function startTestMachine(env: Record<string, string> = {}): Promis
   let url: string | undefined;
   while (url === undefined) {
     const { value, done } = await reader.read();
-    if (done) throw new Error(`Cannot start a machine for the browser: it printed "${printed}"`);
+    if (done) {
+      await child.status;
+      await Deno.remove(folder, { recursive: true });
+      throw new Error(
+        `Cannot start a machine for the browser: it ended and printed "${printed}"; deno task start says why`,
+      );
+    }
     printed += value;
     url = /http:\/\/[\d.]+:\d+/.exec(printed)?.[0];
   }

@@ -6,11 +6,13 @@ import {
   basic,
   bearer,
   CLOSED,
+  suite,
   type TestMachine,
   TOKEN,
-  withMachine,
 } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
+
+const test = suite("authRoutes() over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -35,52 +37,48 @@ async function mint(machine: TestMachine, query: string): Promise<Minted> {
   return minted;
 }
 
-Deno.test("authRoutes() mint a capability that is what its answer says", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const before = NOW();
-    const minted = await mint(machine, "prefix=/home/scratch&ttl=60&mode=r");
-    deepStrictEqual(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
-    equal(minted.prefix, "/home/scratch");
-    equal(minted.mode, "r");
-    equal(minted.ttl_sec, 60);
-    ok(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
-    match(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
-    const who = await machine.send({
-      method: "GET",
-      target: "/auth/whoami",
-      headers: bearer(minted.token),
-    });
-    const { ttl_sec, ...rest } = JSON.parse(who.text);
-    deepStrictEqual(rest, {
-      tier: "T2",
-      by: "cap:/home/scratch",
-      prefix: "/home/scratch",
-      prefixes: ["/home/scratch"],
-      mode: "r",
-      exp: minted.exp,
-    });
-    ok(ttl_sec > 55 && ttl_sec <= 60);
+test("authRoutes() mint a capability that is what its answer says", async (machine) => {
+  const before = NOW();
+  const minted = await mint(machine, "prefix=/home/scratch&ttl=60&mode=r");
+  deepStrictEqual(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
+  equal(minted.prefix, "/home/scratch");
+  equal(minted.mode, "r");
+  equal(minted.ttl_sec, 60);
+  ok(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
+  match(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
+  const who = await machine.send({
+    method: "GET",
+    target: "/auth/whoami",
+    headers: bearer(minted.token),
   });
+  const { ttl_sec, ...rest } = JSON.parse(who.text);
+  deepStrictEqual(rest, {
+    tier: "T2",
+    by: "cap:/home/scratch",
+    prefix: "/home/scratch",
+    prefixes: ["/home/scratch"],
+    mode: "r",
+    exp: minted.exp,
+  });
+  ok(ttl_sec > 55 && ttl_sec <= 60);
 });
 
-Deno.test("authRoutes() mint for an hour, to read and write, unless told otherwise", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const plain = await mint(machine, "prefix=/home/a");
-    deepStrictEqual([plain.mode, plain.ttl_sec], ["rw", 3600]);
-    for (
-      const [query, prefix] of [
-        ["prefix=/home/scratch/", "/home/scratch"],
-        ["prefix=%2Fhome%2Fcaf%C3%A9", "/home/café"],
-        ["prefix=/home/a+b", "/home/a b"],
-        ["prefix=/home/a%2Bb", "/home/a+b"],
-        ["prefix=/home/100%25", "/home/100%"],
-        ["prefix=/", "/"],
-        ["ttl=31536000&prefix=/home", "/home"],
-      ] as const
-    ) {
-      equal((await mint(machine, query)).prefix, prefix, query);
-    }
-  });
+test("authRoutes() mint for an hour, to read and write, unless told otherwise", async (machine) => {
+  const plain = await mint(machine, "prefix=/home/a");
+  deepStrictEqual([plain.mode, plain.ttl_sec], ["rw", 3600]);
+  for (
+    const [query, prefix] of [
+      ["prefix=/home/scratch/", "/home/scratch"],
+      ["prefix=%2Fhome%2Fcaf%C3%A9", "/home/café"],
+      ["prefix=/home/a+b", "/home/a b"],
+      ["prefix=/home/a%2Bb", "/home/a+b"],
+      ["prefix=/home/100%25", "/home/100%"],
+      ["prefix=/", "/"],
+      ["ttl=31536000&prefix=/home", "/home"],
+    ] as const
+  ) {
+    equal((await mint(machine, query)).prefix, prefix, query);
+  }
 });
 
 /** What cannot be minted, even by T3. */
@@ -98,8 +96,9 @@ const NOT_MINTED = [
   `prefix=/home/${"x".repeat(4000)}`,
 ];
 
-Deno.test("authRoutes() mint nothing that is not spelled canonically and bounded", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
+test(
+  "authRoutes() mint nothing that is not spelled canonically and bounded",
+  async (machine, t) => {
     await runScenarios(
       t,
       machine,
@@ -112,131 +111,123 @@ Deno.test("authRoutes() mint nothing that is not spelled canonically and bounded
         lacks: ['"token"'],
       })),
     );
-  });
+  },
+);
+
+test("authRoutes() let T3 alone mint, and tell nobody else what was wrong", async (machine, t) => {
+  const whole = machine.capability("/", "rw");
+  const inside = machine.capability("/auth", "rw");
+  const callers: readonly (readonly [string, Record<string, string>, number])[] = [
+    ["anonymous", {}, 401],
+    ["a wrong token", bearer("wrong"), 401],
+    ["T2", T2, 403],
+    ["a capability over everything", bearer(whole), 403],
+    ["a capability over /auth", bearer(inside), 403],
+  ];
+  await runScenarios(
+    t,
+    machine,
+    callers.flatMap(([who, as, status]) =>
+      ["prefix=/home/x", "", "prefix=/..&mode=w", "ttl=%"].map((query): Scenario => ({
+        title: `by ${who}`,
+        send: `POST /auth/mint?${query}`,
+        as,
+        status,
+        lacks: ["prefix", '"token"'],
+      }))
+    ),
+  );
 });
 
-Deno.test("authRoutes() let T3 alone mint, and tell nobody else what was wrong", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const whole = machine.capability("/", "rw");
-    const inside = machine.capability("/auth", "rw");
-    const callers: readonly (readonly [string, Record<string, string>, number])[] = [
-      ["anonymous", {}, 401],
-      ["a wrong token", bearer("wrong"), 401],
-      ["T2", T2, 403],
-      ["a capability over everything", bearer(whole), 403],
-      ["a capability over /auth", bearer(inside), 403],
-    ];
-    await runScenarios(
-      t,
-      machine,
-      callers.flatMap(([who, as, status]) =>
-        ["prefix=/home/x", "", "prefix=/..&mode=w", "ttl=%"].map((query): Scenario => ({
-          title: `by ${who}`,
-          send: `POST /auth/mint?${query}`,
-          as,
-          status,
-          lacks: ["prefix", '"token"'],
-        }))
-      ),
-    );
-  });
+test("authRoutes() take each route's methods alone", async (machine, t) => {
+  await runScenarios(t, machine, [
+    {
+      title: "mint",
+      send: "GET /auth/mint?prefix=/home/x",
+      as: T3,
+      status: 405,
+      has: { allow: "POST, OPTIONS" },
+    },
+    { title: "mint", send: "PUT /auth/mint?prefix=/home/x", as: T3, status: 405 },
+    { title: "mint", send: "HEAD /auth/mint?prefix=/home/x", as: T3, status: 405 },
+    { title: "mint", send: "OPTIONS /auth/mint", status: 204, has: { allow: "POST, OPTIONS" } },
+    { title: "whoami", send: "POST /auth/whoami", as: T3, status: 405 },
+    {
+      title: "whoami",
+      send: "OPTIONS /auth/whoami",
+      status: 204,
+      has: { allow: "GET, HEAD, OPTIONS" },
+    },
+    { title: "whoami", send: "HEAD /auth/whoami", as: T3, status: 200, text: "" },
+  ]);
 });
 
-Deno.test("authRoutes() take each route's methods alone", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, [
-      {
-        title: "mint",
-        send: "GET /auth/mint?prefix=/home/x",
-        as: T3,
-        status: 405,
-        has: { allow: "POST, OPTIONS" },
-      },
-      { title: "mint", send: "PUT /auth/mint?prefix=/home/x", as: T3, status: 405 },
-      { title: "mint", send: "HEAD /auth/mint?prefix=/home/x", as: T3, status: 405 },
-      { title: "mint", send: "OPTIONS /auth/mint", status: 204, has: { allow: "POST, OPTIONS" } },
-      { title: "whoami", send: "POST /auth/whoami", as: T3, status: 405 },
-      {
-        title: "whoami",
-        send: "OPTIONS /auth/whoami",
-        status: 204,
-        has: { allow: "GET, HEAD, OPTIONS" },
-      },
-      { title: "whoami", send: "HEAD /auth/whoami", as: T3, status: 200, text: "" },
-    ]);
-  });
-});
-
-Deno.test("authRoutes() say of every caller what it is", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const password = "correct horse battery staple ü";
-    machine.secrets.add(password);
-    const hash = sha256Hex(password);
-    await machine.approve("PUT", "/etc/passwd", "ada:T2\nzoë:T1\nroot:T3\n");
-    await machine.approve(
-      "PUT",
-      "/etc/shadow",
-      ["ada", "zoë", "root"].map((u) => `${u}:${hash}\n`).join(""),
-    );
-    machine.secrets.add(hash);
-    const cap = machine.capability("/home/a", "rw");
-    const less = narrow(cap, { prefix: "/home/a/b", mode: "r", exp: NOW() + 30 });
-    machine.secrets.add(less);
-    const cases: readonly (readonly [Record<string, string>, number, Record<string, unknown>])[] = [
-      [{}, 200, { tier: "T1", by: "T1" }],
-      [bearer(TOKEN), 200, { tier: "T2", by: "T2" }],
-      [bearer(APPROVE), 200, { tier: "T3", by: "T3" }],
-      [{ authorization: `bearer ${APPROVE}` }, 200, { tier: "T3", by: "T3" }],
-      [{ authorization: `BEARER   ${APPROVE}` }, 200, { tier: "T3", by: "T3" }],
-      [basic("", APPROVE), 200, { tier: "T3", by: "T3" }],
-      [basic("whoever", TOKEN), 200, { tier: "T2", by: "T2" }],
-      [basic("", cap), 200, { tier: "T2", by: "cap:/home/a" }],
-      [basic("ada", password), 200, { tier: "T2", by: "user:ada" }],
-      [basic("zoë", password), 200, { tier: "T1", by: "user:zoë" }],
-      [basic("zoe\u0308", password), 200, { tier: "T1", by: "user:zoë" }],
-      [basic("root", password), 200, { tier: "T3", by: "user:root" }],
-      [bearer(less), 200, { tier: "T2", by: "cap:/home/a/b", mode: "r" }],
-      [basic("ada", "wrong"), 401, {}],
-      [basic("ada", hash), 401, {}],
-      [basic("nobody", password), 401, {}],
-      [basic("root", ""), 401, {}],
-      [bearer(""), 401, {}],
-      [bearer(`${TOKEN} `.slice(0, -2)), 401, {}],
-      [bearer(`${TOKEN}x`), 401, {}],
-      [{ authorization: "Bearer" }, 401, {}],
-      [{ authorization: `Token ${TOKEN}` }, 401, {}],
-      [{ authorization: TOKEN }, 401, {}],
-      [{ authorization: "Basic %%%" }, 401, {}],
-      [{ authorization: `Bearer ${"x".repeat(9000)}` }, 401, {}],
-      [bearer(machine.capability("/home/a", "rw", -1)), 401, {}],
-      [bearer(`${cap.slice(0, -1)}${cap.endsWith("A") ? "B" : "A"}`), 401, {}],
-    ];
-    for (const [headers, status, expected] of cases) {
-      const reply = await machine.send({ method: "GET", target: "/auth/whoami", headers });
-      equal(reply.status, status, `${JSON.stringify(headers).slice(0, 80)} ${reply.text}`);
-      const body = JSON.parse(reply.text);
-      for (const [key, value] of Object.entries(expected)) deepStrictEqual(body[key], value);
-      if (status === 401) {
-        match(reply.headers.get("www-authenticate") ?? "", /^Bearer realm="elastik", Basic /);
-      }
+test("authRoutes() say of every caller what it is", async (machine) => {
+  const password = "correct horse battery staple ü";
+  machine.secrets.add(password);
+  const hash = sha256Hex(password);
+  await machine.approve("PUT", "/etc/passwd", "ada:T2\nzoë:T1\nroot:T3\n");
+  await machine.approve(
+    "PUT",
+    "/etc/shadow",
+    ["ada", "zoë", "root"].map((u) => `${u}:${hash}\n`).join(""),
+  );
+  machine.secrets.add(hash);
+  const cap = machine.capability("/home/a", "rw");
+  const less = narrow(cap, { prefix: "/home/a/b", mode: "r", exp: NOW() + 30 });
+  machine.secrets.add(less);
+  const cases: readonly (readonly [Record<string, string>, number, Record<string, unknown>])[] = [
+    [{}, 200, { tier: "T1", by: "T1" }],
+    [bearer(TOKEN), 200, { tier: "T2", by: "T2" }],
+    [bearer(APPROVE), 200, { tier: "T3", by: "T3" }],
+    [{ authorization: `bearer ${APPROVE}` }, 200, { tier: "T3", by: "T3" }],
+    [{ authorization: `BEARER   ${APPROVE}` }, 200, { tier: "T3", by: "T3" }],
+    [basic("", APPROVE), 200, { tier: "T3", by: "T3" }],
+    [basic("whoever", TOKEN), 200, { tier: "T2", by: "T2" }],
+    [basic("", cap), 200, { tier: "T2", by: "cap:/home/a" }],
+    [basic("ada", password), 200, { tier: "T2", by: "user:ada" }],
+    [basic("zoë", password), 200, { tier: "T1", by: "user:zoë" }],
+    [basic("zoe\u0308", password), 200, { tier: "T1", by: "user:zoë" }],
+    [basic("root", password), 200, { tier: "T3", by: "user:root" }],
+    [bearer(less), 200, { tier: "T2", by: "cap:/home/a/b", mode: "r" }],
+    [basic("ada", "wrong"), 401, {}],
+    [basic("ada", hash), 401, {}],
+    [basic("nobody", password), 401, {}],
+    [basic("root", ""), 401, {}],
+    [bearer(""), 401, {}],
+    [bearer(`${TOKEN} `.slice(0, -2)), 401, {}],
+    [bearer(`${TOKEN}x`), 401, {}],
+    [{ authorization: "Bearer" }, 401, {}],
+    [{ authorization: `Token ${TOKEN}` }, 401, {}],
+    [{ authorization: TOKEN }, 401, {}],
+    [{ authorization: "Basic %%%" }, 401, {}],
+    [{ authorization: `Bearer ${"x".repeat(9000)}` }, 401, {}],
+    [bearer(machine.capability("/home/a", "rw", -1)), 401, {}],
+    [bearer(`${cap.slice(0, -1)}${cap.endsWith("A") ? "B" : "A"}`), 401, {}],
+  ];
+  for (const [headers, status, expected] of cases) {
+    const reply = await machine.send({ method: "GET", target: "/auth/whoami", headers });
+    equal(reply.status, status, `${JSON.stringify(headers).slice(0, 80)} ${reply.text}`);
+    const body = JSON.parse(reply.text);
+    for (const [key, value] of Object.entries(expected)) deepStrictEqual(body[key], value);
+    if (status === 401) {
+      match(reply.headers.get("www-authenticate") ?? "", /^Bearer realm="elastik", Basic /);
     }
-  });
+  }
 });
 
-Deno.test("authRoutes() follow the accounts' files at once", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const login = (password: string) =>
-      machine.send({ method: "GET", target: "/auth/whoami", headers: basic("ada", password) });
-    for (let round = 0; round < 10; round++) {
-      const password = `password ${round}`;
-      await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
-      await machine.approve("PUT", "/etc/shadow", `ada:${sha256Hex(password)}\n`);
-      equal((await login(password)).status, 200, `round ${round}`);
-      equal((await login(`password ${round - 1}`)).status, 401, `round ${round}`);
-    }
-    await machine.approve("POST", "/etc/passwd", "ada:T3\n");
-    match((await login("password 9")).text, /"tier":"T2"/);
-    await machine.approve("DELETE", "/etc/shadow");
-    equal((await login("password 9")).status, 401);
-  });
+test("authRoutes() follow the accounts' files at once", async (machine) => {
+  const login = (password: string) =>
+    machine.send({ method: "GET", target: "/auth/whoami", headers: basic("ada", password) });
+  for (let round = 0; round < 10; round++) {
+    const password = `password ${round}`;
+    await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
+    await machine.approve("PUT", "/etc/shadow", `ada:${sha256Hex(password)}\n`);
+    equal((await login(password)).status, 200, `round ${round}`);
+    equal((await login(`password ${round - 1}`)).status, 401, `round ${round}`);
+  }
+  await machine.approve("POST", "/etc/passwd", "ada:T3\n");
+  match((await login("password 9")).text, /"tier":"T2"/);
+  await machine.approve("DELETE", "/etc/shadow");
+  equal((await login("password 9")).status, 401);
 });

@@ -13,12 +13,14 @@ import {
   CLOSED,
   KEY,
   startTestMachine,
+  suite,
   type TestMachine,
   TOKEN,
-  withMachine,
 } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/hash.ts";
+
+const test = suite("procRoutes() over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -103,9 +105,10 @@ const ABOUT: readonly Scenario[] = [
   { title: "no page", send: "GET /proc/log/home/x?before=-1", status: 400 },
 ];
 
-Deno.test("procRoutes() tell of the machine, and only tell", async (t) => {
-  await withMachine({ env: CLOSED }, (machine) => runScenarios(t, machine, ABOUT));
-});
+test(
+  "procRoutes() tell of the machine, and only tell",
+  (machine, t) => runScenarios(t, machine, ABOUT),
+);
 
 interface Event {
   readonly id: number;
@@ -126,95 +129,91 @@ async function log(
   return { events: JSON.parse(reply.text), ...(link === undefined ? {} : { link }) };
 }
 
-Deno.test("procRoutes() show a chain that whoever holds the key can check by hand", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.send({
-      method: "PUT",
-      target: "/home/d",
-      headers: { ...T2, "x-meta-a": "1" },
-      body: "Mon",
-    });
-    await machine.send({ method: "POST", target: "/home/d", headers: T2, body: "Tue" });
-    const cap = machine.capability("/home/d", "rw");
-    await machine.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
-    const { events, link } = await log(machine, "/proc/log/home/d");
-    equal(link, undefined);
-    deepStrictEqual(events.map(({ id, type }) => [id, type]), [
-      [3, "stage_written"],
-      [2, "stage_appended"],
-      [1, "stage_written"],
-    ]);
-    deepStrictEqual(events.map(({ payload }) => payload), [
-      {
-        op: "put",
-        len: 3,
-        ext: "txt",
-        version_after: 3,
-        meta_headers: [],
-        body_sha256_after: sha256Hex("Wed"),
-        by: "cap:/home/d",
-      },
-      {
-        op: "append",
-        append_len: 3,
-        append_sha256: sha256Hex("Tue"),
-        version_after: 2,
-        body_sha256_after: sha256Hex("MonTue"),
-        meta_headers: [],
-        by: "T2",
-      },
-      {
-        op: "put",
-        len: 3,
-        ext: "txt",
-        version_after: 1,
-        meta_headers: [["x-meta-a", "1"]],
-        body_sha256_after: sha256Hex("Mon"),
-        by: "T2",
-      },
-    ]);
-    const seal = createSeal(KEY);
-    let previous = GENESIS;
-    const db = new DatabaseSync(`${machine.data}/home%2Fd/universe.db`, { readOnly: true });
-    const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
-    db.close();
-    for (const [i, event] of events.reverse().entries()) {
-      equal(event.prev_hmac, previous);
-      const payload = String(texts[i]?.payload);
-      equal(event.hmac, seal(previous, event.timestamp, event.type, payload));
-      match(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-      previous = event.hmac;
-    }
+test("procRoutes() show a chain that whoever holds the key can check by hand", async (machine) => {
+  await machine.send({
+    method: "PUT",
+    target: "/home/d",
+    headers: { ...T2, "x-meta-a": "1" },
+    body: "Mon",
   });
+  await machine.send({ method: "POST", target: "/home/d", headers: T2, body: "Tue" });
+  const cap = machine.capability("/home/d", "rw");
+  await machine.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
+  const { events, link } = await log(machine, "/proc/log/home/d");
+  equal(link, undefined);
+  deepStrictEqual(events.map(({ id, type }) => [id, type]), [
+    [3, "stage_written"],
+    [2, "stage_appended"],
+    [1, "stage_written"],
+  ]);
+  deepStrictEqual(events.map(({ payload }) => payload), [
+    {
+      op: "put",
+      len: 3,
+      ext: "txt",
+      version_after: 3,
+      meta_headers: [],
+      body_sha256_after: sha256Hex("Wed"),
+      by: "cap:/home/d",
+    },
+    {
+      op: "append",
+      append_len: 3,
+      append_sha256: sha256Hex("Tue"),
+      version_after: 2,
+      body_sha256_after: sha256Hex("MonTue"),
+      meta_headers: [],
+      by: "T2",
+    },
+    {
+      op: "put",
+      len: 3,
+      ext: "txt",
+      version_after: 1,
+      meta_headers: [["x-meta-a", "1"]],
+      body_sha256_after: sha256Hex("Mon"),
+      by: "T2",
+    },
+  ]);
+  const seal = createSeal(KEY);
+  let previous = GENESIS;
+  const db = new DatabaseSync(`${machine.data}/home%2Fd/universe.db`, { readOnly: true });
+  const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
+  db.close();
+  for (const [i, event] of events.reverse().entries()) {
+    equal(event.prev_hmac, previous);
+    const payload = String(texts[i]?.payload);
+    equal(event.hmac, seal(previous, event.timestamp, event.type, payload));
+    match(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    previous = event.hmac;
+  }
 });
 
-Deno.test("procRoutes() page through a log by Link until its beginning", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const path = "/home/caf%C3%A9%20log";
-    for (let i = 1; i <= 57; i++) {
-      await machine.send({ method: "POST", target: path, headers: T2, body: "." });
-    }
-    const ids: number[] = [];
-    const sizes: number[] = [];
-    let next: string | undefined = `/proc/log${path}?limit=20`;
-    while (next !== undefined) {
-      const page = await log(machine, next);
-      ids.push(...page.events.map(({ id }) => id));
-      sizes.push(page.events.length);
-      next = page.link === undefined ? undefined : /^<([^>]*)>; rel="next"$/.exec(page.link)?.[1];
-    }
-    deepStrictEqual(sizes, [20, 20, 17]);
-    deepStrictEqual(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
-    const unasked = await log(machine, `/proc/log${path}`);
-    deepStrictEqual([unasked.events.length, unasked.link], [
-      50,
-      `</proc/log${path}?before=8&limit=50>; rel="next"`,
-    ]);
-    const exact = await log(machine, `/proc/log${path}?limit=57`);
-    deepStrictEqual([exact.events.length, exact.link], [57, undefined]);
-    equal((await log(machine, `/proc/log${path}?before=1`)).events.length, 0);
-    equal((await log(machine, `/proc/log${path}?limit=0`)).events.length, 0);
-  });
+test("procRoutes() page through a log by Link until its beginning", async (machine) => {
+  const path = "/home/caf%C3%A9%20log";
+  for (let i = 1; i <= 57; i++) {
+    await machine.send({ method: "POST", target: path, headers: T2, body: "." });
+  }
+  const ids: number[] = [];
+  const sizes: number[] = [];
+  let next: string | undefined = `/proc/log${path}?limit=20`;
+  while (next !== undefined) {
+    const page = await log(machine, next);
+    ids.push(...page.events.map(({ id }) => id));
+    sizes.push(page.events.length);
+    next = page.link === undefined ? undefined : /^<([^>]*)>; rel="next"$/.exec(page.link)?.[1];
+  }
+  deepStrictEqual(sizes, [20, 20, 17]);
+  deepStrictEqual(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
+  const unasked = await log(machine, `/proc/log${path}`);
+  deepStrictEqual([unasked.events.length, unasked.link], [
+    50,
+    `</proc/log${path}?before=8&limit=50>; rel="next"`,
+  ]);
+  const exact = await log(machine, `/proc/log${path}?limit=57`);
+  deepStrictEqual([exact.events.length, exact.link], [57, undefined]);
+  equal((await log(machine, `/proc/log${path}?before=1`)).events.length, 0);
+  equal((await log(machine, `/proc/log${path}?limit=0`)).events.length, 0);
 });
 
 /** What a hand with sqlite3 does to a world while the machine is stopped, and what the audit says. */
@@ -294,62 +293,58 @@ Deno.test("procRoutes() find what was tampered with while the machine was stoppe
   }
 });
 
-Deno.test("procRoutes() list the worlds that their reader may read", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.approve("PUT", "/etc/shadow", "x:y");
-    await machine.approve("PUT", "/etc/passwd", "x:T1");
-    await machine.approve("PUT", "/home/a/b", "1");
-    await machine.approve("PUT", "/home/ab", "2");
-    const seen = async (headers: Record<string, string>) =>
-      (await machine.send({ method: "GET", target: "/proc/worlds", headers })).text;
-    const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
-    const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
-    equal(await seen({}), all);
-    equal(await seen(T2), all);
-    equal(await seen(basic("x", "wrong")), all);
-    equal(
-      await seen(T3),
-      `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
-    );
-    equal(await seen(bearer(machine.capability("/home/a", "r"))), `home/a/b\n${birth}`);
-    equal(await seen(bearer(machine.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
-    equal(await seen(bearer(machine.capability("/boot", "rw"))), birth);
-    const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
-    ok(Array.isArray(rows));
-    const row = rows.find(({ name }) => name === "home/a/b");
-    deepStrictEqual(Object.keys(row), [
-      "name",
-      "dir",
-      "version",
-      "ext",
-      "len",
-      "updated_at",
-      "layer",
-    ]);
-    deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
-  });
+test("procRoutes() list the worlds that their reader may read", async (machine) => {
+  await machine.approve("PUT", "/etc/shadow", "x:y");
+  await machine.approve("PUT", "/etc/passwd", "x:T1");
+  await machine.approve("PUT", "/home/a/b", "1");
+  await machine.approve("PUT", "/home/ab", "2");
+  const seen = async (headers: Record<string, string>) =>
+    (await machine.send({ method: "GET", target: "/proc/worlds", headers })).text;
+  const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
+  const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
+  equal(await seen({}), all);
+  equal(await seen(T2), all);
+  equal(await seen(basic("x", "wrong")), all);
+  equal(
+    await seen(T3),
+    `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
+  );
+  equal(await seen(bearer(machine.capability("/home/a", "r"))), `home/a/b\n${birth}`);
+  equal(await seen(bearer(machine.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
+  equal(await seen(bearer(machine.capability("/boot", "rw"))), birth);
+  const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
+  ok(Array.isArray(rows));
+  const row = rows.find(({ name }) => name === "home/a/b");
+  deepStrictEqual(Object.keys(row), [
+    "name",
+    "dir",
+    "version",
+    "ext",
+    "len",
+    "updated_at",
+    "layer",
+  ]);
+  deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
 });
 
-Deno.test("procRoutes() give nobody below T3 a hash to guess a mount's secret against", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const body = "https://a /mnt/a bearer=guess-me";
-    await machine.approve("PUT", "/etc/fstab", body);
-    await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
-    const hashes = [sha256Hex(body), sha256Hex("\nhttps://b /mnt/b bearer=me-too")];
-    for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
-      for (const headers of [{}, T2, bearer(machine.capability("/etc", "rw"))]) {
-        const { head, text, status } = await machine.send({ method: "GET", target, headers });
-        equal(status, 200);
-        for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
-        ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
-      }
+test("procRoutes() give nobody below T3 a hash to guess a mount's secret against", async (machine) => {
+  const body = "https://a /mnt/a bearer=guess-me";
+  await machine.approve("PUT", "/etc/fstab", body);
+  await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
+  const hashes = [sha256Hex(body), sha256Hex("\nhttps://b /mnt/b bearer=me-too")];
+  for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
+    for (const headers of [{}, T2, bearer(machine.capability("/etc", "rw"))]) {
+      const { head, text, status } = await machine.send({ method: "GET", target, headers });
+      equal(status, 200);
+      for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
+      ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
     }
-    const log = await machine.send({ method: "GET", target: "/proc/log/etc/fstab" });
-    match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
-    match((await machine.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
-    match(
-      (await machine.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
-      /"ok":true/,
-    );
-  });
+  }
+  const log = await machine.send({ method: "GET", target: "/proc/log/etc/fstab" });
+  match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
+  match((await machine.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
+  match(
+    (await machine.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
+    /"ok":true/,
+  );
 });

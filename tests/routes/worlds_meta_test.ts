@@ -4,9 +4,11 @@
  */
 
 import { equal, match } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { Connection } from "../support/wire.ts";
+
+const test = suite("WorldRoutes keep metadata over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -175,8 +177,9 @@ const REFUSED: readonly (readonly [headers: Record<string, string>, name: string
   [{ "x-meta-good": "fine", "x-meta-utf8": "\u{1f600}" }, "x-meta-utf8"],
 ];
 
-Deno.test("WorldRoutes replay X-Meta with every representation and keep no other header", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
+test(
+  "WorldRoutes replay X-Meta with every representation and keep no other header",
+  async (machine, t) => {
     await runScenarios(t, machine, [
       ...REPLAY,
       ...REFUSED.map(([headers, name]): Scenario => ({
@@ -229,26 +232,24 @@ Deno.test("WorldRoutes replay X-Meta with every representation and keep no other
       },
     ]);
     await machine.audit();
-  });
-});
+  },
+);
 
-Deno.test("WorldRoutes join an X-Meta header that is sent twice and refuse what ends a header", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const connection = await Connection.open(machine.port);
-    const start =
-      `PUT /home/twice HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T3.authorization}\r\n`;
-    await connection.write(`${start}x-meta-a: one\r\nX-Meta-A: two\r\ncontent-length: 0\r\n\r\n`);
-    equal((await connection.reply()).status, 201);
-    const read = await machine.send({ method: "HEAD", target: "/home/twice" });
-    equal(read.headers.get("x-meta-a"), "one, two");
-    for (const value of ["a\u0000b", "a\rb", "a\u007fb", "a\u001bb"]) {
-      const raw = await Connection.open(machine.port);
-      await raw.write(`${start}x-meta-a: ${value}\r\ncontent-length: 0\r\n\r\n`);
-      match(await Promise.race([raw.reply().then(({ head }) => head)]), /^HTTP\/1.1 400 /);
-      raw.close();
-    }
-    connection.close();
-    const after = await machine.send({ method: "HEAD", target: "/home/twice" });
-    equal(after.headers.get("etag"), read.headers.get("etag"));
-  });
+test("WorldRoutes join an X-Meta header that is sent twice and refuse what ends a header", async (machine) => {
+  const connection = await Connection.open(machine.port);
+  const start =
+    `PUT /home/twice HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T3.authorization}\r\n`;
+  await connection.write(`${start}x-meta-a: one\r\nX-Meta-A: two\r\ncontent-length: 0\r\n\r\n`);
+  equal((await connection.reply()).status, 201);
+  const read = await machine.send({ method: "HEAD", target: "/home/twice" });
+  equal(read.headers.get("x-meta-a"), "one, two");
+  for (const value of ["a\u0000b", "a\rb", "a\u007fb", "a\u001bb"]) {
+    const raw = await Connection.open(machine.port);
+    await raw.write(`${start}x-meta-a: ${value}\r\ncontent-length: 0\r\n\r\n`);
+    match(await Promise.race([raw.reply().then(({ head }) => head)]), /^HTTP\/1.1 400 /);
+    raw.close();
+  }
+  connection.close();
+  const after = await machine.send({ method: "HEAD", target: "/home/twice" });
+  equal(after.headers.get("etag"), read.headers.get("etag"));
 });

@@ -5,8 +5,10 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { sha256Hex } from "../../lib/hash.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
+
+const test = suite("WorldRoutes read over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -235,64 +237,60 @@ const PARTS: readonly Scenario[] = [
   },
 ];
 
-Deno.test("WorldRoutes read a world in the form the reader accepts", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, [...SETUP, ...NEGOTIATED, ...READS, ...PARTS]);
-  });
+test("WorldRoutes read a world in the form the reader accepts", async (machine, t) => {
+  await runScenarios(t, machine, [...SETUP, ...NEGOTIATED, ...READS, ...PARTS]);
 });
 
-Deno.test("WorldRoutes answer HEAD with the headers of GET", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, SETUP);
-    for (
-      const [target, accept] of [
-        ["/home/t"],
-        ["/home/t", "text/plain"],
-        ["/home/t", CHROME],
-        ["/home/t?raw"],
-        ["/home/b"],
-        ["/home/b?raw"],
-        ["/home/e?raw"],
-        ["/home/h?at=1"],
-        ["/home/h?at=1&raw"],
-        ["/home/"],
-        ["/home/", "application/json"],
-        ["/home/", CHROME],
-        ["/usr/share"],
-        ["/usr/share", CHROME],
-        ["/home/absent"],
-        ["/home/absent", "text/plain"],
-        ["/home/absent", CHROME],
-        ["/boot/env"],
-        ["/home/t?at=9"],
-        ["/"],
-        ["/proc/"],
-        ["/proc/version"],
-        ["/proc/audit/home/t"],
-        ["/proc/log/home/t"],
-        ["/proc/worlds"],
-        ["/bin"],
-        ["/dev/"],
-        ["/mnt/"],
-        ["/lib/"],
-        ["/auth/whoami"],
-        ["/nowhere"],
-        ["/stream/home/t"],
-      ] as const
-    ) {
-      await t.step(`HEAD ${target} ${accept ?? ""}`, async () => {
-        const headers = accept === undefined ? {} : { accept };
-        const head = await machine.send({ method: "HEAD", target, headers });
-        equal(head.body.length, 0);
-        if (target.startsWith("/stream/")) return equal(head.status, 200);
-        const get = await machine.send({ method: "GET", target, headers });
-        equal(head.status, get.status);
-        const [a, b] = [head, get].map((reply) => new Map(reply.headers));
-        for (const map of [a, b]) map?.delete("date");
-        deepStrictEqual(a, b);
-      });
-    }
-  });
+test("WorldRoutes answer HEAD with the headers of GET", async (machine, t) => {
+  await runScenarios(t, machine, SETUP);
+  for (
+    const [target, accept] of [
+      ["/home/t"],
+      ["/home/t", "text/plain"],
+      ["/home/t", CHROME],
+      ["/home/t?raw"],
+      ["/home/b"],
+      ["/home/b?raw"],
+      ["/home/e?raw"],
+      ["/home/h?at=1"],
+      ["/home/h?at=1&raw"],
+      ["/home/"],
+      ["/home/", "application/json"],
+      ["/home/", CHROME],
+      ["/usr/share"],
+      ["/usr/share", CHROME],
+      ["/home/absent"],
+      ["/home/absent", "text/plain"],
+      ["/home/absent", CHROME],
+      ["/boot/env"],
+      ["/home/t?at=9"],
+      ["/"],
+      ["/proc/"],
+      ["/proc/version"],
+      ["/proc/audit/home/t"],
+      ["/proc/log/home/t"],
+      ["/proc/worlds"],
+      ["/bin"],
+      ["/dev/"],
+      ["/mnt/"],
+      ["/lib/"],
+      ["/auth/whoami"],
+      ["/nowhere"],
+      ["/stream/home/t"],
+    ] as const
+  ) {
+    await t.step(`HEAD ${target} ${accept ?? ""}`, async () => {
+      const headers = accept === undefined ? {} : { accept };
+      const head = await machine.send({ method: "HEAD", target, headers });
+      equal(head.body.length, 0);
+      if (target.startsWith("/stream/")) return equal(head.status, 200);
+      const get = await machine.send({ method: "GET", target, headers });
+      equal(head.status, get.status);
+      const [a, b] = [head, get].map((reply) => new Map(reply.headers));
+      for (const map of [a, b]) map?.delete("date");
+      deepStrictEqual(a, b);
+    });
+  }
 });
 
 const CONDITIONS: readonly Scenario[] = [
@@ -377,10 +375,8 @@ const CONDITIONS: readonly Scenario[] = [
   { title: "is no version", send: "GET /home/r?v=", status: 400 },
 ];
 
-Deno.test("WorldRoutes answer 304 and 412 to readers by tag, date and version", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, [...SETUP, ...CONDITIONS]);
-  });
+test("WorldRoutes answer 304 and 412 to readers by tag, date and version", async (machine, t) => {
+  await runScenarios(t, machine, [...SETUP, ...CONDITIONS]);
 });
 
 const HISTORY: readonly Scenario[] = [

@@ -4,9 +4,11 @@
  */
 
 import { equal, ok } from "node:assert/strict";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/hash.ts";
+
+const test = suite("WorldRoutes write over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -219,11 +221,9 @@ const WRITES: readonly Scenario[] = [
   },
 ];
 
-Deno.test("WorldRoutes write what they are sent and one event for it", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, WRITES);
-    await machine.audit();
-  });
+test("WorldRoutes write what they are sent and one event for it", async (machine, t) => {
+  await runScenarios(t, machine, WRITES);
+  await machine.audit();
 });
 
 /** Target, headers, content, and the extension that must come of it. */
@@ -282,8 +282,9 @@ const EXTENSIONS: readonly ExtRow[] = [
   ["/home/j6", {}, "é✓😀", "txt"],
 ];
 
-Deno.test("WorldRoutes choose the extension by query, type, name, place and bytes, in this order", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
+test(
+  "WorldRoutes choose the extension by query, type, name, place and bytes, in this order",
+  async (machine, t) => {
     const rows = EXTENSIONS.map(([target, headers, body, ext]): Scenario => {
       const name = target.slice(1).split("?")[0] ?? "";
       return {
@@ -317,8 +318,8 @@ Deno.test("WorldRoutes choose the extension by query, type, name, place and byte
         changes: { "home/k": ["stage_appended"] },
       },
     ]);
-  });
-});
+  },
+);
 
 /** Names as they are sent and as they must be known afterwards. */
 // deno-fmt-ignore
@@ -357,65 +358,63 @@ const NO_NAMES: readonly string[] = [
   `/home/${"%25".repeat(83)}`,
 ];
 
-Deno.test("WorldRoutes know a world by one name, however its path is spelled", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await runScenarios(t, machine, [
-      ...NAMES.flatMap(([target, name, location]): Scenario[] => [
-        {
-          title: `is ${name}`,
-          send: `PUT ${target}`,
-          as: T2,
-          body: name,
-          has: { location },
-          ...put(name),
-        },
-        {
-          title: "reads by its canonical path",
-          send: `GET ${location}?raw`,
-          status: 200,
-          text: name,
-        },
-      ]),
+test("WorldRoutes know a world by one name, however its path is spelled", async (machine, t) => {
+  await runScenarios(t, machine, [
+    ...NAMES.flatMap(([target, name, location]): Scenario[] => [
       {
-        title: "is the same world in NFD as in NFC",
-        send: "PUT /home/cafe%CC%81",
+        title: `is ${name}`,
+        send: `PUT ${target}`,
         as: T2,
-        body: "home/café",
-        ...again("home/café"),
+        body: name,
+        has: { location },
+        ...put(name),
       },
       {
-        title: "takes the longest name",
-        send: `PUT /home/${"x".repeat(248)}`,
-        as: T2,
-        body: "x",
-        ...put(`home/${"x".repeat(248)}`),
+        title: "reads by its canonical path",
+        send: `GET ${location}?raw`,
+        status: 200,
+        text: name,
       },
-      {
-        title: "takes the longest name of slashes, which need three bytes each",
-        send: `PUT /home/${"a/".repeat(61)}abcd`,
-        as: T2,
-        body: "x",
-        ...put(`home/${"a/".repeat(61)}abcd`),
-      },
-      ...NO_NAMES.map((target): Scenario => ({
-        title: "is no name",
-        send: `PUT ${target.replace(/é/g, "%C3%A9")}`,
-        as: T2,
-        body: "x",
-        status: 400,
-        text: /"type":"\/usr\/share\/doc\/problems\/bad-(path|name)\.md"/,
-      })),
-      ...NO_NAMES.slice(0, 20).map((target): Scenario => ({
-        title: "is no name to read either",
-        send: `GET ${target}`,
-        status: 400,
-      })),
-    ]);
-    const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
-    for (const name of ["home%2F100%25", "home%2Fa%2525b", "home%2Fwith space", "home%2Fcafé"]) {
-      ok(folders.includes(name), name);
-    }
-    equal(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
-    await machine.audit();
-  });
+    ]),
+    {
+      title: "is the same world in NFD as in NFC",
+      send: "PUT /home/cafe%CC%81",
+      as: T2,
+      body: "home/café",
+      ...again("home/café"),
+    },
+    {
+      title: "takes the longest name",
+      send: `PUT /home/${"x".repeat(248)}`,
+      as: T2,
+      body: "x",
+      ...put(`home/${"x".repeat(248)}`),
+    },
+    {
+      title: "takes the longest name of slashes, which need three bytes each",
+      send: `PUT /home/${"a/".repeat(61)}abcd`,
+      as: T2,
+      body: "x",
+      ...put(`home/${"a/".repeat(61)}abcd`),
+    },
+    ...NO_NAMES.map((target): Scenario => ({
+      title: "is no name",
+      send: `PUT ${target.replace(/é/g, "%C3%A9")}`,
+      as: T2,
+      body: "x",
+      status: 400,
+      text: /"type":"\/usr\/share\/doc\/problems\/bad-(path|name)\.md"/,
+    })),
+    ...NO_NAMES.slice(0, 20).map((target): Scenario => ({
+      title: "is no name to read either",
+      send: `GET ${target}`,
+      status: 400,
+    })),
+  ]);
+  const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
+  for (const name of ["home%2F100%25", "home%2Fa%2525b", "home%2Fwith space", "home%2Fcafé"]) {
+    ok(folders.includes(name), name);
+  }
+  equal(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
+  await machine.audit();
 });

@@ -5,15 +5,10 @@
  */
 
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import {
-  APPROVE,
-  bearer,
-  CLOSED,
-  type TestMachine,
-  TOKEN,
-  withMachine,
-} from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
+
+const test = suite("odd paths", { env: CLOSED });
 
 const SECRET = "5h4d0w-m4rk3r";
 
@@ -179,103 +174,97 @@ function mustHide(reply: Reply, what: string): void {
   ok(reply.status < 500 || reply.status === 501, `${what} is ${reply.status}`);
 }
 
-Deno.test("no spelling shows what is private to those who may not read it", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
-    await machine.approve("PUT", "/boot/secret", SECRET);
-    await machine.approve("PUT", "/home/o", SECRET);
-    const cap = bearer(machine.capability("/home/s", "rw"));
-    const targets = [
-      ...spellings("/etc/shadow"),
-      ...escapes("/home", "/etc/shadow"),
-      ...escapes("/home/s", "/etc/shadow"),
-      ...escapes("/usr/lib/shell", "/etc/shadow"),
-      ...spellings("/boot/secret"),
-      ...escapes("/home", "/boot/secret"),
-      ...escapes("/stream/home", "/boot/secret"),
-      ...escapes("/proc/log/home", "/boot/secret"),
-    ].filter((target) => !target.includes(" ") && !target.includes("\n"));
-    ok(targets.length > 500, `${targets.length} spellings`);
-    for (const target of targets) {
-      // A stream that may be opened does not end; its head is enough.
-      const method = target.includes("stream") ? "HEAD" : "GET";
-      for (const headers of [{}, bearer(TOKEN)]) {
-        mustHide(await tell(machine, method, target, headers), `${method} ${target}`);
-      }
+test("no spelling shows what is private to those who may not read it", async (machine) => {
+  await machine.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
+  await machine.approve("PUT", "/boot/secret", SECRET);
+  await machine.approve("PUT", "/home/o", SECRET);
+  const cap = bearer(machine.capability("/home/s", "rw"));
+  const targets = [
+    ...spellings("/etc/shadow"),
+    ...escapes("/home", "/etc/shadow"),
+    ...escapes("/home/s", "/etc/shadow"),
+    ...escapes("/usr/lib/shell", "/etc/shadow"),
+    ...spellings("/boot/secret"),
+    ...escapes("/home", "/boot/secret"),
+    ...escapes("/stream/home", "/boot/secret"),
+    ...escapes("/proc/log/home", "/boot/secret"),
+  ].filter((target) => !target.includes(" ") && !target.includes("\n"));
+  ok(targets.length > 500, `${targets.length} spellings`);
+  for (const target of targets) {
+    // A stream that may be opened does not end; its head is enough.
+    const method = target.includes("stream") ? "HEAD" : "GET";
+    for (const headers of [{}, bearer(TOKEN)]) {
+      mustHide(await tell(machine, method, target, headers), `${method} ${target}`);
     }
-    for (const target of [...spellings("/home/o"), ...escapes("/home/s", "/home/o")]) {
-      if (target.includes(" ")) continue;
-      const method = target.includes("stream") ? "HEAD" : "GET";
-      mustHide(await tell(machine, method, target, cap), `${method} ${target}`);
-    }
-    // One that is spelled right, with the right to it, so that the marker is known to be there.
-    const { text } = await machine.approve("GET", "/etc/shadow?raw");
-    ok(text.includes(SECRET));
-  });
+  }
+  for (const target of [...spellings("/home/o"), ...escapes("/home/s", "/home/o")]) {
+    if (target.includes(" ")) continue;
+    const method = target.includes("stream") ? "HEAD" : "GET";
+    mustHide(await tell(machine, method, target, cap), `${method} ${target}`);
+  }
+  // One that is spelled right, with the right to it, so that the marker is known to be there.
+  const { text } = await machine.approve("GET", "/etc/shadow?raw");
+  ok(text.includes(SECRET));
 });
 
-Deno.test("no spelling writes outside a capability's prefix or a tier's reach", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    for (const name of ["home/o", "home/sx", "home/s", "etc/x", "usr/x", "boot/x", "lib/x"]) {
-      await machine.approve("PUT", `/${name}`, "untouched");
-    }
-    const cap = bearer(machine.capability("/home/s", "rw"));
-    const worlds = async () => {
-      const headers = { ...bearer(APPROVE), accept: "application/json" };
-      const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
-      const rows: unknown = JSON.parse(text);
-      ok(Array.isArray(rows));
-      return rows.map(({ name, version }) => `${name} ${version}`);
-    };
-    const before = await worlds();
-    const outside = (list: string[], prefix: string) =>
-      list.filter((line) => !line.startsWith(`${prefix}/`) && !line.startsWith(`${prefix} `));
-    let sent = 0;
-    for (const victim of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
-      for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
-        if (target.includes(" ") || target.includes("\n")) continue;
-        for (const method of ["PUT", "DELETE"]) {
-          sent++;
-          const reply = await tell(machine, method, target, cap);
-          ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
-          if (reply.status < 300 && method === "PUT") {
-            ok(target.startsWith("/home/s"), `${target} was written`);
-          }
+test("no spelling writes outside a capability's prefix or a tier's reach", async (machine) => {
+  for (const name of ["home/o", "home/sx", "home/s", "etc/x", "usr/x", "boot/x", "lib/x"]) {
+    await machine.approve("PUT", `/${name}`, "untouched");
+  }
+  const cap = bearer(machine.capability("/home/s", "rw"));
+  const worlds = async () => {
+    const headers = { ...bearer(APPROVE), accept: "application/json" };
+    const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+    const rows: unknown = JSON.parse(text);
+    ok(Array.isArray(rows));
+    return rows.map(({ name, version }) => `${name} ${version}`);
+  };
+  const before = await worlds();
+  const outside = (list: string[], prefix: string) =>
+    list.filter((line) => !line.startsWith(`${prefix}/`) && !line.startsWith(`${prefix} `));
+  let sent = 0;
+  for (const victim of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
+    for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+      if (target.includes(" ") || target.includes("\n")) continue;
+      for (const method of ["PUT", "DELETE"]) {
+        sent++;
+        const reply = await tell(machine, method, target, cap);
+        ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
+        if (reply.status < 300 && method === "PUT") {
+          ok(target.startsWith("/home/s"), `${target} was written`);
         }
       }
     }
-    ok(sent > 1000, `${sent} requests`);
-    deepStrictEqual(outside(await worlds(), "home/s"), outside(before, "home/s"));
-    const t2 = await worlds();
-    for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
-      for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
-        if (target.includes(" ") || target.includes("\n")) continue;
-        await tell(machine, "PUT", target, bearer(TOKEN));
-      }
+  }
+  ok(sent > 1000, `${sent} requests`);
+  deepStrictEqual(outside(await worlds(), "home/s"), outside(before, "home/s"));
+  const t2 = await worlds();
+  for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
+    for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+      if (target.includes(" ") || target.includes("\n")) continue;
+      await tell(machine, "PUT", target, bearer(TOKEN));
     }
-    deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
-    await machine.audit();
-  });
+  }
+  deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
+  await machine.audit();
 });
 
-Deno.test("every spelling that is accepted comes back under its canonical name alone", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    for (const target of [...escapes("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
-      if (target.includes(" ") || target.includes("\n") || target.startsWith("http")) continue;
-      const reply = await tell(machine, "PUT", target, bearer(TOKEN));
-      if (reply.status !== 201) continue;
-      const location = reply.headers.get("location") ?? "";
-      const read = await machine.send({ method: "GET", target: `${location}?raw` });
-      equal(read.text, "tricked", `${target} is at ${location}`);
-      equal(
-        new URL(location, "http://127.0.0.1").pathname,
-        location,
-        `${target} is at ${location}`,
-      );
-    }
-    const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
-    for (const folder of folders.filter((name) => name.includes("%2F"))) {
-      ok(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
-    }
-  });
+test("every spelling that is accepted comes back under its canonical name alone", async (machine) => {
+  for (const target of [...escapes("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
+    if (target.includes(" ") || target.includes("\n") || target.startsWith("http")) continue;
+    const reply = await tell(machine, "PUT", target, bearer(TOKEN));
+    if (reply.status !== 201) continue;
+    const location = reply.headers.get("location") ?? "";
+    const read = await machine.send({ method: "GET", target: `${location}?raw` });
+    equal(read.text, "tricked", `${target} is at ${location}`);
+    equal(
+      new URL(location, "http://127.0.0.1").pathname,
+      location,
+      `${target} is at ${location}`,
+    );
+  }
+  const folders = [...Deno.readDirSync(machine.data)].map(({ name }) => name);
+  for (const folder of folders.filter((name) => name.includes("%2F"))) {
+    ok(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
+  }
 });

@@ -11,10 +11,12 @@ import {
   basic,
   bearer,
   CLOSED,
+  suite,
   type TestMachine,
   TOKEN,
-  withMachine,
 } from "../support/machine.ts";
+
+const test = suite("the policy over HTTP", { env: CLOSED });
 
 const PASSWORD = "correct horse";
 const HASH = sha256Hex(PASSWORD);
@@ -171,56 +173,52 @@ async function checkWorld(machine: TestMachine, request: string, status: number)
   equal(reply.text, BODY, `${request} was refused and changed something`);
 }
 
-Deno.test("the policy holds over HTTP for every caller, namespace and method", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await setUp(machine);
-    const columns = callers(machine);
-    for (const [request, statuses] of TABLE) {
-      await t.step(request, async () => {
-        const cells = statuses.split(" ");
-        equal(cells.length, columns.length, "a cell for each caller");
-        const [method = "", target = ""] = request.split(" ");
-        for (const [i, [who, headers]] of columns.entries()) {
-          const body = method === "PUT" || method === "POST" ? "changed" : undefined;
-          const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
-          const sensitive = target.startsWith("/etc/shadow") || target.startsWith("/auth/mint");
-          const reply = await machine.send(sent, sensitive && cells[i] === "200");
-          equal(String(reply.status), cells[i], `${who}: ${reply.text}`);
-          if (reply.status === 401) {
-            match(reply.headers.get("www-authenticate") ?? "", /^Bearer .*, Basic /, who);
-          } else equal(reply.headers.get("www-authenticate"), undefined, who);
-          await checkWorld(machine, request, reply.status);
-        }
-      });
-    }
-    machine.secrets.add(HASH);
-    await machine.audit();
-  });
+test("the policy holds over HTTP for every caller, namespace and method", async (machine, t) => {
+  await setUp(machine);
+  const columns = callers(machine);
+  for (const [request, statuses] of TABLE) {
+    await t.step(request, async () => {
+      const cells = statuses.split(" ");
+      equal(cells.length, columns.length, "a cell for each caller");
+      const [method = "", target = ""] = request.split(" ");
+      for (const [i, [who, headers]] of columns.entries()) {
+        const body = method === "PUT" || method === "POST" ? "changed" : undefined;
+        const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
+        const sensitive = target.startsWith("/etc/shadow") || target.startsWith("/auth/mint");
+        const reply = await machine.send(sent, sensitive && cells[i] === "200");
+        equal(String(reply.status), cells[i], `${who}: ${reply.text}`);
+        if (reply.status === 401) {
+          match(reply.headers.get("www-authenticate") ?? "", /^Bearer .*, Basic /, who);
+        } else equal(reply.headers.get("www-authenticate"), undefined, who);
+        await checkWorld(machine, request, reply.status);
+      }
+    });
+  }
+  machine.secrets.add(HASH);
+  await machine.audit();
 });
 
-Deno.test("a refusal is the same whether or not the world exists", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.approve("PUT", "/boot/there", "x");
-    await machine.approve("PUT", "/home/other/there", "x");
-    const cap = machine.capability("/home/s", "rw");
-    for (const headers of [{}, bearer(TOKEN), bearer(cap), bearer("wrong")]) {
-      for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
-        for (const folder of ["/boot", "/proc/audit/boot", "/proc/log/boot", "/stream/boot"]) {
-          const ask = (name: string) =>
-            machine.send({ method, target: `${folder}/${name}`, headers });
-          const [there, absent] = [await ask("there"), await ask("never")];
-          ok(there.status >= 400);
-          equal(there.status, absent.status);
-          equal(there.text, absent.text.replaceAll("never", "there"));
-        }
+test("a refusal is the same whether or not the world exists", async (machine) => {
+  await machine.approve("PUT", "/boot/there", "x");
+  await machine.approve("PUT", "/home/other/there", "x");
+  const cap = machine.capability("/home/s", "rw");
+  for (const headers of [{}, bearer(TOKEN), bearer(cap), bearer("wrong")]) {
+    for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
+      for (const folder of ["/boot", "/proc/audit/boot", "/proc/log/boot", "/stream/boot"]) {
+        const ask = (name: string) =>
+          machine.send({ method, target: `${folder}/${name}`, headers });
+        const [there, absent] = [await ask("there"), await ask("never")];
+        ok(there.status >= 400);
+        equal(there.status, absent.status);
+        equal(there.text, absent.text.replaceAll("never", "there"));
       }
     }
-    for (const method of ["GET", "HEAD", "PUT", "POST", "DELETE"]) {
-      const ask = (name: string) =>
-        machine.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
-      const [there, absent] = [await ask("there"), await ask("never")];
-      equal(there.status, 403);
-      equal(there.text, absent.text.replaceAll("never", "there"));
-    }
-  });
+  }
+  for (const method of ["GET", "HEAD", "PUT", "POST", "DELETE"]) {
+    const ask = (name: string) =>
+      machine.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
+    const [there, absent] = [await ask("there"), await ask("never")];
+    equal(there.status, 403);
+    equal(there.text, absent.text.replaceAll("never", "there"));
+  }
 });

@@ -5,15 +5,10 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import {
-  APPROVE,
-  bearer,
-  CLOSED,
-  type TestMachine,
-  TOKEN,
-  withMachine,
-} from "../support/machine.ts";
+import { APPROVE, bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
 import { Connection } from "../support/wire.ts";
+
+const test = suite("the server on the wire", { env: CLOSED });
 
 const HOST = "host: localhost\r\n";
 const AUTH = `${HOST}authorization: Bearer ${TOKEN}\r\n`;
@@ -125,214 +120,200 @@ const UNFINISHED: typeof FRAMINGS = [
   ["headers that break off", `content-length: 3\r\n`],
 ];
 
-Deno.test("the server stores nothing that was framed in two ways or broke off", async (t) => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.send({
-      method: "PUT",
-      target: "/home/there",
-      headers: bearer(TOKEN),
-      body: "as it was",
-    });
-    const before = await worlds(machine);
-    const prober = probe(machine);
-    for (const [name, rest] of FRAMINGS) {
-      await t.step(name, async () => {
-        for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-          const answer = await shout(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
-          ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
-        }
-        equal(await worlds(machine), before);
-      });
-    }
-    for (const [name, rest] of UNFINISHED) {
-      await t.step(name, async () => {
-        for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-          const connection = await Connection.open(machine.port);
-          await connection.write(`${start} HTTP/1.1\r\n${AUTH}${rest}`);
-          await connection.closeWrite();
-          ok(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
-          connection.close();
-        }
-        equal(await worlds(machine), before);
-      });
-    }
-    ok(await prober.stop() > 0);
-    deepStrictEqual(machine.log, []);
+test("the server stores nothing that was framed in two ways or broke off", async (machine, t) => {
+  await machine.send({
+    method: "PUT",
+    target: "/home/there",
+    headers: bearer(TOKEN),
+    body: "as it was",
   });
-});
-
-Deno.test("the server reads chunks with extensions and trailers, and takes no header from a trailer", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const chunked = `PUT /home/chunks HTTP/1.1\r\n${AUTH}transfer-encoding: Chunked\r\n\r\n`;
-    const answer = await shout(
-      machine,
-      `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
-    );
-    match(answer, /^HTTP\/1\.1 201 /);
-    const reply = await machine.send({ method: "GET", target: "/home/chunks?raw" });
-    equal(reply.text, "abcde");
-    equal(reply.headers.get("x-meta-late"), undefined);
-    const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
-    const late = await shout(
-      machine,
-      `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
-    );
-    match(late, /^HTTP\/1\.1 401 /);
-  });
-});
-
-Deno.test("the server stores nothing of an upload whose sender hangs up", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    await machine.send({
-      method: "PUT",
-      target: "/home/there",
-      headers: bearer(TOKEN),
-      body: "as it was",
-    });
-    const before = await worlds(machine);
-    const half = "x".repeat(200_000);
-    for (let round = 0; round < 10; round++) {
+  const before = await worlds(machine);
+  const prober = probe(machine);
+  for (const [name, rest] of FRAMINGS) {
+    await t.step(name, async () => {
       for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-        for (
-          const framing of [
-            "content-length: 400000\r\n\r\n",
-            "transfer-encoding: chunked\r\n\r\n61a80\r\n",
-          ]
-        ) {
-          const connection = await Connection.open(machine.port);
-          await connection.write(`${start} HTTP/1.1\r\n${AUTH}${framing}${half}`);
-          connection.close();
-        }
+        const answer = await shout(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
+        ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
+      }
+      equal(await worlds(machine), before);
+    });
+  }
+  for (const [name, rest] of UNFINISHED) {
+    await t.step(name, async () => {
+      for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
+        const connection = await Connection.open(machine.port);
+        await connection.write(`${start} HTTP/1.1\r\n${AUTH}${rest}`);
+        await connection.closeWrite();
+        ok(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
+        connection.close();
+      }
+      equal(await worlds(machine), before);
+    });
+  }
+  ok(await prober.stop() > 0);
+  deepStrictEqual(machine.log, []);
+});
+
+test("the server reads chunks with extensions and trailers, and takes no header from a trailer", async (machine) => {
+  const chunked = `PUT /home/chunks HTTP/1.1\r\n${AUTH}transfer-encoding: Chunked\r\n\r\n`;
+  const answer = await shout(
+    machine,
+    `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
+  );
+  match(answer, /^HTTP\/1\.1 201 /);
+  const reply = await machine.send({ method: "GET", target: "/home/chunks?raw" });
+  equal(reply.text, "abcde");
+  equal(reply.headers.get("x-meta-late"), undefined);
+  const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
+  const late = await shout(
+    machine,
+    `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
+  );
+  match(late, /^HTTP\/1\.1 401 /);
+});
+
+test("the server stores nothing of an upload whose sender hangs up", async (machine) => {
+  await machine.send({
+    method: "PUT",
+    target: "/home/there",
+    headers: bearer(TOKEN),
+    body: "as it was",
+  });
+  const before = await worlds(machine);
+  const half = "x".repeat(200_000);
+  for (let round = 0; round < 10; round++) {
+    for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
+      for (
+        const framing of [
+          "content-length: 400000\r\n\r\n",
+          "transfer-encoding: chunked\r\n\r\n61a80\r\n",
+        ]
+      ) {
+        const connection = await Connection.open(machine.port);
+        await connection.write(`${start} HTTP/1.1\r\n${AUTH}${framing}${half}`);
+        connection.close();
       }
     }
-    // Whoever comes after on the same world waits for nobody who went away.
-    const reply = await machine.send({
-      method: "POST",
-      target: "/home/there",
-      headers: bearer(TOKEN),
-      body: "!",
-    });
-    equal(reply.status, 200);
-    equal((await machine.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
-    equal(await worlds(machine), before.replace("home/there 1", "home/there 2"));
+  }
+  // Whoever comes after on the same world waits for nobody who went away.
+  const reply = await machine.send({
+    method: "POST",
+    target: "/home/there",
+    headers: bearer(TOKEN),
+    body: "!",
   });
+  equal(reply.status, 200);
+  equal((await machine.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
+  equal(await worlds(machine), before.replace("home/there 1", "home/there 2"));
 });
 
-Deno.test("the server answers pipelined requests in order, each for itself", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const connection = await Connection.open(machine.port);
-    let message = "";
-    for (let i = 1; i <= 20; i++) {
-      message += `POST /home/log HTTP/1.1\r\n${AUTH}content-length: 2\r\n\r\n${i % 10},`;
-      message += `GET /home/log?raw HTTP/1.1\r\n${HOST}\r\n`;
-    }
-    message += `GET /nowhere HTTP/1.1\r\n${HOST}\r\nHEAD /home/log HTTP/1.1\r\n${HOST}\r\n`;
-    await connection.write(message);
-    let text = "";
-    for (let i = 1; i <= 20; i++) {
-      text += `${i % 10},`;
-      equal((await connection.reply()).status, i === 1 ? 201 : 200);
-      equal((await connection.reply()).text, text);
-    }
-    equal((await connection.reply()).status, 404);
-    equal((await connection.reply(true)).headers.get("etag")?.slice(0, 4), '"20-');
-    connection.close();
-  });
+test("the server answers pipelined requests in order, each for itself", async (machine) => {
+  const connection = await Connection.open(machine.port);
+  let message = "";
+  for (let i = 1; i <= 20; i++) {
+    message += `POST /home/log HTTP/1.1\r\n${AUTH}content-length: 2\r\n\r\n${i % 10},`;
+    message += `GET /home/log?raw HTTP/1.1\r\n${HOST}\r\n`;
+  }
+  message += `GET /nowhere HTTP/1.1\r\n${HOST}\r\nHEAD /home/log HTTP/1.1\r\n${HOST}\r\n`;
+  await connection.write(message);
+  let text = "";
+  for (let i = 1; i <= 20; i++) {
+    text += `${i % 10},`;
+    equal((await connection.reply()).status, i === 1 ? 201 : 200);
+    equal((await connection.reply()).text, text);
+  }
+  equal((await connection.reply()).status, 404);
+  equal((await connection.reply(true)).headers.get("etag")?.slice(0, 4), '"20-');
+  connection.close();
 });
 
 const LONGEST = 8192;
 
-Deno.test("the server takes a target of 8192 bytes and no longer one", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const ask = async (target: string, method = "GET") =>
-      (await machine.send({ method, target, headers: bearer(TOKEN) })).status;
-    const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
-    equal(await ask(fill("/home/boot?raw&x=", LONGEST)), 200);
-    equal(await ask(fill("/home/boot?raw&x=", LONGEST + 1)), 414);
-    equal(await ask(fill("/home/boot?raw&x=", 60_000)), 414);
-    equal(await ask(fill("/home/", LONGEST)), 400);
-    equal(await ask(fill("/home/", LONGEST + 1)), 414);
-    equal(await ask(fill("/home/", LONGEST + 1), "PUT"), 414);
-    equal(await ask(`/home${"/a".repeat(4000)}`), 400);
-    equal(await ask(`/home${"/a".repeat(10_000)}`), 414);
-    equal(await ask(`/home/${"%C3%A9".repeat(1300)}`), 400);
-    // curl sends letters as they are typed; they are the same name as their escapes.
-    equal(await ask("/home/café", "PUT"), 201);
-    equal(await ask("/home/caf%C3%A9"), 200);
-  });
+test("the server takes a target of 8192 bytes and no longer one", async (machine) => {
+  const ask = async (target: string, method = "GET") =>
+    (await machine.send({ method, target, headers: bearer(TOKEN) })).status;
+  const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
+  equal(await ask(fill("/home/boot?raw&x=", LONGEST)), 200);
+  equal(await ask(fill("/home/boot?raw&x=", LONGEST + 1)), 414);
+  equal(await ask(fill("/home/boot?raw&x=", 60_000)), 414);
+  equal(await ask(fill("/home/", LONGEST)), 400);
+  equal(await ask(fill("/home/", LONGEST + 1)), 414);
+  equal(await ask(fill("/home/", LONGEST + 1), "PUT"), 414);
+  equal(await ask(`/home${"/a".repeat(4000)}`), 400);
+  equal(await ask(`/home${"/a".repeat(10_000)}`), 414);
+  equal(await ask(`/home/${"%C3%A9".repeat(1300)}`), 400);
+  // curl sends letters as they are typed; they are the same name as their escapes.
+  equal(await ask("/home/café", "PUT"), 201);
+  equal(await ask("/home/caf%C3%A9"), 200);
 });
 
-Deno.test("the server lives through floods and noise, and everyone else notices nothing", async () => {
-  await withMachine({ env: CLOSED }, async (machine) => {
-    const before = await worlds(machine);
-    const prober = probe(machine);
-    let seed = 20_240_229;
-    const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
-    const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
-    const start = `GET /home/boot HTTP/1.1\r\n${HOST}`;
-    const messages: (string | Uint8Array)[] = [
-      `${start}${"x-flood: 1\r\n".repeat(5000)}\r\n`,
-      `${start}${Array.from({ length: 300 }, (_, i) => `x-${i}: 1\r\n`).join("")}\r\n`,
-      `${start}x-long: ${"a".repeat(500_000)}\r\n\r\n`,
-      `${start}${"x".repeat(70_000)}: a\r\n\r\n`,
-      `${start}authorization: Bearer ${"a".repeat(30_000)}\r\n\r\n`,
-      `${start}authorization: Basic ${btoa(":".repeat(3000))}\r\n\r\n`,
-      `${start}accept: ${"text/html;q=0.1,".repeat(2000)}\r\n\r\n`,
-      `${start}accept: ${",".repeat(9000)}\r\n\r\n`,
-      `${start}if-none-match: ${'"a",'.repeat(5000)}\r\n\r\n`,
-      `${start}if-none-match: ${'W/"'.repeat(5000)}\r\n\r\n`,
-      `${start}range: bytes=${"0-1,".repeat(5000)}\r\n\r\n`,
-      `${start}if-modified-since: ${"Mon, ".repeat(5000)}\r\n\r\n`,
-      `${start}cookie: ${"a=b; ".repeat(5000)}\r\n\r\n`,
-      `${start}x-forwarded-for: ${"1.2.3.4,".repeat(5000)}\r\n\r\n`,
-      `${start}expect: 200-ok\r\n\r\n`,
-      `${start}upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: x\r\n\r\n`,
-      `${start}upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: x\r\n\r\n`,
-      `${"A".repeat(20_000)} /home/boot HTTP/1.1\r\n${HOST}\r\n`,
-      `GET /home/boot HTTP/9.9\r\n${HOST}\r\n`,
-      `GET /home/boot\r\n\r\n`,
-      `GET  /home/boot HTTP/1.1\r\n${HOST}\r\n`,
-      `GET /home/boot HTTP/1.1\r${HOST}\r`,
-      `GET /home/a b HTTP/1.1\r\n${HOST}\r\n`,
-      `GET /home/\xff HTTP/1.1\r\n${HOST}\r\n`,
-      `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
-      `CONNECT localhost:22 HTTP/1.1\r\n${HOST}\r\n`,
-      `CONNECT /home/boot HTTP/1.1\r\n${HOST}\r\n`,
-      `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
-      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-      "\r\n\r\n\r\n",
-      "\0".repeat(1000),
-      ...Array.from({ length: 40 }, (_, i) => noise(i * 50 + 1)),
-      ...Array.from({ length: 20 }, () => {
-        const bytes = new TextEncoder().encode(
-          `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 0\r\n\r\n`,
-        );
-        // One byte of the request line or a header's name, so that it cannot stand for a good request.
-        bytes[Math.floor(random() * 20)] = 0x80 + random() * 0x7f;
-        return bytes;
-      }),
-    ];
-    // All at once: many of them are left waiting for an end that does not come.
-    await Promise.all(messages.map(async (message) => {
-      const answer = await shout(machine, message);
-      ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
-      ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
-    }));
-    // Two hundred who begin and never end stay open while others are served.
-    const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
-      const connection = await Connection.open(machine.port);
-      await connection.write(
-        i % 2 === 0
-          ? "GET /home/bo"
-          : `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 9\r\n\r\nab`,
+test("the server lives through floods and noise, and everyone else notices nothing", async (machine) => {
+  const before = await worlds(machine);
+  const prober = probe(machine);
+  let seed = 20_240_229;
+  const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+  const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
+  const start = `GET /home/boot HTTP/1.1\r\n${HOST}`;
+  const messages: (string | Uint8Array)[] = [
+    `${start}${"x-flood: 1\r\n".repeat(5000)}\r\n`,
+    `${start}${Array.from({ length: 300 }, (_, i) => `x-${i}: 1\r\n`).join("")}\r\n`,
+    `${start}x-long: ${"a".repeat(500_000)}\r\n\r\n`,
+    `${start}${"x".repeat(70_000)}: a\r\n\r\n`,
+    `${start}authorization: Bearer ${"a".repeat(30_000)}\r\n\r\n`,
+    `${start}authorization: Basic ${btoa(":".repeat(3000))}\r\n\r\n`,
+    `${start}accept: ${"text/html;q=0.1,".repeat(2000)}\r\n\r\n`,
+    `${start}accept: ${",".repeat(9000)}\r\n\r\n`,
+    `${start}if-none-match: ${'"a",'.repeat(5000)}\r\n\r\n`,
+    `${start}if-none-match: ${'W/"'.repeat(5000)}\r\n\r\n`,
+    `${start}range: bytes=${"0-1,".repeat(5000)}\r\n\r\n`,
+    `${start}if-modified-since: ${"Mon, ".repeat(5000)}\r\n\r\n`,
+    `${start}cookie: ${"a=b; ".repeat(5000)}\r\n\r\n`,
+    `${start}x-forwarded-for: ${"1.2.3.4,".repeat(5000)}\r\n\r\n`,
+    `${start}expect: 200-ok\r\n\r\n`,
+    `${start}upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: x\r\n\r\n`,
+    `${start}upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: x\r\n\r\n`,
+    `${"A".repeat(20_000)} /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /home/boot HTTP/9.9\r\n${HOST}\r\n`,
+    `GET /home/boot\r\n\r\n`,
+    `GET  /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /home/boot HTTP/1.1\r${HOST}\r`,
+    `GET /home/a b HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /home/\xff HTTP/1.1\r\n${HOST}\r\n`,
+    `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
+    `CONNECT localhost:22 HTTP/1.1\r\n${HOST}\r\n`,
+    `CONNECT /home/boot HTTP/1.1\r\n${HOST}\r\n`,
+    `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "\r\n\r\n\r\n",
+    "\0".repeat(1000),
+    ...Array.from({ length: 40 }, (_, i) => noise(i * 50 + 1)),
+    ...Array.from({ length: 20 }, () => {
+      const bytes = new TextEncoder().encode(
+        `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 0\r\n\r\n`,
       );
-      return connection;
-    }));
-    equal((await machine.send({ method: "GET", target: "/proc/version" })).status, 200);
-    for (const connection of idle) connection.close();
-    ok(await prober.stop() > 10);
-    equal(await worlds(machine), before);
-    deepStrictEqual(machine.log, []);
-  });
+      // One byte of the request line or a header's name, so that it cannot stand for a good request.
+      bytes[Math.floor(random() * 20)] = 0x80 + random() * 0x7f;
+      return bytes;
+    }),
+  ];
+  // All at once: many of them are left waiting for an end that does not come.
+  await Promise.all(messages.map(async (message) => {
+    const answer = await shout(machine, message);
+    ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
+    ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
+  }));
+  // Two hundred who begin and never end stay open while others are served.
+  const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+    const connection = await Connection.open(machine.port);
+    await connection.write(
+      i % 2 === 0 ? "GET /home/bo" : `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 9\r\n\r\nab`,
+    );
+    return connection;
+  }));
+  equal((await machine.send({ method: "GET", target: "/proc/version" })).status, 200);
+  for (const connection of idle) connection.close();
+  ok(await prober.stop() > 10);
+  equal(await worlds(machine), before);
+  deepStrictEqual(machine.log, []);
 });

@@ -126,7 +126,10 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     }
     // A method nobody knows is its sender's fault; strangers shall not fill the log with them.
     if (error.status >= 500 && error.status !== 501) {
-      machine.log(`${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}`);
+      const why = error.cause instanceof Error ? ` (${error.cause.message})` : "";
+      machine.log(
+        `${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}${why}`,
+      );
     }
     return await shellInstead(request, accept, error) ?? problemResponse(error, accept, head);
   }

@@ -26,7 +26,11 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
 export function storeProblem(error: unknown, action: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
   const headers = error.code === "closed" ? { "retry-after": "5" } : {};
-  return new Problem(TYPES[error.code], `Cannot ${action} ${path}: ${words(error)}`, headers);
+  const detail = `Cannot ${action} ${path}: ${words(error)}`;
+  const problem = new Problem(TYPES[error.code], detail, headers);
+  // What the store said is for the log alone: it may name files.
+  problem.cause = error;
+  return problem;
 }
 
 function words(error: StoreError): string {

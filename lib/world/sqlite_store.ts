@@ -16,7 +16,7 @@ import { Catalog } from "./catalog.ts";
 import { CatalogKeeper } from "./catalog_keeper.ts";
 import { ChangeHub } from "./change_hub.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { COLLECTIONS_FILE, exists } from "./disk.ts";
+import { COLLECTIONS_FILE } from "./disk.ts";
 import { isExt } from "./media_type.ts";
 import { parseMeta } from "./metadata.ts";
 import { nameFault } from "./name.ts";
@@ -606,9 +606,12 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
+/** Collections that were marked; a damaged list costs empty collections, and never the start. */
 function readMarks(data: string): string[] {
-  const path = `${data}/${COLLECTIONS_FILE}`;
-  if (!exists(path)) return [];
-  return Deno.readTextFileSync(path).split("\n")
-    .filter((name) => name !== "" && nameFault(name) === undefined);
+  try {
+    return Deno.readTextFileSync(`${data}/${COLLECTIONS_FILE}`).split("\n")
+      .filter((name) => name !== "" && nameFault(name) === undefined);
+  } catch {
+    return []; // no list, or what lies there is none: the next mark writes it anew
+  }
 }

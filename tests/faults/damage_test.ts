@@ -87,6 +87,9 @@ Deno.test("a damaged universe.db makes its world answer 500 in words, and nothin
       equal((await server.ask("/proc/worlds")).status, 200);
     });
     match(stderr, /accounts are off/);
+    // What the answer leaves to the log is there.
+    match(stderr, /GET \/home\/middle_overwritten: .*malformed/);
+    match(stderr, /GET \/home\/text_in_its_place: .*file is not a database/);
   }));
 
 const CATALOG_DAMAGE: Readonly<Record<string, (path: string) => void>> = {

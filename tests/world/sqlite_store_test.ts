@@ -162,6 +162,26 @@ Deno.test("SqliteStore lets a damaged world fail alone, and lists it", async (t)
   }
 });
 
+Deno.test("SqliteStore starts whatever lies where the list of collections should be", async (t) => {
+  const lists: Readonly<Record<string, (path: string) => void>> = {
+    garbage: (path) => Deno.writeFileSync(path, crypto.getRandomValues(new Uint8Array(5000))),
+    a_directory: (path) => Deno.mkdirSync(path),
+    names_refused: (path) =>
+      Deno.writeTextFileSync(path, "home/../etc\nhome//x\nelsewhere/x\n/home/x\nhome/ok\nhome\n"),
+  };
+  for (const [kind, inflict] of Object.entries(lists)) {
+    await t.step(kind, () =>
+      withTempData(async (data) => {
+        inflict(`${data}/.collections`);
+        const store = await open(data);
+        const names = (await store.list("home")).map(({ name }) => name);
+        equal(names, kind === "names_refused" ? ["ok"] : []);
+        equal((await store.list("")).map(({ name }) => name), names.length > 0 ? ["home"] : []);
+        await store.close();
+      }));
+  }
+});
+
 Deno.test("SqliteStore answers damage, and then the world again, when a file comes back", () =>
   withStore({ cacheBytes: 0 }, async ({ store, data }) => {
     await put(store, "home/x", "1");

@@ -35,6 +35,14 @@ export function countCases(report: string): Counts {
   return counts;
 }
 
+/** The files of which a report says nothing: those that could not even be loaded. */
+export function unheard(report: string, files: readonly string[]): string[] {
+  const heard = new Set(
+    [...report.matchAll(/<testsuite name="(?:\.\/)?([^"]+)"/g)].map(([, name]) => name),
+  );
+  return files.filter((file) => !heard.has(file));
+}
+
 /** The line that ends a run. */
 export function summary({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
@@ -89,9 +97,11 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
       clearEnv: true,
       env: Object.fromEntries(env),
     }).spawn().status;
-    const counts = countCases(await Deno.readTextFile(report));
-    // A file that cannot be loaded fails without a case of its own.
-    return success || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+    const text = await Deno.readTextFile(report);
+    const counts = countCases(text);
+    if (success) return counts;
+    const failed = counts.failed + unheard(text, files).length;
+    return { ...counts, failed: Math.max(1, failed) };
   } finally {
     await Deno.remove(report);
   }

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { batches, chosen, countCases, summary } from "../../lib/tasks/test.ts";
+import { batches, chosen, countCases, summary, unheard } from "../../lib/tasks/test.ts";
 
 const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
 
@@ -22,6 +22,13 @@ Deno.test("countCases() takes a skipped test for failed unless its name says why
 Deno.test("countCases() is not fooled by a message that looks like a case", () => {
   const text = report('<failure message="&lt;testcase ">&lt;skipped/&gt;</failure>');
   equal(countCases(text), { passed: 0, failed: 1, skipped: 0 });
+});
+
+Deno.test("unheard() finds the files that could not be loaded", () => {
+  const text = '<testsuite name="./tests/a_test.ts" tests="1">\n<testsuite name="tests/b_test.ts">';
+  equal(unheard(text, ["tests/a_test.ts", "tests/b_test.ts", "tests/c_test.ts"]), [
+    "tests/c_test.ts",
+  ]);
 });
 
 Deno.test("summary() ends a run in the words that are counted elsewhere", () => {

@@ -60,7 +60,9 @@ export class Plugins implements PluginRoutes {
     const all = this.host().then((host) => host.startAll());
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, START_PATIENCE_MS));
-    this.#starting = Promise.race([all.catch(() => {}), late]).finally(() => {
+    // Whoever awaits `all` hears what failed; those who only wait for a route need not.
+    const settled = all.then(() => undefined, () => undefined);
+    this.#starting = Promise.race([settled, late]).finally(() => {
       clearTimeout(timer);
       this.#starting = undefined;
     });

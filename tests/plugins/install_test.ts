@@ -1,0 +1,281 @@
+/** The script that installs plugins, run as its users run it, and its twin for PowerShell, read beside it. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { APPROVE, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import {
+  fromCheckout,
+  inFolder,
+  onPath,
+  ROOT,
+  runProgram,
+  startProgram,
+} from "../project/program.ts";
+import { get, plugin, QUICK, stateOf } from "../plugin/plugin_machine.ts";
+
+const NO_CURL = onPath("curl") ? "" : " (skipped: no curl here)";
+const NO_SHELLCHECK = onPath("shellcheck") ? "" : " (skipped: no shellcheck here)";
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the script from a copy of `plugins/`, so that a test may put plugins of its own beside it. */
+function install(
+  folder: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd = "/",
+): Promise<Outcome> {
+  return runProgram({ command: "sh", args: [`${folder}/plugins/install.sh`, ...args], cwd, env });
+}
+
+async function withScript(
+  test: (folder: string, put: (name: string, source: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  await inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/plugins`);
+    for (const file of ["install.sh", "example.ts"]) {
+      await Deno.copyFile(`${ROOT}/plugins/${file}`, `${folder}/plugins/${file}`);
+    }
+    await test(
+      folder,
+      (name, source) => Deno.writeTextFile(`${folder}/plugins/${name}.ts`, source),
+    );
+  });
+}
+
+const url = (machine: TestMachine) => ({ ELASTIK_URL: `http://127.0.0.1:${machine.port}/` });
+const TOKENS = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
+
+Deno.test({
+  name: `install.sh stores, shows, approves and verifies a plugin, from any folder${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+      await withScript(async (folder) => {
+        for (let times = 1; times <= 2; times++) {
+          const ran = await install(folder, ["example"], { ...TOKENS, ...url(machine) });
+          equal(ran.code, 0, ran.stderr);
+          match(
+            ran.stdout,
+            new RegExp(
+              `Stored example as http://127.0.0.1:${machine.port}/lib/example, version ${times}`,
+            ),
+          );
+          match(ran.stdout, /It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
+          match(ran.stdout, /"description":"says hello and echoes what is sent"/);
+          match(ran.stdout, /Activated example\nAll is up: /);
+          machine.witness(ran.stdout + ran.stderr, "install.sh");
+        }
+        const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
+        equal(used.text, '{"hello":"from example plugin","echo":"hi"}');
+      });
+    });
+  },
+});
+
+Deno.test({
+  name:
+    `install.sh takes the approve token a fresh machine keeps, from the machine that holds it alone${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withScript(async (folder) => {
+      const machine = await startProgram(fromCheckout(folder));
+      try {
+        const env = { ELASTIK_URL: machine.url };
+        await Deno.mkdir(`${folder}/elsewhere/data`, { recursive: true });
+        // Another machine's folder: its token is not for this one.
+        await Deno.writeTextFile(`${folder}/elsewhere/data/.approve-token`, "not-for-you");
+        await Deno.writeTextFile(`${folder}/elsewhere/data/.lock`, "1\n");
+        await Deno.mkdir(`${folder}/copy`);
+        await Deno.rename(`${folder}/plugins`, `${folder}/copy/plugins`);
+        const copy = `${folder}/copy`;
+        const nowhere = await install(copy, ["example"], env, `${folder}/elsewhere`);
+        equal(nowhere.code, 2);
+        match(nowhere.stderr, /ELASTIK_APPROVE_TOKEN is not set; .*nothing was installed/);
+        const ran = await install(copy, ["example"], env, folder);
+        equal(ran.code, 0, ran.stderr);
+        match(
+          ran.stdout,
+          /Using the approve token that the machine keeps in data\/\.approve-token/,
+        );
+        const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+        ok(!ran.stdout.includes(kept));
+        const named = { ...env, ELASTIK_DATA: `${folder}/data` };
+        equal((await install(copy, ["example"], named)).code, 0);
+      } finally {
+        await machine.stop();
+      }
+    });
+  },
+});
+
+Deno.test({
+  name: `install.sh says in words what is wrong before it changes anything${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+      await withScript(async (folder, put) => {
+        await put("gpu", plugin({ routes: ["/dev/gpu"] }, ""));
+        const env = { ...TOKENS, ...url(machine) };
+        const rows: [args: string[], code: number, says: RegExp][] = [
+          [[], 2, /name a plugin, or primitives/],
+          [["../example"], 2, /it is no plugin's name/],
+          [["-x"], 2, /it is no plugin's name/],
+          [[""], 2, /it is no plugin's name/],
+          [["nothing"], 2, /missing in .*\/plugins: nothing\.ts; nothing was installed/],
+          [["primitives"], 2, /: fstab\.ts db\.ts fanout\.ts; nothing was installed/],
+          [["primitives", "--with-semantic"], 2, /fanout\.ts semantic\.ts; nothing was installed/],
+        ];
+        for (const [args, code, says] of rows) {
+          const ran = await install(folder, args, env);
+          equal(ran.code, code, ran.stdout + ran.stderr);
+          match(ran.stderr, says);
+        }
+        equal(JSON.parse((await machine.approve("GET", "/proc/status")).text).plugins, 0);
+        equal((await machine.approve("GET", "/lib/gpu/state")).status, 404);
+        // A port nobody listens on: one that was free a moment ago.
+        const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+        const { port } = listener.addr;
+        listener.close();
+        const away = await install(folder, ["example"], {
+          ...TOKENS,
+          ELASTIK_URL: `http://127.0.0.1:${port}`,
+        });
+        equal(away.code, 3);
+        match(
+          away.stderr,
+          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the machine/s,
+        );
+      });
+    });
+  },
+});
+
+Deno.test({
+  name: `install.sh installs the primitives in their order, and says where it stopped${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+      await withScript(async (folder, put) => {
+        for (const name of ["gpu", "fstab", "db", "semantic"]) {
+          await put(name, plugin({ routes: [`/dev/${name}`] }, ""));
+        }
+        await put("fanout", "import 'x';");
+        const env = { ...TOKENS, ...url(machine) };
+        const ran = await install(folder, ["primitives", "--with-semantic"], env);
+        equal(ran.code, 1);
+        match(
+          ran.stderr,
+          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored and waits/,
+        );
+        match(ran.stderr, /Installed before that: gpu fstab db\n/);
+        equal((await stateOf(machine, "fanout")).state, "pending");
+        equal((await stateOf(machine, "db")).up, true);
+        await put("fanout", plugin({ routes: [], fallback: true }, "return new Response('fan');"));
+        const again = await install(folder, ["primitives", "--with-semantic"], env);
+        equal(again.code, 0, again.stderr);
+        deepStrictEqual(
+          [...again.stdout.matchAll(/^Activated (\w+)$/gm)].map(([, name]) => name),
+          ["gpu", "fstab", "db", "fanout", "semantic"],
+        );
+        // The bare path of a browser is no use here: the fallback is not in /bin, and up all the same.
+        equal((await get(machine, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
+      });
+    });
+  },
+});
+
+Deno.test({
+  name: `install.sh tells which token is missing or wrong${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+      await withScript(async (folder) => {
+        const where = url(machine);
+        const rows: [env: Record<string, string>, code: number, says: RegExp][] = [
+          [{ ELASTIK_APPROVE_TOKEN: APPROVE }, 1, /Cannot store example: .*set ELASTIK_TOKEN/],
+          [
+            { ...TOKENS, ELASTIK_TOKEN: 'wr"ong\\' },
+            1,
+            /Cannot store example: .*set ELASTIK_TOKEN/,
+          ],
+          [
+            { ...TOKENS, ELASTIK_APPROVE_TOKEN: TOKEN },
+            1,
+            /T3 is needed; set ELASTIK_APPROVE_TOKEN/,
+          ],
+        ];
+        for (const [env, code, says] of rows) {
+          const ran = await install(folder, ["example"], { ...where, ...env });
+          equal(ran.code, code, ran.stderr);
+          match(ran.stderr, says);
+          machine.witness(ran.stdout + ran.stderr, "install.sh");
+        }
+      });
+    });
+  },
+});
+
+Deno.test({
+  name: `install.sh has no fault that shellcheck finds${NO_SHELLCHECK}`,
+  ignore: NO_SHELLCHECK !== "",
+  async fn() {
+    const ran = await runProgram({
+      command: "shellcheck",
+      args: [`${ROOT}/plugins/install.sh`],
+      cwd: "/",
+    });
+    equal(ran.code, 0, ran.stdout);
+  },
+});
+
+/** Steps and messages of a script, in order, spelt alike. */
+function outline(script: string, say: string, stop: string, words: string): string[] {
+  const message = new RegExp(
+    `(?:\\b${say} "([^"]*)"|\\b${stop} (\\d)[\\s\\\\]+"((?:[^"]|"\\$)*)"|^\\s*# (.*)$)`,
+    "gm",
+  );
+  return [...script.matchAll(message)].map(([, said, code, stopped, comment]) =>
+    (comment !== undefined ? `# ${comment}` : said ?? `${code} ${stopped}`)
+      .replace(new RegExp(`\\$\\(${words} "?\\$body"?\\)`, "g"), "<words>")
+      .replaceAll("\\", "/")
+      .replace(/--?with-?semantic/gi, "<semantic>")
+      .replace(/install\.(sh|ps1)/g, "install")
+  );
+}
+
+Deno.test("install.ps1 takes the same steps as install.sh, and says the same", async () => {
+  const sh = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
+  const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
+  // A quote inside a command substitution ends no message.
+  const plain = sh.replaceAll('$(words "$body")', "$(words $body)");
+  const steps = outline(plain, "say", "stop", "words");
+  ok(steps.length > 30, String(steps.length));
+  deepStrictEqual(outline(ps, "Say", "Stop-With", "Get-Words"), steps);
+});
+
+Deno.test("install.ps1 closes what it opens", async () => {
+  const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
+  const code = ps.replace(/^\s*#.*$/gm, "");
+  const open: string[] = [];
+  const pairs: Record<string, string> = { ")": "(", "}": "{", "]": "[" };
+  let quote = "";
+  for (let at = 0; at < code.length; at++) {
+    const char = code[at] ?? "";
+    if (quote !== "") {
+      if (quote === '"' && char === "`") at++;
+      else if (char === quote) quote = "";
+      ok(char !== "\n", `a string goes over a line's end before ${code.slice(at, at + 40)}`);
+      continue;
+    }
+    if (char === '"' || char === "'") quote = char;
+    else if ("({[".includes(char)) open.push(char);
+    else if (pairs[char] !== undefined) equal(open.pop(), pairs[char], code.slice(at - 40, at + 1));
+  }
+  deepStrictEqual([open, quote], [[], ""]);
+  // A name before a colon is a drive to PowerShell unless it stands in braces.
+  equal(/"[^"\n]*\$\w+:[^"\n]*"/.exec(code.replace(/\$env:\w+/g, "")), null);
+});

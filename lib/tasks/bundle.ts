@@ -91,10 +91,19 @@ async function notices(code: string): Promise<string> {
   }
   const texts: string[] = [];
   for (const [name, folder] of [...packages].sort()) {
-    const licence = await Deno.readTextFile(new URL(`${folder}/LICENSE`, ROOT));
+    const licence = await licenceOf(fileURLToPath(new URL(folder, ROOT)));
     texts.push(`/*! ${name}\n\n${licence.trim().replaceAll("*/", "* /")}\n*/\n`);
   }
   return texts.join("\n");
+}
+
+/** A package's licence, or, where it brings no text, what it says of it. */
+async function licenceOf(folder: string): Promise<string> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (/^licen[cs]e/i.test(name)) return await Deno.readTextFile(`${folder}/${name}`);
+  }
+  const { license, author } = JSON.parse(await Deno.readTextFile(`${folder}/package.json`));
+  return `${license}${author === undefined ? "" : `, ${author.name ?? author}`}`;
 }
 
 if (import.meta.main) {

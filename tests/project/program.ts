@@ -3,6 +3,7 @@
  * only shows there, such as greetings, signals, permissions and ways to run.
  */
 
+import { equal, match, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
 /** The checkout. */
@@ -145,4 +146,29 @@ export function onPath(name: string): boolean {
       return false; // not in this folder of many
     }
   });
+}
+
+/**
+ * Whether a machine does what one does, however it was started: it keeps worlds, shows its shell and
+ * its manual, and brings a plugin to life.
+ *
+ * @param data its data folder, in which the approve token of a fresh machine lies
+ */
+export async function worksAt({ url }: Program, data: string): Promise<void> {
+  const put = await ask(`${url}/home/x`, { method: "PUT", body: "kept" });
+  ok(put.status === 201 || put.status === 200, put.text);
+  equal((await ask(`${url}/home/x?raw`)).text, "kept");
+  match((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
+  for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js", "home/boot.ts"]) {
+    const { text } = await ask(`${url}/${path.replace(/\.ts$/, "")}?raw`);
+    equal(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
+  }
+  const token = (await Deno.readTextFile(`${data}/.approve-token`)).trim();
+  const headers = { authorization: `Bearer ${token}` };
+  const source = await Deno.readTextFile(`${ROOT}/plugins/example.ts`);
+  await ask(`${url}/lib/example`, { method: "PUT", body: source, headers });
+  const state = await ask(`${url}/lib/example/state`, { method: "PUT", body: "active", headers });
+  equal(state.status, 200, state.text);
+  const answer = await ask(`${url}/example`, { method: "POST", body: "hi" });
+  equal(answer.text, '{"hello":"from example plugin","echo":"hi"}');
 }

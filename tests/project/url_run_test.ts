@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { ask, inFolder, type Program, ROOT, startProgram } from "./program.ts";
+import { ask, inFolder, ROOT, startProgram, worksAt } from "./program.ts";
 import { readmeCommands } from "./readme.ts";
 
 /** The checkout as plain files on loopback, as a host of files would serve it. */
@@ -35,16 +35,6 @@ async function cacheIn(folder: string): Promise<Record<string, string>> {
   return { DENO_DIR: `${folder}/cache` };
 }
 
-async function worksAt(program: Program): Promise<void> {
-  const { url } = program;
-  const put = await ask(`${url}/home/x`, { method: "PUT", body: "from afar" });
-  ok(put.status === 201 || put.status === 200, put.text);
-  equal((await ask(`${url}/home/x?raw`)).text, "from afar");
-  match((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
-  const page = await ask(`${url}/usr/share/doc/http.md?raw`);
-  equal(page.text, await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/http.md`));
-}
-
 Deno.test("main.ts runs from a URL in an empty folder, and again without the network", () =>
   inFolder(async (folder) => {
     const files = serveFiles();
@@ -59,15 +49,15 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     };
     try {
       const program = await startProgram(start);
-      await worksAt(program);
+      await worksAt(program, `${here}/data`);
       equal((await program.stop()).code, 0);
     } finally {
       await files.stop();
     }
     equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
     const again = await startProgram(start);
-    equal((await ask(`${again.url}/home/x?raw`)).text, "from afar");
-    await worksAt(again);
+    equal((await ask(`${again.url}/home/x?raw`)).text, "kept");
+    await worksAt(again, `${here}/data`);
     ok(!again.output().includes("Download"), again.output());
     await again.stop();
   }));
@@ -102,7 +92,7 @@ Deno.test("main.ts runs with no more rights than the README's line gives", () =>
           cwd,
           env: { ...env, ELASTIK_DATA: data },
         });
-        await worksAt(program);
+        await worksAt(program, `${folder}/data`);
         equal((await program.stop()).code, 0);
       }
     } finally {

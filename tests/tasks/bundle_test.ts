@@ -8,6 +8,7 @@ import {
   runProgram,
   type Start,
   startProgram,
+  worksAt,
 } from "../project/program.ts";
 
 function run(folder: string, ...args: string[]): Start {
@@ -36,22 +37,14 @@ Deno.test("bundle() makes one file that runs from any folder, and again after a 
     await Deno.mkdir(`${folder}/empty`);
 
     const program = await startProgram(run(folder));
-    const put = await ask(`${program.url}/home/x`, { method: "PUT", body: "bundled" });
-    equal(put.status, 201);
-    match((await ask(program.url, { headers: { accept: "text/html" } })).text, /<html/);
-    for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js"]) {
-      const { text } = await ask(`${program.url}/${path}?raw`);
-      equal(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
-    }
-    const boot = await ask(`${program.url}/home/boot?raw`);
-    equal(boot.text, await Deno.readTextFile(`${ROOT}/worlds/home/boot.ts`));
+    await worksAt(program, `${folder}/empty/data`);
     const tested = await runProgram(run(folder, "boot", program.url));
     equal(tested.code, 0, tested.stdout + tested.stderr);
     match(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
     equal((await program.stop()).code, 0);
 
     const again = await startProgram(run(folder));
-    equal((await ask(`${again.url}/home/x?raw`)).text, "bundled");
+    equal((await ask(`${again.url}/home/x?raw`)).text, "kept");
     await again.stop();
     const verified = await runProgram(run(folder, "verify"));
     equal(verified.code, 0, verified.stdout + verified.stderr);

@@ -63,8 +63,7 @@ function probe(machine: TestMachine): { stop(): Promise<number> } {
     return count;
   };
   const running = run();
-  // It is told by `stop`; a test that failed before does not ask.
-  running.catch(() => {});
+  running.catch(() => {}); // told by `stop`; a test that failed before does not ask
   return {
     stop: () => {
       on = false;

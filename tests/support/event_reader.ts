@@ -54,8 +54,7 @@ export class EventReader {
   async close(): Promise<void> {
     this.#over = true;
     this.#abort.abort();
-    // The abort is what was asked for.
-    await this.#pieces?.cancel().catch(() => {});
+    await this.#pieces?.cancel().catch(() => {}); // the abort is what was asked for
   }
 
   async #read(): Promise<boolean> {

@@ -67,41 +67,42 @@ import w59 from "./usr/share/doc/auth.md" with { type: "text" };
 import w60 from "./usr/share/doc/configuration.md" with { type: "text" };
 import w61 from "./usr/share/doc/events.md" with { type: "text" };
 import w62 from "./usr/share/doc/http.md" with { type: "text" };
-import w63 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w64 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w65 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w66 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w67 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w68 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w69 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w70 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w71 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w72 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w73 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w74 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w75 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w96 from "./usr/share/doc/running.md" with { type: "text" };
-import w97 from "./usr/share/doc/shell.md" with { type: "text" };
+import w63 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w64 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w65 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w66 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w67 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w68 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w69 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w70 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w71 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w72 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w73 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w97 from "./usr/share/doc/running.md" with { type: "text" };
+import w98 from "./usr/share/doc/shell.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -168,39 +169,40 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/configuration.md": w60,
   "usr/share/doc/events.md": w61,
   "usr/share/doc/http.md": w62,
-  "usr/share/doc/problems/bad-body.md": w63,
-  "usr/share/doc/problems/bad-gateway.md": w64,
-  "usr/share/doc/problems/bad-header.md": w65,
-  "usr/share/doc/problems/bad-metadata.md": w66,
-  "usr/share/doc/problems/bad-name.md": w67,
-  "usr/share/doc/problems/bad-path.md": w68,
-  "usr/share/doc/problems/bad-query.md": w69,
-  "usr/share/doc/problems/body-too-large.md": w70,
-  "usr/share/doc/problems/conflict.md": w71,
-  "usr/share/doc/problems/forbidden.md": w72,
-  "usr/share/doc/problems/foreign-origin.md": w73,
-  "usr/share/doc/problems/gateway-timeout.md": w74,
-  "usr/share/doc/problems/gone.md": w75,
-  "usr/share/doc/problems/insufficient-storage.md": w76,
-  "usr/share/doc/problems/internal.md": w77,
-  "usr/share/doc/problems/locked.md": w78,
-  "usr/share/doc/problems/loop-detected.md": w79,
-  "usr/share/doc/problems/lower-layer.md": w80,
-  "usr/share/doc/problems/method-not-allowed.md": w81,
-  "usr/share/doc/problems/not-acceptable.md": w82,
-  "usr/share/doc/problems/not-found.md": w83,
-  "usr/share/doc/problems/not-implemented.md": w84,
-  "usr/share/doc/problems/precondition-failed.md": w85,
-  "usr/share/doc/problems/range-not-satisfiable.md": w86,
-  "usr/share/doc/problems/request-timeout.md": w87,
-  "usr/share/doc/problems/too-many-requests.md": w88,
-  "usr/share/doc/problems/unauthorized.md": w89,
-  "usr/share/doc/problems/unavailable.md": w90,
-  "usr/share/doc/problems/unknown-host.md": w91,
-  "usr/share/doc/problems/unprocessable.md": w92,
-  "usr/share/doc/problems/unsupported-media-type.md": w93,
-  "usr/share/doc/problems/uri-too-long.md": w94,
-  "usr/share/doc/problems/world-damaged.md": w95,
-  "usr/share/doc/running.md": w96,
-  "usr/share/doc/shell.md": w97,
+  "usr/share/doc/plugins.md": w63,
+  "usr/share/doc/problems/bad-body.md": w64,
+  "usr/share/doc/problems/bad-gateway.md": w65,
+  "usr/share/doc/problems/bad-header.md": w66,
+  "usr/share/doc/problems/bad-metadata.md": w67,
+  "usr/share/doc/problems/bad-name.md": w68,
+  "usr/share/doc/problems/bad-path.md": w69,
+  "usr/share/doc/problems/bad-query.md": w70,
+  "usr/share/doc/problems/body-too-large.md": w71,
+  "usr/share/doc/problems/conflict.md": w72,
+  "usr/share/doc/problems/forbidden.md": w73,
+  "usr/share/doc/problems/foreign-origin.md": w74,
+  "usr/share/doc/problems/gateway-timeout.md": w75,
+  "usr/share/doc/problems/gone.md": w76,
+  "usr/share/doc/problems/insufficient-storage.md": w77,
+  "usr/share/doc/problems/internal.md": w78,
+  "usr/share/doc/problems/locked.md": w79,
+  "usr/share/doc/problems/loop-detected.md": w80,
+  "usr/share/doc/problems/lower-layer.md": w81,
+  "usr/share/doc/problems/method-not-allowed.md": w82,
+  "usr/share/doc/problems/not-acceptable.md": w83,
+  "usr/share/doc/problems/not-found.md": w84,
+  "usr/share/doc/problems/not-implemented.md": w85,
+  "usr/share/doc/problems/precondition-failed.md": w86,
+  "usr/share/doc/problems/range-not-satisfiable.md": w87,
+  "usr/share/doc/problems/request-timeout.md": w88,
+  "usr/share/doc/problems/too-many-requests.md": w89,
+  "usr/share/doc/problems/unauthorized.md": w90,
+  "usr/share/doc/problems/unavailable.md": w91,
+  "usr/share/doc/problems/unknown-host.md": w92,
+  "usr/share/doc/problems/unprocessable.md": w93,
+  "usr/share/doc/problems/unsupported-media-type.md": w94,
+  "usr/share/doc/problems/uri-too-long.md": w95,
+  "usr/share/doc/problems/world-damaged.md": w96,
+  "usr/share/doc/running.md": w97,
+  "usr/share/doc/shell.md": w98,
 };

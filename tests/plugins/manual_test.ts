@@ -1,0 +1,98 @@
+/** The pages about plugins, pasted as a reader would, and the way back from a plugin gone bad. */
+
+import { equal, match, ok } from "node:assert/strict";
+import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { blocksOf, missingAnswer } from "../project/readme.ts";
+import { ReaderShell } from "../project/reader_shell.ts";
+
+const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
+const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+const PORT = "3005";
+
+/** A folder in which the machine's checkout seems to lie, and a shell in it. */
+async function withReader(
+  test: (
+    shell: ReaderShell,
+    folder: string,
+    restart: (act: () => Promise<void>) => Promise<void>,
+    port: () => string,
+  ) => Promise<void>,
+): Promise<void> {
+  await inFolder(async (folder) => {
+    await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
+    let machine = await startProgram(fromCheckout(folder));
+    const port = () => new URL(machine.url).port;
+    const shell = new ReaderShell(folder, { ELASTIK_URL: `http://localhost:${port()}` });
+    try {
+      await test(shell, folder, async (act) => {
+        const again = { ELASTIK_PORT: port() };
+        equal((await machine.stop()).code, 0, machine.output());
+        await act();
+        machine = await startProgram(fromCheckout(folder, [], again));
+      }, port);
+    } finally {
+      await shell.close();
+      await machine.stop();
+    }
+  });
+}
+
+for (const page of ["plugins/README.md", "worlds/usr/share/doc/plugins.md"]) {
+  Deno.test({
+    name: `${page} holds commands that do what it says${missing}`,
+    ignore: missing !== "",
+    async fn(t) {
+      const blocks = blocksOf(await Deno.readTextFile(`${ROOT}/${page}`));
+      ok(blocks.length > 1);
+      await withReader(async (shell, _folder, _restart, port) => {
+        for (const { commands, answers } of blocks.flat()) {
+          await t.step(commands.split("\n")[0] ?? "", async () => {
+            const { code, output, complaints } = await shell.paste(
+              commands.replaceAll(PORT, port()),
+            );
+            equal(code, 0, `${output}\n${complaints}`);
+            const absent = missingAnswer(answers, output.replaceAll(port(), PORT));
+            ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
+            ok(!/"status":[45]\d\d/.test(output), output);
+          });
+        }
+      });
+    },
+  });
+}
+
+Deno.test({
+  name: `a machine that a plugin makes unusable is recovered by removing its folder${missing}`,
+  ignore: missing !== "",
+  async fn() {
+    await withReader(async (shell, folder, restart, port) => {
+      await Deno.writeTextFile(
+        `${folder}/bad.ts`,
+        `export const routes = ["/bad"]; export const fallback = true;
+        export default { fetch() { for (;;); } };`,
+      );
+      const setUp = await shell.paste(`
+        ELASTIK_APPROVE_TOKEN=$(cat data/.approve-token)
+        curl -s -X PUT $ELASTIK_URL/home/kept -d 'kept'
+        curl -s -X PUT $ELASTIK_URL/lib/bad --data-binary @bad.ts
+        curl -s -X PUT $ELASTIK_URL/lib/bad/state --data-binary active \\
+          -H "Authorization: Bearer $ELASTIK_APPROVE_TOKEN"
+        curl -s $ELASTIK_URL/bin`);
+      match(setUp.output, /^\/bad\t/m);
+      await restart(async () => {
+        equal((await shell.paste('rm -rf "data/lib%2Fbad/"')).code, 0);
+      });
+      const after = await shell.paste(`
+        curl -s $ELASTIK_URL/bin
+        curl -s $ELASTIK_URL/lib/
+        curl -s -o /dev/null -w 'bad %{http_code}\\n' $ELASTIK_URL/bad
+        curl -s $ELASTIK_URL/home/kept?raw; echo
+        curl -s $ELASTIK_URL/proc/audit/home/kept`);
+      ok(!/^(?:\/)?bad\b(?! 404)/m.test(after.output), after.output);
+      match(after.output, /^bad 404$/m);
+      match(after.output, /^kept$/m);
+      match(after.output, /"ok":true/);
+      ok(port() !== "");
+    });
+  },
+});

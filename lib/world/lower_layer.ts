@@ -5,7 +5,7 @@
 
 import { sha256Hex } from "../hash.ts";
 import { isExt } from "./media_type.ts";
-import type { World } from "./store.ts";
+import type { Verdict, World } from "./store.ts";
 
 /**
  * Makes the lower worlds.
@@ -38,4 +38,9 @@ export function lowerLayer(
     });
   }
   return worlds;
+}
+
+/** The verdict on a lower world: it came with the program and has no events that could contradict it. */
+export function lowerVerdict({ name, version, sha256 }: World): Verdict {
+  return { name, ok: true, events: 0, version, chain: { ok: true }, body: { ok: true, sha256 } };
 }

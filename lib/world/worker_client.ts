@@ -73,6 +73,7 @@ export class WorkerClient {
   terminate(): void {
     this.#dead ??= "it was closed";
     this.#worker?.terminate();
+    this.#rejectWaiting();
   }
 
   #flush(): void {
@@ -116,10 +117,14 @@ export class WorkerClient {
   #die(reason: string): void {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
+    this.#rejectWaiting();
+    this.events.died(reason);
+  }
+
+  #rejectWaiting(): void {
     for (const { reject } of this.#waiting.values()) {
-      reject(new StoreError("closed", `Cannot use the store: its Worker ended: ${reason}`));
+      reject(new StoreError("closed", `Cannot use the store: its Worker ended: ${this.#dead}`));
     }
     this.#waiting.clear();
-    this.events.died(reason);
   }
 }

@@ -10,7 +10,9 @@ const DOC = "worlds/usr/share/doc";
 
 /** What is in a checkout, as far as the machine needs it. */
 async function checkoutIn(folder: string): Promise<void> {
-  for (const part of ["lib", "worlds"]) await copyFolder(`${ROOT}/${part}`, `${folder}/${part}`);
+  for (const part of ["lib", "plugins", "worlds"]) {
+    await copyFolder(`${ROOT}/${part}`, `${folder}/${part}`);
+  }
   for (const file of ["main.ts", "deno.json", "deno.lock", ".env.example"]) {
     await Deno.copyFile(`${ROOT}/${file}`, `${folder}/${file}`);
   }

@@ -304,6 +304,40 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
     return `${text.split("\n").length - 1} routes`;
   },
+  "webdav": async ({ send, at }) => {
+    const depth = { depth: "1" };
+    await send("PUT", `${at}/y`, { body: "so that the collection is there" });
+    const { headers } = await send("OPTIONS", `/dav${at}/`);
+    is(/\b1\b.*\b2\b/.test(headers.get("dav") ?? ""), "no DAV: 1, 2");
+    expect((await send("PUT", `/dav${at}/x.txt`, { body: "as a file" })).status, 201);
+    expect((await send("GET", `${at}/x.txt?raw`)).text, "as a file");
+    const found = await send("PROPFIND", `/dav${at}/`, { headers: depth });
+    expect(found.status, 207, found.text);
+    is(found.text.includes(`/dav${at}/x.txt<`), "PROPFIND does not list what was written");
+  },
+  "plugins": async ({ send, options }) => {
+    const as = approve(options);
+    const path = `/lib/${options.folder}`;
+    const route = `/${options.folder}`;
+    const state = (body: string) => send("PUT", `${path}/state`, { as, body });
+    const answer = async () => (await send("GET", `${route}/x`)).status;
+    const body = `export const description = "self-test"; export const routes = ["${route}"];
+      export default { fetch: (request, env) => new Response("as " + env.caller.tier) };`;
+    expect((await send("PUT", path, { as, body })).status, 201);
+    try {
+      expect(await answer(), 404, "it runs without approval");
+      const since = performance.now();
+      const up = await state("active");
+      expect(up.status, 200, up.text);
+      const took = (performance.now() - since).toFixed(0);
+      is(/^as T[23]$/.test((await send("GET", `${route}/x`)).text), "no answer of the plugin");
+      expect((await state("disabled")).status, 200);
+      expect(await answer(), 404, "it runs on after it was disabled");
+      return `up in ${took} ms`;
+    } finally {
+      await send("DELETE", path, { as });
+    }
+  },
   "problems": async ({ send, at }) => {
     const missing = await send("GET", `${at}/nothing`);
     expect(missing.status, 404);

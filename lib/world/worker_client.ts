@@ -44,7 +44,7 @@ export class WorkerClient {
 
   /** Whether the Worker was ever given a job. */
   get started(): boolean {
-    return this.#worker !== undefined;
+    return this.#worker !== undefined || this.#queue.length > 0;
   }
 
   /**

@@ -62,6 +62,7 @@ export async function transfer(room: Room, asked: DavRequest): Promise<Response>
   require(caller, "write", to.path);
   const from = mustBeThere(await find(store, path), collection, method, path);
   const depth = readDepth(request.headers, "infinity", move ? ["infinity"] : ["0", "infinity"]);
+  const overwrite = readOverwrite(request.headers);
   if (move) mustBeMovable(path, method);
   mustBeApart(path, to.path, method);
   if (from.collection) mayBeCollection(to.path, method);
@@ -69,7 +70,7 @@ export async function transfer(room: Room, asked: DavRequest): Promise<Response>
   mustFit(to.path, method);
   await mustHaveParent(store, to.path, method);
   const there = await find(store, to.path);
-  if (there !== undefined && !readOverwrite(request.headers)) {
+  if (there !== undefined && !overwrite) {
     throw new Problem(
       "precondition-failed",
       `Cannot ${method} ${path}: something is at ${to.path} and Overwrite is F`,

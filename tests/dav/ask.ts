@@ -1,0 +1,115 @@
+/**
+ * Short ways to ask a test app things of WebDAV, as T3 unless told, and to read its XML back with a
+ * parser instead of with hope.
+ */
+
+import { equal } from "node:assert/strict";
+import { davChild, elementsOf, parseXml } from "../../lib/dav/xml_reader.ts";
+import { nameKey, type XmlElement } from "../../lib/dav/xml_writer.ts";
+import type { TestApp } from "../support/app.ts";
+import { APPROVE, basic } from "../support/machine.ts";
+
+/** An answer, read whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** Asks with a status that is expected. */
+export type Ask = (
+  line: string,
+  status: number,
+  headers?: Readonly<Record<string, string>>,
+  body?: string | Uint8Array<ArrayBuffer>,
+) => Promise<Answer>;
+
+/** Headers that make a request T3's, as what mounts file systems sends them. */
+export const T3: Readonly<Record<string, string>> = basic("anyone", APPROVE);
+
+/** Asks of one app; the caller is T3 unless the headers bring an `authorization` (`""` sends none). */
+export function asking({ ask }: TestApp): Ask {
+  return async (line, status, sent = {}, body) => {
+    const space = line.indexOf(" ");
+    const headers = new Headers({ ...T3, ...sent });
+    if (headers.get("authorization") === "") headers.delete("authorization");
+    const answer = await ask(line.slice(0, space), line.slice(space + 1), {
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await answer.text();
+    equal(answer.status, status, `${line}: ${text.slice(0, 400)}`);
+    return { status: answer.status, headers: answer.headers, text };
+  };
+}
+
+/** One `DAV:response`: the properties of each status as XML, by name. */
+export interface Resource {
+  readonly href: string;
+  readonly status: string | undefined;
+  readonly properties: Readonly<Record<string, ReadonlyMap<string, XmlElement>>>;
+}
+
+/** Reads a multi-status. */
+export function resources(text: string): Resource[] {
+  const root = parseXml(new TextEncoder().encode(text));
+  equal(nameKey(root), "{DAV:}multistatus");
+  return elementsOf(root).map((response) => {
+    const properties: Record<string, ReadonlyMap<string, XmlElement>> = {};
+    for (const propstat of elementsOf(response).filter(({ name }) => name === "propstat")) {
+      const prop = davChild(propstat, "prop");
+      const found = prop === undefined ? [] : elementsOf(prop);
+      properties[statusOf(davChild(propstat, "status"))] = new Map(
+        found.map((element) => [nameKey(element), element]),
+      );
+    }
+    const status = davChild(response, "status");
+    return {
+      href: textOf(davChild(response, "href")),
+      status: status === undefined ? undefined : statusOf(status),
+      properties,
+    };
+  });
+}
+
+/** The hrefs of a multi-status. */
+export function hrefs({ text }: Answer): string[] {
+  return resources(text).map(({ href }) => href);
+}
+
+/** A live property of the first resource as text; `undefined` when it is not there. */
+export function live(answer: Answer, name: string): string | undefined {
+  const found = resources(answer.text)[0]?.properties["200"]?.get(`{DAV:}${name}`);
+  return found === undefined ? undefined : textOf(found);
+}
+
+/** All text in an element. */
+export function textOf(element: XmlElement | undefined): string {
+  if (element === undefined) return "";
+  return element.children.map((child) => typeof child === "string" ? child : textOf(child)).join(
+    "",
+  );
+}
+
+/** A PROPFIND body for these names of the DAV: namespace. */
+export function propBody(...names: readonly string[]): string {
+  const asked = names.map((name) => `<D:${name}/>`).join("");
+  return `<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:prop>${asked}</D:prop></D:propfind>`;
+}
+
+/** A LOCK body. */
+export function lockBody(scope: "exclusive" | "shared" = "exclusive"): string {
+  return '<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:">' +
+    `<D:lockscope><D:${scope}/></D:lockscope><D:locktype><D:write/></D:locktype>` +
+    "<D:owner><D:href>mailto:ada</D:href></D:owner></D:lockinfo>";
+}
+
+/** A PROPPATCH body that sets one property of a namespace of its own. */
+export function setBody(name: string, value: string): string {
+  return '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
+    `<t:${name}>${value}</t:${name}></D:prop></D:set></D:propertyupdate>`;
+}
+
+function statusOf(element: XmlElement | undefined): string {
+  return /^HTTP\/1\.1 (\d{3}) \S/.exec(textOf(element))?.[1] ?? "";
+}

@@ -6,9 +6,9 @@
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
-import { chooseExt } from "../world/media_type.ts";
 import { readDepth, readLockToken, readTimeout } from "./dav_headers.ts";
 import { DavProblem } from "./dav_problem.ts";
+import { writtenExt } from "./extension.ts";
 import { mayUse, mustHold } from "./lock_guard.ts";
 import type { Lock } from "./lock_table.ts";
 import { lockDiscovery, readLockInfo } from "./lock_xml.ts";
@@ -64,12 +64,11 @@ async function bringAbout(room: Room, asked: DavRequest): Promise<boolean> {
   await mustHaveParent(store, path, "LOCK");
   mustHold(room.locks, asked, path, "membership");
   const body = new Uint8Array();
-  const chosen = chooseExt({ queryExt: null, contentType: null, name, body });
   try {
     await store.put({
       name,
       body,
-      ext: "ext" in chosen ? chosen.ext : "bin",
+      ext: writtenExt(name, null, body, undefined),
       meta: [],
       by: caller.by,
       state: bornState(name),

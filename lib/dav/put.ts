@@ -7,10 +7,10 @@ import { require } from "../auth/policy.ts";
 import { readBody } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
-import { chooseExt } from "../world/media_type.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { type Meta, type Precondition, StoreError, type Written } from "../world/store.ts";
 import { davPrecondition, writtenEtag } from "./dav_etag.ts";
+import { writtenExt } from "./extension.ts";
 import { mustHold } from "./lock_guard.ts";
 import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
 import { find, type Found } from "./resource.ts";
@@ -40,15 +40,9 @@ export async function put(room: Room, asked: DavRequest): Promise<Response> {
   // Asked before the content is, so that a client that waits with it need not send it in vain.
   await mayCome(room, asked);
   const body = await readBody(request, room.machine.config.maxBody);
-  const chosen = chooseExt({
-    queryExt: null,
-    contentType: request.headers.get("content-type"),
-    name,
-    body,
-  });
-  if ("fault" in chosen) throw new Problem("bad-query", `Cannot write ${path}: ${chosen.fault}`);
   const found = await mayCome(room, asked);
-  const written = await replace(room, asked, found, { body, ext: chosen.ext, sent: meta.meta });
+  const ext = writtenExt(name, request.headers.get("content-type"), body, found?.entry);
+  const written = await replace(room, asked, found, { body, ext, sent: meta.meta });
   return new Response(null, {
     status: found === undefined ? 201 : 204,
     headers: { etag: writtenEtag(written) },

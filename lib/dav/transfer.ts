@@ -16,6 +16,7 @@ import { davPrecondition } from "./dav_etag.ts";
 import { readDepth, readOverwrite } from "./dav_headers.ts";
 import { hrefOf } from "./dav_problem.ts";
 import { readDestination } from "./destination.ts";
+import { carriedExt } from "./extension.ts";
 import { mustHold } from "./lock_guard.ts";
 import { multistatus, statusResponse } from "./multistatus.ts";
 import {
@@ -196,7 +197,7 @@ async function carryWorld(journey: Journey, found: FoundWorld): Promise<void> {
     await store.put({
       name: path.slice(1),
       body,
-      ext,
+      ext: carriedExt(name, path.slice(1), ext),
       meta,
       by: caller.by,
       state: bornState(path.slice(1)),

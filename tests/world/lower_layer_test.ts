@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { sha256Hex } from "../../lib/hash.ts";
-import { lowerLayer } from "../../lib/world/lower_layer.ts";
+import { lowerLayer, lowerVerdict } from "../../lib/world/lower_layer.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
 
@@ -35,4 +35,17 @@ Deno.test("lowerLayer() takes a suffix that is no extension for part of the name
     AT,
   );
   equal([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
+});
+
+Deno.test("lowerVerdict() vouches for a world that came with the program and has no events", () => {
+  const [world] = lowerLayer({ "usr/a": "a" }, AT).values();
+  if (world === undefined) throw new Error("no world");
+  equal(lowerVerdict(world), {
+    name: "usr/a",
+    ok: true,
+    events: 0,
+    version: 0,
+    chain: { ok: true },
+    body: { ok: true, sha256: sha256Hex("a") },
+  });
 });

@@ -1,0 +1,199 @@
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { sha256Hex } from "../../lib/hash.ts";
+import { APPROVE, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { hasTool, needing, runTool, withFolder } from "./tool.ts";
+
+const FILES = 200;
+
+/** Files of many kinds: nested, empty, binary, with names that need encoding. */
+async function makeTree(folder: string): Promise<void> {
+  for (let i = 0; i < FILES; i++) {
+    const below = `${folder}/d${i % 7}/ä ${i % 3} & (x)`;
+    await Deno.mkdir(below, { recursive: true });
+    const bytes = new Uint8Array(i === 0 ? 0 : (i * 7919) % 20_000);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = (at * i) & 0xff;
+    await Deno.writeFile(`${below}/f${i} 100%25 #${i % 2 ? ".bin" : ".md"}`, bytes);
+  }
+  await Deno.writeTextFile(`${folder}/.DS_Store`, "finder");
+  await Deno.writeTextFile(`${folder}/._x`, "finder");
+}
+
+/** Every file below a folder with the hash of its bytes. */
+async function hashes(folder: string, prefix = ""): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const { name, isDirectory } of Deno.readDir(`${folder}/${prefix}`)) {
+    const path = `${prefix}${name}`;
+    if (isDirectory) Object.assign(found, await hashes(folder, `${path}/`));
+    else found[path] = sha256Hex(await Deno.readFile(`${folder}/${path}`));
+  }
+  return Object.fromEntries(Object.entries(found).sort());
+}
+
+/** Runs rclone against a machine, as T3. */
+async function rclone(machine: TestMachine, cwd: string, ...args: string[]): Promise<string> {
+  const { code, text } = await runTool("rclone", ["--config", `${cwd}/none`, ...args], {
+    cwd,
+    env: {
+      RCLONE_CONFIG_DAV_TYPE: "webdav",
+      RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${machine.port}/dav/home`,
+      RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
+    },
+  });
+  equal(code, 0, text);
+  return text;
+}
+
+Deno.test({
+  ...needing("rclone", "rclone syncs a tree of 200 files up and down, and every byte is the same"),
+  fn: () =>
+    withMachine({}, (machine) =>
+      withFolder(async (folder) => {
+        await makeTree(`${folder}/up`);
+        const local = await hashes(`${folder}/up`);
+        equal(Object.keys(local).length, FILES + 2);
+        await rclone(machine, folder, "sync", "up", "dav:tree");
+        await rclone(machine, folder, "check", "--download", "up", "dav:tree");
+        await rclone(machine, folder, "sync", "dav:tree", "down");
+        deepStrictEqual(await hashes(`${folder}/down`), local);
+        // What went away here goes away there, and nothing else does.
+        await Deno.remove(`${folder}/up/d3`, { recursive: true });
+        await Deno.writeTextFile(`${folder}/up/new.txt`, "new");
+        await rclone(machine, folder, "sync", "up", "dav:tree");
+        await rclone(machine, folder, "moveto", "dav:tree/d1", "dav:tree/moved");
+        await rclone(machine, folder, "sync", "dav:tree", "down");
+        await Deno.rename(`${folder}/up/d1`, `${folder}/up/moved`);
+        deepStrictEqual(await hashes(`${folder}/down`), await hashes(`${folder}/up`));
+        await machine.audit();
+      })),
+});
+
+Deno.test({
+  ...needing("cadaver", "cadaver puts, copies, moves, locks and sets properties in one session"),
+  fn: () =>
+    withMachine({}, (machine) =>
+      withFolder(async (folder) => {
+        await Deno.writeTextFile(`${folder}/note.txt`, "a note");
+        await Deno.writeTextFile(
+          `${folder}/.netrc`,
+          `machine 127.0.0.1 login cadaver password ${APPROVE}\n`,
+          { mode: 0o600 },
+        );
+        const { text } = await runTool("cadaver", [`http://127.0.0.1:${machine.port}/dav/home/`], {
+          cwd: folder,
+          input: [
+            "mkcol c",
+            "put note.txt",
+            "copy note.txt c/copy.txt",
+            "move note.txt c/moved.txt",
+            "lock c/copy.txt",
+            "discover c/copy.txt",
+            "unlock c/copy.txt",
+            "propset c/copy.txt colour blue",
+            "propget c/copy.txt colour",
+            "ls c",
+            "get c/moved.txt back.txt",
+            "delete c/copy.txt",
+            "rmcol c",
+            "ls",
+            "quit",
+            "",
+          ].join("\n"),
+        });
+        ok(!/failed|Could not/.test(text), text);
+        match(text, /Setting property on .*succeeded/);
+        match(text, /Value of colour is: blue/);
+        match(text, /copy\.txt\s+6 /);
+        match(text, /Unlocking `c\/copy\.txt': succeeded/);
+        equal(await Deno.readTextFile(`${folder}/back.txt`), "a note");
+        equal((await machine.approve("GET", "/home/")).text, "boot\n");
+        await machine.audit();
+      })),
+});
+
+Deno.test({
+  ...needing(
+    "curl",
+    "curl uploads in chunks, waits for 100 Continue, and leaves nothing where it may not",
+  ),
+  fn: () =>
+    withMachine({ env: { ELASTIK_TOKEN: TOKEN } }, (machine) =>
+      withFolder(async (folder) => {
+        const url = `http://127.0.0.1:${machine.port}/dav/home`;
+        const bytes = new Uint8Array(4_000_000).fill(7);
+        await Deno.writeFile(`${folder}/big`, bytes);
+        const curl = (...args: string[]) => runTool("curl", ["-sv", ...args], { cwd: folder });
+        const waited = await curl(
+          ...["-u", `ada:${TOKEN}`, "-H", "Expect: 100-continue", "-T", "big", `${url}/big`],
+        );
+        match(waited.text, /< HTTP\/1\.1 100 Continue/);
+        match(waited.text, /< HTTP\/1\.1 201 Created/);
+        const refused = await curl("-H", "Expect: 100-continue", "-T", "big", `${url}/none`);
+        match(refused.text, /< HTTP\/1\.1 401 /);
+        // The runtime says 100 before it drops the body; what counts is that nothing came of it.
+        equal((await machine.approve("GET", "/home/none")).status, 404);
+        const chunked = await curl(
+          ...["-u", `ada:${TOKEN}`, "-H", "Transfer-Encoding: chunked", "-T", "big", `${url}/c`],
+        );
+        match(chunked.text, /< HTTP\/1\.1 201 Created/);
+        await curl("-o", "back", "-r", "1000000-", `${url}/c`);
+        deepStrictEqual(await Deno.readFile(`${folder}/back`), bytes.subarray(1_000_000));
+        // Asked by a 401, it sends what it has; nobody has to tell it to.
+        const asked = await curl("--anyauth", "-u", `ada:${TOKEN}`, "-X", "MKCOL", `${url}/col/`);
+        match(asked.text, /< HTTP\/1\.1 201 Created/);
+      })),
+});
+
+/** Why davfs2 cannot mount here; `undefined` when it can. */
+function withoutMount(): string | undefined {
+  if (!hasTool("mount.davfs")) return "davfs2 is not installed here";
+  if (Deno.uid() !== 0) return "mounting takes root";
+  try {
+    Deno.openSync("/dev/fuse", { read: true, write: true }).close();
+    return undefined;
+  } catch {
+    return "this machine allows no FUSE";
+  }
+}
+
+const reason = withoutMount();
+const mounted = "davfs2 mounts the machine, writes, renames and deletes";
+
+Deno.test({
+  name: reason === undefined ? mounted : `${mounted} (skipped: ${reason})`,
+  ignore: reason !== undefined,
+  fn: () =>
+    withMachine({}, (machine) =>
+      withFolder(async (folder) => {
+        const url = `http://127.0.0.1:${machine.port}/dav/home/`;
+        await Deno.mkdir(`${folder}/mnt`);
+        await Deno.mkdir(`${folder}/cache`);
+        // Its daemon gives root up and runs as a user of its own.
+        await Deno.chmod(folder, 0o755);
+        await Deno.chmod(`${folder}/cache`, 0o777);
+        await Deno.writeTextFile(
+          `${folder}/conf`,
+          `secrets ${folder}/secrets\ncache_dir ${folder}/cache\nask_auth 0\ndelay_upload 0\n` +
+            "use_locks 1\n",
+        );
+        await Deno.writeTextFile(`${folder}/secrets`, `${url} davfs ${APPROVE}\n`, { mode: 0o600 });
+        const options = `conf=${folder}/conf,uid=0,gid=0`;
+        const mount = await runTool("mount.davfs", [url, `${folder}/mnt`, "-o", options], {
+          cwd: folder,
+        });
+        equal(mount.code, 0, mount.text);
+        try {
+          await Deno.mkdir(`${folder}/mnt/c`);
+          await Deno.writeTextFile(`${folder}/mnt/c/a.txt`, "by davfs");
+          await Deno.rename(`${folder}/mnt/c/a.txt`, `${folder}/mnt/c/b.md`);
+          equal(await Deno.readTextFile(`${folder}/mnt/c/b.md`), "by davfs");
+          await Deno.writeTextFile(`${folder}/mnt/c/gone`, "x");
+          await Deno.remove(`${folder}/mnt/c/gone`);
+        } finally {
+          const left = await runTool("umount.davfs", [`${folder}/mnt`], { cwd: folder });
+          equal(left.code, 0, left.text);
+        }
+        equal((await machine.approve("GET", "/home/c/b.md?raw")).text, "by davfs");
+        equal((await machine.approve("GET", "/home/c/")).text, "b.md\n");
+        await machine.audit();
+      })),
+});

@@ -85,6 +85,7 @@ export class Cell<A> {
   #current: CellRun<A> | undefined;
   #starting: Promise<CellRun<A>> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #quietSince = 0;
   #closed = false;
   #crashes = 0;
   #reason: string | undefined;
@@ -138,7 +139,6 @@ export class Cell<A> {
       release();
       throw this.#inWords(error);
     }
-    this.#cancelIdle();
     const { method, url } = request;
     const call = run.fetch({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
@@ -329,21 +329,29 @@ export class Cell<A> {
     await run.kill();
   }
 
+  /** One timer looks again and again: to set one at each request's end would cost more than the rest. */
   #armIdle(): void {
-    this.#cancelIdle();
+    this.#quietSince = this.#options.now();
+    if (this.#idle === undefined) this.#waitIdle(this.#limits.idleMs);
+  }
+
+  #waitIdle(ms: number): void {
     if (this.#limits.idleMs === 0 || this.#closed) return;
     this.#idle = setTimeout(() => {
+      this.#idle = undefined;
       const run = this.#current;
+      // Whatever is under way arms it again when it is over.
       if (!run?.isQuiet || this.#slots.taken > 0) return;
+      const left = this.#quietSince + this.#limits.idleMs - this.#options.now();
+      if (left > 0) return this.#waitIdle(left);
       this.#current = undefined;
       this.#event("idle", `no request for ${this.#limits.idleMs} ms`);
       void run.kill();
-    }, this.#limits.idleMs);
+    }, ms);
     Deno.unrefTimer(Number(this.#idle));
   }
 
   #cancelIdle(): void {
-    if (this.#idle === undefined) return;
     clearTimeout(this.#idle);
     this.#idle = undefined;
   }

@@ -34,14 +34,7 @@ try {
   await measure();
 } finally {
   for (const program of programs) await program.stop("SIGKILL");
-  for (const child of children) {
-    try {
-      child.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended by itself
-    }
-    await child.status;
-  }
+  await Promise.all(children.map(end));
   await Deno.remove(folder, { recursive: true });
 }
 
@@ -219,6 +212,15 @@ async function child([command = "", ...args]: string[], known?: number): Promise
     }
   }
   throw new Error(`${command} does not listen`);
+}
+
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended by itself
+  }
+  await child.status;
 }
 
 function freePort(): number {

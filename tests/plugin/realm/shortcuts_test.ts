@@ -1,0 +1,29 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { takeShortcuts } from "../../../lib/plugin/realm/shortcuts.ts";
+
+Deno.test("takeShortcuts() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
+  const native = Response;
+  const signal = Object.getOwnPropertyDescriptor(Request.prototype, "signal")!;
+  try {
+    const { setSignal, isWhole } = takeShortcuts();
+    const request = new Request("http://localhost/");
+    let made = 0;
+    const abort = new AbortController();
+    setSignal(request, () => (made++, abort.signal));
+    equal(made, 0);
+    equal(request.signal, abort.signal);
+    ok(new Request("http://localhost/").signal instanceof AbortSignal);
+
+    const text = new Response("text", { status: 201 });
+    ok(text instanceof native && text instanceof Response);
+    equal([isWhole(text), isWhole(new Response(new Uint8Array(2)))], [true, true]);
+    const others = [new Response(), new Response(new Blob(["x"]).stream()), Response.json({})];
+    equal(others.map(isWhole), [false, false, false]);
+    class Mine extends Response {}
+    ok(new Mine("x") instanceof Mine);
+    equal([await text.text(), isWhole(text)], ["text", false]);
+  } finally {
+    globalThis.Response = native;
+    Object.defineProperty(Request.prototype, "signal", signal);
+  }
+});

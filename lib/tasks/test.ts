@@ -4,8 +4,14 @@
  * names of folders below `tests/`, or of files, it runs these alone.
  */
 
-/** Folders whose tests would disturb each other, or be disturbed, and so take their turn. */
-const ALONE = ["faults", "project"];
+/** What would disturb other tests, or measures what they disturb, and so takes its turn. */
+const ALONE = [
+  "tests/faults/",
+  "tests/project/",
+  "tests/browser/",
+  "tests/plugin/lifecycle_traffic_test.ts",
+  "tests/plugin/neighbour_test.ts",
+];
 /** Needs a browser, so only a run that asks for it has it. */
 const BROWSER = "browser";
 /** How an ignored test says why, in its name. */
@@ -35,12 +41,14 @@ export function countCases(report: string): Counts {
   return counts;
 }
 
-/** The files of which a report says nothing: those that could not even be loaded. */
-export function unheard(report: string, files: readonly string[]): string[] {
-  const heard = new Set(
-    [...report.matchAll(/<testsuite name="(?:\.\/)?([^"]+)"/g)].map(([, name]) => name),
-  );
-  return files.filter((file) => !heard.has(file));
+/**
+ * How many test files of a run broke off outside a test, or could not be loaded at all: the runner
+ * says so, and its report does not.
+ */
+export function brokenOff(output: string): number {
+  // deno-lint-ignore no-control-regex -- colours
+  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  return new Set(plain.match(/^\S+ \(uncaught error\)$/gm)).size;
 }
 
 /** The line that ends a run. */
@@ -50,7 +58,7 @@ export function summary({ passed, failed, skipped }: Counts): string {
 
 /** The test files of a run, in the batches they run in. */
 export function batches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
-  const alone = (file: string) => ALONE.concat(BROWSER).some((name) => inFolder(file, name));
+  const alone = (file: string) => ALONE.some((name) => file.startsWith(name));
   return [
     { parallel: true, files: files.filter((file) => !alone(file)) },
     { parallel: false, files: files.filter(alone) },
@@ -84,8 +92,9 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
   const report = await Deno.makeTempFile({ prefix: "elastik-tests-", suffix: ".xml" });
   // A machine under test has the settings its test gives it, not those of whoever runs the tests.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
+  const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
-    const { success } = await new Deno.Command(Deno.execPath(), {
+    const child = new Deno.Command(Deno.execPath(), {
       args: [
         "test",
         "--allow-all",
@@ -95,16 +104,28 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
         ...files,
       ],
       clearEnv: true,
-      env: Object.fromEntries(env),
-    }).spawn().status;
-    const text = await Deno.readTextFile(report);
-    const counts = countCases(text);
-    if (success) return counts;
-    const failed = counts.failed + unheard(text, files).length;
-    return { ...counts, failed: Math.max(1, failed) };
+      env: { ...Object.fromEntries(env), ...(colour ? { FORCE_COLOR: "1" } : {}) },
+      stdout: "piped",
+    }).spawn();
+    const broken = brokenOff(await passOn(child.stdout));
+    const { success } = await child.status;
+    const counts = countCases(await Deno.readTextFile(report));
+    const failed = counts.failed + broken;
+    return { ...counts, failed: success ? failed : Math.max(1, failed) };
   } finally {
     await Deno.remove(report);
   }
+}
+
+/** Shows a stream as it comes and remembers its text. */
+async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const bytes of stream) {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+    text += decoder.decode(bytes, { stream: true });
+  }
+  return text;
 }
 
 if (import.meta.main) {

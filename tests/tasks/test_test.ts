@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { batches, chosen, countCases, summary, unheard } from "../../lib/tasks/test.ts";
+import { batches, brokenOff, chosen, countCases, summary } from "../../lib/tasks/test.ts";
 
 const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
 
@@ -24,11 +24,11 @@ Deno.test("countCases() is not fooled by a message that looks like a case", () =
   equal(countCases(text), { passed: 0, failed: 1, skipped: 0 });
 });
 
-Deno.test("unheard() finds the files that could not be loaded", () => {
-  const text = '<testsuite name="./tests/a_test.ts" tests="1">\n<testsuite name="tests/b_test.ts">';
-  equal(unheard(text, ["tests/a_test.ts", "tests/b_test.ts", "tests/c_test.ts"]), [
-    "tests/c_test.ts",
-  ]);
+Deno.test("brokenOff() counts files that broke off, with and without colours, once", () => {
+  const plain = "\n FAILURES \n\n./tests/a_test.ts (uncaught error)\nx ... ok\n";
+  equal(brokenOff(plain), 1);
+  equal(brokenOff(`${plain}\x1b[0m./tests/b_test.ts (uncaught error)\x1b[0m\n${plain}`), 2);
+  equal(brokenOff("a test about (uncaught error) ... ok\n"), 0);
 });
 
 Deno.test("summary() ends a run in the words that are counted elsewhere", () => {
@@ -61,4 +61,5 @@ Deno.test("batches() lets what would disturb others take its turn", () => {
     { parallel: false, files: [FILES[1], FILES[2]] },
   ]);
   equal(batches(["tests/faults/kill_test.ts"]).length, 1);
+  equal(batches(["tests/plugin/neighbour_test.ts"])[0]?.parallel, false);
 });

@@ -33,6 +33,7 @@ import {
   type Frame,
   type FrameWriter,
   ProtocolError,
+  SIDE,
   type Side,
   splitHead,
   textOf,
@@ -291,7 +292,7 @@ export class Peer {
       chunk: (bytes) => {
         if (exchange.held) {
           if (!exchange.heldChunk) {
-            exchange.heldChunk = bytes;
+            exchange.heldChunk = bytes.slice();
             return this.#options.wake();
           }
           this.#release(exchange);
@@ -315,7 +316,7 @@ export class Peer {
         finish();
       },
     };
-    exchange.outgoing = new BodyOut(stream, sink);
+    exchange.outgoing = new BodyOut(stream, sink, this.#side === SIDE.HOST);
     this.#options.wake();
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../lib/limits.ts";
-import { BodyIn, BodyOut } from "../../lib/plugin/body.ts";
+import { BodyIn, BodyOut, type BodySink } from "../../lib/plugin/body.ts";
 
 async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -83,4 +83,59 @@ Deno.test("BodyIn ends, fails and is cancelled once", async () => {
   await cancelled.stream.cancel();
   assert.ok(cancelled.push(new Uint8Array(1)));
   assert.deepEqual(over, [false, false, true]);
+});
+
+/** A sink that keeps copies, as every sink must. */
+function copying(): { sink: BodySink; seen: Uint8Array[]; over: Promise<unknown> } {
+  const seen: Uint8Array[] = [];
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const sink: BodySink = {
+    chunk: (bytes) => void seen.push(bytes.slice()),
+    end: () => resolve("end"),
+    fail: (error) => resolve(error),
+  };
+  return { sink, seen, over: promise };
+}
+
+Deno.test("BodyOut reads through one buffer what streams bytes, and what does not as it comes", async () => {
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, at) => at * 7);
+  const pieces = () => [bytes.slice(0, 3), bytes.slice(3, 150_000), bytes.slice(150_000)];
+  for (const type of ["bytes", undefined] as const) {
+    const left = pieces();
+    const source: UnderlyingDefaultSource<Uint8Array> = {
+      pull(controller) {
+        const piece = left.shift();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    };
+    const stream = type === "bytes"
+      ? new Response(new Blob(pieces())).body!
+      : new ReadableStream(source);
+    const { sink, seen, over } = copying();
+    const out = new BodyOut(stream, {
+      ...sink,
+      chunk: (piece) => {
+        sink.chunk(piece);
+        queueMicrotask(() => out.credit(piece.length));
+      },
+    }, true);
+    assert.equal(await over, "end");
+    assert.deepEqual(await new Blob(seen.map((piece) => piece.slice())).bytes(), bytes);
+  }
+});
+
+Deno.test("BodyOut tells of a source that breaks off, and cancels it, also through one buffer", async () => {
+  const broken = new ReadableStream({
+    type: "bytes",
+    pull: () => Promise.reject(new Error("broke off")),
+  });
+  const { sink, over } = copying();
+  new BodyOut(broken, sink, true);
+  assert.match(String(await over), /broke off/);
+  const { promise: cancelled, resolve } = Promise.withResolvers<unknown>();
+  const idle = new ReadableStream({ type: "bytes", cancel: resolve });
+  const out = new BodyOut(idle, copying().sink, true);
+  out.cancel(new Error("not wanted"));
+  assert.match(String(await cancelled), /not wanted/);
 });

@@ -1,0 +1,22 @@
+import { deepStrictEqual, equal } from "node:assert/strict";
+import example, { auth, description, routes } from "../../plugins/example.ts";
+import { install, withPlugins } from "../plugin/plugin_machine.ts";
+
+Deno.test("example declares its route and answers with what was sent", async () => {
+  deepStrictEqual([routes, auth], [["/example"], "T1"]);
+  equal(description.includes("\n"), false);
+  const request = new Request("http://localhost/example", { method: "POST", body: "hi" });
+  const answer = await example.fetch(request);
+  deepStrictEqual(await answer.json(), { hello: "from example plugin", echo: "hi" });
+});
+
+Deno.test("example installs as it stands, types and all", async () => {
+  await withPlugins(async (machine) => {
+    const source = await Deno.readTextFile(new URL("../../plugins/example.ts", import.meta.url));
+    await install(machine, "example", source);
+    const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
+    equal(used.text, '{"hello":"from example plugin","echo":"hi"}');
+    const bare = await machine.send({ method: "GET", target: "/example" });
+    equal(bare.text, '{"hello":"from example plugin","echo":""}');
+  });
+});

@@ -112,6 +112,17 @@ Deno.test("every link of the README leads to a file, and every one of the manual
   }
 });
 
+Deno.test("every page of the manual is named in the README, and its commands are run by a test", () => {
+  const named = [...tests].filter(([path]) => /(?:manual|readme)_test\.ts$/.test(path))
+    .map(([, text]) => text).join("\n");
+  for (const [path, text] of Object.entries(birthWorlds)) {
+    const page = /^usr\/share\/doc\/([^/]+)$/.exec(path)?.[1];
+    if (page === undefined) continue;
+    ok(readme.includes(`(worlds/${path})`), `README.md does not lead to ${path}`);
+    ok(blocksOf(text).length === 0 || named.includes(page), `no test runs what ${page} says`);
+  }
+});
+
 Deno.test("every task that a document names exists, and does what its name says", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   for (const text of [readme, manual]) {
@@ -134,7 +145,7 @@ Deno.test(".ci/run runs the command by which the README says to test", async () 
   }
 });
 
-Deno.test("every module of lib has a test", () => {
+Deno.test("every module of lib and every plugin has a test", async () => {
   const tested = new Set<string>();
   const elsewhere = Object.keys(TESTED_ELSEWHERE);
   for (const [path, text] of tests) {
@@ -159,6 +170,12 @@ Deno.test("every module of lib has a test", () => {
     if (!own && !tested.has(path) && !excused) untested.push(path);
   }
   equal(untested, []);
+  for (const plugin of await filesBelow("plugins")) {
+    const test = `tests/${plugin.replace(/\.ts$/, "_test.ts")}`;
+    // The example is what the ways to run and the README are tested with.
+    if (!plugin.endsWith(".ts") || plugin === "plugins/example.ts") continue;
+    ok(tests.has(test), `${plugin} has no test`);
+  }
   for (const [path, test] of Object.entries(TESTED_ELSEWHERE)) {
     ok(tests.has(test), `${path} is said to be tested by ${test}, which is not there`);
   }

@@ -88,7 +88,8 @@ class Reader {
     if (text.includes("--allow-net=")) return;
     if (text.includes("deno task verify")) await this.stop();
     for (const { commands, answers } of block) {
-      const local = commands.replaceAll(String(PORT), String(this.#port));
+      const local = commands.replaceAll(String(PORT), String(this.#port))
+        .replaceAll("/tmp/", `${this.#folder}/`);
       const { code, output, complaints } = await this.shell.paste(local);
       equal(code, 0, `${commands}\n${output}\n${complaints}`);
       const absent = missingAnswer(answers, output.replaceAll(String(this.#port), String(PORT)));
@@ -127,11 +128,21 @@ async function read(
   });
 }
 
-for (const page of ["README.md", `${DOC}/running.md`, `${DOC}/configuration.md`]) {
+/** Settings of a machine that has tokens, which its reader has in the shell as well. */
+const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
+/** Each page, and with which settings it is read. */
+const PAGES: Readonly<Record<string, Record<string, string>>> = {
+  "README.md": {},
+  [`${DOC}/running.md`]: {},
+  [`${DOC}/configuration.md`]: {},
+  [`${DOC}/shell.md`]: TOKENS,
+};
+
+for (const [page, env] of Object.entries(PAGES)) {
   Deno.test({
     name: `${page} holds commands that do what it says${missing}`,
     ignore: missing !== "",
-    fn: (t) => read(page, t),
+    fn: (t) => read(page, t, env),
   });
 }
 
@@ -142,7 +153,7 @@ Deno.test({
     read(
       "worlds/usr/lib/skills/elastik.md",
       t,
-      { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" },
+      TOKENS,
       async (reader) => {
         const url = `http://localhost:${PORT}`;
         await reader.follow([{

@@ -7,8 +7,9 @@ import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { encodeEvent } from "../../lib/http/sse.ts";
 import { StreamRoutes } from "../../lib/routes/stream.ts";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
+import type { Caller } from "../../lib/auth/caller.ts";
 import { parseTarget } from "../../lib/http/path.ts";
-import { StoreError } from "../../lib/world/store.ts";
+import { type Store, StoreError } from "../../lib/world/store.ts";
 import { withApp } from "../support/app.ts";
 import { EventReader, type ReceivedEvent } from "../support/event_reader.ts";
 import {
@@ -328,41 +329,76 @@ test("StreamRoutes drop a reader who does not keep up, and nobody else", async (
   await good.close();
 });
 
-Deno.test("StreamRoutes beat on idle streams and end those whose capability has ended", async () => {
+/** A caller whose capability ends, and routes that beat as often as a test wants. */
+async function withCapability(
+  beatMs: number | undefined,
+  test: (tools: {
+    readonly routes: StreamRoutes;
+    readonly store: Store;
+    /** Opens a stream as the capability's holder, or as somebody whose right does not end. */
+    start(lasting?: boolean): Promise<EventReader>;
+    /** Moves the clock to so many seconds after the capability's end. */
+    goTo(seconds: number): void;
+  }) => Promise<void>,
+): Promise<void> {
   let now = Date.now();
+  const exp = Math.floor(now / 1000) + 60;
+  const scope = { prefixes: ["/home"], mode: "r", exp } as const;
+  const holder: Caller = { tier: "T2", by: "cap:/home", known: true, scope };
   await withApp({ now: () => now }, async ({ machine, store }) => {
-    const routes = new StreamRoutes(machine, 5);
-    const exp = Math.floor(now / 1000) + 60;
-    const scope = { prefixes: ["/home"], mode: "r" as const, exp };
-    const capability = { tier: "T2" as const, by: "cap:/home", known: true as const, scope };
-    const start = async (caller: typeof capability | typeof LOCAL) => {
-      const request = new Request("http://localhost/stream/home/x");
-      const target = parseTarget(request.url);
-      const response = await routes.handle({ request, target, caller });
-      return new EventReader(response, new AbortController());
-    };
-    const [mine, lasting] = [await start(capability), await start(LOCAL)];
-    equal(routes.size, 2);
-    await mine.beats(2);
-    await lasting.beats(2);
-    deepStrictEqual(mine.comments.slice(0, 2), ["beat", "beat"]);
-    const change = { name: "home/x", ext: "txt", meta: [], by: "T2" };
-    await store.put({ ...change, body: new TextEncoder().encode("while it holds") });
+    const routes = new StreamRoutes(machine, beatMs);
+    await test({
+      routes,
+      store,
+      start: async (lasting = false) => {
+        const request = new Request("http://localhost/stream/home/x");
+        const target = parseTarget(request.url);
+        const response = await routes.handle({ request, target, caller: lasting ? LOCAL : holder });
+        return new EventReader(response, new AbortController());
+      },
+      goTo: (seconds) => {
+        now = (exp + seconds) * 1000;
+      },
+    });
+    routes.close();
+    equal(routes.size, 0);
+  });
+}
+
+function write(store: Store, text: string): Promise<unknown> {
+  const body = new TextEncoder().encode(text);
+  return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body });
+}
+
+Deno.test("StreamRoutes send nothing to a capability that has ended, however soon after", async () => {
+  await withCapability(undefined, async ({ routes, store, start, goTo }) => {
+    const [mine, lasting] = [await start(), await start(true)];
+    goTo(-1);
+    await write(store, "while it holds");
     match((await mine.next())?.data ?? "", /while it holds/);
-    now = exp * 1000;
-    // Before any heartbeat could end it, a change must not reach it.
-    await store.put({ ...change, body: new TextEncoder().encode("too late") });
+    goTo(0);
+    await write(store, "too late");
     equal(await mine.next(), undefined);
     ok(!mine.wire.includes("too late"));
     match((await lasting.next())?.data ?? "", /while it holds/);
     match((await lasting.next())?.data ?? "", /too late/);
-    const idle = await start({ ...capability, scope: { ...scope, exp: exp + 1 } });
-    now += 1000;
-    equal((await idle.next())?.lastEventId, "2");
-    equal(await idle.next(), undefined);
     equal(routes.size, 1);
     routes.close();
     equal(await lasting.next(), undefined);
+  });
+});
+
+Deno.test("StreamRoutes beat on idle streams and end those whose capability has ended", async () => {
+  await withCapability(5, async ({ routes, start, goTo }) => {
+    const [mine, lasting] = [await start(), await start(true)];
+    await mine.beats(2);
+    await lasting.beats(2);
+    deepStrictEqual(mine.comments.slice(0, 2), ["beat", "beat"]);
+    goTo(0);
+    equal(await mine.next(), undefined);
+    equal(routes.size, 1);
+    await lasting.beats(lasting.comments.length + 2);
+    await lasting.close();
     equal(routes.size, 0);
   });
 });

@@ -10,6 +10,9 @@ export interface ReceivedEvent {
   readonly lastEventId: string;
 }
 
+/** Longest wait for an event that is to come, in milliseconds. */
+const PATIENCE_MS = 10_000;
+
 /** One open stream. */
 export class EventReader {
   readonly response: Response;
@@ -59,7 +62,8 @@ export class EventReader {
 
   async #read(): Promise<boolean> {
     if (this.#over || this.#pieces === undefined) return false;
-    const { done, value } = await this.#pieces.read();
+    const late = setTimeout(() => this.#abort.abort(new Error("nothing came")), PATIENCE_MS);
+    const { done, value } = await this.#pieces.read().finally(() => clearTimeout(late));
     if (done) {
       this.#over = true;
       return false;

@@ -24,6 +24,8 @@ export interface Sent {
   readonly body?: string | Uint8Array;
 }
 
+/** Longest silence of a server that still counts as an answer on its way, in milliseconds. */
+const PATIENCE_MS = 10_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -182,10 +184,15 @@ export class Connection {
 
   async #more(): Promise<boolean> {
     const piece = new Uint8Array(64 * 1024);
-    const read = await this.#socket.read(piece);
-    if (read === null) return false;
-    this.#buffered = join([this.#buffered, piece.subarray(0, read)]);
-    return true;
+    const late = setTimeout(() => this.close(), PATIENCE_MS);
+    try {
+      const read = await this.#socket.read(piece);
+      if (read === null) return false;
+      this.#buffered = join([this.#buffered, piece.subarray(0, read)]);
+      return true;
+    } finally {
+      clearTimeout(late);
+    }
   }
 }
 

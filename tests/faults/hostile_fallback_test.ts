@@ -32,7 +32,7 @@ Deno.test("a machine that may start no process survives what a Worker contains",
   const ground = await startGround("worker");
   try {
     const probing = probe(ground);
-    const failures = await ground.sufferAll(HELD, 2);
+    const failures = await ground.sufferAll(HELD, 3);
     const met = await probing.stop();
     console.log(met.shown("fallback"));
     for (const { name } of HELD) {
@@ -73,7 +73,7 @@ const UNCONTAINED: readonly Attack[] = [
 
 Deno.test("what a Worker of the server does not contain, as measured", async () => {
   const waiting = [...UNCONTAINED];
-  await Promise.all(Array.from({ length: 2 }, async () => {
+  await Promise.all(Array.from({ length: 3 }, async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       console.log(await measured(next));
     }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
   flatten,
+  MAX_HEADERS,
   readRequestHead,
   readResponseHead,
+  sendable,
   unflatten,
   writeRequestHead,
   writeResponseHead,
@@ -85,4 +87,13 @@ Deno.test("readResponseHead() refuses every field that does not fit", () => {
 Deno.test("flatten() and unflatten() keep repeated Set-Cookie apart", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["x", "1"], ["set-cookie", "b=2"]]);
   assert.deepEqual(unflatten(flatten(headers)).getSetCookie(), ["a=1", "b=2"]);
+});
+
+Deno.test("sendable() takes what a header may hold (RFC 9110 section 5.5) and nothing else", () => {
+  for (const good of ["", "a b", "a\tb", "\u00e9", "~"]) assert.ok(sendable(["x", good]), good);
+  for (const bad of ["\0", "\u0001", "\r", "\n", "\u001f", "\u007f", "\u0100"]) {
+    assert.ok(!sendable(["x", "y", "x", `a${bad}b`]), JSON.stringify(bad));
+  }
+  assert.ok(sendable(Array(2 * MAX_HEADERS).fill("x")));
+  assert.ok(!sendable(Array(2 * MAX_HEADERS + 2).fill("x")));
 });

@@ -131,3 +131,13 @@ Deno.test("FrameWriter.take() hands over bytes that later frames do not touch", 
   assert.deepEqual(first, copy);
   assert.equal(writer.take().length, copy.length);
 });
+
+Deno.test("textOf() gives one line, whatever was sent: nobody writes a second one or colours it", () => {
+  const sent = "a\nb\r\u001b[2J\u0085\u2028\u202e\u2066\u007f\tc \u00e9";
+  const writer = new FrameWriter();
+  writer.text(VERB.LOG, SIDE.CELL, 0, sent);
+  let shown = "";
+  new FrameReader().push(writer.take(), (frame) => shown = textOf(frame, 1000));
+  const escapes = "a\\nb\\u000d\\u001b[2J\\u0085\\u2028\\u202e\\u2066\\u007f";
+  assert.equal(shown, `${escapes}\tc \u00e9`);
+});

@@ -28,6 +28,17 @@ export function takeShortcuts(): Shortcuts {
     configurable: true,
     enumerable: true,
   });
+  const { json } = Response;
+  Object.defineProperty(Response, "json", {
+    value: function (data: unknown, init?: ResponseInit): Response {
+      const response: Response = apply(json, undefined, [data, init]);
+      apply(add, whole, [response]);
+      return response;
+    },
+    writable: true,
+    configurable: true,
+    enumerable: true,
+  });
   globalThis.Response = new Proxy(Response, {
     construct(target, values: [BodyInit?, ResponseInit?], newTarget) {
       const response: Response = construct(target, values, newTarget);

@@ -169,6 +169,7 @@ export async function worksAt({ url }: Program, data: string): Promise<void> {
   await ask(`${url}/lib/example`, { method: "PUT", body: source, headers });
   const state = await ask(`${url}/lib/example/state`, { method: "PUT", body: "active", headers });
   equal(state.status, 200, state.text);
+  match(state.text, /"transport":"process"/);
   const answer = await ask(`${url}/example`, { method: "POST", body: "hi" });
   equal(answer.text, '{"hello":"from example plugin","echo":"hi"}');
 }

@@ -88,9 +88,9 @@ Deno.test("main.ts runs with no more rights than the README's line gives", () =>
       for (const { cwd, data, command } of rows) {
         const program = await startProgram({
           command: "bash",
-          args: ["-c", `exec "${Deno.execPath()}" run ${command}`],
+          args: ["-c", `exec deno run ${command}`],
           cwd,
-          env: { ...env, ELASTIK_DATA: data },
+          env: { ...env, ELASTIK_DATA: data, PATH: pathWithDeno() },
         });
         await worksAt(program, `${folder}/data`);
         equal((await program.stop()).code, 0);
@@ -115,9 +115,9 @@ Deno.test("main.ts does not start when a right of the README's line is missing",
       );
       const started = startProgram({
         command: "bash",
-        args: ["-c", flags.replace(/^deno/, `exec "${Deno.execPath()}"`)],
+        args: ["-c", `exec ${flags}`],
         cwd: ROOT,
-        env: { ELASTIK_PORT: port, ELASTIK_DATA: `${folder}/data` },
+        env: { ELASTIK_PORT: port, ELASTIK_DATA: `${folder}/data`, PATH: pathWithDeno() },
       });
       const outcome = await started.then((program) => program, (error: Error) => error.message);
       if (typeof outcome !== "string") {
@@ -127,6 +127,11 @@ Deno.test("main.ts does not start when a right of the README's line is missing",
       match(outcome, /Requires (?:net|env|read|write) access/);
     }
   }));
+
+/** The PATH of a computer on which this very Deno is installed. */
+function pathWithDeno(): string {
+  return `${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`;
+}
 
 /** The README's line names a port, so it cannot be 0. */
 function freePort(): number {

@@ -48,7 +48,8 @@ const TARGETS = [
   "/lib/", "/lib/p", "/var/", "/bin", "/dev/", "/mnt/", "/proc/", "/proc/status", "/proc/worlds",
   "/proc/uptime", "/proc/version", "/proc/audit/home/x", "/proc/log/home/x", "/proc/audit/etc/fstab",
   "/proc/log/etc/fstab", "/proc/audit/etc/shadow", "/proc/log/etc/shadow", "/proc/log/boot/env",
-  "/proc/audit/boot/env", "/auth/whoami", "/nowhere", "/home/a%00", "/home/x?at=x", "/home/x?at=99",
+  "/proc/audit/boot/env", "/dav/", "/dav/etc/", "/dav/etc/shadow", "/dav/etc/fstab", "/dav/boot/",
+  "/dav/home/x", "/auth/whoami", "/nowhere", "/home/a%00", "/home/x?at=x", "/home/x?at=99",
 ];
 const FORMS = ["*/*", "text/plain", "application/json", "text/html"];
 
@@ -59,7 +60,8 @@ async function askForEverything(machine: TestMachine, callers: Record<string, st
       for (const accept of FORMS) {
         for (const method of ["GET", "HEAD"]) {
           // T3 may see these two, and only these hold secrets.
-          const entitled = above && /^\/etc\/(shadow|fstab)/.test(target) && method === "GET";
+          const entitled = above && /^(\/dav)?\/etc\/(shadow|fstab)/.test(target) &&
+            method === "GET";
           await machine.send({ method, target, headers: { ...headers, accept } }, entitled);
         }
       }

@@ -52,11 +52,11 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     ["proc", procRoutes(machine)],
   ]);
 
-  let dav: Promise<DavRoutes> | undefined;
+  let dav: DavRoutes | undefined;
   /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
   async function loadDav(): Promise<DavRoutes> {
     const { DavRoutes } = await import("./routes/dav.ts");
-    return new DavRoutes(machine, locks);
+    return dav ??= new DavRoutes(machine, locks);
   }
 
   function dispatch(exchange: Exchange): Response | Promise<Response> {
@@ -65,7 +65,9 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const slash = name.indexOf("/");
     const first = slash < 0 ? name : name.slice(0, slash);
     if (first === "stream") return streams.handle(exchange);
-    if (first === "dav") return (dav ??= loadDav()).then((room) => room.handle(exchange));
+    if (first === "dav") {
+      return dav?.handle(exchange) ?? loadDav().then((room) => room.handle(exchange));
+    }
     if (first === "bin" && slash > 0) return dispatch(unalias(exchange));
     const plugin = machine.plugins.match(path);
     if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);

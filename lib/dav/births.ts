@@ -18,6 +18,8 @@ export interface Birth {
 export class Births {
   readonly #store: Pick<Store, "log" | "watch">;
   readonly #known = new Map<string, Birth>();
+  /** Looks under way, which everybody shares who asks meanwhile. */
+  readonly #asked = new Map<string, Promise<Birth | undefined>>();
   #deletions = 0;
 
   constructor(store: Pick<Store, "log" | "watch">) {
@@ -27,6 +29,7 @@ export class Births {
       if (kind === "update" && version > 0) return;
       this.#deletions += 1;
       this.#known.delete(name);
+      this.#asked.delete(name);
     });
   }
 
@@ -39,14 +42,32 @@ export class Births {
     if (entry.layer === "lower") return { at: entry.updatedAt, seal: "" };
     const known = this.#known.get(entry.name);
     if (known !== undefined) return known;
+    const { name } = entry;
+    let look = this.#asked.get(name);
+    if (look === undefined) {
+      look = this.#look(name).finally(() => {
+        if (this.#asked.get(name) === look) this.#asked.delete(name);
+      });
+      this.#asked.set(name, look);
+    }
+    return await look;
+  }
+
+  /** When a world was made, where that is known without a look at its file. */
+  knownAt({ name, version, layer, updatedAt }: Entry): string | undefined {
+    // The first version is as old as the world.
+    return version === 1 || layer === "lower" ? updatedAt : this.#known.get(name)?.at;
+  }
+
+  async #look(name: string): Promise<Birth | undefined> {
     const before = this.#deletions;
-    const [first] = await this.#store.log(entry.name, { before: 2, limit: 1 });
+    const [first] = await this.#store.log(name, { before: 2, limit: 1 });
     if (first === undefined) return undefined;
     const birth = { at: first.timestamp, seal: first.hmac };
     // What was read while something was deleted may be of the world that is gone.
     if (before === this.#deletions) {
       if (this.#known.size >= BIRTHS_REMEMBERED) this.#known.clear();
-      this.#known.set(entry.name, birth);
+      this.#known.set(name, birth);
     }
     return birth;
   }

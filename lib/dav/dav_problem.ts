@@ -18,6 +18,9 @@ export type DavCondition =
 /** Where the resources of the machine stand in the URL space. */
 export const DAV_ROOT = "/dav";
 
+/** Paths that percent-encoding leaves as they are. */
+const PLAIN = /^[A-Za-z0-9/_.~-]+$/;
+
 /**
  * A resource's URL path, percent-encoded; a collection's ends in a slash (RFC 4918 §5.2).
  *
@@ -25,7 +28,8 @@ export const DAV_ROOT = "/dav";
  */
 export function hrefOf(path: string, collection: boolean): string {
   if (path === "/") return `${DAV_ROOT}/`;
-  return `${DAV_ROOT}${encodePath(path)}${collection ? "/" : ""}`;
+  const encoded = PLAIN.test(path) ? path : encodePath(path);
+  return collection ? `${DAV_ROOT}${encoded}/` : DAV_ROOT + encoded;
 }
 
 /** A refusal with its condition. */

@@ -31,6 +31,8 @@ export interface PropertyChange extends XmlName {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const HASH_DIGITS = 32;
+/** Where records stand: of what everybody may read, and of what only T3 may. */
+const FOLDERS = ["var/lib/dav", "boot/dav"] as const;
 const NONE: readonly DeadProperty[] = [];
 
 /** Keeps and finds dead properties. */
@@ -44,6 +46,11 @@ export class DeadProperties {
   constructor(store: Store, births: Births) {
     this.#store = store;
     this.#births = births;
+  }
+
+  /** Whether no resource at all has properties: what a long listing asks first. */
+  get none(): boolean {
+    return FOLDERS.every((folder) => !this.#store.isCollection(folder));
   }
 
   /** Whether a resource may have properties; asks no disk. */
@@ -157,7 +164,7 @@ interface Record {
 
 /** The world that keeps the properties of a path. */
 export function recordName(path: string): string {
-  const folder = visible(ANONYMOUS, path) ? "var/lib/dav" : "boot/dav";
+  const folder = FOLDERS[visible(ANONYMOUS, path) ? 0 : 1];
   return `${folder}/${sha256Hex(path).slice(0, HASH_DIGITS)}.json`;
 }
 

@@ -22,12 +22,18 @@ const made = new WeakMap<World, Representation>();
  *
  * @throws {Problem}
  */
-export async function get(room: Room, asked: DavRequest): Promise<Response> {
+export function get(room: Room, asked: DavRequest): Promise<Response> | Response {
+  const { request, caller, target: { path, name, collection } } = asked;
+  require(caller, "read", path);
+  const hot = collection ? undefined : room.machine.store.peek(name);
+  return hot === undefined
+    ? getCold(room, asked)
+    : respond(request, davRepresentation(hot, asked), true);
+}
+
+async function getCold(room: Room, asked: DavRequest): Promise<Response> {
   const { request, caller, target: { path, name, collection } } = asked;
   const { store } = room.machine;
-  require(caller, "read", path);
-  const hot = collection ? undefined : store.peek(name);
-  if (hot !== undefined) return respond(request, davRepresentation(hot, asked), true);
   const found = mustBeThere(await find(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
     const members = await membersOf(store, caller, path);

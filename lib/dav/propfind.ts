@@ -33,9 +33,18 @@ import { DAV, emptyElement, nameKey, type XmlName } from "./xml_writer.ts";
 const LOOKS = 16;
 const LIVE: readonly XmlName[] = LIVE_NAMES.map((name) => ({ ns: DAV, name }));
 
+/** A property that is asked for. */
+interface Column {
+  readonly name: XmlName;
+  readonly key: string;
+  /** Somebody named it, so it is said when it is missing. */
+  readonly named: boolean;
+}
+
 /** A question with what it costs to answer. */
 interface Plan {
-  readonly asked: PropfindRequest;
+  readonly kind: PropfindRequest["kind"];
+  readonly columns: readonly Column[];
   readonly created: boolean;
   readonly quota: boolean;
   readonly dead: boolean;
@@ -51,7 +60,7 @@ export async function propfind(room: Room, asked: DavRequest): Promise<Response>
   const { store } = room.machine;
   require(caller, "read", path);
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
-  const plan = planOf(readPropfind(await readXml(request)));
+  const plan = planOf(readPropfind(await readXml(request)), room.dead.none);
   const found = mustBeThere(await find(store, path), collection, "look at", path);
   let resources: readonly Found[] = [found];
   if (depth === "1" && found.collection) {
@@ -72,17 +81,21 @@ export async function propfind(room: Room, asked: DavRequest): Promise<Response>
   return multistatus(whole);
 }
 
-function planOf(asked: PropfindRequest): Plan {
+function planOf(asked: PropfindRequest, noneDead: boolean): Plan {
   const names = asked.kind === "prop" ? asked.names : asked.kind === "allprop" ? asked.include : [];
+  const live = asked.kind === "prop" ? [] : LIVE;
   const keys = new Set(names.map(nameKey));
+  const mayBeDead = ({ ns, name }: XmlName) =>
+    ns !== DAV || name === "displayname" || !LIVE_NAMES.includes(name);
   return {
-    asked,
+    kind: asked.kind,
+    columns: [
+      ...live.map((name) => ({ name, key: nameKey(name), named: false })),
+      ...names.map((name) => ({ name, key: nameKey(name), named: true })),
+    ],
     created: asked.kind !== "prop" || keys.has(CREATED_KEY),
     quota: QUOTA_KEYS.some((key) => keys.has(key)),
-    dead: asked.kind !== "prop" ||
-      names.some(({ ns, name }) =>
-        ns !== DAV || name === "displayname" || !LIVE_NAMES.includes(name)
-      ),
+    dead: !noneDead && (asked.kind !== "prop" || names.some(mayBeDead)),
   };
 }
 
@@ -112,15 +125,18 @@ function answer(
   found: Found,
 ): string | Promise<string> {
   const { path, entry, collection } = found;
+  const created = plan.created && entry !== undefined ? room.births.knownAt(entry) : undefined;
   const facts: Facts = {
     found,
+    ...(created === undefined ? {} : { created }),
     seen: redacted(caller, path),
     length: entry?.len ?? 0,
     locks: room.locks.covering(path),
   };
-  const looks = (plan.created && entry !== undefined) || (plan.quota && collection) || facts.seen ||
+  const looks = (plan.created && entry !== undefined && created === undefined) ||
+    (plan.quota && collection) || facts.seen ||
     (plan.dead && room.dead.mayHave(path));
-  return looks ? lookAndWrite(room, caller, plan, facts) : write(plan.asked, facts, []);
+  return looks ? lookAndWrite(room, caller, plan, facts) : write(plan, facts, []);
 }
 
 async function lookAndWrite(
@@ -132,51 +148,58 @@ async function lookAndWrite(
   const { found } = facts;
   const { entry, collection } = found;
   try {
-    const created = plan.created && entry !== undefined
-      ? (await room.births.of(entry))?.at
-      : undefined;
+    const created = facts.created ??
+      (plan.created && entry !== undefined ? (await room.births.of(entry))?.at : undefined);
     const space = plan.quota && collection ? await room.quota() : undefined;
     const world = facts.seen && entry !== undefined
       ? await room.machine.store.read(entry.name)
       : undefined;
     const dead = plan.dead ? await room.dead.of(found) : [];
-    return write(plan.asked, {
+    return write(plan, {
       ...facts,
       ...(world === undefined ? {} : { length: seenBy(caller, world).body.length }),
       ...(created === undefined ? {} : { created }),
       ...(space === undefined ? {} : { space }),
     }, dead);
   } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
     // Deleted while the answer was being made: it is not there, and the answer goes on without it.
-    if (error instanceof StoreError && error.code === "absent") return "";
+    if (error.code === "absent") return "";
+    // One world that cannot be opened must not keep its whole collection from being shown.
+    if (error.code === "damaged") return write(plan, facts, []);
     throw error;
   }
 }
 
-function write(asked: PropfindRequest, facts: Facts, dead: readonly DeadProperty[]): string {
+function write(plan: Plan, facts: Facts, dead: readonly DeadProperty[]): string {
   const href = hrefOf(facts.found.path, facts.found.collection);
-  const kept = new Map(dead.map((property) => [nameKey(property), property.xml]));
-  if (asked.kind === "propname") {
-    const live = LIVE.filter((name) => liveProperty(nameKey(name), facts) !== undefined);
-    const names = new Map([...live, ...dead].map((name) => [nameKey(name), emptyElement(name)]));
-    return propertiesResponse(href, [{ status: 200, properties: [...names.values()].join("") }]);
+  if (plan.kind === "propname") {
+    const names = new Map<string, XmlName>();
+    for (const { key, name } of plan.columns) {
+      if (liveProperty(key, facts) !== undefined) names.set(key, name);
+    }
+    for (const name of dead) names.set(nameKey(name), name);
+    return propertiesResponse(href, [
+      { status: 200, properties: [...names.values()].map(emptyElement).join("") },
+    ]);
   }
-  const names = asked.kind === "prop" ? asked.names : [...LIVE, ...asked.include];
+  const kept = dead.length === 0
+    ? undefined
+    : new Map(dead.map((property) => [nameKey(property), property.xml]));
   let there = "";
   let missing = "";
-  for (const name of names) {
-    const key = nameKey(name);
-    const value = kept.get(key) ?? liveProperty(key, facts);
+  for (const { key, name, named } of plan.columns) {
+    const value = kept?.get(key) ?? liveProperty(key, facts);
     if (value !== undefined) there += value;
     // Of what nobody named, nobody needs to know that it is missing.
-    else if (asked.kind === "prop" || asked.include.includes(name)) missing += emptyElement(name);
-    kept.delete(key);
+    else if (named) missing += emptyElement(name);
+    kept?.delete(key);
   }
-  if (asked.kind === "allprop") there += [...kept.values()].join("");
-  const groups: PropStat[] = [{ status: 200, properties: there }, {
-    status: 404,
-    properties: missing,
-  }];
+  if (plan.kind === "allprop" && kept !== undefined) there += [...kept.values()].join("");
+  const groups: PropStat[] = [
+    { status: 200, properties: there },
+    { status: 404, properties: missing },
+  ];
   // RFC 4918 §14.24: a response has at least one propstat.
   if (there === "" && missing === "") {
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +

@@ -8,7 +8,15 @@ import { readBody } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import { collectMeta } from "../world/metadata.ts";
-import { type Meta, type Precondition, StoreError, type Written } from "../world/store.ts";
+import {
+  type Entry,
+  type Meta,
+  type Precondition,
+  type Store,
+  StoreError,
+  type World,
+  type Written,
+} from "../world/store.ts";
 import { davPrecondition, writtenEtag } from "./dav_etag.ts";
 import { writtenExt } from "./extension.ts";
 import { mustHold } from "./lock_guard.ts";
@@ -79,8 +87,8 @@ async function replace(
   const { store } = room.machine;
   const demanded = davPrecondition(request.headers, found?.entry);
   for (let tries = 1;; tries++) {
-    const now = sent.length > 0 || found === undefined ? undefined : await store.read(name);
-    const keeps = now !== undefined && now.meta.length > 0;
+    const now = sent.length > 0 ? undefined : await withMeta(store, found?.entry);
+    const keeps = now !== undefined;
     // Without a condition of its own, the write takes along the metadata of the version it replaces.
     const guard: Precondition | undefined = demanded ??
       (keeps ? { match: [{ version: now.version }] } : undefined);
@@ -100,4 +108,28 @@ async function replace(
       if (!overtaken || tries === TRIES) throw storeProblem(error, "write", path);
     }
   }
+}
+
+/** The current version when it has metadata, found without its bytes where its chain says it has none. */
+async function withMeta(store: Store, entry: Entry | undefined): Promise<World | undefined> {
+  if (entry === undefined) return undefined;
+  const { name, layer } = entry;
+  let world = store.peek(name);
+  try {
+    if (world === undefined && layer === "upper") {
+      const [newest] = await store.log(name, { limit: 1 });
+      if (newest?.type === "stage_written" && saysNoMeta(newest.payload)) return undefined;
+    }
+    world ??= await store.read(name);
+  } catch (error) {
+    // Deleted meanwhile, so there is nothing to keep.
+    if (error instanceof StoreError && error.code === "absent") return undefined;
+    throw error;
+  }
+  return world === undefined || world.meta.length === 0 ? undefined : world;
+}
+
+function saysNoMeta(payload: unknown): boolean {
+  return typeof payload === "object" && payload !== null && "meta_headers" in payload &&
+    Array.isArray(payload.meta_headers) && payload.meta_headers.length === 0;
 }

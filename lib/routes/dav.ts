@@ -19,6 +19,7 @@ import { createRoom, type DavRequest, type Room } from "../dav/room.ts";
 import { transfer } from "../dav/transfer.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
+import { storeProblem } from "../http/store_problem.ts";
 import type { Machine } from "../machine.ts";
 
 type Method = (room: Room, asked: DavRequest) => Promise<Response> | Response;
@@ -40,6 +41,8 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 const ALLOW = [...METHODS.keys()].join(", ");
 /** Methods that change nothing, whose If header nobody needs to judge. */
 const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"]);
+
+const NO_TOKENS: ReadonlySet<string> = new Set();
 
 /** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
 export const DAV_HEADERS: Readonly<Record<string, string>> = {
@@ -67,7 +70,7 @@ export class DavRoutes {
    *
    * @throws {Problem}
    */
-  async handle({ request, target, caller }: Exchange): Promise<Response> {
+  handle({ request, target, caller }: Exchange): Promise<Response> | Response {
     const world = worldTarget(target);
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
@@ -80,17 +83,25 @@ export class DavRoutes {
     try {
       const { locks, machine: { store } } = this.#room;
       const submitted = READS.has(request.method)
-        ? new Set<string>()
+        ? NO_TOKENS
         : readIf(request, world.path, caller, locks, store);
-      return await method(this.#room, { request, target: world, caller, submitted });
+      const answer = method(this.#room, { request, target: world, caller, submitted });
+      return answer instanceof Promise
+        ? answer.catch((error) => refuse(error, request.method, world.path))
+        : answer;
     } catch (error) {
-      if (error instanceof DavProblem) return davErrorResponse(error);
-      if (error instanceof Problem && error.status === 401) {
-        throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
-      }
-      throw error;
+      return refuse(error, request.method, world.path);
     }
   }
+}
+
+/** Refusals in the words that clients of WebDAV know; what they do not know goes on as it is. */
+function refuse(error: unknown, method: string, path: string): Response {
+  if (error instanceof DavProblem) return davErrorResponse(error);
+  if (error instanceof Problem && error.status === 401) {
+    throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
+  }
+  throw storeProblem(error, method, path);
 }
 
 function options(): Response {

@@ -9,7 +9,7 @@ import { createRoom } from "../../lib/dav/room.ts";
 import { LockTable } from "../../lib/dav/lock_table.ts";
 import { parseXml } from "../../lib/dav/xml_reader.ts";
 import { DAV_STEP, MAX_DAV_MEMBERS } from "../../lib/limits.ts";
-import type { Store } from "../../lib/world/store.ts";
+import { type Store, StoreError } from "../../lib/world/store.ts";
 import { withApp } from "../support/app.ts";
 import { asking, hrefs, live, propBody, resources, textOf } from "./ask.ts";
 
@@ -182,6 +182,19 @@ Deno.test("propfind() refuses a tree past its bound and names the condition", as
     const ask = asking(app);
     const refused = await ask("PROPFIND /dav/home", 403, { depth: "infinity" });
     match(refused.text, /<D:propfind-finite-depth>/);
+  });
+});
+
+Deno.test("propfind() shows a collection though one world in it cannot be opened", async () => {
+  const damaged = () => Promise.reject(new StoreError("damaged", "no"));
+  await withApp({ store: (store) => withVerbs(store, { log: damaged }) }, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "x");
+    await ask("PUT /home/a", 200, {}, "y");
+    equal(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "1" })).length, 3);
+    const [one] = resources((await ask("PROPFIND /dav/home/a", 207, { depth: "0" })).text);
+    ok(one?.properties["200"]?.has("{DAV:}getetag"));
+    ok(!one?.properties["200"]?.has("{DAV:}creationdate"));
   });
 });
 

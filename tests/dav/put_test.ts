@@ -246,3 +246,25 @@ Deno.test("remove() is T3's, keeps its conditions, and leaves the machine's own 
     await ask("DELETE /dav/home/c", 412, { "if-match": '"1"' });
   });
 });
+
+Deno.test("put() finds metadata to keep also where the world is not in memory", async () => {
+  await withApp({
+    store: (store) =>
+      new Proxy(store, {
+        get: (target, key) => {
+          if (key === "peek") return () => undefined;
+          const value: unknown = Reflect.get(target, key, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      }),
+  }, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
+    await ask("POST /home/a", 200, {}, "two");
+    await ask("PUT /dav/home/a", 204, {}, "three");
+    deepStrictEqual((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
+    await ask("PUT /home/a", 200, {}, "four");
+    await ask("PUT /dav/home/a", 204, {}, "five");
+    deepStrictEqual((await app.store.read("home/a"))?.meta, []);
+  });
+});

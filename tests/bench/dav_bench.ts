@@ -1,0 +1,167 @@
+/**
+ * WebDAV beside the plain world routes of the same machine, and beside rclone's own server over a
+ * folder of files. rclone does not wait for its disk (no fsync), which every PUT here does. Needs
+ * `wrk` and `rclone` (Debian's packages).
+ */
+
+import { load } from "./load.ts";
+import { type Server, startMachine } from "./process.ts";
+import { median, report } from "./report.ts";
+
+const ROUNDS = 3;
+const CHILDREN = 1000;
+const SMALL = 200;
+/** Names of small PUTs: rclone refuses two at once to one. */
+const NAMES = 200;
+const LARGE = 4_000_000;
+const TOKEN = "bench-approve-token";
+const AUTHORIZATION = `Bearer ${TOKEN}`;
+
+/** A place that takes PUT and GET. */
+interface Place {
+  readonly name: string;
+  /** Where files go; ends in a slash. */
+  readonly url: string;
+}
+
+/** Lua that sends a method with a body of this many bytes, over so many names. */
+function script(method: string, bytes: number, names: number): string {
+  return `wrk.method = "${method}"
+wrk.headers["Authorization"] = "${AUTHORIZATION}"
+wrk.headers["Depth"] = "1"
+${bytes > 0 ? `wrk.body = string.rep("A", ${bytes})` : ""}
+local n = 0
+request = function()
+  n = (n + 1) % ${names}
+  return wrk.format(nil, wrk.path .. ${names > 1 ? "n" : '""'})
+end`;
+}
+
+/** rclone's server over a folder. */
+async function startRclone(folder: string): Promise<Place & AsyncDisposable> {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  const child = new Deno.Command("rclone", {
+    args: ["--config", `${folder}/none`, "serve", "webdav", folder, "--addr", `127.0.0.1:${port}`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const url = `http://127.0.0.1:${port}/`;
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      await (await fetch(url)).body?.cancel();
+      break;
+    } catch {
+      // Nobody listens yet; asking again is how the first answer is found.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+  return {
+    name: "rclone",
+    url,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.status;
+    },
+  };
+}
+
+async function send(method: string, url: string, body?: string): Promise<void> {
+  const answer = await fetch(url, {
+    method,
+    headers: { authorization: AUTHORIZATION },
+    ...(body === undefined ? {} : { body }),
+  });
+  await answer.body?.cancel();
+  if (!answer.ok && answer.status !== 405) throw new Error(`${method} ${url}: ${answer.status}`);
+}
+
+async function prepare({ url }: Place): Promise<void> {
+  await send("MKCOL", `${url}many/`).catch((error: Error) => {
+    // The plain routes know no MKCOL; their collections come by themselves.
+    if (!/ 405$/.test(error.message)) throw error;
+  });
+  for (let at = 0; at < CHILDREN; at += 20) {
+    await Promise.all(
+      Array.from(
+        { length: 20 },
+        (_, i) => send("PUT", `${url}many/f${at + i}.txt`, "x".repeat(SMALL)),
+      ),
+    );
+  }
+  await send("PUT", `${url}small`, "A".repeat(SMALL));
+  await send("PUT", `${url}large`, "A".repeat(LARGE));
+}
+
+async function measure(
+  what: string,
+  places: readonly Place[],
+  run: (place: Place) => Promise<number>,
+) {
+  const found = new Map<string, number[]>(places.map(({ name }) => [name, []]));
+  // In turns, so that whatever else the computer does falls on all of them alike.
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const place of places) found.get(place.name)?.push(await run(place));
+  }
+  const dav = median(found.get("dav") ?? []);
+  for (const [name, values] of found) {
+    if (name === "dav") continue;
+    report({ what: `${what}, beside ${name}`, found: dav, unit: "req/s", limit: median(values) });
+  }
+}
+
+async function rate(url: string, lua: string, connections: number): Promise<number> {
+  const { perSecond, errors } = await load(url, { connections, seconds: 2, script: lua });
+  // rclone fails a write now and then when another to the same name is under way.
+  if (errors > perSecond / 50) throw new Error(`${url}: ${errors} answers failed`);
+  return perSecond;
+}
+
+if (import.meta.main) {
+  const data = Deno.makeTempDirSync();
+  const files = Deno.makeTempDirSync();
+  try {
+    await using machine: Server = await startMachine(data, { ELASTIK_APPROVE_TOKEN: TOKEN });
+    await using rclone = await startRclone(files);
+    const dav = { name: "dav", url: `${machine.url}/dav/home/` };
+    const plain = { name: "plain", url: `${machine.url}/home/` };
+    for (const place of [dav, rclone]) await prepare(place);
+    const propfind = (bare: string) => ({ url }: Place) => rate(`${url}many/`, bare, 8);
+    await measure(`PROPFIND 1 of ${CHILDREN}`, [dav, rclone], propfind(script("PROPFIND", 0, 1)));
+    await measure(`listing of ${CHILDREN} (plain: GET as JSON)`, [dav, plain], (place) =>
+      rate(
+        `${place.url}many/`,
+        place === dav
+          ? script("PROPFIND", 0, 1)
+          : script("GET", 0, 1) + '\nwrk.headers["Accept"] = "application/json"',
+        8,
+      ));
+    const all = [dav, plain, rclone];
+    const raw = ({ name }: Place) => name === "plain" ? "?raw" : "";
+    await measure(
+      `GET ${SMALL} B`,
+      all,
+      (place) => rate(`${place.url}small${raw(place)}`, script("GET", 0, 1), 32),
+    );
+    await measure(
+      `GET ${LARGE / 1e6} MB`,
+      all,
+      (place) => rate(`${place.url}large${raw(place)}`, script("GET", 0, 1), 8),
+    );
+    await measure(
+      `PUT ${SMALL} B`,
+      all,
+      (place) => rate(`${place.url}put-`, script("PUT", SMALL, NAMES), 32),
+    );
+    await measure(
+      `PUT ${LARGE / 1e6} MB`,
+      all,
+      (place) => rate(`${place.url}big-`, script("PUT", LARGE, 8), 4),
+    );
+  } finally {
+    await Deno.remove(data, { recursive: true });
+    await Deno.remove(files, { recursive: true });
+  }
+}

@@ -36,7 +36,7 @@ export interface GateOptions {
   readonly findClient: FindClient;
   /** Tokens are set, so who is not on this machine needs a credential even to read. */
   readonly guarded: boolean;
-  /** Lower-case Host names an open machine answers to beside its own. */
+  /** Lower-case Host names under which callers on this machine are at home, beside its own. */
   readonly hosts: ReadonlySet<string>;
 }
 
@@ -62,7 +62,8 @@ export function createGate({ authenticator, findClient, guarded, hosts }: GateOp
         `Cannot ${method.slice(0, 40)}: the method is not known here`,
       );
     }
-    if (!guarded && !knownHost(host, hosts)) {
+    const known = knownHost(host, hosts);
+    if (!guarded && !known) {
       throw new Problem(
         "unknown-host",
         "Cannot answer under this Host name: an open machine answers to localhost and 127.0.0.1 " +
@@ -79,7 +80,9 @@ export function createGate({ authenticator, findClient, guarded, hosts }: GateOp
     const { loopback } = findClient(peer, headers);
     const caller = authenticator.authenticate(headers.get("authorization"), loopback);
     if (guarded) {
-      const verdict = mayEnter(caller, target.path, loopback);
+      // Under a foreign name even a connection from this machine may be a stranger's: a page whose
+      // name was rebound to 127.0.0.1, or a proxy that leaves no trace of itself.
+      const verdict = mayEnter(caller, target.path, loopback && known);
       if (verdict !== ALLOWED) enforce(verdict);
     }
     return { request, target, caller };

@@ -82,7 +82,7 @@ Deno.test("createGate() lets in the methods of HTTP and WebDAV and refuses all o
   }
 });
 
-Deno.test("createGate() asks a local caller for a Host it knows on an open machine alone", () => {
+Deno.test("createGate() takes a local caller under a Host it does not know for a stranger", () => {
   for (
     const host of [
       "localhost",
@@ -108,7 +108,9 @@ Deno.test("createGate() asks a local caller for a Host it knows on an open machi
     ]
   ) {
     refuses(open, { headers: { host } }, "unknown-host");
-    equal(guarded({ headers: { host } }).caller.tier, "T1", host);
+    refuses(guarded, { headers: { host } }, "unauthorized");
+    equal(guarded({ headers: { host, ...bearer(TOKEN) } }).caller.tier, "T2", host);
+    equal(guarded({ url: "/usr/lib/shell/app.js", headers: { host } }).caller.tier, "T1", host);
   }
   equal(open({ headers: { host: "other.lan:8080" } }).caller.tier, "T2");
 });
@@ -129,6 +131,7 @@ Deno.test("createGate() takes HTTP/2's authority for the Host", () => {
   refuses(open, { authority: "localhost", url: "?x" }, "bad-path");
   const page = { "sec-fetch-site": "same-origin", origin: "https://box.lan" };
   equal(guarded({ authority: "box.lan", method: "PUT", headers: page }).caller.tier, "T1");
+  refuses(guarded, { authority: "evil.example" }, "unauthorized");
   refuses(guarded, { authority: "other.lan", method: "PUT", headers: page }, "foreign-origin");
 });
 

@@ -215,6 +215,43 @@ Deno.test("an open machine answers to its own names alone, whatever is asked", a
   );
 });
 
+Deno.test("a machine with tokens shows a rebound page nothing, though it comes from here", async () => {
+  await withMachine({ env: { ...CLOSED, ELASTIK_HOSTS: "box.lan" } }, async (machine) => {
+    await setUp(machine);
+    for (
+      const host of [
+        "evil.example",
+        "localhost.evil.example:3005",
+        "machine.example.org",
+        "0.0.0.0",
+      ]
+    ) {
+      for (
+        const target of [
+          "/home/x",
+          "/home/x?raw",
+          "/",
+          "/proc/worlds",
+          "/stream/home/x",
+          "/dav/home/x",
+        ]
+      ) {
+        const reply = await machine.send({ method: "GET", target, headers: { host } });
+        equal(reply.status, 401, `${target} at ${host}`);
+        ok(!reply.text.includes("5ecret-enough"));
+      }
+      const known = { host, ...bearer(TOKEN) };
+      equal((await machine.send({ method: "GET", target: "/home/x", headers: known })).status, 200);
+    }
+    for (const host of ["localhost:9", "127.0.0.1", "[::1]:80", "box.lan"]) {
+      equal(
+        (await machine.send({ method: "GET", target: "/home/x", headers: { host } })).status,
+        200,
+      );
+    }
+  });
+});
+
 Deno.test("a foreign page changes nothing, whatever the browser remembers", async (t) => {
   for (const env of [OPEN, CLOSED]) {
     await withMachine({ env }, async (machine) => {

@@ -6,6 +6,7 @@
 import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
 import { chooseLaunch } from "./plugin/launch.ts";
+import { ownAddressFault } from "./plugin/own_address.ts";
 import { PluginHost } from "./plugin/plugin_host.ts";
 import type { CellProgram } from "./plugin/process_transport.ts";
 import { CORE_SEGMENTS } from "./routes/bin.ts";
@@ -45,6 +46,9 @@ export function makePluginHost(options: GroundOptions): PluginHost {
       now: Date.now,
       variable: env,
       closed: [Deno.realPathSync(config.data)],
+      ...(mayRun
+        ? {}
+        : { netFault: (host: string) => ownAddressFault(host, options.port, config.host) }),
       reserved: reservedRoute,
       config: async (path) => {
         const world = await store.read(path.slice(1));

@@ -11,7 +11,7 @@ import { Cell, type CellEvent } from "./cell.ts";
 import { escalation } from "./escalation.ts";
 import type { CellInit } from "./init.ts";
 import { initFor } from "./init_for.ts";
-import type { Manifest } from "./manifest.ts";
+import { type Manifest, ManifestError } from "./manifest.ts";
 import type { Permissions } from "./permissions.ts";
 import { probe, type Probed } from "./probe.ts";
 import { readSource } from "./source.ts";
@@ -29,6 +29,8 @@ export interface CellGround {
   variable(name: string): string | undefined;
   /** Folders no plugin may reach, as they really lie. */
   readonly closed: readonly string[];
+  /** Why a cell may not be granted a host, where the cell itself cannot be denied it. */
+  netFault?(host: string): string | undefined;
   /** Why a path may not be a plugin's route, or `undefined`. */
   reserved(path: string): string | undefined;
   /** Text of a world, unredacted, or `undefined` when there is none. */
@@ -94,6 +96,10 @@ export async function initOf(
   code: string,
   { permissions, config }: Probed,
 ): Promise<CellInit> {
+  for (const host of permissions.net) {
+    const fault = ground.netFault?.(host);
+    if (fault !== undefined) throw new ManifestError("permissions.net", fault);
+  }
   const lacking = await escalation(permissions, (asked) => Deno.permissions.query(asked));
   if (lacking !== undefined) {
     throw new EscalationError(

@@ -103,6 +103,7 @@ import w95 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" }
 import w96 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
 import w97 from "./usr/share/doc/running.md" with { type: "text" };
 import w98 from "./usr/share/doc/shell.md" with { type: "text" };
+import w99 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -205,4 +206,5 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/world-damaged.md": w96,
   "usr/share/doc/running.md": w97,
   "usr/share/doc/shell.md": w98,
+  "usr/share/doc/webdav.md": w99,
 };

@@ -6,6 +6,12 @@
 import { Problem } from "../http/problem.ts";
 import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../limits.ts";
 
+/** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
+export const DAV_HEADERS: Readonly<Record<string, string>> = {
+  "dav": "1, 2",
+  "ms-author-via": "DAV",
+};
+
 /** How far a method reaches (RFC 4918 §10.2). */
 export type Depth = "0" | "1" | "infinity";
 

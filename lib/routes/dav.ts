@@ -4,6 +4,7 @@
  * the method; what it does lives in `lib/dav`. It is loaded when it is first asked for.
  */
 
+import { DAV_HEADERS } from "../dav/dav_headers.ts";
 import { davErrorResponse, DavProblem } from "../dav/dav_problem.ts";
 import { worldTarget } from "../dav/destination.ts";
 import { get } from "../dav/get.ts";
@@ -44,11 +45,6 @@ const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"
 
 const NO_TOKENS: ReadonlySet<string> = new Set();
 
-/** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
-export const DAV_HEADERS: Readonly<Record<string, string>> = {
-  "dav": "1, 2",
-  "ms-author-via": "DAV",
-};
 /** Basic alone: what mounts file systems asks for a password, and not for a token. */
 const CHALLENGE = 'Basic realm="elastik", charset="UTF-8"';
 

@@ -4,6 +4,7 @@
  */
 
 import { require, visible } from "../auth/policy.ts";
+import { DAV_HEADERS } from "../dav/dav_headers.ts";
 import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../http/listing.ts";
 import type { Machine } from "../machine.ts";
@@ -31,6 +32,15 @@ export function deviceRoutes(machine: Machine): Hono<RouteEnv> {
     });
   }
 
+  // Windows asks the root before it mounts anything below it.
+  app.options(
+    "/",
+    () =>
+      new Response(null, {
+        status: 204,
+        headers: { ...DAV_HEADERS, "allow": "GET, HEAD, OPTIONS" },
+      }),
+  );
   for (const path of ["/", "/dev", "/mnt"]) app.all(path, onlyMethods("GET, HEAD"));
   return app;
 }

@@ -31,6 +31,12 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /"by":"cap:\/home\/scratch\/sub".*"mode":"r".*\n.*"status":403/,
     /\{"tier":"T2","by":"user:ada"\}/,
   ],
+  "webdav.md": [
+    /<D:href>\/dav\/home\/notes\/<\/D:href>.*<D:href>\/dav\/home\/notes\/today\.md<\/D:href>/s,
+    /201 Created\r\n.*location: \/dav\/home\/notes\/copy\.md/s,
+    /\{"version":1,"ext":"txt"\}\n.*"status":423.*\n\{"version":2,"ext":"txt"\}/,
+    /204 No Content/,
+  ],
   "events.md": [
     /"type":"stage_appended".*"type":"stage_written".*\["x-meta-author","ada"\]/,
     /\{"op":"append","append_len":8/,

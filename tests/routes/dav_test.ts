@@ -1,5 +1,6 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import { DAV_HEADERS, DavRoutes } from "../../lib/routes/dav.ts";
+import { DAV_HEADERS } from "../../lib/dav/dav_headers.ts";
+import { DavRoutes } from "../../lib/routes/dav.ts";
 import { answerWritten, deleted, unchanged } from "../../lib/routes/world_answers.ts";
 import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
@@ -26,6 +27,12 @@ Deno.test("DavRoutes hold every caller to its tier", async (t) => {
         send: "OPTIONS /dav/home/x",
         status: 200,
         has: { dav: "1, 2" },
+      },
+      {
+        title: "says so at the root, where Windows asks",
+        send: "OPTIONS /",
+        status: 204,
+        has: { dav: "1, 2", "ms-author-via": "DAV" },
       },
       {
         title: "asks for a password in the one way that mounts understand",

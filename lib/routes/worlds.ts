@@ -304,8 +304,17 @@ export class WorldRoutes {
       const done = await Promise.all(step.map((entry) => this.#removeOne(entry.name, caller.by)));
       gone.push(...done.filter((found) => found !== undefined));
     }
-    for (const marked of [name]) await store.mark(marked, false);
+    await this.#unmark(name);
     return deleted(gone);
+  }
+
+  /** Takes away what WebDAV clients made below a collection, empty ones in empty ones, and itself. */
+  async #unmark(name: string): Promise<void> {
+    const { store } = this.#machine;
+    for (const child of await store.list(name)) {
+      if (child.dir) await this.#unmark(`${name}/${child.name}`);
+    }
+    await store.mark(name, false);
   }
 
   /** One world of a collection; one that somebody else deleted meanwhile is as gone as can be. */

@@ -151,6 +151,8 @@ export const MAX_DAV_XML_BYTES = 128 * KIB;
 export const MAX_DAV_XML_DEPTH = 64;
 /** Most resources one PROPFIND, COPY or MOVE of depth infinity reaches. */
 export const MAX_DAV_MEMBERS = 10_000;
+/** Most bytes a PROPFIND's names may take up in its answer, were every resource to lack them. */
+export const MAX_DAV_NAMES_BYTES = 64 * MIB;
 /** Resources a multi-status answer makes between two writes. */
 export const DAV_STEP = 64;
 /** Most bytes of dead properties one resource keeps, and most properties. */

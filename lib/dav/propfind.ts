@@ -5,7 +5,8 @@
 
 import { redacted, require } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { DAV_STEP, MAX_DAV_MEMBERS } from "../limits.ts";
+import { Problem } from "../http/problem.ts";
+import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../limits.ts";
 import { StoreError } from "../world/store.ts";
 import { readDepth } from "./dav_headers.ts";
 import { DavProblem, hrefOf } from "./dav_problem.ts";
@@ -74,11 +75,24 @@ export async function propfind(room: Room, asked: DavRequest): Promise<Response>
           "ask with Depth: 1",
       ));
   }
+  mustStayInBounds(plan, resources.length, path);
   const pieces = answers(room, asked, plan, resources);
   if (resources.length > DAV_STEP) return streamedMultistatus(pieces);
   const whole: string[] = [];
   for await (const piece of pieces) whole.push(piece);
   return multistatus(whole);
+}
+
+/** Long names asked of many resources would make a short question a very long answer. */
+function mustStayInBounds({ columns }: Plan, resources: number, path: string): void {
+  let bytes = 0;
+  for (const { name, named } of columns) if (named) bytes += emptyElement(name).length;
+  if (bytes * resources <= MAX_DAV_NAMES_BYTES) return;
+  throw new Problem(
+    "bad-body",
+    `Cannot look at ${path}: the names of its properties, for each of ${resources} resources, are ` +
+      `more than ${MAX_DAV_NAMES_BYTES} bytes; ask for fewer, or with a smaller Depth`,
+  );
 }
 
 function planOf(asked: PropfindRequest, noneDead: boolean): Plan {

@@ -86,7 +86,7 @@ export async function removeTree(
     new Problem(
       "insufficient-storage",
       `Cannot delete ${root.path}: it holds more than ${MAX_DAV_MEMBERS} resources; ` +
-        "delete its collections one by one",
+        `delete its parts, or all of it at once by its plain path, DELETE ${root.path}/`,
     ));
   const failures: Failure[] = [];
   const worlds = tree.filter((found): found is FoundWorld => found.entry !== undefined);

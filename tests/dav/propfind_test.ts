@@ -185,6 +185,19 @@ Deno.test("propfind() refuses a tree past its bound and names the condition", as
   });
 });
 
+Deno.test("propfind() makes no endless answer of a short question", async () => {
+  const many = Array.from({ length: 2000 }, (_, i) => ({ name: `d${i}`, dir: false }));
+  await withApp({
+    store: (store) => withVerbs(store, { list: () => Promise.resolve(many) }),
+  }, async (app) => {
+    const ask = asking(app);
+    const names = Array.from({ length: 250 }, (_, i) => `<p${i}${"x".repeat(400)}/>`).join("");
+    const body = `<D:propfind xmlns:D="DAV:"><D:prop>${names}</D:prop></D:propfind>`;
+    await ask("PROPFIND /dav/home", 400, { depth: "1", authorization: "" }, body);
+    await ask("PROPFIND /dav/home", 207, { depth: "0", authorization: "" }, body);
+  });
+});
+
 Deno.test("propfind() shows a collection though one world in it cannot be opened", async () => {
   const damaged = () => Promise.reject(new StoreError("damaged", "no"));
   await withApp({ store: (store) => withVerbs(store, { log: damaged }) }, async (app) => {

@@ -1,0 +1,132 @@
+/**
+ * Every refusal that can be provoked over HTTP, in its three forms: JSON for programs, words for who
+ * reads text, and nothing but its headers for HEAD. Whatever the reason, the shape is one, the detail
+ * says what was tried, and nothing was stored.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { PROBLEMS, type ProblemType } from "../../lib/http/problem.ts";
+import { birthWorlds } from "../../worlds/mod.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  startTestMachine,
+  type TestMachine,
+  TOKEN,
+} from "../support/machine.ts";
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+
+/** Refusal, request, headers, body, and response headers that belong to it. */
+// deno-fmt-ignore
+const ROWS: readonly (readonly [ProblemType, string, Record<string, string>, (string | undefined)?, Record<string, RegExp>?])[] = [
+  ["bad-path", "GET /home/../x", T2],
+  ["bad-name", "PUT /home/a:b", T2, "x"],
+  ["bad-query", "GET /home/x?at=x", T2],
+  ["bad-query", "PUT /home/x?ext=%2F", T2, "x"],
+  ["bad-query", "POST /auth/mint?prefix=x", T3],
+  ["bad-header", "GET /home/x", { ...T2, host: "a b" }],
+  ["bad-header", "PUT /home/x", { ...T2, "if-match": "no tag" }, "x"],
+  ["bad-header", "PUT /home/x", { ...T2, "content-range": "bytes 0-1/2" }, "x"],
+  ["bad-metadata", "PUT /home/x", { ...T2, "x-meta-a": "é" }, "x"],
+  ["bad-body", "PUT /home/x?from=1", T2, "x"],
+  ["unauthorized", "PUT /home/x", {}, "x", { "www-authenticate": /^Bearer realm="elastik", Basic / }],
+  ["unauthorized", "GET /boot/env", bearer("wrong"), undefined, { "www-authenticate": /Basic/ }],
+  ["forbidden", "PUT /etc/x", T2, "x"],
+  ["forbidden", "GET /etc/shadow", T2],
+  ["foreign-origin", "PUT /home/x", { ...T3, origin: "https://evil.example" }, "x"],
+  ["lower-layer", "DELETE /home/boot", T3],
+  ["not-found", "GET /home/absent", T2],
+  ["not-found", "GET /nowhere", T2],
+  ["method-not-allowed", "PATCH /home/x", T2, "x", { allow: /^GET, HEAD, PUT, POST, DELETE, OPTIONS$/ }],
+  ["method-not-allowed", "PUT /proc/status", T3, "x", { allow: /^GET, HEAD, OPTIONS$/ }],
+  ["gone", "GET /home/x?at=1", T2],
+  ["precondition-failed", "PUT /home/x", { ...T2, "if-match": '"99"' }, "x"],
+  ["precondition-failed", "GET /home/x", { ...T2, "if-match": '"99"' }, undefined, { etag: /^"3-/ }],
+  ["body-too-large", "PUT /home/x", T2, "x".repeat(1001)],
+  ["uri-too-long", `GET /home/${"x".repeat(9000)}`, T2],
+  ["range-not-satisfiable", "GET /home/x?raw", { ...T2, range: "bytes=99-" }, undefined, { "content-range": /^bytes \*\/3$/ }],
+  ["not-implemented", "BREW /home/x", T2],
+  ["world-damaged", "GET /home/torn", T2],
+  ["world-damaged", "PUT /home/torn", T2, "x"],
+  ["world-damaged", "GET /proc/audit/home/torn", T2],
+];
+
+async function worlds(machine: TestMachine): Promise<string> {
+  const headers = { ...T3, accept: "application/json" };
+  const { text } = await machine.send({ method: "GET", target: "/proc/worlds", headers });
+  const rows: unknown = JSON.parse(text);
+  ok(Array.isArray(rows));
+  return rows.map(({ name, version }) => `${name} ${version}`).join();
+}
+
+/** A machine with a world that has let its first version go, and one whose file is torn. */
+async function damagedMachine(data: string): Promise<TestMachine> {
+  const env = { ...CLOSED, ELASTIK_HISTORY: "1", ELASTIK_MAX_BODY: "1000" };
+  const first = await startTestMachine({ env, data });
+  for (const body of ["one", "two", "six"]) {
+    await first.send({ method: "PUT", target: "/home/x", headers: T2, body });
+  }
+  await first.send({ method: "PUT", target: "/home/torn", headers: T2, body: "x" });
+  await first.stop();
+  await Deno.writeTextFile(
+    `${data}/home%2Ftorn/universe.db`,
+    "this is no database, but it was one",
+  );
+  return await startTestMachine({ env, data });
+}
+
+Deno.test("problemResponse() has one shape for every refusal that HTTP can provoke", async (t) => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  const machine = await damagedMachine(`${folder}/data`);
+  try {
+    const before = await worlds(machine);
+    for (const [type, request, headers, body, belonging = {}] of ROWS) {
+      await t.step(`${type}: ${request.slice(0, 60)}`, async () => {
+        const [method = "", target = ""] = request.split(" ");
+        const { status, title } = PROBLEMS[type];
+        const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
+        const reply = await machine.send(sent);
+        equal(reply.status, status, reply.text);
+        equal(reply.headers.get("content-type"), "application/problem+json");
+        equal(reply.headers.get("cache-control"), "no-store");
+        for (const [name, value] of Object.entries(belonging)) {
+          match(reply.headers.get(name) ?? "", value);
+        }
+        const problem: Record<string, unknown> = JSON.parse(reply.text);
+        deepStrictEqual(Object.keys(problem), ["type", "title", "status", "detail"]);
+        equal(problem.type, `/usr/share/doc/problems/${type}.md`);
+        ok(Object.hasOwn(birthWorlds, String(problem.type).slice(1)), "its page is missing");
+        deepStrictEqual([problem.title, problem.status], [title, status]);
+        const detail = String(problem.detail);
+        match(detail, /^Cannot [^]+[^.\s]$/);
+        ok(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
+        const words = await machine.send({
+          ...sent,
+          headers: { ...headers, accept: "text/plain" },
+        });
+        equal(words.status, status);
+        equal(words.headers.get("content-type"), "text/plain; charset=utf-8");
+        // Each form has its own tag, also where a refusal tells it.
+        const said = words.text.replaceAll('.text"', '.json"');
+        equal(said, `${status} ${title}\n${detail}\n`);
+        if (method === "GET" && type !== "range-not-satisfiable") {
+          const head = await machine.send({ ...sent, method: "HEAD" });
+          deepStrictEqual([head.status, head.text], [status, ""]);
+          equal(head.headers.get("content-length"), reply.headers.get("content-length"));
+        }
+      });
+    }
+    equal(await worlds(machine), before);
+    // The torn world's neighbours are as they were.
+    equal((await machine.send({ method: "GET", target: "/home/x?raw" })).text, "six");
+    equal((await machine.send({ method: "GET", target: "/home/" })).status, 200);
+    ok(machine.log.length > 0 && machine.log.every((line) => !line.includes(TOKEN)));
+    equal((await machine.approve("DELETE", "/home/torn")).status, 500);
+  } finally {
+    await machine.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -227,9 +227,9 @@ export function suite(title: string, options: TestMachineOptions): AddCase {
   const cases: [title: string, run: Parameters<AddCase>[1]][] = [];
   Deno.test(title, async (t) => {
     await withMachine(options, async (machine) => {
-      for (const [name, run] of cases) {
+      for (const [i, [name, run]] of cases.entries()) {
+        if (i > 0) await machine.clear();
         await t.step(name, (step) => run(machine, step));
-        await machine.clear();
       }
     });
   });

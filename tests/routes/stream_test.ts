@@ -8,6 +8,7 @@ import { encodeEvent } from "../../lib/http/sse.ts";
 import { StreamRoutes } from "../../lib/routes/stream.ts";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
+import { SHUTDOWN_MS } from "../../lib/limits.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import { withApp } from "../support/app.ts";
@@ -457,7 +458,7 @@ Deno.test("StreamRoutes forget readers who went away, however early", async () =
     const witness = await Connection.open(server.addr.port);
     await witness.write(message);
     // A write finds out who is gone; each further one gives the runtime a turn.
-    for (let i = 0; i < 200 && routes.size !== 1; i++) {
+    for (let i = 0; i < 2000 && routes.size !== 1; i++) {
       await store.put({
         name: "home/x",
         ext: "txt",
@@ -507,7 +508,7 @@ Deno.test("StreamRoutes end when the machine stops, and do not hold it up", asyn
     equal(await reader.next(), undefined);
     await stopped;
   });
-  ok(performance.now() - started < 5000);
+  ok(performance.now() - started < SHUTDOWN_MS, "the shutdown waited for its readers");
 });
 
 Deno.test("EventReader reads what encodeEvent() writes", async () => {

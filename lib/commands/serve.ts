@@ -28,8 +28,9 @@ export async function run(
       log,
       onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),
     });
-    greet(running, config.data);
+    // First, so that whoever reads the greeting can stop what greeted.
     stopOnSignals(running);
+    greet(running, config.data);
     return undefined;
   } catch (error) {
     if (config !== undefined && error instanceof Deno.errors.AddrInUse) {

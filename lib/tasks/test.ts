@@ -7,7 +7,6 @@
 /** What would disturb other tests, or measures what they disturb, and so takes its turn. */
 const ALONE = [
   "tests/faults/",
-  "tests/project/",
   "tests/browser/",
   "tests/plugin/lifecycle_traffic_test.ts",
   "tests/plugin/neighbour_test.ts",

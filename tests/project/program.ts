@@ -59,7 +59,8 @@ export async function startProgram({ command, args, cwd, env }: Start): Promise<
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       written += text;
       const url = /^elastik \S+ at (http:\S+), worlds in .*\n/m.exec(written)?.[1];
-      if (url !== undefined) resolve(url);
+      // The greeting's last line: nothing of it comes later.
+      if (url !== undefined && /^try: .*\n/m.test(written)) resolve(url);
     }
   };
   const heard = Promise.all([listen(child.stdout), listen(child.stderr)]);

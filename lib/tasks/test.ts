@@ -5,12 +5,7 @@
  */
 
 /** What would disturb other tests, or measures what they disturb, and so takes its turn. */
-const ALONE = [
-  "tests/faults/",
-  "tests/browser/",
-  "tests/plugin/lifecycle_traffic_test.ts",
-  "tests/plugin/neighbour_test.ts",
-];
+const ALONE = ["tests/faults/", "tests/plugin/", "tests/browser/"];
 /** Needs a browser, so only a run that asks for it has it. */
 const BROWSER = "browser";
 /** How an ignored test says why, in its name. */

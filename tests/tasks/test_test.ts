@@ -61,5 +61,5 @@ Deno.test("batches() lets what would disturb others take its turn", () => {
     { parallel: false, files: [FILES[1], FILES[2]] },
   ]);
   equal(batches(["tests/faults/kill_test.ts"]).length, 1);
-  equal(batches(["tests/plugin/neighbour_test.ts"])[0]?.parallel, false);
+  equal(batches(["tests/plugin/cell_test.ts"])[0]?.parallel, false);
 });

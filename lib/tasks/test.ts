@@ -102,10 +102,14 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
       stdout: "piped",
     }).spawn();
     const broken = brokenOff(await passOn(child.stdout));
-    const { success } = await child.status;
+    const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
     const failed = counts.failed + broken;
-    return { ...counts, failed: success ? failed : Math.max(1, failed) };
+    if (success) return { ...counts, failed };
+    if (failed === 0) {
+      console.error(`The runner itself ended ${signal === null ? `with ${code}` : `by ${signal}`}`);
+    }
+    return { ...counts, failed: Math.max(1, failed) };
   } finally {
     await Deno.remove(report);
   }

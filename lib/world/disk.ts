@@ -87,6 +87,18 @@ export function trashFolder(data: string, folder: string, serial: string): strin
   return `${bin}/${folder}`;
 }
 
+/**
+ * Gives a world's folder another name. A crash leaves it whole under the one or the other.
+ *
+ * @param serial a number no other folder on its way to the trash has
+ */
+export function moveWorld(data: string, from: string, to: string, serial: string): void {
+  // A folder without a world in it is what is left of a removal by hand.
+  if (exists(`${data}/${to}`)) trashFolder(data, to, `leftover-${serial}`);
+  Deno.renameSync(`${data}/${from}`, `${data}/${to}`);
+  syncFolder(data);
+}
+
 /** Whether anything is at a path. */
 export function exists(path: string): boolean {
   try {

@@ -126,6 +126,9 @@ function breakOf(state: ChainState, row: EventRow, seal: Seal): string | undefin
   return undefined;
 }
 
+/** Events that say what the row holds after them. An append tells no metadata, and leaves it. */
+const CHANGES: readonly string[] = ["stage_written", "stage_appended", "world_moved"];
+
 type Claims = Pick<ChainState, "bodySha256" | "version" | "ext" | "meta" | "state">;
 
 /** What an event says of the world after it; only what is there and of its type. */
@@ -139,12 +142,12 @@ function readClaims(type: string, payload: string): Claims {
   if (typeof value !== "object" || value === null) return {};
   const told: Record<string, unknown> = { ...value };
   if (type === "state_transition") return typeof told.to === "string" ? { state: told.to } : {};
-  if (type !== "stage_written" && type !== "stage_appended") return {};
+  if (!CHANGES.includes(type)) return {};
   const { body_sha256_after: bodySha256, version_after: version, ext, meta_headers: meta } = told;
   return {
     ...(typeof bodySha256 === "string" ? { bodySha256 } : {}),
     ...(typeof version === "number" ? { version } : {}),
     ...(typeof ext === "string" ? { ext } : {}),
-    ...(type === "stage_written" && meta !== undefined ? { meta: JSON.stringify(meta) } : {}),
+    ...(type !== "stage_appended" && meta !== undefined ? { meta: JSON.stringify(meta) } : {}),
   };
 }

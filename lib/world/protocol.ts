@@ -71,8 +71,28 @@ export interface RemoveJob extends WriteBase {
   readonly kind: "remove";
 }
 
+/** Lets a world go, closed and whole, for another writer to adopt. */
+export interface ReleaseJob extends WriteBase {
+  readonly kind: "release";
+}
+
+/** Takes a world that was let go under another name. */
+export interface AdoptJob extends WriteBase {
+  readonly kind: "adopt";
+  /** The name it had. */
+  readonly from: string;
+  readonly ext: string;
+}
+
 /** What a writer does. */
-export type WriteJob = PutJob | AppendJob | TransitionJob | NoteJob | RemoveJob;
+export type WriteJob =
+  | PutJob
+  | AppendJob
+  | TransitionJob
+  | NoteJob
+  | RemoveJob
+  | ReleaseJob
+  | AdoptJob;
 
 /** What the file of a world without an open handle looks like from outside. */
 export interface Settled {
@@ -156,6 +176,8 @@ export interface Results {
   transition: WriteResult;
   note: WriteResult;
   remove: WriteResult;
+  release: WriteResult;
+  adopt: WriteResult;
   read: ReadResult | undefined;
   readAt: ReadResult;
   stat: readonly (CatalogRow | undefined)[];

@@ -59,6 +59,7 @@ export const REPLACE_STAGE = `UPDATE stage_meta
 export const APPEND_STAGE = `UPDATE stage_meta
    SET stage_html = CAST(stage_html || ? AS BLOB), version = ?, updated_at = ?, state = ?
    WHERE id = 1`;
+export const MOVE_STAGE = `UPDATE stage_meta SET version = ?, updated_at = ?, ext = ? WHERE id = 1`;
 export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE id = 1`;
 
 export const INSERT_EVENT =
@@ -92,6 +93,12 @@ export const DROP_HISTORY = `DELETE FROM history`;
 export const DROP_ALL_CONTENT = `DELETE FROM content`;
 export const SELECT_VERSION = `SELECT version, kind, ext, headers, state, updated_at, len
    FROM history WHERE version = ?`;
+export const VERSIONS_FROM = `SELECT version, kind, ext, headers, state, updated_at, len, sha256
+   FROM history WHERE version >= ? ORDER BY version`;
+export const INSERT_VERSION =
+  `INSERT INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+export const INSERT_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes) VALUES (?, ?)`;
 export const SELECT_KEPT = `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
    WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
 
@@ -125,3 +132,7 @@ export const ALL_VERSIONS = `SELECT version, kind, len, sha256 FROM history ORDE
 export const CONTENT_OF = `SELECT bytes FROM content WHERE sha256 = ?`;
 export const LOOSE_CONTENT = `SELECT sha256 FROM content
    WHERE sha256 NOT IN (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) LIMIT 1`;
+
+/** How many bytes a database's file has, with what its log holds. */
+export const FILE_SIZE =
+  `SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size`;

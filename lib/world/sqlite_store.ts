@@ -6,21 +6,19 @@
 
 import {
   CACHE_BYTES,
-  CACHE_ENTRY_BYTES,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
   MAX_WORLD_BYTES,
   OPEN_WORLDS_PER_WORKER,
 } from "../limits.ts";
-import { Catalog } from "./catalog.ts";
-import { CatalogKeeper } from "./catalog_keeper.ts";
-import { ChangeHub } from "./change_hub.ts";
+import type { Catalog } from "./catalog.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { CollectionMarks } from "./collection_marks.ts";
 import type { DataFolder } from "./data_folder.ts";
 import { Looks } from "./looks.ts";
 import { lowerVerdict } from "./lower_layer.ts";
-import type { CatalogRow, WriteJob, WriteResult } from "./protocol.ts";
+import type { WriteJob, WriteResult } from "./protocol.ts";
+import { renameWorld } from "./rename.ts";
 import { stageAppend, type StagedChange, stagePut, stageTransition } from "./staged_change.ts";
 import {
   type Append,
@@ -31,6 +29,7 @@ import {
   type Note,
   type Put,
   type Removal,
+  type Rename,
   type Store,
   StoreError,
   type Transition,
@@ -38,11 +37,13 @@ import {
   type World,
   type Written,
 } from "./store.ts";
+import { StoreMemory } from "./store_memory.ts";
 import { StoreWorkers } from "./store_workers.ts";
+import { Transits } from "./transits.ts";
 import { UnknownWorlds } from "./unknown_worlds.ts";
 import type { WithoutId } from "./worker_client.ts";
-import { WorldCache } from "./world_cache.ts";
-import { entryOf, unknownEntry, upperEntry, worldOf } from "./world_of.ts";
+import type { WorldCache } from "./world_cache.ts";
+import { unknownEntry, upperEntry, worldOf } from "./world_of.ts";
 
 /** How a store is opened. */
 export interface SqliteStoreOptions {
@@ -76,11 +77,11 @@ class SqliteStore implements Store {
   readonly #folder: DataFolder;
   readonly #lower: ReadonlyMap<string, World>;
   readonly #workers: StoreWorkers;
-  readonly #catalog = new Catalog();
-  readonly #keeper: CatalogKeeper;
+  readonly #memory: StoreMemory;
+  readonly #catalog: Catalog;
   readonly #cache: WorldCache;
-  readonly #hub: ChangeHub;
   readonly #looks = new Looks();
+  readonly #transits = new Transits();
   readonly #coldReads: ColdReads;
   readonly #unknown: UnknownWorlds;
   readonly #marks: CollectionMarks;
@@ -90,8 +91,6 @@ class SqliteStore implements Store {
   constructor(options: SqliteStoreOptions) {
     this.#folder = options.folder;
     this.#lower = options.lower;
-    this.#cache = new WorldCache(options.cacheBytes ?? CACHE_BYTES, CACHE_ENTRY_BYTES);
-    this.#hub = new ChangeHub((error) => options.log?.(`a watcher failed: ${error}`));
     this.#workers = new StoreWorkers({
       url: options.workerUrl,
       setup: {
@@ -104,17 +103,22 @@ class SqliteStore implements Store {
       },
       writers: options.writers ?? 2,
       events: {
-        settled: (worlds) => this.#settled(worlds),
+        settled: (worlds) => this.#memory.settled(worlds),
         died: (reason) => options.onDeath?.(reason),
       },
     });
-    this.#keeper = new CatalogKeeper((rows, gone) =>
-      this.#workers.reader.ask<"save">({ kind: "save", rows, gone })
-    );
+    this.#memory = new StoreMemory({
+      lower: options.lower,
+      cacheBytes: options.cacheBytes ?? CACHE_BYTES,
+      save: (rows, gone) => this.#workers.reader.ask<"save">({ kind: "save", rows, gone }),
+      log: (line) => options.log?.(line),
+    });
+    this.#catalog = this.#memory.catalog;
+    this.#cache = this.#memory.cache;
     this.#unknown = new UnknownWorlds({
       stat: (names) =>
         this.#look(names, () => this.#workers.reader.ask<"stat">({ kind: "stat", names })),
-      learned: (name, row) => this.#learned(name, row),
+      learned: (name, row) => this.#memory.learned(name, row),
       stopped: () => this.#closing !== undefined,
     });
     this.#coldReads = new ColdReads({
@@ -128,11 +132,10 @@ class SqliteStore implements Store {
       this.#catalog,
       (collections) => this.#workers.reader.ask<"mark">({ kind: "mark", collections }),
     );
-    for (const world of this.#lower.values()) this.#catalog.set(entryOf(world));
   }
 
   get seq(): number {
-    return this.#hub.seq;
+    return this.#memory.hub.seq;
   }
 
   /** Learns the worlds on disk; those whose rows are stale are looked into in the background. */
@@ -198,12 +201,12 @@ class SqliteStore implements Store {
 
   async remove(change: Removal): Promise<{ readonly version: number }> {
     const { name, by, precondition } = change;
-    if (this.#catalog.upper(name) === undefined) {
-      const lower = this.#lower.has(name);
-      throw lower
-        ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
-        : new StoreError("absent", "nothing is here", name);
+    const moving = this.#transits.of(name);
+    if (moving !== undefined) {
+      await moving;
+      return await this.remove(change);
     }
+    this.#mustBeUpper(name);
     this.#mustBeOpen();
     return await this.#track(
       this.#looks.remove(name, () =>
@@ -214,6 +217,22 @@ class SqliteStore implements Store {
           ...(precondition === undefined ? {} : { precondition }),
         }, (result) => this.#removed(name, by, result))),
     );
+  }
+
+  async rename(change: Rename): Promise<Written> {
+    const { name, to, by } = change;
+    this.#mustBeUpper(name);
+    this.#mustBeOpen();
+    const parties = {
+      workers: this.#workers,
+      catalog: this.#catalog,
+      looks: this.#looks,
+      transits: this.#transits,
+    };
+    return await this.#track(renameWorld(parties, change, ({ left, arrived }) => {
+      this.#removed(name, by, left);
+      return this.#changed(to, by, { ...arrived, created: true }, undefined);
+    }));
   }
 
   stat(name: string): Entry | undefined {
@@ -250,7 +269,7 @@ class SqliteStore implements Store {
   }
 
   watch(name: string, listener: (change: Change) => void): () => void {
-    return this.#hub.watch(name, listener);
+    return this.#memory.hub.watch(name, listener);
   }
 
   async audit(name: string): Promise<Verdict> {
@@ -289,7 +308,7 @@ class SqliteStore implements Store {
   async #close(): Promise<void> {
     await Promise.allSettled(this.#pending);
     await this.#workers.closeWriters();
-    await this.#keeper.flush();
+    await this.#memory.keeper.flush();
     await this.#workers.end();
     this.#folder.release();
   }
@@ -297,36 +316,25 @@ class SqliteStore implements Store {
   /** One change: to disk, then into memory, then to the watchers, then to whoever asked. */
   #change({ job, after }: StagedChange): Promise<Written> {
     const { name, by } = job;
-    return this.#ask(job, (result) => {
-      const world = after(result, this.#cache.peek(name));
-      if (world === undefined) this.#cache.delete(name);
-      else this.#cache.set(world);
-      const { version, ext, sha256, state, updatedAt, len, created, settled } = result;
-      const entry: Entry = { name, version, ext, len, state, updatedAt, layer: "upper" };
-      this.#unknown.delete(name);
-      this.#catalog.set(entry);
-      this.#keeper.changed(entry, settled);
-      this.#hub.tell({
-        kind: "update",
-        name,
-        version,
-        by,
-        ...(world === undefined ? {} : { world }),
-      });
-      return { version, ext, sha256, state, updatedAt, created };
-    });
+    return this.#ask(
+      job,
+      (result) => this.#changed(name, by, result, after(result, this.#cache.peek(name))),
+    );
   }
 
-  /** A removal that is on disk: out of memory, then to the watchers. */
-  #removed(name: string, by: string, { version }: WriteResult): { readonly version: number } {
-    this.#cache.delete(name);
+  #changed(
+    name: string,
+    by: string,
+    result: WriteResult,
+    world: World | undefined,
+  ): Written {
     this.#unknown.delete(name);
-    this.#catalog.remove(name);
-    this.#keeper.gone(name);
-    const lower = this.#lower.get(name);
-    if (lower === undefined) this.#hub.tell({ kind: "delete", name, version, by });
-    else this.#hub.tell({ kind: "update", name, version: lower.version, by, world: lower });
-    return { version };
+    return this.#memory.changed(name, by, result, world);
+  }
+
+  #removed(name: string, by: string, result: WriteResult): { readonly version: number } {
+    this.#unknown.delete(name);
+    return this.#memory.removed(name, by, result);
   }
 
   /**
@@ -335,7 +343,9 @@ class SqliteStore implements Store {
    */
   #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed());
-    return this.#track(this.#send(job, settle));
+    const moving = this.#transits.of(job.name);
+    if (moving === undefined) return this.#track(this.#send(job, settle));
+    return this.#track(moving.then(() => this.#ask(job, settle)));
   }
 
   #send<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
@@ -348,21 +358,11 @@ class SqliteStore implements Store {
     return await this.#looks.look(names, () => this.#track(look()));
   }
 
-  /** Takes the row of a world that nothing was known of. */
-  #learned(name: string, row: CatalogRow | undefined): void {
-    if (row === undefined) {
-      this.#catalog.remove(name);
-      return;
-    }
-    this.#catalog.set(upperEntry(row));
-    this.#keeper.changed(upperEntry(row), row);
-  }
-
-  #settled(worlds: readonly { name: string; mtime: number; size: number }[]): void {
-    for (const { name, mtime, size } of worlds) {
-      const entry = this.#catalog.upper(name);
-      if (entry !== undefined) this.#keeper.changed(entry, { mtime, size });
-    }
+  #mustBeUpper(name: string): void {
+    if (this.#catalog.upper(name) !== undefined) return;
+    throw this.#lower.has(name)
+      ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
+      : new StoreError("absent", "nothing is here", name);
   }
 
   #mustBeOpen(): void {

@@ -107,6 +107,14 @@ export interface Note extends ChangeBase {
 /** Takes a world away; its file goes to the trash. */
 export type Removal = ChangeBase;
 
+/** Gives a world another name; bytes, metadata, earlier versions and the chain go with it. */
+export interface Rename extends ChangeBase {
+  /** The new name, where nothing may be. */
+  readonly to: string;
+  /** The extension it has from then on. */
+  readonly ext: string;
+}
+
 /** What a change answers once it is on disk. */
 export interface Written {
   readonly version: number;
@@ -197,6 +205,12 @@ export interface Store {
   note(change: Note): Promise<void>;
   /** Moves the upper world to the trash. Throws `absent`, or `lower` when nothing covers it. */
   remove(change: Removal): Promise<{ readonly version: number }>;
+  /**
+   * Moves the upper world to a name where nothing is, as its next version with the same bytes; its
+   * state stays. Throws `absent`, `lower` when nothing covers it, `precondition` when something is
+   * at the new name.
+   */
+  rename(change: Rename): Promise<Written>;
   /** What is known of a world without opening it; `undefined` when there is none. */
   stat(name: string): Entry | undefined;
   /** Whether worlds or a collection marker lie below `name`. `""` is the root. */

@@ -174,6 +174,17 @@ export class WorldFile {
     this.#event("state_transition", { from, to, version: this.#row.version, ...facts }, now);
   }
 
+  /** Notes that the world came from another name, as a version of its own with the same bytes. */
+  move(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+    const version = this.#row.version + 1;
+    const { sha256 } = this;
+    this.#history.keep("prefix");
+    this.run(sql.MOVE_STAGE, version, now, ext);
+    this.#row = { ...this.#row, version, updatedAt: now, ext };
+    const payload = { ...writtenPayload(this.#row, sha256, facts), op: "move" };
+    this.#event("world_moved", payload, now);
+  }
+
   /** A state that falls with a change of the bytes is an event of its own. */
   #sunk(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
     const { state: to, version } = this.#row;

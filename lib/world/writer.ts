@@ -5,18 +5,24 @@
  */
 
 import { createSeal, type Seal } from "./event_chain.ts";
-import { exists, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
+import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
 import { storeFailure } from "./failure.ts";
 import { folderOf } from "./name.ts";
+import { OpenWorlds, settledOf, type SettledWorld } from "./open_worlds.ts";
 import { type Current, preconditionFault } from "./precondition.ts";
-import type { RemoveJob, Reply, Settled, WorkerSetup, WriteJob, WriteResult } from "./protocol.ts";
+import type {
+  AdoptJob,
+  ReleaseJob,
+  RemoveJob,
+  Reply,
+  WorkerSetup,
+  WriteJob,
+  WriteResult,
+} from "./protocol.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "./store.ts";
 import { ImageMaker } from "./world_image.ts";
 import { WorldFile } from "./world_file.ts";
-
-/** Bytes of log after which a world is checkpointed; spread so that worlds do not fall together. */
-const CHECKPOINT_BYTES = 1024 * 1024;
 
 /** Where the writer gets the time and unique names from. */
 export interface WriterClock {
@@ -24,7 +30,9 @@ export interface WriterClock {
   now(): string;
 }
 
-type ChangeJob = Exclude<WriteJob, RemoveJob>;
+/** Jobs that put a world's folder somewhere else; each stands between the runs of the others. */
+type JourneyJob = RemoveJob | ReleaseJob | AdoptJob;
+type ChangeJob = Exclude<WriteJob, JourneyJob>;
 
 interface Staged {
   readonly id: number;
@@ -33,16 +41,15 @@ interface Staged {
 
 /** Applies changes to the worlds of one shard. */
 export class Writer {
-  readonly #open = new Map<string, WorldFile>();
+  readonly #open: OpenWorlds;
   readonly #images: ImageMaker;
   readonly #seal: Seal;
-  readonly #due = new Set<WorldFile>();
-  #settled: (Settled & { name: string })[] = [];
   #serial = 0;
 
   constructor(readonly setup: WorkerSetup, readonly clock: WriterClock) {
     this.#seal = createSeal(setup.key);
     this.#images = new ImageMaker(this.#seal);
+    this.#open = new OpenWorlds(setup.data, setup.handles, this.#options());
   }
 
   /**
@@ -65,10 +72,8 @@ export class Writer {
   }
 
   /** Worlds whose handles were closed since the last call. */
-  takeSettled(): readonly (Settled & { name: string })[] {
-    const taken = this.#settled;
-    this.#settled = [];
-    return taken;
+  takeSettled(): readonly SettledWorld[] {
+    return this.#open.takeSettled();
   }
 
   /**
@@ -77,28 +82,19 @@ export class Writer {
    * @returns whether more of them wait
    */
   maintain(): boolean {
-    for (const file of this.#due) {
-      this.#due.delete(file);
-      try {
-        file.checkpoint();
-      } catch {
-        // The log still holds every commit; a full disk only keeps it from being folded in.
-      }
-      break;
-    }
-    return this.#due.size > 0;
+    return this.#open.maintain();
   }
 
   /** Closes every file, which folds its log into it. */
   close(): void {
-    for (const name of [...this.#open.keys()]) this.#release(name);
+    this.#open.close();
     this.#images.close();
   }
 
   #applyTo(name: string, jobs: readonly WriteJob[], replies: Reply[], births: Staged[]): void {
     let run: ChangeJob[] = [];
     for (const job of jobs) {
-      if (job.kind !== "remove") {
+      if (!isJourney(job)) {
         run.push(job);
         continue;
       }
@@ -107,9 +103,9 @@ export class Writer {
       // Answers of one world keep the order of its changes: whoever holds it in memory leans on that.
       this.#announce(births.splice(0), replies);
       try {
-        replies.push({ id: job.id, value: this.#remove(job) });
+        replies.push({ id: job.id, value: this.#travel(job) });
       } catch (thrown) {
-        this.#abandon(name);
+        this.#open.abandon(name);
         replies.push(refusal(job, thrown));
       }
     }
@@ -134,7 +130,7 @@ export class Writer {
       }
       if (file !== undefined && queue.length > 0) replies.push(...this.#transact(file, queue));
     } catch (thrown) {
-      this.#abandon(name);
+      this.#open.abandon(name);
       for (const job of queue) replies.push(refusal(job, thrown));
     }
   }
@@ -154,7 +150,7 @@ export class Writer {
       replies.push({ id: job.id, value: this.#change(job, file) });
     }
     if (changed) file.commit();
-    if (file.logBytes > dueAt(file.name)) this.#due.add(file);
+    this.#open.changed(file);
     return replies;
   }
 
@@ -167,18 +163,6 @@ export class Writer {
       return tooLarge(job.name, len, this.setup.maxWorldBytes);
     }
     return undefined;
-  }
-
-  /** Takes a world back to what is on disk after a failure. */
-  #abandon(name: string): void {
-    const file = this.#open.get(name);
-    if (file === undefined) return;
-    try {
-      file.rollback();
-    } catch {
-      // Not even the old row can be read: the handle goes, and the next use opens a fresh one.
-      this.#release(name);
-    }
   }
 
   #change(job: ChangeJob, file: WorldFile): WriteResult {
@@ -202,8 +186,7 @@ export class Writer {
         file.note(job.type, { ...job.payload, by: job.by }, now);
         break;
     }
-    const { version, ext, state, updatedAt, len } = file.row;
-    return { version, ext, state, updatedAt, len, sha256: file.sha256, created: false };
+    return resultOf(file);
   }
 
   #create(job: ChangeJob): WriteResult {
@@ -238,23 +221,32 @@ export class Writer {
     const folder = folderOf(job.name);
     placeWorld(this.setup.data, folder, image, this.#unique());
     const { version, ext, state, updatedAt, len } = row;
-    const settled = this.#stat(folder);
+    const settled = settledOf(this.setup.data, job.name);
     const created = below === undefined;
     return { version, ext, state, updatedAt, len, sha256, created, settled };
   }
 
-  #remove(job: RemoveJob): WriteResult {
-    const file = this.#opened(job.name);
-    if (file === undefined) {
-      throw new StoreError("absent", "Cannot delete the world: nothing is here", job.name);
+  #travel(job: JourneyJob): WriteResult {
+    switch (job.kind) {
+      case "remove":
+        return this.#remove(job);
+      case "release":
+        return this.#letGo(job);
+      case "adopt":
+        return this.#adopt(job);
     }
-    const fault = preconditionFault(job.precondition, currentOf(file));
-    if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
-    const { version, ext, state, len } = file.row;
-    const sha256 = file.sha256;
-    const updatedAt = this.clock.now();
+  }
+
+  #remove(job: RemoveJob): WriteResult {
+    const file = this.#claimed(job, "delete");
+    const { version } = file.row;
+    const result = { ...resultOf(file), updatedAt: this.clock.now() };
     file.begin();
-    file.note("world_deleted", { version, body_sha256: sha256, by: job.by }, updatedAt);
+    file.note(
+      "world_deleted",
+      { version, body_sha256: file.sha256, by: job.by },
+      result.updatedAt,
+    );
     file.exec(sql.MARK_LEAVING);
     file.commit();
     try {
@@ -262,13 +254,53 @@ export class Writer {
     } catch {
       // The mark is on disk: nobody reads the world any more, and its next change moves it first.
     }
-    return { version, ext, sha256, state, updatedAt, len, created: false };
+    return result;
+  }
+
+  /** The world a job is about, as its caller claims to have seen it. */
+  #claimed(job: RemoveJob | ReleaseJob, act: string): WorldFile {
+    const file = this.#opened(job.name);
+    if (file === undefined) {
+      throw new StoreError("absent", `Cannot ${act} the world: nothing is here`, job.name);
+    }
+    const fault = preconditionFault(job.precondition, currentOf(file));
+    if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
+    return file;
+  }
+
+  /** Closes a world so that another writer can take it under its new name. */
+  #letGo(job: ReleaseJob): WriteResult {
+    const result = resultOf(this.#claimed(job, "move"));
+    this.#open.part(job.name);
+    return result;
+  }
+
+  /** Takes a world that another writer let go: folder, history, chain and all. */
+  #adopt(job: AdoptJob): WriteResult {
+    const { name, from, by, ext } = job;
+    if (this.#opened(name) !== undefined) {
+      throw new StoreError("precondition", "something is there already", name);
+    }
+    const { data } = this.setup;
+    moveWorld(data, folderOf(from), folderOf(name), this.#unique());
+    try {
+      const file = this.#opened(name);
+      if (file === undefined) throw new StoreError("absent", "nothing was there to move", from);
+      file.begin();
+      file.move(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });
+      file.commit();
+      return resultOf(file);
+    } catch (thrown) {
+      this.#open.abandon(name);
+      this.#open.part(name);
+      moveWorld(data, folderOf(name), folderOf(from), this.#unique());
+      throw thrown;
+    }
   }
 
   /** Takes a world whose deletion is on its chain to the trash. */
   #leave(name: string): void {
-    this.#release(name);
-    this.#settled = this.#settled.filter((entry) => entry.name !== name);
+    this.#open.part(name);
     const path = trashFolder(this.setup.data, folderOf(name), this.#unique());
     // In the trash it is an ordinary world again, so that a hand can move it back.
     const trashed = new WorldFile(name, `${path}/${WORLD_FILE}`, this.#options());
@@ -279,40 +311,13 @@ export class Writer {
     }
   }
 
-  /** The world's open file, opened now if it exists. */
+  /** The world's open file, opened now if it exists; one that should be in the trash goes there. */
   #opened(name: string): WorldFile | undefined {
-    const open = this.#open.get(name);
-    if (open !== undefined) {
-      this.#open.delete(name);
-      this.#open.set(name, open);
-      return open;
-    }
-    const path = `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
-    if (!exists(path)) return undefined;
-    const file = new WorldFile(name, path, this.#options());
-    this.#open.set(name, file);
-    if (Number(file.get(sql.IS_LEAVING)?.user_version) === 1) {
-      this.#leave(name);
-      return undefined;
-    }
-    for (const oldest of this.#open.keys()) {
-      if (this.#open.size <= this.setup.handles) break;
-      this.#release(oldest);
-    }
-    return file;
-  }
-
-  #release(name: string): void {
-    const file = this.#open.get(name);
-    if (file === undefined) return;
-    this.#open.delete(name);
-    this.#due.delete(file);
-    try {
-      file.close();
-      this.#settled.push({ name, ...this.#stat(folderOf(name)) });
-    } catch {
-      // What was acknowledged is in the log; the next start finds the world unsettled and opens it.
-    }
+    const known = this.#open.has(name);
+    const file = this.#open.take(name);
+    if (known || Number(file?.get(sql.IS_LEAVING)?.user_version) !== 1) return file;
+    this.#leave(name);
+    return undefined;
   }
 
   /** Makes the batch's new folders durable with one sync, then answers for them. */
@@ -332,15 +337,19 @@ export class Writer {
     return { seal: this.#seal, sync, history };
   }
 
-  #stat(folder: string): Settled {
-    const { mtime, size } = Deno.statSync(`${this.setup.data}/${folder}/${WORLD_FILE}`);
-    return { mtime: mtime?.getTime() ?? 0, size };
-  }
-
   #unique(): string {
     const stamp = this.clock.now().replaceAll(/[-:.]/g, "");
     return `${stamp}-${this.setup.shard}-${this.#serial++}`;
   }
+}
+
+function isJourney(job: WriteJob): job is JourneyJob {
+  return job.kind === "remove" || job.kind === "release" || job.kind === "adopt";
+}
+
+function resultOf(file: WorldFile): WriteResult {
+  const { version, ext, state, updatedAt, len } = file.row;
+  return { version, ext, state, updatedAt, len, sha256: file.sha256, created: false };
 }
 
 function currentOf(file: WorldFile): Current {
@@ -371,10 +380,4 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   joined.set(a);
   joined.set(b, a.length);
   return joined;
-}
-
-function dueAt(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
-  return CHECKPOINT_BYTES + hash % CHECKPOINT_BYTES;
 }

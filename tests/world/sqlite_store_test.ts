@@ -7,6 +7,7 @@ import type { Store, Written } from "../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import { renameSuite } from "./rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "./store_suite.ts";
 
 const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
@@ -44,6 +45,7 @@ function withStore(
 }
 
 storeSuite("SqliteStore", withStore);
+renameSuite("SqliteStore", withStore);
 
 function put(store: Store, name: string, text: string): Promise<Written> {
   const body = new TextEncoder().encode(text);

@@ -1,0 +1,147 @@
+/**
+ * What every engine keeps when a world gets another name, as tests over a factory; a part of the
+ * store's suite.
+ */
+
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import type { Change, Store, World } from "../../lib/world/store.ts";
+import type { WithStore } from "./store_suite.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function put(store: Store, name: string, text: string, more = {}) {
+  return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2", ...more });
+}
+
+function rename(store: Store, name: string, to: string, more = {}) {
+  return store.rename({ name, to, ext: "txt", by: "T3", ...more });
+}
+
+async function textOf(found: Promise<World | undefined>): Promise<string | undefined> {
+  const world = await found;
+  return world === undefined ? undefined : decoder.decode(world.body);
+}
+
+/** Registers the part of the suite for an engine. */
+export function renameSuite(engine: string, withStore: WithStore): void {
+  for (const cacheBytes of [0, 1_000_000]) {
+    const how = cacheBytes === 0 ? "cold" : "hot";
+    Deno.test(
+      `${engine} takes history, chain and metadata along when it renames a ${how} world`,
+      () =>
+        withStore({ cacheBytes }, async ({ store, reopen }) => {
+          const meta = [["x-meta-a", "1"]] as const;
+          await put(store, "home/a", "one");
+          await put(store, "home/a", "two", { meta, ext: "md" });
+          const before = await store.log("home/a", { limit: 10 });
+          const written = await rename(store, "home/a", "var/deep/b", { ext: "html" });
+          equal([written.version, written.ext, written.created], [3, "html", true]);
+          for (const again of [false, true]) {
+            const at = again ? await reopen() : store;
+            equal([await at.read("home/a"), at.stat("home/a")], [undefined, undefined]);
+            equal(at.isCollection("home"), false);
+            const world = await at.read("var/deep/b");
+            equal([world?.version, world?.ext, world?.meta], [3, "html", meta]);
+            equal(await textOf(at.read("var/deep/b")), "two");
+            equal(await textOf(at.readAt("var/deep/b", 1)), "one");
+            equal((await at.readAt("var/deep/b", 2)).ext, "md");
+            const log = await at.log("var/deep/b", { limit: 10 });
+            equal(log.slice(1), before);
+            equal(log[0]?.type, "world_moved");
+            const payload = { ...Object(log[0]?.payload) };
+            equal([payload.from, payload.to, payload.by], ["/home/a", "/var/deep/b", "T3"]);
+            equal((await at.audit("var/deep/b")).ok, true);
+          }
+        }),
+    );
+  }
+
+  Deno.test(`${engine} renames to where nothing is, and from where something is, alone`, () =>
+    withStore({ lower: { "usr/low": "low" } }, async ({ store }) => {
+      await put(store, "home/a", "a");
+      await put(store, "home/b", "b");
+      const code = (promise: Promise<unknown>, name: string) =>
+        rejects(promise, { name: "StoreError", code: name });
+      await code(rename(store, "home/a", "home/b"), "precondition");
+      await code(rename(store, "home/a", "usr/low"), "precondition");
+      await code(rename(store, "usr/low", "home/c"), "lower");
+      await code(rename(store, "home/none", "home/c"), "absent");
+      const precondition = { match: [{ version: 7 }] };
+      await code(rename(store, "home/a", "home/c", { precondition }), "precondition");
+      equal(await textOf(store.read("home/a")), "a");
+      equal(await textOf(store.read("home/b")), "b");
+      equal(await store.read("home/c"), undefined);
+      equal((await put(store, "home/a", "still")).version, 2);
+    }));
+
+  Deno.test(`${engine} uncovers a lower world when what covered it is renamed`, () =>
+    withStore({ lower: { "usr/low": "low" } }, async ({ store, reopen }) => {
+      await put(store, "usr/low", "high");
+      await rename(store, "usr/low", "home/high");
+      for (const again of [false, true]) {
+        const at = again ? await reopen() : store;
+        equal(await textOf(at.read("usr/low")), "low");
+        equal(await textOf(at.read("home/high")), "high");
+      }
+    }));
+
+  Deno.test(`${engine} tells watchers of both names`, () =>
+    withStore({}, async ({ store }) => {
+      await put(store, "home/a", "a");
+      const told: [Change["kind"], string, number][] = [];
+      store.watch("/", ({ kind, name, version }) => void told.push([kind, name, version]));
+      await rename(store, "home/a", "home/b");
+      equal(told, [["delete", "home/a", 1], ["update", "home/b", 2]]);
+    }));
+
+  Deno.test(`${engine} loses no change that was made while its world was renamed to and fro`, () =>
+    withStore({ history: { versions: 1000, bytes: 1e6 } }, async ({ store, reopen }) => {
+      const names = ["home/a", "home/b", "etc/c"];
+      let done = false;
+      const added: string[] = [];
+      async function add(writer: number): Promise<void> {
+        for (let i = 0; !done || i < 20; i++) {
+          const line = `${writer}.${i}\n`;
+          const name = names[i % names.length] ?? "";
+          await store.append({ name, body: encoder.encode(line), ext: "txt", by: "T2" });
+          added.push(line);
+        }
+      }
+      for (const name of names) await put(store, name, "");
+      const writers = [0, 1, 2, 3].map(add);
+      let moves = 0;
+      for (let i = 0; i < 60; i++) {
+        const [name = "", to = ""] = [names[i % 3], `home/kept${i}`];
+        try {
+          await rename(store, name, to);
+          moves += 1;
+        } catch (error) {
+          ok(error instanceof Error && error.name === "StoreError", String(error));
+        }
+        await store.read(name);
+        await put(store, `home/between${i % 2}`, "");
+      }
+      done = true;
+      await Promise.all(writers);
+      ok(moves > 20, `only ${moves} moves`);
+      for (const again of [false, true]) {
+        const at = again ? await reopen() : store;
+        const lines: string[] = [];
+        for (const { name } of await at.walk("")) {
+          lines.push(...(await textOf(at.read(name)) ?? "").match(/.+\n/g) ?? []);
+          equal((await at.audit(name)).ok, true, name);
+        }
+        equal(lines.sort(), added.toSorted());
+      }
+    }));
+
+  Deno.test(`${engine} has one winner where several worlds are renamed to one name`, () =>
+    withStore({}, async ({ store }) => {
+      const names = Array.from({ length: 8 }, (_, i) => `home/w${i}`);
+      await Promise.all(names.map((name) => put(store, name, name)));
+      const outcomes = await Promise.allSettled(names.map((name) => rename(store, name, "home/x")));
+      equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+      equal((await store.walk("home")).length, 8);
+    }));
+}

@@ -140,6 +140,8 @@ export const MAX_USER_LENGTH = 64;
 export const HTTP_DATE_MEMO_ENTRIES = 256;
 /** Missed versions a world's stream replays from its history at most. */
 export const STREAM_REPLAY_VERSIONS = 100;
+/** Longest `patience` a plugin may declare, in seconds. */
+export const MAX_PATIENCE_SECONDS = 900;
 /** Longest body of a request that sets a plugin's state, in bytes. */
 export const MAX_STATE_BYTES = 1024;
 

@@ -11,7 +11,7 @@ import type { Probed } from "./probe.ts";
 
 const PAGE = 100;
 /** What a source asks to be that no configuration may change. */
-const FIXED = ["routes", "auth", "config", "grants", "fallback"] as const;
+const FIXED = ["routes", "auth", "config", "grants", "fallback", "patience"] as const;
 
 /** What the event of an approval tells. */
 export type ApprovalFacts = Readonly<Record<string, unknown>>;
@@ -21,13 +21,14 @@ export type Approved = { readonly facts: ApprovalFacts } | { readonly fault: str
 
 /** What the event of an approval shall tell of a source. */
 export function approvalFacts({ manifest, permissions, config }: Probed): ApprovalFacts {
-  const { routes, auth, grants, fallback } = manifest;
+  const { routes, auth, grants, fallback, patience } = manifest;
   return {
     routes,
     auth,
     config: manifest.config,
     grants,
     fallback,
+    ...(patience === undefined ? {} : { patience }),
     permissions,
     config_sha256: hashOf(config),
   };

@@ -21,7 +21,7 @@ interface Plugin {
 }
 
 /** Fields of the manifest that are plain data. */
-const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback"];
+const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
 
 /**
  * Starts the cell with the one message its Worker is sent.

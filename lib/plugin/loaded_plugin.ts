@@ -56,6 +56,8 @@ export interface LoadedPlugin {
   readonly manifest: Manifest;
   permissions: Permissions;
   config: Readonly<Record<string, string>>;
+  /** What it finds wrong with its configuration, in its own words. */
+  fault: string | undefined;
   readonly cell: Cell<Caller>;
 }
 
@@ -137,10 +139,12 @@ export async function startCell(
 ): Promise<LoadedPlugin> {
   const init = await initOf(ground, source.name, wanted.code, wanted);
   const name = shortName(source.name);
+  const { manifest, permissions, config, code, fault } = wanted;
+  const answerMs = Math.max(ground.limits.answerMs, 1000 * (manifest.patience ?? 0));
   const cell = new Cell<Caller>({
     init,
     launch: ground.launch,
-    limits: ground.limits,
+    limits: { ...ground.limits, answerMs },
     now: ground.now,
     callBack: (call) => ears.callBack(call),
     log: (level, line) => ground.log(level, `plugin ${name}: ${line}`),
@@ -152,8 +156,25 @@ export async function startCell(
     await cell.stop({ drain: false });
     throw error;
   }
-  const { manifest, permissions, config, code } = wanted;
-  return { name: source.name, source, code, manifest, permissions, config, cell };
+  return { name: source.name, source, code, manifest, permissions, config, fault, cell };
+}
+
+/** A plugin's own words about its configuration, said to be that. */
+export function faultOf(loaded: LoadedPlugin | undefined): string | undefined {
+  return loaded?.fault === undefined
+    ? undefined
+    : `its configuration is of no use: ${loaded.fault}`;
+}
+
+/** Whether the config worlds are what a plugin was started with. */
+export async function hasConfig(
+  ground: CellGround,
+  { manifest, config }: LoadedPlugin,
+): Promise<boolean> {
+  for (const path of manifest.config) {
+    if (await ground.config(path) !== config[path]) return false;
+  }
+  return true;
 }
 
 /** `gpu` of `lib/gpu`. */

@@ -4,7 +4,7 @@
  */
 
 import { canonicalPath } from "../http/path.ts";
-import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../limits.ts";
+import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING, MAX_PATIENCE_SECONDS } from "../limits.ts";
 import type { Tier } from "../auth/caller.ts";
 import { granted, grantFault } from "../auth/grants.ts";
 
@@ -27,6 +27,8 @@ export interface Manifest {
   readonly description: string;
   /** It asks to resolve unmatched GET and HEAD paths. */
   readonly fallback: boolean;
+  /** Seconds it may take until it begins to answer, where it needs more than every plugin has. */
+  readonly patience?: number;
 }
 
 /** A field of the manifest does not fit; the message names it. */
@@ -73,6 +75,7 @@ export function readManifest(
     grants,
     description: descriptionOf(given.description ?? ""),
     fallback,
+    ...(given.patience === undefined ? {} : { patience: patienceOf(given.patience) }),
   });
 }
 
@@ -127,6 +130,13 @@ function grantsOf(value: unknown): Manifest["grants"] {
 function tierOf(value: unknown): Tier {
   if (value === "T1" || value === "T2" || value === "T3") return value;
   throw new ManifestError("auth", "it is one of T1, T2, T3");
+}
+
+function patienceOf(value: unknown): number {
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_PATIENCE_SECONDS) {
+    return Number(value);
+  }
+  throw new ManifestError("patience", `it is 1 to ${MAX_PATIENCE_SECONDS} whole seconds`);
 }
 
 function descriptionOf(value: unknown): string {

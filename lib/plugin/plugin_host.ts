@@ -17,6 +17,8 @@ import {
   askAgain,
   type CellGround,
   EscalationError,
+  faultOf,
+  hasConfig,
   initOf,
   inquire,
   type LoadedPlugin,
@@ -52,7 +54,7 @@ export interface PluginHostOptions {
 export interface PluginStatus {
   readonly up: boolean;
   readonly loaded?: LoadedPlugin;
-  /** Why an active plugin is not up, or runs with an older configuration than it should. */
+  /** Why an active plugin is not up, or what is wrong with its configuration. */
   readonly fault?: string;
 }
 
@@ -172,7 +174,7 @@ export class PluginHost {
   /** What a plugin is now. */
   status(name: string): PluginStatus {
     const loaded = this.#up.get(name);
-    const fault = this.#faults.get(name);
+    const fault = this.#faults.get(name) ?? faultOf(loaded);
     return {
       up: loaded !== undefined,
       ...(loaded === undefined ? {} : { loaded }),
@@ -331,10 +333,12 @@ export class PluginHost {
         await loaded.cell.swap(await initOf(ground, name, loaded.code, probed));
         loaded.permissions = probed.permissions;
         loaded.config = probed.config;
+        loaded.fault = probed.fault;
         this.#faults.delete(name);
         await this.#notes.write(name, "plugin_reconfigured", {
           source_sha256: loaded.source.sha256,
           permissions: probed.permissions,
+          ...(probed.fault === undefined ? {} : { fault: probed.fault.slice(0, 500) }),
         });
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -362,14 +366,6 @@ export class PluginHost {
 
 function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
   return { path, plugin: name, description: manifest.description, auth: manifest.auth };
-}
-
-/** Whether the config worlds are what a plugin was started with. */
-async function hasConfig(ground: CellGround, { manifest, config }: LoadedPlugin): Promise<boolean> {
-  for (const path of manifest.config) {
-    if (await ground.config(path) !== config[path]) return false;
-  }
-  return true;
 }
 
 /** The refusal of a source that cannot be brought up; anything unforeseen stays what it is. */

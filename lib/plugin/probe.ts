@@ -3,7 +3,7 @@
  * a deadline, ended as soon as it has spoken. What comes back is a stranger's JSON and is checked here.
  */
 
-import type { CellLimits } from "../limits.ts";
+import { type CellLimits, MAX_MANIFEST_STRING } from "../limits.ts";
 import { bareInit } from "./init.ts";
 import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
 import { PeerFailure } from "./exchange.ts";
@@ -31,6 +31,8 @@ export interface Probed {
   readonly permissions: Permissions;
   /** The config worlds as `permissions` saw them. */
   readonly config: Readonly<Record<string, string>>;
+  /** What the plugin finds wrong with them, in its own words. */
+  readonly fault?: string | undefined;
 }
 
 /** Longest manifest in bytes. */
@@ -64,11 +66,27 @@ export async function probe(options: ProbeOptions): Promise<Probed> {
       if (text !== undefined) config[path] = text;
     }
     const body = new TextEncoder().encode(JSON.stringify(config));
-    const permissions = readPermissions(await ask(run, "permissions", body));
-    return { manifest, permissions, config };
+    const { fault, asked } = faultIn(await ask(run, "permissions", body));
+    const permissions = readPermissions(asked);
+    return { manifest, permissions, config, ...(fault === undefined ? {} : { fault }) };
   } finally {
     await run.kill();
   }
+}
+
+/**
+ * Beside what it asks for, a plugin may say why its configuration is of no use to it: it comes up all
+ * the same, to tell its callers so, and who approves it is told here.
+ */
+function faultIn(value: unknown): { readonly fault?: string; readonly asked: unknown } {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { asked: value };
+  const { fault, ...asked }: Record<string, unknown> = Object.fromEntries(Object.entries(value));
+  if (fault === undefined) return { asked };
+  if (typeof fault !== "string" || fault.length > MAX_MANIFEST_STRING) {
+    const words = `it is a sentence of at most ${MAX_MANIFEST_STRING} characters`;
+    throw new ManifestError("permissions.fault", words);
+  }
+  return { fault, asked };
 }
 
 async function ask(

@@ -149,6 +149,11 @@ function healthOf(health: CellHealth, trusted: boolean): Record<string, unknown>
   };
 }
 
-function asked({ manifest, permissions, config }: Wanted): Record<string, unknown> {
-  return { ...manifest, permissions, configured: Object.keys(config) };
+function asked({ manifest, permissions, config, fault }: Wanted): Record<string, unknown> {
+  return {
+    ...manifest,
+    permissions,
+    configured: Object.keys(config),
+    ...(fault === undefined ? {} : { fault }),
+  };
 }

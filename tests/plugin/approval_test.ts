@@ -105,6 +105,7 @@ Deno.test("strayed() names the field that is another", () => {
     { config: [] },
     { grants: { ...manifest.grants, "/var/b/": "r" } },
     { fallback: true },
+    { patience: 60 },
   ];
   for (const other of others) {
     const [field = ""] = Object.keys(other);

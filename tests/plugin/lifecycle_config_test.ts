@@ -120,3 +120,36 @@ Deno.test("what was configured while a plugin was approved reaches it", async ()
     }
   });
 });
+
+Deno.test("a config that a plugin finds fault with is in force, and T3 is told what it said", async () => {
+  await withPlugins(async (machine) => {
+    const source = `${
+      plugin(
+        { config: ["/etc/p.conf"] },
+        'return new Response(env.config["/etc/p.conf"] ?? "none");',
+      )
+    }export const permissions = ({ config }) =>
+      config["/etc/p.conf"] === "bad" ? { net: [], fault: "line 1: it is bad" } : {};\n`;
+    await machine.approve("PUT", "/etc/p.conf", "bad");
+    await install(machine, "p", source);
+    equal((await get(machine, "/p")).text, "bad");
+    const words = "its configuration is of no use: line 1: it is bad";
+    equal((await stateOf(machine, "p")).fault, words);
+    const asks = JSON.parse((await machine.approve("GET", "/lib/p/state?asks")).text).asks;
+    equal(asks.fault, "line 1: it is bad");
+    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "told to T3");
+    await machine.approve("PUT", "/etc/p.conf", "good");
+    await eventually(async () => {
+      return (await stateOf(machine, "p")).fault === undefined || undefined;
+    }, "the fault is mended");
+    await machine.approve("PUT", "/etc/p.conf", "bad");
+    await eventually(async () => {
+      return (await stateOf(machine, "p")).fault === words || undefined;
+    }, "the fault is back");
+    equal((await get(machine, "/p")).text, "bad");
+    const noted = (await eventsOf(machine, "p")).findLast(({ type }) =>
+      type === "plugin_reconfigured"
+    );
+    equal(noted?.payload.fault, "line 1: it is bad");
+  });
+});

@@ -3,12 +3,14 @@ import {
   askAgain,
   type CellGround,
   EscalationError,
+  faultOf,
   initOf,
   inquire,
   shortName,
   startCell,
 } from "../../lib/plugin/loaded_plugin.ts";
 import { reservedRoute } from "../../lib/plugin_ground.ts";
+import { Problem } from "../../lib/http/problem.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import type { World } from "../../lib/world/store.ts";
 import { isAlive, LAUNCHES, SHORT } from "./cell_fixture.ts";
@@ -98,4 +100,34 @@ Deno.test("startCell() gives a cell that answers, and leaves none when it cannot
   const wanted = await inquire(GROUND, source);
   const bad = { ...wanted, code: "throw new Error('unfit');" };
   await rejects(startCell(GROUND, source, bad, EARS), { name: "CellEnd" });
+});
+
+Deno.test("startCell() gives a plugin the patience it declares, and no less than everyone has", async () => {
+  const limits = { ...SHORT, answerMs: 200 };
+  const source = (patience: Record<string, unknown>) =>
+    world(
+      plugin(
+        patience,
+        "await new Promise((resolve) => setTimeout(resolve, 500)); return new Response('late');",
+      ),
+    );
+  const ground = { ...GROUND, limits };
+  const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
+  const statusOf = async (given: World): Promise<number> => {
+    const loaded = await startCell(ground, given, await inquire(ground, given), EARS);
+    equal(faultOf(loaded), undefined);
+    try {
+      const answer = await loaded.cell.fetch(new Request("http://machine/p"), visit);
+      equal(await answer.text(), "late");
+      return answer.status;
+    } catch (error) {
+      return error instanceof Problem ? error.status : 0;
+    } finally {
+      await loaded.cell.stop({ drain: false });
+    }
+  };
+  deepStrictEqual(await Promise.all([statusOf(source({})), statusOf(source({ patience: 5 }))]), [
+    504,
+    200,
+  ]);
 });

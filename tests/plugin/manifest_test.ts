@@ -23,7 +23,9 @@ Deno.test("readManifest() reads all there is", () => {
     grants: { "/var/cache/x/": "rw", "/home": "r" },
     description: " one \n line ",
     fallback: true,
+    patience: 900,
   });
+  assert.equal(found.patience, 900);
   assert.deepEqual({ ...found.grants }, { "/var/cache/x/": "rw", "/home": "r" });
   assert.equal(found.description, "one line");
   assert.equal(found.fallback, true);
@@ -63,6 +65,10 @@ Deno.test("readManifest() names the field that does not fit", () => {
     ["description", { routes: ["/x"], description: 1 }],
     ["description", { routes: ["/x"], description: "x".repeat(2000) }],
     ["fallback", { routes: ["/x"], fallback: "yes" }],
+    ["patience", { routes: ["/x"], patience: "60" }],
+    ["patience", { routes: ["/x"], patience: 0 }],
+    ["patience", { routes: ["/x"], patience: 1.5 }],
+    ["patience", { routes: ["/x"], patience: 901 }],
   ];
   for (const [field, value] of bad) {
     assert.throws(() => read(value), (error) => {

@@ -40,6 +40,22 @@ Deno.test("probe() takes permissions as an object, or none", async () => {
   assert.deepEqual((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
 });
 
+Deno.test("probe() takes what a plugin finds wrong with its config, beside what it asks for", async () => {
+  const { permissions, fault } = await probed(
+    `export const routes = ["/x"], config = ["/etc/x"];
+     export const permissions = ({ config }) => ({ net: [], fault: "line " + config["/etc/x"] });
+     ${BODY}`,
+    { "/etc/x": "3" },
+  );
+  assert.deepEqual([permissions.net, fault], [[], "line 3"]);
+  for (const bad of ["7", '"x".repeat(2000)', "{}"]) {
+    await assert.rejects(
+      probed(`export const routes = ["/x"], permissions = { fault: ${bad} }; ${BODY}`),
+      /`permissions\.fault`/,
+    );
+  }
+});
+
 Deno.test("probe() says what is wrong, whatever a plugin exports", async () => {
   const bad: [string, RegExp][] = [
     [`export const routes = ["/x"];`, /no fetch/],

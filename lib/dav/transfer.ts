@@ -1,10 +1,12 @@
 /**
  * COPY and MOVE (RFC 4918 §9.8, §9.9): bytes, extension, metadata and properties travel; what the
- * caller may not read does not. A world that moves is whole at its new name before it leaves the old
- * one, whose chain and earlier versions go to the trash: the store has no verb that renames.
+ * caller may not read does not. A world that moves to where nothing is keeps its chain and its earlier
+ * versions. In place of another it becomes that one's next version, and is whole there before it goes
+ * to the trash; so it is where other people may read than before, or another rule makes a world.
  */
 
-import { require } from "../auth/policy.ts";
+import { ANONYMOUS } from "../auth/authenticate.ts";
+import { redacted, require, visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
 import type { Target } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
@@ -13,6 +15,7 @@ import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { preconditionFault } from "../world/precondition.ts";
 import type { Precondition } from "../world/store.ts";
 import { davPrecondition } from "./dav_etag.ts";
+import type { DeadProperty } from "./dead_properties.ts";
 import { readDepth, readOverwrite } from "./dav_headers.ts";
 import { hrefOf } from "./dav_problem.ts";
 import { readDestination } from "./destination.ts";
@@ -176,7 +179,7 @@ async function carryOrSay(journey: Journey, found: FoundWorld): Promise<Failure 
 }
 
 async function carryWorld(journey: Journey, found: FoundWorld): Promise<void> {
-  const { room, asked: { caller }, move, there, from } = journey;
+  const { room, asked: { caller }, move } = journey;
   const { store } = room.machine;
   const { name, layer } = found.entry;
   if (move && layer === "lower") {
@@ -187,8 +190,13 @@ async function carryWorld(journey: Journey, found: FoundWorld): Promise<void> {
   }
   const path = destinationOf(journey, found.path);
   const dead = await room.dead.of(found);
-  // Where nothing was, nothing that came meanwhile is overwritten unseen.
-  const fresh = there === undefined || !isReplaced(from, there);
+  if (move && fresh(journey) && keepsItsPast(found.path, path)) {
+    const ext = carriedExt(name, path.slice(1), found.entry.ext);
+    await store.rename({ name, to: path.slice(1), by: caller.by, ext });
+    await bringProperties(room, path, dead, caller.by);
+    await forget(room, found.path);
+    return;
+  }
   for (let tries = 1;; tries++) {
     const world = await store.read(name);
     if (world === undefined) throw nothingHere(move ? "MOVE" : "COPY", found.path);
@@ -202,10 +210,10 @@ async function carryWorld(journey: Journey, found: FoundWorld): Promise<void> {
       by: caller.by,
       state: bornState(path.slice(1)),
       facts: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
-      ...(fresh && tries === 1 ? { precondition: { noneMatch: "*" } } : {}),
+      // Where nothing was, nothing that came meanwhile is overwritten unseen.
+      ...(fresh(journey) && tries === 1 ? { precondition: { noneMatch: "*" } } : {}),
     });
-    const arrived = await find(store, path);
-    if (arrived !== undefined) await room.dead.replace(arrived, dead, caller.by);
+    await bringProperties(room, path, dead, caller.by);
     if (!move) return;
     await store.note({ name, by: caller.by, type: "world_moved", payload: { to: path, version } });
     try {
@@ -219,6 +227,36 @@ async function carryWorld(journey: Journey, found: FoundWorld): Promise<void> {
       if (!changed || tries === TRIES) throw problem;
     }
   }
+}
+
+/** Whether nothing is at the destination, or nothing any more. */
+function fresh({ from, there }: Journey): boolean {
+  return there === undefined || !isReplaced(from, there);
+}
+
+/**
+ * Whether a world's earlier versions and its chain may go where it goes: not from where few may read
+ * to where more do, and an approval of a plugin is not for another name.
+ */
+function keepsItsPast(from: string, to: string): boolean {
+  const plugin = [from, to].some((path) => path.startsWith("/lib/"));
+  return !plugin && readership(from) === readership(to);
+}
+
+/** Who may read a path whole. */
+function readership(path: string): string {
+  if (redacted(ANONYMOUS, path)) return "some of it";
+  return visible(ANONYMOUS, path) ? "all" : "T3";
+}
+
+async function bringProperties(
+  room: Room,
+  path: string,
+  dead: readonly DeadProperty[],
+  by: string,
+): Promise<void> {
+  const arrived = await find(room.machine.store, path);
+  if (arrived !== undefined) await room.dead.replace(arrived, dead, by);
 }
 
 async function carryCollection(journey: Journey, found: Found): Promise<void> {

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { transfer } from "../../lib/dav/transfer.ts";
-import { withApp } from "../support/app.ts";
+import { type TestApp, withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { type Ask, asking, hrefs, lockBody, resources } from "./ask.ts";
 
@@ -37,7 +37,7 @@ Deno.test("transfer() copies a world with its extension and metadata, and says w
   });
 });
 
-Deno.test("transfer() moves a world, whose chain says so before it goes to the trash", async () => {
+Deno.test("transfer() moves a world, whose chain says so", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const told: string[] = [];
@@ -48,8 +48,8 @@ Deno.test("transfer() moves a world, whose chain says so before it goes to the t
     await ask("GET /dav/home/a", 404);
     equal((await ask("GET /dav/home/b", 200)).text, "two");
     const [event] = await app.store.log("home/b", { limit: 1 });
-    match(JSON.stringify(event?.payload), /"moved_from":"\/home\/a","from_version":2/);
-    // It is whole at its new name before it leaves the old one.
+    match(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
+    // Whoever watches hears of its new name before its old one is gone.
     deepStrictEqual(told.slice(-2), ["update home/b", "delete home/a"]);
   });
 });
@@ -224,6 +224,7 @@ Deno.test("transfer() loses no write that comes while a world moves", async () =
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "0");
+    await ask("PUT /home/b", 201, {}, "replaced");
     let writes = 0;
     const stop = app.store.watch("home/b", () => {
       // Between the arrival at the new name and the departure from the old one.
@@ -237,9 +238,71 @@ Deno.test("transfer() loses no write that comes while a world moves", async () =
         });
       }
     });
-    await ask("MOVE /dav/home/a", 201, to("/home/b"));
+    await ask("MOVE /dav/home/a", 204, to("/home/b"));
     stop();
     equal((await ask("GET /dav/home/b", 200)).text, "late");
     await ask("GET /dav/home/a", 404);
+  });
+});
+
+/** Event types of a world's chain, oldest first, and the numbers of the versions that can be read. */
+async function past(app: TestApp, name: string): Promise<[string, number[]]> {
+  const log = await app.store.log(name, { limit: 50 });
+  const versions: number[] = [];
+  for (let version = 1; version < 9; version++) {
+    const found = await app.store.readAt(name, version).catch(() => undefined);
+    if (found !== undefined) versions.push(version);
+  }
+  equal((await app.store.audit(name)).ok, true);
+  return [log.map(({ type }) => type).reverse().join(" "), versions];
+}
+
+Deno.test("transfer() takes a world's chain and its earlier versions along on MOVE", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("MKCOL /dav/home/c", 201);
+    await ask("PUT /home/c/a.txt", 201, { "x-meta-a": "1" }, "one");
+    await ask("PUT /home/c/a.txt", 200, { "x-meta-a": "2" }, "two");
+    const born = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
+    await ask("MOVE /dav/home/c/a.txt", 201, to("/home/c/b.md"));
+    deepStrictEqual(await past(app, "home/c/b.md"), ["stage_written stage_written world_moved", [
+      1,
+      2,
+      3,
+    ]]);
+    equal((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, born);
+    const moved = await app.store.read("home/c/b.md");
+    deepStrictEqual([moved?.ext, moved?.meta], ["md", [["x-meta-a", "2"]]]);
+    equal((await ask("GET /home/c/b.md?at=1&raw", 200)).text, "one");
+    equal((await ask("GET /home/c/b.md?at=2", 200)).text.includes('"ext":"txt"'), true);
+    await ask("MOVE /dav/home/c/", 201, to("/home/d/"));
+    deepStrictEqual((await past(app, "home/d/b.md"))[1], [1, 2, 3, 4]);
+    await ask("GET /dav/home/c/b.md", 404);
+  });
+});
+
+Deno.test("transfer() makes a world the next version of the one that it replaces on MOVE", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/draft", 201, {}, "draft");
+    await ask("PUT /home/final", 201, {}, "final");
+    await ask("MOVE /dav/home/draft", 204, to("/home/final"));
+    deepStrictEqual(await past(app, "home/final"), ["stage_written stage_written", [1, 2]]);
+    equal((await ask("GET /home/final?at=1&raw", 200)).text, "final");
+  });
+});
+
+Deno.test("transfer() leaves the past where few may read it when a world moves to where all may", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /boot/plan", 201, {}, "secret once");
+    await ask("PUT /boot/plan", 200, {}, "public now");
+    await ask("MOVE /dav/boot/plan", 201, to("/home/plan"));
+    deepStrictEqual(await past(app, "home/plan"), ["stage_written", [1]]);
+    equal((await ask("GET /home/plan?raw", 200)).text, "public now");
+    await ask("PUT /lib/a", 201, {}, "export default {};");
+    await ask("MOVE /dav/lib/a", 201, to("/lib/b"));
+    deepStrictEqual((await past(app, "lib/b"))[1], [1]);
+    equal(app.store.stat("lib/b")?.state, "pending");
   });
 });

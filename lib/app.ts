@@ -17,6 +17,7 @@ import { deviceRoutes } from "./routes/devices.ts";
 import { procRoutes } from "./routes/proc.ts";
 import type { RouteEnv } from "./routes/route_app.ts";
 import { StreamRoutes } from "./routes/stream.ts";
+import { Unmatched } from "./routes/unmatched.ts";
 import { WorldRoutes } from "./routes/worlds.ts";
 import type { Hono } from "./deps/hono.ts";
 import { inNamespace } from "./world/name.ts";
@@ -41,6 +42,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   const locks = new LockTable(machine.now);
   const worlds = new WorldRoutes(machine, locks);
   const streams = new StreamRoutes(machine);
+  const unmatched = new Unmatched(machine);
   const devices = deviceRoutes(machine);
   // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
   const rooms: ReadonlyMap<string, Hono<RouteEnv>> = new Map([
@@ -79,13 +81,9 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
       return enter(room, exchange);
     }
     // Whoever comes while the machine starts may be asking for a plugin that is not up yet.
-    const { starting, fallback } = machine.plugins;
+    const { starting } = machine.plugins;
     if (starting !== undefined) return starting.then(() => dispatch(exchange));
     if (room !== undefined) return enter(room, exchange);
-    const { method } = exchange.request;
-    if (fallback !== undefined && (method === "GET" || method === "HEAD")) {
-      return machine.plugins.fetch(fallback, exchange);
-    }
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
@@ -97,15 +95,30 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     peer: string,
     connection?: Connection,
   ): Response | Promise<Response> {
+    let exchange: Exchange | undefined;
     try {
-      const exchange = gate(request, peer);
-      const answered = dispatch(connection === undefined ? exchange : { ...exchange, connection });
+      const entered = gate(request, peer);
+      exchange = connection === undefined ? entered : { ...entered, connection };
+      const answered = dispatch(exchange);
       return answered instanceof Promise
-        ? answered.catch((error) => edge(request, error))
+        ? answered.catch((error) => missed(request, error, exchange))
         : answered;
     } catch (error) {
-      return edge(request, error);
+      return missed(request, error, exchange);
     }
+  }
+
+  /** What was not found may be resolved, for who came by a connection. */
+  async function missed(
+    request: Request,
+    error: unknown,
+    exchange: Exchange | undefined,
+  ): Promise<Response> {
+    if (exchange !== undefined && error instanceof Problem && error.type === "not-found") {
+      const resolved = await unmatched.resolve(exchange);
+      if (resolved !== undefined) return resolved;
+    }
+    return await edge(request, error);
   }
 
   async function answer(exchange: Exchange): Promise<Response> {

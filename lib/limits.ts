@@ -175,3 +175,10 @@ export const MAX_IF_CONDITIONS = 128;
 export const BIRTHS_REMEMBERED = 16_384;
 /** How long a look at the disk's free space holds, in milliseconds. */
 export const QUOTA_MS = 5_000;
+
+// the fallback
+
+/** How long a path that the fallback declined is not given to it again, in milliseconds. */
+export const DECLINED_MS = 1_000;
+/** Declined paths remembered. */
+export const DECLINES_REMEMBERED = 1024;

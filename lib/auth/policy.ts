@@ -147,6 +147,19 @@ export function mayCall(
 }
 
 /**
+ * Whether the caller may have the fallback look for a path that nothing answers for. The path is
+ * nobody's, so no capability need cover it; what the fallback then reads in the caller's name comes
+ * back through {@link may}. A plugin on its own names what it wants.
+ *
+ * @param path canonical path of the request
+ * @param needed the tier the fallback declares as its `auth`
+ */
+export function mayResolve(caller: Caller, path: string, needed: Tier): Verdict {
+  const reaching = caller.grants === undefined && reaches(caller.tier, needed);
+  return reaching ? ALLOWED : refuse(caller, "call", path, needed);
+}
+
+/**
  * The public gate of a machine that has tokens: who is not on this machine shows some credential, be
  * it a T1 account's, before anything but the shell's files.
  *

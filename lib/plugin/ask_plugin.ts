@@ -3,7 +3,7 @@
  * its answer may not do to whoever reads it in a browser. The plugin decides everything else.
  */
 
-import { enforce, mayCall, visible } from "../auth/policy.ts";
+import { enforce, mayCall, mayResolve, visible } from "../auth/policy.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
 import { inNamespace } from "../world/name.ts";
@@ -34,8 +34,12 @@ export async function askPlugin(
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
   const action = SAFE.has(request.method) ? "read" : "write";
-  const subject = subjectOf(target.path, route);
-  enforce(mayCall(caller, action, target.path, plugin.manifest.auth, subject));
+  const { auth } = plugin.manifest;
+  enforce(
+    route === ""
+      ? mayResolve(caller, target.path, auth)
+      : mayCall(caller, action, target.path, auth, subjectOf(target.path, route)),
+  );
   const response = await plugin.cell.fetch(canonicalRequest(exchange), {
     authority: caller,
     tier: caller.tier,

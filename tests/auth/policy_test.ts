@@ -8,6 +8,7 @@ import {
   may,
   mayCall,
   mayEnter,
+  mayResolve,
   redacted,
   require,
   visible,
@@ -281,6 +282,27 @@ Deno.test("mayCall() holds a plugin's route to the tier it declares", () => {
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
       const verdict = mayCall(caller, "write", "/dev/gpu", tier);
+      assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
+    }
+  }
+});
+
+Deno.test("mayResolve() asks for the fallback's tier alone, and never on a plugin's own behalf", () => {
+  const rows: [Caller, Record<"T1" | "T2" | "T3", number>][] = [
+    [ANONYMOUS, { T1: 200, T2: 401, T3: 401 }],
+    [T1_ACCOUNT, { T1: 200, T2: 403, T3: 403 }],
+    [T2, { T1: 200, T2: 200, T3: 403 }],
+    [T3, { T1: 200, T2: 200, T3: 200 }],
+    [cap("r", "/home/scratch"), { T1: 200, T2: 200, T3: 403 }],
+    [{ tier: "T1", by: "plugin:p", known: true, grants: { "/home/": "rw" } }, {
+      T1: 403,
+      T2: 403,
+      T3: 403,
+    }],
+  ];
+  for (const [caller, expected] of rows) {
+    for (const tier of ["T1", "T2", "T3"] as const) {
+      const verdict = mayResolve(caller, "/nowhere", tier);
       assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
     }
   }

@@ -182,3 +182,18 @@ export const QUOTA_MS = 5_000;
 export const DECLINED_MS = 1_000;
 /** Declined paths remembered. */
 export const DECLINES_REMEMBERED = 1024;
+/** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
+export const LOG_BUFFER_BYTES = 4 * MIB;
+/** How long lines of the access log are gathered before they are written, in milliseconds. */
+export const LOG_DELAY_MS = 50;
+/** How long a stop waits for whoever reads the access log, in milliseconds. */
+export const LOG_GOODBYE_MS = 1_000;
+
+// snapshots
+
+/** A world whose file is longer than this many bytes is copied to a file on its way out, not to memory. */
+export const SNAPSHOT_MEMORY_BYTES = 1 * MIB;
+/** Most such files at once; past it 503. */
+export const SNAPSHOT_FILES = 16;
+/** Longest body that can hold the key a copy is signed with, in bytes. */
+export const MAX_KEY_BYTES = 128;

@@ -112,6 +112,15 @@ export function redacted(caller: Caller, path: string): boolean {
 }
 
 /**
+ * Whether the caller may have a world's whole file: everything in it is read, so it must be shown to
+ * the caller without anything struck out.
+ */
+export function mayCopy(caller: Caller, path: string): Verdict {
+  const verdict = may(caller, "read", path);
+  return verdict.allowed && redacted(caller, path) ? refuse(caller, "copy", path, "T3") : verdict;
+}
+
+/**
  * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
  * comes back through {@link may}. A capability counts as T2 where it covers the subject, and one of
  * mode `r` only asks.

@@ -14,6 +14,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "lower": "lower-layer",
   "full": "insufficient-storage",
   "damaged": "world-damaged",
+  "busy": "unavailable",
   "closed": "unavailable",
 };
 
@@ -25,7 +26,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
  */
 export function storeProblem(error: unknown, action: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
-  const headers = error.code === "closed" ? { "retry-after": "5" } : {};
+  const headers = error.code === "closed" || error.code === "busy" ? { "retry-after": "5" } : {};
   const detail = `Cannot ${action} ${path}: ${words(error)}`;
   const problem = new Problem(TYPES[error.code], detail, headers);
   // What the store said is for the log alone: it may name files.

@@ -28,6 +28,8 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/mnt": "mounts",
   "/proc/audit": "both checks of a world's receipt",
   "/proc/log": "a world's events, newest first",
+  "/proc/metrics": "counters and gauges for Prometheus and its kin",
+  "/proc/snapshot": "a world's whole file as a copy",
   "/proc/status": "pid, uptime, worlds, plugins, version",
   "/proc/uptime": "seconds since the start",
   "/proc/version": "the machine's version",

@@ -17,10 +17,11 @@ import { facts, json, line } from "./plain.ts";
 import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
 
+import { addSnapshotRoute } from "./snapshot.ts";
 const AUDIT = "/proc/audit/:world{.+}";
 const LOG = "/proc/log/:world{.+}";
 const HASH = /^[0-9a-f]{64}$/;
-const FILES = ["audit/", "log/", "status", "uptime", "version", "worlds"];
+const FILES = ["audit/", "log/", "metrics", "snapshot/", "status", "uptime", "version", "worlds"];
 
 /** The routes below `/proc`. */
 export function procRoutes(machine: Machine): Hono<RouteEnv> {
@@ -97,6 +98,8 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
 }
 
 function acceptOf({ request }: Exchange): string | null {
+  addSnapshotRoute(app, store);
+
   return request.headers.get("accept");
 }
 

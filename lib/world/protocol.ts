@@ -124,6 +124,14 @@ export interface ReadResult {
   readonly sha256: string;
 }
 
+/** A copy of a world's file: its bytes, or where they lie and how many they are. */
+export type SnapshotResult =
+  & { readonly version: number }
+  & (
+    | { readonly bytes: Uint8Array<ArrayBuffer> }
+    | { readonly path: string; readonly length: number }
+  );
+
 /** A catalog row as it is kept on disk. */
 export interface CatalogRow extends Omit<Entry, "layer">, Settled {}
 
@@ -132,6 +140,17 @@ export interface ScanResult {
   readonly rows: readonly CatalogRow[];
   /** Worlds on disk whose row is missing or stale. */
   readonly unknown: readonly string[];
+}
+
+/** Copies a world's file. */
+export interface SnapshotJob {
+  readonly id: number;
+  readonly kind: "snapshot";
+  readonly name: string;
+  /** Signs the copy's chain; absent, the events stay as they are. */
+  readonly key?: string;
+  /** Where the copy goes when it is too long for memory; nothing is there yet. */
+  readonly path: string;
 }
 
 /** What the reader does. */
@@ -152,6 +171,7 @@ export type ReadJob =
     readonly before: number;
     readonly limit: number;
   }
+  | SnapshotJob
   | { readonly id: number; readonly kind: "scan" }
   | {
     readonly id: number;
@@ -183,6 +203,7 @@ export interface Results {
   stat: readonly (CatalogRow | undefined)[];
   audit: Verdict | undefined;
   log: readonly ChainEvent[] | undefined;
+  snapshot: SnapshotResult | undefined;
   scan: ScanResult;
   save: undefined;
   mark: undefined;

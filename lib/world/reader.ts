@@ -8,7 +8,8 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../hash.ts";
 import { settledAt } from "./catalog_file.ts";
-import { exists, WORLD_FILE } from "./disk.ts";
+import { SNAPSHOT_MEMORY_BYTES } from "../limits.ts";
+import { exists, removeQuietly, WORLD_FILE, writeSynced } from "./disk.ts";
 import {
   CHAIN_START,
   type ChainState,
@@ -19,7 +20,8 @@ import {
 } from "./event_chain.ts";
 import { sqliteCode } from "./failure.ts";
 import { folderOf } from "./name.ts";
-import type { CatalogRow, ReadResult, Settled, WorkerSetup } from "./protocol.ts";
+import type { CatalogRow, ReadResult, Settled, SnapshotResult, WorkerSetup } from "./protocol.ts";
+import { copySteps } from "./snapshot.ts";
 import * as sql from "./sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
 import { verdictOf } from "./verdict.ts";
@@ -104,6 +106,28 @@ export class Reader {
     }
   }
 
+  /**
+   * Copies a world into a file of its own: one consistent state that needs no log beside it.
+   *
+   * @param path where a copy goes that is too long for memory
+   * @param key signs the copy's chain anew, as far as it holds
+   */
+  async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
+    const from = this.#open(name);
+    if (from === undefined) return undefined;
+    const resign = key === undefined ? undefined : { from: this.#seal, to: createSeal(key) };
+    const { versions } = this.setup.history;
+    try {
+      const copy = (to: DatabaseSync) =>
+        inSteps(copySteps(from, to, { versions, ...(resign === undefined ? {} : { resign }) }));
+      const bytes = Number(one(from, sql.FILE_SIZE)?.bytes);
+      if (bytes <= SNAPSHOT_MEMORY_BYTES) return await copyToMemory(copy);
+      return await copyToFile(path, copy);
+    } finally {
+      from.close();
+    }
+  }
+
   #path(name: string): string {
     return `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
   }
@@ -129,6 +153,47 @@ export class Reader {
       if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
       return openAlone(path, error);
     }
+  }
+}
+
+/** Works through steps and looks after other questions between them. */
+async function inSteps<T>(steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await new Promise((resume) => setImmediate(resume));
+  }
+}
+
+type Copy = (to: DatabaseSync) => Promise<number>;
+
+async function copyToMemory(copy: Copy): Promise<SnapshotResult> {
+  const to = new DatabaseSync(":memory:");
+  try {
+    const version = await copy(to);
+    return { version, bytes: new Uint8Array(to.serialize()) };
+  } finally {
+    to.close();
+  }
+}
+
+async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
+  // Made first, so that nobody else can read it at any moment.
+  writeSynced(path, new Uint8Array());
+  try {
+    const to = new DatabaseSync(path);
+    try {
+      // The file lives no longer than the answer; it is nothing to be kept through a crash.
+      to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+      const version = await copy(to);
+      to.close();
+      return { version, path, length: Deno.statSync(path).size };
+    } finally {
+      if (to.isOpen) to.close();
+    }
+  } catch (error) {
+    removeQuietly(path);
+    throw error;
   }
 }
 

@@ -79,7 +79,9 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
     }
   }
 
-  function look(job: ReadJob | CloseJob): Results[keyof Results] | Promise<Results["audit"]> {
+  function look(
+    job: ReadJob | CloseJob,
+  ): Results[keyof Results] | Promise<Results["audit" | "snapshot"]> {
     switch (job.kind) {
       case "read":
         return reader.read(job.name);
@@ -91,6 +93,8 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
         return reader.audit(job.name);
       case "log":
         return reader.log(job.name, job.before, job.limit);
+      case "snapshot":
+        return reader.snapshot(job.name, job.path, job.key);
       case "scan":
         return catalog.scan();
       case "save":

@@ -19,6 +19,7 @@ import { Looks } from "./looks.ts";
 import { lowerVerdict } from "./lower_layer.ts";
 import type { WriteJob, WriteResult } from "./protocol.ts";
 import { renameWorld } from "./rename.ts";
+import { SnapshotFiles } from "./snapshot_files.ts";
 import { stageAppend, type StagedChange, stagePut, stageTransition } from "./staged_change.ts";
 import {
   type Append,
@@ -30,6 +31,7 @@ import {
   type Put,
   type Removal,
   type Rename,
+  type Snapshot,
   type Store,
   StoreError,
   type Transition,
@@ -85,6 +87,7 @@ class SqliteStore implements Store {
   readonly #coldReads: ColdReads;
   readonly #unknown: UnknownWorlds;
   readonly #marks: CollectionMarks;
+  readonly #snapshots: SnapshotFiles;
   readonly #pending = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -131,6 +134,10 @@ class SqliteStore implements Store {
     this.#marks = new CollectionMarks(
       this.#catalog,
       (collections) => this.#workers.reader.ask<"mark">({ kind: "mark", collections }),
+    );
+    this.#snapshots = new SnapshotFiles(
+      options.folder.path,
+      (job) => this.#look([job.name], () => this.#workers.reader.ask<"snapshot">(job)),
     );
   }
 
@@ -302,6 +309,16 @@ class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
+  async snapshot(name: string, key?: string): Promise<Snapshot> {
+    const upper = this.#catalog.upper(name) !== undefined;
+    const found = upper ? await this.#snapshots.take(name, key) : undefined;
+    if (found !== undefined) return found;
+    const why = this.#lower.has(name)
+      ? "it came with the program and has no file"
+      : "nothing is here";
+    throw new StoreError("absent", why, name);
+  }
+
     return this.#closing ??= this.#close();
   }
 

@@ -157,6 +157,15 @@ export interface Verdict {
   };
 }
 
+/** A world's file as somebody else may have it: one state, whole, that needs no log beside it. */
+export interface Snapshot {
+  readonly version: number;
+  /** Length of the body in bytes. */
+  readonly length: number;
+  /** SQLite's file format. A stream is to be read or cancelled. */
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
 /** Told to watchers after the change is on disk, in order per world. */
 export type Change = {
   readonly kind: "update" | "delete";
@@ -178,6 +187,7 @@ export type StoreErrorCode =
   | "lower" // the world belongs to the read-only lower layer
   | "full" // no space left on the device
   | "damaged" // the world's file cannot be read or written
+  | "busy" // too much of this kind is under way; later it will do
   | "closed"; // the store is shutting down
 
 /** Thrown by every `Store` verb that cannot keep its promise. */
@@ -231,6 +241,14 @@ export interface Store {
   audit(name: string): Promise<Verdict>;
   /** Events newest first, those with id below `before`. */
   log(name: string, page: { before?: number; limit: number }): Promise<readonly ChainEvent[]>;
+  /**
+   * A copy of an upper world with its chain and the versions that can still be read, while writers
+   * go on. Throws `absent` for what is not on disk, and `busy` when too many long ones are under way.
+   *
+   * @param key signs the copy's chain anew as far as it holds under the machine's own key; an event
+   * that does not hold stays as it is, and so do all after it
+   */
+  snapshot(name: string, key?: string): Promise<Snapshot>;
   /** Sequence number of the newest change since start. */
   readonly seq: number;
   /** Waits for what was accepted, closes every file, and releases the data folder. */

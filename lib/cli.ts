@@ -4,6 +4,7 @@
  * a server. It decides nothing about worlds.
  */
 
+import { type Options, readArguments, type Shape, UsageError } from "./arguments.ts";
 import { VERSION } from "./version.ts";
 
 /** What a command is told: how the program runs, which differs between a checkout, a URL and a bundle. */
@@ -19,23 +20,28 @@ export interface CommandModule {
   /**
    * Runs the command.
    *
-   * @param args what follows its name
+   * @param words what it is about
    * @returns the exit code, or undefined when the program shall stay up
    */
-  run(args: readonly string[], surroundings: Surroundings): Promise<number | undefined>;
+  run(
+    words: readonly string[],
+    surroundings: Surroundings,
+    options: Options,
+  ): Promise<number | undefined>;
 }
 
 /** A command and the words for `--help`. */
-interface Command {
-  /** Arguments as they are written in the help. */
-  readonly takes: string;
-  /** Most arguments it takes. */
-  readonly most: number;
+interface Command extends Shape {
+  /** One line of the help. */
   readonly about: string;
+  /** What else is to be said, in lines. */
+  readonly more?: readonly string[];
   /** Not shown: the program calls itself by it. */
   readonly hidden?: true;
   load(): Promise<CommandModule>;
 }
+
+const URL_OPTION = { value: "<url>", about: "the machine; the one of the settings unless given" };
 
 /** Every command. The specifiers are literals, so that a URL run and a bundle find them as well. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
@@ -45,10 +51,40 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     about: "start the machine (what happens without a command)",
     load: () => import("./commands/serve.ts"),
   },
+  install: {
+    takes: "<plugin…>",
+    least: 1,
+    most: 64,
+    about: "store, show and approve shipped plugins, or primitives",
+    more: [
+      "`primitives` stands for gpu fstab db fanout. Each plugin is stored (T2), shown with",
+      "all it asks for, approved (T3) in exactly this version, and looked for in /bin.",
+    ],
+    options: {
+      "with-semantic": { about: "semantic as well" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/install.ts"),
+  },
+  mint: {
+    takes: "<prefix>",
+    least: 1,
+    most: 1,
+    about: "a token for one prefix, until a time (T3)",
+    more: [
+      "The token alone goes to the standard output; what it may do is told beside it.",
+    ],
+    options: {
+      ttl: { value: "<time>", about: "how long it holds: 90s, 15m, 1h (unless given), 7d" },
+      mode: { value: "<r|rw>", about: "to read, or to read and write (unless given)" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/mint.ts"),
+  },
   boot: {
     takes: "[url]",
     most: 1,
-    about: "power-on self-test of a running machine, http://localhost:3005",
+    about: "power-on self-test of a running machine",
     load: () => import("./commands/boot.ts"),
   },
   verify: {
@@ -56,6 +92,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     most: 1,
     about: "check every world of a data folder, with its server off",
     load: () => import("./commands/verify.ts"),
+  },
+  completions: {
+    takes: "<shell>",
+    least: 1,
+    most: 1,
+    about: "what bash, zsh or fish needs to complete all this",
+    load: () => import("./commands/completions.ts"),
   },
   cell: {
     takes: "",
@@ -69,14 +112,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 /** Exit code of a command line that cannot be understood, as shells have it. */
 const USAGE = 2;
 
-/** A command line that cannot be understood; the message is for the operator. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 /** What a command line means. */
 export type Request =
-  | { readonly command: string; readonly args: readonly string[] }
+  | { readonly command: string; readonly words: readonly string[]; readonly options: Options }
   | { readonly show: string };
 
 /**
@@ -86,41 +124,56 @@ export type Request =
  */
 export function readCommandLine(args: readonly string[]): Request {
   const [first = "serve", ...rest] = args;
-  if (args.some((arg) => arg === "--help" || arg === "-h")) return { show: helpText() };
-  if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
   const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if ([first, ...own].some((arg) => arg === "--help" || arg === "-h")) {
+    return { show: command === undefined || command.hidden ? helpText() : commandHelp(first) };
+  }
+  if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
   if (command === undefined) {
     throw new UsageError(
       `Cannot run ${JSON.stringify(first)}: there are ${shownNames().join(", ")}; --help says more`,
     );
   }
-  if (rest.length > command.most) {
-    throw new UsageError(
-      `Cannot run ${first} with ${rest.length} arguments: it takes ${command.takes || "none"}`,
-    );
-  }
-  return { command: first, args: rest };
+  return { command: first, ...readArguments(first, rest, command) };
 }
 
 /** The one screen of `--help`. */
 export function helpText(): string {
   const lines = shownNames().map((name) => {
-    const { takes, about } = COMMANDS[name] ?? { takes: "", about: "" };
-    return `  ${`${name} ${takes}`.padEnd(16)}${about}`;
+    const { takes = "", about = "" } = COMMANDS[name] ?? {};
+    return `  ${`${name} ${takes}`.padEnd(21)}${about}`;
   });
   return [
     `elastik ${VERSION}: an HTTP machine whose paths are worlds`,
     "",
-    "usage: elastik [command]",
+    "usage: elastik [command], and elastik <command> --help for one of them",
     "",
     ...lines,
     "",
-    "  --help          this text",
-    "  --version       the version",
+    "  --help               this text",
+    "  --version            the version",
     "",
-    "Settings are environment variables, or lines of a .env file in the working folder:",
-    "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data), ELASTIK_TOKEN,",
-    "ELASTIK_APPROVE_TOKEN and more; /usr/share/doc/configuration.md lists them all.",
+    "Settings are environment variables, or lines of .env in the working folder:",
+    "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data),",
+    "ELASTIK_TOKEN, ELASTIK_APPROVE_TOKEN; /usr/share/doc/configuration.md has all.",
+  ].join("\n");
+}
+
+/** The help of one command. */
+export function commandHelp(name: string): string {
+  const command = COMMANDS[name];
+  if (command === undefined) return helpText();
+  const { takes, about, more = [], options = {} } = command;
+  const lines = Object.entries(options).map(([option, told]) =>
+    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.about}`
+  );
+  return [
+    `usage: elastik ${name} ${takes}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),
+    "",
+    `${about[0]?.toUpperCase()}${about.slice(1)}.`,
+    ...more,
+    ...(lines.length > 0 ? ["", ...lines] : []),
   ].join("\n");
 }
 
@@ -140,14 +193,22 @@ export async function runCommandLine(
       return 0;
     }
     const command = await COMMANDS[request.command]?.load();
-    return await command?.run(request.args, surroundings);
+    return await command?.run(request.words, surroundings, request.options);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    console.error(error.message);
-    return USAGE;
+    if (error instanceof UsageError || isConfigError(error)) {
+      console.error(error.message);
+      return USAGE;
+    }
+    throw error;
   }
 }
 
-function shownNames(): string[] {
+/** By its name: to load the class would cost every cell the settings. */
+function isConfigError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ConfigError";
+}
+
+/** Names of the commands that a user may give, in the order of the help. */
+export function shownNames(): string[] {
   return Object.keys(COMMANDS).filter((name) => COMMANDS[name]?.hidden !== true);
 }

@@ -1,0 +1,17 @@
+/**
+ * The shipped plugins, as text by name. Made by `deno task plugins`; edit the files beside it,
+ * never this one.
+ */
+
+// deno-fmt-ignore-file
+import p0 from "./example.ts" with { type: "text" };
+
+/** Sources of the files in `plugins/` by their names. */
+export const pluginSources: Readonly<Record<string, string>> = {
+  "example": p0,
+};
+
+/** Names that stand for several plugins. */
+export const pluginSets: Readonly<Record<string, readonly string[]>> = {
+  "primitives": ["gpu","fstab","db","fanout"],
+};

@@ -92,7 +92,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       const told: [Change["kind"], string, number][] = [];
       store.watch("/", ({ kind, name, version }) => void told.push([kind, name, version]));
       await rename(store, "home/a", "home/b");
-      equal(told, [["delete", "home/a", 1], ["update", "home/b", 2]]);
+      equal(told, [["update", "home/b", 2], ["delete", "home/a", 1]]);
     }));
 
   Deno.test(`${engine} loses no change that was made while its world was renamed to and fro`, () =>

@@ -197,3 +197,28 @@ export const SNAPSHOT_MEMORY_BYTES = 1 * MIB;
 export const SNAPSHOT_FILES = 16;
 /** Longest body that can hold the key a copy is signed with, in bytes. */
 export const MAX_KEY_BYTES = 128;
+
+// the fallback
+
+/** How long a path that the fallback declined is not given to it again, in milliseconds. */
+export const DECLINED_MS = 1_000;
+/** Declined paths remembered. */
+export const DECLINES_REMEMBERED = 1024;
+
+// files that plugins answer with
+
+/** Bytes read at a time of a file that goes out in a plugin's answer. */
+export const FILE_PIECE_BYTES = 256 * KIB;
+/** How often a request is put to a plugin again whose file changed before it could be sent. */
+export const FILE_TRIES = 3;
+
+// archives of data folders
+
+/** Most entries of an archive that is brought in. */
+export const MAX_ARCHIVE_ENTRIES = 1_000_000;
+/** Largest file of one, in bytes; a world is held in memory while it is checked. */
+export const MAX_ARCHIVE_FILE_BYTES = 512 * MIB;
+/** Most bytes of all its files together, unpacked. */
+export const MAX_ARCHIVE_BYTES = 64 * 1024 * MIB;
+/** Most bytes between two files of one: long names and the like. */
+export const MAX_ARCHIVE_GAP_BYTES = 4 * MIB;

@@ -207,6 +207,5 @@ function throughOneBuffer(stream: ReadableStream<Uint8Array>): Pieces {
   };
 }
 
-function ignore(): void {
-  // A rejected cancel changes nothing: the stream is over either way.
-}
+/** For a cancel that is rejected, which changes nothing: the stream is over either way. */
+export function ignore(): void {}

@@ -11,6 +11,7 @@ import protocol from "./protocol.ts" with { type: "text" };
 import message from "./message.ts" with { type: "text" };
 import body from "./body.ts" with { type: "text" };
 import exchange from "./exchange.ts" with { type: "text" };
+import fileAnswer from "./file_answer.ts" with { type: "text" };
 import peer from "./peer.ts" with { type: "text" };
 import strip from "./realm/strip.ts" with { type: "text" };
 import shortcuts from "./realm/shortcuts.ts" with { type: "text" };
@@ -30,6 +31,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["peer", peer],
   ["strip", strip],
   ["shortcuts", shortcuts],
+  ["file_answer", fileAnswer],
   ["console", lines],
   ["files", files],
   ["sql", sql],

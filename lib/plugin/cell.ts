@@ -5,11 +5,12 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import type { CellLimits } from "../limits.ts";
+import { type CellLimits, FILE_TRIES } from "../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { watchCaller } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { PeerFailure } from "./exchange.ts";
+import { FileChanged } from "./file_body.ts";
 import {
   AnswerTimeout,
   type CallBack,
@@ -19,6 +20,7 @@ import {
   type Visit,
 } from "./run.ts";
 import { bodyOf, CONNECTION, visible } from "./passage.ts";
+import { Queries } from "./queries.ts";
 import { refusalOf, stopped } from "./refusal.ts";
 import { Slots } from "./slots.ts";
 import type { Launch } from "./transport.ts";
@@ -61,6 +63,8 @@ export interface CellHealth {
   readonly residentKiB?: number;
   /** Unix milliseconds at which the present run began. */
   readonly startedAt?: number;
+  /** Requests it was sent since the beginning. */
+  readonly served: number;
   /** Requests open and requests waiting for a place. */
   readonly requests: number;
   readonly waiting: number;
@@ -76,6 +80,7 @@ export class Cell<A> {
   readonly #limits: CellLimits;
   readonly #slots: Slots;
   readonly #backoff: Backoff;
+  readonly #queries: Queries;
   readonly #runs = new Set<CellRun<A>>();
   /** Runs that are not ready and would replace one that is; their failure is their caller's alone. */
   readonly #trials = new Set<CellRun<A>>();
@@ -88,6 +93,7 @@ export class Cell<A> {
   #quietSince = 0;
   #closed = false;
   #crashes = 0;
+  #served = 0;
   #reason: string | undefined;
 
   constructor(options: CellOptions<A>) {
@@ -96,6 +102,7 @@ export class Cell<A> {
     this.#init = options.init;
     this.#slots = new Slots(options.limits.requests, options.limits.waiting);
     this.#backoff = new Backoff(options.limits, options.now);
+    this.#queries = new Queries(options.init, options);
   }
 
   /** What the running plugin was started with. */
@@ -120,7 +127,7 @@ export class Cell<A> {
    * @throws {Problem} 501 for an upgrade, 508 too deep, 503 too many or not running, 502 the plugin
    * failed, 504 it did not answer
    */
-  async fetch(request: Request, visit: Visit<A>): Promise<Response> {
+  async fetch(request: Request, visit: Visit<A>, tries = FILE_TRIES): Promise<Response> {
     this.#refuse(request, visit);
     const headers = visible(request.headers);
     const body = await bodyOf(request);
@@ -140,6 +147,7 @@ export class Cell<A> {
       throw this.#inWords(error);
     }
     const { method, url } = request;
+    this.#served++;
     const call = run.fetch({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
     const answered = watchCaller(request, visit, gone);
@@ -147,6 +155,10 @@ export class Cell<A> {
     try {
       response = await call.response;
     } catch (error) {
+      // Between the plugin's answer and the opening of its file another one took its name.
+      if (error instanceof FileChanged && tries > 1 && body === null) {
+        return await this.fetch(request, visit, tries - 1);
+      }
       throw this.#inWords(error);
     } finally {
       answered();
@@ -172,6 +184,7 @@ export class Cell<A> {
     }
     const old = this.#current;
     this.#init = init;
+    this.#queries.renew(init);
     this.#current = run;
     this.#backoff.reset();
     this.#event("swapped", `${old ? "it took over from a running cell" : "it starts afresh"}`);
@@ -202,6 +215,7 @@ export class Cell<A> {
         residentKiB: run.residentKiB,
         ...(run.pid !== undefined && { pid: run.pid }),
       }),
+      served: this.#served,
       requests: this.#slots.taken,
       waiting: this.#slots.waiting,
       crashes: this.#crashes,
@@ -220,6 +234,7 @@ export class Cell<A> {
     this.#slots.close(stopped());
     this.#current = undefined;
     await Promise.all([...this.#runs].map((run) => drain ? this.#drain(run) : run.kill()));
+    await this.#queries.close();
   }
 
   #refuse(request: Request, visit: Visit<A>): void {
@@ -294,6 +309,7 @@ export class Cell<A> {
       limits: this.#limits,
       now: this.#options.now,
       callBack: (call) => this.#options.callBack(call),
+      query: (asked) => this.#queries.ask(asked),
       log: (level, line) => this.#options.log(level, line),
       ended: (run, end) => this.#ended(run, end),
       quiet: (run) => this.#quiet(run),

@@ -10,7 +10,7 @@ import type { Served } from "./exchange.ts";
 import { Peer } from "./peer.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
 import { makeConsole } from "./realm/console.ts";
-import { makeFiles, makeResolve } from "./realm/files.ts";
+import { type FileHandle, makeFiles, makeResolve } from "./realm/files.ts";
 import { makeMachine } from "./realm/machine.ts";
 import { makeSql, type Sqlite } from "./realm/sql.ts";
 import { takeShortcuts } from "./realm/shortcuts.ts";
@@ -50,6 +50,10 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
   const peer = new Peer({
     side: SIDE.CELL,
+  const { get: take, set: keep } = WeakMap.prototype;
+  const handed = new WeakMap<Response, FileHandle>();
+  const hand = (response: Response, file: FileHandle): void =>
+    void apply(keep, handed, [response, file]);
     writer,
     wake,
     serve: (served) => serve(served),
@@ -57,6 +61,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     mostServed: 0xffff,
   });
   const { console, print } = makeConsole(
+    fileOf: (response) => response.bodyUsed ? undefined : apply(take, handed, [response]),
     (level, line) => {
       writer.text(VERB.LOG, SIDE.CELL, level, line);
       wake();
@@ -73,8 +78,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     print(2, `Uncaught ${words(event.error)}`);
   });
   const resolve = makeResolve(native, init.folders);
-  const files = init.folders.length > 0 ? makeFiles(native, resolve) : undefined;
-  const sql = init.folders.length > 0
+  const files = init.folders.length > 0 ? makeFiles(native, resolve, hand) : undefined;
+  const query = init.kind === "query"
     // The published types lag behind the runtime; `Sqlite` says what is used of it.
     ? makeSql(native, await import("node:sqlite") as unknown as Sqlite, resolve)
     : undefined;

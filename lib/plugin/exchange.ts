@@ -13,6 +13,7 @@ import {
   unflatten,
 } from "./message.ts";
 import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./protocol.ts";
+import type { FileHandle } from "./realm/files.ts";
 
 /** What a peer needs from the room it stands in. */
 export interface PeerOptions {
@@ -24,10 +25,28 @@ export interface PeerOptions {
   serve(request: Served): Promise<Response>;
   /** Whether a response's body can be read without waiting for anybody; never, unless told. */
   readonly isWhole?: (response: Response) => boolean;
+  /** The file whose bytes the other end is to send in place of the response's body, if there is one. */
+  readonly fileOf?: (response: Response) => FileHandle | undefined;
+  /** Opens a file that an answer names; without it an answer may name none. */
+  readonly openFile?: OpenFile;
   /** Most exchanges the other end may have open; one more is a broken rule. */
   readonly mostServed: number;
   /** Called for a frame that changes nothing; it may throw when there are too many. */
   readonly idle?: () => void;
+}
+
+/**
+ * Opens a file as a body.
+ *
+ * @param over called once, when its reader has everything or has gone away
+ */
+export type OpenFile = (file: FileHandle, over: () => void) => Promise<FileBody>;
+
+/** An open file on its way to whoever asked. */
+export interface FileBody {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Breaks it off and closes the file. */
+  fail(reason: Error): void;
 }
 
 /** One request of the other end. */
@@ -83,10 +102,34 @@ export interface Exchange {
 /** An exchange this end opened. */
 export interface Calling extends Exchange {
   answered: boolean;
+  /** It is complete or was given up. */
+  over: boolean;
+  /** The answer is a file, which is being opened or is open. */
+  file?: Pick<FileBody, "fail">;
   resolve(response: Response): void;
   reject(error: Error): void;
   ended: (() => void) | undefined;
   moved: (() => void) | undefined;
+}
+
+/** An exchange this end is about to open. */
+export function openCall(
+  id: number,
+  { ended, moved }: Pick<Outgoing, "ended" | "moved">,
+  resolve: Calling["resolve"],
+  reject: Calling["reject"],
+): Calling {
+  return {
+    id,
+    sent: true,
+    received: false,
+    answered: false,
+    over: false,
+    resolve,
+    reject,
+    ended,
+    moved,
+  };
 }
 
 /** An exchange the other end opened. */
@@ -126,7 +169,7 @@ export function readAnswer(
   const { head: raw, body } = splitHead(frame);
   const head = readResponseHead(raw);
   if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
-  if (bodiless(head.status) && (head.streamed || body.length > 0)) {
+  if (bodiless(head.status) && (head.streamed || head.file || body.length > 0)) {
     throw new ProtocolError("Cannot take a body with this status");
   }
   const { status, statusText, headers } = head;

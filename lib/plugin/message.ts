@@ -4,6 +4,7 @@
  */
 
 import { ProtocolError } from "./protocol.ts";
+import type { FileHandle } from "./realm/files.ts";
 
 /** Header names and values in turn, in order, repeated names kept. */
 export type FlatHeaders = readonly string[];
@@ -28,6 +29,8 @@ export interface ResponseHead {
   readonly statusText: string;
   readonly headers: FlatHeaders;
   readonly streamed: boolean;
+  /** The file whose bytes are the body; only a cell may name one. */
+  readonly file?: FileHandle;
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -70,7 +73,10 @@ export function readRequestHead(value: unknown): RequestHead {
 
 /** Writes a response's head. */
 export function writeResponseHead(head: ResponseHead): string {
-  return JSON.stringify([head.status, head.statusText, head.headers, head.streamed ? 1 : 0]);
+  const { status, statusText, headers, streamed, file } = head;
+  if (file === undefined) return JSON.stringify([status, statusText, headers, streamed ? 1 : 0]);
+  const { path, offset, length, seen } = file;
+  return JSON.stringify([status, statusText, headers, [path, offset, length, seen]]);
 }
 
 /** Reads a response's head. @throws {ProtocolError} */
@@ -83,8 +89,26 @@ export function readResponseHead(value: unknown): ResponseHead {
   if (typeof statusText !== "string" || statusText.length > 256 || !VALUE.test(statusText)) {
     fault("its status text");
   }
+  if (Array.isArray(flags)) {
+    return {
+      status,
+      statusText,
+      headers: readHeaders(headers),
+      streamed: false,
+      file: file(flags),
+    };
+  }
   if (flags !== 0 && flags !== 1) fault("its flags");
   return { status, statusText, headers: readHeaders(headers), streamed: flags === 1 };
+}
+
+function file(value: unknown[]): FileHandle {
+  const [path, offset, length, seen] = value;
+  if (value.length !== 4 || typeof path !== "string" || typeof seen !== "string") fault("its file");
+  if (path.length > 4096 || seen.length > 256) fault("its file");
+  if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) fault("its file");
+  if (typeof length !== "number" || !Number.isSafeInteger(length) || length < -1) fault("its file");
+  return { path, offset, length, seen };
 }
 
 function readHeaders(value: unknown): FlatHeaders {

@@ -6,13 +6,14 @@
  */
 
 import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../limits.ts";
-import { BodyIn, BodyOut, type BodySink } from "./body.ts";
+import { BodyIn, BodyOut, type BodySink, ignore } from "./body.ts";
 import {
   type Call,
   type Calling,
   type Exchange,
   Ids,
   MAX_WORDS,
+  openCall,
   type Outgoing,
   PeerFailure,
   type PeerOptions,
@@ -21,6 +22,7 @@ import {
   unhold,
   wordsOf,
 } from "./exchange.ts";
+import { answerWithFile } from "./file_answer.ts";
 import {
   flatten,
   readRequestHead,
@@ -66,16 +68,7 @@ export class Peer {
   call(outgoing: Outgoing): Call {
     const id = this.#ids.next(this.#calls);
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const call: Calling = {
-      id,
-      sent: true,
-      received: false,
-      answered: false,
-      resolve,
-      reject,
-      ended: outgoing.ended,
-      moved: outgoing.moved,
-    };
+    const call = openCall(id, outgoing, resolve, reject);
     const cancel = (reason: Error): void => this.#abandon(call, reason);
     const { body, method, url, headers, note } = outgoing;
     const head = (streamed: boolean): string =>
@@ -147,8 +140,15 @@ export class Peer {
     }
     switch (frame.verb) {
       case VERB.RESPONSE: {
-        if (call.answered) throw new ProtocolError("Cannot take a second answer to one request");
+        if (call.answered || call.file) {
+          throw new ProtocolError("Cannot take a second answer to one request");
+        }
         const { head, body, init } = readAnswer(frame);
+        if (head.file) {
+          const settle = (): void => this.#settleCall(call);
+          const end = (reason: Error): void => this.#endCall(call, reason);
+          return answerWithFile(call, this.#options.openFile, head.file, init, settle, end);
+        }
         call.answered = true;
         if (head.streamed) {
           const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
@@ -239,13 +239,14 @@ export class Peer {
     try {
       const response = await this.#options.serve(serving);
       if (this.#served.get(serving.id) !== serving) {
-        response.body?.cancel().catch(late);
+        response.body?.cancel().catch(ignore);
         return;
       }
       const { status, statusText } = response;
       const headers = flatten(response.headers);
+      const file = this.#options.fileOf?.(response);
       const head = (streamed: boolean): string =>
-        writeResponseHead({ status, statusText, headers, streamed });
+        writeResponseHead({ status, statusText, headers, streamed, ...(file && { file }) });
       if (status < 200 || !sendable(headers) || head(false).length > MAX_HEAD) {
         throw new RangeError(
           "Cannot send a response: it has no status, or its headers are too long or not to be sent",
@@ -253,7 +254,7 @@ export class Peer {
       }
       const whole = this.#options.isWhole?.(response) ? await response.bytes() : undefined;
       if (this.#served.get(serving.id) !== serving) return;
-      const stream = whole ? null : response.body;
+      const stream = whole || file ? null : response.body;
       if (stream) {
         this.#send(serving, VERB.RESPONSE, this.#theirs, head, stream);
       } else if (whole && whole.length > CELL_CHUNK_BYTES) {
@@ -363,6 +364,7 @@ export class Peer {
   #forget(call: Calling): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call.id);
+    call.over = true;
     call.ended?.();
   }
 
@@ -370,8 +372,9 @@ export class Peer {
     if (this.#calls.get(call.id) !== call) return;
     unhold(call);
     call.outgoing?.cancel(reason);
-    if (call.answered) call.incoming?.fail(reason);
-    else call.reject(reason);
+    if (!call.answered) call.reject(reason);
+    else if (call.file) call.file.fail(reason);
+    else call.incoming?.fail(reason);
     this.#forget(call);
   }
 
@@ -394,6 +397,3 @@ export class Peer {
     this.#options.wake();
   }
 }
-
-/** The response came too late for anybody; how its body ends is of no interest. */
-function late(): void {}

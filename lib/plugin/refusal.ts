@@ -5,6 +5,7 @@
 
 import { Problem } from "../http/problem.ts";
 import { PeerFailure } from "./exchange.ts";
+import { FileChanged } from "./file_body.ts";
 import { AnswerTimeout, CellEnd } from "./run.ts";
 
 const ENDS: Record<Exclude<CellEnd["kind"], "stopped">, string> = {
@@ -37,6 +38,13 @@ export function refusalOf(error: unknown, name: string): unknown {
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",
       `The plugin ${name} was ended while it had the request: ${ENDS[error.kind]}; ask again`,
+    );
+  }
+  if (error instanceof FileChanged) {
+    return new Problem(
+      "unavailable",
+      `The plugin ${name} answered with a file that keeps changing while it is opened; ask again`,
+      { "retry-after": "1" },
     );
   }
   if (error instanceof RangeError) {

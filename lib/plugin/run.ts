@@ -9,6 +9,7 @@ import type { CellLimits } from "../limits.ts";
 import type { CallerWatch } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
+import { fileOpener } from "./file_body.ts";
 import { unflatten } from "./message.ts";
 import { Meter } from "./meter.ts";
 import { Peer } from "./peer.ts";
@@ -141,6 +142,7 @@ export class CellRun<A> {
     });
     try {
       this.#transport = host.launch(init, host.limits, {
+      openFile: fileOpener(init.folders),
         bytes: (chunk) => this.#receive(chunk),
         ended: (reason) => this.#finish(new CellEnd("crash", reason)),
       });

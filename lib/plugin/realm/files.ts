@@ -15,12 +15,30 @@ export interface FileInfo {
   readonly size: number;
   /** Unix milliseconds, or null when the system does not say. */
   readonly modified: number | null;
+  /** Unix milliseconds of the last change, also of its name or rights; most systems say seconds. */
+  readonly changed: number | null;
+  /** Tells this file from every other one there is now; null when the system does not say. */
+  readonly id: string | null;
 }
 
 /** A part of a file. */
 export interface FileRange {
   readonly offset?: number;
   readonly length?: number;
+}
+
+/** What `respond` answers with. */
+export interface FileAnswer extends FileRange {
+  readonly status?: number;
+  readonly headers?: HeadersInit;
+  /** What `stat` said when the headers were made: a file that is another by now is not sent. */
+  readonly seen?: FileInfo;
+}
+
+/** What `replace` asks before it does it. */
+export interface Replacing {
+  /** Called when all bytes are on the disk; what it throws gives the change up. */
+  readonly ready?: () => void | Promise<void>;
 }
 
 /** `env.files`. Paths are absolute; every verb rejects outside the granted folders. */
@@ -30,7 +48,19 @@ export interface Files {
   stream(path: string, range?: FileRange): Promise<ReadableStream<Uint8Array>>;
   write(path: string, data: string | Uint8Array | ReadableStream<Uint8Array>): Promise<void>;
   append(path: string, data: string | Uint8Array | ReadableStream<Uint8Array>): Promise<void>;
-  list(path: string): Promise<FileInfo[]>;
+  /**
+   * Writes a file as a whole, durably: who reads it sees the old bytes or the new ones, never a part,
+   * and whatever goes wrong on the way changes nothing. It keeps the rights of the file it replaces.
+   */
+  replace(
+    path: string,
+    data: string | Uint8Array | ReadableStream<Uint8Array>,
+    how?: Replacing,
+  ): Promise<void>;
+  /** A response whose bytes the server takes from the file itself, past the plugin. */
+  respond(path: string, answer?: FileAnswer): Response;
+  /** @param options `most` entries are looked at */
+  list(path: string, options?: { readonly most?: number }): Promise<FileInfo[]>;
   stat(path: string): Promise<FileInfo>;
   mkdir(path: string): Promise<void>;
   /** Removes a file or an empty folder. */
@@ -41,6 +71,8 @@ export interface Files {
 export type Resolve = (path: unknown, write: boolean) => Promise<string>;
 
 const PIECE = 64 * 1024;
+/** Entries of a listing looked at together. */
+const BATCH = 32;
 
 /**
  * Makes the function that every access goes through.
@@ -100,9 +132,31 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
   }
 }
 
-/** Makes `env.files` on top of a {@link Resolve}. */
-export function makeFiles(native: typeof Deno, resolve: Resolve): Files {
-  const { readDir, lstat, stat, open, mkdir, remove, SeekMode } = native;
+/** Remembers which file a response stands for. */
+export type Hand = (response: Response, file: FileHandle) => void;
+
+/** A file that the server is to send in place of the plugin; see `FileBody`. */
+export interface FileHandle {
+  readonly path: string;
+  readonly offset: number;
+  /** Bytes, or -1 for all that there are. */
+  readonly length: number;
+  /** `factsOf` what the plugin saw, or `""`. */
+  readonly seen: string;
+}
+
+/** One line that changes when a file does. */
+export function factsOf({ size, modified, changed, id }: FileInfo): string {
+  return `${id} ${size} ${modified} ${changed}`;
+}
+
+/**
+ * Makes `env.files` on top of a {@link Resolve}.
+ *
+ * @param hand told of every response that `respond` makes
+ */
+export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = () => {}): Files {
+  const { readDir, lstat, stat, open, mkdir, remove, rename, chmod, SeekMode } = native;
   const encoder = new TextEncoder();
 
   async function stream(path: string, range?: FileRange): Promise<ReadableStream<Uint8Array>> {
@@ -153,16 +207,89 @@ export function makeFiles(native: typeof Deno, resolve: Resolve): Files {
       throw bare(e, path);
     });
     try {
-      const source = data instanceof ReadableStream
-        ? data
-        : [typeof data === "string" ? encoder.encode(data) : data];
-      for await (const piece of source) {
-        if (!(piece instanceof Uint8Array)) throw new TypeError("Cannot write what is not bytes");
-        for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
-      }
+      await fill(file, data, path);
     } finally {
       file.close();
     }
+  }
+
+  async function fill(
+    file: Deno.FsFile,
+    data: string | Uint8Array | ReadableStream<Uint8Array>,
+    path: string,
+  ): Promise<void> {
+    const source = data instanceof ReadableStream
+      ? data
+      : [typeof data === "string" ? encoder.encode(data) : data];
+    for await (const piece of source) {
+      if (!(piece instanceof Uint8Array)) throw new TypeError("Cannot write what is not bytes");
+      for (let at = 0; at < piece.length;) {
+        at += await file.write(piece.subarray(at)).catch((error) => {
+          throw bare(error, path);
+        });
+      }
+    }
+  }
+
+  async function replace(
+    path: string,
+    data: string | Uint8Array | ReadableStream<Uint8Array>,
+    { ready }: Replacing = {},
+  ): Promise<void> {
+    const real = await resolve(path, true);
+    const before = await stat(real).catch((error) => {
+      if (error instanceof native.errors.NotFound) return undefined;
+      throw bare(error, path);
+    });
+    if (before !== undefined && !before.isFile) throw refused("it is no file");
+    const folder = real.slice(0, real.lastIndexOf("/"));
+    const part = `${folder}/.elastik-${crypto.randomUUID()}.part`;
+    // Nobody may read on the way what they may not read at the end.
+    const mode = before === undefined ? 0o666 : 0o600;
+    const file = await open(part, { write: true, createNew: true, mode }).catch((error) => {
+      throw bare(error, path);
+    });
+    try {
+      try {
+        await fill(file, data, path);
+        await file.syncData();
+      } finally {
+        file.close();
+      }
+      if (typeof before?.mode === "number") await chmod(part, before.mode & 0o777);
+      await ready?.();
+      await rename(part, real).catch((error) => {
+        throw bare(error, path);
+      });
+    } catch (error) {
+      // What cannot be removed either is a file of a name that nobody asks for.
+      await remove(part).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  function respond(path: string, answer: FileAnswer = {}): Response {
+    const { offset, length } = bounds(answer);
+    const { status = 200, headers = {}, seen } = answer;
+    let source: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    // Read here only by a plugin that keeps the response for itself.
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        source ??= (await stream(path, answer)).getReader();
+        const { done, value } = await source.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => source?.cancel(reason),
+    }, { highWaterMark: 0 });
+    const response = new Response(body, { status, headers });
+    hand(response, {
+      path,
+      offset,
+      length: length === Infinity ? -1 : length,
+      seen: seen === undefined ? "" : factsOf(seen),
+    });
+    return response;
   }
 
   return Object.freeze({
@@ -173,16 +300,24 @@ export function makeFiles(native: typeof Deno, resolve: Resolve): Files {
       put(path, data, false),
     append: (path: string, data: string | Uint8Array | ReadableStream<Uint8Array>) =>
       put(path, data, true),
-    async list(path: string) {
+    replace,
+    respond,
+    async list(path: string, { most = Infinity }: { readonly most?: number } = {}) {
       const real = await resolve(path, false);
       const found: FileInfo[] = [];
       try {
-        for await (const { name } of readDir(real)) {
-          try {
-            found[found.length] = info(name, await lstat(`${real}/${name}`));
-          } catch (error) {
-            // It was removed between the two calls, so it is not there.
-            if (!(error instanceof native.errors.NotFound)) throw error;
+        const names: string[] = [];
+        if (most > 0) {
+          for await (const { name } of readDir(real)) {
+            names[names.length] = name;
+            if (names.length >= most) break;
+          }
+        }
+        for (let at = 0; at < names.length; at += BATCH) {
+          const batch = names.slice(at, at + BATCH).map((name) => look(`${real}/${name}`, name));
+          for (const one of batch) {
+            const entry = await one;
+            if (entry !== undefined) found[found.length] = entry;
           }
         }
       } catch (error) {
@@ -192,7 +327,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve): Files {
     },
     async stat(path: string) {
       const real = await resolve(path, false);
-      return info(path.slice(path.lastIndexOf("/") + 1), await stat(real));
+      return fileInfo(path.slice(path.lastIndexOf("/") + 1), await stat(real));
     },
     async mkdir(path: string) {
       await mkdir(await resolve(path, true));
@@ -201,9 +336,20 @@ export function makeFiles(native: typeof Deno, resolve: Resolve): Files {
       await remove(await resolve(path, true));
     },
   });
+
+  async function look(path: string, name: string): Promise<FileInfo | undefined> {
+    try {
+      return fileInfo(name, await lstat(path));
+    } catch (error) {
+      // It was removed between the two calls, so it is not there.
+      if (error instanceof native.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
 }
 
-function info(name: string, found: Deno.FileInfo): FileInfo {
+/** What is told of a file, in the realm's terms. */
+export function fileInfo(name: string, found: Deno.FileInfo): FileInfo {
   const kind = found.isSymlink
     ? "link"
     : found.isDirectory
@@ -211,7 +357,14 @@ function info(name: string, found: Deno.FileInfo): FileInfo {
     : found.isFile
     ? "file"
     : "other";
-  return { name, kind, size: found.size, modified: found.mtime?.getTime() ?? null };
+  return {
+    name,
+    kind,
+    size: found.size,
+    modified: found.mtime?.getTime() ?? null,
+    changed: found.ctime?.getTime() ?? null,
+    id: found.ino === null ? null : `${found.dev}:${found.ino}`,
+  };
 }
 
 function bounds(range: FileRange = {}): { offset: number; length: number } {
@@ -229,5 +382,7 @@ function refused(found: string): Error {
 /** The runtime's messages hold real paths; the plugin gets the kind and the path it named itself. */
 function bare(error: unknown, path: string): Error {
   const kind = error instanceof Error ? error.name : "Error";
-  return Object.assign(new Error(`Cannot reach ${path}: ${kind}`), { name: kind });
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  const told = Object.assign(new Error(`Cannot reach ${path}: ${kind}`), { name: kind });
+  return typeof code === "string" ? Object.assign(told, { code }) : told;
 }

@@ -47,21 +47,21 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     defer(flush);
   };
   const { setSignal, isWhole } = takeShortcuts();
-  let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
-  const peer = new Peer({
-    side: SIDE.CELL,
   const { get: take, set: keep } = WeakMap.prototype;
   const handed = new WeakMap<Response, FileHandle>();
   const hand = (response: Response, file: FileHandle): void =>
     void apply(keep, handed, [response, file]);
+  let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
+  const peer = new Peer({
+    side: SIDE.CELL,
     writer,
     wake,
     serve: (served) => serve(served),
     isWhole,
+    fileOf: (response) => response.bodyUsed ? undefined : apply(take, handed, [response]),
     mostServed: 0xffff,
   });
   const { console, print } = makeConsole(
-    fileOf: (response) => response.bodyUsed ? undefined : apply(take, handed, [response]),
     (level, line) => {
       writer.text(VERB.LOG, SIDE.CELL, level, line);
       wake();

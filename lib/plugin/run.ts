@@ -139,10 +139,10 @@ export class CellRun<A> {
       serve: (served) => this.#callBack(served),
       mostServed: host.limits.calls,
       idle: () => this.#idle.count(),
+      openFile: fileOpener(init.folders),
     });
     try {
       this.#transport = host.launch(init, host.limits, {
-      openFile: fileOpener(init.folders),
         bytes: (chunk) => this.#receive(chunk),
         ended: (reason) => this.#finish(new CellEnd("crash", reason)),
       });

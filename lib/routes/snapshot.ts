@@ -26,7 +26,8 @@ export function addSnapshotRoute(app: Hono<RouteEnv>, store: Store): void {
     // The length is not known before the copy is made, and nobody would take it.
     if (env.request.method === "HEAD") {
       if (store.stat(name)?.layer !== "upper") throw absent(name);
-      return new Response(null, { headers: headersOf(name) });
+      // A stream, since the server would call the length of no body 0 (RFC 9110 §8.6).
+      return new Response(new Blob().stream(), { headers: headersOf(name) });
     }
     return await answer(store, name);
   });

@@ -74,9 +74,10 @@ Deno.test("binRoutes() list what each route does, for pipes and for programs", a
 Deno.test("CORE_ROUTES all lead somewhere", async () => {
   await withApp({}, async ({ ask }) => {
     const headers = bearer(APPROVE);
+    await ask("PUT", "/home/x", { headers, body: "x" });
     for (const route of Object.keys(CORE_ROUTES)) {
       const method = route === "/auth/mint" ? "POST" : "GET";
-      const below = /^\/proc\/(audit|log)$/.test(route) ? "/home/boot" : "";
+      const below = /^\/proc\/(audit|log|snapshot)$/.test(route) ? "/home/x" : "";
       const query = method === "POST" ? "?prefix=/home" : "";
       const response = await ask(method, `${route}${below}${query}`, { headers });
       equal(response.status, 200, route);

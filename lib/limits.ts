@@ -130,6 +130,19 @@ export const CELL_LIMITS: CellLimits = {
   backoffMaxMs: 60_000,
   crashes: 6,
 };
+/** Questions of one plugin to databases at once; each is a process of its own, further ones wait. */
+export const QUERY_CELLS = 4;
+/** How long such a process waits for the next question, in milliseconds. */
+export const QUERY_IDLE_MS = 30_000;
+/** Longest real time a plugin may give one query, in milliseconds. */
+export const MAX_QUERY_MS = 60_000;
+/** Resident memory of a query's process in MiB, where a cell may not have less. */
+export const QUERY_RESIDENT_MIB = 384;
+/** Longest database that is read into memory for a query, in bytes. */
+export const MAX_QUERY_IMAGE_BYTES = 64 * MIB;
+/** Most bytes of all values, and most rows, one query gives. */
+export const MAX_QUERY_BYTES = 16 * MIB;
+export const MAX_QUERY_ROWS = 100_000;
 /** Longest Authorization header that is looked at, in characters; a longer one is refused unread. */
 export const MAX_AUTHORIZATION_LENGTH = 8192;
 /** Verified capabilities remembered, so that one used again costs a hash instead of its HMACs. */
@@ -175,13 +188,6 @@ export const MAX_IF_CONDITIONS = 128;
 export const BIRTHS_REMEMBERED = 16_384;
 /** How long a look at the disk's free space holds, in milliseconds. */
 export const QUOTA_MS = 5_000;
-
-// the fallback
-
-/** How long a path that the fallback declined is not given to it again, in milliseconds. */
-export const DECLINED_MS = 1_000;
-/** Declined paths remembered. */
-export const DECLINES_REMEMBERED = 1024;
 /** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
 export const LOG_BUFFER_BYTES = 4 * MIB;
 /** How long lines of the access log are gathered before they are written, in milliseconds. */

@@ -17,6 +17,9 @@ import strip from "./realm/strip.ts" with { type: "text" };
 import shortcuts from "./realm/shortcuts.ts" with { type: "text" };
 import lines from "./realm/console.ts" with { type: "text" };
 import files from "./realm/files.ts" with { type: "text" };
+import databaseCopy from "./realm/database_copy.ts" with { type: "text" };
+import queryWire from "./realm/query_wire.ts" with { type: "text" };
+import query from "./realm/query.ts" with { type: "text" };
 import sql from "./realm/sql.ts" with { type: "text" };
 import machine from "./realm/machine.ts" with { type: "text" };
 import entry from "./cell_worker.ts" with { type: "text" };
@@ -34,6 +37,9 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["shortcuts", shortcuts],
   ["console", lines],
   ["files", files],
+  ["database_copy", databaseCopy],
+  ["query_wire", queryWire],
+  ["query", query],
   ["sql", sql],
   ["machine", machine],
   ["cell_worker", entry],

@@ -4,6 +4,7 @@
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
 
+import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
 import type { CellInit } from "./init.ts";
 import { unflatten } from "./message.ts";
 import type { Served } from "./exchange.ts";
@@ -12,7 +13,9 @@ import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
 import { makeConsole } from "./realm/console.ts";
 import { type FileHandle, makeFiles, makeResolve } from "./realm/files.ts";
 import { makeMachine } from "./realm/machine.ts";
-import { makeSql, type Sqlite } from "./realm/sql.ts";
+import { makeQuery, type Query, type Sqlite } from "./realm/query.ts";
+import { readQuestion, writeAnswer, writeRefusal } from "./realm/query_wire.ts";
+import { makeSql } from "./realm/sql.ts";
 import { takeShortcuts } from "./realm/shortcuts.ts";
 import { strip } from "./realm/strip.ts";
 
@@ -21,7 +24,16 @@ interface Plugin {
 }
 
 /** Fields of the manifest that are plain data. */
-const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
+const FIELDS = [
+  "routes",
+  "auth",
+  "config",
+  "grants",
+  "description",
+  "fallback",
+  "patience",
+  "shell",
+];
 
 /**
  * Starts the cell with the one message its Worker is sent.
@@ -81,7 +93,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const files = init.folders.length > 0 ? makeFiles(native, resolve, hand) : undefined;
   const query = init.kind === "query"
     // The published types lag behind the runtime; `Sqlite` says what is used of it.
-    ? makeSql(native, await import("node:sqlite") as unknown as Sqlite, resolve)
+    ? makeQuery(native, await import("node:sqlite") as unknown as Sqlite, resolve)
     : undefined;
   const stripTypes = init.kind === "strip"
     ? (await import("node:module")).stripTypeScriptTypes
@@ -104,6 +116,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   try {
     if (stripTypes) {
       serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
+    } else if (query) {
+      serve = ({ body }) => answerQuestion(query, body);
     } else {
       const module: Record<string, unknown> = await import(
         // Another media type than the bootstrap's, so that a stack tells the two apart.
@@ -124,7 +138,6 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       config: Object.freeze({ ...init.config }),
       vars: Object.freeze({ ...init.vars }),
       ...(files && { files }),
-      ...(sql && { sql }),
     };
     return async function answer(served) {
       const { id, head, body } = served;
@@ -140,6 +153,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         ...shared,
         caller: { tier, by, fetch: fetches("caller", id, origin) },
         machine: { fetch: fetches("machine", id, origin) },
+        sql: makeSql(fetches("sql", id, origin)),
       };
       const response = await plugin.fetch(request, env, contextOf(id));
       if (!(response instanceof Response)) throw new TypeError("fetch() gave no Response");
@@ -196,6 +210,38 @@ function probe(module: Record<string, unknown>): (served: Served) => Promise<Res
     const asked = typeof permissions === "function" ? await permissions({ config }) : permissions;
     return Response.json(asked ?? {});
   };
+}
+
+async function answerQuestion(query: Query, body: Served["body"]): Promise<Response> {
+  try {
+    const { question, image } = readQuestion(await collect(body));
+    return new Response(writeAnswer(await query(question, image)));
+  } catch (error) {
+    return new Response(writeRefusal(error));
+  }
+}
+
+async function collect(body: Served["body"]): Promise<Uint8Array<ArrayBuffer>> {
+  if (!(body instanceof ReadableStream)) return body ?? new Uint8Array();
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of body) {
+    length += piece.length;
+    if (length > MAX_QUERY_IMAGE_BYTES) {
+      throw Object.assign(
+        new Error(`Cannot query the database: it has more than ${MAX_QUERY_IMAGE_BYTES} bytes`),
+        { name: "QuotaExceededError" },
+      );
+    }
+    pieces[pieces.length] = piece;
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** An error in words, without the text of the plugin that its stack names as a URL. */

@@ -23,10 +23,10 @@ export interface CellPermissions {
 /** See the module. */
 export interface CellInit {
   /**
-   * `serve` answers requests with the plugin; `probe` answers with its manifest; `strip` runs no
-   * plugin and answers with the types of a source taken out.
+   * `serve` answers requests with the plugin; `probe` answers with its manifest; the others run no
+   * plugin: `strip` answers with the types of a source taken out, `query` with rows of a database.
    */
-  readonly kind: "serve" | "probe" | "strip";
+  readonly kind: "serve" | "probe" | "strip" | "query";
   readonly name: string;
   /** The plugin as JavaScript without imports: exactly the text that was checked. */
   readonly code: string;

@@ -23,6 +23,7 @@ import {
   VERB,
 } from "./protocol.ts";
 import { residentKiB } from "./resident.ts";
+import { answerQuery, type QueryHost } from "./query_call.ts";
 import type { Launch, Transport } from "./transport.ts";
 
 /** Why a cell ended. */
@@ -64,13 +65,12 @@ export type CallBack<A> =
   & ({ readonly kind: "caller"; readonly authority: A } | { readonly kind: "machine" });
 
 /** What a run needs from the host. */
-export interface RunHost<A> {
+export interface RunHost<A> extends QueryHost {
   readonly launch: Launch;
   readonly limits: CellLimits;
   readonly now: () => number;
   /** Answers a call back; a rejection is told to the plugin as "the machine failed". */
   callBack(call: CallBack<A>): Promise<Response>;
-  log(level: "log" | "warn" | "error", line: string): void;
   /** Called once, when the cell has ended for whatever reason. */
   ended(run: CellRun<A>, end: CellEnd): void;
   /** Called when the last request and the last `waitUntil` are over. */
@@ -352,6 +352,9 @@ export class CellRun<A> {
     const { head, body, signal } = served;
     const [kind, id] = head.note;
     const open = typeof id === "number" ? this.#open.get(id) : undefined;
+    // What is asked for a request ends with it, as nobody would read the answer.
+    if (kind === "sql") open?.calls.add(served.id);
+    if (kind === "sql") return await answerQuery(served, this.#host);
     if (kind !== "caller" && kind !== "machine") throw new Error("env has no such fetch");
     if (kind === "caller" && !open) {
       throw new Error("Cannot call back: the request has ended, and env.caller with it");

@@ -158,7 +158,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       copy:
         "return (await sql.query(root + '/x.db', 'SELECT count(*) FROM t', [], { copy: true })).rows[0][0]",
       slow:
-        "return await sql.query(root + '/x.db', 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n', [], { maxRows: 100000, timeoutMs: 20 })",
+        "return await sql.query(root + '/x.db', 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000000) SELECT max(i) FROM n', [], { timeoutMs: 20 })",
       insert: "return await sql.query(root + '/x.db', \"INSERT INTO t VALUES (9, 'x')\")",
       drop: "return await sql.query(root + '/x.db', 'DROP TABLE t')",
       pragma: "return await sql.query(root + '/x.db', 'PRAGMA user_version = 7')",
@@ -190,7 +190,6 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         });
         assert.deepEqual([most, info, cte, explain, copy], [true, 2, 15, true, 3]);
         for (const [name, words] of Object.entries(refused)) {
-          if (name === "second") continue; // SQLite compiles the first statement alone.
           assert.match(String(words), /Error|NotFound/, `${name}: ${JSON.stringify(words)}`);
         }
       });
@@ -200,22 +199,3 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 }
-
-Deno.test("env.sql with a step that never ends costs its cell and nothing else", async () => {
-  const source = `export default { async fetch(request, env) {
-    if (new URL(request.url).pathname === "/ok") return new Response("ok");
-    await env.sql.query(env.config["/root"] + "/x.db",
-      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
-  } };`;
-  await withFolder(async (root) => {
-    const database = new DatabaseSync(`${root}/x.db`);
-    database.exec("CREATE TABLE t (id INTEGER)");
-    database.close();
-    const options = { permissions: { read: [root] }, config: { "/root": root } };
-    await withCell(source, options, async ({ ask, text, events }) => {
-      await assert.rejects(ask("/"), /stopped answering/);
-      assert.equal(events.at(-1)?.kind, "silence");
-      assert.equal(await text("/ok"), "ok");
-    });
-  });
-});

@@ -1,7 +1,7 @@
 /**
- * `env.caller` and `env.machine`: calls back into the machine. All that goes out is which request a
- * call belongs to and which of the two it is; what that entitles to is decided on the host, so
- * nothing here is worth forging.
+ * `env.caller` and `env.machine`: calls back into the machine; `env.sql` asks by the same way. All
+ * that goes out is which request a call belongs to and which of these it is; what that entitles to is
+ * decided on the host, so nothing here is worth forging.
  */
 
 import { flatten } from "../message.ts";
@@ -14,8 +14,12 @@ export const ORIGIN = "http://machine";
 /** A `fetch` that reaches this machine alone. */
 export type MachineFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** Makes the two fetches of a request. */
-export type MakeFetch = (kind: "caller" | "machine", id: number, origin: string) => MachineFetch;
+/** Makes the fetches of a request. */
+export type MakeFetch = (
+  kind: "caller" | "machine" | "sql",
+  id: number,
+  origin: string,
+) => MachineFetch;
 
 /**
  * @param peer the wire to the host

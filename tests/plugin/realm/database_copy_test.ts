@@ -1,0 +1,200 @@
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
+import {
+  copyDatabase,
+  type Disk,
+  named,
+  overlay,
+  settle,
+} from "../../../lib/plugin/realm/database_copy.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A database whose last rows are in its log alone. */
+function logged(pageSize = 4096): { main: Bytes; log: Bytes } {
+  const folder = Deno.makeTempDirSync({ prefix: "elastik-copy-" });
+  try {
+    const path = `${folder}/a.db`;
+    const database = new DatabaseSync(path);
+    database.exec(`PRAGMA page_size = ${pageSize}; PRAGMA journal_mode = WAL;
+      CREATE TABLE t(a); INSERT INTO t VALUES ('old');
+      CREATE TABLE u(b); INSERT INTO u VALUES (zeroblob(200000)); PRAGMA wal_checkpoint(TRUNCATE);
+      PRAGMA wal_autocheckpoint = 0;`);
+    for (let i = 0; i < 50; i++) database.exec(`INSERT INTO t VALUES ('${"x".repeat(500)}')`);
+    const main = Deno.readFileSync(path);
+    const log = Deno.readFileSync(`${path}-wal`);
+    database.close();
+    return { main, log };
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+function count(image: Bytes | undefined): number {
+  ok(image);
+  const database = new DatabaseSync(":memory:");
+  try {
+    // The published types lag behind the runtime.
+    Reflect.get(database, "deserialize").call(database, settle(image));
+    equal(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+    return Number(database.prepare("SELECT count(*) AS n FROM t").get()?.n);
+  } finally {
+    database.close();
+  }
+}
+
+/** Files in memory; `act` runs before each look, with the number of looks so far. */
+function diskOf(files: Map<string, Bytes>, act: (looks: number) => void = () => {}): Disk {
+  let looks = 0;
+  return {
+    look(path) {
+      if (path === "/a") act(looks++);
+      const file = files.get(path);
+      return Promise.resolve(file && { size: file.length, mtime: 1 });
+    },
+    read: (path, most) => Promise.resolve(files.get(path)?.slice(0, most)),
+    pause: () => Promise.resolve(),
+  };
+}
+
+for (const pageSize of [512, 4096, 65536]) {
+  Deno.test(`overlay() puts what the log holds over the file, pages of ${pageSize}`, () => {
+    const { main, log } = logged(pageSize);
+    equal(count(main.slice()), 1);
+    equal(count(overlay(main, log)), 51);
+  });
+}
+
+Deno.test("overlay() stops at a frame that is not whole, and at one of another log", () => {
+  const { main, log } = logged();
+  const frame = 24 + 4096;
+  const cut = overlay(main, log.subarray(0, log.length - 100));
+  ok(count(cut) < 51);
+  ok(count(cut) > 1);
+  for (const at of [16, 8, 30]) {
+    const torn = log.slice();
+    const second = 32 + 3 * frame + at;
+    torn[second] = (torn[second] ?? 0) ^ 1;
+    ok(count(overlay(main, torn)) < 51);
+  }
+});
+
+Deno.test("overlay() leaves the file alone where the log is none", () => {
+  const { main, log } = logged();
+  const broken = log.slice();
+  broken[25] = (broken[25] ?? 0) ^ 1;
+  for (const none of [new Uint8Array(), log.subarray(0, 20), broken, new Uint8Array(5000)]) {
+    equal(overlay(main, none), main);
+  }
+});
+
+Deno.test("overlay() gives nothing when pages are missing in both", () => {
+  const { main, log } = logged();
+  equal(overlay(main.subarray(0, 8192), log), undefined);
+});
+
+Deno.test("copyDatabase() takes file and log as they are together", async () => {
+  const { main, log } = logged();
+  equal(count(await copyDatabase(diskOf(new Map([["/a", main], ["/a-wal", log]])), "/a")), 51);
+  equal(count(await copyDatabase(diskOf(new Map([["/a", main]])), "/a")), 1);
+});
+
+Deno.test("copyDatabase() looks again when the log began anew meanwhile", async () => {
+  const { main, log } = logged();
+  const other = log.slice();
+  other[17] = (other[17] ?? 0) ^ 1;
+  const files = new Map([["/a", main], ["/a-wal", other]]);
+  let looks = 0;
+  const disk = diskOf(files, (count) => {
+    looks = count + 1;
+    if (count === 1) files.set("/a-wal", log);
+  });
+  equal(count(await copyDatabase(disk, "/a")), 51);
+  equal(looks, 4);
+});
+
+Deno.test("copyDatabase() waits for a transaction that is written into the file", async () => {
+  const { main } = logged();
+  const journal = new Uint8Array(512).fill(7);
+  const files = new Map<string, Bytes>([["/a", main], ["/a-journal", journal]]);
+  const disk = diskOf(
+    files,
+    (looks) => looks === 3 && files.set("/a-journal", new Uint8Array(512)),
+  );
+  equal(count(await copyDatabase(disk, "/a")), 1);
+  files.set("/a-journal", journal);
+  await rejects(copyDatabase(diskOf(files), "/a"), { name: "Busy" });
+});
+
+Deno.test("copyDatabase() gives up on a file that changes all the time, and on none", async () => {
+  const { main } = logged();
+  const files = new Map([["/a", main]]);
+  const restless = diskOf(files, (looks) => {
+    const next = main.slice();
+    next[27] = looks;
+    files.set("/a", next);
+  });
+  await rejects(copyDatabase(restless, "/a"), { name: "Busy" });
+  await rejects(copyDatabase(diskOf(files), "/b"), { name: "NotFound" });
+});
+
+Deno.test("copyDatabase() reads nothing that is too long", async () => {
+  const disk: Disk = {
+    look: (path) =>
+      Promise.resolve(path === "/a" ? { size: MAX_QUERY_IMAGE_BYTES + 1, mtime: 1 } : undefined),
+    read: (_path, most) => {
+      ok(most !== undefined && most <= 100);
+      return Promise.resolve(new Uint8Array(most));
+    },
+    pause: () => Promise.resolve(),
+  };
+  await rejects(copyDatabase(disk, "/a"), { name: "QuotaExceededError" });
+});
+
+Deno.test("copyDatabase() is whole while another connection writes and checkpoints", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-copy-" });
+  try {
+    const path = `${folder}/a.db`;
+    const writer = new DatabaseSync(path);
+    writer.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; CREATE TABLE t(a)");
+    const disk: Disk = {
+      look: async (file) => {
+        write();
+        const found = await Deno.stat(file).catch(() => undefined);
+        return found && { size: found.size, mtime: found.mtime?.getTime() ?? 0 };
+      },
+      read: async (file, most) => {
+        write();
+        return (await Deno.readFile(file).catch(() => undefined))?.slice(0, most);
+      },
+      pause: () => Promise.resolve(),
+    };
+    let written = 0;
+    const write = (): void => {
+      writer.exec(`INSERT INTO t VALUES ('${"y".repeat(3000)}')`);
+      if (++written % 40 === 0) writer.exec("PRAGMA wal_checkpoint(RESTART)");
+    };
+    write();
+    for (let i = 0; i < 20; i++) {
+      const before = written;
+      const found = count(await copyDatabase(disk, path));
+      ok(found >= before && found <= written, `${before} ${found} ${written}`);
+    }
+    writer.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("settle() takes the log's mark from an image and touches nothing else", () => {
+  const { main } = logged();
+  equal([main[18], main[19]], [2, 2]);
+  equal([settle(main)[18], main[19], main[20]], [1, 1, 0]);
+  equal(settle(new Uint8Array(3)), new Uint8Array(3));
+});
+
+Deno.test("named() makes an error that is told by its name", () => {
+  const { name, message } = named("Busy", "words");
+  equal([name, message], ["Busy", "words"]);
+});

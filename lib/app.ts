@@ -10,6 +10,7 @@ import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
 import type { Machine } from "./machine.ts";
+import { RequestCounts } from "./observe/request_counts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { binRoutes } from "./routes/bin.ts";
 import type { DavRoutes } from "./routes/dav.ts";
@@ -28,8 +29,14 @@ export interface App {
    * Answers one request; never throws.
    *
    * @param peer address of the other end of the connection
+   * @param witness told what the gate made of the request, if it let it in
    */
-  fetch(request: Request, peer: string, connection?: Connection): Response | Promise<Response>;
+  fetch(
+    request: Request,
+    peer: string,
+    connection?: Connection,
+    witness?: (exchange: Exchange) => void,
+  ): Response | Promise<Response>;
   /** Answers a request that stands behind the gate already: what plugins call back with. */
   answer(exchange: Exchange): Promise<Response>;
   /** Ends every event stream. */
@@ -42,6 +49,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   const locks = new LockTable(machine.now);
   const worlds = new WorldRoutes(machine, locks);
   const streams = new StreamRoutes(machine);
+  const requests = new RequestCounts();
   const unmatched = new Unmatched(machine);
   const devices = deviceRoutes(machine);
   // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
@@ -51,7 +59,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     ["bin", binRoutes(machine)],
     ["dev", devices],
     ["mnt", devices],
-    ["proc", procRoutes(machine)],
+    ["proc", procRoutes(machine, { requests, streams })],
   ]);
 
   let dav: DavRoutes | undefined;
@@ -94,18 +102,34 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     request: Request,
     peer: string,
     connection?: Connection,
+    witness?: (exchange: Exchange) => void,
   ): Response | Promise<Response> {
     let exchange: Exchange | undefined;
     try {
       const entered = gate(request, peer);
+      witness?.(entered);
       exchange = connection === undefined ? entered : { ...entered, connection };
       const answered = dispatch(exchange);
-      return answered instanceof Promise
-        ? answered.catch((error) => missed(request, error, exchange))
-        : answered;
+      if (answered instanceof Promise) return later(request, answered, exchange);
+      requests.note(request.method, answered.status);
+      return answered;
     } catch (error) {
-      return missed(request, error, exchange);
+      return later(request, Promise.reject(error), exchange);
     }
+  }
+
+  /** An answer that has to wait; only these are timed, since the clock costs more than a hot read may. */
+  async function later(
+    request: Request,
+    answered: Promise<Response>,
+    exchange: Exchange | undefined,
+  ): Promise<Response> {
+    const start = performance.now();
+    const { method } = request;
+    const answer = await answered.catch((error) => missed(request, error, exchange));
+    requests.note(method, answer.status);
+    requests.waited(performance.now() - start);
+    return answer;
   }
 
   /** What was not found may be resolved, for who came by a connection. */

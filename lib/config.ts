@@ -36,6 +36,8 @@ export interface Config {
   readonly cache: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
+  /** Whether and how each answered request is written to the standard output. */
+  readonly log: "off" | "line" | "json";
   /** Bounds of every plugin's cell. */
   readonly cells: CellLimits;
 }
@@ -62,6 +64,7 @@ export const SETTINGS = {
   ELASTIK_CACHE: "memory for hot worlds in bytes, 67108864",
   ELASTIK_SYNC: "full (every answer is on disk) or normal (a power loss may take the last moments)",
   ELASTIK_WRITERS: "writer threads, 2",
+  ELASTIK_LOG: "the access log on the standard output: off, line or json",
   ELASTIK_CELL_HEAP: "heap of a plugin in MiB, 128",
   ELASTIK_CELL_MEMORY: "resident memory of a plugin's process in MiB, 512",
   ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
@@ -90,6 +93,7 @@ export const HARMLESS: readonly Setting[] = [
   "ELASTIK_CACHE",
   "ELASTIK_SYNC",
   "ELASTIK_WRITERS",
+  "ELASTIK_LOG",
   "ELASTIK_CELL_HEAP",
   "ELASTIK_CELL_MEMORY",
   "ELASTIK_CELL_START",
@@ -147,6 +151,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     cache: whole(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
     writers: Math.max(1, whole(read, "ELASTIK_WRITERS", 2, 64)),
+    log: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
     cells: cells(read),
   };
 }

@@ -18,6 +18,23 @@ export interface PluginRoute {
   readonly auth: Tier;
 }
 
+/** How a plugin fares, in numbers. */
+export interface PluginVitals {
+  /** World of the plugin's source, `lib/gpu`. */
+  readonly plugin: string;
+  /** Its routes answer. */
+  readonly up: boolean;
+  /** Requests it was sent since it came up. */
+  readonly requests: number;
+  /** Requests it has not answered yet, and those that wait for a place. */
+  readonly open: number;
+  readonly waiting: number;
+  /** Times that it ended by itself or was ended for cause, since it came up. */
+  readonly crashes: number;
+  /** Resident memory of its process in KiB, while it has one and as far as it is known. */
+  readonly residentKiB?: number;
+}
+
 /** The active plugins' routes. */
 export interface PluginRoutes {
   /** Every route that is up, sorted by path. */
@@ -34,6 +51,8 @@ export interface PluginRoutes {
   readonly starting: Promise<void> | undefined;
   /** How plugins are contained, for `/proc/status`. */
   readonly containment: "process" | "worker";
+  /** Every plugin that is up or should be, sorted by name. */
+  vitals(): readonly PluginVitals[];
   /** What changes and tells plugins' states; loaded when it is first needed. */
   host(): Promise<PluginHost>;
 }

@@ -5,7 +5,7 @@
 
 import type { Exchange } from "./http/exchange.ts";
 import type { PluginHost } from "./plugin/plugin_host.ts";
-import type { PluginRoute, PluginRoutes } from "./plugin_routes.ts";
+import type { PluginRoute, PluginRoutes, PluginVitals } from "./plugin_routes.ts";
 
 /** How long the first requests wait for plugins that are slow to start, in milliseconds. */
 const START_PATIENCE_MS = 5_000;
@@ -39,6 +39,10 @@ export class Plugins implements PluginRoutes {
 
   list(): readonly PluginRoute[] {
     return this.#host?.list() ?? [];
+  }
+
+  vitals(): readonly PluginVitals[] {
+    return this.#host?.vitals() ?? [];
   }
 
   match(path: string): PluginRoute | undefined {

@@ -9,9 +9,11 @@ import { type Config, isLoopbackHost } from "./config.ts";
 import { createClientAddress } from "./http/client_address.ts";
 import { SHUTDOWN_MS } from "./limits.ts";
 import type { Machine } from "./machine.ts";
+import { openAccessLog } from "./observe/access_log.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
 import { Plugins } from "./plugins.ts";
 import { VERSION } from "./version.ts";
+import { within } from "./within.ts";
 import { followAccounts } from "./world_accounts.ts";
 import { keptSecret, takeDataFolder } from "./world/data_folder.ts";
 import { lowerLayer } from "./world/lower_layer.ts";
@@ -28,6 +30,8 @@ export interface ServeOptions {
   readonly storeWorkerUrl: string;
   /** URL of the program's main module, which cells are started from; absent in a compiled binary. */
   readonly main?: string;
+  /** Writes bytes of the access log and says how many; without it there is none. */
+  readonly write?: (bytes: Uint8Array) => Promise<number>;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
   /** Called when the store cannot go on. */
@@ -103,15 +107,19 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       now: Date.now,
       log,
     };
+    const findClient = createClientAddress({
+      ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
+      trustFrom: config.trustFrom,
+    });
     const app = createApp(machine, {
       authenticator,
-      findClient: createClientAddress({
-        ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
-        trustFrom: config.trustFrom,
-      }),
+      findClient,
       guarded: config.token !== undefined,
       hosts: new Set([...config.hosts, ...ownName(config.host)].map((host) => host.toLowerCase())),
     });
+    const { write } = options;
+    const accessLog = openAccessLog(config.log, { app, findClient, now: Date.now, write, log });
+    const answers = accessLog ?? app;
     const sources = await store.walk("lib");
     const server = Deno.serve({
       hostname: config.host,
@@ -121,7 +129,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
         return new Response("500 The machine failed\n", { status: 500 });
       },
-    }, (request, info) => app.fetch(request, peerOf(info.remoteAddr), info));
+    }, (request, info) => answers.fetch(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`/boot was not written: ${error}`));
     // In the same turn as the listener: no request may come before it is known that plugins start.
@@ -133,7 +141,9 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       ...(approve.fresh ? { freshApproveToken: approve.secret } : {}),
       close: once(async () => {
         app.closeStreams();
+        // A client that never reads must not hold a shutdown up.
         await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
+        await accessLog?.close();
         await plugins.close();
         await store.close();
       }),
@@ -177,12 +187,4 @@ async function mayStartCells(): Promise<boolean> {
     if (error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }
-}
-
-/** Waits for a promise, but not for ever: a client that never reads must not hold a shutdown up. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

@@ -94,6 +94,7 @@ Deno.test("readConfig() stops at a typing error with the setting, what it holds 
   }
   refuses({ ELASTIK_WRITERS: "65" }, /at most 64/);
   refuses({ ELASTIK_SYNC: "off" }, /full or normal/);
+  refuses({ ELASTIK_LOG: "verbose" }, /off or line or json/);
   for (const value of ["all", "-1", "1:", ":1", "1:2:3", "1.5"]) {
     refuses({ ELASTIK_HISTORY: value }, /versions:bytes/);
   }

@@ -26,11 +26,12 @@ export async function run(
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
       log,
+      write: (bytes) => Deno.stdout.write(bytes),
       onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),
     });
     // First, so that whoever reads the greeting can stop what greeted.
     stopOnSignals(running);
-    greet(running, config.data);
+    greet(running, config.data, config.log === "json" ? console.error : console.log);
     return undefined;
   } catch (error) {
     if (config !== undefined && error instanceof Deno.errors.AddrInUse) {
@@ -45,14 +46,19 @@ export async function run(
   }
 }
 
-function greet({ url, freshApproveToken }: Running, data: string): void {
-  console.log(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
+/** Where the standard output is a program's to read, the greeting goes beside it. */
+function greet(
+  { url, freshApproveToken }: Running,
+  data: string,
+  say: (line: string) => void,
+): void {
+  say(`elastik ${VERSION} at ${url}, worlds in ${data}/`);
   if (freshApproveToken !== undefined) {
-    console.log(
+    say(
       `approve token (T3), shown once, kept in ${data}/.approve-token: ${freshApproveToken}`,
     );
   }
-  console.log(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
+  say(`try: curl -X PUT ${url}/home/hello -d '<h1>I am alive</h1>'`);
 }
 
 /** The first signal lets what was accepted finish; a second one does not wait. */

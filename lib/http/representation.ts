@@ -84,13 +84,17 @@ export function respond(request: Request, found: Representation, ranges: boolean
   }
   return new Response(body.subarray(range.start, range.end + 1), {
     status: 206,
-    headers: { ...headers, "content-range": contentRange(range, body.length) },
+    headers: {
+      ...headers,
+      "content-range": contentRange(range, body.length),
+      "content-length": String(range.end + 1 - range.start),
+    },
   });
 }
 
 /** A 304 with the headers that a 200 would have had, less those about its content (RFC 9110 §15.4.5). */
 export function notModified(headers: Readonly<Record<string, string>>): Response {
-  const { "content-type": _type, ...kept } = headers;
+  const { "content-type": _type, "content-length": _length, ...kept } = headers;
   return new Response(null, { status: 304, headers: kept });
 }
 
@@ -121,6 +125,7 @@ function make(world: World, form: Form): Representation {
   } else headers["vary"] = "Accept";
   for (const [name, value] of world.meta) headers[name] = value;
   const body = form === "json" ? encoder.encode(JSON.stringify(worldJson(world))) : world.body;
+  headers["content-length"] = String(body.length);
   return {
     etag: tag,
     lastModified,

@@ -6,7 +6,7 @@
 
 import type { Exchange } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
-import type { PluginRoute } from "../plugin_routes.ts";
+import type { PluginRoute, PluginVitals } from "../plugin_routes.ts";
 import type { Change, Store, World } from "../world/store.ts";
 import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
 import { askPlugin } from "./ask_plugin.ts";
@@ -37,6 +37,7 @@ import {
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 import { SourceError } from "./source.ts";
+import { vitalsOf } from "./vitals.ts";
 
 /** Plugins started at a time when the machine starts. */
 const STARTS_AT_ONCE = 4;
@@ -84,6 +85,12 @@ export class PluginHost {
 
   list(): readonly PluginRoute[] {
     return this.#table.entries().map(([path, owner]) => routeOf(path, owner));
+  }
+
+  /** How every plugin fares that is up or should be. */
+  vitals(): readonly PluginVitals[] {
+    const names = [...this.#up.keys(), ...this.#faults.keys()];
+    return vitalsOf(names, (name) => this.#up.get(name)?.cell.health());
   }
 
   match(path: string): PluginRoute | undefined {

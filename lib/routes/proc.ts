@@ -13,18 +13,19 @@ import { LOG_PAGE, MAX_LOG_PAGE } from "../limits.ts";
 import type { Machine } from "../machine.ts";
 import { nameFault } from "../world/name.ts";
 import type { Entry } from "../world/store.ts";
+import { type Live, metricsOf, respondMetrics } from "./metrics.ts";
 import { facts, json, line } from "./plain.ts";
 import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
-
 import { addSnapshotRoute } from "./snapshot.ts";
+
 const AUDIT = "/proc/audit/:world{.+}";
 const LOG = "/proc/log/:world{.+}";
 const HASH = /^[0-9a-f]{64}$/;
 const FILES = ["audit/", "log/", "metrics", "snapshot/", "status", "uptime", "version", "worlds"];
 
 /** The routes below `/proc`. */
-export function procRoutes(machine: Machine): Hono<RouteEnv> {
+export function procRoutes(machine: Machine, live: Live): Hono<RouteEnv> {
   const { store } = machine;
   const app = routeApp();
 
@@ -66,6 +67,11 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
     );
   });
 
+  app.get("/proc/metrics", ({ env }) => {
+    require(env.caller, "read", "/proc/metrics");
+    return respondMetrics(acceptOf(env), metricsOf(machine, live));
+  });
+
   app.get(AUDIT, async ({ env }) => {
     const name = subject(env, "/proc/audit/");
     try {
@@ -92,14 +98,14 @@ export function procRoutes(machine: Machine): Hono<RouteEnv> {
     }
   });
 
+  addSnapshotRoute(app, store);
+
   const files = FILES.filter((name) => !name.endsWith("/")).map((name) => `/proc/${name}`);
   for (const path of ["/proc", ...files, AUDIT, LOG]) app.all(path, onlyMethods("GET, HEAD"));
   return app;
 }
 
 function acceptOf({ request }: Exchange): string | null {
-  addSnapshotRoute(app, store);
-
   return request.headers.get("accept");
 }
 

@@ -25,6 +25,7 @@ const NO_PLUGINS: PluginRoutes = {
   active: 0,
   starting: undefined,
   containment: "process",
+  vitals: () => [],
   host: () => Promise.reject(new Error("Cannot change a plugin: there is none")),
 };
 

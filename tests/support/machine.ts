@@ -31,6 +31,8 @@ export interface TestMachineOptions {
   readonly env?: { readonly [S in Setting]?: string | undefined };
   /** Texts of the lower layer; {@link BIRTH} unless given. */
   readonly birth?: Readonly<Record<string, string>>;
+  /** Takes what the machine writes to its access log. */
+  readonly write?: (bytes: Uint8Array) => Promise<number>;
   /** A data folder to start on, which then stays; a temporary one otherwise. */
   readonly data?: string;
 }
@@ -188,6 +190,7 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
     birthWorlds: options.birth ?? BIRTH,
     storeWorkerUrl: WORKER,
     main: MAIN,
+    ...(options.write === undefined ? {} : { write: options.write }),
     log: (line) => void log.push(line),
     onDeath: (reason) => void log.push(`the store died: ${reason}`),
   });

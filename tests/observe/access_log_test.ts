@@ -1,0 +1,181 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { EventReader } from "../support/event_reader.ts";
+import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
+
+/** What a log says of one request. */
+interface Row {
+  readonly client: string;
+  readonly by?: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly bytes: number;
+  readonly ms: number;
+  readonly aborted?: true;
+}
+
+/** Runs a test on a machine that logs, and reads the log once it is stopped. */
+async function withLog(
+  env: Record<string, string>,
+  act: (machine: TestMachine, logged: (word: string) => Promise<void>) => Promise<void>,
+): Promise<string> {
+  const decoder = new TextDecoder();
+  let written = "";
+  let told = () => {};
+  /** Waits until the log says something. */
+  const logged = async (word: string): Promise<void> => {
+    while (!written.includes(word)) await new Promise<void>((resolve) => told = resolve);
+  };
+  const machine = await startTestMachine({
+    env: { ELASTIK_LOG: "json", ...env },
+    write: (bytes) => {
+      written += decoder.decode(bytes, { stream: true });
+      told();
+      return Promise.resolve(bytes.length);
+    },
+  });
+  try {
+    await act(machine, logged);
+  } finally {
+    await machine.close();
+  }
+  for (const secret of machine.secrets) ok(!written.includes(secret), "the log shows a secret");
+  return written;
+}
+
+function rows(written: string): Row[] {
+  return written.trimEnd().split("\n").map((line) => JSON.parse(line))
+    .filter(({ path }) => !path.startsWith("/boot"));
+}
+
+Deno.test("AccessLog notes every answer: who, what, how much, and nothing of the query", async () => {
+  const written = await withLog(CLOSED, async (machine) => {
+    const cap = machine.capability("/home/a b", "rw");
+    const ask = (method: string, target: string, headers = {}, body?: string) =>
+      machine.send({ method, target, headers, ...(body === undefined ? {} : { body }) });
+    await ask("PUT", "/home/a%20b/x?ext=md", bearer(cap), "12345");
+    await ask("GET", "/home/a%20b/x?raw&secret=s3cr3t", bearer(TOKEN));
+    await ask("HEAD", "/home/a%20b/x?raw", bearer(TOKEN));
+    await ask("GET", "/home/a%20b/x?raw", { ...bearer(TOKEN), range: "bytes=1-2" });
+    await ask("GET", "/home/nothing", bearer("no-such-token"));
+    await ask("BREW", "/home/x");
+    await ask("GET", "/home/../etc/x?t=s3cr3t");
+    await ask("DELETE", "/home/a%20b/x", bearer(machine.approveToken));
+  });
+  ok(!written.includes("s3cr3t"));
+  const found = rows(written);
+  for (const { client, ms } of found) {
+    equal(client, "127.0.0.1");
+    ok(ms >= 0 && ms < 60_000);
+  }
+  equal(
+    found.map(({ by, method, path, status, bytes }) => [by, method, path, status, bytes]),
+    [
+      ["cap:/home/a b", "PUT", "/home/a%20b/x", 201, 25],
+      ["T2", "GET", "/home/a%20b/x", 200, 5],
+      ["T2", "HEAD", "/home/a%20b/x", 200, 0],
+      ["T2", "GET", "/home/a%20b/x", 206, 2],
+      ["T1", "GET", "/home/nothing", 404, found[4]?.bytes],
+      [undefined, "BREW", "/home/x", 501, found[5]?.bytes],
+      [undefined, "GET", "/home/../etc/x", 400, found[6]?.bytes],
+      ["T3", "DELETE", "/home/a%20b/x", 200, 27],
+    ],
+  );
+});
+
+Deno.test("AccessLog names the client behind a trusted proxy, and believes nobody else", async () => {
+  const forwarded = { "x-forwarded-for": "198.51.100.9" };
+  const trusted = {
+    ...CLOSED,
+    ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
+    ELASTIK_TRUST_PROXY_FROM: "127.0.0.1",
+  };
+  const seen: string[] = [];
+  for (const env of [trusted, CLOSED]) {
+    const written = await withLog(env, async (machine) => {
+      await machine.send({
+        method: "GET",
+        target: "/home/",
+        headers: { ...bearer(TOKEN), ...forwarded },
+      });
+      await machine.send({ method: "GET", target: "/home/", headers: forwarded });
+    });
+    const found = rows(written);
+    equal(found.map(({ status }) => status), [200, 401]);
+    seen.push(...found.map(({ client }) => client));
+  }
+  equal(seen, ["198.51.100.9", "198.51.100.9", "127.0.0.1", "127.0.0.1"]);
+});
+
+Deno.test("AccessLog notes an event stream when it ends, with all that went through it", async () => {
+  let wire = 0;
+  const written = await withLog({}, async (machine, logged) => {
+    await machine.approve("PUT", "/home/x", "one");
+    const stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/x`);
+    await stream.next();
+    await machine.approve("PUT", "/home/x", "two");
+    await stream.next();
+    wire = stream.wire.length;
+    await stream.close();
+    await logged("/stream/");
+  });
+  const found = rows(written);
+  equal(found.map(({ method, path }) => `${method} ${path}`).sort(), [
+    "GET /stream/home/x",
+    "PUT /home/x",
+    "PUT /home/x",
+  ]);
+  const stream = found.find(({ path }) => path.startsWith("/stream"));
+  equal(stream?.aborted, true);
+  equal(stream?.by, "T2:local");
+  ok(stream.bytes >= wire && wire > 100);
+});
+
+Deno.test("AccessLog notes a stream that the machine's stop ends", async () => {
+  let stream: EventReader | undefined;
+  const written = await withLog({}, async (machine) => {
+    stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/`);
+    await stream.next();
+  });
+  await stream?.close();
+  equal(rows(written).map(({ path }) => path), ["/stream/home"]);
+});
+
+Deno.test("AccessLog changes no answer", async () => {
+  const answers: string[][] = [];
+  const ask = async (machine: TestMachine) => {
+    await machine.approve("PUT", "/home/x", "twelve bytes");
+    const found: string[] = [];
+    for (const method of ["GET", "HEAD"]) {
+      for (const target of ["/home/x", "/home/x?raw", "/home/", "/proc/version", "/nothing"]) {
+        const reply = await machine.send({ method, target });
+        const headers = new Map(reply.headers);
+        for (const name of ["date", "last-modified"]) headers.delete(name);
+        if (method === "GET" && target !== "/home/x?raw") {
+          // A length that is not told beforehand is told piece by piece.
+          for (const name of ["transfer-encoding", "content-length"]) headers.delete(name);
+        }
+        const told = JSON.stringify([target, reply.status, reply.text, [...headers].sort()]);
+        found.push(told.replace(/20\d\d-[^"\\]*/g, ""));
+      }
+    }
+    answers.push(found);
+  };
+  await withLog({ ELASTIK_LOG: "line" }, ask);
+  await withLog({ ELASTIK_LOG: "off" }, ask);
+  equal(answers[0], answers[1]);
+});
+
+Deno.test("AccessLog writes lines, and nothing at all when it is off", async () => {
+  const ask = async (machine: TestMachine) => {
+    await machine.send({ method: "GET", target: "/proc/version" });
+  };
+  match(
+    (await withLog({ ELASTIK_LOG: "line" }, ask)).split("\n").find((line) =>
+      line.includes("version")
+    ) ??
+      "",
+    /^\S+Z 127\.0\.0\.1 T2:local GET \/proc\/version 200 \d+ [\d.]+ms$/,
+  );
+  equal(await withLog({ ELASTIK_LOG: "off" }, ask), "");
+});

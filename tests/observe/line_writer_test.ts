@@ -1,0 +1,98 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { LineWriter } from "../../lib/observe/line_writer.ts";
+
+/** A slow place to which somebody listens. */
+class Place {
+  readonly batches: string[] = [];
+  readonly failures: unknown[] = [];
+  /** Says yes to one write after the other; open from the start unless told. */
+  gate: Promise<void> = Promise.resolve();
+  /** Most bytes taken at once. */
+  most = Infinity;
+
+  writer(limit?: number): LineWriter {
+    return new LineWriter({
+      write: async (bytes) => {
+        await this.gate;
+        const taken = bytes.subarray(0, Math.min(this.most, bytes.length));
+        this.batches.push(new TextDecoder().decode(taken));
+        return taken.length;
+      },
+      dropped: (count) => `${count} dropped\n`,
+      failed: (error) => void this.failures.push(error),
+      delayMs: 1,
+      ...(limit === undefined ? {} : { limit }),
+    });
+  }
+
+  get text(): string {
+    return this.batches.join("");
+  }
+}
+
+Deno.test("LineWriter writes many lines at once, in their order", async () => {
+  const place = new Place();
+  const writer = place.writer();
+  for (let i = 0; i < 1000; i++) writer.put(`${i}\n`);
+  equal(place.batches, []);
+  await writer.close();
+  equal(place.batches.length, 1);
+  equal(place.text.split("\n").slice(0, -1), Array.from({ length: 1000 }, (_, i) => `${i}`));
+});
+
+Deno.test("LineWriter goes on where a write took only a part", async () => {
+  const place = new Place();
+  place.most = 3;
+  const writer = place.writer();
+  writer.put("one line\n");
+  writer.put("another\n");
+  await writer.close();
+  equal(place.text, "one line\nanother\n");
+});
+
+Deno.test("LineWriter drops and counts what does not fit while nobody reads", async () => {
+  const place = new Place();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  place.gate = promise;
+  const writer = place.writer(10);
+  for (let i = 0; i < 100; i++) writer.put("four\n");
+  resolve();
+  await writer.close();
+  equal(place.text, "four\nfour\n98 dropped\n");
+});
+
+Deno.test("LineWriter takes lines while it writes, and writes them next", async () => {
+  const place = new Place();
+  const writer = place.writer();
+  writer.put("first\n");
+  const closing = writer.close();
+  writer.put("second\n");
+  await closing;
+  equal(place.batches, ["first\n", "second\n"]);
+});
+
+Deno.test("LineWriter says once that its place is gone, and is silent after that", async () => {
+  const failures: unknown[] = [];
+  const writer = new LineWriter({
+    write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")),
+    dropped: () => "",
+    failed: (error) => void failures.push(error),
+    delayMs: 1,
+  });
+  writer.put("lost\n");
+  await writer.close();
+  writer.put("lost too\n");
+  await writer.close();
+  equal(failures.length, 1);
+  ok(failures[0] instanceof Deno.errors.BrokenPipe);
+});
+
+Deno.test("LineWriter does not wait for ever for a place that takes nothing", async () => {
+  const writer = new LineWriter({
+    write: () => new Promise(() => {}),
+    dropped: () => "",
+    failed: () => {},
+  });
+  writer.put("never taken\n");
+  await writer.close();
+});

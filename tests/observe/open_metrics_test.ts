@@ -1,0 +1,76 @@
+import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
+import { type Family, writeMetrics } from "../../lib/observe/open_metrics.ts";
+import { readOpenMetrics } from "../support/open_metrics.ts";
+
+const FAMILIES: readonly Family[] = [
+  { name: "a_build", type: "info", help: "What.", samples: [{ labels: { v: "1" }, value: 1 }] },
+  {
+    name: "a_requests",
+    type: "counter",
+    help: 'Back\\slash, "quote" and\nbreak.',
+    samples: [{ labels: { method: 'G"E\\T\n' }, value: 3 }, { labels: { method: "b" }, value: 0 }],
+  },
+  {
+    name: "a_memory_bytes",
+    type: "gauge",
+    unit: "bytes",
+    help: "m",
+    samples: [{ value: 1.5e21 }],
+  },
+  {
+    name: "a_wait_seconds",
+    type: "histogram",
+    unit: "seconds",
+    help: "w",
+    histogram: { bounds: [0.001, 1, 2.5], buckets: [1, 0, 2, 4], sum: 12.5 },
+  },
+  { name: "a_nothing", type: "gauge", help: "n", samples: [] },
+];
+
+Deno.test("writeMetrics() writes what a strict reader of OpenMetrics takes", () => {
+  const found = readOpenMetrics(writeMetrics(FAMILIES, "openmetrics"));
+  equal([...found.keys()], FAMILIES.map(({ name }) => name));
+  equal(found.get("a_requests")?.samples, [
+    { name: "a_requests_total", labels: { method: 'G"E\\T\n' }, value: 3 },
+    { name: "a_requests_total", labels: { method: "b" }, value: 0 },
+  ]);
+  equal(found.get("a_memory_bytes")?.samples[0]?.value, 1.5e21);
+  const wait = found.get("a_wait_seconds");
+  equal(wait?.samples.map(({ labels, value }) => [labels.le, value]), [
+    ["0.001", 1],
+    ["1.0", 1],
+    ["2.5", 3],
+    ["+Inf", 7],
+    [undefined, 7],
+    [undefined, 12.5],
+  ]);
+});
+
+Deno.test("writeMetrics() writes the older format with its own names and types", () => {
+  const text = writeMetrics(FAMILIES, "prometheus");
+  match(text, /^# HELP a_build_info What\.\n# TYPE a_build_info gauge\na_build_info\{v="1"\} 1\n/);
+  match(text, /^# TYPE a_requests_total counter\n/m);
+  match(text, /^# HELP a_requests_total Back\\\\slash, "quote" and\\nbreak\.$/m);
+  match(text, /^# TYPE a_wait_seconds histogram\na_wait_seconds_bucket\{le="0\.001"\} 1\n/m);
+  equal(/^# (?:EOF|UNIT)/m.test(text), false);
+});
+
+Deno.test("writeMetrics() refuses what no reader would take", () => {
+  const one = (family: Partial<Family>): Family[] => [
+    { name: "x", type: "gauge", help: "", samples: [{ value: 1 }], ...family } as Family,
+  ];
+  const bad: readonly Family[][] = [
+    one({ name: "1x" }),
+    one({ name: "x_total" }),
+    one({ name: "x-y" }),
+    one({ unit: "seconds" }),
+    one({ type: "counter", samples: [{ value: -1 }] }),
+    one({ type: "counter", samples: [{ value: Infinity }] }),
+    one({ type: "info", samples: [{ value: 2 }] }),
+    one({ samples: [{ labels: { "a-b": "" }, value: 1 }] }),
+    one({ samples: [{ labels: { "__a": "" }, value: 1 }] }),
+    one({ type: "histogram", histogram: { bounds: [1], buckets: [1], sum: 0 } }),
+    [...one({}), ...one({})],
+  ];
+  for (const families of bad) throws(() => writeMetrics(families, "openmetrics"), TypeError);
+});

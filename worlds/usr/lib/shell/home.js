@@ -7,6 +7,7 @@ import { askJson } from "./api.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, duration } from "./format.js?raw";
 import { NAMESPACES, pathOf } from "./place.js?raw";
+import { pluginsPart } from "./plugins_part.js?raw";
 import { follow } from "./stream.js?raw";
 import { tree } from "./tree.js?raw";
 
@@ -42,6 +43,7 @@ export async function show(main, _place, { signal, refused }) {
   const recent = h("ul", { class: "recent" });
   const spaces = h("div", { class: "spaces" });
   const total = h("dd", {});
+  const active = h("dd", {});
 
   function drawTree() {
     total.textContent = String(byName.size);
@@ -60,9 +62,22 @@ export async function show(main, _place, { signal, refused }) {
     }
   }
 
+  const plugins = pluginsPart(signal);
+  function drawPlugins() {
+    const found = [...byName.values()].filter(({ name }) => name.startsWith("lib/"));
+    active.textContent = String(found.filter(({ state }) => state === "active").length);
+    plugins.draw(found);
+  }
+
   let later = 0;
+  let healthLater = 0;
   function onEvent({ type, data }) {
     if (type === "list") return;
+    // The state is told before its routes are up or down.
+    if (data.name.startsWith("lib/")) {
+      clearTimeout(healthLater);
+      healthLater = setTimeout(drawPlugins, 300);
+    }
     const known = byName.has(data.name);
     if (type === "delete") byName.delete(data.name);
     else byName.set(data.name, { ...data, layer: data.version === 0 ? "lower" : "upper" });
@@ -74,7 +89,7 @@ export async function show(main, _place, { signal, refused }) {
 
   drawTree();
   drawRecent();
-  const plugins = [...byName.values()].filter(({ name }) => name.startsWith("lib/"));
+  drawPlugins();
   main.replaceChildren(
     h(
       "div",
@@ -92,12 +107,13 @@ export async function show(main, _place, { signal, refused }) {
           fact("version", status.version),
           fact("up for", duration(status.uptime)),
           h("div", {}, h("dt", {}, "worlds"), total),
-          fact("active plugins", status.plugins),
+          h("div", {}, h("dt", {}, "active plugins"), active),
         ),
-        part(
-          "Plugins",
-          "/lib/",
-          plugins.map(({ name, state }) => item(pathOf(name), name.slice(4), state)),
+        h(
+          "div",
+          { class: "part" },
+          h("h3", {}, h("a", { href: "/lib/" }, "Plugins")),
+          plugins.node,
         ),
         part(
           "Devices",

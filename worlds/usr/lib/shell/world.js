@@ -3,14 +3,13 @@
  * world that is not there yet has the same page, which waits and shows it the moment it is written.
  */
 
-import { askJson, refusalOf, request } from "./api.js?raw";
-import { note, noteRefusal } from "./chrome.js?raw";
-import { button, flash, h, style } from "./dom.js?raw";
+import { refusalOf, request } from "./api.js?raw";
+import { note } from "./chrome.js?raw";
+import { button, byId, fill, flash, h, style } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 import { side } from "./side.js?raw";
 import { follow } from "./stream.js?raw";
-import { takeFiles } from "./upload.js?raw";
 import { hasSource, kindOf, makeViewer } from "./viewers.js?raw";
 import { act, keys } from "./world_actions.js?raw";
 
@@ -51,6 +50,8 @@ export async function show(main, { name }, { signal, refused }) {
     },
     onRefusal: refused,
   });
+  const { childrenOf } = await import("./below.js?raw");
+  page.tellChildren(await childrenOf(path, signal));
 }
 
 class WorldPage {
@@ -67,6 +68,7 @@ class WorldPage {
   #editing = false;
   #past;
   #meta = [];
+  #children = 0;
 
   constructor(name, plugin, signal) {
     this.name = name;
@@ -76,7 +78,11 @@ class WorldPage {
     /** The version that is current, as far as this page knows. */
     this.world = undefined;
     this.side = side(name, signal, (version) => this.showPast(version));
-    this.choose = takeFiles(signal, () => name);
+    let files;
+    const take = () =>
+      files ??= import("./upload.js?raw").then(({ takeFiles }) => takeFiles(signal, () => name));
+    this.choose = async () => (await take())();
+    byId("main").addEventListener("dragenter", take, { signal });
     this.node = h(
       "article",
       { class: "world" },
@@ -100,6 +106,12 @@ class WorldPage {
       if (before !== undefined) flash(this.#content);
     }).catch((error) => note(error.message, "bad"));
     return this.#turn;
+  }
+
+  /** Says that the world is a collection as well. */
+  tellChildren(children) {
+    this.#children = children;
+    if (children > 0 && this.world !== undefined) this.#drawHead();
   }
 
   /** Says that nothing is there, and waits. */
@@ -147,31 +159,18 @@ class WorldPage {
 
   /** Shows an earlier version until somebody goes back to now. */
   async showPast(version) {
-    if (version === this.world?.version) return this.#toNow();
-    try {
-      const json = await askJson(`${this.path}?at=${version}`, { signal: this.signal });
-      this.#past = { ...worldOf(this.name, json), past: true };
-      this.#editing = false;
-      await this.#say(
-        `This is version ${version}.`,
-        button("Bring it back", () => this.#bringBack(version)),
-        button("Back to now", () => this.#toNow(), { class: "quiet" }),
-      );
-      await this.#draw(this.#past);
-    } catch (error) {
-      noteRefusal(error);
-    }
+    if (version === this.world?.version) return this.look(undefined);
+    const { showPast } = await import("./past.js?raw");
+    await showPast(this, version, (json) => worldOf(this.name, json));
   }
 
-  async #bringBack(version) {
-    const { bringBack } = await import("./world_acts.js?raw");
-    await bringBack(this, version).then(() => this.#toNow(), noteRefusal);
-  }
-
-  #toNow() {
-    this.#past = undefined;
-    this.#bar.hidden = true;
-    return this.world === undefined ? undefined : this.#draw(this.world);
+  /** Shows an earlier version, or the current one again. */
+  look(past) {
+    this.#past = past;
+    if (past === undefined) this.#bar.hidden = true;
+    else this.#editing = false;
+    const world = past ?? this.world;
+    return world === undefined ? undefined : this.#draw(world);
   }
 
   async #draw(world) {
@@ -189,11 +188,15 @@ class WorldPage {
 
   #drawHead() {
     const { version, ext, updatedAt, size: bytes } = this.world;
-    this.#facts.replaceChildren(
+    fill(
+      this.#facts,
       h("span", { class: "tag" }, ext),
       h("span", {}, version === 0 ? "built in" : `version ${version}`),
       h("span", {}, size(bytes)),
       h("time", { datetime: updatedAt, title: updatedAt }, ago(updatedAt)),
+      this.#children === 0
+        ? null
+        : h("a", { href: `${this.path}/` }, `also a collection of ${this.#children}`),
     );
     act(this, this.#actions, { source: hasSource(kindOf(this.world)), pressed: this.#source });
   }
@@ -212,14 +215,15 @@ class WorldPage {
   /** The content may wish to open something; whether it does is up to the reader. */
   #wish(url) {
     const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
-    this.#say(
+    this.say(
       "The content links to",
       link,
       button("Dismiss", () => this.#bar.hidden = true, { class: "quiet" }),
     );
   }
 
-  async #say(text, ...more) {
+  /** Says something above the content. */
+  async say(text, ...more) {
     await style("notes");
     this.#bar.replaceChildren(h("span", {}, text), ...more);
     this.#bar.hidden = false;

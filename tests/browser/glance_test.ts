@@ -1,0 +1,203 @@
+/**
+ * What the shell tells at a glance, in Debian's Chromium: how plugins fare, that a world is a
+ * collection too, and sound, film and paper shown for what they are.
+ */
+
+import assert from "node:assert/strict";
+import { healthOf } from "../../worlds/usr/lib/shell/plugins_part.js?raw";
+import { openPage, startBrowser, within } from "./browser.ts";
+import { startTestMachine } from "./machine.ts";
+
+const SHOTS = new URL("./shots/", import.meta.url).pathname;
+
+/** What the machine tells of a plugin's state, as far as the page looks at it. */
+interface Told {
+  readonly state: string;
+  readonly up?: boolean;
+  readonly fault?: string;
+  readonly health?: { readonly crashes?: number };
+}
+
+/** A plugin that answers. */
+const WELL = `export const routes = ["/well"];
+export default { fetch: () => new Response("well") };`;
+
+Deno.test("healthOf() says in a word how a plugin fares", () => {
+  const words = (told: Told) => {
+    const { word, tone, detail } = healthOf(told);
+    return [word, tone, detail];
+  };
+  assert.deepEqual(words({ state: "pending" }), ["pending", "pending", ""]);
+  assert.deepEqual(words({ state: "disabled", up: false }), ["disabled", "disabled", ""]);
+  assert.deepEqual(words({ state: "active", up: true, health: {} }), ["up", "good", ""]);
+  assert.deepEqual(words({ state: "active", up: false, fault: "no net" }), [
+    "down",
+    "bad",
+    "no net",
+  ]);
+  assert.deepEqual(words({ state: "active", up: true, health: { crashes: 1 } }), [
+    "up",
+    "pending",
+    "ended once",
+  ]);
+  assert.deepEqual(
+    words({ state: "active", up: true, health: { crashes: 3 } })[2],
+    "ended 3 times",
+  );
+});
+
+Deno.test("the shell at a glance", async (t) => {
+  const browser = await startBrowser();
+  const machine = await startTestMachine();
+  const { url } = machine;
+  try {
+    await t.step(
+      "the home page says how each plugin fares, and hears of its approval",
+      async () => {
+        await machine.put("/lib/well", WELL);
+        await machine.put("/lib/waiting", WELL.replace("/well", "/waiting"));
+        const { page, said } = await openPage(browser);
+        await page.goto(url);
+        const rows = page.locator(".plugins li");
+        await rows.filter({ hasText: "well" }).getByText("pending").waitFor();
+        await page.locator("#live.live").waitFor();
+        await machine.put("/lib/well/state", "active");
+        await within(5000, async () => {
+          await rows.filter({ hasText: "well" }).getByText("up", { exact: true }).waitFor();
+        });
+        await rows.filter({ hasText: "waiting" }).getByText("pending").waitFor();
+        await page.screenshot({ path: `${SHOTS}home-plugins-1440-light.png` });
+        assert.deepEqual(said, []);
+        await page.context().close();
+      },
+    );
+
+    await t.step("a world that is a collection too says so, and leads there", async () => {
+      await machine.put("/home/both", "# both");
+      await machine.put("/home/both/one", "1");
+      await machine.put("/home/both/two", "2");
+      await machine.put("/home/alone", "# alone");
+      const { page, said } = await openPage(browser);
+      await page.goto(`${url}/home/both`);
+      await page.getByRole("link", { name: "also a collection of 2" }).click();
+      await page.waitForURL(`${url}/home/both/`);
+      await page.getByRole("link", { name: "one" }).waitFor();
+      await page.goto(`${url}/home/alone`);
+      await page.getByText("✓ verified").waitFor();
+      assert.equal(await page.getByText("also a collection").count(), 0);
+      assert.deepEqual(said, []);
+      await page.context().close();
+    });
+
+    await t.step("sound plays, film plays, and paper has a frame of its own", async () => {
+      const { page, said } = await openPage(browser);
+      await machine.put("/home/tone.wav", tone());
+      await page.goto(`${url}/home/tone.wav`);
+      const duration = "document.querySelector('.media audio')?.duration > 0.4";
+      await until(page, duration);
+      await page.goto(`${url}/home/`);
+      await machine.put("/home/film.webm", Uint8Array.fromBase64(await film(page)));
+      await page.goto(`${url}/home/film.webm`);
+      await until(page, "document.querySelector('.media video')?.videoWidth === 64");
+      await machine.put("/home/paper.pdf", paper("elastik on paper"));
+      await page.goto(`${url}/home/paper.pdf`);
+      const frame = page.locator(".media.pdf iframe");
+      await frame.waitFor();
+      assert.match(await frame.getAttribute("src") ?? "", /^blob:/);
+      await page.screenshot({ path: `${SHOTS}paper-1440-light.png` });
+      assert.deepEqual(said, []);
+      await page.context().close();
+    });
+  } finally {
+    await browser.close();
+    await machine.stop();
+  }
+});
+
+/** Waits until an expression holds in a page, whose policy forbids the usual way. */
+async function until(page: Page, expression: string): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (await page.evaluate(expression) !== true) {
+    if (performance.now() > end) throw new Error(`It never came to be: ${expression}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+interface Page {
+  evaluate(script: string): Promise<unknown>;
+  waitForTimeout(ms: number): Promise<void>;
+}
+
+/** Half a second of 440 Hz as RIFF WAVE, 8 bits mono. */
+function tone(): Uint8Array<ArrayBuffer> {
+  const rate = 8000;
+  const samples = rate / 2;
+  const wave = new Uint8Array(44 + samples);
+  const view = new DataView(wave.buffer);
+  const text = (at: number, word: string) => wave.set(new TextEncoder().encode(word), at);
+  text(0, "RIFF");
+  view.setUint32(4, 36 + samples, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, 1, true);
+  view.setUint32(24, rate, true);
+  view.setUint32(28, rate, true);
+  view.setUint16(32, 1, true);
+  view.setUint16(34, 8, true);
+  text(36, "data");
+  view.setUint32(40, samples, true);
+  for (let i = 0; i < samples; i++) {
+    wave[44 + i] = 128 + 60 * Math.sin(i * 440 * 2 * Math.PI / rate);
+  }
+  return wave;
+}
+
+/** A short film, recorded by the browser itself, in base64. */
+async function film(page: Page): Promise<string> {
+  return String(
+    await page.evaluate(`(async () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = 64;
+      canvas.height = 48;
+      const context = canvas.getContext("2d");
+      const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
+      const parts = [];
+      recorder.ondataavailable = ({ data }) => parts.push(data);
+      const stopped = new Promise((resolve) => recorder.onstop = resolve);
+      recorder.start();
+      for (let i = 0; i < 12; i++) {
+        context.fillStyle = i % 2 ? "red" : "blue";
+        context.fillRect(0, 0, 64, 48);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      recorder.stop();
+      await stopped;
+      const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+      return btoa(String.fromCharCode(...bytes));
+    })()`),
+  );
+}
+
+/** One page with a line of text on it. */
+function paper(line: string): string {
+  const content = `BT /F1 24 Tf 72 700 Td (${line}) Tj ET`;
+  const objects = [
+    "<</Type/Catalog/Pages 2 0 R>>",
+    "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+    "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+    `<</Length ${content.length}>>stream\n${content}\nendstream`,
+    "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+  ];
+  let text = "%PDF-1.4\n";
+  const places = objects.map((object, at) => {
+    const place = text.length;
+    text += `${at + 1} 0 obj${object}endobj\n`;
+    return String(place).padStart(10, "0");
+  });
+  const table = text.length;
+  text += `xref\n0 6\n0000000000 65535 f \n${
+    places.map((place) => `${place} 00000 n \n`).join("")
+  }`;
+  return `${text}trailer<</Size 6/Root 1 0 R>>\nstartxref\n${table}\n%%EOF\n`;
+}

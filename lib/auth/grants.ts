@@ -19,7 +19,7 @@ const NEVER_WRITTEN = [
   "/usr/lib/shell",
 ] as const;
 /** What only T3 may read. A grant that lies above reaches none of it; it is to be asked for by name. */
-const NEVER_BY_THE_WAY = ["/boot", "/etc/shadow"] as const;
+const NEVER_BY_THE_WAY = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
 
 /** Whether grants let a plugin read, or change, a path. */
 export function granted(

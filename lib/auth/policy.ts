@@ -36,8 +36,11 @@ export const ALLOWED: { readonly allowed: true } = Object.freeze({ allowed: true
 /** What a 401 asks for (RFC 6750 §3, RFC 7617 §2.1). */
 export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"';
 
-/** What only T3 may read, each with everything below it. In lower case. */
-const PRIVATE = ["/boot", "/etc/shadow"] as const;
+/**
+ * What only T3 may read, each with everything below it. In lower case. A plugin's cache holds what
+ * its callers were told, and not everyone may be told the same.
+ */
+const PRIVATE = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
 /** The browser shell's own files, which any caller may read from anywhere. */
 const SHELL = "/usr/lib/shell/";
 /** Says what the caller is, so every caller may ask. */

@@ -24,16 +24,7 @@ interface Plugin {
 }
 
 /** Fields of the manifest that are plain data. */
-const FIELDS = [
-  "routes",
-  "auth",
-  "config",
-  "grants",
-  "description",
-  "fallback",
-  "patience",
-  "shell",
-];
+const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
 
 /**
  * Starts the cell with the one message its Worker is sent.

@@ -5,10 +5,12 @@
 
 // deno-fmt-ignore-file
 import p0 from "./example.ts" with { type: "text" };
+import p1 from "./gpu.ts" with { type: "text" };
 
 /** Sources of the files in `plugins/` by their names. */
 export const pluginSources: Readonly<Record<string, string>> = {
   "example": p0,
+  "gpu": p1,
 };
 
 /** Names that stand for several plugins. */

@@ -1,0 +1,114 @@
+/**
+ * A machine with the gpu plugin in a real cell, and a backend for it: what the tests of the device and
+ * of whatever stands on it share. Not a test itself.
+ */
+
+import { EventReader, type ReceivedEvent } from "../support/event_reader.ts";
+import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+import { eventsOf, eventually, QUICK, setState } from "../plugin/plugin_machine.ts";
+import { FakeBackend } from "./fake_backend.ts";
+
+/** Keys of the machine's environment; no answer, log line or world may ever hold one. */
+export const KEYS = {
+  OPENAI_API_KEY: "sk-openai-0123456789abcdef0123456789",
+  ANTHROPIC_API_KEY: "sk-ant-0123456789abcdef0123456789",
+  DEEPSEEK_API_KEY: "sk-deepseek-0123456789abcdef012345",
+  VAST_API_KEY: "5a5e77aa5a5e77aa5a5e77aa5a5e77aa5a5e77aa",
+  OTHER_SECRET: "another-secret-of-the-environment",
+};
+
+/** What a test of the device has. */
+export interface GpuMachine {
+  readonly machine: TestMachine;
+  readonly backend: FakeBackend;
+  readonly url: string;
+  /** Writes `/etc/gpu.conf` and waits until it is in force; `undefined` deletes it. */
+  configure(text: string | undefined): Promise<void>;
+  /** POSTs a prompt as T2. */
+  ask(prompt: string, target?: string, headers?: Record<string, string>): Promise<Reply>;
+  /** POSTs a prompt to the stream as T2. */
+  open(prompt: string, target?: string): Promise<EventReader>;
+  /** Every event of an answer. */
+  events(prompt: string, target?: string): Promise<ReceivedEvent[]>;
+  /** The receipts of today, once there are this many. */
+  receipts(count: number): Promise<Record<string, unknown>[]>;
+}
+
+/** The plugin's source, as it is installed. */
+export function gpuSource(): Promise<string> {
+  return Deno.readTextFile(new URL("../../plugins/gpu.ts", import.meta.url));
+}
+
+/** Starts a machine that has tokens, with the plugin up and nothing configured. */
+export async function startGpu(): Promise<GpuMachine & { close(): Promise<void> }> {
+  const backend = new FakeBackend();
+  const env = { ...CLOSED, ...QUICK, ...KEYS };
+  const machine = await startTestMachine({ env });
+  for (const key of Object.values(KEYS)) machine.secrets.add(key);
+  await machine.approve("PUT", "/lib/gpu", await gpuSource());
+  await setState(machine, "gpu", "active");
+  const url = `http://127.0.0.1:${machine.port}`;
+  const changes = async (): Promise<number> =>
+    (await eventsOf(machine, "gpu")).filter(({ type }) => type === "plugin_reconfigured").length;
+
+  async function open(prompt: string, target = "/dev/gpu/stream"): Promise<EventReader> {
+    const abort = new AbortController();
+    const response = await fetch(`${url}${target}`, {
+      method: "POST",
+      body: prompt,
+      headers: bearer(TOKEN),
+      signal: abort.signal,
+    });
+    return new EventReader(response, abort);
+  }
+
+  return {
+    machine,
+    backend,
+    url,
+    async configure(text) {
+      const before = await changes();
+      if (text === undefined) await machine.approve("DELETE", "/etc/gpu.conf");
+      else await machine.approve("PUT", "/etc/gpu.conf", text);
+      await eventually(async () => await changes() > before || undefined, `configured ${text}`);
+    },
+    ask: (prompt, target = "/dev/gpu", headers = {}) =>
+      machine.send({
+        method: "POST",
+        target,
+        headers: { ...bearer(TOKEN), ...headers },
+        body: prompt,
+      }),
+    open,
+    async events(prompt, target) {
+      const reader = await open(prompt, target);
+      const found: ReceivedEvent[] = [];
+      for (let event = await reader.next(); event; event = await reader.next()) found.push(event);
+      machine.witness(reader.wire, "the stream");
+      return found;
+    },
+    async receipts(count) {
+      const day = new Date().toISOString().slice(0, 10);
+      return await eventually(async () => {
+        const { status, text } = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
+        const lines = status === 200 ? text.trimEnd().split("\n") : [];
+        return lines.length < count ? undefined : lines.map((line) => JSON.parse(line));
+      }, `${count} receipts`);
+    },
+    async close() {
+      await backend.close();
+      await machine.close();
+    },
+  };
+}
+
+/** Runs a test on such a machine. */
+export async function withGpu(test: (gpu: GpuMachine) => Promise<void>): Promise<void> {
+  const gpu = await startGpu();
+  try {
+    await test(gpu);
+  } finally {
+    await gpu.close();
+  }
+}

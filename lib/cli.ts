@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly storeWorkerUrl: string;
   /** URL of the main module, by which the program starts itself again; absent in a compiled binary. */
   readonly main?: string;
+  /** The main module is the whole program in one file. */
+  readonly single?: true;
 }
 
 /** A module that carries a command out. */

@@ -6,6 +6,7 @@
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { Config } from "./config.ts";
 import type { PluginRoutes } from "./plugin_routes.ts";
+import type { ProgramSource } from "./source/program_source.ts";
 import type { Store } from "./world/store.ts";
 
 /** What every route may use. */
@@ -17,6 +18,8 @@ export interface Machine {
   readonly key: string;
   readonly plugins: PluginRoutes;
   readonly version: string;
+  /** The files of the running program; looked for when they are first asked for. */
+  readonly source: () => Promise<ProgramSource>;
   /** Unix milliseconds at which the machine started. */
   readonly startedAt: number;
   readonly now: () => number;

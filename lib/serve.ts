@@ -12,6 +12,7 @@ import type { Machine } from "./machine.ts";
 import { openAccessLog } from "./observe/access_log.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
 import { Plugins } from "./plugins.ts";
+import { programSource } from "./source/program_source.ts";
 import { VERSION } from "./version.ts";
 import { within } from "./within.ts";
 import { followAccounts } from "./world_accounts.ts";
@@ -30,6 +31,8 @@ export interface ServeOptions {
   readonly storeWorkerUrl: string;
   /** URL of the program's main module, which cells are started from; absent in a compiled binary. */
   readonly main?: string;
+  /** The main module is the whole program in one file. */
+  readonly single?: boolean;
   /** Writes bytes of the access log and says how many; without it there is none. */
   readonly write?: (bytes: Uint8Array) => Promise<number>;
   /** Writes a line for the operator. */
@@ -103,6 +106,14 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       key,
       plugins,
       version: VERSION,
+      source: once(() =>
+        programSource({
+          ...(options.main === undefined ? {} : { main: options.main }),
+          single: options.single ?? false,
+          standalone: Deno.build.standalone,
+          data: config.data,
+        })
+      ),
       startedAt,
       now: Date.now,
       log,
@@ -155,8 +166,8 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
 }
 
 /** A function whose first call does the work and whose later calls wait for the same. */
-function once(act: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | undefined;
+function once<T>(act: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined;
   return () => done ??= act();
 }
 

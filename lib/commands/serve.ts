@@ -13,7 +13,7 @@ import { birthWorlds } from "../../worlds/mod.ts";
 /** Starts the machine; it stays up until a signal ends it. */
 export async function run(
   _args: readonly string[],
-  { storeWorkerUrl, main }: Surroundings,
+  { storeWorkerUrl, main, single }: Surroundings,
 ): Promise<number | undefined> {
   const env = await readEnvironment();
   let config: Config | undefined;
@@ -25,6 +25,7 @@ export async function run(
       birthWorlds,
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
+      ...(single === undefined ? {} : { single }),
       log,
       write: (bytes) => Deno.stdout.write(bytes),
       onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),

@@ -42,7 +42,7 @@ export const PROBLEMS = {
   "too-many-requests": { status: 429, title: "Too many requests" },
   "internal": { status: 500, title: "The machine failed" },
   "world-damaged": { status: 500, title: "The world's file cannot be read" },
-  "not-implemented": { status: 501, title: "The method is not known here" },
+  "not-implemented": { status: 501, title: "This is not implemented here" },
   "bad-gateway": { status: 502, title: "What stands behind this failed" },
   "unavailable": { status: 503, title: "Not available now" },
   "gateway-timeout": { status: 504, title: "What stands behind this did not answer" },

@@ -30,6 +30,7 @@ export const CORE_ROUTES: Readonly<Record<string, string>> = {
   "/proc/log": "a world's events, newest first",
   "/proc/metrics": "counters and gauges for Prometheus and its kin",
   "/proc/snapshot": "a world's whole file as a copy",
+  "/proc/source": "the files of the running program (T3)",
   "/proc/status": "pid, uptime, worlds, plugins, version",
   "/proc/uptime": "seconds since the start",
   "/proc/version": "the machine's version",

@@ -18,11 +18,22 @@ import { facts, json, line } from "./plain.ts";
 import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
 import { addSnapshotRoute } from "./snapshot.ts";
+import { addSourceRoutes } from "./source.ts";
 
 const AUDIT = "/proc/audit/:world{.+}";
 const LOG = "/proc/log/:world{.+}";
 const HASH = /^[0-9a-f]{64}$/;
-const FILES = ["audit/", "log/", "metrics", "snapshot/", "status", "uptime", "version", "worlds"];
+const FILES = [
+  "audit/",
+  "log/",
+  "metrics",
+  "snapshot/",
+  "source/",
+  "status",
+  "uptime",
+  "version",
+  "worlds",
+];
 
 /** The routes below `/proc`. */
 export function procRoutes(machine: Machine, live: Live): Hono<RouteEnv> {
@@ -99,6 +110,7 @@ export function procRoutes(machine: Machine, live: Live): Hono<RouteEnv> {
   });
 
   addSnapshotRoute(app, store);
+  addSourceRoutes(app, machine);
 
   const files = FILES.filter((name) => !name.endsWith("/")).map((name) => `/proc/${name}`);
   for (const path of ["/proc", ...files, AUDIT, LOG]) app.all(path, onlyMethods("GET, HEAD"));

@@ -28,6 +28,7 @@ export function entryModule(cli: string, worker: string): string {
     `import worker from ${JSON.stringify(worker)} with { type: "text" };`,
     "const code = await runCommandLine(Deno.args, {",
     "  main: import.meta.url,",
+    "  single: true,",
     "  get storeWorkerUrl() {",
     '    return "data:text/javascript;base64," + new TextEncoder().encode(worker).toBase64();',
     "  },",

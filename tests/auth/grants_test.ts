@@ -84,6 +84,8 @@ Deno.test("granted() reads what is private only where it was asked for by name",
   }
   equal(allowed({ "/etc/shadow": "r" }, "/etc/shadow"), "r");
   equal(allowed({ "/boot/": "r" }, "/boot/env"), "r");
+  equal(allowed({ "/proc/": "r" }, "/proc/source/main.ts"), "");
+  equal(allowed({ "/proc/source/": "r" }, "/proc/source/main.ts"), "r");
   equal(allowed({ "/boot/env": "r", "/": "r" }, "/boot/plugins"), "");
 });
 

@@ -59,6 +59,8 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
   ["read", "/var/caches",           "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 403"],
   ["read", "/boot",                 "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/boot/env",             "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
+  ["read", "/proc/source",          "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
+  ["read", "/proc/source/main.ts",  "401 401 401 403 403 ok  403 ok  403 403 403 403 403 403 403"],
   ["read", "/lib",                  "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 ok"],
   ["read", "/lib/x",                "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 ok"],
   ["read", "/lib/x/state",          "ok  ok  ok  ok  ok  ok  ok  ok  ok  ok  403 403 403 403 ok"],

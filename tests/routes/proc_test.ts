@@ -31,7 +31,7 @@ const ABOUT: readonly Scenario[] = [
     title: "is a folder",
     send: "GET /proc/",
     status: 200,
-    text: "audit/\nlog/\nmetrics\nsnapshot/\nstatus\nuptime\nversion\nworlds\n",
+    text: "audit/\nlog/\nmetrics\nsnapshot/\nsource/\nstatus\nuptime\nversion\nworlds\n",
   },
   {
     title: "tells how the machine is",

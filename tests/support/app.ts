@@ -9,6 +9,7 @@ import { readConfig } from "../../lib/config.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";
 import type { Machine } from "../../lib/machine.ts";
 import type { PluginRoutes } from "../../lib/plugin_routes.ts";
+import { programSource } from "../../lib/source/program_source.ts";
 import { takeDataFolder } from "../../lib/world/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
@@ -74,6 +75,12 @@ export async function withApp(
     key: KEY,
     plugins: { ...NO_PLUGINS, ...options.plugins },
     version: "0.0.0-test",
+    source: () =>
+      programSource({
+        main: import.meta.resolve("../../main.ts"),
+        standalone: false,
+        data,
+      }),
     startedAt: now(),
     now,
     log: (line) => void log.push(line),

@@ -1,0 +1,47 @@
+/** The source of a program that is one bundled file: that file, from where it was started. */
+
+import { fileURLToPath } from "node:url";
+import { loadText } from "./load_text.ts";
+import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
+
+/** See the module. */
+export class SingleFile implements ProgramSource {
+  readonly main: string;
+  readonly #url: URL;
+
+  /** @param url where the file was started from */
+  constructor(url: string) {
+    this.#url = new URL(url);
+    const name = decodeURIComponent(
+      this.#url.pathname.slice(this.#url.pathname.lastIndexOf("/") + 1),
+    );
+    this.main = name === "" ? "elastik.js" : name;
+  }
+
+  list(): Promise<readonly string[]> {
+    return Promise.resolve([this.main]);
+  }
+
+  async read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (path !== this.main) return undefined;
+    try {
+      if (this.#url.protocol === "file:") return await Deno.readFile(fileURLToPath(this.#url));
+      return new TextEncoder().encode(await loadText(this.#url.href));
+    } catch (error) {
+      throw unreadable(error);
+    }
+  }
+}
+
+/** What keeps a program from its own files, in words. */
+export function unreadable(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new SourceUnavailable(
+      "the server was started without the permission to read the folder it was started from",
+    );
+  }
+  if (error instanceof Deno.errors.NotFound) {
+    return new SourceUnavailable("the files it was started from are no longer there");
+  }
+  return error;
+}

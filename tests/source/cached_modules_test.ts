@@ -1,0 +1,99 @@
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { CachedModules, COMPANIONS } from "../../lib/source/cached_modules.ts";
+import { Checkout } from "../../lib/source/checkout.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const BASE = "http://seed.test:3005/self/";
+
+/** A cache of files below the base, and what was asked of it. */
+function cacheOf(files: Readonly<Record<string, string>>) {
+  const asked: string[] = [];
+  return {
+    asked,
+    load: (url: string): Promise<string> => {
+      asked.push(url);
+      const text = url.startsWith(BASE)
+        ? files[decodeURIComponent(url.slice(BASE.length))]
+        : undefined;
+      return text === undefined ? Promise.reject(new Error("offline")) : Promise.resolve(text);
+    },
+  };
+}
+
+const FILES = {
+  "main.ts": `import { a } from "./lib/a.ts";\nimport.meta.resolve("./lib/worker.ts");`,
+  "lib/a.ts": `import type { T } from "./types.ts";\nimport "./b.ts";\nimport "../../etc/passwd";`,
+  "lib/b.ts": `import "./a.ts";\nimport w from "../worlds/ä b.md" with { type: "text" };`,
+  "lib/types.ts": `import type { U } from "./more_types.ts";`,
+  "lib/more_types.ts": "export interface U {}",
+  "lib/worker.ts": `import "http://elsewhere.test/x.ts"; import "/rooted.ts";`,
+  "worlds/ä b.md": `import "./not_followed.ts";`,
+  "worlds/not_followed.ts": "",
+  "unnamed.ts": "",
+};
+
+Deno.test("CachedModules finds all that a program names below its main module, and no more", async () => {
+  const { load, asked } = cacheOf(FILES);
+  const source = new CachedModules(`${BASE}main.ts`, load);
+  equal(source.main, "main.ts");
+  equal(await source.list(), [
+    "lib/a.ts",
+    "lib/b.ts",
+    "lib/more_types.ts",
+    "lib/types.ts",
+    "lib/worker.ts",
+    "main.ts",
+    "worlds/ä b.md",
+  ]);
+  ok(asked.every((url) => url.startsWith(BASE)), asked.join(" "));
+  equal(new TextDecoder().decode(await source.read("worlds/ä b.md")), FILES["worlds/ä b.md"]);
+  for (const path of ["unnamed.ts", "../etc/passwd", "lib/../main.ts", "/main.ts", ""]) {
+    equal(await source.read(path), undefined, path);
+  }
+});
+
+Deno.test("CachedModules does without what only types need, and asks once when it does not come", async () => {
+  const { "lib/types.ts": _, ...cached } = FILES;
+  const files = { ...cached, "lib/b.ts": `import type { V } from "./v.ts";\nimport "./a.ts";` };
+  const { load, asked } = cacheOf(files);
+  const found = await new CachedModules(`${BASE}main.ts`, load).list();
+  equal(found, ["lib/a.ts", "lib/b.ts", "lib/worker.ts", "main.ts"]);
+  equal(asked.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
+});
+
+Deno.test("CachedModules knows its folder and main module whatever they are called", async () => {
+  const source = new CachedModules(
+    "https://seed.test/a%20b/m%C3%A4in.ts?x",
+    () => Promise.resolve(""),
+  );
+  equal(source.main, "mäin.ts");
+  equal(await source.list(), ["mäin.ts"]);
+});
+
+Deno.test("CachedModules finds this program as it stands, but for tests and tools", async () => {
+  const load = (url: string) => Deno.readTextFile(new URL(url.slice(BASE.length), ROOT));
+  const found = new Set(await new CachedModules(`${BASE}main.ts`, load).list());
+  const all = await new Checkout(new URL("main.ts", ROOT).href, "data").list();
+  const expected = all.filter((path) =>
+    path === "main.ts" || path.startsWith("worlds/") || path === "plugins/mod.ts" ||
+    (path.startsWith("lib/") && !path.startsWith("lib/tasks/"))
+  );
+  // Reached by a process of its own, and by nothing that runs.
+  const apart = new Set(["lib/plugin/cell_main.ts"]);
+  equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
+  for (const path of found) ok(all.includes(path), path);
+  for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);
+  for (const load of COMPANIONS) ok(await load());
+});
+
+Deno.test("CachedModules fails with its cache and finds all once that is back", async () => {
+  let broken = true;
+  const { load } = cacheOf(FILES);
+  const source = new CachedModules(`${BASE}main.ts`, (url) => {
+    if (broken) throw new Error("broken");
+    return load(url);
+  });
+  await rejects(source.list(), /broken/);
+  broken = false;
+  equal((await source.list()).length, 7);
+});

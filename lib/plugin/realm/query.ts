@@ -177,7 +177,12 @@ function ask(database: Database, question: Question): SqlResult {
     });
     const statement = database.prepare(sql);
     const columns = statement.columns().map((column) => column.name);
-    if (columns.length === 0) throw named("SqliteError", "the statement gives no rows");
+    if (columns.length === 0) {
+      throw named(
+        "SqliteError",
+        "the statement gives no rows: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that tell do",
+      );
+    }
     refuseTail(database, sql.slice(statement.sourceSQL.length));
     // all(), because iterate() takes an error in a step for the last row (node:sqlite of 2.9.6).
     const bounded = nested(database, statement.sourceSQL, most + 1) ?? statement;

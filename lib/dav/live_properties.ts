@@ -22,6 +22,8 @@ export interface Facts {
   readonly length: number;
   /** RFC 3339 time of its first version; absent where nobody asked or knows. */
   readonly created?: string;
+  /** RFC 3339 time of the newest write in a collection; absent where that is nobody's to know. */
+  readonly changed?: string;
   readonly locks: readonly Lock[];
   readonly space?: Space;
 }
@@ -45,12 +47,10 @@ const WRITERS: Readonly<Record<string, Writer>> = {
     isFile(found) && found.entry !== undefined
       ? `<D:getetag>${escapeXml(davEtag(found.entry, seen))}</D:getetag>`
       : undefined,
-  getlastmodified: ({ found: { entry } }) =>
-    entry === undefined
+  getlastmodified: ({ found: { entry }, changed = entry?.updatedAt }) =>
+    changed === undefined
       ? undefined
-      : `<D:getlastmodified>${
-        formatHttpDate(Date.parse(entry.updatedAt) || 0)
-      }</D:getlastmodified>`,
+      : `<D:getlastmodified>${formatHttpDate(Date.parse(changed) || 0)}</D:getlastmodified>`,
   lockdiscovery: ({ locks }) => lockDiscovery(locks),
   resourcetype: ({ found }) =>
     isFile(found) ? "<D:resourcetype/>" : "<D:resourcetype><D:collection/></D:resourcetype>",

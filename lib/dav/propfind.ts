@@ -25,7 +25,7 @@ import {
   streamedMultistatus,
 } from "./multistatus.ts";
 import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
-import { find, type Found, membersOf, mustBeThere, treeOf } from "./resource.ts";
+import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 import { readXml } from "./xml_reader.ts";
 import { DAV, emptyElement, nameKey, type XmlName } from "./xml_writer.ts";
@@ -140,8 +140,13 @@ function answer(
 ): string | Promise<string> {
   const { path, entry, collection } = found;
   const created = plan.created && entry !== undefined ? room.births.knownAt(entry) : undefined;
+  // The machine's own collections hold what not everybody may know of.
+  const changed = collection && !isFixed(path)
+    ? room.machine.store.changedAt(path.slice(1))
+    : undefined;
   const facts: Facts = {
     found,
+    ...(changed === undefined ? {} : { changed }),
     ...(created === undefined ? {} : { created }),
     seen: redacted(caller, path),
     length: entry?.len ?? 0,

@@ -11,6 +11,8 @@ interface Node {
   upper?: Entry | undefined;
   lower?: Entry | undefined;
   marked?: boolean;
+  /** The newest write at or below, in RFC 3339. */
+  changedAt?: string;
   /** The children's names in order, made when first asked for after a change. */
   sorted?: readonly string[] | undefined;
 }
@@ -43,7 +45,7 @@ export class Catalog {
     const other = entry.layer === "upper" ? this.#lower : this.#upper;
     if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
     layer.set(entry.name, entry);
-    this.#grow(entry.name)[entry.layer] = entry;
+    this.#grow(entry.name, entry.updatedAt)[entry.layer] = entry;
   }
 
   /** Takes an upper world out. */
@@ -71,6 +73,11 @@ export class Catalog {
   isCollection(name: string): boolean {
     const node = this.#find(name);
     return node !== undefined && (node.children.size > 0 || node.marked === true);
+  }
+
+  /** When anything at or below a name was last written, as far as entries tell. */
+  changedAt(name: string): string | undefined {
+    return this.#find(name)?.changedAt;
   }
 
   /** Children of a collection in order of their names' UTF-16 code units. */
@@ -114,8 +121,9 @@ export class Catalog {
     return node;
   }
 
-  #grow(name: string): Node {
+  #grow(name: string, writtenAt = ""): Node {
     let node = this.#root;
+    touch(node, writtenAt);
     if (name === "") return node;
     for (const segment of name.split("/")) {
       let next = node.children.get(segment);
@@ -125,6 +133,7 @@ export class Catalog {
         node.sorted = undefined;
       }
       node = next;
+      touch(node, writtenAt);
     }
     return node;
   }
@@ -146,6 +155,11 @@ export class Catalog {
       step.parent.sorted = undefined;
     }
   }
+}
+
+function touch(node: Node, writtenAt: string): void {
+  // All times are UTC in one form, so that their order is that of their characters.
+  if (writtenAt > (node.changedAt ?? "")) node.changedAt = writtenAt;
 }
 
 function collect(node: Node, found: Entry[]): void {

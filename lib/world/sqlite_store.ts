@@ -114,6 +114,7 @@ class SqliteStore implements Store {
       lower: options.lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       save: (rows, gone) => this.#workers.reader.ask<"save">({ kind: "save", rows, gone }),
+      known: (name) => void this.#unknown.delete(name),
       log: (line) => options.log?.(line),
     });
     this.#catalog = this.#memory.catalog;
@@ -222,7 +223,7 @@ class SqliteStore implements Store {
           name,
           by,
           ...(precondition === undefined ? {} : { precondition }),
-        }, (result) => this.#removed(name, by, result))),
+        }, (result) => this.#memory.removed(name, by, result))),
     );
   }
 
@@ -237,8 +238,9 @@ class SqliteStore implements Store {
       transits: this.#transits,
     };
     return await this.#track(renameWorld(parties, change, ({ left, arrived }) => {
-      this.#removed(name, by, left);
-      return this.#changed(to, by, { ...arrived, created: true }, undefined);
+      const written = this.#memory.changed(to, by, { ...arrived, created: true }, undefined);
+      this.#memory.removed(name, by, left);
+      return written;
     }));
   }
 
@@ -248,6 +250,10 @@ class SqliteStore implements Store {
 
   isCollection(name: string): boolean {
     return this.#catalog.isCollection(name);
+  }
+
+  changedAt(name: string): string | undefined {
+    return this.#catalog.changedAt(name);
   }
 
   async list(name: string): Promise<readonly Child[]> {
@@ -280,13 +286,11 @@ class SqliteStore implements Store {
   }
 
   async audit(name: string): Promise<Verdict> {
-    if (this.#catalog.upper(name) !== undefined) {
-      const verdict = await this.#look(
-        [name],
-        () => this.#workers.reader.ask<"audit">({ kind: "audit", name }),
-      );
-      if (verdict !== undefined) return verdict;
-    }
+    const verdict = await this.#lookUpper(
+      name,
+      () => this.#workers.reader.ask<"audit">({ kind: "audit", name }),
+    );
+    if (verdict !== undefined) return verdict;
     const lower = this.#lower.get(name);
     if (lower === undefined) throw new StoreError("absent", "nothing is here", name);
     return lowerVerdict(lower);
@@ -297,18 +301,15 @@ class SqliteStore implements Store {
     page: { before?: number; limit: number },
   ): Promise<readonly ChainEvent[]> {
     const before = page.before ?? Number.MAX_SAFE_INTEGER;
-    if (this.#catalog.upper(name) !== undefined) {
-      const found = await this.#look(
-        [name],
-        () => this.#workers.reader.ask<"log">({ kind: "log", name, before, limit: page.limit }),
-      );
-      if (found !== undefined) return found;
-    }
+    const found = await this.#lookUpper(
+      name,
+      () => this.#workers.reader.ask<"log">({ kind: "log", name, before, limit: page.limit }),
+    );
+    if (found !== undefined) return found;
     if (this.#lower.has(name)) return [];
     throw new StoreError("absent", "nothing is here", name);
   }
 
-  close(): Promise<void> {
   async snapshot(name: string, key?: string): Promise<Snapshot> {
     const upper = this.#catalog.upper(name) !== undefined;
     const found = upper ? await this.#snapshots.take(name, key) : undefined;
@@ -319,6 +320,7 @@ class SqliteStore implements Store {
     throw new StoreError("absent", why, name);
   }
 
+  close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
 
@@ -335,23 +337,8 @@ class SqliteStore implements Store {
     const { name, by } = job;
     return this.#ask(
       job,
-      (result) => this.#changed(name, by, result, after(result, this.#cache.peek(name))),
+      (result) => this.#memory.changed(name, by, result, after(result, this.#cache.peek(name))),
     );
-  }
-
-  #changed(
-    name: string,
-    by: string,
-    result: WriteResult,
-    world: World | undefined,
-  ): Written {
-    this.#unknown.delete(name);
-    return this.#memory.changed(name, by, result, world);
-  }
-
-  #removed(name: string, by: string, result: WriteResult): { readonly version: number } {
-    this.#unknown.delete(name);
-    return this.#memory.removed(name, by, result);
   }
 
   /**
@@ -367,6 +354,11 @@ class SqliteStore implements Store {
 
   #send<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     return this.#workers.writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle);
+  }
+
+  /** Runs a look at the file of an upper world; `undefined` where there is none. */
+  async #lookUpper<T>(name: string, look: () => Promise<T>): Promise<T | undefined> {
+    return this.#catalog.upper(name) === undefined ? undefined : await this.#look([name], look);
   }
 
   /** Runs a look at worlds' files, not while one of them is being moved. */

@@ -225,6 +225,11 @@ export interface Store {
   stat(name: string): Entry | undefined;
   /** Whether worlds or a collection marker lie below `name`. `""` is the root. */
   isCollection(name: string): boolean;
+  /**
+   * RFC 3339 time of the newest write at or below a collection, as far as it is known; `undefined`
+   * where nothing is. Deletions are not counted.
+   */
+  changedAt(name: string): string | undefined;
   /** The children of a collection, sorted by name; empty when there is none. */
   list(name: string): Promise<readonly Child[]>;
   /** Every world at or below a collection, sorted; `""` is all. */

@@ -19,6 +19,8 @@ export interface StoreMemoryOptions {
   readonly cacheBytes: number;
   /** Writes catalog rows to disk. */
   readonly save: ConstructorParameters<typeof CatalogKeeper>[0];
+  /** Told that all is known of a world, whatever it was before. */
+  readonly known: (name: string) => void;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
@@ -30,9 +32,11 @@ export class StoreMemory {
   readonly hub: ChangeHub;
   readonly keeper: CatalogKeeper;
   readonly #lower: ReadonlyMap<string, World>;
+  readonly #known: (name: string) => void;
 
-  constructor({ lower, cacheBytes, save, log }: StoreMemoryOptions) {
+  constructor({ lower, cacheBytes, save, known, log }: StoreMemoryOptions) {
     this.#lower = lower;
+    this.#known = known;
     this.cache = new WorldCache(cacheBytes, CACHE_ENTRY_BYTES);
     this.hub = new ChangeHub((error) => log(`a watcher failed: ${error}`));
     this.keeper = new CatalogKeeper(save);
@@ -45,6 +49,7 @@ export class StoreMemory {
    * @param world the world after it, or `undefined` when its file must be read again
    */
   changed(name: string, by: string, result: WriteResult, world: World | undefined): Written {
+    this.#known(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
     const { version, ext, sha256, state, updatedAt, len, created, settled } = result;
@@ -58,6 +63,7 @@ export class StoreMemory {
 
   /** An upper world that is gone from its name; what it covered is there again. */
   removed(name: string, by: string, { version }: WriteResult): { readonly version: number } {
+    this.#known(name);
     this.cache.delete(name);
     this.catalog.remove(name);
     this.keeper.gone(name);

@@ -52,6 +52,28 @@ Deno.test("propfind() tells of a world what GET tells", async () => {
   });
 });
 
+Deno.test("propfind() tells when something in a folder was last written, and nothing of what is hidden", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("MKCOL /dav/home/c", 201);
+    equal(
+      live(await ask("PROPFIND /dav/home/c/", 207, { depth: "0" }), "getlastmodified"),
+      undefined,
+    );
+    await ask("PUT /home/c/d/a", 201, {}, "one");
+    await ask("PUT /boot/hidden", 201, {}, "secret");
+    const got = await ask("GET /dav/home/c/d/a", 200);
+    for (const path of ["/dav/home/c/", "/dav/home/c/d/"]) {
+      const found = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
+      equal(live(found, "getlastmodified"), got.headers.get("last-modified"));
+    }
+    for (const path of ["/dav/", "/dav/home/", "/dav/etc/"]) {
+      const found = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
+      equal(live(found, "getlastmodified"), undefined);
+    }
+  });
+});
+
 Deno.test("propfind() takes an absent body as allprop, and keeps the quota out of it", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);

@@ -139,3 +139,23 @@ Deno.test("Catalog.list() costs what is listed, not what there is", () => {
   const spent = performance.now() - begun;
   equal(spent < 500, true, `1,000 listings of 8 among 20,000 took ${spent} ms`);
 });
+
+Deno.test("Catalog.changedAt() is the newest write at or below a name, in either layer", () => {
+  const at = (name: string, updatedAt: string, layer: "upper" | "lower" = "upper") => ({
+    ...entry(name, layer),
+    updatedAt,
+  });
+  const catalog = catalogOf(
+    at("home/a/x", "2026-01-02T00:00:00.000Z"),
+    at("home/a/y", "2026-01-01T00:00:00.000Z"),
+    at("usr/low", "2026-01-03T00:00:00.000Z", "lower"),
+  );
+  const times = ["", "home", "home/a", "home/a/y", "home/none"].map((name) =>
+    catalog.changedAt(name)?.slice(8, 10)
+  );
+  equal(times, ["03", "02", "02", "01", undefined]);
+  catalog.mark("home/empty", true);
+  equal(catalog.changedAt("home/empty"), undefined);
+  catalog.set(at("home/a/y", "2026-01-09T00:00:00.000Z"));
+  equal(catalog.changedAt("home")?.slice(8, 10), "09");
+});

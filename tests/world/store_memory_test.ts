@@ -27,6 +27,7 @@ function memory(...lower: World[]) {
       saved.push(...rows.map(({ name, mtime }) => `${name}@${mtime}`), ...gone.map((n) => `-${n}`));
       return Promise.resolve();
     },
+    known: () => {},
     log: () => {},
   });
   made.hub.watch("/", ({ kind, name, version, world }) => {

@@ -728,7 +728,7 @@ class Call {
       if (!response.ok) throw await this.#refused(response);
       return this.#pieces(response);
     } catch (error) {
-      throw this.#failure(error);
+      throw this.#failure(error, false);
     }
   }
 
@@ -780,7 +780,7 @@ class Call {
       // Some servers of OpenAI's format say why they stopped, and leave out the mark.
       if (!ended && !finished) throw new Malformed("ended its answer without its end mark");
     } catch (error) {
-      throw this.#failure(error);
+      throw this.#failure(error, true);
     } finally {
       // After the end mark, `#drain` has it.
       if (!ended) this.#deadline.end("over");
@@ -856,7 +856,7 @@ class Call {
   }
 
   /** Whatever broke a call off, as what it means to the caller. */
-  #failure(error: unknown): Error {
+  #failure(error: unknown, answered: boolean): Error {
     const { why } = this.#deadline;
     const { scheme, silenceMs } = this.#backend;
     const late = (how: string) =>
@@ -867,21 +867,24 @@ class Call {
     this.#deadline.end("over");
     if (error instanceof Refusal) return error;
     if (error instanceof Malformed) return this.#says(error.message, "");
-    const words = error instanceof Error ? `${error.name} ${error.message}` : "";
-    return this.#says(reasonOf(words), "");
+    return this.#says(answered ? "broke its answer off" : reasonOf(error), "");
   }
 }
 
-/** Why the runtime could not reach or read a backend, without its own words, which may hold URLs. */
-function reasonOf(words: string): string {
+/** Why the runtime could not reach a backend, without its own words, which hold addresses. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "cannot be reached";
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  const words = `${error.name} ${error.message} ${cause}`;
   if (/NotCapable|requires net access/i.test(words)) {
     return "is not to be reached from this machine";
   }
   if (/refused/i.test(words)) return "refuses the connection; is it running?";
   if (/dns|lookup|resolve/i.test(words)) return "has a name that leads nowhere";
-  if (/certificate|tls|ssl/i.test(words)) return "cannot be reached safely: TLS failed";
-  if (/connect/i.test(words)) return "cannot be reached";
-  return "broke its answer off";
+  if (/certificate|corrupt message|handshake|tls|ssl/i.test(words)) return "speaks no TLS to trust";
+  if (/are blocked/i.test(words)) return "is at a port that no fetch may use";
+  if (/before message completed|reset/i.test(words)) return "hung up without an answer";
+  return "cannot be reached";
 }
 
 /** `Retry-After` in one of its two forms (RFC 9110 §10.2.3), or nothing. */

@@ -54,11 +54,10 @@ export class Unmatched {
       if (this.#takes(exchange, answer)) return answer;
       await answer.body?.cancel();
     } catch (error) {
-      // Who went away is told nothing; what went wrong is for the operator, as every failure is.
+      if (isGone(error)) return undefined;
+      // The caller is told nothing; what went wrong is for the operator, as every failure is.
       const words = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
-      if (!exchange.request.signal.aborted) {
-        log(`fallback failed: ${exchange.request.method} ${target.path.slice(0, 200)}: ${words}`);
-      }
+      log(`fallback failed: ${exchange.request.method} ${target.path.slice(0, 200)}: ${words}`);
     }
     this.#remember(key);
     return undefined;
@@ -119,4 +118,9 @@ export class Unmatched {
       this.#unwatch = undefined;
     });
   }
+}
+
+/** Whether it failed because its caller went away. */
+function isGone(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
 }

@@ -1,0 +1,277 @@
+/** What the router answers to whom, over HTTP. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { BROWSER, routerSuite } from "./router_machine.ts";
+
+const TYPO = "/salse-report";
+
+routerSuite("router resolves what is plainly a slip of the hand without a model", (add) => {
+  add("top-level, in a folder, in a space, in a folder's own name", async (router) => {
+    await router.make(
+      "home/sales-report",
+      "home/reports/march",
+      "home/Weekly Plan.md",
+      "etc/gpu.conf",
+    );
+    await router.leads(TYPO, "/home/sales-report");
+    await router.leads("/sales_report", "/home/sales-report");
+    await router.leads("/hoem/sales-report", "/home/sales-report");
+    await router.leads("/home/salse-report", "/home/sales-report");
+    await router.leads("/home/SALES-REPORT", "/home/sales-report");
+    await router.leads("/home/reprots/march", "/home/reports/march");
+    await router.leads("/march", "/home/reports/march");
+    await router.leads("/home/reprots", "/home/reports/");
+    await router.leads("/home/reprots/", "/home/reports/");
+    await router.leads("/reprots/", "/home/reports/");
+    await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
+    await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
+    deepStrictEqual(await router.asked(), []);
+  });
+  add("and keeps the query and the form that was asked for", async (router) => {
+    await router.make("home/sales-report");
+    await router.leads("/home/salse-report?raw", "/home/sales-report?raw");
+    await router.leads(
+      `${TYPO}?raw&x=%0d%0aset-cookie:%20a`,
+      "/home/sales-report?raw&x=%0d%0aset-cookie:%20a",
+    );
+    const read = await fetch(`http://127.0.0.1:${router.machine.port}/home/salse-report?raw`);
+    equal(await read.text(), "bytes of home/sales-report");
+  });
+  add("in every script, percent-encoded in Location", async (router) => {
+    await router.make("home/销售饼图", "home/übersicht");
+    await router.leads(encodeURI("/销售饼图"), encodeURI("/home/销售饼图"));
+    await router.leads(encodeURI("/home/übresicht"), encodeURI("/home/übersicht"));
+    // Decomposed, as some systems spell it.
+    await router.leads("/home/u%CC%88bersihct", encodeURI("/home/übersicht"));
+  });
+  add("and says with the redirect what a cache may do: nothing", async (router) => {
+    await router.make("home/sales-report");
+    for (const method of ["GET", "HEAD"]) {
+      const reply = await router.machine.send({ method, target: TYPO });
+      equal(reply.status, 303);
+      equal(reply.headers.get("cache-control"), "no-store");
+      equal(reply.headers.get("vary"), "Accept, Authorization");
+      equal(reply.text === "", method === "HEAD");
+    }
+  });
+  add("but takes no name that means something else for one", async (router) => {
+    await router.make(
+      "home/task-12",
+      "home/test",
+      "home/agents/a1/inbox",
+      "home/report-en",
+      "home/v1",
+    );
+    for (
+      const path of [
+        "/home/task-13",
+        "/home/text",
+        "/home/agents/b1/inbox",
+        "/home/report-de",
+        "/home/v2",
+      ]
+    ) {
+      await router.plain(path);
+    }
+    deepStrictEqual(await router.asked(), [], "and keeps no program waiting for a model");
+  });
+  add("and never stands before what is there", async (router) => {
+    await router.make("home/sales-report", "home/salse-report");
+    for (const path of ["/home/salse-report", "/home/salse-report?raw"]) {
+      equal((await router.get(path)).status, 200);
+    }
+    for (let i = 0; i < 20; i++) {
+      const target = `/home/sales-reprot${i % 2 === 0 ? "" : "s"}`;
+      const put = await router.machine.send({ method: "PUT", target, body: String(i) });
+      ok(put.status === 200 || put.status === 201);
+      equal((await router.get(`${target}?raw`)).text, String(i));
+      await router.machine.approve("DELETE", target);
+      // It has two edits, which in so short a word are no slip.
+      if (target.endsWith("s")) equal((await router.get(target)).status, 404);
+      else await router.leads(target, "/home/sales-report");
+    }
+  });
+});
+
+routerSuite("router lets a model decide what is not plain", (add) => {
+  add("one match is a redirect", async (router) => {
+    await router.make("home/quarterly-numbers", "home/weather");
+    await router.tell({ says: "/home/quarterly-numbers" });
+    await router.leads("/how-did-we-do-last-quarter", "/home/quarterly-numbers");
+    await router.tell({ says: "- `/home/weather`\n" });
+    await router.leads(encodeURI("/帮我画销售饼图"), "/home/weather");
+    const [asked = ""] = await router.asked();
+    match(asked, /^Typed: "\/帮我画销售饼图"$/m);
+  });
+  add("two to five are a list, in the form that is asked for", async (router) => {
+    const names = ["home/<b>&\"'", "home/销售"].map((name) => name.replace(/["<>]/g, ""));
+    await router.make(...names);
+    const [first = "", second = ""] = names;
+    await router.tell({ says: `/${second}\n/${first}` });
+    const hrefs = [`/home/${encodeURIComponent("销售")}`, `/home/${encodeURIComponent("b&'")}`];
+    const text = await router.get("/sales?x=1");
+    equal(text.status, 300);
+    equal(text.text, `/${second}\n/${first}\n`);
+    equal(
+      text.headers.get("link"),
+      hrefs.map((href) => `<${href}?x=1>; rel="alternate"`).join(", "),
+    );
+    equal(text.headers.get("cache-control"), "no-store");
+    const json = await router.get("/sales", { accept: "application/json" });
+    deepStrictEqual(JSON.parse(json.text), [
+      { path: `/${second}`, href: hrefs[0] },
+      { path: `/${first}`, href: hrefs[1] },
+    ]);
+    const page = await router.get('/sales%3Cscript%3E?"><script>', BROWSER);
+    equal(page.status, 300);
+    equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+    equal(
+      page.headers.get("content-security-policy"),
+      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    ok(!/<script|onerror|javascript:/i.test(page.text), page.text);
+    match(page.text, /<a href="\/home\/b%26&#39;\?%22%3E%3Cscript%3E">\/home\/b&amp;&#39;<\/a>/);
+    const head = await router.machine.send({ method: "HEAD", target: "/sales?x=1" });
+    deepStrictEqual([head.status, head.text], [300, ""]);
+    equal(head.headers.get("link"), text.headers.get("link"));
+  });
+  add("none is a 404 in words, which a browser gets from the shell", async (router) => {
+    await router.make("home/sales-report", "home/sales-plan", "home/weather");
+    await router.tell({ says: "NONE" });
+    const problem = await router.get("/sales-of-2019");
+    equal(problem.status, 404);
+    equal(problem.headers.get("content-type"), "application/problem+json");
+    const { type, title, status, detail, near } = JSON.parse(problem.text);
+    deepStrictEqual([type, title, status], [
+      "/usr/share/doc/problems/not-found.md",
+      "Nothing is here",
+      404,
+    ]);
+    match(detail, /^Cannot find \/sales-of-2019: nothing is here; near it are \/home\/sales-/);
+    deepStrictEqual([...near].sort(), ["/home/sales-plan", "/home/sales-report"]);
+    const text = await router.get("/sales-of-2019", { accept: "text/plain" });
+    match(text.text, /^404 Nothing is here\nCannot find .*near it are/);
+    const nothing = await router.get("/zzzz");
+    match(nothing.text, /none of the 3 names that could be meant seems to be/);
+    const shell = await router.get("/sales-of-2019", BROWSER);
+    equal(shell.status, 404);
+    match(shell.text, /the shell/);
+  });
+  add(
+    "several slips in a space are asked about, and listed where there is no model",
+    async (router) => {
+      await router.make("home/planes", "home/planet");
+      await router.tell({ says: "/home/planet" });
+      await router.leads("/home/planer", "/home/planet");
+      equal((await router.asked()).length, 1);
+      await router.make("home/planed2", "home/planet2");
+      await router.tell({ status: 503 });
+      const reply = await router.get("/home/planex2");
+      equal(reply.status, 300, reply.text);
+      deepStrictEqual(reply.text.trim().split("\n").sort(), ["/home/planed2", "/home/planet2"]);
+    },
+  );
+});
+
+routerSuite("router keeps to its place", (add) => {
+  add("an address past its bound is 414, a model is not asked", async (router) => {
+    await router.make("home/sales-report");
+    const long = await router.get(`/${"x".repeat(4096)}`);
+    equal(long.status, 414);
+    equal(JSON.parse(long.text).type, "/usr/share/doc/problems/uri-too-long.md");
+    equal((await router.get(`/${"%E9%94%80".repeat(456)}`)).status, 414);
+    deepStrictEqual(await router.asked(), []);
+    equal((await router.get(`/${"x".repeat(4095)}`)).status, 404);
+    equal((await router.asked()).length, 1);
+  });
+  add("it has no route: not its old hook's, and none in /bin", async (router) => {
+    await router.make("home/sales-report");
+    await router.tell({ says: "NONE" });
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      equal(
+        (await router.machine.send({ method, target: "/_router_fallback" })).status,
+        404,
+        method,
+      );
+    }
+    const reply = await router.get("/_router_fallback");
+    equal(reply.status, 404);
+    equal(
+      reply.text.replaceAll("/zzz", ""),
+      (await router.get("/zzz")).text.replaceAll("/zzz", "")
+        .replace("Cannot find ", "Cannot find /_router_fallback"),
+    );
+    ok(!(await router.get("/bin")).text.includes("router"));
+  });
+  add("what programs ask every host for is a plain 404", async (router) => {
+    await router.make("home/favicon", "home/robots", "home/index");
+    await router.tell({ says: "/home/index" });
+    for (
+      const path of [
+        "/favicon.ico",
+        "/robots.txt",
+        "/index.php",
+        "/.well-known/x",
+        "/.env",
+        "/home/.git",
+      ]
+    ) {
+      await router.plain(path);
+    }
+    await router.plain("/indxe", { "sec-fetch-mode": "cors" });
+    await router.plain("/home/indxe", { "sec-fetch-mode": "no-cors" });
+    await router.leads("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
+    deepStrictEqual(await router.asked(), []);
+  });
+  add("spaces it never proposes from are left as they are", async (router) => {
+    await router.make("home/sales-report", "usr/sales-report", "var/sales-report");
+    for (
+      const path of ["/usr/salse-report", "/var/salse-report", "/lib/salse-report", "/lib/routre"]
+    ) {
+      await router.plain(path);
+    }
+    await router.leads(TYPO, "/home/sales-report");
+  });
+  add("a new world and a deleted one change the answer at once", async (router) => {
+    await router.plain("/home/salse-report");
+    await router.make("home/sales-report");
+    await router.leads("/home/salse-report", "/home/sales-report");
+    equal((await router.machine.approve("DELETE", "/home/sales-report")).status, 200);
+    await router.plain("/home/salse-report");
+    await router.make("home/planet");
+    await router.leads("/home/planer", "/home/planet");
+    await router.make("home/planes");
+    const reply = await router.get("/home/planer");
+    equal(reply.status, 404, "two are as near, and the model says none of them");
+    match(reply.text, /near it are \/home\/plane/);
+  });
+  add("conditional and partial requests, and strict ones, get the plain 404", async (router) => {
+    await router.make("home/sales-report");
+    const headers: Record<string, string>[] = [
+      { range: "bytes=0-1" },
+      { "if-none-match": "*" },
+      { prefer: "handling=strict" },
+    ];
+    for (const header of headers) await router.plain("/home/salse-report", header);
+    await router.leads("/home/salse-report", "/home/sales-report");
+  });
+  add("a folder's bytes, a state and a stream are nothing to resolve", async (router) => {
+    await router.make("home/sales/report");
+    const paths = [
+      "/home/sales?raw",
+      "/home/salse?raw&x",
+      "/home/sales/reprot?at=7",
+      "/lib/routre/state",
+      "/proc/lgo/home/sales",
+      "/proc/log/home/salse/report",
+      "/auth/whaomi",
+      "/dev/gup",
+      "/bin/home/sales/reprot",
+    ];
+    for (const path of paths) {
+      const reply = await router.get(path);
+      equal(reply.status, 404, path);
+      ok(!/near/.test(reply.text), reply.text);
+    }
+  });
+});

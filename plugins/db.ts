@@ -13,11 +13,11 @@ export const auth = "T2";
 export const config = ["/etc/fstab"];
 /** Reads exactly the mounted folders. The most particular comes first, as the first that fits decides. */
 export const permissions = ({ config }: { config: Env["config"] }): Asked => {
-  const mounts = readTable(config[FSTAB] ?? "").filter(({ fault, folder }) => !fault && folder);
+  const table = readTable(config[FSTAB] ?? "");
+  const mounts = table.filter(({ fault, folder }) => fault === undefined && folder);
   const folders = [...new Set(mounts.map(({ source }) => source))];
-  const faults = readTable(config[FSTAB] ?? "").filter(({ fault }) => fault);
   const read = folders.sort((a, b) => b.length - a.length).slice(0, MAX_FOLDERS);
-  const first = faults[0];
+  const first = table.find(({ fault }) => fault !== undefined);
   return first === undefined
     ? { read }
     : { read, fault: `${FSTAB} line ${first.line}: ${first.fault}` };
@@ -265,7 +265,9 @@ function fileSource(file: string, table: readonly Mount[]): string {
   if (segments.includes("..") || segments.includes(".") || /[\u0000-\u001f\\]/.test(file)) {
     throw new Refusal("forbidden", `Cannot ask the file ${file}: its path leads out of the mount`);
   }
-  const mount = table.findLast((entry) => entry.name === name && entry.fault === undefined);
+  const mount = table.find((entry) =>
+    entry.name === name.normalize("NFC") && entry.fault === undefined
+  );
   if (mount === undefined) {
     throw new Refusal(
       "not-found",
@@ -299,30 +301,59 @@ interface Mount {
   readonly fault?: string;
 }
 
-/** The grammar of `/etc/fstab`: the last two words are mount point and mode, all before the source. */
+/** Mount names as `/mnt` takes them. */
+const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}$/u;
+
+/**
+ * The grammar of `/etc/fstab`, read as the fstab plugin reads it: the last two words are mount point
+ * and mode, all before them is the source, and the first line that mounts a name has it.
+ */
 function readTable(text: string): Mount[] {
   const mounts: Mount[] = [];
-  for (const [at, raw] of text.split("\n").entries()) {
+  for (const [at, raw] of text.replace(/^\ufeff/, "").split("\n").entries()) {
     const row = raw.trim();
     if (row === "" || row.startsWith("#")) continue;
-    const [, given = "", point = "", mode = ""] = /^(.*\S)\s+(\S+)\s+(\S+)$/.exec(row) ?? [];
-    const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(given)?.[1]?.toLowerCase() ?? "file";
-    const local = scheme === "file" ? given.replace(/^file:\/\//i, "") : given;
-    const source = local.length > 1 ? local.replace(/\/+$/, "") : local;
-    const name = /^\/mnt\/([^/]+)$/.exec(point)?.[1] ?? "";
-    const fault = given === ""
-      ? "it is not `source /mnt/name mode`"
-      : name === "" || name === "." || name === ".."
-      ? "its mount point is not /mnt/<name>"
-      : !/^r[ow](?:,|$)/.test(mode)
-      ? "its mode is neither ro nor rw"
-      : scheme === "file"
-      ? folderFault(source)
-      : undefined;
-    const folder = scheme === "file";
-    mounts.push({ line: at + 1, source, name, folder, scheme, ...(fault && { fault }) });
+    const mount = readLine(row, at + 1);
+    const again = mounts.some(({ name, fault }) => name === mount.name && fault === undefined);
+    mounts.push(again ? { ...mount, fault: `/mnt/${mount.name} is mounted already` } : mount);
   }
   return mounts;
+}
+
+function readLine(row: string, line: number): Mount {
+  const words = row.split(/\s+/);
+  const [mode = "", ...options] = (words.pop() ?? "").split(",");
+  const point = words.pop() ?? "";
+  const given = /^(.*\S)\s+\S+\s+\S+$/.exec(row)?.[1] ?? "";
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(given)?.[1]?.toLowerCase() ?? "file";
+  const folder = scheme === "file";
+  const source = folder ? folderOf(given) : given;
+  const name = /^\/mnt\/([^/]+)\/?$/.exec(point)?.[1]?.normalize("NFC") ?? "";
+  const fault = given === ""
+    ? "it is not `source /mnt/name ro|rw[,options]`"
+    : !NAME.test(name)
+    ? "the field before the last is not /mnt/<name>"
+    : mode !== "ro" && mode !== "rw"
+    ? "its mode is neither ro nor rw"
+    : folder && options.length > 0
+    ? "a folder takes no options"
+    : folder
+    ? folderFault(source)
+    : undefined;
+  return { line, source, name, folder, scheme, ...(fault && { fault }) };
+}
+
+function folderOf(given: string): string {
+  let path = given;
+  if (/^file:\/\/(?:localhost)?\//i.test(given)) {
+    try {
+      path = decodeURIComponent(given.replace(/^file:\/\/(?:localhost)?/i, ""))
+        .replace(/^\/(?=[A-Za-z]:\/)/, "");
+    } catch {
+      return "";
+    }
+  }
+  return path.length > 1 ? path.replace(/\/+$/, "") : path;
 }
 
 /** What a plugin is not granted; asked for, it would keep all the other mounts from being read. */

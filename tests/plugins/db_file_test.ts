@@ -1,0 +1,282 @@
+/** `/dev/db` over files below file mounts: the status matrix, files others hold, ways out. */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { APPROVE, type DbMachine, ENDLESS, makeDatabase, withDb } from "./db_machine.ts";
+
+type Case = (db: DbMachine, t: Deno.TestContext) => Promise<void>;
+const cases: [title: string, run: Case][] = [];
+function add(title: string, run: Case): void {
+  cases.push([title, run]);
+}
+
+/** Holds a database open in a process of its own until it is told to go. */
+async function holding(
+  path: string,
+  script: string,
+  test: (tell: (sql: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const program = `import { DatabaseSync } from "node:sqlite";
+    const db = new DatabaseSync(${JSON.stringify(path)});
+    db.exec(${JSON.stringify(script)});
+    console.log("ready");
+    for await (const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+      db.exec(line);
+      console.log("done");
+    }`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--ext=ts", program],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const stdin = child.stdin.getWriter();
+  try {
+    match(String((await lines.read()).value), /ready/);
+    await test(async (sql) => {
+      await stdin.write(new TextEncoder().encode(sql));
+      match(String((await lines.read()).value), /done/);
+    });
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    await lines.cancel();
+    stdin.abort().catch(() => undefined);
+  }
+}
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
+
+add("a file below a mount is asked, by ?file= and by its path, ro or rw", async (db) => {
+  const { folder, rows, machine, ask } = db;
+  await Deno.mkdir(`${folder}/sub dir`);
+  makeDatabase(`${folder}/sub dir/ü.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  for (
+    const target of [
+      "?file=data/sub%20dir/%C3%BC.db",
+      "?file=/data/sub%20dir/%C3%BC.db",
+      "/mnt/data/sub%20dir/%C3%BC.db",
+      "?file=both/some%20data/sub%20dir/%C3%BC.db",
+    ]
+  ) equal(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
+  const cap = machine.capability("/mnt/data", "r");
+  const asked = await ask("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
+    token: cap,
+  });
+  equal(asked.status, 200, asked.text);
+});
+
+add("what is not there, not a file, or out of bounds has its status", async (db) => {
+  const { folder, ask } = db;
+  const outside = `${folder}/../outside`;
+  await Deno.mkdir(outside);
+  makeDatabase(`${outside}/a.db`, "CREATE TABLE t(a)");
+  await Deno.symlink(`${outside}/a.db`, `${folder}/link.db`);
+  await Deno.symlink(outside, `${folder}/up`);
+  await Deno.symlink(`${folder}/loop`, `${folder}/loop`);
+  await Deno.writeTextFile(`${folder}/text`, "text that is no database ".repeat(50));
+  makeDatabase(`${folder}/ok.db`, "CREATE TABLE t(a)");
+  for (
+    const [file, status, words] of [
+      ["data/ok.db", 200, /\[\]/],
+      ["data/none.db", 404, /no such file/],
+      ["data/none/none.db", 404, /no such file/],
+      ["data/ok.db/below", 404, /no such file/],
+      ["nowhere/x.db", 404, /nothing is mounted at \/mnt\/nowhere/],
+      ["", 404, /nothing is mounted/],
+      ["web/users/42", 400, /a mount of https/],
+      ["pg/x", 400, /a mount of postgres/],
+      ["data", 400, /names no file/],
+      ["data/", 400, /names no file/],
+      ["data/sub//x", 400, /names no file/],
+      ["data/up", 403, /leads out/],
+      ["data/../outside/a.db", 403, /leads out/],
+      ["../data/ok.db", 403, /leads out/],
+      ["data/./ok.db", 403, /leads out/],
+      ["data/link.db", 403, /leads out/],
+      ["data/up/a.db", 403, /leads out/],
+      ["data/loop", 403, /leads out/],
+      ["data/ok.db%00", 403, /leads out/],
+      ["data/text", 400, /file is not a database/],
+      ["broken/ok.db", 404, /nothing is mounted/],
+      ["own/x", 404, /nothing is mounted/],
+    ] as const
+  ) {
+    const reply = await ask(`?file=${file}`, "SELECT * FROM t");
+    equal(reply.status, status, `${file} ${reply.text}`);
+    match(reply.text, words, file);
+    ok(!reply.text.includes(folder), reply.text);
+  }
+  const folderAsked = await ask("?file=both/some%20data", "SELECT 1");
+  equal(folderAsked.status, 400, folderAsked.text);
+});
+
+add("a line that mounts nothing is told to T3, without its words", async ({ machine }) => {
+  const { text } = await machine.approve("GET", "/lib/db/state");
+  match(text, /\/etc\/fstab line \d+: its mode is neither/);
+  ok(!text.includes("s3cret"));
+});
+
+add(
+  "a database that another program holds is asked as it is now, and nothing is left",
+  async (db) => {
+    const { folder, rows, ask } = db;
+    const path = `${folder}/held.db`;
+    makeDatabase(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+    const count = () => rows("?file=data/held.db", "SELECT count(*) AS n FROM t");
+    for (const locking of ["NORMAL", "EXCLUSIVE"]) {
+      const script = `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL;
+      PRAGMA wal_autocheckpoint = 0; DELETE FROM t; INSERT INTO t VALUES (2), (3)`;
+      await holding(path, script, async (tell) => {
+        const before = names(folder);
+        equal(await count(), [{ n: 2 }], locking);
+        await tell("INSERT INTO t VALUES (4)");
+        equal(await count(), [{ n: 3 }], locking);
+        // What is not committed is not there.
+        await tell("BEGIN; INSERT INTO t VALUES (5)");
+        equal(await count(), [{ n: 3 }], locking);
+        await tell("COMMIT; PRAGMA wal_checkpoint(PASSIVE)");
+        equal(await count(), [{ n: 4 }], locking);
+        equal(names(folder), before);
+      });
+    }
+    // The holder was killed: its log is still there and is read, not thrown away.
+    const left = names(folder);
+    equal(await count(), [{ n: 4 }]);
+    equal(names(folder), left);
+    // A holder with an ordinary journal and an exclusive lock, as browsers keep theirs.
+    makeDatabase(`${folder}/locked.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+    const exclusive = "PRAGMA locking_mode = EXCLUSIVE; INSERT INTO t VALUES (2)";
+    await holding(`${folder}/locked.db`, exclusive, async (tell) => {
+      equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
+      // In the middle of a transaction that has reached the file there is no state to be read.
+      await tell(
+        "PRAGMA cache_size = 2; BEGIN; INSERT INTO t SELECT zeroblob(3000) FROM " +
+          "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT * FROM n)",
+      );
+      const busy = await ask("?file=data/locked.db", "SELECT count(*) AS n FROM t");
+      equal([busy.status, busy.headers.get("retry-after")], [503, "1"], busy.text);
+      await tell("COMMIT");
+      equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 102 }]);
+    });
+  },
+);
+
+add("a folder that nobody may write to is no hindrance", async (db) => {
+  const { folder, rows } = db;
+  makeDatabase(
+    `${folder}/still.db`,
+    "PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)",
+  );
+  const before = names(folder);
+  await Deno.chmod(folder, 0o555);
+  try {
+    equal(await rows("?file=data/still.db", "SELECT a FROM t"), [{ a: 1 }]);
+  } finally {
+    await Deno.chmod(folder, 0o755);
+  }
+  equal(names(folder), before);
+});
+
+add("an odd file is an error in words and costs nobody anything", async (db) => {
+  const { folder, ask, rows } = db;
+  makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
+  const bytes = await Deno.readFile(`${folder}/ok.db`);
+  const torn = bytes.slice(0, 4096 + 100);
+  const wild = bytes.slice();
+  crypto.getRandomValues(wild.subarray(100, 4000));
+  for (const [name, content] of Object.entries({ torn, wild, short: bytes.slice(0, 60) })) {
+    await Deno.writeFile(`${folder}/${name}.db`, content);
+    const { status, text } = await ask(`?file=data/${name}.db`, "SELECT * FROM t");
+    ok(status === 400 || status === 200 && name === "torn", `${name} ${status} ${text}`);
+  }
+  await Deno.writeFile(`${folder}/empty.db`, new Uint8Array());
+  equal(await rows("?file=data/empty.db", "SELECT count(*) AS n FROM sqlite_master"), [{ n: 0 }]);
+  // A log that leads elsewhere is not followed.
+  await Deno.writeTextFile(`${folder}/../secret`, "secret");
+  await Deno.symlink(`${folder}/../secret`, `${folder}/ok.db-wal`);
+  equal((await ask("?file=data/ok.db", "SELECT * FROM t")).status, 403);
+  await Deno.remove(`${folder}/ok.db-wal`);
+});
+
+add("a query that never ends is 408 after two seconds, stops, and delays nobody", async (db) => {
+  const { folder, ask, rows } = db;
+  makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
+  const start = performance.now();
+  const runaways = [1, 2].map(() =>
+    ask("?file=data/ok.db", ENDLESS).then((reply) => ({
+      status: reply.status,
+      text: reply.text,
+      after: performance.now() - start,
+    }))
+  );
+  // The others are answered meanwhile.
+  for (let i = 0; i < 5; i++) {
+    equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
+  }
+  ok(performance.now() - start < 1900, `${performance.now() - start} ms`);
+  for (const runaway of runaways) {
+    const { status, text, after } = await runaway;
+    equal(status, 408, text);
+    match(text, /more than 2 s/);
+    ok(after >= 1900 && after < 4000, `${after} ms`);
+  }
+  equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
+  const used = cpuOfChildren();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  // Half a second of one busy core would be 50 jiffies.
+  if (used !== undefined) ok((cpuOfChildren() ?? 0) - used < 15, "a query goes on");
+});
+
+/** Jiffies of CPU that the children of this process have had, dead ones too; Linux alone tells. */
+function cpuOfChildren(): number | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  let sum = 0;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${name}/stat`).replace(/^.*\) /s, "").split(" ");
+      if (Number(stat[1]) === Deno.pid) sum += Number(stat[11]) + Number(stat[12]);
+    } catch (error) {
+      // It ended between the listing and the look.
+      if (!(error instanceof Deno.errors.NotFound) && !/os error 3/.test(String(error))) {
+        throw error;
+      }
+    }
+  }
+  return sum;
+}
+
+add("a changed table is what counts from then on", async (db) => {
+  const { machine, folder, ask, put } = db;
+  makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
+  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 200);
+  await put("/etc/fstab", `${folder} /mnt/other ro\n`);
+  for (let tries = 0; tries < 500; tries++) {
+    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 200) break;
+  }
+  equal((await ask("?file=other/ok.db", "SELECT 1")).status, 200);
+  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 404);
+  await put("/etc/fstab", "");
+  for (let tries = 0; tries < 500; tries++) {
+    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 404) break;
+  }
+  equal((await ask("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
+  equal(machine.log.filter((line) => line.includes("did not")), []);
+});
+
+Deno.test("/dev/db asks files", async (t) => {
+  await withDb(async (db) => {
+    for (const [title, run] of cases) await t.step(title, (step) => run(db, step));
+  }, (base) => `
+    # comments and blank lines count for nothing
+    ${base} /mnt/both rw
+    https://api.example.com /mnt/web ro,bearer=s3cret
+    postgres://db.example.com /mnt/pg ro
+    ${base} /mnt/broken s3cret
+    / /mnt/own ro
+    nonsense
+  `);
+});

@@ -95,6 +95,37 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     about: "check every world of a data folder, with its server off",
     load: () => import("./commands/verify.ts"),
   },
+  export: {
+    takes: "[file|-]",
+    most: 1,
+    about: "all worlds as tar.gz, while the server runs or not",
+    more: [
+      "Each world is of one moment. The signing key goes along, so that what is brought back",
+      "verifies; tokens, locks and the trash stay. The file is for this user alone.",
+    ],
+    options: {
+      "without-key": { about: "leave the signing key out" },
+      from: { value: "<data>", about: "another data folder than that of the settings" },
+    },
+    load: () => import("./commands/export.ts"),
+  },
+  import: {
+    takes: "<file|folder|->",
+    least: 1,
+    most: 1,
+    about: "bring such an archive in, or an elastik v5",
+    more: [
+      "The server is off meanwhile. Nothing that is there is overwritten, and no world is",
+      "ever half there. Import only what you trust as much as your own machine.",
+    ],
+    options: {
+      into: { value: "<data>", about: "the data folder; that of the settings unless given" },
+      merge: { about: "into a folder that holds worlds already" },
+      key: { value: "<key|@file>", about: "what signed its chains, if that is not in it" },
+      "new-key": { about: "take no signing key from it; plugins then wait for approval" },
+    },
+    load: () => import("./commands/import.ts"),
+  },
   completions: {
     takes: "<shell>",
     least: 1,

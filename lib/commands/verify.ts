@@ -4,6 +4,7 @@
  */
 
 import { readEnvironment } from "../config.ts";
+import { terminalProgress } from "../progress.ts";
 import { runVerify } from "../tasks/verify.ts";
 
 /**
@@ -14,12 +15,9 @@ import { runVerify } from "../tasks/verify.ts";
  */
 export async function run(args: readonly string[]): Promise<number> {
   const env = await readEnvironment();
-  const encoder = new TextEncoder();
   return runVerify(args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
     out: (line) => console.log(line),
     err: (line) => console.error(line),
-    ...(Deno.stderr.isTerminal()
-      ? { progress: (text) => Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`)) }
-      : {}),
+    progress: terminalProgress("verify", "worlds"),
   });
 }

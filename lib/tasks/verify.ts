@@ -10,6 +10,7 @@ import { createSeal } from "../world/event_chain.ts";
 import { nameOf } from "../world/name.ts";
 import { withStillFile } from "../world/still_file.ts";
 import { checkWorld, type WorldFault } from "../world/world_check.ts";
+import { oneLine } from "../terminal_text.ts";
 
 /** A world that does not hold. */
 export interface BrokenWorld {
@@ -98,8 +99,8 @@ export interface VerifyTerminal {
   out(line: string): void;
   /** One line about what kept the command from its work. */
   err(line: string): void;
-  /** Shows how far it is, in place of what was shown before; absent where nobody watches. */
-  readonly progress?: (text: string) => void;
+  /** Shows how far it is; absent where nobody watches. */
+  readonly progress?: { update(done: number, total: number): void; end(): void } | undefined;
 }
 
 /**
@@ -122,16 +123,14 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     found = verifyDataFolder({
       data,
       key: kept ?? "",
-      onProgress(done, total) {
-        if (done % 100 === 0 || done === total) terminal.progress?.(`${done}/${total} worlds`);
-      },
+      onProgress: (done, total) => terminal.progress?.update(done, total),
     });
   } catch (error) {
-    terminal.progress?.("");
+    terminal.progress?.end();
     terminal.err(refusal(data, error));
     return 2;
   }
-  terminal.progress?.("");
+  terminal.progress?.end();
   for (const { name, faults } of found.broken) {
     terminal.out(oneLine(`${name}: ${faults.map(faultText).join("; ")}`));
   }
@@ -150,11 +149,6 @@ function refusal(data: string, error: unknown): string {
 
 function faultText({ check, event, reason }: WorldFault): string {
   return event === undefined ? `${check}: ${reason}` : `${check} at event ${event}: ${reason}`;
-}
-
-/** What stands in a damaged file must neither break a line nor speak to the terminal. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
 }
 
 function summary({ worlds, broken, leftovers }: Verified): string {

@@ -1,0 +1,109 @@
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { exportData, type ExportOptions } from "../../lib/archive/export_data.ts";
+import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
+import { createSeal } from "../../lib/world/event_chain.ts";
+import { nameOf } from "../../lib/world/name.ts";
+import { checkWorld } from "../../lib/world/world_check.ts";
+import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import { fillData, KEY } from "./fixtures.ts";
+
+interface Found {
+  readonly mode: number | undefined;
+  readonly bytes: Uint8Array;
+}
+
+/** Exports, and reads the archive again. */
+async function exported(data: string, more: Partial<ExportOptions> = {}) {
+  const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
+  const read = entriesOf(through.readable);
+  const done = exportData({ data, sink: through.writable, withKey: true, versions: 100, ...more });
+  const [told, entries] = await Promise.all([done, read]);
+  return { ...told, entries };
+}
+
+async function entriesOf(
+  archive: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<Map<string, Found>> {
+  const found = new Map<string, Found>();
+  const entries = archive.pipeThrough(new DecompressionStream("gzip"))
+    .pipeThrough(createTarDecoder({ strict: true }));
+  for await (const { header, body } of entries) {
+    found.set(header.name, { mode: header.mode, bytes: await new Response(body).bytes() });
+  }
+  return found;
+}
+
+function faultsOf(folder: string, { bytes }: Found): unknown {
+  const db = new DatabaseSync(":memory:");
+  const plain = bytes.slice();
+  plain[18] = plain[19] = 1;
+  db.deserialize(plain);
+  try {
+    return checkWorld(db, nameOf(folder) ?? "", createSeal(KEY)).faults;
+  } finally {
+    db.close();
+  }
+}
+
+const WORLDS = ["etc%2Fconf", "home%2Fa", "home%2Fb c%25d"];
+
+Deno.test("exportData() takes every world, whole, and nothing that is secret or derived", () =>
+  withTempData(async (data) => {
+    fillData(data);
+    const writer = testWriter(data, { key: KEY });
+    writer.apply([putJob("home/gone", "deleted"), removeJob("home/gone")]);
+    writer.close();
+    const before = snapshot(data);
+    const { worlds, live, key, damaged, entries } = await exported(data);
+    equal(snapshot(data), before, "the folder was changed");
+    equal({ worlds, live, key, damaged }, { worlds: 3, live: false, key: true, damaged: [] });
+    equal([...entries.keys()].sort(), [
+      "data/.collections",
+      "data/.key",
+      ...WORLDS.map((folder) => `data/${folder}/universe.db`),
+    ]);
+    equal(new TextDecoder().decode(entries.get("data/.key")?.bytes), `${KEY}\n`);
+    for (const [name, entry] of entries) {
+      equal(entry.mode, 0o600, name);
+      const folder = name.split("/")[1] ?? "";
+      if (WORLDS.includes(folder)) equal(faultsOf(folder, entry), [], name);
+      const text = new TextDecoder("latin1").decode(entry.bytes);
+      ok(!text.includes("e".repeat(64)) && !text.includes("deleted"), name);
+    }
+  }));
+
+Deno.test("exportData() leaves the key out when it is told to", () =>
+  withTempData(async (data) => {
+    fillData(data);
+    const { key, entries } = await exported(data, { withKey: false });
+    equal([key, entries.has("data/.key")], [false, false]);
+    for (const [name, { bytes }] of entries) {
+      ok(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);
+    }
+  }));
+
+Deno.test("exportData() names a world that cannot be read, and takes the others", () =>
+  withTempData(async (data) => {
+    fillData(data);
+    Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
+    const { worlds, damaged } = await exported(data);
+    equal([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
+  }));
+
+Deno.test("exportData() ends with what ended it, and leaves no one waiting", () =>
+  withTempData(async (data) => {
+    fillData(data);
+    const full = new WritableStream({ write: () => Promise.reject(new Error("the disk is full")) });
+    const options = { data, sink: full, withKey: true, versions: 1 };
+    await rejects(exportData(options), /the disk is full/);
+    const control = new AbortController();
+    control.abort(new Error("enough"));
+    const sink = new WritableStream();
+    await rejects(exportData({ ...options, sink, signal: control.signal }), /enough/);
+    await rejects(
+      exportData({ ...options, data: `${data}/nowhere`, sink: new WritableStream() }),
+      Deno.errors.NotFound,
+    );
+  }));

@@ -1,0 +1,138 @@
+/** Archives and data folders for the tests of this folder: whole, foreign and hostile ones. */
+
+import { createHmac } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { createTarPacker } from "../../lib/deps/modern_tar.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import { appendJob, putJob, testWriter } from "../testdata/test_writer.ts";
+import type { PutJob } from "../../lib/world/protocol.ts";
+
+export const KEY = "ab".repeat(32);
+export const OTHER_KEY = "cd".repeat(32);
+export const NOW = "2026-02-03T04:05:06.789Z";
+
+/** An entry as an archive gives it. */
+export interface Entry {
+  readonly name: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly type?: "file" | "directory" | "symlink" | "link" | "fifo" | "character-device";
+  readonly linkname?: string;
+  /** What the header says, where that is not the truth. */
+  readonly size?: number;
+}
+
+/** A tar of these entries, gzipped unless told otherwise. */
+export async function tarOf(
+  entries: readonly Entry[],
+  gzip = true,
+): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const { readable, controller } = createTarPacker();
+  const packed = gzip ? readable.pipeThrough(new CompressionStream("gzip")) : readable;
+  const whole = new Response(packed).bytes();
+  for (const { name, body = "", type = "file", linkname } of entries) {
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    const entry = controller.add({
+      name,
+      type,
+      size: type === "file" ? bytes.length : 0,
+      ...(linkname === undefined ? {} : { linkname }),
+    });
+    const writer = entry.getWriter();
+    if (type === "file" && bytes.length > 0) await writer.write(bytes);
+    await writer.close();
+  }
+  controller.finalize();
+  return streamOf(await whole);
+}
+
+/** Bytes as a stream. */
+export function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new Blob([bytes]).stream();
+}
+
+/** One header block as a tar has it, whatever it says; for what no packer would write. */
+export function headerBlock(name: string, size: number, flag: string): Uint8Array<ArrayBuffer> {
+  const block = new Uint8Array(512);
+  const put = (at: number, text: string) => block.set(new TextEncoder().encode(text), at);
+  put(0, name);
+  put(100, "0000644\0");
+  put(124, `${size.toString(8).padStart(11, "0")}\0`);
+  put(136, "00000000000\0");
+  put(148, "        ");
+  put(156, flag);
+  put(257, "ustar\x0000");
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  put(148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  return block;
+}
+
+/** A data folder with a few worlds and a key, as a server leaves it. */
+export function fillData(data: string, key = KEY, more: readonly PutJob[] = []): void {
+  Deno.mkdirSync(data, { recursive: true });
+  Deno.writeTextFileSync(`${data}/.key`, `${key}\n`, { mode: 0o600 });
+  Deno.writeTextFileSync(`${data}/.approve-token`, `${"e".repeat(64)}\n`, { mode: 0o600 });
+  Deno.writeTextFileSync(`${data}/.collections`, "home/empty\n");
+  const writer = testWriter(data, { key });
+  writer.apply([
+    putJob("home/a", "one", { meta: [["x-meta-author", "codex"]] }),
+    appendJob("home/a", ", two"),
+    putJob("home/b c%d", new Uint8Array([0, 255, 1])),
+    putJob("etc/conf", "x=1"),
+    ...more,
+  ]);
+  writer.close();
+}
+
+/** What a world of the original is made from. */
+export interface Original {
+  readonly folder: string;
+  readonly body: string | Uint8Array;
+  readonly ext?: string;
+  readonly headers?: string;
+  readonly state?: string;
+  readonly version?: number;
+  /** Writes that its chain tells of; the last tells of `body`. */
+  readonly writes?: number;
+}
+
+/** Writes worlds as the original elastik has them on disk. */
+export function fillOriginal(
+  data: string,
+  worlds: readonly Original[],
+  key = "elastik-dev-key",
+): void {
+  for (
+    const { folder, body, ext = "plain", headers = "[]", state = "", writes = 2, version } of worlds
+  ) {
+    Deno.mkdirSync(`${data}/${folder}`, { recursive: true });
+    const db = new DatabaseSync(`${data}/${folder}/universe.db`);
+    db.exec(`PRAGMA journal_mode = WAL;
+      CREATE TABLE stage_meta(id INTEGER PRIMARY KEY CHECK(id=1), stage_html BLOB DEFAULT '',
+        pending_js TEXT DEFAULT '', js_result TEXT DEFAULT '', version INTEGER DEFAULT 0,
+        updated_at TEXT DEFAULT '', ext TEXT DEFAULT 'plain', headers TEXT DEFAULT '[]',
+        state TEXT DEFAULT '');
+      CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL,
+        event_type TEXT NOT NULL, payload TEXT DEFAULT '{}', hmac TEXT NOT NULL,
+        prev_hmac TEXT DEFAULT '');`);
+    db.prepare("INSERT INTO stage_meta VALUES (1, ?, '', '', ?, '2026-04-01 12:00:00', ?, ?, ?)")
+      .run(body, version ?? writes, ext, headers, state);
+    let head = "";
+    for (let i = 1; i <= writes; i++) {
+      const bytes = i < writes ? `draft ${i}` : body;
+      const payload = JSON.stringify({
+        op: "put",
+        version_after: i,
+        body_sha256_after: sha256Hex(
+          typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes,
+        ),
+      });
+      const hmac = createHmac("sha256", key).update(head + payload).digest("hex");
+      db.prepare(
+        "INSERT INTO events (timestamp, event_type, payload, hmac, prev_hmac) VALUES (?,?,?,?,?)",
+      )
+        .run("2026-04-01 12:00:00", "stage_written", payload, hmac, head);
+      head = hmac;
+    }
+    db.close();
+  }
+}

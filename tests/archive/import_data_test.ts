@@ -1,0 +1,249 @@
+import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import {
+  type Imported,
+  importFolder,
+  type ImportOptions,
+  ImportRefused,
+} from "../../lib/archive/import_data.ts";
+import { verifyDataFolder } from "../../lib/tasks/verify.ts";
+import { readSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
+import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
+import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
+
+function bring(
+  source: string,
+  into: string,
+  more: Partial<ImportOptions> = {},
+): Promise<Imported> {
+  return importFolder({
+    source,
+    into,
+    merge: false,
+    newKey: false,
+    key: undefined,
+    machineKey: undefined,
+    now: NOW,
+    ...more,
+  });
+}
+
+/** A folder that must verify, under the key it keeps unless another is given. */
+function verified(data: string, key = readSecret(data, ".key") ?? ""): number {
+  const { worlds, broken, leftovers } = verifyDataFolder({ data, key });
+  equal([broken, leftovers], [[], []]);
+  return worlds;
+}
+
+function stateOf(data: string, folder: string): unknown {
+  const db = new DatabaseSync(`${data}/${folder}/universe.db`);
+  try {
+    return db.prepare("SELECT state FROM stage_meta").get()?.state;
+  } finally {
+    db.close();
+  }
+}
+
+const PLUGIN = putJob("lib/p", "source", { state: "pending" });
+
+/** A folder with a plugin that somebody approved. */
+function fillActive(data: string, key: string): void {
+  fillData(data, key, [PLUGIN]);
+  const writer = testWriter(data, { key });
+  writer.apply([transitionJob("lib/p", "active")]);
+  writer.close();
+}
+
+Deno.test("importFolder() makes a folder as it was, key included, and leaves nothing beside it", () =>
+  withTempData(async (folder) => {
+    fillActive(`${folder}/source`, KEY);
+    const found = await bring(`${folder}/source`, `${folder}/into`);
+    equal([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
+    equal([found.key, found.active, found.sunk], [true, ["lib/p"], []]);
+    equal(readSecret(`${folder}/into`, ".key"), KEY);
+    equal((Deno.statSync(`${folder}/into/.key`).mode ?? 0) & 0o777, 0o600);
+    equal(Deno.readTextFileSync(`${folder}/into/.collections`), "home/empty\n");
+    equal(verified(`${folder}/into`), 4);
+    equal(stateOf(`${folder}/into`, "lib%2Fp"), "active");
+    equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
+    equal(
+      [...Deno.readDirSync(`${folder}/into`)].some(({ name }) => /token|import/.test(name)),
+      false,
+    );
+    equal([...Deno.readDirSync(`${folder}/into/.incoming`)], []);
+  }));
+
+Deno.test("importFolder() overwrites nothing without --merge, and with it nothing either", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    fillData(`${folder}/into`, OTHER_KEY);
+    const before = snapshot(`${folder}/into`).filter((line) => /universe|\.key/.test(line));
+    await rejects(
+      bring(`${folder}/source`, `${folder}/into`),
+      (error) =>
+        error instanceof ImportRefused && /holds worlds already; .*--merge/.test(error.message),
+    );
+    const writer = testWriter(`${folder}/source`, { key: KEY });
+    writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
+    writer.close();
+    const found = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
+    equal([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
+    equal([...found.same].sort(), ["etc/conf", "home/b c%d"]);
+    equal(found.key, false);
+    const after = new Set(snapshot(`${folder}/into`));
+    equal(before.filter((line) => !after.has(line)), [], "something was overwritten");
+    equal(verified(`${folder}/into`, OTHER_KEY), 4);
+    const again = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
+    equal([again.worlds, again.same.length], [[], 3]);
+  }));
+
+Deno.test("importFolder() signs anew for another machine, whose plugins nobody there approved", () =>
+  withTempData(async (folder) => {
+    fillActive(`${folder}/source`, KEY);
+    const rows: readonly [string, Partial<ImportOptions>, string | undefined][] = [
+      ["merged", { merge: true }, OTHER_KEY],
+      ["configured", { machineKey: "operator's own" }, "operator's own"],
+      ["new", { newKey: true }, undefined],
+    ];
+    fillData(`${folder}/merged`, OTHER_KEY);
+    for (const [into, options, key] of rows) {
+      const found = await bring(`${folder}/source`, `${folder}/${into}`, options);
+      equal([found.active, found.sunk, found.key], [[], ["lib/p"], false], into);
+      verified(`${folder}/${into}`, key);
+      equal(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");
+    }
+    ok(readSecret(`${folder}/new`, ".key") !== KEY);
+    equal(readSecret(`${folder}/configured`, ".key"), undefined);
+  }));
+
+Deno.test("importFolder() refuses a folder whose chains do not fit the key, and does nothing", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    Deno.removeSync(`${folder}/source/.key`);
+    fillData(`${folder}/into`, OTHER_KEY);
+    const before = snapshot(`${folder}/into`).filter((line) =>
+      !/\.(lock|incoming|trash)/.test(line)
+    );
+    await rejects(
+      bring(`${folder}/source`, `${folder}/into`, { merge: true }),
+      /none of the 3 chains fits the key; give the one that signed them with --key/,
+    );
+    equal(
+      snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
+      before,
+    );
+    await rejects(bring(`${folder}/source`, `${folder}/fresh`), ImportRefused);
+    equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
+    const found = await bring(`${folder}/source`, `${folder}/fresh`, { key: KEY });
+    equal([found.worlds.length, found.key], [3, false]);
+    equal(verified(`${folder}/fresh`), 3);
+  }));
+
+Deno.test("importFolder() brings a world that does not hold in as it is, and says so", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    const db = new DatabaseSync(`${folder}/source/home%2Fa/universe.db`);
+    db.exec("UPDATE events SET payload = '{}' WHERE id = 2");
+    db.close();
+    for (const newKey of [false, true]) {
+      const into = `${folder}/into-${newKey}`;
+      const found = await bring(`${folder}/source`, into, { newKey });
+      equal(found.broken.map(({ name }) => name), ["home/a"]);
+      const { broken } = verifyDataFolder({ data: into, key: readSecret(into, ".key") ?? "" });
+      equal(broken.map(({ name, faults }) => [name, faults[0]?.event]), [["home/a", 2]]);
+    }
+  }));
+
+Deno.test("importFolder() takes nothing from a file but its rows", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    const file = (name: string) => `${folder}/source/${name}/universe.db`;
+    const tricked = new DatabaseSync(file("home%2Fa"));
+    tricked.exec("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END");
+    tricked.close();
+    const loose = new DatabaseSync(file("etc%2Fconf"));
+    loose.exec("PRAGMA user_version = 0; PRAGMA application_id = 77");
+    loose.close();
+    Deno.mkdirSync(`${folder}/source/home%2Flink`);
+    Deno.symlinkSync(file("etc%2Fconf"), file("home%2Flink"));
+    Deno.mkdirSync(`${folder}/source/home%2Fnone`);
+    const found = await bring(`${folder}/source`, `${folder}/into`);
+    equal([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
+    equal(found.refused.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
+      ["home%2Fa", "it holds a trigger", false],
+      ["home%2Flink", "it holds no universe.db", false],
+      ["home%2Fnone", "it holds no universe.db", true],
+    ]);
+    const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
+    equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);
+    db.close();
+  }));
+
+Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's way", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    fillOriginal(`${folder}/source`, [{ folder: "a:b", body: "x" }]);
+    Deno.renameSync(`${folder}/source/home%2Fa`, `${folder}/source/home%2F..%2Fa`);
+    const found = await bring(`${folder}/source`, `${folder}/into`);
+    const refused = found.refused.map(({ folder: name, aside }) => [name, aside]);
+    equal(refused, [["a:b", true], ["home%2F..%2Fa", true]]);
+    equal([...Deno.readDirSync(`${folder}/into/.aside`)].map(({ name }) => name).sort(), [
+      "a:b",
+      "home%2F..%2Fa",
+    ]);
+    equal(verified(`${folder}/into`), 2);
+  }));
+
+Deno.test("importFolder() brings an original elastik in, and what comes of it verifies", () =>
+  withTempData(async (folder) => {
+    fillOriginal(`${folder}/source`, [
+      { folder: "hello", body: "<h1>hi</h1>", ext: "html" },
+      { folder: "home%2Fhello", body: "another of that name" },
+      { folder: "etc%2Fgpu.conf", body: "backend=ollama" },
+      { folder: "lib%2Fgpu", body: "import os", state: "active" },
+      { folder: "never", body: "", version: 0, writes: 0 },
+    ], "their key");
+    const db = new DatabaseSync(`${folder}/source/etc%2Fgpu.conf/universe.db`);
+    db.exec("UPDATE events SET hmac = 'x' WHERE id = 2");
+    db.close();
+    const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
+    equal(found.originals.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]), [
+      ["etc/gpu.conf", "broken", 2],
+      ["home/hello", "holds", undefined],
+      ["lib/gpu", "holds", undefined],
+    ]);
+    equal(found.conflicts, ["home/hello"]);
+    equal(found.refused.map(({ folder: name, harmless }) => [name, harmless]), [["never", true]]);
+    equal([found.active, found.sunk, found.key], [[], ["lib/gpu"], false]);
+    equal(verified(`${folder}/into`), 3);
+    equal(stateOf(`${folder}/into`, "lib%2Fgpu"), "pending");
+  }));
+
+Deno.test("importFolder() touches no folder that a server holds", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    const held = takeDataFolder(`${folder}/into`);
+    await rejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
+    held.release();
+    const source = takeDataFolder(`${folder}/source`);
+    await rejects(bring(`${folder}/source`, `${folder}/other`), /another server holds it/);
+    source.release();
+    match([...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(), /^into,source$/);
+  }));
+
+Deno.test("importFolder() leaves nothing when it is broken off", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    const control = new AbortController();
+    const options = {
+      signal: control.signal,
+      onProgress: (done: number) => done === 0 && control.abort(new Error("enough")),
+    };
+    const more = Array.from({ length: 40 }, (_, i) => putJob(`home/w${i}`, "x"));
+    const writer = testWriter(`${folder}/source`, { key: KEY });
+    writer.apply(more);
+    writer.close();
+    await rejects(bring(`${folder}/source`, `${folder}/into`, options), /enough/);
+    equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
+  }));

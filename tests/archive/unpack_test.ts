@@ -1,0 +1,165 @@
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { ArchiveRefused } from "../../lib/archive/archive_entry.ts";
+import { unpackArchive, type UnpackLimits } from "../../lib/archive/unpack.ts";
+import { withTempData } from "../testdata/temp_data.ts";
+import { type Entry, headerBlock, streamOf, tarOf } from "./fixtures.ts";
+
+const LIMITS: UnpackLimits = { entries: 8, fileBytes: 4096, bytes: 8192, gapBytes: 256 * 1024 };
+const WORLD: Entry = { name: "data/home%2Fx/universe.db", body: "bytes" };
+
+function paths(folder: string): string[] {
+  const found: string[] = [];
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (isDirectory) found.push(...paths(`${folder}/${name}`).map((path) => `${name}/${path}`));
+    else found.push(name);
+  }
+  return found.sort();
+}
+
+Deno.test("unpackArchive() writes what a data folder needs, for this user alone", () =>
+  withTempData(async (folder) => {
+    for (const gzip of [true, false]) {
+      const to = `${folder}/${gzip}`;
+      Deno.mkdirSync(to);
+      const archive = await tarOf([
+        { name: "data/", type: "directory" },
+        WORLD,
+        { name: "data/home%2Fx/universe.db-shm", body: "no" },
+        { name: "data/.approve-token", body: "no" },
+        { name: "data/.key", body: "key" },
+        { name: "data/home%2Fempty/universe.db" },
+      ], gzip);
+      equal(await unpackArchive(archive, to), { files: 3, skipped: 3 });
+      equal(paths(to), [".key", "home%2Fempty/universe.db", "home%2Fx/universe.db"]);
+      equal(Deno.readTextFileSync(`${to}/home%2Fx/universe.db`), "bytes");
+      equal((Deno.statSync(`${to}/.key`).mode ?? 0) & 0o777, 0o600);
+    }
+  }));
+
+Deno.test("unpackArchive() takes names that fill a folder's", () =>
+  withTempData(async (folder) => {
+    const long = `home%2F${"ü".repeat(124)}`;
+    await unpackArchive(await tarOf([{ name: `data/${long}/universe.db` }]), folder);
+    equal(paths(folder), [`${long}/universe.db`]);
+  }));
+
+Deno.test("unpackArchive() refuses archives that were made to do harm, and writes nothing outside", () =>
+  withTempData(async (folder) => {
+    const rows: readonly [string, readonly Entry[], RegExp][] = [
+      ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leads out of its folder/],
+      ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /no relative path/],
+      [
+        "symlink",
+        [{ name: "data/home%2Fx", type: "symlink", linkname: "/tmp" }, WORLD],
+        /it is a symlink/,
+      ],
+      [
+        "hard link",
+        [{ name: "data/home%2Fx/universe.db", type: "link", linkname: "/etc/passwd" }],
+        /it is a link/,
+      ],
+      ["fifo", [{ name: "data/home%2Fx/universe.db", type: "fifo" }], /it is a fifo/],
+      ["device", [{ name: "data/.key", type: "character-device" }], /it is a character-device/],
+      ["duplicate", [WORLD, { ...WORLD, body: "other" }], /it is there twice/],
+      [
+        "duplicate by another spelling",
+        [WORLD, { ...WORLD, name: "./home%2Fx/universe.db" }],
+        /it is there twice/,
+      ],
+      [
+        "a huge file",
+        [{ ...WORLD, body: "x".repeat(4097) }],
+        /has 4097 bytes and 4096 is the most/,
+      ],
+      [
+        "many bytes",
+        [1, 2, 3].map((i) => ({ name: `data/home%2F${i}/universe.db`, body: "x".repeat(4000) })),
+        /more than 8 entries, or 8192 bytes/,
+      ],
+      [
+        "many entries",
+        Array.from({ length: 9 }, (_, i) => ({ name: `data/skipped${i}` })),
+        /more than 8 entries/,
+      ],
+      ["nothing", [{ name: "README.md", body: "hi" }], /it holds no world/],
+    ];
+    for (const [title, entries, says] of rows) {
+      const to = `${folder}/${title}`;
+      Deno.mkdirSync(to);
+      await rejects(
+        unpackArchive(await tarOf(entries), to, LIMITS),
+        (error) => error instanceof ArchiveRefused && says.test(error.message),
+        title,
+      );
+    }
+    equal([...Deno.readDirSync(folder)].length, rows.length, "something lies outside");
+  }));
+
+Deno.test("unpackArchive() refuses what is damaged, cut short or no archive", () =>
+  withTempData(async (folder) => {
+    const whole = await new Response(await tarOf([{ ...WORLD, body: "x".repeat(3000) }], false))
+      .bytes();
+    const zipped = await new Response(await tarOf([WORLD])).bytes();
+    const flipped = whole.slice();
+    flipped[3] = 120;
+    const rows: readonly [string, Uint8Array<ArrayBuffer>][] = [
+      ["empty", new Uint8Array()],
+      ["text", new TextEncoder().encode("no archive at all ".repeat(100))],
+      ["cut within a file", whole.slice(0, 1500)],
+      ["cut gzip", zipped.slice(0, zipped.length - 12)],
+      ["gzip of nothing", new Uint8Array([0x1f, 0x8b])],
+      ["a header's sum", flipped],
+      ["half a header", whole.slice(0, 300)],
+    ];
+    for (const [title, bytes] of rows) {
+      const to = `${folder}/${title}`;
+      Deno.mkdirSync(to);
+      await rejects(unpackArchive(streamOf(bytes), to, LIMITS), ArchiveRefused, title);
+    }
+  }));
+
+Deno.test("unpackArchive() believes no header: it refuses a size before it reads a byte of it", () =>
+  withTempData(async (folder) => {
+    let read = 0;
+    const start = headerBlock("data/home%2Fx/universe.db", 8 * 1024 ** 3 - 1, "0");
+    const archive = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        controller.enqueue(read++ === 0 ? start : new Uint8Array(64 * 1024));
+      },
+    });
+    await rejects(unpackArchive(archive, folder), /it has 8589934591 bytes/);
+    ok(read < 64, `${read} pieces were read`);
+    equal(paths(folder), []);
+  }));
+
+Deno.test("unpackArchive() holds no endless name in memory", () =>
+  withTempData(async (folder) => {
+    for (const flag of ["x", "g", "L", "K"]) {
+      let read = 0;
+      const start = headerBlock("name", 8 * 1024 ** 3 - 1, flag);
+      const archive = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull(controller) {
+          controller.enqueue(read++ === 0 ? start : new Uint8Array(64 * 1024).fill(97));
+        },
+      });
+      await rejects(
+        unpackArchive(archive, folder, LIMITS),
+        /bytes of it are no file|damaged/,
+        flag,
+      );
+      ok(read < 64, `${flag}: ${read} pieces were read`);
+    }
+  }));
+
+Deno.test("unpackArchive() does not unfold a bomb of zeros", () =>
+  withTempData(async (folder) => {
+    let sent = 0;
+    const zeros = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        if (sent++ < 1024) controller.enqueue(new Uint8Array(64 * 1024));
+        else controller.close();
+      },
+    });
+    const bomb = zeros.pipeThrough(new CompressionStream("gzip"));
+    await rejects(unpackArchive(bomb, folder, LIMITS), ArchiveRefused);
+  }));

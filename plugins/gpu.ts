@@ -742,15 +742,21 @@ class Call {
     let length = 0;
     let ended = false;
     let finished = false;
+    let failed: unknown;
+    // What came before a fault in the same lump was said, and counts.
     const heard = (given: Iterable<Frame>): Piece[] => {
       const pieces: Piece[] = [];
-      for (const frame of given) {
-        if (ended) break;
-        const piece = READERS[format](frame);
-        if (piece.error !== undefined) throw this.#says("answers with an error", piece.error);
-        ended = piece.end === true;
-        finished ||= piece.finish !== undefined;
-        pieces.push(piece);
+      try {
+        for (const frame of given) {
+          if (ended) break;
+          const piece = READERS[format](frame);
+          if (piece.error !== undefined) throw this.#says("answers with an error", piece.error);
+          ended = piece.end === true;
+          finished ||= piece.finish !== undefined;
+          pieces.push(piece);
+        }
+      } catch (error) {
+        failed = error;
       }
       return pieces;
     };
@@ -767,6 +773,7 @@ class Call {
         }
         const pieces = heard(frames.take(value));
         if (pieces.length > 0) yield pieces;
+        if (failed !== undefined) throw failed;
         if (ended) return void this.#drain(reader);
       }
       if (whole) {
@@ -777,6 +784,7 @@ class Call {
       }
       const pieces = heard(frames.rest());
       if (pieces.length > 0) yield pieces;
+      if (failed !== undefined) throw failed;
       // Some servers of OpenAI's format say why they stopped, and leave out the mark.
       if (!ended && !finished) throw new Malformed("ended its answer without its end mark");
     } catch (error) {

@@ -1,0 +1,340 @@
+/** Who may call the device, what its cell may reach, and what is kept of a call. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import gpu from "../../plugins/gpu.ts";
+import { APPROVE, basic, bearer, TOKEN } from "../support/machine.ts";
+import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_machine.ts";
+import { FakeBackend, withBackend } from "./fake_backend.ts";
+import { type GpuMachine, gpuSource, KEYS, withGpu } from "./gpu_machine.ts";
+
+async function put(gpu: GpuMachine, name: string, source: string): Promise<void> {
+  await gpu.machine.approve("PUT", `/lib/${name}`, source);
+  equal((await setState(gpu.machine, name, "active")).status, 200);
+}
+
+Deno.test("gpu answers whoever may call it, and nobody else reaches the backend", async () => {
+  await withGpu(async (gpu) => {
+    const { machine, backend } = gpu;
+    await gpu.configure(`ollama://${backend.host}`);
+    const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
+      bearer(machine.capability(prefix, mode));
+    const expired = bearer(machine.capability("/dev/gpu", "rw", -10));
+    const rows: [who: string, headers: Record<string, string>, post: number, get: number][] = [
+      ["nobody", {}, 401, 401],
+      ["a wrong token", bearer("wrong"), 401, 401],
+      ["T2", bearer(TOKEN), 200, 200],
+      ["T2 as a password", basic("x", TOKEN), 200, 200],
+      ["T3", bearer(APPROVE), 200, 200],
+      ["a capability elsewhere", cap("/home/scratch"), 403, 403],
+      ["a capability on the device", cap("/dev/gpu"), 200, 200],
+      ["a capability on all devices", cap("/dev"), 200, 200],
+      ["a capability that writes nothing", cap("/dev/gpu", "r"), 403, 200],
+      ["a capability that is over", expired, 401, 401],
+      ["a capability on what is no device", cap("/dev/gpus"), 403, 403],
+    ];
+    for (const [who, headers, post, read] of rows) {
+      const before = backend.calls.length;
+      for (const target of ["/dev/gpu", "/bin/dev/gpu", "/dev/gpu/stream", "/dev/%67pu"]) {
+        const reply = await machine.send({ method: "POST", target, headers, body: "x" });
+        equal(reply.status, post, `${who} ${target}: ${reply.text}`);
+      }
+      equal(backend.calls.length - before, post === 200 ? 4 : 0, who);
+      equal((await get(machine, "/dev/gpu", headers)).status, read, who);
+    }
+    // The stream alone, and a path that names a world which the capability does cover.
+    const stream = cap("/dev/gpu/stream");
+    const calls = backend.calls.length;
+    const send = (target: string, headers: Record<string, string>) =>
+      machine.send({ method: "POST", target, headers, body: "x" });
+    equal((await send("/dev/gpu/stream", stream)).status, 200);
+    equal((await send("/dev/gpu", stream)).status, 403);
+    equal((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
+    equal((await send("/dev/gpu/stream/home/scratch", cap("/home/scratch"))).status, 403);
+    equal(backend.calls.length, calls + 1);
+    const kept = await gpu.receipts(21);
+    deepStrictEqual([...new Set(kept.map(({ by }) => by))].sort(), [
+      "T2",
+      "T3",
+      "cap:/dev",
+      "cap:/dev/gpu",
+      "cap:/dev/gpu/stream",
+    ]);
+  });
+});
+
+Deno.test("a plugin with a grant calls the device as itself, whoever called the plugin", async () => {
+  await withGpu(async (gpu) => {
+    const { machine, backend } = gpu;
+    await gpu.configure(`ollama://${backend.host}`);
+    const body = `
+      const to = url.searchParams.get("to");
+      const own = url.searchParams.has("caller") ? env.caller : env.machine;
+      if (url.searchParams.has("get")) return await own.fetch(to, { headers: { accept: "application/json" } });
+      return await own.fetch(to, { method: "POST", body: "from a plugin" });`;
+    await put(gpu, "one", plugin({ routes: ["/one"], grants: { "/dev/gpu": "rw" } }, body));
+    await put(gpu, "both", plugin({ routes: ["/both"], grants: { "/dev/gpu/": "rw" } }, body));
+    await put(gpu, "reads", plugin({ routes: ["/reads"], grants: { "/dev/gpu/": "r" } }, body));
+    await put(gpu, "none", plugin({ routes: ["/none"] }, body));
+    const rows: [route: string, device: number, stream: number, status: number][] = [
+      ["/one", 200, 403, 200],
+      ["/both", 200, 200, 200],
+      ["/reads", 403, 403, 200],
+      ["/none", 403, 403, 403],
+    ];
+    // The caller of the plugin is nobody: its own grant is what counts.
+    for (const [route, device, stream, status] of rows) {
+      equal((await get(machine, `${route}?to=/dev/gpu`)).status, device, route);
+      equal((await get(machine, `${route}?to=/dev/gpu/stream`)).status, stream, route);
+      equal((await get(machine, `${route}?to=/dev/gpu&get`)).status, status, route);
+      equal((await get(machine, `${route}?to=/dev/gpu&caller`)).status, 401, route);
+      equal((await get(machine, `${route}?to=/dev/gpu&caller`, bearer(TOKEN))).status, 200, route);
+    }
+    const answered = await get(machine, "/one?to=/dev/gpu");
+    equal(answered.text, "You said: from a plugin");
+    deepStrictEqual(
+      ["backend", "model", "local", "finish"].map((name) => answered.headers.get(`x-gpu-${name}`)),
+      ["ollama", "llama3.2", "true", "stop"],
+    );
+    const streamed = await get(machine, "/both?to=/dev/gpu/stream");
+    match(
+      streamed.text,
+      /^data: You said: \n\ndata: from a plugin\n\nevent: done\ndata: stop\n\n$/,
+    );
+    deepStrictEqual(JSON.parse((await get(machine, "/one?to=/dev/gpu&get")).text), {
+      backend: "ollama",
+      model: "llama3.2",
+      local: true,
+      configured: true,
+    });
+    const kept = await gpu.receipts(9);
+    deepStrictEqual([...new Set(kept.map(({ by }) => by))].sort(), [
+      "T2",
+      "plugin:both",
+      "plugin:one",
+    ]);
+  });
+});
+
+Deno.test("gpu's cell holds the one key and reaches the one host its configuration names", async () => {
+  await withGpu(async (gpu) => {
+    const { machine, backend } = gpu;
+    const other = new FakeBackend();
+    try {
+      // The plugin as it is, with one window more to look out of.
+      const source = await gpuSource();
+      const window = source.replace(
+        "const settings = readSettings(env.config[CONFIG]);",
+        `const look = new URL(request.url).searchParams.get("look");
+         if (look === "vars") return Response.json(env.vars);
+         if (look !== null) {
+           return await fetch(look).then(() => new Response("reached"), () => new Response("not reached"));
+         }
+         $&`,
+      );
+      ok(window !== source);
+      await machine.approve("PUT", "/lib/gpu", window);
+      equal((await setState(machine, "gpu", "active")).status, 200);
+      const look = async (what: string): Promise<string> =>
+        // The test's own window shows what no answer of the machine's may.
+        (await machine.send({
+          method: "GET",
+          target: `/dev/gpu?look=${encodeURIComponent(what)}`,
+          headers: bearer(TOKEN),
+        }, true)).text;
+      equal(await look("vars"), "{}");
+      equal(await look(backend.url), "not reached");
+      const needs: [line: string, key: keyof typeof KEYS | undefined, header: string][] = [
+        [`ollama://${backend.host}`, undefined, ""],
+        [`openai://${backend.host}`, "OPENAI_API_KEY", "authorization"],
+        [`claude://${backend.host}`, "ANTHROPIC_API_KEY", "x-api-key"],
+        [`deepseek://${backend.host}`, "DEEPSEEK_API_KEY", "authorization"],
+        [`vast://${backend.host}`, "VAST_API_KEY", "authorization"],
+        [`openai://${backend.host}\nkey none`, undefined, ""],
+        [`ollama://${backend.host}\nkey VAST_API_KEY`, "VAST_API_KEY", "authorization"],
+      ];
+      for (const [line, key, header] of needs) {
+        await gpu.configure(line);
+        deepStrictEqual(
+          JSON.parse(await look("vars")),
+          key === undefined ? {} : { [key]: KEYS[key] },
+        );
+        equal(await look(`${backend.url}/x`), "reached", line);
+        for (const away of [other.url, gpu.url, `${gpu.url}/proc/status`, "https://example.com"]) {
+          equal(await look(away), "not reached", away);
+        }
+        const { permissions } = await stateOf(machine, "gpu");
+        deepStrictEqual(permissions, {
+          net: [backend.host],
+          read: [],
+          write: [],
+          env: key === undefined ? [] : [key],
+        });
+        backend.clear();
+        equal((await gpu.ask("x")).status, 200);
+        const sent = [...backend.last.headers].filter(([, value]) =>
+          Object.values(KEYS).some((secret) => value.includes(secret))
+        );
+        const value = key === undefined ? "" : KEYS[key];
+        deepStrictEqual(
+          sent,
+          key === undefined ? [] : [[header, header === "x-api-key" ? value : `Bearer ${value}`]],
+        );
+        ok(!backend.last.text.includes("sk-") && !backend.last.headers.has("cookie"));
+        ok(![...backend.last.headers.values()].some((text) => text.includes(TOKEN)));
+      }
+      equal(other.calls.length, 0);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+Deno.test("gpu takes another backend without a restart, and lets a call go on where it began", async () => {
+  await withGpu(async (gpu) => {
+    await withBackend(async (second) => {
+      const { backend, machine } = gpu;
+      const nothing = await gpu.ask("x");
+      equal(nothing.status, 503);
+      match(nothing.text, /no backend is configured; PUT \/etc\/gpu\.conf with a line such as/);
+      await gpu.configure(`ollama://${backend.host}`);
+      const gate = Promise.withResolvers<void>();
+      backend.next({
+        tokens: ["still", " here"],
+        before: (at) => at === 1 ? gate.promise : undefined,
+      });
+      const slow = await gpu.open("x");
+      equal((await slow.next())?.data, "still");
+      await gpu.configure(`claude://${second.host}`);
+      equal((await gpu.ask("y")).headers.get("x-gpu-backend"), "claude");
+      deepStrictEqual([backend.calls.length, second.calls.length], [1, 1]);
+      gate.resolve();
+      deepStrictEqual([(await slow.next())?.data, (await slow.next())?.data], [" here", "stop"]);
+
+      // What cannot be used is said, by whom it concerns, and the old backend is not asked instead.
+      await gpu.configure(`claude://${second.host}\n\ntemperature warm`);
+      const broken = await gpu.ask("x", "/dev/gpu", { accept: "text/plain" });
+      equal(broken.status, 503);
+      match(broken.text, /\/etc\/gpu\.conf line 3 sets temperature to no number from 0 to 2/);
+      match((await get(machine, "/dev/gpu", bearer(TOKEN))).text, /line 3 sets temperature/);
+      const state = await stateOf(machine, "gpu");
+      match(String(state.fault), /its configuration is of no use: \/etc\/gpu\.conf line 3 sets/);
+      equal(state.up, true);
+      deepStrictEqual(state.permissions, { net: [], read: [], write: [], env: [] });
+      const asks = await machine.approve("GET", "/lib/gpu/state?asks");
+      match(String(record(JSON.parse(asks.text).asks).fault), /line 3 sets temperature/);
+      equal(second.calls.length, 1);
+      await gpu.configure(`claude://${second.host}\n\ntemperature 0.7`);
+      equal((await gpu.ask("z")).text, "You said: z");
+      equal((await stateOf(machine, "gpu")).fault, undefined);
+      await gpu.configure(undefined);
+      equal((await gpu.ask("x", "/dev/gpu/stream")).status, 503);
+      equal(
+        (await eventsOf(machine, "gpu")).filter(({ type }) => type === "plugin_ended").length,
+        0,
+      );
+    });
+  });
+});
+
+Deno.test("gpu keeps a receipt of each call on an event chain, and no word of it", async () => {
+  await withGpu(async (gpu) => {
+    const { machine, backend } = gpu;
+    await gpu.configure(`openai://${backend.host}\nsystem a system prompt of ours`);
+    const secret = "the prompt nobody shall find";
+    backend.behaviour = { tokens: ["an answer ", "nobody shall find: ü"] };
+    await gpu.ask(secret);
+    await gpu.events(secret, "/dev/gpu/stream?model=other");
+    backend.next({ status: 500, says: "words of the backend" });
+    await gpu.ask(secret);
+    backend.next({ tokens: ["half"], end: "error", says: "words of the backend" });
+    await gpu.events(secret);
+    backend.next({ status: 429 });
+    await gpu.ask(secret);
+    const kept = await gpu.receipts(5);
+    const told = kept.map(({ at, ms, first_ms, ...rest }) => {
+      match(String(at), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      ok(typeof ms === "number" && ms >= 0);
+      equal(typeof first_ms, Number(rest.answer_bytes) > 0 ? "number" : "undefined");
+      return rest;
+    });
+    const common = { by: "T2", backend: "openai", model: "default", prompt_bytes: secret.length };
+    const device = { ...common, route: "/dev/gpu" };
+    const stream = { ...common, route: "/dev/gpu/stream" };
+    deepStrictEqual(told, [
+      { ...device, answer_bytes: 31, status: 200, finish: "stop" },
+      { ...stream, model: "other", answer_bytes: 31, status: 200, finish: "stop" },
+      { ...device, answer_bytes: 0, status: 502, finish: "error" },
+      { ...stream, answer_bytes: 4, status: 200, finish: "error" },
+      { ...device, answer_bytes: 0, status: 429, finish: "error" },
+    ]);
+    const day = new Date().toISOString().slice(0, 10);
+    const log = (await machine.approve("GET", `/proc/log/var/log/gpu/${day}.ndjson`)).text;
+    match(log, /"by":"plugin:gpu"/);
+    const audit = JSON.parse(
+      (await machine.approve("GET", `/proc/audit/var/log/gpu/${day}.ndjson`)).text,
+    );
+    equal(audit.ok, true);
+    await machine.audit();
+    const worlds = (await machine.approve("GET", "/proc/worlds")).text.trim().split("\n");
+    const texts = await Promise.all(
+      worlds.filter((name) => name.startsWith("var/")).map(async (name) =>
+        (await machine.approve("GET", `/${name}?raw`)).text
+      ),
+    );
+    for (const text of [...texts, log, ...machine.log]) {
+      for (const word of ["nobody shall find", "system prompt of ours", "words of the backend"]) {
+        ok(!text.includes(word), `${word} in ${text}`);
+      }
+    }
+  });
+});
+
+Deno.test("gpu begins another world of receipts when one is full, and lets old days go", async () => {
+  await withBackend(async (backend) => {
+    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+    const asked: string[] = [];
+    let version = 1;
+    const env = {
+      caller: { by: "T2" },
+      config: { "/etc/gpu.conf": `ollama://${backend.host}` },
+      vars: {},
+      machine: {
+        fetch: (path: string, { method = "GET" }: RequestInit = {}) => {
+          asked.push(`${method} ${path}`);
+          if (method === "POST") {
+            return Promise.resolve(
+              Response.json({ version }, { status: version === 1 ? 201 : 200 }),
+            );
+          }
+          return Promise.resolve(Response.json(
+            [day(0), day(89), day(91), `${day(400)}-2`, "notes"].map((name) => ({
+              name: `${name}.ndjson`,
+            })),
+          ));
+        },
+      },
+    };
+    const work: Promise<unknown>[] = [];
+    const call = async (): Promise<string[]> => {
+      asked.length = 0;
+      const request = new Request("http://m/dev/gpu", { method: "POST", body: "x" });
+      const reply = await gpu.fetch(request, env, { waitUntil: (given) => void work.push(given) });
+      equal(await reply.text(), "You said: x");
+      await Promise.all(work);
+      return [...asked];
+    };
+    const world = `/var/log/gpu/${day(0)}`;
+    deepStrictEqual(await call(), [
+      `POST ${world}.ndjson`,
+      "GET /var/log/gpu/",
+      `DELETE /var/log/gpu/${day(91)}.ndjson`,
+      `DELETE /var/log/gpu/${day(400)}-2.ndjson`,
+    ]);
+    version = 1999;
+    deepStrictEqual(await call(), [`POST ${world}.ndjson`]);
+    version = 2000;
+    deepStrictEqual(await call(), [`POST ${world}.ndjson`]);
+    version = 1;
+    deepStrictEqual(await call(), [`POST ${world}-2.ndjson`]);
+  });
+});

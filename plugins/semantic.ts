@@ -1043,7 +1043,7 @@ class Generation {
 
   async #read(body: ReadableStream<Uint8Array>): Promise<void> {
     const unwrap = new Unwrap(this.order.form.fences);
-    let ended: "done" | "error" | undefined;
+    let ended: "done" | "error" | "length" | undefined;
     let length = 0;
     const feed = eventParser((type, data) => {
       if (ended !== undefined) return;
@@ -1052,7 +1052,7 @@ class Generation {
       } else if (type === "error") {
         console.warn(`the model failed: ${data.slice(0, 500)}`);
         ended = "error";
-      } else if (type === "done") ended = "done";
+      } else if (type === "done") ended = data === "length" ? "length" : "done";
     });
     const decoder = new TextDecoder();
     const reader = body.getReader();
@@ -1071,6 +1071,13 @@ class Generation {
       }
     }
     await reader.cancel().catch(noMatter);
+    if (ended === "length") {
+      throw refusal(
+        "bad-gateway",
+        `Cannot shape ${this.order.path}: the model wrote as much as it may and was not done; ask ` +
+          "for less",
+      );
+    }
     if (ended !== "done") {
       throw refusal(
         "bad-gateway",
@@ -1517,12 +1524,19 @@ async function generated(ask: Ask, missing: Missing): Promise<Response> {
   }
   const shared = running !== undefined && !running.isAbandoned;
   if (running === undefined || running.isAbandoned) {
-    const wait = room.running.size >= MAX_AT_ONCE ? 5 : room.budget.spend();
+    const wait = underWay(room) >= MAX_AT_ONCE ? 5 : room.budget.spend();
     if (wait !== undefined) return await rawInstead(ask, spent(ask, wait), source);
     if (source === undefined) throw new Error("There is no source to begin with");
     running = begin(ask, { key, hash, form, intent, path, source, gpu });
   }
   return await follow(ask, running, shared ? "shared" : "generated");
+}
+
+/** Generations that write; one that is whole may still be on its way into the cache. */
+function underWay({ running }: Room): number {
+  let count = 0;
+  for (const { outcome } of running.values()) if (outcome === undefined) count++;
+  return count;
 }
 
 function spent({ path, room }: Ask, wait: number): Refusal {

@@ -1,0 +1,61 @@
+/** The router on the real device, whose backend is a server of the test's in a model's place. */
+
+import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { setState } from "../plugin/plugin_machine.ts";
+import { bearer, TOKEN } from "../support/machine.ts";
+import { type GpuMachine, startGpu } from "./gpu_machine.ts";
+
+const T2 = bearer(TOKEN);
+const SOURCE = new URL("../../plugins/router.ts", import.meta.url);
+
+async function leads(
+  { machine }: GpuMachine,
+  target: string,
+): Promise<string | number | undefined> {
+  const reply = await machine.send({ method: "GET", target, headers: T2 });
+  return reply.status === 303 ? reply.headers.get("location") : reply.status;
+}
+
+Deno.test("router asks a real device, of a local backend alone, and is told what it is not", async (t) => {
+  const gpu = await startGpu();
+  const { machine, backend } = gpu;
+  try {
+    equal(
+      (await machine.approve("PUT", "/lib/router", await Deno.readTextFile(SOURCE))).status,
+      201,
+    );
+    equal((await setState(machine, "router", "active")).status, 200);
+    await machine.approve("PUT", "/home/weather", "it rains");
+    await machine.approve("PUT", "/home/sales", "1, 2, 3");
+
+    await t.step(
+      "no backend is configured: what is plain is resolved, the rest is not",
+      async () => {
+        equal(await leads(gpu, "/waether"), "/home/weather");
+        equal(await leads(gpu, "/how-much-did-it-rain"), 404);
+      },
+    );
+    await t.step("a local one is asked one question", async () => {
+      await gpu.configure(`ollama://${backend.host}`);
+      backend.behaviour = { tokens: ["/home/", "weather", "\n"] };
+      equal(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
+      equal(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
+      deepStrictEqual(backend.calls.length, 1);
+      match(backend.calls[0]?.prompt ?? "", /\nTyped: "\/雨下得多大"$/);
+    });
+    await t.step("one that breaks off leaves the plain 404", async () => {
+      backend.behaviour = { tokens: ["/home/weather"], end: "broken" };
+      equal(await leads(gpu, "/will-it-rain"), 404);
+    });
+    await t.step("one elsewhere is not asked, and not even looked for", async () => {
+      await gpu.configure("openai://192.0.2.1/v1");
+      equal(await leads(gpu, "/where-does-it-rain"), 404);
+      equal(await leads(gpu, "/waether"), "/home/weather");
+      const day = new Date().toISOString().slice(0, 10);
+      const log = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
+      equal(log.text.includes("192.0.2.1"), false);
+    });
+  } finally {
+    await gpu.close();
+  }
+});

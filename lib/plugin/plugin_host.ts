@@ -36,6 +36,7 @@ import {
 } from "./plugin_world.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
+import { shownByShell } from "./shown_by_shell.ts";
 import { SourceError } from "./source.ts";
 import { vitalsOf } from "./vitals.ts";
 
@@ -115,7 +116,8 @@ export class PluginHost {
         "retry-after": "1",
       });
     }
-    return await askPlugin(plugin, route.path, exchange);
+    const answer = await askPlugin(plugin, route.path, exchange);
+    return await shownByShell(this.#options.store, exchange.request, answer);
   }
 
   /** Starts every active plugin; what cannot be started stays active and is reported. */

@@ -6,66 +6,16 @@
  */
 
 import type { Folder } from "../init.ts";
+import type {
+  FileAnswer,
+  FileHandle,
+  FileInfo,
+  FileRange,
+  Files,
+  Replacing,
+} from "./file_types.ts";
 
-/** What a listing or `stat` says of one entry. */
-export interface FileInfo {
-  readonly name: string;
-  readonly kind: "file" | "folder" | "link" | "other";
-  /** Bytes. */
-  readonly size: number;
-  /** Unix milliseconds, or null when the system does not say. */
-  readonly modified: number | null;
-  /** Unix milliseconds of the last change, also of its name or rights; most systems say seconds. */
-  readonly changed: number | null;
-  /** Tells this file from every other one there is now; null when the system does not say. */
-  readonly id: string | null;
-}
-
-/** A part of a file. */
-export interface FileRange {
-  readonly offset?: number;
-  readonly length?: number;
-}
-
-/** What `respond` answers with. */
-export interface FileAnswer extends FileRange {
-  readonly status?: number;
-  readonly headers?: HeadersInit;
-  /** What `stat` said when the headers were made: a file that is another by now is not sent. */
-  readonly seen?: FileInfo;
-}
-
-/** What `replace` asks before it does it. */
-export interface Replacing {
-  /** Called when all bytes are on the disk; what it throws gives the change up. */
-  readonly ready?: () => void | Promise<void>;
-}
-
-/** `env.files`. Paths are absolute; every verb rejects outside the granted folders. */
-export interface Files {
-  read(path: string, range?: FileRange): Promise<Uint8Array>;
-  text(path: string): Promise<string>;
-  stream(path: string, range?: FileRange): Promise<ReadableStream<Uint8Array>>;
-  write(path: string, data: string | Uint8Array | ReadableStream<Uint8Array>): Promise<void>;
-  append(path: string, data: string | Uint8Array | ReadableStream<Uint8Array>): Promise<void>;
-  /**
-   * Writes a file as a whole, durably: who reads it sees the old bytes or the new ones, never a part,
-   * and whatever goes wrong on the way changes nothing. It keeps the rights of the file it replaces.
-   */
-  replace(
-    path: string,
-    data: string | Uint8Array | ReadableStream<Uint8Array>,
-    how?: Replacing,
-  ): Promise<void>;
-  /** A response whose bytes the server takes from the file itself, past the plugin. */
-  respond(path: string, answer?: FileAnswer): Response;
-  /** @param options `most` entries are looked at */
-  list(path: string, options?: { readonly most?: number }): Promise<FileInfo[]>;
-  stat(path: string): Promise<FileInfo>;
-  mkdir(path: string): Promise<void>;
-  /** Removes a file or an empty folder. */
-  remove(path: string): Promise<void>;
-}
+export type { FileHandle, FileInfo, Files } from "./file_types.ts";
 
 /** Finds where a path really lies; rejects when that is outside the granted folders. */
 export type Resolve = (path: unknown, write: boolean) => Promise<string>;
@@ -101,6 +51,7 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
       try {
         real = await realPath(named);
       } catch (error) {
+        await mustStay(named, folder.real);
         if (!write || !(error instanceof NotFound)) throw bare(error, path);
         const cut = last(named, "/");
         const name = from(named, cut + 1);
@@ -110,8 +61,6 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
         } catch (absent) {
           throw bare(absent, path);
         }
-        // A dangling link would be followed on creation to wherever it points.
-        if (await exists(real)) throw refused("it is a link to nothing");
       }
       if (inside(real, folder.real)) return real;
       throw refused("it leads out of the granted folder");
@@ -121,29 +70,38 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
     );
   };
 
-  async function exists(path: string): Promise<boolean> {
+  /**
+   * Looks at as much of a path as there is. What lies outside is refused alike whether it exists, and
+   * a link to nothing would be followed on creation to wherever it points.
+   */
+  async function mustStay(named: string, folder: string): Promise<void> {
+    for (let path = named; path.length > folder.length;) {
+      const cut = last(path, "/");
+      const name = from(path, cut + 1);
+      path = from(path, 0, cut);
+      let real: string;
+      try {
+        real = await realPath(path);
+      } catch {
+        continue; // it is not there either, and the folder above it is looked at
+      }
+      if (!inside(real, folder)) throw refused("it leads out of the granted folder");
+      if (await isLink(`${real}/${name}`)) throw refused("it is a link to nothing");
+      return;
+    }
+  }
+
+  async function isLink(path: string): Promise<boolean> {
     try {
-      await lstat(path);
-      return true;
-    } catch (error) {
-      if (error instanceof NotFound) return false;
-      throw error;
+      return (await lstat(path)).isSymlink;
+    } catch {
+      return false; // nothing is there, or nothing that may be looked at: no link to be followed
     }
   }
 }
 
 /** Remembers which file a response stands for. */
 export type Hand = (response: Response, file: FileHandle) => void;
-
-/** A file that the server is to send in place of the plugin; see `FileBody`. */
-export interface FileHandle {
-  readonly path: string;
-  readonly offset: number;
-  /** Bytes, or -1 for all that there are. */
-  readonly length: number;
-  /** `factsOf` what the plugin saw, or `""`. */
-  readonly seen: string;
-}
 
 /** One line that changes when a file does. */
 export function factsOf({ size, modified, changed, id }: FileInfo): string {
@@ -327,13 +285,20 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
     },
     async stat(path: string) {
       const real = await resolve(path, false);
-      return fileInfo(path.slice(path.lastIndexOf("/") + 1), await stat(real));
+      const found = await stat(real).catch((error) => {
+        throw bare(error, path);
+      });
+      return fileInfo(path.slice(path.lastIndexOf("/") + 1), found);
     },
     async mkdir(path: string) {
-      await mkdir(await resolve(path, true));
+      await mkdir(await resolve(path, true)).catch((error) => {
+        throw bare(error, path);
+      });
     },
     async remove(path: string) {
-      await remove(await resolve(path, true));
+      await remove(await resolve(path, true)).catch((error) => {
+        throw bare(error, path);
+      });
     },
   });
 

@@ -1,0 +1,121 @@
+/**
+ * What the tests of mounts share: a machine with the plugin on it, a folder that is mounted with links
+ * in and out of it, and a web server that is mounted beside it. Not a test itself.
+ */
+
+import { equal } from "node:assert/strict";
+import { eventually, QUICK } from "../plugin/plugin_machine.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  startTestMachine,
+  type TestMachine,
+  TOKEN,
+} from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+
+export const SOURCE = new URL("../../plugins/fstab.ts", import.meta.url);
+/** What the mounted server is asked with. */
+export const BEARER = "upstream-5ecret-of-the-mount";
+export const T2 = bearer(TOKEN);
+export const T3 = bearer(APPROVE);
+
+/** Answers of the web server by path, and what it was asked. */
+export interface Server {
+  readonly origin: string;
+  readonly asked: Request[];
+  answer: (request: Request, path: string) => Response | Promise<Response>;
+}
+
+/** A machine with mounts. */
+export interface Place {
+  readonly machine: TestMachine;
+  /** The mounted folder; beside it lies `secret`, which is not. */
+  readonly folder: string;
+  readonly server: Server;
+  /** Writes the table and waits until it is in force. */
+  mount(...lines: string[]): Promise<void>;
+  get(path: string, headers?: Record<string, string>): Promise<Reply>;
+  send(
+    method: string,
+    path: string,
+    body?: string | Uint8Array,
+    headers?: Record<string, string>,
+  ): Promise<Reply>;
+}
+
+let tables = 0;
+
+/** Runs a test at a place, which is gone afterwards. */
+export async function atPlace(test: (place: Place) => Promise<void>): Promise<void> {
+  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-fstab-" }));
+  const folder = `${base}/files`;
+  const asked: Request[] = [];
+  const ended = new AbortController();
+  const listener = Deno.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    signal: ended.signal,
+    onListen: () => {},
+  }, (request) => {
+    asked.push(request);
+    return server.answer(request, new URL(request.url).pathname);
+  });
+  const server: Server = {
+    origin: `http://127.0.0.1:${listener.addr.port}`,
+    asked,
+    answer: () => new Response("nothing", { status: 404 }),
+  };
+  await fill(base, folder);
+  const machine = await startTestMachine({ env: { ...QUICK, ...CLOSED } });
+  machine.secrets.add(BEARER);
+  const send: Place["send"] = (method, path, body, headers = {}) =>
+    machine.send({ method, target: path, headers, ...(body === undefined ? {} : { body }) });
+  async function mount(...lines: string[]): Promise<void> {
+    const marker = `t${++tables}`;
+    const table = [...lines, `marker://x /mnt/${marker} ro`].join("\n");
+    const put = await machine.send(
+      { method: "PUT", target: "/etc/fstab", headers: T3, body: table },
+      true,
+    );
+    equal(put.status === 200 || put.status === 201, true, put.text);
+    await eventually(async () => {
+      const { text } = await send("GET", "/mnt/");
+      return text.split("\n").includes(`${marker}/`) || undefined;
+    }, "the table is in force");
+  }
+  try {
+    const stored = await send("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE), T2);
+    equal(stored.status, 201, stored.text);
+    equal((await send("PUT", "/lib/fstab/state", "active", T3)).status, 200);
+    await mount(
+      `${folder} /mnt/work rw`,
+      `${folder}/a b /mnt/docs ro`,
+      `${server.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
+    );
+    const get: Place["get"] = (path, headers) => send("GET", path, undefined, headers);
+    await test({ machine, folder, server, mount, get, send });
+  } finally {
+    await machine.close();
+    ended.abort();
+    await listener.finished;
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+async function fill(base: string, folder: string): Promise<void> {
+  await Deno.mkdir(`${folder}/a b/ü`, { recursive: true });
+  await Deno.mkdir(`${base}/secret`);
+  await Deno.writeTextFile(`${base}/secret/key`, "the secret beside it");
+  await Deno.writeTextFile(`${folder}/hello.txt`, "0123456789");
+  await Deno.writeTextFile(`${folder}/page.html`, "<script>fetch('/home/x')</script>");
+  await Deno.writeTextFile(`${folder}/a b/ü/100% sure?#1.md`, "# odd name\n");
+  await Deno.writeTextFile(`${folder}/a b/note.md`, "# note\n");
+  await Deno.symlink("hello.txt", `${folder}/inner`);
+  await Deno.symlink("a b", `${folder}/inner-folder`);
+  await Deno.symlink(`${base}/secret/key`, `${folder}/escape`);
+  await Deno.symlink(`${base}/secret`, `${folder}/escape-folder`);
+  await Deno.symlink(`${base}/none`, `${folder}/dangling`);
+  await Deno.symlink("loop", `${folder}/loop`);
+}

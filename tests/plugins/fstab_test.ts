@@ -1,0 +1,212 @@
+/** The table of mounts: its grammar, what it grants, and what the list of mounts shows of it. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { auth, config, permissions, routes } from "../../plugins/fstab.ts";
+import { eventually, record } from "../plugin/plugin_machine.ts";
+import { startTestMachine } from "../support/machine.ts";
+import { atPlace, BEARER, SOURCE, T2, T3 } from "./fstab_place.ts";
+
+function asked(table: string) {
+  const { read, write, net, fault } = permissions({ config: { "/etc/fstab": table } });
+  return { read, write, net, fault };
+}
+
+Deno.test("fstab declares its route, its table, and that everyone may read", () => {
+  deepStrictEqual([routes, auth, config], [["/mnt"], "T1", ["/etc/fstab"]]);
+});
+
+Deno.test("permissions() asks for exactly the mounted folders and hosts, writing only where rw says so", () => {
+  deepStrictEqual(
+    asked(`# comment
+      /srv/projects /mnt/work rw
+
+/srv/projects/deep/ /mnt/deep ro
+/srv/projects /mnt/again ro
+/srv/Library/Application Support/Browser/Default\t/mnt/brave   ro
+file:///srv/with%20space /mnt/url rw
+file:///srv/50% /mnt/bad ro
+https://api.example.com /mnt/api ro,bearer=xyz
+https://API.example.com/v2/ /mnt/api2 ro
+http://10.0.0.5:8080 /mnt/intra ro
+http://[::1]:81/x /mnt/six ro,timeout=3
+postgres://db /mnt/pg ro
+`),
+    {
+      read: [
+        "/srv/Library/Application Support/Browser/Default",
+        "/srv/projects/deep",
+        "/srv/with space",
+        "/srv/projects",
+      ],
+      write: ["/srv/with space", "/srv/projects"],
+      net: ["api.example.com:443", "10.0.0.5:8080", "[::1]:81"],
+      fault: "/etc/fstab line 8: /mnt/bad: its file:// URL holds a broken percent escape",
+    },
+  );
+  deepStrictEqual(asked(""), { read: [], write: [], net: [], fault: undefined });
+  deepStrictEqual(asked("\ufeff/a /mnt/a ro\r\n/b /mnt/b rw\r\n"), {
+    read: ["/a", "/b"],
+    write: ["/b"],
+    net: [],
+    fault: undefined,
+  });
+});
+
+Deno.test("permissions() grants nothing for a line that does not fit, and says which", () => {
+  const lines: [line: string, words: RegExp][] = [
+    ["/srv", /it is not `source/],
+    ["/srv /mnt/x", /it is not `source/],
+    ["/srv /mnt/x rx", /neither ro nor rw/],
+    ["/srv /mnt/x ro # why", /no|comments have lines of their own/],
+    ["/srv /mnt/a/b ro", /not \/mnt\/<name>/],
+    ["/srv /home/x ro", /not \/mnt\/<name>/],
+    ["/srv /mnt/.hidden ro", /not \/mnt\/<name>/],
+    ["/srv /mnt/.. ro", /not \/mnt\/<name>/],
+    ["/srv /mnt/a?b ro", /not \/mnt\/<name>/],
+    [`/srv /mnt/${"x".repeat(65)} ro`, /not \/mnt\/<name>/],
+    ["srv /mnt/x ro", /neither an absolute path nor/],
+    ["../srv /mnt/x ro", /neither an absolute path nor/],
+    ["/ /mnt/x ro", /the whole disk/],
+    ["// /mnt/x ro", /the whole disk/],
+    ["file:/// /mnt/x ro", /the whole disk/],
+    ["file://elsewhere/srv /mnt/x ro", /another computer/],
+    ["/srv/../etc /mnt/x ro", /not written plainly/],
+    ["/srv//x /mnt/x ro", /not written plainly/],
+    ["/proc/self /mnt/x ro", /not to be had/],
+    ["/dev /mnt/x rw", /not to be had/],
+    ["/srv /mnt/x ro,bearer=x", /option that is not known/],
+    ["/srv /mnt/x ro,noexec", /option that is not known/],
+    ["https://u:hunter2@example.com /mnt/x ro", /write bearer=/],
+    ["https://example.com/?key=hunter2 /mnt/x ro", /query or fragment/],
+    ["https://exa_mple.com /mnt/x ro", /not one that can be granted/],
+    ["https://*.example.com /mnt/x ro", /cannot be read|not one that can be granted/],
+    ["https:// /mnt/x ro", /cannot be read/],
+    ["https://example.com /mnt/x ro,bearer=", /no token/],
+    ["https://example.com /mnt/x ro,timeout=0", /timeout/],
+    ["https://example.com /mnt/x ro,timeout=1e9", /timeout/],
+  ];
+  for (const [line, words] of lines) {
+    const { fault, ...granted } = asked(`${line}\n/good /mnt/good ro`);
+    deepStrictEqual(granted, { read: ["/good"], write: [], net: [] }, line);
+    match(fault ?? "", /^\/etc\/fstab line 1: /, line);
+    match(fault ?? "", words, line);
+    ok(!fault?.includes("hunter2"), line);
+  }
+  match(asked("/a /mnt/x ro\n/b /mnt/x rw").fault ?? "", /line 2: \/mnt\/x is mounted by line 1/);
+  const many = Array.from({ length: 65 }, (_, at) => `/srv/${at} /mnt/m${at} rw`).join("\n");
+  equal(asked(many).read.length, 64);
+  match(asked(many).fault ?? "", /line 65: there are 64 mounts already/);
+});
+
+Deno.test("/mnt/ lists the mounts and what is wrong, in every form, without a secret", async (t) => {
+  await atPlace(async ({ machine, folder, server, get, send, mount }) => {
+    await t.step("one name a line, JSON, HEAD, 304", async () => {
+      const plain = await get("/mnt/");
+      match(plain.text, /^api\/\ndocs\/\nt\d+\/\nwork\/\n$/);
+      equal((await get("/mnt")).text, plain.text);
+      equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
+      const etag = plain.headers.get("etag") ?? "";
+      equal((await get("/mnt/", { "if-none-match": etag })).status, 304);
+      const head = await send("HEAD", "/mnt/");
+      equal(head.headers.get("content-length"), String(plain.body.length));
+      const json = await get("/mnt/", { accept: "application/json" });
+      const rows: unknown = JSON.parse(json.text);
+      ok(Array.isArray(rows));
+      const [api, docs, , work] = rows.map(record);
+      deepStrictEqual([api?.name, api?.dir, api?.kind, api?.mode], ["api", true, "http", "ro"]);
+      deepStrictEqual([docs?.kind, docs?.mode, work?.mode], ["file", "ro", "rw"]);
+    });
+    await t.step("the shell for a browser, and nothing but the shell", async () => {
+      const page = await get("/mnt/", { accept: "text/html,*/*;q=0.8" });
+      equal(page.text, "<!doctype html><title>the shell</title>");
+      match(page.headers.get("content-security-policy") ?? "", /script-src 127\.0\.0\.1:\d+\/usr/);
+      equal(page.headers.get("x-show"), undefined);
+    });
+    await t.step("methods", async () => {
+      const options = await send("OPTIONS", "/mnt/");
+      deepStrictEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+      for (const method of ["PUT", "POST", "DELETE", "PROPFIND"]) {
+        const reply = await send(method, "/mnt/", undefined, T3);
+        equal(reply.status, 405, method);
+        equal(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
+      }
+    });
+    await t.step("bad lines are told and the others go on", async () => {
+      await mount(
+        `${folder} /mnt/work rw`,
+        "nonsense",
+        `${server.origin} /mnt/work ro,bearer=${BEARER}`,
+        "s3://bucket /mnt/s3 ro",
+        `${folder}/gone /mnt/gone ro`,
+        `https://x /mnt/y ro,what=${BEARER}`,
+      );
+      const { text } = await get("/mnt/");
+      match(text, /^gone\/\ns3\/\nt\d+\/\nwork\/\n# line 2: .*\n# line 3: .*\n# line 6: .*\n$/);
+      equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+      equal((await get("/mnt/s3/x")).status, 501);
+      equal((await send("PUT", "/mnt/s3/x", "x", T2)).status, 501);
+      equal((await get("/mnt/gone/")).status, 404);
+      equal((await get("/mnt/none/x")).status, 404);
+      const rows: unknown = JSON.parse(
+        (await get("/mnt/", { accept: "application/json" })).text,
+      );
+      ok(Array.isArray(rows));
+      equal(record(rows[0]).problem, "it is not there");
+      match(String(record(rows[1]).problem), /no adapter/);
+      equal(record(rows.at(-1)).line, 6);
+      const state = record(JSON.parse((await send("GET", "/lib/fstab/state", undefined, T3)).text));
+      match(String(state.fault), /line 2/);
+    });
+    await t.step("the table shows no bearer below T3", async () => {
+      await mount(`${server.origin} /mnt/api ro,bearer=${BEARER}`);
+      match((await get("/etc/fstab?raw")).text, /bearer=\*\*\*/);
+      match((await get("/etc/fstab?raw", T2)).text, /bearer=\*\*\*/);
+      const whole = await machine.send(
+        { method: "GET", target: "/etc/fstab?raw", headers: T3 },
+        true,
+      );
+      ok(whole.text.includes(BEARER));
+      equal((await send("PUT", "/etc/fstab", "/ /mnt/x rw", T2)).status, 403);
+    });
+  });
+});
+
+Deno.test("a table that reaches the machine's own data is refused, and the one before it stays", async (t) => {
+  await atPlace(async ({ machine, folder, get, send }) => {
+    const { data } = machine;
+    await Deno.symlink(data, `${folder}/data-link`);
+    for (
+      const source of [data, `${data}/..`.replace(/\/[^/]+\/\.\.$/, ""), `${folder}/data-link`]
+    ) {
+      await t.step(
+        source === data ? "itself" : source.startsWith(folder) ? "by a link" : "from above",
+        async () => {
+          const put = await send("PUT", "/etc/fstab", `${source} /mnt/data rw`, T3);
+          equal(put.status, 200, put.text);
+          await eventually(async () => {
+            const { text } = await send("GET", "/lib/fstab/state", undefined, T3);
+            return text.includes("reaches the machine's own data") || undefined;
+          }, "the table is refused");
+          equal((await get("/mnt/data/.approve-token")).status, 404);
+          equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+        },
+      );
+    }
+    // A link made later leads nowhere either.
+    equal((await get("/mnt/work/data-link/")).status, 403);
+    equal((await get("/mnt/work/data-link/.signing-key")).status, 403);
+  });
+});
+
+Deno.test("fstab with such a table is not activated at all", async () => {
+  const machine = await startTestMachine();
+  try {
+    await machine.approve("PUT", "/etc/fstab", `${machine.data} /mnt/data ro`);
+    await machine.approve("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE));
+    const reply = await machine.approve("PUT", "/lib/fstab/state", "active");
+    equal(reply.status, 422);
+    match(reply.text, /own data/);
+  } finally {
+    await machine.close();
+  }
+});

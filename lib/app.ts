@@ -5,6 +5,7 @@
 
 import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
 import { LockTable } from "./dav/lock_table.ts";
+import { bodiless } from "./http/bodiless.ts";
 import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
@@ -111,8 +112,9 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
       exchange = connection === undefined ? entered : { ...entered, connection };
       const answered = dispatch(exchange);
       if (answered instanceof Promise) return later(request, answered, exchange);
-      requests.note(request.method, answered.status);
-      return answered;
+      const { method } = request;
+      requests.note(method, answered.status);
+      return method === "HEAD" ? bodiless(request, answered) : answered;
     } catch (error) {
       return later(request, Promise.reject(error), exchange);
     }
@@ -129,7 +131,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const answer = await answered.catch((error) => missed(request, error, exchange));
     requests.note(method, answer.status);
     requests.waited(performance.now() - start);
-    return answer;
+    return bodiless(request, answer);
   }
 
   /** What was not found may be resolved, for who came by a connection. */

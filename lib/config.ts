@@ -26,9 +26,11 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly data: string;
+  /** Where certificate and key lie; absent on a machine that speaks plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   readonly trustHeader?: string;
   readonly trustFrom: readonly string[];
-  /** Names under which an open loopback machine may be addressed beside its own. */
+  /** Names under which callers on this computer are at home, beside its own; an open machine has no others. */
   readonly hosts: readonly string[];
   readonly maxBody: number;
   readonly maxWorld: number;
@@ -55,9 +57,11 @@ export const SETTINGS = {
   ELASTIK_HOST: "address to listen on, 127.0.0.1",
   ELASTIK_PORT: "port to listen on, 3005",
   ELASTIK_DATA: "data folder, data",
+  ELASTIK_TLS_CERT: "PEM file of the certificate chain, for https",
+  ELASTIK_TLS_KEY: "PEM file of its private key",
   ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy names its client",
   ELASTIK_TRUST_PROXY_FROM: "addresses or CIDR ranges of trusted proxies, comma separated",
-  ELASTIK_HOSTS: "more Host names an open machine answers to, comma separated",
+  ELASTIK_HOSTS: "Host names under which callers on this computer are at home, comma separated",
   ELASTIK_MAX_BODY: "largest request body in bytes, 5242880",
   ELASTIK_MAX_WORLD: "largest world grown by appends in bytes, 67108864",
   ELASTIK_HISTORY: "earlier versions kept beside a world, 100 (or versions:bytes; 0 keeps none)",
@@ -142,6 +146,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     host,
     port: whole(read, "ELASTIK_PORT", 3005, 65535),
     data: read("ELASTIK_DATA") ?? "data",
+    ...tls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: list(read("ELASTIK_TRUST_PROXY_FROM")),
     hosts: list(read("ELASTIK_HOSTS")),
@@ -211,6 +216,18 @@ function cells(read: Read): CellLimits {
     idleMs: whole(read, "ELASTIK_CELL_IDLE", idleMs),
     crashes: Math.max(1, whole(read, "ELASTIK_CELL_CRASHES", crashes)),
   };
+}
+
+/** A certificate is of no use without its key, and the other way round. */
+function tls(read: Read): { tls?: { cert: string; key: string } } {
+  const cert = read("ELASTIK_TLS_CERT");
+  const key = read("ELASTIK_TLS_KEY");
+  if (cert !== undefined && key !== undefined) return { tls: { cert, key } };
+  if (cert === undefined && key === undefined) return {};
+  const [set, unset] = cert === undefined ? ["KEY", "CERT"] : ["CERT", "KEY"];
+  throw new ConfigError(
+    `Cannot use ELASTIK_TLS_${set} alone: set ELASTIK_TLS_${unset} as well, or neither`,
+  );
 }
 
 function oneOf<const T extends string>(read: Read, name: Setting, words: readonly [T, ...T[]]): T {

@@ -45,7 +45,9 @@ export function makePluginHost(options: GroundOptions): PluginHost {
       limits: config.cells,
       now: Date.now,
       variable: env,
-      closed: [Deno.realPathSync(config.data)],
+      // Its data, and the key by which others know it.
+      closed: [config.data, ...(config.tls === undefined ? [] : [config.tls.key])]
+        .map((path) => Deno.realPathSync(path)),
       ...(mayRun
         ? {}
         : { netFault: (host: string) => ownAddressFault(host, options.port, config.host) }),

@@ -13,6 +13,7 @@ import { openAccessLog } from "./observe/access_log.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
 import { Plugins } from "./plugins.ts";
 import { programSource } from "./source/program_source.ts";
+import { readTls, tlsFault } from "./tls.ts";
 import { VERSION } from "./version.ts";
 import { within } from "./within.ts";
 import { followAccounts } from "./world_accounts.ts";
@@ -59,6 +60,7 @@ export interface Running {
 export async function startMachine(options: ServeOptions): Promise<Running> {
   const { config, log } = options;
   const startedAt = Date.now();
+  const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
   const folder = takeDataFolder(config.data);
   try {
     const key = config.key ?? keptSecret(config.data, ".key").secret;
@@ -135,6 +137,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     const server = Deno.serve({
       hostname: config.host,
       port: config.port,
+      ...tls,
       onListen: () => {},
       onError: (error) => {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
@@ -148,7 +151,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       plugins.start().catch((error) => log(`the plugins were not started: ${error}`));
     }
     return {
-      url: urlOf(config.host, server.addr),
+      url: urlOf(config, server.addr),
       ...(approve.fresh ? { freshApproveToken: approve.secret } : {}),
       close: once(async () => {
         app.closeStreams();
@@ -161,7 +164,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     };
   } catch (error) {
     folder.release();
-    throw error;
+    throw config.tls === undefined ? error : tlsFault(error, config.tls);
   }
 }
 
@@ -180,8 +183,9 @@ function ownName(host: string): string[] {
   return isLoopbackHost(host) ? [host] : [];
 }
 
-function urlOf(host: string, address: Deno.Addr): string {
-  return `http://${host.includes(":") ? `[${host}]` : host}:${portOf(address)}`;
+function urlOf({ host, tls }: Config, address: Deno.Addr): string {
+  const scheme = tls === undefined ? "http" : "https";
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${portOf(address)}`;
 }
 
 function portOf(address: Deno.Addr): number {

@@ -110,10 +110,11 @@ export function addressed(
 }
 
 /** Where the machine of the settings is, as seen from this computer. */
-export function ownUrl({ host, port }: Pick<Config, "host" | "port">): string {
+export function ownUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
   // An address to listen on everywhere is none to connect to.
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  const scheme = tls === undefined ? "http" : "https";
+  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
 
 /** The words of a refusal, without the JSON round them. */

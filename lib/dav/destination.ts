@@ -3,18 +3,13 @@
  * reads paths, and turned away when they lead to another machine or out of WebDAV's part of this one.
  */
 
-import { splitAuthority } from "../http/host.ts";
+import { hostOf, splitAuthority } from "../http/host.ts";
 import { parseTarget, type Target } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { DAV_ROOT } from "./dav_problem.ts";
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)?$/i;
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443" };
-
-/** The authority that a request was sent to: its Host, or its URL's where HTTP/2 sends none. */
-export function authorityOf(request: Request): string {
-  return request.headers.get("host") ?? /^[a-z]+:\/\/([^/?#]*)/i.exec(request.url)?.[1] ?? "";
-}
 
 /**
  * The target of a URL if it is one of this machine's; `undefined` when it is another's. Schemes are
@@ -63,7 +58,7 @@ export function readDestination(request: Request): Target {
       `Cannot ${request.method}: no Destination was sent; the URL to go to is needed`,
     );
   }
-  const target = ownTarget(sent.trim(), authorityOf(request));
+  const target = ownTarget(sent.trim(), hostOf(request));
   const world = target === undefined ? undefined : worldTarget(target);
   if (world !== undefined && world.query === "") return world;
   throw new Problem(

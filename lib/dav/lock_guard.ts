@@ -7,11 +7,12 @@
 import type { Caller } from "../auth/caller.ts";
 import { may, visible } from "../auth/policy.ts";
 import type { Exchange } from "../http/exchange.ts";
+import { hostOf } from "../http/host.ts";
 import { Problem } from "../http/problem.ts";
 import type { Store } from "../world/store.ts";
 import { davEtagFor } from "./dav_etag.ts";
 import { DavProblem } from "./dav_problem.ts";
-import { authorityOf, ownTarget, worldTarget } from "./destination.ts";
+import { ownTarget, worldTarget } from "./destination.ts";
 import { judgeIf, parseIf, submittedTokens } from "./if_header.ts";
 import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
 
@@ -49,7 +50,7 @@ export function readIf(
   if ("fault" in lists) {
     throw new Problem("bad-header", `Cannot read the If header: ${lists.fault} (RFC 4918 §10.4)`);
   }
-  const authority = authorityOf(request);
+  const authority = hostOf(request);
   function pathOf(tag: string | undefined): string | undefined {
     if (tag === undefined) return path;
     const own = ownTarget(tag, authority);

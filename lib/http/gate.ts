@@ -7,7 +7,7 @@ import type { Authenticator } from "../auth/authenticate.ts";
 import { ALLOWED, enforce, mayEnter } from "../auth/policy.ts";
 import type { FindClient } from "./client_address.ts";
 import type { Exchange } from "./exchange.ts";
-import { hostFault, knownHost } from "./host.ts";
+import { hostFault, hostOf, knownHost } from "./host.ts";
 import { foreignOrigin } from "./origin.ts";
 import { parseTarget } from "./path.ts";
 import { Problem } from "./problem.ts";
@@ -52,7 +52,7 @@ export type Gate = (request: Request, peer: string) => Exchange;
 export function createGate({ authenticator, findClient, guarded, hosts }: GateOptions): Gate {
   return function gate(request, peer) {
     const { headers, method } = request;
-    const host = headers.get("host") ?? authorityOf(request.url);
+    const host = hostOf(request);
     const fault = hostFault(host);
     if (fault !== undefined) throw new Problem("bad-header", `Cannot take the request: ${fault}`);
     const target = parseTarget(request.url);
@@ -87,15 +87,4 @@ export function createGate({ authenticator, findClient, guarded, hosts }: GateOp
     }
     return { request, target, caller };
   };
-}
-
-/**
- * The authority the request was sent to where no Host says it: HTTP/2 has it beside the path (RFC 9113
- * §8.3.1) and the runtime keeps it in the URL alone. Programs that speak HTTP/1 and send no Host at
- * all get `localhost` from the runtime; no browser is among them, so nothing is rebound by it.
- */
-function authorityOf(url: string): string {
-  const start = url.indexOf("://") + 3;
-  const end = url.slice(start).search(/[/?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }

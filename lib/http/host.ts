@@ -16,6 +16,20 @@ const COLON = 0x3a;
 const MAX_NAME_LENGTH = 255;
 
 /**
+ * The authority a request was sent to: its Host header, or what stands in its place. HTTP/2 has it
+ * beside the path (RFC 9113 §8.3.1) and the runtime keeps it in the URL alone. Programs that speak
+ * HTTP/1 and send no Host at all get `localhost` from the runtime; no browser is among them, so
+ * nothing is rebound by it.
+ */
+export function hostOf({ headers, url }: Pick<Request, "headers" | "url">): string {
+  const host = headers.get("host");
+  if (host !== null) return host;
+  const start = url.indexOf("://") + 3;
+  const end = url.slice(start).search(/[/?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
+
+/**
  * Says why a Host header cannot be one (RFC 9110 §7.2), or `undefined` when it can. To be answered
  * with 400 on every machine. Absence is left to the caller: HTTP/2 sends none.
  */

@@ -7,6 +7,7 @@
 import type { Store, World } from "../world/store.ts";
 import { readOutcome } from "./conditional.ts";
 import { etag } from "./etag.ts";
+import { hostOf } from "./host.ts";
 import { Problem } from "./problem.ts";
 import { notModified } from "./representation.ts";
 
@@ -42,7 +43,7 @@ export async function respondShell(
     "referrer-policy": "same-origin",
     // What is opened from here gets no handle on this page.
     "cross-origin-opener-policy": "same-origin",
-    "content-security-policy": shellPolicy(request.headers.get("host")),
+    "content-security-policy": shellPolicy(hostOf(request)),
     ...headers,
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;

@@ -77,7 +77,7 @@ async function resolve(path: string, { realPath, closed }: InitSources): Promise
   }
   for (const folder of closed) {
     if (inside(real, folder) || inside(folder, real)) {
-      throw new ManifestError("permissions", `${path} reaches the machine's own data`);
+      throw new ManifestError("permissions", `${path} reaches the machine's own data or its key`);
     }
   }
   return real;

@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
-import { hostFault, knownHost, splitAuthority } from "../../lib/http/host.ts";
+import { hostFault, hostOf, knownHost, splitAuthority } from "../../lib/http/host.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 const BOX: ReadonlySet<string> = new Set(["box.local", "other:8080", "[fd00::1]"]);
+
+Deno.test("hostOf() is the Host header, and what stands in its place where HTTP/2 sends none", () => {
+  assert.equal(hostOf(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
+  for (
+    const [url, host] of [["https://a:1/x?y", "a:1"], ["https://a?x", "a"], [
+      "http://[::1]",
+      "[::1]",
+    ]]
+  ) {
+    assert.equal(hostOf({ url: url ?? "", headers: new Headers() }), host);
+  }
+});
 
 Deno.test("knownHost() knows the names of a loopback machine with any port", () => {
   const hosts = [

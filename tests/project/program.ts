@@ -58,7 +58,7 @@ export async function startProgram({ command, args, cwd, env }: Start): Promise<
   const listen = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       written += text;
-      const url = /^elastik \S+ at (http:\S+), worlds in .*\n/m.exec(written)?.[1];
+      const url = /^elastik \S+ at (https?:\S+), worlds in .*\n/m.exec(written)?.[1];
       // The greeting's last line: nothing of it comes later.
       if (url !== undefined && /^try: .*\n/m.test(written)) resolve(url);
     }

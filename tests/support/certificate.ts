@@ -1,0 +1,65 @@
+/**
+ * Certificates for tests, made by openssl in a folder of the test's own. Without openssl there is none,
+ * and the tests that need one say so.
+ */
+
+import { equal } from "node:assert/strict";
+
+/** A certificate and its key. */
+export interface Certificate {
+  /** Paths of the PEM files. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Whether certificates can be made here. */
+export function canCertify(): boolean {
+  try {
+    const { success } = new Deno.Command("openssl", {
+      args: ["version"],
+      stdout: "null",
+      stderr: "null",
+    }).outputSync();
+    return success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Makes a certificate for `localhost` and 127.0.0.1 that signs itself. */
+export async function certify(folder: string, name: string): Promise<Certificate> {
+  const cert = `${folder}/${name}.crt`;
+  const key = `${folder}/${name}.key`;
+  await openssl([
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+  ]);
+  await Deno.chmod(key, 0o600);
+  return { cert, key };
+}
+
+/** Runs openssl; a failure fails the test with its words. */
+export async function openssl(args: readonly string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command("openssl", {
+    args: [...args],
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  equal(code, 0, new TextDecoder().decode(stderr));
+}

@@ -6,17 +6,19 @@
 // deno-fmt-ignore-file
 import p0 from "./db.ts" with { type: "text" };
 import p1 from "./example.ts" with { type: "text" };
-import p2 from "./gpu.ts" with { type: "text" };
-import p3 from "./router.ts" with { type: "text" };
-import p4 from "./semantic.ts" with { type: "text" };
+import p2 from "./fstab.ts" with { type: "text" };
+import p3 from "./gpu.ts" with { type: "text" };
+import p4 from "./router.ts" with { type: "text" };
+import p5 from "./semantic.ts" with { type: "text" };
 
 /** Sources of the files in `plugins/` by their names. */
 export const pluginSources: Readonly<Record<string, string>> = {
   "db": p0,
   "example": p1,
-  "gpu": p2,
-  "router": p3,
-  "semantic": p4,
+  "fstab": p2,
+  "gpu": p3,
+  "router": p4,
+  "semantic": p5,
 };
 
 /** Names that stand for several plugins. */

@@ -1,0 +1,54 @@
+/** The page about the device, pasted as a reader would who has Ollama running. */
+
+import { equal, ok } from "node:assert/strict";
+import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { blocksOf, missingAnswer } from "../project/readme.ts";
+import { ReaderShell } from "../project/reader_shell.ts";
+import { eventually } from "../plugin/plugin_machine.ts";
+import { withBackend } from "./fake_backend.ts";
+
+const TOOLS = ["bash", "curl", "sed"].filter((tool) => !onPath(tool));
+const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+
+Deno.test({
+  name: `gpu.md holds commands that do what it says${missing}`,
+  ignore: missing !== "",
+  async fn(t) {
+    const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/gpu.md`);
+    const blocks = blocksOf(page);
+    ok(blocks.length > 5);
+    await withBackend(async (backend) => {
+      await inFolder(async (folder) => {
+        await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
+        const machine = await startProgram(fromCheckout(folder));
+        const { host } = new URL(machine.url);
+        const shell = new ReaderShell(folder, { ELASTIK_URL: machine.url });
+        let configured = 0;
+        try {
+          for (const { commands, answers } of blocks.flat()) {
+            await t.step(commands.split("\n")[0] ?? "", async () => {
+              const here = commands.replaceAll("localhost:3005", host)
+                .replaceAll("localhost:11434", backend.host);
+              const { code, output, complaints } = await shell.paste(here);
+              equal(code, 0, `${output}\n${complaints}`);
+              const absent = missingAnswer(answers, output);
+              ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
+              ok(!/"status":[45]\d\d/.test(output), output);
+            });
+            if (!commands.includes("PUT http://localhost:3005/etc/gpu.conf")) continue;
+            // The first one is there before the plugin; another takes effect within a moment.
+            if (configured++ === 0) continue;
+            await eventually(async () => {
+              const log = await (await fetch(`${machine.url}/proc/log/lib/gpu`)).text();
+              return log.split("plugin_reconfigured").length === configured || undefined;
+            }, "the new configuration is in force");
+          }
+          equal(backend.last.system, "You answer in one sentence.");
+        } finally {
+          await shell.close();
+          await machine.stop();
+        }
+      });
+    });
+  },
+});

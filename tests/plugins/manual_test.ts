@@ -37,7 +37,13 @@ async function withReader(
   });
 }
 
-for (const page of ["plugins/README.md", "worlds/usr/share/doc/plugins.md"]) {
+const PAGES = [
+  "plugins/README.md",
+  "worlds/usr/share/doc/plugins.md",
+  "worlds/usr/share/doc/router.md",
+];
+
+for (const page of PAGES) {
   Deno.test({
     name: `${page} holds commands that do what it says${missing}`,
     ignore: missing !== "",

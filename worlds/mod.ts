@@ -106,9 +106,10 @@ import w98 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" 
 import w99 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
 import w100 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
 import w101 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w102 from "./usr/share/doc/running.md" with { type: "text" };
-import w103 from "./usr/share/doc/shell.md" with { type: "text" };
-import w104 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w102 from "./usr/share/doc/router.md" with { type: "text" };
+import w103 from "./usr/share/doc/running.md" with { type: "text" };
+import w104 from "./usr/share/doc/shell.md" with { type: "text" };
+import w105 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -214,7 +215,8 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/unsupported-media-type.md": w99,
   "usr/share/doc/problems/uri-too-long.md": w100,
   "usr/share/doc/problems/world-damaged.md": w101,
-  "usr/share/doc/running.md": w102,
-  "usr/share/doc/shell.md": w103,
-  "usr/share/doc/webdav.md": w104,
+  "usr/share/doc/router.md": w102,
+  "usr/share/doc/running.md": w103,
+  "usr/share/doc/shell.md": w104,
+  "usr/share/doc/webdav.md": w105,
 };

@@ -53,7 +53,7 @@ async function answer(store: Store, name: string, key?: string): Promise<Respons
   try {
     const { body, length } = await store.snapshot(name, key);
     return new Response(body, {
-      headers: { ...headersOf(name), "content-length": String(length) },
+      headers: { ...headersOf(name, length), "content-length": String(length) },
     });
   } catch (error) {
     throw storeProblem(error, "copy", `/${name}`);
@@ -74,11 +74,14 @@ function absent(name: string): Problem {
   return new Problem("not-found", `Cannot copy /${name}: no file of it is here`);
 }
 
-function headersOf(name: string): Record<string, string> {
+/** @param length bytes of the copy, told to those, too, who get no Content-Length (RFC 2183 §2.7) */
+function headersOf(name: string, length?: number): Record<string, string> {
   const file = encodeURIComponent(name.slice(name.lastIndexOf("/") + 1)).replaceAll("'", "%27");
   return {
     "content-type": "application/vnd.sqlite3",
-    "content-disposition": `attachment; filename="world.db"; filename*=UTF-8''${file}.db`,
+    "content-disposition": `attachment; filename="world.db"; filename*=UTF-8''${file}.db${
+      length === undefined ? "" : `; size=${length}`
+    }`,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   };

@@ -45,7 +45,7 @@ test("addSnapshotRoute() gives whoever may read a world its whole file", async (
   equal(got.headers.get("content-type"), "application/vnd.sqlite3");
   equal(
     got.headers.get("content-disposition"),
-    `attachment; filename="world.db"; filename*=UTF-8''a%20b%25.db`,
+    `attachment; filename="world.db"; filename*=UTF-8''a%20b%25.db; size=${got.body.length}`,
   );
   equal(got.headers.get("content-length"), String(got.body.length));
   equal(faults(got.body, KEY), []);

@@ -1,0 +1,229 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import reality from "../../plugins/reality.ts";
+import { APPROVE, bearer, KEY, startTestMachine, TOKEN } from "../support/machine.ts";
+import {
+  fetchTar,
+  filesBelow,
+  holds,
+  inTemp,
+  untar,
+  verified,
+  withReality,
+} from "./reality_machine.ts";
+
+const T3 = bearer(APPROVE);
+/** A name whose folder has as many bytes as a folder may have. */
+const LONG = `home/${"ä".repeat(60)}/${"b".repeat(124)}`;
+
+Deno.test("reality packs every world as it is, and a key of the clone's own", () =>
+  withReality(async (machine) => {
+    const worlds: Readonly<Record<string, string>> = {
+      "/home/x": "one",
+      "/home/a%20b%25/c": "odd",
+      [`/${LONG.split("/").map(encodeURIComponent).join("/")}`]: "long",
+      "/etc/fstab": "remote https://example.com ro,bearer=upstream\n",
+      "/home/empty": "",
+      "/home/big": "a long line of words. ".repeat(200_000),
+    };
+    for (const [path, body] of Object.entries(worlds)) {
+      const put = await machine.approve("PUT", path, body);
+      ok(put.status < 300, put.text);
+    }
+    await machine.approve("PUT", "/home/x", "two");
+    const listed = (await machine.approve("GET", "/proc/worlds")).text.split("\n")
+      .filter((name) => name !== "" && !/^usr\/|^home\/boot$/.test(name));
+    await inTemp(async (folder) => {
+      await untar(await fetchTar(machine, "/__reality__"), folder);
+      const files = filesBelow(folder);
+      const packed = [...files.keys()].filter((path) => path !== "data/.key");
+      equal(
+        packed.sort(),
+        listed.map((name) =>
+          `data/${name.replaceAll("%", "%25").replaceAll("/", "%2F")}/universe.db`
+        )
+          .sort(),
+      );
+      ok([...files.values()].every(({ mode }) => mode === 0o600));
+      equal((Deno.lstatSync(`${folder}/data`).mode ?? 0) & 0o777, 0o700);
+      const key = new TextDecoder().decode(files.get("data/.key")?.bytes);
+      match(key, /^[0-9a-f]{64}\n$/);
+      const { code, lines } = verified(`${folder}/data`);
+      equal([code, lines], [0, [`${listed.length} worlds checked, 0 broken`]]);
+      // Under the key of the machine it came from nothing holds.
+      equal(verified(`${folder}/data`, KEY).code, 1);
+      for (const [path, { bytes }] of files) {
+        for (const secret of [TOKEN, APPROVE, KEY]) ok(!holds(bytes, secret), `${path}: a secret`);
+      }
+    });
+  }));
+
+Deno.test("reality makes a clone whose worlds are the same and whose keys are not", () =>
+  withReality(async (machine) => {
+    await machine.approve("PUT", "/home/x", "kept");
+    const capability = machine.capability("/home", "rw");
+    await inTemp(async (folder) => {
+      await untar(await fetchTar(machine, "/__reality__"), folder);
+      const env = {
+        ELASTIK_KEY: undefined,
+        ELASTIK_APPROVE_TOKEN: undefined,
+        ELASTIK_TOKEN: TOKEN,
+      };
+      const clone = await startTestMachine({ data: `${folder}/data`, env });
+      try {
+        ok(clone.fresh, "the clone had an approve token");
+        const read = await clone.send({ method: "GET", target: "/home/x?raw" });
+        equal(read.text, "kept");
+        const sent = { method: "PUT", target: "/home/y", body: "no" };
+        const refused = await clone.send({ ...sent, headers: bearer(capability) });
+        equal(refused.status, 401);
+        equal((await clone.send({ ...sent, headers: T3 })).status, 401);
+        await clone.approve("PUT", "/home/x", "grown");
+        await clone.audit();
+        // The plugin came along, approved, and clones the clone.
+        await inTemp(async (other) => {
+          await untar(await fetchTar(clone, "/__reality__"), other);
+          equal(verified(`${other}/data`).code, 0);
+          ok(
+            Deno.readTextFileSync(`${other}/data/.key`) !==
+              Deno.readTextFileSync(`${folder}/data/.key`),
+          );
+        });
+      } finally {
+        await clone.stop();
+      }
+      equal(verified(`${folder}/data`).code, 0);
+    });
+  }));
+
+Deno.test("reality is consistent while a writer hammers the machine, and leaves out what goes", () =>
+  withReality(async (machine, url) => {
+    const names = Array.from({ length: 40 }, (_, i) => `w${i}`);
+    for (const name of names) await machine.approve("PUT", `/home/h/${name}`, "first\n");
+    let writing = true;
+    let writes = 0;
+    const hammer = async (shift: number) => {
+      for (let i = shift; writing; i++) {
+        const path = `${url}/home/h/${names[i % 35]}`;
+        const method = i % 3 === 0 ? "PUT" : "POST";
+        const init = { method, body: `line ${i}\n`, headers: bearer(TOKEN) };
+        const answer = await fetch(path, init);
+        await answer.body?.cancel();
+        writes += 1;
+      }
+    };
+    const remove = async () => {
+      for (const name of names.slice(35)) {
+        await (await fetch(`${url}/home/h/${name}`, { method: "DELETE", headers: T3 })).body
+          ?.cancel();
+      }
+    };
+    const hammers = [hammer(0), hammer(11), hammer(23)];
+    const [archive] = await Promise.all([fetchTar(machine, "/__reality__"), remove()]);
+    writing = false;
+    await Promise.all(hammers);
+    ok(writes > 20, `only ${writes} writes`);
+    await inTemp(async (folder) => {
+      await untar(archive, folder);
+      const { code, lines } = verified(`${folder}/data`);
+      equal([code, lines.length], [0, 1], lines.join("\n"));
+      const paths = [...filesBelow(folder).keys()];
+      for (const name of names.slice(0, 35)) {
+        ok(paths.includes(`data/home%2Fh%2F${name}/universe.db`), name);
+      }
+    });
+  }));
+
+Deno.test("reality says of a world that cannot be read that it cannot, wherever it is looked at", () =>
+  withReality(async (machine) => {
+    await machine.approve("PUT", "/home/whole", "whole");
+    await machine.approve("PUT", "/home/rotten", "rotten");
+    const rotten = `${machine.data}/home%2Frotten/universe.db`;
+    for (const end of ["-wal", "-shm"]) await Deno.remove(rotten + end).catch(() => {});
+    await Deno.writeTextFile(rotten, "not a database\n".repeat(1000));
+    await inTemp(async (folder) => {
+      await untar(await fetchTar(machine, "/__reality__"), folder);
+      const { code, lines } = verified(`${folder}/data`);
+      equal(code, 1);
+      equal(lines.filter((line) => line.includes("unreadable")).length, 1);
+      ok(lines.some((line) => line.startsWith("home/rotten: unreadable")));
+      match(Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`), /\/home\/rotten/);
+    });
+    ok(machine.log.some((line) => line.includes("/home/rotten could not be copied")));
+  }));
+
+Deno.test("reality leaves no copy behind when its caller goes away", () =>
+  withReality(async (machine, url) => {
+    for (let i = 0; i < 12; i++) {
+      const body = new Uint8Array(randomBytes(2_000_000));
+      await machine.approve("PUT", `/home/r${i}`, body);
+    }
+    for (let i = 0; i < 8; i++) {
+      const answer = await fetch(`${url}/__reality__`, { headers: T3 });
+      const reader = answer.body?.getReader();
+      await reader?.read();
+      await reader?.cancel();
+    }
+    // Were copies left open, the sixteen there may be would be used up by now.
+    await inTemp(async (folder) => {
+      await untar(await fetchTar(machine, "/__reality__"), folder);
+      equal(verified(`${folder}/data`).code, 0);
+    });
+    equal([...Deno.readDirSync(`${machine.data}/.incoming`)], []);
+  }));
+
+/** A machine of one world that answers a request for its copy like this, each in turn. */
+function envOf(...copies: readonly Response[]) {
+  let at = 0;
+  const answer = (path: string) =>
+    path === "/proc/worlds"
+      ? Response.json([{ name: "home/x", layer: "upper" }, { name: "usr/low", layer: "lower" }])
+      : copies[at++] ?? Response.error();
+  const fetch = (path: string) => Promise.resolve(answer(path));
+  return { caller: { tier: "T3", fetch }, machine: { fetch } };
+}
+
+function copyOf(body: string, size: number | string): Response {
+  return new Response(body, { headers: { "content-disposition": `attachment; size=${size}` } });
+}
+
+async function tarOf(env: ReturnType<typeof envOf>): Promise<string> {
+  const answer = await reality.fetch(new Request("http://machine/__reality__"), env);
+  ok(answer.body !== null);
+  const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));
+  return new TextDecoder("latin1").decode(await new Response(tar).bytes());
+}
+
+Deno.test("reality breaks off what it cannot finish, so that nothing passes for whole", async () => {
+  const failures = [
+    [copyOf("ten bytes.", 11)],
+    [copyOf("ten bytes.", 9)],
+    [copyOf("ten bytes.", "many")],
+    [new Response("full", { status: 507 })],
+    [new Response("failed", { status: 500 })],
+  ];
+  const said = console.error;
+  const lines: unknown[] = [];
+  console.error = (line) => void lines.push(line);
+  try {
+    for (const copies of failures) {
+      const outcome = await tarOf(envOf(...copies)).then(() => "whole", () => "broken");
+      equal(outcome, "broken");
+    }
+  } finally {
+    console.error = said;
+  }
+  equal(lines.length, failures.length);
+  match(
+    String(lines[0]),
+    /^data\.tar\.gz was broken off: Cannot pack data\/home%2Fx\/universe\.db/,
+  );
+});
+
+Deno.test("reality waits for a machine that is busy, and leaves out what is gone", async () => {
+  const busy = new Response("busy", { status: 503 });
+  const packed = await tarOf(envOf(busy, copyOf("ten bytes.", 10)));
+  ok(packed.includes("ten bytes.") && packed.includes("data/.key"));
+  const without = await tarOf(envOf(new Response("gone", { status: 404 })));
+  ok(!without.includes("home%2Fx") && without.includes("data/.key"));
+});

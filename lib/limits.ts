@@ -188,6 +188,9 @@ export const MAX_IF_CONDITIONS = 128;
 export const BIRTHS_REMEMBERED = 16_384;
 /** How long a look at the disk's free space holds, in milliseconds. */
 export const QUOTA_MS = 5_000;
+/** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
+export const UNREAD_BODY_BYTES = 64 * KIB;
+export const UNREAD_BODY_MS = 1_000;
 /** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
 export const LOG_BUFFER_BYTES = 4 * MIB;
 /** How long lines of the access log are gathered before they are written, in milliseconds. */
@@ -228,3 +231,6 @@ export const MAX_ARCHIVE_FILE_BYTES = 512 * MIB;
 export const MAX_ARCHIVE_BYTES = 64 * 1024 * MIB;
 /** Most bytes between two files of one: long names and the like. */
 export const MAX_ARCHIVE_GAP_BYTES = 4 * MIB;
+
+/** Longest listing of a mounted folder that WebDAV reads, in characters. */
+export const MAX_MOUNT_LISTING_BYTES = 16 * 1024 * 1024;

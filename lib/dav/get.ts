@@ -11,6 +11,7 @@ import { notModified, represent, type Representation, respond } from "../http/re
 import { storeProblem } from "../http/store_problem.ts";
 import type { World } from "../world/store.ts";
 import { davEtag } from "./dav_etag.ts";
+import { hasMounts } from "./mount.ts";
 import { find, membersOf, mustBeThere, nothingHere } from "./resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
@@ -36,7 +37,8 @@ async function getCold(room: Room, asked: DavRequest): Promise<Response> {
   const { store } = room.machine;
   const found = mustBeThere(await find(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
-    const members = await membersOf(store, caller, path);
+    const mounts = hasMounts(room.machine.plugins);
+    const members = await membersOf(store, caller, path, mounts);
     const rows = members.map((member) => ({
       name: member.path.slice(member.path.lastIndexOf("/") + 1),
       dir: member.collection,

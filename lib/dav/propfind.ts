@@ -18,6 +18,7 @@ import {
   liveProperty,
   QUOTA_KEYS,
 } from "./live_properties.ts";
+import { hasMounts } from "./mount.ts";
 import {
   multistatus,
   propertiesResponse,
@@ -65,7 +66,8 @@ export async function propfind(room: Room, asked: DavRequest): Promise<Response>
   const found = mustBeThere(await find(store, path), collection, "look at", path);
   let resources: readonly Found[] = [found];
   if (depth === "1" && found.collection) {
-    resources = [found, ...await membersOf(store, caller, path)];
+    const mounts = hasMounts(room.machine.plugins);
+    resources = [found, ...await membersOf(store, caller, path, mounts)];
   } else if (depth === "infinity") {
     resources = await treeOf(store, caller, found, () =>
       new DavProblem(

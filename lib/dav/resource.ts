@@ -7,6 +7,7 @@ import type { Caller } from "../auth/caller.ts";
 import { visible } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
+import { MOUNTS } from "./mount.ts";
 import { inNamespace, NAMESPACES } from "../world/name.ts";
 import type { Entry, Store } from "../world/store.ts";
 
@@ -45,10 +46,20 @@ export async function find(store: Store, path: string): Promise<Found | undefine
   return { path, collection, entry };
 }
 
-/** The members of a collection that a caller may see, in order. */
-export async function membersOf(store: Store, caller: Caller, path: string): Promise<Found[]> {
+/**
+ * The members of a collection that a caller may see, in order.
+ *
+ * @param mounts whether the root has the folder of mounts as well
+ */
+export async function membersOf(
+  store: Store,
+  caller: Caller,
+  path: string,
+  mounts = false,
+): Promise<Found[]> {
   if (path === "/") {
-    return [...NAMESPACES].sort().map((name) => ({ path: `/${name}`, collection: true }))
+    const folders = [...NAMESPACES, ...(mounts ? [MOUNTS.slice(1)] : [])].sort();
+    return folders.map((name) => ({ path: `/${name}`, collection: true }))
       .filter((found) => visible(caller, found.path));
   }
   const found: Found[] = [];

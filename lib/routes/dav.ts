@@ -12,6 +12,8 @@ import { lock, unlock } from "../dav/lock.ts";
 import { readIf } from "../dav/lock_guard.ts";
 import type { LockTable } from "../dav/lock_table.ts";
 import { mkcol } from "../dav/mkcol.ts";
+import { hasMounts, isMounted } from "../dav/mount.ts";
+import { answerMounted } from "../dav/mounted.ts";
 import { propfind } from "../dav/propfind.ts";
 import { proppatch } from "../dav/proppatch.ts";
 import { put } from "../dav/put.ts";
@@ -66,8 +68,14 @@ export class DavRoutes {
    *
    * @throws {Problem}
    */
-  handle({ request, target, caller }: Exchange): Promise<Response> | Response {
+  handle(exchange: Exchange): Promise<Response> | Response {
+    const { request, target, caller } = exchange;
     const world = worldTarget(target);
+    const { plugins } = this.#room.machine;
+    if (world !== undefined && isMounted(world.path) && hasMounts(plugins)) {
+      return answerMounted(plugins, { ...exchange, target: world })
+        .catch((error) => refuse(error, request.method, world.path));
+    }
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
       throw new Problem(

@@ -1,0 +1,228 @@
+/** `/dev/fanout`: who may, what reaches which world, what is told of each. */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { eventually, QUICK } from "../plugin/plugin_machine.ts";
+import { bearer, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+import { installPlugin } from "./db_machine.ts";
+
+interface Fanout {
+  readonly machine: TestMachine;
+  /** Writes the list, and waits until the plugin goes by it. */
+  list(text: string): Promise<void>;
+  /** Sends as T2. */
+  send(
+    method: string,
+    body?: string | Uint8Array,
+    headers?: Record<string, string>,
+    query?: string,
+  ): Promise<Reply>;
+  /** The bytes of a world, or its status when it is not there. */
+  read(path: string): Promise<string | number>;
+}
+
+type Case = (fanout: Fanout, t: Deno.TestContext) => Promise<void>;
+const cases: [title: string, run: Case][] = [];
+function add(title: string, run: Case): void {
+  cases.push([title, run]);
+}
+
+function results(reply: Reply): [target: string, status: number][] {
+  const { results } = JSON.parse(reply.text);
+  return results.map(({ target, status }: { target: string; status: number }) => [target, status]);
+}
+
+add("PUT replaces and POST appends, everywhere, once for a name that is there again", async (f) => {
+  await f.list("# targets\n\nhome/a\n/home/b\n  c  \nhome/c\n/home/deep/d e\n#home/not\n");
+  const put = await f.send("PUT", "one");
+  equal(put.status, 200, put.text);
+  equal(results(put), [
+    ["/home/a", 201],
+    ["/home/b", 201],
+    ["/home/c", 201],
+    ["/home/deep/d e", 201],
+  ]);
+  equal(JSON.parse(put.text).results[0].version, 1);
+  const post = await f.send("POST", "+two");
+  equal([post.status, JSON.parse(post.text).written], [200, 4]);
+  for (const path of ["a", "b", "c", "deep/d%20e"]) equal(await f.read(`/home/${path}`), "one+two");
+  equal(await f.read("/home/not"), 404);
+});
+
+add("type, metadata, extension and conditions travel along", async (f) => {
+  await f.list("a\nb");
+  const meta = { "x-meta-author": "codex", "x-meta-confidence": "0.9", "x-other": "no" };
+  equal((await f.send("PUT", "a,b", { "content-type": "text/csv", ...meta })).status, 200);
+  for (const name of ["a", "b"]) {
+    const { headers } = await f.machine.approve("GET", `/home/${name}?raw`);
+    match(headers.get("content-type") ?? "", /^text\/csv/);
+    equal([headers.get("x-meta-author"), headers.get("x-meta-confidence")], ["codex", "0.9"]);
+    equal(headers.get("x-other"), undefined);
+  }
+  equal((await f.send("PUT", "# md", {}, "?ext=md")).status, 200);
+  match(
+    (await f.machine.approve("GET", "/home/a?raw")).headers.get("content-type") ?? "",
+    /markdown/,
+  );
+  const refused = await f.send("PUT", "new", { "if-none-match": "*" });
+  equal([refused.status, await f.read("/home/a")], [412, "# md"]);
+  const bad = await f.send("PUT", "x", { "x-meta-long": "y".repeat(2000) });
+  equal([bad.status, results(bad)], [400, [["/home/a", 400], ["/home/b", 400]]]);
+});
+
+add("each world is written by the caller's own right, and told of by itself", async (f) => {
+  await f.list("right\n/etc/motd\n/boot/x");
+  const two = await f.send("PUT", "text");
+  equal(two.status, 207);
+  equal(results(two), [["/home/right", 201], ["/etc/motd", 403], ["/boot/x", 403]]);
+  match(JSON.parse(two.text).results[1].detail, /T3 is needed/);
+  equal([await f.read("/home/right"), await f.read("/etc/motd")], ["text", 404]);
+  const three = await f.machine.approve("PUT", "/dev/fanout", "by T3");
+  equal([three.status, results(three).map(([, status]) => status)], [200, [200, 201, 201]]);
+  const { text } = await f.machine.approve("GET", "/proc/log/home/right");
+  equal(JSON.parse(text).map(({ payload }: { payload: { by: string } }) => payload.by), [
+    "T3",
+    "T2",
+  ]);
+  await f.list("/etc/motd\n/etc/other");
+  equal((await f.send("POST", "x")).status, 403);
+});
+
+add("nobody below T2 uses it, and no capability does", async (f) => {
+  await f.list("/home/scratch/x");
+  for (
+    const [headers, status] of [
+      [{}, 401],
+      [bearer("nonsense"), 401],
+      [bearer(f.machine.capability("/home/scratch", "rw")), 403],
+      [bearer(f.machine.capability("/dev/fanout", "rw")), 403],
+      [bearer(f.machine.capability("/", "rw")), 403],
+    ] as const
+  ) {
+    for (const method of ["GET", "PUT", "POST"]) {
+      const reply = await f.machine.send({ method, target: "/dev/fanout", headers, body: "x" });
+      equal(reply.status, status, `${method} ${reply.text}`);
+    }
+  }
+  const words = await f.machine.send({
+    method: "POST",
+    target: "/dev/fanout",
+    headers: bearer(f.machine.capability("/", "rw")),
+    body: "x",
+  });
+  match(words.text, /a capability writes to worlds of its own prefix alone, T2 is needed/);
+  equal(await f.read("/home/scratch/x"), 404);
+});
+
+add("a line that could go round, or is no world, is never written to", async (f) => {
+  const lines = [
+    "ok",
+    "/dev/fanout",
+    "dev/fanout",
+    "/mnt/data/x",
+    "/proc/status",
+    "/etc/fanout.conf",
+    "etc/fanout.conf",
+    "/lib/fanout/state",
+    "/home/",
+    "/home",
+    "home/../etc/passwd",
+    "home//x",
+    "a:b",
+    "/nowhere/x",
+    "/",
+  ];
+  await f.list(lines.join("\n"));
+  const reply = await f.machine.approve("PUT", "/dev/fanout", "x");
+  equal(reply.status, 207, reply.text);
+  const [first, ...rest] = JSON.parse(reply.text).results;
+  equal([first.target, first.status], ["/home/ok", 201]);
+  ok(rest.length >= 11, reply.text);
+  for (const { target, status, detail } of rest) {
+    if (target === "/home/home") continue;
+    equal(status, 400, target);
+    match(detail, /^\/etc\/fanout\.conf line \d+: /);
+  }
+  const { text } = await f.machine.approve("GET", "/lib/fanout/state");
+  match(text, /fanout\.conf line 2: only worlds can be targets/);
+  const list = await f.machine.approve("GET", "/etc/fanout.conf?raw");
+  ok(list.text.startsWith(lines.join("\n")));
+});
+
+add("without a list there is nothing to write to, and the words say who makes one", async (f) => {
+  for (const text of ["", "# nothing\n", "/dev/fanout"]) {
+    await f.list(text);
+    const reply = await f.send("POST", "x");
+    equal(reply.status, 503, reply.text);
+    match(reply.text, /names no world; T3 writes it/);
+  }
+});
+
+add("what is too large reaches no world, or is refused by each", async (f) => {
+  await f.list("a\nb");
+  const five = new Uint8Array(5 * 1024 * 1024).fill(120);
+  equal((await f.send("PUT", five)).status, 200);
+  const six = await f.send("PUT", new Uint8Array(6 * 1024 * 1024));
+  equal([six.status, results(six)], [413, [["/home/a", 413], ["/home/b", 413]]]);
+  const huge = await f.send("PUT", new Uint8Array(17 * 1024 * 1024));
+  equal(huge.status, 413);
+  match(huge.text, /nothing was written/);
+  equal(String(await f.read("/home/a")).length, five.length);
+});
+
+add("a long list is written a few at a time and in its order", async (f) => {
+  const names = Array.from({ length: 300 }, (_, i) => `many/${i}`);
+  await f.list(names.join("\n"));
+  const reply = await f.send("PUT", "x");
+  const all = results(reply);
+  equal(reply.status, 207);
+  equal(all.slice(0, 256), names.slice(0, 256).map((name) => [`/home/${name}`, 201]));
+  equal(all.slice(256).map(([, status]) => status), [400]);
+  equal(await f.read("/home/many/255"), "x");
+  equal(await f.read("/home/many/256"), 404);
+});
+
+add("GET tells the list, and nothing else is understood", async (f) => {
+  await f.list("told\n/dev/x");
+  const { text } = await f.send("GET");
+  equal(JSON.parse(text)[0], { line: 1, target: "/home/told" });
+  match(JSON.parse(text)[1].fault, /only worlds/);
+  const plain = await f.send("PUT", "x", { accept: "text/plain" });
+  match(plain.text, /^201\t\/home\/told\n400\t\/dev\/x\t/);
+  equal((await f.send("PUT", "x", {}, "?to=a")).status, 400);
+  equal((await f.send("PATCH", "x")).status, 405);
+  equal((await f.send("DELETE")).status, 405);
+  const below = await f.machine.approve("PUT", "/dev/fanout/x", "x");
+  equal(below.status, 404);
+});
+
+Deno.test("/dev/fanout writes to every world of its list", async (t) => {
+  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
+    await installPlugin(machine, "fanout");
+    const send: Fanout["send"] = (method, body, headers = {}, query = "") =>
+      machine.send({
+        method,
+        target: `/dev/fanout${query}`,
+        headers: { ...bearer(TOKEN), ...headers },
+        ...(body === undefined ? {} : { body }),
+      });
+    const turns = async (): Promise<number> => {
+      const { text } = await machine.approve("GET", "/proc/log/lib/fanout?limit=1000");
+      return text.split('"plugin_reconfigured"').length;
+    };
+    const list: Fanout["list"] = async (text) => {
+      const before = await turns();
+      const marked = `${text}\n# ${crypto.randomUUID()}`;
+      ok((await machine.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
+      await eventually(async () => await turns() > before || undefined, "the list counts");
+    };
+    const read: Fanout["read"] = async (path) => {
+      const { status, text } = await machine.approve("GET", `${path}?raw`);
+      return status === 200 ? text : status;
+    };
+    for (const [title, run] of cases) {
+      await t.step(title, (step) => run({ machine, list, send, read }, step));
+    }
+    await machine.audit();
+  });
+});

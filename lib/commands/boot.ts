@@ -4,6 +4,7 @@
  * that a fresh machine made for itself.
  */
 
+import { stripTypeScriptTypes } from "node:module";
 import { addressed, type MachineClient, Unreachable } from "../client/machine_client.ts";
 import { readEnvironment } from "../config.ts";
 import { birthWorlds } from "../../worlds/mod.ts";
@@ -42,8 +43,9 @@ async function keptToken(machine: MachineClient, data: string): Promise<string |
 
 /** The world's own text as a module: what is tested with is what the machine serves. */
 async function loadSelfTest(): Promise<(options: unknown) => Promise<number>> {
-  const bytes = new TextEncoder().encode(birthWorlds["home/boot.ts"] ?? "");
-  const module: unknown = await import(`data:application/typescript;base64,${bytes.toBase64()}`);
+  // A compiled program reads JavaScript alone.
+  const bytes = new TextEncoder().encode(stripTypeScriptTypes(birthWorlds["home/boot.ts"] ?? ""));
+  const module: unknown = await import(`data:text/javascript;base64,${bytes.toBase64()}`);
   if (typeof module === "object" && module !== null && "selfTest" in module) {
     const { selfTest } = module;
     if (typeof selfTest === "function") return (options) => selfTest(options);

@@ -21,13 +21,16 @@ const PACKAGE = /^(.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*))\//;
 /** In a bundle every module would take itself for the program; only the entry is. */
 const MAIN_BLOCK = /^(\s*if )\(import\.meta\.main\)/gm;
 
-/** The module the bundle begins with: `main.ts`, but with the Worker inside. */
+/**
+ * The module the bundle begins with: `main.ts`, but with the Worker inside. A program that was compiled
+ * round it starts itself again as it is, without a main module.
+ */
 export function entryModule(cli: string, worker: string): string {
   return [
     `import { runCommandLine } from ${JSON.stringify(cli)};`,
     `import worker from ${JSON.stringify(worker)} with { type: "text" };`,
     "const code = await runCommandLine(Deno.args, {",
-    "  main: import.meta.url,",
+    "  ...(Deno.build.standalone ? {} : { main: import.meta.url }),",
     "  single: true,",
     "  get storeWorkerUrl() {",
     '    return "data:text/javascript;base64," + new TextEncoder().encode(worker).toBase64();',

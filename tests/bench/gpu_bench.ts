@@ -1,0 +1,184 @@
+/**
+ * What the device adds to its backend: the time to the first token and to the whole answer through
+ * `/dev/gpu`, beside asking the same backend directly, in the same run and in turn, with one caller
+ * and with eight. The backend is a program of its own that answers at once, so every millisecond is
+ * ours. It prints; it asserts nothing.
+ *
+ * `deno run -A tests/bench/gpu_bench.ts [calls a measurement]`
+ */
+
+import { ROOT, startProgram } from "../project/program.ts";
+import { median, report } from "./report.ts";
+
+const CALLS = Number(Deno.args[0] ?? 300);
+const ROUNDS = 3;
+const TOKENS = 200;
+const TOKEN = "bench-t2-token";
+const APPROVE = "bench-approve-token";
+const BACKEND = `
+const encoder = new TextEncoder();
+const chunk = (delta) => encoder.encode("data: " + JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk",
+  created: 1, model: "m", choices: [{ index: 0, delta, logprobs: null, finish_reason: null }] }) + "\\n\\n");
+Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.args[0]), onListen() {} }, async (request) => {
+  await request.text();
+  let left = ${TOKENS};
+  return new Response(new ReadableStream({
+    async pull(controller) {
+      if (left-- > 0) controller.enqueue(chunk({ content: "token " }));
+      else {
+        controller.enqueue(encoder.encode("data: [DONE]\\n\\n"));
+        controller.close();
+      }
+      // Each token on its own, as a model has them.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  }), { headers: { "content-type": "text/event-stream" } });
+});`;
+
+/** Milliseconds of one call. */
+interface Times {
+  readonly first: number;
+  readonly whole: number;
+}
+
+const folder = await Deno.makeTempDir({ prefix: "elastik-gpu-bench-" });
+const port = freePort();
+await Deno.writeTextFile(`${folder}/backend.ts`, BACKEND);
+const backend = new Deno.Command(Deno.execPath(), {
+  args: ["run", "-A", "--no-check", `${folder}/backend.ts`, String(port)],
+  stdin: "null",
+  stdout: "null",
+  stderr: "null",
+}).spawn();
+const machine = await startProgram({
+  command: Deno.execPath(),
+  args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
+  cwd: folder,
+  env: {
+    ELASTIK_PORT: "0",
+    ELASTIK_DATA: `${folder}/data`,
+    ELASTIK_TOKEN: TOKEN,
+    ELASTIK_APPROVE_TOKEN: APPROVE,
+  },
+});
+try {
+  await listening(`http://127.0.0.1:${port}`);
+  await put("/etc/gpu.conf", `openai://127.0.0.1:${port}`);
+  await put("/lib/gpu", await Deno.readTextFile(`${ROOT}/plugins/gpu.ts`));
+  await put("/lib/gpu/state", "active");
+  for (const callers of [1, 8]) await measure(callers);
+} finally {
+  await machine.stop("SIGKILL");
+  backend.kill("SIGKILL");
+  await backend.status;
+  await Deno.remove(folder, { recursive: true });
+}
+
+async function measure(callers: number): Promise<void> {
+  const found = { direct: empty(), stream: empty(), device: empty() };
+  for (const ask of [direct, stream, device]) await run(ask, 50, callers);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, ask] of Object.entries({ direct, stream, device })) {
+      const into = found[name as keyof typeof found]; // the names of the object itself
+      for (const { first, whole } of await run(ask, CALLS, callers)) {
+        into.first.push(first);
+        into.whole.push(whole);
+      }
+    }
+  }
+  const who = callers === 1 ? "one caller" : `${callers} callers`;
+  const unit = "ms";
+  const of = (name: keyof typeof found, what: "first" | "whole") => median(found[name][what]);
+  const p99 = (name: keyof typeof found) => percentile(found[name].first, 0.99);
+  report({ what: `first token, directly, ${who}`, found: of("direct", "first"), unit });
+  report({ what: `first token, /dev/gpu/stream, ${who}`, found: of("stream", "first"), unit });
+  report({
+    what: `the device adds to the first token, ${who}`,
+    found: of("stream", "first") - of("direct", "first"),
+    unit,
+    ...(callers === 1 ? { aim: "<= 5" } : {}),
+  });
+  report({
+    what: `the same, at the 99th percentile, ${who}`,
+    found: p99("stream") - p99("direct"),
+    unit,
+  });
+  report({ what: `${TOKENS} tokens, directly, ${who}`, found: of("direct", "whole"), unit });
+  report({ what: `${TOKENS} tokens, /dev/gpu/stream, ${who}`, found: of("stream", "whole"), unit });
+  report({
+    what: `${TOKENS} tokens as one text, /dev/gpu, ${who}`,
+    found: of("device", "whole"),
+    unit,
+  });
+}
+
+/** Calls by several callers, each as soon as its last one is over. */
+async function run(ask: () => Promise<Times>, calls: number, callers: number): Promise<Times[]> {
+  const times: Times[] = [];
+  let left = calls;
+  await Promise.all(Array.from({ length: callers }, async () => {
+    while (left-- > 0) times.push(await ask());
+  }));
+  return times;
+}
+
+function direct(): Promise<Times> {
+  return timed(`http://127.0.0.1:${port}/v1/chat/completions`, {
+    "content-type": "application/json",
+    "accept-encoding": "identity",
+  }, JSON.stringify({ model: "m", messages: [{ role: "user", content: "x" }], stream: true }));
+}
+
+function stream(): Promise<Times> {
+  return timed(`${machine.url}/dev/gpu/stream`, { authorization: `Bearer ${TOKEN}` }, "x");
+}
+
+function device(): Promise<Times> {
+  return timed(`${machine.url}/dev/gpu`, { authorization: `Bearer ${TOKEN}` }, "x");
+}
+
+async function timed(url: string, headers: Record<string, string>, body: string): Promise<Times> {
+  const start = performance.now();
+  const answer = await fetch(url, { method: "POST", headers, body });
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+  let first = 0;
+  for await (const piece of answer.body ?? new ReadableStream<Uint8Array>()) {
+    if (first === 0 && piece.length > 0) first = performance.now() - start;
+  }
+  return { first, whole: performance.now() - start };
+}
+
+async function put(path: string, body: string): Promise<void> {
+  const headers = { authorization: `Bearer ${APPROVE}` };
+  const answer = await fetch(`${machine.url}${path}`, { method: "PUT", body, headers });
+  const words = await answer.text();
+  if (!answer.ok) throw new Error(`Cannot put ${path}: ${words}`);
+}
+
+async function listening(url: string): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    try {
+      await (await fetch(url)).body?.cancel();
+      return;
+    } catch {
+      // Nobody listens yet; asking again is how the first answer is found.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  throw new Error(`Nobody listens at ${url}`);
+}
+
+function percentile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? 0;
+}
+
+function empty(): { first: number[]; whole: number[] } {
+  return { first: [], whole: [] };
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}

@@ -10,6 +10,7 @@ import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
+import { drainUnread } from "./http/unread_body.ts";
 import type { Machine } from "./machine.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
 import { authRoutes } from "./routes/auth.ts";
@@ -112,9 +113,9 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
       exchange = connection === undefined ? entered : { ...entered, connection };
       const answered = dispatch(exchange);
       if (answered instanceof Promise) return later(request, answered, exchange);
-      const { method } = request;
-      requests.note(method, answered.status);
-      return method === "HEAD" ? bodiless(request, answered) : answered;
+      if (request.method !== "GET") return later(request, Promise.resolve(answered), exchange);
+      requests.note("GET", answered.status);
+      return answered;
     } catch (error) {
       return later(request, Promise.reject(error), exchange);
     }
@@ -131,6 +132,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const answer = await answered.catch((error) => missed(request, error, exchange));
     requests.note(method, answer.status);
     requests.waited(performance.now() - start);
+    await drainUnread(request);
     return bodiless(request, answer);
   }
 

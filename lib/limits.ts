@@ -191,6 +191,9 @@ export const QUOTA_MS = 5_000;
 /** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
 export const UNREAD_BODY_BYTES = 64 * KIB;
 export const UNREAD_BODY_MS = 1_000;
+/** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
+export const UNREAD_BODY_BYTES = 64 * KIB;
+export const UNREAD_BODY_MS = 1_000;
 /** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
 export const LOG_BUFFER_BYTES = 4 * MIB;
 /** How long lines of the access log are gathered before they are written, in milliseconds. */

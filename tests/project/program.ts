@@ -119,6 +119,16 @@ export function fromCheckout(
   };
 }
 
+/** An empty cache, but for packages, which are fetched once for all tests. */
+export async function cacheIn(folder: string): Promise<Record<string, string>> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
+  await Deno.mkdir(`${folder}/cache`);
+  await Deno.mkdir(npmCache, { recursive: true });
+  await Deno.symlink(npmCache, `${folder}/cache/npm`);
+  return { DENO_DIR: `${folder}/cache` };
+}
+
 /** Does something in a temporary folder and removes it. */
 export async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-project-" });

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { ask, inFolder, ROOT, startProgram, worksAt } from "./program.ts";
+import { ask, cacheIn, inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
 import { readmeCommands } from "./readme.ts";
 
 /** The checkout as plain files on loopback, as a host of files would serve it. */
@@ -14,7 +14,9 @@ function serveFiles(): { url: string; stop: () => Promise<void> } {
 async function sendFile(request: Request): Promise<Response> {
   const path = new URL(request.url).pathname;
   // As much of the checkout as a release has: no settings, no lock file, no tests.
-  if (!/^\/(?:main\.ts|lib\/.*|worlds\/.*)$/.test(path)) return new Response(null, { status: 404 });
+  if (!/^\/(?:main\.ts|(?:lib|plugins|worlds)\/.*)$/.test(path)) {
+    return new Response(null, { status: 404 });
+  }
   const type = path.endsWith(".ts") ? "application/typescript" : "text/plain";
   try {
     const body = await Deno.readFile(`${ROOT}${decodeURIComponent(path)}`);
@@ -23,16 +25,6 @@ async function sendFile(request: Request): Promise<Response> {
     if (error instanceof Deno.errors.NotFound) return new Response(null, { status: 404 });
     throw error;
   }
-}
-
-/** An empty cache, but for packages, which are fetched once for all tests. */
-async function cacheIn(folder: string): Promise<Record<string, string>> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
-  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
-  await Deno.mkdir(`${folder}/cache`);
-  await Deno.mkdir(npmCache, { recursive: true });
-  await Deno.symlink(npmCache, `${folder}/cache/npm`);
-  return { DENO_DIR: `${folder}/cache` };
 }
 
 Deno.test("main.ts runs from a URL in an empty folder, and again without the network", () =>
@@ -58,8 +50,22 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     const again = await startProgram(start);
     equal((await ask(`${again.url}/home/x?raw`)).text, "kept");
     await worksAt(again, `${here}/data`);
+    const at = (...args: string[]) => runProgram({ ...start, args: [...start.args, ...args] });
+    // What a command needs came with the first start, whichever command that was.
+    const installed = await at("install", "example", "--url", again.url);
+    equal(installed.code, 0, installed.stderr);
+    const minted = await at("mint", "home/x", "--url", again.url);
+    match(minted.stdout, /^[\w-]+\.[\w-]+\n$/);
+    equal((await at("boot", again.url)).code, 0);
+    equal((await at("export", "all.tar.gz")).code, 0);
     ok(!again.output().includes("Download"), again.output());
     await again.stop();
+    equal((await at("import", "all.tar.gz", "--into", "copy")).code, 0);
+    const verified = await at("verify", "copy");
+    equal(verified.code, 0, verified.stdout);
+    for (const { stderr } of [installed, minted, verified]) {
+      ok(!stderr.includes("Download"), stderr);
+    }
   }));
 
 Deno.test("main.ts runs with no more rights than the README's line gives", () =>

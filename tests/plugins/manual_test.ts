@@ -41,6 +41,8 @@ const PAGES = [
   "plugins/README.md",
   "worlds/usr/share/doc/plugins.md",
   "worlds/usr/share/doc/router.md",
+  "worlds/usr/share/doc/db.md",
+  "worlds/usr/share/doc/fanout.md",
 ];
 
 for (const page of PAGES) {

@@ -222,7 +222,7 @@ export const DECLINES_REMEMBERED = 1024;
 /** Bytes read at a time of a file that goes out in a plugin's answer. */
 export const FILE_PIECE_BYTES = 256 * KIB;
 /** How often a request is put to a plugin again whose file changed before it could be sent. */
-export const FILE_TRIES = 3;
+export const FILE_TRIES = 10;
 
 // archives of data folders
 

@@ -637,11 +637,15 @@ async function writeFile(visit: Visit): Promise<Response> {
 async function placeToWrite(files: Files, visit: Visit): Promise<string> {
   const { mount, rest, path, request: { method } } = visit;
   const place = placeOf(visit);
+  const noFolder = () =>
+    refuse("conflict", `Cannot ${method} ${path}: something on the way to it is no folder`);
   try {
     await files.stat(place);
     return place;
   } catch (error) {
-    if (whyNot(error).type !== "not-found") throw fileRefusal(error, method, path);
+    const { type, name } = whyNot(error);
+    if (name === "NotADirectory") throw noFolder();
+    if (type !== "not-found") throw fileRefusal(error, method, path);
   }
   const other = await otherSpelling(files, visit);
   if (other !== undefined) return other.place;
@@ -657,9 +661,7 @@ async function placeToWrite(files: Files, visit: Visit): Promise<string> {
     }
   } catch (error) {
     const { type, name } = whyNot(error);
-    if (name === "NotADirectory") {
-      throw refuse("conflict", `Cannot ${method} ${path}: something on the way to it is no folder`);
-    }
+    if (name === "NotADirectory") throw noFolder();
     if (type === "not-found") {
       throw refuse("conflict", `Cannot ${method} ${path}: the folder it would lie in is not there`);
     }
@@ -745,7 +747,7 @@ function whyNot(error: unknown): Why {
     return { type: "insufficient-storage", name, words: "the disk is full" };
   }
   if (code === "ENAMETOOLONG") {
-    return { type: "not-found", name, words: "its name is longer than the disk's may be" };
+    return { type: "bad-path", name, words: "its name is longer than the disk's may be" };
   }
   return { type: "bad-gateway", name, words: "the disk failed" };
 }
@@ -843,7 +845,7 @@ function liesBelow(target: URL, { base }: Mount): boolean {
 }
 
 function askingHeaders(request: Request, { bearer }: Mount): Headers {
-  const headers = new Headers({ "user-agent": "elastik", "accept-encoding": "identity" });
+  const headers = new Headers({ "user-agent": "elastik" });
   for (const name of ["accept", "accept-language", "if-none-match", "if-modified-since"]) {
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
@@ -864,7 +866,8 @@ async function take(response: Response, path: string): Promise<Taken> {
   try {
     if (Number(response.headers.get("content-length") ?? 0) > MAX_BYTES) throw tooLarge();
     const encoding = (response.headers.get("content-encoding") ?? "identity").toLowerCase();
-    if (!["identity", "gzip", "br", "deflate"].includes(encoding)) {
+    // These two are asked for, and undone, by the runtime; what comes of it is what counts.
+    if (!["identity", "gzip", "br"].includes(encoding)) {
       throw refuse(
         "bad-gateway",
         `Cannot read ${path}: its server answers in an encoding nobody asked for`,
@@ -985,7 +988,7 @@ function serverRefusal({ path, mount }: Visit, response: Response, pieces: Uint8
   const plain = /^(?:text\/plain|application\/(?:[\w.+-]+\+)?json)/.test(type);
   const said = plain ? new TextDecoder().decode(pieces[0]).slice(0, 300) : "";
   // deno-lint-ignore no-control-regex -- control characters are what is taken out
-  const words = said.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ")
+  const words = said.replace(/[\u0000-\u0020\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ")
     .trim();
   const detail = `Cannot read ${path}: its server answered ${status}${
     words === "" ? "" : `: ${words}`

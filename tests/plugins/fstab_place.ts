@@ -24,7 +24,7 @@ export const T3 = bearer(APPROVE);
 /** Answers of the web server by path, and what it was asked. */
 export interface Server {
   readonly origin: string;
-  readonly asked: Request[];
+  readonly asked: { readonly url: string; readonly headers: Headers }[];
   answer: (request: Request, path: string) => Response | Promise<Response>;
 }
 
@@ -51,7 +51,7 @@ let tables = 0;
 export async function atPlace(test: (place: Place) => Promise<void>): Promise<void> {
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-fstab-" }));
   const folder = `${base}/files`;
-  const asked: Request[] = [];
+  const asked: { url: string; headers: Headers }[] = [];
   const ended = new AbortController();
   const listener = Deno.serve({
     port: 0,
@@ -59,7 +59,7 @@ export async function atPlace(test: (place: Place) => Promise<void>): Promise<vo
     signal: ended.signal,
     onListen: () => {},
   }, (request) => {
-    asked.push(request);
+    asked.push({ url: request.url, headers: new Headers(request.headers) });
     return server.answer(request, new URL(request.url).pathname);
   });
   const server: Server = {

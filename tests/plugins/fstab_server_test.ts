@@ -1,0 +1,320 @@
+/** Web servers that are mounted: what goes to them, what comes back, and what never does. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { bearer } from "../support/machine.ts";
+import { atPlace, BEARER, T2, T3 } from "./fstab_place.ts";
+
+const LIMIT = 5 * 1024 * 1024;
+
+Deno.test("a web server is mounted", async (t) => {
+  await atPlace(async ({ machine, folder, server, get, send, mount }) => {
+    await t.step("its bytes, media type and version come through", async () => {
+      server.answer = (_, path) =>
+        new Response(`{"path":"${path}"}`, {
+          headers: { "content-type": "application/json", "etag": 'W/"v1"' },
+        });
+      const found = await get("/mnt/api/users/42?page=2&raw");
+      equal(found.text, '{"path":"/users/42"}');
+      equal(server.asked.at(-1)?.url, `${server.origin}/users/42?page=2`);
+      equal(found.headers.get("content-type"), "application/json");
+      equal(found.headers.get("x-mount-version"), 'etag:W/"v1"');
+      equal(found.headers.get("etag"), 'W/"v1"');
+      equal(found.headers.get("content-length"), String(found.body.length));
+      equal(found.headers.get("content-security-policy"), "sandbox allow-scripts");
+      equal((await get("/mnt/api/users/42", { "if-none-match": '"v1"' })).status, 304);
+      const head = await send("HEAD", "/mnt/api/users/42");
+      deepStrictEqual(
+        [head.status, head.headers.get("content-length"), head.body.length],
+        [200, String(found.body.length), 0],
+      );
+    });
+    await t.step("without an entity tag it gets one of its bytes", async () => {
+      server.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
+      const found = await get("/mnt/api/x");
+      equal(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
+      const etag = found.headers.get("etag") ?? "";
+      match(etag, /^"[0-9a-f]{16}\.5"$/);
+      equal((await get("/mnt/api/x", { "if-none-match": etag })).status, 304);
+      server.answer = () => new Response("hullo");
+      equal((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
+    });
+    await t.step("what it says of freshness is passed both ways", async () => {
+      server.answer = (request) =>
+        request.headers.get("if-none-match") === '"v9"'
+          ? new Response(null, { status: 304, headers: { etag: '"v9"' } })
+          : new Response("nine", { headers: { etag: '"v9"' } });
+      const found = await get("/mnt/api/x", { "if-none-match": '"v9"' });
+      deepStrictEqual([found.status, found.headers.get("etag")], [304, '"v9"']);
+    });
+    await t.step("paths arrive as they were meant", async () => {
+      server.answer = () => new Response("ok");
+      const rows: [path: string, asked: string][] = [
+        ["/mnt/api", "/"],
+        ["/mnt/api/", "/"],
+        ["/mnt/api/a/", "/a/"],
+        ["/mnt/api/a%20b/%C3%BC%25", "/a%20b/%C3%BC%25"],
+        ["/mnt/api/u@x:y+z,=$&", "/u@x:y+z,=$&"],
+        ["/mnt/api/%252e%252e/x", "/%252e%252e/x"],
+        ["/mnt/api/a%3Fb%23c", "/a%3Fb%23c"],
+        ["/mnt/api/x?a=%2F&b=c%20d", "/x?a=%2F&b=c%20d"],
+      ];
+      for (const [path, asked] of rows) {
+        equal((await get(path)).status, 200, path);
+        equal(server.asked.at(-1)?.url, server.origin + asked, path);
+      }
+      for (const path of ["/mnt/api/../x", "/mnt/api/%2e%2e/x", "/mnt/api/a%2fb", "/mnt/api//x"]) {
+        equal((await get(path)).status, 400, path);
+      }
+      equal((await get("/mnt/api/..;/x")).status, 403);
+    });
+    await t.step("the caller's secrets do not go there, and the mount's bearer does", async () => {
+      server.answer = () => new Response("ok");
+      const cap = bearer(machine.capability("/mnt/api", "r"));
+      for (const as of [T2, T3, cap]) {
+        const mine = { ...as, cookie: "session=1", "x-forwarded-for": "1.2.3.4", "x-other": "y" };
+        equal((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
+        const { headers } = server.asked.at(-1) ?? { headers: new Headers() };
+        equal(headers.get("authorization"), `Bearer ${BEARER}`);
+        equal(headers.get("accept"), "text/csv");
+        for (const name of ["cookie", "x-forwarded-for", "x-other", "origin", "referer"]) {
+          equal(headers.get(name), null, name);
+        }
+      }
+    });
+    await t.step("what is not of the content does not come back", async () => {
+      server.answer = () =>
+        new Response("<h1>x</h1>", {
+          headers: {
+            "content-type": "text/html",
+            "set-cookie": "a=b",
+            "content-security-policy": "default-src *",
+            "x-show": "shell",
+            "clear-site-data": '"*"',
+            "access-control-allow-origin": "*",
+            "location": "/x",
+            "refresh": "0;url=/",
+            "cache-control": "public, max-age=31536000",
+            "service-worker-allowed": "/",
+            "strict-transport-security": "max-age=1",
+            "www-authenticate": "Basic",
+            "link": "</x>; rel=preload",
+            "server": "x",
+          },
+        });
+      const found = await get("/mnt/api/page", { accept: "text/html" });
+      equal(found.text, "<h1>x</h1>");
+      deepStrictEqual([...found.headers.keys()].sort(), [
+        "cache-control",
+        "content-length",
+        "content-security-policy",
+        "content-type",
+        "date",
+        "etag",
+        "vary",
+        "x-content-type-options",
+        "x-mount-version",
+      ]);
+      equal(found.headers.get("content-security-policy"), "sandbox allow-scripts");
+      equal(found.headers.get("cache-control"), "no-cache");
+    });
+    await t.step("a server that says the bearer back is not passed on", async () => {
+      server.answer = (request) => Response.json([...request.headers]);
+      equal((await get("/mnt/api/echo")).status, 502);
+      server.answer = (request) =>
+        new Response("x", { headers: { etag: `"${request.headers.get("authorization")}"` } });
+      equal((await get("/mnt/api/echo")).status, 502);
+      server.answer = (request) =>
+        new Response(`no: ${request.headers.get("authorization")}`, {
+          status: 403,
+          headers: { "content-type": "text/plain" },
+        });
+      equal((await get("/mnt/api/echo")).status, 502);
+    });
+    await t.step("its refusals come in words", async () => {
+      const rows: [status: number, becomes: number, words: RegExp][] = [
+        [400, 400, /its server answered 400: no \[31m such thing/],
+        [404, 404, /answered 404/],
+        [409, 409, /answered 409/],
+        [418, 418, /answered 418/],
+        [429, 429, /answered 429/],
+        [401, 502, /answered 401.*the mount has a bearer it does not take, \/etc\/fstab/],
+        [407, 502, /answered 407/],
+        [500, 502, /answered 500/],
+        [503, 502, /answered 503/],
+        [206, 502, /answered 206/],
+        [300, 502, /answered 300/],
+      ];
+      for (const [status, becomes, words] of rows) {
+        server.answer = () =>
+          new Response("no \u001b[31m such\r\nthing", {
+            status,
+            headers: { "content-type": "text/plain", "retry-after": "7" },
+          });
+        const found = await get("/mnt/api/x");
+        equal(found.status, becomes, found.text);
+        equal(found.headers.get("content-type"), "application/problem+json");
+        match(JSON.parse(found.text).detail, words);
+        equal(found.headers.get("retry-after"), becomes < 500 ? "7" : undefined);
+        equal(found.headers.get("www-authenticate"), undefined);
+      }
+      server.answer = () => new Response(null, { status: 204 });
+      equal((await get("/mnt/api/x")).status, 204);
+    });
+    await t.step("redirects are followed inside the mount and nowhere else", async () => {
+      const other = Deno.serve(
+        { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+        (request) => {
+          stolen.push(request.headers.get("authorization") ?? "nothing");
+          return new Response("another server");
+        },
+      );
+      const stolen: string[] = [];
+      await mount(`${server.origin}/v1 /mnt/api ro,bearer=${BEARER}`);
+      const rows: [location: string | null, status: number][] = [
+        ["/v1/end", 200],
+        ["end", 200],
+        [`${server.origin}/v1/end?x`, 200],
+        ["/v2/end", 502],
+        ["/v1/../v2/end", 502],
+        ["/v1/%2e%2e/v2/end", 502],
+        ["/v1/..%2fv2/end", 502],
+        ["/v1\\..\\v2\\end", 502],
+        ["/v1/..;/v2/end", 502],
+        ["/v1x/end", 502],
+        [`http://127.0.0.1:${other.addr.port}/v1/end`, 502],
+        [`//127.0.0.1:${other.addr.port}/v1/end`, 502],
+        [`http://u:p@127.0.0.1:${new URL(server.origin).port}/v1/end`, 502],
+        [`http://127.0.0.1:${machine.port}/proc/status`, 502],
+        ["file:///etc/passwd", 502],
+        ["data:text/plain,x", 502],
+        ["http://", 502],
+        ["/v1/start", 502],
+        [null, 502],
+      ];
+      for (const [location, status] of rows) {
+        server.answer = (_, path) => {
+          if (path === "/v1/end") return new Response("the end");
+          if (path !== "/v1/start") return new Response(`strayed to ${path}`);
+          return new Response("moved", {
+            status: 302,
+            headers: location === null ? {} : { location },
+          });
+        };
+        const found = await get("/mnt/api/start");
+        equal(found.status, status, `${location}: ${found.text}`);
+        equal(found.text.includes("strayed"), false, `${location}`);
+        if (status === 200) equal(found.text, "the end");
+      }
+      await other.shutdown();
+      deepStrictEqual(stolen, []);
+    });
+    await t.step(
+      "long answers are refused, whether they say how long they are or not",
+      async () => {
+        await mount(`${server.origin} /mnt/api ro,timeout=10`);
+        server.answer = () => new Response(new Uint8Array(LIMIT + 1));
+        equal((await get("/mnt/api/declared")).status, 413);
+        let sent = 0;
+        server.answer = () =>
+          new Response(
+            new ReadableStream({
+              pull(controller) {
+                sent += 65_536;
+                controller.enqueue(new Uint8Array(65_536));
+              },
+            }),
+          );
+        equal((await get("/mnt/api/endless")).status, 413);
+        ok(sent < 4 * LIMIT, `${sent} bytes were taken`);
+        server.answer = () => new Response(new Uint8Array(LIMIT).fill(65));
+        const most = await get("/mnt/api/most");
+        deepStrictEqual([most.status, most.body.length], [200, LIMIT]);
+        // A few kilobytes that unpack to a hundred megabytes.
+        const bomb = new Blob([new Uint8Array(100_000_000)]).stream()
+          .pipeThrough(new CompressionStream("gzip"));
+        const packed = await new Response(bomb).bytes();
+        server.answer = () => new Response(packed, { headers: { "content-encoding": "gzip" } });
+        equal((await get("/mnt/api/bomb")).status, 413);
+        const small = new Blob(["small"]).stream().pipeThrough(new CompressionStream("gzip"));
+        const little = await new Response(small).bytes();
+        server.answer = () => new Response(little, { headers: { "content-encoding": "gzip" } });
+        equal((await get("/mnt/api/gzip")).text, "small");
+        server.answer = () => new Response("x", { headers: { "content-encoding": "compress" } });
+        equal((await get("/mnt/api/odd")).status, 502);
+      },
+    );
+    await t.step("many large answers at once are held within bounds, and given back", async () => {
+      server.answer = () => new Response(new Uint8Array(LIMIT));
+      for (let round = 0; round < 2; round++) {
+        const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
+          const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/api/x`);
+          await answer.bytes();
+          return answer.status;
+        }));
+        deepStrictEqual([...new Set(statuses)], [200]);
+      }
+    });
+    await t.step("slow, broken and absent servers are told apart", async () => {
+      const gone = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      const { port } = gone.addr;
+      gone.close();
+      const raw = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      void serveBroken(raw);
+      await mount(
+        `${server.origin} /mnt/slow ro,timeout=0.3`,
+        `http://127.0.0.1:${port} /mnt/gone ro`,
+        `http://127.0.0.1:${raw.addr.port} /mnt/broken ro,timeout=5`,
+        `http://127.0.0.1:${machine.port} /mnt/self ro`,
+        "http://no-such-host.invalid /mnt/nowhere ro",
+        `${folder} /mnt/work ro`,
+      );
+      const never = Promise.withResolvers<Response>();
+      server.answer = () => never.promise;
+      equal((await get("/mnt/slow/head")).status, 504);
+      server.answer = () =>
+        new Response(
+          new ReadableStream({
+            start: (controller) => controller.enqueue(new Uint8Array(10)),
+          }),
+        );
+      equal((await get("/mnt/slow/body")).status, 504);
+      never.resolve(new Response("late"));
+      equal((await get("/mnt/gone/x")).status, 502);
+      equal((await get("/mnt/nowhere/x")).status, 502);
+      equal((await get("/mnt/broken/head")).status, 502);
+      equal((await get("/mnt/broken/body")).status, 502);
+      equal((await get("/mnt/self/proc/status")).status, 502, "the machine does not mount itself");
+      equal((await get("/mnt/work/hello.txt")).status, 200);
+      raw.close();
+    });
+    await t.step("nothing is sent to it, whoever asks", async () => {
+      await mount(`${server.origin} /mnt/api rw`);
+      const before = server.asked.length;
+      for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
+        for (const as of [{}, T2, T3]) {
+          const found = await send(method, "/mnt/api/x", "x", as);
+          deepStrictEqual(
+            [found.status, found.headers.get("allow")],
+            [405, "GET, HEAD, OPTIONS"],
+            method,
+          );
+        }
+      }
+      equal((await send("OPTIONS", "/mnt/api/x")).status, 204);
+      equal(server.asked.length, before);
+    });
+  });
+});
+
+/** Breaks off before an answer, or in the middle of one. */
+async function serveBroken(listener: Deno.Listener): Promise<void> {
+  for await (const connection of listener) {
+    const question = new Uint8Array(4096);
+    await connection.read(question);
+    if (new TextDecoder().decode(question).startsWith("GET /body")) {
+      const head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+      await connection.write(new TextEncoder().encode(head));
+    }
+    connection.close();
+  }
+}

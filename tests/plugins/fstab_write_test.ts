@@ -1,0 +1,238 @@
+/** Writing into folders that are mounted `rw`: who may, what replaces and what appends, and who was first. */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { bearer } from "../support/machine.ts";
+import { Connection } from "../support/wire.ts";
+import { eventually, record } from "../plugin/plugin_machine.ts";
+import { atPlace, T2, T3 } from "./fstab_place.ts";
+
+Deno.test("a file mount is written", async (t) => {
+  await atPlace(async ({ machine, folder, mount, server, get, send }) => {
+    const read = (name: string) => Deno.readTextFile(`${folder}/${name}`);
+    await t.step("by T2 and T3, and by who holds a capability over it", async () => {
+      const cap = (prefix: string, mode: "r" | "rw") => bearer(machine.capability(prefix, mode));
+      await machine.approve("PUT", "/etc/passwd", "ada:T1\n");
+      const rows: [as: Record<string, string>, status: number][] = [
+        [{}, 401],
+        [bearer("wrong"), 401],
+        [T2, 200],
+        [T3, 200],
+        [cap("/mnt/work", "rw"), 200],
+        [cap("/mnt", "rw"), 200],
+        [cap("/mnt/work/who", "rw"), 200],
+        [cap("/mnt/work", "r"), 403],
+        [cap("/mnt/docs", "rw"), 403],
+        [cap("/home", "rw"), 403],
+      ];
+      await Deno.writeTextFile(`${folder}/who`, "");
+      for (const [as, status] of rows) {
+        for (const method of ["PUT", "POST"]) {
+          const found = await send(method, "/mnt/work/who", "x", as);
+          equal(found.status, status, `${method} ${JSON.stringify(as)} ${found.text}`);
+          if (status === 401) match(found.headers.get("www-authenticate") ?? "", /^Bearer/);
+        }
+      }
+    });
+    await t.step("PUT makes and replaces, and tells what it made", async () => {
+      const made = await send("PUT", "/mnt/work/new/deep/%C3%BC%20%25.md", "# one\n", T2);
+      equal(made.status, 201, made.text);
+      equal(made.headers.get("location"), "/mnt/work/new/deep/%C3%BC%20%25.md");
+      const told = record(JSON.parse(made.text));
+      deepStrictEqual([told.path, told.size], ["/mnt/work/new/deep/ü %.md", 6]);
+      equal(told.version, made.headers.get("x-mount-version"));
+      const etag = made.headers.get("etag");
+      const found = await get("/mnt/work/new/deep/%C3%BC%20%25.md");
+      deepStrictEqual([found.text, found.headers.get("etag")], ["# one\n", etag]);
+      equal((await send("PUT", "/mnt/work/new/deep/%C3%BC%20%25.md", "two", T2)).status, 200);
+      equal(await read("new/deep/ü %.md"), "two");
+      equal((await send("PUT", "/mnt/work/void", undefined, T2)).status, 201);
+      equal(await read("void"), "");
+      const bytes = new Uint8Array(3_000_000).map((_, at) => at % 253);
+      equal((await send("PUT", "/mnt/work/bytes", bytes, T2)).status, 201);
+      deepStrictEqual(await Deno.readFile(`${folder}/bytes`), bytes);
+    });
+    await t.step("POST appends, and makes what is not there", async () => {
+      const made = await send("POST", "/mnt/work/log/today", "one", T2);
+      equal(made.status, 201, made.text);
+      const more = await send("POST", "/mnt/work/log/today", " two", T2);
+      deepStrictEqual([more.status, await read("log/today")], [200, "one two"]);
+      ok(made.headers.get("etag") !== more.headers.get("etag"));
+      const large = new Uint8Array(5 * 1024 * 1024 + 1);
+      equal((await send("POST", "/mnt/work/log/today", large, T2)).status, 413);
+      equal((await send("POST", "/mnt/work/log/today", large.subarray(1), T2)).status, 200);
+      equal((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
+    });
+    await t.step("a replaced file keeps its rights, and links to it stay links", async () => {
+      await Deno.writeTextFile(`${folder}/script`, "old");
+      if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
+      await Deno.symlink("script", `${folder}/script-link`);
+      equal((await send("PUT", "/mnt/work/script-link", "new", T2)).status, 200);
+      equal(await read("script"), "new");
+      ok((await Deno.lstat(`${folder}/script-link`)).isSymlink);
+      if (Deno.build.os !== "windows") {
+        equal(((await Deno.stat(`${folder}/script`)).mode ?? 0) & 0o777, 0o750);
+      }
+    });
+    await t.step("only if it is what the writer saw", async () => {
+      const path = "/mnt/work/guarded";
+      const put = (headers: Record<string, string>, method = "PUT") =>
+        send(method, path, "x", { ...T2, ...headers });
+      equal((await put({ "if-match": "*" })).status, 412);
+      equal((await put({ "if-match": '"x"' })).status, 412);
+      const made = await put({ "if-none-match": "*" });
+      equal(made.status, 201);
+      const etag = made.headers.get("etag") ?? "";
+      for (const method of ["PUT", "POST"]) {
+        const late = await put({ "if-none-match": "*" }, method);
+        deepStrictEqual([late.status, late.headers.get("etag")], [412, etag]);
+        equal((await put({ "if-none-match": etag }, method)).status, 412);
+        equal((await put({ "if-match": '"other"' }, method)).status, 412);
+        equal((await put({ "if-match": `W/${etag}` }, method)).status, 412);
+        const old = "Sat, 01 Jan 2000 00:00:00 GMT";
+        equal((await put({ "if-unmodified-since": old }, method)).status, 412);
+      }
+      equal(await read("guarded"), "x");
+      const again = await put({ "if-match": etag }, "POST");
+      equal(again.status, 200, again.text);
+      equal((await put({ "if-match": etag })).status, 412);
+      equal((await put({ "if-match": `"other", ${again.headers.get("etag")}` })).status, 200);
+      equal((await put({ "content-range": "bytes 0-0/5" })).status, 400);
+    });
+    await t.step("not where it says ro, not a folder, not below a file", async () => {
+      const rows: [method: string, path: string, status: number, allow?: string][] = [
+        ["PUT", "/mnt/docs/note.md", 405, "GET, HEAD, OPTIONS"],
+        ["POST", "/mnt/docs/none", 405, "GET, HEAD, OPTIONS"],
+        ["DELETE", "/mnt/work/hello.txt", 405, "GET, HEAD, OPTIONS, POST, PUT"],
+        ["MKCOL", "/mnt/work/x", 405, "GET, HEAD, OPTIONS, POST, PUT"],
+        ["PUT", "/mnt/work", 409],
+        ["PUT", "/mnt/work/", 409],
+        ["PUT", "/mnt/work/a%20b", 409],
+        ["POST", "/mnt/work/a%20b", 409],
+        ["PUT", "/mnt/work/x/", 409],
+        ["PUT", "/mnt/work/hello.txt/x", 409],
+        ["PUT", "/mnt/none/x", 404],
+        ["PUT", `/mnt/work/${"x".repeat(300)}`, 400],
+      ];
+      for (const [method, path, status, allow] of rows) {
+        const found = await send(method, path, method === "MKCOL" ? undefined : "x", T3);
+        equal(found.status, status, `${method} ${path}: ${found.text}`);
+        if (allow !== undefined) equal(found.headers.get("allow"), allow);
+        ok(!found.text.includes(folder), found.text);
+      }
+      equal(
+        (await send("PUT", "/mnt/docs/note.md", "x")).status,
+        405,
+        "nobody is asked who they are",
+      );
+      const options = await send("OPTIONS", "/mnt/work/hello.txt");
+      equal(options.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
+      equal((await send("OPTIONS", "/mnt/docs/")).headers.get("allow"), "GET, HEAD, OPTIONS");
+      equal(await read("a b/note.md"), "# note\n");
+      const forged = { ...T2, origin: "https://elsewhere.example" };
+      equal((await send("PUT", "/mnt/work/forged", "x", forged)).status, 403);
+    });
+    await t.step("whole or not at all, by many at once", async () => {
+      const letters = [..."abcdefgh"];
+      const size = 200_000;
+      const urls = `http://127.0.0.1:${machine.port}/mnt/work/fought`;
+      await (await fetch(urls, { method: "PUT", headers: T2, body: "z".repeat(size) })).text();
+      let writing = true;
+      const torn: string[] = [];
+      async function watch(): Promise<void> {
+        while (writing) {
+          const text = await (await fetch(urls)).text();
+          if (text.length !== size || text !== text[0]?.repeat(size)) torn.push(text.slice(0, 50));
+        }
+      }
+      const watching = [watch(), watch()];
+      const statuses = await Promise.all(letters.flatMap((letter) =>
+        [1, 2, 3].map(async () => {
+          const answer = await fetch(urls, {
+            method: "PUT",
+            headers: T2,
+            body: letter.repeat(size),
+          });
+          await answer.body?.cancel();
+          return answer.status;
+        })
+      ));
+      writing = false;
+      await Promise.all(watching);
+      deepStrictEqual([torn, [...new Set(statuses)]], [[], [200]]);
+      const lines = Array.from({ length: 60 }, (_, at) => `line ${at} ${"-".repeat(at * 40)}\n`);
+      await Promise.all(lines.map(async (body) => {
+        const target = `http://127.0.0.1:${machine.port}/mnt/work/appended`;
+        const answer = await fetch(target, { method: "POST", headers: T2, body });
+        await answer.body?.cancel();
+      }));
+      const found = (await read("appended")).split(/(?<=\n)/);
+      deepStrictEqual(found.sort(), [...lines].sort());
+    });
+    await t.step("one of many who saw the same wins, and the others learn it", async () => {
+      const made = await send("PUT", "/mnt/work/contended", "0", T2);
+      const etag = made.headers.get("etag") ?? "";
+      const statuses = await Promise.all(Array.from({ length: 12 }, async (_, at) => {
+        const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/work/contended`, {
+          method: at % 2 === 0 ? "PUT" : "POST",
+          headers: { ...T2, "if-match": etag },
+          body: "1",
+        });
+        await answer.body?.cancel();
+        return answer.status;
+      }));
+      equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
+      equal(statuses.filter((status) => status === 412).length, 11);
+    });
+    await t.step("a writer who goes away midway has changed nothing", async () => {
+      await Deno.writeTextFile(`${folder}/kept`, "kept");
+      for (const method of ["PUT", "POST"]) {
+        const connection = await Connection.open(machine.port);
+        await connection.write(
+          `${method} /mnt/work/kept HTTP/1.1\r\nhost: 127.0.0.1:${machine.port}\r\n` +
+            `authorization: ${T2.authorization}\r\ncontent-length: 900000\r\n\r\n` +
+            "x".repeat(300_000),
+        );
+        if (method === "PUT") {
+          await eventually(
+            async () => (await partsIn(folder)).length === 1 || undefined,
+            "the upload has begun",
+          );
+          ok(!(await get("/mnt/work/")).text.includes(".elastik-"));
+          const [part = ""] = await partsIn(folder);
+          equal((await get(`/mnt/work/${part}`)).status, 404);
+        }
+        connection.close();
+      }
+      await eventually(
+        async () => (await partsIn(folder)).length === 0 || undefined,
+        "nothing is left of it",
+      );
+      equal(await read("kept"), "kept");
+    });
+    await t.step("what is mounted and not there is not made", async () => {
+      await mount(`${folder}/gone /mnt/gone rw`, `${server.origin} /mnt/api ro`);
+      equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
+      equal((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
+      await Deno.lstat(`${folder}/gone`).then(
+        () => ok(false, "it was made"),
+        (error) => ok(error instanceof Deno.errors.NotFound),
+      );
+      await Deno.mkdir(`${folder}/gone`);
+      equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
+    });
+    await t.step("no longer, once the table says ro", async () => {
+      await mount(`${folder} /mnt/work ro`);
+      equal((await send("PUT", "/mnt/work/late", "x", T3)).status, 405);
+      equal((await get("/mnt/docs/note.md")).status, 404);
+      equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+    });
+  });
+});
+
+async function partsIn(folder: string): Promise<string[]> {
+  const parts: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith(".elastik-")) parts.push(name);
+  }
+  return parts;
+}

@@ -108,10 +108,11 @@ import w100 from "./usr/share/doc/problems/unprocessable.md" with { type: "text"
 import w101 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
 import w102 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
 import w103 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w104 from "./usr/share/doc/router.md" with { type: "text" };
-import w105 from "./usr/share/doc/running.md" with { type: "text" };
-import w106 from "./usr/share/doc/shell.md" with { type: "text" };
-import w107 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w104 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w105 from "./usr/share/doc/router.md" with { type: "text" };
+import w106 from "./usr/share/doc/running.md" with { type: "text" };
+import w107 from "./usr/share/doc/shell.md" with { type: "text" };
+import w108 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -219,8 +220,9 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/problems/unsupported-media-type.md": w101,
   "usr/share/doc/problems/uri-too-long.md": w102,
   "usr/share/doc/problems/world-damaged.md": w103,
-  "usr/share/doc/router.md": w104,
-  "usr/share/doc/running.md": w105,
-  "usr/share/doc/shell.md": w106,
-  "usr/share/doc/webdav.md": w107,
+  "usr/share/doc/proxy.md": w104,
+  "usr/share/doc/router.md": w105,
+  "usr/share/doc/running.md": w106,
+  "usr/share/doc/shell.md": w107,
+  "usr/share/doc/webdav.md": w108,
 };

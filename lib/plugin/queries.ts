@@ -36,6 +36,8 @@ export class Queries {
   readonly #idle = new Map<CellRun<undefined>, ReturnType<typeof setTimeout>>();
   #init: CellInit;
   #closed = false;
+  /** Queries that were ended and go on: a Worker of the server cannot be broken off. */
+  #lost = 0;
 
   constructor(init: CellInit, options: QueriesOptions) {
     this.#options = options;
@@ -64,6 +66,13 @@ export class Queries {
    */
   async ask(asked: Asked): Promise<Response> {
     if (this.#closed) throw new Error("Cannot query: the plugin has been stopped");
+    if (this.#lost >= QUERY_CELLS) {
+      return refusal(
+        "Busy",
+        "Cannot query: earlier queries took too long and cannot be ended inside the server, which has " +
+          "to be started with --allow-run for that",
+      );
+    }
     if (!this.#slots.take()) {
       try {
         await this.#slots.wait(asked.signal);
@@ -96,16 +105,20 @@ export class Queries {
     const { promise: late, reject } = Promise.withResolvers<never>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const init = this.#init;
+    const end = (): void => {
+      if (run.kind === "worker") this.#lost++;
+      void run.kill();
+    };
     const ms = Math.min(Math.max(1, timeoutMs), MAX_QUERY_MS) || MAX_QUERY_MS;
     const arm = (): void => {
       timer ??= setTimeout(() => {
         reject(new Late());
-        void run.kill();
+        end();
       }, ms);
     };
     const gone = (): void => {
       reject(signal.reason);
-      void run.kill();
+      end();
     };
     const visit = { authority: undefined, tier: "T1", by: "query", depth: 0 };
     const question = {

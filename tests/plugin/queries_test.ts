@@ -171,6 +171,16 @@ Deno.test("env.sql lets further queries wait, first come, first served", () =>
     for (const answer of slow) match(await answer, /TimeoutError/);
   }));
 
+Deno.test("env.sql (worker) starts no further query where four cannot be ended", () =>
+  withSql(async ({ text }) => {
+    // Long enough to outlive its time, and over by itself before the test is.
+    const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
+    for (let i = 0; i < QUERY_CELLS; i++) {
+      match(await text("/file?ms=1", sql(slow)), /TimeoutError/);
+    }
+    match(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
+  }, "worker"));
+
 Deno.test("Queries asks with the folders of now, and nothing once it is closed", async () => {
   await withRoot(async (root) => {
     const narrow = await makeInit(SOURCE, { config: { "/root": root } });

@@ -54,7 +54,10 @@ const READONLY = 8;
 const CANTOPEN = 14;
 const TOOBIG = 18;
 
-/** Pragmas that only tell; true for those that take the name of a table or index. */
+/**
+ * Pragmas that only tell; true for those that take the name of a table or index. `database_list` is
+ * none of them: it tells where a file lies on the disk.
+ */
 const PRAGMAS: Readonly<Record<string, boolean>> = Object.assign(Object.create(null), {
   table_info: true,
   table_xinfo: true,
@@ -63,7 +66,6 @@ const PRAGMAS: Readonly<Record<string, boolean>> = Object.assign(Object.create(n
   index_info: true,
   index_xinfo: true,
   foreign_key_list: true,
-  database_list: false,
   user_version: false,
   schema_version: false,
   application_id: false,

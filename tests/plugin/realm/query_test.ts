@@ -104,6 +104,8 @@ Deno.test("makeQuery() does nothing but read", () =>
       "PRAGMA writable_schema",
       "PRAGMA writable_schema = 1",
       "SELECT * FROM pragma_journal_mode('DELETE')",
+      "PRAGMA database_list",
+      "SELECT file FROM pragma_database_list",
       "SELECT load_extension('x')",
       "SELECT readfile('/etc/passwd')",
       "CREATE TABLE u(a)",

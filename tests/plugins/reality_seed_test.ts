@@ -1,0 +1,229 @@
+/**
+ * Machines that come from machines, as their owners make them: processes of their own in empty
+ * folders, started with the commands of the manual.
+ */
+
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { bundle } from "../../lib/tasks/bundle.ts";
+import {
+  ask,
+  cacheIn,
+  inFolder,
+  type Program,
+  ROOT,
+  runProgram,
+  type Start,
+  startProgram,
+} from "../project/program.ts";
+import { bearer } from "../support/machine.ts";
+import { filesBelow, holds, untar, withReality } from "./reality_machine.ts";
+
+const SECRETS = {
+  ELASTIK_TOKEN: "t2-0f-the-first-machine-d1e4",
+  ELASTIK_APPROVE_TOKEN: "t3-0f-the-first-machine-9a77",
+  ELASTIK_KEY: "key-0f-the-first-machine-c05b",
+};
+
+/** Starts a machine from the files of a folder, with the settings of its `.env`. */
+function startHere(folder: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
+  return startProgram({
+    command: Deno.execPath(),
+    args: ["run", "-A", "main.ts"],
+    cwd: folder,
+    env: { ELASTIK_PORT: "0", ...env },
+  });
+}
+
+/** Gets an archive as T3 and unpacks it. */
+async function take(url: string, path: string, token: string, into: string): Promise<void> {
+  const answer = await fetch(`${url}${path}`, { headers: bearer(token) });
+  equal(answer.status, 200, path);
+  ok(answer.body !== null);
+  const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));
+  await untar(await new Response(tar).bytes(), into);
+}
+
+async function installReality(url: string, token: string): Promise<void> {
+  const headers = bearer(token);
+  const source = await Deno.readTextFile(`${ROOT}/plugins/reality.ts`);
+  const stored = await ask(`${url}/lib/reality`, { method: "PUT", body: source, headers });
+  ok(stored.status < 300, stored.text);
+  const up = await ask(`${url}/lib/reality/state`, { method: "PUT", body: "active", headers });
+  equal(up.status, 200, up.text);
+}
+
+async function verify(folder: string): Promise<void> {
+  const { code, stdout, stderr } = await runProgram({
+    command: Deno.execPath(),
+    args: ["run", "-A", "main.ts", "verify"],
+    cwd: folder,
+  });
+  equal(code, 0, stdout + stderr);
+}
+
+async function keptToken(folder: string): Promise<string> {
+  return (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+}
+
+Deno.test("a machine becomes another by two archives, and that one a third", () =>
+  inFolder(async (folder) => {
+    const [first, second, third] = ["a", "b", "c"].map((name) => `${folder}/${name}`) as [
+      string,
+      string,
+      string,
+    ];
+    for (const path of [first, second, third]) await Deno.mkdir(path);
+    await withReality(async (machine, url) => {
+      await take(url, "/self", machine.approveToken, first);
+    });
+    // What its owner has beside it.
+    const env = Object.entries(SECRETS).map(([name, value]) => `${name}=${value}\n`).join("");
+    await Deno.writeTextFile(`${first}/.env`, env);
+    await Deno.mkdir(`${first}/.git`);
+    await Deno.writeTextFile(`${first}/.git/config`, SECRETS.ELASTIK_TOKEN);
+    await Deno.writeTextFile(`${first}/lib/.cli.ts.swp`, SECRETS.ELASTIK_KEY);
+
+    const a = await startHere(first);
+    try {
+      const t3 = SECRETS.ELASTIK_APPROVE_TOKEN;
+      await installReality(a.url, t3);
+      const put = { method: "PUT", body: "kept", headers: bearer(SECRETS.ELASTIK_TOKEN) };
+      equal((await ask(`${a.url}/home/x`, put)).status, 201);
+      await take(a.url, "/self", t3, second);
+      await take(a.url, "/__reality__", t3, second);
+      // Onto a folder that the first has, and with the first's own key: it changes neither.
+      equal((await ask(`${a.url}/proc/audit/home/x`, { headers: bearer(t3) })).status, 200);
+    } finally {
+      equal((await a.stop()).code, 0);
+    }
+    for (const [path, { bytes }] of filesBelow(second)) {
+      for (const secret of Object.values(SECRETS)) {
+        ok(path === "tests/plugins/reality_seed_test.ts" || !holds(bytes, secret), path);
+      }
+    }
+    await verify(second);
+
+    const b = await startHere(second);
+    try {
+      const t3 = await keptToken(second);
+      ok(!Object.values(SECRETS).includes(t3));
+      equal((await ask(`${b.url}/home/x?raw`)).text, "kept");
+      equal((await ask(`${b.url}/home/y`, { method: "PUT", body: "new" })).status, 201);
+      const old = bearer(SECRETS.ELASTIK_APPROVE_TOKEN);
+      equal((await ask(`${b.url}/self`, { headers: old })).status, 401);
+      await take(b.url, "/self", t3, third);
+      await take(b.url, "/__reality__", t3, third);
+    } finally {
+      equal((await b.stop()).code, 0);
+    }
+    await verify(second);
+    await verify(third);
+    equal([...filesBelow(third).keys()].filter((path) => path.startsWith("data/home")).sort(), [
+      "data/home%2Fx/universe.db",
+      "data/home%2Fy/universe.db",
+    ]);
+  }));
+
+/** The one command of a seed. */
+function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): Start {
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", "--unstable-worker-options", `${url}/self/main.ts`],
+    cwd,
+    env: { ELASTIK_PORT: "0", ...env },
+  };
+}
+
+Deno.test("a machine runs from another's modules, without it the second time, and seeds a third", () =>
+  inFolder(async (folder) => {
+    const here = `${folder}/empty`;
+    const third = `${folder}/third`;
+    for (const path of [here, third]) await Deno.mkdir(path);
+    let start: Start | undefined;
+    await withReality(async (machine, url) => {
+      const cache = await cacheIn(folder);
+      const refused = await startProgram(seed(url, here, cache)).then(
+        () => "it started",
+        (error: Error) => error.message,
+      );
+      match(refused, /401/);
+      const capability = machine.capability("/self", "r");
+      start = seed(url, here, {
+        ...cache,
+        DENO_AUTH_TOKENS: `${capability}@127.0.0.1:${machine.port}`,
+      });
+      const b = await startProgram(start);
+      equal((await ask(`${b.url}/home/x`, { method: "PUT", body: "kept" })).status, 201);
+      equal((await b.stop()).code, 0);
+    });
+    equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
+    ok(start !== undefined);
+    // The first machine is gone.
+    const b = await startProgram(start);
+    try {
+      equal((await ask(`${b.url}/home/x?raw`)).text, "kept");
+      const t3 = await keptToken(here);
+      await installReality(b.url, t3);
+      await take(b.url, "/self", t3, third);
+      await take(b.url, "/__reality__", t3, third);
+      // One look for what only types need, which is not in the cache; then it does without.
+      ok(b.output().split("Download").length <= 2, b.output());
+    } finally {
+      equal((await b.stop()).code, 0);
+    }
+    const files = filesBelow(third);
+    for (const path of ["main.ts", "LICENSE", "deno.json", "plugins/reality.ts"]) {
+      equal(files.get(path)?.bytes, await Deno.readFile(`${ROOT}/${path}`), path);
+    }
+    await verify(third);
+    const c = await startHere(third);
+    equal((await ask(`${c.url}/home/x?raw`)).text, "kept");
+    equal((await c.stop()).code, 0);
+  }));
+
+Deno.test("a machine that is one file gives that file, and seeds others with it", () =>
+  inFolder(async (folder) => {
+    const here = `${folder}/empty`;
+    const there = `${folder}/there`;
+    const cache = `${folder}/cache`;
+    for (const path of [here, there]) await Deno.mkdir(path);
+    await bundle(`${folder}/elastik.js`);
+    const a = await startProgram({
+      command: Deno.execPath(),
+      args: ["run", "-A", "--no-config", "--unstable-worker-options", `${folder}/elastik.js`],
+      cwd: here,
+      env: { ELASTIK_PORT: "0" },
+    });
+    try {
+      const t3 = await keptToken(here);
+      await installReality(a.url, t3);
+      await take(a.url, "/self", t3, there);
+      equal([...filesBelow(there).keys()], ["elastik.js"]);
+      equal(
+        filesBelow(there).get("elastik.js")?.bytes,
+        await Deno.readFile(`${folder}/elastik.js`),
+      );
+      await Deno.remove(`${there}/elastik.js`);
+      const minted = await ask(`${a.url}/auth/mint?prefix=/self&mode=r`, {
+        method: "POST",
+        headers: bearer(t3),
+      });
+      const { token } = JSON.parse(minted.text);
+      const { host } = new URL(a.url);
+      const b = await startProgram(
+        seed(a.url, there, { DENO_DIR: cache, DENO_AUTH_TOKENS: `${token}@${host}` }),
+      );
+      try {
+        const own = await keptToken(there);
+        await installReality(b.url, own);
+        const listed = await ask(`${b.url}/proc/source/`, { headers: bearer(own) });
+        equal(listed.text, "elastik.js\n");
+        const file = await ask(`${b.url}/self/elastik.js`, { headers: bearer(own) });
+        equal(file.text, await Deno.readTextFile(`${folder}/elastik.js`));
+      } finally {
+        await b.stop();
+      }
+    } finally {
+      await a.stop();
+    }
+  }));

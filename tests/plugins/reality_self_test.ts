@@ -1,0 +1,168 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import reality from "../../plugins/reality.ts";
+import { narrow } from "../../lib/auth/capability.ts";
+import { APPROVE, bearer, type TestMachine, TOKEN } from "../support/machine.ts";
+import { runScenarios, type Scenario } from "../support/scenario.ts";
+import { fetchTar, filesBelow, inTemp, untar, withReality } from "./reality_machine.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+
+/** A capability that its holder narrowed to another prefix. */
+function narrowed(machine: TestMachine, prefix: string, to: string): string {
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  return narrow(machine.capability(prefix, "rw"), { prefix: to, mode: "r", exp });
+}
+
+Deno.test("reality packs the source as it is listed, programs as programs", () =>
+  withReality(async (machine) => {
+    const list = (await machine.approve("GET", "/proc/source")).text.trimEnd().split("\n");
+    await inTemp(async (folder) => {
+      await untar(await fetchTar(machine, "/self"), folder);
+      const files = filesBelow(folder);
+      equal([...files.keys()].sort(), list);
+      for (const [path, { bytes, mode }] of files) {
+        const program = bytes[0] === 0x23 && bytes[1] === 0x21;
+        equal(mode & 0o700, program ? 0o700 : 0o600, path);
+      }
+      ok((files.get(".ci/run")?.mode ?? 0) & 0o100);
+      for (const path of ["main.ts", "plugins/reality.ts", "tests/browser/axe_test.ts"]) {
+        equal(files.get(path)?.bytes, await Deno.readFile(new URL(path, ROOT)), path);
+      }
+    });
+  }));
+
+Deno.test("reality gives modules and archives to T3 and to capabilities made for them", (t) =>
+  withReality(async (machine) => {
+    const over = bearer(machine.capability("/self", "r"));
+    const part = bearer(machine.capability("/self/lib", "r"));
+    const rows: readonly (readonly [string, Record<string, string>, string, number])[] = [
+      ["T3", T3, "/self/main.ts", 200],
+      ["T3", T3, "/self/lib/none.ts", 404],
+      ["T3", T3, "/self/.env", 404],
+      ["T3", T3, "/self/data/.key", 404],
+      ["one over it", over, "/self/main.ts", 200],
+      ["one over it", over, "/self/lib/cli.ts", 200],
+      ["one over it", over, "/self/worlds/home/boot.ts", 200],
+      ["one over it", over, "/bin/self/main.ts", 200],
+      ["one over it", over, "/__reality__", 403],
+      ["one over it", over, "/proc/source/main.ts", 403],
+      ["one over a part", part, "/self/lib/cli.ts", 200],
+      ["one over a part", part, "/self/main.ts", 403],
+      ["nobody", {}, "/self/main.ts", 401],
+      ["nobody", {}, "/self", 401],
+      ["nobody", {}, "/__reality__", 401],
+      ["a stranger", bearer("wrong"), "/self", 401],
+      ["T2", T2, "/self", 403],
+      ["T2", T2, "/self/main.ts", 403],
+      ["T2", T2, "/__reality__", 403],
+      ["one elsewhere", bearer(machine.capability("/home", "rw")), "/self/main.ts", 403],
+      ["one over all", bearer(machine.capability("/", "rw")), "/self/main.ts", 403],
+      ["one over all", bearer(machine.capability("/", "rw")), "/__reality__", 403],
+      ["one made of more", bearer(narrowed(machine, "/", "/self")), "/self/main.ts", 403],
+      ["one made of more", bearer(narrowed(machine, "/", "/self")), "/self", 403],
+      [
+        "one that was narrowed",
+        bearer(narrowed(machine, "/self", "/self/lib")),
+        "/self/main.ts",
+        403,
+      ],
+      [
+        "one that was narrowed",
+        bearer(narrowed(machine, "/self", "/self/lib")),
+        "/self/lib/cli.ts",
+        200,
+      ],
+      ["one for worlds", bearer(machine.capability("/__reality__", "rw")), "/__reality__", 403],
+    ];
+    await runScenarios(
+      t,
+      machine,
+      rows.map(([title, as, path, status]): Scenario => ({
+        title,
+        send: `GET ${path}`,
+        as,
+        status,
+        ...(status === 401 ? { has: { "www-authenticate": /Bearer/ } } : {}),
+        ...(status > 400 ? { lacks: ["runCommandLine"] } : {}),
+      })),
+    );
+  }));
+
+Deno.test("reality only reads, and says what it sends", (t) =>
+  withReality(async (machine) => {
+    await runScenarios(t, machine, [
+      ...["/self", "/self/main.ts", "/__reality__"].flatMap((path) =>
+        ["POST", "PUT", "DELETE"].map((method): Scenario => ({
+          title: "is only read",
+          send: `${method} ${path}`,
+          as: T3,
+          status: 405,
+          has: { allow: "GET, HEAD" },
+        }))
+      ),
+      {
+        title: "is an archive",
+        send: "HEAD /self",
+        as: T3,
+        status: 200,
+        has: {
+          "content-type": "application/gzip",
+          "content-disposition": 'attachment; filename="elastik.tar.gz"',
+        },
+      },
+      {
+        title: "is a module",
+        send: "GET /self/lib/cli.ts",
+        as: T3,
+        status: 200,
+        has: { "content-type": "application/typescript", "cache-control": "no-store" },
+      },
+      {
+        title: "is a module",
+        send: "HEAD /self/lib/cli.ts",
+        as: T3,
+        status: 200,
+        has: { "content-type": "application/typescript" },
+      },
+      {
+        title: "is text",
+        send: "GET /self/worlds/usr/lib/shell/index.html",
+        as: T3,
+        status: 200,
+        has: { "content-type": /^text\/html/, "content-security-policy": /sandbox/ },
+      },
+      {
+        title: "is JSON",
+        send: "GET /self/deno.json",
+        as: T3,
+        status: 200,
+        has: { "content-type": "application/json" },
+      },
+    ]);
+  }));
+
+Deno.test("reality leads from main.ts to the one file that the program is", async () => {
+  const fetch = (path: string) =>
+    Promise.resolve(
+      path === "/proc/source/"
+        ? Response.json({ main: "my machine.js", files: ["my machine.js"] })
+        : new Response("absent", { status: path.endsWith("main.ts") ? 404 : 200 }),
+    );
+  const env = { caller: { tier: "T3", fetch }, machine: { fetch } };
+  const answer = await reality.fetch(new Request("http://machine/self/main.ts"), env);
+  equal([answer.status, answer.headers.get("location")], [307, "./my%20machine.js"]);
+  const other = await reality.fetch(new Request("http://machine/self/lib/main.ts"), env);
+  equal(other.status, 404);
+});
+
+Deno.test("reality says why there is no source where there is none", async () => {
+  const refused = () => Promise.resolve(new Response("one binary", { status: 501 }));
+  const env = { caller: { tier: "T3", fetch: refused }, machine: { fetch: refused } };
+  for (const path of ["/self", "/self/", "/self/main.ts"]) {
+    const answer = await reality.fetch(new Request(`http://machine${path}`), env);
+    equal(answer.status, 501);
+    match(await answer.text(), /one binary/);
+  }
+});

@@ -4,7 +4,6 @@
  */
 
 import type { Served } from "./exchange.ts";
-import { unflatten } from "./message.ts";
 
 /** A question as it came from the plugin: bytes its process will read. */
 export interface Asked {
@@ -32,7 +31,8 @@ export async function answerQuery(
   host: QueryHost,
 ): Promise<Response> {
   if (host.query === undefined) throw new Error("There is nothing to query here");
-  const timeoutMs = Number(unflatten(head.headers).get("timeout-ms"));
+  const at = head.headers.indexOf("timeout-ms");
+  const timeoutMs = at < 0 ? 0 : Number(head.headers[at + 1]);
   try {
     return await host.query({ body, timeoutMs, signal });
   } catch (error) {

@@ -27,8 +27,12 @@ export function canCertify(): boolean {
   }
 }
 
-/** Makes a certificate for `localhost` and 127.0.0.1 that signs itself. */
-export async function certify(folder: string, name: string): Promise<Certificate> {
+/** Makes a certificate for `localhost`, 127.0.0.1 and another host that signs itself. */
+export async function certify(
+  folder: string,
+  name: string,
+  host = "elastik.example",
+): Promise<Certificate> {
   const cert = `${folder}/${name}.crt`;
   const key = `${folder}/${name}.key`;
   await openssl([
@@ -48,7 +52,7 @@ export async function certify(folder: string, name: string): Promise<Certificate
     "-subj",
     "/CN=localhost",
     "-addext",
-    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    `subjectAltName=DNS:localhost,DNS:${host},IP:127.0.0.1`,
   ]);
   await Deno.chmod(key, 0o600);
   return { cert, key };

@@ -21,6 +21,8 @@ Deno.test("readRequestHead() gives back what writeRequestHead() wrote", () => {
       bodied,
       note: ["T1", "cap:/home"] as const,
     };
+    const told = { ...head, note: ["T1", "cap:/home", '"1-0.raw"'] as const };
+    assert.deepEqual(readRequestHead(JSON.parse(writeRequestHead(told))), told);
     assert.deepEqual(readRequestHead(JSON.parse(writeRequestHead(head))), head);
   }
 });
@@ -96,4 +98,31 @@ Deno.test("sendable() takes what a header may hold (RFC 9110 section 5.5) and no
   }
   assert.ok(sendable(Array(2 * MAX_HEADERS).fill("x")));
   assert.ok(!sendable(Array(2 * MAX_HEADERS + 2).fill("x")));
+});
+
+Deno.test("readResponseHead() takes a file in place of a body, and none that does not fit", () => {
+  const file = { path: "/a b", offset: 3, length: -1, seen: "1:2 3" };
+  const head = { status: 206, statusText: "", headers: ["x", "y"], streamed: false, file };
+  assert.deepEqual(readResponseHead(JSON.parse(writeResponseHead(head))), head);
+  const bad = [
+    [],
+    ["/a", 0, -1],
+    ["/a", 0, -1, "", 1],
+    [1, 0, -1, ""],
+    ["/a", -1, -1, ""],
+    ["/a", 0.5, -1, ""],
+    ["/a", 0, -2, ""],
+    ["/a", 0, 2 ** 53, ""],
+    ["/a", 0, "1", ""],
+    ["/a", 0, -1, null],
+    ["/a".repeat(4096), 0, -1, ""],
+    ["/a", 0, -1, "x".repeat(257)],
+  ];
+  for (const file of bad) {
+    assert.throws(
+      () => readResponseHead([200, "", [], file]),
+      ProtocolError,
+      JSON.stringify(file).slice(0, 80),
+    );
+  }
 });

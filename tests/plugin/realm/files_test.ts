@@ -1,5 +1,10 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { makeFiles, makeResolve } from "../../../lib/plugin/realm/files.ts";
+import {
+  factsOf,
+  type FileHandle,
+  makeFiles,
+  makeResolve,
+} from "../../../lib/plugin/realm/files.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-files-" }));
@@ -63,4 +68,92 @@ Deno.test("makeFiles() reads ranges, writes, appends, lists and removes, and sho
       files.text("/g/w/x"),
       (error) => error instanceof Error && !error.message.includes(folder),
     );
+  }));
+
+Deno.test("makeResolve() tells of nothing outside whether it is there", () =>
+  inFolder(async (folder) => {
+    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
+    await Deno.symlink(`${folder}/ab`, `${folder}/a/out`);
+    await Deno.symlink(`${folder}/none`, `${folder}/a/dangling`);
+    await Deno.symlink("circle", `${folder}/a/circle`);
+    const paths = [
+      "/g/out",
+      "/g/out/secret",
+      "/g/out/none",
+      "/g/out/none/deeper",
+      "/g/out/secret/below-a-file",
+      "/g/dangling",
+      "/g/dangling/x",
+      "/g/circle",
+      "/g/../ab/none",
+    ];
+    for (const path of paths) {
+      for (const write of [false, true]) await rejects(resolve(path, write), TypeError, path);
+    }
+    await rejects(resolve("/g/none/x", false), { name: "NotFound" });
+    await rejects(resolve("/g/text/x", false), { name: "NotADirectory" });
+  }));
+
+Deno.test("makeFiles() replaces a file whole, keeps its rights, and changes nothing when it fails", () =>
+  inFolder(async (folder) => {
+    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
+    const files = makeFiles(Deno, resolve);
+    const text = () => Deno.readTextFile(`${folder}/a/text`);
+    await Deno.chmod(`${folder}/a/text`, 0o640);
+    await files.replace("/g/text", new Response("streamed").body ?? "");
+    equal(await text(), "streamed");
+    equal(((await Deno.stat(`${folder}/a/text`)).mode ?? 0) & 0o777, 0o640);
+    await files.replace("/g/w/new", "new");
+    equal(await Deno.readTextFile(`${folder}/a/w/new`), "new");
+    await Deno.symlink("text", `${folder}/a/link`);
+    await files.replace("/g/link", "through the link");
+    equal([await text(), (await Deno.lstat(`${folder}/a/link`)).isSymlink], [
+      "through the link",
+      true,
+    ]);
+    const broken = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new Uint8Array(100));
+        controller.error(new Error("the sender left"));
+      },
+    });
+    await rejects(files.replace("/g/text", broken), /the sender left/);
+    let looked = "";
+    const ready = async () => {
+      looked = await text();
+      throw new Error("somebody was first");
+    };
+    await rejects(files.replace("/g/text", "late", { ready }), /somebody was first/);
+    equal([looked, await text()], ["through the link", "through the link"]);
+    await rejects(files.replace("/g/w", "a folder"), TypeError);
+    await rejects(files.replace("/g/none/x", "x"), { name: "NotFound" });
+    const left = (await files.list("/g")).map(({ name }) => name).sort();
+    equal(left, ["link", "text", "w"]);
+  }));
+
+Deno.test("makeFiles() lists no more than it is asked, and tells files apart", () =>
+  inFolder(async (folder) => {
+    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
+    const files = makeFiles(Deno, resolve);
+    for (let i = 0; i < 70; i++) await Deno.writeTextFile(`${folder}/a/w/${i}`, String(i));
+    equal((await files.list("/g/w")).length, 70);
+    equal((await files.list("/g/w", { most: 40 })).length, 40);
+    equal((await files.list("/g/w", { most: 0 })).length, 0);
+    const before = factsOf(await files.stat("/g/text"));
+    equal(factsOf(await files.stat("/g/text")), before);
+    await files.replace("/g/text", "0123456789");
+    equal(factsOf(await files.stat("/g/text")) === before, false);
+  }));
+
+Deno.test("makeFiles() hands over what it responds with, and can be read where nobody takes it", () =>
+  inFolder(async (folder) => {
+    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: false }]);
+    const handed: FileHandle[] = [];
+    const files = makeFiles(Deno, resolve, (_, file) => void handed.push(file));
+    const seen = await files.stat("/g/text");
+    const answer = files.respond("/g/text", { offset: 1, length: 2, status: 206, seen });
+    equal([answer.status, await answer.text()], [206, "12"]);
+    equal(handed, [{ path: "/g/text", offset: 1, length: 2, seen: factsOf(seen) }]);
+    await rejects(files.respond("/etc/passwd").text(), TypeError);
+    await files.respond("/g/text").body?.cancel();
   }));

@@ -191,9 +191,6 @@ export const QUOTA_MS = 5_000;
 /** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
 export const UNREAD_BODY_BYTES = 64 * KIB;
 export const UNREAD_BODY_MS = 1_000;
-/** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
-export const UNREAD_BODY_BYTES = 64 * KIB;
-export const UNREAD_BODY_MS = 1_000;
 /** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
 export const LOG_BUFFER_BYTES = 4 * MIB;
 /** How long lines of the access log are gathered before they are written, in milliseconds. */
@@ -216,6 +213,9 @@ export const MAX_KEY_BYTES = 128;
 export const DECLINED_MS = 1_000;
 /** Declined paths remembered. */
 export const DECLINES_REMEMBERED = 1024;
+/** Lists of worlds kept between changes, and the longest of them, in bytes. */
+export const KEPT_LISTS = 4;
+export const KEPT_LIST_BYTES = 2 * MIB;
 
 // files that plugins answer with
 

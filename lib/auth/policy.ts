@@ -109,6 +109,16 @@ export function visible(caller: Caller, path: string): boolean {
   return !isPrivate(path) && (within(scope, path) || isOpen(path));
 }
 
+/**
+ * What {@link visible} depends on, as text: callers of the same sight see the same. `undefined` for a
+ * plugin on its own, whose grants are not worth comparing.
+ */
+export function sightOf({ scope, grants, tier }: Caller): string | undefined {
+  if (grants !== undefined) return undefined;
+  if (scope === undefined) return tier === "T3" ? "all" : "public";
+  return `in ${JSON.stringify(scope.prefixes)}`;
+}
+
 /** Whether the caller, who may read the path, is shown it with its secrets struck out (`bearer=***`). */
 export function redacted(caller: Caller, path: string): boolean {
   return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);

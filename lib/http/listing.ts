@@ -32,6 +32,44 @@ export function rowOf({ name, dir, entry }: Child): ListingRow {
   };
 }
 
+/** A listing as its bytes; whoever keeps one keeps nothing that depends on a request. */
+export interface MadeListing {
+  /** `text/plain` or `application/json`. */
+  readonly form: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Strong entity tag, quoted. */
+  readonly tag: string;
+}
+
+/**
+ * Makes a listing of its rows.
+ *
+ * @param form `text/plain` or `application/json`
+ */
+export function makeListing(rows: readonly ListingRow[], form: string): MadeListing {
+  const json = form === "application/json";
+  const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
+  return { form, body, tag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"` };
+}
+
+/**
+ * Answers a GET or HEAD with a listing that was made.
+ *
+ * @throws {Problem} `precondition-failed`
+ */
+export function sendListing(request: Request, { form, body, tag }: MadeListing): Response {
+  const headers = {
+    "content-type": form === "application/json" ? form : "text/plain; charset=utf-8",
+    "etag": tag,
+    "vary": "Accept",
+    "cache-control": "no-cache",
+    "x-content-type-options": "nosniff",
+  };
+  // A listing has no time of its own, so only its tag can say that it is unchanged.
+  const unchanged = readOutcome(request.headers, tag, undefined) === "not-modified";
+  return unchanged ? notModified(headers) : new Response(body, { headers });
+}
+
 /**
  * Answers a GET or HEAD with a listing in the chosen form.
  *
@@ -43,18 +81,7 @@ export function respondListing(
   rows: readonly ListingRow[],
   form: string,
 ): Response {
-  const json = form === "application/json";
-  const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
-  const headers = {
-    "content-type": json ? "application/json" : "text/plain; charset=utf-8",
-    "etag": `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"`,
-    "vary": "Accept",
-    "cache-control": "no-cache",
-    "x-content-type-options": "nosniff",
-  };
-  // A listing has no time of its own, so only its tag can say that it is unchanged.
-  const unchanged = readOutcome(request.headers, headers.etag, undefined) === "not-modified";
-  return unchanged ? notModified(headers) : new Response(body, { headers });
+  return sendListing(request, makeListing(rows, form));
 }
 
 /** A name that is a world and a collection is two things, and gets two lines. */

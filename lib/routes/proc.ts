@@ -3,7 +3,7 @@
  * worlds what the caller may read.
  */
 
-import { redacted, require, visible } from "../auth/policy.ts";
+import { redacted, require } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
 import { type Exchange, queryNumber } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
@@ -12,13 +12,13 @@ import { storeProblem } from "../http/store_problem.ts";
 import { LOG_PAGE, MAX_LOG_PAGE } from "../limits.ts";
 import type { Machine } from "../machine.ts";
 import { nameFault } from "../world/name.ts";
-import type { Entry } from "../world/store.ts";
 import { type Live, metricsOf, respondMetrics } from "./metrics.ts";
 import { facts, json, line } from "./plain.ts";
 import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";
 import { addSnapshotRoute } from "./snapshot.ts";
 import { addSourceRoutes } from "./source.ts";
+import { WorldsList } from "./worlds_list.ts";
 
 const AUDIT = "/proc/audit/:world{.+}";
 const LOG = "/proc/log/:world{.+}";
@@ -69,14 +69,8 @@ export function procRoutes(machine: Machine, live: Live): Hono<RouteEnv> {
     return line(acceptOf(env), machine.version);
   });
 
-  app.get("/proc/worlds", async ({ env }) => {
-    const all = await store.walk("");
-    return await respondRows(
-      store,
-      env,
-      all.filter((entry) => visible(env.caller, `/${entry.name}`)).map(worldRow),
-    );
-  });
+  const worlds = new WorldsList(store);
+  app.get("/proc/worlds", ({ env }) => worlds.respond(env));
 
   app.get("/proc/metrics", ({ env }) => {
     require(env.caller, "read", "/proc/metrics");
@@ -144,17 +138,4 @@ function shown(exchange: Exchange, name: string, value: unknown): unknown {
   const strike = (key: string, fact: unknown) =>
     typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
   return JSON.parse(JSON.stringify(value, strike));
-}
-
-function worldRow({ name, version, ext, len, updatedAt, state, layer }: Entry) {
-  return {
-    name,
-    dir: false,
-    version,
-    ext,
-    len,
-    updated_at: updatedAt,
-    layer,
-    ...(state === "" ? {} : { state }),
-  };
 }

@@ -10,7 +10,8 @@ import { respondShell } from "../http/shell_page.ts";
 import type { Store } from "../world/store.ts";
 
 const HTML = "text/html";
-const choose = chooser(["text/plain", "application/json", HTML], "text/plain");
+/** The form of a listing for an Accept header: `text/plain`, `application/json` or `text/html`. */
+export const rowsForm = chooser(["text/plain", "application/json", HTML], "text/plain");
 
 /**
  * Answers a GET or HEAD with rows.
@@ -22,6 +23,6 @@ export function respondRows(
   { request }: Exchange,
   rows: readonly ListingRow[],
 ): Response | Promise<Response> {
-  const form = choose(request.headers.get("accept"));
+  const form = rowsForm(request.headers.get("accept"));
   return form === HTML ? respondShell(store, request) : respondListing(request, rows, form);
 }

@@ -11,6 +11,7 @@ import {
   mayResolve,
   redacted,
   require,
+  sightOf,
   visible,
 } from "../../lib/auth/policy.ts";
 import { Problem } from "../../lib/http/problem.ts";
@@ -306,6 +307,29 @@ Deno.test("mayResolve() asks for the fallback's tier alone, and never on a plugi
       assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
     }
   }
+});
+
+Deno.test("sightOf() is the same only where visible() is", () => {
+  const paths = [
+    "/home",
+    "/home/a",
+    "/home/b/x",
+    "/home/scratch/x",
+    "/etc/shadow",
+    "/boot/x",
+    "/x",
+  ];
+  const grants: Caller = { tier: "T1", by: "plugin:p", known: true, grants: { "/home/": "r" } };
+  assert.equal(sightOf(grants), undefined);
+  for (const one of EVERYONE) {
+    for (const other of EVERYONE) {
+      if (sightOf(one) !== sightOf(other)) continue;
+      for (const path of paths) {
+        assert.equal(visible(one, path), visible(other, path), `${one.by} ${other.by} ${path}`);
+      }
+    }
+  }
+  assert.notEqual(sightOf(cap("r", "/home/a", "/home/b")), sightOf(cap("r", '/home/a","/home/b')));
 });
 
 Deno.test("mayCall() compares a capability with the subject where the route names one", () => {

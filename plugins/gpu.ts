@@ -735,7 +735,7 @@ class Call {
   async *#pieces(response: Response): AsyncGenerator<Piece[]> {
     const { format } = this.#backend;
     const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
-    const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
+    const reader = bodyOf(response).getReader();
     const whole = type === "application/json" && format !== "ollama";
     const frames = new Frames(format !== "ollama");
     const chunks: Uint8Array[] = [];
@@ -827,11 +827,13 @@ class Call {
           "machine was started",
       );
     }
-    return this.#says(`answers ${status}`, words);
+    const refusal = this.#says(`answers ${status}`, words);
+    if (!/\bmodel\b/i.test(words)) return refusal;
+    return new Refusal("bad-gateway", `${refusal.message}; \`model\` in ${CONFIG} names another`);
   }
 
   async #wordsOf(response: Response): Promise<string> {
-    const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
+    const reader = bodyOf(response).getReader();
     const chunks: Uint8Array[] = [];
     for (let length = 0; length < MAX_REFUSAL_BYTES;) {
       const { done, value } = await this.#deadline.within(reader.read());
@@ -1052,7 +1054,7 @@ async function promptOf(request: Request): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > MAX_PROMPT_BYTES) throw tooLong();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body ?? new ReadableStream<Uint8Array>({ start: closed })) {
+  for await (const chunk of bodyOf(request)) {
     length += chunk.length;
     if (length > MAX_PROMPT_BYTES) throw tooLong();
     chunks.push(chunk);
@@ -1068,8 +1070,9 @@ async function promptOf(request: Request): Promise<string> {
   throw new Refusal("bad-body", "Cannot answer: the prompt is empty; POST the text to answer");
 }
 
-function closed(controller: ReadableStreamDefaultController): void {
-  controller.close();
+/** A message's content; of one that has none, an empty one. */
+function bodyOf({ body }: Request | Response): ReadableStream<Uint8Array> {
+  return body ?? new Blob([]).stream();
 }
 
 /** What the device is, for whoever may call it. */

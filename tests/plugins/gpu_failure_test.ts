@@ -3,7 +3,7 @@
 import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { bearer, TOKEN } from "../support/machine.ts";
 import { eventually } from "../plugin/plugin_machine.ts";
-import { type GpuMachine, KEYS, startGpu } from "./gpu_machine.ts";
+import { type GpuMachine, KEYS, startGpu, withGpu } from "./gpu_machine.ts";
 import type { Behaviour } from "./fake_backend.ts";
 
 const SCHEMES = ["ollama", "openai", "claude"] as const;
@@ -62,6 +62,7 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         await breaksOff(gpu, { tokens: ["half", " an"], end: "unmarked" }, says, ["half", " an"]);
         await breaksOff(gpu, { tokens: [], end: "unmarked" }, says);
         await breaksOff(gpu, { body: "" }, says);
+        await breaksOff(gpu, { status: 204, body: "" }, says);
       });
 
       await t.step(`${scheme}: a connection that breaks`, async () => {
@@ -184,6 +185,12 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
             await refuses(gpu, { status: 500, body }, 502, /backend answers 500$/);
           }
           await refuses(gpu, { status: 500, says: "y".repeat(5000) }, 502, /answers 500: y{300}…$/);
+          await refuses(
+            gpu,
+            { status: 404, says: "model 'x' not found" },
+            502,
+            /answers 404: model 'x' not found; `model` in \/etc\/gpu\.conf names another$/,
+          );
         },
       );
 
@@ -336,4 +343,15 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
   } finally {
     await gpu.close();
   }
+});
+
+Deno.test("gpu may think longer than other plugins may", async () => {
+  await withGpu(async (gpu) => {
+    await gpu.configure(`ollama://localhost:${gpu.backend.port}`);
+    // Twice what the machine gives a plugin that declares no patience.
+    gpu.backend.behaviour = { head: () => new Promise((resolve) => setTimeout(resolve, 1000)) };
+    const [reply, events] = await Promise.all([gpu.ask("x"), gpu.events("x")]);
+    deepStrictEqual([reply.status, reply.headers.get("x-gpu-local")], [200, "true"], reply.text);
+    equal(events.at(-1)?.data, "stop");
+  }, { ELASTIK_CELL_ANSWER: "500" });
 });

@@ -40,10 +40,16 @@ export function gpuSource(): Promise<string> {
   return Deno.readTextFile(new URL("../../plugins/gpu.ts", import.meta.url));
 }
 
-/** Starts a machine that has tokens, with the plugin up and nothing configured. */
-export async function startGpu(): Promise<GpuMachine & { close(): Promise<void> }> {
+/**
+ * Starts a machine that has tokens, with the plugin up and nothing configured.
+ *
+ * @param more further settings
+ */
+export async function startGpu(
+  more: Readonly<Record<string, string>> = {},
+): Promise<GpuMachine & { close(): Promise<void> }> {
   const backend = new FakeBackend();
-  const env = { ...CLOSED, ...QUICK, ...KEYS };
+  const env = { ...CLOSED, ...QUICK, ...KEYS, ...more };
   const machine = await startTestMachine({ env });
   for (const key of Object.values(KEYS)) machine.secrets.add(key);
   await machine.approve("PUT", "/lib/gpu", await gpuSource());
@@ -104,8 +110,11 @@ export async function startGpu(): Promise<GpuMachine & { close(): Promise<void> 
 }
 
 /** Runs a test on such a machine. */
-export async function withGpu(test: (gpu: GpuMachine) => Promise<void>): Promise<void> {
-  const gpu = await startGpu();
+export async function withGpu(
+  test: (gpu: GpuMachine) => Promise<void>,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const gpu = await startGpu(more);
   try {
     await test(gpu);
   } finally {

@@ -147,3 +147,101 @@ Deno.test("gpu tells its state in words and in JSON, by what the caller would ra
     "true",
   ]);
 });
+
+Deno.test("gpu asks the big services as their pages say, and with one key each", async () => {
+  const vars = {
+    OPENAI_API_KEY: "o",
+    ANTHROPIC_API_KEY: "a",
+    DEEPSEEK_API_KEY: "d",
+    VAST_API_KEY: "v",
+  };
+  const user = [{ role: "user", content: "hi" }];
+  const rows: [
+    line: string,
+    url: string,
+    key: Record<string, string>,
+    body: Record<string, unknown>,
+  ][] = [
+    [
+      "openai://api.openai.com",
+      "https://api.openai.com/v1/chat/completions",
+      { authorization: "Bearer o" },
+      // Its newer models take the limit under this name alone.
+      { model: "gpt-4.1-mini", messages: user, max_completion_tokens: 9, stream: true },
+    ],
+    [
+      "claude://api.anthropic.com",
+      "https://api.anthropic.com/v1/messages",
+      { "anthropic-version": "2023-06-01", "x-api-key": "a" },
+      { model: "claude-haiku-4-5", max_tokens: 9, messages: user, stream: true },
+    ],
+    [
+      "deepseek://api.deepseek.com",
+      "https://api.deepseek.com/chat/completions",
+      { authorization: "Bearer d" },
+      { model: "deepseek-chat", messages: user, max_tokens: 9, stream: true },
+    ],
+    [
+      "vast://openai.vast.ai/my-endpoint",
+      "https://openai.vast.ai/my-endpoint/chat/completions",
+      { authorization: "Bearer v" },
+      { model: "default", messages: user, max_tokens: 9, stream: true },
+    ],
+    [
+      "openai+http://vllm.example:8000/v1/chat/completions/",
+      "http://vllm.example:8000/v1/chat/completions",
+      { authorization: "Bearer o" },
+      { model: "default", messages: user, max_tokens: 9, stream: true },
+    ],
+    [
+      "ollama://gpu.example",
+      "https://gpu.example:11434/api/chat",
+      {},
+      { model: "llama3.2", messages: user, options: { num_predict: 9 }, stream: true },
+    ],
+  ];
+  const network = globalThis.fetch;
+  try {
+    for (const [line, url, key, body] of rows) {
+      let seen: [input: unknown, init: RequestInit] | undefined;
+      globalThis.fetch = (input, init = {}) => {
+        seen = [input, init];
+        return Promise.resolve(new Response(null, { status: 500 }));
+      };
+      const env = {
+        caller: { by: "T2" },
+        machine: { fetch: () => Promise.resolve(Response.json({ version: 2 })) },
+        config: { "/etc/gpu.conf": `${line}\nmax_tokens 9` },
+        vars,
+      };
+      const request = new Request("http://m/dev/gpu", { method: "POST", body: "hi" });
+      const reply = await gpu.fetch(request, env, { waitUntil: () => {} });
+      deepStrictEqual([reply.status, reply.headers.get("x-gpu-local")], [502, "false"]);
+      const [input, init] = seen ?? [];
+      deepStrictEqual([input, init?.method, init?.redirect], [url, "POST", "manual"]);
+      const { accept: _accept, ...headers } = Object.fromEntries(new Headers(init?.headers));
+      deepStrictEqual(headers, {
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        ...key,
+      });
+      deepStrictEqual(JSON.parse(String(init?.body)), body);
+    }
+  } finally {
+    globalThis.fetch = network;
+  }
+});
+
+Deno.test("gpu refuses a key that no header can carry, without showing it", async () => {
+  const env = {
+    caller: { by: "T2" },
+    machine: { fetch: () => Promise.reject(new Error("not to be called")) },
+    config: { "/etc/gpu.conf": "claude://127.0.0.1:9" },
+    vars: { ANTHROPIC_API_KEY: "SEC\r\nRET" },
+  };
+  const request = new Request("http://m/dev/gpu", { method: "POST", body: "hi" });
+  const reply = await gpu.fetch(request, env, { waitUntil: () => {} });
+  const text = await reply.text();
+  deepStrictEqual([reply.status, text.includes("SEC")], [503, false]);
+  match(text, /ANTHROPIC_API_KEY holds characters that no header may carry/);
+});

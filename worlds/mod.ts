@@ -69,50 +69,52 @@ import w61 from "./usr/lib/skills/elastik.md" with { type: "text" };
 import w62 from "./usr/share/doc/auth.md" with { type: "text" };
 import w63 from "./usr/share/doc/configuration.md" with { type: "text" };
 import w64 from "./usr/share/doc/db.md" with { type: "text" };
-import w65 from "./usr/share/doc/events.md" with { type: "text" };
-import w66 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w67 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w68 from "./usr/share/doc/http.md" with { type: "text" };
-import w69 from "./usr/share/doc/observing.md" with { type: "text" };
-import w70 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w71 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w72 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w73 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w74 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w75 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w104 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w105 from "./usr/share/doc/router.md" with { type: "text" };
-import w106 from "./usr/share/doc/running.md" with { type: "text" };
-import w107 from "./usr/share/doc/shell.md" with { type: "text" };
-import w108 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w65 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w66 from "./usr/share/doc/events.md" with { type: "text" };
+import w67 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w68 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w69 from "./usr/share/doc/http.md" with { type: "text" };
+import w70 from "./usr/share/doc/observing.md" with { type: "text" };
+import w71 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w72 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w73 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w105 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w106 from "./usr/share/doc/router.md" with { type: "text" };
+import w107 from "./usr/share/doc/running.md" with { type: "text" };
+import w108 from "./usr/share/doc/service.md" with { type: "text" };
+import w109 from "./usr/share/doc/shell.md" with { type: "text" };
+import w110 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -181,48 +183,50 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/auth.md": w62,
   "usr/share/doc/configuration.md": w63,
   "usr/share/doc/db.md": w64,
-  "usr/share/doc/events.md": w65,
-  "usr/share/doc/fanout.md": w66,
-  "usr/share/doc/gpu.md": w67,
-  "usr/share/doc/http.md": w68,
-  "usr/share/doc/observing.md": w69,
-  "usr/share/doc/plugins.md": w70,
-  "usr/share/doc/problems/bad-body.md": w71,
-  "usr/share/doc/problems/bad-gateway.md": w72,
-  "usr/share/doc/problems/bad-header.md": w73,
-  "usr/share/doc/problems/bad-metadata.md": w74,
-  "usr/share/doc/problems/bad-name.md": w75,
-  "usr/share/doc/problems/bad-path.md": w76,
-  "usr/share/doc/problems/bad-query.md": w77,
-  "usr/share/doc/problems/body-too-large.md": w78,
-  "usr/share/doc/problems/conflict.md": w79,
-  "usr/share/doc/problems/forbidden.md": w80,
-  "usr/share/doc/problems/foreign-origin.md": w81,
-  "usr/share/doc/problems/gateway-timeout.md": w82,
-  "usr/share/doc/problems/gone.md": w83,
-  "usr/share/doc/problems/insufficient-storage.md": w84,
-  "usr/share/doc/problems/internal.md": w85,
-  "usr/share/doc/problems/locked.md": w86,
-  "usr/share/doc/problems/loop-detected.md": w87,
-  "usr/share/doc/problems/lower-layer.md": w88,
-  "usr/share/doc/problems/method-not-allowed.md": w89,
-  "usr/share/doc/problems/not-acceptable.md": w90,
-  "usr/share/doc/problems/not-found.md": w91,
-  "usr/share/doc/problems/not-implemented.md": w92,
-  "usr/share/doc/problems/precondition-failed.md": w93,
-  "usr/share/doc/problems/range-not-satisfiable.md": w94,
-  "usr/share/doc/problems/request-timeout.md": w95,
-  "usr/share/doc/problems/too-many-requests.md": w96,
-  "usr/share/doc/problems/unauthorized.md": w97,
-  "usr/share/doc/problems/unavailable.md": w98,
-  "usr/share/doc/problems/unknown-host.md": w99,
-  "usr/share/doc/problems/unprocessable.md": w100,
-  "usr/share/doc/problems/unsupported-media-type.md": w101,
-  "usr/share/doc/problems/uri-too-long.md": w102,
-  "usr/share/doc/problems/world-damaged.md": w103,
-  "usr/share/doc/proxy.md": w104,
-  "usr/share/doc/router.md": w105,
-  "usr/share/doc/running.md": w106,
-  "usr/share/doc/shell.md": w107,
-  "usr/share/doc/webdav.md": w108,
+  "usr/share/doc/elastik.service": w65,
+  "usr/share/doc/events.md": w66,
+  "usr/share/doc/fanout.md": w67,
+  "usr/share/doc/gpu.md": w68,
+  "usr/share/doc/http.md": w69,
+  "usr/share/doc/observing.md": w70,
+  "usr/share/doc/plugins.md": w71,
+  "usr/share/doc/problems/bad-body.md": w72,
+  "usr/share/doc/problems/bad-gateway.md": w73,
+  "usr/share/doc/problems/bad-header.md": w74,
+  "usr/share/doc/problems/bad-metadata.md": w75,
+  "usr/share/doc/problems/bad-name.md": w76,
+  "usr/share/doc/problems/bad-path.md": w77,
+  "usr/share/doc/problems/bad-query.md": w78,
+  "usr/share/doc/problems/body-too-large.md": w79,
+  "usr/share/doc/problems/conflict.md": w80,
+  "usr/share/doc/problems/forbidden.md": w81,
+  "usr/share/doc/problems/foreign-origin.md": w82,
+  "usr/share/doc/problems/gateway-timeout.md": w83,
+  "usr/share/doc/problems/gone.md": w84,
+  "usr/share/doc/problems/insufficient-storage.md": w85,
+  "usr/share/doc/problems/internal.md": w86,
+  "usr/share/doc/problems/locked.md": w87,
+  "usr/share/doc/problems/loop-detected.md": w88,
+  "usr/share/doc/problems/lower-layer.md": w89,
+  "usr/share/doc/problems/method-not-allowed.md": w90,
+  "usr/share/doc/problems/not-acceptable.md": w91,
+  "usr/share/doc/problems/not-found.md": w92,
+  "usr/share/doc/problems/not-implemented.md": w93,
+  "usr/share/doc/problems/precondition-failed.md": w94,
+  "usr/share/doc/problems/range-not-satisfiable.md": w95,
+  "usr/share/doc/problems/request-timeout.md": w96,
+  "usr/share/doc/problems/too-many-requests.md": w97,
+  "usr/share/doc/problems/unauthorized.md": w98,
+  "usr/share/doc/problems/unavailable.md": w99,
+  "usr/share/doc/problems/unknown-host.md": w100,
+  "usr/share/doc/problems/unprocessable.md": w101,
+  "usr/share/doc/problems/unsupported-media-type.md": w102,
+  "usr/share/doc/problems/uri-too-long.md": w103,
+  "usr/share/doc/problems/world-damaged.md": w104,
+  "usr/share/doc/proxy.md": w105,
+  "usr/share/doc/router.md": w106,
+  "usr/share/doc/running.md": w107,
+  "usr/share/doc/service.md": w108,
+  "usr/share/doc/shell.md": w109,
+  "usr/share/doc/webdav.md": w110,
 };

@@ -136,6 +136,7 @@ const PAGES: Readonly<Record<string, Record<string, string>>> = {
   [`${DOC}/running.md`]: {},
   [`${DOC}/configuration.md`]: {},
   [`${DOC}/shell.md`]: TOKENS,
+  [`${DOC}/service.md`]: {},
   [`${DOC}/observing.md`]: { ...TOKENS, ELASTIK_LOG: "line" },
 };
 

@@ -1,0 +1,134 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { needing } from "../dav/tool.ts";
+import { inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
+
+const UNIT = `${ROOT}/worlds/usr/share/doc/elastik.service`;
+/** What `systemd-analyze security` may call open, in tenths; 100 is a service without any walls. */
+const EXPOSURE = "20";
+
+/** The settings of a unit by section and name; one that is said twice has both values. */
+function sections(unit: string): Map<string, Map<string, string[]>> {
+  const found = new Map<string, Map<string, string[]>>();
+  let section: Map<string, string[]> | undefined;
+  for (const line of unit.split("\n")) {
+    if (line === "" || line.startsWith("#")) continue;
+    const name = /^\[(\w+)\]$/.exec(line)?.[1];
+    if (name !== undefined) {
+      ok(!found.has(name), `${name} twice`);
+      found.set(name, section = new Map());
+      continue;
+    }
+    const [, key = "", value = ""] = /^([A-Z]\w*)=(.*)$/.exec(line) ?? [];
+    ok(key !== "" && section !== undefined, `not a setting: ${line}`);
+    section.set(key, [...section.get(key) ?? [], value]);
+  }
+  return found;
+}
+
+const unit = sections(await Deno.readTextFile(UNIT));
+const service = unit.get("Service") ?? new Map<string, string[]>();
+
+/** The unit's command and environment with the paths of a folder in place of the system's. */
+function startOf(folder: string) {
+  const [command = "", ...args] = (service.get("ExecStart")?.[0] ?? "").split(" ");
+  const env = Object.fromEntries(
+    (service.get("Environment")?.[0] ?? "").split(" ").map((pair) => pair.split("=", 2)),
+  );
+  equal(command, "/usr/local/bin/deno");
+  equal(args.pop(), "/opt/elastik/elastik.js");
+  return {
+    command: Deno.execPath(),
+    // The one-file form has a test of its own, in which it is what this is.
+    args: [...args, "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
+    cwd: folder,
+    env: {
+      ...env,
+      HOME: folder,
+      // What was fetched already need not be fetched again.
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
+      ELASTIK_PORT: "0",
+    },
+  };
+}
+
+Deno.test("elastik.service shuts the machine in, and leaves open what it needs", () => {
+  equal([...unit.keys()], ["Unit", "Service", "Install"]);
+  const value = (name: string) => service.get(name)?.join(" ");
+  const walls = [
+    "NoNewPrivileges",
+    "ProtectHome",
+    "PrivateTmp",
+    "PrivateDevices",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "ProtectControlGroups",
+    "RestrictNamespaces",
+    "RestrictSUIDSGID",
+    "LockPersonality",
+  ];
+  for (const wall of walls) equal(value(wall), "yes", wall);
+  equal(value("ProtectSystem"), "strict");
+  equal(value("CapabilityBoundingSet"), "");
+  equal(value("StateDirectory"), "elastik");
+  equal(value("UMask"), "0077");
+  equal(value("WorkingDirectory"), "/var/lib/elastik");
+  // V8 writes code and runs it; the server reads how much memory its cells hold.
+  for (const closed of ["MemoryDenyWriteExecute", "ProcSubset"]) equal(value(closed), undefined);
+  // Cells are ended by their server, which lets them finish what they have.
+  equal(value("KillMode"), "mixed");
+  ok(!/TOKEN|KEY/.test(value("Environment") ?? ""), "a secret in a unit that everybody can read");
+});
+
+Deno.test("elastik.service's command and environment start a machine with plugins as processes", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(startOf(folder));
+    try {
+      await worksAt(program, `${folder}/data`);
+    } finally {
+      equal((await program.stop()).code, 0, program.output());
+    }
+  }));
+
+Deno.test({
+  ...needing(
+    "systemd-analyze",
+    "elastik.service is a unit that systemd takes, and finds well shut in",
+  ),
+  fn: () =>
+    inFolder(async (folder) => {
+      // The program is not where the unit has it.
+      const unit = await Deno.readTextFile(UNIT);
+      const text = unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+      const path = `${folder}/elastik.service`;
+      await Deno.writeTextFile(path, text);
+      const run = (args: string[]) =>
+        runProgram({ command: "systemd-analyze", args, cwd: folder, env: { LC_ALL: "C.UTF-8" } });
+      const verified = await run(["verify", "--man=no", path]);
+      equal(verified.stderr.replace(/^# .*\n/gm, ""), "");
+      equal(verified.code, 0);
+      const { code, stdout, stderr } = await run([
+        "security",
+        "--offline=true",
+        `--threshold=${EXPOSURE}`,
+        "--no-pager",
+        path,
+      ]);
+      match(stdout, /Overall exposure level/, stderr);
+      equal(code, 0, stdout);
+    }),
+});
+
+Deno.test("service.md installs the unit where the unit looks for its parts", async () => {
+  const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/service.md`);
+  for (
+    const path of [
+      "/opt/elastik/elastik.js",
+      "/usr/local/bin/deno",
+      "/etc/elastik.env",
+      "/var/lib/elastik",
+    ]
+  ) {
+    ok(page.includes(path), path);
+    ok((await Deno.readTextFile(UNIT)).includes(path), path);
+  }
+});

@@ -24,7 +24,8 @@ type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 interface Env {
   readonly config: Config;
-  readonly caller: { readonly fetch: Fetch };
+  /** `tag` is the entity tag of the world that the route names, as this caller is shown it. */
+  readonly caller: { readonly fetch: Fetch; readonly tag?: string };
   readonly machine: { readonly fetch: Fetch };
 }
 
@@ -183,6 +184,8 @@ interface Form {
   readonly type: string;
   /** The Content-Type it is sent with. */
   readonly sent: string;
+  /** A browser makes a page or a picture of it. */
+  readonly drawn?: true;
   /** For the model. */
   readonly rules: string;
   /** Languages under which the whole of it may be fenced, Markdown's way; the fence is taken off. */
@@ -208,6 +211,7 @@ const FORMS: readonly Form[] = [
   },
   {
     type: "text/html",
+    drawn: true,
     sent: "text/html; charset=utf-8",
     rules: "One complete HTML document that begins with <!doctype html> and ends with </html>. " +
       "Style it with a <style> element alone: scripts, links to other hosts, forms and frames do " +
@@ -232,6 +236,7 @@ const FORMS: readonly Form[] = [
   },
   {
     type: "image/svg+xml",
+    drawn: true,
     sent: "image/svg+xml",
     rules: 'One SVG picture: a single <svg xmlns="http://www.w3.org/2000/svg"> element with a ' +
       "viewBox, well-formed XML, no DOCTYPE, no entities, no scripts, no references to other files.",
@@ -240,6 +245,7 @@ const FORMS: readonly Form[] = [
   },
   {
     type: "application/xml",
+    drawn: true,
     sent: "application/xml",
     rules: "One well-formed XML document, no DOCTYPE, no entities but the five of XML.",
     fences: ["", "xml"],
@@ -647,13 +653,15 @@ function sourcePath(url: URL): string {
  * Asks the machine, as the caller, whether the source may be read and which version it is. A world's
  * tag says it without its bytes; of everything else the bytes themselves are the version.
  */
-async function tagOf(env: Env, path: string): Promise<{ tag: string; size: string } | undefined> {
+async function tagOf(env: Env, path: string): Promise<string | undefined> {
   if (path.startsWith("/mnt")) return undefined;
+  // The machine has looked already, as the caller; where it has not, it is asked.
+  const told = env.caller.tag ?? "";
+  if (WORLD_TAG.test(told)) return told;
   const answer = await env.caller.fetch(`${path}?raw`, { method: "HEAD" });
   if (answer.status !== 200) throw await sourceRefusal(env, path);
   const tag = answer.headers.get("etag") ?? "";
-  const size = answer.headers.get("content-length") ?? "*";
-  return WORLD_TAG.test(tag) ? { tag, size } : undefined;
+  return WORLD_TAG.test(tag) ? tag : undefined;
 }
 
 /** The machine's own refusal of a source, in its own words. */
@@ -691,7 +699,7 @@ function noMatter(): void {
 }
 
 /** Reads the source as the caller, as much of it as the model is shown. */
-async function readSource(env: Env, path: string, most: number, size = "*"): Promise<Source> {
+async function readSource(env: Env, path: string, most: number): Promise<Source> {
   const answer = await env.caller.fetch(`${path}?raw`, { headers: PROBLEM });
   if (answer.status !== 200) throw await refusalIn(answer, path);
   const { bytes, whole } = await firstBytes(answer, most);
@@ -706,7 +714,13 @@ async function readSource(env: Env, path: string, most: number, size = "*"): Pro
   const found = answer.headers.get("etag") ?? "";
   const isWorld = !path.startsWith("/mnt") && WORLD_TAG.test(found);
   const tag = isWorld ? found : `${await sha256(bytes)}${whole ? "" : "+"}`;
-  return whole ? { text, tag } : { text, tag, cut: `${bytes.length}/${size}` };
+  return whole ? { text, tag } : { text, tag, cut: `${bytes.length}/${await sizeOf(env, path)}` };
+}
+
+/** The length of the whole source in bytes, where that can be known. */
+async function sizeOf(env: Env, path: string): Promise<string> {
+  const { ok, headers } = await env.caller.fetch(`${path}?raw`, { method: "HEAD" });
+  return (ok && /^\d+$/.exec(headers.get("content-length") ?? "")?.[0]) || "*";
 }
 
 async function firstBytes(
@@ -943,6 +957,9 @@ interface Entry {
   readonly text: string;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Answers for who finds it in the cache; to be cloned, since checking headers costs most of all. */
+  readonly hit: Response;
+  readonly unchanged: Response;
 }
 
 interface Order {
@@ -1146,28 +1163,50 @@ async function gpuRefusal(answer: Response, path: string): Promise<Refusal> {
 
 async function entryOf(order: Order, text: string, gpu: Gpu, keep: boolean): Promise<Entry> {
   const { hash, form, source } = order;
+  return await makeEntry(keep ? hash : "", text, form, shapeHeaders(form, gpu, source.cut));
+}
+
+async function makeEntry(
+  hash: string,
+  text: string,
+  form: Form,
+  headers: Readonly<Record<string, string>>,
+): Promise<Entry> {
   const etag = `"${hash.slice(0, 16)}-${(await sha256(text)).slice(0, 16)}"`;
-  return Object.freeze({
-    hash: keep ? hash : "",
-    text,
-    etag,
-    headers: shapeHeaders(form, gpu, source.cut),
-  });
+  const sent = wholeHeaders(headers, form, etag, "hit");
+  const { "content-type": _type, ...left } = sent;
+  const hit = new Response(text, { headers: sent });
+  const unchanged = new Response(null, { status: 304, headers: left });
+  return Object.freeze({ hash, text, etag, headers, hit, unchanged });
+}
+
+function wholeHeaders(
+  headers: Readonly<Record<string, string>>,
+  form: Form,
+  etag: string,
+  kept: Kept,
+): Record<string, string> {
+  return { ...headers, "content-type": form.sent, etag, "x-semantic-cache": kept };
 }
 
 function shapeHeaders(form: Form, gpu: Gpu, cut: string | undefined): Record<string, string> {
   return {
     "cache-control": "private, no-cache",
     "content-security-policy": CAGE,
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
     "vary": VARY,
     "x-semantic-shape": form.type,
     "x-semantic-render": RENDER,
     "x-semantic-gpu": `${gpu.name}; ${gpu.local ? "local" : "remote"}`,
     ...(cut === undefined ? {} : { "x-semantic-cut": cut }),
+    ...(form.drawn === true ? DRAWN : {}),
   };
 }
+
+/** For what a browser draws: its links tell nobody where they stood, and no other site shows it. */
+const DRAWN = {
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
 
 // ---------------------------------------------------------------------------------------------
 // What was generated before: memory in front, worlds behind
@@ -1317,8 +1356,7 @@ async function readEntry(
   const [name = "unknown", place = ""] = (headers.get("x-meta-gpu") ?? "").split("; ");
   const gpu = { name: gpuName(name, ""), local: place === "local" };
   const cut = /^\d+\/[\d*]+$/.exec(headers.get("x-meta-cut") ?? "")?.[0];
-  const etag = `"${hash.slice(0, 16)}-${(await sha256(text)).slice(0, 16)}"`;
-  return Object.freeze({ hash, text, etag, headers: shapeHeaders(form, gpu, cut) });
+  return await makeEntry(hash, text, form, shapeHeaders(form, gpu, cut));
 }
 
 async function writeEntry(env: Env, slot: string, order: Order, entry: Entry): Promise<boolean> {
@@ -1475,7 +1513,7 @@ async function shape(ask: Ask): Promise<Response> {
     : undefined;
   const gpu = await model;
   if (gpu instanceof Refusal) return await rawInstead(ask, gpu, source);
-  const tag = world?.tag ?? source?.tag ?? "";
+  const tag = world ?? source?.tag ?? "";
   const key = keyOf(path, tag, form, intent, gpu, room.settings);
   const known = room.cache.peek(key);
   if (known !== undefined) return respond(ask, known, "hit");
@@ -1485,7 +1523,7 @@ async function shape(ask: Ask): Promise<Response> {
   const found = room.running.has(key) ? undefined : await room.cache.find(env, key, hash, form);
   if (found !== undefined) return respond(ask, found, "hit");
   if (request.method === "HEAD") return respondUnmade(ask, gpu);
-  return await generated(ask, { key, hash, gpu, source, size: world?.size });
+  return await generated(ask, { key, hash, gpu, source });
 }
 
 function keyOf(
@@ -1504,7 +1542,6 @@ interface Missing {
   readonly hash: string;
   readonly gpu: Gpu;
   readonly source: Source | undefined;
-  readonly size: string | undefined;
 }
 
 /** Joins the generation that is under way, or begins one. */
@@ -1514,7 +1551,7 @@ async function generated(ask: Ask, missing: Missing): Promise<Response> {
   let { key, hash, source } = missing;
   let running = room.running.get(key);
   if (running === undefined || running.isAbandoned) {
-    source ??= await readSource(env, path, room.settings.source, missing.size);
+    source ??= await readSource(env, path, room.settings.source);
     // It may have been written anew since its tag was asked for.
     const now = keyOf(path, source.tag, form, intent, gpu, room.settings);
     if (now !== key) [key, hash] = [now, await sha256(now)];
@@ -1611,17 +1648,10 @@ function respond({ request, form, streams }: Ask, entry: Entry, kept: Kept): Res
     const headers = eventHeaders(entry.headers, kept);
     return new Response(head ? null : framesOf(entry, kept), { headers });
   }
-  const headers = {
-    ...entry.headers,
-    "content-type": form.sent,
-    "etag": entry.etag,
-    "x-semantic-cache": kept,
-  };
   const tags = request.headers.get("if-none-match");
-  if (tags !== null && matches(tags, entry.etag)) {
-    const { "content-type": _type, ...left } = headers;
-    return new Response(null, { status: 304, headers: left });
-  }
+  if (kept === "hit" && tags === null && !head) return entry.hit.clone();
+  if (tags !== null && matches(tags, entry.etag)) return entry.unchanged.clone();
+  const headers = wholeHeaders(entry.headers, form, entry.etag, kept);
   return new Response(head ? null : entry.text, { headers });
 }
 

@@ -7,6 +7,8 @@ import { enforce, mayCall, mayResolve, visible } from "../auth/policy.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
 import { inNamespace } from "../world/name.ts";
+import type { Store } from "../world/store.ts";
+import { subjectTag } from "./subject.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
 
@@ -20,12 +22,14 @@ const ORIGIN = "http://machine";
  * Has a plugin answer.
  *
  * @param route the route that matched; `""` for the fallback
+ * @param store where the world is that the route's rest may name
  * @throws {Problem} when the caller may not call it, or the plugin failed
  */
 export async function askPlugin(
   plugin: LoadedPlugin,
   route: string,
   exchange: Exchange,
+  store: Pick<Store, "peek">,
 ): Promise<Response> {
   const { request, caller, target, depth = 0, connection } = exchange;
   const bare = target.path === route && target.query === "";
@@ -35,15 +39,18 @@ export async function askPlugin(
   }
   const action = SAFE.has(request.method) ? "read" : "write";
   const { auth } = plugin.manifest;
+  const subject = subjectOf(target.path, route);
   enforce(
     route === ""
       ? mayResolve(caller, target.path, auth)
-      : mayCall(caller, action, target.path, auth, subjectOf(target.path, route)),
+      : mayCall(caller, action, target.path, auth, subject),
   );
+  const named = subject !== target.path && !target.collection;
   const response = await plugin.cell.fetch(canonicalRequest(exchange), {
     authority: caller,
     tier: caller.tier,
     by: caller.by,
+    tag: named ? subjectTag(store, caller, subject) : undefined,
     depth,
     ...(connection === undefined ? {} : { completed: connection.completed, origin: request }),
   });

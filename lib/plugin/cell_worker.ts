@@ -6,14 +6,14 @@
 
 import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
 import type { CellInit } from "./init.ts";
-import { unflatten } from "./message.ts";
+import { withHeaders } from "./message.ts";
 import type { Served } from "./exchange.ts";
 import { Peer } from "./peer.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
 import { makeConsole } from "./realm/console.ts";
 import { type FileHandle, makeFiles, makeResolve } from "./realm/files.ts";
 import { makeMachine } from "./realm/machine.ts";
-import { makeQuery, type Query, type Sqlite } from "./realm/query.ts";
+import { makeQuery, type Query, type Sqlite, withoutWaiting } from "./realm/query.ts";
 import { readQuestion, writeAnswer, writeRefusal } from "./realm/query_wire.ts";
 import { makeSql } from "./realm/sql.ts";
 import { takeShortcuts } from "./realm/shortcuts.ts";
@@ -132,17 +132,14 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     };
     return async function answer(served) {
       const { id, head, body } = served;
-      const request = new Request(head.url, {
-        method: head.method,
-        headers: unflatten(head.headers),
-        body,
-      });
+      const bare = new Request(head.url, { method: head.method, body });
+      const request = withHeaders(bare, head.headers);
       setSignal(request, () => served.signal);
-      const [tier, by] = head.note;
+      const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
       const env = {
         ...shared,
-        caller: { tier, by, fetch: fetches("caller", id, origin) },
+        caller: { tier, by, tag, fetch: fetches("caller", id, origin) },
         machine: { fetch: fetches("machine", id, origin) },
         sql: makeSql(fetches("sql", id, origin)),
       };

@@ -7,10 +7,11 @@ import type { BodyIn, BodyOut } from "./body.ts";
 import { CELL_CHUNK_BYTES } from "../limits.ts";
 import {
   bodiless,
+  type Note,
   readResponseHead,
   type RequestHead,
   type ResponseHead,
-  unflatten,
+  withHeaders,
 } from "./message.ts";
 import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./protocol.ts";
 import type { FileHandle } from "./realm/files.ts";
@@ -64,7 +65,7 @@ export interface Outgoing {
   readonly method: string;
   readonly url: string;
   readonly headers: readonly string[];
-  readonly note: readonly [string, string | number];
+  readonly note: Note;
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
   /** Called once, when both bodies are over or the exchange failed. */
   readonly ended?: () => void;
@@ -165,7 +166,12 @@ export class Serving implements Exchange, Served {
 /** Reads an answer's frame as what a Response is made of. */
 export function readAnswer(
   frame: Frame,
-): { head: ResponseHead; body: Uint8Array<ArrayBuffer>; init: ResponseInit } {
+): {
+  head: ResponseHead;
+  body: Uint8Array<ArrayBuffer>;
+  /** Makes the answer of its head and whatever its body is. */
+  make(body: BodyInit | null): Response;
+} {
   const { head: raw, body } = splitHead(frame);
   const head = readResponseHead(raw);
   if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
@@ -173,7 +179,11 @@ export function readAnswer(
     throw new ProtocolError("Cannot take a body with this status");
   }
   const { status, statusText, headers } = head;
-  return { head, body, init: { status, statusText, headers: unflatten(headers) } };
+  return {
+    head,
+    body,
+    make: (body) => withHeaders(new Response(body, { status, statusText }), headers),
+  };
 }
 
 /** The head of this end's message no longer waits for its body. */

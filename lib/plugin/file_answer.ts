@@ -11,6 +11,7 @@ import type { FileHandle } from "./realm/files.ts";
  * Answers a call with a file; a file that cannot be opened fails the call.
  *
  * @param openFile undefined where an answer may name no file
+ * @param make makes the answer of its body
  * @param settle what is to be done when the body is over
  * @param end gives the call up
  * @throws {ProtocolError} there is nobody to open it
@@ -19,7 +20,7 @@ export function answerWithFile(
   call: Calling,
   openFile: OpenFile | undefined,
   file: FileHandle,
-  init: ResponseInit,
+  make: (body: ReadableStream<Uint8Array>) => Response,
   settle: () => void,
   end: (reason: Error) => void,
 ): void {
@@ -34,6 +35,6 @@ export function answerWithFile(
     if (call.over) return body.fail(new Error("The response is not wanted any more"));
     call.file = body;
     call.answered = true;
-    call.resolve(new Response(body.stream, init));
+    call.resolve(make(body.stream));
   }, (error) => end(error instanceof Error ? error : new Error("The file cannot be opened")));
 }

@@ -9,6 +9,9 @@ import type { FileHandle } from "./realm/files.ts";
 /** Header names and values in turn, in order, repeated names kept. */
 export type FlatHeaders = readonly string[];
 
+/** See {@link RequestHead}. */
+export type Note = readonly [string, string | number, tag?: string];
+
 /** What opens an exchange. */
 export interface RequestHead {
   readonly method: string;
@@ -19,8 +22,11 @@ export interface RequestHead {
   readonly streamed: boolean;
   /** Whether there is a body at all; an empty one differs from none. */
   readonly bodied: boolean;
-  /** From the host the caller's tier and name; from a cell the kind of call and its request's id. */
-  readonly note: readonly [string, string | number];
+  /**
+   * From the host the caller's tier and name, and the entity tag of what the request is about where it
+   * is known; from a cell the kind of call and its request's id.
+   */
+  readonly note: Note;
 }
 
 /** What answers it. */
@@ -57,17 +63,18 @@ export function readRequestHead(value: unknown): RequestHead {
   if (typeof method !== "string" || method.length > 32 || !TOKEN.test(method)) fault("its method");
   if (typeof url !== "string" || url.length > 16_384 || !URL_TEXT.test(url)) fault("its URL");
   if (flags !== 0 && flags !== 1 && flags !== 3) fault("its flags");
-  if (!Array.isArray(note) || note.length !== 2) fault("its note");
-  const [word, more]: unknown[] = note;
+  if (!Array.isArray(note) || note.length < 2 || note.length > 3) fault("its note");
+  const [word, more, tag]: unknown[] = note;
   if (typeof word !== "string" || word.length > 16) fault("its note");
   if (typeof more !== "string" && typeof more !== "number") fault("its note");
+  if (tag !== undefined && typeof tag !== "string") fault("its note");
   return {
     method,
     url,
     headers: readHeaders(headers),
     streamed: flags === 3,
     bodied: flags !== 0,
-    note: [word, more],
+    note: tag === undefined ? [word, more] : [word, more, tag],
   };
 }
 
@@ -151,6 +158,16 @@ export function unflatten(flat: FlatHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
   return headers;
+}
+
+/**
+ * A message with the headers of the flat list. They are put into the message's own: handed to its
+ * constructor they would be checked and copied once more, which costs twice as much as all the rest.
+ */
+export function withHeaders<M extends Request | Response>(message: M, flat: FlatHeaders): M {
+  const { headers } = message;
+  for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
+  return message;
 }
 
 /** Whether a response of this status never has a body (RFC 9110 §15, Fetch "null body status"). */

@@ -143,19 +143,19 @@ export class Peer {
         if (call.answered || call.file) {
           throw new ProtocolError("Cannot take a second answer to one request");
         }
-        const { head, body, init } = readAnswer(frame);
+        const { head, body, make } = readAnswer(frame);
         if (head.file) {
           const settle = (): void => this.#settleCall(call);
           const end = (reason: Error): void => this.#endCall(call, reason);
-          return answerWithFile(call, this.#options.openFile, head.file, init, settle, end);
+          return answerWithFile(call, this.#options.openFile, head.file, make, settle, end);
         }
         call.answered = true;
         if (head.streamed) {
           const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
-          call.resolve(new Response(incoming.stream, init));
+          call.resolve(make(incoming.stream));
         } else {
           call.received = true;
-          call.resolve(new Response(body.length === 0 ? null : body, init));
+          call.resolve(make(body.length === 0 ? null : body));
           this.#settleCall(call);
         }
         return;

@@ -116,7 +116,7 @@ export class PluginHost {
         "retry-after": "1",
       });
     }
-    const answer = await askPlugin(plugin, route.path, exchange);
+    const answer = await askPlugin(plugin, route.path, exchange, this.#options.store);
     return await shownByShell(this.#options.store, exchange.request, answer);
   }
 

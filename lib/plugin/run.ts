@@ -10,7 +10,7 @@ import type { CallerWatch } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
 import { fileOpener } from "./file_body.ts";
-import { unflatten } from "./message.ts";
+import { withHeaders } from "./message.ts";
 import { Meter } from "./meter.ts";
 import { Peer } from "./peer.ts";
 import {
@@ -55,6 +55,8 @@ export interface Visit<A> extends CallerWatch {
   readonly authority: A;
   readonly tier: string;
   readonly by: string;
+  /** Entity tag of what the request is about, as this caller is shown it, where it is known. */
+  readonly tag?: string | undefined;
   /** How many plugins lie above this request: 0 from outside. */
   readonly depth: number;
 }
@@ -195,7 +197,7 @@ export class CellRun<A> {
     const due = (): number => this.#host.now() + this.#limits.answerMs;
     const call = this.#peer.call({
       ...outgoing,
-      note: [visit.tier, visit.by],
+      note: visit.tag === undefined ? [visit.tier, visit.by] : [visit.tier, visit.by, visit.tag],
       ended: () => {
         this.#close(call?.id);
         ended();
@@ -366,12 +368,8 @@ export class CellRun<A> {
       return problemResponse(new Problem("loop-detected", detail), null);
     }
     if (!head.url.startsWith("/")) throw new Error("Cannot call back: the path has no slash");
-    const request = new Request(`http://machine${head.url}`, {
-      method: head.method,
-      headers: unflatten(head.headers),
-      body,
-      signal,
-    });
+    const bare = { method: head.method, body, signal };
+    const request = withHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
     if (open && kind === "caller") open.calls.add(served.id);
     try {
       return kind === "caller" && open

@@ -27,7 +27,7 @@ Deno.test("wordsOf() tells an error's name and message, nothing of a stranger's 
 });
 
 Deno.test("readAnswer() refuses a body where its status has none", () => {
-  equal(readAnswer(frameOf('[200,"",["a","b"],0]', "text")).init.status, 200);
+  equal(readAnswer(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
   for (const status of [204, 205, 304]) {
     throws(() => readAnswer(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
     throws(() => readAnswer(frameOf(`[${status},"",[],1]`)), ProtocolError);

@@ -28,7 +28,7 @@ export interface Script {
 }
 
 /** Stands in for the gpu plugin, and has a door for its test. */
-const SCRIPTED = `
+export const SCRIPTED = `
 export const description = "a model that does as it is told";
 export const routes = ["/dev/gpu"];
 export const auth = "T2";

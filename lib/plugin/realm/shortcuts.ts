@@ -39,6 +39,18 @@ export function takeShortcuts(): Shortcuts {
     configurable: true,
     enumerable: true,
   });
+  const { clone } = Response.prototype;
+  Object.defineProperty(Response.prototype, "clone", {
+    value: function (this: Response): Response {
+      const isFresh: boolean = apply(has, whole, [this]) && !this.bodyUsed;
+      const response: Response = apply(clone, this, []);
+      if (isFresh) apply(add, whole, [response]);
+      return response;
+    },
+    writable: true,
+    configurable: true,
+    enumerable: true,
+  });
   globalThis.Response = new Proxy(Response, {
     construct(target, values: [BodyInit?, ResponseInit?], newTarget) {
       const response: Response = construct(target, values, newTarget);

@@ -1,9 +1,10 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { takeShortcuts } from "../../../lib/plugin/realm/shortcuts.ts";
 
 Deno.test("takeShortcuts() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
   const native = Response;
   const nativeJson = Object.getOwnPropertyDescriptor(Response, "json")!;
+  const nativeClone = Object.getOwnPropertyDescriptor(Response.prototype, "clone")!;
   const signal = Object.getOwnPropertyDescriptor(Request.prototype, "signal")!;
   try {
     const { setSignal, isWhole } = takeShortcuts();
@@ -26,13 +27,19 @@ Deno.test("takeShortcuts() puts the signal off and knows a body that is whole; a
       202,
       "application/json",
     ]);
+    const copy = json.clone();
+    equal([isWhole(copy), isWhole(json), copy.status], [true, true, 202]);
+    equal(await copy.json(), { a: 1 });
+    equal([isWhole(copy), isWhole(others[1]!.clone())], [false, false]);
     equal(await json.json(), { a: 1 });
+    throws(() => json.clone(), TypeError);
     class Mine extends Response {}
     ok(new Mine("x") instanceof Mine);
     equal([await text.text(), isWhole(text)], ["text", false]);
   } finally {
     globalThis.Response = native;
     Object.defineProperty(Response, "json", nativeJson);
+    Object.defineProperty(Response.prototype, "clone", nativeClone);
     Object.defineProperty(Request.prototype, "signal", signal);
   }
 });

@@ -31,12 +31,17 @@ const GPU = "/dev/gpu";
 const URL_BYTES = 4096;
 /** Worlds that are looked through, the most recent ones. */
 const POOL = 5000;
+/** Segments and words of which it is remembered what they are made of, and the longest, in characters. */
+const PARTS = 10_000;
+const PART_LENGTH = 128;
 /** Lists of worlds that are kept, each under its entity tag. */
 const LISTS = 8;
 /** Most worlds one answer names. */
 const CHOICES = 5;
 /** Longest text whose edit distance is taken, in characters. */
 const DISTANCE_LENGTH = 64;
+/** How much a segment in a space must resemble the one that was asked for, to be taken for it. */
+const ALIKE = 0.7;
 /** Longest part of an address that a model is shown, in characters, and of all names together. */
 const ASKED_LENGTH = 1000;
 const NAMES_LENGTH = 8192;
@@ -126,6 +131,8 @@ function lineFault(line: string, found: Map<string, string>): string | undefined
  * @returns a number above `limit`, and not which, where it is more
  */
 export function distance(a: string, b: string, limit: number): number {
+  // A character takes two units at most, so this cannot be wrong, and spares the most of the work.
+  if (a.length > 2 * (b.length + limit) || b.length > 2 * (a.length + limit)) return limit + 1;
   const from = [...a];
   const to = [...b];
   if (Math.abs(from.length - to.length) > limit) return limit + 1;
@@ -161,9 +168,28 @@ function fold(text: string): string {
   return text.normalize("NFC").toLowerCase();
 }
 
-function wordsOf(folded: string): string[] {
-  return folded.split(SEPARATORS).filter((word) => word !== "");
+/** The same names are taken apart for every request; a map is quicker than an expression. */
+function remembered<T>(make: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return function look(text) {
+    if (text.length > PART_LENGTH) return make(text);
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    if (known.size >= PARTS) known.clear();
+    const made = make(text);
+    known.set(text, made);
+    return made;
+  };
 }
+
+const wordsOf = remembered((folded): readonly string[] =>
+  folded.split(SEPARATORS).filter((word) => word !== "")
+);
+const joinedOf = remembered((folded) => wordsOf(folded).join(""));
+const lettersOf = remembered((word) => [...word].sort().join(""));
+/** Numbers in a text, in order. */
+const numbersOf = remembered((text) => text.replace(/\P{N}+/gu, " ").trim());
+const isWordScript = remembered((word) => WORD_SCRIPTS.test(word));
 
 /**
  * Edits by which one word may be a slip of the hand for another; Infinity when they are two words. A
@@ -172,14 +198,14 @@ function wordsOf(folded: string): string[] {
  */
 function slip(a: string, b: string): number {
   if (a === b) return 0;
-  if (numbersOf(a) !== numbersOf(b)) return Infinity;
-  if (WORD_SCRIPTS.test(a) || WORD_SCRIPTS.test(b)) return Infinity;
+  if (Math.abs(a.length - b.length) > 4 || numbersOf(a) !== numbersOf(b)) return Infinity;
+  if (isWordScript(a) || isWordScript(b)) return Infinity;
   const length = Math.min(a.length, b.length);
   if (length < 4 || Math.max(a.length, b.length) > DISTANCE_LENGTH) return Infinity;
   const limit = length < 9 ? 1 : 2;
   const edits = distance(a, b, limit);
   if (edits > limit) return Infinity;
-  return length > 5 || [...a].sort().join("") === [...b].sort().join("") ? edits : Infinity;
+  return length > 5 || lettersOf(a) === lettersOf(b) ? edits : Infinity;
 }
 
 /** The same for two paths, segment by segment and word by word; more than two edits are no slip. */
@@ -197,21 +223,40 @@ function slipOfSegments(a: string, b: string): number {
   if (a === b) return 0;
   const words = wordsOf(a);
   const others = wordsOf(b);
-  if (words.join("") === others.join("")) return words.length === others.length ? 0 : 1;
+  if (joinedOf(a) === joinedOf(b)) return words.length === others.length ? 0 : 1;
   if (words.length !== others.length) return Infinity;
-  return words.reduce((sum, word, i) => sum + slip(word, others[i] ?? ""), 0);
+  let sum = 0;
+  for (const [i, word] of words.entries()) {
+    sum += slip(word, others[i] ?? "");
+    if (sum > 2) return Infinity;
+  }
+  return sum;
 }
 
-/** How much of what was asked is found in a name, from 0 to 1; for ranking, not for deciding. */
-export function likeness(asked: string, found: string): number {
+/**
+ * How much of what was asked is found in a name, from 0 to 1; for ranking, not for deciding.
+ *
+ * @returns a function of the name's segments, which remembers words that it has met
+ */
+export function likenessTo(asked: string): (segments: readonly string[]) => number {
   const words = piecesOf(asked);
-  if (words.length === 0) return 0;
-  const others = piecesOf(found);
-  let sum = 0;
-  for (const word of words) {
-    sum += Math.max(0, ...others.map((other) => likenessOfWords(word, other)));
-  }
-  return sum / words.length;
+  const known = words.map(() => new Map<string, number>());
+  return function likeness(segments) {
+    let sum = 0;
+    for (const [i, word] of words.entries()) {
+      const met = known[i] ?? new Map<string, number>();
+      let best = 0;
+      for (const segment of segments) {
+        for (const other of piecesOf(segment)) {
+          let like = met.get(other);
+          if (like === undefined) met.set(other, like = likenessOfWords(word, other));
+          if (like > best) best = like;
+        }
+      }
+      sum += best;
+    }
+    return words.length === 0 ? 0 : sum / words.length;
+  };
 }
 
 function likenessOfWords(a: string, b: string): number {
@@ -220,19 +265,19 @@ function likenessOfWords(a: string, b: string): number {
   if (short.length >= 3 && long.includes(short)) return 0.9;
   if (short.length < 4 || long.length > DISTANCE_LENGTH) return 0;
   const limit = Math.floor(long.length / 3);
+  if (long.length - short.length > limit || numbersOf(a) !== numbersOf(b)) return 0;
   const edits = distance(a, b, limit);
   return edits > limit ? 0 : 0.9 * (1 - edits / long.length);
 }
 
 /** Words; a run of characters that are words by themselves counts as its pairs. */
-function piecesOf(text: string): string[] {
-  return wordsOf(text.replaceAll("/", " ")).slice(0, 32).flatMap((word) => {
-    if (!WORD_SCRIPTS.test(word)) return [word];
-    const characters = [...word].slice(0, 64);
+const piecesOf = remembered((text): readonly string[] =>
+  wordsOf(text.replaceAll("/", " ")).slice(0, 32).flatMap((word) => {
+    const characters = isWordScript(word) ? [...word].slice(0, 64) : [];
     if (characters.length < 3) return [word];
     return characters.slice(1).map((character, i) => `${characters[i]}${character}`);
-  });
-}
+  })
+);
 
 // What is asked
 
@@ -318,9 +363,11 @@ function within(pool: readonly Found[], asked: Asked, tier: string): Found[] {
 /** Paths that differ from what was asked by a slip of the hand, with the number of edits. */
 function slips(asked: Asked, pool: readonly Found[]): { path: string; edits: number }[] {
   const near: { path: string; edits: number }[] = [];
+  const { length } = asked.segments;
   for (const { path, segments } of pool) {
     // A name that is nobody's may be the end of a path; one in a space is the path.
-    const end = asked.space === undefined ? segments.slice(-asked.segments.length) : segments;
+    if (asked.space === undefined ? segments.length < length : segments.length !== length) continue;
+    const end = segments.length === length ? segments : segments.slice(-length);
     const edits = Math.min(
       slipOfPaths(asked.segments, end),
       slipOfPaths(asked.segments, withoutSuffix(end)),
@@ -332,6 +379,7 @@ function slips(asked: Asked, pool: readonly Found[]): { path: string; edits: num
 
 function withoutSuffix(segments: readonly string[]): readonly string[] {
   const last = segments.at(-1) ?? "";
+  if (!last.includes(".")) return segments;
   const bare = last.replace(/(?<=.)\.[a-z0-9]{1,8}$/, "");
   return bare === last ? segments : [...segments.slice(0, -1), bare];
 }
@@ -346,37 +394,40 @@ function certain(near: readonly { path: string; edits: number }[]): string | und
 
 /** Paths that resemble what was asked, the best first. */
 function alike(asked: Asked, pool: readonly Found[]): string[] {
-  const text = asked.segments.join("/");
-  return pool
-    .map(({ path, segments }) => ({
-      path,
-      like: asked.space === undefined
-        ? likeness(text, segments.slice(1).join("/"))
-        : likenessInSpace(asked.segments, segments),
-    }))
-    .filter(({ like }) => like >= 0.3)
-    .sort((a, b) => b.like - a.like)
-    .map(({ path }) => path);
+  const like = asked.space === undefined ? likenessAnywhere(asked) : likenessInSpace(asked);
+  const found: { path: string; like: number }[] = [];
+  for (const { path, segments } of pool) {
+    const is = like(segments);
+    if (is >= 0.3) found.push({ path, like: is });
+  }
+  return found.sort((a, b) => b.like - a.like).map(({ path }) => path);
+}
+
+function likenessAnywhere(asked: Asked): (segments: readonly string[]) => number {
+  const like = likenessTo(asked.segments.join("/"));
+  return (segments) => like(segments.slice(1));
 }
 
 /**
  * Programs look in a space whether a world is there, and are not to wait for a model because it has
  * neighbours: every segment must resemble its own, and numbers must be the same.
  */
-function likenessInSpace(asked: readonly string[], found: readonly string[]): number {
-  if (asked.length !== found.length) return 0;
-  let least = 1;
-  for (const [i, segment] of asked.entries()) {
-    const other = found[i] ?? "";
-    if (numbersOf(segment) !== numbersOf(other)) return 0;
-    least = Math.min(least, likeness(segment, other), likeness(other, segment));
-    if (least < 0.7) return 0;
-  }
-  return least;
-}
-
-function numbersOf(text: string): string {
-  return text.replace(/\P{N}+/gu, " ").trim();
+function likenessInSpace(asked: Asked): (segments: readonly string[]) => number {
+  const likes = asked.segments.map(likenessTo);
+  return function like(segments) {
+    if (segments.length !== likes.length) return 0;
+    let least = 1;
+    for (const [i, segment] of asked.segments.entries()) {
+      const other = segments[i] ?? "";
+      if (other === segment) continue;
+      if (numbersOf(segment) !== numbersOf(other)) return 0;
+      least = Math.min(least, likes[i]?.([other]) ?? 0);
+      if (least < ALIKE) return 0;
+      least = Math.min(least, likenessTo(other)([segment]));
+      if (least < ALIKE) return 0;
+    }
+    return least;
+  };
 }
 
 // The model

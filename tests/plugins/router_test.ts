@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import {
   distance,
   formOf,
-  likeness,
+  likenessTo,
   poolOf,
   question,
   readAnswer,
@@ -95,12 +95,14 @@ Deno.test("slipOfPaths() tells slips of the hand from other names", () => {
   }
 });
 
-Deno.test("likeness() ranks what shares words, parts of words, or pairs of characters", () => {
-  ok(likeness("show me the sales report", "reports/sales-report") > 0.3);
-  ok(likeness("帮我画销售饼图", "销售数据") > likeness("帮我画销售饼图", "天气"));
-  ok(likeness("reprot", "report") > likeness("reprot", "weather"));
-  equal(likeness("", "anything"), 0);
-  equal(likeness("weather", "report"), 0);
+Deno.test("likenessTo() ranks what shares words, parts of words, or pairs of characters", () => {
+  const like = (asked: string, ...segments: string[]) => likenessTo(asked)(segments);
+  ok(like("show me the sales report", "reports", "sales-report") > 0.3);
+  ok(like("帮我画销售饼图", "销售数据") > like("帮我画销售饼图", "天气"));
+  ok(like("reprot", "report") > like("reprot", "weather"));
+  equal(like("", "anything"), 0);
+  equal(like("weather", "report"), 0);
+  equal(like("task-2024", "task-2025"), 0.5);
 });
 
 Deno.test("poolOf() proposes worlds and collections, recent first, and never what is nobody's to guess", () => {

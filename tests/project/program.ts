@@ -17,6 +17,8 @@ export interface Start {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Told every whole line it writes, as it comes; for a program that {@link startProgram} starts. */
+  onLine?(line: string): void;
 }
 
 /** A machine that greeted. */
@@ -43,7 +45,8 @@ export function cleanEnv(env: Readonly<Record<string, string>> = {}): Record<str
  *
  * @throws {Error} with everything it wrote, when it ended instead
  */
-export async function startProgram({ command, args, cwd, env }: Start): Promise<Program> {
+export async function startProgram(start: Start): Promise<Program> {
+  const { command, args, cwd, env } = start;
   const child = new Deno.Command(command, {
     args: [...args],
     cwd,
@@ -56,8 +59,12 @@ export async function startProgram({ command, args, cwd, env }: Start): Promise<
   let written = "";
   const { promise: greeted, resolve, reject } = Promise.withResolvers<string>();
   const listen = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
+    let begun = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       written += text;
+      const lines = (begun + text).split("\n");
+      begun = lines.pop() ?? "";
+      for (const line of lines) start.onLine?.(line);
       const url = /^elastik \S+ at (https?:\S+), worlds in .*\n/m.exec(written)?.[1];
       // The greeting's last line: nothing of it comes later.
       if (url !== undefined && /^try: .*\n/m.test(written)) resolve(url);

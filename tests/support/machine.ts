@@ -7,6 +7,7 @@ import { equal, ok } from "node:assert/strict";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type Setting } from "../../lib/config.ts";
 import { type Running, startMachine } from "../../lib/serve.ts";
+import { MACHINE_PROGRAM, startMachineProcess } from "./machine_process.ts";
 import { type Reply, type Sent, Wire } from "./wire.ts";
 
 /** The secrets of every test machine; no answer and no log line may ever hold one. */
@@ -184,16 +185,19 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
     ...options.env,
   };
   const log: string[] = [];
-  const running = await startMachine({
-    config: readConfig((name) => settings[name]),
-    env: (name) => settings[name],
-    birthWorlds: options.birth ?? BIRTH,
-    storeWorkerUrl: WORKER,
-    main: MAIN,
-    ...(options.write === undefined ? {} : { write: options.write }),
-    log: (line) => void log.push(line),
-    onDeath: (reason) => void log.push(`the store died: ${reason}`),
-  });
+  const program = Deno.env.get(MACHINE_PROGRAM);
+  const running = program !== undefined
+    ? await startMachineProcess(program, settings, log)
+    : await startMachine({
+      config: readConfig((name) => settings[name]),
+      env: (name) => settings[name],
+      birthWorlds: options.birth ?? BIRTH,
+      storeWorkerUrl: WORKER,
+      main: MAIN,
+      ...(options.write === undefined ? {} : { write: options.write }),
+      log: (line) => void log.push(line),
+      onDeath: (reason) => void log.push(`the store died: ${reason}`),
+    });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();
   const machine = new TestMachine(running, approveToken, data, own, log);

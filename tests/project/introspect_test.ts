@@ -1,0 +1,186 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { needing } from "../dav/tool.ts";
+import { bearer, CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
+import { inFolder, ROOT, runProgram } from "./program.ts";
+
+const SCRIPT = `${ROOT}/worlds/usr/bin/introspect.sh`;
+const BIRTH = { "usr/bin/introspect.sh": await Deno.readTextFile(SCRIPT) };
+const FACTS = ["disk", "memory", "network", "os", "processes"];
+
+async function withMachine(
+  env: Record<string, string>,
+  act: (machine: TestMachine, folder: string) => Promise<void>,
+): Promise<void> {
+  const machine = await startTestMachine({ env, birth: BIRTH });
+  try {
+    await inFolder((folder) => act(machine, folder));
+  } finally {
+    await machine.close();
+  }
+}
+
+/** Pastes the line that the script's head gives, against another port. */
+function paste(machine: TestMachine, folder: string, env: Record<string, string> = {}) {
+  return runProgram({
+    command: "sh",
+    args: ["-c", `curl -s localhost:${machine.port}/usr/bin/introspect.sh?raw | sh`],
+    cwd: folder,
+    env: { ELASTIK_URL: `http://localhost:${machine.port}`, TMPDIR: folder, ...env },
+  });
+}
+
+async function factOf(machine: TestMachine, fact: string): Promise<string> {
+  const headers = bearer(machine.approveToken);
+  return (await machine.send({ method: "GET", target: `/home/env/${fact}?raw`, headers })).text;
+}
+
+Deno.test({
+  ...needing("curl", "introspect.sh writes what the computer is into worlds, as pasted, and again"),
+  fn: () =>
+    withMachine({}, async (machine, folder) => {
+      const { code, stdout, stderr } = await paste(machine, folder);
+      equal(code, 0, stderr);
+      equal(stdout.match(/env\/\w+/g)?.map((path) => path.slice(4)).sort(), FACTS);
+      match(await factOf(machine, "os"), /^(?:Linux|Darwin) /);
+      match(await factOf(machine, "disk"), /^Filesystem.*\n.*\d+%/);
+      match(await factOf(machine, "memory"), /\d/);
+      match(await factOf(machine, "processes"), /USER\s+PID\s+%CPU\s+%MEM\s+COMM/);
+      const reply = await machine.send({ method: "GET", target: "/home/env/os" });
+      equal(reply.headers.get("x-meta-source"), "introspect");
+      equal(JSON.parse(reply.text).ext, "txt");
+      equal((await paste(machine, folder)).code, 0);
+      equal(
+        JSON.parse((await machine.send({ method: "GET", target: "/home/env/os" })).text).version,
+        2,
+      );
+      equal([...Deno.readDirSync(folder)], [], "it left something in the temporary folder");
+    }),
+});
+
+Deno.test({
+  ...needing(
+    "curl",
+    "introspect.sh tells no arguments, and shows its token in no list of processes",
+  ),
+  fn: () =>
+    withMachine({ ...CLOSED }, async (machine, folder) => {
+      // A program whose arguments hold a secret, beside the script as it runs.
+      const secret = "s3cret-argument-of-a-program";
+      const sleeper = new Deno.Command("sh", { args: ["-c", "read _", secret], stdin: "piped" })
+        .spawn();
+      const token = machine.capability("/home/env", "rw");
+      // Stands before curl and looks at what everybody on the computer could see of it.
+      await Deno.mkdir(`${folder}/bin`);
+      const real =
+        (await runProgram({ command: "sh", args: ["-c", "command -v curl"], cwd: folder })).stdout
+          .trim();
+      await Deno.writeTextFile(
+        `${folder}/bin/curl`,
+        `#!/bin/sh\nprintf '%s\\n' "$*" >> "${folder}/seen"\nexec ${real} "$@"\n`,
+        { mode: 0o755 },
+      );
+      try {
+        const { code, stderr } = await paste(machine, folder, {
+          ELASTIK_TOKEN: token,
+          PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
+        });
+        equal(code, 0, stderr);
+      } finally {
+        await sleeper.stdin.close();
+        await sleeper.status;
+      }
+      const seen = await Deno.readTextFile(`${folder}/seen`);
+      match(seen, /--config -/);
+      ok(!seen.includes(token), seen);
+      for (const fact of FACTS) {
+        const text = await factOf(machine, fact);
+        ok(text.length > 0);
+        ok(!text.includes(secret) && !text.includes(token), fact);
+      }
+    }),
+});
+
+Deno.test({
+  ...needing(
+    "curl",
+    "introspect.sh says what it would take where it is refused or nobody is there",
+  ),
+  fn: () =>
+    withMachine({ ...CLOSED }, async (machine, folder) => {
+      const refused = await paste(machine, folder);
+      equal(refused.code, 1);
+      match(refused.stderr, /^Cannot write \/home\/env\/os: .*no credential.*set ELASTIK_TOKEN/s);
+      const outside = await paste(machine, folder, {
+        ELASTIK_TOKEN: machine.capability("/home/x", "rw"),
+      });
+      equal(outside.code, 1);
+      match(outside.stderr, /the capability reaches \/home\/x/);
+      const nobody = await paste(machine, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
+      equal(nobody.code, 3);
+      match(nobody.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
+      equal([...Deno.readDirSync(folder)], []);
+    }),
+});
+
+Deno.test({
+  ...needing("curl", "introspect.sh works with the tools of macOS, whose answers it shows"),
+  fn: () =>
+    withMachine({}, async (machine, folder) => {
+      const bin = `${folder}/bin`;
+      await Deno.mkdir(bin);
+      const stub = (name: string, text: string) =>
+        Deno.writeTextFile(`${bin}/${name}`, `#!/bin/sh\ncat <<'EOF'\n${text}\nEOF\n`, {
+          mode: 0o755,
+        });
+      // Only what a Mac has beside the usual: no ip, no /proc. The rest is linked from this computer.
+      for (const tool of ["sh", "sed", "cat", "curl", "mktemp", "rm", "df", "awk"]) {
+        const { stdout } = await runProgram({
+          command: "sh",
+          args: ["-c", `command -v ${tool}`],
+          cwd: folder,
+        });
+        await Deno.symlink(stdout.trim(), `${bin}/${tool}`);
+      }
+      await stub("uname", "Darwin 23.1.0 arm64");
+      await stub("sw_vers", "ProductName: macOS");
+      await stub("vm_stat", "Pages free: 12345.");
+      await stub("sysctl", "17179869184");
+      await stub("ps", "USER   PID  %CPU %MEM COMM\nada      1   0.0  0.1 /sbin/launchd");
+      await stub(
+        "ifconfig",
+        "en0: flags=8863<UP> mtu 1500\n\tether a1:b2:c3:d4:e5:f6\n\tinet 192.168.1.5 netmask 0xffffff00\n\tinet6 fe80::1%en0 prefixlen 64",
+      );
+      await stub("netstat", "default  192.168.1.1  UGScg  en0");
+      const script = (await Deno.readTextFile(SCRIPT)).replace("/proc/meminfo", "/none").replace(
+        "/etc/os-release",
+        "/none",
+      );
+      await Deno.writeTextFile(`${folder}/introspect.sh`, script);
+      const { code, stderr } = await runProgram({
+        command: `${bin}/sh`,
+        args: [`${folder}/introspect.sh`],
+        cwd: folder,
+        env: { PATH: bin, ELASTIK_URL: `http://127.0.0.1:${machine.port}`, TMPDIR: folder },
+      });
+      equal(code, 0, stderr);
+      match(await factOf(machine, "os"), /^Darwin 23\.1\.0 arm64\nProductName: macOS\n/);
+      match(await factOf(machine, "memory"), /^hw\.memsize: 17179869184\nPages free: 12345\.\n/);
+      equal(
+        (await factOf(machine, "network")).split("\n").slice(0, 4),
+        ["en0", "  inet 192.168.1.5", "  inet6 fe80::1%en0", "default  192.168.1.1  UGScg  en0"],
+      );
+      match(await factOf(machine, "processes"), /launchd/);
+    }),
+});
+
+Deno.test({
+  ...needing("shellcheck", "introspect.sh is plain sh that shellcheck has nothing against"),
+  fn: async () => {
+    const { code, stdout } = await runProgram({
+      command: "shellcheck",
+      args: ["-s", "sh", SCRIPT],
+      cwd: ROOT,
+    });
+    equal(code, 0, stdout);
+  },
+});

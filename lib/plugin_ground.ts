@@ -45,9 +45,7 @@ export function makePluginHost(options: GroundOptions): PluginHost {
       limits: config.cells,
       now: Date.now,
       variable: env,
-      // Its data, and the key by which others know it.
-      closed: [config.data, ...(config.tls === undefined ? [] : [config.tls.key])]
-        .map((path) => Deno.realPathSync(path)),
+      closed: closedPaths(config),
       ...(mayRun
         ? {}
         : { netFault: (host: string) => ownAddressFault(host, options.port, config.host) }),
@@ -59,6 +57,21 @@ export function makePluginHost(options: GroundOptions): PluginHost {
       log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
     },
   });
+}
+
+/** What no plugin may reach: the machine's data, the key by which others know it, and its settings. */
+function closedPaths({ data, tls }: Config): string[] {
+  const closed = [data, ...(tls === undefined ? [] : [tls.key])];
+  try {
+    // Its tokens may stand there.
+    return [...closed, ".env"].map((path) => Deno.realPathSync(path));
+  } catch (error) {
+    const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+    const known = [NotFound, NotCapable, PermissionDenied].some((kind) => error instanceof kind);
+    if (!known) throw error;
+    // There is no such file, or none that the server itself may read.
+    return closed.map((path) => Deno.realPathSync(path));
+  }
 }
 
 /** Says why a path may not be a plugin's route, or `undefined` when it may. */

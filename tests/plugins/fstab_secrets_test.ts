@@ -1,0 +1,45 @@
+/** The machine's own settings, which may hold its tokens, are no more to be mounted than its data. */
+
+import { equal, match, ok } from "node:assert/strict";
+import { fromCheckout, inFolder, startProgram } from "../project/program.ts";
+import { SOURCE } from "./fstab_place.ts";
+
+Deno.test("a folder that holds the machine's .env cannot be mounted, and one beside it can", async () => {
+  await inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/here/sub`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/here/.env`, "ELASTIK_APPROVE_TOKEN=s3cret-of-the-file\n");
+    await Deno.writeTextFile(`${folder}/here/sub/x`, "x");
+    await Deno.symlink(`${folder}/here/.env`, `${folder}/here/sub/env`);
+    const machine = await startProgram(
+      fromCheckout(`${folder}/here`, [], { ELASTIK_DATA: `${folder}/data` }),
+    );
+    const ask = (method: string, path: string, body?: string) =>
+      fetch(machine.url + path, {
+        method,
+        headers: { authorization: "Bearer s3cret-of-the-file" },
+        ...(body === undefined ? {} : { body }),
+      });
+    async function status(method: string, path: string, body?: string): Promise<number> {
+      const answer = await ask(method, path, body);
+      await answer.body?.cancel();
+      return answer.status;
+    }
+    try {
+      equal(await status("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE)), 201);
+      for (const source of [`${folder}/here`, folder, `${folder}/here/.env`]) {
+        await status("PUT", "/etc/fstab", `${source} /mnt/here ro`);
+        const refused = await ask("PUT", "/lib/fstab/state", "active");
+        match(await refused.text(), /own data/);
+        equal(refused.status, 422);
+      }
+      await status("PUT", "/etc/fstab", `${folder}/here/sub /mnt/sub ro`);
+      equal(await status("PUT", "/lib/fstab/state", "active"), 200);
+      const link = await ask("GET", "/mnt/sub/env");
+      ok(!(await link.text()).includes("s3cret"));
+      equal(link.status, 403);
+      equal(await (await ask("GET", "/mnt/sub/x")).text(), "x");
+    } finally {
+      await machine.stop();
+    }
+  });
+});

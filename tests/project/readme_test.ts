@@ -134,6 +134,7 @@ const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-
 const PAGES: Readonly<Record<string, Record<string, string>>> = {
   "README.md": {},
   [`${DOC}/running.md`]: {},
+  [`${DOC}/commands.md`]: {},
   [`${DOC}/configuration.md`]: {},
   [`${DOC}/shell.md`]: TOKENS,
   [`${DOC}/service.md`]: {},

@@ -80,7 +80,8 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     event.preventDefault();
     print(2, `Uncaught ${words(event.error)}`);
   });
-  const resolve = makeResolve(native, init.folders);
+  const paths = init.kind === "query" ? withoutWaiting(native) : native;
+  const resolve = makeResolve(paths, init.folders);
   const files = init.folders.length > 0 ? makeFiles(native, resolve, hand) : undefined;
   const query = init.kind === "query"
     // The published types lag behind the runtime; `Sqlite` says what is used of it.

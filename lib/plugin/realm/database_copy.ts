@@ -45,7 +45,7 @@ export async function copyDatabase(
     if (before.bytes > MAX_QUERY_IMAGE_BYTES) {
       throw named(
         "QuotaExceededError",
-        `Cannot query the file: it has ${before.bytes} bytes and is held by another program, ` +
+        `Cannot query the file: it has ${before.bytes} bytes and is held by another program or was left with a log, ` +
           `${MAX_QUERY_IMAGE_BYTES} at most can be copied`,
       );
     }

@@ -5,7 +5,7 @@
  */
 
 import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../limits.ts";
-import { copyDatabase, type Disk, named, settle } from "./database_copy.ts";
+import { copyDatabase, type Disk, type Look, named, settle } from "./database_copy.ts";
 import type { Resolve } from "./files.ts";
 import type { Question } from "./query_wire.ts";
 import type { SqlResult, SqlValue } from "./sql.ts";
@@ -122,8 +122,19 @@ export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve)
     const found = await disk.look(real);
     if (found === undefined) throw named("NotFound", `Cannot reach ${path}: NotFound`);
     // What lies beside the file is read with it, so it must not lead elsewhere either.
-    for (const suffix of ["-wal", "-shm", "-journal"]) await beside(path + suffix);
-    if (copy ?? await logged(real)) return await image(real);
+    const [log, index] = [await beside(`${path}-wal`), await beside(`${path}-shm`)];
+    await beside(`${path}-journal`);
+    if (copy === true) return await image(real);
+    // To open a file with a log makes files beside it, and fails where that is forbidden.
+    if (copy === undefined && (log || (await disk.read(real, 100))?.[18] === 2)) {
+      try {
+        return await image(real);
+      } catch (error) {
+        // Where the log's index is there already, to open the file itself leaves nothing new either.
+        const long = error instanceof Error && error.name === "QuotaExceededError";
+        if (!long || !index) throw error;
+      }
+    }
     return new DatabaseSync(real, {
       readOnly: true,
       allowExtension: false,
@@ -131,18 +142,15 @@ export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve)
     });
   }
 
-  async function beside(path: string): Promise<void> {
+  /** Whether a file is there, which must lie where it may. */
+  async function beside(path: string): Promise<boolean> {
     try {
       await resolve(path, false);
+      return true;
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== "NotFound") throw error;
+      if (error instanceof Error && error.name === "NotFound") return false;
+      throw error;
     }
-  }
-
-  /** To open a file with a write-ahead log makes files beside it, and fails where that is forbidden. */
-  async function logged(real: string): Promise<boolean> {
-    const head = await disk.read(real, 100);
-    return head?.[18] === 2 || await disk.look(`${real}-wal`) !== undefined;
   }
 
   return async function query(question, bytes) {
@@ -279,8 +287,21 @@ function inWords(error: unknown, denied: string): unknown {
   return Object.assign(named("SqliteError", words), { errcode: code });
 }
 
-function diskOf({ stat, open, errors }: typeof Deno): Disk {
-  async function present<T>(act: () => Promise<T>): Promise<T | undefined> {
+/**
+ * The runtime with the look at a path that `makeResolve` takes made on this thread: a process that
+ * answers one question has nobody to make way for, and another thread's turn costs more than the look.
+ * The other looks cannot be had so: `statSync` and its like need the `Deno` that the realm has not
+ * (seen on 2.9.6).
+ */
+export function withoutWaiting(native: typeof Deno): typeof Deno {
+  const { realPathSync } = native;
+  return Object.assign(Object.create(native), {
+    realPath: async (path: string) => await realPathSync(path),
+  });
+}
+
+function diskOf({ stat, openSync, errors }: typeof Deno): Disk {
+  async function present<T>(act: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await act();
     } catch (error) {
@@ -288,20 +309,20 @@ function diskOf({ stat, open, errors }: typeof Deno): Disk {
       throw error;
     }
   }
+  async function look(path: string): Promise<Look> {
+    const { size, mtime, isFile } = await stat(path);
+    if (!isFile) throw named("SqliteError", "it is no file");
+    return { size, mtime: mtime?.getTime() ?? 0 };
+  }
   return {
-    look: (path) =>
-      present(async () => {
-        const { size, mtime, isFile } = await stat(path);
-        if (!isFile) throw named("SqliteError", "it is no file");
-        return { size, mtime: mtime?.getTime() ?? 0 };
-      }),
+    look: (path) => present(() => look(path)),
     read: (path, most) =>
       present(async () => {
-        using file = await open(path, { read: true });
-        const bytes = new Uint8Array(Math.min((await file.stat()).size, most ?? Infinity));
+        const bytes = new Uint8Array(most ?? (await look(path)).size);
+        using file = openSync(path, { read: true });
         let length = 0;
         while (length < bytes.length) {
-          const count = await file.read(bytes.subarray(length));
+          const count = file.readSync(bytes.subarray(length));
           if (count === null) break;
           length += count;
         }

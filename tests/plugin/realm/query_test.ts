@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import * as sqlite from "node:sqlite";
-import { makeQuery, type Sqlite } from "../../../lib/plugin/realm/query.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
+import { makeQuery, type Sqlite, withoutWaiting } from "../../../lib/plugin/realm/query.ts";
 import type { Question } from "../../../lib/plugin/realm/query_wire.ts";
 import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/sql.ts";
 
@@ -211,3 +212,37 @@ Deno.test("makeQuery() reads a file that is locked for good, and one whose log i
       }
     }
   }));
+
+Deno.test("makeQuery() opens a file with a log where it is too long to be copied and held already", () =>
+  withDatabase(async (_ask, path, folder) => {
+    const query = makeQuery(Deno, SQLITE, resolve);
+    const question = { sql: "SELECT count(*), sum(length(b)) FROM t", params: [], path };
+    const holder = new sqlite.DatabaseSync(path);
+    const long = MAX_QUERY_IMAGE_BYTES + 1;
+    holder.exec(
+      `PRAGMA synchronous = OFF; CREATE TABLE IF NOT EXISTS t(a, b); DELETE FROM t; INSERT INTO t VALUES (1, zeroblob(${long}));
+      PRAGMA journal_mode = WAL; INSERT INTO t VALUES (2, NULL)`,
+    );
+    const names = () => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    const held = names();
+    equal(held.length, 3);
+    equal((await query(question, NONE)).rows, [[2, long]]);
+    equal(names(), held);
+    holder.close();
+    // Nobody holds it now, and to open it would leave two files beside it.
+    await rejects(query(question, NONE), named("QuotaExceededError", /can be copied/));
+    equal(names(), ["a.db"]);
+    await Deno.truncate(path);
+  }));
+
+Deno.test("withoutWaiting() looks at paths as the runtime does", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-query-" });
+  try {
+    await Deno.symlink(folder, `${folder}/loop`);
+    const { realPath, errors } = withoutWaiting(Deno);
+    equal(await realPath(`${folder}/loop`), await Deno.realPath(folder));
+    await rejects(realPath(`${folder}/none`), errors.NotFound);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1220,6 +1220,7 @@ class Cache {
   readonly #memory = new Map<string, Entry>();
   #size = 0;
   /** Slot by hash, the least recently used first; undefined until the worlds were looked through. */
+  #held: Map<string, string> | undefined;
   #slots: Promise<Map<string, string>> | undefined;
   #free: string[] = [];
 
@@ -1230,7 +1231,14 @@ class Cache {
   /** What is at hand, without waiting. */
   peek(key: string): Entry | undefined {
     const entry = this.#memory.get(key);
-    if (entry !== undefined) this.#remember(key, entry);
+    if (entry === undefined) return undefined;
+    this.#memory.delete(key);
+    this.#memory.set(key, entry);
+    const slot = this.#held?.get(entry.hash);
+    if (slot !== undefined) {
+      this.#held?.delete(entry.hash);
+      this.#held?.set(entry.hash, slot);
+    }
     return entry;
   }
 
@@ -1291,7 +1299,7 @@ class Cache {
   async #load(env: Env): Promise<Map<string, string>> {
     this.#slots ??= this.#look(env);
     try {
-      return await this.#slots;
+      return this.#held = await this.#slots;
     } catch (error) {
       this.#slots = undefined;
       throw error;

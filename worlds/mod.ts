@@ -54,71 +54,69 @@ import w46 from "./usr/lib/shell/shell.css" with { type: "text" };
 import w47 from "./usr/lib/shell/shell.webmanifest" with { type: "text" };
 import w48 from "./usr/lib/shell/side.js" with { type: "text" };
 import w49 from "./usr/lib/shell/sign_in.js" with { type: "text" };
-import w50 from "./usr/lib/shell/site/llms.txt" with { type: "text" };
-import w51 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
-import w52 from "./usr/lib/shell/sse.js" with { type: "text" };
-import w53 from "./usr/lib/shell/stage.html" with { type: "text" };
-import w54 from "./usr/lib/shell/stage.js" with { type: "text" };
-import w55 from "./usr/lib/shell/stream.js" with { type: "text" };
-import w56 from "./usr/lib/shell/table_view.js" with { type: "text" };
-import w57 from "./usr/lib/shell/tree.js" with { type: "text" };
-import w58 from "./usr/lib/shell/upload.js" with { type: "text" };
-import w59 from "./usr/lib/shell/viewers.js" with { type: "text" };
-import w60 from "./usr/lib/shell/wishes.js" with { type: "text" };
-import w61 from "./usr/lib/shell/world.js" with { type: "text" };
-import w62 from "./usr/lib/shell/world_actions.js" with { type: "text" };
-import w63 from "./usr/lib/shell/world_acts.js" with { type: "text" };
-import w64 from "./usr/lib/skills/elastik.md" with { type: "text" };
-import w65 from "./usr/share/doc/auth.md" with { type: "text" };
-import w66 from "./usr/share/doc/commands.md" with { type: "text" };
-import w67 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w68 from "./usr/share/doc/db.md" with { type: "text" };
-import w69 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w70 from "./usr/share/doc/events.md" with { type: "text" };
-import w71 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w72 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w73 from "./usr/share/doc/http.md" with { type: "text" };
-import w74 from "./usr/share/doc/observing.md" with { type: "text" };
-import w75 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w76 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w77 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w78 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w79 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w80 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w81 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w109 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w110 from "./usr/share/doc/router.md" with { type: "text" };
-import w111 from "./usr/share/doc/running.md" with { type: "text" };
-import w112 from "./usr/share/doc/service.md" with { type: "text" };
-import w113 from "./usr/share/doc/shell.md" with { type: "text" };
-import w114 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w50 from "./usr/lib/shell/sse.js" with { type: "text" };
+import w51 from "./usr/lib/shell/stage.html" with { type: "text" };
+import w52 from "./usr/lib/shell/stage.js" with { type: "text" };
+import w53 from "./usr/lib/shell/stream.js" with { type: "text" };
+import w54 from "./usr/lib/shell/table_view.js" with { type: "text" };
+import w55 from "./usr/lib/shell/tree.js" with { type: "text" };
+import w56 from "./usr/lib/shell/upload.js" with { type: "text" };
+import w57 from "./usr/lib/shell/viewers.js" with { type: "text" };
+import w58 from "./usr/lib/shell/wishes.js" with { type: "text" };
+import w59 from "./usr/lib/shell/world.js" with { type: "text" };
+import w60 from "./usr/lib/shell/world_actions.js" with { type: "text" };
+import w61 from "./usr/lib/shell/world_acts.js" with { type: "text" };
+import w62 from "./usr/lib/skills/elastik.md" with { type: "text" };
+import w63 from "./usr/share/doc/auth.md" with { type: "text" };
+import w64 from "./usr/share/doc/commands.md" with { type: "text" };
+import w65 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w66 from "./usr/share/doc/db.md" with { type: "text" };
+import w67 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w68 from "./usr/share/doc/events.md" with { type: "text" };
+import w69 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w70 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w71 from "./usr/share/doc/http.md" with { type: "text" };
+import w72 from "./usr/share/doc/observing.md" with { type: "text" };
+import w73 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w74 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w75 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w76 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w77 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w78 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w79 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w80 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w81 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w82 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w107 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w108 from "./usr/share/doc/router.md" with { type: "text" };
+import w109 from "./usr/share/doc/running.md" with { type: "text" };
+import w110 from "./usr/share/doc/service.md" with { type: "text" };
+import w111 from "./usr/share/doc/shell.md" with { type: "text" };
+import w112 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -172,69 +170,67 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/lib/shell/shell.webmanifest": w47,
   "usr/lib/shell/side.js": w48,
   "usr/lib/shell/sign_in.js": w49,
-  "usr/lib/shell/site/llms.txt": w50,
-  "usr/lib/shell/site/robots.txt": w51,
-  "usr/lib/shell/sse.js": w52,
-  "usr/lib/shell/stage.html": w53,
-  "usr/lib/shell/stage.js": w54,
-  "usr/lib/shell/stream.js": w55,
-  "usr/lib/shell/table_view.js": w56,
-  "usr/lib/shell/tree.js": w57,
-  "usr/lib/shell/upload.js": w58,
-  "usr/lib/shell/viewers.js": w59,
-  "usr/lib/shell/wishes.js": w60,
-  "usr/lib/shell/world.js": w61,
-  "usr/lib/shell/world_actions.js": w62,
-  "usr/lib/shell/world_acts.js": w63,
-  "usr/lib/skills/elastik.md": w64,
-  "usr/share/doc/auth.md": w65,
-  "usr/share/doc/commands.md": w66,
-  "usr/share/doc/configuration.md": w67,
-  "usr/share/doc/db.md": w68,
-  "usr/share/doc/elastik.service": w69,
-  "usr/share/doc/events.md": w70,
-  "usr/share/doc/fanout.md": w71,
-  "usr/share/doc/gpu.md": w72,
-  "usr/share/doc/http.md": w73,
-  "usr/share/doc/observing.md": w74,
-  "usr/share/doc/plugins.md": w75,
-  "usr/share/doc/problems/bad-body.md": w76,
-  "usr/share/doc/problems/bad-gateway.md": w77,
-  "usr/share/doc/problems/bad-header.md": w78,
-  "usr/share/doc/problems/bad-metadata.md": w79,
-  "usr/share/doc/problems/bad-name.md": w80,
-  "usr/share/doc/problems/bad-path.md": w81,
-  "usr/share/doc/problems/bad-query.md": w82,
-  "usr/share/doc/problems/body-too-large.md": w83,
-  "usr/share/doc/problems/conflict.md": w84,
-  "usr/share/doc/problems/forbidden.md": w85,
-  "usr/share/doc/problems/foreign-origin.md": w86,
-  "usr/share/doc/problems/gateway-timeout.md": w87,
-  "usr/share/doc/problems/gone.md": w88,
-  "usr/share/doc/problems/insufficient-storage.md": w89,
-  "usr/share/doc/problems/internal.md": w90,
-  "usr/share/doc/problems/locked.md": w91,
-  "usr/share/doc/problems/loop-detected.md": w92,
-  "usr/share/doc/problems/lower-layer.md": w93,
-  "usr/share/doc/problems/method-not-allowed.md": w94,
-  "usr/share/doc/problems/not-acceptable.md": w95,
-  "usr/share/doc/problems/not-found.md": w96,
-  "usr/share/doc/problems/not-implemented.md": w97,
-  "usr/share/doc/problems/precondition-failed.md": w98,
-  "usr/share/doc/problems/range-not-satisfiable.md": w99,
-  "usr/share/doc/problems/request-timeout.md": w100,
-  "usr/share/doc/problems/too-many-requests.md": w101,
-  "usr/share/doc/problems/unauthorized.md": w102,
-  "usr/share/doc/problems/unavailable.md": w103,
-  "usr/share/doc/problems/unknown-host.md": w104,
-  "usr/share/doc/problems/unprocessable.md": w105,
-  "usr/share/doc/problems/unsupported-media-type.md": w106,
-  "usr/share/doc/problems/uri-too-long.md": w107,
-  "usr/share/doc/problems/world-damaged.md": w108,
-  "usr/share/doc/proxy.md": w109,
-  "usr/share/doc/router.md": w110,
-  "usr/share/doc/running.md": w111,
-  "usr/share/doc/service.md": w112,
-  "usr/share/doc/shell.md": w113,
-  "usr/share/doc/webdav.md": w114,
+  "usr/lib/shell/sse.js": w50,
+  "usr/lib/shell/stage.html": w51,
+  "usr/lib/shell/stage.js": w52,
+  "usr/lib/shell/stream.js": w53,
+  "usr/lib/shell/table_view.js": w54,
+  "usr/lib/shell/tree.js": w55,
+  "usr/lib/shell/upload.js": w56,
+  "usr/lib/shell/viewers.js": w57,
+  "usr/lib/shell/wishes.js": w58,
+  "usr/lib/shell/world.js": w59,
+  "usr/lib/shell/world_actions.js": w60,
+  "usr/lib/shell/world_acts.js": w61,
+  "usr/lib/skills/elastik.md": w62,
+  "usr/share/doc/auth.md": w63,
+  "usr/share/doc/commands.md": w64,
+  "usr/share/doc/configuration.md": w65,
+  "usr/share/doc/db.md": w66,
+  "usr/share/doc/elastik.service": w67,
+  "usr/share/doc/events.md": w68,
+  "usr/share/doc/fanout.md": w69,
+  "usr/share/doc/gpu.md": w70,
+  "usr/share/doc/http.md": w71,
+  "usr/share/doc/observing.md": w72,
+  "usr/share/doc/plugins.md": w73,
+  "usr/share/doc/problems/bad-body.md": w74,
+  "usr/share/doc/problems/bad-gateway.md": w75,
+  "usr/share/doc/problems/bad-header.md": w76,
+  "usr/share/doc/problems/bad-metadata.md": w77,
+  "usr/share/doc/problems/bad-name.md": w78,
+  "usr/share/doc/problems/bad-path.md": w79,
+  "usr/share/doc/problems/bad-query.md": w80,
+  "usr/share/doc/problems/body-too-large.md": w81,
+  "usr/share/doc/problems/conflict.md": w82,
+  "usr/share/doc/problems/forbidden.md": w83,
+  "usr/share/doc/problems/foreign-origin.md": w84,
+  "usr/share/doc/problems/gateway-timeout.md": w85,
+  "usr/share/doc/problems/gone.md": w86,
+  "usr/share/doc/problems/insufficient-storage.md": w87,
+  "usr/share/doc/problems/internal.md": w88,
+  "usr/share/doc/problems/locked.md": w89,
+  "usr/share/doc/problems/loop-detected.md": w90,
+  "usr/share/doc/problems/lower-layer.md": w91,
+  "usr/share/doc/problems/method-not-allowed.md": w92,
+  "usr/share/doc/problems/not-acceptable.md": w93,
+  "usr/share/doc/problems/not-found.md": w94,
+  "usr/share/doc/problems/not-implemented.md": w95,
+  "usr/share/doc/problems/precondition-failed.md": w96,
+  "usr/share/doc/problems/range-not-satisfiable.md": w97,
+  "usr/share/doc/problems/request-timeout.md": w98,
+  "usr/share/doc/problems/too-many-requests.md": w99,
+  "usr/share/doc/problems/unauthorized.md": w100,
+  "usr/share/doc/problems/unavailable.md": w101,
+  "usr/share/doc/problems/unknown-host.md": w102,
+  "usr/share/doc/problems/unprocessable.md": w103,
+  "usr/share/doc/problems/unsupported-media-type.md": w104,
+  "usr/share/doc/problems/uri-too-long.md": w105,
+  "usr/share/doc/problems/world-damaged.md": w106,
+  "usr/share/doc/proxy.md": w107,
+  "usr/share/doc/router.md": w108,
+  "usr/share/doc/running.md": w109,
+  "usr/share/doc/service.md": w110,
+  "usr/share/doc/shell.md": w111,
+  "usr/share/doc/webdav.md": w112,
 };

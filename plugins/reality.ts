@@ -31,8 +31,8 @@ interface Entry {
 
 const SOURCE = "/proc/source";
 const MAIN = "main.ts";
-/** Worlds asked for before their turn comes. */
-const AHEAD = 4;
+/** Files asked for before their turn comes. */
+const AHEAD = 6;
 /** How often a world is asked for that the machine is too busy to copy, and the pause, in milliseconds. */
 const TRIES = 20;
 const PAUSE_MS = 500;
@@ -111,24 +111,49 @@ async function sourceList(env: Env): Promise<{ main: string; files: readonly str
 async function self(request: Request, env: Env): Promise<Response> {
   try {
     const { files } = await sourceList(env);
-    return archive(request, "elastik.tar.gz", () => sourceEntries(env, files));
+    return archive(
+      request,
+      "elastik.tar.gz",
+      () => inTurn(files, (path) => sourceEntry(env, path)),
+    );
   } catch (error) {
     if (error instanceof Passed) return error.answer;
     throw error;
   }
 }
 
-async function* sourceEntries(env: Env, files: readonly string[]): AsyncGenerator<Entry> {
-  for (const path of files) {
-    const answer = await env.machine.fetch(`${SOURCE}/${encodePath(path)}`);
-    if (answer.status === 404) {
-      await answer.body?.cancel();
-      continue; // it was removed since it was listed
+/** One file of the source, or `undefined` for one that was removed since it was listed. */
+async function sourceEntry(env: Env, path: string): Promise<Entry | undefined> {
+  const answer = await env.machine.fetch(`${SOURCE}/${encodePath(path)}`);
+  if (answer.status === 404) {
+    await answer.body?.cancel();
+    return undefined;
+  }
+  if (!answer.ok) throw new Error(`Cannot read ${path}: the machine answered ${answer.status}`);
+  const body = await answer.bytes();
+  const program = body[0] === 0x23 && body[1] === 0x21; // "#!"
+  return { path, mode: program ? 0o755 : 0o644, length: body.length, body };
+}
+
+/** Entries in their order, a few of which are under way while one is sent. */
+async function* inTurn(
+  names: readonly string[],
+  make: (name: string) => Promise<Entry | undefined>,
+): AsyncGenerator<Entry> {
+  const ahead: Promise<Entry | undefined>[] = [];
+  try {
+    for (let next = 0; next < names.length || ahead.length > 0;) {
+      while (ahead.length < AHEAD && next < names.length) {
+        const entry = make(names[next++] ?? "");
+        entry.catch(() => {}); // it is told when its turn comes
+        ahead.push(entry);
+      }
+      const entry = await ahead.shift();
+      if (entry !== undefined) yield entry;
     }
-    if (!answer.ok) throw new Error(`Cannot read ${path}: the machine answered ${answer.status}`);
-    const body = await answer.bytes();
-    const program = body[0] === 0x23 && body[1] === 0x21; // "#!"
-    yield { path, mode: program ? 0o755 : 0o644, length: body.length, body };
+  } finally {
+    // Whoever went away left copies that nobody will read.
+    for (const entry of ahead) entry.then((left) => discard(left), () => {});
   }
 }
 
@@ -146,21 +171,7 @@ async function reality(request: Request, env: Env): Promise<Response> {
 async function* worldEntries(env: Env, names: readonly string[]): AsyncGenerator<Entry> {
   const key = hex(crypto.getRandomValues(new Uint8Array(32)));
   yield { path: "data/", mode: 0o700, length: 0, body: "" };
-  const ahead: Promise<Entry | undefined>[] = [];
-  try {
-    for (let next = 0; next < names.length || ahead.length > 0;) {
-      while (ahead.length < AHEAD && next < names.length) {
-        const entry = worldEntry(env, names[next++] ?? "", key);
-        entry.catch(() => {}); // it is told when its turn comes
-        ahead.push(entry);
-      }
-      const entry = await ahead.shift();
-      if (entry !== undefined) yield entry;
-    }
-  } finally {
-    // Whoever went away left copies that nobody will read.
-    for (const entry of ahead) entry.then((left) => discard(left), () => {});
-  }
+  yield* inTurn(names, (name) => worldEntry(env, name, key));
   // Last: worlds without their key are seen not to be all there is.
   yield { path: "data/.key", mode: 0o600, length: key.length + 1, body: `${key}\n` };
 }

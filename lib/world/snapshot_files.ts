@@ -20,7 +20,6 @@ export class SnapshotFiles {
   readonly #data: string;
   readonly #make: Make;
   readonly #most: number;
-  #last: Promise<void> = Promise.resolve();
   #open = 0;
   #serial = 0;
 
@@ -41,24 +40,13 @@ export class SnapshotFiles {
   }
 
   /**
-   * Has a copy made, one at a time, and gives it out.
+   * Has a copy made and gives it out.
    *
    * @param key signs the copy's chain anew
    * @throws {StoreError} `busy`, and what `make` rejects with
    */
-  take(name: string, key?: string): Promise<Snapshot | undefined> {
-    const taken = this.#last.then(() => this.#take(name, key));
-    this.#last = taken.then(() => {}, () => {});
-    return taken;
-  }
-
-  async #take(name: string, key?: string): Promise<Snapshot | undefined> {
-    if (this.#open >= this.#most) {
-      throw new StoreError(
-        "busy",
-        `Cannot copy the world: ${this.#open} long copies are being read and ${this.#most} are the most`,
-      );
-    }
+  async take(name: string, key?: string): Promise<Snapshot | undefined> {
+    if (this.#open >= this.#most) throw this.#busy();
     const found = await this.#make({
       kind: "snapshot",
       name,
@@ -68,9 +56,27 @@ export class SnapshotFiles {
     if (found === undefined) return undefined;
     const { version } = found;
     if ("bytes" in found) return { version, length: found.bytes.length, body: found.bytes };
-    const file = await openAndUnlink(found.path);
+    const { path, length } = found;
+    // Others may have had theirs made meanwhile.
+    if (this.#open >= this.#most) {
+      removeQuietly(path);
+      throw this.#busy();
+    }
     this.#open += 1;
-    return { version, length: found.length, body: contentOf(file, () => this.#open -= 1) };
+    const done = () => this.#open -= 1;
+    try {
+      return { version, length, body: contentOf(await openAndUnlink(path), done) };
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  #busy(): StoreError {
+    return new StoreError(
+      "busy",
+      `Cannot copy the world: ${this.#open} long copies are being read and ${this.#most} are the most`,
+    );
   }
 }
 

@@ -119,10 +119,10 @@ Deno.test("reality is consistent while a writer hammers the machine, and leaves 
       }
     };
     const hammers = [hammer(0), hammer(11), hammer(23)];
+    while (writes < 10) await new Promise((resolve) => setTimeout(resolve, 5));
     const [archive] = await Promise.all([fetchTar(machine, "/__reality__"), remove()]);
     writing = false;
     await Promise.all(hammers);
-    ok(writes > 20, `only ${writes} writes`);
     await inTemp(async (folder) => {
       await untar(archive, folder);
       const { code, lines } = verified(`${folder}/data`);

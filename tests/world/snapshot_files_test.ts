@@ -43,25 +43,29 @@ Deno.test("SnapshotFiles refuses one file too many, until one is read or given u
     equal(files.open, 2);
   }));
 
-Deno.test("SnapshotFiles makes one copy at a time and goes on after a failure", async () => {
-  let under = 0;
-  let most = 0;
-  const make: Make = async ({ name }) => {
-    most = Math.max(most, ++under);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    under--;
-    if (name === "home/bad") throw new Error("no");
-    return { version: 1, bytes: new Uint8Array(3) };
+Deno.test("SnapshotFiles keeps no more files than it may when many come at once", () =>
+  withFiles(2, makeFile, async (files, incoming) => {
+    const names = ["home/a", "home/b", "home/c", "home/d"];
+    const outcomes = await Promise.allSettled(names.map((name) => files.take(name)));
+    equal(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
+    equal([files.open, incoming()], [2, []]);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") equal(outcome.reason.code, "busy");
+      else await new Response(outcome.value?.body ?? null).bytes();
+    }
+    equal(files.open, 0);
+  }));
+
+Deno.test("SnapshotFiles counts nothing that was short, failed or is not there", async () => {
+  const make: Make = ({ name }) => {
+    if (name === "home/bad") return Promise.reject(new Error("no"));
+    if (name === "home/none") return Promise.resolve(undefined);
+    return Promise.resolve({ version: 1, bytes: new Uint8Array(3) });
   };
   await withFiles(1, make, async (files) => {
-    const names = ["home/a", "home/bad", "home/b", "home/c"];
+    const names = ["home/a", "home/bad", "home/b", "home/none", "home/c"];
     const outcomes = await Promise.allSettled(names.map((name) => files.take(name)));
-    equal(outcomes.map(({ status }) => status), [
-      "fulfilled",
-      "rejected",
-      "fulfilled",
-      "fulfilled",
-    ]);
-    equal([most, files.open], [1, 0]);
+    equal(outcomes.map(({ status }) => status === "rejected"), [false, true, false, false, false]);
+    equal(files.open, 0);
   });
 });

@@ -1,0 +1,70 @@
+/** What it costs a machine's memory to give itself away; the machine is a process of its own here. */
+
+import { ok } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { residentKiB } from "../../lib/plugin/resident.ts";
+import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
+import { bearer } from "../support/machine.ts";
+
+const TOKEN = "t3-of-the-test";
+const WORLDS = 24;
+const BYTES = 4_000_000;
+const GROWTH_KIB = 60 * 1000;
+const unmeasured = Deno.build.os === "linux"
+  ? ""
+  : " (skipped: memory is looked up on Linux alone)";
+
+/** Reads an archive and keeps nothing of it. */
+async function read(url: string): Promise<number> {
+  const answer = await fetch(`${url}/__reality__`, { headers: bearer(TOKEN) });
+  let length = 0;
+  for await (const piece of answer.body ?? []) length += piece.length;
+  return length;
+}
+
+Deno.test({
+  name: `reality packs a hundred megabytes in little memory, slow readers included${unmeasured}`,
+  ignore: unmeasured !== "",
+  fn: () =>
+    inFolder(async (folder) => {
+      const machine = await startProgram(fromCheckout(folder, [], {
+        ELASTIK_APPROVE_TOKEN: TOKEN,
+        ELASTIK_SYNC: "normal",
+      }));
+      const tell = async (path: string, body: BodyInit) => {
+        const init = { method: "PUT", body, headers: bearer(TOKEN) };
+        const answer = await fetch(`${machine.url}${path}`, init);
+        ok(answer.ok, await answer.text());
+      };
+      try {
+        await tell("/lib/reality", await Deno.readTextFile(`${ROOT}/plugins/reality.ts`));
+        await tell("/lib/reality/state", "active");
+        const noise = new Uint8Array(randomBytes(BYTES));
+        const fill = async (from: number, to: number) => {
+          for (let i = from; i < to; i++) await tell(`/home/w${i}`, noise);
+        };
+        await fill(0, 2);
+        await read(machine.url);
+        await fill(2, WORLDS);
+        await read(machine.url);
+        const weigh = () => residentKiB(machine.pid) ?? 0;
+        const before = weigh();
+        let peak = before;
+        const timer = setInterval(() => peak = Math.max(peak, weigh()), 5);
+        try {
+          ok(await read(machine.url) > WORLDS * BYTES);
+          // One that reads a little and then nothing for a while.
+          const answer = await fetch(`${machine.url}/__reality__`, { headers: bearer(TOKEN) });
+          const reader = answer.body?.getReader();
+          await reader?.read();
+          await read(machine.url);
+          await reader?.cancel();
+        } finally {
+          clearInterval(timer);
+        }
+        ok(peak - before < GROWTH_KIB, `it grew by ${Math.round((peak - before) / 1000)} MB`);
+      } finally {
+        await machine.stop();
+      }
+    }),
+});

@@ -9,6 +9,7 @@ import type { Exchange } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
 import { DECLINED_MS, DECLINES_REMEMBERED } from "../limits.ts";
 import type { Machine } from "../machine.ts";
+import type { PluginRoute } from "../plugin_routes.ts";
 import { inNamespace } from "../world/name.ts";
 import { CORE_SEGMENTS } from "./bin.ts";
 import { pluginOfState } from "./plugin_state.ts";
@@ -41,14 +42,24 @@ export class Unmatched {
    *
    * @returns its answer, or `undefined`, which means the plain 404; never throws
    */
-  async resolve(exchange: Exchange): Promise<Response | undefined> {
-    const { plugins, log } = this.#machine;
-    const { fallback } = plugins;
-    if (fallback === undefined || !this.#concerns(exchange)) return undefined;
+  resolve(exchange: Exchange): Promise<Response | undefined> | undefined {
+    const { fallback } = this.#machine.plugins;
+    if (fallback === undefined) return undefined;
     const { caller, target } = exchange;
-    if (!mayResolve(caller, target.path, fallback.auth).allowed) return undefined;
     const key = `${caller.by}\n${target.path}${target.collection ? "/" : ""}`;
-    if (this.#hasDeclined(key)) return undefined;
+    // First, since who asks for the same again and again shall not pay for what else is looked at.
+    if (this.#hasDeclined(key) || !this.#concerns(exchange)) return undefined;
+    if (!mayResolve(caller, target.path, fallback.auth).allowed) return undefined;
+    return this.#ask(exchange, fallback, key);
+  }
+
+  async #ask(
+    exchange: Exchange,
+    fallback: PluginRoute,
+    key: string,
+  ): Promise<Response | undefined> {
+    const { plugins, log } = this.#machine;
+    const { request, target } = exchange;
     try {
       const answer = await plugins.fetch(fallback, exchange);
       if (this.#takes(exchange, answer)) return answer;
@@ -57,7 +68,7 @@ export class Unmatched {
       if (isGone(error)) return undefined;
       // The caller is told nothing; what went wrong is for the operator, as every failure is.
       const words = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
-      log(`fallback failed: ${exchange.request.method} ${target.path.slice(0, 200)}: ${words}`);
+      log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${words}`);
     }
     this.#remember(key);
     return undefined;
@@ -69,19 +80,19 @@ export class Unmatched {
     if (depth !== undefined) return false;
     const { method, headers } = request;
     if (method !== "GET" && method !== "HEAD") return false;
-    if (STRICT.test(headers.get("prefer") ?? "")) return false;
     const { name, path, query } = target;
     if (!inNamespace(name)) {
       const [first = ""] = name.split("/", 1);
       const core = CORE_SEGMENTS.has(first) || first === "dev" || first === "mnt";
-      return !core && this.#machine.plugins.match(path) === undefined;
+      return !core && this.#machine.plugins.match(path) === undefined && !isStrict(headers);
     }
     if (query !== "" && query !== "raw") return false;
     // A page's own requests: the shell asks whether a world is there, and would take another for it.
     const mode = headers.get("sec-fetch-mode");
     if (mode !== null && mode !== "navigate") return false;
     if (pluginOfState(name) !== undefined) return false;
-    return this.#isAbsent(name) && !ABOUT_BYTES.some((header) => headers.has(header));
+    if (!this.#isAbsent(name) || isStrict(headers)) return false;
+    return !ABOUT_BYTES.some((header) => headers.has(header));
   }
 
   #isAbsent(name: string): boolean {
@@ -118,6 +129,11 @@ export class Unmatched {
       this.#unwatch = undefined;
     });
   }
+}
+
+function isStrict(headers: Headers): boolean {
+  const prefer = headers.get("prefer");
+  return prefer !== null && STRICT.test(prefer);
 }
 
 /** Whether it failed because its caller went away. */

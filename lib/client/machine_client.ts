@@ -6,6 +6,7 @@
 import { UsageError } from "../arguments.ts";
 import { type Config, readConfig } from "../config.ts";
 import { oneLine } from "../terminal_text.ts";
+import { readTls } from "../tls.ts";
 import { keptToken } from "./kept_token.ts";
 
 /** Most milliseconds to wait for an answer; to activate a plugin takes a while. */
@@ -35,9 +36,17 @@ export interface Answered {
 export class MachineClient {
   /** Its URL without a slash at the end. */
   readonly base: string;
+  readonly #client: Deno.HttpClient | undefined;
 
-  constructor(base: string) {
+  /**
+   * @param base its URL without a slash at the end
+   * @param certificate PEM text that is trusted beside the authorities everybody trusts
+   */
+  constructor(base: string, certificate?: string) {
     this.base = base;
+    this.#client = certificate === undefined
+      ? undefined
+      : Deno.createHttpClient({ caCerts: [certificate] });
   }
 
   /**
@@ -53,13 +62,18 @@ export class MachineClient {
         method,
         headers,
         redirect: "manual",
+        ...(this.#client === undefined ? {} : { client: this.#client }),
         signal: AbortSignal.timeout(PATIENCE_MS),
         ...(asked.body === undefined ? {} : { body: asked.body }),
       });
       const text = await answer.text();
       return { status: answer.status, text, json: parsed(text) };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const { cause } = error instanceof Error ? error : { cause: undefined };
+      // The error itself says no more than that it failed.
+      const told = cause instanceof Error ? cause : error;
+      const why = (told instanceof Error ? told.message : String(told))
+        .replace(/^error sending request for url \([^)]*\): /, "");
       throw new Unreachable(
         `Cannot reach ${this.base}: ${
           oneLine(why)
@@ -102,7 +116,11 @@ export function addressed(
 ): Addressed {
   const config = readConfig(env);
   return {
-    machine: new MachineClient(baseOf(url ?? ownUrl(config))),
+    // A machine that signs its own certificate is known by it here, where the settings lie.
+    machine: new MachineClient(
+      baseOf(url ?? ownUrl(config)),
+      config.tls === undefined ? undefined : readTls(config.tls, () => {}).cert,
+    ),
     data: config.data,
     token: config.token,
     approveToken: config.approveToken,

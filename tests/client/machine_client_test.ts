@@ -37,6 +37,7 @@ Deno.test("ownUrl() names an address that can be connected to", () => {
   equal(ownUrl({ host: "::", port: 1 }), "http://[::1]:1");
   equal(ownUrl({ host: "::1", port: 1 }), "http://[::1]:1");
   equal(ownUrl({ host: "192.0.2.1", port: 1 }), "http://192.0.2.1:1");
+  equal(ownUrl({ host: "::1", port: 1, tls: { cert: "c", key: "k" } }), "https://[::1]:1");
 });
 
 Deno.test("ask() carries no credential along a redirect", async () => {

@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { explanation } from "../../lib/commands/mint.ts";
 import { nobodyAt, startStranger } from "../client/stranger.ts";
+import { canCertify, openssl } from "../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../project/program.ts";
 
@@ -85,6 +86,34 @@ Deno.test("mint ends with 3 where nobody answers, and prints no token that is no
     await stranger.stop();
     equal([odd.code, odd.stdout], [1, ""]);
   }));
+
+const NO_OPENSSL = canCertify() ? "" : " (skipped: no openssl here)";
+
+Deno.test({
+  name: `mint knows a machine that signs its own certificate by its settings${NO_OPENSSL}`,
+  ignore: NO_OPENSSL !== "",
+  fn: () =>
+    inFolder(async (folder) => {
+      const { cert, key } = { cert: `${folder}/own.crt`, key: `${folder}/own.key` };
+      await openssl([
+        ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+        ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"],
+        // The runtime takes no authority's certificate for a machine's own.
+        ...["-addext", "basicConstraints=critical,CA:FALSE"],
+        ...["-addext", "subjectAltName=IP:127.0.0.1"],
+      ]);
+      const tls = { ELASTIK_TLS_CERT: cert, ELASTIK_TLS_KEY: key };
+      const program = await startProgram(fromCheckout(folder, [], tls));
+      const port = { ELASTIK_PORT: new URL(program.url).port };
+      const own = await runProgram(fromCheckout(folder, ["mint", "x"], { ...tls, ...port }));
+      const stranger = await runProgram(fromCheckout(folder, ["mint", "x", "--url", program.url]));
+      await program.stop();
+      equal(own.code, 0, own.stderr);
+      match(own.stdout, /^[\w-]+\.[\w-]+\n$/);
+      equal(stranger.code, 3);
+      match(stranger.stderr, /^Cannot reach https:.*certificate/i);
+    }),
+});
 
 Deno.test("explanation() says what a token may do, until when, and how it is shown", () => {
   const text = explanation("http://x:1", "/home/a b", "r", 5400);

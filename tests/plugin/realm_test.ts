@@ -93,7 +93,7 @@ const ATTEMPTS: Readonly<Record<string, readonly [code: string, expected: RegExp
   ],
   "env without declarations": [
     "return Object.keys(env).sort().join() + Object.keys(env.vars) + Object.keys(env.config)",
-    /^caller,config,machine,vars$/,
+    /^caller,config,machine,sql,vars$/,
   ],
   "anything dangerous reachable": [
     `const seen = new Set(), bad = []; const todo = [[globalThis, 'globalThis', 0]];

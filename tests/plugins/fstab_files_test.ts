@@ -8,16 +8,16 @@ import { atPlace, T2 } from "./fstab_place.ts";
 Deno.test("a file mount is read", async (t) => {
   await atPlace(async ({ machine, folder, get, send }) => {
     await t.step("listed, one name a line", async () => {
-      const found = await get("/mnt/work/");
+      const found = await get("/mnt/works/");
       equal(
         found.text,
         "a b/\ndangling\nescape\nescape-folder\nhello.txt\ninner\ninner-folder/\nloop\npage.html\n",
       );
-      equal((await get("/mnt/work")).text, found.text);
+      equal((await get("/mnt/works")).text, found.text);
       equal((await get("/mnt/docs/%C3%BC/")).text, "100% sure?#1.md\n");
     });
     await t.step("listed as JSON, links told, what leads out marked", async () => {
-      const { text, headers } = await get("/mnt/work/", { accept: "application/json" });
+      const { text, headers } = await get("/mnt/works/", { accept: "application/json" });
       equal(headers.get("content-type"), "application/json");
       const rows: unknown = JSON.parse(text);
       ok(Array.isArray(rows));
@@ -39,10 +39,10 @@ Deno.test("a file mount is read", async (t) => {
       const page = await get("/mnt/docs/%C3%BC/", html);
       equal(page.text, "<!doctype html><title>the shell</title>");
       ok(!page.headers.get("content-security-policy")?.includes("sandbox"));
-      equal((await get("/mnt/work/hello.txt", html)).text, "0123456789");
+      equal((await get("/mnt/works/hello.txt", html)).text, "0123456789");
     });
     await t.step("in bytes, with all that is known of them", async () => {
-      const found = await get("/mnt/work/hello.txt");
+      const found = await get("/mnt/works/hello.txt");
       equal(found.text, "0123456789");
       equal(found.headers.get("content-type"), "text/plain; charset=utf-8");
       equal(found.headers.get("content-length"), "10");
@@ -51,10 +51,10 @@ Deno.test("a file mount is read", async (t) => {
       const { mtime } = await Deno.stat(`${folder}/hello.txt`);
       equal(found.headers.get("x-mount-version"), `mtime:${mtime?.getTime()}000000`);
       equal(found.headers.get("last-modified"), mtime?.toUTCString());
-      equal((await get("/mnt/work/hello.txt?raw")).text, "0123456789");
-      equal((await get("/mnt/work/inner")).text, "0123456789");
-      equal((await get("/bin/mnt/work/hello.txt")).text, "0123456789");
-      const head = await send("HEAD", "/mnt/work/hello.txt");
+      equal((await get("/mnt/works/hello.txt?raw")).text, "0123456789");
+      equal((await get("/mnt/works/inner")).text, "0123456789");
+      equal((await get("/bin/mnt/works/hello.txt")).text, "0123456789");
+      const head = await send("HEAD", "/mnt/works/hello.txt");
       deepStrictEqual(
         [...head.headers].filter(([name]) => name !== "date"),
         [
@@ -76,22 +76,22 @@ Deno.test("a file mount is read", async (t) => {
         ["lines=0-1", 200, "0123456789"],
       ];
       for (const [range, status, text, contentRange] of rows) {
-        const found = await get("/mnt/work/hello.txt", { range });
+        const found = await get("/mnt/works/hello.txt", { range });
         equal(found.status, status, range);
         if (status !== 416) equal(found.text, text, range);
         equal(found.headers.get("content-range"), contentRange, range);
         if (status === 206) equal(found.headers.get("content-length"), String(text.length));
       }
-      const { headers } = await get("/mnt/work/hello.txt");
+      const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const range = "bytes=0-0";
-      equal((await get("/mnt/work/hello.txt", { range, "if-range": etag })).status, 206);
-      equal((await get("/mnt/work/hello.txt", { range, "if-range": '"x"' })).status, 200);
-      const head = await send("HEAD", "/mnt/work/hello.txt", undefined, { range });
+      equal((await get("/mnt/works/hello.txt", { range, "if-range": etag })).status, 206);
+      equal((await get("/mnt/works/hello.txt", { range, "if-range": '"x"' })).status, 200);
+      const head = await send("HEAD", "/mnt/works/hello.txt", undefined, { range });
       deepStrictEqual([head.status, head.headers.get("content-length")], [200, "10"]);
     });
     await t.step("under conditions", async () => {
-      const { headers } = await get("/mnt/work/hello.txt");
+      const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const modified = headers.get("last-modified") ?? "";
       match(etag, /^"[a-z0-9-]+"$/);
@@ -110,59 +110,59 @@ Deno.test("a file mount is read", async (t) => {
         [{ "if-unmodified-since": "Sat, 01 Jan 2000 00:00:00 GMT" }, 412],
       ];
       for (const [given, status] of rows) {
-        const found = await get("/mnt/work/hello.txt", given);
+        const found = await get("/mnt/works/hello.txt", given);
         equal(found.status, status, JSON.stringify(given));
         if (status === 304) {
           deepStrictEqual([found.body.length, found.headers.get("etag")], [0, etag]);
         }
       }
       await Deno.writeTextFile(`${folder}/changing`, "one");
-      const before = (await get("/mnt/work/changing")).headers.get("etag");
+      const before = (await get("/mnt/works/changing")).headers.get("etag");
       await Deno.writeTextFile(`${folder}/changing`, "three");
-      equal((await get("/mnt/work/changing", { "if-none-match": before ?? "" })).text, "three");
+      equal((await get("/mnt/works/changing", { "if-none-match": before ?? "" })).text, "three");
       await Deno.remove(`${folder}/changing`);
     });
     await t.step("by names with spaces, percent signs and letters of all scripts", async () => {
       equal((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
       equal((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
       await Deno.writeTextFile(`${folder}/nfd-u\u0308.txt`, "spelt otherwise on the disk");
-      match((await get("/mnt/work/")).text, /^nfd-ü\.txt$/m);
-      equal((await get("/mnt/work/nfd-%C3%BC.txt")).text, "spelt otherwise on the disk");
+      match((await get("/mnt/works/")).text, /^nfd-ü\.txt$/m);
+      equal((await get("/mnt/works/nfd-%C3%BC.txt")).text, "spelt otherwise on the disk");
       await Deno.writeTextFile(`${folder}/%2e%2e`, "dots in disguise");
-      equal((await get("/mnt/work/%252e%252e")).text, "dots in disguise");
+      equal((await get("/mnt/works/%252e%252e")).text, "dots in disguise");
       await Deno.writeTextFile(`${folder}/two\nlines`, "x");
       await Deno.writeTextFile(`${folder}/back\\slash`, "x");
-      ok(!/two|back/.test((await get("/mnt/work/")).text), "no line is forged by a name");
+      ok(!/two|back/.test((await get("/mnt/works/")).text), "no line is forged by a name");
       for (const name of [`nfd-u\u0308.txt`, "%2e%2e", "two\nlines", "back\\slash"]) {
         await Deno.remove(`${folder}/${name}`);
       }
     });
     await t.step("and nothing outside of it", async () => {
       const rows: [path: string, status: number][] = [
-        ["/mnt/work/escape", 403],
-        ["/mnt/work/escape-folder", 403],
-        ["/mnt/work/escape-folder/", 403],
-        ["/mnt/work/escape-folder/key", 403],
+        ["/mnt/works/escape", 403],
+        ["/mnt/works/escape-folder", 403],
+        ["/mnt/works/escape-folder/", 403],
+        ["/mnt/works/escape-folder/key", 403],
         // Whether it exists out there is not told either.
-        ["/mnt/work/escape-folder/none", 403],
-        ["/mnt/work/escape-folder/key/x", 403],
-        ["/mnt/work/dangling", 403],
-        ["/mnt/work/loop", 403],
-        ["/mnt/work/../secret/key", 400],
-        ["/mnt/work/%2e%2e/secret/key", 400],
-        ["/mnt/work/..%2fsecret%2fkey", 400],
-        ["/mnt/work/a b/../../../secret/key", 400],
-        ["/mnt/work/..%5csecret", 400],
-        ["/mnt/work/hello.txt%00", 400],
+        ["/mnt/works/escape-folder/none", 403],
+        ["/mnt/works/escape-folder/key/x", 403],
+        ["/mnt/works/dangling", 403],
+        ["/mnt/works/loop", 403],
+        ["/mnt/works/../secret/key", 400],
+        ["/mnt/works/%2e%2e/secret/key", 400],
+        ["/mnt/works/..%2fsecret%2fkey", 400],
+        ["/mnt/works/a b/../../../secret/key", 400],
+        ["/mnt/works/..%5csecret", 400],
+        ["/mnt/works/hello.txt%00", 400],
         ["/mnt/../etc/shadow", 400],
-        ["/mnt/work//etc/passwd", 400],
-        ["/mnt/work/%252e%252e/secret/key", 404],
-        ["/mnt/work/hello.txt/x", 404],
-        ["/mnt/work/hello.txt/", 404],
-        [`/mnt/work/${"x".repeat(300)}`, 400],
-        ["/mnt/work/none", 404],
+        ["/mnt/works//etc/passwd", 400],
+        ["/mnt/works/%252e%252e/secret/key", 404],
+        ["/mnt/works/hello.txt/x", 404],
+        ["/mnt/works/hello.txt/", 404],
+        [`/mnt/works/${"x".repeat(300)}`, 400],
+        ["/mnt/works/none", 404],
         ["/mnt/secret/key", 404],
-        ["/mnt/WORK/hello.txt", 404],
+        ["/mnt/WORKS/hello.txt", 404],
       ];
       for (const [path, status] of rows) {
         const target = path.replaceAll(" ", "%20");
@@ -179,11 +179,11 @@ Deno.test("a file mount is read", async (t) => {
       equal(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
     });
     await t.step("pages from it act as nobody", async () => {
-      const page = await get("/mnt/work/page.html");
+      const page = await get("/mnt/works/page.html");
       equal(page.headers.get("content-type"), "text/html; charset=utf-8");
       equal(page.headers.get("content-security-policy"), "sandbox allow-scripts");
       await Deno.writeTextFile(`${folder}/x.svg`, "<svg xmlns='http://www.w3.org/2000/svg'/>");
-      const svg = await get("/mnt/work/x.svg", { range: "bytes=0-3" });
+      const svg = await get("/mnt/works/x.svg", { range: "bytes=0-3" });
       deepStrictEqual(
         [svg.status, svg.headers.get("content-type"), svg.headers.get("content-security-policy")],
         [206, "image/svg+xml", "sandbox allow-scripts"],
@@ -194,33 +194,33 @@ Deno.test("a file mount is read", async (t) => {
       const made = await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()
         .catch(() => ({ success: false }));
       if (!made.success) return; // a system without named pipes has nothing to refuse
-      equal((await get("/mnt/work/pipe")).status, 403);
-      equal((await send("POST", "/mnt/work/pipe", "x", T2)).status, 409);
-      equal((await send("PUT", "/mnt/work/pipe", "x", T2)).status, 409);
+      equal((await get("/mnt/works/pipe")).status, 403);
+      equal((await send("POST", "/mnt/works/pipe", "x", T2)).status, 409);
+      equal((await send("PUT", "/mnt/works/pipe", "x", T2)).status, 409);
       await Deno.remove(`${folder}/pipe`);
     });
     await t.step("empty and large files are whole", async () => {
       await Deno.writeTextFile(`${folder}/empty`, "");
-      const empty = await get("/mnt/work/empty");
+      const empty = await get("/mnt/works/empty");
       deepStrictEqual([empty.status, empty.headers.get("content-length")], [200, "0"]);
-      equal((await get("/mnt/work/empty", { range: "bytes=0-" })).status, 416);
-      equal((await get("/mnt/work/empty", { range: "bytes=-5" })).status, 200);
+      equal((await get("/mnt/works/empty", { range: "bytes=0-" })).status, 416);
+      equal((await get("/mnt/works/empty", { range: "bytes=-5" })).status, 200);
       const large = new Uint8Array(9_000_000).map((_, at) => at * 7 % 251);
       await Deno.writeFile(`${folder}/large.bin`, large);
-      const found = await get("/mnt/work/large.bin");
+      const found = await get("/mnt/works/large.bin");
       equal(found.headers.get("content-type"), "application/octet-stream");
       deepStrictEqual(found.body, large);
-      const part = await get("/mnt/work/large.bin", { range: "bytes=300000-899999" });
+      const part = await get("/mnt/works/large.bin", { range: "bytes=300000-899999" });
       deepStrictEqual(part.body, large.slice(300_000, 900_000));
       for (const name of ["empty", "large.bin"]) await Deno.remove(`${folder}/${name}`);
     });
     await t.step("by a capability over it, and by no other", async () => {
-      const over = bearer(machine.capability("/mnt/work", "r"));
-      equal((await get("/mnt/work/hello.txt", over)).status, 200);
+      const over = bearer(machine.capability("/mnt/works", "r"));
+      equal((await get("/mnt/works/hello.txt", over)).status, 200);
       equal((await get("/mnt/docs/note.md", over)).status, 403);
       equal((await get("/mnt/", over)).status, 403);
       const other = bearer(machine.capability("/home/x", "rw"));
-      equal((await get("/mnt/work/hello.txt", other)).status, 403);
+      equal((await get("/mnt/works/hello.txt", other)).status, 403);
     });
     await t.step("by another plugin, as its caller", async () => {
       const source = plugin(
@@ -232,15 +232,15 @@ Deno.test("a file mount is read", async (t) => {
       const stored = await send("PUT", "/lib/via", source, T2);
       equal(stored.status, 201);
       equal((await machine.approve("PUT", "/lib/via/state", "active")).status, 200);
-      equal((await get("/via/mnt/work/hello.txt?raw")).text, "200 0123456789");
+      equal((await get("/via/mnt/works/hello.txt?raw")).text, "200 0123456789");
       equal(
         (await get("/via/mnt/docs/%C3%BC/100%25%20sure%3F%231.md?raw")).text,
         "200 # odd name\n",
       );
-      match((await get("/via/mnt/work/escape?raw")).text, /^403 /);
+      match((await get("/via/mnt/works/escape?raw")).text, /^403 /);
       const over = bearer(machine.capability("/mnt/docs", "r"));
       equal((await get("/via/mnt/docs/note.md?raw", over)).text, "200 # note\n");
-      equal((await get("/via/mnt/work/hello.txt?raw", over)).status, 403);
+      equal((await get("/via/mnt/works/hello.txt?raw", over)).status, 403);
     });
   });
 });

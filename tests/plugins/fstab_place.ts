@@ -90,7 +90,7 @@ export async function atPlace(test: (place: Place) => Promise<void>): Promise<vo
     equal(stored.status, 201, stored.text);
     equal((await send("PUT", "/lib/fstab/state", "active", T3)).status, 200);
     await mount(
-      `${folder} /mnt/work rw`,
+      `${folder} /mnt/works rw`,
       `${folder}/a b /mnt/docs ro`,
       `${server.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
     );

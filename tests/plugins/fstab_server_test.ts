@@ -266,7 +266,7 @@ Deno.test("a web server is mounted", async (t) => {
         `http://127.0.0.1:${raw.addr.port} /mnt/broken ro,timeout=5`,
         `http://127.0.0.1:${machine.port} /mnt/self ro`,
         "http://no-such-host.invalid /mnt/nowhere ro",
-        `${folder} /mnt/work ro`,
+        `${folder} /mnt/works ro`,
       );
       const never = Promise.withResolvers<Response>();
       server.answer = () => never.promise;
@@ -284,7 +284,7 @@ Deno.test("a web server is mounted", async (t) => {
       equal((await get("/mnt/broken/head")).status, 502);
       equal((await get("/mnt/broken/body")).status, 502);
       equal((await get("/mnt/self/proc/status")).status, 502, "the machine does not mount itself");
-      equal((await get("/mnt/work/hello.txt")).status, 200);
+      equal((await get("/mnt/works/hello.txt")).status, 200);
       raw.close();
     });
     await t.step("nothing is sent to it, whoever asks", async () => {

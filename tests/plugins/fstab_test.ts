@@ -18,7 +18,7 @@ Deno.test("fstab declares its route, its table, and that everyone may read", () 
 Deno.test("permissions() asks for exactly the mounted folders and hosts, writing only where rw says so", () => {
   deepStrictEqual(
     asked(`# comment
-      /srv/projects /mnt/work rw
+      /srv/projects /mnt/works rw
 
 /srv/projects/deep/ /mnt/deep ro
 /srv/projects /mnt/again ro
@@ -102,7 +102,7 @@ Deno.test("/mnt/ lists the mounts and what is wrong, in every form, without a se
   await atPlace(async ({ machine, folder, server, get, send, mount }) => {
     await t.step("one name a line, JSON, HEAD, 304", async () => {
       const plain = await get("/mnt/");
-      match(plain.text, /^api\/\ndocs\/\nt\d+\/\nwork\/\n$/);
+      match(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
       equal((await get("/mnt")).text, plain.text);
       equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
       const etag = plain.headers.get("etag") ?? "";
@@ -133,16 +133,16 @@ Deno.test("/mnt/ lists the mounts and what is wrong, in every form, without a se
     });
     await t.step("bad lines are told and the others go on", async () => {
       await mount(
-        `${folder} /mnt/work rw`,
+        `${folder} /mnt/works rw`,
         "nonsense",
-        `${server.origin} /mnt/work ro,bearer=${BEARER}`,
+        `${server.origin} /mnt/works ro,bearer=${BEARER}`,
         "s3://bucket /mnt/s3 ro",
         `${folder}/gone /mnt/gone ro`,
         `https://x /mnt/y ro,what=${BEARER}`,
       );
       const { text } = await get("/mnt/");
-      match(text, /^gone\/\ns3\/\nt\d+\/\nwork\/\n# line 2: .*\n# line 3: .*\n# line 6: .*\n$/);
-      equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+      match(text, /^gone\/\ns3\/\nt\d+\/\nworks\/\n# line 2: .*\n# line 3: .*\n# line 6: .*\n$/);
+      equal((await get("/mnt/works/hello.txt")).text, "0123456789");
       equal((await get("/mnt/s3/x")).status, 501);
       equal((await send("PUT", "/mnt/s3/x", "x", T2)).status, 501);
       equal((await get("/mnt/gone/")).status, 404);
@@ -188,13 +188,13 @@ Deno.test("a table that reaches the machine's own data is refused, and the one b
             return text.includes(`${source} reaches the machine's own data`) || undefined;
           }, "the table is refused");
           equal((await get("/mnt/data/.approve-token")).status, 404);
-          equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+          equal((await get("/mnt/works/hello.txt")).text, "0123456789");
         },
       );
     }
     // A link made later leads nowhere either.
-    equal((await get("/mnt/work/data-link/")).status, 403);
-    equal((await get("/mnt/work/data-link/.signing-key")).status, 403);
+    equal((await get("/mnt/works/data-link/")).status, 403);
+    equal((await get("/mnt/works/data-link/.signing-key")).status, 403);
   });
 });
 

@@ -17,56 +17,56 @@ Deno.test("a file mount is written", async (t) => {
         [bearer("wrong"), 401],
         [T2, 200],
         [T3, 200],
-        [cap("/mnt/work", "rw"), 200],
+        [cap("/mnt/works", "rw"), 200],
         [cap("/mnt", "rw"), 200],
-        [cap("/mnt/work/who", "rw"), 200],
-        [cap("/mnt/work", "r"), 403],
+        [cap("/mnt/works/who", "rw"), 200],
+        [cap("/mnt/works", "r"), 403],
         [cap("/mnt/docs", "rw"), 403],
         [cap("/home", "rw"), 403],
       ];
       await Deno.writeTextFile(`${folder}/who`, "");
       for (const [as, status] of rows) {
         for (const method of ["PUT", "POST"]) {
-          const found = await send(method, "/mnt/work/who", "x", as);
+          const found = await send(method, "/mnt/works/who", "x", as);
           equal(found.status, status, `${method} ${JSON.stringify(as)} ${found.text}`);
           if (status === 401) match(found.headers.get("www-authenticate") ?? "", /^Bearer/);
         }
       }
     });
     await t.step("PUT makes and replaces, and tells what it made", async () => {
-      const made = await send("PUT", "/mnt/work/new/deep/%C3%BC%20%25.md", "# one\n", T2);
+      const made = await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "# one\n", T2);
       equal(made.status, 201, made.text);
-      equal(made.headers.get("location"), "/mnt/work/new/deep/%C3%BC%20%25.md");
+      equal(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
       const told = record(JSON.parse(made.text));
-      deepStrictEqual([told.path, told.size], ["/mnt/work/new/deep/ü %.md", 6]);
+      deepStrictEqual([told.path, told.size], ["/mnt/works/new/deep/ü %.md", 6]);
       equal(told.version, made.headers.get("x-mount-version"));
       const etag = made.headers.get("etag");
-      const found = await get("/mnt/work/new/deep/%C3%BC%20%25.md");
+      const found = await get("/mnt/works/new/deep/%C3%BC%20%25.md");
       deepStrictEqual([found.text, found.headers.get("etag")], ["# one\n", etag]);
-      equal((await send("PUT", "/mnt/work/new/deep/%C3%BC%20%25.md", "two", T2)).status, 200);
+      equal((await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "two", T2)).status, 200);
       equal(await read("new/deep/ü %.md"), "two");
-      equal((await send("PUT", "/mnt/work/void", undefined, T2)).status, 201);
+      equal((await send("PUT", "/mnt/works/void", undefined, T2)).status, 201);
       equal(await read("void"), "");
       const bytes = new Uint8Array(3_000_000).map((_, at) => at % 253);
-      equal((await send("PUT", "/mnt/work/bytes", bytes, T2)).status, 201);
+      equal((await send("PUT", "/mnt/works/bytes", bytes, T2)).status, 201);
       deepStrictEqual(await Deno.readFile(`${folder}/bytes`), bytes);
     });
     await t.step("POST appends, and makes what is not there", async () => {
-      const made = await send("POST", "/mnt/work/log/today", "one", T2);
+      const made = await send("POST", "/mnt/works/log/today", "one", T2);
       equal(made.status, 201, made.text);
-      const more = await send("POST", "/mnt/work/log/today", " two", T2);
+      const more = await send("POST", "/mnt/works/log/today", " two", T2);
       deepStrictEqual([more.status, await read("log/today")], [200, "one two"]);
       ok(made.headers.get("etag") !== more.headers.get("etag"));
       const large = new Uint8Array(5 * 1024 * 1024 + 1);
-      equal((await send("POST", "/mnt/work/log/today", large, T2)).status, 413);
-      equal((await send("POST", "/mnt/work/log/today", large.subarray(1), T2)).status, 200);
+      equal((await send("POST", "/mnt/works/log/today", large, T2)).status, 413);
+      equal((await send("POST", "/mnt/works/log/today", large.subarray(1), T2)).status, 200);
       equal((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
     });
     await t.step("a replaced file keeps its rights, and links to it stay links", async () => {
       await Deno.writeTextFile(`${folder}/script`, "old");
       if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
       await Deno.symlink("script", `${folder}/script-link`);
-      equal((await send("PUT", "/mnt/work/script-link", "new", T2)).status, 200);
+      equal((await send("PUT", "/mnt/works/script-link", "new", T2)).status, 200);
       equal(await read("script"), "new");
       ok((await Deno.lstat(`${folder}/script-link`)).isSymlink);
       if (Deno.build.os !== "windows") {
@@ -74,7 +74,7 @@ Deno.test("a file mount is written", async (t) => {
       }
     });
     await t.step("only if it is what the writer saw", async () => {
-      const path = "/mnt/work/guarded";
+      const path = "/mnt/works/guarded";
       const put = (headers: Record<string, string>, method = "PUT") =>
         send(method, path, "x", { ...T2, ...headers });
       equal((await put({ "if-match": "*" })).status, 412);
@@ -102,16 +102,16 @@ Deno.test("a file mount is written", async (t) => {
       const rows: [method: string, path: string, status: number, allow?: string][] = [
         ["PUT", "/mnt/docs/note.md", 405, "GET, HEAD, OPTIONS"],
         ["POST", "/mnt/docs/none", 405, "GET, HEAD, OPTIONS"],
-        ["DELETE", "/mnt/work/hello.txt", 405, "GET, HEAD, OPTIONS, POST, PUT"],
-        ["MKCOL", "/mnt/work/x", 405, "GET, HEAD, OPTIONS, POST, PUT"],
-        ["PUT", "/mnt/work", 409],
-        ["PUT", "/mnt/work/", 409],
-        ["PUT", "/mnt/work/a%20b", 409],
-        ["POST", "/mnt/work/a%20b", 409],
-        ["PUT", "/mnt/work/x/", 409],
-        ["PUT", "/mnt/work/hello.txt/x", 409],
+        ["DELETE", "/mnt/works/hello.txt", 405, "GET, HEAD, OPTIONS, POST, PUT"],
+        ["MKCOL", "/mnt/works/x", 405, "GET, HEAD, OPTIONS, POST, PUT"],
+        ["PUT", "/mnt/works", 409],
+        ["PUT", "/mnt/works/", 409],
+        ["PUT", "/mnt/works/a%20b", 409],
+        ["POST", "/mnt/works/a%20b", 409],
+        ["PUT", "/mnt/works/x/", 409],
+        ["PUT", "/mnt/works/hello.txt/x", 409],
         ["PUT", "/mnt/none/x", 404],
-        ["PUT", `/mnt/work/${"x".repeat(300)}`, 400],
+        ["PUT", `/mnt/works/${"x".repeat(300)}`, 400],
       ];
       for (const [method, path, status, allow] of rows) {
         const found = await send(method, path, method === "MKCOL" ? undefined : "x", T3);
@@ -124,17 +124,17 @@ Deno.test("a file mount is written", async (t) => {
         405,
         "nobody is asked who they are",
       );
-      const options = await send("OPTIONS", "/mnt/work/hello.txt");
+      const options = await send("OPTIONS", "/mnt/works/hello.txt");
       equal(options.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
       equal((await send("OPTIONS", "/mnt/docs/")).headers.get("allow"), "GET, HEAD, OPTIONS");
       equal(await read("a b/note.md"), "# note\n");
       const forged = { ...T2, origin: "https://elsewhere.example" };
-      equal((await send("PUT", "/mnt/work/forged", "x", forged)).status, 403);
+      equal((await send("PUT", "/mnt/works/forged", "x", forged)).status, 403);
     });
     await t.step("whole or not at all, by many at once", async () => {
       const letters = [..."abcdefgh"];
       const size = 200_000;
-      const urls = `http://127.0.0.1:${machine.port}/mnt/work/fought`;
+      const urls = `http://127.0.0.1:${machine.port}/mnt/works/fought`;
       await (await fetch(urls, { method: "PUT", headers: T2, body: "z".repeat(size) })).text();
       let writing = true;
       const torn: string[] = [];
@@ -161,7 +161,7 @@ Deno.test("a file mount is written", async (t) => {
       deepStrictEqual([torn, [...new Set(statuses)]], [[], [200]]);
       const lines = Array.from({ length: 60 }, (_, at) => `line ${at} ${"-".repeat(at * 40)}\n`);
       await Promise.all(lines.map(async (body) => {
-        const target = `http://127.0.0.1:${machine.port}/mnt/work/appended`;
+        const target = `http://127.0.0.1:${machine.port}/mnt/works/appended`;
         const answer = await fetch(target, { method: "POST", headers: T2, body });
         await answer.body?.cancel();
       }));
@@ -169,10 +169,10 @@ Deno.test("a file mount is written", async (t) => {
       deepStrictEqual(found.sort(), [...lines].sort());
     });
     await t.step("one of many who saw the same wins, and the others learn it", async () => {
-      const made = await send("PUT", "/mnt/work/contended", "0", T2);
+      const made = await send("PUT", "/mnt/works/contended", "0", T2);
       const etag = made.headers.get("etag") ?? "";
       const statuses = await Promise.all(Array.from({ length: 12 }, async (_, at) => {
-        const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/work/contended`, {
+        const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/works/contended`, {
           method: at % 2 === 0 ? "PUT" : "POST",
           headers: { ...T2, "if-match": etag },
           body: "1",
@@ -188,7 +188,7 @@ Deno.test("a file mount is written", async (t) => {
       for (const method of ["PUT", "POST"]) {
         const connection = await Connection.open(machine.port);
         await connection.write(
-          `${method} /mnt/work/kept HTTP/1.1\r\nhost: 127.0.0.1:${machine.port}\r\n` +
+          `${method} /mnt/works/kept HTTP/1.1\r\nhost: 127.0.0.1:${machine.port}\r\n` +
             `authorization: ${T2.authorization}\r\ncontent-length: 900000\r\n\r\n` +
             "x".repeat(300_000),
         );
@@ -197,9 +197,9 @@ Deno.test("a file mount is written", async (t) => {
             async () => (await partsIn(folder)).length === 1 || undefined,
             "the upload has begun",
           );
-          ok(!(await get("/mnt/work/")).text.includes(".elastik-"));
+          ok(!(await get("/mnt/works/")).text.includes(".elastik-"));
           const [part = ""] = await partsIn(folder);
-          equal((await get(`/mnt/work/${part}`)).status, 404);
+          equal((await get(`/mnt/works/${part}`)).status, 404);
         }
         connection.close();
       }
@@ -221,10 +221,10 @@ Deno.test("a file mount is written", async (t) => {
       equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
     });
     await t.step("no longer, once the table says ro", async () => {
-      await mount(`${folder} /mnt/work ro`);
-      equal((await send("PUT", "/mnt/work/late", "x", T3)).status, 405);
+      await mount(`${folder} /mnt/works ro`);
+      equal((await send("PUT", "/mnt/works/late", "x", T3)).status, 405);
       equal((await get("/mnt/docs/note.md")).status, 404);
-      equal((await get("/mnt/work/hello.txt")).text, "0123456789");
+      equal((await get("/mnt/works/hello.txt")).text, "0123456789");
     });
   });
 });

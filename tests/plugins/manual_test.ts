@@ -42,6 +42,7 @@ const PAGES = [
   "worlds/usr/share/doc/plugins.md",
   "worlds/usr/share/doc/router.md",
   "worlds/usr/share/doc/db.md",
+  "worlds/usr/share/doc/mounts.md",
   "worlds/usr/share/doc/fanout.md",
 ];
 

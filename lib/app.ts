@@ -10,7 +10,6 @@ import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
-import { siteWorld } from "./http/site_file.ts";
 import { drainUnread } from "./http/unread_body.ts";
 import type { Machine } from "./machine.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
@@ -95,11 +94,6 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const { starting } = machine.plugins;
     if (starting !== undefined) return starting.then(() => dispatch(exchange));
     if (room !== undefined) return enter(room, exchange);
-    const site = siteWorld(path);
-    if (site !== undefined && reads(exchange) && machine.store.stat(site) !== undefined) {
-      const target = { ...exchange.target, name: site, path: `/${site}`, query: "raw" };
-      return worlds.handle({ ...exchange, target });
-    }
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
@@ -214,11 +208,6 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
 function enter(room: Hono<RouteEnv>, exchange: Exchange): Response | Promise<Response> {
   const { request } = exchange;
   return room.fetch(request.method === "HEAD" ? new Request("http://machine/") : request, exchange);
-}
-
-/** Whether a request only looks. */
-function reads({ request: { method } }: Exchange): boolean {
-  return method === "GET" || method === "HEAD";
 }
 
 /** `/bin/proc/status` is `/proc/status`: the same exchange, one segment shorter. */

@@ -1,0 +1,55 @@
+/** The page about clones and seeds, pasted as a reader would, clones and seeds included. */
+
+import { equal, ok } from "node:assert/strict";
+import { cacheIn, fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
+import { blocksOf, missingAnswer } from "../project/readme.ts";
+import { ReaderShell } from "../project/reader_shell.ts";
+
+const TOOLS = ["bash", "curl", "tar", "sqlite3"].filter((tool) => !onPath(tool));
+const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+const PAGE = "worlds/usr/share/doc/reality.md";
+
+function freePort(): string {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  return String(port);
+}
+
+Deno.test({
+  name: `${PAGE} holds commands that do what it says${missing}`,
+  ignore: missing !== "",
+  fn: (t) =>
+    inFolder(async (folder) => {
+      await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
+      const machine = await startProgram(fromCheckout(folder));
+      const { port } = new URL(machine.url);
+      const second = freePort();
+      const shell = new ReaderShell(folder, {
+        ...await cacheIn(folder),
+        ELASTIK_URL: `http://localhost:${port}`,
+        PATH: `${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`,
+      });
+      try {
+        for (
+          const { commands, answers } of blocksOf(await Deno.readTextFile(`${ROOT}/${PAGE}`)).flat()
+        ) {
+          await t.step(commands.split("\n")[0] ?? "", async () => {
+            const here = commands.replaceAll("3005", port).replaceAll("3006", second);
+            const { code, output, complaints } = await shell.paste(here);
+            equal(code, 0, `${output}\n${complaints}`);
+            const absent = missingAnswer(answers, output.replaceAll(port, "3005"));
+            ok(
+              absent === undefined,
+              `should answer\n${absent}\nand answers\n${output}\n${complaints}`,
+            );
+            ok(!/"status":[45]\d\d/.test(output), output);
+          });
+        }
+      } finally {
+        await shell.paste("kill $(jobs -p) 2> /dev/null; wait");
+        await shell.close();
+        await machine.stop();
+      }
+    }),
+});

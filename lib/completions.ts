@@ -57,7 +57,7 @@ function zshScript(values: ReadonlyMap<string, readonly string[]>): string {
   });
   return [
     "#compdef elastik elastik.js",
-    "# elastik completions zsh: keep it as _elastik in a folder of your fpath.",
+    "# elastik completions zsh: source this after compinit, or keep it as _elastik in your fpath.",
     "_elastik() {",
     "  local -a commands=(",
     ...commands,
@@ -70,7 +70,10 @@ function zshScript(values: ReadonlyMap<string, readonly string[]>): string {
     ...cases,
     "  esac",
     "}",
-    "compdef _elastik elastik elastik.js",
+    // Loaded by its first use it completes at once; sourced it waits for one.
+    'if [ "$funcstack[1]" = _elastik ]; then _elastik "$@"; else',
+    "  compdef _elastik elastik elastik.js",
+    "fi",
   ].join("\n");
 }
 

@@ -36,23 +36,47 @@ Deno.test({
     }),
 });
 
-for (const shell of ["zsh", "fish"]) {
-  Deno.test({
-    name: `completions ${shell} is a script that ${shell} can read${without(shell)}`,
-    ignore: !onPath(shell),
-    fn: () =>
-      inFolder(async (folder) => {
-        const { stdout } = await runProgram(fromCheckout(folder, ["completions", shell]));
-        await Deno.writeTextFile(`${folder}/script`, stdout);
-        const { code, stderr } = await runProgram({
-          command: shell,
-          args: ["-n", `${folder}/script`],
+Deno.test({
+  name: `completions zsh is a script that zsh takes for its completion${without("zsh")}`,
+  ignore: !onPath("zsh"),
+  fn: () =>
+    inFolder(async (folder) => {
+      const { stdout: script } = await runProgram(fromCheckout(folder, ["completions", "zsh"]));
+      await Deno.writeTextFile(`${folder}/script`, script);
+      const { code, stdout, stderr } = await runProgram({
+        command: "zsh",
+        args: ["-fc", "autoload -U compinit; compinit -D; . ./script; print $_comps[elastik]"],
+        cwd: folder,
+      });
+      equal([code, stdout], [0, "_elastik\n"], stderr);
+    }),
+});
+
+Deno.test({
+  name: `completions fish completes commands, options, plugins and files${without("fish")}`,
+  ignore: !onPath("fish"),
+  fn: () =>
+    inFolder(async (folder) => {
+      const { stdout: script } = await runProgram(fromCheckout(folder, ["completions", "fish"]));
+      await Deno.writeTextFile(`${folder}/script`, script);
+      const rows: readonly [string, string][] = [
+        ["elastik ver", "verify"],
+        ["elastik mint --t", "--ttl"],
+        ["elastik install exa", "example"],
+        ["elastik verify scr", "script"],
+      ];
+      for (const [line, offered] of rows) {
+        const { code, stdout, stderr } = await runProgram({
+          command: "fish",
+          args: ["--no-config", "-c", `source ./script; complete -C '${line}'`],
           cwd: folder,
+          env: { HOME: folder },
         });
         equal(code, 0, stderr);
-      }),
-  });
-}
+        equal(stdout.split("\n").map((found) => found.split("\t")[0])[0], offered, stdout);
+      }
+    }),
+});
 
 Deno.test("completions refuses a shell it does not know", () =>
   inFolder(async (folder) => {

@@ -6,6 +6,8 @@
 /** Narrowest and widest bar, in characters. */
 const NARROWEST = 10;
 const WIDEST = 40;
+/** What a terminal has that does not say. */
+const COLUMNS = 80;
 /** Least milliseconds between two pictures of it. */
 const PAUSE_MS = 50;
 const CLEAR = "\r\x1b[K";
@@ -75,8 +77,8 @@ export function terminalProgress(title: string, unit: string): Progress | undefi
 
 function columnsOf(): number {
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize().columns || COLUMNS;
   } catch {
-    return 80; // a terminal that does not say has as many as any
+    return COLUMNS; // a terminal that does not say has as many as any
   }
 }

@@ -5,12 +5,15 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { terminalProgress } from "../progress.ts";
 import { VERSION } from "../version.ts";
 
 /** Where the file goes unless the command line says otherwise. */
 const OUTPUT = "dist/elastik.js";
 /** What lets the file be run by its name. */
 const SHEBANG = "#!/usr/bin/env -S deno run -A --unstable-worker-options";
+/** The store's Worker, the whole, and what is written round them. */
+const STEPS = 3;
 const ROOT = new URL("../../", import.meta.url);
 /** The bundler's comment above each module: its path as seen from the working folder. */
 const PATH_COMMENT = /^\/\/ (\S+)\n/gm;
@@ -45,19 +48,26 @@ export function entryModule(cli: string, worker: string): string {
  * Builds the file.
  *
  * @param output path of the file; its folder is made
+ * @param onProgress told how many of its steps are done
  * @returns its length in bytes
  * @throws {Error} when the bundler fails, having said why
  */
-export async function bundle(output: string): Promise<number> {
+export async function bundle(
+  output: string,
+  onProgress?: (done: number, total: number) => void,
+): Promise<number> {
   const parts = await Deno.makeTempDir({ prefix: "elastik-bundle-" });
   try {
+    onProgress?.(0, STEPS);
     const worker = `${parts}/store_worker.js`;
     await runBundler(new URL("lib/world/store_worker.ts", ROOT).href, worker);
     const workerCode = await Deno.readTextFile(worker);
     await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;
     await Deno.writeTextFile(entry, entryModule(new URL("lib/cli.ts", ROOT).href, worker));
+    onProgress?.(1, STEPS);
     await runBundler(entry, `${parts}/elastik.js`);
+    onProgress?.(2, STEPS);
     const code = await Deno.readTextFile(`${parts}/elastik.js`);
     const text = [
       SHEBANG,
@@ -112,6 +122,8 @@ async function licenceOf(folder: string): Promise<string> {
 
 if (import.meta.main) {
   const output = Deno.args[0] ?? OUTPUT;
-  const length = await bundle(output);
+  const progress = terminalProgress("bundle", "steps");
+  const length = await bundle(output, (done, total) => progress?.update(done, total));
+  progress?.end();
   console.log(`${output}: ${Math.round(length / 1024)} KiB`);
 }

@@ -27,14 +27,24 @@ export function answerWithFile(
   if (!openFile) throw new ProtocolError("Cannot take an answer that names a file");
   // Until it is open there is nothing to break off.
   call.file = { fail: () => {} };
+  let read = false;
   const over = (): void => {
+    read = true;
+    // An empty file is over before it is open.
+    if (!call.answered) return;
     call.received = true;
     settle();
   };
   openFile(file, over).then((body) => {
     if (call.over) return body.fail(new Error("The response is not wanted any more"));
     call.file = body;
+    const response = make(body.stream);
     call.answered = true;
-    call.resolve(make(body.stream));
-  }, (error) => end(error instanceof Error ? error : new Error("The file cannot be opened")));
+    call.resolve(response);
+    if (read) over();
+  }).catch((error) => {
+    const reason = error instanceof Error ? error : new Error("The file cannot be opened");
+    call.file?.fail(reason);
+    end(reason);
+  });
 }

@@ -58,6 +58,9 @@ Deno.test("seenBy() strikes every bearer out for everyone below T3", () => {
     ['bearer="s3cret"', "bearer=***"],
     ["# bearer=s3cret", "# bearer=***"],
     ["bearer= ", "bearer= "],
+    ["https://u:s3cret@x/y /mnt/x ro", "https://***@x/y /mnt/x ro"],
+    ["https://u:s3/cr@et@x\nftp://s3cret@y", "https://***@x\nftp://***@y"],
+    ["https://x/y /mnt/a@b ro", "https://x/y /mnt/a@b ro"],
     ["nothing to hide", "nothing to hide"],
   ] as const;
   for (const caller of BELOW) {

@@ -46,6 +46,18 @@ Deno.test("answerWithFile() resolves the call with the opened file and settles i
   equal([call.received, settled], [true, 1]);
 });
 
+Deno.test("answerWithFile() answers with a file that is over before it is open", async () => {
+  const { call, promise } = calling();
+  let settled = 0;
+  const opened = (_: unknown, over: () => void) => {
+    over();
+    return Promise.resolve(bodyOf("").body);
+  };
+  answerWithFile(call, opened, FILE, make, () => settled++, () => {});
+  equal(await (await promise).text(), "");
+  equal([call.received, settled], [true, 1]);
+});
+
 Deno.test("answerWithFile() ends the call whose file cannot be opened, and closes one nobody waits for", async () => {
   const failing = calling();
   answerWithFile(

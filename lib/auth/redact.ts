@@ -9,8 +9,6 @@ import type { Caller } from "./caller.ts";
 import { redacted } from "./policy.ts";
 
 const BEARER = /bearer=[^\s,]+/gi;
-/** User and password in a URL, and rather too much than a secret that was typed with a slash in it. */
-const USERINFO = /(:\/\/)\S*@/g;
 
 const shown = new WeakMap<World, World>();
 
@@ -20,10 +18,17 @@ export function seenBy(caller: Caller, world: World): World {
   let seen = shown.get(world);
   if (seen === undefined) {
     const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***")
-      .replace(USERINFO, "$1***@");
+      .replace(/\S+/g, withoutUser);
     const body = new TextEncoder().encode(text);
     seen = { ...world, body, sha256: sha256Hex(body) };
     shown.set(world, seen);
   }
   return seen;
+}
+
+/** A word without the user and password of a URL; rather too little of it than a typing slip's secret. */
+function withoutUser(word: string): string {
+  const start = word.indexOf("://") + 3;
+  const at = word.lastIndexOf("@");
+  return start < 3 || at < start ? word : `${word.slice(0, start)}***${word.slice(at)}`;
 }

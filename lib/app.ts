@@ -84,13 +84,11 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const plugin = machine.plugins.match(path);
     if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);
     const room = rooms.get(first);
-    if (
-      room !== undefined &&
-      (first === "" || first === "auth" || first === "bin" || first === "proc")
-    ) {
+    if (room !== undefined && (first === "" || first === "auth" || first === "proc")) {
       return enter(room, exchange);
     }
-    // Whoever comes while the machine starts may be asking for a plugin that is not up yet.
+    // Whoever comes while the machine starts may be asking for a plugin that is not up yet, or, with
+    // /bin, /dev and /mnt, which of them there are. /proc says what is, and what is still to come.
     const { starting } = machine.plugins;
     if (starting !== undefined) return starting.then(() => dispatch(exchange));
     if (room !== undefined) return enter(room, exchange);

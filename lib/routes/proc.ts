@@ -54,6 +54,8 @@ export function procRoutes(machine: Machine, live: Live): Hono<RouteEnv> {
       worlds: store.count(),
       plugins: machine.plugins.active,
       version: machine.version,
+      // Said only while it is so: more plugins are to come, and nobody shall wait here for them.
+      ...(machine.plugins.starting === undefined ? {} : { starting: true }),
       // Said only where it is less than it could be.
       ...(machine.plugins.containment === "worker" ? { containment: "worker" } : {}),
     });

@@ -50,8 +50,7 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
     const { readable, controller } = createTarPacker();
     const written = readable.pipeThrough(new CompressionStream("gzip"))
       .pipeTo(sink, signal === undefined ? {} : { signal });
-    // It is awaited below; meanwhile its failure must not count as one that nobody looks at.
-    written.catch(() => {});
+    written.catch(() => {}); // it is awaited below, and until then nobody need hear of it
     const pack = async (name: string, bytes: Uint8Array): Promise<void> => {
       const entry = controller.add({ name, size: bytes.length, mode: 0o600, type: "file" });
       const writer = entry.getWriter();

@@ -56,8 +56,7 @@ export async function unpackArchive(
   const plain = gzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   const { readable, writable } = createTarDecoder({ strict: true });
   const fed = plain.pipeThrough(gauge.stream()).pipeTo(writable);
-  // What went wrong on the way in reaches the reader of the entries as well; nobody need hear it twice.
-  fed.catch(() => {});
+  fed.catch(() => {}); // the reader of the entries hears of it as well
   const seen = new Set<string>();
   let files = 0;
   let skipped = 0;

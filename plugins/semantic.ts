@@ -502,7 +502,8 @@ function rangesOf(accept: string): Range[] {
       // All text is sent as UTF-8; no form has any other parameter, so a range with one fits none.
       else if (name !== "" && !(name === "charset" && /^"?utf-?8"?$/.test(value))) fits = false;
     }
-    if (fits) ranges.push({ type, q });
+    // One that fits no form is still one that was asked for.
+    ranges.push({ type: fits ? type : `${type};`, q });
   }
   return ranges;
 }

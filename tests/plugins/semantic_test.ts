@@ -79,6 +79,8 @@ cases("semantic chooses the form by Accept", "budget 10000", {
     equal((await model.seen()).calls.length, 0);
   },
   "400 where a stream has no form inside": async ({ shape }, path) => {
+    const unknown = await shape(path, { accept: "text/event-stream, text/html;level=1" });
+    equal(unknown.status, 406);
     const reply = await shape(path, { accept: "text/event-stream" });
     equal(reply.status, 400);
     match(reply.text, /text\/event-stream, text\/html/);
@@ -368,6 +370,46 @@ cases("semantic streams", "budget 10000\ntimeout 60", {
     await model.script({ status: 502 });
     const reply = await shape(path, { accept: "text/event-stream, text/html" });
     equal(reply.status, 502);
+  },
+});
+
+cases("semantic shows itself to browsers", "budget 10000", {
+  "who goes there gets the shell; what a page fetches is shaped": async (
+    { shape, model },
+    path,
+  ) => {
+    const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    const going: Record<string, string>[] = [
+      { "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none" },
+      {
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+        "sec-fetch-site": "cross-site",
+      },
+      { "upgrade-insecure-requests": "1" },
+    ];
+    for (const headers of going) {
+      for (const query of ["", "?intent=x&accept=text/csv"]) {
+        const reply = await shape(`${path}${query}`, { accept, ...headers });
+        equal(reply.status, 200);
+        match(reply.text, /the shell/);
+        match(reply.header("content-security-policy") ?? "", /script-src [^;]*\/usr\/lib\/shell\//);
+        match(reply.header("vary") ?? "", /Sec-Fetch-Mode/);
+        equal(reply.header("x-semantic-cache"), undefined);
+      }
+    }
+    equal((await model.seen()).calls.length, 0);
+    const fetching: Record<string, string>[] = [
+      {},
+      { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "sec-fetch-site": "same-origin" },
+      { "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image", "sec-fetch-site": "same-origin" },
+      { "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "sec-fetch-site": "same-origin" },
+    ];
+    await model.script({ tokens: [PAGE] });
+    for (const headers of fetching) {
+      const reply = await shape(path, { accept, ...headers });
+      deepStrictEqual([reply.status, reply.text], [200, PAGE]);
+    }
   },
 });
 

@@ -4,23 +4,37 @@
  * everything it started.
  */
 
-import { Refusal } from "./api.js?raw";
+import { Refusal, request } from "./api.js?raw";
 import { refreshWho, setLive, setPlace } from "./chrome.js?raw";
 import { byId, h } from "./dom.js?raw";
 import { ago } from "./format.js?raw";
-import { placeOf } from "./place.js?raw";
+import { pathOf, placeOf } from "./place.js?raw";
 import { onSession } from "./session.js?raw";
 
 const VIEWS = {
   home: () => import("./home.js?raw"),
   collection: () => import("./collection.js?raw"),
-  world() {
-    // What it imports is asked for at once and not when its text has come.
-    for (const part of ["side", "viewers", "stream", "world_actions"]) import(`./${part}.js?raw`);
+  world({ name }) {
+    // What will be needed is asked for at once, and not when the text that names it has come.
+    const kind = name.slice(name.lastIndexOf(".") + 1);
+    const parts = ["viewers", "stream", "world_actions", ...(PARTS[kind] ?? ["stage"])];
+    for (const part of parts) import(`./${part}.js?raw`);
     return import("./world.js?raw");
   },
-  shaped: () => import("./route.js?raw"),
+  shaped: () => import("./shaped.js?raw"),
   route: () => import("./route.js?raw"),
+};
+
+/** What shows worlds whose names say what they are. */
+const PARTS = {
+  md: ["markdown_view", "markdown"],
+  json: ["json_view"],
+  csv: ["table_view", "csv"],
+  ts: ["code_view", "highlight"],
+  js: ["code_view", "highlight"],
+  txt: ["code_view", "highlight"],
+  png: ["media_view"],
+  bin: ["hex_view"],
 };
 
 /** How often times are told anew, in milliseconds. */
@@ -39,8 +53,10 @@ async function show() {
   setLive("off");
   main.setAttribute("aria-busy", "true");
   try {
-    const { show } = await VIEWS[place.kind]();
-    if (!signal.aborted) await show(main, place, { signal, refused });
+    const asked = place.kind === "world" ? request(pathOf(place.name), { signal }) : undefined;
+    asked?.catch(() => {}); // whoever waits for it is told
+    const { show } = await VIEWS[place.kind](place);
+    if (!signal.aborted) await show(main, place, { signal, refused, asked });
   } catch (error) {
     if (!signal.aborted) refused(error);
   } finally {

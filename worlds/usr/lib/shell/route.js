@@ -3,24 +3,16 @@
  * list, and the machine's own words for everything else.
  */
 
-import { ask, Refusal } from "./api.js?raw";
+import { ask } from "./api.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
 
 await style("lists");
 
-const SHAPED = "The thinking layer is the semantic plugin, and it is not active on this machine";
-
 /** Shows a listing of routes, or what the machine answers. */
-export async function show(main, { name, kind }, { signal }) {
-  const response = await ask(pathOf(name), { signal }).catch((error) => {
-    // Had the plugin been there, it would have answered the browser itself.
-    if (kind === "shaped" && error.status === 404) {
-      throw new Refusal(404, "Nothing shapes here", SHAPED);
-    }
-    throw error;
-  });
+export async function show(main, { name }, { signal }) {
+  const response = await ask(pathOf(name), { signal });
   const type = response.headers.get("content-type") ?? "";
   const answer = type.includes("json") ? await response.json() : await response.text();
   if (signal.aborted) return;

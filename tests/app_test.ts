@@ -197,6 +197,45 @@ Deno.test("createApp() hides what failed from the caller and tells the operator"
   });
 });
 
+Deno.test("createApp() has who asks for plugins wait while they start, and nobody else", async () => {
+  const { promise: starting, resolve: started } = Promise.withResolvers<void>();
+  const now: { routes: PluginRoute[]; starting: Promise<void> | undefined } = {
+    routes: [],
+    starting,
+  };
+  const late: Partial<PluginRoutes> = {
+    list: () => now.routes,
+    match: (path) => now.routes.find((route) => route.path === path),
+    fetch: () => Promise.resolve(new Response("hello")),
+    get starting() {
+      return now.starting;
+    },
+  };
+  await withApp({ plugins: late }, async ({ ask, machine }) => {
+    Object.defineProperty(machine.plugins, "starting", { get: () => now.starting });
+    for (const path of ["/proc/worlds", "/home/", "/auth/whoami", "/"]) {
+      equal((await ask("GET", path)).status, 200, path);
+    }
+    equal((await ask("GET", "/home/x")).status, 404);
+    const status = await (await ask("GET", "/proc/status")).json();
+    deepStrictEqual([status.plugins, status.starting], [0, true]);
+    const waiting = ["/example", "/bin", "/dev"].map((path) => ask("GET", path));
+    let answered = 0;
+    for (const each of waiting) void each.then(() => answered += 1);
+    for (let i = 0; i < 3; i++) equal((await ask("GET", "/home/boot?raw")).status, 200);
+    equal(answered, 0);
+    const route = { path: "/dev/late", plugin: "lib/late", description: "comes", auth: "T1" };
+    now.routes = [{ ...route, auth: "T1" }, { ...route, path: "/example", auth: "T1" }];
+    now.starting = undefined;
+    started();
+    const [example, bin, dev] = await Promise.all(waiting);
+    equal(await example?.text(), "hello");
+    match(await bin?.text() ?? "", /^\/dev\/late\tcomes$/m);
+    match(await dev?.text() ?? "", /^late$/m);
+    ok(!("starting" in await (await ask("GET", "/proc/status")).json()));
+  });
+});
+
 Deno.test("createApp() has a plugin's route answer by every name of it", async () => {
   await withApp(
     { plugins: plugins(() => Promise.resolve(new Response("hi"))) },

@@ -13,7 +13,9 @@ async function checkoutIn(folder: string): Promise<void> {
   for (const part of ["lib", "plugins", "worlds"]) {
     await copyFolder(`${ROOT}/${part}`, `${folder}/${part}`);
   }
-  for (const file of ["main.ts", "deno.json", "deno.lock", ".env.example"]) {
+  for (
+    const file of ["main.ts", "deno.json", "deno.lock", "LICENSE", "README.md", ".env.example"]
+  ) {
     await Deno.copyFile(`${ROOT}/${file}`, `${folder}/${file}`);
   }
 }

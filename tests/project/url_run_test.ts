@@ -13,8 +13,8 @@ function serveFiles(): { url: string; stop: () => Promise<void> } {
 
 async function sendFile(request: Request): Promise<Response> {
   const path = new URL(request.url).pathname;
-  // As much of the checkout as a release has: no settings, no lock file, no tests.
-  if (!/^\/(?:main\.ts|(?:lib|plugins|worlds)\/.*)$/.test(path)) {
+  // As much of the checkout as a release has: no lock file, no tests.
+  if (!/^\/(?:main\.ts|LICENSE|README\.md|deno\.json|(?:lib|plugins|worlds)\/.*)$/.test(path)) {
     return new Response(null, { status: 404 });
   }
   const type = path.endsWith(".ts") ? "application/typescript" : "text/plain";

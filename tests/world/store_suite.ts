@@ -767,4 +767,26 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal((await store.transition({ name: "home/big", to: "seen", by: "T3" })).state, "seen");
     equal((await store.read("home/big"))?.state, "seen");
   });
+
+  promise("copies a world as a file of one state, long or short", { lower }, async ({ store }) => {
+    const long = new Uint8Array(2 * 1024 * 1024).fill(0x61);
+    for (const body of [encoder.encode("short"), long]) {
+      await store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
+      for (const key of [undefined, "ab".repeat(32)]) {
+        const copying = store.snapshot("home/x", key);
+        // What is written meanwhile is in it or is not; it is never half in it.
+        const [copy] = await Promise.all([copying, append(store, "home/x", "more")]);
+        const bytes = await new Response(copy.body).bytes();
+        equal(bytes.length, copy.length);
+        equal(decoder.decode(bytes.subarray(0, 16)), "SQLite format 3\0");
+        ok(bytes.length > body.length);
+      }
+    }
+    await fails(store.snapshot("home/none"), "absent");
+    await fails(store.snapshot("usr/a"), "absent");
+    await store.remove({ name: "home/x", by: "T3" });
+    await fails(store.snapshot("home/x"), "absent");
+    await store.close();
+    await fails(store.snapshot("home/x"), "absent");
+  });
 }

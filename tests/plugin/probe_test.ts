@@ -1,15 +1,24 @@
 import assert from "node:assert/strict";
+import type { CellLimits } from "../../lib/limits.ts";
 import { ManifestError } from "../../lib/plugin/manifest.ts";
 import { probe, type Probed } from "../../lib/plugin/probe.ts";
 import { CellEnd } from "../../lib/plugin/run.ts";
 import { LAUNCHES, SHORT } from "./cell_fixture.ts";
 
-async function probed(code: string, worlds: Record<string, string> = {}): Promise<Probed> {
+/** Long enough for a dozen processes that start at once on a busy computer; no test here waits for it. */
+const PATIENT_MS = 60_000;
+const DEADLINE_MS = 1500;
+
+async function probed(
+  code: string,
+  worlds: Record<string, string> = {},
+  limits: Partial<CellLimits> = { startMs: PATIENT_MS, silenceMs: PATIENT_MS },
+): Promise<Probed> {
   return await probe({
     name: "test",
     code,
     launch: LAUNCHES.process,
-    limits: { ...SHORT, startMs: 1500 },
+    limits: { ...SHORT, ...limits },
     now: Date.now,
     reserved: () => undefined,
     config: (path) => Promise.resolve(worlds[path]),
@@ -94,8 +103,12 @@ Deno.test("probe() has a deadline for loading and for permissions, also against 
     `export const routes = ["/x"], permissions = () => { for (;;); }; ${BODY}`,
   ];
   await Promise.all(late.map(async (code) => {
-    const error = await probed(code).catch((error) => error);
+    const start = performance.now();
+    const error = await probed(code, {}, { startMs: DEADLINE_MS }).catch((error) => error);
     assert.ok(error instanceof ManifestError || error instanceof CellEnd, String(error));
+    assert.match(error.message, /not ready after|no answer after|no heartbeat/, code);
+    // A deadline for each of the two steps, and time for a busy computer to end them.
+    assert.ok(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
   }));
 });
 

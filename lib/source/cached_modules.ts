@@ -5,7 +5,7 @@
  */
 
 import { loadText } from "./load_text.ts";
-import type { ProgramSource } from "./program_source.ts";
+import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
 import { namedBy } from "./specifiers.ts";
 
 /** How long a module may take to come whose kind the program can run without, in milliseconds. */
@@ -58,6 +58,11 @@ export class CachedModules implements ProgramSource {
     const files = new Map<string, string>();
     const types: URL[] = [];
     await this.#follow([{ url: this.#url, code: true }], files, types, this.#load);
+    if (files.size === 0) {
+      throw new SourceUnavailable(
+        `the runtime does not give its modules back; --allow-import=${this.#url.host} may be missing`,
+      );
+    }
     const patient = patiently(this.#load);
     while (types.length > 0) {
       const some = types.splice(0).map((url) => ({ url, code: true }));

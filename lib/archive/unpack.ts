@@ -37,6 +37,7 @@ const LIMITS: UnpackLimits = {
 };
 const GZIP = [0x1f, 0x8b] as const;
 const BLOCK = 512;
+const PIECE = 64 * 1024;
 
 /**
  * Unpacks.
@@ -55,7 +56,7 @@ export async function unpackArchive(
   const { body, gzipped } = await peek(archive);
   const plain = gzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   const { readable, writable } = createTarDecoder({ strict: true });
-  const fed = plain.pipeThrough(gauge.stream()).pipeTo(writable);
+  const fed = feed(plain, writable, gauge);
   fed.catch(() => {}); // the reader of the entries hears of it as well
   const seen = new Set<string>();
   let files = 0;
@@ -102,19 +103,13 @@ class Gauge {
   }
 
   /** Ends the archive when names and the like take up more than they may: they are held in memory. */
-  stream(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-    return new TransformStream({
-      transform: (chunk, controller) => {
-        this.#fed += chunk.length;
-        if (this.#fed - this.#accounted > this.#limits.gapBytes) {
-          this.refusal = new ArchiveRefused(
-            `Cannot unpack the archive: more than ${this.#limits.gapBytes} bytes of it are no file`,
-          );
-          throw this.refusal;
-        }
-        controller.enqueue(chunk);
-      },
-    });
+  fed(length: number): void {
+    this.#fed += length;
+    if (this.#fed - this.#accounted <= this.#limits.gapBytes) return;
+    this.refusal = new ArchiveRefused(
+      `Cannot unpack the archive: more than ${this.#limits.gapBytes} bytes of it are no file`,
+    );
+    throw this.refusal;
   }
 
   /** Takes an entry into account. */
@@ -135,6 +130,28 @@ class Gauge {
         `Cannot unpack the archive: it has more than ${entries} entries, or ${bytes} bytes`,
       );
     }
+  }
+}
+
+/** Gives the decoder its bytes in pieces, each when it can take it: what unfolds comes in one. */
+async function feed(
+  archive: ReadableStream<Uint8Array<ArrayBuffer>>,
+  decoder: WritableStream<Uint8Array>,
+  gauge: Gauge,
+): Promise<void> {
+  const writer = decoder.getWriter();
+  try {
+    for await (const chunk of archive) {
+      for (let at = 0; at < chunk.length; at += PIECE) {
+        const piece = chunk.subarray(at, at + PIECE);
+        gauge.fed(piece.length);
+        await writer.write(piece);
+      }
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => {}); // it has failed already
+    throw error;
   }
 }
 

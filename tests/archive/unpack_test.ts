@@ -43,6 +43,21 @@ Deno.test("unpackArchive() takes names that fill a folder's", () =>
     equal(paths(folder), [`${long}/universe.db`]);
   }));
 
+Deno.test("unpackArchive() takes a long world that unfolds from almost nothing", () =>
+  withTempData(async (folder) => {
+    const zeros = new Uint8Array(20_000_000);
+    const archive = await tarOf([
+      { name: "data/home%2Fa/universe.db", body: zeros },
+      ...Array.from(
+        { length: 50 },
+        (_, i) => ({ name: `data/home%2F${i}/universe.db`, body: "x" }),
+      ),
+      { name: "data/home%2Fb/universe.db", body: zeros },
+    ]);
+    equal((await unpackArchive(archive, folder)).files, 52);
+    equal(Deno.statSync(`${folder}/home%2Fb/universe.db`).size, zeros.length);
+  }));
+
 Deno.test("unpackArchive() refuses archives that were made to do harm, and writes nothing outside", () =>
   withTempData(async (folder) => {
     const rows: readonly [string, readonly Entry[], RegExp][] = [

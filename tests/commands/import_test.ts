@@ -133,3 +133,25 @@ Deno.test("import reads the standard input, and does not leave its key in a list
     equal(piped.code, 0, piped.stderr);
     equal((await Deno.readTextFile(`${folder}/data/.key`)).trim(), KEY);
   }));
+
+Deno.test("import takes what the plugin reality gives, with the key that is in it", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    await ask(`${program.url}/home/x`, { method: "PUT", body: "cloned" });
+    const installed = await run(folder, "install", "reality", "--url", program.url);
+    equal(installed.code, 0, installed.stderr);
+    const token = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+    const reality = await fetch(`${program.url}/__reality__`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    equal(reality.status, 200);
+    await Deno.writeFile(`${folder}/data.tar.gz`, reality.body ?? new Uint8Array());
+    await program.stop();
+    const imported = await run(folder, "import", "data.tar.gz", "--into", "clone");
+    equal(imported.code, 0, imported.stdout + imported.stderr);
+    const verified = await run(folder, "verify", "clone");
+    equal(verified.code, 0, verified.stdout);
+    const clone = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "clone" }));
+    equal((await ask(`${clone.url}/home/x?raw`)).text, "cloned");
+    await clone.stop();
+  }));

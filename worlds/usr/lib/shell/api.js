@@ -7,11 +7,7 @@ import { authorization } from "./session.js?raw";
 
 /** An answer that is none: the machine's problem document (RFC 9457), or why nothing came. */
 export class Refusal extends Error {
-  /**
-   * @param {number} status 0 when the machine was not reached
-   * @param {string} title
-   * @param {string} detail
-   */
+  /** @param {number} status 0 when the machine was not reached */
   constructor(status, title, detail) {
     super(detail || title);
     this.status = status;
@@ -20,14 +16,7 @@ export class Refusal extends Error {
   }
 }
 
-/**
- * Asks; any status comes back.
- *
- * @param {string} path
- * @param {RequestInit} [init]
- * @returns {Promise<Response>}
- * @throws {Refusal} when the machine cannot be reached
- */
+/** Asks; any status comes back. Throws a Refusal when the machine cannot be reached. */
 export async function request(path, init = {}) {
   const headers = new Headers(init.headers);
   const credential = authorization();
@@ -47,13 +36,7 @@ export async function request(path, init = {}) {
   }
 }
 
-/**
- * Asks, and takes nothing but a success.
- *
- * @param {string} path
- * @param {RequestInit} [init]
- * @throws {Refusal}
- */
+/** Asks, and takes nothing but a success; throws a Refusal. */
 export async function ask(path, init) {
   const response = await request(path, init);
   if (!response.ok) throw await refusalOf(response);

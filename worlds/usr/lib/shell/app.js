@@ -16,8 +16,9 @@ const VIEWS = {
   collection: () => import("./collection.js?raw"),
   world({ name }) {
     // What will be needed is asked for at once, and not when the text that names it has come.
-    const kind = name.slice(name.lastIndexOf(".") + 1);
-    const parts = ["viewers", "stream", "world_actions", ...(PARTS[kind] ?? ["stage"])];
+    const suffix = /(?:\.([a-z]+))?$/.exec(name)[1];
+    const kind = name.startsWith("lib/") ? "ts" : suffix ?? "html";
+    const parts = ["viewers", "stream", "world_actions", ...(PARTS[kind] ?? [])];
     for (const part of parts) import(`./${part}.js?raw`);
     return import("./world.js?raw");
   },
@@ -27,6 +28,7 @@ const VIEWS = {
 
 /** What shows worlds whose names say what they are. */
 const PARTS = {
+  html: ["stage"],
   md: ["markdown_view", "markdown"],
   json: ["json_view"],
   csv: ["table_view", "csv"],

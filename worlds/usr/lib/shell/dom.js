@@ -7,13 +7,7 @@
 /** What is set as a property, because the attribute means something else or nothing. */
 const PROPERTIES = new Set(["value", "checked", "disabled", "open", "hidden", "textContent"]);
 
-/**
- * Makes an element.
- *
- * @param {string} tag
- * @param {Record<string, unknown>} [props] attributes; `on` holds listeners by event
- * @param {...unknown} children nodes, text, arrays of them; null and false are left out
- */
+/** Makes an element; `props.on` holds listeners by event, and null and false are no children. */
 export function h(tag, props, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props ?? {})) {
@@ -32,12 +26,7 @@ export function h(tag, props, ...children) {
   return node;
 }
 
-/**
- * The URL if following it runs nothing: `javascript:` and the like are dropped.
- *
- * @param {string} url
- * @returns {string | undefined}
- */
+/** The URL if following it runs nothing: `javascript:` and the like are dropped. */
 export function safeUrl(url, base = globalThis.location?.href ?? "http://localhost/") {
   if (!URL.canParse(url, base)) return undefined;
   const { protocol } = new URL(url, base);

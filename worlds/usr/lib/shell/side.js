@@ -11,11 +11,7 @@ import { pathOf } from "./place.js?raw";
 /** Events shown at a time. */
 const STEP = 20;
 
-/**
- * @param {string} name
- * @param {AbortSignal} signal
- * @param {(version: number) => void} onVersion called when somebody wants to see a version
- */
+/** `onVersion` is called when somebody wants to see a version. */
 export function side(name, signal, onVersion) {
   const path = pathOf(name);
   const verdict = h("span", { class: "tag", role: "status" });
@@ -120,9 +116,10 @@ function eventRow({ id, timestamp, type, payload }, onVersion) {
       : `written, ${size(payload.len)}`,
     stage_appended: `appended, ${size(payload.append_len)}`,
     state_transition: `${payload.from || "new"} → ${payload.to}`,
+    world_moved: `came from ${payload.from}`,
     world_deleted: "deleted",
   }[type] ?? type.replaceAll("_", " ");
-  const written = type === "stage_written" || type === "stage_appended";
+  const written = payload.version_after !== undefined;
   return h(
     "li",
     { title: `event ${id}, ${timestamp}` },

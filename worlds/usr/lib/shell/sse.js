@@ -3,12 +3,7 @@
  * browser's own EventSource would do, but it cannot send a credential.
  */
 
-/**
- * Makes a parser.
- *
- * @param {(event: { type: string, data: string, id: string }) => void} onEvent
- * @returns {(piece: string) => void} takes the next piece of text
- */
+/** Makes a parser: a function that takes the next piece of text. */
 export function eventParser(onEvent) {
   let rest = "";
   let data = [];

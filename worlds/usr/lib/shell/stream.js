@@ -13,14 +13,7 @@ const SILENCE = 40_000;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 
-/**
- * @param {string} path
- * @param {object} options
- * @param {AbortSignal} options.signal ends it
- * @param {string} [options.last] id of the event that is known already
- * @param {(event: { type: string, data: any, id: string }) => void} options.onEvent
- * @param {(refusal: import("./api.js").Refusal) => void} [options.onRefusal] the machine says no for good
- */
+/** `last` is the id of the event that is known already; `onRefusal` hears a no that is for good. */
 export async function follow(path, { signal, last = "", onEvent, onRefusal }) {
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {

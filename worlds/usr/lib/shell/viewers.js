@@ -1,17 +1,6 @@
 /**
  * Which way a world is shown, by its extension. A viewer has a node and takes each new version; it
  * is loaded when it is first needed.
- *
- * @typedef {object} Shown
- * @property {string} name
- * @property {string} ext
- * @property {number} version
- * @property {string} [text] absent when the bytes are not text
- * @property {number} size in bytes
- *
- * @typedef {object} Viewer
- * @property {Node} node
- * @property {(world: Shown) => void | Promise<void>} update
  */
 
 import { style } from "./dom.js?raw";
@@ -46,11 +35,7 @@ export function hasSource(kind) {
   return ["stage", "markdown", "json", "table"].includes(kind);
 }
 
-/**
- * @param {string} kind
- * @param {{ onLink: (url: string) => void }} options
- * @returns {Promise<Viewer>}
- */
+/** A viewer: its `node`, and `update(world)`, which takes each new version. */
 export async function makeViewer(kind, { onLink }) {
   const sheet = SHEETS[kind] ?? "data";
   if (sheet !== "") await style(sheet);

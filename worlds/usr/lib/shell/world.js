@@ -8,7 +8,6 @@ import { note } from "./chrome.js?raw";
 import { button, byId, fill, flash, h, style } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
-import { side } from "./side.js?raw";
 import { follow } from "./stream.js?raw";
 import { hasSource, kindOf, makeViewer } from "./viewers.js?raw";
 import { act, keys } from "./world_actions.js?raw";
@@ -24,9 +23,9 @@ function worldOf(name, { stage_html, version, ext, updated_at, binary, len, stat
 }
 
 /** Shows the page and keeps it true. */
-export async function show(main, { name }, { signal, refused }) {
+export async function show(main, { name }, { signal, refused, asked }) {
   const path = pathOf(name);
-  const response = await request(path, { signal });
+  const response = await (asked ?? request(path, { signal }));
   if (signal.aborted) return;
   if (!response.ok && response.status !== 404) throw await refusalOf(response);
   const json = response.ok ? await response.json() : undefined;
@@ -69,6 +68,7 @@ class WorldPage {
   #past;
   #meta = [];
   #children = 0;
+  #side;
 
   constructor(name, plugin, signal) {
     this.name = name;
@@ -77,7 +77,6 @@ class WorldPage {
     this.signal = signal;
     /** The version that is current, as far as this page knows. */
     this.world = undefined;
-    this.side = side(name, signal, (version) => this.showPast(version));
     let files;
     const take = () =>
       files ??= import("./upload.js?raw").then(({ takeFiles }) => takeFiles(signal, () => name));
@@ -204,11 +203,18 @@ class WorldPage {
   /** Reads the panel anew, at once or soon. */
   #panel(now) {
     clearTimeout(this.#timer);
-    if (now) this.#aside.replaceChildren(...[this.plugin?.node, this.side.node].filter(Boolean));
+    // Something of the panel's width is there at once, so that nothing moves when it comes.
+    if (now) fill(this.#aside, this.plugin?.node, this.#side?.node ?? h("div", { class: "card" }));
     this.#timer = setTimeout(async () => {
       if (this.world === undefined || this.signal.aborted) return;
       this.plugin?.update(this.world);
-      this.#meta = await this.side.update(this.world) ?? this.#meta;
+      if (this.#side === undefined) {
+        const { side } = await import("./side.js?raw");
+        this.#side ??= side(this.name, this.signal, (version) => this.showPast(version));
+      }
+      if (this.world === undefined) return;
+      fill(this.#aside, this.plugin?.node, this.#side.node);
+      this.#meta = await this.#side.update(this.world) ?? this.#meta;
     }, now ? 0 : PANEL_PAUSE);
   }
 

@@ -6,14 +6,7 @@ import { noteRefusal } from "./chrome.js?raw";
 import { button, h } from "./dom.js?raw";
 import { authorization } from "./session.js?raw";
 
-/**
- * Draws the buttons.
- *
- * @param {any} page
- * @param {HTMLElement} node
- * @param {{ source?: boolean, pressed?: boolean }} options whether there is a source to look at, and
- * whether it is what is seen
- */
+/** Draws the buttons; `source` says whether there is a source to look at, `pressed` whether it is seen. */
 export function act(page, node, { source, pressed }) {
   const { world } = page;
   const text = world === undefined || world.text !== undefined;

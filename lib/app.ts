@@ -10,6 +10,7 @@ import type { Connection, Exchange } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
+import { siteTarget } from "./http/site_file.ts";
 import { drainUnread } from "./http/unread_body.ts";
 import type { Machine } from "./machine.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
@@ -92,6 +93,10 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const { starting } = machine.plugins;
     if (starting !== undefined) return starting.then(() => dispatch(exchange));
     if (room !== undefined) return enter(room, exchange);
+    const site = siteTarget(exchange.request.method, exchange.target);
+    if (site !== undefined && machine.store.stat(site.name) !== undefined) {
+      return worlds.handle({ ...exchange, target: site });
+    }
     throw new Problem(
       "not-found",
       `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,

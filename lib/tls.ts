@@ -35,7 +35,7 @@ export function readTls(files: TlsFiles, warn: (line: string) => void): TlsPair 
       `Cannot use ELASTIK_TLS_CERT=${files.cert}: it holds no certificate in PEM`,
     );
   }
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key)) {
+  if (/-----BEGIN (?:ENCRYPTED) PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key)) {
     throw new ConfigError(
       `Cannot use ELASTIK_TLS_KEY=${files.key}: the key is encrypted, and nobody is asked for its ` +
         "passphrase; give one without",

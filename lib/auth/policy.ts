@@ -43,6 +43,8 @@ export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset
 const PRIVATE = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
 /** The browser shell's own files, which any caller may read from anywhere. */
 const SHELL = "/usr/lib/shell/";
+/** What an AI reads to use the machine: whoever was given a capability, however narrow, needs it. */
+const SKILLS = "/usr/lib/skills/";
 /** Says what the caller is, so every caller may ask. */
 const WHOAMI = "/auth/whoami";
 /** What everyone may read but only T3 with its secrets in it. In lower case. */
@@ -203,7 +205,7 @@ function isPluginSource(path: string): boolean {
 }
 
 function isOpen(path: string): boolean {
-  return path.startsWith(SHELL) || path === WHOAMI;
+  return path.startsWith(SHELL) || path.startsWith(SKILLS) || path === WHOAMI;
 }
 
 function isPrivate(path: string): boolean {

@@ -11,6 +11,7 @@ import { hostFault, hostOf, knownHost } from "./host.ts";
 import { foreignOrigin } from "./origin.ts";
 import { parseTarget } from "./path.ts";
 import { Problem } from "./problem.ts";
+import { siteTarget } from "./site_file.ts";
 
 /** Methods that mean something somewhere on the machine; everything else is 501 (RFC 9110 §15.6.2). */
 export const METHODS: ReadonlySet<string> = new Set([
@@ -83,7 +84,12 @@ export function createGate({ authenticator, findClient, guarded, hosts }: GateOp
       // Under a foreign name even a connection from this machine may be a stranger's: a page whose
       // name was rebound to 127.0.0.1, or a proxy that leaves no trace of itself.
       const verdict = mayEnter(caller, target.path, loopback && known);
-      if (verdict !== ALLOWED) enforce(verdict);
+      if (verdict !== ALLOWED) {
+        // A stranger gets such a file itself and nothing that may stand in its place.
+        const site = siteTarget(method, target);
+        if (site !== undefined) return { request, target: site, caller };
+        enforce(verdict);
+      }
     }
     return { request, target, caller };
   };

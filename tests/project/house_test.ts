@@ -108,7 +108,10 @@ Deno.test("every link of the README leads to a file, and every one of the manual
     ok(Deno.statSync(`${ROOT}/${path}`).isFile, path);
   }
   for (const [, path = ""] of manual.matchAll(/\]\(\/([^)#]+)/g)) {
-    ok(Object.hasOwn(birthWorlds, path), path);
+    const there = path.endsWith("/")
+      ? Object.keys(birthWorlds).some((name) => name.startsWith(path))
+      : Object.hasOwn(birthWorlds, path);
+    ok(there, path);
   }
 });
 
@@ -121,6 +124,16 @@ Deno.test("every page of the manual is named in the README, and its commands are
     ok(readme.includes(`(worlds/${path})`), `README.md does not lead to ${path}`);
     ok(blocksOf(text).length === 0 || named.includes(page), `no test runs what ${page} says`);
   }
+});
+
+Deno.test("the index of the documents leads to every page, and the problems' folder", () => {
+  const index = birthWorlds["usr/share/doc/index.md"] ?? "";
+  for (const path of Object.keys(birthWorlds)) {
+    const [, page] = /^usr\/share\/doc\/([^/]+)$/.exec(path) ?? [];
+    if (page === undefined || page === "index.md") continue;
+    ok(index.includes(`(/${path})`), `index.md does not lead to ${page}`);
+  }
+  ok(index.includes("(/usr/share/doc/problems/)"));
 });
 
 Deno.test("every task that a document names exists, and does what its name says", async () => {

@@ -35,7 +35,7 @@ const EVERYTHING = [
   "GET /bin/proc/version", "GET /proc/", "GET /proc/status", "GET /proc/uptime", "GET /proc/version",
   "GET /proc/worlds", "GET /proc/audit/home/x", "GET /proc/log/home/x", "GET /stream/home/x",
   "GET /stream/", "GET /auth/whoami", "POST /auth/mint?prefix=/home", "GET /dev/", "GET /mnt/",
-  "GET /nowhere", "GET /favicon.ico", "PROPFIND /home/", "GET /bin/usr/lib/shell/app.js",
+  "GET /nowhere", "PUT /favicon.ico", "PROPFIND /home/", "GET /bin/usr/lib/shell/app.js",
   "GET /dav/", "PUT /usr/lib/shell/x/../../../../home/x", "PROPFIND /usr/share/doc/note.md",
 ];
 

@@ -1,0 +1,188 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { birthWorlds } from "../../worlds/mod.ts";
+import { EventReader } from "../support/event_reader.ts";
+import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
+
+const README = new URL("../../README.md", import.meta.url);
+/** Where an agent on another computer comes from, as the proxy before the machine tells. */
+const ELSEWHERE = "203.0.113.7";
+
+/** The prompt of the README, with this machine's address and a token in the places left for them. */
+async function promptFor(url: string, token: string): Promise<string> {
+  const page = await Deno.readTextFile(README);
+  const quoted = /^## Tell any AI\n\n((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
+  const prompt = quoted.replace(/^> /gm, "").replaceAll("\n", " ").trim();
+  match(prompt, /Token: …$/);
+  return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
+}
+
+/** An agent that knows HTTP, can read, and has been told one sentence. */
+class Agent {
+  /** What it was told to read first, where to write, and its token. */
+  readonly manual: string;
+  readonly place: string;
+  readonly #token: string;
+  readonly #from: string | undefined;
+
+  constructor(prompt: string, from?: string) {
+    const urls = prompt.match(/https?:\/\/[^\s,]+/g) ?? [];
+    equal(urls.length, 2, prompt);
+    this.manual = urls[0] ?? "";
+    this.place = urls[1] ?? "";
+    this.#token = /Token: (\S+)$/.exec(prompt)?.[1] ?? "";
+    this.#from = from;
+  }
+
+  async ask(method: string, url: string, body?: string, headers: Record<string, string> = {}) {
+    const answer = await fetch(url, {
+      method,
+      headers: { ...this.headers(), ...headers },
+      ...(body === undefined ? {} : { body }),
+    });
+    return { status: answer.status, text: await answer.text(), headers: answer.headers };
+  }
+
+  headers(): Record<string, string> {
+    return {
+      authorization: `Bearer ${this.#token}`,
+      ...(this.#from === undefined ? {} : { "x-forwarded-for": this.#from }),
+    };
+  }
+}
+
+/** What a model would write, chosen by what the manual tells it to choose by. */
+function idea(round: number): string {
+  return `<h1>Round ${round}</h1><p>written by an agent</p>`;
+}
+
+async function loop(machine: TestMachine, url: string, from?: string): Promise<void> {
+  const token = machine.capability("/home/scratch", "rw");
+  const agent = new Agent(await promptFor(url, token), from);
+
+  // It reads the page it was pointed to, and finds there how to learn what it may.
+  const manual = await agent.ask("GET", agent.manual);
+  equal(manual.status, 200, manual.text);
+  match(manual.text, /^# How to use this machine/);
+  const origin = new URL(agent.place).origin;
+  const [, who = ""] = /curl "\$URL(\/auth\/\w+)"/.exec(manual.text) ?? [];
+  const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
+  equal([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
+  ok(me.ttl_sec > 0);
+  ok(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
+
+  // It writes a page while somebody watches.
+  const page = new URL("page", agent.place).href;
+  const stream = await EventReader.open(
+    page.replace("/home/", "/stream/home/"),
+    agent.headers(),
+  );
+  match(manual.text, /JavaScript's\s`fetch`\s[\s\S]*`\?ext=html`/);
+  const first = await agent.ask("PUT", `${page}?ext=html`, idea(1), { "if-none-match": "*" });
+  equal([first.status, JSON.parse(first.text)], [201, { version: 1, ext: "html" }]);
+  const shown = await stream.next();
+  equal([shown?.type, shown?.lastEventId], ["update", "1"]);
+  equal(JSON.parse(shown?.data ?? "{}").stage_html, idea(1));
+
+  // It reads back what it wrote, and keeps the tag.
+  const back = await agent.ask("GET", page);
+  equal(JSON.parse(back.text).stage_html, idea(1));
+  const seen = first.headers.get("etag") ?? "";
+  equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
+
+  // Somebody else writes; its own update is refused, and it looks again instead of overwriting.
+  await machine.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
+  equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
+  const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
+  equal(lost.status, 412);
+  match(JSON.parse(lost.text).detail, /\S/);
+  const now = await agent.ask("GET", page);
+  match(JSON.parse(now.text).stage_html, /a person was here/);
+  const merged = `${JSON.parse(now.text).stage_html}${idea(2)}`;
+  const tag = now.headers.get("etag") ?? "";
+  const again = await agent.ask("PUT", `${page}?ext=html`, merged, { "if-match": tag });
+  equal(JSON.parse(again.text).version, 3);
+  equal(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
+
+  // It keeps a log by appending, says who it is, and lists what it has.
+  const log = new URL("log", agent.place).href;
+  for (const line of ["read the manual\n", "wrote a page\n"]) await agent.ask("POST", log, line);
+  equal((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
+  const finding = new URL("finding", agent.place).href;
+  await agent.ask("PUT", finding, "odd", { "x-meta-author": "agent-7" });
+  equal((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
+  equal((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
+
+  // Outside its place nothing happens, and the words say what it would take.
+  const outside: readonly [string, string][] = [
+    ["PUT", "/home/other"],
+    ["PUT", "/home/scratchy"],
+    ["PUT", "/home/scratch/../etc/x"],
+    ["PUT", "/etc/passwd"],
+    ["GET", "/home/private"],
+    ["DELETE", "/home/scratch/page"],
+    ["PUT", "/lib/mine"],
+    ["POST", "/auth/mint?prefix=/home"],
+  ];
+  const worlds = JSON.stringify(await machine.approve("GET", "/proc/worlds"));
+  for (const [method, path] of outside) {
+    const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
+    ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
+    match(JSON.parse(refused.text).detail, /needed|send one canonical path/, path);
+  }
+  equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
+  await stream.close();
+
+  // What it did is on the chain under its name.
+  const events = JSON.parse((await machine.approve("GET", "/proc/log/home/scratch/page")).text);
+  equal(
+    events.map(({ payload }: { payload: { by: string } }) => payload.by),
+    ["cap:/home/scratch", "T3", "cap:/home/scratch"],
+  );
+  await machine.audit();
+}
+
+Deno.test("the README's prompt and a capability are all an agent on this computer needs", async () => {
+  const machine = await startTestMachine({ birth: birthWorlds });
+  try {
+    await loop(machine, `http://localhost:${machine.port}`);
+  } finally {
+    await machine.close();
+  }
+});
+
+Deno.test("the README's prompt and a capability are all an agent on another computer needs", async () => {
+  const machine = await startTestMachine({
+    birth: birthWorlds,
+    env: {
+      ...CLOSED,
+      ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
+      ELASTIK_TRUST_PROXY_FROM: "127.0.0.1",
+    },
+  });
+  try {
+    await machine.approve("PUT", "/home/private", "not for agents");
+    const url = `http://localhost:${machine.port}`;
+    const stranger = await fetch(`${url}/home/private`, {
+      headers: { "x-forwarded-for": ELSEWHERE },
+    });
+    equal([stranger.status, (await stranger.text()).includes("not for agents")], [401, false]);
+    await loop(machine, url, ELSEWHERE);
+  } finally {
+    await machine.close();
+  }
+});
+
+Deno.test("/llms.txt leads to pages that are there, from wherever it is read", async () => {
+  const machine = await startTestMachine({ birth: birthWorlds });
+  try {
+    const { text } = await machine.send({ method: "GET", target: "/llms.txt" });
+    match(text, /^# \S+\n\n> /);
+    const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
+    ok(links.includes("/usr/lib/skills/elastik.md?raw"));
+    for (const link of links) {
+      equal((await machine.send({ method: "GET", target: link })).status, 200, link);
+    }
+  } finally {
+    await machine.close();
+  }
+});

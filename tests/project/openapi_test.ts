@@ -1,0 +1,410 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { CORE_ROUTES } from "../../lib/routes/bin.ts";
+import { VERSION } from "../../lib/version.ts";
+import { NAMESPACES } from "../../lib/world/name.ts";
+import { birthWorlds } from "../../worlds/mod.ts";
+import { resolve, schemaFaults } from "../support/json_schema.ts";
+import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
+import type { Reply } from "../support/wire.ts";
+
+interface Media {
+  readonly schema?: unknown;
+}
+interface Answer {
+  readonly description?: string;
+  readonly content?: Readonly<Record<string, Media>>;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly $ref?: string;
+}
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly $ref?: string;
+}
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, Answer>>;
+}
+type PathItem = { readonly parameters?: readonly Parameter[] } & Readonly<Record<string, unknown>>;
+
+const DOCUMENT = JSON.parse(birthWorlds["usr/share/doc/openapi.json"] ?? "{}");
+const PATHS: Readonly<Record<string, PathItem>> = DOCUMENT.paths;
+const METHODS = ["get", "head", "put", "post", "delete", "options"];
+
+/** Every operation, with its path and its method. */
+const OPERATIONS = Object.entries(PATHS).flatMap(([path, item]) =>
+  METHODS.filter((method) => item[method] !== undefined).map((method) => ({
+    path,
+    method,
+    item,
+    // The document is checked by the tests below; this only says what is looked for.
+    operation: item[method] as Operation,
+  }))
+);
+
+function follow<T extends { readonly $ref?: string }>(value: T): T {
+  // A reference leads to the same kind of thing; that it leads anywhere is checked by `resolve`.
+  return value.$ref === undefined ? value : resolve(value.$ref, DOCUMENT) as T;
+}
+
+Deno.test("openapi.json is of version 3.1, of this machine, and every reference in it leads somewhere", () => {
+  equal(DOCUMENT.openapi, "3.1.0");
+  equal(DOCUMENT.info.version, VERSION);
+  const refs = [...JSON.stringify(DOCUMENT).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = ""]) =>
+    ref
+  );
+  for (const ref of refs) ok(resolve(ref, DOCUMENT) !== undefined, ref);
+  // And nothing lies there that nobody refers to.
+  for (const [kind, members] of Object.entries(DOCUMENT.components)) {
+    if (kind === "securitySchemes") continue;
+    for (const name of Object.keys(members as object)) {
+      ok(refs.includes(`#/components/${kind}/${name}`), `${kind}/${name} is not used`);
+    }
+  }
+});
+
+Deno.test("openapi.json names every operation once, with a summary, a tag and its path's parameters", () => {
+  const ids = OPERATIONS.map(({ operation }) => operation.operationId);
+  equal(new Set(ids).size, ids.length);
+  const tags = DOCUMENT.tags.map(({ name }: { name: string }) => name);
+  for (const { path, item, operation } of OPERATIONS) {
+    ok(operation.summary.length > 0 && operation.tags.every((tag) => tags.includes(tag)), path);
+    const declared = [...item.parameters ?? [], ...operation.parameters ?? []].map(follow);
+    const inPath = declared.filter((parameter) => parameter.in === "path").map(({ name }) => name);
+    equal(inPath, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), path);
+    for (const [status, answer] of Object.entries(operation.responses)) {
+      ok(/^(?:[1-5]\d\d|default)$/.test(status) && follow(answer).description, `${path} ${status}`);
+    }
+    ok(operation.responses.default !== undefined, path);
+  }
+});
+
+Deno.test("openapi.json describes every route of the core", () => {
+  const starts = Object.keys(PATHS).flatMap((path) =>
+    path.startsWith("/{namespace}/")
+      ? NAMESPACES.map((name) => path.replace("{namespace}", name))
+      : [path]
+  );
+  for (const route of Object.keys(CORE_ROUTES)) {
+    ok(starts.some((path) => path === route || path.startsWith(`${route}/`)), route);
+  }
+});
+
+type Who = "nobody" | "T2" | "T3" | "cap" | "unknown";
+
+/** One request: the operation, who asks, the target, what is sent, and the status to come. */
+interface Row {
+  readonly id: string;
+  readonly status: number;
+  readonly target: string;
+  readonly who?: Who;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+const JSON_TYPE = { accept: "application/json" };
+const TEXT = { accept: "text/plain" };
+const HTML = { accept: "text/html" };
+const SOURCE = `export const description = "says hi";
+export const routes = ["/hi"];
+export default { fetch: () => new Response("hi") };
+`;
+
+/** Asked in this order, since one makes what the next reads. */
+const ROWS: readonly Row[] = [
+  { id: "getRoot", status: 200, target: "/", headers: JSON_TYPE },
+  { id: "getRoot", status: 200, target: "/", headers: TEXT },
+  { id: "getRoot", status: 200, target: "/", headers: HTML },
+  { id: "writeWorld", status: 201, target: "/home/x", who: "T2", body: "one" },
+  {
+    id: "writeWorld",
+    status: 200,
+    target: "/home/x",
+    who: "T2",
+    body: "two",
+    headers: { "x-meta-a": "b" },
+  },
+  { id: "writeWorld", status: 200, target: "/home/x?from=1", who: "T2" },
+  { id: "writeWorld", status: 400, target: "/home/x?ext=!", who: "T2", body: "x" },
+  { id: "writeWorld", status: 401, target: "/home/x", body: "x" },
+  { id: "writeWorld", status: 403, target: "/etc/x", who: "T2", body: "x" },
+  { id: "writeWorld", status: 404, target: "/home/x?from=99", who: "T2" },
+  {
+    id: "writeWorld",
+    status: 412,
+    target: "/home/x",
+    who: "T2",
+    body: "x",
+    headers: { "if-none-match": "*" },
+  },
+  { id: "writeWorld", status: 413, target: "/home/x", who: "T2", body: "x".repeat(65) },
+  { id: "appendWorld", status: 201, target: "/home/log", who: "cap", body: "a" },
+  { id: "appendWorld", status: 200, target: "/home/log", who: "cap", body: "b" },
+  { id: "appendWorld", status: 401, target: "/home/log", body: "b" },
+  {
+    id: "appendWorld",
+    status: 412,
+    target: "/home/log",
+    who: "T2",
+    body: "b",
+    headers: { "if-match": '"1"' },
+  },
+  { id: "appendWorld", status: 413, target: "/home/log", who: "T2", body: "x".repeat(65) },
+  { id: "writeWorld", status: 201, target: "/home/below/y?ext=bin", who: "T2", body: "\xff" },
+  { id: "readWorld", status: 200, target: "/home/x" },
+  { id: "readWorld", status: 200, target: "/home/x", headers: TEXT },
+  { id: "readWorld", status: 200, target: "/home/x", headers: HTML },
+  { id: "readWorld", status: 200, target: "/home/x?raw" },
+  { id: "readWorld", status: 200, target: "/home/x?at=2" },
+  { id: "readWorld", status: 200, target: "/usr/share/doc/http.md" },
+  { id: "readWorld", status: 206, target: "/home/x?raw", headers: { range: "bytes=0-1" } },
+  { id: "readWorld", status: 304, target: "/home/x?v=3" },
+  { id: "readWorld", status: 404, target: "/home/none" },
+  { id: "readWorld", status: 404, target: "/home/none", headers: TEXT },
+  { id: "readWorld", status: 404, target: "/home/none", headers: HTML },
+  { id: "readWorld", status: 410, target: "/home/old?at=1" },
+  { id: "readWorld", status: 416, target: "/home/x?raw", headers: { range: "bytes=99-" } },
+  { id: "readWorld", status: 400, target: "/home//x" },
+  { id: "readWorld", status: 403, target: "/boot/env", who: "T2" },
+  { id: "headWorld", status: 200, target: "/home/x" },
+  { id: "headWorld", status: 304, target: "/home/x", headers: { "if-none-match": "*" } },
+  { id: "headWorld", status: 404, target: "/home/none" },
+  { id: "headWorld", status: 401, target: "/boot/env" },
+  { id: "optionsWorld", status: 204, target: "/home/x" },
+  { id: "listCollection", status: 200, target: "/home/below/", headers: JSON_TYPE },
+  { id: "listCollection", status: 200, target: "/home/below/", headers: TEXT },
+  { id: "listCollection", status: 200, target: "/home/below/", headers: HTML },
+  { id: "listCollection", status: 304, target: "/home/below/", headers: { "if-none-match": "*" } },
+  { id: "listCollection", status: 404, target: "/home/none/" },
+  { id: "listNamespace", status: 200, target: "/home/", headers: JSON_TYPE },
+  { id: "listNamespace", status: 200, target: "/home/" },
+  { id: "listNamespace", status: 200, target: "/home/", headers: HTML },
+  { id: "listNamespace", status: 304, target: "/home/", headers: { "if-none-match": "*" } },
+  { id: "listNamespace", status: 401, target: "/boot/" },
+  { id: "listWorlds", status: 200, target: "/proc/worlds", headers: JSON_TYPE },
+  { id: "listWorlds", status: 200, target: "/proc/worlds", headers: TEXT },
+  { id: "listWorlds", status: 200, target: "/proc/worlds", headers: HTML },
+  { id: "streamChanges", status: 200, target: "/stream/home/x" },
+  { id: "streamChanges", status: 200, target: "/stream/home/?brief" },
+  { id: "streamChanges", status: 403, target: "/stream/boot/env", who: "T2" },
+  { id: "readLog", status: 200, target: "/proc/log/home/x?limit=2" },
+  { id: "readLog", status: 404, target: "/proc/log/home/none" },
+  { id: "readLog", status: 403, target: "/proc/log/boot/env", who: "T2" },
+  { id: "audit", status: 200, target: "/proc/audit/home/x" },
+  { id: "audit", status: 404, target: "/proc/audit/home/none" },
+  { id: "audit", status: 403, target: "/proc/audit/boot/env", who: "T2" },
+  { id: "snapshot", status: 200, target: "/proc/snapshot/home/x", who: "T3" },
+  { id: "snapshot", status: 401, target: "/proc/snapshot/boot/env" },
+  { id: "snapshot", status: 404, target: "/proc/snapshot/home/none", who: "T3" },
+  {
+    id: "signedSnapshot",
+    status: 200,
+    target: "/proc/snapshot/home/x",
+    who: "T3",
+    body: "0f".repeat(32),
+  },
+  { id: "signedSnapshot", status: 400, target: "/proc/snapshot/home/x", who: "T3", body: "short" },
+  { id: "signedSnapshot", status: 401, target: "/proc/snapshot/home/x", body: "0f".repeat(32) },
+  {
+    id: "signedSnapshot",
+    status: 404,
+    target: "/proc/snapshot/home/none",
+    who: "T3",
+    body: "0f".repeat(32),
+  },
+  { id: "listSource", status: 200, target: "/proc/source/", who: "T3", headers: JSON_TYPE },
+  { id: "listSource", status: 200, target: "/proc/source/", who: "T3", headers: TEXT },
+  { id: "listSource", status: 401, target: "/proc/source/" },
+  { id: "readSource", status: 200, target: "/proc/source/main.ts", who: "T3" },
+  { id: "readSource", status: 401, target: "/proc/source/main.ts" },
+  { id: "readSource", status: 404, target: "/proc/source/none.ts", who: "T3" },
+  { id: "whoami", status: 200, target: "/auth/whoami" },
+  { id: "whoami", status: 200, target: "/auth/whoami", who: "cap" },
+  { id: "whoami", status: 401, target: "/auth/whoami", who: "unknown" },
+  { id: "mint", status: 200, target: "/auth/mint?prefix=/home/x&ttl=60&mode=r", who: "T3" },
+  { id: "mint", status: 400, target: "/auth/mint", who: "T3" },
+  { id: "mint", status: 401, target: "/auth/mint?prefix=/home/x" },
+  { id: "mint", status: 403, target: "/auth/mint?prefix=/home/x", who: "T2" },
+  { id: "listRoutes", status: 200, target: "/bin", headers: JSON_TYPE },
+  { id: "listRoutes", status: 200, target: "/bin", headers: TEXT },
+  { id: "listRoutes", status: 200, target: "/bin", headers: HTML },
+  { id: "listRoutes", status: 304, target: "/bin", headers: { "if-none-match": "*" } },
+  ...["Dev", "Mnt"].flatMap((name): Row[] =>
+    [JSON_TYPE, TEXT, HTML].map((headers) => ({
+      id: `list${name}`,
+      status: 200,
+      target: `/${name.toLowerCase()}/`,
+      headers,
+    }))
+  ),
+  { id: "status", status: 200, target: "/proc/status" },
+  { id: "status", status: 200, target: "/proc/status", headers: TEXT },
+  { id: "uptime", status: 200, target: "/proc/uptime" },
+  { id: "uptime", status: 200, target: "/proc/uptime", headers: JSON_TYPE },
+  { id: "version", status: 200, target: "/proc/version" },
+  { id: "version", status: 200, target: "/proc/version", headers: JSON_TYPE },
+  { id: "metrics", status: 200, target: "/proc/metrics" },
+  { id: "metrics", status: 200, target: "/proc/metrics", headers: TEXT },
+  { id: "metrics", status: 401, target: "/proc/metrics", headers: { host: "elastik.example" } },
+  { id: "writeWorld", status: 201, target: "/lib/hi", who: "T2", body: SOURCE.slice(0, 64) },
+  { id: "readWorld", status: 200, target: "/lib/hi" },
+  { id: "readPluginState", status: 200, target: "/lib/hi/state" },
+  { id: "readPluginState", status: 404, target: "/lib/none/state" },
+  { id: "readPluginState", status: 403, target: "/lib/hi/state?asks", who: "T2" },
+  { id: "setPluginState", status: 422, target: "/lib/hi/state", who: "T3", body: "active" },
+  { id: "setPluginState", status: 400, target: "/lib/hi/state", who: "T3", body: "on" },
+  { id: "setPluginState", status: 401, target: "/lib/hi/state", body: "active" },
+  { id: "setPluginState", status: 404, target: "/lib/none/state", who: "T3", body: "active" },
+  {
+    id: "setPluginState",
+    status: 412,
+    target: "/lib/hi/state",
+    who: "T3",
+    body: "disabled",
+    headers: { "if-match": '"9"' },
+  },
+  { id: "setPluginState", status: 200, target: "/lib/hi/state", who: "T3", body: "disabled" },
+  { id: "optionsDav", status: 200, target: "/dav/home/x" },
+  { id: "readDav", status: 200, target: "/dav/home/x" },
+  { id: "readDav", status: 404, target: "/dav/home/none" },
+  { id: "writeDav", status: 201, target: "/dav/home/d.txt", who: "T2", body: "d" },
+  { id: "writeDav", status: 204, target: "/dav/home/d.txt", who: "T2", body: "e" },
+  { id: "writeDav", status: 401, target: "/dav/home/d.txt", body: "e" },
+  { id: "deleteDav", status: 204, target: "/dav/home/d.txt", who: "T3" },
+  { id: "deleteDav", status: 404, target: "/dav/home/d.txt", who: "T3" },
+  { id: "readSiteFile", status: 200, target: "/llms.txt", headers: { host: "elastik.example" } },
+  { id: "readSiteFile", status: 404, target: "/none.txt" },
+  { id: "deleteWorld", status: 401, target: "/home/x" },
+  { id: "deleteWorld", status: 403, target: "/home/x", who: "T2" },
+  { id: "deleteWorld", status: 412, target: "/home/x", who: "T3", headers: { "if-match": '"9"' } },
+  { id: "deleteWorld", status: 200, target: "/home/x", who: "T3" },
+  { id: "deleteWorld", status: 404, target: "/home/x", who: "T3" },
+  { id: "deleteCollection", status: 401, target: "/home/below/" },
+  { id: "deleteCollection", status: 200, target: "/home/below/", who: "T3" },
+  { id: "deleteCollection", status: 404, target: "/home/below/", who: "T3" },
+];
+
+function credential(machine: TestMachine, who: Who | undefined): Record<string, string> {
+  switch (who) {
+    case "T2":
+      return bearer(TOKEN);
+    case "T3":
+      return bearer(machine.approveToken);
+    case "cap":
+      return bearer(machine.capability("/home", "rw"));
+    case "unknown":
+      return bearer("nobody-knows-this");
+    default:
+      return {};
+  }
+}
+
+/** Sends a row; of an endless answer the head is enough. */
+async function send(machine: TestMachine, row: Row, method: string): Promise<Reply> {
+  const headers = { ...credential(machine, row.who), ...row.headers };
+  const sent = { method: method.toUpperCase(), target: row.target, headers };
+  if (row.id === "streamChanges" && row.status === 200) {
+    const answer = await fetch(`http://127.0.0.1:${machine.port}${row.target}`, { headers });
+    const first = await answer.body?.getReader().read();
+    const text = new TextDecoder().decode(first?.value);
+    return {
+      status: answer.status,
+      headers: new Map(answer.headers),
+      head: "",
+      body: new Uint8Array(),
+      text,
+    };
+  }
+  // A minted capability is told to who minted it, as it must be.
+  return await machine.send(
+    row.body === undefined ? sent : { ...sent, body: row.body },
+    row.id === "mint",
+  );
+}
+
+/** Whether a target is one of a path of the document. */
+function fits(path: string, target: string): boolean {
+  const pattern = path.replace(/[.*+?^$()[\]|\\]/g, "\\$&")
+    .replace("{namespace}", `(?:${NAMESPACES.join("|")})`).replace(/\{(?:name|path)\}/g, ".+")
+    .replace(/\{\w+\}/g, "[^/]+");
+  return new RegExp(`^${pattern}$`).test(target.split("?", 1)[0] ?? "");
+}
+
+function check(reply: Reply, row: Row, method: string, answers: Operation["responses"]): void {
+  const where = `${row.id} ${row.target} ${row.status}`;
+  equal(reply.status, row.status, `${where}: ${reply.text.slice(0, 300)}`);
+  const said = answers[String(row.status)] ?? answers.default;
+  ok(said !== undefined);
+  const { content, headers } = follow(said);
+  for (const name of Object.keys(headers ?? {})) {
+    ok(reply.headers.has(name.toLowerCase()), `${where}: no ${name}`);
+  }
+  if (method === "head" || reply.status === 304) return equal(reply.text, "", where);
+  if (content === undefined) return equal(reply.text, "", where);
+  const type = (reply.headers.get("content-type") ?? "").split(";", 1)[0] ?? "";
+  const media = content[type] ?? content["*/*"];
+  ok(media !== undefined, `${where}: ${type} is not described`);
+  const json = /[/+]json$/.test(type) && content[type] !== undefined;
+  const value: unknown = json ? JSON.parse(reply.text) : reply.text;
+  equal(schemaFaults(media.schema, value, DOCUMENT), [], where);
+}
+
+Deno.test("openapi.json is true: every operation answers as it says, in every way it says", async () => {
+  const machine = await startTestMachine({
+    // Small bounds, so that to reach them costs little.
+    env: { ...CLOSED, ELASTIK_MAX_BODY: "64", ELASTIK_HISTORY: "3" },
+    birth: birthWorlds,
+  });
+  try {
+    for (let i = 0; i < 9; i++) await machine.approve("PUT", "/home/old", `${i}`);
+    const provoked = new Set<string>();
+    for (const row of ROWS) {
+      const found = OPERATIONS.find(({ operation }) => operation.operationId === row.id);
+      ok(found !== undefined, row.id);
+      const { path, method, operation } = found;
+      ok(fits(path, row.target), `${row.target} is not of ${path}`);
+      const reply = await send(machine, row, method);
+      check(reply, row, method, operation.responses);
+      provoked.add(
+        `${row.id} ${operation.responses[row.status] === undefined ? "default" : row.status}`,
+      );
+      const type = (reply.headers.get("content-type") ?? "").split(";", 1)[0];
+      provoked.add(`${row.id} ${row.status} ${type}`);
+    }
+    const silent: string[] = [];
+    for (const { operation } of OPERATIONS) {
+      for (const [status, answer] of Object.entries(operation.responses)) {
+        // A default is for what any operation may meet; one row for each would say nothing new.
+        if (status === "default") continue;
+        const id = `${operation.operationId} ${status}`;
+        if (!provoked.has(id)) silent.push(id);
+        if (answer.$ref !== undefined) continue;
+        for (const type of Object.keys(answer.content ?? {})) {
+          if (type !== "*/*" && !provoked.has(`${id} ${type}`)) silent.push(`${id} ${type}`);
+        }
+      }
+    }
+    equal(silent, [], "documented, and never seen");
+  } finally {
+    await machine.close();
+  }
+});
+
+Deno.test("schemaFaults() finds what does not fit, and does not pass over what it does not know", () => {
+  const root = { a: { type: "integer", minimum: 1 } };
+  const schema = {
+    type: "object",
+    properties: { n: { $ref: "#/a" }, list: { type: "array", items: { enum: ["x"] } } },
+    required: ["n"],
+    additionalProperties: false,
+  };
+  equal(schemaFaults(schema, { n: 1, list: ["x"] }, root), []);
+  equal(schemaFaults(schema, { n: 0, list: ["y"], more: 1 }, root).length, 3);
+  equal(schemaFaults(schema, {}, root), ["$ lacks n"]);
+  equal(schemaFaults(schema, [], root), ["$ is no object"]);
+  throws(() => schemaFaults({ oneOf: [] }, 1, root), /oneOf, which nobody checks/);
+  throws(() => schemaFaults({ $ref: "#/b" }, 1, root), /leads nowhere/);
+});

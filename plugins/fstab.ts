@@ -284,6 +284,7 @@ function readFolder(source: string): Place | string {
   if (/[\u0000-\u001f\\]|\/\/|(?:^|\/)\.\.?(?:\/|$)/.test(folder) || folder.length > 1000) {
     return "its folder is not written plainly, without . and .. and at most 1000 characters long";
   }
+  if (folder.includes(",")) return "its folder's name holds a comma, which cannot be granted";
   if (CLOSED.some((closed) => folder === closed || folder.startsWith(`${closed}/`))) {
     return "/proc, /sys and /dev are not to be had";
   }

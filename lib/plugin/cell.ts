@@ -156,7 +156,7 @@ export class Cell<A> {
       response = await call.response;
     } catch (error) {
       // Between the plugin's answer and the opening of its file another one took its name.
-      if (error instanceof FileChanged && tries > 1 && body === null) {
+      if (error instanceof FileChanged && tries > 1 && (method === "GET" || method === "HEAD")) {
         return await this.fetch(request, visit, tries - 1);
       }
       throw this.#inWords(error);

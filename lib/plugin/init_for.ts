@@ -75,6 +75,13 @@ async function resolve(path: string, { realPath, closed }: InitSources): Promise
     // It may come into being later; until then every access says that it is not there.
     real = path;
   }
+  // The runtime's flags part paths by commas and have no way to write one (2.9.6).
+  if (real.includes(",")) {
+    throw new ManifestError(
+      "permissions",
+      `${path} has a comma on its way, which cannot be granted`,
+    );
+  }
   for (const folder of closed) {
     if (inside(real, folder) || inside(folder, real)) {
       throw new ManifestError("permissions", `${path} reaches the machine's own data or its key`);

@@ -3,7 +3,7 @@ import { FILE_PIECE_BYTES } from "../../lib/limits.ts";
 import { PeerFailure } from "../../lib/plugin/exchange.ts";
 import { FileChanged, fileOpener } from "../../lib/plugin/file_body.ts";
 import { factsOf, fileInfo } from "../../lib/plugin/realm/files.ts";
-import { withCell } from "./cell_fixture.ts";
+import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
 
 const LONG = new Uint8Array(2 * FILE_PIECE_BYTES + 5).map((_, at) => at % 251);
 
@@ -93,32 +93,41 @@ Deno.test("fileOpener() breaks a body off when its file became shorter, and when
     equal(over, 3);
   }));
 
-Deno.test("env.files.respond() has the server send the file, with the plugin's status and headers", () =>
-  inFolder(async (folder) => {
-    const source = `export default { async fetch(request, env) {
+for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
+  Deno.test(`env.files.respond() (${launch}) has the server send the file, with the plugin's status and headers`, () =>
+    inFolder(async (folder) => {
+      const source = `let posts = 0; export default { async fetch(request, env) {
       const { pathname } = new URL(request.url);
+      if (pathname === "/count" && request.method === "GET") return new Response(String(posts));
+      if (pathname === "/count") posts++;
       const at = env.config["/root"] + pathname;
       if (pathname === "/inside") return new Response(await env.files.respond(at.replace("inside", "long"), { offset: 1, length: 4 }).bytes());
       if (pathname === "/part") return env.files.respond(at.replace("part", "long"), { offset: 2, length: 3, status: 206, headers: { "x-a": "b" } });
       if (pathname === "/gone") return env.files.respond(at, { headers: { "x-a": "b" } });
       return env.files.respond(at, { seen: await env.files.stat(at) });
     } };`;
-    const options = { permissions: { read: [folder] }, config: { "/root": folder } };
-    await withCell(source, options, async ({ ask, cell, lines }) => {
-      equal(await (await ask("/long")).bytes(), LONG);
-      equal(await (await ask("/inside")).bytes(), LONG.slice(1, 5));
-      const part = await ask("/part");
-      equal([part.status, part.headers.get("x-a")], [206, "b"]);
-      equal(await part.bytes(), LONG.slice(2, 5));
-      await rejects(ask("/gone"), { type: "unavailable" });
-      await rejects(ask("/out"), { type: "bad-gateway" });
-      ok(lines.some((line) => line.includes("leads out of the granted folder")), lines.join());
-      equal(cell.health().requests, 0);
-      // A reader that goes away gives its place back.
-      for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();
-      equal(cell.health().requests, 0);
-    });
-  }));
+      const options = { launch, permissions: { read: [folder] }, config: { "/root": folder } };
+      await withCell(source, options, async ({ ask, cell, lines }) => {
+        equal(await (await ask("/long")).bytes(), LONG);
+        equal(await (await ask("/inside")).bytes(), LONG.slice(1, 5));
+        const part = await ask("/part");
+        equal([part.status, part.headers.get("x-a")], [206, "b"]);
+        equal(await part.bytes(), LONG.slice(2, 5));
+        await rejects(ask("/gone"), { type: "unavailable" });
+        await rejects(ask("/out"), { type: "bad-gateway" });
+        ok(lines.some((line) => line.includes("leads out of the granted folder")), lines.join());
+        equal(cell.health().requests, 0);
+        // A reader that goes away gives its place back.
+        for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();
+        equal(cell.health().requests, 0);
+        // What may have done something is not asked a second time.
+        equal(
+          await (await ask("/count", { method: "POST" }).catch(() => ask("/count"))).text(),
+          "1",
+        );
+      });
+    }));
+}
 
 Deno.test("a file that is replaced all the while is sent whole, as one of its versions", () =>
   inFolder(async (folder) => {

@@ -56,3 +56,17 @@ Deno.test("initFor() refuses what reaches the machine's own data, by name, by li
     realPath: disk({}),
   });
 });
+
+Deno.test("initFor() refuses a comma on a folder's way, which would part it into two grants", async () => {
+  for (const path of ["/srv,/etc", "/link"]) {
+    await assert.rejects(
+      initFor({
+        ...COMMON,
+        permissions: { net: [], read: [path], write: [], env: [] },
+        realPath: disk({ "/link": "/srv,/etc" }),
+      }),
+      ManifestError,
+      path,
+    );
+  }
+});

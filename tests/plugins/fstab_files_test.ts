@@ -6,7 +6,7 @@ import { bearer } from "../support/machine.ts";
 import { atPlace, T2 } from "./fstab_place.ts";
 
 Deno.test("a file mount is read", async (t) => {
-  await atPlace(async ({ machine, folder, get, send }) => {
+  await atPlace(async ({ machine, folder, get, send, mount }) => {
     await t.step("listed, one name a line", async () => {
       const found = await get("/mnt/works/");
       equal(
@@ -221,6 +221,18 @@ Deno.test("a file mount is read", async (t) => {
       equal((await get("/mnt/", over)).status, 403);
       const other = bearer(machine.capability("/home/x", "rw"));
       equal((await get("/mnt/works/hello.txt", other)).status, 403);
+    });
+    await t.step("where its folder's name holds spaces and percent signs", async () => {
+      const odd = `${folder}/odd %2f;name`;
+      await Deno.mkdir(odd, { recursive: true });
+      await Deno.writeTextFile(`${odd}/x`, "odd");
+      await Deno.symlink("/etc/hostname", `${odd}/host`);
+      await mount(`${odd} /mnt/odd rw`, `${folder} /mnt/works rw`, `${folder}/a b /mnt/docs ro`);
+      equal((await get("/mnt/odd/x")).text, "odd");
+      equal((await get("/mnt/odd/host")).status, 403);
+      equal((await send("PUT", "/mnt/odd/y", "y", T2)).status, 201);
+      equal(await Deno.readTextFile(`${odd}/y`), "y");
+      await Deno.remove(odd, { recursive: true });
     });
     await t.step("by another plugin, as its caller", async () => {
       const source = plugin(

@@ -74,6 +74,8 @@ Deno.test("permissions() grants nothing for a line that does not fit, and says w
     ["/srv//x /mnt/x ro", /not written plainly/],
     ["/proc/self /mnt/x ro", /not to be had/],
     ["/dev /mnt/x rw", /not to be had/],
+    ["/srv,/etc /mnt/x rw", /holds a comma/],
+    ["file:///srv%2C/etc /mnt/x rw", /holds a comma/],
     ["/srv /mnt/x ro,bearer=x", /option that is not known/],
     ["/srv /mnt/x ro,noexec", /option that is not known/],
     ["https://u:hunter2@example.com /mnt/x ro", /write bearer=/],

@@ -41,7 +41,19 @@ Deno.test("bundle() makes one file that runs from any folder, and again after a 
     const tested = await runProgram(run(folder, "boot", program.url));
     equal(tested.code, 0, tested.stdout + tested.stderr);
     match(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    for (
+      const args of [
+        ["install", "example", "--url", program.url],
+        ["mint", "home/x", "--url", program.url],
+        ["export", `${folder}/all.tar.gz`],
+        ["completions", "bash"],
+      ]
+    ) equal((await runProgram(run(folder, ...args))).code, 0, args.join(" "));
     equal((await program.stop()).code, 0);
+    const imported = await runProgram(
+      run(folder, "import", `${folder}/all.tar.gz`, "--into", `${folder}/copy`),
+    );
+    equal(imported.code, 0, imported.stdout + imported.stderr);
 
     const again = await startProgram(run(folder));
     equal((await ask(`${again.url}/home/x?raw`)).text, "kept");

@@ -44,8 +44,8 @@ function answerOf(line: string): Response {
     new Response(method === "HEAD" ? null : JSON.stringify(list), {
       headers: { "content-type": "application/json" },
     });
-  if (path === "/mnt/") return rows([{ name: "work", dir: true }]);
-  if (path === "/mnt/work" || path === "/mnt/work/") {
+  if (path === "/mnt/") return rows([{ name: "docs", dir: true }]);
+  if (path === "/mnt/docs" || path === "/mnt/docs/") {
     return rows([
       { name: "a b.md", dir: false, len: 5, updated_at: CHANGED },
       { name: "sub", dir: true },
@@ -56,7 +56,7 @@ function answerOf(line: string): Response {
       "no row",
     ]);
   }
-  if (path !== "/mnt/work/a b.md") {
+  if (path !== "/mnt/docs/a b.md") {
     return Response.json({ detail: `Cannot read ${path}: it is not there` }, { status: 404 });
   }
   if (method === "PUT") return Response.json({}, { headers: { etag: '"new"' } });
@@ -72,7 +72,7 @@ function answerOf(line: string): Response {
 }
 
 Deno.test("isMounted() is true of the mounts' folder and what lies in it, alone", () => {
-  const paths = ["/mnt", "/mnt/work", "/mnt/work/a", "/mnts", "/home/mnt", "/"];
+  const paths = ["/mnt", "/mnt/docs", "/mnt/docs/a", "/mnts", "/home/mnt", "/"];
   deepStrictEqual(paths.map(isMounted), [true, true, true, false, false, false]);
 });
 
@@ -82,7 +82,7 @@ Deno.test("DavRoutes show no mounts where no plugin brings any", async () => {
     equal(hasMounts(app.machine.plugins), false);
     equal(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })).includes("/dav/mnt/"), false);
     await ask("PROPFIND /dav/mnt/", 404, { depth: "0" });
-    await ask("GET /dav/mnt/work/a", 404);
+    await ask("GET /dav/mnt/docs/a", 404);
     await ask("PUT /dav/mnt/a", 400, {}, "x");
   });
 });
@@ -93,12 +93,12 @@ Deno.test("findMounted() and listMounted() tell files from folders, and drop wha
     const root = hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" }));
     equal(root.includes("/dav/mnt/"), true);
     const mounts = await ask("PROPFIND /dav/mnt/", 207, { depth: "1" });
-    deepStrictEqual(hrefs(mounts), ["/dav/mnt/", "/dav/mnt/work/"]);
-    const work = await ask("PROPFIND /dav/mnt/work", 207, { depth: "1" });
+    deepStrictEqual(hrefs(mounts), ["/dav/mnt/", "/dav/mnt/docs/"]);
+    const work = await ask("PROPFIND /dav/mnt/docs", 207, { depth: "1" });
     deepStrictEqual(hrefs(work), [
-      "/dav/mnt/work/",
-      "/dav/mnt/work/a%20b.md",
-      "/dav/mnt/work/sub/",
+      "/dav/mnt/docs/",
+      "/dav/mnt/docs/a%20b.md",
+      "/dav/mnt/docs/sub/",
     ]);
     const [, file] = resources(work.text);
     deepStrictEqual([...file?.properties["200"]?.keys() ?? []].sort(), [
@@ -108,24 +108,24 @@ Deno.test("findMounted() and listMounted() tell files from folders, and drop wha
       "{DAV:}getlastmodified",
       "{DAV:}resourcetype",
     ]);
-    await ask("PROPFIND /dav/mnt/work/a%20b.md/", 404, { depth: "0" });
-    match((await ask("PROPFIND /dav/mnt/work/none", 404, { depth: "0" })).text, /404/);
-    match((await ask("PROPFIND /dav/mnt/work/none/", 404, { depth: "1" })).text, /not-found/);
+    await ask("PROPFIND /dav/mnt/docs/a%20b.md/", 404, { depth: "0" });
+    match((await ask("PROPFIND /dav/mnt/docs/none", 404, { depth: "0" })).text, /404/);
+    match((await ask("PROPFIND /dav/mnt/docs/none/", 404, { depth: "1" })).text, /not-found/);
   });
 });
 
 Deno.test("answerMounted() tells of a file what GET tells, and of what it has not that it has it not", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
-    const found = await ask("PROPFIND /dav/mnt/work/a%20b.md", 207, { depth: "0" });
-    const got = await ask("GET /dav/mnt/work/a%20b.md", 200);
+    const found = await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" });
+    const got = await ask("GET /dav/mnt/docs/a%20b.md", 200);
     equal(got.text, "bytes");
     equal(live(found, "getetag"), got.headers.get("etag"));
     equal(live(found, "getlastmodified"), got.headers.get("last-modified"));
     equal(live(found, "getcontenttype"), got.headers.get("content-type"));
     equal(live(found, "getcontentlength"), "5");
     const asked = await ask(
-      "PROPFIND /dav/mnt/work/a%20b.md",
+      "PROPFIND /dav/mnt/docs/a%20b.md",
       207,
       { depth: "0" },
       propBody("getetag", "creationdate"),
@@ -134,7 +134,7 @@ Deno.test("answerMounted() tells of a file what GET tells, and of what it has no
     deepStrictEqual([...resource?.properties["404"]?.keys() ?? []], ["{DAV:}creationdate"]);
     const names = '<propfind xmlns="DAV:"><propname/></propfind>';
     equal(
-      live(await ask("PROPFIND /dav/mnt/work/a%20b.md", 207, { depth: "0" }, names), "getetag"),
+      live(await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" }, names), "getetag"),
       "",
     );
     match((await ask("PROPFIND /dav/mnt/", 403)).text, /propfind-finite-depth/);
@@ -151,11 +151,11 @@ Deno.test("answerMounted() passes on what a mount needs to know, and no credenti
       destination: "/x",
       "content-type": "text/x",
     };
-    equal((await ask("PUT /dav/mnt/work/a%20b.md", 204, sent, "new")).headers.get("etag"), '"new"');
+    equal((await ask("PUT /dav/mnt/docs/a%20b.md", 204, sent, "new")).headers.get("etag"), '"new"');
     const { line, headers, body } = asked[0] ?? {};
-    equal([line, body].join(" "), "PUT /mnt/work/a b.md new");
+    equal([line, body].join(" "), "PUT /mnt/docs/a b.md new");
     deepStrictEqual([...headers?.keys() ?? []], ["accept", "content-type", "if-match"]);
-    await ask("GET /dav/mnt/work/a%20b.md?x=1", 200, { range: "bytes=0-1" });
+    await ask("GET /dav/mnt/docs/a%20b.md?x=1", 200, { range: "bytes=0-1" });
     equal(asked[1]?.headers.get("range"), "bytes=0-1");
   });
 });
@@ -164,12 +164,12 @@ Deno.test("answerMounted() takes nothing that would need a world", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     for (const method of ["DELETE", "MKCOL", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE"]) {
-      const { headers } = await ask(`${method} /dav/mnt/work/x`, 405);
+      const { headers } = await ask(`${method} /dav/mnt/docs/x`, 405);
       equal(headers.get("allow"), "OPTIONS, GET, HEAD, PUT, PROPFIND");
     }
-    equal((await ask("OPTIONS /dav/mnt/work/x", 200)).headers.get("dav"), "1, 2");
+    equal((await ask("OPTIONS /dav/mnt/docs/x", 200)).headers.get("dav"), "1, 2");
     await ask("PUT /home/a", 201, {}, "x");
-    await ask("MOVE /dav/home/a", 400, { destination: "http://localhost/dav/mnt/work/a" });
+    await ask("MOVE /dav/home/a", 400, { destination: "http://localhost/dav/mnt/docs/a" });
     await ask("GET /home/a", 200);
   });
 });
@@ -177,7 +177,7 @@ Deno.test("answerMounted() takes nothing that would need a world", async () => {
 Deno.test("askMount() believes no plugin's word for more than it is", async () => {
   const long = "x".repeat(1000);
   const more = (line: string): Response | undefined => {
-    if (line === "GET /mnt/work/") return new Response("<html>no listing</html>");
+    if (line === "GET /mnt/docs/") return new Response("<html>no listing</html>");
     if (line === "GET /mnt/big/") {
       const chunk = new TextEncoder().encode(long.repeat(1000));
       return new Response(
@@ -185,7 +185,7 @@ Deno.test("askMount() believes no plugin's word for more than it is", async () =
       );
     }
     if (line === "HEAD /mnt/big") return new Response(null);
-    if (line === "HEAD /mnt/work/odd") {
+    if (line === "HEAD /mnt/docs/odd") {
       return new Response(null, {
         headers: {
           "x-mount-version": "1",
@@ -202,10 +202,10 @@ Deno.test("askMount() believes no plugin's word for more than it is", async () =
   };
   await withApp({ plugins: mounting([], more) }, async (app: TestApp) => {
     const ask = asking(app);
-    deepStrictEqual(hrefs(await ask("PROPFIND /dav/mnt/work/", 207, { depth: "1" })), [
-      "/dav/mnt/work/",
+    deepStrictEqual(hrefs(await ask("PROPFIND /dav/mnt/docs/", 207, { depth: "1" })), [
+      "/dav/mnt/docs/",
     ]);
-    const odd = await ask("PROPFIND /dav/mnt/work/odd", 207, { depth: "0" });
+    const odd = await ask("PROPFIND /dav/mnt/docs/odd", 207, { depth: "0" });
     deepStrictEqual([live(odd, "getetag"), live(odd, "getcontenttype")], ['"&<"', "<&"]);
     deepStrictEqual([live(odd, "getlastmodified"), live(odd, "getcontentlength")], [
       undefined,

@@ -66,8 +66,10 @@ export const CELL_HEAD_BYTES = 128 * KIB;
 export const CELL_CHUNK_BYTES = 64 * KIB;
 /** Bytes of one body that may be under way before its reader has taken any. */
 export const CELL_WINDOW_BYTES = 256 * KIB;
-/** Longest plugin source in bytes; to parse it holds the server up, for half a second at this length. */
+/** Longest plugin source in bytes. */
 export const MAX_PLUGIN_BYTES = 1 * MIB;
+/** Longest source that is parsed on the server's own thread, in characters: some 20 ms. */
+export const EXAMINED_HERE = 64 * KIB;
 /** Most entries of one list in a plugin's manifest, and longest of its strings in characters. */
 export const MAX_MANIFEST_ENTRIES = 64;
 export const MAX_MANIFEST_STRING = 1024;

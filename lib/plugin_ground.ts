@@ -5,6 +5,7 @@
 
 import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
+import { examineApart } from "./plugin/examine_apart.ts";
 import { chooseLaunch } from "./plugin/launch.ts";
 import { ownAddressFault } from "./plugin/own_address.ts";
 import { PluginHost } from "./plugin/plugin_host.ts";
@@ -15,6 +16,8 @@ import type { Store } from "./world/store.ts";
 /** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
+const SOURCE_WORKER = import.meta.resolve("./plugin/source_worker.ts");
+
 /** What the host is made from. */
 export interface GroundOptions {
   readonly store: Store;
@@ -23,6 +26,8 @@ export interface GroundOptions {
   readonly env: (name: string) => string | undefined;
   /** URL of the program's main module; absent in a compiled binary. */
   readonly main?: string;
+  /** The program is one file, beside which no Worker's module lies. */
+  readonly single?: boolean;
   /** Whether cells may be processes. */
   readonly mayRun: boolean;
   /** Port the machine listens on. */
@@ -45,6 +50,9 @@ export function makePluginHost(options: GroundOptions): PluginHost {
       limits: config.cells,
       now: Date.now,
       variable: env,
+      ...(options.single === true
+        ? {}
+        : { examine: examineApart(SOURCE_WORKER, config.cells.startMs) }),
       closed: closedPaths(config),
       ...(mayRun
         ? {}

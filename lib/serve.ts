@@ -95,6 +95,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
         config,
         env: options.env,
         ...(options.main === undefined ? {} : { main: options.main }),
+        ...(options.single === undefined ? {} : { single: options.single }),
         mayRun,
         port: portOf(server.addr),
         app,

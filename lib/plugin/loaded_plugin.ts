@@ -14,7 +14,7 @@ import { initFor } from "./init_for.ts";
 import { type Manifest, ManifestError } from "./manifest.ts";
 import type { Permissions } from "./permissions.ts";
 import { probe, type Probed } from "./probe.ts";
-import { readSource } from "./source.ts";
+import { type ExamineSource, readSource } from "./source.ts";
 import { stripTypes } from "./strip_types.ts";
 import type { CallBack } from "./run.ts";
 import type { Launch } from "./transport.ts";
@@ -27,6 +27,8 @@ export interface CellGround {
   readonly now: () => number;
   /** Value of an environment variable of the server. */
   variable(name: string): string | undefined;
+  /** Where sources are parsed, if not on the server's own thread. */
+  readonly examine?: ExamineSource;
   /** Folders no plugin may reach, as they really lie. */
   readonly closed: readonly string[];
   /** Why a cell may not be granted a host, where the cell itself cannot be denied it. */
@@ -69,7 +71,7 @@ export interface LoadedPlugin {
 export async function inquire(ground: CellGround, source: World): Promise<Wanted> {
   const { launch, limits, now } = ground;
   const strip = stripTypes(launch, limits, now);
-  const code = await readSource(source.body, strip);
+  const code = await readSource(source.body, strip, ground.examine);
   return { code, ...await askAgain(ground, source.name, code) };
 }
 

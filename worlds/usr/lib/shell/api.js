@@ -24,6 +24,9 @@ export async function request(path, init = {}) {
     headers.set("authorization", credential);
   }
   if (!headers.has("accept")) headers.set("accept", "application/json");
+  // Exactly this path (RFC 7240): a plugin that resolves what is not there would have another world
+  // shown, and written, under this name.
+  headers.set("prefer", "handling=strict");
   try {
     return await fetch(path, { ...init, headers, credentials: "omit", cache: "no-cache" });
   } catch (error) {

@@ -1,0 +1,82 @@
+import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { needing, runTool, withFolder } from "../dav/tool.ts";
+import { APPROVE } from "../support/machine.ts";
+import { atPlace, type Place, T2, T3 } from "./fstab_place.ts";
+
+function hrefs(text: string): string[] {
+  return [...text.matchAll(/<D:href>([^<]*)<\/D:href>/g)].map(([, href = ""]) => href);
+}
+
+async function look(place: Place, path: string, headers: Record<string, string> = T3) {
+  return await place.send("PROPFIND", path, undefined, { depth: "1", ...headers });
+}
+
+Deno.test("fstab's mounts are folders of WebDAV, with their files, their links and their tiers", () =>
+  atPlace(async (place) => {
+    const { folder, server } = place;
+    await Deno.mkdir(`${folder}/dav/sub`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/dav/a b.md`, "# one");
+    await place.mount(`${folder}/dav /mnt/notes rw`, `${server.origin} /mnt/api ro`);
+    match((await look(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
+    const mounts = hrefs((await look(place, "/dav/mnt/")).text);
+    deepStrictEqual(mounts.slice(0, 3), ["/dav/mnt/", "/dav/mnt/api/", "/dav/mnt/notes/"]);
+    deepStrictEqual(hrefs((await look(place, "/dav/mnt/notes/")).text), [
+      "/dav/mnt/notes/",
+      "/dav/mnt/notes/a%20b.md",
+      "/dav/mnt/notes/sub/",
+    ]);
+    const part = await place.get("/dav/mnt/notes/a%20b.md", { ...T3, range: "bytes=2-4" });
+    deepStrictEqual([part.status, part.text], [206, "one"]);
+
+    const put = await place.send("PUT", "/dav/mnt/notes/new.txt", "new", T2);
+    equal(put.status, 201, put.text);
+    equal(await Deno.readTextFile(`${folder}/dav/new.txt`), "new");
+    equal((await place.send("PUT", "/dav/mnt/notes/new.txt", "newer", T2)).status, 204);
+    equal((await place.send("PUT", "/dav/mnt/api/x", "new", T2)).status, 405);
+    equal((await place.send("PUT", "/dav/mnt/notes/../../secret", "x", T2)).status, 400);
+    equal((await look(place, "/dav/mnt/none/")).status, 404);
+
+    server.answer = (_request, path) =>
+      path === "/users/42"
+        ? Response.json({ id: 42 }, { headers: { etag: '"v1"' } })
+        : new Response("nothing", { status: 404 });
+    const user = await place.send("PROPFIND", "/dav/mnt/api/users/42", undefined, {
+      depth: "0",
+      ...T3,
+    });
+    equal(user.status, 207, user.text);
+    match(user.text, /<D:getcontenttype>application\/json/);
+    equal((await place.get("/dav/mnt/api/users/42", T3)).text, '{"id":42}');
+  }));
+
+Deno.test({
+  ...needing("rclone", "rclone reads a mount by WebDAV, and writes one that is rw"),
+  fn: () =>
+    atPlace((place) =>
+      withFolder(async (home) => {
+        const { folder, machine } = place;
+        await Deno.mkdir(`${folder}/dav/deep/er`, { recursive: true });
+        await Deno.writeTextFile(`${folder}/dav/deep/er/file.txt`, "at the bottom");
+        await Deno.writeFile(`${folder}/dav/bytes.bin`, new Uint8Array(300_000).fill(7));
+        await place.mount(`${folder}/dav /mnt/notes rw`);
+        const rclone = async (...args: string[]) => {
+          const { code, text } = await runTool("rclone", ["--config", `${home}/none`, ...args], {
+            cwd: home,
+            env: {
+              RCLONE_CONFIG_DAV_TYPE: "webdav",
+              RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${machine.port}/dav/mnt/notes`,
+              RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
+            },
+          });
+          equal(code, 0, text);
+          return text;
+        };
+        await rclone("copy", "dav:", "down");
+        equal(await Deno.readTextFile(`${home}/down/deep/er/file.txt`), "at the bottom");
+        equal((await Deno.readFile(`${home}/down/bytes.bin`)).length, 300_000);
+        await Deno.writeTextFile(`${home}/up.txt`, "from below");
+        await rclone("copyto", "up.txt", "dav:up.txt");
+        equal(await Deno.readTextFile(`${folder}/dav/up.txt`), "from below");
+      })
+    ),
+});

@@ -50,7 +50,7 @@ export async function askMount(
   headers: Headers,
   slash: boolean = exchange.target.collection,
 ): Promise<Response> {
-  const { request, target } = exchange;
+  const { request, target, connection } = exchange;
   const route = plugins.match(target.path);
   if (route === undefined) {
     throw new Problem("not-found", `Cannot find ${target.path}: nothing is mounted there`);
@@ -58,7 +58,8 @@ export async function askMount(
   const asked = new Request("http://machine/", {
     method,
     headers,
-    signal: request.signal,
+    // Who came by a connection is watched there; even to look at their signal costs.
+    ...(connection === undefined ? { signal: request.signal } : {}),
     ...(method === "PUT" ? { body: request.body } : {}),
   });
   return await plugins.fetch(route, {

@@ -12,7 +12,12 @@ export const auth = "T2";
 /** A model on a small machine takes its time; `timeout` in the configuration ends it sooner. */
 export const patience = 300;
 export const config = ["/etc/semantic.conf"];
-export const grants = { "/dev/gpu/": "rw", "/var/cache/semantic/": "rw" };
+export const grants = {
+  "/dev/gpu/": "rw",
+  "/var/cache/semantic/": "rw",
+  // To know when another model answers, or the same one is told otherwise.
+  "/etc/gpu.conf": "r",
+};
 /** None; a configuration that cannot be read is refused here, in words. */
 export const permissions = ({ config }: { config: Config }): Record<string, never> => {
   settingsOf(config[CONF]);
@@ -766,6 +771,8 @@ interface Gpu {
   /** `ollama/llama3.2`, as told in X-Semantic-Gpu. */
   readonly name: string;
   readonly local: boolean;
+  /** The version of its configuration. */
+  readonly version?: string;
 }
 
 let gpuKnown: { readonly found: Promise<Gpu | Refusal>; readonly until: number } | undefined;
@@ -781,6 +788,8 @@ function whichGpu(env: Env): Promise<Gpu | Refusal> {
 
 async function askGpu(env: Env): Promise<Gpu | Refusal> {
   try {
+    // First: were it read last, an old answer could go by a new version.
+    const { headers } = await env.machine.fetch("/etc/gpu.conf?raw", { method: "HEAD" });
     const answer = await env.machine.fetch(GPU, { headers: { accept: "application/json" } });
     if (!answer.ok) {
       await answer.body?.cancel().catch(noMatter);
@@ -792,7 +801,8 @@ async function askGpu(env: Env): Promise<Gpu | Refusal> {
     if (typeof told !== "object" || told === null) return noModel(`${GPU} said nothing of use`);
     const { backend, model, local, configured } = Object.fromEntries(Object.entries(told));
     if (configured === false) return noModel("/etc/gpu.conf names none");
-    return { name: gpuName(backend, model), local: local === true };
+    const version = headers.get("etag") ?? "";
+    return { name: gpuName(backend, model), local: local === true, version };
   } catch (error) {
     console.warn(`${GPU} cannot be asked: ${error}`);
     return noModel(`${GPU} cannot be asked`);
@@ -1543,7 +1553,7 @@ function keyOf(
   gpu: Gpu,
   { source }: Settings,
 ): string {
-  return `${path}\n${tag}\n${form.type}\n${intent}\n${gpu.name}\n${RENDER}\n${source}`;
+  return `${path}\n${tag}\n${form.type}\n${intent}\n${gpu.name} ${gpu.version}\n${RENDER}\n${source}`;
 }
 
 interface Missing {

@@ -124,8 +124,9 @@ import w116 from "./usr/share/doc/reality.md" with { type: "text" };
 import w117 from "./usr/share/doc/router.md" with { type: "text" };
 import w118 from "./usr/share/doc/running.md" with { type: "text" };
 import w119 from "./usr/share/doc/service.md" with { type: "text" };
-import w120 from "./usr/share/doc/shell.md" with { type: "text" };
-import w121 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w120 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w121 from "./usr/share/doc/shell.md" with { type: "text" };
+import w122 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -249,6 +250,7 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/router.md": w117,
   "usr/share/doc/running.md": w118,
   "usr/share/doc/service.md": w119,
-  "usr/share/doc/shell.md": w120,
-  "usr/share/doc/webdav.md": w121,
+  "usr/share/doc/shaped.md": w120,
+  "usr/share/doc/shell.md": w121,
+  "usr/share/doc/webdav.md": w122,
 };

@@ -81,5 +81,5 @@ export class ReaderShell {
 
 /** A stream does not end by itself; a reader ends it with Ctrl-C. */
 function endless(commands: string): string {
-  return commands.replace(/^curl -N (.*)$/gm, "curl -sNm 2 $1 || true");
+  return commands.replace(/^curl -N ((?:.*\\\n)*.*)$/gm, "curl -sNm 2 $1 || true");
 }

@@ -285,6 +285,8 @@ Deno.test("missingAnswer() finds what a page promises and the machine does not s
   equal(first, { commands: "a", answers: ["one …", "two"] });
   equal(second, { commands: "b \\\n  c", answers: [] });
   equal(rest, [{ commands: "d", answers: [] }]);
+  const [recorded] = blocksOf("```console\n$ a\n# one\n$ b\n```\n");
+  equal(recorded, [{ commands: "a", answers: ["# one"] }, { commands: "b", answers: [] }]);
   equal(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
   equal(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
   equal(missingAnswer(["{…}"], "(}"), "{…}");

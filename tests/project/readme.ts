@@ -12,11 +12,15 @@ export interface Chunk {
   readonly answers: readonly string[];
 }
 
-/** The `sh` blocks of a page, each as the chunks that its answers divide it into. */
+/**
+ * The blocks of a page that are pasted, each as the chunks that its answers divide it into: `sh`, and
+ * `console`, the recording of a terminal, in which commands stand behind a `$`.
+ */
 export function blocksOf(page: string): Chunk[][] {
-  return [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = ""]) => {
+  return [...page.matchAll(/^```(sh|console)\n(.*?)^```$/gms)].map(([, kind, text = ""]) => {
     const chunks: { commands: string[]; answers: string[] }[] = [];
-    for (const line of text.trimEnd().split("\n")) {
+    for (const written of text.trimEnd().split("\n")) {
+      const line = kind === "sh" ? written : asPasted(written);
       const answer = /^# → ?(.*)$/.exec(line)?.[1];
       const last = chunks.at(-1);
       if (answer !== undefined) last?.answers.push(answer);
@@ -26,6 +30,11 @@ export function blocksOf(page: string): Chunk[][] {
     }
     return chunks.map(({ commands, answers }) => ({ commands: commands.join("\n"), answers }));
   });
+}
+
+/** A line of a recording as it would stand in a block to paste. */
+function asPasted(line: string): string {
+  return line.startsWith("$ ") ? line.slice(2) : `# → ${line}`;
 }
 
 /** Every command line of the README, with its continuation lines joined. */

@@ -1,4 +1,5 @@
 import { equal, ok } from "node:assert/strict";
+import { type SeenCall, withBackend } from "../plugins/fake_backend.ts";
 import { inFolder, onPath, type Program, ROOT, startProgram } from "./program.ts";
 import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
 import { ReaderShell } from "./reader_shell.ts";
@@ -6,6 +7,8 @@ import { ReaderShell } from "./reader_shell.ts";
 const TOOLS = ["bash", "curl", "openssl", "sqlite3"].filter((tool) => !onPath(tool));
 const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
 const PORT = 3005;
+/** Where the README has a language model. */
+const MODEL = "localhost:11434";
 const DOC = "worlds/usr/share/doc";
 
 /** What is in a checkout, as far as the machine needs it. */
@@ -46,16 +49,22 @@ function pagePort(): number {
 class Reader {
   readonly #port = pagePort();
   readonly #folder: string;
+  readonly #model: string;
   readonly #env: Record<string, string>;
   readonly shell: ReaderShell;
   #machine: Program | undefined;
 
-  constructor(folder: string, env: Record<string, string> = {}) {
+  constructor(folder: string, env: Record<string, string> = {}, model = MODEL) {
     this.#folder = folder;
+    this.#model = model;
     const deno = Deno.execPath().replace(/\/[^/]+$/, "");
     this.#env = {
       PATH: `${deno}:${Deno.env.get("PATH")}`,
-      ...(this.#port === PORT ? {} : { ELASTIK_PORT: String(this.#port) }),
+      ...(this.#port === PORT ? {} : {
+        ELASTIK_PORT: String(this.#port),
+        // What the scripts that come along call it; the machine itself has no use for it.
+        ELASTIK_URL: `http://localhost:${this.#port}`,
+      }),
       ...env,
     };
     this.shell = new ReaderShell(folder, this.#env);
@@ -91,7 +100,7 @@ class Reader {
     if (text.includes("deno task verify")) await this.stop();
     for (const { commands, answers } of block) {
       const local = commands.replaceAll(String(PORT), String(this.#port))
-        .replaceAll("/tmp/", `${this.#folder}/`);
+        .replaceAll("/tmp/", `${this.#folder}/`).replaceAll(MODEL, this.#model);
       const { code, output, complaints } = await this.shell.paste(local);
       equal(code, 0, `${commands}\n${output}\n${complaints}`);
       const absent = missingAnswer(answers, output.replaceAll(String(this.#port), String(PORT)));
@@ -111,12 +120,13 @@ async function read(
   t: Deno.TestContext,
   env: Record<string, string> = {},
   before: (reader: Reader) => Promise<void> = async () => {},
+  model?: string,
 ): Promise<void> {
   const blocks = blocksOf(await Deno.readTextFile(`${ROOT}/${page}`));
   ok(blocks.length > 0);
   await inFolder(async (folder) => {
     await checkoutIn(folder);
-    const reader = new Reader(folder, env);
+    const reader = new Reader(folder, env, model);
     try {
       await reader.start();
       await before(reader);
@@ -143,11 +153,25 @@ const PAGES: Readonly<Record<string, Record<string, string>>> = {
   [`${DOC}/observing.md`]: { ...TOKENS, ELASTIK_LOG: "line" },
 };
 
+/** What a model would say: a page where one is asked for, else an echo. */
+function say({ prompt, system }: SeenCall): string[] {
+  return /text\/html|<!doctype/i.test(`${system} ${prompt}`)
+    ? [
+      "<!doctype html><html><head><title>x</title></head>",
+      "<body><p>All is well.</p></body></html>",
+    ]
+    : ["You said: ", prompt];
+}
+
 for (const [page, env] of Object.entries(PAGES)) {
   Deno.test({
     name: `${page} holds commands that do what it says${missing}`,
     ignore: missing !== "",
-    fn: (t) => read(page, t, env),
+    fn: (t) =>
+      withBackend(async (backend) => {
+        backend.behaviour = { tokens: say };
+        await read(page, t, env, undefined, backend.host);
+      }),
   });
 }
 

@@ -39,7 +39,9 @@ const LISTS = 8;
 /** Most worlds one answer names. */
 const CHOICES = 5;
 /** Longest text whose edit distance is taken, in characters. */
-const DISTANCE_LENGTH = 64;
+const DISTANCE_LENGTH = 32;
+/** Words of an address that are looked for. */
+const WORDS = 12;
 /** How much a segment in a space must resemble the one that was asked for, to be taken for it. */
 const ALIKE = 0.7;
 /** Longest part of an address that a model is shown, in characters, and of all names together. */
@@ -189,6 +191,12 @@ const joinedOf = remembered((folded) => wordsOf(folded).join(""));
 const lettersOf = remembered((word) => [...word].sort().join(""));
 /** Numbers in a text, in order. */
 const numbersOf = remembered((text) => text.replace(/\P{N}+/gu, " ").trim());
+/** Which letters a word holds, as bits: an edit changes two at most, which spares most distances. */
+const maskOf = remembered((word) => {
+  let mask = 0;
+  for (let i = 0; i < word.length; i++) mask |= 1 << (word.charCodeAt(i) & 31);
+  return mask;
+});
 const isWordScript = remembered((word) => WORD_SCRIPTS.test(word));
 
 /**
@@ -264,15 +272,22 @@ function likenessOfWords(a: string, b: string): number {
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
   if (short.length >= 3 && long.includes(short)) return 0.9;
   if (short.length < 4 || long.length > DISTANCE_LENGTH) return 0;
-  const limit = Math.floor(long.length / 3);
-  if (long.length - short.length > limit || numbersOf(a) !== numbersOf(b)) return 0;
+  const limit = Math.min(4, Math.floor(long.length / 3));
+  if (long.length - short.length > limit || bits(maskOf(a) ^ maskOf(b)) > 2 * limit) return 0;
+  if (numbersOf(a) !== numbersOf(b)) return 0;
   const edits = distance(a, b, limit);
   return edits > limit ? 0 : 0.9 * (1 - edits / long.length);
 }
 
+function bits(mask: number): number {
+  let count = 0;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
+
 /** Words; a run of characters that are words by themselves counts as its pairs. */
 const piecesOf = remembered((text): readonly string[] =>
-  wordsOf(text.replaceAll("/", " ")).slice(0, 32).flatMap((word) => {
+  wordsOf(text.replaceAll("/", " ")).slice(0, WORDS).flatMap((word) => {
     const characters = isWordScript(word) ? [...word].slice(0, 64) : [];
     if (characters.length < 3) return [word];
     return characters.slice(1).map((character, i) => `${characters[i]}${character}`);

@@ -101,10 +101,17 @@ export function metricsOf(machine: Machine, live: Live): Family[] {
 }
 
 function storeFamilies({ store }: Machine): Family[] {
+  const { cacheHits, cacheBytes, diskReads, notes } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, deletions included.", [
       { value: store.seq },
     ]),
+    counter("elastik_notes", "Events on chains that are no change of their world.", [
+      { value: notes },
+    ]),
+    counter("elastik_cache_hits", "Worlds that were found in memory.", [{ value: cacheHits }]),
+    counter("elastik_disk_reads", "Worlds that were read from disk.", [{ value: diskReads }]),
+    { ...gauge("elastik_cache_bytes", "Memory that holds worlds.", cacheBytes), unit: "bytes" },
   ];
 }
 

@@ -32,9 +32,15 @@ interface Reading {
 export class ColdReads {
   readonly #options: ColdReadsOptions;
   readonly #readings = new Map<string, Reading>();
+  #count = 0;
 
   constructor(options: ColdReadsOptions) {
     this.#options = options;
+  }
+
+  /** Reads that went to disk since the beginning. */
+  get count(): number {
+    return this.#count;
   }
 
   /**
@@ -48,6 +54,7 @@ export class ColdReads {
     const shared = this.#readings.get(name);
     // A reading from before the last change would hide that change from whoever made it.
     if (shared !== undefined && shared.entry === entry) return await shared.world;
+    this.#count++;
     const reading: Reading = { entry, world: this.#read(name) };
     this.#readings.set(name, reading);
     try {

@@ -33,6 +33,7 @@ import {
   type Rename,
   type Snapshot,
   type Store,
+  type StoreCounts,
   StoreError,
   type Transition,
   type Verdict,
@@ -85,6 +86,7 @@ class SqliteStore implements Store {
   readonly #looks = new Looks();
   readonly #transits = new Transits();
   readonly #coldReads: ColdReads;
+  #notes = 0;
   readonly #unknown: UnknownWorlds;
   readonly #marks: CollectionMarks;
   readonly #snapshots: SnapshotFiles;
@@ -146,6 +148,12 @@ class SqliteStore implements Store {
     return this.#memory.hub.seq;
   }
 
+  get counts(): StoreCounts {
+    const { hits, bytes } = this.#cache;
+    const { count } = this.#coldReads;
+    return { cacheHits: hits, cacheBytes: bytes, diskReads: count, notes: this.#notes };
+  }
+
   /** Learns the worlds on disk; those whose rows are stale are looked into in the background. */
   async scan(): Promise<void> {
     const { rows, unknown } = await this.#workers.reader.ask<"scan">({ kind: "scan" });
@@ -204,7 +212,7 @@ class SqliteStore implements Store {
       type,
       payload,
       ...(precondition === undefined ? {} : { precondition }),
-    }, () => {});
+    }, () => void this.#notes++);
   }
 
   async remove(change: Removal): Promise<{ readonly version: number }> {

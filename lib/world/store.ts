@@ -198,6 +198,17 @@ export class StoreError extends Error {
   }
 }
 
+/** See {@link Store.counts}. */
+export interface StoreCounts {
+  /** Worlds found in memory, and bytes held there now. */
+  readonly cacheHits: number;
+  readonly cacheBytes: number;
+  /** Worlds read from disk. */
+  readonly diskReads: number;
+  /** Events put on a chain that are no change of its world. */
+  readonly notes: number;
+}
+
 /**
  * The verbs. Every promise that changes something resolves only when the change and its event are
  * on disk in one transaction, and rejects with a `StoreError` when nothing changed.
@@ -256,6 +267,8 @@ export interface Store {
   snapshot(name: string, key?: string): Promise<Snapshot>;
   /** Sequence number of the newest change since start. */
   readonly seq: number;
+  /** What it has done since its start, in numbers. */
+  readonly counts: StoreCounts;
   /** Waits for what was accepted, closes every file, and releases the data folder. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ export class WorldCache {
   /** Worlds read since the line last came to them. */
   readonly #recent = new Set<string>();
   #bytes = 0;
+  #hits = 0;
 
   /**
    * @param limit most bytes held in all
@@ -48,7 +49,9 @@ export class WorldCache {
   /** The world of a name; keeps it from being let go next. */
   get(name: string): World | undefined {
     const world = this.#worlds.get(name);
-    if (world !== undefined && this.#bytes > this.limit / 2) this.#recent.add(name);
+    if (world === undefined) return undefined;
+    this.#hits++;
+    if (this.#bytes > this.limit / 2) this.#recent.add(name);
     return world;
   }
 
@@ -58,6 +61,11 @@ export class WorldCache {
     this.#worlds.delete(name);
     this.#recent.delete(name);
     this.#bytes -= world.body.length + OVERHEAD_BYTES;
+  }
+
+  /** How often a world was found. */
+  get hits(): number {
+    return this.#hits;
   }
 
   /** Bytes held now. */

@@ -46,6 +46,9 @@ Deno.test("/proc/metrics is a page that a strict reader takes, and counts what h
     ok((requests("GET", "2xx") ?? 0) >= 3);
     equal(valueOf(after, "elastik_changes"), changes + 3);
     equal(valueOf(after, "elastik_streams_open"), 1);
+    ok((valueOf(after, "elastik_cache_hits") ?? 0) > (valueOf(before, "elastik_cache_hits") ?? 0));
+    equal(valueOf(after, "elastik_disk_reads"), valueOf(before, "elastik_disk_reads"));
+    ok((valueOf(after, "elastik_cache_bytes") ?? 0) > 500);
     const worlds = valueOf(after, "elastik_worlds") ?? 0;
     equal(worlds, (valueOf(before, "elastik_worlds") ?? 0) + 1);
     const waits = after.get("elastik_http_wait_seconds")?.samples ?? [];
@@ -143,6 +146,7 @@ export default {
     const down = await scrape(machine);
     equal(valueOf(down, "elastik_plugins_up"), 0);
     equal(down.get("elastik_plugin_up")?.samples, []);
+    ok((valueOf(down, "elastik_notes") ?? 0) > 0, "the crash is noted");
   } finally {
     await machine.close();
   }

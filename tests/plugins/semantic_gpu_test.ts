@@ -1,22 +1,11 @@
-/** The thinking layer on the device as it is shipped, with a model's server behind it; and its manual. */
+/** The thinking layer on the device as it is shipped, with a model's server behind it. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
-import { blocksOf, missingAnswer } from "../project/readme.ts";
-import { ReaderShell } from "../project/reader_shell.ts";
+import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { ROOT } from "../project/program.ts";
 import { eventually, install, QUICK } from "../plugin/plugin_machine.ts";
 import { withMachine } from "../support/machine.ts";
-import { type Behaviour, type SeenCall, withBackend } from "./fake_backend.ts";
-import { eventsIn, semanticSource, textIn } from "./shaper.ts";
-
-const PAGE = ["<!doctype html>", "<html><body><h1>Dear", " Grandma</h1></body></html>"];
-
-/** Writes what the prompt asks for. */
-function obliging({ prompt }: SeenCall): readonly string[] {
-  if (prompt.includes("It is text/html")) return PAGE;
-  if (prompt.includes("It is text/csv")) return ["source,kind\n", "two,grants"];
-  return ["Two grants", " and a loan."];
-}
+import { type Behaviour, withBackend } from "./fake_backend.ts";
+import { eventsIn, obliging, OBLIGING_PAGE, semanticSource, textIn } from "./shaper.ts";
 
 Deno.test("semantic on the shipped device", async (t) => {
   await withBackend(async (backend) => {
@@ -42,7 +31,7 @@ Deno.test("semantic on the shipped device", async (t) => {
         equal(first.headers.get("x-semantic-gpu"), "ollama/one; local");
         equal((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
         const stream = await shape("text/event-stream, text/html");
-        equal(textIn(stream.text), PAGE.join(""));
+        equal(textIn(stream.text), OBLIGING_PAGE.join(""));
         equal(eventsIn(stream.text).at(-1)?.type, "done");
         equal((await shape("text/html")).headers.get("x-semantic-cache"), "hit");
         equal(backend.calls.length, 2);
@@ -99,45 +88,4 @@ Deno.test("semantic on the shipped device", async (t) => {
       });
     });
   });
-});
-
-const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
-const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
-
-Deno.test({
-  name: `shaped.md holds commands that do what it says${missing}`,
-  ignore: missing !== "",
-  async fn(t) {
-    const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/shaped.md`);
-    const blocks = blocksOf(page);
-    ok(blocks.length > 3);
-    await withBackend(async (backend) => {
-      backend.behaviour = { tokens: obliging };
-      await inFolder(async (folder) => {
-        await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
-        const tokens = { ELASTIK_TOKEN: "t2-of-the-page", ELASTIK_APPROVE_TOKEN: "t3-of-the-page" };
-        const machine = await startProgram(fromCheckout(folder, [], tokens));
-        const { host } = new URL(machine.url);
-        const shell = new ReaderShell(folder, { ELASTIK_URL: machine.url, ...tokens });
-        try {
-          for (const { commands, answers } of blocks.flat()) {
-            await t.step(commands.split("\n")[0] ?? "", async () => {
-              const here = commands.replaceAll("localhost:3005", host)
-                .replaceAll("localhost:11434", backend.host);
-              const { code, output, complaints } = await shell.paste(here);
-              equal(code, 0, `${output}\n${complaints}`);
-              const absent = missingAnswer(answers, output);
-              ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
-              ok(!/"status":[45]\d\d/.test(output), output);
-            });
-          }
-          match(backend.calls[0]?.prompt ?? "", /grandma\/1\.0 \(big-font, no-jargon\)/);
-          match(backend.calls[1]?.prompt ?? "", /question: what is their funding source\?/);
-        } finally {
-          await shell.close();
-          await machine.stop();
-        }
-      });
-    });
-  },
 });

@@ -261,3 +261,17 @@ export function eventsIn(text: string): Told[] {
 export function textIn(text: string): string {
   return eventsIn(text).filter(({ type }) => type === "message").map(({ data }) => data).join("");
 }
+
+/** A page in pieces, as {@link obliging} writes it. */
+export const OBLIGING_PAGE = [
+  "<!doctype html>",
+  "<html><body><h1>Dear",
+  " Grandma</h1></body></html>",
+] as const;
+
+/** What a model that does as it is asked writes, by the form that the prompt names. */
+export function obliging({ prompt }: { readonly prompt: string }): readonly string[] {
+  if (prompt.includes("It is text/html")) return OBLIGING_PAGE;
+  if (prompt.includes("It is text/csv")) return ["source,kind\n", "two,grants"];
+  return ["Two grants", " and a loan."];
+}

@@ -1623,6 +1623,7 @@ async function follow(ask: Ask, generation: Generation, kept: Kept): Promise<Res
   const { request, streams } = ask;
   const leave = generation.join();
   request.signal.addEventListener("abort", leave, { once: true });
+  if (request.signal.aborted) leave();
   await generation.begun;
   if (streams && !(generation.outcome instanceof Refusal)) {
     const { form, source, gpu } = generation.order;

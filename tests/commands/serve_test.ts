@@ -1,5 +1,12 @@
 import { deepStrictEqual as equal, match, notEqual, ok } from "node:assert/strict";
-import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../project/program.ts";
+import {
+  ask,
+  cleanEnv,
+  fromCheckout,
+  inFolder,
+  runProgram,
+  startProgram,
+} from "../project/program.ts";
 
 const GREETING = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
 
@@ -45,6 +52,64 @@ Deno.test("serve ends with 0 on SIGTERM and SIGINT, and has kept what it answere
     const again = await startProgram(fromCheckout(folder));
     equal((await ask(`${again.url}/home/SIGINT?raw`)).text, "SIGINT");
     await again.stop();
+  }));
+
+Deno.test("serve writes nothing but objects to its standard output with ELASTIK_LOG=json", () =>
+  inFolder(async (folder) => {
+    const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "json" });
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd,
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const written = new Response(child.stdout).text();
+    let said = "";
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      const url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1];
+      if (url === undefined) continue;
+      equal((await ask(`${url}/home/x`, { method: "PUT", body: "x" })).status, 201);
+      equal((await ask(`${url}/proc/version`)).status, 200);
+      child.kill("SIGTERM");
+      break;
+    }
+    equal((await child.status).code, 0);
+    const rows = (await written).trimEnd().split("\n").map((line) => JSON.parse(line));
+    equal(rows.map(({ method, path, status }) => `${method} ${path} ${status}`), [
+      "PUT /home/x 201",
+      "GET /proc/version 200",
+    ]);
+  }));
+
+Deno.test("serve goes on where nobody reads its access log any more", () =>
+  inFolder(async (folder) => {
+    const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "line" });
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd,
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(child.stderr).text();
+    let said = "";
+    let url = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1] ?? "";
+      // To leave the loop closes the pipe.
+      if (url !== "") break;
+    }
+    for (let i = 0; i < 20; i++) equal((await ask(`${url}/proc/version`)).status, 200);
+    child.kill("SIGTERM");
+    equal((await child.status).code, 0);
+    match(await errors, /the access log ended: /);
   }));
 
 Deno.test("serve ends with one sentence when it cannot start", () =>

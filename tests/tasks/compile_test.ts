@@ -66,7 +66,7 @@ Deno.test("compile embeds the bundle, whole, and nothing else", () =>
       env: { DENORT_BIN: Deno.execPath() },
     });
     equal(code, 0, stderr);
-    match(stdout, /^\[ "elastik\.js \(\d\.\d+MB\)" \]$/m);
+    match(stdout, /^\[ "elastik\.js \(\d+(?:\.\d+)?MB\)" \]$/m);
     const program = await Deno.readFile(`${folder}/x`);
     const script = await Deno.readFile(`${folder}/elastik.js`);
     const at = indexOf(program, script.subarray(0, 4096));

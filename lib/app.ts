@@ -6,7 +6,7 @@
 import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
 import { LockTable } from "./dav/lock_table.ts";
 import { bodiless } from "./http/bodiless.ts";
-import type { Connection, Exchange } from "./http/exchange.ts";
+import { type Connection, type Exchange, isCallerGone } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
@@ -165,6 +165,8 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   async function edge(request: Request, error: unknown): Promise<Response> {
     const accept = request.headers.get("accept");
     const head = request.method === "HEAD";
+    // Nobody reads this answer, and nothing failed; the number is nginx's for that.
+    if (isCallerGone(error)) return new Response(null, { status: 499 });
     if (!(error instanceof Problem)) {
       const shown = error instanceof Error ? error.stack ?? error.message : String(error);
       machine.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);

@@ -197,6 +197,14 @@ Deno.test("createApp() hides what failed from the caller and tells the operator"
   });
 });
 
+Deno.test("createApp() says nothing to the operator of a caller who went away", async () => {
+  const gone = new DOMException("The caller went away", "AbortError");
+  await withApp({ plugins: plugins(() => Promise.reject(gone)) }, async ({ ask, log }) => {
+    equal((await ask("GET", "/example/x")).status, 499);
+    equal(log.length, 0);
+  });
+});
+
 Deno.test("createApp() has who asks for plugins wait while they start, and nobody else", async () => {
   const { promise: starting, resolve: started } = Promise.withResolvers<void>();
   const now: { routes: PluginRoute[]; starting: Promise<void> | undefined } = {

@@ -25,6 +25,11 @@ export interface Connection {
   readonly completed: Promise<void>;
 }
 
+/** Whether something failed for no other reason than that its caller went away. */
+export function isCallerGone(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
 /**
  * One query parameter, or null. The last one wins when it is sent twice.
  *

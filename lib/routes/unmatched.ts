@@ -5,7 +5,7 @@
  */
 
 import { mayResolve } from "../auth/policy.ts";
-import type { Exchange } from "../http/exchange.ts";
+import { type Exchange, isCallerGone } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
 import { DECLINED_MS, DECLINES_REMEMBERED } from "../limits.ts";
 import type { Machine } from "../machine.ts";
@@ -65,7 +65,7 @@ export class Unmatched {
       if (this.#takes(exchange, answer)) return answer;
       await answer.body?.cancel();
     } catch (error) {
-      if (isGone(error)) return undefined;
+      if (isCallerGone(error)) return undefined;
       // The caller is told nothing; what went wrong is for the operator, as every failure is.
       const words = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
       log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${words}`);
@@ -134,9 +134,4 @@ export class Unmatched {
 function isStrict(headers: Headers): boolean {
   const prefer = headers.get("prefer");
   return prefer !== null && STRICT.test(prefer);
-}
-
-/** Whether it failed because its caller went away. */
-function isGone(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "AbortError";
 }

@@ -1,13 +1,13 @@
 /**
- * Runs the tests and says in one last line how many passed: `N passed, N failed`. What only computes
- * runs in parallel; what starts machines, kills them or measures them runs alone afterwards. With
- * names of folders below `tests/`, or of files, it runs these alone.
+ * Runs the tests and says in one last line how many passed: `N passed, N failed`. Most run in parallel;
+ * what ends machines by force, or measures them, runs alone afterwards. With names of folders below
+ * `tests/`, or of files, it runs these alone.
  */
 
 /** What would disturb other tests, or measures what they disturb, and so takes its turn. */
-const ALONE = ["tests/faults/", "tests/plugin/", "tests/browser/"];
-/** Needs a browser, so only a run that asks for it has it. */
-const BROWSER = "browser";
+const ALONE = ["tests/faults/", "tests/browser/"];
+/** One needs a browser and one runs tests once more, so only a run that asks for them has them. */
+const ASKED_FOR = ["browser", "bundle"] as const;
 /** How an ignored test says why, in its name. */
 const REASON = /\(skipped: .+\)/;
 
@@ -61,7 +61,9 @@ export function batches(files: readonly string[]): { parallel: boolean; files: s
 
 /** Which of all test files the command line means. */
 export function chosen(files: readonly string[], args: readonly string[]): string[] {
-  if (args.length === 0) return files.filter((file) => !inFolder(file, BROWSER));
+  if (args.length === 0) {
+    return files.filter((file) => !ASKED_FOR.some((folder) => inFolder(file, folder)));
+  }
   const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
     wanted.some((name) => file === name || file.startsWith(`${name}/`) || inFolder(file, name))

@@ -155,7 +155,7 @@ Deno.test("every task that a document names exists, and does what its name says"
 Deno.test(".ci/run runs the command by which the README says to test", async () => {
   const ci = await Deno.readTextFile(`${ROOT}/.ci/run`);
   ok(readmeCommands().includes("deno task test"));
-  for (const task of ["check", "test", "test:browser"]) {
+  for (const task of ["check", "test", "test:browser", "test:bundle"]) {
     ok(new RegExp(`\\bdeno task ${task}(?![:\\w])`).test(ci), `.ci/run lacks deno task ${task}`);
   }
 });

@@ -46,6 +46,7 @@ const FILES = [
 Deno.test("chosen() leaves the browser to who asks for it", () => {
   equal(chosen(FILES, []), [FILES[0], FILES[2], FILES[3]]);
   equal(chosen(FILES, ["browser"]), [FILES[1]]);
+  equal(chosen(["tests/bundle/suite_test.ts"], []), []);
 });
 
 Deno.test("chosen() takes folders, files and paths", () => {
@@ -61,5 +62,5 @@ Deno.test("batches() lets what would disturb others take its turn", () => {
     { parallel: false, files: [FILES[1], FILES[2]] },
   ]);
   equal(batches(["tests/faults/kill_test.ts"]).length, 1);
-  equal(batches(["tests/plugin/cell_test.ts"])[0]?.parallel, false);
+  equal(batches(["tests/plugin/cell_test.ts"])[0]?.parallel, true);
 });

@@ -6,7 +6,7 @@
 import { equal, ok } from "node:assert/strict";
 import { bundle } from "../../lib/tasks/bundle.ts";
 import { MACHINE_PROGRAM } from "../support/machine_process.ts";
-import { inFolder, ROOT, runProgram } from "./program.ts";
+import { inFolder, ROOT, runProgram } from "../project/program.ts";
 
 /** What they are about, one of each subject. */
 const SUITE = [

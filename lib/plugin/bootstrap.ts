@@ -10,6 +10,7 @@ import limits from "../limits.ts" with { type: "text" };
 import protocol from "./protocol.ts" with { type: "text" };
 import message from "./message.ts" with { type: "text" };
 import body from "./body.ts" with { type: "text" };
+import idTable from "./id_table.ts" with { type: "text" };
 import exchange from "./exchange.ts" with { type: "text" };
 import fileAnswer from "./file_answer.ts" with { type: "text" };
 import peer from "./peer.ts" with { type: "text" };
@@ -30,6 +31,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["protocol", protocol],
   ["message", message],
   ["body", body],
+  ["id_table", idTable],
   ["exchange", exchange],
   ["file_answer", fileAnswer],
   ["peer", peer],

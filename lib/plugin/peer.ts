@@ -23,6 +23,7 @@ import {
   wordsOf,
 } from "./exchange.ts";
 import { answerWithFile } from "./file_answer.ts";
+import { IdTable } from "./id_table.ts";
 import {
   flatten,
   readRequestHead,
@@ -51,8 +52,8 @@ export class Peer {
   readonly #writer: FrameWriter;
   readonly #side: Side;
   readonly #theirs: Side;
-  readonly #calls = new Map<number, Calling>();
-  readonly #served = new Map<number, Serving>();
+  readonly #calls = new IdTable<Calling>();
+  readonly #served = new IdTable<Serving>();
   #holding: Exchange[] = [];
   readonly #ids = new Ids();
   #over: Error | undefined;
@@ -83,7 +84,7 @@ export class Peer {
       queueMicrotask(() => outgoing.ended?.());
       return { id, response: promise, cancel };
     }
-    this.#calls.set(id, call);
+    this.#calls.add(call);
     if (body instanceof ReadableStream) {
       call.sent = false;
       this.#send(call, VERB.REQUEST, this.#side, head, body);
@@ -119,8 +120,8 @@ export class Peer {
     if (this.#over) return;
     this.#over = reason;
     this.#holding = [];
-    for (const call of [...this.#calls.values()]) this.#endCall(call, reason);
-    for (const serving of [...this.#served.values()]) this.#endServing(serving, reason);
+    for (const call of this.#calls.values()) this.#endCall(call, reason);
+    for (const serving of this.#served.values()) this.#endServing(serving, reason);
   }
 
   /** Gives up one request of the other end: its response is broken off with `reason`. */
@@ -221,7 +222,7 @@ export class Peer {
     const head = readRequestHead(raw);
     if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
     const serving = new Serving(frame.id, head);
-    this.#served.set(frame.id, serving);
+    this.#served.add(serving);
     if (head.streamed) {
       serving.received = false;
       serving.body = this.#bodyIn(serving, this.#theirs, () => {

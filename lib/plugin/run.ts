@@ -9,6 +9,7 @@ import type { CellLimits } from "../limits.ts";
 import type { CallerWatch } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
 import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
+import { IdTable } from "./id_table.ts";
 import { fileOpener } from "./file_body.ts";
 import { withHeaders } from "./message.ts";
 import { Meter } from "./meter.ts";
@@ -80,6 +81,7 @@ export interface RunHost<A> extends QueryHost {
 }
 
 interface Open<A> {
+  readonly id: number;
   readonly visit: Visit<A>;
   readonly call: Call;
   /** When the response head must have come; undefined once it has. */
@@ -108,7 +110,7 @@ export class CellRun<A> {
   readonly #writer = new FrameWriter();
   readonly #reader = new FrameReader();
   readonly #transport: Transport;
-  readonly #open = new Map<number, Open<A>>();
+  readonly #open = new IdTable<Open<A>>();
   /** Requests whose `waitUntil` work goes on, with their depth and their last moment. */
   readonly #held = new Map<number, { readonly depth: number; readonly until: number }>();
   readonly #clock: ReturnType<typeof setInterval>;
@@ -206,9 +208,9 @@ export class CellRun<A> {
         if (open.due !== undefined) open.due = due();
       },
     });
-    const open: Open<A> = { visit, call, due: due(), calls: new Set() };
+    const open: Open<A> = { id: call.id, visit, call, due: due(), calls: new Set() };
     if (this.#end) return call;
-    this.#open.set(call.id, open);
+    this.#open.add(open);
     call.response.then(() => {
       open.due = undefined;
       this.#missed = 0;

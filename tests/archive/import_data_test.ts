@@ -8,6 +8,7 @@ import {
 } from "../../lib/archive/import_data.ts";
 import { verifyDataFolder } from "../../lib/tasks/verify.ts";
 import { readSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
+import { superJournal } from "../testdata/super_journal.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
 import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
@@ -178,6 +179,18 @@ Deno.test("importFolder() takes nothing from a file but its rows", () =>
     const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
     equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);
     db.close();
+  }));
+
+Deno.test("importFolder() deletes no file of this computer that a journal names", () =>
+  withTempData(async (folder) => {
+    fillData(`${folder}/source`);
+    Deno.writeTextFileSync(`${folder}/precious`, "kept");
+    const journal = `${folder}/source/home%2Fa/universe.db-journal`;
+    Deno.writeFileSync(journal, superJournal(`${folder}/precious`));
+    const found = await bring(`${folder}/source`, `${folder}/into`);
+    equal(found.refused.map(({ folder: name }) => name), ["home%2Fa"]);
+    match(found.refused[0]?.reason ?? "", /its journal names another file/);
+    equal(Deno.readTextFileSync(`${folder}/precious`), "kept");
   }));
 
 Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's way", () =>

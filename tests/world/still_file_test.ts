@@ -1,6 +1,7 @@
-import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { withStillFile } from "../../lib/world/still_file.ts";
+import { superJournal } from "../testdata/super_journal.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 
 function make(path: string, value: number): DatabaseSync {
@@ -59,4 +60,32 @@ Deno.test("withStillFile() keeps a look's writes from the file, and empties its 
         throw new Error("the look failed");
       }), /the look failed/);
     equal(snapshot(`${data}/scratch`), []);
+  }));
+
+Deno.test("withStillFile() lets no journal have SQLite delete the file that it names", () =>
+  withTempData((data) => {
+    for (const folder of ["world", "scratch"]) Deno.mkdirSync(`${data}/${folder}`);
+    const db = new DatabaseSync(`${data}/world/universe.db`);
+    db.exec("CREATE TABLE t (x)");
+    db.close();
+    Deno.writeTextFileSync(`${data}/world/precious`, "kept");
+    Deno.writeFileSync(`${data}/world/universe.db-journal`, superJournal(`${data}/world/precious`));
+    const before = snapshot(`${data}/world`);
+    throws(
+      () => withStillFile(`${data}/world/universe.db`, () => `${data}/scratch`, () => {}),
+      /its journal names another file/,
+    );
+    equal(snapshot(`${data}/world`), before);
+    equal(snapshot(`${data}/scratch`), []);
+
+    // What the refusal is for: SQLite itself does so, whatever it then says of the database.
+    const itself = new DatabaseSync(`${data}/world/universe.db`);
+    try {
+      itself.prepare("SELECT * FROM t").all();
+    } catch (error) {
+      match(String(error), /malformed|no such table/);
+    } finally {
+      itself.close();
+    }
+    throws(() => Deno.statSync(`${data}/world/precious`), Deno.errors.NotFound);
   }));

@@ -1,0 +1,28 @@
+/**
+ * A rollback journal that was made to do harm: it holds no page, and names a file that SQLite deletes
+ * when it is through with it (SQLite's file format, §3). Not a test itself.
+ */
+
+const MAGIC = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+const SECTOR = 512;
+const PAGE = 4096;
+/** The page that holds SQLite's locks, and so never any content. */
+const LOCK_PAGE = 0x40000000 / PAGE + 1;
+
+/** The journal's bytes. */
+export function superJournal(victim: string): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(victim);
+  const bytes = new Uint8Array(SECTOR + 4 + name.length + 16);
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC);
+  view.setUint32(16, 2);
+  view.setUint32(20, SECTOR);
+  view.setUint32(24, PAGE);
+  view.setUint32(SECTOR, LOCK_PAGE);
+  bytes.set(name, SECTOR + 4);
+  const end = SECTOR + 4 + name.length;
+  view.setUint32(end, name.length);
+  view.setUint32(end + 4, name.reduce((sum, byte) => sum + byte, 0));
+  bytes.set(MAGIC, end + 8);
+  return bytes;
+}

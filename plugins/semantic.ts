@@ -315,10 +315,15 @@ function csvFault(text: string): string | undefined {
   }
   if (widths.length < 2) return "it has no line below the header";
   // One column is where prose, lists and Markdown's tables would get through.
-  if (widths[0] === 1 && /^[ \t]*(?:[|<#>*{[-]|.*[.:!?]\s*$)/m.test(text)) {
-    return "its one column is prose or markup";
-  }
-  return undefined;
+  return widths[0] === 1 && text.split("\n").some(isProse)
+    ? "its one column is prose or markup"
+    : undefined;
+}
+
+/** Looks at both ends alone: models repeat themselves, and a long line must not cost its square. */
+function isProse(line: string): boolean {
+  const words = line.trim();
+  return /^[|<#>*{[-]/.test(words) || ".:!?".includes(words.at(-1) ?? " ");
 }
 
 const HTML_NAMES = new Set(
@@ -329,7 +334,8 @@ const HTML_NAMES = new Set(
 );
 /** Elements whose content is no markup; one that is never closed swallows the rest. */
 const RAW_NAMES = /^(?:script|style|textarea|title|iframe|noscript|xmp|noembed|noframes)$/;
-const HTML_TAG = /^<(\/?)([a-zA-Z][^\s/>]*)(?:[^>"']|"[^"]*"|'[^']*')*>/;
+/** The name ends where it ends: were it free to be shorter, a tag without end would cost its square. */
+const HTML_TAG = /^<(\/?)([a-zA-Z][^\s/>]*)(?=[\s/>])(?:[^>"']|"[^"]*"|'[^']*')*>/;
 
 /**
  * A browser takes everything for HTML, so this asks for more: it begins with an element of HTML, it

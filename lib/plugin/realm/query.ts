@@ -88,7 +88,7 @@ const CLOSED: Readonly<Record<string, true>> = Object.assign(Object.create(null)
 });
 
 /** Statements that may stand where a table does, and so can be told how many rows are wanted. */
-const NESTS = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*(?:SELECT|WITH|VALUES)\b/i;
+const NESTS = /^(?:\s|--[^\n]*\n|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*(?:SELECT|WITH|VALUES)\b/i;
 
 /**
  * Makes the {@link Query} of a process.

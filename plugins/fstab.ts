@@ -903,8 +903,9 @@ async function passOn(visit: Visit, { response, pieces, length }: Taken): Promis
     return new Response(null, { status, headers });
   }
   if (status < 200 || status >= 300 || status === 206) throw serverRefusal(visit, response, pieces);
-  const tag = response.headers.get("etag");
-  if (tag === null) {
+  // The one that is passed on: others were not looked through for the mount's credential.
+  const tag = headers.etag;
+  if (tag === undefined) {
     const whole = join(pieces, length);
     headers.etag = `"${(await sha256(whole)).slice(0, 16)}.${length.toString(36)}"`;
     headers["x-mount-version"] = `len=${length};head=${whole.subarray(0, 16).toHex()}`;

@@ -129,6 +129,15 @@ Deno.test("a web server is mounted", async (t) => {
           headers: { "content-type": "text/plain" },
         });
       equal((await get("/mnt/api/echo")).status, 502);
+      // An entity tag that is not passed on is none, also for what else tells of it.
+      for (const more of ["\u00e9", "x".repeat(1024)]) {
+        server.answer = (request) =>
+          new Response("x", {
+            headers: { etag: `"${more}${request.headers.get("authorization")}"` },
+          });
+        const found = await get("/mnt/api/echo");
+        equal(found.headers.get("x-mount-version"), "len=1;head=78");
+      }
     });
     await t.step("its refusals come in words", async () => {
       const rows: [status: number, becomes: number, words: RegExp][] = [

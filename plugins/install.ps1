@@ -81,9 +81,13 @@ if (-not $curl) { Stop-With 2 "Cannot install${names}: curl is not on this compu
 Ask GET /proc/status $(if ($token) { $token } else { $approve }) 'Accept: text/plain' ''
 if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to who it is: $(Get-Words $body); set ELASTIK_TOKEN to the machine's T2 token" }
 if (-not $approve) {
-  $holder = if ($body -match '(?m)^pid (\d+)') { $Matches[1] } else { '' }
+  # Anybody may say this number: it counts on this computer alone, and while that process is there.
+  $holder = if ($body -match '(?m)^pid (\d{1,10})\r?$') { $Matches[1] } else { '' }
+  $at = try { ([Uri]$url).Host } catch { '' }
+  if ($at -notin 'localhost', '127.0.0.1', '[::1]') { $holder = '' }
+  if ($holder -and -not (Get-Process -Id $holder -ErrorAction SilentlyContinue)) { $holder = '' }
   foreach ($data in @($(if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { 'data' }), "${folder}/../data")) {
-    if (-not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
+    if (-not $holder -or -not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
     # It goes to the machine that holds this folder, and to no other.
     if ((Get-Content -Raw "${data}/.lock").Trim() -ne $holder) { continue }
     $approve = (Get-Content -Raw "${data}/.approve-token").Trim()

@@ -82,9 +82,15 @@ command -v curl >/dev/null 2>&1 || stop 2 "Cannot install${names}: curl is not o
 ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
 [ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to who it is: $(words "$body"); set ELASTIK_TOKEN to the machine's T2 token"
 if [ -z "$approve" ]; then
-  pid=$(printf '%s\n' "$body" | sed -n 's/^pid //p')
+  # Anybody may say this number: it counts on this computer alone, and while that process is there.
+  pid=$(printf '%s\n' "$body" | sed -n 's/^pid \([0-9]\{1,10\}\)$/\1/p')
+  host=${url#*://}
+  host=${host%%[/?#]*}
+  host=${host##*@}
+  case $host in localhost | localhost:* | 127.0.0.1 | 127.0.0.1:* | '[::1]' | '[::1]:'*) ;; *) pid='' ;; esac
+  if [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null; then pid=''; fi
   for data in "${ELASTIK_DATA:-data}" "${folder}/../data"; do
-    if [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
+    if [ -z "$pid" ] || [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
     # It goes to the machine that holds this folder, and to no other.
     if [ "$(tr -d '[:space:]' <"${data}/.lock")" != "$pid" ]; then continue; fi
     approve=$(tr -d '[:space:]' <"${data}/.approve-token")

@@ -113,6 +113,53 @@ Deno.test({
 });
 
 Deno.test({
+  name: `install.sh shows the kept token to nobody who only says what the machine said${NO_CURL}`,
+  ignore: NO_CURL !== "",
+  async fn() {
+    await withScript(async (folder) => {
+      const machine = await startProgram(fromCheckout(folder));
+      const { pid } = await (await fetch(`${machine.url}/proc/status`, {
+        headers: { accept: "application/json" },
+      })).json();
+      const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+      await machine.stop();
+      let says = "";
+      let heard = "";
+      const ended = new AbortController();
+      const impostor = Deno.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        signal: ended.signal,
+        onListen: () => {},
+      }, async (request) => {
+        heard += [...request.headers].join("\n") + await request.text();
+        return new Response(says);
+      });
+      const { port } = impostor.addr;
+      try {
+        const rows: [where: string, text: string, lock: string, why: string][] = [
+          [`http://127.0.0.1:${port}`, `pid ${pid}\n`, `${pid}\n`, "the machine has ended"],
+          [`http://127.0.0.1:${port}`, "pid \n", "", "no number on either side"],
+          [`http://127.0.0.1:${port}`, "nothing\n", "", "no word on either side"],
+          [`http://127.0.0.2:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "another address"],
+          [`http://localhost@127.1:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "a user's name"],
+        ];
+        for (const [where, text, lock, why] of rows) {
+          says = text;
+          await Deno.writeTextFile(`${folder}/data/.lock`, lock);
+          const ran = await install(folder, ["example"], { ELASTIK_URL: where }, folder);
+          ok([2, 3].includes(ran.code), `${why}: ${ran.code} ${ran.stdout}${ran.stderr}`);
+          ok(!heard.includes(kept), why);
+        }
+      } finally {
+        ended.abort();
+        await impostor.finished;
+      }
+    });
+  },
+});
+
+Deno.test({
   name: `install.sh says in words what is wrong before it changes anything${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {

@@ -52,7 +52,7 @@ export async function askPlugin(
     by: caller.by,
     tag: named ? subjectTag(store, caller, subject) : undefined,
     depth,
-    ...(connection === undefined ? {} : { completed: connection.completed, origin: request }),
+    ...(connection === undefined ? {} : { connection, origin: request }),
   });
   if (!response.headers.has("content-security-policy")) {
     response.headers.set("content-security-policy", SANDBOX);

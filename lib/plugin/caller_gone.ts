@@ -4,47 +4,76 @@
  * `request.signal` aborts before, and also after a response that was delivered (deno#27005).
  */
 
+import type { Connection } from "../http/exchange.ts";
+import { Patience, type Waiter } from "./patience.ts";
+
 /** What is known of a caller beside their request. */
 export interface CallerWatch {
-  /** `completed` of the server's handler info; absent for a request that came by no connection. */
-  readonly completed?: Promise<void>;
+  /** The connection a request came by; absent for a request that came by none. */
+  readonly connection?: Pick<Connection, "completed">;
   /** The request as the server made it, where the one that is passed on is another. */
   readonly origin?: Request;
 }
 
+/** A caller who is watched. */
+export interface Watched {
+  /**
+   * The response's head is there: from now on `completed` tells it all.
+   *
+   * @param whole nothing of the response is still to come, so that nobody need be told of anything
+   */
+  answered(whole: boolean): void;
+}
+
 /** Answers that come sooner than this cost no look at the signal, which the runtime makes when asked. */
 const PATIENCE_MS = 50;
+const patience = new Patience(PATIENCE_MS);
 
-/**
- * Calls `gone` once when the caller goes away.
- *
- * @returns to be called when the response's head is there: from then on `completed` tells it all
- */
+/** Calls `gone` once when the caller goes away. */
 export function watchCaller(
   request: Request,
-  { completed, origin = request }: CallerWatch,
+  { connection, origin = request }: CallerWatch,
   gone: () => void,
-): () => void {
-  let left = false;
-  const leave = (): void => {
-    if (left) return;
-    left = true;
-    gone();
-  };
-  if (completed === undefined) {
-    listen(origin.signal, leave);
-    return () => undefined;
+): Watched {
+  if (connection !== undefined) return new WatchedConnection(connection, origin, gone);
+  listen(origin.signal, gone);
+  return { answered: () => undefined };
+}
+
+class WatchedConnection implements Watched, Waiter {
+  place = -1;
+  seen = false;
+  readonly #connection: Pick<Connection, "completed">;
+  readonly #origin: Request;
+  readonly #gone: () => void;
+  #left = false;
+  #signal: AbortSignal | undefined;
+  #listener: (() => void) | undefined;
+
+  constructor(connection: Pick<Connection, "completed">, origin: Request, gone: () => void) {
+    this.#connection = connection;
+    this.#origin = origin;
+    this.#gone = gone;
+    patience.wait(this);
   }
-  completed.catch(leave);
-  let signal: AbortSignal | undefined;
-  const timer = setTimeout(() => {
-    signal = origin.signal;
-    listen(signal, leave);
-  }, PATIENCE_MS);
-  return () => {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", leave);
-  };
+
+  late(): void {
+    this.#listener = () => this.#leave();
+    this.#signal = this.#origin.signal;
+    listen(this.#signal, this.#listener);
+  }
+
+  answered(whole: boolean): void {
+    patience.done(this);
+    if (this.#listener) this.#signal?.removeEventListener("abort", this.#listener);
+    if (!whole) this.#connection.completed.catch(() => this.#leave());
+  }
+
+  #leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#gone();
+  }
 }
 
 function listen(signal: AbortSignal, leave: () => void): void {

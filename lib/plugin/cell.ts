@@ -150,7 +150,7 @@ export class Cell<A> {
     this.#served++;
     const call = run.fetch({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
-    const answered = watchCaller(request, visit, gone);
+    const watched = watchCaller(request, visit, gone);
     let response: Response;
     try {
       response = await call.response;
@@ -161,7 +161,7 @@ export class Cell<A> {
       }
       throw this.#inWords(error);
     } finally {
-      answered();
+      watched.answered(call.over);
     }
     for (const name of CONNECTION) response.headers.delete(name);
     return response;
@@ -256,7 +256,7 @@ export class Cell<A> {
   async #waitForSlot(request: Request, visit: Visit<A>): Promise<void> {
     const abort = new AbortController();
     const reason = new DOMException("The caller went away", "AbortError");
-    const answered = watchCaller(request, visit, () => abort.abort(reason));
+    const watched = watchCaller(request, visit, () => abort.abort(reason));
     try {
       await this.#slots.wait(abort.signal);
     } catch (error) {
@@ -268,7 +268,7 @@ export class Cell<A> {
         { "retry-after": "1" },
       );
     } finally {
-      answered();
+      watched.answered(true);
     }
   }
 

@@ -77,6 +77,8 @@ export interface Outgoing {
 export interface Call {
   readonly id: number;
   readonly response: Promise<Response>;
+  /** Nothing of it is still to come: it is complete or was given up. */
+  readonly over: boolean;
   /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
   cancel(reason: Error): void;
 }
@@ -101,36 +103,44 @@ export interface Exchange {
 }
 
 /** An exchange this end opened. */
-export interface Calling extends Exchange {
-  answered: boolean;
-  /** It is complete or was given up. */
-  over: boolean;
+export class Calling implements Exchange, Call {
+  incoming?: BodyIn;
+  outgoing?: BodyOut;
+  held?: NonNullable<Exchange["held"]>;
+  heldChunk?: Uint8Array;
+  sent = true;
+  received = false;
+  answered = false;
+  over = false;
   /** The answer is a file, which is being opened or is open. */
   file?: Pick<FileBody, "fail">;
-  resolve(response: Response): void;
-  reject(error: Error): void;
-  ended: (() => void) | undefined;
-  moved: (() => void) | undefined;
-}
+  readonly id: number;
+  readonly response: Promise<Response>;
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: Error) => void;
+  readonly ended: (() => void) | undefined;
+  readonly moved: (() => void) | undefined;
+  readonly #giveUp: (call: Calling, reason: Error) => void;
 
-/** An exchange this end is about to open. */
-export function openCall(
-  id: number,
-  { ended, moved }: Pick<Outgoing, "ended" | "moved">,
-  resolve: Calling["resolve"],
-  reject: Calling["reject"],
-): Calling {
-  return {
-    id,
-    sent: true,
-    received: false,
-    answered: false,
-    over: false,
-    resolve,
-    reject,
-    ended,
-    moved,
-  };
+  /** @param giveUp gives it up while it is open */
+  constructor(
+    id: number,
+    { ended, moved }: Pick<Outgoing, "ended" | "moved">,
+    giveUp: (call: Calling, reason: Error) => void,
+  ) {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    this.id = id;
+    this.response = promise;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.ended = ended;
+    this.moved = moved;
+    this.#giveUp = giveUp;
+  }
+
+  cancel(reason: Error): void {
+    this.#giveUp(this, reason);
+  }
 }
 
 /** An exchange the other end opened. */

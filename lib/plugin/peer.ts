@@ -9,11 +9,10 @@ import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../limits.
 import { BodyIn, BodyOut, type BodySink, ignore } from "./body.ts";
 import {
   type Call,
-  type Calling,
+  Calling,
   type Exchange,
   Ids,
   MAX_WORDS,
-  openCall,
   type Outgoing,
   PeerFailure,
   type PeerOptions,
@@ -56,6 +55,7 @@ export class Peer {
   readonly #served = new IdTable<Serving>();
   #holding: Exchange[] = [];
   readonly #ids = new Ids();
+  readonly #giveUp = (call: Calling, reason: Error): void => this.#abandon(call, reason);
   #over: Error | undefined;
 
   constructor(options: PeerOptions) {
@@ -68,21 +68,20 @@ export class Peer {
   /** Sends a request. */
   call(outgoing: Outgoing): Call {
     const id = this.#ids.next(this.#calls);
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const call = openCall(id, outgoing, resolve, reject);
-    const cancel = (reason: Error): void => this.#abandon(call, reason);
+    const call = new Calling(id, outgoing, this.#giveUp);
     const { body, method, url, headers, note } = outgoing;
     const head = (streamed: boolean): string =>
       writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
     const whole = head(false);
     if (this.#over || whole.length > MAX_HEAD || !sendable(headers)) {
-      reject(
+      call.over = true;
+      call.reject(
         this.#over ??
           new RangeError("Cannot send a request: its headers are too long, or not to be sent"),
       );
       // Not before the caller has what this returns.
       queueMicrotask(() => outgoing.ended?.());
-      return { id, response: promise, cancel };
+      return call;
     }
     this.#calls.add(call);
     if (body instanceof ReadableStream) {
@@ -92,7 +91,7 @@ export class Peer {
       this.#writer.head(VERB.REQUEST, this.#side, id, whole, body ?? undefined);
       this.#options.wake();
     }
-    return { id, response: promise, cancel };
+    return call;
   }
 
   /** Writes what still waits for its body. The room calls it just before it takes the bytes. */

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
-import { type FileBody, openCall } from "../../lib/plugin/exchange.ts";
+import { Calling, type FileBody } from "../../lib/plugin/exchange.ts";
 import { answerWithFile } from "../../lib/plugin/file_answer.ts";
 import { ProtocolError } from "../../lib/plugin/protocol.ts";
 
@@ -10,9 +10,9 @@ function make(body: ReadableStream<Uint8Array>): Response {
 }
 
 function calling() {
-  const { promise, resolve, reject } = Promise.withResolvers<Response>();
-  promise.catch(() => {});
-  return { call: openCall(1, {}, resolve, reject), promise };
+  const call = new Calling(1, {}, () => {});
+  call.response.catch(() => {});
+  return { call, promise: call.response };
 }
 
 function bodyOf(text: string) {

@@ -58,7 +58,12 @@ function ask(
     ended: () => ended++,
     ...(moved && { moved }),
   });
-  return { ...call, ended: () => ended };
+  return {
+    id: call.id,
+    response: call.response,
+    cancel: (reason: Error) => call.cancel(reason),
+    ended: () => ended,
+  };
 }
 
 function frame(verb: number, side: number, id: number, payload = new Uint8Array(0)): Frame {

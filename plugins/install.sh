@@ -120,7 +120,7 @@ for name in $names; do
   esac
   say "It asks for:"
   printf '%s\n' "$body" | sed 's/.*"asks":{//; s/}}*$//' |
-    awk '{ gsub(/,"(auth|config|configured|description|fallback|grants|permissions)":/, "\n&"); print }' |
+    awk 'NF { gsub(/,"(auth|config|configured|description|fallback|fault|grants|patience|permissions)":/, "\n&"); print }' |
     sed 's/^,//; s/^/  /'
 
   # 6. Approve exactly this version

@@ -8,7 +8,8 @@ import type { World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
 import { redacted } from "./policy.ts";
 
-const BEARER = /bearer=[^\s,]+/gi;
+/** Also as it is mistyped: a line that mounts nothing still holds the secret. */
+const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
 
 const shown = new WeakMap<World, World>();
 

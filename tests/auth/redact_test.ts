@@ -58,6 +58,8 @@ Deno.test("seenBy() strikes every bearer out for everyone below T3", () => {
     ['bearer="s3cret"', "bearer=***"],
     ["# bearer=s3cret", "# bearer=***"],
     ["bearer= ", "bearer= "],
+    ["ro,bearer = s3cret,timeout=5\nbearer: s3cret\nBEARER:\ts3cret", "ro,bearer=***,timeout=5\nbearer=***\nbearer=***"],
+    ["bearer=\nnext line", "bearer=\nnext line"],
     ["https://u:s3cret@x/y /mnt/x ro", "https://***@x/y /mnt/x ro"],
     ["https://u:s3/cr@et@x\nftp://s3cret@y", "https://***@x\nftp://***@y"],
     ["https://x/y /mnt/a@b ro", "https://x/y /mnt/a@b ro"],

@@ -66,6 +66,7 @@ Deno.test({
           );
           match(ran.stdout, /It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
+          for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
           match(ran.stdout, /Activated example\nAll is up: /);
           machine.witness(ran.stdout + ran.stderr, "install.sh");
         }

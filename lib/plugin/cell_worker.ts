@@ -61,7 +61,10 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     wake,
     serve: (served) => serve(served),
     isWhole,
-    fileOf: (response) => response.bodyUsed ? undefined : apply(take, handed, [response]),
+    fileOf: (response) => {
+      const file: FileHandle | undefined = apply(take, handed, [response]);
+      return file === undefined || response.bodyUsed ? undefined : file;
+    },
     mostServed: 0xffff,
   });
   const { console, print } = makeConsole(
@@ -133,7 +136,11 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     };
     return async function answer(served) {
       const { id, head, body } = served;
-      const bare = new Request(head.url, { method: head.method, body });
+      const { method, url } = head;
+      // The commonest request needs no second argument, which costs a quarter of the first.
+      const bare = method === "GET" && body === null
+        ? new Request(url)
+        : new Request(url, { method, body });
       const request = withHeaders(bare, head.headers);
       setSignal(request, () => served.signal);
       const [tier, by, tag] = head.note;

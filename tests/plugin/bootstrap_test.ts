@@ -11,5 +11,5 @@ Deno.test("bootstrapUrl() is one module of data that imports nothing of ours", a
 });
 
 Deno.test("ENTRY_URL stays short, since it is parsed with every Request of a plugin", () => {
-  assert.ok(ENTRY_URL.length < 500, `${ENTRY_URL.length} characters`);
+  assert.ok(ENTRY_URL.length < 150, `${ENTRY_URL.length} characters`);
 });

@@ -12,17 +12,43 @@ export interface Shortcuts {
   isWhole(response: Response): boolean;
 }
 
+/** Makes its subclasses write their private fields onto what it is given. */
+class Given {
+  constructor(object: object) {
+    return object;
+  }
+}
+
+/** A Request's own signal. A `WeakMap` would say the same, and cost each collection a look at all. */
+class Signalled extends Given {
+  readonly #make: () => AbortSignal;
+
+  constructor(request: Request, make: () => AbortSignal) {
+    super(request);
+    this.#make = make;
+  }
+
+  static of(request: object): (() => AbortSignal) | undefined {
+    return #make in request ? request.#make : undefined;
+  }
+}
+
+/** A Response whose body was text or bytes. */
+class Whole extends Given {
+  readonly #is = true;
+
+  static is(response: object): boolean {
+    return #is in response && response.#is;
+  }
+}
+
 /** Installs both in this realm, before the plugin is loaded. */
 export function takeShortcuts(): Shortcuts {
-  const signals = new WeakMap<Request, () => AbortSignal>();
-  const whole = new WeakSet<Response>();
   const { apply, construct } = Reflect;
-  const { get, set } = WeakMap.prototype;
-  const { add, has } = WeakSet.prototype;
   const native = Object.getOwnPropertyDescriptor(Request.prototype, "signal")?.get;
   Object.defineProperty(Request.prototype, "signal", {
     get(this: Request): AbortSignal {
-      const make: (() => AbortSignal) | undefined = apply(get, signals, [this]);
+      const make = Signalled.of(this);
       return make ? make() : apply(native!, this, []);
     },
     configurable: true,
@@ -32,7 +58,7 @@ export function takeShortcuts(): Shortcuts {
   Object.defineProperty(Response, "json", {
     value: function (data: unknown, init?: ResponseInit): Response {
       const response: Response = apply(json, undefined, [data, init]);
-      apply(add, whole, [response]);
+      new Whole(response);
       return response;
     },
     writable: true,
@@ -42,9 +68,9 @@ export function takeShortcuts(): Shortcuts {
   const { clone } = Response.prototype;
   Object.defineProperty(Response.prototype, "clone", {
     value: function (this: Response): Response {
-      const isFresh: boolean = apply(has, whole, [this]) && !this.bodyUsed;
+      const isFresh = Whole.is(this) && !this.bodyUsed;
       const response: Response = apply(clone, this, []);
-      if (isFresh) apply(add, whole, [response]);
+      if (isFresh) new Whole(response);
       return response;
     },
     writable: true,
@@ -55,12 +81,12 @@ export function takeShortcuts(): Shortcuts {
     construct(target, values: [BodyInit?, ResponseInit?], newTarget) {
       const response: Response = construct(target, values, newTarget);
       const body = values[0];
-      if (typeof body === "string" || body instanceof Uint8Array) apply(add, whole, [response]);
+      if (typeof body === "string" || body instanceof Uint8Array) new Whole(response);
       return response;
     },
   });
   return {
-    setSignal: (request, make) => void apply(set, signals, [request, make]),
-    isWhole: (response) => apply(has, whole, [response]) && !response.bodyUsed,
+    setSignal: (request, make) => void new Signalled(request, make),
+    isWhole: (response) => Whole.is(response) && !response.bodyUsed,
   };
 }

@@ -49,9 +49,9 @@ export class Plugins implements PluginRoutes {
     return this.#host?.match(path);
   }
 
-  async fetch(route: PluginRoute, exchange: Exchange): Promise<Response> {
-    const host = await this.host();
-    return await host.fetch(route, exchange);
+  fetch(route: PluginRoute, exchange: Exchange): Promise<Response> {
+    return this.#host?.fetch(route, exchange) ??
+      this.host().then((host) => host.fetch(route, exchange));
   }
 
   async host(): Promise<PluginHost> {

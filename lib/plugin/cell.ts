@@ -19,7 +19,7 @@ import {
   type RunHost,
   type Visit,
 } from "./run.ts";
-import { bodyOf, CONNECTION, visible } from "./passage.ts";
+import { bodyOf, visible } from "./passage.ts";
 import { Queries } from "./queries.ts";
 import { refusalOf, stopped } from "./refusal.ts";
 import { Slots } from "./slots.ts";
@@ -163,7 +163,6 @@ export class Cell<A> {
     } finally {
       watched.answered(call.over);
     }
-    for (const name of CONNECTION) response.headers.delete(name);
     return response;
   }
 

@@ -30,6 +30,8 @@ export interface PeerOptions {
   readonly fileOf?: (response: Response) => FileHandle | undefined;
   /** Opens a file that an answer names; without it an answer may name none. */
   readonly openFile?: OpenFile;
+  /** Names of headers, in lower case, that are taken out of the other end's answers. */
+  readonly unheard?: ReadonlySet<string>;
   /** Most exchanges the other end may have open; one more is a broken rule. */
   readonly mostServed: number;
   /** Called for a frame that changes nothing; it may throw when there are too many. */
@@ -71,6 +73,8 @@ export interface Outgoing {
   readonly ended?: () => void;
   /** Called when the other end takes in a part of the request's body. */
   readonly moved?: () => void;
+  /** Called when the other end answers, be it with a failure in words. */
+  readonly answered?: () => void;
 }
 
 /** A request under way. */
@@ -116,26 +120,39 @@ export class Calling implements Exchange, Call {
   file?: Pick<FileBody, "fail">;
   readonly id: number;
   readonly response: Promise<Response>;
-  readonly resolve: (response: Response) => void;
-  readonly reject: (error: Error) => void;
   readonly ended: (() => void) | undefined;
   readonly moved: (() => void) | undefined;
+  readonly #heard: (() => void) | undefined;
+  readonly #resolve: (response: Response) => void;
+  readonly #reject: (error: Error) => void;
   readonly #giveUp: (call: Calling, reason: Error) => void;
 
   /** @param giveUp gives it up while it is open */
   constructor(
     id: number,
-    { ended, moved }: Pick<Outgoing, "ended" | "moved">,
+    { ended, moved, answered }: Pick<Outgoing, "ended" | "moved" | "answered">,
     giveUp: (call: Calling, reason: Error) => void,
   ) {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     this.id = id;
     this.response = promise;
-    this.resolve = resolve;
-    this.reject = reject;
     this.ended = ended;
     this.moved = moved;
+    this.#heard = answered;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.#giveUp = giveUp;
+  }
+
+  resolve(response: Response): void {
+    this.answered = true;
+    this.#heard?.();
+    this.#resolve(response);
+  }
+
+  reject(error: Error): void {
+    if (error instanceof PeerFailure) this.#heard?.();
+    this.#reject(error);
   }
 
   cancel(reason: Error): void {
@@ -173,9 +190,14 @@ export class Serving implements Exchange, Served {
   }
 }
 
-/** Reads an answer's frame as what a Response is made of. */
+/**
+ * Reads an answer's frame as what a Response is made of.
+ *
+ * @param unheard names of headers, in lower case, that do not get into the Response
+ */
 export function readAnswer(
   frame: Frame,
+  unheard?: ReadonlySet<string>,
 ): {
   head: ResponseHead;
   body: Uint8Array<ArrayBuffer>;
@@ -192,7 +214,7 @@ export function readAnswer(
   return {
     head,
     body,
-    make: (body) => withHeaders(new Response(body, { status, statusText }), headers),
+    make: (body) => withHeaders(new Response(body, { status, statusText }), headers, unheard),
   };
 }
 

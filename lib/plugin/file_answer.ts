@@ -38,9 +38,7 @@ export function answerWithFile(
   openFile(file, over).then((body) => {
     if (call.over) return body.fail(new Error("The response is not wanted any more"));
     call.file = body;
-    const response = make(body.stream);
-    call.answered = true;
-    call.resolve(response);
+    call.resolve(make(body.stream));
     if (read) over();
   }).catch((error) => {
     const reason = error instanceof Error ? error : new Error("The file cannot be opened");

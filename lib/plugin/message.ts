@@ -163,10 +163,19 @@ export function unflatten(flat: FlatHeaders): Headers {
 /**
  * A message with the headers of the flat list. They are put into the message's own: handed to its
  * constructor they would be checked and copied once more, which costs twice as much as all the rest.
+ *
+ * @param without names, in lower case, that are left out
  */
-export function withHeaders<M extends Request | Response>(message: M, flat: FlatHeaders): M {
+export function withHeaders<M extends Request | Response>(
+  message: M,
+  flat: FlatHeaders,
+  without?: ReadonlySet<string>,
+): M {
   const { headers } = message;
-  for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i]!;
+    if (!without?.has(name.toLowerCase())) headers.append(name, flat[i + 1]!);
+  }
   return message;
 }
 

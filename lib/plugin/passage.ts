@@ -7,7 +7,7 @@ import { CELL_CHUNK_BYTES } from "../limits.ts";
 import { flatten } from "./message.ts";
 
 /** Headers that speak of one connection (RFC 9110 §7.6.1); none goes in and none comes out. */
-export const CONNECTION = [
+export const CONNECTION: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -15,7 +15,7 @@ export const CONNECTION = [
   "trailer",
   "transfer-encoding",
   "upgrade",
-];
+]);
 /** What a plugin does not get to see: those, and the caller's secret. */
 const HIDDEN = new Set([...CONNECTION, "authorization", "proxy-authorization"]);
 

@@ -143,18 +143,18 @@ export class Peer {
         if (call.answered || call.file) {
           throw new ProtocolError("Cannot take a second answer to one request");
         }
-        const { head, body, make } = readAnswer(frame);
+        const { head, body, make } = readAnswer(frame, this.#options.unheard);
         if (head.file) {
           const settle = (): void => this.#settleCall(call);
           const end = (reason: Error): void => this.#endCall(call, reason);
           return answerWithFile(call, this.#options.openFile, head.file, make, settle, end);
         }
-        call.answered = true;
         if (head.streamed) {
           const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
           call.resolve(make(incoming.stream));
         } else {
           call.received = true;
+          // A Response copies the bytes it is made of.
           call.resolve(make(body.length === 0 ? null : body));
           this.#settleCall(call);
         }
@@ -230,7 +230,7 @@ export class Peer {
         this.#settleServing(serving);
       }).stream;
     } else if (head.bodied) {
-      serving.body = body;
+      serving.body = body.slice();
     }
     void this.#answer(serving);
   }

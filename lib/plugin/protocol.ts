@@ -232,7 +232,10 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** Splits a REQUEST or RESPONSE payload into its parsed JSON head and a copy of its body. */
+/**
+ * Splits a REQUEST or RESPONSE payload into its parsed JSON head and its body, which is valid as long
+ * as the payload: who keeps it copies it.
+ */
 export function splitHead(frame: Frame): { head: unknown; body: Uint8Array<ArrayBuffer> } {
   const { payload } = frame;
   const length = payload.length < 4 ? -1 : getU32(payload, 0);
@@ -242,7 +245,7 @@ export function splitHead(frame: Frame): { head: unknown; body: Uint8Array<Array
   try {
     return {
       head: JSON.parse(decoder.decode(payload.subarray(4, 4 + length))),
-      body: payload.slice(4 + length),
+      body: payload.subarray(4 + length),
     };
   } catch {
     throw new ProtocolError("Cannot read a head: it is not JSON in UTF-8");

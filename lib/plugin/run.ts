@@ -8,11 +8,12 @@ import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import type { CallerWatch } from "./caller_gone.ts";
 import type { CellInit } from "./init.ts";
-import { type Call, type Outgoing, PeerFailure, type Served } from "./exchange.ts";
+import type { Call, Outgoing, Served } from "./exchange.ts";
 import { IdTable } from "./id_table.ts";
 import { fileOpener } from "./file_body.ts";
 import { withHeaders } from "./message.ts";
 import { Meter } from "./meter.ts";
+import { CONNECTION } from "./passage.ts";
 import { Peer } from "./peer.ts";
 import {
   type Frame,
@@ -86,8 +87,8 @@ interface Open<A> {
   readonly call: Call;
   /** When the response head must have come; undefined once it has. */
   due: number | undefined;
-  /** Calls of `env.caller` under way, which die with the request. */
-  readonly calls: Set<number>;
+  /** Calls of `env.caller` under way, which die with the request; made with the first. */
+  calls: Set<number> | undefined;
 }
 
 const LEVELS = ["log", "warn", "error"] as const;
@@ -144,6 +145,7 @@ export class CellRun<A> {
       mostServed: host.limits.calls,
       idle: () => this.#idle.count(),
       openFile: fileOpener(init.folders),
+      unheard: CONNECTION,
     });
     try {
       this.#transport = host.launch(init, host.limits, {
@@ -197,9 +199,10 @@ export class CellRun<A> {
     ended: () => void,
   ): Call {
     const due = (): number => this.#host.now() + this.#limits.answerMs;
+    const { tier, by, tag } = visit;
     const call = this.#peer.call({
       ...outgoing,
-      note: visit.tag === undefined ? [visit.tier, visit.by] : [visit.tier, visit.by, visit.tag],
+      note: tag === undefined ? [tier, by] : [tier, by, tag],
       ended: () => {
         this.#close(call?.id);
         ended();
@@ -207,16 +210,13 @@ export class CellRun<A> {
       moved: () => {
         if (open.due !== undefined) open.due = due();
       },
+      answered: () => {
+        open.due = undefined;
+        this.#missed = 0;
+      },
     });
-    const open: Open<A> = { id: call.id, visit, call, due: due(), calls: new Set() };
-    if (this.#end) return call;
-    this.#open.add(open);
-    call.response.then(() => {
-      open.due = undefined;
-      this.#missed = 0;
-    }, (error) => {
-      if (error instanceof PeerFailure) this.#missed = 0;
-    });
+    const open: Open<A> = { id: call.id, visit, call, due: due(), calls: undefined };
+    if (!this.#end) this.#open.add(open);
     return call;
   }
 
@@ -230,7 +230,7 @@ export class CellRun<A> {
     const open = this.#open.get(id);
     if (!open) return;
     this.#open.delete(id);
-    for (const called of open.calls) {
+    for (const called of open.calls ?? []) {
       this.#peer.drop(called, new Error("The request has ended, and env.caller with it"));
     }
     if (this.isQuiet) this.#host.quiet(this);
@@ -357,7 +357,7 @@ export class CellRun<A> {
     const [kind, id] = head.note;
     const open = typeof id === "number" ? this.#open.get(id) : undefined;
     // What is asked for a request ends with it, as nobody would read the answer.
-    if (kind === "sql") open?.calls.add(served.id);
+    if (kind === "sql" && open) (open.calls ??= new Set()).add(served.id);
     if (kind === "sql") return await answerQuery(served, this.#host);
     if (kind !== "caller" && kind !== "machine") throw new Error("env has no such fetch");
     if (kind === "caller" && !open) {
@@ -372,7 +372,7 @@ export class CellRun<A> {
     if (!head.url.startsWith("/")) throw new Error("Cannot call back: the path has no slash");
     const bare = { method: head.method, body, signal };
     const request = withHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
-    if (open && kind === "caller") open.calls.add(served.id);
+    if (open && kind === "caller") (open.calls ??= new Set()).add(served.id);
     try {
       return kind === "caller" && open
         ? await this.#host.callBack({ kind, authority: open.visit.authority, request, depth })

@@ -43,3 +43,16 @@ Deno.test("canonicalRequest() respells what was matched by another spelling, wit
     equal(await found.text(), "sent");
   }
 });
+
+Deno.test("canonicalRequest() stands in for a Host that makes no URL, whatever came before it", () => {
+  const named = (url: string): Request =>
+    Object.defineProperty(new Request("http://localhost:1/"), "url", { value: url });
+  for (let turn = 0; turn < 2; turn++) {
+    const good = named("http://localhost:1/p/x");
+    equal(canonicalRequest(exchange(good)), good);
+    for (const host of ["1.2.3.4.5", "localhost:1:2", "local host", "[::"]) {
+      const bad = named(`http://${host}/p/x?y`);
+      equal(canonicalRequest(exchange(bad)).url, "http://machine/p/x?y");
+    }
+  }
+});

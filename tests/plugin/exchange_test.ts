@@ -1,5 +1,13 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { Ids, MAX_WORDS, readAnswer, Serving, wordsOf } from "../../lib/plugin/exchange.ts";
+import {
+  Calling,
+  Ids,
+  MAX_WORDS,
+  PeerFailure,
+  readAnswer,
+  Serving,
+  wordsOf,
+} from "../../lib/plugin/exchange.ts";
 import { FrameReader, FrameWriter, ProtocolError, SIDE, VERB } from "../../lib/plugin/protocol.ts";
 import type { Frame } from "../../lib/plugin/protocol.ts";
 
@@ -56,4 +64,43 @@ Deno.test("Serving.abort() reaches who listens already and who comes later", () 
   const late = new Serving(2, { ...head, note: ["T1", "x"] });
   late.abort(new Error("gone"));
   equal(late.signal.aborted, true);
+});
+
+Deno.test("readAnswer() makes a Response that outlives its frame, whose bytes are read over", async () => {
+  const frame = frameOf('[200,"",[],0]', "what was said");
+  const { body, make } = readAnswer(frame);
+  const response = make(body);
+  frame.payload.fill(0x21);
+  equal(await response.text(), "what was said");
+});
+
+Deno.test("readAnswer() leaves out headers that are not to be heard, in any letters, and no others", () => {
+  const head = JSON.stringify([
+    200,
+    "",
+    ["CoNNection", "x", "set-cookie", "a", "SET-COOKIE", "b"],
+    0,
+  ]);
+  const headers = (
+    unheard?: ReadonlySet<string>,
+  ) => [...readAnswer(frameOf(head), unheard).make(null).headers];
+  const cookies = [["set-cookie", "a"], ["set-cookie", "b"]];
+  equal(headers(new Set(["connection"])), cookies);
+  equal(headers(), [["connection", "x"], ...cookies]);
+});
+
+Deno.test("Calling tells of an answer and of a failure in words, and of nothing this end did", async () => {
+  let heard = 0;
+  const call = () => {
+    const made = new Calling(1, { answered: () => heard++ }, () => {});
+    made.response.catch(() => {});
+    return made;
+  };
+  const answered = call();
+  answered.resolve(new Response("x"));
+  equal([heard, answered.answered, await (await answered.response).text()], [1, true, "x"]);
+  call().reject(new PeerFailure("no"));
+  equal(heard, 2);
+  call().reject(new Error("given up"));
+  equal(heard, 2);
 });

@@ -84,6 +84,21 @@ Deno.test("Peer carries a request and its answer, once each", async () => {
   equal(asked.ended(), 1);
 });
 
+Deno.test("Peer keeps a copy of a request's body, since the frame's bytes are written over", async () => {
+  const served = Promise.withResolvers<Served>();
+  const { cell } = join((asked) => {
+    served.resolve(asked);
+    return new Promise(() => {});
+  });
+  const writer = new FrameWriter();
+  const body = new TextEncoder().encode("what was sent");
+  writer.head(VERB.REQUEST, SIDE.HOST, 1, '["PUT","/x",[],1,["T1","ada"]]', body);
+  const bytes = writer.take();
+  new FrameReader().push(bytes, (frame) => cell.take(frame));
+  bytes.fill(0x21);
+  equal((await served.promise).body, body);
+});
+
 Deno.test("Peer streams bodies longer than the window both ways", async () => {
   const { host } = join(({ body }) => Promise.resolve(new Response(body)));
   let left = 3 * CELL_WINDOW_BYTES;

@@ -17,6 +17,8 @@ import type { Store } from "./world/store.ts";
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
 const SOURCE_WORKER = import.meta.resolve("./plugin/source_worker.ts");
+/** The cell as a program of its own, which finds nothing but itself. */
+const CELL_MAIN = import.meta.resolve("./plugin/cell_main.ts");
 
 /** What the host is made from. */
 export interface GroundOptions {
@@ -99,7 +101,7 @@ function allowed(env: GroundOptions["env"], name: string): string | undefined {
   }
 }
 
-function programOf({ env, main, port, config }: GroundOptions): CellProgram {
+function programOf({ env, main, single, port, config }: GroundOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
     const value = allowed(env, name);
@@ -109,9 +111,20 @@ function programOf({ env, main, port, config }: GroundOptions): CellProgram {
   const own = new Set(["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]", config.host]);
   return {
     execPath: Deno.execPath(),
-    ...(main === undefined ? {} : { main }),
+    ...(main === undefined ? {} : { main: cellMain(main, single) }),
     args: ["cell"],
     env: variables,
     denyNet: [...own].map((host) => `${host}:${port}`),
   };
+}
+
+/**
+ * The main module of the cells of a machine. A checkout has a door for them alone: behind the front
+ * door the runtime looks for all that a command might load, a third of a cell's start.
+ *
+ * @param main the machine's own main module
+ * @param single it is the whole program in one file
+ */
+export function cellMain(main: string, single = false): string {
+  return !single && main.startsWith("file:") ? CELL_MAIN : main;
 }

@@ -7,6 +7,7 @@
 import { FILE_PIECE_BYTES } from "../limits.ts";
 import { type FileBody, type OpenFile, PeerFailure } from "./exchange.ts";
 import type { Folder } from "./init.ts";
+import { Displaced, type OpenInPlace, openInPlace } from "./open_in_place.ts";
 import { factsOf, type FileHandle, fileInfo, makeResolve, type Resolve } from "./realm/files.ts";
 
 /** The file is another than the one the plugin spoke of; asked again, it will speak of this one. */
@@ -17,8 +18,13 @@ export class FileChanged extends Error {
 /** Opens what a cell names, if it lies in the folders it was granted. */
 export function fileOpener(folders: readonly Folder[]): OpenFile {
   const resolve = makeResolve(Deno, folders);
-  return (file, over) => openFileBody(Deno, resolve, file, over);
+  const { stat, errors, SeekMode } = Deno;
+  const native = { open: openInPlace(Deno), stat, errors, SeekMode };
+  return (file, over) => openFileBody(native, resolve, file, over);
 }
+
+/** What of the runtime a file is opened with. */
+type Native = Pick<typeof Deno, "stat" | "errors" | "SeekMode"> & { readonly open: OpenInPlace };
 
 /**
  * Opens a file as a body of exactly the length that was asked.
@@ -29,7 +35,7 @@ export function fileOpener(folders: readonly Folder[]): OpenFile {
  * @throws {PeerFailure} it may not be sent, or cannot be read
  */
 export async function openFileBody(
-  native: Pick<typeof Deno, "open" | "stat" | "errors" | "SeekMode">,
+  native: Native,
   resolve: Resolve,
   handle: FileHandle,
   over: () => void,
@@ -46,7 +52,7 @@ export async function openFileBody(
 }
 
 async function openSeen(
-  { open, stat, errors }: Pick<typeof Deno, "open" | "stat" | "errors">,
+  { open, stat, errors }: Native,
   resolve: Resolve,
   { path }: FileHandle,
 ): Promise<Deno.FsFile> {
@@ -54,8 +60,10 @@ async function openSeen(
     const real = await resolve(path, false);
     // To open a pipe that nobody writes to would hold a thread of the server for ever.
     if (!(await stat(real)).isFile) throw new TypeError("it is no file");
-    return await open(real, { read: true });
+    return await open(real);
   } catch (error) {
+    if (error instanceof Displaced) throw new FileChanged(error.message);
+    if (hasCode(error, "ENOENT")) throw new FileChanged("it is gone");
     if (error instanceof errors.NotFound) throw new FileChanged("it is gone");
     if (error instanceof Error && error.name === "NotFound") throw new FileChanged("it is gone");
     throw new PeerFailure(`the file of its answer cannot be sent: ${wordsOf(error)}`);
@@ -110,6 +118,10 @@ function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
     // The next piece is read while this one is sent: half as much again on one connection.
   }, { highWaterMark: 1 });
   return { stream, fail };
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function wordsOf(error: unknown): string {

@@ -95,6 +95,8 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
         "test",
         "--allow-all",
         "--no-check",
+        // What tests alone import is not locked: who starts the machine would fetch it all.
+        "--no-lock",
         ...(parallel ? ["--parallel"] : []),
         `--junit-path=${report}`,
         ...files,

@@ -152,6 +152,15 @@ Deno.test("every task that a document names exists, and does what its name says"
   }
 });
 
+Deno.test("deno.lock names what machines download, and not what tests do", async () => {
+  const { specifiers } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
+  const runtime = [...lib].filter(([path]) => path.startsWith("lib/deps/"))
+    .flatMap(([, text]) => text.match(/npm:[^"]+@\d[^"/]*/g) ?? []);
+  const locked = Object.keys(specifiers);
+  equal(locked.filter((name) => !runtime.includes(name)), []);
+  ok(locked.length > 3, "it locks nothing");
+});
+
 Deno.test(".ci/run runs the command by which the README says to test", async () => {
   const ci = await Deno.readTextFile(`${ROOT}/.ci/run`);
   ok(readmeCommands().includes("deno task test"));

@@ -1,6 +1,5 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { askMount, findMounted, hasMounts, isMounted, listMounted } from "../../lib/dav/mount.ts";
-import { answerMounted } from "../../lib/dav/mounted.ts";
+import { hasMounts, isMounted } from "../../lib/dav/mount.ts";
 import type { Exchange } from "../../lib/http/exchange.ts";
 import type { PluginRoute, PluginRoutes } from "../../lib/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";

@@ -19,6 +19,11 @@ const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 const SOURCE_WORKER = import.meta.resolve("./plugin/source_worker.ts");
 /** The cell as a program of its own, which finds nothing but itself. */
 const CELL_MAIN = import.meta.resolve("./plugin/cell_main.ts");
+/** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
+export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
+  () => import("./plugin/cell_main.ts"),
+  () => import("./plugin/source_worker.ts"),
+];
 
 /** What the host is made from. */
 export interface GroundOptions {

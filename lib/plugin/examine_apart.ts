@@ -12,12 +12,6 @@ import type { ExamineSource } from "./source.ts";
 class NoWorker extends Error {}
 
 /**
- * Never called: an import that the runtime can see makes the Worker's module part of the program, so
- * that a machine that was started from a URL has it when the network is gone.
- */
-export const sourceWorker = (): Promise<unknown> => import("./source_worker.ts");
-
-/**
  * Makes an {@link ExamineSource}.
  *
  * @param workerUrl module of the Worker

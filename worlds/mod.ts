@@ -62,71 +62,72 @@ import w54 from "./usr/lib/shell/site/robots.txt" with { type: "text" };
 import w55 from "./usr/lib/shell/sse.js" with { type: "text" };
 import w56 from "./usr/lib/shell/stage.html" with { type: "text" };
 import w57 from "./usr/lib/shell/stage.js" with { type: "text" };
-import w58 from "./usr/lib/shell/stream.js" with { type: "text" };
-import w59 from "./usr/lib/shell/table_view.js" with { type: "text" };
-import w60 from "./usr/lib/shell/tree.js" with { type: "text" };
-import w61 from "./usr/lib/shell/upload.js" with { type: "text" };
-import w62 from "./usr/lib/shell/viewers.js" with { type: "text" };
-import w63 from "./usr/lib/shell/wishes.js" with { type: "text" };
-import w64 from "./usr/lib/shell/world.js" with { type: "text" };
-import w65 from "./usr/lib/shell/world_actions.js" with { type: "text" };
-import w66 from "./usr/lib/shell/world_acts.js" with { type: "text" };
-import w67 from "./usr/lib/skills/elastik.md" with { type: "text" };
-import w68 from "./usr/share/doc/auth.md" with { type: "text" };
-import w69 from "./usr/share/doc/commands.md" with { type: "text" };
-import w70 from "./usr/share/doc/configuration.md" with { type: "text" };
-import w71 from "./usr/share/doc/db.md" with { type: "text" };
-import w72 from "./usr/share/doc/elastik.service" with { type: "text" };
-import w73 from "./usr/share/doc/events.md" with { type: "text" };
-import w74 from "./usr/share/doc/fanout.md" with { type: "text" };
-import w75 from "./usr/share/doc/gpu.md" with { type: "text" };
-import w76 from "./usr/share/doc/http.md" with { type: "text" };
-import w77 from "./usr/share/doc/index.md" with { type: "text" };
-import w78 from "./usr/share/doc/mounts.md" with { type: "text" };
-import w79 from "./usr/share/doc/observing.md" with { type: "text" };
-import w80 from "./usr/share/doc/openapi.json" with { type: "text" };
-import w81 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w82 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w115 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w116 from "./usr/share/doc/reality.md" with { type: "text" };
-import w117 from "./usr/share/doc/router.md" with { type: "text" };
-import w118 from "./usr/share/doc/running.md" with { type: "text" };
-import w119 from "./usr/share/doc/service.md" with { type: "text" };
-import w120 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w121 from "./usr/share/doc/shell.md" with { type: "text" };
-import w122 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w58 from "./usr/lib/shell/start.js" with { type: "text" };
+import w59 from "./usr/lib/shell/stream.js" with { type: "text" };
+import w60 from "./usr/lib/shell/table_view.js" with { type: "text" };
+import w61 from "./usr/lib/shell/tree.js" with { type: "text" };
+import w62 from "./usr/lib/shell/upload.js" with { type: "text" };
+import w63 from "./usr/lib/shell/viewers.js" with { type: "text" };
+import w64 from "./usr/lib/shell/wishes.js" with { type: "text" };
+import w65 from "./usr/lib/shell/world.js" with { type: "text" };
+import w66 from "./usr/lib/shell/world_actions.js" with { type: "text" };
+import w67 from "./usr/lib/shell/world_acts.js" with { type: "text" };
+import w68 from "./usr/lib/skills/elastik.md" with { type: "text" };
+import w69 from "./usr/share/doc/auth.md" with { type: "text" };
+import w70 from "./usr/share/doc/commands.md" with { type: "text" };
+import w71 from "./usr/share/doc/configuration.md" with { type: "text" };
+import w72 from "./usr/share/doc/db.md" with { type: "text" };
+import w73 from "./usr/share/doc/elastik.service" with { type: "text" };
+import w74 from "./usr/share/doc/events.md" with { type: "text" };
+import w75 from "./usr/share/doc/fanout.md" with { type: "text" };
+import w76 from "./usr/share/doc/gpu.md" with { type: "text" };
+import w77 from "./usr/share/doc/http.md" with { type: "text" };
+import w78 from "./usr/share/doc/index.md" with { type: "text" };
+import w79 from "./usr/share/doc/mounts.md" with { type: "text" };
+import w80 from "./usr/share/doc/observing.md" with { type: "text" };
+import w81 from "./usr/share/doc/openapi.json" with { type: "text" };
+import w82 from "./usr/share/doc/plugins.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w107 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w116 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w117 from "./usr/share/doc/reality.md" with { type: "text" };
+import w118 from "./usr/share/doc/router.md" with { type: "text" };
+import w119 from "./usr/share/doc/running.md" with { type: "text" };
+import w120 from "./usr/share/doc/service.md" with { type: "text" };
+import w121 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w122 from "./usr/share/doc/shell.md" with { type: "text" };
+import w123 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const birthWorlds: Readonly<Record<string, string>> = {
@@ -188,69 +189,70 @@ export const birthWorlds: Readonly<Record<string, string>> = {
   "usr/lib/shell/sse.js": w55,
   "usr/lib/shell/stage.html": w56,
   "usr/lib/shell/stage.js": w57,
-  "usr/lib/shell/stream.js": w58,
-  "usr/lib/shell/table_view.js": w59,
-  "usr/lib/shell/tree.js": w60,
-  "usr/lib/shell/upload.js": w61,
-  "usr/lib/shell/viewers.js": w62,
-  "usr/lib/shell/wishes.js": w63,
-  "usr/lib/shell/world.js": w64,
-  "usr/lib/shell/world_actions.js": w65,
-  "usr/lib/shell/world_acts.js": w66,
-  "usr/lib/skills/elastik.md": w67,
-  "usr/share/doc/auth.md": w68,
-  "usr/share/doc/commands.md": w69,
-  "usr/share/doc/configuration.md": w70,
-  "usr/share/doc/db.md": w71,
-  "usr/share/doc/elastik.service": w72,
-  "usr/share/doc/events.md": w73,
-  "usr/share/doc/fanout.md": w74,
-  "usr/share/doc/gpu.md": w75,
-  "usr/share/doc/http.md": w76,
-  "usr/share/doc/index.md": w77,
-  "usr/share/doc/mounts.md": w78,
-  "usr/share/doc/observing.md": w79,
-  "usr/share/doc/openapi.json": w80,
-  "usr/share/doc/plugins.md": w81,
-  "usr/share/doc/problems/bad-body.md": w82,
-  "usr/share/doc/problems/bad-gateway.md": w83,
-  "usr/share/doc/problems/bad-header.md": w84,
-  "usr/share/doc/problems/bad-metadata.md": w85,
-  "usr/share/doc/problems/bad-name.md": w86,
-  "usr/share/doc/problems/bad-path.md": w87,
-  "usr/share/doc/problems/bad-query.md": w88,
-  "usr/share/doc/problems/body-too-large.md": w89,
-  "usr/share/doc/problems/conflict.md": w90,
-  "usr/share/doc/problems/forbidden.md": w91,
-  "usr/share/doc/problems/foreign-origin.md": w92,
-  "usr/share/doc/problems/gateway-timeout.md": w93,
-  "usr/share/doc/problems/gone.md": w94,
-  "usr/share/doc/problems/insufficient-storage.md": w95,
-  "usr/share/doc/problems/internal.md": w96,
-  "usr/share/doc/problems/locked.md": w97,
-  "usr/share/doc/problems/loop-detected.md": w98,
-  "usr/share/doc/problems/lower-layer.md": w99,
-  "usr/share/doc/problems/method-not-allowed.md": w100,
-  "usr/share/doc/problems/not-acceptable.md": w101,
-  "usr/share/doc/problems/not-found.md": w102,
-  "usr/share/doc/problems/not-implemented.md": w103,
-  "usr/share/doc/problems/precondition-failed.md": w104,
-  "usr/share/doc/problems/range-not-satisfiable.md": w105,
-  "usr/share/doc/problems/request-timeout.md": w106,
-  "usr/share/doc/problems/too-many-requests.md": w107,
-  "usr/share/doc/problems/unauthorized.md": w108,
-  "usr/share/doc/problems/unavailable.md": w109,
-  "usr/share/doc/problems/unknown-host.md": w110,
-  "usr/share/doc/problems/unprocessable.md": w111,
-  "usr/share/doc/problems/unsupported-media-type.md": w112,
-  "usr/share/doc/problems/uri-too-long.md": w113,
-  "usr/share/doc/problems/world-damaged.md": w114,
-  "usr/share/doc/proxy.md": w115,
-  "usr/share/doc/reality.md": w116,
-  "usr/share/doc/router.md": w117,
-  "usr/share/doc/running.md": w118,
-  "usr/share/doc/service.md": w119,
-  "usr/share/doc/shaped.md": w120,
-  "usr/share/doc/shell.md": w121,
-  "usr/share/doc/webdav.md": w122,
+  "usr/lib/shell/start.js": w58,
+  "usr/lib/shell/stream.js": w59,
+  "usr/lib/shell/table_view.js": w60,
+  "usr/lib/shell/tree.js": w61,
+  "usr/lib/shell/upload.js": w62,
+  "usr/lib/shell/viewers.js": w63,
+  "usr/lib/shell/wishes.js": w64,
+  "usr/lib/shell/world.js": w65,
+  "usr/lib/shell/world_actions.js": w66,
+  "usr/lib/shell/world_acts.js": w67,
+  "usr/lib/skills/elastik.md": w68,
+  "usr/share/doc/auth.md": w69,
+  "usr/share/doc/commands.md": w70,
+  "usr/share/doc/configuration.md": w71,
+  "usr/share/doc/db.md": w72,
+  "usr/share/doc/elastik.service": w73,
+  "usr/share/doc/events.md": w74,
+  "usr/share/doc/fanout.md": w75,
+  "usr/share/doc/gpu.md": w76,
+  "usr/share/doc/http.md": w77,
+  "usr/share/doc/index.md": w78,
+  "usr/share/doc/mounts.md": w79,
+  "usr/share/doc/observing.md": w80,
+  "usr/share/doc/openapi.json": w81,
+  "usr/share/doc/plugins.md": w82,
+  "usr/share/doc/problems/bad-body.md": w83,
+  "usr/share/doc/problems/bad-gateway.md": w84,
+  "usr/share/doc/problems/bad-header.md": w85,
+  "usr/share/doc/problems/bad-metadata.md": w86,
+  "usr/share/doc/problems/bad-name.md": w87,
+  "usr/share/doc/problems/bad-path.md": w88,
+  "usr/share/doc/problems/bad-query.md": w89,
+  "usr/share/doc/problems/body-too-large.md": w90,
+  "usr/share/doc/problems/conflict.md": w91,
+  "usr/share/doc/problems/forbidden.md": w92,
+  "usr/share/doc/problems/foreign-origin.md": w93,
+  "usr/share/doc/problems/gateway-timeout.md": w94,
+  "usr/share/doc/problems/gone.md": w95,
+  "usr/share/doc/problems/insufficient-storage.md": w96,
+  "usr/share/doc/problems/internal.md": w97,
+  "usr/share/doc/problems/locked.md": w98,
+  "usr/share/doc/problems/loop-detected.md": w99,
+  "usr/share/doc/problems/lower-layer.md": w100,
+  "usr/share/doc/problems/method-not-allowed.md": w101,
+  "usr/share/doc/problems/not-acceptable.md": w102,
+  "usr/share/doc/problems/not-found.md": w103,
+  "usr/share/doc/problems/not-implemented.md": w104,
+  "usr/share/doc/problems/precondition-failed.md": w105,
+  "usr/share/doc/problems/range-not-satisfiable.md": w106,
+  "usr/share/doc/problems/request-timeout.md": w107,
+  "usr/share/doc/problems/too-many-requests.md": w108,
+  "usr/share/doc/problems/unauthorized.md": w109,
+  "usr/share/doc/problems/unavailable.md": w110,
+  "usr/share/doc/problems/unknown-host.md": w111,
+  "usr/share/doc/problems/unprocessable.md": w112,
+  "usr/share/doc/problems/unsupported-media-type.md": w113,
+  "usr/share/doc/problems/uri-too-long.md": w114,
+  "usr/share/doc/problems/world-damaged.md": w115,
+  "usr/share/doc/proxy.md": w116,
+  "usr/share/doc/reality.md": w117,
+  "usr/share/doc/router.md": w118,
+  "usr/share/doc/running.md": w119,
+  "usr/share/doc/service.md": w120,
+  "usr/share/doc/shaped.md": w121,
+  "usr/share/doc/shell.md": w122,
+  "usr/share/doc/webdav.md": w123,
 };

@@ -14,29 +14,9 @@ import { onSession } from "./session.js?raw";
 const VIEWS = {
   home: () => import("./home.js?raw"),
   collection: () => import("./collection.js?raw"),
-  world({ name }) {
-    // What will be needed is asked for at once, and not when the text that names it has come.
-    const suffix = /(?:\.([a-z]+))?$/.exec(name)[1];
-    const kind = name.startsWith("lib/") ? "ts" : suffix ?? "html";
-    const parts = ["viewers", "stream", "world_actions", ...(PARTS[kind] ?? [])];
-    for (const part of parts) import(`./${part}.js?raw`);
-    return import("./world.js?raw");
-  },
+  world: () => import("./world.js?raw"),
   shaped: () => import("./shaped.js?raw"),
   route: () => import("./route.js?raw"),
-};
-
-/** What shows worlds whose names say what they are. */
-const PARTS = {
-  html: ["stage"],
-  md: ["markdown_view", "markdown"],
-  json: ["json_view"],
-  csv: ["table_view", "csv"],
-  ts: ["code_view", "highlight"],
-  js: ["code_view", "highlight"],
-  txt: ["code_view", "highlight"],
-  png: ["media_view"],
-  bin: ["hex_view"],
 };
 
 /** How often times are told anew, in milliseconds. */
@@ -57,7 +37,7 @@ async function show() {
   try {
     const asked = place.kind === "world" ? request(pathOf(place.name), { signal }) : undefined;
     asked?.catch(() => {}); // whoever waits for it is told
-    const { show } = await VIEWS[place.kind](place);
+    const { show } = await VIEWS[place.kind]();
     if (!signal.aborted) await show(main, place, { signal, refused, asked });
   } catch (error) {
     if (!signal.aborted) refused(error);

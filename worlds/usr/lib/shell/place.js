@@ -6,19 +6,7 @@
 /** The namespaces that hold worlds. */
 export const NAMESPACES = ["boot", "etc", "home", "lib", "usr", "var"];
 
-/**
- * @typedef {object} Place
- * @property {string} name without slashes at its ends; `""` is the root
- * @property {boolean} collection the path ends in a slash
- * @property {"home" | "collection" | "world" | "shaped" | "route"} kind
- */
-
-/**
- * Reads a URL's path.
- *
- * @param {string} pathname percent-encoded
- * @returns {Place}
- */
+/** Reads a URL's path: its name without slashes at its ends, and what kind of place it is. */
 export function placeOf(pathname) {
   let path = pathname;
   try {
@@ -36,11 +24,7 @@ export function placeOf(pathname) {
   return { name, collection, kind: first === "shaped" ? "shaped" : "route" };
 }
 
-/**
- * The path of a world or, with a slash at its end, of a collection.
- *
- * @param {string} name may end in a slash
- */
+/** The path of a world or, with a slash at its end, of a collection. */
 export function pathOf(name) {
   return `/${name.split("/").map(encodeURIComponent).join("/")}`;
 }

@@ -1,0 +1,25 @@
+/** Asks for what this path's page will need while the shell is on its way; it imports nothing. */
+
+/** What shows worlds whose names say what they are. */
+const VIEWERS = {
+  html: ["stage"],
+  md: ["markdown_view", "markdown"],
+  json: ["json_view"],
+  csv: ["table_view", "csv"],
+  ts: ["code_view", "highlight"],
+  js: ["code_view", "highlight"],
+  txt: ["code_view", "highlight"],
+  png: ["media_view"],
+  bin: ["hex_view"],
+};
+
+function partsOf(path) {
+  if (path === "/") return ["home", "tree", "plugins_part", "stream"];
+  if (!/^\/(?:home|etc|usr|var|boot|lib)\//.test(path)) return ["route"];
+  if (path.endsWith("/")) return ["collection", "row_list", "stream"];
+  const suffix = /(?:\.([a-z]+))?$/.exec(path)[1];
+  const kind = path.startsWith("/lib/") ? "ts" : suffix ?? "html";
+  return ["world", "viewers", "stream", "world_actions", ...(VIEWERS[kind] ?? [])];
+}
+
+for (const part of partsOf(location.pathname)) import(`./${part}.js?raw`);

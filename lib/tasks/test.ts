@@ -4,8 +4,16 @@
  * `tests/`, or of files, it runs these alone.
  */
 
-/** What would disturb other tests, or measures what they disturb, and so takes its turn. */
-const ALONE = ["tests/faults/", "tests/browser/"];
+/**
+ * What would disturb other tests, or measures what they disturb, and so takes its turn. The last two
+ * look at all processes that the runner has started.
+ */
+const ALONE = [
+  "tests/faults/",
+  "tests/browser/",
+  "tests/plugin/queries_test.ts",
+  "tests/plugins/db_file_test.ts",
+];
 /** One needs a browser and one runs tests once more, so only a run that asks for them has them. */
 const ASKED_FOR = ["browser", "bundle"] as const;
 /** How an ignored test says why, in its name. */

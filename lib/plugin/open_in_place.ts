@@ -29,7 +29,11 @@ export function openInPlace(native: typeof Deno): OpenInPlace {
     const descriptor = await openDescriptor(real, FLAGS);
     const link = `/proc/self/fd/${descriptor}`;
     try {
-      if (await native.readLink(link) !== real) throw new Displaced("it is elsewhere by now");
+      const place = await native.readLink(link);
+      // A file that lost its name meanwhile, to a newer one, was there all the same.
+      if (place !== real && place !== `${real} (deleted)`) {
+        throw new Displaced("it is elsewhere by now");
+      }
       // A pipe would hold whoever opens it until somebody writes to it.
       if (!(await statDescriptor(descriptor)).isFile()) throw new TypeError("it is no file");
       // The same file once more, by what is open and not by a name.

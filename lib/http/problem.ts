@@ -42,6 +42,7 @@ export const PROBLEMS = {
   "too-many-requests": { status: 429, title: "Too many requests" },
   "internal": { status: 500, title: "The machine failed" },
   "world-damaged": { status: 500, title: "The world's file cannot be read" },
+  // What RFC 9110 §15.6.2 calls a method or form that a server has no code for; nothing is put off.
   "not-implemented": { status: 501, title: "This is not implemented here" },
   "bad-gateway": { status: 502, title: "What stands behind this failed" },
   "unavailable": { status: 503, title: "Not available now" },

@@ -3,6 +3,7 @@
  * its declared length before a byte is read, else at the byte that is one too many.
  */
 
+import { joinBytes } from "../bytes.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -39,13 +40,7 @@ async function gather(body: ReadableStream<Uint8Array>, most: number) {
     }
     chunks.push(value);
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joinBytes(chunks, length);
 }
 
 function tooLarge(most: number, found: string): Problem {

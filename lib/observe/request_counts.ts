@@ -3,23 +3,10 @@
  * It stands in the way of every request, so that a count is one addition and nothing is allocated.
  */
 
-/** Methods that are counted by their names; all others are `other`. */
-const NAMES = [
-  "GET",
-  "HEAD",
-  "PUT",
-  "POST",
-  "DELETE",
-  "OPTIONS",
-  "PROPFIND",
-  "PROPPATCH",
-  "MKCOL",
-  "COPY",
-  "MOVE",
-  "LOCK",
-  "UNLOCK",
-  "other",
-] as const;
+import { METHODS } from "../http/gate.ts";
+
+/** Methods that are counted by their names, GET first; all others are `other`. */
+const NAMES: readonly string[] = [...METHODS, "other"];
 const OTHER = NAMES.length - 1;
 const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
 /** Classes 0xx to 5xx; the first stays empty. */

@@ -4,6 +4,7 @@
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
 
+import { joinBytes } from "../bytes.ts";
 import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
 import type { CellInit } from "./init.ts";
 import { withHeaders } from "./message.ts";
@@ -231,13 +232,7 @@ async function collect(body: Served["body"]): Promise<Uint8Array<ArrayBuffer>> {
     }
     pieces[pieces.length] = piece;
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinBytes(pieces, length);
 }
 
 /** An error in words, without the text of the plugin that its stack names as a URL. */

@@ -3,6 +3,7 @@
  * done it. Pure: values in, values out; nobody is asked and nothing is kept.
  */
 
+import { joinBytes } from "../bytes.ts";
 import { CACHE_ENTRY_BYTES } from "../limits.ts";
 import type { Below, WriteJob, WriteResult } from "./protocol.ts";
 import type { Append, Precondition, Put, Transition, World } from "./store.ts";
@@ -37,7 +38,7 @@ export function stageAppend(change: Append, lower: World | undefined): StagedCha
       const base = result.version === 1 ? lower : before;
       if (result.version > 1 && before?.version !== result.version - 1) return undefined;
       if (result.len > CACHE_ENTRY_BYTES) return undefined;
-      const whole = base === undefined ? body : joined(base.body, body);
+      const whole = base === undefined ? body : joinBytes([base.body, body]);
       return worldOf(name, { ...result, body: whole, headers: "" }, base?.meta ?? []);
     },
   };
@@ -63,11 +64,4 @@ function on(
   if (lower === undefined) return claimed;
   const { sha256, ext, meta, body, updatedAt } = lower;
   return { ...claimed, below: { sha256, ext, meta, body, updatedAt } };
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(a.length + b.length);
-  whole.set(a);
-  whole.set(b, a.length);
-  return whole;
 }

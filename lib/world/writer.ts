@@ -4,6 +4,7 @@
  * commit. It knows nothing of messages, caches or HTTP.
  */
 
+import { joinBytes } from "../bytes.ts";
 import { createSeal, type Seal } from "./event_chain.ts";
 import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
 import { storeFailure } from "./failure.ts";
@@ -200,7 +201,7 @@ export class Writer {
     );
     if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
     const over = job.kind === "append" ? below : undefined;
-    const body = over === undefined ? job.body : concat(over.body, job.body);
+    const body = over === undefined ? job.body : joinBytes([over.body, job.body]);
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
@@ -373,11 +374,4 @@ function tooLarge(name: string, bytes: number, most: number): StoreError {
     `the world would hold ${bytes} bytes and ${most} is the most`,
     name,
   );
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }

@@ -49,7 +49,7 @@ const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["cell_worker", entry],
 ];
 
-const IMPORT = /^import\s*\{([^}]*)\}\s*from\s*"[./]*(?:realm\/)?(\w+)\.ts";/gm;
+const IMPORT = /^import\s*\{([^}]*)\}\s*from\s*"(?:[\w.]+\/)*(\w+)\.ts";/gm;
 const EXPORT = /^export ((?:async )?(?:function\*?|class|const) (\w+))/gm;
 
 /**

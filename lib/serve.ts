@@ -15,7 +15,7 @@ import { Plugins } from "./plugins.ts";
 import { programSource } from "./source/program_source.ts";
 import { readTls, tlsFault } from "./tls.ts";
 import { VERSION } from "./version.ts";
-import { within } from "./within.ts";
+import { within } from "./base/timeout.ts";
 import { followAccounts } from "./world_accounts.ts";
 import { keptSecret, takeDataFolder } from "./world/data_folder.ts";
 import { lowerLayer } from "./world/lower_layer.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { eventRow, GENESIS, type Seal } from "../world/event_chain.ts";
 import { isExt } from "../world/media_type.ts";
 import { stringifyMeta, validMeta } from "../world/metadata.ts";

@@ -4,7 +4,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import * as sql from "../world/sql.ts";
 import { withStillFile } from "../world/still_file.ts";
 import { asBytes } from "../world/world_file.ts";

@@ -4,7 +4,7 @@
  * `plugins/install.sh`, for people who have no checkout. It knows no plugin by name.
  */
 
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 import { type Addressed, type Answered, field, words } from "./machine_client.ts";
 
 /** A refusal, and the exit code that goes with it. */

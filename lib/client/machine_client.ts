@@ -5,7 +5,7 @@
 
 import { UsageError } from "../arguments.ts";
 import { type Config, readConfig } from "../config.ts";
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 import { readTls } from "../tls.ts";
 import { keptToken } from "./kept_token.ts";
 

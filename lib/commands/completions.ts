@@ -5,7 +5,7 @@
 
 import { UsageError } from "../arguments.ts";
 import { completionScript, SHELLS } from "../completions.ts";
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 
 /**
  * Prints a script.

@@ -11,7 +11,7 @@ import { type Options, textOption, UsageError } from "../arguments.ts";
 import type { Surroundings } from "../cli.ts";
 import { readConfig, readEnvironment } from "../config.ts";
 import { terminalProgress } from "../progress.ts";
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 import { SecretUnusable } from "../world/data_folder.ts";
 import { removeQuietly } from "../world/disk.ts";
 import { interruptible } from "./interruptible.ts";

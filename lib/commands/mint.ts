@@ -9,7 +9,7 @@ import { durationSeconds, durationWords } from "../client/duration.ts";
 import { addressed, field, Unreachable, words } from "../client/machine_client.ts";
 import { readEnvironment } from "../config.ts";
 import { encodePath } from "../http/path.ts";
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 
 const TTL = "1h";
 const MODE = "rw";

@@ -10,7 +10,7 @@
 
 import { ANONYMOUS } from "../auth/authenticate.ts";
 import { visible } from "../auth/policy.ts";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../limits.ts";
 import { type Store, StoreError, type World } from "../world/store.ts";

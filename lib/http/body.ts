@@ -3,7 +3,7 @@
  * its declared length before a byte is read, else at the byte that is one too many.
  */
 
-import { joinBytes } from "../bytes.ts";
+import { joinBytes } from "../base/concat_bytes.ts";
 import { Problem } from "./problem.ts";
 
 /**

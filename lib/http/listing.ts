@@ -3,7 +3,7 @@
  * what it is given; what a caller may see is filtered before.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import type { Child } from "../world/store.ts";
 import { readOutcome } from "./conditional.ts";
 import { notModified } from "./representation.ts";

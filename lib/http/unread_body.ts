@@ -5,7 +5,7 @@
  */
 
 import { UNREAD_BODY_BYTES, UNREAD_BODY_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import { within } from "../base/timeout.ts";
 
 /**
  * Reads what is left of a short body and throws it away; over HTTP/1.1, and where there is nothing to

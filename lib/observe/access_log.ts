@@ -9,7 +9,7 @@ import type { Connection, Exchange } from "../http/exchange.ts";
 import { encodePath } from "../http/path.ts";
 import { type LogForm, writeRecord } from "./access_record.ts";
 import { LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import { within } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
 /** What the log is made from. */

@@ -5,7 +5,7 @@
  * another hour, or with another throw of its dice, was not approved for that.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import type { ChainEvent, Store, World } from "../world/store.ts";
 import type { Probed } from "./probe.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import bytes from "../bytes.ts" with { type: "text" };
+import bytes from "../base/concat_bytes.ts" with { type: "text" };
 import limits from "../limits.ts" with { type: "text" };
 import protocol from "./protocol.ts" with { type: "text" };
 import message from "./message.ts" with { type: "text" };
@@ -28,7 +28,7 @@ import entry from "./cell_worker.ts" with { type: "text" };
 
 /** Every module after those it imports. */
 const MODULES: readonly (readonly [name: string, text: string])[] = [
-  ["bytes", bytes],
+  ["concat_bytes", bytes],
   ["limits", limits],
   ["protocol", protocol],
   ["message", message],

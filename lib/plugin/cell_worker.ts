@@ -4,7 +4,7 @@
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
 
-import { joinBytes } from "../bytes.ts";
+import { joinBytes } from "../base/concat_bytes.ts";
 import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
 import type { CellInit } from "./init.ts";
 import { withHeaders } from "./message.ts";

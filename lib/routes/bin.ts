@@ -5,7 +5,7 @@
 
 import { require, visible } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { chooser } from "../http/negotiate.ts";
 import { readOutcome } from "../http/conditional.ts";
 import { notModified } from "../http/representation.ts";

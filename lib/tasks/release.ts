@@ -4,7 +4,7 @@
  * others are made all the same.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { VERSION } from "../version.ts";
 import { bundle } from "./bundle.ts";
 import { compile, CompileFailed } from "./compile.ts";

@@ -10,7 +10,7 @@ import { createSeal } from "../world/event_chain.ts";
 import { nameOf } from "../world/name.ts";
 import { withStillFile } from "../world/still_file.ts";
 import { checkWorld, type WorldFault } from "../world/world_check.ts";
-import { oneLine } from "../terminal_text.ts";
+import { oneLine } from "../base/sanitize_text.ts";
 
 /** A world that does not hold. */
 export interface BrokenWorld {

@@ -6,7 +6,7 @@
 
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { settledAt } from "./catalog_file.ts";
 import { SNAPSHOT_MEMORY_BYTES } from "../limits.ts";
 import { exists, removeQuietly, WORLD_FILE, writeSynced } from "./disk.ts";

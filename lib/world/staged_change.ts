@@ -3,7 +3,7 @@
  * done it. Pure: values in, values out; nobody is asked and nothing is kept.
  */
 
-import { joinBytes } from "../bytes.ts";
+import { joinBytes } from "../base/concat_bytes.ts";
 import { CACHE_ENTRY_BYTES } from "../limits.ts";
 import type { Below, WriteJob, WriteResult } from "./protocol.ts";
 import type { Append, Precondition, Put, Transition, World } from "./store.ts";

@@ -5,7 +5,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { CHAIN_START, type ChainState, eventRow, type Seal, stepChain } from "./event_chain.ts";
 import * as sql from "./sql.ts";
 import { verdictOf } from "./verdict.ts";

@@ -6,7 +6,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { GENESIS, type Seal } from "./event_chain.ts";
 import { type HistoryBound, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";

@@ -4,7 +4,7 @@
  * commit. It knows nothing of messages, caches or HTTP.
  */
 
-import { joinBytes } from "../bytes.ts";
+import { joinBytes } from "../base/concat_bytes.ts";
 import { createSeal, type Seal } from "./event_chain.ts";
 import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
 import { storeFailure } from "./failure.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, notEqual, throws } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   type Form,
   hasText,

@@ -18,7 +18,7 @@ import {
   TOKEN,
 } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 
 const test = suite("procRoutes() over HTTP", { env: CLOSED });
 

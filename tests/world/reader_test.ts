@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { Reader } from "../../lib/world/reader.ts";
 import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../testdata/museum.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";

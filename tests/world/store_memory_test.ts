@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import type { Change, World } from "../../lib/world/store.ts";
 import { StoreMemory } from "../../lib/world/store_memory.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
 import { checkWorld } from "../../lib/world/world_check.ts";
 import { asBytes, WorldFile } from "../../lib/world/world_file.ts";

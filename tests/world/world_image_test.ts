@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
 import { checkWorld } from "../../lib/world/world_check.ts";
 import { type Birth, ImageMaker } from "../../lib/world/world_image.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { exists } from "../../lib/world/disk.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
 import type { Below } from "../../lib/world/protocol.ts";

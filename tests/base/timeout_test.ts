@@ -1,5 +1,5 @@
 import { equal, rejects } from "node:assert/strict";
-import { within } from "../lib/within.ts";
+import { within } from "../../lib/base/timeout.ts";
 
 Deno.test("within() waits for a promise, and throws what it throws", async () => {
   let done = false;

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
-import { joinBytes } from "../lib/bytes.ts";
+import { joinBytes } from "../../lib/base/concat_bytes.ts";
 
 Deno.test("joinBytes() puts pieces together in their order, and leaves them as they are", () => {
   const pieces = [Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)];

@@ -5,13 +5,13 @@
 
 import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
 import { LockTable } from "./dav/lock_table.ts";
-import { bodiless } from "./http/bodiless.ts";
+import { bodiless } from "./http/head_response.ts";
 import { type Connection, type Exchange, isCallerGone } from "./http/exchange.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
 import { siteTarget } from "./http/site_file.ts";
-import { drainUnread } from "./http/unread_body.ts";
+import { drainUnread } from "./http/drain_body.ts";
 import type { Machine } from "./machine.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
 import { authRoutes } from "./routes/auth.ts";

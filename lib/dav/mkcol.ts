@@ -4,7 +4,7 @@
  */
 
 import { require } from "../auth/policy.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import { mustHold } from "./lock_guard.ts";

@@ -5,7 +5,7 @@
  */
 
 import { XMLParser, XMLValidator } from "../deps/fast_xml_parser.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../limits.ts";
 import { DAV, isXmlText, type XmlAttribute, type XmlElement, type XmlName } from "./xml_writer.ts";

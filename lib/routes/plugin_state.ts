@@ -5,7 +5,7 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { may, require } from "../auth/policy.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import { precondition } from "../http/conditional.ts";
 import { type Exchange, hasQuery } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";

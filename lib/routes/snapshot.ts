@@ -6,7 +6,7 @@
 
 import { enforce, mayCopy, require } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";

@@ -9,7 +9,7 @@ import { seenBy } from "../auth/redact.ts";
 import { passLocks } from "../dav/lock_guard.ts";
 import type { LockTable } from "../dav/lock_table.ts";
 import { precondition } from "../http/conditional.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import { type Exchange, hasQuery, queryNumber, queryValue } from "../http/exchange.ts";
 import { respondListing, rowOf } from "../http/listing.ts";
 import { chooser } from "../http/negotiate.ts";

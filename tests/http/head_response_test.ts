@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { bodiless } from "../../lib/http/bodiless.ts";
+import { bodiless } from "../../lib/http/head_response.ts";
 
 const HEADERS = { "content-length": "4", "x-meta-a": "b" };
 

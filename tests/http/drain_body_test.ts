@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { drainUnread } from "../../lib/http/unread_body.ts";
+import { drainUnread } from "../../lib/http/drain_body.ts";
 import { UNREAD_BODY_BYTES } from "../../lib/limits.ts";
 
 function upload(length: number, headers: Record<string, string> = {}): Request {

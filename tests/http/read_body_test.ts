@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, rejects } from "node:assert/strict";
-import { readBody } from "../../lib/http/body.ts";
+import { readBody } from "../../lib/http/read_body.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { bearer, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
 import { bytesOf, Connection } from "../support/wire.ts";

@@ -3,8 +3,8 @@
  * after every change of either.
  */
 
-import type { Authenticator } from "./auth/authenticate.ts";
-import type { Store } from "./world/store.ts";
+import type { Authenticator } from "./authenticate.ts";
+import type { Store } from "../world/store.ts";
 
 const PASSWD = "etc/passwd";
 const SHADOW = "etc/shadow";

@@ -3,16 +3,16 @@
  * request passes and the order of them; what happens in a room is that room's business.
  */
 
-import { createGate, type Gate, type GateOptions } from "./http/gate.ts";
+import { createGate, type Gate, type GateOptions } from "./request/gate.ts";
 import { LockTable } from "./dav/lock_table.ts";
 import { bodiless } from "./http/head_response.ts";
-import { type Connection, type Exchange, isCallerGone } from "./http/exchange.ts";
+import { type Connection, type Exchange, isCallerGone } from "./request/request_context.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
 import { respondShell } from "./http/shell_page.ts";
-import { siteTarget } from "./http/site_file.ts";
+import { siteTarget } from "./request/site_file.ts";
 import { drainUnread } from "./http/drain_body.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "./request/server_context.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { binRoutes } from "./routes/bin.ts";

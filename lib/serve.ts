@@ -8,7 +8,7 @@ import { createAuthenticator } from "./auth/authenticate.ts";
 import { type Config, isLoopbackHost } from "./config.ts";
 import { createClientAddress } from "./http/client_address.ts";
 import { SHUTDOWN_MS } from "./limits.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "./request/server_context.ts";
 import { openAccessLog } from "./observe/access_log.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
 import { Plugins } from "./plugins.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import type { PluginRoute, PluginRoutes } from "../lib/plugin_routes.ts";
+import type { PluginRoute, PluginRoutes } from "../lib/request/plugin_routes.ts";
 import { withApp } from "./support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "./support/machine.ts";
 import { runScenarios, type Scenario } from "./support/scenario.ts";

@@ -6,7 +6,7 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { may, visible } from "../auth/policy.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { hostOf } from "../http/host.ts";
 import { Problem } from "../http/problem.ts";
 import type { Store } from "../world/store.ts";

@@ -3,10 +3,10 @@
  * folders by their JSON listing. What a plugin tells is read as any stranger's words are.
  */
 
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_MOUNT_LISTING_BYTES } from "../limits.ts";
-import type { PluginRoutes } from "../plugin_routes.ts";
+import type { PluginRoutes } from "../request/plugin_routes.ts";
 import { nameFault } from "../world/name.ts";
 
 /** Where mounts stand. */

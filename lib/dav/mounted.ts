@@ -4,10 +4,10 @@
  */
 
 import { require } from "../auth/policy.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { Problem } from "../http/problem.ts";
-import type { PluginRoutes } from "../plugin_routes.ts";
+import type { PluginRoutes } from "../request/plugin_routes.ts";
 import { chooseExt, mediaType } from "../world/media_type.ts";
 import { DAV_HEADERS, readDepth } from "./dav_headers.ts";
 import { DavProblem, hrefOf } from "./dav_problem.ts";

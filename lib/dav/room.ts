@@ -5,7 +5,7 @@
 
 import type { Caller } from "../auth/caller.ts";
 import type { Target } from "../http/path.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { Births } from "./births.ts";
 import { DeadProperties } from "./dead_properties.ts";
 import type { LockTable } from "./lock_table.ts";

@@ -5,7 +5,7 @@
 
 import type { App } from "../app.ts";
 import type { FindClient } from "../http/client_address.ts";
-import type { Connection, Exchange } from "../http/exchange.ts";
+import type { Connection, Exchange } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";
 import { type LogForm, writeRecord } from "./access_record.ts";
 import { LOG_GOODBYE_MS } from "../limits.ts";

@@ -4,7 +4,7 @@
  */
 
 import { enforce, mayCall, mayResolve, visible } from "../auth/policy.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";
 import { inNamespace } from "../world/name.ts";
 import type { Store } from "../world/store.ts";

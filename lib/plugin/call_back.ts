@@ -5,8 +5,8 @@
  */
 
 import { type Caller, expired, type Grants } from "../auth/caller.ts";
-import type { Exchange } from "../http/exchange.ts";
-import { METHODS } from "../http/gate.ts";
+import type { Exchange } from "../request/request_context.ts";
+import { METHODS } from "../request/gate.ts";
 import { parseTarget } from "../http/path.ts";
 import { Problem, problemResponse } from "../http/problem.ts";
 import type { CallBack } from "./run.ts";

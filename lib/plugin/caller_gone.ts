@@ -4,7 +4,7 @@
  * `request.signal` aborts before, and also after a response that was delivered (deno#27005).
  */
 
-import type { Connection } from "../http/exchange.ts";
+import type { Connection } from "../request/request_context.ts";
 import { Patience, type Waiter } from "./patience.ts";
 
 /** What is known of a caller beside their request. */

@@ -4,9 +4,9 @@
  * source was approved. Nothing here knows any plugin by name.
  */
 
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import type { PluginRoute, PluginVitals } from "../plugin_routes.ts";
+import type { PluginRoute, PluginVitals } from "../request/plugin_routes.ts";
 import type { Change, Store, World } from "../world/store.ts";
 import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
 import { askPlugin } from "./ask_plugin.ts";

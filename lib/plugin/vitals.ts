@@ -3,7 +3,7 @@
  * which should be up is not.
  */
 
-import type { PluginVitals } from "../plugin_routes.ts";
+import type { PluginVitals } from "../request/plugin_routes.ts";
 import type { CellHealth } from "./cell.ts";
 
 /**

@@ -10,7 +10,7 @@ import { chooser } from "../http/negotiate.ts";
 import { readOutcome } from "../http/conditional.ts";
 import { notModified } from "../http/representation.ts";
 import { respondShell } from "../http/shell_page.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
 

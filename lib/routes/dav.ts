@@ -20,10 +20,10 @@ import { put } from "../dav/put.ts";
 import { remove } from "../dav/remove.ts";
 import { createRoom, type DavRequest, type Room } from "../dav/room.ts";
 import { transfer } from "../dav/transfer.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 
 type Method = (room: Room, asked: DavRequest) => Promise<Response> | Response;
 

@@ -7,7 +7,7 @@ import { require, visible } from "../auth/policy.ts";
 import { DAV_HEADERS } from "../dav/dav_headers.ts";
 import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../http/listing.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
 import { respondRows } from "./rows.ts";

@@ -5,7 +5,7 @@
  */
 
 import { acceptable } from "../http/negotiate.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import {
   type Family,
   METRICS_TYPES,
@@ -14,7 +14,7 @@ import {
   writeMetrics,
 } from "../observe/open_metrics.ts";
 import { type RequestCounts, WAIT_BOUNDS } from "../observe/request_counts.ts";
-import type { PluginVitals } from "../plugin_routes.ts";
+import type { PluginVitals } from "../request/plugin_routes.ts";
 
 /** What changes with every request. */
 export interface Live {

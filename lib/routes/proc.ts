@@ -5,12 +5,12 @@
 
 import { redacted, require } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
-import { type Exchange, queryNumber } from "../http/exchange.ts";
+import { type Exchange, queryNumber } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import { LOG_PAGE, MAX_LOG_PAGE } from "../limits.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { nameFault } from "../world/name.ts";
 import { type Live, metricsOf, respondMetrics } from "./metrics.ts";
 import { facts, json, line } from "./plain.ts";

@@ -4,7 +4,7 @@
  */
 
 import { type Context, Hono } from "../deps/hono.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 
 /** The environment of every route: the exchange in place of bindings. */

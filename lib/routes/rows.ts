@@ -3,7 +3,7 @@
  * shell for them, as it does for every collection.
  */
 
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { type ListingRow, respondListing } from "../http/listing.ts";
 import { chooser } from "../http/negotiate.ts";
 import { respondShell } from "../http/shell_page.ts";

@@ -7,7 +7,7 @@
 import { enforce, mayCopy, require } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
 import { readBody } from "../http/read_body.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../http/store_problem.ts";
 import { MAX_KEY_BYTES } from "../limits.ts";

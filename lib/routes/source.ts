@@ -7,7 +7,7 @@ import { require } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
 import { chooser } from "../http/negotiate.ts";
 import { Problem } from "../http/problem.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { type ProgramSource, SourceUnavailable } from "../source/program_source.ts";
 import { mediaType } from "../world/media_type.ts";
 import { json } from "./plain.ts";

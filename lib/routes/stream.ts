@@ -6,11 +6,11 @@
 
 import { expired } from "../auth/caller.ts";
 import { require } from "../auth/policy.ts";
-import { type Exchange, hasQuery } from "../http/exchange.ts";
+import { type Exchange, hasQuery } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import { encodeComment, EventStream } from "../http/sse.ts";
 import { HEARTBEAT_SECONDS } from "../limits.ts";
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../request/server_context.ts";
 import { inNamespace, nameFault } from "../world/name.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import { WorldFeed } from "./world_feed.ts";

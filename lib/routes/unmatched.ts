@@ -5,11 +5,11 @@
  */
 
 import { mayResolve } from "../auth/policy.ts";
-import { type Exchange, isCallerGone } from "../http/exchange.ts";
+import { type Exchange, isCallerGone } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import { DECLINED_MS, DECLINES_REMEMBERED } from "../limits.ts";
-import type { Machine } from "../machine.ts";
-import type { PluginRoute } from "../plugin_routes.ts";
+import type { Machine } from "../request/server_context.ts";
+import type { PluginRoute } from "../request/plugin_routes.ts";
 import { inNamespace } from "../world/name.ts";
 import { CORE_SEGMENTS } from "./bin.ts";
 import { pluginOfState } from "./plugin_state.ts";

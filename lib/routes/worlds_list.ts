@@ -5,7 +5,7 @@
  */
 
 import { sightOf, visible } from "../auth/policy.ts";
-import type { Exchange } from "../http/exchange.ts";
+import type { Exchange } from "../request/request_context.ts";
 import { type MadeListing, makeListing, sendListing } from "../http/listing.ts";
 import { respondShell } from "../http/shell_page.ts";
 import { KEPT_LIST_BYTES, KEPT_LISTS } from "../limits.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import { hasMounts, isMounted } from "../../lib/dav/mount.ts";
-import type { Exchange } from "../../lib/http/exchange.ts";
-import type { PluginRoute, PluginRoutes } from "../../lib/plugin_routes.ts";
+import type { Exchange } from "../../lib/request/request_context.ts";
+import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";
 import { asking, hrefs, live, propBody, resources } from "./ask.ts";
 

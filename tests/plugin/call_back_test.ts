@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, throws } from "node:assert/strict";
 import type { Caller } from "../../lib/auth/caller.ts";
-import type { Exchange } from "../../lib/http/exchange.ts";
+import type { Exchange } from "../../lib/request/request_context.ts";
 import { answerCallBack, exchangeOf, pluginCaller } from "../../lib/plugin/call_back.ts";
 
 const OWN = pluginCaller("p", { "/var/x/": "rw" });

@@ -1,7 +1,7 @@
 /** What only shows without HTTP: what the host holds, and that closing it ends everything. */
 
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
-import type { Exchange } from "../../lib/http/exchange.ts";
+import type { Exchange } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { PluginHost } from "../../lib/plugin/plugin_host.ts";
 import { reservedRoute } from "../../lib/plugin_ground.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import type { PluginRoute } from "../../lib/plugin_routes.ts";
+import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES, CORE_SEGMENTS } from "../../lib/routes/bin.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { withApp } from "../support/app.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import type { PluginRoute, PluginRoutes } from "../../lib/plugin_routes.ts";
+import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, rejects } from "node:assert/strict";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
-import type { Exchange } from "../../lib/http/exchange.ts";
+import type { Exchange } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import { onlyMethods, restOf, routeApp } from "../../lib/routes/route_app.ts";

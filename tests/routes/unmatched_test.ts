@@ -1,10 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { mint } from "../../lib/auth/capability.ts";
-import type { Exchange } from "../../lib/http/exchange.ts";
+import type { Exchange } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { DECLINED_MS, DECLINES_REMEMBERED } from "../../lib/limits.ts";
-import type { PluginRoute } from "../../lib/plugin_routes.ts";
+import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";
 import { APPROVE, bearer, KEY } from "../support/machine.ts";
 

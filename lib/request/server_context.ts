@@ -3,11 +3,11 @@
  * about this process. Made once by the composition and never changed; no logic lives here.
  */
 
-import type { Authenticator } from "./auth/authenticate.ts";
-import type { Config } from "./config.ts";
+import type { Authenticator } from "../auth/authenticate.ts";
+import type { Config } from "../config.ts";
 import type { PluginRoutes } from "./plugin_routes.ts";
-import type { ProgramSource } from "./source/program_source.ts";
-import type { Store } from "./world/store.ts";
+import type { ProgramSource } from "../source/program_source.ts";
+import type { Store } from "../world/store.ts";
 
 /** What every route may use. */
 export interface Machine {

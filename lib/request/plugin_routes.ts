@@ -3,9 +3,9 @@
  * who may changes a plugin's state. The plugin host implements it; the core works the same with none.
  */
 
-import type { Tier } from "./auth/caller.ts";
-import type { Exchange } from "./http/exchange.ts";
-import type { PluginHost } from "./plugin/plugin_host.ts";
+import type { Tier } from "../auth/caller.ts";
+import type { Exchange } from "./request_context.ts";
+import type { PluginHost } from "../plugin/plugin_host.ts";
 
 /** A route a plugin answers for. */
 export interface PluginRoute {

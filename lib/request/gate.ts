@@ -5,12 +5,12 @@
 
 import type { Authenticator } from "../auth/authenticate.ts";
 import { ALLOWED, enforce, mayEnter } from "../auth/policy.ts";
-import type { FindClient } from "./client_address.ts";
-import type { Exchange } from "./exchange.ts";
-import { hostFault, hostOf, knownHost } from "./host.ts";
-import { foreignOrigin } from "./origin.ts";
-import { parseTarget } from "./path.ts";
-import { Problem } from "./problem.ts";
+import type { FindClient } from "../http/client_address.ts";
+import type { Exchange } from "./request_context.ts";
+import { hostFault, hostOf, knownHost } from "../http/host.ts";
+import { foreignOrigin } from "../http/origin.ts";
+import { parseTarget } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
 import { siteTarget } from "./site_file.ts";
 
 /** Methods that mean something somewhere on the machine; everything else is 501 (RFC 9110 §15.6.2). */

@@ -4,8 +4,8 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
-import type { Target } from "./path.ts";
-import { Problem } from "./problem.ts";
+import type { Target } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
 
 /** What the gate found out about a request. */
 export interface Exchange {

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { parseTarget } from "../../lib/http/path.ts";
-import { siteTarget } from "../../lib/http/site_file.ts";
+import { siteTarget } from "../../lib/request/site_file.ts";
 import { bearer, CLOSED, startTestMachine, TOKEN } from "../support/machine.ts";
 
 const BIRTH = {

@@ -1,5 +1,5 @@
 import { equal, throws } from "node:assert/strict";
-import { hasQuery, queryNumber, queryValue } from "../../lib/http/exchange.ts";
+import { hasQuery, queryNumber, queryValue } from "../../lib/request/request_context.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
 function refuses(act: () => unknown): void {

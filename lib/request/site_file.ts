@@ -4,7 +4,7 @@
  * and public as that folder is. No name is built in.
  */
 
-import type { Target } from "./path.ts";
+import type { Target } from "../http/path.ts";
 
 const FOLDER = "usr/lib/shell/site";
 const FILE = /^\/[a-z0-9][a-z0-9-]{0,63}\.(?:ico|png|svg|txt|webmanifest|xml)$/;

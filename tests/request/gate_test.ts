@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";
-import { createGate } from "../../lib/http/gate.ts";
+import { createGate } from "../../lib/request/gate.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/machine.ts";
 

@@ -9,7 +9,7 @@ import { bodiless } from "./http/head_response.ts";
 import { type Connection, type Exchange, isCallerGone } from "./request/request_context.ts";
 import { acceptable } from "./http/negotiate.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
-import { respondShell } from "./http/shell_page.ts";
+import { respondShell } from "./response/shell_page.ts";
 import { siteTarget } from "./request/site_file.ts";
 import { drainUnread } from "./http/drain_body.ts";
 import type { Machine } from "./request/server_context.ts";

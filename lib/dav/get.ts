@@ -5,10 +5,15 @@
 
 import { redacted, require } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { respondListing } from "../http/listing.ts";
+import { respondListing } from "../response/listing.ts";
 import { chooser } from "../http/negotiate.ts";
-import { notModified, represent, type Representation, respond } from "../http/representation.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import {
+  notModified,
+  represent,
+  type Representation,
+  respond,
+} from "../response/representation.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import type { World } from "../world/store.ts";
 import { davEtag } from "./dav_etag.ts";
 import { hasMounts } from "./mount.ts";

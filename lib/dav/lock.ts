@@ -5,7 +5,7 @@
 
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { readDepth, readLockToken, readTimeout } from "./dav_headers.ts";
 import { DavProblem } from "./dav_problem.ts";
 import { writtenExt } from "./extension.ts";

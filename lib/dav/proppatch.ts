@@ -4,7 +4,7 @@
 
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { hrefOf } from "./dav_problem.ts";
 import type { PropertyChange } from "./dead_properties.ts";
 import { isProtected } from "./live_properties.ts";

@@ -6,7 +6,7 @@
 import { require } from "../auth/policy.ts";
 import { readBody } from "../http/read_body.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { collectMeta } from "../world/metadata.ts";
 import {
   type Entry,

@@ -5,7 +5,7 @@
 
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { davPrecondition } from "./dav_etag.ts";
 import { readDepth } from "./dav_headers.ts";

@@ -10,7 +10,7 @@ import { redacted, require, visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
 import type { Target } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { preconditionFault } from "../world/precondition.ts";
 import type { Precondition } from "../world/store.ts";

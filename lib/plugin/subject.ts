@@ -8,7 +8,7 @@
 import type { Caller } from "../auth/caller.ts";
 import { may } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { represent } from "../http/representation.ts";
+import { represent } from "../response/representation.ts";
 import type { Store } from "../world/store.ts";
 
 /**

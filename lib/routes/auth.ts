@@ -12,7 +12,7 @@ import { isCanonical } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
 import type { Machine } from "../request/server_context.ts";
-import { json } from "./plain.ts";
+import { json } from "../response/json_response.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
 
 /** The routes below `/auth`. */

@@ -7,8 +7,8 @@
 import type { Caller } from "../auth/caller.ts";
 import { visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { rowOf } from "../http/listing.ts";
-import { worldJson } from "../http/representation.ts";
+import { rowOf } from "../response/listing.ts";
+import { worldJson } from "../response/representation.ts";
 import { encodeEvent } from "../http/sse.ts";
 import { type Change, type Store, StoreError, type World } from "../world/store.ts";
 import { type ChangeLog, changeLogOf } from "./change_log.ts";

@@ -22,7 +22,7 @@ import { createRoom, type DavRequest, type Room } from "../dav/room.ts";
 import { transfer } from "../dav/transfer.ts";
 import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import type { Machine } from "../request/server_context.ts";
 
 type Method = (room: Room, asked: DavRequest) => Promise<Response> | Response;

@@ -6,11 +6,11 @@
 import { require, visible } from "../auth/policy.ts";
 import { DAV_HEADERS } from "../dav/dav_headers.ts";
 import type { Hono } from "../deps/hono.ts";
-import type { ListingRow } from "../http/listing.ts";
+import type { ListingRow } from "../response/listing.ts";
 import type { Machine } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
-import { respondRows } from "./rows.ts";
+import { respondRows } from "../response/row_listing.ts";
 
 const FOLDERS = [...NAMESPACES, "bin", "dav", "dev", "mnt", "proc", "stream"].sort();
 

@@ -9,7 +9,7 @@ import { readBody } from "../http/read_body.ts";
 import { precondition } from "../http/conditional.ts";
 import { type Exchange, hasQuery } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { MAX_STATE_BYTES } from "../limits.ts";
 import type { Machine } from "../request/server_context.ts";
 import type { CellHealth } from "../plugin/cell.ts";
@@ -17,7 +17,7 @@ import type { Wanted } from "../plugin/loaded_plugin.ts";
 import type { PluginStatus } from "../plugin/plugin_host.ts";
 import { nameFault } from "../world/name.ts";
 import type { World } from "../world/store.ts";
-import { json } from "./plain.ts";
+import { json } from "../response/json_response.ts";
 
 const METHODS = "GET, HEAD, PUT, OPTIONS";
 

@@ -9,7 +9,7 @@ import type { Hono } from "../deps/hono.ts";
 import { readBody } from "../http/read_body.ts";
 import type { Exchange } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { MAX_KEY_BYTES } from "../limits.ts";
 import { nameFault } from "../world/name.ts";
 import type { Store } from "../world/store.ts";

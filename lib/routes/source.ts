@@ -10,7 +10,7 @@ import { Problem } from "../http/problem.ts";
 import type { Machine } from "../request/server_context.ts";
 import { type ProgramSource, SourceUnavailable } from "../source/program_source.ts";
 import { mediaType } from "../world/media_type.ts";
-import { json } from "./plain.ts";
+import { json } from "../response/json_response.ts";
 import { onlyMethods, restOf, type RouteEnv } from "./route_app.ts";
 
 const LIST = "/proc/source";

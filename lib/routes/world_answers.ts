@@ -5,7 +5,7 @@
 
 import { etag } from "../http/etag.ts";
 import { encodePath } from "../http/path.ts";
-import { notModified } from "../http/representation.ts";
+import { notModified } from "../response/representation.ts";
 import type { Written } from "../world/store.ts";
 
 /** The 304 in an answer's place, for a reader who named the current version in the URL. */

@@ -6,7 +6,7 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { seenBy } from "../auth/redact.ts";
-import { worldJson } from "../http/representation.ts";
+import { worldJson } from "../response/representation.ts";
 import { encodeEvent } from "../http/sse.ts";
 import { STREAM_REPLAY_VERSIONS } from "../limits.ts";
 import { type Change, type Store, StoreError, type World } from "../world/store.ts";

@@ -6,11 +6,11 @@
 
 import { sightOf, visible } from "../auth/policy.ts";
 import type { Exchange } from "../request/request_context.ts";
-import { type MadeListing, makeListing, sendListing } from "../http/listing.ts";
-import { respondShell } from "../http/shell_page.ts";
+import { type MadeListing, makeListing, sendListing } from "../response/listing.ts";
+import { respondShell } from "../response/shell_page.ts";
 import { KEPT_LIST_BYTES, KEPT_LISTS } from "../limits.ts";
 import type { Entry, Store } from "../world/store.ts";
-import { rowsForm } from "./rows.ts";
+import { rowsForm } from "../response/row_listing.ts";
 
 /** See the module. */
 export class WorldsList {

@@ -4,7 +4,7 @@
  */
 
 import { StoreError } from "../world/store.ts";
-import { Problem, type ProblemType } from "./problem.ts";
+import { Problem, type ProblemType } from "../http/problem.ts";
 
 const TYPES: Record<StoreError["code"], ProblemType> = {
   "precondition": "precondition-failed",

@@ -7,7 +7,7 @@ import {
   represent,
   respond,
   worldJson,
-} from "../../lib/http/representation.ts";
+} from "../../lib/response/representation.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import type { World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";

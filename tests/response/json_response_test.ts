@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { facts, json, line } from "../../lib/routes/plain.ts";
+import { facts, json, line } from "../../lib/response/json_response.ts";
 
 async function shown(response: Response): Promise<[string | null, string]> {
   return [response.headers.get("content-type"), await response.text()];

@@ -5,7 +5,7 @@
 
 import { sha256Hex } from "../base/hash.ts";
 import type { Child } from "../world/store.ts";
-import { readOutcome } from "./conditional.ts";
+import { readOutcome } from "../http/conditional.ts";
 import { notModified } from "./representation.ts";
 
 const encoder = new TextEncoder();

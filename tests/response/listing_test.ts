@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
-import { type ListingRow, respondListing, rowOf } from "../../lib/http/listing.ts";
+import { type ListingRow, respondListing, rowOf } from "../../lib/response/listing.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
 const ENTRY = {

@@ -1,7 +1,7 @@
 import { equal, match } from "node:assert/strict";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
 import { parseTarget } from "../../lib/http/path.ts";
-import { respondRows } from "../../lib/routes/rows.ts";
+import { respondRows } from "../../lib/response/row_listing.ts";
 import { withApp } from "../support/app.ts";
 
 Deno.test("respondRows() are lines for pipes, an array for programs and the shell for browsers", async () => {

@@ -6,11 +6,11 @@
 
 import type { World } from "../world/store.ts";
 import { isActive, isUtf8, mediaType } from "../world/media_type.ts";
-import { contentRange, selectRange } from "./byte_range.ts";
-import { readOutcome } from "./conditional.ts";
-import { etag } from "./etag.ts";
-import { formatHttpDate } from "./http_date.ts";
-import { Problem } from "./problem.ts";
+import { contentRange, selectRange } from "../http/byte_range.ts";
+import { readOutcome } from "../http/conditional.ts";
+import { etag } from "../http/etag.ts";
+import { formatHttpDate } from "../http/http_date.ts";
+import { Problem } from "../http/problem.ts";
 
 /** The forms a world is read in, beside the shell's page. */
 export type Form = "raw" | "json" | "text";

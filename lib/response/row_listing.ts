@@ -4,9 +4,9 @@
  */
 
 import type { Exchange } from "../request/request_context.ts";
-import { type ListingRow, respondListing } from "../http/listing.ts";
+import { type ListingRow, respondListing } from "./listing.ts";
 import { chooser } from "../http/negotiate.ts";
-import { respondShell } from "../http/shell_page.ts";
+import { respondShell } from "./shell_page.ts";
 import type { Store } from "../world/store.ts";
 
 const HTML = "text/html";

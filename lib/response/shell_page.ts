@@ -5,10 +5,10 @@
  */
 
 import type { Store, World } from "../world/store.ts";
-import { readOutcome } from "./conditional.ts";
-import { etag } from "./etag.ts";
-import { hostOf } from "./host.ts";
-import { Problem } from "./problem.ts";
+import { readOutcome } from "../http/conditional.ts";
+import { etag } from "../http/etag.ts";
+import { hostOf } from "../http/host.ts";
+import { Problem } from "../http/problem.ts";
 import { notModified } from "./representation.ts";
 
 const PAGE = "usr/lib/shell/index.html";

@@ -1,6 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
 import { Problem } from "../../lib/http/problem.ts";
-import { storeProblem } from "../../lib/http/store_problem.ts";
+import { storeProblem } from "../../lib/response/store_problem.ts";
 import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
 
 // deno-fmt-ignore

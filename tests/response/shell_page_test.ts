@@ -1,7 +1,7 @@
 import { equal, match, ok, rejects } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { respondShell, shellPolicy } from "../../lib/http/shell_page.ts";
+import { respondShell, shellPolicy } from "../../lib/response/shell_page.ts";
 import type { Store, World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";
 

@@ -18,13 +18,13 @@ import {
   type Seal,
   stepChain,
 } from "./event_chain.ts";
-import { sqliteCode } from "./failure.ts";
+import { sqliteCode } from "./sqlite_errors.ts";
 import { folderOf } from "./name.ts";
 import type { CatalogRow, ReadResult, Settled, SnapshotResult, WorkerSetup } from "./protocol.ts";
 import { copySteps } from "./snapshot.ts";
 import * as sql from "./sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
-import { verdictOf } from "./verdict.ts";
+import { verdictOf } from "./audit_result.ts";
 import { asBytes } from "./world_file.ts";
 
 const BUSY_MS = 5000;

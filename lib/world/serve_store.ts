@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "./disk.ts";
-import { storeFailure } from "./failure.ts";
+import { storeFailure } from "./sqlite_errors.ts";
 import type {
   CatalogRow,
   CloseJob,

@@ -8,7 +8,7 @@ import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
 import { CHAIN_START, type ChainState, eventRow, type Seal, stepChain } from "./event_chain.ts";
 import * as sql from "./sql.ts";
-import { verdictOf } from "./verdict.ts";
+import { verdictOf } from "./audit_result.ts";
 import { asBytes } from "./world_file.ts";
 
 /** One thing that does not hold. */

@@ -7,7 +7,7 @@
 import { joinBytes } from "../base/concat_bytes.ts";
 import { createSeal, type Seal } from "./event_chain.ts";
 import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
-import { storeFailure } from "./failure.ts";
+import { storeFailure } from "./sqlite_errors.ts";
 import { folderOf } from "./name.ts";
 import { OpenWorlds, settledOf, type SettledWorld } from "./open_worlds.ts";
 import { type Current, preconditionFault } from "./precondition.ts";

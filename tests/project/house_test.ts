@@ -43,7 +43,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/world/staged_change.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/store_workers.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/unknown_worlds.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/verdict.ts": "tests/world/reader_test.ts",
+  "lib/world/audit_result.ts": "tests/world/reader_test.ts",
   "lib/world/world_of.ts": "tests/world/sqlite_store_test.ts",
   "lib/auth/account_sync.ts": "tests/http/manual_test.ts",
 };

@@ -1,6 +1,6 @@
 import { equal, match } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sqliteCode, storeFailure } from "../../lib/world/failure.ts";
+import { sqliteCode, storeFailure } from "../../lib/world/sqlite_errors.ts";
 import { StoreError } from "../../lib/world/store.ts";
 
 function thrownBy(act: () => void): unknown {

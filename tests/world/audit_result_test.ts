@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { CHAIN_START, type ChainState } from "../../lib/world/event_chain.ts";
-import { type ReceiptRow, verdictOf } from "../../lib/world/verdict.ts";
+import { type ReceiptRow, verdictOf } from "../../lib/world/audit_result.ts";
 
 const ROW: ReceiptRow = { version: 2, ext: "md", headers: "[]", state: "", sha256: "aa" };
 const CHAIN: ChainState = {

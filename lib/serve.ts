@@ -17,7 +17,7 @@ import { readTls, tlsFault } from "./tls.ts";
 import { VERSION } from "./version.ts";
 import { within } from "./base/timeout.ts";
 import { followAccounts } from "./auth/account_sync.ts";
-import { keptSecret, takeDataFolder } from "./world/data_folder.ts";
+import { keptSecret, takeDataFolder } from "./world/file/data_folder.ts";
 import { lowerLayer } from "./world/lower_layer.ts";
 import { openSqliteStore } from "./world/sqlite_store.ts";
 

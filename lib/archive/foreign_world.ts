@@ -5,7 +5,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { withStillFile } from "../world/still_file.ts";
+import { withStillFile } from "../world/file/offline_file.ts";
 
 /** What a world's file may hold beside what SQLite keeps for itself. */
 const TABLES: readonly string[] = ["stage_meta", "events", "history", "content"];

@@ -6,9 +6,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { createSeal, type Seal } from "../world/event_chain.ts";
 import { nameFault, nameOf } from "../world/name.ts";
-import { copyWorld } from "../world/snapshot.ts";
-import * as sql from "../world/sql.ts";
-import { checkWorld, type WorldFault } from "../world/world_check.ts";
+import { copyWorld } from "../world/file/copy_world.ts";
+import * as sql from "../world/file/sql.ts";
+import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { fileImage } from "./export_data.ts";
 import type { OriginalVerdict } from "./original_chain.ts";
 import { originalName } from "./original_name.ts";

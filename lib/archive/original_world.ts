@@ -11,8 +11,8 @@ import { eventRow, GENESIS, type Seal } from "../world/event_chain.ts";
 import { isExt } from "../world/media_type.ts";
 import { stringifyMeta, validMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
-import * as sql from "../world/sql.ts";
-import { asBytes, type StageRow, writtenPayload } from "../world/world_file.ts";
+import * as sql from "../world/file/sql.ts";
+import { asBytes, type StageRow, writtenPayload } from "../world/file/world_file.ts";
 import { OriginalChain, type OriginalVerdict } from "./original_chain.ts";
 import type { OriginalName } from "./original_name.ts";
 

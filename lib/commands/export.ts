@@ -9,7 +9,7 @@ import type { Surroundings } from "../cli.ts";
 import { readConfig, readEnvironment } from "../config.ts";
 import { terminalProgress } from "../progress.ts";
 import { oneLine } from "../base/sanitize_text.ts";
-import { exists, removeQuietly } from "../world/disk.ts";
+import { exists, removeQuietly } from "../world/file/durable_fs.ts";
 import { interruptible } from "./interruptible.ts";
 
 /**

@@ -12,8 +12,8 @@ import type { Surroundings } from "../cli.ts";
 import { readConfig, readEnvironment } from "../config.ts";
 import { terminalProgress } from "../progress.ts";
 import { oneLine } from "../base/sanitize_text.ts";
-import { SecretUnusable } from "../world/data_folder.ts";
-import { removeQuietly } from "../world/disk.ts";
+import { SecretUnusable } from "../world/file/data_folder.ts";
+import { removeQuietly } from "../world/file/durable_fs.ts";
 import { interruptible } from "./interruptible.ts";
 
 /**

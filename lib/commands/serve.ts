@@ -7,7 +7,7 @@ import type { Surroundings } from "../cli.ts";
 import { type Config, ConfigError, readConfig, readEnvironment } from "../config.ts";
 import { type Running, startMachine } from "../serve.ts";
 import { VERSION } from "../version.ts";
-import { DataFolderBusy, SecretUnusable } from "../world/data_folder.ts";
+import { DataFolderBusy, SecretUnusable } from "../world/file/data_folder.ts";
 import { birthWorlds } from "../../worlds/mod.ts";
 
 /** Starts the machine; it stays up until a signal ends it. */

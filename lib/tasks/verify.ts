@@ -4,12 +4,17 @@
  * does not hold, and one at the end.
  */
 
-import { DataFolderBusy, lockToRead, readSecret, SecretUnusable } from "../world/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/disk.ts";
+import {
+  DataFolderBusy,
+  lockToRead,
+  readSecret,
+  SecretUnusable,
+} from "../world/file/data_folder.ts";
+import { exists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { createSeal } from "../world/event_chain.ts";
 import { nameOf } from "../world/name.ts";
-import { withStillFile } from "../world/still_file.ts";
-import { checkWorld, type WorldFault } from "../world/world_check.ts";
+import { withStillFile } from "../world/file/offline_file.ts";
+import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { oneLine } from "../base/sanitize_text.ts";
 
 /** A world that does not hold. */

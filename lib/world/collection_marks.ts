@@ -4,7 +4,7 @@
  */
 
 import type { Catalog } from "./catalog.ts";
-import { COLLECTIONS_FILE } from "./disk.ts";
+import { COLLECTIONS_FILE } from "./file/durable_fs.ts";
 import { nameFault } from "./name.ts";
 
 /** Marks in a catalog and on disk. */

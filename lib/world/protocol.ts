@@ -4,7 +4,7 @@
  * program, so the shapes are trusted; nothing from outside ever travels here unchecked.
  */
 
-import type { HistoryBound } from "./history_table.ts";
+import type { HistoryBound } from "./file/history_table.ts";
 import type { ChainEvent, Entry, Meta, Precondition, StoreErrorCode, Verdict } from "./store.ts";
 
 /** Everything a Worker needs to know, sent once as its first message. */

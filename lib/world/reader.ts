@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers";
 import { sha256Hex } from "../base/hash.ts";
 import { settledAt } from "./catalog_file.ts";
 import { SNAPSHOT_MEMORY_BYTES } from "../limits.ts";
-import { exists, removeQuietly, WORLD_FILE, writeSynced } from "./disk.ts";
+import { exists, removeQuietly, WORLD_FILE, writeSynced } from "./file/durable_fs.ts";
 import {
   CHAIN_START,
   type ChainState,
@@ -21,11 +21,11 @@ import {
 import { sqliteCode } from "./sqlite_errors.ts";
 import { folderOf } from "./name.ts";
 import type { CatalogRow, ReadResult, Settled, SnapshotResult, WorkerSetup } from "./protocol.ts";
-import { copySteps } from "./snapshot.ts";
-import * as sql from "./sql.ts";
+import { copySteps } from "./file/copy_world.ts";
+import * as sql from "./file/sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
 import { verdictOf } from "./audit_result.ts";
-import { asBytes } from "./world_file.ts";
+import { asBytes } from "./file/world_file.ts";
 
 const BUSY_MS = 5000;
 const SQLITE_IOERR = 10;

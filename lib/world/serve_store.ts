@@ -5,7 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
-import { COLLECTIONS_FILE, replaceFile } from "./disk.ts";
+import { COLLECTIONS_FILE, replaceFile } from "./file/durable_fs.ts";
 import { storeFailure } from "./sqlite_errors.ts";
 import type {
   CatalogRow,

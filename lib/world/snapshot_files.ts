@@ -5,7 +5,7 @@
  */
 
 import { SNAPSHOT_FILES } from "../limits.ts";
-import { INCOMING, removeQuietly } from "./disk.ts";
+import { INCOMING, removeQuietly } from "./file/durable_fs.ts";
 import type { SnapshotJob, SnapshotResult } from "./protocol.ts";
 import { type Snapshot, StoreError } from "./store.ts";
 

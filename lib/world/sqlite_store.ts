@@ -14,7 +14,7 @@ import {
 import type { Catalog } from "./catalog.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { CollectionMarks } from "./collection_marks.ts";
-import type { DataFolder } from "./data_folder.ts";
+import type { DataFolder } from "./file/data_folder.ts";
 import { Looks } from "./looks.ts";
 import { lowerVerdict } from "./lower_layer.ts";
 import type { WriteJob, WriteResult } from "./protocol.ts";

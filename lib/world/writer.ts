@@ -6,7 +6,7 @@
 
 import { joinBytes } from "../base/concat_bytes.ts";
 import { createSeal, type Seal } from "./event_chain.ts";
-import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./disk.ts";
+import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./file/durable_fs.ts";
 import { storeFailure } from "./sqlite_errors.ts";
 import { folderOf } from "./name.ts";
 import { OpenWorlds, settledOf, type SettledWorld } from "./open_worlds.ts";
@@ -20,10 +20,10 @@ import type {
   WriteJob,
   WriteResult,
 } from "./protocol.ts";
-import * as sql from "./sql.ts";
+import * as sql from "./file/sql.ts";
 import { StoreError } from "./store.ts";
-import { ImageMaker } from "./world_image.ts";
-import { WorldFile } from "./world_file.ts";
+import { ImageMaker } from "./file/new_world_image.ts";
+import { WorldFile } from "./file/world_file.ts";
 
 /** Where the writer gets the time and unique names from. */
 export interface WriterClock {

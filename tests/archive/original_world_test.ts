@@ -3,8 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { originalName } from "../../lib/archive/original_name.ts";
 import { copyOriginal, isOriginal } from "../../lib/archive/original_world.ts";
 import { createSeal, eventRow } from "../../lib/world/event_chain.ts";
-import { SELECT_STAGE } from "../../lib/world/sql.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
+import { SELECT_STAGE } from "../../lib/world/file/sql.ts";
+import { checkWorld } from "../../lib/world/file/verify_world.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal, KEY, NOW, type Original } from "./fixtures.ts";
 

@@ -1,6 +1,6 @@
 import { equal } from "node:assert/strict";
 import { keptToken } from "../../lib/client/kept_token.ts";
-import { keptSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
+import { keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 
 const HERE = "http://127.0.0.1:3005";

@@ -39,7 +39,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/world/cold_reads.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/collection_marks.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/looks.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/sql.ts": "tests/world/sqlite_store_test.ts",
+  "lib/world/file/sql.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/staged_change.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/store_workers.ts": "tests/world/sqlite_store_test.ts",
   "lib/world/unknown_worlds.ts": "tests/world/sqlite_store_test.ts",

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createSeal } from "../../lib/world/event_chain.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
+import { checkWorld } from "../../lib/world/file/verify_world.ts";
 import {
   APPROVE,
   bearer,

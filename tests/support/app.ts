@@ -10,7 +10,7 @@ import { createClientAddress } from "../../lib/http/client_address.ts";
 import type { Machine } from "../../lib/request/server_context.ts";
 import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { programSource } from "../../lib/source/program_source.ts";
-import { takeDataFolder } from "../../lib/world/data_folder.ts";
+import { takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";

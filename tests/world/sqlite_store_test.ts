@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
-import { keptSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
-import { exists } from "../../lib/world/disk.ts";
+import { keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
+import { exists } from "../../lib/world/file/durable_fs.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "../../lib/world/sqlite_store.ts";
 import type { Store, Written } from "../../lib/world/store.ts";

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/base/hash.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
-import { asBytes, WorldFile } from "../../lib/world/world_file.ts";
-import { makePiece, MUSEUM_KEY, PIECE, PIECE_FILE } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { asBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
+import { makePiece, MUSEUM_KEY, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
 
 const encoder = new TextEncoder();
 const NOW = "2026-02-01T00:00:00.000Z";

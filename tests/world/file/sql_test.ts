@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import * as sql from "../../lib/world/sql.ts";
+import * as sql from "../../../lib/world/file/sql.ts";
 
 const STATEMENTS = Object.entries(sql).flatMap(([name, text]) =>
   typeof text === "string" ? [[name, text] as const] : []

@@ -5,7 +5,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { WORLD_FILE } from "./disk.ts";
+import { WORLD_FILE } from "./durable_fs.ts";
 
 /** What may hold changes beside a database: a write-ahead log, or the journal of other modes. */
 const LOGS = ["-wal", "-journal"] as const;

@@ -1,14 +1,20 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import type { HistoryBound } from "../../lib/world/history_table.ts";
-import type { WriteJob } from "../../lib/world/protocol.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { StoreError } from "../../lib/world/store.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
-import { MUSEUM_KEY, museumSetup } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { appendJob, noteJob, putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import type { HistoryBound } from "../../../lib/world/file/history_table.ts";
+import type { WriteJob } from "../../../lib/world/protocol.ts";
+import { Reader } from "../../../lib/world/reader.ts";
+import { StoreError } from "../../../lib/world/store.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import {
+  appendJob,
+  noteJob,
+  putJob,
+  testWriter,
+  transitionJob,
+} from "../../testdata/test_writer.ts";
 
 const NAME = "home/h";
 const FILE = "home%2Fh/universe.db";

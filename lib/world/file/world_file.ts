@@ -6,11 +6,11 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { sha256Hex } from "../base/hash.ts";
-import { GENESIS, type Seal } from "./event_chain.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { GENESIS, type Seal } from "../event_chain.ts";
 import { type HistoryBound, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
-import { StoreError } from "./store.ts";
+import { StoreError } from "../store.ts";
 
 /** How long a statement waits for another process that reads the file, in milliseconds. */
 const BUSY_MS = 5000;

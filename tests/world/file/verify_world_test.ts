@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { checkWorld, type WorldFault } from "../../lib/world/world_check.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { Reader } from "../../../lib/world/reader.ts";
+import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
   breakPiece,
   exhibits,
@@ -11,8 +11,8 @@ import {
   museumSetup,
   PIECE,
   PIECE_FILE,
-} from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
+} from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
 
 function faultsOf(data: string, key = MUSEUM_KEY): readonly WorldFault[] {
   const db = new DatabaseSync(`${data}/${PIECE_FILE}`);

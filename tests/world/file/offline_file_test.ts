@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { withStillFile } from "../../lib/world/still_file.ts";
-import { superJournal } from "../testdata/super_journal.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { withStillFile } from "../../../lib/world/file/offline_file.ts";
+import { superJournal } from "../../testdata/super_journal.ts";
+import { snapshot, withTempData } from "../../testdata/temp_data.ts";
 
 function make(path: string, value: number): DatabaseSync {
   const db = new DatabaseSync(path);

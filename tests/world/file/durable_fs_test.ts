@@ -10,8 +10,8 @@ import {
   trashFolder,
   WORLD_FILE,
   writeSynced,
-} from "../../lib/world/disk.ts";
-import { withTempData } from "../testdata/temp_data.ts";
+} from "../../../lib/world/file/durable_fs.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
 
 const image = new TextEncoder().encode("a world");
 

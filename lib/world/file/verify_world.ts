@@ -5,10 +5,10 @@
 
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { sha256Hex } from "../base/hash.ts";
-import { CHAIN_START, type ChainState, eventRow, type Seal, stepChain } from "./event_chain.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { CHAIN_START, type ChainState, eventRow, type Seal, stepChain } from "../event_chain.ts";
 import * as sql from "./sql.ts";
-import { verdictOf } from "./audit_result.ts";
+import { verdictOf } from "../audit_result.ts";
 import { asBytes } from "./world_file.ts";
 
 /** One thing that does not hold. */

@@ -6,8 +6,8 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../base/hash.ts";
-import { GENESIS, type Seal } from "./event_chain.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { GENESIS, type Seal } from "../event_chain.ts";
 import * as sql from "./sql.ts";
 import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 

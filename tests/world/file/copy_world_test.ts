@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { copyWorld } from "../../lib/world/snapshot.ts";
-import * as sql from "../../lib/world/sql.ts";
-import { checkWorld, type WorldFault } from "../../lib/world/world_check.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { Reader } from "../../../lib/world/reader.ts";
+import { copyWorld } from "../../../lib/world/file/copy_world.ts";
+import * as sql from "../../../lib/world/file/sql.ts";
+import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
   breakPiece,
   exhibits,
@@ -13,9 +13,9 @@ import {
   museumSetup,
   PIECE,
   PIECE_FILE,
-} from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { appendJob, noteJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+} from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NEW_KEY = "ab".repeat(32);
 const OLD = createSeal(MUSEUM_KEY);

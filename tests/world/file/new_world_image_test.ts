@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/base/hash.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
-import { type Birth, ImageMaker } from "../../lib/world/world_image.ts";
-import { withTempData } from "../testdata/temp_data.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { type Birth, ImageMaker } from "../../../lib/world/file/new_world_image.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
 
 const seal = createSeal("key");
 const NOW = "2026-01-01T00:00:00.000Z";

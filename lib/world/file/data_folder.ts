@@ -3,7 +3,7 @@
  * user alone. Everything inside a world's own folder is somebody else's concern.
  */
 
-import { INCOMING, removeQuietly, replaceFile, syncFolder, TRASH } from "./disk.ts";
+import { INCOMING, removeQuietly, replaceFile, syncFolder, TRASH } from "./durable_fs.ts";
 
 const LOCK_FILE = ".lock";
 const SECRET_BYTES = 32;

@@ -6,9 +6,9 @@ import {
   readSecret,
   SecretUnusable,
   takeDataFolder,
-} from "../../lib/world/data_folder.ts";
-import { exists } from "../../lib/world/disk.ts";
-import { snapshot, withTempData } from "../testdata/temp_data.ts";
+} from "../../../lib/world/file/data_folder.ts";
+import { exists } from "../../../lib/world/file/durable_fs.ts";
+import { snapshot, withTempData } from "../../testdata/temp_data.ts";
 
 const posix = Deno.build.os !== "windows";
 

@@ -12,9 +12,9 @@ import {
   GENESIS,
   type Seal,
   stepChain,
-} from "./event_chain.ts";
+} from "../event_chain.ts";
 import * as sql from "./sql.ts";
-import { StoreError } from "./store.ts";
+import { StoreError } from "../store.ts";
 
 /** What goes into a copy. */
 export interface CopyOptions {

@@ -19,7 +19,7 @@ import { within } from "./base/timeout.ts";
 import { followAccounts } from "./auth/account_sync.ts";
 import { keptSecret, takeDataFolder } from "./world/file/data_folder.ts";
 import { lowerLayer } from "./world/lower_layer.ts";
-import { openSqliteStore } from "./world/sqlite_store.ts";
+import { openSqliteStore } from "./world/store/sqlite_store.ts";
 
 /** What a start needs beside its settings. */
 export interface ServeOptions {

@@ -4,7 +4,7 @@
  */
 
 import type { ChainState } from "./event_chain.ts";
-import type { ReadResult } from "./protocol.ts";
+import type { ReadResult } from "./store/worker_messages.ts";
 import type { Verdict } from "./store.ts";
 
 /** The row of a world, as far as its events tell of it. */

@@ -7,7 +7,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { exists, removeQuietly, WORLD_FILE } from "./file/durable_fs.ts";
 import { nameOf } from "./name.ts";
-import type { CatalogRow, ScanResult, Settled } from "./protocol.ts";
+import type { CatalogRow, ScanResult, Settled } from "./store/worker_messages.ts";
 import * as sql from "./file/sql.ts";
 
 /** File name of the catalog under `data/`. */

@@ -5,7 +5,7 @@
 
 import { exists, WORLD_FILE } from "./file/durable_fs.ts";
 import { folderOf } from "./name.ts";
-import type { Settled } from "./protocol.ts";
+import type { Settled } from "./store/worker_messages.ts";
 import { type OpenOptions, WorldFile } from "./file/world_file.ts";
 
 /** Bytes of log after which a world is checkpointed; spread so that worlds do not fall together. */

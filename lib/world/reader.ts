@@ -20,7 +20,13 @@ import {
 } from "./event_chain.ts";
 import { sqliteCode } from "./sqlite_errors.ts";
 import { folderOf } from "./name.ts";
-import type { CatalogRow, ReadResult, Settled, SnapshotResult, WorkerSetup } from "./protocol.ts";
+import type {
+  CatalogRow,
+  ReadResult,
+  Settled,
+  SnapshotResult,
+  WorkerSetup,
+} from "./store/worker_messages.ts";
 import { copySteps } from "./file/copy_world.ts";
 import * as sql from "./file/sql.ts";
 import { type ChainEvent, StoreError, type Verdict } from "./store.ts";

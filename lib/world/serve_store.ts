@@ -16,7 +16,7 @@ import type {
   Results,
   WorkerSetup,
   WriteJob,
-} from "./protocol.ts";
+} from "./store/worker_messages.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 

@@ -19,7 +19,7 @@ import type {
   WorkerSetup,
   WriteJob,
   WriteResult,
-} from "./protocol.ts";
+} from "./store/worker_messages.ts";
 import * as sql from "./file/sql.ts";
 import { StoreError } from "./store.ts";
 import { ImageMaker } from "./file/new_world_image.ts";

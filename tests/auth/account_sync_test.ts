@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, match } from "node:assert/strict";
 import type { Authenticator } from "../../lib/auth/authenticate.ts";
 import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
 import { followAccounts } from "../../lib/auth/account_sync.ts";
-import { ChangeHub } from "../../lib/world/change_hub.ts";
+import { ChangeHub } from "../../lib/world/store/change_hub.ts";
 import { type Change, StoreError, type World } from "../../lib/world/store.ts";
 
 function failed(error: unknown): never {

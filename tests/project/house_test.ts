@@ -36,19 +36,19 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/response/row_listing.ts": "tests/routes/devices_test.ts",
   "lib/routes/world_answers.ts": "tests/routes/worlds_read_test.ts",
   "lib/routes/world_feed.ts": "tests/routes/stream_test.ts",
-  "lib/world/cold_reads.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/collection_marks.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/looks.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/file/sql.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/staged_change.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/store_workers.ts": "tests/world/sqlite_store_test.ts",
-  "lib/world/unknown_worlds.ts": "tests/world/sqlite_store_test.ts",
+  "lib/world/store/read_through.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/store/empty_collections.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/store/read_locks.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/file/sql.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/store/write_plan.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/store/worker_pool.ts": "tests/world/store/sqlite_store_test.ts",
+  "lib/world/store/unindexed_worlds.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/world/audit_result.ts": "tests/world/reader_test.ts",
-  "lib/world/world_of.ts": "tests/world/sqlite_store_test.ts",
+  "lib/world/store/records.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/auth/account_sync.ts": "tests/http/manual_test.ts",
 };
 /** Longer than the house allows, until somebody splits them; none may grow. */
-const LONG: Readonly<Record<string, number>> = { "lib/world/sqlite_store.ts": 620 };
+const LONG: Readonly<Record<string, number>> = { "lib/world/store/sqlite_store.ts": 620 };
 const LIB_LINES = 400;
 const MAIN_LINES = 60;
 

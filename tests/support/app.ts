@@ -12,7 +12,7 @@ import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { programSource } from "../../lib/source/program_source.ts";
 import { takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
-import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
+import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { APPROVE, BIRTH, KEY } from "./machine.ts";
 

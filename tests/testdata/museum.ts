@@ -5,7 +5,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { WorkerSetup } from "../../lib/world/protocol.ts";
+import type { WorkerSetup } from "../../lib/world/store/worker_messages.ts";
 import { Writer } from "../../lib/world/writer.ts";
 
 /** The museum piece's name, folder and file, and the key that signed its chain. */

@@ -9,7 +9,7 @@ import type {
   TransitionJob,
   WorkerSetup,
   WriteResult,
-} from "../../lib/world/protocol.ts";
+} from "../../lib/world/store/worker_messages.ts";
 import { Writer } from "../../lib/world/writer.ts";
 import { museumSetup } from "./museum.ts";
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { CATALOG_FILE, CatalogFile, settledAt } from "../../lib/world/catalog_file.ts";
-import type { CatalogRow } from "../../lib/world/protocol.ts";
+import type { CatalogRow } from "../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../lib/world/reader.ts";
 import { museumSetup } from "../testdata/museum.ts";
 import { withTempData } from "../testdata/temp_data.ts";

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { exists } from "../../lib/world/file/durable_fs.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
-import type { Below } from "../../lib/world/protocol.ts";
+import type { Below } from "../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../lib/world/reader.ts";
 import { checkWorld } from "../../lib/world/file/verify_world.ts";
 import { MUSEUM_KEY, museumSetup } from "../testdata/museum.ts";

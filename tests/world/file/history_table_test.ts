@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createSeal } from "../../../lib/world/event_chain.ts";
 import type { HistoryBound } from "../../../lib/world/file/history_table.ts";
-import type { WriteJob } from "../../../lib/world/protocol.ts";
+import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { checkWorld } from "../../../lib/world/file/verify_world.ts";

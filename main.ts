@@ -7,7 +7,7 @@ import { runCommandLine } from "./lib/cli.ts";
 
 if (import.meta.main) {
   const code = await runCommandLine(Deno.args, {
-    storeWorkerUrl: import.meta.resolve("./lib/world/store_worker.ts"),
+    storeWorkerUrl: import.meta.resolve("./lib/world/worker/worker_main.ts"),
     main: import.meta.url,
   });
   if (code !== undefined) Deno.exit(code);

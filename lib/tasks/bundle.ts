@@ -60,7 +60,7 @@ export async function bundle(
   try {
     onProgress?.(0, STEPS);
     const worker = `${parts}/store_worker.js`;
-    await runBundler(new URL("lib/world/store_worker.ts", ROOT).href, worker);
+    await runBundler(new URL("lib/world/worker/worker_main.ts", ROOT).href, worker);
     const workerCode = await Deno.readTextFile(worker);
     await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;

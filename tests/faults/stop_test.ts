@@ -125,7 +125,9 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
         event.stopImmediatePropagation();
         throw new Error("the disk fell off");
       });
-      const { serveStore } = await import(${JSON.stringify(`${root}lib/world/serve_store.ts`)});
+      const { serveStore } = await import(${
+        JSON.stringify(`${root}lib/world/worker/worker_server.ts`)
+      });
       serveStore(globalThis as never);`,
     );
     Deno.writeTextFileSync(

@@ -43,7 +43,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/world/store/write_plan.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/world/store/worker_pool.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/world/store/unindexed_worlds.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/audit_result.ts": "tests/world/reader_test.ts",
+  "lib/world/audit_result.ts": "tests/world/worker/reader_test.ts",
   "lib/world/store/records.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/auth/account_sync.ts": "tests/http/manual_test.ts",
 };

@@ -16,7 +16,7 @@ import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { APPROVE, BIRTH, KEY } from "./machine.ts";
 
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],

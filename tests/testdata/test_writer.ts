@@ -10,7 +10,7 @@ import type {
   WorkerSetup,
   WriteResult,
 } from "../../lib/world/store/worker_messages.ts";
-import { Writer } from "../../lib/world/writer.ts";
+import { Writer } from "../../lib/world/worker/writer.ts";
 import { museumSetup } from "./museum.ts";
 
 const encoder = new TextEncoder();

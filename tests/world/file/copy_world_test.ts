@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createSeal } from "../../../lib/world/event_chain.ts";
-import { Reader } from "../../../lib/world/reader.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
 import { copyWorld } from "../../../lib/world/file/copy_world.ts";
 import * as sql from "../../../lib/world/file/sql.ts";
 import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createSeal } from "../../../lib/world/event_chain.ts";
 import type { HistoryBound } from "../../../lib/world/file/history_table.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
-import { Reader } from "../../../lib/world/reader.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { checkWorld } from "../../../lib/world/file/verify_world.ts";
 import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createSeal } from "../../../lib/world/event_chain.ts";
-import { Reader } from "../../../lib/world/reader.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
 import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
   breakPiece,

@@ -6,7 +6,7 @@ import { type RenameParties, renameWorld } from "../../../lib/world/store/rename
 import { Transits } from "../../../lib/world/store/write_locks.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
-import { Reader } from "../../../lib/world/reader.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
 import { museumSetup } from "../../testdata/museum.ts";
 
 const RENAME = { name: "home/a", to: "home/b", by: "T3", ext: "txt" } as const;

@@ -10,7 +10,7 @@ import { putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
 
-const WORKER = import.meta.resolve("../../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 const KEY = "the museum's key";
 
 type Options = Partial<Omit<SqliteStoreOptions, "lower">> & Pick<SuiteOptions, "lower">;
@@ -212,7 +212,7 @@ Deno.test("SqliteStore says so and answers closed when one of its Workers dies",
     Deno.writeTextFileSync(
       dying,
       `import { serveStore } from ${
-        JSON.stringify(new URL("../../../lib/world/serve_store.ts", import.meta.url).href)
+        JSON.stringify(new URL("../../../lib/world/worker/worker_server.ts", import.meta.url).href)
       };
       addEventListener("message", (event) => {
         if (!Array.isArray(event.data) || !event.data.some(({ name }) => name === "home/die")) return;

@@ -4,7 +4,7 @@ import { museumSetup } from "../../testdata/museum.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob } from "../../testdata/test_writer.ts";
 
-const URL_OF_WORKER = import.meta.resolve("../../../lib/world/store_worker.ts");
+const URL_OF_WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 
 function workers(data: string, writers: number): StoreWorkers {
   const { role: _role, shard: _shard, ...setup } = museumSetup(data);

@@ -6,10 +6,10 @@
 
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
-import { sha256Hex } from "../base/hash.ts";
+import { sha256Hex } from "../../base/hash.ts";
 import { settledAt } from "./catalog_file.ts";
-import { SNAPSHOT_MEMORY_BYTES } from "../limits.ts";
-import { exists, removeQuietly, WORLD_FILE, writeSynced } from "./file/durable_fs.ts";
+import { SNAPSHOT_MEMORY_BYTES } from "../../limits.ts";
+import { exists, removeQuietly, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
 import {
   CHAIN_START,
   type ChainState,
@@ -17,21 +17,21 @@ import {
   eventRow,
   type Seal,
   stepChain,
-} from "./event_chain.ts";
-import { sqliteCode } from "./sqlite_errors.ts";
-import { folderOf } from "./name.ts";
+} from "../event_chain.ts";
+import { sqliteCode } from "../sqlite_errors.ts";
+import { folderOf } from "../name.ts";
 import type {
   CatalogRow,
   ReadResult,
   Settled,
   SnapshotResult,
   WorkerSetup,
-} from "./store/worker_messages.ts";
-import { copySteps } from "./file/copy_world.ts";
-import * as sql from "./file/sql.ts";
-import { type ChainEvent, StoreError, type Verdict } from "./store.ts";
-import { verdictOf } from "./audit_result.ts";
-import { asBytes } from "./file/world_file.ts";
+} from "../store/worker_messages.ts";
+import { copySteps } from "../file/copy_world.ts";
+import * as sql from "../file/sql.ts";
+import { type ChainEvent, StoreError, type Verdict } from "../store.ts";
+import { verdictOf } from "../audit_result.ts";
+import { asBytes } from "../file/world_file.ts";
 
 const BUSY_MS = 5000;
 const SQLITE_IOERR = 10;

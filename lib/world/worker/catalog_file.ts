@@ -5,10 +5,10 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { exists, removeQuietly, WORLD_FILE } from "./file/durable_fs.ts";
-import { nameOf } from "./name.ts";
-import type { CatalogRow, ScanResult, Settled } from "./store/worker_messages.ts";
-import * as sql from "./file/sql.ts";
+import { exists, removeQuietly, WORLD_FILE } from "../file/durable_fs.ts";
+import { nameOf } from "../name.ts";
+import type { CatalogRow, ScanResult, Settled } from "../store/worker_messages.ts";
+import * as sql from "../file/sql.ts";
 
 /** File name of the catalog under `data/`. */
 export const CATALOG_FILE = ".catalog.db";

@@ -4,13 +4,13 @@
  * commit. It knows nothing of messages, caches or HTTP.
  */
 
-import { joinBytes } from "../base/concat_bytes.ts";
-import { createSeal, type Seal } from "./event_chain.ts";
-import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "./file/durable_fs.ts";
-import { storeFailure } from "./sqlite_errors.ts";
-import { folderOf } from "./name.ts";
-import { OpenWorlds, settledOf, type SettledWorld } from "./open_worlds.ts";
-import { type Current, preconditionFault } from "./precondition.ts";
+import { joinBytes } from "../../base/concat_bytes.ts";
+import { createSeal, type Seal } from "../event_chain.ts";
+import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "../file/durable_fs.ts";
+import { storeFailure } from "../sqlite_errors.ts";
+import { folderOf } from "../name.ts";
+import { OpenWorlds, settledOf, type SettledWorld } from "./handle_cache.ts";
+import { type Current, preconditionFault } from "../precondition.ts";
 import type {
   AdoptJob,
   ReleaseJob,
@@ -19,11 +19,11 @@ import type {
   WorkerSetup,
   WriteJob,
   WriteResult,
-} from "./store/worker_messages.ts";
-import * as sql from "./file/sql.ts";
-import { StoreError } from "./store.ts";
-import { ImageMaker } from "./file/new_world_image.ts";
-import { WorldFile } from "./file/world_file.ts";
+} from "../store/worker_messages.ts";
+import * as sql from "../file/sql.ts";
+import { StoreError } from "../store.ts";
+import { ImageMaker } from "../file/new_world_image.ts";
+import { WorldFile } from "../file/world_file.ts";
 
 /** Where the writer gets the time and unique names from. */
 export interface WriterClock {

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { CATALOG_FILE, CatalogFile, settledAt } from "../../lib/world/catalog_file.ts";
-import type { CatalogRow } from "../../lib/world/store/worker_messages.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { museumSetup } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { putJob, testWriter } from "../testdata/test_writer.ts";
+import { CATALOG_FILE, CatalogFile, settledAt } from "../../../lib/world/worker/catalog_file.ts";
+import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
+import { museumSetup } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { putJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"];
 

@@ -1,17 +1,17 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { CATALOG_FILE } from "../../lib/world/catalog_file.ts";
+import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
 import type {
   FromWorker,
   Job,
   ReadJob,
   Reply,
   WorkerSetup,
-} from "../../lib/world/store/worker_messages.ts";
-import { serveStore, type StorePort } from "../../lib/world/serve_store.ts";
-import type { WithoutId } from "../../lib/world/store/worker_client.ts";
-import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { appendJob, putJob } from "../testdata/test_writer.ts";
+} from "../../../lib/world/store/worker_messages.ts";
+import { serveStore, type StorePort } from "../../../lib/world/worker/worker_server.ts";
+import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
+import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { appendJob, putJob } from "../../testdata/test_writer.ts";
 
 /** A port as a Worker has one, with the other end in this test's hands. */
 class TestPort implements StorePort {

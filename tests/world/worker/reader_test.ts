@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/base/hash.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../testdata/museum.ts";
-import { FILE_DAMAGE } from "../testdata/file_damage.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
+import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { appendJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 
 const decoder = new TextDecoder();
 

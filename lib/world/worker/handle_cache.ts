@@ -3,10 +3,10 @@
  * and let go again with a note of what they look like from outside. It changes no world.
  */
 
-import { exists, WORLD_FILE } from "./file/durable_fs.ts";
-import { folderOf } from "./name.ts";
-import type { Settled } from "./store/worker_messages.ts";
-import { type OpenOptions, WorldFile } from "./file/world_file.ts";
+import { exists, WORLD_FILE } from "../file/durable_fs.ts";
+import { folderOf } from "../name.ts";
+import type { Settled } from "../store/worker_messages.ts";
+import { type OpenOptions, WorldFile } from "../file/world_file.ts";
 
 /** Bytes of log after which a world is checkpointed; spread so that worlds do not fall together. */
 const CHECKPOINT_BYTES = 1024 * 1024;

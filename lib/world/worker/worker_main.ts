@@ -3,7 +3,7 @@
  * `serveStore` and holds nothing else.
  */
 
-import { serveStore, type StorePort } from "./serve_store.ts";
+import { serveStore, type StorePort } from "./worker_server.ts";
 
 const scope: unknown = globalThis;
 if (isPort(scope)) serveStore(scope);

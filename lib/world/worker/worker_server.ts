@@ -5,8 +5,8 @@
 
 import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
-import { COLLECTIONS_FILE, replaceFile } from "./file/durable_fs.ts";
-import { storeFailure } from "./sqlite_errors.ts";
+import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
+import { storeFailure } from "../sqlite_errors.ts";
 import type {
   CatalogRow,
   CloseJob,
@@ -16,7 +16,7 @@ import type {
   Results,
   WorkerSetup,
   WriteJob,
-} from "./store/worker_messages.ts";
+} from "../store/worker_messages.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 

@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { folderOf } from "../../lib/world/name.ts";
-import { OpenWorlds, settledOf } from "../../lib/world/open_worlds.ts";
-import { MUSEUM_KEY } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
-import { putJob, testWriter } from "../testdata/test_writer.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { folderOf } from "../../../lib/world/name.ts";
+import { OpenWorlds, settledOf } from "../../../lib/world/worker/handle_cache.ts";
+import { MUSEUM_KEY } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { putJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"] as const;
 

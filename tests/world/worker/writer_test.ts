@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../../lib/base/hash.ts";
-import { exists } from "../../lib/world/file/durable_fs.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import type { Below } from "../../lib/world/store/worker_messages.ts";
-import { Reader } from "../../lib/world/reader.ts";
-import { checkWorld } from "../../lib/world/file/verify_world.ts";
-import { MUSEUM_KEY, museumSetup } from "../testdata/museum.ts";
-import { withTempData } from "../testdata/temp_data.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { exists } from "../../../lib/world/file/durable_fs.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import type { Below } from "../../../lib/world/store/worker_messages.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
 import {
   appendJob,
   noteJob,
@@ -17,7 +17,7 @@ import {
   testWriter,
   transitionJob,
   versionsOf,
-} from "../testdata/test_writer.ts";
+} from "../../testdata/test_writer.ts";
 
 const NAME = "home/w";
 const FOLDER = "home%2Fw";

@@ -24,9 +24,9 @@ import {
 import { folderOf, nameFault } from "../world/name.ts";
 import type { WorldFault } from "../world/file/verify_world.ts";
 import { KEY_FILE } from "./archive_entry.ts";
-import { withForeignWorld } from "./foreign_world.ts";
-import { IncomingWorlds } from "./incoming_world.ts";
-import type { OriginalVerdict } from "./original_chain.ts";
+import { withForeignWorld } from "./untrusted_world.ts";
+import { IncomingWorlds } from "./import_world.ts";
+import type { OriginalVerdict } from "./v5_chain.ts";
 import { sameWorld } from "./same_world.ts";
 
 /** Worlds read between two looks at whether to go on. */

@@ -5,7 +5,7 @@
 
 import { ArchiveRefused } from "../archive/archive_entry.ts";
 import { ASIDE, type Imported, importFolder, ImportRefused } from "../archive/import_data.ts";
-import type { OriginalVerdict } from "../archive/original_chain.ts";
+import type { OriginalVerdict } from "../archive/v5_chain.ts";
 import { unpackArchive } from "../archive/unpack.ts";
 import { type Options, textOption, UsageError } from "../arguments.ts";
 import type { Surroundings } from "../cli.ts";

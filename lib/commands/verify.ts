@@ -1,11 +1,11 @@
 /**
  * The command `verify`: the check of a whole data folder, with the settings and the terminal of
- * whoever calls it. What is checked is decided in `lib/tasks/verify.ts`.
+ * whoever calls it. What is checked is decided in `lib/archive/verify_data_folder.ts`.
  */
 
 import { readEnvironment } from "../config.ts";
 import { terminalProgress } from "../progress.ts";
-import { runVerify } from "../tasks/verify.ts";
+import { runVerify } from "../archive/verify_data_folder.ts";
 
 /**
  * Checks a data folder that no server holds.

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { keptSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { ForeignWorldRefused, withForeignWorld } from "../../lib/archive/foreign_world.ts";
+import { ForeignWorldRefused, withForeignWorld } from "../../lib/archive/untrusted_world.ts";
 import { CREATE_HISTORY, CREATE_WORLD } from "../../lib/world/file/sql.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal } from "./fixtures.ts";

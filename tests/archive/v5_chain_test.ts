@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { ORIGINAL_DEFAULT_KEY, OriginalChain } from "../../lib/archive/original_chain.ts";
+import { ORIGINAL_DEFAULT_KEY, OriginalChain } from "../../lib/archive/v5_chain.ts";
 import type { EventRow } from "../../lib/world/event_chain.ts";
 
 const HASH = "f".repeat(64);

@@ -10,9 +10,9 @@ import { copyWorld } from "../world/file/copy_world.ts";
 import * as sql from "../world/file/sql.ts";
 import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { fileImage } from "./export_data.ts";
-import type { OriginalVerdict } from "./original_chain.ts";
-import { originalName } from "./original_name.ts";
-import { copyOriginal, IMPORTER, isOriginal } from "./original_world.ts";
+import type { OriginalVerdict } from "./v5_chain.ts";
+import { originalName } from "./v5_name.ts";
+import { copyOriginal, IMPORTER, isOriginal } from "./v5_world.ts";
 
 /** Earlier versions that come along: all that there are. */
 const ALL_VERSIONS = Number.MAX_SAFE_INTEGER;

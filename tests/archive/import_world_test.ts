@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { type IncomingWorld, IncomingWorlds } from "../../lib/archive/incoming_world.ts";
+import { type IncomingWorld, IncomingWorlds } from "../../lib/archive/import_world.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
 import { MARK_LEAVING } from "../../lib/world/file/sql.ts";
 import { checkWorld } from "../../lib/world/file/verify_world.ts";

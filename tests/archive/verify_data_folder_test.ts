@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { runVerify, verifyDataFolder } from "../../lib/tasks/verify.ts";
+import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { DataFolderBusy, keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {

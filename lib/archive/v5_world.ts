@@ -13,8 +13,8 @@ import { stringifyMeta, validMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
 import * as sql from "../world/file/sql.ts";
 import { asBytes, type StageRow, writtenPayload } from "../world/file/world_file.ts";
-import { OriginalChain, type OriginalVerdict } from "./original_chain.ts";
-import type { OriginalName } from "./original_name.ts";
+import { OriginalChain, type OriginalVerdict } from "./v5_chain.ts";
+import type { OriginalName } from "./v5_name.ts";
 
 /** Columns differ between its versions, so all are asked for, and what is there is taken. */
 const STAGE = "SELECT * FROM stage_meta WHERE id = 1";

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { originalName } from "../../lib/archive/original_name.ts";
-import { copyOriginal, isOriginal } from "../../lib/archive/original_world.ts";
+import { originalName } from "../../lib/archive/v5_name.ts";
+import { copyOriginal, isOriginal } from "../../lib/archive/v5_world.ts";
 import { createSeal, eventRow } from "../../lib/world/event_chain.ts";
 import { SELECT_STAGE } from "../../lib/world/file/sql.ts";
 import { checkWorld } from "../../lib/world/file/verify_world.ts";

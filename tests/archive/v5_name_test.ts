@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { originalName } from "../../lib/archive/original_name.ts";
+import { originalName } from "../../lib/archive/v5_name.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
 Deno.test("originalName() puts what lay nowhere else below home", () => {

@@ -6,7 +6,7 @@
 
 import { loadText } from "./load_text.ts";
 import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
-import { namedBy } from "./specifiers.ts";
+import { namedBy } from "./import_specifiers.ts";
 
 /** How long a module may take to come whose kind the program can run without, in milliseconds. */
 const PATIENCE_MS = 3000;

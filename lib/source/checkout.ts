@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type Ignore, readIgnore } from "./ignore.ts";
+import { type Ignore, readIgnore } from "./gitignore.ts";
 import type { ProgramSource } from "./program_source.ts";
 import { unreadable } from "./single_file.ts";
 

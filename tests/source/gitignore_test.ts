@@ -1,5 +1,5 @@
 import { equal, ok } from "node:assert/strict";
-import { readIgnore } from "../../lib/source/ignore.ts";
+import { readIgnore } from "../../lib/source/gitignore.ts";
 
 const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string[]])[] = [
   ["/data/", ["data/"], ["data", "lib/data/", "database/"]],

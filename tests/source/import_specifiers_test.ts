@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { type Named, namedBy } from "../../lib/source/specifiers.ts";
+import { type Named, namedBy } from "../../lib/source/import_specifiers.ts";
 
 const ROWS:
   readonly (readonly [text: string, found: readonly (readonly [string, Named["kind"]])[]])[] = [

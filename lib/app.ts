@@ -16,7 +16,7 @@ import type { Machine } from "./request/server_context.ts";
 import { RequestCounts } from "./observe/request_counts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { binRoutes } from "./routes/bin.ts";
-import type { DavRoutes } from "./routes/dav.ts";
+import type { DavRoutes } from "./dav/router.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { procRoutes } from "./routes/proc.ts";
 import type { RouteEnv } from "./routes/route_app.ts";
@@ -68,7 +68,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   let dav: DavRoutes | undefined;
   /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
   async function loadDav(): Promise<DavRoutes> {
-    const { DavRoutes } = await import("./routes/dav.ts");
+    const { DavRoutes } = await import("./dav/router.ts");
     return dav ??= new DavRoutes(machine, locks);
   }
 

@@ -11,7 +11,7 @@ import { inFolder, ROOT, runProgram } from "../project/program.ts";
 /** What they are about, one of each subject. */
 const SUITE = [
   "tests/routes/auth_test.ts",
-  "tests/routes/dav_test.ts",
+  "tests/dav/router_test.ts",
   "tests/routes/plugin_state_test.ts",
   "tests/routes/stream_test.ts",
   "tests/routes/unmatched_test.ts",

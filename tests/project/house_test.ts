@@ -30,7 +30,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/plugin/worker_transport.ts": "tests/faults/hostile_fallback_test.ts",
   "lib/routes/change_log.ts": "tests/routes/stream_test.ts",
   "lib/routes/collection_feed.ts": "tests/routes/stream_test.ts",
-  "lib/routes/dav.ts": "tests/dav/litmus_test.ts",
+  "lib/dav/router.ts": "tests/dav/litmus_test.ts",
   "lib/response/json_response.ts": "tests/routes/proc_test.ts",
   "lib/routes/route_app.ts": "tests/routes/devices_test.ts",
   "lib/response/row_listing.ts": "tests/routes/devices_test.ts",

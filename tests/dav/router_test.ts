@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { DAV_HEADERS } from "../../lib/dav/dav_headers.ts";
-import { DavRoutes } from "../../lib/routes/dav.ts";
+import { DavRoutes } from "../../lib/dav/router.ts";
 import { answerWritten, deleted, unchanged } from "../../lib/routes/world_answers.ts";
 import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";

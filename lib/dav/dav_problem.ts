@@ -5,7 +5,7 @@
 
 import { encodePath } from "../http/path.ts";
 import { Problem, type ProblemType } from "../http/problem.ts";
-import { escapeXml } from "./xml_writer.ts";
+import { escapeXml } from "./xml/xml_writer.ts";
 
 /** Conditions of RFC 4918 §16 that this machine names. */
 export type DavCondition =

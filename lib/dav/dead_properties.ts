@@ -16,7 +16,7 @@ import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../limits.ts";
 import { type Store, StoreError, type World } from "../world/store.ts";
 import type { Births } from "./births.ts";
 import type { Found } from "./resource.ts";
-import { nameKey, type XmlName } from "./xml_writer.ts";
+import { nameKey, type XmlName } from "./xml/xml_writer.ts";
 
 /** One property: its name, and the whole element as XML that stands on its own. */
 export interface DeadProperty extends XmlName {

@@ -11,7 +11,7 @@ import type { Lock } from "./lock_table.ts";
 import { lockDiscovery, SUPPORTED_LOCK } from "./lock_xml.ts";
 import type { Space } from "./quota.ts";
 import type { Found } from "./resource.ts";
-import { DAV, escapeXml, nameKey } from "./xml_writer.ts";
+import { DAV, escapeXml, nameKey } from "./xml/xml_writer.ts";
 
 /** A resource with what was found out about it. */
 export interface Facts {

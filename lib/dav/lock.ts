@@ -15,7 +15,7 @@ import { lockDiscovery, readLockInfo } from "./lock_xml.ts";
 import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
 import { find } from "./resource.ts";
 import type { DavRequest, Room } from "./room.ts";
-import { readXml } from "./xml_reader.ts";
+import { readXml } from "./xml/xml_reader.ts";
 
 /**
  * Answers a LOCK.

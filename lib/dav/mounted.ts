@@ -14,8 +14,8 @@ import { DavProblem, hrefOf } from "./dav_problem.ts";
 import { askMount, findMounted, listMounted, type MountResource } from "./mount.ts";
 import { multistatus, propertiesResponse } from "./multistatus.ts";
 import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
-import { readXml } from "./xml_reader.ts";
-import { DAV, emptyElement, escapeXml, nameKey } from "./xml_writer.ts";
+import { readXml } from "./xml/xml_reader.ts";
+import { DAV, emptyElement, escapeXml, nameKey } from "./xml/xml_writer.ts";
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
 /** What of a request its mount is told. */

@@ -28,8 +28,8 @@ import {
 import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
 import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource.ts";
 import type { DavRequest, Room } from "./room.ts";
-import { readXml } from "./xml_reader.ts";
-import { DAV, emptyElement, nameKey, type XmlName } from "./xml_writer.ts";
+import { readXml } from "./xml/xml_reader.ts";
+import { DAV, emptyElement, nameKey, type XmlName } from "./xml/xml_writer.ts";
 
 /** Looks at worlds' files under way at once. */
 const LOOKS = 16;

@@ -3,8 +3,8 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import { davChild, elementsOf, isDav } from "./xml_reader.ts";
-import { nameKey, type XmlElement, type XmlName } from "./xml_writer.ts";
+import { davChild, elementsOf, isDav } from "./xml/xml_reader.ts";
+import { nameKey, type XmlElement, type XmlName } from "./xml/xml_writer.ts";
 
 /** Most properties one PROPFIND may name. */
 const MAX_NAMES = 256;

@@ -12,8 +12,8 @@ import { mustHold } from "./lock_guard.ts";
 import { multistatus, propertiesResponse } from "./multistatus.ts";
 import { find, mustBeThere } from "./resource.ts";
 import type { DavRequest, Room } from "./room.ts";
-import { davChild, elementsOf, isDav, readXml } from "./xml_reader.ts";
-import { emptyElement, nameKey, writeElement, type XmlElement } from "./xml_writer.ts";
+import { davChild, elementsOf, isDav, readXml } from "./xml/xml_reader.ts";
+import { emptyElement, nameKey, writeElement, type XmlElement } from "./xml/xml_writer.ts";
 
 /**
  * Answers a PROPPATCH.

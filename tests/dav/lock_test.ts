@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { mayUse } from "../../lib/dav/lock_guard.ts";
 import { lockDiscovery, readLockInfo } from "../../lib/dav/lock_xml.ts";
 import { unlock } from "../../lib/dav/lock.ts";
-import { parseXml } from "../../lib/dav/xml_reader.ts";
+import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { MAX_DAV_LOCK_SECONDS } from "../../lib/limits.ts";
 import { withApp } from "../support/app.ts";
 import {

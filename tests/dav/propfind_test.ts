@@ -7,7 +7,7 @@ import { createQuota } from "../../lib/dav/quota.ts";
 import { isFixed } from "../../lib/dav/resource.ts";
 import { createRoom } from "../../lib/dav/room.ts";
 import { LockTable } from "../../lib/dav/lock_table.ts";
-import { parseXml } from "../../lib/dav/xml_reader.ts";
+import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { DAV_STEP, MAX_DAV_MEMBERS } from "../../lib/limits.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";
 import { withApp } from "../support/app.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { parseXml } from "../../lib/dav/xml_reader.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import {
   emptyElement,
   escapeXml,
@@ -7,7 +7,7 @@ import {
   nameKey,
   writeElement,
   type XmlElement,
-} from "../../lib/dav/xml_writer.ts";
+} from "../../../lib/dav/xml/xml_writer.ts";
 
 function again(xml: string): XmlElement {
   return parseXml(new TextEncoder().encode(xml));

@@ -4,10 +4,10 @@
  * bounded before anything is built of them.
  */
 
-import { XMLParser, XMLValidator } from "../deps/fast_xml_parser.ts";
-import { readBody } from "../http/read_body.ts";
-import { Problem } from "../http/problem.ts";
-import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../limits.ts";
+import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
+import { readBody } from "../../http/read_body.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../limits.ts";
 import { DAV, isXmlText, type XmlAttribute, type XmlElement, type XmlName } from "./xml_writer.ts";
 
 const ATTRIBUTES = ":@";

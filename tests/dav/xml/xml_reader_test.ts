@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
-import { davChild, elementsOf, isDav, parseXml, readXml } from "../../lib/dav/xml_reader.ts";
-import type { XmlElement } from "../../lib/dav/xml_writer.ts";
-import { Problem } from "../../lib/http/problem.ts";
-import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../lib/limits.ts";
+import { davChild, elementsOf, isDav, parseXml, readXml } from "../../../lib/dav/xml/xml_reader.ts";
+import type { XmlElement } from "../../../lib/dav/xml/xml_writer.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
 
 const encoder = new TextEncoder();
 

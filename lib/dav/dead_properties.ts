@@ -15,7 +15,7 @@ import { Problem } from "../http/problem.ts";
 import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../limits.ts";
 import { type Store, StoreError, type World } from "../world/store.ts";
 import type { Births } from "./births.ts";
-import type { Found } from "./resource.ts";
+import type { Found } from "./resource/resource.ts";
 import { nameKey, type XmlName } from "./xml/xml_writer.ts";
 
 /** One property: its name, and the whole element as XML that stands on its own. */

@@ -15,9 +15,9 @@ import {
 } from "../response/representation.ts";
 import { storeProblem } from "../response/store_problem.ts";
 import type { World } from "../world/store.ts";
-import { davEtag } from "./dav_etag.ts";
-import { hasMounts } from "./mount.ts";
-import { find, membersOf, mustBeThere, nothingHere } from "./resource.ts";
+import { davEtag } from "./resource/dav_etag.ts";
+import { hasMounts } from "./resource/mount_client.ts";
+import { find, membersOf, mustBeThere, nothingHere } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
 const chooseListing = chooser(["text/plain", "application/json"], "text/plain");

@@ -6,11 +6,11 @@
 
 import { formatHttpDate } from "../http/http_date.ts";
 import { mediaType } from "../world/media_type.ts";
-import { davEtag } from "./dav_etag.ts";
+import { davEtag } from "./resource/dav_etag.ts";
 import type { Lock } from "./lock_table.ts";
 import { lockDiscovery, SUPPORTED_LOCK } from "./lock_xml.ts";
 import type { Space } from "./quota.ts";
-import type { Found } from "./resource.ts";
+import type { Found } from "./resource/resource.ts";
 import { DAV, escapeXml, nameKey } from "./xml/xml_writer.ts";
 
 /** A resource with what was found out about it. */

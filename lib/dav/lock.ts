@@ -6,14 +6,14 @@
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
-import { readDepth, readLockToken, readTimeout } from "./dav_headers.ts";
-import { DavProblem } from "./dav_problem.ts";
-import { writtenExt } from "./extension.ts";
+import { readDepth, readLockToken, readTimeout } from "./resource/dav_headers.ts";
+import { DavProblem } from "./resource/dav_problem.ts";
+import { writtenExt } from "./resource/file_extension.ts";
 import { mayUse, mustHold } from "./lock_guard.ts";
 import type { Lock } from "./lock_table.ts";
 import { lockDiscovery, readLockInfo } from "./lock_xml.ts";
 import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
-import { find } from "./resource.ts";
+import { find } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 import { readXml } from "./xml/xml_reader.ts";
 

@@ -10,9 +10,9 @@ import type { Exchange } from "../request/request_context.ts";
 import { hostOf } from "../http/host.ts";
 import { Problem } from "../http/problem.ts";
 import type { Store } from "../world/store.ts";
-import { davEtagFor } from "./dav_etag.ts";
-import { DavProblem } from "./dav_problem.ts";
-import { ownTarget, worldTarget } from "./destination.ts";
+import { davEtagFor } from "./resource/dav_etag.ts";
+import { DavProblem } from "./resource/dav_problem.ts";
+import { ownTarget, worldTarget } from "./resource/destination.ts";
 import { judgeIf, parseIf, submittedTokens } from "./if_header.ts";
 import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
 

@@ -4,7 +4,7 @@
 
 import { Problem } from "../http/problem.ts";
 import { MAX_LOCK_OWNER_LENGTH } from "../limits.ts";
-import { hrefOf } from "./dav_problem.ts";
+import { hrefOf } from "./resource/dav_problem.ts";
 import type { Lock } from "./lock_table.ts";
 import { davChild, isDav } from "./xml/xml_reader.ts";
 import { writeElement, type XmlElement } from "./xml/xml_writer.ts";

@@ -9,7 +9,7 @@ import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
 import { mustHold } from "./lock_guard.ts";
 import { mayBeCollection, mustFit, mustHaveParent } from "./place.ts";
-import { find } from "./resource.ts";
+import { find } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
 /**

@@ -8,8 +8,8 @@ import { seenBy } from "../auth/redact.ts";
 import { Problem } from "../http/problem.ts";
 import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../limits.ts";
 import { StoreError } from "../world/store.ts";
-import { readDepth } from "./dav_headers.ts";
-import { DavProblem, hrefOf } from "./dav_problem.ts";
+import { readDepth } from "./resource/dav_headers.ts";
+import { DavProblem, hrefOf } from "./resource/dav_problem.ts";
 import type { DeadProperty } from "./dead_properties.ts";
 import {
   CREATED_KEY,
@@ -18,7 +18,7 @@ import {
   liveProperty,
   QUOTA_KEYS,
 } from "./live_properties.ts";
-import { hasMounts } from "./mount.ts";
+import { hasMounts } from "./resource/mount_client.ts";
 import {
   multistatus,
   propertiesResponse,
@@ -26,7 +26,7 @@ import {
   streamedMultistatus,
 } from "./multistatus.ts";
 import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
-import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource.ts";
+import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 import { readXml } from "./xml/xml_reader.ts";
 import { DAV, emptyElement, nameKey, type XmlName } from "./xml/xml_writer.ts";

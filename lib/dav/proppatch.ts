@@ -5,12 +5,12 @@
 import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
-import { hrefOf } from "./dav_problem.ts";
+import { hrefOf } from "./resource/dav_problem.ts";
 import type { PropertyChange } from "./dead_properties.ts";
 import { isProtected } from "./live_properties.ts";
 import { mustHold } from "./lock_guard.ts";
 import { multistatus, propertiesResponse } from "./multistatus.ts";
-import { find, mustBeThere } from "./resource.ts";
+import { find, mustBeThere } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 import { davChild, elementsOf, isDav, readXml } from "./xml/xml_reader.ts";
 import { emptyElement, nameKey, writeElement, type XmlElement } from "./xml/xml_writer.ts";

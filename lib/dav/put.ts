@@ -17,11 +17,11 @@ import {
   type World,
   type Written,
 } from "../world/store.ts";
-import { davPrecondition, writtenEtag } from "./dav_etag.ts";
-import { writtenExt } from "./extension.ts";
+import { davPrecondition, writtenEtag } from "./resource/dav_etag.ts";
+import { writtenExt } from "./resource/file_extension.ts";
 import { mustHold } from "./lock_guard.ts";
 import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
-import { find, type Found } from "./resource.ts";
+import { find, type Found } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
 /** Times a write is tried again when somebody else's came between reading metadata and writing. */

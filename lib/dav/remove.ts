@@ -7,12 +7,12 @@ import { require } from "../auth/policy.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
-import { davPrecondition } from "./dav_etag.ts";
-import { readDepth } from "./dav_headers.ts";
+import { davPrecondition } from "./resource/dav_etag.ts";
+import { readDepth } from "./resource/dav_headers.ts";
 import { missingLocks, mustHold } from "./lock_guard.ts";
 import { multistatus, statusResponse } from "./multistatus.ts";
 import { keepParent, mustBeMovable } from "./place.ts";
-import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "./resource.ts";
+import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
 /** Worlds removed at a time. */

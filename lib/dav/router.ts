@@ -4,15 +4,15 @@
  * the method; what it does lives in `lib/dav`. It is loaded when it is first asked for.
  */
 
-import { DAV_HEADERS } from "../dav/dav_headers.ts";
-import { davErrorResponse, DavProblem } from "../dav/dav_problem.ts";
-import { worldTarget } from "../dav/destination.ts";
+import { DAV_HEADERS } from "./resource/dav_headers.ts";
+import { davErrorResponse, DavProblem } from "./resource/dav_problem.ts";
+import { worldTarget } from "./resource/destination.ts";
 import { get } from "../dav/get.ts";
 import { lock, unlock } from "../dav/lock.ts";
 import { readIf } from "../dav/lock_guard.ts";
 import type { LockTable } from "../dav/lock_table.ts";
 import { mkcol } from "../dav/mkcol.ts";
-import { hasMounts, isMounted } from "../dav/mount.ts";
+import { hasMounts, isMounted } from "./resource/mount_client.ts";
 import { answerMounted } from "../dav/mounted.ts";
 import { propfind } from "../dav/propfind.ts";
 import { proppatch } from "../dav/proppatch.ts";

@@ -14,12 +14,12 @@ import { storeProblem } from "../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { preconditionFault } from "../world/precondition.ts";
 import type { Precondition } from "../world/store.ts";
-import { davPrecondition } from "./dav_etag.ts";
+import { davPrecondition } from "./resource/dav_etag.ts";
 import type { DeadProperty } from "./dead_properties.ts";
-import { readDepth, readOverwrite } from "./dav_headers.ts";
-import { hrefOf } from "./dav_problem.ts";
-import { readDestination } from "./destination.ts";
-import { carriedExt } from "./extension.ts";
+import { readDepth, readOverwrite } from "./resource/dav_headers.ts";
+import { hrefOf } from "./resource/dav_problem.ts";
+import { readDestination } from "./resource/destination.ts";
+import { carriedExt } from "./resource/file_extension.ts";
 import { mustHold } from "./lock_guard.ts";
 import { multistatus, statusResponse } from "./multistatus.ts";
 import {
@@ -31,7 +31,14 @@ import {
   mustHaveParent,
 } from "./place.ts";
 import { type Failure, forget, removeTree } from "./remove.ts";
-import { find, type Found, type FoundWorld, mustBeThere, nothingHere, treeOf } from "./resource.ts";
+import {
+  find,
+  type Found,
+  type FoundWorld,
+  mustBeThere,
+  nothingHere,
+  treeOf,
+} from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 
 /** Worlds carried at a time. */

@@ -4,7 +4,7 @@
  */
 
 import { require, visible } from "../auth/policy.ts";
-import { DAV_HEADERS } from "../dav/dav_headers.ts";
+import { DAV_HEADERS } from "../dav/resource/dav_headers.ts";
 import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../response/listing.ts";
 import type { Machine } from "../request/server_context.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { hasMounts, isMounted } from "../../lib/dav/mount.ts";
+import { hasMounts, isMounted } from "../../lib/dav/resource/mount_client.ts";
 import type { Exchange } from "../../lib/request/request_context.ts";
 import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";

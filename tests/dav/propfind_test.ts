@@ -1,10 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { hrefOf } from "../../lib/dav/dav_problem.ts";
+import { hrefOf } from "../../lib/dav/resource/dav_problem.ts";
 import { isProtected, LIVE_NAMES } from "../../lib/dav/live_properties.ts";
 import { statusElement, streamedMultistatus } from "../../lib/dav/multistatus.ts";
 import { readPropfind } from "../../lib/dav/propfind_request.ts";
 import { createQuota } from "../../lib/dav/quota.ts";
-import { isFixed } from "../../lib/dav/resource.ts";
+import { isFixed } from "../../lib/dav/resource/resource.ts";
 import { createRoom } from "../../lib/dav/room.ts";
 import { LockTable } from "../../lib/dav/lock_table.ts";
 import { parseXml } from "../../lib/dav/xml/xml_reader.ts";

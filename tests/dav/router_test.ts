@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import { DAV_HEADERS } from "../../lib/dav/dav_headers.ts";
+import { DAV_HEADERS } from "../../lib/dav/resource/dav_headers.ts";
 import { DavRoutes } from "../../lib/dav/router.ts";
 import { answerWritten, deleted, unchanged } from "../../lib/routes/world_answers.ts";
 import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";

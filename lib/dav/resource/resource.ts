@@ -3,13 +3,13 @@
  * when it is a world as well: a directory cannot be a file, and its children must stay reachable.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { visible } from "../auth/policy.ts";
-import { Problem } from "../http/problem.ts";
-import { MAX_DAV_MEMBERS } from "../limits.ts";
-import { MOUNTS } from "./mount.ts";
-import { inNamespace, NAMESPACES } from "../world/name.ts";
-import type { Entry, Store } from "../world/store.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { visible } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_DAV_MEMBERS } from "../../limits.ts";
+import { MOUNTS } from "./mount_client.ts";
+import { inNamespace, NAMESPACES } from "../../world/name.ts";
+import type { Entry, Store } from "../../world/store.ts";
 
 /** What is at a path. */
 export interface Found {

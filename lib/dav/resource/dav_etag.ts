@@ -4,12 +4,12 @@
  * every world for a hash would make a directory cost as much as its contents.
  */
 
-import { redacted } from "../auth/policy.ts";
-import type { Caller } from "../auth/caller.ts";
-import { parseEntityTags, worldTags } from "../http/etag.ts";
-import { Problem } from "../http/problem.ts";
-import { parseHttpDate } from "../http/http_date.ts";
-import type { Entry, Precondition, Tag, Written } from "../world/store.ts";
+import { redacted } from "../../auth/policy.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { parseEntityTags, worldTags } from "../../http/etag.ts";
+import { Problem } from "../../http/problem.ts";
+import { parseHttpDate } from "../../http/http_date.ts";
+import type { Entry, Precondition, Tag, Written } from "../../world/store.ts";
 
 type Dated = Pick<Entry, "version" | "updatedAt">;
 

@@ -1,7 +1,12 @@
 import { equal, throws } from "node:assert/strict";
-import { readDepth, readLockToken, readOverwrite, readTimeout } from "../../lib/dav/dav_headers.ts";
-import { Problem } from "../../lib/http/problem.ts";
-import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../lib/limits.ts";
+import {
+  readDepth,
+  readLockToken,
+  readOverwrite,
+  readTimeout,
+} from "../../../lib/dav/resource/dav_headers.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
 
 const bad = (error: unknown) => error instanceof Problem && error.status === 400;
 

@@ -4,8 +4,8 @@
  * the extension that somebody chose. So a known suffix comes first, and what was chosen stays.
  */
 
-import { chooseExt, isText, isUtf8 } from "../world/media_type.ts";
-import type { Entry } from "../world/store.ts";
+import { chooseExt, isText, isUtf8 } from "../../world/media_type.ts";
+import type { Entry } from "../../world/store.ts";
 
 /** Bytes of which only a name or a type can tell more than `bin`. */
 const OPAQUE = new Uint8Array([0xff]);

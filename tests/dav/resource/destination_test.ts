@@ -1,6 +1,6 @@
 import { equal, throws } from "node:assert/strict";
-import { ownTarget, readDestination, worldTarget } from "../../lib/dav/destination.ts";
-import { Problem } from "../../lib/http/problem.ts";
+import { ownTarget, readDestination, worldTarget } from "../../../lib/dav/resource/destination.ts";
+import { Problem } from "../../../lib/http/problem.ts";
 
 const HOST = "localhost:3005";
 

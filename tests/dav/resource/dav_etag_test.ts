@@ -1,6 +1,11 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
-import { davEtag, davEtagFor, davPrecondition, writtenEtag } from "../../lib/dav/dav_etag.ts";
-import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
+import {
+  davEtag,
+  davEtagFor,
+  davPrecondition,
+  writtenEtag,
+} from "../../../lib/dav/resource/dav_etag.ts";
+import { ANONYMOUS } from "../../../lib/auth/authenticate.ts";
 
 const ENTRY = { version: 3, updatedAt: "2026-01-02T03:04:05.678Z" };
 

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { carriedExt, writtenExt } from "../../lib/dav/extension.ts";
+import { carriedExt, writtenExt } from "../../../lib/dav/resource/file_extension.ts";
 
 const TEXT = new TextEncoder().encode("words");
 const BYTES = new Uint8Array([0xff, 0x00]);

@@ -3,9 +3,9 @@
  * words of RFC 4918 §16, for the clients that read them. Here they become the XML those clients know.
  */
 
-import { encodePath } from "../http/path.ts";
-import { Problem, type ProblemType } from "../http/problem.ts";
-import { escapeXml } from "./xml/xml_writer.ts";
+import { encodePath } from "../../http/path.ts";
+import { Problem, type ProblemType } from "../../http/problem.ts";
+import { escapeXml } from "../xml/xml_writer.ts";
 
 /** Conditions of RFC 4918 §16 that this machine names. */
 export type DavCondition =

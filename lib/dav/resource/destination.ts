@@ -3,9 +3,9 @@
  * reads paths, and turned away when they lead to another machine or out of WebDAV's part of this one.
  */
 
-import { hostOf, splitAuthority } from "../http/host.ts";
-import { parseTarget, type Target } from "../http/path.ts";
-import { Problem } from "../http/problem.ts";
+import { hostOf, splitAuthority } from "../../http/host.ts";
+import { parseTarget, type Target } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
 import { DAV_ROOT } from "./dav_problem.ts";
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)?$/i;

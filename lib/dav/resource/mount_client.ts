@@ -3,11 +3,11 @@
  * folders by their JSON listing. What a plugin tells is read as any stranger's words are.
  */
 
-import type { Exchange } from "../request/request_context.ts";
-import { Problem } from "../http/problem.ts";
-import { MAX_MOUNT_LISTING_BYTES } from "../limits.ts";
-import type { PluginRoutes } from "../request/plugin_routes.ts";
-import { nameFault } from "../world/name.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_MOUNT_LISTING_BYTES } from "../../limits.ts";
+import type { PluginRoutes } from "../../request/plugin_routes.ts";
+import { nameFault } from "../../world/name.ts";
 
 /** Where mounts stand. */
 export const MOUNTS = "/mnt";

@@ -3,8 +3,8 @@
  * a guess at what a client meant could delete the wrong thing.
  */
 
-import { Problem } from "../http/problem.ts";
-import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../limits.ts";
+import { Problem } from "../../http/problem.ts";
+import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../limits.ts";
 
 /** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
 export const DAV_HEADERS: Readonly<Record<string, string>> = {

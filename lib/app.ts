@@ -4,7 +4,7 @@
  */
 
 import { createGate, type Gate, type GateOptions } from "./request/gate.ts";
-import { LockTable } from "./dav/lock_table.ts";
+import { LockTable } from "./dav/locks/lock_table.ts";
 import { bodiless } from "./http/head_response.ts";
 import { type Connection, type Exchange, isCallerGone } from "./request/request_context.ts";
 import { acceptable } from "./http/negotiate.ts";

@@ -7,8 +7,8 @@
 import { formatHttpDate } from "../http/http_date.ts";
 import { mediaType } from "../world/media_type.ts";
 import { davEtag } from "./resource/dav_etag.ts";
-import type { Lock } from "./lock_table.ts";
-import { lockDiscovery, SUPPORTED_LOCK } from "./lock_xml.ts";
+import type { Lock } from "./locks/lock_table.ts";
+import { lockDiscovery, SUPPORTED_LOCK } from "./locks/lock_xml.ts";
 import type { Space } from "./quota.ts";
 import type { Found } from "./resource/resource.ts";
 import { DAV, escapeXml, nameKey } from "./xml/xml_writer.ts";

@@ -7,7 +7,7 @@ import { require } from "../auth/policy.ts";
 import { readBody } from "../http/read_body.ts";
 import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
-import { mustHold } from "./lock_guard.ts";
+import { mustHold } from "./locks/lock_guard.ts";
 import { mayBeCollection, mustFit, mustHaveParent } from "./place.ts";
 import { find } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";

@@ -7,7 +7,7 @@ import type { Target } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { nameFault } from "../world/name.ts";
 import type { Store } from "../world/store.ts";
-import { parentOf } from "./lock_table.ts";
+import { parentOf } from "./locks/lock_table.ts";
 import { find, isFixed } from "./resource/resource.ts";
 
 /** The state a write leaves a world in: plugin sources wait for approval. */

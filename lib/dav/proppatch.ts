@@ -8,7 +8,7 @@ import { storeProblem } from "../response/store_problem.ts";
 import { hrefOf } from "./resource/dav_problem.ts";
 import type { PropertyChange } from "./dead_properties.ts";
 import { isProtected } from "./live_properties.ts";
-import { mustHold } from "./lock_guard.ts";
+import { mustHold } from "./locks/lock_guard.ts";
 import { multistatus, propertiesResponse } from "./multistatus.ts";
 import { find, mustBeThere } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";

@@ -19,7 +19,7 @@ import {
 } from "../world/store.ts";
 import { davPrecondition, writtenEtag } from "./resource/dav_etag.ts";
 import { writtenExt } from "./resource/file_extension.ts";
-import { mustHold } from "./lock_guard.ts";
+import { mustHold } from "./locks/lock_guard.ts";
 import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
 import { find, type Found } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";

@@ -9,7 +9,7 @@ import { storeProblem } from "../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { davPrecondition } from "./resource/dav_etag.ts";
 import { readDepth } from "./resource/dav_headers.ts";
-import { missingLocks, mustHold } from "./lock_guard.ts";
+import { missingLocks, mustHold } from "./locks/lock_guard.ts";
 import { multistatus, statusResponse } from "./multistatus.ts";
 import { keepParent, mustBeMovable } from "./place.ts";
 import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "./resource/resource.ts";

@@ -8,7 +8,7 @@ import type { Target } from "../http/path.ts";
 import type { Machine } from "../request/server_context.ts";
 import { Births } from "./births.ts";
 import { DeadProperties } from "./dead_properties.ts";
-import type { LockTable } from "./lock_table.ts";
+import type { LockTable } from "./locks/lock_table.ts";
 import { createQuota, type Quota } from "./quota.ts";
 
 /** The room. */

@@ -20,7 +20,7 @@ import { readDepth, readOverwrite } from "./resource/dav_headers.ts";
 import { hrefOf } from "./resource/dav_problem.ts";
 import { readDestination } from "./resource/destination.ts";
 import { carriedExt } from "./resource/file_extension.ts";
-import { mustHold } from "./lock_guard.ts";
+import { mustHold } from "./locks/lock_guard.ts";
 import { multistatus, statusResponse } from "./multistatus.ts";
 import {
   bornState,

@@ -6,8 +6,8 @@
 
 import { require, visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { passLocks } from "../dav/lock_guard.ts";
-import type { LockTable } from "../dav/lock_table.ts";
+import { passLocks } from "../dav/locks/lock_guard.ts";
+import type { LockTable } from "../dav/locks/lock_table.ts";
 import { precondition } from "../http/conditional.ts";
 import { readBody } from "../http/read_body.ts";
 import { type Exchange, hasQuery, queryNumber, queryValue } from "../request/request_context.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { mayUse } from "../../lib/dav/lock_guard.ts";
-import { lockDiscovery, readLockInfo } from "../../lib/dav/lock_xml.ts";
+import { mayUse } from "../../lib/dav/locks/lock_guard.ts";
+import { lockDiscovery, readLockInfo } from "../../lib/dav/locks/lock_xml.ts";
 import { unlock } from "../../lib/dav/lock.ts";
 import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { MAX_DAV_LOCK_SECONDS } from "../../lib/limits.ts";

@@ -6,7 +6,7 @@ import { readPropfind } from "../../lib/dav/propfind_request.ts";
 import { createQuota } from "../../lib/dav/quota.ts";
 import { isFixed } from "../../lib/dav/resource/resource.ts";
 import { createRoom } from "../../lib/dav/room.ts";
-import { LockTable } from "../../lib/dav/lock_table.ts";
+import { LockTable } from "../../lib/dav/locks/lock_table.ts";
 import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { DAV_STEP, MAX_DAV_MEMBERS } from "../../lib/limits.ts";
 import { type Store, StoreError } from "../../lib/world/store.ts";

@@ -4,7 +4,7 @@
  * and times; who may lock, and whether a token was sent, is somebody else's question.
  */
 
-import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../limits.ts";
+import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../limits.ts";
 
 /** What a lock is asked for with. */
 export interface LockWish {

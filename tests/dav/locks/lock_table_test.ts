@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { ancestors, type Lock, LockTable, parentOf } from "../../lib/dav/lock_table.ts";
-import type { LockWish } from "../../lib/dav/lock_table.ts";
-import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../lib/limits.ts";
+import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
+import type { LockWish } from "../../../lib/dav/locks/lock_table.ts";
+import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
 
 const WISH: LockWish = {
   path: "/home/a",

@@ -4,7 +4,7 @@
  * asked of the caller.
  */
 
-import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../limits.ts";
+import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../limits.ts";
 
 /** One condition. */
 export interface Condition {

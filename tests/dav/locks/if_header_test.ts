@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { judgeIf, parseIf, submittedTokens } from "../../lib/dav/if_header.ts";
-import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../lib/limits.ts";
+import { judgeIf, parseIf, submittedTokens } from "../../../lib/dav/locks/if_header.ts";
+import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../../lib/limits.ts";
 
 function lists(header: string) {
   const parsed = parseIf(header);

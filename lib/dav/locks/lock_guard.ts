@@ -4,15 +4,15 @@
  * WebDAV's, or a lock would protect from half of the machine's writers alone.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { may, visible } from "../auth/policy.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { hostOf } from "../http/host.ts";
-import { Problem } from "../http/problem.ts";
-import type { Store } from "../world/store.ts";
-import { davEtagFor } from "./resource/dav_etag.ts";
-import { DavProblem } from "./resource/dav_problem.ts";
-import { ownTarget, worldTarget } from "./resource/destination.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { may, visible } from "../../auth/policy.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { hostOf } from "../../http/host.ts";
+import { Problem } from "../../http/problem.ts";
+import type { Store } from "../../world/store.ts";
+import { davEtagFor } from "../resource/dav_etag.ts";
+import { DavProblem } from "../resource/dav_problem.ts";
+import { ownTarget, worldTarget } from "../resource/destination.ts";
 import { judgeIf, parseIf, submittedTokens } from "./if_header.ts";
 import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
 

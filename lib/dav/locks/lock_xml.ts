@@ -2,12 +2,12 @@
  * Locks as XML: `DAV:activelock` as clients are shown it, `DAV:lockinfo` as they ask for it.
  */
 
-import { Problem } from "../http/problem.ts";
-import { MAX_LOCK_OWNER_LENGTH } from "../limits.ts";
-import { hrefOf } from "./resource/dav_problem.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_LOCK_OWNER_LENGTH } from "../../limits.ts";
+import { hrefOf } from "../resource/dav_problem.ts";
 import type { Lock } from "./lock_table.ts";
-import { davChild, isDav } from "./xml/xml_reader.ts";
-import { writeElement, type XmlElement } from "./xml/xml_writer.ts";
+import { davChild, isDav } from "../xml/xml_reader.ts";
+import { writeElement, type XmlElement } from "../xml/xml_writer.ts";
 
 /** What every resource can be locked with (RFC 4918 §15.10). */
 export const SUPPORTED_LOCK = "<D:supportedlock>" +

@@ -12,8 +12,8 @@ import { chooseExt, mediaType } from "../world/media_type.ts";
 import { DAV_HEADERS, readDepth } from "./resource/dav_headers.ts";
 import { DavProblem, hrefOf } from "./resource/dav_problem.ts";
 import { askMount, findMounted, listMounted, type MountResource } from "./resource/mount_client.ts";
-import { multistatus, propertiesResponse } from "./multistatus.ts";
-import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
+import { multistatus, propertiesResponse } from "./properties/multistatus.ts";
+import { type PropfindRequest, readPropfind } from "./properties/propfind_request.ts";
 import { readXml } from "./xml/xml_reader.ts";
 import { DAV, emptyElement, escapeXml, nameKey } from "./xml/xml_writer.ts";
 

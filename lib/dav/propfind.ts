@@ -10,22 +10,22 @@ import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../limits.ts";
 import { StoreError } from "../world/store.ts";
 import { readDepth } from "./resource/dav_headers.ts";
 import { DavProblem, hrefOf } from "./resource/dav_problem.ts";
-import type { DeadProperty } from "./dead_properties.ts";
+import type { DeadProperty } from "./properties/dead_properties.ts";
 import {
   CREATED_KEY,
   type Facts,
   LIVE_NAMES,
   liveProperty,
   QUOTA_KEYS,
-} from "./live_properties.ts";
+} from "./properties/live_properties.ts";
 import { hasMounts } from "./resource/mount_client.ts";
 import {
   multistatus,
   propertiesResponse,
   type PropStat,
   streamedMultistatus,
-} from "./multistatus.ts";
-import { type PropfindRequest, readPropfind } from "./propfind_request.ts";
+} from "./properties/multistatus.ts";
+import { type PropfindRequest, readPropfind } from "./properties/propfind_request.ts";
 import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";
 import { readXml } from "./xml/xml_reader.ts";

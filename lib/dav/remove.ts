@@ -10,7 +10,7 @@ import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { davPrecondition } from "./resource/dav_etag.ts";
 import { readDepth } from "./resource/dav_headers.ts";
 import { missingLocks, mustHold } from "./locks/lock_guard.ts";
-import { multistatus, statusResponse } from "./multistatus.ts";
+import { multistatus, statusResponse } from "./properties/multistatus.ts";
 import { keepParent, mustBeMovable } from "./place.ts";
 import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "./resource/resource.ts";
 import type { DavRequest, Room } from "./room.ts";

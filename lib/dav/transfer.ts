@@ -15,13 +15,13 @@ import { MAX_DAV_MEMBERS } from "../limits.ts";
 import { preconditionFault } from "../world/precondition.ts";
 import type { Precondition } from "../world/store.ts";
 import { davPrecondition } from "./resource/dav_etag.ts";
-import type { DeadProperty } from "./dead_properties.ts";
+import type { DeadProperty } from "./properties/dead_properties.ts";
 import { readDepth, readOverwrite } from "./resource/dav_headers.ts";
 import { hrefOf } from "./resource/dav_problem.ts";
 import { readDestination } from "./resource/destination.ts";
 import { carriedExt } from "./resource/file_extension.ts";
 import { mustHold } from "./locks/lock_guard.ts";
-import { multistatus, statusResponse } from "./multistatus.ts";
+import { multistatus, statusResponse } from "./properties/multistatus.ts";
 import {
   bornState,
   keepParent,

@@ -1,9 +1,9 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { hrefOf } from "../../lib/dav/resource/dav_problem.ts";
-import { isProtected, LIVE_NAMES } from "../../lib/dav/live_properties.ts";
-import { statusElement, streamedMultistatus } from "../../lib/dav/multistatus.ts";
-import { readPropfind } from "../../lib/dav/propfind_request.ts";
-import { createQuota } from "../../lib/dav/quota.ts";
+import { isProtected, LIVE_NAMES } from "../../lib/dav/properties/live_properties.ts";
+import { statusElement, streamedMultistatus } from "../../lib/dav/properties/multistatus.ts";
+import { readPropfind } from "../../lib/dav/properties/propfind_request.ts";
+import { createQuota } from "../../lib/dav/properties/quota.ts";
 import { isFixed } from "../../lib/dav/resource/resource.ts";
 import { createRoom } from "../../lib/dav/room.ts";
 import { LockTable } from "../../lib/dav/locks/lock_table.ts";

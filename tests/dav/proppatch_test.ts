@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { Births } from "../../lib/dav/births.ts";
-import { DeadProperties, recordName } from "../../lib/dav/dead_properties.ts";
+import { Births } from "../../lib/dav/properties/creation_info.ts";
+import { DeadProperties, recordName } from "../../lib/dav/properties/dead_properties.ts";
 import { readChanges } from "../../lib/dav/proppatch.ts";
 import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { MAX_DEAD_PROPERTIES_BYTES } from "../../lib/limits.ts";

@@ -2,9 +2,9 @@
  * What a PROPFIND asks for (RFC 4918 §9.1, §14.20): all properties, their names, or these.
  */
 
-import { Problem } from "../http/problem.ts";
-import { davChild, elementsOf, isDav } from "./xml/xml_reader.ts";
-import { nameKey, type XmlElement, type XmlName } from "./xml/xml_writer.ts";
+import { Problem } from "../../http/problem.ts";
+import { davChild, elementsOf, isDav } from "../xml/xml_reader.ts";
+import { nameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
 
 /** Most properties one PROPFIND may name. */
 const MAX_NAMES = 256;

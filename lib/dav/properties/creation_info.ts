@@ -3,8 +3,8 @@
  * its chain. That event never changes, so it is read once and remembered until the world is deleted.
  */
 
-import { BIRTHS_REMEMBERED } from "../limits.ts";
-import type { Entry, Store } from "../world/store.ts";
+import { BIRTHS_REMEMBERED } from "../../limits.ts";
+import type { Entry, Store } from "../../world/store.ts";
 
 /** What the first event says. */
 export interface Birth {

@@ -4,14 +4,14 @@
  * and for those alone who ask for it.
  */
 
-import { formatHttpDate } from "../http/http_date.ts";
-import { mediaType } from "../world/media_type.ts";
-import { davEtag } from "./resource/dav_etag.ts";
-import type { Lock } from "./locks/lock_table.ts";
-import { lockDiscovery, SUPPORTED_LOCK } from "./locks/lock_xml.ts";
+import { formatHttpDate } from "../../http/http_date.ts";
+import { mediaType } from "../../world/media_type.ts";
+import { davEtag } from "../resource/dav_etag.ts";
+import type { Lock } from "../locks/lock_table.ts";
+import { lockDiscovery, SUPPORTED_LOCK } from "../locks/lock_xml.ts";
 import type { Space } from "./quota.ts";
-import type { Found } from "./resource/resource.ts";
-import { DAV, escapeXml, nameKey } from "./xml/xml_writer.ts";
+import type { Found } from "../resource/resource.ts";
+import { DAV, escapeXml, nameKey } from "../xml/xml_writer.ts";
 
 /** A resource with what was found out about it. */
 export interface Facts {

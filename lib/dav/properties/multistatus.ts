@@ -3,7 +3,7 @@
  * and as it is made when it is long, at the pace of its reader.
  */
 
-import { hrefOf } from "./resource/dav_problem.ts";
+import { hrefOf } from "../resource/dav_problem.ts";
 
 const HEADERS = {
   "content-type": "application/xml; charset=utf-8",

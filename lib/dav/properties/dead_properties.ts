@@ -8,15 +8,15 @@
  * anew does not inherit what its name once had.
  */
 
-import { ANONYMOUS } from "../auth/authenticate.ts";
-import { visible } from "../auth/policy.ts";
-import { sha256Hex } from "../base/hash.ts";
-import { Problem } from "../http/problem.ts";
-import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../limits.ts";
-import { type Store, StoreError, type World } from "../world/store.ts";
-import type { Births } from "./births.ts";
-import type { Found } from "./resource/resource.ts";
-import { nameKey, type XmlName } from "./xml/xml_writer.ts";
+import { ANONYMOUS } from "../../auth/authenticate.ts";
+import { visible } from "../../auth/policy.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../../limits.ts";
+import { type Store, StoreError, type World } from "../../world/store.ts";
+import type { Births } from "./creation_info.ts";
+import type { Found } from "../resource/resource.ts";
+import { nameKey, type XmlName } from "../xml/xml_writer.ts";
 
 /** One property: its name, and the whole element as XML that stands on its own. */
 export interface DeadProperty extends XmlName {

@@ -4,7 +4,7 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { QUOTA_MS } from "../limits.ts";
+import { QUOTA_MS } from "../../limits.ts";
 
 /** Bytes of the disk. */
 export interface Space {

@@ -1,9 +1,9 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { hasMounts, isMounted } from "../../lib/dav/resource/mount_client.ts";
-import type { Exchange } from "../../lib/request/request_context.ts";
-import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
-import { type TestApp, withApp } from "../support/app.ts";
-import { asking, hrefs, live, propBody, resources } from "./ask.ts";
+import { hasMounts, isMounted } from "../../../lib/dav/resource/mount_client.ts";
+import type { Exchange } from "../../../lib/request/request_context.ts";
+import type { PluginRoute, PluginRoutes } from "../../../lib/request/plugin_routes.ts";
+import { type TestApp, withApp } from "../../support/app.ts";
+import { asking, hrefs, live, propBody, resources } from "../ask.ts";
 
 const CHANGED = "2026-02-03T04:05:06.000Z";
 const ROUTE: PluginRoute = {

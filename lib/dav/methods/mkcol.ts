@@ -3,14 +3,14 @@
  * after that is gone again.
  */
 
-import { require } from "../auth/policy.ts";
-import { readBody } from "../http/read_body.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { mustHold } from "./locks/lock_guard.ts";
-import { mayBeCollection, mustFit, mustHaveParent } from "./place.ts";
-import { find } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
+import { require } from "../../auth/policy.ts";
+import { readBody } from "../../http/read_body.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { mustHold } from "../locks/lock_guard.ts";
+import { mayBeCollection, mustFit, mustHaveParent } from "./target_checks.ts";
+import { find } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
 
 /**
  * Answers a MKCOL.

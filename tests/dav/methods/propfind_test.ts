@@ -1,17 +1,17 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { hrefOf } from "../../lib/dav/resource/dav_problem.ts";
-import { isProtected, LIVE_NAMES } from "../../lib/dav/properties/live_properties.ts";
-import { statusElement, streamedMultistatus } from "../../lib/dav/properties/multistatus.ts";
-import { readPropfind } from "../../lib/dav/properties/propfind_request.ts";
-import { createQuota } from "../../lib/dav/properties/quota.ts";
-import { isFixed } from "../../lib/dav/resource/resource.ts";
-import { createRoom } from "../../lib/dav/room.ts";
-import { LockTable } from "../../lib/dav/locks/lock_table.ts";
-import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
-import { DAV_STEP, MAX_DAV_MEMBERS } from "../../lib/limits.ts";
-import { type Store, StoreError } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
-import { asking, hrefs, live, propBody, resources, textOf } from "./ask.ts";
+import { hrefOf } from "../../../lib/dav/resource/dav_problem.ts";
+import { isProtected, LIVE_NAMES } from "../../../lib/dav/properties/live_properties.ts";
+import { statusElement, streamedMultistatus } from "../../../lib/dav/properties/multistatus.ts";
+import { readPropfind } from "../../../lib/dav/properties/propfind_request.ts";
+import { createQuota } from "../../../lib/dav/properties/quota.ts";
+import { isFixed } from "../../../lib/dav/resource/resource.ts";
+import { createRoom } from "../../../lib/dav/methods/dav_context.ts";
+import { LockTable } from "../../../lib/dav/locks/lock_table.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
+import { DAV_STEP, MAX_DAV_MEMBERS } from "../../../lib/limits.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+import { asking, hrefs, live, propBody, resources, textOf } from "../ask.ts";
 
 const NOBODY = { authorization: "" };
 

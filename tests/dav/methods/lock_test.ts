@@ -1,10 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { mayUse } from "../../lib/dav/locks/lock_guard.ts";
-import { lockDiscovery, readLockInfo } from "../../lib/dav/locks/lock_xml.ts";
-import { unlock } from "../../lib/dav/lock.ts";
-import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
-import { MAX_DAV_LOCK_SECONDS } from "../../lib/limits.ts";
-import { withApp } from "../support/app.ts";
+import { mayUse } from "../../../lib/dav/locks/lock_guard.ts";
+import { lockDiscovery, readLockInfo } from "../../../lib/dav/locks/lock_xml.ts";
+import { unlock } from "../../../lib/dav/methods/lock.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
+import { MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
+import { withApp } from "../../support/app.ts";
 import {
   APPROVE,
   bearer,
@@ -12,8 +12,8 @@ import {
   startTestMachine,
   TOKEN,
   withMachine,
-} from "../support/machine.ts";
-import { type Ask, asking, hrefs, lockBody, resources, setBody } from "./ask.ts";
+} from "../../support/machine.ts";
+import { type Ask, asking, hrefs, lockBody, resources, setBody } from "../ask.ts";
 
 /** Locks and returns the token with its brackets. */
 async function lockOf(ask: Ask, path: string, more: Record<string, string> = {}, status = 200) {

@@ -1,11 +1,11 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { get } from "../../lib/dav/get.ts";
-import { mkcol } from "../../lib/dav/mkcol.ts";
-import { bornState, mustFit } from "../../lib/dav/place.ts";
-import { put } from "../../lib/dav/put.ts";
-import { remove } from "../../lib/dav/remove.ts";
-import { withApp } from "../support/app.ts";
-import { asking, hrefs, live, lockBody, propBody } from "./ask.ts";
+import { get } from "../../../lib/dav/methods/get.ts";
+import { mkcol } from "../../../lib/dav/methods/mkcol.ts";
+import { bornState, mustFit } from "../../../lib/dav/methods/target_checks.ts";
+import { put } from "../../../lib/dav/methods/put.ts";
+import { remove } from "../../../lib/dav/methods/delete.ts";
+import { withApp } from "../../support/app.ts";
+import { asking, hrefs, live, lockBody, propBody } from "../ask.ts";
 
 Deno.test("put() creates and replaces, with a tag that names what it wrote", async () => {
   await withApp({}, async (app) => {

@@ -3,19 +3,24 @@
  * Nothing here is a world, so nothing has a chain, locks or properties of its own.
  */
 
-import { require } from "../auth/policy.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { formatHttpDate } from "../http/http_date.ts";
-import { Problem } from "../http/problem.ts";
-import type { PluginRoutes } from "../request/plugin_routes.ts";
-import { chooseExt, mediaType } from "../world/media_type.ts";
-import { DAV_HEADERS, readDepth } from "./resource/dav_headers.ts";
-import { DavProblem, hrefOf } from "./resource/dav_problem.ts";
-import { askMount, findMounted, listMounted, type MountResource } from "./resource/mount_client.ts";
-import { multistatus, propertiesResponse } from "./properties/multistatus.ts";
-import { type PropfindRequest, readPropfind } from "./properties/propfind_request.ts";
-import { readXml } from "./xml/xml_reader.ts";
-import { DAV, emptyElement, escapeXml, nameKey } from "./xml/xml_writer.ts";
+import { require } from "../../auth/policy.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { formatHttpDate } from "../../http/http_date.ts";
+import { Problem } from "../../http/problem.ts";
+import type { PluginRoutes } from "../../request/plugin_routes.ts";
+import { chooseExt, mediaType } from "../../world/media_type.ts";
+import { DAV_HEADERS, readDepth } from "../resource/dav_headers.ts";
+import { DavProblem, hrefOf } from "../resource/dav_problem.ts";
+import {
+  askMount,
+  findMounted,
+  listMounted,
+  type MountResource,
+} from "../resource/mount_client.ts";
+import { multistatus, propertiesResponse } from "../properties/multistatus.ts";
+import { type PropfindRequest, readPropfind } from "../properties/propfind_request.ts";
+import { readXml } from "../xml/xml_reader.ts";
+import { DAV, emptyElement, escapeXml, nameKey } from "../xml/xml_writer.ts";
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
 /** What of a request its mount is told. */

@@ -3,22 +3,22 @@
  * them raw, under the entity tag that PROPFIND gives; a collection's members as a listing.
  */
 
-import { redacted, require } from "../auth/policy.ts";
-import { seenBy } from "../auth/redact.ts";
-import { respondListing } from "../response/listing.ts";
-import { chooser } from "../http/negotiate.ts";
+import { redacted, require } from "../../auth/policy.ts";
+import { seenBy } from "../../auth/redact.ts";
+import { respondListing } from "../../response/listing.ts";
+import { chooser } from "../../http/negotiate.ts";
 import {
   notModified,
   represent,
   type Representation,
   respond,
-} from "../response/representation.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import type { World } from "../world/store.ts";
-import { davEtag } from "./resource/dav_etag.ts";
-import { hasMounts } from "./resource/mount_client.ts";
-import { find, membersOf, mustBeThere, nothingHere } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
+} from "../../response/representation.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import type { World } from "../../world/store.ts";
+import { davEtag } from "../resource/dav_etag.ts";
+import { hasMounts } from "../resource/mount_client.ts";
+import { find, membersOf, mustBeThere, nothingHere } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
 
 const chooseListing = chooser(["text/plain", "application/json"], "text/plain");
 const made = new WeakMap<World, Representation>();

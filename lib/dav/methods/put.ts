@@ -3,11 +3,11 @@
  * plain PUT in what clients of file systems expect: metadata they cannot see they do not take away.
  */
 
-import { require } from "../auth/policy.ts";
-import { readBody } from "../http/read_body.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { collectMeta } from "../world/metadata.ts";
+import { require } from "../../auth/policy.ts";
+import { readBody } from "../../http/read_body.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { collectMeta } from "../../world/metadata.ts";
 import {
   type Entry,
   type Meta,
@@ -16,13 +16,13 @@ import {
   StoreError,
   type World,
   type Written,
-} from "../world/store.ts";
-import { davPrecondition, writtenEtag } from "./resource/dav_etag.ts";
-import { writtenExt } from "./resource/file_extension.ts";
-import { mustHold } from "./locks/lock_guard.ts";
-import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
-import { find, type Found } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
+} from "../../world/store.ts";
+import { davPrecondition, writtenEtag } from "../resource/dav_etag.ts";
+import { writtenExt } from "../resource/file_extension.ts";
+import { mustHold } from "../locks/lock_guard.ts";
+import { bornState, mustBeWorld, mustHaveParent } from "./target_checks.ts";
+import { find, type Found } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
 
 /** Times a write is tried again when somebody else's came between reading metadata and writing. */
 const TRIES = 4;

@@ -3,17 +3,17 @@
  * stops all of it, so that nothing is left half deleted; what cannot be deleted is named.
  */
 
-import { require } from "../auth/policy.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { MAX_DAV_MEMBERS } from "../limits.ts";
-import { davPrecondition } from "./resource/dav_etag.ts";
-import { readDepth } from "./resource/dav_headers.ts";
-import { missingLocks, mustHold } from "./locks/lock_guard.ts";
-import { multistatus, statusResponse } from "./properties/multistatus.ts";
-import { keepParent, mustBeMovable } from "./place.ts";
-import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
+import { require } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { MAX_DAV_MEMBERS } from "../../limits.ts";
+import { davPrecondition } from "../resource/dav_etag.ts";
+import { readDepth } from "../resource/dav_headers.ts";
+import { missingLocks, mustHold } from "../locks/lock_guard.ts";
+import { multistatus, statusResponse } from "../properties/multistatus.ts";
+import { keepParent, mustBeMovable } from "./target_checks.ts";
+import { find, type Found, type FoundWorld, mustBeThere, treeOf } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
 
 /** Worlds removed at a time. */
 const STEP = 64;

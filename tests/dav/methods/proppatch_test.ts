@@ -1,12 +1,12 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { Births } from "../../lib/dav/properties/creation_info.ts";
-import { DeadProperties, recordName } from "../../lib/dav/properties/dead_properties.ts";
-import { readChanges } from "../../lib/dav/proppatch.ts";
-import { parseXml } from "../../lib/dav/xml/xml_reader.ts";
-import { MAX_DEAD_PROPERTIES_BYTES } from "../../lib/limits.ts";
-import { withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, startTestMachine, TOKEN } from "../support/machine.ts";
-import { type Answer, type Ask, asking, resources, setBody, textOf } from "./ask.ts";
+import { Births } from "../../../lib/dav/properties/creation_info.ts";
+import { DeadProperties, recordName } from "../../../lib/dav/properties/dead_properties.ts";
+import { readChanges } from "../../../lib/dav/methods/proppatch.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
+import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
+import { withApp } from "../../support/app.ts";
+import { APPROVE, bearer, CLOSED, startTestMachine, TOKEN } from "../../support/machine.ts";
+import { type Answer, type Ask, asking, resources, setBody, textOf } from "../ask.ts";
 
 const NAMED = '<D:propfind xmlns:D="DAV:" xmlns:t="urn:t"><D:prop><t:a/></D:prop></D:propfind>';
 

@@ -2,18 +2,18 @@
  * PROPPATCH (RFC 4918 §9.2): dead properties set and removed in the order given, all of them or none.
  */
 
-import { require } from "../auth/policy.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { hrefOf } from "./resource/dav_problem.ts";
-import type { PropertyChange } from "./properties/dead_properties.ts";
-import { isProtected } from "./properties/live_properties.ts";
-import { mustHold } from "./locks/lock_guard.ts";
-import { multistatus, propertiesResponse } from "./properties/multistatus.ts";
-import { find, mustBeThere } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
-import { davChild, elementsOf, isDav, readXml } from "./xml/xml_reader.ts";
-import { emptyElement, nameKey, writeElement, type XmlElement } from "./xml/xml_writer.ts";
+import { require } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { hrefOf } from "../resource/dav_problem.ts";
+import type { PropertyChange } from "../properties/dead_properties.ts";
+import { isProtected } from "../properties/live_properties.ts";
+import { mustHold } from "../locks/lock_guard.ts";
+import { multistatus, propertiesResponse } from "../properties/multistatus.ts";
+import { find, mustBeThere } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
+import { davChild, elementsOf, isDav, readXml } from "../xml/xml_reader.ts";
+import { emptyElement, nameKey, writeElement, type XmlElement } from "../xml/xml_writer.ts";
 
 /**
  * Answers a PROPPATCH.

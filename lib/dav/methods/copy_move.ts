@@ -5,23 +5,23 @@
  * to the trash; so it is where other people may read than before, or another rule makes a world.
  */
 
-import { ANONYMOUS } from "../auth/authenticate.ts";
-import { redacted, require, visible } from "../auth/policy.ts";
-import { seenBy } from "../auth/redact.ts";
-import type { Target } from "../http/path.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { MAX_DAV_MEMBERS } from "../limits.ts";
-import { preconditionFault } from "../world/precondition.ts";
-import type { Precondition } from "../world/store.ts";
-import { davPrecondition } from "./resource/dav_etag.ts";
-import type { DeadProperty } from "./properties/dead_properties.ts";
-import { readDepth, readOverwrite } from "./resource/dav_headers.ts";
-import { hrefOf } from "./resource/dav_problem.ts";
-import { readDestination } from "./resource/destination.ts";
-import { carriedExt } from "./resource/file_extension.ts";
-import { mustHold } from "./locks/lock_guard.ts";
-import { multistatus, statusResponse } from "./properties/multistatus.ts";
+import { ANONYMOUS } from "../../auth/authenticate.ts";
+import { redacted, require, visible } from "../../auth/policy.ts";
+import { seenBy } from "../../auth/redact.ts";
+import type { Target } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { MAX_DAV_MEMBERS } from "../../limits.ts";
+import { preconditionFault } from "../../world/precondition.ts";
+import type { Precondition } from "../../world/store.ts";
+import { davPrecondition } from "../resource/dav_etag.ts";
+import type { DeadProperty } from "../properties/dead_properties.ts";
+import { readDepth, readOverwrite } from "../resource/dav_headers.ts";
+import { hrefOf } from "../resource/dav_problem.ts";
+import { readDestination } from "../resource/destination.ts";
+import { carriedExt } from "../resource/file_extension.ts";
+import { mustHold } from "../locks/lock_guard.ts";
+import { multistatus, statusResponse } from "../properties/multistatus.ts";
 import {
   bornState,
   keepParent,
@@ -29,8 +29,8 @@ import {
   mustBeMovable,
   mustFit,
   mustHaveParent,
-} from "./place.ts";
-import { type Failure, forget, removeTree } from "./remove.ts";
+} from "./target_checks.ts";
+import { type Failure, forget, removeTree } from "./delete.ts";
 import {
   find,
   type Found,
@@ -38,8 +38,8 @@ import {
   mustBeThere,
   nothingHere,
   treeOf,
-} from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
+} from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
 
 /** Worlds carried at a time. */
 const STEP = 16;

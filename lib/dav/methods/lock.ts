@@ -3,19 +3,19 @@
  * empty world, on what shall be; its time begun again; its end.
  */
 
-import { require } from "../auth/policy.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { readDepth, readLockToken, readTimeout } from "./resource/dav_headers.ts";
-import { DavProblem } from "./resource/dav_problem.ts";
-import { writtenExt } from "./resource/file_extension.ts";
-import { mayUse, mustHold } from "./locks/lock_guard.ts";
-import type { Lock } from "./locks/lock_table.ts";
-import { lockDiscovery, readLockInfo } from "./locks/lock_xml.ts";
-import { bornState, mustBeWorld, mustHaveParent } from "./place.ts";
-import { find } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
-import { readXml } from "./xml/xml_reader.ts";
+import { require } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.ts";
+import { DavProblem } from "../resource/dav_problem.ts";
+import { writtenExt } from "../resource/file_extension.ts";
+import { mayUse, mustHold } from "../locks/lock_guard.ts";
+import type { Lock } from "../locks/lock_table.ts";
+import { lockDiscovery, readLockInfo } from "../locks/lock_xml.ts";
+import { bornState, mustBeWorld, mustHaveParent } from "./target_checks.ts";
+import { find } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
+import { readXml } from "../xml/xml_reader.ts";
 
 /**
  * Answers a LOCK.

@@ -3,13 +3,13 @@
  * the request as they see it, with its path already that of the world.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import type { Target } from "../http/path.ts";
-import type { Machine } from "../request/server_context.ts";
-import { Births } from "./properties/creation_info.ts";
-import { DeadProperties } from "./properties/dead_properties.ts";
-import type { LockTable } from "./locks/lock_table.ts";
-import { createQuota, type Quota } from "./properties/quota.ts";
+import type { Caller } from "../../auth/caller.ts";
+import type { Target } from "../../http/path.ts";
+import type { Machine } from "../../request/server_context.ts";
+import { Births } from "../properties/creation_info.ts";
+import { DeadProperties } from "../properties/dead_properties.ts";
+import type { LockTable } from "../locks/lock_table.ts";
+import { createQuota, type Quota } from "../properties/quota.ts";
 
 /** The room. */
 export interface Room {

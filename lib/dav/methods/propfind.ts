@@ -3,33 +3,33 @@
  * within a bound. What the caller may not read is not there.
  */
 
-import { redacted, require } from "../auth/policy.ts";
-import { seenBy } from "../auth/redact.ts";
-import { Problem } from "../http/problem.ts";
-import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../limits.ts";
-import { StoreError } from "../world/store.ts";
-import { readDepth } from "./resource/dav_headers.ts";
-import { DavProblem, hrefOf } from "./resource/dav_problem.ts";
-import type { DeadProperty } from "./properties/dead_properties.ts";
+import { redacted, require } from "../../auth/policy.ts";
+import { seenBy } from "../../auth/redact.ts";
+import { Problem } from "../../http/problem.ts";
+import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../../limits.ts";
+import { StoreError } from "../../world/store.ts";
+import { readDepth } from "../resource/dav_headers.ts";
+import { DavProblem, hrefOf } from "../resource/dav_problem.ts";
+import type { DeadProperty } from "../properties/dead_properties.ts";
 import {
   CREATED_KEY,
   type Facts,
   LIVE_NAMES,
   liveProperty,
   QUOTA_KEYS,
-} from "./properties/live_properties.ts";
-import { hasMounts } from "./resource/mount_client.ts";
+} from "../properties/live_properties.ts";
+import { hasMounts } from "../resource/mount_client.ts";
 import {
   multistatus,
   propertiesResponse,
   type PropStat,
   streamedMultistatus,
-} from "./properties/multistatus.ts";
-import { type PropfindRequest, readPropfind } from "./properties/propfind_request.ts";
-import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "./resource/resource.ts";
-import type { DavRequest, Room } from "./room.ts";
-import { readXml } from "./xml/xml_reader.ts";
-import { DAV, emptyElement, nameKey, type XmlName } from "./xml/xml_writer.ts";
+} from "../properties/multistatus.ts";
+import { type PropfindRequest, readPropfind } from "../properties/propfind_request.ts";
+import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "../resource/resource.ts";
+import type { DavRequest, Room } from "./dav_context.ts";
+import { readXml } from "../xml/xml_reader.ts";
+import { DAV, emptyElement, nameKey, type XmlName } from "../xml/xml_writer.ts";
 
 /** Looks at worlds' files under way at once. */
 const LOOKS = 16;

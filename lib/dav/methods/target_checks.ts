@@ -3,12 +3,12 @@
  * of a file system over a tree that has no directories of its own.
  */
 
-import type { Target } from "../http/path.ts";
-import { Problem } from "../http/problem.ts";
-import { nameFault } from "../world/name.ts";
-import type { Store } from "../world/store.ts";
-import { parentOf } from "./locks/lock_table.ts";
-import { find, isFixed } from "./resource/resource.ts";
+import type { Target } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
+import { nameFault } from "../../world/name.ts";
+import type { Store } from "../../world/store.ts";
+import { parentOf } from "../locks/lock_table.ts";
+import { find, isFixed } from "../resource/resource.ts";
 
 /** The state a write leaves a world in: plugin sources wait for approval. */
 export function bornState(name: string): string {

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { transfer } from "../../lib/dav/transfer.ts";
-import { type TestApp, withApp } from "../support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
-import { type Ask, asking, hrefs, lockBody, resources } from "./ask.ts";
+import { transfer } from "../../../lib/dav/methods/copy_move.ts";
+import { type TestApp, withApp } from "../../support/app.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
+import { type Ask, asking, hrefs, lockBody, resources } from "../ask.ts";
 
 const to = (path: string, more: Record<string, string> = {}) => ({
   destination: `http://localhost/dav${path}`,

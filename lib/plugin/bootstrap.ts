@@ -8,44 +8,44 @@
 import { stripTypeScriptTypes } from "node:module";
 import bytes from "../base/concat_bytes.ts" with { type: "text" };
 import limits from "../limits.ts" with { type: "text" };
-import protocol from "./protocol.ts" with { type: "text" };
-import message from "./message.ts" with { type: "text" };
-import body from "./body.ts" with { type: "text" };
-import idTable from "./id_table.ts" with { type: "text" };
-import exchange from "./exchange.ts" with { type: "text" };
-import fileAnswer from "./file_answer.ts" with { type: "text" };
-import peer from "./peer.ts" with { type: "text" };
-import strip from "./realm/strip.ts" with { type: "text" };
-import shortcuts from "./realm/shortcuts.ts" with { type: "text" };
+import protocol from "./wire/frames.ts" with { type: "text" };
+import message from "./wire/message_heads.ts" with { type: "text" };
+import body from "./wire/body_flow.ts" with { type: "text" };
+import idTable from "./wire/id_table.ts" with { type: "text" };
+import exchange from "./wire/rpc_calls.ts" with { type: "text" };
+import fileAnswer from "./wire/file_response.ts" with { type: "text" };
+import peer from "./wire/rpc_endpoint.ts" with { type: "text" };
+import strip from "./realm/lockdown.ts" with { type: "text" };
+import shortcuts from "./realm/lazy_natives.ts" with { type: "text" };
 import lines from "./realm/console.ts" with { type: "text" };
-import files from "./realm/files.ts" with { type: "text" };
+import files from "./realm/env_files.ts" with { type: "text" };
 import databaseCopy from "./realm/database_copy.ts" with { type: "text" };
-import queryWire from "./realm/query_wire.ts" with { type: "text" };
-import query from "./realm/query.ts" with { type: "text" };
-import sql from "./realm/sql.ts" with { type: "text" };
-import machine from "./realm/machine.ts" with { type: "text" };
+import queryWire from "./realm/sql_codec.ts" with { type: "text" };
+import query from "./realm/sql_query.ts" with { type: "text" };
+import sql from "./realm/env_sql.ts" with { type: "text" };
+import machine from "./realm/env_fetch.ts" with { type: "text" };
 import entry from "./cell_worker.ts" with { type: "text" };
 
 /** Every module after those it imports. */
 const MODULES: readonly (readonly [name: string, text: string])[] = [
   ["concat_bytes", bytes],
   ["limits", limits],
-  ["protocol", protocol],
-  ["message", message],
-  ["body", body],
+  ["frames", protocol],
+  ["message_heads", message],
+  ["body_flow", body],
   ["id_table", idTable],
-  ["exchange", exchange],
-  ["file_answer", fileAnswer],
-  ["peer", peer],
-  ["strip", strip],
-  ["shortcuts", shortcuts],
+  ["rpc_calls", exchange],
+  ["file_response", fileAnswer],
+  ["rpc_endpoint", peer],
+  ["lockdown", strip],
+  ["lazy_natives", shortcuts],
   ["console", lines],
-  ["files", files],
+  ["env_files", files],
   ["database_copy", databaseCopy],
-  ["query_wire", queryWire],
-  ["query", query],
-  ["sql", sql],
-  ["machine", machine],
+  ["sql_codec", queryWire],
+  ["sql_query", query],
+  ["env_sql", sql],
+  ["env_fetch", machine],
   ["cell_worker", entry],
 ];
 

@@ -8,8 +8,8 @@ import { Problem } from "../http/problem.ts";
 import { type CellLimits, FILE_TRIES } from "../limits.ts";
 import { Backoff } from "./backoff.ts";
 import { watchCaller } from "./caller_gone.ts";
-import type { CellInit } from "./init.ts";
-import { PeerFailure } from "./exchange.ts";
+import type { CellInit } from "./wire/cell_init.ts";
+import { PeerFailure } from "./wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import {
   AnswerTimeout,

@@ -6,19 +6,19 @@
 
 import { joinBytes } from "../base/concat_bytes.ts";
 import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
-import type { CellInit } from "./init.ts";
-import { withHeaders } from "./message.ts";
-import type { Served } from "./exchange.ts";
-import { Peer } from "./peer.ts";
-import { FrameReader, FrameWriter, SIDE, VERB } from "./protocol.ts";
+import type { CellInit } from "./wire/cell_init.ts";
+import { withHeaders } from "./wire/message_heads.ts";
+import type { Served } from "./wire/rpc_calls.ts";
+import { Peer } from "./wire/rpc_endpoint.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "./wire/frames.ts";
 import { makeConsole } from "./realm/console.ts";
-import { type FileHandle, makeFiles, makeResolve } from "./realm/files.ts";
-import { makeMachine } from "./realm/machine.ts";
-import { makeQuery, type Query, type Sqlite, withoutWaiting } from "./realm/query.ts";
-import { readQuestion, writeAnswer, writeRefusal } from "./realm/query_wire.ts";
-import { makeSql } from "./realm/sql.ts";
-import { takeShortcuts } from "./realm/shortcuts.ts";
-import { strip } from "./realm/strip.ts";
+import { type FileHandle, makeFiles, makeResolve } from "./realm/env_files.ts";
+import { makeMachine } from "./realm/env_fetch.ts";
+import { makeQuery, type Query, type Sqlite, withoutWaiting } from "./realm/sql_query.ts";
+import { readQuestion, writeAnswer, writeRefusal } from "./realm/sql_codec.ts";
+import { makeSql } from "./realm/env_sql.ts";
+import { takeShortcuts } from "./realm/lazy_natives.ts";
+import { strip } from "./realm/lockdown.ts";
 
 interface Plugin {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;

@@ -5,7 +5,7 @@
  */
 
 import type { CellLimits } from "../limits.ts";
-import type { CellInit, Folder } from "./init.ts";
+import type { CellInit, Folder } from "./wire/cell_init.ts";
 import { ManifestError } from "./manifest.ts";
 import type { Permissions } from "./permissions.ts";
 

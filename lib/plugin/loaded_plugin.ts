@@ -9,7 +9,7 @@ import type { CellLimits } from "../limits.ts";
 import type { World } from "../world/store.ts";
 import { Cell, type CellEvent } from "./cell.ts";
 import { escalation } from "./escalation.ts";
-import type { CellInit } from "./init.ts";
+import type { CellInit } from "./wire/cell_init.ts";
 import { initFor } from "./init_for.ts";
 import { type Manifest, ManifestError } from "./manifest.ts";
 import type { Permissions } from "./permissions.ts";

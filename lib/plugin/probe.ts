@@ -4,9 +4,9 @@
  */
 
 import { type CellLimits, MAX_MANIFEST_STRING } from "../limits.ts";
-import { bareInit } from "./init.ts";
+import { bareInit } from "./wire/cell_init.ts";
 import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
-import { PeerFailure } from "./exchange.ts";
+import { PeerFailure } from "./wire/rpc_calls.ts";
 import { type Permissions, readPermissions } from "./permissions.ts";
 import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
 import type { Launch } from "./transport.ts";

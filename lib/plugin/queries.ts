@@ -11,7 +11,7 @@ import {
   QUERY_IDLE_MS,
   QUERY_RESIDENT_MIB,
 } from "../limits.ts";
-import { bareInit, type CellInit } from "./init.ts";
+import { bareInit, type CellInit } from "./wire/cell_init.ts";
 import type { Asked } from "./query_call.ts";
 import { CellEnd, CellRun } from "./run.ts";
 import { Slots } from "./slots.ts";

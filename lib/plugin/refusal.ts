@@ -4,7 +4,7 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import { PeerFailure } from "./exchange.ts";
+import { PeerFailure } from "./wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import { AnswerTimeout, CellEnd } from "./run.ts";
 

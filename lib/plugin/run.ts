@@ -7,14 +7,14 @@
 import { Problem, problemResponse } from "../http/problem.ts";
 import type { CellLimits } from "../limits.ts";
 import type { CallerWatch } from "./caller_gone.ts";
-import type { CellInit } from "./init.ts";
-import type { Call, Outgoing, Served } from "./exchange.ts";
-import { IdTable } from "./id_table.ts";
+import type { CellInit } from "./wire/cell_init.ts";
+import type { Call, Outgoing, Served } from "./wire/rpc_calls.ts";
+import { IdTable } from "./wire/id_table.ts";
 import { fileOpener } from "./file_body.ts";
-import { withHeaders } from "./message.ts";
+import { withHeaders } from "./wire/message_heads.ts";
 import { Meter } from "./meter.ts";
 import { CONNECTION } from "./passage.ts";
-import { Peer } from "./peer.ts";
+import { Peer } from "./wire/rpc_endpoint.ts";
 import {
   type Frame,
   FrameReader,
@@ -23,7 +23,7 @@ import {
   SIDE,
   textOf,
   VERB,
-} from "./protocol.ts";
+} from "./wire/frames.ts";
 import { residentKiB } from "./resident.ts";
 import { answerQuery, type QueryHost } from "./query_call.ts";
 import type { Launch, Transport } from "./transport.ts";

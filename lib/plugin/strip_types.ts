@@ -5,7 +5,7 @@
  */
 
 import { type CellLimits, MAX_PLUGIN_BYTES } from "../limits.ts";
-import { bareInit } from "./init.ts";
+import { bareInit } from "./wire/cell_init.ts";
 import { CellRun } from "./run.ts";
 import type { StripTypes } from "./source.ts";
 import type { Launch } from "./transport.ts";

@@ -5,7 +5,7 @@
 
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
 import { Cell, type CellEvent } from "../../lib/plugin/cell.ts";
-import type { CellInit } from "../../lib/plugin/init.ts";
+import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
 import { initFor } from "../../lib/plugin/init_for.ts";
 import { type Permissions, readPermissions } from "../../lib/plugin/permissions.ts";
 import { type CellProgram, launchProcess } from "../../lib/plugin/process_transport.ts";

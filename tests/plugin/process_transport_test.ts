@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { isAlive, makeCell, PROGRAM, until, withCell } from "./cell_fixture.ts";
 import { launchProcess } from "../../lib/plugin/process_transport.ts";
-import { bareInit } from "../../lib/plugin/init.ts";
+import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { SHORT } from "./cell_fixture.ts";
 
 const LINUX = Deno.build.os === "linux";

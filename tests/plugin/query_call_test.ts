@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { Serving } from "../../lib/plugin/exchange.ts";
+import { Serving } from "../../lib/plugin/wire/rpc_calls.ts";
 import { answerQuery, type Asked } from "../../lib/plugin/query_call.ts";
 
 function served(headers: string[]): Serving {

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, doesNotMatch, ok } from "node:assert/strict";
 import { Problem } from "../../lib/http/problem.ts";
-import { PeerFailure } from "../../lib/plugin/exchange.ts";
+import { PeerFailure } from "../../lib/plugin/wire/rpc_calls.ts";
 import { refusalOf, stopped } from "../../lib/plugin/refusal.ts";
 import { AnswerTimeout, CellEnd, type EndKind } from "../../lib/plugin/run.ts";
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { CELL_WINDOW_BYTES } from "../../lib/limits.ts";
-import { bareInit } from "../../lib/plugin/init.ts";
-import { writeRequestHead, writeResponseHead } from "../../lib/plugin/message.ts";
-import { FrameReader, FrameWriter, SIDE, VERB } from "../../lib/plugin/protocol.ts";
+import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
+import { writeRequestHead, writeResponseHead } from "../../lib/plugin/wire/message_heads.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../../lib/plugin/wire/frames.ts";
 import { type CallBack, type CellEnd, CellRun } from "../../lib/plugin/run.ts";
 import type { TransportEvents } from "../../lib/plugin/transport.ts";
 import { SHORT } from "./cell_fixture.ts";

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { Cell } from "../../lib/plugin/cell.ts";
-import { bareInit } from "../../lib/plugin/init.ts";
+import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { LAUNCHES, type LaunchName, SHORT } from "./cell_fixture.ts";
 
 async function unchecked(launch: LaunchName, specifier: string, options = ""): Promise<string> {

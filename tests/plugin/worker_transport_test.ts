@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { bareInit } from "../../lib/plugin/init.ts";
-import { FrameReader, VERB } from "../../lib/plugin/protocol.ts";
+import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
+import { FrameReader, VERB } from "../../lib/plugin/wire/frames.ts";
 import { launchWorker } from "../../lib/plugin/worker_transport.ts";
 import { SHORT } from "./cell_fixture.ts";
 

@@ -5,8 +5,8 @@
  * whole connection is given up with a `ProtocolError`.
  */
 
-import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../limits.ts";
-import { BodyIn, BodyOut, type BodySink, ignore } from "./body.ts";
+import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
+import { BodyIn, BodyOut, type BodySink, ignore } from "./body_flow.ts";
 import {
   type Call,
   Calling,
@@ -20,8 +20,8 @@ import {
   Serving,
   unhold,
   wordsOf,
-} from "./exchange.ts";
-import { answerWithFile } from "./file_answer.ts";
+} from "./rpc_calls.ts";
+import { answerWithFile } from "./file_response.ts";
 import { IdTable } from "./id_table.ts";
 import {
   flatten,
@@ -29,7 +29,7 @@ import {
   sendable,
   writeRequestHead,
   writeResponseHead,
-} from "./message.ts";
+} from "./message_heads.ts";
 import {
   countOf,
   type Frame,
@@ -40,7 +40,7 @@ import {
   splitHead,
   textOf,
   VERB,
-} from "./protocol.ts";
+} from "./frames.ts";
 
 /** Longest head in characters: three bytes each still fit `CELL_HEAD_BYTES`. */
 const MAX_HEAD = CELL_HEAD_BYTES / 3;

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { takeShortcuts } from "../../../lib/plugin/realm/shortcuts.ts";
+import { takeShortcuts } from "../../../lib/plugin/realm/lazy_natives.ts";
 
 Deno.test("takeShortcuts() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
   const native = Response;

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import type { Outgoing } from "../../../lib/plugin/exchange.ts";
-import { PeerFailure } from "../../../lib/plugin/exchange.ts";
-import type { Peer } from "../../../lib/plugin/peer.ts";
-import { makeMachine } from "../../../lib/plugin/realm/machine.ts";
+import type { Outgoing } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
+import type { Peer } from "../../../lib/plugin/wire/rpc_endpoint.ts";
+import { makeMachine } from "../../../lib/plugin/realm/env_fetch.ts";
 
 /** A wire that keeps what is asked until it is told to answer. */
 function wire(most: number) {

@@ -4,8 +4,8 @@
  * may be opened is decided where it is opened; nothing in this room is worth forging.
  */
 
-import { readAnswer, writeQuestion } from "./query_wire.ts";
-import type { MachineFetch } from "./machine.ts";
+import { readAnswer, writeQuestion } from "./sql_codec.ts";
+import type { MachineFetch } from "./env_fetch.ts";
 
 /** What a parameter may be. */
 export type SqlValue = string | number | bigint | null | Uint8Array;

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { readQuestion, writeAnswer } from "../../../lib/plugin/realm/query_wire.ts";
-import { makeSql } from "../../../lib/plugin/realm/sql.ts";
+import { readQuestion, writeAnswer } from "../../../lib/plugin/realm/sql_codec.ts";
+import { makeSql } from "../../../lib/plugin/realm/env_sql.ts";
 
 Deno.test("makeSql() puts one question with its time, and gives the rows", async () => {
   const result = { columns: ["a"], rows: [[1]], truncated: false };

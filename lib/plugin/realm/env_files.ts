@@ -5,7 +5,7 @@
  * `String.prototype` must not move a wall.
  */
 
-import type { Folder } from "../init.ts";
+import type { Folder } from "../wire/cell_init.ts";
 import type {
   FileAnswer,
   FileHandle,
@@ -13,9 +13,9 @@ import type {
   FileRange,
   Files,
   Replacing,
-} from "./file_types.ts";
+} from "../wire/file_types.ts";
 
-export type { FileHandle, FileInfo, Files } from "./file_types.ts";
+export type { FileHandle, FileInfo, Files } from "../wire/file_types.ts";
 
 /** Finds where a path really lies; rejects when that is outside the granted folders. */
 export type Resolve = (path: unknown, write: boolean) => Promise<string>;

@@ -3,9 +3,9 @@
  * bytes past the wire. Whether the name may be opened is for `openFile` to say; nothing here looks.
  */
 
-import type { Calling, OpenFile } from "./exchange.ts";
-import { ProtocolError } from "./protocol.ts";
-import type { FileHandle } from "./realm/files.ts";
+import type { Calling, OpenFile } from "./rpc_calls.ts";
+import { ProtocolError } from "./frames.ts";
+import type { FileHandle } from "../realm/env_files.ts";
 
 /**
  * Answers a call with a file; a file that cannot be opened fails the call.

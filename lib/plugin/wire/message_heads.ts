@@ -3,8 +3,8 @@
  * stranger's are read. A head that does not validate is a broken rule, never a guess.
  */
 
-import { ProtocolError } from "./protocol.ts";
-import type { FileHandle } from "./realm/files.ts";
+import { ProtocolError } from "./frames.ts";
+import type { FileHandle } from "../realm/env_files.ts";
 
 /** Header names and values in turn, in order, repeated names kept. */
 export type FlatHeaders = readonly string[];

@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { IdTable } from "../../lib/plugin/id_table.ts";
+import { IdTable } from "../../../lib/plugin/wire/id_table.ts";
 
 /** A generator of the same numbers in every run (Numerical Recipes' linear congruence). */
 function numbers(seed: number): () => number {

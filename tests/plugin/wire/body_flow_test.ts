@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../lib/limits.ts";
-import { BodyIn, BodyOut, type BodySink } from "../../lib/plugin/body.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { BodyIn, BodyOut, type BodySink } from "../../../lib/plugin/wire/body_flow.ts";
 
 async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));

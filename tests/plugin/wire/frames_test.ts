@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../../lib/limits.ts";
+import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../../../lib/limits.ts";
 import {
   countOf,
   type Frame,
@@ -10,7 +10,7 @@ import {
   splitHead,
   textOf,
   VERB,
-} from "../../lib/plugin/protocol.ts";
+} from "../../../lib/plugin/wire/frames.ts";
 
 function readAll(bytes: Uint8Array<ArrayBuffer>, sizes: () => number): Frame[] {
   const frames: Frame[] = [];

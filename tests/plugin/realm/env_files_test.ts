@@ -4,7 +4,7 @@ import {
   type FileHandle,
   makeFiles,
   makeResolve,
-} from "../../../lib/plugin/realm/files.ts";
+} from "../../../lib/plugin/realm/env_files.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-files-" }));

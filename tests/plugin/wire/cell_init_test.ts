@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { bareInit } from "../../lib/plugin/init.ts";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
 
 Deno.test("bareInit() grants nothing: no host, no folder, no variable, no world, no line", () => {
   const { permissions, folders, config, vars, linesPerSecond } = bareInit("probe", "x", "1");

@@ -4,9 +4,9 @@
  * decided on the host, so nothing here is worth forging.
  */
 
-import { flatten } from "../message.ts";
-import { PeerFailure } from "../exchange.ts";
-import type { Peer } from "../peer.ts";
+import { flatten } from "../wire/message_heads.ts";
+import { PeerFailure } from "../wire/rpc_calls.ts";
+import type { Peer } from "../wire/rpc_endpoint.ts";
 
 /** The origin under which a plugin may name the machine it runs on. */
 export const ORIGIN = "http://machine";

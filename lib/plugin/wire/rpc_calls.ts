@@ -3,8 +3,8 @@
  * exchange while it is open. `Peer` moves them.
  */
 
-import type { BodyIn, BodyOut } from "./body.ts";
-import { CELL_CHUNK_BYTES } from "../limits.ts";
+import type { BodyIn, BodyOut } from "./body_flow.ts";
+import { CELL_CHUNK_BYTES } from "../../limits.ts";
 import {
   bodiless,
   type Note,
@@ -12,9 +12,9 @@ import {
   type RequestHead,
   type ResponseHead,
   withHeaders,
-} from "./message.ts";
-import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./protocol.ts";
-import type { FileHandle } from "./realm/files.ts";
+} from "./message_heads.ts";
+import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./frames.ts";
+import type { FileHandle } from "../realm/env_files.ts";
 
 /** What a peer needs from the room it stands in. */
 export interface PeerOptions {

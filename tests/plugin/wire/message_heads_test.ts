@@ -8,8 +8,8 @@ import {
   unflatten,
   writeRequestHead,
   writeResponseHead,
-} from "../../lib/plugin/message.ts";
-import { ProtocolError } from "../../lib/plugin/protocol.ts";
+} from "../../../lib/plugin/wire/message_heads.ts";
+import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
 Deno.test("readRequestHead() gives back what writeRequestHead() wrote", () => {
   for (const [streamed, bodied] of [[false, false], [false, true], [true, true]] as const) {

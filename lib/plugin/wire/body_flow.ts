@@ -4,7 +4,7 @@
  * at both ends of the wire; it knows streams and numbers, no frames.
  */
 
-import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../limits.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
 
 /** Where a {@link BodyOut} puts what it read. */
 export interface BodySink {

@@ -5,7 +5,7 @@ import {
   writeAnswer,
   writeQuestion,
   writeRefusal,
-} from "../../../lib/plugin/realm/query_wire.ts";
+} from "../../../lib/plugin/realm/sql_codec.ts";
 
 const PARAMS = [null, "ü", 1, 1.5, -Infinity, 2n ** 62n, new Uint8Array([0, 255])];
 

@@ -7,9 +7,15 @@ import {
   readAnswer,
   Serving,
   wordsOf,
-} from "../../lib/plugin/exchange.ts";
-import { FrameReader, FrameWriter, ProtocolError, SIDE, VERB } from "../../lib/plugin/protocol.ts";
-import type { Frame } from "../../lib/plugin/protocol.ts";
+} from "../../../lib/plugin/wire/rpc_calls.ts";
+import {
+  FrameReader,
+  FrameWriter,
+  ProtocolError,
+  SIDE,
+  VERB,
+} from "../../../lib/plugin/wire/frames.ts";
+import type { Frame } from "../../../lib/plugin/wire/frames.ts";
 
 function frameOf(head: string, body = ""): Frame {
   const writer = new FrameWriter();

@@ -1,9 +1,9 @@
 /** Two ends of the wire joined without a cell between them: what one says the other must hear, or refuse. */
 
 import { deepStrictEqual as equal, ok, rejects, throws } from "node:assert/strict";
-import { CELL_WINDOW_BYTES } from "../../lib/limits.ts";
-import { PeerFailure, type Served } from "../../lib/plugin/exchange.ts";
-import { Peer } from "../../lib/plugin/peer.ts";
+import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { PeerFailure, type Served } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { Peer } from "../../../lib/plugin/wire/rpc_endpoint.ts";
 import {
   type Frame,
   FrameReader,
@@ -11,7 +11,7 @@ import {
   ProtocolError,
   SIDE,
   VERB,
-} from "../../lib/plugin/protocol.ts";
+} from "../../../lib/plugin/wire/frames.ts";
 
 /** A host's end, and a cell's end that answers with `serve`. */
 function join(serve: (served: Served) => Promise<Response>) {

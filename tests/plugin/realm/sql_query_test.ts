@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import * as sqlite from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
-import { makeQuery, type Sqlite, withoutWaiting } from "../../../lib/plugin/realm/query.ts";
-import type { Question } from "../../../lib/plugin/realm/query_wire.ts";
-import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/sql.ts";
+import { makeQuery, type Sqlite, withoutWaiting } from "../../../lib/plugin/realm/sql_query.ts";
+import type { Question } from "../../../lib/plugin/realm/sql_codec.ts";
+import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/env_sql.ts";
 
 type Ask = (
   sql: string,

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
-import { Calling, type FileBody } from "../../lib/plugin/exchange.ts";
-import { answerWithFile } from "../../lib/plugin/file_answer.ts";
-import { ProtocolError } from "../../lib/plugin/protocol.ts";
+import { Calling, type FileBody } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { answerWithFile } from "../../../lib/plugin/wire/file_response.ts";
+import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
 const FILE = { path: "/x", offset: 0, length: -1, seen: "" };
 

@@ -7,7 +7,7 @@
  * what follows it and `side` says who opened the exchange that `id` belongs to.
  */
 
-import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../limits.ts";
+import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../../limits.ts";
 
 /** What a frame says. */
 export const VERB = {

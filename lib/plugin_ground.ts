@@ -6,10 +6,10 @@
 import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
 import { examineApart } from "./plugin/examine_apart.ts";
-import { chooseLaunch } from "./plugin/launch.ts";
+import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
 import { ownAddressFault } from "./plugin/own_address.ts";
 import { PluginHost } from "./plugin/plugin_host.ts";
-import type { CellProgram } from "./plugin/process_transport.ts";
+import type { CellProgram } from "./plugin/transport/process_transport.ts";
 import { CORE_SEGMENTS } from "./routes/bin.ts";
 import type { Store } from "./world/store.ts";
 
@@ -18,10 +18,10 @@ const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
 const SOURCE_WORKER = import.meta.resolve("./plugin/source_worker.ts");
 /** The cell as a program of its own, which finds nothing but itself. */
-const CELL_MAIN = import.meta.resolve("./plugin/cell_main.ts");
+const CELL_MAIN = import.meta.resolve("./plugin/transport/cell_main.ts");
 /** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
 export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
-  () => import("./plugin/cell_main.ts"),
+  () => import("./plugin/transport/cell_main.ts"),
   () => import("./plugin/source_worker.ts"),
 ];
 

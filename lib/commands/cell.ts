@@ -3,7 +3,7 @@
  * must load nothing of the server.
  */
 
-import { runCell } from "../plugin/cell_process.ts";
+import { runCell } from "../plugin/transport/cell_process.ts";
 
 /** Runs a cell until its server closes it. */
 export async function run(): Promise<undefined> {

@@ -23,7 +23,7 @@ import { bodyOf, visible } from "./passage.ts";
 import { Queries } from "./queries.ts";
 import { refusalOf, stopped } from "./refusal.ts";
 import { Slots } from "./slots.ts";
-import type { Launch } from "./transport.ts";
+import type { Launch } from "./transport/transport.ts";
 
 /** What happened to a cell, for the event chain and the log. */
 export interface CellEvent {

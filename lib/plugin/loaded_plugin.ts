@@ -17,7 +17,7 @@ import { probe, type Probed } from "./probe.ts";
 import { type ExamineSource, readSource } from "./source.ts";
 import { stripTypes } from "./strip_types.ts";
 import type { CallBack } from "./run.ts";
-import type { Launch } from "./transport.ts";
+import type { Launch } from "./transport/transport.ts";
 
 /** Where cells come from and what they may be told. */
 export interface CellGround {

@@ -9,7 +9,7 @@ import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
 import { PeerFailure } from "./wire/rpc_calls.ts";
 import { type Permissions, readPermissions } from "./permissions.ts";
 import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
-import type { Launch } from "./transport.ts";
+import type { Launch } from "./transport/transport.ts";
 
 /** What a probe needs. */
 export interface ProbeOptions {

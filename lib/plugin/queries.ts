@@ -15,7 +15,7 @@ import { bareInit, type CellInit } from "./wire/cell_init.ts";
 import type { Asked } from "./query_call.ts";
 import { CellEnd, CellRun } from "./run.ts";
 import { Slots } from "./slots.ts";
-import type { Launch } from "./transport.ts";
+import type { Launch } from "./transport/transport.ts";
 
 /** See {@link Queries}. */
 export interface QueriesOptions {

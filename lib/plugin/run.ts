@@ -26,7 +26,7 @@ import {
 } from "./wire/frames.ts";
 import { residentKiB } from "./resident.ts";
 import { answerQuery, type QueryHost } from "./query_call.ts";
-import type { Launch, Transport } from "./transport.ts";
+import type { Launch, Transport } from "./transport/transport.ts";
 
 /** Why a cell ended. */
 export type EndKind =

@@ -8,7 +8,7 @@ import { type CellLimits, MAX_PLUGIN_BYTES } from "../limits.ts";
 import { bareInit } from "./wire/cell_init.ts";
 import { CellRun } from "./run.ts";
 import type { StripTypes } from "./source.ts";
-import type { Launch } from "./transport.ts";
+import type { Launch } from "./transport/transport.ts";
 
 /** Makes the {@link StripTypes} that starts one cell per source. */
 export function stripTypes(launch: Launch, limits: CellLimits, now: () => number): StripTypes {

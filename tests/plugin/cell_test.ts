@@ -1,7 +1,7 @@
 /** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
 
 import assert from "node:assert/strict";
-import { launchProcess } from "../../lib/plugin/process_transport.ts";
+import { launchProcess } from "../../lib/plugin/transport/process_transport.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import {
   isAlive,

@@ -6,7 +6,7 @@ import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { writeRequestHead, writeResponseHead } from "../../lib/plugin/wire/message_heads.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../../lib/plugin/wire/frames.ts";
 import { type CallBack, type CellEnd, CellRun } from "../../lib/plugin/run.ts";
-import type { TransportEvents } from "../../lib/plugin/transport.ts";
+import type { TransportEvents } from "../../lib/plugin/transport/transport.ts";
 import { SHORT } from "./cell_fixture.ts";
 
 class Fake {

@@ -79,7 +79,7 @@ Deno.test("CachedModules finds this program as it stands, but for tests and tool
     (path.startsWith("lib/") && !path.startsWith("lib/tasks/"))
   );
   // Reached by a process of its own, and by nothing that runs.
-  const apart = new Set(["lib/plugin/cell_main.ts"]);
+  const apart = new Set(["lib/plugin/transport/cell_main.ts"]);
   equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
   for (const path of found) ok(all.includes(path), path);
   for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
-import { FrameReader, VERB } from "../../lib/plugin/wire/frames.ts";
-import { launchWorker } from "../../lib/plugin/worker_transport.ts";
-import { SHORT } from "./cell_fixture.ts";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { FrameReader, VERB } from "../../../lib/plugin/wire/frames.ts";
+import { launchWorker } from "../../../lib/plugin/transport/worker_transport.ts";
+import { SHORT } from "../cell_fixture.ts";
 
 function launched(code: string) {
   const verbs: number[] = [];

@@ -4,21 +4,21 @@
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
 
-import { joinBytes } from "../base/concat_bytes.ts";
-import { MAX_QUERY_IMAGE_BYTES } from "../limits.ts";
-import type { CellInit } from "./wire/cell_init.ts";
-import { withHeaders } from "./wire/message_heads.ts";
-import type { Served } from "./wire/rpc_calls.ts";
-import { Peer } from "./wire/rpc_endpoint.ts";
-import { FrameReader, FrameWriter, SIDE, VERB } from "./wire/frames.ts";
-import { makeConsole } from "./realm/console.ts";
-import { type FileHandle, makeFiles, makeResolve } from "./realm/env_files.ts";
-import { makeMachine } from "./realm/env_fetch.ts";
-import { makeQuery, type Query, type Sqlite, withoutWaiting } from "./realm/sql_query.ts";
-import { readQuestion, writeAnswer, writeRefusal } from "./realm/sql_codec.ts";
-import { makeSql } from "./realm/env_sql.ts";
-import { takeShortcuts } from "./realm/lazy_natives.ts";
-import { strip } from "./realm/lockdown.ts";
+import { joinBytes } from "../../base/concat_bytes.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import { withHeaders } from "../wire/message_heads.ts";
+import type { Served } from "../wire/rpc_calls.ts";
+import { Peer } from "../wire/rpc_endpoint.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
+import { makeConsole } from "../realm/console.ts";
+import { type FileHandle, makeFiles, makeResolve } from "../realm/env_files.ts";
+import { makeMachine } from "../realm/env_fetch.ts";
+import { makeQuery, type Query, type Sqlite, withoutWaiting } from "../realm/sql_query.ts";
+import { readQuestion, writeAnswer, writeRefusal } from "../realm/sql_codec.ts";
+import { makeSql } from "../realm/env_sql.ts";
+import { takeShortcuts } from "../realm/lazy_natives.ts";
+import { strip } from "../realm/lockdown.ts";
 
 interface Plugin {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { chooseLaunch } from "../../lib/plugin/launch.ts";
-import { launchWorker } from "../../lib/plugin/worker_transport.ts";
-import { PROGRAM } from "./cell_fixture.ts";
+import { chooseLaunch } from "../../../lib/plugin/transport/choose_transport.ts";
+import { launchWorker } from "../../../lib/plugin/transport/worker_transport.ts";
+import { PROGRAM } from "../cell_fixture.ts";
 
 Deno.test("chooseLaunch() takes processes where it may and says what is lost where it may not", () => {
   const processes = chooseLaunch(PROGRAM, true);

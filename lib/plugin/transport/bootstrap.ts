@@ -6,24 +6,24 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import bytes from "../base/concat_bytes.ts" with { type: "text" };
-import limits from "../limits.ts" with { type: "text" };
-import protocol from "./wire/frames.ts" with { type: "text" };
-import message from "./wire/message_heads.ts" with { type: "text" };
-import body from "./wire/body_flow.ts" with { type: "text" };
-import idTable from "./wire/id_table.ts" with { type: "text" };
-import exchange from "./wire/rpc_calls.ts" with { type: "text" };
-import fileAnswer from "./wire/file_response.ts" with { type: "text" };
-import peer from "./wire/rpc_endpoint.ts" with { type: "text" };
-import strip from "./realm/lockdown.ts" with { type: "text" };
-import shortcuts from "./realm/lazy_natives.ts" with { type: "text" };
-import lines from "./realm/console.ts" with { type: "text" };
-import files from "./realm/env_files.ts" with { type: "text" };
-import databaseCopy from "./realm/database_copy.ts" with { type: "text" };
-import queryWire from "./realm/sql_codec.ts" with { type: "text" };
-import query from "./realm/sql_query.ts" with { type: "text" };
-import sql from "./realm/env_sql.ts" with { type: "text" };
-import machine from "./realm/env_fetch.ts" with { type: "text" };
+import bytes from "../../base/concat_bytes.ts" with { type: "text" };
+import limits from "../../limits.ts" with { type: "text" };
+import protocol from "../wire/frames.ts" with { type: "text" };
+import message from "../wire/message_heads.ts" with { type: "text" };
+import body from "../wire/body_flow.ts" with { type: "text" };
+import idTable from "../wire/id_table.ts" with { type: "text" };
+import exchange from "../wire/rpc_calls.ts" with { type: "text" };
+import fileAnswer from "../wire/file_response.ts" with { type: "text" };
+import peer from "../wire/rpc_endpoint.ts" with { type: "text" };
+import strip from "../realm/lockdown.ts" with { type: "text" };
+import shortcuts from "../realm/lazy_natives.ts" with { type: "text" };
+import lines from "../realm/console.ts" with { type: "text" };
+import files from "../realm/env_files.ts" with { type: "text" };
+import databaseCopy from "../realm/database_copy.ts" with { type: "text" };
+import queryWire from "../realm/sql_codec.ts" with { type: "text" };
+import query from "../realm/sql_query.ts" with { type: "text" };
+import sql from "../realm/env_sql.ts" with { type: "text" };
+import machine from "../realm/env_fetch.ts" with { type: "text" };
 import entry from "./cell_worker.ts" with { type: "text" };
 
 /** Every module after those it imports. */

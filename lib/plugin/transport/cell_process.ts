@@ -5,8 +5,8 @@
  * as possible: every module here is start-up time of every cell.
  */
 
-import type { ProcessInit } from "./wire/cell_init.ts";
-import { FrameReader, FrameWriter, SIDE, VERB } from "./wire/frames.ts";
+import type { ProcessInit } from "../wire/cell_init.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import { workerPermissions } from "./worker_permissions.ts";
 
 /** Longest INIT frame in bytes: the plugin's text, escaped, and what surrounds it. */

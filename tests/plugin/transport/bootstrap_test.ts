@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bootstrapUrl, ENTRY_URL } from "../../lib/plugin/bootstrap.ts";
+import { bootstrapUrl, ENTRY_URL } from "../../../lib/plugin/transport/bootstrap.ts";
 
 Deno.test("bootstrapUrl() is one module of data that imports nothing of ours", async () => {
   const text = await (await fetch(bootstrapUrl())).text();

@@ -4,8 +4,8 @@
  * and used where the server may not start processes. Nothing here reads what the bytes say.
  */
 
-import type { CellInit } from "./wire/cell_init.ts";
-import type { CellLimits } from "../limits.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import type { CellLimits } from "../../limits.ts";
 
 /** What a transport tells whoever started it. */
 export interface TransportEvents {

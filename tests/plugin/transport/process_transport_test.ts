@@ -1,10 +1,10 @@
 /** The process around a cell: what it is started with, and that nothing of it is ever left. */
 
 import assert from "node:assert/strict";
-import { isAlive, makeCell, PROGRAM, until, withCell } from "./cell_fixture.ts";
-import { launchProcess } from "../../lib/plugin/process_transport.ts";
-import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
-import { SHORT } from "./cell_fixture.ts";
+import { isAlive, makeCell, PROGRAM, until, withCell } from "../cell_fixture.ts";
+import { launchProcess } from "../../../lib/plugin/transport/process_transport.ts";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { SHORT } from "../cell_fixture.ts";
 
 const LINUX = Deno.build.os === "linux";
 const HELLO = `export default { fetch: () => new Response("hi") };`;
@@ -53,7 +53,7 @@ Deno.test("launchProcess() denies the machine's own address whatever was declare
     ),
     permissions: { net: [here], read: [], write: [] },
   };
-  const { Cell } = await import("../../lib/plugin/cell.ts");
+  const { Cell } = await import("../../../lib/plugin/cell.ts");
   try {
     for (const [denyNet, expected] of [[[], "reached"], [[here], "NotCapable"]] as const) {
       const cell = new Cell<null>({
@@ -107,7 +107,7 @@ Deno.test({
           "-A",
           "--quiet",
           "--unstable-worker-options",
-          new URL("./doomed_server.ts", import.meta.url).href,
+          new URL("../doomed_server.ts", import.meta.url).href,
           path,
         ],
         stdout: "piped",

@@ -1,8 +1,8 @@
 /** The program a cell's process runs, spoken to over its pipes as its server would, or would not. */
 
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { FrameWriter, SIDE, VERB } from "../../lib/plugin/wire/frames.ts";
-import { PROGRAM } from "./cell_fixture.ts";
+import { FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
+import { PROGRAM } from "../cell_fixture.ts";
 
 async function run(input: Uint8Array<ArrayBuffer>): Promise<{ code: number; stderr: string }> {
   const child = new Deno.Command(PROGRAM.execPath, {

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { workerPermissions } from "../../lib/plugin/worker_permissions.ts";
+import { workerPermissions } from "../../../lib/plugin/transport/worker_permissions.ts";
 
 Deno.test("workerPermissions() denies by name whatever is not listed", () => {
   const none = workerPermissions({ net: [], read: [], write: [] });

@@ -5,8 +5,8 @@
  */
 
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
-import type { CellInit, ProcessInit } from "./wire/cell_init.ts";
-import { FrameWriter, SIDE, VERB } from "./wire/frames.ts";
+import type { CellInit, ProcessInit } from "../wire/cell_init.ts";
+import { FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import type { Launch, Transport } from "./transport.ts";
 
 /** How this program is started once more. */

@@ -3,7 +3,7 @@
  * denied by name, so that nothing is inherited.
  */
 
-import type { CellPermissions } from "./wire/cell_init.ts";
+import type { CellPermissions } from "../wire/cell_init.ts";
 
 /** What is not listed is none. */
 export function workerPermissions(

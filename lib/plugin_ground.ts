@@ -5,7 +5,7 @@
 
 import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
-import { examineApart } from "./plugin/examine_apart.ts";
+import { examineApart } from "./plugin/manifest/check_imports_in_worker.ts";
 import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
 import { ownAddressFault } from "./plugin/own_address.ts";
 import { PluginHost } from "./plugin/plugin_host.ts";
@@ -16,13 +16,13 @@ import type { Store } from "./world/store.ts";
 /** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
-const SOURCE_WORKER = import.meta.resolve("./plugin/source_worker.ts");
+const SOURCE_WORKER = import.meta.resolve("./plugin/manifest/check_imports_worker.ts");
 /** The cell as a program of its own, which finds nothing but itself. */
 const CELL_MAIN = import.meta.resolve("./plugin/transport/cell_main.ts");
 /** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
 export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
   () => import("./plugin/transport/cell_main.ts"),
-  () => import("./plugin/source_worker.ts"),
+  () => import("./plugin/manifest/check_imports_worker.ts"),
 ];
 
 /** What the host is made from. */

@@ -6,8 +6,8 @@
 
 import type { CellLimits } from "../limits.ts";
 import type { CellInit, Folder } from "./wire/cell_init.ts";
-import { ManifestError } from "./manifest.ts";
-import type { Permissions } from "./permissions.ts";
+import { ManifestError } from "./manifest/manifest.ts";
+import type { Permissions } from "./manifest/permissions.ts";
 
 /** See {@link initFor}. */
 export interface InitSources {

@@ -26,7 +26,7 @@ import {
   startCell,
   type Wanted,
 } from "./loaded_plugin.ts";
-import { ManifestError } from "./manifest.ts";
+import { ManifestError } from "./manifest/manifest.ts";
 import {
   type Approval,
   changedMeanwhile,
@@ -37,7 +37,7 @@ import {
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 import { shownByShell } from "./shown_by_shell.ts";
-import { SourceError } from "./source.ts";
+import { SourceError } from "./manifest/validate_source.ts";
 import { vitalsOf } from "./vitals.ts";
 
 /** Plugins started at a time when the machine starts. */

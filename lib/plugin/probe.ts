@@ -5,9 +5,9 @@
 
 import { type CellLimits, MAX_MANIFEST_STRING } from "../limits.ts";
 import { bareInit } from "./wire/cell_init.ts";
-import { type Manifest, ManifestError, readManifest } from "./manifest.ts";
+import { type Manifest, ManifestError, readManifest } from "./manifest/manifest.ts";
 import { PeerFailure } from "./wire/rpc_calls.ts";
-import { type Permissions, readPermissions } from "./permissions.ts";
+import { type Permissions, readPermissions } from "./manifest/permissions.ts";
 import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
 import type { Launch } from "./transport/transport.ts";
 

@@ -7,7 +7,7 @@
 import { type CellLimits, MAX_PLUGIN_BYTES } from "../limits.ts";
 import { bareInit } from "./wire/cell_init.ts";
 import { CellRun } from "./run.ts";
-import type { StripTypes } from "./source.ts";
+import type { StripTypes } from "./manifest/validate_source.ts";
 import type { Launch } from "./transport/transport.ts";
 
 /** Makes the {@link StripTypes} that starts one cell per source. */

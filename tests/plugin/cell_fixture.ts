@@ -7,10 +7,10 @@ import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
 import { Cell, type CellEvent } from "../../lib/plugin/cell.ts";
 import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
 import { initFor } from "../../lib/plugin/init_for.ts";
-import { type Permissions, readPermissions } from "../../lib/plugin/permissions.ts";
+import { type Permissions, readPermissions } from "../../lib/plugin/manifest/permissions.ts";
 import { type CellProgram, launchProcess } from "../../lib/plugin/transport/process_transport.ts";
 import type { CallBack, Visit } from "../../lib/plugin/run.ts";
-import { readSource } from "../../lib/plugin/source.ts";
+import { readSource } from "../../lib/plugin/manifest/validate_source.ts";
 import { stripTypes } from "../../lib/plugin/strip_types.ts";
 import { launchWorker } from "../../lib/plugin/transport/worker_transport.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CellLimits } from "../../lib/limits.ts";
-import { ManifestError } from "../../lib/plugin/manifest.ts";
+import { ManifestError } from "../../lib/plugin/manifest/manifest.ts";
 import { probe, type Probed } from "../../lib/plugin/probe.ts";
 import { CellEnd } from "../../lib/plugin/run.ts";
 import { LAUNCHES, SHORT } from "./cell_fixture.ts";

@@ -16,7 +16,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/machine_worlds.ts": "tests/security/secrets_test.ts",
   "lib/plugin/transport/cell_process.ts": "tests/plugin/transport/process_transport_test.ts",
   "lib/plugin/transport/cell_worker.ts": "tests/plugin/realm_test.ts",
-  "lib/plugin/examine_source.ts": "tests/plugin/source_test.ts",
+  "lib/plugin/manifest/check_imports.ts": "tests/plugin/manifest/validate_source_test.ts",
   "lib/plugin/wire/rpc_calls.ts": "tests/plugin/cell_test.ts",
   "lib/plugin/transport/choose_transport.ts": "tests/plugin/lifecycle_steps_test.ts",
   "lib/plugin/meter.ts": "tests/faults/hostile_weight_test.ts",
@@ -25,7 +25,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/plugin/realm/": "tests/plugin/realm_test.ts",
   "lib/plugin/refusal.ts": "tests/plugin/cell_test.ts",
   "lib/plugin/resident.ts": "tests/faults/hostile_weight_test.ts",
-  "lib/plugin/source_worker.ts": "tests/plugin/examine_apart_test.ts",
+  "lib/plugin/manifest/check_imports_worker.ts":
+    "tests/plugin/manifest/check_imports_in_worker_test.ts",
   "lib/plugin/transport/worker_permissions.ts": "tests/plugin/traps_test.ts",
   "lib/plugin/transport/worker_transport.ts": "tests/faults/hostile_fallback_test.ts",
   "lib/routes/change_log.ts": "tests/routes/stream_test.ts",

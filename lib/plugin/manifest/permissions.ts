@@ -3,7 +3,7 @@
  * no word for "all", none for running, linking or importing anything, and what is not asked is denied.
  */
 
-import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../limits.ts";
+import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../../limits.ts";
 import { ManifestError } from "./manifest.ts";
 
 /** Permissions as a plugin declared them, checked. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ManifestError, readManifest } from "../../lib/plugin/manifest.ts";
+import { ManifestError, readManifest } from "../../../lib/plugin/manifest/manifest.ts";
 
 const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
 const read = (value: unknown) => readManifest(value, reserved);

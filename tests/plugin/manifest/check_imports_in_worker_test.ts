@@ -1,10 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { EXAMINED_HERE, MAX_PLUGIN_BYTES } from "../../lib/limits.ts";
-import { examineApart } from "../../lib/plugin/examine_apart.ts";
-import { examineSource } from "../../lib/plugin/examine_source.ts";
-import { readSource, SourceError } from "../../lib/plugin/source.ts";
+import { EXAMINED_HERE, MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
+import { examineApart } from "../../../lib/plugin/manifest/check_imports_in_worker.ts";
+import { examineSource } from "../../../lib/plugin/manifest/check_imports.ts";
+import { readSource, SourceError } from "../../../lib/plugin/manifest/validate_source.ts";
 
-const WORKER = import.meta.resolve("../../lib/plugin/source_worker.ts");
+const WORKER = import.meta.resolve("../../../lib/plugin/manifest/check_imports_worker.ts");
 const NOWHERE = import.meta.resolve("../../lib/plugin/no_such_worker.ts");
 const PATIENCE_MS = 60_000;
 

@@ -4,9 +4,9 @@
  * Worker they are all parsed here, since a plugin that cannot be looked at could never be approved.
  */
 
-import { EXAMINED_HERE } from "../limits.ts";
-import { examineSource, type SourceFault } from "./examine_source.ts";
-import type { ExamineSource } from "./source.ts";
+import { EXAMINED_HERE } from "../../limits.ts";
+import { examineSource, type SourceFault } from "./check_imports.ts";
+import type { ExamineSource } from "./validate_source.ts";
 
 /** No Worker came of it. */
 class NoWorker extends Error {}

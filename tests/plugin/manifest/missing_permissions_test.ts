@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { escalation } from "../../lib/plugin/escalation.ts";
+import { escalation } from "../../../lib/plugin/manifest/missing_permissions.ts";
 
 Deno.test("escalation() names the flags the server would have needed", async () => {
   const permissions = { net: ["a.example"], read: ["/srv"], write: ["/srv"], env: ["LANG"] };

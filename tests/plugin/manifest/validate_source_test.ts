@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { stripTypeScriptTypes } from "node:module";
-import { MAX_PLUGIN_BYTES } from "../../lib/limits.ts";
-import { stripTypes } from "../../lib/plugin/strip_types.ts";
-import { LAUNCHES, SHORT } from "./cell_fixture.ts";
-import { readSource, SourceError } from "../../lib/plugin/source.ts";
+import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
+import { stripTypes } from "../../../lib/plugin/strip_types.ts";
+import { LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { readSource, SourceError } from "../../../lib/plugin/manifest/validate_source.ts";
 
 /** The compiler in this process, for sources that do not overflow it. */
 const strip = (text: string) => Promise.resolve(text).then(stripTypeScriptTypes);

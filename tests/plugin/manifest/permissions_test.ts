@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { ManifestError } from "../../lib/plugin/manifest.ts";
-import { readPermissions } from "../../lib/plugin/permissions.ts";
+import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
+import { readPermissions } from "../../../lib/plugin/manifest/permissions.ts";
 
 Deno.test("readPermissions() reads hosts, folders and variables", () => {
   assert.deepEqual(

@@ -3,7 +3,7 @@
  * holds nothing and runs nothing of what it reads.
  */
 
-import { examineSource } from "./examine_source.ts";
+import { examineSource } from "./check_imports.ts";
 
 addEventListener("message", (event) => {
   const text: unknown = Reflect.get(event, "data");

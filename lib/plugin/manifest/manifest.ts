@@ -3,10 +3,10 @@
  * it. A manifest that passed is plain frozen data; nothing in it is the plugin's own object.
  */
 
-import { canonicalPath } from "../http/path.ts";
-import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING, MAX_PATIENCE_SECONDS } from "../limits.ts";
-import type { Tier } from "../auth/caller.ts";
-import { granted, grantFault } from "../auth/grants.ts";
+import { canonicalPath } from "../../http/path.ts";
+import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING, MAX_PATIENCE_SECONDS } from "../../limits.ts";
+import type { Tier } from "../../auth/caller.ts";
+import { granted, grantFault } from "../../auth/grants.ts";
 
 /** Where config worlds may lie: T3 alone writes there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];

@@ -5,8 +5,8 @@
  * character of it afterwards.
  */
 
-import { MAX_PLUGIN_BYTES } from "../limits.ts";
-import { examineSource, type SourceFault } from "./examine_source.ts";
+import { MAX_PLUGIN_BYTES } from "../../limits.ts";
+import { examineSource, type SourceFault } from "./check_imports.ts";
 
 /** A source cannot be a plugin; the message says what and on which line. */
 export class SourceError extends Error {

@@ -3,7 +3,7 @@
  * can be done wherever there is time for it. It runs nothing of what it reads.
  */
 
-import { parseJavaScript, type SyntaxNode } from "../deps/acorn.ts";
+import { parseJavaScript, type SyntaxNode } from "../../deps/acorn.ts";
 
 /** What is wrong with a source. Plain data, since it may come from another thread. */
 export interface SourceFault {

@@ -7,7 +7,7 @@ import type { App } from "./app.ts";
 import type { Config } from "./config.ts";
 import { examineApart } from "./plugin/manifest/check_imports_in_worker.ts";
 import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
-import { ownAddressFault } from "./plugin/own_address.ts";
+import { ownAddressFault } from "./plugin/cell/own_port_guard.ts";
 import { PluginHost } from "./plugin/plugin_host.ts";
 import type { CellProgram } from "./plugin/transport/process_transport.ts";
 import { CORE_SEGMENTS } from "./routes/bin.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Store } from "../world/store.ts";
-import type { CellEvent } from "./cell.ts";
+import type { CellEvent } from "./cell/cell.ts";
 
 /** Least time between two notes of one kind about one plugin, in milliseconds. */
 const PAUSE_MS = 10_000;

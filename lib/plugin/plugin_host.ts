@@ -11,7 +11,7 @@ import type { Change, Store, World } from "../world/store.ts";
 import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
 import { askPlugin } from "./ask_plugin.ts";
 import { answerCallBack, pluginCaller } from "./call_back.ts";
-import { CellEnd } from "./run.ts";
+import { CellEnd } from "./cell/cell_run.ts";
 import { ChainNotes } from "./chain_notes.ts";
 import {
   askAgain,

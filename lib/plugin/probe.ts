@@ -8,7 +8,7 @@ import { bareInit } from "./wire/cell_init.ts";
 import { type Manifest, ManifestError, readManifest } from "./manifest/manifest.ts";
 import { PeerFailure } from "./wire/rpc_calls.ts";
 import { type Permissions, readPermissions } from "./manifest/permissions.ts";
-import { AnswerTimeout, CellEnd, CellRun } from "./run.ts";
+import { AnswerTimeout, CellEnd, CellRun } from "./cell/cell_run.ts";
 import type { Launch } from "./transport/transport.ts";
 
 /** What a probe needs. */

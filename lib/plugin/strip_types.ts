@@ -6,7 +6,7 @@
 
 import { type CellLimits, MAX_PLUGIN_BYTES } from "../limits.ts";
 import { bareInit } from "./wire/cell_init.ts";
-import { CellRun } from "./run.ts";
+import { CellRun } from "./cell/cell_run.ts";
 import type { StripTypes } from "./manifest/validate_source.ts";
 import type { Launch } from "./transport/transport.ts";
 

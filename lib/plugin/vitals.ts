@@ -4,7 +4,7 @@
  */
 
 import type { PluginVitals } from "../request/plugin_routes.ts";
-import type { CellHealth } from "./cell.ts";
+import type { CellHealth } from "./cell/cell.ts";
 
 /**
  * The vitals of some plugins, sorted by name.

@@ -12,7 +12,7 @@ import { Problem } from "../http/problem.ts";
 import { storeProblem } from "../response/store_problem.ts";
 import { MAX_STATE_BYTES } from "../limits.ts";
 import type { Machine } from "../request/server_context.ts";
-import type { CellHealth } from "../plugin/cell.ts";
+import type { CellHealth } from "../plugin/cell/cell.ts";
 import type { Wanted } from "../plugin/loaded_plugin.ts";
 import type { PluginStatus } from "../plugin/plugin_host.ts";
 import { nameFault } from "../world/name.ts";

@@ -11,7 +11,7 @@
 const ALONE = [
   "tests/faults/",
   "tests/browser/",
-  "tests/plugin/queries_test.ts",
+  "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",
 ];
 /** One needs a browser and one runs tests once more, so only a run that asks for them has them. */

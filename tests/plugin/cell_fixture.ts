@@ -4,12 +4,12 @@
  */
 
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
-import { Cell, type CellEvent } from "../../lib/plugin/cell.ts";
+import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
 import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
-import { initFor } from "../../lib/plugin/init_for.ts";
+import { initFor } from "../../lib/plugin/cell/build_cell_init.ts";
 import { type Permissions, readPermissions } from "../../lib/plugin/manifest/permissions.ts";
 import { type CellProgram, launchProcess } from "../../lib/plugin/transport/process_transport.ts";
-import type { CallBack, Visit } from "../../lib/plugin/run.ts";
+import type { CallBack, Visit } from "../../lib/plugin/cell/cell_run.ts";
 import { readSource } from "../../lib/plugin/manifest/validate_source.ts";
 import { stripTypes } from "../../lib/plugin/strip_types.ts";
 import { launchWorker } from "../../lib/plugin/transport/worker_transport.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import type { CellHealth } from "../../lib/plugin/cell.ts";
+import type { CellHealth } from "../../lib/plugin/cell/cell.ts";
 import { vitalsOf } from "../../lib/plugin/vitals.ts";
 
 const HEALTH: CellHealth = {

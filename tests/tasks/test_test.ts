@@ -62,5 +62,5 @@ Deno.test("batches() lets what would disturb others take its turn", () => {
     { parallel: false, files: [FILES[1], FILES[2]] },
   ]);
   equal(batches(["tests/faults/kill_test.ts"]).length, 1);
-  equal(batches(["tests/plugin/cell_test.ts"])[0]?.parallel, true);
+  equal(batches(["tests/plugin/cell/cell_test.ts"])[0]?.parallel, true);
 });

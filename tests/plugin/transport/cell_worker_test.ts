@@ -1,7 +1,7 @@
 /** What the Worker of a cell makes of a plugin: how it loads it, asks it, and tells of its faults. */
 
 import { deepStrictEqual as equal, doesNotMatch, match, rejects } from "node:assert/strict";
-import { CellEnd } from "../../../lib/plugin/run.ts";
+import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
 import { until, withCell } from "../cell_fixture.ts";
 
 const options = { launch: "worker" } as const;

@@ -53,7 +53,7 @@ Deno.test("launchProcess() denies the machine's own address whatever was declare
     ),
     permissions: { net: [here], read: [], write: [] },
   };
-  const { Cell } = await import("../../../lib/plugin/cell.ts");
+  const { Cell } = await import("../../../lib/plugin/cell/cell.ts");
   try {
     for (const [denyNet, expected] of [[[], "reached"], [[here], "NotCapable"]] as const) {
       const cell = new Cell<null>({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Backoff } from "../../lib/plugin/backoff.ts";
+import { Backoff } from "../../../lib/plugin/cell/backoff.ts";
 
 Deno.test("Backoff starts again at once after one failure, then waits twice as long each time", () => {
   let now = 1000;

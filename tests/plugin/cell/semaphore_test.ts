@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Slots } from "../../lib/plugin/slots.ts";
+import { Slots } from "../../../lib/plugin/cell/semaphore.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { CELL_CHUNK_BYTES } from "../../lib/limits.ts";
-import { bodyOf, CONNECTION, visible } from "../../lib/plugin/passage.ts";
+import { CELL_CHUNK_BYTES } from "../../../lib/limits.ts";
+import { bodyOf, CONNECTION, visible } from "../../../lib/plugin/cell/forwarded_request.ts";
 
 Deno.test("visible() keeps the caller's secret and the connection's headers back", () => {
   const headers = new Headers({

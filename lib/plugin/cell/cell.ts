@@ -4,12 +4,12 @@
  * ended, and puts every failure into words for the caller. It knows neither worlds nor routes.
  */
 
-import { Problem } from "../http/problem.ts";
-import { type CellLimits, FILE_TRIES } from "../limits.ts";
+import { Problem } from "../../http/problem.ts";
+import { type CellLimits, FILE_TRIES } from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
-import { watchCaller } from "./caller_gone.ts";
-import type { CellInit } from "./wire/cell_init.ts";
-import { PeerFailure } from "./wire/rpc_calls.ts";
+import { watchCaller } from "./client_disconnect.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import { PeerFailure } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import {
   AnswerTimeout,
@@ -18,12 +18,12 @@ import {
   CellRun,
   type RunHost,
   type Visit,
-} from "./run.ts";
-import { bodyOf, visible } from "./passage.ts";
-import { Queries } from "./queries.ts";
-import { refusalOf, stopped } from "./refusal.ts";
-import { Slots } from "./slots.ts";
-import type { Launch } from "./transport/transport.ts";
+} from "./cell_run.ts";
+import { bodyOf, visible } from "./forwarded_request.ts";
+import { Queries } from "./sql_runner.ts";
+import { refusalOf, stopped } from "./cell_errors.ts";
+import { Slots } from "./semaphore.ts";
+import type { Launch } from "../transport/transport.ts";
 
 /** What happened to a cell, for the event chain and the log. */
 export interface CellEvent {

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, doesNotMatch, ok } from "node:assert/strict";
-import { Problem } from "../../lib/http/problem.ts";
-import { PeerFailure } from "../../lib/plugin/wire/rpc_calls.ts";
-import { refusalOf, stopped } from "../../lib/plugin/refusal.ts";
-import { AnswerTimeout, CellEnd, type EndKind } from "../../lib/plugin/run.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { refusalOf, stopped } from "../../../lib/plugin/cell/cell_errors.ts";
+import { AnswerTimeout, CellEnd, type EndKind } from "../../../lib/plugin/cell/cell_run.ts";
 
 const SECRET = "what the plugin said";
 const ENDS: Readonly<Record<EndKind, number>> = {

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { watchCaller } from "../../lib/plugin/caller_gone.ts";
+import { watchCaller } from "../../../lib/plugin/cell/client_disconnect.ts";
 
 function fixture(): {
   abort: AbortController;

@@ -4,17 +4,17 @@
  * ends the cell when one is broken. A cell that ended is never used again; `Cell` starts another.
  */
 
-import { Problem, problemResponse } from "../http/problem.ts";
-import type { CellLimits } from "../limits.ts";
-import type { CallerWatch } from "./caller_gone.ts";
-import type { CellInit } from "./wire/cell_init.ts";
-import type { Call, Outgoing, Served } from "./wire/rpc_calls.ts";
-import { IdTable } from "./wire/id_table.ts";
+import { Problem, problemResponse } from "../../http/problem.ts";
+import type { CellLimits } from "../../limits.ts";
+import type { CallerWatch } from "./client_disconnect.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import type { Call, Outgoing, Served } from "../wire/rpc_calls.ts";
+import { IdTable } from "../wire/id_table.ts";
 import { fileOpener } from "./file_body.ts";
-import { withHeaders } from "./wire/message_heads.ts";
-import { Meter } from "./meter.ts";
-import { CONNECTION } from "./passage.ts";
-import { Peer } from "./wire/rpc_endpoint.ts";
+import { withHeaders } from "../wire/message_heads.ts";
+import { Meter } from "./rate_limit.ts";
+import { CONNECTION } from "./forwarded_request.ts";
+import { Peer } from "../wire/rpc_endpoint.ts";
 import {
   type Frame,
   FrameReader,
@@ -23,10 +23,10 @@ import {
   SIDE,
   textOf,
   VERB,
-} from "./wire/frames.ts";
-import { residentKiB } from "./resident.ts";
-import { answerQuery, type QueryHost } from "./query_call.ts";
-import type { Launch, Transport } from "./transport/transport.ts";
+} from "../wire/frames.ts";
+import { residentKiB } from "./process_memory.ts";
+import { answerQuery, type QueryHost } from "./sql_request.ts";
+import type { Launch, Transport } from "../transport/transport.ts";
 
 /** Why a cell ended. */
 export type EndKind =

@@ -1,13 +1,13 @@
 /** What the host does with frames that no honest cell sends: a fake transport plays the cell. */
 
 import assert from "node:assert/strict";
-import { CELL_WINDOW_BYTES } from "../../lib/limits.ts";
-import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
-import { writeRequestHead, writeResponseHead } from "../../lib/plugin/wire/message_heads.ts";
-import { FrameReader, FrameWriter, SIDE, VERB } from "../../lib/plugin/wire/frames.ts";
-import { type CallBack, type CellEnd, CellRun } from "../../lib/plugin/run.ts";
-import type { TransportEvents } from "../../lib/plugin/transport/transport.ts";
-import { SHORT } from "./cell_fixture.ts";
+import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { writeRequestHead, writeResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
+import { type CallBack, type CellEnd, CellRun } from "../../../lib/plugin/cell/cell_run.ts";
+import type { TransportEvents } from "../../../lib/plugin/transport/transport.ts";
+import { SHORT } from "../cell_fixture.ts";
 
 class Fake {
   readonly run: CellRun<string>;

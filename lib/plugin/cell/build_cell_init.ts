@@ -4,10 +4,10 @@
  * was approved by name must still be that when links are followed.
  */
 
-import type { CellLimits } from "../limits.ts";
-import type { CellInit, Folder } from "./wire/cell_init.ts";
-import { ManifestError } from "./manifest/manifest.ts";
-import type { Permissions } from "./manifest/permissions.ts";
+import type { CellLimits } from "../../limits.ts";
+import type { CellInit, Folder } from "../wire/cell_init.ts";
+import { ManifestError } from "../manifest/manifest.ts";
+import type { Permissions } from "../manifest/permissions.ts";
 
 /** See {@link initFor}. */
 export interface InitSources {

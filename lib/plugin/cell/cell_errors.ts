@@ -3,10 +3,10 @@
  * plugin's own words go to the log; they may hold anything.
  */
 
-import { Problem } from "../http/problem.ts";
-import { PeerFailure } from "./wire/rpc_calls.ts";
+import { Problem } from "../../http/problem.ts";
+import { PeerFailure } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
-import { AnswerTimeout, CellEnd } from "./run.ts";
+import { AnswerTimeout, CellEnd } from "./cell_run.ts";
 
 const ENDS: Record<Exclude<CellEnd["kind"], "stopped">, string> = {
   unfit: "its source cannot be loaded",

@@ -1,5 +1,5 @@
 import { deepEqual } from "node:assert/strict";
-import { ownAddressFault } from "../../lib/plugin/own_address.ts";
+import { ownAddressFault } from "../../../lib/plugin/cell/own_port_guard.ts";
 
 const PORT = 3005;
 

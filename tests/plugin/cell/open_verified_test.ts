@@ -1,5 +1,5 @@
 import { equal, ok, rejects } from "node:assert/strict";
-import { Displaced, openInPlace } from "../../lib/plugin/open_in_place.ts";
+import { Displaced, openInPlace } from "../../../lib/plugin/cell/open_verified.ts";
 
 const LINUX = Deno.build.os === "linux";
 const decoder = new TextDecoder();

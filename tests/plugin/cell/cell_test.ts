@@ -1,8 +1,8 @@
 /** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
 
 import assert from "node:assert/strict";
-import { launchProcess } from "../../lib/plugin/transport/process_transport.ts";
-import { Problem } from "../../lib/http/problem.ts";
+import { launchProcess } from "../../../lib/plugin/transport/process_transport.ts";
+import { Problem } from "../../../lib/http/problem.ts";
 import {
   isAlive,
   LAUNCHES,
@@ -13,7 +13,7 @@ import {
   SHORT,
   until,
   withCell,
-} from "./cell_fixture.ts";
+} from "../cell_fixture.ts";
 
 const MIB = 1 << 20;
 
@@ -448,7 +448,7 @@ Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
 });
 
 Deno.test("Cell says in words that its process cannot be started", async () => {
-  const { Cell } = await import("../../lib/plugin/cell.ts");
+  const { Cell } = await import("../../../lib/plugin/cell/cell.ts");
   const reasons: string[] = [];
   const cell = new Cell<null>({
     init: await makeInit("export default { fetch() {} };"),

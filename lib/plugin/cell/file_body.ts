@@ -4,17 +4,17 @@
  * is opened must be a file, and the one the plugin saw when it wrote the headers.
  */
 
-import { FILE_PIECE_BYTES } from "../limits.ts";
-import { type FileBody, type OpenFile, PeerFailure } from "./wire/rpc_calls.ts";
-import type { Folder } from "./wire/cell_init.ts";
-import { Displaced, type OpenInPlace, openInPlace } from "./open_in_place.ts";
+import { FILE_PIECE_BYTES } from "../../limits.ts";
+import { type FileBody, type OpenFile, PeerFailure } from "../wire/rpc_calls.ts";
+import type { Folder } from "../wire/cell_init.ts";
+import { Displaced, type OpenInPlace, openInPlace } from "./open_verified.ts";
 import {
   factsOf,
   type FileHandle,
   fileInfo,
   makeResolve,
   type Resolve,
-} from "./realm/env_files.ts";
+} from "../realm/env_files.ts";
 
 /** The file is another than the one the plugin spoke of; asked again, it will speak of this one. */
 export class FileChanged extends Error {

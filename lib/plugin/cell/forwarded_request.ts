@@ -3,8 +3,8 @@
  * the caller's secret. Pure but for reading a short body.
  */
 
-import { CELL_CHUNK_BYTES } from "../limits.ts";
-import { flatten } from "./wire/message_heads.ts";
+import { CELL_CHUNK_BYTES } from "../../limits.ts";
+import { flatten } from "../wire/message_heads.ts";
 
 /** Headers that speak of one connection (RFC 9110 §7.6.1); none goes in and none comes out. */
 export const CONNECTION: ReadonlySet<string> = new Set([

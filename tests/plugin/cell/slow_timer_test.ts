@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { Patience, type Waiter } from "../../lib/plugin/patience.ts";
+import { Patience, type Waiter } from "../../../lib/plugin/cell/slow_timer.ts";
 
 interface Named extends Waiter {
   readonly name: string;

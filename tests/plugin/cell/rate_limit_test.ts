@@ -1,6 +1,6 @@
 import { throws } from "node:assert/strict";
-import { Meter } from "../../lib/plugin/meter.ts";
-import { ProtocolError } from "../../lib/plugin/wire/frames.ts";
+import { Meter } from "../../../lib/plugin/cell/rate_limit.ts";
+import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
 Deno.test("Meter.count() lets so many pass in a second and breaks with one more", () => {
   let now = 5000;

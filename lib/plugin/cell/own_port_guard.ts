@@ -4,7 +4,7 @@
  * granted in the first place: from this host a plugin would be a local caller, whatever its grants.
  */
 
-import { isLoopback, parseIp } from "../http/ip_address.ts";
+import { isLoopback, parseIp } from "../../http/ip_address.ts";
 
 /**
  * Says why a Worker of the server may not be granted a host, or `undefined` when it may. A name that

@@ -10,12 +10,12 @@ import {
   QUERY_CELLS,
   QUERY_IDLE_MS,
   QUERY_RESIDENT_MIB,
-} from "../limits.ts";
-import { bareInit, type CellInit } from "./wire/cell_init.ts";
-import type { Asked } from "./query_call.ts";
-import { CellEnd, CellRun } from "./run.ts";
-import { Slots } from "./slots.ts";
-import type { Launch } from "./transport/transport.ts";
+} from "../../limits.ts";
+import { bareInit, type CellInit } from "../wire/cell_init.ts";
+import type { Asked } from "./sql_request.ts";
+import { CellEnd, CellRun } from "./cell_run.ts";
+import { Slots } from "./semaphore.ts";
+import type { Launch } from "../transport/transport.ts";
 
 /** See {@link Queries}. */
 export interface QueriesOptions {

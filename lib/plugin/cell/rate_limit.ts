@@ -3,7 +3,7 @@
  * the server something even where it comes to nothing, so nothing of it may be without end.
  */
 
-import { ProtocolError } from "./wire/frames.ts";
+import { ProtocolError } from "../wire/frames.ts";
 
 /** See the module. */
 export class Meter {

@@ -4,8 +4,8 @@
  * `request.signal` aborts before, and also after a response that was delivered (deno#27005).
  */
 
-import type { Connection } from "../request/request_context.ts";
-import { Patience, type Waiter } from "./patience.ts";
+import type { Connection } from "../../request/request_context.ts";
+import { Patience, type Waiter } from "./slow_timer.ts";
 
 /** What is known of a caller beside their request. */
 export interface CallerWatch {

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { Serving } from "../../lib/plugin/wire/rpc_calls.ts";
-import { answerQuery, type Asked } from "../../lib/plugin/query_call.ts";
+import { Serving } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { answerQuery, type Asked } from "../../../lib/plugin/cell/sql_request.ts";
 
 function served(headers: string[]): Serving {
   return new Serving(7, {

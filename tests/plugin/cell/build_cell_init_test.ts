@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { CELL_LIMITS } from "../../lib/limits.ts";
-import { initFor } from "../../lib/plugin/init_for.ts";
-import { ManifestError } from "../../lib/plugin/manifest/manifest.ts";
+import { CELL_LIMITS } from "../../../lib/limits.ts";
+import { initFor } from "../../../lib/plugin/cell/build_cell_init.ts";
+import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 
 /** A disk of links: what is not named lies where it says, what is `null` is absent. */
 function disk(links: Record<string, string | null>): (path: string) => Promise<string> {

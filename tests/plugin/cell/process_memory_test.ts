@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { residentKiB } from "../../lib/plugin/resident.ts";
+import { residentKiB } from "../../../lib/plugin/cell/process_memory.ts";
 
 Deno.test("residentKiB() says what this process holds, and nothing of a process that is not there", () => {
   equal(residentKiB(2 ** 30), undefined);

@@ -2,9 +2,9 @@
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { QUERY_CELLS } from "../../lib/limits.ts";
-import { Queries } from "../../lib/plugin/queries.ts";
-import { isAlive, LAUNCHES, makeInit, SHORT, until, withCell } from "./cell_fixture.ts";
+import { QUERY_CELLS } from "../../../lib/limits.ts";
+import { Queries } from "../../../lib/plugin/cell/sql_runner.ts";
+import { isAlive, LAUNCHES, makeInit, SHORT, until, withCell } from "../cell_fixture.ts";
 
 const ENDLESS =
   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";

@@ -3,7 +3,7 @@
  * folders can be had; here it is bytes, a time, and somebody who may stop waiting.
  */
 
-import type { Served } from "./wire/rpc_calls.ts";
+import type { Served } from "../wire/rpc_calls.ts";
 
 /** A question as it came from the plugin: bytes its process will read. */
 export interface Asked {

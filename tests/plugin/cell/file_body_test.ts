@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import { FILE_PIECE_BYTES } from "../../lib/limits.ts";
-import { PeerFailure } from "../../lib/plugin/wire/rpc_calls.ts";
-import { FileChanged, fileOpener } from "../../lib/plugin/file_body.ts";
-import { factsOf, fileInfo } from "../../lib/plugin/realm/env_files.ts";
-import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
+import { FILE_PIECE_BYTES } from "../../../lib/limits.ts";
+import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { FileChanged, fileOpener } from "../../../lib/plugin/cell/file_body.ts";
+import { factsOf, fileInfo } from "../../../lib/plugin/realm/env_files.ts";
+import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
 
 const LONG = new Uint8Array(2 * FILE_PIECE_BYTES + 5).map((_, at) => at % 251);
 

@@ -8,7 +8,7 @@ import type { Config } from "./config.ts";
 import { examineApart } from "./plugin/manifest/check_imports_in_worker.ts";
 import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
 import { ownAddressFault } from "./plugin/cell/own_port_guard.ts";
-import { PluginHost } from "./plugin/plugin_host.ts";
+import { PluginHost } from "./plugin/host/plugin_host.ts";
 import type { CellProgram } from "./plugin/transport/process_transport.ts";
 import { CORE_SEGMENTS } from "./routes/bin.ts";
 import type { Store } from "./world/store.ts";

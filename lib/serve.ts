@@ -11,7 +11,7 @@ import { SHUTDOWN_MS } from "./limits.ts";
 import type { Machine } from "./request/server_context.ts";
 import { openAccessLog } from "./observe/access_log.ts";
 import { writeBootWorlds } from "./machine_worlds.ts";
-import { Plugins } from "./plugins.ts";
+import { Plugins } from "./plugin/lazy_host.ts";
 import { programSource } from "./source/program_source.ts";
 import { readTls, tlsFault } from "./tls.ts";
 import { VERSION } from "./version.ts";

@@ -5,7 +5,7 @@
 
 import type { Tier } from "../auth/caller.ts";
 import type { Exchange } from "./request_context.ts";
-import type { PluginHost } from "../plugin/plugin_host.ts";
+import type { PluginHost } from "../plugin/host/plugin_host.ts";
 
 /** A route a plugin answers for. */
 export interface PluginRoute {

@@ -11,7 +11,7 @@ import { type Permissions, readPermissions } from "../../lib/plugin/manifest/per
 import { type CellProgram, launchProcess } from "../../lib/plugin/transport/process_transport.ts";
 import type { CallBack, Visit } from "../../lib/plugin/cell/cell_run.ts";
 import { readSource } from "../../lib/plugin/manifest/validate_source.ts";
-import { stripTypes } from "../../lib/plugin/strip_types.ts";
+import { stripTypes } from "../../lib/plugin/host/strip_types.ts";
 import { launchWorker } from "../../lib/plugin/transport/worker_transport.ts";
 
 /** How the tests start a cell's process. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { stripTypeScriptTypes } from "node:module";
 import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
-import { stripTypes } from "../../../lib/plugin/strip_types.ts";
+import { stripTypes } from "../../../lib/plugin/host/strip_types.ts";
 import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 import { readSource, SourceError } from "../../../lib/plugin/manifest/validate_source.ts";
 

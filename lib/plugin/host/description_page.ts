@@ -4,9 +4,9 @@
  * can load and run nothing.
  */
 
-import { acceptable } from "../http/negotiate.ts";
-import { encodePath } from "../http/path.ts";
-import type { Manifest } from "./manifest/manifest.ts";
+import { acceptable } from "../../http/negotiate.ts";
+import { encodePath } from "../../http/path.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 
 const HTML = "text/html";
 const STYLE = "body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;" +

@@ -1,7 +1,7 @@
 import { equal, match, ok } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { descriptionPage, wantsDescription } from "../../lib/plugin/description_page.ts";
-import type { Manifest } from "../../lib/plugin/manifest/manifest.ts";
+import { descriptionPage, wantsDescription } from "../../../lib/plugin/host/description_page.ts";
+import type { Manifest } from "../../../lib/plugin/manifest/manifest.ts";
 
 const MANIFEST: Manifest = {
   routes: ["/p"],

@@ -3,9 +3,9 @@
  * exactly the version that was read. What somebody writes in between wins, and the step is refused.
  */
 
-import { Problem } from "../http/problem.ts";
-import { preconditionFault } from "../world/precondition.ts";
-import { type Precondition, type Store, StoreError, type World } from "../world/store.ts";
+import { Problem } from "../../http/problem.ts";
+import { preconditionFault } from "../../world/precondition.ts";
+import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
 
 /** Who asks for a change of a plugin's state, and what they saw. */
 export interface Approval {

@@ -1,15 +1,15 @@
 /** What only shows without HTTP: what the host holds, and that closing it ends everything. */
 
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
-import type { Exchange } from "../../lib/request/request_context.ts";
-import { parseTarget } from "../../lib/http/path.ts";
-import { PluginHost } from "../../lib/plugin/plugin_host.ts";
-import { reservedRoute } from "../../lib/plugin_ground.ts";
-import { Plugins } from "../../lib/plugins.ts";
-import type { Store } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
-import { isAlive, LAUNCHES, SHORT } from "./cell_fixture.ts";
-import { plugin } from "./plugin_machine.ts";
+import type { Exchange } from "../../../lib/request/request_context.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
+import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
+import { reservedRoute } from "../../../lib/plugin_ground.ts";
+import { Plugins } from "../../../lib/plugin/lazy_host.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { plugin } from "../plugin_machine.ts";
 
 async function withHost(
   test: (host: PluginHost, store: Store, log: string[]) => Promise<void>,

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import type { CellHealth } from "../../lib/plugin/cell/cell.ts";
-import { vitalsOf } from "../../lib/plugin/vitals.ts";
+import type { CellHealth } from "../../../lib/plugin/cell/cell.ts";
+import { vitalsOf } from "../../../lib/plugin/host/plugin_metrics.ts";
 
 const HEALTH: CellHealth = {
   state: "running",

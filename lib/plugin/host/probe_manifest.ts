@@ -3,13 +3,13 @@
  * a deadline, ended as soon as it has spoken. What comes back is a stranger's JSON and is checked here.
  */
 
-import { type CellLimits, MAX_MANIFEST_STRING } from "../limits.ts";
-import { bareInit } from "./wire/cell_init.ts";
-import { type Manifest, ManifestError, readManifest } from "./manifest/manifest.ts";
-import { PeerFailure } from "./wire/rpc_calls.ts";
-import { type Permissions, readPermissions } from "./manifest/permissions.ts";
-import { AnswerTimeout, CellEnd, CellRun } from "./cell/cell_run.ts";
-import type { Launch } from "./transport/transport.ts";
+import { type CellLimits, MAX_MANIFEST_STRING } from "../../limits.ts";
+import { bareInit } from "../wire/cell_init.ts";
+import { type Manifest, ManifestError, readManifest } from "../manifest/manifest.ts";
+import { PeerFailure } from "../wire/rpc_calls.ts";
+import { type Permissions, readPermissions } from "../manifest/permissions.ts";
+import { AnswerTimeout, CellEnd, CellRun } from "../cell/cell_run.ts";
+import type { Launch } from "../transport/transport.ts";
 
 /** What a probe needs. */
 export interface ProbeOptions {

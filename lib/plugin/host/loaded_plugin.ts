@@ -4,20 +4,20 @@
  * machine has changed.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import type { CellLimits } from "../limits.ts";
-import type { World } from "../world/store.ts";
-import { Cell, type CellEvent } from "./cell/cell.ts";
-import { escalation } from "./manifest/missing_permissions.ts";
-import type { CellInit } from "./wire/cell_init.ts";
-import { initFor } from "./cell/build_cell_init.ts";
-import { type Manifest, ManifestError } from "./manifest/manifest.ts";
-import type { Permissions } from "./manifest/permissions.ts";
-import { probe, type Probed } from "./probe.ts";
-import { type ExamineSource, readSource } from "./manifest/validate_source.ts";
+import type { Caller } from "../../auth/caller.ts";
+import type { CellLimits } from "../../limits.ts";
+import type { World } from "../../world/store.ts";
+import { Cell, type CellEvent } from "../cell/cell.ts";
+import { escalation } from "../manifest/missing_permissions.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import { initFor } from "../cell/build_cell_init.ts";
+import { type Manifest, ManifestError } from "../manifest/manifest.ts";
+import type { Permissions } from "../manifest/permissions.ts";
+import { probe, type Probed } from "./probe_manifest.ts";
+import { type ExamineSource, readSource } from "../manifest/validate_source.ts";
 import { stripTypes } from "./strip_types.ts";
-import type { CallBack } from "./cell/cell_run.ts";
-import type { Launch } from "./transport/transport.ts";
+import type { CallBack } from "../cell/cell_run.ts";
+import type { Launch } from "../transport/transport.ts";
 
 /** Where cells come from and what they may be told. */
 export interface CellGround {

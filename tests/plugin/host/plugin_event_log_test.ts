@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { ChainNotes } from "../../lib/plugin/chain_notes.ts";
-import { type Note, StoreError } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
+import { ChainNotes } from "../../../lib/plugin/host/plugin_event_log.ts";
+import { type Note, StoreError } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
 
 const ENDED = { type: "ended", detail: "it crashed", kind: "crash" } as const;
 

@@ -1,8 +1,8 @@
 import { equal } from "node:assert/strict";
-import { pluginCaller } from "../../lib/plugin/call_back.ts";
-import { canonicalRequest, subjectOf } from "../../lib/plugin/ask_plugin.ts";
-import type { Exchange } from "../../lib/request/request_context.ts";
-import { parseTarget } from "../../lib/http/path.ts";
+import { pluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
+import { canonicalRequest, subjectOf } from "../../../lib/plugin/host/call_plugin.ts";
+import type { Exchange } from "../../../lib/request/request_context.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
 
 const CALLER = pluginCaller("p", {});
 

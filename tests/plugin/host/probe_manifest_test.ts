@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { CellLimits } from "../../lib/limits.ts";
-import { ManifestError } from "../../lib/plugin/manifest/manifest.ts";
-import { probe, type Probed } from "../../lib/plugin/probe.ts";
-import { CellEnd } from "../../lib/plugin/cell/cell_run.ts";
-import { LAUNCHES, SHORT } from "./cell_fixture.ts";
+import type { CellLimits } from "../../../lib/limits.ts";
+import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
+import { probe, type Probed } from "../../../lib/plugin/host/probe_manifest.ts";
+import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
+import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
 /** Long enough for a dozen processes that start at once on a busy computer; no test here waits for it. */
 const PATIENT_MS = 60_000;

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { RouteTable } from "../../lib/plugin/route_table.ts";
+import { RouteTable } from "../../../lib/plugin/host/route_table.ts";
 
 Deno.test("RouteTable.match() finds a route for its path and everything below, on segment boundaries", () => {
   const table = new RouteTable<string>();

@@ -1,7 +1,11 @@
 import { deepStrictEqual, equal, match, throws } from "node:assert/strict";
-import type { Caller } from "../../lib/auth/caller.ts";
-import type { Exchange } from "../../lib/request/request_context.ts";
-import { answerCallBack, exchangeOf, pluginCaller } from "../../lib/plugin/call_back.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
+import type { Exchange } from "../../../lib/request/request_context.ts";
+import {
+  answerCallBack,
+  exchangeOf,
+  pluginCaller,
+} from "../../../lib/plugin/host/plugin_subrequest.ts";
 
 const OWN = pluginCaller("p", { "/var/x/": "rw" });
 const T3: Caller = { tier: "T3", by: "T3", known: true };

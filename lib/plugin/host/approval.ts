@@ -5,9 +5,9 @@
  * another hour, or with another throw of its dice, was not approved for that.
  */
 
-import { sha256Hex } from "../base/hash.ts";
-import type { ChainEvent, Store, World } from "../world/store.ts";
-import type { Probed } from "./probe.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import type { ChainEvent, Store, World } from "../../world/store.ts";
+import type { Probed } from "./probe_manifest.ts";
 
 const PAGE = 100;
 /** What a source asks to be that no configuration may change. */

@@ -1,7 +1,7 @@
 import { equal, rejects, throws } from "node:assert/strict";
-import { mustHaveSeen, setState, sourceOf } from "../../lib/plugin/plugin_world.ts";
-import type { Store, Written } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
+import { mustHaveSeen, setState, sourceOf } from "../../../lib/plugin/host/plugin_source_world.ts";
+import type { Store, Written } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
 
 function put(store: Store, text: string): Promise<Written> {
   const body = new TextEncoder().encode(text);

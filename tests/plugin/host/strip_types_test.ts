@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
-import { stripTypes } from "../../lib/plugin/strip_types.ts";
-import { CellEnd } from "../../lib/plugin/cell/cell_run.ts";
-import { LAUNCHES, SHORT } from "./cell_fixture.ts";
+import { stripTypes } from "../../../lib/plugin/host/strip_types.ts";
+import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
+import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
 const strip = stripTypes(LAUNCHES.process, SHORT, Date.now);
 

@@ -4,8 +4,8 @@
  * program would. Nothing of the plugin's answer but its status and `Vary` is part of that page.
  */
 
-import { respondShell } from "../response/shell_page.ts";
-import type { Store } from "../world/store.ts";
+import { respondShell } from "../../response/shell_page.ts";
+import type { Store } from "../../world/store.ts";
 
 /** The header that asks for it. */
 export const SHOW = "x-show";

@@ -4,15 +4,15 @@
  * source was approved. Nothing here knows any plugin by name.
  */
 
-import type { Exchange } from "../request/request_context.ts";
-import { Problem } from "../http/problem.ts";
-import type { PluginRoute, PluginVitals } from "../request/plugin_routes.ts";
-import type { Change, Store, World } from "../world/store.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import type { PluginRoute, PluginVitals } from "../../request/plugin_routes.ts";
+import type { Change, Store, World } from "../../world/store.ts";
 import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
-import { askPlugin } from "./ask_plugin.ts";
-import { answerCallBack, pluginCaller } from "./call_back.ts";
-import { CellEnd } from "./cell/cell_run.ts";
-import { ChainNotes } from "./chain_notes.ts";
+import { askPlugin } from "./call_plugin.ts";
+import { answerCallBack, pluginCaller } from "./plugin_subrequest.ts";
+import { CellEnd } from "../cell/cell_run.ts";
+import { ChainNotes } from "./plugin_event_log.ts";
 import {
   askAgain,
   type CellGround,
@@ -26,19 +26,19 @@ import {
   startCell,
   type Wanted,
 } from "./loaded_plugin.ts";
-import { ManifestError } from "./manifest/manifest.ts";
+import { ManifestError } from "../manifest/manifest.ts";
 import {
   type Approval,
   changedMeanwhile,
   mustHaveSeen,
   setState,
   sourceOf,
-} from "./plugin_world.ts";
+} from "./plugin_source_world.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
-import { shownByShell } from "./shown_by_shell.ts";
-import { SourceError } from "./manifest/validate_source.ts";
-import { vitalsOf } from "./vitals.ts";
+import { shownByShell } from "./shell_response.ts";
+import { SourceError } from "../manifest/validate_source.ts";
+import { vitalsOf } from "./plugin_metrics.ts";
 
 /** Plugins started at a time when the machine starts. */
 const STARTS_AT_ONCE = 4;

@@ -1,5 +1,5 @@
 import { throws } from "node:assert/strict";
-import { type Claim, RouteClaims } from "../../lib/plugin/route_claims.ts";
+import { type Claim, RouteClaims } from "../../../lib/plugin/host/route_claims.ts";
 
 const claim = (...routes: string[]): Claim => ({ routes, fallback: false });
 const LAST: Claim = { routes: [], fallback: true };

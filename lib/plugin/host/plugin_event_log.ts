@@ -4,8 +4,8 @@
  * counted in the next note.
  */
 
-import type { Store } from "../world/store.ts";
-import type { CellEvent } from "./cell/cell.ts";
+import type { Store } from "../../world/store.ts";
+import type { CellEvent } from "../cell/cell.ts";
 
 /** Least time between two notes of one kind about one plugin, in milliseconds. */
 const PAUSE_MS = 10_000;

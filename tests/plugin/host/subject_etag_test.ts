@@ -1,8 +1,8 @@
 import { equal, match, ok } from "node:assert/strict";
-import { subjectTag } from "../../lib/plugin/subject.ts";
-import { bearer } from "../support/machine.ts";
-import { pluginCaller } from "../../lib/plugin/call_back.ts";
-import { install, plugin, withPlugins } from "./plugin_machine.ts";
+import { subjectTag } from "../../../lib/plugin/host/subject_etag.ts";
+import { bearer } from "../../support/machine.ts";
+import { pluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
+import { install, plugin, withPlugins } from "../plugin_machine.ts";
 
 Deno.test("subjectTag() looks for nothing that its caller may not read", () => {
   const store = {

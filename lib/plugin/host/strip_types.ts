@@ -4,11 +4,11 @@
  * on 2.9.6). What comes back is a stranger's text like the source itself.
  */
 
-import { type CellLimits, MAX_PLUGIN_BYTES } from "../limits.ts";
-import { bareInit } from "./wire/cell_init.ts";
-import { CellRun } from "./cell/cell_run.ts";
-import type { StripTypes } from "./manifest/validate_source.ts";
-import type { Launch } from "./transport/transport.ts";
+import { type CellLimits, MAX_PLUGIN_BYTES } from "../../limits.ts";
+import { bareInit } from "../wire/cell_init.ts";
+import { CellRun } from "../cell/cell_run.ts";
+import type { StripTypes } from "../manifest/validate_source.ts";
+import type { Launch } from "../transport/transport.ts";
 
 /** Makes the {@link StripTypes} that starts one cell per source. */
 export function stripTypes(launch: Launch, limits: CellLimits, now: () => number): StripTypes {

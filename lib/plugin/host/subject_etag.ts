@@ -5,11 +5,11 @@
  * nothing is told.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { may } from "../auth/policy.ts";
-import { seenBy } from "../auth/redact.ts";
-import { represent } from "../response/representation.ts";
-import type { Store } from "../world/store.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { may } from "../../auth/policy.ts";
+import { seenBy } from "../../auth/redact.ts";
+import { represent } from "../../response/representation.ts";
+import type { Store } from "../../world/store.ts";
 
 /**
  * The entity tag of a world's bytes as the caller is shown them.

@@ -1,7 +1,7 @@
 import { equal, ok } from "node:assert/strict";
-import type { World } from "../../lib/world/store.ts";
-import { shownByShell } from "../../lib/plugin/shown_by_shell.ts";
-import { get, install, plugin, withPlugins } from "./plugin_machine.ts";
+import type { World } from "../../../lib/world/store.ts";
+import { shownByShell } from "../../../lib/plugin/host/shell_response.ts";
+import { get, install, plugin, withPlugins } from "../plugin_machine.ts";
 
 const NO_STORE = { read: (): Promise<World | undefined> => Promise.resolve(undefined) };
 const REQUEST = new Request("http://localhost/mnt/");

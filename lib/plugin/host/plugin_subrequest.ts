@@ -4,12 +4,12 @@
  * headers and a body; they never choose who is asking.
  */
 
-import { type Caller, expired, type Grants } from "../auth/caller.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { METHODS } from "../request/gate.ts";
-import { parseTarget } from "../http/path.ts";
-import { Problem, problemResponse } from "../http/problem.ts";
-import type { CallBack } from "./cell/cell_run.ts";
+import { type Caller, expired, type Grants } from "../../auth/caller.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { METHODS } from "../../request/gate.ts";
+import { parseTarget } from "../../http/path.ts";
+import { Problem, problemResponse } from "../../http/problem.ts";
+import type { CallBack } from "../cell/cell_run.ts";
 
 /** Headers by which a plugin could pose as somebody else, or speak of a connection that is not there. */
 const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-for", "x-real-ip"];

@@ -3,8 +3,8 @@
  * which should be up is not.
  */
 
-import type { PluginVitals } from "../request/plugin_routes.ts";
-import type { CellHealth } from "./cell/cell.ts";
+import type { PluginVitals } from "../../request/plugin_routes.ts";
+import type { CellHealth } from "../cell/cell.ts";
 
 /**
  * The vitals of some plugins, sorted by name.

@@ -4,7 +4,7 @@
  * fallback, however many are approved at once.
  */
 
-import { type Manifest, ManifestError } from "./manifest/manifest.ts";
+import { type Manifest, ManifestError } from "../manifest/manifest.ts";
 
 /** What a plugin claims. */
 export type Claim = Pick<Manifest, "routes" | "fallback">;

@@ -8,13 +8,13 @@ import {
   inquire,
   shortName,
   startCell,
-} from "../../lib/plugin/loaded_plugin.ts";
-import { reservedRoute } from "../../lib/plugin_ground.ts";
-import { Problem } from "../../lib/http/problem.ts";
-import { sha256Hex } from "../../lib/base/hash.ts";
-import type { World } from "../../lib/world/store.ts";
-import { isAlive, LAUNCHES, SHORT } from "./cell_fixture.ts";
-import { plugin } from "./plugin_machine.ts";
+} from "../../../lib/plugin/host/loaded_plugin.ts";
+import { reservedRoute } from "../../../lib/plugin_ground.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import type { World } from "../../../lib/world/store.ts";
+import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { plugin } from "../plugin_machine.ts";
 
 const lines: string[] = [];
 const GROUND: CellGround = {

@@ -3,9 +3,9 @@
  * active or somebody asks about one, because most starts of a machine need none of it.
  */
 
-import type { Exchange } from "./request/request_context.ts";
-import type { PluginHost } from "./plugin/plugin_host.ts";
-import type { PluginRoute, PluginRoutes, PluginVitals } from "./request/plugin_routes.ts";
+import type { Exchange } from "../request/request_context.ts";
+import type { PluginHost } from "./host/plugin_host.ts";
+import type { PluginRoute, PluginRoutes, PluginVitals } from "../request/plugin_routes.ts";
 
 /** How long the first requests wait for plugins that are slow to start, in milliseconds. */
 const START_PATIENCE_MS = 5_000;

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { approvalFacts, approvalOf, strayed } from "../../lib/plugin/approval.ts";
-import type { Probed } from "../../lib/plugin/probe.ts";
-import type { Store, World } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
+import { approvalFacts, approvalOf, strayed } from "../../../lib/plugin/host/approval.ts";
+import type { Probed } from "../../../lib/plugin/host/probe_manifest.ts";
+import type { Store, World } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
 
 const PROBED: Probed = {
   manifest: {

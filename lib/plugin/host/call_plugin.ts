@@ -3,12 +3,12 @@
  * its answer may not do to whoever reads it in a browser. The plugin decides everything else.
  */
 
-import { enforce, mayCall, mayResolve, visible } from "../auth/policy.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { encodePath } from "../http/path.ts";
-import { inNamespace } from "../world/name.ts";
-import type { Store } from "../world/store.ts";
-import { subjectTag } from "./subject.ts";
+import { enforce, mayCall, mayResolve, visible } from "../../auth/policy.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { encodePath } from "../../http/path.ts";
+import { inNamespace } from "../../world/name.ts";
+import type { Store } from "../../world/store.ts";
+import { subjectTag } from "./subject_etag.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
 

@@ -10,7 +10,7 @@ import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
 import { ownAddressFault } from "./plugin/cell/own_port_guard.ts";
 import { PluginHost } from "./plugin/host/plugin_host.ts";
 import type { CellProgram } from "./plugin/transport/process_transport.ts";
-import { CORE_SEGMENTS } from "./routes/bin.ts";
+import { CORE_SEGMENTS } from "./routes/route_list.ts";
 import type { Store } from "./world/store.ts";
 
 /** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */

@@ -13,7 +13,7 @@ import { Problem } from "../http/problem.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
 import type { Machine } from "../request/server_context.ts";
 import { json } from "../response/json_response.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 
 /** The routes below `/auth`. */
 export function authRoutes(machine: Machine): Hono<RouteEnv> {

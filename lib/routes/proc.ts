@@ -14,7 +14,7 @@ import type { Machine } from "../request/server_context.ts";
 import { nameFault } from "../world/name.ts";
 import { type Live, metricsOf, respondMetrics } from "./metrics.ts";
 import { facts, json, line } from "../response/json_response.ts";
-import { onlyMethods, restOf, routeApp, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, restOf, routeApp, type RouteEnv } from "./handler.ts";
 import { respondRows } from "../response/row_listing.ts";
 import { addSnapshotRoute } from "./snapshot.ts";
 import { addSourceRoutes } from "./source.ts";

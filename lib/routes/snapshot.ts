@@ -13,7 +13,7 @@ import { storeProblem } from "../response/store_problem.ts";
 import { MAX_KEY_BYTES } from "../limits.ts";
 import { nameFault } from "../world/name.ts";
 import type { Store } from "../world/store.ts";
-import { onlyMethods, restOf, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, restOf, type RouteEnv } from "./handler.ts";
 
 const SNAPSHOT = "/proc/snapshot/:world{.+}";
 /** A key as the machine keeps its own: 32 bytes in lower-case hex. */

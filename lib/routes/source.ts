@@ -11,7 +11,7 @@ import type { Machine } from "../request/server_context.ts";
 import { type ProgramSource, SourceUnavailable } from "../source/program_source.ts";
 import { mediaType } from "../world/media_type.ts";
 import { json } from "../response/json_response.ts";
-import { onlyMethods, restOf, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, restOf, type RouteEnv } from "./handler.ts";
 
 const LIST = "/proc/source";
 const FILE = "/proc/source/:path{.+}";

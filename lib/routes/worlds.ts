@@ -24,7 +24,7 @@ import { handleState, pluginOfState } from "./plugin_state.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { nameFault } from "../world/name.ts";
 import type { Precondition, World } from "../world/store.ts";
-import { answerWritten, deleted, unchanged } from "./world_answers.ts";
+import { answerWritten, deleted, unchanged } from "./world_responses.ts";
 
 const OBJECT_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";

@@ -14,7 +14,7 @@ const SUITE = [
   "tests/dav/router_test.ts",
   "tests/routes/plugin_state_test.ts",
   "tests/routes/stream_test.ts",
-  "tests/routes/unmatched_test.ts",
+  "tests/routes/fallback_test.ts",
   "tests/routes/worlds_read_test.ts",
   "tests/routes/worlds_together_test.ts",
   "tests/routes/worlds_write_test.ts",

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { DAV_HEADERS } from "../../lib/dav/resource/dav_headers.ts";
 import { DavRoutes } from "../../lib/dav/router.ts";
-import { answerWritten, deleted, unchanged } from "../../lib/routes/world_answers.ts";
+import { answerWritten, deleted, unchanged } from "../../lib/routes/world_responses.ts";
 import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { SETTINGS } from "../../lib/config.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
-import { CORE_ROUTES } from "../../lib/routes/bin.ts";
+import { CORE_ROUTES } from "../../lib/routes/route_list.ts";
 import { birthWorlds } from "../../worlds/mod.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";
@@ -33,9 +33,9 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/routes/collection_feed.ts": "tests/routes/stream_test.ts",
   "lib/dav/router.ts": "tests/dav/litmus_test.ts",
   "lib/response/json_response.ts": "tests/routes/proc_test.ts",
-  "lib/routes/route_app.ts": "tests/routes/devices_test.ts",
-  "lib/response/row_listing.ts": "tests/routes/devices_test.ts",
-  "lib/routes/world_answers.ts": "tests/routes/worlds_read_test.ts",
+  "lib/routes/handler.ts": "tests/routes/root_folders_test.ts",
+  "lib/response/row_listing.ts": "tests/routes/root_folders_test.ts",
+  "lib/routes/world_responses.ts": "tests/routes/worlds_read_test.ts",
   "lib/routes/world_feed.ts": "tests/routes/stream_test.ts",
   "lib/world/store/read_through.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/world/store/empty_collections.ts": "tests/world/store/sqlite_store_test.ts",

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { addSourceRoutes } from "../../lib/routes/source.ts";
-import { routeApp } from "../../lib/routes/route_app.ts";
+import { routeApp } from "../../lib/routes/handler.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { programSource } from "../../lib/source/program_source.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";

@@ -9,7 +9,7 @@ import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../response/listing.ts";
 import type { Machine } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 import { respondRows } from "../response/row_listing.ts";
 
 const FOLDERS = [...NAMESPACES, "bin", "dav", "dev", "mnt", "proc", "stream"].sort();

@@ -11,7 +11,7 @@ import { DECLINED_MS, DECLINES_REMEMBERED } from "../limits.ts";
 import type { Machine } from "../request/server_context.ts";
 import type { PluginRoute } from "../request/plugin_routes.ts";
 import { inNamespace } from "../world/name.ts";
-import { CORE_SEGMENTS } from "./bin.ts";
+import { CORE_SEGMENTS } from "./route_list.ts";
 import { pluginOfState } from "./plugin_state.ts";
 
 /** RFC 7240 §4.4: who says so wants the 404 and no guess. */

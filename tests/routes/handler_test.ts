@@ -3,7 +3,7 @@ import { LOCAL } from "../../lib/auth/authenticate.ts";
 import type { Exchange } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
-import { onlyMethods, restOf, routeApp } from "../../lib/routes/route_app.ts";
+import { onlyMethods, restOf, routeApp } from "../../lib/routes/handler.ts";
 
 function exchange(method: string, target: string): Exchange {
   const request = new Request("http://elsewhere/entirely", { method });

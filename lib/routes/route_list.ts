@@ -12,7 +12,7 @@ import { notModified } from "../response/representation.ts";
 import { respondShell } from "../response/shell_page.ts";
 import type { Machine } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
+import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 
 /** The core's own routes. Plugins may not take them, nor anything below them. */
 export const CORE_ROUTES: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
-import { CORE_ROUTES, CORE_SEGMENTS } from "../../lib/routes/bin.ts";
+import { CORE_ROUTES, CORE_SEGMENTS } from "../../lib/routes/route_list.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";

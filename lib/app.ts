@@ -18,7 +18,7 @@ import { authRoutes } from "./routes/auth.ts";
 import { binRoutes } from "./routes/route_list.ts";
 import type { DavRoutes } from "./dav/router.ts";
 import { deviceRoutes } from "./routes/root_folders.ts";
-import { procRoutes } from "./routes/proc.ts";
+import { procRoutes } from "./routes/proc/proc.ts";
 import type { RouteEnv } from "./routes/handler.ts";
 import { StreamRoutes } from "./routes/stream.ts";
 import { Unmatched } from "./routes/fallback.ts";

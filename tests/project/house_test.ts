@@ -32,7 +32,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/routes/change_log.ts": "tests/routes/stream_test.ts",
   "lib/routes/collection_feed.ts": "tests/routes/stream_test.ts",
   "lib/dav/router.ts": "tests/dav/litmus_test.ts",
-  "lib/response/json_response.ts": "tests/routes/proc_test.ts",
+  "lib/response/json_response.ts": "tests/routes/proc/proc_test.ts",
   "lib/routes/handler.ts": "tests/routes/root_folders_test.ts",
   "lib/response/row_listing.ts": "tests/routes/root_folders_test.ts",
   "lib/routes/world_responses.ts": "tests/routes/worlds_read_test.ts",

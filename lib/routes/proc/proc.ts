@@ -3,19 +3,19 @@
  * worlds what the caller may read.
  */
 
-import { redacted, require } from "../auth/policy.ts";
-import type { Hono } from "../deps/hono.ts";
-import { type Exchange, queryNumber } from "../request/request_context.ts";
-import { encodePath } from "../http/path.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { LOG_PAGE, MAX_LOG_PAGE } from "../limits.ts";
-import type { Machine } from "../request/server_context.ts";
-import { nameFault } from "../world/name.ts";
+import { redacted, require } from "../../auth/policy.ts";
+import type { Hono } from "../../deps/hono.ts";
+import { type Exchange, queryNumber } from "../../request/request_context.ts";
+import { encodePath } from "../../http/path.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { LOG_PAGE, MAX_LOG_PAGE } from "../../limits.ts";
+import type { Machine } from "../../request/server_context.ts";
+import { nameFault } from "../../world/name.ts";
 import { type Live, metricsOf, respondMetrics } from "./metrics.ts";
-import { facts, json, line } from "../response/json_response.ts";
-import { onlyMethods, restOf, routeApp, type RouteEnv } from "./handler.ts";
-import { respondRows } from "../response/row_listing.ts";
+import { facts, json, line } from "../../response/json_response.ts";
+import { onlyMethods, restOf, routeApp, type RouteEnv } from "../handler.ts";
+import { respondRows } from "../../response/row_listing.ts";
 import { addSnapshotRoute } from "./snapshot.ts";
 import { addSourceRoutes } from "./source.ts";
 import { WorldsList } from "./worlds_list.ts";

@@ -1,9 +1,9 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import { mint } from "../../lib/auth/capability.ts";
-import { KEPT_LISTS } from "../../lib/limits.ts";
-import type { Store } from "../../lib/world/store.ts";
-import { type TestApp, withApp } from "../support/app.ts";
-import { APPROVE, bearer, KEY } from "../support/machine.ts";
+import { mint } from "../../../lib/auth/capability.ts";
+import { KEPT_LISTS } from "../../../lib/limits.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { type TestApp, withApp } from "../../support/app.ts";
+import { APPROVE, bearer, KEY } from "../../support/machine.ts";
 
 const JSON_TYPE = { accept: "application/json" };
 const T3 = bearer(APPROVE);

@@ -1,12 +1,12 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { addSourceRoutes } from "../../lib/routes/source.ts";
-import { routeApp } from "../../lib/routes/handler.ts";
-import { Problem } from "../../lib/http/problem.ts";
-import { programSource } from "../../lib/source/program_source.ts";
-import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
-import { runScenarios, type Scenario } from "../support/scenario.ts";
+import { addSourceRoutes } from "../../../lib/routes/proc/source.ts";
+import { routeApp } from "../../../lib/routes/handler.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { programSource } from "../../../lib/source/program_source.ts";
+import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../../support/machine.ts";
+import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../../../", import.meta.url);
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
@@ -15,7 +15,7 @@ const test = suite("addSourceRoutes() over HTTP", { env: CLOSED });
 test("addSourceRoutes() show T3 the program as it is", async (machine) => {
   const list = await machine.approve("GET", "/proc/source/");
   const files = list.text.trimEnd().split("\n");
-  ok(files.includes("main.ts") && files.includes("lib/routes/source.ts"));
+  ok(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
   const json = await machine.send({
     method: "GET",
     target: "/proc/source/",

@@ -4,16 +4,16 @@
  * needs the machine's. No key that comes in here is kept or told.
  */
 
-import { enforce, mayCopy, require } from "../auth/policy.ts";
-import type { Hono } from "../deps/hono.ts";
-import { readBody } from "../http/read_body.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { MAX_KEY_BYTES } from "../limits.ts";
-import { nameFault } from "../world/name.ts";
-import type { Store } from "../world/store.ts";
-import { onlyMethods, restOf, type RouteEnv } from "./handler.ts";
+import { enforce, mayCopy, require } from "../../auth/policy.ts";
+import type { Hono } from "../../deps/hono.ts";
+import { readBody } from "../../http/read_body.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import { storeProblem } from "../../response/store_problem.ts";
+import { MAX_KEY_BYTES } from "../../limits.ts";
+import { nameFault } from "../../world/name.ts";
+import type { Store } from "../../world/store.ts";
+import { onlyMethods, restOf, type RouteEnv } from "../handler.ts";
 
 const SNAPSHOT = "/proc/snapshot/:world{.+}";
 /** A key as the machine keeps its own: 32 bytes in lower-case hex. */

@@ -4,17 +4,17 @@
  * world, path or caller is ever a label.
  */
 
-import { acceptable } from "../http/negotiate.ts";
-import type { Machine } from "../request/server_context.ts";
+import { acceptable } from "../../http/negotiate.ts";
+import type { Machine } from "../../request/server_context.ts";
 import {
   type Family,
   METRICS_TYPES,
   type MetricsForm,
   type Sample,
   writeMetrics,
-} from "../observe/open_metrics.ts";
-import { type RequestCounts, WAIT_BOUNDS } from "../observe/request_counts.ts";
-import type { PluginVitals } from "../request/plugin_routes.ts";
+} from "../../observe/open_metrics.ts";
+import { type RequestCounts, WAIT_BOUNDS } from "../../observe/request_counts.ts";
+import type { PluginVitals } from "../../request/plugin_routes.ts";
 
 /** What changes with every request. */
 export interface Live {

@@ -4,13 +4,13 @@
  * never serves a list to anybody whose sight is another.
  */
 
-import { sightOf, visible } from "../auth/policy.ts";
-import type { Exchange } from "../request/request_context.ts";
-import { type MadeListing, makeListing, sendListing } from "../response/listing.ts";
-import { respondShell } from "../response/shell_page.ts";
-import { KEPT_LIST_BYTES, KEPT_LISTS } from "../limits.ts";
-import type { Entry, Store } from "../world/store.ts";
-import { rowsForm } from "../response/row_listing.ts";
+import { sightOf, visible } from "../../auth/policy.ts";
+import type { Exchange } from "../../request/request_context.ts";
+import { type MadeListing, makeListing, sendListing } from "../../response/listing.ts";
+import { respondShell } from "../../response/shell_page.ts";
+import { KEPT_LIST_BYTES, KEPT_LISTS } from "../../limits.ts";
+import type { Entry, Store } from "../../world/store.ts";
+import { rowsForm } from "../../response/row_listing.ts";
 
 /** See the module. */
 export class WorldsList {

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { checkWorld } from "../../lib/world/file/verify_world.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
 import {
   APPROVE,
   bearer,
@@ -10,8 +10,8 @@ import {
   suite,
   type TestMachine,
   TOKEN,
-} from "../support/machine.ts";
-import { runScenarios, type Scenario } from "../support/scenario.ts";
+} from "../../support/machine.ts";
+import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);

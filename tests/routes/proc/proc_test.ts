@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal, GENESIS } from "../../lib/world/event_chain.ts";
+import { createSeal, GENESIS } from "../../../lib/world/event_chain.ts";
 import {
   APPROVE,
   basic,
@@ -16,9 +16,9 @@ import {
   suite,
   type TestMachine,
   TOKEN,
-} from "../support/machine.ts";
-import { runScenarios, type Scenario } from "../support/scenario.ts";
-import { sha256Hex } from "../../lib/base/hash.ts";
+} from "../../support/machine.ts";
+import { runScenarios, type Scenario } from "../../support/scenario.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
 
 const test = suite("procRoutes() over HTTP", { env: CLOSED });
 

@@ -1,7 +1,13 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { EventReader } from "../support/event_reader.ts";
-import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
-import { type MetricFamily, readOpenMetrics } from "../support/open_metrics.ts";
+import { EventReader } from "../../support/event_reader.ts";
+import {
+  bearer,
+  CLOSED,
+  startTestMachine,
+  type TestMachine,
+  TOKEN,
+} from "../../support/machine.ts";
+import { type MetricFamily, readOpenMetrics } from "../../support/open_metrics.ts";
 
 async function scrape(machine: TestMachine): Promise<ReadonlyMap<string, MetricFamily>> {
   const headers = { accept: "application/openmetrics-text;version=1.0.0" };

@@ -3,15 +3,15 @@
  * source says is in it, under exactly the names of its list, and looks at no path of its own.
  */
 
-import { require } from "../auth/policy.ts";
-import type { Hono } from "../deps/hono.ts";
-import { chooser } from "../http/negotiate.ts";
-import { Problem } from "../http/problem.ts";
-import type { Machine } from "../request/server_context.ts";
-import { type ProgramSource, SourceUnavailable } from "../source/program_source.ts";
-import { mediaType } from "../world/media_type.ts";
-import { json } from "../response/json_response.ts";
-import { onlyMethods, restOf, type RouteEnv } from "./handler.ts";
+import { require } from "../../auth/policy.ts";
+import type { Hono } from "../../deps/hono.ts";
+import { chooser } from "../../http/negotiate.ts";
+import { Problem } from "../../http/problem.ts";
+import type { Machine } from "../../request/server_context.ts";
+import { type ProgramSource, SourceUnavailable } from "../../source/program_source.ts";
+import { mediaType } from "../../world/media_type.ts";
+import { json } from "../../response/json_response.ts";
+import { onlyMethods, restOf, type RouteEnv } from "../handler.ts";
 
 const LIST = "/proc/source";
 const FILE = "/proc/source/:path{.+}";

@@ -20,7 +20,7 @@ import type { DavRoutes } from "./dav/router.ts";
 import { deviceRoutes } from "./routes/root_folders.ts";
 import { procRoutes } from "./routes/proc/proc.ts";
 import type { RouteEnv } from "./routes/handler.ts";
-import { StreamRoutes } from "./routes/stream.ts";
+import { StreamRoutes } from "./routes/stream/stream.ts";
 import { Unmatched } from "./routes/fallback.ts";
 import { WorldRoutes } from "./routes/worlds.ts";
 import type { Hono } from "./deps/hono.ts";

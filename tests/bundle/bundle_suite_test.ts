@@ -13,7 +13,7 @@ const SUITE = [
   "tests/routes/auth_test.ts",
   "tests/dav/router_test.ts",
   "tests/routes/plugin_state_test.ts",
-  "tests/routes/stream_test.ts",
+  "tests/routes/stream/stream_test.ts",
   "tests/routes/fallback_test.ts",
   "tests/routes/worlds_read_test.ts",
   "tests/routes/worlds_together_test.ts",

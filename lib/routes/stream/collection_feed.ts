@@ -4,14 +4,14 @@
  * gets the worlds that changed meanwhile, or the listing again when too much has happened.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { visible } from "../auth/policy.ts";
-import { seenBy } from "../auth/redact.ts";
-import { rowOf } from "../response/listing.ts";
-import { worldJson } from "../response/representation.ts";
-import { encodeEvent } from "../http/sse.ts";
-import { type Change, type Store, StoreError, type World } from "../world/store.ts";
-import { type ChangeLog, changeLogOf } from "./change_log.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { visible } from "../../auth/policy.ts";
+import { seenBy } from "../../auth/redact.ts";
+import { rowOf } from "../../response/listing.ts";
+import { worldJson } from "../../response/representation.ts";
+import { encodeEvent } from "../../http/sse.ts";
+import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
+import { type ChangeLog, changeLogOf } from "./replay_buffer.ts";
 
 /** What a feed of a collection needs. */
 export interface CollectionFeedOptions {

@@ -4,8 +4,8 @@
  * begins anew with every start.
  */
 
-import { STREAM_REPLAY_CHANGES } from "../limits.ts";
-import type { Change, Store } from "../world/store.ts";
+import { STREAM_REPLAY_CHANGES } from "../../limits.ts";
+import type { Change, Store } from "../../world/store.ts";
 
 const logs = new WeakMap<Store, ChangeLog>();
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, notEqual } from "node:assert/strict";
-import { LOCAL } from "../../lib/auth/authenticate.ts";
-import { CollectionFeed } from "../../lib/routes/collection_feed.ts";
-import type { Store } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 

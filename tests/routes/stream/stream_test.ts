@@ -4,15 +4,15 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { encodeEvent } from "../../lib/http/sse.ts";
-import { StreamRoutes } from "../../lib/routes/stream.ts";
-import { LOCAL } from "../../lib/auth/authenticate.ts";
-import type { Caller } from "../../lib/auth/caller.ts";
-import { SHUTDOWN_MS } from "../../lib/limits.ts";
-import { parseTarget } from "../../lib/http/path.ts";
-import { type Store, StoreError } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
-import { EventReader, type ReceivedEvent } from "../support/event_reader.ts";
+import { encodeEvent } from "../../../lib/http/sse.ts";
+import { StreamRoutes } from "../../../lib/routes/stream/stream.ts";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
+import { SHUTDOWN_MS } from "../../../lib/limits.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+import { EventReader, type ReceivedEvent } from "../../support/event_reader.ts";
 import {
   APPROVE,
   bearer,
@@ -21,8 +21,8 @@ import {
   type TestMachine,
   TOKEN,
   withMachine,
-} from "../support/machine.ts";
-import { Connection } from "../support/wire.ts";
+} from "../../support/machine.ts";
+import { Connection } from "../../support/wire.ts";
 
 const test = suite("StreamRoutes over HTTP", { env: CLOSED });
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { LOCAL } from "../../lib/auth/authenticate.ts";
-import { updateEvent, WorldFeed } from "../../lib/routes/world_feed.ts";
-import type { Store } from "../../lib/world/store.ts";
-import { withApp } from "../support/app.ts";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import { updateEvent, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 

@@ -4,14 +4,14 @@
  * Nobody is told of a world they may not read, and a capability's stream ends with the capability.
  */
 
-import { expired } from "../auth/caller.ts";
-import { require } from "../auth/policy.ts";
-import { type Exchange, hasQuery } from "../request/request_context.ts";
-import { Problem } from "../http/problem.ts";
-import { encodeComment, EventStream } from "../http/sse.ts";
-import { HEARTBEAT_SECONDS } from "../limits.ts";
-import type { Machine } from "../request/server_context.ts";
-import { inNamespace, nameFault } from "../world/name.ts";
+import { expired } from "../../auth/caller.ts";
+import { require } from "../../auth/policy.ts";
+import { type Exchange, hasQuery } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import { encodeComment, EventStream } from "../../http/sse.ts";
+import { HEARTBEAT_SECONDS } from "../../limits.ts";
+import type { Machine } from "../../request/server_context.ts";
+import { inNamespace, nameFault } from "../../world/name.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import { WorldFeed } from "./world_feed.ts";
 

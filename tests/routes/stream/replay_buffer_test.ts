@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { STREAM_REPLAY_CHANGES } from "../../lib/limits.ts";
-import { ChangeLog } from "../../lib/routes/change_log.ts";
-import { ChangeHub } from "../../lib/world/store/change_hub.ts";
-import type { Change } from "../../lib/world/store.ts";
+import { STREAM_REPLAY_CHANGES } from "../../../lib/limits.ts";
+import { ChangeLog } from "../../../lib/routes/stream/replay_buffer.ts";
+import { ChangeHub } from "../../../lib/world/store/change_hub.ts";
+import type { Change } from "../../../lib/world/store.ts";
 
 function failed(error: unknown): never {
   throw error;

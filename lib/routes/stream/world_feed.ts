@@ -4,12 +4,12 @@
  * a reader who does not wait for the store is told of the newest one alone.
  */
 
-import type { Caller } from "../auth/caller.ts";
-import { seenBy } from "../auth/redact.ts";
-import { worldJson } from "../response/representation.ts";
-import { encodeEvent } from "../http/sse.ts";
-import { STREAM_REPLAY_VERSIONS } from "../limits.ts";
-import { type Change, type Store, StoreError, type World } from "../world/store.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { seenBy } from "../../auth/redact.ts";
+import { worldJson } from "../../response/representation.ts";
+import { encodeEvent } from "../../http/sse.ts";
+import { STREAM_REPLAY_VERSIONS } from "../../limits.ts";
+import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
 
 /** What a feed of one world needs. */
 export interface WorldFeedOptions {

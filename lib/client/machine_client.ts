@@ -6,7 +6,7 @@
 import { UsageError } from "../arguments.ts";
 import { type Config, readConfig } from "../config.ts";
 import { oneLine } from "../base/sanitize_text.ts";
-import { readTls } from "../tls.ts";
+import { readTls } from "../server/tls.ts";
 import { keptToken } from "./kept_token.ts";
 
 /** Most milliseconds to wait for an answer; to activate a plugin takes a while. */

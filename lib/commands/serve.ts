@@ -5,7 +5,7 @@
 
 import type { Surroundings } from "../cli.ts";
 import { type Config, ConfigError, readConfig, readEnvironment } from "../config.ts";
-import { type Running, startMachine } from "../serve.ts";
+import { type Running, startMachine } from "../server/start.ts";
 import { VERSION } from "../version.ts";
 import { DataFolderBusy, SecretUnusable } from "../world/file/data_folder.ts";
 import { birthWorlds } from "../../worlds/mod.ts";

@@ -3,7 +3,7 @@
  * an event stream's at its end. It only looks; no answer waits for its line or looks different for it.
  */
 
-import type { App } from "../app.ts";
+import type { App } from "../server/app.ts";
 import type { FindClient } from "../http/client_address.ts";
 import type { Connection, Exchange } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { readConfig } from "../../lib/config.ts";
-import { startMachine } from "../../lib/serve.ts";
+import { startMachine } from "../../lib/server/start.ts";
 
 /**
  * The manual's commands, run in order as a reader would paste them, each page on a machine of its

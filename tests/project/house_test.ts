@@ -13,7 +13,7 @@ import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/commands/cell.ts": "tests/plugin/transport/process_transport_test.ts",
   "lib/dav/": "tests/dav/litmus_test.ts",
-  "lib/machine_worlds.ts": "tests/security/secrets_test.ts",
+  "lib/server/boot_worlds.ts": "tests/security/secrets_test.ts",
   "lib/plugin/transport/cell_process.ts": "tests/plugin/transport/process_transport_test.ts",
   "lib/plugin/transport/cell_worker.ts": "tests/plugin/realm_test.ts",
   "lib/plugin/manifest/check_imports.ts": "tests/plugin/manifest/validate_source_test.ts",

@@ -3,7 +3,7 @@
  * what lies between a Request and its Response. The clock and the plugins are the test's.
  */
 
-import { type App, createApp } from "../../lib/app.ts";
+import { type App, createApp } from "../../lib/server/app.ts";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";

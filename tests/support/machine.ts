@@ -6,7 +6,7 @@
 import { equal, ok } from "node:assert/strict";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type Setting } from "../../lib/config.ts";
-import { type Running, startMachine } from "../../lib/serve.ts";
+import { type Running, startMachine } from "../../lib/server/start.ts";
 import { MACHINE_PROGRAM, startMachineProcess } from "./machine_process.ts";
 import { type Reply, type Sent, Wire } from "./wire.ts";
 

@@ -37,7 +37,7 @@ Deno.test("summary() ends a run in the words that are counted elsewhere", () => 
 });
 
 const FILES = [
-  "tests/app_test.ts",
+  "tests/server/app_test.ts",
   "tests/browser/shell_test.ts",
   "tests/faults/kill_test.ts",
   "tests/http/path_test.ts",

@@ -9,7 +9,7 @@ import {
   shortName,
   startCell,
 } from "../../../lib/plugin/host/loaded_plugin.ts";
-import { reservedRoute } from "../../../lib/plugin_ground.ts";
+import { reservedRoute } from "../../../lib/server/create_plugin_host.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import type { World } from "../../../lib/world/store.ts";

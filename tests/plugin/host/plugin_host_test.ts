@@ -4,7 +4,7 @@ import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
 import type { Exchange } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
-import { reservedRoute } from "../../../lib/plugin_ground.ts";
+import { reservedRoute } from "../../../lib/server/create_plugin_host.ts";
 import { Plugins } from "../../../lib/plugin/lazy_host.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";

@@ -4,7 +4,7 @@
  * key is ever in one.
  */
 
-import { ConfigError } from "./config.ts";
+import { ConfigError } from "../config.ts";
 
 /** Where certificate and key lie, in PEM. */
 export interface TlsFiles {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { HARMLESS, SETTINGS } from "../lib/config.ts";
-import { bootEnv, writeBootWorlds } from "../lib/machine_worlds.ts";
-import { withApp } from "./support/app.ts";
+import { HARMLESS, SETTINGS } from "../../lib/config.ts";
+import { bootEnv, writeBootWorlds } from "../../lib/server/boot_worlds.ts";
+import { withApp } from "../support/app.ts";
 
 Deno.test("bootEnv() tells of each setting, and the value of the harmless alone", () => {
   const text = bootEnv((name) => `value of ${name}`);

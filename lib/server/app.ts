@@ -3,28 +3,28 @@
  * request passes and the order of them; what happens in a room is that room's business.
  */
 
-import { createGate, type Gate, type GateOptions } from "./request/gate.ts";
-import { LockTable } from "./dav/locks/lock_table.ts";
-import { bodiless } from "./http/head_response.ts";
-import { type Connection, type Exchange, isCallerGone } from "./request/request_context.ts";
-import { acceptable } from "./http/negotiate.ts";
-import { Problem, problemResponse } from "./http/problem.ts";
-import { respondShell } from "./response/shell_page.ts";
-import { siteTarget } from "./request/site_file.ts";
-import { drainUnread } from "./http/drain_body.ts";
-import type { Machine } from "./request/server_context.ts";
-import { RequestCounts } from "./observe/request_counts.ts";
-import { authRoutes } from "./routes/auth.ts";
-import { binRoutes } from "./routes/route_list.ts";
-import type { DavRoutes } from "./dav/router.ts";
-import { deviceRoutes } from "./routes/root_folders.ts";
-import { procRoutes } from "./routes/proc/proc.ts";
-import type { RouteEnv } from "./routes/handler.ts";
-import { StreamRoutes } from "./routes/stream/stream.ts";
-import { Unmatched } from "./routes/fallback.ts";
-import { WorldRoutes } from "./routes/worlds.ts";
-import type { Hono } from "./deps/hono.ts";
-import { inNamespace } from "./world/name.ts";
+import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
+import { LockTable } from "../dav/locks/lock_table.ts";
+import { bodiless } from "../http/head_response.ts";
+import { type Connection, type Exchange, isCallerGone } from "../request/request_context.ts";
+import { acceptable } from "../http/negotiate.ts";
+import { Problem, problemResponse } from "../http/problem.ts";
+import { respondShell } from "../response/shell_page.ts";
+import { siteTarget } from "../request/site_file.ts";
+import { drainUnread } from "../http/drain_body.ts";
+import type { Machine } from "../request/server_context.ts";
+import { RequestCounts } from "../observe/request_counts.ts";
+import { authRoutes } from "../routes/auth.ts";
+import { binRoutes } from "../routes/route_list.ts";
+import type { DavRoutes } from "../dav/router.ts";
+import { deviceRoutes } from "../routes/root_folders.ts";
+import { procRoutes } from "../routes/proc/proc.ts";
+import type { RouteEnv } from "../routes/handler.ts";
+import { StreamRoutes } from "../routes/stream/stream.ts";
+import { Unmatched } from "../routes/fallback.ts";
+import { WorldRoutes } from "../routes/worlds.ts";
+import type { Hono } from "../deps/hono.ts";
+import { inNamespace } from "../world/name.ts";
 
 /** The machine, ready to be served. */
 export interface App {
@@ -68,7 +68,7 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   let dav: DavRoutes | undefined;
   /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
   async function loadDav(): Promise<DavRoutes> {
-    const { DavRoutes } = await import("./dav/router.ts");
+    const { DavRoutes } = await import("../dav/router.ts");
     return dav ??= new DavRoutes(machine, locks);
   }
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import type { PluginRoute, PluginRoutes } from "../lib/request/plugin_routes.ts";
-import { withApp } from "./support/app.ts";
-import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "./support/machine.ts";
-import { runScenarios, type Scenario } from "./support/scenario.ts";
+import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
+import { withApp } from "../support/app.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
+import { runScenarios, type Scenario } from "../support/scenario.ts";
 
 const CHROME = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 const T2 = bearer(TOKEN);

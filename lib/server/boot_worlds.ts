@@ -3,8 +3,8 @@
  * started. Names of settings are told, values only where they help nobody to break in.
  */
 
-import { HARMLESS, type Setting, SETTINGS } from "./config.ts";
-import type { Store } from "./world/store.ts";
+import { HARMLESS, type Setting, SETTINGS } from "../config.ts";
+import type { Store } from "../world/store.ts";
 
 const encoder = new TextEncoder();
 

@@ -4,22 +4,22 @@
  */
 
 import { createApp } from "./app.ts";
-import { createAuthenticator } from "./auth/authenticate.ts";
-import { type Config, isLoopbackHost } from "./config.ts";
-import { createClientAddress } from "./http/client_address.ts";
-import { SHUTDOWN_MS } from "./limits.ts";
-import type { Machine } from "./request/server_context.ts";
-import { openAccessLog } from "./observe/access_log.ts";
-import { writeBootWorlds } from "./machine_worlds.ts";
-import { Plugins } from "./plugin/lazy_host.ts";
-import { programSource } from "./source/program_source.ts";
+import { createAuthenticator } from "../auth/authenticate.ts";
+import { type Config, isLoopbackHost } from "../config.ts";
+import { createClientAddress } from "../http/client_address.ts";
+import { SHUTDOWN_MS } from "../limits.ts";
+import type { Machine } from "../request/server_context.ts";
+import { openAccessLog } from "../observe/access_log.ts";
+import { writeBootWorlds } from "./boot_worlds.ts";
+import { Plugins } from "../plugin/lazy_host.ts";
+import { programSource } from "../source/program_source.ts";
 import { readTls, tlsFault } from "./tls.ts";
-import { VERSION } from "./version.ts";
-import { within } from "./base/timeout.ts";
-import { followAccounts } from "./auth/account_sync.ts";
-import { keptSecret, takeDataFolder } from "./world/file/data_folder.ts";
-import { lowerLayer } from "./world/lower_layer.ts";
-import { openSqliteStore } from "./world/store/sqlite_store.ts";
+import { VERSION } from "../version.ts";
+import { within } from "../base/timeout.ts";
+import { followAccounts } from "../auth/account_sync.ts";
+import { keptSecret, takeDataFolder } from "../world/file/data_folder.ts";
+import { lowerLayer } from "../world/lower_layer.ts";
+import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
 /** What a start needs beside its settings. */
 export interface ServeOptions {
@@ -89,7 +89,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     await followAccounts(store, authenticator, log);
     const mayRun = await mayStartCells();
     const plugins: Plugins = new Plugins(async () => {
-      const { makePluginHost } = await import("./plugin_ground.ts");
+      const { makePluginHost } = await import("./create_plugin_host.ts");
       return makePluginHost({
         store,
         config,

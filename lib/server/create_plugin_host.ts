@@ -4,25 +4,25 @@
  */
 
 import type { App } from "./app.ts";
-import type { Config } from "./config.ts";
-import { examineApart } from "./plugin/manifest/check_imports_in_worker.ts";
-import { chooseLaunch } from "./plugin/transport/choose_transport.ts";
-import { ownAddressFault } from "./plugin/cell/own_port_guard.ts";
-import { PluginHost } from "./plugin/host/plugin_host.ts";
-import type { CellProgram } from "./plugin/transport/process_transport.ts";
-import { CORE_SEGMENTS } from "./routes/route_list.ts";
-import type { Store } from "./world/store.ts";
+import type { Config } from "../config.ts";
+import { examineApart } from "../plugin/manifest/check_imports_in_worker.ts";
+import { chooseLaunch } from "../plugin/transport/choose_transport.ts";
+import { ownAddressFault } from "../plugin/cell/own_port_guard.ts";
+import { PluginHost } from "../plugin/host/plugin_host.ts";
+import type { CellProgram } from "../plugin/transport/process_transport.ts";
+import { CORE_SEGMENTS } from "../routes/route_list.ts";
+import type { Store } from "../world/store.ts";
 
 /** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
-const SOURCE_WORKER = import.meta.resolve("./plugin/manifest/check_imports_worker.ts");
+const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
 /** The cell as a program of its own, which finds nothing but itself. */
-const CELL_MAIN = import.meta.resolve("./plugin/transport/cell_main.ts");
+const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
 /** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
 export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
-  () => import("./plugin/transport/cell_main.ts"),
-  () => import("./plugin/manifest/check_imports_worker.ts"),
+  () => import("../plugin/transport/cell_main.ts"),
+  () => import("../plugin/manifest/check_imports_worker.ts"),
 ];
 
 /** What the host is made from. */

@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
-import { ConfigError } from "../lib/config.ts";
-import { readTls, tlsFault } from "../lib/tls.ts";
-import { canCertify, certify, openssl } from "./support/certificate.ts";
-import { APPROVE, CLOSED, TOKEN } from "./support/machine.ts";
-import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "./project/program.ts";
+import { ConfigError } from "../../lib/config.ts";
+import { readTls, tlsFault } from "../../lib/server/tls.ts";
+import { canCertify, certify, openssl } from "../support/certificate.ts";
+import { APPROVE, CLOSED, TOKEN } from "../support/machine.ts";
+import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
 
 const able = canCertify() && onPath("curl");
 const skipped = able ? "" : " (skipped: no openssl and curl here)";

@@ -3,7 +3,7 @@
  * lie when it runs from a checkout or a URL; `lib/tasks/bundle.ts` makes the door of the one-file form.
  */
 
-import { runCommandLine } from "./lib/cli.ts";
+import { runCommandLine } from "./lib/cli/main.ts";
 
 if (import.meta.main) {
   const code = await runCommandLine(Deno.args, {

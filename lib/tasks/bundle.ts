@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { terminalProgress } from "../progress.ts";
+import { terminalProgress } from "../cli/progress_bar.ts";
 import { VERSION } from "../version.ts";
 
 /** Where the file goes unless the command line says otherwise. */
@@ -64,7 +64,7 @@ export async function bundle(
     const workerCode = await Deno.readTextFile(worker);
     await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;
-    await Deno.writeTextFile(entry, entryModule(new URL("lib/cli.ts", ROOT).href, worker));
+    await Deno.writeTextFile(entry, entryModule(new URL("lib/cli/main.ts", ROOT).href, worker));
     onProgress?.(1, STEPS);
     await runBundler(entry, `${parts}/elastik.js`);
     onProgress?.(2, STEPS);

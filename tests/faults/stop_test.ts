@@ -132,7 +132,7 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
     );
     Deno.writeTextFileSync(
       `${folder}/main.ts`,
-      `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli.ts`)};
+      `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli/main.ts`)};
       await runCommandLine([], {
         storeWorkerUrl: import.meta.resolve("./dying_worker.ts"),
         main: import.meta.url,

@@ -11,7 +11,7 @@ import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";
  * test named here asks that room. A folder stands for all in it that have none.
  */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  "lib/commands/cell.ts": "tests/plugin/transport/process_transport_test.ts",
+  "lib/cli/commands/cell.ts": "tests/plugin/transport/process_transport_test.ts",
   "lib/dav/": "tests/dav/litmus_test.ts",
   "lib/server/boot_worlds.ts": "tests/security/secrets_test.ts",
   "lib/plugin/transport/cell_process.ts": "tests/plugin/transport/process_transport_test.ts",

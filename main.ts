@@ -1,6 +1,6 @@
 /**
  * The front door: a command line in, an exit code out. It only says where this program's own parts
- * lie when it runs from a checkout or a URL; `lib/tasks/bundle.ts` makes the door of the one-file form.
+ * lie when it runs from a checkout or a URL; `lib/tools/bundle.ts` makes the door of the one-file form.
  */
 
 import { runCommandLine } from "./lib/cli/main.ts";

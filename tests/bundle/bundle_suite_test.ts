@@ -4,7 +4,7 @@
  */
 
 import { equal, ok } from "node:assert/strict";
-import { bundle } from "../../lib/tasks/bundle.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
 import { MACHINE_PROGRAM } from "../support/machine_process.ts";
 import { inFolder, ROOT, runProgram } from "../project/program.ts";
 

@@ -76,7 +76,7 @@ Deno.test("CachedModules finds this program as it stands, but for tests and tool
   const all = await new Checkout(new URL("main.ts", ROOT).href, "data").list();
   const expected = all.filter((path) =>
     path === "main.ts" || path.startsWith("worlds/") || path === "plugins/mod.ts" ||
-    (path.startsWith("lib/") && !path.startsWith("lib/tasks/"))
+    (path.startsWith("lib/") && !path.startsWith("lib/tools/"))
   );
   // Reached by a process of its own, and by nothing that runs.
   const apart = new Set(["lib/plugin/transport/cell_main.ts"]);

@@ -8,7 +8,7 @@ import {
   Unreachable,
   words,
 } from "../../../lib/cli/client/server_client.ts";
-import { nobodyAt, startStranger } from "../../client/stranger.ts";
+import { nobodyAt, startStranger } from "./impostor.ts";
 
 const env = (settings: Record<string, string>) => (name: string) => settings[name];
 

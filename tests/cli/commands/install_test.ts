@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { nobodyAt, startStranger } from "../../client/stranger.ts";
+import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { APPROVE, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
 import { QUICK } from "../../plugin/plugin_machine.ts";
 import {

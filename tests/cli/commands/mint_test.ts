@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { explanation } from "../../../lib/cli/commands/mint.ts";
-import { nobodyAt, startStranger } from "../../client/stranger.ts";
+import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { batches, brokenOff, chosen, countCases, summary } from "../../lib/tasks/test.ts";
+import { batches, brokenOff, chosen, countCases, summary } from "../../lib/tools/run_tests.ts";
 
 const CASE = '<testcase name="a &gt; b" classname="x" time="0" line="1" col="1">';
 
@@ -52,7 +52,7 @@ Deno.test("chosen() leaves the browser to who asks for it", () => {
 Deno.test("chosen() takes folders, files and paths", () => {
   equal(chosen(FILES, ["http"]), [FILES[3]]);
   equal(chosen(FILES, ["tests/http/"]), [FILES[3]]);
-  equal(chosen(FILES, ["./tests/app_test.ts", "faults"]), [FILES[0], FILES[2]]);
+  equal(chosen(FILES, ["./tests/server/app_test.ts", "faults"]), [FILES[0], FILES[2]]);
   equal(chosen(FILES, ["htt"]), []);
 });
 

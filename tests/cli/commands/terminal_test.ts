@@ -1,8 +1,8 @@
 /** What only somebody at a terminal sees, shown to one that `script` makes. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { fillData } from "../archive/fixtures.ts";
-import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
+import { fillData } from "../../archive/fixtures.ts";
+import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../../project/program.ts";
 
 const missing = onPath("script") ? "" : " (skipped: no script here)";
 

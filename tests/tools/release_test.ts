@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { CompileFailed } from "../../lib/tasks/compile.ts";
-import { release, SUMS, TARGETS } from "../../lib/tasks/release.ts";
+import { CompileFailed } from "../../lib/tools/compile.ts";
+import { release, SUMS, TARGETS } from "../../lib/tools/release.ts";
 import { VERSION } from "../../lib/version.ts";
 import { inFolder, onPath, runProgram } from "../project/program.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { bundle } from "../../lib/tasks/bundle.ts";
-import { causeOf, compilerArgs } from "../../lib/tasks/compile.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
+import { causeOf, compilerArgs } from "../../lib/tools/compile.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
 
 /**
@@ -55,8 +55,8 @@ Deno.test("compile embeds the bundle, whole, and nothing else", () =>
         "eval",
         "--no-lock",
         [
-          `import { bundle } from "${ROOT}/lib/tasks/bundle.ts";`,
-          `import { compile } from "${ROOT}/lib/tasks/compile.ts";`,
+          `import { bundle } from "${ROOT}/lib/tools/bundle.ts";`,
+          `import { compile } from "${ROOT}/lib/tools/compile.ts";`,
           `await bundle("${folder}/elastik.js");`,
           `console.log(await compile({ bundle: "${folder}/elastik.js", output: "${folder}/x" }));`,
         ].join("\n"),

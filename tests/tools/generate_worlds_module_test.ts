@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { birthModule, filesBelow } from "../../lib/tasks/birth_worlds.ts";
+import { birthModule, filesBelow } from "../../lib/tools/generate_worlds_module.ts";
 import { birthWorlds } from "../../worlds/mod.ts";
 
 const WORLDS = new URL("../../worlds/", import.meta.url);

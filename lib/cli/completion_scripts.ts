@@ -3,7 +3,7 @@
  * table as the help. Pure: they know what this version knows, and never ask the program.
  */
 
-import { COMMANDS, shownNames } from "./main.ts";
+import { type CommandTable, shownNames } from "./command.ts";
 
 /** The shells that are known. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -17,19 +17,27 @@ const FILES: readonly string[] = ["verify", "export", "import"];
 /**
  * The script for a shell.
  *
+ * @param commands the table of commands
  * @param plugins what `install` can be given
  */
-export function completionScript(shell: Shell, plugins: readonly string[]): string {
+export function completionScript(
+  shell: Shell,
+  commands: CommandTable,
+  plugins: readonly string[],
+): string {
   const values = new Map<string, readonly string[]>([["install", plugins], [
     "completions",
     SHELLS,
   ]]);
-  return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](values);
+  return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](commands, values);
 }
 
-function bashScript(values: ReadonlyMap<string, readonly string[]>): string {
-  const cases = shownNames().map((name) => {
-    const words = [...optionsOf(name), ...(values.get(name) ?? [])].join(" ");
+function bashScript(
+  commands: CommandTable,
+  values: ReadonlyMap<string, readonly string[]>,
+): string {
+  const cases = shownNames(commands).map((name) => {
+    const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].join(" ");
     const files = FILES.includes(name) ? ' $(compgen -f -- "$word")' : "";
     return `    ${name}) COMPREPLY=($(compgen -W "${words}" -- "$word")${files}) ;;`;
   });
@@ -38,7 +46,7 @@ function bashScript(values: ReadonlyMap<string, readonly string[]>): string {
     "_elastik() {",
     '  local word="${COMP_WORDS[COMP_CWORD]}"',
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
-    `    COMPREPLY=($(compgen -W "${shownNames().join(" ")} --help --version" -- "$word"))`,
+    `    COMPREPLY=($(compgen -W "${shownNames(commands).join(" ")} --help --version" -- "$word"))`,
     "    return",
     "  fi",
     '  case "${COMP_WORDS[1]}" in',
@@ -49,10 +57,15 @@ function bashScript(values: ReadonlyMap<string, readonly string[]>): string {
   ].join("\n");
 }
 
-function zshScript(values: ReadonlyMap<string, readonly string[]>): string {
-  const commands = shownNames().map((name) => `    ${quoted(`${name}:${aboutOf(name)}`)}`);
-  const cases = shownNames().map((name) => {
-    const words = [...optionsOf(name), ...(values.get(name) ?? [])].map(quoted).join(" ");
+function zshScript(
+  commands: CommandTable,
+  values: ReadonlyMap<string, readonly string[]>,
+): string {
+  const described = shownNames(commands).map((name) =>
+    `    ${quoted(`${name}:${aboutOf(commands, name)}`)}`
+  );
+  const cases = shownNames(commands).map((name) => {
+    const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].map(quoted).join(" ");
     return `    ${name}) compadd -- ${words}${FILES.includes(name) ? "; _files" : ""} ;;`;
   });
   return [
@@ -60,7 +73,7 @@ function zshScript(values: ReadonlyMap<string, readonly string[]>): string {
     "# elastik completions zsh: source this after compinit, or keep it as _elastik in your fpath.",
     "_elastik() {",
     "  local -a commands=(",
-    ...commands,
+    ...described,
     "  )",
     "  if (( CURRENT == 2 )); then",
     "    _describe command commands",
@@ -77,16 +90,19 @@ function zshScript(values: ReadonlyMap<string, readonly string[]>): string {
   ].join("\n");
 }
 
-function fishScript(values: ReadonlyMap<string, readonly string[]>): string {
+function fishScript(
+  commands: CommandTable,
+  values: ReadonlyMap<string, readonly string[]>,
+): string {
   const lines = ["# elastik completions fish: keep it as elastik.fish in your completions folder."];
   for (const program of ["elastik", "elastik.js"]) {
     lines.push(`complete -c ${program} -f`);
-    for (const name of shownNames()) {
+    for (const name of shownNames(commands)) {
       const seen = `-n '__fish_seen_subcommand_from ${name}'`;
-      const about = quoted(aboutOf(name));
+      const about = quoted(aboutOf(commands, name));
       lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${about}`);
       for (
-        const [option, { about: told, value }] of Object.entries(COMMANDS[name]?.options ?? {})
+        const [option, { about: told, value }] of Object.entries(commands[name]?.options ?? {})
       ) {
         const takes = value === undefined ? "" : " -x";
         lines.push(`complete -c ${program} ${seen} -l ${option}${takes} -d ${quoted(told)}`);
@@ -101,12 +117,12 @@ function fishScript(values: ReadonlyMap<string, readonly string[]>): string {
   return lines.join("\n");
 }
 
-function optionsOf(name: string): string[] {
-  return [...Object.keys(COMMANDS[name]?.options ?? {}), "help"].map((option) => `--${option}`);
+function optionsOf(commands: CommandTable, name: string): string[] {
+  return [...Object.keys(commands[name]?.options ?? {}), "help"].map((option) => `--${option}`);
 }
 
-function aboutOf(name: string): string {
-  return COMMANDS[name]?.about ?? "";
+function aboutOf(commands: CommandTable, name: string): string {
+  return commands[name]?.about ?? "";
 }
 
 /** A word in quotes that these three shells read alike. */

@@ -4,49 +4,14 @@
  * a server. It decides nothing about worlds.
  */
 
-import { type Options, readArguments, type Shape, UsageError } from "./parse_args.ts";
+import { type CommandTable, type ProgramContext, shownNames } from "./command.ts";
+import { type Options, readArguments, UsageError } from "./parse_args.ts";
 import { VERSION } from "../version.ts";
-
-/** What a command is told: how the program runs, which differs between a checkout, a URL and a bundle. */
-export interface Surroundings {
-  /** URL of the module that the store's Workers run. */
-  readonly storeWorkerUrl: string;
-  /** URL of the main module, by which the program starts itself again; absent in a compiled binary. */
-  readonly main?: string;
-  /** The main module is the whole program in one file. */
-  readonly single?: true;
-}
-
-/** A module that carries a command out. */
-export interface CommandModule {
-  /**
-   * Runs the command.
-   *
-   * @param words what it is about
-   * @returns the exit code, or undefined when the program shall stay up
-   */
-  run(
-    words: readonly string[],
-    surroundings: Surroundings,
-    options: Options,
-  ): Promise<number | undefined>;
-}
-
-/** A command and the words for `--help`. */
-interface Command extends Shape {
-  /** One line of the help. */
-  readonly about: string;
-  /** What else is to be said, in lines. */
-  readonly more?: readonly string[];
-  /** Not shown: the program calls itself by it. */
-  readonly hidden?: true;
-  load(): Promise<CommandModule>;
-}
 
 const URL_OPTION = { value: "<url>", about: "the machine; the one of the settings unless given" };
 
 /** Every command. The specifiers are literals, so that a URL run and a bundle find them as well. */
-export const COMMANDS: Readonly<Record<string, Command>> = {
+export const COMMANDS: CommandTable = {
   serve: {
     takes: "",
     most: 0,
@@ -165,7 +130,9 @@ export function readCommandLine(args: readonly string[]): Request {
   if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
   if (command === undefined) {
     throw new UsageError(
-      `Cannot run ${JSON.stringify(first)}: there are ${shownNames().join(", ")}; --help says more`,
+      `Cannot run ${JSON.stringify(first)}: there are ${
+        shownNames(COMMANDS).join(", ")
+      }; --help says more`,
     );
   }
   return { command: first, ...readArguments(first, rest, command) };
@@ -173,7 +140,7 @@ export function readCommandLine(args: readonly string[]): Request {
 
 /** The one screen of `--help`. */
 export function helpText(): string {
-  const lines = shownNames().map((name) => {
+  const lines = shownNames(COMMANDS).map((name) => {
     const { takes = "", about = "" } = COMMANDS[name] ?? {};
     return `  ${`${name} ${takes}`.padEnd(21)}${about}`;
   });
@@ -217,7 +184,7 @@ export function commandHelp(name: string): string {
  */
 export async function runCommandLine(
   args: readonly string[],
-  surroundings: Surroundings,
+  program: ProgramContext,
 ): Promise<number | undefined> {
   try {
     const request = readCommandLine(args);
@@ -226,7 +193,8 @@ export async function runCommandLine(
       return 0;
     }
     const command = await COMMANDS[request.command]?.load();
-    return await command?.run(request.words, surroundings, request.options);
+    const context = { ...program, commands: COMMANDS };
+    return await command?.run(request.words, context, request.options);
   } catch (error) {
     if (error instanceof UsageError || isConfigError(error)) {
       console.error(error.message);
@@ -239,9 +207,4 @@ export async function runCommandLine(
 /** By its name: to load the class would cost every cell the settings. */
 function isConfigError(error: unknown): error is Error {
   return error instanceof Error && error.name === "ConfigError";
-}
-
-/** Names of the commands that a user may give, in the order of the help. */
-export function shownNames(): string[] {
-  return Object.keys(COMMANDS).filter((name) => COMMANDS[name]?.hidden !== true);
 }

@@ -12,7 +12,7 @@ import type { Machine } from "../request/server_context.ts";
 import { openAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
 import { Plugins } from "../plugin/lazy_host.ts";
-import { programSource } from "../source/program_source.ts";
+import { findProgramSource } from "../source/find_program_source.ts";
 import { readTls, tlsFault } from "./tls.ts";
 import { VERSION } from "../version.ts";
 import { within } from "../base/timeout.ts";
@@ -110,7 +110,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       plugins,
       version: VERSION,
       source: once(() =>
-        programSource({
+        findProgramSource({
           ...(options.main === undefined ? {} : { main: options.main }),
           single: options.single ?? false,
           standalone: Deno.build.standalone,

@@ -9,7 +9,7 @@ import { readConfig } from "../../lib/config.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";
 import type { Machine } from "../../lib/request/server_context.ts";
 import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
-import { programSource } from "../../lib/source/program_source.ts";
+import { findProgramSource } from "../../lib/source/find_program_source.ts";
 import { takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
 import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
@@ -76,7 +76,7 @@ export async function withApp(
     plugins: { ...NO_PLUGINS, ...options.plugins },
     version: "0.0.0-test",
     source: () =>
-      programSource({
+      findProgramSource({
         main: import.meta.resolve("../../main.ts"),
         standalone: false,
         data,

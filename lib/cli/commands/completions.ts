@@ -4,6 +4,7 @@
  */
 
 import { UsageError } from "../parse_args.ts";
+import type { CommandContext } from "../command.ts";
 import { completionScript, SHELLS } from "../completion_scripts.ts";
 import { oneLine } from "../../base/sanitize_text.ts";
 
@@ -13,14 +14,17 @@ import { oneLine } from "../../base/sanitize_text.ts";
  * @param words one shell
  * @throws {UsageError} for a shell that is not known
  */
-export async function run([asked = ""]: readonly string[]): Promise<number> {
+export async function run(
+  [asked = ""]: readonly string[],
+  { commands }: CommandContext,
+): Promise<number> {
   const shell = SHELLS.find((name) => name === asked);
   if (shell === undefined) {
     throw new UsageError(`Cannot complete for ${oneLine(asked)}: there are ${SHELLS.join(", ")}`);
   }
   const { pluginSets, pluginSources } = await import("../../../plugins/mod.ts");
   console.log(
-    completionScript(shell, [...Object.keys(pluginSets), ...Object.keys(pluginSources)]),
+    completionScript(shell, commands, [...Object.keys(pluginSets), ...Object.keys(pluginSources)]),
   );
   return 0;
 }

@@ -5,7 +5,7 @@
 
 import { exportData, type Exported } from "../../archive/export_data.ts";
 import { type Options, textOption, UsageError } from "../parse_args.ts";
-import type { Surroundings } from "../main.ts";
+import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
 import { terminalProgress } from "../progress_bar.ts";
 import { oneLine } from "../../base/sanitize_text.ts";
@@ -21,7 +21,7 @@ import { interruptible } from "./on_interrupt.ts";
  */
 export async function run(
   [file]: readonly string[],
-  _surroundings: Surroundings,
+  _context: CommandContext,
   options: Options,
 ): Promise<number> {
   const env = await readEnvironment();

@@ -8,7 +8,7 @@ import { ASIDE, type Imported, importFolder, ImportRefused } from "../../archive
 import type { OriginalVerdict } from "../../archive/v5_chain.ts";
 import { unpackArchive } from "../../archive/unpack.ts";
 import { type Options, textOption, UsageError } from "../parse_args.ts";
-import type { Surroundings } from "../main.ts";
+import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
 import { terminalProgress } from "../progress_bar.ts";
 import { oneLine } from "../../base/sanitize_text.ts";
@@ -25,7 +25,7 @@ import { interruptible } from "./on_interrupt.ts";
  */
 export async function run(
   [from = ""]: readonly string[],
-  _surroundings: Surroundings,
+  _context: CommandContext,
   options: Options,
 ): Promise<number> {
   const config = readConfig(await readEnvironment());

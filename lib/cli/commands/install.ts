@@ -4,7 +4,7 @@
  */
 
 import { type Options, textOption } from "../parse_args.ts";
-import type { Surroundings } from "../main.ts";
+import type { CommandContext } from "../command.ts";
 import { chosenPlugins, installPlugins, InstallStopped } from "../client/install_plugins.ts";
 import { addressed, Unreachable } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
@@ -18,7 +18,7 @@ import { readEnvironment } from "../../config.ts";
  */
 export async function run(
   names: readonly string[],
-  _surroundings: Surroundings,
+  _context: CommandContext,
   options: Options,
 ): Promise<number> {
   // Only here: the sources are of no use to any other command.

@@ -4,7 +4,7 @@
  */
 
 import { type Options, textOption, UsageError } from "../parse_args.ts";
-import type { Surroundings } from "../main.ts";
+import type { CommandContext } from "../command.ts";
 import { durationSeconds, durationWords } from "../client/duration.ts";
 import { addressed, field, Unreachable, words } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
@@ -23,7 +23,7 @@ const MODE = "rw";
  */
 export async function run(
   [prefix = ""]: readonly string[],
-  _surroundings: Surroundings,
+  _context: CommandContext,
   options: Options,
 ): Promise<number> {
   const span = textOption(options, "ttl") ?? TTL;

@@ -3,7 +3,7 @@
  * composes the rooms and decides nothing that one of them could decide.
  */
 
-import type { Surroundings } from "../main.ts";
+import type { CommandContext } from "../command.ts";
 import { type Config, ConfigError, readConfig, readEnvironment } from "../../config.ts";
 import { type Running, startMachine } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
@@ -13,7 +13,7 @@ import { birthWorlds } from "../../../worlds/mod.ts";
 /** Starts the machine; it stays up until a signal ends it. */
 export async function run(
   _args: readonly string[],
-  { storeWorkerUrl, main, single }: Surroundings,
+  { storeWorkerUrl, main, single }: CommandContext,
 ): Promise<number | undefined> {
   const env = await readEnvironment();
   let config: Config | undefined;

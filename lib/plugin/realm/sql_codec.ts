@@ -3,7 +3,7 @@
  * where it travels along. Values JSON has no form for are marked. Pure; both ends are our own.
  */
 
-import type { SqlOptions, SqlResult, SqlValue } from "./env_sql.ts";
+import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";
 
 /** What is asked, without the database. */
 export interface Question extends Omit<SqlOptions, "timeoutMs"> {

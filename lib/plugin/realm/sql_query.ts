@@ -8,7 +8,7 @@ import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../limits.ts";
 import { copyDatabase, type Disk, type Look, named, settle } from "./database_copy.ts";
 import type { Resolve } from "./env_files.ts";
 import type { Question } from "./sql_codec.ts";
-import type { SqlResult, SqlValue } from "./env_sql.ts";
+import type { SqlResult, SqlValue } from "./sql_types.ts";
 
 /** What is used of `node:sqlite`, written out since the published types lag behind the runtime. */
 export interface Sqlite {

@@ -4,8 +4,8 @@
  * current row.
  */
 
+import type { SQLInputValue } from "node:sqlite";
 import * as sql from "./sql.ts";
-import type { WorldFile } from "./world_file.ts";
 
 /** How much of the past a world keeps; `versions: 0` keeps none. */
 export interface HistoryBound {
@@ -19,11 +19,25 @@ interface Size {
   oldest: number;
 }
 
+/** What the history reads and runs in the open file of its world. */
+export interface HistoryFile {
+  /** Length in bytes and version of the current row. */
+  readonly row: { readonly len: number; readonly version: number };
+  /** SHA-256 of the current bytes, in hexadecimal. */
+  readonly sha256: string;
+  /** Bytes written to the WAL since the last checkpoint, estimated; the history adds its own. */
+  logBytes: number;
+  get(statement: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
+  all(statement: string, ...values: SQLInputValue[]): Record<string, unknown>[];
+  run(statement: string, ...values: SQLInputValue[]): number;
+  exec(statements: string): void;
+}
+
 /** The history tables of one open world. */
 export class HistoryTable {
   #size: Size | undefined;
 
-  constructor(readonly file: WorldFile, readonly bound: HistoryBound) {}
+  constructor(readonly file: HistoryFile, readonly bound: HistoryBound) {}
 
   /**
    * Keeps the current version before it changes.

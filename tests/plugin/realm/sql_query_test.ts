@@ -3,7 +3,7 @@ import * as sqlite from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
 import { makeQuery, type Sqlite, withoutWaiting } from "../../../lib/plugin/realm/sql_query.ts";
 import type { Question } from "../../../lib/plugin/realm/sql_codec.ts";
-import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/env_sql.ts";
+import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/sql_types.ts";
 
 type Ask = (
   sql: string,

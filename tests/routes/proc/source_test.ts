@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { addSourceRoutes } from "../../../lib/routes/proc/source.ts";
 import { routeApp } from "../../../lib/routes/handler.ts";
 import { Problem } from "../../../lib/http/problem.ts";
-import { programSource } from "../../../lib/source/program_source.ts";
+import { findProgramSource } from "../../../lib/source/find_program_source.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../../support/machine.ts";
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 
@@ -89,7 +89,7 @@ test("addSourceRoutes() have no file but those of their list", async (machine, t
 
 Deno.test("addSourceRoutes() say why a binary cannot show its source", async () => {
   const app = routeApp();
-  addSourceRoutes(app, { source: () => programSource({ standalone: true, data: "data" }) });
+  addSourceRoutes(app, { source: () => findProgramSource({ standalone: true, data: "data" }) });
   for (const path of ["/proc/source", "/proc/source/main.ts"]) {
     const exchange = {
       request: new Request(`http://localhost${path}`),

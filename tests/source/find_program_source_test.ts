@@ -1,9 +1,10 @@
 import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
 import { pathToFileURL } from "node:url";
-import { programSource } from "../../lib/source/program_source.ts";
-import { SingleFile, unreadable } from "../../lib/source/single_file.ts";
+import { findProgramSource } from "../../lib/source/find_program_source.ts";
+import { unreadable } from "../../lib/source/program_source.ts";
+import { SingleFile } from "../../lib/source/single_file.ts";
 
-Deno.test("programSource() finds the source of each way to run", async () => {
+Deno.test("findProgramSource() finds the source of each way to run", async () => {
   const standalone = false;
   const data = "data";
   const main = import.meta.resolve("../../main.ts");
@@ -14,7 +15,7 @@ Deno.test("programSource() finds the source of each way to run", async () => {
     { main, standalone: true, data },
     { standalone, data },
   ];
-  const found = await Promise.all(ways.map(programSource));
+  const found = await Promise.all(ways.map(findProgramSource));
   equal(found.map((source) => source.constructor.name), [
     "Checkout",
     "CachedModules",

@@ -31,17 +31,17 @@ export interface Config {
   readonly trustHeader?: string;
   readonly trustFrom: readonly string[];
   /** Names under which callers on this computer are at home, beside its own; an open machine has no others. */
-  readonly hosts: readonly string[];
-  readonly maxBody: number;
-  readonly maxWorld: number;
+  readonly allowedHosts: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly maxWorldBytes: number;
   readonly history: { readonly versions: number; readonly bytes: number };
-  readonly cache: number;
+  readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
   /** Whether and how each answered request is written to the standard output. */
-  readonly log: "off" | "line" | "json";
+  readonly accessLogFormat: "off" | "line" | "json";
   /** Bounds of every plugin's cell. */
-  readonly cells: CellLimits;
+  readonly cellLimits: CellLimits;
 }
 
 /** A setting that cannot be used; the message is for the operator. */
@@ -84,10 +84,10 @@ export const SETTINGS = {
 } as const;
 
 /** The name of a setting. */
-export type Setting = keyof typeof SETTINGS;
+export type SettingName = keyof typeof SETTINGS;
 
 /** Settings whose value tells nobody anything they could abuse. */
-export const HARMLESS: readonly Setting[] = [
+export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_HOST",
   "ELASTIK_PORT",
   "ELASTIK_DATA",
@@ -127,7 +127,7 @@ export async function readEnvironment(): Promise<(name: string) => string | unde
  * @throws {ConfigError} naming the variable, what it holds and what would fit
  */
 export function readConfig(env: (name: string) => string | undefined): Config {
-  const read = (name: Setting) => env(name);
+  const read = (name: SettingName) => env(name);
   const token = read("ELASTIK_TOKEN");
   const approveToken = read("ELASTIK_APPROVE_TOKEN");
   const key = read("ELASTIK_KEY");
@@ -144,20 +144,20 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     ...(approveToken === undefined ? {} : { approveToken }),
     ...(key === undefined ? {} : { key }),
     host,
-    port: whole(read, "ELASTIK_PORT", 3005, 65535),
+    port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
     data: read("ELASTIK_DATA") ?? "data",
     ...tls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: list(read("ELASTIK_TRUST_PROXY_FROM")),
-    hosts: list(read("ELASTIK_HOSTS")),
-    maxBody: whole(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
-    maxWorld: whole(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
+    allowedHosts: list(read("ELASTIK_HOSTS")),
+    maxBodyBytes: parseWholeNumber(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
+    maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
-    cache: whole(read, "ELASTIK_CACHE", CACHE_BYTES),
+    cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
-    writers: Math.max(1, whole(read, "ELASTIK_WRITERS", 2, 64)),
-    log: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
-    cells: cells(read),
+    writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
+    accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
+    cellLimits: cells(read),
   };
 }
 
@@ -180,11 +180,11 @@ async function readEnvFile(path: string): Promise<Record<string, string | undefi
   return parseEnv(text);
 }
 
-type Read = (name: Setting) => string | undefined;
+type Read = (name: SettingName) => string | undefined;
 
-function whole(
+function parseWholeNumber(
   read: Read,
-  name: Setting,
+  name: SettingName,
   otherwise: number,
   most = Number.MAX_SAFE_INTEGER,
 ): number {
@@ -200,21 +200,34 @@ function whole(
 }
 
 function cells(read: Read): CellLimits {
-  const { heapMiB, residentMiB, startMs, answerMs, silenceMs, requests } = CELL_LIMITS;
-  const { waiting, depth, linesPerSecond, idleMs, crashes } = CELL_LIMITS;
+  const {
+    heapMiB,
+    residentMiB,
+    startTimeoutMs: startTimeoutMs,
+    responseTimeoutMs: responseTimeoutMs,
+    heartbeatTimeoutMs: heartbeatTimeoutMs,
+    maxRequests: requests,
+  } = CELL_LIMITS;
+  const {
+    maxWaiting: waiting,
+    maxDepth: depth,
+    maxLogLinesPerSecond: maxLogLinesPerSecond,
+    idleMs,
+    maxCrashes: crashes,
+  } = CELL_LIMITS;
   return {
     ...CELL_LIMITS,
-    heapMiB: whole(read, "ELASTIK_CELL_HEAP", heapMiB),
-    residentMiB: whole(read, "ELASTIK_CELL_MEMORY", residentMiB),
-    startMs: whole(read, "ELASTIK_CELL_START", startMs),
-    answerMs: whole(read, "ELASTIK_CELL_ANSWER", answerMs),
-    silenceMs: whole(read, "ELASTIK_CELL_BEAT", silenceMs),
-    requests: Math.max(1, whole(read, "ELASTIK_CELL_REQUESTS", requests)),
-    waiting: whole(read, "ELASTIK_CELL_WAITING", waiting),
-    depth: whole(read, "ELASTIK_CELL_DEPTH", depth),
-    linesPerSecond: whole(read, "ELASTIK_CELL_LOG", linesPerSecond),
-    idleMs: whole(read, "ELASTIK_CELL_IDLE", idleMs),
-    crashes: Math.max(1, whole(read, "ELASTIK_CELL_CRASHES", crashes)),
+    heapMiB: parseWholeNumber(read, "ELASTIK_CELL_HEAP", heapMiB),
+    residentMiB: parseWholeNumber(read, "ELASTIK_CELL_MEMORY", residentMiB),
+    startTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_START", startTimeoutMs),
+    responseTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_ANSWER", responseTimeoutMs),
+    heartbeatTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_BEAT", heartbeatTimeoutMs),
+    maxRequests: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_REQUESTS", requests)),
+    maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", waiting),
+    maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", depth),
+    maxLogLinesPerSecond: parseWholeNumber(read, "ELASTIK_CELL_LOG", maxLogLinesPerSecond),
+    idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
+    maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", crashes)),
   };
 }
 
@@ -230,7 +243,11 @@ function tls(read: Read): { tls?: { cert: string; key: string } } {
   );
 }
 
-function oneOf<const T extends string>(read: Read, name: Setting, words: readonly [T, ...T[]]): T {
+function oneOf<const T extends string>(
+  read: Read,
+  name: SettingName,
+  words: readonly [T, ...T[]],
+): T {
   const text = read(name);
   if (text === undefined) return words[0];
   const found = words.find((word) => word === text.toLowerCase());

@@ -6,15 +6,15 @@
 import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 
 /** Thrown when an archive is no data folder, or one that somebody made to do harm. */
-export class ArchiveRefused extends Error {
-  override readonly name = "ArchiveRefused";
+export class ArchiveError extends Error {
+  override readonly name = "ArchiveError";
 }
 
 /** A path inside a data folder that is worth unpacking, or `undefined` for one that is left out. */
 export type EntryPath = string | undefined;
 
 /** The folder that an archive's names begin with, so that plain tar unpacks it where it belongs. */
-export const TOP = "data";
+export const ARCHIVE_ROOT = "data";
 /** The signing key's file. */
 export const KEY_FILE = ".key";
 
@@ -30,21 +30,21 @@ const HARMFUL = /[\u0000-\u001f\u007f\\]|^[A-Za-z]:/;
  * @param type as the archive gives it, `file` or `directory`
  * @returns its path below the data folder, without `data/`; `undefined` for what a data folder does not
  * need: tokens, locks, catalogs, the trash, and whatever else lies there
- * @throws {ArchiveRefused} for a name that could lead out of the folder, and for what is no file
+ * @throws {ArchiveError} for a name that could lead out of the folder, and for what is no file
  */
-export function entryPath(name: string, type: string): EntryPath {
+export function parseEntryPath(name: string, type: string): EntryPath {
   const shown = JSON.stringify(name.slice(0, 200));
   if (type !== "file" && type !== "directory") {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it is a ${type}; files alone are unpacked`);
+    throw new ArchiveError(`Cannot unpack ${shown}: it is a ${type}; files alone are unpacked`);
   }
   if (name.startsWith("/") || HARMFUL.test(name) || !name.isWellFormed()) {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it is no relative path in plain characters`);
+    throw new ArchiveError(`Cannot unpack ${shown}: it is no relative path in plain characters`);
   }
   const segments = name.replace(/\/$/, "").split("/").filter((segment) => segment !== ".");
   if (segments.some((segment) => segment === ".." || segment === "")) {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it leads out of its folder`);
+    throw new ArchiveError(`Cannot unpack ${shown}: it leads out of its folder`);
   }
-  if (segments[0] === TOP) segments.shift();
+  if (segments[0] === ARCHIVE_ROOT) segments.shift();
   if (type === "directory") return undefined;
   const [first = "", second, ...more] = segments;
   if (second === undefined) return OWN_FILES.includes(first) ? first : undefined;

@@ -4,10 +4,10 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { DataFolderBusy, lockToRead } from "../world/file/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { DataFolderBusy, lockDataFolderForReading } from "../world/file/data_folder.ts";
+import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import * as sql from "../world/file/sql.ts";
-import { withStillFile } from "../world/file/offline_file.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
 
 /** How long a look waits for the server's own, in milliseconds. */
 const BUSY_MS = 5000;
@@ -17,13 +17,13 @@ export interface DataWorlds {
   /** Folders that may hold a world, sorted. */
   readonly folders: readonly string[];
   /** Whether a server holds the folder meanwhile. */
-  readonly live: boolean;
+  readonly isLive: boolean;
   /**
    * Looks into one world.
    *
    * @returns `undefined` when it is gone, or on its way to the trash
    */
-  look<T>(folder: string, look: (db: DatabaseSync) => T): T | undefined;
+  read<T>(folder: string, look: (db: DatabaseSync) => T): T | undefined;
   /** Gives the folder back. */
   close(): void;
 }
@@ -39,7 +39,7 @@ export function openDataWorlds(data: string): DataWorlds {
     .map(({ name }) => name).sort();
   let release: (() => void) | undefined;
   try {
-    release = lockToRead(data);
+    release = lockDataFolderForReading(data);
   } catch (error) {
     if (!(error instanceof DataFolderBusy)) throw error;
   }
@@ -47,14 +47,14 @@ export function openDataWorlds(data: string): DataWorlds {
   const scratchFolder = () => scratch ??= Deno.makeTempDirSync({ prefix: "elastik-look-" });
   return {
     folders,
-    live: release === undefined,
-    look(folder, look) {
+    isLive: release === undefined,
+    read(folder, look) {
       const path = `${data}/${folder}/${WORLD_FILE}`;
-      if (!exists(path)) return undefined;
+      if (!pathExists(path)) return undefined;
       const present = (db: DatabaseSync) => isLeaving(db) ? undefined : look(db);
       return release === undefined
         ? withLiveFile(path, present)
-        : withStillFile(path, scratchFolder, present);
+        : withOfflineFile(path, scratchFolder, present);
     },
     close() {
       release?.();
@@ -69,7 +69,7 @@ function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undef
     db = new DatabaseSync(path, { timeout: BUSY_MS });
   } catch (error) {
     // Deleted between the two looks.
-    if (!exists(path)) return undefined;
+    if (!pathExists(path)) return undefined;
     throw error;
   }
   try {
@@ -81,5 +81,5 @@ function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undef
 }
 
 function isLeaving(db: DatabaseSync): boolean {
-  return Number(db.prepare(sql.IS_LEAVING).get()?.user_version) === 1;
+  return Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1;
 }

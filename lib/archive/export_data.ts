@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../deps/modern_tar.ts";
 import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
-import { KEY_FILE, TOP } from "./archive_entry.ts";
+import { ARCHIVE_ROOT, KEY_FILE } from "./archive_entry.ts";
 import { openDataWorlds } from "./data_worlds.ts";
 
 /** Header's write and read format versions; 2 says write-ahead log (SQLite §1.3). */
@@ -28,12 +28,12 @@ export interface ExportOptions {
 }
 
 /** What went in. */
-export interface Exported {
+export interface ExportResult {
   readonly worlds: number;
   /** A server held the folder meanwhile. */
-  readonly live: boolean;
+  readonly isLive: boolean;
   /** The signing key lies in the folder, and is in the archive. */
-  readonly key: boolean;
+  readonly includesKey: boolean;
   /** Worlds that could not be copied. */
   readonly damaged: readonly { readonly folder: string; readonly reason: string }[];
 }
@@ -43,7 +43,7 @@ export interface Exported {
  *
  * @throws {Deno.errors.NotFound} when there is no such folder, the signal's reason, and what the sink throws
  */
-export async function exportData(options: ExportOptions): Promise<Exported> {
+export async function exportData(options: ExportOptions): Promise<ExportResult> {
   const { data, sink, signal } = options;
   const worlds = openDataWorlds(data);
   try {
@@ -68,14 +68,14 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
           [COLLECTIONS_FILE, readIfThere(`${data}/${COLLECTIONS_FILE}`)],
         ] as const
       ) {
-        if (bytes !== undefined) await pack(`${TOP}/${file}`, bytes);
+        if (bytes !== undefined) await pack(`${ARCHIVE_ROOT}/${file}`, bytes);
       }
       for (const folder of worlds.folders) {
         signal?.throwIfAborted();
         options.onProgress?.(done++, worlds.folders.length);
-        const image = imageOf(folder, options.versions, worlds.look, damaged);
+        const image = imageOf(folder, options.versions, worlds.read, damaged);
         if (image === undefined) continue;
-        await pack(`${TOP}/${folder}/${WORLD_FILE}`, image);
+        await pack(`${ARCHIVE_ROOT}/${folder}/${WORLD_FILE}`, image);
         count += 1;
       }
       controller.finalize();
@@ -86,7 +86,7 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
     }
     await written;
     options.onProgress?.(done, worlds.folders.length);
-    return { worlds: count, live: worlds.live, key: key !== undefined, damaged };
+    return { worlds: count, isLive: worlds.isLive, includesKey: key !== undefined, damaged };
   } finally {
     worlds.close();
   }
@@ -95,7 +95,7 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
 function imageOf(
   folder: string,
   versions: number,
-  look: ReturnType<typeof openDataWorlds>["look"],
+  look: ReturnType<typeof openDataWorlds>["read"],
   damaged: { folder: string; reason: string }[],
 ): Uint8Array | undefined {
   try {
@@ -103,7 +103,7 @@ function imageOf(
       const to = new DatabaseSync(":memory:");
       try {
         copyWorld(from, to, { versions });
-        return fileImage(to);
+        return toFileImage(to);
       } finally {
         to.close();
       }
@@ -116,7 +116,7 @@ function imageOf(
 }
 
 /** A database in memory as the file that a machine would have made of it. */
-export function fileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
+export function toFileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
   const image = new Uint8Array(db.serialize());
   for (const offset of FORMAT_OFFSETS) image[offset] = 2;
   return image;

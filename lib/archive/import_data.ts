@@ -5,38 +5,38 @@
  */
 
 import {
+  acquireDataFolder,
   type DataFolder,
   DataFolderBusy,
-  lockToRead,
+  lockDataFolderForReading,
   readSecret,
-  takeDataFolder,
 } from "../world/file/data_folder.ts";
 import {
   COLLECTIONS_FILE,
-  exists,
-  INCOMING,
-  removeQuietly,
+  INCOMING_FOLDER,
+  pathExists,
   replaceFile,
   syncFolder,
+  tryRemove,
   WORLD_FILE,
   writeSynced,
 } from "../world/file/durable_fs.ts";
-import { folderOf, nameFault } from "../world/name.ts";
+import { nameFault, toFolderName } from "../world/name.ts";
 import type { WorldFault } from "../world/file/verify_world.ts";
 import { KEY_FILE } from "./archive_entry.ts";
-import { withForeignWorld } from "./untrusted_world.ts";
-import { IncomingWorlds } from "./import_world.ts";
-import type { OriginalVerdict } from "./v5_chain.ts";
-import { sameWorld } from "./same_world.ts";
+import { withUntrustedWorld } from "./untrusted_world.ts";
+import { WorldImporter } from "./import_world.ts";
+import type { V5ChainResult } from "./v5_chain.ts";
+import { isSameWorld } from "./same_world.ts";
 
 /** Worlds read between two looks at whether to go on. */
 const TURN = 32;
 /** Folder under a data folder for worlds whose names cannot be worlds here. */
-export const ASIDE = ".aside";
+export const ASIDE_FOLDER = ".aside";
 
 /** Thrown when nothing was brought in; the message is for the operator. */
-export class ImportRefused extends Error {
-  override readonly name = "ImportRefused";
+export class ImportError extends Error {
+  override readonly name = "ImportError";
 }
 
 /** How worlds are brought in. */
@@ -52,7 +52,7 @@ export interface ImportOptions {
   /** Whether to take no signing key from `source`, even where there is none yet. */
   readonly newKey: boolean;
   /** `ELASTIK_KEY`, which the machine will sign with. */
-  readonly machineKey: string | undefined;
+  readonly serverKey: string | undefined;
   /** RFC 3339 time in UTC with milliseconds. */
   readonly now: string;
   readonly onProgress?: (done: number, total: number) => void;
@@ -60,17 +60,17 @@ export interface ImportOptions {
 }
 
 /** Something that was not brought in. */
-export interface Refused {
+export interface RejectedWorld {
   readonly folder: string;
   readonly reason: string;
-  /** A copy of it lies in {@link ASIDE}. */
+  /** A copy of it lies in {@link ASIDE_FOLDER}. */
   readonly aside: boolean;
   /** Nothing is lost with it. */
   readonly harmless: boolean;
 }
 
 /** What came of it; names are as they are here. */
-export interface Imported {
+export interface ImportResult {
   /** Worlds that were brought in. */
   readonly worlds: readonly string[];
   /** Worlds that were there already, as they are in `source`. */
@@ -80,50 +80,50 @@ export interface Imported {
   /** Worlds that were brought in and do not hold. */
   readonly broken: readonly { readonly name: string; readonly faults: readonly WorldFault[] }[];
   /** What was not brought in. */
-  readonly refused: readonly Refused[];
+  readonly rejected: readonly RejectedWorld[];
   /** Worlds of the original, and what its own chains were worth. */
-  readonly originals: readonly { readonly name: string; readonly verdict: OriginalVerdict }[];
+  readonly v5Worlds: readonly { readonly name: string; readonly verdict: V5ChainResult }[];
   /** Plugins that start with the machine. */
   readonly active: readonly string[];
   /** Plugins that ran where they come from, and wait for an approval here. */
-  readonly sunk: readonly string[];
+  readonly demoted: readonly string[];
   /** The folder's signing key came along. */
-  readonly key: boolean;
+  readonly adoptedKey: boolean;
 }
 
 /**
  * Imports.
  *
- * @throws {ImportRefused} {@link DataFolderBusy} {@link SecretUnusable} and the signal's reason; the
+ * @throws {ImportError} {@link DataFolderBusy} {@link InvalidSecret} and the signal's reason; the
  * target is then as it was
  */
-export async function importFolder(options: ImportOptions): Promise<Imported> {
+export async function importFolder(options: ImportOptions): Promise<ImportResult> {
   const { source, into } = options;
-  const release = lockToRead(source);
+  const release = lockDataFolderForReading(source);
   try {
-    if (exists(into)) return await importInto(into, options);
+    if (pathExists(into)) return await importInto(into, options);
     const fresh = `${into.replace(/\/+$/, "")}.import-${crypto.randomUUID().slice(0, 8)}`;
     try {
       const imported = await importInto(fresh, options);
       Deno.renameSync(fresh, into);
       return imported;
     } catch (error) {
-      removeQuietly(fresh);
+      tryRemove(fresh);
       throw error;
     }
   } catch (error) {
     if (!(error instanceof DataFolderBusy)) throw error;
-    throw new ImportRefused(error.message);
+    throw new ImportError(error.message);
   } finally {
     release();
   }
 }
 
-async function importInto(data: string, options: ImportOptions): Promise<Imported> {
-  const target = takeDataFolder(data);
+async function importInto(data: string, options: ImportOptions): Promise<ImportResult> {
+  const target = acquireDataFolder(data);
   try {
     if (!options.merge && worldFolders(data).length > 0) {
-      throw new ImportRefused(
+      throw new ImportError(
         `Cannot import into ${options.into}: it holds worlds already; ` +
           "name an empty folder with --into, or add to these with --merge",
       );
@@ -144,8 +144,8 @@ class Import {
   readonly #same: string[] = [];
   readonly #conflicts: string[] = [];
   readonly #broken: { name: string; faults: readonly WorldFault[] }[] = [];
-  readonly #refused: Refused[] = [];
-  readonly #originals: { name: string; verdict: OriginalVerdict }[] = [];
+  readonly #refused: RejectedWorld[] = [];
+  readonly #originals: { name: string; verdict: V5ChainResult }[] = [];
   readonly #active: string[] = [];
   readonly #sunk: string[] = [];
   #ownWorlds = 0;
@@ -154,19 +154,19 @@ class Import {
   constructor(target: DataFolder, options: ImportOptions) {
     this.#data = target.path;
     this.#options = options;
-    this.#stage = `${target.path}/${INCOMING}/import`;
+    this.#stage = `${target.path}/${INCOMING_FOLDER}/import`;
   }
 
-  async run(): Promise<Imported> {
-    const { source, key, newKey, machineKey, now } = this.#options;
+  async run(): Promise<ImportResult> {
+    const { source, key, newKey, serverKey: machineKey, now } = this.#options;
     const sourceKey = readSecret(source, KEY_FILE);
     const own = machineKey ?? readSecret(this.#data, KEY_FILE);
     const adopted = newKey ? undefined : sourceKey;
     const to = own ?? adopted ?? crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const incoming = new IncomingWorlds({
-      from: key ?? sourceKey ?? to,
-      to,
-      original: key,
+    const incoming = new WorldImporter({
+      sourceKey: key ?? sourceKey ?? to,
+      targetKey: to,
+      v5Key: key,
       now,
     });
     try {
@@ -180,24 +180,24 @@ class Import {
       this.#mergeCollections();
       syncFolder(this.#data);
     } finally {
-      removeQuietly(this.#stage);
-      if (this.#scratch !== undefined) removeQuietly(this.#scratch);
+      tryRemove(this.#stage);
+      if (this.#scratch !== undefined) tryRemove(this.#scratch);
     }
     return {
       worlds: this.#worlds,
       same: this.#same,
       conflicts: this.#conflicts,
       broken: this.#broken.filter(({ name }) => this.#staged.has(name)),
-      refused: this.#refused,
-      originals: this.#originals,
+      rejected: this.#refused,
+      v5Worlds: this.#originals,
       active: this.#active,
-      sunk: this.#sunk,
-      key: own === undefined && adopted !== undefined,
+      demoted: this.#sunk,
+      adoptedKey: own === undefined && adopted !== undefined,
     };
   }
 
   /** Reads every world, and stages those that are to be placed. */
-  async #readAll(incoming: IncomingWorlds): Promise<void> {
+  async #readAll(incoming: WorldImporter): Promise<void> {
     const { source, onProgress, signal } = this.#options;
     const folders = worldFolders(source);
     for (const [i, folder] of folders.entries()) {
@@ -210,35 +210,35 @@ class Import {
     onProgress?.(folders.length, folders.length);
   }
 
-  #readOne(incoming: IncomingWorlds, folder: string): void {
+  #readOne(incoming: WorldImporter, folder: string): void {
     const path = `${this.#options.source}/${folder}/${WORLD_FILE}`;
     if (!isFile(path)) {
-      this.#refuse(folder, `it holds no ${WORLD_FILE}`, { harmless: !exists(path) });
+      this.#refuse(folder, `it holds no ${WORLD_FILE}`, { harmless: !pathExists(path) });
       return;
     }
     try {
-      const read = withForeignWorld(
+      const read = withUntrustedWorld(
         path,
         () => this.#scratchFolder(),
         (db) => incoming.read(db, folder),
       );
-      if ("why" in read) {
-        const { why, reason } = read;
+      if ("kind" in read) {
+        const { kind: why, reason } = read;
         const aside = why === "name" && this.#keepAside(folder);
         this.#refuse(folder, reason, { aside, harmless: why !== "name" });
         return;
       }
-      const { name, image, faults, original, active, wasActive } = read;
+      const { name, image, faults, v5Chain: original, active, wasActive } = read;
       if (original === undefined) this.#ownWorlds += 1;
       if (faults.length > 0) this.#broken.push({ name, faults });
-      const target = `${this.#data}/${folderOf(name)}`;
+      const target = `${this.#data}/${toFolderName(name)}`;
       if (this.#staged.has(name)) this.#conflicts.push(name);
-      else if (exists(target)) {
-        const same = sameWorld(`${target}/${WORLD_FILE}`, image, () => this.#scratchFolder());
+      else if (pathExists(target)) {
+        const same = isSameWorld(`${target}/${WORLD_FILE}`, image, () => this.#scratchFolder());
         (same ? this.#same : this.#conflicts).push(name);
       } else {
         this.#staged.add(name);
-        const staged = `${this.#stage}/${folderOf(name)}`;
+        const staged = `${this.#stage}/${toFolderName(name)}`;
         Deno.mkdirSync(staged, { mode: 0o700 });
         writeSynced(`${staged}/${WORLD_FILE}`, image);
         syncFolder(staged);
@@ -253,7 +253,7 @@ class Import {
     }
   }
 
-  #refuse(folder: string, reason: string, more: Partial<Refused> = {}): void {
+  #refuse(folder: string, reason: string, more: Partial<RejectedWorld> = {}): void {
     this.#refused.push({ folder, reason, aside: false, harmless: false, ...more });
   }
 
@@ -262,7 +262,7 @@ class Import {
     const foreign = this.#ownWorlds > 0 && this.#broken.length === this.#ownWorlds &&
       this.#broken.every(({ faults }) => faults[0]?.event === 1);
     if (!foreign) return;
-    throw new ImportRefused(
+    throw new ImportError(
       `Cannot import: none of the ${this.#ownWorlds} chains fits the key; ` +
         "give the one that signed them with --key, nothing was brought in",
     );
@@ -270,7 +270,7 @@ class Import {
 
   #place(): void {
     for (const name of this.#staged) {
-      const folder = folderOf(name);
+      const folder = toFolderName(name);
       Deno.renameSync(`${this.#stage}/${folder}`, `${this.#data}/${folder}`);
       this.#worlds.push(name);
     }
@@ -278,8 +278,8 @@ class Import {
 
   /** A copy of a world whose name cannot be one here, where it is in nobody's way. */
   #keepAside(folder: string): boolean {
-    const target = `${this.#data}/${ASIDE}/${folder}`;
-    if (!exists(target)) {
+    const target = `${this.#data}/${ASIDE_FOLDER}/${folder}`;
+    if (!pathExists(target)) {
       Deno.mkdirSync(target, { recursive: true, mode: 0o700 });
       for (const end of ["", "-wal"]) {
         const from = `${this.#options.source}/${folder}/${WORLD_FILE}${end}`;
@@ -311,14 +311,14 @@ function worldFolders(data: string): string[] {
 
 function collectionsOf(data: string): string[] {
   const path = `${data}/${COLLECTIONS_FILE}`;
-  if (!exists(path)) return [];
+  if (!pathExists(path)) return [];
   return Deno.readTextFileSync(path).split("\n")
     .filter((name) => name !== "" && nameFault(name) === undefined);
 }
 
 /** Whether a path is a file itself, and no link to one. */
 function isFile(path: string): boolean {
-  return exists(path) && Deno.lstatSync(path).isFile;
+  return pathExists(path) && Deno.lstatSync(path).isFile;
 }
 
 /** What says nothing of a world, and would be the same for the next: a full disk, no rights. */

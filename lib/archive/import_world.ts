@@ -4,27 +4,27 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { createSeal, type Seal } from "../world/event_chain.ts";
-import { nameFault, nameOf } from "../world/name.ts";
+import { type ChainSigner, createChainSigner } from "../world/event_chain.ts";
+import { fromFolderName, nameFault } from "../world/name.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
 import * as sql from "../world/file/sql.ts";
-import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
-import { fileImage } from "./export_data.ts";
-import type { OriginalVerdict } from "./v5_chain.ts";
-import { originalName } from "./v5_name.ts";
-import { copyOriginal, IMPORTER, isOriginal } from "./v5_world.ts";
+import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { toFileImage } from "./export_data.ts";
+import type { V5ChainResult } from "./v5_chain.ts";
+import { convertV5Name } from "./v5_name.ts";
+import { copyV5World, IMPORT_ACTOR, isV5World } from "./v5_world.ts";
 
 /** Earlier versions that come along: all that there are. */
 const ALL_VERSIONS = Number.MAX_SAFE_INTEGER;
 
 /** How worlds are read. */
-export interface IncomingOptions {
+export interface WorldImporterOptions {
   /** Key that the chains of our own worlds are signed with. */
-  readonly from: string;
+  readonly sourceKey: string;
   /** Key of the machine they come to. */
-  readonly to: string;
+  readonly targetKey: string;
   /** Key of the original's chains, if it is known. */
-  readonly original: string | undefined;
+  readonly v5Key: string | undefined;
   /** RFC 3339 time in UTC with milliseconds. */
   readonly now: string;
 }
@@ -37,7 +37,7 @@ export interface IncomingWorld {
   /** What of it did not hold where it comes from; empty for one of the original. */
   readonly faults: readonly WorldFault[];
   /** The verdict on one of the original. */
-  readonly original?: OriginalVerdict;
+  readonly v5Chain?: V5ChainResult;
   /** Its state before, where it was a plugin that ran. */
   readonly wasActive: boolean;
   /** It still is: it starts with the machine. */
@@ -45,22 +45,22 @@ export interface IncomingWorld {
 }
 
 /** Why a world stays where it is. */
-export interface NotIncoming {
+export interface SkippedWorld {
   /** `name`: what it is called cannot be a world here. `empty`: nobody ever wrote to it. */
-  readonly why: "name" | "empty" | "leaving";
+  readonly kind: "name" | "empty" | "leaving";
   readonly reason: string;
 }
 
 /** Reads worlds; the seals are made once. */
-export class IncomingWorlds {
-  readonly #options: IncomingOptions;
-  readonly #from: Seal;
-  readonly #to: Seal;
+export class WorldImporter {
+  readonly #options: WorldImporterOptions;
+  readonly #from: ChainSigner;
+  readonly #to: ChainSigner;
 
-  constructor(options: IncomingOptions) {
+  constructor(options: WorldImporterOptions) {
     this.#options = options;
-    this.#from = createSeal(options.from);
-    this.#to = createSeal(options.to);
+    this.#from = createChainSigner(options.sourceKey);
+    this.#to = createChainSigner(options.targetKey);
   }
 
   /**
@@ -69,47 +69,47 @@ export class IncomingWorlds {
    * @param folder what its folder is called
    * @throws what SQLite throws when the file does not hold what a world's does
    */
-  read(db: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    if (Number(db.prepare(sql.IS_LEAVING).get()?.user_version) === 1) {
-      return { why: "leaving", reason: "it was deleted, and had not reached the trash" };
+  read(db: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    if (Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1) {
+      return { kind: "leaving", reason: "it was deleted, and had not reached the trash" };
     }
     const to = new DatabaseSync(":memory:");
     try {
-      return isOriginal(db) ? this.#original(db, to, folder) : this.#own(db, to, folder);
+      return isV5World(db) ? this.#original(db, to, folder) : this.#own(db, to, folder);
     } finally {
       to.close();
     }
   }
 
-  #own(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    const name = nameOf(folder);
+  #own(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    const name = fromFolderName(folder);
     if (name === undefined) {
       const plain = folder.replaceAll("%2F", "/").replaceAll("%25", "%");
-      return { why: "name", reason: nameFault(plain) ?? "its folder is not spelt as a world's" };
+      return { kind: "name", reason: nameFault(plain) ?? "its folder is not spelt as a world's" };
     }
-    const { faults } = checkWorld(db, name, this.#from);
-    const anew = this.#options.from !== this.#options.to;
+    const { faults } = verifyWorld(db, name, this.#from);
+    const anew = this.#options.sourceKey !== this.#options.targetKey;
     copyWorld(db, to, {
       versions: ALL_VERSIONS,
       ...(anew ? { resign: { from: this.#from, to: this.#to } } : {}),
     });
     const wasActive = to.prepare(sql.SELECT_ROW).get()?.state === "active";
     if (wasActive && anew) this.#sink(to);
-    return { name, image: fileImage(to), faults, wasActive, active: wasActive && !anew };
+    return { name, image: toFileImage(to), faults, wasActive, active: wasActive && !anew };
   }
 
-  #original(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    const name = originalName(folder);
-    if (name.fault !== undefined) return { why: "name", reason: name.fault };
+  #original(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    const name = convertV5Name(folder);
+    if (name.fault !== undefined) return { kind: "name", reason: name.fault };
     const wasActive = db.prepare("SELECT * FROM stage_meta WHERE id = 1").get()?.state === "active";
-    const { original: key, now } = this.#options;
-    const original = copyOriginal(db, to, { name, key, seal: this.#to, now });
-    if (original === undefined) return { why: "empty", reason: "nobody ever wrote to it" };
+    const { v5Key: key, now } = this.#options;
+    const original = copyV5World(db, to, { name, key, seal: this.#to, now });
+    if (original === undefined) return { kind: "empty", reason: "nobody ever wrote to it" };
     return {
       name: name.name,
-      image: fileImage(to),
+      image: toFileImage(to),
       faults: [],
-      original,
+      v5Chain: original,
       wasActive,
       active: false,
     };
@@ -126,7 +126,7 @@ export class IncomingWorlds {
       to: "pending",
       version,
       reason: "imported from another machine",
-      by: IMPORTER,
+      by: IMPORT_ACTOR,
     });
     const hmac = this.#to(previous, now, "state_transition", payload);
     db.prepare(sql.SET_STATE).run("pending", now);

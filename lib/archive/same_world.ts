@@ -6,8 +6,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
 import * as sql from "../world/file/sql.ts";
-import { withStillFile } from "../world/file/offline_file.ts";
-import { asBytes } from "../world/file/world_file.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
+import { toBytes } from "../world/file/world_file.ts";
 
 /**
  * Compares version, bytes, extension and metadata.
@@ -16,7 +16,7 @@ import { asBytes } from "../world/file/world_file.ts";
  * @param image the other as bytes
  * @param scratchFolder names an empty folder for a copy, when one is needed
  */
-export function sameWorld(
+export function isSameWorld(
   path: string,
   image: Uint8Array<ArrayBuffer>,
   scratchFolder: () => string,
@@ -28,7 +28,7 @@ export function sameWorld(
     plain[18] = plain[19] = 1;
     other.deserialize(plain);
     const mark = markOf(other);
-    return mark !== undefined && mark === withStillFile(path, scratchFolder, markOf);
+    return mark !== undefined && mark === withOfflineFile(path, scratchFolder, markOf);
   } finally {
     other.close();
   }
@@ -38,5 +38,5 @@ function markOf(db: DatabaseSync): string | undefined {
   const row = db.prepare(sql.SELECT_STAGE).get();
   if (row === undefined) return undefined;
   const { version, ext, headers } = row;
-  return JSON.stringify([version, ext, headers, sha256Hex(asBytes(row.stage_html))]);
+  return JSON.stringify([version, ext, headers, sha256Hex(toBytes(row.stage_html))]);
 }

@@ -11,18 +11,18 @@ import {
   MAX_ARCHIVE_FILE_BYTES,
   MAX_ARCHIVE_GAP_BYTES,
 } from "../limits.ts";
-import { ArchiveRefused, entryPath } from "./archive_entry.ts";
+import { ArchiveError, parseEntryPath } from "./archive_entry.ts";
 
 /** Bounds of {@link unpackArchive}. */
 export interface UnpackLimits {
-  readonly entries: number;
-  readonly fileBytes: number;
-  readonly bytes: number;
-  readonly gapBytes: number;
+  readonly maxEntries: number;
+  readonly maxFileBytes: number;
+  readonly maxBytes: number;
+  readonly maxGapBytes: number;
 }
 
 /** What was unpacked. */
-export interface Unpacked {
+export interface UnpackResult {
   /** Files that were written. */
   readonly files: number;
   /** Entries that a data folder does not need, and that were passed over. */
@@ -30,10 +30,10 @@ export interface Unpacked {
 }
 
 const LIMITS: UnpackLimits = {
-  entries: MAX_ARCHIVE_ENTRIES,
-  fileBytes: MAX_ARCHIVE_FILE_BYTES,
-  bytes: MAX_ARCHIVE_BYTES,
-  gapBytes: MAX_ARCHIVE_GAP_BYTES,
+  maxEntries: MAX_ARCHIVE_ENTRIES,
+  maxFileBytes: MAX_ARCHIVE_FILE_BYTES,
+  maxBytes: MAX_ARCHIVE_BYTES,
+  maxGapBytes: MAX_ARCHIVE_GAP_BYTES,
 };
 const GZIP = [0x1f, 0x8b] as const;
 const BLOCK = 512;
@@ -44,15 +44,15 @@ const PIECE = 64 * 1024;
  *
  * @param archive its bytes, gzipped or not
  * @param folder an empty folder
- * @throws {ArchiveRefused} when it is no archive, is cut short, or is not to be trusted; what was
+ * @throws {ArchiveError} when it is no archive, is cut short, or is not to be trusted; what was
  * written until then stays in `folder`, for its owner to remove
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
   folder: string,
   limits: UnpackLimits = LIMITS,
-): Promise<Unpacked> {
-  const gauge = new Gauge(limits);
+): Promise<UnpackResult> {
+  const gauge = new UnpackBudget(limits);
   const { body, gzipped } = await peek(archive);
   const plain = gzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   const { readable, writable } = createTarDecoder({ strict: true });
@@ -63,7 +63,7 @@ export async function unpackArchive(
   let skipped = 0;
   try {
     for await (const { header, body: content } of readable) {
-      const path = entryPath(header.name, header.type ?? "file");
+      const path = parseEntryPath(header.name, header.type ?? "file");
       gauge.entry(header.name, header.size);
       if (path === undefined) {
         await content.cancel();
@@ -71,7 +71,7 @@ export async function unpackArchive(
         continue;
       }
       if (seen.has(path)) {
-        throw new ArchiveRefused(`Cannot unpack ${JSON.stringify(path)}: it is there twice`);
+        throw new ArchiveError(`Cannot unpack ${JSON.stringify(path)}: it is there twice`);
       }
       seen.add(path);
       await writeNew(folder, path, content);
@@ -82,7 +82,7 @@ export async function unpackArchive(
     throw gauge.refusal ?? refusal(error);
   }
   if (files === 0) {
-    throw new ArchiveRefused(
+    throw new ArchiveError(
       "Cannot unpack the archive: it holds no world; is it a data folder's?",
     );
   }
@@ -90,13 +90,13 @@ export async function unpackArchive(
 }
 
 /** Counts what goes in against what has come out as entries. */
-class Gauge {
+class UnpackBudget {
   readonly #limits: UnpackLimits;
   #fed = 0;
   #accounted = 0;
   #bytes = 0;
   #entries = 0;
-  refusal: ArchiveRefused | undefined;
+  refusal: ArchiveError | undefined;
 
   constructor(limits: UnpackLimits) {
     this.#limits = limits;
@@ -105,9 +105,9 @@ class Gauge {
   /** Ends the archive when names and the like take up more than they may: they are held in memory. */
   fed(length: number): void {
     this.#fed += length;
-    if (this.#fed - this.#accounted <= this.#limits.gapBytes) return;
-    this.refusal = new ArchiveRefused(
-      `Cannot unpack the archive: more than ${this.#limits.gapBytes} bytes of it are no file`,
+    if (this.#fed - this.#accounted <= this.#limits.maxGapBytes) return;
+    this.refusal = new ArchiveError(
+      `Cannot unpack the archive: more than ${this.#limits.maxGapBytes} bytes of it are no file`,
     );
     throw this.refusal;
   }
@@ -117,16 +117,16 @@ class Gauge {
     this.#entries += 1;
     this.#bytes += size;
     this.#accounted += BLOCK + Math.ceil(size / BLOCK) * BLOCK;
-    const { entries, fileBytes, bytes } = this.#limits;
+    const { maxEntries: entries, maxFileBytes: fileBytes, maxBytes: bytes } = this.#limits;
     if (!(size <= fileBytes)) {
-      throw new ArchiveRefused(
+      throw new ArchiveError(
         `Cannot unpack ${
           JSON.stringify(name.slice(0, 200))
         }: it has ${size} bytes and ${fileBytes} is the most`,
       );
     }
     if (this.#entries > entries || this.#bytes > bytes) {
-      throw new ArchiveRefused(
+      throw new ArchiveError(
         `Cannot unpack the archive: it has more than ${entries} entries, or ${bytes} bytes`,
       );
     }
@@ -137,7 +137,7 @@ class Gauge {
 async function feed(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
   decoder: WritableStream<Uint8Array>,
-  gauge: Gauge,
+  gauge: UnpackBudget,
 ): Promise<void> {
   const writer = decoder.getWriter();
   try {
@@ -195,13 +195,13 @@ async function peek(
 }
 
 function refusal(error: unknown): unknown {
-  if (error instanceof ArchiveRefused) return error;
+  if (error instanceof ArchiveError) return error;
   // Names that differ in case alone are one file on some disks.
   if (error instanceof Deno.errors.AlreadyExists) {
-    return new ArchiveRefused("Cannot unpack the archive: two of its entries are one file here");
+    return new ArchiveError("Cannot unpack the archive: two of its entries are one file here");
   }
   // The system's own trouble, such as a full disk, is not the archive's.
   if (error instanceof Error && error.constructor.name in Deno.errors) return error;
   const why = error instanceof Error ? error.message : String(error);
-  return new ArchiveRefused(`Cannot unpack the archive: it is damaged or none (${why})`);
+  return new ArchiveError(`Cannot unpack the archive: it is damaged or none (${why})`);
 }

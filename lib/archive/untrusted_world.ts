@@ -5,7 +5,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { withStillFile } from "../world/file/offline_file.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
 
 /** What a world's file may hold beside what SQLite keeps for itself. */
 const TABLES: readonly string[] = ["stage_meta", "events", "history", "content"];
@@ -14,8 +14,8 @@ const SCHEMA = "SELECT type, name, coalesce(sql, '') AS sql FROM sqlite_schema";
 const INTERNAL = /^sqlite_(?:sequence|stat\d|autoindex_)/;
 
 /** Why a file is no world. */
-export class ForeignWorldRefused extends Error {
-  override readonly name = "ForeignWorldRefused";
+export class UntrustedWorldError extends Error {
+  override readonly name = "UntrustedWorldError";
 }
 
 /**
@@ -23,17 +23,17 @@ export class ForeignWorldRefused extends Error {
  *
  * @param path the file; it must not change meanwhile
  * @param scratchFolder names an empty folder for a copy, when one is needed
- * @throws {ForeignWorldRefused} when it is no database or not only plain tables, and what `look` throws
+ * @throws {UntrustedWorldError} when it is no database or not only plain tables, and what `look` throws
  */
-export function withForeignWorld<T>(
+export function withUntrustedWorld<T>(
   path: string,
   scratchFolder: () => string,
   look: (db: DatabaseSync) => T,
 ): T {
-  return withStillFile(path, scratchFolder, (db) => {
+  return withOfflineFile(path, scratchFolder, (db) => {
     db.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON");
     const fault = schemaFault(db);
-    if (fault !== undefined) throw new ForeignWorldRefused(fault);
+    if (fault !== undefined) throw new UntrustedWorldError(fault);
     return look(db);
   });
 }

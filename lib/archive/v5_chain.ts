@@ -8,10 +8,10 @@ import { createHmac } from "node:crypto";
 import type { EventRow } from "../world/event_chain.ts";
 
 /** The key the original signed with where nobody had set one: everybody knows it. */
-export const ORIGINAL_DEFAULT_KEY = "elastik-dev-key";
+export const V5_DEFAULT_KEY = "elastik-dev-key";
 
 /** What became of a chain. */
-export interface OriginalVerdict {
+export interface V5ChainResult {
   readonly events: number;
   /** `hmac` of the newest event; empty where there is none. */
   readonly head: string;
@@ -24,7 +24,7 @@ export interface OriginalVerdict {
 }
 
 /** Walks one chain, oldest event first. */
-export class OriginalChain {
+export class V5Chain {
   readonly #key: string;
   readonly #isDefault: boolean;
   #events = 0;
@@ -35,12 +35,12 @@ export class OriginalChain {
 
   /** @param key what signed it; the original's own default when it is not known */
   constructor(key: string | undefined) {
-    this.#key = key ?? ORIGINAL_DEFAULT_KEY;
+    this.#key = key ?? V5_DEFAULT_KEY;
     this.#isDefault = key === undefined;
   }
 
   /** Takes the next event. */
-  step({ id, payload, hmac, prev_hmac }: EventRow): void {
+  add({ id, payload, hmac, prev_hmac }: EventRow): void {
     const linked = prev_hmac === this.#head;
     if (this.#brokenAt === undefined && !this.#unsigned) {
       const signed = createHmac("sha256", this.#key).update(prev_hmac + payload).digest("hex");
@@ -58,7 +58,7 @@ export class OriginalChain {
    *
    * @param bodySha256 of the bytes that are in the row now
    */
-  verdict(bodySha256: string): OriginalVerdict {
+  result(bodySha256: string): V5ChainResult {
     const broken = this.#brokenAt === undefined ? {} : { broken_at: this.#brokenAt };
     return {
       events: this.#events,

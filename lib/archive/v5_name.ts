@@ -3,10 +3,10 @@
  * as `%2F` and nothing else escaped; a name outside the system's folders was one of `/home`. Pure.
  */
 
-import { inNamespace, nameFault } from "../world/name.ts";
+import { isInNamespace, nameFault } from "../world/name.ts";
 
 /** A world of the original: what it was called there, and here or why not. */
-export interface OriginalName {
+export interface V5Name {
   readonly original: string;
   readonly name: string;
   /** Why `name` cannot be a world here. */
@@ -14,9 +14,9 @@ export interface OriginalName {
 }
 
 /** Names the world that a folder of the original held. */
-export function originalName(folder: string): OriginalName {
+export function convertV5Name(folder: string): V5Name {
   const original = folder.replaceAll("%2F", "/");
-  const placed = original.includes("/") && inNamespace(original) ? original : `home/${original}`;
+  const placed = original.includes("/") && isInNamespace(original) ? original : `home/${original}`;
   const name = placed.normalize("NFC");
   const fault = nameFault(name);
   return { original, name, ...(fault === undefined ? {} : { fault }) };

@@ -7,34 +7,34 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
-import { eventRow, GENESIS, type Seal } from "../world/event_chain.ts";
-import { isExt } from "../world/media_type.ts";
-import { stringifyMeta, validMeta } from "../world/metadata.ts";
+import { type ChainSigner, GENESIS, toEventRow } from "../world/event_chain.ts";
+import { isValidExt } from "../world/media_type.ts";
+import { filterMeta, stringifyMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
 import * as sql from "../world/file/sql.ts";
-import { asBytes, type StageRow, writtenPayload } from "../world/file/world_file.ts";
-import { OriginalChain, type OriginalVerdict } from "./v5_chain.ts";
-import type { OriginalName } from "./v5_name.ts";
+import { type StageRow, toBytes, writtenPayload } from "../world/file/world_file.ts";
+import { V5Chain, type V5ChainResult } from "./v5_chain.ts";
+import type { V5Name } from "./v5_name.ts";
 
 /** Columns differ between its versions, so all are asked for, and what is there is taken. */
 const STAGE = "SELECT * FROM stage_meta WHERE id = 1";
 const EVENTS = "SELECT * FROM events ORDER BY id";
 /** Who makes these events, as they record it. */
-export const IMPORTER = "import";
+export const IMPORT_ACTOR = "import";
 
 /** How one is brought in. */
-export interface OriginalOptions {
-  readonly name: OriginalName;
+export interface CopyV5WorldOptions {
+  readonly name: V5Name;
   /** Signed its chain, if that is known. */
   readonly key: string | undefined;
   /** Signs the new one. */
-  readonly seal: Seal;
+  readonly seal: ChainSigner;
   /** RFC 3339 time in UTC with milliseconds. */
   readonly now: string;
 }
 
 /** Whether a database holds a world of the original: its chain does not begin as ours do. */
-export function isOriginal(db: DatabaseSync): boolean {
+export function isV5World(db: DatabaseSync): boolean {
   const first = db.prepare("SELECT prev_hmac FROM events ORDER BY id LIMIT 1").get();
   return first === undefined || first.prev_hmac !== GENESIS;
 }
@@ -44,25 +44,33 @@ export function isOriginal(db: DatabaseSync): boolean {
  *
  * @returns the verdict on its own chain; `undefined` when nobody ever wrote to it, and nothing was made
  */
-export function copyOriginal(
+export function copyV5World(
   from: DatabaseSync,
   to: DatabaseSync,
-  { name, key, seal, now }: OriginalOptions,
-): OriginalVerdict | undefined {
+  { name, key, seal, now }: CopyV5WorldOptions,
+): V5ChainResult | undefined {
   const found = from.prepare(STAGE).get() ?? {};
-  const body = asBytes(found.stage_html);
-  const chain = new OriginalChain(key);
+  const body = toBytes(found.stage_html);
+  const chain = new V5Chain(key);
   const events = new EventLog(to, seal, now);
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
   for (const row of from.prepare(EVENTS).iterate()) {
-    const event = eventRow(row);
-    chain.step(event);
+    const event = toEventRow(row);
+    chain.add(event);
     const { id, timestamp, event_type: type, payload, hmac, prev_hmac } = event;
-    events.add("event_imported", { id, timestamp, type, payload, hmac, prev_hmac, by: IMPORTER });
+    events.add("event_imported", {
+      id,
+      timestamp,
+      type,
+      payload,
+      hmac,
+      prev_hmac,
+      by: IMPORT_ACTOR,
+    });
   }
   const sha256 = sha256Hex(body);
-  const verdict = chain.verdict(sha256);
+  const verdict = chain.result(sha256);
   const version = Math.max(1, wholeNumber(found.version));
   if (verdict.events === 0 && body.length === 0 && wholeNumber(found.version) === 0) {
     return undefined;
@@ -71,7 +79,7 @@ export function copyOriginal(
     version,
     updatedAt: timeOf(found.updated_at) ?? now,
     ext: extOf(found, name.name),
-    headers: stringifyMeta(validMeta(parsed(found.headers))),
+    headers: stringifyMeta(filterMeta(parsed(found.headers))),
     state: namespaceOf(name.name) === "lib" ? "pending" : "",
     len: body.length,
   };
@@ -81,9 +89,9 @@ export function copyOriginal(
     from: "elastik v5",
     name: name.original,
     ...verdict,
-    by: IMPORTER,
+    by: IMPORT_ACTOR,
   });
-  events.add("stage_written", writtenPayload(row, sha256, { by: IMPORTER }));
+  events.add("stage_written", writtenPayload(row, sha256, { by: IMPORT_ACTOR }));
   to.exec("COMMIT");
   return verdict;
 }
@@ -92,12 +100,12 @@ export function copyOriginal(
 class EventLog {
   #insert: StatementSync | undefined;
   readonly #db: DatabaseSync;
-  readonly #seal: Seal;
+  readonly #seal: ChainSigner;
   readonly #now: string;
   #id = 0;
   #head = GENESIS;
 
-  constructor(db: DatabaseSync, seal: Seal, now: string) {
+  constructor(db: DatabaseSync, seal: ChainSigner, now: string) {
     this.#db = db;
     this.#seal = seal;
     this.#now = now;
@@ -128,7 +136,7 @@ function timeOf(value: unknown): string | undefined {
 /** The extension, which earlier versions called a type, and whose `plain` is our `txt`. */
 function extOf(found: Readonly<Record<string, unknown>>, name: string): string {
   const told = String(found.ext ?? found.type ?? "").toLowerCase();
-  if (told !== "plain" && told !== "" && isExt(told)) return told;
+  if (told !== "plain" && told !== "" && isValidExt(told)) return told;
   return namespaceOf(name) === "lib" ? "py" : "txt";
 }
 

@@ -6,16 +6,16 @@
 
 import {
   DataFolderBusy,
-  lockToRead,
+  InvalidSecret,
+  lockDataFolderForReading,
   readSecret,
-  SecretUnusable,
 } from "../world/file/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/file/durable_fs.ts";
-import { createSeal } from "../world/event_chain.ts";
-import { nameOf } from "../world/name.ts";
-import { withStillFile } from "../world/file/offline_file.ts";
-import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
-import { oneLine } from "../base/sanitize_text.ts";
+import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { createChainSigner } from "../world/event_chain.ts";
+import { fromFolderName } from "../world/name.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
+import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { sanitizeText } from "../base/sanitize_text.ts";
 
 /** A world that does not hold. */
 export interface BrokenWorld {
@@ -30,7 +30,7 @@ export interface Leftover {
 }
 
 /** What a check of a folder found. */
-export interface Verified {
+export interface VerifyResult {
   /** Number of worlds that were checked. */
   readonly worlds: number;
   readonly broken: readonly BrokenWorld[];
@@ -52,13 +52,13 @@ export interface VerifyOptions {
  * @throws {DataFolderBusy} when a server holds the folder
  * @throws {Deno.errors.NotFound} when there is no such folder
  */
-export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Verified {
+export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): VerifyResult {
   const folders = [...Deno.readDirSync(data)]
     .filter(({ name, isFile }) => !name.startsWith(".") && !isFile)
     .map(({ name }) => name).sort();
-  const release = lockToRead(data);
+  const release = lockDataFolderForReading(data);
   let scratch: string | undefined;
-  const seal = createSeal(key);
+  const seal = createChainSigner(key);
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
   let worlds = 0;
@@ -66,13 +66,13 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     folders.forEach((folder, i) => {
       onProgress?.(i, folders.length);
       const path = `${data}/${folder}/${WORLD_FILE}`;
-      const name = nameOf(folder);
+      const name = fromFolderName(folder);
       if (name === undefined) {
         leftovers.push({ folder, reason: "no world can have this folder" });
-      } else if (!exists(path)) leftovers.push({ folder, reason: `holds no ${WORLD_FILE}` });
+      } else if (!pathExists(path)) leftovers.push({ folder, reason: `holds no ${WORLD_FILE}` });
       else {
         worlds += 1;
-        const { faults, leaving } = checkFile(path, name);
+        const { faults, isDeleted: leaving } = checkFile(path, name);
         if (faults.length > 0) broken.push({ name, faults });
         if (leaving) leftovers.push({ folder, reason: "was deleted, and is not in the trash yet" });
       }
@@ -88,12 +88,12 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     return scratch ??= Deno.makeTempDirSync({ prefix: "verify-" });
   }
 
-  function checkFile(path: string, name: string): ReturnType<typeof checkWorld> {
+  function checkFile(path: string, name: string): ReturnType<typeof verifyWorld> {
     try {
-      return withStillFile(path, scratchFolder, (db) => checkWorld(db, name, seal));
+      return withOfflineFile(path, scratchFolder, (db) => verifyWorld(db, name, seal));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { faults: [{ check: "unreadable", reason }], leaving: false };
+      return { faults: [{ check: "unreadable", reason }], isDeleted: false };
     }
   }
 }
@@ -116,10 +116,10 @@ export interface VerifyTerminal {
  * @returns the exit code: 0 all hold, 1 some do not, 2 the folder could not be checked
  */
 export function runVerify(data: string, key: string | undefined, terminal: VerifyTerminal): number {
-  let found: Verified;
+  let found: VerifyResult;
   try {
     const kept = key ?? readSecret(data, ".key");
-    if (kept === undefined && exists(data)) {
+    if (kept === undefined && pathExists(data)) {
       terminal.err(
         `Cannot check ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
       );
@@ -137,17 +137,17 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
   }
   terminal.progress?.end();
   for (const { name, faults } of found.broken) {
-    terminal.out(oneLine(`${name}: ${faults.map(faultText).join("; ")}`));
+    terminal.out(sanitizeText(`${name}: ${faults.map(faultText).join("; ")}`));
   }
   for (const { folder, reason } of found.leftovers) {
-    terminal.out(oneLine(`${folder}: leftover: ${reason}`));
+    terminal.out(sanitizeText(`${folder}: leftover: ${reason}`));
   }
   terminal.out(summary(found));
   return found.broken.length === 0 ? 0 : 1;
 }
 
 function refusal(data: string, error: unknown): string {
-  if (error instanceof DataFolderBusy || error instanceof SecretUnusable) return error.message;
+  if (error instanceof DataFolderBusy || error instanceof InvalidSecret) return error.message;
   if (error instanceof Deno.errors.NotFound) return `Cannot check ${data}: there is no such folder`;
   return `Cannot check ${data}: ${error instanceof Error ? error.message : String(error)}`;
 }
@@ -156,7 +156,7 @@ function faultText({ check, event, reason }: WorldFault): string {
   return event === undefined ? `${check}: ${reason}` : `${check} at event ${event}: ${reason}`;
 }
 
-function summary({ worlds, broken, leftovers }: Verified): string {
+function summary({ worlds, broken, leftovers }: VerifyResult): string {
   const parts = [`${worlds} worlds checked`, `${broken.length} broken`];
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
   const foreign = broken.length > 1 && broken.length === worlds &&

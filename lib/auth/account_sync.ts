@@ -10,7 +10,7 @@ const PASSWD = "etc/passwd";
 const SHADOW = "etc/shadow";
 
 /** Loads the accounts and follows their worlds. */
-export async function followAccounts(
+export async function syncAccounts(
   store: Pick<Store, "read" | "watch">,
   authenticator: Authenticator,
   log: (line: string) => void,

@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { MAX_USER_LENGTH } from "../limits.ts";
+import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
 interface Account {
@@ -26,7 +26,7 @@ const USER = /^[^\s:\p{Cc}\p{Cs}]+$/u;
 const DIGEST = /^[0-9A-Fa-f]{64}$/;
 const EMPTY_PASSWORD = createHash("sha256").digest("hex");
 /** Stands in for the digest of a user who does not exist; no password is known to have it. */
-const NOBODY: Account = { tier: "T1", digest: new Uint8Array(32) };
+const UNKNOWN_USER: Account = { tier: "T1", digest: new Uint8Array(32) };
 
 /**
  * Reads both files. Only users who stand in both are accounts.
@@ -55,7 +55,7 @@ function table<T>(text: string, read: (value: string) => T | undefined): Map<str
     const colon = line.indexOf(":");
     const user = line.slice(0, Math.max(colon, 0)).normalize("NFC");
     const value = read(line.slice(colon + 1));
-    if (value === undefined || user.length > MAX_USER_LENGTH || !USER.test(user)) continue;
+    if (value === undefined || user.length > MAX_USER_NAME_CHARS || !USER.test(user)) continue;
     if (!rows.has(user)) rows.set(user, value);
   }
   return rows;
@@ -68,13 +68,13 @@ function table<T>(text: string, read: (value: string) => T | undefined): Map<str
  * @param password the bytes as sent; the empty password is never right, since no account keeps its
  * digest
  */
-export function check(
+export function checkPassword(
   accounts: Accounts,
   user: string,
   password: Uint8Array | string,
 ): Tier | undefined {
-  const account = accounts.get(user.normalize("NFC")) ?? NOBODY;
+  const account = accounts.get(user.normalize("NFC")) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
   const right = timingSafeEqual(digest, account.digest);
-  return right && account !== NOBODY ? account.tier : undefined;
+  return right && account !== UNKNOWN_USER ? account.tier : undefined;
 }

@@ -10,11 +10,11 @@
 
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { hmac } from "../base/hash.ts";
-import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../limits.ts";
-import { type Accounts, check, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
-import { type Caller, expired, type Scope } from "./caller.ts";
-import { looksLikeCapability, verify } from "./capability.ts";
+import { hmacSha256 } from "../base/hash.ts";
+import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../limits.ts";
+import { type Accounts, checkPassword, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
+import { type Caller, isExpired, type Scope } from "./caller.ts";
+import { isCapabilityShaped, verify } from "./capability.ts";
 
 /** The machine's secrets, and the clock. */
 export interface AuthenticatorSettings {
@@ -58,10 +58,10 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function createAuthenticator(settings: AuthenticatorSettings): Authenticator {
   if (settings.key === "") throw new TypeError("Cannot authenticate callers: ELASTIK_KEY is empty");
-  return new MachineAuthenticator(settings);
+  return new CredentialAuthenticator(settings);
 }
 
-class MachineAuthenticator implements Authenticator {
+class CredentialAuthenticator implements Authenticator {
   readonly #settings: AuthenticatorSettings;
   readonly #withoutCredential: Caller;
   readonly #pepper: string;
@@ -73,16 +73,16 @@ class MachineAuthenticator implements Authenticator {
   constructor(settings: AuthenticatorSettings) {
     this.#settings = settings;
     this.#withoutCredential = settings.token === undefined ? LOCAL : ANONYMOUS;
-    this.#pepper = Buffer.from(hmac(settings.key, "fingerprint")).toString("hex");
-    if (settings.token) this.#tokens.set(this.#fingerprint(wireForm(settings.token)), T2);
+    this.#pepper = Buffer.from(hmacSha256(settings.key, "fingerprint")).toString("hex");
+    if (settings.token) this.#tokens.set(this.#fingerprint(toWireForm(settings.token)), T2);
     // Last, so that it wins when an operator set both to the same words.
     const { approveToken } = settings;
-    if (approveToken) this.#tokens.set(this.#fingerprint(wireForm(approveToken)), T3);
+    if (approveToken) this.#tokens.set(this.#fingerprint(toWireForm(approveToken)), T3);
   }
 
   authenticate(authorization: string | null, loopback: boolean): Caller {
     if (authorization === null) return loopback ? this.#withoutCredential : ANONYMOUS;
-    if (authorization.length > MAX_AUTHORIZATION_LENGTH) return REJECTED;
+    if (authorization.length > MAX_AUTHORIZATION_CHARS) return REJECTED;
     const space = authorization.indexOf(" ");
     if (space !== 6 && space !== 5) return REJECTED;
     const scheme = authorization.slice(0, space).toLowerCase();
@@ -104,21 +104,21 @@ class MachineAuthenticator implements Authenticator {
     const fingerprint = this.#fingerprint(secret);
     const holder = this.#tokens.get(fingerprint);
     if (holder !== undefined) return holder;
-    return looksLikeCapability(secret) ? this.#byCapability(secret, fingerprint) : undefined;
+    return isCapabilityShaped(secret) ? this.#byCapability(secret, fingerprint) : undefined;
   }
 
   #byCapability(token: string, fingerprint: string): Caller | undefined {
     const nowSeconds = this.#settings.now() / 1000;
     const remembered = this.#capabilities.get(fingerprint);
     if (remembered !== undefined) {
-      if (!expired(remembered, nowSeconds)) return remembered;
+      if (!isExpired(remembered, nowSeconds)) return remembered;
       this.#capabilities.delete(fingerprint);
       return undefined;
     }
     const scope = verify(this.#settings.key, token, nowSeconds);
     if (scope === undefined) return undefined;
     const caller = capabilityCaller(scope);
-    if (this.#capabilities.size >= CAPABILITIES_REMEMBERED) {
+    if (this.#capabilities.size >= CAPABILITY_CACHE_ENTRIES) {
       for (const oldest of this.#capabilities.keys()) {
         this.#capabilities.delete(oldest);
         break;
@@ -139,7 +139,7 @@ class MachineAuthenticator implements Authenticator {
     if (holder !== undefined) return holder;
     const user = textOf(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
-    const tier = check(this.#accounts, user, password);
+    const tier = checkPassword(this.#accounts, user, password);
     return tier && Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, known: true });
   }
 
@@ -161,7 +161,7 @@ function capabilityCaller(scope: Scope): Caller {
 }
 
 /** Header values arrive as one character a byte; a token set in the environment is brought to that form. */
-function wireForm(token: string): string {
+function toWireForm(token: string): string {
   return Buffer.from(token).toString("latin1");
 }
 

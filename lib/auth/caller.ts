@@ -36,7 +36,7 @@ export interface Caller {
   /** Present for a plugin that acts on its own: the prefixes it was granted, and nothing else. */
   readonly grants?: Grants;
   /** A credential was sent and it is one of the machine's: token, capability or account. */
-  readonly known?: true;
+  readonly authenticated?: true;
   /** A credential was sent and none of the machine's credentials matched it, or it has expired. */
   readonly rejected?: true;
 }
@@ -44,7 +44,7 @@ export interface Caller {
 const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
 
 /** Whether `tier` is at least `needed`. */
-export function reaches(tier: Tier, needed: Tier): boolean {
+export function isAtLeast(tier: Tier, needed: Tier): boolean {
   return RANK[tier] >= RANK[needed];
 }
 
@@ -54,6 +54,6 @@ export function reaches(tier: Tier, needed: Tier): boolean {
  *
  * @param nowSeconds Unix time in seconds
  */
-export function expired(caller: Caller, nowSeconds: number): boolean {
+export function isExpired(caller: Caller, nowSeconds: number): boolean {
   return caller.scope !== undefined && caller.scope.exp <= nowSeconds;
 }

@@ -11,14 +11,14 @@
 
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { hmac } from "../base/hash.ts";
-import { isCanonical } from "../http/path.ts";
+import { hmacSha256 } from "../base/hash.ts";
+import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../limits.ts";
+import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../limits.ts";
 import type { Scope } from "./caller.ts";
 
 /** What one line of a capability grants, or what it narrows the lines before it to. */
-export interface Grant {
+export interface CapabilityLine {
   /** Canonical absolute path without a trailing slash; `/` is the whole tree. */
   readonly prefix: string;
   readonly mode: "r" | "rw";
@@ -34,13 +34,13 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *
  * @param grant the machine's signing key and the first line
  * @throws {Problem} `bad-query` when a field has no canonical spelling or the token would be longer
- * than {@link MAX_CAPABILITY_LENGTH}
+ * than {@link MAX_CAPABILITY_CHARS}
  * @throws {TypeError} when the key is empty, which would let anyone sign
  */
-export function mint(grant: Grant & { readonly key: string }): string {
+export function mint(grant: CapabilityLine & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
-  const line = lineOf(grant);
-  return join(line, hmac(grant.key, line));
+  const line = formatLine(grant);
+  return formatToken(line, hmacSha256(grant.key, line));
 }
 
 /**
@@ -49,11 +49,11 @@ export function mint(grant: Grant & { readonly key: string }): string {
  * @param token a token as `mint` or `narrow` made it; its signature is not checked here
  * @param grant the line to add; it binds only as far as the lines before it reach
  * @throws {Problem} `bad-query` when the token is not one, a field has no canonical spelling, or the
- * result would be longer than {@link MAX_CAPABILITY_LENGTH} or have more lines than
+ * result would be longer than {@link MAX_CAPABILITY_CHARS} or have more lines than
  * {@link MAX_CAPABILITY_LINES}
  */
-export function narrow(token: string, grant: Grant): string {
-  const parts = split(token);
+export function narrow(token: string, grant: CapabilityLine): string {
+  const parts = parseToken(token);
   if (parts === undefined) {
     throw new Problem("bad-query", "Cannot narrow the capability: it is malformed, send one whole");
   }
@@ -63,8 +63,8 @@ export function narrow(token: string, grant: Grant): string {
       `Cannot narrow the capability: it has ${parts.lines.length} lines and ${MAX_CAPABILITY_LINES} is the most`,
     );
   }
-  const line = lineOf(grant);
-  return join(`${parts.text}\n${line}`, hmac(parts.signature, line));
+  const line = formatLine(grant);
+  return formatToken(`${parts.text}\n${line}`, hmacSha256(parts.signature, line));
 }
 
 /**
@@ -77,16 +77,16 @@ export function narrow(token: string, grant: Grant): string {
  * machine that holds now
  */
 export function verify(key: string, token: string, nowSeconds: number): Scope | undefined {
-  const parts = split(token);
+  const parts = parseToken(token);
   if (parts === undefined || key === "") return undefined;
   let expected: Uint8Array | string = key;
-  for (const line of parts.lines) expected = hmac(expected, line);
+  for (const line of parts.lines) expected = hmacSha256(expected, line);
   if (typeof expected === "string" || !timingSafeEqual(expected, parts.signature)) return undefined;
   const prefixes: string[] = [];
   let exp = Number.MAX_SAFE_INTEGER;
-  let mode: Grant["mode"] = "rw";
+  let mode: CapabilityLine["mode"] = "rw";
   for (const line of parts.lines) {
-    const grant = grantOf(line);
+    const grant = parseLine(line);
     if (grant === undefined) return undefined;
     prefixes.push(grant.prefix);
     if (grant.exp < exp) exp = grant.exp;
@@ -100,7 +100,7 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
  *
  * @param path canonical and absolute, as `parseTarget` gives it
  */
-export function within(scope: Scope, path: string): boolean {
+export function isInside(scope: Scope, path: string): boolean {
   for (const prefix of scope.prefixes) {
     if (!isBelow(path, prefix)) return false;
   }
@@ -114,8 +114,8 @@ function isBelow(path: string, prefix: string): boolean {
 }
 
 /** Whether a text has the outer shape of a token; says nothing of its truth. */
-export function looksLikeCapability(text: string): boolean {
-  return text.length <= MAX_CAPABILITY_LENGTH && text.length > SIGNATURE_CHARS + 1 &&
+export function isCapabilityShaped(text: string): boolean {
+  return text.length <= MAX_CAPABILITY_CHARS && text.length > SIGNATURE_CHARS + 1 &&
     text.charCodeAt(text.length - SIGNATURE_CHARS - 1) === 0x2e;
 }
 
@@ -125,8 +125,8 @@ interface Parts {
   readonly signature: Uint8Array;
 }
 
-function split(token: string): Parts | undefined {
-  if (!looksLikeCapability(token)) return undefined;
+function parseToken(token: string): Parts | undefined {
+  if (!isCapabilityShaped(token)) return undefined;
   const dot = token.length - SIGNATURE_CHARS - 1;
   const payload = bytesOf(token.slice(0, dot));
   const signature = bytesOf(token.slice(dot + 1));
@@ -137,20 +137,20 @@ function split(token: string): Parts | undefined {
   return lines.length > MAX_CAPABILITY_LINES ? undefined : { text, lines, signature };
 }
 
-function join(text: string, signature: Uint8Array): string {
+function formatToken(text: string, signature: Uint8Array): string {
   const token = `${base64url(Buffer.from(text))}.${base64url(signature)}`;
-  if (token.length > MAX_CAPABILITY_LENGTH) {
+  if (token.length > MAX_CAPABILITY_CHARS) {
     throw new Problem(
       "bad-query",
-      `Cannot make the capability: it needs ${token.length} characters and ${MAX_CAPABILITY_LENGTH} is the most`,
+      `Cannot make the capability: it needs ${token.length} characters and ${MAX_CAPABILITY_CHARS} is the most`,
     );
   }
   return token;
 }
 
-function lineOf({ prefix, exp, mode }: Grant): string {
+function formatLine({ prefix, exp, mode }: CapabilityLine): string {
   const line = `${prefix}|${exp}|${mode}`;
-  if (grantOf(line) === undefined) {
+  if (parseLine(line) === undefined) {
     throw new Problem(
       "bad-query",
       `Cannot make the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
@@ -161,13 +161,13 @@ function lineOf({ prefix, exp, mode }: Grant): string {
 }
 
 /** Reads one line, or says `undefined` for every spelling but the canonical one. */
-function grantOf(line: string): Grant | undefined {
+function parseLine(line: string): CapabilityLine | undefined {
   const [prefix, time, mode, ...more] = line.split("|");
   if (prefix === undefined || time === undefined || more.length > 0) return undefined;
   if (mode !== "r" && mode !== "rw") return undefined;
   const exp = Number(time);
   if (!Number.isSafeInteger(exp) || exp <= 0 || String(exp) !== time) return undefined;
-  return isCanonical(prefix) ? { prefix, exp, mode } : undefined;
+  return isCanonicalPath(prefix) ? { prefix, exp, mode } : undefined;
 }
 
 function base64url(bytes: Uint8Array): string {

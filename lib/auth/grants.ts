@@ -10,7 +10,7 @@ import type { Grants } from "./caller.ts";
  * Paths no grant covers for writing, each with what lies below: they decide who may do what, or run in
  * the browser of somebody who may.
  */
-const NEVER_WRITTEN = [
+const NEVER_WRITABLE = [
   "/lib",
   "/boot",
   "/auth",
@@ -19,10 +19,10 @@ const NEVER_WRITTEN = [
   "/usr/lib/shell",
 ] as const;
 /** What only T3 may read. A grant that lies above reaches none of it; it is to be asked for by name. */
-const NEVER_BY_THE_WAY = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
+const REQUIRES_EXPLICIT_GRANT = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
 
 /** Whether grants let a plugin read, or change, a path. */
-export function granted(
+export function isGranted(
   grants: Grants,
   action: "read" | "write" | "delete",
   path: string,
@@ -30,9 +30,9 @@ export function granted(
   const mode = modeOf(grants, path);
   if (mode === undefined) return false;
   if (action === "read") return true;
-  if (mode === "r" || neverWritten(path)) return false;
+  if (mode === "r" || isNeverWritable(path)) return false;
   // A collection goes with everything below it, and some of that may be granted for reading alone.
-  return action === "write" || !holdsReadOnly(grants, path);
+  return action === "write" || !hasReadOnlyBelow(grants, path);
 }
 
 /**
@@ -44,7 +44,7 @@ export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined
   if (mode === "r") return undefined;
   const folded = prefix.toLowerCase();
   const path = folded.endsWith("/") ? folded.slice(0, -1) : folded;
-  const own = NEVER_WRITTEN.find((never) => covers(`${never}/`, path) || covers(folded, never));
+  const own = NEVER_WRITABLE.find((never) => covers(`${never}/`, path) || covers(folded, never));
   return own === undefined
     ? undefined
     : `to write ${own} would let it become more than what was approved`;
@@ -53,7 +53,7 @@ export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined
 /** The mode of the longest grant that covers a path; one for exactly the path comes before all. */
 function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
   const folded = path.toLowerCase();
-  const hidden = NEVER_BY_THE_WAY.find((never) => covers(`${never}/`, folded));
+  const hidden = REQUIRES_EXPLICIT_GRANT.find((never) => covers(`${never}/`, folded));
   let longest = -1;
   let mode: "r" | "rw" | undefined;
   for (const [prefix, found] of Object.entries(grants)) {
@@ -67,7 +67,7 @@ function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
   return mode;
 }
 
-function holdsReadOnly(grants: Grants, path: string): boolean {
+function hasReadOnlyBelow(grants: Grants, path: string): boolean {
   return Object.entries(grants).some(([prefix, mode]) =>
     mode === "r" && prefix.startsWith(`${path}/`)
   );
@@ -80,7 +80,7 @@ function covers(prefix: string, path: string): boolean {
 }
 
 /** Case folds here as it does for what is private: some disks do not tell the spellings apart. */
-function neverWritten(path: string): boolean {
+function isNeverWritable(path: string): boolean {
   const folded = path.toLowerCase();
-  return NEVER_WRITTEN.some((never) => covers(`${never}/`, folded));
+  return NEVER_WRITABLE.some((never) => covers(`${never}/`, folded));
 }

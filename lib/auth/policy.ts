@@ -5,9 +5,9 @@
  */
 
 import { Problem } from "../http/problem.ts";
-import { type Caller, reaches, type Tier } from "./caller.ts";
-import { within } from "./capability.ts";
-import { granted } from "./grants.ts";
+import { type Caller, isAtLeast, type Tier } from "./caller.ts";
+import { isInside } from "./capability.ts";
+import { isGranted } from "./grants.ts";
 
 /**
  * What a caller wants with a world or a collection. Looking at it by any door (its events, its audit,
@@ -17,7 +17,7 @@ import { granted } from "./grants.ts";
 export type Action = "read" | "write" | "delete" | "activate" | "mint";
 
 /** The answer. Allowed is always the same object. */
-export type Verdict = typeof ALLOWED | Refusal;
+export type Decision = typeof ALLOWED | Refusal;
 
 /** Why not, in the terms of RFC 9110 §15.5.2 and §15.5.4. */
 export interface Refusal {
@@ -65,14 +65,14 @@ const VERBS: Record<Action, string> = {
  * @param path canonical and absolute, as `parseTarget` gives it; for what is about a world (its
  * audit, its stream) the world's own path
  */
-export function may(caller: Caller, action: Action, path: string): Verdict {
+export function decide(caller: Caller, action: Action, path: string): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
-    const held = action !== "activate" && action !== "mint" && granted(grants, action, path);
+    const held = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
     return held ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
   }
   if (scope !== undefined) {
-    if (!within(scope, path) && !(action === "read" && isOpen(path))) {
+    if (!isInside(scope, path) && !(action === "read" && isOpen(path))) {
       return refuse(caller, VERBS[action], path, "a capability over the path");
     }
     if (action === "write" && scope.mode === "r") {
@@ -80,16 +80,16 @@ export function may(caller: Caller, action: Action, path: string): Verdict {
     }
   }
   const needed = neededTier(action, path);
-  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
+  return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
 }
 
 /**
- * Like {@link may}, for callers who stop at a refusal.
+ * Like {@link decide}, for callers who stop at a refusal.
  *
  * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
  */
-export function require(caller: Caller, action: Action, path: string): void {
-  enforce(may(caller, action, path));
+export function assertCan(caller: Caller, action: Action, path: string): void {
+  assertAllowed(decide(caller, action, path));
 }
 
 /**
@@ -97,32 +97,32 @@ export function require(caller: Caller, action: Action, path: string): void {
  *
  * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
  */
-export function enforce(verdict: Verdict): void {
+export function assertAllowed(verdict: Decision): void {
   if (verdict.allowed) return;
   if (verdict.status === 403) throw new Problem("forbidden", verdict.detail);
   throw new Problem("unauthorized", verdict.detail, { "www-authenticate": CHALLENGE });
 }
 
-/** Whether the caller may read the path; what {@link may} says, fast enough to filter a listing. */
-export function visible(caller: Caller, path: string): boolean {
+/** Whether the caller may read the path; what {@link decide} says, fast enough to filter a listing. */
+export function canRead(caller: Caller, path: string): boolean {
   const { scope, grants } = caller;
-  if (grants !== undefined) return granted(grants, "read", path);
+  if (grants !== undefined) return isGranted(grants, "read", path);
   if (scope === undefined) return caller.tier === "T3" || !isPrivate(path);
-  return !isPrivate(path) && (within(scope, path) || isOpen(path));
+  return !isPrivate(path) && (isInside(scope, path) || isOpen(path));
 }
 
 /**
- * What {@link visible} depends on, as text: callers of the same sight see the same. `undefined` for a
+ * What {@link canRead} depends on, as text: callers of the same sight see the same. `undefined` for a
  * plugin on its own, whose grants are not worth comparing.
  */
-export function sightOf({ scope, grants, tier }: Caller): string | undefined {
+export function readScopeKey({ scope, grants, tier }: Caller): string | undefined {
   if (grants !== undefined) return undefined;
   if (scope === undefined) return tier === "T3" ? "all" : "public";
   return `in ${JSON.stringify(scope.prefixes)}`;
 }
 
 /** Whether the caller, who may read the path, is shown it with its secrets struck out (`bearer=***`). */
-export function redacted(caller: Caller, path: string): boolean {
+export function isRedacted(caller: Caller, path: string): boolean {
   return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);
 }
 
@@ -130,14 +130,14 @@ export function redacted(caller: Caller, path: string): boolean {
  * Whether the caller may have a world's whole file: everything in it is read, so it must be shown to
  * the caller without anything struck out.
  */
-export function mayCopy(caller: Caller, path: string): Verdict {
-  const verdict = may(caller, "read", path);
-  return verdict.allowed && redacted(caller, path) ? refuse(caller, "copy", path, "T3") : verdict;
+export function decideCopy(caller: Caller, path: string): Decision {
+  const verdict = decide(caller, "read", path);
+  return verdict.allowed && isRedacted(caller, path) ? refuse(caller, "copy", path, "T3") : verdict;
 }
 
 /**
  * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
- * comes back through {@link may}. A capability counts as T2 where it covers the subject, and one of
+ * comes back through {@link decide}. A capability counts as T2 where it covers the subject, and one of
  * mode `r` only asks.
  *
  * @param action `read` for the safe methods, `write` for all others
@@ -146,40 +146,40 @@ export function mayCopy(caller: Caller, path: string): Verdict {
  * @param subject the world the route is about where the route names one (`/home/x` of
  * `/shaped/home/x`), else the route's own path; a capability must cover one of the two
  */
-export function mayCall(
+export function decideCall(
   caller: Caller,
   action: "read" | "write",
   path: string,
   needed: Tier,
   subject: string = path,
-): Verdict {
+): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
-    return granted(grants, action, path)
+    return isGranted(grants, action, path)
       ? ALLOWED
       : refuse(caller, "call", path, "a grant over the path");
   }
   if (scope !== undefined) {
-    if (!within(scope, subject) && !within(scope, path)) {
+    if (!isInside(scope, subject) && !isInside(scope, path)) {
       return refuse(caller, "call", path, "a capability over the path");
     }
     if (action === "write" && scope.mode === "r") {
       return refuse(caller, "call", path, "a capability of mode rw");
     }
   }
-  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
+  return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
 }
 
 /**
  * Whether the caller may have the fallback look for a path that nothing answers for. The path is
  * nobody's, so no capability need cover it; what the fallback then reads in the caller's name comes
- * back through {@link may}. A plugin on its own names what it wants.
+ * back through {@link decide}. A plugin on its own names what it wants.
  *
  * @param path canonical path of the request
  * @param needed the tier the fallback declares as its `auth`
  */
-export function mayResolve(caller: Caller, path: string, needed: Tier): Verdict {
-  const reaching = caller.grants === undefined && reaches(caller.tier, needed);
+export function decideFallback(caller: Caller, path: string, needed: Tier): Decision {
+  const reaching = caller.grants === undefined && isAtLeast(caller.tier, needed);
   return reaching ? ALLOWED : refuse(caller, "call", path, needed);
 }
 
@@ -189,8 +189,8 @@ export function mayResolve(caller: Caller, path: string, needed: Tier): Verdict 
  *
  * @param loopback whether the client itself is on this machine
  */
-export function mayEnter(caller: Caller, path: string, loopback: boolean): Verdict {
-  if (loopback || caller.known === true || path.startsWith(SHELL)) return ALLOWED;
+export function decideEntry(caller: Caller, path: string, loopback: boolean): Decision {
+  if (loopback || caller.authenticated === true || path.startsWith(SHELL)) return ALLOWED;
   return refuse(caller, "reach", path, "any credential of this machine");
 }
 
@@ -231,7 +231,7 @@ function isAtOrBelow(path: string, prefix: string): boolean {
 function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {
   return {
     allowed: false,
-    status: caller.known === true ? 403 : 401,
+    status: caller.authenticated === true ? 403 : 401,
     needs,
     detail: `Cannot ${verb} ${path}: ${found(caller)}, ${needs} is needed`,
   };
@@ -239,7 +239,7 @@ function refuse(caller: Caller, verb: string, path: string, needs: string): Refu
 
 function found(caller: Caller): string {
   if (caller.rejected === true) return "the credential sent is unknown or has expired";
-  if (caller.known !== true) return "no credential was sent";
+  if (caller.authenticated !== true) return "no credential was sent";
   const { scope, grants } = caller;
   if (grants !== undefined) {
     return `the plugin's grants are ${Object.keys(grants).join(" and ") || "none"}`;

@@ -6,7 +6,7 @@
 import { sha256Hex } from "../base/hash.ts";
 import type { World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
-import { redacted } from "./policy.ts";
+import { isRedacted } from "./policy.ts";
 
 /** Also as it is mistyped: a line that mounts nothing still holds the secret. */
 const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
@@ -14,8 +14,8 @@ const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
 const shown = new WeakMap<World, World>();
 
 /** The world as this caller may see it: `/etc/fstab` below T3 shows `bearer=***` and `://***@`. */
-export function seenBy(caller: Caller, world: World): World {
-  if (!redacted(caller, `/${world.name}`)) return world;
+export function redactFor(caller: Caller, world: World): World {
+  if (!isRedacted(caller, `/${world.name}`)) return world;
   let seen = shown.get(world);
   if (seen === undefined) {
     const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***")

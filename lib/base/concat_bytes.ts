@@ -8,7 +8,7 @@
  *
  * @param length what they come to, in bytes, where it is known already
  */
-export function joinBytes(
+export function concatBytes(
   pieces: readonly Uint8Array[],
   length: number = pieces.reduce((sum, piece) => sum + piece.length, 0),
 ): Uint8Array<ArrayBuffer> {

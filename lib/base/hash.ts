@@ -11,7 +11,7 @@ export function sha256Hex(data: Uint8Array | string): string {
 }
 
 /** HMAC-SHA256 as bytes (RFC 2104). */
-export function hmac(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
+export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
   return new Uint8Array(createHmac("sha256", key).update(data).digest());
 }
 
@@ -19,7 +19,7 @@ export function hmac(key: Uint8Array | string, data: Uint8Array | string): Uint8
  * Compares two secrets in time that depends on neither: both are hashed first, so lengths do not
  * show either.
  */
-export function equalSecret(a: string, b: string): boolean {
+export function isSameSecret(a: string, b: string): boolean {
   return timingSafeEqual(
     createHash("sha256").update(a).digest(),
     createHash("sha256").update(b).digest(),

@@ -5,6 +5,6 @@
  */
 
 /** One line of it, with every control and formatting character as a question mark. */
-export function oneLine(text: string): string {
+export function sanitizeText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }

@@ -7,7 +7,7 @@
  *
  * @param ms longest wait in milliseconds
  */
-export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+export async function withTimeout(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   try {

@@ -4,7 +4,7 @@
  * the commands may name these types without an import cycle.
  */
 
-import type { Options, Shape } from "./parse_args.ts";
+import type { ArgumentSpec, OptionValues } from "./parse_args.ts";
 
 /** How the program runs, which differs between a checkout, a URL, a bundle and a binary. */
 export interface ProgramContext {
@@ -32,12 +32,12 @@ export interface CommandModule {
   run(
     words: readonly string[],
     context: CommandContext,
-    options: Options,
+    options: OptionValues,
   ): Promise<number | undefined>;
 }
 
 /** A command: its arguments and options, its texts for `--help`, and how its module is loaded. */
-export interface Command extends Shape {
+export interface Command extends ArgumentSpec {
   /** One line of the help. */
   readonly about: string;
   /** Further lines of the help of this command. */

@@ -102,7 +102,7 @@ function fishScript(
       const about = quoted(aboutOf(commands, name));
       lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${about}`);
       for (
-        const [option, { about: told, value }] of Object.entries(commands[name]?.options ?? {})
+        const [option, { summary: told, value }] of Object.entries(commands[name]?.options ?? {})
       ) {
         const takes = value === undefined ? "" : " -x";
         lines.push(`complete -c ${program} ${seen} -l ${option}${takes} -d ${quoted(told)}`);

@@ -5,102 +5,102 @@
  */
 
 import { type CommandTable, type ProgramContext, shownNames } from "./command.ts";
-import { type Options, readArguments, UsageError } from "./parse_args.ts";
+import { type OptionValues, parseArgs, UsageError } from "./parse_args.ts";
 import { VERSION } from "../version.ts";
 
-const URL_OPTION = { value: "<url>", about: "the machine; the one of the settings unless given" };
+const URL_OPTION = { value: "<url>", summary: "the machine; the one of the settings unless given" };
 
 /** Every command. The specifiers are literals, so that a URL run and a bundle find them as well. */
 export const COMMANDS: CommandTable = {
   serve: {
-    takes: "",
-    most: 0,
+    usage: "",
+    maxArguments: 0,
     about: "start the machine (what happens without a command)",
     load: () => import("./commands/serve.ts"),
   },
   install: {
-    takes: "<plugin…>",
-    least: 1,
-    most: 64,
+    usage: "<plugin…>",
+    minArguments: 1,
+    maxArguments: 64,
     about: "store, show and approve shipped plugins, or primitives",
     more: [
       "`primitives` stands for gpu fstab db fanout. Each plugin is stored (T2), shown with",
       "all it asks for, approved (T3) in exactly this version, and looked for in /bin.",
     ],
     options: {
-      "with-semantic": { about: "semantic as well" },
+      "with-semantic": { summary: "semantic as well" },
       url: URL_OPTION,
     },
     load: () => import("./commands/install.ts"),
   },
   mint: {
-    takes: "<prefix>",
-    least: 1,
-    most: 1,
+    usage: "<prefix>",
+    minArguments: 1,
+    maxArguments: 1,
     about: "a token for one prefix, until a time (T3)",
     more: [
       "The token alone goes to the standard output; what it may do is told beside it.",
     ],
     options: {
-      ttl: { value: "<time>", about: "how long it holds: 90s, 15m, 1h (unless given), 7d" },
-      mode: { value: "<r|rw>", about: "to read, or to read and write (unless given)" },
+      ttl: { value: "<time>", summary: "how long it holds: 90s, 15m, 1h (unless given), 7d" },
+      mode: { value: "<r|rw>", summary: "to read, or to read and write (unless given)" },
       url: URL_OPTION,
     },
     load: () => import("./commands/mint.ts"),
   },
   boot: {
-    takes: "[url]",
-    most: 1,
+    usage: "[url]",
+    maxArguments: 1,
     about: "power-on self-test of a running machine",
     load: () => import("./commands/boot.ts"),
   },
   verify: {
-    takes: "[data]",
-    most: 1,
+    usage: "[data]",
+    maxArguments: 1,
     about: "check every world of a data folder, with its server off",
     load: () => import("./commands/verify.ts"),
   },
   export: {
-    takes: "[file|-]",
-    most: 1,
+    usage: "[file|-]",
+    maxArguments: 1,
     about: "all worlds as tar.gz, while the server runs or not",
     more: [
       "Each world is of one moment. The signing key goes along, so that what is brought back",
       "verifies; tokens, locks and the trash stay. The file is for this user alone.",
     ],
     options: {
-      "without-key": { about: "leave the signing key out" },
-      from: { value: "<data>", about: "another data folder than that of the settings" },
+      "without-key": { summary: "leave the signing key out" },
+      from: { value: "<data>", summary: "another data folder than that of the settings" },
     },
     load: () => import("./commands/export.ts"),
   },
   import: {
-    takes: "<file|folder|->",
-    least: 1,
-    most: 1,
+    usage: "<file|folder|->",
+    minArguments: 1,
+    maxArguments: 1,
     about: "bring such an archive in, or an elastik v5",
     more: [
       "The server is off meanwhile. Nothing that is there is overwritten, and no world is",
       "ever half there. Import only what you trust as much as your own machine.",
     ],
     options: {
-      into: { value: "<data>", about: "the data folder; that of the settings unless given" },
-      merge: { about: "into a folder that holds worlds already" },
-      key: { value: "<key|@file>", about: "what signed its chains, if that is not in it" },
-      "new-key": { about: "take no signing key from it; plugins then wait for approval" },
+      into: { value: "<data>", summary: "the data folder; that of the settings unless given" },
+      merge: { summary: "into a folder that holds worlds already" },
+      key: { value: "<key|@file>", summary: "what signed its chains, if that is not in it" },
+      "new-key": { summary: "take no signing key from it; plugins then wait for approval" },
     },
     load: () => import("./commands/import.ts"),
   },
   completions: {
-    takes: "<shell>",
-    least: 1,
-    most: 1,
+    usage: "<shell>",
+    minArguments: 1,
+    maxArguments: 1,
     about: "what bash, zsh or fish needs to complete all this",
     load: () => import("./commands/completions.ts"),
   },
   cell: {
-    takes: "",
-    most: 0,
+    usage: "",
+    maxArguments: 0,
     about: "the process a plugin lives in",
     hidden: true,
     load: () => import("./commands/cell.ts"),
@@ -111,8 +111,8 @@ export const COMMANDS: CommandTable = {
 const USAGE = 2;
 
 /** What a command line means. */
-export type Request =
-  | { readonly command: string; readonly words: readonly string[]; readonly options: Options }
+export type ParsedCommand =
+  | { readonly command: string; readonly words: readonly string[]; readonly options: OptionValues }
   | { readonly show: string };
 
 /**
@@ -120,12 +120,14 @@ export type Request =
  *
  * @throws {UsageError} naming what was found and what there is
  */
-export function readCommandLine(args: readonly string[]): Request {
+export function parseCommandLine(args: readonly string[]): ParsedCommand {
   const [first = "serve", ...rest] = args;
   const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if ([first, ...own].some((arg) => arg === "--help" || arg === "-h")) {
-    return { show: command === undefined || command.hidden ? helpText() : commandHelp(first) };
+    return {
+      show: command === undefined || command.hidden ? formatHelp() : formatCommandHelp(first),
+    };
   }
   if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
   if (command === undefined) {
@@ -135,13 +137,13 @@ export function readCommandLine(args: readonly string[]): Request {
       }; --help says more`,
     );
   }
-  return { command: first, ...readArguments(first, rest, command) };
+  return { command: first, ...parseArgs(first, rest, command) };
 }
 
 /** The one screen of `--help`. */
-export function helpText(): string {
+export function formatHelp(): string {
   const lines = shownNames(COMMANDS).map((name) => {
-    const { takes = "", about = "" } = COMMANDS[name] ?? {};
+    const { usage: takes = "", about = "" } = COMMANDS[name] ?? {};
     return `  ${`${name} ${takes}`.padEnd(21)}${about}`;
   });
   return [
@@ -161,12 +163,12 @@ export function helpText(): string {
 }
 
 /** The help of one command. */
-export function commandHelp(name: string): string {
+export function formatCommandHelp(name: string): string {
   const command = COMMANDS[name];
-  if (command === undefined) return helpText();
-  const { takes, about, more = [], options = {} } = command;
+  if (command === undefined) return formatHelp();
+  const { usage: takes, about, more = [], options = {} } = command;
   const lines = Object.entries(options).map(([option, told]) =>
-    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.about}`
+    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.summary}`
   );
   return [
     `usage: elastik ${name} ${takes}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),
@@ -187,7 +189,7 @@ export async function runCommandLine(
   program: ProgramContext,
 ): Promise<number | undefined> {
   try {
-    const request = readCommandLine(args);
+    const request = parseCommandLine(args);
     if ("show" in request) {
       console.log(request.show);
       return 0;

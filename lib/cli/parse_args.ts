@@ -4,29 +4,29 @@
  */
 
 /** One option of a command. */
-export interface Option {
+export interface OptionSpec {
   /** What follows it, as the help writes it; absent for one that stands alone. */
   readonly value?: string;
-  readonly about: string;
+  readonly summary: string;
 }
 
 /** What a command takes. */
-export interface Shape {
+export interface ArgumentSpec {
   /** Arguments as the help writes them; `""` for none. */
-  readonly takes: string;
+  readonly usage: string;
   /** Fewest and most arguments. */
-  readonly least?: number;
-  readonly most: number;
-  readonly options?: Readonly<Record<string, Option>>;
+  readonly minArguments?: number;
+  readonly maxArguments: number;
+  readonly options?: Readonly<Record<string, OptionSpec>>;
 }
 
 /** The options of a command line by their names without dashes; `true` for one that stands alone. */
-export type Options = Readonly<Record<string, string | true>>;
+export type OptionValues = Readonly<Record<string, string | true>>;
 
 /** What was found. */
-export interface Arguments {
+export interface ParsedArguments {
   readonly words: readonly string[];
-  readonly options: Options;
+  readonly options: OptionValues;
 }
 
 /** A command line that cannot be understood; the message is for the operator. */
@@ -41,7 +41,11 @@ export class UsageError extends Error {
  * @param command its name, for the refusal
  * @throws {UsageError} naming what was found and what there is
  */
-export function readArguments(command: string, args: readonly string[], shape: Shape): Arguments {
+export function parseArgs(
+  command: string,
+  args: readonly string[],
+  shape: ArgumentSpec,
+): ParsedArguments {
   const words: string[] = [];
   const options = new Map<string, string | true>();
   const rest = [...args];
@@ -63,7 +67,7 @@ export function readArguments(command: string, args: readonly string[], shape: S
       options.set(name, valueOf(command, dashed, option, arg.includes("="), after, rest));
     }
   }
-  const { least = 0, most, takes } = shape;
+  const { minArguments: least = 0, maxArguments: most, usage: takes } = shape;
   if (words.length < least || words.length > most) {
     const found = words.length === 1 ? "1 argument" : `${words.length} arguments`;
     throw new UsageError(`Cannot run ${command} with ${found}: it takes ${takes || "none"}`);
@@ -72,7 +76,7 @@ export function readArguments(command: string, args: readonly string[], shape: S
 }
 
 /** An option that takes a value, as text; `undefined` where it was not given. */
-export function textOption(options: Options, name: string): string | undefined {
+export function getTextOption(options: OptionValues, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
@@ -80,7 +84,7 @@ export function textOption(options: Options, name: string): string | undefined {
 function valueOf(
   command: string,
   dashed: string,
-  option: Option,
+  option: OptionSpec,
   glued: boolean,
   after: readonly string[],
   rest: string[],
@@ -94,7 +98,7 @@ function valueOf(
   throw new UsageError(`Cannot run ${command}: ${dashed} takes ${option.value}, which is missing`);
 }
 
-function optionNames({ options = {} }: Shape): string {
+function optionNames({ options = {} }: ArgumentSpec): string {
   const names = Object.keys(options).map((name) => `--${name}`);
   return names.length === 0 ? "it takes no options" : `it takes ${names.join(", ")}`;
 }

@@ -13,7 +13,7 @@ const PAUSE_MS = 50;
 const CLEAR = "\r\x1b[K";
 
 /** What a bar is drawn with. */
-export interface ProgressOptions {
+export interface ProgressBarOptions {
   /** What is being done, in a word or two. */
   readonly title: string;
   /** What is counted. */
@@ -27,11 +27,11 @@ export interface ProgressOptions {
 }
 
 /** A bar on a terminal. */
-export class Progress {
-  readonly #options: ProgressOptions;
+export class ProgressBar {
+  readonly #options: ProgressBarOptions;
   #last = -Infinity;
 
-  constructor(options: ProgressOptions) {
+  constructor(options: ProgressBarOptions) {
     this.#options = options;
   }
 
@@ -40,7 +40,7 @@ export class Progress {
     const now = this.#options.now();
     if (now - this.#last < PAUSE_MS) return;
     this.#last = now;
-    this.#options.write(`${CLEAR}${barLine(this.#options, done, total)}`);
+    this.#options.write(`${CLEAR}${formatBar(this.#options, done, total)}`);
   }
 
   /** Takes the bar away. */
@@ -50,8 +50,8 @@ export class Progress {
 }
 
 /** One picture: `verify [#####-----] 50/100 worlds`, never wider than the terminal. */
-export function barLine(
-  { title, unit, columns }: Pick<ProgressOptions, "title" | "unit" | "columns">,
+export function formatBar(
+  { title, unit, columns }: Pick<ProgressBarOptions, "title" | "unit" | "columns">,
   done: number,
   total: number,
 ): string {
@@ -63,10 +63,10 @@ export function barLine(
 }
 
 /** A bar on the standard error, or nothing where that is no terminal. */
-export function terminalProgress(title: string, unit: string): Progress | undefined {
+export function createTerminalProgress(title: string, unit: string): ProgressBar | undefined {
   if (!Deno.stderr.isTerminal()) return undefined;
   const encoder = new TextEncoder();
-  return new Progress({
+  return new ProgressBar({
     title,
     unit,
     write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),

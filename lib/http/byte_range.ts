@@ -4,7 +4,7 @@
  * RFC 9110 §14.2 always allows. It must never select a byte that is not there.
  */
 
-import { parseHttpDate, wholeSeconds } from "./http_date.ts";
+import { parseHttpDate, toWholeSeconds } from "./http_date.ts";
 
 /** Part of a representation: both ends are positions of bytes that are sent. */
 export interface ByteRange {
@@ -37,7 +37,7 @@ export function selectRange(
   length: number,
 ): RangeOutcome {
   if (range === null) return "whole";
-  if (ifRange !== null && !stillSame(ifRange, etag, lastModified)) return "whole";
+  if (ifRange !== null && !isIfRangeCurrent(ifRange, etag, lastModified)) return "whole";
   const found = ONE_RANGE.exec(range);
   // Another unit, a malformed range, and several ranges: "A server MAY ignore the Range header
   // field" (§14.2). Many ranges in one answer mostly serve who wants to make a server work.
@@ -57,7 +57,7 @@ export function selectRange(
  *
  * @param length of the whole representation in bytes
  */
-export function contentRange(range: ByteRange | "unsatisfiable", length: number): string {
+export function formatContentRange(range: ByteRange | "unsatisfiable", length: number): string {
   return range === "unsatisfiable"
     ? `bytes */${length}`
     : `bytes ${range.start}-${range.end}/${length}`;
@@ -75,7 +75,7 @@ function lastBytes(suffix: number, length: number): RangeOutcome {
  * §13.1.5: an entity tag counts under strong comparison; a date counts when it is exactly the
  * Last-Modified. That a date is strong enough is for its sender to make sure (§13.1.5, §8.8.2.2).
  */
-function stillSame(ifRange: string, etag: string, lastModified: number): boolean {
+function isIfRangeCurrent(ifRange: string, etag: string, lastModified: number): boolean {
   if (ifRange === etag) return true;
-  return parseHttpDate(ifRange) === wholeSeconds(lastModified);
+  return parseHttpDate(ifRange) === toWholeSeconds(lastModified);
 }

@@ -4,8 +4,8 @@
  * this very machine must never make the whole internet local.
  */
 
-import { forwarded, forwardedFor } from "./forwarded.ts";
-import { type IpAddress, type IpRange, isLoopback, parseIp, parseRange } from "./ip_address.ts";
+import { parseForwarded, parseForwardedFor } from "./forwarded.ts";
+import { type IpAddress, type IpRange, isLoopback, parseIp, parseIpRange } from "./ip_address.ts";
 
 /** Where a request comes from. */
 export interface ClientAddress {
@@ -24,10 +24,10 @@ export interface ProxyTrust {
 }
 
 /** Finds the client of one request from its peer's address and its headers. */
-export type FindClient = (peer: string, headers: Headers) => ClientAddress;
+export type ClientFinder = (peer: string, headers: Headers) => ClientAddress;
 
 /** By these a proxy that is not configured shows itself. */
-const TRACES = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
+const PROXY_HEADERS = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
 const LOCAL_V4: ClientAddress = Object.freeze({ address: "127.0.0.1", loopback: true });
 const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true });
 
@@ -36,7 +36,7 @@ const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true }
  *
  * @throws {TypeError} when a trusted address cannot be read, or only one of the two settings is there
  */
-export function createClientAddress({ trustHeader, trustFrom = [] }: ProxyTrust): FindClient {
+export function createClientFinder({ trustHeader, trustFrom = [] }: ProxyTrust): ClientFinder {
   const ranges = trustFrom.map(rangeOf);
   if (trustHeader === undefined || trustHeader === "") {
     if (ranges.length === 0) return directClient;
@@ -50,7 +50,7 @@ export function createClientAddress({ trustHeader, trustFrom = [] }: ProxyTrust)
     );
   }
   const header = trustHeader.toLowerCase();
-  const read = header === "forwarded" ? forwarded : forwardedFor;
+  const read = header === "forwarded" ? parseForwarded : parseForwardedFor;
   return function proxiedClient(peer, headers) {
     const ip = parseIp(peer);
     const value = headers.get(header);
@@ -62,7 +62,7 @@ export function createClientAddress({ trustHeader, trustFrom = [] }: ProxyTrust)
 }
 
 function rangeOf(text: string): IpRange {
-  const range = parseRange(text);
+  const range = parseIpRange(text);
   if (range !== undefined) return range;
   throw new TypeError(
     `Cannot trust the proxy ${JSON.stringify(text)}: write an IP address or a CIDR block`,
@@ -71,16 +71,16 @@ function rangeOf(text: string): IpRange {
 
 /** The client when no header is believed. */
 function directClient(peer: string, headers: Headers): ClientAddress {
-  if (peer === "127.0.0.1") return forwards(headers) ? remote(peer) : LOCAL_V4;
-  if (peer === "::1") return forwards(headers) ? remote(peer) : LOCAL_V6;
-  if (!mayBeLocal(peer)) return remote(peer);
+  if (peer === "127.0.0.1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V4;
+  if (peer === "::1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V6;
+  if (!couldBeLoopback(peer)) return remote(peer);
   const ip = parseIp(peer);
   if (ip === undefined) return remote(peer);
-  return { address: ip.text, loopback: isLoopback(ip) && !forwards(headers) };
+  return { address: ip.text, loopback: isLoopback(ip) && !hasProxyHeader(headers) };
 }
 
 /** Spares most remote peers the parsing: every spelling of a loopback address begins like this. */
-function mayBeLocal(peer: string): boolean {
+function couldBeLoopback(peer: string): boolean {
   return peer.startsWith("127.") || peer.startsWith(":") || peer.startsWith("0");
 }
 
@@ -88,8 +88,8 @@ function remote(address: string): ClientAddress {
   return { address, loopback: false };
 }
 
-function forwards(headers: Headers): boolean {
-  for (const name of TRACES) {
+function hasProxyHeader(headers: Headers): boolean {
+  for (const name of PROXY_HEADERS) {
     if (headers.has(name)) return true;
   }
   return false;

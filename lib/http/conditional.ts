@@ -5,9 +5,9 @@
  * the change.
  */
 
-import type { Precondition, Tag } from "../world/store.ts";
-import { namesRepresentation, parseEntityTags, type TagFault, worldTags } from "./etag.ts";
-import { parseHttpDate, wholeSeconds } from "./http_date.ts";
+import type { Precondition, VersionTag } from "../world/store.ts";
+import { isTagOf, parseEntityTags, parseWorldTags, type TagFault } from "./etag.ts";
+import { parseHttpDate, toWholeSeconds } from "./http_date.ts";
 import { Problem } from "./problem.ts";
 
 /** As much of `Headers` as is read here. */
@@ -27,7 +27,7 @@ export interface CacheValidators {
  * @param current the representation's entity tag, quoted
  * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
  */
-export function notModified(
+export function isNotModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
   current: string,
   lastModified: number | undefined,
@@ -35,7 +35,7 @@ export function notModified(
   // §13.1.3: "A recipient MUST ignore If-Modified-Since if the request contains an If-None-Match
   // header field".
   if (ifNoneMatch !== null) {
-    return ifNoneMatch === current || holdsTag(ifNoneMatch, current, "weak");
+    return ifNoneMatch === current || hasTag(ifNoneMatch, current, "weak");
   }
   // §13.1.3: "A recipient MUST ignore the If-Modified-Since header field if the resource does not
   // have a modification date available."
@@ -45,7 +45,7 @@ export function notModified(
   const since = parseHttpDate(ifModifiedSince);
   // §13.1.3: "If the selected representation's last modification date is earlier or equal to the
   // date provided in the field value, the condition is false."
-  return since !== undefined && wholeSeconds(lastModified) <= since;
+  return since !== undefined && toWholeSeconds(lastModified) <= since;
 }
 
 /**
@@ -57,7 +57,7 @@ export function notModified(
  * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
  * @throws {Problem} `precondition-failed` (412); `bad-header` when If-Match is no list of tags
  */
-export function readOutcome(
+export function evaluateConditions(
   headers: HeaderReader,
   current: string,
   lastModified: number | undefined,
@@ -66,7 +66,7 @@ export function readOutcome(
   // Step 1: "When recipient is the origin server and If-Match is present, evaluate the If-Match
   // precondition"; if false, 412.
   if (ifMatch !== null) {
-    if (ifMatch !== current && !holdsTag(ifMatch, current, "strong")) {
+    if (ifMatch !== current && !hasTag(ifMatch, current, "strong")) {
       throw failed("If-Match names other versions", current);
     }
   } else {
@@ -77,7 +77,7 @@ export function readOutcome(
     // have a modification date available."
     if (ifUnmodifiedSince !== null && lastModified !== undefined) {
       const since = parseHttpDate(ifUnmodifiedSince);
-      if (since !== undefined && wholeSeconds(lastModified) > since) {
+      if (since !== undefined && toWholeSeconds(lastModified) > since) {
         throw failed("it changed after the date in If-Unmodified-Since", current);
       }
     }
@@ -88,7 +88,7 @@ export function readOutcome(
   const ifNoneMatch = headers.get("if-none-match");
   const ifModifiedSince = ifNoneMatch === null ? headers.get("if-modified-since") : null;
   if (ifNoneMatch === null && ifModifiedSince === null) return "send";
-  return notModified({ ifNoneMatch, ifModifiedSince }, current, lastModified)
+  return isNotModified({ ifNoneMatch, ifModifiedSince }, current, lastModified)
     ? "not-modified"
     : "send";
 }
@@ -100,7 +100,7 @@ export function readOutcome(
  *
  * @throws {Problem} `bad-header` when If-Match or If-None-Match is neither `*` nor a list of tags
  */
-export function precondition(headers: HeaderReader): Precondition | undefined {
+export function parsePrecondition(headers: HeaderReader): Precondition | undefined {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
   // §13.1.4: "A recipient MUST ignore If-Unmodified-Since if the request contains an If-Match header
@@ -113,11 +113,11 @@ export function precondition(headers: HeaderReader): Precondition | undefined {
   return {
     // §13.1.1: "An origin server MUST use the strong comparison function when comparing entity tags
     // for If-Match".
-    ...(ifMatch !== null && { match: demanded("If-Match", worldTags(ifMatch, "strong")) }),
+    ...(ifMatch !== null && { match: demanded("If-Match", parseWorldTags(ifMatch, "strong")) }),
     // §13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags for
     // If-None-Match".
     ...(ifNoneMatch !== null && {
-      noneMatch: demanded("If-None-Match", worldTags(ifNoneMatch, "weak")),
+      noneMatch: demanded("If-None-Match", parseWorldTags(ifNoneMatch, "weak")),
     }),
     // The date means its whole second and worlds are stamped in milliseconds, so what they are
     // compared with is the second's last one.
@@ -126,7 +126,7 @@ export function precondition(headers: HeaderReader): Precondition | undefined {
 }
 
 /** Whether a list names the representation; a list that cannot be parsed fails as its header must. */
-function holdsTag(header: string, current: string, comparison: "strong" | "weak"): boolean {
+function hasTag(header: string, current: string, comparison: "strong" | "weak"): boolean {
   const parsed = parseEntityTags(header);
   // §13.1.1, §13.1.2: `*` is "any current representation", and this one is current.
   if (parsed === "*") return true;
@@ -138,12 +138,15 @@ function holdsTag(header: string, current: string, comparison: "strong" | "weak"
     // §8.8.3.2: strong comparison needs both tags not weak; weak comparison looks at neither. Ours
     // are always strong.
     if (weak && comparison === "strong") continue;
-    if (namesRepresentation(opaque, current)) return true;
+    if (isTagOf(opaque, current)) return true;
   }
   return false;
 }
 
-function demanded(header: string, tags: "*" | readonly Tag[] | TagFault): "*" | readonly Tag[] {
+function demanded(
+  header: string,
+  tags: "*" | readonly VersionTag[] | TagFault,
+): "*" | readonly VersionTag[] {
   if (tags !== "*" && "fault" in tags) throw unreadable(header, tags);
   return tags;
 }

@@ -4,18 +4,18 @@
  * broken stream in the answer's place (seen with Deno 2.9.6). What is short is read to its end first.
  */
 
-import { UNREAD_BODY_BYTES, UNREAD_BODY_MS } from "../limits.ts";
-import { within } from "../base/timeout.ts";
+import { DRAIN_BODY_TIMEOUT_MS, MAX_DRAINED_BODY_BYTES } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 
 /**
  * Reads what is left of a short body and throws it away; over HTTP/1.1, and where there is nothing to
  * read, it does nothing. Never throws.
  */
-export async function drainUnread(request: Request): Promise<void> {
+export async function drainBody(request: Request): Promise<void> {
   if (request.headers.has("host") || request.body === null || request.bodyUsed) return;
   const length = request.headers.get("content-length");
-  if (length === null || Number(length) > UNREAD_BODY_BYTES) return;
+  if (length === null || Number(length) > MAX_DRAINED_BODY_BYTES) return;
   // A sender that went away has no use for its answer either.
   const read = request.bytes().then(() => undefined, () => undefined);
-  await within(UNREAD_BODY_MS, read);
+  await withTimeout(DRAIN_BODY_TIMEOUT_MS, read);
 }

@@ -4,8 +4,8 @@
  * they name a state of the world and not a moment; nothing here knows what is current.
  */
 
-import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_LENGTH } from "../limits.ts";
-import type { Tag } from "../world/store.ts";
+import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../limits.ts";
+import type { VersionTag } from "../world/store.ts";
 
 /** One entity tag of a list, without its quotes. */
 export interface EntityTag {
@@ -35,7 +35,7 @@ const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
  * @param rep which representation: `raw`, `json`, `text`, `html`, `list`…; lower-case letters,
  * digits and hyphens
  */
-export function etag(version: number, sha256: string, rep: string): string {
+export function formatEtag(version: number, sha256: string, rep: string): string {
   return `"${version}-${sha256.slice(0, HASH_DIGITS)}.${rep}"`;
 }
 
@@ -44,12 +44,12 @@ export function etag(version: number, sha256: string, rep: string): string {
  * hold commas. Empty list elements are skipped (RFC 9110 §5.6.1.2).
  *
  * @returns a fault for anything else, and past {@link MAX_ENTITY_TAGS} tags or
- * {@link MAX_ENTITY_TAGS_LENGTH} characters
+ * {@link MAX_ENTITY_TAGS_CHARS} characters
  */
 export function parseEntityTags(header: string): "*" | readonly EntityTag[] | TagFault {
-  if (header.length > MAX_ENTITY_TAGS_LENGTH) {
+  if (header.length > MAX_ENTITY_TAGS_CHARS) {
     return {
-      fault: `it is ${header.length} characters long and ${MAX_ENTITY_TAGS_LENGTH} is the most`,
+      fault: `it is ${header.length} characters long and ${MAX_ENTITY_TAGS_CHARS} is the most`,
     };
   }
   const text = header.trim();
@@ -76,13 +76,13 @@ export function parseEntityTags(header: string): "*" | readonly EntityTag[] | Ta
  * @param comparison `strong` leaves weak tags out, as If-Match must; `weak` takes them (RFC 9110
  * §8.8.3.2)
  */
-export function worldTags(
+export function parseWorldTags(
   header: string,
   comparison: "strong" | "weak",
-): "*" | readonly Tag[] | TagFault {
+): "*" | readonly VersionTag[] | TagFault {
   const parsed = parseEntityTags(header);
   if (parsed === "*" || "fault" in parsed) return parsed;
-  const tags: Tag[] = [];
+  const tags: VersionTag[] = [];
   for (const { weak, opaque } of parsed) {
     if (weak && comparison === "strong") continue;
     const found = WORLD_TAG.exec(opaque);
@@ -98,9 +98,9 @@ export function worldTags(
  * version. The caller decides whether weakness counts.
  *
  * @param opaque the client's tag without quotes
- * @param current the representation's entity tag, quoted, as {@link etag} makes it
+ * @param current the representation's entity tag, quoted, as {@link formatEtag} makes it
  */
-export function namesRepresentation(opaque: string, current: string): boolean {
+export function isTagOf(opaque: string, current: string): boolean {
   if (opaque.length === current.length - 2) return current.slice(1, -1) === opaque;
   return SHORT_FORM.test(opaque) && current.startsWith(`"${opaque}-`);
 }

@@ -15,7 +15,7 @@ const PLAIN_QUOTED = /^"[^"\\]*"$/;
  * The addresses of `X-Forwarded-For`, `X-Real-IP` and their like, right-most first, without ports and
  * brackets. They are not validated here.
  */
-export function* forwardedFor(value: string): Generator<string> {
+export function* parseForwardedFor(value: string): Generator<string> {
   let end = value.length;
   while (end >= 0) {
     const comma = end === 0 ? -1 : value.lastIndexOf(",", end - 1);
@@ -28,7 +28,7 @@ export function* forwardedFor(value: string): Generator<string> {
  * The `for` nodes of `Forwarded` (RFC 7239 §4), right-most first, without ports and brackets. An
  * element without one, or one that cannot be read, gives `""`; it still stands for a hop.
  */
-export function* forwarded(value: string): Generator<string> {
+export function* parseForwarded(value: string): Generator<string> {
   for (const element of fromRight(value, COMMA)) yield withoutPort(forNode(element));
 }
 

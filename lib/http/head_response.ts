@@ -5,7 +5,7 @@
  */
 
 /** The answer, without its body where it would do harm. */
-export function bodiless(request: Request, answer: Response): Response {
+export function toHeadResponse(request: Request, answer: Response): Response {
   if (request.method !== "HEAD" || request.headers.has("host")) return answer;
   const { status, headers, body } = answer;
   if (body === null) return answer;

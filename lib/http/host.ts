@@ -21,7 +21,7 @@ const MAX_NAME_LENGTH = 255;
  * HTTP/1 and send no Host at all get `localhost` from the runtime; no browser is among them, so
  * nothing is rebound by it.
  */
-export function hostOf({ headers, url }: Pick<Request, "headers" | "url">): string {
+export function readHost({ headers, url }: Pick<Request, "headers" | "url">): string {
   const host = headers.get("host");
   if (host !== null) return host;
   const start = url.indexOf("://") + 3;
@@ -44,7 +44,7 @@ export function hostFault(header: string | null): string | undefined {
  *
  * @param allowed lower-case names (any port) or `name:port`
  */
-export function knownHost(header: string | null, allowed: ReadonlySet<string>): boolean {
+export function isKnownHost(header: string | null, allowed: ReadonlySet<string>): boolean {
   if (header === null) return false;
   const end = portStart(header);
   if (end < 0) return false;
@@ -54,7 +54,7 @@ export function knownHost(header: string | null, allowed: ReadonlySet<string>): 
 }
 
 /** Splits `host[:port]`, or says `undefined` when it is neither. */
-export function splitAuthority(authority: string): Authority | undefined {
+export function parseAuthority(authority: string): Authority | undefined {
   const end = portStart(authority);
   if (end < 0) return undefined;
   return { host: authority.slice(0, end).toLowerCase(), port: authority.slice(end + 1) };

@@ -3,7 +3,7 @@
  * Dates have whole seconds and no zone but GMT; what does not fit is no date at all.
  */
 
-import { HTTP_DATE_MEMO_ENTRIES } from "../limits.ts";
+import { HTTP_DATE_CACHE_ENTRIES } from "../limits.ts";
 
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 const MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
@@ -38,7 +38,7 @@ export function parseHttpDate(text: string, now: () => number = Date.now): numbe
     const [, day, month, year, hour, minute, second] = imf;
     const time = instant(year, month, day, hour, minute, second);
     if (time !== undefined) {
-      if (memo.size >= HTTP_DATE_MEMO_ENTRIES) memo.clear();
+      if (memo.size >= HTTP_DATE_CACHE_ENTRIES) memo.clear();
       memo.set(text, time);
     }
     return time;
@@ -62,7 +62,7 @@ export function formatHttpDate(time: number): string {
 }
 
 /** Whole seconds of a time, in milliseconds: what an HTTP-date can say of it. */
-export function wholeSeconds(time: number): number {
+export function toWholeSeconds(time: number): number {
   return Math.floor(time / 1000) * 1000;
 }
 

@@ -41,7 +41,7 @@ export function isLoopback({ v4, groups }: IpAddress): boolean {
  *
  * @returns `undefined` when the text is neither
  */
-export function parseRange(text: string): IpRange | undefined {
+export function parseIpRange(text: string): IpRange | undefined {
   const slash = text.indexOf("/");
   const base = parseIp(slash < 0 ? text : text.slice(0, slash));
   if (base === undefined) return undefined;

@@ -4,7 +4,7 @@
  * what a browser says is never taken for a credential.
  */
 
-import { type Authority, splitAuthority } from "./host.ts";
+import { type Authority, parseAuthority } from "./host.ts";
 
 /** Longest piece of a stranger's header that is repeated to it, in characters. */
 const SHOWN = 100;
@@ -18,7 +18,7 @@ const SHOWN = 100;
  * @param origin the Origin header (RFC 6454 §7)
  * @param secFetchSite the Sec-Fetch-Site header (Fetch Metadata §2.3)
  */
-export function foreignOrigin(
+export function foreignOriginFault(
   method: string,
   host: string | null,
   origin: string | null,
@@ -33,7 +33,7 @@ export function foreignOrigin(
 }
 
 function isOwn(origin: string, host: string | null): boolean {
-  const own = host === null ? undefined : splitAuthority(host);
+  const own = host === null ? undefined : parseAuthority(host);
   if (own === undefined) return false;
   if (origin.startsWith("http://")) return isSame(origin.slice(7), "80", own);
   if (origin.startsWith("https://")) return isSame(origin.slice(8), "443", own);
@@ -41,7 +41,7 @@ function isOwn(origin: string, host: string | null): boolean {
 }
 
 function isSame(authority: string, defaultPort: string, own: Authority): boolean {
-  const page = splitAuthority(authority);
+  const page = parseAuthority(authority);
   return page !== undefined && page.host === own.host &&
     (page.port || defaultPort) === (own.port || defaultPort);
 }

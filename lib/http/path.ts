@@ -8,13 +8,13 @@ import { MAX_URL_BYTES } from "../limits.ts";
 import { Problem } from "./problem.ts";
 
 /** A request target in its only spelling. */
-export interface Target {
+export interface RequestTarget {
   /** Absolute path, percent-decoded, NFC, no trailing slash: `/home/findings/x`; the root is `/`. */
   readonly path: string;
   /** `path` without its leading slash: `home/findings/x`; the root is `""`. */
   readonly name: string;
   /** The URL's path ended in a slash, so its collection is meant. True for the root. */
-  readonly collection: boolean;
+  readonly isCollection: boolean;
   /** The query without `?`, still encoded; `""` when there is none. */
   readonly query: string;
 }
@@ -41,12 +41,12 @@ function refuse(found: string): never {
  * that are not UTF-8, encoded slashes, backslashes, control characters, dot or empty segments, and a
  * `#`, which no request target holds (RFC 9112 §3.2) and which cuts the URL short in other readers
  */
-export function parseTarget(url: string): Target {
+export function parseTarget(url: string): RequestTarget {
   const authority = url.indexOf("://") + 3;
   const start = url.indexOf("/", authority);
   const mark = url.indexOf("?", authority);
   if (mark >= 0 && (start < 0 || mark < start)) refuse("it does not begin with a slash");
-  if (start < 0) return { path: "/", name: "", collection: true, query: "" };
+  if (start < 0) return { path: "/", name: "", isCollection: true, query: "" };
   if (url.length - start > MAX_URL_BYTES) {
     throw new Problem(
       "uri-too-long",
@@ -56,10 +56,10 @@ export function parseTarget(url: string): Target {
   const raw = mark < 0 ? url.slice(start) : url.slice(start, mark);
   const query = mark < 0 ? "" : url.slice(mark + 1);
   if (query.includes("#")) refuse("its query holds a number sign that is not encoded (%23)");
-  const path = canonicalPath(raw);
+  const path = canonicalizePath(raw);
   const collection = path.endsWith("/");
   const bare = collection ? path.slice(0, -1) : path;
-  return { path: bare === "" ? "/" : bare, name: bare.slice(1), collection, query };
+  return { path: bare === "" ? "/" : bare, name: bare.slice(1), isCollection: collection, query };
 }
 
 /**
@@ -69,7 +69,7 @@ export function parseTarget(url: string): Target {
  * parameter) goes through {@link encodePath} first, lest it be decoded twice
  * @throws {Problem} `bad-path`
  */
-export function canonicalPath(raw: string): string {
+export function canonicalizePath(raw: string): string {
   let path = raw;
   if (!PLAIN.test(raw)) {
     if (!raw.startsWith("/")) refuse("it does not begin with a slash");
@@ -101,7 +101,7 @@ function decodedFault(path: string): string | undefined {
  * Whether a decoded path is in the spelling {@link parseTarget} gives: absolute, NFC, no trailing
  * slash but the root's, nothing that it refuses. For paths that arrive by other ways than a URL.
  */
-export function isCanonical(path: string): boolean {
+export function isCanonicalPath(path: string): boolean {
   if (!path.startsWith("/") || (path.endsWith("/") && path !== "/")) return false;
   if (path.includes("/.") && DOT_SEGMENT.test(path)) return false;
   return PLAIN.test(path) || (decodedFault(path) === undefined && path.normalize("NFC") === path);

@@ -81,7 +81,7 @@ export class Problem extends Error {
  * @param accept the request's Accept header, or null
  * @param head whether the request was a HEAD, which gets no body
  */
-export function problemResponse(problem: Problem, accept: string | null, head = false): Response {
+export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
   const text = prefersText(accept);
   const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({

@@ -3,7 +3,7 @@
  * its declared length before a byte is read, else at the byte that is one too many.
  */
 
-import { joinBytes } from "../base/concat_bytes.ts";
+import { concatBytes } from "../base/concat_bytes.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -40,7 +40,7 @@ async function gather(body: ReadableStream<Uint8Array>, most: number) {
     }
     chunks.push(value);
   }
-  return joinBytes(chunks, length);
+  return concatBytes(chunks, length);
 }
 
 function tooLarge(most: number, found: string): Problem {

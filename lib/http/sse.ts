@@ -4,7 +4,7 @@
  * up costs a bounded number of bytes and then its connection. No timers live here.
  */
 
-import { STREAM_LAG_BYTES } from "../limits.ts";
+import { MAX_STREAM_LAG_BYTES } from "../limits.ts";
 
 /** The fields of one event; what is absent is not sent. */
 export interface ServerSentEvent {
@@ -30,8 +30,8 @@ const UNSAFE = /[\u0000\r\n]/;
  */
 export function encodeEvent(event: ServerSentEvent): Uint8Array<ArrayBuffer> {
   let text = "";
-  if (event.event !== undefined) text += `event: ${oneLine("event", event.event)}\n`;
-  if (event.id !== undefined) text += `id: ${oneLine("id", event.id)}\n`;
+  if (event.event !== undefined) text += `event: ${assertOneLine("event", event.event)}\n`;
+  if (event.id !== undefined) text += `id: ${assertOneLine("id", event.id)}\n`;
   if (event.retry !== undefined) {
     if (!Number.isSafeInteger(event.retry) || event.retry < 0) {
       throw new TypeError(`Cannot encode retry: ${event.retry} is no whole number of milliseconds`);
@@ -47,7 +47,7 @@ export function encodeComment(text = ""): Uint8Array<ArrayBuffer> {
   return encoder.encode(lines(": ", text) + "\n");
 }
 
-function oneLine(field: string, value: string): string {
+function assertOneLine(field: string, value: string): string {
   if (UNSAFE.test(value)) {
     throw new TypeError(`Cannot encode ${field}: it holds a NUL or a line break`);
   }
@@ -98,7 +98,7 @@ export class EventStream {
    * from within `send` and `close`
    * @param limit bytes the reader may lag behind
    */
-  constructor(onClose?: (end: StreamEnd) => void, limit = STREAM_LAG_BYTES) {
+  constructor(onClose?: (end: StreamEnd) => void, limit = MAX_STREAM_LAG_BYTES) {
     this.#onClose = onClose;
     this.#limit = limit;
     this.readable = new ReadableStream<Uint8Array>({
@@ -115,12 +115,12 @@ export class EventStream {
   }
 
   /** Whether `send` can still reach the reader. */
-  get open(): boolean {
+  get isOpen(): boolean {
     return this.#open;
   }
 
   /** Bytes that were sent and that the reader has not taken yet. */
-  get lag(): number {
+  get lagBytes(): number {
     return this.#lag;
   }
 

@@ -4,19 +4,19 @@
  */
 
 import type { App } from "../server/app.ts";
-import type { FindClient } from "../http/client_address.ts";
-import type { Connection, Exchange } from "../request/request_context.ts";
+import type { ClientFinder } from "../http/client_address.ts";
+import type { Connection, RequestContext } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";
-import { type LogForm, writeRecord } from "./access_record.ts";
-import { LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../base/timeout.ts";
+import { formatRecord, type LogFormat } from "./access_record.ts";
+import { LOG_CLOSE_TIMEOUT_MS } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
 /** What the log is made from. */
 export interface AccessLogOptions {
-  readonly app: Pick<App, "fetch">;
-  readonly findClient: FindClient;
-  readonly form: LogForm;
+  readonly app: Pick<App, "handle">;
+  readonly findClient: ClientFinder;
+  readonly form: LogFormat;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Writes bytes where the log goes. */
@@ -30,8 +30,8 @@ export interface AccessLogOptions {
  *
  * @param form how it is written; `off` is not at all
  */
-export function openAccessLog(
-  form: LogForm | "off",
+export function createAccessLog(
+  form: LogFormat | "off",
   { write, ...options }: Omit<AccessLogOptions, "form" | "write"> & {
     readonly write: AccessLogOptions["write"] | undefined;
   },
@@ -51,20 +51,20 @@ export class AccessLog {
     this.#options = options;
     this.#lines = new LineWriter({
       write: (bytes) => options.write(bytes),
-      dropped: (count) =>
+      formatDropped: (count) =>
         options.form === "json"
           ? `{"dropped":${count}}\n`
           : `${count} lines were dropped, since nobody took them\n`,
-      failed: (error) => options.log(`the access log ended: ${error}`),
+      onError: (error) => options.log(`the access log ended: ${error}`),
     });
   }
 
   /** Has the app answer, and notes how. */
-  async fetch(request: Request, peer: string, connection: Connection): Promise<Response> {
+  async handle(request: Request, peer: string, connection: Connection): Promise<Response> {
     const start = performance.now();
     const { app, findClient } = this.#options;
-    let seen: Exchange | undefined;
-    const answer = await app.fetch(request, peer, connection, (exchange) => seen = exchange);
+    let seen: RequestContext | undefined;
+    const answer = await app.handle(request, peer, connection, (context) => seen = context);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
     const path = seen === undefined ? pathOf(url) : encodePath(seen.target.path);
@@ -72,7 +72,7 @@ export class AccessLog {
     const by = seen?.caller.by;
     const counted = count(method, answer);
     const note = (aborted: boolean) => {
-      this.#lines.put(writeRecord({
+      this.#lines.write(formatRecord({
         time: this.#options.now(),
         client: address,
         ...(by === undefined ? {} : { by }),
@@ -92,7 +92,7 @@ export class AccessLog {
 
   /** Waits a moment for the answers under way, which must have been ended, and writes what waits. */
   async close(): Promise<void> {
-    await within(LOG_GOODBYE_MS, Promise.all(this.#open));
+    await withTimeout(LOG_CLOSE_TIMEOUT_MS, Promise.all(this.#open));
     await this.#lines.close();
   }
 }

@@ -25,7 +25,7 @@ export interface AccessRecord {
 }
 
 /** How the log is written. */
-export type LogForm = "line" | "json";
+export type LogFormat = "line" | "json";
 
 /** Longest method, path and caller that are written, in characters. */
 const METHOD_LENGTH = 20;
@@ -38,7 +38,7 @@ const NOT_VISIBLE = /[^\x21-\x7e]/gu;
 const NOT_ASCII = /[^\x20-\x7e]/g;
 
 /** Writes a record, with its line break. */
-export function writeRecord(record: AccessRecord, form: LogForm): string {
+export function formatRecord(record: AccessRecord, form: LogFormat): string {
   return form === "json" ? jsonOf(record) : lineOf(record);
 }
 

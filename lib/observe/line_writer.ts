@@ -4,17 +4,17 @@
  * that nobody reads must not stop what it is about.
  */
 
-import { LOG_BUFFER_BYTES, LOG_DELAY_MS, LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../base/timeout.ts";
+import { LOG_CLOSE_TIMEOUT_MS, LOG_FLUSH_INTERVAL_MS, MAX_LOG_BUFFER_CHARS } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 
 /** What a {@link LineWriter} needs. */
 export interface LineWriterOptions {
   /** Writes some of the bytes, one call at a time, and says how many. */
   write(bytes: Uint8Array): Promise<number>;
   /** Makes the line that says how many were dropped. */
-  dropped(count: number): string;
+  formatDropped(count: number): string;
   /** Told once, when writing failed; nothing is written after that. */
-  failed(error: unknown): void;
+  onError(error: unknown): void;
   /** Most characters that wait. */
   readonly limit?: number;
   /** How long lines are gathered, in milliseconds. */
@@ -37,12 +37,12 @@ export class LineWriter {
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
-    this.#limit = options.limit ?? LOG_BUFFER_BYTES;
-    this.#delayMs = options.delayMs ?? LOG_DELAY_MS;
+    this.#limit = options.limit ?? MAX_LOG_BUFFER_CHARS;
+    this.#delayMs = options.delayMs ?? LOG_FLUSH_INTERVAL_MS;
   }
 
   /** Takes a line, with its line break; never waits. */
-  put(line: string): void {
+  write(line: string): void {
     if (this.#broken) return;
     if (this.#length + line.length > this.#limit) {
       this.#dropped++;
@@ -57,7 +57,7 @@ export class LineWriter {
   /** Writes what waits, and gives up on a place that takes nothing. */
   async close(): Promise<void> {
     this.#flush();
-    await within(LOG_GOODBYE_MS, this.#writing ?? Promise.resolve());
+    await withTimeout(LOG_CLOSE_TIMEOUT_MS, this.#writing ?? Promise.resolve());
     this.#broken = true;
   }
 
@@ -78,13 +78,13 @@ export class LineWriter {
     } catch (error) {
       this.#broken = true;
       this.#waiting = [];
-      this.#options.failed(error);
+      this.#options.onError(error);
     }
   }
 
   #take(): string {
     const lines = this.#waiting;
-    if (this.#dropped > 0) lines.push(this.#options.dropped(this.#dropped));
+    if (this.#dropped > 0) lines.push(this.#options.formatDropped(this.#dropped));
     this.#waiting = [];
     this.#length = this.#dropped = 0;
     return lines.join("");

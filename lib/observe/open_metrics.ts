@@ -5,7 +5,7 @@
  */
 
 /** One number with its labels. */
-export interface Sample {
+export interface MetricSample {
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
@@ -28,18 +28,18 @@ interface FamilyHead {
 }
 
 /** A named thing that is measured. */
-export type Family =
+export type MetricFamily =
   & FamilyHead
   & (
-    | { readonly type: "counter" | "gauge" | "info"; readonly samples: readonly Sample[] }
+    | { readonly type: "counter" | "gauge" | "info"; readonly samples: readonly MetricSample[] }
     | { readonly type: "histogram"; readonly histogram: Histogram }
   );
 
 /** How the text is written. */
-export type MetricsForm = "openmetrics" | "prometheus";
+export type MetricsFormat = "openmetrics" | "prometheus";
 
 /** The media types of the forms. */
-export const METRICS_TYPES: Readonly<Record<MetricsForm, string>> = {
+export const METRICS_MEDIA_TYPES: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
   prometheus: "text/plain; version=0.0.4; charset=utf-8",
 };
@@ -54,7 +54,7 @@ const SUFFIX = /_(?:total|created|count|sum|bucket|info)$/;
  *
  * @throws {TypeError} a name, unit or value that the format does not allow
  */
-export function writeMetrics(families: readonly Family[], form: MetricsForm): string {
+export function formatMetrics(families: readonly MetricFamily[], form: MetricsFormat): string {
   const names = new Set<string>();
   const parts = families.map((family) => {
     const { name, unit } = family;
@@ -70,7 +70,7 @@ export function writeMetrics(families: readonly Family[], form: MetricsForm): st
   return parts.join("") + (form === "openmetrics" ? "# EOF\n" : "");
 }
 
-function head(family: Family, form: MetricsForm): string {
+function head(family: MetricFamily, form: MetricsFormat): string {
   const { name, type, unit, help } = family;
   if (form === "prometheus") {
     // There the type belongs to the samples' own name, and `info` is not known.
@@ -83,7 +83,7 @@ function head(family: Family, form: MetricsForm): string {
     `# HELP ${name} ${escaped(help, true)}\n`;
 }
 
-function rows(family: Family): string[] {
+function rows(family: MetricFamily): string[] {
   const { name } = family;
   if (family.type === "histogram") return histogramRows(name, family.histogram);
   const suffix = family.type === "counter" ? "_total" : family.type === "info" ? "_info" : "";

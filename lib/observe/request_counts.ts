@@ -3,17 +3,17 @@
  * It stands in the way of every request, so that a count is one addition and nothing is allocated.
  */
 
-import { METHODS } from "../request/gate.ts";
+import { KNOWN_METHODS } from "../request/gate.ts";
 
 /** Methods that are counted by their names, GET first; all others are `other`. */
-const NAMES: readonly string[] = [...METHODS, "other"];
+const NAMES: readonly string[] = [...KNOWN_METHODS, "other"];
 const OTHER = NAMES.length - 1;
 const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
 /** Classes 0xx to 5xx; the first stays empty. */
 const CLASSES = 6;
 
 /** Upper bounds of the histogram's buckets, in seconds; one more is without bound. */
-export const WAIT_BOUNDS: readonly number[] = [
+export const WAIT_BOUNDS_SECONDS: readonly number[] = [
   0.001,
   0.0025,
   0.005,
@@ -42,11 +42,11 @@ export interface RequestCount {
 /** See the module. */
 export class RequestCounts {
   readonly #counts = new Float64Array(NAMES.length * CLASSES);
-  readonly #buckets = new Float64Array(WAIT_BOUNDS.length + 1);
+  readonly #buckets = new Float64Array(WAIT_BOUNDS_SECONDS.length + 1);
   #seconds = 0;
 
   /** Counts an answer. */
-  note(method: string, status: number): void {
+  countResponse(method: string, status: number): void {
     const row = method === "GET" ? 0 : INDEX.get(method) ?? OTHER;
     const at = row * CLASSES + Math.floor(status / 100);
     // A typed array drops what lies outside it, so that an odd status cannot do harm.
@@ -54,10 +54,10 @@ export class RequestCounts {
   }
 
   /** Notes how long an answer had to wait, in milliseconds. */
-  waited(ms: number): void {
+  observeWait(ms: number): void {
     const seconds = ms / 1000;
     let at = 0;
-    while (at < WAIT_BOUNDS.length && seconds > (WAIT_BOUNDS[at] ?? 0)) at++;
+    while (at < WAIT_BOUNDS_SECONDS.length && seconds > (WAIT_BOUNDS_SECONDS[at] ?? 0)) at++;
     this.#buckets[at] = (this.#buckets[at] ?? 0) + 1;
     this.#seconds += seconds;
   }

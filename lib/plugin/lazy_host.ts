@@ -3,15 +3,15 @@
  * active or somebody asks about one, because most starts of a machine need none of it.
  */
 
-import type { Exchange } from "../request/request_context.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import type { PluginHost } from "./host/plugin_host.ts";
-import type { PluginRoute, PluginRoutes, PluginVitals } from "../request/plugin_routes.ts";
+import type { PluginMetrics, PluginRoute, PluginRoutes } from "../request/plugin_routes.ts";
 
 /** How long the first requests wait for plugins that are slow to start, in milliseconds. */
 const START_PATIENCE_MS = 5_000;
 
 /** See the module. */
-export class Plugins implements PluginRoutes {
+export class LazyPluginHost implements PluginRoutes {
   readonly #make: () => Promise<PluginHost>;
   #loading: Promise<PluginHost> | undefined;
   #host: PluginHost | undefined;
@@ -25,7 +25,7 @@ export class Plugins implements PluginRoutes {
     this.#make = make;
   }
 
-  get active(): number {
+  get activeCount(): number {
     return this.#host?.active ?? 0;
   }
 
@@ -41,17 +41,17 @@ export class Plugins implements PluginRoutes {
     return this.#host?.list() ?? [];
   }
 
-  vitals(): readonly PluginVitals[] {
-    return this.#host?.vitals() ?? [];
+  metrics(): readonly PluginMetrics[] {
+    return this.#host?.metrics() ?? [];
   }
 
   match(path: string): PluginRoute | undefined {
     return this.#host?.match(path);
   }
 
-  fetch(route: PluginRoute, exchange: Exchange): Promise<Response> {
-    return this.#host?.fetch(route, exchange) ??
-      this.host().then((host) => host.fetch(route, exchange));
+  handle(route: PluginRoute, context: RequestContext): Promise<Response> {
+    return this.#host?.fetch(route, context) ??
+      this.host().then((host) => host.fetch(route, context));
   }
 
   async host(): Promise<PluginHost> {

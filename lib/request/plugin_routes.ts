@@ -4,7 +4,7 @@
  */
 
 import type { Tier } from "../auth/caller.ts";
-import type { Exchange } from "./request_context.ts";
+import type { RequestContext } from "./request_context.ts";
 import type { PluginHost } from "../plugin/host/plugin_host.ts";
 
 /** A route a plugin answers for. */
@@ -19,7 +19,7 @@ export interface PluginRoute {
 }
 
 /** How a plugin fares, in numbers. */
-export interface PluginVitals {
+export interface PluginMetrics {
   /** World of the plugin's source, `lib/gpu`. */
   readonly plugin: string;
   /** Its routes answer. */
@@ -42,17 +42,17 @@ export interface PluginRoutes {
   /** The route a path belongs to: the longest that is the path or an ancestor of it. */
   match(path: string): PluginRoute | undefined;
   /** Has the route's plugin answer. */
-  fetch(route: PluginRoute, exchange: Exchange): Promise<Response>;
+  handle(route: PluginRoute, context: RequestContext): Promise<Response>;
   /** The plugin that resolves GET and HEAD of paths nothing else answers, if one is up. */
   readonly fallback: PluginRoute | undefined;
   /** Number of plugins that are up. */
-  readonly active: number;
+  readonly activeCount: number;
   /** While the machine starts: until this is over, a path without a route may still get one. */
   readonly starting: Promise<void> | undefined;
   /** How plugins are contained, for `/proc/status`. */
   readonly containment: "process" | "worker";
   /** Every plugin that is up or should be, sorted by name. */
-  vitals(): readonly PluginVitals[];
+  metrics(): readonly PluginMetrics[];
   /** What changes and tells plugins' states; loaded when it is first needed. */
   host(): Promise<PluginHost>;
 }

@@ -4,13 +4,13 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
-import type { Target } from "../http/path.ts";
+import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 
 /** What the gate found out about a request. */
-export interface Exchange {
+export interface RequestContext {
   readonly request: Request;
-  readonly target: Target;
+  readonly target: RequestTarget;
   readonly caller: Caller;
   /** How many plugins have passed this request on; absent from outside. */
   readonly depth?: number;
@@ -26,7 +26,7 @@ export interface Connection {
 }
 
 /** Whether something failed for no other reason than that its caller went away. */
-export function isCallerGone(error: unknown): boolean {
+export function isClientGone(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
@@ -35,7 +35,7 @@ export function isCallerGone(error: unknown): boolean {
  *
  * @throws {Problem} `bad-query` when its escapes are broken
  */
-export function queryValue(query: string, name: string): string | null {
+export function readQueryValue(query: string, name: string): string | null {
   if (query === "") return null;
   let found: string | null = null;
   for (const pair of query.split("&")) {
@@ -49,7 +49,7 @@ export function queryValue(query: string, name: string): string | null {
 
 /** Whether a parameter is there, with or without a value: `?raw`. */
 export function hasQuery(query: string, name: string): boolean {
-  return query === name || (query !== "" && queryValue(query, name) !== null);
+  return query === name || (query !== "" && readQueryValue(query, name) !== null);
 }
 
 /**
@@ -57,8 +57,8 @@ export function hasQuery(query: string, name: string): boolean {
  *
  * @throws {Problem} `bad-query`
  */
-export function queryNumber(query: string, name: string, most: number): number | undefined {
-  const text = queryValue(query, name);
+export function readQueryNumber(query: string, name: string, most: number): number | undefined {
+  const text = readQueryValue(query, name);
   if (text === null) return undefined;
   const value = Number(text);
   if (/^\d{1,15}$/.test(text) && value <= most) return value;

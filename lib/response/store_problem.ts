@@ -24,7 +24,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
  * @param action what was tried, `write`
  * @param path the world's path
  */
-export function storeProblem(error: unknown, action: string, path: string): unknown {
+export function toStoreProblem(error: unknown, action: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
   const headers = error.code === "closed" || error.code === "busy" ? { "retry-after": "5" } : {};
   const detail = `Cannot ${action} ${path}: ${words(error)}`;

@@ -4,12 +4,12 @@
  */
 
 import { type Context, Hono } from "../deps/hono.ts";
-import type { Exchange } from "../request/request_context.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 
 /** The environment of every route: the exchange in place of bindings. */
 export interface RouteEnv {
-  Bindings: Exchange;
+  Bindings: RequestContext;
 }
 
 /** The context of every handler. */
@@ -20,8 +20,8 @@ export function routeApp(): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>({
     getPath: (_request, options) => {
       // Hono types its environment as unknown here; every call below passes an exchange.
-      const exchange = options?.env as Exchange | undefined;
-      return exchange?.target.path ?? "/";
+      const context = options?.env as RequestContext | undefined;
+      return context?.target.path ?? "/";
     },
   });
   app.onError((error) => {
@@ -49,6 +49,6 @@ export function onlyMethods(allow: string): (context: RouteContext) => Response 
 }
 
 /** What follows a route's own prefix in the canonical name: `home/x` of `proc/audit/home/x`. */
-export function restOf(exchange: Exchange, prefix: string): string {
-  return exchange.target.path.slice(prefix.length);
+export function restOf(context: RequestContext, prefix: string): string {
+  return context.target.path.slice(prefix.length);
 }

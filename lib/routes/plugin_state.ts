@@ -4,25 +4,25 @@
  */
 
 import type { Caller } from "../auth/caller.ts";
-import { may, require } from "../auth/policy.ts";
+import { assertCan, decide } from "../auth/policy.ts";
 import { readBody } from "../http/read_body.ts";
-import { precondition } from "../http/conditional.ts";
-import { type Exchange, hasQuery } from "../request/request_context.ts";
+import { parsePrecondition } from "../http/conditional.ts";
+import { hasQuery, type RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import { MAX_STATE_BYTES } from "../limits.ts";
-import type { Machine } from "../request/server_context.ts";
+import { toStoreProblem } from "../response/store_problem.ts";
+import { MAX_STATE_BODY_BYTES } from "../limits.ts";
+import type { ServerContext } from "../request/server_context.ts";
 import type { CellHealth } from "../plugin/cell/cell.ts";
-import type { Wanted } from "../plugin/host/loaded_plugin.ts";
+import type { RequestedGrants } from "../plugin/host/loaded_plugin.ts";
 import type { PluginStatus } from "../plugin/host/plugin_host.ts";
 import { nameFault } from "../world/name.ts";
 import type { World } from "../world/store.ts";
-import { json } from "../response/json_response.ts";
+import { jsonResponse } from "../response/json_response.ts";
 
 const METHODS = "GET, HEAD, PUT, OPTIONS";
 
 /** The plugin's world of a `/lib/<name>/state` path, or `undefined` when it is another path. */
-export function pluginOfState(name: string): string | undefined {
+export function parseStatePath(name: string): string | undefined {
   if (!name.startsWith("lib/") || !name.endsWith("/state")) return undefined;
   const plugin = name.slice(0, -"/state".length);
   return plugin.length > "lib/".length && plugin.indexOf("/", 4) < 0 ? plugin : undefined;
@@ -34,40 +34,44 @@ export function pluginOfState(name: string): string | undefined {
  * @param name the plugin's world, `lib/gpu`
  * @throws {Problem}
  */
-export async function handleState(
-  machine: Machine,
-  exchange: Exchange,
+export async function handlePluginState(
+  server: ServerContext,
+  context: RequestContext,
   name: string,
 ): Promise<Response> {
-  const { request, target, caller } = exchange;
+  const { request, target, caller } = context;
   const path = `/${name}`;
   if (request.method === "OPTIONS") {
     return new Response(null, { status: 204, headers: { "allow": METHODS } });
   }
   if (request.method === "PUT") {
-    require(caller, "activate", path);
-    mustFit(name);
-    return await setState(machine, exchange, name);
+    assertCan(caller, "activate", path);
+    assertValidName(name);
+    return await setState(server, context, name);
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
     const detail = `Cannot ${request.method} ${target.path}: it takes ${METHODS}`;
     throw new Problem("method-not-allowed", detail, { "allow": METHODS });
   }
-  require(caller, "read", path);
-  mustFit(name);
-  const source = await sourceOf(machine, name);
-  const host = await machine.plugins.host();
+  assertCan(caller, "read", path);
+  assertValidName(name);
+  const source = await sourceOf(server, name);
+  const host = await server.plugins.host();
   const told = describe(source, host.status(name), caller);
-  if (!hasQuery(target.query, "asks")) return json(told);
+  if (!hasQuery(target.query, "asks")) return jsonResponse(told);
   // A probe starts a process, so only who may approve has it done.
-  require(caller, "activate", path);
-  return json({ ...told, asks: asked(await host.asks(name)) });
+  assertCan(caller, "activate", path);
+  return jsonResponse({ ...told, asks: asked(await host.requestedGrants(name)) });
 }
 
-async function setState(machine: Machine, exchange: Exchange, name: string): Promise<Response> {
-  const { request, caller } = exchange;
-  const demanded = precondition(request.headers);
-  const body = await readBody(request, MAX_STATE_BYTES);
+async function setState(
+  server: ServerContext,
+  context: RequestContext,
+  name: string,
+): Promise<Response> {
+  const { request, caller } = context;
+  const demanded = parsePrecondition(request.headers);
+  const body = await readBody(request, MAX_STATE_BODY_BYTES);
   const state = new TextDecoder().decode(body).trim();
   if (state !== "active" && state !== "disabled") {
     throw new Problem(
@@ -75,7 +79,7 @@ async function setState(machine: Machine, exchange: Exchange, name: string): Pro
       `Cannot set the state of /${name}: the content is neither active nor disabled`,
     );
   }
-  const host = await machine.plugins.host();
+  const host = await server.plugins.host();
   const approval = {
     by: caller.by,
     ...(demanded === undefined ? {} : { precondition: demanded }),
@@ -84,18 +88,18 @@ async function setState(machine: Machine, exchange: Exchange, name: string): Pro
     const status = state === "active"
       ? await host.activate(name, approval)
       : await host.disable(name, approval);
-    return json(describe(await sourceOf(machine, name), status, caller));
+    return jsonResponse(describe(await sourceOf(server, name), status, caller));
   } catch (error) {
-    throw storeProblem(error, "change the state of", `/${name}`);
+    throw toStoreProblem(error, "change the state of", `/${name}`);
   }
 }
 
-async function sourceOf(machine: Machine, name: string): Promise<World> {
+async function sourceOf(server: ServerContext, name: string): Promise<World> {
   try {
-    const source = await machine.store.read(name);
+    const source = await server.store.read(name);
     if (source !== undefined && source.layer === "upper") return source;
   } catch (error) {
-    throw storeProblem(error, "read", `/${name}`);
+    throw toStoreProblem(error, "read", `/${name}`);
   }
   throw new Problem(
     "not-found",
@@ -103,7 +107,7 @@ async function sourceOf(machine: Machine, name: string): Promise<World> {
   );
 }
 
-function mustFit(name: string): void {
+function assertValidName(name: string): void {
   const fault = nameFault(name);
   if (fault === undefined) return;
   throw new Problem("bad-name", `Cannot tell the state of /${name}: as a world's name ${fault}`);
@@ -115,7 +119,7 @@ function describe(
   { up, loaded, fault }: PluginStatus,
   caller: Caller,
 ): Record<string, unknown> {
-  const trusted = may(caller, "activate", `/${source.name}`).allowed;
+  const trusted = decide(caller, "activate", `/${source.name}`).allowed;
   const health = loaded?.cell.health();
   return {
     name: source.name.slice("lib/".length),
@@ -149,7 +153,7 @@ function healthOf(health: CellHealth, trusted: boolean): Record<string, unknown>
   };
 }
 
-function asked({ manifest, permissions, config, fault }: Wanted): Record<string, unknown> {
+function asked({ manifest, permissions, config, fault }: RequestedGrants): Record<string, unknown> {
   return {
     ...manifest,
     permissions,

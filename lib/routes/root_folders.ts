@@ -3,11 +3,11 @@
  * from plugins; without any these folders are empty, and they are there all the same.
  */
 
-import { require, visible } from "../auth/policy.ts";
+import { assertCan, canRead } from "../auth/policy.ts";
 import { DAV_HEADERS } from "../dav/resource/dav_headers.ts";
 import type { Hono } from "../deps/hono.ts";
 import type { ListingRow } from "../response/listing.ts";
-import type { Machine } from "../request/server_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 import { respondRows } from "../response/row_listing.ts";
@@ -15,20 +15,20 @@ import { respondRows } from "../response/row_listing.ts";
 const FOLDERS = [...NAMESPACES, "bin", "dav", "dev", "mnt", "proc", "stream"].sort();
 
 /** The routes `/`, `/dev` and `/mnt`. */
-export function deviceRoutes(machine: Machine): Hono<RouteEnv> {
+export function createRootFolderRoutes(server: ServerContext): Hono<RouteEnv> {
   const app = routeApp();
-  const { store } = machine;
+  const { store } = server;
 
   app.get("/", ({ env }) => {
-    require(env.caller, "read", "/");
-    const shown = FOLDERS.filter((name) => visible(env.caller, `/${name}`));
+    assertCan(env.caller, "read", "/");
+    const shown = FOLDERS.filter((name) => canRead(env.caller, `/${name}`));
     return respondRows(store, env, shown.map((name) => ({ name, dir: true })));
   });
 
   for (const folder of ["/dev", "/mnt"]) {
     app.get(folder, ({ env }) => {
-      require(env.caller, "read", folder);
-      return respondRows(store, env, childrenOf(machine, folder));
+      assertCan(env.caller, "read", folder);
+      return respondRows(store, env, childrenOf(server, folder));
     });
   }
 
@@ -46,9 +46,9 @@ export function deviceRoutes(machine: Machine): Hono<RouteEnv> {
 }
 
 /** The first segments of the plugin routes below a folder. */
-function childrenOf(machine: Machine, folder: string): ListingRow[] {
+function childrenOf(server: ServerContext, folder: string): ListingRow[] {
   const rows = new Map<string, ListingRow>();
-  for (const { path, plugin, description } of machine.plugins.list()) {
+  for (const { path, plugin, description } of server.plugins.list()) {
     if (!path.startsWith(`${folder}/`)) continue;
     const [name = "", deeper] = path.slice(folder.length + 1).split("/", 2);
     const known = rows.get(name);

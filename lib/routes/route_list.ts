@@ -3,14 +3,14 @@
  * `/bin/<route>` is an alias, which the dispatcher resolves before any route is asked.
  */
 
-import { require, visible } from "../auth/policy.ts";
+import { assertCan, canRead } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { chooser } from "../http/negotiate.ts";
-import { readOutcome } from "../http/conditional.ts";
-import { notModified } from "../response/representation.ts";
+import { createTypeChooser } from "../http/negotiate.ts";
+import { evaluateConditions } from "../http/conditional.ts";
+import { notModifiedResponse } from "../response/representation.ts";
 import { respondShell } from "../response/shell_page.ts";
-import type { Machine } from "../request/server_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
 import { NAMESPACES } from "../world/name.ts";
 import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 
@@ -51,18 +51,18 @@ export const CORE_SEGMENTS: ReadonlySet<string> = new Set([
 ]);
 
 const HTML = "text/html";
-const choose = chooser(["text/plain", "application/json", HTML], "text/plain");
+const choose = createTypeChooser(["text/plain", "application/json", HTML], "text/plain");
 const encoder = new TextEncoder();
 
 /** The route `/bin`. */
-export function binRoutes(machine: Machine): Hono<RouteEnv> {
+export function createRouteListRoutes(server: ServerContext): Hono<RouteEnv> {
   const app = routeApp();
 
   app.get("/bin", ({ env: { request, caller } }) => {
-    require(caller, "read", "/bin");
+    assertCan(caller, "read", "/bin");
     const form = choose(request.headers.get("accept"));
-    if (form === HTML) return respondShell(machine.store, request);
-    const rows = routeRows(machine).filter(({ route }) => visible(caller, route));
+    if (form === HTML) return respondShell(server.store, request);
+    const rows = routeRows(server).filter(({ route }) => canRead(caller, route));
     const asJson = form === "application/json";
     const body = encoder.encode(
       asJson
@@ -76,17 +76,20 @@ export function binRoutes(machine: Machine): Hono<RouteEnv> {
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
     };
-    const unchanged = readOutcome(request.headers, headers.etag, undefined) === "not-modified";
-    return unchanged ? notModified(headers) : new Response(body, { headers });
+    const unchanged =
+      evaluateConditions(request.headers, headers.etag, undefined) === "not-modified";
+    return unchanged ? notModifiedResponse(headers) : new Response(body, { headers });
   });
 
   app.all("/bin", onlyMethods("GET, HEAD"));
   return app;
 }
 
-function routeRows(machine: Machine): { route: string; description: string; plugin?: string }[] {
+function routeRows(
+  server: ServerContext,
+): { route: string; description: string; plugin?: string }[] {
   const core = Object.entries(CORE_ROUTES).map(([route, description]) => ({ route, description }));
-  const plugins = machine.plugins.list().map(({ path, description, plugin }) => ({
+  const plugins = server.plugins.list().map(({ path, description, plugin }) => ({
     route: path,
     description,
     plugin: `/${plugin}`,

@@ -5,26 +5,26 @@
 
 import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
-import { bodiless } from "../http/head_response.ts";
-import { type Connection, type Exchange, isCallerGone } from "../request/request_context.ts";
-import { acceptable } from "../http/negotiate.ts";
-import { Problem, problemResponse } from "../http/problem.ts";
+import { toHeadResponse } from "../http/head_response.ts";
+import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
+import { negotiateTypes } from "../http/negotiate.ts";
+import { Problem, toProblemResponse } from "../http/problem.ts";
 import { respondShell } from "../response/shell_page.ts";
-import { siteTarget } from "../request/site_file.ts";
-import { drainUnread } from "../http/drain_body.ts";
-import type { Machine } from "../request/server_context.ts";
+import { toSiteTarget } from "../request/site_file.ts";
+import { drainBody } from "../http/drain_body.ts";
+import type { ServerContext } from "../request/server_context.ts";
 import { RequestCounts } from "../observe/request_counts.ts";
-import { authRoutes } from "../routes/auth.ts";
-import { binRoutes } from "../routes/route_list.ts";
-import type { DavRoutes } from "../dav/router.ts";
-import { deviceRoutes } from "../routes/root_folders.ts";
-import { procRoutes } from "../routes/proc/proc.ts";
+import { createAuthRoutes } from "../routes/auth.ts";
+import { createRouteListRoutes } from "../routes/route_list.ts";
+import type { DavRouter } from "../dav/router.ts";
+import { createRootFolderRoutes } from "../routes/root_folders.ts";
+import { createProcRoutes } from "../routes/proc/proc.ts";
 import type { RouteEnv } from "../routes/handler.ts";
 import { StreamRoutes } from "../routes/stream/stream.ts";
-import { Unmatched } from "../routes/fallback.ts";
+import { Fallback } from "../routes/fallback.ts";
 import { WorldRoutes } from "../routes/worlds.ts";
 import type { Hono } from "../deps/hono.ts";
-import { inNamespace } from "../world/name.ts";
+import { isInNamespace } from "../world/name.ts";
 
 /** The machine, ready to be served. */
 export interface App {
@@ -34,68 +34,68 @@ export interface App {
    * @param peer address of the other end of the connection
    * @param witness told what the gate made of the request, if it let it in
    */
-  fetch(
+  handle(
     request: Request,
     peer: string,
     connection?: Connection,
-    witness?: (exchange: Exchange) => void,
+    witness?: (context: RequestContext) => void,
   ): Response | Promise<Response>;
   /** Answers a request that stands behind the gate already: what plugins call back with. */
-  answer(exchange: Exchange): Promise<Response>;
+  handleInternal(context: RequestContext): Promise<Response>;
   /** Ends every event stream. */
   closeStreams(): void;
 }
 
 /** Joins the rooms. */
-export function createApp(machine: Machine, gateOptions: GateOptions): App {
+export function createApp(server: ServerContext, gateOptions: GateOptions): App {
   const gate: Gate = createGate(gateOptions);
-  const locks = new LockTable(machine.now);
-  const worlds = new WorldRoutes(machine, locks);
-  const streams = new StreamRoutes(machine);
+  const locks = new LockTable(server.now);
+  const worlds = new WorldRoutes(server, locks);
+  const streams = new StreamRoutes(server);
   const requests = new RequestCounts();
-  const unmatched = new Unmatched(machine);
-  const devices = deviceRoutes(machine);
+  const unmatched = new Fallback(server);
+  const devices = createRootFolderRoutes(server);
   // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
   const rooms: ReadonlyMap<string, Hono<RouteEnv>> = new Map([
     ["", devices],
-    ["auth", authRoutes(machine)],
-    ["bin", binRoutes(machine)],
+    ["auth", createAuthRoutes(server)],
+    ["bin", createRouteListRoutes(server)],
     ["dev", devices],
     ["mnt", devices],
-    ["proc", procRoutes(machine, { requests, streams })],
+    ["proc", createProcRoutes(server, { requests, streams })],
   ]);
 
-  let dav: DavRoutes | undefined;
+  let dav: DavRouter | undefined;
   /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
-  async function loadDav(): Promise<DavRoutes> {
-    const { DavRoutes } = await import("../dav/router.ts");
-    return dav ??= new DavRoutes(machine, locks);
+  async function loadDav(): Promise<DavRouter> {
+    const { DavRouter } = await import("../dav/router.ts");
+    return dav ??= new DavRouter(server, locks);
   }
 
-  function dispatch(exchange: Exchange): Response | Promise<Response> {
-    const { name, path } = exchange.target;
-    if (inNamespace(name)) return worlds.handle(exchange);
+  function dispatch(context: RequestContext): Response | Promise<Response> {
+    const { name, path } = context.target;
+    if (isInNamespace(name)) return worlds.handle(context);
     const slash = name.indexOf("/");
     const first = slash < 0 ? name : name.slice(0, slash);
-    if (first === "stream") return streams.handle(exchange);
+    if (first === "stream") return streams.handle(context);
     if (first === "dav") {
-      return dav?.handle(exchange) ?? loadDav().then((room) => room.handle(exchange));
+      return dav?.handle(context) ?? loadDav().then((room) => room.handle(context));
     }
-    if (first === "bin" && slash > 0) return dispatch(unalias(exchange));
-    const plugin = machine.plugins.match(path);
-    if (plugin !== undefined) return machine.plugins.fetch(plugin, exchange);
+    if (first === "bin" && slash > 0) return dispatch(unalias(context));
+    const plugin = server.plugins.match(path);
+    if (plugin !== undefined) return server.plugins.handle(plugin, context);
     const room = rooms.get(first);
     if (room !== undefined && (first === "" || first === "auth" || first === "proc")) {
-      return enter(room, exchange);
+      return enter(room, context);
     }
     // Whoever comes while the machine starts may be asking for a plugin that is not up yet, or, with
     // /bin, /dev and /mnt, which of them there are. /proc says what is, and what is still to come.
-    const { starting } = machine.plugins;
-    if (starting !== undefined) return starting.then(() => dispatch(exchange));
-    if (room !== undefined) return enter(room, exchange);
-    const site = siteTarget(exchange.request.method, exchange.target);
-    if (site !== undefined && machine.store.stat(site.name) !== undefined) {
-      return worlds.handle({ ...exchange, target: site });
+    const { starting } = server.plugins;
+    if (starting !== undefined) return starting.then(() => dispatch(context));
+    if (room !== undefined) return enter(room, context);
+    const site = toSiteTarget(context.request.method, context.target);
+    if (site !== undefined && server.store.stat(site.name) !== undefined) {
+      return worlds.handle({ ...context, target: site });
     }
     throw new Problem(
       "not-found",
@@ -107,20 +107,20 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     request: Request,
     peer: string,
     connection?: Connection,
-    witness?: (exchange: Exchange) => void,
+    witness?: (context: RequestContext) => void,
   ): Response | Promise<Response> {
-    let exchange: Exchange | undefined;
+    let context: RequestContext | undefined;
     try {
       const entered = gate(request, peer);
       witness?.(entered);
-      exchange = connection === undefined ? entered : { ...entered, connection };
-      const answered = dispatch(exchange);
-      if (answered instanceof Promise) return later(request, answered, exchange);
-      if (request.method !== "GET") return later(request, Promise.resolve(answered), exchange);
-      requests.note("GET", answered.status);
+      context = connection === undefined ? entered : { ...entered, connection };
+      const answered = dispatch(context);
+      if (answered instanceof Promise) return later(request, answered, context);
+      if (request.method !== "GET") return later(request, Promise.resolve(answered), context);
+      requests.countResponse("GET", answered.status);
       return answered;
     } catch (error) {
-      return later(request, Promise.reject(error), exchange);
+      return later(request, Promise.reject(error), context);
     }
   }
 
@@ -128,36 +128,36 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
   async function later(
     request: Request,
     answered: Promise<Response>,
-    exchange: Exchange | undefined,
+    context: RequestContext | undefined,
   ): Promise<Response> {
     const start = performance.now();
     const { method } = request;
-    const answer = await answered.catch((error) => missed(request, error, exchange));
-    requests.note(method, answer.status);
-    requests.waited(performance.now() - start);
-    await drainUnread(request);
-    return bodiless(request, answer);
+    const answer = await answered.catch((error) => missed(request, error, context));
+    requests.countResponse(method, answer.status);
+    requests.observeWait(performance.now() - start);
+    await drainBody(request);
+    return toHeadResponse(request, answer);
   }
 
   /** What was not found may be resolved, for who came by a connection. */
   async function missed(
     request: Request,
     error: unknown,
-    exchange: Exchange | undefined,
+    context: RequestContext | undefined,
   ): Promise<Response> {
-    if (exchange !== undefined && error instanceof Problem && error.type === "not-found") {
-      const asked = unmatched.resolve(exchange);
+    if (context !== undefined && error instanceof Problem && error.type === "not-found") {
+      const asked = unmatched.resolve(context);
       const resolved = asked === undefined ? undefined : await asked;
       if (resolved !== undefined) return resolved;
     }
     return await edge(request, error);
   }
 
-  async function answer(exchange: Exchange): Promise<Response> {
+  async function answer(context: RequestContext): Promise<Response> {
     try {
-      return await dispatch(exchange);
+      return await dispatch(context);
     } catch (error) {
-      return await edge(exchange.request, error);
+      return await edge(context.request, error);
     }
   }
 
@@ -166,21 +166,21 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     const accept = request.headers.get("accept");
     const head = request.method === "HEAD";
     // Nobody reads this answer, and nothing failed; the number is nginx's for that.
-    if (isCallerGone(error)) return new Response(null, { status: 499 });
+    if (isClientGone(error)) return new Response(null, { status: 499 });
     if (!(error instanceof Problem)) {
       const shown = error instanceof Error ? error.stack ?? error.message : String(error);
-      machine.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
+      server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
       const detail = "Cannot answer: the machine failed in a way nobody foresaw; its log says more";
-      return problemResponse(new Problem("internal", detail), accept, head);
+      return toProblemResponse(new Problem("internal", detail), accept, head);
     }
     // A method nobody knows is its sender's fault; strangers shall not fill the log with them.
     if (error.status >= 500 && error.status !== 501) {
       const why = error.cause instanceof Error ? ` (${error.cause.message})` : "";
-      machine.log(
+      server.log(
         `${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}${why}`,
       );
     }
-    return await shellInstead(request, accept, error) ?? problemResponse(error, accept, head);
+    return await shellInstead(request, accept, error) ?? toProblemResponse(error, accept, head);
   }
 
   /** A browser that goes where nothing is, or where it may not, gets the shell, which can ask who it is. */
@@ -189,7 +189,9 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
     if (!shown || problem.type === "unknown-host" || problem.type === "foreign-origin") return;
     if (request.method !== "GET" && request.method !== "HEAD") return;
     if (accept === null || !accept.includes("text/html")) return;
-    if (acceptable(accept, ["application/json", "text/plain", "text/html"])[0] !== "text/html") {
+    if (
+      negotiateTypes(accept, ["application/json", "text/plain", "text/html"])[0] !== "text/html"
+    ) {
       return;
     }
     // Without the Basic challenge, or the browser would ask in a window of its own and keep the answer.
@@ -197,34 +199,34 @@ export function createApp(machine: Machine, gateOptions: GateOptions): App {
       ? { "www-authenticate": 'Bearer realm="elastik"' }
       : {};
     try {
-      return await respondShell(machine.store, request, { status: problem.status, headers });
+      return await respondShell(server.store, request, { status: problem.status, headers });
     } catch {
       return; // the shell cannot be read; the problem itself still can
     }
   }
 
-  return { fetch, answer, closeStreams: () => streams.close() };
+  return { handle: fetch, handleInternal: answer, closeStreams: () => streams.close() };
 }
 
 /**
  * Hono answers HEAD with an emptied body and its length; ours shall say what GET would. Rooms look at
  * the exchange alone, and the request's own URL may be one that cannot be parsed (`Host: 1.2.3.4.5`).
  */
-function enter(room: Hono<RouteEnv>, exchange: Exchange): Response | Promise<Response> {
-  const { request } = exchange;
-  return room.fetch(request.method === "HEAD" ? new Request("http://machine/") : request, exchange);
+function enter(room: Hono<RouteEnv>, context: RequestContext): Response | Promise<Response> {
+  const { request } = context;
+  return room.fetch(request.method === "HEAD" ? new Request("http://machine/") : request, context);
 }
 
 /** `/bin/proc/status` is `/proc/status`: the same exchange, one segment shorter. */
-function unalias(exchange: Exchange): Exchange {
-  const name = exchange.target.name.slice("bin/".length);
-  if (inNamespace(name) || name === "bin" || name.startsWith("bin/")) {
+function unalias(context: RequestContext): RequestContext {
+  const name = context.target.name.slice("bin/".length);
+  if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
     throw new Problem(
       "not-found",
-      `Cannot find ${exchange.target.path}: /bin holds routes, and this is none`,
+      `Cannot find ${context.target.path}: /bin holds routes, and this is none`,
     );
   }
-  return { ...exchange, target: { ...exchange.target, name, path: `/${name}` } };
+  return { ...context, target: { ...context.target, name, path: `/${name}` } };
 }
 
 /** The request's path without its query, which may hold what no log should. */

@@ -5,9 +5,9 @@
 
 import type { App } from "./app.ts";
 import type { Config } from "../config.ts";
-import { examineApart } from "../plugin/manifest/check_imports_in_worker.ts";
-import { chooseLaunch } from "../plugin/transport/choose_transport.ts";
-import { ownAddressFault } from "../plugin/cell/own_port_guard.ts";
+import { checkImportsInWorker } from "../plugin/manifest/check_imports_in_worker.ts";
+import { chooseTransport } from "../plugin/transport/choose_transport.ts";
+import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
 import { PluginHost } from "../plugin/host/plugin_host.ts";
 import type { CellProgram } from "../plugin/transport/process_transport.ts";
 import { CORE_SEGMENTS } from "../routes/route_list.ts";
@@ -20,13 +20,13 @@ const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_work
 /** The cell as a program of its own, which finds nothing but itself. */
 const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
 /** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
-export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
+export const SEPARATE_MODULES: readonly (() => Promise<unknown>)[] = [
   () => import("../plugin/transport/cell_main.ts"),
   () => import("../plugin/manifest/check_imports_worker.ts"),
 ];
 
 /** What the host is made from. */
-export interface GroundOptions {
+export interface CreatePluginHostOptions {
   readonly store: Store;
   readonly config: Config;
   /** Looks an environment variable up. */
@@ -36,36 +36,36 @@ export interface GroundOptions {
   /** The program is one file, beside which no Worker's module lies. */
   readonly single?: boolean;
   /** Whether cells may be processes. */
-  readonly mayRun: boolean;
+  readonly canSpawn: boolean;
   /** Port the machine listens on. */
   readonly port: number;
-  readonly app: Pick<App, "answer">;
+  readonly app: Pick<App, "handleInternal">;
   readonly log: (line: string) => void;
 }
 
 /** Makes the plugin host of a machine. */
-export function makePluginHost(options: GroundOptions): PluginHost {
-  const { store, config, env, app, log, mayRun } = options;
-  const { launch, weaker } = chooseLaunch(programOf(options), mayRun);
+export function createPluginHost(options: CreatePluginHostOptions): PluginHost {
+  const { store, config, env, app, log, canSpawn: mayRun } = options;
+  const { startCell: launch, warning: weaker } = chooseTransport(programOf(options), mayRun);
   if (weaker !== undefined) log(weaker);
   return new PluginHost({
     store,
     log,
-    dispatch: (exchange) => app.answer(exchange),
-    ground: {
-      launch,
-      limits: config.cells,
+    dispatch: (context) => app.handleInternal(context),
+    sandbox: {
+      startCell: launch,
+      limits: config.cellLimits,
       now: Date.now,
-      variable: env,
+      readVariable: env,
       ...(options.single === true
         ? {}
-        : { examine: examineApart(SOURCE_WORKER, config.cells.startMs) }),
-      closed: closedPaths(config),
+        : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
+      forbiddenFolders: closedPaths(config),
       ...(mayRun
         ? {}
-        : { netFault: (host: string) => ownAddressFault(host, options.port, config.host) }),
-      reserved: reservedRoute,
-      config: async (path) => {
+        : { netFault: (host: string) => ownPortFault(host, options.port, config.host) }),
+      routeFault: reservedRouteFault,
+      readConfig: async (path) => {
         const world = await store.read(path.slice(1));
         return world === undefined ? undefined : new TextDecoder().decode(world.body);
       },
@@ -90,14 +90,14 @@ function closedPaths({ data, tls }: Config): string[] {
 }
 
 /** Says why a path may not be a plugin's route, or `undefined` when it may. */
-export function reservedRoute(path: string): string | undefined {
+export function reservedRouteFault(path: string): string | undefined {
   const [, first = ""] = path.split("/");
   if (CORE_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
   return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
 }
 
 /** A server narrowed to its own settings may not even ask for these; it can do without. */
-function allowed(env: GroundOptions["env"], name: string): string | undefined {
+function allowed(env: CreatePluginHostOptions["env"], name: string): string | undefined {
   try {
     return env(name);
   } catch (error) {
@@ -106,7 +106,7 @@ function allowed(env: GroundOptions["env"], name: string): string | undefined {
   }
 }
 
-function programOf({ env, main, single, port, config }: GroundOptions): CellProgram {
+function programOf({ env, main, single, port, config }: CreatePluginHostOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
     const value = allowed(env, name);
@@ -116,7 +116,7 @@ function programOf({ env, main, single, port, config }: GroundOptions): CellProg
   const own = new Set(["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]", config.host]);
   return {
     execPath: Deno.execPath(),
-    ...(main === undefined ? {} : { main: cellMain(main, single) }),
+    ...(main === undefined ? {} : { main: cellMainUrl(main, single) }),
     args: ["cell"],
     env: variables,
     denyNet: [...own].map((host) => `${host}:${port}`),
@@ -130,6 +130,6 @@ function programOf({ env, main, single, port, config }: GroundOptions): CellProg
  * @param main the machine's own main module
  * @param single it is the whole program in one file
  */
-export function cellMain(main: string, single = false): string {
+export function cellMainUrl(main: string, single = false): string {
   return !single && main.startsWith("file:") ? CELL_MAIN : main;
 }

@@ -5,14 +5,14 @@
  */
 
 import { loadText } from "./load_text.ts";
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
-import { namedBy } from "./import_specifiers.ts";
+import { type ProgramSource, SourceUnavailableError } from "./program_source.ts";
+import { findImportSpecifiers } from "./import_specifiers.ts";
 
 /** How long a module may take to come whose kind the program can run without, in milliseconds. */
 const PATIENCE_MS = 3000;
 
 /** Beside the code: never run, and yet no copy of the program is whole without them. */
-export const COMPANIONS: readonly (() => Promise<unknown>)[] = [
+export const COMPANION_FILES: readonly (() => Promise<unknown>)[] = [
   () => import("../../LICENSE", { with: { type: "text" } }),
   () => import("../../README.md", { with: { type: "text" } }),
   () => import("../../deno.json", { with: { type: "text" } }),
@@ -59,7 +59,7 @@ export class CachedModules implements ProgramSource {
     const types: URL[] = [];
     await this.#follow([{ url: this.#url, code: true }], files, types, this.#load);
     if (files.size === 0) {
-      throw new SourceUnavailable(
+      throw new SourceUnavailableError(
         `the runtime does not give its modules back; --allow-import=${this.#url.host} may be missing`,
       );
     }
@@ -87,7 +87,7 @@ export class CachedModules implements ProgramSource {
       files.set(path, text);
       // A module that is imported as text runs elsewhere, in a cell; its types still belong to the source.
       if (!next.code && !path.endsWith(".ts")) continue;
-      for (const { specifier, kind } of namedBy(text)) {
+      for (const { specifier, kind } of findImportSpecifiers(text)) {
         const url = new URL(specifier, next.url);
         if (kind === "types" || !next.code) types.push(url);
         else wanted.push({ url, code: kind === "code" });

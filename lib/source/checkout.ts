@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type Ignore, readIgnore } from "./gitignore.ts";
+import { type IgnoreMatcher, parseGitignore } from "./gitignore.ts";
 import { type ProgramSource, unreadable } from "./program_source.ts";
 
 /** What of the folder itself is source; folders with all that is allowed below them. */
@@ -23,7 +23,7 @@ const LIST_MS = 1000;
 const IGNORE_FILE = ".gitignore";
 
 /** A pattern file and the folder it speaks of: `""`, or a path with a slash at its end. */
-type Ignores = readonly (readonly [below: string, ignore: Ignore])[];
+type Ignores = readonly (readonly [below: string, ignore: IgnoreMatcher])[];
 
 /** See the module. */
 export class Checkout implements ProgramSource {
@@ -105,7 +105,7 @@ export class Checkout implements ProgramSource {
 
   async #ignoresOf(path: string, below: string): Promise<Ignores> {
     try {
-      return [[below, readIgnore(await Deno.readTextFile(`${this.#root}/${path}`))]];
+      return [[below, parseGitignore(await Deno.readTextFile(`${this.#root}/${path}`))]];
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
         return [];

@@ -3,7 +3,7 @@
  * from a URL, or one bundled file. It reads nothing itself.
  */
 
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
+import { type ProgramSource, SourceUnavailableError } from "./program_source.ts";
 
 /** How the program runs. */
 export interface ProgramForm {
@@ -39,7 +39,7 @@ class NoSource implements ProgramSource {
 
   list(): Promise<never> {
     return Promise.reject(
-      new SourceUnavailable("the program is compiled into one binary, which holds no source"),
+      new SourceUnavailableError("the program is compiled into one binary, which holds no source"),
     );
   }
 

@@ -5,7 +5,7 @@
  */
 
 /** Says whether a path below the pattern file's folder is ignored. */
-export type Ignore = (path: string, isFolder: boolean) => boolean;
+export type IgnoreMatcher = (path: string, isFolder: boolean) => boolean;
 
 interface Rule {
   readonly pattern: RegExp;
@@ -17,7 +17,7 @@ interface Rule {
  *
  * @param text as git reads it: a pattern a line, `#` comments
  */
-export function readIgnore(text: string): Ignore {
+export function parseGitignore(text: string): IgnoreMatcher {
   const rules = text.split("\n").flatMap((line) => ruleOf(line) ?? []);
   return (path, isFolder) =>
     rules.some(({ pattern, foldersOnly }) => (isFolder || !foldersOnly) && pattern.test(path));

@@ -5,7 +5,7 @@
  */
 
 /** A file that a module names. */
-export interface Named {
+export interface ImportSpecifier {
   /** As it is written, `./a.ts`. */
   readonly specifier: string;
   /** `code` names files in turn; of `types` the running program has no need. */
@@ -29,8 +29,8 @@ const LOCATED = new RegExp(
 );
 
 /** The relative specifiers of a module's text, in no order, each as often as it is written. */
-export function namedBy(text: string): Named[] {
-  const found: Named[] = [];
+export function findImportSpecifiers(text: string): ImportSpecifier[] {
+  const found: ImportSpecifier[] = [];
   for (const pattern of [STATIC, DYNAMIC, RESOLVED, LOCATED]) {
     for (const { groups = {} } of text.matchAll(pattern)) {
       const { specifier = "", text: asText, type } = groups;

@@ -11,31 +11,31 @@ export interface ProgramSource {
   /**
    * Paths of all files, sorted.
    *
-   * @throws {SourceUnavailable}
+   * @throws {SourceUnavailableError}
    */
   list(): Promise<readonly string[]>;
   /**
    * The bytes of one of them, or `undefined` for whatever is not in the list.
    *
-   * @throws {SourceUnavailable}
+   * @throws {SourceUnavailableError}
    */
   read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
 /** The program runs in a way in which its source cannot be had; the message says why. */
-export class SourceUnavailable extends Error {
-  override readonly name = "SourceUnavailable";
+export class SourceUnavailableError extends Error {
+  override readonly name = "SourceUnavailableError";
 }
 
 /** What keeps a program from its own files, in words. */
 export function unreadable(error: unknown): unknown {
   if (error instanceof Deno.errors.NotCapable) {
-    return new SourceUnavailable(
+    return new SourceUnavailableError(
       "the server was started without the permission to read the folder it was started from",
     );
   }
   if (error instanceof Deno.errors.NotFound) {
-    return new SourceUnavailable("the files it was started from are no longer there");
+    return new SourceUnavailableError("the files it was started from are no longer there");
   }
   return error;
 }

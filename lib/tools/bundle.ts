@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { terminalProgress } from "../cli/progress_bar.ts";
+import { createTerminalProgress } from "../cli/progress_bar.ts";
 import { VERSION } from "../version.ts";
 
 /** Where the file goes unless the command line says otherwise. */
@@ -28,7 +28,7 @@ const MAIN_BLOCK = /^(\s*if )\(import\.meta\.main\)/gm;
  * The module the bundle begins with: `main.ts`, but with the Worker inside. A program that was compiled
  * round it starts itself again as it is, without a main module.
  */
-export function entryModule(cli: string, worker: string): string {
+export function formatEntryModule(cli: string, worker: string): string {
   return [
     `import { runCommandLine } from ${JSON.stringify(cli)};`,
     `import worker from ${JSON.stringify(worker)} with { type: "text" };`,
@@ -64,7 +64,10 @@ export async function bundle(
     const workerCode = await Deno.readTextFile(worker);
     await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;
-    await Deno.writeTextFile(entry, entryModule(new URL("lib/cli/main.ts", ROOT).href, worker));
+    await Deno.writeTextFile(
+      entry,
+      formatEntryModule(new URL("lib/cli/main.ts", ROOT).href, worker),
+    );
     onProgress?.(1, STEPS);
     await runBundler(entry, `${parts}/elastik.js`);
     onProgress?.(2, STEPS);
@@ -122,7 +125,7 @@ async function licenceOf(folder: string): Promise<string> {
 
 if (import.meta.main) {
   const output = Deno.args[0] ?? OUTPUT;
-  const progress = terminalProgress("bundle", "steps");
+  const progress = createTerminalProgress("bundle", "steps");
   const length = await bundle(output, (done, total) => progress?.update(done, total));
   progress?.end();
   console.log(`${output}: ${Math.round(length / 1024)} KiB`);

@@ -20,8 +20,8 @@ const FLAGS = [
 ] as const;
 
 /** Thrown when the compiler fails; the message has its last words. */
-export class CompileFailed extends Error {
-  override readonly name = "CompileFailed";
+export class CompileError extends Error {
+  override readonly name = "CompileError";
 }
 
 /** What is built. */
@@ -50,7 +50,7 @@ export function compilerArgs({ bundle, output, target }: CompileOptions): string
  * Builds the program.
  *
  * @returns the files that the compiler says it embedded, with their sizes as it writes them
- * @throws {CompileFailed}
+ * @throws {CompileError}
  */
 export async function compile(options: CompileOptions): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -60,12 +60,12 @@ export async function compile(options: CompileOptions): Promise<string[]> {
   }).output();
   const decoder = new TextDecoder();
   const words = decoder.decode(stdout) + decoder.decode(stderr);
-  if (!success) throw new CompileFailed(causeOf(words));
+  if (!success) throw new CompileError(extractError(words));
   return [...words.matchAll(/^[│ ]*[└├][─┬]* (.+)$/gm)].map(([, file = ""]) => file);
 }
 
 /** What went wrong, without what leads there. */
-export function causeOf(words: string): string {
+export function extractError(words: string): string {
   const lines = words.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   const stack = lines.findIndex((line) => line.startsWith("Stack backtrace"));
   const told = stack < 0 ? lines : lines.slice(0, stack);
@@ -84,7 +84,7 @@ if (import.meta.main) {
     });
     console.log(`${OUTPUT}: ${files.join(", ")} and the runtime`);
   } catch (error) {
-    if (!(error instanceof CompileFailed)) throw error;
+    if (!(error instanceof CompileError)) throw error;
     console.error(`Cannot make ${OUTPUT}: ${error.message}`);
     Deno.exit(1);
   }

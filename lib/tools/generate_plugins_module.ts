@@ -5,7 +5,7 @@
  */
 
 /** The module's text for the files of the folder, which may be any. */
-export function pluginModule(files: readonly string[], installer: string): string {
+export function formatPluginsModule(files: readonly string[], installer: string): string {
   const names = files.filter((file) => file.endsWith(".ts") && file !== "mod.ts")
     .map((file) => file.slice(0, -".ts".length)).sort();
   return [
@@ -26,7 +26,7 @@ export function pluginModule(files: readonly string[], installer: string): strin
     "",
     "/** Names that stand for several plugins. */",
     "export const pluginSets: Readonly<Record<string, readonly string[]>> = {",
-    ...Object.entries(pluginSets(installer)).map(([name, members]) =>
+    ...Object.entries(parsePluginSets(installer)).map(([name, members]) =>
       `  ${JSON.stringify(name)}: ${JSON.stringify(members)},`
     ),
     "};",
@@ -35,7 +35,7 @@ export function pluginModule(files: readonly string[], installer: string): strin
 }
 
 /** The sets that the install script knows, `primitives='gpu fstab …'`. */
-export function pluginSets(installer: string): Record<string, string[]> {
+export function parsePluginSets(installer: string): Record<string, string[]> {
   const members = /^primitives='([^']*)'$/m.exec(installer)?.[1];
   if (members === undefined) {
     throw new Error("Cannot read the sets: install.sh names no primitives");
@@ -46,5 +46,5 @@ export function pluginSets(installer: string): Record<string, string[]> {
 if (import.meta.main) {
   const files = [...Deno.readDirSync("plugins")].map(({ name }) => name);
   const installer = await Deno.readTextFile("plugins/install.sh");
-  await Deno.writeTextFile("plugins/mod.ts", pluginModule(files, installer));
+  await Deno.writeTextFile("plugins/mod.ts", formatPluginsModule(files, installer));
 }

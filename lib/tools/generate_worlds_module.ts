@@ -5,7 +5,7 @@
  */
 
 /** The module's text for the files below a folder. */
-export function birthModule(paths: readonly string[]): string {
+export function formatWorldsModule(paths: readonly string[]): string {
   const sorted = [...paths].sort();
   const imports = sorted.map((path, i) =>
     `import w${i} from ${JSON.stringify(`./${path}`)} with { type: "text" };`
@@ -29,16 +29,16 @@ export function birthModule(paths: readonly string[]): string {
 }
 
 /** Paths of all files below a folder, relative to it, with forward slashes. */
-export async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
+export async function listFilesBelow(folder: string, prefix = ""): Promise<string[]> {
   const found: string[] = [];
   for await (const entry of Deno.readDir(`${folder}/${prefix}`)) {
     const path = `${prefix}${entry.name}`;
-    if (entry.isDirectory) found.push(...await filesBelow(folder, `${path}/`));
+    if (entry.isDirectory) found.push(...await listFilesBelow(folder, `${path}/`));
     else if (path !== "mod.ts" && !entry.name.startsWith(".")) found.push(path);
   }
   return found;
 }
 
 if (import.meta.main) {
-  await Deno.writeTextFile("worlds/mod.ts", birthModule(await filesBelow("worlds")));
+  await Deno.writeTextFile("worlds/mod.ts", formatWorldsModule(await listFilesBelow("worlds")));
 }

@@ -7,7 +7,7 @@
 import { sha256Hex } from "../base/hash.ts";
 import { VERSION } from "../version.ts";
 import { bundle } from "./bundle.ts";
-import { compile, CompileFailed } from "./compile.ts";
+import { compile, CompileError } from "./compile.ts";
 
 /** Systems, and what their program is called. */
 export const TARGETS: Readonly<Record<string, string>> = {
@@ -18,19 +18,19 @@ export const TARGETS: Readonly<Record<string, string>> = {
   "x86_64-pc-windows-msvc": "windows-x64.exe",
 };
 /** The file of sums, as `sha256sum --check` reads it. */
-export const SUMS = "SHA256SUMS";
+export const SUMS_FILE = "SHA256SUMS";
 
 /** A part of a release that could not be made. */
-export interface Missing {
+export interface MissingFile {
   readonly file: string;
   readonly reason: string;
 }
 
 /** What came of it. */
-export interface Released {
+export interface ReleaseResult {
   /** Names of the files in the folder, the sums aside. */
   readonly files: readonly string[];
-  readonly missing: readonly Missing[];
+  readonly missing: readonly MissingFile[];
 }
 
 /**
@@ -46,13 +46,13 @@ export async function release(
   targets: Readonly<Record<string, string>>,
   make: typeof compile,
   say: (line: string) => void,
-): Promise<Released> {
+): Promise<ReleaseResult> {
   const name = `elastik-${VERSION}`;
   const script = `${name}.js`;
   const length = await bundle(`${folder}/${script}`);
   say(`${script}: ${Math.round(length / 1024)} KiB`);
   const files = [script];
-  const missing: Missing[] = [];
+  const missing: MissingFile[] = [];
   for (const [target, suffix] of Object.entries(targets)) {
     const file = `${name}-${suffix}`;
     try {
@@ -60,13 +60,13 @@ export async function release(
       files.push(file);
       say(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
     } catch (error) {
-      if (!(error instanceof CompileFailed)) throw error;
+      if (!(error instanceof CompileError)) throw error;
       missing.push({ file, reason: error.message });
       say(`${file}: cannot be made here: ${error.message}`);
     }
   }
-  await Deno.writeTextFile(`${folder}/${SUMS}`, await sums(folder, files));
-  say(`${SUMS}: ${files.length} of ${Object.keys(targets).length + 1} files`);
+  await Deno.writeTextFile(`${folder}/${SUMS_FILE}`, await sums(folder, files));
+  say(`${SUMS_FILE}: ${files.length} of ${Object.keys(targets).length + 1} files`);
   return { files, missing };
 }
 

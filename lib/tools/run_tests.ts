@@ -20,7 +20,7 @@ const ASKED_FOR = ["browser", "bundle"] as const;
 const REASON = /\(skipped: .+\)/;
 
 /** What a run came to. */
-export interface Counts {
+export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
@@ -30,7 +30,7 @@ export interface Counts {
  * Counts the cases of a JUnit report, steps included. A test that is ignored and does not say why in
  * its name, `(skipped: no sqlite3 here)`, counts as failed.
  */
-export function countCases(report: string): Counts {
+export function countCases(report: string): TestCounts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (
     const [, head = "", rest = ""] of report.matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)
@@ -47,19 +47,19 @@ export function countCases(report: string): Counts {
  * How many test files of a run broke off outside a test, or could not be loaded at all: the runner
  * says so, and its report does not.
  */
-export function brokenOff(output: string): number {
+export function countUncaughtErrors(output: string): number {
   // deno-lint-ignore no-control-regex -- colours
   const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
   return new Set(plain.match(/^\S+ \(uncaught error\)$/gm)).size;
 }
 
 /** The line that ends a run. */
-export function summary({ passed, failed, skipped }: Counts): string {
+export function formatSummary({ passed, failed, skipped }: TestCounts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 
 /** The test files of a run, in the batches they run in. */
-export function batches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
+export function planBatches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
   const alone = (file: string) => ALONE.some((name) => file.startsWith(name));
   return [
     { parallel: true, files: files.filter((file) => !alone(file)) },
@@ -68,7 +68,7 @@ export function batches(files: readonly string[]): { parallel: boolean; files: s
 }
 
 /** Which of all test files the command line means. */
-export function chosen(files: readonly string[], args: readonly string[]): string[] {
+export function selectFiles(files: readonly string[], args: readonly string[]): string[] {
   if (args.length === 0) {
     return files.filter((file) => !ASKED_FOR.some((folder) => inFolder(file, folder)));
   }
@@ -92,7 +92,7 @@ async function testFiles(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-async function runBatch(parallel: boolean, files: readonly string[]): Promise<Counts> {
+async function runBatch(parallel: boolean, files: readonly string[]): Promise<TestCounts> {
   const report = await Deno.makeTempFile({ prefix: "elastik-tests-", suffix: ".xml" });
   // A machine under test has the settings its test gives it, not those of whoever runs the tests.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
@@ -113,7 +113,7 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
       env: { ...Object.fromEntries(env), ...(colour ? { FORCE_COLOR: "1" } : {}) },
       stdout: "piped",
     }).spawn();
-    const broken = brokenOff(await passOn(child.stdout));
+    const broken = countUncaughtErrors(await passOn(child.stdout));
     const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
     const failed = counts.failed + broken;
@@ -139,10 +139,10 @@ async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<
 }
 
 if (import.meta.main) {
-  const files = chosen(await testFiles("tests"), Deno.args);
+  const files = selectFiles(await testFiles("tests"), Deno.args);
   if (files.length === 0) console.error(`No tests for ${Deno.args.join(" ")}`);
-  let total: Counts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
-  for (const batch of batches(files)) {
+  let total: TestCounts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
+  for (const batch of planBatches(files)) {
     const counts = await runBatch(batch.parallel, batch.files);
     total = {
       passed: total.passed + counts.passed,
@@ -150,6 +150,6 @@ if (import.meta.main) {
       skipped: total.skipped + counts.skipped,
     };
   }
-  console.log(summary(total));
+  console.log(formatSummary(total));
   Deno.exit(total.failed === 0 ? 0 : 1);
 }

@@ -2,9 +2,9 @@ import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { exportData, type ExportOptions } from "../../lib/archive/export_data.ts";
 import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { nameOf } from "../../lib/world/name.ts";
-import { checkWorld } from "../../lib/world/file/verify_world.ts";
+import { createChainSigner } from "../../lib/world/event_chain.ts";
+import { fromFolderName } from "../../lib/world/name.ts";
+import { verifyWorld } from "../../lib/world/file/verify_world.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";
@@ -41,7 +41,7 @@ function faultsOf(folder: string, { bytes }: Found): unknown {
   plain[18] = plain[19] = 1;
   db.deserialize(plain);
   try {
-    return checkWorld(db, nameOf(folder) ?? "", createSeal(KEY)).faults;
+    return verifyWorld(db, fromFolderName(folder) ?? "", createChainSigner(KEY)).faults;
   } finally {
     db.close();
   }
@@ -56,7 +56,7 @@ Deno.test("exportData() takes every world, whole, and nothing that is secret or 
     writer.apply([putJob("home/gone", "deleted"), removeJob("home/gone")]);
     writer.close();
     const before = snapshot(data);
-    const { worlds, live, key, damaged, entries } = await exported(data);
+    const { worlds, isLive: live, includesKey: key, damaged, entries } = await exported(data);
     equal(snapshot(data), before, "the folder was changed");
     equal({ worlds, live, key, damaged }, { worlds: 3, live: false, key: true, damaged: [] });
     equal([...entries.keys()].sort(), [
@@ -77,7 +77,7 @@ Deno.test("exportData() takes every world, whole, and nothing that is secret or 
 Deno.test("exportData() leaves the key out when it is told to", () =>
   withTempData(async (data) => {
     fillData(data);
-    const { key, entries } = await exported(data, { withKey: false });
+    const { includesKey: key, entries } = await exported(data, { withKey: false });
     equal([key, entries.has("data/.key")], [false, false]);
     for (const [name, { bytes }] of entries) {
       ok(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);

@@ -1,18 +1,18 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { ForeignWorldRefused, withForeignWorld } from "../../lib/archive/untrusted_world.ts";
+import { UntrustedWorldError, withUntrustedWorld } from "../../lib/archive/untrusted_world.ts";
 import { CREATE_HISTORY, CREATE_WORLD } from "../../lib/world/file/sql.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal } from "./fixtures.ts";
 
 function look(path: string): string {
-  return withForeignWorld(path, () => Deno.makeTempDirSync(), (db) => {
+  return withUntrustedWorld(path, () => Deno.makeTempDirSync(), (db) => {
     throws(() => db.exec("DELETE FROM events"), /readonly/);
     return "looked";
   });
 }
 
-Deno.test("withForeignWorld() looks into our worlds and the original's, and may change neither", () =>
+Deno.test("withUntrustedWorld() looks into our worlds and the original's, and may change neither", () =>
   withTempData((folder) => {
     const own = new DatabaseSync(`${folder}/own.db`);
     own.exec(CREATE_WORLD + CREATE_HISTORY);
@@ -22,7 +22,7 @@ Deno.test("withForeignWorld() looks into our worlds and the original's, and may 
     equal(look(`${folder}/x/universe.db`), "looked");
   }));
 
-Deno.test("withForeignWorld() refuses files that act when they are looked at, or pretend", () =>
+Deno.test("withUntrustedWorld() refuses files that act when they are looked at, or pretend", () =>
   withTempData((folder) => {
     const rows: readonly [string, string][] = [
       ["it holds a view", "CREATE VIEW content AS SELECT 1 AS sha256, 2 AS bytes"],
@@ -59,13 +59,13 @@ Deno.test("withForeignWorld() refuses files that act when they are looked at, or
       db.close();
       throws(
         () => look(`${folder}/${i}.db`),
-        (error) => error instanceof ForeignWorldRefused && error.message === reason,
+        (error) => error instanceof UntrustedWorldError && error.message === reason,
         made,
       );
     });
   }));
 
-Deno.test("withForeignWorld() refuses what is no database", () =>
+Deno.test("withUntrustedWorld() refuses what is no database", () =>
   withTempData((folder) => {
     for (const [name, text] of [["text", "no database ".repeat(99)], ["empty", ""]] as const) {
       Deno.writeTextFileSync(`${folder}/${name}`, text);

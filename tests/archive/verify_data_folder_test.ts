@@ -1,7 +1,11 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { DataFolderBusy, keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
+import {
+  acquireDataFolder,
+  DataFolderBusy,
+  loadOrCreateSecret,
+} from "../../lib/world/file/data_folder.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {
   breakPiece,
@@ -70,7 +74,7 @@ Deno.test("verifyDataFolder() finds nothing wrong with worlds that are whole, an
 Deno.test("verifyDataFolder() leaves no trace, not beside a log either", () =>
   withTempData((data) => {
     fill(data);
-    takeDataFolder(data).release();
+    acquireDataFolder(data).release();
     crash(data);
     const before = snapshot(data);
     equal(verifyDataFolder({ data, key: MUSEUM_KEY }).broken, []);
@@ -147,7 +151,7 @@ Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
 
 Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
   withTempData((data) => {
-    const folder = takeDataFolder(data);
+    const folder = acquireDataFolder(data);
     throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
     equal([code, out], [2, []]);
@@ -186,7 +190,7 @@ Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
 
 Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
   withTempData((data) => {
-    const { secret } = keptSecret(data, ".key");
+    const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1"), putJob("home/b", "1")]);
     writer.close();
@@ -225,7 +229,7 @@ Deno.test("runVerify() shows how far it is, and takes that away at the end", () 
 
 Deno.test("the command verify checks a folder that its process may only read", () =>
   withTempData(async (data) => {
-    const { secret } = keptSecret(data, ".key");
+    const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1")]);
     writer.close();

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import type { Authenticator } from "../../lib/auth/authenticate.ts";
 import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
-import { followAccounts } from "../../lib/auth/account_sync.ts";
+import { syncAccounts } from "../../lib/auth/account_sync.ts";
 import { ChangeHub } from "../../lib/world/store/change_hub.ts";
 import { type Change, StoreError, type World } from "../../lib/world/store.ts";
 
@@ -42,7 +42,7 @@ class Files {
 
   put(name: string, text: string): void {
     this.texts.set(name, text);
-    this.#hub.tell({ kind: "update", name, version: 1, by: "T3" });
+    this.#hub.publish({ kind: "update", name, version: 1, by: "T3" });
   }
 }
 
@@ -64,9 +64,9 @@ function settle(): Promise<void> {
   return new Promise((resume) => setImmediate(resume));
 }
 
-Deno.test("followAccounts() loads both files, and again after a change of either", async () => {
+Deno.test("syncAccounts() loads both files, and again after a change of either", async () => {
   const [files, witness] = [new Files(), new Witness()];
-  await followAccounts(files, witness, () => {});
+  await syncAccounts(files, witness, () => {});
   deepStrictEqual(witness.seen, [["", ""]]);
   files.put("etc/passwd", "ada:T2");
   await settle();
@@ -75,9 +75,9 @@ Deno.test("followAccounts() loads both files, and again after a change of either
   deepStrictEqual(witness.seen.at(-1), ["ada:T2", "ada:00"]);
 });
 
-Deno.test("followAccounts() ends with the newest files, whichever load is done last", async () => {
+Deno.test("syncAccounts() ends with the newest files, whichever load is done last", async () => {
   const [files, witness] = [new Files(), new Witness()];
-  await followAccounts(files, witness, () => {});
+  await syncAccounts(files, witness, () => {});
   files.slow = true;
   files.put("etc/passwd", "mallory:T3");
   const early = files.waiting.splice(0);
@@ -89,10 +89,10 @@ Deno.test("followAccounts() ends with the newest files, whichever load is done l
   deepStrictEqual(witness.seen.at(-1), ["# nobody", ""]);
 });
 
-Deno.test("followAccounts() lets nobody in whom it cannot vouch for", async () => {
+Deno.test("syncAccounts() lets nobody in whom it cannot vouch for", async () => {
   const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
   files.put("etc/passwd", "ada:T2");
-  await followAccounts(files, witness, (line) => void log.push(line));
+  await syncAccounts(files, witness, (line) => void log.push(line));
   equal(witness.seen.at(-1)?.[0], "ada:T2");
   files.damaged = true;
   files.put("etc/passwd", "ada:T2");

@@ -4,14 +4,14 @@ import { ANONYMOUS, createAuthenticator, LOCAL, REJECTED } from "../../lib/auth/
 import type { Caller } from "../../lib/auth/caller.ts";
 import { mint, narrow } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../../lib/limits.ts";
+import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../../lib/limits.ts";
 
 const KEY = "signing key";
 const TOKEN = "t2-token";
 const APPROVE = "t3-token";
 const NOW = 1_800_000_000;
-const T2: Caller = { tier: "T2", by: "T2", known: true };
-const T3: Caller = { tier: "T3", by: "T3", known: true };
+const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
+const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
 function machine(settings: { token?: string; approveToken?: string; now?: () => number } = {}) {
   return createAuthenticator({
@@ -158,7 +158,7 @@ Deno.test("authenticate() knows tokens beyond ASCII by their bytes on the wire",
 });
 
 Deno.test("authenticate() looks at headers of 8192 characters and at none longer", () => {
-  const secret = "s".repeat(MAX_AUTHORIZATION_LENGTH - "Bearer ".length);
+  const secret = "s".repeat(MAX_AUTHORIZATION_CHARS - "Bearer ".length);
   assert.deepEqual(machine({ token: secret }).authenticate(`Bearer ${secret}`, false), T2);
   const longer = machine({ token: secret + "s" });
   assert.equal(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
@@ -170,7 +170,7 @@ Deno.test("authenticate() makes a capability T2 with its scope", () => {
     tier: "T2",
     by: "cap:/home/scratch",
     scope: { prefixes: ["/home/scratch"], mode: "r", exp: NOW + 60 },
-    known: true,
+    authenticated: true,
   };
   const header = `Bearer ${cap("/home/scratch", "r")}`;
   for (let again = 0; again < 3; again++) {
@@ -200,9 +200,9 @@ Deno.test("authenticate() does not outlive a capability it remembers", () => {
   let seconds = NOW;
   const auth = machine({ now: () => seconds * 1000 });
   const header = `Bearer ${cap("/home/scratch", "rw", NOW + 60)}`;
-  assert.equal(auth.authenticate(header, false).known, true);
+  assert.equal(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 59.9;
-  assert.equal(auth.authenticate(header, false).known, true);
+  assert.equal(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 60;
   assert.equal(auth.authenticate(header, false), REJECTED);
   assert.equal(auth.authenticate(header, false), REJECTED);
@@ -214,7 +214,7 @@ Deno.test("authenticate() remembers no more than its bound and still knows what 
   assert.equal(auth.authenticate(first, false).by, "cap:/home/0");
   const remembered = auth.authenticate(first, false);
   assert.equal(auth.authenticate(first, false), remembered);
-  for (let n = 1; n <= CAPABILITIES_REMEMBERED; n++) {
+  for (let n = 1; n <= CAPABILITY_CACHE_ENTRIES; n++) {
     assert.equal(auth.authenticate(`Bearer ${cap(`/home/${n}`)}`, false).by, `cap:/home/${n}`);
   }
   const again = auth.authenticate(first, false);
@@ -231,11 +231,11 @@ Deno.test("authenticate() knows the accounts of /etc/passwd and /etc/shadow", ()
     `ada:${digests[0]}\nbob:${digests[1]}\ncy:${digests[2]}\nève:${digests[3]}\n`,
   );
   const rows: [string, string, Caller][] = [
-    ["ada", "a", { tier: "T1", by: "user:ada", known: true }],
-    ["bob", "b", { tier: "T2", by: "user:bob", known: true }],
-    ["cy", "c", { tier: "T3", by: "user:cy", known: true }],
-    ["ève", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
-    ["e\u0300ve", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
+    ["ada", "a", { tier: "T1", by: "user:ada", authenticated: true }],
+    ["bob", "b", { tier: "T2", by: "user:bob", authenticated: true }],
+    ["cy", "c", { tier: "T3", by: "user:cy", authenticated: true }],
+    ["ève", "pässwörd", { tier: "T2", by: "user:ève", authenticated: true }],
+    ["e\u0300ve", "pässwörd", { tier: "T2", by: "user:ève", authenticated: true }],
     ["ada", "b", REJECTED],
     ["eve", "a", REJECTED],
     ["ADA", "a", REJECTED],

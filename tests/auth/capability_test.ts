@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Scope } from "../../lib/auth/caller.ts";
-import { looksLikeCapability, mint, narrow, verify, within } from "../../lib/auth/capability.ts";
+import { isCapabilityShaped, isInside, mint, narrow, verify } from "../../lib/auth/capability.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
+import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
 
 const KEY = "the machine's key";
 const NOW = 1_800_000_000;
@@ -113,12 +113,12 @@ Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
   const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
   const scope = verify(KEY, wider, NOW);
   assert.deepEqual(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
-  assert.equal(within(scope ?? assert.fail(), "/home/other"), false);
+  assert.equal(isInside(scope ?? assert.fail(), "/home/other"), false);
   assert.equal(verify(KEY, wider, NOW + 10), undefined);
   const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
   const nowhere = verify(KEY, elsewhere, NOW) ?? assert.fail();
   for (const path of ["/", "/home", "/home/other", "/home/scratch", "/home/scratch/x"]) {
-    assert.equal(within(nowhere, path), false, path);
+    assert.equal(isInside(nowhere, path), false, path);
   }
 });
 
@@ -148,7 +148,7 @@ Deno.test("narrow() stops at 16 lines, and verify() reads no more", () => {
 });
 
 Deno.test("mint() and verify() stop at 4096 characters", () => {
-  assert.equal(MAX_CAPABILITY_LENGTH, 4096);
+  assert.equal(MAX_CAPABILITY_CHARS, 4096);
   const prefix = (bytes: number) => "/" + "a".repeat(bytes - 1);
   // 4096 = 4052 of payload, a dot and 43 of signature; 4052 base64url characters are 3039 bytes.
   const rest = `|${LATER}|rw`.length;
@@ -316,8 +316,8 @@ Deno.test("verify() never throws at a stranger's text", () => {
   }
 });
 
-Deno.test("looksLikeCapability() goes by the outer shape alone", () => {
-  assert.equal(looksLikeCapability(mint(SCRATCH)), true);
+Deno.test("isCapabilityShaped() goes by the outer shape alone", () => {
+  assert.equal(isCapabilityShaped(mint(SCRATCH)), true);
   for (
     const text of [
       "",
@@ -327,11 +327,11 @@ Deno.test("looksLikeCapability() goes by the outer shape alone", () => {
       "A".repeat(4053) + "." + "A".repeat(43),
     ]
   ) {
-    assert.equal(looksLikeCapability(text), false, text.slice(0, 60));
+    assert.equal(isCapabilityShaped(text), false, text.slice(0, 60));
   }
 });
 
-Deno.test("within() compares on segment boundaries", () => {
+Deno.test("isInside() compares on segment boundaries", () => {
   const rows: [prefix: string, path: string, inside: boolean][] = [
     ["/home/scratch", "/home/scratch", true],
     ["/home/scratch", "/home/scratch/x", true],
@@ -357,14 +357,14 @@ Deno.test("within() compares on segment boundaries", () => {
   ];
   for (const [prefix, path, inside] of rows) {
     const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER };
-    assert.equal(within(scope, path), inside, `${path} in ${prefix}`);
+    assert.equal(isInside(scope, path), inside, `${path} in ${prefix}`);
   }
 });
 
-Deno.test("within() wants the path inside every prefix", () => {
+Deno.test("isInside() wants the path inside every prefix", () => {
   const scope: Scope = { prefixes: ["/home", "/home/a", "/home/a/b"], mode: "rw", exp: LATER };
-  assert.equal(within(scope, "/home/a/b/c"), true);
+  assert.equal(isInside(scope, "/home/a/b/c"), true);
   for (const path of ["/home", "/home/a", "/home/a/c", "/home/b"]) {
-    assert.equal(within(scope, path), false, path);
+    assert.equal(isInside(scope, path), false, path);
   }
 });

@@ -1,17 +1,18 @@
 import { equal, match, ok } from "node:assert/strict";
 import type { Grants } from "../../lib/auth/caller.ts";
-import { granted, grantFault } from "../../lib/auth/grants.ts";
+import { grantFault, isGranted } from "../../lib/auth/grants.ts";
 
 const ACTIONS = ["read", "write", "delete"] as const;
 
 /** What of read, write and delete is allowed, as letters. */
 function allowed(grants: Grants, path: string): string {
-  return ACTIONS.filter((action) => granted(grants, action, path)).map((action) => action[0]).join(
-    "",
-  );
+  return ACTIONS.filter((action) => isGranted(grants, action, path)).map((action) => action[0])
+    .join(
+      "",
+    );
 }
 
-Deno.test("granted() lets a prefix with a slash cover what lies below it, and one without nothing else", () => {
+Deno.test("isGranted() lets a prefix with a slash cover what lies below it, and one without nothing else", () => {
   const grants: Grants = { "/home/a/": "r", "/var/x": "rw" };
   equal(allowed(grants, "/home/a"), "r");
   equal(allowed(grants, "/home/a/b/c"), "r");
@@ -23,7 +24,7 @@ Deno.test("granted() lets a prefix with a slash cover what lies below it, and on
   equal(allowed({}, "/home/a"), "");
 });
 
-Deno.test("granted() goes by the longest that covers a path, and by one for exactly the path before all", () => {
+Deno.test("isGranted() goes by the longest that covers a path, and by one for exactly the path before all", () => {
   const grants: Grants = {
     "/home/": "rw",
     "/home/a/": "r",
@@ -35,11 +36,11 @@ Deno.test("granted() goes by the longest that covers a path, and by one for exac
   equal(allowed(grants, "/home/a/x"), "r");
   equal(allowed(grants, "/home/a/b"), "rwd");
   equal(allowed(grants, "/home/a/b/c"), "r");
-  ok(granted(grants, "write", "/home/c"));
+  ok(isGranted(grants, "write", "/home/c"));
   equal(allowed(grants, "/home/c/d"), "r");
 });
 
-Deno.test("granted() deletes no collection that holds what is granted for reading alone", () => {
+Deno.test("isGranted() deletes no collection that holds what is granted for reading alone", () => {
   const grants: Grants = { "/var/c/": "rw", "/var/c/kept/deep": "r" };
   equal(allowed(grants, "/var/c"), "rw");
   equal(allowed(grants, "/var/c/kept"), "rw");
@@ -47,7 +48,7 @@ Deno.test("granted() deletes no collection that holds what is granted for readin
   equal(allowed(grants, "/var/c/kept/deep"), "r");
 });
 
-Deno.test("granted() writes nothing that decides who may do what, however it is spelt", () => {
+Deno.test("isGranted() writes nothing that decides who may do what, however it is spelt", () => {
   const all: Grants = {
     "/lib/": "rw",
     "/boot/": "rw",
@@ -70,13 +71,13 @@ Deno.test("granted() writes nothing that decides who may do what, however it is 
       "/usr/lib/Shell",
     ]
   ) {
-    ok(!granted(all, "write", path), path);
-    ok(!granted(all, "delete", path), path);
+    ok(!isGranted(all, "write", path), path);
+    ok(!isGranted(all, "delete", path), path);
   }
   equal(allowed(all, "/etc/other"), "rwd");
 });
 
-Deno.test("granted() reads what is private only where it was asked for by name", () => {
+Deno.test("isGranted() reads what is private only where it was asked for by name", () => {
   const over: Grants = { "/etc/": "r" };
   equal(allowed(over, "/etc/fstab"), "r");
   for (const path of ["/etc/shadow", "/etc/SHADOW", "/etc/shadow/x", "/boot", "/boot/env"]) {
@@ -89,7 +90,7 @@ Deno.test("granted() reads what is private only where it was asked for by name",
   equal(allowed({ "/boot/env": "r", "/": "r" }, "/boot/plugins"), "");
 });
 
-Deno.test("granted() finds nothing in a prototype", () => {
+Deno.test("isGranted() finds nothing in a prototype", () => {
   for (const path of ["/__proto__", "/constructor", "constructor", "__proto__"]) {
     equal(allowed({}, path), "");
   }

@@ -6,12 +6,12 @@
 import assert from "node:assert/strict";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
-import { type Action, may } from "../../lib/auth/policy.ts";
+import { type Action, decide } from "../../lib/auth/policy.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
 function cap(prefix: string, mode: "r" | "rw"): Caller {
   const scope = { prefixes: [prefix], mode, exp: 2_000_000_000 };
-  return { tier: "T2", by: `cap:${prefix}`, scope, known: true };
+  return { tier: "T2", by: `cap:${prefix}`, scope, authenticated: true };
 }
 
 /** The columns of every table, in this order. */
@@ -19,11 +19,11 @@ const CALLERS: readonly (readonly [name: string, caller: Caller])[] = [
   ["anonymous", ANONYMOUS],
   ["rejected", REJECTED],
   ["local", LOCAL],
-  ["account T1", { tier: "T1", by: "user:ada", known: true }],
-  ["account T2", { tier: "T2", by: "user:bob", known: true }],
-  ["account T3", { tier: "T3", by: "user:cy", known: true }],
-  ["T2", { tier: "T2", by: "T2", known: true }],
-  ["T3", { tier: "T3", by: "T3", known: true }],
+  ["account T1", { tier: "T1", by: "user:ada", authenticated: true }],
+  ["account T2", { tier: "T2", by: "user:bob", authenticated: true }],
+  ["account T3", { tier: "T3", by: "user:cy", authenticated: true }],
+  ["T2", { tier: "T2", by: "T2", authenticated: true }],
+  ["T3", { tier: "T3", by: "T3", authenticated: true }],
   ["cap / rw", cap("/", "rw")],
   ["cap / r", cap("/", "r")],
   ["cap /home/s rw", cap("/home/s", "rw")],
@@ -124,7 +124,7 @@ for (const [action, path, verdicts] of TABLE) {
     const expected = verdicts.split(/ +/);
     assert.equal(expected.length, CALLERS.length);
     for (const [at, [name, caller]] of CALLERS.entries()) {
-      const verdict = may(caller, action, path);
+      const verdict = decide(caller, action, path);
       const found = verdict.allowed ? "ok" : String(verdict.status);
       assert.equal(found, expected[at], `${name}: ${action} ${path}`);
     }

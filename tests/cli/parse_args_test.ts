@@ -1,15 +1,20 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
-import { readArguments, type Shape, textOption, UsageError } from "../../lib/cli/parse_args.ts";
+import {
+  type ArgumentSpec,
+  getTextOption,
+  parseArgs,
+  UsageError,
+} from "../../lib/cli/parse_args.ts";
 
-const SHAPE: Shape = {
-  takes: "<a> [b]",
-  least: 1,
-  most: 2,
-  options: { flag: { about: "" }, name: { value: "<text>", about: "" } },
+const SHAPE: ArgumentSpec = {
+  usage: "<a> [b]",
+  minArguments: 1,
+  maxArguments: 2,
+  options: { flag: { summary: "" }, name: { value: "<text>", summary: "" } },
 };
-const read = (...args: string[]) => readArguments("try", args, SHAPE);
+const read = (...args: string[]) => parseArgs("try", args, SHAPE);
 
-Deno.test("readArguments() tells words from options, wherever they stand", () => {
+Deno.test("parseArgs() tells words from options, wherever they stand", () => {
   equal(read("a"), { words: ["a"], options: {} });
   equal(read("--flag", "a", "--name", "x", "b"), {
     words: ["a", "b"],
@@ -19,12 +24,12 @@ Deno.test("readArguments() tells words from options, wherever they stand", () =>
   equal(read("--name", "--flag", "a"), { words: ["a"], options: { name: "--flag" } });
 });
 
-Deno.test("readArguments() takes a lone dash for a word, and everything after two", () => {
+Deno.test("parseArgs() takes a lone dash for a word, and everything after two", () => {
   equal(read("-"), { words: ["-"], options: {} });
   equal(read("--", "--flag", "-x"), { words: ["--flag", "-x"], options: {} });
 });
 
-Deno.test("readArguments() refuses what it cannot understand, and says what there is", () => {
+Deno.test("parseArgs() refuses what it cannot understand, and says what there is", () => {
   const rows: readonly [string[], RegExp][] = [
     [[], /^Cannot run try with 0 arguments: it takes <a> \[b\]$/],
     [["a", "b", "c"], /with 3 arguments/],
@@ -40,14 +45,14 @@ Deno.test("readArguments() refuses what it cannot understand, and says what ther
     throws(() => read(...args), (error) => error instanceof UsageError && says.test(error.message));
   }
   throws(
-    () => readArguments("bare", ["--x"], { takes: "", most: 0 }),
+    () => parseArgs("bare", ["--x"], { usage: "", maxArguments: 0 }),
     /it takes no options/,
   );
 });
 
-Deno.test("textOption() gives a value, and nothing for an option that stands alone", () => {
+Deno.test("getTextOption() gives a value, and nothing for an option that stands alone", () => {
   const { options } = read("a", "--flag", "--name", "x");
-  equal(["name", "flag", "other"].map((name) => textOption(options, name)), [
+  equal(["name", "flag", "other"].map((name) => getTextOption(options, name)), [
     "x",
     undefined,
     undefined,

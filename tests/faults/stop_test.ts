@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { keptSecret } from "../../lib/world/file/data_folder.ts";
+import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";
 
@@ -57,7 +57,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       } finally {
         await server.end("SIGKILL");
       }
-      const { secret } = keptSecret(data, ".key");
+      const { secret } = loadOrCreateSecret(data, ".key");
       equal(verifyDataFolder({ data, key: secret }).broken, []);
     }));
 }

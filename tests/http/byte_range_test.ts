@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { contentRange, type RangeOutcome, selectRange } from "../../lib/http/byte_range.ts";
+import { formatContentRange, type RangeOutcome, selectRange } from "../../lib/http/byte_range.ts";
 import { formatHttpDate } from "../../lib/http/http_date.ts";
 
 const TAG = '"3-2c26b46b68ffc68f.raw"';
@@ -105,7 +105,7 @@ Deno.test("selectRange() sends the whole and not a 416 when If-Range fails", () 
   equal(select("bytes=99-", 10, '"2"'), "whole");
 });
 
-Deno.test("contentRange() says which bytes of how many, or of how many none", () => {
-  equal(contentRange({ start: 2, end: 5 }, 10), "bytes 2-5/10");
-  equal(contentRange("unsatisfiable", 10), "bytes */10");
+Deno.test("formatContentRange() says which bytes of how many, or of how many none", () => {
+  equal(formatContentRange({ start: 2, end: 5 }, 10), "bytes 2-5/10");
+  equal(formatContentRange("unsatisfiable", 10), "bytes */10");
 });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { createClientAddress, type ProxyTrust } from "../../lib/http/client_address.ts";
+import { createClientFinder, type ProxyTrust } from "../../lib/http/client_address.ts";
 
 function find(trust: ProxyTrust, peer: string, headers: Record<string, string> = {}): string {
-  const { address, loopback } = createClientAddress(trust)(peer, new Headers(headers));
+  const { address, loopback } = createClientFinder(trust)(peer, new Headers(headers));
   return loopback ? `${address} loopback` : address;
 }
 
 const NO_TRUST: ProxyTrust = {};
 
-Deno.test("createClientAddress() takes the peer for the client when no proxy is trusted", () => {
+Deno.test("createClientFinder() takes the peer for the client when no proxy is trusted", () => {
   const rows: [string, string][] = [
     ["127.0.0.1", "127.0.0.1 loopback"],
     ["127.8.8.8", "127.8.8.8 loopback"],
@@ -28,7 +28,7 @@ Deno.test("createClientAddress() takes the peer for the client when no proxy is 
   for (const [peer, client] of rows) assert.equal(find(NO_TRUST, peer), client, peer);
 });
 
-Deno.test("createClientAddress() does not hold a loopback peer for local that forwards for others", () => {
+Deno.test("createClientFinder() does not hold a loopback peer for local that forwards for others", () => {
   const traces: Record<string, string>[] = [
     { "x-forwarded-for": "192.0.2.1" },
     { "X-Forwarded-For": "" },
@@ -51,7 +51,7 @@ Deno.test("createClientAddress() does not hold a loopback peer for local that fo
   }
 });
 
-Deno.test("createClientAddress() does not believe a header from a peer that is not trusted", () => {
+Deno.test("createClientFinder() does not believe a header from a peer that is not trusted", () => {
   const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/24"] };
   for (const peer of ["10.0.1.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.1.1"]) {
     const client = find(trust, peer, { "x-forwarded-for": "127.0.0.1" });
@@ -59,7 +59,7 @@ Deno.test("createClientAddress() does not believe a header from a peer that is n
   }
 });
 
-Deno.test("createClientAddress() takes the right-most address that is not a trusted proxy's", () => {
+Deno.test("createClientFinder() takes the right-most address that is not a trusted proxy's", () => {
   const trust = {
     trustHeader: "X-Forwarded-For",
     trustFrom: ["10.0.0.0/24", "127.0.0.1", "fd00::/8"],
@@ -89,7 +89,7 @@ Deno.test("createClientAddress() takes the right-most address that is not a trus
   }
 });
 
-Deno.test("createClientAddress() calls a forwarded client local only where every hop is", () => {
+Deno.test("createClientFinder() calls a forwarded client local only where every hop is", () => {
   const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/8", "127.0.0.0/8", "::1"] };
   const rows: [peer: string, value: string, client: string][] = [
     ["127.0.0.1", "127.0.0.1", "127.0.0.1 loopback"],
@@ -103,14 +103,14 @@ Deno.test("createClientAddress() calls a forwarded client local only where every
   }
 });
 
-Deno.test("createClientAddress() takes a trusted peer without its header for itself", () => {
+Deno.test("createClientFinder() takes a trusted peer without its header for itself", () => {
   const trust = { trustHeader: "X-Real-IP", trustFrom: ["127.0.0.1", "10.0.0.1"] };
   assert.equal(find(trust, "127.0.0.1"), "127.0.0.1 loopback");
   assert.equal(find(trust, "10.0.0.1"), "10.0.0.1");
   assert.equal(find(trust, "127.0.0.1", { "x-forwarded-for": "192.0.2.1" }), "127.0.0.1");
 });
 
-Deno.test("createClientAddress() reads X-Real-IP and Forwarded by their own rules", () => {
+Deno.test("createClientFinder() reads X-Real-IP and Forwarded by their own rules", () => {
   const real = { trustHeader: "x-real-ip", trustFrom: ["10.0.0.1"] };
   assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "2001:db8::1" }), "2001:db8::1");
   // Two header lines arrive joined; the proxy's is the later one.
@@ -129,7 +129,7 @@ Deno.test("createClientAddress() reads X-Real-IP and Forwarded by their own rule
   }
 });
 
-Deno.test("createClientAddress() refuses settings that would trust nobody or everybody", () => {
+Deno.test("createClientFinder() refuses settings that would trust nobody or everybody", () => {
   const bad: [ProxyTrust, RegExp][] = [
     [{ trustHeader: "X-Forwarded-For" }, /from everyone/],
     [{ trustHeader: "X-Forwarded-For", trustFrom: [] }, /from everyone/],
@@ -139,6 +139,6 @@ Deno.test("createClientAddress() refuses settings that would trust nobody or eve
     [{ trustHeader: "X-Real-IP", trustFrom: ["10.0.0.1", "10.0.0.0/33"] }, /10\.0\.0\.0\/33/],
   ];
   for (const [trust, message] of bad) {
-    assert.throws(() => createClientAddress(trust), { name: "TypeError", message });
+    assert.throws(() => createClientFinder(trust), { name: "TypeError", message });
   }
 });

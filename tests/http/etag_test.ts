@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
-import { etag, namesRepresentation, parseEntityTags, worldTags } from "../../lib/http/etag.ts";
-import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_LENGTH } from "../../lib/limits.ts";
+import { formatEtag, isTagOf, parseEntityTags, parseWorldTags } from "../../lib/http/etag.ts";
+import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../../lib/limits.ts";
 
 const SHA = sha256Hex("foo");
 const SHORT = "2c26b46b68ffc68f";
@@ -11,25 +11,25 @@ function fault(header: string): string {
   return parsed !== "*" && "fault" in parsed ? parsed.fault : "";
 }
 
-Deno.test("etag() holds version, hash and representation", () => {
-  equal(etag(3, SHA, "json"), `"3-${SHORT}.json"`);
+Deno.test("formatEtag() holds version, hash and representation", () => {
+  equal(formatEtag(3, SHA, "json"), `"3-${SHORT}.json"`);
 });
 
-Deno.test("etag() differs between versions, bodies and representations", () => {
+Deno.test("formatEtag() differs between versions, bodies and representations", () => {
   const tags = [
-    etag(1, SHA, "raw"),
-    etag(2, SHA, "raw"),
-    etag(1, sha256Hex("bar"), "raw"),
-    etag(1, SHA, "json"),
-    etag(12, SHA, "raw"),
+    formatEtag(1, SHA, "raw"),
+    formatEtag(2, SHA, "raw"),
+    formatEtag(1, sha256Hex("bar"), "raw"),
+    formatEtag(1, SHA, "json"),
+    formatEtag(12, SHA, "raw"),
   ];
   equal(new Set(tags).size, tags.length);
 });
 
-Deno.test("etag() makes what parseEntityTags() and worldTags() read", () => {
-  const tag = etag(7, SHA, "html-2");
+Deno.test("formatEtag() makes what parseEntityTags() and parseWorldTags() read", () => {
+  const tag = formatEtag(7, SHA, "html-2");
   equal(parseEntityTags(tag), [{ weak: false, opaque: `7-${SHORT}.html-2` }]);
-  equal(worldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
+  equal(parseWorldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
 });
 
 Deno.test("parseEntityTags() reads the star alone", () => {
@@ -92,7 +92,7 @@ Deno.test("parseEntityTags() reads as many tags as fit and refuses one more", ()
 });
 
 Deno.test("parseEntityTags() reads the longest header and refuses a longer one", () => {
-  const longest = `"${"a".repeat(MAX_ENTITY_TAGS_LENGTH - 2)}"`;
+  const longest = `"${"a".repeat(MAX_ENTITY_TAGS_CHARS - 2)}"`;
   equal(Object.keys(parseEntityTags(longest)).length, 1);
   ok(fault(longest + ","));
 });
@@ -105,8 +105,8 @@ Deno.test("parseEntityTags() takes no longer for white space and commas that lea
   ok(performance.now() - start < 50);
 });
 
-Deno.test("worldTags() reads every representation's tag and the short form", () => {
-  equal(worldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
+Deno.test("parseWorldTags() reads every representation's tag and the short form", () => {
+  equal(parseWorldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
     { version: 3, sha256: SHORT },
     { version: 3, sha256: SHORT },
     { version: 4 },
@@ -114,12 +114,12 @@ Deno.test("worldTags() reads every representation's tag and the short form", () 
   ]);
 });
 
-Deno.test("worldTags() leaves weak tags out of strong comparison and takes them in weak", () => {
-  equal(worldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
-  equal(worldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
+Deno.test("parseWorldTags() leaves weak tags out of strong comparison and takes them in weak", () => {
+  equal(parseWorldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
+  equal(parseWorldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
 });
 
-Deno.test("worldTags() of foreign tags is an empty list, which matches nothing", () => {
+Deno.test("parseWorldTags() of foreign tags is an empty list, which matches nothing", () => {
   for (
     const foreign of [
       '"abc"',
@@ -135,26 +135,26 @@ Deno.test("worldTags() of foreign tags is an empty list, which matches nothing",
       '""',
       "",
     ]
-  ) equal(worldTags(foreign, "weak"), [], foreign);
+  ) equal(parseWorldTags(foreign, "weak"), [], foreign);
 });
 
-Deno.test("worldTags() passes the star and the fault on", () => {
-  equal(worldTags("*", "strong"), "*");
-  ok("fault" in Object(worldTags("3", "strong")));
+Deno.test("parseWorldTags() passes the star and the fault on", () => {
+  equal(parseWorldTags("*", "strong"), "*");
+  ok("fault" in Object(parseWorldTags("3", "strong")));
 });
 
-Deno.test("namesRepresentation() knows its own tag and its version's short form alone", () => {
-  const current = etag(3, SHA, "raw");
-  equal(namesRepresentation(current.slice(1, -1), current), true);
-  equal(namesRepresentation("3", current), true);
+Deno.test("isTagOf() knows its own tag and its version's short form alone", () => {
+  const current = formatEtag(3, SHA, "raw");
+  equal(isTagOf(current.slice(1, -1), current), true);
+  equal(isTagOf("3", current), true);
   for (
     const other of ["", "2", "30", "3-", `3-${SHORT}`, `3-${SHORT}.json`, `3-${SHORT}.rax`, "33"]
-  ) equal(namesRepresentation(other, current), false, other);
-  equal(namesRepresentation("3", etag(33, SHA, "raw")), false);
-  equal(namesRepresentation("33", etag(3, SHA, "raw")), false);
+  ) equal(isTagOf(other, current), false, other);
+  equal(isTagOf("3", formatEtag(33, SHA, "raw")), false);
+  equal(isTagOf("33", formatEtag(3, SHA, "raw")), false);
 });
 
-Deno.test("namesRepresentation() takes no tag for the short form of one it begins", () => {
-  equal(namesRepresentation(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
-  equal(namesRepresentation(SHORT, `"${SHORT}-x"`), false);
+Deno.test("isTagOf() takes no tag for the short form of one it begins", () => {
+  equal(isTagOf(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
+  equal(isTagOf(SHORT, `"${SHORT}-x"`), false);
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { formatHttpDate, parseHttpDate, wholeSeconds } from "../../lib/http/http_date.ts";
-import { HTTP_DATE_MEMO_ENTRIES } from "../../lib/limits.ts";
+import { formatHttpDate, parseHttpDate, toWholeSeconds } from "../../lib/http/http_date.ts";
+import { HTTP_DATE_CACHE_ENTRIES } from "../../lib/limits.ts";
 
 const WHEN = Date.UTC(1994, 10, 6, 8, 49, 37);
 
@@ -53,7 +53,7 @@ Deno.test("parseHttpDate() knows leap days, leap seconds and early years", () =>
 });
 
 Deno.test("parseHttpDate() stays right while more dates come than it remembers", () => {
-  for (let i = 0; i < 3 * HTTP_DATE_MEMO_ENTRIES; i++) {
+  for (let i = 0; i < 3 * HTTP_DATE_CACHE_ENTRIES; i++) {
     equal(parseHttpDate(formatHttpDate(WHEN + i * 1000)), WHEN + i * 1000);
     equal(parseHttpDate(formatHttpDate(WHEN)), WHEN);
   }
@@ -69,5 +69,5 @@ Deno.test("parseHttpDate() remembers a date without mixing it up with the next",
 
 Deno.test("formatHttpDate() writes whole seconds that parseHttpDate() reads", () => {
   equal(formatHttpDate(WHEN + 999), "Sun, 06 Nov 1994 08:49:37 GMT");
-  equal(parseHttpDate(formatHttpDate(WHEN + 999)), wholeSeconds(WHEN + 999));
+  equal(parseHttpDate(formatHttpDate(WHEN + 999)), toWholeSeconds(WHEN + 999));
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { readConfig } from "../../lib/config.ts";
-import { startMachine } from "../../lib/server/start.ts";
+import { startServer } from "../../lib/server/start.ts";
 
 /**
  * The manual's commands, run in order as a reader would paste them, each page on a machine of its
@@ -99,16 +99,16 @@ for (const [name, patterns] of Object.entries(PAGES)) {
         ELASTIK_PORT: "0",
         ELASTIK_DATA: `${folder}/data`,
       };
-      const machine = await startMachine({
+      const machine = await startServer({
         config: readConfig((setting) => settings[setting]),
         env: (setting) => settings[setting],
-        birthWorlds: { "usr/share/doc/problems/not-found.md": problem },
+        lowerWorlds: { "usr/share/doc/problems/not-found.md": problem },
         storeWorkerUrl: WORKER,
         log: () => {},
-        onDeath: (reason) => ok(false, reason),
+        onStoreFailure: (reason) => ok(false, reason),
       });
       try {
-        const approve = machine.freshApproveToken ?? "";
+        const approve = machine.newApproveToken ?? "";
         const output = await paste(script(text, machine.url), folder, approve);
         let rest = output;
         for (const pattern of patterns) {

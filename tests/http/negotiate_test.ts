@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { acceptable, chooser, prefersText } from "../../lib/http/negotiate.ts";
-import { ACCEPT_MEMO_ENTRIES, MAX_ACCEPT_LENGTH } from "../../lib/limits.ts";
+import { createTypeChooser, negotiateTypes, prefersText } from "../../lib/http/negotiate.ts";
+import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS } from "../../lib/limits.ts";
 
 const WORLD = ["application/json", "text/plain", "text/html"];
 const LISTING = ["text/plain", "application/json", "text/html"];
@@ -35,8 +35,8 @@ const CLIENTS: readonly [who: string, accept: string | null, world: string, list
   ["upper case", "TEXT/HTML", "text/html", "text/html"],
 ];
 
-const worldForm = chooser(WORLD, JSON_TYPE);
-const listingForm = chooser(LISTING, JSON_TYPE);
+const worldForm = createTypeChooser(WORLD, JSON_TYPE);
+const listingForm = createTypeChooser(LISTING, JSON_TYPE);
 
 for (const [who, accept, world, listing] of CLIENTS) {
   Deno.test(`chooser() serves ${who}`, () => {
@@ -49,25 +49,25 @@ for (const [who, accept, world, listing] of CLIENTS) {
   });
 }
 
-Deno.test("chooser() never sends what q=0 refuses, even to */*", () => {
+Deno.test("createTypeChooser() never sends what q=0 refuses, even to */*", () => {
   equal(worldForm("application/json;q=0, */*"), "text/plain");
   equal(worldForm("text/html;q=0, text/*"), "text/plain");
   equal(listingForm("*/*, text/plain;q=0.000"), JSON_TYPE);
 });
 
-Deno.test("chooser() lets the more specific range win over the wider one, in any order", () => {
+Deno.test("createTypeChooser() lets the more specific range win over the wider one, in any order", () => {
   equal(worldForm("text/plain;q=0.2, text/*;q=0.9"), "text/html");
   equal(worldForm("text/*;q=0.9, text/plain;q=0.2"), "text/html");
   equal(worldForm("*/*;q=0.9, application/json;q=0.1"), "text/plain");
 });
 
-Deno.test("chooser() follows q-values before order", () => {
+Deno.test("createTypeChooser() follows q-values before order", () => {
   equal(worldForm("text/html;q=0.5, text/plain;q=0.6"), "text/plain");
   equal(worldForm("text/html, application/json"), "text/html");
   equal(worldForm("application/json, text/html"), JSON_TYPE);
 });
 
-Deno.test("chooser() falls back on broken headers and never throws", () => {
+Deno.test("createTypeChooser() falls back on broken headers and never throws", () => {
   for (
     const accept of [",", ";", "q=1", "/", "text", "text/html;q=x", "a/b;q=", '"', "\\", ";;;,,"]
   ) {
@@ -75,34 +75,37 @@ Deno.test("chooser() falls back on broken headers and never throws", () => {
   }
 });
 
-Deno.test("chooser() without offers answers the fallback", () => {
-  equal(chooser([], "text/plain")(null), "text/plain");
-  equal(chooser([], "text/plain")("*/*"), "text/plain");
+Deno.test("createTypeChooser() without offers answers the fallback", () => {
+  equal(createTypeChooser([], "text/plain")(null), "text/plain");
+  equal(createTypeChooser([], "text/plain")("*/*"), "text/plain");
 });
 
-Deno.test("chooser() keeps its answers right while strangers overflow its memory", () => {
-  const form = chooser(WORLD, JSON_TYPE);
-  for (let i = 0; i < 3 * ACCEPT_MEMO_ENTRIES; i++) {
+Deno.test("createTypeChooser() keeps its answers right while strangers overflow its memory", () => {
+  const form = createTypeChooser(WORLD, JSON_TYPE);
+  for (let i = 0; i < 3 * ACCEPT_CACHE_ENTRIES; i++) {
     equal(form(`x/y${i}, text/plain;q=0.5`), "text/plain");
     equal(form(FIREFOX), "text/html");
   }
 });
 
-Deno.test("acceptable() lists what is allowed, best first", () => {
-  equal(acceptable(null, WORLD), WORLD);
-  equal(acceptable("text/html, application/json;q=0.9", WORLD), ["text/html", "application/json"]);
-  equal(acceptable("image/png", WORLD), []);
+Deno.test("negotiateTypes() lists what is allowed, best first", () => {
+  equal(negotiateTypes(null, WORLD), WORLD);
+  equal(negotiateTypes("text/html, application/json;q=0.9", WORLD), [
+    "text/html",
+    "application/json",
+  ]);
+  equal(negotiateTypes("image/png", WORLD), []);
 });
 
-Deno.test("acceptable() negotiates a header of the greatest length and disregards a longer one", () => {
-  const fits = "text/html,".padEnd(MAX_ACCEPT_LENGTH, " ");
-  equal(acceptable(fits, WORLD), ["text/html"]);
-  equal(acceptable(fits + " ", WORLD), WORLD);
+Deno.test("negotiateTypes() negotiates a header of the greatest length and disregards a longer one", () => {
+  const fits = "text/html,".padEnd(MAX_ACCEPT_CHARS, " ");
+  equal(negotiateTypes(fits, WORLD), ["text/html"]);
+  equal(negotiateTypes(fits + " ", WORLD), WORLD);
 });
 
-Deno.test("acceptable() answers a header of a megabyte at once", () => {
+Deno.test("negotiateTypes() answers a header of a megabyte at once", () => {
   const start = performance.now();
-  acceptable("a/b,".repeat(250_000), WORLD);
+  negotiateTypes("a/b,".repeat(250_000), WORLD);
   ok(performance.now() - start < 50);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MAX_URL_BYTES } from "../../lib/limits.ts";
-import { canonicalPath, encodePath, isCanonical, parseTarget } from "../../lib/http/path.ts";
+import { canonicalizePath, encodePath, isCanonicalPath, parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 
 const ORIGIN = "http://localhost:3005";
@@ -17,7 +17,7 @@ function refusal(call: () => unknown): { type: ProblemType | "none"; detail: str
 
 function refuses(raws: Iterable<string>, reason: RegExp): void {
   for (const raw of raws) {
-    for (const call of [() => canonicalPath(raw), () => parseTarget(ORIGIN + raw)]) {
+    for (const call of [() => canonicalizePath(raw), () => parseTarget(ORIGIN + raw)]) {
       const { type, detail } = refusal(call);
       assert.equal(type, "bad-path", `${JSON.stringify(raw)} gave ${detail}`);
       assert.match(detail, reason, JSON.stringify(raw));
@@ -230,27 +230,27 @@ Deno.test("parseTarget() refuses half a surrogate pair", () => {
   refuses(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
 });
 
-Deno.test("canonicalPath() refuses what does not begin with a slash", () => {
+Deno.test("canonicalizePath() refuses what does not begin with a slash", () => {
   for (
     const raw of ["", "home/x", "home", "%2Fhome", "?", "*", ".", "..", "http:", "é", " /home"]
   ) {
-    assert.equal(refusal(() => canonicalPath(raw)).type, "bad-path", raw);
+    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
-Deno.test("canonicalPath() refuses an unencoded question mark or number sign", () => {
+Deno.test("canonicalizePath() refuses an unencoded question mark or number sign", () => {
   for (const raw of ["/home/a?b", "/home/a#b", "/?", "/home/%C3%A9?"]) {
-    assert.equal(refusal(() => canonicalPath(raw)).type, "bad-path", raw);
+    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
-Deno.test("canonicalPath() keeps a trailing slash", () => {
-  assert.equal(canonicalPath("/"), "/");
-  assert.equal(canonicalPath("/home/"), "/home/");
-  assert.equal(canonicalPath("/home/%C3%A9/"), "/home/é/");
+Deno.test("canonicalizePath() keeps a trailing slash", () => {
+  assert.equal(canonicalizePath("/"), "/");
+  assert.equal(canonicalizePath("/home/"), "/home/");
+  assert.equal(canonicalizePath("/home/%C3%A9/"), "/home/é/");
 });
 
-Deno.test("canonicalPath() decodes once and only once", () => {
+Deno.test("canonicalizePath() decodes once and only once", () => {
   const rows: [string, string][] = [
     ["/home/%252e%252e/x", "/home/%2e%2e/x"],
     ["/home/%252F", "/home/%2F"],
@@ -260,10 +260,10 @@ Deno.test("canonicalPath() decodes once and only once", () => {
     ["/home/%25", "/home/%"],
     ["/etc%252Fshadow", "/etc%2Fshadow"],
   ];
-  for (const [raw, path] of rows) assert.equal(canonicalPath(raw), path, raw);
+  for (const [raw, path] of rows) assert.equal(canonicalizePath(raw), path, raw);
 });
 
-Deno.test("canonicalPath() gives one path for every spelling of a name", () => {
+Deno.test("canonicalizePath() gives one path for every spelling of a name", () => {
   const groups: [string, string[]][] = [
     ["/home/é", ["/home/é", "/home/%C3%A9", "/home/%c3%a9", "/home/e%CC%81", "/home/e\u0301"]],
     ["/home/å", ["/home/%C3%A5", "/home/%c3%a5", "/home/a%CC%8A"]],
@@ -276,11 +276,11 @@ Deno.test("canonicalPath() gives one path for every spelling of a name", () => {
     ["/home/ab", spellings("ab").map((s) => `/home/${s}`)],
   ];
   for (const [path, raws] of groups) {
-    for (const raw of raws) assert.equal(canonicalPath(raw), path, raw);
+    for (const raw of raws) assert.equal(canonicalizePath(raw), path, raw);
   }
 });
 
-Deno.test("canonicalPath() leaves look-alikes of slash, dot and letters what they are", () => {
+Deno.test("canonicalizePath() leaves look-alikes of slash, dot and letters what they are", () => {
   const names = [
     "/home/\uff0e\uff0e/x",
     "/home\uff0fx",
@@ -301,16 +301,16 @@ Deno.test("canonicalPath() leaves look-alikes of slash, dot and letters what the
     "/home/x;y=z",
   ];
   for (const path of names) {
-    assert.equal(canonicalPath(encodePath(path)), path);
-    assert.equal(isCanonical(path), true, path);
+    assert.equal(canonicalizePath(encodePath(path)), path);
+    assert.equal(isCanonicalPath(path), true, path);
   }
 });
 
-Deno.test("isCanonical() knows the one spelling of a decoded path", () => {
+Deno.test("isCanonicalPath() knows the one spelling of a decoded path", () => {
   for (
     const path of ["/", "/home", "/home/x", "/home/100%", "/home/%2F", "/home/a?b#c", "/home/é"]
   ) {
-    assert.equal(isCanonical(path), true, path);
+    assert.equal(isCanonicalPath(path), true, path);
   }
   const others = [
     "",
@@ -335,10 +335,10 @@ Deno.test("isCanonical() knows the one spelling of a decoded path", () => {
     " /home",
     "\ufeff/home",
   ];
-  for (const path of others) assert.equal(isCanonical(path), false, JSON.stringify(path));
+  for (const path of others) assert.equal(isCanonicalPath(path), false, JSON.stringify(path));
 });
 
-Deno.test("encodePath() writes what canonicalPath() reads back", () => {
+Deno.test("encodePath() writes what canonicalizePath() reads back", () => {
   const paths = [
     "/",
     "/home/x",
@@ -348,7 +348,7 @@ Deno.test("encodePath() writes what canonicalPath() reads back", () => {
     "/home/é/张",
     "/home/%2F",
   ];
-  for (const path of paths) assert.equal(canonicalPath(encodePath(path)), path, path);
+  for (const path of paths) assert.equal(canonicalizePath(encodePath(path)), path, path);
   assert.equal(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
 });
 
@@ -416,8 +416,8 @@ Deno.test("parseTarget() refuses or gives a canonical path, for ten thousand hos
       continue;
     }
     accepted++;
-    const { path, name, collection } = target;
-    assert.ok(isCanonical(path), told);
+    const { path, name, isCollection: collection } = target;
+    assert.ok(isCanonicalPath(path), told);
     assert.equal(path, `/${name}`, told);
     const again = parseTarget(ORIGIN + encodePath(path) + (collection && path !== "/" ? "/" : ""));
     assert.deepEqual(again, { ...target, query: "" }, told);

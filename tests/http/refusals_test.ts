@@ -78,7 +78,7 @@ async function damagedMachine(data: string): Promise<TestMachine> {
   return await startTestMachine({ env, data });
 }
 
-Deno.test("problemResponse() has one shape for every refusal that HTTP can provoke", async (t) => {
+Deno.test("toProblemResponse() has one shape for every refusal that HTTP can provoke", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   const machine = await damagedMachine(`${folder}/data`);
   try {

@@ -94,7 +94,7 @@ Deno.test("EventStream delivers what was sent, in order, before and after the re
   await Promise.resolve();
   ok(stream.send(encodeComment("c")));
   equal(text((await waiting).value ?? new Uint8Array()), ": c\n\n");
-  equal(stream.lag, 0);
+  equal(stream.lagBytes, 0);
   await reader.cancel();
 });
 
@@ -103,9 +103,9 @@ Deno.test("EventStream keeps a reader who lags as far as the limit and drops one
   const stream = new EventStream((end) => ends.push(end), 10);
   ok(stream.send(new Uint8Array(4)));
   ok(stream.send(new Uint8Array(6)));
-  equal(stream.lag, 10);
+  equal(stream.lagBytes, 10);
   equal(stream.send(new Uint8Array(1)), false);
-  equal([ends, stream.open, stream.lag], [["lagged"], false, 0]);
+  equal([ends, stream.isOpen, stream.lagBytes], [["lagged"], false, 0]);
   equal(stream.send(new Uint8Array(1)), false);
   equal(await stream.readable.getReader().read(), { done: true, value: undefined });
   equal(ends, ["lagged"]);
@@ -133,7 +133,7 @@ Deno.test("EventStream calls onClose once when the reader cancels", async () => 
   const stream = new EventStream((end) => ends.push(end));
   stream.send(new Uint8Array(5));
   await stream.readable.cancel();
-  equal([ends, stream.open, stream.lag], [["cancelled"], false, 0]);
+  equal([ends, stream.isOpen, stream.lagBytes], [["cancelled"], false, 0]);
   equal(stream.send(new Uint8Array(1)), false);
   stream.close();
   equal(ends, ["cancelled"]);

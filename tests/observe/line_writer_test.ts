@@ -18,8 +18,8 @@ class Place {
         this.batches.push(new TextDecoder().decode(taken));
         return taken.length;
       },
-      dropped: (count) => `${count} dropped\n`,
-      failed: (error) => void this.failures.push(error),
+      formatDropped: (count) => `${count} dropped\n`,
+      onError: (error) => void this.failures.push(error),
       delayMs: 1,
       ...(limit === undefined ? {} : { limit }),
     });
@@ -33,7 +33,7 @@ class Place {
 Deno.test("LineWriter writes many lines at once, in their order", async () => {
   const place = new Place();
   const writer = place.writer();
-  for (let i = 0; i < 1000; i++) writer.put(`${i}\n`);
+  for (let i = 0; i < 1000; i++) writer.write(`${i}\n`);
   equal(place.batches, []);
   await writer.close();
   equal(place.batches.length, 1);
@@ -44,8 +44,8 @@ Deno.test("LineWriter goes on where a write took only a part", async () => {
   const place = new Place();
   place.most = 3;
   const writer = place.writer();
-  writer.put("one line\n");
-  writer.put("another\n");
+  writer.write("one line\n");
+  writer.write("another\n");
   await writer.close();
   equal(place.text, "one line\nanother\n");
 });
@@ -55,7 +55,7 @@ Deno.test("LineWriter drops and counts what does not fit while nobody reads", as
   const { promise, resolve } = Promise.withResolvers<void>();
   place.gate = promise;
   const writer = place.writer(10);
-  for (let i = 0; i < 100; i++) writer.put("four\n");
+  for (let i = 0; i < 100; i++) writer.write("four\n");
   resolve();
   await writer.close();
   equal(place.text, "four\nfour\n98 dropped\n");
@@ -64,9 +64,9 @@ Deno.test("LineWriter drops and counts what does not fit while nobody reads", as
 Deno.test("LineWriter takes lines while it writes, and writes them next", async () => {
   const place = new Place();
   const writer = place.writer();
-  writer.put("first\n");
+  writer.write("first\n");
   const closing = writer.close();
-  writer.put("second\n");
+  writer.write("second\n");
   await closing;
   equal(place.batches, ["first\n", "second\n"]);
 });
@@ -75,13 +75,13 @@ Deno.test("LineWriter says once that its place is gone, and is silent after that
   const failures: unknown[] = [];
   const writer = new LineWriter({
     write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")),
-    dropped: () => "",
-    failed: (error) => void failures.push(error),
+    formatDropped: () => "",
+    onError: (error) => void failures.push(error),
     delayMs: 1,
   });
-  writer.put("lost\n");
+  writer.write("lost\n");
   await writer.close();
-  writer.put("lost too\n");
+  writer.write("lost too\n");
   await writer.close();
   equal(failures.length, 1);
   ok(failures[0] instanceof Deno.errors.BrokenPipe);
@@ -90,9 +90,9 @@ Deno.test("LineWriter says once that its place is gone, and is silent after that
 Deno.test("LineWriter does not wait for ever for a place that takes nothing", async () => {
   const writer = new LineWriter({
     write: () => new Promise(() => {}),
-    dropped: () => "",
-    failed: () => {},
+    formatDropped: () => "",
+    onError: () => {},
   });
-  writer.put("never taken\n");
+  writer.write("never taken\n");
   await writer.close();
 });

@@ -1,11 +1,11 @@
 import { deepStrictEqual, equal, rejects } from "node:assert/strict";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
-import type { Exchange } from "../../lib/request/request_context.ts";
+import type { RequestContext } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import { onlyMethods, restOf, routeApp } from "../../lib/routes/handler.ts";
 
-function exchange(method: string, target: string): Exchange {
+function exchange(method: string, target: string): RequestContext {
   const request = new Request("http://elsewhere/entirely", { method });
   return { request, target: parseTarget(`http://localhost${target}`), caller: LOCAL };
 }

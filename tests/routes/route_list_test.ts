@@ -6,7 +6,7 @@ import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 
-Deno.test("binRoutes() list what each route does, for pipes and for programs", async (t) => {
+Deno.test("createRouteListRoutes() list what each route does, for pipes and for programs", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const first = await machine.send({ method: "GET", target: "/bin" });
     const tag = first.headers.get("etag") ?? "";
@@ -96,7 +96,7 @@ Deno.test("CORE_SEGMENTS hold every first segment that the core answers for", ()
   }
 });
 
-Deno.test("binRoutes() list plugins with where they come from", async () => {
+Deno.test("createRouteListRoutes() list plugins with where they come from", async () => {
   const route: PluginRoute = {
     path: "/example",
     plugin: "lib/example",

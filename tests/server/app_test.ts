@@ -177,8 +177,8 @@ function plugins(answer: () => Promise<Response>): Partial<PluginRoutes> {
   return {
     list: () => [route],
     match: (path) => path === "/example" || path.startsWith("/example/") ? route : undefined,
-    fetch: answer,
-    active: 1,
+    handle: answer,
+    activeCount: 1,
   };
 }
 
@@ -214,13 +214,13 @@ Deno.test("createApp() has who asks for plugins wait while they start, and nobod
   const late: Partial<PluginRoutes> = {
     list: () => now.routes,
     match: (path) => now.routes.find((route) => route.path === path),
-    fetch: () => Promise.resolve(new Response("hello")),
+    handle: () => Promise.resolve(new Response("hello")),
     get starting() {
       return now.starting;
     },
   };
-  await withApp({ plugins: late }, async ({ ask, machine }) => {
-    Object.defineProperty(machine.plugins, "starting", { get: () => now.starting });
+  await withApp({ plugins: late }, async ({ ask, server }) => {
+    Object.defineProperty(server.plugins, "starting", { get: () => now.starting });
     for (const path of ["/proc/worlds", "/home/", "/auth/whoami", "/"]) {
       equal((await ask("GET", path)).status, 200, path);
     }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { ConfigError } from "../../lib/config.ts";
-import { readTls, tlsFault } from "../../lib/server/tls.ts";
+import { readTls, toTlsError } from "../../lib/server/tls.ts";
 import { canCertify, certify, openssl } from "../support/certificate.ts";
 import { APPROVE, CLOSED, TOKEN } from "../support/machine.ts";
 import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
@@ -206,9 +206,9 @@ export default { fetch: () => new Response("") };
   });
 });
 
-Deno.test("tlsFault() leaves what is not about certificates as it is", () => {
+Deno.test("toTlsError() leaves what is not about certificates as it is", () => {
   const files = { cert: "c", key: "k" };
   for (const error of [new Deno.errors.AddrInUse("key"), new Error("disk"), "text"]) {
-    equal(tlsFault(error, files), error);
+    equal(toTlsError(error, files), error);
   }
 });

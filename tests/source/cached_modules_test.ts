@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import { CachedModules, COMPANIONS } from "../../lib/source/cached_modules.ts";
+import { CachedModules, COMPANION_FILES } from "../../lib/source/cached_modules.ts";
 import { Checkout } from "../../lib/source/checkout.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -83,7 +83,7 @@ Deno.test("CachedModules finds this program as it stands, but for tests and tool
   equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
   for (const path of found) ok(all.includes(path), path);
   for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);
-  for (const load of COMPANIONS) ok(await load());
+  for (const load of COMPANION_FILES) ok(await load());
 });
 
 Deno.test("CachedModules says when the cache gives nothing, and finds all once it does", async () => {
@@ -94,7 +94,7 @@ Deno.test("CachedModules says when the cache gives nothing, and finds all once i
     (url) => broken ? Promise.reject(new Deno.errors.NotCapable("no")) : load(url),
   );
   const message = /--allow-import=seed\.test:3005 may be missing/;
-  await rejects(source.list(), { name: "SourceUnavailable", message });
+  await rejects(source.list(), { name: "SourceUnavailableError", message });
   broken = false;
   equal((await source.list()).length, 7);
 });

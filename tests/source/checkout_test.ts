@@ -131,7 +131,7 @@ Deno.test("Checkout minds the patterns of every folder, and those that only this
 Deno.test("Checkout says in words when its files are gone", () =>
   withFiles({ "lib/a.ts": "a" }, async (root) => {
     const source = checkout(root);
-    await rejects(source.list(), { name: "SourceUnavailable", message: /no longer there/ });
+    await rejects(source.list(), { name: "SourceUnavailableError", message: /no longer there/ });
     await Deno.writeTextFile(`${root}/main.ts`, "main");
     equal(await source.list(), ["lib/a.ts", "main.ts"]);
   }));

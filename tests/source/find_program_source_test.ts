@@ -24,8 +24,8 @@ Deno.test("findProgramSource() finds the source of each way to run", async () =>
     "NoSource",
   ]);
   for (const none of found.slice(3)) {
-    await rejects(none.list(), { name: "SourceUnavailable", message: /one binary/ });
-    await rejects(none.read("main.ts"), { name: "SourceUnavailable" });
+    await rejects(none.list(), { name: "SourceUnavailableError", message: /one binary/ });
+    await rejects(none.read("main.ts"), { name: "SourceUnavailableError" });
   }
 });
 
@@ -39,13 +39,13 @@ Deno.test("SingleFile is the one file it was started from", async () => {
     equal(new TextDecoder().decode(await source.read("my machine.js")), "console.log(1);\n");
     for (const path of [".env", "main.ts", "../x", ""]) equal(await source.read(path), undefined);
     await Deno.remove(`${folder}/my machine.js`);
-    await rejects(source.read("my machine.js"), { name: "SourceUnavailable" });
+    await rejects(source.read("my machine.js"), { name: "SourceUnavailableError" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("unreadable() names no folder", () => {
+Deno.test("toSourceError() names no folder", () => {
   const found = unreadable(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
   match(String(found), /^SourceUnavailable: the server was started without the permission/);
   const other = new Error("else");

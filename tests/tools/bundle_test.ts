@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { bundle, entryModule } from "../../lib/tools/bundle.ts";
+import { bundle, formatEntryModule } from "../../lib/tools/bundle.ts";
 import {
   ask,
   cleanEnv,
@@ -83,8 +83,8 @@ Deno.test("bundle() makes the same bytes twice, with no trace of where it was bu
     }
   }));
 
-Deno.test("entryModule() quotes paths, whatever they hold", () => {
-  const text = entryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
+Deno.test("formatEntryModule() quotes paths, whatever they hold", () => {
+  const text = formatEntryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
   ok(text.includes(String.raw`from "file:///a\"b/cli.ts";`));
   ok(text.includes(String.raw`from "C:\\x\\worker.js" with`));
 });

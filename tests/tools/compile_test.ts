@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { bundle } from "../../lib/tools/bundle.ts";
-import { causeOf, compilerArgs } from "../../lib/tools/compile.ts";
+import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
 
 /**
@@ -88,10 +88,10 @@ Deno.test("compilerArgs() lets nothing in that is not in the bundle, and names t
   equal(args.indexOf("compile"), 0);
 });
 
-Deno.test("causeOf() tells the last cause, and not where the compiler was", () => {
+Deno.test("extractError() tells the last cause, and not where the compiler was", () => {
   const words =
     "error: Downloading it\n\nCaused by:\n    0: a\n    4: no such host\n\nStack backtrace:\n 0: x\n";
-  equal(causeOf(words), "no such host");
-  equal(causeOf("error: one line\n"), "one line");
-  equal(causeOf(""), "the compiler said nothing");
+  equal(extractError(words), "no such host");
+  equal(extractError("error: one line\n"), "one line");
+  equal(extractError(""), "the compiler said nothing");
 });

@@ -4,19 +4,24 @@
  * `plugins/install.sh`, for people who have no checkout. It knows no plugin by name.
  */
 
-import { oneLine } from "../../base/sanitize_text.ts";
-import { type Addressed, type Answered, field, words } from "./server_client.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import {
+  type ClientResponse,
+  problemText,
+  readProperty,
+  type ServerAccess,
+} from "./server_client.ts";
 
 /** A refusal, and the exit code that goes with it. */
-export class InstallStopped extends Error {
-  override readonly name = "InstallStopped";
+export class InstallError extends Error {
+  override readonly name = "InstallError";
   constructor(readonly code: 1 | 2, message: string, readonly installed: readonly string[] = []) {
     super(message);
   }
 }
 
 /** What is installed from. */
-export interface PluginShelf {
+export interface ShippedPlugins {
   /** Sources by name. */
   readonly sources: Readonly<Record<string, string>>;
   /** Names that stand for several. */
@@ -26,20 +31,20 @@ export interface PluginShelf {
 /**
  * The plugins that a command line means, in its order.
  *
- * @throws {InstallStopped} for a name that is none, and when one is not on the shelf
+ * @throws {InstallError} for a name that is none, and when one is not on the shelf
  */
-export function chosenPlugins(named: readonly string[], shelf: PluginShelf): string[] {
+export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugins): string[] {
   const found: string[] = [];
   for (const name of named) {
     const set = Object.hasOwn(shelf.sets, name) ? shelf.sets[name] : undefined;
     if (set === undefined && !/^[A-Za-z0-9_-]+$/.test(name)) {
-      throw new InstallStopped(2, `Cannot install ${oneLine(name)}: it is no plugin's name`);
+      throw new InstallError(2, `Cannot install ${sanitizeText(name)}: it is no plugin's name`);
     }
     for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
   }
   const missing = found.filter((name) => !Object.hasOwn(shelf.sources, name));
   if (missing.length === 0) return found;
-  throw new InstallStopped(
+  throw new InstallError(
     2,
     `Cannot install ${found.join(" ")}: this program does not bring ${missing.join(" ")}; ` +
       `it brings ${Object.keys(shelf.sources).join(" ")}, nothing was installed`,
@@ -49,31 +54,31 @@ export function chosenPlugins(named: readonly string[], shelf: PluginShelf): str
 /**
  * Installs.
  *
- * @param names of {@link chosenPlugins}
+ * @param names of {@link resolvePluginNames}
  * @param say writes a line for the operator
- * @throws {InstallStopped} {@link Unreachable}
+ * @throws {InstallError} {@link UnreachableError}
  */
 export async function installPlugins(
-  to: Addressed,
+  to: ServerAccess,
   names: readonly string[],
   sources: Readonly<Record<string, string>>,
   say: (line: string) => void,
 ): Promise<void> {
-  const { machine, token } = to;
-  const status = await machine.ask("GET", "/proc/status", {
+  const { client: machine, token } = to;
+  const status = await machine.request("GET", "/proc/status", {
     credential: token ?? to.approveToken,
     headers: { accept: "application/json" },
   });
   if (status.status !== 200) {
-    const found = `${machine.base} answers ${status.status} to who it is: ${words(status)}`;
-    throw new InstallStopped(
+    const found = `${machine.base} answers ${status.status} to who it is: ${problemText(status)}`;
+    throw new InstallError(
       1,
       `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the machine's T2 token`,
     );
   }
-  const approve = to.approveToken ?? await machine.keptToken(to.data);
+  const approve = to.approveToken ?? await machine.readStoredToken(to.data);
   if (approve === undefined) {
-    throw new InstallStopped(
+    throw new InstallError(
       2,
       `Cannot approve ${names.join(" ")}: ELASTIK_APPROVE_TOKEN is not set; ` +
         "set it to the machine's T3 token, nothing was installed",
@@ -87,8 +92,8 @@ export async function installPlugins(
     try {
       await installOne(to, approve, name, sources[name] ?? "", say);
     } catch (error) {
-      if (!(error instanceof InstallStopped)) throw error;
-      throw new InstallStopped(error.code, error.message, installed);
+      if (!(error instanceof InstallError)) throw error;
+      throw new InstallError(error.code, error.message, installed);
     }
     installed.push(name);
   }
@@ -96,48 +101,48 @@ export async function installPlugins(
 }
 
 async function installOne(
-  { machine, token }: Addressed,
+  { client: machine, token }: ServerAccess,
   approve: string,
   name: string,
   source: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const stored = await machine.ask("PUT", `/lib/${name}?ext=ts`, {
+  const stored = await machine.request("PUT", `/lib/${name}?ext=ts`, {
     credential: token,
     headers: { "content-type": "text/plain" },
     body: source,
   });
-  const version = field(stored.json, "version");
+  const version = readProperty(stored.json, "version");
   if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
     throw refused(`Cannot store ${name}`, stored, "set ELASTIK_TOKEN to the machine's T2 token");
   }
   say(`Stored ${name} as ${machine.base}/lib/${name}, version ${version}`);
 
   const waits = `${name} stays stored and waits`;
-  const asks = await machine.ask("GET", `/lib/${name}/state?asks`, { credential: approve });
+  const asks = await machine.request("GET", `/lib/${name}/state?asks`, { credential: approve });
   if (asks.status !== 200) {
     const denied = `set ELASTIK_APPROVE_TOKEN to the machine's T3 token, ${waits}`;
     throw refused(`Cannot approve ${name}`, asks, denied, waits);
   }
   say("It asks for:");
-  for (const line of askedLines(field(asks.json, "asks"))) say(line);
+  for (const line of askedLines(readProperty(asks.json, "asks"))) say(line);
 
-  const active = await machine.ask("PUT", `/lib/${name}/state`, {
+  const active = await machine.request("PUT", `/lib/${name}/state`, {
     credential: approve,
     headers: { "if-match": `"${version}"` },
     body: "active",
   });
   if (active.status !== 200) throw refused(`Cannot activate ${name}`, active, waits, waits);
 
-  const bin = await machine.ask("GET", "/bin", {
+  const bin = await machine.request("GET", "/bin", {
     credential: approve,
     headers: { accept: "application/json" },
   });
   const rows: readonly unknown[] = Array.isArray(bin.json) ? bin.json : [];
-  const listed = rows.some((row) => field(row, "plugin") === `/lib/${name}`);
+  const listed = rows.some((row) => readProperty(row, "plugin") === `/lib/${name}`);
   // A fallback has no path of its own to be listed by.
-  if (!listed && field(active.json, "fallback") !== true) {
-    throw new InstallStopped(
+  if (!listed && readProperty(active.json, "fallback") !== true) {
+    throw new InstallError(
       1,
       `Cannot find ${name} in ${machine.base}/bin, though it was activated; ` +
         `${machine.base}/lib/${name}/state says more`,
@@ -150,22 +155,24 @@ async function installOne(
 function askedLines(asks: unknown): string[] {
   if (typeof asks !== "object" || asks === null) return [];
   return Object.entries(asks).map(([key, value]) =>
-    `  ${oneLine(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
+    `  ${sanitizeText(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
   );
 }
 
 /** A refusal in the machine's own words, with what helps against one for want of a token. */
 function refused(
   action: string,
-  answer: Answered,
+  answer: ClientResponse,
   denied: string,
   otherwise?: string,
-): InstallStopped {
+): InstallError {
   const isDenied = answer.status === 401 || answer.status === 403;
   const next = isDenied ? denied : otherwise;
-  return new InstallStopped(
+  return new InstallError(
     1,
-    `${action}: ${isDenied || otherwise !== undefined ? "" : `${answer.status} `}${words(answer)}` +
+    `${action}: ${isDenied || otherwise !== undefined ? "" : `${answer.status} `}${
+      problemText(answer)
+    }` +
       (next === undefined ? "" : `; ${next}`),
   );
 }

@@ -5,27 +5,27 @@
 
 import { UsageError } from "../parse_args.ts";
 import { type Config, readConfig } from "../../config.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
 import { readTls } from "../../server/tls.ts";
-import { keptToken } from "./stored_token.ts";
+import { readStoredToken } from "./stored_token.ts";
 
 /** Most milliseconds to wait for an answer; to activate a plugin takes a while. */
 const PATIENCE_MS = 60_000;
 
 /** Thrown when nobody answers; the message is for the operator. */
-export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
 }
 
 /** What is sent. */
-export interface Asked {
+export interface ClientRequest {
   readonly credential?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
 /** What came back. */
-export interface Answered {
+export interface ClientResponse {
   readonly status: number;
   readonly text: string;
   /** The text as JSON; `undefined` when it is none. */
@@ -33,7 +33,7 @@ export interface Answered {
 }
 
 /** One machine. */
-export class MachineClient {
+export class ServerClient {
   /** Its URL without a slash at the end. */
   readonly base: string;
   readonly #client: Deno.HttpClient | undefined;
@@ -52,9 +52,9 @@ export class MachineClient {
   /**
    * Asks.
    *
-   * @throws {Unreachable} when there is no answer
+   * @throws {UnreachableError} when there is no answer
    */
-  async ask(method: string, path: string, asked: Asked = {}): Promise<Answered> {
+  async request(method: string, path: string, asked: ClientRequest = {}): Promise<ClientResponse> {
     const headers = new Headers(asked.headers);
     if (asked.credential !== undefined) headers.set("authorization", `Bearer ${asked.credential}`);
     try {
@@ -74,30 +74,30 @@ export class MachineClient {
       const told = cause instanceof Error ? cause : error;
       const why = (told instanceof Error ? told.message : String(told))
         .replace(/^error sending request for url \([^)]*\): /, "");
-      throw new Unreachable(
+      throw new UnreachableError(
         `Cannot reach ${this.base}: ${
-          oneLine(why)
+          sanitizeText(why)
         }; start the machine, or say with --url where it is`,
       );
     }
   }
 
   /** The approve token that this machine keeps in a data folder, if it is the one that holds it. */
-  async keptToken(data: string): Promise<string | undefined> {
+  async readStoredToken(data: string): Promise<string | undefined> {
     const holder = async () => {
-      const { json } = await this.ask("GET", "/proc/status", {
+      const { json } = await this.request("GET", "/proc/status", {
         headers: { accept: "application/json" },
       });
-      const pid = field(json, "pid");
+      const pid = readProperty(json, "pid");
       return typeof pid === "number" ? pid : undefined;
     };
-    return await keptToken({ base: this.base, data, holder });
+    return await readStoredToken({ base: this.base, data, readServerPid: holder });
   }
 }
 
 /** A machine and what its operator holds of it. */
-export interface Addressed {
-  readonly machine: MachineClient;
+export interface ServerAccess {
+  readonly client: ServerClient;
   readonly data: string;
   readonly token: string | undefined;
   readonly approveToken: string | undefined;
@@ -110,15 +110,15 @@ export interface Addressed {
  * @param url where it is, if it is not the one that the settings describe
  * @throws {UsageError} for a URL that is none, {@link ConfigError}
  */
-export function addressed(
+export function resolveServer(
   env: (name: string) => string | undefined,
   url: string | undefined,
-): Addressed {
+): ServerAccess {
   const config = readConfig(env);
   return {
     // A machine that signs its own certificate is known by it here, where the settings lie.
-    machine: new MachineClient(
-      baseOf(url ?? ownUrl(config)),
+    client: new ServerClient(
+      baseOf(url ?? configuredUrl(config)),
       config.tls === undefined ? undefined : readTls(config.tls, () => {}).cert,
     ),
     data: config.data,
@@ -128,7 +128,7 @@ export function addressed(
 }
 
 /** Where the machine of the settings is, as seen from this computer. */
-export function ownUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
+export function configuredUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
   // An address to listen on everywhere is none to connect to.
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const scheme = tls === undefined ? "http" : "https";
@@ -136,13 +136,13 @@ export function ownUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls"
 }
 
 /** The words of a refusal, without the JSON round them. */
-export function words({ json, text }: Answered): string {
-  const detail = field(json, "detail");
-  return oneLine((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
+export function problemText({ json, text }: ClientResponse): string {
+  const detail = readProperty(json, "detail");
+  return sanitizeText((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
 }
 
 /** A property of what came as JSON. */
-export function field(value: unknown, name: string): unknown {
+export function readProperty(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
   const found: Record<string, unknown> = { ...value };
   return found[name];
@@ -152,7 +152,9 @@ function baseOf(text: string): string {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === "" &&
     url.password === "" && url.search === "" && url.hash === "";
-  if (!fits) throw new UsageError(`Cannot reach ${oneLine(text)}: it is no http or https address`);
+  if (!fits) {
+    throw new UsageError(`Cannot reach ${sanitizeText(text)}: it is no http or https address`);
+  }
   return url.href.replace(/\/+$/, "");
 }
 

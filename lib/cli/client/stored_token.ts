@@ -7,21 +7,21 @@
 import { isLoopbackHost } from "../../config.ts";
 
 /** What is compared. */
-export interface KeptTokenOptions {
+export interface StoredTokenOptions {
   /** URL of the machine that is meant. */
   readonly base: string;
   /** The data folder that it might hold. */
   readonly data: string;
   /** Process id that the machine gives at `/proc/status`; asked for only when a folder is there. */
-  readonly holder: () => Promise<number | undefined>;
+  readonly readServerPid: () => Promise<number | undefined>;
 }
 
 /**
  * The token, or `undefined` unless all of it holds: the machine is on this computer, a server holds the
  * folder now, and the process that it names is the one that answers.
  */
-export async function keptToken(options: KeptTokenOptions): Promise<string | undefined> {
-  const { base, data, holder } = options;
+export async function readStoredToken(options: StoredTokenOptions): Promise<string | undefined> {
+  const { base, data, readServerPid: holder } = options;
   if (!isLoopbackHost(new URL(base).hostname.replace(/^\[|\]$/g, ""))) return undefined;
   try {
     const pid = Number((await Deno.readTextFile(`${data}/.lock`)).trim());

@@ -5,7 +5,7 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import { addressed, type MachineClient, Unreachable } from "../client/server_client.ts";
+import { resolveServer, type ServerClient, UnreachableError } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
 import { birthWorlds } from "../../../worlds/mod.ts";
 
@@ -19,7 +19,7 @@ import { birthWorlds } from "../../../worlds/mod.ts";
 export async function run([url]: readonly string[]): Promise<number> {
   const env = await readEnvironment();
   const selfTest = await loadSelfTest();
-  const { machine, data, token, approveToken } = addressed(env, url);
+  const { client: machine, data, token, approveToken } = resolveServer(env, url);
   const failed = await selfTest({
     base: machine.base,
     token,
@@ -32,11 +32,11 @@ export async function run([url]: readonly string[]): Promise<number> {
 }
 
 /** Where nobody answers, the test itself says so. */
-async function keptToken(machine: MachineClient, data: string): Promise<string | undefined> {
+async function keptToken(machine: ServerClient, data: string): Promise<string | undefined> {
   try {
-    return await machine.keptToken(data);
+    return await machine.readStoredToken(data);
   } catch (error) {
-    if (error instanceof Unreachable) return undefined;
+    if (error instanceof UnreachableError) return undefined;
     throw error;
   }
 }

@@ -6,7 +6,7 @@
 import { UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { completionScript, SHELLS } from "../completion_scripts.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
 
 /**
  * Prints a script.
@@ -20,7 +20,9 @@ export async function run(
 ): Promise<number> {
   const shell = SHELLS.find((name) => name === asked);
   if (shell === undefined) {
-    throw new UsageError(`Cannot complete for ${oneLine(asked)}: there are ${SHELLS.join(", ")}`);
+    throw new UsageError(
+      `Cannot complete for ${sanitizeText(asked)}: there are ${SHELLS.join(", ")}`,
+    );
   }
   const { pluginSets, pluginSources } = await import("../../../plugins/mod.ts");
   console.log(

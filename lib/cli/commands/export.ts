@@ -3,14 +3,14 @@
  * What goes in is decided in `lib/archive/export_data.ts`.
  */
 
-import { exportData, type Exported } from "../../archive/export_data.ts";
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { exportData, type ExportResult } from "../../archive/export_data.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { terminalProgress } from "../progress_bar.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
-import { exists, removeQuietly } from "../../world/file/durable_fs.ts";
-import { interruptible } from "./on_interrupt.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { pathExists, tryRemove } from "../../world/file/durable_fs.ts";
+import { runInterruptible } from "./on_interrupt.ts";
 
 /**
  * Exports.
@@ -22,19 +22,19 @@ import { interruptible } from "./on_interrupt.ts";
 export async function run(
   [file]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
   const env = await readEnvironment();
   const config = readConfig(env);
-  const data = textOption(options, "from") ?? config.data;
+  const data = getTextOption(options, "from") ?? config.data;
   const withKey = options["without-key"] !== true;
   const target = file ??
     `elastik-${new Date().toISOString().slice(0, 19).replace(/\D/g, "")}.tar.gz`;
   if (target === "-" && Deno.stdout.isTerminal()) {
     throw new UsageError("Cannot export to a terminal: name a file, or pipe it somewhere");
   }
-  return await interruptible(async (signal) => {
-    const progress = terminalProgress("export", "worlds");
+  return await runInterruptible(async (signal) => {
+    const progress = createTerminalProgress("export", "worlds");
     const sink = target === "-" ? { stream: Deno.stdout.writable } : openNew(target);
     if (sink === undefined) return 2;
     try {
@@ -75,12 +75,12 @@ interface Sink {
 function openNew(path: string): Sink | undefined {
   const part = `${path}.part-${crypto.randomUUID().slice(0, 8)}`;
   try {
-    if (exists(path)) throw new Error("it is there already, and nothing is overwritten");
+    if (pathExists(path)) throw new Error("it is there already, and nothing is overwritten");
     const file = Deno.openSync(part, { write: true, createNew: true, mode: 0o600 });
     return {
       stream: file.writable,
       keep: () => Deno.renameSync(part, path),
-      drop: () => removeQuietly(part),
+      drop: () => tryRemove(part),
     };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -90,7 +90,7 @@ function openNew(path: string): Sink | undefined {
 }
 
 function report(
-  { worlds, live, key, damaged }: Exported,
+  { worlds, isLive: live, includesKey: key, damaged }: ExportResult,
   { target, say, withKey, ownKey }: {
     target: string;
     say: (line: string) => void;
@@ -119,7 +119,7 @@ function report(
     say("The signing key is not in it: to import it takes --key");
   }
   for (const { folder, reason } of damaged) {
-    console.error(oneLine(`Cannot export ${folder}: ${reason}`));
+    console.error(sanitizeText(`Cannot export ${folder}: ${reason}`));
   }
   return damaged.length === 0 ? 0 : 1;
 }

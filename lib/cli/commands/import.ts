@@ -3,18 +3,23 @@
  * into a data folder whose server is off. What becomes of them is decided in `lib/archive/`.
  */
 
-import { ArchiveRefused } from "../../archive/archive_entry.ts";
-import { ASIDE, type Imported, importFolder, ImportRefused } from "../../archive/import_data.ts";
-import type { OriginalVerdict } from "../../archive/v5_chain.ts";
+import { ArchiveError } from "../../archive/archive_entry.ts";
+import {
+  ASIDE_FOLDER,
+  ImportError,
+  importFolder,
+  type ImportResult,
+} from "../../archive/import_data.ts";
+import type { V5ChainResult } from "../../archive/v5_chain.ts";
 import { unpackArchive } from "../../archive/unpack.ts";
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { terminalProgress } from "../progress_bar.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
-import { SecretUnusable } from "../../world/file/data_folder.ts";
-import { removeQuietly } from "../../world/file/durable_fs.ts";
-import { interruptible } from "./on_interrupt.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { tryRemove } from "../../world/file/durable_fs.ts";
+import { runInterruptible } from "./on_interrupt.ts";
 
 /**
  * Imports.
@@ -26,13 +31,13 @@ import { interruptible } from "./on_interrupt.ts";
 export async function run(
   [from = ""]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
   const config = readConfig(await readEnvironment());
-  const into = textOption(options, "into") ?? config.data;
-  const key = keyOption(textOption(options, "key"));
-  return await interruptible(async (signal) => {
-    const progress = terminalProgress("import", "worlds");
+  const into = getTextOption(options, "into") ?? config.data;
+  const key = keyOption(getTextOption(options, "key"));
+  return await runInterruptible(async (signal) => {
+    const progress = createTerminalProgress("import", "worlds");
     let unpacked: string | undefined;
     try {
       const archive = openArchive(from);
@@ -46,30 +51,40 @@ export async function run(
         merge: options.merge === true,
         key,
         newKey: options["new-key"] === true,
-        machineKey: config.key,
+        serverKey: config.key,
         now: new Date().toISOString(),
         signal,
         onProgress: (done, total) => progress?.update(done, total),
       });
       progress?.end();
-      for (const line of reportLines(imported, into)) console.log(oneLine(line));
-      return isWhole(imported) ? 0 : 1;
+      for (const line of formatReport(imported, into)) console.log(sanitizeText(line));
+      return isComplete(imported) ? 0 : 1;
     } catch (error) {
       progress?.end();
       if (signal.aborted || !(error instanceof Error)) throw error;
-      const told = error instanceof ArchiveRefused || error instanceof ImportRefused ||
-        error instanceof SecretUnusable;
-      console.error(oneLine(told ? error.message : `Cannot import ${from}: ${error.message}`));
+      const told = error instanceof ArchiveError || error instanceof ImportError ||
+        error instanceof InvalidSecret;
+      console.error(sanitizeText(told ? error.message : `Cannot import ${from}: ${error.message}`));
       return 2;
     } finally {
-      if (unpacked !== undefined) removeQuietly(unpacked);
+      if (unpacked !== undefined) tryRemove(unpacked);
     }
   });
 }
 
 /** What is told of an import, a line each. */
-export function reportLines(imported: Imported, into: string): string[] {
-  const { worlds, same, conflicts, broken, refused, originals, active, sunk, key } = imported;
+export function formatReport(imported: ImportResult, into: string): string[] {
+  const {
+    worlds,
+    same,
+    conflicts,
+    broken,
+    rejected: refused,
+    v5Worlds: originals,
+    active,
+    demoted: sunk,
+    adoptedKey: key,
+  } = imported;
   return [
     ...originals.map(({ name, verdict }) => `${name}: ${verdictWords(verdict)}`),
     ...broken.map(({ name, faults }) =>
@@ -79,7 +94,7 @@ export function reportLines(imported: Imported, into: string): string[] {
     ),
     ...conflicts.map((name) => `${name}: is there already and differs; it stays as it is`),
     ...refused.map(({ folder, reason, aside }) =>
-      `${folder}: not imported: ${reason}${aside ? `; kept in ${into}/${ASIDE}/` : ""}`
+      `${folder}: not imported: ${reason}${aside ? `; kept in ${into}/${ASIDE_FOLDER}/` : ""}`
     ),
     ...active.map((name) => `${name}: a plugin that starts with the machine`),
     ...sunk.map((name) => `${name}: a plugin that ran there, and waits for an approval here`),
@@ -95,7 +110,9 @@ export function reportLines(imported: Imported, into: string): string[] {
 }
 
 /** Whether everything that there was is there now, and holds. */
-export function isWhole({ conflicts, broken, refused, originals }: Imported): boolean {
+export function isComplete(
+  { conflicts, broken, rejected: refused, v5Worlds: originals }: ImportResult,
+): boolean {
   return conflicts.length + broken.length === 0 && refused.every(({ harmless }) => harmless) &&
     originals.every(({ verdict }) => verdict.chain !== "broken" && verdict.body !== "differs");
 }
@@ -108,7 +125,7 @@ function accounts(worlds: readonly string[]): string[] {
     : [`${found.join(" and ")}: accounts of that machine are accounts here`];
 }
 
-function verdictWords({ chain, events, broken_at: at, body }: OriginalVerdict): string {
+function verdictWords({ chain, events, broken_at: at, body }: V5ChainResult): string {
   const chainWords = {
     holds: `its chain of ${events} events holds`,
     broken: `its chain of ${events} events is broken at event ${at}`,
@@ -142,7 +159,7 @@ function keyOption(text: string | undefined): string | undefined {
     return Deno.readTextFileSync(text.slice(1)).trim();
   } catch {
     throw new UsageError(
-      `Cannot read the key from ${oneLine(text.slice(1))}: there is no such file`,
+      `Cannot read the key from ${sanitizeText(text.slice(1))}: there is no such file`,
     );
   }
 }

@@ -3,13 +3,18 @@
  * to the standard output, so that a shell can take it; what it may do is told to whoever watches.
  */
 
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
-import { durationSeconds, durationWords } from "../client/duration.ts";
-import { addressed, field, Unreachable, words } from "../client/server_client.ts";
+import { formatDuration, parseDurationSeconds } from "../client/duration.ts";
+import {
+  problemText,
+  readProperty,
+  resolveServer,
+  UnreachableError,
+} from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
 import { encodePath } from "../../http/path.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
 
 const TTL = "1h";
 const MODE = "rw";
@@ -24,51 +29,58 @@ const MODE = "rw";
 export async function run(
   [prefix = ""]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
-  const span = textOption(options, "ttl") ?? TTL;
-  const ttl = durationSeconds(span);
+  const span = getTextOption(options, "ttl") ?? TTL;
+  const ttl = parseDurationSeconds(span);
   if (ttl === undefined) {
-    throw new UsageError(`Cannot mint for ${oneLine(span)}: 90s, 15m, 1h or 7d would be a time`);
+    throw new UsageError(
+      `Cannot mint for ${sanitizeText(span)}: 90s, 15m, 1h or 7d would be a time`,
+    );
   }
-  const mode = textOption(options, "mode") ?? MODE;
+  const mode = getTextOption(options, "mode") ?? MODE;
   if (mode !== "r" && mode !== "rw") {
-    throw new UsageError(`Cannot mint with mode ${oneLine(mode)}: there are r and rw`);
+    throw new UsageError(`Cannot mint with mode ${sanitizeText(mode)}: there are r and rw`);
   }
   try {
-    const to = addressed(await readEnvironment(), textOption(options, "url"));
-    const credential = to.approveToken ?? await to.machine.keptToken(to.data);
+    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    const credential = to.approveToken ?? await to.client.readStoredToken(to.data);
     if (credential === undefined) {
       console.error(
-        `Cannot mint: ELASTIK_APPROVE_TOKEN is not set, and the machine at ${to.machine.base} ` +
+        `Cannot mint: ELASTIK_APPROVE_TOKEN is not set, and the machine at ${to.client.base} ` +
           `keeps none in ${to.data}/; set it to the machine's T3 token`,
       );
       return 2;
     }
     const path = prefix.startsWith("/") ? prefix : `/${prefix}`;
     const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}`;
-    const answer = await to.machine.ask("POST", `/auth/mint?${query}`, { credential });
-    const token = field(answer.json, "token");
+    const answer = await to.client.request("POST", `/auth/mint?${query}`, { credential });
+    const token = readProperty(answer.json, "token");
     if (answer.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
-      console.error(words(answer));
+      console.error(problemText(answer));
       return 1;
     }
     console.log(token);
-    if (Deno.stdout.isTerminal()) console.error(explanation(to.machine.base, path, mode, ttl));
+    if (Deno.stdout.isTerminal()) console.error(formatExplanation(to.client.base, path, mode, ttl));
     return 0;
   } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
+    if (!(error instanceof UnreachableError)) throw error;
     console.error(error.message);
     return 3;
   }
 }
 
 /** What a token may do, and how it is shown. */
-export function explanation(base: string, path: string, mode: "r" | "rw", ttl: number): string {
+export function formatExplanation(
+  base: string,
+  path: string,
+  mode: "r" | "rw",
+  ttl: number,
+): string {
   const may = mode === "r" ? "reads" : "reads and writes";
   return [
     "",
-    `It ${may} ${path} and everything below it, for ${durationWords(ttl)}, and nothing else.`,
+    `It ${may} ${path} and everything below it, for ${formatDuration(ttl)}, and nothing else.`,
     `The machine keeps no list of such tokens: this one ends by itself.`,
     `  curl ${base}${encodePath(path)}/ -H 'Authorization: Bearer <the token>'`,
   ].join("\n");

@@ -11,7 +11,7 @@ const INTERRUPTED = 130;
  *
  * @returns what it returns, or 130 when it was broken off
  */
-export async function interruptible(
+export async function runInterruptible(
   work: (signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   const control = new AbortController();

@@ -5,9 +5,9 @@
 
 import type { CommandContext } from "../command.ts";
 import { type Config, ConfigError, readConfig, readEnvironment } from "../../config.ts";
-import { type Running, startMachine } from "../../server/start.ts";
+import { type RunningServer, startServer } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
-import { DataFolderBusy, SecretUnusable } from "../../world/file/data_folder.ts";
+import { DataFolderBusy, InvalidSecret } from "../../world/file/data_folder.ts";
 import { birthWorlds } from "../../../worlds/mod.ts";
 
 /** Starts the machine; it stays up until a signal ends it. */
@@ -19,20 +19,21 @@ export async function run(
   let config: Config | undefined;
   try {
     config = readConfig(env);
-    const running = await startMachine({
+    const running = await startServer({
       config,
       env,
-      birthWorlds,
+      lowerWorlds: birthWorlds,
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
       ...(single === undefined ? {} : { single }),
       log,
       write: (bytes) => Deno.stdout.write(bytes),
-      onDeath: (reason) => fail(`The store cannot go on: ${reason}; start the machine again`),
+      onStoreFailure: (reason) =>
+        fail(`The store cannot go on: ${reason}; start the machine again`),
     });
     // First, so that whoever reads the greeting can stop what greeted.
     stopOnSignals(running);
-    greet(running, config.data, config.log === "json" ? console.error : console.log);
+    greet(running, config.data, config.accessLogFormat === "json" ? console.error : console.log);
     return undefined;
   } catch (error) {
     if (config !== undefined && error instanceof Deno.errors.AddrInUse) {
@@ -40,7 +41,7 @@ export async function run(
       fail(`Cannot listen on ${host}:${port}: another program does; set ELASTIK_PORT to another`);
     }
     const known = error instanceof ConfigError || error instanceof DataFolderBusy ||
-      error instanceof SecretUnusable || error instanceof Deno.errors.NotCapable ||
+      error instanceof InvalidSecret || error instanceof Deno.errors.NotCapable ||
       error instanceof TypeError;
     if (!known) throw error;
     fail(error.message);
@@ -49,7 +50,7 @@ export async function run(
 
 /** Where the standard output is a program's to read, the greeting goes beside it. */
 function greet(
-  { url, freshApproveToken }: Running,
+  { url, newApproveToken: freshApproveToken }: RunningServer,
   data: string,
   say: (line: string) => void,
 ): void {
@@ -63,7 +64,7 @@ function greet(
 }
 
 /** The first signal lets what was accepted finish; a second one does not wait. */
-function stopOnSignals(running: Running): void {
+function stopOnSignals(running: RunningServer): void {
   let asked = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     if (Deno.build.os === "windows" && signal === "SIGTERM") continue;

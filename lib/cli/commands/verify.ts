@@ -4,7 +4,7 @@
  */
 
 import { readEnvironment } from "../../config.ts";
-import { terminalProgress } from "../progress_bar.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
 import { runVerify } from "../../archive/verify_data_folder.ts";
 
 /**
@@ -18,6 +18,6 @@ export async function run(args: readonly string[]): Promise<number> {
   return runVerify(args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
     out: (line) => console.log(line),
     err: (line) => console.error(line),
-    progress: terminalProgress("verify", "worlds"),
+    progress: createTerminalProgress("verify", "worlds"),
   });
 }

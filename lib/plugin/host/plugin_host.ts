@@ -4,41 +4,41 @@
  * source was approved. Nothing here knows any plugin by name.
  */
 
-import type { Exchange } from "../../request/request_context.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
-import type { PluginRoute, PluginVitals } from "../../request/plugin_routes.ts";
+import type { PluginMetrics, PluginRoute } from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
-import { type ApprovalFacts, approvalFacts, approvalOf, strayed } from "./approval.ts";
-import { askPlugin } from "./call_plugin.ts";
-import { answerCallBack, pluginCaller } from "./plugin_subrequest.ts";
-import { CellEnd } from "../cell/cell_run.ts";
-import { ChainNotes } from "./plugin_event_log.ts";
+import { type ApprovalFacts, approvalFacts, findApproval, manifestDrift } from "./approval.ts";
+import { callPlugin } from "./call_plugin.ts";
+import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
+import { CellEndedError } from "../cell/cell_run.ts";
+import { PluginEventLog } from "./plugin_event_log.ts";
 import {
-  askAgain,
-  type CellGround,
-  EscalationError,
-  faultOf,
-  hasConfig,
-  initOf,
-  inquire,
+  configFault,
+  inspectSource,
+  isConfigCurrent,
   type LoadedPlugin,
+  MissingPermissionError,
+  prepareCellInit,
+  probeAgain,
+  type RequestedGrants,
+  type SandboxDeps,
   shortName,
-  startCell,
-  type Wanted,
+  startPlugin,
 } from "./loaded_plugin.ts";
 import { ManifestError } from "../manifest/manifest.ts";
 import {
-  type Approval,
-  changedMeanwhile,
-  mustHaveSeen,
-  setState,
-  sourceOf,
+  assertVersionSeen,
+  createSourceChangedProblem,
+  readPluginSource,
+  setPluginState,
+  type StateChangeRequest,
 } from "./plugin_source_world.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
-import { shownByShell } from "./shell_response.ts";
+import { toShellResponse } from "./shell_response.ts";
 import { SourceError } from "../manifest/validate_source.ts";
-import { vitalsOf } from "./plugin_metrics.ts";
+import { pluginMetrics } from "./plugin_metrics.ts";
 
 /** Plugins started at a time when the machine starts. */
 const STARTS_AT_ONCE = 4;
@@ -46,9 +46,9 @@ const STARTS_AT_ONCE = 4;
 /** What the host needs of the machine. */
 export interface PluginHostOptions {
   readonly store: Store;
-  readonly ground: CellGround;
+  readonly sandbox: SandboxDeps;
   /** Answers an exchange behind the gate; never throws. */
-  dispatch(exchange: Exchange): Promise<Response>;
+  dispatch(context: RequestContext): Promise<Response>;
   readonly log: (line: string) => void;
 }
 
@@ -69,14 +69,14 @@ export class PluginHost {
   readonly #claims = new RouteClaims();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #watches = new Map<string, (() => void)[]>();
-  readonly #notes: ChainNotes;
+  readonly #notes: PluginEventLog;
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
   #closed = false;
 
   constructor(options: PluginHostOptions) {
     this.#options = options;
-    this.#notes = new ChainNotes(options.store, options.ground.now, options.log);
+    this.#notes = new PluginEventLog(options.store, options.sandbox.now, options.log);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
@@ -89,9 +89,9 @@ export class PluginHost {
   }
 
   /** How every plugin fares that is up or should be. */
-  vitals(): readonly PluginVitals[] {
+  metrics(): readonly PluginMetrics[] {
     const names = [...this.#up.keys(), ...this.#faults.keys()];
-    return vitalsOf(names, (name) => this.#up.get(name)?.cell.health());
+    return pluginMetrics(names, (name) => this.#up.get(name)?.cell.health());
   }
 
   match(path: string): PluginRoute | undefined {
@@ -109,15 +109,15 @@ export class PluginHost {
    *
    * @throws {Problem} when the caller may not call it, or the plugin failed
    */
-  async fetch(route: PluginRoute, exchange: Exchange): Promise<Response> {
+  async fetch(route: PluginRoute, context: RequestContext): Promise<Response> {
     const plugin = this.#up.get(route.plugin);
     if (plugin === undefined) {
       throw new Problem("unavailable", `Cannot ask ${route.plugin}: it went down`, {
         "retry-after": "1",
       });
     }
-    const answer = await askPlugin(plugin, route.path, exchange, this.#options.store);
-    return await shownByShell(this.#options.store, exchange.request, answer);
+    const answer = await callPlugin(plugin, route.path, context, this.#options.store);
+    return await toShellResponse(this.#options.store, context.request, answer);
   }
 
   /** Starts every active plugin; what cannot be started stays active and is reported. */
@@ -139,20 +139,26 @@ export class PluginHost {
    *
    * @throws {Problem} 404, 412, or 422 with the reason; nothing has changed then
    */
-  activate(name: string, approval: Approval): Promise<PluginStatus> {
+  activate(name: string, approval: StateChangeRequest): Promise<PluginStatus> {
     const { store } = this.#options;
     return this.#inTurn(name, async () => {
-      const source = await sourceOf(store, name, "activate");
+      const source = await readPluginSource(store, name, "activate");
       const up = this.#up.get(name);
       if (up?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
-        mustHaveSeen(source, approval.precondition);
+        assertVersionSeen(source, approval.precondition);
         return this.status(name);
       }
       const loaded = await this.#load(source, approval.by);
       try {
-        const version = await setState(store, source, "active", approval, approvalFacts(loaded));
+        const version = await setPluginState(
+          store,
+          source,
+          "active",
+          approval,
+          approvalFacts(loaded),
+        );
         // Whoever wrote in the same moment has taken back what this approval was for.
-        if (!this.#isCurrent(name, version)) throw changedMeanwhile(name);
+        if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
       } catch (error) {
         await this.#giveUp(loaded);
         throw error;
@@ -168,12 +174,12 @@ export class PluginHost {
    *
    * @throws {Problem} 404, 412
    */
-  disable(name: string, approval: Approval): Promise<PluginStatus> {
+  disable(name: string, approval: StateChangeRequest): Promise<PluginStatus> {
     const { store } = this.#options;
     return this.#inTurn(name, async () => {
-      const source = await sourceOf(store, name, "disable");
-      if (source.state !== "disabled") await setState(store, source, "disabled", approval);
-      else mustHaveSeen(source, approval.precondition);
+      const source = await readPluginSource(store, name, "disable");
+      if (source.state !== "disabled") await setPluginState(store, source, "disabled", approval);
+      else assertVersionSeen(source, approval.precondition);
       this.#takeDown(name);
       this.#faults.delete(name);
       return this.status(name);
@@ -183,7 +189,7 @@ export class PluginHost {
   /** What a plugin is now. */
   status(name: string): PluginStatus {
     const loaded = this.#up.get(name);
-    const fault = this.#faults.get(name) ?? faultOf(loaded);
+    const fault = this.#faults.get(name) ?? configFault(loaded);
     return {
       up: loaded !== undefined,
       ...(loaded === undefined ? {} : { loaded }),
@@ -196,10 +202,10 @@ export class PluginHost {
    *
    * @throws {Problem} 404, or 422 with the reason
    */
-  async asks(name: string): Promise<Wanted> {
-    const source = await sourceOf(this.#options.store, name, "inquire");
+  async requestedGrants(name: string): Promise<RequestedGrants> {
+    const source = await readPluginSource(this.#options.store, name, "inquire");
     try {
-      return await inquire(this.#options.ground, source);
+      return await inspectSource(this.#options.sandbox, source);
     } catch (error) {
       throw refusalOf(error, name);
     }
@@ -220,10 +226,10 @@ export class PluginHost {
     if (this.#closed) return;
     let version: number | undefined;
     try {
-      const source = await sourceOf(store, name, "start");
+      const source = await readPluginSource(store, name, "start");
       if (source.state !== "active") return;
       version = source.version;
-      const approved = await approvalOf(store, source);
+      const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
       const loaded = await this.#load(source, "machine", approved.facts);
       if (this.#isCurrent(name, version)) this.#bringUp(loaded);
@@ -243,21 +249,21 @@ export class PluginHost {
    * @param approved what the source must still ask to be, when it was approved before
    */
   async #load(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
-    const { ground, dispatch } = this.#options;
+    const { sandbox: ground, dispatch } = this.#options;
     const { name, sha256 } = source;
     try {
-      const wanted = await inquire(ground, source);
-      const fault = approved === undefined ? undefined : strayed(approved, wanted);
+      const wanted = await inspectSource(ground, source);
+      const fault = approved === undefined ? undefined : manifestDrift(approved, wanted);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
       this.#claims.claim(
         name,
         wanted.manifest,
         [...this.#up].map(([other, { manifest }]) => [other, manifest]),
       );
-      const own = pluginCaller(shortName(name), wanted.manifest.grants);
-      return await startCell(ground, source, wanted, {
-        callBack: (call) => answerCallBack(call, own, ground.now(), dispatch),
-        onEvent: (event) => this.#notes.cell(name, sha256, event),
+      const own = createPluginCaller(shortName(name), wanted.manifest.grants);
+      return await startPlugin(ground, source, wanted, {
+        answerSubrequest: (call) => answerSubrequest(call, own, ground.now(), dispatch),
+        onEvent: (event) => this.#notes.addCellEvent(name, sha256, event),
       });
     } catch (error) {
       this.#claims.release(name);
@@ -330,16 +336,16 @@ export class PluginHost {
 
   /** A config world changed: the permissions may be others now, and the cell is swapped for a new one. */
   #configChanged(name: string): void {
-    const { ground, log } = this.#options;
+    const { sandbox: ground, log } = this.#options;
     void this.#inTurn(name, async () => {
       const loaded = this.#up.get(name);
       if (loaded === undefined) return;
       try {
-        if (await hasConfig(ground, loaded)) return void this.#faults.delete(name);
-        const probed = await askAgain(ground, name, loaded.code);
-        const fault = strayed(approvalFacts(loaded), probed);
+        if (await isConfigCurrent(ground, loaded)) return void this.#faults.delete(name);
+        const probed = await probeAgain(ground, name, loaded.code);
+        const fault = manifestDrift(approvalFacts(loaded), probed);
         if (fault !== undefined) throw new Problem("unprocessable", fault);
-        await loaded.cell.swap(await initOf(ground, name, loaded.code, probed));
+        await loaded.cell.swap(await prepareCellInit(ground, name, loaded.code, probed));
         loaded.permissions = probed.permissions;
         loaded.config = probed.config;
         loaded.fault = probed.fault;
@@ -380,7 +386,7 @@ function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
 /** The refusal of a source that cannot be brought up; anything unforeseen stays what it is. */
 function refusalOf(error: unknown, name: string): unknown {
   const known = error instanceof SourceError || error instanceof ManifestError ||
-    error instanceof EscalationError || error instanceof CellEnd;
+    error instanceof MissingPermissionError || error instanceof CellEndedError;
   if (!known) return error;
   return new Problem(
     "unprocessable",

@@ -3,7 +3,7 @@
  * which should be up is not.
  */
 
-import type { PluginVitals } from "../../request/plugin_routes.ts";
+import type { PluginMetrics } from "../../request/plugin_routes.ts";
 import type { CellHealth } from "../cell/cell.ts";
 
 /**
@@ -11,10 +11,10 @@ import type { CellHealth } from "../cell/cell.ts";
  *
  * @param healthOf how the cell of a plugin is, or `undefined` where it has none
  */
-export function vitalsOf(
+export function pluginMetrics(
   names: Iterable<string>,
   healthOf: (name: string) => CellHealth | undefined,
-): PluginVitals[] {
+): PluginMetrics[] {
   return [...new Set(names)].sort().map((plugin) => {
     const health = healthOf(plugin);
     if (health === undefined) {

@@ -8,20 +8,20 @@ import { respondShell } from "../../response/shell_page.ts";
 import type { Store } from "../../world/store.ts";
 
 /** The header that asks for it. */
-export const SHOW = "x-show";
+export const SHOW_HEADER = "x-show";
 
 /**
  * The plugin's answer, or the shell in its place.
  *
  * @throws {Problem} `not-found` when the shell was deleted
  */
-export async function shownByShell(
+export async function toShellResponse(
   store: Pick<Store, "read">,
   request: Request,
   answer: Response,
 ): Promise<Response> {
-  const asked = answer.headers.get(SHOW) === "shell";
-  answer.headers.delete(SHOW);
+  const asked = answer.headers.get(SHOW_HEADER) === "shell";
+  answer.headers.delete(SHOW_HEADER);
   if (!asked || !answer.ok || request.method !== "GET" && request.method !== "HEAD") return answer;
   await answer.body?.cancel();
   const vary = answer.headers.get("vary") ?? "Accept";

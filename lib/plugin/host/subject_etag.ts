@@ -6,9 +6,9 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { may } from "../../auth/policy.ts";
-import { seenBy } from "../../auth/redact.ts";
-import { represent } from "../../response/representation.ts";
+import { decide } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { getRepresentation } from "../../response/representation.ts";
 import type { Store } from "../../world/store.ts";
 
 /**
@@ -17,12 +17,12 @@ import type { Store } from "../../world/store.ts";
  * @param path canonical path of what may be a world
  * @returns `undefined` when it is none, may not be read, or is not in memory
  */
-export function subjectTag(
+export function subjectEtag(
   store: Pick<Store, "peek">,
   caller: Caller,
   path: string,
 ): string | undefined {
-  if (!may(caller, "read", path).allowed) return undefined;
+  if (!decide(caller, "read", path).allowed) return undefined;
   const world = store.peek(path.slice(1));
-  return world === undefined ? undefined : represent(seenBy(caller, world), "raw").etag;
+  return world === undefined ? undefined : getRepresentation(redactFor(caller, world), "raw").etag;
 }

@@ -4,13 +4,13 @@
  * needs the machine's. No key that comes in here is kept or told.
  */
 
-import { enforce, mayCopy, require } from "../../auth/policy.ts";
+import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
 import type { Hono } from "../../deps/hono.ts";
 import { readBody } from "../../http/read_body.ts";
-import type { Exchange } from "../../request/request_context.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
-import { storeProblem } from "../../response/store_problem.ts";
-import { MAX_KEY_BYTES } from "../../limits.ts";
+import { toStoreProblem } from "../../response/store_problem.ts";
+import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
 import { nameFault } from "../../world/name.ts";
 import type { Store } from "../../world/store.ts";
 import { onlyMethods, restOf, type RouteEnv } from "../handler.ts";
@@ -33,7 +33,7 @@ export function addSnapshotRoute(app: Hono<RouteEnv>, store: Store): void {
   });
 
   app.post(SNAPSHOT, async ({ env }) => {
-    require(env.caller, "write", env.target.path);
+    assertCan(env.caller, "write", env.target.path);
     const name = subject(env);
     return await answer(store, name, await readKey(env.request));
   });
@@ -41,9 +41,9 @@ export function addSnapshotRoute(app: Hono<RouteEnv>, store: Store): void {
   app.all(SNAPSHOT, onlyMethods("GET, HEAD, POST"));
 }
 
-function subject(exchange: Exchange): string {
-  const name = restOf(exchange, "/proc/snapshot/");
-  enforce(mayCopy(exchange.caller, `/${name}`));
+function subject(context: RequestContext): string {
+  const name = restOf(context, "/proc/snapshot/");
+  assertAllowed(decideCopy(context.caller, `/${name}`));
   const fault = nameFault(name);
   if (fault === undefined) return name;
   throw new Problem("bad-name", `Cannot copy /${name}: as a world's name ${fault}`);
@@ -56,12 +56,12 @@ async function answer(store: Store, name: string, key?: string): Promise<Respons
       headers: { ...headersOf(name, length), "content-length": String(length) },
     });
   } catch (error) {
-    throw storeProblem(error, "copy", `/${name}`);
+    throw toStoreProblem(error, "copy", `/${name}`);
   }
 }
 
 async function readKey(request: Request): Promise<string> {
-  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BYTES)).trim();
+  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BODY_BYTES)).trim();
   if (KEY.test(text)) return text;
   throw new Problem(
     "bad-body",

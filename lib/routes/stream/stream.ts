@@ -4,14 +4,14 @@
  * Nobody is told of a world they may not read, and a capability's stream ends with the capability.
  */
 
-import { expired } from "../../auth/caller.ts";
-import { require } from "../../auth/policy.ts";
-import { type Exchange, hasQuery } from "../../request/request_context.ts";
+import { isExpired } from "../../auth/caller.ts";
+import { assertCan } from "../../auth/policy.ts";
+import { hasQuery, type RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
 import { encodeComment, EventStream } from "../../http/sse.ts";
 import { HEARTBEAT_SECONDS } from "../../limits.ts";
-import type { Machine } from "../../request/server_context.ts";
-import { inNamespace, nameFault } from "../../world/name.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { isInNamespace, nameFault } from "../../world/name.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import { WorldFeed } from "./world_feed.ts";
 
@@ -38,15 +38,15 @@ interface Open {
 
 /** Handles `/stream/…`. */
 export class StreamRoutes {
-  readonly #machine: Machine;
-  readonly #beatMs: number;
+  readonly #server: ServerContext;
+  readonly #heartbeatMs: number;
   readonly #open = new Set<Open>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param beatMs milliseconds between two heartbeats */
-  constructor(machine: Machine, beatMs = HEARTBEAT_SECONDS * 1000) {
-    this.#machine = machine;
-    this.#beatMs = beatMs;
+  /** @param heartbeatMs milliseconds between two heartbeats */
+  constructor(server: ServerContext, heartbeatMs = HEARTBEAT_SECONDS * 1000) {
+    this.#server = server;
+    this.#heartbeatMs = heartbeatMs;
   }
 
   /** Number of open streams. */
@@ -59,8 +59,8 @@ export class StreamRoutes {
    *
    * @throws {Problem}
    */
-  async handle(exchange: Exchange): Promise<Response> {
-    const { request, target, caller } = exchange;
+  async handle(context: RequestContext): Promise<Response> {
+    const { request, target, caller } = context;
     if (request.method === "OPTIONS") {
       return new Response(null, { status: 204, headers: { "allow": "GET, HEAD, OPTIONS" } });
     }
@@ -70,14 +70,14 @@ export class StreamRoutes {
     }
     const subject = subjectOf(target.name);
     const path = `/${subject}`;
-    require(caller, "read", path);
-    const whole = target.collection || subject === "" || !subject.includes("/");
+    assertCan(caller, "read", path);
+    const whole = target.isCollection || subject === "" || !subject.includes("/");
     const fault = whole ? undefined : nameFault(subject);
     if (fault !== undefined) {
       throw new Problem("bad-name", `Cannot stream ${path}: as a world's name ${fault}`);
     }
     if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
-    const ended = () => expired(caller, this.#machine.now() / 1000);
+    const ended = () => isExpired(caller, this.#server.now() / 1000);
     const stream = new EventStream(() => {
       feed.stop();
       this.#leave(open);
@@ -89,11 +89,11 @@ export class StreamRoutes {
       if (ended()) stream.close();
       return stream.send(bytes);
     };
-    const { store } = this.#machine;
+    const { store } = this.#server;
     const fail = () => stream.close();
     const feed: Feed = whole
-      ? new CollectionFeed({ store, caller, name: subject, brief, send, fail }, seen)
-      : new WorldFeed({ store, caller, name: subject, send, fail }, seen);
+      ? new CollectionFeed({ store, caller, name: subject, brief, send, onError: fail }, seen)
+      : new WorldFeed({ store, caller, name: subject, send, onError: fail }, seen);
     this.#join(open);
     try {
       await feed.start();
@@ -111,7 +111,7 @@ export class StreamRoutes {
 
   #join(open: Open): void {
     this.#open.add(open);
-    this.#timer ??= setInterval(() => this.#beat(), this.#beatMs);
+    this.#timer ??= setInterval(() => this.#beat(), this.#heartbeatMs);
   }
 
   #leave(open: Open): void {
@@ -132,5 +132,5 @@ export class StreamRoutes {
 /** `stream/x` is `home/x` when `x` is not a namespace; `stream` alone is everything. */
 function subjectOf(name: string): string {
   const subject = name === "stream" ? "" : name.slice("stream/".length);
-  return subject === "" || inNamespace(subject) ? subject : `home/${subject}`;
+  return subject === "" || isInNamespace(subject) ? subject : `home/${subject}`;
 }

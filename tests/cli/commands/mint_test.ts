@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { explanation } from "../../../lib/cli/commands/mint.ts";
+import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
@@ -115,12 +115,12 @@ Deno.test({
     }),
 });
 
-Deno.test("explanation() says what a token may do, until when, and how it is shown", () => {
-  const text = explanation("http://x:1", "/home/a b", "r", 5400);
+Deno.test("formatExplanation() says what a token may do, until when, and how it is shown", () => {
+  const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
   match(
     text,
     /^It reads \/home\/a b and everything below it, for 90 minutes, and nothing else\.$/m,
   );
   match(text, /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m);
-  match(explanation("http://x:1", "/", "rw", 1), /reads and writes \/ and .* for 1 second,/);
+  match(formatExplanation("http://x:1", "/", "rw", 1), /reads and writes \/ and .* for 1 second,/);
 });

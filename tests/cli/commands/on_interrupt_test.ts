@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { cleanEnv, fromCheckout, inFolder } from "../../project/program.ts";
 
-Deno.test("interruptible() lets Ctrl-C break an import off, and nothing is left of it", () =>
+Deno.test("runInterruptible() lets Ctrl-C break an import off, and nothing is left of it", () =>
   inFolder(async (folder) => {
     const watcher = Deno.watchFs(folder);
     const { command, args, env } = fromCheckout(folder, ["import", "-"]);

@@ -1,11 +1,11 @@
 /** What only shows without HTTP: what the host holds, and that closing it ends everything. */
 
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
-import type { Exchange } from "../../../lib/request/request_context.ts";
+import type { RequestContext } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
-import { reservedRoute } from "../../../lib/server/create_plugin_host.ts";
-import { Plugins } from "../../../lib/plugin/lazy_host.ts";
+import { reservedRouteFault } from "../../../lib/server/create_plugin_host.ts";
+import { LazyPluginHost } from "../../../lib/plugin/lazy_host.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
@@ -19,14 +19,14 @@ async function withHost(
       store,
       log: (line) => void log.push(line),
       dispatch: () => Promise.resolve(new Response("machine")),
-      ground: {
-        launch: LAUNCHES.process,
+      sandbox: {
+        startCell: LAUNCHES.process,
         limits: SHORT,
         now: Date.now,
-        variable: () => undefined,
-        closed: [],
-        reserved: reservedRoute,
-        config: () => Promise.resolve(undefined),
+        readVariable: () => undefined,
+        forbiddenFolders: [],
+        routeFault: reservedRouteFault,
+        readConfig: () => Promise.resolve(undefined),
         log: () => undefined,
       },
     });
@@ -43,7 +43,7 @@ async function put(store: Store, name: string, source: string): Promise<void> {
   await store.put({ name: `lib/${name}`, body, ext: "ts", meta: [], by: "T2", state: "pending" });
 }
 
-function ask(path: string): Exchange {
+function ask(path: string): RequestContext {
   const request = new Request(`http://localhost${path}`);
   return { request, target: parseTarget(request.url), caller: { tier: "T1", by: "T1" } };
 }
@@ -121,23 +121,23 @@ Deno.test("PluginHost.close() ends what is up and what is coming up, and starts 
 Deno.test("PluginHost.asks() starts nothing and refuses in words", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({ auth: "T3" }, ""));
-    equal((await host.asks("lib/p")).manifest.auth, "T3");
+    equal((await host.requestedGrants("lib/p")).manifest.auth, "T3");
     equal(host.active, 0);
     await put(store, "p", plugin({ auth: "T9" }, ""));
-    await rejects(host.asks("lib/p"), { type: "unprocessable", message: /`auth`/ });
-    await rejects(host.asks("lib/none"), { type: "not-found" });
+    await rejects(host.requestedGrants("lib/p"), { type: "unprocessable", message: /`auth`/ });
+    await rejects(host.requestedGrants("lib/none"), { type: "not-found" });
   });
 });
 
-Deno.test("Plugins loads its host when it is first wanted, once, and closes without one", async () => {
+Deno.test("LazyPluginHost loads its host when it is first wanted, once, and closes without one", async () => {
   await withHost(async (host) => {
     let made = 0;
-    const plugins = new Plugins(() => {
+    const plugins = new LazyPluginHost(() => {
       made++;
       return Promise.resolve(host);
     }, "process");
     await plugins.close();
-    deepStrictEqual([plugins.active, plugins.list(), plugins.match("/p"), made], [
+    deepStrictEqual([plugins.activeCount, plugins.list(), plugins.match("/p"), made], [
       0,
       [],
       undefined,
@@ -151,7 +151,7 @@ Deno.test("Plugins loads its host when it is first wanted, once, and closes with
     equal(plugins.starting, undefined);
     equal(made, 1);
   });
-  const broken = new Plugins(() => Promise.reject(new Error("no host")), "process");
+  const broken = new LazyPluginHost(() => Promise.reject(new Error("no host")), "process");
   await rejects(broken.start(), /no host/);
   await broken.close();
 });

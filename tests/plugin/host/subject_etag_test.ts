@@ -1,17 +1,17 @@
 import { equal, match, ok } from "node:assert/strict";
-import { subjectTag } from "../../../lib/plugin/host/subject_etag.ts";
+import { subjectEtag } from "../../../lib/plugin/host/subject_etag.ts";
 import { bearer } from "../../support/machine.ts";
-import { pluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
+import { createPluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
 import { install, plugin, withPlugins } from "../plugin_machine.ts";
 
-Deno.test("subjectTag() looks for nothing that its caller may not read", () => {
+Deno.test("subjectEtag() looks for nothing that its caller may not read", () => {
   const store = {
     peek(): never {
       throw new Error("looked");
     },
   };
-  equal(subjectTag(store, pluginCaller("p", {}), "/home/x"), undefined);
-  equal(subjectTag(store, { tier: "T2", by: "T2", known: true }, "/boot/env"), undefined);
+  equal(subjectEtag(store, createPluginCaller("p", {}), "/home/x"), undefined);
+  equal(subjectEtag(store, { tier: "T2", by: "T2", authenticated: true }, "/boot/env"), undefined);
 });
 
 Deno.test("env.caller.tag is the tag of the bytes that this caller is shown, and of nothing else", async () => {

@@ -8,7 +8,7 @@ import { encodeEvent } from "../../../lib/http/sse.ts";
 import { StreamRoutes } from "../../../lib/routes/stream/stream.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
-import { SHUTDOWN_MS } from "../../../lib/limits.ts";
+import { SHUTDOWN_TIMEOUT_MS } from "../../../lib/limits.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -333,7 +333,7 @@ test("StreamRoutes drop a reader who does not keep up, and nobody else", async (
 
 /** A caller whose capability ends, and routes that beat as often as a test wants. */
 async function withCapability(
-  beatMs: number | undefined,
+  heartbeatMs: number | undefined,
   test: (tools: {
     readonly routes: StreamRoutes;
     readonly store: Store;
@@ -346,9 +346,9 @@ async function withCapability(
   let now = Date.now();
   const exp = Math.floor(now / 1000) + 60;
   const scope = { prefixes: ["/home"], mode: "r", exp } as const;
-  const holder: Caller = { tier: "T2", by: "cap:/home", known: true, scope };
-  await withApp({ now: () => now }, async ({ machine, store }) => {
-    const routes = new StreamRoutes(machine, beatMs);
+  const holder: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
+  await withApp({ now: () => now }, async ({ server, store }) => {
+    const routes = new StreamRoutes(server, heartbeatMs);
     await test({
       routes,
       store,
@@ -443,7 +443,7 @@ Deno.test("StreamRoutes end the stream of a world that can no longer be read", a
 });
 
 Deno.test("StreamRoutes forget readers who went away, however early", async () => {
-  await withApp({}, async ({ machine, store }) => {
+  await withApp({}, async ({ server: machine, store }) => {
     const routes = new StreamRoutes(machine);
     const server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
@@ -509,7 +509,7 @@ Deno.test("StreamRoutes end when the machine stops, and do not hold it up", asyn
     equal(await reader.next(), undefined);
     await stopped;
   });
-  ok(performance.now() - started < SHUTDOWN_MS, "the shutdown waited for its readers");
+  ok(performance.now() - started < SHUTDOWN_TIMEOUT_MS, "the shutdown waited for its readers");
 });
 
 Deno.test("EventReader reads what encodeEvent() writes", async () => {

@@ -26,8 +26,8 @@ async function withClient(
 ): Promise<void> {
   const deaths: string[] = [];
   const client = new WorkerClient(url, setup, {
-    settled: () => {},
-    died: (reason) => deaths.push(reason),
+    onFilesClosed: () => {},
+    onExit: (reason) => deaths.push(reason),
     ...events,
   });
   try {
@@ -133,7 +133,7 @@ Deno.test("WorkerClient hands on which worlds were settled, and passes over answ
       say([{ id: 9999, value: 1 }], false, [{ name: "home/a", mtime: 1, size: 2 }]);
       say(jobs.map(({ id }) => ({ id, value: "done" })));`),
     async (client) => equal(await read(client, "a"), "done"),
-    { settled: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
+    { onFilesClosed: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
   );
   equal(seen, ["home/a"]);
 });

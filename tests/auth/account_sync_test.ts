@@ -98,5 +98,5 @@ Deno.test("syncAccounts() lets nobody in whom it cannot vouch for", async () => 
   files.put("etc/passwd", "ada:T2");
   await settle();
   deepStrictEqual(witness.seen.at(-1), ["", ""]);
-  match(log.join(), /accounts are off: the file is torn/);
+  match(log.join(), /accounts are disabled: the file is torn/);
 });

@@ -112,7 +112,7 @@ Deno.test("grantFault() says what cannot be asked for, above it and below it, in
       "/",
     ]
   ) {
-    match(grantFault(prefix, "rw") ?? "", /^to write \/\S+ would let it become more/, prefix);
+    match(grantFault(prefix, "rw") ?? "", /^writing \/\S+ would let the plugin/, prefix);
     equal(grantFault(prefix, "r"), undefined);
   }
   for (

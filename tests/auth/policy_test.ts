@@ -67,34 +67,34 @@ Deno.test("decide() says what was wanted, what was found and what would have suf
   const rows: [string, string][] = [
     [
       detail(ANONYMOUS, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: no credential was sent, T2 is needed",
+      "401 T2: Cannot write /home/x: no credential was sent; T2 is required",
     ],
     [
       detail(REJECTED, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: the credential sent is unknown or has expired, T2 is needed",
+      "401 T2: Cannot write /home/x: the credential is unknown or expired; T2 is required",
     ],
     [
       detail(LOCAL, "write", "/etc/x"),
-      "401 T3: Cannot write /etc/x: no credential was sent, T3 is needed",
+      "401 T3: Cannot write /etc/x: no credential was sent; T3 is required",
     ],
     [
       detail(T2, "write", "/etc/x"),
-      "403 T3: Cannot write /etc/x: the caller is T2, T3 is needed",
+      "403 T3: Cannot write /etc/x: the caller has T2; T3 is required",
     ],
     [
       detail(scratch, "read", "/home/other"),
-      "403 a capability over the path: Cannot read /home/other: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability over the path is needed",
+      "403 a capability over the path: Cannot read /home/other: the capability covers /home and " +
+      "/home/scratch with mode r; a capability over the path is required",
     ],
     [
       detail(scratch, "write", "/home/scratch/x"),
-      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability of mode rw is needed",
+      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers /home and " +
+      "/home/scratch with mode r; a capability of mode rw is required",
     ],
     [
       detail(scratch, "delete", "/home/scratch/x"),
-      "403 T3: Cannot delete /home/scratch/x: the capability reaches /home and /home/scratch with " +
-      "mode r, T3 is needed",
+      "403 T3: Cannot delete /home/scratch/x: the capability covers /home and /home/scratch with " +
+      "mode r; T3 is required",
     ],
   ];
   for (const [found, expected] of rows) assert.equal(found, expected);

@@ -127,7 +127,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   for (const [method, path] of outside) {
     const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
     ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
-    match(JSON.parse(refused.text).detail, /needed|send one canonical path/, path);
+    match(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
   }
   equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
   await stream.close();

@@ -34,7 +34,7 @@ Deno.test("foreignOriginFault() refuses unsafe methods from other sites by Fetch
       const site of ["cross-site", "same-site", "", "Same-Origin", "none, cross-site", "new-value"]
     ) {
       const reason = foreignOriginFault(method, HOST, null, site);
-      assert.equal(reason, `the browser says Sec-Fetch-Site: ${site}`);
+      assert.equal(reason, `the browser sent Sec-Fetch-Site: ${site}`);
     }
   }
   // A matching Origin does not make up for it.
@@ -81,7 +81,7 @@ Deno.test("foreignOriginFault() refuses every Origin that is not the Host", () =
   for (const origin of origins) {
     for (const site of ["same-origin", "none", null]) {
       const reason = foreignOriginFault("PUT", HOST, origin, site);
-      assert.match(reason ?? "", /is not the Host/, JSON.stringify(origin));
+      assert.match(reason ?? "", /does not match the Host/, JSON.stringify(origin));
     }
   }
 });

@@ -36,7 +36,7 @@ function spellings(text: string): string[] {
   return all;
 }
 
-Deno.test("parseTarget() reads path, name, collection and query", () => {
+Deno.test("parseTarget() reads path, name, isCollection and query", () => {
   const rows: [string, string, string, boolean, string][] = [
     ["/", "/", "", true, ""],
     ["/home", "/home", "home", false, ""],
@@ -65,12 +65,12 @@ Deno.test("parseTarget() reads path, name, collection and query", () => {
     ["/etc/%73hadow", "/etc/shadow", "etc/shadow", false, ""],
     ["/boot%2fenv?", "refused", "", false, ""],
   ];
-  for (const [raw, path, name, collection, query] of rows) {
+  for (const [raw, path, name, isCollection, query] of rows) {
     if (path === "refused") {
       assert.equal(refusal(() => parseTarget(ORIGIN + raw)).type, "bad-path", raw);
       continue;
     }
-    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, collection, query }, raw);
+    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, isCollection, query }, raw);
   }
 });
 
@@ -115,7 +115,7 @@ Deno.test("parseTarget() reads a target of 8192 bytes and answers 414 past it", 
   for (const raw of [fits + "a", query + "q", "/%" + "0".repeat(MAX_URL_BYTES)]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
     assert.equal(type, "uri-too-long");
-    assert.match(detail, /target of \d+ bytes; 8192 is the most/);
+    assert.match(detail, /it has \d+ bytes; at most 8192 are allowed/);
   }
 });
 
@@ -230,7 +230,7 @@ Deno.test("parseTarget() refuses half a surrogate pair", () => {
   refuses(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
 });
 
-Deno.test("canonicalizePath() refuses what does not begin with a slash", () => {
+Deno.test("canonicalizePath() refuses what does not start with a slash", () => {
   for (
     const raw of ["", "home/x", "home", "%2Fhome", "?", "*", ".", "..", "http:", "é", " /home"]
   ) {
@@ -447,7 +447,7 @@ Deno.test("parseTarget() sees through what the runtime hands over from the wire"
     ["/home\\..\\etc", /^bad-path .*backslash/],
     ["/home/x#/../etc", /^bad-path .*not encoded/],
     ["/home/x%00", /^bad-path .*control character/],
-    ["http://evil?x=/etc/shadow", /^bad-path .*begin with a slash/],
+    ["http://evil?x=/etc/shadow", /^bad-path .*start with a slash/],
     ["http://evil/home/x", /^\/home\/x$/],
     ["/home/%e5%bc%a0", /^\/home\/张$/],
   ];

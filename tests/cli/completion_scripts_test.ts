@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { shownNames } from "../../lib/cli/command.ts";
+import { listCommandNames } from "../../lib/cli/command.ts";
 import { COMMANDS } from "../../lib/cli/main.ts";
 import { completionScript, SHELLS } from "../../lib/cli/completion_scripts.ts";
 
@@ -8,7 +8,7 @@ Deno.test("completionScript() names every command and option that is not hidden"
     const script = completionScript(shell, COMMANDS, ["gpu"]);
     ok(script.includes("gpu"), shell);
     ok(!/\bcell\b/.test(script), shell);
-    for (const name of shownNames(COMMANDS)) {
+    for (const name of listCommandNames(COMMANDS)) {
       ok(script.includes(name), `${shell}: ${name}`);
       for (const option of Object.keys(COMMANDS[name]?.options ?? {})) {
         ok(

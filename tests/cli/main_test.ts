@@ -37,7 +37,7 @@ Deno.test("parseCommandLine() refuses what is no command, and names those there 
   for (const word of ["nope", "", "--port", "toString", "__proto__"]) {
     throws(
       () => parseCommandLine([word]),
-      (error) => error instanceof UsageError && /there are serve, /.test(error.message),
+      (error) => error instanceof UsageError && /the commands are serve, /.test(error.message),
     );
   }
 });

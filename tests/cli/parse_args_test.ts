@@ -36,10 +36,10 @@ Deno.test("parseArgs() refuses what it cannot understand, and says what there is
     [["a", "--nope"], /with --nope: it takes --flag, --name$/],
     [["a", "-f"], /with -f: it takes --flag/],
     [["a", "--toString"], /with --toString/],
-    [["a", "--flag=1"], /--flag takes no value/],
-    [["a", "--flag", "--flag"], /--flag stands twice/],
-    [["a", "--name"], /--name takes <text>, which is missing/],
-    [["a", "--name="], /--name takes <text>, which is missing/],
+    [["a", "--flag=1"], /--flag does not take a value/],
+    [["a", "--flag", "--flag"], /--flag was given twice/],
+    [["a", "--name"], /--name needs <text>/],
+    [["a", "--name="], /--name needs <text>/],
   ];
   for (const [args, says] of rows) {
     throws(() => read(...args), (error) => error instanceof UsageError && says.test(error.message));

@@ -61,7 +61,7 @@ Deno.test("ask() says where nobody answers, and what to do", async () => {
     new ServerClient(nobodyAt()).request("GET", "/"),
     (error) =>
       error instanceof UnreachableError &&
-      /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the machine, or say with --url/
+      /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the server, or give its URL with --url/
         .test(error.message),
   );
 });

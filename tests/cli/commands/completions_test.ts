@@ -82,5 +82,5 @@ Deno.test("completions refuses a shell it does not know", () =>
   inFolder(async (folder) => {
     const { code, stderr } = await runProgram(fromCheckout(folder, ["completions", "cmd"]));
     equal(code, 2);
-    match(stderr, /^Cannot complete for cmd: there are bash, zsh, fish$/m);
+    match(stderr, /^Cannot complete for cmd: supported shells are bash, zsh, fish$/m);
   }));

@@ -32,9 +32,9 @@ Deno.test("import brings a snapshot of the original elastik in, verdicts and all
     await Deno.writeTextFile(`${folder}/key`, "their key\n");
     const { code, stdout, stderr } = await run(folder, "import", "data.tar.gz", "--key", "@key");
     equal(code, 1, stderr);
-    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events holds$/m);
-    match(stdout, /^a:b: not imported: it holds the character :; kept in data\/\.aside\/$/m);
-    match(stdout, /^lib\/gpu: a plugin that ran there, and waits for an approval here$/m);
+    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events is valid$/m);
+    match(stdout, /^a:b: not imported: it holds the character :; a copy is in data\/\.aside\/$/m);
+    match(stdout, /^lib\/gpu: plugin that was active there; it needs approval here$/m);
     match(stdout, /^Imported 3 worlds into data$/m);
     ok(!(stdout + stderr).includes("their key"));
     equal((await run(folder, "verify")).code, 0);
@@ -72,7 +72,7 @@ Deno.test("import takes a folder as it lies, with what its logs hold", () =>
     match(again.stderr, /^Cannot import into data: it holds worlds already; .*--merge$/m);
     const merged = await run(folder, "import", "other", "--merge");
     equal(merged.code, 0);
-    match(merged.stdout, /^Imported 0 worlds into data; 3 were there already$/m);
+    match(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
   }));
 
 Deno.test("import refuses hostile archives, and leaves nothing of them", () =>
@@ -109,7 +109,7 @@ Deno.test("import says what it cannot do", () =>
     const rows: readonly [string[], RegExp][] = [
       [[], /^Cannot run import with 0 arguments: it takes <file\|folder\|->/],
       [["nowhere"], /^Cannot import nowhere: /],
-      [["other", "--key"], /--key takes <key\|@file>, which is missing/],
+      [["other", "--key"], /--key needs <key\|@file>/],
       [["other", "--key", "@nowhere"], /^Cannot read the key from nowhere/],
     ];
     for (const [args, says] of rows) {

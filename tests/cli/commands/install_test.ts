@@ -20,13 +20,13 @@ Deno.test("install brings a shipped plugin to a fresh machine, from its folder, 
           fromCheckout(folder, ["install", "example", "--url", program.url]),
         );
         equal(code, 0, stdout + stderr);
-        match(stdout, /^Using the approve token that the machine keeps in data\/\.approve-token$/m);
+        match(stdout, /^Using the approve token that the server stores in data\/\.approve-token$/m);
         match(
           stdout,
           new RegExp(`^Stored example as ${program.url}/lib/example, version ${version}$`, "m"),
         );
-        match(stdout, /^It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
-        match(stdout, /^Activated example\nAll is up: .*\/bin lists the routes\n$/m);
+        match(stdout, /^It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
+        match(stdout, /^Activated example\nAll plugins are up: .*\/bin lists the routes\n$/m);
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!stdout.includes(kept));
       }
@@ -46,9 +46,9 @@ Deno.test("install says the same as install.sh of what is wrong, and which token
       const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
       const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
         [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin…>/],
-        [["../example"], tokens, 2, /it is no plugin's name/],
-        [["nothing"], tokens, 2, /does not bring nothing; .*nothing was installed/],
-        [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is no http/],
+        [["../example"], tokens, 2, /it is not a valid plugin name/],
+        [["nothing"], tokens, 2, /does not include nothing; .*nothing was installed/],
+        [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is not an http/],
         [
           ["example"],
           { ELASTIK_TOKEN: TOKEN },
@@ -71,9 +71,9 @@ Deno.test("install says the same as install.sh of what is wrong, and which token
           ["example"],
           { ...tokens, ELASTIK_APPROVE_TOKEN: TOKEN },
           1,
-          /Cannot approve example: .*T3 is needed; set ELASTIK_APPROVE_TOKEN .* stays stored and waits/,
+          /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .* is stored but not active/,
         ],
-        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the machine/],
+        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the server/],
       ];
       for (const [args, env, code, says] of rows) {
         const at = args.includes("--url") ? args : [...args, "--url", url];

@@ -31,8 +31,8 @@ Deno.test("mint prints the token alone, and it does what was asked", () =>
       }
       const refused: readonly [string[], number, RegExp][] = [
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
-        [["/home/x", "--ttl", "soon"], 2, /^Cannot mint for soon: 90s, 15m, 1h or 7d/],
-        [["/home/x", "--mode", "w"], 2, /^Cannot mint with mode w: there are r and rw/],
+        [["/home/x", "--ttl", "soon"], 2, /^Cannot run mint: --ttl is soon; a duration/],
+        [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r or rw/],
         [["/home/../etc"], 1, /^Cannot mint a capability: \?prefix= is no canonical/],
         [["/home/x", "--ttl", "9999d"], 1, /ttl/],
       ];
@@ -46,7 +46,7 @@ Deno.test("mint prints the token alone, and it does what was asked", () =>
         fromCheckout(folder, ["mint", "/home/x", "--url", url], { ELASTIK_APPROVE_TOKEN: TOKEN }),
       );
       equal(lesser.code, 1);
-      match(lesser.stderr, /T3 is needed/);
+      match(lesser.stderr, /T3 is required/);
       machine.witness(lesser.stderr, "mint");
     })));
 
@@ -66,7 +66,7 @@ Deno.test("mint takes the token of a fresh machine from its folder, and shows it
     equal(elsewhere.code, 2);
     match(
       elsewhere.stderr,
-      /^Cannot mint: ELASTIK_APPROVE_TOKEN is not set, .* keeps none in other\//,
+      /^Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, .* stores none in other\//,
     );
     const stranger = startStranger(() => Response.json({ pid, token: "a.b" }));
     const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", stranger.url]));
@@ -119,8 +119,8 @@ Deno.test("formatExplanation() says what a token may do, until when, and how it 
   const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
   match(
     text,
-    /^It reads \/home\/a b and everything below it, for 90 minutes, and nothing else\.$/m,
+    /^This token can read \/home\/a b and everything below it for 90 minutes\.$/m,
   );
   match(text, /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m);
-  match(formatExplanation("http://x:1", "/", "rw", 1), /reads and writes \/ and .* for 1 second,/);
+  match(formatExplanation("http://x:1", "/", "rw", 1), /read and write \/ and .* for 1 second\./);
 });

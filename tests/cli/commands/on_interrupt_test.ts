@@ -21,7 +21,7 @@ Deno.test("runInterruptible() lets Ctrl-C break an import off, and nothing is le
     child.kill("SIGINT");
     const { code, stderr } = await child.output();
     equal(code, 130, new TextDecoder().decode(stderr));
-    match(new TextDecoder().decode(stderr), /^Broken off; nothing is left of it$/m);
+    match(new TextDecoder().decode(stderr), /^Interrupted; partial output was removed$/m);
     equal([...Deno.readDirSync(folder)], []);
     await child.stdin.close().catch(() => {}); // its reader is gone
   }));

@@ -122,10 +122,10 @@ Deno.test("serve ends with one sentence when it cannot start", () =>
         /^Cannot listen on 127\.0\.0\.1:\d+: another/,
       ],
       [{}, /^Cannot use the data folder data: another server holds it \(process \d+\)/],
-      [{ ELASTIK_PORT: "http" }, /^Cannot use ELASTIK_PORT="http": a whole number is needed/],
+      [{ ELASTIK_PORT: "http" }, /^Cannot use ELASTIK_PORT="http": a whole number of at most 65535 is needed/],
       [
         { ELASTIK_HOST: "0.0.0.0" },
-        /^Cannot listen on 0\.0\.0\.0: a machine that others can reach/,
+        /^Cannot listen on 0\.0\.0\.0: an address that other computers can reach/,
       ],
     ];
     try {

@@ -26,7 +26,10 @@ Deno.test({
       const { code, stdout } = await atTerminal(folder, ["mint", "home/x", "--url", program.url]);
       await program.stop();
       equal(code, 0, stdout);
-      match(stdout, /^[\w-]+\.[\w-]+\r\n\r\nIt reads and writes \/home\/x and everything below it/);
+      match(
+        stdout,
+        /^[\w-]+\.[\w-]+\r\n\r\nThis token can read and write \/home\/x and everything below it/,
+      );
     }),
 });
 
@@ -38,7 +41,7 @@ Deno.test({
       fillData(`${folder}/data`);
       const { code, stdout } = await atTerminal(folder, ["export", "-"]);
       equal(code, 2);
-      match(stdout, /^Cannot export to a terminal: name a file, or pipe it somewhere\r\n$/);
+      match(stdout, /^Cannot export to a terminal: name a file or use a pipe\r\n$/);
     }),
 });
 

@@ -53,6 +53,6 @@ Deno.test("parseEntryPath() refuses names that could lead out of the folder", ()
 
 Deno.test("parseEntryPath() refuses whatever is neither a file nor a folder", () => {
   for (const type of ["symlink", "link", "fifo", "character-device", "block-device"]) {
-    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; files alone/);
+    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; only files/);
   }
 });

@@ -83,7 +83,7 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     await rejects(
       bring(`${folder}/source`, `${folder}/into`),
       (error) =>
-        error instanceof ImportError && /holds worlds already; .*--merge/.test(error.message),
+        error instanceof ImportError && /contains worlds already; .*--merge/.test(error.message),
     );
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
@@ -128,7 +128,7 @@ Deno.test("importFolder() refuses a folder whose chains do not fit the key, and 
     );
     await rejects(
       bring(`${folder}/source`, `${folder}/into`, { merge: true }),
-      /none of the 3 chains fits the key; give the one that signed them with --key/,
+      /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
     equal(
       snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
@@ -172,9 +172,9 @@ Deno.test("importFolder() takes nothing from a file but its rows", () =>
     const found = await bring(`${folder}/source`, `${folder}/into`);
     equal([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
     equal(found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
-      ["home%2Fa", "it holds a trigger", false],
-      ["home%2Flink", "it holds no universe.db", false],
-      ["home%2Fnone", "it holds no universe.db", true],
+      ["home%2Fa", "it contains a trigger", false],
+      ["home%2Flink", "it does not contain universe.db", false],
+      ["home%2Fnone", "it does not contain universe.db", true],
     ]);
     const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
     equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);

@@ -66,8 +66,8 @@ Deno.test("unpackArchive() takes a long world that unfolds from almost nothing",
 Deno.test("unpackArchive() refuses archives that were made to do harm, and writes nothing outside", () =>
   withTempData(async (folder) => {
     const rows: readonly [string, readonly Entry[], RegExp][] = [
-      ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leads out of its folder/],
-      ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /no relative path/],
+      ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leaves its folder/],
+      ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /not a relative path/],
       [
         "symlink",
         [{ name: "data/home%2Fx", type: "symlink", linkname: "/tmp" }, WORLD],
@@ -80,28 +80,28 @@ Deno.test("unpackArchive() refuses archives that were made to do harm, and write
       ],
       ["fifo", [{ name: "data/home%2Fx/universe.db", type: "fifo" }], /it is a fifo/],
       ["device", [{ name: "data/.key", type: "character-device" }], /it is a character-device/],
-      ["duplicate", [WORLD, { ...WORLD, body: "other" }], /it is there twice/],
+      ["duplicate", [WORLD, { ...WORLD, body: "other" }], /it occurs twice/],
       [
         "duplicate by another spelling",
         [WORLD, { ...WORLD, name: "./home%2Fx/universe.db" }],
-        /it is there twice/,
+        /it occurs twice/,
       ],
       [
         "a huge file",
         [{ ...WORLD, body: "x".repeat(4097) }],
-        /has 4097 bytes and 4096 is the most/,
+        /has 4097 bytes; at most 4096 are allowed/,
       ],
       [
         "many bytes",
         [1, 2, 3].map((i) => ({ name: `data/home%2F${i}/universe.db`, body: "x".repeat(4000) })),
-        /more than 8 entries, or 8192 bytes/,
+        /more than 8 entries or 8192 bytes/,
       ],
       [
         "many entries",
         Array.from({ length: 9 }, (_, i) => ({ name: `data/skipped${i}` })),
         /more than 8 entries/,
       ],
-      ["nothing", [{ name: "README.md", body: "hi" }], /it holds no world/],
+      ["nothing", [{ name: "README.md", body: "hi" }], /it contains no world/],
     ];
     for (const [title, entries, says] of rows) {
       const to = `${folder}/${title}`;
@@ -164,7 +164,7 @@ Deno.test("unpackArchive() holds no endless name in memory", () =>
       });
       await rejects(
         unpackArchive(archive, folder, LIMITS),
-        /bytes of it are no file|damaged/,
+        /bytes of it are not part of a file|damaged/,
         flag,
       );
       ok(read < 64, `${flag}: ${read} pieces were read`);

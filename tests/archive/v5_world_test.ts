@@ -17,7 +17,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
   const to = new DatabaseSync(":memory:");
   ok(isV5World(from));
   const name = convertV5Name(world.folder);
-  const verdict = copyV5World(from, to, { name, key, seal: SEAL, now: NOW });
+  const verdict = copyV5World(from, to, { name, key, signer: SEAL, now: NOW });
   const row = verdict === undefined ? undefined : to.prepare(SELECT_STAGE).get();
   const events = verdict === undefined
     ? []
@@ -44,7 +44,7 @@ Deno.test("copyV5World() keeps bytes, version, time and metadata, and verifies u
       writes: 3,
     }, "secret");
     equal([verdict?.chain, verdict?.body], ["holds", "holds"]);
-    equal(check, { faults: [], leaving: false });
+    equal(check, { faults: [], isDeleted: false });
     equal(
       new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
       body,

@@ -141,9 +141,9 @@ Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: MUSEUM_KEY });
     equal([worlds, broken], [3, []]);
     equal(leftovers, [
-      { folder: "home%2Fa", reason: "was deleted, and is not in the trash yet" },
-      { folder: "home%2Fempty", reason: "holds no universe.db" },
-      { folder: "notes", reason: "no world can have this folder" },
+      { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
+      { folder: "home%2Fempty", reason: "does not contain universe.db" },
+      { folder: "notes", reason: "its name is not the encoding of a world name" },
     ]);
     const { code, out } = run(data);
     equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
@@ -198,14 +198,17 @@ Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
     const terminal = { out: (line: string) => out.push(line), err: () => {} };
     equal(runVerify(data, undefined, terminal), 0);
     equal(runVerify(data, "another key", terminal), 1);
-    equal(out.at(-1), "2 worlds checked, 2 broken; no chain fits this key: is it the right one?");
+    equal(
+      out.at(-1),
+      "2 worlds checked, 2 broken; no chain fits this key; give the key that signed them in ELASTIK_KEY",
+    );
     equal(out.some((line) => line.includes(secret)), false);
   }));
 
 Deno.test("runVerify() says what it lacks, and exits with 2", () =>
   withTempData((data) => {
     const none = run(`${data}/none`);
-    equal([none.code, none.err], [2, [`Cannot check ${data}/none: there is no such folder`]]);
+    equal([none.code, none.err], [2, [`Cannot verify ${data}/none: there is no such folder`]]);
     const out: string[] = [];
     const terminal = { out: () => {}, err: (line: string) => out.push(line) };
     equal(runVerify(data, undefined, terminal), 2);

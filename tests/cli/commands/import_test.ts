@@ -69,7 +69,7 @@ Deno.test("import takes a folder as it lies, with what its logs hold", () =>
     equal((await run(folder, "verify")).code, 0);
     const again = await run(folder, "import", "other");
     equal(again.code, 2);
-    match(again.stderr, /^Cannot import into data: it holds worlds already; .*--merge$/m);
+    match(again.stderr, /^Cannot import into data: it contains worlds already; .*--merge$/m);
     const merged = await run(folder, "import", "other", "--merge");
     equal(merged.code, 0);
     match(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
@@ -79,13 +79,13 @@ Deno.test("import refuses hostile archives, and leaves nothing of them", () =>
   inFolder(async (folder) => {
     const world = { name: "data/home%2Fx/universe.db", body: "x" };
     const rows: readonly [Parameters<typeof tarOf>[0], RegExp][] = [
-      [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leads out/],
+      [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leaves its folder/],
       [
         [{ name: "data/\x1b[2J", body: "" }],
-        /^Cannot unpack "data\/\\u001b\[2J": it is no relative/,
+        /^Cannot unpack "data\/\\u001b\[2J": it is not a relative/,
       ],
       [[{ name: "data/.key", type: "symlink", linkname: "/etc/passwd" }], /it is a symlink/],
-      [[world, world], /it is there twice/],
+      [[world, world], /it occurs twice/],
       [[{ name: "data/.key", body: "no key" }, world], /^Cannot use the secret \.key/],
     ];
     for (const [entries, says] of rows) {

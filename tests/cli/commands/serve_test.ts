@@ -109,7 +109,7 @@ Deno.test("serve goes on where nobody reads its access log any more", () =>
     for (let i = 0; i < 20; i++) equal((await ask(`${url}/proc/version`)).status, 200);
     child.kill("SIGTERM");
     equal((await child.status).code, 0);
-    match(await errors, /the access log ended: /);
+    match(await errors, /the access log stopped: /);
   }));
 
 Deno.test("serve ends with one sentence when it cannot start", () =>
@@ -122,7 +122,10 @@ Deno.test("serve ends with one sentence when it cannot start", () =>
         /^Cannot listen on 127\.0\.0\.1:\d+: another/,
       ],
       [{}, /^Cannot use the data folder data: another server holds it \(process \d+\)/],
-      [{ ELASTIK_PORT: "http" }, /^Cannot use ELASTIK_PORT="http": a whole number of at most 65535 is needed/],
+      [
+        { ELASTIK_PORT: "http" },
+        /^Cannot use ELASTIK_PORT="http": a whole number of at most 65535 is needed/,
+      ],
       [
         { ELASTIK_HOST: "0.0.0.0" },
         /^Cannot listen on 0\.0\.0\.0: an address that other computers can reach/,

@@ -25,5 +25,5 @@ Deno.test("verify answers with its exit code: all hold, some do not, cannot look
 
     const absent = await verify("nowhere");
     equal(absent.code, 2);
-    match(absent.stderr, /^Cannot check nowhere: there is no such folder$/m);
+    match(absent.stderr, /^Cannot verify nowhere: there is no such folder$/m);
   }));

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
 
@@ -142,7 +142,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
 }
 
 Deno.test("the README's prompt and a capability are all an agent on this computer needs", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     await loop(machine, `http://localhost:${machine.port}`);
   } finally {
@@ -152,7 +152,7 @@ Deno.test("the README's prompt and a capability are all an agent on this compute
 
 Deno.test("the README's prompt and a capability are all an agent on another computer needs", async () => {
   const machine = await startTestMachine({
-    birth: birthWorlds,
+    birth: lowerWorlds,
     env: {
       ...CLOSED,
       ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
@@ -173,7 +173,7 @@ Deno.test("the README's prompt and a capability are all an agent on another comp
 });
 
 Deno.test("/llms.txt leads to pages that are there, from wherever it is read", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     const { text } = await machine.send({ method: "GET", target: "/llms.txt" });
     match(text, /^# \S+\n\n> /);

@@ -6,7 +6,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { PROBLEMS, type ProblemType } from "../../lib/http/problem.ts";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import {
   APPROVE,
   bearer,
@@ -98,7 +98,7 @@ Deno.test("toProblemResponse() has one shape for every refusal that HTTP can pro
         const problem: Record<string, unknown> = JSON.parse(reply.text);
         deepStrictEqual(Object.keys(problem), ["type", "title", "status", "detail"]);
         equal(problem.type, `/usr/share/doc/problems/${type}.md`);
-        ok(Object.hasOwn(birthWorlds, String(problem.type).slice(1)), "its page is missing");
+        ok(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
         deepStrictEqual([problem.title, problem.status], [title, status]);
         const detail = String(problem.detail);
         match(detail, /^Cannot [^]+[^.\s]$/);

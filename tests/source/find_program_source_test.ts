@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { findProgramSource } from "../../lib/source/find_program_source.ts";
-import { unreadable } from "../../lib/source/program_source.ts";
+import { toSourceError } from "../../lib/source/program_source.ts";
 import { SingleFile } from "../../lib/source/single_file.ts";
 
 Deno.test("findProgramSource() finds the source of each way to run", async () => {
@@ -46,8 +46,8 @@ Deno.test("SingleFile is the one file it was started from", async () => {
 });
 
 Deno.test("toSourceError() names no folder", () => {
-  const found = unreadable(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
-  match(String(found), /^SourceUnavailable: the server was started without the permission/);
+  const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
+  match(String(found), /^SourceUnavailableError: the server was started without the permission/);
   const other = new Error("else");
-  equal(unreadable(other), other);
+  equal(toSourceError(other), other);
 });

@@ -93,5 +93,5 @@ Deno.test("extractError() tells the last cause, and not where the compiler was",
     "error: Downloading it\n\nCaused by:\n    0: a\n    4: no such host\n\nStack backtrace:\n 0: x\n";
   equal(extractError(words), "no such host");
   equal(extractError("error: one line\n"), "one line");
-  equal(extractError(""), "the compiler said nothing");
+  equal(extractError(""), "the compiler printed no reason");
 });

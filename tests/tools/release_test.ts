@@ -28,7 +28,7 @@ Deno.test({
         { file: `${name}-macos-x64`, reason: "no such host" },
         { file: `${name}-macos-arm64`, reason: "no such host" },
       ]);
-      match(lines.join("\n"), /-macos-x64: cannot be made here: no such host\n/);
+      match(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
       equal(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
       const checked = await runProgram({
         command: "sha256sum",

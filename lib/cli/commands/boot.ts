@@ -6,7 +6,7 @@
 import { stripTypeScriptTypes } from "node:module";
 import { resolveServer, type ServerClient, UnreachableError } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
-import { birthWorlds } from "../../../worlds/mod.ts";
+import { lowerWorlds } from "../../../worlds/mod.ts";
 
 /**
  * Runs the self-test.
@@ -44,7 +44,7 @@ async function readToken(machine: ServerClient, data: string): Promise<string | 
 /** Loads the text of the world as a module, so that the test is the one that the server serves. */
 async function loadSelfTest(): Promise<(options: unknown) => Promise<number>> {
   // A compiled program cannot import TypeScript.
-  const bytes = new TextEncoder().encode(stripTypeScriptTypes(birthWorlds["home/boot.ts"] ?? ""));
+  const bytes = new TextEncoder().encode(stripTypeScriptTypes(lowerWorlds["home/boot.ts"] ?? ""));
   const module: unknown = await import(`data:text/javascript;base64,${bytes.toBase64()}`);
   if (typeof module === "object" && module !== null && "selfTest" in module) {
     const { selfTest } = module;

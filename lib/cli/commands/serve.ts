@@ -8,7 +8,7 @@ import { type Config, ConfigError, readConfig, readEnvironment } from "../../con
 import { type RunningServer, startServer } from "../../server/start.ts";
 import { VERSION } from "../../version.ts";
 import { DataFolderBusy, InvalidSecret } from "../../world/file/data_folder.ts";
-import { birthWorlds } from "../../../worlds/mod.ts";
+import { lowerWorlds } from "../../../worlds/mod.ts";
 
 /** Starts the server, which runs until a signal stops it. */
 export async function run(
@@ -22,7 +22,7 @@ export async function run(
     const running = await startServer({
       config,
       env,
-      lowerWorlds: birthWorlds,
+      lowerWorlds,
       storeWorkerUrl,
       ...(main === undefined ? {} : { main }),
       ...(single === undefined ? {} : { single }),

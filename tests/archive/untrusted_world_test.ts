@@ -12,7 +12,7 @@ function look(path: string): string {
   });
 }
 
-Deno.test("withUntrustedWorld() looks into our worlds and the original's, and may change neither", () =>
+Deno.test("withUntrustedWorld() opens worlds and v5 worlds read-only", () =>
   withTempData((folder) => {
     const own = new DatabaseSync(`${folder}/own.db`);
     own.exec(CREATE_WORLD + CREATE_HISTORY);
@@ -22,7 +22,7 @@ Deno.test("withUntrustedWorld() looks into our worlds and the original's, and ma
     equal(look(`${folder}/x/universe.db`), "looked");
   }));
 
-Deno.test("withUntrustedWorld() refuses files that act when they are looked at, or pretend", () =>
+Deno.test("withUntrustedWorld() rejects files with triggers, views, virtual tables or generated columns", () =>
   withTempData((folder) => {
     const rows: readonly [string, string][] = [
       ["it contains a view", "CREATE VIEW content AS SELECT 1 AS sha256, 2 AS bytes"],
@@ -65,7 +65,7 @@ Deno.test("withUntrustedWorld() refuses files that act when they are looked at, 
     });
   }));
 
-Deno.test("withUntrustedWorld() refuses what is no database", () =>
+Deno.test("withUntrustedWorld() rejects files that are not a database", () =>
   withTempData((folder) => {
     for (const [name, text] of [["text", "no database ".repeat(99)], ["empty", ""]] as const) {
       Deno.writeTextFileSync(`${folder}/${name}`, text);

@@ -3,7 +3,7 @@ import { listCommandNames } from "../../lib/cli/command.ts";
 import { COMMANDS } from "../../lib/cli/main.ts";
 import { completionScript, SHELLS } from "../../lib/cli/completion_scripts.ts";
 
-Deno.test("completionScript() names every command and option that is not hidden", () => {
+Deno.test("completionScript() contains every command and option that is not hidden", () => {
   for (const shell of SHELLS) {
     const script = completionScript(shell, COMMANDS, ["gpu"]);
     ok(script.includes("gpu"), shell);
@@ -20,7 +20,7 @@ Deno.test("completionScript() names every command and option that is not hidden"
   }
 });
 
-Deno.test("completionScript() is balanced in its quotes", () => {
+Deno.test("completionScript() has balanced quotes", () => {
   for (const shell of SHELLS) {
     for (const line of completionScript(shell, COMMANDS, ["gpu"]).split("\n")) {
       equal((line.match(/'/g) ?? []).length % 2, 0, `${shell}: ${line}`);

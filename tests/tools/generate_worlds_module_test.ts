@@ -4,7 +4,7 @@ import { lowerWorlds } from "../../worlds/mod.ts";
 
 const WORLDS = new URL("../../worlds/", import.meta.url);
 
-Deno.test("formatWorldsModule() is sorted, so the same files make the same text", () => {
+Deno.test("formatWorldsModule() sorts its files, so that equal files give equal text", () => {
   equal(formatWorldsModule(["b/x.md", "a.ts"]), formatWorldsModule(["a.ts", "b/x.md"]));
   ok(formatWorldsModule(['q"uote']).includes(String.raw`from "./q\"uote" with`));
 });
@@ -15,7 +15,7 @@ Deno.test("lowerWorlds is up to date with the files below worlds/", async () => 
   equal(text, formatWorldsModule(paths), "run `deno task worlds` and commit worlds/mod.ts");
 });
 
-Deno.test("lowerWorlds hold the bytes of the files", async () => {
+Deno.test("lowerWorlds contains the bytes of the files", async () => {
   const paths = await listFilesBelow(WORLDS.pathname);
   equal(Object.keys(lowerWorlds).sort(), paths.sort());
   for (const path of paths) {

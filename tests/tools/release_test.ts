@@ -7,7 +7,8 @@ import { inFolder, onPath, runProgram } from "../project/program.ts";
 const missing = onPath("sha256sum") ? "" : " (skipped: no sha256sum here)";
 
 Deno.test({
-  name: `release() makes what it can, sums it up, and says in words what it could not${missing}`,
+  name:
+    `release() builds what it can, writes checksums, and reports what it could not build${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {

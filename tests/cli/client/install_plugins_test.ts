@@ -6,12 +6,12 @@ const SHELF = {
   sets: { primitives: ["a", "b"], all: ["a", "x"] },
 };
 
-Deno.test("resolvePluginNames() opens sets, keeps the order and names nothing twice", () => {
+Deno.test("resolvePluginNames() expands sets in order, without duplicates", () => {
   equal(resolvePluginNames(["c"], SHELF), ["c"]);
   equal(resolvePluginNames(["primitives", "semantic", "a"], SHELF), ["a", "b", "semantic"]);
 });
 
-Deno.test("resolvePluginNames() refuses names that are none, and names what is missing", () => {
+Deno.test("resolvePluginNames() throws for invalid names and names the missing plugins", () => {
   const rows: readonly [string[], RegExp][] = [
     [["../a"], /Cannot install \.\.\/a: it is not a valid plugin name/],
     [["\x1b[2J"], /Cannot install \?\[2J: it is not a valid plugin name/],

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
-Deno.test("export while the server runs and writes, import, verify, serve: the same worlds", () =>
+Deno.test("export of a server that writes can be imported, verified and served", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const put = (name: string, body: string) =>
@@ -43,7 +43,7 @@ Deno.test("export while the server runs and writes, import, verify, serve: the s
     await copy.stop();
   }));
 
-Deno.test("export goes through a pipe, and plain tar unpacks it where it belongs", () =>
+Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "piped" });
@@ -68,7 +68,7 @@ Deno.test("export goes through a pipe, and plain tar unpacks it where it belongs
     equal((await at("verify")).code, 0);
   }));
 
-Deno.test("export overwrites nothing, and says what it cannot do", () =>
+Deno.test("export does not overwrite a file and reports its errors", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/there`, "precious");

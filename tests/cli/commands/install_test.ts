@@ -11,7 +11,7 @@ import {
   startProgram,
 } from "../../project/program.ts";
 
-Deno.test("install brings a shipped plugin to a fresh machine, from its folder, without a token", () =>
+Deno.test("install on a new server needs no token if its data folder is here", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     try {
@@ -39,7 +39,7 @@ Deno.test("install brings a shipped plugin to a fresh machine, from its folder, 
     }
   }));
 
-Deno.test("install says the same as install.sh of what is wrong, and which token is missing", () =>
+Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
   withMachine({ env: { ...CLOSED, ...QUICK } }, (machine) =>
     inFolder(async (folder) => {
       const url = `http://127.0.0.1:${machine.port}`;
@@ -84,10 +84,10 @@ Deno.test("install says the same as install.sh of what is wrong, and which token
       }
     })));
 
-Deno.test("install sends the kept token to no machine that does not hold the folder", () =>
+Deno.test("install does not send the stored token to a server that does not hold the folder", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
-    // It knows the process id of the machine, and still is another.
+    // It sends the process id of the server, but it is another process.
     const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
     await program.stop();
     const stranger = startStranger(() => Response.json({ pid, version: 1 }));
@@ -101,7 +101,7 @@ Deno.test("install sends the kept token to no machine that does not hold the fol
     equal(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
-Deno.test("install says what its terminal can bear of what a machine answers", () =>
+Deno.test("install sanitizes what a server answers for the terminal", () =>
   inFolder(async (folder) => {
     const stranger = startStranger(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
     const env = { ELASTIK_APPROVE_TOKEN: "x" };

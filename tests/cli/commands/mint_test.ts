@@ -5,7 +5,7 @@ import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
-Deno.test("mint prints the token alone, and it does what was asked", () =>
+Deno.test("mint prints only the token, which allows what was requested", () =>
   withMachine({ env: CLOSED }, (machine) =>
     inFolder(async (folder) => {
       const url = `http://127.0.0.1:${machine.port}`;
@@ -50,7 +50,7 @@ Deno.test("mint prints the token alone, and it does what was asked", () =>
       machine.witness(lesser.stderr, "mint");
     })));
 
-Deno.test("mint takes the token of a fresh machine from its folder, and shows it to no other", () =>
+Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const port = new URL(program.url).port;
@@ -75,7 +75,7 @@ Deno.test("mint takes the token of a fresh machine from its folder, and shows it
     equal(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
-Deno.test("mint ends with 3 where nobody answers, and prints no token that is none", () =>
+Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
   inFolder(async (folder) => {
     const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
     const away = await runProgram(fromCheckout(folder, ["mint", "x", "--url", nobodyAt()], env));
@@ -90,7 +90,7 @@ Deno.test("mint ends with 3 where nobody answers, and prints no token that is no
 const NO_OPENSSL = canCertify() ? "" : " (skipped: no openssl here)";
 
 Deno.test({
-  name: `mint knows a machine that signs its own certificate by its settings${NO_OPENSSL}`,
+  name: `mint trusts a self-signed server by the certificate in its settings${NO_OPENSSL}`,
   ignore: NO_OPENSSL !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -98,7 +98,7 @@ Deno.test({
       await openssl([
         ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
         ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"],
-        // The runtime takes no authority's certificate for a machine's own.
+        // Deno does not accept the certificate of an authority as that of a server.
         ...["-addext", "basicConstraints=critical,CA:FALSE"],
         ...["-addext", "subjectAltName=IP:127.0.0.1"],
       ]);
@@ -115,7 +115,7 @@ Deno.test({
     }),
 });
 
-Deno.test("formatExplanation() says what a token may do, until when, and how it is shown", () => {
+Deno.test("formatExplanation() states what a token allows, its lifetime and how to send it", () => {
   const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
   match(
     text,

@@ -1,4 +1,4 @@
-/** What only somebody at a terminal sees, shown to one that `script` makes. */
+/** Output that is shown only on a terminal. `script` provides the terminal. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { fillData } from "../../archive/fixtures.ts";
@@ -18,7 +18,7 @@ function atTerminal(folder: string, args: readonly string[], env: Record<string,
 }
 
 Deno.test({
-  name: `mint explains its token to somebody at a terminal${missing}`,
+  name: `mint explains its token on a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -34,7 +34,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `export puts no archive on a terminal${missing}`,
+  name: `export does not write an archive to a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -46,7 +46,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `export, import and verify show a bar at a terminal, and take it away${missing}`,
+  name: `export, import and verify show a progress bar on a terminal and clear it${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {

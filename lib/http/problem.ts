@@ -1,7 +1,8 @@
 /**
- * Refusals as RFC 9457 problems: one table of types, one error that carries one, one function that
- * makes it a Response. A detail names the action, what was found and what would have sufficed; it
- * must never carry a secret, a stack or a path of the machine's disk.
+ * Problem details (RFC 9457): the table of problem types, the error that carries one, and the
+ * function that turns it into a response. A detail names the action, the state that was found and
+ * what would have been enough. It must never contain a secret, a stack, or a path of the server's
+ * disk.
  */
 
 import { prefersText } from "./negotiate.ts";
@@ -13,7 +14,7 @@ interface ProblemKind {
   readonly title: string;
 }
 
-/** Every problem type of the machine; each has a page under `/usr/share/doc/problems/`. */
+/** Every problem type of the server; each has a page below `/usr/share/doc/problems/`. */
 export const PROBLEMS = {
   "bad-path": { status: 400, title: "The path is not canonical" },
   "bad-name": { status: 400, title: "The name cannot be a world" },
@@ -42,7 +43,8 @@ export const PROBLEMS = {
   "too-many-requests": { status: 429, title: "Too many requests" },
   "internal": { status: 500, title: "The machine failed" },
   "world-damaged": { status: 500, title: "The world's file cannot be read" },
-  // What RFC 9110 §15.6.2 calls a method or form that a server has no code for; nothing is put off.
+  // RFC 9110 §15.6.2: the server does not support the method or representation. It does not mean
+  // unfinished work.
   "not-implemented": { status: 501, title: "This is not implemented here" },
   "bad-gateway": { status: 502, title: "What stands behind this failed" },
   "unavailable": { status: 503, title: "Not available now" },
@@ -51,17 +53,17 @@ export const PROBLEMS = {
   "loop-detected": { status: 508, title: "The request calls itself" },
 } as const satisfies Record<string, ProblemKind>;
 
-/** The name of a problem type: the last segment of its `type` URI. */
+/** Name of a problem type: the last segment of its `type` URI. */
 export type ProblemType = keyof typeof PROBLEMS;
 
-/** A refusal on its way to becoming a Response. Thrown anywhere behind the gate. */
+/** An error that becomes a problem response. Any code behind the gate may throw it. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: number;
 
   /**
-   * @param type which refusal it is
-   * @param detail the sentence for this occurrence, without final period
+   * @param type the problem type
+   * @param detail sentence about this occurrence, without a final period
    * @param headers response headers that belong to it, such as `Allow` or `Retry-After`
    */
   constructor(
@@ -75,11 +77,12 @@ export class Problem extends Error {
 }
 
 /**
- * Makes the problem's Response: `application/problem+json`, or the same words as text for a caller
- * who prefers text or HTML (RFC 9457 §3).
+ * Creates the response of a problem: `application/problem+json`, or the same text as `text/plain`
+ * for a client that prefers text or HTML (RFC 9457 §3).
  *
- * @param accept the request's Accept header, or null
- * @param head whether the request was a HEAD, which gets no body
+ * @param problem the problem
+ * @param accept value of the Accept header, or null if it was not sent
+ * @param head true for a HEAD request: the response has no body, and Content-Length is that of GET
  */
 export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
@@ -97,7 +100,7 @@ export function toProblemResponse(problem: Problem, accept: string | null, head 
     "vary": "Accept",
     ...problem.headers,
   });
-  // RFC 9110 §8.6: a HEAD tells the length that GET would have, or none.
+  // RFC 9110 §8.6: Content-Length of a HEAD response is the length that GET would have.
   if (head) headers.set("content-length", String(encoder.encode(body).length));
   return new Response(head ? null : body, { status, headers });
 }

@@ -149,7 +149,7 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
       ok(last === undefined || last.status === 503, JSON.stringify(last));
       const { code, signal, stderr } = await server.ended;
       equal([code, signal], [1, null]);
-      match(stderr, /The store cannot go on: .*the disk fell off.*; start the machine again/);
+      match(stderr, /The store failed: .*the disk fell off.*; start the server again/);
     } finally {
       await server.end("SIGKILL");
     }

@@ -3,8 +3,8 @@ import { readConfig } from "../../lib/config.ts";
 import { startServer } from "../../lib/server/start.ts";
 
 /**
- * The manual's commands, run in order as a reader would paste them, each page on a machine of its
- * own. Beside each page stand patterns that its output must show, in this order.
+ * Runs the commands of the manual in order, as a reader would paste them, each page on its own
+ * server. The output of each page must match the listed patterns in order.
  */
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   "http.md": [
@@ -49,13 +49,13 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
 const DOC = new URL("../../worlds/usr/share/doc/", import.meta.url);
 const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
-/** The page's shell blocks as one script against a machine that listens at `url`. */
+/** The shell blocks of a page as one script against the server at `url`. */
 function script(page: string, url: string): string {
   const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? "");
   return blocks
-    // These start or check a machine from the outside and have tests of their own.
+    // These start or check a server from the outside and have their own tests.
     .filter((block) => !block.includes("deno task"))
-    // A stream does not end by itself.
+    // A stream does not end, so curl needs a time limit.
     .map((block) => block.replace(/^(curl) -N (.*)$/gm, "$1 -sNm 1 $2 || true"))
     .map((block) => block.replaceAll("http://localhost:3005", url))
     .join("\n");
@@ -88,8 +88,8 @@ const missing = missingTools();
 
 for (const [name, patterns] of Object.entries(PAGES)) {
   Deno.test({
-    name: `${name} holds commands that run as pasted`,
-    // They are shell commands; without these programs there is nobody to run them.
+    name: `${name} contains commands that run as pasted`,
+    // The commands need these programs.
     ignore: missing.length > 0,
     async fn() {
       const folder = await Deno.makeTempDir({ prefix: "elastik-manual-" });

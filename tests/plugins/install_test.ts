@@ -64,10 +64,10 @@ Deno.test({
               `Stored example as http://127.0.0.1:${machine.port}/lib/example, version ${times}`,
             ),
           );
-          match(ran.stdout, /It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
+          match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
-          match(ran.stdout, /Activated example\nAll is up: /);
+          match(ran.stdout, /Activated example\nAll plugins are up: /);
           machine.witness(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
@@ -100,7 +100,7 @@ Deno.test({
         equal(ran.code, 0, ran.stderr);
         match(
           ran.stdout,
-          /Using the approve token that the machine keeps in data\/\.approve-token/,
+          /Using the approve token that the server stores in data\/\.approve-token/,
         );
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!ran.stdout.includes(kept));
@@ -170,9 +170,9 @@ Deno.test({
         const env = { ...TOKENS, ...url(machine) };
         const rows: [args: string[], code: number, says: RegExp][] = [
           [[], 2, /name a plugin, or primitives/],
-          [["../example"], 2, /it is no plugin's name/],
-          [["-x"], 2, /it is no plugin's name/],
-          [[""], 2, /it is no plugin's name/],
+          [["../example"], 2, /it is not a valid plugin name/],
+          [["-x"], 2, /it is not a valid plugin name/],
+          [[""], 2, /it is not a valid plugin name/],
           [["nothing"], 2, /missing in .*\/plugins: nothing\.ts; nothing was installed/],
           [["primitives"], 2, /: fstab\.ts db\.ts fanout\.ts; nothing was installed/],
           [["primitives", "--with-semantic"], 2, /fanout\.ts semantic\.ts; nothing was installed/],
@@ -195,7 +195,7 @@ Deno.test({
         equal(away.code, 3);
         match(
           away.stderr,
-          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the machine/s,
+          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the server/s,
         );
       });
     });
@@ -217,7 +217,7 @@ Deno.test({
         equal(ran.code, 1);
         match(
           ran.stderr,
-          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored and waits/,
+          /Cannot approve fanout: .*an import \(line 1\).*fanout is stored but not active/,
         );
         match(ran.stderr, /Installed before that: gpu fstab db\n/);
         equal((await stateOf(machine, "fanout")).state, "pending");
@@ -253,7 +253,7 @@ Deno.test({
           [
             { ...TOKENS, ELASTIK_APPROVE_TOKEN: TOKEN },
             1,
-            /T3 is needed; set ELASTIK_APPROVE_TOKEN/,
+            /T3 is required; set ELASTIK_APPROVE_TOKEN/,
           ],
         ];
         for (const [env, code, says] of rows) {

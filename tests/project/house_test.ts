@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { SETTINGS } from "../../lib/config.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";
 
@@ -71,9 +71,9 @@ async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
 const lib = await textsOf((await filesBelow("lib")).filter((path) => path.endsWith(".ts")));
 const tests = await textsOf((await filesBelow("tests")).filter((path) => path.endsWith(".ts")));
 const readme = await Deno.readTextFile(`${ROOT}/README.md`);
-const settings = birthWorlds["usr/share/doc/configuration.md"] ?? "";
+const settings = lowerWorlds["usr/share/doc/configuration.md"] ?? "";
 const example = await Deno.readTextFile(`${ROOT}/.env.example`);
-const manual = Object.entries(birthWorlds)
+const manual = Object.entries(lowerWorlds)
   .filter(([path]) => path.startsWith("usr/share/doc/") || path.startsWith("usr/lib/skills/"))
   .map(([, text]) => text).join("\n");
 
@@ -101,7 +101,7 @@ Deno.test("every route of the core is in a document", () => {
 
 Deno.test("every problem type has a page that begins with its status and title", () => {
   for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
-    const page = birthWorlds[`usr/share/doc/problems/${type}.md`];
+    const page = lowerWorlds[`usr/share/doc/problems/${type}.md`];
     ok(page?.startsWith(`# ${status} ${title}\n`), `problems/${type}.md`);
   }
 });
@@ -112,8 +112,8 @@ Deno.test("every link of the README leads to a file, and every one of the manual
   }
   for (const [, path = ""] of manual.matchAll(/\]\(\/([^)#]+)/g)) {
     const there = path.endsWith("/")
-      ? Object.keys(birthWorlds).some((name) => name.startsWith(path))
-      : Object.hasOwn(birthWorlds, path);
+      ? Object.keys(lowerWorlds).some((name) => name.startsWith(path))
+      : Object.hasOwn(lowerWorlds, path);
     ok(there, path);
   }
 });
@@ -121,7 +121,7 @@ Deno.test("every link of the README leads to a file, and every one of the manual
 Deno.test("every page of the manual is named in the README, and its commands are run by a test", () => {
   const named = [...tests].filter(([path]) => /(?:manual|readme)_test\.ts$/.test(path))
     .map(([, text]) => text).join("\n");
-  for (const [path, text] of Object.entries(birthWorlds)) {
+  for (const [path, text] of Object.entries(lowerWorlds)) {
     const page = /^usr\/share\/doc\/([^/]+)$/.exec(path)?.[1];
     if (page === undefined) continue;
     ok(readme.includes(`(worlds/${path})`), `README.md does not lead to ${path}`);
@@ -130,8 +130,8 @@ Deno.test("every page of the manual is named in the README, and its commands are
 });
 
 Deno.test("the index of the documents leads to every page, and the problems' folder", () => {
-  const index = birthWorlds["usr/share/doc/index.md"] ?? "";
-  for (const path of Object.keys(birthWorlds)) {
+  const index = lowerWorlds["usr/share/doc/index.md"] ?? "";
+  for (const path of Object.keys(lowerWorlds)) {
     const [, page] = /^usr\/share\/doc\/([^/]+)$/.exec(path) ?? [];
     if (page === undefined || page === "index.md") continue;
     ok(index.includes(`(/${path})`), `index.md does not lead to ${page}`);
@@ -213,7 +213,7 @@ Deno.test("no file is longer than the house allows", async () => {
   }
   const main = await Deno.readTextFile(`${ROOT}/main.ts`);
   ok(main.trimEnd().split("\n").length <= MAIN_LINES);
-  const skill = birthWorlds["usr/lib/skills/elastik.md"] ?? "";
+  const skill = lowerWorlds["usr/lib/skills/elastik.md"] ?? "";
   ok(skill !== "" && skill.split("\n").length < 150);
 });
 

@@ -13,24 +13,24 @@ function report(...insides: string[]): string {
   return insides.map((inside) => `${CASE}\n  ${inside}\n</testcase>`).join("\n");
 }
 
-Deno.test("countCases() counts what passed, failed and broke", () => {
+Deno.test("countCases() counts passed and failed cases, and errors", () => {
   const text = report("", '<failure message="no">no</failure>', "", '<error message="x"></error>');
   equal(countCases(text), { passed: 2, failed: 2, skipped: 0 });
   equal(countCases(""), { passed: 0, failed: 0, skipped: 0 });
 });
 
-Deno.test("countCases() takes a skipped test for failed unless its name says why", () => {
+Deno.test("countCases() counts a skipped test as failed unless its name has a reason", () => {
   equal(countCases(report("<skipped/>")), { passed: 0, failed: 1, skipped: 0 });
   const excused = report("<skipped/>").replace("a &gt; b", "a (skipped: no sqlite3 here)");
   equal(countCases(excused), { passed: 0, failed: 0, skipped: 1 });
 });
 
-Deno.test("countCases() is not fooled by a message that looks like a case", () => {
+Deno.test("countCases() ignores a message that looks like a case", () => {
   const text = report('<failure message="&lt;testcase ">&lt;skipped/&gt;</failure>');
   equal(countCases(text), { passed: 0, failed: 1, skipped: 0 });
 });
 
-Deno.test("countUncaughtErrors() counts files that broke off, with and without colours, once", () => {
+Deno.test("countUncaughtErrors() counts each failed file once, with and without colours", () => {
   const plain = "\n FAILURES \n\n./tests/a_test.ts (uncaught error)\nx ... ok\n";
   equal(countUncaughtErrors(plain), 1);
   equal(
@@ -40,7 +40,7 @@ Deno.test("countUncaughtErrors() counts files that broke off, with and without c
   equal(countUncaughtErrors("a test about (uncaught error) ... ok\n"), 0);
 });
 
-Deno.test("formatSummary() ends a run in the words that are counted elsewhere", () => {
+Deno.test("formatSummary() ends a run with the line that other tools parse", () => {
   equal(formatSummary({ passed: 3, failed: 1, skipped: 0 }), "3 passed, 1 failed");
   equal(formatSummary({ passed: 3, failed: 0, skipped: 2 }), "3 passed, 0 failed, 2 skipped");
 });
@@ -52,20 +52,20 @@ const FILES = [
   "tests/http/path_test.ts",
 ];
 
-Deno.test("selectFiles() leaves the browser to who asks for it", () => {
+Deno.test("selectFiles() excludes browser tests unless they are selected", () => {
   equal(selectFiles(FILES, []), [FILES[0], FILES[2], FILES[3]]);
   equal(selectFiles(FILES, ["browser"]), [FILES[1]]);
   equal(selectFiles(["tests/bundle/suite_test.ts"], []), []);
 });
 
-Deno.test("selectFiles() takes folders, files and paths", () => {
+Deno.test("selectFiles() accepts folders, files and paths", () => {
   equal(selectFiles(FILES, ["http"]), [FILES[3]]);
   equal(selectFiles(FILES, ["tests/http/"]), [FILES[3]]);
   equal(selectFiles(FILES, ["./tests/server/app_test.ts", "faults"]), [FILES[0], FILES[2]]);
   equal(selectFiles(FILES, ["htt"]), []);
 });
 
-Deno.test("planBatches() lets what would disturb others take its turn", () => {
+Deno.test("planBatches() runs disturbing tests alone", () => {
   equal(planBatches(FILES), [
     { parallel: true, files: [FILES[0], FILES[3]] },
     { parallel: false, files: [FILES[1], FILES[2]] },

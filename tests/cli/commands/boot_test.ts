@@ -11,7 +11,10 @@ import {
 
 const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
 
-/** As a user pastes it; a cache of its own, because the port may have served another version before. */
+/**
+ * Runs the command as documented, with its own cache, because the port may have served another
+ * version before.
+ */
 function byUrl(program: Program, folder: string, env: Record<string, string> = {}): Start {
   return {
     command: Deno.execPath(),
@@ -26,7 +29,7 @@ async function worldsBelowHome(program: Program): Promise<string[]> {
   return text.split("\n").filter((name) => /^home\/boot-/.test(name));
 }
 
-Deno.test("/home/boot passes on a fresh machine, and says what it could not take away", () =>
+Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder));
@@ -48,7 +51,7 @@ Deno.test("/home/boot passes on a fresh machine, and says what it could not take
     ok(!stdout.includes("\x1b"), "colours in a pipe");
   }));
 
-Deno.test("/home/boot checks everything and leaves nothing when it is given tokens", () =>
+Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder, [], TOKENS));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
@@ -60,7 +63,7 @@ Deno.test("/home/boot checks everything and leaves nothing when it is given toke
     for (const token of Object.values(TOKENS)) ok(!stdout.includes(token), "a token was printed");
   }));
 
-Deno.test("boot finds the approve token of a fresh machine in its folder", () =>
+Deno.test("boot finds the approve token of a new server in its folder", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
@@ -71,7 +74,7 @@ Deno.test("boot finds the approve token of a fresh machine in its folder", () =>
     equal(left, []);
   }));
 
-Deno.test("boot sends the kept token to no machine that does not hold the folder", () =>
+Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
@@ -94,7 +97,7 @@ Deno.test("boot sends the kept token to no machine that does not hold the folder
     equal(heard.filter((sent) => sent?.includes("aaaa")), []);
   }));
 
-Deno.test("boot fails at once when nobody is there", () =>
+Deno.test("boot fails at once if no server answers", () =>
   inFolder(async (folder) => {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { port } = listener.addr;

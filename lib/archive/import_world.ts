@@ -91,7 +91,7 @@ export class WorldImporter {
     const anew = this.#options.sourceKey !== this.#options.targetKey;
     copyWorld(db, to, {
       versions: ALL_VERSIONS,
-      ...(anew ? { resign: { from: this.#from, to: this.#to } } : {}),
+      ...(anew ? { signers: { from: this.#from, to: this.#to } } : {}),
     });
     const wasActive = to.prepare(sql.SELECT_ROW).get()?.state === "active";
     if (wasActive && anew) this.#sink(to);

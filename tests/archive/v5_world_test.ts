@@ -44,7 +44,7 @@ Deno.test("copyV5World() keeps bytes, version, time and metadata, and verifies u
       writes: 3,
     }, "secret");
     equal([verdict?.chain, verdict?.body], ["holds", "holds"]);
-    equal(check, { faults: [], leaving: false });
+    equal(check, { faults: [], isDeleted: false });
     equal(
       new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
       body,

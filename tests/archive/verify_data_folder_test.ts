@@ -155,7 +155,7 @@ Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
     throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
     equal([code, out], [2, []]);
-    match(err.join(), /another server holds it \(process \d+\); stop that one/);
+    match(err.join(), /another server holds it \(process \d+\); stop it/);
     folder.release();
   }));
 
@@ -171,7 +171,7 @@ Deno.test("runVerify() prints a line for each broken world and one at the end, a
     equal([code, err], [1, []]);
     equal(out, [
       "home/a: unreadable: no such table: stage_meta",
-      `${PIECE}: chain at event 3: prev_hmac is not the hmac of the event before`,
+      `${PIECE}: chain at event 3: prev_hmac is not the hmac of the previous event`,
       "4 worlds checked, 2 broken",
     ]);
   }));
@@ -185,7 +185,7 @@ Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
     Deno.mkdirSync(`${data}/no\u001bte`);
     const { out } = run(data);
     equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
-    match(out[0] ?? "", /the row says ext "a\?\?\[2Jb"/);
+    match(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
   }));
 
 Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
@@ -212,7 +212,7 @@ Deno.test("runVerify() says what it lacks, and exits with 2", () =>
     match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     equal(runVerify(data, undefined, terminal), 2);
-    match(out.join(), /holds no 64 hex characters/);
+    match(out.join(), /does not contain 64 hexadecimal digits/);
     equal(snapshot(data).length, 1);
   }));
 

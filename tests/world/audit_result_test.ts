@@ -62,6 +62,6 @@ Deno.test("auditResult() vouches for nothing without events", () => {
   equal([verdict.ok, verdict.chain.reason, verdict.body.reason], [
     false,
     "the chain has no events",
-    "no event tells the body's hash",
+    "no event records the hash of the body",
   ]);
 });

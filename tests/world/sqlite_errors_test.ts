@@ -37,7 +37,7 @@ Deno.test("toStoreError() calls everything else damage and keeps what was said f
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
     const failure = toStoreError(error, "home/x");
     equal(failure.code, "damaged");
-    match(failure.message, /^Cannot use the world's file: /);
+    match(failure.message, /^Cannot use the file of the world: /);
   }
 });
 

@@ -33,7 +33,7 @@ Deno.test("import brings a snapshot of the original elastik in, verdicts and all
     const { code, stdout, stderr } = await run(folder, "import", "data.tar.gz", "--key", "@key");
     equal(code, 1, stderr);
     match(stdout, /^home\/hello: from elastik v5: its chain of 2 events holds$/m);
-    match(stdout, /^a:b: not imported: it holds the character :; kept in data\/\.aside\/$/m);
+    match(stdout, /^a:b: not imported: it contains the character :; kept in data\/\.aside\/$/m);
     match(stdout, /^lib\/gpu: a plugin that ran there, and waits for an approval here$/m);
     match(stdout, /^Imported 3 worlds into data$/m);
     ok(!(stdout + stderr).includes("their key"));

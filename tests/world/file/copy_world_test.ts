@@ -19,7 +19,7 @@ import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdat
 
 const NEW_KEY = "ab".repeat(32);
 const OLD = createChainSigner(MUSEUM_KEY);
-const RESIGN = { from: OLD, to: createChainSigner(NEW_KEY) };
+const SIGNERS = { from: OLD, to: createChainSigner(NEW_KEY) };
 
 /** Copies the museum piece of a folder, and lends both out. */
 function withCopy<T>(
@@ -74,7 +74,7 @@ Deno.test("copyWorld() copies row, chain and history as they are", () =>
 Deno.test("copyWorld() signs a chain anew that then holds under the new key alone", () =>
   withTempData((data) => {
     makePiece(data);
-    withCopy(data, { versions: 100, resign: RESIGN }, (copy, from) => {
+    withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
       equal(faultsOf(copy, NEW_KEY), []);
       equal(faultsOf(copy, MUSEUM_KEY).map(({ check, event }) => [check, event]), [["chain", 1]]);
       const told = "SELECT id, timestamp, event_type, payload FROM events ORDER BY id";
@@ -99,7 +99,7 @@ for (const exhibit of exhibits("chains")) {
       ok(before.length > 0);
       const after = withCopy(
         data,
-        { versions: 100, resign: RESIGN },
+        { versions: 100, signers: SIGNERS },
         (copy) => faultsOf(copy, NEW_KEY),
       );
       const where = (faults: typeof before) => faults.map(({ check, event }) => [check, event]);
@@ -114,12 +114,12 @@ for (const exhibit of [...exhibits("rows"), ...exhibits("history")]) {
       breakPiece(data, exhibit);
       const [first] = exhibit.findings;
       if (first?.check === "unreadable") {
-        throws(() => withCopy(data, { versions: 100, resign: RESIGN }, () => {}));
+        throws(() => withCopy(data, { versions: 100, signers: SIGNERS }, () => {}));
         return;
       }
       // Bytes that no version has can be read by nobody, so they stay behind, and the fault with them.
       const loose = exhibit.title.endsWith("bytes_without_version");
-      withCopy(data, { versions: 100, resign: RESIGN }, (copy) => {
+      withCopy(data, { versions: 100, signers: SIGNERS }, (copy) => {
         equal(
           faultsOf(copy, NEW_KEY).map(({ check }) => check),
           loose ? [] : exhibit.findings.map(({ check }) => check),
@@ -135,7 +135,7 @@ Deno.test("copyWorld() leaves behind what readers may no longer have", () =>
     writer.apply(texts.map((text) => putJob(PIECE, text)));
     writer.close();
     // The folder was written with a hundred versions kept; readers of one that keeps one have one.
-    withCopy(data, { versions: 1, resign: RESIGN }, (copy) => {
+    withCopy(data, { versions: 1, signers: SIGNERS }, (copy) => {
       equal(copy.prepare("SELECT version FROM history").all().map((row) => row.version), [3]);
       const image = new TextDecoder("latin1").decode(copy.serialize());
       ok(image.includes("third") && image.includes("fourth"));
@@ -168,7 +168,7 @@ Deno.test("copyWorld() copies numbers that no script counts to, and rows before 
       db.prepare(sql.INSERT_EVENT).run(id, "t", "x", "{}", "h", "p");
     }
     db.close();
-    withCopy(data, { versions: 100, resign: RESIGN }, (copy, from) => {
+    withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
       const ids = (database: DatabaseSync) => {
         const statement = database.prepare("SELECT id FROM events ORDER BY id");
         statement.setReadBigInts(true);

@@ -116,7 +116,7 @@ Deno.test("loadOrCreateSecret() never replaces a file that holds no secret, and 
       Deno.writeTextFileSync(`${data}/.key`, content);
       throws(() => loadOrCreateSecret(data, ".key"), (error) => {
         ok(error instanceof InvalidSecret);
-        match(error.message, /\.key .*64 hex characters; restore it from a backup/);
+        match(error.message, /\.key .*64 hexadecimal digits; restore it from a backup/);
         if (content.trim() !== "") ok(!error.message.includes(content), "the message tells it");
         return true;
       });

@@ -64,7 +64,7 @@ for (const room of ["chains", "rows"]) {
 Deno.test("verifyWorld() finds the first event of a chain that another key signed", () =>
   withTempData((data) => {
     makePiece(data);
-    const reason = "hmac does not match the event's content under this machine's key";
+    const reason = "hmac does not match the event and the signing key";
     equal(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
   }));
 

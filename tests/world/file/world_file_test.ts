@@ -13,7 +13,7 @@ const FACTS = { by: "T2" };
 
 function open(data: string): WorldFile {
   return new WorldFile(PIECE, `${data}/${PIECE_FILE}`, {
-    seal: createChainSigner(MUSEUM_KEY),
+    sign: createChainSigner(MUSEUM_KEY),
     sync: "full",
     history: { versions: 100, bytes: 1024 * 1024 },
   });
@@ -174,7 +174,7 @@ Deno.test("WorldFile refuses a file without its row or its tables", () =>
       const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
       db.exec(damage);
       db.close();
-      throws(() => open(data), /row is missing|no such table/);
+      throws(() => open(data), /has no row|no such table/);
     }
     // A refused file is closed again: nothing holds it.
     ok(

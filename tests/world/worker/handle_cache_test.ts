@@ -16,7 +16,7 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
     writer.close();
     const history = { versions: 10, bytes: 10_000 };
     const open = new HandleCache(data, handles, {
-      seal: createChainSigner(MUSEUM_KEY),
+      sign: createChainSigner(MUSEUM_KEY),
       sync: "full",
       history,
     });

@@ -1,3 +1,3 @@
 -- body: the row has state "active", the last event with a state has ""
--- A plugin nobody approved would be started.
+-- A plugin that was never approved would start.
 UPDATE stage_meta SET state = 'active';

@@ -127,7 +127,7 @@ const BAD: Record<string, [source: string, names: RegExp]> = {
   "a relative route": [plugin({ routes: ["p"] }, ""), /`routes`/],
   "a route of the core": [
     plugin({ routes: ["/home/x"] }, ""),
-    /`routes`: \/home\/x is not to be had/,
+    /`routes`: \/home\/x is reserved/,
   ],
   "the root": [plugin({ routes: ["/"] }, ""), /`routes`/],
   "the route /dev": [plugin({ routes: ["/dev"] }, ""), /`routes`/],

@@ -32,7 +32,7 @@ export interface CellInitSources {
  * @throws {ManifestError} a folder reaches into a closed one
  */
 export async function buildCellInit(sources: CellInitSources): Promise<CellInit> {
-  const { name, code, permissions, config, limits, readVariable: variable } = sources;
+  const { name, code, permissions, config, limits, readVariable } = sources;
   const folders: GrantedFolder[] = [];
   for (const path of permissions.read) {
     const write = permissions.write.includes(path);
@@ -46,7 +46,7 @@ export async function buildCellInit(sources: CellInitSources): Promise<CellInit>
   }
   const vars: Record<string, string> = {};
   for (const key of permissions.env) {
-    const value = variable(key);
+    const value = readVariable(key);
     if (value !== undefined) vars[key] = value;
   }
   return {
@@ -68,7 +68,7 @@ export async function buildCellInit(sources: CellInitSources): Promise<CellInit>
 
 async function resolve(
   path: string,
-  { realPath, forbiddenFolders: closed }: CellInitSources,
+  { realPath, forbiddenFolders }: CellInitSources,
 ): Promise<string> {
   let real: string;
   try {
@@ -85,7 +85,7 @@ async function resolve(
       `${path} has a comma on its way, which cannot be granted`,
     );
   }
-  for (const folder of closed) {
+  for (const folder of forbiddenFolders) {
     if (inside(real, folder) || inside(folder, real)) {
       throw new ManifestError("permissions", `${path} reaches the machine's own data or its key`);
     }

@@ -32,11 +32,11 @@ const patience = new SlowTimer(PATIENCE_MS);
 /** Calls `gone` once when the caller goes away. */
 export function onClientDisconnect(
   request: Request,
-  { connection, originalRequest: origin = request }: CallerConnection,
+  { connection, originalRequest = request }: CallerConnection,
   gone: () => void,
 ): DisconnectWatch {
-  if (connection !== undefined) return new WatchedConnection(connection, origin, gone);
-  listen(origin.signal, gone);
+  if (connection !== undefined) return new WatchedConnection(connection, originalRequest, gone);
+  listen(originalRequest.signal, gone);
   return { markResponded: () => undefined };
 }
 

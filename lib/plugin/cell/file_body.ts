@@ -79,11 +79,13 @@ async function openSeen(
 /** Bytes to be sent: of the open file, since its name may mean another one by now. */
 async function lengthOf(
   file: Deno.FsFile,
-  { offset, length, fingerprint: seen }: FileReference,
+  { offset, length, fingerprint }: FileReference,
 ): Promise<number> {
   const found = toFileInfo("", await file.stat());
   if (found.kind !== "file") throw new RpcError("the file of its answer is none");
-  if (seen !== "" && seen !== fileFingerprint(found)) throw new FileChanged("it changed");
+  if (fingerprint !== "" && fingerprint !== fileFingerprint(found)) {
+    throw new FileChanged("it changed");
+  }
   if (length === -1) return Math.max(0, found.size - offset);
   if (offset + length > found.size) throw new FileChanged("it is shorter than was said");
   return length;

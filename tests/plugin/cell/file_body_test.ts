@@ -118,7 +118,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         equal(await part.bytes(), LONG.slice(2, 5));
         await rejects(ask("/gone"), { type: "unavailable" });
         await rejects(ask("/out"), { type: "bad-gateway" });
-        ok(lines.some((line) => line.includes("leads out of the granted folder")), lines.join());
+        ok(lines.some((line) => line.includes("real path is outside the granted folder")), lines.join());
         equal(cell.health().requests, 0);
         // A reader that goes away gives its place back.
         for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();

@@ -199,11 +199,11 @@ Deno.test("SqlRunner asks with the folders of now, and nothing once it is closed
       return await (await queries.run({ body, timeoutMs: 2000, signal })).text();
     };
     try {
-      match(await ask(), /no granted folder/);
+      match(await ask(), /not in a granted folder/);
       queries.reconfigure(wide);
       match(await ask(), /\[\[2\]\]/);
       queries.reconfigure(narrow);
-      match(await ask(), /no granted folder/);
+      match(await ask(), /not in a granted folder/);
       const { signal } = new AbortController();
       const odd = await queries.run({ body: null, timeoutMs: NaN, signal });
       match(await odd.text(), /refusal/);

@@ -177,7 +177,7 @@ Deno.test("a source that cannot be a plugin is refused with 422 in words, and no
       await store(machine, "bad", plugin({ permissions: { read: [machine.data] } }, ""));
       const reply = await setState(machine, "bad", "active");
       equal(reply.status, 422);
-      match(reply.text, /machine's own data/);
+      match(reply.text, /server's own data/);
     });
   });
 });

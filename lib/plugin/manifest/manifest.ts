@@ -175,10 +175,10 @@ function parsePath(field: string, value: string): string {
   try {
     path = canonicalizePath(value);
   } catch {
-    throw new ManifestError(field, `${JSON.stringify(value)} is not a parsePath path`);
+    throw new ManifestError(field, `${JSON.stringify(value)} is not a canonical path`);
   }
   if (path !== value) {
-    throw new ManifestError(field, `${JSON.stringify(value)} is not parsePath; write ${path}`);
+    throw new ManifestError(field, `${JSON.stringify(value)} is not canonical; write ${path}`);
   }
   if (/[?#]/.test(path)) throw new ManifestError(field, `${path} contains a query or fragment`);
   return path;

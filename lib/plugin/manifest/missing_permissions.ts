@@ -21,14 +21,14 @@ export async function missingPermissions(
   { net, read, write, env }: Permissions,
   query: PermissionQuery,
 ): Promise<string | undefined> {
-  const asked: [flag: string, permission: Deno.PermissionDescriptor][] = [
+  const requested: [flag: string, permission: Deno.PermissionDescriptor][] = [
     ...net.map((host) => [`--allow-net=${host}`, { name: "net", host }] as const),
     ...read.map((path) => [`--allow-read=${path}`, { name: "read", path }] as const),
     ...write.map((path) => [`--allow-write=${path}`, { name: "write", path }] as const),
     ...env.map((variable) => [`--allow-env=${variable}`, { name: "env", variable }] as const),
   ].map(([flag, permission]) => [flag, permission]);
   const lacking: string[] = [];
-  for (const [flag, permission] of asked) {
+  for (const [flag, permission] of requested) {
     if ((await query(permission)).state !== "granted") lacking.push(flag);
   }
   return lacking.length > 0 ? lacking.join(" ") : undefined;

@@ -77,7 +77,7 @@ function parseNames(field: string, value: unknown): string[] {
       }
       throw new ManifestError(
         `permissions.${field}`,
-        `its entries must be parseNames of 1 to ${MAX_MANIFEST_STRING_CHARS} characters`,
+        `its entries must be strings of 1 to ${MAX_MANIFEST_STRING_CHARS} characters`,
       );
     })),
   ];

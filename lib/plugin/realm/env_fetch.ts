@@ -30,8 +30,8 @@ export type CreateEnvFetch = (
 /**
  * Creates the factory of a cell's subrequest functions.
  *
- * @param peer connection to the server
- * @param most largest number of open subrequests; further ones wait inside the cell
+ * @param endpoint connection to the server
+ * @param maxOpen largest number of open subrequests; further ones wait inside the cell
  */
 export function createEnvFetchFactory(endpoint: RpcEndpoint, maxOpen: number): CreateEnvFetch {
   let open = 0;

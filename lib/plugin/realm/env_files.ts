@@ -135,7 +135,7 @@ export function fileFingerprint({ size, modified, changed, id }: FileInfo): stri
  *
  * @param native the `Deno` object, captured before the lockdown removes it
  * @param resolve the check that every path passes
- * @param hand called for each response that `respond` makes
+ * @param onFileResponse called for each response that `respond` makes
  */
 export function createEnvFiles(
   native: typeof Deno,

@@ -76,7 +76,7 @@ export function encodeSqlError(error: unknown): string {
   const { name, message } = error instanceof Error
     ? error
     : new Error("the thrown value is not an Error");
-  return JSON.stringify({ refusal: { name, message } });
+  return JSON.stringify({ error: { name, message } });
 }
 
 /**
@@ -85,9 +85,9 @@ export function encodeSqlError(error: unknown): string {
  * @throws {Error} the encoded error, with its name and message
  */
 export function decodeSqlResult(text: string): SqlResult {
-  const { refusal, columns, rows, truncated } = JSON.parse(text);
-  if (refusal) {
-    const { name, message } = refusal;
+  const { error, columns, rows, truncated } = JSON.parse(text);
+  if (error) {
+    const { name, message } = error;
     throw Object.assign(name === "TypeError" ? new TypeError(message) : new Error(message), {
       name,
     });

@@ -205,7 +205,11 @@ function runQuery(database: Database, query: SqlQuery): SqlResult {
     database.prepare("PRAGMA temp_store = MEMORY").all();
     database.setAuthorizer((action, first, second) => {
       if (isReadOnly(action, first, second)) return OK;
-      denied ||= action === PRAGMA ? `PRAGMA ${first}` : action === FUNCTION ? `${second}()` : "it";
+      denied ||= action === PRAGMA
+        ? `PRAGMA ${first}`
+        : action === FUNCTION
+        ? `${second}()`
+        : "the statement";
       return DENY;
     });
     const statement = database.prepare(sql);
@@ -304,9 +308,7 @@ function toSqlError(error: unknown, denied: string): unknown {
   if (code === 0 && known.includes(error.name) && error.name !== "TypeError") return error;
   const words = denied === ""
     ? error.message
-    : `${
-      denied === "it" ? "the statement" : denied
-    } does more than read, and only reading is allowed`;
+    : `${denied} does more than read; only reading is allowed`;
   return Object.assign(createNamedError("SqliteError", words), { errcode: code });
 }
 

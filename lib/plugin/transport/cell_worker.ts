@@ -210,8 +210,10 @@ function probe(module: Record<string, unknown>): (served: InboundRequest) => Pro
     }
     const { permissions } = module;
     const config = await new Response(body).json();
-    const asked = typeof permissions === "function" ? await permissions({ config }) : permissions;
-    return Response.json(asked ?? {});
+    const declared = typeof permissions === "function"
+      ? await permissions({ config })
+      : permissions;
+    return Response.json(declared ?? {});
   };
 }
 
@@ -252,7 +254,7 @@ function formatError(error: unknown): string {
     ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
     : String(error);
   const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
-  const said = error instanceof Error ? `${error.name}: ${error.message}` : text;
-  const scrubbed = said.replace(/data:\w+\/javascript\S*/g, "plugin");
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : text;
+  const scrubbed = message.replace(/data:\w+\/javascript\S*/g, "plugin");
   return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
 }

@@ -32,7 +32,8 @@ export interface RpcEndpointOptions {
    */
   readonly hasBufferedBody?: (response: Response) => boolean;
   /**
-   * The file that the other end must send as the body of the response; undefined for an ordinary body.
+   * The file that the other end must send as the body of the response; undefined for an ordinary
+   * body.
    */
   readonly toFileReference?: (response: Response) => FileReference | undefined;
   /**
@@ -219,7 +220,7 @@ export class InboundCall implements RpcCall, InboundRequest {
  */
 export function readResponseFrame(
   frame: Frame,
-  unheard?: ReadonlySet<string>,
+  ignoredHeaders?: ReadonlySet<string>,
 ): {
   head: ResponseHead;
   body: Uint8Array<ArrayBuffer>;
@@ -240,7 +241,8 @@ export function readResponseFrame(
   return {
     head,
     body,
-    make: (body) => appendHeaders(new Response(body, { status, statusText }), headers, unheard),
+    make: (body) =>
+      appendHeaders(new Response(body, { status, statusText }), headers, ignoredHeaders),
   };
 }
 

@@ -65,8 +65,8 @@ Deno.test("createProcessStarter() denies the addresses in denyNet, even if they 
         log: () => {},
         onEvent: () => {},
       });
-      const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-      const response = await cell.request(new Request("http://localhost/"), visit);
+      const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
+      const response = await cell.request(new Request("http://localhost/"), caller);
       assert.equal(await response.text(), expected);
       await cell.stop({ drain: false });
     }

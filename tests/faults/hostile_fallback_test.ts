@@ -42,7 +42,7 @@ Deno.test("a machine that may start no process survives what a Worker contains",
       });
     }
     await t.step("it says so, others met no error, and nothing of it spins", async () => {
-      match(ground.program.output(), /plugins run inside the server/);
+      match(ground.program.output(), /plugins run in Workers of the server/);
       equal(met.errors, []);
       const { cpu, rssMiB, pids } = await ground.calm(1);
       console.log(`left: ${(cpu * 100).toFixed(0)} % of a processor, ${rssMiB.toFixed(0)} MiB`);

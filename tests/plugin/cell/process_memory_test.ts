@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { readResidentKiB } from "../../../lib/plugin/cell/process_memory.ts";
 
-Deno.test("readResidentKiB() says what this process holds, and nothing of a process that is not there", () => {
+Deno.test("readResidentKiB() returns the memory of this process, and undefined for an unknown process", () => {
   equal(readResidentKiB(2 ** 30), undefined);
   const found = readResidentKiB(Deno.pid);
   if (Deno.build.os !== "linux") return equal(found, undefined);

@@ -19,9 +19,12 @@ export type Tier = (typeof TIERS)[number];
 
 /** Tiers that run only when they are named: one needs a browser, one runs other tests again. */
 const ONLY_IF_NAMED: readonly Tier[] = ["browser", "bundle"];
-/** Files and folders that run without others in parallel. The last two look at all child processes. */
+/**
+ * Files and folders that run one after the other. The hostile plugins take the processor and memory of
+ * other tests; the last two tests look at all child processes of the runner.
+ */
 const SEQUENTIAL = [
-  "tests/faults/",
+  "tests/faults/hostile_",
   "tests/browser/",
   "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",

@@ -54,6 +54,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   "tests/b_test.ts": 'import type { Server } from "../lib/server.ts";\n// Deno.serve()',
   "tests/browser/shell_test.ts": "",
   "tests/bundle/suite_test.ts": "",
+  "tests/faults/hostile_test.ts": "",
   "tests/faults/kill_test.ts": "",
   "tests/http/path_test.ts": 'import {\n  a,\n} from "../../lib/c.ts";',
   "tests/plugins/db_file_test.ts": "new Deno.Command(path);",
@@ -74,6 +75,7 @@ Deno.test("tierOf() follows imports to what starts a process or a server", () =>
     "tests/b_test.ts unit",
     "tests/browser/shell_test.ts browser",
     "tests/bundle/suite_test.ts bundle",
+    "tests/faults/hostile_test.ts faults",
     "tests/faults/kill_test.ts faults",
     "tests/http/path_test.ts machine",
     "tests/plugins/db_file_test.ts machine",
@@ -106,6 +108,7 @@ Deno.test("selectFiles() takes tiers, folders, files and paths", () => {
   assertEquals(select("tests/http/", "lib"), ["tests/http/path_test.ts", "lib/http/path.ts"]);
   assertEquals(select("./tests/b_test.ts", "faults"), [
     "tests/b_test.ts",
+    "tests/faults/hostile_test.ts",
     "tests/faults/kill_test.ts",
   ]);
   assertEquals(select("htt"), []);
@@ -120,7 +123,8 @@ Deno.test("planBatches() puts tiers in order, and runs what disturbs others in s
     "unit parallel examples lib/http/path.ts",
     "machine parallel tests/http/path_test.ts",
     "machine sequential tests/plugins/db_file_test.ts",
-    "faults sequential tests/faults/kill_test.ts",
+    "faults parallel tests/faults/kill_test.ts",
+    "faults sequential tests/faults/hostile_test.ts",
     "browser sequential tests/browser/shell_test.ts",
     "bundle parallel tests/bundle/suite_test.ts",
   ]);

@@ -9,7 +9,7 @@ export function toHeadResponse(request: Request, answer: Response): Response {
   if (request.method !== "HEAD" || request.headers.has("host")) return answer;
   const { status, headers, body } = answer;
   if (body === null) return answer;
-  // Nobody reads it, and what cannot be cancelled has nobody to tell.
+  // No reader waits for the body, so an error of the cancel has no effect.
   body.cancel().catch(() => undefined);
   return new Response(null, { status, headers });
 }

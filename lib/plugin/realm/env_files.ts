@@ -227,7 +227,7 @@ export function createEnvFiles(
         throw bare(error, path);
       });
     } catch (error) {
-      // What cannot be removed either is a file of a name that nobody asks for.
+      // The caller gets the first error. A part file that stays has a name that no request uses.
       await remove(part).catch(() => undefined);
       throw error;
     }

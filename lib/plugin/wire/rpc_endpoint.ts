@@ -248,6 +248,7 @@ export class RpcEndpoint {
     try {
       const response = await this.#options.serve(serving);
       if (this.#served.get(serving.id) !== serving) {
+        // The call was cancelled, so no reader waits for this body.
         response.body?.cancel().catch(ignore);
         return;
       }

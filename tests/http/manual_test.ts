@@ -22,7 +22,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /"from_version":1/,
     /\{"deleted":\["home\/plan"\]\}\n\{"deleted":\["home\/env\/uname"\]\}/,
     /"status":404/,
-    /# 404 Nothing is here/,
+    /# 404 Not found/,
   ],
   "auth.md": [
     /\{"tier":"T2","by":"T2:local"\}\n\{"tier":"T3","by":"T3"\}\n\{"tier":"T3","by":"T3"\}/,

@@ -103,3 +103,51 @@ export function splitSource(source: string): SourcePart[] {
     return from + 1;
   }
 }
+
+/** A module specifier in a source. */
+export interface ModuleImport {
+  /** As written: `./a.ts`, `npm:hono@4.0.0`, `node:fs`. */
+  readonly specifier: string;
+  /** Whether only types are imported, so that nothing is loaded. */
+  readonly typeOnly: boolean;
+  /** Line of the specifier, from 1. */
+  readonly line: number;
+}
+
+/**
+ * Lists every module that a source names: static and dynamic imports, re-exports, `typeof import()`,
+ * `new URL(…, import.meta.url)` and `import.meta.resolve(…)`.
+ */
+export function listImports(source: string): ModuleImport[] {
+  const found: ModuleImport[] = [];
+  const parts = splitSource(source);
+  let before = "";
+  for (const [i, { kind, start, end }] of parts.entries()) {
+    const text = source.slice(start, end);
+    if (kind === "code") before += text;
+    if (kind !== "string") continue;
+    const next = parts[i + 1];
+    const after = next?.kind === "code" ? source.slice(next.start, next.end) : "";
+    const use = useOf(before, after);
+    if (use !== undefined) {
+      const line = source.slice(0, start).split("\n").length;
+      found.push({ specifier: text.slice(1, -1), typeOnly: use === "type", line });
+    }
+    before = "";
+  }
+  return found;
+}
+
+function useOf(before: string, after: string): "value" | "type" | undefined {
+  const declaration = /\b(?:import|export)\b(?!.*\b(?:import|export)\b)([^;]*)\bfrom\s*$/s.exec(
+    before,
+  );
+  if (declaration !== null) {
+    return /^\s+type\b(?!\s+from)/.test(declaration[1] ?? "") ? "type" : "value";
+  }
+  if (/\bimport\s*$/.test(before)) return "value";
+  if (/\btypeof import\(\s*$/.test(before)) return "type";
+  if (/\bimport\(\s*$/.test(before)) return /^\s*\)\.[A-Z]/.test(after) ? "type" : "value";
+  if (/\bnew URL\(\s*$/.test(before) && /^\s*,\s*import\.meta\.url/.test(after)) return "value";
+  return /\bimport\.meta\.resolve\(\s*$/.test(before) ? "value" : undefined;
+}

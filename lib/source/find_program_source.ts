@@ -13,7 +13,7 @@ export interface ProgramForm {
   readonly single?: boolean;
   /** The program was compiled into the runtime itself. */
   readonly standalone: boolean;
-  /** The data folder, which is no source wherever it lies. */
+  /** The data folder. Its files are not part of the source, wherever the folder is. */
   readonly data: string;
 }
 

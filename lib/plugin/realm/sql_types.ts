@@ -13,7 +13,7 @@ export interface SqlOptions {
   readonly timeoutMs?: number;
   /**
    * For files. `true` reads a consistent copy in memory, without a lock and without leaving anything
-   * beside the file; `false` opens the file itself; unless told, whichever works.
+   * next to the file; `false` opens the file itself; unless told, whichever works.
    */
   readonly copy?: boolean;
 }

@@ -5,7 +5,8 @@
  * (`env.sql`), which is ended when its time is over. `/usr/share/doc/db.md` is the manual.
  */
 
-import type { Sql, SqlResult, SqlValue } from "../lib/plugin/realm/sql.ts";
+import type { Sql } from "../lib/plugin/realm/env_sql.ts";
+import type { SqlResult, SqlValue } from "../lib/plugin/realm/sql_types.ts";
 
 export const description = "asks a world or a mounted SQLite file with SQL that only reads";
 export const routes = ["/dev/db"];

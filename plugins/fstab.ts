@@ -4,7 +4,7 @@
  * names. Everyone who may read the machine may read a mount; T2 writes where it says `rw`.
  */
 
-import type { FileInfo, Files } from "../lib/plugin/realm/files.ts";
+import type { FileInfo, Files } from "../lib/plugin/realm/env_files.ts";
 
 export const description = "mounts folders and web servers, as /etc/fstab says";
 export const routes = ["/mnt"];

@@ -3,7 +3,7 @@
  * comes from whoever made it, and a name becomes a path here and nowhere else. Pure.
  */
 
-import { COLLECTIONS_FILE, WORLD_FILE } from "../world/disk.ts";
+import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 
 /** Thrown when an archive is no data folder, or one that somebody made to do harm. */
 export class ArchiveRefused extends Error {

@@ -4,10 +4,10 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { DataFolderBusy, lockToRead } from "../world/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/disk.ts";
-import * as sql from "../world/sql.ts";
-import { withStillFile } from "../world/still_file.ts";
+import { DataFolderBusy, lockToRead } from "../world/file/data_folder.ts";
+import { exists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import * as sql from "../world/file/sql.ts";
+import { withStillFile } from "../world/file/offline_file.ts";
 
 /** How long a look waits for the server's own, in milliseconds. */
 const BUSY_MS = 5000;

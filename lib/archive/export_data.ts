@@ -6,8 +6,8 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../deps/modern_tar.ts";
-import { COLLECTIONS_FILE, WORLD_FILE } from "../world/disk.ts";
-import { copyWorld } from "../world/snapshot.ts";
+import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { copyWorld } from "../world/file/copy_world.ts";
 import { KEY_FILE, TOP } from "./archive_entry.ts";
 import { openDataWorlds } from "./data_worlds.ts";
 

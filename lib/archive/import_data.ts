@@ -10,7 +10,7 @@ import {
   lockToRead,
   readSecret,
   takeDataFolder,
-} from "../world/data_folder.ts";
+} from "../world/file/data_folder.ts";
 import {
   COLLECTIONS_FILE,
   exists,
@@ -20,13 +20,13 @@ import {
   syncFolder,
   WORLD_FILE,
   writeSynced,
-} from "../world/disk.ts";
+} from "../world/file/durable_fs.ts";
 import { folderOf, nameFault } from "../world/name.ts";
-import type { WorldFault } from "../world/world_check.ts";
+import type { WorldFault } from "../world/file/verify_world.ts";
 import { KEY_FILE } from "./archive_entry.ts";
-import { withForeignWorld } from "./foreign_world.ts";
-import { IncomingWorlds } from "./incoming_world.ts";
-import type { OriginalVerdict } from "./original_chain.ts";
+import { withForeignWorld } from "./untrusted_world.ts";
+import { IncomingWorlds } from "./import_world.ts";
+import type { OriginalVerdict } from "./v5_chain.ts";
 import { sameWorld } from "./same_world.ts";
 
 /** Worlds read between two looks at whether to go on. */

@@ -4,10 +4,10 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
-import * as sql from "../world/sql.ts";
-import { withStillFile } from "../world/still_file.ts";
-import { asBytes } from "../world/world_file.ts";
+import { sha256Hex } from "../base/hash.ts";
+import * as sql from "../world/file/sql.ts";
+import { withStillFile } from "../world/file/offline_file.ts";
+import { asBytes } from "../world/file/world_file.ts";
 
 /**
  * Compares version, bytes, extension and metadata.

@@ -10,7 +10,7 @@
 
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { hmac } from "../hash.ts";
+import { hmac } from "../base/hash.ts";
 import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../limits.ts";
 import { type Accounts, check, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
 import { type Caller, expired, type Scope } from "./caller.ts";

@@ -11,7 +11,7 @@
 
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { hmac } from "../hash.ts";
+import { hmac } from "../base/hash.ts";
 import { isCanonical } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../limits.ts";

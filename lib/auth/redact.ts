@@ -3,7 +3,7 @@
  * of its own, with its own hash, so that entity tags never tell one from the other by mistake.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import type { World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
 import { redacted } from "./policy.ts";

@@ -3,13 +3,13 @@
  * an event stream's at its end. It only looks; no answer waits for its line or looks different for it.
  */
 
-import type { App } from "../app.ts";
+import type { App } from "../server/app.ts";
 import type { FindClient } from "../http/client_address.ts";
-import type { Connection, Exchange } from "../http/exchange.ts";
+import type { Connection, Exchange } from "../request/request_context.ts";
 import { encodePath } from "../http/path.ts";
 import { type LogForm, writeRecord } from "./access_record.ts";
 import { LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import { within } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
 /** What the log is made from. */

@@ -5,7 +5,7 @@
  */
 
 import { LOG_BUFFER_BYTES, LOG_DELAY_MS, LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import { within } from "../base/timeout.ts";
 
 /** What a {@link LineWriter} needs. */
 export interface LineWriterOptions {

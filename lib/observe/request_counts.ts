@@ -3,7 +3,7 @@
  * It stands in the way of every request, so that a count is one addition and nothing is allocated.
  */
 
-import { METHODS } from "../http/gate.ts";
+import { METHODS } from "../request/gate.ts";
 
 /** Methods that are counted by their names, GET first; all others are `other`. */
 const NAMES: readonly string[] = [...METHODS, "other"];

@@ -7,13 +7,13 @@ import { mint } from "../auth/capability.ts";
 import { require } from "../auth/policy.ts";
 import { CHALLENGE } from "../auth/policy.ts";
 import type { Hono } from "../deps/hono.ts";
-import { type Exchange, queryNumber, queryValue } from "../http/exchange.ts";
+import { type Exchange, queryNumber, queryValue } from "../request/request_context.ts";
 import { isCanonical } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
-import type { Machine } from "../machine.ts";
-import { json } from "./plain.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
+import type { Machine } from "../request/server_context.ts";
+import { json } from "../response/json_response.ts";
+import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 
 /** The routes below `/auth`. */
 export function authRoutes(machine: Machine): Hono<RouteEnv> {

@@ -5,19 +5,19 @@
 
 import type { Caller } from "../auth/caller.ts";
 import { may, require } from "../auth/policy.ts";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read_body.ts";
 import { precondition } from "../http/conditional.ts";
-import { type Exchange, hasQuery } from "../http/exchange.ts";
+import { type Exchange, hasQuery } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../http/store_problem.ts";
+import { storeProblem } from "../response/store_problem.ts";
 import { MAX_STATE_BYTES } from "../limits.ts";
-import type { Machine } from "../machine.ts";
-import type { CellHealth } from "../plugin/cell.ts";
-import type { Wanted } from "../plugin/loaded_plugin.ts";
-import type { PluginStatus } from "../plugin/plugin_host.ts";
+import type { Machine } from "../request/server_context.ts";
+import type { CellHealth } from "../plugin/cell/cell.ts";
+import type { Wanted } from "../plugin/host/loaded_plugin.ts";
+import type { PluginStatus } from "../plugin/host/plugin_host.ts";
 import { nameFault } from "../world/name.ts";
 import type { World } from "../world/store.ts";
-import { json } from "./plain.ts";
+import { json } from "../response/json_response.ts";
 
 const METHODS = "GET, HEAD, PUT, OPTIONS";
 

@@ -6,25 +6,25 @@
 
 import { require, visible } from "../auth/policy.ts";
 import { seenBy } from "../auth/redact.ts";
-import { passLocks } from "../dav/lock_guard.ts";
-import type { LockTable } from "../dav/lock_table.ts";
+import { passLocks } from "../dav/locks/lock_guard.ts";
+import type { LockTable } from "../dav/locks/lock_table.ts";
 import { precondition } from "../http/conditional.ts";
-import { readBody } from "../http/body.ts";
-import { type Exchange, hasQuery, queryNumber, queryValue } from "../http/exchange.ts";
-import { respondListing, rowOf } from "../http/listing.ts";
+import { readBody } from "../http/read_body.ts";
+import { type Exchange, hasQuery, queryNumber, queryValue } from "../request/request_context.ts";
+import { respondListing, rowOf } from "../response/listing.ts";
 import { chooser } from "../http/negotiate.ts";
 import { encodePath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { hasText, represent, respond } from "../http/representation.ts";
-import { respondShell } from "../http/shell_page.ts";
-import { storeProblem } from "../http/store_problem.ts";
-import type { Machine } from "../machine.ts";
+import { hasText, represent, respond } from "../response/representation.ts";
+import { respondShell } from "../response/shell_page.ts";
+import { storeProblem } from "../response/store_problem.ts";
+import type { Machine } from "../request/server_context.ts";
 import { chooseExt } from "../world/media_type.ts";
 import { handleState, pluginOfState } from "./plugin_state.ts";
 import { collectMeta } from "../world/metadata.ts";
 import { nameFault } from "../world/name.ts";
 import type { Precondition, World } from "../world/store.ts";
-import { answerWritten, deleted, unchanged } from "./world_answers.ts";
+import { answerWritten, deleted, unchanged } from "./world_responses.ts";
 
 const OBJECT_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";

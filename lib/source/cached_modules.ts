@@ -6,7 +6,7 @@
 
 import { loadText } from "./load_text.ts";
 import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
-import { namedBy } from "./specifiers.ts";
+import { namedBy } from "./import_specifiers.ts";
 
 /** How long a module may take to come whose kind the program can run without, in milliseconds. */
 const PATIENCE_MS = 3000;
@@ -85,10 +85,11 @@ export class CachedModules implements ProgramSource {
       // What cannot be loaded was never loaded, so what runs can do without it.
       if (text === undefined) continue;
       files.set(path, text);
-      if (!next.code) continue;
+      // A module that is imported as text runs elsewhere, in a cell; its types still belong to the source.
+      if (!next.code && !path.endsWith(".ts")) continue;
       for (const { specifier, kind } of namedBy(text)) {
         const url = new URL(specifier, next.url);
-        if (kind === "types") types.push(url);
+        if (kind === "types" || !next.code) types.push(url);
         else wanted.push({ url, code: kind === "code" });
       }
     }

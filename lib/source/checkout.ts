@@ -5,9 +5,8 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type Ignore, readIgnore } from "./ignore.ts";
-import type { ProgramSource } from "./program_source.ts";
-import { unreadable } from "./single_file.ts";
+import { type Ignore, readIgnore } from "./gitignore.ts";
+import { type ProgramSource, unreadable } from "./program_source.ts";
 
 /** What of the folder itself is source; folders with all that is allowed below them. */
 const FILES = ["main.ts", "deno.json", "deno.lock", "README.md", "LICENSE", ".gitignore"] as const;

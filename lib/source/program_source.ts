@@ -27,45 +27,15 @@ export class SourceUnavailable extends Error {
   override readonly name = "SourceUnavailable";
 }
 
-/** How the program runs. */
-export interface Running {
-  /** URL of the main module; absent where the program has none. */
-  readonly main?: string;
-  /** The main module is the whole program, bundled into one file. */
-  readonly single?: boolean;
-  /** The program was compiled into the runtime itself. */
-  readonly standalone: boolean;
-  /** The data folder, which is no source wherever it lies. */
-  readonly data: string;
-}
-
-/** Finds the source of a program that runs like this; nothing is read yet. */
-export async function programSource(
-  { main, single = false, standalone, data }: Running,
-): Promise<ProgramSource> {
-  if (standalone || main === undefined) return new NoSource();
-  if (single) {
-    const { SingleFile } = await import("./single_file.ts");
-    return new SingleFile(main);
-  }
-  if (new URL(main).protocol === "file:") {
-    const { Checkout } = await import("./checkout.ts");
-    return new Checkout(main, data);
-  }
-  const { CachedModules } = await import("./cached_modules.ts");
-  return new CachedModules(main);
-}
-
-class NoSource implements ProgramSource {
-  readonly main = "main.ts";
-
-  list(): Promise<never> {
-    return Promise.reject(
-      new SourceUnavailable("the program is compiled into one binary, which holds no source"),
+/** What keeps a program from its own files, in words. */
+export function unreadable(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new SourceUnavailable(
+      "the server was started without the permission to read the folder it was started from",
     );
   }
-
-  read(): Promise<never> {
-    return this.list();
+  if (error instanceof Deno.errors.NotFound) {
+    return new SourceUnavailable("the files it was started from are no longer there");
   }
+  return error;
 }

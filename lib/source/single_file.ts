@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { loadText } from "./load_text.ts";
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
+import { type ProgramSource, unreadable } from "./program_source.ts";
 
 /** See the module. */
 export class SingleFile implements ProgramSource {
@@ -31,17 +31,4 @@ export class SingleFile implements ProgramSource {
       throw unreadable(error);
     }
   }
-}
-
-/** What keeps a program from its own files, in words. */
-export function unreadable(error: unknown): unknown {
-  if (error instanceof Deno.errors.NotCapable) {
-    return new SourceUnavailable(
-      "the server was started without the permission to read the folder it was started from",
-    );
-  }
-  if (error instanceof Deno.errors.NotFound) {
-    return new SourceUnavailable("the files it was started from are no longer there");
-  }
-  return error;
 }

@@ -3,7 +3,7 @@
  * once from the text the program carries, live in memory, and are never copied into the data folder.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import { isExt } from "./media_type.ts";
 import type { Verdict, World } from "./store.ts";
 

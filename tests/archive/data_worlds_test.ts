@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openDataWorlds } from "../../lib/archive/data_worlds.ts";
-import { takeDataFolder } from "../../lib/world/data_folder.ts";
-import { MARK_LEAVING, SELECT_ROW } from "../../lib/world/sql.ts";
+import { takeDataFolder } from "../../lib/world/file/data_folder.ts";
+import { MARK_LEAVING, SELECT_ROW } from "../../lib/world/file/sql.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";

@@ -4,7 +4,7 @@ import { exportData, type ExportOptions } from "../../lib/archive/export_data.ts
 import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
 import { createSeal } from "../../lib/world/event_chain.ts";
 import { nameOf } from "../../lib/world/name.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
+import { checkWorld } from "../../lib/world/file/verify_world.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";

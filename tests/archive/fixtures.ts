@@ -3,9 +3,9 @@
 import { createHmac } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../../lib/deps/modern_tar.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { appendJob, putJob, testWriter } from "../testdata/test_writer.ts";
-import type { PutJob } from "../../lib/world/protocol.ts";
+import type { PutJob } from "../../lib/world/store/worker_messages.ts";
 
 export const KEY = "ab".repeat(32);
 export const OTHER_KEY = "cd".repeat(32);

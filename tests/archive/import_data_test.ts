@@ -6,8 +6,8 @@ import {
   type ImportOptions,
   ImportRefused,
 } from "../../lib/archive/import_data.ts";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
-import { readSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { readSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { superJournal } from "../testdata/super_journal.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";

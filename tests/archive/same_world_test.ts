@@ -1,6 +1,6 @@
 import { equal } from "node:assert/strict";
 import { sameWorld } from "../../lib/archive/same_world.ts";
-import { WORLD_FILE } from "../../lib/world/disk.ts";
+import { WORLD_FILE } from "../../lib/world/file/durable_fs.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { KEY, OTHER_KEY } from "./fixtures.ts";

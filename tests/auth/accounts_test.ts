@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { check, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { MAX_USER_LENGTH } from "../../lib/limits.ts";
 
 function shadow(...rows: [user: string, password: string][]): string {

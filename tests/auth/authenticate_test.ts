@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { ANONYMOUS, createAuthenticator, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import { mint, narrow } from "../../lib/auth/capability.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../../lib/limits.ts";
 
 const KEY = "signing key";

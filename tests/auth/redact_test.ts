@@ -2,7 +2,7 @@ import { equal, notEqual, ok } from "node:assert/strict";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import { seenBy } from "../../lib/auth/redact.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import type { World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";
 

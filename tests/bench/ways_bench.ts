@@ -6,8 +6,8 @@
  * `deno run -A tests/bench/ways_bench.ts [starts a way]`
  */
 
-import { bundle } from "../../lib/tasks/bundle.ts";
-import { compile, CompileFailed } from "../../lib/tasks/compile.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
+import { compile, CompileFailed } from "../../lib/tools/compile.ts";
 import { ask, cacheIn, ROOT, type Start, startProgram } from "../project/program.ts";
 import { median } from "./report.ts";
 

@@ -4,8 +4,8 @@
  */
 
 import { equal } from "node:assert/strict";
-import { davChild, elementsOf, parseXml } from "../../lib/dav/xml_reader.ts";
-import { nameKey, type XmlElement } from "../../lib/dav/xml_writer.ts";
+import { davChild, elementsOf, parseXml } from "../../lib/dav/xml/xml_reader.ts";
+import { nameKey, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import type { TestApp } from "../support/app.ts";
 import { APPROVE, basic } from "../support/machine.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
-import { readSecret } from "../../lib/world/data_folder.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { readSecret } from "../../lib/world/file/data_folder.ts";
 import { approval, ServerProcess } from "./server_process.ts";
 import { type SmallDisk, withSmallDisk } from "./small_disk.ts";
 

@@ -1,6 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
-import { keptSecret } from "../../lib/world/data_folder.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { keptSecret } from "../../lib/world/file/data_folder.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { approval, ServerProcess } from "./server_process.ts";
 

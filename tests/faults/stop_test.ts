@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
-import { keptSecret } from "../../lib/world/data_folder.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { keptSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";
 
@@ -125,12 +125,14 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
         event.stopImmediatePropagation();
         throw new Error("the disk fell off");
       });
-      const { serveStore } = await import(${JSON.stringify(`${root}lib/world/serve_store.ts`)});
+      const { serveStore } = await import(${
+        JSON.stringify(`${root}lib/world/worker/worker_server.ts`)
+      });
       serveStore(globalThis as never);`,
     );
     Deno.writeTextFileSync(
       `${folder}/main.ts`,
-      `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli.ts`)};
+      `import { runCommandLine } from ${JSON.stringify(`${root}lib/cli/main.ts`)};
       await runCommandLine([], {
         storeWorkerUrl: import.meta.resolve("./dying_worker.ts"),
         main: import.meta.url,

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { etag, namesRepresentation, parseEntityTags, worldTags } from "../../lib/http/etag.ts";
 import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_LENGTH } from "../../lib/limits.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { readConfig } from "../../lib/config.ts";
-import { startMachine } from "../../lib/serve.ts";
+import { startMachine } from "../../lib/server/start.ts";
 
 /**
  * The manual's commands, run in order as a reader would paste them, each page on a machine of its
@@ -47,7 +47,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
 };
 
 const DOC = new URL("../../worlds/usr/share/doc/", import.meta.url);
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 /** The page's shell blocks as one script against a machine that listens at `url`. */
 function script(page: string, url: string): string {

@@ -4,20 +4,20 @@
  */
 
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
-import { Cell, type CellEvent } from "../../lib/plugin/cell.ts";
-import type { CellInit } from "../../lib/plugin/init.ts";
-import { initFor } from "../../lib/plugin/init_for.ts";
-import { type Permissions, readPermissions } from "../../lib/plugin/permissions.ts";
-import { type CellProgram, launchProcess } from "../../lib/plugin/process_transport.ts";
-import type { CallBack, Visit } from "../../lib/plugin/run.ts";
-import { readSource } from "../../lib/plugin/source.ts";
-import { stripTypes } from "../../lib/plugin/strip_types.ts";
-import { launchWorker } from "../../lib/plugin/worker_transport.ts";
+import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
+import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
+import { initFor } from "../../lib/plugin/cell/build_cell_init.ts";
+import { type Permissions, readPermissions } from "../../lib/plugin/manifest/permissions.ts";
+import { type CellProgram, launchProcess } from "../../lib/plugin/transport/process_transport.ts";
+import type { CallBack, Visit } from "../../lib/plugin/cell/cell_run.ts";
+import { readSource } from "../../lib/plugin/manifest/validate_source.ts";
+import { stripTypes } from "../../lib/plugin/host/strip_types.ts";
+import { launchWorker } from "../../lib/plugin/transport/worker_transport.ts";
 
 /** How the tests start a cell's process. */
 export const PROGRAM: CellProgram = {
   execPath: Deno.execPath(),
-  main: new URL("../../lib/plugin/cell_main.ts", import.meta.url).href,
+  main: new URL("../../lib/plugin/transport/cell_main.ts", import.meta.url).href,
   args: [],
   env: homeOnly(),
 };

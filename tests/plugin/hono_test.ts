@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { CELL_LIMITS } from "../../lib/limits.ts";
-import { probe } from "../../lib/plugin/probe.ts";
+import { probe } from "../../lib/plugin/host/probe_manifest.ts";
 import { LAUNCHES, withCell } from "./cell_fixture.ts";
 
 const APP = `

@@ -1,7 +1,7 @@
 /** A plugin's life over HTTP: every step, what it leaves on the chain, and what is refused. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer } from "../support/machine.ts";
 import { Wire } from "../support/wire.ts";
 import {

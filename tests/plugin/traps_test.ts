@@ -4,8 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { Cell } from "../../lib/plugin/cell.ts";
-import { bareInit } from "../../lib/plugin/init.ts";
+import { Cell } from "../../lib/plugin/cell/cell.ts";
+import { bareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { LAUNCHES, type LaunchName, SHORT } from "./cell_fixture.ts";
 
 async function unchecked(launch: LaunchName, specifier: string, options = ""): Promise<string> {

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { pluginModule, pluginSets as setsOf } from "../../lib/tasks/plugin_sources.ts";
+import { pluginModule, pluginSets as setsOf } from "../../lib/tools/generate_plugins_module.ts";
 import { pluginSets, pluginSources } from "../../plugins/mod.ts";
 import { ROOT } from "../project/program.ts";
 

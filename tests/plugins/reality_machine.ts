@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { runVerify } from "../../lib/tasks/verify.ts";
+import { runVerify } from "../../lib/archive/verify_data_folder.ts";
 import { bearer, CLOSED, type TestMachine, withMachine } from "../support/machine.ts";
 import { QUICK } from "../plugin/plugin_machine.ts";
 import { installPlugin } from "./db_machine.ts";

@@ -2,7 +2,7 @@
 
 import { ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { residentKiB } from "../../lib/plugin/resident.ts";
+import { residentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
 import { bearer } from "../support/machine.ts";
 

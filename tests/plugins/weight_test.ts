@@ -1,7 +1,7 @@
 /** What large bodies through a plugin cost the machine, which is a process of its own here. */
 
 import { equal, ok } from "node:assert/strict";
-import { residentKiB } from "../../lib/plugin/resident.ts";
+import { residentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, onPath, startProgram } from "../project/program.ts";
 import { plugin } from "../plugin/plugin_machine.ts";
 

@@ -47,7 +47,7 @@ Deno.test({
   async fn() {
     const { code, stdout, stderr } = await runProgram({
       command: "sh",
-      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli_test.ts`],
+      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli/main_test.ts`],
       cwd: ROOT,
       env: { PATH: pathWithoutDeno() },
     });

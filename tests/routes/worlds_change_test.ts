@@ -5,8 +5,8 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { exists } from "../../lib/world/disk.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { exists } from "../../lib/world/file/durable_fs.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 

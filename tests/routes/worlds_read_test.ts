@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 

@@ -6,7 +6,7 @@
 import { equal, ok } from "node:assert/strict";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 
 const test = suite("WorldRoutes write over HTTP", { env: CLOSED });
 

@@ -4,7 +4,7 @@
  */
 
 import { equal, match, ok } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   APPROVE,
   basic,

@@ -5,7 +5,7 @@
 
 import { equal, match, ok } from "node:assert/strict";
 import { mint, narrow } from "../../lib/auth/capability.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   APPROVE,
   basic,

@@ -6,7 +6,7 @@
 
 import { deepStrictEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { narrow } from "../../lib/auth/capability.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { EventReader } from "../support/event_reader.ts";
 import {
   APPROVE,

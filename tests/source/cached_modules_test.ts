@@ -76,10 +76,10 @@ Deno.test("CachedModules finds this program as it stands, but for tests and tool
   const all = await new Checkout(new URL("main.ts", ROOT).href, "data").list();
   const expected = all.filter((path) =>
     path === "main.ts" || path.startsWith("worlds/") || path === "plugins/mod.ts" ||
-    (path.startsWith("lib/") && !path.startsWith("lib/tasks/"))
+    (path.startsWith("lib/") && !path.startsWith("lib/tools/"))
   );
   // Reached by a process of its own, and by nothing that runs.
-  const apart = new Set(["lib/plugin/cell_main.ts"]);
+  const apart = new Set(["lib/plugin/transport/cell_main.ts"]);
   equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
   for (const path of found) ok(all.includes(path), path);
   for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);

@@ -3,20 +3,20 @@
  * what lies between a Request and its Response. The clock and the plugins are the test's.
  */
 
-import { type App, createApp } from "../../lib/app.ts";
+import { type App, createApp } from "../../lib/server/app.ts";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
 import { createClientAddress } from "../../lib/http/client_address.ts";
-import type { Machine } from "../../lib/machine.ts";
-import type { PluginRoutes } from "../../lib/plugin_routes.ts";
-import { programSource } from "../../lib/source/program_source.ts";
-import { takeDataFolder } from "../../lib/world/data_folder.ts";
+import type { Machine } from "../../lib/request/server_context.ts";
+import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
+import { findProgramSource } from "../../lib/source/find_program_source.ts";
+import { takeDataFolder } from "../../lib/world/file/data_folder.ts";
 import { lowerLayer } from "../../lib/world/lower_layer.ts";
-import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
+import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { APPROVE, BIRTH, KEY } from "./machine.ts";
 
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],
@@ -76,7 +76,7 @@ export async function withApp(
     plugins: { ...NO_PLUGINS, ...options.plugins },
     version: "0.0.0-test",
     source: () =>
-      programSource({
+      findProgramSource({
         main: import.meta.resolve("../../main.ts"),
         standalone: false,
         data,

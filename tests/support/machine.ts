@@ -6,7 +6,7 @@
 import { equal, ok } from "node:assert/strict";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type Setting } from "../../lib/config.ts";
-import { type Running, startMachine } from "../../lib/serve.ts";
+import { type Running, startMachine } from "../../lib/server/start.ts";
 import { MACHINE_PROGRAM, startMachineProcess } from "./machine_process.ts";
 import { type Reply, type Sent, Wire } from "./wire.ts";
 
@@ -16,7 +16,7 @@ export const APPROVE = "t3-5ecret-0f-the-test-machine";
 export const KEY = "k3y-5ecret-0f-the-test-machine";
 
 const MAIN = import.meta.resolve("../../main.ts");
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
 export const BIRTH: Readonly<Record<string, string>> = {

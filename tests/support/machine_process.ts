@@ -4,7 +4,7 @@
  * What a test knows of its machine it then knows over HTTP and from what the process says.
  */
 
-import type { Running } from "../../lib/serve.ts";
+import type { Running } from "../../lib/server/start.ts";
 import { startProgram } from "../project/program.ts";
 
 /** Names the program to test in place of the checkout, as an absolute path. */

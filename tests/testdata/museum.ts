@@ -5,8 +5,8 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { WorkerSetup } from "../../lib/world/protocol.ts";
-import { Writer } from "../../lib/world/writer.ts";
+import type { WorkerSetup } from "../../lib/world/store/worker_messages.ts";
+import { Writer } from "../../lib/world/worker/writer.ts";
 
 /** The museum piece's name, folder and file, and the key that signed its chain. */
 export const PIECE = "home/museum";

@@ -9,8 +9,8 @@ import type {
   TransitionJob,
   WorkerSetup,
   WriteResult,
-} from "../../lib/world/protocol.ts";
-import { Writer } from "../../lib/world/writer.ts";
+} from "../../lib/world/store/worker_messages.ts";
+import { Writer } from "../../lib/world/worker/writer.ts";
 import { museumSetup } from "./museum.ts";
 
 const encoder = new TextEncoder();

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { lowerLayer, lowerVerdict } from "../../lib/world/lower_layer.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";

@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import type { Change, Store, StoreErrorCode, World, Written } from "../../lib/world/store.ts";
 
 /** How a test wants its store. */

@@ -1,0 +1,112 @@
+/**
+ * The If header (RFC 4918 §10.4): lists of conditions on lock tokens and entity tags, for the
+ * resource of the request or for one that is named. Parsing and judging are pure; what is current is
+ * asked of the caller.
+ */
+
+import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../limits.ts";
+
+/** One condition. */
+export interface Condition {
+  readonly not: boolean;
+  /** A state token, or an entity tag with its quotes. */
+  readonly kind: "token" | "etag";
+  readonly value: string;
+}
+
+/** One list, all of whose conditions must hold. */
+export interface ConditionList {
+  /** The URL it is tagged with; absent for the resource of the request. */
+  readonly tag?: string;
+  readonly conditions: readonly Condition[];
+}
+
+/** Why a header is none. */
+export interface IfFault {
+  readonly fault: string;
+}
+
+const TOKEN =
+  /[ \t]*(?:(\()|(\))|([Nn][Oo][Tt])(?=[ \t<[])|<([^<>\s]+)>|\[((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")\])[ \t]*/y;
+
+/**
+ * Reads an If header.
+ *
+ * @returns its lists in order, or a fault; tagged and untagged lists do not mix (§10.4.2)
+ */
+export function parseIf(header: string): readonly ConditionList[] | IfFault {
+  if (header.length > MAX_IF_LENGTH) {
+    return { fault: `it is longer than ${MAX_IF_LENGTH} characters` };
+  }
+  const lists: ConditionList[] = [];
+  let tag: string | undefined;
+  let open: Condition[] | undefined;
+  let not = false;
+  let waiting = false;
+  let count = 0;
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < header.length) {
+    const found = TOKEN.exec(header);
+    if (found === null) return { fault: "it is not a sequence of lists in parentheses" };
+    const [, opens, closes, negates, angled, bracketed] = found;
+    if (opens !== undefined) {
+      if (open !== undefined) return { fault: "a list begins inside a list" };
+      open = [];
+    } else if (closes !== undefined) {
+      if (open === undefined || open.length === 0 || not) return { fault: "a list is empty" };
+      lists.push(tag === undefined ? { conditions: open } : { tag, conditions: open });
+      open = undefined;
+      waiting = false;
+    } else if (negates !== undefined) {
+      if (open === undefined || not) return { fault: "a Not stands alone" };
+      not = true;
+    } else if (open !== undefined) {
+      if (++count > MAX_IF_CONDITIONS) {
+        return { fault: `it has more than ${MAX_IF_CONDITIONS} conditions` };
+      }
+      open.push(
+        angled === undefined
+          ? { not, kind: "etag", value: bracketed ?? "" }
+          : { not, kind: "token", value: angled },
+      );
+      not = false;
+    } else {
+      if (angled === undefined) return { fault: "an entity tag stands outside a list" };
+      if (waiting) return { fault: "a tag has no list" };
+      if (tag === undefined && lists.length > 0) return { fault: "tagged and untagged lists mix" };
+      tag = angled;
+      waiting = true;
+    }
+  }
+  if (open !== undefined) return { fault: "a list is not closed" };
+  if (waiting || lists.length === 0) return { fault: "it has no list" };
+  return lists;
+}
+
+/** What is current, asked for one resource. */
+export interface CurrentState {
+  /** Whether a lock with this token covers the resource. */
+  hasToken(tag: string | undefined, token: string): boolean;
+  /** Whether this is the resource's entity tag. */
+  hasEtag(tag: string | undefined, etag: string): boolean;
+}
+
+/** Whether at least one list holds (§10.4.3). */
+export function judgeIf(lists: readonly ConditionList[], state: CurrentState): boolean {
+  return lists.some(({ tag, conditions }) =>
+    conditions.every(({ not, kind, value }) =>
+      (kind === "token" ? state.hasToken(tag, value) : state.hasEtag(tag, value)) !== not
+    )
+  );
+}
+
+/** The tokens a header submits: each that stands in it unnegated (§10.4.1, §7.5). */
+export function submittedTokens(lists: readonly ConditionList[]): ReadonlySet<string> {
+  const tokens = new Set<string>();
+  for (const { conditions } of lists) {
+    for (const { not, kind, value } of conditions) {
+      if (kind === "token" && !not) tokens.add(value);
+    }
+  }
+  return tokens;
+}

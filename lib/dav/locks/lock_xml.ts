@@ -1,0 +1,67 @@
+/**
+ * Locks as XML: `DAV:activelock` as clients are shown it, `DAV:lockinfo` as they ask for it.
+ */
+
+import { Problem } from "../../http/problem.ts";
+import { MAX_LOCK_OWNER_LENGTH } from "../../limits.ts";
+import { hrefOf } from "../resource/dav_problem.ts";
+import type { Lock } from "./lock_table.ts";
+import { davChild, isDav } from "../xml/xml_reader.ts";
+import { writeElement, type XmlElement } from "../xml/xml_writer.ts";
+
+/** What every resource can be locked with (RFC 4918 §15.10). */
+export const SUPPORTED_LOCK = "<D:supportedlock>" +
+  ["exclusive", "shared"].map((scope) =>
+    `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
+    "<D:locktype><D:write/></D:locktype></D:lockentry>"
+  ).join("") + "</D:supportedlock>";
+
+/** The `DAV:lockdiscovery` property of a resource with these locks (RFC 4918 §15.8). */
+export function lockDiscovery(locks: readonly Lock[]): string {
+  if (locks.length === 0) return "<D:lockdiscovery/>";
+  return `<D:lockdiscovery>${locks.map(activeLock).join("")}</D:lockdiscovery>`;
+}
+
+/** What a LOCK asks for. */
+export interface LockInfo {
+  readonly exclusive: boolean;
+  /** The owner element as XML, or `""`. */
+  readonly owner: string;
+}
+
+/**
+ * Reads `DAV:lockinfo` (RFC 4918 §14.11).
+ *
+ * @throws {Problem} `bad-body`
+ */
+export function readLockInfo(root: XmlElement): LockInfo {
+  const scope = davChild(root, "lockscope");
+  const type = davChild(root, "locktype");
+  const exclusive = scope !== undefined && davChild(scope, "exclusive") !== undefined;
+  const shared = scope !== undefined && davChild(scope, "shared") !== undefined;
+  if (
+    !isDav(root, "lockinfo") || exclusive === shared || type === undefined ||
+    davChild(type, "write") === undefined
+  ) {
+    throw new Problem(
+      "bad-body",
+      "Cannot lock: the content is no DAV:lockinfo with one lockscope (exclusive or shared) and " +
+        "the locktype write",
+    );
+  }
+  const element = davChild(root, "owner");
+  const owner = element === undefined ? "" : writeElement(element);
+  if (owner.length <= MAX_LOCK_OWNER_LENGTH) return { exclusive, owner };
+  throw new Problem(
+    "bad-body",
+    `Cannot lock: the owner is ${owner.length} characters long and ${MAX_LOCK_OWNER_LENGTH} is the most`,
+  );
+}
+
+function activeLock({ path, depth, exclusive, owner, seconds, token }: Lock): string {
+  return "<D:activelock><D:locktype><D:write/></D:locktype>" +
+    `<D:lockscope><D:${exclusive ? "exclusive" : "shared"}/></D:lockscope>` +
+    `<D:depth>${depth}</D:depth>${owner}<D:timeout>Second-${seconds}</D:timeout>` +
+    `<D:locktoken><D:href>${token}</D:href></D:locktoken>` +
+    `<D:lockroot><D:href>${hrefOf(path, false)}</D:href></D:lockroot></D:activelock>`;
+}

@@ -1,0 +1,86 @@
+/**
+ * Multi-status answers (RFC 4918 §13): one document about many resources, sent whole when it is short
+ * and as it is made when it is long, at the pace of its reader.
+ */
+
+import { hrefOf } from "../resource/dav_problem.ts";
+
+const HEADERS = {
+  "content-type": "application/xml; charset=utf-8",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+};
+const HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n';
+const TAIL = "</D:multistatus>\n";
+
+const PHRASES: Readonly<Record<number, string>> = {
+  200: "OK",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  412: "Precondition Failed",
+  423: "Locked",
+  424: "Failed Dependency",
+  500: "Internal Server Error",
+  507: "Insufficient Storage",
+};
+
+/** Properties that share a status. */
+export interface PropStat {
+  readonly status: number;
+  /** The properties as XML elements. */
+  readonly properties: string;
+  /** The content of a `DAV:error` element. */
+  readonly error?: string;
+}
+
+/** A `DAV:status` element. */
+export function statusElement(status: number): string {
+  return `<D:status>HTTP/1.1 ${status} ${PHRASES[status] ?? "Error"}</D:status>`;
+}
+
+/** The `DAV:response` of a resource with its properties; groups without any are left out. */
+export function propertiesResponse(href: string, groups: readonly PropStat[]): string {
+  let text = `<D:response><D:href>${href}</D:href>`;
+  for (const { status, properties, error } of groups) {
+    if (properties === "") continue;
+    text += `<D:propstat><D:prop>${properties}</D:prop>${statusElement(status)}`;
+    if (error !== undefined) text += `<D:error>${error}</D:error>`;
+    text += "</D:propstat>";
+  }
+  return `${text}</D:response>\n`;
+}
+
+/** The `DAV:response` of a resource that something failed for. */
+export function statusResponse(path: string, collection: boolean, status: number): string {
+  const error = status === 423 ? "<D:error><D:lock-token-submitted/></D:error>" : "";
+  return `<D:response><D:href>${hrefOf(path, collection)}</D:href>` +
+    `${statusElement(status)}${error}</D:response>\n`;
+}
+
+/** A 207 that is made already. */
+export function multistatus(responses: readonly string[]): Response {
+  return new Response(`${HEAD}${responses.join("")}${TAIL}`, { status: 207, headers: HEADERS });
+}
+
+/**
+ * A 207 that is made while it is read. A failure in the middle breaks the answer off, which no
+ * reader of XML takes for its end.
+ */
+export function streamedMultistatus(pieces: AsyncIterator<string>): Response {
+  const encoder = new TextEncoder();
+  let begun = false;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await pieces.next();
+      const text = `${begun ? "" : HEAD}${next.done ? TAIL : next.value}`;
+      begun = true;
+      controller.enqueue(encoder.encode(text));
+      if (next.done) controller.close();
+    },
+    async cancel() {
+      await pieces.return?.();
+    },
+  }, { highWaterMark: 1 });
+  return new Response(body, { status: 207, headers: HEADERS });
+}

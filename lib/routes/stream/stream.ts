@@ -1,0 +1,136 @@
+/**
+ * Worlds as server-sent events: the current state at once, then every change the moment it is on
+ * disk, pushed by the store. One timer beats for all streams; an idle stream costs nothing else.
+ * Nobody is told of a world they may not read, and a capability's stream ends with the capability.
+ */
+
+import { expired } from "../../auth/caller.ts";
+import { require } from "../../auth/policy.ts";
+import { type Exchange, hasQuery } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import { encodeComment, EventStream } from "../../http/sse.ts";
+import { HEARTBEAT_SECONDS } from "../../limits.ts";
+import type { Machine } from "../../request/server_context.ts";
+import { inNamespace, nameFault } from "../../world/name.ts";
+import { CollectionFeed } from "./collection_feed.ts";
+import { WorldFeed } from "./world_feed.ts";
+
+const HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  // nginx would otherwise hold events back until its buffer is full.
+  "x-accel-buffering": "no",
+};
+const BEAT = encodeComment("beat");
+
+/** Feeds one stream from the store until it ends. */
+export interface Feed {
+  /** Sends the current state and begins to follow changes. */
+  start(): Promise<void>;
+  stop(): void;
+}
+
+interface Open {
+  readonly stream: EventStream;
+  readonly ended: () => boolean;
+}
+
+/** Handles `/stream/…`. */
+export class StreamRoutes {
+  readonly #machine: Machine;
+  readonly #beatMs: number;
+  readonly #open = new Set<Open>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @param beatMs milliseconds between two heartbeats */
+  constructor(machine: Machine, beatMs = HEARTBEAT_SECONDS * 1000) {
+    this.#machine = machine;
+    this.#beatMs = beatMs;
+  }
+
+  /** Number of open streams. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Answers one request.
+   *
+   * @throws {Problem}
+   */
+  async handle(exchange: Exchange): Promise<Response> {
+    const { request, target, caller } = exchange;
+    if (request.method === "OPTIONS") {
+      return new Response(null, { status: 204, headers: { "allow": "GET, HEAD, OPTIONS" } });
+    }
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      const detail = `Cannot ${request.method} ${target.path}: a stream takes GET, HEAD, OPTIONS`;
+      throw new Problem("method-not-allowed", detail, { "allow": "GET, HEAD, OPTIONS" });
+    }
+    const subject = subjectOf(target.name);
+    const path = `/${subject}`;
+    require(caller, "read", path);
+    const whole = target.collection || subject === "" || !subject.includes("/");
+    const fault = whole ? undefined : nameFault(subject);
+    if (fault !== undefined) {
+      throw new Problem("bad-name", `Cannot stream ${path}: as a world's name ${fault}`);
+    }
+    if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
+    const ended = () => expired(caller, this.#machine.now() / 1000);
+    const stream = new EventStream(() => {
+      feed.stop();
+      this.#leave(open);
+    });
+    const open: Open = { stream, ended };
+    const brief = hasQuery(target.query, "brief");
+    const seen = request.headers.get("last-event-id");
+    const send = (bytes: Uint8Array) => {
+      if (ended()) stream.close();
+      return stream.send(bytes);
+    };
+    const { store } = this.#machine;
+    const fail = () => stream.close();
+    const feed: Feed = whole
+      ? new CollectionFeed({ store, caller, name: subject, brief, send, fail }, seen)
+      : new WorldFeed({ store, caller, name: subject, send, fail }, seen);
+    this.#join(open);
+    try {
+      await feed.start();
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
+    return new Response(stream.readable, { headers: HEADERS });
+  }
+
+  /** Ends every stream, so that a shutdown need not wait for their readers. */
+  close(): void {
+    for (const { stream } of [...this.#open]) stream.close();
+  }
+
+  #join(open: Open): void {
+    this.#open.add(open);
+    this.#timer ??= setInterval(() => this.#beat(), this.#beatMs);
+  }
+
+  #leave(open: Open): void {
+    this.#open.delete(open);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #beat(): void {
+    for (const { stream, ended } of [...this.#open]) {
+      if (ended()) stream.close();
+      else stream.send(BEAT);
+    }
+  }
+}
+
+/** `stream/x` is `home/x` when `x` is not a namespace; `stream` alone is everything. */
+function subjectOf(name: string): string {
+  const subject = name === "stream" ? "" : name.slice("stream/".length);
+  return subject === "" || inNamespace(subject) ? subject : `home/${subject}`;
+}

@@ -1,0 +1,119 @@
+/**
+ * The catalog on disk: what listings need to know, so that a start opens no world that has not
+ * changed. It is derived. Lost, cut short or stale, it costs time and never an answer: whatever
+ * does not agree with the folders is thrown away and read from the worlds again.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { exists, removeQuietly, WORLD_FILE } from "../file/durable_fs.ts";
+import { nameOf } from "../name.ts";
+import type { CatalogRow, ScanResult, Settled } from "../store/worker_messages.ts";
+import * as sql from "../file/sql.ts";
+
+/** File name of the catalog under `data/`. */
+export const CATALOG_FILE = ".catalog.db";
+
+/** The catalog's file, opened on first use. */
+export class CatalogFile {
+  #db: DatabaseSync | undefined;
+
+  constructor(readonly data: string) {}
+
+  /** Compares the catalog with the folders on disk, by names, sizes and modification times. */
+  scan(): ScanResult {
+    const known = new Map(this.#load().map((row) => [row.name, row]));
+    const rows: CatalogRow[] = [];
+    const unknown: string[] = [];
+    for (const { name: folder, isDirectory } of Deno.readDirSync(this.data)) {
+      if (!isDirectory || folder.startsWith(".")) continue;
+      const name = nameOf(folder);
+      if (name === undefined) continue;
+      const found = settledAt(`${this.data}/${folder}/${WORLD_FILE}`);
+      if (found === undefined) continue;
+      const row = known.get(name);
+      const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
+        found.size === row.size && !found.hasLog && row.version > 0 && row.len >= 0;
+      known.delete(name);
+      if (fresh) rows.push(row);
+      else unknown.push(name);
+    }
+    if (known.size > 0) this.#forget([...known.keys()]);
+    return { rows, unknown };
+  }
+
+  /** Drops rows whose worlds are gone; they do no harm, only mount up. */
+  #forget(names: readonly string[]): void {
+    try {
+      this.save([], names);
+    } catch {
+      // A full disk keeps them until the next start.
+    }
+  }
+
+  /** Keeps rows and forgets those that are gone, in one transaction. */
+  save(rows: readonly CatalogRow[], gone: readonly string[]): void {
+    const db = this.#opened();
+    const put = db.prepare(sql.SAVE_ENTRY);
+    const drop = db.prepare(sql.DROP_ENTRY);
+    db.exec("BEGIN");
+    try {
+      for (const name of gone) drop.run(name);
+      for (const r of rows) {
+        put.run(r.name, r.version, r.ext, r.len, r.state, r.updatedAt, r.mtime, r.size);
+      }
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#db?.close();
+    this.#db = undefined;
+  }
+
+  #load(): CatalogRow[] {
+    try {
+      return this.#opened().prepare(sql.LOAD_CATALOG).all().map((row) => ({
+        name: String(row.name),
+        version: Number(row.version),
+        ext: String(row.ext),
+        len: Number(row.len),
+        state: String(row.state),
+        updatedAt: String(row.updated_at),
+        mtime: Number(row.mtime),
+        size: Number(row.size),
+      }));
+    } catch {
+      // Damaged: everything in it can be read from the worlds, so it is made anew.
+      this.close();
+      for (const end of ["", "-wal", "-shm"]) removeQuietly(`${this.data}/${CATALOG_FILE}${end}`);
+      return [];
+    }
+  }
+
+  #opened(): DatabaseSync {
+    if (this.#db !== undefined) return this.#db;
+    const db = new DatabaseSync(`${this.data}/${CATALOG_FILE}`);
+    try {
+      db.exec(sql.CREATE_CATALOG);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    return this.#db = db;
+  }
+}
+
+/** A world's file from outside; `undefined` when there is none. */
+export function settledAt(path: string): Settled & { hasLog: boolean } | undefined {
+  try {
+    const { mtime, size } = Deno.statSync(path);
+    return { mtime: mtime?.getTime() ?? 0, size, hasLog: exists(`${path}-wal`) };
+  } catch (error) {
+    // A link that leads nowhere is a world that cannot be read, and is listed as one.
+    if (error instanceof Deno.errors.NotFound && !exists(path)) return undefined;
+    return { mtime: 0, size: 0, hasLog: true };
+  }
+}

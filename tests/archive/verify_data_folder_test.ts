@@ -1,0 +1,248 @@
+import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { DataFolderBusy, keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
+import { FILE_DAMAGE } from "../testdata/file_damage.ts";
+import {
+  breakPiece,
+  exhibits,
+  makePiece,
+  MUSEUM_KEY,
+  PIECE,
+  PIECE_FILE,
+} from "../testdata/museum.ts";
+import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** What the command prints and answers. */
+function run(data: string, key: string | undefined = MUSEUM_KEY) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const progress: string[] = [];
+  const code = runVerify(data, key, {
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    progress: {
+      update: (done, total) => progress.push(`${done}/${total}`),
+      end: () => progress.push("end"),
+    },
+  });
+  return { code, out, err, progress };
+}
+
+/** A folder of whole worlds of all sorts. */
+function fill(data: string): void {
+  const writer = testWriter(data);
+  writer.apply([
+    putJob("home/a", "1"),
+    appendJob("home/a", "2"),
+    putJob("home/a b#c%d", ""),
+    putJob("lib/p", "source", { state: "pending" }),
+    putJob("home/gone", "1"),
+    removeJob("home/gone"),
+  ]);
+  writer.close();
+}
+
+/** Leaves worlds as a crash leaves them: with logs that hold what was acknowledged. */
+function crash(data: string): void {
+  const writer = testWriter(data);
+  writer.apply([appendJob("home/a", "3"), putJob("lib/p", "other", { state: "pending" })]);
+  const copies: [string, Uint8Array][] = [];
+  for (const folder of ["home%2Fa", "lib%2Fp"]) {
+    for (const end of ["", "-wal"]) {
+      const path = `${data}/${folder}/universe.db${end}`;
+      copies.push([path, Deno.readFileSync(path)]);
+    }
+  }
+  writer.close();
+  for (const [path, bytes] of copies) Deno.writeFileSync(path, bytes);
+}
+
+Deno.test("verifyDataFolder() finds nothing wrong with worlds that are whole, and counts them", () =>
+  withTempData((data) => {
+    fill(data);
+    equal(verifyDataFolder({ data, key: MUSEUM_KEY }), { worlds: 3, broken: [], leftovers: [] });
+  }));
+
+Deno.test("verifyDataFolder() leaves no trace, not beside a log either", () =>
+  withTempData((data) => {
+    fill(data);
+    takeDataFolder(data).release();
+    crash(data);
+    const before = snapshot(data);
+    equal(verifyDataFolder({ data, key: MUSEUM_KEY }).broken, []);
+    equal(snapshot(data), before);
+  }));
+
+Deno.test("verifyDataFolder() checks what a crash left in the log", () =>
+  withTempData((data) => {
+    fill(data);
+    crash(data);
+    const path = `${data}/home%2Fa/universe.db`;
+    const db = new DatabaseSync(path);
+    db.exec("UPDATE stage_meta SET stage_html = CAST('forged' AS BLOB)");
+    const forged = [Deno.readFileSync(path), Deno.readFileSync(`${path}-wal`)] as const;
+    db.close();
+    Deno.writeFileSync(path, forged[0]);
+    Deno.writeFileSync(`${path}-wal`, forged[1]);
+    const { broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
+  }));
+
+Deno.test("verifyDataFolder() names every exhibit's fault, and that world alone", async (t) => {
+  for (const exhibit of ["chains", "rows", "history"].flatMap(exhibits)) {
+    await t.step(exhibit.title, () =>
+      withTempData((data) => {
+        makePiece(data);
+        fill(data);
+        breakPiece(data, exhibit);
+        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+        equal([worlds, broken], [4, [{ name: PIECE, faults: exhibit.findings }]]);
+      }));
+  }
+});
+
+Deno.test("verifyDataFolder() names every damaged file, and that world alone", async (t) => {
+  for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
+    await t.step(kind, () =>
+      withTempData((data) => {
+        makePiece(data);
+        fill(data);
+        inflict(`${data}/${PIECE_FILE}`);
+        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+        const checks = broken.map((
+          { name, faults },
+        ) => [name, ...faults.map(({ check }) => check)]);
+        // A log that is none holds nothing: the file beside it is whole.
+        equal(checks, kind === "log_of_garbage" ? [] : [[PIECE, "unreadable"]]);
+        equal(worlds, 4);
+      }));
+  }
+});
+
+Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
+  withTempData((data) => {
+    fill(data);
+    Deno.mkdirSync(`${data}/home%2Fempty`);
+    Deno.mkdirSync(`${data}/notes`);
+    Deno.writeTextFileSync(`${data}/file`, "passed over");
+    const writer = testWriter(data);
+    Deno.removeSync(`${data}/.trash`, { recursive: true });
+    Deno.writeTextFileSync(`${data}/.trash`, "");
+    writer.apply([removeJob("home/a")]);
+    writer.close();
+    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    equal([worlds, broken], [3, []]);
+    equal(leftovers, [
+      { folder: "home%2Fa", reason: "was deleted, and is not in the trash yet" },
+      { folder: "home%2Fempty", reason: "holds no universe.db" },
+      { folder: "notes", reason: "no world can have this folder" },
+    ]);
+    const { code, out } = run(data);
+    equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
+  }));
+
+Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
+  withTempData((data) => {
+    const folder = takeDataFolder(data);
+    throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
+    const { code, out, err } = run(data);
+    equal([code, out], [2, []]);
+    match(err.join(), /another server holds it \(process \d+\); stop that one/);
+    folder.release();
+  }));
+
+Deno.test("runVerify() prints a line for each broken world and one at the end, and exits with 1", () =>
+  withTempData((data) => {
+    makePiece(data);
+    fill(data);
+    const exhibit = exhibits("chains").find(({ title }) => title === "chains/prev_hmac_altered");
+    if (exhibit === undefined) throw new Error("the exhibit is gone");
+    breakPiece(data, exhibit);
+    Deno.truncateSync(`${data}/home%2Fa/universe.db`, 0);
+    const { code, out, err } = run(data);
+    equal([code, err], [1, []]);
+    equal(out, [
+      "home/a: unreadable: no such table: stage_meta",
+      `${PIECE}: chain at event 3: prev_hmac is not the hmac of the event before`,
+      "4 worlds checked, 2 broken",
+    ]);
+  }));
+
+Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
+  withTempData((data) => {
+    makePiece(data);
+    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    db.exec("UPDATE stage_meta SET ext = 'a' || char(10, 27) || '[2Jb', version = 5");
+    db.close();
+    Deno.mkdirSync(`${data}/no\u001bte`);
+    const { out } = run(data);
+    equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
+    match(out[0] ?? "", /the row says ext "a\?\?\[2Jb"/);
+  }));
+
+Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
+  withTempData((data) => {
+    const { secret } = keptSecret(data, ".key");
+    const writer = testWriter(data, { key: secret });
+    writer.apply([putJob("home/a", "1"), putJob("home/b", "1")]);
+    writer.close();
+    const out: string[] = [];
+    const terminal = { out: (line: string) => out.push(line), err: () => {} };
+    equal(runVerify(data, undefined, terminal), 0);
+    equal(runVerify(data, "another key", terminal), 1);
+    equal(out.at(-1), "2 worlds checked, 2 broken; no chain fits this key: is it the right one?");
+    equal(out.some((line) => line.includes(secret)), false);
+  }));
+
+Deno.test("runVerify() says what it lacks, and exits with 2", () =>
+  withTempData((data) => {
+    const none = run(`${data}/none`);
+    equal([none.code, none.err], [2, [`Cannot check ${data}/none: there is no such folder`]]);
+    const out: string[] = [];
+    const terminal = { out: () => {}, err: (line: string) => out.push(line) };
+    equal(runVerify(data, undefined, terminal), 2);
+    match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
+    Deno.writeTextFileSync(`${data}/.key`, "half a key");
+    equal(runVerify(data, undefined, terminal), 2);
+    match(out.join(), /holds no 64 hex characters/);
+    equal(snapshot(data).length, 1);
+  }));
+
+Deno.test("runVerify() shows how far it is, and takes that away at the end", () =>
+  withTempData((data) => {
+    const writer = testWriter(data);
+    writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
+    writer.close();
+    const { progress } = run(data);
+    equal(progress.length, 252);
+    equal([progress[0], progress[100], progress[250]], ["0/250", "100/250", "250/250"]);
+    equal(progress.at(-1), "end");
+  }));
+
+Deno.test("the command verify checks a folder that its process may only read", () =>
+  withTempData(async (data) => {
+    const { secret } = keptSecret(data, ".key");
+    const writer = testWriter(data, { key: secret });
+    writer.apply([putJob("home/a", "1")]);
+    writer.close();
+    async function verify(): Promise<{ code: number; out: string; err: string }> {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--allow-read", "--allow-env", MAIN, "verify", data],
+        env: { ELASTIK_KEY: "", ELASTIK_DATA: "" },
+        cwd: data,
+      }).output();
+      const decoder = new TextDecoder();
+      return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+    }
+    const before = snapshot(data);
+    equal(await verify(), { code: 0, out: "1 worlds checked, 0 broken\n", err: "" });
+    equal(snapshot(data), before);
+    Deno.truncateSync(`${data}/home%2Fa/universe.db`, 100);
+    const { code, out } = await verify();
+    equal(code, 1);
+    ok(out.endsWith("1 worlds checked, 1 broken\n"), out);
+  }));

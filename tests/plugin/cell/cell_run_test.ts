@@ -1,0 +1,267 @@
+/** What the host does with frames that no honest cell sends: a fake transport plays the cell. */
+
+import assert from "node:assert/strict";
+import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { writeRequestHead, writeResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
+import { type CallBack, type CellEnd, CellRun } from "../../../lib/plugin/cell/cell_run.ts";
+import type { TransportEvents } from "../../../lib/plugin/transport/transport.ts";
+import { SHORT } from "../cell_fixture.ts";
+
+class Fake {
+  readonly run: CellRun<string>;
+  readonly calls: CallBack<string>[] = [];
+  readonly sent: { verb: number; side: number; id: number; text: string }[] = [];
+  readonly lines: string[] = [];
+  end: CellEnd | undefined;
+  killed = false;
+  now = 1_000_000;
+  events!: TransportEvents;
+
+  constructor() {
+    const reader = new FrameReader(1 << 24);
+    this.run = new CellRun<string>({
+      launch: (_init, _limits, events) => {
+        this.events = events;
+        return {
+          kind: "worker",
+          send: (bytes) =>
+            reader.push(bytes, (frame) => {
+              const text = new TextDecoder("latin1").decode(frame.payload);
+              this.sent.push({ verb: frame.verb, side: frame.side, id: frame.id, text });
+            }),
+          kill: () => {
+            this.killed = true;
+            return Promise.resolve();
+          },
+        };
+      },
+      limits: SHORT,
+      now: () => this.now,
+      callBack: (call) => {
+        this.calls.push(call);
+        return Promise.resolve(new Response("answer"));
+      },
+      log: (level, line) => this.lines.push(`${level} ${line}`),
+      ended: (_run, end) => this.end = end,
+      quiet: () => {},
+    }, bareInit("serve", "fake", ""));
+    this.say((writer) => writer.bytes(VERB.READY, SIDE.CELL, 0));
+  }
+
+  say(write: (writer: FrameWriter) => void): void {
+    const writer = new FrameWriter();
+    write(writer);
+    this.events.bytes(writer.take());
+  }
+
+  ask(authority = "ada", body: ReadableStream<Uint8Array> | null = null) {
+    const visit = { authority, tier: "T1", by: "T1", depth: 0 };
+    const outgoing = { method: "POST", url: "http://localhost/", headers: [], body };
+    const call = this.run.fetch(outgoing, visit, () => {});
+    call.response.catch(() => {});
+    return call;
+  }
+
+  answer(id: number, streamed = false): void {
+    const head = writeResponseHead({ status: 200, statusText: "", headers: [], streamed });
+    this.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head));
+  }
+
+  callBack(sub: number, kind: string, request: string | number, url = "/x"): void {
+    const head = writeRequestHead({
+      method: "GET",
+      url,
+      headers: [],
+      streamed: false,
+      bodied: false,
+      note: [kind, request],
+    });
+    this.say((writer) => writer.head(VERB.REQUEST, SIDE.CELL, sub, head));
+  }
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function withFake(body: (fake: Fake) => Promise<void> | void): Promise<void> {
+  const fake = new Fake();
+  try {
+    await fake.run.ready;
+    await body(fake);
+  } finally {
+    await fake.run.kill();
+  }
+}
+
+const BROKEN: Record<string, (fake: Fake) => void> = {
+  "answering an id that was never opened": (fake) => fake.answer(fake.ask().id + 1000),
+  "answering id 0 of the host after none was opened": (fake) => fake.answer(7),
+  "answering twice": (fake) => {
+    const { id } = fake.ask();
+    fake.answer(id, true);
+    fake.answer(id, true);
+  },
+  "a body before its head": (fake) => {
+    const { id } = fake.ask();
+    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
+  },
+  "more body than credit": (fake) => {
+    const { id } = fake.ask();
+    fake.answer(id, true);
+    for (let sent = 0; sent <= CELL_WINDOW_BYTES; sent += 1 << 16) {
+      fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16)));
+    }
+  },
+  "an empty piece of body": (fake) => {
+    const { id } = fake.ask();
+    fake.answer(id, true);
+    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id));
+  },
+  "a piece longer than a piece may be": (fake) => {
+    const { id } = fake.ask();
+    fake.answer(id, true);
+    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array((1 << 16) + 1)));
+  },
+  "a body with a status that has none": (fake) => {
+    const { id } = fake.ask();
+    const head = writeResponseHead({ status: 204, statusText: "", headers: [], streamed: true });
+    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head));
+  },
+  "an inline body with a status that has none": (fake) => {
+    const { id } = fake.ask();
+    const head = writeResponseHead({ status: 304, statusText: "", headers: [], streamed: false });
+    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head, new Uint8Array(1)));
+  },
+  "a status that does not exist": (fake) => {
+    const { id } = fake.ask();
+    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
+  },
+  "a head that is no JSON": (fake) => {
+    const { id } = fake.ask();
+    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, "{"));
+  },
+  "a header with a line break": (fake) => {
+    const { id } = fake.ask();
+    fake.say((writer) =>
+      writer.head(VERB.RESPONSE, SIDE.HOST, id, '[200,"",["a","b\\r\\nc: d"],0]')
+    );
+  },
+  "a verb that does not exist": (fake) => fake.say((writer) => writer.bytes(99, SIDE.HOST, 1)),
+  "a verb of the host": (fake) => fake.say((writer) => writer.bytes(VERB.INIT, SIDE.HOST, 1)),
+  "a side that does not exist": (fake) =>
+    fake.events.bytes(new Uint8Array([6, 0, 0, 0, VERB.CHUNK, 9, 1, 0, 0, 0])),
+  "a frame longer than frames are": (fake) =>
+    fake.events.bytes(new Uint8Array([0xff, 0xff, 0xff, 0x7f])),
+  "a frame too short to be one": (fake) => fake.events.bytes(new Uint8Array([1, 0, 0, 0, 1])),
+  "more calls back at once than allowed": (fake) => {
+    for (let i = 1; i <= SHORT.calls + 1; i++) fake.callBack(i, "machine", 0);
+  },
+  "a call back opened twice": (fake) => {
+    fake.callBack(1, "machine", 0);
+    fake.callBack(1, "machine", 0);
+  },
+  "a call back with id 0": (fake) => fake.callBack(0, "machine", 0),
+  "console lines without end": (fake) => {
+    for (let i = 0; i < 1000; i++) fake.say((writer) => writer.text(VERB.LOG, SIDE.CELL, 0, "x"));
+  },
+  "a text that is not UTF-8": (fake) =>
+    fake.say((writer) => writer.bytes(VERB.LOG, SIDE.CELL, 0, new Uint8Array([0xff]))),
+};
+
+for (const [name, attack] of Object.entries(BROKEN)) {
+  Deno.test(`CellRun gives up a cell for ${name}`, async () => {
+    await withFake(async (fake) => {
+      const { response } = fake.ask("victim");
+      attack(fake);
+      assert.equal(fake.end?.kind, "protocol");
+      assert.ok(fake.killed);
+      await assert.rejects(response, { name: "CellEnd" });
+    });
+  });
+}
+
+Deno.test("CellRun gives env.caller the authority of the request it names, and no other", async () => {
+  await withFake(async (fake) => {
+    const ada = fake.ask("ada");
+    const bob = fake.ask("bob");
+    fake.callBack(1, "caller", ada.id);
+    fake.callBack(2, "caller", bob.id);
+    fake.callBack(3, "machine", ada.id);
+    await turns();
+    assert.deepEqual(
+      fake.calls.map((call) => [call.kind, Reflect.get(call, "authority")]),
+      [["caller", "ada"], ["caller", "bob"], ["machine", undefined]],
+    );
+  });
+});
+
+Deno.test("CellRun refuses env.caller for a request that ended, never was, or is misnamed", async () => {
+  await withFake(async (fake) => {
+    const { id } = fake.ask();
+    fake.answer(id);
+    fake.callBack(1, "caller", id);
+    fake.callBack(2, "caller", 9999);
+    fake.callBack(3, "caller", String(id));
+    fake.callBack(4, "approve", id);
+    fake.callBack(5, "machine", id, "//evil");
+    fake.callBack(6, "machine", id, "http://evil/");
+    await turns();
+    assert.deepEqual(fake.calls.map(({ request }) => request.url), ["http://machine//evil"]);
+    const failed = fake.sent.filter(({ verb, side }) => verb === VERB.FAIL && side === SIDE.CELL);
+    assert.deepEqual(failed.map(({ id }) => id), [1, 2, 3, 4, 6]);
+    assert.equal(fake.end, undefined);
+  });
+});
+
+Deno.test("CellRun counts a call that names no open request as made by the deepest there is", async () => {
+  await withFake(async (fake) => {
+    const visit = { authority: "a", tier: "T1", by: "T1", depth: 3 };
+    const outgoing = { method: "GET", url: "http://localhost/", headers: [], body: null };
+    fake.run.fetch(outgoing, visit, () => {}).response.catch(() => {});
+    fake.callBack(1, "machine", 0);
+    fake.callBack(2, "machine", 12_345);
+    await turns();
+    assert.deepEqual(fake.calls.map(({ depth }) => depth), [4, 4]);
+  });
+});
+
+Deno.test("CellRun ignores what was under way for an exchange it has given up", async () => {
+  await withFake(async (fake) => {
+    const call = fake.ask();
+    fake.answer(call.id, true);
+    const response = await call.response;
+    await response.body!.cancel();
+    for (const verb of [VERB.CHUNK, VERB.END, VERB.FAIL]) {
+      fake.say((writer) => writer.bytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
+    }
+    assert.equal(fake.end, undefined);
+    assert.ok(fake.run.isQuiet);
+  });
+});
+
+Deno.test("CellRun survives noise and ends the cell", async () => {
+  const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9) | 1;
+  console.log(`seed ${seed}`);
+  let state = seed;
+  const next = (below: number): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+  for (let round = 0; round < 200; round++) {
+    await withFake((fake) => {
+      const ids = [fake.ask("ada").id, fake.ask("bob").id];
+      for (let i = 0; i < 30 && !fake.end; i++) {
+        const payload = new Uint8Array(next(40)).map(() => next(256));
+        const id = next(3) === 0 ? next(5) : ids[next(2)]!;
+        fake.say((writer) => writer.bytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
+      }
+      assert.ok(fake.end === undefined || ["protocol", "unfit"].includes(fake.end.kind));
+      for (const call of fake.calls) assert.equal(call.kind, "machine");
+    });
+  }
+});

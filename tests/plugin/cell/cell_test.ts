@@ -1,0 +1,521 @@
+/** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
+
+import assert from "node:assert/strict";
+import { launchProcess } from "../../../lib/plugin/transport/process_transport.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import {
+  isAlive,
+  LAUNCHES,
+  type LaunchName,
+  makeCell,
+  makeInit,
+  PROGRAM,
+  SHORT,
+  until,
+  withCell,
+} from "../cell_fixture.ts";
+
+const MIB = 1 << 20;
+
+async function problemOf(promise: Promise<unknown>): Promise<Problem> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof Problem, String(error));
+    return error;
+  }
+  throw new Error("There was no refusal");
+}
+
+/** By how many bytes this process's resident memory grows at most while `work` runs. */
+async function growth(work: () => Promise<void>): Promise<number> {
+  const before = Deno.memoryUsage().rss;
+  let peak = before;
+  const watch = setInterval(() => peak = Math.max(peak, Deno.memoryUsage().rss), 5);
+  try {
+    await work();
+  } finally {
+    clearInterval(watch);
+  }
+  return peak - before;
+}
+
+for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
+  Deno.test(`Cell.fetch() (${launch}) hands over method, URL, headers, body and caller`, async () => {
+    const source = `export default { async fetch(request, env) {
+      return Response.json({
+        method: request.method, url: request.url, x: request.headers.get("x"),
+        secret: request.headers.get("authorization"), body: await request.text(),
+        tier: env.caller.tier, by: env.caller.by, config: env.config, vars: env.vars,
+      }, { status: 207, statusText: "Many", headers: { "x-out": "\\u00fc" } });
+    } };`;
+    const options = {
+      launch,
+      config: { "/etc/x": "ü" },
+      permissions: { env: ["LANG", "UNSET"] },
+      variables: { LANG: "C" },
+    };
+    await withCell(source, options, async ({ ask }) => {
+      const init = {
+        method: "PROPFIND",
+        headers: { x: "y", authorization: "Bearer t" },
+        body: "text ü",
+      };
+      const response = await ask("/a%20b?q=1", init);
+      assert.equal(response.status, 207);
+      assert.equal(response.statusText, "Many");
+      assert.equal(response.headers.get("x-out"), "ü");
+      assert.deepEqual(await response.json(), {
+        method: "PROPFIND",
+        url: "http://localhost/a%20b?q=1",
+        x: "y",
+        secret: null,
+        body: "text ü",
+        tier: "T2",
+        by: "T2",
+        config: { "/etc/x": "ü" },
+        vars: { LANG: "C" },
+      });
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) keeps repeated Set-Cookie apart and bodiless statuses bodiless`, async () => {
+    const source = `export default { fetch(request) {
+      const status = Number(new URL(request.url).pathname.slice(1));
+      return new Response(status === 200 ? "" : null, { status,
+        headers: [["set-cookie", "a=1"], ["set-cookie", "b=2"]] });
+    } };`;
+    await withCell(source, { launch }, async ({ ask }) => {
+      for (const status of [200, 204, 304, 404]) {
+        const response = await ask(`/${status}`, { method: status === 200 ? "HEAD" : "GET" });
+        assert.equal(response.status, status);
+        assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
+        assert.equal(await response.text(), "");
+      }
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) streams bodies of any length within bounded memory`, async () => {
+    const source = `export default { async fetch(request) {
+      const length = Number(new URL(request.url).pathname.slice(1));
+      if (length === 0) {
+        let count = 0;
+        for await (const chunk of request.body) count += chunk.length;
+        return new Response(String(count));
+      }
+      let left = length;
+      return new Response(new ReadableStream({ type: "bytes", pull(c) {
+        if (left === 0) return c.close();
+        const n = Math.min(left, 1 << 20); left -= n; c.enqueue(new Uint8Array(n).fill(7));
+      } }));
+    } };`;
+    const total = 200 * MIB;
+    const limits = { answerMs: 20_000 };
+    await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
+      await text("/1");
+      const down = await growth(async () => {
+        let count = 0;
+        for await (const chunk of (await ask(`/${total}`)).body!) count += chunk.length;
+        assert.equal(count, total);
+      });
+      const up = await growth(async () => {
+        let left = total;
+        const body = new ReadableStream({
+          pull(c) {
+            if (left === 0) return c.close();
+            left -= 65_536;
+            c.enqueue(new Uint8Array(65_536));
+          },
+        });
+        assert.equal(await text("/0", { method: "POST", body }), String(total));
+      });
+      // Inside this process the Worker's own garbage counts too, so only the process can be weighed.
+      if (launch === "process") {
+        assert.ok(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
+        assert.ok(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
+      }
+      assert.equal(cell.health().requests, 0);
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) passes events on as they come`, async () => {
+    const source = `let more; export default { fetch(request) {
+      if (request.method === "POST") { more(); return new Response("ok"); }
+      const encoder = new TextEncoder();
+      return new Response(new ReadableStream({ start(c) {
+        c.enqueue(encoder.encode("data: 1\\n\\n"));
+        more = () => c.enqueue(encoder.encode("data: 2\\n\\n"));
+      } }), { headers: { "content-type": "text/event-stream" } });
+    } };`;
+    await withCell(source, { launch, limits: { answerMs: 300 } }, async ({ ask }) => {
+      const reader = (await ask("/")).body!.pipeThrough(new TextDecoderStream()).getReader();
+      assert.equal((await reader.read()).value, "data: 1\n\n");
+      await (await ask("/", { method: "POST" })).text();
+      assert.equal((await reader.read()).value, "data: 2\n\n");
+      await reader.cancel();
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) sends the head of a stream that has nothing to say yet`, async () => {
+    const source = `export default { fetch() {
+      return new Response(new ReadableStream({}), { headers: { "content-type": "text/event-stream" } });
+    } };`;
+    await withCell(source, { launch }, async ({ ask }) => {
+      const response = await ask("/");
+      assert.equal(response.status, 200);
+      await response.body!.cancel();
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) does not read a response further than it is read from`, async () => {
+    const source = `let pulled = 0; export default { fetch(request) {
+      if (request.method === "POST") return new Response(String(pulled));
+      return new Response(new ReadableStream({ pull(c) { pulled += 65536; c.enqueue(new Uint8Array(65536)); } }));
+    } };`;
+    await withCell(source, { launch }, async ({ ask, text }) => {
+      const reader = (await ask("/")).body!.getReader();
+      await reader.read();
+      let pulled = "";
+      for (let last = " "; last !== pulled;) {
+        last = pulled;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        pulled = await text("/", { method: "POST" });
+      }
+      assert.ok(Number(pulled) < MIB, `${pulled} bytes were pulled`);
+      await reader.cancel();
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) aborts request.signal when the caller goes away`, async () => {
+    const source = `export default { async fetch(request) {
+      request.signal.addEventListener("abort", () => console.log("aborted"));
+      console.log("here");
+      await new Promise(() => {});
+    } };`;
+    await withCell(source, { launch }, async ({ ask, lines, cell }) => {
+      const abort = new AbortController();
+      const asked = ask("/", { signal: abort.signal });
+      await until(() => lines.includes("log here"), 2000, "the plugin has the request");
+      abort.abort();
+      await assert.rejects(asked, { name: "AbortError" });
+      await until(() => lines.includes("log aborted"), 2000, "the plugin hears of it");
+      assert.equal(cell.health().requests, 0);
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) calls back with the caller's authority and with the plugin's own`, async () => {
+    const source = `export default { async fetch(request, env) {
+      const own = await (await env.machine.fetch("/var/x", { method: "PUT", body: "mine" })).text();
+      const theirs = await (await env.caller.fetch("/home/x?raw", { headers: { a: "b" } })).text();
+      const big = await (await env.machine.fetch("/big")).bytes();
+      return Response.json([own, theirs, big.length]);
+    } };`;
+    const options = {
+      launch,
+      callBack: async (call: { kind: string; request: Request; depth: number }) => {
+        if (call.request.url.endsWith("/big")) return new Response(new Uint8Array(3 * MIB));
+        const authority = Reflect.get(call, "authority") ?? "none";
+        return new Response(
+          [
+            call.kind,
+            authority,
+            call.request.method,
+            call.request.url,
+            call.depth,
+            await call.request.text(),
+          ]
+            .join(" "),
+        );
+      },
+    };
+    await withCell(source, options, async ({ ask }) => {
+      assert.deepEqual(await (await ask("/", {}, { authority: "ada", depth: 2 })).json(), [
+        "machine none PUT http://machine/var/x 3 mine",
+        "caller ada GET http://machine/home/x?raw 3 ",
+        3 * MIB,
+      ]);
+    });
+  });
+
+  Deno.test(`env.caller (${launch}) is dead once its request has ended; env.machine lives in waitUntil`, async () => {
+    const source = `let kept; export default { fetch(request, env, ctx) {
+      if (new URL(request.url).pathname === "/late") {
+        return kept.fetch("/home/x").then(() => new Response("worked"), (e) => new Response(e.message));
+      }
+      kept = env.caller;
+      ctx.waitUntil((async () => {
+        await new Promise((r) => setTimeout(r, 60));
+        console.log("machine " + await (await env.machine.fetch("/var/x")).text());
+        await env.caller.fetch("/home/x").catch((e) => console.log(e.message));
+      })());
+      return new Response("sent");
+    } };`;
+    const callBack = () => Promise.resolve(new Response("answered"));
+    await withCell(source, { launch, callBack }, async ({ text, lines }) => {
+      assert.equal(await text("/"), "sent");
+      assert.match(await text("/late"), /the request has ended/);
+      await until(() => lines.length === 2, 2000, "the work is done");
+      assert.equal(lines[0], "log machine answered");
+      assert.match(lines[1] ?? "", /the request has ended/);
+    });
+  });
+
+  Deno.test(`env.caller (${launch}) breaks off what it has under way when its request ends`, async () => {
+    const source = `export default { fetch(request, env) {
+      env.caller.fetch("/slow").catch((e) => console.log("broke: " + e.message));
+      return new Response("sent");
+    } };`;
+    let aborted = false;
+    const callBack = ({ request }: { request: Request }) =>
+      new Promise<Response>((_, reject) => {
+        request.signal.addEventListener("abort", () => {
+          aborted = true;
+          reject(request.signal.reason);
+        });
+      });
+    await withCell(source, { launch, callBack }, async ({ text, lines }) => {
+      assert.equal(await text("/"), "sent");
+      await until(() => aborted && lines.length > 0, 2000, "the call back is aborted");
+      assert.match(lines.join(), /^log broke: .*The request has ended/);
+    });
+  });
+
+  Deno.test(`env.machine (${launch}) reaches this machine alone`, async () => {
+    const source = `export default { async fetch(request, env) {
+      const out = [];
+      for (const to of ["http://evil.example/", "//evil.example/x", "file:///etc/passwd", "relative", new URL("/home/x", request.url)]) {
+        out.push(await env.machine.fetch(to).then((r) => r.text(), (e) => e.name));
+      }
+      return Response.json(out);
+    } };`;
+    const callBack = ({ request }: { request: Request }) =>
+      Promise.resolve(new Response(request.url));
+    await withCell(source, { launch, callBack }, async ({ ask }) => {
+      assert.deepEqual(await (await ask("/")).json(), [
+        "TypeError",
+        "http://machine//evil.example/x",
+        "TypeError",
+        "TypeError",
+        "http://machine/home/x",
+      ]);
+    });
+  });
+
+  Deno.test(`env.machine (${launch}) flooded makes no more calls at once than allowed`, async () => {
+    const source = `export default { async fetch(request, env) {
+      const all = Array.from({ length: 2000 }, () => env.machine.fetch("/x").then((r) => r.text()));
+      return new Response(String((await Promise.all(all)).length));
+    } };`;
+    let open = 0;
+    let most = 0;
+    const callBack = async () => {
+      most = Math.max(most, ++open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open--;
+      return new Response("x");
+    };
+    const limits = { answerMs: 8000 };
+    await withCell(source, { launch, callBack, limits }, async ({ text }) => {
+      assert.equal(await text("/"), "2000");
+      assert.ok(most <= 8, `${most} at once`);
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) bounds how deep plugins call each other`, async () => {
+    const source = `export default { async fetch(request, env) {
+      const response = await env.machine.fetch("/again");
+      return new Response(response.body, response);
+    } };`;
+    const depths: number[] = [];
+    const fixture = await makeCell(source, {
+      launch,
+      limits: { depth: 4 },
+      callBack: ({ request, depth }) => {
+        depths.push(depth);
+        return fixture.ask("/", { method: request.method }, { depth });
+      },
+    });
+    try {
+      assert.equal((await fixture.ask("/")).status, 508);
+      assert.deepEqual(depths, [1, 2, 3, 4]);
+    } finally {
+      await fixture.cell.stop({ drain: false });
+    }
+  });
+
+  Deno.test(`Cell.swap() (${launch}) drops no request in flight`, async () => {
+    const source = (word: string) =>
+      `export default { async fetch() { await new Promise((r) => setTimeout(r, 300)); return new Response("${word}"); } };`;
+    await withCell(source("old"), { launch }, async ({ cell, text, events }) => {
+      await cell.start();
+      const early = [text("/"), text("/"), text("/")];
+      await cell.swap(await makeInit(source("new")));
+      assert.equal(await text("/"), "new");
+      assert.deepEqual(await Promise.all(early), ["old", "old", "old"]);
+      assert.deepEqual(events.map(({ type }) => type), ["started", "swapped"]);
+    });
+  });
+
+  Deno.test(`Cell.swap() (${launch}) leaves the old one when the new one cannot start`, async () => {
+    const good = `export default { fetch: () => new Response("old") };`;
+    await withCell(good, { launch }, async ({ cell, text, events }) => {
+      await cell.start();
+      await assert.rejects(cell.swap(await makeInit("throw new Error('not today')")), /not today/);
+      assert.equal(await text("/"), "old");
+      assert.deepEqual(events.map(({ type }) => type), ["started"]);
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) refuses more than may be in it and wait for it`, async () => {
+    const source = `const all = []; export default { fetch(request) {
+      if (request.method === "POST") { all.splice(0).forEach((r) => r()); return new Response("go"); }
+      return new Promise((r) => all.push(() => r(new Response("done"))));
+    } };`;
+    const limits = { requests: 2, waiting: 2, answerMs: 5000 };
+    await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
+      await cell.start();
+      const asked = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
+      await until(() => cell.health().waiting === 2, 2000, "two wait");
+      const refused = await problemOf(ask("/"));
+      assert.equal(refused.status, 503);
+      assert.equal(refused.headers["retry-after"], "1");
+      await cell.stop({ drain: false });
+      const ends = await asked;
+      assert.deepEqual(ends.map(({ status }) => status), Array(4).fill("rejected"));
+    });
+  });
+
+  Deno.test(`Cell.fetch() (${launch}) gives the next in line its turn`, async () => {
+    const source = `export default { async fetch() {
+      await new Promise((r) => setTimeout(r, 10)); return new Response("done"); } };`;
+    await withCell(source, { launch, limits: { requests: 2, waiting: 20 } }, async ({ text }) => {
+      const all = await Promise.all(Array.from({ length: 20 }, () => text("/")));
+      assert.deepEqual(all, Array(20).fill("done"));
+    });
+  });
+
+  Deno.test(`Cell.stop() (${launch}) lets open requests finish when it drains`, async () => {
+    const source = `export default { async fetch() {
+      await new Promise((r) => setTimeout(r, 200)); return new Response("done"); } };`;
+    await withCell(source, { launch }, async ({ cell, text, ask }) => {
+      await cell.start();
+      const asked = text("/");
+      await new Promise((resolve) => setImmediate(resolve));
+      await cell.stop({ drain: true });
+      assert.equal(await asked, "done");
+      assert.equal((await problemOf(ask("/"))).status, 503);
+      assert.equal(cell.health().state, "closed");
+    });
+  });
+}
+
+Deno.test("Cell.fetch() refuses headers that no frame holds, and frees their place", async () => {
+  await withCell(
+    "export default { fetch: () => new Response('ok') };",
+    {},
+    async ({ ask, text, cell }) => {
+      assert.equal((await problemOf(ask("/", { headers: { x: "y".repeat(60_000) } }))).status, 400);
+      const many = Array.from({ length: 300 }, (_, i): [string, string] => [`x${i}`, "y"]);
+      assert.equal((await problemOf(ask("/", { headers: many }))).status, 400);
+      assert.equal(await text("/"), "ok");
+      assert.equal(cell.health().requests, 0);
+    },
+  );
+});
+
+Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
+  const source = `export default { fetch: (r) => new Response("hello", { headers: {
+    "transfer-encoding": "chunked", connection: "close, x-a", "keep-alive": "1", upgrade: "h2c",
+    "content-length": r.url.endsWith("/long") ? "999" : "1", "x-a": "stays" } }) };`;
+  await withCell(source, {}, async ({ ask }) => {
+    const server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => ask(new URL(request.url).pathname),
+    );
+    try {
+      for (const path of ["/long", "/short"]) {
+        const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
+        assert.equal(response.headers.get("x-a"), "stays");
+        for (const name of ["connection", "keep-alive", "upgrade"]) {
+          assert.equal(response.headers.get(name), null, name);
+        }
+        assert.equal(await response.text(), "hello", path);
+      }
+    } finally {
+      await server.shutdown();
+    }
+  });
+});
+
+Deno.test("Cell says in words that its process cannot be started", async () => {
+  const { Cell } = await import("../../../lib/plugin/cell/cell.ts");
+  const reasons: string[] = [];
+  const cell = new Cell<null>({
+    init: await makeInit("export default { fetch() {} };"),
+    launch: launchProcess({ ...PROGRAM, execPath: "/nowhere/deno" }),
+    limits: SHORT,
+    now: Date.now,
+    callBack: () => Promise.resolve(new Response("")),
+    log: () => {},
+    onEvent: ({ detail }) => reasons.push(detail),
+  });
+  const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
+  const refused = await problemOf(cell.fetch(new Request("http://localhost/"), visit));
+  assert.equal(refused.status, 502);
+  assert.match(reasons.join(), /cannot be started/);
+  await cell.stop({ drain: false });
+});
+
+Deno.test("Cell.fetch() refuses a WebSocket upgrade in words", async () => {
+  await withCell("export default { fetch() {} };", {}, async ({ ask, cell }) => {
+    const refused = await problemOf(ask("/", { headers: { upgrade: "websocket" } }));
+    assert.equal(refused.status, 501);
+    assert.match(refused.detail, /WebSocket/);
+    assert.equal(cell.health().state, "stopped");
+  });
+});
+
+Deno.test("Cell stops an idle process and starts it again for the next request", async () => {
+  const source = `export default { fetch: () => new Response("hi") };`;
+  await withCell(source, { limits: { idleMs: 150 } }, async ({ cell, text, events }) => {
+    assert.equal(await text("/"), "hi");
+    const { pid } = cell.health();
+    assert.ok(pid !== undefined && isAlive(pid));
+    await until(() => !isAlive(pid), 3000, "the process is gone");
+    assert.equal(cell.health().state, "stopped");
+    const start = performance.now();
+    assert.equal(await text("/"), "hi");
+    assert.ok(performance.now() - start < 1000, "it woke quickly");
+    assert.deepEqual(events.slice(0, 3).map(({ type }) => type), ["started", "idle", "started"]);
+  });
+});
+
+Deno.test("Cell waits longer after each crash, then opens the circuit, and says so", async () => {
+  const source = `export default { fetch: () => { for (;;) Error; } };`;
+  const limits = { silenceMs: 200, beatMs: 50, backoffMs: 400, backoffMaxMs: 5000, crashes: 2 };
+  await withCell(source, { limits }, async ({ cell, ask, events }) => {
+    assert.equal((await problemOf(ask("/"))).status, 504);
+    assert.equal((await problemOf(ask("/"))).status, 504);
+    const refused = await problemOf(ask("/"));
+    assert.equal(refused.status, 503);
+    assert.match(refused.detail, /2 times in a row/);
+    assert.ok(Number(refused.headers["retry-after"]) >= 1);
+    const health = cell.health();
+    assert.equal(health.state, "circuit-open");
+    assert.equal(health.crashes, 2);
+    assert.match(health.reason ?? "", /heartbeat/);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["started", "ended", "restarted", "ended", "circuit-open"],
+    );
+  });
+});
+
+Deno.test("Cell ends a plugin that leaves one request after the other unanswered", async () => {
+  const source = `export default { fetch: () => new Promise(() => {}) };`;
+  await withCell(source, { limits: { answerMs: 100 } }, async ({ ask, events }) => {
+    const ends = await Promise.all([1, 2, 3, 4].map(() => problemOf(ask("/"))));
+    assert.deepEqual(ends.map(({ status }) => status), [504, 504, 504, 504]);
+    await until(() => events.some(({ kind }) => kind === "silence"), 2000, "it is ended");
+  });
+});

@@ -1,0 +1,158 @@
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { FILE_PIECE_BYTES } from "../../../lib/limits.ts";
+import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { FileChanged, fileOpener } from "../../../lib/plugin/cell/file_body.ts";
+import { factsOf, fileInfo } from "../../../lib/plugin/realm/env_files.ts";
+import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
+
+const LONG = new Uint8Array(2 * FILE_PIECE_BYTES + 5).map((_, at) => at % 251);
+
+/** A folder that is granted as `/g`, and a secret beside it. */
+async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
+  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-body-" }));
+  const folder = `${base}/granted`;
+  try {
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(`${base}/secret`, "secret");
+    await Deno.writeFile(`${folder}/long`, LONG);
+    await Deno.symlink(`${base}/secret`, `${folder}/out`);
+    await act(folder);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+async function factsAt(path: string): Promise<string> {
+  return factsOf(fileInfo("", await Deno.stat(path)));
+}
+
+Deno.test("fileOpener() gives exactly the bytes that were asked, and says once that it is over", () =>
+  inFolder(async (folder) => {
+    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
+    const rows: [offset: number, length: number, expected: Uint8Array][] = [
+      [0, -1, LONG],
+      [0, LONG.length, LONG],
+      [7, 3, LONG.slice(7, 10)],
+      [FILE_PIECE_BYTES - 1, FILE_PIECE_BYTES + 2, LONG.slice(FILE_PIECE_BYTES - 1, -4)],
+      [LONG.length, -1, new Uint8Array()],
+      [0, 0, new Uint8Array()],
+    ];
+    const seen = await factsAt(`${folder}/long`);
+    for (const [offset, length, expected] of rows) {
+      let over = 0;
+      const body = await open({ path: "/g/long", offset, length, seen }, () => over++);
+      equal(await new Response(body.stream).bytes(), expected);
+      body.fail(new Error("too late"));
+      equal(over, 1);
+    }
+  }));
+
+Deno.test("fileOpener() opens nothing but files of the granted folders, and no other than was seen", () =>
+  inFolder(async (folder) => {
+    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
+    const ask = (path: string, seen = "", offset = 0, length = -1) =>
+      open({ path, offset, length, seen }, () => ok(false, "it was never open"));
+    const outside = [
+      "/g/out",
+      "/g/../secret",
+      `${folder}/long`,
+      `${folder}/../secret`,
+      "/etc/passwd",
+      "/g",
+      "",
+      "/g/long\0",
+    ];
+    for (const path of outside) await rejects(ask(path), PeerFailure, path);
+    await rejects(ask("/g/none"), FileChanged);
+    const seen = await factsAt(`${folder}/long`);
+    await rejects(ask("/g/long", "another"), FileChanged);
+    await rejects(ask("/g/long", seen, 1, LONG.length), FileChanged);
+    await Deno.writeTextFile(`${folder}/new`, "new");
+    await Deno.rename(`${folder}/new`, `${folder}/long`);
+    await rejects(ask("/g/long", seen), FileChanged);
+    await rejects(
+      fileOpener([])({ path: "/etc/hostname", offset: 0, length: -1, seen: "" }, () => {}),
+    );
+  }));
+
+Deno.test("fileOpener() breaks a body off when its file became shorter, and when nobody wants it", () =>
+  inFolder(async (folder) => {
+    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
+    const handle = { path: "/g/long", offset: 0, length: -1, seen: "" };
+    let over = 0;
+    const cut = await open(handle, () => over++);
+    await Deno.truncate(`${folder}/long`, FILE_PIECE_BYTES);
+    await rejects(new Response(cut.stream).bytes(), /became shorter/);
+    equal(over, 1);
+    const left = await open(handle, () => over++);
+    await left.stream.cancel();
+    equal(over, 2);
+    const failed = await open(handle, () => over++);
+    failed.fail(new Error("ended"));
+    await rejects(new Response(failed.stream).bytes(), /ended/);
+    equal(over, 3);
+  }));
+
+for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
+  Deno.test(`env.files.respond() (${launch}) has the server send the file, with the plugin's status and headers`, () =>
+    inFolder(async (folder) => {
+      const source = `let posts = 0; export default { async fetch(request, env) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/count" && request.method === "GET") return new Response(String(posts));
+      if (pathname === "/count") posts++;
+      const at = env.config["/root"] + pathname;
+      if (pathname === "/inside") return new Response(await env.files.respond(at.replace("inside", "long"), { offset: 1, length: 4 }).bytes());
+      if (pathname === "/part") return env.files.respond(at.replace("part", "long"), { offset: 2, length: 3, status: 206, headers: { "x-a": "b" } });
+      if (pathname === "/gone") return env.files.respond(at, { headers: { "x-a": "b" } });
+      return env.files.respond(at, { seen: await env.files.stat(at) });
+    } };`;
+      const options = { launch, permissions: { read: [folder] }, config: { "/root": folder } };
+      await withCell(source, options, async ({ ask, cell, lines }) => {
+        equal(await (await ask("/long")).bytes(), LONG);
+        equal(await (await ask("/inside")).bytes(), LONG.slice(1, 5));
+        const part = await ask("/part");
+        equal([part.status, part.headers.get("x-a")], [206, "b"]);
+        equal(await part.bytes(), LONG.slice(2, 5));
+        await rejects(ask("/gone"), { type: "unavailable" });
+        await rejects(ask("/out"), { type: "bad-gateway" });
+        ok(lines.some((line) => line.includes("leads out of the granted folder")), lines.join());
+        equal(cell.health().requests, 0);
+        // A reader that goes away gives its place back.
+        for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();
+        equal(cell.health().requests, 0);
+        // What may have done something is not asked a second time.
+        equal(
+          await (await ask("/count", { method: "POST" }).catch(() => ask("/count"))).text(),
+          "1",
+        );
+      });
+    }));
+}
+
+Deno.test("a file that is replaced all the while is sent whole, as one of its versions", () =>
+  inFolder(async (folder) => {
+    const source = `export default { async fetch(request, env) {
+      const at = env.config["/root"] + "/long";
+      const seen = await env.files.stat(at);
+      return env.files.respond(at, { seen, headers: { "x-size": String(seen.size) } });
+    } };`;
+    const options = { permissions: { read: [folder] }, config: { "/root": folder } };
+    await withCell(source, options, async ({ ask }) => {
+      let going = true;
+      const writing = (async () => {
+        for (let size = 1; going; size++) {
+          await Deno.writeFile(`${folder}/next`, new Uint8Array(size).fill(size % 251));
+          await Deno.rename(`${folder}/next`, `${folder}/long`);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      })();
+      for (let i = 0; i < 100; i++) {
+        const answer = await ask("/");
+        const bytes = await answer.bytes();
+        equal(String(bytes.length), answer.headers.get("x-size"));
+        if (bytes.length !== LONG.length) ok(bytes.every((byte) => byte === bytes.length % 251));
+      }
+      going = false;
+      await writing;
+    });
+  }));

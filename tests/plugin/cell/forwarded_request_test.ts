@@ -1,0 +1,37 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { CELL_CHUNK_BYTES } from "../../../lib/limits.ts";
+import { bodyOf, CONNECTION, visible } from "../../../lib/plugin/cell/forwarded_request.ts";
+
+Deno.test("visible() keeps the caller's secret and the connection's headers back", () => {
+  const headers = new Headers({
+    accept: "text/html",
+    authorization: "Bearer secret",
+    cookie: "a=b",
+  });
+  headers.set("proxy-authorization", "Basic secret");
+  for (const name of CONNECTION) headers.set(name, "x");
+  equal(visible(headers), ["accept", "text/html", "cookie", "a=b"]);
+  equal(visible(new Headers({ accept: "x", host: "y" })), ["accept", "x", "host", "y"]);
+  equal(visible(new Headers()), []);
+});
+
+Deno.test("visible() keeps repeated headers as they are", () => {
+  const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"], ["te", "x"]]);
+  equal(visible(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
+});
+
+Deno.test("bodyOf() reads a short body, streams a long one and tells none from empty", async () => {
+  const post = (body: string | null, length?: number) =>
+    bodyOf(
+      new Request("http://localhost/", {
+        method: "POST",
+        body,
+        headers: length === undefined ? {} : { "content-length": String(length) },
+      }),
+    );
+  equal(await post(null), null);
+  equal(await post("abc", 3), new TextEncoder().encode("abc"));
+  equal(await post("", 0), new Uint8Array(0));
+  ok(await post("abc") instanceof ReadableStream);
+  ok(await post("abc", CELL_CHUNK_BYTES + 1) instanceof ReadableStream);
+});

@@ -1,0 +1,90 @@
+import { equal, ok, rejects } from "node:assert/strict";
+import { Displaced, openInPlace } from "../../../lib/plugin/cell/open_verified.ts";
+
+const LINUX = Deno.build.os === "linux";
+const decoder = new TextDecoder();
+
+async function inFolder(act: (base: string) => Promise<void>): Promise<void> {
+  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-place-" }));
+  try {
+    for (const [folder, text] of [["open", "open"], ["secret", "secret"]] as const) {
+      await Deno.mkdir(`${base}/${folder}`);
+      await Deno.writeTextFile(`${base}/${folder}/file`, text);
+    }
+    await act(base);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+async function textOf(file: Deno.FsFile): Promise<string> {
+  return decoder.decode(await new Response(file.readable).bytes());
+}
+
+Deno.test("openInPlace() opens a file that is where it was found", () =>
+  inFolder(async (base) => {
+    equal(await textOf(await openInPlace(Deno)(`${base}/open/file`)), "open");
+    await rejects(openInPlace(Deno)(`${base}/open/none`));
+  }));
+
+Deno.test({
+  name: LINUX
+    ? "openInPlace() opens nothing by a link, whether it ends the path or lies within it"
+    : "openInPlace() opens nothing by a link (skipped: only Linux tells what is open)",
+  ignore: !LINUX,
+  fn: () =>
+    inFolder(async (base) => {
+      await Deno.symlink(`${base}/secret`, `${base}/folder`);
+      await Deno.symlink(`${base}/secret/file`, `${base}/open/link`);
+      await rejects(openInPlace(Deno)(`${base}/folder/file`), Displaced);
+      await rejects(openInPlace(Deno)(`${base}/open/link`), /ELOOP/);
+      await new Deno.Command("mkfifo", { args: [`${base}/open/pipe`] }).output();
+      // Nobody writes to it, and still nobody waits.
+      await rejects(openInPlace(Deno)(`${base}/open/pipe`), /no file/);
+    }),
+});
+
+Deno.test({
+  name: LINUX
+    ? "openInPlace() never gives what lies elsewhere, however often a folder becomes a link meanwhile"
+    : "openInPlace() wins the race for a folder (skipped: only Linux tells what is open)",
+  ignore: !LINUX,
+  fn: () =>
+    inFolder(async (base) => {
+      // Another program, as another user of the computer would run it.
+      const racer = new Deno.Command("sh", {
+        args: [
+          "-c",
+          'cd "$1"; while :; do mv open aside; ln -s secret open; rm open; mv aside open; done',
+          "sh",
+          base,
+        ],
+        stderr: "null",
+      }).spawn();
+      const open = openInPlace(Deno);
+      const found = { open: 0, displaced: 0, absent: 0 };
+      try {
+        const end = performance.now() + 20_000;
+        while ((found.open < 50 || found.displaced < 50) && performance.now() < end) {
+          try {
+            equal(await textOf(await open(`${base}/open/file`)), "open");
+            found.open += 1;
+          } catch (error) {
+            if (error instanceof Displaced) found.displaced += 1;
+            else if (error instanceof Error && "code" in error) found.absent += 1;
+            else throw error;
+          }
+        }
+      } finally {
+        racer.kill("SIGKILL");
+        await racer.status;
+      }
+      ok(found.open >= 50 && found.displaced >= 50, JSON.stringify(found));
+    }),
+});
+
+Deno.test("openInPlace() opens as it can where the system does not tell what is open", () =>
+  inFolder(async (base) => {
+    const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
+    equal(await textOf(await openInPlace(native)(`${base}/open/file`)), "open");
+  }));

@@ -1,0 +1,15 @@
+import { throws } from "node:assert/strict";
+import { Meter } from "../../../lib/plugin/cell/rate_limit.ts";
+import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
+
+Deno.test("Meter.count() lets so many pass in a second and breaks with one more", () => {
+  let now = 5000;
+  const meter = new Meter(3, "frames", () => now);
+  for (let i = 0; i < 3; i++) meter.count();
+  throws(() => meter.count(), ProtocolError);
+  now += 999;
+  throws(() => meter.count(), /so many frames/);
+  now += 1;
+  for (let i = 0; i < 3; i++) meter.count();
+  throws(() => meter.count(), ProtocolError);
+});

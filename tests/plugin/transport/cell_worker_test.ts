@@ -1,0 +1,66 @@
+/** What the Worker of a cell makes of a plugin: how it loads it, asks it, and tells of its faults. */
+
+import { deepStrictEqual as equal, doesNotMatch, match, rejects } from "node:assert/strict";
+import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
+import { until, withCell } from "../cell_fixture.ts";
+
+const options = { launch: "worker" } as const;
+
+async function unfit(source: string): Promise<string> {
+  let words = "";
+  await withCell(source, options, async ({ cell }) => {
+    await rejects(cell.start(), (error) => {
+      words = error instanceof CellEnd && error.kind === "unfit" ? error.message : "";
+      return words !== "";
+    });
+  });
+  return words;
+}
+
+Deno.test("start() refuses a module without fetch and says what it lacks", async () => {
+  for (
+    const source of ["", "export default 1;", "export default {};", "export default { fetch: 1 };"]
+  ) {
+    match(await unfit(source), /export default has no fetch/);
+  }
+});
+
+Deno.test("start() tells the line of a fault, and neither the plugin's text nor the bootstrap's", async () => {
+  const words = await unfit("const a = 1;\n\nnull.x;\nexport default { fetch() {} };");
+  match(words, /TypeError: .* \(line 3\)$/);
+  doesNotMatch(words, /data:/);
+});
+
+Deno.test("start() takes a function with a fetch of its own for a plugin", async () => {
+  const source =
+    "const f = () => {}; f.fetch = () => new Response('from a function'); export default f;";
+  await withCell(source, options, async ({ text }) => equal(await text("/"), "from a function"));
+});
+
+Deno.test("answer() gives each request its own env and shares what is the cell's", async () => {
+  const source = `let first;
+  export default { fetch(request, env, ctx) {
+    const same = first && [env !== first, env.config === first.config, env.caller !== first.caller];
+    first ??= env;
+    return Response.json([same, Object.isFrozen(env.config), env.caller.tier, typeof ctx.passThroughOnException]);
+  } };`;
+  await withCell(source, options, async ({ text }) => {
+    equal(JSON.parse(await text("/")), [null, true, "T2", "function"]);
+    equal(JSON.parse(await text("/")), [[true, true, true], true, "T2", "function"]);
+  });
+});
+
+Deno.test("waitUntil() lets work outlive its answer and tells of its failure", async () => {
+  const source = `export default { fetch(request, env, ctx) {
+    ctx.waitUntil(new Promise((r) => setTimeout(r, 20)).then(() => { throw new Error("too late") }));
+    return new Response("at once");
+  } };`;
+  await withCell(source, options, async ({ text, lines }) => {
+    equal(await text("/"), "at once");
+    await until(
+      () => lines.some((line) => /waitUntil: Error: too late/.test(line)),
+      2000,
+      "it is told",
+    );
+  });
+});

@@ -1,0 +1,48 @@
+import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { FrameReader, VERB } from "../../../lib/plugin/wire/frames.ts";
+import { launchWorker } from "../../../lib/plugin/transport/worker_transport.ts";
+import { SHORT } from "../cell_fixture.ts";
+
+function launched(code: string) {
+  const verbs: number[] = [];
+  const ends: string[] = [];
+  const reader = new FrameReader();
+  const { promise: heard, resolve } = Promise.withResolvers<void>();
+  const transport = launchWorker(bareInit("serve", "x", code), SHORT, {
+    bytes: (chunk) =>
+      reader.push(chunk, ({ verb }) => {
+        verbs.push(verb);
+        resolve();
+      }),
+    ended: (reason) => ends.push(reason),
+  });
+  return { transport, verbs, ends, heard };
+}
+
+Deno.test("launchWorker() says that a plugin is ready, or unfit, and ends it once", async () => {
+  for (
+    const [code, verb] of [["export default { fetch() {} }", VERB.READY], [
+      "throw 1",
+      VERB.UNFIT,
+    ]] as const
+  ) {
+    const { transport, verbs, ends, heard } = launched(code);
+    equal([transport.kind, transport.pid], ["worker", undefined]);
+    await heard;
+    equal(verbs, [verb]);
+    await transport.kill();
+    await transport.kill();
+    transport.send(new Uint8Array(8));
+    equal(ends, ["it was ended"]);
+  }
+});
+
+Deno.test("launchWorker() lives through bytes that are no frames", async () => {
+  const { transport, ends, heard } = launched("export default { fetch() {} }");
+  await heard;
+  transport.send(new Uint8Array([1, 0, 0, 0, 0]));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  await transport.kill();
+  match(ends.join(), /^it was ended$|^its Worker failed$/);
+});

@@ -1,0 +1,89 @@
+import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
+import { Calling, type FileBody } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { answerWithFile } from "../../../lib/plugin/wire/file_response.ts";
+import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
+
+const FILE = { path: "/x", offset: 0, length: -1, seen: "" };
+
+function make(body: ReadableStream<Uint8Array>): Response {
+  return new Response(body);
+}
+
+function calling() {
+  const call = new Calling(1, {}, () => {});
+  call.response.catch(() => {});
+  return { call, promise: call.response };
+}
+
+function bodyOf(text: string) {
+  const failed: string[] = [];
+  const body: FileBody = {
+    stream: new Response(text).body ?? new ReadableStream(),
+    fail: (reason) => void failed.push(reason.message),
+  };
+  return { body, failed };
+}
+
+Deno.test("answerWithFile() resolves the call with the opened file and settles it when it is over", async () => {
+  const { call, promise } = calling();
+  const { body } = bodyOf("bytes");
+  let settled = 0;
+  let over = (): void => {};
+  answerWithFile(
+    call,
+    (_, whenOver) => {
+      over = whenOver;
+      return Promise.resolve(body);
+    },
+    FILE,
+    (body) => new Response(body, { status: 206 }),
+    () => settled++,
+    (reason) => call.reject(reason),
+  );
+  const response = await promise;
+  equal([response.status, await response.text(), call.received], [206, "bytes", false]);
+  over();
+  equal([call.received, settled], [true, 1]);
+});
+
+Deno.test("answerWithFile() answers with a file that is over before it is open", async () => {
+  const { call, promise } = calling();
+  let settled = 0;
+  const opened = (_: unknown, over: () => void) => {
+    over();
+    return Promise.resolve(bodyOf("").body);
+  };
+  answerWithFile(call, opened, FILE, make, () => settled++, () => {});
+  equal(await (await promise).text(), "");
+  equal([call.received, settled], [true, 1]);
+});
+
+Deno.test("answerWithFile() ends the call whose file cannot be opened, and closes one nobody waits for", async () => {
+  const failing = calling();
+  answerWithFile(
+    failing.call,
+    () => Promise.reject(new Error("gone")),
+    FILE,
+    make,
+    () => {},
+    (reason) => failing.call.reject(reason),
+  );
+  await rejects(failing.promise, /gone/);
+  const late = calling();
+  const { body, failed } = bodyOf("bytes");
+  const opening = Promise.withResolvers<FileBody>();
+  answerWithFile(late.call, () => opening.promise, FILE, make, () => {}, () => {});
+  late.call.over = true;
+  opening.resolve(body);
+  await opening.promise;
+  await Promise.resolve();
+  equal(failed.length, 1);
+});
+
+Deno.test("answerWithFile() takes no file where nobody opens one", () => {
+  const { call } = calling();
+  throws(
+    () => answerWithFile(call, undefined, FILE, make, () => {}, () => {}),
+    ProtocolError,
+  );
+});

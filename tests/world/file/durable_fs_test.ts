@@ -1,0 +1,102 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import {
+  exists,
+  INCOMING,
+  placeWorld,
+  removeQuietly,
+  replaceFile,
+  syncFolder,
+  TRASH,
+  trashFolder,
+  WORLD_FILE,
+  writeSynced,
+} from "../../../lib/world/file/durable_fs.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const image = new TextEncoder().encode("a world");
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
+
+function modeOf(path: string): number {
+  return (Deno.statSync(path).mode ?? 0) & 0o777;
+}
+
+Deno.test("placeWorld() makes a folder appear with its file, readable by this user alone", () =>
+  withTempData((data) => {
+    placeWorld(data, "home%2Fx", image, "1");
+    equal(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
+    equal(names(`${data}/${INCOMING}`), []);
+    if (Deno.build.os === "windows") return;
+    equal([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [0o700, 0o600]);
+  }));
+
+Deno.test("placeWorld() puts a folder without a world aside instead of losing what is in it", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/home%2Fx`);
+    Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
+    placeWorld(data, "home%2Fx", image, "1");
+    equal(names(`${data}/home%2Fx`), [WORLD_FILE]);
+    equal(Deno.readTextFileSync(`${data}/${TRASH}/leftover-1/home%2Fx/note`), "by hand");
+  }));
+
+Deno.test("placeWorld() leaves nothing on its way in when it fails", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/home%2Fx`);
+    Deno.writeTextFileSync(`${data}/${TRASH}`, "no folder");
+    throws(() => placeWorld(data, "home%2Fx", image, "1"));
+    equal(names(`${data}/${INCOMING}`), []);
+    ok(exists(`${data}/home%2Fx`));
+  }));
+
+Deno.test("trashFolder() keeps two removals of one name apart", () =>
+  withTempData((data) => {
+    const places = ["1", "2"].map((serial) => {
+      placeWorld(data, "home%2Fx", new TextEncoder().encode(serial), serial);
+      return trashFolder(data, "home%2Fx", serial);
+    });
+    equal(places.map((place) => Deno.readTextFileSync(`${place}/${WORLD_FILE}`)), ["1", "2"]);
+    ok(!exists(`${data}/home%2Fx`));
+  }));
+
+Deno.test("replaceFile() replaces a whole file, and keeps the old one when it cannot", () =>
+  withTempData((data) => {
+    replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
+    replaceFile(`${data}/f`, new TextEncoder().encode("short"));
+    equal(Deno.readTextFileSync(`${data}/f`), "short");
+    Deno.mkdirSync(`${data}/f.new`);
+    throws(() => replaceFile(`${data}/f`, new TextEncoder().encode("never")));
+    equal(Deno.readTextFileSync(`${data}/f`), "short");
+  }));
+
+Deno.test("writeSynced() cuts off what was there and keeps others out", () =>
+  withTempData((data) => {
+    const big = new Uint8Array(3 * 1024 * 1024).fill(7);
+    writeSynced(`${data}/f`, big);
+    equal(Deno.statSync(`${data}/f`).size, big.length);
+    writeSynced(`${data}/f`, new Uint8Array());
+    equal(Deno.statSync(`${data}/f`).size, 0);
+    if (Deno.build.os !== "windows") equal(modeOf(`${data}/f`), 0o600);
+  }));
+
+Deno.test("syncFolder() throws where there is no folder", () =>
+  withTempData((data) => {
+    syncFolder(data);
+    if (Deno.build.os !== "windows") throws(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
+  }));
+
+Deno.test("exists() sees a link that leads nowhere: something is at that path", () =>
+  withTempData((data) => {
+    equal(exists(`${data}/x`), false);
+    Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
+    equal(exists(`${data}/x`), true);
+  }));
+
+Deno.test("removeQuietly() removes what is there and does not mind what is not", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/a/b`, { recursive: true });
+    removeQuietly(`${data}/a`);
+    removeQuietly(`${data}/a`);
+    equal(names(data), []);
+  }));

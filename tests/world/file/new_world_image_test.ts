@@ -1,0 +1,112 @@
+import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { type Birth, ImageMaker } from "../../../lib/world/file/new_world_image.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const seal = createSeal("key");
+const NOW = "2026-01-01T00:00:00.000Z";
+const encoder = new TextEncoder();
+
+function birth(body: Uint8Array, more: Partial<Birth> = {}): Birth {
+  const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
+  return { ...base, facts: { by: "T2" }, ...more };
+}
+
+/** Writes an image down and looks at it as a world. */
+function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T> {
+  return withTempData((data) => {
+    Deno.writeFileSync(`${data}/universe.db`, image);
+    const db = new DatabaseSync(`${data}/universe.db`);
+    try {
+      return look(db);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+Deno.test("ImageMaker.make() makes a whole world in WAL mode, with its first event on the chain", async () => {
+  const maker = new ImageMaker(seal);
+  for (const size of [0, 1, 1024, 1025, 100_000]) {
+    const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
+    const { image, row, sha256 } = maker.make(birth(body), NOW);
+    equal([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
+    await inFile(image, (db) => {
+      equal(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+      equal(checkWorld(db, "home/x", seal), { faults: [], leaving: false });
+      equal(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
+    });
+  }
+  maker.close();
+});
+
+Deno.test("ImageMaker.make() leaves nothing of one world in the image of the next", () => {
+  const maker = new ImageMaker(seal);
+  const secret = "a secret of the first world";
+  maker.make(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
+  const { image } = maker.make(birth(encoder.encode("second")), NOW);
+  const text = new TextDecoder("latin1").decode(image);
+  equal(text.includes("secret"), false);
+  maker.close();
+});
+
+Deno.test("ImageMaker.make() does not let one world's size grow the images of the next", () => {
+  const maker = new ImageMaker(seal);
+  const small = birth(encoder.encode("x"));
+  const { length } = maker.make(small, NOW).image;
+  const headers = `[["x-meta-a","${"z".repeat(8000)}"]]`;
+  for (const big of [birth(new Uint8Array(100_000)), birth(encoder.encode("x"), { headers })]) {
+    maker.make(big, NOW);
+    equal(maker.make(small, NOW).image.length, length);
+  }
+  maker.close();
+});
+
+Deno.test("ImageMaker.make() goes on after a birth that failed", async () => {
+  const maker = new ImageMaker(seal);
+  const impossible = birth(encoder.encode("x"), { facts: { by: 1n } });
+  let failed = false;
+  try {
+    maker.make(impossible, NOW);
+  } catch {
+    failed = true; // a bigint has no JSON
+  }
+  equal(failed, true);
+  const { image } = maker.make(birth(encoder.encode("y")), NOW);
+  await inFile(image, (db) => equal(checkWorld(db, "home/x", seal).faults, []));
+  maker.close();
+});
+
+Deno.test("ImageMaker.make() tells an append from a put, and what was sent from what is there", async () => {
+  const maker = new ImageMaker(seal);
+  const { image } = maker.make(
+    birth(encoder.encode("lower, added"), {
+      op: "append",
+      sent: encoder.encode(", added"),
+      facts: { by: "T3", covers: "lower" },
+    }),
+    NOW,
+  );
+  await inFile(image, (db) => {
+    const event = db.prepare("SELECT event_type, payload FROM events").get();
+    equal(event?.event_type, "stage_appended");
+    const payload = JSON.parse(String(event?.payload));
+    equal([payload.append_len, payload.append_sha256], [7, sha256Hex(", added")]);
+    equal([payload.body_sha256_after, payload.covers], [sha256Hex("lower, added"), "lower"]);
+    equal([payload.ext, payload.version_after, payload.meta_headers], ["txt", 1, []]);
+  });
+  maker.close();
+});
+
+Deno.test("ImageMaker.make() hands out images that do not share memory", () => {
+  const maker = new ImageMaker(seal);
+  const first = maker.make(birth(encoder.encode("first")), NOW).image;
+  const copy = first.slice();
+  const second = maker.make(birth(encoder.encode("2")), NOW).image;
+  equal(first, copy);
+  differ(first, second);
+  maker.close();
+});

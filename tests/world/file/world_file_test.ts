@@ -1,0 +1,194 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createSeal } from "../../../lib/world/event_chain.ts";
+import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { asBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
+import { makePiece, MUSEUM_KEY, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const encoder = new TextEncoder();
+const NOW = "2026-02-01T00:00:00.000Z";
+const FACTS = { by: "T2" };
+
+function open(data: string): WorldFile {
+  return new WorldFile(PIECE, `${data}/${PIECE_FILE}`, {
+    seal: createSeal(MUSEUM_KEY),
+    sync: "full",
+    history: { versions: 100, bytes: 1024 * 1024 },
+  });
+}
+
+function faults(data: string): unknown {
+  const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+  try {
+    return checkWorld(db, PIECE, createSeal(MUSEUM_KEY)).faults;
+  } finally {
+    db.close();
+  }
+}
+
+function withFile(use: (file: WorldFile, data: string) => void): Promise<void> {
+  return withTempData((data) => {
+    makePiece(data);
+    const file = open(data);
+    try {
+      use(file, data);
+    } finally {
+      file.close();
+    }
+    equal(faults(data), []);
+  });
+}
+
+function replace(file: WorldFile, text: string, state = ""): void {
+  file.replace(encoder.encode(text), { ext: "md", headers: "[]", state }, NOW, FACTS);
+}
+
+Deno.test("WorldFile.replace() counts on from the version that is there", () =>
+  withFile((file) => {
+    equal(file.row.version, 5);
+    file.begin();
+    replace(file, "six\n");
+    file.commit();
+    equal(file.row, { version: 6, updatedAt: NOW, ext: "md", headers: "[]", state: "", len: 4 });
+    equal(file.sha256, sha256Hex("six\n"));
+  }));
+
+Deno.test("WorldFile.append() hashes on without reading the bytes again, and keeps ext and metadata", () =>
+  withFile((file) => {
+    file.begin();
+    for (const text of ["six\n", "", "seven\n"]) file.append(encoder.encode(text), "", NOW, FACTS);
+    file.commit();
+    equal(file.row.version, 8);
+    equal(file.row.headers, '[["x-meta-author","museum"]]');
+    equal(file.row.ext, "txt");
+    equal(file.body(), encoder.encode("five\nsix\nseven\n"));
+    equal(file.sha256, sha256Hex("five\nsix\nseven\n"));
+  }));
+
+Deno.test("WorldFile.append() stays right after a replacement took its running hash away", () =>
+  withFile((file) => {
+    file.begin();
+    file.append(encoder.encode("a"), "", NOW, FACTS);
+    replace(file, "b");
+    file.append(encoder.encode("c"), "", NOW, FACTS);
+    file.commit();
+    equal(file.sha256, sha256Hex("bc"));
+  }));
+
+Deno.test("WorldFile.rollback() forgets everything the transaction had put in memory", () =>
+  withFile((file) => {
+    const before = { row: file.row, sha256: file.sha256 };
+    file.begin();
+    file.append(encoder.encode("never"), "", NOW, FACTS);
+    replace(file, "never");
+    file.note("remark", FACTS, NOW);
+    file.rollback();
+    equal({ row: file.row, sha256: file.sha256 }, before);
+    file.begin();
+    file.append(encoder.encode("six\n"), "", NOW, FACTS);
+    file.commit();
+    equal(file.row.version, 6);
+    equal(file.sha256, sha256Hex("five\nsix\n"));
+  }));
+
+Deno.test("WorldFile.rollback() is harmless where no transaction is open", () =>
+  withFile((file) => {
+    file.rollback();
+    equal(file.row.version, 5);
+  }));
+
+Deno.test("WorldFile.transition() changes the state and nothing else", () =>
+  withFile((file) => {
+    const { sha256 } = file;
+    file.begin();
+    file.transition("active", NOW, FACTS);
+    file.commit();
+    equal([file.row.state, file.row.version, file.sha256], ["active", 5, sha256]);
+  }));
+
+Deno.test("WorldFile puts a state that sinks with its bytes on the chain as an event of its own", () =>
+  withFile((file) => {
+    file.begin();
+    file.transition("active", NOW, FACTS);
+    replace(file, "other source", "pending");
+    file.transition("active", NOW, FACTS);
+    file.append(encoder.encode("more"), "pending", NOW, FACTS);
+    file.commit();
+    const types = file.all("SELECT event_type, payload FROM events WHERE id > 6 ORDER BY id")
+      .map(({ event_type: type, payload }) => [type, JSON.parse(String(payload)).to]);
+    equal(types, [
+      ["state_transition", "active"],
+      ["stage_written", undefined],
+      ["state_transition", "pending"],
+      ["state_transition", "active"],
+      ["stage_appended", undefined],
+      ["state_transition", "pending"],
+    ]);
+  }));
+
+Deno.test("WorldFile keeps bytes of every kind as they are", () =>
+  withFile((file) => {
+    const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) & 0xff);
+    file.begin();
+    file.replace(bytes, { ext: "bin", headers: "[]", state: "" }, NOW, FACTS);
+    file.append(bytes.subarray(1, 300), "", NOW, FACTS);
+    file.replace(new Uint8Array(), { ext: "bin", headers: "[]", state: "" }, NOW, FACTS);
+    file.append(Uint8Array.of(0), "", NOW, FACTS);
+    file.commit();
+    equal(file.body(), Uint8Array.of(0));
+    equal(file.get("SELECT typeof(stage_html) AS t FROM stage_meta")?.t, "blob");
+  }));
+
+Deno.test("WorldFile appends to a row that a hand has turned into text", () =>
+  withTempData((data) => {
+    makePiece(data);
+    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
+    db.close();
+    const file = open(data);
+    file.begin();
+    file.append(encoder.encode("!"), "", NOW, FACTS);
+    file.commit();
+    equal(file.body(), encoder.encode("fünf!"));
+    equal(file.sha256, sha256Hex("fünf!"));
+    file.close();
+  }));
+
+Deno.test("WorldFile counts the length of what it appended in bytes, also after text of a hand", () =>
+  withTempData((data) => {
+    makePiece(data);
+    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    db.exec("UPDATE stage_meta SET stage_html = 'üüü'");
+    db.close();
+    const file = open(data);
+    equal(file.row.len, 6);
+    file.close();
+  }));
+
+Deno.test("WorldFile refuses a file without its row or its tables", () =>
+  withTempData((data) => {
+    makePiece(data);
+    for (const damage of ["DELETE FROM stage_meta", "DROP TABLE stage_meta"]) {
+      const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+      db.exec(damage);
+      db.close();
+      throws(() => open(data), /row is missing|no such table/);
+    }
+    // A refused file is closed again: nothing holds it.
+    ok(
+      !Array.from(Deno.readDirSync(`${data}/home%2Fmuseum`)).some(({ name }) =>
+        name.endsWith("-wal")
+      ),
+    );
+  }));
+
+Deno.test("asBytes() copies a BLOB, takes text as UTF-8 and everything else as nothing", () => {
+  const bytes = Uint8Array.of(1, 2);
+  const copy = asBytes(bytes);
+  bytes[0] = 9;
+  equal(copy, Uint8Array.of(1, 2));
+  equal(asBytes("ü"), encoder.encode("ü"));
+  for (const other of [null, undefined, 7, 7n]) equal(asBytes(other), new Uint8Array());
+});

@@ -1,0 +1,54 @@
+import { equal, match } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sqliteCode, storeFailure } from "../../lib/world/sqlite_errors.ts";
+import { StoreError } from "../../lib/world/store.ts";
+
+function thrownBy(act: () => void): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+Deno.test("storeFailure() leaves the store's own errors as they are", () => {
+  const error = new StoreError("precondition", "seen another", "home/x");
+  equal(storeFailure(error, "home/y"), error);
+});
+
+Deno.test("storeFailure() calls a lack of space by its name, from SQLite and from the file system", () => {
+  const errors = [
+    Object.assign(new Error("database or disk is full"), { errcode: 13 }),
+    Object.assign(new Error("disk I/O error"), { errcode: 10 | (19 << 8) }),
+    new Error("database or disk is full"),
+    new Error("No space left on device (os error 28)"),
+    new Error("Disk quota exceeded (os error 122)"),
+    Object.assign(new Error("write"), { message: "ENOSPC: no space left on device, write" }),
+  ];
+  for (const error of errors) {
+    const failure = storeFailure(error, "home/x");
+    equal(failure.code, "full", error.message);
+    equal(failure.world, "home/x");
+  }
+});
+
+Deno.test("storeFailure() calls everything else damage and keeps what was said for the log", () => {
+  for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
+    const failure = storeFailure(error, "home/x");
+    equal(failure.code, "damaged");
+    match(failure.message, /^Cannot use the world's file: /);
+  }
+});
+
+Deno.test("sqliteCode() reads the primary code of what node:sqlite throws from a statement", () => {
+  const db = new DatabaseSync(":memory:");
+  db.exec("CREATE TABLE t (x UNIQUE)");
+  db.exec("INSERT INTO t VALUES (1)");
+  const error = thrownBy(() => db.prepare("INSERT INTO t VALUES (1)").run());
+  equal(sqliteCode(error), 19);
+  db.close();
+  for (const other of [undefined, null, "x", {}, { errcode: "13" }]) {
+    equal(sqliteCode(other), undefined);
+  }
+});

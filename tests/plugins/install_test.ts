@@ -64,10 +64,10 @@ Deno.test({
               `Stored example as http://127.0.0.1:${machine.port}/lib/example, version ${times}`,
             ),
           );
-          match(ran.stdout, /It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
+          match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
-          match(ran.stdout, /Activated example\nAll is up: /);
+          match(ran.stdout, /Activated example\nAll plugins are active: /);
           machine.witness(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
@@ -100,7 +100,7 @@ Deno.test({
         equal(ran.code, 0, ran.stderr);
         match(
           ran.stdout,
-          /Using the approve token that the machine keeps in data\/\.approve-token/,
+          /Using the approve token in data\/\.approve-token/,
         );
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!ran.stdout.includes(kept));
@@ -169,11 +169,11 @@ Deno.test({
         await put("gpu", plugin({ routes: ["/dev/gpu"] }, ""));
         const env = { ...TOKENS, ...url(machine) };
         const rows: [args: string[], code: number, says: RegExp][] = [
-          [[], 2, /name a plugin, or primitives/],
-          [["../example"], 2, /it is no plugin's name/],
-          [["-x"], 2, /it is no plugin's name/],
-          [[""], 2, /it is no plugin's name/],
-          [["nothing"], 2, /missing in .*\/plugins: nothing\.ts; nothing was installed/],
+          [[], 2, /no plugin was given; name one, or primitives/],
+          [["../example"], 2, /it is not the name of a plugin/],
+          [["-x"], 2, /it is not the name of a plugin/],
+          [[""], 2, /it is not the name of a plugin/],
+          [["nothing"], 2, /not found in .*\/plugins: nothing\.ts; nothing was installed/],
           [["primitives"], 2, /: fstab\.ts db\.ts fanout\.ts; nothing was installed/],
           [["primitives", "--with-semantic"], 2, /fanout\.ts semantic\.ts; nothing was installed/],
         ];
@@ -195,11 +195,52 @@ Deno.test({
         equal(away.code, 3);
         match(
           away.stderr,
-          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the machine/s,
+          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the server/s,
         );
       });
     });
   },
+});
+
+/** Contents of `.env` in the working folder, and the port that the server would take from it. */
+const ENV_FILES: readonly [file: string | undefined, port: string][] = [
+  [undefined, "3005"],
+  ["ELASTIK_PORT=4001", "4001"],
+  ['# settings\nexport ELASTIK_PORT = "4002" # here\r\n', "4002"],
+  ["ELASTIK_PORT=1\nELASTIK_PORT='4003'\n", "4003"],
+  ["ELASTIK_PORT=4004\n#ELASTIK_PORT=1\nOTHER_ELASTIK_PORT=1\n", "4004"],
+  ["ELASTIK_PORT=1\nELASTIK_PORT=\n", "3005"],
+];
+
+Deno.test("install.sh takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+  withScript(async (folder) => {
+    // The message names the address that the script would have used.
+    await Deno.mkdir(`${folder}/bin`);
+    await Deno.writeTextFile(`${folder}/bin/curl`, "#!/bin/sh\nexit 7\n", { mode: 0o755 });
+    const PATH = `${folder}/bin:${Deno.env.get("PATH")}`;
+    const set = "ELASTIK_PORT=1\n";
+    const rows: [file: string | undefined, env: Record<string, string>, address: string][] = [
+      ...ENV_FILES.map(([file, port]): typeof rows[number] => [file, {}, `localhost:${port}`]),
+      [set, { ELASTIK_PORT: "4005" }, "localhost:4005"],
+      [set, { ELASTIK_PORT: "" }, "localhost:3005"],
+      [set, { ELASTIK_URL: "http://127.0.0.1:4006/", ELASTIK_PORT: "2" }, "127.0.0.1:4006"],
+    ];
+    for (const [file, env, address] of rows) {
+      if (file !== undefined) await Deno.writeTextFile(`${folder}/.env`, file);
+      const ran = await install(folder, ["example"], { PATH, ...env }, folder);
+      equal(ran.code, 3);
+      match(ran.stderr, new RegExp(`^Cannot reach http://${address.replaceAll(".", "\\.")}: `));
+    }
+  }));
+
+Deno.test("install.ps1 finds the port in .env by a pattern that finds what install.sh finds", async () => {
+  const script = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
+  const [, quoted = ""] = /\$line = '((?:[^']|'')+)'/.exec(script) ?? [];
+  const line = new RegExp(quoted.replaceAll("''", "'"));
+  for (const [file = "", port] of ENV_FILES) {
+    const found = file.split(/\r?\n/).map((text) => line.exec(text)?.[1]);
+    equal(found.findLast((value) => value !== undefined) || "3005", port, file);
+  }
 });
 
 Deno.test({
@@ -217,7 +258,7 @@ Deno.test({
         equal(ran.code, 1);
         match(
           ran.stderr,
-          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored and waits/,
+          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored as pending/,
         );
         match(ran.stderr, /Installed before that: gpu fstab db\n/);
         equal((await stateOf(machine, "fanout")).state, "pending");

@@ -173,6 +173,30 @@ Deno.test({
     }),
 });
 
+Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async () => {
+  equal(
+    await Deno.readTextFile(`${ROOT}/examples/introspect.sh`),
+    BIRTH["usr/bin/introspect.sh"],
+    "run: cp worlds/usr/bin/introspect.sh examples/introspect.sh",
+  );
+});
+
+Deno.test({
+  ...needing("curl", "examples/introspect.sh takes ELASTIK_PORT of .env in the working folder"),
+  fn: () =>
+    withMachine({}, async (machine, folder) => {
+      await Deno.writeTextFile(`${folder}/.env`, `ELASTIK_PORT=${machine.port}\n`);
+      const { code, stdout, stderr } = await runProgram({
+        command: "sh",
+        args: [`${ROOT}/examples/introspect.sh`],
+        cwd: folder,
+        env: { TMPDIR: folder },
+      });
+      equal(code, 0, stderr);
+      match(stdout, new RegExp(`^http://localhost:${machine.port}/home/env/os$`, "m"));
+    }),
+});
+
 Deno.test({
   ...needing("shellcheck", "introspect.sh is plain sh that shellcheck has nothing against"),
   fn: async () => {

@@ -4,6 +4,7 @@ import {
   fromCheckout,
   inFolder,
   type Program,
+  ROOT,
   runProgram,
   type Start,
   startProgram,
@@ -40,7 +41,7 @@ Deno.test("/home/boot passes on a fresh machine, and says what it could not take
     await program.stop();
     equal(code, 0, stdout + stderr);
     match(stdout, new RegExp(`^self-test of ${program.url}$`, "m"));
-    match(stdout, /^capabilities .* not checked {2}it takes ELASTIK_APPROVE_TOKEN$/m);
+    match(stdout, /^capabilities .* not checked {2}ELASTIK_APPROVE_TOKEN is needed$/m);
     match(stdout, new RegExp(`^left ${left.length} empty worlds below /home/boot-`, "m"));
     match(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
     ok(left.length > 0);
@@ -58,6 +59,31 @@ Deno.test("/home/boot checks everything and leaves nothing when it is given toke
     match(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
     equal(left, []);
     for (const token of Object.values(TOKENS)) ok(!stdout.includes(token), "a token was printed");
+  }));
+
+Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+  inFolder(async (folder) => {
+    // Nothing listens on the ports 1 to 3, so the test stops after its first check.
+    const rows: [file: string, env: Record<string, string>, address: string][] = [
+      ["export ELASTIK_PORT = '1' # here\r\n", {}, "localhost:1"],
+      ["ELASTIK_PORT=9\nELASTIK_PORT=2\n#ELASTIK_PORT=9\n", {}, "localhost:2"],
+      ["ELASTIK_PORT=9\n", { ELASTIK_PORT: "3" }, "localhost:3"],
+      [
+        "ELASTIK_PORT=9\n",
+        { ELASTIK_URL: "http://127.0.0.1:1/", ELASTIK_PORT: "9" },
+        "127.0.0.1:1",
+      ],
+    ];
+    for (const [file, env, address] of rows) {
+      await Deno.writeTextFile(`${folder}/.env`, file);
+      const { code, stdout } = await runProgram({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-config", `${ROOT}/worlds/home/boot.ts`],
+        cwd: folder,
+        env,
+      });
+      equal([code, stdout.split("\n")[0]], [1, `self-test of http://${address}`]);
+    }
   }));
 
 Deno.test("boot finds the approve token of a fresh machine in its folder", () =>

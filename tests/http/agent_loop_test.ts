@@ -7,10 +7,10 @@ const README = new URL("../../README.md", import.meta.url);
 /** Where an agent on another computer comes from, as the proxy before the machine tells. */
 const ELSEWHERE = "203.0.113.7";
 
-/** The prompt of the README, with this machine's address and a token in the places left for them. */
+/** Returns the prompt of the README with the address of this server and a token. */
 async function promptFor(url: string, token: string): Promise<string> {
   const page = await Deno.readTextFile(README);
-  const quoted = /^## Tell any AI\n\n((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
+  const quoted = /^((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
   const prompt = quoted.replace(/^> /gm, "").replaceAll("\n", " ").trim();
   match(prompt, /Token: …$/);
   return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
@@ -62,7 +62,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   // It reads the page it was pointed to, and finds there how to learn what it may.
   const manual = await agent.ask("GET", agent.manual);
   equal(manual.status, 200, manual.text);
-  match(manual.text, /^# How to use this machine/);
+  match(manual.text, /^# How to use this server/);
   const origin = new URL(agent.place).origin;
   const [, who = ""] = /curl "\$URL(\/auth\/\w+)"/.exec(manual.text) ?? [];
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);

@@ -1,4 +1,4 @@
-/** The script that installs plugins, run as its users run it, and its twin for PowerShell, read beside it. */
+/** The scripts that install plugins: install.sh is run, install.ps1 is compared with it. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { APPROVE, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
@@ -21,7 +21,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the script from a copy of `plugins/`, so that a test may put plugins of its own beside it. */
+/** Runs the script from a copy of `plugins/`, to which a test can add plugins. */
 function install(
   folder: string,
   args: readonly string[],
@@ -50,7 +50,7 @@ const url = (machine: TestMachine) => ({ ELASTIK_URL: `http://127.0.0.1:${machin
 const TOKENS = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
 
 Deno.test({
-  name: `install.sh stores, shows, approves and verifies a plugin, from any folder${NO_CURL}`,
+  name: `install.sh stores, shows, approves and checks a plugin from any folder${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -79,7 +79,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `install.sh takes the approve token a fresh machine keeps, from the machine that holds it alone${NO_CURL}`,
+    `install.sh sends the approve token of a data folder only to the server that uses it${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
@@ -87,7 +87,7 @@ Deno.test({
       try {
         const env = { ELASTIK_URL: machine.url };
         await Deno.mkdir(`${folder}/elsewhere/data`, { recursive: true });
-        // Another machine's folder: its token is not for this one.
+        // The data folder of another server.
         await Deno.writeTextFile(`${folder}/elsewhere/data/.approve-token`, "not-for-you");
         await Deno.writeTextFile(`${folder}/elsewhere/data/.lock`, "1\n");
         await Deno.mkdir(`${folder}/copy`);
@@ -114,7 +114,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh shows the kept token to nobody who only says what the machine said${NO_CURL}`,
+  name:
+    `install.sh sends no approve token to a server that repeats what another one answered${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
@@ -139,11 +140,16 @@ Deno.test({
       const { port } = impostor.addr;
       try {
         const rows: [where: string, text: string, lock: string, why: string][] = [
-          [`http://127.0.0.1:${port}`, `pid ${pid}\n`, `${pid}\n`, "the machine has ended"],
-          [`http://127.0.0.1:${port}`, "pid \n", "", "no number on either side"],
-          [`http://127.0.0.1:${port}`, "nothing\n", "", "no word on either side"],
+          [`http://127.0.0.1:${port}`, `pid ${pid}\n`, `${pid}\n`, "the server has ended"],
+          [`http://127.0.0.1:${port}`, "pid \n", "", "an empty process id and an empty lock"],
+          [`http://127.0.0.1:${port}`, "nothing\n", "", "no process id and an empty lock"],
           [`http://127.0.0.2:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "another address"],
-          [`http://localhost@127.1:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "a user's name"],
+          [
+            `http://localhost@127.1:${port}`,
+            `pid ${Deno.pid}\n`,
+            `${Deno.pid}\n`,
+            "a user name in the URL",
+          ],
         ];
         for (const [where, text, lock, why] of rows) {
           says = text;
@@ -161,7 +167,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh says in words what is wrong before it changes anything${NO_CURL}`,
+  name: `install.sh reports wrong usage and changes nothing${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -184,7 +190,7 @@ Deno.test({
         }
         equal(JSON.parse((await machine.approve("GET", "/proc/status")).text).plugins, 0);
         equal((await machine.approve("GET", "/lib/gpu/state")).status, 404);
-        // A port nobody listens on: one that was free a moment ago.
+        // A port without a listener.
         const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
         const { port } = listener.addr;
         listener.close();
@@ -244,7 +250,8 @@ Deno.test("install.ps1 finds the port in .env by a pattern that finds what insta
 });
 
 Deno.test({
-  name: `install.sh installs the primitives in their order, and says where it stopped${NO_CURL}`,
+  name:
+    `install.sh installs the primitives in order and names those installed before an error${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -270,7 +277,7 @@ Deno.test({
           [...again.stdout.matchAll(/^Activated (\w+)$/gm)].map(([, name]) => name),
           ["gpu", "fstab", "db", "fanout", "semantic"],
         );
-        // The bare path of a browser is no use here: the fallback is not in /bin, and up all the same.
+        // A fallback is active although it is not in /bin.
         equal((await get(machine, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
       });
     });
@@ -278,7 +285,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh tells which token is missing or wrong${NO_CURL}`,
+  name: `install.sh names the token that is missing or wrong${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -309,7 +316,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh has no fault that shellcheck finds${NO_SHELLCHECK}`,
+  name: `install.sh passes shellcheck${NO_SHELLCHECK}`,
   ignore: NO_SHELLCHECK !== "",
   async fn() {
     const ran = await runProgram({
@@ -321,7 +328,7 @@ Deno.test({
   },
 });
 
-/** Steps and messages of a script, in order, spelt alike. */
+/** Steps and messages of a script, in order and in one notation. */
 function outline(script: string, say: string, stop: string, words: string): string[] {
   const message = new RegExp(
     `(?:\\b${say} "([^"]*)"|\\b${stop} (\\d)[\\s\\\\]+"((?:[^"]|"\\$)*)"|^\\s*# (.*)$)`,
@@ -336,17 +343,17 @@ function outline(script: string, say: string, stop: string, words: string): stri
   );
 }
 
-Deno.test("install.ps1 takes the same steps as install.sh, and says the same", async () => {
+Deno.test("install.ps1 has the same steps and messages as install.sh", async () => {
   const sh = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
   const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
-  // A quote inside a command substitution ends no message.
+  // A quote inside a command substitution does not end a message.
   const plain = sh.replaceAll('$(words "$body")', "$(words $body)");
   const steps = outline(plain, "say", "stop", "words");
   ok(steps.length > 30, String(steps.length));
   deepStrictEqual(outline(ps, "Say", "Stop-With", "Get-Words"), steps);
 });
 
-Deno.test("install.ps1 closes what it opens", async () => {
+Deno.test("install.ps1 closes every quote and bracket", async () => {
   const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
   const code = ps.replace(/^\s*#.*$/gm, "");
   const open: string[] = [];
@@ -357,7 +364,7 @@ Deno.test("install.ps1 closes what it opens", async () => {
     if (quote !== "") {
       if (quote === '"' && char === "`") at++;
       else if (char === quote) quote = "";
-      ok(char !== "\n", `a string goes over a line's end before ${code.slice(at, at + 40)}`);
+      ok(char !== "\n", `a string continues on the next line before ${code.slice(at, at + 40)}`);
       continue;
     }
     if (char === '"' || char === "'") quote = char;
@@ -365,6 +372,6 @@ Deno.test("install.ps1 closes what it opens", async () => {
     else if (pairs[char] !== undefined) equal(open.pop(), pairs[char], code.slice(at - 40, at + 1));
   }
   deepStrictEqual([open, quote], [[], ""]);
-  // A name before a colon is a drive to PowerShell unless it stands in braces.
+  // PowerShell reads a name before a colon as a drive, unless it is in braces.
   equal(/"[^"\n]*\$\w+:[^"\n]*"/.exec(code.replace(/\$env:\w+/g, "")), null);
 });

@@ -1,7 +1,7 @@
 /**
- * Writes `plugins/mod.ts`, the module that carries every shipped plugin into the program as text, so
- * that `install` finds them in a run from a URL, in a bundle and in a binary. Run it after adding or
- * removing a plugin; a test says so when it was forgotten. The sets are those of `plugins/install.sh`.
+ * Makes the text of `plugins/mod.ts`, the module that carries every shipped plugin into the program as
+ * text, so that `install` finds them in a run from a URL, in a bundle and in a binary. The sets are
+ * those of `plugins/install.sh`. `deno task plugins` writes the file.
  */
 
 /** The module's text for the files of the folder, which may be any. */
@@ -41,10 +41,4 @@ export function pluginSets(installer: string): Record<string, string[]> {
     throw new Error("Cannot read the sets: install.sh names no primitives");
   }
   return { primitives: members.split(" ") };
-}
-
-if (import.meta.main) {
-  const files = [...Deno.readDirSync("plugins")].map(({ name }) => name);
-  const installer = await Deno.readTextFile("plugins/install.sh");
-  await Deno.writeTextFile("plugins/mod.ts", pluginModule(files, installer));
 }

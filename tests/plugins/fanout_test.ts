@@ -110,7 +110,7 @@ add("nobody below T2 uses it, and no capability does", async (f) => {
     headers: bearer(f.machine.capability("/", "rw")),
     body: "x",
   });
-  match(words.text, /a capability writes to worlds of its own prefix alone, T2 is needed/);
+  match(words.text, /a capability is valid for worlds below its own prefix only; T2 is required/);
   equal(await f.read("/home/scratch/x"), 404);
 });
 
@@ -154,7 +154,7 @@ add("without a list there is nothing to write to, and the words say who makes on
     await f.list(text);
     const reply = await f.send("POST", "x");
     equal(reply.status, 503, reply.text);
-    match(reply.text, /names no world; T3 writes it/);
+    match(reply.text, /names no world; T3 can write it/);
   }
 });
 

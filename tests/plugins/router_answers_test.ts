@@ -153,7 +153,7 @@ routerSuite("router lets a model decide what is not plain", (add) => {
     const text = await router.get("/sales-of-2019", { accept: "text/plain" });
     match(text.text, /^404 Nothing is here\nCannot find .*near it are/);
     const nothing = await router.get("/zzzz");
-    match(nothing.text, /none of the 3 names that could be meant seems to be/);
+    match(nothing.text, /none of the 3 names that were considered fits/);
     const shell = await router.get("/sales-of-2019", BROWSER);
     equal(shell.status, 404);
     match(shell.text, /the shell/);

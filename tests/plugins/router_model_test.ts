@@ -120,7 +120,7 @@ routerSuite("router obeys /etc/router.conf", (add) => {
       "allow_remote = yes\nbudget = lots\n",
     );
     const { fault } = await stateOf(router.machine, "router");
-    match(String(fault), /\/etc\/router\.conf line 2: budget is a whole number from 0 to 600/);
+    match(String(fault), /\/etc\/router\.conf line 2: budget must be a whole number from 0 to 600/);
     await router.make("home/weather");
     await router.plain("/rain");
     deepStrictEqual(await router.asked(), []);

@@ -336,20 +336,6 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/**
- * Finds a problem type of the server by its status code.
- *
- * @returns the first type with this status; undefined if there is none
- */
-function problemOfStatus(status: number): ProblemKind | undefined {
-  for (const [type, problem] of Object.entries(PROBLEMS)) {
-    if (problem.status === status) {
-      return { type: `/usr/share/doc/problems/${type}.md`, ...problem };
-    }
-  }
-  return undefined;
-}
-
 /** What {@link problemResponse} can be told about its response. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
@@ -2360,8 +2346,8 @@ function problemHeaders({ headers }: Response): Record<string, string> {
 // ---- plugins/kit/world_name.ts
 
 /**
- * Names of worlds: which names there can be, and how a name is written in a URL. The rules are those
- * of `lib/world/name.ts`; one table of cases tests both.
+ * Names of worlds: which names there can be. The rules are those of `lib/world/name.ts`; one table of
+ * cases tests both.
  */
 
 /** First segments of the names of worlds. */
@@ -2402,13 +2388,6 @@ function fullWorldName(given: string): string {
   const name = given.replace(/^\//, "").normalize("NFC");
   const [first = "", ...rest] = name.split("/");
   return NAMESPACES.includes(first) && rest.length > 0 ? name : `home/${name}`;
-}
-
-/**
- * Percent-encodes the segments of a path. Slashes stay.
- */
-function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
 }
 
 // ---- plugins/semantic/env.ts
@@ -2598,7 +2577,7 @@ class Generation {
     };
   }
 
-  /** True if the last client left before the end, so that nobody can join any more. */
+  /** True if the last client left before the end; no other client can join then. */
   get isAbandoned(): boolean {
     return this.#abort.signal.aborted;
   }

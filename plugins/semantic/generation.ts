@@ -62,7 +62,7 @@ export class Generation {
     };
   }
 
-  /** True if the last client left before the end, so that nobody can join any more. */
+  /** True if the last client left before the end; no other client can join then. */
   get isAbandoned(): boolean {
     return this.#abort.signal.aborted;
   }

@@ -27,7 +27,7 @@ export class ModelLookup {
   #last: { readonly model: Promise<Model | Problem>; readonly expires: number } | undefined;
 
   /**
-   * Returns the model, or the problem `unavailable` if there is none. Never rejects.
+   * Returns the model, or the problem `unavailable` if no model is configured. Never rejects.
    *
    * @param fetch acts with the grants of the plugin
    * @param now monotonic time in milliseconds

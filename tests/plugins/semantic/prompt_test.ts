@@ -12,7 +12,7 @@ Deno.test("formatPrompt() puts the source between two lines with the mark", () =
   assertEquals(parts[1]?.trim(), "The source.");
 });
 
-Deno.test("formatPrompt() quotes the intent, or says that there is none", () => {
+Deno.test("formatPrompt() quotes the intent, or says that the reader gave none", () => {
   assert(formatPrompt(INPUT).includes('"für Oma"'));
   assertMatch(formatPrompt({ ...INPUT, intent: "" }), /The reader said nothing about itself/);
 });

@@ -3,7 +3,7 @@
  * with many comments. The plugin must answer within its limits.
  */
 
-import { withDb } from "../plugins/db_machine.ts";
+import { withDb } from "../plugins/db/queries.ts";
 import { withShaper } from "../plugins/shaper.ts";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 
@@ -42,10 +42,10 @@ Deno.test("GET /shaped/… answers at once if the model repeats one part", () =>
   }));
 
 Deno.test("POST /dev/db reads a statement after many comments", () =>
-  withDb(async ({ ask, put }) => {
+  withDb(async ({ query, put }) => {
     await put("/home/x", "text");
-    const explained = await ask("?world=x", `${"/**/".repeat(500)} EXPLAIN SELECT 1`);
+    const explained = await query("?world=x", `${"/**/".repeat(500)} EXPLAIN SELECT 1`);
     assertEquals(explained.status, 200, explained.text);
-    const nested = await ask("?world=x", `${"/* a **/ -- b\n".repeat(500)} SELECT 1 AS one`);
+    const nested = await query("?world=x", `${"/* a **/ -- b\n".repeat(500)} SELECT 1 AS one`);
     assertEquals(nested.text, '[\n{"one":1}\n]\n');
   }));

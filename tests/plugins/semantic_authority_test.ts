@@ -5,7 +5,7 @@
 
 import { plugin } from "../plugin/plugin_machine.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
-import { bearer, CLOSED, TOKEN } from "../support/machine.ts";
+import { bearer, TOKEN } from "../support/machine.ts";
 import { type Shaper, withShaper } from "./shaper.ts";
 
 const SECRET = "the secret of the boot";
@@ -249,7 +249,7 @@ const STEPS: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<v
 };
 
 Deno.test("GET /shaped/… with tokens", async (t) => {
-  await withShaper({ env: CLOSED, conf: "budget 10000" }, async (shaper) => {
+  await withShaper({ hasTokens: true, conf: "budget 10000" }, async (shaper) => {
     for (const [at, [name, run]] of Object.entries(STEPS).entries()) {
       await t.step(name, async () => {
         await shaper.model.forget();

@@ -1,23 +1,21 @@
 /** The semantic plugin with the shipped gpu plugin and a fake Ollama server. */
 
-import { eventually, install, QUICK } from "../plugin/plugin_machine.ts";
-import { ROOT } from "../project/program.ts";
+import { eventually } from "../plugin/plugin_machine.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { withMachine } from "../support/machine.ts";
+import { withPluginServer } from "../support/plugin_server.ts";
 import { type Behaviour, withBackend } from "./fake_backend.ts";
-import { eventsIn, obliging, OBLIGING_PAGE, semanticSource, textIn } from "./shaper.ts";
+import { eventsIn, obliging, OBLIGING_PAGE, textIn } from "./shaper.ts";
 
 Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
   await withBackend(async (backend) => {
     backend.behaviour = { tokens: obliging };
-    await withMachine({ env: QUICK }, async (machine) => {
-      const conf = (model: string) =>
-        machine.approve("PUT", "/etc/gpu.conf", `ollama://${backend.host}\nmodel ${model}\n`);
-      const source = await Deno.readTextFile(`${ROOT}/plugins/gpu.ts`);
-      await machine.approve("PUT", "/home/a", "Two grants and a loan.");
-      await conf("one");
-      await install(machine, "gpu", source);
-      await install(machine, "semantic", await semanticSource());
+    const gpuConf = (model: string) => `ollama://${backend.host}\nmodel ${model}\n`;
+    await withPluginServer({
+      plugins: ["gpu", "semantic"],
+      worlds: { "/etc/gpu.conf": gpuConf("one"), "/home/a": "Two grants and a loan." },
+      env: { ELASTIK_TOKEN: undefined },
+    }, async (machine) => {
+      const configure = (model: string) => machine.approve("PUT", "/etc/gpu.conf", gpuConf(model));
       const shape = (accept: string, intent = "x") =>
         machine.send({
           method: "GET",
@@ -38,7 +36,7 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
       });
 
       await t.step("generates again after the model has changed", async () => {
-        await conf("two");
+        await configure("two");
         await eventually(async () => {
           const { headers } = await machine.send({ method: "GET", target: "/dev/gpu" });
           return headers.get("x-gpu-model") === "two" || undefined;
@@ -51,7 +49,7 @@ Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
 
       await t.step("generates again after the system prompt has changed", async () => {
         assertEquals((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
-        await conf("two\nsystem Answer in French.");
+        await configure("two\nsystem Answer in French.");
         await eventually(async () => {
           const { headers } = await shape("text/plain");
           return headers.get("x-semantic-cache") === "generated" || undefined;

@@ -3,9 +3,10 @@
  * as the test says. Not a test itself.
  */
 
-import { install, QUICK, record } from "../plugin/plugin_machine.ts";
-import { assert, assertEquals } from "../support/assert.ts";
-import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
+import { record } from "../plugin/plugin_machine.ts";
+import { assertEquals } from "../support/assert.ts";
+import { APPROVE, bearer, type TestMachine } from "../support/machine.ts";
+import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import type { Reply } from "../support/wire.ts";
 
 /** How the model answers one prompt; without fields it writes a short text. */
@@ -161,11 +162,6 @@ export class ScriptedModel {
   }
 }
 
-/** The source of the plugin. */
-export function semanticSource(): Promise<string> {
-  return Deno.readTextFile(new URL("../../plugins/semantic.ts", import.meta.url));
-}
-
 /** A server with the plugin and a scripted model. */
 export interface Shaper {
   readonly machine: TestMachine;
@@ -186,7 +182,8 @@ export interface Shaper {
 
 /** How the server of a test differs from the usual one. */
 export interface ShaperOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  /** True for a server with a T2 token; without one, loopback callers have T2. */
+  readonly hasTokens?: boolean;
   /** Text of `/etc/semantic.conf` from the start. */
   readonly conf?: string;
   /** True for a server without a model. */
@@ -194,26 +191,15 @@ export interface ShaperOptions {
 }
 
 /** Runs a test with its own server. */
-export async function withShaper(
-  options: ShaperOptions,
+export function withShaper(
+  { hasTokens = false, conf, bare = false }: ShaperOptions,
   test: (shaper: Shaper) => Promise<void>,
 ): Promise<void> {
-  await withMachine({ env: { ...QUICK, ...options.env } }, async (machine) => {
-    if (options.conf !== undefined) {
-      await machine.approve("PUT", "/etc/semantic.conf", options.conf);
-    }
-    const hasTokens = options.env?.ELASTIK_TOKEN !== undefined;
-    const activate = hasTokens ? installAsT3 : install;
-    if (options.bare !== true) await activate(machine, "gpu", SCRIPTED);
-    await activate(machine, "semantic", await semanticSource());
-    await test(shaperOf(machine));
-  });
-}
-
-async function installAsT3(machine: TestMachine, name: string, source: string): Promise<void> {
-  await machine.approve("PUT", `/lib/${name}`, source);
-  const { status, text } = await machine.approve("PUT", `/lib/${name}/state`, "active");
-  assertEquals(status, 200, text);
+  return withPluginServer({
+    plugins: bare ? ["semantic"] : [["gpu", SCRIPTED], "semantic"],
+    worlds: conf === undefined ? {} : { "/etc/semantic.conf": conf },
+    env: hasTokens ? {} : { ELASTIK_TOKEN: undefined },
+  }, (machine) => test(shaperOf(machine)));
 }
 
 function shaperOf(machine: TestMachine): Shaper {
@@ -225,10 +211,7 @@ function shaperOf(machine: TestMachine): Shaper {
       const reply = await machine.send({ method, target: `/shaped${path}`, headers });
       return { ...reply, header: (name) => reply.headers.get(name) };
     },
-    async put(path, body) {
-      const { status, text } = await machine.approve("PUT", path, body);
-      assert(status === 200 || status === 201, text);
-    },
+    put: (path, body) => putWorld(machine, path, body),
     async configure(text) {
       const before = (await reconfigurations(machine)).length;
       await machine.approve("PUT", "/etc/semantic.conf", text);

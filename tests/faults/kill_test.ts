@@ -6,10 +6,10 @@ import { approval, ServerProcess } from "./server_process.ts";
 
 const ROUNDS = 10;
 const WRITERS = 8;
-/** Shortest and longest time of writing before the kill, in milliseconds. */
+/** How long the writers write before the kill, in milliseconds. */
 const WRITING_MS = [80, 700] as const;
 
-/** What the writers sent. The server may have all of it; it must have what it acknowledged. */
+/** What the writers know. Whatever they sent may be there; what was acknowledged must be. */
 class Ledger {
   /** Bodies of new worlds by name. */
   readonly sent = new Map<string, string>();
@@ -20,7 +20,7 @@ class Ledger {
   /** Body of each acknowledged version of the worlds that all writers share, and all bodies sent. */
   readonly versions = new Map<string, Map<number, string>>();
   readonly bodies = new Map<string, Set<string>>();
-  /** Worlds whose deletion was acknowledged and that no writer has created again. */
+  /** Worlds whose deletion was acknowledged and that nobody made again since. */
   readonly deleted = new Set<string>();
   /** Acknowledgements of every kind. */
   total = 0;
@@ -32,7 +32,7 @@ function setOf<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
   return found;
 }
 
-/** Writes until the server is dead. */
+/** One writer, until the server is gone. */
 async function write(
   server: ServerProcess,
   ledger: Ledger,
@@ -90,7 +90,7 @@ async function putAndDelete(
   body: string,
 ) {
   ledger.deleted.delete(path);
-  // 200 if the server was killed between PUT and DELETE.
+  // 200 where the kill came between the two.
   const made = await server.ask(path, { method: "PUT", body });
   ok(made.status === 200 || made.status === 201, made.text);
   const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
@@ -102,48 +102,35 @@ async function putAndDelete(
 /** Compares what a server has with what was acknowledged to the writers of a round. */
 async function check(server: ServerProcess, ledger: Ledger, round: number): Promise<void> {
   const paths = [...ledger.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
-  await forEachConcurrently(paths, async (path) => {
+  await inTurns(paths, async (path) => {
     const { status, text } = await server.ask(`${path}?raw`);
     if (status === 404) equal(ledger.acknowledged.has(path), false, `${path} is lost`);
     else equal(text, ledger.sent.get(path), path);
   });
   for (const [path, sent] of ledger.lines) {
     const { status, text } = await server.ask(`${path}?raw`);
-    // Killed before the first line was stored: the world does not exist, and no line was acknowledged.
+    // Killed before the first line was taken: there is no world, and below no line may be missing.
     const found = status === 404 ? [] : text.split("\n").slice(0, -1).map((line) => `${line}\n`);
-    equal(new Set(found).size, found.length, `${path} contains a line twice`);
-    for (const line of found) {
-      ok(sent.has(line), `${path} contains a line that was not sent: ${line}`);
-    }
-    const present = new Set(found);
-    for (const line of setOf(ledger.kept, path)) ok(present.has(line), `${path} lost ${line}`);
+    equal(new Set(found).size, found.length, `${path} holds a line twice`);
+    for (const line of found) ok(sent.has(line), `${path} holds a line nobody sent: ${line}`);
+    const there = new Set(found);
+    for (const line of setOf(ledger.kept, path)) ok(there.has(line), `${path} lost ${line}`);
   }
   for (const [path, versions] of ledger.versions) {
     const newest = JSON.parse((await server.ask(path)).text);
-    ok(
-      newest.version >= Math.max(...versions.keys()),
-      `${path} has an earlier version than acknowledged`,
-    );
-    ok(
-      setOf(ledger.bodies, path).has(newest.stage_html),
-      `${path} contains a text that was not sent`,
-    );
-    await forEachConcurrently([...versions].slice(-40), async ([version, body]) => {
+    ok(newest.version >= Math.max(...versions.keys()), `${path} went back in time`);
+    ok(setOf(ledger.bodies, path).has(newest.stage_html), `${path} holds what nobody sent`);
+    await inTurns([...versions].slice(-40), async ([version, body]) => {
       const { status, text } = await server.ask(`${path}?at=${version}&raw`);
       if (status === 410) ok(version < newest.version - 100, `${path} lost version ${version}`);
       else equal(text, body, `${path} version ${version}`);
     });
   }
-  for (const path of ledger.deleted) {
-    equal((await server.ask(path)).status, 404, `${path} exists again`);
-  }
+  for (const path of ledger.deleted) equal((await server.ask(path)).status, 404, `${path} is back`);
 }
 
-/** Calls a function for each element, 16 at a time. */
-async function forEachConcurrently<T>(
-  all: readonly T[],
-  act: (element: T) => Promise<void>,
-): Promise<void> {
+/** Does something for each, a few at a time. */
+async function inTurns<T>(all: readonly T[], act: (each: T) => Promise<void>): Promise<void> {
   const queue = [...all];
   await Promise.all(Array.from({ length: 16 }, async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) await act(next);
@@ -158,7 +145,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-Deno.test(`SIGKILL loses no acknowledged change (${ROUNDS} rounds)`, () =>
+Deno.test(`kill -9 at any moment loses nothing that was acknowledged (${ROUNDS} rounds)`, () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;

@@ -7,7 +7,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { type Attack, attack, type Outcome } from "./attack.ts";
 import { inWords } from "./ground.ts";
 
-/** Makes frames as `lib/plugin/protocol.ts` does, and sends `next` in place of the true frame. */
+/** Makes frames as `lib/plugin/protocol.ts` does, and puts `next` on the wire instead of the truth. */
 const TOP = `
 const proto = Object.getPrototypeOf(Uint8Array.prototype), slice = proto.slice;
 const text = (s) => new TextEncoder().encode(s);

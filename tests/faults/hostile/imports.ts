@@ -41,7 +41,7 @@ export const SOURCES: readonly Attack[] = [
     refused: /line 4\)/,
   })),
   { name: "not-text", source: `${PLUGIN}\n// \0\ud800\n@`, refused: /Cannot/ },
-  // Parsing it on the main thread would delay all requests.
+  // To parse it would hold the machine up, for everybody.
   { name: "long", source: `${PLUGIN}${"a(1);".repeat(500_000)}`, refused: /are the most/ },
   { name: "deep", source: `${PLUGIN}\nconst x = ${"[".repeat(200_000)};`, refused: /Cannot/ },
   { name: "deep-types", source: `${PLUGIN}\nlet x: ${"A<".repeat(100_000)};`, refused: /Cannot/ },

@@ -1,18 +1,18 @@
 /**
- * The doors that the shipped plugins open, tried together on one machine: by paths that lead elsewhere
- * in somebody's reading, by capabilities for something else, and by pages of other sites.
+ * The routes of the shipped plugins on one server, requested with spellings that leave their folder,
+ * with capabilities for other paths, and by pages of other sites.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { installPlugin } from "../support/plugin_server.ts";
 import { atPlace, type Place, T2, T3 } from "../plugins/fstab_place.ts";
 import { APPROVE, basic, bearer } from "../support/machine.ts";
-import { escapes } from "./odd_paths.ts";
+import { traversalTargets } from "./path_spellings.ts";
 
-/** What lies beside the mounted folder, in a private world, and in the program. */
-const MARKS = ["the secret beside it", "5h4d0w-0f-a-plugin", "The front door: a command line in"];
-/** Below each of these, a path chosen by the caller is read by somebody else. */
-const DOORS = [
+/** Texts next to the mounted folder, in a private world, and in the source of the program. */
+const SECRETS = ["the secret beside it", "5h4d0w-0f-a-plugin", "import { runCommandLine } from"];
+/** Below each of these routes, a plugin or the server reads a path that the caller chose. */
+const ROUTES = [
   "/mnt/works",
   "/dav/mnt/works",
   "/dev/db/mnt/works",
@@ -24,49 +24,49 @@ const DOORS = [
   "/mnt/api",
 ];
 
-async function furnish({ machine, send }: Place): Promise<void> {
+async function setUp({ machine, send }: Place): Promise<void> {
   for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(machine, name);
   for (const path of ["/boot/secret", "/etc/shadow"]) {
-    equal((await send("PUT", path, `${MARKS[1]}:x`, T3)).status, 201);
+    equal((await send("PUT", path, `${SECRETS[1]}:x`, T3)).status, 201);
   }
   equal((await send("PUT", "/etc/fanout.conf", "board\n", T3)).status, 201);
   for (const name of ["works", "works2", "x"]) {
     equal((await send("PUT", `/home/${name}/note`, "a note", T2)).status, 201);
   }
-  for (const mark of MARKS) machine.secrets.add(mark);
+  for (const secret of SECRETS) machine.secrets.add(secret);
 }
 
-Deno.test("the doors of plugins", async (t) => {
+Deno.test("routes of plugins", async (t) => {
   await atPlace(async (place) => {
     const { machine, folder, send, get, server } = place;
-    await furnish(place);
+    await setUp(place);
     server.answer = (_, path) => new Response(`asked for ${path}`);
 
-    await t.step("no spelling of a path leads out of what is behind one", async () => {
-      const bodies: Record<string, number> = {};
-      for (const door of DOORS) {
+    await t.step("GET with any spelling stays in the folder of the route", async () => {
+      const counts: Record<string, number> = {};
+      for (const route of ROUTES) {
         for (
           const secret of ["/secret/key", "/boot/secret", "/etc/shadow", "/proc/source/main.ts"]
         ) {
-          for (const target of escapes(door, secret)) {
-            // The wire's witness fails the test when an answer holds one of the marks.
+          for (const target of traversalTargets(route, secret)) {
+            // The test server checks every response for the secrets.
             const { status } = await get(
-              `${target}${door.includes("db") ? "?sql=SELECT+1" : ""}`,
+              `${target}${route.includes("db") ? "?sql=SELECT+1" : ""}`,
               T2,
             );
-            ok(status >= 400 || status === 200 && door === "/mnt/api", `${status} ${target}`);
-            bodies[status] = (bodies[status] ?? 0) + 1;
+            ok(status >= 400 || status === 200 && route === "/mnt/api", `${status} ${target}`);
+            counts[status] = (counts[status] ?? 0) + 1;
           }
         }
       }
-      ok((bodies[400] ?? 0) > 500, JSON.stringify(bodies));
+      ok((counts[400] ?? 0) > 500, JSON.stringify(counts));
       for (const { url } of server.asked) ok(!/\/\.\.?(?:\/|$)/.test(new URL(url).pathname), url);
     });
 
-    await t.step("a capability reaches nothing beside its prefix through them", async () => {
+    await t.step("a capability reaches nothing outside its prefix through a plugin", async () => {
       const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
         bearer(machine.capability(prefix, mode));
-      const ask = "?sql=SELECT+version+FROM+stage_meta";
+      const query = "?sql=SELECT+version+FROM+stage_meta";
       const rows: [prefix: string, reached: string[], refused: string[]][] = [
         ["/mnt/works", ["/mnt/works/hello.txt", "/dav/mnt/works/hello.txt"], [
           "/mnt/",
@@ -79,9 +79,9 @@ Deno.test("the doors of plugins", async (t) => {
           "/dev/fanout",
         ]],
         ["/mnt/work", [], ["/mnt/works/hello.txt", "/dav/mnt/works/hello.txt"]],
-        ["/home/works", [`/dev/db/home/works/note${ask}`, "/proc/snapshot/home/works/note"], [
-          `/dev/db/home/works2/note${ask}`,
-          `/dev/db${ask}&world=home/works/note`,
+        ["/home/works", [`/dev/db/home/works/note${query}`, "/proc/snapshot/home/works/note"], [
+          `/dev/db/home/works2/note${query}`,
+          `/dev/db${query}&world=home/works/note`,
           "/proc/snapshot/home/works2/note",
           "/shaped/home/works2/note",
           "/mnt/works/hello.txt",
@@ -89,11 +89,11 @@ Deno.test("the doors of plugins", async (t) => {
           "/proc/metrics",
         ]],
         ["/home/work", [], [
-          `/dev/db/home/works/note${ask}`,
+          `/dev/db/home/works/note${query}`,
           "/proc/snapshot/home/works/note",
           "/shaped/home/works/note",
         ]],
-        ["/dev/db", [], [`/dev/db${ask}&world=home/x/note`, `/dev/db/home/x/note${ask}`]],
+        ["/dev/db", [], [`/dev/db${query}&world=home/x/note`, `/dev/db/home/x/note${query}`]],
         ["/dav", [], ["/dav/mnt/works/hello.txt", "/dav/home/x/note"]],
         ["/shaped", [], ["/shaped/home/x/note", "/shaped/mnt/works/hello.txt"]],
         ["/", ["/mnt/works/hello.txt"], ["/self/main.ts", "/__reality__", "/proc/source/main.ts"]],
@@ -107,7 +107,7 @@ Deno.test("the doors of plugins", async (t) => {
         }
         for (const target of refused) {
           const { status } = await get(target, credential);
-          // Two targets in one question are no question, whoever asks.
+          // A request with two files is invalid for every caller.
           ok(status === 403 || status === 400 && target.includes("?file="), `${prefix} ${target}`);
         }
       }
@@ -130,14 +130,14 @@ Deno.test("the doors of plugins", async (t) => {
       deepStrictEqual([...Deno.readDirSync(folder)].map(({ name }) => name).includes("new"), false);
     });
 
-    await t.step("a page of another site writes through none of them", async () => {
+    await t.step("a page of another site cannot write through a plugin", async () => {
       const foreign: Record<string, string>[] = [
         { origin: "https://evil.example" },
         { origin: "null" },
         { "sec-fetch-site": "cross-site" },
         { "sec-fetch-site": "same-site" },
       ];
-      const doors: [method: string, target: string][] = [
+      const writes: [method: string, target: string][] = [
         ["PUT", "/mnt/works/forged"],
         ["POST", "/mnt/works/hello.txt"],
         ["PUT", "/dav/mnt/works/forged"],
@@ -148,52 +148,58 @@ Deno.test("the doors of plugins", async (t) => {
         ["PUT", "/lib/fstab/state"],
       ];
       for (const headers of foreign) {
-        for (const [method, target] of doors) {
+        for (const [method, target] of writes) {
           const reply = await send(method, target, "forged", { ...basic("", APPROVE), ...headers });
           equal(reply.status, 403, `${method} ${target}`);
           match(reply.text, /foreign-origin/);
         }
         const shape = await get("/shaped/home/x/note", { ...T2, ...headers });
-        ok(headers.origin !== undefined || shape.status === 403, "the budget is not theirs");
+        ok(
+          headers.origin !== undefined || shape.status === 403,
+          "a page of another site cannot start a generation",
+        );
       }
       equal(await Deno.readTextFile(`${folder}/hello.txt`), "0123456789");
       equal([...Deno.readDirSync(folder)].some(({ name }) => name === "forged"), false);
     });
 
-    await t.step("what a mount holds acts as nobody, by whichever door", async () => {
-      await Deno.writeTextFile(`${folder}/p.svg`, '<svg xmlns="http://www.w3.org/2000/svg"/>');
-      server.answer = () =>
-        new Response("<script>1</script>", {
-          headers: {
-            "content-type": "text/html",
-            "content-security-policy": "default-src *",
-            "set-cookie": "a=b",
-            "x-show": "shell",
-            "access-control-allow-origin": "*",
-            "service-worker-allowed": "/",
-          },
-        });
-      for (const door of ["/mnt", "/dav/mnt"]) {
-        for (const path of ["works/page.html", "works/p.svg", "api/page"]) {
-          for (
-            const [method, headers] of [
-              ["GET", {}],
-              ["HEAD", {}],
-              ["GET", { range: "bytes=0-3" }],
-              ["GET", { accept: "text/html" }],
-            ] as const
-          ) {
-            const reply = await send(method, `${door}/${path}`, undefined, headers);
-            ok(reply.status === 200 || reply.status === 206, `${reply.status} ${path}`);
-            equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts", path);
-            equal(reply.headers.get("x-content-type-options"), "nosniff", path);
-            for (const name of ["set-cookie", "x-show", "access-control-allow-origin"]) {
-              equal(reply.headers.get(name), undefined, name);
+    await t.step(
+      "GET of a mounted file sends a sandboxed response without the headers of the upstream",
+      async () => {
+        await Deno.writeTextFile(`${folder}/p.svg`, '<svg xmlns="http://www.w3.org/2000/svg"/>');
+        server.answer = () =>
+          new Response("<script>1</script>", {
+            headers: {
+              "content-type": "text/html",
+              "content-security-policy": "default-src *",
+              "set-cookie": "a=b",
+              "x-show": "shell",
+              "access-control-allow-origin": "*",
+              "service-worker-allowed": "/",
+            },
+          });
+        for (const route of ["/mnt", "/dav/mnt"]) {
+          for (const path of ["works/page.html", "works/p.svg", "api/page"]) {
+            for (
+              const [method, headers] of [
+                ["GET", {}],
+                ["HEAD", {}],
+                ["GET", { range: "bytes=0-3" }],
+                ["GET", { accept: "text/html" }],
+              ] as const
+            ) {
+              const reply = await send(method, `${route}/${path}`, undefined, headers);
+              ok(reply.status === 200 || reply.status === 206, `${reply.status} ${path}`);
+              equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts", path);
+              equal(reply.headers.get("x-content-type-options"), "nosniff", path);
+              for (const name of ["set-cookie", "x-show", "access-control-allow-origin"]) {
+                equal(reply.headers.get(name), undefined, name);
+              }
+              equal(reply.headers.get("service-worker-allowed"), undefined);
             }
-            equal(reply.headers.get("service-worker-allowed"), undefined);
           }
         }
-      }
-    });
+      },
+    );
   });
 });

@@ -1,43 +1,42 @@
 /**
- * One name, one path: hundreds of spellings that some reader of URLs takes for another path, sent as
- * they stand. Whatever the machine makes of them, none may show what is private nor write outside a
- * capability's prefix.
+ * Hundreds of spellings that some URL parsers read as another path, sent without normalization. No
+ * response may contain a private world, and no request may write outside the prefix of its capability.
  */
 
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { APPROVE, bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
-import { escapes, SLASHES } from "./odd_paths.ts";
+import { SLASHES, traversalTargets } from "./path_spellings.ts";
 
-const test = suite("odd paths", { env: CLOSED });
+const test = suite("path spellings", { env: CLOSED });
 
 const SECRET = "5h4d0w-m4rk3r";
 
-/** Targets that are a path in somebody's reading. */
+/** Request targets that some URL parsers read as this path. */
 function spellings(path: string): string[] {
   const bare = path.slice(1);
   const [first = "", ...rest] = bare.split("/");
   const last = rest.join("/");
-  const every = (text: string, lower = false) =>
+  const encodeAll = (text: string, lower = false) =>
     [...text].map((c) => {
       const hex = c.charCodeAt(0).toString(16).padStart(2, "0");
       return `%${lower ? hex : hex.toUpperCase()}`;
     }).join("");
-  const wide = (text: string) =>
+  const toFullWidth = (text: string) =>
     encodeURIComponent(String.fromCharCode(...[...text].map((c) => c.charCodeAt(0) + 0xfee0)));
   return [
     ...SLASHES.map((slash) => `/${first}${slash}${last}`),
     ...SLASHES.map((slash) => `${slash}${bare}`),
     ...SLASHES.map((slash) => `/${bare}${slash}`),
-    `/${every(first)}/${last}`,
-    `/${first}/${every(last, true)}`,
-    `/${every(bare)}`,
+    `/${encodeAll(first)}/${last}`,
+    `/${first}/${encodeAll(last, true)}`,
+    `/${encodeAll(bare)}`,
     `/%25${bare}`,
     `/${bare.toUpperCase()}`,
     `/${first}/${last.toUpperCase()}`,
     `/${first.toUpperCase()}/${last}`,
-    `/${wide(first)}/${last}`,
-    `/${first}/${wide(last)}`,
+    `/${toFullWidth(first)}/${last}`,
+    `/${first}/${toFullWidth(last)}`,
     ...[
       ".",
       "..",
@@ -79,7 +78,7 @@ function spellings(path: string): string[] {
       "`",
     ]
       .map((tail) => `/${bare}${tail}`),
-    `/${bare.replace(/[s]/, "%C5%BF")}`, // long s, which upper-cases to S
+    `/${bare.replace(/[s]/, "%C5%BF")}`, // long s; its upper case is S
     `/${bare.replace("e", "%D0%B5")}`, // a Cyrillic e
     `/bin/${bare}`,
     `/bin/bin/${bare}`,
@@ -131,7 +130,7 @@ function spellings(path: string): string[] {
   ];
 }
 
-async function tell(
+async function send(
   machine: TestMachine,
   method: string,
   target: string,
@@ -142,45 +141,45 @@ async function tell(
   return await machine.send(body === undefined ? sent : { ...sent, body });
 }
 
-function mustHide(reply: Reply, what: string): void {
-  ok(!`${reply.head}${reply.text}`.includes(SECRET), `${what} shows the secret`);
-  ok(reply.status < 500 || reply.status === 501, `${what} is ${reply.status}`);
+function assertHidden(reply: Reply, request: string): void {
+  ok(!`${reply.head}${reply.text}`.includes(SECRET), `${request} shows the secret`);
+  ok(reply.status < 500 || reply.status === 501, `${request} is ${reply.status}`);
 }
 
-test("no spelling shows what is private to those who may not read it", async (machine) => {
+test("GET with any spelling shows no private world to a caller that cannot read it", async (machine) => {
   await machine.approve("PUT", "/etc/shadow", `ada:${SECRET}`);
   await machine.approve("PUT", "/boot/secret", SECRET);
   await machine.approve("PUT", "/home/o", SECRET);
   const cap = bearer(machine.capability("/home/s", "rw"));
   const targets = [
     ...spellings("/etc/shadow"),
-    ...escapes("/home", "/etc/shadow"),
-    ...escapes("/home/s", "/etc/shadow"),
-    ...escapes("/usr/lib/shell", "/etc/shadow"),
+    ...traversalTargets("/home", "/etc/shadow"),
+    ...traversalTargets("/home/s", "/etc/shadow"),
+    ...traversalTargets("/usr/lib/shell", "/etc/shadow"),
     ...spellings("/boot/secret"),
-    ...escapes("/home", "/boot/secret"),
-    ...escapes("/stream/home", "/boot/secret"),
-    ...escapes("/proc/log/home", "/boot/secret"),
+    ...traversalTargets("/home", "/boot/secret"),
+    ...traversalTargets("/stream/home", "/boot/secret"),
+    ...traversalTargets("/proc/log/home", "/boot/secret"),
   ].filter((target) => !target.includes(" ") && !target.includes("\n"));
   ok(targets.length > 500, `${targets.length} spellings`);
   for (const target of targets) {
-    // A stream that may be opened does not end; its head is enough.
+    // A stream that the caller can read does not end, so only its head is requested.
     const method = target.includes("stream") ? "HEAD" : "GET";
     for (const headers of [{}, bearer(TOKEN)]) {
-      mustHide(await tell(machine, method, target, headers), `${method} ${target}`);
+      assertHidden(await send(machine, method, target, headers), `${method} ${target}`);
     }
   }
-  for (const target of [...spellings("/home/o"), ...escapes("/home/s", "/home/o")]) {
+  for (const target of [...spellings("/home/o"), ...traversalTargets("/home/s", "/home/o")]) {
     if (target.includes(" ")) continue;
     const method = target.includes("stream") ? "HEAD" : "GET";
-    mustHide(await tell(machine, method, target, cap), `${method} ${target}`);
+    assertHidden(await send(machine, method, target, cap), `${method} ${target}`);
   }
-  // One that is spelled right, with the right to it, so that the marker is known to be there.
+  // The canonical path, with T3: the marker is stored, so the checks above can fail.
   const { text } = await machine.approve("GET", "/etc/shadow?raw");
   ok(text.includes(SECRET));
 });
 
-test("no spelling writes outside a capability's prefix or a tier's reach", async (machine) => {
+test("PUT and DELETE with any spelling change nothing outside the rights of the caller", async (machine) => {
   for (const name of ["home/o", "home/sx", "home/s", "etc/x", "usr/x", "boot/x", "lib/x"]) {
     await machine.approve("PUT", `/${name}`, "untouched");
   }
@@ -197,11 +196,11 @@ test("no spelling writes outside a capability's prefix or a tier's reach", async
     list.filter((line) => !line.startsWith(`${prefix}/`) && !line.startsWith(`${prefix} `));
   let sent = 0;
   for (const victim of ["/home/o", "/home/sx", "/etc/x", "/boot/x", "/usr/x", "/lib/x"]) {
-    for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+    for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
       if (target.includes(" ") || target.includes("\n")) continue;
       for (const method of ["PUT", "DELETE"]) {
         sent++;
-        const reply = await tell(machine, method, target, cap);
+        const reply = await send(machine, method, target, cap);
         ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
         if (reply.status < 300 && method === "PUT") {
           ok(target.startsWith("/home/s"), `${target} was written`);
@@ -213,19 +212,19 @@ test("no spelling writes outside a capability's prefix or a tier's reach", async
   deepStrictEqual(outside(await worlds(), "home/s"), outside(before, "home/s"));
   const t2 = await worlds();
   for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
-    for (const target of [...spellings(victim), ...escapes("/home/s", victim)]) {
+    for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
       if (target.includes(" ") || target.includes("\n")) continue;
-      await tell(machine, "PUT", target, bearer(TOKEN));
+      await send(machine, "PUT", target, bearer(TOKEN));
     }
   }
   deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
   await machine.audit();
 });
 
-test("every spelling that is accepted comes back under its canonical name alone", async (machine) => {
-  for (const target of [...escapes("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
+test("PUT with an accepted spelling stores the world under its canonical name", async (machine) => {
+  for (const target of [...traversalTargets("/home/s", "/home/o"), ...spellings("/home/s/x")]) {
     if (target.includes(" ") || target.includes("\n") || target.startsWith("http")) continue;
-    const reply = await tell(machine, "PUT", target, bearer(TOKEN));
+    const reply = await send(machine, "PUT", target, bearer(TOKEN));
     if (reply.status !== 201) continue;
     const location = reply.headers.get("location") ?? "";
     const read = await machine.send({ method: "GET", target: `${location}?raw` });

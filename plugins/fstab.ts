@@ -596,20 +596,6 @@ function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/**
- * Finds a problem type of the server by its status code.
- *
- * @returns the first type with this status; undefined if there is none
- */
-function problemOfStatus(status: number): ProblemKind | undefined {
-  for (const [type, problem] of Object.entries(PROBLEMS)) {
-    if (problem.status === status) {
-      return { type: `/usr/share/doc/problems/${type}.md`, ...problem };
-    }
-  }
-  return undefined;
-}
-
 /** What {@link problemResponse} can be told about its response. */
 interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */
@@ -1967,6 +1953,24 @@ function tooBusy(path: string): Problem {
   return new Problem("unavailable", detail, { "retry-after": "1" });
 }
 
+// ---- plugins/kit/problem_of_status.ts
+
+/** Finds the problem that has a status code, to describe a response that has no problem itself. */
+
+/**
+ * Finds a problem type of the server by its status code.
+ *
+ * @returns the first type with this status; undefined if there is none
+ */
+function problemOfStatus(status: number): ProblemKind | undefined {
+  for (const [type, problem] of Object.entries(PROBLEMS)) {
+    if (problem.status === status) {
+      return { type: `/usr/share/doc/problems/${type}.md`, ...problem };
+    }
+  }
+  return undefined;
+}
+
 // ---- plugins/fstab/upstream/problem.ts
 
 /** Problems for a response of a mounted web server that is not a success. */
@@ -2205,52 +2209,9 @@ async function addVersion(headers: Record<string, string>, body: HeldBody): Prom
   headers["x-mount-version"] = `len=${length};head=${content.subarray(0, 16).toHex()}`;
 }
 
-// ---- plugins/kit/world_name.ts
+// ---- plugins/kit/encode_path.ts
 
-/**
- * Names of worlds: which names there can be, and how a name is written in a URL. The rules are those
- * of `lib/world/name.ts`; one table of cases tests both.
- */
-
-/** First segments of the names of worlds. */
-const NAMESPACES: readonly string[] = ["home", "etc", "usr", "var", "boot", "lib"];
-
-// deno-lint-ignore no-control-regex -- control characters are what is refused
-const NOT_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/;
-
-/**
- * Explains why a world cannot have a name.
- *
- * @param name without a slash in front, such as `home/x`
- * @returns the end of a sentence about the name; undefined if the name is valid
- */
-function worldNameFault(name: string): string | undefined {
-  const segments = name.split("/");
-  if (!NAMESPACES.includes(segments[0] ?? "")) {
-    return `worlds are in ${NAMESPACES.map((space) => `/${space}`).join(", ")}`;
-  }
-  if (segments.length === 1) return "a namespace is not a world";
-  if (NOT_IN_NAMES.test(name)) {
-    return 'it contains a control character or one of \\ : * ? " < > |';
-  }
-  if (name.normalize("NFC") !== name || !name.isWellFormed()) return "it is not in NFC";
-  if (segments.some((segment) => /^\.{0,2}$/.test(segment))) {
-    return "it contains an empty segment, `.` or `..`";
-  }
-  return undefined;
-}
-
-/**
- * Returns the name of a world that was given in short or in full: `x` means `home/x`. A slash in
- * front is left out, and the name is put in NFC.
- *
- * @returns a name that {@link worldNameFault} can check
- */
-function fullWorldName(given: string): string {
-  const name = given.replace(/^\//, "").normalize("NFC");
-  const [first = "", ...rest] = name.split("/");
-  return NAMESPACES.includes(first) && rest.length > 0 ? name : `home/${name}`;
-}
+/** Writes a path as a URL has it. */
 
 /**
  * Percent-encodes the segments of a path. Slashes stay.

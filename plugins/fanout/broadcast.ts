@@ -2,7 +2,7 @@
 
 import type { PluginFetch } from "../kit/env.ts";
 import { parseRecord } from "../kit/json_record.ts";
-import { encodePath } from "../kit/world_name.ts";
+import { encodePath } from "../kit/encode_path.ts";
 import type { Target } from "./targets.ts";
 
 /** What happened to one target. */

@@ -7,7 +7,7 @@ import type { FileInfo, Files } from "../../lib/plugin/realm/file_types.ts";
 import { assertWritable } from "../kit/conditional.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";
-import { encodePath } from "../kit/world_name.ts";
+import { encodePath } from "../kit/encode_path.ts";
 import { classifyFileError, fileProblem } from "./file_error.ts";
 import { createPlace } from "./file_place.ts";
 import { fileTag, fileVersion } from "./file_version.ts";

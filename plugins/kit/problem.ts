@@ -75,29 +75,6 @@ export function problemKind(type: ProblemType): ProblemKind {
   return { type: `/usr/share/doc/problems/${type}.md`, ...PROBLEMS[type] };
 }
 
-/**
- * Finds a problem type of the server by its status code.
- *
- * @returns the first type with this status; undefined if there is none
- *
- * @example
- * ```ts
- * import { strictEqual } from "node:assert/strict";
- * import { problemOfStatus } from "./problem.ts";
- *
- * strictEqual(problemOfStatus(409)?.type, "/usr/share/doc/problems/conflict.md");
- * strictEqual(problemOfStatus(418), undefined);
- * ```
- */
-export function problemOfStatus(status: number): ProblemKind | undefined {
-  for (const [type, problem] of Object.entries(PROBLEMS)) {
-    if (problem.status === status) {
-      return { type: `/usr/share/doc/problems/${type}.md`, ...problem };
-    }
-  }
-  return undefined;
-}
-
 /** What {@link problemResponse} can be told about its response. */
 export interface ProblemResponseOptions {
   /** Response headers; those of the problem have precedence. */

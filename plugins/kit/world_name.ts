@@ -1,6 +1,6 @@
 /**
- * Names of worlds: which names there can be, and how a name is written in a URL. The rules are those
- * of `lib/world/name.ts`; one table of cases tests both.
+ * Names of worlds: which names there can be. The rules are those of `lib/world/name.ts`; one table of
+ * cases tests both.
  */
 
 /** First segments of the names of worlds. */
@@ -59,19 +59,4 @@ export function fullWorldName(given: string): string {
   const name = given.replace(/^\//, "").normalize("NFC");
   const [first = "", ...rest] = name.split("/");
   return NAMESPACES.includes(first) && rest.length > 0 ? name : `home/${name}`;
-}
-
-/**
- * Percent-encodes the segments of a path. Slashes stay.
- *
- * @example
- * ```ts
- * import { strictEqual } from "node:assert/strict";
- * import { encodePath } from "./world_name.ts";
- *
- * strictEqual(encodePath("/home/a b"), "/home/a%20b");
- * ```
- */
-export function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
 }

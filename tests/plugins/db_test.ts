@@ -1,4 +1,4 @@
-/** `/dev/db` over worlds: whose right counts, what is asked, how the answer looks. */
+/** `/dev/db` over worlds: rights, targets, statements, formats. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
@@ -24,7 +24,7 @@ function uploaded(sql: string): Uint8Array {
   }
 }
 
-add("a world's own tables are asked by its name, with or without home/", async ({ rows, put }) => {
+add("queries the tables of a world by its name, with or without home/", async ({ rows, put }) => {
   await put("/home/deep/x", "<p>one</p>");
   await put("/home/deep/x", "<p>two</p>");
   for (
@@ -48,7 +48,7 @@ add("a world's own tables are asked by its name, with or without home/", async (
   equal((await rows("?world=home/a%20b/%C3%BC%25", EVENTS)).length, 1);
 });
 
-add("a world whose bytes are a database is asked with ?content", async ({ ask, rows, put }) => {
+add("queries the content of a world with ?content", async ({ ask, rows, put }) => {
   await put("/home/up.sqlite", uploaded("CREATE TABLE t(a); INSERT INTO t VALUES (1), ('b')"));
   equal(await rows("?world=up.sqlite&content", "SELECT a FROM t"), [{ a: 1 }, { a: "b" }]);
   equal(await rows("/home/up.sqlite?content", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
@@ -61,7 +61,7 @@ add("a world whose bytes are a database is asked with ?content", async ({ ask, r
   match(none.text, /file is not a database/);
 });
 
-add("nobody asks a world they may not read", async ({ machine, ask, rows, put }) => {
+add("refuses a world that the caller cannot read", async ({ machine, ask, rows, put }) => {
   await put("/etc/shadow", "ada:5f4dcc3b5aa765d61d8327deb882cf99");
   await put("/boot/note", "for T3");
   for (
@@ -82,7 +82,7 @@ add("nobody asks a world they may not read", async ({ machine, ask, rows, put })
     }
   }
   match((await ask("?world=etc/fstab", "SELECT 1")).text, /T3 is needed/);
-  // What is shown with its secrets struck out is no database either.
+  // The content without its secrets is not a database.
   equal((await ask("?world=etc/fstab&content", "SELECT 1")).status, 400);
   const all = await ask("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
   equal([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
@@ -91,7 +91,7 @@ add("nobody asks a world they may not read", async ({ machine, ask, rows, put })
   equal(machine.log.filter((line) => line.includes("failed")), []);
 });
 
-add("a capability asks the worlds it covers, by their path, and nothing else", async (db) => {
+add("accepts a capability for the worlds below its prefix, by path only", async (db) => {
   const { machine, ask, put } = db;
   await put("/home/scratch/x", "mine");
   await put("/home/other", "not mine");
@@ -110,7 +110,7 @@ add("a capability asks the worlds it covers, by their path, and nothing else", a
       ["/home/scratch/x?file=data/a.db", "SELECT 1", rw, 400],
       ["/mnt/data/a.db", "SELECT 1", rw, 403],
       ["/home/scratch/../other", "SELECT 1", rw, 400],
-      // Over the route alone it opens no world.
+      // A capability for the route itself is not valid for a world.
       ["?world=home/other", "SELECT 1", whole, 403],
       ["/home/scratch/x", "SELECT 1", whole, 403],
     ] as const
@@ -120,23 +120,23 @@ add("a capability asks the worlds it covers, by their path, and nothing else", a
   }
 });
 
-add("a target that cannot be one is refused in words", async ({ ask }) => {
+add("answers 400 to a target that is not valid", async ({ ask }) => {
   for (
     const [target, words] of [
-      ["", /name one thing/],
-      ["?world=x&world=y", /name one thing/],
-      ["?world=x&file=data/a.db", /name one thing/],
-      ["?world=", /no world's name/],
-      ["?world=../etc/shadow", /no world's name/],
-      ["?world=home/../../etc/shadow", /no world's name/],
-      ["?world=home//x", /no world's name/],
-      ["?world=a%00b", /no world's name/],
-      ["?world=a%5Cb", /no world's name/],
-      ["?world=x&limit=3", /there is no \?limit/],
+      ["", /name one target/],
+      ["?world=x&world=y", /name one target/],
+      ["?world=x&file=data/a.db", /name one target/],
+      ["?world=", /is not the name of a world/],
+      ["?world=../etc/shadow", /is not the name of a world/],
+      ["?world=home/../../etc/shadow", /is not the name of a world/],
+      ["?world=home//x", /is not the name of a world/],
+      ["?world=a%00b", /is not the name of a world/],
+      ["?world=a%5Cb", /is not the name of a world/],
+      ["?world=x&limit=3", /\?limit is unknown/],
       ["?file=data/a.db&content", /content is for worlds/],
-      ["?world=x&n.a=abc", /no number/],
+      ["?world=x&n.a=abc", /not a number/],
       ["?world=x&p.a=1&n.a=1", /twice/],
-      ["?world=x&p.2=1", /without a gap/],
+      ["?world=x&p.2=1", /without gaps/],
     ] as const
   ) {
     const { status, text } = await ask(target, "SELECT 1");
@@ -145,7 +145,7 @@ add("a target that cannot be one is refused in words", async ({ ask }) => {
   }
 });
 
-add("a statement is one, is text, and only reads", async ({ ask, put }) => {
+add("answers 400 to a statement that is not one, or does not only read", async ({ ask, put }) => {
   await put("/home/x", "x");
   for (
     const [sql, status, words] of [
@@ -160,7 +160,7 @@ add("a statement is one, is text, and only reads", async ({ ask, put }) => {
       ["SELECT load_extension('x')", 400, /only reading is allowed|no such function/],
       ["VACUUM INTO '/tmp/elastik-never'", 400, /gives no rows/],
       ["SELECT abs(-9223372036854775807 - 1)", 400, /integer overflow/],
-      ["x".repeat(300_000), 413, /at most 262144 bytes/],
+      ["x".repeat(300_000), 413, /longer than 262144 bytes/],
     ] as const
   ) {
     const { status: found, text } = await ask("?world=x", sql);
@@ -176,33 +176,36 @@ add("a statement is one, is text, and only reads", async ({ ask, put }) => {
   }
 });
 
-add("parameters are bound, never pasted", async ({ machine, rows, put }) => {
-  await put("/home/x", "x");
-  const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
-  equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
-    { a: "text", b: "integer", c: "real", d: "null" },
-  ]);
-  equal(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
-    { a: "';DROP TABLE events--" },
-  ]);
-  equal(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{ a: "a", b: 3 }]);
-  equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
-    { a: "9223372036854775807" },
-  ]);
-  const unknown = await machine.send({
-    method: "POST",
-    target: "/dev/db?world=x&p.z=1",
-    headers: { authorization: `Bearer ${TOKEN}` },
-    body: "SELECT 1",
-  });
-  equal(unknown.status, 400);
-  match(unknown.text, /Unknown named parameter 'z'/);
-});
+add(
+  "binds parameters instead of inserting them into the statement",
+  async ({ machine, rows, put }) => {
+    await put("/home/x", "x");
+    const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
+    equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
+      { a: "text", b: "integer", c: "real", d: "null" },
+    ]);
+    equal(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
+      { a: "';DROP TABLE events--" },
+    ]);
+    equal(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{ a: "a", b: 3 }]);
+    equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
+      { a: "9223372036854775807" },
+    ]);
+    const unknown = await machine.send({
+      method: "POST",
+      target: "/dev/db?world=x&p.z=1",
+      headers: { authorization: `Bearer ${TOKEN}` },
+      body: "SELECT 1",
+    });
+    equal(unknown.status, 400);
+    match(unknown.text, /Unknown named parameter 'z'/);
+  },
+);
 
 const ODD = `SELECT 1 AS a, 'x,"y"' AS b, NULL AS a, x'00ff' AS "2", 9007199254740993 AS "1",
   1.5 AS __proto__, '' AS e, 'two' || char(10) || 'lines' AS f, 9e999 AS g`;
 
-add("the answer has the form that Accept ranks first", async ({ ask, put }) => {
+add("sends the format that Accept prefers", async ({ ask, put }) => {
   await put("/home/x", "x");
   for (
     const [accept, type] of [
@@ -231,7 +234,7 @@ add("the answer has the form that Accept ranks first", async ({ ask, put }) => {
   equal(head.headers.get("content-length"), got.headers.get("content-length"));
 });
 
-add("JSON keeps every column, its order and its value", async ({ ask, put }) => {
+add("sends JSON with every column in order", async ({ ask, put }) => {
   await put("/home/x", "x");
   const row = `{"a":1,"b":"x,\\"y\\"","a_2":null,"2":{"base64":"AP8="},"1":"9007199254740993",` +
     `"__proto__":1.5,"e":"","f":"two\\nlines","g":"Infinity"}`;
@@ -244,7 +247,7 @@ add("JSON keeps every column, its order and its value", async ({ ask, put }) => 
   );
 });
 
-add("CSV is RFC 4180, and tells nothing from an empty text", async ({ ask, put }) => {
+add("sends CSV that tells NULL from an empty text", async ({ ask, put }) => {
   await put("/home/x", "x");
   equal(
     (await ask("?world=x", ODD, { accept: "text/csv" })).text,
@@ -252,7 +255,7 @@ add("CSV is RFC 4180, and tells nothing from an empty text", async ({ ask, put }
   );
 });
 
-add("the table is one line a row, aligned, and steers no terminal", async ({ ask, put }) => {
+add("sends an aligned table without control characters", async ({ ask, put }) => {
   await put("/home/x", "x");
   const sql = "SELECT 1 AS n, 'é你' AS word, x'01' AS b UNION ALL " +
     "SELECT 200, char(27) || '[2J' || char(10), NULL UNION ALL SELECT NULL, 'z', NULL";
@@ -271,7 +274,7 @@ add("the table is one line a row, aligned, and steers no terminal", async ({ ask
   equal(long.text.split("\n")[2]?.length, 200);
 });
 
-add("an answer says when there was more, and is refused when it is too much", async (db) => {
+add("cuts a result at 1000 rows and refuses one that is too long", async (db) => {
   const { ask, put } = db;
   await put("/home/x", "x");
   const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
@@ -299,24 +302,24 @@ add("an answer says when there was more, and is refused when it is too much", as
   equal([almost.status, almost.body.length], [200, 16_000_005]);
 });
 
-add("a refusal is a problem, or text for whoever asked for text", async ({ ask, put }) => {
+add("sends a problem, or text to a client that prefers text", async ({ ask, put }) => {
   await put("/home/x", "x");
   const problem = await ask("?world=x", "SELEC");
   equal(problem.headers.get("content-type"), "application/problem+json");
   equal(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-body.md");
   const text = await ask("?world=x", "SELEC", { accept: "text/csv" });
   equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
-  match(text.text, /^400 The request body does not fit\nCannot ask \/home\/x: near/);
+  match(text.text, /^400 The request body does not fit\nCannot query \/home\/x: near/);
 });
 
-add("asking leaves no trace on a world's chain", async ({ machine, rows, put }) => {
+add("adds no event to the queried world", async ({ machine, rows, put }) => {
   await put("/home/x", "x");
   for (let i = 0; i < 3; i++) equal((await rows("?world=x", "SELECT * FROM events")).length, 1);
   await machine.audit();
   ok(true);
 });
 
-Deno.test("/dev/db asks worlds", async (t) => {
+Deno.test("/dev/db queries worlds", async (t) => {
   await withDb(async (db) => {
     for (const [i, [title, run]] of cases.entries()) {
       if (i > 0) {

@@ -149,7 +149,7 @@ Deno.test("reality says of a world that cannot be read that it cannot, wherever 
       ok(lines.some((line) => line.startsWith("home/rotten: unreadable")));
       match(Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`), /\/home\/rotten/);
     });
-    ok(machine.log.some((line) => line.includes("/home/rotten could not be copied")));
+    ok(machine.log.some((line) => line.includes("Cannot copy /home/rotten")));
   }));
 
 Deno.test("reality leaves no copy behind when its caller goes away", () =>
@@ -216,7 +216,7 @@ Deno.test("reality breaks off what it cannot finish, so that nothing passes for 
   equal(lines.length, failures.length);
   match(
     String(lines[0]),
-    /^data\.tar\.gz was broken off: Cannot pack data\/home%2Fx\/universe\.db/,
+    /^Cannot complete data\.tar\.gz: Cannot pack data\/home%2Fx\/universe\.db/,
   );
 });
 

@@ -1,7 +1,8 @@
 /** Problems for a response of a mounted web server that is not a success. */
 
 import { MOUNT_TABLE } from "../../kit/mount_table.ts";
-import { Problem, problemOfStatus } from "../../kit/problem.ts";
+import { Problem } from "../../kit/problem.ts";
+import { problemOfStatus } from "../../kit/problem_of_status.ts";
 
 /** A response other than 2xx and 304. */
 export interface UpstreamRefusal {

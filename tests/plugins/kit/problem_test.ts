@@ -3,7 +3,7 @@ import {
   Problem as CoreProblem,
   problemResponse as coreProblemResponse,
 } from "../../../lib/http/problem.ts";
-import { Problem, problemOfStatus, problemResponse } from "../../../plugins/kit/problem.ts";
+import { Problem, problemResponse } from "../../../plugins/kit/problem.ts";
 
 const DETAIL = "Cannot GET /x: nothing is mounted there";
 
@@ -64,9 +64,4 @@ Deno.test("Problem takes a kind that the server does not have", () => {
   const kind = { type: "/usr/share/doc/mounts.md", status: 501, title: "No adapter" };
   const { type, status, title, message } = new Problem(kind, DETAIL);
   deepStrictEqual({ type, status, title, message }, { ...kind, message: DETAIL });
-});
-
-Deno.test("problemOfStatus() finds the first type with a status", () => {
-  strictEqual(problemOfStatus(404)?.type, "/usr/share/doc/problems/not-found.md");
-  strictEqual(problemOfStatus(418), undefined);
 });

@@ -2,12 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { nameFault, NAMESPACES as CORE_NAMESPACES } from "../../../lib/world/name.ts";
-import {
-  encodePath,
-  fullWorldName,
-  NAMESPACES,
-  worldNameFault,
-} from "../../../plugins/kit/world_name.ts";
+import { fullWorldName, NAMESPACES, worldNameFault } from "../../../plugins/kit/world_name.ts";
 
 Deno.test("NAMESPACES of the kit are those of the core", () => {
   deepStrictEqual(NAMESPACES, CORE_NAMESPACES);
@@ -53,8 +48,4 @@ Deno.test("fullWorldName() completes short names and puts them in NFC", () => {
   strictEqual(fullWorldName("a/b"), "home/a/b");
   strictEqual(fullWorldName("/etc/motd"), "etc/motd");
   strictEqual(fullWorldName("u\u0308"), "home/\u00fc");
-});
-
-Deno.test("encodePath() encodes every segment and keeps the slashes", () => {
-  strictEqual(encodePath("/home/a b/100%/ü?#"), "/home/a%20b/100%25/%C3%BC%3F%23");
 });

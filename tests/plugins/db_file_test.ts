@@ -1,9 +1,10 @@
 /** `/dev/db` over files below file mounts: status codes, files that other programs have open, links. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { APPROVE, type DbMachine, ENDLESS, makeDatabase, withDb } from "./db_machine.ts";
+import { APPROVE } from "../support/machine.ts";
+import { type DbServer, ENDLESS, makeDatabase, withDb } from "./db/queries.ts";
 
-type Case = (db: DbMachine, t: Deno.TestContext) => Promise<void>;
+type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
 const cases: [title: string, run: Case][] = [];
 function add(title: string, run: Case): void {
   cases.push([title, run]);
@@ -50,7 +51,7 @@ function names(folder: string): string[] {
 }
 
 add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) => {
-  const { folder, rows, machine, ask } = db;
+  const { folder, rows, machine, query } = db;
   await Deno.mkdir(`${folder}/sub dir`);
   makeDatabase(`${folder}/sub dir/ü.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
   for (
@@ -62,14 +63,14 @@ add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) =
     ]
   ) equal(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
   const cap = machine.capability("/mnt/data", "r");
-  const asked = await ask("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
+  const asked = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
     token: cap,
   });
   equal(asked.status, 200, asked.text);
 });
 
 add("answers with a status of its own to each file that cannot be queried", async (db) => {
-  const { folder, ask } = db;
+  const { folder, query } = db;
   const outside = `${folder}/../outside`;
   await Deno.mkdir(outside);
   makeDatabase(`${outside}/a.db`, "CREATE TABLE t(a)");
@@ -104,28 +105,28 @@ add("answers with a status of its own to each file that cannot be queried", asyn
       ["own/x", 404, /nothing is mounted/],
     ] as const
   ) {
-    const reply = await ask(`?file=${file}`, "SELECT * FROM t");
+    const reply = await query(`?file=${file}`, "SELECT * FROM t");
     equal(reply.status, status, `${file} ${reply.text}`);
     match(reply.text, words, file);
     ok(!reply.text.includes(folder), reply.text);
   }
-  const folderAsked = await ask("?file=both/some%20data", "SELECT 1");
+  const folderAsked = await query("?file=both/some%20data", "SELECT 1");
   equal(folderAsked.status, 400, folderAsked.text);
 });
 
 add("activates and queries the other mounts if the folder of one line has a comma", async (db) => {
-  const { folder, rows, ask } = db;
+  const { folder, rows, query } = db;
   await Deno.mkdir(`${folder}/../a,b`);
   makeDatabase(`${folder}/../a,b/x.db`, "CREATE TABLE t(a)");
   makeDatabase(`${folder}/beside.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
   equal(await rows("?file=data/beside.db", "SELECT a FROM t"), [{ a: 1 }]);
-  const disabled = await ask("?file=comma/x.db", "SELECT a FROM t");
+  const disabled = await query("?file=comma/x.db", "SELECT a FROM t");
   equal(disabled.status, 404, disabled.text);
   match(disabled.text, /nothing is mounted at \/mnt\/comma/);
 });
 
 add("finds a file whose name is in NFD on the disk, by ?file= or by path", async (db) => {
-  const { folder, rows, ask } = db;
+  const { folder, rows, query } = db;
   await Deno.mkdir(`${folder}/u\u0308ber`);
   makeDatabase(`${folder}/u\u0308ber/a\u0308.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (7)");
   const composed = encodeURI("\u00fcber/\u00e4.db");
@@ -138,7 +139,7 @@ add("finds a file whose name is in NFD on the disk, by ?file= or by path", async
       `/mnt/data/${decomposed}`,
     ]
   ) equal(await rows(target, "SELECT a FROM t"), [{ a: 7 }], target);
-  equal((await ask(`?file=data/${encodeURI("\u00f6.db")}`, "SELECT 1")).status, 404);
+  equal((await query(`?file=data/${encodeURI("\u00f6.db")}`, "SELECT 1")).status, 404);
 });
 
 add(
@@ -158,7 +159,7 @@ add(
 add(
   "reads a database that another program has open as it is now, and leaves no file",
   async (db) => {
-    const { folder, rows, ask } = db;
+    const { folder, rows, query } = db;
     const path = `${folder}/held.db`;
     makeDatabase(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)");
     const count = () => rows("?file=data/held.db", "SELECT count(*) AS n FROM t");
@@ -192,7 +193,7 @@ add(
         "PRAGMA cache_size = 2; BEGIN; INSERT INTO t SELECT zeroblob(3000) FROM " +
           "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT * FROM n)",
       );
-      const busy = await ask("?file=data/locked.db", "SELECT count(*) AS n FROM t");
+      const busy = await query("?file=data/locked.db", "SELECT count(*) AS n FROM t");
       equal([busy.status, busy.headers.get("retry-after")], [503, "1"], busy.text);
       await tell("COMMIT");
       equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 102 }]);
@@ -217,7 +218,7 @@ add("reads a database in a read-only folder", async (db) => {
 });
 
 add("answers 400 to a damaged file", async (db) => {
-  const { folder, ask, rows } = db;
+  const { folder, query, rows } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
   const bytes = await Deno.readFile(`${folder}/ok.db`);
   const torn = bytes.slice(0, 4096 + 100);
@@ -225,7 +226,7 @@ add("answers 400 to a damaged file", async (db) => {
   crypto.getRandomValues(wild.subarray(100, 4000));
   for (const [name, content] of Object.entries({ torn, wild, short: bytes.slice(0, 60) })) {
     await Deno.writeFile(`${folder}/${name}.db`, content);
-    const { status, text } = await ask(`?file=data/${name}.db`, "SELECT * FROM t");
+    const { status, text } = await query(`?file=data/${name}.db`, "SELECT * FROM t");
     ok(status === 400 || status === 200 && name === "torn", `${name} ${status} ${text}`);
   }
   await Deno.writeFile(`${folder}/empty.db`, new Uint8Array());
@@ -233,18 +234,18 @@ add("answers 400 to a damaged file", async (db) => {
   // A write-ahead log that is a link out of the mount is not followed.
   await Deno.writeTextFile(`${folder}/../secret`, "secret");
   await Deno.symlink(`${folder}/../secret`, `${folder}/ok.db-wal`);
-  equal((await ask("?file=data/ok.db", "SELECT * FROM t")).status, 403);
+  equal((await query("?file=data/ok.db", "SELECT * FROM t")).status, 403);
   await Deno.remove(`${folder}/ok.db-wal`);
 });
 
 add(
   "stops an endless query after two seconds with 408 and does not delay other queries",
   async (db) => {
-    const { folder, ask, rows } = db;
+    const { folder, query, rows } = db;
     makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
     const start = performance.now();
     const runaways = [1, 2].map(() =>
-      ask("?file=data/ok.db", ENDLESS).then((reply) => ({
+      query("?file=data/ok.db", ENDLESS).then((reply) => ({
         status: reply.status,
         text: reply.text,
         after: performance.now() - start,
@@ -289,20 +290,20 @@ function cpuOfChildren(): number | undefined {
 }
 
 add("follows a change of /etc/fstab", async (db) => {
-  const { machine, folder, ask, put } = db;
+  const { machine, folder, query, put } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
-  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 200);
+  equal((await query("?file=data/ok.db", "SELECT 1")).status, 200);
   await put("/etc/fstab", `${folder} /mnt/other ro\n`);
   for (let tries = 0; tries < 500; tries++) {
-    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 200) break;
+    if ((await query("?file=other/ok.db", "SELECT 1")).status === 200) break;
   }
-  equal((await ask("?file=other/ok.db", "SELECT 1")).status, 200);
-  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 404);
+  equal((await query("?file=other/ok.db", "SELECT 1")).status, 200);
+  equal((await query("?file=data/ok.db", "SELECT 1")).status, 404);
   await put("/etc/fstab", "");
   for (let tries = 0; tries < 500; tries++) {
-    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 404) break;
+    if ((await query("?file=other/ok.db", "SELECT 1")).status === 404) break;
   }
-  equal((await ask("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
+  equal((await query("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
   equal(machine.log.filter((line) => line.includes("did not")), []);
 });
 

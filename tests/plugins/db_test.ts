@@ -2,9 +2,10 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { APPROVE, type DbMachine, TOKEN, withDb } from "./db_machine.ts";
+import { APPROVE, TOKEN } from "../support/machine.ts";
+import { type DbServer, withDb } from "./db/queries.ts";
 
-type Case = (db: DbMachine, t: Deno.TestContext) => Promise<void>;
+type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
 const cases: [title: string, run: Case][] = [];
 function add(title: string, run: Case): void {
   cases.push([title, run]);
@@ -48,7 +49,7 @@ add("queries the tables of a world by its name, with or without home/", async ({
   equal((await rows("?world=home/a%20b/%C3%BC%25", EVENTS)).length, 1);
 });
 
-add("queries the content of a world with ?content", async ({ ask, rows, put }) => {
+add("queries the content of a world with ?content", async ({ query, rows, put }) => {
   await put("/home/up.sqlite", uploaded("CREATE TABLE t(a); INSERT INTO t VALUES (1), ('b')"));
   equal(await rows("?world=up.sqlite&content", "SELECT a FROM t"), [{ a: 1 }, { a: "b" }]);
   equal(await rows("/home/up.sqlite?content", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
@@ -56,12 +57,12 @@ add("queries the content of a world with ?content", async ({ ask, rows, put }) =
   await put("/home/wal", logged);
   equal(await rows("?world=wal&content", "SELECT a FROM t"), [{ a: 7 }]);
   await put("/home/text", "no database at all, however long it may be ".repeat(40));
-  const none = await ask("?world=text&content", "SELECT 1 FROM sqlite_master");
+  const none = await query("?world=text&content", "SELECT 1 FROM sqlite_master");
   equal(none.status, 400);
   match(none.text, /file is not a database/);
 });
 
-add("refuses a world that the caller cannot read", async ({ machine, ask, rows, put }) => {
+add("refuses a world that the caller cannot read", async ({ machine, query, rows, put }) => {
   await put("/etc/shadow", "ada:5f4dcc3b5aa765d61d8327deb882cf99");
   await put("/boot/note", "for T3");
   for (
@@ -77,14 +78,14 @@ add("refuses a world that the caller cannot read", async ({ machine, ask, rows, 
   ) {
     for (const how of ["", "&content"]) {
       if (world === "etc/fstab" && how !== "" || world.endsWith(".md") && how !== "") continue;
-      const reply = await ask(`?world=${world}${how}`, "SELECT * FROM stage_meta", { token });
+      const reply = await query(`?world=${world}${how}`, "SELECT * FROM stage_meta", { token });
       equal(reply.status, status, `${world}${how} ${reply.text}`);
     }
   }
-  match((await ask("?world=etc/fstab", "SELECT 1")).text, /T3 is needed/);
+  match((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is needed/);
   // The content without its secrets is not a database.
-  equal((await ask("?world=etc/fstab&content", "SELECT 1")).status, 400);
-  const all = await ask("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
+  equal((await query("?world=etc/fstab&content", "SELECT 1")).status, 400);
+  const all = await query("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
   equal([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
   await put("/home/x", "x");
   equal((await rows("?world=x", "SELECT 1 AS a")).length, 1);
@@ -92,7 +93,7 @@ add("refuses a world that the caller cannot read", async ({ machine, ask, rows, 
 });
 
 add("accepts a capability for the worlds below its prefix, by path only", async (db) => {
-  const { machine, ask, put } = db;
+  const { machine, query, put } = db;
   await put("/home/scratch/x", "mine");
   await put("/home/other", "not mine");
   const rw = machine.capability("/home/scratch", "rw");
@@ -115,12 +116,12 @@ add("accepts a capability for the worlds below its prefix, by path only", async 
       ["/home/scratch/x", "SELECT 1", whole, 403],
     ] as const
   ) {
-    const reply = await ask(target, sql, { token });
+    const reply = await query(target, sql, { token });
     equal(reply.status, status, `${target} ${reply.text}`);
   }
 });
 
-add("answers 400 to a target that is not valid", async ({ ask }) => {
+add("answers 400 to a target that is not valid", async ({ query }) => {
   for (
     const [target, words] of [
       ["", /name one target/],
@@ -139,13 +140,13 @@ add("answers 400 to a target that is not valid", async ({ ask }) => {
       ["?world=x&p.2=1", /without gaps/],
     ] as const
   ) {
-    const { status, text } = await ask(target, "SELECT 1");
+    const { status, text } = await query(target, "SELECT 1");
     equal(status, 400, `${target} ${text}`);
     match(JSON.parse(text).detail, words);
   }
 });
 
-add("answers 400 to a statement that is not one, or does not only read", async ({ ask, put }) => {
+add("answers 400 to a statement that is not one, or does not only read", async ({ query, put }) => {
   await put("/home/x", "x");
   for (
     const [sql, status, words] of [
@@ -163,16 +164,16 @@ add("answers 400 to a statement that is not one, or does not only read", async (
       ["x".repeat(300_000), 413, /longer than 262144 bytes/],
     ] as const
   ) {
-    const { status: found, text } = await ask("?world=x", sql);
+    const { status: found, text } = await query("?world=x", sql);
     equal(found, status, `${sql.slice(0, 60)} ${text}`);
     match(JSON.parse(text).detail, words);
   }
-  equal((await ask("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
-  equal((await ask("?world=x")).status, 400);
-  const put405 = await ask("?world=x", "SELECT 1", { method: "PUT" });
+  equal((await query("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
+  equal((await query("?world=x")).status, 400);
+  const put405 = await query("?world=x", "SELECT 1", { method: "PUT" });
   equal([put405.status, put405.headers.get("allow")], [405, "GET, HEAD, POST"]);
   for (const sql of ["EXPLAIN QUERY PLAN SELECT 1", "PRAGMA table_info(events)", "VALUES (1)"]) {
-    equal((await ask("?world=x", sql)).status, 200, sql);
+    equal((await query("?world=x", sql)).status, 200, sql);
   }
 });
 
@@ -205,7 +206,7 @@ add(
 const ODD = `SELECT 1 AS a, 'x,"y"' AS b, NULL AS a, x'00ff' AS "2", 9007199254740993 AS "1",
   1.5 AS __proto__, '' AS e, 'two' || char(10) || 'lines' AS f, 9e999 AS g`;
 
-add("sends the format that Accept prefers", async ({ ask, put }) => {
+add("sends the format that Accept prefers", async ({ query, put }) => {
   await put("/home/x", "x");
   for (
     const [accept, type] of [
@@ -221,46 +222,46 @@ add("sends the format that Accept prefers", async ({ ask, put }) => {
       ["*/*, application/json;q=0.1", "text/plain; charset=utf-8"],
     ] as const
   ) {
-    const reply = await ask("?world=x", "SELECT 1", accept === undefined ? {} : { accept });
+    const reply = await query("?world=x", "SELECT 1", accept === undefined ? {} : { accept });
     equal([reply.status, reply.headers.get("content-type")], [200, type], accept);
     equal(reply.headers.get("vary"), "Accept");
   }
   for (const accept of ["text/html", "image/*", "application/json;q=0"]) {
-    equal((await ask("?world=x", "SELECT 1", { accept })).status, 406, accept);
+    equal((await query("?world=x", "SELECT 1", { accept })).status, 406, accept);
   }
-  const head = await ask("?world=x&sql=SELECT+1", undefined, { method: "HEAD" });
-  const got = await ask("?world=x&sql=SELECT+1");
+  const head = await query("?world=x&sql=SELECT+1", undefined, { method: "HEAD" });
+  const got = await query("?world=x&sql=SELECT+1");
   equal([head.status, head.text], [200, ""]);
   equal(head.headers.get("content-length"), got.headers.get("content-length"));
 });
 
-add("sends JSON with every column in order", async ({ ask, put }) => {
+add("sends JSON with every column in order", async ({ query, put }) => {
   await put("/home/x", "x");
   const row = `{"a":1,"b":"x,\\"y\\"","a_2":null,"2":{"base64":"AP8="},"1":"9007199254740993",` +
     `"__proto__":1.5,"e":"","f":"two\\nlines","g":"Infinity"}`;
-  equal((await ask("?world=x", ODD)).text, `[\n${row}\n]\n`);
-  equal((await ask("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
-  equal((await ask("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
+  equal((await query("?world=x", ODD)).text, `[\n${row}\n]\n`);
+  equal((await query("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
+  equal((await query("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
   equal(
-    (await ask("?world=x", "SELECT 1 AS a, 2 AS a_2, 3 AS a, 4 AS a")).text,
+    (await query("?world=x", "SELECT 1 AS a, 2 AS a_2, 3 AS a, 4 AS a")).text,
     '[\n{"a":1,"a_2":2,"a_3":3,"a_4":4}\n]\n',
   );
 });
 
-add("sends CSV that tells NULL from an empty text", async ({ ask, put }) => {
+add("sends CSV that tells NULL from an empty text", async ({ query, put }) => {
   await put("/home/x", "x");
   equal(
-    (await ask("?world=x", ODD, { accept: "text/csv" })).text,
+    (await query("?world=x", ODD, { accept: "text/csv" })).text,
     'a,b,a,2,1,__proto__,e,f,g\r\n1,"x,""y""",,x\'00ff\',9007199254740993,1.5,"","two\nlines",Infinity\r\n',
   );
 });
 
-add("sends an aligned table without control characters", async ({ ask, put }) => {
+add("sends an aligned table without control characters", async ({ query, put }) => {
   await put("/home/x", "x");
   const sql = "SELECT 1 AS n, 'é你' AS word, x'01' AS b UNION ALL " +
     "SELECT 200, char(27) || '[2J' || char(10), NULL UNION ALL SELECT NULL, 'z', NULL";
   equal(
-    (await ask("?world=x", sql, { accept: "text/plain" })).text,
+    (await query("?world=x", sql, { accept: "text/plain" })).text,
     [
       "   n  word         b",
       "----  -----------  -----",
@@ -270,20 +271,22 @@ add("sends an aligned table without control characters", async ({ ask, put }) =>
       "",
     ].join("\n"),
   );
-  const long = await ask("?world=x", `SELECT '${"y".repeat(500)}' AS a`, { accept: "text/plain" });
+  const long = await query("?world=x", `SELECT '${"y".repeat(500)}' AS a`, {
+    accept: "text/plain",
+  });
   equal(long.text.split("\n")[2]?.length, 200);
 });
 
 add("cuts a result at 1000 rows and refuses one that is too long", async (db) => {
-  const { ask, put } = db;
+  const { query, put } = db;
   await put("/home/x", "x");
   const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
-  const cut = await ask("?world=x", many);
+  const cut = await query("?world=x", many);
   equal([cut.status, JSON.parse(cut.text).length], [200, 1000]);
   equal([cut.headers.get("x-db-rows"), cut.headers.get("x-db-truncated")], ["1000", "true"]);
-  const table = await ask("?world=x", many, { accept: "text/plain" });
+  const table = await query("?world=x", many, { accept: "text/plain" });
   match(table.text, /\(the first 1000 rows; there are more\)\n$/);
-  const whole = await ask("?world=x", `${many} LIMIT 1000`);
+  const whole = await query("?world=x", `${many} LIMIT 1000`);
   equal([whole.headers.get("x-db-rows"), whole.headers.get("x-db-truncated")], ["1000", undefined]);
   for (
     const sql of [
@@ -293,21 +296,21 @@ add("cuts a result at 1000 rows and refuses one that is too long", async (db) =>
       "SELECT hex(zeroblob(20000)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n) LIMIT 900",
     ]
   ) {
-    const { status, text } = await ask("?world=x", sql);
+    const { status, text } = await query("?world=x", sql);
     equal(status, 413, `${sql} ${text.slice(0, 300)}`);
   }
-  const almost = await ask("?world=x", "SELECT hex(zeroblob(8000000)) AS a", {
+  const almost = await query("?world=x", "SELECT hex(zeroblob(8000000)) AS a", {
     accept: "text/csv",
   });
   equal([almost.status, almost.body.length], [200, 16_000_005]);
 });
 
-add("sends a problem, or text to a client that prefers text", async ({ ask, put }) => {
+add("sends a problem, or text to a client that prefers text", async ({ query, put }) => {
   await put("/home/x", "x");
-  const problem = await ask("?world=x", "SELEC");
+  const problem = await query("?world=x", "SELEC");
   equal(problem.headers.get("content-type"), "application/problem+json");
   equal(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-body.md");
-  const text = await ask("?world=x", "SELEC", { accept: "text/csv" });
+  const text = await query("?world=x", "SELEC", { accept: "text/csv" });
   equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
   match(text.text, /^400 The request body does not fit\nCannot query \/home\/x: near/);
 });

@@ -4,7 +4,7 @@
  */
 
 import { equal, match } from "node:assert/strict";
-import { withDb } from "../plugins/db_machine.ts";
+import { withDb } from "../plugins/db/queries.ts";
 import { withShaper } from "../plugins/shaper.ts";
 
 /** Long enough for minutes where the cost is a square, and under a second where it is not. */
@@ -42,10 +42,10 @@ Deno.test("semantic judges at once what a model repeats without an end", () =>
   }));
 
 Deno.test("db reads a statement behind many comments", () =>
-  withDb(async ({ ask, put }) => {
+  withDb(async ({ query, put }) => {
     await put("/home/x", "text");
-    const explained = await ask("?world=x", `${"/**/".repeat(500)} EXPLAIN SELECT 1`);
+    const explained = await query("?world=x", `${"/**/".repeat(500)} EXPLAIN SELECT 1`);
     equal(explained.status, 200, explained.text);
-    const nested = await ask("?world=x", `${"/* a **/ -- b\n".repeat(500)} SELECT 1 AS one`);
+    const nested = await query("?world=x", `${"/* a **/ -- b\n".repeat(500)} SELECT 1 AS one`);
     equal(nested.text, '[\n{"one":1}\n]\n');
   }));

@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { installPlugin } from "../plugins/db_machine.ts";
+import { installPlugin } from "../support/plugin_server.ts";
 import { atPlace, type Place, T2, T3 } from "../plugins/fstab_place.ts";
 import { APPROVE, basic, bearer } from "../support/machine.ts";
 import { escapes } from "./odd_paths.ts";

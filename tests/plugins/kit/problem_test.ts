@@ -65,3 +65,10 @@ Deno.test("Problem takes a kind that the server does not have", () => {
   const { type, status, title, message } = new Problem(kind, DETAIL);
   deepStrictEqual({ type, status, title, message }, { ...kind, message: DETAIL });
 });
+
+Deno.test("problemResponse() adds extension members to JSON only", async () => {
+  const respond = (accept: string) =>
+    problemResponse(new Problem("not-found", DETAIL), accept, false, { members: { near: ["/a"] } });
+  deepStrictEqual((await respond("application/json").json()).near, ["/a"]);
+  strictEqual((await respond("text/plain").text()).includes("/a"), false);
+});

@@ -1,23 +1,19 @@
-/**
- * What the tests of the reality plugin share: a machine with it, archives taken apart by a reader of
- * their own, and worlds checked as `verify` checks them. Not a test itself.
- */
+/** Archives of the reality plugin: requested, unpacked and verified. Not a test itself. */
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { runVerify } from "../../lib/tasks/verify.ts";
-import { bearer, CLOSED, type TestMachine, withMachine } from "../support/machine.ts";
-import { QUICK } from "../plugin/plugin_machine.ts";
-import { installPlugin } from "./db_machine.ts";
+import { runVerify } from "../../../lib/tasks/verify.ts";
+import { bearer, type TestMachine } from "../../support/machine.ts";
+import { withPluginServer } from "../../support/plugin_server.ts";
 
-/** Runs a test on a machine that has tokens and the plugin. */
+/** Runs a test on a server with the plugin. */
 export function withReality(
   test: (machine: TestMachine, url: string) => Promise<void>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  return withMachine({ env: { ...CLOSED, ...QUICK, ...env } }, async (machine) => {
-    await installPlugin(machine, "reality");
-    await test(machine, `http://127.0.0.1:${machine.port}`);
-  });
+  return withPluginServer(
+    { plugins: ["reality"], env },
+    (machine) => test(machine, `http://127.0.0.1:${machine.port}`),
+  );
 }
 
 /** A file of an archive. */
@@ -26,7 +22,7 @@ export interface Packed {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Asks for an archive as T3 and unzips it. */
+/** Requests an archive as T3 and unzips it. */
 export async function fetchTar(
   machine: TestMachine,
   path: string,
@@ -40,7 +36,7 @@ export async function fetchTar(
   return await new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).bytes();
 }
 
-/** Unpacks an archive with the tool that its users have. */
+/** Unpacks an archive with `tar`. */
 export async function untar(archive: Uint8Array<ArrayBuffer>, folder: string): Promise<void> {
   const file = await Deno.makeTempFile({ prefix: "archive-" });
   try {
@@ -69,7 +65,7 @@ export function filesBelow(folder: string, prefix = ""): Map<string, Packed> {
   return found;
 }
 
-/** What `verify` prints of a data folder, and its exit code. */
+/** Runs `verify` on a data folder; returns its exit code and its lines. */
 export function verified(data: string, key?: string): { code: number; lines: string[] } {
   const lines: string[] = [];
   const code = runVerify(data, key, {
@@ -79,17 +75,7 @@ export function verified(data: string, key?: string): { code: number; lines: str
   return { code, lines };
 }
 
-/** Lends an empty folder. */
-export async function inTemp<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await Deno.makeTempDir({ prefix: "reality-" });
-  try {
-    return await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** Whether bytes hold a text anywhere. */
+/** Tests whether bytes contain a text. */
 export function holds(bytes: Uint8Array<ArrayBuffer>, text: string): boolean {
   return new TextDecoder("latin1").decode(bytes).includes(
     new TextDecoder("latin1").decode(new TextEncoder().encode(text)),

@@ -1,30 +1,31 @@
 /**
- * What the router's tests share: a machine with the real router in its cell, and a device in the place
- * of `/dev/gpu` that does as its test says and tells what it was asked. Not a test itself.
+ * A server with the router plugin, and a plugin in the place of `/dev/gpu` whose behaviour the test
+ * sets and which records its questions. Not a test itself.
  */
 
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { eventually, get, plugin, QUICK, record, setState } from "../plugin/plugin_machine.ts";
-import type { Setting } from "../../lib/config.ts";
-import { bearer, type TestMachine, withMachine } from "../support/machine.ts";
-import type { Reply } from "../support/wire.ts";
+import type { Setting } from "../../../lib/config.ts";
+import { get, plugin, record, setState } from "../../plugin/plugin_machine.ts";
+import { bearer, type TestMachine } from "../../support/machine.ts";
+import { withPluginServer } from "../../support/plugin_server.ts";
+import type { Reply } from "../../support/wire.ts";
 
-/** A browser that goes somewhere. */
+/** Accept of a browser that opens a page. */
 export const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
-/** A lower layer without a world that could be meant. */
+/** A lower layer with nothing that the router proposes. */
 const SHELL = { "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>" };
 
-/** How the device behaves. */
+/** How the device answers. */
 export interface Behaviour {
-  /** What it says. */
+  /** Body of the answer. */
   readonly says?: string;
   readonly status?: number;
-  /** Whether it is on this computer, and whether it tells so with its answer. */
+  /** Whether the backend is local; `header` is what X-Gpu-Local says with the answer. */
   readonly local?: boolean;
   readonly header?: string;
   readonly configured?: boolean;
-  /** `head` never answers, `body` never ends its answer, `throw` fails. */
+  /** `head` sends no response, `body` never ends the body, `throw` throws. */
   readonly fails?: "head" | "body" | "throw";
 }
 
@@ -50,11 +51,11 @@ const DEVICE = plugin(
   return new Response(body, { status: told.status ?? 200, headers });`,
 );
 
-/** A machine with the router and the device. */
-export class RouterMachine {
+/** A server with the router and the device. */
+export class RouterServer {
   constructor(readonly machine: TestMachine) {}
 
-  /** Makes worlds of their names, as T3. */
+  /** Stores worlds with these names, as T3. */
   async make(...names: string[]): Promise<void> {
     for (const name of names) {
       const target = encodeURI(`/${name}`);
@@ -63,7 +64,7 @@ export class RouterMachine {
     }
   }
 
-  /** Takes every world of the tests away, and has the router forget all it knew. */
+  /** Deletes the worlds of the tests and restarts the router, so that it keeps nothing. */
   async reset(behaviour: Behaviour = {}, conf?: string): Promise<void> {
     for (const space of ["home", "etc"]) {
       const headers = { ...bearer(this.machine.approveToken), accept: "application/json" };
@@ -85,18 +86,18 @@ export class RouterMachine {
     await this.tell(behaviour);
   }
 
-  /** Tells the device how to behave, and has it forget what it was asked. */
+  /** Sets the behaviour of the device and clears its questions. */
   async tell(behaviour: Behaviour): Promise<void> {
     equal((await this.machine.approve("PUT", "/told", JSON.stringify(behaviour))).status, 200);
   }
 
-  /** The questions the device was asked. */
+  /** Questions that the device has received. */
   async asked(): Promise<string[]> {
     const asked: unknown = JSON.parse((await this.machine.approve("GET", "/told?now")).text);
     return Array.isArray(asked) ? asked.map(String) : [];
   }
 
-  /** Names that a question held. */
+  /** Names in the first question. */
   async shown(): Promise<string[]> {
     const [question = ""] = await this.asked();
     return question.split("\n").filter((line) => line.startsWith("/"));
@@ -106,7 +107,7 @@ export class RouterMachine {
     return get(this.machine, target, headers);
   }
 
-  /** Asserts status and Location of an answer. */
+  /** Asserts a redirect to a location. */
   async leads(
     target: string,
     location: string,
@@ -120,7 +121,7 @@ export class RouterMachine {
     );
   }
 
-  /** Asserts that an answer is what a machine without the router would say. */
+  /** Asserts the 404 of a server without the router. */
   async plain(target: string, headers: Record<string, string> = {}): Promise<void> {
     const reply = await this.get(target, headers);
     equal(reply.status, 404, `${target}: ${reply.head}`);
@@ -131,9 +132,9 @@ export class RouterMachine {
 }
 
 /** Adds one case. */
-type AddCase = (title: string, run: (router: RouterMachine) => Promise<void>) => void;
+type AddCase = (title: string, run: (router: RouterServer) => Promise<void>) => void;
 
-/** Makes a test whose cases take turns on one machine, which is empty before each. */
+/** Defines a test whose cases run one after another on a server, which is empty before each. */
 export function routerSuite(
   title: string,
   add: (add: AddCase) => void,
@@ -142,13 +143,11 @@ export function routerSuite(
   Deno.test(title, async (t) => {
     const cases: [string, Parameters<AddCase>[1]][] = [];
     add((name, run) => void cases.push([name, run]));
-    await withMachine({ env: { ...QUICK, ...env }, birth: SHELL }, async (machine) => {
-      const source = await Deno.readTextFile(new URL("../../plugins/router.ts", import.meta.url));
-      for (const [name, text] of [["gpu", DEVICE], ["router", source]] as const) {
-        equal((await machine.approve("PUT", `/lib/${name}`, text)).status, 201);
-        equal((await setState(machine, name, "active")).status, 200);
-      }
-      const router = new RouterMachine(machine);
+    const plugins = [["gpu", DEVICE] as const, "router"];
+    // Without a token local callers have T2; some cases set one.
+    const settings = { ELASTIK_TOKEN: undefined, ...env };
+    await withPluginServer({ plugins, env: settings, birth: SHELL }, async (machine) => {
+      const router = new RouterServer(machine);
       for (const [name, run] of cases) {
         await router.reset();
         await t.step(name, () => run(router));
@@ -156,5 +155,3 @@ export function routerSuite(
     });
   });
 }
-
-export { eventually };

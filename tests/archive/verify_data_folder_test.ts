@@ -8,20 +8,20 @@ import {
 } from "../../lib/world/file/data_folder.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {
-  breakPiece,
-  exhibits,
-  makePiece,
-  MUSEUM_KEY,
-  PIECE,
-  PIECE_FILE,
-} from "../testdata/museum.ts";
+  createSample,
+  damages,
+  damageSample,
+  SAMPLE_FILE,
+  SAMPLE_KEY,
+  SAMPLE_NAME,
+} from "../testdata/sample_world.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** What the command prints and answers. */
-function run(data: string, key: string | undefined = MUSEUM_KEY) {
+/** Runs the command and returns its output and exit code. */
+function run(data: string, key: string | undefined = SAMPLE_KEY) {
   const out: string[] = [];
   const err: string[] = [];
   const progress: string[] = [];
@@ -36,7 +36,7 @@ function run(data: string, key: string | undefined = MUSEUM_KEY) {
   return { code, out, err, progress };
 }
 
-/** A folder of whole worlds of all sorts. */
+/** Creates a folder of valid worlds of every kind. */
 function fill(data: string): void {
   const writer = testWriter(data);
   writer.apply([
@@ -50,7 +50,7 @@ function fill(data: string): void {
   writer.close();
 }
 
-/** Leaves worlds as a crash leaves them: with logs that hold what was acknowledged. */
+/** Leaves worlds as after a crash: with write-ahead logs of confirmed changes. */
 function crash(data: string): void {
   const writer = testWriter(data);
   writer.apply([appendJob("home/a", "3"), putJob("lib/p", "other", { state: "pending" })]);
@@ -65,23 +65,23 @@ function crash(data: string): void {
   for (const [path, bytes] of copies) Deno.writeFileSync(path, bytes);
 }
 
-Deno.test("verifyDataFolder() finds nothing wrong with worlds that are whole, and counts them", () =>
+Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
   withTempData((data) => {
     fill(data);
-    equal(verifyDataFolder({ data, key: MUSEUM_KEY }), { worlds: 3, broken: [], leftovers: [] });
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }), { worlds: 3, broken: [], leftovers: [] });
   }));
 
-Deno.test("verifyDataFolder() leaves no trace, not beside a log either", () =>
+Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
   withTempData((data) => {
     fill(data);
     acquireDataFolder(data).release();
     crash(data);
     const before = snapshot(data);
-    equal(verifyDataFolder({ data, key: MUSEUM_KEY }).broken, []);
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
     equal(snapshot(data), before);
   }));
 
-Deno.test("verifyDataFolder() checks what a crash left in the log", () =>
+Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log", () =>
   withTempData((data) => {
     fill(data);
     crash(data);
@@ -92,42 +92,42 @@ Deno.test("verifyDataFolder() checks what a crash left in the log", () =>
     db.close();
     Deno.writeFileSync(path, forged[0]);
     Deno.writeFileSync(`${path}-wal`, forged[1]);
-    const { broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    const { broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
     equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
   }));
 
-Deno.test("verifyDataFolder() names every exhibit's fault, and that world alone", async (t) => {
-  for (const exhibit of ["chains", "rows", "history"].flatMap(exhibits)) {
-    await t.step(exhibit.title, () =>
+Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
+  for (const damage of ["chains", "rows", "history"].flatMap(damages)) {
+    await t.step(damage.title, () =>
       withTempData((data) => {
-        makePiece(data);
+        createSample(data);
         fill(data);
-        breakPiece(data, exhibit);
-        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
-        equal([worlds, broken], [4, [{ name: PIECE, faults: exhibit.findings }]]);
+        damageSample(data, damage);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
+        equal([worlds, broken], [4, [{ name: SAMPLE_NAME, faults: damage.findings }]]);
       }));
   }
 });
 
-Deno.test("verifyDataFolder() names every damaged file, and that world alone", async (t) => {
+Deno.test("verifyDataFolder() reports each damaged file, and no other world", async (t) => {
   for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
       withTempData((data) => {
-        makePiece(data);
+        createSample(data);
         fill(data);
-        inflict(`${data}/${PIECE_FILE}`);
-        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+        inflict(`${data}/${SAMPLE_FILE}`);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
         const checks = broken.map((
           { name, faults },
         ) => [name, ...faults.map(({ check }) => check)]);
-        // A log that is none holds nothing: the file beside it is whole.
-        equal(checks, kind === "log_of_garbage" ? [] : [[PIECE, "unreadable"]]);
+        // An invalid log contains nothing: the database file is valid.
+        equal(checks, kind === "log_of_garbage" ? [] : [[SAMPLE_NAME, "unreadable"]]);
         equal(worlds, 4);
       }));
   }
 });
 
-Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
+Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted worlds", () =>
   withTempData((data) => {
     fill(data);
     Deno.mkdirSync(`${data}/home%2Fempty`);
@@ -138,57 +138,57 @@ Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
     Deno.writeTextFileSync(`${data}/.trash`, "");
     writer.apply([removeJob("home/a")]);
     writer.close();
-    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: SAMPLE_KEY });
     equal([worlds, broken], [3, []]);
     equal(leftovers, [
-      { folder: "home%2Fa", reason: "was deleted, and is not in the trash yet" },
-      { folder: "home%2Fempty", reason: "holds no universe.db" },
-      { folder: "notes", reason: "no world can have this folder" },
+      { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
+      { folder: "home%2Fempty", reason: "does not contain universe.db" },
+      { folder: "notes", reason: "its name is not the encoding of a world name" },
     ]);
     const { code, out } = run(data);
     equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
   }));
 
-Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
+Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
     throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
     equal([code, out], [2, []]);
-    match(err.join(), /another server holds it \(process \d+\); stop that one/);
+    match(err.join(), /another server holds it \(process \d+\); stop it/);
     folder.release();
   }));
 
-Deno.test("runVerify() prints a line for each broken world and one at the end, and exits with 1", () =>
+Deno.test("runVerify() prints a line for each broken world and a summary, and returns 1", () =>
   withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     fill(data);
-    const exhibit = exhibits("chains").find(({ title }) => title === "chains/prev_hmac_altered");
-    if (exhibit === undefined) throw new Error("the exhibit is gone");
-    breakPiece(data, exhibit);
+    const damage = damages("chains").find(({ title }) => title === "chains/prev_hmac_altered");
+    if (damage === undefined) throw new Error("the damage is gone");
+    damageSample(data, damage);
     Deno.truncateSync(`${data}/home%2Fa/universe.db`, 0);
     const { code, out, err } = run(data);
     equal([code, err], [1, []]);
     equal(out, [
       "home/a: unreadable: no such table: stage_meta",
-      `${PIECE}: chain at event 3: prev_hmac is not the hmac of the event before`,
+      `${SAMPLE_NAME}: chain at event 3: prev_hmac is not the hmac of the previous event`,
       "4 worlds checked, 2 broken",
     ]);
   }));
 
-Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
+Deno.test("runVerify() prints one line per world, whatever a damaged file contains", () =>
   withTempData((data) => {
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET ext = 'a' || char(10, 27) || '[2Jb', version = 5");
     db.close();
     Deno.mkdirSync(`${data}/no\u001bte`);
     const { out } = run(data);
     equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
-    match(out[0] ?? "", /the row says ext "a\?\?\[2Jb"/);
+    match(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
   }));
 
-Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
+Deno.test("runVerify() uses the key of the folder, or the given one", () =>
   withTempData((data) => {
     const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
@@ -198,25 +198,28 @@ Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
     const terminal = { out: (line: string) => out.push(line), err: () => {} };
     equal(runVerify(data, undefined, terminal), 0);
     equal(runVerify(data, "another key", terminal), 1);
-    equal(out.at(-1), "2 worlds checked, 2 broken; no chain fits this key: is it the right one?");
+    equal(
+      out.at(-1),
+      "2 worlds checked, 2 broken; no chain fits this key; give the key that signed them in ELASTIK_KEY",
+    );
     equal(out.some((line) => line.includes(secret)), false);
   }));
 
-Deno.test("runVerify() says what it lacks, and exits with 2", () =>
+Deno.test("runVerify() reports what is missing and returns 2", () =>
   withTempData((data) => {
     const none = run(`${data}/none`);
-    equal([none.code, none.err], [2, [`Cannot check ${data}/none: there is no such folder`]]);
+    equal([none.code, none.err], [2, [`Cannot verify ${data}/none: there is no such folder`]]);
     const out: string[] = [];
     const terminal = { out: () => {}, err: (line: string) => out.push(line) };
     equal(runVerify(data, undefined, terminal), 2);
     match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     equal(runVerify(data, undefined, terminal), 2);
-    match(out.join(), /holds no 64 hex characters/);
+    match(out.join(), /does not contain 64 hexadecimal digits/);
     equal(snapshot(data).length, 1);
   }));
 
-Deno.test("runVerify() shows how far it is, and takes that away at the end", () =>
+Deno.test("runVerify() shows its progress and clears it at the end", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
@@ -227,7 +230,7 @@ Deno.test("runVerify() shows how far it is, and takes that away at the end", () 
     equal(progress.at(-1), "end");
   }));
 
-Deno.test("the command verify checks a folder that its process may only read", () =>
+Deno.test("verify checks a folder with read permission only", () =>
   withTempData(async (data) => {
     const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });

@@ -1,6 +1,7 @@
 /** Shared by the tests of plugins on a whole server: start, store, approve and read the state. */
 
 import { equal } from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -91,12 +92,18 @@ export async function eventsOf(
   });
 }
 
-/** Calls `look` until it returns a value; throws after ten seconds. */
+/**
+ * Repeats a request until it returns a value. The pause between two requests leaves the processor to
+ * the plugin that the test waits for.
+ *
+ * @throws {Error} if it returns undefined for ten seconds
+ */
 export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
   const end = Date.now() + 10_000;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`Expected within ten seconds: ${what}`);
+    await delay(5);
   }
 }

@@ -250,7 +250,7 @@ export function createEnvFiles(
         throw toPluginError(error, path);
       });
     } catch (error) {
-      // If the removal fails too, a `.part` file remains, which is harmless.
+      // The caller gets the first error. A part file that stays has a name that no request uses.
       await remove(part).catch(() => undefined);
       throw error;
     }

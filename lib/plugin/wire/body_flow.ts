@@ -93,6 +93,7 @@ export class OutboundBody {
     } catch (error) {
       if (this.#over) return;
       this.#over = true;
+      // The sink gets the error that ended the body; an error of the cancel adds nothing.
       this.#reader.cancel(error).catch(ignore);
       this.#sink.onError(error);
     }

@@ -290,6 +290,7 @@ export class RpcEndpoint {
     try {
       const response = await this.#options.serve(inbound);
       if (this.#inbound.get(inbound.id) !== inbound) {
+        // The call was cancelled, so no reader waits for this body.
         response.body?.cancel().catch(ignore);
         return;
       }

@@ -96,8 +96,9 @@ export const ANSWERS: readonly Attack[] = [
       more: ({ program }) => {
         const output = program.output();
         ok(output.includes("forged"));
-        // deno-lint-ignore no-control-regex -- these are what must not be there
-        ok(!/^2026-01-01|[\r\u001b\u2028\u202e]/m.test(output), "a plugin wrote lines of its own");
+        // deno-lint-ignore no-control-regex -- the output must not contain these characters
+        const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
+        ok(!forged.test(output), "a plugin wrote lines of its own");
         return Promise.resolve();
       },
     },

@@ -79,10 +79,10 @@ Deno.test("PUT of an invalid config world keeps the old configuration and report
         const told = await stateOf(machine, "p");
         return told.fault === undefined ? undefined : told;
       }, "the fault is reported");
-      match(String(state.fault), /the old one goes on: .*`permissions/);
+      match(String(state.fault), /the old one is still used: .*`permissions/);
       deepStrictEqual([state.state, state.up], ["active", true]);
       equal((await get(machine, "/p")).text, "one.example");
-      equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "told to T3");
+      equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
       ok(machine.log.some((line) => line.includes("keeps its old configuration")));
       // PUT active is refused while the config is invalid; the running cell continues.
       equal((await setState(machine, "p", "active")).status, 422);
@@ -133,11 +133,11 @@ Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about 
     await machine.approve("PUT", "/etc/p.conf", "bad");
     await install(machine, "p", source);
     equal((await get(machine, "/p")).text, "bad");
-    const words = "its configuration is of no use: line 1: it is bad";
+    const words = "its configuration is invalid: line 1: it is bad";
     equal((await stateOf(machine, "p")).fault, words);
     const asks = JSON.parse((await machine.approve("GET", "/lib/p/state?asks")).text).asks;
     equal(asks.fault, "line 1: it is bad");
-    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "told to T3");
+    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
     await machine.approve("PUT", "/etc/p.conf", "good");
     await eventually(async () => {
       return (await stateOf(machine, "p")).fault === undefined || undefined;

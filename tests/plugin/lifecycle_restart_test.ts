@@ -98,7 +98,7 @@ Deno.test("startAll() reports a plugin that cannot start as active with a fault,
     equal((await get(second, "/q")).status, 404);
     equal((await get(second, "/p")).text, "hello");
     const shown = JSON.parse((await get(second, "/lib/q/state")).text);
-    equal(shown.fault, "told to T3");
+    equal(shown.fault, "shown to T3 only");
     ok((await eventsOf(second, "q")).some(({ type }) => type === "plugin_failed"));
     equal((await setState(second, "q", "active")).status, 422);
     await Deno.remove(folder);
@@ -121,9 +121,9 @@ Deno.test("startAll() does not start a source that was edited while the server w
     const second = await start();
     const state = await settled(second, "p");
     deepStrictEqual([state.state, state.up], ["active", false]);
-    match(String(state.fault), /not what its events tell/);
+    match(String(state.fault), /does not match its event chain/);
     equal((await get(second, "/p")).status, 404);
-    ok(second.log.some((line) => line.startsWith("plugin p is not up: ")));
+    ok(second.log.some((line) => line.startsWith("plugin p cannot be started: ")));
   });
 });
 
@@ -131,7 +131,7 @@ Deno.test("startAll() does not start a plugin with a forged state or a broken ev
   const DAMAGE: Record<string, [sql: string, fault: RegExp]> = {
     "never approved": [
       "UPDATE stage_meta SET state = 'active'",
-      /no event tells who approved it|newest state|chain|events tell/,
+      /chain contains no approval|newest state|match its event chain/,
     ],
     "the approval forged": [
       `UPDATE stage_meta SET state = 'active';
@@ -141,7 +141,7 @@ Deno.test("startAll() does not start a plugin with a forged state or a broken ev
     ],
     "the first event missing": [
       "UPDATE stage_meta SET state = 'active'; DELETE FROM events WHERE id = 1",
-      /chain is broken|events tell/,
+      /chain is broken|match its event chain/,
     ],
   };
   for (const [what, [sql, fault]] of Object.entries(DAMAGE)) {
@@ -188,7 +188,7 @@ Deno.test("startAll() does not start a source that declares more than was approv
       await t.step(field, async () => {
         const state = await settled(second, field);
         equal(state.up, false);
-        match(String(state.fault), new RegExp(`\`${field}\` are not those that were approved`));
+        match(String(state.fault), new RegExp(`\`${field}\` differs from the approval`));
         equal((await get(second, `/the-${field}`)).status, 404);
         equal((await setState(second, field, "active")).status, 200);
         equal((await settled(second, field)).up, true);

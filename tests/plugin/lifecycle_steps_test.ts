@@ -189,7 +189,7 @@ Deno.test("PUT /lib/second/state answers 422 for a route that equals, contains o
       await store(machine, "second", plugin({ routes: ["/free", route] }, ""));
       const reply = await setState(machine, "second", "active");
       equal(reply.status, 422);
-      match(reply.text, /`routes`.* is taken: lib\/first holds \/a\/b/);
+      match(reply.text, /`routes`.* is taken: \/lib\/first has the route \/a\/b/);
       equal((await get(machine, "/free")).status, 404);
     }
     await install(machine, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
@@ -233,7 +233,7 @@ Deno.test("PUT /lib/other/state answers 422 for a second fallback; the first ans
     await store(machine, "other", fallback);
     const reply = await setState(machine, "other", "active");
     equal(reply.status, 422);
-    match(reply.text, /`fallback`: it is taken: lib\/last holds it/);
+    match(reply.text, /`fallback`: it is taken: \/lib\/last is the fallback/);
     await setState(machine, "last", "disabled");
     equal((await get(machine, "/nothing/here")).status, 404);
   });
@@ -272,7 +272,7 @@ Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded
     const reply = await approving;
     wire.close();
     equal(reply.status, 409, reply.text);
-    match(reply.text, /changed meanwhile/);
+    match(reply.text, /another caller changed its source/);
     equal((await stateOf(machine, "p")).state, "pending");
     equal((await get(machine, "/p")).status, 404);
   });

@@ -217,7 +217,7 @@ Deno.test("gpu takes another backend without a restart, and lets a call go on wh
       match(broken.text, /\/etc\/gpu\.conf line 3 sets temperature to no number from 0 to 2/);
       match((await get(machine, "/dev/gpu", bearer(TOKEN))).text, /line 3 sets temperature/);
       const state = await stateOf(machine, "gpu");
-      match(String(state.fault), /its configuration is of no use: \/etc\/gpu\.conf line 3 sets/);
+      match(String(state.fault), /its configuration is invalid: \/etc\/gpu\.conf line 3 sets/);
       equal(state.up, true);
       deepStrictEqual(state.permissions, { net: [], read: [], write: [], env: [] });
       const asks = await machine.approve("GET", "/lib/gpu/state?asks");

@@ -46,8 +46,8 @@ export const LOCAL: Caller = Object.freeze({ tier: "T2", by: "T2:local" });
 /** With a credential that is none of this machine's, or no longer. */
 export const REJECTED: Caller = Object.freeze({ tier: "T1", by: "T1", rejected: true });
 
-const T2: Caller = Object.freeze({ tier: "T2", by: "T2", known: true });
-const T3: Caller = Object.freeze({ tier: "T3", by: "T3", known: true });
+const T2: Caller = Object.freeze({ tier: "T2", by: "T2", authenticated: true });
+const T3: Caller = Object.freeze({ tier: "T3", by: "T3", authenticated: true });
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -140,7 +140,8 @@ class CredentialAuthenticator implements Authenticator {
     const user = textOf(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
     const tier = checkPassword(this.#accounts, user, password);
-    return tier && Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, known: true });
+    return tier &&
+      Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, authenticated: true });
   }
 
   #fingerprint(secret: string): string {
@@ -156,7 +157,7 @@ function capabilityCaller(scope: Scope): Caller {
     tier: "T2",
     by: `cap:${reach}`,
     scope: Object.freeze({ ...scope, prefixes: Object.freeze(scope.prefixes) }),
-    known: true,
+    authenticated: true,
   });
 }
 

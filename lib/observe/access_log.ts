@@ -3,18 +3,28 @@
  * an event stream's at its end. It only looks; no answer waits for its line or looks different for it.
  */
 
-import type { App } from "../server/app.ts";
 import type { ClientFinder } from "../http/client_address.ts";
 import type { Connection, RequestContext } from "../request/request_context.ts";
-import { encodePath } from "../http/path.ts";
+import { encodePath, pathForLog } from "../http/path.ts";
 import { formatRecord, type LogFormat } from "./access_record.ts";
 import { LOG_CLOSE_TIMEOUT_MS } from "../limits.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
+/** What answers the requests that the log records. */
+export interface LoggedApp {
+  /** Answers a request; `onAdmitted` receives what the gate made of it. */
+  handle(
+    request: Request,
+    peer: string,
+    connection: Connection,
+    onAdmitted: (context: RequestContext) => void,
+  ): Response | Promise<Response>;
+}
+
 /** What the log is made from. */
 export interface AccessLogOptions {
-  readonly app: Pick<App, "handle">;
+  readonly app: LoggedApp;
   readonly findClient: ClientFinder;
   readonly form: LogFormat;
   /** Unix milliseconds. */
@@ -67,7 +77,7 @@ export class AccessLog {
     const answer = await app.handle(request, peer, connection, (context) => seen = context);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
-    const path = seen === undefined ? pathOf(url) : encodePath(seen.target.path);
+    const path = seen === undefined ? pathForLog(url) : encodePath(seen.target.path);
     // A caller is one value for as long as the request lasts; the request itself may be gone then.
     const by = seen?.caller.by;
     const counted = count(method, answer);
@@ -127,12 +137,4 @@ function count(method: string, answer: Response): Counted {
     }),
   );
   return { answer: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
-}
-
-/** What was sent in a path's place, where it has no canonical form. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }

@@ -213,6 +213,15 @@ export class StoreError extends Error {
   }
 }
 
+/**
+ * Returns the state of a world after a write: `pending` for plugin sources, which wait for approval.
+ *
+ * @param name canonical name, such as `lib/gpu`
+ */
+export function initialState(name: string): string {
+  return name.startsWith("lib/") ? "pending" : "";
+}
+
 /** Figures about a store since its start; see {@link Store.counts}. */
 export interface StoreCounts {
   /** Reads that were answered from memory, and bytes of worlds that are in memory now. */

@@ -65,12 +65,12 @@ Deno.test("parseTarget() reads path, name, collection and query", () => {
     ["/etc/%73hadow", "/etc/shadow", "etc/shadow", false, ""],
     ["/boot%2fenv?", "refused", "", false, ""],
   ];
-  for (const [raw, path, name, collection, query] of rows) {
+  for (const [raw, path, name, isCollection, query] of rows) {
     if (path === "refused") {
       assert.equal(refusal(() => parseTarget(ORIGIN + raw)).type, "bad-path", raw);
       continue;
     }
-    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, collection, query }, raw);
+    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, isCollection, query }, raw);
   }
 });
 

@@ -16,7 +16,7 @@ const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-
 
 /** Makes the caller a plugin is when it acts on its own. */
 export function createPluginCaller(name: string, grants: Grants): Caller {
-  return Object.freeze({ tier: "T1", by: `plugin:${name}`, known: true, grants });
+  return Object.freeze({ tier: "T1", by: `plugin:${name}`, authenticated: true, grants });
 }
 
 /**

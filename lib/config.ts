@@ -1,7 +1,8 @@
 /**
- * What the operator may decide, read once: the environment, with a `.env` file in the working folder
- * behind it. The only file that reads `Deno.env`. Every setting is checked here, so that a typing
- * error stops the start with a sentence and never becomes a silent default.
+ * The settings, read once at the start from the environment and from a `.env` file in the working
+ * folder; the environment has priority. This is the only module that reads `Deno.env`. Every
+ * setting is validated, so that a typing error stops the start with a message instead of becoming a
+ * silent default.
  */
 
 import { isLoopback, parseIp } from "./http/ip_address.ts";
@@ -15,22 +16,25 @@ import {
   MAX_WORLD_BYTES,
 } from "./limits.ts";
 
-/** The machine's settings. */
+/** The validated settings of the server. */
 export interface Config {
-  /** `ELASTIK_TOKEN`; absent on an open machine. */
+  /** `ELASTIK_TOKEN`; if absent, loopback callers have T2. */
   readonly token?: string;
-  /** `ELASTIK_APPROVE_TOKEN`; absent when one is to be made and kept. */
+  /** `ELASTIK_APPROVE_TOKEN`; if absent, one is generated and stored in the data folder. */
   readonly approveToken?: string;
-  /** `ELASTIK_KEY`; absent when one is to be made and kept. */
+  /** `ELASTIK_KEY`; if absent, one is generated and stored in the data folder. */
   readonly key?: string;
   readonly host: string;
   readonly port: number;
   readonly data: string;
-  /** Where certificate and key lie; absent on a machine that speaks plain HTTP. */
+  /** Paths of certificate and private key; absent for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly trustHeader?: string;
   readonly trustFrom: readonly string[];
-  /** Names under which callers on this computer are at home, beside its own; an open machine has no others. */
+  /**
+   * Additional `Host` names that are accepted from loopback clients. Without a token there are no
+   * other clients.
+   */
   readonly allowedHosts: readonly string[];
   readonly maxBodyBytes: number;
   readonly maxWorldBytes: number;
@@ -38,55 +42,59 @@ export interface Config {
   readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
-  /** Whether and how each answered request is written to the standard output. */
+  /** Format of the access log on the standard output. */
   readonly accessLogFormat: "off" | "line" | "json";
-  /** Bounds of every plugin's cell. */
+  /** Limits of every plugin process. */
   readonly cellLimits: CellLimits;
 }
 
-/** A setting that cannot be used; the message is for the operator. */
+/** An invalid setting. The message is for the operator. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** Every environment variable the core reads, with what it is for; `/boot/env` and the README list these. */
+/**
+ * Every environment variable that the core reads, with its meaning. `/boot/env` and the manual list
+ * them.
+ */
 export const SETTINGS = {
-  ELASTIK_TOKEN: "T2 token; unset, loopback callers hold T2",
-  ELASTIK_APPROVE_TOKEN: "T3 token; unset, one is made and kept in the data folder",
-  ELASTIK_KEY: "signing key of events and capabilities; unset, one is made and kept",
+  ELASTIK_TOKEN: "T2 token; if unset, loopback callers have T2",
+  ELASTIK_APPROVE_TOKEN: "T3 token; if unset, one is generated and stored in the data folder",
+  ELASTIK_KEY: "signing key of events and capabilities; if unset, one is generated and stored",
   ELASTIK_HOST: "address to listen on, 127.0.0.1",
   ELASTIK_PORT: "port to listen on, 3005",
   ELASTIK_DATA: "data folder, data",
   ELASTIK_TLS_CERT: "PEM file of the certificate chain, for https",
   ELASTIK_TLS_KEY: "PEM file of its private key",
-  ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy names its client",
+  ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy sends the client's address",
   ELASTIK_TRUST_PROXY_FROM: "addresses or CIDR ranges of trusted proxies, comma separated",
-  ELASTIK_HOSTS: "Host names under which callers on this computer are at home, comma separated",
+  ELASTIK_HOSTS: "additional Host names accepted from loopback clients, comma separated",
   ELASTIK_MAX_BODY: "largest request body in bytes, 5242880",
-  ELASTIK_MAX_WORLD: "largest world grown by appends in bytes, 67108864",
-  ELASTIK_HISTORY: "earlier versions kept beside a world, 100 (or versions:bytes; 0 keeps none)",
-  ELASTIK_CACHE: "memory for hot worlds in bytes, 67108864",
-  ELASTIK_SYNC: "full (every answer is on disk) or normal (a power loss may take the last moments)",
+  ELASTIK_MAX_WORLD: "largest world after an append in bytes, 67108864",
+  ELASTIK_HISTORY: "earlier versions kept of a world, 100 (or versions:bytes; 0 keeps none)",
+  ELASTIK_CACHE: "memory for cached worlds in bytes, 67108864",
+  ELASTIK_SYNC:
+    "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
-  ELASTIK_LOG: "the access log on the standard output: off, line or json",
-  ELASTIK_CELL_HEAP: "heap of a plugin in MiB, 128",
-  ELASTIK_CELL_MEMORY: "resident memory of a plugin's process in MiB, 512",
+  ELASTIK_LOG: "access log on the standard output: off, line or json",
+  ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
+  ELASTIK_CELL_MEMORY: "resident memory of a plugin process in MiB, 512",
   ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
-  ELASTIK_CELL_ANSWER: "milliseconds until a plugin's first answering byte, 30000",
-  ELASTIK_CELL_BEAT: "milliseconds a plugin may leave its heartbeat unanswered, 5000",
-  ELASTIK_CELL_REQUESTS: "requests in a plugin at once, 64",
-  ELASTIK_CELL_WAITING: "requests that wait for a plugin, 256",
-  ELASTIK_CELL_DEPTH: "plugins that may wait for each other, 8",
-  ELASTIK_CELL_LOG: "console lines of a plugin a second, 50",
+  ELASTIK_CELL_ANSWER: "milliseconds until the response of a plugin starts, 30000",
+  ELASTIK_CELL_BEAT: "milliseconds until an unanswered heartbeat ends a plugin, 5000",
+  ELASTIK_CELL_REQUESTS: "concurrent requests in a plugin, 64",
+  ELASTIK_CELL_WAITING: "requests that can wait for a plugin, 256",
+  ELASTIK_CELL_DEPTH: "plugins that can wait for each other, 8",
+  ELASTIK_CELL_LOG: "console lines of a plugin per second, 50",
   ELASTIK_CELL_IDLE:
-    "milliseconds without a request until a plugin's process stops, 300000 (0 never)",
-  ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is left alone for a minute, 6",
+    "milliseconds without a request until a plugin process stops, 300000 (0: never)",
+  ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is not restarted for a minute, 6",
 } as const;
 
 /** The name of a setting. */
 export type SettingName = keyof typeof SETTINGS;
 
-/** Settings whose value tells nobody anything they could abuse. */
+/** Settings whose values are shown in `/boot/env`, because they help no attacker. */
 export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_HOST",
   "ELASTIK_PORT",
@@ -111,7 +119,12 @@ export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_CELL_CRASHES",
 ];
 
-/** The environment as the process sees it: `.env` of the working folder below the real one. */
+/**
+ * Reads the environment of the process and, for unset variables, the `.env` file of the working
+ * folder.
+ *
+ * @returns looks up a variable; undefined if it is unset or empty
+ */
 export async function readEnvironment(): Promise<(name: string) => string | undefined> {
   const file = await readEnvFile(".env");
   return (name) => {
@@ -121,10 +134,10 @@ export async function readEnvironment(): Promise<(name: string) => string | unde
 }
 
 /**
- * Checks the settings.
+ * Validates the settings.
  *
- * @param env looks a variable up; empty counts as unset
- * @throws {ConfigError} naming the variable, what it holds and what would fit
+ * @param env looks up a variable; undefined if unset or empty
+ * @throws {ConfigError} with the variable, its value and what is valid
  */
 export function readConfig(env: (name: string) => string | undefined): Config {
   const read = (name: SettingName) => env(name);
@@ -135,8 +148,8 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   const host = read("ELASTIK_HOST") ?? "127.0.0.1";
   if (!isLoopbackHost(host) && (token === undefined || approveToken === undefined)) {
     throw new ConfigError(
-      `Cannot listen on ${host}: a machine that others can reach needs ELASTIK_TOKEN and ` +
-        "ELASTIK_APPROVE_TOKEN; set both, or let ELASTIK_HOST be 127.0.0.1",
+      `Cannot listen on ${host}: an address that other computers can reach needs ELASTIK_TOKEN and ` +
+        "ELASTIK_APPROVE_TOKEN; set both, or set ELASTIK_HOST to 127.0.0.1",
     );
   }
   return {
@@ -161,7 +174,7 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   };
 }
 
-/** Whether an address to listen on can be reached from this machine alone. */
+/** Checks whether an address to listen on can be reached only from this computer. */
 export function isLoopbackHost(host: string): boolean {
   const ip = parseIp(host);
   return host === "localhost" || (ip !== undefined && isLoopback(ip));
@@ -175,7 +188,8 @@ async function readEnvFile(path: string): Promise<Record<string, string | undefi
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return {};
     throw error;
   }
-  // Loaded only here: the module costs megabytes and milliseconds, and most machines have no such file.
+  // Loaded only here: the module costs megabytes and milliseconds, and most installations have no
+  // such file.
   const { parseEnv } = await import("node:util");
   return parseEnv(text);
 }
@@ -193,9 +207,9 @@ function parseWholeNumber(
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= most) return value;
   throw new ConfigError(
-    `Cannot use ${name}="${text}": a whole number is needed${
+    `Cannot use ${name}="${text}": a whole number${
       most === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${most}`
-    }`,
+    } is needed`,
   );
 }
 
@@ -231,7 +245,7 @@ function cells(read: Read): CellLimits {
   };
 }
 
-/** A certificate is of no use without its key, and the other way round. */
+/** Certificate and key are needed together. */
 function tls(read: Read): { tls?: { cert: string; key: string } } {
   const cert = read("ELASTIK_TLS_CERT");
   const key = read("ELASTIK_TLS_KEY");
@@ -239,7 +253,7 @@ function tls(read: Read): { tls?: { cert: string; key: string } } {
   if (cert === undefined && key === undefined) return {};
   const [set, unset] = cert === undefined ? ["KEY", "CERT"] : ["CERT", "KEY"];
   throw new ConfigError(
-    `Cannot use ELASTIK_TLS_${set} alone: set ELASTIK_TLS_${unset} as well, or neither`,
+    `Cannot use ELASTIK_TLS_${set}: ELASTIK_TLS_${unset} is not set; set both or neither`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The worlds of a data folder, one after the other, each open for a moment: where a server holds the
- * folder beside that server, and where none does without leaving a trace. It changes nothing.
+ * Reads the worlds of a data folder one after the other, each open for a moment. If a server holds
+ * the folder, it reads next to that server; otherwise it leaves no trace. It changes nothing.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -9,29 +9,32 @@ import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
 import * as sql from "../world/file/sql.ts";
 import { withOfflineFile } from "../world/file/offline_file.ts";
 
-/** How long a look waits for the server's own, in milliseconds. */
-const BUSY_MS = 5000;
+/** Longest wait for a lock of the server on a world file. */
+const SQLITE_BUSY_MS = 5000;
 
-/** A data folder that is being looked at. */
+/** A data folder that is open for reading. */
 export interface DataWorlds {
-  /** Folders that may hold a world, sorted. */
+  /** Folders that may contain a world, sorted. */
   readonly folders: readonly string[];
-  /** Whether a server holds the folder meanwhile. */
+  /** A server holds the folder. */
   readonly isLive: boolean;
   /**
-   * Looks into one world.
+   * Opens one world and passes its database to a function.
    *
-   * @returns `undefined` when it is gone, or on its way to the trash
+   * @param folder name of the world's folder
+   * @param look receives the open database; must not keep it
+   * @returns the result of `look`; undefined if the world is deleted or being deleted
    */
   read<T>(folder: string, look: (db: DatabaseSync) => T): T | undefined;
-  /** Gives the folder back. */
+  /** Releases the folder and removes temporary files. */
   close(): void;
 }
 
 /**
- * Begins to look at a data folder.
+ * Opens a data folder for reading.
  *
- * @throws {Deno.errors.NotFound} when there is none
+ * @param data path of the data folder
+ * @throws {Deno.errors.NotFound} if there is no such folder
  */
 export function openDataWorlds(data: string): DataWorlds {
   const folders = [...Deno.readDirSync(data)]
@@ -66,9 +69,9 @@ export function openDataWorlds(data: string): DataWorlds {
 function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undefined {
   let db: DatabaseSync;
   try {
-    db = new DatabaseSync(path, { timeout: BUSY_MS });
+    db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
   } catch (error) {
-    // Deleted between the two looks.
+    // The world was deleted after the first check.
     if (!pathExists(path)) return undefined;
     throw error;
   }

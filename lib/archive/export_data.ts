@@ -1,7 +1,7 @@
 /**
- * A data folder as one tar.gz, each world whole and of one moment, while its server runs or not. Worlds
- * are copied row by row, so that no byte that was let go travels along; tokens, locks, catalog and trash
- * stay behind. It only reads.
+ * Exports a data folder as tar.gz, also while its server runs. Each world is a consistent snapshot.
+ * Worlds are copied row by row, so the archive contains no deleted bytes. Tokens, locks, catalog
+ * and trash are not exported. It only reads the data folder.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -11,37 +11,41 @@ import { copyWorld } from "../world/file/copy_world.ts";
 import { ARCHIVE_ROOT, KEY_FILE } from "./archive_entry.ts";
 import { openDataWorlds } from "./data_worlds.ts";
 
-/** Header's write and read format versions; 2 says write-ahead log (SQLite §1.3). */
+/**
+ * Offsets of the write and read format versions in the header; 2 means write-ahead log (SQLite file
+ * format §1.3).
+ */
 const FORMAT_OFFSETS = [18, 19] as const;
 
 /** How a folder is exported. */
 export interface ExportOptions {
   readonly data: string;
-  /** Takes the archive; it is closed, or aborted when something fails. */
+  /** Receives the archive. It is closed at the end, or aborted after an error. */
   readonly sink: WritableStream<Uint8Array<ArrayBuffer>>;
-  /** Whether the folder's signing key goes along. */
+  /** Whether the signing key of the folder is included. */
   readonly withKey: boolean;
-  /** Earlier versions a world that go along. */
+  /** Earlier versions of each world that are included. */
   readonly versions: number;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What went in. */
+/** The result of an export. */
 export interface ExportResult {
   readonly worlds: number;
-  /** A server held the folder meanwhile. */
+  /** A server held the folder during the export. */
   readonly isLive: boolean;
-  /** The signing key lies in the folder, and is in the archive. */
+  /** The folder has a signing key, and the archive contains it. */
   readonly includesKey: boolean;
   /** Worlds that could not be copied. */
   readonly damaged: readonly { readonly folder: string; readonly reason: string }[];
 }
 
 /**
- * Exports.
+ * Exports a data folder.
  *
- * @throws {Deno.errors.NotFound} when there is no such folder, the signal's reason, and what the sink throws
+ * @throws {Deno.errors.NotFound} if there is no such folder
+ * @throws the reason of the signal if it was aborted, and any error of the sink
  */
 export async function exportData(options: ExportOptions): Promise<ExportResult> {
   const { data, sink, signal } = options;
@@ -50,7 +54,7 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
     const { readable, controller } = createTarPacker();
     const written = readable.pipeThrough(new CompressionStream("gzip"))
       .pipeTo(sink, signal === undefined ? {} : { signal });
-    written.catch(() => {}); // it is awaited below, and until then nobody need hear of it
+    written.catch(() => {}); // awaited below; avoids an unhandled rejection until then
     const pack = async (name: string, bytes: Uint8Array): Promise<void> => {
       const entry = controller.add({ name, size: bytes.length, mode: 0o600, type: "file" });
       const writer = entry.getWriter();
@@ -81,7 +85,7 @@ export async function exportData(options: ExportOptions): Promise<ExportResult> 
       controller.finalize();
     } catch (error) {
       controller.error(error);
-      await written.catch(() => {}); // it says the same
+      await written.catch(() => {}); // fails with the same error
       throw error;
     }
     await written;
@@ -115,7 +119,7 @@ function imageOf(
   }
 }
 
-/** A database in memory as the file that a machine would have made of it. */
+/** Serializes a database in memory as the file that a server would have written. */
 export function toFileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
   const image = new Uint8Array(db.serialize());
   for (const offset of FORMAT_OFFSETS) image[offset] = 2;

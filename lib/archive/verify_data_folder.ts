@@ -1,7 +1,6 @@
 /**
- * Checks a whole data folder with the server off: every chain, every row, every kept version. It
- * changes nothing in the folder and refuses one that a server holds. One line for each world that
- * does not hold, and one at the end.
+ * Verifies a whole data folder: every chain, row and kept version. It changes nothing and rejects a
+ * folder that a server holds. It reports one line per world that does not verify, and a summary.
  */
 
 import {
@@ -17,19 +16,19 @@ import { withOfflineFile } from "../world/file/offline_file.ts";
 import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
 import { sanitizeText } from "../base/sanitize_text.ts";
 
-/** A world that does not hold. */
+/** A world that does not verify. */
 export interface BrokenWorld {
   readonly name: string;
   readonly faults: readonly WorldFault[];
 }
 
-/** Something that is in the folder and is no world, or no longer one. */
+/** An entry of the folder that is not a world, or a deleted one. */
 export interface Leftover {
   readonly folder: string;
   readonly reason: string;
 }
 
-/** What a check of a folder found. */
+/** The result of a verification. */
 export interface VerifyResult {
   /** Number of worlds that were checked. */
   readonly worlds: number;
@@ -37,20 +36,20 @@ export interface VerifyResult {
   readonly leftovers: readonly Leftover[];
 }
 
-/** How a folder is checked. */
+/** How a folder is verified. */
 export interface VerifyOptions {
   readonly data: string;
-  /** The signing key of the event chains. */
+  /** Signing key of the event chains. */
   readonly key: string;
-  /** Told after each world how many are done. */
+  /** Called after each world. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Checks every world of a data folder.
+ * Verifies every world of a data folder.
  *
- * @throws {DataFolderBusy} when a server holds the folder
- * @throws {Deno.errors.NotFound} when there is no such folder
+ * @throws {DataFolderBusy} if a server holds the folder
+ * @throws {Deno.errors.NotFound} if there is no such folder
  */
 export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): VerifyResult {
   const folders = [...Deno.readDirSync(data)]
@@ -68,13 +67,14 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
       const path = `${data}/${folder}/${WORLD_FILE}`;
       const name = fromFolderName(folder);
       if (name === undefined) {
-        leftovers.push({ folder, reason: "no world can have this folder" });
-      } else if (!pathExists(path)) leftovers.push({ folder, reason: `holds no ${WORLD_FILE}` });
-      else {
+        leftovers.push({ folder, reason: "its name is not the encoding of a world name" });
+      } else if (!pathExists(path)) {
+        leftovers.push({ folder, reason: `does not contain ${WORLD_FILE}` });
+      } else {
         worlds += 1;
         const { faults, isDeleted: leaving } = checkFile(path, name);
         if (faults.length > 0) broken.push({ name, faults });
-        if (leaving) leftovers.push({ folder, reason: "was deleted, and is not in the trash yet" });
+        if (leaving) leftovers.push({ folder, reason: "was deleted and is not in the trash yet" });
       }
     });
     onProgress?.(folders.length, folders.length);
@@ -98,22 +98,24 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
   }
 }
 
-/** Where the command writes to. */
+/** Output of the command. */
 export interface VerifyTerminal {
-  /** One line of the result. */
+  /** Writes one line of the result. */
   out(line: string): void;
-  /** One line about what kept the command from its work. */
+  /** Writes one line about an error that prevents the verification. */
   err(line: string): void;
-  /** Shows how far it is; absent where nobody watches. */
+  /** Shows progress; absent if the standard error is not a terminal. */
   readonly progress?: { update(done: number, total: number): void; end(): void } | undefined;
 }
 
 /**
- * The command.
+ * Runs the command `verify`.
  *
- * @param data the data folder
- * @param key `ELASTIK_KEY` if it is set; else the folder's own is used
- * @returns the exit code: 0 all hold, 1 some do not, 2 the folder could not be checked
+ * @param data path of the data folder
+ * @param key `ELASTIK_KEY`; if undefined, the key of the folder is used
+ * @param terminal output of the command
+ * @returns the exit code: 0 if all worlds verify, 1 if some do not, 2 if the folder could not be
+ * checked
  */
 export function runVerify(data: string, key: string | undefined, terminal: VerifyTerminal): number {
   let found: VerifyResult;
@@ -121,7 +123,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     const kept = key ?? readSecret(data, ".key");
     if (kept === undefined && pathExists(data)) {
       terminal.err(
-        `Cannot check ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
+        `Cannot verify ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
       );
       return 2;
     }
@@ -148,8 +150,10 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
 
 function refusal(data: string, error: unknown): string {
   if (error instanceof DataFolderBusy || error instanceof InvalidSecret) return error.message;
-  if (error instanceof Deno.errors.NotFound) return `Cannot check ${data}: there is no such folder`;
-  return `Cannot check ${data}: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof Deno.errors.NotFound) {
+    return `Cannot verify ${data}: there is no such folder`;
+  }
+  return `Cannot verify ${data}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 function faultText({ check, event, reason }: WorldFault): string {
@@ -161,5 +165,6 @@ function summary({ worlds, broken, leftovers }: VerifyResult): string {
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
   const foreign = broken.length > 1 && broken.length === worlds &&
     broken.every(({ faults }) => faults[0]?.event === 1);
-  return parts.join(", ") + (foreign ? "; no chain fits this key: is it the right one?" : "");
+  return parts.join(", ") +
+    (foreign ? "; no chain fits this key; give the key that signed them in ELASTIK_KEY" : "");
 }

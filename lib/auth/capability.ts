@@ -1,12 +1,18 @@
 /**
- * Capability tokens: who holds one may do what its lines say, and may narrow it without asking the
- * server. A token is `<base64url(lines)>.<base64url(sig)>`; a line is `prefix|exp|mode`; the first is
- * signed with the machine's key and every further one with the signature before it, so lines can be
- * added by anyone and taken away by nobody. This room must never throw at a stranger's token, never
- * accept a second spelling of a token, and never let a line widen what the lines before it allow.
+ * Capability tokens. A capability allows its holder what its lines state, and the holder can derive
+ * a narrower one without the server.
  *
- * The key also signs the event chain, whose HMACs readers may see. A line begins with `/`, and no
- * text the chain signs does, so an event's HMAC is never a capability's signature.
+ * - A token is `<base64url(lines)>.<base64url(signature)>`; a line is `prefix|exp|mode`.
+ * - The first line is signed (HMAC-SHA256) with the server's key; each further line is signed with
+ *   the signature before it. Any holder can add a line; removing one needs the key.
+ * - The lines intersect: the path must be inside every prefix, the earliest expiry counts, and one
+ *   `r` makes the token read-only. A line can therefore never widen the lines before it.
+ * - Each token has one valid spelling. Any other text is rejected, and no text makes the check
+ *   throw.
+ *
+ * The same key signs the event chain, whose HMACs readers can see. A capability line starts with
+ * `/` and no text that the chain signs does, so an HMAC of an event is never a valid signature
+ * here.
  */
 
 import { Buffer } from "node:buffer";
@@ -17,12 +23,12 @@ import { Problem } from "../http/problem.ts";
 import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../limits.ts";
 import type { Scope } from "./caller.ts";
 
-/** What one line of a capability grants, or what it narrows the lines before it to. */
+/** One line of a capability: what it allows, or how it narrows the lines before it. */
 export interface CapabilityLine {
   /** Canonical absolute path without a trailing slash; `/` is the whole tree. */
   readonly prefix: string;
   readonly mode: "r" | "rw";
-  /** Unix time in seconds at which the line ends. */
+  /** Unix time in seconds at which the line expires. */
   readonly exp: number;
 }
 
@@ -30,12 +36,13 @@ const SIGNATURE_CHARS = 43;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Makes a new capability.
+ * Creates a capability.
  *
- * @param grant the machine's signing key and the first line
- * @throws {Problem} `bad-query` when a field has no canonical spelling or the token would be longer
- * than {@link MAX_CAPABILITY_CHARS}
- * @throws {TypeError} when the key is empty, which would let anyone sign
+ * @param grant the signing key and the first line
+ * @returns the token
+ * @throws {Problem} `bad-query` if a field is not canonical or the token would be longer than
+ * {@link MAX_CAPABILITY_CHARS}
+ * @throws {TypeError} if the key is empty, because any client could then sign capabilities
  */
 export function mint(grant: CapabilityLine & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
@@ -44,23 +51,27 @@ export function mint(grant: CapabilityLine & { readonly key: string }): string {
 }
 
 /**
- * Makes a lesser capability from one at hand. Needs no key, so it may run anywhere.
+ * Derives a narrower capability. Needs no key and no server.
  *
- * @param token a token as `mint` or `narrow` made it; its signature is not checked here
- * @param grant the line to add; it binds only as far as the lines before it reach
- * @throws {Problem} `bad-query` when the token is not one, a field has no canonical spelling, or the
- * result would be longer than {@link MAX_CAPABILITY_CHARS} or have more lines than
- * {@link MAX_CAPABILITY_LINES}
+ * @param token a token from `mint` or `narrow`; its signature is not checked
+ * @param grant the line to add; it cannot allow more than the lines before it
+ * @returns the new token
+ * @throws {Problem} `bad-query` if the token is malformed, a field is not canonical, or the result
+ * would be longer than {@link MAX_CAPABILITY_CHARS} or have more than {@link MAX_CAPABILITY_LINES}
+ * lines
  */
 export function narrow(token: string, grant: CapabilityLine): string {
   const parts = parseToken(token);
   if (parts === undefined) {
-    throw new Problem("bad-query", "Cannot narrow the capability: it is malformed, send one whole");
+    throw new Problem(
+      "bad-query",
+      "Cannot narrow the capability: it is malformed; send a complete token",
+    );
   }
   if (parts.lines.length >= MAX_CAPABILITY_LINES) {
     throw new Problem(
       "bad-query",
-      `Cannot narrow the capability: it has ${parts.lines.length} lines and ${MAX_CAPABILITY_LINES} is the most`,
+      `Cannot narrow the capability: it has ${parts.lines.length} lines; at most ${MAX_CAPABILITY_LINES} are allowed`,
     );
   }
   const line = formatLine(grant);
@@ -68,13 +79,12 @@ export function narrow(token: string, grant: CapabilityLine): string {
 }
 
 /**
- * Reads a token and checks every line of it.
+ * Verifies a token: signature, every line, expiry.
  *
- * @param key the machine's signing key; an empty one verifies nothing
- * @param token what a stranger sent
- * @param nowSeconds Unix time in seconds
- * @returns what all lines together allow, or `undefined` for whatever is not a capability of this
- * machine that holds now
+ * @param key signing key of the server; an empty key verifies nothing
+ * @param token untrusted input
+ * @param nowSeconds current time in Unix seconds
+ * @returns what all lines together allow, or undefined if the token is malformed, forged or expired
  */
 export function verify(key: string, token: string, nowSeconds: number): Scope | undefined {
   const parts = parseToken(token);
@@ -96,9 +106,9 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
 }
 
 /**
- * Whether a path lies at or below every prefix of a scope, on segment boundaries.
+ * Checks whether a path is at or below every prefix of a scope, by whole segments.
  *
- * @param path canonical and absolute, as `parseTarget` gives it
+ * @param path canonical absolute path, as `parseTarget` returns it
  */
 export function isInside(scope: Scope, path: string): boolean {
   for (const prefix of scope.prefixes) {
@@ -113,7 +123,7 @@ function isBelow(path: string, prefix: string): boolean {
     (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
 }
 
-/** Whether a text has the outer shape of a token; says nothing of its truth. */
+/** Checks whether a text looks like a token. Verifies nothing. */
 export function isCapabilityShaped(text: string): boolean {
   return text.length <= MAX_CAPABILITY_CHARS && text.length > SIGNATURE_CHARS + 1 &&
     text.charCodeAt(text.length - SIGNATURE_CHARS - 1) === 0x2e;
@@ -142,7 +152,7 @@ function formatToken(text: string, signature: Uint8Array): string {
   if (token.length > MAX_CAPABILITY_CHARS) {
     throw new Problem(
       "bad-query",
-      `Cannot make the capability: it needs ${token.length} characters and ${MAX_CAPABILITY_CHARS} is the most`,
+      `Cannot create the capability: it needs ${token.length} characters; at most ${MAX_CAPABILITY_CHARS} are allowed`,
     );
   }
   return token;
@@ -153,14 +163,14 @@ function formatLine({ prefix, exp, mode }: CapabilityLine): string {
   if (parseLine(line) === undefined) {
     throw new Problem(
       "bad-query",
-      `Cannot make the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
+      `Cannot create the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
         "prefix without |, whole seconds of Unix time, and the mode r or rw",
     );
   }
   return line;
 }
 
-/** Reads one line, or says `undefined` for every spelling but the canonical one. */
+/** Parses one line. Returns undefined for any spelling that is not canonical. */
 function parseLine(line: string): CapabilityLine | undefined {
   const [prefix, time, mode, ...more] = line.split("|");
   if (prefix === undefined || time === undefined || more.length > 0) return undefined;
@@ -174,7 +184,9 @@ function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64url");
 }
 
-/** Buffer's decoder skips what is no base64url, so only what encodes back to itself counts. */
+/**
+ * Decodes base64url. Buffer skips invalid characters, so the result must encode to the same text.
+ */
 function bytesOf(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, "base64url");
   return bytes.toString("base64url") === text ? bytes : undefined;
@@ -184,6 +196,6 @@ function textOf(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {
-    return undefined; // bytes that are not UTF-8: the caller refuses the token
+    return undefined; // not UTF-8: the caller rejects the token
   }
 }

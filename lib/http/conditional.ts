@@ -1,8 +1,7 @@
 /**
- * Conditional requests (RFC 9110 §13): what a reader already has is not sent again, and a writer
- * who says what they saw overwrites nothing else. For reads the answer is made here; for writes the
- * headers only become a `Precondition`, because the store alone may check it, in the transaction of
- * the change.
+ * Conditional requests (RFC 9110 §13). For GET and HEAD the headers are evaluated here and decide
+ * between 200, 304 and 412. For PUT, POST and DELETE they are only parsed into a `Precondition`:
+ * the store must check it in the transaction of the change, because the world can change before.
  */
 
 import type { Precondition, VersionTag } from "../world/store.ts";
@@ -10,22 +9,23 @@ import { isTagOf, parseEntityTags, parseWorldTags, type TagFault } from "./etag.
 import { parseHttpDate, toWholeSeconds } from "./http_date.ts";
 import { Problem } from "./problem.ts";
 
-/** As much of `Headers` as is read here. */
+/** The part of `Headers` that this module reads. */
 export type HeaderReader = Pick<Headers, "get">;
 
-/** The two headers that ask for a 304. */
+/** The two headers that can lead to a 304; null if not sent. */
 export interface CacheValidators {
   readonly ifNoneMatch: string | null;
   readonly ifModifiedSince: string | null;
 }
 
 /**
- * Whether a GET or HEAD is answered 304 because the client has this representation already (RFC
- * 9110 §13.2.2, steps 3 and 4). A list of tags that cannot be parsed matches nothing: the worst of
- * it is bytes sent twice.
+ * Decides whether a GET or HEAD is answered with 304 because the client has the current
+ * representation (RFC 9110 §13.2.2, steps 3 and 4). A malformed list of tags matches nothing, so
+ * the representation is sent.
  *
- * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
+ * @param current entity tag of the representation, quoted
+ * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
+ * such time
  */
 export function isNotModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
@@ -49,13 +49,16 @@ export function isNotModified(
 }
 
 /**
- * Judges the four conditional headers of a GET or HEAD in the order of RFC 9110 §13.2.2. If-Range,
- * its last step, belongs to `selectRange`.
+ * Evaluates the four conditional headers of a GET or HEAD in the order of RFC 9110 §13.2.2.
+ * If-Range, the last step, is evaluated by `selectRange`.
  *
- * @param headers the request's
- * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
- * @throws {Problem} `precondition-failed` (412); `bad-header` when If-Match is no list of tags
+ * @param headers the request headers
+ * @param current entity tag of the representation, quoted
+ * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
+ * such time
+ * @returns `send` for a 200 or 206, `not-modified` for a 304
+ * @throws {Problem} `precondition-failed` (412) if If-Match or If-Unmodified-Since is false;
+ * `bad-header` (400) if If-Match is malformed
  */
 export function evaluateConditions(
   headers: HeaderReader,
@@ -78,7 +81,7 @@ export function evaluateConditions(
     if (ifUnmodifiedSince !== null && lastModified !== undefined) {
       const since = parseHttpDate(ifUnmodifiedSince);
       if (since !== undefined && toWholeSeconds(lastModified) > since) {
-        throw failed("it changed after the date in If-Unmodified-Since", current);
+        throw failed("the resource changed after the date in If-Unmodified-Since", current);
       }
     }
   }
@@ -94,11 +97,13 @@ export function evaluateConditions(
 }
 
 /**
- * What a PUT, POST or DELETE demands of the current version, for the store to check; `undefined`
- * when it demands nothing. A header that cannot be read is refused and never ignored: its sender
- * wanted protection.
+ * Parses the conditional headers of a PUT, POST or DELETE for the store to check. A malformed
+ * header is an error and never ignored: its sender wants protection against overwriting.
  *
- * @throws {Problem} `bad-header` when If-Match or If-None-Match is neither `*` nor a list of tags
+ * @param headers the request headers
+ * @returns the precondition, or undefined if no conditional header was sent
+ * @throws {Problem} `bad-header` if If-Match or If-None-Match is neither `*` nor a list of entity
+ * tags
  */
 export function parsePrecondition(headers: HeaderReader): Precondition | undefined {
   const ifMatch = headers.get("if-match");
@@ -119,24 +124,27 @@ export function parsePrecondition(headers: HeaderReader): Precondition | undefin
     ...(ifNoneMatch !== null && {
       noneMatch: demanded("If-None-Match", parseWorldTags(ifNoneMatch, "weak")),
     }),
-    // The date means its whole second and worlds are stamped in milliseconds, so what they are
-    // compared with is the second's last one.
+    // A date covers a whole second and worlds have times in milliseconds, so the comparison uses
+    // the last millisecond of that second.
     ...(since !== undefined && { unmodifiedSince: since + 999 }),
   };
 }
 
-/** Whether a list names the representation; a list that cannot be parsed fails as its header must. */
+/**
+ * Checks whether a list of entity tags names the representation. A malformed If-Match throws; a
+ * malformed If-None-Match names nothing.
+ */
 function hasTag(header: string, current: string, comparison: "strong" | "weak"): boolean {
   const parsed = parseEntityTags(header);
-  // §13.1.1, §13.1.2: `*` is "any current representation", and this one is current.
+  // §13.1.1, §13.1.2: `*` matches any current representation.
   if (parsed === "*") return true;
   if ("fault" in parsed) {
     if (comparison === "strong") throw unreadable("If-Match", parsed);
     return false;
   }
   for (const { weak, opaque } of parsed) {
-    // §8.8.3.2: strong comparison needs both tags not weak; weak comparison looks at neither. Ours
-    // are always strong.
+    // §8.8.3.2: strong comparison requires that both tags are strong; weak comparison does not. The
+    // tags of this server are always strong.
     if (weak && comparison === "strong") continue;
     if (isTagOf(opaque, current)) return true;
   }
@@ -154,14 +162,14 @@ function demanded(
 function unreadable(header: string, { fault }: TagFault): Problem {
   return new Problem(
     "bad-header",
-    `Cannot read ${header}: ${fault}; send * or quoted tags such as "3", parted by commas`,
+    `Cannot parse ${header}: ${fault}; send * or quoted tags such as "3", separated by commas`,
   );
 }
 
 function failed(found: string, current: string): Problem {
   return new Problem(
     "precondition-failed",
-    `Cannot send what was asked: ${found}; the current entity tag is ${current}`,
+    `Cannot send the representation: ${found}; the current entity tag is ${current}`,
     { etag: current },
   );
 }

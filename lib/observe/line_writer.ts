@@ -1,29 +1,31 @@
 /**
- * Lines on their way to a slow place, such as a terminal or a pipe: gathered, written in batches, and
- * never waited for. What would not fit into its bounded memory is dropped and counted, since a log
- * that nobody reads must not stop what it is about.
+ * Writes lines to a slow output such as a terminal or a pipe. Lines are collected and written in
+ * batches; callers never wait. Lines beyond a memory limit are dropped and counted, because a log
+ * that is not read must not block the server.
  */
 
 import { LOG_CLOSE_TIMEOUT_MS, LOG_FLUSH_INTERVAL_MS, MAX_LOG_BUFFER_CHARS } from "../limits.ts";
 import { withTimeout } from "../base/timeout.ts";
 
-/** What a {@link LineWriter} needs. */
+/** The output of a {@link LineWriter} and its limits. */
 export interface LineWriterOptions {
-  /** Writes some of the bytes, one call at a time, and says how many. */
+  /** Writes some of the bytes and returns how many; called one at a time. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Makes the line that says how many were dropped. */
+  /** Formats the line that reports how many lines were dropped. */
   formatDropped(count: number): string;
-  /** Told once, when writing failed; nothing is written after that. */
+  /** Called once if writing fails; nothing is written afterwards. */
   onError(error: unknown): void;
-  /** Most characters that wait. */
+  /** Characters that can wait; the default is {@link MAX_LOG_BUFFER_CHARS}. */
   readonly limit?: number;
-  /** How long lines are gathered, in milliseconds. */
+  /**
+   * Lines are collected for this many milliseconds; the default is {@link LOG_FLUSH_INTERVAL_MS}.
+   */
   readonly delayMs?: number;
 }
 
 const encoder = new TextEncoder();
 
-/** See the module. */
+/** Collects lines and writes them in batches. */
 export class LineWriter {
   readonly #options: LineWriterOptions;
   readonly #limit: number;
@@ -41,7 +43,7 @@ export class LineWriter {
     this.#delayMs = options.delayMs ?? LOG_FLUSH_INTERVAL_MS;
   }
 
-  /** Takes a line, with its line break; never waits. */
+  /** Queues a line, which includes its line break. Never waits. */
   write(line: string): void {
     if (this.#broken) return;
     if (this.#length + line.length > this.#limit) {
@@ -54,7 +56,7 @@ export class LineWriter {
     this.#timer ??= setTimeout(() => this.#flush(), this.#delayMs);
   }
 
-  /** Writes what waits, and gives up on a place that takes nothing. */
+  /** Writes the queued lines, and gives up after {@link LOG_CLOSE_TIMEOUT_MS} milliseconds. */
   async close(): Promise<void> {
     this.#flush();
     await withTimeout(LOG_CLOSE_TIMEOUT_MS, this.#writing ?? Promise.resolve());

@@ -1,7 +1,7 @@
 import { equal, throws } from "node:assert/strict";
 import { ArchiveError, parseEntryPath } from "../../lib/archive/archive_entry.ts";
 
-Deno.test("parseEntryPath() takes what a data folder needs, with and without data/ before it", () => {
+Deno.test("parseEntryPath() returns the paths that a data folder needs, with and without data/", () => {
   const rows: readonly [string, string | undefined][] = [
     ["data/home%2Fx/universe.db", "home%2Fx/universe.db"],
     ["./data/home%2Fx/universe.db-wal", "home%2Fx/universe.db-wal"],
@@ -27,7 +27,7 @@ Deno.test("parseEntryPath() takes what a data folder needs, with and without dat
   equal(parseEntryPath("data/home%2Fx/", "directory"), undefined);
 });
 
-Deno.test("parseEntryPath() refuses names that could lead out of the folder", () => {
+Deno.test("parseEntryPath() throws for names that could leave the folder", () => {
   const names = [
     "/etc/passwd",
     "//server/share",
@@ -51,8 +51,8 @@ Deno.test("parseEntryPath() refuses names that could lead out of the folder", ()
   }
 });
 
-Deno.test("parseEntryPath() refuses whatever is neither a file nor a folder", () => {
+Deno.test("parseEntryPath() throws for entries that are neither a file nor a directory", () => {
   for (const type of ["symlink", "link", "fifo", "character-device", "block-device"]) {
-    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; files alone/);
+    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; only files/);
   }
 });

@@ -9,7 +9,7 @@ import { fillData, KEY } from "./fixtures.ts";
 
 const versionOf = (db: DatabaseSync) => Number(db.prepare(SELECT_ROW).get()?.version);
 
-Deno.test("openDataWorlds() looks without a trace where no server is, and keeps servers off", () =>
+Deno.test("openDataWorlds() without a server leaves no trace and locks the folder", () =>
   withTempData((data) => {
     fillData(data);
     acquireDataFolder(data).release();
@@ -24,7 +24,7 @@ Deno.test("openDataWorlds() looks without a trace where no server is, and keeps 
     acquireDataFolder(data).release();
   }));
 
-Deno.test("openDataWorlds() looks beside a server, at what is not in the main file yet as well", () =>
+Deno.test("openDataWorlds() next to a server reads the write-ahead log too", () =>
   withTempData((data) => {
     fillData(data);
     const server = acquireDataFolder(data);
@@ -41,7 +41,7 @@ Deno.test("openDataWorlds() looks beside a server, at what is not in the main fi
     ok(!Deno.readDirSync(`${data}/home%2Fa`).some(({ name }) => name.endsWith("-wal")));
   }));
 
-Deno.test("openDataWorlds() passes over a world on its way to the trash", () =>
+Deno.test("openDataWorlds() skips a world that is being deleted", () =>
   withTempData((data) => {
     fillData(data);
     const db = new DatabaseSync(`${data}/home%2Fa/universe.db`);

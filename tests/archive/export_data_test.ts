@@ -14,7 +14,7 @@ interface Found {
   readonly bytes: Uint8Array;
 }
 
-/** Exports, and reads the archive again. */
+/** Exports a folder and unpacks the archive. */
 async function exported(data: string, more: Partial<ExportOptions> = {}) {
   const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const read = entriesOf(through.readable);
@@ -49,7 +49,7 @@ function faultsOf(folder: string, { bytes }: Found): unknown {
 
 const WORLDS = ["etc%2Fconf", "home%2Fa", "home%2Fb c%25d"];
 
-Deno.test("exportData() takes every world, whole, and nothing that is secret or derived", () =>
+Deno.test("exportData() includes every world and nothing that is secret or derived", () =>
   withTempData(async (data) => {
     fillData(data);
     const writer = testWriter(data, { key: KEY });
@@ -74,7 +74,7 @@ Deno.test("exportData() takes every world, whole, and nothing that is secret or 
     }
   }));
 
-Deno.test("exportData() leaves the key out when it is told to", () =>
+Deno.test("exportData() excludes the key with withKey false", () =>
   withTempData(async (data) => {
     fillData(data);
     const { includesKey: key, entries } = await exported(data, { withKey: false });
@@ -84,7 +84,7 @@ Deno.test("exportData() leaves the key out when it is told to", () =>
     }
   }));
 
-Deno.test("exportData() names a world that cannot be read, and takes the others", () =>
+Deno.test("exportData() reports a world that cannot be read and exports the others", () =>
   withTempData(async (data) => {
     fillData(data);
     Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
@@ -92,7 +92,7 @@ Deno.test("exportData() names a world that cannot be read, and takes the others"
     equal([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
   }));
 
-Deno.test("exportData() ends with what ended it, and leaves no one waiting", () =>
+Deno.test("exportData() rejects with the reason of the failure", () =>
   withTempData(async (data) => {
     fillData(data);
     const full = new WritableStream({ write: () => Promise.reject(new Error("the disk is full")) });

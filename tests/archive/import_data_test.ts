@@ -30,7 +30,7 @@ function bring(
   });
 }
 
-/** A folder that must verify, under the key it keeps unless another is given. */
+/** Asserts that a folder verifies, by default with its own key. */
 function verified(data: string, key = readSecret(data, ".key") ?? ""): number {
   const { worlds, broken, leftovers } = verifyDataFolder({ data, key });
   equal([broken, leftovers], [[], []]);
@@ -48,7 +48,7 @@ function stateOf(data: string, folder: string): unknown {
 
 const PLUGIN = putJob("lib/p", "source", { state: "pending" });
 
-/** A folder with a plugin that somebody approved. */
+/** A folder with an approved plugin. */
 function fillActive(data: string, key: string): void {
   fillData(data, key, [PLUGIN]);
   const writer = testWriter(data, { key });
@@ -56,7 +56,7 @@ function fillActive(data: string, key: string): void {
   writer.close();
 }
 
-Deno.test("importFolder() makes a folder as it was, key included, and leaves nothing beside it", () =>
+Deno.test("importFolder() creates an equal folder, including the key, and leaves no other file", () =>
   withTempData(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const found = await bring(`${folder}/source`, `${folder}/into`);
@@ -75,7 +75,7 @@ Deno.test("importFolder() makes a folder as it was, key included, and leaves not
     equal([...Deno.readDirSync(`${folder}/into/.incoming`)], []);
   }));
 
-Deno.test("importFolder() overwrites nothing without --merge, and with it nothing either", () =>
+Deno.test("importFolder() never overwrites a world, with or without merge", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     fillData(`${folder}/into`, OTHER_KEY);
@@ -83,7 +83,7 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     await rejects(
       bring(`${folder}/source`, `${folder}/into`),
       (error) =>
-        error instanceof ImportError && /holds worlds already; .*--merge/.test(error.message),
+        error instanceof ImportError && /contains worlds already; .*--merge/.test(error.message),
     );
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
@@ -99,7 +99,7 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     equal([again.worlds, again.same.length], [[], 3]);
   }));
 
-Deno.test("importFolder() signs anew for another machine, whose plugins nobody there approved", () =>
+Deno.test("importFolder() re-signs for another server and demotes its plugins", () =>
   withTempData(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const rows: readonly [string, Partial<ImportOptions>, string | undefined][] = [
@@ -118,7 +118,7 @@ Deno.test("importFolder() signs anew for another machine, whose plugins nobody t
     equal(readSecret(`${folder}/configured`, ".key"), undefined);
   }));
 
-Deno.test("importFolder() refuses a folder whose chains do not fit the key, and does nothing", () =>
+Deno.test("importFolder() throws if no chain fits the key, and changes nothing", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     Deno.removeSync(`${folder}/source/.key`);
@@ -128,7 +128,7 @@ Deno.test("importFolder() refuses a folder whose chains do not fit the key, and 
     );
     await rejects(
       bring(`${folder}/source`, `${folder}/into`, { merge: true }),
-      /none of the 3 chains fits the key; give the one that signed them with --key/,
+      /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
     equal(
       snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
@@ -141,7 +141,7 @@ Deno.test("importFolder() refuses a folder whose chains do not fit the key, and 
     equal(verified(`${folder}/fresh`), 3);
   }));
 
-Deno.test("importFolder() brings a world that does not hold in as it is, and says so", () =>
+Deno.test("importFolder() imports a world that does not verify and reports it", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const db = new DatabaseSync(`${folder}/source/home%2Fa/universe.db`);
@@ -156,7 +156,7 @@ Deno.test("importFolder() brings a world that does not hold in as it is, and say
     }
   }));
 
-Deno.test("importFolder() takes nothing from a file but its rows", () =>
+Deno.test("importFolder() copies only the rows of a file", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const file = (name: string) => `${folder}/source/${name}/universe.db`;
@@ -172,16 +172,16 @@ Deno.test("importFolder() takes nothing from a file but its rows", () =>
     const found = await bring(`${folder}/source`, `${folder}/into`);
     equal([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
     equal(found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
-      ["home%2Fa", "it holds a trigger", false],
-      ["home%2Flink", "it holds no universe.db", false],
-      ["home%2Fnone", "it holds no universe.db", true],
+      ["home%2Fa", "it contains a trigger", false],
+      ["home%2Flink", "it does not contain universe.db", false],
+      ["home%2Fnone", "it does not contain universe.db", true],
     ]);
     const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
     equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);
     db.close();
   }));
 
-Deno.test("importFolder() deletes no file of this computer that a journal names", () =>
+Deno.test("importFolder() deletes no file that a super-journal names", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     Deno.writeTextFileSync(`${folder}/precious`, "kept");
@@ -193,7 +193,7 @@ Deno.test("importFolder() deletes no file of this computer that a journal names"
     equal(Deno.readTextFileSync(`${folder}/precious`), "kept");
   }));
 
-Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's way", () =>
+Deno.test("importFolder() copies worlds with invalid names into the aside folder", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     fillOriginal(`${folder}/source`, [{ folder: "a:b", body: "x" }]);
@@ -208,7 +208,7 @@ Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's w
     equal(verified(`${folder}/into`), 2);
   }));
 
-Deno.test("importFolder() brings an original elastik in, and what comes of it verifies", () =>
+Deno.test("importFolder() converts worlds of elastik v5, and the result verifies", () =>
   withTempData(async (folder) => {
     fillOriginal(`${folder}/source`, [
       { folder: "hello", body: "<h1>hi</h1>", ext: "html" },
@@ -233,7 +233,7 @@ Deno.test("importFolder() brings an original elastik in, and what comes of it ve
     equal(stateOf(`${folder}/into`, "lib%2Fgpu"), "pending");
   }));
 
-Deno.test("importFolder() touches no folder that a server holds", () =>
+Deno.test("importFolder() does not change a folder that a server holds", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const held = acquireDataFolder(`${folder}/into`);
@@ -245,7 +245,7 @@ Deno.test("importFolder() touches no folder that a server holds", () =>
     match([...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(), /^into,source$/);
   }));
 
-Deno.test("importFolder() leaves nothing when it is broken off", () =>
+Deno.test("importFolder() leaves nothing after an abort", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const control = new AbortController();

@@ -38,7 +38,7 @@ function faultsOf({ name, image }: IncomingWorld, key: string): unknown {
   }
 }
 
-Deno.test("WorldImporter signs anew for another key, earlier versions and all", () =>
+Deno.test("WorldImporter re-signs for another key, including earlier versions", () =>
   withTempData((data) => {
     fillData(data);
     const same = placed(read(data, "home%2Fa"));
@@ -48,7 +48,7 @@ Deno.test("WorldImporter signs anew for another key, earlier versions and all", 
     ok(JSON.stringify(faultsOf(anew, KEY)) !== "[]");
   }));
 
-Deno.test("WorldImporter sinks a plugin that another machine approved, on the chain", () =>
+Deno.test("WorldImporter demotes a plugin of another server and records that in the chain", () =>
   withTempData((data) => {
     fillData(data, KEY, [putJob("lib/p", "source", { state: "pending" })]);
     const writer = testWriter(data, { key: KEY });
@@ -58,12 +58,12 @@ Deno.test("WorldImporter sinks a plugin that another machine approved, on the ch
     equal([same.active, same.wasActive], [true, true]);
     const anew = placed(read(data, "lib%2Fp", { to: OTHER_KEY }));
     equal([anew.active, anew.wasActive, faultsOf(anew, OTHER_KEY)], [false, true, []]);
-    // Under a wrong key nothing of the chain can be signed, and the plugin sinks all the same.
+    // With a wrong key the chain cannot be re-signed, but the plugin is demoted too.
     const foreign = placed(read(data, "lib%2Fp", { from: "wrong", to: OTHER_KEY }));
     equal([foreign.active, foreign.faults[0]?.event], [false, 1]);
   }));
 
-Deno.test("WorldImporter says what stays where it is, and why", () =>
+Deno.test("WorldImporter explains why a world is skipped", () =>
   withTempData((data) => {
     fillData(data);
     fillOriginal(data, [{ folder: "never", body: "", version: 0, writes: 0 }]);

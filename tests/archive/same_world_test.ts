@@ -5,7 +5,7 @@ import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { KEY, OTHER_KEY } from "./fixtures.ts";
 
-Deno.test("isSameWorld() compares what a world is, and not who signed it", () =>
+Deno.test("isSameWorld() compares content and metadata, not signatures", () =>
   withTempData((folder) => {
     const make = (name: string, key: string, ...jobs: Parameters<typeof putJob>[]) => {
       Deno.mkdirSync(`${folder}/${name}`);

@@ -5,7 +5,7 @@ import type { EventRow } from "../../lib/world/event_chain.ts";
 
 const HASH = "f".repeat(64);
 
-/** Three events as the original signs them. */
+/** Three events, signed as elastik v5 does. */
 function events(key: string): EventRow[] {
   let head = "";
   return [1, 2, 3].map((id) => {
@@ -34,7 +34,7 @@ function verdict(rows: readonly EventRow[], key?: string, hash = HASH) {
   return chain.result(hash);
 }
 
-Deno.test("V5Chain holds under the key that signed it, and under the one that everybody knows", () => {
+Deno.test("V5Chain accepts a chain with the given key and with the default key", () => {
   const rows = events("secret");
   const head = rows[2]?.hmac;
   equal(verdict(rows, "secret"), { events: 3, head, chain: "holds", body: "holds" });
@@ -43,14 +43,14 @@ Deno.test("V5Chain holds under the key that signed it, and under the one that ev
   equal(verdict([]), { events: 0, head: "", chain: "empty", body: "untold" });
 });
 
-Deno.test("V5Chain says that it could not check where no key was given", () => {
+Deno.test("V5Chain returns unchecked without a key", () => {
   const rows = events("secret");
   equal(verdict(rows).chain, "unchecked");
   equal(verdict(rows.toSpliced(1, 1)).broken_at, 3, "a gap shows without a key");
   equal(verdict(rows, "other"), { ...verdict(rows, "secret"), chain: "broken", broken_at: 1 });
 });
 
-Deno.test("V5Chain names the first event that does not hold", () => {
+Deno.test("V5Chain returns the first invalid event", () => {
   const changes: readonly [number, Partial<EventRow>][] = [
     [1, { payload: "{}" }],
     [2, { hmac: "0".repeat(64) }],

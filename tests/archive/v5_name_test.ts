@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { convertV5Name } from "../../lib/archive/v5_name.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
-Deno.test("convertV5Name() puts what lay nowhere else below home", () => {
+Deno.test("convertV5Name() puts names outside the namespaces below home", () => {
   const rows: readonly [string, string][] = [
     ["hello", "home/hello"],
     ["home%2Fhello", "home/hello"],
@@ -24,7 +24,7 @@ Deno.test("convertV5Name() puts what lay nowhere else below home", () => {
   for (const space of NAMESPACES) equal(convertV5Name(`${space}%2Fx`).name, `${space}/x`);
 });
 
-Deno.test("convertV5Name() says why a name cannot be a world here", () => {
+Deno.test("convertV5Name() explains why a name is invalid here", () => {
   match(convertV5Name("a:b").fault ?? "", /the character :/);
   match(convertV5Name("home%2F..%2Fetc%2Fx").fault ?? "", /a dot segment/);
   match(convertV5Name("a%2F%2Fb").fault ?? "", /an empty segment/);

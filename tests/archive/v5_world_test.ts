@@ -17,7 +17,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
   const to = new DatabaseSync(":memory:");
   ok(isV5World(from));
   const name = convertV5Name(world.folder);
-  const verdict = copyV5World(from, to, { name, key, seal: SEAL, now: NOW });
+  const verdict = copyV5World(from, to, { name, key, signer: SEAL, now: NOW });
   const row = verdict === undefined ? undefined : to.prepare(SELECT_STAGE).get();
   const events = verdict === undefined
     ? []
@@ -32,7 +32,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
   return { verdict, row, events, check, old };
 }
 
-Deno.test("copyV5World() keeps bytes, version, time and metadata, and verifies under our key", () =>
+Deno.test("copyV5World() keeps content, version, time and metadata, and the result verifies", () =>
   withTempData((folder) => {
     const body = "grüße, 帮我";
     const { verdict, row, events, check, old } = copied(folder, {
@@ -62,7 +62,7 @@ Deno.test("copyV5World() keeps bytes, version, time and metadata, and verifies u
       "world_imported",
       "stage_written",
     ]);
-    // Whoever has the old key can still check the old chain.
+    // The old chain can still be verified with the old key.
     const found = events.slice(0, 3).map((event) => JSON.parse(event.payload));
     equal(
       found.map(({ id, timestamp, type, payload, hmac, prev_hmac }) =>
@@ -82,7 +82,7 @@ Deno.test("copyV5World() keeps bytes, version, time and metadata, and verifies u
     });
   }));
 
-Deno.test("copyV5World() brings a plugin in as text that waits, whatever it was", () =>
+Deno.test("copyV5World() imports a plugin as pending, whatever its state was", () =>
   withTempData((folder) => {
     const { row, check } = copied(folder, {
       folder: "lib%2Fgpu",
@@ -93,7 +93,7 @@ Deno.test("copyV5World() brings a plugin in as text that waits, whatever it was"
     equal(check?.faults, []);
   }));
 
-Deno.test("copyV5World() tells of a chain that is broken and bytes that were changed, and verifies", () =>
+Deno.test("copyV5World() records a broken chain and changed content, and the result verifies", () =>
   withTempData((folder) => {
     const changed = copied(
       folder,
@@ -110,14 +110,14 @@ Deno.test("copyV5World() tells of a chain that is broken and bytes that were cha
     match(changed.events.at(-2)?.payload ?? "", /"chain":"broken","broken_at":1,"body":"differs"/);
   }));
 
-Deno.test("copyV5World() leaves out what nobody ever wrote to, and keeps what has no events", () =>
+Deno.test("copyV5World() skips a world that was never written, and keeps one without events", () =>
   withTempData((folder) => {
     equal(copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict, undefined);
     const silent = copied(folder, { folder: "b", body: "by hand", version: 0, writes: 0 });
     equal([silent.verdict?.chain, silent.row?.version, silent.check?.faults], ["empty", 1, []]);
   }));
 
-Deno.test("copyV5World() takes earlier shapes and odd values for what they can be", () =>
+Deno.test("copyV5World() accepts older columns and replaces invalid values", () =>
   withTempData((folder) => {
     const rows: readonly [string, string, string][] = [
       [

@@ -9,7 +9,7 @@ function failed(error: unknown): never {
   throw error;
 }
 
-/** The two files, each read answered when the test says so. */
+/** The two files. The test decides when each read completes. */
 class Files {
   readonly #hub = new ChangeHub(failed);
   readonly texts = new Map<string, string>();
@@ -46,7 +46,7 @@ class Files {
   }
 }
 
-/** Remembers which accounts were set last. */
+/** Records the accounts that were set last. */
 class Witness implements Authenticator {
   readonly seen: [string, string][] = [];
 
@@ -59,7 +59,7 @@ class Witness implements Authenticator {
   }
 }
 
-/** Lets everything go on that waits for nothing but its turn. */
+/** Lets all pending microtasks run. */
 function settle(): Promise<void> {
   return new Promise((resume) => setImmediate(resume));
 }
@@ -75,7 +75,7 @@ Deno.test("syncAccounts() loads both files, and again after a change of either",
   deepStrictEqual(witness.seen.at(-1), ["ada:T2", "ada:00"]);
 });
 
-Deno.test("syncAccounts() ends with the newest files, whichever load is done last", async () => {
+Deno.test("syncAccounts() keeps the newest files, in whichever order the loads complete", async () => {
   const [files, witness] = [new Files(), new Witness()];
   await syncAccounts(files, witness, () => {});
   files.slow = true;
@@ -89,7 +89,7 @@ Deno.test("syncAccounts() ends with the newest files, whichever load is done las
   deepStrictEqual(witness.seen.at(-1), ["# nobody", ""]);
 });
 
-Deno.test("syncAccounts() lets nobody in whom it cannot vouch for", async () => {
+Deno.test("syncAccounts() accepts no account if the files cannot be read", async () => {
   const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
   files.put("etc/passwd", "ada:T2");
   await syncAccounts(files, witness, (line) => void log.push(line));
@@ -98,5 +98,5 @@ Deno.test("syncAccounts() lets nobody in whom it cannot vouch for", async () => 
   files.put("etc/passwd", "ada:T2");
   await settle();
   deepStrictEqual(witness.seen.at(-1), ["", ""]);
-  match(log.join(), /accounts are off: the file is torn/);
+  match(log.join(), /accounts are disabled: the file is torn/);
 });

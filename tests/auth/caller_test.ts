@@ -9,7 +9,7 @@ Deno.test("isAtLeast() orders the tiers", () => {
   }
 });
 
-Deno.test("isExpired() is true for a capability from its last second on, and for no other caller", () => {
+Deno.test("isExpired() returns true for a capability from its expiry second on, false for other callers", () => {
   const scope = { prefixes: ["/home"], mode: "rw", exp: 100 } as const;
   const cap: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
   assert.equal(isExpired(cap, 99.9), false);

@@ -1,6 +1,6 @@
 /**
- * The whole policy as tables: every kind of caller, every namespace, every action, each verdict
- * spelled out. Nothing here is computed; who changes a right changes a cell.
+ * The whole policy as tables: every kind of caller, every namespace, every action, and each
+ * decision. The decisions are literals; a change of rights changes a cell.
  */
 
 import assert from "node:assert/strict";
@@ -33,7 +33,7 @@ const CALLERS: readonly (readonly [name: string, caller: Caller])[] = [
   ["cap /lib rw", cap("/lib", "rw")],
 ];
 
-/** Action, path, and the verdict for each caller: `ok` or the status. */
+/** Action, path, and the decision for each caller: `ok` or the status. */
 // deno-fmt-ignore
 const TABLE: readonly (readonly [action: Action, path: string, verdicts: string])[] = [
   //                                 ano rej loc aT1 aT2 aT3 T2  T3  /rw /r  /s  /sr etc boo lib
@@ -120,7 +120,7 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
 ];
 
 for (const [action, path, verdicts] of TABLE) {
-  Deno.test(`may() answers as the table says for ${action} ${path}`, () => {
+  Deno.test(`decide() returns the decisions of the table for ${action} ${path}`, () => {
     const expected = verdicts.split(/ +/);
     assert.equal(expected.length, CALLERS.length);
     for (const [at, [name, caller]] of CALLERS.entries()) {
@@ -131,7 +131,7 @@ for (const [action, path, verdicts] of TABLE) {
   });
 }
 
-Deno.test("the table has every action, and a row for every namespace where it applies", () => {
+Deno.test("the policy table has every action, and a row for every namespace of it", () => {
   const rows = new Set(TABLE.map(([action, path]) => `${action} ${path.split("/")[1]}`));
   for (const namespace of NAMESPACES) {
     for (const action of ["read", "write", "delete", "mint"]) {

@@ -56,51 +56,51 @@ function problem(call: () => void): Problem {
   return assert.fail("nothing was thrown");
 }
 
-Deno.test("decide() answers with one shared object when it allows", () => {
+Deno.test("decide() returns one shared object if it allows the action", () => {
   assert.equal(decide(ANONYMOUS, "read", "/home/x"), ALLOWED);
   assert.equal(decide(T3, "delete", "/etc/x"), ALLOWED);
   assert.ok(Object.isFrozen(ALLOWED));
 });
 
-Deno.test("decide() says what was wanted, what was found and what would have sufficed", () => {
+Deno.test("decide() explains a refusal: the action, the caller and what would be enough", () => {
   const scratch = cap("r", "/home", "/home/scratch");
   const rows: [string, string][] = [
     [
       detail(ANONYMOUS, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: no credential was sent, T2 is needed",
+      "401 T2: Cannot write /home/x: no credential was sent; T2 is required",
     ],
     [
       detail(REJECTED, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: the credential sent is unknown or has expired, T2 is needed",
+      "401 T2: Cannot write /home/x: the credential is unknown or expired; T2 is required",
     ],
     [
       detail(LOCAL, "write", "/etc/x"),
-      "401 T3: Cannot write /etc/x: no credential was sent, T3 is needed",
+      "401 T3: Cannot write /etc/x: no credential was sent; T3 is required",
     ],
     [
       detail(T2, "write", "/etc/x"),
-      "403 T3: Cannot write /etc/x: the caller is T2, T3 is needed",
+      "403 T3: Cannot write /etc/x: the caller has T2; T3 is required",
     ],
     [
       detail(scratch, "read", "/home/other"),
-      "403 a capability over the path: Cannot read /home/other: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability over the path is needed",
+      "403 a capability over the path: Cannot read /home/other: the capability covers /home and " +
+      "/home/scratch with mode r; a capability over the path is required",
     ],
     [
       detail(scratch, "write", "/home/scratch/x"),
-      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability of mode rw is needed",
+      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers /home and " +
+      "/home/scratch with mode r; a capability of mode rw is required",
     ],
     [
       detail(scratch, "delete", "/home/scratch/x"),
-      "403 T3: Cannot delete /home/scratch/x: the capability reaches /home and /home/scratch with " +
-      "mode r, T3 is needed",
+      "403 T3: Cannot delete /home/scratch/x: the capability covers /home and /home/scratch with " +
+      "mode r; T3 is required",
     ],
   ];
   for (const [found, expected] of rows) assert.equal(found, expected);
 });
 
-Deno.test("decide() keeps private prefixes private on segment boundaries", () => {
+Deno.test("decide() keeps private prefixes private, by whole segments", () => {
   const secret = ["/boot", "/boot/env", "/boot/a/b", "/etc/shadow", "/etc/shadow/x"];
   const open = ["/", "/boots", "/boot2/x", "/boot.txt", "/etc", "/etc/shadow2", "/etc/shadows/x"];
   const more = [
@@ -121,27 +121,27 @@ Deno.test("decide() keeps private prefixes private on segment boundaries", () =>
   }
 });
 
-Deno.test("decide() keeps private what a disk that ignores case holds in a private world's folder", () => {
+Deno.test("decide() protects spellings that a case-insensitive disk maps to a private world", () => {
   for (const path of ["/etc/Shadow", "/etc/SHADOW", "/ETC/shadow", "/Boot/env", "/etc/shadoW/x"]) {
     assert.equal(detail(T2, "read", path).slice(0, 3), "403", path);
   }
 });
 
-Deno.test("decide() lets T2 write plugin sources and nothing else of /lib", () => {
+Deno.test("decide() allows T2 to write plugin sources and nothing else below /lib", () => {
   assert.equal(detail(T2, "write", "/lib/example"), "allowed");
   for (const path of ["/lib", "/lib/", "/lib/example/state", "/lib/a/b", "/libx", "/library/x"]) {
     assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
-Deno.test("decide() lets T2 write below /home and not /home itself", () => {
+Deno.test("decide() allows T2 to write below /home, but not /home itself", () => {
   assert.equal(detail(T2, "write", "/home/a/b/c"), "allowed");
   for (const path of ["/home", "/homes/x", "/", "/Home/x", "/dev/x", "/proc/x", "/example"]) {
     assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
-Deno.test("decide() confines a capability to every prefix, for reads too", () => {
+Deno.test("decide() limits a capability to every prefix, for reads too", () => {
   const caller = cap("rw", "/home/scratch");
   for (const action of ["read", "write"] as const) {
     for (const path of ["/home/scratch", "/home/scratch/x", "/home/scratch/x/y"]) {
@@ -163,7 +163,7 @@ Deno.test("decide() confines a capability to every prefix, for reads too", () =>
   }
 });
 
-Deno.test("decide() lets every capability read the shell's files and ask who it is", () => {
+Deno.test("decide() allows every capability to read the shell's files and /auth/whoami", () => {
   const caller = cap("r", "/home/scratch");
   for (const path of ["/usr/lib/shell/index.html", "/usr/lib/shell/a/b.js", "/auth/whoami"]) {
     assert.equal(decide(caller, "read", path), ALLOWED, path);
@@ -175,7 +175,7 @@ Deno.test("decide() lets every capability read the shell's files and ask who it 
   }
 });
 
-Deno.test("decide() gives no capability more than T2", () => {
+Deno.test("decide() allows a capability no more than T2", () => {
   for (const caller of [cap("rw", "/"), cap("rw", "/etc"), cap("rw", "/boot"), cap("rw", "/lib")]) {
     for (const path of ["/etc/x", "/etc/shadow", "/boot/env", "/lib/x/state", "/usr/x", "/var/x"]) {
       assert.equal(decide(caller, "write", path).allowed, false, path);
@@ -191,7 +191,7 @@ Deno.test("decide() gives no capability more than T2", () => {
   }
 });
 
-Deno.test("canRead() says what decide() says of reading, for everyone everywhere", () => {
+Deno.test("canRead() agrees with decide() for every caller and path", () => {
   const paths = [
     "/",
     "/home",
@@ -221,7 +221,7 @@ Deno.test("canRead() says what decide() says of reading, for everyone everywhere
   }
 });
 
-Deno.test("isRedacted() strikes the secrets of /etc/fstab for everyone below T3", () => {
+Deno.test("isRedacted() returns true for /etc/fstab below T3", () => {
   for (const caller of EVERYONE) {
     const below = caller.tier !== "T3";
     for (const path of ["/etc/fstab", "/etc/FSTAB", "/etc/fstab/x"]) {
@@ -243,7 +243,7 @@ Deno.test("assertCan() throws 401 with a challenge for Bearer and Basic", () => 
   assert.equal(thrown.headers["www-authenticate"], CHALLENGE);
 });
 
-Deno.test("assertCan() throws 403 without one, and nothing when it is allowed", () => {
+Deno.test("assertCan() throws 403 without a challenge, and nothing if allowed", () => {
   const thrown = problem(() => assertCan(T2, "delete", "/home/x"));
   assert.equal(thrown.type, "forbidden");
   assert.equal(thrown.status, 403);
@@ -251,12 +251,12 @@ Deno.test("assertCan() throws 403 without one, and nothing when it is allowed", 
   assert.equal(assertCan(T3, "delete", "/home/x"), undefined);
 });
 
-Deno.test("assertAllowed() throws what assertCan() throws", () => {
+Deno.test("assertAllowed() throws the same problems as assertCan()", () => {
   assert.equal(problem(() => assertAllowed(decideEntry(ANONYMOUS, "/home/x", false))).status, 401);
   assert.equal(assertAllowed(ALLOWED), undefined);
 });
 
-Deno.test("decideEntry() wants some credential from whoever is not on this machine", () => {
+Deno.test("decideEntry() requires a credential from clients on other computers", () => {
   for (const caller of EVERYONE) {
     const known = caller.authenticated === true;
     assert.equal(decideEntry(caller, "/home/x", false).allowed, known, caller.by);
@@ -266,14 +266,14 @@ Deno.test("decideEntry() wants some credential from whoever is not on this machi
   assert.equal(!refusal.allowed && refusal.status, 401);
 });
 
-Deno.test("decideEntry() lets everyone have the shell's files and nothing beside them", () => {
+Deno.test("decideEntry() allows everyone the shell's files and no other path", () => {
   assert.equal(decideEntry(ANONYMOUS, "/usr/lib/shell/index.html", false), ALLOWED);
   for (const path of ["/", "/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/whoami"]) {
     assert.equal(decideEntry(ANONYMOUS, path, false).allowed, false, path);
   }
 });
 
-Deno.test("decideCall() holds a plugin's route to the tier it declares", () => {
+Deno.test("decideCall() requires the tier that the plugin declares", () => {
   const rows: [Caller, Record<"T1" | "T2" | "T3", number>][] = [
     [ANONYMOUS, { T1: 200, T2: 401, T3: 401 }],
     [REJECTED, { T1: 200, T2: 401, T3: 401 }],
@@ -292,7 +292,7 @@ Deno.test("decideCall() holds a plugin's route to the tier it declares", () => {
   }
 });
 
-Deno.test("decideFallback() asks for the fallback's tier alone, and never on a plugin's own behalf", () => {
+Deno.test("decideFallback() requires only the fallback's tier, and refuses plugins without a user", () => {
   const rows: [Caller, Record<"T1" | "T2" | "T3", number>][] = [
     [ANONYMOUS, { T1: 200, T2: 401, T3: 401 }],
     [T1_ACCOUNT, { T1: 200, T2: 403, T3: 403 }],
@@ -313,7 +313,7 @@ Deno.test("decideFallback() asks for the fallback's tier alone, and never on a p
   }
 });
 
-Deno.test("readScopeKey() is the same only where canRead() is", () => {
+Deno.test("readScopeKey() is equal only for callers with equal canRead()", () => {
   const paths = [
     "/home",
     "/home/a",
@@ -344,7 +344,7 @@ Deno.test("readScopeKey() is the same only where canRead() is", () => {
   );
 });
 
-Deno.test("decideCall() compares a capability with the subject where the route names one", () => {
+Deno.test("decideCall() compares a capability with the subject of the route", () => {
   const caller = cap("r", "/home/scratch");
   assert.equal(
     decideCall(caller, "read", "/shaped/home/scratch/x", "T2", "/home/scratch/x"),

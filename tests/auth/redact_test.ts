@@ -41,12 +41,12 @@ function shown(caller: Caller, body: string | Uint8Array, name?: string): string
   return new TextDecoder().decode(redactFor(caller, fstab(body, name)).body);
 }
 
-Deno.test("redactFor() shows T3 the very world", () => {
+Deno.test("redactFor() returns the same object for T3", () => {
   const world = fstab("https://x /mnt/x bearer=s3cret");
   equal(redactFor(T3, world), world);
 });
 
-Deno.test("redactFor() strikes every bearer out for everyone below T3", () => {
+Deno.test("redactFor() replaces every bearer token below T3", () => {
   // deno-fmt-ignore
   const table = [
     ["https://x /mnt/x bearer=s3cret", "https://x /mnt/x bearer=***"],
@@ -70,12 +70,12 @@ Deno.test("redactFor() strikes every bearer out for everyone below T3", () => {
   }
 });
 
-Deno.test("redactFor() strikes secrets out of bytes that are no text", () => {
+Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
   ok(!seen.includes("s3cret"), seen);
 });
 
-Deno.test("redactFor() makes another world of it, whose hash tells nothing of the secret", () => {
+Deno.test("redactFor() returns a world whose hash does not depend on the secret", () => {
   const world = fstab("a bearer=s3cret");
   const other = fstab("a bearer=0ther");
   const seen = redactFor(ANONYMOUS, world);
@@ -85,7 +85,7 @@ Deno.test("redactFor() makes another world of it, whose hash tells nothing of th
   equal(redactFor(LOCAL, world), seen);
 });
 
-Deno.test("redactFor() looks at the mount table alone, in any letter case and below it", () => {
+Deno.test("redactFor() changes the mount table only, in any letter case and below it", () => {
   const body = "bearer=s3cret";
   for (const name of ["etc/fstab", "etc/FSTAB", "etc/fstab/x"]) {
     equal(shown(ANONYMOUS, body, name), "bearer=***", name);

@@ -3,11 +3,11 @@ import { UsageError } from "../../lib/cli/parse_args.ts";
 import { COMMANDS, formatCommandHelp, formatHelp, parseCommandLine } from "../../lib/cli/main.ts";
 import { VERSION } from "../../lib/version.ts";
 
-Deno.test("parseCommandLine() serves when no command is given", () => {
+Deno.test("parseCommandLine() returns serve without arguments", () => {
   equal(parseCommandLine([]), { command: "serve", words: [], options: {} });
 });
 
-Deno.test("parseCommandLine() hands a command its arguments", () => {
+Deno.test("parseCommandLine() returns the operands and options of a command", () => {
   equal(parseCommandLine(["boot", "http://x:1"]), {
     command: "boot",
     words: ["http://x:1"],
@@ -20,7 +20,7 @@ Deno.test("parseCommandLine() hands a command its arguments", () => {
   });
 });
 
-Deno.test("parseCommandLine() shows help and version instead of doing anything", () => {
+Deno.test("parseCommandLine() returns the text of --help and --version instead of a command", () => {
   equal(parseCommandLine(["--version"]), { show: `elastik ${VERSION}` });
   for (const args of [["--help"], ["-h"], ["nope", "-h"], ["cell", "--help"]]) {
     equal(parseCommandLine(args), { show: formatHelp() });
@@ -33,16 +33,16 @@ Deno.test("parseCommandLine() shows help and version instead of doing anything",
   });
 });
 
-Deno.test("parseCommandLine() refuses what is no command, and names those there are", () => {
+Deno.test("parseCommandLine() throws for an unknown command and names the commands", () => {
   for (const word of ["nope", "", "--port", "toString", "__proto__"]) {
     throws(
       () => parseCommandLine([word]),
-      (error) => error instanceof UsageError && /there are serve, /.test(error.message),
+      (error) => error instanceof UsageError && /the commands are serve, /.test(error.message),
     );
   }
 });
 
-Deno.test("parseCommandLine() refuses arguments that a command does not take", () => {
+Deno.test("parseCommandLine() throws for arguments that a command does not accept", () => {
   throws(
     () => parseCommandLine(["serve", "8080"]),
     /Cannot run serve with 1 argument: it takes none/,
@@ -51,7 +51,7 @@ Deno.test("parseCommandLine() refuses arguments that a command does not take", (
   throws(() => parseCommandLine(["boot", "a", "b"]), /it takes \[url\]/);
 });
 
-Deno.test("formatHelp() is one screen that names every command that is not hidden", () => {
+Deno.test("formatHelp() fits one screen and contains every command that is not hidden", () => {
   const text = formatHelp();
   const lines = text.split("\n");
   ok(lines.length <= 24, `${lines.length} lines`);
@@ -62,7 +62,7 @@ Deno.test("formatHelp() is one screen that names every command that is not hidde
   match(text, new RegExp(`^elastik ${VERSION.replaceAll(".", "\\.")}:`));
 });
 
-Deno.test("formatCommandHelp() names every option of a command, in one screen", () => {
+Deno.test("formatCommandHelp() fits one screen and contains every option of the command", () => {
   for (const [name, { options = {}, usage: takes }] of Object.entries(COMMANDS)) {
     const lines = formatCommandHelp(name).split("\n");
     ok(lines.length <= 24, name);
@@ -74,7 +74,7 @@ Deno.test("formatCommandHelp() names every option of a command, in one screen", 
   }
 });
 
-Deno.test("COMMANDS load modules that run", async () => {
+Deno.test("COMMANDS load modules with a run function", async () => {
   for (const [name, { load }] of Object.entries(COMMANDS)) {
     equal(typeof (await load()).run, "function", name);
   }

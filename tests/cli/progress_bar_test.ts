@@ -3,7 +3,7 @@ import { formatBar, ProgressBar } from "../../lib/cli/progress_bar.ts";
 
 const WORK = { title: "verify", unit: "worlds" };
 
-Deno.test("formatBar() fits the terminal, whatever its width", () => {
+Deno.test("formatBar() fits a terminal of any width", () => {
   equal(
     formatBar({ ...WORK, columns: 41 }, 5, 10),
     `verify [${"#".repeat(10)}${"-".repeat(9)}] 5/10 worlds`,
@@ -20,7 +20,7 @@ Deno.test("formatBar() fits the terminal, whatever its width", () => {
   ok(!formatBar({ ...WORK, columns: 80 }, 9, 5).includes("-"));
 });
 
-Deno.test("ProgressBar draws now and then, and takes itself away", () => {
+Deno.test("ProgressBar redraws at most every 50 ms and clears its line at the end", () => {
   let written = "";
   let now = 1000;
   const bar = new ProgressBar({

@@ -11,7 +11,7 @@ function fault(header: string): string {
   return parsed !== "*" && "fault" in parsed ? parsed.fault : "";
 }
 
-Deno.test("formatEtag() holds version, hash and representation", () => {
+Deno.test("formatEtag() contains version, hash and representation", () => {
   equal(formatEtag(3, SHA, "json"), `"3-${SHORT}.json"`);
 });
 
@@ -26,13 +26,13 @@ Deno.test("formatEtag() differs between versions, bodies and representations", (
   equal(new Set(tags).size, tags.length);
 });
 
-Deno.test("formatEtag() makes what parseEntityTags() and parseWorldTags() read", () => {
+Deno.test("formatEtag() is parsed by parseEntityTags() and parseWorldTags()", () => {
   const tag = formatEtag(7, SHA, "html-2");
   equal(parseEntityTags(tag), [{ weak: false, opaque: `7-${SHORT}.html-2` }]);
   equal(parseWorldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
 });
 
-Deno.test("parseEntityTags() reads the star alone", () => {
+Deno.test("parseEntityTags() parses a single *", () => {
   equal(parseEntityTags("*"), "*");
   equal(parseEntityTags(" * "), "*");
   ok(fault('*, "a"'));
@@ -40,7 +40,7 @@ Deno.test("parseEntityTags() reads the star alone", () => {
   ok(fault("*, *"));
 });
 
-Deno.test("parseEntityTags() reads lists, weak prefixes and commas inside quotes", () => {
+Deno.test("parseEntityTags() parses lists, weak prefixes and commas inside quotes", () => {
   equal(parseEntityTags('"a", W/"b","c,d" ,\t"", "e"'), [
     { weak: false, opaque: "a" },
     { weak: true, opaque: "b" },
@@ -59,11 +59,11 @@ Deno.test("parseEntityTags() skips empty list elements", () => {
   ]);
 });
 
-Deno.test("parseEntityTags() takes every opaque character, a backslash as itself", () => {
+Deno.test("parseEntityTags() accepts every opaque character, and a backslash as itself", () => {
   equal(parseEntityTags('"!#~\\\x80\xff"'), [{ weak: false, opaque: "!#~\\\x80\xff" }]);
 });
 
-Deno.test("parseEntityTags() refuses what is no list of tags", () => {
+Deno.test("parseEntityTags() returns a fault for anything but a list of tags", () => {
   for (
     const header of [
       "3",
@@ -85,19 +85,19 @@ Deno.test("parseEntityTags() refuses what is no list of tags", () => {
   ) ok(fault(header), header);
 });
 
-Deno.test("parseEntityTags() reads as many tags as fit and refuses one more", () => {
+Deno.test("parseEntityTags() accepts 64 tags and returns a fault for one more", () => {
   const most = Array.from({ length: MAX_ENTITY_TAGS }, (_, i) => `"${i}"`).join(",");
   equal(Object.keys(parseEntityTags(most)).length, MAX_ENTITY_TAGS);
   ok(fault(most + ',"x"').includes(String(MAX_ENTITY_TAGS)));
 });
 
-Deno.test("parseEntityTags() reads the longest header and refuses a longer one", () => {
+Deno.test("parseEntityTags() accepts the longest header and returns a fault for a longer one", () => {
   const longest = `"${"a".repeat(MAX_ENTITY_TAGS_CHARS - 2)}"`;
   equal(Object.keys(parseEntityTags(longest)).length, 1);
   ok(fault(longest + ","));
 });
 
-Deno.test("parseEntityTags() takes no longer for white space and commas that lead nowhere", () => {
+Deno.test("parseEntityTags() takes linear time for white space and commas", () => {
   const start = performance.now();
   for (const part of [" ", ",", '"",', '" ,']) {
     fault('"a"' + part.repeat(8000 / part.length) + "!");
@@ -105,7 +105,7 @@ Deno.test("parseEntityTags() takes no longer for white space and commas that lea
   ok(performance.now() - start < 50);
 });
 
-Deno.test("parseWorldTags() reads every representation's tag and the short form", () => {
+Deno.test("parseWorldTags() parses the tags of all representations and the short form", () => {
   equal(parseWorldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
     { version: 3, sha256: SHORT },
     { version: 3, sha256: SHORT },
@@ -114,12 +114,12 @@ Deno.test("parseWorldTags() reads every representation's tag and the short form"
   ]);
 });
 
-Deno.test("parseWorldTags() leaves weak tags out of strong comparison and takes them in weak", () => {
+Deno.test("parseWorldTags() skips weak tags for strong comparison and includes them for weak", () => {
   equal(parseWorldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
   equal(parseWorldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
 });
 
-Deno.test("parseWorldTags() of foreign tags is an empty list, which matches nothing", () => {
+Deno.test("parseWorldTags() of foreign tags returns an empty list", () => {
   for (
     const foreign of [
       '"abc"',
@@ -138,12 +138,12 @@ Deno.test("parseWorldTags() of foreign tags is an empty list, which matches noth
   ) equal(parseWorldTags(foreign, "weak"), [], foreign);
 });
 
-Deno.test("parseWorldTags() passes the star and the fault on", () => {
+Deno.test("parseWorldTags() returns * and faults unchanged", () => {
   equal(parseWorldTags("*", "strong"), "*");
   ok("fault" in Object(parseWorldTags("3", "strong")));
 });
 
-Deno.test("isTagOf() knows its own tag and its version's short form alone", () => {
+Deno.test("isTagOf() accepts only its own tag and the short form of its version", () => {
   const current = formatEtag(3, SHA, "raw");
   equal(isTagOf(current.slice(1, -1), current), true);
   equal(isTagOf("3", current), true);
@@ -154,7 +154,7 @@ Deno.test("isTagOf() knows its own tag and its version's short form alone", () =
   equal(isTagOf("33", formatEtag(3, SHA, "raw")), false);
 });
 
-Deno.test("isTagOf() takes no tag for the short form of one it begins", () => {
+Deno.test("isTagOf() rejects a short form that is only a prefix of the version", () => {
   equal(isTagOf(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
   equal(isTagOf(SHORT, `"${SHORT}-x"`), false);
 });

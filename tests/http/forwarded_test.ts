@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseForwarded, parseForwardedFor } from "../../lib/http/forwarded.ts";
 
-Deno.test("parseForwardedFor() gives the addresses from the right, without ports and brackets", () => {
+Deno.test("parseForwardedFor() yields addresses from the right, without ports and brackets", () => {
   const rows: [string, string[]][] = [
     ["192.0.2.1", ["192.0.2.1"]],
     ["192.0.2.1, 198.51.100.2", ["198.51.100.2", "192.0.2.1"]],
@@ -21,7 +21,7 @@ Deno.test("parseForwardedFor() gives the addresses from the right, without ports
   for (const [value, nodes] of rows) assert.deepEqual([...parseForwardedFor(value)], nodes, value);
 });
 
-Deno.test("parseForwarded() gives the for nodes from the right (RFC 7239 §4)", () => {
+Deno.test("parseForwarded() yields the for nodes from the right (RFC 7239 §4)", () => {
   const rows: [string, string[]][] = [
     ["for=192.0.2.60;proto=http;by=203.0.113.43", ["192.0.2.60"]],
     ["For=192.0.2.43, for=198.51.100.17", ["198.51.100.17", "192.0.2.43"]],
@@ -47,7 +47,7 @@ Deno.test("parseForwarded() gives the for nodes from the right (RFC 7239 §4)", 
   for (const [value, nodes] of rows) assert.deepEqual([...parseForwarded(value)], nodes, value);
 });
 
-Deno.test("parseForwarded() reads what the proxy appended, whatever a stranger left before it", () => {
+Deno.test("parseForwarded() yields what the proxy appended, whatever precedes it", () => {
   const real = 'for="[2001:db8::666]:123"';
   const strangers = [
     'for="',
@@ -67,7 +67,7 @@ Deno.test("parseForwarded() reads what the proxy appended, whatever a stranger l
   }
 });
 
-Deno.test("parseForwarded() takes time that grows with the header and no faster", () => {
+Deno.test("parseForwarded() takes linear time", () => {
   for (const piece of ['"', "\\", '\\"', ",", ";", 'for="', "for=1.1.1.1,"]) {
     const value = piece.repeat(60_000 / piece.length);
     let hops = 0;

@@ -3,7 +3,7 @@ import { toHeadResponse } from "../../lib/http/head_response.ts";
 
 const HEADERS = { "content-length": "4", "x-meta-a": "b" };
 
-Deno.test("toHeadResponse() takes the body out of an answer to HEAD where no Host was sent", async () => {
+Deno.test("toHeadResponse() removes the body of a HEAD response over HTTP/2", async () => {
   let cancelled = false;
   const stream = new ReadableStream({ cancel: () => void (cancelled = true) });
   for (const body of ["text", stream]) {
@@ -18,7 +18,7 @@ Deno.test("toHeadResponse() takes the body out of an answer to HEAD where no Hos
   equal(cancelled, true);
 });
 
-Deno.test("toHeadResponse() leaves every other answer as it is", () => {
+Deno.test("toHeadResponse() returns other responses unchanged", () => {
   const answer = new Response("text", { headers: HEADERS });
   const empty = new Response(null, { headers: HEADERS });
   const host = { headers: { host: "h" } };

@@ -4,7 +4,7 @@ import { hostFault, isKnownHost, parseAuthority, readHost } from "../../lib/http
 const NONE: ReadonlySet<string> = new Set();
 const BOX: ReadonlySet<string> = new Set(["box.local", "other:8080", "[fd00::1]"]);
 
-Deno.test("readHost() is the Host header, and what stands in its place where HTTP/2 sends none", () => {
+Deno.test("readHost() returns the Host header, or over HTTP/2 the authority of the URL", () => {
   assert.equal(readHost(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
   for (
     const [url, host] of [["https://a:1/x?y", "a:1"], ["https://a?x", "a"], [
@@ -16,7 +16,7 @@ Deno.test("readHost() is the Host header, and what stands in its place where HTT
   }
 });
 
-Deno.test("isKnownHost() knows the names of a loopback machine with any port", () => {
+Deno.test("isKnownHost() accepts loopback names and addresses with any port", () => {
   const hosts = [
     "localhost",
     "localhost:3005",
@@ -35,7 +35,7 @@ Deno.test("isKnownHost() knows the names of a loopback machine with any port", (
   for (const host of hosts) assert.equal(isKnownHost(host, NONE), true, host);
 });
 
-Deno.test("isKnownHost() does not know names that only look like loopback", () => {
+Deno.test("isKnownHost() rejects names that resemble loopback", () => {
   const hosts = [
     "evil.example",
     "evil.example:3005",
@@ -83,7 +83,7 @@ Deno.test("isKnownHost() does not know names that only look like loopback", () =
   for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, host);
 });
 
-Deno.test("isKnownHost() does not know a missing, doubled or odd header", () => {
+Deno.test("isKnownHost() rejects a missing, repeated or malformed header", () => {
   assert.equal(isKnownHost(null, NONE), false);
   const hosts = [
     "",
@@ -125,7 +125,7 @@ Deno.test("isKnownHost() does not know a missing, doubled or odd header", () => 
   for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, JSON.stringify(host));
 });
 
-Deno.test("isKnownHost() knows configured names, with their port where one is configured", () => {
+Deno.test("isKnownHost() accepts configured names, with their port if one is configured", () => {
   for (const host of ["box.local", "BOX.local", "box.local:1", "other:8080", "[fd00::1]:80"]) {
     assert.equal(isKnownHost(host, BOX), true, host);
   }
@@ -134,7 +134,7 @@ Deno.test("isKnownHost() knows configured names, with their port where one is co
   }
 });
 
-Deno.test("hostFault() finds nothing wrong with names and addresses", () => {
+Deno.test("hostFault() accepts names and addresses", () => {
   const hosts = [
     null,
     "a",
@@ -148,7 +148,7 @@ Deno.test("hostFault() finds nothing wrong with names and addresses", () => {
   }
 });
 
-Deno.test("hostFault() refuses headers that would move the path of the request's URL", () => {
+Deno.test("hostFault() rejects headers that would move the path of the URL", () => {
   const hosts = [
     "",
     "a/b",
@@ -170,7 +170,7 @@ Deno.test("hostFault() refuses headers that would move the path of the request's
   for (const host of hosts) assert.match(hostFault(host) ?? "", /Host header is not/, host);
 });
 
-Deno.test("parseAuthority() lower-cases the host and keeps the port as written", () => {
+Deno.test("parseAuthority() lower-cases the host and keeps the port as sent", () => {
   assert.deepEqual(parseAuthority("Box.Example:080"), { host: "box.example", port: "080" });
   assert.deepEqual(parseAuthority("box"), { host: "box", port: "" });
   assert.deepEqual(parseAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });

@@ -15,40 +15,40 @@ const UNSAFE = [
   "get",
 ];
 
-Deno.test("foreignOriginFault() lets programs through, who send neither header", () => {
+Deno.test("foreignOriginFault() allows programs, which send neither header", () => {
   for (const method of UNSAFE) {
     assert.equal(foreignOriginFault(method, HOST, null, null), undefined);
   }
   assert.equal(foreignOriginFault("PUT", null, null, null), undefined);
 });
 
-Deno.test("foreignOriginFault() does not look at safe methods", () => {
+Deno.test("foreignOriginFault() allows safe methods", () => {
   for (const method of ["GET", "HEAD", "OPTIONS"]) {
     assert.equal(foreignOriginFault(method, HOST, "https://evil.example", "cross-site"), undefined);
   }
 });
 
-Deno.test("foreignOriginFault() refuses unsafe methods from other sites by Fetch Metadata", () => {
+Deno.test("foreignOriginFault() rejects unsafe methods from other sites by Fetch Metadata", () => {
   for (const method of UNSAFE) {
     for (
       const site of ["cross-site", "same-site", "", "Same-Origin", "none, cross-site", "new-value"]
     ) {
       const reason = foreignOriginFault(method, HOST, null, site);
-      assert.equal(reason, `the browser says Sec-Fetch-Site: ${site}`);
+      assert.equal(reason, `the browser sent Sec-Fetch-Site: ${site}`);
     }
   }
-  // A matching Origin does not make up for it.
+  // A matching Origin does not change that.
   assert.ok(foreignOriginFault("PUT", HOST, `http://${HOST}`, "cross-site"));
 });
 
-Deno.test("foreignOriginFault() lets the machine's own pages and the address bar through", () => {
+Deno.test("foreignOriginFault() allows the server's own pages and the address bar", () => {
   for (const site of ["same-origin", "none", null]) {
     assert.equal(foreignOriginFault("PUT", HOST, `http://${HOST}`, site), undefined);
     assert.equal(foreignOriginFault("PUT", HOST, null, site), undefined);
   }
 });
 
-Deno.test("foreignOriginFault() refuses every Origin that is not the Host", () => {
+Deno.test("foreignOriginFault() rejects every Origin that differs from the Host", () => {
   const origins = [
     "null",
     "",
@@ -81,7 +81,7 @@ Deno.test("foreignOriginFault() refuses every Origin that is not the Host", () =
   for (const origin of origins) {
     for (const site of ["same-origin", "none", null]) {
       const reason = foreignOriginFault("PUT", HOST, origin, site);
-      assert.match(reason ?? "", /is not the Host/, JSON.stringify(origin));
+      assert.match(reason ?? "", /does not match the Host/, JSON.stringify(origin));
     }
   }
 });
@@ -111,7 +111,7 @@ Deno.test("foreignOriginFault() compares ports with the default of the Origin's 
   }
 });
 
-Deno.test("foreignOriginFault() refuses an Origin where the Host is missing or odd", () => {
+Deno.test("foreignOriginFault() rejects an Origin if the Host is missing or malformed", () => {
   for (const host of [null, "", "a, b", "localhost:3005, evil.example"]) {
     assert.ok(
       foreignOriginFault("PUT", host, "http://localhost:3005", "same-origin"),
@@ -120,7 +120,7 @@ Deno.test("foreignOriginFault() refuses an Origin where the Host is missing or o
   }
 });
 
-Deno.test("foreignOriginFault() repeats no more than a line of what was sent", () => {
+Deno.test("foreignOriginFault() quotes at most 100 characters of a header", () => {
   const long = foreignOriginFault("PUT", HOST, "http://" + "a".repeat(5000), null) ?? "";
   assert.ok(long.length > 100 && long.length < 200, String(long.length));
   assert.ok((foreignOriginFault("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);

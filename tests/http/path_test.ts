@@ -5,7 +5,7 @@ import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 
 const ORIGIN = "http://localhost:3005";
 
-/** The problem a call ends in, or what it returned instead. */
+/** The problem that a call throws, or its result. */
 function refusal(call: () => unknown): { type: ProblemType | "none"; detail: string } {
   try {
     return { type: "none", detail: JSON.stringify(call()) };
@@ -36,7 +36,7 @@ function spellings(text: string): string[] {
   return all;
 }
 
-Deno.test("parseTarget() reads path, name, collection and query", () => {
+Deno.test("parseTarget() returns path, name, isCollection and query", () => {
   const rows: [string, string, string, boolean, string][] = [
     ["/", "/", "", true, ""],
     ["/home", "/home", "home", false, ""],
@@ -74,7 +74,7 @@ Deno.test("parseTarget() reads path, name, collection and query", () => {
   }
 });
 
-Deno.test("parseTarget() takes any authority and scheme and looks at neither", () => {
+Deno.test("parseTarget() ignores authority and scheme", () => {
   const path = "/home/x";
   for (
     const origin of [
@@ -91,7 +91,7 @@ Deno.test("parseTarget() takes any authority and scheme and looks at neither", (
   assert.equal(parseTarget("http://box").path, "/");
 });
 
-Deno.test("parseTarget() takes no path from a query that follows the authority", () => {
+Deno.test("parseTarget() takes no path from a query directly after the authority", () => {
   for (
     const url of ["http://evil?x=/home/x", "http://evil?/etc/shadow", "http://box?", "http://?/x"]
   ) {
@@ -99,7 +99,7 @@ Deno.test("parseTarget() takes no path from a query that follows the authority",
   }
 });
 
-Deno.test("parseTarget() refuses a number sign in the path and in the query", () => {
+Deno.test("parseTarget() rejects # in the path and in the query", () => {
   for (const raw of ["/home/x#", "/#/etc", "/home/x#?raw", "/home/x?raw#", "/home/x?a#b", "/#"]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
     assert.equal(type, "bad-path", raw);
@@ -107,7 +107,7 @@ Deno.test("parseTarget() refuses a number sign in the path and in the query", ()
   }
 });
 
-Deno.test("parseTarget() reads a target of 8192 bytes and answers 414 past it", () => {
+Deno.test("parseTarget() accepts a target of 8192 bytes and throws 414 for a longer one", () => {
   const fits = "/home/" + "a".repeat(MAX_URL_BYTES - 6);
   assert.equal(parseTarget(ORIGIN + fits).path, fits);
   const query = "/home/x?" + "q".repeat(MAX_URL_BYTES - 8);
@@ -115,11 +115,11 @@ Deno.test("parseTarget() reads a target of 8192 bytes and answers 414 past it", 
   for (const raw of [fits + "a", query + "q", "/%" + "0".repeat(MAX_URL_BYTES)]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
     assert.equal(type, "uri-too-long");
-    assert.match(detail, /target of \d+ bytes; 8192 is the most/);
+    assert.match(detail, /it has \d+ bytes; at most 8192 are allowed/);
   }
 });
 
-Deno.test("parseTarget() refuses every spelling of a dot segment", () => {
+Deno.test("parseTarget() rejects every spelling of a dot segment", () => {
   const raws: string[] = [];
   for (const dots of [...spellings("."), ...spellings("..")]) {
     raws.push(`/${dots}`, `/${dots}/`, `/home/${dots}`, `/home/${dots}/etc/shadow`);
@@ -129,7 +129,7 @@ Deno.test("parseTarget() refuses every spelling of a dot segment", () => {
   refuses(raws, /dot segment/);
 });
 
-Deno.test("parseTarget() refuses every spelling of an encoded slash", () => {
+Deno.test("parseTarget() rejects every spelling of an encoded slash", () => {
   const raws: string[] = [];
   for (const slash of ["%2f", "%2F"]) {
     raws.push(
@@ -145,7 +145,7 @@ Deno.test("parseTarget() refuses every spelling of an encoded slash", () => {
   refuses(raws, /encoded slash/);
 });
 
-Deno.test("parseTarget() refuses backslashes in every spelling", () => {
+Deno.test("parseTarget() rejects backslashes in every spelling", () => {
   refuses(
     [
       "/home\\x",
@@ -161,14 +161,14 @@ Deno.test("parseTarget() refuses backslashes in every spelling", () => {
   );
 });
 
-Deno.test("parseTarget() refuses empty segments", () => {
+Deno.test("parseTarget() rejects empty segments", () => {
   refuses(
     ["//", "///", "//home/x", "/home//x", "/home/x//", "//etc/shadow", "/home///x", "/%C3%A9//"],
     /empty segment/,
   );
 });
 
-Deno.test("parseTarget() refuses every control character, encoded or raw", () => {
+Deno.test("parseTarget() rejects every control character, encoded or raw", () => {
   const codes = [0x2028, 0x2029];
   for (let code = 0; code < 0x20; code++) codes.push(code);
   for (let code = 0x7f; code < 0xa0; code++) codes.push(code);
@@ -181,7 +181,7 @@ Deno.test("parseTarget() refuses every control character, encoded or raw", () =>
   refuses(raws, /control character/);
 });
 
-Deno.test("parseTarget() refuses broken escapes", () => {
+Deno.test("parseTarget() rejects broken escapes", () => {
   refuses(
     ["%", "%%", "%2", "%zz", "%2z", "%u002e", "%u002f", "%-1", "% 2", "%0x", "%%32%65", "a%", "%e"]
       .map((tail) => `/home/${tail}`),
@@ -189,7 +189,7 @@ Deno.test("parseTarget() refuses broken escapes", () => {
   );
 });
 
-Deno.test("parseTarget() refuses bytes that are not UTF-8, overlong dots and slashes among them", () => {
+Deno.test("parseTarget() rejects bytes that are not UTF-8, including overlong dots and slashes", () => {
   const sequences = [
     "%ff",
     "%fe",
@@ -226,11 +226,11 @@ Deno.test("parseTarget() refuses bytes that are not UTF-8, overlong dots and sla
   );
 });
 
-Deno.test("parseTarget() refuses half a surrogate pair", () => {
+Deno.test("parseTarget() rejects an unpaired surrogate", () => {
   refuses(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
 });
 
-Deno.test("canonicalizePath() refuses what does not begin with a slash", () => {
+Deno.test("canonicalizePath() rejects a path that does not start with a slash", () => {
   for (
     const raw of ["", "home/x", "home", "%2Fhome", "?", "*", ".", "..", "http:", "é", " /home"]
   ) {
@@ -238,7 +238,7 @@ Deno.test("canonicalizePath() refuses what does not begin with a slash", () => {
   }
 });
 
-Deno.test("canonicalizePath() refuses an unencoded question mark or number sign", () => {
+Deno.test("canonicalizePath() rejects an unencoded ? or #", () => {
   for (const raw of ["/home/a?b", "/home/a#b", "/?", "/home/%C3%A9?"]) {
     assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
@@ -250,7 +250,7 @@ Deno.test("canonicalizePath() keeps a trailing slash", () => {
   assert.equal(canonicalizePath("/home/%C3%A9/"), "/home/é/");
 });
 
-Deno.test("canonicalizePath() decodes once and only once", () => {
+Deno.test("canonicalizePath() decodes exactly once", () => {
   const rows: [string, string][] = [
     ["/home/%252e%252e/x", "/home/%2e%2e/x"],
     ["/home/%252F", "/home/%2F"],
@@ -263,7 +263,7 @@ Deno.test("canonicalizePath() decodes once and only once", () => {
   for (const [raw, path] of rows) assert.equal(canonicalizePath(raw), path, raw);
 });
 
-Deno.test("canonicalizePath() gives one path for every spelling of a name", () => {
+Deno.test("canonicalizePath() returns one path for every spelling of a name", () => {
   const groups: [string, string[]][] = [
     ["/home/é", ["/home/é", "/home/%C3%A9", "/home/%c3%a9", "/home/e%CC%81", "/home/e\u0301"]],
     ["/home/å", ["/home/%C3%A5", "/home/%c3%a5", "/home/a%CC%8A"]],
@@ -280,7 +280,7 @@ Deno.test("canonicalizePath() gives one path for every spelling of a name", () =
   }
 });
 
-Deno.test("canonicalizePath() leaves look-alikes of slash, dot and letters what they are", () => {
+Deno.test("canonicalizePath() keeps characters that resemble slash, dot and letters", () => {
   const names = [
     "/home/\uff0e\uff0e/x",
     "/home\uff0fx",
@@ -306,7 +306,7 @@ Deno.test("canonicalizePath() leaves look-alikes of slash, dot and letters what 
   }
 });
 
-Deno.test("isCanonicalPath() knows the one spelling of a decoded path", () => {
+Deno.test("isCanonicalPath() accepts exactly one spelling of a decoded path", () => {
   for (
     const path of ["/", "/home", "/home/x", "/home/100%", "/home/%2F", "/home/a?b#c", "/home/é"]
   ) {
@@ -338,7 +338,7 @@ Deno.test("isCanonicalPath() knows the one spelling of a decoded path", () => {
   for (const path of others) assert.equal(isCanonicalPath(path), false, JSON.stringify(path));
 });
 
-Deno.test("encodePath() writes what canonicalizePath() reads back", () => {
+Deno.test("encodePath() writes what canonicalizePath() decodes", () => {
   const paths = [
     "/",
     "/home/x",
@@ -352,7 +352,7 @@ Deno.test("encodePath() writes what canonicalizePath() reads back", () => {
   assert.equal(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
 });
 
-/** Mulberry32: a small seeded generator, so that a failure replays. */
+/** Mulberry32: a small seeded generator, so that a failure can be repeated. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -363,7 +363,7 @@ function random(seed: number): () => number {
   };
 }
 
-Deno.test("parseTarget() refuses or gives a canonical path, for ten thousand hostile targets", () => {
+Deno.test("parseTarget() throws or returns a canonical path for ten thousand hostile targets", () => {
   const seed = (Math.random() * 2 ** 32) >>> 0;
   const next = random(seed);
   const pieces = [
@@ -422,14 +422,14 @@ Deno.test("parseTarget() refuses or gives a canonical path, for ten thousand hos
     const again = parseTarget(ORIGIN + encodePath(path) + (collection && path !== "/" ? "/" : ""));
     assert.deepEqual(again, { ...target, query: "" }, told);
     assert.ok(!name.split("/").some((part) => part === "." || part === ".."), told);
-    // What a browser's parser makes of the same URL must not be another path.
+    // A browser's parser must not find another path in the same URL.
     const browser = decodeURIComponent(new URL(ORIGIN + raw).pathname).normalize("NFC");
     assert.equal(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, told);
   }
   assert.ok(accepted > 500, `seed ${seed}: only ${accepted} accepted`);
 });
 
-Deno.test("parseTarget() sees through what the runtime hands over from the wire", async () => {
+Deno.test("parseTarget() rejects ambiguous targets as Deno receives them from the wire", async () => {
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) => {
@@ -447,7 +447,7 @@ Deno.test("parseTarget() sees through what the runtime hands over from the wire"
     ["/home\\..\\etc", /^bad-path .*backslash/],
     ["/home/x#/../etc", /^bad-path .*not encoded/],
     ["/home/x%00", /^bad-path .*control character/],
-    ["http://evil?x=/etc/shadow", /^bad-path .*begin with a slash/],
+    ["http://evil?x=/etc/shadow", /^bad-path .*start with a slash/],
     ["http://evil/home/x", /^\/home\/x$/],
     ["/home/%e5%bc%a0", /^\/home\/张$/],
   ];

@@ -12,7 +12,7 @@ const RECORD: AccessRecord = {
   ms: 1.23456,
 };
 
-Deno.test("formatRecord() writes a line of words, in a fixed order", () => {
+Deno.test("formatRecord() writes values in a fixed order, separated by spaces", () => {
   equal(
     formatRecord(RECORD, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 T2 PUT /home/x 201 27 1.23ms\n",
@@ -40,7 +40,7 @@ Deno.test("formatRecord() writes a JSON object on one line", () => {
   });
 });
 
-/** What strangers would like a log to hold. */
+/** Values that try to forge log lines. */
 const HOSTILE = [
   "\n2026-01-02T03:04:05.678Z 127.0.0.1 T3 DELETE /home/x 200 0 0ms",
   "\r\x1b[2J\x1b]0;owned\x07",
@@ -52,7 +52,7 @@ const HOSTILE = [
   "ü💧\ud800",
 ];
 
-Deno.test("formatRecord() lets nothing out of its place, whatever a field holds", () => {
+Deno.test("formatRecord() keeps every value within its field", () => {
   for (const text of HOSTILE) {
     const record = { ...RECORD, client: text, by: text, method: text, path: text };
     const line = formatRecord(record, "line");
@@ -64,7 +64,7 @@ Deno.test("formatRecord() lets nothing out of its place, whatever a field holds"
   }
 });
 
-Deno.test("formatRecord() bounds what a stranger can make it write", () => {
+Deno.test("formatRecord() limits the length of untrusted values", () => {
   const long = "\u0080".repeat(100_000);
   const record = { ...RECORD, client: long, by: long, method: long, path: long };
   for (const form of ["line", "json"] as const) {

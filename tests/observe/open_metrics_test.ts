@@ -27,7 +27,7 @@ const FAMILIES: readonly MetricFamily[] = [
   { name: "a_nothing", type: "gauge", help: "n", samples: [] },
 ];
 
-Deno.test("formatMetrics() writes what a strict reader of OpenMetrics takes", () => {
+Deno.test("formatMetrics() writes OpenMetrics that a strict parser accepts", () => {
   const found = readOpenMetrics(formatMetrics(FAMILIES, "openmetrics"));
   equal([...found.keys()], FAMILIES.map(({ name }) => name));
   equal(found.get("a_requests")?.samples, [
@@ -46,7 +46,7 @@ Deno.test("formatMetrics() writes what a strict reader of OpenMetrics takes", ()
   ]);
 });
 
-Deno.test("formatMetrics() writes the older format with its own names and types", () => {
+Deno.test("formatMetrics() writes the Prometheus format with its names and types", () => {
   const text = formatMetrics(FAMILIES, "prometheus");
   match(text, /^# HELP a_build_info What\.\n# TYPE a_build_info gauge\na_build_info\{v="1"\} 1\n/);
   match(text, /^# TYPE a_requests_total counter\n/m);
@@ -55,7 +55,7 @@ Deno.test("formatMetrics() writes the older format with its own names and types"
   equal(/^# (?:EOF|UNIT)/m.test(text), false);
 });
 
-Deno.test("formatMetrics() refuses what no reader would take", () => {
+Deno.test("formatMetrics() throws for invalid names, units and values", () => {
   const one = (family: Partial<MetricFamily>): MetricFamily[] => [
     { name: "x", type: "gauge", help: "", samples: [{ value: 1 }], ...family } as MetricFamily,
   ];

@@ -18,13 +18,13 @@ Deno.test("RequestCounts counts by method and class of status", () => {
   ]);
 });
 
-Deno.test("RequestCounts keeps a status that is none out of its neighbours", () => {
+Deno.test("RequestCounts ignores an invalid status", () => {
   const counts = new RequestCounts();
   for (const status of [0, 99, Number.NaN]) counts.countResponse("GET", status);
   equal(counts.list(), []);
 });
 
-Deno.test("RequestCounts puts a wait into the bucket whose bound it does not pass", () => {
+Deno.test("RequestCounts puts a waiting time into the first bucket whose bound is not below it", () => {
   const counts = new RequestCounts();
   counts.observeWait(1);
   counts.observeWait(1.5);

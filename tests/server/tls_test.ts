@@ -144,8 +144,8 @@ test("serve stops with a sentence where certificate and key do not fit or one is
   const other = await certify(folder, "other");
   await Deno.writeTextFile(`${folder}/torn.crt`, "-----BEGIN CERTIFICATE-----\nAAAA\n");
   const rows: readonly [Record<string, string>, RegExp][] = [
-    [{ ELASTIK_TLS_CERT: own.cert }, /^Cannot use ELASTIK_TLS_CERT alone: set ELASTIK_TLS_KEY/],
-    [{ ELASTIK_TLS_KEY: own.key }, /^Cannot use ELASTIK_TLS_KEY alone: set ELASTIK_TLS_CERT/],
+    [{ ELASTIK_TLS_CERT: own.cert }, /^Cannot use ELASTIK_TLS_CERT: ELASTIK_TLS_KEY is not set/],
+    [{ ELASTIK_TLS_KEY: own.key }, /^Cannot use ELASTIK_TLS_KEY: ELASTIK_TLS_CERT is not set/],
     [
       { ELASTIK_TLS_CERT: own.cert, ELASTIK_TLS_KEY: other.key },
       /^Cannot use ELASTIK_TLS_KEY=\S+: it is not the key of the certificate \S+$/m,

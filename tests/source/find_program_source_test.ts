@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { findProgramSource } from "../../lib/source/find_program_source.ts";
-import { unreadable } from "../../lib/source/program_source.ts";
+import { toSourceError } from "../../lib/source/program_source.ts";
 import { SingleFile } from "../../lib/source/single_file.ts";
 
-Deno.test("findProgramSource() finds the source of each way to run", async () => {
+Deno.test("findProgramSource() returns the source for each way to start the program", async () => {
   const standalone = false;
   const data = "data";
   const main = import.meta.resolve("../../main.ts");
@@ -29,7 +29,7 @@ Deno.test("findProgramSource() finds the source of each way to run", async () =>
   }
 });
 
-Deno.test("SingleFile is the one file it was started from", async () => {
+Deno.test("SingleFile lists the one file from which it was started", async () => {
   const folder = await Deno.makeTempDir({ prefix: "single-" });
   try {
     await Deno.writeTextFile(`${folder}/my machine.js`, "console.log(1);\n");
@@ -45,9 +45,9 @@ Deno.test("SingleFile is the one file it was started from", async () => {
   }
 });
 
-Deno.test("toSourceError() names no folder", () => {
-  const found = unreadable(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
-  match(String(found), /^SourceUnavailable: the server was started without the permission/);
+Deno.test("toSourceError() includes no path", () => {
+  const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
+  match(String(found), /^SourceUnavailableError: the server was started without the permission/);
   const other = new Error("else");
-  equal(unreadable(other), other);
+  equal(toSourceError(other), other);
 });

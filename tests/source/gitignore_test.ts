@@ -23,7 +23,7 @@ const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string
 ];
 
 for (const [pattern, ignored, kept] of ROWS) {
-  Deno.test(`readIgnore() reads ${JSON.stringify(pattern)} as git does`, () => {
+  Deno.test(`parseGitignore() reads ${JSON.stringify(pattern)} as git does`, () => {
     const ignore = parseGitignore(pattern);
     const at = (path: string) => ignore(path.replace(/\/$/, ""), path.endsWith("/"));
     for (const path of ignored) ok(at(path), `keeps ${path}`);
@@ -31,7 +31,7 @@ for (const [pattern, ignored, kept] of ROWS) {
   });
 }
 
-Deno.test("parseGitignore() brings nothing back that a pattern took away", () => {
+Deno.test("parseGitignore() ignores negated patterns", () => {
   const ignore = parseGitignore("*.key\n!important.key\n");
   equal(ignore("important.key", false), true);
 });

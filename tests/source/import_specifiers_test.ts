@@ -30,7 +30,7 @@ const ROWS: readonly (readonly [
 ];
 
 for (const [text, found] of ROWS) {
-  Deno.test(`namedBy() reads ${JSON.stringify(text)}`, () => {
+  Deno.test(`findImportSpecifiers() reads ${JSON.stringify(text)}`, () => {
     equal(findImportSpecifiers(text).map(({ specifier, kind }) => [specifier, kind]), found);
   });
 }

@@ -7,7 +7,8 @@ import { inFolder, onPath, runProgram } from "../project/program.ts";
 const missing = onPath("sha256sum") ? "" : " (skipped: no sha256sum here)";
 
 Deno.test({
-  name: `release() makes what it can, sums it up, and says in words what it could not${missing}`,
+  name:
+    `release() builds what it can, writes checksums, and reports what it could not build${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -28,7 +29,7 @@ Deno.test({
         { file: `${name}-macos-x64`, reason: "no such host" },
         { file: `${name}-macos-arm64`, reason: "no such host" },
       ]);
-      match(lines.join("\n"), /-macos-x64: cannot be made here: no such host\n/);
+      match(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
       equal(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
       const checked = await runProgram({
         command: "sha256sum",

@@ -1,7 +1,7 @@
 /**
- * Installs plugins on a running machine: stores each source (T2), shows what it asks for, approves
- * exactly this version (T3), and looks whether it is up. The steps and the words are those of
- * `plugins/install.sh`, for people who have no checkout. It knows no plugin by name.
+ * Installs shipped plugins on a running server: stores each source (T2), shows what it requests,
+ * approves exactly this version (T3), and checks that its routes are up. The steps and messages are
+ * those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
  */
 
 import { sanitizeText } from "../../base/sanitize_text.ts";
@@ -12,7 +12,10 @@ import {
   type ServerAccess,
 } from "./server_client.ts";
 
-/** A refusal, and the exit code that goes with it. */
+/**
+ * A failed installation. `code` is the exit code; `installed` are the plugins that were installed
+ * before.
+ */
 export class InstallError extends Error {
   override readonly name = "InstallError";
   constructor(readonly code: 1 | 2, message: string, readonly installed: readonly string[] = []) {
@@ -20,25 +23,30 @@ export class InstallError extends Error {
   }
 }
 
-/** What is installed from. */
+/** The plugins that this program contains. */
 export interface ShippedPlugins {
-  /** Sources by name. */
+  /** Sources by plugin name. */
   readonly sources: Readonly<Record<string, string>>;
-  /** Names that stand for several. */
+  /** Names that mean several plugins. */
   readonly sets: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
- * The plugins that a command line means, in its order.
+ * Resolves names and sets to plugin names, in order, without duplicates.
  *
- * @throws {InstallError} for a name that is none, and when one is not on the shelf
+ * @param named names from the command line
+ * @param shelf the plugins that this program contains
+ * @throws {InstallError} if a name is invalid or a plugin is not included
  */
 export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugins): string[] {
   const found: string[] = [];
   for (const name of named) {
     const set = Object.hasOwn(shelf.sets, name) ? shelf.sets[name] : undefined;
     if (set === undefined && !/^[A-Za-z0-9_-]+$/.test(name)) {
-      throw new InstallError(2, `Cannot install ${sanitizeText(name)}: it is no plugin's name`);
+      throw new InstallError(
+        2,
+        `Cannot install ${sanitizeText(name)}: it is not a valid plugin name`,
+      );
     }
     for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
   }
@@ -46,16 +54,18 @@ export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugi
   if (missing.length === 0) return found;
   throw new InstallError(
     2,
-    `Cannot install ${found.join(" ")}: this program does not bring ${missing.join(" ")}; ` +
-      `it brings ${Object.keys(shelf.sources).join(" ")}, nothing was installed`,
+    `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
+      `it includes ${Object.keys(shelf.sources).join(" ")}, nothing was installed`,
   );
 }
 
 /**
- * Installs.
+ * Installs plugins.
  *
- * @param names of {@link resolvePluginNames}
- * @param say writes a line for the operator
+ * @param to the server and the operator's tokens
+ * @param names plugin names from {@link resolvePluginNames}
+ * @param sources plugin sources by name
+ * @param say writes one line for the operator
  * @throws {InstallError} {@link UnreachableError}
  */
 export async function installPlugins(
@@ -70,10 +80,12 @@ export async function installPlugins(
     headers: { accept: "application/json" },
   });
   if (status.status !== 200) {
-    const found = `${machine.base} answers ${status.status} to who it is: ${problemText(status)}`;
+    const found = `${machine.base} answers ${status.status} to GET /proc/status: ${
+      problemText(status)
+    }`;
     throw new InstallError(
       1,
-      `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the machine's T2 token`,
+      `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
     );
   }
   const approve = to.approveToken ?? await machine.readStoredToken(to.data);
@@ -81,11 +93,11 @@ export async function installPlugins(
     throw new InstallError(
       2,
       `Cannot approve ${names.join(" ")}: ELASTIK_APPROVE_TOKEN is not set; ` +
-        "set it to the machine's T3 token, nothing was installed",
+        "set it to the server's T3 token, nothing was installed",
     );
   }
   if (to.approveToken === undefined) {
-    say(`Using the approve token that the machine keeps in ${to.data}/.approve-token`);
+    say(`Using the approve token that the server stores in ${to.data}/.approve-token`);
   }
   const installed: string[] = [];
   for (const name of names) {
@@ -97,7 +109,7 @@ export async function installPlugins(
     }
     installed.push(name);
   }
-  say(`All is up: ${machine.base}/bin lists the routes`);
+  say(`All plugins are up: ${machine.base}/bin lists the routes`);
 }
 
 async function installOne(
@@ -114,18 +126,18 @@ async function installOne(
   });
   const version = readProperty(stored.json, "version");
   if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
-    throw refused(`Cannot store ${name}`, stored, "set ELASTIK_TOKEN to the machine's T2 token");
+    throw refused(`Cannot store ${name}`, stored, "set ELASTIK_TOKEN to the server's T2 token");
   }
   say(`Stored ${name} as ${machine.base}/lib/${name}, version ${version}`);
 
-  const waits = `${name} stays stored and waits`;
+  const waits = `${name} is stored but not active`;
   const asks = await machine.request("GET", `/lib/${name}/state?asks`, { credential: approve });
   if (asks.status !== 200) {
-    const denied = `set ELASTIK_APPROVE_TOKEN to the machine's T3 token, ${waits}`;
+    const denied = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${waits}`;
     throw refused(`Cannot approve ${name}`, asks, denied, waits);
   }
-  say("It asks for:");
-  for (const line of askedLines(readProperty(asks.json, "asks"))) say(line);
+  say("It requests:");
+  for (const line of formatRequests(readProperty(asks.json, "asks"))) say(line);
 
   const active = await machine.request("PUT", `/lib/${name}/state`, {
     credential: approve,
@@ -140,26 +152,26 @@ async function installOne(
   });
   const rows: readonly unknown[] = Array.isArray(bin.json) ? bin.json : [];
   const listed = rows.some((row) => readProperty(row, "plugin") === `/lib/${name}`);
-  // A fallback has no path of its own to be listed by.
+  // A fallback has no route of its own, so /bin does not list it.
   if (!listed && readProperty(active.json, "fallback") !== true) {
     throw new InstallError(
       1,
       `Cannot find ${name} in ${machine.base}/bin, though it was activated; ` +
-        `${machine.base}/lib/${name}/state says more`,
+        `${machine.base}/lib/${name}/state shows the reason`,
     );
   }
   say(`Activated ${name}`);
 }
 
-/** What a plugin asks for, a line each; the words are the plugin's own. */
-function askedLines(asks: unknown): string[] {
+/** One line per requested item. The texts come from the plugin, so they are sanitized. */
+function formatRequests(asks: unknown): string[] {
   if (typeof asks !== "object" || asks === null) return [];
   return Object.entries(asks).map(([key, value]) =>
     `  ${sanitizeText(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
   );
 }
 
-/** A refusal in the machine's own words, with what helps against one for want of a token. */
+/** A refusal with the detail of the response, and advice if a token is missing. */
 function refused(
   action: string,
   answer: ClientResponse,

@@ -1,6 +1,6 @@
 /**
- * The command `install`: the shipped plugins, which travel in this program, brought to a running
- * machine. What it does there is decided in `lib/cli/client/install_plugins.ts`.
+ * The command `install`: installs the shipped plugins, which this program contains, on a running
+ * server. `lib/cli/client/install_plugins.ts` has the steps.
  */
 
 import { getTextOption, type OptionValues } from "../parse_args.ts";
@@ -10,18 +10,20 @@ import { resolveServer, UnreachableError } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
 
 /**
- * Installs.
+ * Installs plugins.
  *
- * @param names plugins, or the name of a set of them
- * @returns 0 all is up, 1 one was refused, 2 nothing was tried, 3 nobody answers
- * @throws {UsageError} {@link ConfigError}
+ * @param names plugins, or the name of a set
+ * @returns 0 if all are installed, 1 if one was refused, 2 if nothing was tried, 3 if the server is
+ * unreachable
+ * @throws {UsageError} if the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   names: readonly string[],
   _context: CommandContext,
   options: OptionValues,
 ): Promise<number> {
-  // Only here: the sources are of no use to any other command.
+  // Imported only here, because no other command needs the sources.
   const shelf = await import("../../../plugins/mod.ts");
   try {
     const all = options["with-semantic"] === true ? [...names, "semantic"] : names;

@@ -1,6 +1,7 @@
 /**
- * The command `mint`: a token for less, asked of the running machine as T3. The token is all that goes
- * to the standard output, so that a shell can take it; what it may do is told to whoever watches.
+ * The command `mint`: requests a capability from a running server as T3. Only the token is written
+ * to the standard output, so that a script can capture it. On a terminal an explanation follows on
+ * the standard error.
  */
 
 import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
@@ -16,39 +17,42 @@ import { readEnvironment } from "../../config.ts";
 import { encodePath } from "../../http/path.ts";
 import { sanitizeText } from "../../base/sanitize_text.ts";
 
-const TTL = "1h";
-const MODE = "rw";
+const DEFAULT_TTL = "1h";
+const DEFAULT_MODE = "rw";
 
 /**
- * Mints.
+ * Requests a capability and prints it.
  *
  * @param words one prefix, with or without its leading slash
- * @returns 0 minted, 1 refused, 2 nothing was tried, 3 nobody answers
- * @throws {UsageError} for a time, a mode or a URL that is none, {@link ConfigError}
+ * @returns 0 if created, 1 if refused, 2 if nothing was tried, 3 if the server is unreachable
+ * @throws {UsageError} if the lifetime, the mode or the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   [prefix = ""]: readonly string[],
   _context: CommandContext,
   options: OptionValues,
 ): Promise<number> {
-  const span = getTextOption(options, "ttl") ?? TTL;
+  const span = getTextOption(options, "ttl") ?? DEFAULT_TTL;
   const ttl = parseDurationSeconds(span);
   if (ttl === undefined) {
     throw new UsageError(
-      `Cannot mint for ${sanitizeText(span)}: 90s, 15m, 1h or 7d would be a time`,
+      `Cannot run mint: --ttl is ${
+        sanitizeText(span)
+      }; a duration such as 90s, 15m, 1h or 7d is needed`,
     );
   }
-  const mode = getTextOption(options, "mode") ?? MODE;
+  const mode = getTextOption(options, "mode") ?? DEFAULT_MODE;
   if (mode !== "r" && mode !== "rw") {
-    throw new UsageError(`Cannot mint with mode ${sanitizeText(mode)}: there are r and rw`);
+    throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
   }
   try {
     const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
     const credential = to.approveToken ?? await to.client.readStoredToken(to.data);
     if (credential === undefined) {
       console.error(
-        `Cannot mint: ELASTIK_APPROVE_TOKEN is not set, and the machine at ${to.client.base} ` +
-          `keeps none in ${to.data}/; set it to the machine's T3 token`,
+        `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${to.client.base} ` +
+          `stores none in ${to.data}/; set it to the server's T3 token`,
       );
       return 2;
     }
@@ -70,18 +74,18 @@ export async function run(
   }
 }
 
-/** What a token may do, and how it is shown. */
+/** Formats what a token allows and how to send it. */
 export function formatExplanation(
   base: string,
   path: string,
   mode: "r" | "rw",
   ttl: number,
 ): string {
-  const may = mode === "r" ? "reads" : "reads and writes";
+  const access = mode === "r" ? "read" : "read and write";
   return [
     "",
-    `It ${may} ${path} and everything below it, for ${formatDuration(ttl)}, and nothing else.`,
-    `The machine keeps no list of such tokens: this one ends by itself.`,
+    `This token can ${access} ${path} and everything below it for ${formatDuration(ttl)}.`,
+    "The server keeps no list of capabilities, so this one cannot be revoked before it expires.",
     `  curl ${base}${encodePath(path)}/ -H 'Authorization: Bearer <the token>'`,
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { formatDuration, parseDurationSeconds } from "../../../lib/cli/client/duration.ts";
 
-Deno.test("parseDurationSeconds() reads seconds, minutes, hours and days, and nothing else", () => {
+Deno.test("parseDurationSeconds() accepts seconds, minutes, hours and days only", () => {
   const rows: readonly [string, number | undefined][] = [
     ["90", 90],
     ["90s", 90],

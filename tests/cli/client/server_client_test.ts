@@ -12,7 +12,7 @@ import { nobodyAt, startStranger } from "./impostor.ts";
 
 const env = (settings: Record<string, string>) => (name: string) => settings[name];
 
-Deno.test("resolveServer() takes the settings' machine unless a URL is given", () => {
+Deno.test("resolveServer() uses the server of the settings unless a URL is given", () => {
   equal(resolveServer(env({}), undefined).client.base, "http://127.0.0.1:3005");
   equal(
     resolveServer(env({ ELASTIK_PORT: "8080" }), undefined).client.base,
@@ -27,7 +27,7 @@ Deno.test("resolveServer() takes the settings' machine unless a URL is given", (
   for (const [url, base] of rows) equal(resolveServer(env({}), url).client.base, base);
 });
 
-Deno.test("resolveServer() refuses what is no address, credentials in it included", () => {
+Deno.test("resolveServer() throws for a malformed URL and for one with credentials", () => {
   for (
     const url of ["ftp://x", "http://", "http://u:p@x", "http://x/?q", "javascript://x", "", "a b"]
   ) {
@@ -35,7 +35,7 @@ Deno.test("resolveServer() refuses what is no address, credentials in it include
   }
 });
 
-Deno.test("configuredUrl() names an address that can be connected to", () => {
+Deno.test("configuredUrl() returns an address that accepts connections", () => {
   equal(configuredUrl({ host: "0.0.0.0", port: 1 }), "http://127.0.0.1:1");
   equal(configuredUrl({ host: "::", port: 1 }), "http://[::1]:1");
   equal(configuredUrl({ host: "::1", port: 1 }), "http://[::1]:1");
@@ -43,7 +43,7 @@ Deno.test("configuredUrl() names an address that can be connected to", () => {
   equal(configuredUrl({ host: "::1", port: 1, tls: { cert: "c", key: "k" } }), "https://[::1]:1");
 });
 
-Deno.test("ask() carries no credential along a redirect", async () => {
+Deno.test("ServerClient.request() does not send a credential to a redirect target", async () => {
   const thief = startStranger(() => Response.json({ pid: Deno.pid }));
   const stranger = startStranger(() =>
     new Response(null, { status: 307, headers: { location: thief.url } })
@@ -56,24 +56,24 @@ Deno.test("ask() carries no credential along a redirect", async () => {
   equal(thief.heard.length, 0);
 });
 
-Deno.test("ask() says where nobody answers, and what to do", async () => {
+Deno.test("ServerClient.request() throws UnreachableError with the URL and advice", async () => {
   await rejects(
     new ServerClient(nobodyAt()).request("GET", "/"),
     (error) =>
       error instanceof UnreachableError &&
-      /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the machine, or say with --url/
+      /^Cannot reach http:\/\/127\.0\.0\.1:\d+: .*; start the server, or give its URL with --url/
         .test(error.message),
   );
 });
 
-Deno.test("problemText() gives a problem's detail, harmless on a terminal", () => {
+Deno.test("problemText() returns the detail of a problem, sanitized", () => {
   const problem = { status: 403, text: "", json: { detail: "Cannot\n\x1b]0;x\x07do it" } };
   equal(problemText(problem), "Cannot??]0;x?do it");
   equal(problemText({ status: 500, text: " plain \n", json: undefined }), "plain");
   ok(problemText({ status: 500, text: "x".repeat(9999), json: [] }).length === 2000);
 });
 
-Deno.test("readProperty() looks at own properties of objects alone", () => {
+Deno.test("readProperty() reads own properties of objects only", () => {
   equal(readProperty({ a: 1 }, "a"), 1);
   equal(readProperty({}, "toString"), undefined);
   equal(readProperty(null, "a"), undefined);

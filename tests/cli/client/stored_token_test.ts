@@ -7,7 +7,7 @@ const HERE = "http://127.0.0.1:3005";
 const held = (data: string, base: string, pid: number | undefined) =>
   readStoredToken({ base, data, readServerPid: () => Promise.resolve(pid) });
 
-Deno.test("readStoredToken() gives the token to the machine of this computer that holds the folder", () =>
+Deno.test("readStoredToken() returns the token if the server on this computer holds the folder", () =>
   withTempData(async (data) => {
     const folder = acquireDataFolder(data);
     const { secret } = loadOrCreateSecret(data, ".approve-token");
@@ -22,7 +22,7 @@ Deno.test("readStoredToken() gives the token to the machine of this computer tha
     equal(await held(data, HERE, Deno.pid), undefined, "nobody holds the folder any more");
   }));
 
-Deno.test("readStoredToken() asks nobody where there is no folder, and no token is none", () =>
+Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
   withTempData(async (data) => {
     const nobody = () => Promise.reject(new Error("asked"));
     equal(

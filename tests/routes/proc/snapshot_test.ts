@@ -84,7 +84,7 @@ test("addSnapshotRoute() gives nobody more than reading gives", async (machine, 
       send: "GET /proc/snapshot/etc/fstab",
       as: T2,
       status: 403,
-      text: /Cannot copy \/etc\/fstab: the caller is T2, T3 is needed/,
+      text: /Cannot copy \/etc\/fstab: the caller has T2; T3 is required/,
       lacks: ["upstream-5ecret"],
     },
     {

@@ -1,122 +1,129 @@
 /**
- * One world on its way into a data folder: read from a file that is not trusted, written to a fresh
- * database, signed with the key of the machine it comes to, and judged on the way. It places nothing.
+ * Reads one world of an import: from an untrusted file into a fresh database in memory, signed with
+ * the key of the target, and checked. It places nothing on disk.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { createSeal, type Seal } from "../world/event_chain.ts";
-import { nameFault, nameOf } from "../world/name.ts";
+import { type ChainSigner, createChainSigner } from "../world/event_chain.ts";
+import { fromFolderName, nameFault } from "../world/name.ts";
 import { copyWorld } from "../world/file/copy_world.ts";
 import * as sql from "../world/file/sql.ts";
-import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
-import { fileImage } from "./export_data.ts";
-import type { OriginalVerdict } from "./v5_chain.ts";
-import { originalName } from "./v5_name.ts";
-import { copyOriginal, IMPORTER, isOriginal } from "./v5_world.ts";
+import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { toFileImage } from "./export_data.ts";
+import type { V5ChainResult } from "./v5_chain.ts";
+import { convertV5Name } from "./v5_name.ts";
+import { copyV5World, IMPORT_ACTOR, isV5World } from "./v5_world.ts";
 
-/** Earlier versions that come along: all that there are. */
+/** All earlier versions are imported. */
 const ALL_VERSIONS = Number.MAX_SAFE_INTEGER;
 
 /** How worlds are read. */
-export interface IncomingOptions {
-  /** Key that the chains of our own worlds are signed with. */
-  readonly from: string;
-  /** Key of the machine they come to. */
-  readonly to: string;
-  /** Key of the original's chains, if it is known. */
-  readonly original: string | undefined;
-  /** RFC 3339 time in UTC with milliseconds. */
+export interface WorldImporterOptions {
+  /** Key that signed the chains of the source. */
+  readonly sourceKey: string;
+  /** Key of the server that receives the worlds. */
+  readonly targetKey: string;
+  /** Key of elastik v5 chains, if known. */
+  readonly v5Key: string | undefined;
+  /** Current time, RFC 3339 in UTC with milliseconds. */
   readonly now: string;
 }
 
 /** A world that can be placed. */
 export interface IncomingWorld {
   readonly name: string;
-  /** Its `universe.db`. */
+  /** Content of its `universe.db`. */
   readonly image: Uint8Array<ArrayBuffer>;
-  /** What of it did not hold where it comes from; empty for one of the original. */
+  /** Failed checks of the source file; empty for a world of elastik v5. */
   readonly faults: readonly WorldFault[];
-  /** The verdict on one of the original. */
-  readonly original?: OriginalVerdict;
-  /** Its state before, where it was a plugin that ran. */
+  /** The check of the chain of an elastik v5 world. */
+  readonly v5Chain?: V5ChainResult;
+  /** It was an active plugin in the source. */
   readonly wasActive: boolean;
-  /** It still is: it starts with the machine. */
+  /** It is still an active plugin and starts with the server. */
   readonly active: boolean;
 }
 
-/** Why a world stays where it is. */
-export interface NotIncoming {
-  /** `name`: what it is called cannot be a world here. `empty`: nobody ever wrote to it. */
-  readonly why: "name" | "empty" | "leaving";
+/** A world that is not imported. */
+export interface SkippedWorld {
+  /**
+   * `name`: the name is invalid here. `empty`: it was never written. `leaving`: it is being
+   * deleted.
+   */
+  readonly kind: "name" | "empty" | "leaving";
   readonly reason: string;
 }
 
-/** Reads worlds; the seals are made once. */
-export class IncomingWorlds {
-  readonly #options: IncomingOptions;
-  readonly #from: Seal;
-  readonly #to: Seal;
+/** Reads worlds with the same keys. */
+export class WorldImporter {
+  readonly #options: WorldImporterOptions;
+  readonly #from: ChainSigner;
+  readonly #to: ChainSigner;
 
-  constructor(options: IncomingOptions) {
+  constructor(options: WorldImporterOptions) {
     this.#options = options;
-    this.#from = createSeal(options.from);
-    this.#to = createSeal(options.to);
+    this.#from = createChainSigner(options.sourceKey);
+    this.#to = createChainSigner(options.targetKey);
   }
 
   /**
    * Reads the world of an open database.
    *
-   * @param folder what its folder is called
-   * @throws what SQLite throws when the file does not hold what a world's does
+   * @param db the source, opened as untrusted
+   * @param folder name of its folder
+   * @throws the error of SQLite if the file does not have the tables and values of a world
    */
-  read(db: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    if (Number(db.prepare(sql.IS_LEAVING).get()?.user_version) === 1) {
-      return { why: "leaving", reason: "it was deleted, and had not reached the trash" };
+  read(db: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    if (Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1) {
+      return { kind: "leaving", reason: "it was deleted and is not in the trash yet" };
     }
     const to = new DatabaseSync(":memory:");
     try {
-      return isOriginal(db) ? this.#original(db, to, folder) : this.#own(db, to, folder);
+      return isV5World(db) ? this.#readV5(db, to, folder) : this.#readOwn(db, to, folder);
     } finally {
       to.close();
     }
   }
 
-  #own(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    const name = nameOf(folder);
+  #readOwn(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    const name = fromFolderName(folder);
     if (name === undefined) {
       const plain = folder.replaceAll("%2F", "/").replaceAll("%25", "%");
-      return { why: "name", reason: nameFault(plain) ?? "its folder is not spelt as a world's" };
+      return {
+        kind: "name",
+        reason: nameFault(plain) ?? "its folder name is not the encoding of a world name",
+      };
     }
-    const { faults } = checkWorld(db, name, this.#from);
-    const anew = this.#options.from !== this.#options.to;
+    const { faults } = verifyWorld(db, name, this.#from);
+    const isResigned = this.#options.sourceKey !== this.#options.targetKey;
     copyWorld(db, to, {
       versions: ALL_VERSIONS,
-      ...(anew ? { resign: { from: this.#from, to: this.#to } } : {}),
+      ...(isResigned ? { resign: { from: this.#from, to: this.#to } } : {}),
     });
     const wasActive = to.prepare(sql.SELECT_ROW).get()?.state === "active";
-    if (wasActive && anew) this.#sink(to);
-    return { name, image: fileImage(to), faults, wasActive, active: wasActive && !anew };
+    if (wasActive && isResigned) this.#demote(to);
+    return { name, image: toFileImage(to), faults, wasActive, active: wasActive && !isResigned };
   }
 
-  #original(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | NotIncoming {
-    const name = originalName(folder);
-    if (name.fault !== undefined) return { why: "name", reason: name.fault };
+  #readV5(db: DatabaseSync, to: DatabaseSync, folder: string): IncomingWorld | SkippedWorld {
+    const name = convertV5Name(folder);
+    if (name.fault !== undefined) return { kind: "name", reason: name.fault };
     const wasActive = db.prepare("SELECT * FROM stage_meta WHERE id = 1").get()?.state === "active";
-    const { original: key, now } = this.#options;
-    const original = copyOriginal(db, to, { name, key, seal: this.#to, now });
-    if (original === undefined) return { why: "empty", reason: "nobody ever wrote to it" };
+    const { v5Key: key, now } = this.#options;
+    const original = copyV5World(db, to, { name, key, signer: this.#to, now });
+    if (original === undefined) return { kind: "empty", reason: "it was never written" };
     return {
       name: name.name,
-      image: fileImage(to),
+      image: toFileImage(to),
       faults: [],
-      original,
+      v5Chain: original,
       wasActive,
       active: false,
     };
   }
 
-  /** Whoever runs this machine has not approved what ran on another. */
-  #sink(db: DatabaseSync): void {
+  /** The operator of this server has not approved a plugin that was approved on another server. */
+  #demote(db: DatabaseSync): void {
     const { now } = this.#options;
     const version = Number(db.prepare(sql.SELECT_ROW).get()?.version);
     const head = db.prepare(sql.LAST_EVENT).get();
@@ -125,8 +132,8 @@ export class IncomingWorlds {
       from: "active",
       to: "pending",
       version,
-      reason: "imported from another machine",
-      by: IMPORTER,
+      reason: "imported from another server",
+      by: IMPORT_ACTOR,
     });
     const hmac = this.#to(previous, now, "state_transition", payload);
     db.prepare(sql.SET_STATE).run("pending", now);

@@ -1,30 +1,33 @@
 /**
- * The event chain of the original elastik (v5 and before): `hmac` is HMAC-SHA256 over the previous event's
- * `hmac` and the payload's text, the first having none before it; time and type are not covered. Pure;
- * it judges, and changes nothing.
+ * The event chain of elastik v5 and earlier: `hmac` is HMAC-SHA256 over the `hmac` of the previous
+ * event and the text of the payload; the first event has an empty predecessor. Time and type are
+ * not signed. Pure; it checks and changes nothing.
  */
 
 import { createHmac } from "node:crypto";
 import type { EventRow } from "../world/event_chain.ts";
 
-/** The key the original signed with where nobody had set one: everybody knows it. */
-export const ORIGINAL_DEFAULT_KEY = "elastik-dev-key";
+/** The publicly known key with which elastik v5 signed if none was configured. */
+export const V5_DEFAULT_KEY = "elastik-dev-key";
 
-/** What became of a chain. */
-export interface OriginalVerdict {
+/** The result of checking a chain. The names are stored in the event `world_imported`. */
+export interface V5ChainResult {
   readonly events: number;
-  /** `hmac` of the newest event; empty where there is none. */
+  /** `hmac` of the newest event; empty if there is no event. */
   readonly head: string;
-  /** `unchecked`: it hangs together, and no key was at hand that signed it. */
+  /** `unchecked`: the links are consistent, but no given key made the signatures. */
   readonly chain: "holds" | "broken" | "unchecked" | "empty";
-  /** Id of the first event that does not hold. */
+  /** Id of the first invalid event. */
   readonly broken_at?: number;
-  /** The bytes beside what the newest event that tells of them says. */
+  /**
+   * Compares the content with the hash in the newest event that has one; `untold`: no event has
+   * one.
+   */
   readonly body: "holds" | "differs" | "untold";
 }
 
-/** Walks one chain, oldest event first. */
-export class OriginalChain {
+/** Checks one chain, event by event, oldest first. */
+export class V5Chain {
   readonly #key: string;
   readonly #isDefault: boolean;
   #events = 0;
@@ -33,14 +36,14 @@ export class OriginalChain {
   #brokenAt: number | undefined;
   #bodySha256: string | undefined;
 
-  /** @param key what signed it; the original's own default when it is not known */
+  /** @param key the signing key; the default key of elastik v5 if undefined */
   constructor(key: string | undefined) {
-    this.#key = key ?? ORIGINAL_DEFAULT_KEY;
+    this.#key = key ?? V5_DEFAULT_KEY;
     this.#isDefault = key === undefined;
   }
 
-  /** Takes the next event. */
-  step({ id, payload, hmac, prev_hmac }: EventRow): void {
+  /** Adds the next event. */
+  add({ id, payload, hmac, prev_hmac }: EventRow): void {
     const linked = prev_hmac === this.#head;
     if (this.#brokenAt === undefined && !this.#unsigned) {
       const signed = createHmac("sha256", this.#key).update(prev_hmac + payload).digest("hex");
@@ -50,15 +53,15 @@ export class OriginalChain {
     if (!linked) this.#brokenAt ??= id;
     this.#events += 1;
     this.#head = hmac;
-    this.#bodySha256 = toldHash(payload) ?? this.#bodySha256;
+    this.#bodySha256 = hashInPayload(payload) ?? this.#bodySha256;
   }
 
   /**
-   * Judges.
+   * Returns the result.
    *
-   * @param bodySha256 of the bytes that are in the row now
+   * @param bodySha256 SHA-256 of the content in the row, lower-case hex
    */
-  verdict(bodySha256: string): OriginalVerdict {
+  result(bodySha256: string): V5ChainResult {
     const broken = this.#brokenAt === undefined ? {} : { broken_at: this.#brokenAt };
     return {
       events: this.#events,
@@ -80,12 +83,12 @@ export class OriginalChain {
   }
 }
 
-function toldHash(payload: string): string | undefined {
+function hashInPayload(payload: string): string | undefined {
   try {
     const value: unknown = JSON.parse(payload);
     if (typeof value !== "object" || value === null || !("body_sha256_after" in value)) return;
     return typeof value.body_sha256_after === "string" ? value.body_sha256_after : undefined;
   } catch {
-    return undefined; // a payload that is not JSON tells nothing; its hmac tells whether it was altered
+    return undefined; // not JSON: no hash to compare; the hmac still protects the payload
   }
 }

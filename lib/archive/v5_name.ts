@@ -1,22 +1,22 @@
 /**
- * What the worlds of the original elastik (v5 and before) are called here. Its folders are names with `/`
- * as `%2F` and nothing else escaped; a name outside the system's folders was one of `/home`. Pure.
+ * Converts names of elastik v5 and earlier. Its folders are names with `/` encoded as `%2F` and
+ * nothing else encoded. A name outside the namespaces becomes one below `/home`. Pure.
  */
 
-import { inNamespace, nameFault } from "../world/name.ts";
+import { isInNamespace, nameFault } from "../world/name.ts";
 
-/** A world of the original: what it was called there, and here or why not. */
-export interface OriginalName {
+/** Name of a v5 world, before and after the conversion. */
+export interface V5Name {
   readonly original: string;
   readonly name: string;
-  /** Why `name` cannot be a world here. */
+  /** Why `name` is not a valid world name; absent if it is valid. */
   readonly fault?: string;
 }
 
-/** Names the world that a folder of the original held. */
-export function originalName(folder: string): OriginalName {
+/** Converts the folder name of a v5 world. */
+export function convertV5Name(folder: string): V5Name {
   const original = folder.replaceAll("%2F", "/");
-  const placed = original.includes("/") && inNamespace(original) ? original : `home/${original}`;
+  const placed = original.includes("/") && isInNamespace(original) ? original : `home/${original}`;
   const name = placed.normalize("NFC");
   const fault = nameFault(name);
   return { original, name, ...(fault === undefined ? {} : { fault }) };

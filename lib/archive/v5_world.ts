@@ -1,68 +1,83 @@
 /**
- * A world of the original elastik (v5 and before) as one of ours. Its bytes, metadata and version stay;
- * every event of its chain becomes an event of the new one, as it was found, so that whoever has the old
- * key can still check it; then `world_imported` says what became of that check, and `stage_written` binds
- * the bytes under the new key. Nothing of it runs: a plugin's source comes in as `pending`.
+ * Converts a world of elastik v5 and earlier. Content, metadata and version stay. Every event of
+ * its chain becomes the payload of an event `event_imported`, unchanged, so that the old key can
+ * still verify it. Then `world_imported` records the check of the old chain, and `stage_written`
+ * signs the content with the new key. No imported code runs: the source of a plugin becomes
+ * `pending`.
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { sha256Hex } from "../base/hash.ts";
-import { eventRow, GENESIS, type Seal } from "../world/event_chain.ts";
-import { isExt } from "../world/media_type.ts";
-import { stringifyMeta, validMeta } from "../world/metadata.ts";
+import { type ChainSigner, GENESIS, toEventRow } from "../world/event_chain.ts";
+import { isValidExt } from "../world/media_type.ts";
+import { filterMeta, stringifyMeta } from "../world/metadata.ts";
 import { namespaceOf } from "../world/name.ts";
 import * as sql from "../world/file/sql.ts";
-import { asBytes, type StageRow, writtenPayload } from "../world/file/world_file.ts";
-import { OriginalChain, type OriginalVerdict } from "./v5_chain.ts";
-import type { OriginalName } from "./v5_name.ts";
+import { type StageRow, toBytes, writtenPayload } from "../world/file/world_file.ts";
+import { V5Chain, type V5ChainResult } from "./v5_chain.ts";
+import type { V5Name } from "./v5_name.ts";
 
-/** Columns differ between its versions, so all are asked for, and what is there is taken. */
+// The columns differ between v5 versions, so all are selected and the existing ones are used.
 const STAGE = "SELECT * FROM stage_meta WHERE id = 1";
 const EVENTS = "SELECT * FROM events ORDER BY id";
-/** Who makes these events, as they record it. */
-export const IMPORTER = "import";
+/** The `by` of the events that an import writes. */
+export const IMPORT_ACTOR = "import";
 
-/** How one is brought in. */
-export interface OriginalOptions {
-  readonly name: OriginalName;
-  /** Signed its chain, if that is known. */
+/** How a world is converted. */
+export interface CopyV5WorldOptions {
+  readonly name: V5Name;
+  /** Key that signed the old chain, if known. */
   readonly key: string | undefined;
-  /** Signs the new one. */
-  readonly seal: Seal;
-  /** RFC 3339 time in UTC with milliseconds. */
+  /** Signs the new chain. */
+  readonly signer: ChainSigner;
+  /** Current time, RFC 3339 in UTC with milliseconds. */
   readonly now: string;
 }
 
-/** Whether a database holds a world of the original: its chain does not begin as ours do. */
-export function isOriginal(db: DatabaseSync): boolean {
+/**
+ * Checks whether a database contains a v5 world: its chain does not start with the genesis value.
+ */
+export function isV5World(db: DatabaseSync): boolean {
   const first = db.prepare("SELECT prev_hmac FROM events ORDER BY id LIMIT 1").get();
   return first === undefined || first.prev_hmac !== GENESIS;
 }
 
 /**
- * Writes the world into an empty database.
+ * Writes the converted world into an empty database.
  *
- * @returns the verdict on its own chain; `undefined` when nobody ever wrote to it, and nothing was made
+ * @param from the v5 database
+ * @param to an empty database
+ * @param options name, keys and time
+ * @returns the check of the old chain; undefined if the world was never written, and nothing was
+ * created
  */
-export function copyOriginal(
+export function copyV5World(
   from: DatabaseSync,
   to: DatabaseSync,
-  { name, key, seal, now }: OriginalOptions,
-): OriginalVerdict | undefined {
+  { name, key, signer, now }: CopyV5WorldOptions,
+): V5ChainResult | undefined {
   const found = from.prepare(STAGE).get() ?? {};
-  const body = asBytes(found.stage_html);
-  const chain = new OriginalChain(key);
-  const events = new EventLog(to, seal, now);
+  const body = toBytes(found.stage_html);
+  const chain = new V5Chain(key);
+  const events = new EventLog(to, signer, now);
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
   for (const row of from.prepare(EVENTS).iterate()) {
-    const event = eventRow(row);
-    chain.step(event);
+    const event = toEventRow(row);
+    chain.add(event);
     const { id, timestamp, event_type: type, payload, hmac, prev_hmac } = event;
-    events.add("event_imported", { id, timestamp, type, payload, hmac, prev_hmac, by: IMPORTER });
+    events.add("event_imported", {
+      id,
+      timestamp,
+      type,
+      payload,
+      hmac,
+      prev_hmac,
+      by: IMPORT_ACTOR,
+    });
   }
   const sha256 = sha256Hex(body);
-  const verdict = chain.verdict(sha256);
+  const verdict = chain.result(sha256);
   const version = Math.max(1, wholeNumber(found.version));
   if (verdict.events === 0 && body.length === 0 && wholeNumber(found.version) === 0) {
     return undefined;
@@ -71,7 +86,7 @@ export function copyOriginal(
     version,
     updatedAt: timeOf(found.updated_at) ?? now,
     ext: extOf(found, name.name),
-    headers: stringifyMeta(validMeta(parsed(found.headers))),
+    headers: stringifyMeta(filterMeta(parsed(found.headers))),
     state: namespaceOf(name.name) === "lib" ? "pending" : "",
     len: body.length,
   };
@@ -81,31 +96,31 @@ export function copyOriginal(
     from: "elastik v5",
     name: name.original,
     ...verdict,
-    by: IMPORTER,
+    by: IMPORT_ACTOR,
   });
-  events.add("stage_written", writtenPayload(row, sha256, { by: IMPORTER }));
+  events.add("stage_written", writtenPayload(row, sha256, { by: IMPORT_ACTOR }));
   to.exec("COMMIT");
   return verdict;
 }
 
-/** Puts events on a new chain. */
+/** Appends events to a new chain. */
 class EventLog {
   #insert: StatementSync | undefined;
   readonly #db: DatabaseSync;
-  readonly #seal: Seal;
+  readonly #signer: ChainSigner;
   readonly #now: string;
   #id = 0;
   #head = GENESIS;
 
-  constructor(db: DatabaseSync, seal: Seal, now: string) {
+  constructor(db: DatabaseSync, signer: ChainSigner, now: string) {
     this.#db = db;
-    this.#seal = seal;
+    this.#signer = signer;
     this.#now = now;
   }
 
   add(type: string, facts: Readonly<Record<string, unknown>>): void {
     const payload = JSON.stringify(facts);
-    const hmac = this.#seal(this.#head, this.#now, type, payload);
+    const hmac = this.#signer(this.#head, this.#now, type, payload);
     this.#id += 1;
     this.#insert ??= this.#db.prepare(sql.INSERT_EVENT);
     this.#insert.run(this.#id, this.#now, type, payload, hmac, this.#head);
@@ -118,17 +133,17 @@ function wholeNumber(value: unknown): number {
   return Number.isSafeInteger(number) && number > 0 ? number : 0;
 }
 
-/** `2026-04-01 12:00:00`, which was UTC, as we write times. */
+/** Converts `2026-04-01 12:00:00` (UTC) to RFC 3339; undefined if it is not a time. */
 function timeOf(value: unknown): string | undefined {
   const text = String(value).replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)$/, "$1T$2Z");
   const time = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(time) ? undefined : new Date(time).toISOString();
 }
 
-/** The extension, which earlier versions called a type, and whose `plain` is our `txt`. */
+/** The extension, which earlier versions called type. Their `plain` is `txt` here. */
 function extOf(found: Readonly<Record<string, unknown>>, name: string): string {
-  const told = String(found.ext ?? found.type ?? "").toLowerCase();
-  if (told !== "plain" && told !== "" && isExt(told)) return told;
+  const ext = String(found.ext ?? found.type ?? "").toLowerCase();
+  if (ext !== "plain" && ext !== "" && isValidExt(ext)) return ext;
   return namespaceOf(name) === "lib" ? "py" : "txt";
 }
 
@@ -136,6 +151,6 @@ function parsed(value: unknown): unknown {
   try {
     return JSON.parse(String(value));
   } catch {
-    return []; // a column that is no JSON holds no metadata
+    return []; // not JSON: the world has no metadata
   }
 }

@@ -1,64 +1,63 @@
 /**
- * Checks a whole data folder with the server off: every chain, every row, every kept version. It
- * changes nothing in the folder and refuses one that a server holds. One line for each world that
- * does not hold, and one at the end.
+ * Verifies a whole data folder: every chain, row and kept version. It changes nothing and rejects a
+ * folder that a server holds. It reports one line per world that does not verify, and a summary.
  */
 
 import {
   DataFolderBusy,
-  lockToRead,
+  InvalidSecret,
+  lockDataFolderForReading,
   readSecret,
-  SecretUnusable,
 } from "../world/file/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/file/durable_fs.ts";
-import { createSeal } from "../world/event_chain.ts";
-import { nameOf } from "../world/name.ts";
-import { withStillFile } from "../world/file/offline_file.ts";
-import { checkWorld, type WorldFault } from "../world/file/verify_world.ts";
-import { oneLine } from "../base/sanitize_text.ts";
+import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { createChainSigner } from "../world/event_chain.ts";
+import { fromFolderName } from "../world/name.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
+import { verifyWorld, type WorldFault } from "../world/file/verify_world.ts";
+import { sanitizeText } from "../base/sanitize_text.ts";
 
-/** A world that does not hold. */
+/** A world that does not verify. */
 export interface BrokenWorld {
   readonly name: string;
   readonly faults: readonly WorldFault[];
 }
 
-/** Something that is in the folder and is no world, or no longer one. */
+/** An entry of the folder that is not a world, or a deleted one. */
 export interface Leftover {
   readonly folder: string;
   readonly reason: string;
 }
 
-/** What a check of a folder found. */
-export interface Verified {
+/** The result of a verification. */
+export interface VerifyResult {
   /** Number of worlds that were checked. */
   readonly worlds: number;
   readonly broken: readonly BrokenWorld[];
   readonly leftovers: readonly Leftover[];
 }
 
-/** How a folder is checked. */
+/** How a folder is verified. */
 export interface VerifyOptions {
   readonly data: string;
-  /** The signing key of the event chains. */
+  /** Signing key of the event chains. */
   readonly key: string;
-  /** Told after each world how many are done. */
+  /** Called after each world. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Checks every world of a data folder.
+ * Verifies every world of a data folder.
  *
- * @throws {DataFolderBusy} when a server holds the folder
- * @throws {Deno.errors.NotFound} when there is no such folder
+ * @throws {DataFolderBusy} if a server holds the folder
+ * @throws {Deno.errors.NotFound} if there is no such folder
  */
-export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Verified {
+export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): VerifyResult {
   const folders = [...Deno.readDirSync(data)]
     .filter(({ name, isFile }) => !name.startsWith(".") && !isFile)
     .map(({ name }) => name).sort();
-  const release = lockToRead(data);
+  const release = lockDataFolderForReading(data);
   let scratch: string | undefined;
-  const seal = createSeal(key);
+  const seal = createChainSigner(key);
   const broken: BrokenWorld[] = [];
   const leftovers: Leftover[] = [];
   let worlds = 0;
@@ -66,15 +65,16 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     folders.forEach((folder, i) => {
       onProgress?.(i, folders.length);
       const path = `${data}/${folder}/${WORLD_FILE}`;
-      const name = nameOf(folder);
+      const name = fromFolderName(folder);
       if (name === undefined) {
-        leftovers.push({ folder, reason: "no world can have this folder" });
-      } else if (!exists(path)) leftovers.push({ folder, reason: `holds no ${WORLD_FILE}` });
-      else {
+        leftovers.push({ folder, reason: "its name is not the encoding of a world name" });
+      } else if (!pathExists(path)) {
+        leftovers.push({ folder, reason: `does not contain ${WORLD_FILE}` });
+      } else {
         worlds += 1;
-        const { faults, leaving } = checkFile(path, name);
+        const { faults, isDeleted: leaving } = checkFile(path, name);
         if (faults.length > 0) broken.push({ name, faults });
-        if (leaving) leftovers.push({ folder, reason: "was deleted, and is not in the trash yet" });
+        if (leaving) leftovers.push({ folder, reason: "was deleted and is not in the trash yet" });
       }
     });
     onProgress?.(folders.length, folders.length);
@@ -88,40 +88,42 @@ export function verifyDataFolder({ data, key, onProgress }: VerifyOptions): Veri
     return scratch ??= Deno.makeTempDirSync({ prefix: "verify-" });
   }
 
-  function checkFile(path: string, name: string): ReturnType<typeof checkWorld> {
+  function checkFile(path: string, name: string): ReturnType<typeof verifyWorld> {
     try {
-      return withStillFile(path, scratchFolder, (db) => checkWorld(db, name, seal));
+      return withOfflineFile(path, scratchFolder, (db) => verifyWorld(db, name, seal));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { faults: [{ check: "unreadable", reason }], leaving: false };
+      return { faults: [{ check: "unreadable", reason }], isDeleted: false };
     }
   }
 }
 
-/** Where the command writes to. */
+/** Output of the command. */
 export interface VerifyTerminal {
-  /** One line of the result. */
+  /** Writes one line of the result. */
   out(line: string): void;
-  /** One line about what kept the command from its work. */
+  /** Writes one line about an error that prevents the verification. */
   err(line: string): void;
-  /** Shows how far it is; absent where nobody watches. */
+  /** Shows progress; absent if the standard error is not a terminal. */
   readonly progress?: { update(done: number, total: number): void; end(): void } | undefined;
 }
 
 /**
- * The command.
+ * Runs the command `verify`.
  *
- * @param data the data folder
- * @param key `ELASTIK_KEY` if it is set; else the folder's own is used
- * @returns the exit code: 0 all hold, 1 some do not, 2 the folder could not be checked
+ * @param data path of the data folder
+ * @param key `ELASTIK_KEY`; if undefined, the key of the folder is used
+ * @param terminal output of the command
+ * @returns the exit code: 0 if all worlds verify, 1 if some do not, 2 if the folder could not be
+ * checked
  */
 export function runVerify(data: string, key: string | undefined, terminal: VerifyTerminal): number {
-  let found: Verified;
+  let found: VerifyResult;
   try {
     const kept = key ?? readSecret(data, ".key");
-    if (kept === undefined && exists(data)) {
+    if (kept === undefined && pathExists(data)) {
       terminal.err(
-        `Cannot check ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
+        `Cannot verify ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
       );
       return 2;
     }
@@ -137,29 +139,32 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
   }
   terminal.progress?.end();
   for (const { name, faults } of found.broken) {
-    terminal.out(oneLine(`${name}: ${faults.map(faultText).join("; ")}`));
+    terminal.out(sanitizeText(`${name}: ${faults.map(faultText).join("; ")}`));
   }
   for (const { folder, reason } of found.leftovers) {
-    terminal.out(oneLine(`${folder}: leftover: ${reason}`));
+    terminal.out(sanitizeText(`${folder}: leftover: ${reason}`));
   }
   terminal.out(summary(found));
   return found.broken.length === 0 ? 0 : 1;
 }
 
 function refusal(data: string, error: unknown): string {
-  if (error instanceof DataFolderBusy || error instanceof SecretUnusable) return error.message;
-  if (error instanceof Deno.errors.NotFound) return `Cannot check ${data}: there is no such folder`;
-  return `Cannot check ${data}: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof DataFolderBusy || error instanceof InvalidSecret) return error.message;
+  if (error instanceof Deno.errors.NotFound) {
+    return `Cannot verify ${data}: there is no such folder`;
+  }
+  return `Cannot verify ${data}: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 function faultText({ check, event, reason }: WorldFault): string {
   return event === undefined ? `${check}: ${reason}` : `${check} at event ${event}: ${reason}`;
 }
 
-function summary({ worlds, broken, leftovers }: Verified): string {
+function summary({ worlds, broken, leftovers }: VerifyResult): string {
   const parts = [`${worlds} worlds checked`, `${broken.length} broken`];
   if (leftovers.length > 0) parts.push(`${leftovers.length} leftovers`);
   const foreign = broken.length > 1 && broken.length === worlds &&
     broken.every(({ faults }) => faults[0]?.event === 1);
-  return parts.join(", ") + (foreign ? "; no chain fits this key: is it the right one?" : "");
+  return parts.join(", ") +
+    (foreign ? "; no chain fits this key; give the key that signed them in ELASTIK_KEY" : "");
 }

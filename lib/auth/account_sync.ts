@@ -1,6 +1,6 @@
 /**
- * Keeps the authenticator's accounts those of `/etc/passwd` and `/etc/shadow`, from the start and
- * after every change of either.
+ * Loads the accounts from `/etc/passwd` and `/etc/shadow` into the authenticator, at the start and
+ * after every change of either world.
  */
 
 import type { Authenticator } from "./authenticate.ts";
@@ -9,8 +9,14 @@ import type { Store } from "../world/store.ts";
 const PASSWD = "etc/passwd";
 const SHADOW = "etc/shadow";
 
-/** Loads the accounts and follows their worlds. */
-export async function followAccounts(
+/**
+ * Loads the accounts and reloads them after each change.
+ *
+ * @param store the store that contains both worlds
+ * @param authenticator receives the accounts
+ * @param log writes one line to the server log if the accounts cannot be read
+ */
+export async function syncAccounts(
   store: Pick<Store, "read" | "watch">,
   authenticator: Authenticator,
   log: (line: string) => void,
@@ -18,16 +24,16 @@ export async function followAccounts(
   let newest = 0;
 
   async function load(): Promise<void> {
-    const turn = ++newest;
+    const current = ++newest;
     try {
       const [passwd, shadow] = await Promise.all([textOf(store, PASSWD), textOf(store, SHADOW)]);
-      // A load that was overtaken could bring back whom a later change has taken out.
-      if (turn === newest) authenticator.setAccounts(passwd, shadow);
+      // An older load must not overwrite a newer one: it could restore an account that was removed.
+      if (current === newest) authenticator.setAccounts(passwd, shadow);
     } catch (error) {
-      if (turn !== newest) return;
-      // Whom nobody can vouch for any more is not let in.
+      if (current !== newest) return;
+      // Without readable account files no account is accepted.
       authenticator.setAccounts("", "");
-      log(`accounts are off: ${error instanceof Error ? error.message : String(error)}`);
+      log(`accounts are disabled: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   for (const name of [PASSWD, SHADOW]) store.watch(name, () => void load());

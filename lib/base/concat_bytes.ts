@@ -1,14 +1,15 @@
 /**
- * Bytes put together. Runs in the server, its Workers and cells alike, so it leans on nothing but the
+ * Concatenates byte arrays. Runs in the server, its Workers and cells, so it uses only the
  * language.
  */
 
 /**
- * Pieces as one.
+ * Concatenates byte arrays into a new one.
  *
- * @param length what they come to, in bytes, where it is known already
+ * @param pieces the arrays, in order
+ * @param length their total length in bytes, if it is known already
  */
-export function joinBytes(
+export function concatBytes(
   pieces: readonly Uint8Array[],
   length: number = pieces.reduce((sum, piece) => sum + piece.length, 0),
 ): Uint8Array<ArrayBuffer> {

@@ -1,25 +1,34 @@
 /**
- * Hashes and keyed hashes as bytes and hex, synchronous because the event chain and the capability
- * check sit on paths that cannot wait. Thin names over `node:crypto`; no keys live here.
+ * SHA-256 and HMAC-SHA256, synchronous because the event chain and the check of capabilities cannot
+ * wait. Thin functions over `node:crypto`. This module holds no keys.
  */
 
 import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
 
-/** Lower-case hex SHA-256. */
+/**
+ * Computes a SHA-256 in lower-case hex.
+ *
+ * @param data bytes, or text that is encoded as UTF-8
+ */
 export function sha256Hex(data: Uint8Array | string): string {
   return hash("sha256", data, "hex");
 }
 
-/** HMAC-SHA256 as bytes (RFC 2104). */
-export function hmac(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
+/**
+ * Computes an HMAC-SHA256 (RFC 2104) as 32 bytes.
+ *
+ * @param key secret key
+ * @param data bytes, or text that is encoded as UTF-8
+ */
+export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
   return new Uint8Array(createHmac("sha256", key).update(data).digest());
 }
 
 /**
- * Compares two secrets in time that depends on neither: both are hashed first, so lengths do not
- * show either.
+ * Compares two secrets in a time that depends on neither. Both are hashed first, so the time does
+ * not reveal their lengths either.
  */
-export function equalSecret(a: string, b: string): boolean {
+export function isSameSecret(a: string, b: string): boolean {
   return timingSafeEqual(
     createHash("sha256").update(a).digest(),
     createHash("sha256").update(b).digest(),

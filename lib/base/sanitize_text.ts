@@ -1,10 +1,15 @@
 /**
- * Texts from elsewhere on their way to somebody's terminal. A machine's answer, a plugin's description
- * or an archive's file name must neither break a line nor command the terminal, nor turn what stands
- * beside it round.
+ * Sanitizes untrusted text for a terminal. A response of a server, the description of a plugin or a
+ * file name in an archive must not break a line, control the terminal, or reverse the direction of
+ * the text around it.
  */
 
-/** One line of it, with every control and formatting character as a question mark. */
-export function oneLine(text: string): string {
+/**
+ * Replaces every control and formatting character, including line breaks, by a question mark.
+ *
+ * @param text untrusted text
+ * @returns one line
+ */
+export function sanitizeText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }

@@ -1,13 +1,14 @@
-/**
- * Waiting with an end: for whoever takes things down and must not be held up by somebody else.
- */
+/** Waiting with a time limit, for shutdown code that must not wait for a slow client or process. */
 
 /**
- * Waits for a promise, but not for ever. What becomes of it later is no longer looked at.
+ * Waits until a promise settles or a time has passed. The promise itself is not cancelled, and its
+ * later result is ignored.
  *
- * @param ms longest wait in milliseconds
+ * @param ms maximum wait in milliseconds
+ * @param promise what to wait for
+ * @throws the reason of the promise if it rejects in time
  */
-export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+export async function withTimeout(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   try {

@@ -1,24 +1,25 @@
 /**
- * Scripts by which a shell completes this program's commands, options and plugins, made from the same
- * table as the help. Pure: they know what this version knows, and never ask the program.
+ * Shell completion scripts for the commands, options and plugins of this program, generated from
+ * the same table as the help. Pure: a script contains what this version knows and never calls the
+ * program.
  */
 
-import { type CommandTable, shownNames } from "./command.ts";
+import { type CommandTable, listCommandNames } from "./command.ts";
 
-/** The shells that are known. */
+/** The supported shells. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** A shell that is known. */
+/** A supported shell. */
 export type Shell = typeof SHELLS[number];
 
 /** Commands whose arguments are files or folders. */
 const FILES: readonly string[] = ["verify", "export", "import"];
 
 /**
- * The script for a shell.
+ * Generates the completion script of a shell.
  *
- * @param commands the table of commands
- * @param plugins what `install` can be given
+ * @param shell the shell
+ * @param plugins names that `install` accepts
  */
 export function completionScript(
   shell: Shell,
@@ -36,7 +37,7 @@ function bashScript(
   commands: CommandTable,
   values: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const cases = shownNames(commands).map((name) => {
+  const cases = listCommandNames(commands).map((name) => {
     const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].join(" ");
     const files = FILES.includes(name) ? ' $(compgen -f -- "$word")' : "";
     return `    ${name}) COMPREPLY=($(compgen -W "${words}" -- "$word")${files}) ;;`;
@@ -46,7 +47,9 @@ function bashScript(
     "_elastik() {",
     '  local word="${COMP_WORDS[COMP_CWORD]}"',
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
-    `    COMPREPLY=($(compgen -W "${shownNames(commands).join(" ")} --help --version" -- "$word"))`,
+    `    COMPREPLY=($(compgen -W "${
+      listCommandNames(commands).join(" ")
+    } --help --version" -- "$word"))`,
     "    return",
     "  fi",
     '  case "${COMP_WORDS[1]}" in',
@@ -61,10 +64,10 @@ function zshScript(
   commands: CommandTable,
   values: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const described = shownNames(commands).map((name) =>
-    `    ${quoted(`${name}:${aboutOf(commands, name)}`)}`
+  const described = listCommandNames(commands).map((name) =>
+    `    ${quoted(`${name}:${summaryOf(commands, name)}`)}`
   );
-  const cases = shownNames(commands).map((name) => {
+  const cases = listCommandNames(commands).map((name) => {
     const words = [...optionsOf(commands, name), ...(values.get(name) ?? [])].map(quoted).join(" ");
     return `    ${name}) compadd -- ${words}${FILES.includes(name) ? "; _files" : ""} ;;`;
   });
@@ -83,7 +86,7 @@ function zshScript(
     ...cases,
     "  esac",
     "}",
-    // Loaded by its first use it completes at once; sourced it waits for one.
+    // Autoloaded from fpath, the file runs at the first completion; sourced, it only registers.
     'if [ "$funcstack[1]" = _elastik ]; then _elastik "$@"; else',
     "  compdef _elastik elastik elastik.js",
     "fi",
@@ -97,12 +100,12 @@ function fishScript(
   const lines = ["# elastik completions fish: keep it as elastik.fish in your completions folder."];
   for (const program of ["elastik", "elastik.js"]) {
     lines.push(`complete -c ${program} -f`);
-    for (const name of shownNames(commands)) {
+    for (const name of listCommandNames(commands)) {
       const seen = `-n '__fish_seen_subcommand_from ${name}'`;
-      const about = quoted(aboutOf(commands, name));
-      lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${about}`);
+      const summary = quoted(summaryOf(commands, name));
+      lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${summary}`);
       for (
-        const [option, { about: told, value }] of Object.entries(commands[name]?.options ?? {})
+        const [option, { summary: told, value }] of Object.entries(commands[name]?.options ?? {})
       ) {
         const takes = value === undefined ? "" : " -x";
         lines.push(`complete -c ${program} ${seen} -l ${option}${takes} -d ${quoted(told)}`);
@@ -121,11 +124,11 @@ function optionsOf(commands: CommandTable, name: string): string[] {
   return [...Object.keys(commands[name]?.options ?? {}), "help"].map((option) => `--${option}`);
 }
 
-function aboutOf(commands: CommandTable, name: string): string {
-  return commands[name]?.about ?? "";
+function summaryOf(commands: CommandTable, name: string): string {
+  return commands[name]?.summary ?? "";
 }
 
-/** A word in quotes that these three shells read alike. */
+/** Quotes a word in a form that all three shells read in the same way. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "")}'`;
 }

@@ -1,193 +1,203 @@
 /**
- * The command line: which command is meant, and what the program says about itself. Commands are
- * loaded when they are asked for, so that a cell, which is this program once more, does not pay for
- * a server. It decides nothing about worlds.
+ * The command line: finds the command, prints the help, and turns usage errors into an exit code.
+ * Commands are loaded on demand, because a cell is this program started again and must not load the
+ * server.
  */
 
-import { type CommandTable, type ProgramContext, shownNames } from "./command.ts";
-import { type Options, readArguments, UsageError } from "./parse_args.ts";
+import { type CommandTable, listCommandNames, type ProgramContext } from "./command.ts";
+import { type OptionValues, parseArgs, UsageError } from "./parse_args.ts";
 import { VERSION } from "../version.ts";
 
-const URL_OPTION = { value: "<url>", about: "the machine; the one of the settings unless given" };
+const URL_OPTION = {
+  value: "<url>",
+  summary: "URL of the server; by default that of the settings",
+};
 
-/** Every command. The specifiers are literals, so that a URL run and a bundle find them as well. */
+/**
+ * Every command. The specifiers are literals, so that a URL run and a bundle include the modules.
+ */
 export const COMMANDS: CommandTable = {
   serve: {
-    takes: "",
-    most: 0,
-    about: "start the machine (what happens without a command)",
+    usage: "",
+    maxArguments: 0,
+    summary: "start the server (the default command)",
     load: () => import("./commands/serve.ts"),
   },
   install: {
-    takes: "<plugin…>",
-    least: 1,
-    most: 64,
-    about: "store, show and approve shipped plugins, or primitives",
-    more: [
-      "`primitives` stands for gpu fstab db fanout. Each plugin is stored (T2), shown with",
-      "all it asks for, approved (T3) in exactly this version, and looked for in /bin.",
+    usage: "<plugin…>",
+    minArguments: 1,
+    maxArguments: 64,
+    summary: "store, show and approve shipped plugins, or primitives",
+    details: [
+      "`primitives` means gpu fstab db fanout. Each plugin is stored (T2), shown with all",
+      "that it requests, approved (T3) in exactly this version, and checked in /bin.",
     ],
     options: {
-      "with-semantic": { about: "semantic as well" },
+      "with-semantic": { summary: "install semantic as well" },
       url: URL_OPTION,
     },
     load: () => import("./commands/install.ts"),
   },
   mint: {
-    takes: "<prefix>",
-    least: 1,
-    most: 1,
-    about: "a token for one prefix, until a time (T3)",
-    more: [
-      "The token alone goes to the standard output; what it may do is told beside it.",
+    usage: "<prefix>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "create a capability for one prefix (T3)",
+    details: [
+      "Only the token is written to the standard output; what it allows, to the standard error.",
     ],
     options: {
-      ttl: { value: "<time>", about: "how long it holds: 90s, 15m, 1h (unless given), 7d" },
-      mode: { value: "<r|rw>", about: "to read, or to read and write (unless given)" },
+      ttl: { value: "<time>", summary: "lifetime: 90s, 15m, 1h (default), 7d" },
+      mode: { value: "<r|rw>", summary: "read only, or read and write (default)" },
       url: URL_OPTION,
     },
     load: () => import("./commands/mint.ts"),
   },
   boot: {
-    takes: "[url]",
-    most: 1,
-    about: "power-on self-test of a running machine",
+    usage: "[url]",
+    maxArguments: 1,
+    summary: "self-test of a running server",
     load: () => import("./commands/boot.ts"),
   },
   verify: {
-    takes: "[data]",
-    most: 1,
-    about: "check every world of a data folder, with its server off",
+    usage: "[data]",
+    maxArguments: 1,
+    summary: "check every world of a data folder (server stopped)",
     load: () => import("./commands/verify.ts"),
   },
   export: {
-    takes: "[file|-]",
-    most: 1,
-    about: "all worlds as tar.gz, while the server runs or not",
-    more: [
-      "Each world is of one moment. The signing key goes along, so that what is brought back",
-      "verifies; tokens, locks and the trash stay. The file is for this user alone.",
+    usage: "[file|-]",
+    maxArguments: 1,
+    summary: "export all worlds as tar.gz; the server can run",
+    details: [
+      "Each world is a consistent snapshot. The signing key is included, so that imported chains",
+      "verify; tokens, locks and the trash are not. Only this user can read the file.",
     ],
     options: {
-      "without-key": { about: "leave the signing key out" },
-      from: { value: "<data>", about: "another data folder than that of the settings" },
+      "without-key": { summary: "do not include the signing key" },
+      from: { value: "<data>", summary: "data folder; by default that of the settings" },
     },
     load: () => import("./commands/export.ts"),
   },
   import: {
-    takes: "<file|folder|->",
-    least: 1,
-    most: 1,
-    about: "bring such an archive in, or an elastik v5",
-    more: [
-      "The server is off meanwhile. Nothing that is there is overwritten, and no world is",
-      "ever half there. Import only what you trust as much as your own machine.",
+    usage: "<file|folder|->",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "import such an archive, or an elastik v5",
+    details: [
+      "The server must be stopped. Existing worlds are never overwritten, and no world is ever",
+      "incomplete. Import only data that you trust as much as your own server.",
     ],
     options: {
-      into: { value: "<data>", about: "the data folder; that of the settings unless given" },
-      merge: { about: "into a folder that holds worlds already" },
-      key: { value: "<key|@file>", about: "what signed its chains, if that is not in it" },
-      "new-key": { about: "take no signing key from it; plugins then wait for approval" },
+      into: { value: "<data>", summary: "data folder; by default that of the settings" },
+      merge: { summary: "add to a folder that contains worlds already" },
+      key: { value: "<key|@file>", summary: "signing key of its chains, if not included" },
+      "new-key": { summary: "do not adopt its signing key; plugins need approval again" },
     },
     load: () => import("./commands/import.ts"),
   },
   completions: {
-    takes: "<shell>",
-    least: 1,
-    most: 1,
-    about: "what bash, zsh or fish needs to complete all this",
+    usage: "<shell>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "completion script for bash, zsh or fish",
     load: () => import("./commands/completions.ts"),
   },
   cell: {
-    takes: "",
-    most: 0,
-    about: "the process a plugin lives in",
+    usage: "",
+    maxArguments: 0,
+    summary: "process of a plugin",
     hidden: true,
     load: () => import("./commands/cell.ts"),
   },
 };
 
-/** Exit code of a command line that cannot be understood, as shells have it. */
+/** Exit code of a usage error, by shell convention. */
 const USAGE = 2;
 
-/** What a command line means. */
-export type Request =
-  | { readonly command: string; readonly words: readonly string[]; readonly options: Options }
+/** A parsed command line: a command to run, or a text to show. */
+export type ParsedCommand =
+  | { readonly command: string; readonly words: readonly string[]; readonly options: OptionValues }
   | { readonly show: string };
 
 /**
- * Reads a command line.
+ * Parses a command line.
  *
- * @throws {UsageError} naming what was found and what there is
+ * @param args the arguments after the program
+ * @throws {UsageError} with what was found and what is valid
  */
-export function readCommandLine(args: readonly string[]): Request {
+export function parseCommandLine(args: readonly string[]): ParsedCommand {
   const [first = "serve", ...rest] = args;
   const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
   const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if ([first, ...own].some((arg) => arg === "--help" || arg === "-h")) {
-    return { show: command === undefined || command.hidden ? helpText() : commandHelp(first) };
+    return {
+      show: command === undefined || command.hidden ? formatHelp() : formatCommandHelp(first),
+    };
   }
   if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
   if (command === undefined) {
     throw new UsageError(
-      `Cannot run ${JSON.stringify(first)}: there are ${
-        shownNames(COMMANDS).join(", ")
-      }; --help says more`,
+      `Cannot run ${JSON.stringify(first)}: the commands are ${
+        listCommandNames(COMMANDS).join(", ")
+      }; see --help`,
     );
   }
-  return { command: first, ...readArguments(first, rest, command) };
+  return { command: first, ...parseArgs(first, rest, command) };
 }
 
-/** The one screen of `--help`. */
-export function helpText(): string {
-  const lines = shownNames(COMMANDS).map((name) => {
-    const { takes = "", about = "" } = COMMANDS[name] ?? {};
-    return `  ${`${name} ${takes}`.padEnd(21)}${about}`;
+/** Formats the text of `--help`. */
+export function formatHelp(): string {
+  const lines = listCommandNames(COMMANDS).map((name) => {
+    const { usage = "", summary = "" } = COMMANDS[name] ?? {};
+    return `  ${`${name} ${usage}`.padEnd(21)}${summary}`;
   });
   return [
-    `elastik ${VERSION}: an HTTP machine whose paths are worlds`,
+    `elastik ${VERSION}: an HTTP server that stores documents, called worlds, by path`,
     "",
-    "usage: elastik [command], and elastik <command> --help for one of them",
+    "usage: elastik [command]; elastik <command> --help describes one command",
     "",
     ...lines,
     "",
-    "  --help               this text",
-    "  --version            the version",
+    "  --help               show this text",
+    "  --version            show the version",
     "",
-    "Settings are environment variables, or lines of .env in the working folder:",
+    "Settings are environment variables or lines of .env in the working folder:",
     "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data),",
-    "ELASTIK_TOKEN, ELASTIK_APPROVE_TOKEN; /usr/share/doc/configuration.md has all.",
+    "ELASTIK_TOKEN, ELASTIK_APPROVE_TOKEN; all: /usr/share/doc/configuration.md",
   ].join("\n");
 }
 
-/** The help of one command. */
-export function commandHelp(name: string): string {
+/** Formats the help of one command. */
+export function formatCommandHelp(name: string): string {
   const command = COMMANDS[name];
-  if (command === undefined) return helpText();
-  const { takes, about, more = [], options = {} } = command;
+  if (command === undefined) return formatHelp();
+  const { usage, summary, details = [], options = {} } = command;
   const lines = Object.entries(options).map(([option, told]) =>
-    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.about}`
+    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.summary}`
   );
   return [
-    `usage: elastik ${name} ${takes}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),
+    `usage: elastik ${name} ${usage}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),
     "",
-    `${about[0]?.toUpperCase()}${about.slice(1)}.`,
-    ...more,
+    `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
+    ...details,
     ...(lines.length > 0 ? ["", ...lines] : []),
   ].join("\n");
 }
 
 /**
- * Runs a command line to its end.
+ * Runs a command line.
  *
- * @returns the exit code, or nothing while the machine goes on
+ * @param args the arguments after the program
+ * @param context how this program was started
+ * @returns the exit code, or undefined while the server runs
  */
 export async function runCommandLine(
   args: readonly string[],
   program: ProgramContext,
 ): Promise<number | undefined> {
   try {
-    const request = readCommandLine(args);
+    const request = parseCommandLine(args);
     if ("show" in request) {
       console.log(request.show);
       return 0;
@@ -204,7 +214,7 @@ export async function runCommandLine(
   }
 }
 
-/** By its name: to load the class would cost every cell the settings. */
+/** Compares the name, because importing the class would load the settings in every cell. */
 function isConfigError(error: unknown): error is Error {
   return error instanceof Error && error.name === "ConfigError";
 }

@@ -1,47 +1,54 @@
 /**
- * A command's arguments: which words are options, which are what the command is about. Pure, and small
- * enough that a cell, which is this program once more, does not notice it. It knows no command.
+ * Parses the arguments of a command into options and operands. Pure. It knows no command, and it is
+ * small because a cell, which is this program started again, loads it too.
  */
 
 /** One option of a command. */
-export interface Option {
-  /** What follows it, as the help writes it; absent for one that stands alone. */
+export interface OptionSpec {
+  /** Placeholder of its value in the help; absent for a flag. */
   readonly value?: string;
-  readonly about: string;
+  readonly summary: string;
 }
 
-/** What a command takes. */
-export interface Shape {
-  /** Arguments as the help writes them; `""` for none. */
-  readonly takes: string;
-  /** Fewest and most arguments. */
-  readonly least?: number;
-  readonly most: number;
-  readonly options?: Readonly<Record<string, Option>>;
+/** The operands and options of a command. */
+export interface ArgumentSpec {
+  /** Operands as the help shows them; `""` for none. */
+  readonly usage: string;
+  /** Minimum number of operands; 0 if absent. */
+  readonly minArguments?: number;
+  /** Maximum number of operands. */
+  readonly maxArguments: number;
+  readonly options?: Readonly<Record<string, OptionSpec>>;
 }
 
-/** The options of a command line by their names without dashes; `true` for one that stands alone. */
-export type Options = Readonly<Record<string, string | true>>;
+/** Options of a command line by name without dashes; `true` for a flag. */
+export type OptionValues = Readonly<Record<string, string | true>>;
 
-/** What was found. */
-export interface Arguments {
+/** Operands and options of a command line. */
+export interface ParsedArguments {
   readonly words: readonly string[];
-  readonly options: Options;
+  readonly options: OptionValues;
 }
 
-/** A command line that cannot be understood; the message is for the operator. */
+/** An invalid command line. The message is for the operator. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * Reads what follows a command's name: `--name value` or `--name=value`, alone or between the words;
- * after `--` everything is a word, and `-` always is one.
+ * Parses the arguments after the name of a command: `--name value`, `--name=value` and `--name`,
+ * anywhere between the operands. After `--` every argument is an operand; `-` always is one.
  *
- * @param command its name, for the refusal
- * @throws {UsageError} naming what was found and what there is
+ * @param command name of the command, for error messages
+ * @param args the arguments
+ * @param shape what the command accepts
+ * @throws {UsageError} with what was found and what is valid
  */
-export function readArguments(command: string, args: readonly string[], shape: Shape): Arguments {
+export function parseArgs(
+  command: string,
+  args: readonly string[],
+  shape: ArgumentSpec,
+): ParsedArguments {
   const words: string[] = [];
   const options = new Map<string, string | true>();
   const rest = [...args];
@@ -59,11 +66,13 @@ export function readArguments(command: string, args: readonly string[], shape: S
       if (option === undefined) {
         throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(shape)}`);
       }
-      if (options.has(name)) throw new UsageError(`Cannot run ${command}: ${dashed} stands twice`);
+      if (options.has(name)) {
+        throw new UsageError(`Cannot run ${command}: ${dashed} was given twice`);
+      }
       options.set(name, valueOf(command, dashed, option, arg.includes("="), after, rest));
     }
   }
-  const { least = 0, most, takes } = shape;
+  const { minArguments: least = 0, maxArguments: most, usage: takes } = shape;
   if (words.length < least || words.length > most) {
     const found = words.length === 1 ? "1 argument" : `${words.length} arguments`;
     throw new UsageError(`Cannot run ${command} with ${found}: it takes ${takes || "none"}`);
@@ -71,8 +80,8 @@ export function readArguments(command: string, args: readonly string[], shape: S
   return { words, options: Object.fromEntries(options) };
 }
 
-/** An option that takes a value, as text; `undefined` where it was not given. */
-export function textOption(options: Options, name: string): string | undefined {
+/** Value of an option that takes one; undefined if it was not given. */
+export function getTextOption(options: OptionValues, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
@@ -80,21 +89,21 @@ export function textOption(options: Options, name: string): string | undefined {
 function valueOf(
   command: string,
   dashed: string,
-  option: Option,
+  option: OptionSpec,
   glued: boolean,
   after: readonly string[],
   rest: string[],
 ): string | true {
   if (option.value === undefined) {
     if (!glued) return true;
-    throw new UsageError(`Cannot run ${command}: ${dashed} takes no value`);
+    throw new UsageError(`Cannot run ${command}: ${dashed} does not take a value`);
   }
   const value = glued ? after.join("=") : rest.shift();
   if (value !== undefined && value !== "") return value;
-  throw new UsageError(`Cannot run ${command}: ${dashed} takes ${option.value}, which is missing`);
+  throw new UsageError(`Cannot run ${command}: ${dashed} needs ${option.value}`);
 }
 
-function optionNames({ options = {} }: Shape): string {
+function optionNames({ options = {} }: ArgumentSpec): string {
   const names = Object.keys(options).map((name) => `--${name}`);
   return names.length === 0 ? "it takes no options" : `it takes ${names.join(", ")}`;
 }

@@ -6,38 +6,37 @@
 
 import { DAV_HEADERS } from "./resource/dav_headers.ts";
 import { davErrorResponse, DavProblem } from "./resource/dav_problem.ts";
-import { worldTarget } from "./resource/destination.ts";
+import { toWorldTarget } from "./resource/destination.ts";
 import { get } from "./methods/get.ts";
 import { lock, unlock } from "./methods/lock.ts";
-import { readIf } from "./locks/lock_guard.ts";
+import { evaluateIfHeader } from "./locks/lock_guard.ts";
 import type { LockTable } from "./locks/lock_table.ts";
 import { mkcol } from "./methods/mkcol.ts";
-import { hasMounts, isMounted } from "./resource/mount_client.ts";
-import { answerMounted } from "./methods/mount_methods.ts";
+import { hasMounts, isMountPath } from "./resource/mount_client.ts";
+import { handleMount } from "./methods/mount_methods.ts";
 import { propfind } from "./methods/propfind.ts";
 import { proppatch } from "./methods/proppatch.ts";
 import { put } from "./methods/put.ts";
-import { remove } from "./methods/delete.ts";
-import { createRoom, type DavRequest, type Room } from "./methods/dav_context.ts";
-import { transfer } from "./methods/copy_move.ts";
-import type { Exchange } from "../request/request_context.ts";
+import { deleteResource } from "./methods/delete.ts";
+import { createDavContext, type DavContext, type DavRequest } from "./methods/dav_context.ts";
+import { copyMove } from "./methods/copy_move.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { storeProblem } from "../response/store_problem.ts";
-import type { Machine } from "../request/server_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
 
-type Method = (room: Room, asked: DavRequest) => Promise<Response> | Response;
+type Method = (room: DavContext, asked: DavRequest) => Promise<Response> | Response;
 
 const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["OPTIONS", options],
   ["GET", get],
   ["HEAD", get],
   ["PUT", put],
-  ["DELETE", remove],
+  ["DELETE", deleteResource],
   ["PROPFIND", propfind],
   ["PROPPATCH", proppatch],
   ["MKCOL", mkcol],
-  ["COPY", transfer],
-  ["MOVE", transfer],
+  ["COPY", copyMove],
+  ["MOVE", copyMove],
   ["LOCK", lock],
   ["UNLOCK", unlock],
 ]);
@@ -51,15 +50,15 @@ const NO_TOKENS: ReadonlySet<string> = new Set();
 const CHALLENGE = 'Basic realm="elastik", charset="UTF-8"';
 
 /** Handles every request at or below `/dav`. */
-export class DavRoutes {
-  readonly #room: Room;
+export class DavRouter {
+  readonly #room: DavContext;
 
   /** @param locks the machine's, which plain writes heed as well */
-  constructor(machine: Machine, locks: LockTable) {
-    this.#room = createRoom(machine, locks);
+  constructor(server: ServerContext, locks: LockTable) {
+    this.#room = createDavContext(server, locks);
     // However a world goes, its locks go with it (RFC 4918 §9.6).
-    machine.store.watch("/", ({ kind, name }) => {
-      if (kind === "delete") locks.forget(`/${name}`);
+    server.store.watch("/", ({ kind, name }) => {
+      if (kind === "delete") locks.releaseAt(`/${name}`);
     });
   }
 
@@ -68,13 +67,13 @@ export class DavRoutes {
    *
    * @throws {Problem}
    */
-  handle(exchange: Exchange): Promise<Response> | Response {
-    const { request, target, caller } = exchange;
-    const world = worldTarget(target);
-    const { plugins } = this.#room.machine;
-    if (world !== undefined && isMounted(world.path) && hasMounts(plugins)) {
-      return answerMounted(plugins, { ...exchange, target: world })
-        .catch((error) => refuse(error, request.method, world.path));
+  handle(context: RequestContext): Promise<Response> | Response {
+    const { request, target, caller } = context;
+    const world = toWorldTarget(target);
+    const { plugins } = this.#room.server;
+    if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
+      return handleMount(plugins, { ...context, target: world })
+        .catch((error) => toDavResponse(error));
     }
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
@@ -85,27 +84,25 @@ export class DavRoutes {
       );
     }
     try {
-      const { locks, machine: { store } } = this.#room;
+      const { locks, server: { store } } = this.#room;
       const submitted = READS.has(request.method)
         ? NO_TOKENS
-        : readIf(request, world.path, caller, locks, store);
+        : evaluateIfHeader(request, world.path, caller, locks, store);
       const answer = method(this.#room, { request, target: world, caller, submitted });
-      return answer instanceof Promise
-        ? answer.catch((error) => refuse(error, request.method, world.path))
-        : answer;
+      return answer instanceof Promise ? answer.catch((error) => toDavResponse(error)) : answer;
     } catch (error) {
-      return refuse(error, request.method, world.path);
+      return toDavResponse(error);
     }
   }
 }
 
 /** Refusals in the words that clients of WebDAV know; what they do not know goes on as it is. */
-function refuse(error: unknown, method: string, path: string): Response {
+function toDavResponse(error: unknown): Response {
   if (error instanceof DavProblem) return davErrorResponse(error);
   if (error instanceof Problem && error.status === 401) {
     throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
   }
-  throw storeProblem(error, method, path);
+  throw error;
 }
 
 function options(): Response {

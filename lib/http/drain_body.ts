@@ -1,21 +1,24 @@
 /**
- * Request bodies that nobody read, over HTTP/2. A refusal often comes before the body is looked at; the
- * runtime then resets the stream, now and then before its answer is through, and the client sees a
- * broken stream in the answer's place (seen with Deno 2.9.6). What is short is read to its end first.
+ * Unread request bodies over HTTP/2. A handler often refuses a request before it reads the body.
+ * Deno 2.9.6 then resets the stream, sometimes before the response is sent, and the client sees a
+ * broken stream instead of the response. Reading a short body to its end first avoids this.
  */
 
-import { UNREAD_BODY_BYTES, UNREAD_BODY_MS } from "../limits.ts";
-import { within } from "../base/timeout.ts";
+import { DRAIN_BODY_TIMEOUT_MS, MAX_DRAINED_BODY_BYTES } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 
 /**
- * Reads what is left of a short body and throws it away; over HTTP/1.1, and where there is nothing to
- * read, it does nothing. Never throws.
+ * Reads and discards the rest of a short request body over HTTP/2. Does nothing over HTTP/1.1, for
+ * a request without a body, for a body of unknown or larger length, and for one that was read.
+ *
+ * @param request the request; never makes the call fail
+ * @returns after the body ended or after {@link DRAIN_BODY_TIMEOUT_MS} milliseconds
  */
-export async function drainUnread(request: Request): Promise<void> {
+export async function drainBody(request: Request): Promise<void> {
   if (request.headers.has("host") || request.body === null || request.bodyUsed) return;
   const length = request.headers.get("content-length");
-  if (length === null || Number(length) > UNREAD_BODY_BYTES) return;
-  // A sender that went away has no use for its answer either.
+  if (length === null || Number(length) > MAX_DRAINED_BODY_BYTES) return;
+  // A failed read means that the client disconnected; it cannot receive the response either.
   const read = request.bytes().then(() => undefined, () => undefined);
-  await within(UNREAD_BODY_MS, read);
+  await withTimeout(DRAIN_BODY_TIMEOUT_MS, read);
 }

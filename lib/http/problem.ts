@@ -1,7 +1,8 @@
 /**
- * Error responses as RFC 9457 problems: the table of problem types, the error class that carries one,
- * and the function that turns it into a Response. A detail names the action, the state found and what
- * would have been enough. It must never contain a secret, a stack or a path of the server's disk.
+ * Problem details (RFC 9457): the table of problem types, the error that carries one, and the
+ * function that turns it into a response. A detail names the action, the state that was found and
+ * what would have been enough. It must never contain a secret, a stack, or a path of the server's
+ * disk.
  */
 
 import { prefersText } from "./negotiate.ts";
@@ -15,7 +16,7 @@ interface ProblemKind {
 
 /**
  * Every problem type of the server. Each has a page `/usr/share/doc/problems/<type>.md` whose heading
- * is the status and the title. A title is a noun phrase or short statement of at most six words.
+ * is the status and the title. A title is a noun phrase or a short statement of at most six words.
  */
 export const PROBLEMS = {
   "bad-path": { status: 400, title: "Ambiguous path" },
@@ -54,18 +55,18 @@ export const PROBLEMS = {
   "loop-detected": { status: 508, title: "Request loop" },
 } as const satisfies Record<string, ProblemKind>;
 
-/** The name of a problem type: the last segment of its `type` URI. */
+/** Name of a problem type: the last segment of its `type` URI. */
 export type ProblemType = keyof typeof PROBLEMS;
 
-/** An error that becomes a problem response. Handlers behind the gate throw it. */
+/** An error that becomes a problem response. Any code behind the gate may throw it. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: number;
 
   /**
    * @param type the problem type
-   * @param detail one sentence about this occurrence, without final period
-   * @param headers response headers to add, such as `Allow` or `Retry-After`
+   * @param detail sentence about this occurrence, without a final period
+   * @param headers response headers that belong to it, such as `Allow` or `Retry-After`
    */
   constructor(
     readonly type: ProblemType,
@@ -78,13 +79,14 @@ export class Problem extends Error {
 }
 
 /**
- * Returns the response for a problem: `application/problem+json`, or the same words as text for a
- * caller that prefers text or HTML (RFC 9457 §3).
+ * Creates the response of a problem: `application/problem+json`, or the same text as `text/plain`
+ * for a client that prefers text or HTML (RFC 9457 §3).
  *
+ * @param problem the problem
  * @param accept value of the Accept header, or null if it was not sent
- * @param head true for a HEAD request: the response has no body
+ * @param head true for a HEAD request: the response has no body, and Content-Length is that of GET
  */
-export function problemResponse(problem: Problem, accept: string | null, head = false): Response {
+export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
   const text = prefersText(accept);
   const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({
@@ -100,7 +102,7 @@ export function problemResponse(problem: Problem, accept: string | null, head = 
     "vary": "Accept",
     ...problem.headers,
   });
-  // RFC 9110 §8.6: Content-Length of a HEAD response is the length that GET would send.
+  // RFC 9110 §8.6: Content-Length of a HEAD response is the length that GET would have.
   if (head) headers.set("content-length", String(encoder.encode(body).length));
   return new Response(head ? null : body, { status, headers });
 }

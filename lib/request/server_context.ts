@@ -10,7 +10,7 @@ import type { ProgramSource } from "../source/program_source.ts";
 import type { Store } from "../world/store.ts";
 
 /** What every route may use. */
-export interface Machine {
+export interface ServerContext {
   readonly store: Store;
   readonly config: Config;
   readonly authenticator: Authenticator;

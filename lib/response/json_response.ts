@@ -3,14 +3,14 @@
  * moment to moment, so nobody may keep them.
  */
 
-import { chooser } from "../http/negotiate.ts";
+import { createTypeChooser } from "../http/negotiate.ts";
 
 const JSON_TYPE = "application/json";
-const chooseJson = chooser([JSON_TYPE, "text/plain"], JSON_TYPE);
-const chooseText = chooser(["text/plain", JSON_TYPE], "text/plain");
+const chooseJson = createTypeChooser([JSON_TYPE, "text/plain"], JSON_TYPE);
+const chooseText = createTypeChooser(["text/plain", JSON_TYPE], "text/plain");
 
 /** A JSON value, uncached, with further headers if any. */
-export function json(
+export function jsonResponse(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
   status = 200,
@@ -27,17 +27,20 @@ export function json(
 }
 
 /** Facts as a JSON object, or a line each for who prefers text. */
-export function facts(accept: string | null, value: Readonly<Record<string, unknown>>): Response {
+export function factsResponse(
+  accept: string | null,
+  value: Readonly<Record<string, unknown>>,
+): Response {
   const vary = { "vary": "Accept" };
-  if (chooseJson(accept) === JSON_TYPE) return json(value, vary);
+  if (chooseJson(accept) === JSON_TYPE) return jsonResponse(value, vary);
   const lines = Object.entries(value).map(([name, fact]) => `${name} ${String(fact)}\n`);
   return text(lines.join(""), vary);
 }
 
 /** One value as a line, or as JSON for who prefers that. */
-export function line(accept: string | null, value: string | number): Response {
+export function lineResponse(accept: string | null, value: string | number): Response {
   const vary = { "vary": "Accept" };
-  return chooseText(accept) === JSON_TYPE ? json(value, vary) : text(`${value}\n`, vary);
+  return chooseText(accept) === JSON_TYPE ? jsonResponse(value, vary) : text(`${value}\n`, vary);
 }
 
 function text(body: string, headers: Readonly<Record<string, string>>): Response {

@@ -5,8 +5,8 @@
 
 import { sha256Hex } from "../base/hash.ts";
 import type { Child } from "../world/store.ts";
-import { readOutcome } from "../http/conditional.ts";
-import { notModified } from "./representation.ts";
+import { evaluateConditions } from "../http/conditional.ts";
+import { notModifiedResponse } from "./representation.ts";
 
 const encoder = new TextEncoder();
 
@@ -18,7 +18,7 @@ export interface ListingRow {
 }
 
 /** A child of a collection as a row. */
-export function rowOf({ name, dir, entry }: Child): ListingRow {
+export function toListingRow({ name, dir, entry }: Child): ListingRow {
   if (entry === undefined) return { name, dir };
   const { version, ext, len, updatedAt, state } = entry;
   return {
@@ -33,12 +33,12 @@ export function rowOf({ name, dir, entry }: Child): ListingRow {
 }
 
 /** A listing as its bytes; whoever keeps one keeps nothing that depends on a request. */
-export interface MadeListing {
+export interface EncodedListing {
   /** `text/plain` or `application/json`. */
-  readonly form: string;
+  readonly mediaType: string;
   readonly body: Uint8Array<ArrayBuffer>;
   /** Strong entity tag, quoted. */
-  readonly tag: string;
+  readonly etag: string;
 }
 
 /**
@@ -46,10 +46,14 @@ export interface MadeListing {
  *
  * @param form `text/plain` or `application/json`
  */
-export function makeListing(rows: readonly ListingRow[], form: string): MadeListing {
+export function encodeListing(rows: readonly ListingRow[], form: string): EncodedListing {
   const json = form === "application/json";
   const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
-  return { form, body, tag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"` };
+  return {
+    mediaType: form,
+    body,
+    etag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"`,
+  };
 }
 
 /**
@@ -57,7 +61,10 @@ export function makeListing(rows: readonly ListingRow[], form: string): MadeList
  *
  * @throws {Problem} `precondition-failed`
  */
-export function sendListing(request: Request, { form, body, tag }: MadeListing): Response {
+export function sendListing(
+  request: Request,
+  { mediaType: form, body, etag: tag }: EncodedListing,
+): Response {
   const headers = {
     "content-type": form === "application/json" ? form : "text/plain; charset=utf-8",
     "etag": tag,
@@ -66,8 +73,8 @@ export function sendListing(request: Request, { form, body, tag }: MadeListing):
     "x-content-type-options": "nosniff",
   };
   // A listing has no time of its own, so only its tag can say that it is unchanged.
-  const unchanged = readOutcome(request.headers, tag, undefined) === "not-modified";
-  return unchanged ? notModified(headers) : new Response(body, { headers });
+  const unchanged = evaluateConditions(request.headers, tag, undefined) === "not-modified";
+  return unchanged ? notModifiedResponse(headers) : new Response(body, { headers });
 }
 
 /**
@@ -81,7 +88,7 @@ export function respondListing(
   rows: readonly ListingRow[],
   form: string,
 ): Response {
-  return sendListing(request, makeListing(rows, form));
+  return sendListing(request, encodeListing(rows, form));
 }
 
 /** A name that is a world and a collection is two things, and gets two lines. */

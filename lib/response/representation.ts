@@ -5,15 +5,15 @@
  */
 
 import type { World } from "../world/store.ts";
-import { isActive, isUtf8, mediaType } from "../world/media_type.ts";
-import { contentRange, selectRange } from "../http/byte_range.ts";
-import { readOutcome } from "../http/conditional.ts";
-import { etag } from "../http/etag.ts";
+import { isActiveExt, isUtf8, toMediaType } from "../world/media_type.ts";
+import { formatContentRange, selectRange } from "../http/byte_range.ts";
+import { evaluateConditions } from "../http/conditional.ts";
+import { formatEtag } from "../http/etag.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { Problem } from "../http/problem.ts";
 
 /** The forms a world is read in, beside the shell's page. */
-export type Form = "raw" | "json" | "text";
+export type RepresentationKind = "raw" | "json" | "text";
 
 /** One form of one version. */
 export interface Representation {
@@ -23,32 +23,32 @@ export interface Representation {
   readonly headers: Record<string, string>;
   readonly body: Uint8Array<ArrayBuffer>;
   /** The 200, to be cloned: checking the headers of a new Response costs more than all else here. */
-  readonly whole: Response;
+  readonly fullResponse: Response;
   /** The 304, to be cloned. */
-  readonly unchanged: Response;
+  readonly notModified: Response;
 }
 
-type Made = { -readonly [F in Form]?: Representation } & { utf8?: boolean };
+type Made = { -readonly [F in RepresentationKind]?: Representation } & { utf8?: boolean };
 
 const made = new WeakMap<World, Made>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** Whether a world's bytes can be given as text. */
-export function hasText(world: World): boolean {
+export function hasUtf8Body(world: World): boolean {
   const known = madeOf(world);
   return known.utf8 ??= isUtf8(world.body);
 }
 
 /** One form of a world, made now or before. */
-export function represent(world: World, form: Form): Representation {
+export function getRepresentation(world: World, form: RepresentationKind): Representation {
   const known = madeOf(world);
   return known[form] ??= make(world, form);
 }
 
 /** The JSON object of a world, as GET and the event streams send it. */
-export function worldJson(world: World): Record<string, unknown> {
-  const text = hasText(world);
+export function toWorldJson(world: World): Record<string, unknown> {
+  const text = hasUtf8Body(world);
   return {
     stage_html: text ? decoder.decode(world.body) : "",
     version: world.version,
@@ -65,35 +65,39 @@ export function worldJson(world: World): Record<string, unknown> {
  *
  * @throws {Problem} `precondition-failed`, `range-not-satisfiable`
  */
-export function respond(request: Request, found: Representation, ranges: boolean): Response {
+export function respondRepresentation(
+  request: Request,
+  found: Representation,
+  ranges: boolean,
+): Response {
   const { headers, body } = found;
-  if (readOutcome(request.headers, found.etag, found.lastModified) === "not-modified") {
-    return found.unchanged.clone();
+  if (evaluateConditions(request.headers, found.etag, found.lastModified) === "not-modified") {
+    return found.notModified.clone();
   }
   const asked = ranges && request.method === "GET" ? request.headers.get("range") : null;
-  if (asked === null) return found.whole.clone();
+  if (asked === null) return found.fullResponse.clone();
   const ifRange = request.headers.get("if-range");
   const range = selectRange(asked, ifRange, found.etag, found.lastModified, body.length);
-  if (range === "whole") return found.whole.clone();
+  if (range === "whole") return found.fullResponse.clone();
   if (range === "unsatisfiable") {
     throw new Problem(
       "range-not-satisfiable",
       `Cannot send the range ${asked.slice(0, 100)}: the content has ${body.length} bytes`,
-      { "content-range": contentRange(range, body.length), "accept-ranges": "bytes" },
+      { "content-range": formatContentRange(range, body.length), "accept-ranges": "bytes" },
     );
   }
   return new Response(body.subarray(range.start, range.end + 1), {
     status: 206,
     headers: {
       ...headers,
-      "content-range": contentRange(range, body.length),
+      "content-range": formatContentRange(range, body.length),
       "content-length": String(range.end + 1 - range.start),
     },
   });
 }
 
 /** A 304 with the headers that a 200 would have had, less those about its content (RFC 9110 §15.4.5). */
-export function notModified(headers: Readonly<Record<string, string>>): Response {
+export function notModifiedResponse(headers: Readonly<Record<string, string>>): Response {
   const { "content-type": _type, "content-length": _length, ...kept } = headers;
   return new Response(null, { status: 304, headers: kept });
 }
@@ -107,10 +111,10 @@ function madeOf(world: World): Made {
   return known;
 }
 
-function make(world: World, form: Form): Representation {
+function make(world: World, form: RepresentationKind): Representation {
   const lastModified = Date.parse(world.updatedAt) || 0;
   const state = form === "json" && world.state !== "" ? `-${world.state}` : "";
-  const tag = etag(world.version, world.sha256, `${form}${state}`);
+  const tag = formatEtag(world.version, world.sha256, `${form}${state}`);
   const headers: Record<string, string> = {
     "content-type": contentType(world, form),
     "etag": tag,
@@ -121,23 +125,23 @@ function make(world: World, form: Form): Representation {
   if (form === "raw") {
     headers["accept-ranges"] = "bytes";
     // Strangers' markup must not act as this origin, wherever it is opened.
-    if (isActive(world.ext)) headers["content-security-policy"] = "sandbox allow-scripts";
+    if (isActiveExt(world.ext)) headers["content-security-policy"] = "sandbox allow-scripts";
   } else headers["vary"] = "Accept";
   for (const [name, value] of world.meta) headers[name] = value;
-  const body = form === "json" ? encoder.encode(JSON.stringify(worldJson(world))) : world.body;
+  const body = form === "json" ? encoder.encode(JSON.stringify(toWorldJson(world))) : world.body;
   headers["content-length"] = String(body.length);
   return {
     etag: tag,
     lastModified,
     headers,
     body,
-    whole: new Response(body, { headers }),
-    unchanged: notModified(headers),
+    fullResponse: new Response(body, { headers }),
+    notModified: notModifiedResponse(headers),
   };
 }
 
-function contentType(world: World, form: Form): string {
+function contentType(world: World, form: RepresentationKind): string {
   if (form === "json") return "application/json";
   if (form === "text") return "text/plain; charset=utf-8";
-  return mediaType(world.ext);
+  return toMediaType(world.ext);
 }

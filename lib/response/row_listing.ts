@@ -3,15 +3,18 @@
  * shell for them, as it does for every collection.
  */
 
-import type { Exchange } from "../request/request_context.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import { type ListingRow, respondListing } from "./listing.ts";
-import { chooser } from "../http/negotiate.ts";
+import { createTypeChooser } from "../http/negotiate.ts";
 import { respondShell } from "./shell_page.ts";
 import type { Store } from "../world/store.ts";
 
 const HTML = "text/html";
 /** The form of a listing for an Accept header: `text/plain`, `application/json` or `text/html`. */
-export const rowsForm = chooser(["text/plain", "application/json", HTML], "text/plain");
+export const chooseRowsType = createTypeChooser(
+  ["text/plain", "application/json", HTML],
+  "text/plain",
+);
 
 /**
  * Answers a GET or HEAD with rows.
@@ -20,9 +23,9 @@ export const rowsForm = chooser(["text/plain", "application/json", HTML], "text/
  */
 export function respondRows(
   store: Store,
-  { request }: Exchange,
+  { request }: RequestContext,
   rows: readonly ListingRow[],
 ): Response | Promise<Response> {
-  const form = rowsForm(request.headers.get("accept"));
+  const form = chooseRowsType(request.headers.get("accept"));
   return form === HTML ? respondShell(store, request) : respondListing(request, rows, form);
 }

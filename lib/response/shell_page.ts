@@ -5,11 +5,11 @@
  */
 
 import type { Store, World } from "../world/store.ts";
-import { readOutcome } from "../http/conditional.ts";
-import { etag } from "../http/etag.ts";
-import { hostOf } from "../http/host.ts";
+import { evaluateConditions } from "../http/conditional.ts";
+import { formatEtag } from "../http/etag.ts";
+import { readHost } from "../http/host.ts";
 import { Problem } from "../http/problem.ts";
-import { notModified } from "./representation.ts";
+import { notModifiedResponse } from "./representation.ts";
 
 const PAGE = "usr/lib/shell/index.html";
 
@@ -43,18 +43,18 @@ export async function respondShell(
     "referrer-policy": "same-origin",
     // What is opened from here gets no handle on this page.
     "cross-origin-opener-policy": "same-origin",
-    "content-security-policy": shellPolicy(hostOf(request)),
+    "content-security-policy": shellPolicy(readHost(request)),
     ...headers,
   };
   for (const [name, value] of world?.meta ?? []) all[name] = value;
   if (status !== 200) return new Response(page.body, { status, headers: all });
   const rep = `html-${page.sha256.slice(0, 8)}`;
   all.etag = world === undefined
-    ? etag(page.version, page.sha256, "shell")
-    : etag(world.version, world.sha256, rep);
-  const unchanged = readOutcome(request.headers, all.etag, undefined);
+    ? formatEtag(page.version, page.sha256, "shell")
+    : formatEtag(world.version, world.sha256, rep);
+  const unchanged = evaluateConditions(request.headers, all.etag, undefined);
   return unchanged === "not-modified"
-    ? notModified(all)
+    ? notModifiedResponse(all)
     : new Response(page.body, { headers: all });
 }
 

@@ -4,15 +4,15 @@
  * it fails, declines or says what it may not, the plain 404 stands. Nothing here knows that plugin.
  */
 
-import { mayResolve } from "../auth/policy.ts";
-import { type Exchange, isCallerGone } from "../request/request_context.ts";
+import { decideFallback } from "../auth/policy.ts";
+import { isClientGone, type RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { DECLINED_MS, DECLINES_REMEMBERED } from "../limits.ts";
-import type { Machine } from "../request/server_context.ts";
-import type { PluginRoute } from "../request/plugin_routes.ts";
-import { inNamespace } from "../world/name.ts";
-import { CORE_SEGMENTS } from "./route_list.ts";
-import { pluginOfState } from "./plugin_state.ts";
+import { FALLBACK_DECLINE_CACHE_ENTRIES, FALLBACK_DECLINE_MS } from "../limits.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
+import type { PluginMatch } from "../request/plugin_routes.ts";
+import { isInNamespace } from "../world/name.ts";
+import { parseStatePath } from "./plugin_state.ts";
 
 /** RFC 7240 §4.4: who says so wants the 404 and no guess. */
 const STRICT = /(?:^|[,;])\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)/i;
@@ -27,14 +27,14 @@ const ABOUT_BYTES = [
 ];
 
 /** See the module. */
-export class Unmatched {
-  readonly #machine: Machine;
+export class Fallback {
+  readonly #server: ServerContext;
   /** Until when the fallback is not asked again, by caller and path. */
   readonly #declined = new Map<string, number>();
   #unwatch: (() => void) | undefined;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
+  constructor(server: ServerContext) {
+    this.#server = server;
   }
 
   /**
@@ -42,30 +42,30 @@ export class Unmatched {
    *
    * @returns its answer, or `undefined`, which means the plain 404; never throws
    */
-  resolve(exchange: Exchange): Promise<Response | undefined> | undefined {
-    const { fallback } = this.#machine.plugins;
+  resolve(context: RequestContext): Promise<Response | undefined> | undefined {
+    const { fallback } = this.#server.plugins;
     if (fallback === undefined) return undefined;
-    const { caller, target } = exchange;
-    const key = `${caller.by}\n${target.path}${target.collection ? "/" : ""}`;
+    const { caller, target } = context;
+    const key = `${caller.by}\n${target.path}${target.isCollection ? "/" : ""}`;
     // First, since who asks for the same again and again shall not pay for what else is looked at.
-    if (this.#hasDeclined(key) || !this.#concerns(exchange)) return undefined;
-    if (!mayResolve(caller, target.path, fallback.auth).allowed) return undefined;
-    return this.#ask(exchange, fallback, key);
+    if (this.#hasDeclined(key) || !this.#concerns(context)) return undefined;
+    if (!decideFallback(caller, target.path, fallback.auth).allowed) return undefined;
+    return this.#ask(context, fallback, key);
   }
 
   async #ask(
-    exchange: Exchange,
-    fallback: PluginRoute,
+    context: RequestContext,
+    fallback: PluginMatch,
     key: string,
   ): Promise<Response | undefined> {
-    const { plugins, log } = this.#machine;
-    const { request, target } = exchange;
+    const { log } = this.#server;
+    const { request, target } = context;
     try {
-      const answer = await plugins.fetch(fallback, exchange);
-      if (this.#takes(exchange, answer)) return answer;
+      const answer = await fallback.handle(context);
+      if (this.#takes(context, answer)) return answer;
       await answer.body?.cancel();
     } catch (error) {
-      if (isCallerGone(error)) return undefined;
+      if (isClientGone(error)) return undefined;
       // The caller is told nothing; what went wrong is for the operator, as every failure is.
       const words = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
       log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${words}`);
@@ -75,36 +75,36 @@ export class Unmatched {
   }
 
   /** Whether a path is one that may be resolved, and its caller one who would want that. */
-  #concerns({ request, target, depth }: Exchange): boolean {
+  #concerns({ request, target, depth }: RequestContext): boolean {
     // A plugin asks for what it names. It may be the fallback itself, which would never come to an end.
     if (depth !== undefined) return false;
     const { method, headers } = request;
     if (method !== "GET" && method !== "HEAD") return false;
     const { name, path, query } = target;
-    if (!inNamespace(name)) {
+    if (!isInNamespace(name)) {
       const [first = ""] = name.split("/", 1);
-      const core = CORE_SEGMENTS.has(first) || first === "dev" || first === "mnt";
-      return !core && this.#machine.plugins.match(path) === undefined && !isStrict(headers);
+      const core = RESERVED_SEGMENTS.has(first) || first === "dev" || first === "mnt";
+      return !core && this.#server.plugins.match(path) === undefined && !isStrict(headers);
     }
     if (query !== "" && query !== "raw") return false;
     // A page's own requests: the shell asks whether a world is there, and would take another for it.
     const mode = headers.get("sec-fetch-mode");
     if (mode !== null && mode !== "navigate") return false;
-    if (pluginOfState(name) !== undefined) return false;
+    if (parseStatePath(name) !== undefined) return false;
     if (!this.#isAbsent(name) || isStrict(headers)) return false;
     return !ABOUT_BYTES.some((header) => headers.has(header));
   }
 
   #isAbsent(name: string): boolean {
-    const { store } = this.#machine;
+    const { store } = this.#server;
     return name.includes("/") && store.stat(name) === undefined && !store.isCollection(name);
   }
 
   /** Whether an answer may stand in the 404's place. */
-  #takes({ target, caller }: Exchange, answer: Response): boolean {
+  #takes({ target, caller }: RequestContext, answer: Response): boolean {
     const { status, headers } = answer;
     if (status === 404 && !headers.has("content-type")) return false;
-    const world = inNamespace(target.name);
+    const world = isInNamespace(target.name);
     // Elsewhere the fallback may serve what it likes, but what a capability does not cover it only
     // points at: whoever follows is asked for their right again.
     if (!world && caller.scope === undefined) return status < 500;
@@ -116,14 +116,14 @@ export class Unmatched {
 
   #hasDeclined(key: string): boolean {
     const until = this.#declined.get(key);
-    return until !== undefined && this.#machine.now() < until;
+    return until !== undefined && this.#server.now() < until;
   }
 
   /** Keeps who asks for the same again and again from the plugin, until a world changes. */
   #remember(key: string): void {
-    if (this.#declined.size >= DECLINES_REMEMBERED) this.#declined.clear();
-    this.#declined.set(key, this.#machine.now() + DECLINED_MS);
-    this.#unwatch ??= this.#machine.store.watch("/", () => {
+    if (this.#declined.size >= FALLBACK_DECLINE_CACHE_ENTRIES) this.#declined.clear();
+    this.#declined.set(key, this.#server.now() + FALLBACK_DECLINE_MS);
+    this.#unwatch ??= this.#server.store.watch("/", () => {
       this.#declined.clear();
       this.#unwatch?.();
       this.#unwatch = undefined;

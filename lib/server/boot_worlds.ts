@@ -3,7 +3,7 @@
  * started. Names of settings are told, values only where they help nobody to break in.
  */
 
-import { HARMLESS, type Setting, SETTINGS } from "../config.ts";
+import { PUBLIC_SETTINGS, type SettingName, SETTINGS } from "../config.ts";
 import type { Store } from "../world/store.ts";
 
 const encoder = new TextEncoder();
@@ -13,14 +13,14 @@ export async function writeBootWorlds(
   store: Store,
   env: (name: string) => string | undefined,
 ): Promise<void> {
-  await writeIfNew(store, "boot/env", bootEnv(env));
+  await writeIfNew(store, "boot/env", formatBootEnv(env));
   await writeIfNew(store, "boot/plugins", await bootPlugins(store));
 }
 
 /** One line a setting: its value where that is harmless, else whether it is set. */
-export function bootEnv(env: (name: string) => string | undefined): string {
-  const harmless = new Set<string>(HARMLESS);
-  return (Object.keys(SETTINGS) as Setting[]).map((name) => {
+export function formatBootEnv(env: (name: string) => string | undefined): string {
+  const harmless = new Set<string>(PUBLIC_SETTINGS);
+  return (Object.keys(SETTINGS) as SettingName[]).map((name) => {
     const value = env(name);
     if (value === undefined) return `# ${name} is not set\n`;
     return harmless.has(name) ? `${name}=${value}\n` : `# ${name} is set\n`;

@@ -6,28 +6,28 @@
 import { createApp } from "./app.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
 import { type Config, isLoopbackHost } from "../config.ts";
-import { createClientAddress } from "../http/client_address.ts";
-import { SHUTDOWN_MS } from "../limits.ts";
-import type { Machine } from "../request/server_context.ts";
-import { openAccessLog } from "../observe/access_log.ts";
+import { createClientFinder } from "../http/client_address.ts";
+import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
-import { Plugins } from "../plugin/lazy_host.ts";
+import { PluginHost } from "../plugin/host/plugin_host.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
-import { readTls, tlsFault } from "./tls.ts";
+import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
-import { within } from "../base/timeout.ts";
-import { followAccounts } from "../auth/account_sync.ts";
-import { keptSecret, takeDataFolder } from "../world/file/data_folder.ts";
-import { lowerLayer } from "../world/lower_layer.ts";
+import { withTimeout } from "../base/timeout.ts";
+import { syncAccounts } from "../auth/account_sync.ts";
+import { acquireDataFolder, loadOrCreateSecret } from "../world/file/data_folder.ts";
+import { createLowerLayer } from "../world/lower_layer.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
 /** What a start needs beside its settings. */
-export interface ServeOptions {
+export interface StartServerOptions {
   readonly config: Config;
   /** Looks an environment variable up. */
   readonly env: (name: string) => string | undefined;
   /** Text of the birth worlds by path. */
-  readonly birthWorlds: Readonly<Record<string, string>>;
+  readonly lowerWorlds: Readonly<Record<string, string>>;
   /** URL of the store Worker's module. */
   readonly storeWorkerUrl: string;
   /** URL of the program's main module, which cells are started from; absent in a compiled binary. */
@@ -39,15 +39,15 @@ export interface ServeOptions {
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
   /** Called when the store cannot go on. */
-  readonly onDeath: (reason: string) => void;
+  readonly onStoreFailure: (reason: string) => void;
 }
 
 /** A machine that is up. */
-export interface Running {
+export interface RunningServer {
   /** Where it listens, `http://127.0.0.1:3005`. */
   readonly url: string;
   /** The approve token, when it was made by this start and nobody has seen it yet. */
-  readonly freshApproveToken?: string;
+  readonly newApproveToken?: string;
   /** Lets what was accepted finish, and gives everything back. */
   close(): Promise<void>;
 }
@@ -57,27 +57,27 @@ export interface Running {
  *
  * @throws {ConfigError} {@link DataFolderBusy} and what listening throws
  */
-export async function startMachine(options: ServeOptions): Promise<Running> {
+export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
   const startedAt = Date.now();
   const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
-  const folder = takeDataFolder(config.data);
+  const folder = acquireDataFolder(config.data);
   try {
-    const key = config.key ?? keptSecret(config.data, ".key").secret;
+    const key = config.key ?? loadOrCreateSecret(config.data, ".key").secret;
     const approve = config.approveToken === undefined
-      ? keptSecret(config.data, ".approve-token")
+      ? loadOrCreateSecret(config.data, ".approve-token")
       : { secret: config.approveToken, fresh: false };
     const store = await openSqliteStore({
       folder,
       key,
-      lower: lowerLayer(options.birthWorlds, new Date(startedAt).toISOString()),
+      lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
       workerUrl: options.storeWorkerUrl,
       writers: config.writers,
       sync: config.sync,
       history: config.history,
-      maxWorldBytes: config.maxWorld,
-      cacheBytes: config.cache,
-      onDeath: options.onDeath,
+      maxWorldBytes: config.maxWorldBytes,
+      cacheBytes: config.cacheBytes,
+      onWorkerExit: options.onStoreFailure,
       log,
     });
     const authenticator = createAuthenticator({
@@ -86,23 +86,29 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       key,
       now: Date.now,
     });
-    await followAccounts(store, authenticator, log);
-    const mayRun = await mayStartCells();
-    const plugins: Plugins = new Plugins(async () => {
-      const { makePluginHost } = await import("./create_plugin_host.ts");
-      return makePluginHost({
-        store,
-        config,
-        env: options.env,
-        ...(options.main === undefined ? {} : { main: options.main }),
-        ...(options.single === undefined ? {} : { single: options.single }),
-        mayRun,
-        port: portOf(server.addr),
-        app,
-        log,
-      });
-    }, mayRun ? "process" : "worker");
-    const machine: Machine = {
+    await syncAccounts(store, authenticator, log);
+    const canSpawn = await canStartCells();
+    const plugins = new PluginHost({
+      store,
+      now: Date.now,
+      containment: canSpawn ? "process" : "worker",
+      dispatch: (request) => app.handleInternal(request),
+      loadSandbox: async () => {
+        const { createSandbox } = await import("./create_sandbox.ts");
+        return createSandbox({
+          store,
+          config,
+          env: options.env,
+          ...(options.main === undefined ? {} : { main: options.main }),
+          ...(options.single === undefined ? {} : { single: options.single }),
+          canSpawn,
+          port: portOf(server.addr),
+          log,
+        });
+      },
+      log,
+    });
+    const context: ServerContext = {
       store,
       config,
       authenticator,
@@ -121,18 +127,26 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
       now: Date.now,
       log,
     };
-    const findClient = createClientAddress({
+    const findClient = createClientFinder({
       ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
       trustFrom: config.trustFrom,
     });
-    const app = createApp(machine, {
+    const app = createApp(context, {
       authenticator,
       findClient,
-      guarded: config.token !== undefined,
-      hosts: new Set([...config.hosts, ...ownName(config.host)].map((host) => host.toLowerCase())),
+      requiresCredential: config.token !== undefined,
+      allowedHosts: new Set(
+        [...config.allowedHosts, ...ownName(config.host)].map((host) => host.toLowerCase()),
+      ),
     });
     const { write } = options;
-    const accessLog = openAccessLog(config.log, { app, findClient, now: Date.now, write, log });
+    const accessLog = createAccessLog(config.accessLogFormat, {
+      app,
+      findClient,
+      now: Date.now,
+      write,
+      log,
+    });
     const answers = accessLog ?? app;
     const sources = await store.walk("lib");
     const server = Deno.serve({
@@ -144,7 +158,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
         return new Response("500 The machine failed\n", { status: 500 });
       },
-    }, (request, info) => answers.fetch(request, peerOf(info.remoteAddr), info));
+    }, (request, info) => answers.handle(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
       .catch((error) => log(`/boot was not written: ${error}`));
     // In the same turn as the listener: no request may come before it is known that plugins start.
@@ -153,11 +167,11 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     }
     return {
       url: urlOf(config, server.addr),
-      ...(approve.fresh ? { freshApproveToken: approve.secret } : {}),
+      ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
       close: once(async () => {
         app.closeStreams();
         // A client that never reads must not hold a shutdown up.
-        await within(SHUTDOWN_MS, Promise.all([server.shutdown(), boot]));
+        await withTimeout(SHUTDOWN_TIMEOUT_MS, Promise.all([server.shutdown(), boot]));
         await accessLog?.close();
         await plugins.close();
         await store.close();
@@ -165,7 +179,7 @@ export async function startMachine(options: ServeOptions): Promise<Running> {
     };
   } catch (error) {
     folder.release();
-    throw config.tls === undefined ? error : tlsFault(error, config.tls);
+    throw config.tls === undefined ? error : toTlsError(error, config.tls);
   }
 }
 
@@ -194,7 +208,7 @@ function portOf(address: Deno.Addr): number {
 }
 
 /** Whether this program may start itself again, so that each plugin has a process of its own. */
-async function mayStartCells(): Promise<boolean> {
+async function canStartCells(): Promise<boolean> {
   try {
     const asked = { name: "run", command: Deno.execPath() } as const;
     return (await Deno.permissions.query(asked)).state === "granted";

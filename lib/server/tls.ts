@@ -58,7 +58,7 @@ export function readTls(files: TlsFiles, warn: (line: string) => void): TlsPair 
  *
  * @returns a {@link ConfigError}, or the error as it came
  */
-export function tlsFault(error: unknown, files: TlsFiles): unknown {
+export function toTlsError(error: unknown, files: TlsFiles): unknown {
   if (!(error instanceof Error)) return error;
   if (/KeyMismatch|may not be consistent/i.test(error.message)) {
     return new ConfigError(

@@ -1,23 +1,23 @@
 /**
- * Chooses where the source of the running program is read from: a checkout, the module cache of a run
- * from a URL, or one bundled file. It reads nothing itself.
+ * Chooses how the source of the running program is read: from a checkout, from the module cache of
+ * a run from a URL, or from one bundled file. It reads nothing itself.
  */
 
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
+import { type ProgramSource, SourceUnavailableError } from "./program_source.ts";
 
-/** How the program runs. */
+/** How this program was started. */
 export interface ProgramForm {
-  /** URL of the main module; absent where the program has none. */
+  /** URL of the main module; absent in a compiled binary. */
   readonly main?: string;
-  /** The main module is the whole program, bundled into one file. */
+  /** The main module is the whole program in one file. */
   readonly single?: boolean;
-  /** The program was compiled into the runtime itself. */
+  /** The program is a compiled binary. */
   readonly standalone: boolean;
-  /** The data folder. Its files are not part of the source, wherever the folder is. */
+  /** The data folder, which is excluded wherever it is. */
   readonly data: string;
 }
 
-/** Finds the source of a program that runs like this; nothing is read yet. */
+/** Returns the source of a program that was started in this way. Nothing is read yet. */
 export async function findProgramSource(
   { main, single = false, standalone, data }: ProgramForm,
 ): Promise<ProgramSource> {
@@ -39,7 +39,9 @@ class NoSource implements ProgramSource {
 
   list(): Promise<never> {
     return Promise.reject(
-      new SourceUnavailable("the program is compiled into one binary, which holds no source"),
+      new SourceUnavailableError(
+        "the program is compiled into one binary, which contains no source",
+      ),
     );
   }
 

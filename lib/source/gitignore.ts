@@ -1,11 +1,10 @@
 /**
- * The patterns of a `.gitignore` file, as far as they can only take away: a `!` that would bring
- * something back is read as if it were not there, so that a file is left out rather than let out by
- * mistake. It knows no disk.
+ * Parses `.gitignore` files, for excluding only: a negated pattern (`!`) is ignored, so an error
+ * excludes a file rather than publishing it. It does not access the disk.
  */
 
-/** Says whether a path below the pattern file's folder is ignored. */
-export type Ignore = (path: string, isFolder: boolean) => boolean;
+/** Returns whether a path is ignored; the path is relative to the folder of the ignore file. */
+export type IgnoreMatcher = (path: string, isFolder: boolean) => boolean;
 
 interface Rule {
   readonly pattern: RegExp;
@@ -13,25 +12,25 @@ interface Rule {
 }
 
 /**
- * Reads the patterns of one file.
+ * Parses one file.
  *
- * @param text as git reads it: a pattern a line, `#` comments
+ * @param text one pattern per line, `#` starts a comment, as git reads it
+ * @returns a matcher for paths below the folder of the file
  */
-export function readIgnore(text: string): Ignore {
+export function parseGitignore(text: string): IgnoreMatcher {
   const rules = text.split("\n").flatMap((line) => ruleOf(line) ?? []);
   return (path, isFolder) =>
     rules.some(({ pattern, foldersOnly }) => (isFolder || !foldersOnly) && pattern.test(path));
 }
 
 function ruleOf(line: string): Rule | undefined {
-  // Spaces at the end count only when they are escaped.
+  // Trailing spaces count only if they are escaped.
   let text = line.replace(/\r$/, "").replace(/(?<!\\) +$/, "");
   if (text === "" || text.startsWith("#") || text.startsWith("!")) return undefined;
   const foldersOnly = text.endsWith("/");
   if (foldersOnly) text = text.slice(0, -1);
   const anchored = text.includes("/");
   if (text.startsWith("/")) text = text.slice(1);
-  // Whatever lies below an ignored folder is ignored with it.
   const source = `^${anchored ? "" : "(?:.*/)?"}${globSource(text)}$`;
   return { pattern: new RegExp(source, "u"), foldersOnly };
 }
@@ -69,7 +68,7 @@ const TOKENS = [
   ["plain", /^[^]/],
 ] as const;
 
-/** A set of characters; one that cannot be read stands for every character. */
+/** A character class. An invalid one matches every character. */
 function classSource(token: string): string {
   const source = token.replace(/^\[!/, "[^");
   try {

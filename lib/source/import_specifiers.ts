@@ -1,14 +1,14 @@
 /**
- * Finds which files a module of this program names: its imports, the text it carries, and what it
- * starts by URL. It reads text by its look and runs nothing; what looks like a name and is none does
- * no harm, since it leads nowhere.
+ * Finds the files that a module of this program refers to: imports, text imports, and modules that
+ * it starts by URL. It uses patterns and runs no code. A false match has no effect, because the
+ * file does not exist.
  */
 
-/** A file that a module names. */
-export interface Named {
-  /** As it is written, `./a.ts`. */
+/** A file that a module refers to. */
+export interface ImportSpecifier {
+  /** As written, `./a.ts`. */
   readonly specifier: string;
-  /** `code` names files in turn; of `types` the running program has no need. */
+  /** `code` can refer to further files; `types` is not needed by the running program. */
   readonly kind: "code" | "text" | "types";
 }
 
@@ -28,13 +28,13 @@ const LOCATED = new RegExp(
   "g",
 );
 
-/** The relative specifiers of a module's text, in no order, each as often as it is written. */
-export function namedBy(text: string): Named[] {
-  const found: Named[] = [];
+/** Finds the relative specifiers in the text of a module, in any order and with duplicates. */
+export function findImportSpecifiers(text: string): ImportSpecifier[] {
+  const found: ImportSpecifier[] = [];
   for (const pattern of [STATIC, DYNAMIC, RESOLVED, LOCATED]) {
     for (const { groups = {} } of text.matchAll(pattern)) {
       const { specifier = "", text: asText, type } = groups;
-      // A folder is where something is looked for, not a file.
+      // A URL of a folder, not a file.
       if (specifier.endsWith("/")) continue;
       const kind = asText !== undefined ? "text" : type !== undefined ? "types" : "code";
       found.push({ specifier, kind });

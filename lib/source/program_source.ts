@@ -1,7 +1,7 @@
 /**
- * The program's own source, as files by their paths relative to the main module: a machine can show
- * what it is made of, and be made again from that. Where the files come from differs between the ways
- * to run; nothing that is not part of the program ever counts as source.
+ * The source of the running program: files with paths relative to the main module. With it a server
+ * can show its code, and a copy of the program can be made. How the files are read depends on how
+ * the program was started. Only files of the program are source.
  */
 
 /** The files of the running program. */
@@ -9,33 +9,38 @@ export interface ProgramSource {
   /** Path of the main module among the files, `main.ts`. */
   readonly main: string;
   /**
-   * Paths of all files, sorted.
+   * Returns the paths of all files, sorted.
    *
-   * @throws {SourceUnavailable}
+   * @throws {SourceUnavailableError} if the source cannot be read
    */
   list(): Promise<readonly string[]>;
   /**
-   * The bytes of one of them, or `undefined` for whatever is not in the list.
+   * Reads one file.
    *
-   * @throws {SourceUnavailable}
+   * @param path a path from {@link list}
+   * @returns its bytes; undefined if the path is not in the list
+   * @throws {SourceUnavailableError} if the source cannot be read
    */
   read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
-/** The program runs in a way in which its source cannot be had; the message says why. */
-export class SourceUnavailable extends Error {
-  override readonly name = "SourceUnavailable";
+/** The source of the running program cannot be read; the message is a clause with the reason. */
+export class SourceUnavailableError extends Error {
+  override readonly name = "SourceUnavailableError";
 }
 
-/** What keeps a program from its own files, in words. */
-export function unreadable(error: unknown): unknown {
+/**
+ * Converts an error of reading a source file to a {@link SourceUnavailableError} if it has a known
+ * reason.
+ */
+export function toSourceError(error: unknown): unknown {
   if (error instanceof Deno.errors.NotCapable) {
-    return new SourceUnavailable(
+    return new SourceUnavailableError(
       "the server was started without the permission to read the folder it was started from",
     );
   }
   if (error instanceof Deno.errors.NotFound) {
-    return new SourceUnavailable("the files it was started from are no longer there");
+    return new SourceUnavailableError("the files it was started from are no longer there");
   }
   return error;
 }

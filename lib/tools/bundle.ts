@@ -1,34 +1,40 @@
 /**
- * Builds `dist/elastik.js`, the machine as one file: the store's Worker goes in as text and starts
- * from a `data:` URL, the birth worlds are text already. Nothing in it points back at the checkout or
- * names a folder of the machine it was built on, so the same sources make the same bytes.
+ * Builds `dist/elastik.js`, the server as one file. The store's Worker is included as text and
+ * starts from a `data:` URL; the lower-layer worlds are text already. The file refers neither to
+ * the checkout nor to a folder of the build computer, so equal sources give equal bytes.
  */
 
 import { fileURLToPath } from "node:url";
-import { terminalProgress } from "../cli/progress_bar.ts";
+import { createTerminalProgress } from "../cli/progress_bar.ts";
 import { VERSION } from "../version.ts";
 
-/** Where the file goes unless the command line says otherwise. */
+/** Default path of the file. */
 const OUTPUT = "dist/elastik.js";
-/** What lets the file be run by its name. */
+/** Makes the file executable by its name. */
 const SHEBANG = "#!/usr/bin/env -S deno run -A --unstable-worker-options";
-/** The store's Worker, the whole, and what is written round them. */
+/** Progress steps: the store's Worker, the program, the text around them. */
 const STEPS = 3;
 const ROOT = new URL("../../", import.meta.url);
-/** The bundler's comment above each module: its path as seen from the working folder. */
+/** Comment of the bundler above each module: its path relative to the working folder. */
 const PATH_COMMENT = /^\/\/ (\S+)\n/gm;
-/** The bundler's key of a CommonJS module, which is such a path, too. */
+/** Key of a CommonJS module in the bundle, which is also such a path. */
 const PATH_KEY = /^(\s*")\S*\/npm\/[^/\s]+\/(\S+"\()/gm;
-/** Such a path into the package cache: package folder, name, version. */
+/** A path into the package cache: package folder, name, version. */
 const PACKAGE = /^(.*\/npm\/[^/]+\/((?:@[^/]+\/)?[^/]+)\/(\d[^/]*))\//;
-/** In a bundle every module would take itself for the program; only the entry is. */
+/**
+ * In a bundle this condition would be true in every module; only the entry point is the main
+ * module.
+ */
 const MAIN_BLOCK = /^(\s*if )\(import\.meta\.main\)/gm;
 
 /**
- * The module the bundle begins with: `main.ts`, but with the Worker inside. A program that was compiled
- * round it starts itself again as it is, without a main module.
+ * Formats the entry module of the bundle: `main.ts` with the Worker inside. A program that is
+ * compiled from the bundle starts itself again without a main module.
+ *
+ * @param cli URL of `lib/cli/main.ts`
+ * @param worker path of the bundled Worker
  */
-export function entryModule(cli: string, worker: string): string {
+export function formatEntryModule(cli: string, worker: string): string {
   return [
     `import { runCommandLine } from ${JSON.stringify(cli)};`,
     `import worker from ${JSON.stringify(worker)} with { type: "text" };`,
@@ -47,10 +53,10 @@ export function entryModule(cli: string, worker: string): string {
 /**
  * Builds the file.
  *
- * @param output path of the file; its folder is made
- * @param onProgress told how many of its steps are done
+ * @param output path of the file; its folder is created
+ * @param onProgress called with the number of completed steps
  * @returns its length in bytes
- * @throws {Error} when the bundler fails, having said why
+ * @throws {Error} if the bundler fails; it has printed the reason
  */
 export async function bundle(
   output: string,
@@ -64,7 +70,10 @@ export async function bundle(
     const workerCode = await Deno.readTextFile(worker);
     await Deno.writeTextFile(worker, withoutPaths(workerCode));
     const entry = `${parts}/entry.ts`;
-    await Deno.writeTextFile(entry, entryModule(new URL("lib/cli/main.ts", ROOT).href, worker));
+    await Deno.writeTextFile(
+      entry,
+      formatEntryModule(new URL("lib/cli/main.ts", ROOT).href, worker),
+    );
     onProgress?.(1, STEPS);
     await runBundler(entry, `${parts}/elastik.js`);
     onProgress?.(2, STEPS);
@@ -93,10 +102,10 @@ async function runBundler(entry: string, output: string): Promise<void> {
     args: ["bundle", "--quiet", "--output", output, entry],
     cwd: fileURLToPath(ROOT),
   }).spawn().status;
-  if (!success) throw new Error(`Cannot build ${output}: the bundler refused ${entry}`);
+  if (!success) throw new Error(`Cannot build ${output}: the bundler failed for ${entry}`);
 }
 
-/** The licences of the packages that went in, as they ask to be passed on. */
+/** The licences of the bundled packages, as they require. */
 async function notices(code: string): Promise<string> {
   const packages = new Map<string, string>();
   for (const [, path = ""] of code.matchAll(PATH_COMMENT)) {
@@ -111,7 +120,7 @@ async function notices(code: string): Promise<string> {
   return texts.join("\n");
 }
 
-/** A package's licence, or, where it brings no text, what it says of it. */
+/** The licence text of a package, or its licence name and author if it has no text. */
 async function licenceOf(folder: string): Promise<string> {
   for await (const { name } of Deno.readDir(folder)) {
     if (/^licen[cs]e/i.test(name)) return await Deno.readTextFile(`${folder}/${name}`);
@@ -122,7 +131,7 @@ async function licenceOf(folder: string): Promise<string> {
 
 if (import.meta.main) {
   const output = Deno.args[0] ?? OUTPUT;
-  const progress = terminalProgress("bundle", "steps");
+  const progress = createTerminalProgress("bundle", "steps");
   const length = await bundle(output, (done, total) => progress?.update(done, total));
   progress?.end();
   console.log(`${output}: ${Math.round(length / 1024)} KiB`);

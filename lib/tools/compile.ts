@@ -1,14 +1,14 @@
 /**
- * Builds the machine as one program that needs no Deno: `deno compile` around the bundle, so that what
- * ships in it is the very file that the tests run. Nothing else goes in, and nothing is fetched but the
- * bare runtime of the target, which the compiler gets from where Deno is released.
+ * Builds the server as one executable that needs no Deno: `deno compile` of the bundle, so that the
+ * executable contains the same file that the tests run. Only the runtime of the target is
+ * downloaded, by the compiler.
  */
 
 import { bundle } from "./bundle.ts";
 
-/** Where the program goes unless the command line says otherwise; Windows adds `.exe`. */
+/** Default path of the executable; on Windows the compiler appends `.exe`. */
 const OUTPUT = "dist/elastik";
-/** Flags of the compiler beside target and output: no settings file, nothing that is not in the bundle. */
+/** Flags of the compiler: no configuration file, nothing that is not in the bundle. */
 const FLAGS = [
   "--allow-all",
   "--no-check",
@@ -19,22 +19,22 @@ const FLAGS = [
   "--unstable-worker-options",
 ] as const;
 
-/** Thrown when the compiler fails; the message has its last words. */
-export class CompileFailed extends Error {
-  override readonly name = "CompileFailed";
+/** The compiler failed; the message is its last line. */
+export class CompileError extends Error {
+  override readonly name = "CompileError";
 }
 
 /** What is built. */
 export interface CompileOptions {
   /** Path of the bundle. */
   readonly bundle: string;
-  /** Path of the program. */
+  /** Path of the executable. */
   readonly output: string;
-  /** Such as `aarch64-apple-darwin`; this computer's unless given. */
+  /** Target triple such as `aarch64-apple-darwin`; by default this computer's. */
   readonly target?: string;
 }
 
-/** Arguments of the compiler. */
+/** Formats the arguments of the compiler. */
 export function compilerArgs({ bundle, output, target }: CompileOptions): string[] {
   return [
     "compile",
@@ -47,10 +47,10 @@ export function compilerArgs({ bundle, output, target }: CompileOptions): string
 }
 
 /**
- * Builds the program.
+ * Builds the executable.
  *
- * @returns the files that the compiler says it embedded, with their sizes as it writes them
- * @throws {CompileFailed}
+ * @returns the files that the compiler reports as embedded, with their sizes
+ * @throws {CompileError} if the compiler fails
  */
 export async function compile(options: CompileOptions): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -60,16 +60,16 @@ export async function compile(options: CompileOptions): Promise<string[]> {
   }).output();
   const decoder = new TextDecoder();
   const words = decoder.decode(stdout) + decoder.decode(stderr);
-  if (!success) throw new CompileFailed(causeOf(words));
+  if (!success) throw new CompileError(extractError(words));
   return [...words.matchAll(/^[│ ]*[└├][─┬]* (.+)$/gm)].map(([, file = ""]) => file);
 }
 
-/** What went wrong, without what leads there. */
-export function causeOf(words: string): string {
+/** Extracts the reason from the output of the compiler. */
+export function extractError(words: string): string {
   const lines = words.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   const stack = lines.findIndex((line) => line.startsWith("Stack backtrace"));
-  const told = stack < 0 ? lines : lines.slice(0, stack);
-  return told.at(-1)?.replace(/^(?:\d+: |error: )/, "") ?? "the compiler said nothing";
+  const relevant = stack < 0 ? lines : lines.slice(0, stack);
+  return relevant.at(-1)?.replace(/^(?:\d+: |error: )/, "") ?? "the compiler printed no reason";
 }
 
 if (import.meta.main) {
@@ -84,8 +84,8 @@ if (import.meta.main) {
     });
     console.log(`${OUTPUT}: ${files.join(", ")} and the runtime`);
   } catch (error) {
-    if (!(error instanceof CompileFailed)) throw error;
-    console.error(`Cannot make ${OUTPUT}: ${error.message}`);
+    if (!(error instanceof CompileError)) throw error;
+    console.error(`Cannot build ${OUTPUT}: ${error.message}`);
     Deno.exit(1);
   }
 }

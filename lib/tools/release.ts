@@ -1,15 +1,15 @@
 /**
- * Makes what a release consists of, in `dist/`: the bundle, a program for each system, and the sums by
- * which a download can be checked. A program that cannot be made here is named with the reason, and the
- * others are made all the same.
+ * Builds a release in `dist/`: the bundle, an executable per system, and the checksums of all
+ * files. If an executable cannot be built on this computer, the reason is reported and the others
+ * are built.
  */
 
 import { sha256Hex } from "../base/hash.ts";
 import { VERSION } from "../version.ts";
 import { bundle } from "./bundle.ts";
-import { compile, CompileFailed } from "./compile.ts";
+import { compile, CompileError } from "./compile.ts";
 
-/** Systems, and what their program is called. */
+/** Target triples, with the suffix of the executable. */
 export const TARGETS: Readonly<Record<string, string>> = {
   "x86_64-unknown-linux-gnu": "linux-x64",
   "aarch64-unknown-linux-gnu": "linux-arm64",
@@ -17,42 +17,42 @@ export const TARGETS: Readonly<Record<string, string>> = {
   "aarch64-apple-darwin": "macos-arm64",
   "x86_64-pc-windows-msvc": "windows-x64.exe",
 };
-/** The file of sums, as `sha256sum --check` reads it. */
-export const SUMS = "SHA256SUMS";
+/** File of checksums, in the format of `sha256sum --check`. */
+export const SUMS_FILE = "SHA256SUMS";
 
-/** A part of a release that could not be made. */
-export interface Missing {
+/** An executable that could not be built. */
+export interface MissingFile {
   readonly file: string;
   readonly reason: string;
 }
 
-/** What came of it. */
-export interface Released {
-  /** Names of the files in the folder, the sums aside. */
+/** The result of a release. */
+export interface ReleaseResult {
+  /** Names of the files in the folder, without the checksums. */
   readonly files: readonly string[];
-  readonly missing: readonly Missing[];
+  readonly missing: readonly MissingFile[];
 }
 
 /**
- * Makes a release.
+ * Builds a release.
  *
- * @param folder where it goes; made where it is missing
- * @param targets systems to make a program for
- * @param make makes one program
- * @param say writes a line for the operator
+ * @param folder target folder; created if missing
+ * @param targets target triples and suffixes
+ * @param make builds one executable
+ * @param say writes one line for the operator
  */
 export async function release(
   folder: string,
   targets: Readonly<Record<string, string>>,
   make: typeof compile,
   say: (line: string) => void,
-): Promise<Released> {
+): Promise<ReleaseResult> {
   const name = `elastik-${VERSION}`;
   const script = `${name}.js`;
   const length = await bundle(`${folder}/${script}`);
   say(`${script}: ${Math.round(length / 1024)} KiB`);
   const files = [script];
-  const missing: Missing[] = [];
+  const missing: MissingFile[] = [];
   for (const [target, suffix] of Object.entries(targets)) {
     const file = `${name}-${suffix}`;
     try {
@@ -60,13 +60,13 @@ export async function release(
       files.push(file);
       say(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
     } catch (error) {
-      if (!(error instanceof CompileFailed)) throw error;
+      if (!(error instanceof CompileError)) throw error;
       missing.push({ file, reason: error.message });
-      say(`${file}: cannot be made here: ${error.message}`);
+      say(`${file}: cannot be built here: ${error.message}`);
     }
   }
-  await Deno.writeTextFile(`${folder}/${SUMS}`, await sums(folder, files));
-  say(`${SUMS}: ${files.length} of ${Object.keys(targets).length + 1} files`);
+  await Deno.writeTextFile(`${folder}/${SUMS_FILE}`, await sums(folder, files));
+  say(`${SUMS_FILE}: ${files.length} of ${Object.keys(targets).length + 1} files`);
   return { files, missing };
 }
 

@@ -1,12 +1,12 @@
 /**
- * Runs the tests and says in one last line how many passed: `N passed, N failed`. Most run in parallel;
- * what ends machines by force, or measures them, runs alone afterwards. With names of folders below
- * `tests/`, or of files, it runs these alone.
+ * Runs the tests and prints a summary: `N passed, N failed`. Most files run in parallel; tests that
+ * kill processes or measure time run alone afterwards. Arguments select folders below `tests/` or
+ * files.
  */
 
 /**
- * What would disturb other tests, or measures what they disturb, and so takes its turn. The last two
- * look at all processes that the runner has started.
+ * Tests that would disturb others or be disturbed, and so run alone. The last two inspect all
+ * processes that the runner has started.
  */
 const ALONE = [
   "tests/faults/",
@@ -14,23 +14,25 @@ const ALONE = [
   "tests/plugin/cell/sql_runner_test.ts",
   "tests/plugins/db_file_test.ts",
 ];
-/** One needs a browser and one runs tests once more, so only a run that asks for them has them. */
-const ASKED_FOR = ["browser", "bundle"] as const;
-/** How an ignored test says why, in its name. */
+/**
+ * Folders that run only if selected: one needs a browser, the other runs tests again in a bundle.
+ */
+const ON_REQUEST = ["browser", "bundle"] as const;
+/** The reason in the name of an ignored test. */
 const REASON = /\(skipped: .+\)/;
 
-/** What a run came to. */
-export interface Counts {
+/** Result counts of a run. */
+export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
 }
 
 /**
- * Counts the cases of a JUnit report, steps included. A test that is ignored and does not say why in
- * its name, `(skipped: no sqlite3 here)`, counts as failed.
+ * Counts the cases of a JUnit report, including steps. An ignored test without a reason in its
+ * name, `(skipped: no sqlite3 here)`, counts as failed.
  */
-export function countCases(report: string): Counts {
+export function countCases(report: string): TestCounts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (
     const [, head = "", rest = ""] of report.matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)
@@ -44,22 +46,22 @@ export function countCases(report: string): Counts {
 }
 
 /**
- * How many test files of a run broke off outside a test, or could not be loaded at all: the runner
- * says so, and its report does not.
+ * Counts the test files that failed outside a test or could not be loaded. Deno prints them, but
+ * its report omits them.
  */
-export function brokenOff(output: string): number {
+export function countUncaughtErrors(output: string): number {
   // deno-lint-ignore no-control-regex -- colours
   const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
   return new Set(plain.match(/^\S+ \(uncaught error\)$/gm)).size;
 }
 
-/** The line that ends a run. */
-export function summary({ passed, failed, skipped }: Counts): string {
+/** Formats the last line of a run. */
+export function formatSummary({ passed, failed, skipped }: TestCounts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 
-/** The test files of a run, in the batches they run in. */
-export function batches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
+/** Splits the test files of a run into the batches in which they run. */
+export function planBatches(files: readonly string[]): { parallel: boolean; files: string[] }[] {
   const alone = (file: string) => ALONE.some((name) => file.startsWith(name));
   return [
     { parallel: true, files: files.filter((file) => !alone(file)) },
@@ -67,10 +69,15 @@ export function batches(files: readonly string[]): { parallel: boolean; files: s
   ].filter((batch) => batch.files.length > 0);
 }
 
-/** Which of all test files the command line means. */
-export function chosen(files: readonly string[], args: readonly string[]): string[] {
+/**
+ * Selects the test files that the command line names.
+ *
+ * @param files all test files
+ * @param args folders below `tests/` or files; none for all except those on request
+ */
+export function selectFiles(files: readonly string[], args: readonly string[]): string[] {
   if (args.length === 0) {
-    return files.filter((file) => !ASKED_FOR.some((folder) => inFolder(file, folder)));
+    return files.filter((file) => !ON_REQUEST.some((folder) => inFolder(file, folder)));
   }
   const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
@@ -92,9 +99,9 @@ async function testFiles(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-async function runBatch(parallel: boolean, files: readonly string[]): Promise<Counts> {
+async function runBatch(parallel: boolean, files: readonly string[]): Promise<TestCounts> {
   const report = await Deno.makeTempFile({ prefix: "elastik-tests-", suffix: ".xml" });
-  // A machine under test has the settings its test gives it, not those of whoever runs the tests.
+  // A server under test has only the settings of its test, not those of the shell.
   const env = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   try {
@@ -103,7 +110,8 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
         "test",
         "--allow-all",
         "--no-check",
-        // What tests alone import is not locked: who starts the machine would fetch it all.
+        // Packages that only tests import are not in the lock file; otherwise every start would
+        // download them.
         "--no-lock",
         ...(parallel ? ["--parallel"] : []),
         `--junit-path=${report}`,
@@ -113,13 +121,13 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
       env: { ...Object.fromEntries(env), ...(colour ? { FORCE_COLOR: "1" } : {}) },
       stdout: "piped",
     }).spawn();
-    const broken = brokenOff(await passOn(child.stdout));
+    const broken = countUncaughtErrors(await passOn(child.stdout));
     const { success, code, signal } = await child.status;
     const counts = countCases(await Deno.readTextFile(report));
     const failed = counts.failed + broken;
     if (success) return { ...counts, failed };
     if (failed === 0) {
-      console.error(`The runner itself ended ${signal === null ? `with ${code}` : `by ${signal}`}`);
+      console.error(`The test runner ended ${signal === null ? `with ${code}` : `by ${signal}`}`);
     }
     return { ...counts, failed: Math.max(1, failed) };
   } finally {
@@ -127,7 +135,7 @@ async function runBatch(parallel: boolean, files: readonly string[]): Promise<Co
   }
 }
 
-/** Shows a stream as it comes and remembers its text. */
+/** Prints a stream as it arrives and returns its text. */
 async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -139,10 +147,10 @@ async function passOn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<
 }
 
 if (import.meta.main) {
-  const files = chosen(await testFiles("tests"), Deno.args);
+  const files = selectFiles(await testFiles("tests"), Deno.args);
   if (files.length === 0) console.error(`No tests for ${Deno.args.join(" ")}`);
-  let total: Counts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
-  for (const batch of batches(files)) {
+  let total: TestCounts = { passed: 0, failed: files.length === 0 ? 1 : 0, skipped: 0 };
+  for (const batch of planBatches(files)) {
     const counts = await runBatch(batch.parallel, batch.files);
     total = {
       passed: total.passed + counts.passed,
@@ -150,6 +158,6 @@ if (import.meta.main) {
       skipped: total.skipped + counts.skipped,
     };
   }
-  console.log(summary(total));
+  console.log(formatSummary(total));
   Deno.exit(total.failed === 0 ? 0 : 1);
 }

@@ -5,10 +5,10 @@
 
 import type { ChainState } from "./event_chain.ts";
 import type { ReadResult } from "./store/worker_messages.ts";
-import type { Verdict } from "./store.ts";
+import type { AuditResult } from "./store.ts";
 
 /** The row of a world, as far as its events tell of it. */
-export type ReceiptRow = Pick<ReadResult, "version" | "ext" | "headers" | "state" | "sha256">;
+export type AuditedRow = Pick<ReadResult, "version" | "ext" | "headers" | "state" | "sha256">;
 
 /** States a world is born with, before any event tells of one. */
 const BORN_STATES: readonly string[] = ["", "pending"];
@@ -19,7 +19,7 @@ const BORN_STATES: readonly string[] = ["", "pending"];
  * @param current the row as it is, with the hash of the bytes that are in it
  * @param chain where a walk over all of its events ended
  */
-export function verdictOf(name: string, current: ReceiptRow, chain: ChainState): Verdict {
+export function auditResult(name: string, current: AuditedRow, chain: ChainState): AuditResult {
   const chainOk = chain.brokenAt === undefined && chain.events > 0;
   const reason = bodyFault(current, chain);
   return {
@@ -41,7 +41,7 @@ export function verdictOf(name: string, current: ReceiptRow, chain: ChainState):
   };
 }
 
-function bodyFault(row: ReceiptRow, chain: ChainState): string | undefined {
+function bodyFault(row: AuditedRow, chain: ChainState): string | undefined {
   if (chain.bodySha256 === undefined) return "no event tells the body's hash";
   if (chain.bodySha256 !== row.sha256) {
     return "the bytes are not those the last event was written for";

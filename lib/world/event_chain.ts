@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 export const GENESIS = "0".repeat(64);
 
 /** Signs one event: `(prev_hmac, timestamp, event_type, payload) -> hmac`, lower-case hex. */
-export type Seal = (
+export type ChainSigner = (
   previous: string,
   timestamp: string,
   type: string,
@@ -38,7 +38,7 @@ const BLOCK = 64;
  *
  * @param key the machine's signing key, UTF-8
  */
-export function createSeal(key: string): Seal {
+export function createChainSigner(key: string): ChainSigner {
   let bytes: Uint8Array = new TextEncoder().encode(key);
   if (bytes.length > BLOCK) bytes = new Uint8Array(createHash("sha256").update(bytes).digest());
   const inner = new Uint8Array(BLOCK).fill(0x36);
@@ -65,7 +65,7 @@ export interface EventRow {
 }
 
 /** A row as SQLite hands it over; a column of another type than ours becomes text nobody signed. */
-export function eventRow(row: Readonly<Record<string, unknown>>): EventRow {
+export function toEventRow(row: Readonly<Record<string, unknown>>): EventRow {
   return {
     id: Number(row.id),
     timestamp: String(row.timestamp),
@@ -104,7 +104,7 @@ export const CHAIN_START: ChainState = { events: 0, head: GENESIS, lastId: 0 };
  * its HMAC must be the key's. After the first break the walk stays broken there, and goes on only
  * to learn what the newest events claim.
  */
-export function stepChain(state: ChainState, row: EventRow, seal: Seal): ChainState {
+export function stepChain(state: ChainState, row: EventRow, seal: ChainSigner): ChainState {
   const next = {
     ...state,
     ...readClaims(row.event_type, row.payload),
@@ -117,7 +117,7 @@ export function stepChain(state: ChainState, row: EventRow, seal: Seal): ChainSt
   return reason === undefined ? next : { ...next, brokenAt: row.id, reason };
 }
 
-function breakOf(state: ChainState, row: EventRow, seal: Seal): string | undefined {
+function breakOf(state: ChainState, row: EventRow, seal: ChainSigner): string | undefined {
   if (row.id !== state.lastId + 1) return `event ${state.lastId + 1} is missing`;
   if (row.prev_hmac !== state.head) return "prev_hmac is not the hmac of the event before";
   if (row.hmac !== seal(row.prev_hmac, row.timestamp, row.event_type, row.payload)) {

@@ -4,8 +4,8 @@
  */
 
 import { sha256Hex } from "../base/hash.ts";
-import { isExt } from "./media_type.ts";
-import type { Verdict, World } from "./store.ts";
+import { isValidExt } from "./media_type.ts";
+import type { AuditResult, World } from "./store.ts";
 
 /**
  * Makes the lower worlds.
@@ -14,7 +14,7 @@ import type { Verdict, World } from "./store.ts";
  * program is named without its suffix, as plugins are: `home/boot.ts` is the world `home/boot`
  * @param updatedAt what they tell as their time, RFC 3339
  */
-export function lowerLayer(
+export function createLowerLayer(
   texts: Readonly<Record<string, string>>,
   updatedAt: string,
 ): ReadonlyMap<string, World> {
@@ -28,7 +28,7 @@ export function lowerLayer(
     worlds.set(name, {
       name,
       version: 0,
-      ext: isExt(suffix) ? suffix : "txt",
+      ext: isValidExt(suffix) ? suffix : "txt",
       meta: [],
       state: "",
       updatedAt,
@@ -41,6 +41,6 @@ export function lowerLayer(
 }
 
 /** The verdict on a lower world: it came with the program and has no events that could contradict it. */
-export function lowerVerdict({ name, version, sha256 }: World): Verdict {
+export function lowerAuditResult({ name, version, sha256 }: World): AuditResult {
   return { name, ok: true, events: 0, version, chain: { ok: true }, body: { ok: true, sha256 } };
 }

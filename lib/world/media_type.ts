@@ -6,7 +6,7 @@
 
 import { isUtf8 as nativeIsUtf8 } from "node:buffer";
 import { mime } from "../deps/mime.ts";
-import { MAX_EXT_LENGTH } from "../limits.ts";
+import { MAX_EXT_CHARS } from "../limits.ts";
 
 /** Extensions whose type the library does not know, or knows for something rarer. */
 const OVERRIDES: Readonly<Record<string, string>> = {
@@ -108,7 +108,7 @@ const UNCHOSEN: ReadonlySet<string> = new Set([
 /** Suffixes that the library knows and that in a name mostly end a host: `example.com`. */
 const NOT_SUFFIXES: ReadonlySet<string> = new Set(["com", "ai", "me"]);
 
-const EXT = new RegExp(`^[a-z0-9]{1,${MAX_EXT_LENGTH}}$`);
+const EXT = new RegExp(`^[a-z0-9]{1,${MAX_EXT_CHARS}}$`);
 const UNKNOWN = "application/octet-stream";
 /** Types that are text though their name does not begin with `text/`. */
 const TEXT_TYPE =
@@ -145,12 +145,12 @@ function factsOf(ext: string): Facts {
  * The media type of an extension, with `charset=utf-8` for `text/*`; `application/octet-stream` for
  * one that is not known.
  */
-export function mediaType(ext: string): string {
+export function toMediaType(ext: string): string {
   return factsOf(ext).type;
 }
 
 /** Whether people read this extension's bytes as text: source, markup, JSON, YAML… */
-export function isText(ext: string): boolean {
+export function isTextExt(ext: string): boolean {
   return factsOf(ext).text;
 }
 
@@ -158,7 +158,7 @@ export function isText(ext: string): boolean {
  * Whether a browser would run script from the bytes as a document of ours, or load documents from
  * them: HTML, XHTML, SVG and all other XML, MIME archives. Served raw, these need a sandbox.
  */
-export function isActive(ext: string): boolean {
+export function isActiveExt(ext: string): boolean {
   return factsOf(ext).active;
 }
 
@@ -168,12 +168,12 @@ export function isUtf8(bytes: Uint8Array): boolean {
 }
 
 /** Whether a text has the form of an extension: lower-case letters and digits, bounded. */
-export function isExt(text: string): boolean {
+export function isValidExt(text: string): boolean {
   return EXT.test(text);
 }
 
 /** What is known of a new world when its extension is chosen. */
-export interface ExtClues {
+export interface ExtHints {
   /** The value of `?ext=`, or null when there is none. */
   readonly queryExt: string | null;
   /** The Content-Type request header. */
@@ -191,11 +191,11 @@ export interface ExtClues {
  *
  * @returns the extension, or a fault when `?ext=` does not fit
  */
-export function chooseExt(clues: ExtClues): { readonly ext: string } | { readonly fault: string } {
+export function chooseExt(clues: ExtHints): { readonly ext: string } | { readonly fault: string } {
   if (clues.queryExt !== null) {
     const ext = clues.queryExt.toLowerCase();
     return EXT.test(ext) ? { ext } : {
-      fault: `ext is not one of 1 to ${MAX_EXT_LENGTH} letters and digits, such as md`,
+      fault: `ext is not one of 1 to ${MAX_EXT_CHARS} letters and digits, such as md`,
     };
   }
   const source = clues.name.startsWith("lib/");

@@ -7,11 +7,11 @@
 import { MAX_META_TOTAL_BYTES, MAX_META_VALUE_BYTES } from "../limits.ts";
 import type { Meta } from "./store.ts";
 
-/** What {@link collectMeta} found: the pairs, or the sentence that says which header does not fit. */
-export type MetaOutcome = { readonly meta: Meta } | { readonly fault: string };
+/** What {@link parseMetaHeaders} found: the pairs, or the sentence that says which header does not fit. */
+export type MetaResult = { readonly meta: Meta } | { readonly fault: string };
 
 const NO_META: Meta = Object.freeze([]);
-const NONE: MetaOutcome = Object.freeze({ meta: NO_META });
+const NONE: MetaResult = Object.freeze({ meta: NO_META });
 
 const PREFIX = "x-meta-";
 // token = 1*tchar (RFC 9110 §5.6.2), lower-cased, behind the prefix.
@@ -27,7 +27,7 @@ const VALUE = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/;
  * @param headers name and value, each name once, as `Headers` iterates them
  * @returns a fault that names the header, what was found and what would fit; nothing is ever dropped
  */
-export function collectMeta(headers: Iterable<readonly [string, string]>): MetaOutcome {
+export function parseMetaHeaders(headers: Iterable<readonly [string, string]>): MetaResult {
   let pairs: [string, string][] | undefined;
   let total = 0;
   for (const [sent, value] of headers) {
@@ -55,7 +55,7 @@ export function collectMeta(headers: Iterable<readonly [string, string]>): MetaO
  *
  * @param stored parsed JSON, of any shape
  */
-export function validMeta(stored: unknown): Meta {
+export function filterMeta(stored: unknown): Meta {
   if (!Array.isArray(stored) || stored.length === 0) return NO_META;
   const kept = new Map<string, string>();
   let total = 0;
@@ -81,7 +81,7 @@ export function stringifyMeta(meta: Meta): string {
 export function parseMeta(text: string | null): Meta {
   if (text === null || text === "" || text === "[]") return NO_META;
   try {
-    return validMeta(JSON.parse(text));
+    return filterMeta(JSON.parse(text));
   } catch {
     // A hand-edited column must not keep the world's bytes from being read.
     return NO_META;

@@ -21,7 +21,7 @@ export function namespaceOf(name: string): string {
 }
 
 /** Whether `name` is a namespace or lies in one. */
-export function inNamespace(name: string): boolean {
+export function isInNamespace(name: string): boolean {
   return NAMESPACE_SET.has(namespaceOf(name));
 }
 
@@ -35,7 +35,7 @@ export function nameFault(name: string): string | undefined {
   if (name.length * 2 <= MAX_FOLDER_BYTES && PLAIN.test(name) && !name.includes("/.")) {
     return undefined;
   }
-  if (!inNamespace(name)) return `it lies in none of ${NAMESPACES.join(", ")}`;
+  if (!isInNamespace(name)) return `it lies in none of ${NAMESPACES.join(", ")}`;
   if (!name.includes("/")) return "a namespace itself is not a world";
   const refused = REFUSED.exec(name);
   if (refused) return `it holds ${describe(refused[0])}`;
@@ -44,7 +44,7 @@ export function nameFault(name: string): string | undefined {
     if (segment === "") return "it holds an empty segment";
     if (segment === "." || segment === "..") return "it holds a dot segment";
   }
-  const bytes = encoder.encode(folderOf(name)).length;
+  const bytes = encoder.encode(toFolderName(name)).length;
   if (bytes > MAX_FOLDER_BYTES) {
     return `its folder needs ${bytes} bytes and ${MAX_FOLDER_BYTES} is the most`;
   }
@@ -57,12 +57,12 @@ function describe(char: string): string {
 }
 
 /** The folder that holds a world: its name with `%` as `%25` and `/` as `%2F`. */
-export function folderOf(name: string): string {
+export function toFolderName(name: string): string {
   return name.replaceAll("%", "%25").replaceAll("/", "%2F");
 }
 
 /** The world a folder holds, or `undefined` when the folder is not a world's. */
-export function nameOf(folder: string): string | undefined {
+export function fromFolderName(folder: string): string | undefined {
   const name = folder.replaceAll("%2F", "/").replaceAll("%25", "%");
-  return folderOf(name) === folder && nameFault(name) === undefined ? name : undefined;
+  return toFolderName(name) === folder && nameFault(name) === undefined ? name : undefined;
 }

@@ -3,10 +3,10 @@
  * the writer asks inside the transaction, so nothing can come between question and change.
  */
 
-import type { Precondition, Tag } from "./store.ts";
+import type { Precondition, VersionTag } from "./store.ts";
 
 /** The current version, as far as preconditions care; `undefined` when there is none. */
-export interface Current {
+export interface CurrentVersion {
   readonly version: number;
   readonly sha256: string;
   readonly updatedAt: string;
@@ -19,7 +19,7 @@ export interface Current {
  */
 export function preconditionFault(
   precondition: Precondition | undefined,
-  current: Current | undefined,
+  current: CurrentVersion | undefined,
 ): string | undefined {
   if (precondition === undefined) return undefined;
   const { match, noneMatch, unmodifiedSince } = precondition;
@@ -41,7 +41,7 @@ export function preconditionFault(
   return undefined;
 }
 
-function names(tag: Tag, current: Current): boolean {
+function names(tag: VersionTag, current: CurrentVersion): boolean {
   return tag.version === current.version &&
     (tag.sha256 === undefined || current.sha256.startsWith(tag.sha256));
 }

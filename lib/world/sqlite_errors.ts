@@ -11,10 +11,10 @@ const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
 const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
 
 /** The store's error for anything thrown while working on a world. */
-export function storeFailure(error: unknown, world: string): StoreError {
+export function toStoreError(error: unknown, world: string): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const full = sqliteCode(error) === SQLITE_FULL ||
+  const full = sqliteErrorCode(error) === SQLITE_FULL ||
     extendedCode(error) === SQLITE_NO_SHARED_MEMORY || NO_SPACE.test(message);
   if (full) {
     return new StoreError("full", "Cannot write the world: no space is left on the disk", world);
@@ -23,7 +23,7 @@ export function storeFailure(error: unknown, world: string): StoreError {
 }
 
 /** The primary result code of an SQLite error, or undefined. */
-export function sqliteCode(error: unknown): number | undefined {
+export function sqliteErrorCode(error: unknown): number | undefined {
   const code = extendedCode(error);
   return code === undefined ? undefined : code & 0xff;
 }

@@ -28,7 +28,7 @@ export interface World {
 }
 
 /** What a listing knows of a world without opening it. */
-export interface Entry {
+export interface WorldEntry {
   readonly name: string;
   readonly version: number;
   readonly ext: string;
@@ -46,11 +46,11 @@ export interface Child {
   /** True when worlds (or a collection marker) lie below it. */
   readonly dir: boolean;
   /** The world of exactly this name, if there is one. */
-  readonly entry?: Entry;
+  readonly entry?: WorldEntry;
 }
 
 /** A version a caller claims to have seen: its number and the start of its body's SHA-256. */
-export interface Tag {
+export interface VersionTag {
   readonly version: number;
   /** Absent in the short form that names the version alone. */
   readonly sha256?: string;
@@ -58,8 +58,8 @@ export interface Tag {
 
 /** Checked in the same transaction as the change (RFC 9110 §13.1). `*` is any current version. */
 export interface Precondition {
-  readonly match?: "*" | readonly Tag[];
-  readonly noneMatch?: "*" | readonly Tag[];
+  readonly match?: "*" | readonly VersionTag[];
+  readonly noneMatch?: "*" | readonly VersionTag[];
   /** If-Unmodified-Since as Unix milliseconds. */
   readonly unmodifiedSince?: number;
 }
@@ -99,7 +99,7 @@ export interface Transition extends ChangeBase {
 }
 
 /** Puts one more event on a world's chain without changing the world. */
-export interface Note extends ChangeBase {
+export interface EventNote extends ChangeBase {
   readonly type: string;
   readonly payload: Readonly<Record<string, unknown>>;
 }
@@ -116,7 +116,7 @@ export interface Rename extends ChangeBase {
 }
 
 /** What a change answers once it is on disk. */
-export interface Written {
+export interface ChangeResult {
   readonly version: number;
   readonly ext: string;
   readonly sha256: string;
@@ -137,7 +137,7 @@ export interface ChainEvent {
 }
 
 /** The verdict of the two independent checks of a world's receipt. */
-export interface Verdict {
+export interface AuditResult {
   readonly name: string;
   /** Both checks hold. */
   readonly ok: boolean;
@@ -198,6 +198,15 @@ export class StoreError extends Error {
   }
 }
 
+/**
+ * The state that a write leaves a world in: a plugin source waits for approval, other worlds have none.
+ *
+ * @param name canonical name, `lib/gpu`
+ */
+export function initialState(name: string): string {
+  return name.startsWith("lib/") ? "pending" : "";
+}
+
 /** See {@link Store.counts}. */
 export interface StoreCounts {
   /** Worlds found in memory, and bytes held there now. */
@@ -220,10 +229,10 @@ export interface Store {
   read(name: string): Promise<World | undefined>;
   /** An earlier version. Throws `absent` or `gone`. */
   readAt(name: string, version: number): Promise<World>;
-  put(change: Put): Promise<Written>;
-  append(change: Append): Promise<Written>;
-  transition(change: Transition): Promise<Written>;
-  note(change: Note): Promise<void>;
+  put(change: Put): Promise<ChangeResult>;
+  append(change: Append): Promise<ChangeResult>;
+  transition(change: Transition): Promise<ChangeResult>;
+  note(change: EventNote): Promise<void>;
   /** Moves the upper world to the trash. Throws `absent`, or `lower` when nothing covers it. */
   remove(change: Removal): Promise<{ readonly version: number }>;
   /**
@@ -231,9 +240,9 @@ export interface Store {
    * state stays. Throws `absent`, `lower` when nothing covers it, `precondition` when something is
    * at the new name.
    */
-  rename(change: Rename): Promise<Written>;
+  rename(change: Rename): Promise<ChangeResult>;
   /** What is known of a world without opening it; `undefined` when there is none. */
-  stat(name: string): Entry | undefined;
+  stat(name: string): WorldEntry | undefined;
   /** Whether worlds or a collection marker lie below `name`. `""` is the root. */
   isCollection(name: string): boolean;
   /**
@@ -244,17 +253,17 @@ export interface Store {
   /** The children of a collection, sorted by name; empty when there is none. */
   list(name: string): Promise<readonly Child[]>;
   /** Every world at or below a collection, sorted; `""` is all. */
-  walk(name: string): Promise<readonly Entry[]>;
+  walk(name: string): Promise<readonly WorldEntry[]>;
   /** Number of worlds, upper and uncovered lower together. */
   count(): number;
   /** Marks or unmarks an empty collection (WebDAV MKCOL). Idempotent. */
-  mark(name: string, present: boolean): Promise<void>;
+  markCollection(name: string, present: boolean): Promise<void>;
   /**
    * Calls `listener` after each change of `name`, or of everything below it when `name` ends in `/`
    * (`/` alone is everything). Returns the function that ends it.
    */
   watch(name: string, listener: (change: Change) => void): () => void;
-  audit(name: string): Promise<Verdict>;
+  audit(name: string): Promise<AuditResult>;
   /** Events newest first, those with id below `before`. */
   log(name: string, page: { before?: number; limit: number }): Promise<readonly ChainEvent[]>;
   /**

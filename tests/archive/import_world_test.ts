@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { type IncomingWorld, IncomingWorlds } from "../../lib/archive/import_world.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { MARK_LEAVING } from "../../lib/world/file/sql.ts";
-import { checkWorld } from "../../lib/world/file/verify_world.ts";
+import { type IncomingWorld, WorldImporter } from "../../lib/archive/import_world.ts";
+import { createChainSigner } from "../../lib/world/event_chain.ts";
+import { MARK_DELETED } from "../../lib/world/file/sql.ts";
+import { verifyWorld } from "../../lib/world/file/verify_world.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
 import { fillData, fillOriginal, KEY, NOW, OTHER_KEY } from "./fixtures.ts";
@@ -12,14 +12,17 @@ function read(data: string, folder: string, options: { from?: string; to?: strin
   const { from = KEY, to = KEY } = options;
   const db = new DatabaseSync(`${data}/${folder}/universe.db`);
   try {
-    return new IncomingWorlds({ from, to, original: undefined, now: NOW }).read(db, folder);
+    return new WorldImporter({ sourceKey: from, targetKey: to, v5Key: undefined, now: NOW }).read(
+      db,
+      folder,
+    );
   } finally {
     db.close();
   }
 }
 
 function placed(found: ReturnType<typeof read>): IncomingWorld {
-  if ("why" in found) throw new Error(found.reason);
+  if ("kind" in found) throw new Error(found.reason);
   return found;
 }
 
@@ -29,13 +32,13 @@ function faultsOf({ name, image }: IncomingWorld, key: string): unknown {
   const db = new DatabaseSync(":memory:");
   db.deserialize(plain);
   try {
-    return checkWorld(db, name, createSeal(key)).faults;
+    return verifyWorld(db, name, createChainSigner(key)).faults;
   } finally {
     db.close();
   }
 }
 
-Deno.test("IncomingWorlds signs anew for another key, earlier versions and all", () =>
+Deno.test("WorldImporter re-signs for another key, including earlier versions", () =>
   withTempData((data) => {
     fillData(data);
     const same = placed(read(data, "home%2Fa"));
@@ -45,7 +48,7 @@ Deno.test("IncomingWorlds signs anew for another key, earlier versions and all",
     ok(JSON.stringify(faultsOf(anew, KEY)) !== "[]");
   }));
 
-Deno.test("IncomingWorlds sinks a plugin that another machine approved, on the chain", () =>
+Deno.test("WorldImporter demotes a plugin of another server and records that in the chain", () =>
   withTempData((data) => {
     fillData(data, KEY, [putJob("lib/p", "source", { state: "pending" })]);
     const writer = testWriter(data, { key: KEY });
@@ -55,24 +58,24 @@ Deno.test("IncomingWorlds sinks a plugin that another machine approved, on the c
     equal([same.active, same.wasActive], [true, true]);
     const anew = placed(read(data, "lib%2Fp", { to: OTHER_KEY }));
     equal([anew.active, anew.wasActive, faultsOf(anew, OTHER_KEY)], [false, true, []]);
-    // Under a wrong key nothing of the chain can be signed, and the plugin sinks all the same.
+    // With a wrong key the chain cannot be re-signed, but the plugin is demoted too.
     const foreign = placed(read(data, "lib%2Fp", { from: "wrong", to: OTHER_KEY }));
     equal([foreign.active, foreign.faults[0]?.event], [false, 1]);
   }));
 
-Deno.test("IncomingWorlds says what stays where it is, and why", () =>
+Deno.test("WorldImporter explains why a world is skipped", () =>
   withTempData((data) => {
     fillData(data);
     fillOriginal(data, [{ folder: "never", body: "", version: 0, writes: 0 }]);
     const rows: readonly [string, string][] = [["never", "empty"]];
     Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2f a`);
     const marked = new DatabaseSync(`${data}/etc%2Fconf/universe.db`);
-    marked.exec(MARK_LEAVING);
+    marked.exec(MARK_DELETED);
     marked.close();
     for (
       const [folder, why] of [...rows, ["home%2f a", "name"], ["etc%2Fconf", "leaving"]] as const
     ) {
       const found = read(data, folder);
-      equal("why" in found && found.why, why, folder);
+      equal("kind" in found && found.kind, why, folder);
     }
   }));

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { ORIGINAL_DEFAULT_KEY, OriginalChain } from "../../lib/archive/v5_chain.ts";
+import { V5_DEFAULT_KEY, V5Chain } from "../../lib/archive/v5_chain.ts";
 import type { EventRow } from "../../lib/world/event_chain.ts";
 
 const HASH = "f".repeat(64);
 
-/** Three events as the original signs them. */
+/** Three events, signed as elastik v5 does. */
 function events(key: string): EventRow[] {
   let head = "";
   return [1, 2, 3].map((id) => {
@@ -29,28 +29,28 @@ function events(key: string): EventRow[] {
 }
 
 function verdict(rows: readonly EventRow[], key?: string, hash = HASH) {
-  const chain = new OriginalChain(key);
-  for (const row of rows) chain.step(row);
-  return chain.verdict(hash);
+  const chain = new V5Chain(key);
+  for (const row of rows) chain.add(row);
+  return chain.result(hash);
 }
 
-Deno.test("OriginalChain holds under the key that signed it, and under the one that everybody knows", () => {
+Deno.test("V5Chain accepts a chain with the given key and with the default key", () => {
   const rows = events("secret");
   const head = rows[2]?.hmac;
   equal(verdict(rows, "secret"), { events: 3, head, chain: "holds", body: "holds" });
-  equal(verdict(events(ORIGINAL_DEFAULT_KEY)).chain, "holds");
+  equal(verdict(events(V5_DEFAULT_KEY)).chain, "holds");
   equal(verdict(rows, "secret", "0").body, "differs");
   equal(verdict([]), { events: 0, head: "", chain: "empty", body: "untold" });
 });
 
-Deno.test("OriginalChain says that it could not check where no key was given", () => {
+Deno.test("V5Chain returns unchecked without a key", () => {
   const rows = events("secret");
   equal(verdict(rows).chain, "unchecked");
   equal(verdict(rows.toSpliced(1, 1)).broken_at, 3, "a gap shows without a key");
   equal(verdict(rows, "other"), { ...verdict(rows, "secret"), chain: "broken", broken_at: 1 });
 });
 
-Deno.test("OriginalChain names the first event that does not hold", () => {
+Deno.test("V5Chain returns the first invalid event", () => {
   const changes: readonly [number, Partial<EventRow>][] = [
     [1, { payload: "{}" }],
     [2, { hmac: "0".repeat(64) }],

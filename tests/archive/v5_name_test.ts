@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { originalName } from "../../lib/archive/v5_name.ts";
+import { convertV5Name } from "../../lib/archive/v5_name.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
-Deno.test("originalName() puts what lay nowhere else below home", () => {
+Deno.test("convertV5Name() puts names outside the namespaces below home", () => {
   const rows: readonly [string, string][] = [
     ["hello", "home/hello"],
     ["home%2Fhello", "home/hello"],
@@ -17,17 +17,17 @@ Deno.test("originalName() puts what lay nowhere else below home", () => {
     ["帮我画", "home/帮我画"],
   ];
   for (const [folder, name] of rows) {
-    const found = originalName(folder);
+    const found = convertV5Name(folder);
     equal([found.name, found.fault], [name, undefined], folder);
     equal(found.original, folder.replaceAll("%2F", "/"));
   }
-  for (const space of NAMESPACES) equal(originalName(`${space}%2Fx`).name, `${space}/x`);
+  for (const space of NAMESPACES) equal(convertV5Name(`${space}%2Fx`).name, `${space}/x`);
 });
 
-Deno.test("originalName() says why a name cannot be a world here", () => {
-  match(originalName("a:b").fault ?? "", /the character :/);
-  match(originalName("home%2F..%2Fetc%2Fx").fault ?? "", /a dot segment/);
-  match(originalName("a%2F%2Fb").fault ?? "", /an empty segment/);
-  match(originalName("x".repeat(250)).fault ?? "", /255 is the most/);
-  ok(originalName("a\u0001").fault);
+Deno.test("convertV5Name() explains why a name is invalid here", () => {
+  match(convertV5Name("a:b").fault ?? "", /the character :/);
+  match(convertV5Name("home%2F..%2Fetc%2Fx").fault ?? "", /a dot segment/);
+  match(convertV5Name("a%2F%2Fb").fault ?? "", /an empty segment/);
+  match(convertV5Name("x".repeat(250)).fault ?? "", /255 is the most/);
+  ok(convertV5Name("a\u0001").fault);
 });

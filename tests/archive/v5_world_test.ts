@@ -1,38 +1,38 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { originalName } from "../../lib/archive/v5_name.ts";
-import { copyOriginal, isOriginal } from "../../lib/archive/v5_world.ts";
-import { createSeal, eventRow } from "../../lib/world/event_chain.ts";
+import { convertV5Name } from "../../lib/archive/v5_name.ts";
+import { copyV5World, isV5World } from "../../lib/archive/v5_world.ts";
+import { createChainSigner, toEventRow } from "../../lib/world/event_chain.ts";
 import { SELECT_STAGE } from "../../lib/world/file/sql.ts";
-import { checkWorld } from "../../lib/world/file/verify_world.ts";
+import { verifyWorld } from "../../lib/world/file/verify_world.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { fillOriginal, KEY, NOW, type Original } from "./fixtures.ts";
 
-const SEAL = createSeal(KEY);
+const SEAL = createChainSigner(KEY);
 
 function copied(folder: string, world: Original, key?: string, change = "") {
   fillOriginal(folder, [world], key);
   const from = new DatabaseSync(`${folder}/${world.folder}/universe.db`);
   from.exec(change);
   const to = new DatabaseSync(":memory:");
-  ok(isOriginal(from));
-  const name = originalName(world.folder);
-  const verdict = copyOriginal(from, to, { name, key, seal: SEAL, now: NOW });
+  ok(isV5World(from));
+  const name = convertV5Name(world.folder);
+  const verdict = copyV5World(from, to, { name, key, signer: SEAL, now: NOW });
   const row = verdict === undefined ? undefined : to.prepare(SELECT_STAGE).get();
   const events = verdict === undefined
     ? []
-    : to.prepare("SELECT * FROM events ORDER BY id").all().map((found) => eventRow(found));
-  const check = verdict === undefined ? undefined : checkWorld(to, name.name, SEAL);
+    : to.prepare("SELECT * FROM events ORDER BY id").all().map((found) => toEventRow(found));
+  const check = verdict === undefined ? undefined : verifyWorld(to, name.name, SEAL);
   const old = from.prepare("SELECT * FROM events ORDER BY id").all().map((found) =>
-    eventRow(found)
+    toEventRow(found)
   );
   from.close();
-  if (verdict !== undefined) equal(isOriginal(to), false);
+  if (verdict !== undefined) equal(isV5World(to), false);
   to.close();
   return { verdict, row, events, check, old };
 }
 
-Deno.test("copyOriginal() keeps bytes, version, time and metadata, and verifies under our key", () =>
+Deno.test("copyV5World() keeps content, version, time and metadata, and the result verifies", () =>
   withTempData((folder) => {
     const body = "grüße, 帮我";
     const { verdict, row, events, check, old } = copied(folder, {
@@ -44,7 +44,7 @@ Deno.test("copyOriginal() keeps bytes, version, time and metadata, and verifies 
       writes: 3,
     }, "secret");
     equal([verdict?.chain, verdict?.body], ["holds", "holds"]);
-    equal(check, { faults: [], leaving: false });
+    equal(check, { faults: [], isDeleted: false });
     equal(
       new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
       body,
@@ -62,11 +62,11 @@ Deno.test("copyOriginal() keeps bytes, version, time and metadata, and verifies 
       "world_imported",
       "stage_written",
     ]);
-    // Whoever has the old key can still check the old chain.
+    // The old chain can still be verified with the old key.
     const found = events.slice(0, 3).map((event) => JSON.parse(event.payload));
     equal(
       found.map(({ id, timestamp, type, payload, hmac, prev_hmac }) =>
-        eventRow({ id, timestamp, event_type: type, payload, hmac, prev_hmac })
+        toEventRow({ id, timestamp, event_type: type, payload, hmac, prev_hmac })
       ),
       old,
     );
@@ -82,7 +82,7 @@ Deno.test("copyOriginal() keeps bytes, version, time and metadata, and verifies 
     });
   }));
 
-Deno.test("copyOriginal() brings a plugin in as text that waits, whatever it was", () =>
+Deno.test("copyV5World() imports a plugin as pending, whatever its state was", () =>
   withTempData((folder) => {
     const { row, check } = copied(folder, {
       folder: "lib%2Fgpu",
@@ -93,7 +93,7 @@ Deno.test("copyOriginal() brings a plugin in as text that waits, whatever it was
     equal(check?.faults, []);
   }));
 
-Deno.test("copyOriginal() tells of a chain that is broken and bytes that were changed, and verifies", () =>
+Deno.test("copyV5World() records a broken chain and changed content, and the result verifies", () =>
   withTempData((folder) => {
     const changed = copied(
       folder,
@@ -110,14 +110,14 @@ Deno.test("copyOriginal() tells of a chain that is broken and bytes that were ch
     match(changed.events.at(-2)?.payload ?? "", /"chain":"broken","broken_at":1,"body":"differs"/);
   }));
 
-Deno.test("copyOriginal() leaves out what nobody ever wrote to, and keeps what has no events", () =>
+Deno.test("copyV5World() skips a world that was never written, and keeps one without events", () =>
   withTempData((folder) => {
     equal(copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict, undefined);
     const silent = copied(folder, { folder: "b", body: "by hand", version: 0, writes: 0 });
     equal([silent.verdict?.chain, silent.row?.version, silent.check?.faults], ["empty", 1, []]);
   }));
 
-Deno.test("copyOriginal() takes earlier shapes and odd values for what they can be", () =>
+Deno.test("copyV5World() accepts older columns and replaces invalid values", () =>
   withTempData((folder) => {
     const rows: readonly [string, string, string][] = [
       [

@@ -1,7 +1,11 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { DataFolderBusy, keptSecret, takeDataFolder } from "../../lib/world/file/data_folder.ts";
+import {
+  acquireDataFolder,
+  DataFolderBusy,
+  loadOrCreateSecret,
+} from "../../lib/world/file/data_folder.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {
   breakPiece,
@@ -16,7 +20,7 @@ import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_write
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** What the command prints and answers. */
+/** Runs the command and returns its output and exit code. */
 function run(data: string, key: string | undefined = MUSEUM_KEY) {
   const out: string[] = [];
   const err: string[] = [];
@@ -32,7 +36,7 @@ function run(data: string, key: string | undefined = MUSEUM_KEY) {
   return { code, out, err, progress };
 }
 
-/** A folder of whole worlds of all sorts. */
+/** Creates a folder of valid worlds of every kind. */
 function fill(data: string): void {
   const writer = testWriter(data);
   writer.apply([
@@ -46,7 +50,7 @@ function fill(data: string): void {
   writer.close();
 }
 
-/** Leaves worlds as a crash leaves them: with logs that hold what was acknowledged. */
+/** Leaves worlds as after a crash: with write-ahead logs of confirmed changes. */
 function crash(data: string): void {
   const writer = testWriter(data);
   writer.apply([appendJob("home/a", "3"), putJob("lib/p", "other", { state: "pending" })]);
@@ -61,23 +65,23 @@ function crash(data: string): void {
   for (const [path, bytes] of copies) Deno.writeFileSync(path, bytes);
 }
 
-Deno.test("verifyDataFolder() finds nothing wrong with worlds that are whole, and counts them", () =>
+Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
   withTempData((data) => {
     fill(data);
     equal(verifyDataFolder({ data, key: MUSEUM_KEY }), { worlds: 3, broken: [], leftovers: [] });
   }));
 
-Deno.test("verifyDataFolder() leaves no trace, not beside a log either", () =>
+Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
   withTempData((data) => {
     fill(data);
-    takeDataFolder(data).release();
+    acquireDataFolder(data).release();
     crash(data);
     const before = snapshot(data);
     equal(verifyDataFolder({ data, key: MUSEUM_KEY }).broken, []);
     equal(snapshot(data), before);
   }));
 
-Deno.test("verifyDataFolder() checks what a crash left in the log", () =>
+Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log", () =>
   withTempData((data) => {
     fill(data);
     crash(data);
@@ -92,7 +96,7 @@ Deno.test("verifyDataFolder() checks what a crash left in the log", () =>
     equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
   }));
 
-Deno.test("verifyDataFolder() names every exhibit's fault, and that world alone", async (t) => {
+Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
   for (const exhibit of ["chains", "rows", "history"].flatMap(exhibits)) {
     await t.step(exhibit.title, () =>
       withTempData((data) => {
@@ -105,7 +109,7 @@ Deno.test("verifyDataFolder() names every exhibit's fault, and that world alone"
   }
 });
 
-Deno.test("verifyDataFolder() names every damaged file, and that world alone", async (t) => {
+Deno.test("verifyDataFolder() reports each damaged file, and no other world", async (t) => {
   for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
       withTempData((data) => {
@@ -116,14 +120,14 @@ Deno.test("verifyDataFolder() names every damaged file, and that world alone", a
         const checks = broken.map((
           { name, faults },
         ) => [name, ...faults.map(({ check }) => check)]);
-        // A log that is none holds nothing: the file beside it is whole.
+        // An invalid log contains nothing: the database file is valid.
         equal(checks, kind === "log_of_garbage" ? [] : [[PIECE, "unreadable"]]);
         equal(worlds, 4);
       }));
   }
 });
 
-Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
+Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted worlds", () =>
   withTempData((data) => {
     fill(data);
     Deno.mkdirSync(`${data}/home%2Fempty`);
@@ -137,17 +141,17 @@ Deno.test("verifyDataFolder() reports what is no world, or no longer one", () =>
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: MUSEUM_KEY });
     equal([worlds, broken], [3, []]);
     equal(leftovers, [
-      { folder: "home%2Fa", reason: "was deleted, and is not in the trash yet" },
-      { folder: "home%2Fempty", reason: "holds no universe.db" },
-      { folder: "notes", reason: "no world can have this folder" },
+      { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
+      { folder: "home%2Fempty", reason: "does not contain universe.db" },
+      { folder: "notes", reason: "its name is not the encoding of a world name" },
     ]);
     const { code, out } = run(data);
     equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
   }));
 
-Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
+Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
   withTempData((data) => {
-    const folder = takeDataFolder(data);
+    const folder = acquireDataFolder(data);
     throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
     equal([code, out], [2, []]);
@@ -155,7 +159,7 @@ Deno.test("verifyDataFolder() refuses a folder that a server holds", () =>
     folder.release();
   }));
 
-Deno.test("runVerify() prints a line for each broken world and one at the end, and exits with 1", () =>
+Deno.test("runVerify() prints a line for each broken world and a summary, and returns 1", () =>
   withTempData((data) => {
     makePiece(data);
     fill(data);
@@ -172,7 +176,7 @@ Deno.test("runVerify() prints a line for each broken world and one at the end, a
     ]);
   }));
 
-Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
+Deno.test("runVerify() prints one line per world, whatever a damaged file contains", () =>
   withTempData((data) => {
     makePiece(data);
     const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
@@ -184,9 +188,9 @@ Deno.test("runVerify() keeps to one line whatever a damaged file says", () =>
     match(out[0] ?? "", /the row says ext "a\?\?\[2Jb"/);
   }));
 
-Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
+Deno.test("runVerify() uses the key of the folder, or the given one", () =>
   withTempData((data) => {
-    const { secret } = keptSecret(data, ".key");
+    const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1"), putJob("home/b", "1")]);
     writer.close();
@@ -194,14 +198,17 @@ Deno.test("runVerify() uses the folder's own key, or the one it is given", () =>
     const terminal = { out: (line: string) => out.push(line), err: () => {} };
     equal(runVerify(data, undefined, terminal), 0);
     equal(runVerify(data, "another key", terminal), 1);
-    equal(out.at(-1), "2 worlds checked, 2 broken; no chain fits this key: is it the right one?");
+    equal(
+      out.at(-1),
+      "2 worlds checked, 2 broken; no chain fits this key; give the key that signed them in ELASTIK_KEY",
+    );
     equal(out.some((line) => line.includes(secret)), false);
   }));
 
-Deno.test("runVerify() says what it lacks, and exits with 2", () =>
+Deno.test("runVerify() reports what is missing and returns 2", () =>
   withTempData((data) => {
     const none = run(`${data}/none`);
-    equal([none.code, none.err], [2, [`Cannot check ${data}/none: there is no such folder`]]);
+    equal([none.code, none.err], [2, [`Cannot verify ${data}/none: there is no such folder`]]);
     const out: string[] = [];
     const terminal = { out: () => {}, err: (line: string) => out.push(line) };
     equal(runVerify(data, undefined, terminal), 2);
@@ -212,7 +219,7 @@ Deno.test("runVerify() says what it lacks, and exits with 2", () =>
     equal(snapshot(data).length, 1);
   }));
 
-Deno.test("runVerify() shows how far it is, and takes that away at the end", () =>
+Deno.test("runVerify() shows its progress and clears it at the end", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
@@ -223,9 +230,9 @@ Deno.test("runVerify() shows how far it is, and takes that away at the end", () 
     equal(progress.at(-1), "end");
   }));
 
-Deno.test("the command verify checks a folder that its process may only read", () =>
+Deno.test("verify checks a folder with read permission only", () =>
   withTempData(async (data) => {
-    const { secret } = keptSecret(data, ".key");
+    const { secret } = loadOrCreateSecret(data, ".key");
     const writer = testWriter(data, { key: secret });
     writer.apply([putJob("home/a", "1")]);
     writer.close();

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import type { Authenticator } from "../../lib/auth/authenticate.ts";
 import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
-import { followAccounts } from "../../lib/auth/account_sync.ts";
+import { syncAccounts } from "../../lib/auth/account_sync.ts";
 import { ChangeHub } from "../../lib/world/store/change_hub.ts";
 import { type Change, StoreError, type World } from "../../lib/world/store.ts";
 
@@ -9,7 +9,7 @@ function failed(error: unknown): never {
   throw error;
 }
 
-/** The two files, each read answered when the test says so. */
+/** The two files. The test decides when each read completes. */
 class Files {
   readonly #hub = new ChangeHub(failed);
   readonly texts = new Map<string, string>();
@@ -42,11 +42,11 @@ class Files {
 
   put(name: string, text: string): void {
     this.texts.set(name, text);
-    this.#hub.tell({ kind: "update", name, version: 1, by: "T3" });
+    this.#hub.publish({ kind: "update", name, version: 1, by: "T3" });
   }
 }
 
-/** Remembers which accounts were set last. */
+/** Records the accounts that were set last. */
 class Witness implements Authenticator {
   readonly seen: [string, string][] = [];
 
@@ -59,14 +59,14 @@ class Witness implements Authenticator {
   }
 }
 
-/** Lets everything go on that waits for nothing but its turn. */
+/** Lets all pending microtasks run. */
 function settle(): Promise<void> {
   return new Promise((resume) => setImmediate(resume));
 }
 
-Deno.test("followAccounts() loads both files, and again after a change of either", async () => {
+Deno.test("syncAccounts() loads both files, and again after a change of either", async () => {
   const [files, witness] = [new Files(), new Witness()];
-  await followAccounts(files, witness, () => {});
+  await syncAccounts(files, witness, () => {});
   deepStrictEqual(witness.seen, [["", ""]]);
   files.put("etc/passwd", "ada:T2");
   await settle();
@@ -75,9 +75,9 @@ Deno.test("followAccounts() loads both files, and again after a change of either
   deepStrictEqual(witness.seen.at(-1), ["ada:T2", "ada:00"]);
 });
 
-Deno.test("followAccounts() ends with the newest files, whichever load is done last", async () => {
+Deno.test("syncAccounts() keeps the newest files, in whichever order the loads complete", async () => {
   const [files, witness] = [new Files(), new Witness()];
-  await followAccounts(files, witness, () => {});
+  await syncAccounts(files, witness, () => {});
   files.slow = true;
   files.put("etc/passwd", "mallory:T3");
   const early = files.waiting.splice(0);
@@ -89,14 +89,14 @@ Deno.test("followAccounts() ends with the newest files, whichever load is done l
   deepStrictEqual(witness.seen.at(-1), ["# nobody", ""]);
 });
 
-Deno.test("followAccounts() lets nobody in whom it cannot vouch for", async () => {
+Deno.test("syncAccounts() accepts no account if the files cannot be read", async () => {
   const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
   files.put("etc/passwd", "ada:T2");
-  await followAccounts(files, witness, (line) => void log.push(line));
+  await syncAccounts(files, witness, (line) => void log.push(line));
   equal(witness.seen.at(-1)?.[0], "ada:T2");
   files.damaged = true;
   files.put("etc/passwd", "ada:T2");
   await settle();
   deepStrictEqual(witness.seen.at(-1), ["", ""]);
-  match(log.join(), /accounts are off: the file is torn/);
+  match(log.join(), /accounts are disabled: the file is torn/);
 });

@@ -1,13 +1,13 @@
 import { equal, rejects } from "node:assert/strict";
-import { within } from "../../lib/base/timeout.ts";
+import { withTimeout } from "../../lib/base/timeout.ts";
 
-Deno.test("within() waits for a promise, and throws what it throws", async () => {
+Deno.test("withTimeout() waits for a promise and throws its reason", async () => {
   let done = false;
-  await within(60_000, Promise.resolve().then(() => done = true));
+  await withTimeout(60_000, Promise.resolve().then(() => done = true));
   equal(done, true);
-  await rejects(within(60_000, Promise.reject(new Error("no"))), /no/);
+  await rejects(withTimeout(60_000, Promise.reject(new Error("no"))), /no/);
 });
 
-Deno.test("within() gives up on what does not end, and leaves no timer behind", async () => {
-  await within(1, new Promise(() => {}));
+Deno.test("withTimeout() stops waiting after the time limit and clears its timer", async () => {
+  await withTimeout(1, new Promise(() => {}));
 });

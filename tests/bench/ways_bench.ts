@@ -7,7 +7,7 @@
  */
 
 import { bundle } from "../../lib/tools/bundle.ts";
-import { compile, CompileFailed } from "../../lib/tools/compile.ts";
+import { compile, CompileError } from "../../lib/tools/compile.ts";
 import { ask, cacheIn, ROOT, type Start, startProgram } from "../project/program.ts";
 import { median } from "./report.ts";
 
@@ -44,16 +44,16 @@ async function way(
   const here = await Deno.makeTempDir({ dir: folder });
   const env = { ...await cacheIn(here), ELASTIK_PORT: "0" };
   const start: Start = { command, args, cwd: here, env };
-  const first = await startMs(start);
+  const first = await startTimeoutMs(start);
   const again: number[] = [];
-  for (let i = 0; i < STARTS; i++) again.push(await startMs(start));
+  for (let i = 0; i < STARTS; i++) again.push(await startTimeoutMs(start));
   console.log(
     `| ${name} | ${mib(bytes)} | ${Math.round(first)} ms | ${Math.round(median(again))} ms |`,
   );
 }
 
 /** Milliseconds from the start of the process to an answer that read a world. */
-async function startMs(start: Start): Promise<number> {
+async function startTimeoutMs(start: Start): Promise<number> {
   const begin = performance.now();
   const program = await startProgram(start);
   const { status } = await ask(`${program.url}/usr/share/doc/http.md?raw`);
@@ -69,7 +69,7 @@ async function binary(script: string): Promise<void> {
     await compile({ bundle: script, output });
     await way("one program, `elastik`", Deno.statSync(output).size, { command: output, args: [] });
   } catch (error) {
-    if (!(error instanceof CompileFailed)) throw error;
+    if (!(error instanceof CompileError)) throw error;
     const runtime = Deno.statSync(Deno.execPath()).size;
     console.log(
       `| one program | below ${mib(runtime)} | not made here: ${error.message} | |`,

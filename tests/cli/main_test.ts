@@ -1,58 +1,58 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { UsageError } from "../../lib/cli/parse_args.ts";
-import { commandHelp, COMMANDS, helpText, readCommandLine } from "../../lib/cli/main.ts";
+import { COMMANDS, formatCommandHelp, formatHelp, parseCommandLine } from "../../lib/cli/main.ts";
 import { VERSION } from "../../lib/version.ts";
 
-Deno.test("readCommandLine() serves when no command is given", () => {
-  equal(readCommandLine([]), { command: "serve", words: [], options: {} });
+Deno.test("parseCommandLine() returns serve without arguments", () => {
+  equal(parseCommandLine([]), { command: "serve", words: [], options: {} });
 });
 
-Deno.test("readCommandLine() hands a command its arguments", () => {
-  equal(readCommandLine(["boot", "http://x:1"]), {
+Deno.test("parseCommandLine() returns the operands and options of a command", () => {
+  equal(parseCommandLine(["boot", "http://x:1"]), {
     command: "boot",
     words: ["http://x:1"],
     options: {},
   });
-  equal(readCommandLine(["mint", "/home/x", "--ttl", "5m"]), {
+  equal(parseCommandLine(["mint", "/home/x", "--ttl", "5m"]), {
     command: "mint",
     words: ["/home/x"],
     options: { ttl: "5m" },
   });
 });
 
-Deno.test("readCommandLine() shows help and version instead of doing anything", () => {
-  equal(readCommandLine(["--version"]), { show: `elastik ${VERSION}` });
+Deno.test("parseCommandLine() returns the text of --help and --version instead of a command", () => {
+  equal(parseCommandLine(["--version"]), { show: `elastik ${VERSION}` });
   for (const args of [["--help"], ["-h"], ["nope", "-h"], ["cell", "--help"]]) {
-    equal(readCommandLine(args), { show: helpText() });
+    equal(parseCommandLine(args), { show: formatHelp() });
   }
-  equal(readCommandLine(["mint", "--help"]), { show: commandHelp("mint") });
-  equal(readCommandLine(["verify", "--", "--help"]), {
+  equal(parseCommandLine(["mint", "--help"]), { show: formatCommandHelp("mint") });
+  equal(parseCommandLine(["verify", "--", "--help"]), {
     command: "verify",
     words: ["--help"],
     options: {},
   });
 });
 
-Deno.test("readCommandLine() refuses what is no command, and names those there are", () => {
+Deno.test("parseCommandLine() throws for an unknown command and names the commands", () => {
   for (const word of ["nope", "", "--port", "toString", "__proto__"]) {
     throws(
-      () => readCommandLine([word]),
-      (error) => error instanceof UsageError && /there are serve, /.test(error.message),
+      () => parseCommandLine([word]),
+      (error) => error instanceof UsageError && /the commands are serve, /.test(error.message),
     );
   }
 });
 
-Deno.test("readCommandLine() refuses arguments that a command does not take", () => {
+Deno.test("parseCommandLine() throws for arguments that a command does not accept", () => {
   throws(
-    () => readCommandLine(["serve", "8080"]),
+    () => parseCommandLine(["serve", "8080"]),
     /Cannot run serve with 1 argument: it takes none/,
   );
-  throws(() => readCommandLine(["serve", "--port"]), /Cannot run serve with --port/);
-  throws(() => readCommandLine(["boot", "a", "b"]), /it takes \[url\]/);
+  throws(() => parseCommandLine(["serve", "--port"]), /Cannot run serve with --port/);
+  throws(() => parseCommandLine(["boot", "a", "b"]), /it takes \[url\]/);
 });
 
-Deno.test("helpText() is one screen that names every command that is not hidden", () => {
-  const text = helpText();
+Deno.test("formatHelp() fits one screen and contains every command that is not hidden", () => {
+  const text = formatHelp();
   const lines = text.split("\n");
   ok(lines.length <= 24, `${lines.length} lines`);
   for (const line of lines) ok(line.length <= 80, line);
@@ -62,9 +62,9 @@ Deno.test("helpText() is one screen that names every command that is not hidden"
   match(text, new RegExp(`^elastik ${VERSION.replaceAll(".", "\\.")}:`));
 });
 
-Deno.test("commandHelp() names every option of a command, in one screen", () => {
-  for (const [name, { options = {}, takes }] of Object.entries(COMMANDS)) {
-    const lines = commandHelp(name).split("\n");
+Deno.test("formatCommandHelp() fits one screen and contains every option of the command", () => {
+  for (const [name, { options = {}, usage: takes }] of Object.entries(COMMANDS)) {
+    const lines = formatCommandHelp(name).split("\n");
     ok(lines.length <= 24, name);
     for (const line of lines) ok(line.length <= 90, line);
     ok(lines[0]?.startsWith(`usage: elastik ${name} ${takes}`.trimEnd()), lines[0]);
@@ -74,7 +74,7 @@ Deno.test("commandHelp() names every option of a command, in one screen", () => 
   }
 });
 
-Deno.test("COMMANDS load modules that run", async () => {
+Deno.test("COMMANDS load modules with a run function", async () => {
   for (const [name, { load }] of Object.entries(COMMANDS)) {
     equal(typeof (await load()).run, "function", name);
   }

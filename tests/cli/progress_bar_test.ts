@@ -1,29 +1,29 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { barLine, Progress } from "../../lib/cli/progress_bar.ts";
+import { formatBar, ProgressBar } from "../../lib/cli/progress_bar.ts";
 
 const WORK = { title: "verify", unit: "worlds" };
 
-Deno.test("barLine() fits the terminal, whatever its width", () => {
+Deno.test("formatBar() fits a terminal of any width", () => {
   equal(
-    barLine({ ...WORK, columns: 41 }, 5, 10),
+    formatBar({ ...WORK, columns: 41 }, 5, 10),
     `verify [${"#".repeat(10)}${"-".repeat(9)}] 5/10 worlds`,
   );
   for (const columns of [1, 5, 20, 40, 80, 300]) {
     for (const done of [0, 7, 12_345]) {
       ok(
-        barLine({ ...WORK, columns }, done, 12_345).length < Math.max(2, columns),
+        formatBar({ ...WORK, columns }, done, 12_345).length < Math.max(2, columns),
         `${columns} ${done}`,
       );
     }
   }
-  ok(barLine({ ...WORK, columns: 80 }, 0, 0).includes("0/0 worlds"));
-  ok(!barLine({ ...WORK, columns: 80 }, 9, 5).includes("-"));
+  ok(formatBar({ ...WORK, columns: 80 }, 0, 0).includes("0/0 worlds"));
+  ok(!formatBar({ ...WORK, columns: 80 }, 9, 5).includes("-"));
 });
 
-Deno.test("Progress draws now and then, and takes itself away", () => {
+Deno.test("ProgressBar redraws at most every 50 ms and clears its line at the end", () => {
   let written = "";
   let now = 1000;
-  const bar = new Progress({
+  const bar = new ProgressBar({
     ...WORK,
     columns: 80,
     write: (text) => written += text,

@@ -1,7 +1,11 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { DAV_HEADERS } from "../../lib/dav/resource/dav_headers.ts";
-import { DavRoutes } from "../../lib/dav/router.ts";
-import { answerWritten, deleted, unchanged } from "../../lib/routes/world_responses.ts";
+import { DavRouter } from "../../lib/dav/router.ts";
+import {
+  deletedResponse,
+  toNotModifiedResponse,
+  writtenResponse,
+} from "../../lib/routes/world_responses.ts";
 import { basic, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 
@@ -9,7 +13,7 @@ const ALLOW =
   "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK";
 const BASIC = 'Basic realm="elastik", charset="UTF-8"';
 
-Deno.test("DavRoutes hold every caller to its tier", async (t) => {
+Deno.test("DavRouter hold every caller to its tier", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const inside = basic("agent", machine.capability("/home/scratch", "rw"));
     const reader = basic("agent", machine.capability("/home/scratch", "r"));
@@ -155,7 +159,7 @@ Deno.test("DavRoutes hold every caller to its tier", async (t) => {
   });
 });
 
-Deno.test("DavRoutes know their methods, and no way around the path", async () => {
+Deno.test("DavRouter know their methods, and no way around the path", async () => {
   await withMachine({}, async (machine) => {
     const post = await machine.approve("POST", "/dav/home/a", "x");
     equal(post.status, 405);
@@ -175,11 +179,11 @@ Deno.test("DavRoutes know their methods, and no way around the path", async () =
     equal((await machine.approve("PUT", "/bin/dav/home/alias", "x")).status, 201);
     equal((await machine.approve("GET", "/dav/home/alias")).text, "x");
     deepStrictEqual(Object.keys(DAV_HEADERS), ["dav", "ms-author-via"]);
-    equal(typeof DavRoutes, "function");
+    equal(typeof DavRouter, "function");
   });
 });
 
-Deno.test("DavRoutes tell how much room the disk has", async () => {
+Deno.test("DavRouter tell how much room the disk has", async () => {
   await withMachine({}, async (machine) => {
     const body =
       '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>';
@@ -196,7 +200,7 @@ Deno.test("DavRoutes tell how much room the disk has", async () => {
   });
 });
 
-Deno.test("DavRoutes take a body in chunks, and one that its sender waits with", async () => {
+Deno.test("DavRouter take a body in chunks, and one that its sender waits with", async () => {
   await withMachine({}, async (machine) => {
     const chunked = await machine.send({
       method: "PUT",
@@ -209,16 +213,16 @@ Deno.test("DavRoutes take a body in chunks, and one that its sender waits with",
   });
 });
 
-Deno.test("answerWritten(), deleted() and unchanged() say what happened", async () => {
+Deno.test("writtenResponse(), deletedResponse() and toNotModifiedResponse() say what happened", async () => {
   const written = { version: 2, ext: "md", sha256: "ab".repeat(32), state: "", updatedAt: "" };
-  const created = answerWritten("/home/ä", { ...written, created: true });
+  const created = writtenResponse("/home/ä", { ...written, created: true });
   equal(created.status, 201);
   equal(created.headers.get("location"), "/home/%C3%A4");
   equal(await created.text(), '{"version":2,"ext":"md"}\n');
-  equal(answerWritten("/home/a", { ...written, created: false }).headers.get("location"), null);
-  equal(await deleted(["home/a"]).text(), '{"deleted":["home/a"]}\n');
+  equal(writtenResponse("/home/a", { ...written, created: false }).headers.get("location"), null);
+  equal(await deletedResponse(["home/a"]).text(), '{"deleted":["home/a"]}\n');
   const whole = new Response("x", { headers: { etag: '"1"', "content-range": "bytes 0-0/1" } });
-  const same = unchanged(whole);
+  const same = toNotModifiedResponse(whole);
   equal(same.status, 304);
   equal(same.headers.get("etag"), '"1"');
   equal(same.headers.get("content-range"), null);

@@ -1,6 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { keptSecret } from "../../lib/world/file/data_folder.ts";
+import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { approval, ServerProcess } from "./server_process.ts";
 
@@ -173,7 +173,7 @@ Deno.test(`kill -9 at any moment loses nothing that was acknowledged (${ROUNDS} 
     } finally {
       await server.end("SIGKILL");
     }
-    const { secret } = keptSecret(data, ".key");
+    const { secret } = loadOrCreateSecret(data, ".key");
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: secret });
     equal(JSON.stringify(broken), "[]");
     ok(worlds >= ledger.acknowledged.size);

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
-import { keptSecret } from "../../lib/world/file/data_folder.ts";
+import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";
 
@@ -57,7 +57,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       } finally {
         await server.end("SIGKILL");
       }
-      const { secret } = keptSecret(data, ".key");
+      const { secret } = loadOrCreateSecret(data, ".key");
       equal(verifyDataFolder({ data, key: secret }).broken, []);
     }));
 }
@@ -149,7 +149,7 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
       ok(last === undefined || last.status === 503, JSON.stringify(last));
       const { code, signal, stderr } = await server.ended;
       equal([code, signal], [1, null]);
-      match(stderr, /The store cannot go on: .*the disk fell off.*; start the machine again/);
+      match(stderr, /The store failed: .*the disk fell off.*; start the server again/);
     } finally {
       await server.end("SIGKILL");
     }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { drainUnread } from "../../lib/http/drain_body.ts";
-import { UNREAD_BODY_BYTES } from "../../lib/limits.ts";
+import { drainBody } from "../../lib/http/drain_body.ts";
+import { MAX_DRAINED_BODY_BYTES } from "../../lib/limits.ts";
 
 function upload(length: number, headers: Record<string, string> = {}): Request {
   return new Request("https://h/x", {
@@ -10,25 +10,25 @@ function upload(length: number, headers: Record<string, string> = {}): Request {
   });
 }
 
-Deno.test("drainUnread() reads a short body to its end", async () => {
-  const request = upload(UNREAD_BODY_BYTES);
-  await drainUnread(request);
+Deno.test("drainBody() reads a short body to its end", async () => {
+  const request = upload(MAX_DRAINED_BODY_BYTES);
+  await drainBody(request);
   equal(request.bodyUsed, true);
-  await drainUnread(request);
+  await drainBody(request);
 });
 
-Deno.test("drainUnread() leaves alone what is long, of unknown length, or not of HTTP/2", async () => {
+Deno.test("drainBody() does not read a long body, one of unknown length, or one over HTTP/1.1", async () => {
   const unknown = new Request("https://h/x", { method: "PUT", body: new ReadableStream() });
-  for (const request of [upload(UNREAD_BODY_BYTES + 1), upload(1, { host: "h" }), unknown]) {
-    await drainUnread(request);
+  for (const request of [upload(MAX_DRAINED_BODY_BYTES + 1), upload(1, { host: "h" }), unknown]) {
+    await drainBody(request);
     equal(request.bodyUsed, false);
   }
-  await drainUnread(new Request("https://h/x"));
+  await drainBody(new Request("https://h/x"));
 });
 
-Deno.test("drainUnread() does not mind a sender that breaks off", async () => {
+Deno.test("drainBody() resolves if the client disconnects", async () => {
   const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("gone")) });
-  await drainUnread(
+  await drainBody(
     new Request("https://h/x", {
       method: "PUT",
       body: broken,

@@ -11,7 +11,7 @@ function request(body: BodyInit | null, headers: Record<string, string> = {}): R
   return new Request("http://machine/home/x", { method: "PUT", body, headers });
 }
 
-/** A body of unknown length, in pieces. */
+/** A body of unknown length, in chunks. */
 function stream(...pieces: (number | Error)[]): ReadableStream<Uint8Array> {
   return new ReadableStream({
     pull(controller) {
@@ -27,7 +27,7 @@ function is(type: string): (error: unknown) => boolean {
   return (error) => error instanceof Problem && error.type === type;
 }
 
-Deno.test("readBody() gives the bytes, in how many pieces ever they came", async () => {
+Deno.test("readBody() returns the bytes, in any number of chunks", async () => {
   deepStrictEqual(await readBody(request(null), MOST), new Uint8Array());
   deepStrictEqual(await readBody(request("abc"), MOST), bytesOf("abc"));
   deepStrictEqual(await readBody(request(stream(2, 0, 3)), MOST), new Uint8Array(5).fill(7));
@@ -36,14 +36,14 @@ Deno.test("readBody() gives the bytes, in how many pieces ever they came", async
   deepStrictEqual(await readBody(declared, MOST), bytesOf("abc"));
 });
 
-Deno.test("readBody() takes exactly the most and not a byte more", async () => {
+Deno.test("readBody() accepts the maximum and no byte more", async () => {
   equal((await readBody(request(stream(600, 400)), MOST)).length, MOST);
   await rejects(readBody(request(stream(600, 401)), MOST), is("body-too-large"));
   equal((await readBody(request(new Uint8Array(MOST)), MOST)).length, MOST);
   await rejects(readBody(request(new Uint8Array(MOST + 1)), MOST), is("body-too-large"));
 });
 
-Deno.test("readBody() refuses a declared length unread, and a lie about it", async () => {
+Deno.test("readBody() rejects a declared length unread, and a false one while reading", async () => {
   let pulled = false;
   const unread = new ReadableStream({ pull: () => void (pulled = true) }, { highWaterMark: 0 });
   const long = request(unread, { "content-length": "1001" });
@@ -53,7 +53,7 @@ Deno.test("readBody() refuses a declared length unread, and a lie about it", asy
   await rejects(readBody(lie, MOST), is("body-too-large"));
 });
 
-Deno.test("readBody() stops reading at the byte that is one too many", async () => {
+Deno.test("readBody() stops reading at the first byte beyond the limit", async () => {
   let pulls = 0;
   let cancelled = false;
   const endless = new ReadableStream<Uint8Array>({
@@ -67,7 +67,7 @@ Deno.test("readBody() stops reading at the byte that is one too many", async () 
   deepStrictEqual([pulls, cancelled], [3, true]);
 });
 
-Deno.test("readBody() says of a body that breaks off that nothing was stored", async () => {
+Deno.test("readBody() reports for a truncated body that nothing was stored", async () => {
   const broken = () => stream(5, new Error("reset"));
   await rejects(readBody(request(broken()), MOST), is("bad-body"));
   await rejects(readBody(request(broken(), { "content-length": "9" }), MOST), is("bad-body"));
@@ -85,7 +85,7 @@ function chunked(total: number, piece: number): string {
   return `${chunk.repeat(Math.floor(total / piece))}${last}0\r\n\r\n`;
 }
 
-Deno.test("WorldRoutes store bodies up to the cap, declared or chunked, and none beyond", async (t) => {
+Deno.test("PUT and POST store bodies up to the limit, with and without Content-Length", async (t) => {
   await withMachine({ env: { ...CLOSED, ELASTIK_MAX_BODY: String(MOST) } }, async (machine) => {
     for (
       const [how, method, bytes, status] of [
@@ -100,7 +100,7 @@ Deno.test("WorldRoutes store bodies up to the cap, declared or chunked, and none
         ["chunked", "PUT", 50 * MOST, 413],
       ] as const
     ) {
-      await t.step(`${method} of ${bytes} bytes, ${how}, is ${status}`, async () => {
+      await t.step(`${method} of ${bytes} bytes, ${how}, answers ${status}`, async () => {
         const target = `/home/${method}-${how}-${bytes}`;
         const reply = await machine.send({
           method,
@@ -119,7 +119,7 @@ Deno.test("WorldRoutes store bodies up to the cap, declared or chunked, and none
   });
 });
 
-Deno.test("WorldRoutes refuse a body that is announced too long before it comes", async () => {
+Deno.test("PUT answers 413 before the body is sent if Content-Length is too large", async () => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const connection = await Connection.open(machine.port);
     await connection.write(
@@ -134,7 +134,7 @@ Deno.test("WorldRoutes refuse a body that is announced too long before it comes"
   });
 });
 
-Deno.test("WorldRoutes keep a world within its cap when appends would outgrow it", async () => {
+Deno.test("POST answers 413 if the world would exceed its limit", async () => {
   await withMachine({ env: { ...CLOSED, ELASTIK_MAX_WORLD: "10" } }, async (machine) => {
     const append = (body: string) =>
       machine.send({ method: "POST", target: "/home/log", headers: T2, body });

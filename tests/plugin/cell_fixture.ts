@@ -6,13 +6,16 @@
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
 import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
 import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
-import { initFor } from "../../lib/plugin/cell/build_cell_init.ts";
-import { type Permissions, readPermissions } from "../../lib/plugin/manifest/permissions.ts";
-import { type CellProgram, launchProcess } from "../../lib/plugin/transport/process_transport.ts";
-import type { CallBack, Visit } from "../../lib/plugin/cell/cell_run.ts";
-import { readSource } from "../../lib/plugin/manifest/validate_source.ts";
-import { stripTypes } from "../../lib/plugin/host/strip_types.ts";
-import { launchWorker } from "../../lib/plugin/transport/worker_transport.ts";
+import { buildCellInit } from "../../lib/plugin/cell/build_cell_init.ts";
+import { parsePermissions, type Permissions } from "../../lib/plugin/manifest/permissions.ts";
+import {
+  type CellProgram,
+  createProcessStarter,
+} from "../../lib/plugin/transport/process_transport.ts";
+import type { CallerContext, Subrequest } from "../../lib/plugin/cell/cell_run.ts";
+import { validateSource } from "../../lib/plugin/manifest/validate_source.ts";
+import { createStripTypes } from "../../lib/plugin/host/strip_types.ts";
+import { startWorkerCell } from "../../lib/plugin/transport/worker_transport.ts";
 
 /** How the tests start a cell's process. */
 export const PROGRAM: CellProgram = {
@@ -23,24 +26,27 @@ export const PROGRAM: CellProgram = {
 };
 
 /** Both ways to run a cell. */
-export const LAUNCHES = { process: launchProcess(PROGRAM), worker: launchWorker } as const;
+export const LAUNCHES = {
+  process: createProcessStarter(PROGRAM),
+  worker: startWorkerCell,
+} as const;
 /** One of them. */
 export type LaunchName = keyof typeof LAUNCHES;
 
 /** Limits short enough for tests that wait for them. */
 export const SHORT: CellLimits = {
   ...CELL_LIMITS,
-  startMs: 8000,
-  answerMs: 1200,
-  beatMs: 150,
-  silenceMs: 900,
-  requests: 8,
-  waiting: 8,
-  calls: 8,
+  startTimeoutMs: 8000,
+  responseTimeoutMs: 1200,
+  heartbeatMs: 150,
+  heartbeatTimeoutMs: 900,
+  maxRequests: 8,
+  maxWaiting: 8,
+  maxCalls: 8,
   idleMs: 0,
-  drainMs: 3000,
+  drainTimeoutMs: 3000,
   backoffMs: 20,
-  backoffMaxMs: 40,
+  maxBackoffMs: 40,
   residentMiB: 300,
   heapMiB: 64,
 };
@@ -51,7 +57,7 @@ export interface Fixture {
   readonly events: CellEvent[];
   readonly lines: string[];
   /** Asks the plugin for a path. */
-  ask(path: string, init?: RequestInit, visit?: Partial<Visit<string>>): Promise<Response>;
+  ask(path: string, init?: RequestInit, visit?: Partial<CallerContext<string>>): Promise<Response>;
   /** Asks for a path and reads the answer as text. */
   text(path: string, init?: RequestInit): Promise<string>;
 }
@@ -63,23 +69,23 @@ export interface FixtureOptions {
   readonly permissions?: Partial<Permissions>;
   readonly config?: Record<string, string>;
   readonly variables?: Record<string, string>;
-  readonly callBack?: (call: CallBack<string>) => Promise<Response>;
+  readonly callBack?: (call: Subrequest<string>) => Promise<Response>;
 }
 
 /** The init of a plugin given as text. */
 export async function makeInit(source: string, options: FixtureOptions = {}): Promise<CellInit> {
-  return await initFor({
+  return await buildCellInit({
     name: "test",
-    code: await readSource(
+    code: await validateSource(
       new TextEncoder().encode(source),
-      stripTypes(LAUNCHES.process, SHORT, Date.now),
+      createStripTypes(LAUNCHES.process, SHORT, Date.now),
     ),
-    permissions: readPermissions(options.permissions ?? {}),
+    permissions: parsePermissions(options.permissions ?? {}),
     config: options.config ?? {},
     limits: { ...SHORT, ...options.limits },
-    variable: (name) => options.variables?.[name],
+    readVariable: (name) => options.variables?.[name],
     realPath: Deno.realPath,
-    closed: [],
+    forbiddenFolders: [],
   });
 }
 
@@ -89,15 +95,15 @@ export async function makeCell(source: string, options: FixtureOptions = {}): Pr
   const lines: string[] = [];
   const cell = new Cell<string>({
     init: await makeInit(source, options),
-    launch: LAUNCHES[options.launch ?? "process"],
+    startCell: LAUNCHES[options.launch ?? "process"],
     limits: { ...SHORT, ...options.limits },
     now: Date.now,
-    callBack: options.callBack ?? (() => Promise.resolve(new Response("no machine"))),
+    answerSubrequest: options.callBack ?? (() => Promise.resolve(new Response("no machine"))),
     log: (level, line) => lines.push(`${level} ${line}`),
     onEvent: (event) => events.push(event),
   });
-  const ask = (path: string, init?: RequestInit, visit: Partial<Visit<string>> = {}) =>
-    cell.fetch(new Request(`http://localhost${path}`, init), {
+  const ask = (path: string, init?: RequestInit, visit: Partial<CallerContext<string>> = {}) =>
+    cell.request(new Request(`http://localhost${path}`, init), {
       authority: "caller's",
       tier: "T2",
       by: "T2",

@@ -40,7 +40,7 @@ Deno.test({
           await new Promise((resolve) => setTimeout(resolve, 2));
         }
       })();
-      const bad = await makeCell(source, { callBack, limits: { crashes: 100 } });
+      const bad = await makeCell(source, { callBack, limits: { maxCrashes: 100 } });
       const pids: number[] = [];
       for (const name of Object.keys(BOMBS)) {
         await until(() => bad.cell.health().state !== "waiting", 1000, "it may start again");

@@ -81,7 +81,7 @@ add("nobody asks a world they may not read", async ({ machine, ask, rows, put })
       equal(reply.status, status, `${world}${how} ${reply.text}`);
     }
   }
-  match((await ask("?world=etc/fstab", "SELECT 1")).text, /T3 is needed/);
+  match((await ask("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
   // What is shown with its secrets struck out is no database either.
   equal((await ask("?world=etc/fstab&content", "SELECT 1")).status, 400);
   const all = await ask("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { eventually, get, plugin, QUICK, record, setState } from "../plugin/plugin_machine.ts";
-import type { Setting } from "../../lib/config.ts";
+import type { SettingName } from "../../lib/config.ts";
 import { bearer, type TestMachine, withMachine } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -137,7 +137,7 @@ type AddCase = (title: string, run: (router: RouterMachine) => Promise<void>) =>
 export function routerSuite(
   title: string,
   add: (add: AddCase) => void,
-  env: { readonly [S in Setting]?: string } = {},
+  env: { readonly [S in SettingName]?: string } = {},
 ): void {
   Deno.test(title, async (t) => {
     const cases: [string, Parameters<AddCase>[1]][] = [];

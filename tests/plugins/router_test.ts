@@ -142,7 +142,7 @@ Deno.test("question() holds the address as one JSON string, cut at its bound", (
   ok(question("/" + "x".repeat(9999), ["/home/a"]).length < 2000);
 });
 
-Deno.test("readAnswer() believes no name that was not in the question", () => {
+Deno.test("readResponseFrame() believes no name that was not in the question", () => {
   const candidates = ["/home/a", "/home/b", "/home/c d", "/home/e/", "/1", "/2", "/3"];
   const rows: [string, string[]][] = [
     ["/home/a", ["/home/a"]],

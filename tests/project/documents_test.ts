@@ -2,8 +2,8 @@
 
 import { readConfig, SETTINGS } from "../../lib/config.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
-import { readManifest } from "../../lib/plugin/manifest/manifest.ts";
-import { CORE_ROUTES } from "../../lib/routes/route_list.ts";
+import { parseManifest } from "../../lib/plugin/manifest/manifest.ts";
+import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { get, install, plugin, withPlugins } from "../plugin/plugin_machine.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT } from "./program.ts";
@@ -106,7 +106,7 @@ Deno.test("problem pages start with status and title of their type", () => {
 });
 
 Deno.test("plugins.md lists every export that the server reads", () => {
-  const manifest = readManifest(
+  const manifest = parseManifest(
     { routes: ["/x"], patience: 1 },
     () => undefined,
   );

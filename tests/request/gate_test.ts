@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
-import { createClientAddress } from "../../lib/http/client_address.ts";
+import { createClientFinder } from "../../lib/http/client_address.ts";
 import { createGate } from "../../lib/request/gate.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/machine.ts";
@@ -24,11 +24,11 @@ function gateOf(guarded: boolean, proxied = false) {
   authenticator.setAccounts("guest:T1", `guest:${"0".repeat(63)}1`);
   const gate = createGate({
     authenticator,
-    findClient: createClientAddress(
+    findClient: createClientFinder(
       proxied ? { trustHeader: "X-Forwarded-For", trustFrom: ["127.0.0.1"] } : {},
     ),
-    guarded,
-    hosts: new Set(["box.lan", "other.lan:8080"]),
+    requiresCredential: guarded,
+    allowedHosts: new Set(["box.lan", "other.lan:8080"]),
   });
   return (knock: Knock) => {
     const { method = "GET", url = "/home/x", peer = "127.0.0.1", headers = {}, authority } = knock;
@@ -65,7 +65,7 @@ Deno.test("createGate() hands on the canonical target and one caller", () => {
   deepStrictEqual(target, {
     path: "/home/café",
     name: "home/café",
-    collection: true,
+    isCollection: true,
     query: "raw&v=1",
   });
   deepStrictEqual(caller, { tier: "T2", by: "T2:local" });

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { parseTarget } from "../../lib/http/path.ts";
-import { siteTarget } from "../../lib/request/site_file.ts";
+import { toSiteTarget } from "../../lib/request/site_file.ts";
 import { bearer, CLOSED, startTestMachine, TOKEN } from "../support/machine.ts";
 
 const BIRTH = {
@@ -11,13 +11,13 @@ const BIRTH = {
 };
 
 function nameOf(method: string, path: string): string | undefined {
-  return siteTarget(method, parseTarget(`http://h${path}`))?.name;
+  return toSiteTarget(method, parseTarget(`http://h${path}`))?.name;
 }
 
-Deno.test("siteTarget() knows files at the top of a site, and nothing that is a place of the tree", () => {
+Deno.test("toSiteTarget() knows files at the top of a site, and nothing that is a place of the tree", () => {
   equal(nameOf("GET", "/llms.txt?x=y"), "usr/lib/shell/site/llms.txt");
   equal(nameOf("HEAD", "/apple-touch-icon.png"), "usr/lib/shell/site/apple-touch-icon.png");
-  equal(siteTarget("GET", parseTarget("http://h/a.txt?at=1"))?.query, "raw");
+  equal(toSiteTarget("GET", parseTarget("http://h/a.txt?at=1"))?.query, "raw");
   const others = [
     "/",
     "/llms",

@@ -1,12 +1,12 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { facts, json, line } from "../../lib/response/json_response.ts";
+import { factsResponse, jsonResponse, lineResponse } from "../../lib/response/json_response.ts";
 
 async function shown(response: Response): Promise<[string | null, string]> {
   return [response.headers.get("content-type"), await response.text()];
 }
 
-Deno.test("json() is a line of JSON that nobody keeps or takes for something else", async () => {
-  const response = json({ a: "<b>" }, { link: "</x>" }, 201);
+Deno.test("jsonResponse() is a line of JSON that nobody keeps or takes for something else", async () => {
+  const response = jsonResponse({ a: "<b>" }, { link: "</x>" }, 201);
   equal(response.status, 201);
   equal(response.headers.get("link"), "</x>");
   equal(response.headers.get("cache-control"), "no-store");
@@ -14,27 +14,30 @@ Deno.test("json() is a line of JSON that nobody keeps or takes for something els
   deepStrictEqual(await shown(response), ["application/json", '{"a":"<b>"}\n']);
 });
 
-Deno.test("facts() are JSON unless somebody prefers lines", async () => {
+Deno.test("factsResponse() are JSON unless somebody prefers lines", async () => {
   const value = { pid: 7, version: "1.2.3" };
   const text = "text/plain; charset=utf-8";
   for (const accept of [null, "*/*", "application/json", "image/png"]) {
-    deepStrictEqual(await shown(facts(accept, value)), [
+    deepStrictEqual(await shown(factsResponse(accept, value)), [
       "application/json",
       '{"pid":7,"version":"1.2.3"}\n',
     ]);
   }
-  deepStrictEqual(await shown(facts("text/plain", value)), [text, "pid 7\nversion 1.2.3\n"]);
-  equal(facts(null, value).headers.get("vary"), "Accept");
+  deepStrictEqual(await shown(factsResponse("text/plain", value)), [
+    text,
+    "pid 7\nversion 1.2.3\n",
+  ]);
+  equal(factsResponse(null, value).headers.get("vary"), "Accept");
 });
 
-Deno.test("line() is a line unless somebody prefers JSON", async () => {
+Deno.test("lineResponse() is a line unless somebody prefers JSON", async () => {
   const text = "text/plain; charset=utf-8";
-  deepStrictEqual(await shown(line(null, 1.5)), [text, "1.5\n"]);
-  deepStrictEqual(await shown(line("*/*", "6.0.0")), [text, "6.0.0\n"]);
-  deepStrictEqual(await shown(line("application/json", "6.0.0")), [
+  deepStrictEqual(await shown(lineResponse(null, 1.5)), [text, "1.5\n"]);
+  deepStrictEqual(await shown(lineResponse("*/*", "6.0.0")), [text, "6.0.0\n"]);
+  deepStrictEqual(await shown(lineResponse("application/json", "6.0.0")), [
     "application/json",
     '"6.0.0"\n',
   ]);
-  equal(line(null, 1).headers.get("vary"), "Accept");
-  equal(line(null, 1).headers.get("cache-control"), "no-store");
+  equal(lineResponse(null, 1).headers.get("vary"), "Accept");
+  equal(lineResponse(null, 1).headers.get("cache-control"), "no-store");
 });

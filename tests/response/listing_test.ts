@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
-import { type ListingRow, respondListing, rowOf } from "../../lib/response/listing.ts";
+import { type ListingRow, respondListing, toListingRow } from "../../lib/response/listing.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
 const ENTRY = {
@@ -13,9 +13,9 @@ const ENTRY = {
 } as const;
 
 const ROWS: readonly ListingRow[] = [
-  rowOf({ name: "a", dir: true, entry: ENTRY }),
-  rowOf({ name: "b", dir: true }),
-  rowOf({ name: "c d", dir: false, entry: ENTRY }),
+  toListingRow({ name: "a", dir: true, entry: ENTRY }),
+  toListingRow({ name: "b", dir: true }),
+  toListingRow({ name: "c d", dir: false, entry: ENTRY }),
   { name: "dev", dir: false, description: "a route" },
 ];
 
@@ -23,8 +23,8 @@ function ask(form: string, headers: Record<string, string> = {}, rows = ROWS): R
   return respondListing(new Request("http://machine/home/", { headers }), rows, form);
 }
 
-Deno.test("rowOf() tells of a world what a listing knows, and of a collection that it is one", () => {
-  deepStrictEqual(rowOf({ name: "a", dir: false, entry: ENTRY }), {
+Deno.test("toListingRow() tells of a world what a listing knows, and of a collection that it is one", () => {
+  deepStrictEqual(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
     name: "a",
     dir: false,
     version: 3,
@@ -32,8 +32,11 @@ Deno.test("rowOf() tells of a world what a listing knows, and of a collection th
     len: 12,
     updated_at: "2026-01-02T03:04:05.678Z",
   });
-  deepStrictEqual(rowOf({ name: "b", dir: true }), { name: "b", dir: true });
-  equal(rowOf({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }).state, "active");
+  deepStrictEqual(toListingRow({ name: "b", dir: true }), { name: "b", dir: true });
+  equal(
+    toListingRow({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }).state,
+    "active",
+  );
 });
 
 Deno.test("respondListing() gives pipes one name a line, both for a name that is two things", async () => {

@@ -1,6 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
 import { Problem } from "../../lib/http/problem.ts";
-import { storeProblem } from "../../lib/response/store_problem.ts";
+import { toStoreProblem } from "../../lib/response/store_problem.ts";
 import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
 
 // deno-fmt-ignore
@@ -15,9 +15,9 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["closed", "Cannot use the store: it is shutting down", 503, /shutting down/],
 ];
 
-Deno.test("storeProblem() says in HTTP why the store refused, and shows no path of the disk", () => {
+Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no path of the disk", () => {
   for (const [code, message, status, detail] of TABLE) {
-    const problem = storeProblem(new StoreError(code, message), "write", "/home/x");
+    const problem = toStoreProblem(new StoreError(code, message), "PUT", "/home/x");
     ok(problem instanceof Problem, code);
     equal(problem.status, status, code);
     match(problem.detail, detail);
@@ -25,15 +25,22 @@ Deno.test("storeProblem() says in HTTP why the store refused, and shows no path 
   }
 });
 
-Deno.test("storeProblem() tells when to come back where the machine is only stopping", () => {
-  const problem = storeProblem(new StoreError("closed", ""), "write", "/home/x");
+Deno.test("toStoreProblem() tells when to come back where the machine is only stopping", () => {
+  const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
   ok(problem instanceof Problem);
   equal(problem.headers["retry-after"], "5");
 });
 
-Deno.test("storeProblem() leaves every other error as it is", () => {
+Deno.test("toStoreProblem() leaves every other error as it is", () => {
   const error = new TypeError("a mistake of ours");
-  equal(storeProblem(error, "write", "/home/x"), error);
+  equal(toStoreProblem(error, "PUT", "/home/x"), error);
   const problem = new Problem("not-found", "Cannot find it");
-  equal(storeProblem(problem, "write", "/home/x"), problem);
+  equal(toStoreProblem(problem, "PUT", "/home/x"), problem);
+});
+
+Deno.test("toStoreProblem() names the world of the error, and the method if it has no verb", () => {
+  const error = new StoreError("absent", "nothing is here", "home/y");
+  const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
+  ok(problem instanceof Problem);
+  equal(problem.detail, "Cannot MOVE /home/y: nothing is here");
 });

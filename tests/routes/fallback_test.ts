@@ -1,9 +1,9 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { mint } from "../../lib/auth/capability.ts";
-import type { Exchange } from "../../lib/request/request_context.ts";
+import type { RequestContext } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { DECLINED_MS, DECLINES_REMEMBERED } from "../../lib/limits.ts";
+import { FALLBACK_DECLINE_CACHE_ENTRIES, FALLBACK_DECLINE_MS } from "../../lib/limits.ts";
 import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../support/app.ts";
 import { APPROVE, bearer, KEY } from "../support/machine.ts";
@@ -17,30 +17,36 @@ const PROSE = (status = 404) => new Response("words", { status });
 async function withFallback(
   test: (
     app: TestApp,
-    told: { answer(exchange: Exchange): Response | Promise<Response> },
+    told: { answer(context: RequestContext): Response | Promise<Response> },
     asked: string[],
   ) => unknown,
   { auth = "T1", now = Date.now }: { auth?: PluginRoute["auth"]; now?: () => number } = {},
 ): Promise<void> {
-  const told = { answer: (_exchange: Exchange): Response | Promise<Response> => SEE() };
+  const told = { answer: (_exchange: RequestContext): Response | Promise<Response> => SEE() };
   const asked: string[] = [];
   const plugins = {
-    fallback: { ...FALLBACK, auth },
-    match: (path: string) => path === "/taken" ? { ...FALLBACK, path } : undefined,
-    fetch: async (route: PluginRoute, exchange: Exchange) => {
-      if (route.path !== "") throw new Problem("not-found", "Cannot find it");
-      asked.push(`${exchange.request.method} ${exchange.target.path}`);
-      return await told.answer(exchange);
+    fallback: {
+      ...FALLBACK,
+      auth,
+      handle: async (context: RequestContext) => {
+        asked.push(`${context.request.method} ${context.target.path}`);
+        return await told.answer(context);
+      },
     },
+    match: (path: string) => path === "/taken" ? { ...FALLBACK, path, handle: refuse } : undefined,
   };
   await withApp({ plugins, now }, async (app) => void await test(app, told, asked));
+}
+
+function refuse(): Promise<Response> {
+  return Promise.reject(new Problem("not-found", "Cannot find it"));
 }
 
 function cap(prefix: string): Record<string, string> {
   return bearer(mint({ key: KEY, prefix, mode: "r", exp: Math.floor(Date.now() / 1000) + 60 }));
 }
 
-Deno.test("Unmatched asks for absent worlds and collections, and for what is nobody's", async () => {
+Deno.test("Fallback asks for absent worlds and collections, and for what is nobody's", async () => {
   await withFallback(async ({ ask }, told, asked) => {
     const paths = [
       "/home/x",
@@ -66,7 +72,7 @@ Deno.test("Unmatched asks for absent worlds and collections, and for what is nob
   });
 });
 
-Deno.test("Unmatched asks for nothing else", async () => {
+Deno.test("Fallback asks for nothing else", async () => {
   await withFallback(async ({ ask, store }, _told, asked) => {
     const put = { body: new TextEncoder().encode("x"), ext: "txt", meta: [], by: "T2" } as const;
     await store.put({ ...put, name: "home/there", state: "" });
@@ -118,7 +124,7 @@ Deno.test("Unmatched asks for nothing else", async () => {
   });
 });
 
-Deno.test("Unmatched leaves 401 and 403 as they are", async () => {
+Deno.test("Fallback leaves 401 and 403 as they are", async () => {
   await withFallback(async ({ ask }, _told, asked) => {
     equal((await ask("GET", "/boot/x")).status, 401);
     equal((await ask("GET", "/home/x", { headers: cap("/home/other") })).status, 403);
@@ -126,7 +132,7 @@ Deno.test("Unmatched leaves 401 and 403 as they are", async () => {
   });
 });
 
-Deno.test("Unmatched asks for a caller of the fallback's tier alone, and others get the plain 404", async () => {
+Deno.test("Fallback asks for a caller of the fallback's tier alone, and others get the plain 404", async () => {
   await withFallback(async ({ ask }, _told, asked) => {
     for (const headers of [{}, cap("/home")]) {
       const plain = await ask("GET", "/home/x", { headers });
@@ -139,19 +145,19 @@ Deno.test("Unmatched asks for a caller of the fallback's tier alone, and others 
   }, { auth: "T3" });
 });
 
-Deno.test("Unmatched never asks again on a plugin's behalf", async () => {
-  await withFallback(async ({ app, machine }, _told, asked) => {
+Deno.test("Fallback never asks again on a plugin's behalf", async () => {
+  await withFallback(async ({ app, server }, _told, asked) => {
     for (const path of ["/home/x", "/x"]) {
       const request = new Request(`http://machine${path}`);
-      const caller = machine.authenticator.authenticate(null, true);
+      const caller = server.authenticator.authenticate(null, true);
       const exchange = { request, target: parseTarget(request.url), caller, depth: 1 };
-      equal((await app.answer(exchange)).status, 404);
+      equal((await app.handleInternal(exchange)).status, 404);
     }
     deepStrictEqual(asked, []);
   });
 });
 
-Deno.test("Unmatched takes what points elsewhere on this machine, and prose; else the plain 404 stands", async () => {
+Deno.test("Fallback takes what points elsewhere on this machine, and prose; else the plain 404 stands", async () => {
   await withFallback(async ({ ask }, told) => {
     const bad: [string, () => Response][] = [
       ["a success", () => new Response("taken over")],
@@ -183,7 +189,7 @@ Deno.test("Unmatched takes what points elsewhere on this machine, and prose; els
   });
 });
 
-Deno.test("Unmatched lets the fallback serve paths that are nobody's, but not to a capability", async () => {
+Deno.test("Fallback lets the fallback serve paths that are nobody's, but not to a capability", async () => {
   await withFallback(async ({ ask }, told) => {
     told.answer = () => new Response("served", { headers: { etag: '"a"' } });
     equal(await (await ask("GET", "/x", { headers: { "if-none-match": '"b"' } })).text(), "served");
@@ -196,7 +202,7 @@ Deno.test("Unmatched lets the fallback serve paths that are nobody's, but not to
   });
 });
 
-Deno.test("Unmatched says to the operator what failed, and to the caller nothing", async () => {
+Deno.test("Fallback says to the operator what failed, and to the caller nothing", async () => {
   await withFallback(async ({ ask, log }, told) => {
     told.answer = () => {
       throw new Problem("bad-gateway", "The plugin last failed to answer");
@@ -210,7 +216,7 @@ Deno.test("Unmatched says to the operator what failed, and to the caller nothing
   });
 });
 
-Deno.test("Unmatched sends nobody away from a world that was made while the fallback thought", async () => {
+Deno.test("Fallback sends nobody away from a world that was made while the fallback thought", async () => {
   await withFallback(async ({ ask, store }, told) => {
     const asked = Promise.withResolvers<void>();
     const thought = Promise.withResolvers<Response>();
@@ -228,7 +234,7 @@ Deno.test("Unmatched sends nobody away from a world that was made while the fall
   });
 });
 
-Deno.test("Unmatched does not ask again at once what was declined, until a world changes or time passes", async () => {
+Deno.test("Fallback does not ask again at once what was declined, until a world changes or time passes", async () => {
   let now = Date.now();
   await withFallback(async ({ ask, store }, told, asked) => {
     told.answer = () => new Response(null, { status: 404 });
@@ -246,11 +252,11 @@ Deno.test("Unmatched does not ask again at once what was declined, until a world
     equal((await ask("GET", "/home/x")).status, 404);
     told.answer = () => SEE();
     equal((await ask("GET", "/home/x")).status, 404);
-    now += DECLINED_MS;
+    now += FALLBACK_DECLINE_MS;
     equal((await ask("GET", "/home/x")).status, 303);
     // However many paths a stranger invents, no more than the bound is kept.
     told.answer = () => new Response(null, { status: 404 });
-    for (let i = 0; i <= DECLINES_REMEMBERED; i++) await ask("GET", `/n${i}`);
+    for (let i = 0; i <= FALLBACK_DECLINE_CACHE_ENTRIES; i++) await ask("GET", `/n${i}`);
     const before = asked.length;
     await ask("GET", "/n0");
     equal(asked.length, before + 1);

@@ -6,7 +6,7 @@ import { runScenarios } from "../support/scenario.ts";
 
 const ROOT = "bin/\ndav/\ndev/\netc/\nhome/\nlib/\nmnt/\nproc/\nstream/\nusr/\nvar/\n";
 
-Deno.test("deviceRoutes() show the tree from its root", async (t) => {
+Deno.test("createRootFolderRoutes() show the tree from its root", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await runScenarios(t, machine, [
       { title: "shows what everyone may see", send: "GET /", status: 200, text: ROOT },
@@ -84,7 +84,7 @@ Deno.test("deviceRoutes() show the tree from its root", async (t) => {
   });
 });
 
-Deno.test("deviceRoutes() show the first segments of what plugins mounted", async () => {
+Deno.test("createRootFolderRoutes() show the first segments of what plugins mounted", async () => {
   const route = (path: string): PluginRoute => ({
     path,
     plugin: "lib/p",

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { exists } from "../../lib/world/file/durable_fs.ts";
+import { pathExists } from "../../lib/world/file/durable_fs.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
@@ -312,7 +312,7 @@ test("WorldRoutes keep both of two worlds that were deleted under one name", asy
   for (const { name } of Deno.readDirSync(`${machine.data}/.trash`)) {
     const file = `${machine.data}/.trash/${name}/home%2Ftwice/universe.db`;
     // The trash also holds what other cases deleted.
-    if (!exists(file)) continue;
+    if (!pathExists(file)) continue;
     const db = new DatabaseSync(file, { readOnly: true });
     bodies.push(String(db.prepare("SELECT CAST(stage_html AS TEXT) t FROM stage_meta").get()?.t));
     const last = db.prepare("SELECT event_type, payload FROM events ORDER BY id DESC").get();

@@ -1,16 +1,18 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { HARMLESS, SETTINGS } from "../../lib/config.ts";
-import { bootEnv, writeBootWorlds } from "../../lib/server/boot_worlds.ts";
+import { PUBLIC_SETTINGS, SETTINGS } from "../../lib/config.ts";
+import { formatBootEnv, writeBootWorlds } from "../../lib/server/boot_worlds.ts";
 import { withApp } from "../support/app.ts";
 
-Deno.test("bootEnv() tells of each setting, and the value of the harmless alone", () => {
-  const text = bootEnv((name) => `value of ${name}`);
+Deno.test("formatBootEnv() tells of each setting, and the value of the harmless alone", () => {
+  const text = formatBootEnv((name) => `value of ${name}`);
   for (const name of Object.keys(SETTINGS)) {
-    const harmless = HARMLESS.some((known) => known === name);
+    const harmless = PUBLIC_SETTINGS.some((known) => known === name);
     ok(text.includes(harmless ? `\n${name}=value of ${name}\n` : `# ${name} is set\n`), name);
     equal(text.includes(`value of ${name}\n`), harmless, name);
   }
-  for (const line of bootEnv(() => undefined).trim().split("\n")) match(line, /^# \w+ is not set$/);
+  for (const line of formatBootEnv(() => undefined).trim().split("\n")) {
+    match(line, /^# \w+ is not set$/);
+  }
 });
 
 Deno.test("writeBootWorlds() writes each world, and again only when it says something new", async () => {

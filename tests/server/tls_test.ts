@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
 import { ConfigError } from "../../lib/config.ts";
-import { readTls, tlsFault } from "../../lib/server/tls.ts";
+import { readTls, toTlsError } from "../../lib/server/tls.ts";
 import { canCertify, certify, openssl } from "../support/certificate.ts";
 import { APPROVE, CLOSED, TOKEN } from "../support/machine.ts";
 import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../project/program.ts";
@@ -144,8 +144,8 @@ test("serve stops with a sentence where certificate and key do not fit or one is
   const other = await certify(folder, "other");
   await Deno.writeTextFile(`${folder}/torn.crt`, "-----BEGIN CERTIFICATE-----\nAAAA\n");
   const rows: readonly [Record<string, string>, RegExp][] = [
-    [{ ELASTIK_TLS_CERT: own.cert }, /^Cannot use ELASTIK_TLS_CERT alone: set ELASTIK_TLS_KEY/],
-    [{ ELASTIK_TLS_KEY: own.key }, /^Cannot use ELASTIK_TLS_KEY alone: set ELASTIK_TLS_CERT/],
+    [{ ELASTIK_TLS_CERT: own.cert }, /^Cannot use ELASTIK_TLS_CERT: ELASTIK_TLS_KEY is not set/],
+    [{ ELASTIK_TLS_KEY: own.key }, /^Cannot use ELASTIK_TLS_KEY: ELASTIK_TLS_CERT is not set/],
     [
       { ELASTIK_TLS_CERT: own.cert, ELASTIK_TLS_KEY: other.key },
       /^Cannot use ELASTIK_TLS_KEY=\S+: it is not the key of the certificate \S+$/m,
@@ -206,9 +206,9 @@ export default { fetch: () => new Response("") };
   });
 });
 
-Deno.test("tlsFault() leaves what is not about certificates as it is", () => {
+Deno.test("toTlsError() leaves what is not about certificates as it is", () => {
   const files = { cert: "c", key: "k" };
   for (const error of [new Deno.errors.AddrInUse("key"), new Error("disk"), "text"]) {
-    equal(tlsFault(error, files), error);
+    equal(toTlsError(error, files), error);
   }
 });

@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { findProgramSource } from "../../lib/source/find_program_source.ts";
-import { unreadable } from "../../lib/source/program_source.ts";
+import { toSourceError } from "../../lib/source/program_source.ts";
 import { SingleFile } from "../../lib/source/single_file.ts";
 
-Deno.test("findProgramSource() finds the source of each way to run", async () => {
+Deno.test("findProgramSource() returns the source for each way to start the program", async () => {
   const standalone = false;
   const data = "data";
   const main = import.meta.resolve("../../main.ts");
@@ -24,12 +24,12 @@ Deno.test("findProgramSource() finds the source of each way to run", async () =>
     "NoSource",
   ]);
   for (const none of found.slice(3)) {
-    await rejects(none.list(), { name: "SourceUnavailable", message: /one binary/ });
-    await rejects(none.read("main.ts"), { name: "SourceUnavailable" });
+    await rejects(none.list(), { name: "SourceUnavailableError", message: /one binary/ });
+    await rejects(none.read("main.ts"), { name: "SourceUnavailableError" });
   }
 });
 
-Deno.test("SingleFile is the one file it was started from", async () => {
+Deno.test("SingleFile lists the one file from which it was started", async () => {
   const folder = await Deno.makeTempDir({ prefix: "single-" });
   try {
     await Deno.writeTextFile(`${folder}/my machine.js`, "console.log(1);\n");
@@ -39,15 +39,15 @@ Deno.test("SingleFile is the one file it was started from", async () => {
     equal(new TextDecoder().decode(await source.read("my machine.js")), "console.log(1);\n");
     for (const path of [".env", "main.ts", "../x", ""]) equal(await source.read(path), undefined);
     await Deno.remove(`${folder}/my machine.js`);
-    await rejects(source.read("my machine.js"), { name: "SourceUnavailable" });
+    await rejects(source.read("my machine.js"), { name: "SourceUnavailableError" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("unreadable() names no folder", () => {
-  const found = unreadable(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
-  match(String(found), /^SourceUnavailable: the server was started without the permission/);
+Deno.test("toSourceError() includes no path", () => {
+  const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
+  match(String(found), /^SourceUnavailableError: the server was started without the permission/);
   const other = new Error("else");
-  equal(unreadable(other), other);
+  equal(toSourceError(other), other);
 });

@@ -1,5 +1,5 @@
 import { equal, ok } from "node:assert/strict";
-import { readIgnore } from "../../lib/source/gitignore.ts";
+import { parseGitignore } from "../../lib/source/gitignore.ts";
 
 const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string[]])[] = [
   ["/data/", ["data/"], ["data", "lib/data/", "database/"]],
@@ -23,15 +23,15 @@ const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string
 ];
 
 for (const [pattern, ignored, kept] of ROWS) {
-  Deno.test(`readIgnore() reads ${JSON.stringify(pattern)} as git does`, () => {
-    const ignore = readIgnore(pattern);
+  Deno.test(`parseGitignore() reads ${JSON.stringify(pattern)} as git does`, () => {
+    const ignore = parseGitignore(pattern);
     const at = (path: string) => ignore(path.replace(/\/$/, ""), path.endsWith("/"));
     for (const path of ignored) ok(at(path), `keeps ${path}`);
     for (const path of kept) ok(!at(path), `ignores ${path}`);
   });
 }
 
-Deno.test("readIgnore() brings nothing back that a pattern took away", () => {
-  const ignore = readIgnore("*.key\n!important.key\n");
+Deno.test("parseGitignore() ignores negated patterns", () => {
+  const ignore = parseGitignore("*.key\n!important.key\n");
   equal(ignore("important.key", false), true);
 });

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { bundle, entryModule } from "../../lib/tools/bundle.ts";
+import { bundle, formatEntryModule } from "../../lib/tools/bundle.ts";
 import {
   ask,
   cleanEnv,
@@ -14,7 +14,7 @@ import {
 function run(folder: string, ...args: string[]): Start {
   return {
     command: Deno.execPath(),
-    // No network, no packages and no settings file: everything must be in the one file.
+    // No network, no packages and no configuration file: everything must be in the one file.
     args: [
       "run",
       "-A",
@@ -30,7 +30,7 @@ function run(folder: string, ...args: string[]): Start {
   };
 }
 
-Deno.test("bundle() makes one file that runs from any folder, and again after a stop", () =>
+Deno.test("bundle() builds one file that runs from any folder and can be restarted", () =>
   inFolder(async (folder) => {
     const length = await bundle(`${folder}/elastik.js`);
     equal(length, (await Deno.stat(`${folder}/elastik.js`)).size);
@@ -63,17 +63,17 @@ Deno.test("bundle() makes one file that runs from any folder, and again after a 
     equal([...Deno.readDirSync(`${folder}/empty`)].map(({ name }) => name), ["data"]);
   }));
 
-Deno.test("bundle() makes the same bytes twice, with no trace of where it was built", () =>
+Deno.test("bundle() is reproducible and contains no path of the build computer", () =>
   inFolder(async (folder) => {
     await bundle(`${folder}/a/elastik.js`);
     await bundle(`${folder}/b.js`);
     const text = await Deno.readTextFile(`${folder}/a/elastik.js`);
     ok(text === await Deno.readTextFile(`${folder}/b.js`), "two builds differ");
     match(text, /^#!\/usr\/bin\/env -S deno run -A --unstable-worker-options\n/);
-    // A folder ends with a slash: "/root" alone is also part of a module's name.
+    // With a trailing slash: "/root" is also part of a module's name.
     const traces = [ROOT, folder, "elastik-bundle-", `${cleanEnv().HOME ?? ROOT}/`];
     for (const line of text.split("\n")) {
-      // The texts of birth worlds are quoted on lines of their own.
+      // The texts of lower-layer worlds are string literals on lines of their own.
       if (!/^\s*(?:var \w+ = |\w+_default = )["'`]/.test(line)) {
         ok(!traces.some((trace) => trace.length > 4 && line.includes(trace)), line.slice(0, 200));
       }
@@ -83,8 +83,8 @@ Deno.test("bundle() makes the same bytes twice, with no trace of where it was bu
     }
   }));
 
-Deno.test("entryModule() quotes paths, whatever they hold", () => {
-  const text = entryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
+Deno.test("formatEntryModule() quotes any path", () => {
+  const text = formatEntryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
   ok(text.includes(String.raw`from "file:///a\"b/cli.ts";`));
   ok(text.includes(String.raw`from "C:\\x\\worker.js" with`));
 });

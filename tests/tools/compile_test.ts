@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { bundle } from "../../lib/tools/bundle.ts";
-import { causeOf, compilerArgs } from "../../lib/tools/compile.ts";
+import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
 
 /**
- * A program as a compiled one finds itself, without the base binary, which cannot be had everywhere: it
- * is told that it stands alone, and its path is that of a script that takes no flags of the runtime.
+ * The program as if it were compiled, without the base binary, which is not available everywhere:
+ * Deno.build.standalone is true, and the executable is a script that accepts no flags of Deno.
  */
 async function standIn(folder: string): Promise<string> {
   await bundle(`${folder}/elastik.js`);
@@ -27,7 +27,7 @@ async function standIn(folder: string): Promise<string> {
   return program;
 }
 
-Deno.test("a compiled program starts its cells as itself, and does what every machine does", () =>
+Deno.test("a compiled program starts its cells from itself and works as a server", () =>
   inFolder(async (folder) => {
     const command = await standIn(folder);
     await Deno.mkdir(`${folder}/empty`);
@@ -47,7 +47,7 @@ Deno.test("a compiled program starts its cells as itself, and does what every ma
     equal((await runProgram(at("verify"))).code, 0);
   }));
 
-Deno.test("compile embeds the bundle, whole, and nothing else", () =>
+Deno.test("compile() embeds the whole bundle and nothing else", () =>
   inFolder(async (folder) => {
     const { code, stdout, stderr } = await runProgram({
       command: Deno.execPath(),
@@ -62,7 +62,7 @@ Deno.test("compile embeds the bundle, whole, and nothing else", () =>
         ].join("\n"),
       ],
       cwd: folder,
-      // The runtime stands for the smaller one that a release is made with.
+      // The full runtime replaces the smaller one of a release.
       env: { DENORT_BIN: Deno.execPath() },
     });
     equal(code, 0, stderr);
@@ -79,7 +79,7 @@ function indexOf(bytes: Uint8Array, part: Uint8Array): number {
   return new TextDecoder("latin1").decode(bytes).indexOf(new TextDecoder("latin1").decode(part));
 }
 
-Deno.test("compilerArgs() lets nothing in that is not in the bundle, and names the target", () => {
+Deno.test("compilerArgs() excludes everything but the bundle, and passes the target", () => {
   const args = compilerArgs({ bundle: "b.js", output: "out", target: "aarch64-apple-darwin" });
   for (const flag of ["--no-npm", "--no-remote", "--no-config", "--unstable-worker-options"]) {
     ok(args.includes(flag), flag);
@@ -88,10 +88,10 @@ Deno.test("compilerArgs() lets nothing in that is not in the bundle, and names t
   equal(args.indexOf("compile"), 0);
 });
 
-Deno.test("causeOf() tells the last cause, and not where the compiler was", () => {
+Deno.test("extractError() returns the last cause without a backtrace", () => {
   const words =
     "error: Downloading it\n\nCaused by:\n    0: a\n    4: no such host\n\nStack backtrace:\n 0: x\n";
-  equal(causeOf(words), "no such host");
-  equal(causeOf("error: one line\n"), "one line");
-  equal(causeOf(""), "the compiler said nothing");
+  equal(extractError(words), "no such host");
+  equal(extractError("error: one line\n"), "one line");
+  equal(extractError(""), "the compiler printed no reason");
 });

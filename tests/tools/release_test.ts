@@ -1,19 +1,20 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { CompileFailed } from "../../lib/tools/compile.ts";
-import { release, SUMS, TARGETS } from "../../lib/tools/release.ts";
+import { CompileError } from "../../lib/tools/compile.ts";
+import { release, SUMS_FILE, TARGETS } from "../../lib/tools/release.ts";
 import { VERSION } from "../../lib/version.ts";
 import { inFolder, onPath, runProgram } from "../project/program.ts";
 
 const missing = onPath("sha256sum") ? "" : " (skipped: no sha256sum here)";
 
 Deno.test({
-  name: `release() makes what it can, sums it up, and says in words what it could not${missing}`,
+  name:
+    `release() builds what it can, writes checksums, and reports what it could not build${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
       const lines: string[] = [];
       const found = await release(`${folder}/dist`, TARGETS, async ({ output, target }) => {
-        if (target?.includes("apple")) throw new CompileFailed("no such host");
+        if (target?.includes("apple")) throw new CompileError("no such host");
         await Deno.writeTextFile(output, `a program for ${target}`);
         return [];
       }, (line) => lines.push(line));
@@ -28,11 +29,11 @@ Deno.test({
         { file: `${name}-macos-x64`, reason: "no such host" },
         { file: `${name}-macos-arm64`, reason: "no such host" },
       ]);
-      match(lines.join("\n"), /-macos-x64: cannot be made here: no such host\n/);
-      equal(lines.at(-1), `${SUMS}: 4 of 6 files`);
+      match(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
+      equal(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
       const checked = await runProgram({
         command: "sha256sum",
-        args: ["--check", "--strict", SUMS],
+        args: ["--check", "--strict", SUMS_FILE],
         cwd: `${folder}/dist`,
       });
       equal(checked.code, 0, checked.stderr);

@@ -4,14 +4,14 @@ import {
   canonicalEvent,
   CHAIN_START,
   type ChainState,
-  createSeal,
+  createChainSigner,
   type EventRow,
-  eventRow,
   GENESIS,
   stepChain,
+  toEventRow,
 } from "../../lib/world/event_chain.ts";
 
-const seal = createSeal("the key");
+const seal = createChainSigner("the key");
 
 /** A chain of events with these payloads. */
 function chainOf(payloads: readonly string[], type = "stage_written"): EventRow[] {
@@ -29,7 +29,7 @@ function walk(rows: readonly EventRow[]): ChainState {
   return rows.reduce((state, row) => stepChain(state, row, seal), CHAIN_START);
 }
 
-Deno.test("createSeal() signs as HMAC-SHA256 does, whatever the key's length", () => {
+Deno.test("createChainSigner() signs as HMAC-SHA256 does, whatever the key's length", () => {
   const keys = [
     "",
     "k",
@@ -46,7 +46,7 @@ Deno.test("createSeal() signs as HMAC-SHA256 does, whatever the key's length", (
     [GENESIS, "t", "naïve", '{"ext":"ü","by":"\u0000"}'],
   ];
   for (const key of keys) {
-    const sign = createSeal(key);
+    const sign = createChainSigner(key);
     for (const event of events) {
       const expected = createHmac("sha256", key).update(canonicalEvent(...event)).digest("hex");
       equal(sign(...event), expected, `${key.length} ${event[2]}`);
@@ -54,10 +54,10 @@ Deno.test("createSeal() signs as HMAC-SHA256 does, whatever the key's length", (
   }
 });
 
-Deno.test("createSeal() gives the same answer however often it is asked", () => {
+Deno.test("createChainSigner() gives the same answer however often it is asked", () => {
   const [first, second] = [seal("a", "b", "c", "d"), seal("a", "b", "c", "d")];
   equal(first, second);
-  notStrictEqual(first, createSeal("the kez")("a", "b", "c", "d"));
+  notStrictEqual(first, createChainSigner("the kez")("a", "b", "c", "d"));
 });
 
 Deno.test("canonicalEvent() tells every two quadruples apart, also where fields flow together", () => {
@@ -145,10 +145,10 @@ Deno.test("stepChain() finds every single change of every field of every event",
   }
 });
 
-Deno.test("eventRow() keeps a column of another type from passing for the text that was signed", () => {
+Deno.test("toEventRow() keeps a column of another type from passing for the text that was signed", () => {
   const [row] = chainOf(["{}"]);
   if (row === undefined) throw new Error("no row");
-  const blob = eventRow({ ...row, payload: new TextEncoder().encode("{}") });
+  const blob = toEventRow({ ...row, payload: new TextEncoder().encode("{}") });
   equal(stepChain(CHAIN_START, blob, seal).brokenAt, 1);
-  equal(stepChain(CHAIN_START, eventRow({ ...row }), seal).brokenAt, undefined);
+  equal(stepChain(CHAIN_START, toEventRow({ ...row }), seal).brokenAt, undefined);
 });

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import {
   chooseExt,
-  isActive,
-  isExt,
-  isText,
+  isActiveExt,
+  isTextExt,
   isUtf8,
-  mediaType,
+  isValidExt,
+  toMediaType,
 } from "../../lib/world/media_type.ts";
 
 const encoder = new TextEncoder();
@@ -28,7 +28,7 @@ function choose({ ext, type, name = "home/x", body = "words" }: Clues): string {
   return "ext" in chosen ? chosen.ext : `fault: ${chosen.fault}`;
 }
 
-Deno.test("mediaType() says what the machine serves, text in UTF-8", () => {
+Deno.test("toMediaType() says what the machine serves, text in UTF-8", () => {
   const types: Record<string, string> = {
     txt: "text/plain; charset=utf-8",
     html: "text/html; charset=utf-8",
@@ -54,56 +54,56 @@ Deno.test("mediaType() says what the machine serves, text in UTF-8", () => {
     pdf: "application/pdf",
     bin: "application/octet-stream",
   };
-  for (const [ext, type] of Object.entries(types)) equal(mediaType(ext), type);
+  for (const [ext, type] of Object.entries(types)) equal(toMediaType(ext), type);
 });
 
-Deno.test("mediaType() of an unknown or impossible extension is bytes", () => {
+Deno.test("toMediaType() of an unknown or impossible extension is bytes", () => {
   for (const ext of ["", "nosuch", "constructor", "__proto__", "a/b.html", "html;x", "HTML"]) {
-    equal(mediaType(ext), "application/octet-stream", ext);
-    equal(isActive(ext), false);
-    equal(isText(ext), false);
+    equal(toMediaType(ext), "application/octet-stream", ext);
+    equal(isActiveExt(ext), false);
+    equal(isTextExt(ext), false);
   }
 });
 
-Deno.test("isText() knows source, notes and data that people read", () => {
+Deno.test("isTextExt() knows source, notes and data that people read", () => {
   for (
     const ext of "txt md html css js ts py sh json jsonl ndjson yaml toml xml svg csv sql".split(
       " ",
     )
   ) {
-    equal(isText(ext), true, ext);
+    equal(isTextExt(ext), true, ext);
   }
   for (const ext of "bin png jpg pdf zip wasm mp4 sqlite".split(" ")) {
-    equal(isText(ext), false, ext);
+    equal(isTextExt(ext), false, ext);
   }
 });
 
-Deno.test("isActive() holds for everything a browser shows as a document with script", () => {
+Deno.test("isActiveExt() holds for everything a browser shows as a document with script", () => {
   const active =
     "html htm shtml xhtml xht svg svgz xml xsl xslt rss atom rdf mathml mht mhtml eml xul";
-  for (const ext of active.split(" ")) equal(isActive(ext), true, ext);
+  for (const ext of active.split(" ")) equal(isActiveExt(ext), true, ext);
   for (const ext of "txt md json js ts css csv png pdf bin py wasm".split(" ")) {
-    equal(isActive(ext), false, ext);
+    equal(isActiveExt(ext), false, ext);
   }
 });
 
-Deno.test("isActive() holds for every extension whose type says HTML or XML", () => {
+Deno.test("isActiveExt() holds for every extension whose type says HTML or XML", () => {
   const letters = "abcdefghijklmnopqrstuvwxyz";
   for (const a of letters) {
     for (const b of letters) {
       for (const c of letters) {
         const ext = a + b + c;
-        const type = mediaType(ext);
-        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActive(ext), `${ext} ${type}`);
+        const type = toMediaType(ext);
+        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActiveExt(ext), `${ext} ${type}`);
       }
     }
   }
 });
 
-Deno.test("isExt() takes up to 16 lower-case letters and digits", () => {
-  for (const text of ["md", "7z", "a".repeat(16)]) equal(isExt(text), true, text);
+Deno.test("isValidExt() takes up to 16 lower-case letters and digits", () => {
+  for (const text of ["md", "7z", "a".repeat(16)]) equal(isValidExt(text), true, text);
   for (const text of ["", "MD", ".md", "a.b", "é", "md\n", "a".repeat(17)]) {
-    equal(isExt(text), false);
+    equal(isValidExt(text), false);
   }
 });
 
@@ -177,7 +177,7 @@ Deno.test("chooseExt() maps a Content-Type to an extension that is served as tha
       "video/mp4",
       "audio/mpeg",
     ]
-  ) equal(mediaType(choose({ type })).split(";")[0], type);
+  ) equal(toMediaType(choose({ type })).split(";")[0], type);
 });
 
 Deno.test("chooseExt() counts what clients send on their own as absent", () => {

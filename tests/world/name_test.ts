@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { MAX_FOLDER_BYTES } from "../../lib/limits.ts";
 import {
-  folderOf,
-  inNamespace,
+  fromFolderName,
+  isInNamespace,
   nameFault,
-  nameOf,
   namespaceOf,
   NAMESPACES,
+  toFolderName,
 } from "../../lib/world/name.ts";
 
 Deno.test("NAMESPACES are the six that hold worlds", () => {
@@ -20,14 +20,14 @@ Deno.test("namespaceOf() gives the first segment", () => {
   assert.equal(namespaceOf("home/etc/shadow"), "home");
 });
 
-Deno.test("inNamespace() knows namespaces by their exact spelling", () => {
+Deno.test("isInNamespace() knows namespaces by their exact spelling", () => {
   for (const name of ["home", "home/x", "etc/passwd", "usr/a/b", "var/x", "boot/env", "lib/x"]) {
-    assert.equal(inNamespace(name), true, name);
+    assert.equal(isInNamespace(name), true, name);
   }
   for (
     const name of ["", "Home/x", "HOME", "homes/x", "hom", "etc2/x", " home/x", "proc/x", "dev"]
   ) {
-    assert.equal(inNamespace(name), false, name);
+    assert.equal(isInNamespace(name), false, name);
   }
 });
 
@@ -126,7 +126,7 @@ Deno.test("nameFault() allows a folder of 255 bytes and refuses one of 256", () 
   for (const [kind, name] of grow) {
     const fits = name(MAX_FOLDER_BYTES);
     const past = name(MAX_FOLDER_BYTES + 1);
-    assert.equal(new TextEncoder().encode(folderOf(fits)).length, 255, kind);
+    assert.equal(new TextEncoder().encode(toFolderName(fits)).length, 255, kind);
     assert.equal(nameFault(fits), undefined, kind);
     assert.match(nameFault(past) ?? "", /needs 256 bytes and 255 is the most/, kind);
   }
@@ -138,14 +138,14 @@ Deno.test("nameFault() counts the folder of a short name that is mostly slashes"
   assert.match(nameFault(name) ?? "", /its folder needs 364 bytes/);
 });
 
-Deno.test("folderOf() writes % as %25 and / as %2F and nothing else", () => {
-  assert.equal(folderOf("home/findings/x"), "home%2Ffindings%2Fx");
-  assert.equal(folderOf("home/100%"), "home%2F100%25");
-  assert.equal(folderOf("home/%2F"), "home%2F%252F");
-  assert.equal(folderOf("home/é &+"), "home%2Fé &+");
+Deno.test("toFolderName() writes % as %25 and / as %2F and nothing else", () => {
+  assert.equal(toFolderName("home/findings/x"), "home%2Ffindings%2Fx");
+  assert.equal(toFolderName("home/100%"), "home%2F100%25");
+  assert.equal(toFolderName("home/%2F"), "home%2F%252F");
+  assert.equal(toFolderName("home/é &+"), "home%2Fé &+");
 });
 
-Deno.test("nameOf() undoes folderOf() for every name", () => {
+Deno.test("fromFolderName() undoes toFolderName() for every name", () => {
   const names = [
     "home/x",
     "home/%",
@@ -155,10 +155,10 @@ Deno.test("nameOf() undoes folderOf() for every name", () => {
     "etc/a/b/c",
     "home/é",
   ];
-  for (const name of names) assert.equal(nameOf(folderOf(name)), name);
+  for (const name of names) assert.equal(fromFolderName(toFolderName(name)), name);
 });
 
-Deno.test("nameOf() refuses folders that folderOf() never wrote", () => {
+Deno.test("fromFolderName() refuses folders that toFolderName() never wrote", () => {
   const folders = [
     "",
     ".",
@@ -181,5 +181,5 @@ Deno.test("nameOf() refuses folders that folderOf() never wrote", () => {
     "home%2Fe\u0301",
     "catalog.json",
   ];
-  for (const folder of folders) assert.equal(nameOf(folder), undefined, folder);
+  for (const folder of folders) assert.equal(fromFolderName(folder), undefined, folder);
 });

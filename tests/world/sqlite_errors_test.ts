@@ -1,6 +1,6 @@
 import { equal, match } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { sqliteCode, storeFailure } from "../../lib/world/sqlite_errors.ts";
+import { sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
 import { StoreError } from "../../lib/world/store.ts";
 
 function thrownBy(act: () => void): unknown {
@@ -12,12 +12,12 @@ function thrownBy(act: () => void): unknown {
   throw new Error("nothing was thrown");
 }
 
-Deno.test("storeFailure() leaves the store's own errors as they are", () => {
+Deno.test("toStoreError() leaves the store's own errors as they are", () => {
   const error = new StoreError("precondition", "seen another", "home/x");
-  equal(storeFailure(error, "home/y"), error);
+  equal(toStoreError(error, "home/y"), error);
 });
 
-Deno.test("storeFailure() calls a lack of space by its name, from SQLite and from the file system", () => {
+Deno.test("toStoreError() calls a lack of space by its name, from SQLite and from the file system", () => {
   const errors = [
     Object.assign(new Error("database or disk is full"), { errcode: 13 }),
     Object.assign(new Error("disk I/O error"), { errcode: 10 | (19 << 8) }),
@@ -27,28 +27,28 @@ Deno.test("storeFailure() calls a lack of space by its name, from SQLite and fro
     Object.assign(new Error("write"), { message: "ENOSPC: no space left on device, write" }),
   ];
   for (const error of errors) {
-    const failure = storeFailure(error, "home/x");
+    const failure = toStoreError(error, "home/x");
     equal(failure.code, "full", error.message);
     equal(failure.world, "home/x");
   }
 });
 
-Deno.test("storeFailure() calls everything else damage and keeps what was said for the log", () => {
+Deno.test("toStoreError() calls everything else damage and keeps what was said for the log", () => {
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
-    const failure = storeFailure(error, "home/x");
+    const failure = toStoreError(error, "home/x");
     equal(failure.code, "damaged");
     match(failure.message, /^Cannot use the world's file: /);
   }
 });
 
-Deno.test("sqliteCode() reads the primary code of what node:sqlite throws from a statement", () => {
+Deno.test("sqliteErrorCode() reads the primary code of what node:sqlite throws from a statement", () => {
   const db = new DatabaseSync(":memory:");
   db.exec("CREATE TABLE t (x UNIQUE)");
   db.exec("INSERT INTO t VALUES (1)");
   const error = thrownBy(() => db.prepare("INSERT INTO t VALUES (1)").run());
-  equal(sqliteCode(error), 19);
+  equal(sqliteErrorCode(error), 19);
   db.close();
   for (const other of [undefined, null, "x", {}, { errcode: "13" }]) {
-    equal(sqliteCode(other), undefined);
+    equal(sqliteErrorCode(other), undefined);
   }
 });

@@ -1,46 +1,47 @@
 /**
- * A running machine as the commands of this program see it: where it is, what they may show it, one
- * request at a time. It follows no redirect, so that no credential goes where it was not sent.
+ * An HTTP client for the commands that call a running server: its URL, the operator's tokens, one
+ * request at a time. It follows no redirect, so that a credential is sent to the intended server
+ * only.
  */
 
 import { UsageError } from "../parse_args.ts";
 import { type Config, readConfig } from "../../config.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
 import { readTls } from "../../server/tls.ts";
-import { keptToken } from "./stored_token.ts";
+import { readStoredToken } from "./stored_token.ts";
 
-/** Most milliseconds to wait for an answer; to activate a plugin takes a while. */
-const PATIENCE_MS = 60_000;
+/** Longest wait for a response; activating a plugin takes several seconds. */
+const REQUEST_TIMEOUT_MS = 60_000;
 
-/** Thrown when nobody answers; the message is for the operator. */
-export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+/** No response was received. The message is for the operator. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
 }
 
-/** What is sent. */
-export interface Asked {
+/** Credential, headers and body of a request. */
+export interface ClientRequest {
   readonly credential?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** What came back. */
-export interface Answered {
+/** A received response. */
+export interface ClientResponse {
   readonly status: number;
   readonly text: string;
-  /** The text as JSON; `undefined` when it is none. */
+  /** The body parsed as JSON; undefined if it is not JSON. */
   readonly json: unknown;
 }
 
-/** One machine. */
-export class MachineClient {
-  /** Its URL without a slash at the end. */
+/** A client of one server. */
+export class ServerClient {
+  /** URL of the server without a trailing slash. */
   readonly base: string;
   readonly #client: Deno.HttpClient | undefined;
 
   /**
-   * @param base its URL without a slash at the end
-   * @param certificate PEM text that is trusted beside the authorities everybody trusts
+   * @param base URL of the server without a trailing slash
+   * @param certificate PEM text of a certificate to trust in addition to the public authorities
    */
   constructor(base: string, certificate?: string) {
     this.base = base;
@@ -50,11 +51,14 @@ export class MachineClient {
   }
 
   /**
-   * Asks.
+   * Sends a request and reads the whole response.
    *
-   * @throws {Unreachable} when there is no answer
+   * @param method HTTP method
+   * @param path path and query
+   * @param asked credential, headers and body
+   * @throws {UnreachableError} if no response was received
    */
-  async ask(method: string, path: string, asked: Asked = {}): Promise<Answered> {
+  async request(method: string, path: string, asked: ClientRequest = {}): Promise<ClientResponse> {
     const headers = new Headers(asked.headers);
     if (asked.credential !== undefined) headers.set("authorization", `Bearer ${asked.credential}`);
     try {
@@ -63,62 +67,67 @@ export class MachineClient {
         headers,
         redirect: "manual",
         ...(this.#client === undefined ? {} : { client: this.#client }),
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         ...(asked.body === undefined ? {} : { body: asked.body }),
       });
       const text = await answer.text();
       return { status: answer.status, text, json: parsed(text) };
     } catch (error) {
       const { cause } = error instanceof Error ? error : { cause: undefined };
-      // The error itself says no more than that it failed.
+      // The message of the error itself has no details.
       const told = cause instanceof Error ? cause : error;
       const why = (told instanceof Error ? told.message : String(told))
         .replace(/^error sending request for url \([^)]*\): /, "");
-      throw new Unreachable(
+      throw new UnreachableError(
         `Cannot reach ${this.base}: ${
-          oneLine(why)
-        }; start the machine, or say with --url where it is`,
+          sanitizeText(why)
+        }; start the server, or give its URL with --url`,
       );
     }
   }
 
-  /** The approve token that this machine keeps in a data folder, if it is the one that holds it. */
-  async keptToken(data: string): Promise<string | undefined> {
+  /**
+   * Reads the approve token from a data folder if this server holds that folder.
+   *
+   * @param data path of the data folder
+   */
+  async readStoredToken(data: string): Promise<string | undefined> {
     const holder = async () => {
-      const { json } = await this.ask("GET", "/proc/status", {
+      const { json } = await this.request("GET", "/proc/status", {
         headers: { accept: "application/json" },
       });
-      const pid = field(json, "pid");
+      const pid = readProperty(json, "pid");
       return typeof pid === "number" ? pid : undefined;
     };
-    return await keptToken({ base: this.base, data, holder });
+    return await readStoredToken({ base: this.base, data, readServerPid: holder });
   }
 }
 
-/** A machine and what its operator holds of it. */
-export interface Addressed {
-  readonly machine: MachineClient;
+/** A server and the operator's tokens for it. */
+export interface ServerAccess {
+  readonly client: ServerClient;
   readonly data: string;
   readonly token: string | undefined;
   readonly approveToken: string | undefined;
 }
 
 /**
- * The machine that a command is about.
+ * Determines the server that a command calls.
  *
- * @param env looks a setting up
- * @param url where it is, if it is not the one that the settings describe
- * @throws {UsageError} for a URL that is none, {@link ConfigError}
+ * @param env looks up a setting
+ * @param url URL of the server, if it is not the one of the settings
+ * @throws {UsageError} if the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
-export function addressed(
+export function resolveServer(
   env: (name: string) => string | undefined,
   url: string | undefined,
-): Addressed {
+): ServerAccess {
   const config = readConfig(env);
   return {
-    // A machine that signs its own certificate is known by it here, where the settings lie.
-    machine: new MachineClient(
-      baseOf(url ?? ownUrl(config)),
+    // Trusts the configured certificate, which may be self-signed.
+    client: new ServerClient(
+      baseOf(url ?? configuredUrl(config)),
       config.tls === undefined ? undefined : readTls(config.tls, () => {}).cert,
     ),
     data: config.data,
@@ -127,22 +136,25 @@ export function addressed(
   };
 }
 
-/** Where the machine of the settings is, as seen from this computer. */
-export function ownUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
-  // An address to listen on everywhere is none to connect to.
+/** URL of the server of the settings, as reachable from this computer. */
+export function configuredUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
+  // The unspecified address is valid for listening only.
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const scheme = tls === undefined ? "http" : "https";
   return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
 
-/** The words of a refusal, without the JSON round them. */
-export function words({ json, text }: Answered): string {
-  const detail = field(json, "detail");
-  return oneLine((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
+/**
+ * The detail of a problem response, or its text if it is not JSON; sanitized, at most 2000
+ * characters.
+ */
+export function problemText({ json, text }: ClientResponse): string {
+  const detail = readProperty(json, "detail");
+  return sanitizeText((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
 }
 
-/** A property of what came as JSON. */
-export function field(value: unknown, name: string): unknown {
+/** Reads an own property of a parsed JSON value; undefined if the value is not an object. */
+export function readProperty(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
   const found: Record<string, unknown> = { ...value };
   return found[name];
@@ -152,7 +164,9 @@ function baseOf(text: string): string {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === "" &&
     url.password === "" && url.search === "" && url.hash === "";
-  if (!fits) throw new UsageError(`Cannot reach ${oneLine(text)}: it is no http or https address`);
+  if (!fits) {
+    throw new UsageError(`Cannot reach ${sanitizeText(text)}: it is not an http or https URL`);
+  }
   return url.href.replace(/\/+$/, "");
 }
 
@@ -160,6 +174,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // what is no JSON is read as text
+    return undefined; // not JSON: the caller uses the text
   }
 }

@@ -1,34 +1,36 @@
 /**
- * The approve token that a fresh machine keeps in its data folder, for commands that are run beside it.
- * It goes to the machine that holds this very folder, on this computer, and to no other: a stranger may
- * have taken the port, and may say of itself what it likes.
+ * Reads the approve token that a server generated and stored in its data folder. The token is sent
+ * only to the server that holds this folder, on this computer: another program may have taken the
+ * port and may claim to be the server.
  */
 
 import { isLoopbackHost } from "../../config.ts";
 
-/** What is compared. */
-export interface KeptTokenOptions {
-  /** URL of the machine that is meant. */
+/** What must match before the token is read. */
+export interface StoredTokenOptions {
+  /** URL of the server. */
   readonly base: string;
-  /** The data folder that it might hold. */
+  /** Data folder that the server may hold. */
   readonly data: string;
-  /** Process id that the machine gives at `/proc/status`; asked for only when a folder is there. */
-  readonly holder: () => Promise<number | undefined>;
+  /** Reads the process id from `/proc/status` of the server; called only if the folder exists. */
+  readonly readServerPid: () => Promise<number | undefined>;
 }
 
 /**
- * The token, or `undefined` unless all of it holds: the machine is on this computer, a server holds the
- * folder now, and the process that it names is the one that answers.
+ * Reads the token.
+ *
+ * @returns the token, or undefined unless the server is on this computer, a process holds the lock
+ * of the folder, and that process is the one that answers
  */
-export async function keptToken(options: KeptTokenOptions): Promise<string | undefined> {
-  const { base, data, holder } = options;
+export async function readStoredToken(options: StoredTokenOptions): Promise<string | undefined> {
+  const { base, data, readServerPid: holder } = options;
   if (!isLoopbackHost(new URL(base).hostname.replace(/^\[|\]$/g, ""))) return undefined;
   try {
     const pid = Number((await Deno.readTextFile(`${data}/.lock`)).trim());
     if (!(pid > 0) || pid !== await holder() || !isHeld(`${data}/.lock`)) return undefined;
     return (await Deno.readTextFile(`${data}/.approve-token`)).trim() || undefined;
   } catch (error) {
-    // No folder here, or one of somebody else; the command says what it lacks.
+    // The folder is missing or belongs to another user; the command reports the missing token.
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
       return undefined;
     }
@@ -36,7 +38,10 @@ export async function keptToken(options: KeptTokenOptions): Promise<string | und
   }
 }
 
-/** Whether a server holds a lock file: what a dead one wrote into it proves nothing. */
+/**
+ * Checks whether a process holds a lock file. The process id in the file may be that of a process
+ * that ended.
+ */
 function isHeld(path: string): boolean {
   const file = Deno.openSync(path, { read: true });
   try {

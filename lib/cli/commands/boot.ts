@@ -1,29 +1,29 @@
 /**
- * The command `boot`: runs the self-test that every machine carries as `/home/boot` against a
- * machine. It adds to the test what only somebody with the data folder can know, the approve token
- * that a fresh machine made for itself.
+ * The command `boot`: runs the self-test that the lower layer contains as `/home/boot` against a
+ * server. If possible it passes the approve token from the data folder to the test.
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import { addressed, type MachineClient, Unreachable } from "../client/server_client.ts";
+import { resolveServer, type ServerClient, UnreachableError } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
-import { birthWorlds } from "../../../worlds/mod.ts";
+import { lowerWorlds } from "../../../worlds/mod.ts";
 
 /**
  * Runs the self-test.
  *
- * @param words the machine's URL, if it is not the one that the settings describe
- * @returns 0 when all is well, 1 otherwise
- * @throws {UsageError} for a URL that is none, {@link ConfigError}
+ * @param words URL of the server, if it is not the one of the settings
+ * @returns 0 if all checks pass, otherwise 1
+ * @throws {UsageError} if the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run([url]: readonly string[]): Promise<number> {
   const env = await readEnvironment();
   const selfTest = await loadSelfTest();
-  const { machine, data, token, approveToken } = addressed(env, url);
+  const { client: machine, data, token, approveToken } = resolveServer(env, url);
   const failed = await selfTest({
     base: machine.base,
     token,
-    approveToken: approveToken ?? await keptToken(machine, data),
+    approveToken: approveToken ?? await readToken(machine, data),
     write: (line: string) => console.log(line),
     colour: Deno.stdout.isTerminal() && env("NO_COLOR") === undefined,
     folder: `boot-${crypto.randomUUID().slice(0, 8)}`,
@@ -31,24 +31,24 @@ export async function run([url]: readonly string[]): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-/** Where nobody answers, the test itself says so. */
-async function keptToken(machine: MachineClient, data: string): Promise<string | undefined> {
+/** If the server is unreachable, the self-test reports it. */
+async function readToken(machine: ServerClient, data: string): Promise<string | undefined> {
   try {
-    return await machine.keptToken(data);
+    return await machine.readStoredToken(data);
   } catch (error) {
-    if (error instanceof Unreachable) return undefined;
+    if (error instanceof UnreachableError) return undefined;
     throw error;
   }
 }
 
-/** The world's own text as a module: what is tested with is what the machine serves. */
+/** Loads the text of the world as a module, so that the test is the one that the server serves. */
 async function loadSelfTest(): Promise<(options: unknown) => Promise<number>> {
-  // A compiled program reads JavaScript alone.
-  const bytes = new TextEncoder().encode(stripTypeScriptTypes(birthWorlds["home/boot.ts"] ?? ""));
+  // A compiled program cannot import TypeScript.
+  const bytes = new TextEncoder().encode(stripTypeScriptTypes(lowerWorlds["home/boot.ts"] ?? ""));
   const module: unknown = await import(`data:text/javascript;base64,${bytes.toBase64()}`);
   if (typeof module === "object" && module !== null && "selfTest" in module) {
     const { selfTest } = module;
     if (typeof selfTest === "function") return (options) => selfTest(options);
   }
-  throw new TypeError("Cannot run the self-test: this program was built without it");
+  throw new TypeError("Cannot run the self-test: this program does not include it");
 }

@@ -1,40 +1,41 @@
 /**
- * The command `export`: all worlds of the data folder as one file, for whoever may read everything in it.
- * What goes in is decided in `lib/archive/export_data.ts`.
+ * The command `export`: writes all worlds of the data folder to one file. Only the operator should
+ * read that file. `lib/archive/export_data.ts` decides what it contains.
  */
 
-import { exportData, type Exported } from "../../archive/export_data.ts";
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { exportData, type ExportResult } from "../../archive/export_data.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { terminalProgress } from "../progress_bar.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
-import { exists, removeQuietly } from "../../world/file/durable_fs.ts";
-import { interruptible } from "./on_interrupt.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { pathExists, tryRemove } from "../../world/file/durable_fs.ts";
+import { runInterruptible } from "./on_interrupt.ts";
 
 /**
- * Exports.
+ * Exports a data folder.
  *
- * @param words the file, `-` for the standard output; one named after the time unless given
- * @returns 0 all worlds, 1 some could not be read, 2 nothing was written
- * @throws {UsageError} {@link ConfigError}
+ * @param words the file, or `-` for the standard output; by default named after the current time
+ * @returns 0 if all worlds were exported, 1 if some could not be read, 2 if nothing was written
+ * @throws {UsageError} if the standard output is a terminal
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   [file]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
   const env = await readEnvironment();
   const config = readConfig(env);
-  const data = textOption(options, "from") ?? config.data;
+  const data = getTextOption(options, "from") ?? config.data;
   const withKey = options["without-key"] !== true;
   const target = file ??
     `elastik-${new Date().toISOString().slice(0, 19).replace(/\D/g, "")}.tar.gz`;
   if (target === "-" && Deno.stdout.isTerminal()) {
-    throw new UsageError("Cannot export to a terminal: name a file, or pipe it somewhere");
+    throw new UsageError("Cannot export to a terminal: name a file or use a pipe");
   }
-  return await interruptible(async (signal) => {
-    const progress = terminalProgress("export", "worlds");
+  return await runInterruptible(async (signal) => {
+    const progress = createTerminalProgress("export", "worlds");
     const sink = target === "-" ? { stream: Deno.stdout.writable } : openNew(target);
     if (sink === undefined) return 2;
     try {
@@ -71,16 +72,16 @@ interface Sink {
   drop?(): void;
 }
 
-/** A file that has its name only when it is whole, and that this user alone can read. */
+/** Opens a file that only this user can read. It has a temporary name until it is complete. */
 function openNew(path: string): Sink | undefined {
   const part = `${path}.part-${crypto.randomUUID().slice(0, 8)}`;
   try {
-    if (exists(path)) throw new Error("it is there already, and nothing is overwritten");
+    if (pathExists(path)) throw new Error("the file exists and is not overwritten");
     const file = Deno.openSync(part, { write: true, createNew: true, mode: 0o600 });
     return {
       stream: file.writable,
       keep: () => Deno.renameSync(part, path),
-      drop: () => removeQuietly(part),
+      drop: () => tryRemove(part),
     };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -90,7 +91,7 @@ function openNew(path: string): Sink | undefined {
 }
 
 function report(
-  { worlds, live, key, damaged }: Exported,
+  { worlds, isLive: live, includesKey: key, damaged }: ExportResult,
   { target, say, withKey, ownKey }: {
     target: string;
     say: (line: string) => void;
@@ -99,27 +100,29 @@ function report(
   },
 ): number {
   const size = target === "-" ? "" : `, ${Math.ceil(Deno.statSync(target).size / 1024)} KiB`;
-  const beside = live ? ", beside its server" : "";
+  const running = live ? ", while its server runs" : "";
   say(
     `Exported ${worlds} worlds to ${
       target === "-" ? "the standard output" : target
-    }${size}${beside}`,
+    }${size}${running}`,
   );
   if (key && ownKey) {
     say(
-      "In it is the folder's signing key, though the machine signs with ELASTIK_KEY, which is not",
+      "Warning: the archive contains data/.key, but this server signs with ELASTIK_KEY, which is not included",
     );
   } else if (key) {
     say(
-      "In it is the signing key: whoever has the file can mint capabilities; keep it to yourself",
+      "The archive contains the signing key, which can create capabilities: keep the file secret",
     );
   } else if (ownKey) {
-    say("The machine signs with ELASTIK_KEY, which is not in it: keep that as well");
+    say(
+      "The server signs with ELASTIK_KEY, which the archive does not contain: keep the key as well",
+    );
   } else if (!withKey) {
-    say("The signing key is not in it: to import it takes --key");
+    say("The archive does not contain the signing key: the import needs --key");
   }
   for (const { folder, reason } of damaged) {
-    console.error(oneLine(`Cannot export ${folder}: ${reason}`));
+    console.error(sanitizeText(`Cannot export ${folder}: ${reason}`));
   }
   return damaged.length === 0 ? 0 : 1;
 }

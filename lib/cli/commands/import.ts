@@ -1,38 +1,45 @@
 /**
- * The command `import`: the worlds of an archive, of a data folder or of an original elastik, brought
- * into a data folder whose server is off. What becomes of them is decided in `lib/archive/`.
+ * The command `import`: adds the worlds of an archive, of a data folder or of an elastik v5 to a
+ * data folder whose server is stopped. `lib/archive/` decides how.
  */
 
-import { ArchiveRefused } from "../../archive/archive_entry.ts";
-import { ASIDE, type Imported, importFolder, ImportRefused } from "../../archive/import_data.ts";
-import type { OriginalVerdict } from "../../archive/v5_chain.ts";
+import { ArchiveError } from "../../archive/archive_entry.ts";
+import {
+  ASIDE_FOLDER,
+  ImportError,
+  importFolder,
+  type ImportResult,
+} from "../../archive/import_data.ts";
+import type { V5ChainResult } from "../../archive/v5_chain.ts";
 import { unpackArchive } from "../../archive/unpack.ts";
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
 import { readConfig, readEnvironment } from "../../config.ts";
-import { terminalProgress } from "../progress_bar.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
-import { SecretUnusable } from "../../world/file/data_folder.ts";
-import { removeQuietly } from "../../world/file/durable_fs.ts";
-import { interruptible } from "./on_interrupt.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { tryRemove } from "../../world/file/durable_fs.ts";
+import { runInterruptible } from "./on_interrupt.ts";
 
 /**
- * Imports.
+ * Imports worlds.
  *
  * @param words an archive, `-` for the standard input, or a folder
- * @returns 0 all worlds, 1 some were not brought in or do not hold, 2 nothing was done
- * @throws {UsageError} {@link ConfigError}
+ * @returns 0 if all worlds were imported, 1 if some were rejected or do not verify, 2 if nothing
+ * was done
+ * @throws {UsageError} if the key file cannot be read
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   [from = ""]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
   const config = readConfig(await readEnvironment());
-  const into = textOption(options, "into") ?? config.data;
-  const key = keyOption(textOption(options, "key"));
-  return await interruptible(async (signal) => {
-    const progress = terminalProgress("import", "worlds");
+  const into = getTextOption(options, "into") ?? config.data;
+  const key = keyOption(getTextOption(options, "key"));
+  return await runInterruptible(async (signal) => {
+    const progress = createTerminalProgress("import", "worlds");
     let unpacked: string | undefined;
     try {
       const archive = openArchive(from);
@@ -46,87 +53,102 @@ export async function run(
         merge: options.merge === true,
         key,
         newKey: options["new-key"] === true,
-        machineKey: config.key,
+        serverKey: config.key,
         now: new Date().toISOString(),
         signal,
         onProgress: (done, total) => progress?.update(done, total),
       });
       progress?.end();
-      for (const line of reportLines(imported, into)) console.log(oneLine(line));
-      return isWhole(imported) ? 0 : 1;
+      for (const line of formatReport(imported, into)) console.log(sanitizeText(line));
+      return isComplete(imported) ? 0 : 1;
     } catch (error) {
       progress?.end();
       if (signal.aborted || !(error instanceof Error)) throw error;
-      const told = error instanceof ArchiveRefused || error instanceof ImportRefused ||
-        error instanceof SecretUnusable;
-      console.error(oneLine(told ? error.message : `Cannot import ${from}: ${error.message}`));
+      const told = error instanceof ArchiveError || error instanceof ImportError ||
+        error instanceof InvalidSecret;
+      console.error(sanitizeText(told ? error.message : `Cannot import ${from}: ${error.message}`));
       return 2;
     } finally {
-      if (unpacked !== undefined) removeQuietly(unpacked);
+      if (unpacked !== undefined) tryRemove(unpacked);
     }
   });
 }
 
-/** What is told of an import, a line each. */
-export function reportLines(imported: Imported, into: string): string[] {
-  const { worlds, same, conflicts, broken, refused, originals, active, sunk, key } = imported;
+/** Formats the report of an import, one line per item. */
+export function formatReport(imported: ImportResult, into: string): string[] {
+  const {
+    worlds,
+    same,
+    conflicts,
+    broken,
+    rejected: refused,
+    v5Worlds: originals,
+    active,
+    demoted: sunk,
+    adoptedKey: key,
+  } = imported;
   return [
     ...originals.map(({ name, verdict }) => `${name}: ${verdictWords(verdict)}`),
     ...broken.map(({ name, faults }) =>
-      `${name}: does not hold: ${
+      `${name}: does not verify: ${
         faults.map(({ check, reason }) => `${check}: ${reason}`).join("; ")
       }`
     ),
-    ...conflicts.map((name) => `${name}: is there already and differs; it stays as it is`),
+    ...conflicts.map((name) => `${name}: exists already and differs; it was not changed`),
     ...refused.map(({ folder, reason, aside }) =>
-      `${folder}: not imported: ${reason}${aside ? `; kept in ${into}/${ASIDE}/` : ""}`
+      `${folder}: not imported: ${reason}${aside ? `; a copy is in ${into}/${ASIDE_FOLDER}/` : ""}`
     ),
-    ...active.map((name) => `${name}: a plugin that starts with the machine`),
-    ...sunk.map((name) => `${name}: a plugin that ran there, and waits for an approval here`),
+    ...active.map((name) => `${name}: active plugin, starts with the server`),
+    ...sunk.map((name) => `${name}: plugin that was active there; it needs approval here`),
     ...accounts(worlds),
     `Imported ${worlds.length} worlds into ${into}` +
-    (same.length > 0 ? `; ${same.length} were there already` : ""),
+    (same.length > 0 ? `; ${same.length} existed already` : ""),
     ...(key
       ? [
-        "The signing key came along: whoever made the archive can mint capabilities; --new-key does without",
+        "The signing key of the archive was adopted: its author can create capabilities; --new-key avoids this",
       ]
       : []),
   ];
 }
 
-/** Whether everything that there was is there now, and holds. */
-export function isWhole({ conflicts, broken, refused, originals }: Imported): boolean {
+/** Checks whether every world of the source is now in the folder and verifies. */
+export function isComplete(
+  { conflicts, broken, rejected: refused, v5Worlds: originals }: ImportResult,
+): boolean {
   return conflicts.length + broken.length === 0 && refused.every(({ harmless }) => harmless) &&
     originals.every(({ verdict }) => verdict.chain !== "broken" && verdict.body !== "differs");
 }
 
-/** Who can sign in is decided by two worlds, which may have come from somebody else. */
+/** Two worlds decide which accounts exist, and they may come from another server. */
 function accounts(worlds: readonly string[]): string[] {
   const found = worlds.filter((name) => name === "etc/passwd" || name === "etc/shadow");
   return found.length === 0
     ? []
-    : [`${found.join(" and ")}: accounts of that machine are accounts here`];
+    : [`${found.join(" and ")}: the accounts of the source are accounts of this server`];
 }
 
-function verdictWords({ chain, events, broken_at: at, body }: OriginalVerdict): string {
+function verdictWords({ chain, events, broken_at: at, body }: V5ChainResult): string {
   const chainWords = {
-    holds: `its chain of ${events} events holds`,
+    holds: `its chain of ${events} events is valid`,
     broken: `its chain of ${events} events is broken at event ${at}`,
-    unchecked: `its chain of ${events} events hangs together; --key would check who signed it`,
+    unchecked: `its chain of ${events} events is consistent; --key would check its signatures`,
     empty: "it has no events",
   }[chain];
   const bodyWords =
-    { holds: "", differs: ", its bytes are not those it tells of", untold: "" }[body];
+    { holds: "", differs: ", its content does not match its last event", untold: "" }[body];
   return `from elastik v5: ${chainWords}${bodyWords}`;
 }
 
-/** The archive's bytes, or `undefined` for a folder. */
+/** Opens an archive; returns undefined for a folder. */
 function openArchive(from: string): ReadableStream<Uint8Array<ArrayBuffer>> | undefined {
   if (from === "-") return Deno.stdin.readable;
   return Deno.statSync(from).isDirectory ? undefined : Deno.openSync(from).readable;
 }
 
-/** Where the archive is unpacked, so that what is in it need only be renamed. */
+/**
+ * Folder in which the archive is unpacked, on the same file system as the data folder: worlds can
+ * be renamed into place.
+ */
 function parentOf(into: string): string {
   const path = into.replace(/\/+$/, "");
   const slash = path.lastIndexOf("/");
@@ -135,14 +157,17 @@ function parentOf(into: string): string {
   return parent;
 }
 
-/** A key as it is, or what a file holds: the list of processes shows the command line. */
+/**
+ * A key, or with `@` the content of a file: other users can see the command line in the process
+ * list.
+ */
 function keyOption(text: string | undefined): string | undefined {
   if (text === undefined || !text.startsWith("@")) return text;
   try {
     return Deno.readTextFileSync(text.slice(1)).trim();
   } catch {
     throw new UsageError(
-      `Cannot read the key from ${oneLine(text.slice(1))}: there is no such file`,
+      `Cannot read the key from ${sanitizeText(text.slice(1))}: the file cannot be read`,
     );
   }
 }

@@ -1,43 +1,48 @@
 /**
- * The command `install`: the shipped plugins, which travel in this program, brought to a running
- * machine. What it does there is decided in `lib/cli/client/install_plugins.ts`.
+ * The command `install`: installs the shipped plugins, which this program contains, on a running
+ * server. `lib/cli/client/install_plugins.ts` has the steps.
  */
 
-import { type Options, textOption } from "../parse_args.ts";
+import { getTextOption, type OptionValues } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
-import { chosenPlugins, installPlugins, InstallStopped } from "../client/install_plugins.ts";
-import { addressed, Unreachable } from "../client/server_client.ts";
+import { InstallError, installPlugins, resolvePluginNames } from "../client/install_plugins.ts";
+import { resolveServer, UnreachableError } from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
 
 /**
- * Installs.
+ * Installs plugins.
  *
- * @param names plugins, or the name of a set of them
- * @returns 0 all is up, 1 one was refused, 2 nothing was tried, 3 nobody answers
- * @throws {UsageError} {@link ConfigError}
+ * @param names plugins, or the name of a set
+ * @returns 0 if all are installed, 1 if one was refused, 2 if nothing was tried, 3 if the server is
+ * unreachable
+ * @throws {UsageError} if the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   names: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
-  // Only here: the sources are of no use to any other command.
+  // Imported only here, because no other command needs the sources.
   const shelf = await import("../../../plugins/mod.ts");
   try {
     const all = options["with-semantic"] === true ? [...names, "semantic"] : names;
-    const chosen = chosenPlugins(all, { sources: shelf.pluginSources, sets: shelf.pluginSets });
-    const to = addressed(await readEnvironment(), textOption(options, "url"));
+    const chosen = resolvePluginNames(all, {
+      sources: shelf.pluginSources,
+      sets: shelf.pluginSets,
+    });
+    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
     await installPlugins(to, chosen, shelf.pluginSources, (line) => console.log(line));
     return 0;
   } catch (error) {
-    if (error instanceof InstallStopped) {
+    if (error instanceof InstallError) {
       console.error(error.message);
       if (error.installed.length > 0) {
         console.error(`Installed before that: ${error.installed.join(" ")}`);
       }
       return error.code;
     }
-    if (error instanceof Unreachable) {
+    if (error instanceof UnreachableError) {
       console.error(error.message);
       return 3;
     }

@@ -1,75 +1,91 @@
 /**
- * The command `mint`: a token for less, asked of the running machine as T3. The token is all that goes
- * to the standard output, so that a shell can take it; what it may do is told to whoever watches.
+ * The command `mint`: requests a capability from a running server as T3. Only the token is written
+ * to the standard output, so that a script can capture it. On a terminal an explanation follows on
+ * the standard error.
  */
 
-import { type Options, textOption, UsageError } from "../parse_args.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
 import type { CommandContext } from "../command.ts";
-import { durationSeconds, durationWords } from "../client/duration.ts";
-import { addressed, field, Unreachable, words } from "../client/server_client.ts";
+import { formatDuration, parseDurationSeconds } from "../client/duration.ts";
+import {
+  problemText,
+  readProperty,
+  resolveServer,
+  UnreachableError,
+} from "../client/server_client.ts";
 import { readEnvironment } from "../../config.ts";
 import { encodePath } from "../../http/path.ts";
-import { oneLine } from "../../base/sanitize_text.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
 
-const TTL = "1h";
-const MODE = "rw";
+const DEFAULT_TTL = "1h";
+const DEFAULT_MODE = "rw";
 
 /**
- * Mints.
+ * Requests a capability and prints it.
  *
  * @param words one prefix, with or without its leading slash
- * @returns 0 minted, 1 refused, 2 nothing was tried, 3 nobody answers
- * @throws {UsageError} for a time, a mode or a URL that is none, {@link ConfigError}
+ * @returns 0 if created, 1 if refused, 2 if nothing was tried, 3 if the server is unreachable
+ * @throws {UsageError} if the lifetime, the mode or the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
  */
 export async function run(
   [prefix = ""]: readonly string[],
   _context: CommandContext,
-  options: Options,
+  options: OptionValues,
 ): Promise<number> {
-  const span = textOption(options, "ttl") ?? TTL;
-  const ttl = durationSeconds(span);
+  const span = getTextOption(options, "ttl") ?? DEFAULT_TTL;
+  const ttl = parseDurationSeconds(span);
   if (ttl === undefined) {
-    throw new UsageError(`Cannot mint for ${oneLine(span)}: 90s, 15m, 1h or 7d would be a time`);
+    throw new UsageError(
+      `Cannot run mint: --ttl is ${
+        sanitizeText(span)
+      }; a duration such as 90s, 15m, 1h or 7d is needed`,
+    );
   }
-  const mode = textOption(options, "mode") ?? MODE;
+  const mode = getTextOption(options, "mode") ?? DEFAULT_MODE;
   if (mode !== "r" && mode !== "rw") {
-    throw new UsageError(`Cannot mint with mode ${oneLine(mode)}: there are r and rw`);
+    throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
   }
   try {
-    const to = addressed(await readEnvironment(), textOption(options, "url"));
-    const credential = to.approveToken ?? await to.machine.keptToken(to.data);
+    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    const credential = to.approveToken ?? await to.client.readStoredToken(to.data);
     if (credential === undefined) {
       console.error(
-        `Cannot mint: ELASTIK_APPROVE_TOKEN is not set, and the machine at ${to.machine.base} ` +
-          `keeps none in ${to.data}/; set it to the machine's T3 token`,
+        `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${to.client.base} ` +
+          `stores none in ${to.data}/; set it to the server's T3 token`,
       );
       return 2;
     }
     const path = prefix.startsWith("/") ? prefix : `/${prefix}`;
     const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}`;
-    const answer = await to.machine.ask("POST", `/auth/mint?${query}`, { credential });
-    const token = field(answer.json, "token");
+    const answer = await to.client.request("POST", `/auth/mint?${query}`, { credential });
+    const token = readProperty(answer.json, "token");
     if (answer.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
-      console.error(words(answer));
+      console.error(problemText(answer));
       return 1;
     }
     console.log(token);
-    if (Deno.stdout.isTerminal()) console.error(explanation(to.machine.base, path, mode, ttl));
+    if (Deno.stdout.isTerminal()) console.error(formatExplanation(to.client.base, path, mode, ttl));
     return 0;
   } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
+    if (!(error instanceof UnreachableError)) throw error;
     console.error(error.message);
     return 3;
   }
 }
 
-/** What a token may do, and how it is shown. */
-export function explanation(base: string, path: string, mode: "r" | "rw", ttl: number): string {
-  const may = mode === "r" ? "reads" : "reads and writes";
+/** Formats what a token allows and how to send it. */
+export function formatExplanation(
+  base: string,
+  path: string,
+  mode: "r" | "rw",
+  ttl: number,
+): string {
+  const access = mode === "r" ? "read" : "read and write";
   return [
     "",
-    `It ${may} ${path} and everything below it, for ${durationWords(ttl)}, and nothing else.`,
-    `The machine keeps no list of such tokens: this one ends by itself.`,
+    `This token can ${access} ${path} and everything below it for ${formatDuration(ttl)}.`,
+    "The server keeps no list of capabilities, so this one cannot be revoked before it expires.",
     `  curl ${base}${encodePath(path)}/ -H 'Authorization: Bearer <the token>'`,
   ].join("\n");
 }

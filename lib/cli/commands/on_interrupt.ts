@@ -1,17 +1,18 @@
 /**
- * Work that leaves something behind when it is broken off: on Ctrl-C it is told, and takes away what it
- * had begun; a second one does not wait for that.
+ * Runs a command that Ctrl-C can interrupt: the first signal aborts the work, which then removes
+ * its partial output. A second signal exits at once.
  */
 
-/** Exit code of a program that Ctrl-C ended, as shells have it. */
+/** Exit code of a program that was ended by Ctrl-C, by shell convention. */
 const INTERRUPTED = 130;
 
 /**
- * Does something that heeds a signal.
+ * Runs work that observes an abort signal.
  *
- * @returns what it returns, or 130 when it was broken off
+ * @param work throws after the signal was aborted and its partial output was removed
+ * @returns the exit code of the work, or 130 if it was interrupted
  */
-export async function interruptible(
+export async function runInterruptible(
   work: (signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   const control = new AbortController();
@@ -24,7 +25,7 @@ export async function interruptible(
     return await work(control.signal);
   } catch (error) {
     if (!control.signal.aborted) throw error;
-    console.error("Broken off; nothing is left of it");
+    console.error("Interrupted; partial output was removed");
     return INTERRUPTED;
   } finally {
     Deno.removeSignalListener("SIGINT", stop);

@@ -4,7 +4,7 @@
  * asked of the caller.
  */
 
-import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../limits.ts";
+import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../limits.ts";
 
 /** One condition. */
 export interface Condition {
@@ -22,7 +22,7 @@ export interface ConditionList {
 }
 
 /** Why a header is none. */
-export interface IfFault {
+export interface IfSyntaxFault {
   readonly fault: string;
 }
 
@@ -34,9 +34,9 @@ const TOKEN =
  *
  * @returns its lists in order, or a fault; tagged and untagged lists do not mix (§10.4.2)
  */
-export function parseIf(header: string): readonly ConditionList[] | IfFault {
-  if (header.length > MAX_IF_LENGTH) {
-    return { fault: `it is longer than ${MAX_IF_LENGTH} characters` };
+export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFault {
+  if (header.length > MAX_IF_CHARS) {
+    return { fault: `it is longer than ${MAX_IF_CHARS} characters` };
   }
   const lists: ConditionList[] = [];
   let tag: string | undefined;
@@ -92,7 +92,7 @@ export interface CurrentState {
 }
 
 /** Whether at least one list holds (§10.4.3). */
-export function judgeIf(lists: readonly ConditionList[], state: CurrentState): boolean {
+export function evaluateIf(lists: readonly ConditionList[], state: CurrentState): boolean {
   return lists.some(({ tag, conditions }) =>
     conditions.every(({ not, kind, value }) =>
       (kind === "token" ? state.hasToken(tag, value) : state.hasEtag(tag, value)) !== not

@@ -5,27 +5,27 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { may, visible } from "../../auth/policy.ts";
-import type { Exchange } from "../../request/request_context.ts";
-import { hostOf } from "../../http/host.ts";
+import { canRead, decide } from "../../auth/policy.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import { readHost } from "../../http/host.ts";
 import { Problem } from "../../http/problem.ts";
 import type { Store } from "../../world/store.ts";
 import { davEtagFor } from "../resource/dav_etag.ts";
 import { DavProblem } from "../resource/dav_problem.ts";
-import { ownTarget, worldTarget } from "../resource/destination.ts";
-import { judgeIf, parseIf, submittedTokens } from "./if_header.ts";
+import { parseOwnUrl, toWorldTarget } from "../resource/destination.ts";
+import { evaluateIf, parseIf, submittedTokens } from "./if_header.ts";
 import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
 
 const NO_TOKENS: ReadonlySet<string> = new Set();
 
 /** Who asks, with which tokens. */
-export interface Claimant {
+export interface LockClaim {
   readonly caller: Caller;
   readonly submitted: ReadonlySet<string>;
 }
 
 /** What a change does to a path. */
-export type Touch =
+export type ChangeScope =
   | "content" // its bytes or properties
   | "membership" // it comes, and its collection changes with it
   | "tree"; // it goes or is replaced with everything below it
@@ -37,7 +37,7 @@ export type Touch =
  * @returns the tokens it submits
  * @throws {Problem} `bad-header`, or `precondition-failed` when no list holds
  */
-export function readIf(
+export function evaluateIfHeader(
   request: Request,
   path: string,
   caller: Caller,
@@ -50,13 +50,13 @@ export function readIf(
   if ("fault" in lists) {
     throw new Problem("bad-header", `Cannot read the If header: ${lists.fault} (RFC 4918 §10.4)`);
   }
-  const authority = hostOf(request);
+  const authority = readHost(request);
   function pathOf(tag: string | undefined): string | undefined {
     if (tag === undefined) return path;
-    const own = ownTarget(tag, authority);
-    return own === undefined ? undefined : (worldTarget(own) ?? own).path;
+    const own = parseOwnUrl(tag, authority);
+    return own === undefined ? undefined : (toWorldTarget(own) ?? own).path;
   }
-  const holds = judgeIf(lists, {
+  const holds = evaluateIf(lists, {
     hasToken(tag, token) {
       const at = pathOf(tag);
       return at !== undefined && locks.covering(at).some((lock) => lock.token === token);
@@ -64,7 +64,7 @@ export function readIf(
     hasEtag(tag, etag) {
       const at = pathOf(tag);
       // Of what the caller may not read, not even a guess is confirmed.
-      if (at === undefined || !visible(caller, at)) return false;
+      if (at === undefined || !canRead(caller, at)) return false;
       const entry = store.stat(at.slice(1));
       return entry !== undefined && davEtagFor(caller, entry) === etag;
     },
@@ -83,8 +83,13 @@ export function readIf(
  *
  * @throws {DavProblem} `locked`, with the roots of the locks whose tokens are missing
  */
-export function mustHold(locks: LockTable, who: Claimant, path: string, touch: Touch): void {
-  if (locks.empty) return;
+export function assertLockTokens(
+  locks: LockTable,
+  who: LockClaim,
+  path: string,
+  touch: ChangeScope,
+): void {
+  if (locks.isEmpty) return;
   const missing = missingLocks(locks, who, path, touch);
   if (missing.length === 0) return;
   const roots = [...new Set(missing.map((lock) => lock.path))];
@@ -100,9 +105,9 @@ export function mustHold(locks: LockTable, who: Claimant, path: string, touch: T
 /** The locks that stand against a change. */
 export function missingLocks(
   locks: LockTable,
-  who: Claimant,
+  who: LockClaim,
   path: string,
-  touch: Touch,
+  touch: ChangeScope,
 ): readonly Lock[] {
   const missing = unheld(locks.covering(path), who);
   if (touch === "content") return missing;
@@ -115,30 +120,30 @@ export function missingLocks(
  * The hook of the plain paths: judges and passes in one step. Without any lock it is free, and an If
  * header, which can then only fail or say nothing, is not looked at.
  *
- * @throws {Problem} as {@link readIf} and {@link mustHold}
+ * @throws {Problem} as {@link evaluateIfHeader} and {@link assertLockTokens}
  */
-export function passLocks(
+export function assertUnlocked(
   locks: LockTable,
   store: Store,
-  { request, target, caller }: Exchange,
+  { request, target, caller }: RequestContext,
   tree: boolean,
 ): void {
-  if (locks.empty) return;
-  const submitted = readIf(request, target.path, caller, locks, store);
+  if (locks.isEmpty) return;
+  const submitted = evaluateIfHeader(request, target.path, caller, locks, store);
   const touch = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
-  mustHold(locks, { caller, submitted }, target.path, touch);
+  assertLockTokens(locks, { caller, submitted }, target.path, touch);
 }
 
 /** Whoever may delete what a lock protects may also use or end the lock; nobody else's token helps. */
-export function mayUse(lock: Lock, caller: Caller): boolean {
-  return lock.by === caller.by || may(caller, "delete", lock.path).allowed;
+export function canUseLock(lock: Lock, caller: Caller): boolean {
+  return lock.by === caller.by || decide(caller, "delete", lock.path).allowed;
 }
 
 /** Of shared locks on a resource, the token of one is enough (RFC 4918 §6.2, §7). */
-function unheld(covering: readonly Lock[], who: Claimant): readonly Lock[] {
+function unheld(covering: readonly Lock[], who: LockClaim): readonly Lock[] {
   return covering.some((lock) => holds(lock, who)) ? [] : covering;
 }
 
-function holds(lock: Lock, { caller, submitted }: Claimant): boolean {
-  return submitted.has(lock.token) && mayUse(lock, caller);
+function holds(lock: Lock, { caller, submitted }: LockClaim): boolean {
+  return submitted.has(lock.token) && canUseLock(lock, caller);
 }

@@ -7,7 +7,7 @@
 import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../limits.ts";
 
 /** What a lock is asked for with. */
-export interface LockWish {
+export interface LockRequest {
   /** Canonical path of its root, `/home/a.txt`. */
   readonly path: string;
   readonly depth: "0" | "infinity";
@@ -20,7 +20,7 @@ export interface LockWish {
 }
 
 /** A lock that was granted. */
-export interface Lock extends LockWish {
+export interface Lock extends LockRequest {
   readonly token: string;
   /** Unix milliseconds at which it ends. */
   readonly expires: number;
@@ -47,14 +47,14 @@ export class LockTable {
   }
 
   /** Whether there is no lock at all: what every write asks first. */
-  get empty(): boolean {
+  get isEmpty(): boolean {
     if (this.#count > 0 && this.#nextExpiry <= this.#now()) this.#sweep();
     return this.#count === 0;
   }
 
   /** The locks that apply to a path: its own, and those of depth infinity above it. */
   covering(path: string): readonly Lock[] {
-    if (this.empty) return [];
+    if (this.isEmpty) return [];
     const found = [...this.#roots.get(path) ?? []];
     for (const above of ancestors(path)) {
       for (const lock of this.#roots.get(above) ?? []) {
@@ -66,7 +66,7 @@ export class LockTable {
 
   /** The locks whose roots lie below a path. */
   below(path: string): readonly Lock[] {
-    if (this.empty) return [];
+    if (this.isEmpty) return [];
     const prefix = path === "/" ? "/" : `${path}/`;
     const found: Lock[] = [];
     for (const [root, locks] of this.#roots) {
@@ -76,7 +76,7 @@ export class LockTable {
   }
 
   /** Grants a lock where it stands against no other (§6.1, §7.4: compatibility). */
-  grant(wish: LockWish): Lock | LockRefusal {
+  grant(wish: LockRequest): Lock | LockRefusal {
     const covering = this.covering(wish.path);
     const others = wish.depth === "infinity" ? [...covering, ...this.below(wish.path)] : covering;
     const conflict = others.find((lock) => lock.exclusive || wish.exclusive);
@@ -104,7 +104,7 @@ export class LockTable {
   }
 
   /** Ends the locks rooted at a path, as its deletion does (§9.6), and with `tree` those below it. */
-  forget(path: string, tree = false): void {
+  releaseAt(path: string, tree = false): void {
     if (this.#count === 0) return;
     const below = tree ? this.below(path) : [];
     this.#keep(path, () => false);

@@ -3,21 +3,21 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { MAX_LOCK_OWNER_LENGTH } from "../../limits.ts";
-import { hrefOf } from "../resource/dav_problem.ts";
+import { MAX_LOCK_OWNER_CHARS } from "../../limits.ts";
+import { toHref } from "../resource/dav_problem.ts";
 import type { Lock } from "./lock_table.ts";
-import { davChild, isDav } from "../xml/xml_reader.ts";
+import { findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { writeElement, type XmlElement } from "../xml/xml_writer.ts";
 
 /** What every resource can be locked with (RFC 4918 §15.10). */
-export const SUPPORTED_LOCK = "<D:supportedlock>" +
+export const SUPPORTED_LOCK_XML = "<D:supportedlock>" +
   ["exclusive", "shared"].map((scope) =>
     `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
     "<D:locktype><D:write/></D:locktype></D:lockentry>"
   ).join("") + "</D:supportedlock>";
 
 /** The `DAV:lockdiscovery` property of a resource with these locks (RFC 4918 §15.8). */
-export function lockDiscovery(locks: readonly Lock[]): string {
+export function writeLockDiscovery(locks: readonly Lock[]): string {
   if (locks.length === 0) return "<D:lockdiscovery/>";
   return `<D:lockdiscovery>${locks.map(activeLock).join("")}</D:lockdiscovery>`;
 }
@@ -34,14 +34,14 @@ export interface LockInfo {
  *
  * @throws {Problem} `bad-body`
  */
-export function readLockInfo(root: XmlElement): LockInfo {
-  const scope = davChild(root, "lockscope");
-  const type = davChild(root, "locktype");
-  const exclusive = scope !== undefined && davChild(scope, "exclusive") !== undefined;
-  const shared = scope !== undefined && davChild(scope, "shared") !== undefined;
+export function parseLockInfo(root: XmlElement): LockInfo {
+  const scope = findDavChild(root, "lockscope");
+  const type = findDavChild(root, "locktype");
+  const exclusive = scope !== undefined && findDavChild(scope, "exclusive") !== undefined;
+  const shared = scope !== undefined && findDavChild(scope, "shared") !== undefined;
   if (
-    !isDav(root, "lockinfo") || exclusive === shared || type === undefined ||
-    davChild(type, "write") === undefined
+    !isDavName(root, "lockinfo") || exclusive === shared || type === undefined ||
+    findDavChild(type, "write") === undefined
   ) {
     throw new Problem(
       "bad-body",
@@ -49,12 +49,12 @@ export function readLockInfo(root: XmlElement): LockInfo {
         "the locktype write",
     );
   }
-  const element = davChild(root, "owner");
+  const element = findDavChild(root, "owner");
   const owner = element === undefined ? "" : writeElement(element);
-  if (owner.length <= MAX_LOCK_OWNER_LENGTH) return { exclusive, owner };
+  if (owner.length <= MAX_LOCK_OWNER_CHARS) return { exclusive, owner };
   throw new Problem(
     "bad-body",
-    `Cannot lock: the owner is ${owner.length} characters long and ${MAX_LOCK_OWNER_LENGTH} is the most`,
+    `Cannot lock: the owner is ${owner.length} characters long and ${MAX_LOCK_OWNER_CHARS} is the most`,
   );
 }
 
@@ -63,5 +63,5 @@ function activeLock({ path, depth, exclusive, owner, seconds, token }: Lock): st
     `<D:lockscope><D:${exclusive ? "exclusive" : "shared"}/></D:lockscope>` +
     `<D:depth>${depth}</D:depth>${owner}<D:timeout>Second-${seconds}</D:timeout>` +
     `<D:locktoken><D:href>${token}</D:href></D:locktoken>` +
-    `<D:lockroot><D:href>${hrefOf(path, false)}</D:href></D:lockroot></D:activelock>`;
+    `<D:lockroot><D:href>${toHref(path, false)}</D:href></D:lockroot></D:activelock>`;
 }

@@ -4,40 +4,40 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import type { Target } from "../../http/path.ts";
-import type { Machine } from "../../request/server_context.ts";
-import { Births } from "../properties/creation_info.ts";
+import type { RequestTarget } from "../../http/path.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { CreationInfoCache } from "../properties/creation_info.ts";
 import { DeadProperties } from "../properties/dead_properties.ts";
 import type { LockTable } from "../locks/lock_table.ts";
-import { createQuota, type Quota } from "../properties/quota.ts";
+import { createQuotaReader, type QuotaReader } from "../properties/quota.ts";
 
 /** The room. */
-export interface Room {
-  readonly machine: Machine;
+export interface DavContext {
+  readonly server: ServerContext;
   readonly locks: LockTable;
-  readonly births: Births;
-  readonly dead: DeadProperties;
-  readonly quota: Quota;
+  readonly creationInfo: CreationInfoCache;
+  readonly deadProperties: DeadProperties;
+  readonly readQuota: QuotaReader;
 }
 
 /** One request of WebDAV. */
 export interface DavRequest {
   readonly request: Request;
   /** The world's own target: `/home/a.txt` of `/dav/home/a.txt`. */
-  readonly target: Target;
+  readonly target: RequestTarget;
   readonly caller: Caller;
   /** Lock tokens the If header submits. */
   readonly submitted: ReadonlySet<string>;
 }
 
 /** Furnishes a room. */
-export function createRoom(machine: Machine, locks: LockTable): Room {
-  const births = new Births(machine.store);
+export function createDavContext(server: ServerContext, locks: LockTable): DavContext {
+  const births = new CreationInfoCache(server.store);
   return {
-    machine,
+    server: server,
     locks,
-    births,
-    dead: new DeadProperties(machine.store, births),
-    quota: createQuota(machine.config.data, machine.now),
+    creationInfo: births,
+    deadProperties: new DeadProperties(server.store, births),
+    readQuota: createQuotaReader(server.config.data, server.now),
   };
 }

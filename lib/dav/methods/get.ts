@@ -3,24 +3,23 @@
  * them raw, under the entity tag that PROPFIND gives; a collection's members as a listing.
  */
 
-import { redacted, require } from "../../auth/policy.ts";
-import { seenBy } from "../../auth/redact.ts";
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
 import { respondListing } from "../../response/listing.ts";
-import { chooser } from "../../http/negotiate.ts";
+import { createTypeChooser } from "../../http/negotiate.ts";
 import {
-  notModified,
-  represent,
+  getRepresentation,
+  notModifiedResponse,
   type Representation,
-  respond,
+  respondRepresentation,
 } from "../../response/representation.ts";
-import { storeProblem } from "../../response/store_problem.ts";
 import type { World } from "../../world/store.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import { hasMounts } from "../resource/mount_client.ts";
-import { find, membersOf, mustBeThere, nothingHere } from "../resource/resource.ts";
-import type { DavRequest, Room } from "./dav_context.ts";
+import { findResource, listMembers, notFoundProblem, requireFound } from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
 
-const chooseListing = chooser(["text/plain", "application/json"], "text/plain");
+const chooseListing = createTypeChooser(["text/plain", "application/json"], "text/plain");
 const made = new WeakMap<World, Representation>();
 
 /**
@@ -28,22 +27,22 @@ const made = new WeakMap<World, Representation>();
  *
  * @throws {Problem}
  */
-export function get(room: Room, asked: DavRequest): Promise<Response> | Response {
-  const { request, caller, target: { path, name, collection } } = asked;
-  require(caller, "read", path);
-  const hot = collection ? undefined : room.machine.store.peek(name);
+export function get(room: DavContext, asked: DavRequest): Promise<Response> | Response {
+  const { request, caller, target: { path, name, isCollection: collection } } = asked;
+  assertCan(caller, "read", path);
+  const hot = collection ? undefined : room.server.store.peek(name);
   return hot === undefined
     ? getCold(room, asked)
-    : respond(request, davRepresentation(hot, asked), true);
+    : respondRepresentation(request, davRepresentation(hot, asked), true);
 }
 
-async function getCold(room: Room, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, name, collection } } = asked;
-  const { store } = room.machine;
-  const found = mustBeThere(await find(store, path), collection, "read", path);
+async function getCold(room: DavContext, asked: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name, isCollection: collection } } = asked;
+  const { store } = room.server;
+  const found = requireFound(await findResource(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
-    const mounts = hasMounts(room.machine.plugins);
-    const members = await membersOf(store, caller, path, mounts);
+    const mounts = hasMounts(room.server.plugins);
+    const members = await listMembers(store, caller, path, mounts);
     const rows = members.map((member) => ({
       name: member.path.slice(member.path.lastIndexOf("/") + 1),
       dir: member.collection,
@@ -52,32 +51,28 @@ async function getCold(room: Room, asked: DavRequest): Promise<Response> {
     return respondListing(request, rows, form);
   }
   const world = await readWorld(room, name, path);
-  return respond(request, davRepresentation(world, asked), true);
+  return respondRepresentation(request, davRepresentation(world, asked), true);
 }
 
-async function readWorld(room: Room, name: string, path: string): Promise<World> {
-  try {
-    const world = await room.machine.store.read(name);
-    if (world === undefined) throw nothingHere("read", path);
-    return world;
-  } catch (error) {
-    throw storeProblem(error, "read", path);
-  }
+async function readWorld(room: DavContext, name: string, path: string): Promise<World> {
+  const world = await room.server.store.read(name);
+  if (world === undefined) throw notFoundProblem("read", path);
+  return world;
 }
 
 function davRepresentation(world: World, { caller, target: { path } }: DavRequest): Representation {
-  const shown = seenBy(caller, world);
+  const shown = redactFor(caller, world);
   let representation = made.get(shown);
   if (representation === undefined) {
-    const raw = represent(shown, "raw");
-    const etag = davEtag(world, redacted(caller, path));
+    const raw = getRepresentation(shown, "raw");
+    const etag = davEtag(world, isRedacted(caller, path));
     const headers = { ...raw.headers, etag };
     representation = {
       ...raw,
       etag,
       headers,
-      whole: new Response(raw.body, { headers }),
-      unchanged: notModified(headers),
+      fullResponse: new Response(raw.body, { headers }),
+      notModified: notModifiedResponse(headers),
     };
     made.set(shown, representation);
   }

@@ -3,18 +3,19 @@
  * empty world, on what shall be; its time begun again; its end.
  */
 
-import { require } from "../../auth/policy.ts";
+import { initialState } from "../../world/store.ts";
+import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
-import { storeProblem } from "../../response/store_problem.ts";
+import { toStoreProblem } from "../../response/store_problem.ts";
 import { readDepth, readLockToken, readTimeout } from "../resource/dav_headers.ts";
 import { DavProblem } from "../resource/dav_problem.ts";
-import { writtenExt } from "../resource/file_extension.ts";
-import { mayUse, mustHold } from "../locks/lock_guard.ts";
+import { chooseDavExt } from "../resource/file_extension.ts";
+import { assertLockTokens, canUseLock } from "../locks/lock_guard.ts";
 import type { Lock } from "../locks/lock_table.ts";
-import { lockDiscovery, readLockInfo } from "../locks/lock_xml.ts";
-import { bornState, mustBeWorld, mustHaveParent } from "./target_checks.ts";
-import { find } from "../resource/resource.ts";
-import type { DavRequest, Room } from "./dav_context.ts";
+import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
+import { assertParentExists, assertWorld } from "./target_checks.ts";
+import { findResource } from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
 import { readXml } from "../xml/xml_reader.ts";
 
 /**
@@ -22,14 +23,14 @@ import { readXml } from "../xml/xml_reader.ts";
  *
  * @throws {Problem}
  */
-export async function lock(room: Room, asked: DavRequest): Promise<Response> {
+export async function lock(room: DavContext, asked: DavRequest): Promise<Response> {
   const { request, caller, target: { path } } = asked;
-  require(caller, "write", path);
+  assertCan(caller, "write", path);
   const root = await readXml(request);
   if (root === undefined) return refresh(room, asked);
   const wish = {
     path,
-    ...readLockInfo(root),
+    ...parseLockInfo(root),
     depth: readDepth(request.headers, "infinity", ["0", "infinity"]),
     by: caller.by,
     seconds: readTimeout(request.headers),
@@ -55,35 +56,38 @@ export async function lock(room: Room, asked: DavRequest): Promise<Response> {
 }
 
 /** An unmapped URL becomes an empty world, which the lock then keeps for its owner (§7.3). */
-async function bringAbout(room: Room, asked: DavRequest): Promise<boolean> {
+async function bringAbout(room: DavContext, asked: DavRequest): Promise<boolean> {
   const { request, caller, target } = asked;
   const { path, name } = target;
-  const { store } = room.machine;
-  if (await find(store, path) !== undefined) return false;
-  mustBeWorld(target, request.method);
-  await mustHaveParent(store, path, "LOCK");
-  mustHold(room.locks, asked, path, "membership");
+  const { store } = room.server;
+  if (await findResource(store, path) !== undefined) return false;
+  assertWorld(target, request.method);
+  await assertParentExists(store, path, "LOCK");
+  assertLockTokens(room.locks, asked, path, "membership");
   const body = new Uint8Array();
   try {
     await store.put({
       name,
       body,
-      ext: writtenExt(name, null, body, undefined),
+      ext: chooseDavExt(name, null, body, undefined),
       meta: [],
       by: caller.by,
-      state: bornState(name),
+      state: initialState(name),
       precondition: { noneMatch: "*" },
     });
     return true;
   } catch (error) {
-    const problem = storeProblem(error, "lock", path);
+    const problem = toStoreProblem(error, "LOCK", path);
     // Somebody else's write came first, so there is a world to lock.
     if (problem instanceof Problem && problem.status === 412) return false;
     throw problem;
   }
 }
 
-function refresh({ locks }: Room, { request, caller, submitted, target: { path } }: DavRequest) {
+function refresh(
+  { locks }: DavContext,
+  { request, caller, submitted, target: { path } }: DavRequest,
+) {
   const named = locks.covering(path).filter(({ token }) => submitted.has(token));
   const [found] = named;
   if (found === undefined || named.length !== 1) {
@@ -103,8 +107,8 @@ function refresh({ locks }: Room, { request, caller, submitted, target: { path }
  *
  * @throws {Problem}
  */
-export function unlock({ locks }: Room, { request, caller, target: { path } }: DavRequest) {
-  require(caller, "write", path);
+export function unlock({ locks }: DavContext, { request, caller, target: { path } }: DavRequest) {
+  assertCan(caller, "write", path);
   const token = readLockToken(request.headers);
   const found = locks.covering(path).find((lock) => lock.token === token);
   if (found === undefined) {
@@ -120,7 +124,7 @@ export function unlock({ locks }: Room, { request, caller, target: { path } }: D
 }
 
 function asOwner(caller: DavRequest["caller"]): (lock: Lock) => boolean {
-  return (lock) => mayUse(lock, caller);
+  return (lock) => canUseLock(lock, caller);
 }
 
 function mustBeOwn(lock: Lock, owns: (lock: Lock) => boolean, path: string): void {
@@ -138,7 +142,7 @@ function answer(
 ): Response {
   return new Response(
     `<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">${
-      lockDiscovery(locks)
+      writeLockDiscovery(locks)
     }</D:prop>\n`,
     {
       status,

@@ -3,24 +3,23 @@
  * after that is gone again.
  */
 
-import { require } from "../../auth/policy.ts";
+import { assertCan } from "../../auth/policy.ts";
 import { readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { storeProblem } from "../../response/store_problem.ts";
-import { mustHold } from "../locks/lock_guard.ts";
-import { mayBeCollection, mustFit, mustHaveParent } from "./target_checks.ts";
-import { find } from "../resource/resource.ts";
-import type { DavRequest, Room } from "./dav_context.ts";
+import { assertLockTokens } from "../locks/lock_guard.ts";
+import { assertCollectionAllowed, assertParentExists, assertValidPath } from "./target_checks.ts";
+import { findResource } from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
 
 /**
  * Answers a MKCOL.
  *
  * @throws {Problem} `method-not-allowed` where something is, `conflict` without a parent
  */
-export async function mkcol(room: Room, asked: DavRequest): Promise<Response> {
+export async function mkcol(room: DavContext, asked: DavRequest): Promise<Response> {
   const { request, caller, target: { path, name } } = asked;
-  const { store } = room.machine;
-  require(caller, "write", path);
+  const { store } = room.server;
+  assertCan(caller, "write", path);
   const body = await readBody(request, 1).catch((error: unknown) => {
     if (error instanceof Problem && error.status === 413) return new Uint8Array(1);
     throw error;
@@ -31,18 +30,14 @@ export async function mkcol(room: Room, asked: DavRequest): Promise<Response> {
       `Cannot make the collection ${path}: content was sent, of which MKCOL takes none`,
     );
   }
-  if (await find(store, path) !== undefined) {
+  if (await findResource(store, path) !== undefined) {
     throw new Problem("method-not-allowed", `Cannot MKCOL ${path}: something is there already`);
   }
-  mayBeCollection(path, "MKCOL");
-  mustFit(path, "MKCOL");
-  await mustHaveParent(store, path, "MKCOL");
-  mustHold(room.locks, asked, path, "membership");
-  try {
-    await store.mark(name, true);
-  } catch (error) {
-    throw storeProblem(error, "make the collection", path);
-  }
-  await room.dead.remove(path);
+  assertCollectionAllowed(path, "MKCOL");
+  assertValidPath(path, "MKCOL");
+  await assertParentExists(store, path, "MKCOL");
+  assertLockTokens(room.locks, asked, path, "membership");
+  await store.markCollection(name, true);
+  await room.deadProperties.remove(path);
   return new Response(null, { status: 201 });
 }

@@ -3,24 +3,24 @@
  * Nothing here is a world, so nothing has a chain, locks or properties of its own.
  */
 
-import { require } from "../../auth/policy.ts";
-import type { Exchange } from "../../request/request_context.ts";
+import { assertCan } from "../../auth/policy.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import { formatHttpDate } from "../../http/http_date.ts";
 import { Problem } from "../../http/problem.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
-import { chooseExt, mediaType } from "../../world/media_type.ts";
+import { chooseExt, toMediaType } from "../../world/media_type.ts";
 import { DAV_HEADERS, readDepth } from "../resource/dav_headers.ts";
-import { DavProblem, hrefOf } from "../resource/dav_problem.ts";
+import { DavProblem, toHref } from "../resource/dav_problem.ts";
 import {
-  askMount,
-  findMounted,
-  listMounted,
+  fetchMount,
+  findMountResource,
+  listMountFolder,
   type MountResource,
 } from "../resource/mount_client.ts";
-import { multistatus, propertiesResponse } from "../properties/multistatus.ts";
-import { type PropfindRequest, readPropfind } from "../properties/propfind_request.ts";
+import { createMultistatus, writePropertiesResponse } from "../properties/multistatus.ts";
+import { parsePropfind, type PropfindRequest } from "../properties/propfind_request.ts";
 import { readXml } from "../xml/xml_reader.ts";
-import { DAV, emptyElement, escapeXml, nameKey } from "../xml/xml_writer.ts";
+import { DAV_NAMESPACE, escapeXml, toNameKey, writeEmptyElement } from "../xml/xml_writer.ts";
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
 /** What of a request its mount is told. */
@@ -40,26 +40,26 @@ const OPAQUE = new Uint8Array([0xff]);
 /**
  * Answers a request at or below `/dav/mnt`.
  *
- * @param exchange its target is already the mount's
+ * @param context its target is already the mount's
  * @throws {Problem}
  */
-export async function answerMounted(
-  plugins: Pick<PluginRoutes, "match" | "fetch">,
-  exchange: Exchange,
+export async function handleMount(
+  plugins: Pick<PluginRoutes, "match">,
+  context: RequestContext,
 ): Promise<Response> {
-  const { request, target: { path, collection }, caller } = exchange;
+  const { request, target: { path, isCollection: collection }, caller } = context;
   const { method } = request;
   switch (method) {
     case "OPTIONS":
       return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });
     case "PROPFIND":
-      require(caller, "read", path);
-      return await propfind(plugins, exchange);
+      assertCan(caller, "read", path);
+      return await propfind(plugins, context);
     case "GET":
     case "HEAD":
-      return await askMount(plugins, exchange, method, passedOn(request), collection);
+      return await fetchMount(plugins, context, method, passedOn(request), collection);
     case "PUT": {
-      const answer = await askMount(plugins, exchange, method, passedOn(request), collection);
+      const answer = await fetchMount(plugins, context, method, passedOn(request), collection);
       if (answer.status !== 200) return answer;
       await answer.body?.cancel();
       const etag = answer.headers.get("etag");
@@ -84,10 +84,10 @@ function passedOn({ headers }: Request): Headers {
 }
 
 async function propfind(
-  plugins: Pick<PluginRoutes, "match" | "fetch">,
-  exchange: Exchange,
+  plugins: Pick<PluginRoutes, "match">,
+  context: RequestContext,
 ): Promise<Response> {
-  const { request, target: { path, collection } } = exchange;
+  const { request, target: { path, isCollection: collection } } = context;
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
   if (depth === "infinity") {
     throw new DavProblem(
@@ -96,31 +96,33 @@ async function propfind(
       `Cannot look at everything below ${path}: what is mounted is looked at with Depth: 0 or 1`,
     );
   }
-  const asked = readPropfind(await readXml(request));
-  const found = await findMounted(plugins, exchange);
+  const asked = parsePropfind(await readXml(request));
+  const found = await findMountResource(plugins, context);
   if (collection && !found.collection) {
     throw new Problem("not-found", `Cannot look at ${path}/: it is a file, not a folder`);
   }
-  const members = depth === "1" && found.collection ? await listMounted(plugins, exchange) : [];
-  return multistatus([found, ...members].map((resource) => responseOf(asked, resource)));
+  const members = depth === "1" && found.collection ? await listMountFolder(plugins, context) : [];
+  return createMultistatus([found, ...members].map((resource) => responseOf(asked, resource)));
 }
 
 function responseOf(asked: PropfindRequest, resource: MountResource): string {
   const { path, collection } = resource;
   const values = propertiesOf(resource);
-  const href = hrefOf(path, collection);
+  const href = toHref(path, collection);
   if (asked.kind !== "prop") {
     const properties = [...values].map(([name, value]) =>
-      asked.kind === "propname" ? emptyElement({ ns: DAV, name }) : value
+      asked.kind === "propname" ? writeEmptyElement({ ns: DAV_NAMESPACE, name }) : value
     );
-    return propertiesResponse(href, [{ status: 200, properties: properties.join("") }]);
+    return writePropertiesResponse(href, [{ status: 200, properties: properties.join("") }]);
   }
-  const known = new Map([...values].map(([name, value]) => [nameKey({ ns: DAV, name }), value]));
+  const known = new Map(
+    [...values].map(([name, value]) => [toNameKey({ ns: DAV_NAMESPACE, name }), value]),
+  );
   let there = "";
   let missing = "";
   for (const name of asked.names) {
-    const value = known.get(nameKey(name));
-    if (value === undefined) missing += emptyElement(name);
+    const value = known.get(toNameKey(name));
+    if (value === undefined) missing += writeEmptyElement(name);
     else there += value;
   }
   // RFC 4918 §14.24: a response has at least one propstat.
@@ -128,7 +130,7 @@ function responseOf(asked: PropfindRequest, resource: MountResource): string {
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
       "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
   }
-  return propertiesResponse(href, [
+  return writePropertiesResponse(href, [
     { status: 200, properties: there },
     { status: 404, properties: missing },
   ]);
@@ -153,5 +155,5 @@ function propertiesOf(resource: MountResource): ReadonlyMap<string, string> {
 
 function typeOf(name: string): string {
   const choice = chooseExt({ queryExt: null, contentType: null, name, body: OPAQUE });
-  return mediaType("ext" in choice ? choice.ext : "bin");
+  return toMediaType("ext" in choice ? choice.ext : "bin");
 }

@@ -3,37 +3,44 @@
  * within a bound. What the caller may not read is not there.
  */
 
-import { redacted, require } from "../../auth/policy.ts";
-import { seenBy } from "../../auth/redact.ts";
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
 import { Problem } from "../../http/problem.ts";
-import { DAV_STEP, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../../limits.ts";
+import { DAV_BATCH_RESOURCES, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../../limits.ts";
 import { StoreError } from "../../world/store.ts";
 import { readDepth } from "../resource/dav_headers.ts";
-import { DavProblem, hrefOf } from "../resource/dav_problem.ts";
+import { DavProblem, toHref } from "../resource/dav_problem.ts";
 import type { DeadProperty } from "../properties/dead_properties.ts";
 import {
-  CREATED_KEY,
-  type Facts,
-  LIVE_NAMES,
-  liveProperty,
+  CREATION_DATE_KEY,
+  LIVE_PROPERTY_NAMES,
   QUOTA_KEYS,
+  type ResourceFacts,
+  writeLiveProperty,
 } from "../properties/live_properties.ts";
 import { hasMounts } from "../resource/mount_client.ts";
 import {
-  multistatus,
-  propertiesResponse,
+  createMultistatus,
+  createStreamedMultistatus,
   type PropStat,
-  streamedMultistatus,
+  writePropertiesResponse,
 } from "../properties/multistatus.ts";
-import { type PropfindRequest, readPropfind } from "../properties/propfind_request.ts";
-import { find, type Found, isFixed, membersOf, mustBeThere, treeOf } from "../resource/resource.ts";
-import type { DavRequest, Room } from "./dav_context.ts";
+import { parsePropfind, type PropfindRequest } from "../properties/propfind_request.ts";
+import {
+  findResource,
+  isTopLevel,
+  listMembers,
+  listTree,
+  requireFound,
+  type Resource,
+} from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
 import { readXml } from "../xml/xml_reader.ts";
-import { DAV, emptyElement, nameKey, type XmlName } from "../xml/xml_writer.ts";
+import { DAV_NAMESPACE, toNameKey, writeEmptyElement, type XmlName } from "../xml/xml_writer.ts";
 
 /** Looks at worlds' files under way at once. */
 const LOOKS = 16;
-const LIVE: readonly XmlName[] = LIVE_NAMES.map((name) => ({ ns: DAV, name }));
+const LIVE: readonly XmlName[] = LIVE_PROPERTY_NAMES.map((name) => ({ ns: DAV_NAMESPACE, name }));
 
 /** A property that is asked for. */
 interface Column {
@@ -57,19 +64,19 @@ interface Plan {
  *
  * @throws {Problem}
  */
-export async function propfind(room: Room, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, collection } } = asked;
-  const { store } = room.machine;
-  require(caller, "read", path);
+export async function propfind(room: DavContext, asked: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, isCollection: collection } } = asked;
+  const { store } = room.server;
+  assertCan(caller, "read", path);
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
-  const plan = planOf(readPropfind(await readXml(request)), room.dead.none);
-  const found = mustBeThere(await find(store, path), collection, "look at", path);
-  let resources: readonly Found[] = [found];
+  const plan = planOf(parsePropfind(await readXml(request)), room.deadProperties.isEmpty);
+  const found = requireFound(await findResource(store, path), collection, "look at", path);
+  let resources: readonly Resource[] = [found];
   if (depth === "1" && found.collection) {
-    const mounts = hasMounts(room.machine.plugins);
-    resources = [found, ...await membersOf(store, caller, path, mounts)];
+    const mounts = hasMounts(room.server.plugins);
+    resources = [found, ...await listMembers(store, caller, path, mounts)];
   } else if (depth === "infinity") {
-    resources = await treeOf(store, caller, found, () =>
+    resources = await listTree(store, caller, found, () =>
       new DavProblem(
         "forbidden",
         "propfind-finite-depth",
@@ -79,16 +86,16 @@ export async function propfind(room: Room, asked: DavRequest): Promise<Response>
   }
   mustStayInBounds(plan, resources.length, path);
   const pieces = answers(room, asked, plan, resources);
-  if (resources.length > DAV_STEP) return streamedMultistatus(pieces);
+  if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
   const whole: string[] = [];
   for await (const piece of pieces) whole.push(piece);
-  return multistatus(whole);
+  return createMultistatus(whole);
 }
 
 /** Long names asked of many resources would make a short question a very long answer. */
 function mustStayInBounds({ columns }: Plan, resources: number, path: string): void {
   let bytes = 0;
-  for (const { name, named } of columns) if (named) bytes += emptyElement(name).length;
+  for (const { name, named } of columns) if (named) bytes += writeEmptyElement(name).length;
   if (bytes * resources <= MAX_DAV_NAMES_BYTES) return;
   throw new Problem(
     "bad-body",
@@ -100,29 +107,29 @@ function mustStayInBounds({ columns }: Plan, resources: number, path: string): v
 function planOf(asked: PropfindRequest, noneDead: boolean): Plan {
   const names = asked.kind === "prop" ? asked.names : asked.kind === "allprop" ? asked.include : [];
   const live = asked.kind === "prop" ? [] : LIVE;
-  const keys = new Set(names.map(nameKey));
+  const keys = new Set(names.map(toNameKey));
   const mayBeDead = ({ ns, name }: XmlName) =>
-    ns !== DAV || name === "displayname" || !LIVE_NAMES.includes(name);
+    ns !== DAV_NAMESPACE || name === "displayname" || !LIVE_PROPERTY_NAMES.includes(name);
   return {
     kind: asked.kind,
     columns: [
-      ...live.map((name) => ({ name, key: nameKey(name), named: false })),
-      ...names.map((name) => ({ name, key: nameKey(name), named: true })),
+      ...live.map((name) => ({ name, key: toNameKey(name), named: false })),
+      ...names.map((name) => ({ name, key: toNameKey(name), named: true })),
     ],
-    created: asked.kind !== "prop" || keys.has(CREATED_KEY),
+    created: asked.kind !== "prop" || keys.has(CREATION_DATE_KEY),
     quota: QUOTA_KEYS.some((key) => keys.has(key)),
     dead: !noneDead && (asked.kind !== "prop" || names.some(mayBeDead)),
   };
 }
 
 async function* answers(
-  room: Room,
+  room: DavContext,
   asked: DavRequest,
   plan: Plan,
-  resources: readonly Found[],
+  resources: readonly Resource[],
 ): AsyncGenerator<string> {
-  for (let at = 0; at < resources.length; at += DAV_STEP) {
-    const step = resources.slice(at, at + DAV_STEP);
+  for (let at = 0; at < resources.length; at += DAV_BATCH_RESOURCES) {
+    const step = resources.slice(at, at + DAV_BATCH_RESOURCES);
     let text = "";
     for (let i = 0; i < step.length; i += LOOKS) {
       const some = step.slice(i, i + LOOKS).map((found) => answer(room, asked, plan, found));
@@ -135,50 +142,54 @@ async function* answers(
 
 /** Most resources are answered from memory, without a promise each. */
 function answer(
-  room: Room,
+  room: DavContext,
   { caller }: DavRequest,
   plan: Plan,
-  found: Found,
+  found: Resource,
 ): string | Promise<string> {
   const { path, entry, collection } = found;
-  const created = plan.created && entry !== undefined ? room.births.knownAt(entry) : undefined;
-  // The machine's own collections hold what not everybody may know of.
-  const changed = collection && !isFixed(path)
-    ? room.machine.store.changedAt(path.slice(1))
+  const created = plan.created && entry !== undefined
+    ? room.creationInfo.peekCreatedAt(entry)
     : undefined;
-  const facts: Facts = {
-    found,
+  // The machine's own collections hold what not everybody may know of.
+  const changed = collection && !isTopLevel(path)
+    ? room.server.store.changedAt(path.slice(1))
+    : undefined;
+  const facts: ResourceFacts = {
+    resource: found,
     ...(changed === undefined ? {} : { changed }),
     ...(created === undefined ? {} : { created }),
-    seen: redacted(caller, path),
+    isRedacted: isRedacted(caller, path),
     length: entry?.len ?? 0,
     locks: room.locks.covering(path),
   };
   const looks = (plan.created && entry !== undefined && created === undefined) ||
-    (plan.quota && collection) || facts.seen ||
-    (plan.dead && room.dead.mayHave(path));
+    (plan.quota && collection) || facts.isRedacted ||
+    (plan.dead && room.deadProperties.hasRecord(path));
   return looks ? lookAndWrite(room, caller, plan, facts) : write(plan, facts, []);
 }
 
 async function lookAndWrite(
-  room: Room,
+  room: DavContext,
   caller: DavRequest["caller"],
   plan: Plan,
-  facts: Facts,
+  facts: ResourceFacts,
 ): Promise<string> {
-  const { found } = facts;
+  const { resource: found } = facts;
   const { entry, collection } = found;
   try {
     const created = facts.created ??
-      (plan.created && entry !== undefined ? (await room.births.of(entry))?.at : undefined);
-    const space = plan.quota && collection ? await room.quota() : undefined;
-    const world = facts.seen && entry !== undefined
-      ? await room.machine.store.read(entry.name)
+      (plan.created && entry !== undefined
+        ? (await room.creationInfo.read(entry))?.createdAt
+        : undefined);
+    const space = plan.quota && collection ? await room.readQuota() : undefined;
+    const world = facts.isRedacted && entry !== undefined
+      ? await room.server.store.read(entry.name)
       : undefined;
-    const dead = plan.dead ? await room.dead.of(found) : [];
+    const dead = plan.dead ? await room.deadProperties.read(found) : [];
     return write(plan, {
       ...facts,
-      ...(world === undefined ? {} : { length: seenBy(caller, world).body.length }),
+      ...(world === undefined ? {} : { length: redactFor(caller, world).body.length }),
       ...(created === undefined ? {} : { created }),
       ...(space === undefined ? {} : { space }),
     }, dead);
@@ -192,28 +203,28 @@ async function lookAndWrite(
   }
 }
 
-function write(plan: Plan, facts: Facts, dead: readonly DeadProperty[]): string {
-  const href = hrefOf(facts.found.path, facts.found.collection);
+function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]): string {
+  const href = toHref(facts.resource.path, facts.resource.collection);
   if (plan.kind === "propname") {
     const names = new Map<string, XmlName>();
     for (const { key, name } of plan.columns) {
-      if (liveProperty(key, facts) !== undefined) names.set(key, name);
+      if (writeLiveProperty(key, facts) !== undefined) names.set(key, name);
     }
-    for (const name of dead) names.set(nameKey(name), name);
-    return propertiesResponse(href, [
-      { status: 200, properties: [...names.values()].map(emptyElement).join("") },
+    for (const name of dead) names.set(toNameKey(name), name);
+    return writePropertiesResponse(href, [
+      { status: 200, properties: [...names.values()].map(writeEmptyElement).join("") },
     ]);
   }
   const kept = dead.length === 0
     ? undefined
-    : new Map(dead.map((property) => [nameKey(property), property.xml]));
+    : new Map(dead.map((property) => [toNameKey(property), property.xml]));
   let there = "";
   let missing = "";
   for (const { key, name, named } of plan.columns) {
-    const value = kept?.get(key) ?? liveProperty(key, facts);
+    const value = kept?.get(key) ?? writeLiveProperty(key, facts);
     if (value !== undefined) there += value;
     // Of what nobody named, nobody needs to know that it is missing.
-    else if (named) missing += emptyElement(name);
+    else if (named) missing += writeEmptyElement(name);
     kept?.delete(key);
   }
   if (plan.kind === "allprop" && kept !== undefined) there += [...kept.values()].join("");
@@ -226,5 +237,5 @@ function write(plan: Plan, facts: Facts, dead: readonly DeadProperty[]): string 
     return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
       "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
   }
-  return propertiesResponse(href, groups);
+  return writePropertiesResponse(href, groups);
 }

@@ -3,26 +3,26 @@
  * plain PUT in what clients of file systems expect: metadata they cannot see they do not take away.
  */
 
-import { require } from "../../auth/policy.ts";
+import { assertCan } from "../../auth/policy.ts";
 import { readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { storeProblem } from "../../response/store_problem.ts";
-import { collectMeta } from "../../world/metadata.ts";
+import { parseMetaHeaders } from "../../world/metadata.ts";
 import {
-  type Entry,
+  type ChangeResult,
+  initialState,
   type Meta,
   type Precondition,
   type Store,
   StoreError,
   type World,
-  type Written,
+  type WorldEntry,
 } from "../../world/store.ts";
-import { davPrecondition, writtenEtag } from "../resource/dav_etag.ts";
-import { writtenExt } from "../resource/file_extension.ts";
-import { mustHold } from "../locks/lock_guard.ts";
-import { bornState, mustBeWorld, mustHaveParent } from "./target_checks.ts";
-import { find, type Found } from "../resource/resource.ts";
-import type { DavRequest, Room } from "./dav_context.ts";
+import { parseDavPrecondition, writtenEtag } from "../resource/dav_etag.ts";
+import { chooseDavExt } from "../resource/file_extension.ts";
+import { assertLockTokens } from "../locks/lock_guard.ts";
+import { assertParentExists, assertWorld } from "./target_checks.ts";
+import { findResource, type Resource } from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
 
 /** Times a write is tried again when somebody else's came between reading metadata and writing. */
 const TRIES = 4;
@@ -32,24 +32,24 @@ const TRIES = 4;
  *
  * @throws {Problem}
  */
-export async function put(room: Room, asked: DavRequest): Promise<Response> {
+export async function put(room: DavContext, asked: DavRequest): Promise<Response> {
   const { request, caller, target: { path, name } } = asked;
-  require(caller, "write", path);
+  assertCan(caller, "write", path);
   if (request.headers.has("content-range")) {
     throw new Problem(
       "bad-header",
       `Cannot write a part of ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
     );
   }
-  const meta = collectMeta(request.headers);
+  const meta = parseMetaHeaders(request.headers);
   if ("fault" in meta) {
     throw new Problem("bad-metadata", `Cannot write ${path}: ${meta.fault}; nothing was stored`);
   }
   // Asked before the content is, so that a client that waits with it need not send it in vain.
   await mayCome(room, asked);
-  const body = await readBody(request, room.machine.config.maxBody);
+  const body = await readBody(request, room.server.config.maxBodyBytes);
   const found = await mayCome(room, asked);
-  const ext = writtenExt(name, request.headers.get("content-type"), body, found?.entry);
+  const ext = chooseDavExt(name, request.headers.get("content-type"), body, found?.entry);
   const written = await replace(room, asked, found, { body, ext, sent: meta.meta });
   return new Response(null, {
     status: found === undefined ? 201 : 204,
@@ -58,34 +58,34 @@ export async function put(room: Room, asked: DavRequest): Promise<Response> {
 }
 
 /** Whether there may be a world here; what is there now. */
-async function mayCome(room: Room, asked: DavRequest): Promise<Found | undefined> {
+async function mayCome(room: DavContext, asked: DavRequest): Promise<Resource | undefined> {
   const { request, target } = asked;
-  const { store } = room.machine;
-  mustBeWorld(target, request.method);
-  const found = await find(store, target.path);
+  const { store } = room.server;
+  assertWorld(target, request.method);
+  const found = await findResource(store, target.path);
   if (found !== undefined && found.entry === undefined) {
     throw new Problem(
       "method-not-allowed",
       `Cannot PUT ${target.path}: it is a collection; PUT a world into it`,
     );
   }
-  if (found === undefined) await mustHaveParent(store, target.path, "PUT");
-  mustHold(room.locks, asked, target.path, found === undefined ? "membership" : "content");
+  if (found === undefined) await assertParentExists(store, target.path, "PUT");
+  assertLockTokens(room.locks, asked, target.path, found === undefined ? "membership" : "content");
   return found;
 }
 
 async function replace(
-  room: Room,
-  { request, caller, target: { path, name } }: DavRequest,
-  found: Found | undefined,
+  room: DavContext,
+  { request, caller, target: { name } }: DavRequest,
+  found: Resource | undefined,
   { body, ext, sent }: {
     readonly body: Uint8Array<ArrayBuffer>;
     readonly ext: string;
     readonly sent: Meta;
   },
-): Promise<Written> {
-  const { store } = room.machine;
-  const demanded = davPrecondition(request.headers, found?.entry);
+): Promise<ChangeResult> {
+  const { store } = room.server;
+  const demanded = parseDavPrecondition(request.headers, found?.entry);
   for (let tries = 1;; tries++) {
     const now = sent.length > 0 ? undefined : await withMeta(store, found?.entry);
     const keeps = now !== undefined;
@@ -99,19 +99,19 @@ async function replace(
         ext,
         meta: keeps ? now.meta : sent,
         by: caller.by,
-        state: bornState(name),
+        state: initialState(name),
         ...(guard === undefined ? {} : { precondition: guard }),
       });
     } catch (error) {
       const overtaken = demanded === undefined && error instanceof StoreError &&
         error.code === "precondition";
-      if (!overtaken || tries === TRIES) throw storeProblem(error, "write", path);
+      if (!overtaken || tries === TRIES) throw error;
     }
   }
 }
 
 /** The current version when it has metadata, found without its bytes where its chain says it has none. */
-async function withMeta(store: Store, entry: Entry | undefined): Promise<World | undefined> {
+async function withMeta(store: Store, entry: WorldEntry | undefined): Promise<World | undefined> {
   if (entry === undefined) return undefined;
   const { name, layer } = entry;
   let world = store.peek(name);

@@ -3,31 +3,29 @@
  * of a file system over a tree that has no directories of its own.
  */
 
-import type { Target } from "../../http/path.ts";
+import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
-import { nameFault } from "../../world/name.ts";
+import { assertValidName } from "../../request/request_context.ts";
 import type { Store } from "../../world/store.ts";
 import { parentOf } from "../locks/lock_table.ts";
-import { find, isFixed } from "../resource/resource.ts";
-
-/** The state a write leaves a world in: plugin sources wait for approval. */
-export function bornState(name: string): string {
-  return name.startsWith("lib/") ? "pending" : "";
-}
+import { findResource, isTopLevel } from "../resource/resource.ts";
 
 /**
  * Refuses a target that cannot be a world.
  *
  * @throws {Problem} `method-not-allowed`, `bad-name`
  */
-export function mustBeWorld({ path, collection }: Target, method: string): void {
-  if (collection || isFixed(path)) {
+export function assertWorld(
+  { path, isCollection: collection }: RequestTarget,
+  method: string,
+): void {
+  if (collection || isTopLevel(path)) {
     throw new Problem(
       "method-not-allowed",
       `Cannot ${method} ${path}: its URL names a collection; a world's has no slash at its end`,
     );
   }
-  mustFit(path, method);
+  assertValidPath(path, method);
 }
 
 /**
@@ -35,11 +33,8 @@ export function mustBeWorld({ path, collection }: Target, method: string): void 
  *
  * @throws {Problem} `bad-name`, `conflict` below a plugin, which is one world
  */
-export function mustFit(path: string, method: string): void {
-  const fault = nameFault(path.slice(1));
-  if (fault !== undefined) {
-    throw new Problem("bad-name", `Cannot ${method} ${path}: as a world's name ${fault}`);
-  }
+export function assertValidPath(path: string, method: string): void {
+  assertValidName(path.slice(1), method);
   if (path.startsWith("/lib/") && path.indexOf("/", 5) >= 0) {
     throw new Problem(
       "conflict",
@@ -53,8 +48,8 @@ export function mustFit(path: string, method: string): void {
  *
  * @throws {Problem} `forbidden`
  */
-export function mayBeCollection(path: string, method: string): void {
-  mustBeMovable(path, method);
+export function assertCollectionAllowed(path: string, method: string): void {
+  assertNotTopLevel(path, method);
   if (path.startsWith("/lib/")) {
     throw new Problem(
       "forbidden",
@@ -68,8 +63,8 @@ export function mayBeCollection(path: string, method: string): void {
  *
  * @throws {Problem} `forbidden`
  */
-export function mustBeMovable(path: string, method: string): void {
-  if (!isFixed(path)) return;
+export function assertNotTopLevel(path: string, method: string): void {
+  if (!isTopLevel(path)) return;
   throw new Problem(
     "forbidden",
     `Cannot ${method} ${path}: it is one of the machine's own collections, which always stay`,
@@ -81,9 +76,13 @@ export function mustBeMovable(path: string, method: string): void {
  *
  * @throws {Problem} `conflict`
  */
-export async function mustHaveParent(store: Store, path: string, method: string): Promise<void> {
+export async function assertParentExists(
+  store: Store,
+  path: string,
+  method: string,
+): Promise<void> {
   const parent = parentOf(path);
-  if ((await find(store, parent))?.collection === true) return;
+  if ((await findResource(store, parent))?.collection === true) return;
   throw new Problem(
     "conflict",
     `Cannot ${method} ${path}: ${parent} is no collection; MKCOL ${parent}/ would make it one`,
@@ -91,9 +90,9 @@ export async function mustHaveParent(store: Store, path: string, method: string)
 }
 
 /** Keeps a collection that lost its last world: in a file system an emptied folder stays. */
-export async function keepParent(store: Store, path: string): Promise<void> {
+export async function keepEmptyParent(store: Store, path: string): Promise<void> {
   const parent = parentOf(path);
-  if (!isFixed(parent) && !store.isCollection(parent.slice(1))) {
-    await store.mark(parent.slice(1), true);
+  if (!isTopLevel(parent) && !store.isCollection(parent.slice(1))) {
+    await store.markCollection(parent.slice(1), true);
   }
 }

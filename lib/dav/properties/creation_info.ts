@@ -3,23 +3,23 @@
  * its chain. That event never changes, so it is read once and remembered until the world is deleted.
  */
 
-import { BIRTHS_REMEMBERED } from "../../limits.ts";
-import type { Entry, Store } from "../../world/store.ts";
+import { MAX_CREATION_INFO_ENTRIES } from "../../limits.ts";
+import type { Store, WorldEntry } from "../../world/store.ts";
 
 /** What the first event says. */
-export interface Birth {
+export interface CreationInfo {
   /** RFC 3339 time. */
-  readonly at: string;
+  readonly createdAt: string;
   /** The event's seal, which no other world has; `""` for a world of the lower layer. */
-  readonly seal: string;
+  readonly id: string;
 }
 
 /** Remembers the first events of worlds. */
-export class Births {
+export class CreationInfoCache {
   readonly #store: Pick<Store, "log" | "watch">;
-  readonly #known = new Map<string, Birth>();
+  readonly #known = new Map<string, CreationInfo>();
   /** Looks under way, which everybody shares who asks meanwhile. */
-  readonly #asked = new Map<string, Promise<Birth | undefined>>();
+  readonly #asked = new Map<string, Promise<CreationInfo | undefined>>();
   #deletions = 0;
 
   constructor(store: Pick<Store, "log" | "watch">) {
@@ -38,8 +38,8 @@ export class Births {
    *
    * @throws {StoreError} `absent` when it was deleted meanwhile
    */
-  async of(entry: Entry): Promise<Birth | undefined> {
-    if (entry.layer === "lower") return { at: entry.updatedAt, seal: "" };
+  async read(entry: WorldEntry): Promise<CreationInfo | undefined> {
+    if (entry.layer === "lower") return { createdAt: entry.updatedAt, id: "" };
     const known = this.#known.get(entry.name);
     if (known !== undefined) return known;
     const { name } = entry;
@@ -54,19 +54,19 @@ export class Births {
   }
 
   /** When a world was made, where that is known without a look at its file. */
-  knownAt({ name, version, layer, updatedAt }: Entry): string | undefined {
+  peekCreatedAt({ name, version, layer, updatedAt }: WorldEntry): string | undefined {
     // The first version is as old as the world.
-    return version === 1 || layer === "lower" ? updatedAt : this.#known.get(name)?.at;
+    return version === 1 || layer === "lower" ? updatedAt : this.#known.get(name)?.createdAt;
   }
 
-  async #look(name: string): Promise<Birth | undefined> {
+  async #look(name: string): Promise<CreationInfo | undefined> {
     const before = this.#deletions;
     const [first] = await this.#store.log(name, { before: 2, limit: 1 });
     if (first === undefined) return undefined;
-    const birth = { at: first.timestamp, seal: first.hmac };
+    const birth = { createdAt: first.timestamp, id: first.hmac };
     // What was read while something was deleted may be of the world that is gone.
     if (before === this.#deletions) {
-      if (this.#known.size >= BIRTHS_REMEMBERED) this.#known.clear();
+      if (this.#known.size >= MAX_CREATION_INFO_ENTRIES) this.#known.clear();
       this.#known.set(name, birth);
     }
     return birth;

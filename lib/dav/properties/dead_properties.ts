@@ -9,14 +9,14 @@
  */
 
 import { ANONYMOUS } from "../../auth/authenticate.ts";
-import { visible } from "../../auth/policy.ts";
+import { canRead } from "../../auth/policy.ts";
 import { sha256Hex } from "../../base/hash.ts";
 import { Problem } from "../../http/problem.ts";
 import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../../limits.ts";
 import { type Store, StoreError, type World } from "../../world/store.ts";
-import type { Births } from "./creation_info.ts";
-import type { Found } from "../resource/resource.ts";
-import { nameKey, type XmlName } from "../xml/xml_writer.ts";
+import type { CreationInfoCache } from "./creation_info.ts";
+import type { Resource } from "../resource/resource.ts";
+import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
 
 /** One property: its name, and the whole element as XML that stands on its own. */
 export interface DeadProperty extends XmlName {
@@ -38,29 +38,29 @@ const NONE: readonly DeadProperty[] = [];
 /** Keeps and finds dead properties. */
 export class DeadProperties {
   readonly #store: Store;
-  readonly #births: Births;
+  readonly #births: CreationInfoCache;
   readonly #parsed = new WeakMap<World, Record>();
   /** Changes of one record come after each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(store: Store, births: Births) {
+  constructor(store: Store, births: CreationInfoCache) {
     this.#store = store;
     this.#births = births;
   }
 
   /** Whether no resource at all has properties: what a long listing asks first. */
-  get none(): boolean {
+  get isEmpty(): boolean {
     return FOLDERS.every((folder) => !this.#store.isCollection(folder));
   }
 
   /** Whether a resource may have properties; asks no disk. */
-  mayHave(path: string): boolean {
-    return this.#store.stat(recordName(path)) !== undefined;
+  hasRecord(path: string): boolean {
+    return this.#store.stat(recordWorldName(path)) !== undefined;
   }
 
   /** The properties of a resource, in the order they were set. */
-  async of(found: Found): Promise<readonly DeadProperty[]> {
-    const name = recordName(found.path);
+  async read(found: Resource): Promise<readonly DeadProperty[]> {
+    const name = recordWorldName(found.path);
     if (this.#store.stat(name) === undefined) return NONE;
     const world = this.#store.peek(name) ?? await this.#store.read(name);
     if (world === undefined) return NONE;
@@ -75,22 +75,24 @@ export class DeadProperties {
    * @param by who asked for it
    * @throws {Problem} `insufficient-storage` past the bounds
    */
-  async change(found: Found, changes: readonly PropertyChange[], by: string): Promise<void> {
+  async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
     await this.#inTurn(found.path, async () => {
-      const kept = new Map((await this.of(found)).map((property) => [nameKey(property), property]));
+      const kept = new Map(
+        (await this.read(found)).map((property) => [toNameKey(property), property]),
+      );
       for (const { ns, name, xml } of changes) {
-        const key = nameKey({ ns, name });
+        const key = toNameKey({ ns, name });
         if (xml === undefined) kept.delete(key);
         else kept.set(key, { ns, name, xml });
       }
-      const named = changes.map(nameKey);
+      const named = changes.map(toNameKey);
       await this.#write(found, [...kept.values()], by, { properties: named.slice(0, 32) });
     });
   }
 
   /** Gives a resource exactly these properties, as COPY and MOVE do. */
-  async replace(found: Found, properties: readonly DeadProperty[], by: string): Promise<void> {
-    if (properties.length === 0 && !this.mayHave(found.path)) return;
+  async replace(found: Resource, properties: readonly DeadProperty[], by: string): Promise<void> {
+    if (properties.length === 0 && !this.hasRecord(found.path)) return;
     await this.#inTurn(
       found.path,
       () => this.#write(found, properties, by, { properties: properties.length }),
@@ -99,12 +101,12 @@ export class DeadProperties {
 
   /** Forgets the properties of what is no longer there. */
   async remove(path: string): Promise<void> {
-    if (!this.mayHave(path)) return;
+    if (!this.hasRecord(path)) return;
     await this.#inTurn(path, () => this.#drop(path));
   }
 
   async #write(
-    found: Found,
+    found: Resource,
     properties: readonly DeadProperty[],
     by: string,
     facts: { readonly properties: unknown },
@@ -122,7 +124,7 @@ export class DeadProperties {
     }
     if (properties.length === 0) await this.#drop(path);
     else {
-      const record = { name: recordName(path), body, ext: "json", meta: [], by: "dav" };
+      const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
       await this.#store.put({ ...record, facts: { of: path, for: by } });
     }
     // The world's own chain says that something about it changed, and by whom.
@@ -134,15 +136,15 @@ export class DeadProperties {
 
   async #drop(path: string): Promise<void> {
     try {
-      await this.#store.remove({ name: recordName(path), by: "dav" });
+      await this.#store.remove({ name: recordWorldName(path), by: "dav" });
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "absent") throw error;
     }
   }
 
-  async #sealOf({ entry, collection }: Found): Promise<string> {
+  async #sealOf({ entry, collection }: Resource): Promise<string> {
     if (entry === undefined || (collection && entry.layer === "lower")) return "";
-    return (await this.#births.of(entry))?.seal ?? "";
+    return (await this.#births.read(entry))?.id ?? "";
   }
 
   async #inTurn<T>(path: string, act: () => Promise<T>): Promise<T> {
@@ -163,8 +165,8 @@ interface Record {
 }
 
 /** The world that keeps the properties of a path. */
-export function recordName(path: string): string {
-  const folder = FOLDERS[visible(ANONYMOUS, path) ? 0 : 1];
+export function recordWorldName(path: string): string {
+  const folder = FOLDERS[canRead(ANONYMOUS, path) ? 0 : 1];
   return `${folder}/${sha256Hex(path).slice(0, HASH_DIGITS)}.json`;
 }
 

@@ -5,19 +5,19 @@
  */
 
 import { formatHttpDate } from "../../http/http_date.ts";
-import { mediaType } from "../../world/media_type.ts";
+import { toMediaType } from "../../world/media_type.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import type { Lock } from "../locks/lock_table.ts";
-import { lockDiscovery, SUPPORTED_LOCK } from "../locks/lock_xml.ts";
-import type { Space } from "./quota.ts";
-import type { Found } from "../resource/resource.ts";
-import { DAV, escapeXml, nameKey } from "../xml/xml_writer.ts";
+import { SUPPORTED_LOCK_XML, writeLockDiscovery } from "../locks/lock_xml.ts";
+import type { DiskSpace } from "./quota.ts";
+import type { Resource } from "../resource/resource.ts";
+import { DAV_NAMESPACE, escapeXml, toNameKey } from "../xml/xml_writer.ts";
 
 /** A resource with what was found out about it. */
-export interface Facts {
-  readonly found: Found;
+export interface ResourceFacts {
+  readonly resource: Resource;
   /** Its secrets are struck out for this reader. */
-  readonly seen: boolean;
+  readonly isRedacted: boolean;
   /** Length of what this reader gets, in bytes. */
   readonly length: number;
   /** RFC 3339 time of its first version; absent where nobody asked or knows. */
@@ -25,36 +25,36 @@ export interface Facts {
   /** RFC 3339 time of the newest write in a collection; absent where that is nobody's to know. */
   readonly changed?: string;
   readonly locks: readonly Lock[];
-  readonly space?: Space;
+  readonly space?: DiskSpace;
 }
 
-type Writer = (facts: Facts) => string | undefined;
+type Writer = (facts: ResourceFacts) => string | undefined;
 
 const WRITERS: Readonly<Record<string, Writer>> = {
   creationdate: ({ created }) =>
     created === undefined
       ? undefined
       : `<D:creationdate>${created.replace(/\.\d+Z$/, "Z")}</D:creationdate>`,
-  displayname: ({ found: { path } }) =>
+  displayname: ({ resource: { path } }) =>
     `<D:displayname>${escapeXml(path.slice(path.lastIndexOf("/") + 1))}</D:displayname>`,
-  getcontentlength: ({ found, length }) =>
+  getcontentlength: ({ resource: found, length }) =>
     isFile(found) ? `<D:getcontentlength>${length}</D:getcontentlength>` : undefined,
-  getcontenttype: ({ found }) =>
+  getcontenttype: ({ resource: found }) =>
     isFile(found)
-      ? `<D:getcontenttype>${mediaType(found.entry?.ext ?? "")}</D:getcontenttype>`
+      ? `<D:getcontenttype>${toMediaType(found.entry?.ext ?? "")}</D:getcontenttype>`
       : undefined,
-  getetag: ({ found, seen }) =>
+  getetag: ({ resource: found, isRedacted: seen }) =>
     isFile(found) && found.entry !== undefined
       ? `<D:getetag>${escapeXml(davEtag(found.entry, seen))}</D:getetag>`
       : undefined,
-  getlastmodified: ({ found: { entry }, changed = entry?.updatedAt }) =>
+  getlastmodified: ({ resource: { entry }, changed = entry?.updatedAt }) =>
     changed === undefined
       ? undefined
       : `<D:getlastmodified>${formatHttpDate(Date.parse(changed) || 0)}</D:getlastmodified>`,
-  lockdiscovery: ({ locks }) => lockDiscovery(locks),
-  resourcetype: ({ found }) =>
+  lockdiscovery: ({ locks }) => writeLockDiscovery(locks),
+  resourcetype: ({ resource: found }) =>
     isFile(found) ? "<D:resourcetype/>" : "<D:resourcetype><D:collection/></D:resourcetype>",
-  supportedlock: () => SUPPORTED_LOCK,
+  supportedlock: () => SUPPORTED_LOCK_XML,
 };
 
 /** Properties that RFC 4331 §3 keeps out of allprop. */
@@ -69,32 +69,32 @@ const QUOTA: Readonly<Record<string, Writer>> = {
 
 const ALL: ReadonlyMap<string, Writer> = new Map(
   [...Object.entries(WRITERS), ...Object.entries(QUOTA)]
-    .map(([name, writer]) => [nameKey({ ns: DAV, name }), writer]),
+    .map(([name, writer]) => [toNameKey({ ns: DAV_NAMESPACE, name }), writer]),
 );
 
 /** Local names of the live properties that allprop shows. */
-export const LIVE_NAMES: readonly string[] = Object.keys(WRITERS);
+export const LIVE_PROPERTY_NAMES: readonly string[] = Object.keys(WRITERS);
 
 /** Keys of the properties that need a look at the world's first event, and at the disk. */
-export const CREATED_KEY: string = nameKey({ ns: DAV, name: "creationdate" });
+export const CREATION_DATE_KEY: string = toNameKey({ ns: DAV_NAMESPACE, name: "creationdate" });
 export const QUOTA_KEYS: readonly string[] = Object.keys(QUOTA)
-  .map((name) => nameKey({ ns: DAV, name }));
+  .map((name) => toNameKey({ ns: DAV_NAMESPACE, name }));
 
 /**
  * One live property as an XML element; `undefined` when there is none of this name, or the resource
  * has none.
  *
- * @param key as {@link nameKey} makes it
+ * @param key as {@link toNameKey} makes it
  */
-export function liveProperty(key: string, facts: Facts): string | undefined {
+export function writeLiveProperty(key: string, facts: ResourceFacts): string | undefined {
   return ALL.get(key)?.(facts);
 }
 
 /** Whether clients may not set a property (RFC 4918 §15); a display name is theirs to choose. */
-export function isProtected(key: string): boolean {
-  return ALL.has(key) && key !== nameKey({ ns: DAV, name: "displayname" });
+export function isProtectedProperty(key: string): boolean {
+  return ALL.has(key) && key !== toNameKey({ ns: DAV_NAMESPACE, name: "displayname" });
 }
 
-function isFile({ collection }: Found): boolean {
+function isFile({ collection }: Resource): boolean {
   return !collection;
 }

@@ -3,7 +3,7 @@
  * and as it is made when it is long, at the pace of its reader.
  */
 
-import { hrefOf } from "../resource/dav_problem.ts";
+import { toHref } from "../resource/dav_problem.ts";
 
 const HEADERS = {
   "content-type": "application/xml; charset=utf-8",
@@ -35,16 +35,16 @@ export interface PropStat {
 }
 
 /** A `DAV:status` element. */
-export function statusElement(status: number): string {
+export function writeStatus(status: number): string {
   return `<D:status>HTTP/1.1 ${status} ${PHRASES[status] ?? "Error"}</D:status>`;
 }
 
 /** The `DAV:response` of a resource with its properties; groups without any are left out. */
-export function propertiesResponse(href: string, groups: readonly PropStat[]): string {
+export function writePropertiesResponse(href: string, groups: readonly PropStat[]): string {
   let text = `<D:response><D:href>${href}</D:href>`;
   for (const { status, properties, error } of groups) {
     if (properties === "") continue;
-    text += `<D:propstat><D:prop>${properties}</D:prop>${statusElement(status)}`;
+    text += `<D:propstat><D:prop>${properties}</D:prop>${writeStatus(status)}`;
     if (error !== undefined) text += `<D:error>${error}</D:error>`;
     text += "</D:propstat>";
   }
@@ -52,14 +52,14 @@ export function propertiesResponse(href: string, groups: readonly PropStat[]): s
 }
 
 /** The `DAV:response` of a resource that something failed for. */
-export function statusResponse(path: string, collection: boolean, status: number): string {
+export function writeStatusResponse(path: string, collection: boolean, status: number): string {
   const error = status === 423 ? "<D:error><D:lock-token-submitted/></D:error>" : "";
-  return `<D:response><D:href>${hrefOf(path, collection)}</D:href>` +
-    `${statusElement(status)}${error}</D:response>\n`;
+  return `<D:response><D:href>${toHref(path, collection)}</D:href>` +
+    `${writeStatus(status)}${error}</D:response>\n`;
 }
 
 /** A 207 that is made already. */
-export function multistatus(responses: readonly string[]): Response {
+export function createMultistatus(responses: readonly string[]): Response {
   return new Response(`${HEAD}${responses.join("")}${TAIL}`, { status: 207, headers: HEADERS });
 }
 
@@ -67,7 +67,7 @@ export function multistatus(responses: readonly string[]): Response {
  * A 207 that is made while it is read. A failure in the middle breaks the answer off, which no
  * reader of XML takes for its end.
  */
-export function streamedMultistatus(pieces: AsyncIterator<string>): Response {
+export function createStreamedMultistatus(pieces: AsyncIterator<string>): Response {
   const encoder = new TextEncoder();
   let begun = false;
   const body = new ReadableStream<Uint8Array>({

@@ -3,8 +3,8 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { davChild, elementsOf, isDav } from "../xml/xml_reader.ts";
-import { nameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
+import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";
+import { toNameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
 
 /** Most properties one PROPFIND may name. */
 const MAX_NAMES = 256;
@@ -20,23 +20,25 @@ export type PropfindRequest =
  *
  * @throws {Problem} `bad-body`
  */
-export function readPropfind(root: XmlElement | undefined): PropfindRequest {
+export function parsePropfind(root: XmlElement | undefined): PropfindRequest {
   if (root === undefined) return { kind: "allprop", include: [] };
-  if (!isDav(root, "propfind")) refuse("the root element is not DAV:propfind");
-  const prop = davChild(root, "prop");
-  const all = davChild(root, "allprop");
-  const names = davChild(root, "propname");
+  if (!isDavName(root, "propfind")) refuse("the root element is not DAV:propfind");
+  const prop = findDavChild(root, "prop");
+  const all = findDavChild(root, "allprop");
+  const names = findDavChild(root, "propname");
   const asked = [prop, all, names].filter((element) => element !== undefined);
   if (asked.length !== 1) refuse(`it holds ${asked.length} of prop, allprop and propname`);
   if (names !== undefined) return { kind: "propname" };
   if (prop !== undefined) return { kind: "prop", names: namesIn(prop) };
-  const include = davChild(root, "include");
+  const include = findDavChild(root, "include");
   return { kind: "allprop", include: include === undefined ? [] : namesIn(include) };
 }
 
 function namesIn(element: XmlElement): XmlName[] {
   const found = new Map<string, XmlName>();
-  for (const { ns, name } of elementsOf(element)) found.set(nameKey({ ns, name }), { ns, name });
+  for (const { ns, name } of childElements(element)) {
+    found.set(toNameKey({ ns, name }), { ns, name });
+  }
   if (found.size > MAX_NAMES) {
     refuse(`it names ${found.size} properties and ${MAX_NAMES} is the most`);
   }

@@ -4,32 +4,34 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { QUOTA_MS } from "../../limits.ts";
+import { QUOTA_CACHE_MS } from "../../limits.ts";
 
 /** Bytes of the disk. */
-export interface Space {
+export interface DiskSpace {
   readonly available: number;
   readonly used: number;
 }
 
 /** Looks at the disk; `undefined` when it does not say. */
-export type Quota = () => Promise<Space | undefined>;
+export type QuotaReader = () => Promise<DiskSpace | undefined>;
 
 /**
- * Makes a look at the disk that is repeated every {@link QUOTA_MS} at most.
+ * Makes a look at the disk that is repeated every {@link QUOTA_CACHE_MS} at most.
  *
  * @param folder the data folder
  * @param now Unix milliseconds
  */
-export function createQuota(folder: string, now: () => number): Quota {
-  let last: { readonly at: number; readonly space: Promise<Space | undefined> } | undefined;
+export function createQuotaReader(folder: string, now: () => number): QuotaReader {
+  let last: { readonly at: number; readonly space: Promise<DiskSpace | undefined> } | undefined;
   return function quota() {
-    if (last === undefined || now() - last.at > QUOTA_MS) last = { at: now(), space: look(folder) };
+    if (last === undefined || now() - last.at > QUOTA_CACHE_MS) {
+      last = { at: now(), space: look(folder) };
+    }
     return last.space;
   };
 }
 
-async function look(folder: string): Promise<Space | undefined> {
+async function look(folder: string): Promise<DiskSpace | undefined> {
   try {
     const { bsize, blocks, bfree, bavail } = await statfs(folder);
     return { available: bavail * bsize, used: (blocks - bfree) * bsize };

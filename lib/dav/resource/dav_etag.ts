@@ -4,14 +4,14 @@
  * every world for a hash would make a directory cost as much as its contents.
  */
 
-import { redacted } from "../../auth/policy.ts";
+import { isRedacted } from "../../auth/policy.ts";
 import type { Caller } from "../../auth/caller.ts";
-import { parseEntityTags, worldTags } from "../../http/etag.ts";
+import { parseEntityTags, parseWorldTags } from "../../http/etag.ts";
 import { Problem } from "../../http/problem.ts";
 import { parseHttpDate } from "../../http/http_date.ts";
-import type { Entry, Precondition, Tag, Written } from "../../world/store.ts";
+import type { ChangeResult, Precondition, VersionTag, WorldEntry } from "../../world/store.ts";
 
-type Dated = Pick<Entry, "version" | "updatedAt">;
+type Dated = Pick<WorldEntry, "version" | "updatedAt">;
 
 /** Milliseconds as twelve hex digits reach to the year 10889. */
 const TIME_DIGITS = 12;
@@ -28,11 +28,11 @@ export function davEtag({ version, updatedAt }: Dated, seen = false): string {
 
 /** The tag of a world for a caller. */
 export function davEtagFor(caller: Caller, entry: Dated & { readonly name: string }): string {
-  return davEtag(entry, redacted(caller, `/${entry.name}`));
+  return davEtag(entry, isRedacted(caller, `/${entry.name}`));
 }
 
 /** The tag of a version that was just written. */
-export function writtenEtag(written: Written): string {
+export function writtenEtag(written: ChangeResult): string {
   return davEtag(written);
 }
 
@@ -43,7 +43,7 @@ export function writtenEtag(written: Written): string {
  * @param entry what is there now
  * @throws {Problem} `bad-header`
  */
-export function davPrecondition(
+export function parseDavPrecondition(
   headers: Headers,
   entry: Dated | undefined,
 ): Precondition | undefined {
@@ -65,8 +65,8 @@ function tags(
   header: string,
   comparison: "strong" | "weak",
   entry: Dated | undefined,
-): "*" | readonly Tag[] {
-  const plain = worldTags(header, comparison);
+): "*" | readonly VersionTag[] {
+  const plain = parseWorldTags(header, comparison);
   const parsed = parseEntityTags(header);
   if (plain === "*" || parsed === "*") return "*";
   if ("fault" in plain || "fault" in parsed) {

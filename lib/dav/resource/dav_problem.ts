@@ -26,7 +26,7 @@ const PLAIN = /^[A-Za-z0-9/_.~-]+$/;
  *
  * @param path canonical path of the world, `/home/a.txt`
  */
-export function hrefOf(path: string, collection: boolean): string {
+export function toHref(path: string, collection: boolean): string {
   if (path === "/") return `${DAV_ROOT}/`;
   const encoded = PLAIN.test(path) ? path : encodePath(path);
   return collection ? `${DAV_ROOT}${encoded}/` : DAV_ROOT + encoded;
@@ -46,7 +46,7 @@ export class DavProblem extends Problem {
 
   /** The content of the `DAV:error` element. */
   get xml(): string {
-    const hrefs = this.paths.map((path) => `<D:href>${hrefOf(path, false)}</D:href>`).join("");
+    const hrefs = this.paths.map((path) => `<D:href>${toHref(path, false)}</D:href>`).join("");
     return `<D:${this.condition}>${hrefs}</D:${this.condition}>`;
   }
 }

@@ -3,8 +3,8 @@
  * reads paths, and turned away when they lead to another machine or out of WebDAV's part of this one.
  */
 
-import { hostOf, splitAuthority } from "../../http/host.ts";
-import { parseTarget, type Target } from "../../http/path.ts";
+import { parseAuthority, readHost } from "../../http/host.ts";
+import { parseTarget, type RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
 import { DAV_ROOT } from "./dav_problem.ts";
 
@@ -18,7 +18,7 @@ const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "44
  * @param authority the one this request was sent to
  * @throws {Problem} `bad-path`, `uri-too-long`, `bad-header` when it is no URL at all
  */
-export function ownTarget(url: string, authority: string): Target | undefined {
+export function parseOwnUrl(url: string, authority: string): RequestTarget | undefined {
   if (url.startsWith("/") && !url.startsWith("//")) return parseTarget(`http://own${url}`);
   const [, scheme = "", host = "", path = "/"] = ABSOLUTE.exec(url) ?? [];
   if (scheme === "") {
@@ -28,17 +28,17 @@ export function ownTarget(url: string, authority: string): Target | undefined {
     );
   }
   const port = DEFAULT_PORTS[scheme.toLowerCase()] ?? "";
-  const named = splitAuthority(host);
-  const own = splitAuthority(authority);
+  const named = parseAuthority(host);
+  const own = parseAuthority(authority);
   if (named === undefined || own === undefined || named.host !== own.host) return undefined;
   if ((named.port || port) !== (own.port || port)) return undefined;
   return parseTarget(`http://own${path}`);
 }
 
 /** `/dav/home/a.txt` as the world it shows, `/home/a.txt`; `undefined` for what lies elsewhere. */
-export function worldTarget(target: Target): Target | undefined {
+export function toWorldTarget(target: RequestTarget): RequestTarget | undefined {
   const { path } = target;
-  if (path === DAV_ROOT) return { ...target, path: "/", name: "", collection: true };
+  if (path === DAV_ROOT) return { ...target, path: "/", name: "", isCollection: true };
   if (!path.startsWith(`${DAV_ROOT}/`)) return undefined;
   const bare = path.slice(DAV_ROOT.length);
   return { ...target, path: bare, name: bare.slice(1) };
@@ -50,7 +50,7 @@ export function worldTarget(target: Target): Target | undefined {
  * @throws {Problem} `bad-header` without one, `bad-gateway` when it is not below `/dav` here, and what
  * the path itself is refused for
  */
-export function readDestination(request: Request): Target {
+export function readDestination(request: Request): RequestTarget {
   const sent = request.headers.get("destination");
   if (sent === null) {
     throw new Problem(
@@ -58,8 +58,8 @@ export function readDestination(request: Request): Target {
       `Cannot ${request.method}: no Destination was sent; the URL to go to is needed`,
     );
   }
-  const target = ownTarget(sent.trim(), hostOf(request));
-  const world = target === undefined ? undefined : worldTarget(target);
+  const target = parseOwnUrl(sent.trim(), readHost(request));
+  const world = target === undefined ? undefined : toWorldTarget(target);
   if (world !== undefined && world.query === "") return world;
   throw new Problem(
     "bad-gateway",

@@ -4,8 +4,8 @@
  * the extension that somebody chose. So a known suffix comes first, and what was chosen stays.
  */
 
-import { chooseExt, isText, isUtf8 } from "../../world/media_type.ts";
-import type { Entry } from "../../world/store.ts";
+import { chooseExt, isTextExt, isUtf8 } from "../../world/media_type.ts";
+import type { WorldEntry } from "../../world/store.ts";
 
 /** Bytes of which only a name or a type can tell more than `bin`. */
 const OPAQUE = new Uint8Array([0xff]);
@@ -17,16 +17,16 @@ const UNKNOWN = "bin";
  * @param contentType the request's Content-Type, or null
  * @param before what is there now, if anything is
  */
-export function writtenExt(
+export function chooseDavExt(
   name: string,
   contentType: string | null,
   body: Uint8Array,
-  before: Pick<Entry, "ext" | "len"> | undefined,
+  before: Pick<WorldEntry, "ext" | "len"> | undefined,
 ): string {
   const told = namedExt(name) ?? typedExt(contentType);
   if (told !== undefined) return told;
   // An empty world is mostly a place that was kept for what comes now.
-  const fits = before !== undefined && before.len > 0 && (!isText(before.ext) || isUtf8(body));
+  const fits = before !== undefined && before.len > 0 && (!isTextExt(before.ext) || isUtf8(body));
   return fits ? before.ext : chosen(name, null, body);
 }
 
@@ -34,7 +34,7 @@ export function writtenExt(
  * The extension of a world that goes from one name to another: its own, unless the new name has a
  * suffix that the old one had not and that tells a type.
  */
-export function carriedExt(from: string, to: string, ext: string): string {
+export function chooseMovedExt(from: string, to: string, ext: string): string {
   return suffixOf(from) === suffixOf(to) && !to.startsWith("lib/") ? ext : namedExt(to) ?? ext;
 }
 

@@ -3,14 +3,14 @@
  * folders by their JSON listing. What a plugin tells is read as any stranger's words are.
  */
 
-import type { Exchange } from "../../request/request_context.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
-import { MAX_MOUNT_LISTING_BYTES } from "../../limits.ts";
+import { MAX_MOUNT_LISTING_CHARS } from "../../limits.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
 import { nameFault } from "../../world/name.ts";
 
 /** Where mounts stand. */
-export const MOUNTS = "/mnt";
+export const MOUNT_ROOT = "/mnt";
 
 /** A file or folder of a mount. */
 export interface MountResource {
@@ -27,30 +27,30 @@ export interface MountResource {
 }
 
 /** Whether a path is the mounts' folder or lies in it. */
-export function isMounted(path: string): boolean {
-  return path === MOUNTS || path.startsWith(`${MOUNTS}/`);
+export function isMountPath(path: string): boolean {
+  return path === MOUNT_ROOT || path.startsWith(`${MOUNT_ROOT}/`);
 }
 
 /** Whether any plugin brings mounts. */
 export function hasMounts(plugins: Pick<PluginRoutes, "list">): boolean {
-  return plugins.list().some(({ path }) => isMounted(path));
+  return plugins.list().some(({ path }) => isMountPath(path));
 }
 
 /**
  * Has the plugin of a path answer, as the caller.
  *
- * @param exchange of the WebDAV request, its target already the mount's
+ * @param context of the WebDAV request, its target already the mount's
  * @param headers in place of the request's own
  * @throws {Problem} `not-found` where no plugin holds the path
  */
-export async function askMount(
-  plugins: Pick<PluginRoutes, "match" | "fetch">,
-  exchange: Exchange,
+export async function fetchMount(
+  plugins: Pick<PluginRoutes, "match">,
+  context: RequestContext,
   method: string,
   headers: Headers,
-  slash: boolean = exchange.target.collection,
+  slash: boolean = context.target.isCollection,
 ): Promise<Response> {
-  const { request, target, connection } = exchange;
+  const { request, target, connection } = context;
   const route = plugins.match(target.path);
   if (route === undefined) {
     throw new Problem("not-found", `Cannot find ${target.path}: nothing is mounted there`);
@@ -62,10 +62,10 @@ export async function askMount(
     ...(connection === undefined ? { signal: request.signal } : {}),
     ...(method === "PUT" ? { body: request.body } : {}),
   });
-  return await plugins.fetch(route, {
-    ...exchange,
+  return await route.handle({
+    ...context,
     request: asked,
-    target: { ...target, query: "", collection: slash },
+    target: { ...target, query: "", isCollection: slash },
   });
 }
 
@@ -74,14 +74,14 @@ export async function askMount(
  *
  * @throws {Problem} what the plugin refuses it for
  */
-export async function findMounted(
-  plugins: Pick<PluginRoutes, "match" | "fetch">,
-  exchange: Exchange,
+export async function findMountResource(
+  plugins: Pick<PluginRoutes, "match">,
+  context: RequestContext,
 ): Promise<MountResource> {
-  const { path } = exchange.target;
-  if (path === MOUNTS) return { path, collection: true };
+  const { path } = context.target;
+  if (path === MOUNT_ROOT) return { path, collection: true };
   const headers = new Headers({ accept: "application/json" });
-  const answer = await askMount(plugins, exchange, "HEAD", headers, false);
+  const answer = await fetchMount(plugins, context, "HEAD", headers, false);
   await answer.body?.cancel();
   if (answer.status !== 200) throw refusalOf(answer.status, path, undefined);
   // Bytes have a version of their own; a listing has none.
@@ -105,14 +105,14 @@ export async function findMounted(
  *
  * @throws {Problem} what the plugin refuses it for
  */
-export async function listMounted(
-  plugins: Pick<PluginRoutes, "match" | "fetch">,
-  exchange: Exchange,
+export async function listMountFolder(
+  plugins: Pick<PluginRoutes, "match">,
+  context: RequestContext,
 ): Promise<MountResource[]> {
-  const { path } = exchange.target;
+  const { path } = context.target;
   if (plugins.match(path) === undefined) return [];
   const headers = new Headers({ accept: "application/json" });
-  const answer = await askMount(plugins, exchange, "GET", headers, true);
+  const answer = await fetchMount(plugins, context, "GET", headers, true);
   const text = await textOf(answer, path);
   if (answer.status !== 200) throw refusalOf(answer.status, path, text);
   return rowsOf(text).flatMap((row) => resourceOf(path, row));
@@ -124,10 +124,10 @@ async function textOf(answer: Response, path: string): Promise<string> {
   let text = "";
   for await (const part of answer.body) {
     text += decoder.decode(part, { stream: true });
-    if (text.length > MAX_MOUNT_LISTING_BYTES) {
+    if (text.length > MAX_MOUNT_LISTING_CHARS) {
       throw new Problem(
         "bad-gateway",
-        `Cannot list ${path}: the listing is longer than ${MAX_MOUNT_LISTING_BYTES} bytes`,
+        `Cannot list ${path}: the listing is longer than ${MAX_MOUNT_LISTING_CHARS} bytes`,
       );
     }
   }

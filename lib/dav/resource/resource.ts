@@ -4,37 +4,37 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { visible } from "../../auth/policy.ts";
+import { canRead } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { MAX_DAV_MEMBERS } from "../../limits.ts";
-import { MOUNTS } from "./mount_client.ts";
-import { inNamespace, NAMESPACES } from "../../world/name.ts";
-import type { Entry, Store } from "../../world/store.ts";
+import { MOUNT_ROOT } from "./mount_client.ts";
+import { isInNamespace, NAMESPACES } from "../../world/name.ts";
+import type { Store, WorldEntry } from "../../world/store.ts";
 
 /** What is at a path. */
-export interface Found {
+export interface Resource {
   /** Canonical path, `/home/a.txt`. */
   readonly path: string;
   readonly collection: boolean;
   /** The world of exactly this name, if there is one. */
-  readonly entry?: Entry;
+  readonly entry?: WorldEntry;
 }
 
 /** A world, whose bytes can be had. */
-export type FoundWorld = Found & { readonly entry: Entry };
+export type WorldResource = Resource & { readonly entry: WorldEntry };
 
 /** Whether a path is the root, or one of the folders directly in it, which nobody can change. */
-export function isFixed(path: string): boolean {
+export function isTopLevel(path: string): boolean {
   return path.indexOf("/", 1) < 0;
 }
 
 /** What is at a path; `undefined` when nothing is. */
-export async function find(store: Store, path: string): Promise<Found | undefined> {
+export async function findResource(store: Store, path: string): Promise<Resource | undefined> {
   const name = path.slice(1);
   if (name === "" || NAMESPACES.some((namespace) => namespace === name)) {
     return { path, collection: true };
   }
-  if (!inNamespace(name)) return undefined;
+  if (!isInNamespace(name)) return undefined;
   let entry = store.stat(name);
   if (entry !== undefined && entry.layer === "upper" && entry.version === 0) {
     // The row was not read yet since the start; a listing reads it.
@@ -51,21 +51,21 @@ export async function find(store: Store, path: string): Promise<Found | undefine
  *
  * @param mounts whether the root has the folder of mounts as well
  */
-export async function membersOf(
+export async function listMembers(
   store: Store,
   caller: Caller,
   path: string,
   mounts = false,
-): Promise<Found[]> {
+): Promise<Resource[]> {
   if (path === "/") {
-    const folders = [...NAMESPACES, ...(mounts ? [MOUNTS.slice(1)] : [])].sort();
+    const folders = [...NAMESPACES, ...(mounts ? [MOUNT_ROOT.slice(1)] : [])].sort();
     return folders.map((name) => ({ path: `/${name}`, collection: true }))
-      .filter((found) => visible(caller, found.path));
+      .filter((found) => canRead(caller, found.path));
   }
-  const found: Found[] = [];
+  const found: Resource[] = [];
   for (const { name, dir, entry } of await store.list(path.slice(1))) {
     const member = { path: `${path}/${name}`, collection: dir };
-    if (!visible(caller, member.path)) continue;
+    if (!canRead(caller, member.path)) continue;
     found.push(entry === undefined ? member : { ...member, entry });
   }
   return found;
@@ -76,16 +76,16 @@ export async function membersOf(
  *
  * @throws whatever `tooMany` makes, past {@link MAX_DAV_MEMBERS}
  */
-export async function treeOf(
+export async function listTree(
   store: Store,
   caller: Caller,
-  root: Found,
+  root: Resource,
   tooMany: () => Problem,
-): Promise<Found[]> {
-  const found: Found[] = [root];
-  const waiting: Found[] = root.collection ? [root] : [];
+): Promise<Resource[]> {
+  const found: Resource[] = [root];
+  const waiting: Resource[] = root.collection ? [root] : [];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-    for (const member of await membersOf(store, caller, at.path)) {
+    for (const member of await listMembers(store, caller, at.path)) {
       if (found.length >= MAX_DAV_MEMBERS) throw tooMany();
       found.push(member);
       if (member.collection) waiting.push(member);
@@ -95,18 +95,18 @@ export async function treeOf(
 }
 
 /** The 404 of a method that needs something to be there. */
-export function nothingHere(method: string, path: string): Problem {
+export function notFoundProblem(method: string, path: string): Problem {
   return new Problem("not-found", `Cannot ${method} ${path}: nothing is here`);
 }
 
 /** The URL ends in a slash and what is there is no collection, or nothing is there at all. */
-export function mustBeThere(
-  found: Found | undefined,
+export function requireFound(
+  found: Resource | undefined,
   slash: boolean,
   method: string,
   path: string,
-): Found {
-  if (found === undefined) throw nothingHere(method, path);
+): Resource {
+  if (found === undefined) throw notFoundProblem(method, path);
   if (slash && !found.collection) {
     throw new Problem("not-found", `Cannot ${method} ${path}/: it is a world, not a collection`);
   }

@@ -8,7 +8,13 @@ import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
 import { readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
 import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../limits.ts";
-import { DAV, isXmlText, type XmlAttribute, type XmlElement, type XmlName } from "./xml_writer.ts";
+import {
+  DAV_NAMESPACE,
+  isXmlText,
+  type XmlAttribute,
+  type XmlElement,
+  type XmlName,
+} from "./xml_writer.ts";
 
 const ATTRIBUTES = ":@";
 const TEXT = "#text";
@@ -79,18 +85,18 @@ export function parseXml(bytes: Uint8Array): XmlElement {
 }
 
 /** The first child element of this name in the DAV: namespace. */
-export function davChild(element: XmlElement, name: string): XmlElement | undefined {
-  return elementsOf(element).find((child) => isDav(child, name));
+export function findDavChild(element: XmlElement, name: string): XmlElement | undefined {
+  return childElements(element).find((child) => isDavName(child, name));
 }
 
 /** The child elements, without the text between. */
-export function elementsOf({ children }: XmlElement): readonly XmlElement[] {
+export function childElements({ children }: XmlElement): readonly XmlElement[] {
   return children.filter((child) => typeof child !== "string");
 }
 
 /** Whether a name is this one of the DAV: namespace. */
-export function isDav({ ns, name }: XmlName, expected: string): boolean {
-  return ns === DAV && name === expected;
+export function isDavName({ ns, name }: XmlName, expected: string): boolean {
+  return ns === DAV_NAMESPACE && name === expected;
 }
 
 function decode(bytes: Uint8Array): string {

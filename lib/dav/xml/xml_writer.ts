@@ -4,7 +4,7 @@
  */
 
 /** The namespace of WebDAV's own elements (RFC 4918 §14). */
-export const DAV = "DAV:";
+export const DAV_NAMESPACE = "DAV:";
 const XML = "http://www.w3.org/XML/1998/namespace";
 
 /** A name with its namespace; `""` is none. */
@@ -52,7 +52,7 @@ export function escapeXml(text: string): string {
 }
 
 /** One string for a name, to look it up by: `{DAV:}getetag`. */
-export function nameKey({ ns, name }: XmlName): string {
+export function toNameKey({ ns, name }: XmlName): string {
   return `{${ns}}${name}`;
 }
 
@@ -61,8 +61,8 @@ export function nameKey({ ns, name }: XmlName): string {
  *
  * @param name its local part is an NCName; whoever reads XML from strangers has checked it
  */
-export function emptyElement({ ns, name }: XmlName): string {
-  if (ns === DAV) return `<D:${name}/>`;
+export function writeEmptyElement({ ns, name }: XmlName): string {
+  if (ns === DAV_NAMESPACE) return `<D:${name}/>`;
   return ns === "" ? `<${name}/>` : `<N:${name} xmlns:N="${escapeXml(ns)}"/>`;
 }
 

@@ -21,9 +21,9 @@ export class Backoff {
     return this.#failures;
   }
 
-  /** So many that the circuit is open: one attempt each `backoffMaxMs`. */
-  get open(): boolean {
-    return this.#failures >= this.#limits.crashes;
+  /** So many that the circuit is open: one attempt each `maxBackoffMs`. */
+  get isCircuitOpen(): boolean {
+    return this.#failures >= this.#limits.maxCrashes;
   }
 
   /** Milliseconds until the next attempt; 0 when it may be made now. */
@@ -37,14 +37,14 @@ export class Backoff {
    * @param startedAt when the failed run began
    * @returns whether this failure opened the circuit
    */
-  fail(startedAt: number): boolean {
-    const { backoffMs, backoffMaxMs, crashes } = this.#limits;
+  recordFailure(startedAt: number): boolean {
+    const { backoffMs, maxBackoffMs, maxCrashes } = this.#limits;
     const now = this.#now();
-    if (now - startedAt > backoffMaxMs) this.#failures = 0;
+    if (now - startedAt > maxBackoffMs) this.#failures = 0;
     this.#failures++;
     const pause = this.#failures === 1 ? 0 : backoffMs * 2 ** Math.min(this.#failures - 2, 30);
-    this.#notBefore = now + (this.open ? backoffMaxMs : Math.min(pause, backoffMaxMs));
-    return this.#failures === crashes;
+    this.#notBefore = now + (this.isCircuitOpen ? maxBackoffMs : Math.min(pause, maxBackoffMs));
+    return this.#failures === maxCrashes;
   }
 
   /** Forgets every failure. */
@@ -56,6 +56,6 @@ export class Backoff {
 
 interface Bounds {
   readonly backoffMs: number;
-  readonly backoffMaxMs: number;
-  readonly crashes: number;
+  readonly maxBackoffMs: number;
+  readonly maxCrashes: number;
 }

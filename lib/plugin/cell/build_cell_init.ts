@@ -5,12 +5,12 @@
  */
 
 import type { CellLimits } from "../../limits.ts";
-import type { CellInit, Folder } from "../wire/cell_init.ts";
+import type { CellInit, GrantedFolder } from "../wire/cell_init.ts";
 import { ManifestError } from "../manifest/manifest.ts";
 import type { Permissions } from "../manifest/permissions.ts";
 
-/** See {@link initFor}. */
-export interface InitSources {
+/** See {@link buildCellInit}. */
+export interface CellInitSources {
   readonly name: string;
   /** The plugin as `readSource` gave it. */
   readonly code: string;
@@ -19,11 +19,11 @@ export interface InitSources {
   readonly config: Readonly<Record<string, string>>;
   readonly limits: CellLimits;
   /** Value of an environment variable of the server. */
-  variable(name: string): string | undefined;
+  readVariable(name: string): string | undefined;
   /** Where a path lies once links are followed; rejects with `Deno.errors.NotFound`. */
   realPath(path: string): Promise<string>;
   /** Folders that no plugin may reach, as they really lie: the machine's own data. */
-  readonly closed: readonly string[];
+  readonly forbiddenFolders: readonly string[];
 }
 
 /**
@@ -31,17 +31,17 @@ export interface InitSources {
  *
  * @throws {ManifestError} a folder reaches into a closed one
  */
-export async function initFor(sources: InitSources): Promise<CellInit> {
-  const { name, code, permissions, config, limits, variable } = sources;
-  const folders: Folder[] = [];
+export async function buildCellInit(sources: CellInitSources): Promise<CellInit> {
+  const { name, code, permissions, config, limits, readVariable: variable } = sources;
+  const folders: GrantedFolder[] = [];
   for (const path of permissions.read) {
     const write = permissions.write.includes(path);
-    folders.push({ path, real: await resolve(path, sources), write });
+    folders.push({ path, realPath: await resolve(path, sources), write });
   }
   // A folder to write that lies inside one to read comes first: the first that fits decides.
   for (const path of permissions.write) {
     if (!permissions.read.includes(path)) {
-      folders.unshift({ path, real: await resolve(path, sources), write: true });
+      folders.unshift({ path, realPath: await resolve(path, sources), write: true });
     }
   }
   const vars: Record<string, string> = {};
@@ -55,18 +55,21 @@ export async function initFor(sources: InitSources): Promise<CellInit> {
     code,
     permissions: {
       net: permissions.net,
-      read: folders.map((folder) => folder.real),
-      write: folders.filter((folder) => folder.write).map((folder) => folder.real),
+      read: folders.map((folder) => folder.realPath),
+      write: folders.filter((folder) => folder.write).map((folder) => folder.realPath),
     },
     folders,
     config,
     vars,
-    calls: limits.calls,
-    linesPerSecond: limits.linesPerSecond,
+    maxCalls: limits.maxCalls,
+    maxLogLinesPerSecond: limits.maxLogLinesPerSecond,
   };
 }
 
-async function resolve(path: string, { realPath, closed }: InitSources): Promise<string> {
+async function resolve(
+  path: string,
+  { realPath, forbiddenFolders: closed }: CellInitSources,
+): Promise<string> {
   let real: string;
   try {
     real = (await realPath(path)).replaceAll("\\", "/");

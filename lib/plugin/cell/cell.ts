@@ -5,25 +5,25 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { type CellLimits, FILE_TRIES } from "../../limits.ts";
+import { type CellLimits, MAX_FILE_ATTEMPTS } from "../../limits.ts";
 import { Backoff } from "./backoff.ts";
-import { watchCaller } from "./client_disconnect.ts";
+import { onClientDisconnect } from "./client_disconnect.ts";
 import type { CellInit } from "../wire/cell_init.ts";
-import { PeerFailure } from "../wire/rpc_calls.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
 import {
-  AnswerTimeout,
-  type CallBack,
-  type CellEnd,
+  type CallerContext,
+  type CellEndedError,
   CellRun,
-  type RunHost,
-  type Visit,
+  type CellRunHost,
+  ResponseTimeoutError,
+  type Subrequest,
 } from "./cell_run.ts";
-import { bodyOf, visible } from "./forwarded_request.ts";
-import { Queries } from "./sql_runner.ts";
-import { refusalOf, stopped } from "./cell_errors.ts";
-import { Slots } from "./semaphore.ts";
-import type { Launch } from "../transport/transport.ts";
+import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
+import { SqlRunner } from "./sql_runner.ts";
+import { createStoppedProblem, toCellProblem } from "./cell_errors.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { StartCell } from "../transport/transport.ts";
 
 /** What happened to a cell, for the event chain and the log. */
 export interface CellEvent {
@@ -38,18 +38,18 @@ export interface CellEvent {
   /** In words; may hold the plugin's own. */
   readonly detail: string;
   /** Why it ended, when it did. */
-  readonly kind?: CellEnd["kind"];
+  readonly kind?: CellEndedError["kind"];
 }
 
 /** What a cell needs from the machine. */
 export interface CellOptions<A> {
   readonly init: CellInit;
-  readonly launch: Launch;
+  readonly startCell: StartCell;
   readonly limits: CellLimits;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Performs a call back. What it throws is told to the plugin as a failure of the machine. */
-  callBack(call: CallBack<A>): Promise<Response>;
+  answerSubrequest(call: Subrequest<A>): Promise<Response>;
   log(level: "log" | "warn" | "error", line: string): void;
   onEvent(event: CellEvent): void;
 }
@@ -78,9 +78,9 @@ export interface CellHealth {
 export class Cell<A> {
   readonly #options: CellOptions<A>;
   readonly #limits: CellLimits;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #backoff: Backoff;
-  readonly #queries: Queries;
+  readonly #queries: SqlRunner;
   readonly #runs = new Set<CellRun<A>>();
   /** Runs that are not ready and would replace one that is; their failure is their caller's alone. */
   readonly #trials = new Set<CellRun<A>>();
@@ -100,9 +100,9 @@ export class Cell<A> {
     this.#options = options;
     this.#limits = options.limits;
     this.#init = options.init;
-    this.#slots = new Slots(options.limits.requests, options.limits.waiting);
+    this.#slots = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
     this.#backoff = new Backoff(options.limits, options.now);
-    this.#queries = new Queries(options.init, options);
+    this.#queries = new SqlRunner(options.init, options);
   }
 
   /** What the running plugin was started with. */
@@ -113,7 +113,7 @@ export class Cell<A> {
   /**
    * Starts the cell now instead of with its first request. Idempotent.
    *
-   * @throws {CellEnd} it could not be started; the message holds the plugin's words
+   * @throws {CellEndedError} it could not be started; the message holds the plugin's words
    */
   async start(): Promise<void> {
     await this.#running();
@@ -127,11 +127,15 @@ export class Cell<A> {
    * @throws {Problem} 501 for an upgrade, 508 too deep, 503 too many or not running, 502 the plugin
    * failed, 504 it did not answer
    */
-  async fetch(request: Request, visit: Visit<A>, tries = FILE_TRIES): Promise<Response> {
+  async request(
+    request: Request,
+    visit: CallerContext<A>,
+    tries = MAX_FILE_ATTEMPTS,
+  ): Promise<Response> {
     this.#refuse(request, visit);
-    const headers = visible(request.headers);
-    const body = await bodyOf(request);
-    if (!this.#slots.take()) await this.#waitForSlot(request, visit);
+    const headers = forwardedHeaders(request.headers);
+    const body = await forwardedBody(request);
+    if (!this.#slots.tryAcquire()) await this.#waitForSlot(request, visit);
     let free = false;
     const release = (): void => {
       if (free) return;
@@ -148,32 +152,32 @@ export class Cell<A> {
     }
     const { method, url } = request;
     this.#served++;
-    const call = run.fetch({ method, url, headers, body }, visit, release);
+    const call = run.send({ method, url, headers, body }, visit, release);
     const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
-    const watched = watchCaller(request, visit, gone);
+    const watched = onClientDisconnect(request, visit, gone);
     let response: Response;
     try {
       response = await call.response;
     } catch (error) {
       // Between the plugin's answer and the opening of its file another one took its name.
       if (error instanceof FileChanged && tries > 1 && (method === "GET" || method === "HEAD")) {
-        return await this.fetch(request, visit, tries - 1);
+        return await this.request(request, visit, tries - 1);
       }
       throw this.#inWords(error);
     } finally {
-      watched.answered(call.over);
+      watched.markResponded(call.isOver);
     }
     return response;
   }
 
   /**
    * Replaces the plugin or what it was started with. The new run answers from the moment it is ready;
-   * the old one finishes what it has, for `drainMs` at most.
+   * the old one finishes what it has, for `drainTimeoutMs` at most.
    *
-   * @throws {CellEnd} the new one cannot be started; the old one goes on
+   * @throws {CellEndedError} the new one cannot be started; the old one goes on
    */
   async swap(init: CellInit): Promise<void> {
-    if (this.#closed) throw stopped();
+    if (this.#closed) throw createStoppedProblem();
     const run = this.#newRun(init);
     this.#trials.add(run);
     try {
@@ -183,7 +187,7 @@ export class Cell<A> {
     }
     const old = this.#current;
     this.#init = init;
-    this.#queries.renew(init);
+    this.#queries.reconfigure(init);
     this.#current = run;
     this.#backoff.reset();
     this.#event("swapped", `${old ? "it took over from a running cell" : "it starts afresh"}`);
@@ -203,7 +207,7 @@ export class Cell<A> {
       ? "starting"
       : wait === 0
       ? "stopped"
-      : this.#backoff.open
+      : this.#backoff.isCircuitOpen
       ? "circuit-open"
       : "waiting";
     return {
@@ -215,7 +219,7 @@ export class Cell<A> {
         ...(run.pid !== undefined && { pid: run.pid }),
       }),
       served: this.#served,
-      requests: this.#slots.taken,
+      requests: this.#slots.inUse,
       waiting: this.#slots.waiting,
       crashes: this.#crashes,
       ...(this.#reason !== undefined && { reason: this.#reason }),
@@ -225,54 +229,54 @@ export class Cell<A> {
   /**
    * Ends the cell for good; later requests get 503. Resolves when no process of it is left.
    *
-   * @param drain let open requests finish, for `drainMs` at most
+   * @param drain let open requests finish, for `drainTimeoutMs` at most
    */
   async stop({ drain }: { readonly drain: boolean }): Promise<void> {
     this.#closed = true;
     this.#cancelIdle();
-    this.#slots.close(stopped());
+    this.#slots.close(createStoppedProblem());
     this.#current = undefined;
     await Promise.all([...this.#runs].map((run) => drain ? this.#drain(run) : run.kill()));
     await this.#queries.close();
   }
 
-  #refuse(request: Request, visit: Visit<A>): void {
-    if (this.#closed) throw stopped();
+  #refuse(request: Request, visit: CallerContext<A>): void {
+    if (this.#closed) throw createStoppedProblem();
     if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
       throw new Problem(
         "not-implemented",
         "Cannot upgrade to a WebSocket: plugins speak requests and responses; stream with text/event-stream",
       );
     }
-    if (visit.depth > this.#limits.depth) {
+    if (visit.depth > this.#limits.maxDepth) {
       throw new Problem(
         "loop-detected",
-        `Cannot ask a plugin: ${this.#limits.depth} plugins already wait for each other`,
+        `Cannot ask a plugin: ${this.#limits.maxDepth} plugins already wait for each other`,
       );
     }
   }
 
-  async #waitForSlot(request: Request, visit: Visit<A>): Promise<void> {
+  async #waitForSlot(request: Request, visit: CallerContext<A>): Promise<void> {
     const abort = new AbortController();
     const reason = new DOMException("The caller went away", "AbortError");
-    const watched = watchCaller(request, visit, () => abort.abort(reason));
+    const watched = onClientDisconnect(request, visit, () => abort.abort(reason));
     try {
       await this.#slots.wait(abort.signal);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new Problem(
         "unavailable",
-        `Cannot ask the plugin ${this.#init.name}: ${this.#limits.requests} requests are in it and ` +
-          `${this.#limits.waiting} wait; ask again later`,
+        `Cannot ask the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are in it and ` +
+          `${this.#limits.maxWaiting} wait; ask again later`,
         { "retry-after": "1" },
       );
     } finally {
-      watched.answered(true);
+      watched.markResponded(true);
     }
   }
 
   async #running(): Promise<CellRun<A>> {
-    if (this.#closed) throw stopped();
+    if (this.#closed) throw createStoppedProblem();
     if (this.#current) return this.#current;
     const wait = this.#backoff.waitMs();
     if (wait > 0) {
@@ -303,22 +307,22 @@ export class Cell<A> {
   }
 
   #newRun(init: CellInit): CellRun<A> {
-    const host: RunHost<A> = {
-      launch: this.#options.launch,
+    const host: CellRunHost<A> = {
+      startCell: this.#options.startCell,
       limits: this.#limits,
       now: this.#options.now,
-      callBack: (call) => this.#options.callBack(call),
-      query: (asked) => this.#queries.ask(asked),
+      answerSubrequest: (call) => this.#options.answerSubrequest(call),
+      runSqlRequest: (asked) => this.#queries.run(asked),
       log: (level, line) => this.#options.log(level, line),
-      ended: (run, end) => this.#ended(run, end),
-      quiet: (run) => this.#quiet(run),
+      onEnd: (run, end) => this.#ended(run, end),
+      onIdle: (run) => this.#quiet(run),
     };
     const run = new CellRun<A>(host, init);
     this.#runs.add(run);
     return run;
   }
 
-  #ended(run: CellRun<A>, end: CellEnd): void {
+  #ended(run: CellRun<A>, end: CellEndedError): void {
     this.#runs.delete(run);
     if (this.#current === run) this.#current = undefined;
     const draining = this.#draining.delete(run);
@@ -326,7 +330,7 @@ export class Cell<A> {
     this.#crashes++;
     this.#reason = end.message;
     this.#event("ended", end.message, end.kind);
-    if (!draining && this.#backoff.fail(run.startedAt)) {
+    if (!draining && this.#backoff.recordFailure(run.startedAt)) {
       this.#event("circuit-open", `${this.#backoff.failures} failures in a row`);
     }
   }
@@ -337,8 +341,8 @@ export class Cell<A> {
 
   async #drain(run: CellRun<A>): Promise<void> {
     this.#draining.add(run);
-    const until = this.#options.now() + this.#limits.drainMs;
-    while (!run.isQuiet && this.#runs.has(run) && this.#options.now() < until) {
+    const until = this.#options.now() + this.#limits.drainTimeoutMs;
+    while (!run.isIdle && this.#runs.has(run) && this.#options.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     }
     await run.kill();
@@ -356,7 +360,7 @@ export class Cell<A> {
       this.#idle = undefined;
       const run = this.#current;
       // Whatever is under way arms it again when it is over.
-      if (!run?.isQuiet || this.#slots.taken > 0) return;
+      if (!run?.isIdle || this.#slots.inUse > 0) return;
       const left = this.#quietSince + this.#limits.idleMs - this.#options.now();
       if (left > 0) return this.#waitIdle(left);
       this.#current = undefined;
@@ -371,15 +375,15 @@ export class Cell<A> {
     this.#idle = undefined;
   }
 
-  #event(type: CellEvent["type"], detail: string, kind?: CellEnd["kind"]): void {
+  #event(type: CellEvent["type"], detail: string, kind?: CellEndedError["kind"]): void {
     this.#options.onEvent({ type, detail, ...(kind && { kind }) });
   }
 
   /** Notes what the caller is not told, and gives what they are. */
   #inWords(error: unknown): unknown {
-    if (error instanceof PeerFailure) this.#options.log("error", error.message);
-    if (error instanceof AnswerTimeout) this.#event("timeout", error.message);
-    return refusalOf(error, this.#init.name);
+    if (error instanceof RpcError) this.#options.log("error", error.message);
+    if (error instanceof ResponseTimeoutError) this.#event("timeout", error.message);
+    return toCellProblem(error, this.#init.name);
   }
 }
 

@@ -4,11 +4,11 @@
  */
 
 import { Problem } from "../../http/problem.ts";
-import { PeerFailure } from "../wire/rpc_calls.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
 import { FileChanged } from "./file_body.ts";
-import { AnswerTimeout, CellEnd } from "./cell_run.ts";
+import { CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
 
-const ENDS: Record<Exclude<CellEnd["kind"], "stopped">, string> = {
+const ENDS: Record<Exclude<CellEndedError["kind"], "stopped">, string> = {
   unfit: "its source cannot be loaded",
   start: "it was not ready in time",
   silence: "it stopped answering",
@@ -22,18 +22,18 @@ const ENDS: Record<Exclude<CellEnd["kind"], "stopped">, string> = {
  *
  * @param name the plugin's
  */
-export function refusalOf(error: unknown, name: string): unknown {
-  if (error instanceof PeerFailure) {
+export function toCellProblem(error: unknown, name: string): unknown {
+  if (error instanceof RpcError) {
     return new Problem("bad-gateway", `The plugin ${name} failed to answer; the log has its words`);
   }
-  if (error instanceof AnswerTimeout) {
+  if (error instanceof ResponseTimeoutError) {
     return new Problem(
       "gateway-timeout",
       `The plugin ${name} gave ${error.message}; the request was given up`,
     );
   }
-  if (error instanceof CellEnd) {
-    if (error.kind === "stopped") return stopped();
+  if (error instanceof CellEndedError) {
+    if (error.kind === "stopped") return createStoppedProblem();
     const late = error.kind === "silence" || error.kind === "start";
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",
@@ -57,7 +57,7 @@ export function refusalOf(error: unknown, name: string): unknown {
 }
 
 /** The refusal of a plugin that is not there any more. */
-export function stopped(): Problem {
+export function createStoppedProblem(): Problem {
   return new Problem("unavailable", "Cannot ask the plugin: it has been stopped", {
     "retry-after": "1",
   });

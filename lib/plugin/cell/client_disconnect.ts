@@ -5,44 +5,44 @@
  */
 
 import type { Connection } from "../../request/request_context.ts";
-import { Patience, type Waiter } from "./slow_timer.ts";
+import { SlowTimer, type SlowTimerEntry } from "./slow_timer.ts";
 
 /** What is known of a caller beside their request. */
-export interface CallerWatch {
+export interface CallerConnection {
   /** The connection a request came by; absent for a request that came by none. */
   readonly connection?: Pick<Connection, "completed">;
   /** The request as the server made it, where the one that is passed on is another. */
-  readonly origin?: Request;
+  readonly originalRequest?: Request;
 }
 
 /** A caller who is watched. */
-export interface Watched {
+export interface DisconnectWatch {
   /**
    * The response's head is there: from now on `completed` tells it all.
    *
    * @param whole nothing of the response is still to come, so that nobody need be told of anything
    */
-  answered(whole: boolean): void;
+  markResponded(whole: boolean): void;
 }
 
 /** Answers that come sooner than this cost no look at the signal, which the runtime makes when asked. */
 const PATIENCE_MS = 50;
-const patience = new Patience(PATIENCE_MS);
+const patience = new SlowTimer(PATIENCE_MS);
 
 /** Calls `gone` once when the caller goes away. */
-export function watchCaller(
+export function onClientDisconnect(
   request: Request,
-  { connection, origin = request }: CallerWatch,
+  { connection, originalRequest: origin = request }: CallerConnection,
   gone: () => void,
-): Watched {
+): DisconnectWatch {
   if (connection !== undefined) return new WatchedConnection(connection, origin, gone);
   listen(origin.signal, gone);
-  return { answered: () => undefined };
+  return { markResponded: () => undefined };
 }
 
-class WatchedConnection implements Watched, Waiter {
-  place = -1;
-  seen = false;
+class WatchedConnection implements DisconnectWatch, SlowTimerEntry {
+  index = -1;
+  hasTicked = false;
   readonly #connection: Pick<Connection, "completed">;
   readonly #origin: Request;
   readonly #gone: () => void;
@@ -54,17 +54,17 @@ class WatchedConnection implements Watched, Waiter {
     this.#connection = connection;
     this.#origin = origin;
     this.#gone = gone;
-    patience.wait(this);
+    patience.add(this);
   }
 
-  late(): void {
+  onSlow(): void {
     this.#listener = () => this.#leave();
     this.#signal = this.#origin.signal;
     listen(this.#signal, this.#listener);
   }
 
-  answered(whole: boolean): void {
-    patience.done(this);
+  markResponded(whole: boolean): void {
+    patience.remove(this);
     if (this.#listener) this.#signal?.removeEventListener("abort", this.#listener);
     if (!whole) this.#connection.completed.catch(() => this.#leave());
   }

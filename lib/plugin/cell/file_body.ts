@@ -4,16 +4,16 @@
  * is opened must be a file, and the one the plugin saw when it wrote the headers.
  */
 
-import { FILE_PIECE_BYTES } from "../../limits.ts";
-import { type FileBody, type OpenFile, PeerFailure } from "../wire/rpc_calls.ts";
-import type { Folder } from "../wire/cell_init.ts";
-import { Displaced, type OpenInPlace, openInPlace } from "./open_verified.ts";
+import { FILE_CHUNK_BYTES } from "../../limits.ts";
+import { type FileBody, type OpenFile, RpcError } from "../wire/rpc_calls.ts";
+import type { GrantedFolder } from "../wire/cell_init.ts";
+import { createOpenVerified, FileReplaced, type OpenVerified } from "./open_verified.ts";
 import {
-  factsOf,
-  type FileHandle,
-  fileInfo,
-  makeResolve,
-  type Resolve,
+  createResolvePath,
+  fileFingerprint,
+  type FileReference,
+  type ResolvePath,
+  toFileInfo,
 } from "../realm/env_files.ts";
 
 /** The file is another than the one the plugin spoke of; asked again, it will speak of this one. */
@@ -22,15 +22,15 @@ export class FileChanged extends Error {
 }
 
 /** Opens what a cell names, if it lies in the folders it was granted. */
-export function fileOpener(folders: readonly Folder[]): OpenFile {
-  const resolve = makeResolve(Deno, folders);
+export function createFileOpener(folders: readonly GrantedFolder[]): OpenFile {
+  const resolve = createResolvePath(Deno, folders);
   const { stat, errors, SeekMode } = Deno;
-  const native = { open: openInPlace(Deno), stat, errors, SeekMode };
+  const native = { open: createOpenVerified(Deno), stat, errors, SeekMode };
   return (file, over) => openFileBody(native, resolve, file, over);
 }
 
 /** What of the runtime a file is opened with. */
-type Native = Pick<typeof Deno, "stat" | "errors" | "SeekMode"> & { readonly open: OpenInPlace };
+type Native = Pick<typeof Deno, "stat" | "errors" | "SeekMode"> & { readonly open: OpenVerified };
 
 /**
  * Opens a file as a body of exactly the length that was asked.
@@ -38,12 +38,12 @@ type Native = Pick<typeof Deno, "stat" | "errors" | "SeekMode"> & { readonly ope
  * @param resolve the guard of the granted folders
  * @param over called once, when the reader has everything or has gone away
  * @throws {FileChanged} it is gone, or not as it was
- * @throws {PeerFailure} it may not be sent, or cannot be read
+ * @throws {RpcError} it may not be sent, or cannot be read
  */
 export async function openFileBody(
   native: Native,
-  resolve: Resolve,
-  handle: FileHandle,
+  resolve: ResolvePath,
+  handle: FileReference,
   over: () => void,
 ): Promise<FileBody> {
   const file = await openSeen(native, resolve, handle);
@@ -59,8 +59,8 @@ export async function openFileBody(
 
 async function openSeen(
   { open, stat, errors }: Native,
-  resolve: Resolve,
-  { path }: FileHandle,
+  resolve: ResolvePath,
+  { path }: FileReference,
 ): Promise<Deno.FsFile> {
   try {
     const real = await resolve(path, false);
@@ -68,19 +68,22 @@ async function openSeen(
     if (!(await stat(real)).isFile) throw new TypeError("it is no file");
     return await open(real);
   } catch (error) {
-    if (error instanceof Displaced) throw new FileChanged(error.message);
+    if (error instanceof FileReplaced) throw new FileChanged(error.message);
     if (hasCode(error, "ENOENT")) throw new FileChanged("it is gone");
     if (error instanceof errors.NotFound) throw new FileChanged("it is gone");
     if (error instanceof Error && error.name === "NotFound") throw new FileChanged("it is gone");
-    throw new PeerFailure(`the file of its answer cannot be sent: ${wordsOf(error)}`);
+    throw new RpcError(`the file of its answer cannot be sent: ${wordsOf(error)}`);
   }
 }
 
 /** Bytes to be sent: of the open file, since its name may mean another one by now. */
-async function lengthOf(file: Deno.FsFile, { offset, length, seen }: FileHandle): Promise<number> {
-  const found = fileInfo("", await file.stat());
-  if (found.kind !== "file") throw new PeerFailure("the file of its answer is none");
-  if (seen !== "" && seen !== factsOf(found)) throw new FileChanged("it changed");
+async function lengthOf(
+  file: Deno.FsFile,
+  { offset, length, fingerprint: seen }: FileReference,
+): Promise<number> {
+  const found = toFileInfo("", await file.stat());
+  if (found.kind !== "file") throw new RpcError("the file of its answer is none");
+  if (seen !== "" && seen !== fileFingerprint(found)) throw new FileChanged("it changed");
   if (length === -1) return Math.max(0, found.size - offset);
   if (offset + length > found.size) throw new FileChanged("it is shorter than was said");
   return length;
@@ -105,7 +108,7 @@ function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
     start: (controller) => void (control = controller),
     async pull(controller) {
       try {
-        const piece = new Uint8Array(Math.min(FILE_PIECE_BYTES, left));
+        const piece = new Uint8Array(Math.min(FILE_CHUNK_BYTES, left));
         const count = left === 0 ? 0 : await file.read(piece);
         if (closed) return;
         if (count === null) return fail(new Error("The file became shorter while it was sent"));

@@ -4,10 +4,10 @@
  */
 
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
-import { flatten } from "../wire/message_heads.ts";
+import { flattenHeaders } from "../wire/message_heads.ts";
 
 /** Headers that speak of one connection (RFC 9110 §7.6.1); none goes in and none comes out. */
-export const CONNECTION: ReadonlySet<string> = new Set([
+export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -17,11 +17,11 @@ export const CONNECTION: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 /** What a plugin does not get to see: those, and the caller's secret. */
-const HIDDEN = new Set([...CONNECTION, "authorization", "proxy-authorization"]);
+const HIDDEN = new Set([...CONNECTION_HEADERS, "authorization", "proxy-authorization"]);
 
 /** The headers a plugin sees, names and values in turn. */
-export function visible(headers: Headers): string[] {
-  const flat = flatten(headers);
+export function forwardedHeaders(headers: Headers): string[] {
+  const flat = flattenHeaders(headers);
   for (let i = 0; i < flat.length; i += 2) {
     if (!HIDDEN.has(flat[i]!)) continue;
     return flat.filter((_, at) => !HIDDEN.has(flat[at - at % 2]!));
@@ -33,7 +33,7 @@ export function visible(headers: Headers): string[] {
  * The body as it travels. A short one is read before the plugin hears of the request, so a slow
  * sender costs it nothing.
  */
-export async function bodyOf(
+export async function forwardedBody(
   request: Request,
 ): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
   if (request.body === null) return null;

@@ -8,8 +8,8 @@ import { close, constants, fstat, open } from "node:fs";
 import { promisify } from "node:util";
 
 /** What was opened is not where it was found a moment before. */
-export class Displaced extends Error {
-  override readonly name = "Displaced";
+export class FileReplaced extends Error {
+  override readonly name = "FileReplaced";
 }
 
 const openDescriptor = promisify(open);
@@ -19,10 +19,10 @@ const statDescriptor = promisify(fstat);
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Opens a file for reading, given the path it really has. */
-export type OpenInPlace = (real: string) => Promise<Deno.FsFile>;
+export type OpenVerified = (real: string) => Promise<Deno.FsFile>;
 
 /** The surest way there is here. */
-export function openInPlace(native: typeof Deno): OpenInPlace {
+export function createOpenVerified(native: typeof Deno): OpenVerified {
   return canProve(native) ? prove : (real) => native.open(real, { read: true });
 
   async function prove(real: string): Promise<Deno.FsFile> {
@@ -32,7 +32,7 @@ export function openInPlace(native: typeof Deno): OpenInPlace {
       const place = await native.readLink(link);
       // A file that lost its name meanwhile, to a newer one, was there all the same.
       if (place !== real && place !== `${real} (deleted)`) {
-        throw new Displaced("it is elsewhere by now");
+        throw new FileReplaced("it is elsewhere by now");
       }
       // A pipe would hold whoever opens it until somebody writes to it.
       if (!(await statDescriptor(descriptor)).isFile()) throw new TypeError("it is no file");

@@ -14,7 +14,7 @@ import { isLoopback, parseIp } from "../../http/ip_address.ts";
  * @param port the machine's own
  * @param own the address the machine listens on
  */
-export function ownAddressFault(host: string, port: number, own: string): string | undefined {
+export function ownPortFault(host: string, port: number, own: string): string | undefined {
   const asked = /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ""))?.[1];
   if (asked !== undefined && Number(asked) !== port) return undefined;
   const name = (asked === undefined ? host : host.slice(0, -asked.length - 1))

@@ -7,7 +7,7 @@
 const PAGE_KIB = 4;
 
 /** Resident memory of process `pid` in KiB, or `undefined` when it cannot be known. */
-export function residentKiB(pid: number): number | undefined {
+export function readResidentKiB(pid: number): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
     const pages = Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);

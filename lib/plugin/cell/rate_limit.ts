@@ -6,7 +6,7 @@
 import { ProtocolError } from "../wire/frames.ts";
 
 /** See the module. */
-export class Meter {
+export class RateLimit {
   readonly #most: number;
   readonly #what: string;
   readonly #now: () => number;

@@ -4,7 +4,7 @@
  */
 
 /** See the module. */
-export class Slots {
+export class Semaphore {
   readonly #most: number;
   readonly #mostWaiting: number;
   readonly #line = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
@@ -20,7 +20,7 @@ export class Slots {
   }
 
   /** Places taken. */
-  get taken(): number {
+  get inUse(): number {
     return this.#taken;
   }
 
@@ -30,7 +30,7 @@ export class Slots {
   }
 
   /** Takes a place if one is free. */
-  take(): boolean {
+  tryAcquire(): boolean {
     if (this.#taken >= this.#most) return false;
     this.#taken++;
     return true;

@@ -5,49 +5,49 @@
  */
 
 /** Somebody who waits. */
-export interface Waiter {
+export interface SlowTimerEntry {
   /** Where the list has it; -1 while it does not wait. The list alone writes it. */
-  place: number;
+  index: number;
   /** Whether a tick found it waiting already. The list alone writes it. */
-  seen: boolean;
+  hasTicked: boolean;
   /** Called once when it has waited for long. */
-  late(): void;
+  onSlow(): void;
 }
 
 /** Calls back after so many milliseconds. */
-export type Later = (callback: () => void, ms: number) => void;
+export type SetTimer = (callback: () => void, ms: number) => void;
 
 /** See the module. */
-export class Patience {
+export class SlowTimer {
   readonly #ms: number;
-  readonly #later: Later;
-  readonly #waiting: Waiter[] = [];
+  readonly #later: SetTimer;
+  readonly #waiting: SlowTimerEntry[] = [];
   #ticking = false;
 
   /**
    * @param ms how long is not yet long: `late` comes after that and before twice that
    * @param later how a timer is set
    */
-  constructor(ms: number, later: Later = unheld) {
+  constructor(ms: number, later: SetTimer = unheld) {
     this.#ms = ms;
     this.#later = later;
   }
 
   /** Begins to wait. */
-  wait(waiter: Waiter): void {
-    waiter.seen = false;
-    waiter.place = this.#waiting.length;
-    this.#waiting[waiter.place] = waiter;
+  add(waiter: SlowTimerEntry): void {
+    waiter.hasTicked = false;
+    waiter.index = this.#waiting.length;
+    this.#waiting[waiter.index] = waiter;
     if (!this.#ticking) this.#arm();
   }
 
   /** Waits no more. Idempotent. */
-  done(waiter: Waiter): void {
+  remove(waiter: SlowTimerEntry): void {
     const last = this.#waiting[this.#waiting.length - 1];
-    if (waiter.place < 0 || last === undefined) return;
-    this.#waiting[waiter.place] = last;
-    last.place = waiter.place;
-    waiter.place = -1;
+    if (waiter.index < 0 || last === undefined) return;
+    this.#waiting[waiter.index] = last;
+    last.index = waiter.index;
+    waiter.index = -1;
     this.#waiting.pop();
   }
 
@@ -58,15 +58,15 @@ export class Patience {
 
   #tick(): void {
     this.#ticking = false;
-    const late: Waiter[] = [];
+    const late: SlowTimerEntry[] = [];
     for (const waiter of this.#waiting) {
-      if (waiter.seen) late.push(waiter);
-      waiter.seen = true;
+      if (waiter.hasTicked) late.push(waiter);
+      waiter.hasTicked = true;
     }
     if (this.#waiting.length > late.length) this.#arm();
     for (const waiter of late) {
-      this.done(waiter);
-      waiter.late();
+      this.remove(waiter);
+      waiter.onSlow();
     }
   }
 }

@@ -7,19 +7,19 @@
 import {
   type CellLimits,
   MAX_QUERY_MS,
-  QUERY_CELLS,
+  MAX_QUERY_PROCESSES,
   QUERY_IDLE_MS,
   QUERY_RESIDENT_MIB,
 } from "../../limits.ts";
-import { bareInit, type CellInit } from "../wire/cell_init.ts";
-import type { Asked } from "./sql_request.ts";
-import { CellEnd, CellRun } from "./cell_run.ts";
-import { Slots } from "./semaphore.ts";
-import type { Launch } from "../transport/transport.ts";
+import { type CellInit, createBareInit } from "../wire/cell_init.ts";
+import type { SqlRequest } from "./sql_request.ts";
+import { CellEndedError, CellRun } from "./cell_run.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { StartCell } from "../transport/transport.ts";
 
-/** See {@link Queries}. */
-export interface QueriesOptions {
-  readonly launch: Launch;
+/** See {@link SqlRunner}. */
+export interface SqlRunnerOptions {
+  readonly startCell: StartCell;
   readonly limits: CellLimits;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -27,10 +27,10 @@ export interface QueriesOptions {
 }
 
 /** See the module. */
-export class Queries {
-  readonly #options: QueriesOptions;
+export class SqlRunner {
+  readonly #options: SqlRunnerOptions;
   readonly #limits: CellLimits;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #runs = new Set<CellRun<undefined>>();
   /** Runs without a question, each with the timer that ends it. */
   readonly #idle = new Map<CellRun<undefined>, ReturnType<typeof setTimeout>>();
@@ -39,22 +39,22 @@ export class Queries {
   /** Queries that were ended and go on: a Worker of the server cannot be broken off. */
   #lost = 0;
 
-  constructor(init: CellInit, options: QueriesOptions) {
+  constructor(init: CellInit, options: SqlRunnerOptions) {
     this.#options = options;
     this.#init = init;
-    this.#slots = new Slots(QUERY_CELLS, options.limits.waiting);
+    this.#slots = new Semaphore(MAX_QUERY_PROCESSES, options.limits.maxWaiting);
     this.#limits = {
       ...options.limits,
       residentMiB: Math.min(options.limits.residentMiB, QUERY_RESIDENT_MIB),
       // A query is bounded by its own time, and SQLite at work answers no heartbeat.
-      answerMs: 3 * MAX_QUERY_MS,
-      beatMs: 3 * MAX_QUERY_MS,
-      silenceMs: 3 * MAX_QUERY_MS,
+      responseTimeoutMs: 3 * MAX_QUERY_MS,
+      heartbeatMs: 3 * MAX_QUERY_MS,
+      heartbeatTimeoutMs: 3 * MAX_QUERY_MS,
     };
   }
 
   /** The plugin may reach other folders now: no process that knows the old ones takes a question. */
-  renew(init: CellInit): void {
+  reconfigure(init: CellInit): void {
     this.#init = init;
     for (const run of [...this.#idle.keys()]) this.#drop(run);
   }
@@ -64,16 +64,16 @@ export class Queries {
    *
    * @throws {Error} nobody waits for it any more, or no process can be started
    */
-  async ask(asked: Asked): Promise<Response> {
+  async run(asked: SqlRequest): Promise<Response> {
     if (this.#closed) throw new Error("Cannot query: the plugin has been stopped");
-    if (this.#lost >= QUERY_CELLS) {
+    if (this.#lost >= MAX_QUERY_PROCESSES) {
       return refusal(
         "Busy",
         "Cannot query: earlier queries took too long and cannot be ended inside the server, which has " +
           "to be started with --allow-run for that",
       );
     }
-    if (!this.#slots.take()) {
+    if (!this.#slots.tryAcquire()) {
       try {
         await this.#slots.wait(asked.signal);
       } catch (error) {
@@ -101,7 +101,7 @@ export class Queries {
     await Promise.all([...this.#runs].map((run) => run.kill()));
   }
 
-  async #put(run: CellRun<undefined>, { body, timeoutMs, signal }: Asked): Promise<Response> {
+  async #put(run: CellRun<undefined>, { body, timeoutMs, signal }: SqlRequest): Promise<Response> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const init = this.#init;
@@ -127,7 +127,7 @@ export class Queries {
       headers: [],
       body: counted(body, arm),
     };
-    const call = run.fetch(question, visit, () => {
+    const call = run.send(question, visit, () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", gone);
       this.#slots.release();
@@ -146,7 +146,7 @@ export class Queries {
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);
         return refusal("TimeoutError", `Cannot finish the query: it took more than ${ms} ms`);
       }
-      if (error instanceof CellEnd && error.kind !== "stopped") {
+      if (error instanceof CellEndedError && error.kind !== "stopped") {
         // It runs no code but ours and SQLite's, so want of memory is what ends it.
         this.#options.log("warn", `a query was ended: ${error.message}`);
         return refusal("QuotaExceededError", "Cannot finish the query: it took too much memory");
@@ -158,18 +158,18 @@ export class Queries {
   async #start(): Promise<CellRun<undefined>> {
     const { folders, permissions } = this.#init;
     const run = new CellRun<undefined>({
-      launch: this.#options.launch,
+      startCell: this.#options.startCell,
       limits: this.#limits,
       now: this.#options.now,
-      callBack: () => Promise.reject(new Error("A query has no machine")),
+      answerSubrequest: () => Promise.reject(new Error("A query has no machine")),
       log: (level, line) => this.#options.log(level, line),
-      ended: (ended) => {
+      onEnd: (ended) => {
         this.#runs.delete(ended);
         this.#forget(ended);
       },
-      quiet: () => {},
+      onIdle: () => {},
     }, {
-      ...bareInit("query", this.#init.name, ""),
+      ...createBareInit("query", this.#init.name, ""),
       folders,
       permissions: { net: [], read: permissions.read, write: [] },
     });
@@ -206,7 +206,7 @@ class Late extends Error {}
 
 /** Passes a body on and tells when all of it was taken. */
 function counted(
-  body: Asked["body"],
+  body: SqlRequest["body"],
   through: () => void,
 ): Uint8Array | ReadableStream<Uint8Array> | null {
   if (body instanceof ReadableStream) {

@@ -7,7 +7,7 @@
 
 import { sha256Hex } from "../../base/hash.ts";
 import type { ChainEvent, Store, World } from "../../world/store.ts";
-import type { Probed } from "./probe_manifest.ts";
+import type { ProbeResult } from "./probe_manifest.ts";
 
 const PAGE = 100;
 /** What a source asks to be that no configuration may change. */
@@ -17,10 +17,10 @@ const FIXED = ["routes", "auth", "config", "grants", "fallback", "patience"] as 
 export type ApprovalFacts = Readonly<Record<string, unknown>>;
 
 /** An approval that holds, or why there is none. */
-export type Approved = { readonly facts: ApprovalFacts } | { readonly fault: string };
+export type ApprovalResult = { readonly facts: ApprovalFacts } | { readonly fault: string };
 
 /** What the event of an approval shall tell of a source. */
-export function approvalFacts({ manifest, permissions, config }: Probed): ApprovalFacts {
+export function approvalFacts({ manifest, permissions, config }: ProbeResult): ApprovalFacts {
   const { routes, auth, grants, fallback, patience } = manifest;
   return {
     routes,
@@ -39,7 +39,7 @@ export function approvalFacts({ manifest, permissions, config }: Probed): Approv
  *
  * @param source the plugin's world as it is now
  */
-export async function approvalOf(store: Store, source: World): Promise<Approved> {
+export async function findApproval(store: Store, source: World): Promise<ApprovalResult> {
   const verdict = await store.audit(source.name);
   if (!verdict.chain.ok) {
     return { fault: `its event chain is broken: ${verdict.chain.reason ?? "unknown"}` };
@@ -59,7 +59,7 @@ export async function approvalOf(store: Store, source: World): Promise<Approved>
  * Says what a source asks for now that it did not when it was approved, or `undefined`. Permissions
  * may follow the configuration, which T3 writes; with the same configuration they stay the same.
  */
-export function strayed(approved: ApprovalFacts, wanted: Probed): string | undefined {
+export function manifestDrift(approved: ApprovalFacts, wanted: ProbeResult): string | undefined {
   const now = approvalFacts(wanted);
   const field = FIXED.find((name) => canonical(approved[name]) !== canonical(now[name])) ??
     (approved.config_sha256 === now.config_sha256 &&

@@ -4,7 +4,7 @@
  * can load and run nothing.
  */
 
-import { acceptable } from "../../http/negotiate.ts";
+import { negotiateTypes } from "../../http/negotiate.ts";
 import { encodePath } from "../../http/path.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 
@@ -28,7 +28,7 @@ export function wantsDescription(request: Request, route: string): boolean {
   if (route === "" || route === "/mnt" || route.startsWith("/mnt/")) return false;
   const accept = request.headers.get("accept");
   if (accept === null || !accept.includes(HTML)) return false;
-  return acceptable(accept, ["application/json", "text/plain", HTML])[0] === HTML;
+  return negotiateTypes(accept, ["application/json", "text/plain", HTML])[0] === HTML;
 }
 
 /**

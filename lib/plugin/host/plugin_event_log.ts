@@ -19,7 +19,7 @@ const TYPES: Partial<Record<CellEvent["type"], string>> = {
 };
 
 /** Writes notes for one machine. */
-export class ChainNotes {
+export class PluginEventLog {
   readonly #last = new Map<string, { at: number; skipped: number }>();
 
   constructor(
@@ -29,7 +29,7 @@ export class ChainNotes {
   ) {}
 
   /** Notes an event of a cell, or counts it. */
-  cell(name: string, sha256: string, { type, detail, kind }: CellEvent): void {
+  addCellEvent(name: string, sha256: string, { type, detail, kind }: CellEvent): void {
     const noted = TYPES[type];
     if (noted === undefined) return;
     const key = `${name} ${noted}`;

@@ -4,14 +4,9 @@
  */
 
 import { Problem } from "../../http/problem.ts";
+import type { StateChangeRequest } from "../../request/plugin_routes.ts";
 import { preconditionFault } from "../../world/precondition.ts";
 import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
-
-/** Who asks for a change of a plugin's state, and what they saw. */
-export interface Approval {
-  readonly by: string;
-  readonly precondition?: Precondition;
-}
 
 /**
  * Reads a plugin's source.
@@ -19,7 +14,7 @@ export interface Approval {
  * @param action what it is read for, `activate`
  * @throws {Problem} 404
  */
-export async function sourceOf(store: Store, name: string, action: string): Promise<World> {
+export async function readPluginSource(store: Store, name: string, action: string): Promise<World> {
   const source = await store.read(name);
   if (source !== undefined && source.layer === "upper") return source;
   throw new Problem("not-found", `Cannot ${action} /${name}: no source is here; PUT one first`);
@@ -32,14 +27,14 @@ export async function sourceOf(store: Store, name: string, action: string): Prom
  * @returns the world's version after it
  * @throws {Problem} 412 when the caller saw another version, 409 when it was changed meanwhile
  */
-export async function setState(
+export async function setPluginState(
   store: Store,
   source: World,
   to: "active" | "disabled",
-  { by, precondition }: Approval,
+  { by, precondition }: StateChangeRequest,
   facts: Readonly<Record<string, unknown>> = {},
 ): Promise<number> {
-  mustHaveSeen(source, precondition);
+  assertVersionSeen(source, precondition);
   const { name, version, sha256 } = source;
   try {
     const written = await store.transition({
@@ -52,7 +47,7 @@ export async function setState(
     return written.version;
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "precondition") throw error;
-    throw changedMeanwhile(name);
+    throw createSourceChangedProblem(name);
   }
 }
 
@@ -61,14 +56,14 @@ export async function setState(
  *
  * @throws {Problem} 412
  */
-export function mustHaveSeen(source: World, precondition: Precondition | undefined): void {
+export function assertVersionSeen(source: World, precondition: Precondition | undefined): void {
   const fault = preconditionFault(precondition, source);
   if (fault === undefined) return;
   throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);
 }
 
 /** The refusal of a step whose source is another now. */
-export function changedMeanwhile(name: string): Problem {
+export function createSourceChangedProblem(name: string): Problem {
   return new Problem(
     "conflict",
     `Cannot change the state of /${name}: its source was changed meanwhile; look at it again`,

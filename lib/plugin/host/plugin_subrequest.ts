@@ -4,19 +4,19 @@
  * headers and a body; they never choose who is asking.
  */
 
-import { type Caller, expired, type Grants } from "../../auth/caller.ts";
-import type { Exchange } from "../../request/request_context.ts";
-import { METHODS } from "../../request/gate.ts";
+import { type Caller, type Grants, isExpired } from "../../auth/caller.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import { KNOWN_METHODS } from "../../request/gate.ts";
 import { parseTarget } from "../../http/path.ts";
-import { Problem, problemResponse } from "../../http/problem.ts";
-import type { CallBack } from "../cell/cell_run.ts";
+import { Problem, toProblemResponse } from "../../http/problem.ts";
+import type { Subrequest } from "../cell/cell_run.ts";
 
 /** Headers by which a plugin could pose as somebody else, or speak of a connection that is not there. */
 const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-for", "x-real-ip"];
 
 /** Makes the caller a plugin is when it acts on its own. */
-export function pluginCaller(name: string, grants: Grants): Caller {
-  return Object.freeze({ tier: "T1", by: `plugin:${name}`, known: true, grants });
+export function createPluginCaller(name: string, grants: Grants): Caller {
+  return Object.freeze({ tier: "T1", by: `plugin:${name}`, authenticated: true, grants });
 }
 
 /**
@@ -27,21 +27,21 @@ export function pluginCaller(name: string, grants: Grants): Caller {
  * @param now Unix milliseconds
  * @param dispatch answers an exchange behind the gate; never throws
  */
-export async function answerCallBack(
-  call: CallBack<Caller>,
+export async function answerSubrequest(
+  call: Subrequest<Caller>,
   own: Caller,
   now: number,
-  dispatch: (exchange: Exchange) => Promise<Response>,
+  dispatch: (context: RequestContext) => Promise<Response>,
 ): Promise<Response> {
-  let exchange: Exchange;
+  let context: RequestContext;
   try {
-    exchange = exchangeOf(call, own, now);
+    context = toSubrequestContext(call, own, now);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { headers, method } = call.request;
-    return problemResponse(error, headers.get("accept"), method === "HEAD");
+    return toProblemResponse(error, headers.get("accept"), method === "HEAD");
   }
-  const answer = await dispatch(exchange);
+  const answer = await dispatch(context);
   // A plugin that passes these headers on with another body would promise a length it does not keep.
   if (call.request.method !== "HEAD") answer.headers.delete("content-length");
   return answer;
@@ -54,13 +54,17 @@ export async function answerCallBack(
  * @param now Unix milliseconds
  * @throws {Problem} what the gate would have refused, and a caller whose capability has ended
  */
-export function exchangeOf(call: CallBack<Caller>, own: Caller, now: number): Exchange {
+export function toSubrequestContext(
+  call: Subrequest<Caller>,
+  own: Caller,
+  now: number,
+): RequestContext {
   const { request, depth } = call;
   const caller = call.kind === "caller" ? call.authority : own;
-  if (expired(caller, now / 1000)) {
+  if (isExpired(caller, now / 1000)) {
     throw new Problem("unauthorized", "Cannot call back: the caller's capability has expired");
   }
-  if (!METHODS.has(request.method)) {
+  if (!KNOWN_METHODS.has(request.method)) {
     throw new Problem("not-implemented", `Cannot ${request.method}: the method is not known here`);
   }
   const target = parseTarget(request.url);

@@ -3,30 +3,30 @@
  * a deadline, ended as soon as it has spoken. What comes back is a stranger's JSON and is checked here.
  */
 
-import { type CellLimits, MAX_MANIFEST_STRING } from "../../limits.ts";
-import { bareInit } from "../wire/cell_init.ts";
-import { type Manifest, ManifestError, readManifest } from "../manifest/manifest.ts";
-import { PeerFailure } from "../wire/rpc_calls.ts";
-import { type Permissions, readPermissions } from "../manifest/permissions.ts";
-import { AnswerTimeout, CellEnd, CellRun } from "../cell/cell_run.ts";
-import type { Launch } from "../transport/transport.ts";
+import { type CellLimits, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
+import { createBareInit } from "../wire/cell_init.ts";
+import { type Manifest, ManifestError, parseManifest } from "../manifest/manifest.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
+import { parsePermissions, type Permissions } from "../manifest/permissions.ts";
+import { CellEndedError, CellRun, ResponseTimeoutError } from "../cell/cell_run.ts";
+import type { StartCell } from "../transport/transport.ts";
 
 /** What a probe needs. */
 export interface ProbeOptions {
   readonly name: string;
   /** The plugin as `readSource` gave it. */
   readonly code: string;
-  readonly launch: Launch;
+  readonly startCell: StartCell;
   readonly limits: CellLimits;
   readonly now: () => number;
   /** Why a path may not be a route, or `undefined`. */
-  reserved(path: string): string | undefined;
+  routeFault(path: string): string | undefined;
   /** Text of a config world by its path, or `undefined` when it does not exist. */
-  config(path: string): Promise<string | undefined>;
+  readConfig(path: string): Promise<string | undefined>;
 }
 
 /** What a plugin wants to be. */
-export interface Probed {
+export interface ProbeResult {
   readonly manifest: Manifest;
   readonly permissions: Permissions;
   /** The config worlds as `permissions` saw them. */
@@ -42,32 +42,32 @@ const MANIFEST_BYTES = 64 * 1024;
  * Runs the probe.
  *
  * @throws {ManifestError} a field does not fit
- * @throws {CellEnd} the source cannot be loaded, or not in time
+ * @throws {CellEndedError} the source cannot be loaded, or not in time
  */
-export async function probe(options: ProbeOptions): Promise<Probed> {
-  const { name, code, launch, now } = options;
+export async function probeManifest(options: ProbeOptions): Promise<ProbeResult> {
+  const { name, code, startCell: launch, now } = options;
   // The deadline of the whole probe: a plugin that loads may still never return its permissions.
-  const limits = { ...options.limits, answerMs: options.limits.startMs };
+  const limits = { ...options.limits, responseTimeoutMs: options.limits.startTimeoutMs };
   const run = new CellRun<undefined>({
-    launch,
+    startCell: launch,
     limits,
     now,
-    callBack: () => Promise.reject(new Error("A probe has no machine")),
+    answerSubrequest: () => Promise.reject(new Error("A probe has no machine")),
     log: () => {},
-    ended: () => {},
-    quiet: () => {},
-  }, bareInit("probe", name, code));
+    onEnd: () => {},
+    onIdle: () => {},
+  }, createBareInit("probe", name, code));
   try {
     await run.ready;
-    const manifest = readManifest(await ask(run, "manifest", null), options.reserved);
+    const manifest = parseManifest(await ask(run, "manifest", null), options.routeFault);
     const config: Record<string, string> = {};
     for (const path of manifest.config) {
-      const text = await options.config(path);
+      const text = await options.readConfig(path);
       if (text !== undefined) config[path] = text;
     }
     const body = new TextEncoder().encode(JSON.stringify(config));
     const { fault, asked } = faultIn(await ask(run, "permissions", body));
-    const permissions = readPermissions(asked);
+    const permissions = parsePermissions(asked);
     return { manifest, permissions, config, ...(fault === undefined ? {} : { fault }) };
   } finally {
     await run.kill();
@@ -82,8 +82,8 @@ function faultIn(value: unknown): { readonly fault?: string; readonly asked: unk
   if (typeof value !== "object" || value === null || Array.isArray(value)) return { asked: value };
   const { fault, ...asked }: Record<string, unknown> = Object.fromEntries(Object.entries(value));
   if (fault === undefined) return { asked };
-  if (typeof fault !== "string" || fault.length > MAX_MANIFEST_STRING) {
-    const words = `it is a sentence of at most ${MAX_MANIFEST_STRING} characters`;
+  if (typeof fault !== "string" || fault.length > MAX_MANIFEST_STRING_CHARS) {
+    const words = `it is a sentence of at most ${MAX_MANIFEST_STRING_CHARS} characters`;
     throw new ManifestError("permissions.fault", words);
   }
   return { fault, asked };
@@ -95,7 +95,7 @@ async function ask(
   body: Uint8Array<ArrayBuffer> | null,
 ): Promise<unknown> {
   const visit = { authority: undefined, tier: "T1", by: "probe", depth: 0 };
-  const call = run.fetch(
+  const call = run.send(
     {
       method: body ? "POST" : "GET",
       url: `http://probe/${what}`,
@@ -111,9 +111,11 @@ async function ask(
     return JSON.parse(text);
   } catch (error) {
     call.cancel(new Error("The probe is over"));
-    if (error instanceof PeerFailure) throw new ManifestError(what, `it threw ${error.message}`);
-    if (error instanceof AnswerTimeout) throw new ManifestError(what, `it gave ${error.message}`);
-    if (error instanceof CellEnd || error instanceof ManifestError) throw error;
+    if (error instanceof RpcError) throw new ManifestError(what, `it threw ${error.message}`);
+    if (error instanceof ResponseTimeoutError) {
+      throw new ManifestError(what, `it gave ${error.message}`);
+    }
+    if (error instanceof CellEndedError || error instanceof ManifestError) throw error;
     throw new ManifestError(what, "it is no JSON of a sensible length");
   }
 }

@@ -7,11 +7,11 @@
 import { type Manifest, ManifestError } from "../manifest/manifest.ts";
 
 /** What a plugin claims. */
-export type Claim = Pick<Manifest, "routes" | "fallback">;
+export type RouteClaim = Pick<Manifest, "routes" | "fallback">;
 
 /** See the module. */
 export class RouteClaims {
-  readonly #claims = new Map<string, Claim>();
+  readonly #claims = new Map<string, RouteClaim>();
 
   /**
    * Sets routes aside for a plugin, in place of those it had set aside before.
@@ -19,7 +19,11 @@ export class RouteClaims {
    * @param up what is up now, by plugin
    * @throws {ManifestError} names the route, and who has it
    */
-  claim(name: string, wanted: Claim, up: Iterable<readonly [name: string, held: Claim]>): void {
+  claim(
+    name: string,
+    wanted: RouteClaim,
+    up: Iterable<readonly [name: string, held: RouteClaim]>,
+  ): void {
     for (const [other, held] of [...up, ...this.#claims]) {
       if (other === name) continue;
       for (const route of wanted.routes) {

@@ -5,27 +5,31 @@
  */
 
 import { type CellLimits, MAX_PLUGIN_BYTES } from "../../limits.ts";
-import { bareInit } from "../wire/cell_init.ts";
+import { createBareInit } from "../wire/cell_init.ts";
 import { CellRun } from "../cell/cell_run.ts";
 import type { StripTypes } from "../manifest/validate_source.ts";
-import type { Launch } from "../transport/transport.ts";
+import type { StartCell } from "../transport/transport.ts";
 
 /** Makes the {@link StripTypes} that starts one cell per source. */
-export function stripTypes(launch: Launch, limits: CellLimits, now: () => number): StripTypes {
+export function createStripTypes(
+  launch: StartCell,
+  limits: CellLimits,
+  now: () => number,
+): StripTypes {
   return async function strip(text) {
     const run = new CellRun<undefined>({
-      launch,
-      limits: { ...limits, answerMs: limits.startMs },
+      startCell: launch,
+      limits: { ...limits, responseTimeoutMs: limits.startTimeoutMs },
       now,
-      callBack: () => Promise.reject(new Error("There is no machine to call back")),
+      answerSubrequest: () => Promise.reject(new Error("There is no machine to call back")),
       log: () => {},
-      ended: () => {},
-      quiet: () => {},
-    }, bareInit("strip", "types", ""));
+      onEnd: () => {},
+      onIdle: () => {},
+    }, createBareInit("strip", "types", ""));
     try {
       await run.ready;
       const visit = { authority: undefined, tier: "T1", by: "types", depth: 0 };
-      const response = await run.fetch(
+      const response = await run.send(
         {
           method: "POST",
           url: "http://types/",

@@ -23,7 +23,7 @@ const ALLOWED = "plugins are self-contained; only `import type` is allowed";
 const TOO_DEEP = /^Not enough stack space/;
 
 /** Why a text is no JavaScript that a plugin may be, or `undefined` when it is. */
-export function examineSource(text: string): SourceFault | undefined {
+export function checkImports(text: string): SourceFault | undefined {
   let tree: SyntaxNode;
   try {
     tree = parseJavaScript(text, { ecmaVersion: "latest", sourceType: "module" });

@@ -4,27 +4,27 @@
  * Worker they are all parsed here, since a plugin that cannot be looked at could never be approved.
  */
 
-import { EXAMINED_HERE } from "../../limits.ts";
-import { examineSource, type SourceFault } from "./check_imports.ts";
-import type { ExamineSource } from "./validate_source.ts";
+import { MAX_INLINE_IMPORT_CHECK_CHARS } from "../../limits.ts";
+import { checkImports, type SourceFault } from "./check_imports.ts";
+import type { CheckImports } from "./validate_source.ts";
 
 /** No Worker came of it. */
 class NoWorker extends Error {}
 
 /**
- * Makes an {@link ExamineSource}.
+ * Makes an {@link CheckImports}.
  *
  * @param workerUrl module of the Worker
  * @param patienceMs how long it may take, in milliseconds
  */
-export function examineApart(workerUrl: string, patienceMs: number): ExamineSource {
+export function checkImportsInWorker(workerUrl: string, patienceMs: number): CheckImports {
   return async function examine(text) {
-    if (text.length <= EXAMINED_HERE) return examineSource(text);
+    if (text.length <= MAX_INLINE_IMPORT_CHECK_CHARS) return checkImports(text);
     try {
       return await ask(workerUrl, text, patienceMs);
     } catch (error) {
       if (!(error instanceof NoWorker)) throw error;
-      return examineSource(text);
+      return checkImports(text);
     }
   };
 }

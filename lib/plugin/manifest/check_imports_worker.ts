@@ -3,12 +3,12 @@
  * holds nothing and runs nothing of what it reads.
  */
 
-import { examineSource } from "./check_imports.ts";
+import { checkImports } from "./check_imports.ts";
 
 addEventListener("message", (event) => {
   const text: unknown = Reflect.get(event, "data");
   const post: unknown = Reflect.get(globalThis, "postMessage");
   if (typeof text === "string" && typeof post === "function") {
-    post({ fault: examineSource(text) ?? null });
+    post({ fault: checkImports(text) ?? null });
   }
 });

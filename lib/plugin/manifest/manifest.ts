@@ -3,10 +3,14 @@
  * it. A manifest that passed is plain frozen data; nothing in it is the plugin's own object.
  */
 
-import { canonicalPath } from "../../http/path.ts";
-import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING, MAX_PATIENCE_SECONDS } from "../../limits.ts";
+import { canonicalizePath } from "../../http/path.ts";
+import {
+  MAX_MANIFEST_ENTRIES,
+  MAX_MANIFEST_STRING_CHARS,
+  MAX_PATIENCE_SECONDS,
+} from "../../limits.ts";
 import type { Tier } from "../../auth/caller.ts";
-import { granted, grantFault } from "../../auth/grants.ts";
+import { grantFault, isGranted } from "../../auth/grants.ts";
 
 /** Where config worlds may lie: T3 alone writes there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
@@ -46,7 +50,7 @@ export class ManifestError extends Error {
  * @param reserved why a path may not be a route, or `undefined` when it may
  * @throws {ManifestError}
  */
-export function readManifest(
+export function parseManifest(
   value: unknown,
   reserved: (path: string) => string | undefined,
 ): Manifest {
@@ -61,7 +65,7 @@ export function readManifest(
   }
   const config = list("config", given.config ?? []).map(worldOf);
   const grants = grantsOf(given.grants ?? {});
-  const own = config.find((path) => granted(grants, "write", path));
+  const own = config.find((path) => isGranted(grants, "write", path));
   if (own !== undefined) {
     throw new ManifestError(
       "grants",
@@ -140,10 +144,10 @@ function patienceOf(value: unknown): number {
 }
 
 function descriptionOf(value: unknown): string {
-  if (typeof value !== "string" || value.length > MAX_MANIFEST_STRING) {
+  if (typeof value !== "string" || value.length > MAX_MANIFEST_STRING_CHARS) {
     throw new ManifestError(
       "description",
-      `it is text of at most ${MAX_MANIFEST_STRING} characters`,
+      `it is text of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
     );
   }
   return value.replace(/\s+/g, " ").trim();
@@ -152,7 +156,7 @@ function descriptionOf(value: unknown): string {
 function canonical(field: string, value: string): string {
   let path: string;
   try {
-    path = canonicalPath(value);
+    path = canonicalizePath(value);
   } catch {
     throw new ManifestError(field, `${JSON.stringify(value)} is no canonical path`);
   }
@@ -174,10 +178,10 @@ function list(field: string, value: unknown): string[] {
   if (!Array.isArray(value)) throw new ManifestError(field, "it is a list of strings");
   if (value.length > MAX_MANIFEST_ENTRIES) throw tooMany(field);
   return value.map((item: unknown) => {
-    if (typeof item === "string" && item.length <= MAX_MANIFEST_STRING) return item;
+    if (typeof item === "string" && item.length <= MAX_MANIFEST_STRING_CHARS) return item;
     throw new ManifestError(
       field,
-      `it is a list of strings of at most ${MAX_MANIFEST_STRING} characters`,
+      `it is a list of strings of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
     );
   });
 }

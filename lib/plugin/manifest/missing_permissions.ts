@@ -6,14 +6,16 @@
 import type { Permissions } from "./permissions.ts";
 
 /** Whether the server itself has a permission; `Deno.permissions.query` fits. */
-export type Query = (permission: Deno.PermissionDescriptor) => Promise<{ readonly state: string }>;
+export type PermissionQuery = (
+  permission: Deno.PermissionDescriptor,
+) => Promise<{ readonly state: string }>;
 
 /**
  * Says what the server lacks, in the words of its own flags, or `undefined` when it lacks nothing.
  */
-export async function escalation(
+export async function missingPermissions(
   { net, read, write, env }: Permissions,
-  query: Query,
+  query: PermissionQuery,
 ): Promise<string | undefined> {
   const asked: [flag: string, permission: Deno.PermissionDescriptor][] = [
     ...net.map((host) => [`--allow-net=${host}`, { name: "net", host }] as const),

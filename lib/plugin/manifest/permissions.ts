@@ -3,7 +3,7 @@
  * no word for "all", none for running, linking or importing anything, and what is not asked is denied.
  */
 
-import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING } from "../../limits.ts";
+import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { ManifestError } from "./manifest.ts";
 
 /** Permissions as a plugin declared them, checked. */
@@ -30,7 +30,7 @@ const CLOSED = ["/proc", "/sys", "/dev"];
  * @param value what the probe answered, parsed
  * @throws {ManifestError} names the field
  */
-export function readPermissions(value: unknown): Permissions {
+export function parsePermissions(value: unknown): Permissions {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ManifestError("permissions", "it is an object, or a function that returns one");
   }
@@ -66,7 +66,7 @@ function strings(field: string, value: unknown): string[] {
   }
   return [
     ...new Set(value.map((item: unknown) => {
-      if (typeof item === "string" && item !== "" && item.length <= MAX_MANIFEST_STRING) {
+      if (typeof item === "string" && item !== "" && item.length <= MAX_MANIFEST_STRING_CHARS) {
         return item;
       }
       throw new ManifestError(`permissions.${field}`, "its entries are names");

@@ -6,7 +6,7 @@
  */
 
 import { MAX_PLUGIN_BYTES } from "../../limits.ts";
-import { examineSource, type SourceFault } from "./check_imports.ts";
+import { checkImports, type SourceFault } from "./check_imports.ts";
 
 /** A source cannot be a plugin; the message says what and on which line. */
 export class SourceError extends Error {
@@ -20,8 +20,8 @@ export class SourceError extends Error {
 /** Takes the types out of TypeScript; rejects with the compiler's message. */
 export type StripTypes = (text: string) => Promise<string>;
 
-/** Says what {@link examineSource} says, wherever it does so. */
-export type ExamineSource = (text: string) => Promise<SourceFault | undefined>;
+/** Says what {@link checkImports} says, wherever it does so. */
+export type CheckImports = (text: string) => Promise<SourceFault | undefined>;
 
 /**
  * Turns a source into the JavaScript a cell runs: JavaScript as it is, TypeScript with its types
@@ -33,10 +33,10 @@ export type ExamineSource = (text: string) => Promise<SourceFault | undefined>;
  * @throws {SourceError} not UTF-8, too long, not parseable, a construct of TypeScript that is more
  * than types, or anything that imports
  */
-export async function readSource(
+export async function validateSource(
   bytes: Uint8Array,
   strip: StripTypes,
-  examine: ExamineSource = (text) => Promise.resolve(examineSource(text)),
+  examine: CheckImports = (text) => Promise.resolve(checkImports(text)),
 ): Promise<string> {
   if (bytes.length > MAX_PLUGIN_BYTES) {
     throw new SourceError(

@@ -11,12 +11,12 @@ const LINE = 4096;
  *
  * @param send takes a line and its level: 0 log, 1 warn, 2 error
  * @param inspect writes a value that is not text
- * @param linesPerSecond what passes; the rest is counted
+ * @param maxLogLinesPerSecond what passes; the rest is counted
  */
-export function makeConsole(
+export function createConsole(
   send: (level: number, line: string) => void,
   inspect: (value: unknown) => string,
-  linesPerSecond: number,
+  maxLogLinesPerSecond: number,
 ): { console: Readonly<Record<string, unknown>>; print: (level: number, line: string) => void } {
   const now = Date.now;
   let second = 0;
@@ -27,10 +27,12 @@ export function makeConsole(
     if (current !== second) {
       second = current;
       sent = 0;
-      if (dropped > 0) send(1, `${dropped} lines dropped: ${linesPerSecond} a second are kept`);
+      if (dropped > 0) {
+        send(1, `${dropped} lines dropped: ${maxLogLinesPerSecond} a second are kept`);
+      }
       dropped = 0;
     }
-    if (sent >= linesPerSecond) {
+    if (sent >= maxLogLinesPerSecond) {
       dropped++;
       return;
     }
@@ -38,7 +40,7 @@ export function makeConsole(
     send(level, line.length > LINE ? line.slice(0, LINE) + " …" : line);
   };
   const write = (level: number) => (...values: unknown[]): void => {
-    if (sent >= linesPerSecond && Math.floor(now() / 1000) === second) {
+    if (sent >= maxLogLinesPerSecond && Math.floor(now() / 1000) === second) {
       dropped++;
       return;
     }

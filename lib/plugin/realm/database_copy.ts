@@ -8,17 +8,17 @@
 import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
 
 /** A file as it was at one moment. */
-export interface Look {
+export interface DatabaseFileStat {
   readonly size: number;
   readonly mtime: number;
 }
 
 /** What of the disk is needed; absent is `undefined`. */
-export interface Disk {
-  look(path: string): Promise<Look | undefined>;
+export interface DatabaseFiles {
+  stat(path: string): Promise<DatabaseFileStat | undefined>;
   /** The whole file, or its first bytes. */
   read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  pause(ms: number): Promise<unknown>;
+  sleep(ms: number): Promise<unknown>;
 }
 
 const MAIN_HEADER = 100;
@@ -35,15 +35,17 @@ const PAUSE_MS = 50;
  * @throws {Error} `NotFound`; `QuotaExceededError`, it is too long; `Busy`, it is written all the time
  */
 export async function copyDatabase(
-  disk: Disk,
+  disk: DatabaseFiles,
   path: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
   for (let tries = 0; tries < TRIES; tries++) {
-    if (tries > 0) await disk.pause(PAUSE_MS);
+    if (tries > 0) await disk.sleep(PAUSE_MS);
     const before = await state(disk, path);
-    if (before === undefined) throw named("NotFound", "Cannot query the file: it is not there");
+    if (before === undefined) {
+      throw createNamedError("NotFound", "Cannot query the file: it is not there");
+    }
     if (before.bytes > MAX_QUERY_IMAGE_BYTES) {
-      throw named(
+      throw createNamedError(
         "QuotaExceededError",
         `Cannot query the file: it has ${before.bytes} bytes and is held by another program or was left with a log, ` +
           `${MAX_QUERY_IMAGE_BYTES} at most can be copied`,
@@ -57,13 +59,13 @@ export async function copyDatabase(
     // A log that only grew is fine; one that began anew no longer has what the file was given of it.
     if (before.log !== after.log) continue;
     if (log === undefined) {
-      if (before.main === after.main) return settle(main);
+      if (before.main === after.main) return clearWalMode(main);
       continue;
     }
-    const image = overlay(main, log);
-    if (image !== undefined) return settle(image);
+    const image = applyWal(main, log);
+    if (image !== undefined) return clearWalMode(image);
   }
-  throw named("Busy", "Cannot query the file: another program is writing it; ask again");
+  throw createNamedError("Busy", "Cannot query the file: another program is writing it; ask again");
 }
 
 /**
@@ -72,7 +74,7 @@ export async function copyDatabase(
  * @returns the file as it is after the last whole transaction of the log; `undefined` when the file is
  * shorter than that says
  */
-export function overlay(
+export function applyWal(
   main: Uint8Array<ArrayBuffer>,
   log: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> | undefined {
@@ -106,7 +108,10 @@ export function overlay(
   }
   if (size === 0) return main;
   if (size * pageSize > MAX_QUERY_IMAGE_BYTES) {
-    throw named("QuotaExceededError", "Cannot query the file: with its log it is too long");
+    throw createNamedError(
+      "QuotaExceededError",
+      "Cannot query the file: with its log it is too long",
+    );
   }
   const image = new Uint8Array(size * pageSize);
   image.set(main.subarray(0, Math.min(main.length, image.length)));
@@ -120,13 +125,13 @@ export function overlay(
 }
 
 /** Bytes 18 and 19 say "write-ahead log", which an image in memory cannot have. */
-export function settle(image: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+export function clearWalMode(image: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (image.length > 19 && image[18] === 2) image.fill(1, 18, 20);
   return image;
 }
 
 /** An error by whose name a plugin can tell it from others. */
-export function named(name: string, message: string): Error {
+export function createNamedError(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
@@ -139,11 +144,11 @@ interface State {
   readonly bytes: number;
 }
 
-async function state(disk: Disk, path: string): Promise<State | undefined> {
-  const main = await disk.look(path);
+async function state(disk: DatabaseFiles, path: string): Promise<State | undefined> {
+  const main = await disk.stat(path);
   if (main === undefined) return undefined;
-  const wal = await disk.look(`${path}-wal`);
-  const journal = await disk.look(`${path}-journal`);
+  const wal = await disk.stat(`${path}-wal`);
+  const journal = await disk.stat(`${path}-journal`);
   const header = wal && wal.size >= WAL_HEADER ? await head(disk, `${path}-wal`, WAL_HEADER) : "";
   return {
     // The head counts the file's changes, for those that are quicker than the clock.
@@ -155,7 +160,7 @@ async function state(disk: Disk, path: string): Promise<State | undefined> {
   };
 }
 
-async function head(disk: Disk, path: string, most: number): Promise<string> {
+async function head(disk: DatabaseFiles, path: string, most: number): Promise<string> {
   return (await disk.read(path, most))?.toHex() ?? "";
 }
 

@@ -4,28 +4,28 @@
  * decided on the host, so nothing here is worth forging.
  */
 
-import { flatten } from "../wire/message_heads.ts";
-import { PeerFailure } from "../wire/rpc_calls.ts";
-import type { Peer } from "../wire/rpc_endpoint.ts";
+import { flattenHeaders } from "../wire/message_heads.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
+import type { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 
 /** The origin under which a plugin may name the machine it runs on. */
-export const ORIGIN = "http://machine";
+export const MACHINE_ORIGIN = "http://machine";
 
 /** A `fetch` that reaches this machine alone. */
-export type MachineFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+export type EnvFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 /** Makes the fetches of a request. */
-export type MakeFetch = (
+export type CreateEnvFetch = (
   kind: "caller" | "machine" | "sql",
   id: number,
   origin: string,
-) => MachineFetch;
+) => EnvFetch;
 
 /**
  * @param peer the wire to the host
  * @param most calls under way at once; further ones wait
  */
-export function makeMachine(peer: Peer, most: number): MakeFetch {
+export function createEnvFetchFactory(peer: RpcEndpoint, most: number): CreateEnvFetch {
   let open = 0;
   let waiting: (() => void)[] = [];
   let next = 0;
@@ -45,10 +45,12 @@ export function makeMachine(peer: Peer, most: number): MakeFetch {
   };
   return (kind, id, origin) =>
     async function fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-      const named = typeof input === "string" && input.startsWith("/") ? ORIGIN + input : input;
+      const named = typeof input === "string" && input.startsWith("/")
+        ? MACHINE_ORIGIN + input
+        : input;
       const request = new Request(named, init);
       const url = new URL(request.url);
-      if (url.origin !== ORIGIN && url.origin !== origin) {
+      if (url.origin !== MACHINE_ORIGIN && url.origin !== origin) {
         throw new TypeError(
           `Cannot fetch ${url.origin}: env.${kind} reaches this machine, "/path"`,
         );
@@ -63,10 +65,10 @@ export function makeMachine(peer: Peer, most: number): MakeFetch {
       const call = peer.call({
         method: request.method,
         url: url.pathname + url.search,
-        headers: flatten(request.headers),
+        headers: flattenHeaders(request.headers),
         note: [kind, id],
         body: request.body,
-        ended: release,
+        onEnd: release,
       });
       if (init?.signal || input instanceof Request) {
         const give = (): void => call.cancel(request.signal.reason);
@@ -75,7 +77,7 @@ export function makeMachine(peer: Peer, most: number): MakeFetch {
       try {
         return await call.response;
       } catch (error) {
-        throw error instanceof PeerFailure ? new TypeError(error.message) : error;
+        throw error instanceof RpcError ? new TypeError(error.message) : error;
       }
     };
 }

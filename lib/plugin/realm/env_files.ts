@@ -5,20 +5,20 @@
  * `String.prototype` must not move a wall.
  */
 
-import type { Folder } from "../wire/cell_init.ts";
+import type { GrantedFolder } from "../wire/cell_init.ts";
 import type {
-  FileAnswer,
-  FileHandle,
   FileInfo,
   FileRange,
+  FileReference,
+  FileResponseOptions,
   Files,
-  Replacing,
+  ReplaceOptions,
 } from "../wire/file_types.ts";
 
-export type { FileHandle, FileInfo, Files } from "../wire/file_types.ts";
+export type { FileInfo, FileReference, Files } from "../wire/file_types.ts";
 
 /** Finds where a path really lies; rejects when that is outside the granted folders. */
-export type Resolve = (path: unknown, write: boolean) => Promise<string>;
+export type ResolvePath = (path: unknown, write: boolean) => Promise<string>;
 
 const PIECE = 64 * 1024;
 /** Entries of a listing looked at together. */
@@ -30,7 +30,10 @@ const BATCH = 32;
  * @param native the runtime, captured before the realm was stripped
  * @param folders what is granted
  */
-export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Resolve {
+export function createResolvePath(
+  native: typeof Deno,
+  folders: readonly GrantedFolder[],
+): ResolvePath {
   const { realPath, lstat } = native;
   const { apply } = Reflect;
   const { startsWith, slice, lastIndexOf } = String.prototype;
@@ -46,12 +49,12 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
     for (let i = 0; i < folders.length; i++) {
       const folder = folders[i]!;
       if (!inside(path, folder.path) || write && !folder.write) continue;
-      const named = folder.real + from(path, folder.path.length);
+      const named = folder.realPath + from(path, folder.path.length);
       let real: string;
       try {
         real = await realPath(named);
       } catch (error) {
-        await mustStay(named, folder.real);
+        await mustStay(named, folder.realPath);
         if (!write || !(error instanceof NotFound)) throw bare(error, path);
         const cut = last(named, "/");
         const name = from(named, cut + 1);
@@ -62,7 +65,7 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
           throw bare(absent, path);
         }
       }
-      if (inside(real, folder.real)) return real;
+      if (inside(real, folder.realPath)) return real;
       throw refused("it leads out of the granted folder");
     }
     throw refused(
@@ -101,19 +104,23 @@ export function makeResolve(native: typeof Deno, folders: readonly Folder[]): Re
 }
 
 /** Remembers which file a response stands for. */
-export type Hand = (response: Response, file: FileHandle) => void;
+export type OnFileResponse = (response: Response, file: FileReference) => void;
 
 /** One line that changes when a file does. */
-export function factsOf({ size, modified, changed, id }: FileInfo): string {
+export function fileFingerprint({ size, modified, changed, id }: FileInfo): string {
   return `${id} ${size} ${modified} ${changed}`;
 }
 
 /**
- * Makes `env.files` on top of a {@link Resolve}.
+ * Makes `env.files` on top of a {@link ResolvePath}.
  *
  * @param hand told of every response that `respond` makes
  */
-export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = () => {}): Files {
+export function createEnvFiles(
+  native: typeof Deno,
+  resolve: ResolvePath,
+  hand: OnFileResponse = () => {},
+): Files {
   const { readDir, lstat, stat, open, mkdir, remove, rename, chmod, SeekMode } = native;
   const encoder = new TextEncoder();
 
@@ -192,7 +199,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
   async function replace(
     path: string,
     data: string | Uint8Array | ReadableStream<Uint8Array>,
-    { ready }: Replacing = {},
+    { ready }: ReplaceOptions = {},
   ): Promise<void> {
     const real = await resolve(path, true);
     const before = await stat(real).catch((error) => {
@@ -226,7 +233,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
     }
   }
 
-  function respond(path: string, answer: FileAnswer = {}): Response {
+  function respond(path: string, answer: FileResponseOptions = {}): Response {
     const { offset, length } = bounds(answer);
     const { status = 200, headers = {}, seen } = answer;
     let source: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -245,7 +252,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
       path,
       offset,
       length: length === Infinity ? -1 : length,
-      seen: seen === undefined ? "" : factsOf(seen),
+      fingerprint: seen === undefined ? "" : fileFingerprint(seen),
     });
     return response;
   }
@@ -288,7 +295,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
       const found = await stat(real).catch((error) => {
         throw bare(error, path);
       });
-      return fileInfo(path.slice(path.lastIndexOf("/") + 1), found);
+      return toFileInfo(path.slice(path.lastIndexOf("/") + 1), found);
     },
     async mkdir(path: string) {
       await mkdir(await resolve(path, true)).catch((error) => {
@@ -304,7 +311,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
 
   async function look(path: string, name: string): Promise<FileInfo | undefined> {
     try {
-      return fileInfo(name, await lstat(path));
+      return toFileInfo(name, await lstat(path));
     } catch (error) {
       // It was removed between the two calls, so it is not there.
       if (error instanceof native.errors.NotFound) return undefined;
@@ -314,7 +321,7 @@ export function makeFiles(native: typeof Deno, resolve: Resolve, hand: Hand = ()
 }
 
 /** What is told of a file, in the realm's terms. */
-export function fileInfo(name: string, found: Deno.FileInfo): FileInfo {
+export function toFileInfo(name: string, found: Deno.FileInfo): FileInfo {
   const kind = found.isSymlink
     ? "link"
     : found.isDirectory

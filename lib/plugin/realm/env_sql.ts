@@ -4,8 +4,8 @@
  * may be opened is decided where it is opened; nothing in this room is worth forging.
  */
 
-import { readAnswer, writeQuestion } from "./sql_codec.ts";
-import type { MachineFetch } from "./env_fetch.ts";
+import { decodeSqlResult, encodeSqlQuery } from "./sql_codec.ts";
+import type { EnvFetch } from "./env_fetch.ts";
 import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";
 
 /** `env.sql`. */
@@ -30,7 +30,7 @@ export interface Sql {
 const TIMEOUT_MS = 2000;
 
 /** Makes `env.sql` from the way to the host. */
-export function makeSql(ask: MachineFetch): Sql {
+export function createEnvSql(ask: EnvFetch): Sql {
   return Object.freeze({
     async query(
       source: string | Uint8Array | ReadableStream<Uint8Array>,
@@ -43,9 +43,9 @@ export function makeSql(ask: MachineFetch): Sql {
       const response = await ask("/query", {
         method: "POST",
         headers: { "timeout-ms": String(timeoutMs) },
-        body: writeQuestion({ sql, params, ...bounds }, source),
+        body: encodeSqlQuery({ sql, params, ...bounds }, source),
       });
-      return readAnswer(await response.text());
+      return decodeSqlResult(await response.text());
     },
   });
 }

@@ -4,12 +4,12 @@
  * were a third of a cell's time per request. What a plugin sees is the same either way.
  */
 
-/** See {@link takeShortcuts}. */
-export interface Shortcuts {
+/** See {@link installLazyNatives}. */
+export interface LazyNatives {
   /** Gives `request` a signal that is made when it is asked for. */
   setSignal(request: Request, make: () => AbortSignal): void;
   /** Whether the response was made of text or bytes, so that reading it waits for nobody. */
-  isWhole(response: Response): boolean;
+  hasBufferedBody(response: Response): boolean;
 }
 
 /** Makes its subclasses write their private fields onto what it is given. */
@@ -43,7 +43,7 @@ class Whole extends Given {
 }
 
 /** Installs both in this realm, before the plugin is loaded. */
-export function takeShortcuts(): Shortcuts {
+export function installLazyNatives(): LazyNatives {
   const { apply, construct } = Reflect;
   const native = Object.getOwnPropertyDescriptor(Request.prototype, "signal")?.get;
   Object.defineProperty(Request.prototype, "signal", {
@@ -87,6 +87,6 @@ export function takeShortcuts(): Shortcuts {
   });
   return {
     setSignal: (request, make) => void new Signalled(request, make),
-    isWhole: (response) => Whole.is(response) && !response.bodyUsed,
+    hasBufferedBody: (response) => Whole.is(response) && !response.bodyUsed,
   };
 }

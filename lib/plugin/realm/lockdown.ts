@@ -28,7 +28,7 @@ const PLATFORM = "queueMicrotask AbortController AbortSignal Blob ByteLengthQueu
  *
  * @param lines the console the plugin gets
  */
-export function strip(lines: Readonly<Record<string, unknown>>): void {
+export function lockDownRealm(lines: Readonly<Record<string, unknown>>): void {
   const keep = new Set(`${LANGUAGE} ${PLATFORM}`.split(" "));
   const network = globalThis.fetch;
   for (const key of Reflect.ownKeys(globalThis)) {

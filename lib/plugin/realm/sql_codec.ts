@@ -6,7 +6,7 @@
 import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";
 
 /** What is asked, without the database. */
-export interface Question extends Omit<SqlOptions, "timeoutMs"> {
+export interface SqlQuery extends Omit<SqlOptions, "timeoutMs"> {
   readonly sql: string;
   readonly params: readonly SqlValue[] | Readonly<Record<string, SqlValue>>;
   /** The file to ask; the database follows the question otherwise. */
@@ -16,8 +16,8 @@ export interface Question extends Omit<SqlOptions, "timeoutMs"> {
 type Marked = string | number | null | { i: string } | { n: string } | { b: string };
 
 /** Writes a question and what it is put to. */
-export function writeQuestion(
-  question: Omit<Question, "path">,
+export function encodeSqlQuery(
+  question: Omit<SqlQuery, "path">,
   source: string | Uint8Array | ReadableStream<Uint8Array>,
 ): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
   const { params } = question;
@@ -43,10 +43,10 @@ export function writeQuestion(
   );
 }
 
-/** Reads what {@link writeQuestion} wrote; the database is what follows. */
-export function readQuestion(
+/** Reads what {@link encodeSqlQuery} wrote; the database is what follows. */
+export function decodeSqlQuery(
   bytes: Uint8Array<ArrayBuffer>,
-): { question: Question; image: Uint8Array<ArrayBuffer> } {
+): { question: SqlQuery; image: Uint8Array<ArrayBuffer> } {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
   const params = head.named
@@ -58,12 +58,12 @@ export function readQuestion(
 }
 
 /** Writes an answer. */
-export function writeAnswer(result: SqlResult): string {
+export function encodeSqlResult(result: SqlResult): string {
   return JSON.stringify({ ...result, rows: result.rows.map((row) => row.map(mark)) });
 }
 
 /** Writes why there is no answer. */
-export function writeRefusal(error: unknown): string {
+export function encodeSqlError(error: unknown): string {
   const { name, message } = error instanceof Error ? error : new Error("it threw no Error");
   return JSON.stringify({ refusal: { name, message } });
 }
@@ -71,9 +71,9 @@ export function writeRefusal(error: unknown): string {
 /**
  * Reads an answer.
  *
- * @throws {Error} under the name and with the words of {@link writeRefusal}
+ * @throws {Error} under the name and with the words of {@link encodeSqlError}
  */
-export function readAnswer(text: string): SqlResult {
+export function decodeSqlResult(text: string): SqlResult {
   const { refusal, columns, rows, truncated } = JSON.parse(text);
   if (refusal) {
     const { name, message } = refusal;

@@ -5,13 +5,19 @@
  */
 
 import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../limits.ts";
-import { copyDatabase, type Disk, type Look, named, settle } from "./database_copy.ts";
-import type { Resolve } from "./env_files.ts";
-import type { Question } from "./sql_codec.ts";
+import {
+  clearWalMode,
+  copyDatabase,
+  createNamedError,
+  type DatabaseFiles,
+  type DatabaseFileStat,
+} from "./database_copy.ts";
+import type { ResolvePath } from "./env_files.ts";
+import type { SqlQuery } from "./sql_codec.ts";
 import type { SqlResult, SqlValue } from "./sql_types.ts";
 
 /** What is used of `node:sqlite`, written out since the published types lag behind the runtime. */
-export interface Sqlite {
+export interface SqliteModule {
   readonly DatabaseSync: new (path: string, options: Record<string, unknown>) => Database;
 }
 
@@ -34,7 +40,10 @@ interface Statement {
 }
 
 /** Puts a question to the file it names, or to the database that came along. */
-export type Query = (question: Question, image: Uint8Array<ArrayBuffer>) => Promise<SqlResult>;
+export type QueryDatabase = (
+  question: SqlQuery,
+  image: Uint8Array<ArrayBuffer>,
+) => Promise<SqlResult>;
 
 /** How long a lock of another program is waited for, in milliseconds. */
 const LOCK_MS = 250;
@@ -91,13 +100,17 @@ const CLOSED: Readonly<Record<string, true>> = Object.assign(Object.create(null)
 const NESTS = /^(?:\s|--[^\n]*\n|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*(?:SELECT|WITH|VALUES)\b/i;
 
 /**
- * Makes the {@link Query} of a process.
+ * Makes the {@link QueryDatabase} of a process.
  *
  * @param native the runtime
  * @param sqlite the runtime's `node:sqlite`
  * @param resolve finds where a path really lies, and refuses what was not granted
  */
-export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve): Query {
+export function createQueryDatabase(
+  native: typeof Deno,
+  sqlite: SqliteModule,
+  resolve: ResolvePath,
+): QueryDatabase {
   const { DatabaseSync } = sqlite;
   const disk = diskOf(native);
 
@@ -119,8 +132,8 @@ export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve)
 
   async function inFile(path: string, copy: boolean | undefined): Promise<Database> {
     const real = await resolve(path, false);
-    const found = await disk.look(real);
-    if (found === undefined) throw named("NotFound", `Cannot reach ${path}: NotFound`);
+    const found = await disk.stat(real);
+    if (found === undefined) throw createNamedError("NotFound", `Cannot reach ${path}: NotFound`);
     // What lies beside the file is read with it, so it must not lead elsewhere either.
     const [log, index] = [await beside(`${path}-wal`), await beside(`${path}-shm`)];
     await beside(`${path}-journal`);
@@ -155,7 +168,7 @@ export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve)
 
   return async function query(question, bytes) {
     const { path, copy } = question;
-    if (path === undefined) return ask(inMemory(settle(bytes)), question);
+    if (path === undefined) return ask(inMemory(clearWalMode(bytes)), question);
     try {
       return ask(await inFile(path, copy), question);
     } catch (error) {
@@ -168,7 +181,7 @@ export function makeQuery(native: typeof Deno, sqlite: Sqlite, resolve: Resolve)
 }
 
 /** Asks, and closes the database. */
-function ask(database: Database, question: Question): SqlResult {
+function ask(database: Database, question: SqlQuery): SqlResult {
   const { sql, params } = question;
   const most = clamp(question.maxRows ?? 1000, MAX_QUERY_ROWS);
   const mostBytes = clamp(question.maxBytes ?? MAX_QUERY_BYTES, MAX_QUERY_BYTES);
@@ -188,7 +201,7 @@ function ask(database: Database, question: Question): SqlResult {
     const statement = database.prepare(sql);
     const columns = statement.columns().map((column) => column.name);
     if (columns.length === 0) {
-      throw named(
+      throw createNamedError(
         "SqliteError",
         "the statement gives no rows: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that tell do",
       );
@@ -207,7 +220,7 @@ function ask(database: Database, question: Question): SqlResult {
     let size = 0;
     for (const row of rows) for (const value of row) size += sizeOf(value);
     if (size > mostBytes) {
-      throw named(
+      throw createNamedError(
         "QuotaExceededError",
         `Cannot give the rows: they hold ${size} bytes, ${mostBytes} are allowed`,
       );
@@ -251,7 +264,7 @@ function refuseTail(database: Database, tail: string): void {
   } catch {
     // Whatever cannot be compiled here is no comment either.
   }
-  if (another) throw named("SqliteError", "there is more than one statement");
+  if (another) throw createNamedError("SqliteError", "there is more than one statement");
 }
 
 /** The statement with a bound on its rows, where it can stand in brackets. */
@@ -275,7 +288,7 @@ function inWords(error: unknown, denied: string): unknown {
   if (!(error instanceof Error)) return error;
   const code = codeOf(error);
   if ((code & 0xff) === TOOBIG) {
-    return named("QuotaExceededError", `Cannot give the rows: ${error.message}`);
+    return createNamedError("QuotaExceededError", `Cannot give the rows: ${error.message}`);
   }
   const known = ["SqliteError", "QuotaExceededError", "Busy", "NotFound", "TypeError"];
   if (code === 0 && known.includes(error.name) && error.name !== "TypeError") return error;
@@ -284,7 +297,7 @@ function inWords(error: unknown, denied: string): unknown {
     : `${
       denied === "it" ? "the statement" : denied
     } does more than read, and only reading is allowed`;
-  return Object.assign(named("SqliteError", words), { errcode: code });
+  return Object.assign(createNamedError("SqliteError", words), { errcode: code });
 }
 
 /**
@@ -293,14 +306,14 @@ function inWords(error: unknown, denied: string): unknown {
  * The other looks cannot be had so: `statSync` and its like need the `Deno` that the realm has not
  * (seen on 2.9.6).
  */
-export function withoutWaiting(native: typeof Deno): typeof Deno {
+export function withSyncRealPath(native: typeof Deno): typeof Deno {
   const { realPathSync } = native;
   return Object.assign(Object.create(native), {
     realPath: async (path: string) => await realPathSync(path),
   });
 }
 
-function diskOf({ stat, openSync, errors }: typeof Deno): Disk {
+function diskOf({ stat, openSync, errors }: typeof Deno): DatabaseFiles {
   async function present<T>(act: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await act();
@@ -309,13 +322,13 @@ function diskOf({ stat, openSync, errors }: typeof Deno): Disk {
       throw error;
     }
   }
-  async function look(path: string): Promise<Look> {
+  async function look(path: string): Promise<DatabaseFileStat> {
     const { size, mtime, isFile } = await stat(path);
-    if (!isFile) throw named("SqliteError", "it is no file");
+    if (!isFile) throw createNamedError("SqliteError", "it is no file");
     return { size, mtime: mtime?.getTime() ?? 0 };
   }
   return {
-    look: (path) => present(() => look(path)),
+    stat: (path) => present(() => look(path)),
     read: (path, most) =>
       present(async () => {
         const bytes = new Uint8Array(most ?? (await look(path)).size);
@@ -328,7 +341,7 @@ function diskOf({ stat, openSync, errors }: typeof Deno): Disk {
         }
         return bytes.subarray(0, length);
       }),
-    pause: (ms) => new Promise((resume) => setTimeout(resume, ms)),
+    sleep: (ms) => new Promise((resume) => setTimeout(resume, ms)),
   };
 }
 

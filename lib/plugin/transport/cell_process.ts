@@ -7,7 +7,7 @@
 
 import type { ProcessInit } from "../wire/cell_init.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
-import { workerPermissions } from "./worker_permissions.ts";
+import { toWorkerPermissions } from "./worker_permissions.ts";
 
 /** Longest INIT frame in bytes: the plugin's text, escaped, and what surrounds it. */
 const INIT_BYTES = 64 * 1024 * 1024;
@@ -52,7 +52,7 @@ function start({ entry, bootstrap, init, residentMiB }: ProcessInit): MessagePor
   const worker = new Worker(entry, {
     type: "module",
     name: "cell",
-    deno: { permissions: workerPermissions(init.permissions) },
+    deno: { permissions: toWorkerPermissions(init.permissions) },
   });
   worker.onerror = (event) => {
     event.preventDefault();
@@ -72,7 +72,7 @@ function start({ entry, bootstrap, init, residentMiB }: ProcessInit): MessagePor
     }
     if (Math.abs(kib - reported) < 1024) return;
     reported = kib;
-    writer.bytes(VERB.RESIDENT, SIDE.HOST, kib);
+    writer.writeBytes(VERB.RESIDENT, SIDE.HOST, kib);
     writeAll(writer.take());
   }, LOOK_MS);
   return port1;

@@ -4,21 +4,26 @@
  * believes nothing it sends. So a plugin that broke it open would have won nothing.
  */
 
-import { joinBytes } from "../../base/concat_bytes.ts";
+import { concatBytes } from "../../base/concat_bytes.ts";
 import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
 import type { CellInit } from "../wire/cell_init.ts";
-import { withHeaders } from "../wire/message_heads.ts";
-import type { Served } from "../wire/rpc_calls.ts";
-import { Peer } from "../wire/rpc_endpoint.ts";
+import { appendHeaders } from "../wire/message_heads.ts";
+import type { InboundRequest } from "../wire/rpc_calls.ts";
+import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
-import { makeConsole } from "../realm/console.ts";
-import { type FileHandle, makeFiles, makeResolve } from "../realm/env_files.ts";
-import { makeMachine } from "../realm/env_fetch.ts";
-import { makeQuery, type Query, type Sqlite, withoutWaiting } from "../realm/sql_query.ts";
-import { readQuestion, writeAnswer, writeRefusal } from "../realm/sql_codec.ts";
-import { makeSql } from "../realm/env_sql.ts";
-import { takeShortcuts } from "../realm/lazy_natives.ts";
-import { strip } from "../realm/lockdown.ts";
+import { createConsole } from "../realm/console.ts";
+import { createEnvFiles, createResolvePath, type FileReference } from "../realm/env_files.ts";
+import { createEnvFetchFactory } from "../realm/env_fetch.ts";
+import {
+  createQueryDatabase,
+  type QueryDatabase,
+  type SqliteModule,
+  withSyncRealPath,
+} from "../realm/sql_query.ts";
+import { decodeSqlQuery, encodeSqlError, encodeSqlResult } from "../realm/sql_codec.ts";
+import { createEnvSql } from "../realm/env_sql.ts";
+import { installLazyNatives } from "../realm/lazy_natives.ts";
+import { lockDownRealm } from "../realm/lockdown.ts";
 
 interface Plugin {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
@@ -50,31 +55,32 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     scheduled = true;
     defer(flush);
   };
-  const { setSignal, isWhole } = takeShortcuts();
+  const { setSignal, hasBufferedBody: isWhole } = installLazyNatives();
   const { get: take, set: keep } = WeakMap.prototype;
-  const handed = new WeakMap<Response, FileHandle>();
-  const hand = (response: Response, file: FileHandle): void =>
+  const handed = new WeakMap<Response, FileReference>();
+  const hand = (response: Response, file: FileReference): void =>
     void apply(keep, handed, [response, file]);
-  let serve: (served: Served) => Promise<Response> = () => Promise.reject(new Error("Not ready"));
-  const peer = new Peer({
+  let serve: (served: InboundRequest) => Promise<Response> = () =>
+    Promise.reject(new Error("Not ready"));
+  const peer = new RpcEndpoint({
     side: SIDE.CELL,
     writer,
-    wake,
+    scheduleFlush: wake,
     serve: (served) => serve(served),
-    isWhole,
-    fileOf: (response) => {
-      const file: FileHandle | undefined = apply(take, handed, [response]);
+    hasBufferedBody: isWhole,
+    toFileReference: (response) => {
+      const file: FileReference | undefined = apply(take, handed, [response]);
       return file === undefined || response.bodyUsed ? undefined : file;
     },
-    mostServed: 0xffff,
+    maxInboundCalls: 0xffff,
   });
-  const { console, print } = makeConsole(
+  const { console, print } = createConsole(
     (level, line) => {
-      writer.text(VERB.LOG, SIDE.CELL, level, line);
+      writer.writeText(VERB.LOG, SIDE.CELL, level, line);
       wake();
     },
     native.inspect,
-    init.linesPerSecond,
+    init.maxLogLinesPerSecond,
   );
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -84,27 +90,27 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     event.preventDefault();
     print(2, `Uncaught ${words(event.error)}`);
   });
-  const paths = init.kind === "query" ? withoutWaiting(native) : native;
-  const resolve = makeResolve(paths, init.folders);
-  const files = init.folders.length > 0 ? makeFiles(native, resolve, hand) : undefined;
+  const paths = init.kind === "query" ? withSyncRealPath(native) : native;
+  const resolve = createResolvePath(paths, init.folders);
+  const files = init.folders.length > 0 ? createEnvFiles(native, resolve, hand) : undefined;
   const query = init.kind === "query"
     // The published types lag behind the runtime; `Sqlite` says what is used of it.
-    ? makeQuery(native, await import("node:sqlite") as unknown as Sqlite, resolve)
+    ? createQueryDatabase(native, await import("node:sqlite") as unknown as SqliteModule, resolve)
     : undefined;
   const stripTypes = init.kind === "strip"
     ? (await import("node:module")).stripTypeScriptTypes
     : undefined;
-  const fetches = makeMachine(peer, init.calls);
-  strip(console);
+  const fetches = createEnvFetchFactory(peer, init.maxCalls);
+  lockDownRealm(console);
 
   const reader = new FrameReader();
   port.onmessage = (event) => {
     reader.push(event.data, (frame) => {
       if (frame.verb === VERB.PING) {
-        writer.bytes(VERB.PONG, SIDE.HOST, frame.id);
+        writer.writeBytes(VERB.PONG, SIDE.HOST, frame.id);
         wake();
       } else {
-        peer.take(frame);
+        peer.receive(frame);
       }
     });
   };
@@ -123,13 +129,13 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const plugin = pluginOf(module);
       serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
     }
-    writer.bytes(VERB.READY, SIDE.CELL, 0);
+    writer.writeBytes(VERB.READY, SIDE.CELL, 0);
   } catch (error) {
-    writer.text(VERB.UNFIT, SIDE.CELL, 0, words(error));
+    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, words(error));
   }
   wake();
 
-  function answerWith(plugin: Plugin): (served: Served) => Promise<Response> {
+  function answerWith(plugin: Plugin): (served: InboundRequest) => Promise<Response> {
     const shared = {
       config: Object.freeze({ ...init.config }),
       vars: Object.freeze({ ...init.vars }),
@@ -142,7 +148,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const bare = method === "GET" && body === null
         ? new Request(url)
         : new Request(url, { method, body });
-      const request = withHeaders(bare, head.headers);
+      const request = appendHeaders(bare, head.headers);
       setSignal(request, () => served.signal);
       const [tier, by, tag] = head.note;
       const origin = originOf(head.url);
@@ -150,7 +156,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
         ...shared,
         caller: { tier, by, tag, fetch: fetches("caller", id, origin) },
         machine: { fetch: fetches("machine", id, origin) },
-        sql: makeSql(fetches("sql", id, origin)),
+        sql: createEnvSql(fetches("sql", id, origin)),
       };
       const response = await plugin.fetch(request, env, contextOf(id));
       if (!(response instanceof Response)) throw new TypeError("fetch() gave no Response");
@@ -162,13 +168,13 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     let open = 0;
     const done = (): void => {
       if (--open > 0) return;
-      writer.bytes(VERB.DONE, SIDE.HOST, id);
+      writer.writeBytes(VERB.DONE, SIDE.HOST, id);
       wake();
     };
     return {
       waitUntil(work: unknown): void {
         if (open++ === 0) {
-          writer.bytes(VERB.HOLD, SIDE.HOST, id);
+          writer.writeBytes(VERB.HOLD, SIDE.HOST, id);
           wake();
         }
         Promise.resolve(work).then(done, (error) => {
@@ -195,7 +201,7 @@ function pluginOf(module: Record<string, unknown>): Plugin {
 }
 
 /** A probe answers `GET /manifest`, and `POST /permissions` with the config's JSON as body. */
-function probe(module: Record<string, unknown>): (served: Served) => Promise<Response> {
+function probe(module: Record<string, unknown>): (served: InboundRequest) => Promise<Response> {
   return async function answer({ head, body }) {
     if (head.url.endsWith("/manifest")) {
       const manifest: Record<string, unknown> = {};
@@ -209,16 +215,19 @@ function probe(module: Record<string, unknown>): (served: Served) => Promise<Res
   };
 }
 
-async function answerQuestion(query: Query, body: Served["body"]): Promise<Response> {
+async function answerQuestion(
+  query: QueryDatabase,
+  body: InboundRequest["body"],
+): Promise<Response> {
   try {
-    const { question, image } = readQuestion(await collect(body));
-    return new Response(writeAnswer(await query(question, image)));
+    const { question, image } = decodeSqlQuery(await collect(body));
+    return new Response(encodeSqlResult(await query(question, image)));
   } catch (error) {
-    return new Response(writeRefusal(error));
+    return new Response(encodeSqlError(error));
   }
 }
 
-async function collect(body: Served["body"]): Promise<Uint8Array<ArrayBuffer>> {
+async function collect(body: InboundRequest["body"]): Promise<Uint8Array<ArrayBuffer>> {
   if (!(body instanceof ReadableStream)) return body ?? new Uint8Array();
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -232,7 +241,7 @@ async function collect(body: Served["body"]): Promise<Uint8Array<ArrayBuffer>> {
     }
     pieces[pieces.length] = piece;
   }
-  return joinBytes(pieces, length);
+  return concatBytes(pieces, length);
 }
 
 /** An error in words, without the text of the plugin that its stack names as a URL. */

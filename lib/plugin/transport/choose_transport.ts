@@ -3,17 +3,17 @@
  * where it may not, and says which and why.
  */
 
-import { launchProcess } from "./process_transport.ts";
+import { createProcessStarter } from "./process_transport.ts";
 import type { CellProgram } from "./process_transport.ts";
-import type { Launch } from "./transport.ts";
-import { launchWorker } from "./worker_transport.ts";
+import type { StartCell } from "./transport.ts";
+import { startWorkerCell } from "./worker_transport.ts";
 
-/** See {@link chooseLaunch}. */
-export interface Chosen {
+/** See {@link chooseTransport}. */
+export interface TransportChoice {
   readonly kind: "process" | "worker";
-  readonly launch: Launch;
+  readonly startCell: StartCell;
   /** For the start-up line and `/proc/status`, when containment is weaker than it could be. */
-  readonly weaker?: string;
+  readonly warning?: string;
 }
 
 /**
@@ -22,12 +22,13 @@ export interface Chosen {
  * @param program how this program is started once more
  * @param mayRun whether the server may run `program.execPath`
  */
-export function chooseLaunch(program: CellProgram, mayRun: boolean): Chosen {
-  if (mayRun) return { kind: "process", launch: launchProcess(program) };
+export function chooseTransport(program: CellProgram, mayRun: boolean): TransportChoice {
+  if (mayRun) return { kind: "process", startCell: createProcessStarter(program) };
   return {
     kind: "worker",
-    launch: launchWorker,
-    weaker: "plugins run inside the server, which contains neither their memory nor a busy loop; " +
+    startCell: startWorkerCell,
+    warning:
+      "plugins run inside the server, which contains neither their memory nor a busy loop; " +
       "start it with --allow-run to give each a process of its own",
   };
 }

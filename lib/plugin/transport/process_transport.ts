@@ -7,7 +7,7 @@
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
 import type { CellInit, ProcessInit } from "../wire/cell_init.ts";
 import { FrameWriter, SIDE, VERB } from "../wire/frames.ts";
-import type { Launch, Transport } from "./transport.ts";
+import type { StartCell, Transport } from "./transport.ts";
 
 /** How this program is started once more. */
 export interface CellProgram {
@@ -27,8 +27,8 @@ const READ_BYTES = 128 * 1024;
 /** Bytes of the child's stderr that are kept to say how it ended. */
 const LAST_WORDS = 4096;
 
-/** Makes the {@link Launch} that starts cells as processes of `program`. */
-export function launchProcess(program: CellProgram): Launch {
+/** Makes the {@link StartCell} that starts cells as processes of `program`. */
+export function createProcessStarter(program: CellProgram): StartCell {
   return function launch(init, limits, events): Transport {
     const child = new Deno.Command(program.execPath, {
       args: [...runtimeFlags(program, init, limits.heapMiB), ...program.args],
@@ -51,9 +51,9 @@ export function launchProcess(program: CellProgram): Launch {
     const gone = child.status.then(async (status) => {
       over = true;
       const words = await lastWords;
-      events.ended(`${statusInWords(status)}${words && `: ${words}`}`);
+      events.onEnd(`${statusInWords(status)}${words && `: ${words}`}`);
     });
-    void pump(child.stdout, (chunk) => !over && events.bytes(chunk));
+    void pump(child.stdout, (chunk) => !over && events.onBytes(chunk));
     const transport: Transport = {
       kind: "process",
       pid: child.pid,
@@ -82,7 +82,7 @@ export function launchProcess(program: CellProgram): Launch {
       init: { ...init, permissions: { ...init.permissions, net: allowedNet(program, init) } },
     };
     const writer = new FrameWriter();
-    writer.text(VERB.INIT, SIDE.HOST, 0, JSON.stringify(bootstrap));
+    writer.writeText(VERB.INIT, SIDE.HOST, 0, JSON.stringify(bootstrap));
     transport.send(writer.take());
     return transport;
   };

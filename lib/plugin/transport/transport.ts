@@ -10,9 +10,9 @@ import type { CellLimits } from "../../limits.ts";
 /** What a transport tells whoever started it. */
 export interface TransportEvents {
   /** Bytes from the cell, in order; valid until the call returns. */
-  bytes(chunk: Uint8Array<ArrayBuffer>): void;
+  onBytes(chunk: Uint8Array<ArrayBuffer>): void;
   /** The cell is gone, once, for whatever reason; `reason` is for the log. */
-  ended(reason: string): void;
+  onEnd(reason: string): void;
 }
 
 /** One started cell. */
@@ -27,4 +27,4 @@ export interface Transport {
 }
 
 /** Starts a cell. Throws when that is not possible at all. */
-export type Launch = (init: CellInit, limits: CellLimits, events: TransportEvents) => Transport;
+export type StartCell = (init: CellInit, limits: CellLimits, events: TransportEvents) => Transport;

@@ -6,7 +6,7 @@
 import type { CellPermissions } from "../wire/cell_init.ts";
 
 /** What is not listed is none. */
-export function workerPermissions(
+export function toWorkerPermissions(
   { net, read, write }: CellPermissions,
 ): Deno.PermissionOptionsObject {
   return {

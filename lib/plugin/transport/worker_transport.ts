@@ -5,15 +5,15 @@
  */
 
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
-import type { Launch } from "./transport.ts";
-import { workerPermissions } from "./worker_permissions.ts";
+import type { StartCell } from "./transport.ts";
+import { toWorkerPermissions } from "./worker_permissions.ts";
 
 /** Starts a cell inside this process. */
-export const launchWorker: Launch = function launchWorker(init, _limits, events) {
+export const startWorkerCell: StartCell = function launchWorker(init, _limits, events) {
   const worker = new Worker(ENTRY_URL, {
     type: "module",
     name: `cell ${init.name}`,
-    deno: { permissions: workerPermissions(init.permissions) },
+    deno: { permissions: toWorkerPermissions(init.permissions) },
   });
   const { port1, port2 } = new MessageChannel();
   let over = false;
@@ -22,14 +22,14 @@ export const launchWorker: Launch = function launchWorker(init, _limits, events)
     over = true;
     port1.close();
     worker.terminate();
-    events.ended(reason);
+    events.onEnd(reason);
   };
   worker.onerror = (event) => {
     event.preventDefault();
     end("its Worker failed");
   };
   port1.onmessage = (event) => {
-    if (!over) events.bytes(event.data);
+    if (!over) events.onBytes(event.data);
   };
   worker.postMessage({ bootstrap: bootstrapUrl(), init, port: port2 }, [port2]);
   return {

@@ -6,12 +6,12 @@
 
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
 
-/** Where a {@link BodyOut} puts what it read. */
+/** Where a {@link OutboundBody} puts what it read. */
 export interface BodySink {
-  chunk(bytes: Uint8Array): void;
-  end(): void;
+  onChunk(bytes: Uint8Array): void;
+  onEnd(): void;
   /** The source broke off; nothing follows. */
-  fail(error: unknown): void;
+  onError(error: unknown): void;
 }
 
 /** Reads pieces one after the other; a piece is whole until the next is asked for, and no longer. */
@@ -21,7 +21,7 @@ interface Pieces {
 }
 
 /** Reads a stream and hands it on in pieces, as far as the other end gave credit. */
-export class BodyOut {
+export class OutboundBody {
   readonly #reader: Pieces;
   readonly #sink: BodySink;
   #credit = CELL_WINDOW_BYTES;
@@ -40,7 +40,7 @@ export class BodyOut {
   }
 
   /** The other end has taken that many bytes. False when it was sent nothing that it could take. */
-  credit(bytes: number): boolean {
+  addCredit(bytes: number): boolean {
     if (bytes === 0 || this.#credit === CELL_WINDOW_BYTES) return false;
     this.#credit = Math.min(this.#credit + bytes, CELL_WINDOW_BYTES);
     this.#wake?.();
@@ -73,23 +73,23 @@ export class BodyOut {
             if (this.#over) return;
           }
           this.#credit -= piece.length;
-          this.#sink.chunk(piece);
+          this.#sink.onChunk(piece);
         }
       }
       if (this.#over) return;
       this.#over = true;
-      this.#sink.end();
+      this.#sink.onEnd();
     } catch (error) {
       if (this.#over) return;
       this.#over = true;
       this.#reader.cancel(error).catch(ignore);
-      this.#sink.fail(error);
+      this.#sink.onError(error);
     }
   }
 }
 
 /** Takes pieces as they arrive and gives them out as a stream, returning credit as it is read. */
-export class BodyIn {
+export class InboundBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
   #queue: Uint8Array<ArrayBuffer>[] = [];

@@ -5,9 +5,9 @@
  */
 
 /** A granted folder as the plugin names it, and where it really is once links are followed. */
-export interface Folder {
+export interface GrantedFolder {
   readonly path: string;
-  readonly real: string;
+  readonly realPath: string;
   readonly write: boolean;
 }
 
@@ -31,13 +31,13 @@ export interface CellInit {
   /** The plugin as JavaScript without imports: exactly the text that was checked. */
   readonly code: string;
   readonly permissions: CellPermissions;
-  readonly folders: readonly Folder[];
+  readonly folders: readonly GrantedFolder[];
   /** Text of the declared config worlds by path. */
   readonly config: Readonly<Record<string, string>>;
   /** The declared environment variables that are set. */
   readonly vars: Readonly<Record<string, string>>;
-  readonly calls: number;
-  readonly linesPerSecond: number;
+  readonly maxCalls: number;
+  readonly maxLogLinesPerSecond: number;
 }
 
 /** The INIT frame's payload: the init, and what the process needs to make the Worker. */
@@ -49,7 +49,7 @@ export interface ProcessInit {
 }
 
 /** The init of a cell that is granted nothing. */
-export function bareInit(kind: CellInit["kind"], name: string, code: string): CellInit {
+export function createBareInit(kind: CellInit["kind"], name: string, code: string): CellInit {
   return {
     kind,
     name,
@@ -58,7 +58,7 @@ export function bareInit(kind: CellInit["kind"], name: string, code: string): Ce
     folders: [],
     config: {},
     vars: {},
-    calls: 1,
-    linesPerSecond: 0,
+    maxCalls: 1,
+    maxLogLinesPerSecond: 0,
   };
 }

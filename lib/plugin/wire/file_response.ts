@@ -3,9 +3,9 @@
  * bytes past the wire. Whether the name may be opened is for `openFile` to say; nothing here looks.
  */
 
-import type { Calling, OpenFile } from "./rpc_calls.ts";
+import type { OpenFile, OutboundCall } from "./rpc_calls.ts";
 import { ProtocolError } from "./frames.ts";
-import type { FileHandle } from "../realm/env_files.ts";
+import type { FileReference } from "../realm/env_files.ts";
 
 /**
  * Answers a call with a file; a file that cannot be opened fails the call.
@@ -16,10 +16,10 @@ import type { FileHandle } from "../realm/env_files.ts";
  * @param end gives the call up
  * @throws {ProtocolError} there is nobody to open it
  */
-export function answerWithFile(
-  call: Calling,
+export function respondWithFile(
+  call: OutboundCall,
   openFile: OpenFile | undefined,
-  file: FileHandle,
+  file: FileReference,
   make: (body: ReadableStream<Uint8Array>) => Response,
   settle: () => void,
   end: (reason: Error) => void,
@@ -31,12 +31,12 @@ export function answerWithFile(
   const over = (): void => {
     read = true;
     // An empty file is over before it is open.
-    if (!call.answered) return;
-    call.received = true;
+    if (!call.hasResponse) return;
+    call.isReceived = true;
     settle();
   };
   openFile(file, over).then((body) => {
-    if (call.over) return body.fail(new Error("The response is not wanted any more"));
+    if (call.isOver) return body.fail(new Error("The response is not wanted any more"));
     call.file = body;
     call.resolve(make(body.stream));
     if (read) over();

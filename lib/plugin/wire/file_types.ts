@@ -24,7 +24,7 @@ export interface FileRange {
 }
 
 /** What `respond` answers with. */
-export interface FileAnswer extends FileRange {
+export interface FileResponseOptions extends FileRange {
   readonly status?: number;
   readonly headers?: HeadersInit;
   /** What `stat` said when the headers were made: a file that is another by now is not sent. */
@@ -32,7 +32,7 @@ export interface FileAnswer extends FileRange {
 }
 
 /** What `replace` asks before it does it. */
-export interface Replacing {
+export interface ReplaceOptions {
   /** Called when all bytes are on the disk; what it throws gives the change up. */
   readonly ready?: () => void | Promise<void>;
 }
@@ -51,10 +51,10 @@ export interface Files {
   replace(
     path: string,
     data: string | Uint8Array | ReadableStream<Uint8Array>,
-    how?: Replacing,
+    how?: ReplaceOptions,
   ): Promise<void>;
   /** A response whose bytes the server takes from the file itself, past the plugin. */
-  respond(path: string, answer?: FileAnswer): Response;
+  respond(path: string, answer?: FileResponseOptions): Response;
   /** @param options `most` entries are looked at */
   list(path: string, options?: { readonly most?: number }): Promise<FileInfo[]>;
   stat(path: string): Promise<FileInfo>;
@@ -64,11 +64,11 @@ export interface Files {
 }
 
 /** A file that the server is to send in place of the plugin; see `FileBody`. */
-export interface FileHandle {
+export interface FileReference {
   readonly path: string;
   readonly offset: number;
   /** Bytes, or -1 for all that there are. */
   readonly length: number;
   /** `factsOf` what the plugin saw, or `""`. */
-  readonly seen: string;
+  readonly fingerprint: string;
 }

@@ -7,7 +7,7 @@
  * what follows it and `side` says who opened the exchange that `id` belongs to.
  */
 
-import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../../limits.ts";
+import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../limits.ts";
 
 /** What a frame says. */
 export const VERB = {
@@ -77,28 +77,28 @@ export class FrameWriter {
   }
 
   /** Adds a frame whose payload is bytes. */
-  bytes(verb: number, side: Side, id: number, payload: Uint8Array = EMPTY): void {
+  writeBytes(verb: number, side: Side, id: number, payload: Uint8Array = EMPTY): void {
     const start = this.#begin(verb, side, id, payload.length);
     this.#buffer.set(payload, start);
     this.#finish(start, payload.length);
   }
 
   /** Adds a frame whose payload is one u32. */
-  count(verb: number, side: Side, id: number, count: number): void {
+  writeCount(verb: number, side: Side, id: number, count: number): void {
     const start = this.#begin(verb, side, id, 4);
     putU32(this.#buffer, start, count);
     this.#finish(start, 4);
   }
 
   /** Adds a frame whose payload is text. */
-  text(verb: number, side: Side, id: number, text: string): void {
+  writeText(verb: number, side: Side, id: number, text: string): void {
     const start = this.#begin(verb, side, id, text.length * 3);
     const { written } = encoder.encodeInto(text, this.#buffer.subarray(start));
     this.#finish(start, written);
   }
 
   /** Adds a frame that holds a head as JSON, then a body. */
-  head(verb: number, side: Side, id: number, head: string, body: Uint8Array = EMPTY): void {
+  writeHead(verb: number, side: Side, id: number, head: string, body: Uint8Array = EMPTY): void {
     const start = this.#begin(verb, side, id, 4 + head.length * 3 + body.length);
     const { written } = encoder.encodeInto(head, this.#buffer.subarray(start + 4));
     putU32(this.#buffer, start, written);
@@ -110,7 +110,7 @@ export class FrameWriter {
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.#buffer.slice(0, this.#length);
     this.#length = 0;
-    if (this.#buffer.length > 4 * CELL_FRAME_BYTES) this.#buffer = new Uint8Array(16 * 1024);
+    if (this.#buffer.length > 4 * MAX_CELL_FRAME_BYTES) this.#buffer = new Uint8Array(16 * 1024);
     return taken;
   }
 
@@ -145,7 +145,7 @@ export class FrameReader {
   readonly #limit: number;
 
   /** @param limit longest frame accepted, in bytes */
-  constructor(limit: number = CELL_FRAME_BYTES) {
+  constructor(limit: number = MAX_CELL_FRAME_BYTES) {
     this.#limit = limit;
   }
 
@@ -206,7 +206,7 @@ function frameOf(bytes: Uint8Array<ArrayBuffer>): Frame {
 }
 
 /** Reads the one u32 a CREDIT frame carries. */
-export function countOf(frame: Frame): number {
+export function readCount(frame: Frame): number {
   if (frame.payload.length !== 4) throw new ProtocolError("Cannot read a count: not four bytes");
   return getU32(frame.payload, 0);
 }
@@ -216,7 +216,7 @@ export function countOf(frame: Frame): number {
  * a log would take for more than text are shown as escapes: whoever writes a line must not be able to
  * write a second one, or to colour it.
  */
-export function textOf(frame: Frame, limit: number): string {
+export function readText(frame: Frame, limit: number): string {
   try {
     return decoder.decode(frame.payload).slice(0, limit).replace(CONTROL, escaped);
   } catch {
@@ -239,7 +239,7 @@ function escaped(character: string): string {
 export function splitHead(frame: Frame): { head: unknown; body: Uint8Array<ArrayBuffer> } {
   const { payload } = frame;
   const length = payload.length < 4 ? -1 : getU32(payload, 0);
-  if (length < 0 || length > CELL_HEAD_BYTES || length > payload.length - 4) {
+  if (length < 0 || length > MAX_CELL_HEAD_BYTES || length > payload.length - 4) {
     throw new ProtocolError("Cannot read a head: its length does not fit its frame");
   }
   try {

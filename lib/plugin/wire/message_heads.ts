@@ -4,13 +4,13 @@
  */
 
 import { ProtocolError } from "./frames.ts";
-import type { FileHandle } from "../realm/env_files.ts";
+import type { FileReference } from "../realm/env_files.ts";
 
 /** Header names and values in turn, in order, repeated names kept. */
 export type FlatHeaders = readonly string[];
 
 /** See {@link RequestHead}. */
-export type Note = readonly [string, string | number, tag?: string];
+export type MessageNote = readonly [string, string | number, tag?: string];
 
 /** What opens an exchange. */
 export interface RequestHead {
@@ -19,14 +19,14 @@ export interface RequestHead {
   readonly url: string;
   readonly headers: FlatHeaders;
   /** Whether the body follows in frames of its own. */
-  readonly streamed: boolean;
+  readonly isStreamed: boolean;
   /** Whether there is a body at all; an empty one differs from none. */
-  readonly bodied: boolean;
+  readonly hasBody: boolean;
   /**
    * From the host the caller's tier and name, and the entity tag of what the request is about where it
    * is known; from a cell the kind of call and its request's id.
    */
-  readonly note: Note;
+  readonly note: MessageNote;
 }
 
 /** What answers it. */
@@ -34,9 +34,9 @@ export interface ResponseHead {
   readonly status: number;
   readonly statusText: string;
   readonly headers: FlatHeaders;
-  readonly streamed: boolean;
+  readonly isStreamed: boolean;
   /** The file whose bytes are the body; only a cell may name one. */
-  readonly file?: FileHandle;
+  readonly file?: FileReference;
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -51,13 +51,13 @@ const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
 export const MAX_HEADERS = 256;
 
 /** Writes a request's head. */
-export function writeRequestHead(head: RequestHead): string {
-  const flags = (head.streamed ? 2 : 0) | (head.bodied ? 1 : 0);
+export function formatRequestHead(head: RequestHead): string {
+  const flags = (head.isStreamed ? 2 : 0) | (head.hasBody ? 1 : 0);
   return JSON.stringify([head.method, head.url, head.headers, flags, head.note]);
 }
 
 /** Reads a request's head. @throws {ProtocolError} */
-export function readRequestHead(value: unknown): RequestHead {
+export function parseRequestHead(value: unknown): RequestHead {
   if (!Array.isArray(value) || value.length !== 5) fault("a request head is five fields");
   const [method, url, headers, flags, note]: unknown[] = value;
   if (typeof method !== "string" || method.length > 32 || !TOKEN.test(method)) fault("its method");
@@ -72,22 +72,22 @@ export function readRequestHead(value: unknown): RequestHead {
     method,
     url,
     headers: readHeaders(headers),
-    streamed: flags === 3,
-    bodied: flags !== 0,
+    isStreamed: flags === 3,
+    hasBody: flags !== 0,
     note: tag === undefined ? [word, more] : [word, more, tag],
   };
 }
 
 /** Writes a response's head. */
-export function writeResponseHead(head: ResponseHead): string {
-  const { status, statusText, headers, streamed, file } = head;
+export function formatResponseHead(head: ResponseHead): string {
+  const { status, statusText, headers, isStreamed: streamed, file } = head;
   if (file === undefined) return JSON.stringify([status, statusText, headers, streamed ? 1 : 0]);
-  const { path, offset, length, seen } = file;
+  const { path, offset, length, fingerprint: seen } = file;
   return JSON.stringify([status, statusText, headers, [path, offset, length, seen]]);
 }
 
 /** Reads a response's head. @throws {ProtocolError} */
-export function readResponseHead(value: unknown): ResponseHead {
+export function parseResponseHead(value: unknown): ResponseHead {
   if (!Array.isArray(value) || value.length !== 4) fault("a response head is four fields");
   const [status, statusText, headers, flags]: unknown[] = value;
   if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) {
@@ -101,21 +101,21 @@ export function readResponseHead(value: unknown): ResponseHead {
       status,
       statusText,
       headers: readHeaders(headers),
-      streamed: false,
+      isStreamed: false,
       file: file(flags),
     };
   }
   if (flags !== 0 && flags !== 1) fault("its flags");
-  return { status, statusText, headers: readHeaders(headers), streamed: flags === 1 };
+  return { status, statusText, headers: readHeaders(headers), isStreamed: flags === 1 };
 }
 
-function file(value: unknown[]): FileHandle {
+function file(value: unknown[]): FileReference {
   const [path, offset, length, seen] = value;
   if (value.length !== 4 || typeof path !== "string" || typeof seen !== "string") fault("its file");
   if (path.length > 4096 || seen.length > 256) fault("its file");
   if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) fault("its file");
   if (typeof length !== "number" || !Number.isSafeInteger(length) || length < -1) fault("its file");
-  return { path, offset, length, seen };
+  return { path, offset, length, fingerprint: seen };
 }
 
 function readHeaders(value: unknown): FlatHeaders {
@@ -136,14 +136,14 @@ function readHeaders(value: unknown): FlatHeaders {
  * Whether a message's own headers may go on the wire. The runtime's `Headers` take control characters
  * that the other end must refuse, and refusing there costs the whole connection.
  */
-export function sendable(flat: FlatHeaders): boolean {
+export function canSendHeaders(flat: FlatHeaders): boolean {
   if (flat.length > 2 * MAX_HEADERS) return false;
   for (let i = 1; i < flat.length; i += 2) if (!VALUE.test(flat[i]!)) return false;
   return true;
 }
 
 /** Headers as the flat list of the wire; each `Set-Cookie` stays its own. */
-export function flatten(headers: Headers): string[] {
+export function flattenHeaders(headers: Headers): string[] {
   const flat: string[] = [];
   let at = 0;
   headers.forEach((value, name) => {
@@ -154,7 +154,7 @@ export function flatten(headers: Headers): string[] {
 }
 
 /** The flat list as Headers. */
-export function unflatten(flat: FlatHeaders): Headers {
+export function unflattenHeaders(flat: FlatHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
   return headers;
@@ -166,7 +166,7 @@ export function unflatten(flat: FlatHeaders): Headers {
  *
  * @param without names, in lower case, that are left out
  */
-export function withHeaders<M extends Request | Response>(
+export function appendHeaders<M extends Request | Response>(
   message: M,
   flat: FlatHeaders,
   without?: ReadonlySet<string>,
@@ -180,7 +180,7 @@ export function withHeaders<M extends Request | Response>(
 }
 
 /** Whether a response of this status never has a body (RFC 9110 §15, Fetch "null body status"). */
-export function bodiless(status: number): boolean {
+export function hasNoBody(status: number): boolean {
   return status === 204 || status === 205 || status === 304;
 }
 

@@ -3,39 +3,39 @@
  * exchange while it is open. `Peer` moves them.
  */
 
-import type { BodyIn, BodyOut } from "./body_flow.ts";
+import type { InboundBody, OutboundBody } from "./body_flow.ts";
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
 import {
-  bodiless,
-  type Note,
-  readResponseHead,
+  appendHeaders,
+  hasNoBody,
+  type MessageNote,
+  parseResponseHead,
   type RequestHead,
   type ResponseHead,
-  withHeaders,
 } from "./message_heads.ts";
 import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./frames.ts";
-import type { FileHandle } from "../realm/env_files.ts";
+import type { FileReference } from "../realm/env_files.ts";
 
 /** What a peer needs from the room it stands in. */
-export interface PeerOptions {
+export interface RpcEndpointOptions {
   readonly side: Side;
   readonly writer: FrameWriter;
   /** Called when there is something to flush; it must call `flush` once soon. */
-  wake(): void;
+  scheduleFlush(): void;
   /** Answers one request of the other end; what it throws is told as a failure. */
-  serve(request: Served): Promise<Response>;
+  serve(request: InboundRequest): Promise<Response>;
   /** Whether a response's body can be read without waiting for anybody; never, unless told. */
-  readonly isWhole?: (response: Response) => boolean;
+  readonly hasBufferedBody?: (response: Response) => boolean;
   /** The file whose bytes the other end is to send in place of the response's body, if there is one. */
-  readonly fileOf?: (response: Response) => FileHandle | undefined;
+  readonly toFileReference?: (response: Response) => FileReference | undefined;
   /** Opens a file that an answer names; without it an answer may name none. */
   readonly openFile?: OpenFile;
   /** Names of headers, in lower case, that are taken out of the other end's answers. */
-  readonly unheard?: ReadonlySet<string>;
+  readonly ignoredHeaders?: ReadonlySet<string>;
   /** Most exchanges the other end may have open; one more is a broken rule. */
-  readonly mostServed: number;
+  readonly maxInboundCalls: number;
   /** Called for a frame that changes nothing; it may throw when there are too many. */
-  readonly idle?: () => void;
+  readonly onIgnoredFrame?: () => void;
 }
 
 /**
@@ -43,7 +43,7 @@ export interface PeerOptions {
  *
  * @param over called once, when its reader has everything or has gone away
  */
-export type OpenFile = (file: FileHandle, over: () => void) => Promise<FileBody>;
+export type OpenFile = (file: FileReference, over: () => void) => Promise<FileBody>;
 
 /** An open file on its way to whoever asked. */
 export interface FileBody {
@@ -53,7 +53,7 @@ export interface FileBody {
 }
 
 /** One request of the other end. */
-export interface Served {
+export interface InboundRequest {
   readonly id: number;
   readonly head: RequestHead;
   /** `null` for no body. */
@@ -63,95 +63,98 @@ export interface Served {
 }
 
 /** What one end sends as a request. */
-export interface Outgoing {
+export interface OutboundRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: readonly string[];
-  readonly note: Note;
+  readonly note: MessageNote;
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
   /** Called once, when both bodies are over or the exchange failed. */
-  readonly ended?: () => void;
+  readonly onEnd?: () => void;
   /** Called when the other end takes in a part of the request's body. */
-  readonly moved?: () => void;
+  readonly onProgress?: () => void;
   /** Called when the other end answers, be it with a failure in words. */
-  readonly answered?: () => void;
+  readonly onResponse?: () => void;
 }
 
 /** A request under way. */
-export interface Call {
+export interface PendingCall {
   readonly id: number;
   readonly response: Promise<Response>;
   /** Nothing of it is still to come: it is complete or was given up. */
-  readonly over: boolean;
+  readonly isOver: boolean;
   /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
   cancel(reason: Error): void;
 }
 
 /** The other end failed this exchange in words; they come from a plugin and are not for callers. */
-export class PeerFailure extends Error {
-  override readonly name = "PeerFailure";
+export class RpcError extends Error {
+  override readonly name = "RpcError";
 }
 
 /** What both ends' exchanges have in common. */
-export interface Exchange {
+export interface RpcCall {
   readonly id: number;
-  incoming?: BodyIn;
-  outgoing?: BodyOut;
+  inboundBody?: InboundBody;
+  outboundBody?: OutboundBody;
   /** The head of this end's message while it waits to travel with its body. */
-  held?: { readonly verb: number; readonly head: (streamed: boolean) => string };
+  heldMessage?: { readonly verb: number; readonly head: (streamed: boolean) => string };
   heldChunk?: Uint8Array;
   /** This end's message is complete. */
-  sent: boolean;
+  isSent: boolean;
   /** The other end's message is complete. */
-  received: boolean;
+  isReceived: boolean;
 }
 
 /** An exchange this end opened. */
-export class Calling implements Exchange, Call {
-  incoming?: BodyIn;
-  outgoing?: BodyOut;
-  held?: NonNullable<Exchange["held"]>;
+export class OutboundCall implements RpcCall, PendingCall {
+  inboundBody?: InboundBody;
+  outboundBody?: OutboundBody;
+  heldMessage?: NonNullable<RpcCall["heldMessage"]>;
   heldChunk?: Uint8Array;
-  sent = true;
-  received = false;
-  answered = false;
-  over = false;
+  isSent = true;
+  isReceived = false;
+  hasResponse = false;
+  isOver = false;
   /** The answer is a file, which is being opened or is open. */
   file?: Pick<FileBody, "fail">;
   readonly id: number;
   readonly response: Promise<Response>;
-  readonly ended: (() => void) | undefined;
-  readonly moved: (() => void) | undefined;
-  readonly #heard: (() => void) | undefined;
+  readonly onEnd: (() => void) | undefined;
+  readonly onProgress: (() => void) | undefined;
+  readonly #onResponse: (() => void) | undefined;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: Error) => void;
-  readonly #giveUp: (call: Calling, reason: Error) => void;
+  readonly #giveUp: (call: OutboundCall, reason: Error) => void;
 
   /** @param giveUp gives it up while it is open */
   constructor(
     id: number,
-    { ended, moved, answered }: Pick<Outgoing, "ended" | "moved" | "answered">,
-    giveUp: (call: Calling, reason: Error) => void,
+    { onEnd, onProgress, onResponse }: Pick<
+      OutboundRequest,
+      "onEnd" | "onProgress" | "onResponse"
+    >,
+    giveUp: (call: OutboundCall, reason: Error) => void,
   ) {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     this.id = id;
     this.response = promise;
-    this.ended = ended;
-    this.moved = moved;
-    this.#heard = answered;
+    this.onEnd = onEnd;
+    this.onProgress = onProgress;
+    this.#onResponse = onResponse;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#giveUp = giveUp;
   }
 
   resolve(response: Response): void {
-    this.answered = true;
-    this.#heard?.();
+    this.hasResponse = true;
+    this.#onResponse?.();
     this.#resolve(response);
   }
 
   reject(error: Error): void {
-    if (error instanceof PeerFailure) this.#heard?.();
+    if (error instanceof RpcError) this.#onResponse?.();
     this.#reject(error);
   }
 
@@ -161,14 +164,14 @@ export class Calling implements Exchange, Call {
 }
 
 /** An exchange the other end opened. */
-export class Serving implements Exchange, Served {
-  incoming?: BodyIn;
-  outgoing?: BodyOut;
-  held?: NonNullable<Exchange["held"]>;
+export class InboundCall implements RpcCall, InboundRequest {
+  inboundBody?: InboundBody;
+  outboundBody?: OutboundBody;
+  heldMessage?: NonNullable<RpcCall["heldMessage"]>;
   heldChunk?: Uint8Array;
-  sent = false;
-  received = true;
-  body: Served["body"] = null;
+  isSent = false;
+  isReceived = true;
+  body: InboundRequest["body"] = null;
   readonly id: number;
   readonly head: RequestHead;
   #abort: AbortController | undefined;
@@ -195,7 +198,7 @@ export class Serving implements Exchange, Served {
  *
  * @param unheard names of headers, in lower case, that do not get into the Response
  */
-export function readAnswer(
+export function readResponseFrame(
   frame: Frame,
   unheard?: ReadonlySet<string>,
 ): {
@@ -205,36 +208,36 @@ export function readAnswer(
   make(body: BodyInit | null): Response;
 } {
   const { head: raw, body } = splitHead(frame);
-  const head = readResponseHead(raw);
+  const head = parseResponseHead(raw);
   if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
-  if (bodiless(head.status) && (head.streamed || head.file || body.length > 0)) {
+  if (hasNoBody(head.status) && (head.isStreamed || head.file || body.length > 0)) {
     throw new ProtocolError("Cannot take a body with this status");
   }
   const { status, statusText, headers } = head;
   return {
     head,
     body,
-    make: (body) => withHeaders(new Response(body, { status, statusText }), headers, unheard),
+    make: (body) => appendHeaders(new Response(body, { status, statusText }), headers, unheard),
   };
 }
 
 /** The head of this end's message no longer waits for its body. */
-export function unhold(exchange: Exchange): void {
-  delete exchange.held;
+export function dropHeldMessage(exchange: RpcCall): void {
+  delete exchange.heldMessage;
   delete exchange.heldChunk;
 }
 
 /** Longest words of a failure, in characters. */
-export const MAX_WORDS = 4096;
+export const MAX_FAILURE_CHARACTERS = 4096;
 
 /** A failure as it is told to the other end. */
-export function wordsOf(error: unknown): string {
+export function formatFailure(error: unknown): string {
   const words = error instanceof Error ? `${error.name}: ${error.message}` : "it threw no Error";
-  return words.slice(0, MAX_WORDS);
+  return words.slice(0, MAX_FAILURE_CHARACTERS);
 }
 
 /** Numbers for exchanges: from 1 up, and from 1 again after the last. */
-export class Ids {
+export class IdSequence {
   #next = 1;
   #wrapped = false;
 

@@ -5,60 +5,60 @@
  * whole connection is given up with a `ProtocolError`.
  */
 
-import { CELL_CHUNK_BYTES, CELL_HEAD_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
-import { BodyIn, BodyOut, type BodySink, ignore } from "./body_flow.ts";
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES, MAX_CELL_HEAD_BYTES } from "../../limits.ts";
+import { type BodySink, ignore, InboundBody, OutboundBody } from "./body_flow.ts";
 import {
-  type Call,
-  Calling,
-  type Exchange,
-  Ids,
-  MAX_WORDS,
-  type Outgoing,
-  PeerFailure,
-  type PeerOptions,
-  readAnswer,
-  Serving,
-  unhold,
-  wordsOf,
+  dropHeldMessage,
+  formatFailure,
+  IdSequence,
+  InboundCall,
+  MAX_FAILURE_CHARACTERS,
+  OutboundCall,
+  type OutboundRequest,
+  type PendingCall,
+  readResponseFrame,
+  type RpcCall,
+  type RpcEndpointOptions,
+  RpcError,
 } from "./rpc_calls.ts";
-import { answerWithFile } from "./file_response.ts";
+import { respondWithFile } from "./file_response.ts";
 import { IdTable } from "./id_table.ts";
 import {
-  flatten,
-  readRequestHead,
-  sendable,
-  writeRequestHead,
-  writeResponseHead,
+  canSendHeaders,
+  flattenHeaders,
+  formatRequestHead,
+  formatResponseHead,
+  parseRequestHead,
 } from "./message_heads.ts";
 import {
-  countOf,
   type Frame,
   type FrameWriter,
   ProtocolError,
+  readCount,
+  readText,
   SIDE,
   type Side,
   splitHead,
-  textOf,
   VERB,
 } from "./frames.ts";
 
 /** Longest head in characters: three bytes each still fit `CELL_HEAD_BYTES`. */
-const MAX_HEAD = CELL_HEAD_BYTES / 3;
+const MAX_HEAD = MAX_CELL_HEAD_BYTES / 3;
 
 /** See the module. */
-export class Peer {
-  readonly #options: PeerOptions;
+export class RpcEndpoint {
+  readonly #options: RpcEndpointOptions;
   readonly #writer: FrameWriter;
   readonly #side: Side;
   readonly #theirs: Side;
-  readonly #calls = new IdTable<Calling>();
-  readonly #served = new IdTable<Serving>();
-  #holding: Exchange[] = [];
-  readonly #ids = new Ids();
-  readonly #giveUp = (call: Calling, reason: Error): void => this.#abandon(call, reason);
+  readonly #calls = new IdTable<OutboundCall>();
+  readonly #served = new IdTable<InboundCall>();
+  #holding: RpcCall[] = [];
+  readonly #ids = new IdSequence();
+  readonly #giveUp = (call: OutboundCall, reason: Error): void => this.#abandon(call, reason);
   #over: Error | undefined;
 
-  constructor(options: PeerOptions) {
+  constructor(options: RpcEndpointOptions) {
     this.#options = options;
     this.#writer = options.writer;
     this.#side = options.side;
@@ -66,30 +66,37 @@ export class Peer {
   }
 
   /** Sends a request. */
-  call(outgoing: Outgoing): Call {
+  call(outgoing: OutboundRequest): PendingCall {
     const id = this.#ids.next(this.#calls);
-    const call = new Calling(id, outgoing, this.#giveUp);
+    const call = new OutboundCall(id, outgoing, this.#giveUp);
     const { body, method, url, headers, note } = outgoing;
     const head = (streamed: boolean): string =>
-      writeRequestHead({ method, url, headers, note, streamed, bodied: body !== null });
+      formatRequestHead({
+        method,
+        url,
+        headers,
+        note,
+        isStreamed: streamed,
+        hasBody: body !== null,
+      });
     const whole = head(false);
-    if (this.#over || whole.length > MAX_HEAD || !sendable(headers)) {
-      call.over = true;
+    if (this.#over || whole.length > MAX_HEAD || !canSendHeaders(headers)) {
+      call.isOver = true;
       call.reject(
         this.#over ??
           new RangeError("Cannot send a request: its headers are too long, or not to be sent"),
       );
       // Not before the caller has what this returns.
-      queueMicrotask(() => outgoing.ended?.());
+      queueMicrotask(() => outgoing.onEnd?.());
       return call;
     }
     this.#calls.add(call);
     if (body instanceof ReadableStream) {
-      call.sent = false;
+      call.isSent = false;
       this.#send(call, VERB.REQUEST, this.#side, head, body);
     } else {
-      this.#writer.head(VERB.REQUEST, this.#side, id, whole, body ?? undefined);
-      this.#options.wake();
+      this.#writer.writeHead(VERB.REQUEST, this.#side, id, whole, body ?? undefined);
+      this.#options.scheduleFlush();
     }
     return call;
   }
@@ -107,7 +114,7 @@ export class Peer {
    *
    * @throws {ProtocolError} the other end broke a rule
    */
-  take(frame: Frame): void {
+  receive(frame: Frame): void {
     if (this.#over) return;
     if (frame.side === this.#side) this.#takeAnswer(frame);
     else if (frame.side === this.#theirs) this.#takeRequest(frame);
@@ -124,7 +131,7 @@ export class Peer {
   }
 
   /** Gives up one request of the other end: its response is broken off with `reason`. */
-  drop(id: number, reason: Error): void {
+  abortInbound(id: number, reason: Error): void {
     const serving = this.#served.get(id);
     if (!serving) return;
     this.#writeFail(this.#theirs, id, reason);
@@ -136,24 +143,24 @@ export class Peer {
     if (!call) {
       // An exchange this end gave up may still have frames under way; a new answer never does.
       if (!this.#ids.wasUsed(frame.id)) throw new ProtocolError("Cannot take an answer to nothing");
-      return this.#options.idle?.();
+      return this.#options.onIgnoredFrame?.();
     }
     switch (frame.verb) {
       case VERB.RESPONSE: {
-        if (call.answered || call.file) {
+        if (call.hasResponse || call.file) {
           throw new ProtocolError("Cannot take a second answer to one request");
         }
-        const { head, body, make } = readAnswer(frame, this.#options.unheard);
+        const { head, body, make } = readResponseFrame(frame, this.#options.ignoredHeaders);
         if (head.file) {
           const settle = (): void => this.#settleCall(call);
           const end = (reason: Error): void => this.#endCall(call, reason);
-          return answerWithFile(call, this.#options.openFile, head.file, make, settle, end);
+          return respondWithFile(call, this.#options.openFile, head.file, make, settle, end);
         }
-        if (head.streamed) {
+        if (head.isStreamed) {
           const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
           call.resolve(make(incoming.stream));
         } else {
-          call.received = true;
+          call.isReceived = true;
           // A Response copies the bytes it is made of.
           call.resolve(make(body.length === 0 ? null : body));
           this.#settleCall(call);
@@ -161,15 +168,17 @@ export class Peer {
         return;
       }
       case VERB.FAIL:
-        return this.#endCall(call, new PeerFailure(textOf(frame, MAX_WORDS)));
+        return this.#endCall(call, new RpcError(readText(frame, MAX_FAILURE_CHARACTERS)));
       case VERB.CANCEL:
-        call.outgoing?.cancel(new Error("Cannot send the rest of the body: it is not wanted"));
-        unhold(call);
-        call.sent = true;
+        call.outboundBody?.cancel(new Error("Cannot send the rest of the body: it is not wanted"));
+        dropHeldMessage(call);
+        call.isSent = true;
         return this.#settleCall(call);
       case VERB.CREDIT:
         // Credit for what was never sent moves nothing: it must not put a deadline off.
-        return call.outgoing?.credit(countOf(frame)) ? call.moved?.() : this.#options.idle?.();
+        return call.outboundBody?.addCredit(readCount(frame))
+          ? call.onProgress?.()
+          : this.#options.onIgnoredFrame?.();
       default:
         return this.#takeBody(call, frame, () => this.#settleCall(call));
     }
@@ -179,37 +188,37 @@ export class Peer {
     const serving = this.#served.get(frame.id);
     if (frame.verb === VERB.REQUEST) {
       if (serving || frame.id === 0) throw new ProtocolError("Cannot open an exchange twice");
-      if (this.#served.size >= this.#options.mostServed) {
-        throw new ProtocolError(`Cannot open more than ${this.#options.mostServed} exchanges`);
+      if (this.#served.size >= this.#options.maxInboundCalls) {
+        throw new ProtocolError(`Cannot open more than ${this.#options.maxInboundCalls} exchanges`);
       }
       return this.#serve(frame);
     }
     // What was under way when this end finished the exchange is late, not wrong.
-    if (!serving) return this.#options.idle?.();
+    if (!serving) return this.#options.onIgnoredFrame?.();
     switch (frame.verb) {
       case VERB.CANCEL:
         return this.#endServing(serving, new DOMException("The caller went away", "AbortError"));
       case VERB.CREDIT:
-        if (!serving.outgoing?.credit(countOf(frame))) this.#options.idle?.();
+        if (!serving.outboundBody?.addCredit(readCount(frame))) this.#options.onIgnoredFrame?.();
         return;
       case VERB.FAIL:
-        serving.received = true;
-        serving.incoming?.fail(new Error("The request's body broke off"));
+        serving.isReceived = true;
+        serving.inboundBody?.fail(new Error("The request's body broke off"));
         return this.#settleServing(serving);
       default:
         return this.#takeBody(serving, frame, () => this.#settleServing(serving));
     }
   }
 
-  #takeBody(exchange: Exchange, frame: Frame, settle: () => void): void {
-    const body = exchange.incoming;
+  #takeBody(exchange: RpcCall, frame: Frame, settle: () => void): void {
+    const body = exchange.inboundBody;
     if (frame.verb === VERB.CHUNK && body) {
       if (frame.payload.length > CELL_CHUNK_BYTES || !body.push(frame.payload)) {
         throw new ProtocolError("Cannot take a piece of a body: more than credit was given for");
       }
     } else if (frame.verb === VERB.END && body) {
       if (!body.end()) throw new ProtocolError("Cannot end a body twice");
-      exchange.received = true;
+      exchange.isReceived = true;
       settle();
     } else {
       throw new ProtocolError(`Cannot take verb ${frame.verb} for this exchange`);
@@ -218,24 +227,24 @@ export class Peer {
 
   #serve(frame: Frame): void {
     const { head: raw, body } = splitHead(frame);
-    const head = readRequestHead(raw);
+    const head = parseRequestHead(raw);
     if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
-    const serving = new Serving(frame.id, head);
+    const serving = new InboundCall(frame.id, head);
     this.#served.add(serving);
-    if (head.streamed) {
-      serving.received = false;
+    if (head.isStreamed) {
+      serving.isReceived = false;
       serving.body = this.#bodyIn(serving, this.#theirs, () => {
         this.#put(VERB.CANCEL, this.#theirs, serving.id);
-        serving.received = true;
+        serving.isReceived = true;
         this.#settleServing(serving);
       }).stream;
-    } else if (head.bodied) {
+    } else if (head.hasBody) {
       serving.body = body.slice();
     }
     void this.#answer(serving);
   }
 
-  async #answer(serving: Serving): Promise<void> {
+  async #answer(serving: InboundCall): Promise<void> {
     try {
       const response = await this.#options.serve(serving);
       if (this.#served.get(serving.id) !== serving) {
@@ -243,16 +252,22 @@ export class Peer {
         return;
       }
       const { status, statusText } = response;
-      const headers = flatten(response.headers);
-      const file = this.#options.fileOf?.(response);
+      const headers = flattenHeaders(response.headers);
+      const file = this.#options.toFileReference?.(response);
       const head = (streamed: boolean): string =>
-        writeResponseHead({ status, statusText, headers, streamed, ...(file && { file }) });
-      if (status < 200 || !sendable(headers) || head(false).length > MAX_HEAD) {
+        formatResponseHead({
+          status,
+          statusText,
+          headers,
+          isStreamed: streamed,
+          ...(file && { file }),
+        });
+      if (status < 200 || !canSendHeaders(headers) || head(false).length > MAX_HEAD) {
         throw new RangeError(
           "Cannot send a response: it has no status, or its headers are too long or not to be sent",
         );
       }
-      const whole = this.#options.isWhole?.(response) ? await response.bytes() : undefined;
+      const whole = this.#options.hasBufferedBody?.(response) ? await response.bytes() : undefined;
       if (this.#served.get(serving.id) !== serving) return;
       const stream = whole || file ? null : response.body;
       if (stream) {
@@ -261,9 +276,9 @@ export class Peer {
         const long = new Response(whole).body ?? new ReadableStream();
         this.#send(serving, VERB.RESPONSE, this.#theirs, head, long);
       } else {
-        this.#writer.head(VERB.RESPONSE, this.#theirs, serving.id, head(false), whole);
-        serving.sent = true;
-        this.#options.wake();
+        this.#writer.writeHead(VERB.RESPONSE, this.#theirs, serving.id, head(false), whole);
+        serving.isSent = true;
+        this.#options.scheduleFlush();
         this.#settleServing(serving);
       }
     } catch (error) {
@@ -275,125 +290,127 @@ export class Peer {
 
   /** Sends this end's message with its body; both in one frame when the body is short and ready. */
   #send(
-    exchange: Exchange,
+    exchange: RpcCall,
     verb: number,
     side: Side,
     head: (streamed: boolean) => string,
     stream: ReadableStream<Uint8Array>,
   ): void {
     const { id } = exchange;
-    exchange.held = { verb, head };
+    exchange.heldMessage = { verb, head };
     this.#holding[this.#holding.length] = exchange;
     const finish = (): void => {
-      exchange.sent = true;
-      if (side === this.#side) this.#settleCall(exchange as Calling); // `side` says which it is
-      else this.#settleServing(exchange as Serving);
+      exchange.isSent = true;
+      if (side === this.#side) this.#settleCall(exchange as OutboundCall); // `side` says which it is
+      else this.#settleServing(exchange as InboundCall);
     };
     const sink: BodySink = {
-      chunk: (bytes) => {
-        if (exchange.held) {
+      onChunk: (bytes) => {
+        if (exchange.heldMessage) {
           if (!exchange.heldChunk) {
             exchange.heldChunk = bytes.slice();
-            return this.#options.wake();
+            return this.#options.scheduleFlush();
           }
           this.#release(exchange);
         }
-        this.#writer.bytes(VERB.CHUNK, side, id, bytes);
-        this.#options.wake();
+        this.#writer.writeBytes(VERB.CHUNK, side, id, bytes);
+        this.#options.scheduleFlush();
       },
-      end: () => {
-        if (exchange.held) {
-          this.#writer.head(verb, side, id, head(false), exchange.heldChunk);
-          unhold(exchange);
+      onEnd: () => {
+        if (exchange.heldMessage) {
+          this.#writer.writeHead(verb, side, id, head(false), exchange.heldChunk);
+          dropHeldMessage(exchange);
         } else {
-          this.#writer.bytes(VERB.END, side, id);
+          this.#writer.writeBytes(VERB.END, side, id);
         }
-        this.#options.wake();
+        this.#options.scheduleFlush();
         finish();
       },
-      fail: (error) => {
-        if (exchange.held) this.#release(exchange);
+      onError: (error) => {
+        if (exchange.heldMessage) this.#release(exchange);
         this.#writeFail(side, id, error);
         finish();
       },
     };
-    exchange.outgoing = new BodyOut(stream, sink, this.#side === SIDE.HOST);
-    this.#options.wake();
+    exchange.outboundBody = new OutboundBody(stream, sink, this.#side === SIDE.HOST);
+    this.#options.scheduleFlush();
   }
 
-  #release(exchange: Exchange): void {
-    if (!exchange.held) return;
-    const { verb, head } = exchange.held;
+  #release(exchange: RpcCall): void {
+    if (!exchange.heldMessage) return;
+    const { verb, head } = exchange.heldMessage;
     const side = verb === VERB.REQUEST ? this.#side : this.#theirs;
-    this.#writer.head(verb, side, exchange.id, head(true));
-    if (exchange.heldChunk) this.#writer.bytes(VERB.CHUNK, side, exchange.id, exchange.heldChunk);
-    unhold(exchange);
+    this.#writer.writeHead(verb, side, exchange.id, head(true));
+    if (exchange.heldChunk) {
+      this.#writer.writeBytes(VERB.CHUNK, side, exchange.id, exchange.heldChunk);
+    }
+    dropHeldMessage(exchange);
   }
 
-  #bodyIn(exchange: Exchange, side: Side, cancelled: () => void): BodyIn {
-    const incoming = new BodyIn((bytes) => {
-      this.#writer.count(VERB.CREDIT, side, exchange.id, Math.min(bytes, CELL_WINDOW_BYTES));
-      this.#options.wake();
+  #bodyIn(exchange: RpcCall, side: Side, cancelled: () => void): InboundBody {
+    const incoming = new InboundBody((bytes) => {
+      this.#writer.writeCount(VERB.CREDIT, side, exchange.id, Math.min(bytes, CELL_WINDOW_BYTES));
+      this.#options.scheduleFlush();
     }, (byReader) => byReader && cancelled());
-    exchange.incoming = incoming;
+    exchange.inboundBody = incoming;
     return incoming;
   }
 
-  #abandon(call: Calling, reason = new Error("The response is not wanted any more")): void {
+  #abandon(call: OutboundCall, reason = new Error("The response is not wanted any more")): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#put(VERB.CANCEL, this.#side, call.id);
     this.#endCall(call, reason);
   }
 
-  #settleCall(call: Calling): void {
-    if (!call.received) return;
-    if (!call.sent) {
+  #settleCall(call: OutboundCall): void {
+    if (!call.isReceived) return;
+    if (!call.isSent) {
       // The answer is complete, so nobody reads the rest of the question.
       const reason = new Error("Cannot send the rest of the body: the answer is complete");
-      call.outgoing?.cancel(reason);
-      unhold(call);
+      call.outboundBody?.cancel(reason);
+      dropHeldMessage(call);
       this.#writeFail(this.#side, call.id, reason);
     }
     this.#forget(call);
   }
 
-  #settleServing(serving: Serving): void {
-    if (serving.sent && serving.received) this.#served.delete(serving.id);
+  #settleServing(serving: InboundCall): void {
+    if (serving.isSent && serving.isReceived) this.#served.delete(serving.id);
   }
 
-  #forget(call: Calling): void {
+  #forget(call: OutboundCall): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call.id);
-    call.over = true;
-    call.ended?.();
+    call.isOver = true;
+    call.onEnd?.();
   }
 
-  #endCall(call: Calling, reason: Error): void {
+  #endCall(call: OutboundCall, reason: Error): void {
     if (this.#calls.get(call.id) !== call) return;
-    unhold(call);
-    call.outgoing?.cancel(reason);
-    if (!call.answered) call.reject(reason);
+    dropHeldMessage(call);
+    call.outboundBody?.cancel(reason);
+    if (!call.hasResponse) call.reject(reason);
     else if (call.file) call.file.fail(reason);
-    else call.incoming?.fail(reason);
+    else call.inboundBody?.fail(reason);
     this.#forget(call);
   }
 
-  #endServing(serving: Serving, reason: Error): void {
+  #endServing(serving: InboundCall, reason: Error): void {
     if (this.#served.get(serving.id) !== serving) return;
     this.#served.delete(serving.id);
-    unhold(serving);
-    serving.incoming?.fail(reason);
-    serving.outgoing?.cancel(reason);
+    dropHeldMessage(serving);
+    serving.inboundBody?.fail(reason);
+    serving.outboundBody?.cancel(reason);
     serving.abort(reason);
   }
 
   #writeFail(side: Side, id: number, error: unknown): void {
-    this.#writer.text(VERB.FAIL, side, id, wordsOf(error));
-    this.#options.wake();
+    this.#writer.writeText(VERB.FAIL, side, id, formatFailure(error));
+    this.#options.scheduleFlush();
   }
 
   #put(verb: number, side: Side, id: number): void {
-    this.#writer.bytes(verb, side, id);
-    this.#options.wake();
+    this.#writer.writeBytes(verb, side, id);
+    this.#options.scheduleFlush();
   }
 }

@@ -4,20 +4,22 @@
  * world, path or caller is ever a label.
  */
 
-import { acceptable } from "../../http/negotiate.ts";
-import type { Machine } from "../../request/server_context.ts";
+import { assertCan } from "../../auth/policy.ts";
+import { negotiateTypes } from "../../http/negotiate.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
 import {
-  type Family,
-  METRICS_TYPES,
-  type MetricsForm,
-  type Sample,
-  writeMetrics,
+  formatMetrics,
+  type MetricFamily,
+  METRICS_MEDIA_TYPES,
+  type MetricSample,
+  type MetricsFormat,
 } from "../../observe/open_metrics.ts";
-import { type RequestCounts, WAIT_BOUNDS } from "../../observe/request_counts.ts";
-import type { PluginVitals } from "../../request/plugin_routes.ts";
+import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
 /** What changes with every request. */
-export interface Live {
+export interface LiveMetrics {
   readonly requests: Pick<RequestCounts, "list" | "waits">;
   readonly streams: { readonly size: number };
 }
@@ -25,12 +27,22 @@ export interface Live {
 const KIB = 1024;
 const OPEN_METRICS = "application/openmetrics-text";
 
+/** `GET /proc/metrics`: everything that is measured. */
+export function metrics(
+  server: ServerContext,
+  live: LiveMetrics,
+  context: RequestContext,
+): Response {
+  assertCan(context.caller, "read", "/proc/metrics");
+  return respondMetrics(context.request.headers.get("accept"), collectMetrics(server, live));
+}
+
 /** Answers with metrics, in the older format for who would rather have text. */
-export function respondMetrics(accept: string | null, families: readonly Family[]): Response {
+export function respondMetrics(accept: string | null, families: readonly MetricFamily[]): Response {
   const form = formFor(accept);
-  return new Response(writeMetrics(families, form), {
+  return new Response(formatMetrics(families, form), {
     headers: {
-      "content-type": METRICS_TYPES[form],
+      "content-type": METRICS_MEDIA_TYPES[form],
       "cache-control": "no-store",
       "vary": "Accept",
       "x-content-type-options": "nosniff",
@@ -39,15 +51,15 @@ export function respondMetrics(accept: string | null, families: readonly Family[
 }
 
 /** Versions are no business of ours: each form has had one for years, and scrapers read both. */
-function formFor(accept: string | null): MetricsForm {
+function formFor(accept: string | null): MetricsFormat {
   const plain = accept?.replace(/;\s*(?:version|charset|escaping)=[^;,]*/gi, "") ?? null;
-  const [best] = acceptable(plain, [OPEN_METRICS, "text/plain", "text/html"]);
+  const [best] = negotiateTypes(plain, [OPEN_METRICS, "text/plain", "text/html"]);
   return best === undefined || best === OPEN_METRICS ? "openmetrics" : "prometheus";
 }
 
 /** Everything that is measured, as it is now. */
-export function metricsOf(machine: Machine, live: Live): Family[] {
-  const { store, plugins, version, startedAt } = machine;
+export function collectMetrics(server: ServerContext, live: LiveMetrics): MetricFamily[] {
+  const { store, plugins, version, startedAt } = server;
   const waits = live.requests.waits();
   return [
     info("elastik_build", "The machine's version.", { version }),
@@ -66,13 +78,13 @@ export function metricsOf(machine: Machine, live: Live): Family[] {
       unit: "seconds",
       help: "Time to the head of answers that had to wait, for a disk, a body or a plugin; " +
         "reads out of memory do not wait and are not in it.",
-      histogram: { bounds: WAIT_BOUNDS, buckets: waits.buckets, sum: waits.seconds },
+      histogram: { bounds: WAIT_BOUNDS_SECONDS, buckets: waits.buckets, sum: waits.seconds },
     },
     gauge("elastik_streams_open", "Event streams that are open.", live.streams.size),
     gauge("elastik_worlds", "Worlds there are, those of the lower layer included.", store.count()),
-    ...storeFamilies(machine),
-    gauge("elastik_plugins_up", "Plugins whose routes answer.", plugins.active),
-    ...pluginFamilies(plugins.vitals()),
+    ...storeFamilies(server),
+    gauge("elastik_plugins_up", "Plugins whose routes answer.", plugins.activeCount),
+    ...pluginFamilies(plugins.metrics()),
     {
       ...gauge(
         "process_resident_memory_bytes",
@@ -93,14 +105,14 @@ export function metricsOf(machine: Machine, live: Live): Family[] {
       ...gauge(
         "elastik_uptime_seconds",
         "Seconds since the start.",
-        (machine.now() - startedAt) / 1000,
+        (server.now() - startedAt) / 1000,
       ),
       unit: "seconds",
     },
   ];
 }
 
-function storeFamilies({ store }: Machine): Family[] {
+function storeFamilies({ store }: ServerContext): MetricFamily[] {
   const { cacheHits, cacheBytes, diskReads, notes } = store.counts;
   return [
     counter("elastik_changes", "Changes of worlds that are on disk, deletions included.", [
@@ -115,8 +127,8 @@ function storeFamilies({ store }: Machine): Family[] {
   ];
 }
 
-function pluginFamilies(vitals: readonly PluginVitals[]): Family[] {
-  const each = (value: (vital: PluginVitals) => number | undefined): Sample[] =>
+function pluginFamilies(vitals: readonly PluginMetrics[]): MetricFamily[] {
+  const each = (value: (vital: PluginMetrics) => number | undefined): MetricSample[] =>
     vitals.flatMap((vital) => {
       const found = value(vital);
       const labels = { plugin: vital.plugin.slice("lib/".length) };
@@ -164,14 +176,14 @@ function pluginFamilies(vitals: readonly PluginVitals[]): Family[] {
   ];
 }
 
-function counter(name: string, help: string, samples: readonly Sample[]): Family {
+function counter(name: string, help: string, samples: readonly MetricSample[]): MetricFamily {
   return { name, type: "counter", help, samples };
 }
 
-function gauge(name: string, help: string, value: number): Family {
+function gauge(name: string, help: string, value: number): MetricFamily {
   return { name, type: "gauge", help, samples: [{ value }] };
 }
 
-function info(name: string, help: string, labels: Readonly<Record<string, string>>): Family {
+function info(name: string, help: string, labels: Readonly<Record<string, string>>): MetricFamily {
   return { name, type: "info", help, samples: [{ labels, value: 1 }] };
 }

@@ -5,13 +5,13 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { visible } from "../../auth/policy.ts";
-import { seenBy } from "../../auth/redact.ts";
-import { rowOf } from "../../response/listing.ts";
-import { worldJson } from "../../response/representation.ts";
+import { canRead } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { toListingRow } from "../../response/listing.ts";
+import { toWorldJson } from "../../response/representation.ts";
 import { encodeEvent } from "../../http/sse.ts";
 import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
-import { type ChangeLog, changeLogOf } from "./replay_buffer.ts";
+import { type ReplayBuffer, replayBufferOf } from "./replay_buffer.ts";
 
 /** What a feed of a collection needs. */
 export interface CollectionFeedOptions {
@@ -23,7 +23,7 @@ export interface CollectionFeedOptions {
   readonly brief: boolean;
   readonly send: (bytes: Uint8Array) => boolean;
   /** Ends the stream when the feed cannot go on; its reader comes back and is told why. */
-  readonly fail: () => void;
+  readonly onError: () => void;
 }
 
 interface Encoded {
@@ -38,7 +38,7 @@ const encoded = new WeakMap<World, Encoded>();
 export class CollectionFeed {
   readonly #options: CollectionFeedOptions;
   readonly #lastEventId: string | null;
-  readonly #log: ChangeLog;
+  readonly #log: ReplayBuffer;
   #unwatch: () => void = () => {};
   #queue: Change[] = [];
   #busy = true;
@@ -46,7 +46,7 @@ export class CollectionFeed {
   constructor(options: CollectionFeedOptions, lastEventId: string | null) {
     this.#options = options;
     this.#lastEventId = lastEventId;
-    this.#log = changeLogOf(options.store);
+    this.#log = replayBufferOf(options.store);
   }
 
   async start(): Promise<void> {
@@ -68,25 +68,25 @@ export class CollectionFeed {
 
   async #sendListing(): Promise<void> {
     const { store, name, caller, send } = this.#options;
-    const id = this.#log.idOf(store.seq);
+    const id = this.#log.eventId(store.seq);
     const children = await store.list(name);
     const shown = children.filter((child) =>
-      visible(caller, name === "" ? `/${child.name}` : `/${name}/${child.name}`)
+      canRead(caller, name === "" ? `/${child.name}` : `/${name}/${child.name}`)
     );
-    send(encodeEvent({ event: "list", id, data: JSON.stringify(shown.map(rowOf)) }));
+    send(encodeEvent({ event: "list", id, data: JSON.stringify(shown.map(toListingRow)) }));
   }
 
   #changed(change: Change): void {
-    if (!visible(this.#options.caller, `/${change.name}`)) return;
+    if (!canRead(this.#options.caller, `/${change.name}`)) return;
     this.#queue.push(change);
     if (this.#busy) return;
     this.#busy = true;
-    this.#drain().catch(() => this.#options.fail());
+    this.#drain().catch(() => this.#options.onError());
   }
 
   async #drain(): Promise<void> {
     for (let change = this.#queue.shift(); change !== undefined; change = this.#queue.shift()) {
-      if (!visible(this.#options.caller, `/${change.name}`)) continue;
+      if (!canRead(this.#options.caller, `/${change.name}`)) continue;
       if (change.kind === "update" && change.world === undefined) {
         const world = await this.#read(change.name);
         // Deleted meanwhile: the event that says so comes next.
@@ -107,12 +107,12 @@ export class CollectionFeed {
   }
 
   #tell(change: Change, world: World | undefined): void {
-    const id = this.#log.idOf(change.seq);
+    const id = this.#log.eventId(change.seq);
     const { brief, caller, send } = this.#options;
     if (world === undefined) {
       const { name, version } = change;
       send(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
-    } else send(updateOf(seenBy(caller, world), id, brief));
+    } else send(updateOf(redactFor(caller, world), id, brief));
   }
 }
 
@@ -123,7 +123,7 @@ function updateOf(world: World, id: string, brief: boolean): Uint8Array<ArrayBuf
   return known[brief ? "brief" : "full"] ??= encodeEvent({
     event: "update",
     id,
-    data: brief ? briefly(world) : JSON.stringify({ name: world.name, ...worldJson(world) }),
+    data: brief ? briefly(world) : JSON.stringify({ name: world.name, ...toWorldJson(world) }),
   });
 }
 

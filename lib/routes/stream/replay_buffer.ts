@@ -4,23 +4,23 @@
  * begins anew with every start.
  */
 
-import { STREAM_REPLAY_CHANGES } from "../../limits.ts";
+import { MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
 import type { Change, Store } from "../../world/store.ts";
 
-const logs = new WeakMap<Store, ChangeLog>();
+const logs = new WeakMap<Store, ReplayBuffer>();
 
 /** The log of a store; it begins with the first call. */
-export function changeLogOf(store: Store): ChangeLog {
+export function replayBufferOf(store: Store): ReplayBuffer {
   let log = logs.get(store);
   if (log === undefined) {
-    log = new ChangeLog(store, crypto.randomUUID().slice(0, 8));
+    log = new ReplayBuffer(store, crypto.randomUUID().slice(0, 8));
     logs.set(store, log);
   }
   return log;
 }
 
 /** Changes since the log began, newest last, without contents. */
-export class ChangeLog {
+export class ReplayBuffer {
   readonly #store: Pick<Store, "seq" | "watch">;
   readonly #run: string;
   readonly #begin: number;
@@ -33,14 +33,14 @@ export class ChangeLog {
     this.#begin = store.seq;
     store.watch("/", ({ world: _, ...change }) => {
       this.#changes.push(change);
-      if (this.#changes.length >= 2 * STREAM_REPLAY_CHANGES) {
-        this.#changes = this.#changes.slice(-STREAM_REPLAY_CHANGES);
+      if (this.#changes.length >= 2 * MAX_STREAM_REPLAY_CHANGES) {
+        this.#changes = this.#changes.slice(-MAX_STREAM_REPLAY_CHANGES);
       }
     });
   }
 
   /** The event id of a change. */
-  idOf(seq: number): string {
+  eventId(seq: number): string {
     return `${this.#run}-${seq}`;
   }
 

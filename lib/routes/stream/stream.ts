@@ -4,14 +4,14 @@
  * Nobody is told of a world they may not read, and a capability's stream ends with the capability.
  */
 
-import { expired } from "../../auth/caller.ts";
-import { require } from "../../auth/policy.ts";
-import { type Exchange, hasQuery } from "../../request/request_context.ts";
-import { Problem } from "../../http/problem.ts";
+import { isExpired } from "../../auth/caller.ts";
+import { assertCan } from "../../auth/policy.ts";
+import { hasQuery } from "../../http/query.ts";
+import { assertValidName, type RequestContext } from "../../request/request_context.ts";
 import { encodeComment, EventStream } from "../../http/sse.ts";
 import { HEARTBEAT_SECONDS } from "../../limits.ts";
-import type { Machine } from "../../request/server_context.ts";
-import { inNamespace, nameFault } from "../../world/name.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { isInNamespace } from "../../world/name.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import { WorldFeed } from "./world_feed.ts";
 
@@ -36,17 +36,17 @@ interface Open {
   readonly ended: () => boolean;
 }
 
-/** Handles `/stream/…`. */
-export class StreamRoutes {
-  readonly #machine: Machine;
-  readonly #beatMs: number;
+/** The open streams, and the handler that opens one. */
+export class Streams {
+  readonly #server: ServerContext;
+  readonly #heartbeatMs: number;
   readonly #open = new Set<Open>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param beatMs milliseconds between two heartbeats */
-  constructor(machine: Machine, beatMs = HEARTBEAT_SECONDS * 1000) {
-    this.#machine = machine;
-    this.#beatMs = beatMs;
+  /** @param heartbeatMs milliseconds between two heartbeats */
+  constructor(server: ServerContext, heartbeatMs = HEARTBEAT_SECONDS * 1000) {
+    this.#server = server;
+    this.#heartbeatMs = heartbeatMs;
   }
 
   /** Number of open streams. */
@@ -55,29 +55,19 @@ export class StreamRoutes {
   }
 
   /**
-   * Answers one request.
+   * `GET /stream/<name>`: opens the stream of a world or of a collection.
    *
-   * @throws {Problem}
+   * @throws {Problem} `unauthorized`, `forbidden`, `bad-name`
    */
-  async handle(exchange: Exchange): Promise<Response> {
-    const { request, target, caller } = exchange;
-    if (request.method === "OPTIONS") {
-      return new Response(null, { status: 204, headers: { "allow": "GET, HEAD, OPTIONS" } });
-    }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      const detail = `Cannot ${request.method} ${target.path}: a stream takes GET, HEAD, OPTIONS`;
-      throw new Problem("method-not-allowed", detail, { "allow": "GET, HEAD, OPTIONS" });
-    }
+  async open(context: RequestContext): Promise<Response> {
+    const { request, target, caller } = context;
     const subject = subjectOf(target.name);
     const path = `/${subject}`;
-    require(caller, "read", path);
-    const whole = target.collection || subject === "" || !subject.includes("/");
-    const fault = whole ? undefined : nameFault(subject);
-    if (fault !== undefined) {
-      throw new Problem("bad-name", `Cannot stream ${path}: as a world's name ${fault}`);
-    }
+    assertCan(caller, "read", path);
+    const whole = target.isCollection || subject === "" || !subject.includes("/");
+    if (!whole) assertValidName(subject, "stream");
     if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
-    const ended = () => expired(caller, this.#machine.now() / 1000);
+    const ended = () => isExpired(caller, this.#server.now() / 1000);
     const stream = new EventStream(() => {
       feed.stop();
       this.#leave(open);
@@ -89,11 +79,11 @@ export class StreamRoutes {
       if (ended()) stream.close();
       return stream.send(bytes);
     };
-    const { store } = this.#machine;
+    const { store } = this.#server;
     const fail = () => stream.close();
     const feed: Feed = whole
-      ? new CollectionFeed({ store, caller, name: subject, brief, send, fail }, seen)
-      : new WorldFeed({ store, caller, name: subject, send, fail }, seen);
+      ? new CollectionFeed({ store, caller, name: subject, brief, send, onError: fail }, seen)
+      : new WorldFeed({ store, caller, name: subject, send, onError: fail }, seen);
     this.#join(open);
     try {
       await feed.start();
@@ -111,7 +101,7 @@ export class StreamRoutes {
 
   #join(open: Open): void {
     this.#open.add(open);
-    this.#timer ??= setInterval(() => this.#beat(), this.#beatMs);
+    this.#timer ??= setInterval(() => this.#beat(), this.#heartbeatMs);
   }
 
   #leave(open: Open): void {
@@ -132,5 +122,5 @@ export class StreamRoutes {
 /** `stream/x` is `home/x` when `x` is not a namespace; `stream` alone is everything. */
 function subjectOf(name: string): string {
   const subject = name === "stream" ? "" : name.slice("stream/".length);
-  return subject === "" || inNamespace(subject) ? subject : `home/${subject}`;
+  return subject === "" || isInNamespace(subject) ? subject : `home/${subject}`;
 }

@@ -5,10 +5,10 @@
  */
 
 import type { Caller } from "../../auth/caller.ts";
-import { seenBy } from "../../auth/redact.ts";
-import { worldJson } from "../../response/representation.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { toWorldJson } from "../../response/representation.ts";
 import { encodeEvent } from "../../http/sse.ts";
-import { STREAM_REPLAY_VERSIONS } from "../../limits.ts";
+import { MAX_STREAM_REPLAY_VERSIONS } from "../../limits.ts";
 import { type Change, type Store, StoreError, type World } from "../../world/store.ts";
 
 /** What a feed of one world needs. */
@@ -19,19 +19,19 @@ export interface WorldFeedOptions {
   /** Hands bytes to the reader; false when the reader is gone. */
   readonly send: (bytes: Uint8Array) => boolean;
   /** Ends the stream when the world cannot be read; its reader comes back and is told why. */
-  readonly fail: () => void;
+  readonly onError: () => void;
 }
 
 const encoded = new WeakMap<World, Uint8Array<ArrayBuffer>>();
 
 /** One version as an event; encoded once. */
-export function updateEvent(world: World): Uint8Array<ArrayBuffer> {
+export function encodeUpdate(world: World): Uint8Array<ArrayBuffer> {
   let bytes = encoded.get(world);
   if (bytes === undefined) {
     bytes = encodeEvent({
       event: "update",
       id: String(world.version),
-      data: JSON.stringify(worldJson(world)),
+      data: JSON.stringify(toWorldJson(world)),
     });
     encoded.set(world, bytes);
   }
@@ -76,7 +76,7 @@ export class WorldFeed {
       return;
     }
     if (seen !== undefined && seen < world.version) {
-      const first = Math.max(seen + 1, world.version - STREAM_REPLAY_VERSIONS);
+      const first = Math.max(seen + 1, world.version - MAX_STREAM_REPLAY_VERSIONS);
       for (let version = first; version < world.version; version++) {
         const missed = await this.#kept(version);
         if (missed !== undefined) this.#send(missed);
@@ -102,7 +102,7 @@ export class WorldFeed {
       this.#behind = change;
       if (this.#busy) return;
       this.#busy = true;
-      this.#drain().catch(() => this.#options.fail());
+      this.#drain().catch(() => this.#options.onError());
     } else this.#tell(change, change.world);
   }
 
@@ -131,7 +131,7 @@ export class WorldFeed {
   #send(world: World): void {
     if (isSame(this.#sent, world)) return;
     this.#sent = world;
-    this.#options.send(updateEvent(seenBy(this.#options.caller, world)));
+    this.#options.send(encodeUpdate(redactFor(this.#options.caller, world)));
   }
 }
 

@@ -7,11 +7,11 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import {
   CHAIN_START,
+  type ChainSigner,
   type ChainState,
-  eventRow,
   GENESIS,
-  type Seal,
   stepChain,
+  toEventRow,
 } from "../event_chain.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
@@ -21,15 +21,15 @@ export interface CopyOptions {
   /** Earlier versions that readers may still have; what lies beyond was let go and stays behind. */
   readonly versions: number;
   /** Signs the chain anew; absent, its events are copied as they are. */
-  readonly resign?: Resign;
+  readonly resign?: CopySigners;
 }
 
 /** How a chain is signed anew. */
-export interface Resign {
+export interface CopySigners {
   /** Signed the world's own chain. */
-  readonly from: Seal;
+  readonly from: ChainSigner;
   /** Signs the copy's. */
-  readonly to: Seal;
+  readonly to: ChainSigner;
 }
 
 /** Rows copied between two steps. */
@@ -49,7 +49,7 @@ type Row = Record<string, SQLInputValue>;
  * @returns the version that was copied
  * @throws {StoreError} `damaged` when the world's row is missing, and what SQLite throws
  */
-export function* copySteps(
+export function* copyWorldInSteps(
   from: DatabaseSync,
   to: DatabaseSync,
   { versions, resign }: CopyOptions,
@@ -72,16 +72,20 @@ export function* copySteps(
   return newest;
 }
 
-/** Copies one world at once; see {@link copySteps}. */
+/** Copies one world at once; see {@link copyWorldInSteps}. */
 export function copyWorld(from: DatabaseSync, to: DatabaseSync, options: CopyOptions): number {
-  const steps = copySteps(from, to, options);
+  const steps = copyWorldInSteps(from, to, options);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
   }
 }
 
-function* copyEvents(from: DatabaseSync, to: DatabaseSync, resign?: Resign): Generator<void, void> {
+function* copyEvents(
+  from: DatabaseSync,
+  to: DatabaseSync,
+  resign?: CopySigners,
+): Generator<void, void> {
   const page = exact(from, sql.EVENTS_AFTER);
   const add = to.prepare(sql.INSERT_EVENT);
   const signer = resign === undefined ? undefined : new Signer(resign);
@@ -100,17 +104,17 @@ function* copyEvents(from: DatabaseSync, to: DatabaseSync, resign?: Resign): Gen
 
 /** Walks a chain and signs what holds of it. */
 class Signer {
-  readonly #resign: Resign;
+  readonly #resign: CopySigners;
   #chain: ChainState = CHAIN_START;
   #head = GENESIS;
 
-  constructor(resign: Resign) {
+  constructor(resign: CopySigners) {
     this.#resign = resign;
   }
 
   /** The HMACs of the next event, or `undefined` when it keeps its own. */
   sign(row: Row): { readonly hmac: string; readonly prev_hmac: string } | undefined {
-    const event = eventRow(row);
+    const event = toEventRow(row);
     this.#chain = stepChain(this.#chain, event, this.#resign.from);
     if (this.#chain.brokenAt !== undefined) return undefined;
     const prev_hmac = this.#head;

@@ -3,7 +3,7 @@
  * user alone. Everything inside a world's own folder is somebody else's concern.
  */
 
-import { INCOMING, removeQuietly, replaceFile, syncFolder, TRASH } from "./durable_fs.ts";
+import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } from "./durable_fs.ts";
 
 const LOCK_FILE = ".lock";
 const SECRET_BYTES = 32;
@@ -14,8 +14,8 @@ export class DataFolderBusy extends Error {
 }
 
 /** Thrown when a kept secret is there and cannot be one; the message is for the operator. */
-export class SecretUnusable extends Error {
-  override readonly name = "SecretUnusable";
+export class InvalidSecret extends Error {
+  override readonly name = "InvalidSecret";
 }
 
 /** A data folder this process holds. */
@@ -30,7 +30,7 @@ export interface DataFolder {
  *
  * @throws {DataFolderBusy} when another process holds it
  */
-export function takeDataFolder(path: string): DataFolder {
+export function acquireDataFolder(path: string): DataFolder {
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   const lock = Deno.openSync(`${path}/${LOCK_FILE}`, {
     create: true,
@@ -43,8 +43,8 @@ export function takeDataFolder(path: string): DataFolder {
   lock.seekSync(0, Deno.SeekMode.Start);
   lock.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
   // What was on its way in when a server died was never acknowledged.
-  removeQuietly(`${path}/${INCOMING}`);
-  for (const folder of [INCOMING, TRASH]) {
+  tryRemove(`${path}/${INCOMING_FOLDER}`);
+  for (const folder of [INCOMING_FOLDER, TRASH_FOLDER]) {
     Deno.mkdirSync(`${path}/${folder}`, { recursive: true, mode: 0o700 });
   }
   return {
@@ -62,7 +62,7 @@ export function takeDataFolder(path: string): DataFolder {
  * @returns the function that gives the folder back
  * @throws {DataFolderBusy} when a server holds it
  */
-export function lockToRead(path: string): () => void {
+export function lockDataFolderForReading(path: string): () => void {
   let lock: Deno.FsFile;
   try {
     lock = Deno.openSync(`${path}/${LOCK_FILE}`, { read: true });
@@ -89,9 +89,9 @@ function busy(path: string, lock: Deno.FsFile, instead: string): DataFolderBusy 
  *
  * @param file its file name, `.key`
  * @returns 64 lower-case hex characters, and whether it was made just now
- * @throws {SecretUnusable} when the file is there and holds something else
+ * @throws {InvalidSecret} when the file is there and holds something else
  */
-export function keptSecret(data: string, file: string): { secret: string; fresh: boolean } {
+export function loadOrCreateSecret(data: string, file: string): { secret: string; fresh: boolean } {
   const kept = readSecret(data, file);
   if (kept !== undefined) {
     if (Deno.build.os !== "windows") Deno.chmodSync(`${data}/${file}`, 0o600);
@@ -108,7 +108,7 @@ export function keptSecret(data: string, file: string): { secret: string; fresh:
 /**
  * A kept secret as it is, or `undefined` where there is none; changes nothing.
  *
- * @throws {SecretUnusable} when the file is there and holds no secret
+ * @throws {InvalidSecret} when the file is there and holds no secret
  */
 export function readSecret(data: string, file: string): string | undefined {
   let found: string;
@@ -122,8 +122,8 @@ export function readSecret(data: string, file: string): string | undefined {
   throw unusable(file, "it holds no 64 hex characters");
 }
 
-function unusable(file: string, found: string): SecretUnusable {
-  return new SecretUnusable(
+function unusable(file: string, found: string): InvalidSecret {
+  return new InvalidSecret(
     `Cannot use the secret ${file} in the data folder: ${found}; restore it from a backup, or ` +
       "remove it to have a new one made (older events and capabilities will then no longer verify)",
   );

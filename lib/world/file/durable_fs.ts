@@ -7,9 +7,9 @@
 /** The world's file inside its folder. */
 export const WORLD_FILE = "universe.db";
 /** Folder under `data/` for worlds on their way in; emptied at start. */
-export const INCOMING = ".incoming";
+export const INCOMING_FOLDER = ".incoming";
 /** Folder under `data/` for worlds on their way out. */
-export const TRASH = ".trash";
+export const TRASH_FOLDER = ".trash";
 
 /** File under `data/` that names the collections made without a world in them, one a line. */
 export const COLLECTIONS_FILE = ".collections";
@@ -56,18 +56,23 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
  *
  * @param serial a number no other world on its way in has
  */
-export function placeWorld(data: string, folder: string, image: Uint8Array, serial: string): void {
-  const incoming = `${data}/${INCOMING}/${serial}`;
+export function createWorldFolder(
+  data: string,
+  folder: string,
+  image: Uint8Array,
+  serial: string,
+): void {
+  const incoming = `${data}/${INCOMING_FOLDER}/${serial}`;
   try {
     Deno.mkdirSync(incoming, { recursive: true, mode: 0o700 });
     writeSynced(`${incoming}/${WORLD_FILE}`, image);
     syncFolder(incoming);
     const target = `${data}/${folder}`;
     // A folder without a world in it is what is left of a removal by hand.
-    if (exists(target)) trashFolder(data, folder, `leftover-${serial}`);
+    if (pathExists(target)) moveToTrash(data, folder, `leftover-${serial}`);
     Deno.renameSync(incoming, target);
   } catch (error) {
-    removeQuietly(incoming);
+    tryRemove(incoming);
     throw error;
   }
 }
@@ -77,12 +82,12 @@ export function placeWorld(data: string, folder: string, image: Uint8Array, seri
  *
  * @returns where it lies now
  */
-export function trashFolder(data: string, folder: string, serial: string): string {
-  const bin = `${data}/${TRASH}/${serial}`;
+export function moveToTrash(data: string, folder: string, serial: string): string {
+  const bin = `${data}/${TRASH_FOLDER}/${serial}`;
   Deno.mkdirSync(bin, { recursive: true, mode: 0o700 });
   Deno.renameSync(`${data}/${folder}`, `${bin}/${folder}`);
   syncFolder(bin);
-  syncFolder(`${data}/${TRASH}`);
+  syncFolder(`${data}/${TRASH_FOLDER}`);
   syncFolder(data);
   return `${bin}/${folder}`;
 }
@@ -92,15 +97,15 @@ export function trashFolder(data: string, folder: string, serial: string): strin
  *
  * @param serial a number no other folder on its way to the trash has
  */
-export function moveWorld(data: string, from: string, to: string, serial: string): void {
+export function renameWorldFolder(data: string, from: string, to: string, serial: string): void {
   // A folder without a world in it is what is left of a removal by hand.
-  if (exists(`${data}/${to}`)) trashFolder(data, to, `leftover-${serial}`);
+  if (pathExists(`${data}/${to}`)) moveToTrash(data, to, `leftover-${serial}`);
   Deno.renameSync(`${data}/${from}`, `${data}/${to}`);
   syncFolder(data);
 }
 
 /** Whether anything is at a path. */
-export function exists(path: string): boolean {
+export function pathExists(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;
@@ -111,7 +116,7 @@ export function exists(path: string): boolean {
 }
 
 /** Removes what may not be there; what stays behind is swept at the next start. */
-export function removeQuietly(path: string): void {
+export function tryRemove(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch {

@@ -8,7 +8,7 @@ import type { SQLInputValue } from "node:sqlite";
 import * as sql from "./sql.ts";
 
 /** How much of the past a world keeps; `versions: 0` keeps none. */
-export interface HistoryBound {
+export interface HistoryLimits {
   readonly versions: number;
   readonly bytes: number;
 }
@@ -26,7 +26,7 @@ export interface HistoryFile {
   /** SHA-256 of the current bytes, in hexadecimal. */
   readonly sha256: string;
   /** Bytes written to the WAL since the last checkpoint, estimated; the history adds its own. */
-  logBytes: number;
+  walBytes: number;
   get(statement: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(statement: string, ...values: SQLInputValue[]): Record<string, unknown>[];
   run(statement: string, ...values: SQLInputValue[]): number;
@@ -37,7 +37,7 @@ export interface HistoryFile {
 export class HistoryTable {
   #size: Size | undefined;
 
-  constructor(readonly file: HistoryFile, readonly bound: HistoryBound) {}
+  constructor(readonly file: HistoryFile, readonly limits: HistoryLimits) {}
 
   /**
    * Keeps the current version before it changes.
@@ -45,10 +45,10 @@ export class HistoryTable {
    * @param kind `prefix` when the next version begins with all of its bytes
    */
   keep(kind: "full" | "prefix"): void {
-    if (this.bound.versions === 0) return this.#keepNone();
+    if (this.limits.versions === 0) return this.#keepNone();
     const size = this.#size ??= this.#measure();
     const { len, version } = this.file.row;
-    if (kind === "full" && len > this.bound.bytes) {
+    if (kind === "full" && len > this.limits.bytes) {
       // Prefixes before it would lean on bytes that are not kept, so they go as well.
       this.file.run(sql.DROP_HISTORY);
       this.file.run(sql.DROP_ALL_CONTENT);
@@ -59,18 +59,18 @@ export class HistoryTable {
     this.file.run(sql.KEEP_VERSION, kind, sha256);
     if (sha256 !== null) {
       if (this.file.run(sql.KEEP_CONTENT, sha256) > 0) size.bytes += len;
-      this.file.logBytes += len;
+      this.file.walBytes += len;
     }
     if (size.versions === 0) size.oldest = version;
     size.versions += 1;
-    if (size.versions > this.bound.versions + slackOf(this.bound)) {
-      this.#dropThrough(version - this.bound.versions, size);
+    if (size.versions > this.limits.versions + slackOf(this.limits)) {
+      this.#dropThrough(version - this.limits.versions, size);
     }
-    while (size.bytes > this.bound.bytes && this.#dropOldest(size));
+    while (size.bytes > this.limits.bytes && this.#dropOldest(size));
   }
 
   /** Forgets the running totals; the next use counts again. */
-  forget(): void {
+  resetTotals(): void {
     this.#size = undefined;
   }
 
@@ -86,7 +86,7 @@ export class HistoryTable {
   /** Drops every version up to one, in two statements. */
   #dropThrough(last: number, size: Size): void {
     size.versions -= this.file.run(sql.DROP_VERSIONS, last);
-    for (const { len } of this.file.all(sql.DROP_LOOSE_CONTENT)) size.bytes -= Number(len);
+    for (const { len } of this.file.all(sql.DROP_UNREFERENCED_CONTENT)) size.bytes -= Number(len);
     size.oldest = Math.max(size.oldest, last + 1);
   }
 
@@ -119,6 +119,6 @@ export class HistoryTable {
  * Versions that may lie beyond the bound before they are dropped together, which costs a write a
  * fraction of dropping one each time. Readers already take them for gone.
  */
-function slackOf({ versions }: HistoryBound): number {
+function slackOf({ versions }: HistoryLimits): number {
   return versions >> 3;
 }

@@ -7,7 +7,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
-import { GENESIS, type Seal } from "../event_chain.ts";
+import { type ChainSigner, GENESIS } from "../event_chain.ts";
 import * as sql from "./sql.ts";
 import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 
@@ -20,7 +20,7 @@ const SHARED_IMAGE_BYTES = 2048;
 const FORMAT_OFFSETS = [18, 19] as const;
 
 /** The first version of a world. */
-export interface Birth {
+export interface NewWorld {
   readonly op: "put" | "append";
   /** All bytes of the world. */
   readonly body: Uint8Array;
@@ -33,20 +33,20 @@ export interface Birth {
 }
 
 /** What was made. */
-export interface Born {
+export interface NewWorldImage {
   readonly row: StageRow;
   readonly sha256: string;
   readonly image: Uint8Array;
 }
 
 /** Makes images of new worlds; one a Worker. */
-export class ImageMaker {
+export class ImageBuilder {
   readonly #shared = emptyWorld();
 
-  constructor(readonly seal: Seal) {}
+  constructor(readonly sign: ChainSigner) {}
 
   /** The file of a world at version 1, with its first event on the chain. */
-  make(birth: Birth, now: string): Born {
+  build(birth: NewWorld, now: string): NewWorldImage {
     const sha256 = sha256Hex(birth.body);
     const row: StageRow = {
       version: 1,
@@ -62,7 +62,7 @@ export class ImageMaker {
         ? writtenPayload(row, sha256, birth.facts)
         : appendedPayload(1, birth.sent, sha256, { ext: birth.ext, ...birth.facts }),
     );
-    const hmac = this.seal(GENESIS, now, type, payload);
+    const hmac = this.sign(GENESIS, now, type, payload);
     const bytes = birth.body.length + birth.headers.length + payload.length;
     const shared = bytes <= SHARED_IMAGE_BYTES;
     const db = shared ? this.#shared : emptyWorld();

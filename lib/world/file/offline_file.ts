@@ -24,7 +24,7 @@ const SUPER_END = 16;
  * @param scratchFolder names an empty folder for a copy, when one is needed; it is left empty
  * @throws what SQLite, the file system or `look` throws, and for a journal that names another file
  */
-export function withStillFile<T>(
+export function withOfflineFile<T>(
   path: string,
   scratchFolder: () => string,
   look: (db: DatabaseSync) => T,

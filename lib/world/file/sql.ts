@@ -85,7 +85,7 @@ export const HISTORY_SIZE = `SELECT
    (SELECT min(version) FROM history) AS oldest`;
 export const DROP_VERSION = `DELETE FROM history WHERE version = ? RETURNING sha256`;
 export const DROP_VERSIONS = `DELETE FROM history WHERE version <= ?`;
-export const DROP_LOOSE_CONTENT = `DELETE FROM content WHERE sha256 NOT IN
+export const DROP_UNREFERENCED_CONTENT = `DELETE FROM content WHERE sha256 NOT IN
    (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) RETURNING length(bytes) AS len`;
 export const DROP_CONTENT = `DELETE FROM content WHERE sha256 = ?1
    AND NOT EXISTS (SELECT 1 FROM history WHERE sha256 = ?1) RETURNING length(bytes) AS len`;
@@ -99,13 +99,14 @@ export const INSERT_VERSION =
   `INSERT INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 export const INSERT_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes) VALUES (?, ?)`;
-export const SELECT_KEPT = `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
+export const SELECT_FULL_CONTENT =
+  `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
    WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
 
 /** Marks a world whose deletion is on its chain but whose folder has not reached the trash yet. */
-export const MARK_LEAVING = `PRAGMA user_version = 1`;
-export const CLEAR_LEAVING = `PRAGMA user_version = 0`;
-export const IS_LEAVING = `PRAGMA user_version`;
+export const MARK_DELETED = `PRAGMA user_version = 1`;
+export const CLEAR_DELETED = `PRAGMA user_version = 0`;
+export const SELECT_DELETED_MARK = `PRAGMA user_version`;
 
 export const CREATE_CATALOG = `
 PRAGMA journal_mode = WAL;
@@ -130,7 +131,7 @@ export const DROP_ENTRY = `DELETE FROM entries WHERE name = ?`;
 export const CHECK_STRUCTURE = `PRAGMA quick_check(1)`;
 export const ALL_VERSIONS = `SELECT version, kind, len, sha256 FROM history ORDER BY version`;
 export const CONTENT_OF = `SELECT bytes FROM content WHERE sha256 = ?`;
-export const LOOSE_CONTENT = `SELECT sha256 FROM content
+export const UNREFERENCED_CONTENT = `SELECT sha256 FROM content
    WHERE sha256 NOT IN (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) LIMIT 1`;
 
 /** How many bytes a database's file has, with what its log holds. */

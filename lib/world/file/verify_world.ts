@@ -6,10 +6,16 @@
 import { createHash, type Hash } from "node:crypto";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
-import { CHAIN_START, type ChainState, eventRow, type Seal, stepChain } from "../event_chain.ts";
+import {
+  CHAIN_START,
+  type ChainSigner,
+  type ChainState,
+  stepChain,
+  toEventRow,
+} from "../event_chain.ts";
 import * as sql from "./sql.ts";
-import { verdictOf } from "../audit_result.ts";
-import { asBytes } from "./world_file.ts";
+import { auditResult } from "../audit_result.ts";
+import { toBytes } from "./world_file.ts";
 
 /** One thing that does not hold. */
 export interface WorldFault {
@@ -24,7 +30,7 @@ export interface WorldFault {
 export interface WorldCheck {
   readonly faults: readonly WorldFault[];
   /** The world's deletion is on its chain, but its folder has not reached the trash. */
-  readonly leaving: boolean;
+  readonly isDeleted: boolean;
 }
 
 /** Events read at a time. */
@@ -39,15 +45,15 @@ interface Receipt {
 }
 
 /** Checks one world. Throws what SQLite throws when the file cannot be read to its end. */
-export function checkWorld(db: DatabaseSync, name: string, seal: Seal): WorldCheck {
-  const leaving = Number(one(db, sql.IS_LEAVING)?.user_version) === 1;
+export function verifyWorld(db: DatabaseSync, name: string, seal: ChainSigner): WorldCheck {
+  const leaving = Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
   const structure = String(one(db, sql.CHECK_STRUCTURE)?.quick_check);
-  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], leaving };
+  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted: leaving };
   const row = one(db, sql.SELECT_STAGE);
-  if (row === undefined) return { faults: [unreadable("its row is missing")], leaving };
-  const body = asBytes(row.stage_html);
+  if (row === undefined) return { faults: [unreadable("its row is missing")], isDeleted: leaving };
+  const body = toBytes(row.stage_html);
   const { chain, hashes } = readReceipt(db, seal);
-  const verdict = verdictOf(name, {
+  const verdict = auditResult(name, {
     version: Number(row.version),
     ext: String(row.ext),
     headers: String(row.headers),
@@ -64,17 +70,17 @@ export function checkWorld(db: DatabaseSync, name: string, seal: Seal): WorldChe
     const reason = historyFault(db, Number(row.version), body, hashes);
     if (reason !== undefined) faults.push({ check: "history", reason });
   }
-  return { faults, leaving };
+  return { faults, isDeleted: leaving };
 }
 
-function readReceipt(db: DatabaseSync, seal: Seal): Receipt {
+function readReceipt(db: DatabaseSync, seal: ChainSigner): Receipt {
   const hashes = new Map<number, string>();
   const after = db.prepare(sql.EVENTS_AFTER);
   let chain = CHAIN_START;
   for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;; last = chain.lastId) {
     const rows = after.all(last, STEP);
     for (const row of rows) {
-      chain = stepChain(chain, eventRow(row), seal);
+      chain = stepChain(chain, toEventRow(row), seal);
       if (chain.version !== undefined && chain.bodySha256 !== undefined) {
         hashes.set(chain.version, chain.bodySha256);
       }
@@ -106,7 +112,7 @@ function historyFault(
     const sha256 = String(row.sha256);
     const kept = content.get(sha256);
     if (kept === undefined) return `the bytes of version ${version} are missing`;
-    const bytes = asBytes(kept.bytes);
+    const bytes = toBytes(kept.bytes);
     if (bytes.length !== len || sha256Hex(bytes) !== sha256) {
       return `the bytes of version ${version} are not those it was kept for`;
     }
@@ -119,7 +125,7 @@ function historyFault(
     prefixes = [];
   }
   if (last !== undefined && last !== current - 1) return `version ${last + 1} is missing`;
-  const loose = one(db, sql.LOOSE_CONTENT);
+  const loose = one(db, sql.UNREFERENCED_CONTENT);
   if (loose !== undefined) return `bytes are kept that no version has (${String(loose.sha256)})`;
   return prefixFault(prefixes, body, hashes);
 }

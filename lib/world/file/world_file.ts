@@ -7,8 +7,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { sha256Hex } from "../../base/hash.ts";
-import { GENESIS, type Seal } from "../event_chain.ts";
-import { type HistoryBound, HistoryTable } from "./history_table.ts";
+import { type ChainSigner, GENESIS } from "../event_chain.ts";
+import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
@@ -28,15 +28,15 @@ export interface StageRow {
 
 /** How a world's file is opened. */
 export interface OpenOptions {
-  readonly seal: Seal;
+  readonly seal: ChainSigner;
   readonly sync: "full" | "normal";
-  readonly history: HistoryBound;
+  readonly history: HistoryLimits;
 }
 
 /** One open world. Methods are synchronous and throw what SQLite throws. */
 export class WorldFile {
   readonly #db: DatabaseSync;
-  readonly #seal: Seal;
+  readonly #seal: ChainSigner;
   readonly #history: HistoryTable;
   readonly #statements = new Map<string, StatementSync>();
   #row: StageRow;
@@ -46,7 +46,7 @@ export class WorldFile {
   #headId: number;
   #headHmac: string;
   /** Rough number of bytes the write-ahead log grew by since the last checkpoint. */
-  logBytes = 0;
+  walBytes = 0;
 
   constructor(readonly name: string, path: string, options: OpenOptions) {
     this.#db = new DatabaseSync(path, { timeout: BUSY_MS });
@@ -82,7 +82,7 @@ export class WorldFile {
   /** The current bytes. */
   body(): Uint8Array<ArrayBuffer> {
     const found = this.get(sql.SELECT_BODY)?.stage_html;
-    return asBytes(found);
+    return toBytes(found);
   }
 
   /** Runs one prepared statement that returns at most one row. */
@@ -137,7 +137,7 @@ export class WorldFile {
     this.#running = undefined;
     this.#event("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
     this.#sunk(from, now, facts);
-    this.logBytes += body.length + 4096;
+    this.walBytes += body.length + 4096;
   }
 
   /** Adds bytes and puts `stage_appended` on the chain. */
@@ -163,7 +163,7 @@ export class WorldFile {
     this.#sha256 = this.#running.copy().digest("hex");
     this.#event("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
     this.#sunk(from, now, facts);
-    this.logBytes += this.#row.len + 4096;
+    this.walBytes += this.#row.len + 4096;
   }
 
   /** Changes the state alone and puts `state_transition` on the chain. */
@@ -175,7 +175,7 @@ export class WorldFile {
   }
 
   /** Notes that the world came from another name, as a version of its own with the same bytes. */
-  move(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+  recordMove(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
     const version = this.#row.version + 1;
     const { sha256 } = this;
     this.#history.keep("prefix");
@@ -207,13 +207,13 @@ export class WorldFile {
     const head = this.get(sql.LAST_EVENT);
     this.#headId = head === undefined ? 0 : Number(head.id);
     this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
-    this.#history.forget();
+    this.#history.resetTotals();
   }
 
   /** Moves what the log holds into the main file, so that neither grows without end. */
   checkpoint(): void {
     this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    this.logBytes = 0;
+    this.walBytes = 0;
   }
 
   close(): void {
@@ -228,7 +228,7 @@ export class WorldFile {
     this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
     this.#headId = id;
     this.#headHmac = hmac;
-    this.logBytes += 4096 + payload.length;
+    this.walBytes += 4096 + payload.length;
   }
 
   #readRow(): StageRow {
@@ -257,7 +257,7 @@ export class WorldFile {
 }
 
 /** A BLOB column as bytes; text is what a hand with `sqlite3` may have left there. */
-export function asBytes(value: unknown): Uint8Array<ArrayBuffer> {
+export function toBytes(value: unknown): Uint8Array<ArrayBuffer> {
   if (value instanceof Uint8Array) return new Uint8Array(value);
   return new TextEncoder().encode(typeof value === "string" ? value : "");
 }

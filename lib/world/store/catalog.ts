@@ -4,12 +4,12 @@
  * world hides the lower one of its name. It never touches a disk.
  */
 
-import type { Child, Entry } from "../store.ts";
+import type { Child, WorldEntry } from "../store.ts";
 
 interface Node {
   readonly children: Map<string, Node>;
-  upper?: Entry | undefined;
-  lower?: Entry | undefined;
+  upper?: WorldEntry | undefined;
+  lower?: WorldEntry | undefined;
   marked?: boolean;
   /** The newest write at or below, in RFC 3339. */
   changedAt?: string;
@@ -20,17 +20,17 @@ interface Node {
 /** The tree of all worlds. */
 export class Catalog {
   readonly #root: Node = { children: new Map() };
-  readonly #upper = new Map<string, Entry>();
-  readonly #lower = new Map<string, Entry>();
+  readonly #upper = new Map<string, WorldEntry>();
+  readonly #lower = new Map<string, WorldEntry>();
   #hidden = 0;
 
   /** The world a name reads as: upper before lower. */
-  get(name: string): Entry | undefined {
+  get(name: string): WorldEntry | undefined {
     return this.#upper.get(name) ?? this.#lower.get(name);
   }
 
   /** The upper world of a name, if there is one. */
-  upper(name: string): Entry | undefined {
+  upper(name: string): WorldEntry | undefined {
     return this.#upper.get(name);
   }
 
@@ -40,7 +40,7 @@ export class Catalog {
   }
 
   /** Puts a world into its layer, in place of what was there. */
-  set(entry: Entry): void {
+  set(entry: WorldEntry): void {
     const layer = entry.layer === "upper" ? this.#upper : this.#lower;
     const other = entry.layer === "upper" ? this.#lower : this.#upper;
     if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
@@ -58,7 +58,7 @@ export class Catalog {
   }
 
   /** Marks a collection as existing without a world in it, or takes the mark away. */
-  mark(name: string, present: boolean): void {
+  markCollection(name: string, present: boolean): void {
     if (present) {
       this.#grow(name).marked = true;
       return;
@@ -97,15 +97,15 @@ export class Catalog {
   }
 
   /** Every world at or below a name, in order; `""` is all. */
-  walk(name: string): Entry[] {
+  walk(name: string): WorldEntry[] {
     const start = this.#find(name);
-    const found: Entry[] = [];
+    const found: WorldEntry[] = [];
     if (start !== undefined) collect(start, found);
     return found;
   }
 
   /** Names of marked collections, in order. */
-  marks(): string[] {
+  markedCollections(): string[] {
     const found: string[] = [];
     collectMarks(this.#root, "", found);
     return found;
@@ -162,7 +162,7 @@ function touch(node: Node, writtenAt: string): void {
   if (writtenAt > (node.changedAt ?? "")) node.changedAt = writtenAt;
 }
 
-function collect(node: Node, found: Entry[]): void {
+function collect(node: Node, found: WorldEntry[]): void {
   const entry = node.upper ?? node.lower;
   if (entry !== undefined) found.push(entry);
   node.sorted ??= [...node.children.keys()].sort();

@@ -3,8 +3,8 @@
  * the next start a look into the worlds that changed in it, nothing else.
  */
 
-import type { CatalogRow, Settled } from "./worker_messages.ts";
-import type { Entry } from "../store.ts";
+import type { CatalogRow, FileStamp } from "./worker_messages.ts";
+import type { WorldEntry } from "../store.ts";
 
 /** How long changes gather before they are written, in milliseconds. */
 const GATHER_MS = 500;
@@ -12,7 +12,7 @@ const GATHER_MS = 500;
 type Save = (rows: readonly CatalogRow[], gone: readonly string[]) => Promise<unknown>;
 
 /** Gathers changed entries and writes them in one go. */
-export class CatalogKeeper {
+export class CatalogWriter {
   readonly #changed = new Map<string, CatalogRow>();
   readonly #gone = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -20,7 +20,7 @@ export class CatalogKeeper {
   constructor(readonly save: Save) {}
 
   /** Notes an entry; without `settled` the next start looks into the world again. */
-  changed(entry: Entry, settled: Settled = { mtime: 0, size: 0 }): void {
+  changed(entry: WorldEntry, settled: FileStamp = { mtime: 0, size: 0 }): void {
     const { name, version, ext, len, state, updatedAt } = entry;
     const { mtime, size } = settled;
     this.#gone.delete(name);

@@ -12,8 +12,8 @@ export class ChangeHub {
   readonly #listeners = new Map<string, Set<Listener>>();
   #seq = 0;
 
-  /** @param failed told what a listener threw; whoever made the change must not suffer for it */
-  constructor(readonly failed: (error: unknown) => void) {}
+  /** @param onListenerError told what a listener threw; whoever made the change must not suffer for it */
+  constructor(readonly onListenerError: (error: unknown) => void) {}
 
   /** Sequence number of the newest change. */
   get seq(): number {
@@ -36,7 +36,7 @@ export class ChangeHub {
   }
 
   /** Tells everyone who watches the changed name, in the order they came. */
-  tell(change: Omit<Change, "seq">): void {
+  publish(change: Omit<Change, "seq">): void {
     const numbered: Change = { ...change, seq: ++this.#seq };
     if (this.#listeners.size === 0) return;
     this.#call(change.name, numbered);
@@ -56,7 +56,7 @@ export class ChangeHub {
       try {
         listener(change);
       } catch (error) {
-        this.failed(error);
+        this.onListenerError(error);
       }
     }
   }

@@ -8,7 +8,7 @@ import { COLLECTIONS_FILE } from "../file/durable_fs.ts";
 import { nameFault } from "../name.ts";
 
 /** Marks in a catalog and on disk. */
-export class CollectionMarks {
+export class EmptyCollections {
   readonly #catalog: Catalog;
   readonly #save: (names: readonly string[]) => Promise<unknown>;
   #turn: Promise<void> = Promise.resolve();
@@ -21,7 +21,7 @@ export class CollectionMarks {
 
   /** Takes the marks of a data folder into the catalog. */
   load(data: string): void {
-    for (const name of readMarks(data)) this.#catalog.mark(name, true);
+    for (const name of readMarks(data)) this.#catalog.markCollection(name, true);
   }
 
   /** Marks or unmarks a collection; one at a time, because each writes all of them. */
@@ -32,12 +32,12 @@ export class CollectionMarks {
   }
 
   async #mark(name: string, present: boolean): Promise<void> {
-    const marks = new Set(this.#catalog.marks());
+    const marks = new Set(this.#catalog.markedCollections());
     if (marks.has(name) === present) return;
     if (present) marks.add(name);
     else marks.delete(name);
     await this.#save([...marks]);
-    this.#catalog.mark(name, present);
+    this.#catalog.markCollection(name, present);
   }
 }
 

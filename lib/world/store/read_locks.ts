@@ -5,12 +5,12 @@
  */
 
 /** Looks and removals under way, by name. */
-export class Looks {
+export class ReadLocks {
   readonly #looks = new Map<string, Set<Promise<unknown>>>();
   readonly #leaving = new Map<string, Promise<unknown>>();
 
   /** Runs a look at worlds' files, not while one of them is being removed. */
-  async look<T>(names: readonly string[], look: () => Promise<T>): Promise<T> {
+  async shared<T>(names: readonly string[], look: () => Promise<T>): Promise<T> {
     for (;;) {
       const leaving = names.flatMap((name) => this.#leaving.get(name) ?? []);
       if (leaving.length === 0) break;
@@ -32,7 +32,7 @@ export class Looks {
   }
 
   /** Runs a removal after the looks that are under way, and before those that come. */
-  async remove<T>(name: string, remove: () => Promise<T>): Promise<T> {
+  async exclusive<T>(name: string, remove: () => Promise<T>): Promise<T> {
     const removal = Promise.allSettled([...this.#looks.get(name) ?? []]).then(remove);
     const gate = removal.then(() => {}, () => {});
     this.#leaving.set(name, gate);

@@ -6,15 +6,15 @@
 
 import type { Catalog } from "./catalog.ts";
 import type { ReadResult } from "./worker_messages.ts";
-import { type Entry, StoreError, type World } from "../store.ts";
+import { StoreError, type World, type WorldEntry } from "../store.ts";
 import type { WorldCache } from "./world_cache.ts";
-import { worldOf } from "./records.ts";
+import { toWorld } from "./records.ts";
 
 /** Times a read is repeated when changes overtake it. */
 const TRIES = 5;
 
 /** What cold reads need. */
-export interface ColdReadsOptions {
+export interface ReadThroughOptions {
   readonly catalog: Catalog;
   readonly cache: WorldCache;
   /** Reads a world's file; `undefined` when there is none. */
@@ -24,17 +24,17 @@ export interface ColdReadsOptions {
 }
 
 interface Reading {
-  readonly entry: Entry;
+  readonly entry: WorldEntry;
   readonly world: Promise<World | undefined>;
 }
 
 /** Cold reads under way. */
-export class ColdReads {
-  readonly #options: ColdReadsOptions;
+export class ReadThrough {
+  readonly #options: ReadThroughOptions;
   readonly #readings = new Map<string, Reading>();
   #count = 0;
 
-  constructor(options: ColdReadsOptions) {
+  constructor(options: ReadThroughOptions) {
     this.#options = options;
   }
 
@@ -50,7 +50,7 @@ export class ColdReads {
    * @returns `undefined` when it was removed meanwhile
    * @throws {StoreError} `damaged`
    */
-  async read(name: string, entry: Entry): Promise<World | undefined> {
+  async read(name: string, entry: WorldEntry): Promise<World | undefined> {
     const shared = this.#readings.get(name);
     // A reading from before the last change would hide that change from whoever made it.
     if (shared !== undefined && shared.entry === entry) return await shared.world;
@@ -81,7 +81,7 @@ export class ColdReads {
         continue;
       }
       if (found.version < before.version) continue;
-      const world = worldOf(name, found);
+      const world = toWorld(name, found);
       if (unchanged && found.version === before.version) cache.set(world);
       return world;
     }

@@ -4,24 +4,24 @@
  */
 
 import type { Catalog } from "./catalog.ts";
-import type { Looks } from "./read_locks.ts";
+import type { ReadLocks } from "./read_locks.ts";
 import type { WriteResult } from "./worker_messages.ts";
 import { type Rename, StoreError } from "../store.ts";
-import type { StoreWorkers } from "./worker_pool.ts";
-import type { Transits } from "./write_locks.ts";
+import type { WorkerPool } from "./worker_pool.ts";
+import type { WriteLocks } from "./write_locks.ts";
 
 /** Who takes part. */
-export interface RenameParties {
-  readonly workers: Pick<StoreWorkers, "writerOf">;
+export interface RenameDeps {
+  readonly workers: Pick<WorkerPool, "writerFor">;
   readonly catalog: Pick<Catalog, "get">;
-  readonly looks: Looks;
-  readonly transits: Transits;
+  readonly looks: ReadLocks;
+  readonly transits: WriteLocks;
 }
 
 /** The world as it left its old name, and as it came to the new one. */
-export interface Renamed {
-  readonly left: WriteResult;
-  readonly arrived: WriteResult;
+export interface RenameResult {
+  readonly source: WriteResult;
+  readonly target: WriteResult;
 }
 
 /**
@@ -32,32 +32,32 @@ export interface Renamed {
  *   the old one
  */
 export function renameWorld<T>(
-  { workers, catalog, looks, transits }: RenameParties,
+  { workers, catalog, looks, transits }: RenameDeps,
   { name, to, by, ext, precondition }: Rename,
-  settle: (renamed: Renamed) => T,
+  settle: (renamed: RenameResult) => T,
 ): Promise<T> {
   const claimed = precondition === undefined ? {} : { precondition };
   async function travel(): Promise<T> {
     if (catalog.get(to) !== undefined) {
       throw new StoreError("precondition", "something is there already", to);
     }
-    const left = await workers.writerOf(name).ask<"release">({
+    const left = await workers.writerFor(name).ask<"release">({
       kind: "release",
       name,
       by,
       ...claimed,
     });
-    const arrived = await workers.writerOf(to).ask<"adopt">({
+    const arrived = await workers.writerFor(to).ask<"adopt">({
       kind: "adopt",
       name: to,
       from: name,
       by,
       ext,
     });
-    return settle({ left, arrived });
+    return settle({ source: left, target: arrived });
   }
-  return transits.hold(
+  return transits.exclusive(
     [name, to],
-    () => looks.remove(name, () => looks.remove(to, travel)),
+    () => looks.exclusive(name, () => looks.exclusive(to, travel)),
   );
 }

@@ -4,8 +4,8 @@
  * nothing of what is in them.
  */
 
-import { SNAPSHOT_FILES } from "../../limits.ts";
-import { INCOMING, removeQuietly } from "../file/durable_fs.ts";
+import { MAX_SNAPSHOT_FILES } from "../../limits.ts";
+import { INCOMING_FOLDER, tryRemove } from "../file/durable_fs.ts";
 import type { SnapshotJob, SnapshotResult } from "./worker_messages.ts";
 import { type Snapshot, StoreError } from "../store.ts";
 
@@ -28,14 +28,14 @@ export class SnapshotFiles {
    * @param make makes a copy, in the job's file if it is long
    * @param most files at once
    */
-  constructor(data: string, make: Make, most: number = SNAPSHOT_FILES) {
+  constructor(data: string, make: Make, most: number = MAX_SNAPSHOT_FILES) {
     this.#data = data;
     this.#make = make;
     this.#most = most;
   }
 
   /** Number of files that are still being read. */
-  get open(): number {
+  get openCount(): number {
     return this.#open;
   }
 
@@ -45,12 +45,12 @@ export class SnapshotFiles {
    * @param key signs the copy's chain anew
    * @throws {StoreError} `busy`, and what `make` rejects with
    */
-  async take(name: string, key?: string): Promise<Snapshot | undefined> {
+  async create(name: string, key?: string): Promise<Snapshot | undefined> {
     if (this.#open >= this.#most) throw this.#busy();
     const found = await this.#make({
       kind: "snapshot",
       name,
-      path: `${this.#data}/${INCOMING}/copy-${this.#serial++}.db`,
+      path: `${this.#data}/${INCOMING_FOLDER}/copy-${this.#serial++}.db`,
       ...(key === undefined ? {} : { key }),
     });
     if (found === undefined) return undefined;
@@ -59,7 +59,7 @@ export class SnapshotFiles {
     const { path, length } = found;
     // Others may have had theirs made meanwhile.
     if (this.#open >= this.#most) {
-      removeQuietly(path);
+      tryRemove(path);
       throw this.#busy();
     }
     this.#open += 1;
@@ -84,7 +84,7 @@ async function openAndUnlink(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path, { read: true });
   } finally {
-    removeQuietly(path);
+    tryRemove(path);
   }
 }
 

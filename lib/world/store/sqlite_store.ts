@@ -8,26 +8,27 @@ import {
   CACHE_BYTES,
   HISTORY_BYTES,
   HISTORY_VERSIONS,
+  MAX_OPEN_WORLDS_PER_WORKER,
   MAX_WORLD_BYTES,
-  OPEN_WORLDS_PER_WORKER,
 } from "../../limits.ts";
 import type { Catalog } from "./catalog.ts";
-import { ColdReads } from "./read_through.ts";
-import { CollectionMarks } from "./empty_collections.ts";
+import { ReadThrough } from "./read_through.ts";
+import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
-import { Looks } from "./read_locks.ts";
-import { lowerVerdict } from "../lower_layer.ts";
+import { ReadLocks } from "./read_locks.ts";
+import { lowerAuditResult } from "../lower_layer.ts";
 import type { WriteJob, WriteResult } from "./worker_messages.ts";
 import { renameWorld } from "./rename.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
-import { stageAppend, type StagedChange, stagePut, stageTransition } from "./write_plan.ts";
+import { planAppend, planPut, planTransition, type WritePlan } from "./write_plan.ts";
 import {
   type Append,
+  type AuditResult,
   type ChainEvent,
   type Change,
+  type ChangeResult,
   type Child,
-  type Entry,
-  type Note,
+  type EventNote,
   type Put,
   type Removal,
   type Rename,
@@ -36,17 +37,16 @@ import {
   type StoreCounts,
   StoreError,
   type Transition,
-  type Verdict,
   type World,
-  type Written,
+  type WorldEntry,
 } from "../store.ts";
-import { StoreMemory } from "./store_state.ts";
-import { StoreWorkers } from "./worker_pool.ts";
-import { Transits } from "./write_locks.ts";
-import { UnknownWorlds } from "./unindexed_worlds.ts";
+import { StoreState } from "./store_state.ts";
+import { WorkerPool } from "./worker_pool.ts";
+import { WriteLocks } from "./write_locks.ts";
+import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WithoutId } from "./worker_client.ts";
 import type { WorldCache } from "./world_cache.ts";
-import { unknownEntry, upperEntry, worldOf } from "./records.ts";
+import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
 /** How a store is opened. */
 export interface SqliteStoreOptions {
@@ -64,7 +64,7 @@ export interface SqliteStoreOptions {
   readonly cacheBytes?: number;
   readonly handles?: number;
   /** Called once if a Worker dies; the store answers `closed` from then on. */
-  readonly onDeath?: (reason: string) => void;
+  readonly onWorkerExit?: (reason: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
 }
@@ -79,16 +79,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 class SqliteStore implements Store {
   readonly #folder: DataFolder;
   readonly #lower: ReadonlyMap<string, World>;
-  readonly #workers: StoreWorkers;
-  readonly #memory: StoreMemory;
+  readonly #workers: WorkerPool;
+  readonly #memory: StoreState;
   readonly #catalog: Catalog;
   readonly #cache: WorldCache;
-  readonly #looks = new Looks();
-  readonly #transits = new Transits();
-  readonly #coldReads: ColdReads;
+  readonly #looks = new ReadLocks();
+  readonly #transits = new WriteLocks();
+  readonly #coldReads: ReadThrough;
   #notes = 0;
-  readonly #unknown: UnknownWorlds;
-  readonly #marks: CollectionMarks;
+  readonly #unknown: UnindexedWorlds;
+  readonly #marks: EmptyCollections;
   readonly #snapshots: SnapshotFiles;
   readonly #pending = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -96,7 +96,7 @@ class SqliteStore implements Store {
   constructor(options: SqliteStoreOptions) {
     this.#folder = options.folder;
     this.#lower = options.lower;
-    this.#workers = new StoreWorkers({
+    this.#workers = new WorkerPool({
       url: options.workerUrl,
       setup: {
         data: options.folder.path,
@@ -104,37 +104,37 @@ class SqliteStore implements Store {
         sync: options.sync ?? "full",
         history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
         maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
-        handles: options.handles ?? OPEN_WORLDS_PER_WORKER,
+        handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
       },
       writers: options.writers ?? 2,
       events: {
-        settled: (worlds) => this.#memory.settled(worlds),
-        died: (reason) => options.onDeath?.(reason),
+        onFilesClosed: (worlds) => this.#memory.applyFileStamps(worlds),
+        onExit: (reason) => options.onWorkerExit?.(reason),
       },
     });
-    this.#memory = new StoreMemory({
+    this.#memory = new StoreState({
       lower: options.lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
       save: (rows, gone) => this.#workers.reader.ask<"save">({ kind: "save", rows, gone }),
-      known: (name) => void this.#unknown.delete(name),
+      onIndexed: (name) => void this.#unknown.delete(name),
       log: (line) => options.log?.(line),
     });
     this.#catalog = this.#memory.catalog;
     this.#cache = this.#memory.cache;
-    this.#unknown = new UnknownWorlds({
+    this.#unknown = new UnindexedWorlds({
       stat: (names) =>
         this.#look(names, () => this.#workers.reader.ask<"stat">({ kind: "stat", names })),
-      learned: (name, row) => this.#memory.learned(name, row),
+      onRow: (name, row) => this.#memory.applyRow(name, row),
       stopped: () => this.#closing !== undefined,
     });
-    this.#coldReads = new ColdReads({
+    this.#coldReads = new ReadThrough({
       catalog: this.#catalog,
       cache: this.#cache,
       look: (name) =>
         this.#look([name], () => this.#workers.reader.ask<"read">({ kind: "read", name })),
       wasUnknown: (name) => this.#unknown.delete(name),
     });
-    this.#marks = new CollectionMarks(
+    this.#marks = new EmptyCollections(
       this.#catalog,
       (collections) => this.#workers.reader.ask<"mark">({ kind: "mark", collections }),
     );
@@ -156,14 +156,14 @@ class SqliteStore implements Store {
 
   /** Learns the worlds on disk; those whose rows are stale are looked into in the background. */
   async scan(): Promise<void> {
-    const { rows, unknown } = await this.#workers.reader.ask<"scan">({ kind: "scan" });
-    for (const row of rows) this.#catalog.set(upperEntry(row));
+    const { rows, unindexed: unknown } = await this.#workers.reader.ask<"scan">({ kind: "scan" });
+    for (const row of rows) this.#catalog.set(toUpperEntry(row));
     for (const name of unknown) {
       this.#unknown.add(name);
-      this.#catalog.set(unknownEntry(name));
+      this.#catalog.set(unindexedEntry(name));
     }
     this.#marks.load(this.#folder.path);
-    this.#track(this.#unknown.learnAll());
+    this.#track(this.#unknown.indexAll());
   }
 
   peek(name: string): World | undefined {
@@ -182,28 +182,28 @@ class SqliteStore implements Store {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError("absent", `Cannot read version ${version}: nothing is here`, name);
+      throw new StoreError("absent", `there is no version ${version}: nothing is here`, name);
     }
     const found = await this.#look(
       [name],
       () => this.#workers.reader.ask<"readAt">({ kind: "readAt", name, version }),
     );
-    return worldOf(name, found);
+    return toWorld(name, found);
   }
 
-  put(change: Put): Promise<Written> {
-    return this.#change(stagePut(change, this.#lower.get(change.name)));
+  put(change: Put): Promise<ChangeResult> {
+    return this.#change(planPut(change, this.#lower.get(change.name)));
   }
 
-  append(change: Append): Promise<Written> {
-    return this.#change(stageAppend(change, this.#lower.get(change.name)));
+  append(change: Append): Promise<ChangeResult> {
+    return this.#change(planAppend(change, this.#lower.get(change.name)));
   }
 
-  transition(change: Transition): Promise<Written> {
-    return this.#change(stageTransition(change, this.#lower.get(change.name)));
+  transition(change: Transition): Promise<ChangeResult> {
+    return this.#change(planTransition(change, this.#lower.get(change.name)));
   }
 
-  async note(change: Note): Promise<void> {
+  async note(change: EventNote): Promise<void> {
     const { name, by, type, payload, precondition } = change;
     await this.#ask({
       kind: "note",
@@ -217,7 +217,7 @@ class SqliteStore implements Store {
 
   async remove(change: Removal): Promise<{ readonly version: number }> {
     const { name, by, precondition } = change;
-    const moving = this.#transits.of(name);
+    const moving = this.#transits.pending(name);
     if (moving !== undefined) {
       await moving;
       return await this.remove(change);
@@ -225,17 +225,17 @@ class SqliteStore implements Store {
     this.#mustBeUpper(name);
     this.#mustBeOpen();
     return await this.#track(
-      this.#looks.remove(name, () =>
+      this.#looks.exclusive(name, () =>
         this.#send({
           kind: "remove",
           name,
           by,
           ...(precondition === undefined ? {} : { precondition }),
-        }, (result) => this.#memory.removed(name, by, result))),
+        }, (result) => this.#memory.applyRemoval(name, by, result))),
     );
   }
 
-  async rename(change: Rename): Promise<Written> {
+  async rename(change: Rename): Promise<ChangeResult> {
     const { name, to, by } = change;
     this.#mustBeUpper(name);
     this.#mustBeOpen();
@@ -245,14 +245,14 @@ class SqliteStore implements Store {
       looks: this.#looks,
       transits: this.#transits,
     };
-    return await this.#track(renameWorld(parties, change, ({ left, arrived }) => {
-      const written = this.#memory.changed(to, by, { ...arrived, created: true }, undefined);
-      this.#memory.removed(name, by, left);
+    return await this.#track(renameWorld(parties, change, ({ source: left, target: arrived }) => {
+      const written = this.#memory.applyChange(to, by, { ...arrived, created: true }, undefined);
+      this.#memory.applyRemoval(name, by, left);
       return written;
     }));
   }
 
-  stat(name: string): Entry | undefined {
+  stat(name: string): WorldEntry | undefined {
     return this.#catalog.get(name);
   }
 
@@ -267,16 +267,16 @@ class SqliteStore implements Store {
   async list(name: string): Promise<readonly Child[]> {
     const found = this.#catalog.list(name);
     if (this.#unknown.size === 0) return found;
-    await this.#unknown.learn(
+    await this.#unknown.index(
       found.flatMap(({ entry }) => entry === undefined ? [] : [entry.name]),
     );
     return this.#catalog.list(name);
   }
 
-  async walk(name: string): Promise<readonly Entry[]> {
+  async walk(name: string): Promise<readonly WorldEntry[]> {
     const found = this.#catalog.walk(name);
     if (this.#unknown.size === 0) return found;
-    await this.#unknown.learn(found.map((entry) => entry.name));
+    await this.#unknown.index(found.map((entry) => entry.name));
     return this.#catalog.walk(name);
   }
 
@@ -284,7 +284,7 @@ class SqliteStore implements Store {
     return this.#catalog.size;
   }
 
-  mark(name: string, present: boolean): Promise<void> {
+  markCollection(name: string, present: boolean): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(closed());
     return this.#track(this.#marks.mark(name, present));
   }
@@ -293,7 +293,7 @@ class SqliteStore implements Store {
     return this.#memory.hub.watch(name, listener);
   }
 
-  async audit(name: string): Promise<Verdict> {
+  async audit(name: string): Promise<AuditResult> {
     const verdict = await this.#lookUpper(
       name,
       () => this.#workers.reader.ask<"audit">({ kind: "audit", name }),
@@ -301,7 +301,7 @@ class SqliteStore implements Store {
     if (verdict !== undefined) return verdict;
     const lower = this.#lower.get(name);
     if (lower === undefined) throw new StoreError("absent", "nothing is here", name);
-    return lowerVerdict(lower);
+    return lowerAuditResult(lower);
   }
 
   async log(
@@ -320,7 +320,7 @@ class SqliteStore implements Store {
 
   async snapshot(name: string, key?: string): Promise<Snapshot> {
     const upper = this.#catalog.upper(name) !== undefined;
-    const found = upper ? await this.#snapshots.take(name, key) : undefined;
+    const found = upper ? await this.#snapshots.create(name, key) : undefined;
     if (found !== undefined) return found;
     const why = this.#lower.has(name)
       ? "it came with the program and has no file"
@@ -335,17 +335,17 @@ class SqliteStore implements Store {
   async #close(): Promise<void> {
     await Promise.allSettled(this.#pending);
     await this.#workers.closeWriters();
-    await this.#memory.keeper.flush();
-    await this.#workers.end();
+    await this.#memory.catalogWriter.flush();
+    await this.#workers.close();
     this.#folder.release();
   }
 
   /** One change: to disk, then into memory, then to the watchers, then to whoever asked. */
-  #change({ job, after }: StagedChange): Promise<Written> {
+  #change({ job, nextWorld: after }: WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
     return this.#ask(
       job,
-      (result) => this.#memory.changed(name, by, result, after(result, this.#cache.peek(name))),
+      (result) => this.#memory.applyChange(name, by, result, after(result, this.#cache.peek(name))),
     );
   }
 
@@ -355,13 +355,13 @@ class SqliteStore implements Store {
    */
   #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed());
-    const moving = this.#transits.of(job.name);
+    const moving = this.#transits.pending(job.name);
     if (moving === undefined) return this.#track(this.#send(job, settle));
     return this.#track(moving.then(() => this.#ask(job, settle)));
   }
 
   #send<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
-    return this.#workers.writerOf(job.name).ask<WriteJob["kind"]>(job).then(settle);
+    return this.#workers.writerFor(job.name).ask<WriteJob["kind"]>(job).then(settle);
   }
 
   /** Runs a look at the file of an upper world; `undefined` where there is none. */
@@ -372,7 +372,7 @@ class SqliteStore implements Store {
   /** Runs a look at worlds' files, not while one of them is being moved. */
   async #look<T>(names: readonly string[], look: () => Promise<T>): Promise<T> {
     this.#mustBeOpen();
-    return await this.#looks.look(names, () => this.#track(look()));
+    return await this.#looks.shared(names, () => this.#track(look()));
   }
 
   #mustBeUpper(name: string): void {

@@ -10,21 +10,21 @@ import type { CatalogRow } from "./worker_messages.ts";
 const STEP = 16;
 
 /** What learning needs. */
-export interface UnknownWorldsOptions {
+export interface UnindexedWorldsOptions {
   /** Reads rows; `undefined` for a world that is not there after all. */
   readonly stat: (names: readonly string[]) => Promise<readonly (CatalogRow | undefined)[]>;
   /** Takes what was read of a world that was unknown until now. */
-  readonly learned: (name: string, row: CatalogRow | undefined) => void;
+  readonly onRow: (name: string, row: CatalogRow | undefined) => void;
   /** Whether to stop. */
   readonly stopped: () => boolean;
 }
 
 /** The names that are not known yet. */
-export class UnknownWorlds {
+export class UnindexedWorlds {
   readonly #names = new Set<string>();
-  readonly #options: UnknownWorldsOptions;
+  readonly #options: UnindexedWorldsOptions;
 
-  constructor(options: UnknownWorldsOptions) {
+  constructor(options: UnindexedWorldsOptions) {
     this.#options = options;
   }
 
@@ -42,7 +42,7 @@ export class UnknownWorlds {
   }
 
   /** Learns those of some names that are not known. */
-  async learn(names: readonly string[]): Promise<void> {
+  async index(names: readonly string[]): Promise<void> {
     const asked = names.filter((name) => this.#names.has(name));
     for (let at = 0; at < asked.length && !this.#options.stopped(); at += STEP) {
       await this.#learnSome(asked.slice(at, at + STEP));
@@ -50,7 +50,7 @@ export class UnknownWorlds {
   }
 
   /** Learns all of them, a few at a time. */
-  async learnAll(): Promise<void> {
+  async indexAll(): Promise<void> {
     while (this.#names.size > 0 && !this.#options.stopped()) {
       await this.#learnSome(this.#names.values().take(STEP).toArray());
     }
@@ -61,7 +61,7 @@ export class UnknownWorlds {
     if (asked.length === 0) return;
     const rows = await this.#options.stat(asked);
     asked.forEach((name, i) => {
-      if (this.#names.delete(name)) this.#options.learned(name, rows[i]);
+      if (this.#names.delete(name)) this.#options.onRow(name, rows[i]);
     });
   }
 }

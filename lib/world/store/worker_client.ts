@@ -4,7 +4,7 @@
  * batch, which is what makes one commit of many changes.
  */
 
-import type { FromWorker, Job, Results, Settled, WorkerSetup } from "./worker_messages.ts";
+import type { FileStamp, Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 
 /** Batches a Worker may have before the next waits: one in work, one at the door. */
@@ -15,9 +15,9 @@ export type WithoutId<J> = J extends Job ? Omit<J, "id"> : never;
 
 /** What a client tells its owner. */
 export interface WorkerEvents {
-  settled(worlds: readonly (Settled & { readonly name: string })[]): void;
+  onFilesClosed(worlds: readonly (FileStamp & { readonly name: string })[]): void;
   /** The Worker is gone; nothing it was asked will be answered. */
-  died(reason: string): void;
+  onExit(reason: string): void;
 }
 
 interface Waiting {
@@ -52,14 +52,14 @@ export class WorkerClient {
    *
    * @throws {StoreError} what the job failed with, or `closed` when the Worker is gone
    */
-  ask<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<Results[K]> {
+  ask<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<JobResults[K]> {
     if (this.#dead !== undefined) {
       return Promise.reject(
         new StoreError("closed", `Cannot use the store: its Worker ended: ${this.#dead}`),
       );
     }
     const id = this.#nextId++;
-    return new Promise<Results[K]>((resolve, reject) => {
+    return new Promise<JobResults[K]>((resolve, reject) => {
       // The Worker answers each id with the result of that id's kind; both ends are this program.
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       this.#queue.push({ ...job, id } as unknown as Job);
@@ -89,7 +89,7 @@ export class WorkerClient {
   #start(): Worker {
     const { role, shard } = this.#setup;
     const worker = new Worker(this.#url, { type: "module", name: `store-${role}-${shard}` });
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#received(data);
+    worker.onmessage = ({ data }: MessageEvent<ReplyBatch>) => this.#received(data);
     worker.onerror = (event) => {
       event.preventDefault();
       this.#die(event.message);
@@ -99,7 +99,7 @@ export class WorkerClient {
     return worker;
   }
 
-  #received({ replies, settled, done }: FromWorker): void {
+  #received({ replies, closedFiles: settled, done }: ReplyBatch): void {
     for (const reply of replies) {
       const waiting = this.#waiting.get(reply.id);
       if (waiting === undefined) continue;
@@ -108,7 +108,7 @@ export class WorkerClient {
         waiting.reject(new StoreError(reply.error.code, reply.error.message));
       } else waiting.resolve(reply.value);
     }
-    if (settled.length > 0) this.events.settled(settled);
+    if (settled.length > 0) this.events.onFilesClosed(settled);
     if (!done) return;
     this.#underWay -= 1;
     this.#flush();
@@ -118,7 +118,7 @@ export class WorkerClient {
     if (this.#dead !== undefined) return;
     this.#dead = reason;
     this.#rejectWaiting();
-    this.events.died(reason);
+    this.events.onExit(reason);
   }
 
   #rejectWaiting(): void {

@@ -4,8 +4,15 @@
  * program, so the shapes are trusted; nothing from outside ever travels here unchecked.
  */
 
-import type { HistoryBound } from "../file/history_table.ts";
-import type { ChainEvent, Entry, Meta, Precondition, StoreErrorCode, Verdict } from "../store.ts";
+import type { HistoryLimits } from "../file/history_table.ts";
+import type {
+  AuditResult,
+  ChainEvent,
+  Meta,
+  Precondition,
+  StoreErrorCode,
+  WorldEntry,
+} from "../store.ts";
 
 /** Everything a Worker needs to know, sent once as its first message. */
 export interface WorkerSetup {
@@ -15,7 +22,7 @@ export interface WorkerSetup {
   readonly data: string;
   readonly key: string;
   readonly sync: "full" | "normal";
-  readonly history: HistoryBound;
+  readonly history: HistoryLimits;
   /** Most bytes a world may grow to by appends. */
   readonly maxWorldBytes: number;
   /** Most SQLite handles a writer keeps open. */
@@ -23,7 +30,7 @@ export interface WorkerSetup {
 }
 
 /** A lower world that the change would cover. */
-export interface Below {
+export interface LowerWorld {
   readonly sha256: string;
   readonly ext: string;
   readonly meta: Meta;
@@ -36,7 +43,7 @@ interface WriteBase {
   readonly name: string;
   readonly by: string;
   readonly precondition?: Precondition;
-  readonly below?: Below;
+  readonly below?: LowerWorld;
 }
 
 export interface PutJob extends WriteBase {
@@ -95,7 +102,7 @@ export type WriteJob =
   | AdoptJob;
 
 /** What the file of a world without an open handle looks like from outside. */
-export interface Settled {
+export interface FileStamp {
   /** Modification time in Unix milliseconds. */
   readonly mtime: number;
   readonly size: number;
@@ -110,7 +117,7 @@ export interface WriteResult {
   readonly updatedAt: string;
   readonly len: number;
   readonly created: boolean;
-  readonly settled?: Settled;
+  readonly fileStamp?: FileStamp;
 }
 
 /** A world as the reader found it on disk. */
@@ -133,13 +140,13 @@ export type SnapshotResult =
   );
 
 /** A catalog row as it is kept on disk. */
-export interface CatalogRow extends Omit<Entry, "layer">, Settled {}
+export interface CatalogRow extends Omit<WorldEntry, "layer">, FileStamp {}
 
 /** What the start-up scan found. */
 export interface ScanResult {
   readonly rows: readonly CatalogRow[];
   /** Worlds on disk whose row is missing or stale. */
-  readonly unknown: readonly string[];
+  readonly unindexed: readonly string[];
 }
 
 /** Copies a world's file. */
@@ -190,7 +197,7 @@ export interface CloseJob {
 export type Job = WriteJob | ReadJob | CloseJob;
 
 /** The value each kind of job answers with. */
-export interface Results {
+export interface JobResults {
   put: WriteResult;
   append: WriteResult;
   transition: WriteResult;
@@ -201,7 +208,7 @@ export interface Results {
   read: ReadResult | undefined;
   readAt: ReadResult;
   stat: readonly (CatalogRow | undefined)[];
-  audit: Verdict | undefined;
+  audit: AuditResult | undefined;
   log: readonly ChainEvent[] | undefined;
   snapshot: SnapshotResult | undefined;
   scan: ScanResult;
@@ -212,14 +219,14 @@ export interface Results {
 
 /** One answer. */
 export type Reply =
-  | { readonly id: number; readonly value: Results[keyof Results] }
+  | { readonly id: number; readonly value: JobResults[keyof JobResults] }
   | { readonly id: number; readonly error: { code: StoreErrorCode; message: string } };
 
 /** What a Worker sends. */
-export interface FromWorker {
+export interface ReplyBatch {
   readonly replies: readonly Reply[];
   /** Worlds whose handles were closed since the last message. */
-  readonly settled: readonly (Settled & { readonly name: string })[];
+  readonly closedFiles: readonly (FileStamp & { readonly name: string })[];
   /** The batch is done, so the next may come. */
   readonly done: boolean;
 }

@@ -8,7 +8,7 @@ import { StoreError } from "../store.ts";
 import { WorkerClient, type WorkerEvents } from "./worker_client.ts";
 
 /** How the threads are made. */
-export interface StoreWorkersOptions {
+export interface WorkerPoolOptions {
   /** URL of the store Worker's module. */
   readonly url: string;
   readonly setup: Omit<WorkerSetup, "role" | "shard">;
@@ -18,11 +18,11 @@ export interface StoreWorkersOptions {
 }
 
 /** The threads of one store. */
-export class StoreWorkers {
+export class WorkerPool {
   readonly reader: WorkerClient;
   readonly #writers: readonly WorkerClient[];
 
-  constructor({ url, setup, writers, events }: StoreWorkersOptions) {
+  constructor({ url, setup, writers, events }: WorkerPoolOptions) {
     this.reader = new WorkerClient(url, { ...setup, role: "reader", shard: 0 }, events);
     this.#writers = Array.from(
       { length: writers },
@@ -31,7 +31,7 @@ export class StoreWorkers {
   }
 
   /** The writer of a world. */
-  writerOf(name: string): WorkerClient {
+  writerFor(name: string): WorkerClient {
     let hash = 0;
     for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
     const writer = this.#writers[hash % this.#writers.length];
@@ -45,7 +45,7 @@ export class StoreWorkers {
   }
 
   /** Has the reader finish too, and ends all threads. */
-  async end(): Promise<void> {
+  async close(): Promise<void> {
     await Promise.allSettled([askToClose(this.reader)]);
     for (const worker of [...this.#writers, this.reader]) worker.terminate();
   }

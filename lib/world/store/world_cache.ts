@@ -17,10 +17,10 @@ export class WorldCache {
   #hits = 0;
 
   /**
-   * @param limit most bytes held in all
-   * @param entryLimit longest body that is kept, in bytes
+   * @param maxBytes most bytes held in all
+   * @param maxEntryBytes longest body that is kept, in bytes
    */
-  constructor(readonly limit: number, readonly entryLimit: number) {}
+  constructor(readonly maxBytes: number, readonly maxEntryBytes: number) {}
 
   /** The world of a name, without telling the cache that it was used. */
   peek(name: string): World | undefined {
@@ -30,11 +30,11 @@ export class WorldCache {
   /** Keeps a world, and lets the least recently kept go. */
   set(world: World): void {
     this.delete(world.name);
-    if (world.body.length > this.entryLimit) return;
+    if (world.body.length > this.maxEntryBytes) return;
     this.#worlds.set(world.name, world);
     this.#bytes += world.body.length + OVERHEAD_BYTES;
     for (const [name, oldest] of this.#worlds) {
-      if (this.#bytes <= this.limit) break;
+      if (this.#bytes <= this.maxBytes) break;
       if (this.#recent.has(name)) {
         // Used since it was last looked at: it goes to the end of the line once.
         this.#recent.delete(name);
@@ -51,7 +51,7 @@ export class WorldCache {
     const world = this.#worlds.get(name);
     if (world === undefined) return undefined;
     this.#hits++;
-    if (this.#bytes > this.limit / 2) this.#recent.add(name);
+    if (this.#bytes > this.maxBytes / 2) this.#recent.add(name);
     return world;
   }
 

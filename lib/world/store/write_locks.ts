@@ -4,16 +4,16 @@
  */
 
 /** Names that worlds are moving between. */
-export class Transits {
+export class WriteLocks {
   readonly #held = new Map<string, Promise<void>>();
 
   /** What a change of `name` must wait for; `undefined` when it need not. */
-  of(name: string): Promise<void> | undefined {
+  pending(name: string): Promise<void> | undefined {
     return this.#held.size === 0 ? undefined : this.#held.get(name);
   }
 
   /** Runs `move` when no other is at these names, and lets nobody else at them meanwhile. */
-  async hold<T>(names: readonly string[], move: () => Promise<T>): Promise<T> {
+  async exclusive<T>(names: readonly string[], move: () => Promise<T>): Promise<T> {
     for (;;) {
       const others = names.flatMap((name) => this.#held.get(name) ?? []);
       if (others.length === 0) break;

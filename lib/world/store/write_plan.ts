@@ -3,54 +3,54 @@
  * done it. Pure: values in, values out; nobody is asked and nothing is kept.
  */
 
-import { joinBytes } from "../../base/concat_bytes.ts";
-import { CACHE_ENTRY_BYTES } from "../../limits.ts";
-import type { Below, WriteJob, WriteResult } from "./worker_messages.ts";
+import { concatBytes } from "../../base/concat_bytes.ts";
+import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
+import type { LowerWorld, WriteJob, WriteResult } from "./worker_messages.ts";
 import type { Append, Precondition, Put, Transition, World } from "../store.ts";
 import type { WithoutId } from "./worker_client.ts";
-import { worldOf } from "./records.ts";
+import { toWorld } from "./records.ts";
 
 /** A change on its way. */
-export interface StagedChange {
+export interface WritePlan {
   readonly job: WithoutId<Exclude<WriteJob, { kind: "remove" | "note" }>>;
   /**
    * The world after it, from the one in memory before it; `undefined` when that does not tell, and
    * the file must be read again.
    */
-  readonly after: (result: WriteResult, before: World | undefined) => World | undefined;
+  readonly nextWorld: (result: WriteResult, before: World | undefined) => World | undefined;
 }
 
 /** Stages a replacement over what may lie below. */
-export function stagePut(change: Put, lower: World | undefined): StagedChange {
+export function planPut(change: Put, lower: World | undefined): WritePlan {
   const { name, by, body, ext, meta, precondition, state = "", facts = {} } = change;
   return {
     job: { kind: "put", name, by, body, ext, meta, state, facts, ...on(precondition, lower) },
-    after: (result) => worldOf(name, { ...result, body, headers: "" }, meta),
+    nextWorld: (result) => toWorld(name, { ...result, body, headers: "" }, meta),
   };
 }
 
 /** Stages an append; over a lower world its bytes come first. */
-export function stageAppend(change: Append, lower: World | undefined): StagedChange {
+export function planAppend(change: Append, lower: World | undefined): WritePlan {
   const { name, by, body, ext, precondition, state = "" } = change;
   return {
     job: { kind: "append", name, by, body, ext, state, ...on(precondition, lower) },
-    after(result, before) {
+    nextWorld(result, before) {
       const base = result.version === 1 ? lower : before;
       if (result.version > 1 && before?.version !== result.version - 1) return undefined;
-      if (result.len > CACHE_ENTRY_BYTES) return undefined;
-      const whole = base === undefined ? body : joinBytes([base.body, body]);
-      return worldOf(name, { ...result, body: whole, headers: "" }, base?.meta ?? []);
+      if (result.len > MAX_CACHE_ENTRY_BYTES) return undefined;
+      const whole = base === undefined ? body : concatBytes([base.body, body]);
+      return toWorld(name, { ...result, body: whole, headers: "" }, base?.meta ?? []);
     },
   };
 }
 
 /** Stages a change of the state alone. */
-export function stageTransition(change: Transition, lower: World | undefined): StagedChange {
+export function planTransition(change: Transition, lower: World | undefined): WritePlan {
   const { name, by, to, reason, precondition } = change;
   const facts = { ...(reason === undefined ? {} : { reason }), ...change.facts };
   return {
     job: { kind: "transition", name, by, to, facts, ...on(precondition, lower) },
-    after: ({ state, updatedAt }, before) =>
+    nextWorld: ({ state, updatedAt }, before) =>
       before === undefined ? undefined : { ...before, state, updatedAt },
   };
 }
@@ -59,7 +59,7 @@ export function stageTransition(change: Transition, lower: World | undefined): S
 function on(
   precondition: Precondition | undefined,
   lower: World | undefined,
-): { precondition?: Precondition; below?: Below } {
+): { precondition?: Precondition; below?: LowerWorld } {
   const claimed = precondition === undefined ? {} : { precondition };
   if (lower === undefined) return claimed;
   const { sha256, ext, meta, body, updatedAt } = lower;

@@ -5,9 +5,9 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { exists, removeQuietly, WORLD_FILE } from "../file/durable_fs.ts";
-import { nameOf } from "../name.ts";
-import type { CatalogRow, ScanResult, Settled } from "../store/worker_messages.ts";
+import { pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { fromFolderName } from "../name.ts";
+import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
 
 /** File name of the catalog under `data/`. */
@@ -26,9 +26,9 @@ export class CatalogFile {
     const unknown: string[] = [];
     for (const { name: folder, isDirectory } of Deno.readDirSync(this.data)) {
       if (!isDirectory || folder.startsWith(".")) continue;
-      const name = nameOf(folder);
+      const name = fromFolderName(folder);
       if (name === undefined) continue;
-      const found = settledAt(`${this.data}/${folder}/${WORLD_FILE}`);
+      const found = statWorldFile(`${this.data}/${folder}/${WORLD_FILE}`);
       if (found === undefined) continue;
       const row = known.get(name);
       const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
@@ -38,7 +38,7 @@ export class CatalogFile {
       else unknown.push(name);
     }
     if (known.size > 0) this.#forget([...known.keys()]);
-    return { rows, unknown };
+    return { rows, unindexed: unknown };
   }
 
   /** Drops rows whose worlds are gone; they do no harm, only mount up. */
@@ -88,7 +88,7 @@ export class CatalogFile {
     } catch {
       // Damaged: everything in it can be read from the worlds, so it is made anew.
       this.close();
-      for (const end of ["", "-wal", "-shm"]) removeQuietly(`${this.data}/${CATALOG_FILE}${end}`);
+      for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.data}/${CATALOG_FILE}${end}`);
       return [];
     }
   }
@@ -107,13 +107,13 @@ export class CatalogFile {
 }
 
 /** A world's file from outside; `undefined` when there is none. */
-export function settledAt(path: string): Settled & { hasLog: boolean } | undefined {
+export function statWorldFile(path: string): FileStamp & { hasLog: boolean } | undefined {
   try {
     const { mtime, size } = Deno.statSync(path);
-    return { mtime: mtime?.getTime() ?? 0, size, hasLog: exists(`${path}-wal`) };
+    return { mtime: mtime?.getTime() ?? 0, size, hasLog: pathExists(`${path}-wal`) };
   } catch (error) {
     // A link that leads nowhere is a world that cannot be read, and is listed as one.
-    if (error instanceof Deno.errors.NotFound && !exists(path)) return undefined;
+    if (error instanceof Deno.errors.NotFound && !pathExists(path)) return undefined;
     return { mtime: 0, size: 0, hasLog: true };
   }
 }

@@ -3,28 +3,28 @@
  * and let go again with a note of what they look like from outside. It changes no world.
  */
 
-import { exists, WORLD_FILE } from "../file/durable_fs.ts";
-import { folderOf } from "../name.ts";
-import type { Settled } from "../store/worker_messages.ts";
+import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
+import { toFolderName } from "../name.ts";
+import type { FileStamp } from "../store/worker_messages.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";
 
 /** Bytes of log after which a world is checkpointed; spread so that worlds do not fall together. */
 const CHECKPOINT_BYTES = 1024 * 1024;
 
 /** A world whose handle was closed. */
-export type SettledWorld = Settled & { readonly name: string };
+export type ClosedWorld = FileStamp & { readonly name: string };
 
 /** The open files of one writer, the least recently used first. */
-export class OpenWorlds {
+export class HandleCache {
   readonly #open = new Map<string, WorldFile>();
   readonly #due = new Set<WorldFile>();
-  #settled: SettledWorld[] = [];
+  #settled: ClosedWorld[] = [];
 
   /**
    * @param data the data folder
-   * @param handles most files that stay open
+   * @param maxHandles most files that stay open
    */
-  constructor(readonly data: string, readonly handles: number, readonly options: OpenOptions) {}
+  constructor(readonly data: string, readonly maxHandles: number, readonly options: OpenOptions) {}
 
   /** Whether a world's file is open now. */
   has(name: string): boolean {
@@ -32,19 +32,19 @@ export class OpenWorlds {
   }
 
   /** The world's open file, opened now if it exists. */
-  take(name: string): WorldFile | undefined {
+  open(name: string): WorldFile | undefined {
     const open = this.#open.get(name);
     if (open !== undefined) {
       this.#open.delete(name);
       this.#open.set(name, open);
       return open;
     }
-    const path = `${this.data}/${folderOf(name)}/${WORLD_FILE}`;
-    if (!exists(path)) return undefined;
+    const path = `${this.data}/${toFolderName(name)}/${WORLD_FILE}`;
+    if (!pathExists(path)) return undefined;
     const file = new WorldFile(name, path, this.options);
     this.#open.set(name, file);
     for (const oldest of this.#open.keys()) {
-      if (this.#open.size <= this.handles) break;
+      if (this.#open.size <= this.maxHandles) break;
       this.release(oldest);
     }
     return file;
@@ -58,20 +58,20 @@ export class OpenWorlds {
     this.#due.delete(file);
     try {
       file.close();
-      this.#settled.push({ name, ...settledOf(this.data, name) });
+      this.#settled.push({ name, ...readFileStamp(this.data, name) });
     } catch {
       // What was acknowledged is in the log; the next start finds the world unsettled and opens it.
     }
   }
 
   /** Closes a world's file because the world leaves its name; nothing is noted of it. */
-  part(name: string): void {
+  discard(name: string): void {
     this.release(name);
     this.#settled = this.#settled.filter((entry) => entry.name !== name);
   }
 
   /** Takes a world back to what is on disk after a failure. */
-  abandon(name: string): void {
+  rollBack(name: string): void {
     const file = this.#open.get(name);
     if (file === undefined) return;
     try {
@@ -83,8 +83,8 @@ export class OpenWorlds {
   }
 
   /** Notes that a world was changed, so that its log is folded in once it has grown. */
-  changed(file: WorldFile): void {
-    if (file.logBytes > dueAt(file.name)) this.#due.add(file);
+  scheduleCheckpoint(file: WorldFile): void {
+    if (file.walBytes > dueAt(file.name)) this.#due.add(file);
   }
 
   /**
@@ -92,7 +92,7 @@ export class OpenWorlds {
    *
    * @returns whether more of them wait
    */
-  maintain(): boolean {
+  checkpointOne(): boolean {
     for (const file of this.#due) {
       this.#due.delete(file);
       try {
@@ -106,7 +106,7 @@ export class OpenWorlds {
   }
 
   /** Worlds whose handles were closed since the last call. */
-  takeSettled(): readonly SettledWorld[] {
+  takeClosed(): readonly ClosedWorld[] {
     const taken = this.#settled;
     this.#settled = [];
     return taken;
@@ -119,8 +119,8 @@ export class OpenWorlds {
 }
 
 /** What a world's file looks like from outside now. */
-export function settledOf(data: string, name: string): Settled {
-  const { mtime, size } = Deno.statSync(`${data}/${folderOf(name)}/${WORLD_FILE}`);
+export function readFileStamp(data: string, name: string): FileStamp {
+  const { mtime, size } = Deno.statSync(`${data}/${toFolderName(name)}/${WORLD_FILE}`);
   return { mtime: mtime?.getTime() ?? 0, size };
 }
 

@@ -7,31 +7,31 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setImmediate } from "node:timers";
 import { sha256Hex } from "../../base/hash.ts";
-import { settledAt } from "./catalog_file.ts";
-import { SNAPSHOT_MEMORY_BYTES } from "../../limits.ts";
-import { exists, removeQuietly, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
+import { statWorldFile } from "./catalog_file.ts";
+import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
+import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
 import {
   CHAIN_START,
+  type ChainSigner,
   type ChainState,
-  createSeal,
-  eventRow,
-  type Seal,
+  createChainSigner,
   stepChain,
+  toEventRow,
 } from "../event_chain.ts";
-import { sqliteCode } from "../sqlite_errors.ts";
-import { folderOf } from "../name.ts";
+import { sqliteErrorCode } from "../sqlite_errors.ts";
+import { toFolderName } from "../name.ts";
 import type {
   CatalogRow,
+  FileStamp,
   ReadResult,
-  Settled,
   SnapshotResult,
   WorkerSetup,
 } from "../store/worker_messages.ts";
-import { copySteps } from "../file/copy_world.ts";
+import { copyWorldInSteps } from "../file/copy_world.ts";
 import * as sql from "../file/sql.ts";
-import { type ChainEvent, StoreError, type Verdict } from "../store.ts";
-import { verdictOf } from "../audit_result.ts";
-import { asBytes } from "../file/world_file.ts";
+import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
+import { auditResult } from "../audit_result.ts";
+import { toBytes } from "../file/world_file.ts";
 
 const BUSY_MS = 5000;
 const SQLITE_IOERR = 10;
@@ -43,10 +43,10 @@ type Row = Record<string, unknown>;
 
 /** Reads worlds from a data folder. */
 export class Reader {
-  readonly #seal: Seal;
+  readonly #seal: ChainSigner;
 
   constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "history">) {
-    this.#seal = createSeal(setup.key);
+    this.#seal = createChainSigner(setup.key);
   }
 
   /** The current version, or `undefined` when there is no such world. */
@@ -69,10 +69,10 @@ export class Reader {
   /** What a listing shows of a world, from its file. */
   stat(name: string): CatalogRow | undefined {
     const path = this.#path(name);
-    const before = settledAt(path);
+    const before = statWorldFile(path);
     const row = this.#within(name, (db) => one(db, sql.SELECT_ROW));
     if (row === undefined) return undefined;
-    const after = settledAt(path);
+    const after = statWorldFile(path);
     return {
       name,
       version: Number(row.version),
@@ -93,7 +93,7 @@ export class Reader {
   }
 
   /** Both checks of a world's receipt; long chains are walked a step at a time. */
-  async audit(name: string): Promise<Verdict | undefined> {
+  async audit(name: string): Promise<AuditResult | undefined> {
     const db = this.#open(name);
     if (db === undefined) return undefined;
     try {
@@ -102,11 +102,11 @@ export class Reader {
       let state: ChainState = CHAIN_START;
       for (let after: SQLInputValue = sql.BEFORE_ALL_EVENTS;; after = state.lastId) {
         const rows = db.prepare(sql.EVENTS_AFTER).all(after, AUDIT_STEP);
-        for (const row of rows) state = stepChain(state, eventRow(row), this.#seal);
+        for (const row of rows) state = stepChain(state, toEventRow(row), this.#seal);
         if (rows.length < AUDIT_STEP) break;
         await new Promise((resume) => setImmediate(resume));
       }
-      return current === undefined ? undefined : verdictOf(name, current, state);
+      return current === undefined ? undefined : auditResult(name, current, state);
     } finally {
       db.close();
     }
@@ -121,13 +121,15 @@ export class Reader {
   async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
     const from = this.#open(name);
     if (from === undefined) return undefined;
-    const resign = key === undefined ? undefined : { from: this.#seal, to: createSeal(key) };
+    const resign = key === undefined ? undefined : { from: this.#seal, to: createChainSigner(key) };
     const { versions } = this.setup.history;
     try {
       const copy = (to: DatabaseSync) =>
-        inSteps(copySteps(from, to, { versions, ...(resign === undefined ? {} : { resign }) }));
+        inSteps(
+          copyWorldInSteps(from, to, { versions, ...(resign === undefined ? {} : { resign }) }),
+        );
       const bytes = Number(one(from, sql.FILE_SIZE)?.bytes);
-      if (bytes <= SNAPSHOT_MEMORY_BYTES) return await copyToMemory(copy);
+      if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
       return await copyToFile(path, copy);
     } finally {
       from.close();
@@ -135,7 +137,7 @@ export class Reader {
   }
 
   #path(name: string): string {
-    return `${this.setup.data}/${folderOf(name)}/${WORLD_FILE}`;
+    return `${this.setup.data}/${toFolderName(name)}/${WORLD_FILE}`;
   }
 
   #within<T>(name: string, look: (db: DatabaseSync) => T | undefined): T | undefined {
@@ -150,12 +152,12 @@ export class Reader {
 
   #open(name: string): DatabaseSync | undefined {
     const path = this.#path(name);
-    if (!exists(path)) return undefined;
+    if (!pathExists(path)) return undefined;
     try {
       return openPresent(path, "");
     } catch (error) {
-      if (!exists(path)) return undefined;
-      const code = sqliteCode(error);
+      if (!pathExists(path)) return undefined;
+      const code = sqliteErrorCode(error);
       if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
       return openAlone(path, error);
     }
@@ -198,15 +200,15 @@ async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
       if (to.isOpen) to.close();
     }
   } catch (error) {
-    removeQuietly(path);
+    tryRemove(path);
     throw error;
   }
 }
 
-type Look = ReturnType<typeof settledAt>;
+type Look = ReturnType<typeof statWorldFile>;
 
 /** A row may vouch for its file when nobody held that open before or after it was read. */
-function settledBetween(before: Look, after: Look): Settled {
+function settledBetween(before: Look, after: Look): FileStamp {
   const settled = before !== undefined && after !== undefined && !before.hasLog &&
     !after.hasLog && before.mtime === after.mtime && before.size === after.size;
   return settled ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
@@ -218,7 +220,7 @@ function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
   const db = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
-    if (Number(one(db, sql.IS_LEAVING)?.user_version) !== 1) return db;
+    if (Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
   } catch (error) {
     db.close();
     throw error;
@@ -247,7 +249,7 @@ function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
   if (row === undefined) {
     throw new StoreError("damaged", "Cannot read the world: its row is missing", name);
   }
-  return result(row, asBytes(row.stage_html));
+  return result(row, toBytes(row.stage_html));
 }
 
 function readVersion(
@@ -262,7 +264,7 @@ function readVersion(
   if (version > newest || version < 1) {
     throw new StoreError(
       "absent",
-      `Cannot read version ${version}: the current one is ${newest}`,
+      `there is no version ${version}; the current version is ${newest}`,
       name,
     );
   }
@@ -277,13 +279,13 @@ function readVersion(
   if (kept === undefined) {
     throw new StoreError(
       "gone",
-      `Cannot read version ${version}: it was let go; the current one is ${newest}`,
+      `version ${version} is no longer kept; the current version is ${newest}`,
       name,
     );
   }
-  const full = one(db, sql.SELECT_KEPT, version);
+  const full = one(db, sql.SELECT_FULL_CONTENT, version);
   const bytes = full === undefined ? one(db, sql.SELECT_BODY)?.stage_html : full.bytes;
-  return result(kept, asBytes(bytes).slice(0, Number(kept.len)));
+  return result(kept, toBytes(bytes).slice(0, Number(kept.len)));
 }
 
 function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
@@ -303,7 +305,7 @@ function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): R
 }
 
 function chainEvent(row: Row): ChainEvent {
-  const { id, timestamp, event_type, payload, hmac, prev_hmac } = eventRow(row);
+  const { id, timestamp, event_type, payload, hmac, prev_hmac } = toEventRow(row);
   return { id, timestamp, type: event_type, payload: readPayload(payload), hmac, prev_hmac };
 }
 

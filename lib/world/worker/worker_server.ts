@@ -6,14 +6,14 @@
 import { setImmediate } from "node:timers";
 import { CatalogFile } from "./catalog_file.ts";
 import { COLLECTIONS_FILE, replaceFile } from "../file/durable_fs.ts";
-import { storeFailure } from "../sqlite_errors.ts";
+import { toStoreError } from "../sqlite_errors.ts";
 import type {
   CatalogRow,
   CloseJob,
-  FromWorker,
+  JobResults,
   ReadJob,
   Reply,
-  Results,
+  ReplyBatch,
   WorkerSetup,
   WriteJob,
 } from "../store/worker_messages.ts";
@@ -23,7 +23,7 @@ import { Writer } from "./writer.ts";
 /** What the edge needs of a Worker's global scope. */
 export interface StorePort {
   onmessage: ((event: MessageEvent) => void) | null;
-  postMessage(message: FromWorker): void;
+  postMessage(message: ReplyBatch): void;
 }
 
 /** Serves jobs on a port until it is told to close. The first message is the setup. */
@@ -38,14 +38,14 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
   const writer = new Writer(setup, { now: () => new Date().toISOString() });
   let tending = false;
   function tend(): void {
-    tending = writer.maintain();
+    tending = writer.checkpointOne();
     if (tending) setImmediate(tend);
   }
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (WriteJob | CloseJob)[]>) => {
     const closing = jobs.find((job) => job.kind === "close");
     const replies = writer.apply(jobs.filter((job) => job.kind !== "close"));
     if (closing === undefined) {
-      port.postMessage({ replies, settled: writer.takeSettled(), done: true });
+      port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
       if (!tending) {
         tending = true;
         setImmediate(tend);
@@ -55,7 +55,7 @@ function serveWriter(port: StorePort, setup: WorkerSetup): void {
     writer.close();
     replies.push({ id: closing.id, value: undefined });
     // The thread is ended from outside: one that closes itself may take its last message with it.
-    port.postMessage({ replies, settled: writer.takeSettled(), done: true });
+    port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
   };
 }
 
@@ -65,23 +65,23 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   port.onmessage = async ({ data: jobs }: MessageEvent<readonly (ReadJob | CloseJob)[]>) => {
     for (const job of jobs) {
       const reply = await answer(job);
-      port.postMessage({ replies: [reply], settled: [], done: false });
+      port.postMessage({ replies: [reply], closedFiles: [], done: false });
     }
-    port.postMessage({ replies: [], settled: [], done: true });
+    port.postMessage({ replies: [], closedFiles: [], done: true });
   };
 
   async function answer(job: ReadJob | CloseJob): Promise<Reply> {
     try {
       return { id: job.id, value: await look(job) };
     } catch (thrown) {
-      const { code, message } = storeFailure(thrown, "name" in job ? job.name : "");
+      const { code, message } = toStoreError(thrown, "name" in job ? job.name : "");
       return { id: job.id, error: { code, message } };
     }
   }
 
   function look(
     job: ReadJob | CloseJob,
-  ): Results[keyof Results] | Promise<Results["audit" | "snapshot"]> {
+  ): JobResults[keyof JobResults] | Promise<JobResults["audit" | "snapshot"]> {
     switch (job.kind) {
       case "read":
         return reader.read(job.name);

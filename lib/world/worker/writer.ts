@@ -4,13 +4,19 @@
  * commit. It knows nothing of messages, caches or HTTP.
  */
 
-import { joinBytes } from "../../base/concat_bytes.ts";
-import { createSeal, type Seal } from "../event_chain.ts";
-import { moveWorld, placeWorld, syncFolder, trashFolder, WORLD_FILE } from "../file/durable_fs.ts";
-import { storeFailure } from "../sqlite_errors.ts";
-import { folderOf } from "../name.ts";
-import { OpenWorlds, settledOf, type SettledWorld } from "./handle_cache.ts";
-import { type Current, preconditionFault } from "../precondition.ts";
+import { concatBytes } from "../../base/concat_bytes.ts";
+import { type ChainSigner, createChainSigner } from "../event_chain.ts";
+import {
+  createWorldFolder,
+  moveToTrash,
+  renameWorldFolder,
+  syncFolder,
+  WORLD_FILE,
+} from "../file/durable_fs.ts";
+import { toStoreError } from "../sqlite_errors.ts";
+import { toFolderName } from "../name.ts";
+import { type ClosedWorld, HandleCache, readFileStamp } from "./handle_cache.ts";
+import { type CurrentVersion, preconditionFault } from "../precondition.ts";
 import type {
   AdoptJob,
   ReleaseJob,
@@ -22,7 +28,7 @@ import type {
 } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
 import { StoreError } from "../store.ts";
-import { ImageMaker } from "../file/new_world_image.ts";
+import { ImageBuilder } from "../file/new_world_image.ts";
 import { WorldFile } from "../file/world_file.ts";
 
 /** Where the writer gets the time and unique names from. */
@@ -42,15 +48,15 @@ interface Staged {
 
 /** Applies changes to the worlds of one shard. */
 export class Writer {
-  readonly #open: OpenWorlds;
-  readonly #images: ImageMaker;
-  readonly #seal: Seal;
+  readonly #open: HandleCache;
+  readonly #images: ImageBuilder;
+  readonly #seal: ChainSigner;
   #serial = 0;
 
   constructor(readonly setup: WorkerSetup, readonly clock: WriterClock) {
-    this.#seal = createSeal(setup.key);
-    this.#images = new ImageMaker(this.#seal);
-    this.#open = new OpenWorlds(setup.data, setup.handles, this.#options());
+    this.#seal = createChainSigner(setup.key);
+    this.#images = new ImageBuilder(this.#seal);
+    this.#open = new HandleCache(setup.data, setup.handles, this.#options());
   }
 
   /**
@@ -73,8 +79,8 @@ export class Writer {
   }
 
   /** Worlds whose handles were closed since the last call. */
-  takeSettled(): readonly SettledWorld[] {
-    return this.#open.takeSettled();
+  takeClosed(): readonly ClosedWorld[] {
+    return this.#open.takeClosed();
   }
 
   /**
@@ -82,8 +88,8 @@ export class Writer {
    *
    * @returns whether more of them wait
    */
-  maintain(): boolean {
-    return this.#open.maintain();
+  checkpointOne(): boolean {
+    return this.#open.checkpointOne();
   }
 
   /** Closes every file, which folds its log into it. */
@@ -106,7 +112,7 @@ export class Writer {
       try {
         replies.push({ id: job.id, value: this.#travel(job) });
       } catch (thrown) {
-        this.#open.abandon(name);
+        this.#open.rollBack(name);
         replies.push(refusal(job, thrown));
       }
     }
@@ -131,7 +137,7 @@ export class Writer {
       }
       if (file !== undefined && queue.length > 0) replies.push(...this.#transact(file, queue));
     } catch (thrown) {
-      this.#open.abandon(name);
+      this.#open.rollBack(name);
       for (const job of queue) replies.push(refusal(job, thrown));
     }
   }
@@ -151,7 +157,7 @@ export class Writer {
       replies.push({ id: job.id, value: this.#change(job, file) });
     }
     if (changed) file.commit();
-    this.#open.changed(file);
+    this.#open.scheduleCheckpoint(file);
     return replies;
   }
 
@@ -201,7 +207,7 @@ export class Writer {
     );
     if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
     const over = job.kind === "append" ? below : undefined;
-    const body = over === undefined ? job.body : joinBytes([over.body, job.body]);
+    const body = over === undefined ? job.body : concatBytes([over.body, job.body]);
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
@@ -210,7 +216,7 @@ export class Writer {
       ...(below === undefined ? {} : { covers: "lower" }),
       ...(job.kind === "put" ? job.facts : {}),
     };
-    const { row, sha256, image } = this.#images.make({
+    const { row, sha256, image } = this.#images.build({
       op: job.kind,
       body,
       sent: job.body,
@@ -219,12 +225,12 @@ export class Writer {
       state: job.state,
       facts,
     }, this.clock.now());
-    const folder = folderOf(job.name);
-    placeWorld(this.setup.data, folder, image, this.#unique());
+    const folder = toFolderName(job.name);
+    createWorldFolder(this.setup.data, folder, image, this.#unique());
     const { version, ext, state, updatedAt, len } = row;
-    const settled = settledOf(this.setup.data, job.name);
+    const settled = readFileStamp(this.setup.data, job.name);
     const created = below === undefined;
-    return { version, ext, state, updatedAt, len, sha256, created, settled };
+    return { version, ext, state, updatedAt, len, sha256, created, fileStamp: settled };
   }
 
   #travel(job: JourneyJob): WriteResult {
@@ -248,7 +254,7 @@ export class Writer {
       { version, body_sha256: file.sha256, by: job.by },
       result.updatedAt,
     );
-    file.exec(sql.MARK_LEAVING);
+    file.exec(sql.MARK_DELETED);
     file.commit();
     try {
       this.#leave(job.name);
@@ -272,7 +278,7 @@ export class Writer {
   /** Closes a world so that another writer can take it under its new name. */
   #letGo(job: ReleaseJob): WriteResult {
     const result = resultOf(this.#claimed(job, "move"));
-    this.#open.part(job.name);
+    this.#open.discard(job.name);
     return result;
   }
 
@@ -283,30 +289,30 @@ export class Writer {
       throw new StoreError("precondition", "something is there already", name);
     }
     const { data } = this.setup;
-    moveWorld(data, folderOf(from), folderOf(name), this.#unique());
+    renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#unique());
     try {
       const file = this.#opened(name);
       if (file === undefined) throw new StoreError("absent", "nothing was there to move", from);
       file.begin();
-      file.move(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });
+      file.recordMove(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });
       file.commit();
       return resultOf(file);
     } catch (thrown) {
-      this.#open.abandon(name);
-      this.#open.part(name);
-      moveWorld(data, folderOf(name), folderOf(from), this.#unique());
+      this.#open.rollBack(name);
+      this.#open.discard(name);
+      renameWorldFolder(data, toFolderName(name), toFolderName(from), this.#unique());
       throw thrown;
     }
   }
 
   /** Takes a world whose deletion is on its chain to the trash. */
   #leave(name: string): void {
-    this.#open.part(name);
-    const path = trashFolder(this.setup.data, folderOf(name), this.#unique());
+    this.#open.discard(name);
+    const path = moveToTrash(this.setup.data, toFolderName(name), this.#unique());
     // In the trash it is an ordinary world again, so that a hand can move it back.
     const trashed = new WorldFile(name, `${path}/${WORLD_FILE}`, this.#options());
     try {
-      trashed.exec(sql.CLEAR_LEAVING);
+      trashed.exec(sql.CLEAR_DELETED);
     } finally {
       trashed.close();
     }
@@ -315,8 +321,8 @@ export class Writer {
   /** The world's open file, opened now if it exists; one that should be in the trash goes there. */
   #opened(name: string): WorldFile | undefined {
     const known = this.#open.has(name);
-    const file = this.#open.take(name);
-    if (known || Number(file?.get(sql.IS_LEAVING)?.user_version) !== 1) return file;
+    const file = this.#open.open(name);
+    if (known || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) return file;
     this.#leave(name);
     return undefined;
   }
@@ -328,7 +334,7 @@ export class Writer {
       syncFolder(this.setup.data);
       replies.push(...births);
     } catch (thrown) {
-      const { code, message } = storeFailure(thrown, "");
+      const { code, message } = toStoreError(thrown, "");
       for (const { id } of births) replies.push({ id, error: { code, message } });
     }
   }
@@ -353,7 +359,7 @@ function resultOf(file: WorldFile): WriteResult {
   return { version, ext, state, updatedAt, len, sha256: file.sha256, created: false };
 }
 
-function currentOf(file: WorldFile): Current {
+function currentOf(file: WorldFile): CurrentVersion {
   return {
     version: file.row.version,
     updatedAt: file.row.updatedAt,
@@ -364,7 +370,7 @@ function currentOf(file: WorldFile): Current {
 }
 
 function refusal(job: WriteJob, thrown: unknown): Reply {
-  const { code, message } = storeFailure(thrown, job.name);
+  const { code, message } = toStoreError(thrown, job.name);
   return { id: job.id, error: { code, message } };
 }
 

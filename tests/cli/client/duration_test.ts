@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
-import { durationSeconds, durationWords } from "../../../lib/cli/client/duration.ts";
+import { formatDuration, parseDurationSeconds } from "../../../lib/cli/client/duration.ts";
 
-Deno.test("durationSeconds() reads seconds, minutes, hours and days, and nothing else", () => {
+Deno.test("parseDurationSeconds() accepts seconds, minutes, hours and days only", () => {
   const rows: readonly [string, number | undefined][] = [
     ["90", 90],
     ["90s", 90],
@@ -18,13 +18,13 @@ Deno.test("durationSeconds() reads seconds, minutes, hours and days, and nothing
     ["1 h", undefined],
     ["9999999999", undefined],
   ];
-  for (const [text, seconds] of rows) equal(durationSeconds(text), seconds, text);
+  for (const [text, seconds] of rows) equal(parseDurationSeconds(text), seconds, text);
 });
 
-Deno.test("durationWords() uses the largest whole unit", () => {
-  equal(durationWords(1), "1 second");
-  equal(durationWords(90), "90 seconds");
-  equal(durationWords(60), "1 minute");
-  equal(durationWords(3600), "1 hour");
-  equal(durationWords(604_800), "7 days");
+Deno.test("formatDuration() uses the largest whole unit", () => {
+  equal(formatDuration(1), "1 second");
+  equal(formatDuration(90), "90 seconds");
+  equal(formatDuration(60), "1 minute");
+  equal(formatDuration(3600), "1 hour");
+  equal(formatDuration(604_800), "7 days");
 });

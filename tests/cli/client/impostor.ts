@@ -1,14 +1,14 @@
-/** A server that says of itself what a test likes, and remembers what it was shown. Not a test itself. */
+/** A server that answers as a test decides and records the credentials it receives. Not a test. */
 
-/** What a stranger heard, and how it is ended. */
+/** A running impostor. */
 export interface Stranger {
   readonly url: string;
-  /** Every `Authorization` header that came, and every path. */
+  /** Every received `Authorization` header and path. */
   readonly heard: readonly { readonly path: string; readonly credential: string | null }[];
   stop(): Promise<void>;
 }
 
-/** Starts one that answers each request by `answer`. */
+/** Starts an impostor that answers each request with `answer`. */
 export function startStranger(answer: (request: Request) => Response): Stranger {
   const heard: { path: string; credential: string | null }[] = [];
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
@@ -23,7 +23,7 @@ export function startStranger(answer: (request: Request) => Response): Stranger 
   };
 }
 
-/** A URL at which nobody answers. */
+/** A URL where no server listens. */
 export function nobodyAt(): string {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   listener.close();

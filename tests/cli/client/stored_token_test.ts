@@ -1,16 +1,16 @@
 import { equal } from "node:assert/strict";
-import { keptToken } from "../../../lib/cli/client/stored_token.ts";
-import { keptSecret, takeDataFolder } from "../../../lib/world/file/data_folder.ts";
+import { readStoredToken } from "../../../lib/cli/client/stored_token.ts";
+import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
 const HERE = "http://127.0.0.1:3005";
 const held = (data: string, base: string, pid: number | undefined) =>
-  keptToken({ base, data, holder: () => Promise.resolve(pid) });
+  readStoredToken({ base, data, readServerPid: () => Promise.resolve(pid) });
 
-Deno.test("keptToken() gives the token to the machine of this computer that holds the folder", () =>
+Deno.test("readStoredToken() returns the token if the server on this computer holds the folder", () =>
   withTempData(async (data) => {
-    const folder = takeDataFolder(data);
-    const { secret } = keptSecret(data, ".approve-token");
+    const folder = acquireDataFolder(data);
+    const { secret } = loadOrCreateSecret(data, ".approve-token");
     for (const base of [HERE, "http://localhost:1", "http://[::1]:1", "https://127.0.0.1"]) {
       equal(await held(data, base, Deno.pid), secret, base);
     }
@@ -22,11 +22,14 @@ Deno.test("keptToken() gives the token to the machine of this computer that hold
     equal(await held(data, HERE, Deno.pid), undefined, "nobody holds the folder any more");
   }));
 
-Deno.test("keptToken() asks nobody where there is no folder, and no token is none", () =>
+Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
   withTempData(async (data) => {
     const nobody = () => Promise.reject(new Error("asked"));
-    equal(await keptToken({ base: HERE, data: `${data}/none`, holder: nobody }), undefined);
-    const folder = takeDataFolder(data);
+    equal(
+      await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid: nobody }),
+      undefined,
+    );
+    const folder = acquireDataFolder(data);
     equal(await held(data, HERE, Deno.pid), undefined);
     folder.release();
   }));

@@ -3,7 +3,7 @@ import { fromCheckout, inFolder, onPath, runProgram } from "../../project/progra
 
 const without = (shell: string) => onPath(shell) ? "" : ` (skipped: no ${shell} here)`;
 
-/** What bash offers for a line, its cursor at the end. */
+/** The completions of bash for a line with the cursor at its end. */
 async function offered(folder: string, words: readonly string[]): Promise<string[]> {
   const { stdout: script } = await runProgram(fromCheckout(folder, ["completions", "bash"]));
   await Deno.writeTextFile(`${folder}/script`, script);
@@ -37,7 +37,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `completions zsh is a script that zsh takes for its completion${without("zsh")}`,
+  name: `completions zsh prints a script that zsh accepts${without("zsh")}`,
   ignore: !onPath("zsh"),
   fn: () =>
     inFolder(async (folder) => {
@@ -78,9 +78,9 @@ Deno.test({
     }),
 });
 
-Deno.test("completions refuses a shell it does not know", () =>
+Deno.test("completions exits with 2 for an unsupported shell", () =>
   inFolder(async (folder) => {
     const { code, stderr } = await runProgram(fromCheckout(folder, ["completions", "cmd"]));
     equal(code, 2);
-    match(stderr, /^Cannot complete for cmd: there are bash, zsh, fish$/m);
+    match(stderr, /^Cannot complete for cmd: supported shells are bash, zsh, fish$/m);
   }));

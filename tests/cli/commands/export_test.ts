@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
-Deno.test("export while the server runs and writes, import, verify, serve: the same worlds", () =>
+Deno.test("export of a server that writes can be imported, verified and served", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const put = (name: string, body: string) =>
@@ -18,8 +18,11 @@ Deno.test("export while the server runs and writes, import, verify, serve: the s
     equal(JSON.parse(audit.text).ok, true, "the server's own world suffered");
     await program.stop();
     equal(exported.code, 0, exported.stderr);
-    match(exported.stdout, /^Exported \d+ worlds to all\.tar\.gz, \d+ KiB, beside its server$/m);
-    match(exported.stdout, /^In it is the signing key: .*; keep it to yourself$/m);
+    match(
+      exported.stdout,
+      /^Exported \d+ worlds to all\.tar\.gz, \d+ KiB, while its server runs$/m,
+    );
+    match(exported.stdout, /^The archive contains the signing key, .*: keep the file secret$/m);
     equal((await Deno.stat(`${folder}/all.tar.gz`)).mode! & 0o777, 0o600);
 
     const imported = await runProgram(
@@ -27,7 +30,7 @@ Deno.test("export while the server runs and writes, import, verify, serve: the s
     );
     equal(imported.code, 0, imported.stdout + imported.stderr);
     match(imported.stdout, /^Imported \d+ worlds into copy$/m);
-    match(imported.stdout, /^The signing key came along: .*--new-key/m);
+    match(imported.stdout, /^The signing key of the archive was adopted: .*--new-key/m);
     const verified = await runProgram(fromCheckout(folder, ["verify", "copy"]));
     equal(verified.code, 0, verified.stdout);
     const copy = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "copy" }));
@@ -35,12 +38,12 @@ Deno.test("export while the server runs and writes, import, verify, serve: the s
     match((await ask(`${copy.url}/home/busy?raw`)).text, /^\d+$/);
     ok(
       copy.output().includes("approve token (T3), shown once"),
-      "the old approve token came along",
+      "the archive contained the old approve token",
     );
     await copy.stop();
   }));
 
-Deno.test("export goes through a pipe, and plain tar unpacks it where it belongs", () =>
+Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "piped" });
@@ -56,7 +59,7 @@ Deno.test("export goes through a pipe, and plain tar unpacks it where it belongs
     equal([piped.code, piped.stdout], [0, ""]);
     match(
       piped.stderr,
-      /^Exported \d+ worlds to the standard output\nThe signing key is not in it/,
+      /^Exported \d+ worlds to the standard output\nThe archive does not contain the signing key/,
     );
     equal([...Deno.readDirSync(`${folder}/there/data`)].some(({ name }) => name === ".key"), false);
     const key = (await Deno.readTextFile(`${folder}/data/.key`)).trim();
@@ -65,12 +68,12 @@ Deno.test("export goes through a pipe, and plain tar unpacks it where it belongs
     equal((await at("verify")).code, 0);
   }));
 
-Deno.test("export overwrites nothing, and says what it cannot do", () =>
+Deno.test("export does not overwrite a file and reports its errors", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/there`, "precious");
     const rows: readonly [string[], number, RegExp][] = [
-      [["there"], 2, /^Cannot write there: it is there already, and nothing is overwritten$/m],
+      [["there"], 2, /^Cannot write there: the file exists and is not overwritten$/m],
       [["no/such/x.tar.gz"], 2, /^Cannot write no\/such\/x\.tar\.gz: /],
       [["x.tar.gz", "--from", "nowhere"], 2, /^Cannot export nowhere: there is no such folder$/m],
       [["a", "b"], 2, /it takes \[file\|-\]/],

@@ -4,7 +4,7 @@ import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../pro
 
 const run = (folder: string, ...args: string[]) => runProgram(fromCheckout(folder, args));
 
-/** A folder as a tar.gz that somebody else made, with all that lies in it. */
+/** Packs a folder as tar.gz without the exporter. */
 async function archiveOf(folder: string, file: string): Promise<void> {
   const entries = [];
   for (const { name, isDirectory } of Deno.readDirSync(folder)) {
@@ -20,7 +20,7 @@ async function archiveOf(folder: string, file: string): Promise<void> {
   await Deno.writeFile(file, await tarOf(entries));
 }
 
-Deno.test("import brings a snapshot of the original elastik in, verdicts and all, and it is served", () =>
+Deno.test("import adds a snapshot of elastik v5 and reports the check of each chain", () =>
   inFolder(async (folder) => {
     fillOriginal(`${folder}/theirs`, [
       { folder: "hello", body: "<h1>I am alive</h1>", ext: "html" },
@@ -32,9 +32,9 @@ Deno.test("import brings a snapshot of the original elastik in, verdicts and all
     await Deno.writeTextFile(`${folder}/key`, "their key\n");
     const { code, stdout, stderr } = await run(folder, "import", "data.tar.gz", "--key", "@key");
     equal(code, 1, stderr);
-    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events holds$/m);
-    match(stdout, /^a:b: not imported: it holds the character :; kept in data\/\.aside\/$/m);
-    match(stdout, /^lib\/gpu: a plugin that ran there, and waits for an approval here$/m);
+    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events is valid$/m);
+    match(stdout, /^a:b: not imported: it holds the character :; a copy is in data\/\.aside\/$/m);
+    match(stdout, /^lib\/gpu: plugin that was active there; it needs approval here$/m);
     match(stdout, /^Imported 3 worlds into data$/m);
     ok(!(stdout + stderr).includes("their key"));
     equal((await run(folder, "verify")).code, 0);
@@ -60,7 +60,7 @@ Deno.test("import brings a snapshot of the original elastik in, verdicts and all
     }
   }));
 
-Deno.test("import takes a folder as it lies, with what its logs hold", () =>
+Deno.test("import adds a data folder with uncheckpointed write-ahead logs", () =>
   inFolder(async (folder) => {
     fillData(`${folder}/other`);
     const { code, stdout } = await run(folder, "import", "other");
@@ -69,23 +69,23 @@ Deno.test("import takes a folder as it lies, with what its logs hold", () =>
     equal((await run(folder, "verify")).code, 0);
     const again = await run(folder, "import", "other");
     equal(again.code, 2);
-    match(again.stderr, /^Cannot import into data: it holds worlds already; .*--merge$/m);
+    match(again.stderr, /^Cannot import into data: it contains worlds already; .*--merge$/m);
     const merged = await run(folder, "import", "other", "--merge");
     equal(merged.code, 0);
-    match(merged.stdout, /^Imported 0 worlds into data; 3 were there already$/m);
+    match(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
   }));
 
-Deno.test("import refuses hostile archives, and leaves nothing of them", () =>
+Deno.test("import rejects malicious archives and leaves nothing of them", () =>
   inFolder(async (folder) => {
     const world = { name: "data/home%2Fx/universe.db", body: "x" };
     const rows: readonly [Parameters<typeof tarOf>[0], RegExp][] = [
-      [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leads out/],
+      [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leaves its folder/],
       [
         [{ name: "data/\x1b[2J", body: "" }],
-        /^Cannot unpack "data\/\\u001b\[2J": it is no relative/,
+        /^Cannot unpack "data\/\\u001b\[2J": it is not a relative/,
       ],
       [[{ name: "data/.key", type: "symlink", linkname: "/etc/passwd" }], /it is a symlink/],
-      [[world, world], /it is there twice/],
+      [[world, world], /it occurs twice/],
       [[{ name: "data/.key", body: "no key" }, world], /^Cannot use the secret \.key/],
     ];
     for (const [entries, says] of rows) {
@@ -98,7 +98,7 @@ Deno.test("import refuses hostile archives, and leaves nothing of them", () =>
     }
   }));
 
-Deno.test("import says what it cannot do", () =>
+Deno.test("import reports its errors", () =>
   inFolder(async (folder) => {
     fillData(`${folder}/other`);
     const program = await startProgram(fromCheckout(folder));
@@ -109,7 +109,7 @@ Deno.test("import says what it cannot do", () =>
     const rows: readonly [string[], RegExp][] = [
       [[], /^Cannot run import with 0 arguments: it takes <file\|folder\|->/],
       [["nowhere"], /^Cannot import nowhere: /],
-      [["other", "--key"], /--key takes <key\|@file>, which is missing/],
+      [["other", "--key"], /--key needs <key\|@file>/],
       [["other", "--key", "@nowhere"], /^Cannot read the key from nowhere/],
     ];
     for (const [args, says] of rows) {
@@ -119,7 +119,7 @@ Deno.test("import says what it cannot do", () =>
     }
   }));
 
-Deno.test("import reads the standard input, and does not leave its key in a list of processes", () =>
+Deno.test("import reads the standard input, and hides its key from the process list", () =>
   inFolder(async (folder) => {
     fillData(`${folder}/other`);
     await archiveOf(`${folder}/other`, `${folder}/x.tar.gz`);
@@ -134,7 +134,7 @@ Deno.test("import reads the standard input, and does not leave its key in a list
     equal((await Deno.readTextFile(`${folder}/data/.key`)).trim(), KEY);
   }));
 
-Deno.test("import takes what the plugin reality gives, with the key that is in it", () =>
+Deno.test("import adds a snapshot of the plugin reality with the key in it", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "cloned" });

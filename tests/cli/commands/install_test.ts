@@ -11,7 +11,7 @@ import {
   startProgram,
 } from "../../project/program.ts";
 
-Deno.test("install brings a shipped plugin to a fresh machine, from its folder, without a token", () =>
+Deno.test("install on a new server needs no token if its data folder is here", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     try {
@@ -20,13 +20,13 @@ Deno.test("install brings a shipped plugin to a fresh machine, from its folder, 
           fromCheckout(folder, ["install", "example", "--url", program.url]),
         );
         equal(code, 0, stdout + stderr);
-        match(stdout, /^Using the approve token that the machine keeps in data\/\.approve-token$/m);
+        match(stdout, /^Using the approve token that the server stores in data\/\.approve-token$/m);
         match(
           stdout,
           new RegExp(`^Stored example as ${program.url}/lib/example, version ${version}$`, "m"),
         );
-        match(stdout, /^It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
-        match(stdout, /^Activated example\nAll is up: .*\/bin lists the routes\n$/m);
+        match(stdout, /^It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
+        match(stdout, /^Activated example\nAll plugins are up: .*\/bin lists the routes\n$/m);
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!stdout.includes(kept));
       }
@@ -39,16 +39,16 @@ Deno.test("install brings a shipped plugin to a fresh machine, from its folder, 
     }
   }));
 
-Deno.test("install says the same as install.sh of what is wrong, and which token is missing", () =>
+Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
   withMachine({ env: { ...CLOSED, ...QUICK } }, (machine) =>
     inFolder(async (folder) => {
       const url = `http://127.0.0.1:${machine.port}`;
       const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
       const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
         [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin…>/],
-        [["../example"], tokens, 2, /it is no plugin's name/],
-        [["nothing"], tokens, 2, /does not bring nothing; .*nothing was installed/],
-        [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is no http/],
+        [["../example"], tokens, 2, /it is not a valid plugin name/],
+        [["nothing"], tokens, 2, /does not include nothing; .*nothing was installed/],
+        [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is not an http/],
         [
           ["example"],
           { ELASTIK_TOKEN: TOKEN },
@@ -71,9 +71,9 @@ Deno.test("install says the same as install.sh of what is wrong, and which token
           ["example"],
           { ...tokens, ELASTIK_APPROVE_TOKEN: TOKEN },
           1,
-          /Cannot approve example: .*T3 is needed; set ELASTIK_APPROVE_TOKEN .* stays stored and waits/,
+          /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .* is stored but not active/,
         ],
-        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the machine/],
+        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the server/],
       ];
       for (const [args, env, code, says] of rows) {
         const at = args.includes("--url") ? args : [...args, "--url", url];
@@ -84,10 +84,10 @@ Deno.test("install says the same as install.sh of what is wrong, and which token
       }
     })));
 
-Deno.test("install sends the kept token to no machine that does not hold the folder", () =>
+Deno.test("install does not send the stored token to a server that does not hold the folder", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
-    // It knows the process id of the machine, and still is another.
+    // It sends the process id of the server, but it is another process.
     const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
     await program.stop();
     const stranger = startStranger(() => Response.json({ pid, version: 1 }));
@@ -101,7 +101,7 @@ Deno.test("install sends the kept token to no machine that does not hold the fol
     equal(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
-Deno.test("install says what its terminal can bear of what a machine answers", () =>
+Deno.test("install sanitizes what a server answers for the terminal", () =>
   inFolder(async (folder) => {
     const stranger = startStranger(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
     const env = { ELASTIK_APPROVE_TOKEN: "x" };

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { explanation } from "../../../lib/cli/commands/mint.ts";
+import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
-Deno.test("mint prints the token alone, and it does what was asked", () =>
+Deno.test("mint prints only the token, which allows what was requested", () =>
   withMachine({ env: CLOSED }, (machine) =>
     inFolder(async (folder) => {
       const url = `http://127.0.0.1:${machine.port}`;
@@ -31,8 +31,8 @@ Deno.test("mint prints the token alone, and it does what was asked", () =>
       }
       const refused: readonly [string[], number, RegExp][] = [
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
-        [["/home/x", "--ttl", "soon"], 2, /^Cannot mint for soon: 90s, 15m, 1h or 7d/],
-        [["/home/x", "--mode", "w"], 2, /^Cannot mint with mode w: there are r and rw/],
+        [["/home/x", "--ttl", "soon"], 2, /^Cannot run mint: --ttl is soon; a duration/],
+        [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r or rw/],
         [["/home/../etc"], 1, /^Cannot mint a capability: \?prefix= is no canonical/],
         [["/home/x", "--ttl", "9999d"], 1, /ttl/],
       ];
@@ -46,11 +46,11 @@ Deno.test("mint prints the token alone, and it does what was asked", () =>
         fromCheckout(folder, ["mint", "/home/x", "--url", url], { ELASTIK_APPROVE_TOKEN: TOKEN }),
       );
       equal(lesser.code, 1);
-      match(lesser.stderr, /T3 is needed/);
+      match(lesser.stderr, /T3 is required/);
       machine.witness(lesser.stderr, "mint");
     })));
 
-Deno.test("mint takes the token of a fresh machine from its folder, and shows it to no other", () =>
+Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const port = new URL(program.url).port;
@@ -66,7 +66,7 @@ Deno.test("mint takes the token of a fresh machine from its folder, and shows it
     equal(elsewhere.code, 2);
     match(
       elsewhere.stderr,
-      /^Cannot mint: ELASTIK_APPROVE_TOKEN is not set, .* keeps none in other\//,
+      /^Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, .* stores none in other\//,
     );
     const stranger = startStranger(() => Response.json({ pid, token: "a.b" }));
     const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", stranger.url]));
@@ -75,7 +75,7 @@ Deno.test("mint takes the token of a fresh machine from its folder, and shows it
     equal(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
-Deno.test("mint ends with 3 where nobody answers, and prints no token that is none", () =>
+Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
   inFolder(async (folder) => {
     const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
     const away = await runProgram(fromCheckout(folder, ["mint", "x", "--url", nobodyAt()], env));
@@ -90,7 +90,7 @@ Deno.test("mint ends with 3 where nobody answers, and prints no token that is no
 const NO_OPENSSL = canCertify() ? "" : " (skipped: no openssl here)";
 
 Deno.test({
-  name: `mint knows a machine that signs its own certificate by its settings${NO_OPENSSL}`,
+  name: `mint trusts a self-signed server by the certificate in its settings${NO_OPENSSL}`,
   ignore: NO_OPENSSL !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -98,7 +98,7 @@ Deno.test({
       await openssl([
         ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
         ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"],
-        // The runtime takes no authority's certificate for a machine's own.
+        // Deno does not accept the certificate of an authority as that of a server.
         ...["-addext", "basicConstraints=critical,CA:FALSE"],
         ...["-addext", "subjectAltName=IP:127.0.0.1"],
       ]);
@@ -115,12 +115,12 @@ Deno.test({
     }),
 });
 
-Deno.test("explanation() says what a token may do, until when, and how it is shown", () => {
-  const text = explanation("http://x:1", "/home/a b", "r", 5400);
+Deno.test("formatExplanation() states what a token allows, its lifetime and how to send it", () => {
+  const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
   match(
     text,
-    /^It reads \/home\/a b and everything below it, for 90 minutes, and nothing else\.$/m,
+    /^This token can read \/home\/a b and everything below it for 90 minutes\.$/m,
   );
   match(text, /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m);
-  match(explanation("http://x:1", "/", "rw", 1), /reads and writes \/ and .* for 1 second,/);
+  match(formatExplanation("http://x:1", "/", "rw", 1), /read and write \/ and .* for 1 second\./);
 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { cleanEnv, fromCheckout, inFolder } from "../../project/program.ts";
 
-Deno.test("interruptible() lets Ctrl-C break an import off, and nothing is left of it", () =>
+Deno.test("runInterruptible() lets Ctrl-C abort an import without leaving files", () =>
   inFolder(async (folder) => {
     const watcher = Deno.watchFs(folder);
     const { command, args, env } = fromCheckout(folder, ["import", "-"]);
@@ -10,7 +10,7 @@ Deno.test("interruptible() lets Ctrl-C break an import off, and nothing is left 
       cwd: folder,
       env: cleanEnv(env),
       clearEnv: true,
-      // An archive that never comes.
+      // An archive that never ends.
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
@@ -21,7 +21,7 @@ Deno.test("interruptible() lets Ctrl-C break an import off, and nothing is left 
     child.kill("SIGINT");
     const { code, stderr } = await child.output();
     equal(code, 130, new TextDecoder().decode(stderr));
-    match(new TextDecoder().decode(stderr), /^Broken off; nothing is left of it$/m);
+    match(new TextDecoder().decode(stderr), /^Interrupted; partial output was removed$/m);
     equal([...Deno.readDirSync(folder)], []);
-    await child.stdin.close().catch(() => {}); // its reader is gone
+    await child.stdin.close().catch(() => {}); // the reader was closed
   }));

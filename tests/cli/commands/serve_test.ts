@@ -10,7 +10,7 @@ import {
 
 const GREETING = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
 
-Deno.test("serve says where it is, and shows the approve token it made once only", () =>
+Deno.test("serve prints its URL, and a generated approve token only once", () =>
   inFolder(async (folder) => {
     const first = await startProgram(fromCheckout(folder));
     await first.stop();
@@ -23,7 +23,7 @@ Deno.test("serve says where it is, and shows the approve token it made once only
     ok(!second.output().includes(shown ?? ""), "shown again");
   }));
 
-Deno.test("serve suggests a command that works as it stands", () =>
+Deno.test("serve prints a command that works as it is", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const command = /^try: (.*)$/m.exec(program.output())?.[1] ?? "";
@@ -37,7 +37,7 @@ Deno.test("serve suggests a command that works as it stands", () =>
     equal(stdout, '{"version":1,"ext":"html"}\n');
   }));
 
-Deno.test("serve ends with 0 on SIGTERM and SIGINT, and has kept what it answered", () =>
+Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed write", () =>
   inFolder(async (folder) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const program = await startProgram(fromCheckout(folder));
@@ -54,7 +54,7 @@ Deno.test("serve ends with 0 on SIGTERM and SIGINT, and has kept what it answere
     await again.stop();
   }));
 
-Deno.test("serve writes nothing but objects to its standard output with ELASTIK_LOG=json", () =>
+Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LOG=json", () =>
   inFolder(async (folder) => {
     const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "json" });
     const child = new Deno.Command(command, {
@@ -85,7 +85,7 @@ Deno.test("serve writes nothing but objects to its standard output with ELASTIK_
     ]);
   }));
 
-Deno.test("serve goes on where nobody reads its access log any more", () =>
+Deno.test("serve continues if the reader of its access log closes the pipe", () =>
   inFolder(async (folder) => {
     const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "line" });
     const child = new Deno.Command(command, {
@@ -103,16 +103,16 @@ Deno.test("serve goes on where nobody reads its access log any more", () =>
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       said += text;
       url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1] ?? "";
-      // To leave the loop closes the pipe.
+      // Leaving the loop closes the pipe.
       if (url !== "") break;
     }
     for (let i = 0; i < 20; i++) equal((await ask(`${url}/proc/version`)).status, 200);
     child.kill("SIGTERM");
     equal((await child.status).code, 0);
-    match(await errors, /the access log ended: /);
+    match(await errors, /the access log stopped: /);
   }));
 
-Deno.test("serve ends with one sentence when it cannot start", () =>
+Deno.test("serve exits with one sentence if it cannot start", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { port } = new URL(program.url);
@@ -122,10 +122,13 @@ Deno.test("serve ends with one sentence when it cannot start", () =>
         /^Cannot listen on 127\.0\.0\.1:\d+: another/,
       ],
       [{}, /^Cannot use the data folder data: another server holds it \(process \d+\)/],
-      [{ ELASTIK_PORT: "http" }, /^Cannot use ELASTIK_PORT="http": a whole number is needed/],
+      [
+        { ELASTIK_PORT: "http" },
+        /^Cannot use ELASTIK_PORT="http": a whole number of at most 65535 is needed/,
+      ],
       [
         { ELASTIK_HOST: "0.0.0.0" },
-        /^Cannot listen on 0\.0\.0\.0: a machine that others can reach/,
+        /^Cannot listen on 0\.0\.0\.0: an address that other computers can reach/,
       ],
     ];
     try {
@@ -140,7 +143,7 @@ Deno.test("serve ends with one sentence when it cannot start", () =>
     }
   }));
 
-Deno.test("serve reads .env of the working folder, and the environment wins over it", () =>
+Deno.test("serve reads .env of the working folder; the environment has priority", () =>
   inFolder(async (folder) => {
     const token = "the-token-of-the-file";
     await Deno.writeTextFile(

@@ -1,4 +1,4 @@
-/** What only somebody at a terminal sees, shown to one that `script` makes. */
+/** Output that is shown only on a terminal. `script` provides the terminal. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { fillData } from "../../archive/fixtures.ts";
@@ -18,7 +18,7 @@ function atTerminal(folder: string, args: readonly string[], env: Record<string,
 }
 
 Deno.test({
-  name: `mint explains its token to somebody at a terminal${missing}`,
+  name: `mint explains its token on a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -26,24 +26,27 @@ Deno.test({
       const { code, stdout } = await atTerminal(folder, ["mint", "home/x", "--url", program.url]);
       await program.stop();
       equal(code, 0, stdout);
-      match(stdout, /^[\w-]+\.[\w-]+\r\n\r\nIt reads and writes \/home\/x and everything below it/);
+      match(
+        stdout,
+        /^[\w-]+\.[\w-]+\r\n\r\nThis token can read and write \/home\/x and everything below it/,
+      );
     }),
 });
 
 Deno.test({
-  name: `export puts no archive on a terminal${missing}`,
+  name: `export does not write an archive to a terminal${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
       fillData(`${folder}/data`);
       const { code, stdout } = await atTerminal(folder, ["export", "-"]);
       equal(code, 2);
-      match(stdout, /^Cannot export to a terminal: name a file, or pipe it somewhere\r\n$/);
+      match(stdout, /^Cannot export to a terminal: name a file or use a pipe\r\n$/);
     }),
 });
 
 Deno.test({
-  name: `export, import and verify show a bar at a terminal, and take it away${missing}`,
+  name: `export, import and verify show a progress bar on a terminal and clear it${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {

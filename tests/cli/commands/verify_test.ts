@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
-Deno.test("verify answers with its exit code: all hold, some do not, cannot look", () =>
+Deno.test("verify exits with 0 if all worlds verify, 1 if some do not, 2 if it cannot check", () =>
   inFolder(async (folder) => {
     const verify = (...args: string[]) => runProgram(fromCheckout(folder, ["verify", ...args]));
     const program = await startProgram(fromCheckout(folder));
@@ -25,5 +25,5 @@ Deno.test("verify answers with its exit code: all hold, some do not, cannot look
 
     const absent = await verify("nowhere");
     equal(absent.code, 2);
-    match(absent.stderr, /^Cannot check nowhere: there is no such folder$/m);
+    match(absent.stderr, /^Cannot verify nowhere: there is no such folder$/m);
   }));

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
-import { judgeIf, parseIf, submittedTokens } from "../../../lib/dav/locks/if_header.ts";
-import { MAX_IF_CONDITIONS, MAX_IF_LENGTH } from "../../../lib/limits.ts";
+import { evaluateIf, parseIf, submittedTokens } from "../../../lib/dav/locks/if_header.ts";
+import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../../lib/limits.ts";
 
 function lists(header: string) {
   const parsed = parseIf(header);
@@ -12,7 +12,7 @@ function lists(header: string) {
 function judge(header: string, ...state: string[]): boolean {
   const has = (tag: string | undefined, value: string) =>
     state.includes(tag === undefined ? value : `${tag} ${value}`);
-  return judgeIf(lists(header), { hasToken: has, hasEtag: has });
+  return evaluateIf(lists(header), { hasToken: has, hasEtag: has });
 }
 
 Deno.test("parseIf() reads untagged lists, Not and entity tags", () => {
@@ -78,18 +78,18 @@ Deno.test("parseIf() bounds length and conditions", () => {
   const one = "<a>";
   equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS)})`), false);
   equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS + 1)})`), true);
-  equal("fault" in parseIf(`(<${"a".repeat(MAX_IF_LENGTH)}>)`), true);
+  equal("fault" in parseIf(`(<${"a".repeat(MAX_IF_CHARS)}>)`), true);
 });
 
 Deno.test("parseIf() reads long near-misses in linear time", () => {
   const begin = performance.now();
   for (const piece of ["(", "<a", "Not ", " ", '["', "(<a>) "]) {
-    parseIf(piece.repeat(Math.floor(MAX_IF_LENGTH / piece.length)));
+    parseIf(piece.repeat(Math.floor(MAX_IF_CHARS / piece.length)));
   }
   equal(performance.now() - begin < 500, true);
 });
 
-Deno.test("judgeIf() wants all of a list and one of the lists", () => {
+Deno.test("evaluateIf() wants all of a list and one of the lists", () => {
   equal(judge("(<a> <b>)", "a"), false);
   equal(judge("(<a> <b>)", "a", "b"), true);
   equal(judge("(<a>) (<b>)", "b"), true);
@@ -97,14 +97,14 @@ Deno.test("judgeIf() wants all of a list and one of the lists", () => {
   equal(judge('(<a> ["e"])', "a", '"f"'), false);
 });
 
-Deno.test("judgeIf() turns Not around", () => {
+Deno.test("evaluateIf() turns Not around", () => {
   equal(judge("(Not <a>)"), true);
   equal(judge("(Not <a>)", "a"), false);
   equal(judge('(<a> Not ["e"])', "a"), true);
   equal(judge("(<corrupt>) (Not <DAV:no-lock>)", "a"), true);
 });
 
-Deno.test("judgeIf() looks at the resource a list is tagged with", () => {
+Deno.test("evaluateIf() looks at the resource a list is tagged with", () => {
   equal(judge("<http://h/x> (<a>)", "a"), false);
   equal(judge("<http://h/x> (<a>)", "http://h/x a"), true);
 });

@@ -1,9 +1,9 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { ancestors, type Lock, LockTable, parentOf } from "../../../lib/dav/locks/lock_table.ts";
-import type { LockWish } from "../../../lib/dav/locks/lock_table.ts";
+import type { LockRequest } from "../../../lib/dav/locks/lock_table.ts";
 import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../../lib/limits.ts";
 
-const WISH: LockWish = {
+const WISH: LockRequest = {
   path: "/home/a",
   depth: "0",
   exclusive: true,
@@ -17,22 +17,22 @@ function clocked() {
   return { clock, table: new LockTable(() => clock.now) };
 }
 
-function granted(table: LockTable, wish: Partial<LockWish> = {}): Lock {
+function granted(table: LockTable, wish: Partial<LockRequest> = {}): Lock {
   const lock = table.grant({ ...WISH, ...wish });
   if (!("token" in lock)) throw new Error("the lock was refused");
   return lock;
 }
 
-function isRefused(table: LockTable, wish: Partial<LockWish>): boolean {
+function isRefused(table: LockTable, wish: Partial<LockRequest>): boolean {
   return "conflict" in table.grant({ ...WISH, ...wish });
 }
 
 Deno.test("LockTable grants a lock with a token of its own", () => {
   const { table } = clocked();
-  equal(table.empty, true);
+  equal(table.isEmpty, true);
   const first = granted(table);
   const second = granted(table, { path: "/home/b" });
-  equal(table.empty, false);
+  equal(table.isEmpty, false);
   equal(first.token === second.token, false);
   equal(/^urn:uuid:[0-9a-f-]{36}$/.test(first.token), true);
   deepStrictEqual(table.covering("/home/a"), [first]);
@@ -87,9 +87,9 @@ Deno.test("LockTable forgets a lock at its time and not before", () => {
   equal(table.covering("/home/a").length, 1);
   clock.now += 1;
   equal(table.covering("/home/a").length, 0);
-  equal(table.empty, false);
+  equal(table.isEmpty, false);
   clock.now += 10_000;
-  equal(table.empty, true);
+  equal(table.isEmpty, true);
   granted(table);
 });
 
@@ -101,7 +101,7 @@ Deno.test("LockTable lets a refreshed lock begin its time again, under its token
   clock.now += 9_000;
   equal(table.covering("/home/a").length, 1);
   clock.now += 1_000;
-  equal(table.empty, true);
+  equal(table.isEmpty, true);
 });
 
 Deno.test("LockTable releases one lock and leaves its neighbours", () => {
@@ -112,7 +112,7 @@ Deno.test("LockTable releases one lock and leaves its neighbours", () => {
   deepStrictEqual(table.covering("/home/a"), [two]);
   table.release(one);
   table.release(two);
-  equal(table.empty, true);
+  equal(table.isEmpty, true);
 });
 
 Deno.test("LockTable forgets what was deleted, alone or with everything below", () => {
@@ -120,9 +120,9 @@ Deno.test("LockTable forgets what was deleted, alone or with everything below", 
   granted(table, { path: "/home/c" });
   granted(table, { path: "/home/c/d" });
   granted(table, { path: "/home/cd" });
-  table.forget("/home/c");
+  table.releaseAt("/home/c");
   equal(table.covering("/home/c/d").length, 1);
-  table.forget("/home/c", true);
+  table.releaseAt("/home/c", true);
   equal(table.covering("/home/c/d").length, 0);
   equal(table.covering("/home/cd").length, 1);
 });

@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { transfer } from "../../../lib/dav/methods/copy_move.ts";
+import { copyMove } from "../../../lib/dav/methods/copy_move.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
 import { type Ask, asking, hrefs, lockBody, resources } from "../ask.ts";
@@ -21,7 +21,7 @@ async function fill(ask: Ask): Promise<void> {
   await ask("PUT /dav/home/c/d/b", 201, { "content-type": "image/png" }, "\u0000png");
 }
 
-Deno.test("transfer() copies a world with its extension and metadata, and says where from", async () => {
+Deno.test("copyMove() copies a world with its extension and metadata, and says where from", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a?ext=md", 201, { "x-meta-author": "ada" }, "# a");
@@ -37,7 +37,7 @@ Deno.test("transfer() copies a world with its extension and metadata, and says w
   });
 });
 
-Deno.test("transfer() moves a world, whose chain says so", async () => {
+Deno.test("copyMove() moves a world, whose chain says so", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const told: string[] = [];
@@ -54,7 +54,7 @@ Deno.test("transfer() moves a world, whose chain says so", async () => {
   });
 });
 
-Deno.test("transfer() carries a collection with everything in it, and leaves none behind on MOVE", async () => {
+Deno.test("copyMove() carries a collection with everything in it, and leaves none behind on MOVE", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -71,7 +71,7 @@ Deno.test("transfer() carries a collection with everything in it, and leaves non
   });
 });
 
-Deno.test("transfer() keeps the folder that its last world left", async () => {
+Deno.test("copyMove() keeps the folder that its last world left", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/p/a", 201, {}, "x");
@@ -80,7 +80,7 @@ Deno.test("transfer() keeps the folder that its last world left", async () => {
   });
 });
 
-Deno.test("transfer() heeds Overwrite, for worlds and for collections", async () => {
+Deno.test("copyMove() heeds Overwrite, for worlds and for collections", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -100,7 +100,7 @@ Deno.test("transfer() heeds Overwrite, for worlds and for collections", async ()
   });
 });
 
-Deno.test("transfer() refuses to go into itself, onto itself and in place of its own parent", async () => {
+Deno.test("copyMove() refuses to go into itself, onto itself and in place of its own parent", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -117,7 +117,7 @@ Deno.test("transfer() refuses to go into itself, onto itself and in place of its
   });
 });
 
-Deno.test("transfer() refuses what has no parent, no name, no place, and what is not there", async () => {
+Deno.test("copyMove() refuses what has no parent, no name, no place, and what is not there", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -138,7 +138,7 @@ Deno.test("transfer() refuses what has no parent, no name, no place, and what is
   });
 });
 
-Deno.test("transfer() carries nothing the caller may not read, and no secret it is not shown", async () => {
+Deno.test("copyMove() carries nothing the caller may not read, and no secret it is not shown", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const local = { authorization: "" };
@@ -154,7 +154,7 @@ Deno.test("transfer() carries nothing the caller may not read, and no secret it 
   });
 });
 
-Deno.test("transfer() asks the tier of every door it goes through", async () => {
+Deno.test("copyMove() asks the tier of every door it goes through", async () => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await machine.approve("PUT", "/home/a", "a");
     await machine.approve("PUT", "/home/b", "b");
@@ -180,7 +180,7 @@ Deno.test("transfer() asks the tier of every door it goes through", async () => 
   });
 });
 
-Deno.test("transfer() sinks what it puts into /lib to pending, and moves no birth world", async () => {
+Deno.test("copyMove() sinks what it puts into /lib to pending, and moves no birth world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/p.ts", 201, {}, "export default {};");
@@ -196,7 +196,7 @@ Deno.test("transfer() sinks what it puts into /lib to pending, and moves no birt
   });
 });
 
-Deno.test("transfer() keeps its conditions and its locks", async () => {
+Deno.test("copyMove() keeps its conditions and its locks", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a", 201, {}, "a");
@@ -216,11 +216,11 @@ Deno.test("transfer() keeps its conditions and its locks", async () => {
     await ask("LOCK /dav/home/k", 200, { depth: "0" }, lockBody());
     await ask("COPY /dav/home/a", 423, to("/home/k/a"));
     await ask("MOVE /dav/home/a", 423, to("/home/k/a"));
-    equal(typeof transfer, "function");
+    equal(typeof copyMove, "function");
   });
 });
 
-Deno.test("transfer() loses no write that comes while a world moves", async () => {
+Deno.test("copyMove() loses no write that comes while a world moves", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "0");
@@ -257,7 +257,7 @@ async function past(app: TestApp, name: string): Promise<[string, number[]]> {
   return [log.map(({ type }) => type).reverse().join(" "), versions];
 }
 
-Deno.test("transfer() takes a world's chain and its earlier versions along on MOVE", async () => {
+Deno.test("copyMove() takes a world's chain and its earlier versions along on MOVE", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -281,7 +281,7 @@ Deno.test("transfer() takes a world's chain and its earlier versions along on MO
   });
 });
 
-Deno.test("transfer() makes a world the next version of the one that it replaces on MOVE", async () => {
+Deno.test("copyMove() makes a world the next version of the one that it replaces on MOVE", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/draft", 201, {}, "draft");
@@ -292,7 +292,7 @@ Deno.test("transfer() makes a world the next version of the one that it replaces
   });
 });
 
-Deno.test("transfer() leaves the past where few may read it when a world moves to where all may", async () => {
+Deno.test("copyMove() leaves the past where few may read it when a world moves to where all may", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /boot/plan", 201, {}, "secret once");

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { mayUse } from "../../../lib/dav/locks/lock_guard.ts";
-import { lockDiscovery, readLockInfo } from "../../../lib/dav/locks/lock_xml.ts";
+import { canUseLock } from "../../../lib/dav/locks/lock_guard.ts";
+import { parseLockInfo, writeLockDiscovery } from "../../../lib/dav/locks/lock_xml.ts";
 import { unlock } from "../../../lib/dav/methods/lock.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
@@ -272,7 +272,7 @@ Deno.test("lock() asks for the right to write, and a token serves its holder alo
   });
 });
 
-Deno.test("readIf() confirms nobody's guess at what they may not read", async () => {
+Deno.test("evaluateIfHeader() confirms nobody's guess at what they may not read", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const put = await ask("PUT /dav/boot/secret", 201, {}, "s");
@@ -283,7 +283,7 @@ Deno.test("readIf() confirms nobody's guess at what they may not read", async ()
   });
 });
 
-Deno.test("passLocks() leaves plain requests alone as long as there is no lock", async () => {
+Deno.test("assertUnlocked() leaves plain requests alone as long as there is no lock", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, { if: "this is no If header" }, "a");
@@ -293,8 +293,8 @@ Deno.test("passLocks() leaves plain requests alone as long as there is no lock",
   });
 });
 
-Deno.test("readLockInfo() and lockDiscovery() bring the owner back as it was", () => {
-  const info = readLockInfo(parseXml(new TextEncoder().encode(lockBody())));
+Deno.test("parseLockInfo() and writeLockDiscovery() bring the owner back as it was", () => {
+  const info = parseLockInfo(parseXml(new TextEncoder().encode(lockBody())));
   equal(info.exclusive, true);
   const lock = {
     ...info,
@@ -305,10 +305,10 @@ Deno.test("readLockInfo() and lockDiscovery() bring the owner back as it was", (
     expires: 0,
     token: "urn:x",
   } as const;
-  const xml = lockDiscovery([lock]);
+  const xml = writeLockDiscovery([lock]);
   ok(xml.includes("mailto:ada"));
-  equal(lockDiscovery([]), "<D:lockdiscovery/>");
-  equal(mayUse(lock, { tier: "T2", by: "T2" }), true);
-  equal(mayUse(lock, { tier: "T2", by: "user:bob" }), false);
-  equal(mayUse(lock, { tier: "T3", by: "T3" }), true);
+  equal(writeLockDiscovery([]), "<D:lockdiscovery/>");
+  equal(canUseLock(lock, { tier: "T2", by: "T2" }), true);
+  equal(canUseLock(lock, { tier: "T2", by: "user:bob" }), false);
+  equal(canUseLock(lock, { tier: "T3", by: "T3" }), true);
 });

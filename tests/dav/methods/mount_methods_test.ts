@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { hasMounts, isMounted } from "../../../lib/dav/resource/mount_client.ts";
-import type { Exchange } from "../../../lib/request/request_context.ts";
+import { hasMounts, isMountPath } from "../../../lib/dav/resource/mount_client.ts";
+import type { RequestContext } from "../../../lib/request/request_context.ts";
 import type { PluginRoute, PluginRoutes } from "../../../lib/request/plugin_routes.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
 import { asking, hrefs, live, propBody, resources } from "../ask.ts";
@@ -27,13 +27,14 @@ function mounting(
 ): Partial<PluginRoutes> {
   return {
     list: () => [ROUTE],
-    match: (path) => isMounted(path) ? ROUTE : undefined,
-    async fetch(_route, { request, target }: Exchange) {
-      const line = `${request.method} ${target.path}${target.collection ? "/" : ""}`;
-      asked.push({ line, headers: request.headers, body: await request.text() });
-      return more(line) ?? answerOf(line);
-    },
+    match: (path) => isMountPath(path) ? { ...ROUTE, handle } : undefined,
   };
+
+  async function handle({ request, target }: RequestContext): Promise<Response> {
+    const line = `${request.method} ${target.path}${target.isCollection ? "/" : ""}`;
+    asked.push({ line, headers: request.headers, body: await request.text() });
+    return more(line) ?? answerOf(line);
+  }
 }
 
 function answerOf(line: string): Response {
@@ -70,15 +71,15 @@ function answerOf(line: string): Response {
   });
 }
 
-Deno.test("isMounted() is true of the mounts' folder and what lies in it, alone", () => {
+Deno.test("isMountPath() is true of the mounts' folder and what lies in it, alone", () => {
   const paths = ["/mnt", "/mnt/docs", "/mnt/docs/a", "/mnts", "/home/mnt", "/"];
-  deepStrictEqual(paths.map(isMounted), [true, true, true, false, false, false]);
+  deepStrictEqual(paths.map(isMountPath), [true, true, true, false, false, false]);
 });
 
-Deno.test("DavRoutes show no mounts where no plugin brings any", async () => {
+Deno.test("DavRouter show no mounts where no plugin brings any", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
-    equal(hasMounts(app.machine.plugins), false);
+    equal(hasMounts(app.server.plugins), false);
     equal(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })).includes("/dav/mnt/"), false);
     await ask("PROPFIND /dav/mnt/", 404, { depth: "0" });
     await ask("GET /dav/mnt/docs/a", 404);
@@ -86,7 +87,7 @@ Deno.test("DavRoutes show no mounts where no plugin brings any", async () => {
   });
 });
 
-Deno.test("findMounted() and listMounted() tell files from folders, and drop what is no row", async () => {
+Deno.test("findMountResource() and listMountFolder() tell files from folders, and drop what is no row", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     const root = hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" }));
@@ -113,7 +114,7 @@ Deno.test("findMounted() and listMounted() tell files from folders, and drop wha
   });
 });
 
-Deno.test("answerMounted() tells of a file what GET tells, and of what it has not that it has it not", async () => {
+Deno.test("handleMount() tells of a file what GET tells, and of what it has not that it has it not", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     const found = await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" });
@@ -140,7 +141,7 @@ Deno.test("answerMounted() tells of a file what GET tells, and of what it has no
   });
 });
 
-Deno.test("answerMounted() passes on what a mount needs to know, and no credential", async () => {
+Deno.test("handleMount() passes on what a mount needs to know, and no credential", async () => {
   const asked: Asked[] = [];
   await withApp({ plugins: mounting(asked) }, async (app) => {
     const ask = asking(app);
@@ -159,7 +160,7 @@ Deno.test("answerMounted() passes on what a mount needs to know, and no credenti
   });
 });
 
-Deno.test("answerMounted() takes nothing that would need a world", async () => {
+Deno.test("handleMount() takes nothing that would need a world", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     for (const method of ["DELETE", "MKCOL", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE"]) {
@@ -173,7 +174,7 @@ Deno.test("answerMounted() takes nothing that would need a world", async () => {
   });
 });
 
-Deno.test("askMount() believes no plugin's word for more than it is", async () => {
+Deno.test("fetchMount() believes no plugin's word for more than it is", async () => {
   const long = "x".repeat(1000);
   const more = (line: string): Response | undefined => {
     if (line === "GET /mnt/docs/") return new Response("<html>no listing</html>");

@@ -1,14 +1,17 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { hrefOf } from "../../../lib/dav/resource/dav_problem.ts";
-import { isProtected, LIVE_NAMES } from "../../../lib/dav/properties/live_properties.ts";
-import { statusElement, streamedMultistatus } from "../../../lib/dav/properties/multistatus.ts";
-import { readPropfind } from "../../../lib/dav/properties/propfind_request.ts";
-import { createQuota } from "../../../lib/dav/properties/quota.ts";
-import { isFixed } from "../../../lib/dav/resource/resource.ts";
-import { createRoom } from "../../../lib/dav/methods/dav_context.ts";
+import { toHref } from "../../../lib/dav/resource/dav_problem.ts";
+import {
+  isProtectedProperty,
+  LIVE_PROPERTY_NAMES,
+} from "../../../lib/dav/properties/live_properties.ts";
+import { createStreamedMultistatus, writeStatus } from "../../../lib/dav/properties/multistatus.ts";
+import { parsePropfind } from "../../../lib/dav/properties/propfind_request.ts";
+import { createQuotaReader } from "../../../lib/dav/properties/quota.ts";
+import { isTopLevel } from "../../../lib/dav/resource/resource.ts";
+import { createDavContext } from "../../../lib/dav/methods/dav_context.ts";
 import { LockTable } from "../../../lib/dav/locks/lock_table.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
-import { DAV_STEP, MAX_DAV_MEMBERS } from "../../../lib/limits.ts";
+import { DAV_BATCH_RESOURCES, MAX_DAV_MEMBERS } from "../../../lib/limits.ts";
 import { type Store, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { asking, hrefs, live, propBody, resources, textOf } from "../ask.ts";
@@ -48,7 +51,7 @@ Deno.test("propfind() tells of a world what GET tells", async () => {
     const [birth] = await app.store.log("home/a.md", { before: 2, limit: 1 });
     equal(live(found, "creationdate"), birth?.timestamp.replace(/\.\d+Z$/, "Z"));
     const names = [...resources(found.text)[0]?.properties["200"]?.keys() ?? []].sort();
-    deepStrictEqual(names, LIVE_NAMES.map((name) => `{DAV:}${name}`).sort());
+    deepStrictEqual(names, LIVE_PROPERTY_NAMES.map((name) => `{DAV:}${name}`).sort());
   });
 });
 
@@ -123,15 +126,15 @@ Deno.test("propfind() lists names alone for propname, and more for include", asy
   });
 });
 
-Deno.test("createQuota() tells how much room the disk has, and nothing where it cannot look", async () => {
+Deno.test("createQuotaReader() tells how much room the disk has, and nothing where it cannot look", async () => {
   await withApp({}, async (app) => {
     const data = await Deno.makeTempDir();
-    const space = await createQuota(data, Date.now)();
+    const space = await createQuotaReader(data, Date.now)();
     await Deno.remove(data);
     ok(space !== undefined && space.available > 0 && space.used > 0);
-    equal(await createQuota(`${data}/gone`, Date.now)(), undefined);
-    const room = createRoom(app.machine, new LockTable(Date.now));
-    equal(room.machine, app.machine);
+    equal(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
+    const room = createDavContext(app.server, new LockTable(Date.now));
+    equal(room.server, app.server);
   });
 });
 
@@ -165,7 +168,7 @@ Deno.test("propfind() refuses what is no PROPFIND", async () => {
 Deno.test("propfind() streams a long listing, whole and in order", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
-    const count = DAV_STEP * 3 + 5;
+    const count = DAV_BATCH_RESOURCES * 3 + 5;
     const names = Array.from({ length: count }, (_, i) => `f${String(i).padStart(4, "0")} & <x`);
     await ask("MKCOL /dav/home/many", 201);
     await Promise.all(
@@ -269,9 +272,9 @@ Deno.test("propfind() shows a world with worlds below it as the collection it mu
   });
 });
 
-Deno.test("readPropfind() reads the three questions", () => {
-  const read = (text: string) => readPropfind(parseXml(new TextEncoder().encode(text)));
-  deepStrictEqual(readPropfind(undefined), { kind: "allprop", include: [] });
+Deno.test("parsePropfind() reads the three questions", () => {
+  const read = (text: string) => parsePropfind(parseXml(new TextEncoder().encode(text)));
+  deepStrictEqual(parsePropfind(undefined), { kind: "allprop", include: [] });
   equal(read('<propfind xmlns="DAV:"><propname/></propfind>').kind, "propname");
   deepStrictEqual(read(propBody("a", "a", "b")), {
     kind: "prop",
@@ -279,7 +282,7 @@ Deno.test("readPropfind() reads the three questions", () => {
   });
 });
 
-Deno.test("streamedMultistatus() writes at its reader's pace and stops when it leaves", async () => {
+Deno.test("createStreamedMultistatus() writes at its reader's pace and stops when it leaves", async () => {
   let made = 0;
   let ended = false;
   async function* pieces(): AsyncGenerator<string> {
@@ -292,7 +295,7 @@ Deno.test("streamedMultistatus() writes at its reader's pace and stops when it l
       ended = true;
     }
   }
-  const reader = streamedMultistatus(pieces()).body?.getReader();
+  const reader = createStreamedMultistatus(pieces()).body?.getReader();
   const { value } = await reader?.read() ?? {};
   match(new TextDecoder().decode(value), /^<\?xml .*\n<D:multistatus xmlns:D="DAV:">\n<D:response/);
   ok(made < 5, `${made} were made for one read`);
@@ -300,17 +303,17 @@ Deno.test("streamedMultistatus() writes at its reader's pace and stops when it l
   ok(ended);
 });
 
-Deno.test("hrefOf(), statusElement(), isProtected() and isFixed() say what they should", () => {
-  equal(hrefOf("/", true), "/dav/");
-  equal(hrefOf("/home/ä b", true), "/dav/home/%C3%A4%20b/");
-  equal(hrefOf("/home/a", false), "/dav/home/a");
-  equal(statusElement(423), "<D:status>HTTP/1.1 423 Locked</D:status>");
-  equal(isProtected("{DAV:}getetag"), true);
-  equal(isProtected("{DAV:}displayname"), false);
-  equal(isProtected("{urn:x}getetag"), false);
-  equal(isFixed("/"), true);
-  equal(isFixed("/home"), true);
-  equal(isFixed("/home/x"), false);
+Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() say what they should", () => {
+  equal(toHref("/", true), "/dav/");
+  equal(toHref("/home/ä b", true), "/dav/home/%C3%A4%20b/");
+  equal(toHref("/home/a", false), "/dav/home/a");
+  equal(writeStatus(423), "<D:status>HTTP/1.1 423 Locked</D:status>");
+  equal(isProtectedProperty("{DAV:}getetag"), true);
+  equal(isProtectedProperty("{DAV:}displayname"), false);
+  equal(isProtectedProperty("{urn:x}getetag"), false);
+  equal(isTopLevel("/"), true);
+  equal(isTopLevel("/home"), true);
+  equal(isTopLevel("/home/x"), false);
 });
 
 /** A store with some of its verbs replaced. */

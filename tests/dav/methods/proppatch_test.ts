@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { Births } from "../../../lib/dav/properties/creation_info.ts";
-import { DeadProperties, recordName } from "../../../lib/dav/properties/dead_properties.ts";
-import { readChanges } from "../../../lib/dav/methods/proppatch.ts";
+import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts";
+import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
+import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
 import { withApp } from "../../support/app.ts";
@@ -61,7 +61,7 @@ Deno.test("proppatch() changes nothing when one property is the machine's own", 
     deepStrictEqual(statuses(answer), { "403": ["{DAV:}getetag"], "424": ["{urn:t}a"] });
     match(answer.text, /<D:cannot-modify-protected-property\/>/);
     equal(await propertyOf(ask, "/dav/home/x"), undefined);
-    equal(app.store.stat(recordName("/home/x")), undefined);
+    equal(app.store.stat(recordWorldName("/home/x")), undefined);
   });
 });
 
@@ -89,10 +89,10 @@ Deno.test("proppatch() is written on the world's own chain, and on that of its r
     match(JSON.stringify(event?.payload), /"properties":\["\{urn:t\}a"\].*"by":"T3"/);
     // Neither bytes nor version changed, so neither did the entity tag.
     deepStrictEqual(app.store.stat("home/x"), before);
-    const record = await app.store.read(recordName("/home/x"));
+    const record = await app.store.read(recordWorldName("/home/x"));
     match(new TextDecoder().decode(record?.body), /^\{"of":"\/home\/x"/);
     equal((await app.store.audit("home/x")).ok, true);
-    equal((await app.store.audit(recordName("/home/x"))).ok, true);
+    equal((await app.store.audit(recordWorldName("/home/x"))).ok, true);
   });
 });
 
@@ -158,9 +158,9 @@ Deno.test("DeadProperties of what only T3 may read stay with T3", async () => {
     for (const path of ["/boot/secret", "/etc/shadow"]) {
       await ask(`PUT /dav${path}`, 201, {}, "");
       await ask(`PROPPATCH /dav${path}`, 207, {}, setBody("a", "hidden"));
-      equal(recordName(path).startsWith("boot/dav/"), true);
+      equal(recordWorldName(path).startsWith("boot/dav/"), true);
       equal(await propertyOf(ask, `/dav${path}`), "hidden");
-      const record = `/${recordName(path)}`;
+      const record = `/${recordWorldName(path)}`;
       await ask(`GET ${record}`, 401, { authorization: "" });
       await ask(`PROPFIND /dav${path}`, 401, { authorization: "", depth: "0" }, NAMED);
     }
@@ -173,7 +173,7 @@ Deno.test("DeadProperties read a record that somebody edited as far as it is one
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     for (const text of ["", "null", "[]", '{"seal":"","properties":[{"ns":1}]}', "{", '{"of":1}']) {
-      await ask(`PUT /${recordName("/home/x")}`, text === "" ? 201 : 200, {}, text);
+      await ask(`PUT /${recordWorldName("/home/x")}`, text === "" ? 201 : 200, {}, text);
       equal(await propertyOf(ask, "/dav/home/x"), undefined);
     }
     await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
@@ -228,7 +228,7 @@ Deno.test("proppatch() asks for the right to write, and for something to be ther
   }
 });
 
-Deno.test("readChanges() refuses what changes nothing", async () => {
+Deno.test("parsePropertyUpdate() refuses what changes nothing", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -236,7 +236,7 @@ Deno.test("readChanges() refuses what changes nothing", async () => {
       await ask("PROPPATCH /dav/home/x", 400, {}, body);
     }
     const xml = new TextEncoder().encode(setBody("a", "<b/>"));
-    deepStrictEqual(readChanges(parseXml(xml)), [
+    deepStrictEqual(parsePropertyUpdate(parseXml(xml)), [
       { ns: "urn:t", name: "a", xml: '<n0:a xmlns:n0="urn:t"><b/></n0:a>' },
     ]);
   });
@@ -244,7 +244,7 @@ Deno.test("readChanges() refuses what changes nothing", async () => {
 
 Deno.test("DeadProperties lose no change of two that come at once", async () => {
   await withApp({}, async (app) => {
-    const births = new Births(app.store);
+    const births = new CreationInfoCache(app.store);
     const dead = new DeadProperties(app.store, births);
     const found = { path: "/home", collection: true };
     await Promise.all(
@@ -253,21 +253,21 @@ Deno.test("DeadProperties lose no change of two that come at once", async () => 
         (_, i) => dead.change(found, [{ ns: "urn:t", name: `p${i}`, xml: "<x/>" }], "T3"),
       ),
     );
-    equal((await dead.of(found)).length, 20);
+    equal((await dead.read(found)).length, 20);
     await dead.remove("/home");
-    equal((await dead.of(found)).length, 0);
-    equal(dead.mayHave("/home"), false);
+    equal((await dead.read(found)).length, 0);
+    equal(dead.hasRecord("/home"), false);
   });
 });
 
-Deno.test("Births tell a world from the next of its name", async () => {
+Deno.test("CreationInfoCache tell a world from the next of its name", async () => {
   await withApp({}, async ({ store }) => {
-    const births = new Births(store);
+    const births = new CreationInfoCache(store);
     const put = (bytes = 0) =>
       store.put({ name: "home/x", body: new Uint8Array(bytes), ext: "txt", meta: [], by: "T3" });
     const sealNow = async () => {
       const entry = store.stat("home/x");
-      return entry === undefined ? undefined : (await births.of(entry))?.seal;
+      return entry === undefined ? undefined : (await births.read(entry))?.id;
     };
     await put();
     const first = await sealNow();
@@ -277,6 +277,6 @@ Deno.test("Births tell a world from the next of its name", async () => {
     await put(1);
     ok(first !== undefined && await sealNow() !== first);
     const lower = store.stat("home/boot");
-    equal(lower && (await births.of(lower))?.seal, "");
+    equal(lower && (await births.read(lower))?.id, "");
   });
 });

@@ -1,9 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { get } from "../../../lib/dav/methods/get.ts";
 import { mkcol } from "../../../lib/dav/methods/mkcol.ts";
-import { bornState, mustFit } from "../../../lib/dav/methods/target_checks.ts";
+import { assertValidPath } from "../../../lib/dav/methods/target_checks.ts";
+import { initialState } from "../../../lib/world/store.ts";
 import { put } from "../../../lib/dav/methods/put.ts";
-import { remove } from "../../../lib/dav/methods/delete.ts";
+import { deleteResource } from "../../../lib/dav/methods/delete.ts";
 import { withApp } from "../../support/app.ts";
 import { asking, hrefs, live, lockBody, propBody } from "../ask.ts";
 
@@ -79,7 +80,7 @@ Deno.test("put() refuses a place that is no world's", async () => {
     for (const name of ["a:b", "a*b", "a%7Cb", "a%3Fb", "a%22b", "a%3Cb"]) {
       await ask(`PUT /dav/home/${name}`, 400, {}, "x");
     }
-    equal(typeof mustFit, "function");
+    equal(typeof assertValidPath, "function");
   });
 });
 
@@ -130,9 +131,9 @@ Deno.test("put() sinks a plugin's source to pending, and stores nothing past the
     await ask("PUT /dav/lib/p", 201, {}, "export default {};");
     equal(app.store.stat("lib/p")?.state, "pending");
     equal(app.store.stat("lib/p")?.ext, "ts");
-    equal(bornState("lib/p"), "pending");
-    equal(bornState("home/p"), "");
-    const cap = app.machine.config.maxBody;
+    equal(initialState("lib/p"), "pending");
+    equal(initialState("home/p"), "");
+    const cap = app.server.config.maxBodyBytes;
     await ask("PUT /dav/home/big", 413, {}, new Uint8Array(cap + 1));
     equal(app.store.stat("home/big"), undefined);
     await ask("PUT /dav/home/big", 201, {}, new Uint8Array(cap));
@@ -211,7 +212,7 @@ Deno.test("mkcol() makes an empty collection once, where it can be", async () =>
   });
 });
 
-Deno.test("remove() deletes worlds and collections, and keeps the folder around", async () => {
+Deno.test("deleteResource() deletes worlds and collections, and keeps the folder around", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/p/q/a", 201, {}, "x");
@@ -223,11 +224,11 @@ Deno.test("remove() deletes worlds and collections, and keeps the folder around"
     await ask("DELETE /dav/home/p", 204);
     await ask("DELETE /dav/home/p", 404);
     await ask("DELETE /dav/home/none", 404);
-    equal(typeof remove, "function");
+    equal(typeof deleteResource, "function");
   });
 });
 
-Deno.test("remove() is T3's, keeps its conditions, and leaves the machine's own alone", async () => {
+Deno.test("deleteResource() is T3's, keeps its conditions, and leaves the machine's own alone", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const created = await ask("PUT /dav/home/a", 201, {}, "x");

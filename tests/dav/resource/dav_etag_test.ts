@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, throws } from "node:assert/strict";
 import {
   davEtag,
   davEtagFor,
-  davPrecondition,
+  parseDavPrecondition,
   writtenEtag,
 } from "../../../lib/dav/resource/dav_etag.ts";
 import { ANONYMOUS } from "../../../lib/auth/authenticate.ts";
@@ -19,9 +19,9 @@ Deno.test("davEtag() names version and time, and who sees less gets another tag"
   equal(writtenEtag(written), davEtag(ENTRY));
 });
 
-Deno.test("davPrecondition() names the version of a tag that is current, and none of one that is not", () => {
+Deno.test("parseDavPrecondition() names the version of a tag that is current, and none of one that is not", () => {
   const of = (headers: Record<string, string>, entry: typeof ENTRY | undefined = ENTRY) =>
-    davPrecondition(new Headers(headers), entry);
+    parseDavPrecondition(new Headers(headers), entry);
   equal(of({}), undefined);
   deepStrictEqual(of({ "if-match": davEtag(ENTRY) }), { match: [{ version: 3 }] });
   deepStrictEqual(of({ "if-match": '"3-000000000000.dav"' }), { match: [] });
@@ -29,12 +29,16 @@ Deno.test("davPrecondition() names the version of a tag that is current, and non
   deepStrictEqual(of({ "if-none-match": `W/${davEtag(ENTRY)}` }), { noneMatch: [{ version: 3 }] });
   deepStrictEqual(of({ "if-match": '"3"' }), { match: [{ version: 3 }] });
   deepStrictEqual(of({ "if-none-match": "*" }), { noneMatch: "*" });
-  deepStrictEqual(davPrecondition(new Headers({ "if-match": '"x"' }), undefined), { match: [] });
+  deepStrictEqual(parseDavPrecondition(new Headers({ "if-match": '"x"' }), undefined), {
+    match: [],
+  });
   throws(() => of({ "if-match": "x" }));
 });
 
-Deno.test("davPrecondition() takes the date where there is no If-Match", () => {
+Deno.test("parseDavPrecondition() takes the date where there is no If-Match", () => {
   const date = "Fri, 02 Jan 2026 03:04:05 GMT";
   const headers = new Headers({ "if-unmodified-since": date });
-  deepStrictEqual(davPrecondition(headers, ENTRY), { unmodifiedSince: Date.parse(date) + 999 });
+  deepStrictEqual(parseDavPrecondition(headers, ENTRY), {
+    unmodifiedSince: Date.parse(date) + 999,
+  });
 });

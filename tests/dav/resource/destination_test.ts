@@ -1,5 +1,9 @@
 import { equal, throws } from "node:assert/strict";
-import { ownTarget, readDestination, worldTarget } from "../../../lib/dav/resource/destination.ts";
+import {
+  parseOwnUrl,
+  readDestination,
+  toWorldTarget,
+} from "../../../lib/dav/resource/destination.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 
 const HOST = "localhost:3005";
@@ -72,12 +76,12 @@ Deno.test("readDestination() refuses what is no URL, and nothing at all", () => 
   refuses("", 400);
 });
 
-Deno.test("ownTarget() tells our URLs from others, worldTarget() what lies below /dav", () => {
-  equal(ownTarget("http://h/x", "h")?.path, "/x");
-  equal(ownTarget("http://i/x", "h"), undefined);
-  const dav = ownTarget("/dav/home/x/", "h");
-  equal(dav && worldTarget(dav)?.name, "home/x");
-  equal(dav && worldTarget(dav)?.collection, true);
-  const plain = ownTarget("/home/x", "h");
-  equal(plain && worldTarget(plain), undefined);
+Deno.test("parseOwnUrl() tells our URLs from others, toWorldTarget() what lies below /dav", () => {
+  equal(parseOwnUrl("http://h/x", "h")?.path, "/x");
+  equal(parseOwnUrl("http://i/x", "h"), undefined);
+  const dav = parseOwnUrl("/dav/home/x/", "h");
+  equal(dav && toWorldTarget(dav)?.name, "home/x");
+  equal(dav && toWorldTarget(dav)?.isCollection, true);
+  const plain = parseOwnUrl("/home/x", "h");
+  equal(plain && toWorldTarget(plain), undefined);
 });

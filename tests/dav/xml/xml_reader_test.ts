@@ -1,5 +1,11 @@
 import { deepStrictEqual, equal, throws } from "node:assert/strict";
-import { davChild, elementsOf, isDav, parseXml, readXml } from "../../../lib/dav/xml/xml_reader.ts";
+import {
+  childElements,
+  findDavChild,
+  isDavName,
+  parseXml,
+  readXml,
+} from "../../../lib/dav/xml/xml_reader.ts";
 import type { XmlElement } from "../../../lib/dav/xml/xml_writer.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
@@ -106,10 +112,10 @@ Deno.test("readXml() refuses a body past the bound with 413, and takes none as n
   );
 });
 
-Deno.test("davChild() and elementsOf() pass text and other namespaces over", () => {
+Deno.test("findDavChild() and childElements() pass text and other namespaces over", () => {
   const root = parse('<a xmlns:D="DAV:">x<D:b/><b/></a>');
-  equal(elementsOf(root).length, 2);
-  equal(davChild(root, "b")?.ns, "DAV:");
-  equal(davChild(root, "a"), undefined);
-  equal(isDav(root, "a"), false);
+  equal(childElements(root).length, 2);
+  equal(findDavChild(root, "b")?.ns, "DAV:");
+  equal(findDavChild(root, "a"), undefined);
+  equal(isDavName(root, "a"), false);
 });

@@ -1,11 +1,11 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import {
-  emptyElement,
   escapeXml,
   isXmlText,
-  nameKey,
+  toNameKey,
   writeElement,
+  writeEmptyElement,
   type XmlElement,
 } from "../../../lib/dav/xml/xml_writer.ts";
 
@@ -36,9 +36,9 @@ Deno.test("writeElement() writes what reads the same in another document", () =>
   equal(wrapped.children.length, 1);
 });
 
-Deno.test("emptyElement() names an element in any namespace", () => {
-  equal(emptyElement({ ns: "DAV:", name: "getetag" }), "<D:getetag/>");
-  equal(emptyElement({ ns: "", name: "x" }), "<x/>");
-  equal(emptyElement({ ns: 'u"r', name: "x" }), '<N:x xmlns:N="u&quot;r"/>');
-  equal(nameKey({ ns: "DAV:", name: "getetag" }), "{DAV:}getetag");
+Deno.test("writeEmptyElement() names an element in any namespace", () => {
+  equal(writeEmptyElement({ ns: "DAV:", name: "getetag" }), "<D:getetag/>");
+  equal(writeEmptyElement({ ns: "", name: "x" }), "<x/>");
+  equal(writeEmptyElement({ ns: 'u"r', name: "x" }), '<N:x xmlns:N="u&quot;r"/>');
+  equal(toNameKey({ ns: "DAV:", name: "getetag" }), "{DAV:}getetag");
 });

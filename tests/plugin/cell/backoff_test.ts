@@ -3,27 +3,27 @@ import { Backoff } from "../../../lib/plugin/cell/backoff.ts";
 
 Deno.test("Backoff starts again at once after one failure, then waits twice as long each time", () => {
   let now = 1000;
-  const backoff = new Backoff({ backoffMs: 100, backoffMaxMs: 300, crashes: 5 }, () => now);
+  const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 5 }, () => now);
   const waits: number[] = [];
   const opened: boolean[] = [];
   for (let i = 0; i < 6; i++) {
-    opened.push(backoff.fail(now));
+    opened.push(backoff.recordFailure(now));
     waits.push(backoff.waitMs());
     now += backoff.waitMs();
   }
   assert.deepEqual(waits, [0, 100, 200, 300, 300, 300]);
   assert.deepEqual(opened, [false, false, false, false, true, false]);
-  assert.ok(backoff.open);
+  assert.ok(backoff.isCircuitOpen);
   backoff.reset();
   assert.equal(backoff.waitMs(), 0);
-  assert.ok(!backoff.open);
+  assert.ok(!backoff.isCircuitOpen);
 });
 
 Deno.test("Backoff begins a new row after a run that lasted", () => {
   let now = 0;
-  const backoff = new Backoff({ backoffMs: 100, backoffMaxMs: 300, crashes: 2 }, () => now);
-  backoff.fail(now);
+  const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 2 }, () => now);
+  backoff.recordFailure(now);
   now = 1000;
-  assert.equal(backoff.fail(0), false);
+  assert.equal(backoff.recordFailure(0), false);
   assert.equal(backoff.failures, 1);
 });

@@ -2,19 +2,23 @@
 
 import assert from "node:assert/strict";
 import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
-import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
-import { writeRequestHead, writeResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
+import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { formatRequestHead, formatResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
 import { FrameReader, FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
-import { type CallBack, type CellEnd, CellRun } from "../../../lib/plugin/cell/cell_run.ts";
+import {
+  type CellEndedError,
+  CellRun,
+  type Subrequest,
+} from "../../../lib/plugin/cell/cell_run.ts";
 import type { TransportEvents } from "../../../lib/plugin/transport/transport.ts";
 import { SHORT } from "../cell_fixture.ts";
 
 class Fake {
   readonly run: CellRun<string>;
-  readonly calls: CallBack<string>[] = [];
+  readonly calls: Subrequest<string>[] = [];
   readonly sent: { verb: number; side: number; id: number; text: string }[] = [];
   readonly lines: string[] = [];
-  end: CellEnd | undefined;
+  end: CellEndedError | undefined;
   killed = false;
   now = 1_000_000;
   events!: TransportEvents;
@@ -22,7 +26,7 @@ class Fake {
   constructor() {
     const reader = new FrameReader(1 << 24);
     this.run = new CellRun<string>({
-      launch: (_init, _limits, events) => {
+      startCell: (_init, _limits, events) => {
         this.events = events;
         return {
           kind: "worker",
@@ -39,46 +43,51 @@ class Fake {
       },
       limits: SHORT,
       now: () => this.now,
-      callBack: (call) => {
+      answerSubrequest: (call) => {
         this.calls.push(call);
         return Promise.resolve(new Response("answer"));
       },
       log: (level, line) => this.lines.push(`${level} ${line}`),
-      ended: (_run, end) => this.end = end,
-      quiet: () => {},
-    }, bareInit("serve", "fake", ""));
-    this.say((writer) => writer.bytes(VERB.READY, SIDE.CELL, 0));
+      onEnd: (_run, end) => this.end = end,
+      onIdle: () => {},
+    }, createBareInit("serve", "fake", ""));
+    this.say((writer) => writer.writeBytes(VERB.READY, SIDE.CELL, 0));
   }
 
   say(write: (writer: FrameWriter) => void): void {
     const writer = new FrameWriter();
     write(writer);
-    this.events.bytes(writer.take());
+    this.events.onBytes(writer.take());
   }
 
   ask(authority = "ada", body: ReadableStream<Uint8Array> | null = null) {
     const visit = { authority, tier: "T1", by: "T1", depth: 0 };
     const outgoing = { method: "POST", url: "http://localhost/", headers: [], body };
-    const call = this.run.fetch(outgoing, visit, () => {});
+    const call = this.run.send(outgoing, visit, () => {});
     call.response.catch(() => {});
     return call;
   }
 
   answer(id: number, streamed = false): void {
-    const head = writeResponseHead({ status: 200, statusText: "", headers: [], streamed });
-    this.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head));
+    const head = formatResponseHead({
+      status: 200,
+      statusText: "",
+      headers: [],
+      isStreamed: streamed,
+    });
+    this.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   }
 
   callBack(sub: number, kind: string, request: string | number, url = "/x"): void {
-    const head = writeRequestHead({
+    const head = formatRequestHead({
       method: "GET",
       url,
       headers: [],
-      streamed: false,
-      bodied: false,
+      isStreamed: false,
+      hasBody: false,
       note: [kind, request],
     });
-    this.say((writer) => writer.head(VERB.REQUEST, SIDE.CELL, sub, head));
+    this.say((writer) => writer.writeHead(VERB.REQUEST, SIDE.CELL, sub, head));
   }
 }
 
@@ -106,58 +115,65 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
   },
   "a body before its head": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
+    fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
   },
   "more body than credit": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     for (let sent = 0; sent <= CELL_WINDOW_BYTES; sent += 1 << 16) {
-      fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16)));
+      fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16)));
     }
   },
   "an empty piece of body": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
-    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id));
+    fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id));
   },
   "a piece longer than a piece may be": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
-    fake.say((writer) => writer.bytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array((1 << 16) + 1)));
+    fake.say((writer) =>
+      writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array((1 << 16) + 1))
+    );
   },
   "a body with a status that has none": (fake) => {
     const { id } = fake.ask();
-    const head = writeResponseHead({ status: 204, statusText: "", headers: [], streamed: true });
-    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head));
+    const head = formatResponseHead({ status: 204, statusText: "", headers: [], isStreamed: true });
+    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   },
   "an inline body with a status that has none": (fake) => {
     const { id } = fake.ask();
-    const head = writeResponseHead({ status: 304, statusText: "", headers: [], streamed: false });
-    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, head, new Uint8Array(1)));
+    const head = formatResponseHead({
+      status: 304,
+      statusText: "",
+      headers: [],
+      isStreamed: false,
+    });
+    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head, new Uint8Array(1)));
   },
   "a status that does not exist": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
+    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
   },
   "a head that is no JSON": (fake) => {
     const { id } = fake.ask();
-    fake.say((writer) => writer.head(VERB.RESPONSE, SIDE.HOST, id, "{"));
+    fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, "{"));
   },
   "a header with a line break": (fake) => {
     const { id } = fake.ask();
     fake.say((writer) =>
-      writer.head(VERB.RESPONSE, SIDE.HOST, id, '[200,"",["a","b\\r\\nc: d"],0]')
+      writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[200,"",["a","b\\r\\nc: d"],0]')
     );
   },
-  "a verb that does not exist": (fake) => fake.say((writer) => writer.bytes(99, SIDE.HOST, 1)),
-  "a verb of the host": (fake) => fake.say((writer) => writer.bytes(VERB.INIT, SIDE.HOST, 1)),
+  "a verb that does not exist": (fake) => fake.say((writer) => writer.writeBytes(99, SIDE.HOST, 1)),
+  "a verb of the host": (fake) => fake.say((writer) => writer.writeBytes(VERB.INIT, SIDE.HOST, 1)),
   "a side that does not exist": (fake) =>
-    fake.events.bytes(new Uint8Array([6, 0, 0, 0, VERB.CHUNK, 9, 1, 0, 0, 0])),
+    fake.events.onBytes(new Uint8Array([6, 0, 0, 0, VERB.CHUNK, 9, 1, 0, 0, 0])),
   "a frame longer than frames are": (fake) =>
-    fake.events.bytes(new Uint8Array([0xff, 0xff, 0xff, 0x7f])),
-  "a frame too short to be one": (fake) => fake.events.bytes(new Uint8Array([1, 0, 0, 0, 1])),
+    fake.events.onBytes(new Uint8Array([0xff, 0xff, 0xff, 0x7f])),
+  "a frame too short to be one": (fake) => fake.events.onBytes(new Uint8Array([1, 0, 0, 0, 1])),
   "more calls back at once than allowed": (fake) => {
-    for (let i = 1; i <= SHORT.calls + 1; i++) fake.callBack(i, "machine", 0);
+    for (let i = 1; i <= SHORT.maxCalls + 1; i++) fake.callBack(i, "machine", 0);
   },
   "a call back opened twice": (fake) => {
     fake.callBack(1, "machine", 0);
@@ -165,10 +181,12 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
   },
   "a call back with id 0": (fake) => fake.callBack(0, "machine", 0),
   "console lines without end": (fake) => {
-    for (let i = 0; i < 1000; i++) fake.say((writer) => writer.text(VERB.LOG, SIDE.CELL, 0, "x"));
+    for (let i = 0; i < 1000; i++) {
+      fake.say((writer) => writer.writeText(VERB.LOG, SIDE.CELL, 0, "x"));
+    }
   },
   "a text that is not UTF-8": (fake) =>
-    fake.say((writer) => writer.bytes(VERB.LOG, SIDE.CELL, 0, new Uint8Array([0xff]))),
+    fake.say((writer) => writer.writeBytes(VERB.LOG, SIDE.CELL, 0, new Uint8Array([0xff]))),
 };
 
 for (const [name, attack] of Object.entries(BROKEN)) {
@@ -178,7 +196,7 @@ for (const [name, attack] of Object.entries(BROKEN)) {
       attack(fake);
       assert.equal(fake.end?.kind, "protocol");
       assert.ok(fake.killed);
-      await assert.rejects(response, { name: "CellEnd" });
+      await assert.rejects(response, { name: "CellEndedError" });
     });
   });
 }
@@ -220,7 +238,7 @@ Deno.test("CellRun counts a call that names no open request as made by the deepe
   await withFake(async (fake) => {
     const visit = { authority: "a", tier: "T1", by: "T1", depth: 3 };
     const outgoing = { method: "GET", url: "http://localhost/", headers: [], body: null };
-    fake.run.fetch(outgoing, visit, () => {}).response.catch(() => {});
+    fake.run.send(outgoing, visit, () => {}).response.catch(() => {});
     fake.callBack(1, "machine", 0);
     fake.callBack(2, "machine", 12_345);
     await turns();
@@ -235,10 +253,10 @@ Deno.test("CellRun ignores what was under way for an exchange it has given up", 
     const response = await call.response;
     await response.body!.cancel();
     for (const verb of [VERB.CHUNK, VERB.END, VERB.FAIL]) {
-      fake.say((writer) => writer.bytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
+      fake.say((writer) => writer.writeBytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
     }
     assert.equal(fake.end, undefined);
-    assert.ok(fake.run.isQuiet);
+    assert.ok(fake.run.isIdle);
   });
 });
 
@@ -258,7 +276,7 @@ Deno.test("CellRun survives noise and ends the cell", async () => {
       for (let i = 0; i < 30 && !fake.end; i++) {
         const payload = new Uint8Array(next(40)).map(() => next(256));
         const id = next(3) === 0 ? next(5) : ids[next(2)]!;
-        fake.say((writer) => writer.bytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
+        fake.say((writer) => writer.writeBytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
       }
       assert.ok(fake.end === undefined || ["protocol", "unfit"].includes(fake.end.kind));
       for (const call of fake.calls) assert.equal(call.kind, "machine");

@@ -1,7 +1,7 @@
 /** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
 
 import assert from "node:assert/strict";
-import { launchProcess } from "../../../lib/plugin/transport/process_transport.ts";
+import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import {
   isAlive,
@@ -110,7 +110,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       } }));
     } };`;
     const total = 200 * MIB;
-    const limits = { answerMs: 20_000 };
+    const limits = { responseTimeoutMs: 20_000 };
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await text("/1");
       const down = await growth(async () => {
@@ -147,7 +147,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         more = () => c.enqueue(encoder.encode("data: 2\\n\\n"));
       } }), { headers: { "content-type": "text/event-stream" } });
     } };`;
-    await withCell(source, { launch, limits: { answerMs: 300 } }, async ({ ask }) => {
+    await withCell(source, { launch, limits: { responseTimeoutMs: 300 } }, async ({ ask }) => {
       const reader = (await ask("/")).body!.pipeThrough(new TextDecoderStream()).getReader();
       assert.equal((await reader.read()).value, "data: 1\n\n");
       await (await ask("/", { method: "POST" })).text();
@@ -314,7 +314,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       open--;
       return new Response("x");
     };
-    const limits = { answerMs: 8000 };
+    const limits = { responseTimeoutMs: 8000 };
     await withCell(source, { launch, callBack, limits }, async ({ text }) => {
       assert.equal(await text("/"), "2000");
       assert.ok(most <= 8, `${most} at once`);
@@ -329,7 +329,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const depths: number[] = [];
     const fixture = await makeCell(source, {
       launch,
-      limits: { depth: 4 },
+      limits: { maxDepth: 4 },
       callBack: ({ request, depth }) => {
         depths.push(depth);
         return fixture.ask("/", { method: request.method }, { depth });
@@ -371,7 +371,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       if (request.method === "POST") { all.splice(0).forEach((r) => r()); return new Response("go"); }
       return new Promise((r) => all.push(() => r(new Response("done"))));
     } };`;
-    const limits = { requests: 2, waiting: 2, answerMs: 5000 };
+    const limits = { maxRequests: 2, maxWaiting: 2, responseTimeoutMs: 5000 };
     await withCell(source, { launch, limits }, async ({ ask, text, cell }) => {
       await cell.start();
       const asked = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
@@ -388,10 +388,14 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   Deno.test(`Cell.fetch() (${launch}) gives the next in line its turn`, async () => {
     const source = `export default { async fetch() {
       await new Promise((r) => setTimeout(r, 10)); return new Response("done"); } };`;
-    await withCell(source, { launch, limits: { requests: 2, waiting: 20 } }, async ({ text }) => {
-      const all = await Promise.all(Array.from({ length: 20 }, () => text("/")));
-      assert.deepEqual(all, Array(20).fill("done"));
-    });
+    await withCell(
+      source,
+      { launch, limits: { maxRequests: 2, maxWaiting: 20 } },
+      async ({ text }) => {
+        const all = await Promise.all(Array.from({ length: 20 }, () => text("/")));
+        assert.deepEqual(all, Array(20).fill("done"));
+      },
+    );
   });
 
   Deno.test(`Cell.stop() (${launch}) lets open requests finish when it drains`, async () => {
@@ -452,15 +456,15 @@ Deno.test("Cell says in words that its process cannot be started", async () => {
   const reasons: string[] = [];
   const cell = new Cell<null>({
     init: await makeInit("export default { fetch() {} };"),
-    launch: launchProcess({ ...PROGRAM, execPath: "/nowhere/deno" }),
+    startCell: createProcessStarter({ ...PROGRAM, execPath: "/nowhere/deno" }),
     limits: SHORT,
     now: Date.now,
-    callBack: () => Promise.resolve(new Response("")),
+    answerSubrequest: () => Promise.resolve(new Response("")),
     log: () => {},
     onEvent: ({ detail }) => reasons.push(detail),
   });
   const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-  const refused = await problemOf(cell.fetch(new Request("http://localhost/"), visit));
+  const refused = await problemOf(cell.request(new Request("http://localhost/"), visit));
   assert.equal(refused.status, 502);
   assert.match(reasons.join(), /cannot be started/);
   await cell.stop({ drain: false });
@@ -492,7 +496,13 @@ Deno.test("Cell stops an idle process and starts it again for the next request",
 
 Deno.test("Cell waits longer after each crash, then opens the circuit, and says so", async () => {
   const source = `export default { fetch: () => { for (;;) Error; } };`;
-  const limits = { silenceMs: 200, beatMs: 50, backoffMs: 400, backoffMaxMs: 5000, crashes: 2 };
+  const limits = {
+    heartbeatTimeoutMs: 200,
+    heartbeatMs: 50,
+    backoffMs: 400,
+    maxBackoffMs: 5000,
+    maxCrashes: 2,
+  };
   await withCell(source, { limits }, async ({ cell, ask, events }) => {
     assert.equal((await problemOf(ask("/"))).status, 504);
     assert.equal((await problemOf(ask("/"))).status, 504);
@@ -513,7 +523,7 @@ Deno.test("Cell waits longer after each crash, then opens the circuit, and says 
 
 Deno.test("Cell ends a plugin that leaves one request after the other unanswered", async () => {
   const source = `export default { fetch: () => new Promise(() => {}) };`;
-  await withCell(source, { limits: { answerMs: 100 } }, async ({ ask, events }) => {
+  await withCell(source, { limits: { responseTimeoutMs: 100 } }, async ({ ask, events }) => {
     const ends = await Promise.all([1, 2, 3, 4].map(() => problemOf(ask("/"))));
     assert.deepEqual(ends.map(({ status }) => status), [504, 504, 504, 504]);
     await until(() => events.some(({ kind }) => kind === "silence"), 2000, "it is ended");

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { watchCaller } from "../../../lib/plugin/cell/client_disconnect.ts";
+import { onClientDisconnect } from "../../../lib/plugin/cell/client_disconnect.ts";
 
 function fixture(): {
   abort: AbortController;
@@ -19,50 +19,53 @@ function fixture(): {
 
 const turns = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("watchCaller() listens to the signal of a request that came by no connection, to the end", () => {
+Deno.test("onClientDisconnect() listens to the signal of a request that came by no connection, to the end", () => {
   const { abort, request, count, gone } = fixture();
-  watchCaller(request, {}, gone).answered(true);
+  onClientDisconnect(request, {}, gone).markResponded(true);
   abort.abort();
   equal(count(), 1);
   const late = fixture();
   late.abort.abort();
-  watchCaller(late.request, {}, late.gone);
+  onClientDisconnect(late.request, {}, late.gone);
   equal(late.count(), 1);
 });
 
-Deno.test("watchCaller() hears a delivery that failed, once, whatever else it hears", async () => {
+Deno.test("onClientDisconnect() hears a delivery that failed, once, whatever else it hears", async () => {
   const { abort, request, count, gone } = fixture();
   const connection = { completed: Promise.reject(new Error("cut")) };
-  watchCaller(request, { connection }, gone).answered(false);
+  onClientDisconnect(request, { connection }, gone).markResponded(false);
   await turns(0);
   equal(count(), 1);
   abort.abort();
   equal(count(), 1);
 });
 
-Deno.test("watchCaller() hears of a caller who leaves before a slow answer, also by another request", async () => {
+Deno.test("onClientDisconnect() hears of a caller who leaves before a slow answer, also by another request", async () => {
   const { abort, request, count, gone } = fixture();
   const connection = { completed: new Promise<void>(() => undefined) };
-  watchCaller(new Request("http://localhost/other"), { connection, origin: request }, gone);
+  onClientDisconnect(new Request("http://localhost/other"), {
+    connection,
+    originalRequest: request,
+  }, gone);
   await turns(120);
   equal(count(), 0);
   abort.abort();
   equal(count(), 1);
   const early = fixture();
-  watchCaller(early.request, { connection }, early.gone);
+  onClientDisconnect(early.request, { connection }, early.gone);
   early.abort.abort();
   await turns(120);
   equal(early.count(), 1);
 });
 
-Deno.test("watchCaller() ignores the signal once there is an answer: it aborts after a good one, too", async () => {
+Deno.test("onClientDisconnect() ignores the signal once there is an answer: it aborts after a good one, too", async () => {
   for (const wait of [0, 120]) {
     for (const whole of [true, false]) {
       const { abort, request, count, gone } = fixture();
       const connection = { completed: Promise.resolve() };
-      const watched = watchCaller(request, { connection }, gone);
+      const watched = onClientDisconnect(request, { connection }, gone);
       await turns(wait);
-      watched.answered(whole);
+      watched.markResponded(whole);
       abort.abort();
       await turns(120);
       equal(count(), 0);
@@ -70,7 +73,7 @@ Deno.test("watchCaller() ignores the signal once there is an answer: it aborts a
   }
 });
 
-Deno.test("watchCaller() asks the runtime about no delivery after a whole answer, which costs", () => {
+Deno.test("onClientDisconnect() asks the runtime about no delivery after a whole answer, which costs", () => {
   const { request, count, gone } = fixture();
   let asked = 0;
   const connection = {
@@ -79,6 +82,6 @@ Deno.test("watchCaller() asks the runtime about no delivery after a whole answer
       return Promise.reject(new Error("cut"));
     },
   };
-  watchCaller(request, { connection }, gone).answered(true);
+  onClientDisconnect(request, { connection }, gone).markResponded(true);
   equal(asked + count(), 0);
 });

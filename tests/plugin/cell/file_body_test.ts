@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import { FILE_PIECE_BYTES } from "../../../lib/limits.ts";
-import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
-import { FileChanged, fileOpener } from "../../../lib/plugin/cell/file_body.ts";
-import { factsOf, fileInfo } from "../../../lib/plugin/realm/env_files.ts";
+import { FILE_CHUNK_BYTES } from "../../../lib/limits.ts";
+import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { createFileOpener, FileChanged } from "../../../lib/plugin/cell/file_body.ts";
+import { fileFingerprint, toFileInfo } from "../../../lib/plugin/realm/env_files.ts";
 import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
 
-const LONG = new Uint8Array(2 * FILE_PIECE_BYTES + 5).map((_, at) => at % 251);
+const LONG = new Uint8Array(2 * FILE_CHUNK_BYTES + 5).map((_, at) => at % 251);
 
 /** A folder that is granted as `/g`, and a secret beside it. */
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
@@ -23,35 +23,35 @@ async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
 }
 
 async function factsAt(path: string): Promise<string> {
-  return factsOf(fileInfo("", await Deno.stat(path)));
+  return fileFingerprint(toFileInfo("", await Deno.stat(path)));
 }
 
-Deno.test("fileOpener() gives exactly the bytes that were asked, and says once that it is over", () =>
+Deno.test("createFileOpener() gives exactly the bytes that were asked, and says once that it is over", () =>
   inFolder(async (folder) => {
-    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
+    const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const rows: [offset: number, length: number, expected: Uint8Array][] = [
       [0, -1, LONG],
       [0, LONG.length, LONG],
       [7, 3, LONG.slice(7, 10)],
-      [FILE_PIECE_BYTES - 1, FILE_PIECE_BYTES + 2, LONG.slice(FILE_PIECE_BYTES - 1, -4)],
+      [FILE_CHUNK_BYTES - 1, FILE_CHUNK_BYTES + 2, LONG.slice(FILE_CHUNK_BYTES - 1, -4)],
       [LONG.length, -1, new Uint8Array()],
       [0, 0, new Uint8Array()],
     ];
     const seen = await factsAt(`${folder}/long`);
     for (const [offset, length, expected] of rows) {
       let over = 0;
-      const body = await open({ path: "/g/long", offset, length, seen }, () => over++);
+      const body = await open({ path: "/g/long", offset, length, fingerprint: seen }, () => over++);
       equal(await new Response(body.stream).bytes(), expected);
       body.fail(new Error("too late"));
       equal(over, 1);
     }
   }));
 
-Deno.test("fileOpener() opens nothing but files of the granted folders, and no other than was seen", () =>
+Deno.test("createFileOpener() opens nothing but files of the granted folders, and no other than was seen", () =>
   inFolder(async (folder) => {
-    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
+    const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const ask = (path: string, seen = "", offset = 0, length = -1) =>
-      open({ path, offset, length, seen }, () => ok(false, "it was never open"));
+      open({ path, offset, length, fingerprint: seen }, () => ok(false, "it was never open"));
     const outside = [
       "/g/out",
       "/g/../secret",
@@ -62,7 +62,7 @@ Deno.test("fileOpener() opens nothing but files of the granted folders, and no o
       "",
       "/g/long\0",
     ];
-    for (const path of outside) await rejects(ask(path), PeerFailure, path);
+    for (const path of outside) await rejects(ask(path), RpcError, path);
     await rejects(ask("/g/none"), FileChanged);
     const seen = await factsAt(`${folder}/long`);
     await rejects(ask("/g/long", "another"), FileChanged);
@@ -71,17 +71,20 @@ Deno.test("fileOpener() opens nothing but files of the granted folders, and no o
     await Deno.rename(`${folder}/new`, `${folder}/long`);
     await rejects(ask("/g/long", seen), FileChanged);
     await rejects(
-      fileOpener([])({ path: "/etc/hostname", offset: 0, length: -1, seen: "" }, () => {}),
+      createFileOpener([])(
+        { path: "/etc/hostname", offset: 0, length: -1, fingerprint: "" },
+        () => {},
+      ),
     );
   }));
 
-Deno.test("fileOpener() breaks a body off when its file became shorter, and when nobody wants it", () =>
+Deno.test("createFileOpener() breaks a body off when its file became shorter, and when nobody wants it", () =>
   inFolder(async (folder) => {
-    const open = fileOpener([{ path: "/g", real: folder, write: false }]);
-    const handle = { path: "/g/long", offset: 0, length: -1, seen: "" };
+    const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
+    const handle = { path: "/g/long", offset: 0, length: -1, fingerprint: "" };
     let over = 0;
     const cut = await open(handle, () => over++);
-    await Deno.truncate(`${folder}/long`, FILE_PIECE_BYTES);
+    await Deno.truncate(`${folder}/long`, FILE_CHUNK_BYTES);
     await rejects(new Response(cut.stream).bytes(), /became shorter/);
     equal(over, 1);
     const left = await open(handle, () => over++);
@@ -104,7 +107,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       if (pathname === "/inside") return new Response(await env.files.respond(at.replace("inside", "long"), { offset: 1, length: 4 }).bytes());
       if (pathname === "/part") return env.files.respond(at.replace("part", "long"), { offset: 2, length: 3, status: 206, headers: { "x-a": "b" } });
       if (pathname === "/gone") return env.files.respond(at, { headers: { "x-a": "b" } });
-      return env.files.respond(at, { seen: await env.files.stat(at) });
+      return env.files.respond(at, { fingerprint: await env.files.stat(at) });
     } };`;
       const options = { launch, permissions: { read: [folder] }, config: { "/root": folder } };
       await withCell(source, options, async ({ ask, cell, lines }) => {

@@ -1,28 +1,32 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { CELL_CHUNK_BYTES } from "../../../lib/limits.ts";
-import { bodyOf, CONNECTION, visible } from "../../../lib/plugin/cell/forwarded_request.ts";
+import {
+  CONNECTION_HEADERS,
+  forwardedBody,
+  forwardedHeaders,
+} from "../../../lib/plugin/cell/forwarded_request.ts";
 
-Deno.test("visible() keeps the caller's secret and the connection's headers back", () => {
+Deno.test("canRead() keeps the caller's secret and the connection's headers back", () => {
   const headers = new Headers({
     accept: "text/html",
     authorization: "Bearer secret",
     cookie: "a=b",
   });
   headers.set("proxy-authorization", "Basic secret");
-  for (const name of CONNECTION) headers.set(name, "x");
-  equal(visible(headers), ["accept", "text/html", "cookie", "a=b"]);
-  equal(visible(new Headers({ accept: "x", host: "y" })), ["accept", "x", "host", "y"]);
-  equal(visible(new Headers()), []);
+  for (const name of CONNECTION_HEADERS) headers.set(name, "x");
+  equal(forwardedHeaders(headers), ["accept", "text/html", "cookie", "a=b"]);
+  equal(forwardedHeaders(new Headers({ accept: "x", host: "y" })), ["accept", "x", "host", "y"]);
+  equal(forwardedHeaders(new Headers()), []);
 });
 
-Deno.test("visible() keeps repeated headers as they are", () => {
+Deno.test("canRead() keeps repeated headers as they are", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"], ["te", "x"]]);
-  equal(visible(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
+  equal(forwardedHeaders(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
 });
 
-Deno.test("bodyOf() reads a short body, streams a long one and tells none from empty", async () => {
+Deno.test("forwardedBody() reads a short body, streams a long one and tells none from empty", async () => {
   const post = (body: string | null, length?: number) =>
-    bodyOf(
+    forwardedBody(
       new Request("http://localhost/", {
         method: "POST",
         body,

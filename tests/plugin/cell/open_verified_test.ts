@@ -1,5 +1,5 @@
 import { equal, ok, rejects } from "node:assert/strict";
-import { Displaced, openInPlace } from "../../../lib/plugin/cell/open_verified.ts";
+import { createOpenVerified, FileReplaced } from "../../../lib/plugin/cell/open_verified.ts";
 
 const LINUX = Deno.build.os === "linux";
 const decoder = new TextDecoder();
@@ -21,10 +21,10 @@ async function textOf(file: Deno.FsFile): Promise<string> {
   return decoder.decode(await new Response(file.readable).bytes());
 }
 
-Deno.test("openInPlace() opens a file that is where it was found", () =>
+Deno.test("createOpenVerified() opens a file that is where it was found", () =>
   inFolder(async (base) => {
-    equal(await textOf(await openInPlace(Deno)(`${base}/open/file`)), "open");
-    await rejects(openInPlace(Deno)(`${base}/open/none`));
+    equal(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
+    await rejects(createOpenVerified(Deno)(`${base}/open/none`));
   }));
 
 Deno.test({
@@ -36,11 +36,11 @@ Deno.test({
     inFolder(async (base) => {
       await Deno.symlink(`${base}/secret`, `${base}/folder`);
       await Deno.symlink(`${base}/secret/file`, `${base}/open/link`);
-      await rejects(openInPlace(Deno)(`${base}/folder/file`), Displaced);
-      await rejects(openInPlace(Deno)(`${base}/open/link`), /ELOOP/);
+      await rejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
+      await rejects(createOpenVerified(Deno)(`${base}/open/link`), /ELOOP/);
       await new Deno.Command("mkfifo", { args: [`${base}/open/pipe`] }).output();
       // Nobody writes to it, and still nobody waits.
-      await rejects(openInPlace(Deno)(`${base}/open/pipe`), /no file/);
+      await rejects(createOpenVerified(Deno)(`${base}/open/pipe`), /no file/);
     }),
 });
 
@@ -61,7 +61,7 @@ Deno.test({
         ],
         stderr: "null",
       }).spawn();
-      const open = openInPlace(Deno);
+      const open = createOpenVerified(Deno);
       const found = { open: 0, displaced: 0, absent: 0 };
       try {
         const end = performance.now() + 20_000;
@@ -70,7 +70,7 @@ Deno.test({
             equal(await textOf(await open(`${base}/open/file`)), "open");
             found.open += 1;
           } catch (error) {
-            if (error instanceof Displaced) found.displaced += 1;
+            if (error instanceof FileReplaced) found.displaced += 1;
             else if (error instanceof Error && "code" in error) found.absent += 1;
             else throw error;
           }
@@ -83,8 +83,8 @@ Deno.test({
     }),
 });
 
-Deno.test("openInPlace() opens as it can where the system does not tell what is open", () =>
+Deno.test("createOpenVerified() opens as it can where the system does not tell what is open", () =>
   inFolder(async (base) => {
     const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
-    equal(await textOf(await openInPlace(native)(`${base}/open/file`)), "open");
+    equal(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");
   }));

@@ -1,13 +1,13 @@
 import { deepEqual } from "node:assert/strict";
-import { ownAddressFault } from "../../../lib/plugin/cell/own_port_guard.ts";
+import { ownPortFault } from "../../../lib/plugin/cell/own_port_guard.ts";
 
 const PORT = 3005;
 
 function refused(hosts: readonly string[], own = "127.0.0.1"): string[] {
-  return hosts.filter((host) => ownAddressFault(host, PORT, own) !== undefined);
+  return hosts.filter((host) => ownPortFault(host, PORT, own) !== undefined);
 }
 
-Deno.test("ownAddressFault() finds every spelling of this host with the machine's port or none", () => {
+Deno.test("ownPortFault() finds every spelling of this host with the machine's port or none", () => {
   const here = [
     "localhost",
     "localhost:3005",
@@ -24,12 +24,12 @@ Deno.test("ownAddressFault() finds every spelling of this host with the machine'
   deepEqual(refused(here), here);
 });
 
-Deno.test("ownAddressFault() lets other ports of this host and other hosts be", () => {
+Deno.test("ownPortFault() lets other ports of this host and other hosts be", () => {
   deepEqual(refused(["localhost:11434", "127.0.0.1:80", "[::1]:8080", "api.example.com"]), []);
   deepEqual(refused(["10.0.0.5:3005", "example.com:3005"]), []);
 });
 
-Deno.test("ownAddressFault() knows the address the machine was told to listen on", () => {
+Deno.test("ownPortFault() knows the address the machine was told to listen on", () => {
   deepEqual(refused(["10.0.0.5", "10.0.0.5:3005", "10.0.0.5:80"], "10.0.0.5"), [
     "10.0.0.5",
     "10.0.0.5:3005",

@@ -1,10 +1,10 @@
 import { throws } from "node:assert/strict";
-import { Meter } from "../../../lib/plugin/cell/rate_limit.ts";
+import { RateLimit } from "../../../lib/plugin/cell/rate_limit.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
-Deno.test("Meter.count() lets so many pass in a second and breaks with one more", () => {
+Deno.test("RateLimit.count() lets so many pass in a second and breaks with one more", () => {
   let now = 5000;
-  const meter = new Meter(3, "frames", () => now);
+  const meter = new RateLimit(3, "frames", () => now);
   for (let i = 0; i < 3; i++) meter.count();
   throws(() => meter.count(), ProtocolError);
   now += 999;

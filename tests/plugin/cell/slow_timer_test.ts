@@ -1,13 +1,13 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { Patience, type Waiter } from "../../../lib/plugin/cell/slow_timer.ts";
+import { SlowTimer, type SlowTimerEntry } from "../../../lib/plugin/cell/slow_timer.ts";
 
-interface Named extends Waiter {
+interface Named extends SlowTimerEntry {
   readonly name: string;
 }
 
 /** A Patience whose timer goes off when it is told to. */
 function fixture(): {
-  patience: Patience;
+  patience: SlowTimer;
   waiter: (name: string) => Named;
   tick: () => boolean;
   late: string[];
@@ -15,8 +15,8 @@ function fixture(): {
   const timers: (() => void)[] = [];
   const late: string[] = [];
   return {
-    patience: new Patience(50, (callback) => timers.push(callback)),
-    waiter: (name) => ({ name, place: -1, seen: false, late: () => void late.push(name) }),
+    patience: new SlowTimer(50, (callback) => timers.push(callback)),
+    waiter: (name) => ({ name, index: -1, hasTicked: false, onSlow: () => void late.push(name) }),
     tick() {
       ok(timers.length <= 1, "one timer at a time");
       const [timer] = timers.splice(0);
@@ -27,12 +27,12 @@ function fixture(): {
   };
 }
 
-Deno.test("Patience.wait() tells once who waited through a whole turn of the timer, and them alone", () => {
+Deno.test("SlowTimer.wait() tells once who waited through a whole turn of the timer, and them alone", () => {
   const { patience, waiter, tick, late } = fixture();
-  patience.wait(waiter("slow"));
+  patience.add(waiter("slow"));
   equal(tick(), true);
   deepEqual(late, []);
-  patience.wait(waiter("young"));
+  patience.add(waiter("young"));
   tick();
   deepEqual(late, ["slow"]);
   tick();
@@ -40,24 +40,24 @@ Deno.test("Patience.wait() tells once who waited through a whole turn of the tim
   equal(tick(), false, "no timer runs for nobody");
 });
 
-Deno.test("Patience.done() forgets exactly the one it is told, in any order and twice", () => {
+Deno.test("SlowTimer.done() forgets exactly the one it is told, in any order and twice", () => {
   const { patience, waiter, tick, late } = fixture();
   const waiters = ["a", "b", "c", "d", "e"].map(waiter);
-  for (const one of waiters) patience.wait(one);
+  for (const one of waiters) patience.add(one);
   const [a, , c, , e] = waiters;
-  for (const one of [c, c, a, e, e]) if (one) patience.done(one);
+  for (const one of [c, c, a, e, e]) if (one) patience.remove(one);
   tick();
   tick();
   deepEqual(late.sort(), ["b", "d"]);
-  for (const one of waiters) patience.done(one);
+  for (const one of waiters) patience.remove(one);
   equal(tick(), false);
 });
 
-Deno.test("Patience.wait() takes one who waits again, from within late() as well", () => {
+Deno.test("SlowTimer.add() adds an entry again, also from within onSlow()", () => {
   const { patience, waiter, tick, late } = fixture();
   let times = 0;
-  const again = { ...waiter("again"), late: () => void (++times < 3 && patience.wait(again)) };
-  patience.wait(again);
+  const again = { ...waiter("again"), onSlow: () => void (++times < 3 && patience.add(again)) };
+  patience.add(again);
   for (let turn = 0; turn < 10; turn++) tick();
   equal(times, 3);
   deepEqual(late, []);

@@ -2,8 +2,8 @@
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { QUERY_CELLS } from "../../../lib/limits.ts";
-import { Queries } from "../../../lib/plugin/cell/sql_runner.ts";
+import { MAX_QUERY_PROCESSES } from "../../../lib/limits.ts";
+import { SqlRunner } from "../../../lib/plugin/cell/sql_runner.ts";
 import { isAlive, LAUNCHES, makeInit, SHORT, until, withCell } from "../cell_fixture.ts";
 
 const ENDLESS =
@@ -41,7 +41,7 @@ function withSql(
   body: Parameters<typeof withCell>[2],
   launch: "process" | "worker" = "process",
 ): Promise<void> {
-  const limits = { answerMs: 20_000 };
+  const limits = { responseTimeoutMs: 20_000 };
   return withRoot((root) =>
     withCell(SOURCE, {
       launch,
@@ -127,7 +127,7 @@ Deno.test({
   fn: () =>
     withRoot(async (root) => {
       const options = {
-        limits: { answerMs: 20_000 },
+        limits: { responseTimeoutMs: 20_000 },
         permissions: { read: [root] },
         config: { "/root": root },
       };
@@ -164,7 +164,7 @@ Deno.test("env.sql ends a query that takes too much memory", () =>
 Deno.test("env.sql lets further queries wait, first come, first served", () =>
   withSql(async ({ text }) => {
     const slow = Array.from(
-      { length: QUERY_CELLS },
+      { length: MAX_QUERY_PROCESSES },
       () => text("/file?ms=400", sql(ENDLESS)),
     );
     equal(await text("/file", sql("SELECT 1")), "[[1]]");
@@ -175,19 +175,19 @@ Deno.test("env.sql (worker) starts no further query where four cannot be ended",
   withSql(async ({ text }) => {
     // Long enough to outlive its time, and over by itself before the test is.
     const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
-    for (let i = 0; i < QUERY_CELLS; i++) {
+    for (let i = 0; i < MAX_QUERY_PROCESSES; i++) {
       match(await text("/file?ms=1", sql(slow)), /TimeoutError/);
     }
     match(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
   }, "worker"));
 
-Deno.test("Queries asks with the folders of now, and nothing once it is closed", async () => {
+Deno.test("SqlRunner asks with the folders of now, and nothing once it is closed", async () => {
   await withRoot(async (root) => {
     const narrow = await makeInit(SOURCE, { config: { "/root": root } });
     const wide = await makeInit(SOURCE, { permissions: { read: [root] } });
     const lines: string[] = [];
-    const queries = new Queries(narrow, {
-      launch: LAUNCHES.process,
+    const queries = new SqlRunner(narrow, {
+      startCell: LAUNCHES.process,
       limits: SHORT,
       now: Date.now,
       log: (_level, line) => lines.push(line),
@@ -196,16 +196,16 @@ Deno.test("Queries asks with the folders of now, and nothing once it is closed",
     const ask = async (): Promise<string> => {
       const body = new Uint8Array([0, 0, 0, head.length, ...new TextEncoder().encode(head)]);
       const { signal } = new AbortController();
-      return await (await queries.ask({ body, timeoutMs: 2000, signal })).text();
+      return await (await queries.run({ body, timeoutMs: 2000, signal })).text();
     };
     try {
       match(await ask(), /no granted folder/);
-      queries.renew(wide);
+      queries.reconfigure(wide);
       match(await ask(), /\[\[2\]\]/);
-      queries.renew(narrow);
+      queries.reconfigure(narrow);
       match(await ask(), /no granted folder/);
       const { signal } = new AbortController();
-      const odd = await queries.ask({ body: null, timeoutMs: NaN, signal });
+      const odd = await queries.run({ body: null, timeoutMs: NaN, signal });
       match(await odd.text(), /refusal/);
     } finally {
       await queries.close();

@@ -1,10 +1,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { approvalFacts, approvalOf, strayed } from "../../../lib/plugin/host/approval.ts";
-import type { Probed } from "../../../lib/plugin/host/probe_manifest.ts";
+import { approvalFacts, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
+import type { ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
 import type { Store, World } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
-const PROBED: Probed = {
+const PROBED: ProbeResult = {
   manifest: {
     routes: ["/p"],
     auth: "T2",
@@ -39,11 +39,11 @@ function approve(store: Store, sha256: unknown, to = "active"): Promise<unknown>
 }
 
 async function faultOf(store: Store, told: Store = store): Promise<string> {
-  const found = await approvalOf(told, await source(store));
+  const found = await findApproval(told, await source(store));
   return "fault" in found ? found.fault : "none";
 }
 
-Deno.test("approvalOf() finds the newest transition, however many notes came after it", async () => {
+Deno.test("findApproval() finds the newest transition, however many notes came after it", async () => {
   await withSource(async (store) => {
     equal(await faultOf(store), "no event tells who approved it");
     const { sha256 } = await source(store);
@@ -51,13 +51,13 @@ Deno.test("approvalOf() finds the newest transition, however many notes came aft
     for (let at = 0; at < 150; at++) {
       await store.note({ name: "lib/p", by: "machine", type: "plugin_ended", payload: { at } });
     }
-    const found = await approvalOf(store, await source(store));
+    const found = await findApproval(store, await source(store));
     ok("facts" in found);
     equal(found.facts.source_sha256, sha256);
   });
 });
 
-Deno.test("approvalOf() believes no approval of another source, nor one that was taken back", async () => {
+Deno.test("findApproval() believes no approval of another source, nor one that was taken back", async () => {
   await withSource(async (store) => {
     for (const other of ["00", undefined, null, 7]) {
       await approve(store, other);
@@ -71,7 +71,7 @@ Deno.test("approvalOf() believes no approval of another source, nor one that was
   });
 });
 
-Deno.test("approvalOf() believes no chain that is broken, and no bytes it does not tell of", async () => {
+Deno.test("findApproval() believes no chain that is broken, and no bytes it does not tell of", async () => {
   await withSource(async (store) => {
     const { sha256 } = await source(store);
     await approve(store, sha256);
@@ -88,18 +88,21 @@ Deno.test("approvalOf() believes no chain that is broken, and no bytes it does n
   });
 });
 
-Deno.test("strayed() finds nothing where all is as it was approved, in whatever order", () => {
-  equal(strayed(FACTS, PROBED), undefined);
+Deno.test("manifestDrift() finds nothing where all is as it was approved, in whatever order", () => {
+  equal(manifestDrift(FACTS, PROBED), undefined);
   const { manifest } = PROBED;
   const grants = { "/var/a/": "r", "/var/b/": "rw" } as const;
-  equal(strayed(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
+  equal(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
   // A description is no right.
-  equal(strayed(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }), undefined);
+  equal(
+    manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }),
+    undefined,
+  );
 });
 
-Deno.test("strayed() names the field that is another", () => {
+Deno.test("manifestDrift() names the field that is another", () => {
   const { manifest } = PROBED;
-  const others: Partial<Probed["manifest"]>[] = [
+  const others: Partial<ProbeResult["manifest"]>[] = [
     { routes: ["/p", "/q"] },
     { auth: "T1" },
     { config: [] },
@@ -109,17 +112,17 @@ Deno.test("strayed() names the field that is another", () => {
   ];
   for (const other of others) {
     const [field = ""] = Object.keys(other);
-    const fault = strayed(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
+    const fault = manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
     match(fault ?? "", new RegExp(`^its \`${field}\` are not those that were approved`));
   }
   // An approval that tells less than it should approves nothing.
-  match(strayed({}, PROBED) ?? "", /`routes`/);
+  match(manifestDrift({}, PROBED) ?? "", /`routes`/);
 });
 
-Deno.test("strayed() lets permissions follow the configuration alone", () => {
+Deno.test("manifestDrift() lets permissions follow the configuration alone", () => {
   const permissions = { ...PROBED.permissions, net: ["b.example"] };
-  match(strayed(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
+  match(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
   const config = { "/etc/p.conf": "b.example" };
-  equal(strayed(FACTS, { ...PROBED, permissions, config }), undefined);
+  equal(manifestDrift(FACTS, { ...PROBED, permissions, config }), undefined);
   deepStrictEqual(FACTS.permissions, PROBED.permissions);
 });

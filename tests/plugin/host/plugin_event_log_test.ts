@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { ChainNotes } from "../../../lib/plugin/host/plugin_event_log.ts";
-import { type Note, StoreError } from "../../../lib/world/store.ts";
+import { PluginEventLog } from "../../../lib/plugin/host/plugin_event_log.ts";
+import { type EventNote, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
 const ENDED = { type: "ended", detail: "it crashed", kind: "crash" } as const;
@@ -8,27 +8,27 @@ const ENDED = { type: "ended", detail: "it crashed", kind: "crash" } as const;
 /** Notes into a list, with a clock that stands until it is moved. */
 async function withNotes(
   test: (
-    notes: ChainNotes,
-    written: Note[],
+    notes: PluginEventLog,
+    written: EventNote[],
     clock: { now: number },
     log: string[],
   ) => Promise<void>,
   fail?: Error,
 ): Promise<void> {
   await withApp({}, async ({ store }) => {
-    const written: Note[] = [];
+    const written: EventNote[] = [];
     const log: string[] = [];
     const clock = { now: 1000 };
     const faked = Object.create(store, {
       note: {
-        value: (note: Note) => {
+        value: (note: EventNote) => {
           written.push(note);
           return fail === undefined ? Promise.resolve() : Promise.reject(fail);
         },
       },
     });
     await test(
-      new ChainNotes(faked, () => clock.now, (line) => void log.push(line)),
+      new PluginEventLog(faked, () => clock.now, (line) => void log.push(line)),
       written,
       clock,
       log,
@@ -36,15 +36,15 @@ async function withNotes(
   });
 }
 
-Deno.test("ChainNotes.cell() notes ends, timeouts and open circuits, and nothing ordinary", async () => {
+Deno.test("PluginEventLog.cell() notes ends, timeouts and open circuits, and nothing ordinary", async () => {
   await withNotes((notes, written) => {
     for (const type of ["started", "restarted", "swapped", "idle"] as const) {
-      notes.cell("lib/p", "ab", { type, detail: "x" });
+      notes.addCellEvent("lib/p", "ab", { type, detail: "x" });
     }
     equal(written.length, 0);
-    notes.cell("lib/p", "ab", ENDED);
-    notes.cell("lib/p", "ab", { type: "timeout", detail: "late" });
-    notes.cell("lib/p", "ab", { type: "circuit-open", detail: "6 failures" });
+    notes.addCellEvent("lib/p", "ab", ENDED);
+    notes.addCellEvent("lib/p", "ab", { type: "timeout", detail: "late" });
+    notes.addCellEvent("lib/p", "ab", { type: "circuit-open", detail: "6 failures" });
     deepStrictEqual(written.map(({ type }) => type), [
       "plugin_ended",
       "plugin_timeout",
@@ -60,13 +60,13 @@ Deno.test("ChainNotes.cell() notes ends, timeouts and open circuits, and nothing
   });
 });
 
-Deno.test("ChainNotes.cell() lets no plugin grow its chain at its own pace, and counts what it leaves out", async () => {
+Deno.test("PluginEventLog.cell() lets no plugin grow its chain at its own pace, and counts what it leaves out", async () => {
   await withNotes((notes, written, clock) => {
-    for (let times = 0; times < 100; times++) notes.cell("lib/p", "ab", ENDED);
-    notes.cell("lib/other", "ab", ENDED);
+    for (let times = 0; times < 100; times++) notes.addCellEvent("lib/p", "ab", ENDED);
+    notes.addCellEvent("lib/other", "ab", ENDED);
     equal(written.length, 2);
     clock.now += 10_000;
-    notes.cell("lib/p", "ab", { ...ENDED, detail: "x".repeat(10_000) });
+    notes.addCellEvent("lib/p", "ab", { ...ENDED, detail: "x".repeat(10_000) });
     equal(written.length, 3);
     const payload = written[2]?.payload ?? {};
     equal(payload.not_noted_before, 99);
@@ -75,7 +75,7 @@ Deno.test("ChainNotes.cell() lets no plugin grow its chain at its own pace, and 
   });
 });
 
-Deno.test("ChainNotes.write() outlives a world that is gone", async () => {
+Deno.test("PluginEventLog.write() outlives a world that is gone", async () => {
   const gone = new StoreError("absent", "Cannot note: no such world");
   await withNotes(async (notes, _written, _clock, log) => {
     await notes.write("lib/p", "plugin_failed", {});

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { CellLimits } from "../../../lib/limits.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
-import { probe, type Probed } from "../../../lib/plugin/host/probe_manifest.ts";
-import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
+import { probeManifest, type ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
+import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
 import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
 /** Long enough for a dozen processes that start at once on a busy computer; no test here waits for it. */
@@ -12,22 +12,22 @@ const DEADLINE_MS = 1500;
 async function probed(
   code: string,
   worlds: Record<string, string> = {},
-  limits: Partial<CellLimits> = { startMs: PATIENT_MS, silenceMs: PATIENT_MS },
-): Promise<Probed> {
-  return await probe({
+  limits: Partial<CellLimits> = { startTimeoutMs: PATIENT_MS, heartbeatTimeoutMs: PATIENT_MS },
+): Promise<ProbeResult> {
+  return await probeManifest({
     name: "test",
     code,
-    launch: LAUNCHES.process,
+    startCell: LAUNCHES.process,
     limits: { ...SHORT, ...limits },
     now: Date.now,
-    reserved: () => undefined,
-    config: (path) => Promise.resolve(worlds[path]),
+    routeFault: () => undefined,
+    readConfig: (path) => Promise.resolve(worlds[path]),
   });
 }
 
 const BODY = "export default { fetch() {} };";
 
-Deno.test("probe() reads the manifest and evaluates permissions with the config", async () => {
+Deno.test("probeManifest() reads the manifest and evaluates permissions with the config", async () => {
   const { manifest, permissions, config } = await probed(
     `export const routes = ["/x"], auth = "T2", description = "d", grants = { "/var/x/": "rw" };
      export const config = ["/etc/x", "/etc/none"];
@@ -41,7 +41,7 @@ Deno.test("probe() reads the manifest and evaluates permissions with the config"
   assert.deepEqual(permissions.net, ["a.example", "b.example:80"]);
 });
 
-Deno.test("probe() takes permissions as an object, or none", async () => {
+Deno.test("probeManifest() takes permissions as an object, or none", async () => {
   const { permissions } = await probed(
     `export const routes = ["/x"], permissions = { env: ["LANG"] }; ${BODY}`,
   );
@@ -49,7 +49,7 @@ Deno.test("probe() takes permissions as an object, or none", async () => {
   assert.deepEqual((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
 });
 
-Deno.test("probe() takes what a plugin finds wrong with its config, beside what it asks for", async () => {
+Deno.test("probeManifest() takes what a plugin finds wrong with its config, beside what it asks for", async () => {
   const { permissions, fault } = await probed(
     `export const routes = ["/x"], config = ["/etc/x"];
      export const permissions = ({ config }) => ({ net: [], fault: "line " + config["/etc/x"] });
@@ -65,7 +65,7 @@ Deno.test("probe() takes what a plugin finds wrong with its config, beside what 
   }
 });
 
-Deno.test("probe() says what is wrong, whatever a plugin exports", async () => {
+Deno.test("probeManifest() says what is wrong, whatever a plugin exports", async () => {
   const bad: [string, RegExp][] = [
     [`export const routes = ["/x"];`, /no fetch/],
     [`export const routes = ["/x"]; export default 7;`, /no fetch/],
@@ -89,13 +89,13 @@ Deno.test("probe() says what is wrong, whatever a plugin exports", async () => {
   ];
   await Promise.all(bad.map(async ([code, expected]) => {
     const error = await probed(code).catch((error) => error);
-    assert.ok(error instanceof ManifestError || error instanceof CellEnd, code);
+    assert.ok(error instanceof ManifestError || error instanceof CellEndedError, code);
     assert.match(error.message, expected, code);
     assert.doesNotMatch(error.message, /data:/, code);
   }));
 });
 
-Deno.test("probe() has a deadline for loading and for permissions, also against a busy loop", async () => {
+Deno.test("probeManifest() has a deadline for loading and for permissions, also against a busy loop", async () => {
   const late = [
     `export const routes = ["/x"]; await new Promise(() => {}); ${BODY}`,
     `export const routes = ["/x"]; for (;;); ${BODY}`,
@@ -104,15 +104,15 @@ Deno.test("probe() has a deadline for loading and for permissions, also against 
   ];
   await Promise.all(late.map(async (code) => {
     const start = performance.now();
-    const error = await probed(code, {}, { startMs: DEADLINE_MS }).catch((error) => error);
-    assert.ok(error instanceof ManifestError || error instanceof CellEnd, String(error));
+    const error = await probed(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
+    assert.ok(error instanceof ManifestError || error instanceof CellEndedError, String(error));
     assert.match(error.message, /not ready after|no answer after|no heartbeat/, code);
     // A deadline for each of the two steps, and time for a busy computer to end them.
     assert.ok(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
   }));
 });
 
-Deno.test("probe() gives the plugin no permission and no machine", async () => {
+Deno.test("probeManifest() gives the plugin no permission and no machine", async () => {
   const { manifest } = await probed(`
     let found = "";
     try { await fetch("http://127.0.0.1:8123/"); found += "net"; } catch (e) { found += e.name; }

@@ -1,8 +1,8 @@
 import { throws } from "node:assert/strict";
-import { type Claim, RouteClaims } from "../../../lib/plugin/host/route_claims.ts";
+import { type RouteClaim, RouteClaims } from "../../../lib/plugin/host/route_claims.ts";
 
-const claim = (...routes: string[]): Claim => ({ routes, fallback: false });
-const LAST: Claim = { routes: [], fallback: true };
+const claim = (...routes: string[]): RouteClaim => ({ routes, fallback: false });
+const LAST: RouteClaim = { routes: [], fallback: true };
 
 Deno.test("RouteClaims.claim() refuses what lies in, above or at another's route", () => {
   const claims = new RouteClaims();

@@ -1,8 +1,8 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { EXAMINED_HERE, MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
-import { examineApart } from "../../../lib/plugin/manifest/check_imports_in_worker.ts";
-import { examineSource } from "../../../lib/plugin/manifest/check_imports.ts";
-import { readSource, SourceError } from "../../../lib/plugin/manifest/validate_source.ts";
+import { MAX_INLINE_IMPORT_CHECK_CHARS, MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
+import { checkImportsInWorker } from "../../../lib/plugin/manifest/check_imports_in_worker.ts";
+import { checkImports } from "../../../lib/plugin/manifest/check_imports.ts";
+import { SourceError, validateSource } from "../../../lib/plugin/manifest/validate_source.ts";
 
 const WORKER = import.meta.resolve("../../../lib/plugin/manifest/check_imports_worker.ts");
 const NOWHERE = import.meta.resolve("../../lib/plugin/no_such_worker.ts");
@@ -15,8 +15,8 @@ function long(length: number, end = ""): string {
   return Array.from({ length: times }, (_, i) => line.replace("a0", `a${i}`)).join("") + end;
 }
 
-Deno.test("examineApart() says of long sources what examineSource() says, in another thread", async () => {
-  const examine = examineApart(WORKER, PATIENCE_MS);
+Deno.test("checkImportsInWorker() says of long sources what checkImports() says, in another thread", async () => {
+  const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
   const ends = [
     "",
     'import "x";\n',
@@ -26,37 +26,37 @@ Deno.test("examineApart() says of long sources what examineSource() says, in ano
     "const x: number = 1;\n",
     "(((\n",
   ];
-  for (const length of [10, EXAMINED_HERE + 1]) {
+  for (const length of [10, MAX_INLINE_IMPORT_CHECK_CHARS + 1]) {
     const found = await Promise.all(ends.map((end) => examine(long(length, end))));
-    deepStrictEqual(found, ends.map((end) => examineSource(long(length, end))));
+    deepStrictEqual(found, ends.map((end) => checkImports(long(length, end))));
     equal(found[0], undefined);
     ok(found.slice(1).every((fault) => fault !== undefined && fault.line > 0));
   }
 });
 
-Deno.test("examineApart() leaves the event loop free while a source of the longest kind is parsed", async () => {
+Deno.test("checkImportsInWorker() leaves the event loop free while a source of the longest kind is parsed", async () => {
   const text = long(MAX_PLUGIN_BYTES - 200);
   let beats = 0;
   const beat = setInterval(() => beats += 1, 1);
   try {
-    equal(await Promise.resolve(examineSource(text)), undefined);
+    equal(await Promise.resolve(checkImports(text)), undefined);
     equal(beats, 0);
-    equal(await examineApart(WORKER, PATIENCE_MS)(text), undefined);
+    equal(await checkImportsInWorker(WORKER, PATIENCE_MS)(text), undefined);
     ok(beats > 2, `${beats} beats`);
   } finally {
     clearInterval(beat);
   }
 });
 
-Deno.test("examineApart() finds too deep what is, and does not take the machine with it", async () => {
+Deno.test("checkImportsInWorker() finds too deep what is, and does not take the machine with it", async () => {
   const deep = "[".repeat(500_000);
-  const fault = await examineApart(WORKER, PATIENCE_MS)(deep);
+  const fault = await checkImportsInWorker(WORKER, PATIENCE_MS)(deep);
   equal(fault?.kind, "hopeless");
   match(fault?.message ?? "", /nested too deeply/);
 });
 
-Deno.test("examineApart() gives up in words after its deadline", async () => {
-  const fault = await examineApart(WORKER, 1)(long(MAX_PLUGIN_BYTES - 200));
+Deno.test("checkImportsInWorker() gives up in words after its deadline", async () => {
+  const fault = await checkImportsInWorker(WORKER, 1)(long(MAX_PLUGIN_BYTES - 200));
   deepStrictEqual(fault, {
     kind: "hopeless",
     message: "Cannot parse the source: it takes longer than 1 ms",
@@ -64,30 +64,32 @@ Deno.test("examineApart() gives up in words after its deadline", async () => {
   });
 });
 
-Deno.test("examineApart() parses here where no Worker can be had", async () => {
-  const examine = examineApart(NOWHERE, PATIENCE_MS);
-  equal(await examine(long(EXAMINED_HERE + 1)), undefined);
-  equal((await examine(long(EXAMINED_HERE + 1, 'import "x";\n')))?.kind, "imports");
+Deno.test("checkImportsInWorker() parses here where no Worker can be had", async () => {
+  const examine = checkImportsInWorker(NOWHERE, PATIENCE_MS);
+  equal(await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1)), undefined);
+  equal((await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1, 'import "x";\n')))?.kind, "imports");
 });
 
-Deno.test("readSource() keeps its order of refusals wherever it parses", async () => {
-  const examine = examineApart(WORKER, PATIENCE_MS);
+Deno.test("validateSource() keeps its order of refusals wherever it parses", async () => {
+  const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
   const bytes = (text: string) => new TextEncoder().encode(text);
   const asked: string[] = [];
   const strip = (text: string) => {
     asked.push(text);
     return Promise.resolve(text.replace(": number", ""));
   };
-  const plain = long(EXAMINED_HERE + 1);
-  equal(await readSource(bytes(plain), strip, examine), plain);
-  const refused = await readSource(bytes(`${plain}import "x";`), strip, examine).catch((e) => e);
+  const plain = long(MAX_INLINE_IMPORT_CHECK_CHARS + 1);
+  equal(await validateSource(bytes(plain), strip, examine), plain);
+  const refused = await validateSource(bytes(`${plain}import "x";`), strip, examine).catch((e) =>
+    e
+  );
   ok(refused instanceof SourceError);
   match(refused.message, /^Cannot load an import \(line \d+\)/);
   // What imports is refused as it stands; only what is no JavaScript is tried as TypeScript.
   deepStrictEqual(asked, []);
   const typed = `${plain}const x: number = 1;\n`;
-  equal(await readSource(bytes(typed), strip, examine), typed.replace(": number", ""));
-  const hidden = await readSource(bytes(`${typed}import "x";`), strip, examine).catch((e) => e);
+  equal(await validateSource(bytes(typed), strip, examine), typed.replace(": number", ""));
+  const hidden = await validateSource(bytes(`${typed}import "x";`), strip, examine).catch((e) => e);
   ok(hidden instanceof SourceError);
   match(hidden.message, /an import/);
 });

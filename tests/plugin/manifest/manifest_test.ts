@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { ManifestError, readManifest } from "../../../lib/plugin/manifest/manifest.ts";
+import { ManifestError, parseManifest } from "../../../lib/plugin/manifest/manifest.ts";
 
 const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
-const read = (value: unknown) => readManifest(value, reserved);
+const read = (value: unknown) => parseManifest(value, reserved);
 
-Deno.test("readManifest() fills in what may be left out", () => {
+Deno.test("parseManifest() fills in what may be left out", () => {
   assert.deepEqual({ ...read({ routes: ["/x"] }), grants: {} }, {
     routes: ["/x"],
     auth: "T1",
@@ -15,7 +15,7 @@ Deno.test("readManifest() fills in what may be left out", () => {
   });
 });
 
-Deno.test("readManifest() reads all there is", () => {
+Deno.test("parseManifest() reads all there is", () => {
   const found = read({
     routes: ["/dev/gpu", "/x/y"],
     auth: "T3",
@@ -32,7 +32,7 @@ Deno.test("readManifest() reads all there is", () => {
   assert.equal(found.auth, "T3");
 });
 
-Deno.test("readManifest() names the field that does not fit", () => {
+Deno.test("parseManifest() names the field that does not fit", () => {
   const bad: [string, unknown][] = [
     ["manifest", null],
     ["manifest", [1]],
@@ -80,11 +80,11 @@ Deno.test("readManifest() names the field that does not fit", () => {
   }
 });
 
-Deno.test("readManifest() gives plain data: what a grant is named moves no prototype", () => {
+Deno.test("parseManifest() gives plain data: what a grant is named moves no prototype", () => {
   const value = JSON.parse('{"routes":["/x"],"grants":{"/__proto__":"r"}}');
   assert.deepEqual(Object.keys(read(value).grants), ["/__proto__"]);
 });
 
-Deno.test("readManifest() needs no route of a fallback", () => {
+Deno.test("parseManifest() needs no route of a fallback", () => {
   assert.deepEqual(read({ fallback: true }).routes, []);
 });

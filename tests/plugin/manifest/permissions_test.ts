@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
-import { readPermissions } from "../../../lib/plugin/manifest/permissions.ts";
+import { parsePermissions } from "../../../lib/plugin/manifest/permissions.ts";
 
-Deno.test("readPermissions() reads hosts, folders and variables", () => {
+Deno.test("parsePermissions() reads hosts, folders and variables", () => {
   assert.deepEqual(
-    readPermissions({
+    parsePermissions({
       net: ["API.example.com", "localhost:8080", "[::1]:9", "10.0.0.1"],
       read: ["/srv/a/", "/home/ada"],
       write: ["/srv/a/b"],
@@ -17,10 +17,10 @@ Deno.test("readPermissions() reads hosts, folders and variables", () => {
       env: ["OPENAI_API_KEY"],
     },
   );
-  assert.deepEqual(readPermissions({}), { net: [], read: [], write: [], env: [] });
+  assert.deepEqual(parsePermissions({}), { net: [], read: [], write: [], env: [] });
 });
 
-Deno.test("readPermissions() has no word for all, and none for running or linking", () => {
+Deno.test("parsePermissions() has no word for all, and none for running or linking", () => {
   const bad: [string, unknown][] = [
     ["permissions", null],
     ["permissions", "all"],
@@ -61,7 +61,7 @@ Deno.test("readPermissions() has no word for all, and none for running or linkin
     ["permissions.env", { env: ["A=B"] }],
   ];
   for (const [field, value] of bad) {
-    assert.throws(() => readPermissions(value), (error) => {
+    assert.throws(() => parsePermissions(value), (error) => {
       assert.ok(error instanceof ManifestError, JSON.stringify(value));
       assert.equal(error.field, field, JSON.stringify(value));
       return true;

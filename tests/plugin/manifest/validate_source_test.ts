@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { stripTypeScriptTypes } from "node:module";
 import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
-import { stripTypes } from "../../../lib/plugin/host/strip_types.ts";
+import { createStripTypes } from "../../../lib/plugin/host/strip_types.ts";
 import { LAUNCHES, SHORT } from "../cell_fixture.ts";
-import { readSource, SourceError } from "../../../lib/plugin/manifest/validate_source.ts";
+import { SourceError, validateSource } from "../../../lib/plugin/manifest/validate_source.ts";
 
 /** The compiler in this process, for sources that do not overflow it. */
 const strip = (text: string) => Promise.resolve(text).then(stripTypeScriptTypes);
-const read = (text: string) => readSource(new TextEncoder().encode(text), strip);
+const read = (text: string) => validateSource(new TextEncoder().encode(text), strip);
 
 const IMPORTS = [
   'import "x";',
@@ -40,7 +40,7 @@ const IMPORTS = [
   "x <!--y;\nimport('x')",
 ];
 
-Deno.test("readSource() refuses everything that imports, and names its line", async () => {
+Deno.test("validateSource() refuses everything that imports, and names its line", async () => {
   for (const text of IMPORTS) {
     const fault = await read(`// a comment\n${text}\n`).catch((error) => error);
     assert.ok(fault instanceof SourceError, text);
@@ -49,7 +49,7 @@ Deno.test("readSource() refuses everything that imports, and names its line", as
   }
 });
 
-Deno.test("readSource() lets everything pass that only looks like an import", async () => {
+Deno.test("validateSource() lets everything pass that only looks like an import", async () => {
   const texts = [
     "// import 'x'\n/* import('x') */ export default {};",
     "const s = \"import('x')\"; const t = 'import.meta'; const u = `import('x')`;",
@@ -62,7 +62,7 @@ Deno.test("readSource() lets everything pass that only looks like an import", as
   for (const text of texts) assert.equal(await read(text), text);
 });
 
-Deno.test("readSource() takes types out and leaves every line where it was", async () => {
+Deno.test("validateSource() takes types out and leaves every line where it was", async () => {
   const text = [
     'import type { X } from "./types.ts";',
     "interface A { b: string }",
@@ -78,12 +78,12 @@ Deno.test("readSource() takes types out and leaves every line where it was", asy
   assert.match(code.split("\n")[6] ?? "", /fetch\(r/);
 });
 
-Deno.test("readSource() leaves JavaScript alone that TypeScript would read otherwise", async () => {
+Deno.test("validateSource() leaves JavaScript alone that TypeScript would read otherwise", async () => {
   const text = "export default f(a < b, c > (d));";
   assert.equal(await read(text), text);
 });
 
-Deno.test("readSource() says which TypeScript it cannot run, and where", async () => {
+Deno.test("validateSource() says which TypeScript it cannot run, and where", async () => {
   for (
     const [text, found] of [["enum X { A }", "enum"], [
       "namespace N { export const a = 1 }",
@@ -102,14 +102,14 @@ Deno.test("readSource() says which TypeScript it cannot run, and where", async (
   }
 });
 
-Deno.test("readSource() refuses what is no program, no text, too long or too deep", async () => {
+Deno.test("validateSource() refuses what is no program, no text, too long or too deep", async () => {
   await assert.rejects(read("const = 1;"), SourceError);
-  await assert.rejects(readSource(new Uint8Array([0xff, 0xfe]), strip), /UTF-8/);
-  await assert.rejects(readSource(new Uint8Array(MAX_PLUGIN_BYTES + 1), strip), /the most/);
-  const inCell = stripTypes(LAUNCHES.process, SHORT, Date.now);
+  await assert.rejects(validateSource(new Uint8Array([0xff, 0xfe]), strip), /UTF-8/);
+  await assert.rejects(validateSource(new Uint8Array(MAX_PLUGIN_BYTES + 1), strip), /the most/);
+  const inCell = createStripTypes(LAUNCHES.process, SHORT, Date.now);
   for (
     const text of ["(".repeat(200_000), `const a: b = ${"[".repeat(50_000)}${"]".repeat(50_000)}`]
   ) {
-    await assert.rejects(readSource(new TextEncoder().encode(text), inCell), SourceError);
+    await assert.rejects(validateSource(new TextEncoder().encode(text), inCell), SourceError);
   }
 });

@@ -1,21 +1,22 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import type { Outgoing } from "../../../lib/plugin/wire/rpc_calls.ts";
-import { PeerFailure } from "../../../lib/plugin/wire/rpc_calls.ts";
-import type { Peer } from "../../../lib/plugin/wire/rpc_endpoint.ts";
-import { makeMachine } from "../../../lib/plugin/realm/env_fetch.ts";
+import type { OutboundRequest } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
+import type { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
+import { createEnvFetchFactory } from "../../../lib/plugin/realm/env_fetch.ts";
 
 /** A wire that keeps what is asked until it is told to answer. */
 function wire(most: number) {
-  const asked: (Outgoing & { answer(response: Response): void; fail(error: Error): void })[] = [];
+  const asked:
+    (OutboundRequest & { answer(response: Response): void; fail(error: Error): void })[] = [];
   let under = 0;
   let peak = 0;
   const peer = {
-    call(outgoing: Outgoing) {
+    call(outgoing: OutboundRequest) {
       peak = Math.max(peak, ++under);
       const { promise, resolve, reject } = Promise.withResolvers<Response>();
       const over = (): void => {
         under--;
-        outgoing.ended?.();
+        outgoing.onEnd?.();
       };
       asked.push({
         ...outgoing,
@@ -30,13 +31,13 @@ function wire(most: number) {
     },
   };
   // Only `call` is used of it.
-  const fetches = makeMachine(peer as unknown as Peer, most);
+  const fetches = createEnvFetchFactory(peer as unknown as RpcEndpoint, most);
   return { asked, peak: () => peak, fetch: fetches("machine", 7, "http://localhost:1") };
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-Deno.test("makeMachine() sends a path with whose call it is, and reaches no other origin", async () => {
+Deno.test("createEnvFetchFactory() sends a path with whose call it is, and reaches no other origin", async () => {
   const { asked, fetch } = wire(4);
   for (const url of ["/home/x?y", "http://machine/home/x?y", "http://localhost:1/home/x?y"]) {
     void fetch(url, { headers: { "x-a": "b" } });
@@ -52,7 +53,7 @@ Deno.test("makeMachine() sends a path with whose call it is, and reaches no othe
   equal(asked.length, 3);
 });
 
-Deno.test("makeMachine() never has more calls under way than it may, however they come", async () => {
+Deno.test("createEnvFetchFactory() never has more calls under way than it may, however they come", async () => {
   const { asked, peak, fetch } = wire(2);
   const done: number[] = [];
   const one = async (n: number): Promise<void> => {
@@ -70,7 +71,7 @@ Deno.test("makeMachine() never has more calls under way than it may, however the
   equal([done.length, peak()], [30, 2]);
 });
 
-Deno.test("makeMachine() gives a call up by its signal, also while it waits for a place", async () => {
+Deno.test("createEnvFetchFactory() gives a call up by its signal, also while it waits for a place", async () => {
   const { asked, fetch } = wire(1);
   const first = fetch("/x", { signal: AbortSignal.timeout(60_000) });
   const abort = new AbortController();
@@ -86,11 +87,11 @@ Deno.test("makeMachine() gives a call up by its signal, also while it waits for 
   equal(asked.length, 2, "its place went to the next");
 });
 
-Deno.test("makeMachine() tells a failure of the machine as a TypeError, as fetch does", async () => {
+Deno.test("createEnvFetchFactory() tells a failure of the machine as a TypeError, as fetch does", async () => {
   const { asked, fetch } = wire(1);
   const failed = fetch("/x");
   await turn();
-  asked[0]?.fail(new PeerFailure("Cannot call back"));
+  asked[0]?.fail(new RpcError("Cannot call back"));
   await rejects(failed, (error) => {
     ok(error instanceof TypeError);
     return error.message === "Cannot call back";

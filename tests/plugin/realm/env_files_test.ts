@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import {
-  factsOf,
-  type FileHandle,
-  makeFiles,
-  makeResolve,
+  createEnvFiles,
+  createResolvePath,
+  fileFingerprint,
+  type FileReference,
 } from "../../../lib/plugin/realm/env_files.ts";
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
@@ -18,9 +18,13 @@ async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("makeResolve() takes a folder's name for itself and what is below, not for its neighbours", () =>
+Deno.test("createResolvePath() takes a folder's name for itself and what is below, not for its neighbours", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/granted", real: `${folder}/a`, write: false }]);
+    const resolve = createResolvePath(Deno, [{
+      path: "/granted",
+      realPath: `${folder}/a`,
+      write: false,
+    }]);
     equal(await resolve("/granted", false), `${folder}/a`);
     equal(await resolve("/granted/text", false), `${folder}/a/text`);
     const outside = [
@@ -36,9 +40,13 @@ Deno.test("makeResolve() takes a folder's name for itself and what is below, not
     await rejects(resolve("/granted/none", false), { name: "NotFound" });
   }));
 
-Deno.test("makeResolve() creates only where nothing is, not through a link to nothing", () =>
+Deno.test("createResolvePath() creates only where nothing is, not through a link to nothing", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/w", real: `${folder}/a/w`, write: true }]);
+    const resolve = createResolvePath(Deno, [{
+      path: "/w",
+      realPath: `${folder}/a/w`,
+      write: true,
+    }]);
     equal(await resolve("/w/new", true), `${folder}/a/w/new`);
     await Deno.symlink(`${folder}/ab/made`, `${folder}/a/w/dangling`);
     await Deno.symlink(`${folder}/ab`, `${folder}/a/w/out`);
@@ -47,13 +55,13 @@ Deno.test("makeResolve() creates only where nothing is, not through a link to no
     }
   }));
 
-Deno.test("makeFiles() reads ranges, writes, appends, lists and removes, and shows no real path", () =>
+Deno.test("createEnvFiles() reads ranges, writes, appends, lists and removes, and shows no real path", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [
-      { path: "/g/w", real: `${folder}/a/w`, write: true },
-      { path: "/g", real: `${folder}/a`, write: false },
+    const resolve = createResolvePath(Deno, [
+      { path: "/g/w", realPath: `${folder}/a/w`, write: true },
+      { path: "/g", realPath: `${folder}/a`, write: false },
     ]);
-    const files = makeFiles(Deno, resolve);
+    const files = createEnvFiles(Deno, resolve);
     equal(new TextDecoder().decode(await files.read("/g/text", { offset: 2, length: 3 })), "234");
     await files.write("/g/w/x", "one");
     await files.append("/g/w/x", " two");
@@ -70,9 +78,9 @@ Deno.test("makeFiles() reads ranges, writes, appends, lists and removes, and sho
     );
   }));
 
-Deno.test("makeResolve() tells of nothing outside whether it is there", () =>
+Deno.test("createResolvePath() tells of nothing outside whether it is there", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
+    const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     await Deno.symlink(`${folder}/ab`, `${folder}/a/out`);
     await Deno.symlink(`${folder}/none`, `${folder}/a/dangling`);
     await Deno.symlink("circle", `${folder}/a/circle`);
@@ -94,10 +102,10 @@ Deno.test("makeResolve() tells of nothing outside whether it is there", () =>
     await rejects(resolve("/g/text/x", false), { name: "NotADirectory" });
   }));
 
-Deno.test("makeFiles() replaces a file whole, keeps its rights, and changes nothing when it fails", () =>
+Deno.test("createEnvFiles() replaces a file whole, keeps its rights, and changes nothing when it fails", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
-    const files = makeFiles(Deno, resolve);
+    const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
+    const files = createEnvFiles(Deno, resolve);
     const text = () => Deno.readTextFile(`${folder}/a/text`);
     await Deno.chmod(`${folder}/a/text`, 0o640);
     await files.replace("/g/text", new Response("streamed").body ?? "");
@@ -131,29 +139,33 @@ Deno.test("makeFiles() replaces a file whole, keeps its rights, and changes noth
     equal(left, ["link", "text", "w"]);
   }));
 
-Deno.test("makeFiles() lists no more than it is asked, and tells files apart", () =>
+Deno.test("createEnvFiles() lists no more than it is asked, and tells files apart", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: true }]);
-    const files = makeFiles(Deno, resolve);
+    const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
+    const files = createEnvFiles(Deno, resolve);
     for (let i = 0; i < 70; i++) await Deno.writeTextFile(`${folder}/a/w/${i}`, String(i));
     equal((await files.list("/g/w")).length, 70);
     equal((await files.list("/g/w", { most: 40 })).length, 40);
     equal((await files.list("/g/w", { most: 0 })).length, 0);
-    const before = factsOf(await files.stat("/g/text"));
-    equal(factsOf(await files.stat("/g/text")), before);
+    const before = fileFingerprint(await files.stat("/g/text"));
+    equal(fileFingerprint(await files.stat("/g/text")), before);
     await files.replace("/g/text", "0123456789");
-    equal(factsOf(await files.stat("/g/text")) === before, false);
+    equal(fileFingerprint(await files.stat("/g/text")) === before, false);
   }));
 
-Deno.test("makeFiles() hands over what it responds with, and can be read where nobody takes it", () =>
+Deno.test("createEnvFiles() hands over what it responds with, and can be read where nobody takes it", () =>
   inFolder(async (folder) => {
-    const resolve = makeResolve(Deno, [{ path: "/g", real: `${folder}/a`, write: false }]);
-    const handed: FileHandle[] = [];
-    const files = makeFiles(Deno, resolve, (_, file) => void handed.push(file));
+    const resolve = createResolvePath(Deno, [{
+      path: "/g",
+      realPath: `${folder}/a`,
+      write: false,
+    }]);
+    const handed: FileReference[] = [];
+    const files = createEnvFiles(Deno, resolve, (_, file) => void handed.push(file));
     const seen = await files.stat("/g/text");
     const answer = files.respond("/g/text", { offset: 1, length: 2, status: 206, seen });
     equal([answer.status, await answer.text()], [206, "12"]);
-    equal(handed, [{ path: "/g/text", offset: 1, length: 2, seen: factsOf(seen) }]);
+    equal(handed, [{ path: "/g/text", offset: 1, length: 2, fingerprint: fileFingerprint(seen) }]);
     await rejects(files.respond("/etc/passwd").text(), TypeError);
     await files.respond("/g/text").body?.cancel();
   }));

@@ -1,15 +1,15 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { readQuestion, writeAnswer } from "../../../lib/plugin/realm/sql_codec.ts";
-import { makeSql } from "../../../lib/plugin/realm/env_sql.ts";
+import { decodeSqlQuery, encodeSqlResult } from "../../../lib/plugin/realm/sql_codec.ts";
+import { createEnvSql } from "../../../lib/plugin/realm/env_sql.ts";
 
-Deno.test("makeSql() puts one question with its time, and gives the rows", async () => {
+Deno.test("createEnvSql() puts one question with its time, and gives the rows", async () => {
   const result = { columns: ["a"], rows: [[1]], truncated: false };
   const sent: unknown[] = [];
-  const { query } = makeSql(async (path, init) => {
+  const { query } = createEnvSql(async (path, init) => {
     const request = new Request(`http://machine${path}`, init);
-    const { question } = readQuestion(await request.bytes());
+    const { question } = decodeSqlQuery(await request.bytes());
     sent.push(path, request.headers.get("timeout-ms"), question.sql, question.path);
-    return new Response(writeAnswer(result));
+    return new Response(encodeSqlResult(result));
   });
   equal(await query("/x.db", "SELECT 1"), result);
   equal(sent, ["/query", "2000", "SELECT 1", "/x.db"]);
@@ -17,8 +17,8 @@ Deno.test("makeSql() puts one question with its time, and gives the rows", async
   equal(sent.slice(4), ["/query", "50", "SELECT 2", undefined]);
 });
 
-Deno.test("makeSql() asks nothing that is no text", async () => {
-  const { query } = makeSql(() => Promise.reject(new Error("it asked")));
+Deno.test("createEnvSql() asks nothing that is no text", async () => {
+  const { query } = createEnvSql(() => Promise.reject(new Error("it asked")));
   const odd: unknown = 7;
   await rejects(query("/x.db", odd as string), TypeError);
 });

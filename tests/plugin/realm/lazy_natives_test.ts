@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { takeShortcuts } from "../../../lib/plugin/realm/lazy_natives.ts";
+import { installLazyNatives } from "../../../lib/plugin/realm/lazy_natives.ts";
 
-Deno.test("takeShortcuts() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
+Deno.test("installLazyNatives() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
   const native = Response;
   const nativeJson = Object.getOwnPropertyDescriptor(Response, "json")!;
   const nativeClone = Object.getOwnPropertyDescriptor(Response.prototype, "clone")!;
   const signal = Object.getOwnPropertyDescriptor(Request.prototype, "signal")!;
   try {
-    const { setSignal, isWhole } = takeShortcuts();
+    const { setSignal, hasBufferedBody: isWhole } = installLazyNatives();
     const request = new Request("http://localhost/");
     let made = 0;
     const abort = new AbortController();

@@ -1,18 +1,22 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import * as sqlite from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
-import { makeQuery, type Sqlite, withoutWaiting } from "../../../lib/plugin/realm/sql_query.ts";
-import type { Question } from "../../../lib/plugin/realm/sql_codec.ts";
+import {
+  createQueryDatabase,
+  type SqliteModule,
+  withSyncRealPath,
+} from "../../../lib/plugin/realm/sql_query.ts";
+import type { SqlQuery } from "../../../lib/plugin/realm/sql_codec.ts";
 import type { SqlResult, SqlValue } from "../../../lib/plugin/realm/sql_types.ts";
 
 type Ask = (
   sql: string,
   params?: readonly SqlValue[] | Record<string, SqlValue>,
-  options?: Partial<Question>,
+  options?: Partial<SqlQuery>,
 ) => Promise<SqlResult>;
 
 // The published types lag behind the runtime; `Sqlite` says what is used of it.
-const SQLITE = sqlite as unknown as Sqlite;
+const SQLITE = sqlite as unknown as SqliteModule;
 const NONE = new Uint8Array();
 const SETUP =
   "CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x'), (2, NULL), (9007199254740993, x'0102')";
@@ -27,7 +31,7 @@ async function withDatabase(
   const database = new sqlite.DatabaseSync(path);
   database.exec(setup);
   database.close();
-  const query = makeQuery(Deno, SQLITE, resolve);
+  const query = createQueryDatabase(Deno, SQLITE, resolve);
   try {
     for (const copy of [false, true]) {
       await test(
@@ -59,7 +63,7 @@ function named(name: string, words: RegExp): (error: unknown) => boolean {
   };
 }
 
-Deno.test("makeQuery() gives rows in the columns' order and says when there are more", () =>
+Deno.test("createQueryDatabase() gives rows in the columns' order and says when there are more", () =>
   withDatabase(async (ask) => {
     equal(await ask("SELECT b, a FROM t"), {
       columns: ["b", "a"],
@@ -74,13 +78,13 @@ Deno.test("makeQuery() gives rows in the columns' order and says when there are 
     equal([pragma.rows.length, pragma.truncated], [1, true]);
   }));
 
-Deno.test("makeQuery() keeps the names of columns that are there twice, and the rows' order", () =>
+Deno.test("createQueryDatabase() keeps the names of columns that are there twice, and the rows' order", () =>
   withDatabase(async (ask) => {
     equal((await ask("SELECT 1 AS a, 2 AS a")).columns, ["a", "a"]);
     equal((await ask("SELECT a FROM t ORDER BY a DESC LIMIT 2")).rows, [["9007199254740993"], [2]]);
   }));
 
-Deno.test("makeQuery() binds parameters by position and by name, with their types", () =>
+Deno.test("createQueryDatabase() binds parameters by position and by name, with their types", () =>
   withDatabase(async (ask) => {
     const types = "SELECT typeof(?), typeof(?), typeof(?), typeof(?), typeof(?)";
     equal((await ask(types, [1, "1", 1.5, null, new Uint8Array(1)])).rows, [
@@ -91,7 +95,7 @@ Deno.test("makeQuery() binds parameters by position and by name, with their type
     await rejects(ask("SELECT ?", [1, 2]), named("SqliteError", /out of range/));
   }));
 
-Deno.test("makeQuery() does nothing but read", () =>
+Deno.test("createQueryDatabase() does nothing but read", () =>
   withDatabase(async (ask, _path, folder) => {
     const refused = [
       "INSERT INTO t VALUES (3, 'y') RETURNING a",
@@ -126,7 +130,7 @@ Deno.test("makeQuery() does nothing but read", () =>
     equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.db"]);
   }));
 
-Deno.test("makeQuery() takes one statement, with whatever surrounds it", () =>
+Deno.test("createQueryDatabase() takes one statement, with whatever surrounds it", () =>
   withDatabase(async (ask) => {
     for (
       const sql of [
@@ -148,7 +152,7 @@ Deno.test("makeQuery() takes one statement, with whatever surrounds it", () =>
     await rejects(ask("SELECT 1) UNION SELECT * FROM (SELECT 2"), named("SqliteError", /syntax/));
   }));
 
-Deno.test("makeQuery() tells an error in the middle of the rows from their end", () =>
+Deno.test("createQueryDatabase() tells an error in the middle of the rows from their end", () =>
   withDatabase(async (ask) => {
     const sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) " +
       "SELECT CASE WHEN i = 5 THEN abs(-9223372036854775807 - 1) ELSE i END FROM n";
@@ -156,7 +160,7 @@ Deno.test("makeQuery() tells an error in the middle of the rows from their end",
     equal((await ask(sql, [], { maxRows: 3 })).rows, [[1], [2], [3]]);
   }));
 
-Deno.test("makeQuery() refuses rows that hold more than is allowed", () =>
+Deno.test("createQueryDatabase() refuses rows that hold more than is allowed", () =>
   withDatabase(async (ask) => {
     const big = "SELECT zeroblob(600) FROM t";
     equal((await ask(big, [], { maxBytes: 1800 })).rows.length, 3);
@@ -164,7 +168,7 @@ Deno.test("makeQuery() refuses rows that hold more than is allowed", () =>
     await rejects(ask("SELECT zeroblob(900000000)"), named("QuotaExceededError", /too big/));
   }));
 
-Deno.test("makeQuery() says in words what is no database", () =>
+Deno.test("createQueryDatabase() says in words what is no database", () =>
   withDatabase(async (ask, path, folder) => {
     await Deno.writeTextFile(
       `${folder}/text`,
@@ -179,8 +183,8 @@ Deno.test("makeQuery() says in words what is no database", () =>
     await Deno.remove(`${folder}/text`);
   }));
 
-Deno.test("makeQuery() asks a database that came along as bytes", async () => {
-  const query = makeQuery(Deno, SQLITE, resolve);
+Deno.test("createQueryDatabase() asks a database that came along as bytes", async () => {
+  const query = createQueryDatabase(Deno, SQLITE, resolve);
   await withDatabase(async (_ask, path) => {
     const bytes = await Deno.readFile(path);
     equal((await query({ sql: "SELECT count(*) FROM t", params: [] }, bytes)).rows, [[3]]);
@@ -193,9 +197,9 @@ Deno.test("makeQuery() asks a database that came along as bytes", async () => {
   });
 });
 
-Deno.test("makeQuery() reads a file that is locked for good, and one whose log is not written back", () =>
+Deno.test("createQueryDatabase() reads a file that is locked for good, and one whose log is not written back", () =>
   withDatabase(async (_ask, path, folder) => {
-    const query = makeQuery(Deno, SQLITE, resolve);
+    const query = createQueryDatabase(Deno, SQLITE, resolve);
     for (const mode of ["DELETE", "WAL"]) {
       const holder = new sqlite.DatabaseSync(path);
       holder.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = ${mode};
@@ -213,9 +217,9 @@ Deno.test("makeQuery() reads a file that is locked for good, and one whose log i
     }
   }));
 
-Deno.test("makeQuery() opens a file with a log where it is too long to be copied and held already", () =>
+Deno.test("createQueryDatabase() opens a file with a log where it is too long to be copied and held already", () =>
   withDatabase(async (_ask, path, folder) => {
-    const query = makeQuery(Deno, SQLITE, resolve);
+    const query = createQueryDatabase(Deno, SQLITE, resolve);
     const question = { sql: "SELECT count(*), sum(length(b)) FROM t", params: [], path };
     const holder = new sqlite.DatabaseSync(path);
     const long = MAX_QUERY_IMAGE_BYTES + 1;
@@ -235,11 +239,11 @@ Deno.test("makeQuery() opens a file with a log where it is too long to be copied
     await Deno.truncate(path);
   }));
 
-Deno.test("withoutWaiting() looks at paths as the runtime does", async () => {
+Deno.test("withSyncRealPath() looks at paths as the runtime does", async () => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-query-" });
   try {
     await Deno.symlink(folder, `${folder}/loop`);
-    const { realPath, errors } = withoutWaiting(Deno);
+    const { realPath, errors } = withSyncRealPath(Deno);
     equal(await realPath(`${folder}/loop`), await Deno.realPath(folder));
     await rejects(realPath(`${folder}/none`), errors.NotFound);
   } finally {

@@ -24,12 +24,12 @@ Deno.test("runCell() exits when its server is gone, before it was told what to b
 
 Deno.test("runCell() refuses a first frame that is no INIT, or no JSON, in words", async () => {
   const other = new FrameWriter();
-  other.text(VERB.REQUEST, SIDE.HOST, 1, "{}");
+  other.writeText(VERB.REQUEST, SIDE.HOST, 1, "{}");
   const wrong = await run(other.take());
   equal(wrong.code, 83);
   match(wrong.stderr, /not an INIT frame/);
   const broken = new FrameWriter();
-  broken.text(VERB.INIT, SIDE.HOST, 0, "{");
+  broken.writeText(VERB.INIT, SIDE.HOST, 0, "{");
   equal((await run(broken.take())).code, 83);
   equal((await run(new Uint8Array([255, 255, 255, 255]))).code, 83);
 });

@@ -1,7 +1,7 @@
 /** What the Worker of a cell makes of a plugin: how it loads it, asks it, and tells of its faults. */
 
 import { deepStrictEqual as equal, doesNotMatch, match, rejects } from "node:assert/strict";
-import { CellEnd } from "../../../lib/plugin/cell/cell_run.ts";
+import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
 import { until, withCell } from "../cell_fixture.ts";
 
 const options = { launch: "worker" } as const;
@@ -10,7 +10,7 @@ async function unfit(source: string): Promise<string> {
   let words = "";
   await withCell(source, options, async ({ cell }) => {
     await rejects(cell.start(), (error) => {
-      words = error instanceof CellEnd && error.kind === "unfit" ? error.message : "";
+      words = error instanceof CellEndedError && error.kind === "unfit" ? error.message : "";
       return words !== "";
     });
   });

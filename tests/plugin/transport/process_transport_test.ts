@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { isAlive, makeCell, PROGRAM, until, withCell } from "../cell_fixture.ts";
-import { launchProcess } from "../../../lib/plugin/transport/process_transport.ts";
-import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
+import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { SHORT } from "../cell_fixture.ts";
 
 const LINUX = Deno.build.os === "linux";
@@ -38,14 +38,14 @@ Deno.test({
   },
 });
 
-Deno.test("launchProcess() denies the machine's own address whatever was declared", async () => {
+Deno.test("createProcessStarter() denies the machine's own address whatever was declared", async () => {
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     () => new Response("reached"),
   );
   const here = `127.0.0.1:${server.addr.port}`;
   const init = {
-    ...bareInit(
+    ...createBareInit(
       "serve",
       "test",
       `export default { async fetch() {
@@ -58,15 +58,15 @@ Deno.test("launchProcess() denies the machine's own address whatever was declare
     for (const [denyNet, expected] of [[[], "reached"], [[here], "NotCapable"]] as const) {
       const cell = new Cell<null>({
         init,
-        launch: launchProcess({ ...PROGRAM, denyNet }),
+        startCell: createProcessStarter({ ...PROGRAM, denyNet }),
         limits: SHORT,
         now: Date.now,
-        callBack: () => Promise.resolve(new Response("")),
+        answerSubrequest: () => Promise.resolve(new Response("")),
         log: () => {},
         onEvent: () => {},
       });
       const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-      const response = await cell.fetch(new Request("http://localhost/"), visit);
+      const response = await cell.request(new Request("http://localhost/"), visit);
       assert.equal(await response.text(), expected);
       await cell.stop({ drain: false });
     }

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { workerPermissions } from "../../../lib/plugin/transport/worker_permissions.ts";
+import { toWorkerPermissions } from "../../../lib/plugin/transport/worker_permissions.ts";
 
-Deno.test("workerPermissions() denies by name whatever is not listed", () => {
-  const none = workerPermissions({ net: [], read: [], write: [] });
+Deno.test("toWorkerPermissions() denies by name whatever is not listed", () => {
+  const none = toWorkerPermissions({ net: [], read: [], write: [] });
   equal(none, {
     net: false,
     read: false,
@@ -13,6 +13,6 @@ Deno.test("workerPermissions() denies by name whatever is not listed", () => {
     sys: false,
     import: false,
   });
-  const some = workerPermissions({ net: ["a:1"], read: ["/x"], write: [] });
+  const some = toWorkerPermissions({ net: ["a:1"], read: ["/x"], write: [] });
   equal(some, { ...none, net: ["a:1"], read: ["/x"] });
 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { bareInit } from "../../../lib/plugin/wire/cell_init.ts";
+import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { FrameReader, VERB } from "../../../lib/plugin/wire/frames.ts";
-import { launchWorker } from "../../../lib/plugin/transport/worker_transport.ts";
+import { startWorkerCell } from "../../../lib/plugin/transport/worker_transport.ts";
 import { SHORT } from "../cell_fixture.ts";
 
 function launched(code: string) {
@@ -9,18 +9,18 @@ function launched(code: string) {
   const ends: string[] = [];
   const reader = new FrameReader();
   const { promise: heard, resolve } = Promise.withResolvers<void>();
-  const transport = launchWorker(bareInit("serve", "x", code), SHORT, {
-    bytes: (chunk) =>
+  const transport = startWorkerCell(createBareInit("serve", "x", code), SHORT, {
+    onBytes: (chunk) =>
       reader.push(chunk, ({ verb }) => {
         verbs.push(verb);
         resolve();
       }),
-    ended: (reason) => ends.push(reason),
+    onEnd: (reason) => ends.push(reason),
   });
   return { transport, verbs, ends, heard };
 }
 
-Deno.test("launchWorker() says that a plugin is ready, or unfit, and ends it once", async () => {
+Deno.test("startWorkerCell() says that a plugin is ready, or unfit, and ends it once", async () => {
   for (
     const [code, verb] of [["export default { fetch() {} }", VERB.READY], [
       "throw 1",
@@ -38,7 +38,7 @@ Deno.test("launchWorker() says that a plugin is ready, or unfit, and ends it onc
   }
 });
 
-Deno.test("launchWorker() lives through bytes that are no frames", async () => {
+Deno.test("startWorkerCell() lives through bytes that are no frames", async () => {
   const { transport, ends, heard } = launched("export default { fetch() {} }");
   await heard;
   transport.send(new Uint8Array([1, 0, 0, 0, 0]));

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
-import { BodyIn, BodyOut, type BodySink } from "../../../lib/plugin/wire/body_flow.ts";
+import { type BodySink, InboundBody, OutboundBody } from "../../../lib/plugin/wire/body_flow.ts";
 
 async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-Deno.test("BodyOut sends no more than its credit, in pieces, and goes on with more", async () => {
+Deno.test("OutboundBody sends no more than its credit, in pieces, and goes on with more", async () => {
   const sizes: number[] = [];
   let ended = false;
   const source = new ReadableStream({
@@ -15,28 +15,28 @@ Deno.test("BodyOut sends no more than its credit, in pieces, and goes on with mo
       controller.close();
     },
   });
-  const out = new BodyOut(source, {
-    chunk: (bytes) => sizes.push(bytes.length),
-    end: () => ended = true,
-    fail: (error) => assert.fail(String(error)),
+  const out = new OutboundBody(source, {
+    onChunk: (bytes) => sizes.push(bytes.length),
+    onEnd: () => ended = true,
+    onError: (error) => assert.fail(String(error)),
   });
   await turns();
   assert.deepEqual(sizes, Array(CELL_WINDOW_BYTES / CELL_CHUNK_BYTES).fill(CELL_CHUNK_BYTES));
   assert.ok(!ended);
-  out.credit(1);
+  out.addCredit(1);
   await turns();
   assert.equal(sizes.at(-1), 1);
   assert.ok(ended);
 });
 
-Deno.test("BodyOut.cancel() reaches the source and nothing follows", async () => {
+Deno.test("OutboundBody.cancel() reaches the source and nothing follows", async () => {
   let reason: unknown;
   const heard: string[] = [];
   const source = new ReadableStream<Uint8Array>({ cancel: (why) => void (reason = why) });
-  const out = new BodyOut(source, {
-    chunk: () => heard.push("chunk"),
-    end: () => heard.push("end"),
-    fail: () => heard.push("fail"),
+  const out = new OutboundBody(source, {
+    onChunk: () => heard.push("chunk"),
+    onEnd: () => heard.push("end"),
+    onError: () => heard.push("fail"),
   });
   out.cancel(new Error("enough"));
   await turns();
@@ -44,19 +44,19 @@ Deno.test("BodyOut.cancel() reaches the source and nothing follows", async () =>
   assert.deepEqual(heard, []);
 });
 
-Deno.test("BodyOut fails a source that gives what is not bytes", async () => {
+Deno.test("OutboundBody fails a source that gives what is not bytes", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const text: unknown = "text";
   const source = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(text as Uint8Array), // The lie under test.
   });
-  new BodyOut(source, { chunk: () => {}, end: () => {}, fail: resolve });
+  new OutboundBody(source, { onChunk: () => {}, onEnd: () => {}, onError: resolve });
   assert.match(String(await promise), /not bytes/);
 });
 
-Deno.test("BodyIn takes a window and refuses one byte more, gives credit as it is read", async () => {
+Deno.test("InboundBody takes a window and refuses one byte more, gives credit as it is read", async () => {
   const granted: number[] = [];
-  const body = new BodyIn((bytes) => granted.push(bytes), () => {});
+  const body = new InboundBody((bytes) => granted.push(bytes), () => {});
   for (let i = 0; i < CELL_WINDOW_BYTES; i += CELL_CHUNK_BYTES) {
     assert.ok(body.push(new Uint8Array(CELL_CHUNK_BYTES)));
   }
@@ -67,19 +67,19 @@ Deno.test("BodyIn takes a window and refuses one byte more, gives credit as it i
   await reader.cancel();
 });
 
-Deno.test("BodyIn ends, fails and is cancelled once", async () => {
+Deno.test("InboundBody ends, fails and is cancelled once", async () => {
   const over: boolean[] = [];
-  const ended = new BodyIn(() => {}, (cancelled) => over.push(cancelled));
+  const ended = new InboundBody(() => {}, (cancelled) => over.push(cancelled));
   ended.push(new Uint8Array([1]));
   assert.ok(ended.end());
   assert.ok(!ended.end());
   assert.ok(!ended.push(new Uint8Array(1)));
   assert.deepEqual(await new Response(ended.stream).bytes(), new Uint8Array([1]));
-  const failed = new BodyIn(() => {}, (cancelled) => over.push(cancelled));
+  const failed = new InboundBody(() => {}, (cancelled) => over.push(cancelled));
   failed.push(new Uint8Array([1]));
   failed.fail(new Error("gone"));
   await assert.rejects(new Response(failed.stream).bytes(), /gone/);
-  const cancelled = new BodyIn(() => {}, (byReader) => over.push(byReader));
+  const cancelled = new InboundBody(() => {}, (byReader) => over.push(byReader));
   await cancelled.stream.cancel();
   assert.ok(cancelled.push(new Uint8Array(1)));
   assert.deepEqual(over, [false, false, true]);
@@ -90,14 +90,14 @@ function copying(): { sink: BodySink; seen: Uint8Array[]; over: Promise<unknown>
   const seen: Uint8Array[] = [];
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const sink: BodySink = {
-    chunk: (bytes) => void seen.push(bytes.slice()),
-    end: () => resolve("end"),
-    fail: (error) => resolve(error),
+    onChunk: (bytes) => void seen.push(bytes.slice()),
+    onEnd: () => resolve("end"),
+    onError: (error) => resolve(error),
   };
   return { sink, seen, over: promise };
 }
 
-Deno.test("BodyOut reads through one buffer what streams bytes, and what does not as it comes", async () => {
+Deno.test("OutboundBody reads through one buffer what streams bytes, and what does not as it comes", async () => {
   const bytes = Uint8Array.from({ length: 200_000 }, (_, at) => at * 7);
   const pieces = () => [bytes.slice(0, 3), bytes.slice(3, 150_000), bytes.slice(150_000)];
   for (const type of ["bytes", undefined] as const) {
@@ -113,11 +113,11 @@ Deno.test("BodyOut reads through one buffer what streams bytes, and what does no
       ? new Response(new Blob(pieces())).body!
       : new ReadableStream(source);
     const { sink, seen, over } = copying();
-    const out = new BodyOut(stream, {
+    const out = new OutboundBody(stream, {
       ...sink,
-      chunk: (piece) => {
-        sink.chunk(piece);
-        queueMicrotask(() => out.credit(piece.length));
+      onChunk: (piece) => {
+        sink.onChunk(piece);
+        queueMicrotask(() => out.addCredit(piece.length));
       },
     }, true);
     assert.equal(await over, "end");
@@ -125,17 +125,17 @@ Deno.test("BodyOut reads through one buffer what streams bytes, and what does no
   }
 });
 
-Deno.test("BodyOut tells of a source that breaks off, and cancels it, also through one buffer", async () => {
+Deno.test("OutboundBody tells of a source that breaks off, and cancels it, also through one buffer", async () => {
   const broken = new ReadableStream({
     type: "bytes",
     pull: () => Promise.reject(new Error("broke off")),
   });
   const { sink, over } = copying();
-  new BodyOut(broken, sink, true);
+  new OutboundBody(broken, sink, true);
   assert.match(String(await over), /broke off/);
   const { promise: cancelled, resolve } = Promise.withResolvers<unknown>();
   const idle = new ReadableStream({ type: "bytes", cancel: resolve });
-  const out = new BodyOut(idle, copying().sink, true);
+  const out = new OutboundBody(idle, copying().sink, true);
   out.cancel(new Error("not wanted"));
   assert.match(String(await cancelled), /not wanted/);
 });

@@ -1,16 +1,16 @@
 import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
-import { Calling, type FileBody } from "../../../lib/plugin/wire/rpc_calls.ts";
-import { answerWithFile } from "../../../lib/plugin/wire/file_response.ts";
+import { type FileBody, OutboundCall } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { respondWithFile } from "../../../lib/plugin/wire/file_response.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
-const FILE = { path: "/x", offset: 0, length: -1, seen: "" };
+const FILE = { path: "/x", offset: 0, length: -1, fingerprint: "" };
 
 function make(body: ReadableStream<Uint8Array>): Response {
   return new Response(body);
 }
 
 function calling() {
-  const call = new Calling(1, {}, () => {});
+  const call = new OutboundCall(1, {}, () => {});
   call.response.catch(() => {});
   return { call, promise: call.response };
 }
@@ -24,12 +24,12 @@ function bodyOf(text: string) {
   return { body, failed };
 }
 
-Deno.test("answerWithFile() resolves the call with the opened file and settles it when it is over", async () => {
+Deno.test("respondWithFile() resolves the call with the opened file and settles it when it is over", async () => {
   const { call, promise } = calling();
   const { body } = bodyOf("bytes");
   let settled = 0;
   let over = (): void => {};
-  answerWithFile(
+  respondWithFile(
     call,
     (_, whenOver) => {
       over = whenOver;
@@ -41,26 +41,26 @@ Deno.test("answerWithFile() resolves the call with the opened file and settles i
     (reason) => call.reject(reason),
   );
   const response = await promise;
-  equal([response.status, await response.text(), call.received], [206, "bytes", false]);
+  equal([response.status, await response.text(), call.isReceived], [206, "bytes", false]);
   over();
-  equal([call.received, settled], [true, 1]);
+  equal([call.isReceived, settled], [true, 1]);
 });
 
-Deno.test("answerWithFile() answers with a file that is over before it is open", async () => {
+Deno.test("respondWithFile() answers with a file that is over before it is open", async () => {
   const { call, promise } = calling();
   let settled = 0;
   const opened = (_: unknown, over: () => void) => {
     over();
     return Promise.resolve(bodyOf("").body);
   };
-  answerWithFile(call, opened, FILE, make, () => settled++, () => {});
+  respondWithFile(call, opened, FILE, make, () => settled++, () => {});
   equal(await (await promise).text(), "");
-  equal([call.received, settled], [true, 1]);
+  equal([call.isReceived, settled], [true, 1]);
 });
 
-Deno.test("answerWithFile() ends the call whose file cannot be opened, and closes one nobody waits for", async () => {
+Deno.test("respondWithFile() ends the call whose file cannot be opened, and closes one nobody waits for", async () => {
   const failing = calling();
-  answerWithFile(
+  respondWithFile(
     failing.call,
     () => Promise.reject(new Error("gone")),
     FILE,
@@ -72,18 +72,18 @@ Deno.test("answerWithFile() ends the call whose file cannot be opened, and close
   const late = calling();
   const { body, failed } = bodyOf("bytes");
   const opening = Promise.withResolvers<FileBody>();
-  answerWithFile(late.call, () => opening.promise, FILE, make, () => {}, () => {});
-  late.call.over = true;
+  respondWithFile(late.call, () => opening.promise, FILE, make, () => {}, () => {});
+  late.call.isOver = true;
   opening.resolve(body);
   await opening.promise;
   await Promise.resolve();
   equal(failed.length, 1);
 });
 
-Deno.test("answerWithFile() takes no file where nobody opens one", () => {
+Deno.test("respondWithFile() takes no file where nobody opens one", () => {
   const { call } = calling();
   throws(
-    () => answerWithFile(call, undefined, FILE, make, () => {}, () => {}),
+    () => respondWithFile(call, undefined, FILE, make, () => {}, () => {}),
     ProtocolError,
   );
 });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { CELL_FRAME_BYTES, CELL_HEAD_BYTES } from "../../../lib/limits.ts";
+import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../../lib/limits.ts";
 import {
-  countOf,
   type Frame,
   FrameReader,
   FrameWriter,
   ProtocolError,
+  readCount,
+  readText,
   SIDE,
   splitHead,
-  textOf,
   VERB,
 } from "../../../lib/plugin/wire/frames.ts";
 
@@ -47,13 +47,13 @@ Deno.test("FrameReader gives back what FrameWriter wrote, whatever the pieces", 
       const id = Math.floor(next() * 2 ** 32);
       const side = next() < 0.5 ? SIDE.HOST : SIDE.CELL;
       const text = "ü€😀x".repeat(Math.floor(next() ** 4 * 5000));
-      writer.text(verb, side, id, text);
+      writer.writeText(verb, side, id, text);
       expected.push([verb, side, id, text]);
     }
     const most = 1 + Math.floor(next() ** 3 * 5000);
     const frames = readAll(writer.take(), () => 1 + Math.floor(next() * most));
     assert.deepEqual(
-      frames.map((frame) => [frame.verb, frame.side, frame.id, textOf(frame, Infinity)]),
+      frames.map((frame) => [frame.verb, frame.side, frame.id, readText(frame, Infinity)]),
       expected,
     );
   }
@@ -69,7 +69,7 @@ Deno.test("FrameReader and the heads survive noise with a ProtocolError or nothi
     if (next() < 0.7) noise.set([noise.length - 4, 0, 0, 0]);
     try {
       new FrameReader().push(noise, (frame) => {
-        for (const read of [splitHead, countOf, (f: Frame) => textOf(f, 10)]) {
+        for (const read of [splitHead, readCount, (f: Frame) => readText(f, 10)]) {
           try {
             read(frame);
           } catch (error) {
@@ -89,13 +89,16 @@ Deno.test("FrameReader takes the longest frame and refuses one byte more before 
     new DataView(bytes.buffer).setUint32(0, size, true);
     return bytes;
   };
-  new FrameReader().push(at(CELL_FRAME_BYTES), () => {});
-  assert.throws(() => new FrameReader().push(at(CELL_FRAME_BYTES + 1), () => {}), ProtocolError);
+  new FrameReader().push(at(MAX_CELL_FRAME_BYTES), () => {});
+  assert.throws(
+    () => new FrameReader().push(at(MAX_CELL_FRAME_BYTES + 1), () => {}),
+    ProtocolError,
+  );
   assert.throws(() => new FrameReader().push(at(5), () => {}), ProtocolError);
 });
 
 Deno.test("splitHead() refuses a head that is longer than its frame or than any head", () => {
-  for (const length of [11, CELL_HEAD_BYTES + 1, 0xffff_ffff]) {
+  for (const length of [11, MAX_CELL_HEAD_BYTES + 1, 0xffff_ffff]) {
     const payload = new Uint8Array(14);
     new DataView(payload.buffer).setUint32(0, length, true);
     assert.throws(
@@ -107,35 +110,35 @@ Deno.test("splitHead() refuses a head that is longer than its frame or than any 
 
 Deno.test("splitHead() gives the head as a value and the body as it lies in the frame", () => {
   const writer = new FrameWriter();
-  writer.head(VERB.REQUEST, SIDE.HOST, 1, "[1]", new Uint8Array([1, 2, 3]));
+  writer.writeHead(VERB.REQUEST, SIDE.HOST, 1, "[1]", new Uint8Array([1, 2, 3]));
   let found: { head: unknown; body: Uint8Array } | undefined;
   new FrameReader().push(writer.take(), (frame) => found = splitHead(frame));
   assert.deepEqual(found, { head: [1], body: new Uint8Array([1, 2, 3]) });
 });
 
-Deno.test("countOf() refuses anything but four bytes", () => {
+Deno.test("readCount() refuses anything but four bytes", () => {
   assert.throws(
-    () => countOf({ verb: VERB.CREDIT, side: 0, id: 1, payload: new Uint8Array(3) }),
+    () => readCount({ verb: VERB.CREDIT, side: 0, id: 1, payload: new Uint8Array(3) }),
     ProtocolError,
   );
 });
 
 Deno.test("FrameWriter.take() hands over bytes that later frames do not touch", () => {
   const writer = new FrameWriter();
-  writer.text(VERB.LOG, SIDE.CELL, 0, "first");
+  writer.writeText(VERB.LOG, SIDE.CELL, 0, "first");
   const first = writer.take();
   const copy = first.slice();
-  writer.text(VERB.LOG, SIDE.CELL, 0, "other");
+  writer.writeText(VERB.LOG, SIDE.CELL, 0, "other");
   assert.deepEqual(first, copy);
   assert.equal(writer.take().length, copy.length);
 });
 
-Deno.test("textOf() gives one line, whatever was sent: nobody writes a second one or colours it", () => {
+Deno.test("readText() gives one line, whatever was sent: nobody writes a second one or colours it", () => {
   const sent = "a\nb\r\u001b[2J\u0085\u2028\u202e\u2066\u007f\tc \u00e9";
   const writer = new FrameWriter();
-  writer.text(VERB.LOG, SIDE.CELL, 0, sent);
+  writer.writeText(VERB.LOG, SIDE.CELL, 0, sent);
   let shown = "";
-  new FrameReader().push(writer.take(), (frame) => shown = textOf(frame, 1000));
+  new FrameReader().push(writer.take(), (frame) => shown = readText(frame, 1000));
   const escapes = "a\\nb\\u000d\\u001b[2J\\u0085\\u2028\\u202e\\u2066\\u007f";
   assert.equal(shown, `${escapes}\tc \u00e9`);
 });

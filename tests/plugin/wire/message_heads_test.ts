@@ -1,35 +1,35 @@
 import assert from "node:assert/strict";
 import {
-  flatten,
+  canSendHeaders,
+  flattenHeaders,
+  formatRequestHead,
+  formatResponseHead,
   MAX_HEADERS,
-  readRequestHead,
-  readResponseHead,
-  sendable,
-  unflatten,
-  writeRequestHead,
-  writeResponseHead,
+  parseRequestHead,
+  parseResponseHead,
+  unflattenHeaders,
 } from "../../../lib/plugin/wire/message_heads.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
-Deno.test("readRequestHead() gives back what writeRequestHead() wrote", () => {
-  for (const [streamed, bodied] of [[false, false], [false, true], [true, true]] as const) {
+Deno.test("parseRequestHead() gives back what formatRequestHead() wrote", () => {
+  for (const [isStreamed, hasBody] of [[false, false], [false, true], [true, true]] as const) {
     const head = {
       method: "PROPFIND",
       url: "http://localhost/a?b",
       headers: ["x", "y", "x", "ü"],
-      streamed,
-      bodied,
+      isStreamed,
+      hasBody,
       note: ["T1", "cap:/home"] as const,
     };
     const told = { ...head, note: ["T1", "cap:/home", '"1-0.raw"'] as const };
-    assert.deepEqual(readRequestHead(JSON.parse(writeRequestHead(told))), told);
-    assert.deepEqual(readRequestHead(JSON.parse(writeRequestHead(head))), head);
+    assert.deepEqual(parseRequestHead(JSON.parse(formatRequestHead(told))), told);
+    assert.deepEqual(parseRequestHead(JSON.parse(formatRequestHead(head))), head);
   }
 });
 
-Deno.test("readRequestHead() refuses every field that does not fit", () => {
+Deno.test("parseRequestHead() refuses every field that does not fit", () => {
   const good = ["GET", "/x", ["a", "b"], 0, ["caller", 1]];
-  readRequestHead(good);
+  parseRequestHead(good);
   const bad: [number, unknown][] = [
     [0, "GE T"],
     [0, ""],
@@ -56,18 +56,18 @@ Deno.test("readRequestHead() refuses every field that does not fit", () => {
   ];
   for (const [field, value] of bad) {
     const head = good.with(field, value as never);
-    assert.throws(() => readRequestHead(head), ProtocolError, JSON.stringify([field, value]));
+    assert.throws(() => parseRequestHead(head), ProtocolError, JSON.stringify([field, value]));
   }
   for (const value of [null, {}, [], "x", [...good, 1]]) {
-    assert.throws(() => readRequestHead(value), ProtocolError);
+    assert.throws(() => parseRequestHead(value), ProtocolError);
   }
 });
 
-Deno.test("readResponseHead() refuses every field that does not fit", () => {
+Deno.test("parseResponseHead() refuses every field that does not fit", () => {
   const good = [200, "OK", [], 0];
   assert.deepEqual(
-    readResponseHead(JSON.parse(writeResponseHead(readResponseHead(good)))),
-    readResponseHead(good),
+    parseResponseHead(JSON.parse(formatResponseHead(parseResponseHead(good)))),
+    parseResponseHead(good),
   );
   const bad: [number, unknown][] = [
     [0, 101],
@@ -82,28 +82,30 @@ Deno.test("readResponseHead() refuses every field that does not fit", () => {
     [3, 2],
   ];
   for (const [field, value] of bad) {
-    assert.throws(() => readResponseHead(good.with(field, value as never)), ProtocolError);
+    assert.throws(() => parseResponseHead(good.with(field, value as never)), ProtocolError);
   }
 });
 
-Deno.test("flatten() and unflatten() keep repeated Set-Cookie apart", () => {
+Deno.test("flattenHeaders() and unflattenHeaders() keep repeated Set-Cookie apart", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["x", "1"], ["set-cookie", "b=2"]]);
-  assert.deepEqual(unflatten(flatten(headers)).getSetCookie(), ["a=1", "b=2"]);
+  assert.deepEqual(unflattenHeaders(flattenHeaders(headers)).getSetCookie(), ["a=1", "b=2"]);
 });
 
-Deno.test("sendable() takes what a header may hold (RFC 9110 section 5.5) and nothing else", () => {
-  for (const good of ["", "a b", "a\tb", "\u00e9", "~"]) assert.ok(sendable(["x", good]), good);
-  for (const bad of ["\0", "\u0001", "\r", "\n", "\u001f", "\u007f", "\u0100"]) {
-    assert.ok(!sendable(["x", "y", "x", `a${bad}b`]), JSON.stringify(bad));
+Deno.test("canSendHeaders() takes what a header may hold (RFC 9110 section 5.5) and nothing else", () => {
+  for (const good of ["", "a b", "a\tb", "\u00e9", "~"]) {
+    assert.ok(canSendHeaders(["x", good]), good);
   }
-  assert.ok(sendable(Array(2 * MAX_HEADERS).fill("x")));
-  assert.ok(!sendable(Array(2 * MAX_HEADERS + 2).fill("x")));
+  for (const bad of ["\0", "\u0001", "\r", "\n", "\u001f", "\u007f", "\u0100"]) {
+    assert.ok(!canSendHeaders(["x", "y", "x", `a${bad}b`]), JSON.stringify(bad));
+  }
+  assert.ok(canSendHeaders(Array(2 * MAX_HEADERS).fill("x")));
+  assert.ok(!canSendHeaders(Array(2 * MAX_HEADERS + 2).fill("x")));
 });
 
-Deno.test("readResponseHead() takes a file in place of a body, and none that does not fit", () => {
-  const file = { path: "/a b", offset: 3, length: -1, seen: "1:2 3" };
-  const head = { status: 206, statusText: "", headers: ["x", "y"], streamed: false, file };
-  assert.deepEqual(readResponseHead(JSON.parse(writeResponseHead(head))), head);
+Deno.test("parseResponseHead() takes a file in place of a body, and none that does not fit", () => {
+  const file = { path: "/a b", offset: 3, length: -1, fingerprint: "1:2 3" };
+  const head = { status: 206, statusText: "", headers: ["x", "y"], isStreamed: false, file };
+  assert.deepEqual(parseResponseHead(JSON.parse(formatResponseHead(head))), head);
   const bad = [
     [],
     ["/a", 0, -1],
@@ -120,7 +122,7 @@ Deno.test("readResponseHead() takes a file in place of a body, and none that doe
   ];
   for (const file of bad) {
     assert.throws(
-      () => readResponseHead([200, "", [], file]),
+      () => parseResponseHead([200, "", [], file]),
       ProtocolError,
       JSON.stringify(file).slice(0, 80),
     );

@@ -1,12 +1,12 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import {
-  Calling,
-  Ids,
-  MAX_WORDS,
-  PeerFailure,
-  readAnswer,
-  Serving,
-  wordsOf,
+  formatFailure,
+  IdSequence,
+  InboundCall,
+  MAX_FAILURE_CHARACTERS,
+  OutboundCall,
+  readResponseFrame,
+  RpcError,
 } from "../../../lib/plugin/wire/rpc_calls.ts";
 import {
   FrameReader,
@@ -19,7 +19,7 @@ import type { Frame } from "../../../lib/plugin/wire/frames.ts";
 
 function frameOf(head: string, body = ""): Frame {
   const writer = new FrameWriter();
-  writer.head(VERB.RESPONSE, SIDE.HOST, 1, head, new TextEncoder().encode(body));
+  writer.writeHead(VERB.RESPONSE, SIDE.HOST, 1, head, new TextEncoder().encode(body));
   let found: Frame | undefined;
   new FrameReader().push(writer.take(), (frame) => {
     found = { ...frame, payload: frame.payload.slice() };
@@ -28,59 +28,62 @@ function frameOf(head: string, body = ""): Frame {
   return found;
 }
 
-Deno.test("Ids.next() gives no number that is taken and knows what it gave", () => {
-  const ids = new Ids();
+Deno.test("IdSequence.next() gives no number that is taken and knows what it gave", () => {
+  const ids = new IdSequence();
   equal([ids.next(new Set()), ids.next(new Set()), ids.next(new Set([3, 4]))], [1, 2, 5]);
   equal([ids.wasUsed(5), ids.wasUsed(6), ids.wasUsed(4_000_000_000)], [true, false, false]);
 });
 
-Deno.test("wordsOf() tells an error's name and message, nothing of a stranger's object, and not for ever", () => {
-  equal(wordsOf(new TypeError("no")), "TypeError: no");
-  equal(wordsOf({ toString: () => "mine" }), "it threw no Error");
-  equal(wordsOf(new Error("x".repeat(2 * MAX_WORDS))).length, MAX_WORDS);
+Deno.test("formatFailure() tells an error's name and message, nothing of a stranger's object, and not for ever", () => {
+  equal(formatFailure(new TypeError("no")), "TypeError: no");
+  equal(formatFailure({ toString: () => "mine" }), "it threw no Error");
+  equal(
+    formatFailure(new Error("x".repeat(2 * MAX_FAILURE_CHARACTERS))).length,
+    MAX_FAILURE_CHARACTERS,
+  );
 });
 
-Deno.test("readAnswer() refuses a body where its status has none", () => {
-  equal(readAnswer(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
+Deno.test("readResponseFrame() refuses a body where its status has none", () => {
+  equal(readResponseFrame(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
   for (const status of [204, 205, 304]) {
-    throws(() => readAnswer(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
-    throws(() => readAnswer(frameOf(`[${status},"",[],1]`)), ProtocolError);
-    equal(readAnswer(frameOf(`[${status},"",[],0]`)).head.status, status);
+    throws(() => readResponseFrame(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
+    throws(() => readResponseFrame(frameOf(`[${status},"",[],1]`)), ProtocolError);
+    equal(readResponseFrame(frameOf(`[${status},"",[],0]`)).head.status, status);
   }
 });
 
-Deno.test("readAnswer() refuses control characters, which would end the server that writes them", () => {
+Deno.test("readResponseFrame() refuses control characters, which would end the server that writes them", () => {
   for (const bad of ["\u0001", "\u007f", "\r", "\n", "\0", "\u0100"]) {
     const headers = JSON.stringify(["x-a", `a${bad}b`]);
-    throws(() => readAnswer(frameOf(`[200,"",${headers},0]`)), ProtocolError, headers);
-    throws(() => readAnswer(frameOf(`[200,${JSON.stringify(bad)},[],0]`)), ProtocolError);
+    throws(() => readResponseFrame(frameOf(`[200,"",${headers},0]`)), ProtocolError, headers);
+    throws(() => readResponseFrame(frameOf(`[200,${JSON.stringify(bad)},[],0]`)), ProtocolError);
   }
-  equal(readAnswer(frameOf('[200,"",["x-a","a\\tb\\u00e9"],0]')).head.headers, [
+  equal(readResponseFrame(frameOf('[200,"",["x-a","a\\tb\\u00e9"],0]')).head.headers, [
     "x-a",
     "a\tb\u00e9",
   ]);
 });
 
-Deno.test("Serving.abort() reaches who listens already and who comes later", () => {
-  const head = { method: "GET", url: "/", headers: [], streamed: false, bodied: false } as const;
-  const early = new Serving(1, { ...head, note: ["T1", "x"] });
+Deno.test("InboundCall.abort() reaches who listens already and who comes later", () => {
+  const head = { method: "GET", url: "/", headers: [], isStreamed: false, hasBody: false } as const;
+  const early = new InboundCall(1, { ...head, note: ["T1", "x"] });
   const { signal } = early;
   early.abort(new Error("gone"));
   equal(signal.aborted, true);
-  const late = new Serving(2, { ...head, note: ["T1", "x"] });
+  const late = new InboundCall(2, { ...head, note: ["T1", "x"] });
   late.abort(new Error("gone"));
   equal(late.signal.aborted, true);
 });
 
-Deno.test("readAnswer() makes a Response that outlives its frame, whose bytes are read over", async () => {
+Deno.test("readResponseFrame() makes a Response that outlives its frame, whose bytes are read over", async () => {
   const frame = frameOf('[200,"",[],0]', "what was said");
-  const { body, make } = readAnswer(frame);
+  const { body, make } = readResponseFrame(frame);
   const response = make(body);
   frame.payload.fill(0x21);
   equal(await response.text(), "what was said");
 });
 
-Deno.test("readAnswer() leaves out headers that are not to be heard, in any letters, and no others", () => {
+Deno.test("readResponseFrame() leaves out headers that are not to be heard, in any letters, and no others", () => {
   const head = JSON.stringify([
     200,
     "",
@@ -89,23 +92,23 @@ Deno.test("readAnswer() leaves out headers that are not to be heard, in any lett
   ]);
   const headers = (
     unheard?: ReadonlySet<string>,
-  ) => [...readAnswer(frameOf(head), unheard).make(null).headers];
+  ) => [...readResponseFrame(frameOf(head), unheard).make(null).headers];
   const cookies = [["set-cookie", "a"], ["set-cookie", "b"]];
   equal(headers(new Set(["connection"])), cookies);
   equal(headers(), [["connection", "x"], ...cookies]);
 });
 
-Deno.test("Calling tells of an answer and of a failure in words, and of nothing this end did", async () => {
+Deno.test("OutboundCall tells of an answer and of a failure in words, and of nothing this end did", async () => {
   let heard = 0;
   const call = () => {
-    const made = new Calling(1, { answered: () => heard++ }, () => {});
+    const made = new OutboundCall(1, { onResponse: () => heard++ }, () => {});
     made.response.catch(() => {});
     return made;
   };
   const answered = call();
   answered.resolve(new Response("x"));
-  equal([heard, answered.answered, await (await answered.response).text()], [1, true, "x"]);
-  call().reject(new PeerFailure("no"));
+  equal([heard, answered.hasResponse, await (await answered.response).text()], [1, true, "x"]);
+  call().reject(new RpcError("no"));
   equal(heard, 2);
   call().reject(new Error("given up"));
   equal(heard, 2);

@@ -2,8 +2,8 @@
 
 import { deepStrictEqual as equal, ok, rejects, throws } from "node:assert/strict";
 import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
-import { PeerFailure, type Served } from "../../../lib/plugin/wire/rpc_calls.ts";
-import { Peer } from "../../../lib/plugin/wire/rpc_endpoint.ts";
+import { type InboundRequest, RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
+import { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
 import {
   type Frame,
   FrameReader,
@@ -14,37 +14,37 @@ import {
 } from "../../../lib/plugin/wire/frames.ts";
 
 /** A host's end, and a cell's end that answers with `serve`. */
-function join(serve: (served: Served) => Promise<Response>) {
+function join(serve: (served: InboundRequest) => Promise<Response>) {
   const idle: number[] = [];
-  const make = (side: 0 | 1, answer: typeof serve, other: () => Peer) => {
+  const make = (side: 0 | 1, answer: typeof serve, other: () => RpcEndpoint) => {
     const writer = new FrameWriter();
     const reader = new FrameReader();
     let scheduled = false;
-    const peer: Peer = new Peer({
+    const peer: RpcEndpoint = new RpcEndpoint({
       side,
       writer,
       serve: answer,
-      mostServed: 4,
-      idle: () => idle.push(side),
-      wake: () => {
+      maxInboundCalls: 4,
+      onIgnoredFrame: () => idle.push(side),
+      scheduleFlush: () => {
         if (scheduled) return;
         scheduled = true;
         setImmediate(() => {
           scheduled = false;
           peer.flush();
-          if (writer.length > 0) reader.push(writer.take(), (frame) => other().take(frame));
+          if (writer.length > 0) reader.push(writer.take(), (frame) => other().receive(frame));
         });
       },
     });
     return peer;
   };
-  const host: Peer = make(SIDE.HOST, () => Promise.reject(new Error("no")), () => cell);
-  const cell: Peer = make(SIDE.CELL, serve, () => host);
+  const host: RpcEndpoint = make(SIDE.HOST, () => Promise.reject(new Error("no")), () => cell);
+  const cell: RpcEndpoint = make(SIDE.CELL, serve, () => host);
   return { host, cell, idle };
 }
 
 function ask(
-  host: Peer,
+  host: RpcEndpoint,
   body: ReadableStream<Uint8Array> | Uint8Array | null = null,
   moved?: () => void,
 ) {
@@ -55,8 +55,8 @@ function ask(
     headers: ["x-a", "b"],
     note: ["T1", "ada"],
     body,
-    ended: () => ended++,
-    ...(moved && { moved }),
+    onEnd: () => ended++,
+    ...(moved && { onProgress: moved }),
   });
   return {
     id: call.id,
@@ -72,7 +72,7 @@ function frame(verb: number, side: number, id: number, payload = new Uint8Array(
 
 const text = (words: string) => new TextEncoder().encode(words);
 
-Deno.test("Peer carries a request and its answer, once each", async () => {
+Deno.test("RpcEndpoint carries a request and its answer, once each", async () => {
   const { host } = join(async ({ head, body }) => {
     const said = `${head.method} ${head.url} ${head.headers} ${await new Response(body).text()}`;
     return new Response(said, { status: 201, headers: { "x-c": "d" } });
@@ -84,22 +84,22 @@ Deno.test("Peer carries a request and its answer, once each", async () => {
   equal(asked.ended(), 1);
 });
 
-Deno.test("Peer keeps a copy of a request's body, since the frame's bytes are written over", async () => {
-  const served = Promise.withResolvers<Served>();
+Deno.test("RpcEndpoint keeps a copy of a request's body, since the frame's bytes are written over", async () => {
+  const served = Promise.withResolvers<InboundRequest>();
   const { cell } = join((asked) => {
     served.resolve(asked);
     return new Promise(() => {});
   });
   const writer = new FrameWriter();
   const body = new TextEncoder().encode("what was sent");
-  writer.head(VERB.REQUEST, SIDE.HOST, 1, '["PUT","/x",[],1,["T1","ada"]]', body);
+  writer.writeHead(VERB.REQUEST, SIDE.HOST, 1, '["PUT","/x",[],1,["T1","ada"]]', body);
   const bytes = writer.take();
-  new FrameReader().push(bytes, (frame) => cell.take(frame));
+  new FrameReader().push(bytes, (frame) => cell.receive(frame));
   bytes.fill(0x21);
   equal((await served.promise).body, body);
 });
 
-Deno.test("Peer streams bodies longer than the window both ways", async () => {
+Deno.test("RpcEndpoint streams bodies longer than the window both ways", async () => {
   const { host } = join(({ body }) => Promise.resolve(new Response(body)));
   let left = 3 * CELL_WINDOW_BYTES;
   const body = new ReadableStream<Uint8Array>({
@@ -116,11 +116,11 @@ Deno.test("Peer streams bodies longer than the window both ways", async () => {
   ok(moved > 0, "what was taken counts as movement");
 });
 
-Deno.test("Peer tells a failure in words, and a cancelled call to the other end", async () => {
+Deno.test("RpcEndpoint tells a failure in words, and a cancelled call to the other end", async () => {
   const { host } = join(() => Promise.reject(new RangeError("too far")));
   await rejects(
     ask(host).response,
-    (error) => error instanceof PeerFailure && /too far/.test(error.message),
+    (error) => error instanceof RpcError && /too far/.test(error.message),
   );
   const { promise: aborted, resolve } = Promise.withResolvers<void>();
   const waiting = join(({ signal }) => {
@@ -135,7 +135,7 @@ Deno.test("Peer tells a failure in words, and a cancelled call to the other end"
   equal(asked.ended(), 1);
 });
 
-Deno.test("Peer sends no header that the other end must refuse, in either direction", async () => {
+Deno.test("RpcEndpoint sends no header that the other end must refuse, in either direction", async () => {
   const { host } = join(() =>
     Promise.resolve(new Response("", { headers: { "x-a": "a\u0001b" } }))
   );
@@ -145,33 +145,33 @@ Deno.test("Peer sends no header that the other end must refuse, in either direct
   await rejects(call.response, RangeError);
 });
 
-Deno.test("Peer takes credit for what was never sent as nothing: no deadline moves", () => {
+Deno.test("RpcEndpoint takes credit for what was never sent as nothing: no deadline moves", () => {
   const { host, idle } = join(() => new Promise(() => {}));
   let moved = 0;
   const { id, response } = ask(host, null, () => moved++);
   response.catch(() => {});
   const credit = new Uint8Array([1, 0, 0, 0]);
-  for (let i = 0; i < 10; i++) host.take(frame(VERB.CREDIT, SIDE.HOST, id, credit));
+  for (let i = 0; i < 10; i++) host.receive(frame(VERB.CREDIT, SIDE.HOST, id, credit));
   equal([moved, idle.length], [0, 10]);
   host.fail(new Error("over"));
 });
 
-Deno.test("Peer breaks with an end that answers nothing, twice, or opens too much", async () => {
+Deno.test("RpcEndpoint breaks with an end that answers nothing, twice, or opens too much", async () => {
   const { host } = join(() => new Promise(() => {}));
-  throws(() => host.take(frame(VERB.RESPONSE, SIDE.HOST, 7)), ProtocolError);
-  throws(() => host.take(frame(VERB.RESPONSE, 9, 1)), ProtocolError);
+  throws(() => host.receive(frame(VERB.RESPONSE, SIDE.HOST, 7)), ProtocolError);
+  throws(() => host.receive(frame(VERB.RESPONSE, 9, 1)), ProtocolError);
   const { cell } = join(() => new Promise(() => {}));
   const writer = new FrameWriter();
   const head = '["GET","/x",[],0,["T1","x"]]';
-  for (let id = 1; id <= 5; id++) writer.head(VERB.REQUEST, SIDE.HOST, id, head);
+  for (let id = 1; id <= 5; id++) writer.writeHead(VERB.REQUEST, SIDE.HOST, id, head);
   throws(
-    () => new FrameReader().push(writer.take(), (frame) => cell.take(frame)),
+    () => new FrameReader().push(writer.take(), (frame) => cell.receive(frame)),
     /more than 4 exchanges/,
   );
   await Promise.resolve();
 });
 
-Deno.test("Peer.fail() ends what is open and every later call", async () => {
+Deno.test("RpcEndpoint.fail() ends what is open and every later call", async () => {
   const { host } = join(() => new Promise(() => {}));
   const asked = ask(host);
   host.fail(new Error("the cell ended"));

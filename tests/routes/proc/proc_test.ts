@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal, GENESIS } from "../../../lib/world/event_chain.ts";
+import { createChainSigner, GENESIS } from "../../../lib/world/event_chain.ts";
 import {
   APPROVE,
   basic,
@@ -175,7 +175,7 @@ test("procRoutes() show a chain that whoever holds the key can check by hand", a
       by: "T2",
     },
   ]);
-  const seal = createSeal(KEY);
+  const seal = createChainSigner(KEY);
   let previous = GENESIS;
   const db = new DatabaseSync(`${machine.data}/home%2Fd/universe.db`, { readOnly: true });
   const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
@@ -245,7 +245,7 @@ const TAMPERING: readonly (readonly [name: string, sql: string, found: RegExp])[
   ],
 ];
 
-Deno.test("procRoutes() find what was tampered with while the machine was stopped", async (t) => {
+Deno.test("createProcRoutes() find what was tampered with while the machine was stopped", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const data = `${folder}/data`;

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../../lib/world/event_chain.ts";
-import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import {
   APPROVE,
   bearer,
@@ -25,7 +25,7 @@ function faults(bytes: Uint8Array, key: string): readonly unknown[] {
   const db = new DatabaseSync(":memory:");
   try {
     db.deserialize(bytes);
-    return checkWorld(db, "home/x", createSeal(key)).faults;
+    return verifyWorld(db, "home/x", createChainSigner(key)).faults;
   } finally {
     db.close();
   }
@@ -84,7 +84,7 @@ test("addSnapshotRoute() gives nobody more than reading gives", async (machine, 
       send: "GET /proc/snapshot/etc/fstab",
       as: T2,
       status: 403,
-      text: /Cannot copy \/etc\/fstab: the caller is T2, T3 is needed/,
+      text: /Cannot copy \/etc\/fstab: the caller has T2; T3 is required/,
       lacks: ["upstream-5ecret"],
     },
     {

@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { mint } from "../../../lib/auth/capability.ts";
-import { KEPT_LISTS } from "../../../lib/limits.ts";
+import { WORLDS_LIST_CACHE_ENTRIES } from "../../../lib/limits.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
 import { APPROVE, bearer, KEY } from "../../support/machine.ts";
@@ -87,11 +87,11 @@ Deno.test("WorldsList keeps each form by itself, and its tag with it", async () 
 Deno.test("WorldsList keeps no more lists than its bound", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
-    for (let i = 0; i <= KEPT_LISTS; i++) await names(app, cap(`/home/${i}`));
-    equal(walks(), KEPT_LISTS + 1);
-    await names(app, cap(`/home/${KEPT_LISTS}`));
-    equal(walks(), KEPT_LISTS + 1);
+    for (let i = 0; i <= WORLDS_LIST_CACHE_ENTRIES; i++) await names(app, cap(`/home/${i}`));
+    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
+    await names(app, cap(`/home/${WORLDS_LIST_CACHE_ENTRIES}`));
+    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
     await names(app, cap("/home/0"));
-    equal(walks(), KEPT_LISTS + 2);
+    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 2);
   });
 });

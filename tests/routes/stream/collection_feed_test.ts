@@ -20,7 +20,7 @@ function follow(
 ): Followed {
   const pieces: Uint8Array[] = [];
   const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
-  const options = { store, caller: LOCAL, name, brief, send, fail: () => {} };
+  const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
   return {
     feed: new CollectionFeed(options, lastEventId),
     pieces,

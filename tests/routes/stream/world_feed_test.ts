@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
-import { updateEvent, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
+import { encodeUpdate, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 
@@ -31,7 +31,10 @@ function follow(store: Store, lastEventId: string | null = null): Followed {
   const failures = { count: 0 };
   const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
   const fail = () => void failures.count++;
-  const feed = new WorldFeed({ store, caller: LOCAL, name: "home/x", send, fail }, lastEventId);
+  const feed = new WorldFeed(
+    { store, caller: LOCAL, name: "home/x", send, onError: fail },
+    lastEventId,
+  );
   return { feed, pieces, failures };
 }
 
@@ -63,12 +66,12 @@ function slow(store: Store) {
   return { held, letGo };
 }
 
-Deno.test("updateEvent() encodes a version once for all its readers", async () => {
+Deno.test("encodeUpdate() encodes a version once for all its readers", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "a");
     const world = await store.read("home/x");
     if (world === undefined) throw new Error("it was just written");
-    equal(updateEvent(world), updateEvent(world));
+    equal(encodeUpdate(world), encodeUpdate(world));
     const [one, two] = [follow(store), follow(store)];
     await one.feed.start();
     await two.feed.start();

@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../../lib/world/event_chain.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { copyWorld } from "../../../lib/world/file/copy_world.ts";
 import * as sql from "../../../lib/world/file/sql.ts";
-import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
+import { verifyWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
   breakPiece,
   exhibits,
@@ -18,8 +18,8 @@ import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NEW_KEY = "ab".repeat(32);
-const OLD = createSeal(MUSEUM_KEY);
-const RESIGN = { from: OLD, to: createSeal(NEW_KEY) };
+const OLD = createChainSigner(MUSEUM_KEY);
+const RESIGN = { from: OLD, to: createChainSigner(NEW_KEY) };
 
 /** Copies the museum piece of a folder, and lends both out. */
 function withCopy<T>(
@@ -47,7 +47,7 @@ function rowsOf(db: DatabaseSync): unknown {
 
 /** What a check says of an image under a key, or why it could not be checked. */
 function faultsOf(db: DatabaseSync, key: string): readonly WorldFault[] {
-  return checkWorld(db, PIECE, createSeal(key)).faults;
+  return verifyWorld(db, PIECE, createChainSigner(key)).faults;
 }
 
 /** What a snapshot holds, as a database of its own. */

@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import {
-  exists,
-  INCOMING,
-  placeWorld,
-  removeQuietly,
+  createWorldFolder,
+  INCOMING_FOLDER,
+  moveToTrash,
+  pathExists,
   replaceFile,
   syncFolder,
-  TRASH,
-  trashFolder,
+  TRASH_FOLDER,
+  tryRemove,
   WORLD_FILE,
   writeSynced,
 } from "../../../lib/world/file/durable_fs.ts";
@@ -23,41 +23,41 @@ function modeOf(path: string): number {
   return (Deno.statSync(path).mode ?? 0) & 0o777;
 }
 
-Deno.test("placeWorld() makes a folder appear with its file, readable by this user alone", () =>
+Deno.test("createWorldFolder() makes a folder appear with its file, readable by this user alone", () =>
   withTempData((data) => {
-    placeWorld(data, "home%2Fx", image, "1");
+    createWorldFolder(data, "home%2Fx", image, "1");
     equal(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
-    equal(names(`${data}/${INCOMING}`), []);
+    equal(names(`${data}/${INCOMING_FOLDER}`), []);
     if (Deno.build.os === "windows") return;
     equal([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [0o700, 0o600]);
   }));
 
-Deno.test("placeWorld() puts a folder without a world aside instead of losing what is in it", () =>
+Deno.test("createWorldFolder() puts a folder without a world aside instead of losing what is in it", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
-    placeWorld(data, "home%2Fx", image, "1");
+    createWorldFolder(data, "home%2Fx", image, "1");
     equal(names(`${data}/home%2Fx`), [WORLD_FILE]);
-    equal(Deno.readTextFileSync(`${data}/${TRASH}/leftover-1/home%2Fx/note`), "by hand");
+    equal(Deno.readTextFileSync(`${data}/${TRASH_FOLDER}/leftover-1/home%2Fx/note`), "by hand");
   }));
 
-Deno.test("placeWorld() leaves nothing on its way in when it fails", () =>
+Deno.test("createWorldFolder() leaves nothing on its way in when it fails", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
-    Deno.writeTextFileSync(`${data}/${TRASH}`, "no folder");
-    throws(() => placeWorld(data, "home%2Fx", image, "1"));
-    equal(names(`${data}/${INCOMING}`), []);
-    ok(exists(`${data}/home%2Fx`));
+    Deno.writeTextFileSync(`${data}/${TRASH_FOLDER}`, "no folder");
+    throws(() => createWorldFolder(data, "home%2Fx", image, "1"));
+    equal(names(`${data}/${INCOMING_FOLDER}`), []);
+    ok(pathExists(`${data}/home%2Fx`));
   }));
 
-Deno.test("trashFolder() keeps two removals of one name apart", () =>
+Deno.test("moveToTrash() keeps two removals of one name apart", () =>
   withTempData((data) => {
     const places = ["1", "2"].map((serial) => {
-      placeWorld(data, "home%2Fx", new TextEncoder().encode(serial), serial);
-      return trashFolder(data, "home%2Fx", serial);
+      createWorldFolder(data, "home%2Fx", new TextEncoder().encode(serial), serial);
+      return moveToTrash(data, "home%2Fx", serial);
     });
     equal(places.map((place) => Deno.readTextFileSync(`${place}/${WORLD_FILE}`)), ["1", "2"]);
-    ok(!exists(`${data}/home%2Fx`));
+    ok(!pathExists(`${data}/home%2Fx`));
   }));
 
 Deno.test("replaceFile() replaces a whole file, and keeps the old one when it cannot", () =>
@@ -86,17 +86,17 @@ Deno.test("syncFolder() throws where there is no folder", () =>
     if (Deno.build.os !== "windows") throws(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
   }));
 
-Deno.test("exists() sees a link that leads nowhere: something is at that path", () =>
+Deno.test("pathExists() sees a link that leads nowhere: something is at that path", () =>
   withTempData((data) => {
-    equal(exists(`${data}/x`), false);
+    equal(pathExists(`${data}/x`), false);
     Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
-    equal(exists(`${data}/x`), true);
+    equal(pathExists(`${data}/x`), true);
   }));
 
-Deno.test("removeQuietly() removes what is there and does not mind what is not", () =>
+Deno.test("tryRemove() removes what is there and does not mind what is not", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/a/b`, { recursive: true });
-    removeQuietly(`${data}/a`);
-    removeQuietly(`${data}/a`);
+    tryRemove(`${data}/a`);
+    tryRemove(`${data}/a`);
     equal(names(data), []);
   }));

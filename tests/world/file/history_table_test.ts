@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../../lib/world/event_chain.ts";
-import type { HistoryBound } from "../../../lib/world/file/history_table.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import type { HistoryLimits } from "../../../lib/world/file/history_table.ts";
 import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";
-import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import {
@@ -22,7 +22,7 @@ const ROOMY = { versions: 100, bytes: 1024 * 1024 };
 const decoder = new TextDecoder();
 
 /** Applies jobs each in a transaction of its own, with a bound, and checks what is left. */
-function apply(data: string, history: HistoryBound, jobs: readonly WriteJob[]): void {
+function apply(data: string, history: HistoryLimits, jobs: readonly WriteJob[]): void {
   const writer = testWriter(data, { history });
   for (const job of jobs) {
     for (const reply of writer.apply([job])) {
@@ -31,7 +31,7 @@ function apply(data: string, history: HistoryBound, jobs: readonly WriteJob[]): 
   }
   writer.close();
   const db = new DatabaseSync(`${data}/${FILE}`);
-  equal(checkWorld(db, NAME, createSeal(MUSEUM_KEY)).faults, []);
+  equal(verifyWorld(db, NAME, createChainSigner(MUSEUM_KEY)).faults, []);
   db.close();
 }
 

@@ -1,16 +1,16 @@
 import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
-import { createSeal } from "../../../lib/world/event_chain.ts";
-import { checkWorld } from "../../../lib/world/file/verify_world.ts";
-import { type Birth, ImageMaker } from "../../../lib/world/file/new_world_image.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
+import { ImageBuilder, type NewWorld } from "../../../lib/world/file/new_world_image.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
-const seal = createSeal("key");
+const seal = createChainSigner("key");
 const NOW = "2026-01-01T00:00:00.000Z";
 const encoder = new TextEncoder();
 
-function birth(body: Uint8Array, more: Partial<Birth> = {}): Birth {
+function birth(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
   const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
   return { ...base, facts: { by: "T2" }, ...more };
 }
@@ -28,61 +28,61 @@ function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T>
   });
 }
 
-Deno.test("ImageMaker.make() makes a whole world in WAL mode, with its first event on the chain", async () => {
-  const maker = new ImageMaker(seal);
+Deno.test("ImageBuilder.make() makes a whole world in WAL mode, with its first event on the chain", async () => {
+  const maker = new ImageBuilder(seal);
   for (const size of [0, 1, 1024, 1025, 100_000]) {
     const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
-    const { image, row, sha256 } = maker.make(birth(body), NOW);
+    const { image, row, sha256 } = maker.build(birth(body), NOW);
     equal([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
     await inFile(image, (db) => {
       equal(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
-      equal(checkWorld(db, "home/x", seal), { faults: [], leaving: false });
+      equal(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
       equal(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
     });
   }
   maker.close();
 });
 
-Deno.test("ImageMaker.make() leaves nothing of one world in the image of the next", () => {
-  const maker = new ImageMaker(seal);
+Deno.test("ImageBuilder.make() leaves nothing of one world in the image of the next", () => {
+  const maker = new ImageBuilder(seal);
   const secret = "a secret of the first world";
-  maker.make(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
-  const { image } = maker.make(birth(encoder.encode("second")), NOW);
+  maker.build(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
+  const { image } = maker.build(birth(encoder.encode("second")), NOW);
   const text = new TextDecoder("latin1").decode(image);
   equal(text.includes("secret"), false);
   maker.close();
 });
 
-Deno.test("ImageMaker.make() does not let one world's size grow the images of the next", () => {
-  const maker = new ImageMaker(seal);
+Deno.test("ImageBuilder.make() does not let one world's size grow the images of the next", () => {
+  const maker = new ImageBuilder(seal);
   const small = birth(encoder.encode("x"));
-  const { length } = maker.make(small, NOW).image;
+  const { length } = maker.build(small, NOW).image;
   const headers = `[["x-meta-a","${"z".repeat(8000)}"]]`;
   for (const big of [birth(new Uint8Array(100_000)), birth(encoder.encode("x"), { headers })]) {
-    maker.make(big, NOW);
-    equal(maker.make(small, NOW).image.length, length);
+    maker.build(big, NOW);
+    equal(maker.build(small, NOW).image.length, length);
   }
   maker.close();
 });
 
-Deno.test("ImageMaker.make() goes on after a birth that failed", async () => {
-  const maker = new ImageMaker(seal);
+Deno.test("ImageBuilder.make() goes on after a birth that failed", async () => {
+  const maker = new ImageBuilder(seal);
   const impossible = birth(encoder.encode("x"), { facts: { by: 1n } });
   let failed = false;
   try {
-    maker.make(impossible, NOW);
+    maker.build(impossible, NOW);
   } catch {
     failed = true; // a bigint has no JSON
   }
   equal(failed, true);
-  const { image } = maker.make(birth(encoder.encode("y")), NOW);
-  await inFile(image, (db) => equal(checkWorld(db, "home/x", seal).faults, []));
+  const { image } = maker.build(birth(encoder.encode("y")), NOW);
+  await inFile(image, (db) => equal(verifyWorld(db, "home/x", seal).faults, []));
   maker.close();
 });
 
-Deno.test("ImageMaker.make() tells an append from a put, and what was sent from what is there", async () => {
-  const maker = new ImageMaker(seal);
-  const { image } = maker.make(
+Deno.test("ImageBuilder.make() tells an append from a put, and what was sent from what is there", async () => {
+  const maker = new ImageBuilder(seal);
+  const { image } = maker.build(
     birth(encoder.encode("lower, added"), {
       op: "append",
       sent: encoder.encode(", added"),
@@ -101,11 +101,11 @@ Deno.test("ImageMaker.make() tells an append from a put, and what was sent from 
   maker.close();
 });
 
-Deno.test("ImageMaker.make() hands out images that do not share memory", () => {
-  const maker = new ImageMaker(seal);
-  const first = maker.make(birth(encoder.encode("first")), NOW).image;
+Deno.test("ImageBuilder.make() hands out images that do not share memory", () => {
+  const maker = new ImageBuilder(seal);
+  const first = maker.build(birth(encoder.encode("first")), NOW).image;
   const copy = first.slice();
-  const second = maker.make(birth(encoder.encode("2")), NOW).image;
+  const second = maker.build(birth(encoder.encode("2")), NOW).image;
   equal(first, copy);
   differ(first, second);
   maker.close();

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { withStillFile } from "../../../lib/world/file/offline_file.ts";
+import { withOfflineFile } from "../../../lib/world/file/offline_file.ts";
 import { superJournal } from "../../testdata/super_journal.ts";
 import { snapshot, withTempData } from "../../testdata/temp_data.ts";
 
@@ -12,10 +12,10 @@ function make(path: string, value: number): DatabaseSync {
 }
 
 function valueOf(path: string, scratch: string): unknown {
-  return withStillFile(path, () => scratch, (db) => db.prepare("SELECT x FROM t").get()?.x);
+  return withOfflineFile(path, () => scratch, (db) => db.prepare("SELECT x FROM t").get()?.x);
 }
 
-Deno.test("withStillFile() reads a file without leaving a trace beside it", () =>
+Deno.test("withOfflineFile() reads a file without leaving a trace beside it", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/scratch`);
     // What a URL would take for its own parts is a character of a name here.
@@ -28,7 +28,7 @@ Deno.test("withStillFile() reads a file without leaving a trace beside it", () =
     }
   }));
 
-Deno.test("withStillFile() reads what only the log holds, and leaves the log as it is", () =>
+Deno.test("withOfflineFile() reads what only the log holds, and leaves the log as it is", () =>
   withTempData((data) => {
     for (const folder of ["live", "crashed", "scratch"]) Deno.mkdirSync(`${data}/${folder}`);
     const live = make(`${data}/live/universe.db`, 1);
@@ -43,12 +43,12 @@ Deno.test("withStillFile() reads what only the log holds, and leaves the log as 
     equal(snapshot(`${data}/scratch`), []);
   }));
 
-Deno.test("withStillFile() keeps a look's writes from the file, and empties its folder when a look fails", () =>
+Deno.test("withOfflineFile() keeps a look's writes from the file, and empties its folder when a look fails", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/scratch`);
     make(`${data}/universe.db`, 1).close();
     const before = snapshot(data);
-    withStillFile(
+    withOfflineFile(
       `${data}/universe.db`,
       () => `${data}/scratch`,
       (db) => db.exec("DELETE FROM t"),
@@ -56,13 +56,13 @@ Deno.test("withStillFile() keeps a look's writes from the file, and empties its 
     equal(snapshot(data), before);
     Deno.writeTextFileSync(`${data}/universe.db-wal`, "a log of nothing");
     throws(() =>
-      withStillFile(`${data}/universe.db`, () => `${data}/scratch`, () => {
+      withOfflineFile(`${data}/universe.db`, () => `${data}/scratch`, () => {
         throw new Error("the look failed");
       }), /the look failed/);
     equal(snapshot(`${data}/scratch`), []);
   }));
 
-Deno.test("withStillFile() lets no journal have SQLite delete the file that it names", () =>
+Deno.test("withOfflineFile() lets no journal have SQLite delete the file that it names", () =>
   withTempData((data) => {
     for (const folder of ["world", "scratch"]) Deno.mkdirSync(`${data}/${folder}`);
     const db = new DatabaseSync(`${data}/world/universe.db`);
@@ -72,7 +72,7 @@ Deno.test("withStillFile() lets no journal have SQLite delete the file that it n
     Deno.writeFileSync(`${data}/world/universe.db-journal`, superJournal(`${data}/world/precious`));
     const before = snapshot(`${data}/world`);
     throws(
-      () => withStillFile(`${data}/world/universe.db`, () => `${data}/scratch`, () => {}),
+      () => withOfflineFile(`${data}/world/universe.db`, () => `${data}/scratch`, () => {}),
       /its journal names another file/,
     );
     equal(snapshot(`${data}/world`), before);

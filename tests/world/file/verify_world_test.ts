@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createSeal } from "../../../lib/world/event_chain.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
-import { checkWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
+import { verifyWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
   breakPiece,
   exhibits,
@@ -17,7 +17,7 @@ import { withTempData } from "../../testdata/temp_data.ts";
 function faultsOf(data: string, key = MUSEUM_KEY): readonly WorldFault[] {
   const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
   try {
-    return checkWorld(db, PIECE, createSeal(key)).faults;
+    return verifyWorld(db, PIECE, createChainSigner(key)).faults;
   } catch (error) {
     return [{ check: "unreadable", reason: error instanceof Error ? error.message : "" }];
   } finally {
@@ -25,7 +25,7 @@ function faultsOf(data: string, key = MUSEUM_KEY): readonly WorldFault[] {
   }
 }
 
-Deno.test("checkWorld() finds nothing wrong with a world that is whole", () =>
+Deno.test("verifyWorld() finds nothing wrong with a world that is whole", () =>
   withTempData((data) => {
     makePiece(data);
     equal(faultsOf(data), []);
@@ -61,14 +61,14 @@ for (const room of ["chains", "rows"]) {
   }
 }
 
-Deno.test("checkWorld() finds the first event of a chain that another key signed", () =>
+Deno.test("verifyWorld() finds the first event of a chain that another key signed", () =>
   withTempData((data) => {
     makePiece(data);
     const reason = "hmac does not match the event's content under this machine's key";
     equal(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
   }));
 
-Deno.test("checkWorld() takes a whole older file for whole: nothing inside it tells", () =>
+Deno.test("verifyWorld() takes a whole older file for whole: nothing inside it tells", () =>
   withTempData((data) => {
     // The limit of a chain per world: it proves what is there, not that nothing newer ever was.
     makePiece(data);

@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
-import { createSeal } from "../../../lib/world/event_chain.ts";
-import { checkWorld } from "../../../lib/world/file/verify_world.ts";
-import { asBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
+import { toBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
 import { makePiece, MUSEUM_KEY, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
@@ -13,7 +13,7 @@ const FACTS = { by: "T2" };
 
 function open(data: string): WorldFile {
   return new WorldFile(PIECE, `${data}/${PIECE_FILE}`, {
-    seal: createSeal(MUSEUM_KEY),
+    seal: createChainSigner(MUSEUM_KEY),
     sync: "full",
     history: { versions: 100, bytes: 1024 * 1024 },
   });
@@ -22,7 +22,7 @@ function open(data: string): WorldFile {
 function faults(data: string): unknown {
   const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
   try {
-    return checkWorld(db, PIECE, createSeal(MUSEUM_KEY)).faults;
+    return verifyWorld(db, PIECE, createChainSigner(MUSEUM_KEY)).faults;
   } finally {
     db.close();
   }
@@ -184,11 +184,11 @@ Deno.test("WorldFile refuses a file without its row or its tables", () =>
     );
   }));
 
-Deno.test("asBytes() copies a BLOB, takes text as UTF-8 and everything else as nothing", () => {
+Deno.test("toBytes() copies a BLOB, takes text as UTF-8 and everything else as nothing", () => {
   const bytes = Uint8Array.of(1, 2);
-  const copy = asBytes(bytes);
+  const copy = toBytes(bytes);
   bytes[0] = 9;
   equal(copy, Uint8Array.of(1, 2));
-  equal(asBytes("ü"), encoder.encode("ü"));
-  for (const other of [null, undefined, 7, 7n]) equal(asBytes(other), new Uint8Array());
+  equal(toBytes("ü"), encoder.encode("ü"));
+  for (const other of [null, undefined, 7, 7n]) equal(toBytes(other), new Uint8Array());
 });

@@ -1,12 +1,12 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
-import type { Entry } from "../../../lib/world/store.ts";
+import type { WorldEntry } from "../../../lib/world/store.ts";
 
-function entry(name: string, layer: "upper" | "lower" = "upper", version = 1): Entry {
+function entry(name: string, layer: "upper" | "lower" = "upper", version = 1): WorldEntry {
   return { name, version, ext: "txt", len: 0, state: "", updatedAt: "", layer };
 }
 
-function catalogOf(...entries: readonly Entry[]): Catalog {
+function catalogOf(...entries: readonly WorldEntry[]): Catalog {
   const catalog = new Catalog();
   for (const each of entries) catalog.set(each);
   return catalog;
@@ -94,23 +94,23 @@ Deno.test("Catalog.remove() leaves what lies below a world", () => {
 
 Deno.test("Catalog.mark() keeps an empty collection, and lets it go", () => {
   const catalog = catalogOf(entry("home/x"));
-  catalog.mark("home/new/deep", true);
-  catalog.mark("home/new/deep", true);
+  catalog.markCollection("home/new/deep", true);
+  catalog.markCollection("home/new/deep", true);
   equal([catalog.isCollection("home/new/deep"), catalog.isCollection("home/new")], [true, true]);
-  equal(catalog.marks(), ["home/new/deep"]);
+  equal(catalog.markedCollections(), ["home/new/deep"]);
   equal([shown(catalog, "home"), catalog.size], [["new/", "x=1"], 1]);
-  catalog.mark("home/new/deep", false);
-  catalog.mark("home/none", false);
-  equal([catalog.isCollection("home/new"), catalog.marks()], [false, []]);
+  catalog.markCollection("home/new/deep", false);
+  catalog.markCollection("home/none", false);
+  equal([catalog.isCollection("home/new"), catalog.markedCollections()], [false, []]);
 });
 
 Deno.test("Catalog.mark() outlives the worlds of a collection, and its end spares them", () => {
   const catalog = catalogOf(entry("home/c/x"));
-  catalog.mark("home/c", true);
+  catalog.markCollection("home/c", true);
   catalog.remove("home/c/x");
   equal(catalog.isCollection("home/c"), true);
   catalog.set(entry("home/c/y"));
-  catalog.mark("home/c", false);
+  catalog.markCollection("home/c", false);
   equal(shown(catalog, "home/c"), ["y=1"]);
 });
 
@@ -154,7 +154,7 @@ Deno.test("Catalog.changedAt() is the newest write at or below a name, in either
     catalog.changedAt(name)?.slice(8, 10)
   );
   equal(times, ["03", "02", "02", "01", undefined]);
-  catalog.mark("home/empty", true);
+  catalog.markCollection("home/empty", true);
   equal(catalog.changedAt("home/empty"), undefined);
   catalog.set(at("home/a/y", "2026-01-09T00:00:00.000Z"));
   equal(catalog.changedAt("home")?.slice(8, 10), "09");

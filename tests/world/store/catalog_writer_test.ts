@@ -1,15 +1,15 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { CatalogKeeper } from "../../../lib/world/store/catalog_writer.ts";
-import type { Entry } from "../../../lib/world/store.ts";
+import { CatalogWriter } from "../../../lib/world/store/catalog_writer.ts";
+import type { WorldEntry } from "../../../lib/world/store.ts";
 
-function entry(name: string, version: number): Entry {
+function entry(name: string, version: number): WorldEntry {
   return { name, version, ext: "txt", len: 1, state: "", updatedAt: "t", layer: "upper" };
 }
 
 /** A keeper that writes into a list. */
-function listening(): { keeper: CatalogKeeper; saved: string[] } {
+function listening(): { keeper: CatalogWriter; saved: string[] } {
   const saved: string[] = [];
-  const keeper = new CatalogKeeper((rows, gone) => {
+  const keeper = new CatalogWriter((rows, gone) => {
     saved.push([
       ...rows.map(({ name, version, mtime, size }) => `${name}=${version}@${mtime}+${size}`),
       ...gone.map((name) => `-${name}`),
@@ -19,7 +19,7 @@ function listening(): { keeper: CatalogKeeper; saved: string[] } {
   return { keeper, saved };
 }
 
-Deno.test("CatalogKeeper.flush() writes the newest row of each world in one go", async () => {
+Deno.test("CatalogWriter.flush() writes the newest row of each world in one go", async () => {
   const { keeper, saved } = listening();
   keeper.changed(entry("home/a", 1));
   keeper.changed(entry("home/b", 1), { mtime: 7, size: 8 });
@@ -28,7 +28,7 @@ Deno.test("CatalogKeeper.flush() writes the newest row of each world in one go",
   equal(saved, ["home/a=2@5+6 home/b=1@7+8"]);
 });
 
-Deno.test("CatalogKeeper.changed() without a settled file takes back that an older row was settled", async () => {
+Deno.test("CatalogWriter.changed() without a settled file takes back that an older row was settled", async () => {
   const { keeper, saved } = listening();
   keeper.changed(entry("home/a", 1), { mtime: 5, size: 6 });
   keeper.changed(entry("home/a", 2));
@@ -36,7 +36,7 @@ Deno.test("CatalogKeeper.changed() without a settled file takes back that an old
   equal(saved, ["home/a=2@0+0"]);
 });
 
-Deno.test("CatalogKeeper keeps a world that went and came back, and drops one that came and went", async () => {
+Deno.test("CatalogWriter keeps a world that went and came back, and drops one that came and went", async () => {
   const { keeper, saved } = listening();
   keeper.gone("home/a");
   keeper.changed(entry("home/a", 1));
@@ -46,7 +46,7 @@ Deno.test("CatalogKeeper keeps a world that went and came back, and drops one th
   equal(saved, ["home/a=1@0+0 -home/b"]);
 });
 
-Deno.test("CatalogKeeper.flush() writes nothing when nothing changed, and nothing twice", async () => {
+Deno.test("CatalogWriter.flush() writes nothing when nothing changed, and nothing twice", async () => {
   const { keeper, saved } = listening();
   await keeper.flush();
   keeper.gone("home/a");
@@ -55,9 +55,9 @@ Deno.test("CatalogKeeper.flush() writes nothing when nothing changed, and nothin
   equal(saved, ["-home/a"]);
 });
 
-Deno.test("CatalogKeeper writes by itself after a moment", async () => {
+Deno.test("CatalogWriter writes by itself after a moment", async () => {
   const written = Promise.withResolvers<number>();
-  const keeper = new CatalogKeeper((rows) => {
+  const keeper = new CatalogWriter((rows) => {
     written.resolve(rows.length);
     return Promise.resolve();
   });
@@ -66,9 +66,9 @@ Deno.test("CatalogKeeper writes by itself after a moment", async () => {
   equal(await written.promise, 2);
 });
 
-Deno.test("CatalogKeeper goes on after a save that failed: what it keeps is derived", async () => {
+Deno.test("CatalogWriter goes on after a save that failed: what it keeps is derived", async () => {
   let calls = 0;
-  const keeper = new CatalogKeeper(() => {
+  const keeper = new CatalogWriter(() => {
     calls += 1;
     return calls === 1 ? Promise.reject(new Error("the disk is full")) : Promise.resolve();
   });

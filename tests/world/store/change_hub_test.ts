@@ -15,7 +15,7 @@ function toldTo(keys: readonly string[], name: string): string[] {
   const changes = hub();
   const told: string[] = [];
   for (const key of keys) changes.watch(key, () => told.push(key));
-  changes.tell(change(name));
+  changes.publish(change(name));
   return told;
 }
 
@@ -40,17 +40,17 @@ Deno.test("ChangeHub.tell() tells a listener once for each time it watches, in t
   changes.watch("home/a", first);
   changes.watch("home/a", () => told.push("second"));
   changes.watch("home/a", first);
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, ["first", "second"]);
 });
 
 Deno.test("ChangeHub numbers changes, also those nobody watches", () => {
   const changes = hub();
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   const seen: number[] = [];
   changes.watch("/", ({ seq }) => seen.push(seq));
-  changes.tell(change("home/a"));
-  changes.tell(change("home/b"));
+  changes.publish(change("home/a"));
+  changes.publish(change("home/b"));
   equal([seen, changes.seq], [[2, 3], 3]);
 });
 
@@ -61,7 +61,7 @@ Deno.test("ChangeHub.watch() ends for the listener that ends it, however often, 
   end();
   changes.watch("home/a", () => told.push("second"));
   end();
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, ["second"]);
 });
 
@@ -74,7 +74,7 @@ Deno.test("ChangeHub.tell() no longer tells whom an earlier listener sent away",
     end();
   });
   end = changes.watch("home/a", () => told.push("second"));
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, ["first"]);
 });
 
@@ -88,9 +88,9 @@ Deno.test("ChangeHub.tell() ends although a listener watches anew each time it i
     end = changes.watch("home/a", again);
   }
   let end = changes.watch("home/a", again);
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, 1);
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, 2);
 });
 
@@ -103,7 +103,7 @@ Deno.test("ChangeHub.tell() tells everyone although one of them throws, and repo
   });
   changes.watch("home/a", () => told.push("second"));
   changes.watch("/", () => told.push("all"));
-  changes.tell(change("home/a"));
+  changes.publish(change("home/a"));
   equal(told, ["second", "all"]);
   equal(failures.map(String), ["Error: a broken stream"]);
 });

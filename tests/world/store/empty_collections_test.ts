@@ -1,12 +1,12 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
-import { CollectionMarks } from "../../../lib/world/store/empty_collections.ts";
+import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
-Deno.test("CollectionMarks.mark() counts a mark once it is on disk", async () => {
+Deno.test("EmptyCollections.mark() counts a mark once it is on disk", async () => {
   const catalog = new Catalog();
   const saving = Promise.withResolvers<void>();
-  const marks = new CollectionMarks(catalog, () => saving.promise);
+  const marks = new EmptyCollections(catalog, () => saving.promise);
   const marking = marks.mark("home/a", true);
   await Promise.resolve();
   equal(catalog.isCollection("home/a"), false);
@@ -15,11 +15,11 @@ Deno.test("CollectionMarks.mark() counts a mark once it is on disk", async () =>
   equal(catalog.isCollection("home/a"), true);
 });
 
-Deno.test("CollectionMarks.mark() that fails leaves everything as it was, and the next goes on", async () => {
+Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and the next goes on", async () => {
   const catalog = new Catalog();
   const saved: string[] = [];
   let full = true;
-  const marks = new CollectionMarks(catalog, (names) => {
+  const marks = new EmptyCollections(catalog, (names) => {
     if (full) return Promise.reject(new Error("the disk is full"));
     saved.push(names.join());
     return Promise.resolve();
@@ -27,13 +27,13 @@ Deno.test("CollectionMarks.mark() that fails leaves everything as it was, and th
   await rejects(marks.mark("home/a", true), /full/);
   full = false;
   await marks.mark("home/b", true);
-  equal([catalog.marks(), saved], [["home/b"], ["home/b"]]);
+  equal([catalog.markedCollections(), saved], [["home/b"], ["home/b"]]);
 });
 
-Deno.test("CollectionMarks.mark() loses none of those that come at once, and writes nothing twice", async () => {
+Deno.test("EmptyCollections.mark() loses none of those that come at once, and writes nothing twice", async () => {
   const catalog = new Catalog();
   const saved: string[] = [];
-  const marks = new CollectionMarks(catalog, async (names) => {
+  const marks = new EmptyCollections(catalog, async (names) => {
     await Promise.resolve();
     saved.push(names.join());
   });
@@ -44,13 +44,13 @@ Deno.test("CollectionMarks.mark() loses none of those that come at once, and wri
     marks.mark("home/none", false),
     marks.mark("home/a", false),
   ]);
-  equal([catalog.marks(), saved], [["home/b"], ["home/a", "home/a,home/b", "home/b"]]);
+  equal([catalog.markedCollections(), saved], [["home/b"], ["home/a", "home/a,home/b", "home/b"]]);
 });
 
-Deno.test("CollectionMarks.load() takes names that can be collections, and gets over anything else", () =>
+Deno.test("EmptyCollections.load() takes names that can be collections, and gets over anything else", () =>
   withTempData((data) => {
     const catalog = new Catalog();
-    const marks = new CollectionMarks(catalog, () => Promise.resolve());
+    const marks = new EmptyCollections(catalog, () => Promise.resolve());
     marks.load(data);
     Deno.mkdirSync(`${data}/.collections`);
     marks.load(data);
@@ -60,5 +60,5 @@ Deno.test("CollectionMarks.load() takes names that can be collections, and gets 
       "home/ok\n\nhome//x\nelsewhere/x\nhome/a/../b\n",
     );
     marks.load(data);
-    equal(catalog.marks(), ["home/ok"]);
+    equal(catalog.markedCollections(), ["home/ok"]);
   }));

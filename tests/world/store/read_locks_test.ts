@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { Looks } from "../../../lib/world/store/read_locks.ts";
+import { ReadLocks } from "../../../lib/world/store/read_locks.ts";
 
 /** Lets everything run that waits for nothing else. */
 async function settle(): Promise<void> {
@@ -19,24 +19,24 @@ function step(log: string[], name: string) {
   };
 }
 
-Deno.test("Looks.look() runs looks at once where nothing is removed", async () => {
-  const looks = new Looks();
+Deno.test("ReadLocks.look() runs looks at once where nothing is removed", async () => {
+  const looks = new ReadLocks();
   const log: string[] = [];
   const steps = ["a", "b"].map((name) => step(log, name));
-  const looking = steps.map(({ act }) => looks.look(["home/x"], act));
+  const looking = steps.map(({ act }) => looks.shared(["home/x"], act));
   equal(log, ["a", "b"]);
   for (const { end } of steps) end();
   equal(await Promise.all(looking), ["a", "b"]);
 });
 
-Deno.test("Looks.remove() waits for the looks under way, also for those that fail", async () => {
-  const looks = new Looks();
+Deno.test("ReadLocks.remove() waits for the looks under way, also for those that fail", async () => {
+  const looks = new ReadLocks();
   const log: string[] = [];
   const [good, bad, removal] = ["good", "bad", "removal"].map((name) => step(log, name));
   if (!good || !bad || !removal) throw new Error("unreachable");
-  const looking = looks.look(["home/x", "home/y"], good.act);
-  const failing = looks.look(["home/x"], bad.act);
-  const removing = looks.remove("home/x", removal.act);
+  const looking = looks.shared(["home/x", "home/y"], good.act);
+  const failing = looks.shared(["home/x"], bad.act);
+  const removing = looks.exclusive("home/x", removal.act);
   await settle();
   equal(log, ["good", "bad"]);
   good.end();
@@ -48,14 +48,14 @@ Deno.test("Looks.remove() waits for the looks under way, also for those that fai
   equal(await Promise.all([looking, removing]), ["good", "removal"]);
 });
 
-Deno.test("Looks.look() waits for removals of any of its names, and for no others", async () => {
-  const looks = new Looks();
+Deno.test("ReadLocks.look() waits for removals of any of its names, and for no others", async () => {
+  const looks = new ReadLocks();
   const log: string[] = [];
   const [removal, look, other] = ["removal", "look", "other"].map((name) => step(log, name));
   if (!removal || !look || !other) throw new Error("unreachable");
-  const removing = looks.remove("home/x", removal.act);
-  const looking = looks.look(["home/a", "home/x"], look.act);
-  const elsewhere = looks.look(["home/a"], other.act);
+  const removing = looks.exclusive("home/x", removal.act);
+  const looking = looks.shared(["home/a", "home/x"], look.act);
+  const elsewhere = looks.shared(["home/a"], other.act);
   await settle();
   equal(log, ["other", "removal"]);
   removal.fail();
@@ -67,14 +67,14 @@ Deno.test("Looks.look() waits for removals of any of its names, and for no other
   await Promise.all([looking, elsewhere]);
 });
 
-Deno.test("Looks.look() that waited for one removal does not run into the next", async () => {
-  const looks = new Looks();
+Deno.test("ReadLocks.look() that waited for one removal does not run into the next", async () => {
+  const looks = new ReadLocks();
   const log: string[] = [];
   const [first, second, look] = ["first", "second", "look"].map((name) => step(log, name));
   if (!first || !second || !look) throw new Error("unreachable");
-  const one = looks.remove("home/x", first.act);
-  const looking = looks.look(["home/x"], look.act);
-  const two = looks.remove("home/x", second.act);
+  const one = looks.exclusive("home/x", first.act);
+  const looking = looks.shared(["home/x"], look.act);
+  const two = looks.exclusive("home/x", second.act);
   await settle();
   first.end();
   await one;

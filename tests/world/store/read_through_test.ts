@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
-import { ColdReads } from "../../../lib/world/store/read_through.ts";
+import { ReadThrough } from "../../../lib/world/store/read_through.ts";
 import type { ReadResult } from "../../../lib/world/store/worker_messages.ts";
-import type { Entry } from "../../../lib/world/store.ts";
+import type { WorldEntry } from "../../../lib/world/store.ts";
 import { WorldCache } from "../../../lib/world/store/world_cache.ts";
-import { unknownEntry, upperEntry, worldOf } from "../../../lib/world/store/records.ts";
+import { toUpperEntry, toWorld, unindexedEntry } from "../../../lib/world/store/records.ts";
 
 const NAME = "home/x";
 
@@ -13,8 +13,8 @@ function found(version: number): ReadResult {
   return { version, ...base, body: Uint8Array.of(version) };
 }
 
-function entry(version: number): Entry {
-  return upperEntry({ name: NAME, version, ext: "txt", len: 1, state: "", updatedAt: "" });
+function entry(version: number): WorldEntry {
+  return toUpperEntry({ name: NAME, version, ext: "txt", len: 1, state: "", updatedAt: "" });
 }
 
 /** Cold reads over a file whose versions are handed out one look after another. */
@@ -23,7 +23,7 @@ function ground(looks: (() => ReadResult | undefined)[]) {
   const cache = new WorldCache(1_000_000, 1_000_000);
   const unknown = new Set<string>();
   let asked = 0;
-  const reads = new ColdReads({
+  const reads = new ReadThrough({
     catalog,
     cache,
     async look() {
@@ -42,19 +42,19 @@ function ground(looks: (() => ReadResult | undefined)[]) {
   return { catalog, cache, unknown, read, asked: () => asked };
 }
 
-Deno.test("ColdReads.read() keeps what it read where nothing came between", async () => {
+Deno.test("ReadThrough.read() keeps what it read where nothing came between", async () => {
   const { catalog, cache, read } = ground([() => found(3)]);
   catalog.set(entry(3));
   equal([await read(), cache.peek(NAME)?.version], [3, 3]);
 });
 
-Deno.test("ColdReads.read() reads once for all who ask before the next change", async () => {
+Deno.test("ReadThrough.read() reads once for all who ask before the next change", async () => {
   const { catalog, read, asked } = ground([() => found(3)]);
   catalog.set(entry(3));
   equal([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
 });
 
-Deno.test("ColdReads.read() reads anew for whoever asks after a change", async () => {
+Deno.test("ReadThrough.read() reads anew for whoever asks after a change", async () => {
   const { catalog, cache, read, asked } = ground([() => found(3), () => found(4)]);
   catalog.set(entry(3));
   const before = read();
@@ -63,17 +63,17 @@ Deno.test("ColdReads.read() reads anew for whoever asks after a change", async (
   equal(cache.peek(NAME)?.version, 4);
 });
 
-Deno.test("ColdReads.read() gives what a write left in memory while it was reading", async () => {
+Deno.test("ReadThrough.read() gives what a write left in memory while it was reading", async () => {
   const { catalog, cache, read } = ground([() => {
     catalog.set(entry(4));
-    cache.set(worldOf(NAME, found(4)));
+    cache.set(toWorld(NAME, found(4)));
     return found(3);
   }]);
   catalog.set(entry(3));
   equal(await read(), 4);
 });
 
-Deno.test("ColdReads.read() is not damage when writes overtake it for ever", async () => {
+Deno.test("ReadThrough.read() is not damage when writes overtake it for ever", async () => {
   const { catalog, cache, read } = ground([() => {
     const { version = 0 } = catalog.upper(NAME) ?? {};
     catalog.set(entry(version + 1));
@@ -83,13 +83,13 @@ Deno.test("ColdReads.read() is not damage when writes overtake it for ever", asy
   equal([await read(), cache.peek(NAME)], [3, undefined]);
 });
 
-Deno.test("ColdReads.read() shows a version that is on disk before it was acknowledged, and does not keep it", async () => {
+Deno.test("ReadThrough.read() shows a version that is on disk before it was acknowledged, and does not keep it", async () => {
   const { catalog, cache, read } = ground([() => found(4)]);
   catalog.set(entry(3));
   equal([await read(), cache.peek(NAME)], [4, undefined]);
 });
 
-Deno.test("ColdReads.read() keeps nothing of a world that was removed and made again meanwhile", async () => {
+Deno.test("ReadThrough.read() keeps nothing of a world that was removed and made again meanwhile", async () => {
   const { catalog, cache, read } = ground([
     () => {
       catalog.remove(NAME);
@@ -101,7 +101,7 @@ Deno.test("ColdReads.read() keeps nothing of a world that was removed and made a
   equal([await read(), cache.peek(NAME)], [1, undefined]);
 });
 
-Deno.test("ColdReads.read() gives nothing for a world that was removed meanwhile", async () => {
+Deno.test("ReadThrough.read() gives nothing for a world that was removed meanwhile", async () => {
   const { catalog, read } = ground([() => {
     catalog.remove(NAME);
     return undefined;
@@ -110,7 +110,7 @@ Deno.test("ColdReads.read() gives nothing for a world that was removed meanwhile
   equal(await read(), undefined);
 });
 
-Deno.test("ColdReads.read() reads again when a world was away for the moment of a look", async () => {
+Deno.test("ReadThrough.read() reads again when a world was away for the moment of a look", async () => {
   const { catalog, read } = ground([
     () => {
       catalog.remove(NAME);
@@ -123,14 +123,14 @@ Deno.test("ColdReads.read() reads again when a world was away for the moment of 
   equal(await read(), 1);
 });
 
-Deno.test("ColdReads.read() forgets a world nobody had looked into that is not there after all", async () => {
+Deno.test("ReadThrough.read() forgets a world nobody had looked into that is not there after all", async () => {
   const { catalog, unknown, read } = ground([() => undefined]);
-  catalog.set(unknownEntry(NAME));
+  catalog.set(unindexedEntry(NAME));
   unknown.add(NAME);
   equal([await read(), catalog.upper(NAME)], [undefined, undefined]);
 });
 
-Deno.test("ColdReads.read() calls a file that is gone, or older than its row, damage", async () => {
+Deno.test("ReadThrough.read() calls a file that is gone, or older than its row, damage", async () => {
   for (const look of [() => undefined, () => found(2)]) {
     const { catalog, read, asked } = ground([look]);
     catalog.set(entry(3));

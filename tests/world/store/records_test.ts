@@ -1,5 +1,10 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { entryOf, unknownEntry, upperEntry, worldOf } from "../../../lib/world/store/records.ts";
+import {
+  toEntry,
+  toUpperEntry,
+  toWorld,
+  unindexedEntry,
+} from "../../../lib/world/store/records.ts";
 
 const FOUND = {
   version: 3,
@@ -11,19 +16,19 @@ const FOUND = {
   sha256: "ab",
 };
 
-Deno.test("worldOf() reads the metadata from the file, or takes what is known", () => {
-  equal(worldOf("home/x", FOUND).meta, [["x-meta-a", "1"]]);
-  equal(worldOf("home/x", FOUND, []).meta, []);
-  equal(worldOf("home/x", FOUND).layer, "upper");
+Deno.test("toWorld() reads the metadata from the file, or takes what is known", () => {
+  equal(toWorld("home/x", FOUND).meta, [["x-meta-a", "1"]]);
+  equal(toWorld("home/x", FOUND, []).meta, []);
+  equal(toWorld("home/x", FOUND).layer, "upper");
 });
 
-Deno.test("worldOf() lets no extension through that a hand has made of a header", () => {
+Deno.test("toWorld() lets no extension through that a hand has made of a header", () => {
   for (const ext of ["", "a b", "html\r\nset-cookie: x", "x".repeat(99), "../x"]) {
-    equal(worldOf("home/x", { ...FOUND, ext }).ext, "bin", JSON.stringify(ext));
+    equal(toWorld("home/x", { ...FOUND, ext }).ext, "bin", JSON.stringify(ext));
   }
 });
 
-Deno.test("entryOf() and upperEntry() show what a listing knows, and nothing else", () => {
+Deno.test("toEntry() and toUpperEntry() show what a listing knows, and nothing else", () => {
   const entry = {
     name: "home/x",
     version: 3,
@@ -33,11 +38,11 @@ Deno.test("entryOf() and upperEntry() show what a listing knows, and nothing els
     updatedAt: "2026-01-01T00:00:00.000Z",
     layer: "upper",
   };
-  equal(entryOf(worldOf("home/x", FOUND)), entry);
+  equal(toEntry(toWorld("home/x", FOUND)), entry);
   const row = { ...entry, mtime: 1, size: 2 };
-  equal(upperEntry(row), entry);
+  equal(toUpperEntry(row), entry);
 });
 
-Deno.test("unknownEntry() stands for a world of no version yet", () => {
-  equal([unknownEntry("home/x").version, unknownEntry("home/x").layer], [0, "upper"]);
+Deno.test("unindexedEntry() stands for a world of no version yet", () => {
+  equal([unindexedEntry("home/x").version, unindexedEntry("home/x").layer], [0, "upper"]);
 });

@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
-import { Looks } from "../../../lib/world/store/read_locks.ts";
+import { ReadLocks } from "../../../lib/world/store/read_locks.ts";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
-import { type RenameParties, renameWorld } from "../../../lib/world/store/rename.ts";
-import { Transits } from "../../../lib/world/store/write_locks.ts";
+import { type RenameDeps, renameWorld } from "../../../lib/world/store/rename.ts";
+import { WriteLocks } from "../../../lib/world/store/write_locks.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
@@ -18,8 +18,8 @@ function result(version: number): WriteResult {
 
 /** Parties whose writers do as told and write down what they were asked. */
 function parties(log: string[]) {
-  const transits = new Transits();
-  const looks = new Looks();
+  const transits = new WriteLocks();
+  const looks = new ReadLocks();
   const writer = {
     ask(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
       log.push(`${job.kind} ${job.name}`);
@@ -27,19 +27,19 @@ function parties(log: string[]) {
     },
   };
   // Only `ask` is ever called on a writer.
-  const workers = { writerOf: () => writer } as unknown as RenameParties["workers"];
+  const workers = { writerFor: () => writer } as unknown as RenameDeps["workers"];
   return { workers, catalog: new Catalog(), looks, transits };
 }
 
 Deno.test("renameWorld() settles before anybody may look at or change either name", async () => {
   const log: string[] = [];
   const made = parties(log);
-  const renaming = renameWorld(made, RENAME, ({ left, arrived }) => {
+  const renaming = renameWorld(made, RENAME, ({ source: left, target: arrived }) => {
     log.push(`settled ${left.version} ${arrived.version}`);
     return "done";
   });
-  const looking = made.looks.look(["home/a"], () => Promise.resolve(log.push("look")));
-  const changing = made.transits.of("home/a")?.then(() => log.push("change"));
+  const looking = made.looks.shared(["home/a"], () => Promise.resolve(log.push("look")));
+  const changing = made.transits.pending("home/a")?.then(() => log.push("change"));
   equal(await renaming, "done");
   await Promise.all([looking, changing]);
   equal(log.slice(0, 3), ["release home/a", "adopt home/b", "settled 1 2"]);
@@ -52,7 +52,7 @@ Deno.test("renameWorld() asks no writer where something is at the new name", asy
   const entry = { version: 1, ext: "txt", len: 0, state: "", updatedAt: "" };
   made.catalog.set({ name: "home/b", layer: "lower", ...entry });
   await rejects(renameWorld(made, RENAME, () => {}), { code: "precondition" });
-  equal([log, made.transits.of("home/a")], [[], undefined]);
+  equal([log, made.transits.pending("home/a")], [[], undefined]);
 });
 
 Deno.test("Writer.apply() lets a world go and adopts it, and never onto another", () =>

@@ -26,34 +26,34 @@ const makeFile: Make = async ({ path }) => {
 
 Deno.test("SnapshotFiles gives a file out that nobody finds any more", () =>
   withFiles(2, makeFile, async (files, incoming) => {
-    const taken = await files.take("home/x");
-    equal([incoming(), files.open, taken?.length], [[], 1, 200_000]);
+    const taken = await files.create("home/x");
+    equal([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
     equal((await new Response(taken?.body ?? null).bytes()).length, 200_000);
-    equal(files.open, 0);
+    equal(files.openCount, 0);
   }));
 
 Deno.test("SnapshotFiles refuses one file too many, until one is read or given up", () =>
   withFiles(2, makeFile, async (files) => {
-    const taken = await Promise.all([files.take("home/a"), files.take("home/b")]);
-    await rejects(files.take("home/c"), { code: "busy" });
+    const taken = await Promise.all([files.create("home/a"), files.create("home/b")]);
+    await rejects(files.create("home/c"), { code: "busy" });
     const [first] = taken;
     if (first?.body instanceof ReadableStream) await first.body.cancel();
-    equal(files.open, 1);
-    await files.take("home/c");
-    equal(files.open, 2);
+    equal(files.openCount, 1);
+    await files.create("home/c");
+    equal(files.openCount, 2);
   }));
 
 Deno.test("SnapshotFiles keeps no more files than it may when many come at once", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const names = ["home/a", "home/b", "home/c", "home/d"];
-    const outcomes = await Promise.allSettled(names.map((name) => files.take(name)));
+    const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
     equal(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
-    equal([files.open, incoming()], [2, []]);
+    equal([files.openCount, incoming()], [2, []]);
     for (const outcome of outcomes) {
       if (outcome.status === "rejected") equal(outcome.reason.code, "busy");
       else await new Response(outcome.value?.body ?? null).bytes();
     }
-    equal(files.open, 0);
+    equal(files.openCount, 0);
   }));
 
 Deno.test("SnapshotFiles counts nothing that was short, failed or is not there", async () => {
@@ -64,8 +64,8 @@ Deno.test("SnapshotFiles counts nothing that was short, failed or is not there",
   };
   await withFiles(1, make, async (files) => {
     const names = ["home/a", "home/bad", "home/b", "home/none", "home/c"];
-    const outcomes = await Promise.allSettled(names.map((name) => files.take(name)));
+    const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
     equal(outcomes.map(({ status }) => status === "rejected"), [false, true, false, false, false]);
-    equal(files.open, 0);
+    equal(files.openCount, 0);
   });
 });

@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
-import { keptSecret, takeDataFolder } from "../../../lib/world/file/data_folder.ts";
-import { exists } from "../../../lib/world/file/durable_fs.ts";
-import { lowerLayer } from "../../../lib/world/lower_layer.ts";
+import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
+import { pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "../../../lib/world/store/sqlite_store.ts";
-import type { Store, Written } from "../../../lib/world/store.ts";
+import type { ChangeResult, Store } from "../../../lib/world/store.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
@@ -17,9 +17,9 @@ type Options = Partial<Omit<SqliteStoreOptions, "lower">> & Pick<SuiteOptions, "
 
 function open(data: string, { lower = {}, ...options }: Options = {}): Promise<Store> {
   return openSqliteStore({
-    folder: takeDataFolder(data),
+    folder: acquireDataFolder(data),
     key: KEY,
-    lower: lowerLayer(lower, "2026-01-01T00:00:00.000Z"),
+    lower: createLowerLayer(lower, "2026-01-01T00:00:00.000Z"),
     workerUrl: WORKER,
     ...options,
   });
@@ -47,7 +47,7 @@ function withStore(
 storeSuite("SqliteStore", withStore);
 renameSuite("SqliteStore", withStore);
 
-function put(store: Store, name: string, text: string): Promise<Written> {
+function put(store: Store, name: string, text: string): Promise<ChangeResult> {
   const body = new TextEncoder().encode(text);
   return store.put({ name, body, ext: "txt", meta: [], by: "T2" });
 }
@@ -72,7 +72,7 @@ Deno.test("SqliteStore.close() gives the folder back and leaves files at rest", 
     await store.close();
     equal([...Deno.readDirSync(`${data}/home%2Fx`)].map(({ name }) => name), ["universe.db"]);
     ok(![...Deno.readDirSync(data)].some(({ name }) => /-(wal|shm)$/.test(name)));
-    takeDataFolder(data).release();
+    acquireDataFolder(data).release();
   }));
 
 Deno.test("SqliteStore knows its worlds without a catalog, listed and read at once", () =>
@@ -130,7 +130,7 @@ Deno.test("SqliteStore finishes a removal that a crash cut off, and reads as if 
     writer.apply(["home/a", "home/b", "usr/low"].map((name) => removeJob(name)));
     writer.close();
     Deno.removeSync(`${data}/.trash`);
-    ok(exists(`${data}/home%2Fa/universe.db`));
+    ok(pathExists(`${data}/home%2Fa/universe.db`));
 
     const store = await open(data, { lower: { "usr/low": "lower" } });
     // Asked before the rows have been read in the background.
@@ -225,7 +225,7 @@ Deno.test("SqliteStore says so and answers closed when one of its Workers dies",
     const store = await open(`${data}/worlds`, {
       workerUrl: new URL(`file://${dying}`).href,
       writers: 1,
-      onDeath: (reason) => deaths.push(reason),
+      onWorkerExit: (reason) => deaths.push(reason),
     });
     await put(store, "home/x", "1");
     await rejects(put(store, "home/die", "1"), { code: "closed" });
@@ -238,10 +238,10 @@ Deno.test("SqliteStore says so and answers closed when one of its Workers dies",
 Deno.test("SqliteStore keeps its secrets and worlds where only this user reads them", () =>
   withStore({}, async ({ store, data }) => {
     if (Deno.build.os === "windows") return; // no modes there
-    keptSecret(data, ".key");
+    loadOrCreateSecret(data, ".key");
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");
-    await store.mark("home/c", true);
+    await store.markCollection("home/c", true);
     const open: string[] = [];
     for (
       const path of [

@@ -10,7 +10,8 @@ function program(lines: string): string {
   return `data:application/javascript,${
     encodeURIComponent(`
       let ready = false;
-      const say = (replies, done = true, settled = []) => postMessage({ replies, settled, done });
+      const say = (replies, done = true, closedFiles = []) =>
+        postMessage({ replies, closedFiles, done });
       onmessage = ({ data: jobs }) => {
         if (!ready) { ready = true; return; }
         ${lines}
@@ -26,8 +27,8 @@ async function withClient(
 ): Promise<void> {
   const deaths: string[] = [];
   const client = new WorkerClient(url, setup, {
-    settled: () => {},
-    died: (reason) => deaths.push(reason),
+    onFilesClosed: () => {},
+    onExit: (reason) => deaths.push(reason),
     ...events,
   });
   try {
@@ -133,7 +134,7 @@ Deno.test("WorkerClient hands on which worlds were settled, and passes over answ
       say([{ id: 9999, value: 1 }], false, [{ name: "home/a", mtime: 1, size: 2 }]);
       say(jobs.map(({ id }) => ({ id, value: "done" })));`),
     async (client) => equal(await read(client, "a"), "done"),
-    { settled: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
+    { onFilesClosed: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
   );
   equal(seen, ["home/a"]);
 });

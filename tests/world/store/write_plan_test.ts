@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
-import { stageAppend, stagePut, stageTransition } from "../../../lib/world/store/write_plan.ts";
+import { planAppend, planPut, planTransition } from "../../../lib/world/store/write_plan.ts";
 import type { World } from "../../../lib/world/store.ts";
 
 const encoder = new TextEncoder();
@@ -33,19 +33,19 @@ function textOf(found: World | undefined): string | undefined {
   return found === undefined ? undefined : decoder.decode(found.body);
 }
 
-Deno.test("stagePut() takes along what the caller saw and what lies below", () => {
+Deno.test("planPut() takes along what the caller saw and what lies below", () => {
   const precondition = { match: "*" as const };
-  const { job } = stagePut({ ...change, meta: META, precondition }, world(0, "low"));
+  const { job } = planPut({ ...change, meta: META, precondition }, world(0, "low"));
   equal([job.precondition, job.below?.sha256, job.below?.body], [
     precondition,
     "s0",
     encoder.encode("low"),
   ]);
-  equal("below" in stagePut({ ...change, meta: META }, undefined).job, false);
+  equal("below" in planPut({ ...change, meta: META }, undefined).job, false);
 });
 
-Deno.test("stagePut() knows the world after it, whatever was there before", () => {
-  const { after } = stagePut({ ...change, meta: META }, undefined);
+Deno.test("planPut() knows the world after it, whatever was there before", () => {
+  const { nextWorld: after } = planPut({ ...change, meta: META }, undefined);
   const found = after(result(7, 3), undefined);
   equal([textOf(found), found?.version, found?.ext, found?.meta, found?.sha256], [
     "new",
@@ -56,8 +56,8 @@ Deno.test("stagePut() knows the world after it, whatever was there before", () =
   ]);
 });
 
-Deno.test("stageAppend() knows the world after it only from the version just before", () => {
-  const { after } = stageAppend(change, undefined);
+Deno.test("planAppend() knows the world after it only from the version just before", () => {
+  const { nextWorld: after } = planAppend(change, undefined);
   const found = after(result(4, 6), world(3, "old"));
   equal([textOf(found), found?.meta], ["oldnew", META]);
   equal(after(result(4, 6), world(2, "old")), undefined);
@@ -65,20 +65,20 @@ Deno.test("stageAppend() knows the world after it only from the version just bef
   equal(after(result(4, 6), undefined), undefined);
 });
 
-Deno.test("stageAppend() begins with the lower world's bytes, or with none", () => {
-  equal(textOf(stageAppend(change, world(0, "low")).after(result(1, 6), undefined)), "lownew");
-  equal(textOf(stageAppend(change, undefined).after(result(1, 3), undefined)), "new");
+Deno.test("planAppend() begins with the lower world's bytes, or with none", () => {
+  equal(textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)), "lownew");
+  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
   // A world that was removed meanwhile is nothing to begin with.
-  equal(textOf(stageAppend(change, undefined).after(result(1, 3), world(5, "old"))), "new");
+  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))), "new");
 });
 
-Deno.test("stageAppend() leaves a world that is too long for memory out of it", () => {
-  const { after } = stageAppend(change, undefined);
+Deno.test("planAppend() leaves a world that is too long for memory out of it", () => {
+  const { nextWorld: after } = planAppend(change, undefined);
   equal(after(result(2, 64 * 1024 * 1024), world(1, "old")), undefined);
 });
 
-Deno.test("stageTransition() changes the state of what is in memory, and nothing else", () => {
-  const { job, after } = stageTransition(
+Deno.test("planTransition() changes the state of what is in memory, and nothing else", () => {
+  const { job, nextWorld: after } = planTransition(
     { name: NAME, by: "T3", to: "active", reason: "ok", facts: { more: 1 } },
     undefined,
   );

@@ -1,6 +1,10 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { CATALOG_FILE, CatalogFile, settledAt } from "../../../lib/world/worker/catalog_file.ts";
+import {
+  CATALOG_FILE,
+  CatalogFile,
+  statWorldFile,
+} from "../../../lib/world/worker/catalog_file.ts";
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { museumSetup } from "../../testdata/museum.ts";
@@ -25,7 +29,7 @@ function fill(data: string): CatalogRow[] {
 
 function scan(data: string): { rows: CatalogRow[]; unknown: string[] } {
   const catalog = new CatalogFile(data);
-  const { rows, unknown } = catalog.scan();
+  const { rows, unindexed: unknown } = catalog.scan();
   catalog.close();
   return {
     rows: rows.toSorted((a, b) => a.name < b.name ? -1 : 1),
@@ -154,12 +158,12 @@ Deno.test("CatalogFile.save() takes all of a change or nothing of it", () =>
     equal(scan(data).rows, rows);
   }));
 
-Deno.test("settledAt() tells a file at rest from one with a log beside it, and from none", () =>
+Deno.test("statWorldFile() tells a file at rest from one with a log beside it, and from none", () =>
   withTempData((data) => {
-    equal(settledAt(`${data}/f`), undefined);
+    equal(statWorldFile(`${data}/f`), undefined);
     Deno.writeTextFileSync(`${data}/f`, "1234");
     Deno.utimeSync(`${data}/f`, 1000, 1000);
-    equal(settledAt(`${data}/f`), { mtime: 1_000_000, size: 4, hasLog: false });
+    equal(statWorldFile(`${data}/f`), { mtime: 1_000_000, size: 4, hasLog: false });
     Deno.writeTextFileSync(`${data}/f-wal`, "");
-    equal(settledAt(`${data}/f`)?.hasLog, true);
+    equal(statWorldFile(`${data}/f`)?.hasLog, true);
   }));

@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
 import type {
-  FromWorker,
   Job,
   ReadJob,
   Reply,
+  ReplyBatch,
   WorkerSetup,
 } from "../../../lib/world/store/worker_messages.ts";
 import { serveStore, type StorePort } from "../../../lib/world/worker/worker_server.ts";
@@ -16,7 +16,7 @@ import { appendJob, putJob } from "../../testdata/test_writer.ts";
 /** A port as a Worker has one, with the other end in this test's hands. */
 class TestPort implements StorePort {
   onmessage: StorePort["onmessage"] = null;
-  readonly sent: FromWorker[] = [];
+  readonly sent: ReplyBatch[] = [];
   #done: (() => void) | undefined;
 
   constructor(setup: WorkerSetup) {
@@ -24,7 +24,7 @@ class TestPort implements StorePort {
     this.onmessage?.(new MessageEvent("message", { data: setup }));
   }
 
-  postMessage(message: FromWorker): void {
+  postMessage(message: ReplyBatch): void {
     this.sent.push(message);
     if (message.done) this.#done?.();
   }
@@ -57,7 +57,7 @@ Deno.test("serveStore() as a writer answers a batch in one message, and the clos
     equal(port.sent.length, 1);
     const last = await port.ask([appendJob("home/a", "3"), { id: 9, kind: "close" }]);
     equal(last.at(-1), { id: 9, value: undefined });
-    equal(port.sent.at(-1)?.settled.map(({ name }) => name), ["home/a"]);
+    equal(port.sent.at(-1)?.closedFiles.map(({ name }) => name), ["home/a"]);
   }));
 
 Deno.test("serveStore() as a reader answers each kind of question", () =>
@@ -71,7 +71,7 @@ Deno.test("serveStore() as a reader answers each kind of question", () =>
     equal(await ask({ kind: "readAt", name: PIECE, version: 77 }), "absent");
     equal(versionOf(await ask({ kind: "audit", name: PIECE })), 5);
     equal(await ask({ kind: "log", name: PIECE, before: 1, limit: 5 }), []);
-    equal(await ask({ kind: "scan" }), { rows: [], unknown: [PIECE] });
+    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [PIECE] });
     equal(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
     equal(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
   }));

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
-import { exists } from "../../../lib/world/file/durable_fs.ts";
-import { createSeal } from "../../../lib/world/event_chain.ts";
-import type { Below } from "../../../lib/world/store/worker_messages.ts";
+import { pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import type { LowerWorld } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
-import { checkWorld } from "../../../lib/world/file/verify_world.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import {
@@ -31,7 +31,7 @@ function textOf(data: string, name = NAME): string | undefined {
 function faultsAt(path: string): unknown {
   const db = new DatabaseSync(path);
   try {
-    return checkWorld(db, NAME, createSeal(MUSEUM_KEY));
+    return verifyWorld(db, NAME, createChainSigner(MUSEUM_KEY));
   } finally {
     db.close();
   }
@@ -41,7 +41,7 @@ function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-function lowerWorld(text: string): Below {
+function lowerWorld(text: string): LowerWorld {
   const body = new TextEncoder().encode(text);
   const updatedAt = "2025-01-01T00:00:00.000Z";
   return { sha256: sha256Hex(body), ext: "md", meta: [], body, updatedAt };
@@ -68,7 +68,7 @@ Deno.test("Writer.apply() commits everything queued for a world in one transacti
     equal(versionsOf(writer.apply(jobs), jobs), jobs.map((_, i) => i + 2));
     equal(commitsIn(`${data}/${FOLDER}/universe.db-wal`), 1);
     writer.close();
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() answers every job once, in the order of a world's changes", () =>
@@ -152,7 +152,7 @@ Deno.test("Writer.apply() refuses to note, move or delete what is not there", ()
     const jobs = [noteJob(NAME), transitionJob(NAME, "active"), removeJob(NAME)];
     equal(versionsOf(writer.apply(jobs), jobs), ["absent", "absent", "absent"]);
     writer.close();
-    equal(exists(`${data}/${FOLDER}`), false);
+    equal(pathExists(`${data}/${FOLDER}`), false);
   }));
 
 Deno.test("Writer.apply() notes an event without a new version", () =>
@@ -191,7 +191,7 @@ Deno.test("Writer.apply() grows a world up to its cap and not a byte further", (
     equal(versionsOf(writer.apply(jobs), jobs), [1, 2, "too-large", 3, "too-large", "too-large"]);
     writer.close();
     equal(textOf(data), "1234567890");
-    equal(exists(`${data}/home%2Fother`), false);
+    equal(pathExists(`${data}/home%2Fother`), false);
   }));
 
 Deno.test("Writer.apply() lays a world over a lower one, and names the cover in its event", () =>
@@ -247,7 +247,7 @@ Deno.test("Writer.apply() takes back a whole transaction when one of its changes
     equal(versionsOf(writer.apply(more), more), [2]);
     writer.close();
     equal(textOf(data), "14");
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to be moved back", () =>
@@ -256,11 +256,11 @@ Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to
     const jobs = [putJob(NAME, "1"), appendJob(NAME, "2"), removeJob(NAME)];
     equal(versionsOf(writer.apply(jobs), jobs), [1, 2, 2]);
     writer.close();
-    equal(exists(`${data}/${FOLDER}`), false);
+    equal(pathExists(`${data}/${FOLDER}`), false);
     const [serial] = namesIn(`${data}/.trash`);
     const trashed = `${data}/.trash/${serial}/${FOLDER}`;
     equal(namesIn(trashed), ["universe.db"]);
-    equal(faultsAt(`${trashed}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
     Deno.renameSync(trashed, `${data}/${FOLDER}`);
     equal(textOf(data), "12");
     const last = new Reader(museumSetup(data)).log(NAME, 100, 1)?.[0];
@@ -280,7 +280,7 @@ Deno.test("Writer.apply() finishes a removal that a crash cut off between its co
     const jobs = [removeJob(NAME)];
     equal(versionsOf(writer.apply(jobs), jobs), [1]);
     writer.close();
-    ok(exists(`${data}/${FOLDER}/universe.db`));
+    ok(pathExists(`${data}/${FOLDER}/universe.db`));
     equal(textOf(data), undefined);
     Deno.removeSync(`${data}/.trash`);
 
@@ -292,7 +292,7 @@ Deno.test("Writer.apply() finishes a removal that a crash cut off between its co
     const [serial] = namesIn(`${data}/.trash`);
     equal(faultsAt(`${data}/.trash/${serial}/${FOLDER}/universe.db`), {
       faults: [],
-      leaving: false,
+      isDeleted: false,
     });
   }));
 
@@ -303,19 +303,19 @@ Deno.test("Writer.apply() keeps no more handles than it may, and tells which wor
     writer.apply(names.map((name) => putJob(name, "1")));
     writer.apply(names.map((name) => putJob(name, "2")));
     const open = names.filter((name) =>
-      exists(`${data}/${name.replace("/", "%2F")}/universe.db-wal`)
+      pathExists(`${data}/${name.replace("/", "%2F")}/universe.db-wal`)
     );
     equal(open, ["home/c", "home/d"]);
-    const settled = writer.takeSettled();
+    const settled = writer.takeClosed();
     equal(settled.map(({ name }) => name), ["home/a", "home/b"]);
     for (const { name, mtime, size } of settled) {
       const found = Deno.statSync(`${data}/${name.replace("/", "%2F")}/universe.db`);
       equal([mtime, size], [found.mtime?.getTime(), found.size]);
     }
-    equal(writer.takeSettled(), []);
+    equal(writer.takeClosed(), []);
     // The one used last stays, the one used before it goes.
     writer.apply([putJob("home/c", "3"), putJob("home/a", "3")]);
-    equal(writer.takeSettled().map(({ name }) => name), ["home/d"]);
+    equal(writer.takeClosed().map(({ name }) => name), ["home/d"]);
     writer.close();
   }));
 
@@ -331,11 +331,11 @@ Deno.test("Writer.maintain() folds a log that has grown into its file, one world
         Deno.statSync(`${data}/${name.replace("/", "%2F")}/universe.db`).size > body.length
       );
     equal(sizes(), [false, false]);
-    equal(writer.maintain(), true);
+    equal(writer.checkpointOne(), true);
     equal(sizes().filter((folded) => folded).length, 1);
-    equal(writer.maintain(), false);
+    equal(writer.checkpointOne(), false);
     equal(sizes(), [true, true]);
-    equal(writer.maintain(), false);
+    equal(writer.checkpointOne(), false);
     writer.close();
   }));
 
@@ -346,7 +346,7 @@ Deno.test("Writer.close() leaves no log behind and tells what every file looks l
     writer.apply([appendJob(NAME, "2")]);
     writer.close();
     equal(namesIn(`${data}/${FOLDER}`), ["universe.db"]);
-    const [settled] = writer.takeSettled();
+    const [settled] = writer.takeClosed();
     const { mtime, size } = Deno.statSync(`${data}/${FOLDER}/universe.db`);
     equal(settled, { name: NAME, mtime: mtime?.getTime(), size });
   }));
@@ -416,7 +416,7 @@ Deno.test("Writer.apply() survives random batches: what it answered is what is o
       if (found === undefined) continue;
       equal(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`), {
         faults: [],
-        leaving: false,
+        isDeleted: false,
       });
     }
   }));

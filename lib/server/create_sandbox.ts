@@ -1,77 +1,70 @@
 /**
- * Joins the plugin host to the machine: what its cells are made of, what they may never reach, and the
- * way back in behind the gate. Loaded when the first plugin is wanted.
+ * What the cells of a server are made from: how they start, what they may be granted, and what they must
+ * never reach. Loaded when the first plugin is needed.
  */
 
-import type { App } from "./app.ts";
 import type { Config } from "../config.ts";
-import { examineApart } from "../plugin/manifest/check_imports_in_worker.ts";
-import { chooseLaunch } from "../plugin/transport/choose_transport.ts";
-import { ownAddressFault } from "../plugin/cell/own_port_guard.ts";
-import { PluginHost } from "../plugin/host/plugin_host.ts";
+import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
+import type { SandboxDeps } from "../plugin/host/loaded_plugin.ts";
+import { checkImportsInWorker } from "../plugin/manifest/check_imports_in_worker.ts";
+import { chooseTransport } from "../plugin/transport/choose_transport.ts";
 import type { CellProgram } from "../plugin/transport/process_transport.ts";
-import { CORE_SEGMENTS } from "../routes/route_list.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import type { Store } from "../world/store.ts";
 
-/** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
+/** Environment variables that the runtime of a cell needs to find its cache; a cell gets no others. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
 const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
-/** The cell as a program of its own, which finds nothing but itself. */
+/** The main module of a cell in a checkout: it loads nothing but the cell. */
 const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
-/** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
-export const besideTheGraph: readonly (() => Promise<unknown>)[] = [
+/** Never called: imports that the runtime can see, so that a run from a URL has these modules cached. */
+export const SEPARATE_MODULES: readonly (() => Promise<unknown>)[] = [
   () => import("../plugin/transport/cell_main.ts"),
   () => import("../plugin/manifest/check_imports_worker.ts"),
 ];
 
-/** What the host is made from. */
-export interface GroundOptions {
+/** What the sandbox is made from. */
+export interface SandboxOptions {
   readonly store: Store;
   readonly config: Config;
   /** Looks an environment variable up. */
   readonly env: (name: string) => string | undefined;
   /** URL of the program's main module; absent in a compiled binary. */
   readonly main?: string;
-  /** The program is one file, beside which no Worker's module lies. */
+  /** The program is one file, without the module of a Worker next to it. */
   readonly single?: boolean;
   /** Whether cells may be processes. */
-  readonly mayRun: boolean;
-  /** Port the machine listens on. */
+  readonly canSpawn: boolean;
+  /** Port that the server listens on. */
   readonly port: number;
-  readonly app: Pick<App, "answer">;
   readonly log: (line: string) => void;
 }
 
-/** Makes the plugin host of a machine. */
-export function makePluginHost(options: GroundOptions): PluginHost {
-  const { store, config, env, app, log, mayRun } = options;
-  const { launch, weaker } = chooseLaunch(programOf(options), mayRun);
-  if (weaker !== undefined) log(weaker);
-  return new PluginHost({
-    store,
-    log,
-    dispatch: (exchange) => app.answer(exchange),
-    ground: {
-      launch,
-      limits: config.cells,
-      now: Date.now,
-      variable: env,
-      ...(options.single === true
-        ? {}
-        : { examine: examineApart(SOURCE_WORKER, config.cells.startMs) }),
-      closed: closedPaths(config),
-      ...(mayRun
-        ? {}
-        : { netFault: (host: string) => ownAddressFault(host, options.port, config.host) }),
-      reserved: reservedRoute,
-      config: async (path) => {
-        const world = await store.read(path.slice(1));
-        return world === undefined ? undefined : new TextDecoder().decode(world.body);
-      },
-      log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
+/** Creates what the plugin host starts cells with. Logs a line if the isolation is weaker. */
+export function createSandbox(options: SandboxOptions): SandboxDeps {
+  const { store, config, env, log, canSpawn } = options;
+  const { startCell, warning } = chooseTransport(programOf(options), canSpawn);
+  if (warning !== undefined) log(warning);
+  return {
+    startCell,
+    limits: config.cellLimits,
+    now: Date.now,
+    readVariable: env,
+    ...(options.single === true
+      ? {}
+      : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
+    forbiddenFolders: closedPaths(config),
+    ...(canSpawn
+      ? {}
+      : { netFault: (host: string) => ownPortFault(host, options.port, config.host) }),
+    routeFault: reservedRouteFault,
+    readConfig: async (path) => {
+      const world = await store.read(path.slice(1));
+      return world === undefined ? undefined : new TextDecoder().decode(world.body);
     },
-  });
+    log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
+  };
 }
 
 /** What no plugin may reach: the machine's data, the key by which others know it, and its settings. */
@@ -90,14 +83,14 @@ function closedPaths({ data, tls }: Config): string[] {
 }
 
 /** Says why a path may not be a plugin's route, or `undefined` when it may. */
-export function reservedRoute(path: string): string | undefined {
+export function reservedRouteFault(path: string): string | undefined {
   const [, first = ""] = path.split("/");
-  if (CORE_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
+  if (RESERVED_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
   return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
 }
 
 /** A server narrowed to its own settings may not even ask for these; it can do without. */
-function allowed(env: GroundOptions["env"], name: string): string | undefined {
+function allowed(env: SandboxOptions["env"], name: string): string | undefined {
   try {
     return env(name);
   } catch (error) {
@@ -106,7 +99,7 @@ function allowed(env: GroundOptions["env"], name: string): string | undefined {
   }
 }
 
-function programOf({ env, main, single, port, config }: GroundOptions): CellProgram {
+function programOf({ env, main, single, port, config }: SandboxOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
     const value = allowed(env, name);
@@ -116,7 +109,7 @@ function programOf({ env, main, single, port, config }: GroundOptions): CellProg
   const own = new Set(["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]", config.host]);
   return {
     execPath: Deno.execPath(),
-    ...(main === undefined ? {} : { main: cellMain(main, single) }),
+    ...(main === undefined ? {} : { main: cellMainUrl(main, single) }),
     args: ["cell"],
     env: variables,
     denyNet: [...own].map((host) => `${host}:${port}`),
@@ -130,6 +123,6 @@ function programOf({ env, main, single, port, config }: GroundOptions): CellProg
  * @param main the machine's own main module
  * @param single it is the whole program in one file
  */
-export function cellMain(main: string, single = false): string {
+export function cellMainUrl(main: string, single = false): string {
   return !single && main.startsWith("file:") ? CELL_MAIN : main;
 }

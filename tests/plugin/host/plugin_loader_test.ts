@@ -1,15 +1,17 @@
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
 import {
-  askAgain,
-  type CellGround,
-  EscalationError,
-  faultOf,
-  initOf,
-  inquire,
+  configFault,
+  type SandboxDeps,
   shortName,
-  startCell,
 } from "../../../lib/plugin/host/loaded_plugin.ts";
-import { reservedRoute } from "../../../lib/server/create_plugin_host.ts";
+import {
+  inspectSource,
+  MissingPermissionError,
+  prepareCellInit,
+  probeAgain,
+  startPlugin,
+} from "../../../lib/plugin/host/plugin_loader.ts";
+import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import type { World } from "../../../lib/world/store.ts";
@@ -17,17 +19,20 @@ import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
 import { plugin } from "../plugin_machine.ts";
 
 const lines: string[] = [];
-const GROUND: CellGround = {
-  launch: LAUNCHES.process,
+const GROUND: SandboxDeps = {
+  startCell: LAUNCHES.process,
   limits: SHORT,
   now: Date.now,
-  variable: (name) => name === "HELD" ? "value" : undefined,
-  closed: ["/closed"],
-  reserved: reservedRoute,
-  config: (path) => Promise.resolve(path === "/etc/p.conf" ? "configured" : undefined),
+  readVariable: (name) => name === "HELD" ? "value" : undefined,
+  forbiddenFolders: ["/closed"],
+  routeFault: reservedRouteFault,
+  readConfig: (path) => Promise.resolve(path === "/etc/p.conf" ? "configured" : undefined),
   log: (_level, line) => void lines.push(line),
 };
-const EARS = { callBack: () => Promise.resolve(new Response("machine")), onEvent: () => undefined };
+const EARS = {
+  answerSubrequest: () => Promise.resolve(new Response("machine")),
+  onEvent: () => undefined,
+};
 
 function world(text: string): World {
   const body = new TextEncoder().encode(text);
@@ -49,61 +54,63 @@ Deno.test("shortName() is a plugin's name without its namespace", () => {
   equal(shortName("gpu"), "gpu");
 });
 
-Deno.test("inquire() learns what a source asks for, and runs nothing of its fetch", async () => {
+Deno.test("inspectSource() learns what a source asks for, and runs nothing of its fetch", async () => {
   const source = `${plugin({ config: ["/etc/p.conf", "/etc/none"], auth: "T2" }, "throw 1;")}
     export const permissions = ({ config }) => ({ env: [config["/etc/p.conf"] ?? "NOTHING"] });`;
-  const wanted = await inquire(GROUND, world(source));
+  const wanted = await inspectSource(GROUND, world(source));
   deepStrictEqual(wanted.config, { "/etc/p.conf": "configured" });
   deepStrictEqual(wanted.permissions.env, ["configured"]);
   equal(wanted.manifest.auth, "T2");
-  deepStrictEqual(await askAgain(GROUND, "lib/p", wanted.code), {
+  deepStrictEqual(await probeAgain(GROUND, "lib/p", wanted.code), {
     manifest: wanted.manifest,
     permissions: wanted.permissions,
     config: wanted.config,
   });
 });
 
-Deno.test("inquire() takes TypeScript, and refuses what imports or reserves", async () => {
+Deno.test("inspectSource() takes TypeScript, and refuses what imports or reserves", async () => {
   const typed = `export const routes: string[] = ["/p"];
     export default { fetch(request: Request): Response { return new Response(request.url as string); } };`;
-  deepStrictEqual((await inquire(GROUND, world(typed))).manifest.routes, ["/p"]);
-  await rejects(inquire(GROUND, world("import 'x';")), { name: "SourceError" });
-  await rejects(inquire(GROUND, world(plugin({ routes: ["/proc/x"] }, ""))), {
+  deepStrictEqual((await inspectSource(GROUND, world(typed))).manifest.routes, ["/p"]);
+  await rejects(inspectSource(GROUND, world("import 'x';")), { name: "SourceError" });
+  await rejects(inspectSource(GROUND, world(plugin({ routes: ["/proc/x"] }, ""))), {
     name: "ManifestError",
   });
-  await rejects(inquire(GROUND, world("throw new Error('no')")), { name: "CellEnd" });
+  await rejects(inspectSource(GROUND, world("throw new Error('no')")), { name: "CellEndedError" });
 });
 
-Deno.test("initOf() gives what was asked for, and nothing the machine keeps to itself", async () => {
+Deno.test("prepareCellInit() gives what was asked for, and nothing the machine keeps to itself", async () => {
   const source = plugin({ permissions: { env: ["HELD", "UNSET"] } }, "");
-  const wanted = await inquire(GROUND, world(source));
-  deepStrictEqual((await initOf(GROUND, "lib/p", wanted.code, wanted)).vars, { HELD: "value" });
+  const wanted = await inspectSource(GROUND, world(source));
+  deepStrictEqual((await prepareCellInit(GROUND, "lib/p", wanted.code, wanted)).vars, {
+    HELD: "value",
+  });
   const closed = { ...wanted, permissions: { ...wanted.permissions, read: ["/closed/x"] } };
-  await rejects(initOf(GROUND, "lib/p", wanted.code, closed), { name: "ManifestError" });
-  ok(new EscalationError("x") instanceof Error);
+  await rejects(prepareCellInit(GROUND, "lib/p", wanted.code, closed), { name: "ManifestError" });
+  ok(new MissingPermissionError("x") instanceof Error);
 });
 
-Deno.test("startCell() gives a cell that answers, and leaves none when it cannot start", async () => {
+Deno.test("startPlugin() gives a cell that answers, and leaves none when it cannot start", async () => {
   const source = world(plugin({}, "console.log('said'); return new Response('fine');"));
-  const loaded = await startCell(GROUND, source, await inquire(GROUND, source), EARS);
+  const loaded = await startPlugin(GROUND, source, await inspectSource(GROUND, source), EARS);
   const pid = loaded.cell.health().pid ?? 0;
   try {
     const caller = { tier: "T1", by: "T1" } as const;
     const visit = { authority: caller, tier: "T1", by: "T1", depth: 0 };
-    const answer = await loaded.cell.fetch(new Request("http://localhost/p"), visit);
+    const answer = await loaded.cell.request(new Request("http://localhost/p"), visit);
     equal(await answer.text(), "fine");
     ok(lines.some((line) => line === "plugin p: said"), lines.join("|"));
   } finally {
     await loaded.cell.stop({ drain: false });
   }
   ok(Deno.build.os !== "linux" || !isAlive(pid));
-  const wanted = await inquire(GROUND, source);
+  const wanted = await inspectSource(GROUND, source);
   const bad = { ...wanted, code: "throw new Error('unfit');" };
-  await rejects(startCell(GROUND, source, bad, EARS), { name: "CellEnd" });
+  await rejects(startPlugin(GROUND, source, bad, EARS), { name: "CellEndedError" });
 });
 
-Deno.test("startCell() gives a plugin the patience it declares, and no less than everyone has", async () => {
-  const limits = { ...SHORT, answerMs: 200 };
+Deno.test("startPlugin() gives a plugin the patience it declares, and no less than everyone has", async () => {
+  const limits = { ...SHORT, responseTimeoutMs: 200 };
   const source = (patience: Record<string, unknown>) =>
     world(
       plugin(
@@ -114,10 +121,10 @@ Deno.test("startCell() gives a plugin the patience it declares, and no less than
   const ground = { ...GROUND, limits };
   const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
   const statusOf = async (given: World): Promise<number> => {
-    const loaded = await startCell(ground, given, await inquire(ground, given), EARS);
-    equal(faultOf(loaded), undefined);
+    const loaded = await startPlugin(ground, given, await inspectSource(ground, given), EARS);
+    equal(configFault(loaded), undefined);
     try {
-      const answer = await loaded.cell.fetch(new Request("http://machine/p"), visit);
+      const answer = await loaded.cell.request(new Request("http://machine/p"), visit);
       equal(await answer.text(), "late");
       return answer.status;
     } catch (error) {

@@ -92,7 +92,7 @@ Deno.test("a second server on a data folder says so and ends, and the first goes
       const { code, stderr } = await runServer({ data });
       equal(code, 1);
       match(stderr, new RegExp(`another server holds it \\(process ${server.pid}\\)`));
-      match(stderr, /stop that one, or set ELASTIK_DATA to another folder/);
+      match(stderr, /stop it, or set ELASTIK_DATA to another folder/);
       ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
       equal(snapshot(`${data}/home%2Fx`), before);
       equal((await server.ask("/home/x", { method: "PUT", body: "2" })).status, 200);
@@ -166,7 +166,10 @@ Deno.test("a server that cannot use its secret says which and why, and ends", ()
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     const { code, stderr } = await runServer({ data });
     equal(code, 1);
-    match(stderr, /Cannot use the secret \.key in the data folder: it holds no 64 hex characters/);
+    match(
+      stderr,
+      /Cannot use the secret \.key in the data folder: it does not contain 64 hexadecimal digits/,
+    );
     ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
     equal(Deno.readTextFileSync(`${data}/.key`), "half a key");
   }));

@@ -147,6 +147,7 @@ export class SqlRunner {
       clearTimeout(timer);
       return response;
     } catch (error) {
+      // The race above has the error already; the late response has no reader.
       call.response.catch(ignore);
       if (error instanceof QueryTimeout) {
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);

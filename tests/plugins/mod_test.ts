@@ -6,12 +6,12 @@ import { ROOT } from "../project/program.ts";
 const files = [...Deno.readDirSync(`${ROOT}/plugins`)].map(({ name }) => name);
 const installer = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
 
-Deno.test("plugins/mod.ts is up to date with the files beside it", async () => {
+Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
   const text = await Deno.readTextFile(`${ROOT}/plugins/mod.ts`);
   equal(text, pluginModule(files, installer), "run `deno task plugins` and commit plugins/mod.ts");
 });
 
-Deno.test("pluginSources hold the text of the files", async () => {
+Deno.test("pluginSources have the text of the files", async () => {
   equal(
     Object.keys(pluginSources),
     files.filter((name) => name.endsWith(".ts") && name !== "mod.ts")
@@ -28,7 +28,7 @@ Deno.test("pluginSets() are those of the install script", () => {
   throws(() => setsOf("nothing"), /names no primitives/);
 });
 
-Deno.test("pluginModule() is sorted, and takes sources alone", () => {
+Deno.test("pluginModule() lists sources only, in order", () => {
   const script = "primitives='b'\n";
   equal(
     pluginModule(["b.ts", "a.ts"], script),

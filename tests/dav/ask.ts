@@ -4,8 +4,8 @@
  */
 
 import { equal } from "node:assert/strict";
-import { davChild, elementsOf, parseXml } from "../../lib/dav/xml_reader.ts";
-import { nameKey, type XmlElement } from "../../lib/dav/xml_writer.ts";
+import { childElements, findDavChild, parseXml } from "../../lib/dav/xml/xml_reader.ts";
+import { toNameKey, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import type { TestApp } from "../support/app.ts";
 import { APPROVE, basic } from "../support/machine.ts";
 
@@ -53,19 +53,19 @@ export interface Resource {
 /** Reads a multi-status. */
 export function resources(text: string): Resource[] {
   const root = parseXml(new TextEncoder().encode(text));
-  equal(nameKey(root), "{DAV:}multistatus");
-  return elementsOf(root).map((response) => {
+  equal(toNameKey(root), "{DAV:}multistatus");
+  return childElements(root).map((response) => {
     const properties: Record<string, ReadonlyMap<string, XmlElement>> = {};
-    for (const propstat of elementsOf(response).filter(({ name }) => name === "propstat")) {
-      const prop = davChild(propstat, "prop");
-      const found = prop === undefined ? [] : elementsOf(prop);
-      properties[statusOf(davChild(propstat, "status"))] = new Map(
-        found.map((element) => [nameKey(element), element]),
+    for (const propstat of childElements(response).filter(({ name }) => name === "propstat")) {
+      const prop = findDavChild(propstat, "prop");
+      const found = prop === undefined ? [] : childElements(prop);
+      properties[statusOf(findDavChild(propstat, "status"))] = new Map(
+        found.map((element) => [toNameKey(element), element]),
       );
     }
-    const status = davChild(response, "status");
+    const status = findDavChild(response, "status");
     return {
-      href: textOf(davChild(response, "href")),
+      href: textOf(findDavChild(response, "href")),
       status: status === undefined ? undefined : statusOf(status),
       properties,
     };

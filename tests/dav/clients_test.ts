@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
 import { hasTool, needing, runTool, withFolder } from "./tool.ts";
 

@@ -1,24 +1,24 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
 
 const README = new URL("../../README.md", import.meta.url);
-/** Where an agent on another computer comes from, as the proxy before the machine tells. */
+/** Address of an agent on another computer, in the header of the proxy. */
 const ELSEWHERE = "203.0.113.7";
 
-/** The prompt of the README, with this machine's address and a token in the places left for them. */
+/** Returns the prompt of the README with the address of this server and a token. */
 async function promptFor(url: string, token: string): Promise<string> {
   const page = await Deno.readTextFile(README);
-  const quoted = /^## Tell any AI\n\n((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
+  const quoted = /^((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
   const prompt = quoted.replace(/^> /gm, "").replaceAll("\n", " ").trim();
   match(prompt, /Token: …$/);
   return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
 }
 
-/** An agent that knows HTTP, can read, and has been told one sentence. */
+/** An agent that knows HTTP and got one prompt. */
 class Agent {
-  /** What it was told to read first, where to write, and its token. */
+  /** The page to read first, where to write, and its token. */
   readonly manual: string;
   readonly place: string;
   readonly #token: string;
@@ -50,7 +50,7 @@ class Agent {
   }
 }
 
-/** What a model would write, chosen by what the manual tells it to choose by. */
+/** A page that a model would write. */
 function idea(round: number): string {
   return `<h1>Round ${round}</h1><p>written by an agent</p>`;
 }
@@ -59,18 +59,21 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   const token = machine.capability("/home/scratch", "rw");
   const agent = new Agent(await promptFor(url, token), from);
 
-  // It reads the page it was pointed to, and finds there how to learn what it may.
+  // It reads the page, which says how to find out what the token allows.
   const manual = await agent.ask("GET", agent.manual);
   equal(manual.status, 200, manual.text);
-  match(manual.text, /^# How to use this machine/);
+  match(manual.text, /^# How to use this server/);
   const origin = new URL(agent.place).origin;
   const [, who = ""] = /curl "\$URL(\/auth\/\w+)"/.exec(manual.text) ?? [];
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
   equal([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
   ok(me.ttl_sec > 0);
-  ok(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
+  ok(
+    new URL(agent.place).pathname.startsWith(me.prefix),
+    "the prompt names a path outside the prefix",
+  );
 
-  // It writes a page while somebody watches.
+  // It writes a page while a person watches.
   const page = new URL("page", agent.place).href;
   const stream = await EventReader.open(
     page.replace("/home/", "/stream/home/"),
@@ -89,7 +92,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   const seen = first.headers.get("etag") ?? "";
   equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
 
-  // Somebody else writes; its own update is refused, and it looks again instead of overwriting.
+  // Another client writes; the agent gets 412 and reads again instead of overwriting.
   await machine.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
   equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
   const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
@@ -103,7 +106,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal(JSON.parse(again.text).version, 3);
   equal(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
 
-  // It keeps a log by appending, says who it is, and lists what it has.
+  // It appends to a log, sends its name as metadata, and lists its worlds.
   const log = new URL("log", agent.place).href;
   for (const line of ["read the manual\n", "wrote a page\n"]) await agent.ask("POST", log, line);
   equal((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
@@ -112,7 +115,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
   equal((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
 
-  // Outside its place nothing happens, and the words say what it would take.
+  // Outside its prefix nothing changes, and the detail names what would have been enough.
   const outside: readonly [string, string][] = [
     ["PUT", "/home/other"],
     ["PUT", "/home/scratchy"],
@@ -132,7 +135,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
   await stream.close();
 
-  // What it did is on the chain under its name.
+  // The events have its name.
   const events = JSON.parse((await machine.approve("GET", "/proc/log/home/scratch/page")).text);
   equal(
     events.map(({ payload }: { payload: { by: string } }) => payload.by),
@@ -141,8 +144,8 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   await machine.audit();
 }
 
-Deno.test("the README's prompt and a capability are all an agent on this computer needs", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+Deno.test("the prompt of the README and a capability are enough for an agent on this computer", async () => {
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     await loop(machine, `http://localhost:${machine.port}`);
   } finally {
@@ -150,9 +153,9 @@ Deno.test("the README's prompt and a capability are all an agent on this compute
   }
 });
 
-Deno.test("the README's prompt and a capability are all an agent on another computer needs", async () => {
+Deno.test("the prompt of the README and a capability are enough for an agent on another computer", async () => {
   const machine = await startTestMachine({
-    birth: birthWorlds,
+    birth: lowerWorlds,
     env: {
       ...CLOSED,
       ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
@@ -162,18 +165,18 @@ Deno.test("the README's prompt and a capability are all an agent on another comp
   try {
     await machine.approve("PUT", "/home/private", "not for agents");
     const url = `http://localhost:${machine.port}`;
-    const stranger = await fetch(`${url}/home/private`, {
+    const anonymous = await fetch(`${url}/home/private`, {
       headers: { "x-forwarded-for": ELSEWHERE },
     });
-    equal([stranger.status, (await stranger.text()).includes("not for agents")], [401, false]);
+    equal([anonymous.status, (await anonymous.text()).includes("not for agents")], [401, false]);
     await loop(machine, url, ELSEWHERE);
   } finally {
     await machine.close();
   }
 });
 
-Deno.test("/llms.txt leads to pages that are there, from wherever it is read", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+Deno.test("/llms.txt links only to pages that exist", async () => {
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     const { text } = await machine.send({ method: "GET", target: "/llms.txt" });
     match(text, /^# \S+\n\n> /);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { CELL_LIMITS } from "../../lib/limits.ts";
-import { probe } from "../../lib/plugin/probe.ts";
+import { probeManifest } from "../../lib/plugin/host/probe_manifest.ts";
 import { LAUNCHES, withCell } from "./cell_fixture.ts";
 
 const APP = `
@@ -31,14 +31,14 @@ Deno.test("a Hono app bundled to one file works as a plugin as it stands", async
     }).output();
     assert.ok(bundled.success, new TextDecoder().decode(bundled.stderr));
     const source = await Deno.readTextFile(`${folder}/app.js`);
-    const { manifest } = await probe({
+    const { manifest } = await probeManifest({
       name: "hono",
       code: source,
-      launch: LAUNCHES.process,
+      startCell: LAUNCHES.process,
       limits: CELL_LIMITS,
       now: Date.now,
-      reserved: () => undefined,
-      config: () => Promise.resolve(undefined),
+      routeFault: () => undefined,
+      readConfig: () => Promise.resolve(undefined),
     });
     assert.deepEqual(manifest.routes, ["/api"]);
     await withCell(source, {}, async ({ ask, text }) => {

@@ -74,14 +74,14 @@ const ATTACKS: readonly Attack[] = [
     module: "for (;;); export default { fetch() {} };",
     status: [504],
     ended: ["start"],
-    options: { limits: { startMs: 700 } },
+    options: { limits: { startTimeoutMs: 700 } },
   },
   {
     name: "an endless await at import",
     module: "await new Promise(() => {}); export default { fetch() {} };",
     status: [504],
     ended: ["start"],
-    options: { limits: { startMs: 700 } },
+    options: { limits: { startTimeoutMs: 700 } },
   },
   {
     name: "throwing at import",
@@ -205,7 +205,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const source = `
       for (let i = 0; i < 100000; i++) console.log("line " + i, "x".repeat(100));
       return new Response("done");`;
-    const limits = { linesPerSecond: 20 };
+    const limits = { maxLogLinesPerSecond: 20 };
     await withCell(
       moduleOf({ name: "", source, status: [] }),
       { launch, limits },

@@ -132,7 +132,7 @@ export default { async fetch(request, env) {
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   Deno.test(`the realm of a cell (${launch}) holds nothing that reaches past it`, async (t) => {
-    await withCell(MODULE, { launch, limits: { answerMs: 8000 } }, async ({ ask }) => {
+    await withCell(MODULE, { launch, limits: { responseTimeoutMs: 8000 } }, async ({ ask }) => {
       const found: Record<string, string> = await (await ask("/")).json();
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
         await t.step(name, () => assert.match(found[name] ?? "nothing", expected));

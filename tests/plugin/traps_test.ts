@@ -4,29 +4,29 @@
  */
 
 import assert from "node:assert/strict";
-import { Cell } from "../../lib/plugin/cell.ts";
-import { bareInit } from "../../lib/plugin/init.ts";
+import { Cell } from "../../lib/plugin/cell/cell.ts";
+import { createBareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { LAUNCHES, type LaunchName, SHORT } from "./cell_fixture.ts";
 
 async function unchecked(launch: LaunchName, specifier: string, options = ""): Promise<string> {
   const cell = new Cell<null>({
-    init: bareInit(
+    init: createBareInit(
       "serve",
       "unchecked",
       `export default { async fetch() {
         return new Response(await import(${specifier}${options}).then((m) => "got " + Object.keys(m), (e) => String(e)));
       } };`,
     ),
-    launch: LAUNCHES[launch],
+    startCell: LAUNCHES[launch],
     limits: SHORT,
     now: Date.now,
-    callBack: () => Promise.resolve(new Response("")),
+    answerSubrequest: () => Promise.resolve(new Response("")),
     log: () => {},
     onEvent: () => {},
   });
   try {
     const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-    return await (await cell.fetch(new Request("http://localhost/"), visit)).text();
+    return await (await cell.request(new Request("http://localhost/"), visit)).text();
   } finally {
     await cell.stop({ drain: false });
   }

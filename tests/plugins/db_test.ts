@@ -82,7 +82,7 @@ add("refuses a world that the caller cannot read", async ({ machine, query, rows
       equal(reply.status, status, `${world}${how} ${reply.text}`);
     }
   }
-  match((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is needed/);
+  match((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
   // The content without its secrets is not a database.
   equal((await query("?world=etc/fstab&content", "SELECT 1")).status, 400);
   const all = await query("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { CORE_ROUTES } from "../../lib/routes/bin.ts";
+import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import { resolve, schemaFaults } from "../support/json_schema.ts";
 import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
@@ -30,7 +30,7 @@ interface Operation {
 }
 type PathItem = { readonly parameters?: readonly Parameter[] } & Readonly<Record<string, unknown>>;
 
-const DOCUMENT = JSON.parse(birthWorlds["usr/share/doc/openapi.json"] ?? "{}");
+const DOCUMENT = JSON.parse(lowerWorlds["usr/share/doc/openapi.json"] ?? "{}");
 const PATHS: Readonly<Record<string, PathItem>> = DOCUMENT.paths;
 const METHODS = ["get", "head", "put", "post", "delete", "options"];
 
@@ -356,7 +356,7 @@ Deno.test("openapi.json is true: every operation answers as it says, in every wa
   const machine = await startTestMachine({
     // Small bounds, so that to reach them costs little.
     env: { ...CLOSED, ELASTIK_MAX_BODY: "64", ELASTIK_HISTORY: "3" },
-    birth: birthWorlds,
+    birth: lowerWorlds,
   });
   try {
     for (let i = 0; i < 9; i++) await machine.approve("PUT", "/home/old", `${i}`);

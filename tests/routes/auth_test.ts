@@ -1,6 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { narrow } from "../../lib/auth/capability.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   APPROVE,
   basic,

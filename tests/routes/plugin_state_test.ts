@@ -1,5 +1,5 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { pluginOfState } from "../../lib/routes/plugin_state.ts";
+import { parseStatePath } from "../../lib/routes/plugin_state.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 import {
@@ -12,14 +12,14 @@ import {
   store,
 } from "../plugin/plugin_machine.ts";
 
-Deno.test("pluginOfState() names the world of exactly /lib/<name>/state", () => {
-  equal(pluginOfState("lib/gpu/state"), "lib/gpu");
-  equal(pluginOfState("lib/__proto__/state"), "lib/__proto__");
-  equal(pluginOfState("lib/state/state"), "lib/state");
+Deno.test("parseStatePath() names the world of exactly /lib/<name>/state", () => {
+  equal(parseStatePath("lib/gpu/state"), "lib/gpu");
+  equal(parseStatePath("lib/__proto__/state"), "lib/__proto__");
+  equal(parseStatePath("lib/state/state"), "lib/state");
   for (
     const name of ["lib/state", "lib//state", "lib/a/b/state", "home/lib/a/state", "lib/a/states"]
   ) {
-    equal(pluginOfState(name), undefined, name);
+    equal(parseStatePath(name), undefined, name);
   }
 });
 
@@ -27,7 +27,7 @@ const SOURCE = plugin({ description: "d" }, "return new Response('x');");
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-Deno.test("handleState() takes its methods from those who may use them, and no others", async (t) => {
+Deno.test("handlePluginState() takes its methods from those who may use them, and no others", async (t) => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     const cap = bearer(machine.capability("/lib/p", "rw"));
     const stored = await machine.send({
@@ -136,7 +136,7 @@ Deno.test("handleState() takes its methods from those who may use them, and no o
   });
 });
 
-Deno.test("handleState() tells nobody a plugin's own words; the log has them", async () => {
+Deno.test("handlePluginState() tells nobody a plugin's own words; the log has them", async () => {
   await withMachine({ env: QUICK }, async (machine) => {
     const words = "the-plugins-own-words";
     await install(machine, "p", plugin({}, `throw new Error("${words}");`));
@@ -151,7 +151,7 @@ Deno.test("handleState() tells nobody a plugin's own words; the log has them", a
   });
 });
 
-Deno.test("handleState() shows a crash and its reason, and what goes on the chain", async () => {
+Deno.test("handlePluginState() shows a crash and its reason, and what goes on the chain", async () => {
   const env = { ...QUICK, ELASTIK_CELL_HEAP: "32", ELASTIK_CELL_MEMORY: "200" };
   await withMachine({ env }, async (machine) => {
     const bomb = `
@@ -180,7 +180,7 @@ Deno.test("handleState() shows a crash and its reason, and what goes on the chai
   });
 });
 
-Deno.test("handleState() approves nothing for a page of another site", async () => {
+Deno.test("handlePluginState() approves nothing for a page of another site", async () => {
   await withMachine({ env: QUICK }, async (machine) => {
     await store(machine, "p", SOURCE);
     const headers = { ...T3, "sec-fetch-site": "cross-site", origin: "http://evil.example" };

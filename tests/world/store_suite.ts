@@ -4,8 +4,8 @@
  */
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
-import type { Change, Store, StoreErrorCode, World, Written } from "../../lib/world/store.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import type { Change, ChangeResult, Store, StoreErrorCode, World } from "../../lib/world/store.ts";
 
 /** How a test wants its store. */
 export interface SuiteOptions {
@@ -33,11 +33,11 @@ export type WithStore = (
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-function put(store: Store, name: string, text: string, more = {}): Promise<Written> {
+function put(store: Store, name: string, text: string, more = {}): Promise<ChangeResult> {
   return store.put({ name, body: encoder.encode(text), ext: "txt", meta: [], by: "T2", ...more });
 }
 
-function append(store: Store, name: string, text: string, more = {}): Promise<Written> {
+function append(store: Store, name: string, text: string, more = {}): Promise<ChangeResult> {
   return store.append({ name, body: encoder.encode(text), ext: "txt", by: "T2", ...more });
 }
 
@@ -490,10 +490,13 @@ export function storeSuite(engine: string, withStore: WithStore): void {
 
   promise("keeps empty collections that were marked", {}, async ({ store, reopen }) => {
     await Promise.all(
-      ["home/new", "home/other/deep", "home/gone"].map((name) => store.mark(name, true)),
+      ["home/new", "home/other/deep", "home/gone"].map((name) => store.markCollection(name, true)),
     );
-    await store.mark("home/new", true);
-    await Promise.all([store.mark("home/gone", false), store.mark("home/never", false)]);
+    await store.markCollection("home/new", true);
+    await Promise.all([
+      store.markCollection("home/gone", false),
+      store.markCollection("home/never", false),
+    ]);
     await beforeAndAfter({ store, reopen }, async (each) => {
       equal([
         each.isCollection("home/new"),
@@ -726,7 +729,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         codeOf(put(store, "home/late", "1")),
         codeOf(append(store, "home/late", "1")),
         codeOf(store.remove({ name: "home/n1", by: "T3" })),
-        codeOf(store.mark("home/late", true)),
+        codeOf(store.markCollection("home/late", true)),
       ];
       await Promise.all([...accepted, reading, removal]);
       await closing;

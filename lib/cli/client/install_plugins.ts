@@ -1,0 +1,190 @@
+/**
+ * Installs shipped plugins on a running server: stores each source (T2), shows what it requests,
+ * approves exactly this version (T3), and checks that its routes are up. The steps and messages are
+ * those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
+ */
+
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import {
+  type ClientResponse,
+  problemText,
+  readProperty,
+  type ServerAccess,
+} from "./server_client.ts";
+
+/**
+ * A failed installation. `code` is the exit code; `installed` are the plugins that were installed
+ * before.
+ */
+export class InstallError extends Error {
+  override readonly name = "InstallError";
+  constructor(readonly code: 1 | 2, message: string, readonly installed: readonly string[] = []) {
+    super(message);
+  }
+}
+
+/** The plugins that this program contains. */
+export interface ShippedPlugins {
+  /** Sources by plugin name. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** Names that mean several plugins. */
+  readonly sets: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Resolves names and sets to plugin names, in order, without duplicates.
+ *
+ * @param named names from the command line
+ * @param shelf the plugins that this program contains
+ * @throws {InstallError} if a name is invalid or a plugin is not included
+ */
+export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugins): string[] {
+  const found: string[] = [];
+  for (const name of named) {
+    const set = Object.hasOwn(shelf.sets, name) ? shelf.sets[name] : undefined;
+    if (set === undefined && !/^[A-Za-z0-9_-]+$/.test(name)) {
+      throw new InstallError(
+        2,
+        `Cannot install ${sanitizeText(name)}: it is not a valid plugin name`,
+      );
+    }
+    for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
+  }
+  const missing = found.filter((name) => !Object.hasOwn(shelf.sources, name));
+  if (missing.length === 0) return found;
+  throw new InstallError(
+    2,
+    `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
+      `it includes ${Object.keys(shelf.sources).join(" ")}, nothing was installed`,
+  );
+}
+
+/**
+ * Installs plugins.
+ *
+ * @param to the server and the operator's tokens
+ * @param names plugin names from {@link resolvePluginNames}
+ * @param sources plugin sources by name
+ * @param say writes one line for the operator
+ * @throws {InstallError} {@link UnreachableError}
+ */
+export async function installPlugins(
+  to: ServerAccess,
+  names: readonly string[],
+  sources: Readonly<Record<string, string>>,
+  say: (line: string) => void,
+): Promise<void> {
+  const { client: machine, token } = to;
+  const status = await machine.request("GET", "/proc/status", {
+    credential: token ?? to.approveToken,
+    headers: { accept: "application/json" },
+  });
+  if (status.status !== 200) {
+    const found = `${machine.base} answers ${status.status} to GET /proc/status: ${
+      problemText(status)
+    }`;
+    throw new InstallError(
+      1,
+      `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
+    );
+  }
+  const approve = to.approveToken ?? await machine.readStoredToken(to.data);
+  if (approve === undefined) {
+    throw new InstallError(
+      2,
+      `Cannot approve ${names.join(" ")}: ELASTIK_APPROVE_TOKEN is not set; ` +
+        "set it to the server's T3 token, nothing was installed",
+    );
+  }
+  if (to.approveToken === undefined) {
+    say(`Using the approve token that the server stores in ${to.data}/.approve-token`);
+  }
+  const installed: string[] = [];
+  for (const name of names) {
+    try {
+      await installOne(to, approve, name, sources[name] ?? "", say);
+    } catch (error) {
+      if (!(error instanceof InstallError)) throw error;
+      throw new InstallError(error.code, error.message, installed);
+    }
+    installed.push(name);
+  }
+  say(`All plugins are up: ${machine.base}/bin lists the routes`);
+}
+
+async function installOne(
+  { client: machine, token }: ServerAccess,
+  approve: string,
+  name: string,
+  source: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const stored = await machine.request("PUT", `/lib/${name}?ext=ts`, {
+    credential: token,
+    headers: { "content-type": "text/plain" },
+    body: source,
+  });
+  const version = readProperty(stored.json, "version");
+  if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
+    throw refused(`Cannot store ${name}`, stored, "set ELASTIK_TOKEN to the server's T2 token");
+  }
+  say(`Stored ${name} as ${machine.base}/lib/${name}, version ${version}`);
+
+  const waits = `${name} is stored but not active`;
+  const asks = await machine.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  if (asks.status !== 200) {
+    const denied = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${waits}`;
+    throw refused(`Cannot approve ${name}`, asks, denied, waits);
+  }
+  say("It requests:");
+  for (const line of formatRequests(readProperty(asks.json, "asks"))) say(line);
+
+  const active = await machine.request("PUT", `/lib/${name}/state`, {
+    credential: approve,
+    headers: { "if-match": `"${version}"` },
+    body: "active",
+  });
+  if (active.status !== 200) throw refused(`Cannot activate ${name}`, active, waits, waits);
+
+  const bin = await machine.request("GET", "/bin", {
+    credential: approve,
+    headers: { accept: "application/json" },
+  });
+  const rows: readonly unknown[] = Array.isArray(bin.json) ? bin.json : [];
+  const listed = rows.some((row) => readProperty(row, "plugin") === `/lib/${name}`);
+  // A fallback has no route of its own, so /bin does not list it.
+  if (!listed && readProperty(active.json, "fallback") !== true) {
+    throw new InstallError(
+      1,
+      `Cannot find ${name} in ${machine.base}/bin, though it was activated; ` +
+        `${machine.base}/lib/${name}/state shows the reason`,
+    );
+  }
+  say(`Activated ${name}`);
+}
+
+/** One line per requested item. The texts come from the plugin, so they are sanitized. */
+function formatRequests(asks: unknown): string[] {
+  if (typeof asks !== "object" || asks === null) return [];
+  return Object.entries(asks).map(([key, value]) =>
+    `  ${sanitizeText(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
+  );
+}
+
+/** A refusal with the detail of the response, and advice if a token is missing. */
+function refused(
+  action: string,
+  answer: ClientResponse,
+  denied: string,
+  otherwise?: string,
+): InstallError {
+  const isDenied = answer.status === 401 || answer.status === 403;
+  const next = isDenied ? denied : otherwise;
+  return new InstallError(
+    1,
+    `${action}: ${isDenied || otherwise !== undefined ? "" : `${answer.status} `}${
+      problemText(answer)
+    }` +
+      (next === undefined ? "" : `; ${next}`),
+  );
+}

@@ -1,0 +1,117 @@
+/**
+ * `/proc`: facts about the server, and the audit and event log of worlds. It only reads, and shows of
+ * worlds what the caller may read.
+ */
+
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { encodePath } from "../../http/path.ts";
+import { readQueryNumber } from "../../http/query.ts";
+import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
+import { CORE_ROUTES } from "../../request/core_routes.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { factsResponse, jsonResponse, lineResponse } from "../../response/json_response.ts";
+import { respondRows } from "../../response/row_listing.ts";
+
+const HASH = /^[0-9a-f]{64}$/;
+const ROOT = "/proc/";
+/** Routes that are followed by the name of a world or of a file. */
+const FOLDERS: ReadonlySet<string> = new Set(["audit", "log", "snapshot", "source"]);
+const ROWS = Object.keys(CORE_ROUTES)
+  .filter((path) => path.startsWith(ROOT))
+  .map((path) => path.slice(ROOT.length))
+  .map((name) => ({ name, dir: FOLDERS.has(name) }));
+
+/** `GET /proc`: its routes. */
+export function listProc(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  assertCan(context.caller, "read", "/proc");
+  return respondRows(store, context, ROWS);
+}
+
+/** `GET /proc/status`: pid, uptime, worlds, plugins, version. */
+export function status(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/status");
+  const { store, plugins, version } = server;
+  return factsResponse(acceptOf(context), {
+    pid: Deno.pid,
+    uptime: uptime(server),
+    worlds: store.count(),
+    plugins: plugins.activeCount,
+    version,
+    // Present only while more plugins are about to start: this route does not wait for them.
+    ...(plugins.starting === undefined ? {} : { starting: true }),
+    // Present only where the isolation is weaker than a process for each plugin.
+    ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
+  });
+}
+
+/** `GET /proc/uptime`: seconds since the start. */
+export function uptimeSeconds(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/uptime");
+  return lineResponse(acceptOf(context), uptime(server));
+}
+
+/** `GET /proc/version`: the version of the server. */
+export function version(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/version");
+  return lineResponse(acceptOf(context), server.version);
+}
+
+/** `GET /proc/audit/<name>`: whether the chain is intact and the bytes match its last event. */
+export async function audit(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/audit/");
+  return jsonResponse(shown(context, name, await store.audit(name)));
+}
+
+/** `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, a page at a time. */
+export async function eventLog(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/log/");
+  const { query } = context.target;
+  const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
+  const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
+  const events = await store.log(name, { limit, ...(before === undefined ? {} : { before }) });
+  const oldest = events.at(-1)?.id;
+  const more = oldest !== undefined && oldest > 1 && events.length === limit;
+  const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
+  return jsonResponse(
+    shown(context, name, events),
+    more ? { "link": `<${next}>; rel="next"` } : {},
+  );
+}
+
+/** The name behind a route's prefix, of a world that the caller may read. */
+function readSubject(context: RequestContext, prefix: string): string {
+  const name = restOf(context, prefix);
+  assertCan(context.caller, "read", `/${name}`);
+  assertValidName(name, "read");
+  return name;
+}
+
+function acceptOf({ request }: RequestContext): string | null {
+  return request.headers.get("accept");
+}
+
+/** Seconds since the start. */
+function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
+  return Math.round((server.now() - server.startedAt) / 10) / 100;
+}
+
+/**
+ * What a caller may know of a world's receipt. Who sees a world with its secrets struck out could
+ * guess them offline against the hash of the whole; the HMACs are no such help without the key.
+ */
+function shown(context: RequestContext, name: string, value: unknown): unknown {
+  if (!isRedacted(context.caller, `/${name}`)) return value;
+  const strike = (key: string, fact: unknown) =>
+    typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
+  return JSON.parse(JSON.stringify(value, strike));
+}

@@ -1,0 +1,81 @@
+/**
+ * `/proc/snapshot/<name>`: the whole file of a world as a copy, for callers that may read all that is in
+ * it. T3 may have the chain of the copy signed with another key, so that a clone does not need this
+ * server's key. A key that is sent is neither stored nor returned.
+ */
+
+import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { readBody } from "../../http/read_body.ts";
+import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import type { Store } from "../../world/store.ts";
+
+/** A key in the form in which the server stores its own: 32 bytes in lower-case hexadecimal. */
+const KEY = /^[0-9a-f]{64}$/;
+
+/** `GET /proc/snapshot/<name>`: the copy; HEAD answers its headers without the length. */
+export async function copyWorld(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context);
+  // The length is known only after the copy is made, and HEAD does not send one.
+  if (context.request.method === "HEAD") {
+    if (store.stat(name)?.layer !== "upper") throw absent(name);
+    // A stream, because the runtime sends Content-Length 0 for an empty body (RFC 9110 §8.6).
+    return new Response(new Blob().stream(), { headers: headersOf(name) });
+  }
+  return await respondCopy(store, name);
+}
+
+/** `POST /proc/snapshot/<name>`: the copy, its chain signed with the key that the body holds (T3). */
+export async function copyWorldSigned(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  assertCan(context.caller, "write", context.target.path);
+  const name = readSubject(context);
+  return await respondCopy(store, name, await readKey(context.request));
+}
+
+function readSubject(context: RequestContext): string {
+  const name = restOf(context, "/proc/snapshot/");
+  assertAllowed(decideCopy(context.caller, `/${name}`));
+  assertValidName(name, "copy");
+  return name;
+}
+
+async function respondCopy(store: Store, name: string, key?: string): Promise<Response> {
+  const { body, length } = await store.snapshot(name, key);
+  return new Response(body, {
+    headers: { ...headersOf(name, length), "content-length": String(length) },
+  });
+}
+
+async function readKey(request: Request): Promise<string> {
+  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BODY_BYTES)).trim();
+  if (KEY.test(text)) return text;
+  throw new Problem(
+    "bad-body",
+    "Cannot sign the copy: the content is no key; 32 random bytes as 64 lower-case hex characters " +
+      "are needed",
+  );
+}
+
+function absent(name: string): Problem {
+  return new Problem("not-found", `Cannot copy /${name}: no file of it is here`);
+}
+
+/** @param length bytes of the copy, told to those, too, who get no Content-Length (RFC 2183 §2.7) */
+function headersOf(name: string, length?: number): Record<string, string> {
+  const file = encodeURIComponent(name.slice(name.lastIndexOf("/") + 1)).replaceAll("'", "%27");
+  return {
+    "content-type": "application/vnd.sqlite3",
+    "content-disposition": `attachment; filename="world.db"; filename*=UTF-8''${file}.db${
+      length === undefined ? "" : `; size=${length}`
+    }`,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
+}

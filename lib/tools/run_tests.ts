@@ -79,9 +79,9 @@ export function selectFiles(files: readonly string[], args: readonly string[]): 
   if (args.length === 0) {
     return files.filter((file) => !ON_REQUEST.some((folder) => inFolder(file, folder)));
   }
-  const wanted = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
+  const selected = args.map((arg) => arg.replace(/^\.\//, "").replace(/\/$/, ""));
   return files.filter((file) =>
-    wanted.some((name) => file === name || file.startsWith(`${name}/`) || inFolder(file, name))
+    selected.some((name) => file === name || file.startsWith(`${name}/`) || inFolder(file, name))
   );
 }
 

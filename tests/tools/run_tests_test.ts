@@ -65,7 +65,7 @@ Deno.test("selectFiles() accepts folders, files and paths", () => {
   equal(selectFiles(FILES, ["htt"]), []);
 });
 
-Deno.test("planBatches() runs disturbing tests alone", () => {
+Deno.test("planBatches() puts disturbing tests into a sequential batch", () => {
   equal(planBatches(FILES), [
     { parallel: true, files: [FILES[0], FILES[3]] },
     { parallel: false, files: [FILES[1], FILES[2]] },

@@ -267,3 +267,6 @@ export const MAX_ARCHIVE_GAP_BYTES = 4 * MIB;
 
 /** Longest listing of a mounted folder that WebDAV reads. */
 export const MAX_MOUNT_LISTING_CHARS = 16 * 1024 * 1024;
+
+/** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
+export const PLUGIN_START_WAIT_MS = 5_000;

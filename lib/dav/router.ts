@@ -22,7 +22,6 @@ import { createDavContext, type DavContext, type DavRequest } from "./methods/da
 import { copyMove } from "./methods/copy_move.ts";
 import type { RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { toStoreProblem } from "../response/store_problem.ts";
 import type { ServerContext } from "../request/server_context.ts";
 
 type Method = (room: DavContext, asked: DavRequest) => Promise<Response> | Response;
@@ -74,7 +73,7 @@ export class DavRouter {
     const { plugins } = this.#room.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
       return handleMount(plugins, { ...context, target: world })
-        .catch((error) => refuse(error, request.method, world.path));
+        .catch((error) => toDavResponse(error));
     }
     const method = METHODS.get(request.method);
     if (world === undefined || method === undefined) {
@@ -90,22 +89,20 @@ export class DavRouter {
         ? NO_TOKENS
         : evaluateIfHeader(request, world.path, caller, locks, store);
       const answer = method(this.#room, { request, target: world, caller, submitted });
-      return answer instanceof Promise
-        ? answer.catch((error) => refuse(error, request.method, world.path))
-        : answer;
+      return answer instanceof Promise ? answer.catch((error) => toDavResponse(error)) : answer;
     } catch (error) {
-      return refuse(error, request.method, world.path);
+      return toDavResponse(error);
     }
   }
 }
 
 /** Refusals in the words that clients of WebDAV know; what they do not know goes on as it is. */
-function refuse(error: unknown, method: string, path: string): Response {
+function toDavResponse(error: unknown): Response {
   if (error instanceof DavProblem) return davErrorResponse(error);
   if (error instanceof Problem && error.status === 401) {
     throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
   }
-  throw toStoreProblem(error, method, path);
+  throw error;
 }
 
 function options(): Response {

@@ -120,3 +120,16 @@ export function isCanonicalPath(path: string): boolean {
 export function encodePath(path: string): string {
   return path.split("/").map((segment) => encodeURIComponent(segment)).join("/");
 }
+
+/**
+ * The path of a request's URL for the server log: without its query, which may hold a secret, and at most
+ * 200 characters long.
+ *
+ * @param url absolute URL as the server received it
+ */
+export function pathForLog(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return url.slice(start, end < 0 ? undefined : start + end).slice(0, 200);
+}

@@ -3,18 +3,28 @@
  * delivered, for an event stream at its end. It never delays or changes a response.
  */
 
-import type { App } from "../server/app.ts";
 import type { ClientFinder } from "../http/client_address.ts";
 import type { Connection, RequestContext } from "../request/request_context.ts";
-import { encodePath } from "../http/path.ts";
+import { encodePath, pathForLog } from "../http/path.ts";
 import { formatRecord, type LogFormat } from "./access_record.ts";
 import { LOG_CLOSE_TIMEOUT_MS } from "../limits.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
+/** Answers the requests that the log records. */
+export interface LoggedApp {
+  /** Answers a request; `onAdmitted` receives what the gate made of it. */
+  handle(
+    request: Request,
+    peer: string,
+    connection: Connection,
+    onAdmitted: (context: RequestContext) => void,
+  ): Response | Promise<Response>;
+}
+
 /** The app to observe and the output of the log. */
 export interface AccessLogOptions {
-  readonly app: Pick<App, "handle">;
+  readonly app: LoggedApp;
   readonly findClient: ClientFinder;
   readonly form: LogFormat;
   /** Current time in Unix milliseconds. */
@@ -68,7 +78,7 @@ export class AccessLog {
     const response = await app.handle(request, peer, connection, (entered) => context = entered);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
-    const path = context === undefined ? pathOf(url) : encodePath(context.target.path);
+    const path = context === undefined ? pathForLog(url) : encodePath(context.target.path);
     // Read now: the caller is immutable, but the request may be released before the response ends.
     const by = context?.caller.by;
     const counted = count(method, response);
@@ -134,12 +144,4 @@ function count(method: string, response: Response): Counted {
     }),
   );
   return { response: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
-}
-
-/** The path as sent, for a URL without a canonical path. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }

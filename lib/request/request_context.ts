@@ -6,6 +6,7 @@
 import type { Caller } from "../auth/caller.ts";
 import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
+import { nameFault } from "../world/name.ts";
 
 /** What the gate found out about a request. */
 export interface RequestContext {
@@ -31,50 +32,24 @@ export function isClientGone(error: unknown): boolean {
 }
 
 /**
- * One query parameter, or null. The last one wins when it is sent twice.
+ * Checks that a name can be the name of a world.
  *
- * @throws {Problem} `bad-query` when its escapes are broken
+ * @param name canonical name without its leading slash, `home/x`
+ * @param action what the caller wants, as a verb: `write`
+ * @throws {Problem} `bad-name`
  */
-export function readQueryValue(query: string, name: string): string | null {
-  if (query === "") return null;
-  let found: string | null = null;
-  for (const pair of query.split("&")) {
-    const equals = pair.indexOf("=");
-    const key = equals < 0 ? pair : pair.slice(0, equals);
-    if (key !== name) continue;
-    found = decodeQuery(equals < 0 ? "" : pair.slice(equals + 1), name);
-  }
-  return found;
-}
-
-/** Whether a parameter is there, with or without a value: `?raw`. */
-export function hasQuery(query: string, name: string): boolean {
-  return query === name || (query !== "" && readQueryValue(query, name) !== null);
+export function assertValidName(name: string, action: string): void {
+  const fault = nameFault(name);
+  if (fault === undefined) return;
+  throw new Problem("bad-name", `Cannot ${action} /${name}: as a world's name ${fault}`);
 }
 
 /**
- * A parameter that is a whole number, or undefined.
+ * The part of the canonical path behind a route's own prefix.
  *
- * @throws {Problem} `bad-query`
+ * @param prefix the prefix with its trailing slash: `/proc/audit/`
+ * @returns `home/x` of `/proc/audit/home/x`
  */
-export function readQueryNumber(query: string, name: string, most: number): number | undefined {
-  const text = readQueryValue(query, name);
-  if (text === null) return undefined;
-  const value = Number(text);
-  if (/^\d{1,15}$/.test(text) && value <= most) return value;
-  throw new Problem(
-    "bad-query",
-    `Cannot read ?${name}=${text.slice(0, 40)}: a whole number of at most ${most} is needed`,
-  );
-}
-
-function decodeQuery(text: string, name: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll("+", " "));
-  } catch {
-    throw new Problem(
-      "bad-query",
-      `Cannot read ?${name}: its percent escapes are broken; send UTF-8, percent-encoded`,
-    );
-  }
+export function restOf(context: RequestContext, prefix: string): string {
+  return context.target.path.slice(prefix.length);
 }

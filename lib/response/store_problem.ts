@@ -1,10 +1,10 @@
 /**
- * The store's errors as problems for whoever spoke HTTP. It adds the action and the world's name,
- * and keeps what concerns the disk alone for the server's log.
+ * The errors of the store as problems. It adds the action and the name of the world, and keeps what only
+ * concerns the disk for the server's log.
  */
 
-import { StoreError } from "../world/store.ts";
 import { Problem, type ProblemType } from "../http/problem.ts";
+import { StoreError } from "../world/store.ts";
 
 const TYPES: Record<StoreError["code"], ProblemType> = {
   "precondition": "precondition-failed",
@@ -18,18 +18,29 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "closed": "unavailable",
 };
 
+/** The action of each method, for the detail of a problem. */
+const ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["GET", "read"],
+  ["HEAD", "read"],
+  ["PUT", "write"],
+  ["POST", "append to"],
+  ["DELETE", "delete"],
+]);
+
 /**
  * The problem of a failed store call; anything that is not a `StoreError` comes back as it is.
  *
- * @param action what was tried, `write`
- * @param path the world's path
+ * @param method method of the request, `PUT`
+ * @param path path of the request; used if the error does not name a world
  */
-export function toStoreProblem(error: unknown, action: string, path: string): unknown {
+export function toStoreProblem(error: unknown, method: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
-  const headers = error.code === "closed" || error.code === "busy" ? { "retry-after": "5" } : {};
-  const detail = `Cannot ${action} ${path}: ${words(error)}`;
-  const problem = new Problem(TYPES[error.code], detail, headers);
-  // What the store said is for the log alone: it may name files.
+  const { code, world } = error;
+  const headers = code === "closed" || code === "busy" ? { "retry-after": "5" } : {};
+  const action = ACTIONS.get(method) ?? method;
+  const subject = world === undefined ? path : `/${world}`;
+  const problem = new Problem(TYPES[code], `Cannot ${action} ${subject}: ${words(error)}`, headers);
+  // The message of the store is for the log only: it may name files.
   problem.cause = error;
   return problem;
 }

@@ -1,60 +1,50 @@
 /**
- * `/auth`: what a caller is, and capabilities for those who shall have less. Tokens leave the machine
- * here and nowhere else, and are kept by nobody on the way.
+ * `/auth`: what the caller is, and capabilities for callers that need less. Tokens leave the server here
+ * and nowhere else; the server does not store them.
  */
 
 import { mint } from "../auth/capability.ts";
-import { assertCan } from "../auth/policy.ts";
-import { CHALLENGE } from "../auth/policy.ts";
-import type { Hono } from "../deps/hono.ts";
-import {
-  readQueryNumber,
-  readQueryValue,
-  type RequestContext,
-} from "../request/request_context.ts";
+import { assertCan, CHALLENGE } from "../auth/policy.ts";
 import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
+import { readQueryNumber, readQueryValue } from "../http/query.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
 
-/** The routes below `/auth`. */
-export function createAuthRoutes(server: ServerContext): Hono<RouteEnv> {
-  const app = routeApp();
-
-  app.get("/auth/whoami", ({ env: { caller } }) => {
-    assertCan(caller, "read", "/auth/whoami");
-    if (caller.rejected) {
-      throw new Problem(
-        "unauthorized",
-        "Cannot tell who you are: the credential sent is unknown or has expired",
-        { "www-authenticate": CHALLENGE },
-      );
-    }
-    const { tier, by, scope } = caller;
-    if (scope === undefined) return jsonResponse({ tier, by });
-    return jsonResponse({
-      tier,
-      by,
-      prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
-      prefixes: scope.prefixes,
-      mode: scope.mode,
-      exp: scope.exp,
-      ttl_sec: Math.max(0, Math.floor(scope.exp - server.now() / 1000)),
-    });
+/** `GET /auth/whoami`: the tier of the caller and, of a capability, its prefix, mode and time left. */
+export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestContext): Response {
+  assertCan(caller, "read", "/auth/whoami");
+  if (caller.rejected) {
+    throw new Problem(
+      "unauthorized",
+      "Cannot identify the caller: the credential is unknown or has expired",
+      { "www-authenticate": CHALLENGE },
+    );
+  }
+  const { tier, by, scope } = caller;
+  if (scope === undefined) return jsonResponse({ tier, by });
+  return jsonResponse({
+    tier,
+    by,
+    prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
+    prefixes: scope.prefixes,
+    mode: scope.mode,
+    exp: scope.exp,
+    ttl_sec: Math.max(0, Math.floor(scope.exp - now() / 1000)),
   });
-  app.all("/auth/whoami", onlyMethods("GET, HEAD"));
+}
 
-  app.post("/auth/mint", ({ env }) => {
-    const grant = readGrant(env, server.now());
-    assertCan(env.caller, "mint", grant.prefix);
-    const { prefix, mode, exp, ttl } = grant;
-    const token = mint({ key: server.key, prefix, mode, exp });
-    return jsonResponse({ token, prefix, mode, ttl_sec: ttl, exp });
-  });
-  app.all("/auth/mint", onlyMethods("POST"));
-  return app;
+/** `POST /auth/mint?prefix=&ttl=&mode=`: a capability for a prefix. */
+export function mintCapability(
+  { key, now }: Pick<ServerContext, "key" | "now">,
+  context: RequestContext,
+): Response {
+  const { prefix, mode, exp, ttl } = readGrant(context, now());
+  assertCan(context.caller, "mint", prefix);
+  const token = mint({ key, prefix, mode, exp });
+  return jsonResponse({ token, prefix, mode, ttl_sec: ttl, exp });
 }
 
 function readGrant(context: RequestContext, now: number) {

@@ -9,9 +9,9 @@ import { isClientGone, type RequestContext } from "../request/request_context.ts
 import { Problem } from "../http/problem.ts";
 import { FALLBACK_DECLINE_CACHE_ENTRIES, FALLBACK_DECLINE_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import type { PluginRoute } from "../request/plugin_routes.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
+import type { PluginMatch } from "../request/plugin_routes.ts";
 import { isInNamespace } from "../world/name.ts";
-import { CORE_SEGMENTS } from "./route_list.ts";
 import { parseStatePath } from "./plugin_state.ts";
 
 /** RFC 7240 §4.4: who says so wants the 404 and no guess. */
@@ -55,13 +55,13 @@ export class Fallback {
 
   async #ask(
     context: RequestContext,
-    fallback: PluginRoute,
+    fallback: PluginMatch,
     key: string,
   ): Promise<Response | undefined> {
-    const { plugins, log } = this.#server;
+    const { log } = this.#server;
     const { request, target } = context;
     try {
-      const answer = await plugins.handle(fallback, context);
+      const answer = await fallback.handle(context);
       if (this.#takes(context, answer)) return answer;
       await answer.body?.cancel();
     } catch (error) {
@@ -83,7 +83,7 @@ export class Fallback {
     const { name, path, query } = target;
     if (!isInNamespace(name)) {
       const [first = ""] = name.split("/", 1);
-      const core = CORE_SEGMENTS.has(first) || first === "dev" || first === "mnt";
+      const core = RESERVED_SEGMENTS.has(first) || first === "dev" || first === "mnt";
       return !core && this.#server.plugins.match(path) === undefined && !isStrict(headers);
     }
     if (query !== "" && query !== "raw") return false;

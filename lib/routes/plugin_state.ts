@@ -1,76 +1,51 @@
 /**
- * `/lib/<name>/state`: what a plugin is, and the switch that approves it or turns it off. To approve is
- * to say yes to what the answer shows: its routes, its tier, its grants, its permissions.
+ * `/lib/<name>/state`: what a plugin is, and the switch that approves it or turns it off. An approval
+ * accepts what the response shows: routes, tier, grants and permissions.
  */
 
-import type { Caller } from "../auth/caller.ts";
 import { assertCan, decide } from "../auth/policy.ts";
-import { readBody } from "../http/read_body.ts";
 import { parsePrecondition } from "../http/conditional.ts";
-import { hasQuery, type RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
-import { toStoreProblem } from "../response/store_problem.ts";
+import { hasQuery } from "../http/query.ts";
+import { readBody } from "../http/read_body.ts";
 import { MAX_STATE_BODY_BYTES } from "../limits.ts";
+import { assertValidName, type RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import type { CellHealth } from "../plugin/cell/cell.ts";
-import type { RequestedGrants } from "../plugin/host/loaded_plugin.ts";
-import type { PluginStatus } from "../plugin/host/plugin_host.ts";
-import { nameFault } from "../world/name.ts";
-import type { World } from "../world/store.ts";
 import { jsonResponse } from "../response/json_response.ts";
+import type { World } from "../world/store.ts";
+import { type Handler, only } from "./handler.ts";
 
-const METHODS = "GET, HEAD, PUT, OPTIONS";
-
-/** The plugin's world of a `/lib/<name>/state` path, or `undefined` when it is another path. */
+/** The world of the plugin that a `/lib/<name>/state` path concerns; undefined for other paths. */
 export function parseStatePath(name: string): string | undefined {
   if (!name.startsWith("lib/") || !name.endsWith("/state")) return undefined;
   const plugin = name.slice(0, -"/state".length);
   return plugin.length > "lib/".length && plugin.indexOf("/", 4) < 0 ? plugin : undefined;
 }
 
-/**
- * Answers a request for a plugin's state.
- *
- * @param name the plugin's world, `lib/gpu`
- * @throws {Problem}
- */
-export async function handlePluginState(
-  server: ServerContext,
-  context: RequestContext,
-  name: string,
-): Promise<Response> {
-  const { request, target, caller } = context;
-  const path = `/${name}`;
-  if (request.method === "OPTIONS") {
-    return new Response(null, { status: 204, headers: { "allow": METHODS } });
-  }
-  if (request.method === "PUT") {
-    assertCan(caller, "activate", path);
-    assertValidName(name);
-    return await setState(server, context, name);
-  }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    const detail = `Cannot ${request.method} ${target.path}: it takes ${METHODS}`;
-    throw new Problem("method-not-allowed", detail, { "allow": METHODS });
-  }
-  assertCan(caller, "read", path);
-  assertValidName(name);
-  const source = await sourceOf(server, name);
-  const host = await server.plugins.host();
-  const told = describe(source, host.status(name), caller);
-  if (!hasQuery(target.query, "asks")) return jsonResponse(told);
-  // A probe starts a process, so only who may approve has it done.
-  assertCan(caller, "activate", path);
-  return jsonResponse({ ...told, asks: asked(await host.requestedGrants(name)) });
+/** Makes the handler of `/lib/:name/state`. */
+export function createPluginStateHandler(server: ServerContext): Handler {
+  return only({
+    GET: (context) => showState(server, context),
+    PUT: (context) => changeState(server, context),
+  });
 }
 
-async function setState(
-  server: ServerContext,
-  context: RequestContext,
-  name: string,
-): Promise<Response> {
+/** `GET`: the state of a plugin; with `?asks` also what its source requests. */
+async function showState(server: ServerContext, context: RequestContext): Promise<Response> {
+  const { target, caller } = context;
+  const name = readSubject(context, "read");
+  const state = await describe(server, context, name);
+  if (!hasQuery(target.query, "asks")) return jsonResponse(state);
+  // The source is run once to learn this, so the caller must be able to approve it.
+  assertCan(caller, "activate", `/${name}`);
+  return jsonResponse({ ...state, asks: await server.plugins.admin.requestedGrants(name) });
+}
+
+/** `PUT` of `active` or `disabled`: approves the current source, or takes its routes down (T3). */
+async function changeState(server: ServerContext, context: RequestContext): Promise<Response> {
   const { request, caller } = context;
-  const demanded = parsePrecondition(request.headers);
+  const name = readSubject(context, "activate");
+  const precondition = parsePrecondition(request.headers);
   const body = await readBody(request, MAX_STATE_BODY_BYTES);
   const state = new TextDecoder().decode(body).trim();
   if (state !== "active" && state !== "disabled") {
@@ -79,85 +54,43 @@ async function setState(
       `Cannot set the state of /${name}: the content is neither active nor disabled`,
     );
   }
-  const host = await server.plugins.host();
-  const approval = {
-    by: caller.by,
-    ...(demanded === undefined ? {} : { precondition: demanded }),
-  };
-  try {
-    const status = state === "active"
-      ? await host.activate(name, approval)
-      : await host.disable(name, approval);
-    return jsonResponse(describe(await sourceOf(server, name), status, caller));
-  } catch (error) {
-    throw toStoreProblem(error, "change the state of", `/${name}`);
-  }
+  const change = { by: caller.by, ...(precondition === undefined ? {} : { precondition }) };
+  const { admin } = server.plugins;
+  if (state === "active") await admin.activate(name, change);
+  else await admin.disable(name, change);
+  return jsonResponse(await describe(server, context, name));
 }
 
-async function sourceOf(server: ServerContext, name: string): Promise<World> {
-  try {
-    const source = await server.store.read(name);
-    if (source !== undefined && source.layer === "upper") return source;
-  } catch (error) {
-    throw toStoreProblem(error, "read", `/${name}`);
-  }
-  throw new Problem(
-    "not-found",
-    `Cannot tell the state of /${name}: no source is here; PUT one first`,
-  );
+/** The world that the path concerns, if the caller may do this to it. */
+function readSubject(context: RequestContext, action: "read" | "activate"): string {
+  const name = context.target.name.slice(0, -"/state".length);
+  assertCan(context.caller, action, `/${name}`);
+  assertValidName(name, action);
+  return name;
 }
 
-function assertValidName(name: string): void {
-  const fault = nameFault(name);
-  if (fault === undefined) return;
-  throw new Problem("bad-name", `Cannot tell the state of /${name}: as a world's name ${fault}`);
-}
-
-/** What is told of a plugin; words that may be its own go to those who could approve it. */
-function describe(
-  source: World,
-  { up, loaded, fault }: PluginStatus,
-  caller: Caller,
-): Record<string, unknown> {
-  const trusted = decide(caller, "activate", `/${source.name}`).allowed;
-  const health = loaded?.cell.health();
+async function describe(
+  { store, plugins }: ServerContext,
+  { caller }: RequestContext,
+  name: string,
+): Promise<Record<string, unknown>> {
+  const source = await readSource(store, name);
+  const trusted = decide(caller, "activate", `/${name}`).allowed;
   return {
-    name: source.name.slice("lib/".length),
+    name: name.slice("lib/".length),
     state: source.state,
     version: source.version,
     sha256: source.sha256,
     updated_at: source.updatedAt,
-    up,
-    ...(loaded === undefined ? {} : {
-      ...loaded.manifest,
-      permissions: loaded.permissions,
-    }),
-    health: health === undefined ? { state: "down" } : healthOf(health, trusted),
-    ...(fault === undefined ? {} : { fault: trusted ? fault : "told to T3" }),
+    ...plugins.admin.describe(name, trusted),
   };
 }
 
-function healthOf(health: CellHealth, trusted: boolean): Record<string, unknown> {
-  const { state, transport, pid, residentKiB, startedAt, requests, waiting, crashes, reason } =
-    health;
-  return {
-    state,
-    ...(transport === undefined ? {} : { transport }),
-    ...(startedAt === undefined ? {} : { started_at: new Date(startedAt).toISOString() }),
-    ...(residentKiB === undefined ? {} : { resident_kib: residentKiB }),
-    requests,
-    waiting,
-    crashes,
-    ...(trusted && pid !== undefined ? { pid } : {}),
-    ...(reason === undefined ? {} : { reason: trusted ? reason : "told to T3" }),
-  };
-}
-
-function asked({ manifest, permissions, config, fault }: RequestedGrants): Record<string, unknown> {
-  return {
-    ...manifest,
-    permissions,
-    configured: Object.keys(config),
-    ...(fault === undefined ? {} : { fault }),
-  };
+async function readSource(store: ServerContext["store"], name: string): Promise<World> {
+  const source = await store.read(name);
+  if (source !== undefined && source.layer === "upper") return source;
+  throw new Problem(
+    "not-found",
+    `Cannot read the state of /${name}: there is no source; PUT one first`,
+  );
 }

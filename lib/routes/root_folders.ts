@@ -1,54 +1,52 @@
 /**
- * `/dev`, `/mnt` and the root: the parts of the tree that are made of routes. Devices and mounts come
- * from plugins; without any these folders are empty, and they are there all the same.
+ * The folders that are made of routes: the root, `/dev` and `/mnt`. Devices and mounts are routes of
+ * plugins; without plugins these folders are empty.
  */
 
 import { assertCan, canRead } from "../auth/policy.ts";
 import { DAV_HEADERS } from "../dav/resource/dav_headers.ts";
-import type { Hono } from "../deps/hono.ts";
-import type { ListingRow } from "../response/listing.ts";
+import { CORE_SEGMENTS } from "../request/core_routes.ts";
+import type { PluginRoutes } from "../request/plugin_routes.ts";
+import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
-import { NAMESPACES } from "../world/name.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./handler.ts";
+import type { ListingRow } from "../response/listing.ts";
 import { respondRows } from "../response/row_listing.ts";
 
-const FOLDERS = [...NAMESPACES, "bin", "dav", "dev", "mnt", "proc", "stream"].sort();
+/** Every first segment but `auth`, which has nothing to list. */
+const FOLDERS = CORE_SEGMENTS.filter((segment) => segment !== "auth");
 
-/** The routes `/`, `/dev` and `/mnt`. */
-export function createRootFolderRoutes(server: ServerContext): Hono<RouteEnv> {
-  const app = routeApp();
-  const { store } = server;
+/** `GET /`: the folders that the caller may read. */
+export function listRoot(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  assertCan(context.caller, "read", "/");
+  const shown = FOLDERS.filter((name) => canRead(context.caller, `/${name}`));
+  return respondRows(store, context, shown.map((name) => ({ name, dir: true })));
+}
 
-  app.get("/", ({ env }) => {
-    assertCan(env.caller, "read", "/");
-    const shown = FOLDERS.filter((name) => canRead(env.caller, `/${name}`));
-    return respondRows(store, env, shown.map((name) => ({ name, dir: true })));
+/** `OPTIONS /`: Windows asks the root for WebDAV before it mounts anything below it. */
+export function rootOptions(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: { ...DAV_HEADERS, "allow": "GET, HEAD, OPTIONS" },
   });
+}
 
-  for (const folder of ["/dev", "/mnt"]) {
-    app.get(folder, ({ env }) => {
-      assertCan(env.caller, "read", folder);
-      return respondRows(store, env, childrenOf(server, folder));
-    });
-  }
-
-  // Windows asks the root before it mounts anything below it.
-  app.options(
-    "/",
-    () =>
-      new Response(null, {
-        status: 204,
-        headers: { ...DAV_HEADERS, "allow": "GET, HEAD, OPTIONS" },
-      }),
-  );
-  for (const path of ["/", "/dev", "/mnt"]) app.all(path, onlyMethods("GET, HEAD"));
-  return app;
+/** `GET /dev` and `GET /mnt`: the first segments of the plugin routes below the folder. */
+export function listPluginFolder(
+  { store, plugins }: Pick<ServerContext, "store" | "plugins">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  const { path } = context.target;
+  assertCan(context.caller, "read", path);
+  return respondRows(store, context, childrenOf(plugins, path));
 }
 
 /** The first segments of the plugin routes below a folder. */
-function childrenOf(server: ServerContext, folder: string): ListingRow[] {
+function childrenOf(plugins: PluginRoutes, folder: string): ListingRow[] {
   const rows = new Map<string, ListingRow>();
-  for (const { path, plugin, description } of server.plugins.list()) {
+  for (const { path, plugin, description } of plugins.list()) {
     if (!path.startsWith(`${folder}/`)) continue;
     const [name = "", deeper] = path.slice(folder.length + 1).split("/", 2);
     const known = rows.get(name);

@@ -1,237 +1,304 @@
 /**
- * The machine as one function from Request to Response: gate, route, edge. It names the rooms a
- * request passes and the order of them; what happens in a room is that room's business.
+ * The server as one function from Request to Response. Every route of the core is registered here, in one
+ * list; every error becomes a response here, in one place. What a route does is in `lib/routes`.
+ *
+ * To add a route: export a handler from `lib/routes`, register it below, and describe it in
+ * `lib/request/core_routes.ts`. To add a header to every response: `finish`.
  */
 
-import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
 import { LockTable } from "../dav/locks/lock_table.ts";
-import { toHeadResponse } from "../http/head_response.ts";
-import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
-import { negotiateTypes } from "../http/negotiate.ts";
-import { Problem, toProblemResponse } from "../http/problem.ts";
-import { respondShell } from "../response/shell_page.ts";
-import { toSiteTarget } from "../request/site_file.ts";
-import { drainBody } from "../http/drain_body.ts";
-import type { ServerContext } from "../request/server_context.ts";
-import { RequestCounts } from "../observe/request_counts.ts";
-import { createAuthRoutes } from "../routes/auth.ts";
-import { createRouteListRoutes } from "../routes/route_list.ts";
 import type { DavRouter } from "../dav/router.ts";
-import { createRootFolderRoutes } from "../routes/root_folders.ts";
-import { createProcRoutes } from "../routes/proc/proc.ts";
-import type { RouteEnv } from "../routes/handler.ts";
-import { StreamRoutes } from "../routes/stream/stream.ts";
+import { Hono } from "../deps/hono.ts";
+import { drainBody } from "../http/drain_body.ts";
+import { toHeadResponse } from "../http/head_response.ts";
+import { negotiateTypes } from "../http/negotiate.ts";
+import { pathForLog } from "../http/path.ts";
+import { Problem, toProblemResponse } from "../http/problem.ts";
+import { RequestCounts } from "../observe/request_counts.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
+import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
+import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { toSiteTarget } from "../request/site_file.ts";
+import { respondShell } from "../response/shell_page.ts";
+import { toStoreProblem } from "../response/store_problem.ts";
+import { mintCapability, whoami } from "../routes/auth.ts";
 import { Fallback } from "../routes/fallback.ts";
-import { WorldRoutes } from "../routes/worlds.ts";
-import type { Hono } from "../deps/hono.ts";
-import { isInNamespace } from "../world/name.ts";
+import { type Handler, only } from "../routes/handler.ts";
+import { createPluginStateHandler } from "../routes/plugin_state.ts";
+import { metrics } from "../routes/proc/metrics.ts";
+import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
+import { copyWorld, copyWorldSigned } from "../routes/proc/snapshot.ts";
+import { listSource, readSource } from "../routes/proc/source.ts";
+import { WorldsList } from "../routes/proc/worlds_list.ts";
+import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
+import { listRoutes } from "../routes/route_list.ts";
+import { Streams } from "../routes/stream/stream.ts";
+import { createWorldHandler } from "../routes/worlds.ts";
+import { isInNamespace, NAMESPACES } from "../world/name.ts";
 
-/** The machine, ready to be served. */
+/** The server, ready to be given requests. */
 export interface App {
   /**
-   * Answers one request; never throws.
+   * Answers a request from outside; never throws.
    *
    * @param peer address of the other end of the connection
-   * @param witness told what the gate made of the request, if it let it in
+   * @param onAdmitted called with what the gate made of the request, if it let it in
    */
   handle(
     request: Request,
     peer: string,
     connection?: Connection,
-    witness?: (context: RequestContext) => void,
+    onAdmitted?: (context: RequestContext) => void,
   ): Response | Promise<Response>;
-  /** Answers a request that stands behind the gate already: what plugins call back with. */
+  /** Answers a request that is behind the gate already: the subrequest of a plugin. Never throws. */
   handleInternal(context: RequestContext): Promise<Response>;
+  /** Paths and patterns of all routes, as registered. */
+  readonly routes: readonly string[];
   /** Ends every event stream. */
   closeStreams(): void;
 }
 
-/** Joins the rooms. */
+/** The environment of the router: the request context in place of bindings. */
+interface AppEnv {
+  Bindings: RequestContext;
+}
+
+/**
+ * What the router is given in place of the request. It looks only at the path in the context; the URL of
+ * the request may be one that cannot be parsed (`Host: 1.2.3.4.5`), and Hono answers HEAD by itself,
+ * asynchronously and without the length.
+ */
+const ROUTED = new Request("http://localhost/");
+
+/** Creates the app of a server. */
 export function createApp(server: ServerContext, gateOptions: GateOptions): App {
+  const { store, plugins } = server;
   const gate: Gate = createGate(gateOptions);
   const locks = new LockTable(server.now);
-  const worlds = new WorldRoutes(server, locks);
-  const streams = new StreamRoutes(server);
   const requests = new RequestCounts();
-  const unmatched = new Fallback(server);
-  const devices = createRootFolderRoutes(server);
-  // A Map, since strangers choose the key: an object would find `/constructor` in its prototype.
-  const rooms: ReadonlyMap<string, Hono<RouteEnv>> = new Map([
-    ["", devices],
-    ["auth", createAuthRoutes(server)],
-    ["bin", createRouteListRoutes(server)],
-    ["dev", devices],
-    ["mnt", devices],
-    ["proc", createProcRoutes(server, { requests, streams })],
-  ]);
+  const streams = new Streams(server);
+  const worldsList = new WorldsList(store);
+  const fallback = new Fallback(server);
 
-  let dav: DavRouter | undefined;
-  /** WebDAV's room comes when it is first asked for: its XML would slow every start. */
-  async function loadDav(): Promise<DavRouter> {
-    const { DavRouter } = await import("../dav/router.ts");
-    return dav ??= new DavRouter(server, locks);
-  }
+  const app = new Hono<AppEnv>({
+    // Hono types the environment as unknown; `dispatch` below always passes a context.
+    getPath: (_request, options) => (options?.env as RequestContext).target.path,
+  });
+  // Of several handlers that match a path the first answers; a path with one is answered synchronously.
+  const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
+
+  const world = createWorldHandler(server, locks);
+  route("/lib/:name/state", createPluginStateHandler(server));
+  for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
+  route("/stream/*", only({ GET: (context) => streams.open(context) }));
+  route("/dav/*", dav);
+  route("/auth/whoami", only({ GET: (context) => whoami(server, context) }));
+  route("/auth/mint", only({ POST: (context) => mintCapability(server, context) }));
+  route("/proc", only({ GET: (context) => listProc(server, context) }));
+  route("/proc/audit/:world{.+}", only({ GET: (context) => audit(server, context) }));
+  route("/proc/log/:world{.+}", only({ GET: (context) => eventLog(server, context) }));
+  route(
+    "/proc/metrics",
+    only({ GET: (context) => metrics(server, { requests, streams }, context) }),
+  );
+  route(
+    "/proc/snapshot/:world{.+}",
+    only({
+      GET: (context) => copyWorld(server, context),
+      POST: (context) => copyWorldSigned(server, context),
+    }),
+  );
+  route("/proc/source", only({ GET: (context) => listSource(server, context) }));
+  route("/proc/source/:path{.+}", only({ GET: (context) => readSource(server, context) }));
+  route("/proc/status", only({ GET: (context) => status(server, context) }));
+  route("/proc/uptime", only({ GET: (context) => uptimeSeconds(server, context) }));
+  route("/proc/version", only({ GET: (context) => version(server, context) }));
+  route("/proc/worlds", only({ GET: (context) => worldsList.respond(context) }));
+  route("/bin", afterStart(only({ GET: (context) => listRoutes(server, context) })));
+  route("/bin/*", alias);
+  route("/dev", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
+  route(
+    "/mnt",
+    orPlugin(afterStart(only({ GET: (context) => listPluginFolder(server, context) }))),
+  );
+  route("/", only({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
+  app.notFound(({ env }) => unrouted(env));
+  // `handle` and `handleInternal` turn errors into responses; here they only pass through.
+  app.onError((error) => {
+    throw error;
+  });
 
   function dispatch(context: RequestContext): Response | Promise<Response> {
-    const { name, path } = context.target;
-    if (isInNamespace(name)) return worlds.handle(context);
-    const slash = name.indexOf("/");
-    const first = slash < 0 ? name : name.slice(0, slash);
-    if (first === "stream") return streams.handle(context);
-    if (first === "dav") {
-      return dav?.handle(context) ?? loadDav().then((room) => room.handle(context));
+    return app.fetch(ROUTED, context);
+  }
+
+  /** WebDAV is loaded when it is first used: its XML parser would slow every start. */
+  let davRouter: DavRouter | undefined;
+  async function loadDav(): Promise<DavRouter> {
+    const { DavRouter } = await import("../dav/router.ts");
+    return davRouter ??= new DavRouter(server, locks);
+  }
+  function dav(context: RequestContext): Response | Promise<Response> {
+    return davRouter?.handle(context) ?? loadDav().then((router) => router.handle(context));
+  }
+
+  /** Lets a handler that lists plugin routes wait until the plugins have been started. */
+  function afterStart(handler: Handler): Handler {
+    return function handleAfterStart(context) {
+      return plugins.starting?.then(() => handler(context)) ?? handler(context);
+    };
+  }
+
+  /** A path that a plugin may own: the plugin answers if there is one. */
+  function orPlugin(handler: Handler): Handler {
+    return function handleOrPlugin(context) {
+      return plugins.match(context.target.path)?.handle(context) ?? handler(context);
+    };
+  }
+
+  /** `/bin/proc/status` is `/proc/status`; worlds and `/bin` itself have no alias. */
+  function alias(context: RequestContext): Response | Promise<Response> {
+    const name = context.target.name.slice("bin/".length);
+    if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
+      throw new Problem(
+        "not-found",
+        `Cannot find ${context.target.path}: /bin holds routes, and this is not one`,
+      );
     }
-    if (first === "bin" && slash > 0) return dispatch(unalias(context));
-    const plugin = server.plugins.match(path);
-    if (plugin !== undefined) return server.plugins.handle(plugin, context);
-    const room = rooms.get(first);
-    if (room !== undefined && (first === "" || first === "auth" || first === "proc")) {
-      return enter(room, context);
+    return dispatch({ ...context, target: { ...context.target, name, path: `/${name}` } });
+  }
+
+  /** A path without a route of the core: of a plugin, of a plugin that still starts, or a site file. */
+  function unrouted(context: RequestContext): Response | Promise<Response> {
+    const { path, name } = context.target;
+    const plugin = plugins.match(path);
+    if (plugin !== undefined) return plugin.handle(context);
+    if (plugins.starting !== undefined && !RESERVED_SEGMENTS.has(firstSegment(name))) {
+      return plugins.starting.then(() => dispatch(context));
     }
-    // Whoever comes while the machine starts may be asking for a plugin that is not up yet, or, with
-    // /bin, /dev and /mnt, which of them there are. /proc says what is, and what is still to come.
-    const { starting } = server.plugins;
-    if (starting !== undefined) return starting.then(() => dispatch(context));
-    if (room !== undefined) return enter(room, context);
     const site = toSiteTarget(context.request.method, context.target);
-    if (site !== undefined && server.store.stat(site.name) !== undefined) {
-      return worlds.handle({ ...context, target: site });
+    if (site !== undefined && store.stat(site.name) !== undefined) {
+      return dispatch({ ...context, target: site });
     }
     throw new Problem(
       "not-found",
-      `Cannot find ${path}: nothing is here; worlds live below /home, and /bin lists the routes`,
+      `Cannot find ${path}: nothing is here; worlds are below /home, and /bin lists the routes`,
     );
   }
 
-  function fetch(
+  function handle(
     request: Request,
     peer: string,
     connection?: Connection,
-    witness?: (context: RequestContext) => void,
+    onAdmitted?: (context: RequestContext) => void,
   ): Response | Promise<Response> {
     let context: RequestContext | undefined;
     try {
-      const entered = gate(request, peer);
-      witness?.(entered);
-      context = connection === undefined ? entered : { ...entered, connection };
-      const answered = dispatch(context);
-      if (answered instanceof Promise) return later(request, answered, context);
-      if (request.method !== "GET") return later(request, Promise.resolve(answered), context);
-      requests.countResponse("GET", answered.status);
-      return answered;
+      const admitted = gate(request, peer);
+      onAdmitted?.(admitted);
+      context = connection === undefined ? admitted : { ...admitted, connection };
+      const response = dispatch(context);
+      if (response instanceof Promise) return finish(request, response, context);
+      if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
+      requests.countResponse("GET", response.status);
+      return response;
     } catch (error) {
-      return later(request, Promise.reject(error), context);
+      return finish(request, Promise.reject(error), context);
     }
   }
 
-  /** An answer that has to wait; only these are timed, since the clock costs more than a hot read may. */
-  async function later(
+  /** The last step of a response that was waited for; only these are timed, because the clock costs more
+   * than a read from memory may. */
+  async function finish(
     request: Request,
-    answered: Promise<Response>,
+    pending: Promise<Response>,
     context: RequestContext | undefined,
   ): Promise<Response> {
     const start = performance.now();
     const { method } = request;
-    const answer = await answered.catch((error) => missed(request, error, context));
-    requests.countResponse(method, answer.status);
+    const response = await pending.catch((error) => toResponse(error, request, context));
+    requests.countResponse(method, response.status);
     requests.observeWait(performance.now() - start);
     await drainBody(request);
-    return toHeadResponse(request, answer);
+    return toHeadResponse(request, response);
   }
 
-  /** What was not found may be resolved, for who came by a connection. */
-  async function missed(
-    request: Request,
-    error: unknown,
-    context: RequestContext | undefined,
-  ): Promise<Response> {
-    if (context !== undefined && error instanceof Problem && error.type === "not-found") {
-      const asked = unmatched.resolve(context);
-      const resolved = asked === undefined ? undefined : await asked;
-      if (resolved !== undefined) return resolved;
-    }
-    return await edge(request, error);
-  }
-
-  async function answer(context: RequestContext): Promise<Response> {
+  async function handleInternal(context: RequestContext): Promise<Response> {
     try {
       return await dispatch(context);
     } catch (error) {
-      return await edge(context.request, error);
+      return await toResponse(error, context.request, context);
     }
   }
 
-  /** Where everything thrown becomes a Response. */
-  async function edge(request: Request, error: unknown): Promise<Response> {
+  /** The one place where an error becomes a response. */
+  async function toResponse(
+    thrown: unknown,
+    request: Request,
+    context: RequestContext | undefined,
+  ): Promise<Response> {
+    // No client reads this response, and nothing failed; 499 is what nginx counts such a request under.
+    if (isClientGone(thrown)) return new Response(null, { status: 499 });
+    const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
+    if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
+      const resolved = await fallback.resolve(context);
+      if (resolved !== undefined) return resolved;
+    }
+    const problem = error instanceof Problem ? error : reportFailure(error, request);
+    if (problem === error) logProblem(problem, request);
     const accept = request.headers.get("accept");
-    const head = request.method === "HEAD";
-    // Nobody reads this answer, and nothing failed; the number is nginx's for that.
-    if (isClientGone(error)) return new Response(null, { status: 499 });
-    if (!(error instanceof Problem)) {
-      const shown = error instanceof Error ? error.stack ?? error.message : String(error);
-      server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
-      const detail = "Cannot answer: the machine failed in a way nobody foresaw; its log says more";
-      return toProblemResponse(new Problem("internal", detail), accept, head);
-    }
-    // A method nobody knows is its sender's fault; strangers shall not fill the log with them.
-    if (error.status >= 500 && error.status !== 501) {
-      const why = error.cause instanceof Error ? ` (${error.cause.message})` : "";
-      server.log(
-        `${error.status}: ${request.method} ${pathForLog(request.url)}: ${error.detail}${why}`,
-      );
-    }
-    return await shellInstead(request, accept, error) ?? toProblemResponse(error, accept, head);
+    return await shellFor(problem, request, accept) ??
+      toProblemResponse(problem, accept, request.method === "HEAD");
   }
 
-  /** A browser that goes where nothing is, or where it may not, gets the shell, which can ask who it is. */
-  async function shellInstead(request: Request, accept: string | null, problem: Problem) {
-    const shown = problem.status === 401 || problem.status === 403 || problem.status === 404;
-    if (!shown || problem.type === "unknown-host" || problem.type === "foreign-origin") return;
-    if (request.method !== "GET" && request.method !== "HEAD") return;
-    if (accept === null || !accept.includes("text/html")) return;
-    if (
-      negotiateTypes(accept, ["application/json", "text/plain", "text/html"])[0] !== "text/html"
-    ) {
-      return;
-    }
-    // Without the Basic challenge, or the browser would ask in a window of its own and keep the answer.
-    const headers: Record<string, string> = problem.status === 401
+  /** An error that no code expected: the log gets its stack, the caller a problem without it. */
+  function reportFailure(error: unknown, request: Request): Problem {
+    const shown = error instanceof Error ? error.stack ?? error.message : String(error);
+    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
+    return new Problem("internal", "Cannot answer: internal error; see the server log");
+  }
+
+  /** Logs a problem that concerns the operator. An unknown method (501) is the fault of its sender. */
+  function logProblem(problem: Problem, request: Request): void {
+    const { status, detail, cause } = problem;
+    if (status < 500 || status === 501) return;
+    const why = cause instanceof Error ? ` (${cause.message})` : "";
+    server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`);
+  }
+
+  /** The shell's page in place of a problem, for a browser that navigates: it can ask for a token. */
+  async function shellFor(
+    { status, type }: Problem,
+    request: Request,
+    accept: string | null,
+  ): Promise<Response | undefined> {
+    if (status !== 401 && status !== 403 && status !== 404) return undefined;
+    if (type === "unknown-host" || type === "foreign-origin") return undefined;
+    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+    if (accept === null || !accept.includes("text/html")) return undefined;
+    const types = ["application/json", "text/plain", "text/html"];
+    if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
+    // Without the Basic challenge: the browser would ask in a dialog of its own and keep the answer.
+    const headers: Record<string, string> = status === 401
       ? { "www-authenticate": 'Bearer realm="elastik"' }
       : {};
     try {
-      return await respondShell(server.store, request, { status: problem.status, headers });
+      return await respondShell(store, request, { status, headers });
     } catch {
-      return; // the shell cannot be read; the problem itself still can
+      return undefined; // the page of the shell cannot be read; the problem is sent as it is
     }
   }
 
-  return { handle: fetch, handleInternal: answer, closeStreams: () => streams.close() };
+  return {
+    handle,
+    handleInternal,
+    routes: app.routes.map(({ path }) => path),
+    closeStreams: () => streams.close(),
+  };
 }
 
-/**
- * Hono answers HEAD with an emptied body and its length; ours shall say what GET would. Rooms look at
- * the exchange alone, and the request's own URL may be one that cannot be parsed (`Host: 1.2.3.4.5`).
- */
-function enter(room: Hono<RouteEnv>, context: RequestContext): Response | Promise<Response> {
-  const { request } = context;
-  return room.fetch(request.method === "HEAD" ? new Request("http://machine/") : request, context);
-}
-
-/** `/bin/proc/status` is `/proc/status`: the same exchange, one segment shorter. */
-function unalias(context: RequestContext): RequestContext {
-  const name = context.target.name.slice("bin/".length);
-  if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
-    throw new Problem(
-      "not-found",
-      `Cannot find ${context.target.path}: /bin holds routes, and this is none`,
-    );
-  }
-  return { ...context, target: { ...context.target, name, path: `/${name}` } };
-}
-
-/** The request's path without its query, which may hold what no log should. */
-function pathForLog(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  const end = url.indexOf("?", start);
-  return url.slice(Math.max(start, 0), end < 0 ? undefined : end).slice(0, 200);
+function firstSegment(name: string): string {
+  const slash = name.indexOf("/");
+  return slash < 0 ? name : name.slice(0, slash);
 }

@@ -11,7 +11,7 @@ import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { createAccessLog } from "../observe/access_log.ts";
 import { writeBootWorlds } from "./boot_worlds.ts";
-import { LazyPluginHost } from "../plugin/lazy_host.ts";
+import { PluginHost } from "../plugin/host/plugin_host.ts";
 import { findProgramSource } from "../source/find_program_source.ts";
 import { readTls, toTlsError } from "./tls.ts";
 import { VERSION } from "../version.ts";
@@ -87,21 +87,27 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       now: Date.now,
     });
     await syncAccounts(store, authenticator, log);
-    const mayRun = await canStartCells();
-    const plugins: LazyPluginHost = new LazyPluginHost(async () => {
-      const { createPluginHost: makePluginHost } = await import("./create_plugin_host.ts");
-      return makePluginHost({
-        store,
-        config,
-        env: options.env,
-        ...(options.main === undefined ? {} : { main: options.main }),
-        ...(options.single === undefined ? {} : { single: options.single }),
-        canSpawn: mayRun,
-        port: portOf(server.addr),
-        app,
-        log,
-      });
-    }, mayRun ? "process" : "worker");
+    const canSpawn = await canStartCells();
+    const plugins = new PluginHost({
+      store,
+      now: Date.now,
+      containment: canSpawn ? "process" : "worker",
+      dispatch: (request) => app.handleInternal(request),
+      loadSandbox: async () => {
+        const { createSandbox } = await import("./create_sandbox.ts");
+        return createSandbox({
+          store,
+          config,
+          env: options.env,
+          ...(options.main === undefined ? {} : { main: options.main }),
+          ...(options.single === undefined ? {} : { single: options.single }),
+          canSpawn,
+          port: portOf(server.addr),
+          log,
+        });
+      },
+      log,
+    });
     const context: ServerContext = {
       store,
       config,

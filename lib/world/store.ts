@@ -198,6 +198,15 @@ export class StoreError extends Error {
   }
 }
 
+/**
+ * The state that a write leaves a world in: a plugin source waits for approval, other worlds have none.
+ *
+ * @param name canonical name, `lib/gpu`
+ */
+export function initialState(name: string): string {
+  return name.startsWith("lib/") ? "pending" : "";
+}
+
 /** See {@link Store.counts}. */
 export interface StoreCounts {
   /** Worlds found in memory, and bytes held there now. */

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { SETTINGS } from "../../lib/config.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
-import { CORE_ROUTES } from "../../lib/routes/route_list.ts";
+import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer, readmeCommands } from "./readme.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { CORE_ROUTES } from "../../lib/routes/route_list.ts";
+import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";

@@ -65,7 +65,7 @@ Deno.test("createGate() hands on the canonical target and one caller", () => {
   deepStrictEqual(target, {
     path: "/home/café",
     name: "home/café",
-    collection: true,
+    isCollection: true,
     query: "raw&v=1",
   });
   deepStrictEqual(caller, { tier: "T2", by: "T2:local" });

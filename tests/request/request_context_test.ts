@@ -1,5 +1,5 @@
 import { equal, throws } from "node:assert/strict";
-import { hasQuery, readQueryNumber, readQueryValue } from "../../lib/request/request_context.ts";
+import { hasQuery, readQueryNumber, readQueryValue } from "../../lib/http/query.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
 function refuses(act: () => unknown): void {

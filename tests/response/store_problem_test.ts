@@ -17,7 +17,7 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
 
 Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no path of the disk", () => {
   for (const [code, message, status, detail] of TABLE) {
-    const problem = toStoreProblem(new StoreError(code, message), "write", "/home/x");
+    const problem = toStoreProblem(new StoreError(code, message), "PUT", "/home/x");
     ok(problem instanceof Problem, code);
     equal(problem.status, status, code);
     match(problem.detail, detail);
@@ -26,14 +26,21 @@ Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no pat
 });
 
 Deno.test("toStoreProblem() tells when to come back where the machine is only stopping", () => {
-  const problem = toStoreProblem(new StoreError("closed", ""), "write", "/home/x");
+  const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
   ok(problem instanceof Problem);
   equal(problem.headers["retry-after"], "5");
 });
 
 Deno.test("toStoreProblem() leaves every other error as it is", () => {
   const error = new TypeError("a mistake of ours");
-  equal(toStoreProblem(error, "write", "/home/x"), error);
+  equal(toStoreProblem(error, "PUT", "/home/x"), error);
   const problem = new Problem("not-found", "Cannot find it");
-  equal(toStoreProblem(problem, "write", "/home/x"), problem);
+  equal(toStoreProblem(problem, "PUT", "/home/x"), problem);
+});
+
+Deno.test("toStoreProblem() names the world of the error, and the method if it has no verb", () => {
+  const error = new StoreError("absent", "nothing is here", "home/y");
+  const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
+  ok(problem instanceof Problem);
+  equal(problem.detail, "Cannot MOVE /home/y: nothing is here");
 });

@@ -25,15 +25,21 @@ async function withFallback(
   const told = { answer: (_exchange: RequestContext): Response | Promise<Response> => SEE() };
   const asked: string[] = [];
   const plugins = {
-    fallback: { ...FALLBACK, auth },
-    match: (path: string) => path === "/taken" ? { ...FALLBACK, path } : undefined,
-    fetch: async (route: PluginRoute, context: RequestContext) => {
-      if (route.path !== "") throw new Problem("not-found", "Cannot find it");
-      asked.push(`${context.request.method} ${context.target.path}`);
-      return await told.answer(context);
+    fallback: {
+      ...FALLBACK,
+      auth,
+      handle: async (context: RequestContext) => {
+        asked.push(`${context.request.method} ${context.target.path}`);
+        return await told.answer(context);
+      },
     },
+    match: (path: string) => path === "/taken" ? { ...FALLBACK, path, handle: refuse } : undefined,
   };
   await withApp({ plugins, now }, async (app) => void await test(app, told, asked));
+}
+
+function refuse(): Promise<Response> {
+  return Promise.reject(new Problem("not-found", "Cannot find it"));
 }
 
 function cap(prefix: string): Record<string, string> {

@@ -1,54 +1,57 @@
-import { deepStrictEqual, equal, rejects } from "node:assert/strict";
+import { deepStrictEqual, equal, throws } from "node:assert/strict";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
-import type { RequestContext } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
-import { Problem, type ProblemType } from "../../lib/http/problem.ts";
-import { onlyMethods, restOf, routeApp } from "../../lib/routes/handler.ts";
+import { Problem } from "../../lib/http/problem.ts";
+import type { RequestContext } from "../../lib/request/request_context.ts";
+import { createMethodProblem, only } from "../../lib/routes/handler.ts";
 
-function exchange(method: string, target: string): RequestContext {
+function contextOf(method: string, target: string): RequestContext {
   const request = new Request("http://elsewhere/entirely", { method });
   return { request, target: parseTarget(`http://localhost${target}`), caller: LOCAL };
 }
 
-function app() {
-  const routes = routeApp();
-  routes.get("/café/*", ({ env }) => new Response(restOf(env, "/café/")));
-  routes.all("/café/*", onlyMethods("GET, HEAD"));
-  routes.get("/fails", () => {
-    throw new TypeError("of our own making");
-  });
-  return async (method: string, target: string) => {
-    const sent = exchange(method, target);
-    return await routes.fetch(sent.request, sent);
-  };
-}
+const text = (body: string) => () => new Response(body);
 
-async function refused(asked: Promise<Response>, type: ProblemType, headers = {}): Promise<void> {
-  await rejects(asked, (error: unknown) => {
-    deepStrictEqual(error instanceof Problem && [error.type, error.headers], [type, headers]);
-    return true;
-  });
-}
-
-Deno.test("routeApp() routes by the canonical path of the exchange and never by the URL", async () => {
-  const ask = app();
-  equal(await (await ask("GET", "/caf%C3%A9/home/x%20y?raw")).text(), "home/x y");
-  equal(await (await ask("GET", "/cafe%CC%81/x")).text(), "x");
-  await refused(ask("GET", "/entirely"), "not-found");
+Deno.test("only() calls the handler of the method, and GET for HEAD", async () => {
+  const handler = only({ GET: text("read"), POST: text("added") });
+  equal(await (await handler(contextOf("GET", "/x"))).text(), "read");
+  equal(await (await handler(contextOf("HEAD", "/x"))).text(), "read");
+  equal(await (await handler(contextOf("POST", "/x"))).text(), "added");
 });
 
-Deno.test("routeApp() lets what is thrown go on to the edge", async () => {
-  await rejects(app()("GET", "/fails"), TypeError);
+Deno.test("only() answers synchronously if the handler does", () => {
+  equal(only({ GET: text("read") })(contextOf("GET", "/x")) instanceof Response, true);
 });
 
-Deno.test("onlyMethods() refuses the others and names its own", async () => {
-  const ask = app();
-  await refused(ask("PUT", "/caf%C3%A9/x"), "method-not-allowed", { allow: "GET, HEAD, OPTIONS" });
-  const options = await ask("OPTIONS", "/caf%C3%A9/x");
-  deepStrictEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+Deno.test("only() answers OPTIONS with the methods, or with the handler given for it", async () => {
+  const options = await only({ GET: text(""), POST: text("") })(contextOf("OPTIONS", "/x"));
+  deepStrictEqual([options.status, options.headers.get("allow")], [
+    204,
+    "GET, HEAD, POST, OPTIONS",
+  ]);
+  const own = await only({ GET: text(""), OPTIONS: text("mine") })(contextOf("OPTIONS", "/x"));
+  equal(await own.text(), "mine");
 });
 
-Deno.test("restOf() is what follows the route in the canonical path", () => {
-  equal(restOf(exchange("GET", "/proc/audit/home/caf%C3%A9"), "/proc/audit/"), "home/café");
-  equal(restOf(exchange("GET", "/proc/audit/home/x/"), "/proc/audit/"), "home/x");
+Deno.test("only() throws method-not-allowed for other methods, with Allow", () => {
+  const handler = only({ GET: text("") }, ({ target }) => target.isCollection ? "GET" : "GET, PUT");
+  for (const [path, allow] of [["/x/", "GET"], ["/x", "GET, PUT"]] as const) {
+    throws(() => handler(contextOf("PATCH", path)), (error: unknown) => {
+      deepStrictEqual(error instanceof Problem && [error.type, error.headers], [
+        "method-not-allowed",
+        { allow },
+      ]);
+      return true;
+    });
+  }
+});
+
+Deno.test("only() takes no method from the prototype of an object", () => {
+  throws(() => only({ GET: text("") })(contextOf("constructor", "/x")), Problem);
+});
+
+Deno.test("createMethodProblem() names the path as it was requested", () => {
+  const detail = (target: string) => createMethodProblem(contextOf("PUT", target), "GET").detail;
+  equal(detail("/home/x/"), "Cannot PUT /home/x/: allowed methods are GET");
+  equal(detail("/"), "Cannot PUT /: allowed methods are GET");
 });

@@ -1,12 +1,12 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
-import { CORE_ROUTES, CORE_SEGMENTS } from "../../lib/routes/route_list.ts";
+import { CORE_ROUTES, RESERVED_SEGMENTS } from "../../lib/request/core_routes.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 
-Deno.test("createRouteListRoutes() list what each route does, for pipes and for programs", async (t) => {
+Deno.test("listRoutes() list what each route does, for pipes and for programs", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const first = await machine.send({ method: "GET", target: "/bin" });
     const tag = first.headers.get("etag") ?? "";
@@ -86,17 +86,17 @@ Deno.test("CORE_ROUTES all lead somewhere", async () => {
   });
 });
 
-Deno.test("CORE_SEGMENTS hold every first segment that the core answers for", () => {
-  for (const namespace of NAMESPACES) ok(CORE_SEGMENTS.has(namespace), namespace);
+Deno.test("RESERVED_SEGMENTS hold every first segment that the core answers for", () => {
+  for (const namespace of NAMESPACES) ok(RESERVED_SEGMENTS.has(namespace), namespace);
   for (const route of Object.keys(CORE_ROUTES)) {
     const segment = route.split("/")[1] ?? "";
     // Plugins live below these two.
     if (segment === "dev" || segment === "mnt") continue;
-    ok(CORE_SEGMENTS.has(segment), route);
+    ok(RESERVED_SEGMENTS.has(segment), route);
   }
 });
 
-Deno.test("createRouteListRoutes() list plugins with where they come from", async () => {
+Deno.test("listRoutes() list plugins with where they come from", async () => {
   const route: PluginRoute = {
     path: "/example",
     plugin: "lib/example",

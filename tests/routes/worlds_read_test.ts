@@ -435,7 +435,7 @@ const HISTORY: readonly Scenario[] = [
     title: "was let go",
     send: "GET /home/w?at=3",
     status: 410,
-    text: /version 3.*the current one is 6/,
+    text: /version 3.*the current version is 6/,
   },
   { title: "was let go", send: "GET /home/w?at=1&raw", status: 410 },
   { title: "was let go", send: "HEAD /home/w?at=1&raw", status: 410 },

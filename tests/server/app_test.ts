@@ -1,5 +1,6 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
+import type { PluginMatch, PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
+import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
@@ -40,7 +41,7 @@ const ROWS: readonly Scenario[] = [
       title: "Nothing is here",
       status: 404,
       detail:
-        "Cannot find /nowhere: nothing is here; worlds live below /home, and /bin lists the routes",
+        "Cannot find /nowhere: nothing is here; worlds are below /home, and /bin lists the routes",
     },
     has: {
       "content-type": "application/problem+json",
@@ -168,7 +169,8 @@ Deno.test("createApp() answers an odd Host on a machine with tokens, by GET and 
 });
 
 function plugins(answer: () => Promise<Response>): Partial<PluginRoutes> {
-  const route: PluginRoute = {
+  const route: PluginMatch = {
+    handle: answer,
     path: "/example",
     plugin: "lib/example",
     description: "says hello",
@@ -177,7 +179,6 @@ function plugins(answer: () => Promise<Response>): Partial<PluginRoutes> {
   return {
     list: () => [route],
     match: (path) => path === "/example" || path.startsWith("/example/") ? route : undefined,
-    handle: answer,
     activeCount: 1,
   };
 }
@@ -213,8 +214,10 @@ Deno.test("createApp() has who asks for plugins wait while they start, and nobod
   };
   const late: Partial<PluginRoutes> = {
     list: () => now.routes,
-    match: (path) => now.routes.find((route) => route.path === path),
-    handle: () => Promise.resolve(new Response("hello")),
+    match: (path) => {
+      const found = now.routes.find((route) => route.path === path);
+      return found && { ...found, handle: () => Promise.resolve(new Response("hello")) };
+    },
     get starting() {
       return now.starting;
     },
@@ -269,7 +272,13 @@ Deno.test("createApp() has a plugin's route answer by every name of it", async (
 Deno.test("createApp() lets no plugin stand in front of worlds, streams and aliases", async () => {
   const greedy: Partial<PluginRoutes> = {
     ...plugins(() => Promise.resolve(new Response("taken"))),
-    match: (path) => ({ path, plugin: "lib/greedy", description: "", auth: "T1" }),
+    match: (path) => ({
+      path,
+      plugin: "lib/greedy",
+      description: "",
+      auth: "T1",
+      handle: () => Promise.resolve(new Response("taken")),
+    }),
   };
   await withApp({ plugins: greedy }, async ({ ask }) => {
     for (const path of ["/home/", "/usr/share/doc/note.md?raw", "/etc/", "/lib/", "/home/absent"]) {
@@ -295,5 +304,19 @@ Deno.test("createApp() shows the problem itself when the shell's page cannot be 
     const response = await ask("GET", "/nowhere", { headers: CHROME });
     equal(response.status, 404);
     match(await response.text(), /^404 Nothing is here\n/);
+  });
+});
+
+Deno.test("createApp() registers a route for every entry of CORE_ROUTES, and no other", async () => {
+  await withApp({}, ({ app }) => {
+    const registered = app.routes.map((path) =>
+      path.replace(/\/(?:\*|:\w+(?:\{[^}]*\})?)(?:\/.*)?$/, "")
+    );
+    const folders = ["", "/", "/proc"]; // the root and /proc list what is below them
+    deepStrictEqual(
+      [...new Set(registered)].filter((path) => !folders.includes(path)).sort(),
+      Object.keys(CORE_ROUTES).sort(),
+    );
+    return Promise.resolve();
   });
 });

@@ -21,13 +21,17 @@ const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],
   match: () => undefined,
-  handle: () => Promise.reject(new Error("Cannot call a plugin: there is none")),
   fallback: undefined,
   activeCount: 0,
   starting: undefined,
   containment: "process",
   metrics: () => [],
-  host: () => Promise.reject(new Error("Cannot change a plugin: there is none")),
+  admin: {
+    describe: () => ({ up: false }),
+    requestedGrants: () => Promise.reject(new Error("Cannot inspect a plugin: there is none")),
+    activate: () => Promise.reject(new Error("Cannot activate a plugin: there is none")),
+    disable: () => Promise.reject(new Error("Cannot disable a plugin: there is none")),
+  },
 };
 
 /** What a test may put in place of the real thing. */

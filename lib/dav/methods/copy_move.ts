@@ -13,7 +13,7 @@ import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
 import { MAX_DAV_MEMBERS } from "../../limits.ts";
 import { preconditionFault } from "../../world/precondition.ts";
-import type { Precondition } from "../../world/store.ts";
+import { initialState, type Precondition } from "../../world/store.ts";
 import { parseDavPrecondition } from "../resource/dav_etag.ts";
 import type { DeadProperty } from "../properties/dead_properties.ts";
 import { readDepth, readOverwrite } from "../resource/dav_headers.ts";
@@ -26,8 +26,7 @@ import {
   assertCollectionAllowed,
   assertNotTopLevel,
   assertParentExists,
-  assertValidName,
-  initialState,
+  assertValidPath,
   keepEmptyParent,
 } from "./target_checks.ts";
 import { deleteTree, type FailedResource, removeLocksAndProperties } from "./delete.ts";
@@ -78,7 +77,7 @@ export async function copyMove(room: DavContext, asked: DavRequest): Promise<Res
   mustBeApart(path, to.path, method);
   if (from.collection) assertCollectionAllowed(to.path, method);
   else assertNotTopLevel(to.path, method);
-  assertValidName(to.path, method);
+  assertValidPath(to.path, method);
   await assertParentExists(store, to.path, method);
   const there = await findResource(store, to.path);
   if (there !== undefined && !overwrite) {
@@ -98,7 +97,7 @@ export async function copyMove(room: DavContext, asked: DavRequest): Promise<Res
       ))
     // Alone, a collection is its name and its properties, and not the world it may also be.
     : [from.collection ? { path, collection: true } : from];
-  for (const { path: at } of tree) assertValidName(destinationOf(journey, at), method);
+  for (const { path: at } of tree) assertValidPath(destinationOf(journey, at), method);
   const failures = await clear(journey);
   if (failures.length === 0) failures.push(...await carry(journey, tree));
   if (failures.length > 0) {

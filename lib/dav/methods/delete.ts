@@ -44,15 +44,11 @@ export async function deleteResource(room: DavContext, asked: DavRequest): Promi
   const demanded = parseDavPrecondition(request.headers, found.entry);
   if (!found.collection) {
     assertLockTokens(room.locks, asked, path, "tree");
-    try {
-      await store.remove({
-        name,
-        by: caller.by,
-        ...(demanded === undefined ? {} : { precondition: demanded }),
-      });
-    } catch (error) {
-      throw toStoreProblem(error, "delete", path);
-    }
+    await store.remove({
+      name,
+      by: caller.by,
+      ...(demanded === undefined ? {} : { precondition: demanded }),
+    });
     await removeLocksAndProperties(room, path);
     await keepEmptyParent(store, path);
     return new Response(null, { status: 204 });
@@ -125,7 +121,7 @@ async function removeWorld(
   try {
     await room.server.store.remove({ name: found.entry.name, by });
   } catch (error) {
-    const problem = toStoreProblem(error, "delete", found.path);
+    const problem = toStoreProblem(error, "DELETE", found.path);
     // Somebody else deleted it meanwhile: as gone as can be.
     if (problem instanceof Problem && problem.status === 404) return undefined;
     if (!(problem instanceof Problem)) throw problem;

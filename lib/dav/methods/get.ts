@@ -13,7 +13,6 @@ import {
   type Representation,
   respondRepresentation,
 } from "../../response/representation.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
 import type { World } from "../../world/store.ts";
 import { davEtag } from "../resource/dav_etag.ts";
 import { hasMounts } from "../resource/mount_client.ts";
@@ -56,13 +55,9 @@ async function getCold(room: DavContext, asked: DavRequest): Promise<Response> {
 }
 
 async function readWorld(room: DavContext, name: string, path: string): Promise<World> {
-  try {
-    const world = await room.server.store.read(name);
-    if (world === undefined) throw notFoundProblem("read", path);
-    return world;
-  } catch (error) {
-    throw toStoreProblem(error, "read", path);
-  }
+  const world = await room.server.store.read(name);
+  if (world === undefined) throw notFoundProblem("read", path);
+  return world;
 }
 
 function davRepresentation(world: World, { caller, target: { path } }: DavRequest): Representation {

@@ -3,6 +3,7 @@
  * empty world, on what shall be; its time begun again; its end.
  */
 
+import { initialState } from "../../world/store.ts";
 import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
 import { toStoreProblem } from "../../response/store_problem.ts";
@@ -12,7 +13,7 @@ import { chooseDavExt } from "../resource/file_extension.ts";
 import { assertLockTokens, canUseLock } from "../locks/lock_guard.ts";
 import type { Lock } from "../locks/lock_table.ts";
 import { parseLockInfo, writeLockDiscovery } from "../locks/lock_xml.ts";
-import { assertParentExists, assertWorld, initialState } from "./target_checks.ts";
+import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 import { readXml } from "../xml/xml_reader.ts";
@@ -76,7 +77,7 @@ async function bringAbout(room: DavContext, asked: DavRequest): Promise<boolean>
     });
     return true;
   } catch (error) {
-    const problem = toStoreProblem(error, "lock", path);
+    const problem = toStoreProblem(error, "LOCK", path);
     // Somebody else's write came first, so there is a world to lock.
     if (problem instanceof Problem && problem.status === 412) return false;
     throw problem;

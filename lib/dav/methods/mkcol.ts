@@ -6,9 +6,8 @@
 import { assertCan } from "../../auth/policy.ts";
 import { readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
-import { assertCollectionAllowed, assertParentExists, assertValidName } from "./target_checks.ts";
+import { assertCollectionAllowed, assertParentExists, assertValidPath } from "./target_checks.ts";
 import { findResource } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
@@ -35,14 +34,10 @@ export async function mkcol(room: DavContext, asked: DavRequest): Promise<Respon
     throw new Problem("method-not-allowed", `Cannot MKCOL ${path}: something is there already`);
   }
   assertCollectionAllowed(path, "MKCOL");
-  assertValidName(path, "MKCOL");
+  assertValidPath(path, "MKCOL");
   await assertParentExists(store, path, "MKCOL");
   assertLockTokens(room.locks, asked, path, "membership");
-  try {
-    await store.markCollection(name, true);
-  } catch (error) {
-    throw toStoreProblem(error, "make the collection", path);
-  }
+  await store.markCollection(name, true);
   await room.deadProperties.remove(path);
   return new Response(null, { status: 201 });
 }

@@ -44,7 +44,7 @@ const OPAQUE = new Uint8Array([0xff]);
  * @throws {Problem}
  */
 export async function handleMount(
-  plugins: Pick<PluginRoutes, "match" | "handle">,
+  plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path, isCollection: collection }, caller } = context;
@@ -84,7 +84,7 @@ function passedOn({ headers }: Request): Headers {
 }
 
 async function propfind(
-  plugins: Pick<PluginRoutes, "match" | "handle">,
+  plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<Response> {
   const { request, target: { path, isCollection: collection } } = context;

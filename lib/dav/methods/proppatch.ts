@@ -4,7 +4,6 @@
 
 import { assertCan } from "../../auth/policy.ts";
 import { Problem } from "../../http/problem.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
 import { toHref } from "../resource/dav_problem.ts";
 import type { PropertyChange } from "../properties/dead_properties.ts";
 import { isProtectedProperty } from "../properties/live_properties.ts";
@@ -53,9 +52,7 @@ export async function proppatch(room: DavContext, asked: DavRequest): Promise<Re
   try {
     await room.deadProperties.change(found, changes, caller.by);
   } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 507) {
-      throw toStoreProblem(error, "keep the properties of", path);
-    }
+    if (!(error instanceof Problem) || error.status !== 507) throw error;
     return createMultistatus([
       writePropertiesResponse(href, [{ status: 507, properties: elements(changes) }]),
     ]);

@@ -6,10 +6,10 @@
 import { assertCan } from "../../auth/policy.ts";
 import { readBody } from "../../http/read_body.ts";
 import { Problem } from "../../http/problem.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
 import { parseMetaHeaders } from "../../world/metadata.ts";
 import {
   type ChangeResult,
+  initialState,
   type Meta,
   type Precondition,
   type Store,
@@ -20,7 +20,7 @@ import {
 import { parseDavPrecondition, writtenEtag } from "../resource/dav_etag.ts";
 import { chooseDavExt } from "../resource/file_extension.ts";
 import { assertLockTokens } from "../locks/lock_guard.ts";
-import { assertParentExists, assertWorld, initialState } from "./target_checks.ts";
+import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource, type Resource } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
@@ -76,7 +76,7 @@ async function mayCome(room: DavContext, asked: DavRequest): Promise<Resource | 
 
 async function replace(
   room: DavContext,
-  { request, caller, target: { path, name } }: DavRequest,
+  { request, caller, target: { name } }: DavRequest,
   found: Resource | undefined,
   { body, ext, sent }: {
     readonly body: Uint8Array<ArrayBuffer>;
@@ -105,7 +105,7 @@ async function replace(
     } catch (error) {
       const overtaken = demanded === undefined && error instanceof StoreError &&
         error.code === "precondition";
-      if (!overtaken || tries === TRIES) throw toStoreProblem(error, "write", path);
+      if (!overtaken || tries === TRIES) throw error;
     }
   }
 }

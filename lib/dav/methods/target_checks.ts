@@ -5,15 +5,10 @@
 
 import type { RequestTarget } from "../../http/path.ts";
 import { Problem } from "../../http/problem.ts";
-import { nameFault } from "../../world/name.ts";
+import { assertValidName } from "../../request/request_context.ts";
 import type { Store } from "../../world/store.ts";
 import { parentOf } from "../locks/lock_table.ts";
 import { findResource, isTopLevel } from "../resource/resource.ts";
-
-/** The state a write leaves a world in: plugin sources wait for approval. */
-export function initialState(name: string): string {
-  return name.startsWith("lib/") ? "pending" : "";
-}
 
 /**
  * Refuses a target that cannot be a world.
@@ -30,7 +25,7 @@ export function assertWorld(
       `Cannot ${method} ${path}: its URL names a collection; a world's has no slash at its end`,
     );
   }
-  assertValidName(path, method);
+  assertValidPath(path, method);
 }
 
 /**
@@ -38,11 +33,8 @@ export function assertWorld(
  *
  * @throws {Problem} `bad-name`, `conflict` below a plugin, which is one world
  */
-export function assertValidName(path: string, method: string): void {
-  const fault = nameFault(path.slice(1));
-  if (fault !== undefined) {
-    throw new Problem("bad-name", `Cannot ${method} ${path}: as a world's name ${fault}`);
-  }
+export function assertValidPath(path: string, method: string): void {
+  assertValidName(path.slice(1), method);
   if (path.startsWith("/lib/") && path.indexOf("/", 5) >= 0) {
     throw new Problem(
       "conflict",

@@ -44,7 +44,7 @@ export function hasMounts(plugins: Pick<PluginRoutes, "list">): boolean {
  * @throws {Problem} `not-found` where no plugin holds the path
  */
 export async function fetchMount(
-  plugins: Pick<PluginRoutes, "match" | "handle">,
+  plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
   method: string,
   headers: Headers,
@@ -62,7 +62,7 @@ export async function fetchMount(
     ...(connection === undefined ? { signal: request.signal } : {}),
     ...(method === "PUT" ? { body: request.body } : {}),
   });
-  return await plugins.handle(route, {
+  return await route.handle({
     ...context,
     request: asked,
     target: { ...target, query: "", isCollection: slash },
@@ -75,7 +75,7 @@ export async function fetchMount(
  * @throws {Problem} what the plugin refuses it for
  */
 export async function findMountResource(
-  plugins: Pick<PluginRoutes, "match" | "handle">,
+  plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<MountResource> {
   const { path } = context.target;
@@ -106,7 +106,7 @@ export async function findMountResource(
  * @throws {Problem} what the plugin refuses it for
  */
 export async function listMountFolder(
-  plugins: Pick<PluginRoutes, "match" | "handle">,
+  plugins: Pick<PluginRoutes, "match">,
   context: RequestContext,
 ): Promise<MountResource[]> {
   const { path } = context.target;

@@ -3,12 +3,15 @@
  * its answer may not do to whoever reads it in a browser. The plugin decides everything else.
  */
 
-import { assertAllowed, canRead, decideCall, decideFallback } from "../../auth/policy.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { assertAllowed, canRead, decide, decideCall, decideFallback } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
 import type { RequestContext } from "../../request/request_context.ts";
 import { encodePath } from "../../http/path.ts";
+import { getRepresentation } from "../../response/representation.ts";
+import { respondShell } from "../../response/shell_page.ts";
 import { isInNamespace } from "../../world/name.ts";
 import type { Store } from "../../world/store.ts";
-import { subjectEtag } from "./subject_etag.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
 
@@ -33,7 +36,7 @@ export async function callPlugin(
   plugin: LoadedPlugin,
   route: string,
   context: RequestContext,
-  store: Pick<Store, "peek">,
+  store: Pick<Store, "peek" | "read">,
 ): Promise<Response> {
   const { request, caller, target, depth = 0, connection } = context;
   const bare = target.path === route && target.query === "";
@@ -62,13 +65,29 @@ export async function callPlugin(
     response.headers.set("content-security-policy", SANDBOX);
   }
   response.headers.set("x-content-type-options", "nosniff");
-  return response;
+  return await toShellResponse(store, request, response);
 }
 
 /** What a route's rest names, where it names a world or a mount: `/home/x` of `/shaped/home/x`. */
 export function subjectPath(path: string, route: string): string {
   const rest = path.slice(route.length + 1);
   return isInNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
+}
+
+/**
+ * The entity tag of a world's bytes as the caller is shown them.
+ *
+ * @param path canonical path of what may be a world
+ * @returns `undefined` when it is none, may not be read, or is not in memory
+ */
+function subjectEtag(
+  store: Pick<Store, "peek">,
+  caller: Caller,
+  path: string,
+): string | undefined {
+  if (!decide(caller, "read", path).allowed) return undefined;
+  const world = store.peek(path.slice(1));
+  return world === undefined ? undefined : getRepresentation(redactFor(caller, world), "raw").etag;
 }
 
 /** The request under its canonical URL: what the plugin reads is what was matched and checked. */
@@ -101,4 +120,25 @@ function isReadable(url: string, start: number): boolean {
   if (!URL.canParse(url)) return false;
   if (start > 0 && origin.length <= MAX_ORIGIN) known = origin;
   return true;
+}
+
+/** The header that asks for it. */
+const SHOW_HEADER = "x-show";
+
+/**
+ * The plugin's answer, or the shell in its place.
+ *
+ * @throws {Problem} `not-found` when the shell was deleted
+ */
+async function toShellResponse(
+  store: Pick<Store, "read">,
+  request: Request,
+  answer: Response,
+): Promise<Response> {
+  const asked = answer.headers.get(SHOW_HEADER) === "shell";
+  answer.headers.delete(SHOW_HEADER);
+  if (!asked || !answer.ok || request.method !== "GET" && request.method !== "HEAD") return answer;
+  await answer.body?.cancel();
+  const vary = answer.headers.get("vary") ?? "Accept";
+  return await respondShell(store, request, { headers: { vary } });
 }

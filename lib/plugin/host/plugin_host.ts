@@ -6,62 +6,57 @@
 
 import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
-import type { PluginMetrics, PluginRoute } from "../../request/plugin_routes.ts";
+import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
+import type {
+  PluginAdmin,
+  PluginMatch,
+  PluginMetrics,
+  PluginRoute,
+  PluginRoutes,
+  StateChangeRequest,
+} from "../../request/plugin_routes.ts";
 import type { Change, Store, World } from "../../world/store.ts";
 import { type ApprovalFacts, approvalFacts, findApproval, manifestDrift } from "./approval.ts";
 import { callPlugin } from "./call_plugin.ts";
 import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
-import { CellEndedError } from "../cell/cell_run.ts";
 import { PluginEventLog } from "./plugin_event_log.ts";
-import {
-  configFault,
-  inspectSource,
-  isConfigCurrent,
-  type LoadedPlugin,
-  MissingPermissionError,
-  prepareCellInit,
-  probeAgain,
-  type RequestedGrants,
-  type SandboxDeps,
-  shortName,
-  startPlugin,
-} from "./loaded_plugin.ts";
-import { ManifestError } from "../manifest/manifest.ts";
+import { configFault, type LoadedPlugin, type SandboxDeps, shortName } from "./loaded_plugin.ts";
 import {
   assertVersionSeen,
   createSourceChangedProblem,
   readPluginSource,
   setPluginState,
-  type StateChangeRequest,
 } from "./plugin_source_world.ts";
+import { describeGrants, describePlugin } from "./describe_plugin.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
-import { toShellResponse } from "./shell_response.ts";
-import { SourceError } from "../manifest/validate_source.ts";
-import { pluginMetrics } from "./plugin_metrics.ts";
 
-/** Plugins started at a time when the machine starts. */
+/** Plugins started at a time when the server starts. */
 const STARTS_AT_ONCE = 4;
 
-/** What the host needs of the machine. */
+/** What the host needs of the server. */
 export interface PluginHostOptions {
   readonly store: Store;
-  readonly sandbox: SandboxDeps;
-  /** Answers an exchange behind the gate; never throws. */
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** How cells are isolated. */
+  readonly containment: "process" | "worker";
+  /** Loads what starts cells; called when the first plugin is needed. */
+  readonly loadSandbox: () => Promise<SandboxDeps>;
+  /** Answers a request behind the gate; never throws. */
   dispatch(context: RequestContext): Promise<Response>;
   readonly log: (line: string) => void;
 }
 
-/** What a plugin is now, for `GET /lib/<name>/state`. */
-export interface PluginStatus {
-  readonly up: boolean;
-  readonly loaded?: LoadedPlugin;
-  /** Why an active plugin is not up, or what is wrong with its configuration. */
-  readonly fault?: string;
+/** What starts and inspects plugins, once it is loaded. */
+interface Loader {
+  readonly sandbox: SandboxDeps;
+  readonly steps: typeof import("./plugin_loader.ts");
 }
 
 /** See the module. */
-export class PluginHost {
+export class PluginHost implements PluginRoutes, PluginAdmin {
+  readonly containment: "process" | "worker";
   readonly #options: PluginHostOptions;
   readonly #up = new Map<string, LoadedPlugin>();
   readonly #faults = new Map<string, string>();
@@ -72,56 +67,75 @@ export class PluginHost {
   readonly #notes: PluginEventLog;
   readonly #unwatch: () => void;
   #fallback: LoadedPlugin | undefined;
+  #loader: Promise<Loader> | undefined;
+  #starting: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: PluginHostOptions) {
     this.#options = options;
-    this.#notes = new PluginEventLog(options.store, options.sandbox.now, options.log);
+    this.containment = options.containment;
+    this.#notes = new PluginEventLog(options.store, options.now, options.log);
     this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
   }
 
-  get active(): number {
+  get activeCount(): number {
     return this.#up.size;
+  }
+
+  get starting(): Promise<void> | undefined {
+    return this.#starting;
+  }
+
+  get admin(): PluginAdmin {
+    return this;
   }
 
   list(): readonly PluginRoute[] {
     return this.#table.entries().map(([path, owner]) => routeOf(path, owner));
   }
 
-  /** How every plugin fares that is up or should be. */
   metrics(): readonly PluginMetrics[] {
-    const names = [...this.#up.keys(), ...this.#faults.keys()];
-    return pluginMetrics(names, (name) => this.#up.get(name)?.cell.health());
+    const names = new Set([...this.#up.keys(), ...this.#faults.keys()]);
+    return [...names].sort().map((plugin) => metricsOf(plugin, this.#up.get(plugin)));
   }
 
-  match(path: string): PluginRoute | undefined {
+  match(path: string): PluginMatch | undefined {
     const found = this.#table.match(path);
-    return found === undefined ? undefined : routeOf(found.route, found.owner);
+    return found === undefined ? undefined : this.#matched(found.route, found.owner);
   }
 
-  /** The plugin that resolves what nothing else answers, if one is up. */
-  get fallback(): PluginRoute | undefined {
-    return this.#fallback === undefined ? undefined : routeOf("", this.#fallback);
+  get fallback(): PluginMatch | undefined {
+    return this.#fallback === undefined ? undefined : this.#matched("", this.#fallback);
+  }
+
+  /** A plugin that was found, with the way to call it: it is not looked up a second time. */
+  #matched(path: string, plugin: LoadedPlugin): PluginMatch {
+    const { store } = this.#options;
+    return {
+      ...routeOf(path, plugin),
+      handle: (context) => callPlugin(plugin, path, context, store),
+    };
   }
 
   /**
-   * Has a plugin answer.
-   *
-   * @throws {Problem} when the caller may not call it, or the plugin failed
+   * Starts every active plugin. Requests for paths without a route wait for it, but at most
+   * {@link PLUGIN_START_WAIT_MS} milliseconds.
    */
-  async fetch(route: PluginRoute, context: RequestContext): Promise<Response> {
-    const plugin = this.#up.get(route.plugin);
-    if (plugin === undefined) {
-      throw new Problem("unavailable", `Cannot ask ${route.plugin}: it went down`, {
-        "retry-after": "1",
-      });
-    }
-    const answer = await callPlugin(plugin, route.path, context, this.#options.store);
-    return await toShellResponse(this.#options.store, context.request, answer);
+  start(): Promise<void> {
+    const all = this.#startAll();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PLUGIN_START_WAIT_MS));
+    // The caller of `start` receives the error; a request that waits for a route needs only the end.
+    const settled = all.then(() => undefined, () => undefined);
+    this.#starting = Promise.race([settled, late]).finally(() => {
+      clearTimeout(timer);
+      this.#starting = undefined;
+    });
+    return all;
   }
 
-  /** Starts every active plugin; what cannot be started stays active and is reported. */
-  async startAll(): Promise<void> {
+  /** A plugin that cannot be started stays active; the log and its event chain say why. */
+  async #startAll(): Promise<void> {
     const sources = (await this.#options.store.walk("lib")).filter((entry) =>
       entry.layer === "upper" && entry.state === "active"
     );
@@ -139,16 +153,16 @@ export class PluginHost {
    *
    * @throws {Problem} 404, 412, or 422 with the reason; nothing has changed then
    */
-  activate(name: string, approval: StateChangeRequest): Promise<PluginStatus> {
+  activate(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
     return this.#inTurn(name, async () => {
       const source = await readPluginSource(store, name, "activate");
       const up = this.#up.get(name);
       if (up?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
         assertVersionSeen(source, approval.precondition);
-        return this.status(name);
+        return;
       }
-      const loaded = await this.#load(source, approval.by);
+      const loaded = await this.#startCell(source, approval.by);
       try {
         const version = await setPluginState(
           store,
@@ -165,7 +179,6 @@ export class PluginHost {
       }
       this.#takeDown(name);
       this.#bringUp(loaded);
-      return this.status(name);
     });
   }
 
@@ -174,7 +187,7 @@ export class PluginHost {
    *
    * @throws {Problem} 404, 412
    */
-  disable(name: string, approval: StateChangeRequest): Promise<PluginStatus> {
+  disable(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
     return this.#inTurn(name, async () => {
       const source = await readPluginSource(store, name, "disable");
@@ -182,32 +195,24 @@ export class PluginHost {
       else assertVersionSeen(source, approval.precondition);
       this.#takeDown(name);
       this.#faults.delete(name);
-      return this.status(name);
     });
   }
 
-  /** What a plugin is now. */
-  status(name: string): PluginStatus {
-    const loaded = this.#up.get(name);
-    const fault = this.#faults.get(name) ?? configFault(loaded);
-    return {
-      up: loaded !== undefined,
-      ...(loaded === undefined ? {} : { loaded }),
-      ...(fault === undefined ? {} : { fault }),
-    };
+  describe(name: string, trusted: boolean): Readonly<Record<string, unknown>> {
+    return describePlugin(
+      this.#up.get(name),
+      this.#faults.get(name) ?? configFault(this.#up.get(name)),
+      trusted,
+    );
   }
 
-  /**
-   * What a source asks for, learnt in a probe that grants nothing, for whoever is to approve it.
-   *
-   * @throws {Problem} 404, or 422 with the reason
-   */
-  async requestedGrants(name: string): Promise<RequestedGrants> {
-    const source = await readPluginSource(this.#options.store, name, "inquire");
+  async requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>> {
+    const source = await readPluginSource(this.#options.store, name, "inspect");
+    const { sandbox, steps } = await this.#load();
     try {
-      return await inspectSource(this.#options.sandbox, source);
+      return describeGrants(await steps.inspectSource(sandbox, source));
     } catch (error) {
-      throw refusalOf(error, name);
+      throw steps.toActivationProblem(error, name);
     }
   }
 
@@ -231,7 +236,7 @@ export class PluginHost {
       version = source.version;
       const approved = await findApproval(store, source);
       if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
-      const loaded = await this.#load(source, "machine", approved.facts);
+      const loaded = await this.#startCell(source, "machine", approved.facts);
       if (this.#isCurrent(name, version)) this.#bringUp(loaded);
       else await this.#giveUp(loaded);
     } catch (error) {
@@ -243,16 +248,24 @@ export class PluginHost {
     }
   }
 
+  #load(): Promise<Loader> {
+    return this.#loader ??= this.#options.loadSandbox().then(async (sandbox) => ({
+      sandbox,
+      steps: await import("./plugin_loader.ts"),
+    }));
+  }
+
   /**
-   * Makes a cell of a source and sets its routes aside.
+   * Starts the cell of a source and reserves its routes.
    *
-   * @param approved what the source must still ask to be, when it was approved before
+   * @param approved what the source must still request, if it was approved before
    */
-  async #load(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
-    const { sandbox: ground, dispatch } = this.#options;
+  async #startCell(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
+    const { dispatch, now } = this.#options;
     const { name, sha256 } = source;
+    const { sandbox, steps } = await this.#load();
     try {
-      const wanted = await inspectSource(ground, source);
+      const wanted = await steps.inspectSource(sandbox, source);
       const fault = approved === undefined ? undefined : manifestDrift(approved, wanted);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
       this.#claims.claim(
@@ -261,18 +274,18 @@ export class PluginHost {
         [...this.#up].map(([other, { manifest }]) => [other, manifest]),
       );
       const own = createPluginCaller(shortName(name), wanted.manifest.grants);
-      return await startPlugin(ground, source, wanted, {
-        answerSubrequest: (call) => answerSubrequest(call, own, ground.now(), dispatch),
+      return await steps.startPlugin(sandbox, source, wanted, {
+        answerSubrequest: (call) => answerSubrequest(call, own, now(), dispatch),
         onEvent: (event) => this.#notes.addCellEvent(name, sha256, event),
       });
     } catch (error) {
       this.#claims.release(name);
-      const refusal = refusalOf(error, name);
-      if (refusal instanceof Problem) {
-        const reason = refusal.detail.slice(0, 500);
+      const problem = steps.toActivationProblem(error, name);
+      if (problem instanceof Problem) {
+        const reason = problem.detail.slice(0, 500);
         await this.#notes.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
       }
-      throw refusal;
+      throw problem;
     }
   }
 
@@ -336,16 +349,17 @@ export class PluginHost {
 
   /** A config world changed: the permissions may be others now, and the cell is swapped for a new one. */
   #configChanged(name: string): void {
-    const { sandbox: ground, log } = this.#options;
+    const { log } = this.#options;
     void this.#inTurn(name, async () => {
       const loaded = this.#up.get(name);
       if (loaded === undefined) return;
       try {
-        if (await isConfigCurrent(ground, loaded)) return void this.#faults.delete(name);
-        const probed = await probeAgain(ground, name, loaded.code);
+        const { sandbox, steps } = await this.#load();
+        if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
+        const probed = await steps.probeAgain(sandbox, name, loaded.code);
         const fault = manifestDrift(approvalFacts(loaded), probed);
         if (fault !== undefined) throw new Problem("unprocessable", fault);
-        await loaded.cell.swap(await prepareCellInit(ground, name, loaded.code, probed));
+        await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, probed));
         loaded.permissions = probed.permissions;
         loaded.config = probed.config;
         loaded.fault = probed.fault;
@@ -383,13 +397,12 @@ function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
   return { path, plugin: name, description: manifest.description, auth: manifest.auth };
 }
 
-/** The refusal of a source that cannot be brought up; anything unforeseen stays what it is. */
-function refusalOf(error: unknown, name: string): unknown {
-  const known = error instanceof SourceError || error instanceof ManifestError ||
-    error instanceof MissingPermissionError || error instanceof CellEndedError;
-  if (!known) return error;
-  return new Problem(
-    "unprocessable",
-    `Cannot activate /${name}: ${error.message}; nothing was changed`,
-  );
+/** The gauges of a plugin; all zero if it should be up and is not. */
+function metricsOf(plugin: string, loaded: LoadedPlugin | undefined): PluginMetrics {
+  if (loaded === undefined) {
+    return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0 };
+  }
+  const { served, requests, waiting, crashes, residentKiB } = loaded.cell.health();
+  const memory = residentKiB === undefined ? {} : { residentKiB };
+  return { plugin, up: true, requests: served, open: requests, waiting, crashes, ...memory };
 }

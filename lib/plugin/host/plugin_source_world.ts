@@ -4,14 +4,9 @@
  */
 
 import { Problem } from "../../http/problem.ts";
+import type { StateChangeRequest } from "../../request/plugin_routes.ts";
 import { preconditionFault } from "../../world/precondition.ts";
 import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
-
-/** Who asks for a change of a plugin's state, and what they saw. */
-export interface StateChangeRequest {
-  readonly by: string;
-  readonly precondition?: Precondition;
-}
 
 /**
  * Reads a plugin's source.

@@ -4,7 +4,9 @@
  * world, path or caller is ever a label.
  */
 
+import { assertCan } from "../../auth/policy.ts";
 import { negotiateTypes } from "../../http/negotiate.ts";
+import type { RequestContext } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
 import {
   formatMetrics,
@@ -24,6 +26,16 @@ export interface LiveMetrics {
 
 const KIB = 1024;
 const OPEN_METRICS = "application/openmetrics-text";
+
+/** `GET /proc/metrics`: everything that is measured. */
+export function metrics(
+  server: ServerContext,
+  live: LiveMetrics,
+  context: RequestContext,
+): Response {
+  assertCan(context.caller, "read", "/proc/metrics");
+  return respondMetrics(context.request.headers.get("accept"), collectMetrics(server, live));
+}
 
 /** Answers with metrics, in the older format for who would rather have text. */
 export function respondMetrics(accept: string | null, families: readonly MetricFamily[]): Response {

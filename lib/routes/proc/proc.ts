@@ -1,119 +1,99 @@
 /**
- * `/proc`: what the machine knows of itself and of its worlds' pasts. It only reads, and shows of
+ * `/proc`: facts about the server, and the audit and event log of worlds. It only reads, and shows of
  * worlds what the caller may read.
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
-import type { Hono } from "../../deps/hono.ts";
-import { readQueryNumber, type RequestContext } from "../../request/request_context.ts";
 import { encodePath } from "../../http/path.ts";
-import { Problem } from "../../http/problem.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
+import { readQueryNumber } from "../../http/query.ts";
 import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
+import { CORE_ROUTES } from "../../request/core_routes.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
-import { nameFault } from "../../world/name.ts";
-import { collectMetrics, type LiveMetrics, respondMetrics } from "./metrics.ts";
 import { factsResponse, jsonResponse, lineResponse } from "../../response/json_response.ts";
-import { onlyMethods, restOf, routeApp, type RouteEnv } from "../handler.ts";
 import { respondRows } from "../../response/row_listing.ts";
-import { addSnapshotRoute } from "./snapshot.ts";
-import { addSourceRoutes } from "./source.ts";
-import { WorldsList } from "./worlds_list.ts";
 
-const AUDIT = "/proc/audit/:world{.+}";
-const LOG = "/proc/log/:world{.+}";
 const HASH = /^[0-9a-f]{64}$/;
-const FILES = [
-  "audit/",
-  "log/",
-  "metrics",
-  "snapshot/",
-  "source/",
-  "status",
-  "uptime",
-  "version",
-  "worlds",
-];
+const ROOT = "/proc/";
+/** Routes that are followed by the name of a world or of a file. */
+const FOLDERS: ReadonlySet<string> = new Set(["audit", "log", "snapshot", "source"]);
+const ROWS = Object.keys(CORE_ROUTES)
+  .filter((path) => path.startsWith(ROOT))
+  .map((path) => path.slice(ROOT.length))
+  .map((name) => ({ name, dir: FOLDERS.has(name) }));
 
-/** The routes below `/proc`. */
-export function createProcRoutes(server: ServerContext, live: LiveMetrics): Hono<RouteEnv> {
-  const { store } = server;
-  const app = routeApp();
+/** `GET /proc`: its routes. */
+export function listProc(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  assertCan(context.caller, "read", "/proc");
+  return respondRows(store, context, ROWS);
+}
 
-  app.get("/proc", ({ env }) => {
-    assertCan(env.caller, "read", "/proc");
-    const rows = FILES.map((name) => ({ name: name.replace(/\/$/, ""), dir: name.endsWith("/") }));
-    return respondRows(store, env, rows);
+/** `GET /proc/status`: pid, uptime, worlds, plugins, version. */
+export function status(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/status");
+  const { store, plugins, version } = server;
+  return factsResponse(acceptOf(context), {
+    pid: Deno.pid,
+    uptime: uptime(server),
+    worlds: store.count(),
+    plugins: plugins.activeCount,
+    version,
+    // Present only while more plugins are about to start: this route does not wait for them.
+    ...(plugins.starting === undefined ? {} : { starting: true }),
+    // Present only where the isolation is weaker than a process for each plugin.
+    ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
   });
+}
 
-  app.get("/proc/status", ({ env }) => {
-    assertCan(env.caller, "read", "/proc/status");
-    return factsResponse(acceptOf(env), {
-      pid: Deno.pid,
-      uptime: uptime(server),
-      worlds: store.count(),
-      plugins: server.plugins.activeCount,
-      version: server.version,
-      // Said only while it is so: more plugins are to come, and nobody shall wait here for them.
-      ...(server.plugins.starting === undefined ? {} : { starting: true }),
-      // Said only where it is less than it could be.
-      ...(server.plugins.containment === "worker" ? { containment: "worker" } : {}),
-    });
-  });
+/** `GET /proc/uptime`: seconds since the start. */
+export function uptimeSeconds(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/uptime");
+  return lineResponse(acceptOf(context), uptime(server));
+}
 
-  app.get("/proc/uptime", ({ env }) => {
-    assertCan(env.caller, "read", "/proc/uptime");
-    return lineResponse(acceptOf(env), uptime(server));
-  });
+/** `GET /proc/version`: the version of the server. */
+export function version(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/version");
+  return lineResponse(acceptOf(context), server.version);
+}
 
-  app.get("/proc/version", ({ env }) => {
-    assertCan(env.caller, "read", "/proc/version");
-    return lineResponse(acceptOf(env), server.version);
-  });
+/** `GET /proc/audit/<name>`: whether the chain is intact and the bytes match its last event. */
+export async function audit(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/audit/");
+  return jsonResponse(shown(context, name, await store.audit(name)));
+}
 
-  const worlds = new WorldsList(store);
-  app.get("/proc/worlds", ({ env }) => worlds.respond(env));
+/** `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, a page at a time. */
+export async function eventLog(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/log/");
+  const { query } = context.target;
+  const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
+  const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
+  const events = await store.log(name, { limit, ...(before === undefined ? {} : { before }) });
+  const oldest = events.at(-1)?.id;
+  const more = oldest !== undefined && oldest > 1 && events.length === limit;
+  const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
+  return jsonResponse(
+    shown(context, name, events),
+    more ? { "link": `<${next}>; rel="next"` } : {},
+  );
+}
 
-  app.get("/proc/metrics", ({ env }) => {
-    assertCan(env.caller, "read", "/proc/metrics");
-    return respondMetrics(acceptOf(env), collectMetrics(server, live));
-  });
-
-  app.get(AUDIT, async ({ env }) => {
-    const name = subject(env, "/proc/audit/");
-    try {
-      return jsonResponse(shown(env, name, await store.audit(name)));
-    } catch (error) {
-      throw toStoreProblem(error, "audit", `/${name}`);
-    }
-  });
-
-  app.get(LOG, async ({ env }) => {
-    const name = subject(env, "/proc/log/");
-    const { query } = env.target;
-    const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
-    const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
-    try {
-      const page = { limit, ...(before === undefined ? {} : { before }) };
-      const events = await store.log(name, page);
-      const oldest = events.at(-1)?.id;
-      const more = oldest !== undefined && oldest > 1 && events.length === limit;
-      const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
-      return jsonResponse(
-        shown(env, name, events),
-        more ? { "link": `<${next}>; rel="next"` } : {},
-      );
-    } catch (error) {
-      throw toStoreProblem(error, "read the log of", `/${name}`);
-    }
-  });
-
-  addSnapshotRoute(app, store);
-  addSourceRoutes(app, server);
-
-  const files = FILES.filter((name) => !name.endsWith("/")).map((name) => `/proc/${name}`);
-  for (const path of ["/proc", ...files, AUDIT, LOG]) app.all(path, onlyMethods("GET, HEAD"));
-  return app;
+/** The name behind a route's prefix, of a world that the caller may read. */
+function readSubject(context: RequestContext, prefix: string): string {
+  const name = restOf(context, prefix);
+  assertCan(context.caller, "read", `/${name}`);
+  assertValidName(name, "read");
+  return name;
 }
 
 function acceptOf({ request }: RequestContext): string | null {
@@ -121,17 +101,8 @@ function acceptOf({ request }: RequestContext): string | null {
 }
 
 /** Seconds since the start. */
-function uptime(server: ServerContext): number {
+function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
   return Math.round((server.now() - server.startedAt) / 10) / 100;
-}
-
-/** The world a route is about, which the caller must be allowed to read. */
-function subject(context: RequestContext, prefix: string): string {
-  const name = restOf(context, prefix);
-  assertCan(context.caller, "read", `/${name}`);
-  const fault = nameFault(name);
-  if (fault === undefined) return name;
-  throw new Problem("bad-name", `Cannot look at /${name}: as a world's name ${fault}`);
 }
 
 /**

@@ -1,63 +1,56 @@
 /**
- * `/proc/snapshot/<name>`: a world's whole file as a copy that stands on its own, for whoever may read
- * all that is in it. T3 may have the copy's chain signed with a key of its own, so that a clone never
- * needs the machine's. No key that comes in here is kept or told.
+ * `/proc/snapshot/<name>`: the whole file of a world as a copy, for callers that may read all that is in
+ * it. T3 may have the chain of the copy signed with another key, so that a clone does not need this
+ * server's key. A key that is sent is neither stored nor returned.
  */
 
 import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
-import type { Hono } from "../../deps/hono.ts";
-import { readBody } from "../../http/read_body.ts";
-import type { RequestContext } from "../../request/request_context.ts";
 import { Problem } from "../../http/problem.ts";
-import { toStoreProblem } from "../../response/store_problem.ts";
+import { readBody } from "../../http/read_body.ts";
 import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
-import { nameFault } from "../../world/name.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
 import type { Store } from "../../world/store.ts";
-import { onlyMethods, restOf, type RouteEnv } from "../handler.ts";
 
-const SNAPSHOT = "/proc/snapshot/:world{.+}";
-/** A key as the machine keeps its own: 32 bytes in lower-case hex. */
+/** A key in the form in which the server stores its own: 32 bytes in lower-case hexadecimal. */
 const KEY = /^[0-9a-f]{64}$/;
 
-/** Adds the route to an app. */
-export function addSnapshotRoute(app: Hono<RouteEnv>, store: Store): void {
-  app.get(SNAPSHOT, async ({ env }) => {
-    const name = subject(env);
-    // The length is not known before the copy is made, and nobody would take it.
-    if (env.request.method === "HEAD") {
-      if (store.stat(name)?.layer !== "upper") throw absent(name);
-      // A stream, since the server would call the length of no body 0 (RFC 9110 §8.6).
-      return new Response(new Blob().stream(), { headers: headersOf(name) });
-    }
-    return await answer(store, name);
-  });
-
-  app.post(SNAPSHOT, async ({ env }) => {
-    assertCan(env.caller, "write", env.target.path);
-    const name = subject(env);
-    return await answer(store, name, await readKey(env.request));
-  });
-
-  app.all(SNAPSHOT, onlyMethods("GET, HEAD, POST"));
+/** `GET /proc/snapshot/<name>`: the copy; HEAD answers its headers without the length. */
+export async function copyWorld(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context);
+  // The length is known only after the copy is made, and HEAD does not send one.
+  if (context.request.method === "HEAD") {
+    if (store.stat(name)?.layer !== "upper") throw absent(name);
+    // A stream, because the runtime sends Content-Length 0 for an empty body (RFC 9110 §8.6).
+    return new Response(new Blob().stream(), { headers: headersOf(name) });
+  }
+  return await respondCopy(store, name);
 }
 
-function subject(context: RequestContext): string {
+/** `POST /proc/snapshot/<name>`: the copy, its chain signed with the key that the body holds (T3). */
+export async function copyWorldSigned(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  assertCan(context.caller, "write", context.target.path);
+  const name = readSubject(context);
+  return await respondCopy(store, name, await readKey(context.request));
+}
+
+function readSubject(context: RequestContext): string {
   const name = restOf(context, "/proc/snapshot/");
   assertAllowed(decideCopy(context.caller, `/${name}`));
-  const fault = nameFault(name);
-  if (fault === undefined) return name;
-  throw new Problem("bad-name", `Cannot copy /${name}: as a world's name ${fault}`);
+  assertValidName(name, "copy");
+  return name;
 }
 
-async function answer(store: Store, name: string, key?: string): Promise<Response> {
-  try {
-    const { body, length } = await store.snapshot(name, key);
-    return new Response(body, {
-      headers: { ...headersOf(name, length), "content-length": String(length) },
-    });
-  } catch (error) {
-    throw toStoreProblem(error, "copy", `/${name}`);
-  }
+async function respondCopy(store: Store, name: string, key?: string): Promise<Response> {
+  const { body, length } = await store.snapshot(name, key);
+  return new Response(body, {
+    headers: { ...headersOf(name, length), "content-length": String(length) },
+  });
 }
 
 async function readKey(request: Request): Promise<string> {

@@ -1,50 +1,51 @@
 /**
- * `/proc/source/`: the files the running program is made of, for T3. It hands out what the program's
- * source says is in it, under exactly the names of its list, and looks at no path of its own.
+ * `/proc/source/`: the files of the running program, for T3. It hands out what the program's source lists,
+ * under exactly these names, and opens no path of its own.
  */
 
 import { assertCan } from "../../auth/policy.ts";
-import type { Hono } from "../../deps/hono.ts";
 import { createTypeChooser } from "../../http/negotiate.ts";
 import { Problem } from "../../http/problem.ts";
+import { type RequestContext, restOf } from "../../request/request_context.ts";
 import type { ServerContext } from "../../request/server_context.ts";
+import { jsonResponse } from "../../response/json_response.ts";
 import { type ProgramSource, SourceUnavailableError } from "../../source/program_source.ts";
 import { toMediaType } from "../../world/media_type.ts";
-import { jsonResponse } from "../../response/json_response.ts";
-import { onlyMethods, restOf, type RouteEnv } from "../handler.ts";
 
 const LIST = "/proc/source";
-const FILE = "/proc/source/:path{.+}";
-const choose = createTypeChooser(["text/plain", "application/json"], "text/plain");
+const chooseType = createTypeChooser(["text/plain", "application/json"], "text/plain");
 
-/** Adds the routes to an app. */
-export function addSourceRoutes(app: Hono<RouteEnv>, server: Pick<ServerContext, "source">): void {
-  app.get(LIST, async ({ env }) => {
-    assertCan(env.caller, "read", LIST);
-    const [source, files] = await from(server, async (found) => [found, await found.list()]);
-    const vary = { vary: "Accept" };
-    if (choose(env.request.headers.get("accept")) === "application/json") {
-      return jsonResponse({ main: source.main, files }, vary);
-    }
-    const lines = files.map((path) => `${path}\n`).join("");
-    return new Response(lines, { headers: { ...headersOf("list.txt"), ...vary } });
-  });
+/** `GET /proc/source`: the names of the files, as lines or as JSON with the main module. */
+export async function listSource(
+  server: Pick<ServerContext, "source">,
+  { caller, request }: RequestContext,
+): Promise<Response> {
+  assertCan(caller, "read", LIST);
+  const [source, files] = await from(server, async (found) => [found, await found.list()]);
+  const vary = { vary: "Accept" };
+  if (chooseType(request.headers.get("accept")) === "application/json") {
+    return jsonResponse({ main: source.main, files }, vary);
+  }
+  const lines = files.map((path) => `${path}\n`).join("");
+  return new Response(lines, { headers: { ...headersOf("list.txt"), ...vary } });
+}
 
-  app.get(FILE, async ({ env }) => {
-    assertCan(env.caller, "read", env.target.path);
-    const path = restOf(env, `${LIST}/`);
-    const bytes = await from(server, (found) => found.read(path));
-    if (bytes !== undefined) {
-      const headers = { ...headersOf(path), "content-length": String(bytes.length) };
-      return new Response(bytes, { headers });
-    }
-    throw new Problem(
-      "not-found",
-      `Cannot find ${env.target.path}: the program has no such file; ${LIST}/ lists them`,
-    );
-  });
-
-  for (const path of [LIST, FILE]) app.all(path, onlyMethods("GET, HEAD"));
+/** `GET /proc/source/<path>`: the bytes of one file. */
+export async function readSource(
+  server: Pick<ServerContext, "source">,
+  context: RequestContext,
+): Promise<Response> {
+  assertCan(context.caller, "read", context.target.path);
+  const path = restOf(context, `${LIST}/`);
+  const bytes = await from(server, (found) => found.read(path));
+  if (bytes !== undefined) {
+    const headers = { ...headersOf(path), "content-length": String(bytes.length) };
+    return new Response(bytes, { headers });
+  }
+  throw new Problem(
+    "not-found",
+    `Cannot find ${context.target.path}: the program has no such file; ${LIST}/ lists them`,
+  );
 }
 
 async function from<T>(

@@ -6,12 +6,12 @@
 
 import { isExpired } from "../../auth/caller.ts";
 import { assertCan } from "../../auth/policy.ts";
-import { hasQuery, type RequestContext } from "../../request/request_context.ts";
-import { Problem } from "../../http/problem.ts";
+import { hasQuery } from "../../http/query.ts";
+import { assertValidName, type RequestContext } from "../../request/request_context.ts";
 import { encodeComment, EventStream } from "../../http/sse.ts";
 import { HEARTBEAT_SECONDS } from "../../limits.ts";
 import type { ServerContext } from "../../request/server_context.ts";
-import { isInNamespace, nameFault } from "../../world/name.ts";
+import { isInNamespace } from "../../world/name.ts";
 import { CollectionFeed } from "./collection_feed.ts";
 import { WorldFeed } from "./world_feed.ts";
 
@@ -36,8 +36,8 @@ interface Open {
   readonly ended: () => boolean;
 }
 
-/** Handles `/stream/…`. */
-export class StreamRoutes {
+/** The open streams, and the handler that opens one. */
+export class Streams {
   readonly #server: ServerContext;
   readonly #heartbeatMs: number;
   readonly #open = new Set<Open>();
@@ -55,27 +55,17 @@ export class StreamRoutes {
   }
 
   /**
-   * Answers one request.
+   * `GET /stream/<name>`: opens the stream of a world or of a collection.
    *
-   * @throws {Problem}
+   * @throws {Problem} `unauthorized`, `forbidden`, `bad-name`
    */
-  async handle(context: RequestContext): Promise<Response> {
+  async open(context: RequestContext): Promise<Response> {
     const { request, target, caller } = context;
-    if (request.method === "OPTIONS") {
-      return new Response(null, { status: 204, headers: { "allow": "GET, HEAD, OPTIONS" } });
-    }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      const detail = `Cannot ${request.method} ${target.path}: a stream takes GET, HEAD, OPTIONS`;
-      throw new Problem("method-not-allowed", detail, { "allow": "GET, HEAD, OPTIONS" });
-    }
     const subject = subjectOf(target.name);
     const path = `/${subject}`;
     assertCan(caller, "read", path);
     const whole = target.isCollection || subject === "" || !subject.includes("/");
-    const fault = whole ? undefined : nameFault(subject);
-    if (fault !== undefined) {
-      throw new Problem("bad-name", `Cannot stream ${path}: as a world's name ${fault}`);
-    }
+    if (!whole) assertValidName(subject, "stream");
     if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
     const ended = () => isExpired(caller, this.#server.now() / 1000);
     const stream = new EventStream(() => {

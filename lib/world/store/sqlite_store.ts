@@ -182,7 +182,7 @@ class SqliteStore implements Store {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError("absent", `Cannot read version ${version}: nothing is here`, name);
+      throw new StoreError("absent", `there is no version ${version}: nothing is here`, name);
     }
     const found = await this.#look(
       [name],

@@ -264,7 +264,7 @@ function readVersion(
   if (version > newest || version < 1) {
     throw new StoreError(
       "absent",
-      `Cannot read version ${version}: the current one is ${newest}`,
+      `there is no version ${version}; the current version is ${newest}`,
       name,
     );
   }
@@ -279,7 +279,7 @@ function readVersion(
   if (kept === undefined) {
     throw new StoreError(
       "gone",
-      `Cannot read version ${version}: it was let go; the current one is ${newest}`,
+      `version ${version} is no longer kept; the current version is ${newest}`,
       name,
     );
   }

@@ -27,13 +27,14 @@ function mounting(
 ): Partial<PluginRoutes> {
   return {
     list: () => [ROUTE],
-    match: (path) => isMountPath(path) ? ROUTE : undefined,
-    async handle(_route, { request, target }: RequestContext) {
-      const line = `${request.method} ${target.path}${target.isCollection ? "/" : ""}`;
-      asked.push({ line, headers: request.headers, body: await request.text() });
-      return more(line) ?? answerOf(line);
-    },
+    match: (path) => isMountPath(path) ? { ...ROUTE, handle } : undefined,
   };
+
+  async function handle({ request, target }: RequestContext): Promise<Response> {
+    const line = `${request.method} ${target.path}${target.isCollection ? "/" : ""}`;
+    asked.push({ line, headers: request.headers, body: await request.text() });
+    return more(line) ?? answerOf(line);
+  }
 }
 
 function answerOf(line: string): Response {

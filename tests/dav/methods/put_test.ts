@@ -1,7 +1,8 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { get } from "../../../lib/dav/methods/get.ts";
 import { mkcol } from "../../../lib/dav/methods/mkcol.ts";
-import { assertValidName, initialState } from "../../../lib/dav/methods/target_checks.ts";
+import { assertValidPath } from "../../../lib/dav/methods/target_checks.ts";
+import { initialState } from "../../../lib/world/store.ts";
 import { put } from "../../../lib/dav/methods/put.ts";
 import { deleteResource } from "../../../lib/dav/methods/delete.ts";
 import { withApp } from "../../support/app.ts";
@@ -79,7 +80,7 @@ Deno.test("put() refuses a place that is no world's", async () => {
     for (const name of ["a:b", "a*b", "a%7Cb", "a%3Fb", "a%22b", "a%3Cb"]) {
       await ask(`PUT /dav/home/${name}`, 400, {}, "x");
     }
-    equal(typeof assertValidName, "function");
+    equal(typeof assertValidPath, "function");
   });
 });
 

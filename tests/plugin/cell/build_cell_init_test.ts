@@ -29,9 +29,9 @@ Deno.test("buildCellInit() grants folders where they really lie, the writable on
     realPath: disk({ "/a": "/mnt/a", "/a/in": "/mnt/a/in", "/b": null }),
   });
   assert.deepEqual(init.folders, [
-    { path: "/a/in", real: "/mnt/a/in", write: true },
-    { path: "/a", real: "/mnt/a", write: false },
-    { path: "/b", real: "/b", write: true },
+    { path: "/a/in", realPath: "/mnt/a/in", write: true },
+    { path: "/a", realPath: "/mnt/a", write: false },
+    { path: "/b", realPath: "/b", write: true },
   ]);
   assert.deepEqual(init.permissions.read, ["/mnt/a/in", "/mnt/a", "/b"]);
   assert.deepEqual(init.permissions.write, ["/mnt/a/in", "/b"]);

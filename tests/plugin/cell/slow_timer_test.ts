@@ -53,10 +53,10 @@ Deno.test("SlowTimer.done() forgets exactly the one it is told, in any order and
   equal(tick(), false);
 });
 
-Deno.test("SlowTimer.wait() takes one who waits again, from within late() as well", () => {
+Deno.test("SlowTimer.add() adds an entry again, also from within onSlow()", () => {
   const { patience, waiter, tick, late } = fixture();
   let times = 0;
-  const again = { ...waiter("again"), late: () => void (++times < 3 && patience.add(again)) };
+  const again = { ...waiter("again"), onSlow: () => void (++times < 3 && patience.add(again)) };
   patience.add(again);
   for (let turn = 0; turn < 10; turn++) tick();
   equal(times, 3);

@@ -16,7 +16,7 @@ function served(headers: string[]): InboundCall {
 Deno.test("answerSqlRequest() hands the question on with the time it may take", async () => {
   const asked: SqlRequest[] = [];
   const host = {
-    query: (question: SqlRequest) => {
+    runSqlRequest: (question: SqlRequest) => {
       asked.push(question);
       return Promise.resolve(new Response("rows"));
     },
@@ -30,7 +30,7 @@ Deno.test("answerSqlRequest() hands the question on with the time it may take", 
 Deno.test("answerSqlRequest() tells the plugin no reason of the machine's, and the log the reason", async () => {
   const lines: string[] = [];
   const host = {
-    query: () => Promise.reject(new Error("secret")),
+    runSqlRequest: () => Promise.reject(new Error("secret")),
     log: (_level: string, line: string) => lines.push(line),
   };
   await rejects(answerSqlRequest(served([]), host), /the machine failed$/);

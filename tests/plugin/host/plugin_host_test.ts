@@ -3,32 +3,37 @@
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
+import type { SandboxDeps } from "../../../lib/plugin/host/loaded_plugin.ts";
 import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
-import { reservedRouteFault } from "../../../lib/server/create_plugin_host.ts";
-import { LazyPluginHost } from "../../../lib/plugin/lazy_host.ts";
+import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import type { Store } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
 import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
 import { plugin } from "../plugin_machine.ts";
 
+const SANDBOX: SandboxDeps = {
+  startCell: LAUNCHES.process,
+  limits: SHORT,
+  now: Date.now,
+  readVariable: () => undefined,
+  forbiddenFolders: [],
+  routeFault: reservedRouteFault,
+  readConfig: () => Promise.resolve(undefined),
+  log: () => undefined,
+};
+
 async function withHost(
   test: (host: PluginHost, store: Store, log: string[]) => Promise<void>,
+  loadSandbox: () => Promise<SandboxDeps> = () => Promise.resolve(SANDBOX),
 ): Promise<void> {
   await withApp({}, async ({ store, log }) => {
     const host = new PluginHost({
       store,
+      now: Date.now,
+      containment: "process",
       log: (line) => void log.push(line),
       dispatch: () => Promise.resolve(new Response("machine")),
-      sandbox: {
-        startCell: LAUNCHES.process,
-        limits: SHORT,
-        now: Date.now,
-        readVariable: () => undefined,
-        forbiddenFolders: [],
-        routeFault: reservedRouteFault,
-        readConfig: () => Promise.resolve(undefined),
-        log: () => undefined,
-      },
+      loadSandbox,
     });
     try {
       await test(host, store, log);
@@ -50,7 +55,7 @@ function ask(path: string): RequestContext {
 
 Deno.test("PluginHost lists and matches what is up, and nothing before and after", async () => {
   await withHost(async (host, store) => {
-    deepStrictEqual([host.active, host.list(), host.match("/a"), host.fallback], [
+    deepStrictEqual([host.activeCount, host.list(), host.match("/a"), host.fallback], [
       0,
       [],
       undefined,
@@ -64,40 +69,43 @@ Deno.test("PluginHost lists and matches what is up, and nothing before and after
     await host.activate("lib/p", { by: "T3" });
     const row = { plugin: "lib/p", description: "two", auth: "T2" };
     deepStrictEqual(host.list(), [{ path: "/a", ...row }, { path: "/b", ...row }]);
-    deepStrictEqual(host.match("/a/deep"), { path: "/a", ...row });
-    deepStrictEqual(host.fallback, { path: "", ...row });
+    const { handle, ...matched } = host.match("/a/deep") ?? {};
+    deepStrictEqual([typeof handle, matched], ["function", { path: "/a", ...row }]);
+    deepStrictEqual([host.fallback?.path, host.fallback?.plugin], ["", "lib/p"]);
     await host.disable("lib/p", { by: "T3" });
-    deepStrictEqual([host.active, host.list(), host.fallback], [0, [], undefined]);
+    deepStrictEqual([host.activeCount, host.list(), host.fallback], [0, [], undefined]);
   });
 });
 
-Deno.test("PluginHost.fetch() says that a plugin went down between its match and its turn", async () => {
+Deno.test("PluginHost.match() gives a handle that answers 503 once the plugin has gone down", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({}, "return new Response('x');"));
     await host.activate("lib/p", { by: "T3" });
-    const route = host.match("/p");
-    ok(route !== undefined);
-    equal(await (await host.fetch(route, ask("/p"))).text(), "x");
+    const found = host.match("/p");
+    ok(found !== undefined);
+    equal(await (await found.handle(ask("/p"))).text(), "x");
     await store.remove({ name: "lib/p", by: "T3" });
-    await rejects(host.fetch(route, ask("/p")), { type: "unavailable" });
+    await rejects(found.handle(ask("/p")), { type: "unavailable" });
   });
 });
 
-Deno.test("PluginHost takes one step of a plugin's life at a time", async () => {
+Deno.test("PluginHost makes the state changes of one plugin one after the other", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({}, "return new Response('x');"));
+    const isUp = () => host.match("/p") !== undefined;
     const states = await Promise.all([
-      host.activate("lib/p", { by: "T3" }),
-      host.disable("lib/p", { by: "T3" }),
-      host.activate("lib/p", { by: "T3" }),
-      host.activate("lib/p", { by: "T3" }),
+      host.activate("lib/p", { by: "T3" }).then(isUp),
+      host.disable("lib/p", { by: "T3" }).then(isUp),
+      host.activate("lib/p", { by: "T3" }).then(isUp),
+      host.activate("lib/p", { by: "T3" }).then(isUp),
     ]);
-    deepStrictEqual(states.map(({ up }) => up), [true, false, true, true]);
+    deepStrictEqual(states, [true, false, true, true]);
     const types = (await store.log("lib/p", { limit: 10 })).map(({ type }) => type);
     equal(types.filter((type) => type === "state_transition").length, 3);
     // A step that fails does not stop the next one.
     await rejects(host.activate("lib/none", { by: "T3" }), { type: "not-found" });
-    equal((await host.disable("lib/p", { by: "T3" })).up, false);
+    await host.disable("lib/p", { by: "T3" });
+    equal(isUp(), false);
   });
 });
 
@@ -105,53 +113,67 @@ Deno.test("PluginHost.close() ends what is up and what is coming up, and starts 
   await withHost(async (host, store) => {
     await put(store, "up", plugin({ routes: ["/up"] }, "return new Response('x');"));
     await put(store, "late", plugin({ routes: ["/late"] }, "return new Response('x');"));
-    const { loaded } = await host.activate("lib/up", { by: "T3" });
-    const pid = loaded?.cell.health().pid ?? 0;
+    await host.activate("lib/up", { by: "T3" });
+    const pid = pidOf(host.describe("lib/up", true));
     const late = host.activate("lib/late", { by: "T3" });
     const refused = rejects(late, { type: "conflict" });
     await host.close();
     await refused;
-    deepStrictEqual([host.active, host.list()], [0, []]);
+    deepStrictEqual([host.activeCount, host.list()], [0, []]);
     ok(Deno.build.os !== "linux" || !isAlive(pid));
-    await host.startAll();
-    equal(host.active, 0);
+    await host.start();
+    equal(host.activeCount, 0);
   });
 });
 
-Deno.test("PluginHost.asks() starts nothing and refuses in words", async () => {
+Deno.test("PluginHost.requestedGrants() starts nothing and refuses in words", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({ auth: "T3" }, ""));
-    equal((await host.requestedGrants("lib/p")).manifest.auth, "T3");
-    equal(host.active, 0);
+    equal((await host.requestedGrants("lib/p")).auth, "T3");
+    equal(host.activeCount, 0);
     await put(store, "p", plugin({ auth: "T9" }, ""));
     await rejects(host.requestedGrants("lib/p"), { type: "unprocessable", message: /`auth`/ });
     await rejects(host.requestedGrants("lib/none"), { type: "not-found" });
   });
 });
 
-Deno.test("LazyPluginHost loads its host when it is first wanted, once, and closes without one", async () => {
-  await withHost(async (host) => {
-    let made = 0;
-    const plugins = new LazyPluginHost(() => {
-      made++;
-      return Promise.resolve(host);
-    }, "process");
-    await plugins.close();
-    deepStrictEqual([plugins.activeCount, plugins.list(), plugins.match("/p"), made], [
-      0,
-      [],
-      undefined,
-      0,
-    ]);
-    equal(await plugins.host(), await plugins.host());
-    const starting = plugins.start();
-    ok(plugins.starting !== undefined);
+Deno.test("PluginHost loads what starts cells with the first plugin, and once", async () => {
+  let loaded = 0;
+  await withHost(async (host, store) => {
+    deepStrictEqual([host.activeCount, host.list(), host.match("/p")], [0, [], undefined]);
+    deepStrictEqual(host.describe("lib/p", true), { up: false, health: { state: "down" } });
+    const starting = host.start();
+    ok(host.starting !== undefined);
     await starting;
-    await plugins.starting;
-    equal(plugins.starting, undefined);
-    equal(made, 1);
+    await host.starting;
+    equal(host.starting, undefined);
+    equal(loaded, 0);
+    await put(store, "p", plugin({}, "return new Response('x');"));
+    await host.activate("lib/p", { by: "T3" });
+    await host.requestedGrants("lib/p");
+    equal(loaded, 1);
+  }, () => {
+    loaded++;
+    return Promise.resolve(SANDBOX);
   });
-  const broken = new LazyPluginHost(() => Promise.reject(new Error("no host")), "process");
-  await rejects(broken.start(), /no host/);
-  await broken.close();
 });
+
+Deno.test("PluginHost.metrics() has each plugin once, by name, and which are not up", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "b", plugin({ routes: ["/b"] }, "return new Response('x');"));
+    await put(store, "a", plugin({ routes: ["/a"] }, "return new Response('x');"));
+    await host.activate("lib/b", { by: "T3" });
+    await host.activate("lib/a", { by: "T3" });
+    await (await host.match("/b")?.handle(ask("/b")))?.text();
+    const rows = host.metrics().map(({ residentKiB: _, ...row }) => row);
+    const idle = { up: true, open: 0, waiting: 0, crashes: 0 };
+    deepStrictEqual(rows, [
+      { plugin: "lib/a", requests: 0, ...idle },
+      { plugin: "lib/b", requests: 1, ...idle },
+    ]);
+  });
+});
+
+function pidOf({ health }: Readonly<Record<string, unknown>>): number {
+  return typeof health === "object" && health !== null && "pid" in health ? Number(health.pid) : 0;
+}

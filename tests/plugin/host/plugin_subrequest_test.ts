@@ -15,7 +15,7 @@ Deno.test("createPluginCaller() is of no tier and cannot be changed", () => {
   deepStrictEqual({ ...OWN }, {
     tier: "T1",
     by: "plugin:p",
-    known: true,
+    authenticated: true,
     grants: { "/var/x/": "rw" },
   });
   throws(() => Object.assign(OWN, { tier: "T3" }), TypeError);
@@ -34,7 +34,7 @@ Deno.test("toSubrequestContext() takes the caller's authority for env.caller and
   deepStrictEqual(call.target, {
     path: "/home/x",
     name: "home/x",
-    collection: false,
+    isCollection: false,
     query: "raw",
   });
   equal(toSubrequestContext({ kind: "machine", request: asked, depth: 1 }, OWN, 0).caller, OWN);

@@ -165,7 +165,7 @@ Deno.test("createEnvFiles() hands over what it responds with, and can be read wh
     const seen = await files.stat("/g/text");
     const answer = files.respond("/g/text", { offset: 1, length: 2, status: 206, seen });
     equal([answer.status, await answer.text()], [206, "12"]);
-    equal(handed, [{ path: "/g/text", offset: 1, length: 2, seen: fileFingerprint(seen) }]);
+    equal(handed, [{ path: "/g/text", offset: 1, length: 2, fingerprint: fileFingerprint(seen) }]);
     await rejects(files.respond("/etc/passwd").text(), TypeError);
     await files.respond("/g/text").body?.cancel();
   }));

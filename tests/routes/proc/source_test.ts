@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { addSourceRoutes } from "../../../lib/routes/proc/source.ts";
-import { routeApp } from "../../../lib/routes/handler.ts";
+import { listSource, readSource } from "../../../lib/routes/proc/source.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { findProgramSource } from "../../../lib/source/find_program_source.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../../support/machine.ts";
@@ -10,9 +10,9 @@ const ROOT = new URL("../../../", import.meta.url);
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-const test = suite("addSourceRoutes() over HTTP", { env: CLOSED });
+const test = suite("/proc/source", { env: CLOSED });
 
-test("addSourceRoutes() show T3 the program as it is", async (machine) => {
+test("/proc/source shows T3 the files of the program", async (machine) => {
   const list = await machine.approve("GET", "/proc/source/");
   const files = list.text.trimEnd().split("\n");
   ok(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
@@ -37,31 +37,34 @@ test("addSourceRoutes() show T3 the program as it is", async (machine) => {
   }
 });
 
-test("addSourceRoutes() show nobody else whether there is anything", async (machine, t) => {
-  const callers: readonly (readonly [Record<string, string>, number])[] = [
-    [{}, 401],
-    [T2, 403],
-    [bearer("wrong"), 401],
-    [bearer(machine.capability("/", "rw")), 403],
-    [bearer(machine.capability("/proc/source", "r")), 403],
-  ];
-  const paths = ["", "/", "/main.ts", "/none.ts", "/.env"];
-  await runScenarios(
-    t,
-    machine,
-    callers.flatMap(([as, status]) =>
-      paths.map((path): Scenario => ({
-        title: "is T3's",
-        send: `GET /proc/source${path}`,
-        as,
-        status,
-        lacks: ["import", "runCommandLine"],
-      }))
-    ),
-  );
-});
+test(
+  "/proc/source answers callers below T3 alike whether a file exists or not",
+  async (machine, t) => {
+    const callers: readonly (readonly [Record<string, string>, number])[] = [
+      [{}, 401],
+      [T2, 403],
+      [bearer("wrong"), 401],
+      [bearer(machine.capability("/", "rw")), 403],
+      [bearer(machine.capability("/proc/source", "r")), 403],
+    ];
+    const paths = ["", "/", "/main.ts", "/none.ts", "/.env"];
+    await runScenarios(
+      t,
+      machine,
+      callers.flatMap(([as, status]) =>
+        paths.map((path): Scenario => ({
+          title: "is T3's",
+          send: `GET /proc/source${path}`,
+          as,
+          status,
+          lacks: ["import", "runCommandLine"],
+        }))
+      ),
+    );
+  },
+);
 
-test("addSourceRoutes() have no file but those of their list", async (machine, t) => {
+test("/proc/source has only the files of its list", async (machine, t) => {
   const none = [".env", "data/.key", ".git/config", "lib", "none.ts", "lib/none.ts", "deno.jsonc"];
   await runScenarios(t, machine, [
     ...none.map((path): Scenario => ({
@@ -87,19 +90,13 @@ test("addSourceRoutes() have no file but those of their list", async (machine, t
   ]);
 });
 
-Deno.test("addSourceRoutes() say why a binary cannot show its source", async () => {
-  const app = routeApp();
-  addSourceRoutes(app, { source: () => findProgramSource({ standalone: true, data: "data" }) });
-  for (const path of ["/proc/source", "/proc/source/main.ts"]) {
-    const exchange = {
-      request: new Request(`http://localhost${path}`),
-      target: { path, name: path.slice(1), collection: false, query: "" },
-      caller: { tier: "T3", by: "T3", known: true },
-    } as const;
-    const failed = await Promise.resolve(app.fetch(exchange.request, exchange)).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+Deno.test("listSource() and readSource() answer 501 if the program is a compiled binary", async () => {
+  const server = { source: () => findProgramSource({ standalone: true, data: "data" }) };
+  for (const [path, handler] of [["", listSource], ["/main.ts", readSource]] as const) {
+    const request = new Request(`http://localhost/proc/source${path}`);
+    const caller = { tier: "T3", by: "T3", authenticated: true } as const;
+    const context = { request, target: parseTarget(request.url), caller };
+    const failed = await handler(server, context).then(() => undefined, (error: unknown) => error);
     ok(failed instanceof Problem);
     equal(failed.status, 501);
     match(failed.detail, /^Cannot show the program's source: the program is compiled/);

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { encodeEvent } from "../../../lib/http/sse.ts";
-import { StreamRoutes } from "../../../lib/routes/stream/stream.ts";
+import { Streams } from "../../../lib/routes/stream/stream.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../../../lib/limits.ts";
@@ -24,7 +24,7 @@ import {
 } from "../../support/machine.ts";
 import { Connection } from "../../support/wire.ts";
 
-const test = suite("StreamRoutes over HTTP", { env: CLOSED });
+const test = suite("Streams over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -45,7 +45,7 @@ function told(event: ReceivedEvent | undefined): string {
   return `${event.type} ${event.lastEventId}${what} ${data.stage_html ?? `v${data.version}`}`;
 }
 
-test("StreamRoutes send the current state at once and then every change, in order", async (machine) => {
+test("Streams send the current state at once and then every change, in order", async (machine) => {
   await put(machine, "/home/x", "one");
   const reader = await open(machine, "/stream/home/x");
   const { headers, status } = reader.response;
@@ -73,7 +73,7 @@ test("StreamRoutes send the current state at once and then every change, in orde
   await reader.close();
 });
 
-test("StreamRoutes carry any text unharmed to a browser's parser", async (machine) => {
+test("Streams carry any text unharmed to a browser's parser", async (machine) => {
   const texts = [
     "data: forged\n\nevent: delete\ndata: {}\n\n",
     "a\r\nb\rc\n",
@@ -101,7 +101,7 @@ test("StreamRoutes carry any text unharmed to a browser's parser", async (machin
   await reader.close();
 });
 
-test("StreamRoutes wait for a world that is not there yet", async (machine) => {
+test("Streams wait for a world that is not there yet", async (machine) => {
   const reader = await open(machine, "/stream/home/later");
   equal(reader.response.status, 200);
   await put(machine, "/home/later", "now");
@@ -109,7 +109,7 @@ test("StreamRoutes wait for a world that is not there yet", async (machine) => {
   await reader.close();
 });
 
-test("StreamRoutes take /stream/x for /stream/home/x where x is no namespace", async (machine) => {
+test("Streams take /stream/x for /stream/home/x where x is no namespace", async (machine) => {
   await put(machine, "/home/short", "s");
   await put(machine, "/home/a/b", "ab");
   await put(machine, "/etc/x", "etc");
@@ -127,7 +127,7 @@ test("StreamRoutes take /stream/x for /stream/home/x where x is no namespace", a
   }
 });
 
-Deno.test("StreamRoutes replay to a reader who comes back what was kept, then go on", async () => {
+Deno.test("Streams replay to a reader who comes back what was kept, then go on", async () => {
   await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "3" } }, async (machine) => {
     for (const body of ["1", "2", "3", "4", "5", "6"]) await put(machine, "/home/x", body);
     const replay = async (id: string, count: number) => {
@@ -150,7 +150,7 @@ Deno.test("StreamRoutes replay to a reader who comes back what was kept, then go
   });
 });
 
-test("StreamRoutes tell a reader who comes back that the world is gone meanwhile", async (machine) => {
+test("Streams tell a reader who comes back that the world is gone meanwhile", async (machine) => {
   await put(machine, "/home/x", "1");
   await machine.approve("DELETE", "/home/x");
   const reader = await open(machine, "/stream/home/x", { "last-event-id": "1" });
@@ -160,7 +160,7 @@ test("StreamRoutes tell a reader who comes back that the world is gone meanwhile
   await reader.close();
 });
 
-test("StreamRoutes show a cover lifted as the world beneath", async (machine) => {
+test("Streams show a cover lifted as the world beneath", async (machine) => {
   const path = "/usr/lib/shell/app.js";
   const beneath = (await machine.approve("GET", `${path}?raw`)).text;
   const reader = await open(machine, `/stream${path}`);
@@ -172,7 +172,7 @@ test("StreamRoutes show a cover lifted as the world beneath", async (machine) =>
   await reader.close();
 });
 
-test("StreamRoutes follow a collection: its listing, then each world below it", async (machine) => {
+test("Streams follow a collection: its listing, then each world below it", async (machine) => {
   await put(machine, "/home/c/a", "1");
   await put(machine, "/home/c/d/e", "2");
   await put(machine, "/home/cc", "not below");
@@ -218,7 +218,7 @@ test("StreamRoutes follow a collection: its listing, then each world below it", 
   }
 });
 
-test("StreamRoutes leave the contents out of a brief collection stream", async (machine) => {
+test("Streams leave the contents out of a brief collection stream", async (machine) => {
   const brief = await open(machine, "/stream/home/?brief");
   const full = await open(machine, "/stream/home/");
   await brief.next();
@@ -233,7 +233,7 @@ test("StreamRoutes leave the contents out of a brief collection stream", async (
   await full.close();
 });
 
-test("StreamRoutes show a collection's reader only what the reader may read", async (machine) => {
+test("Streams show a collection's reader only what the reader may read", async (machine) => {
   await put(machine, "/etc/shadow", "ada:0000");
   const readers = {
     anonymous: await open(machine, "/stream/"),
@@ -281,7 +281,7 @@ test("StreamRoutes show a collection's reader only what the reader may read", as
   }
 });
 
-test("StreamRoutes refuse whom and what they must", async (machine) => {
+test("Streams refuse whom and what they must", async (machine) => {
   const cap = bearer(machine.capability("/home/a", "rw"));
   // deno-fmt-ignore
   const rows: readonly (readonly [string, string, Record<string, string>, number])[] = [
@@ -311,7 +311,7 @@ test("StreamRoutes refuse whom and what they must", async (machine) => {
   }
 });
 
-test("StreamRoutes drop a reader who does not keep up, and nobody else", async (machine) => {
+test("Streams drop a reader who does not keep up, and nobody else", async (machine) => {
   await put(machine, "/home/x", "start");
   const good = await open(machine, "/stream/home/x");
   await good.next();
@@ -335,7 +335,7 @@ test("StreamRoutes drop a reader who does not keep up, and nobody else", async (
 async function withCapability(
   heartbeatMs: number | undefined,
   test: (tools: {
-    readonly routes: StreamRoutes;
+    readonly routes: Streams;
     readonly store: Store;
     /** Opens a stream as the capability's holder, or as somebody whose right does not end. */
     start(lasting?: boolean): Promise<EventReader>;
@@ -348,14 +348,14 @@ async function withCapability(
   const scope = { prefixes: ["/home"], mode: "r", exp } as const;
   const holder: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   await withApp({ now: () => now }, async ({ server, store }) => {
-    const routes = new StreamRoutes(server, heartbeatMs);
+    const routes = new Streams(server, heartbeatMs);
     await test({
       routes,
       store,
       start: async (lasting = false) => {
         const request = new Request("http://localhost/stream/home/x");
         const target = parseTarget(request.url);
-        const response = await routes.handle({ request, target, caller: lasting ? LOCAL : holder });
+        const response = await routes.open({ request, target, caller: lasting ? LOCAL : holder });
         return new EventReader(response, new AbortController());
       },
       goTo: (seconds) => {
@@ -372,7 +372,7 @@ function write(store: Store, text: string): Promise<unknown> {
   return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body });
 }
 
-Deno.test("StreamRoutes send nothing to a capability that has ended, however soon after", async () => {
+Deno.test("Streams send nothing to a capability that has ended, however soon after", async () => {
   await withCapability(undefined, async ({ routes, store, start, goTo }) => {
     const [mine, lasting] = [await start(), await start(true)];
     goTo(-1);
@@ -390,7 +390,7 @@ Deno.test("StreamRoutes send nothing to a capability that has ended, however soo
   });
 });
 
-Deno.test("StreamRoutes beat on idle streams and end those whose capability has ended", async () => {
+Deno.test("Streams beat on idle streams and end those whose capability has ended", async () => {
   await withCapability(5, async ({ routes, start, goTo }) => {
     const [mine, lasting] = [await start(), await start(true)];
     await mine.beats(2);
@@ -405,7 +405,7 @@ Deno.test("StreamRoutes beat on idle streams and end those whose capability has 
   });
 });
 
-Deno.test("StreamRoutes end the stream of a world that can no longer be read", async () => {
+Deno.test("Streams end the stream of a world that can no longer be read", async () => {
   let broken = false;
   await withApp({
     store: (store) =>
@@ -442,12 +442,12 @@ Deno.test("StreamRoutes end the stream of a world that can no longer be read", a
   });
 });
 
-Deno.test("StreamRoutes forget readers who went away, however early", async () => {
+Deno.test("Streams forget readers who went away, however early", async () => {
   await withApp({}, async ({ server: machine, store }) => {
-    const routes = new StreamRoutes(machine);
+    const routes = new Streams(machine);
     const server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-      (request) => routes.handle({ request, target: parseTarget(request.url), caller: LOCAL }),
+      (request) => routes.open({ request, target: parseTarget(request.url), caller: LOCAL }),
     );
     const message = `GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n`;
     for (let i = 0; i < 100; i++) {
@@ -475,7 +475,7 @@ Deno.test("StreamRoutes forget readers who went away, however early", async () =
   });
 });
 
-test("StreamRoutes tell a thousand readers of one write", async (machine) => {
+test("Streams tell a thousand readers of one write", async (machine) => {
   await put(machine, "/home/x", "one");
   const message = "GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n";
   const readers = await Promise.all(Array.from({ length: 1000 }, async () => {
@@ -500,7 +500,7 @@ test("StreamRoutes tell a thousand readers of one write", async (machine) => {
   for (const { connection } of readers) connection.close();
 });
 
-Deno.test("StreamRoutes end when the machine stops, and do not hold it up", async () => {
+Deno.test("Streams end when the machine stops, and do not hold it up", async () => {
   const started = performance.now();
   await withMachine({ env: CLOSED }, async (machine) => {
     const reader = await open(machine, "/stream/home/");

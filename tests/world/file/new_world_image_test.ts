@@ -36,7 +36,7 @@ Deno.test("ImageBuilder.make() makes a whole world in WAL mode, with its first e
     equal([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
     await inFile(image, (db) => {
       equal(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
-      equal(verifyWorld(db, "home/x", seal), { faults: [], leaving: false });
+      equal(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
       equal(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
     });
   }

@@ -27,7 +27,7 @@ function parties(log: string[]) {
     },
   };
   // Only `ask` is ever called on a writer.
-  const workers = { writerOf: () => writer } as unknown as RenameDeps["workers"];
+  const workers = { writerFor: () => writer } as unknown as RenameDeps["workers"];
   return { workers, catalog: new Catalog(), looks, transits };
 }
 

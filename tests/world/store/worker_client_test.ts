@@ -10,7 +10,8 @@ function program(lines: string): string {
   return `data:application/javascript,${
     encodeURIComponent(`
       let ready = false;
-      const say = (replies, done = true, settled = []) => postMessage({ replies, settled, done });
+      const say = (replies, done = true, closedFiles = []) =>
+        postMessage({ replies, closedFiles, done });
       onmessage = ({ data: jobs }) => {
         if (!ready) { ready = true; return; }
         ${lines}

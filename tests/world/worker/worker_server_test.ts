@@ -71,7 +71,7 @@ Deno.test("serveStore() as a reader answers each kind of question", () =>
     equal(await ask({ kind: "readAt", name: PIECE, version: 77 }), "absent");
     equal(versionOf(await ask({ kind: "audit", name: PIECE })), 5);
     equal(await ask({ kind: "log", name: PIECE, before: 1, limit: 5 }), []);
-    equal(await ask({ kind: "scan" }), { rows: [], unknown: [PIECE] });
+    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [PIECE] });
     equal(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
     equal(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
   }));

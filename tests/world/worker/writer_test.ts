@@ -68,7 +68,7 @@ Deno.test("Writer.apply() commits everything queued for a world in one transacti
     equal(versionsOf(writer.apply(jobs), jobs), jobs.map((_, i) => i + 2));
     equal(commitsIn(`${data}/${FOLDER}/universe.db-wal`), 1);
     writer.close();
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() answers every job once, in the order of a world's changes", () =>
@@ -247,7 +247,7 @@ Deno.test("Writer.apply() takes back a whole transaction when one of its changes
     equal(versionsOf(writer.apply(more), more), [2]);
     writer.close();
     equal(textOf(data), "14");
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to be moved back", () =>
@@ -260,7 +260,7 @@ Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to
     const [serial] = namesIn(`${data}/.trash`);
     const trashed = `${data}/.trash/${serial}/${FOLDER}`;
     equal(namesIn(trashed), ["universe.db"]);
-    equal(faultsAt(`${trashed}/universe.db`), { faults: [], leaving: false });
+    equal(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
     Deno.renameSync(trashed, `${data}/${FOLDER}`);
     equal(textOf(data), "12");
     const last = new Reader(museumSetup(data)).log(NAME, 100, 1)?.[0];
@@ -292,7 +292,7 @@ Deno.test("Writer.apply() finishes a removal that a crash cut off between its co
     const [serial] = namesIn(`${data}/.trash`);
     equal(faultsAt(`${data}/.trash/${serial}/${FOLDER}/universe.db`), {
       faults: [],
-      leaving: false,
+      isDeleted: false,
     });
   }));
 
@@ -416,7 +416,7 @@ Deno.test("Writer.apply() survives random batches: what it answered is what is o
       if (found === undefined) continue;
       equal(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`), {
         faults: [],
-        leaving: false,
+        isDeleted: false,
       });
     }
   }));

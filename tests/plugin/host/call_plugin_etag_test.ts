@@ -1,18 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
-import { subjectEtag } from "../../../lib/plugin/host/subject_etag.ts";
 import { bearer } from "../../support/machine.ts";
-import { createPluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
 import { install, plugin, withPlugins } from "../plugin_machine.ts";
-
-Deno.test("subjectEtag() looks for nothing that its caller may not read", () => {
-  const store = {
-    peek(): never {
-      throw new Error("looked");
-    },
-  };
-  equal(subjectEtag(store, createPluginCaller("p", {}), "/home/x"), undefined);
-  equal(subjectEtag(store, { tier: "T2", by: "T2", authenticated: true }, "/boot/env"), undefined);
-});
 
 Deno.test("env.caller.tag is the tag of the bytes that this caller is shown, and of nothing else", async () => {
   await withPlugins(async (machine) => {

@@ -1,77 +1,70 @@
 /**
- * Joins the plugin host to the machine: what its cells are made of, what they may never reach, and the
- * way back in behind the gate. Loaded when the first plugin is wanted.
+ * What the cells of a server are made from: how they start, what they may be granted, and what they must
+ * never reach. Loaded when the first plugin is needed.
  */
 
-import type { App } from "./app.ts";
 import type { Config } from "../config.ts";
+import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
+import type { SandboxDeps } from "../plugin/host/loaded_plugin.ts";
 import { checkImportsInWorker } from "../plugin/manifest/check_imports_in_worker.ts";
 import { chooseTransport } from "../plugin/transport/choose_transport.ts";
-import { ownPortFault } from "../plugin/cell/own_port_guard.ts";
-import { PluginHost } from "../plugin/host/plugin_host.ts";
 import type { CellProgram } from "../plugin/transport/process_transport.ts";
-import { CORE_SEGMENTS } from "../routes/route_list.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import type { Store } from "../world/store.ts";
 
-/** Variables the runtime of a cell needs to find its own cache; nothing else of ours goes in. */
+/** Environment variables that the runtime of a cell needs to find its cache; a cell gets no others. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
 const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
-/** The cell as a program of its own, which finds nothing but itself. */
+/** The main module of a cell in a checkout: it loads nothing but the cell. */
 const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
-/** Never called: imports that the runtime can see, so that a run from a URL has the modules too. */
+/** Never called: imports that the runtime can see, so that a run from a URL has these modules cached. */
 export const SEPARATE_MODULES: readonly (() => Promise<unknown>)[] = [
   () => import("../plugin/transport/cell_main.ts"),
   () => import("../plugin/manifest/check_imports_worker.ts"),
 ];
 
-/** What the host is made from. */
-export interface CreatePluginHostOptions {
+/** What the sandbox is made from. */
+export interface SandboxOptions {
   readonly store: Store;
   readonly config: Config;
   /** Looks an environment variable up. */
   readonly env: (name: string) => string | undefined;
   /** URL of the program's main module; absent in a compiled binary. */
   readonly main?: string;
-  /** The program is one file, beside which no Worker's module lies. */
+  /** The program is one file, without the module of a Worker next to it. */
   readonly single?: boolean;
   /** Whether cells may be processes. */
   readonly canSpawn: boolean;
-  /** Port the machine listens on. */
+  /** Port that the server listens on. */
   readonly port: number;
-  readonly app: Pick<App, "handleInternal">;
   readonly log: (line: string) => void;
 }
 
-/** Makes the plugin host of a machine. */
-export function createPluginHost(options: CreatePluginHostOptions): PluginHost {
-  const { store, config, env, app, log, canSpawn: mayRun } = options;
-  const { startCell: launch, warning: weaker } = chooseTransport(programOf(options), mayRun);
-  if (weaker !== undefined) log(weaker);
-  return new PluginHost({
-    store,
-    log,
-    dispatch: (context) => app.handleInternal(context),
-    sandbox: {
-      startCell: launch,
-      limits: config.cellLimits,
-      now: Date.now,
-      readVariable: env,
-      ...(options.single === true
-        ? {}
-        : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
-      forbiddenFolders: closedPaths(config),
-      ...(mayRun
-        ? {}
-        : { netFault: (host: string) => ownPortFault(host, options.port, config.host) }),
-      routeFault: reservedRouteFault,
-      readConfig: async (path) => {
-        const world = await store.read(path.slice(1));
-        return world === undefined ? undefined : new TextDecoder().decode(world.body);
-      },
-      log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
+/** Creates what the plugin host starts cells with. Logs a line if the isolation is weaker. */
+export function createSandbox(options: SandboxOptions): SandboxDeps {
+  const { store, config, env, log, canSpawn } = options;
+  const { startCell, warning } = chooseTransport(programOf(options), canSpawn);
+  if (warning !== undefined) log(warning);
+  return {
+    startCell,
+    limits: config.cellLimits,
+    now: Date.now,
+    readVariable: env,
+    ...(options.single === true
+      ? {}
+      : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
+    forbiddenFolders: closedPaths(config),
+    ...(canSpawn
+      ? {}
+      : { netFault: (host: string) => ownPortFault(host, options.port, config.host) }),
+    routeFault: reservedRouteFault,
+    readConfig: async (path) => {
+      const world = await store.read(path.slice(1));
+      return world === undefined ? undefined : new TextDecoder().decode(world.body);
     },
-  });
+    log: (level, line) => log(level === "log" ? line : `${level}: ${line}`),
+  };
 }
 
 /** What no plugin may reach: the machine's data, the key by which others know it, and its settings. */
@@ -92,12 +85,12 @@ function closedPaths({ data, tls }: Config): string[] {
 /** Says why a path may not be a plugin's route, or `undefined` when it may. */
 export function reservedRouteFault(path: string): string | undefined {
   const [, first = ""] = path.split("/");
-  if (CORE_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
+  if (RESERVED_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
   return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
 }
 
 /** A server narrowed to its own settings may not even ask for these; it can do without. */
-function allowed(env: CreatePluginHostOptions["env"], name: string): string | undefined {
+function allowed(env: SandboxOptions["env"], name: string): string | undefined {
   try {
     return env(name);
   } catch (error) {
@@ -106,7 +99,7 @@ function allowed(env: CreatePluginHostOptions["env"], name: string): string | un
   }
 }
 
-function programOf({ env, main, single, port, config }: CreatePluginHostOptions): CellProgram {
+function programOf({ env, main, single, port, config }: SandboxOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
     const value = allowed(env, name);

@@ -1,15 +1,17 @@
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
 import {
   configFault,
+  type SandboxDeps,
+  shortName,
+} from "../../../lib/plugin/host/loaded_plugin.ts";
+import {
   inspectSource,
   MissingPermissionError,
   prepareCellInit,
   probeAgain,
-  type SandboxDeps,
-  shortName,
   startPlugin,
-} from "../../../lib/plugin/host/loaded_plugin.ts";
-import { reservedRouteFault } from "../../../lib/server/create_plugin_host.ts";
+} from "../../../lib/plugin/host/plugin_loader.ts";
+import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import type { World } from "../../../lib/world/store.ts";

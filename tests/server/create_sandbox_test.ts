@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { cellMainUrl } from "../../lib/server/create_plugin_host.ts";
+import { cellMainUrl } from "../../lib/server/create_sandbox.ts";
 
 Deno.test("cellMainUrl() is the cells' own door in a checkout, and the machine's one where there is no other", async () => {
   const own = new URL("../../lib/plugin/transport/cell_main.ts", import.meta.url).href;

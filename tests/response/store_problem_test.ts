@@ -10,7 +10,7 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["gone", "Cannot read version 1: it was let go", 410, /^Cannot write \/home\/x: it was let go$/],
   ["too-large", "the world would hold 11 bytes and 10 is the most", 413, /11 bytes and 10/],
   ["lower", "whatever", 403, /a PUT covers it/],
-  ["full", "disk I/O error at /srv/data/home%2Fx", 507, /no space is left/],
+  ["full", "disk I/O error at /srv/data/home%2Fx", 507, /the disk of the server is full/],
   ["damaged", "file is not a database: /srv/data/home%2Fx/universe.db", 500, /cannot be read/],
   ["closed", "Cannot use the store: it is shutting down", 503, /shutting down/],
 ];

@@ -111,10 +111,10 @@ test("readTls() says what is wrong with a file, and nothing of what is in it", a
   await Deno.writeFile(`${folder}/binary`, new Uint8Array([255, 0, 254]));
   await Deno.writeTextFile(`${folder}/torn.crt`, "-----BEGIN CERTIFICATE-----\nAAAA\n");
   const rows: readonly [string, string, RegExp][] = [
-    [`${folder}/none`, own.key, /ELASTIK_TLS_CERT=.*none: no such file/],
-    [own.cert, `${folder}/none`, /ELASTIK_TLS_KEY=.*none: no such file/],
-    [own.key, own.key, /ELASTIK_TLS_CERT=.*: it holds no certificate in PEM/],
-    [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it holds no private key in PEM/],
+    [`${folder}/none`, own.key, /ELASTIK_TLS_CERT=.*none: there is no such file/],
+    [own.cert, `${folder}/none`, /ELASTIK_TLS_KEY=.*none: there is no such file/],
+    [own.key, own.key, /ELASTIK_TLS_CERT=.*: it contains no PEM certificate/],
+    [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [own.cert, locked, /the key is encrypted/],
     [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it holds no private key/],
     [folder, own.key, /ELASTIK_TLS_CERT=.*cannot be read as a text file/],
@@ -134,7 +134,7 @@ test("readTls() says what is wrong with a file, and nothing of what is in it", a
     warnings.length = 0;
     readTls(own, (line) => void warnings.push(line));
     equal(warnings.length, warned, mode.toString(8));
-    for (const line of warnings) match(line, /lies open .*chmod 600/);
+    for (const line of warnings) match(line, /other users .*chmod 600/);
   }
   equal(other.cert === own.cert, false);
 });
@@ -152,7 +152,7 @@ test("serve stops with a sentence where certificate and key do not fit or one is
     ],
     [
       { ELASTIK_TLS_CERT: `${folder}/torn.crt`, ELASTIK_TLS_KEY: own.key },
-      /^Cannot use ELASTIK_TLS_CERT=\S+ with ELASTIK_TLS_KEY=\S+: the runtime does not take them/,
+      /^Cannot use ELASTIK_TLS_CERT=\S+ with ELASTIK_TLS_KEY=\S+: Deno rejects them/,
     ],
   ];
   for (const [env, words] of rows) {

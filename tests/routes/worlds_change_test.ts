@@ -185,7 +185,12 @@ const COLLECTIONS: readonly Scenario[] = [
   { title: "has no bytes", send: "HEAD /home/pure?raw", status: 404 },
   { title: "has no versions", send: "GET /home/pure?at=1", status: 404 },
   { title: "an odd name lists", send: "GET /home/a%20b/", status: 200, text: "#\n" },
-  { title: "nothing is below", send: "GET /home/pure/a/", status: 404, text: /a world with nothing below/ },
+  {
+    title: "nothing is below",
+    send: "GET /home/pure/a/",
+    status: 404,
+    text: /a world with nothing below/,
+  },
   { title: "nothing is here", send: "GET /home/nothing/", status: 404 },
   {
     title: "a namespace is there without its slash",

@@ -116,7 +116,7 @@ test("readTls() says what is wrong with a file, and nothing of what is in it", a
     [own.key, own.key, /ELASTIK_TLS_CERT=.*: it contains no PEM certificate/],
     [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [own.cert, locked, /the key is encrypted/],
-    [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it holds no private key/],
+    [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [folder, own.key, /ELASTIK_TLS_CERT=.*cannot be read as a text file/],
   ];
   for (const [cert, key, words] of rows) {

@@ -87,47 +87,50 @@ import w79 from "./usr/share/doc/mounts.md" with { type: "text" };
 import w80 from "./usr/share/doc/observing.md" with { type: "text" };
 import w81 from "./usr/share/doc/openapi.json" with { type: "text" };
 import w82 from "./usr/share/doc/plugins.md" with { type: "text" };
-import w83 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
-import w84 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
-import w85 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
-import w86 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
-import w87 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
-import w88 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
-import w89 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
-import w90 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
-import w91 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
-import w92 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
-import w93 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
-import w94 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
-import w95 from "./usr/share/doc/problems/gone.md" with { type: "text" };
-import w96 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
-import w97 from "./usr/share/doc/problems/internal.md" with { type: "text" };
-import w98 from "./usr/share/doc/problems/locked.md" with { type: "text" };
-import w99 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
-import w100 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
-import w101 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
-import w102 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
-import w103 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
-import w104 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
-import w105 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
-import w106 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
-import w107 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
-import w108 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
-import w109 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
-import w110 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
-import w111 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
-import w112 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
-import w113 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
-import w114 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
-import w115 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
-import w116 from "./usr/share/doc/proxy.md" with { type: "text" };
-import w117 from "./usr/share/doc/reality.md" with { type: "text" };
-import w118 from "./usr/share/doc/router.md" with { type: "text" };
-import w119 from "./usr/share/doc/running.md" with { type: "text" };
-import w120 from "./usr/share/doc/service.md" with { type: "text" };
-import w121 from "./usr/share/doc/shaped.md" with { type: "text" };
-import w122 from "./usr/share/doc/shell.md" with { type: "text" };
-import w123 from "./usr/share/doc/webdav.md" with { type: "text" };
+import w83 from "./usr/share/doc/problems.md" with { type: "text" };
+import w84 from "./usr/share/doc/problems/bad-body.md" with { type: "text" };
+import w85 from "./usr/share/doc/problems/bad-gateway.md" with { type: "text" };
+import w86 from "./usr/share/doc/problems/bad-header.md" with { type: "text" };
+import w87 from "./usr/share/doc/problems/bad-metadata.md" with { type: "text" };
+import w88 from "./usr/share/doc/problems/bad-name.md" with { type: "text" };
+import w89 from "./usr/share/doc/problems/bad-path.md" with { type: "text" };
+import w90 from "./usr/share/doc/problems/bad-query.md" with { type: "text" };
+import w91 from "./usr/share/doc/problems/body-too-large.md" with { type: "text" };
+import w92 from "./usr/share/doc/problems/conflict.md" with { type: "text" };
+import w93 from "./usr/share/doc/problems/forbidden.md" with { type: "text" };
+import w94 from "./usr/share/doc/problems/foreign-origin.md" with { type: "text" };
+import w95 from "./usr/share/doc/problems/gateway-timeout.md" with { type: "text" };
+import w96 from "./usr/share/doc/problems/gone.md" with { type: "text" };
+import w97 from "./usr/share/doc/problems/insufficient-storage.md" with { type: "text" };
+import w98 from "./usr/share/doc/problems/internal.md" with { type: "text" };
+import w99 from "./usr/share/doc/problems/locked.md" with { type: "text" };
+import w100 from "./usr/share/doc/problems/loop-detected.md" with { type: "text" };
+import w101 from "./usr/share/doc/problems/lower-layer.md" with { type: "text" };
+import w102 from "./usr/share/doc/problems/method-not-allowed.md" with { type: "text" };
+import w103 from "./usr/share/doc/problems/not-acceptable.md" with { type: "text" };
+import w104 from "./usr/share/doc/problems/not-found.md" with { type: "text" };
+import w105 from "./usr/share/doc/problems/not-implemented.md" with { type: "text" };
+import w106 from "./usr/share/doc/problems/precondition-failed.md" with { type: "text" };
+import w107 from "./usr/share/doc/problems/range-not-satisfiable.md" with { type: "text" };
+import w108 from "./usr/share/doc/problems/request-timeout.md" with { type: "text" };
+import w109 from "./usr/share/doc/problems/too-many-requests.md" with { type: "text" };
+import w110 from "./usr/share/doc/problems/unauthorized.md" with { type: "text" };
+import w111 from "./usr/share/doc/problems/unavailable.md" with { type: "text" };
+import w112 from "./usr/share/doc/problems/unknown-host.md" with { type: "text" };
+import w113 from "./usr/share/doc/problems/unprocessable.md" with { type: "text" };
+import w114 from "./usr/share/doc/problems/unsupported-media-type.md" with { type: "text" };
+import w115 from "./usr/share/doc/problems/uri-too-long.md" with { type: "text" };
+import w116 from "./usr/share/doc/problems/world-damaged.md" with { type: "text" };
+import w117 from "./usr/share/doc/proxy.md" with { type: "text" };
+import w118 from "./usr/share/doc/reality.md" with { type: "text" };
+import w119 from "./usr/share/doc/router.md" with { type: "text" };
+import w120 from "./usr/share/doc/routes.md" with { type: "text" };
+import w121 from "./usr/share/doc/running.md" with { type: "text" };
+import w122 from "./usr/share/doc/service.md" with { type: "text" };
+import w123 from "./usr/share/doc/shaped.md" with { type: "text" };
+import w124 from "./usr/share/doc/shell.md" with { type: "text" };
+import w125 from "./usr/share/doc/tour.md" with { type: "text" };
+import w126 from "./usr/share/doc/webdav.md" with { type: "text" };
 
 /** Contents of the files below `worlds/` by their paths. */
 export const lowerWorlds: Readonly<Record<string, string>> = {
@@ -214,45 +217,48 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/share/doc/observing.md": w80,
   "usr/share/doc/openapi.json": w81,
   "usr/share/doc/plugins.md": w82,
-  "usr/share/doc/problems/bad-body.md": w83,
-  "usr/share/doc/problems/bad-gateway.md": w84,
-  "usr/share/doc/problems/bad-header.md": w85,
-  "usr/share/doc/problems/bad-metadata.md": w86,
-  "usr/share/doc/problems/bad-name.md": w87,
-  "usr/share/doc/problems/bad-path.md": w88,
-  "usr/share/doc/problems/bad-query.md": w89,
-  "usr/share/doc/problems/body-too-large.md": w90,
-  "usr/share/doc/problems/conflict.md": w91,
-  "usr/share/doc/problems/forbidden.md": w92,
-  "usr/share/doc/problems/foreign-origin.md": w93,
-  "usr/share/doc/problems/gateway-timeout.md": w94,
-  "usr/share/doc/problems/gone.md": w95,
-  "usr/share/doc/problems/insufficient-storage.md": w96,
-  "usr/share/doc/problems/internal.md": w97,
-  "usr/share/doc/problems/locked.md": w98,
-  "usr/share/doc/problems/loop-detected.md": w99,
-  "usr/share/doc/problems/lower-layer.md": w100,
-  "usr/share/doc/problems/method-not-allowed.md": w101,
-  "usr/share/doc/problems/not-acceptable.md": w102,
-  "usr/share/doc/problems/not-found.md": w103,
-  "usr/share/doc/problems/not-implemented.md": w104,
-  "usr/share/doc/problems/precondition-failed.md": w105,
-  "usr/share/doc/problems/range-not-satisfiable.md": w106,
-  "usr/share/doc/problems/request-timeout.md": w107,
-  "usr/share/doc/problems/too-many-requests.md": w108,
-  "usr/share/doc/problems/unauthorized.md": w109,
-  "usr/share/doc/problems/unavailable.md": w110,
-  "usr/share/doc/problems/unknown-host.md": w111,
-  "usr/share/doc/problems/unprocessable.md": w112,
-  "usr/share/doc/problems/unsupported-media-type.md": w113,
-  "usr/share/doc/problems/uri-too-long.md": w114,
-  "usr/share/doc/problems/world-damaged.md": w115,
-  "usr/share/doc/proxy.md": w116,
-  "usr/share/doc/reality.md": w117,
-  "usr/share/doc/router.md": w118,
-  "usr/share/doc/running.md": w119,
-  "usr/share/doc/service.md": w120,
-  "usr/share/doc/shaped.md": w121,
-  "usr/share/doc/shell.md": w122,
-  "usr/share/doc/webdav.md": w123,
+  "usr/share/doc/problems.md": w83,
+  "usr/share/doc/problems/bad-body.md": w84,
+  "usr/share/doc/problems/bad-gateway.md": w85,
+  "usr/share/doc/problems/bad-header.md": w86,
+  "usr/share/doc/problems/bad-metadata.md": w87,
+  "usr/share/doc/problems/bad-name.md": w88,
+  "usr/share/doc/problems/bad-path.md": w89,
+  "usr/share/doc/problems/bad-query.md": w90,
+  "usr/share/doc/problems/body-too-large.md": w91,
+  "usr/share/doc/problems/conflict.md": w92,
+  "usr/share/doc/problems/forbidden.md": w93,
+  "usr/share/doc/problems/foreign-origin.md": w94,
+  "usr/share/doc/problems/gateway-timeout.md": w95,
+  "usr/share/doc/problems/gone.md": w96,
+  "usr/share/doc/problems/insufficient-storage.md": w97,
+  "usr/share/doc/problems/internal.md": w98,
+  "usr/share/doc/problems/locked.md": w99,
+  "usr/share/doc/problems/loop-detected.md": w100,
+  "usr/share/doc/problems/lower-layer.md": w101,
+  "usr/share/doc/problems/method-not-allowed.md": w102,
+  "usr/share/doc/problems/not-acceptable.md": w103,
+  "usr/share/doc/problems/not-found.md": w104,
+  "usr/share/doc/problems/not-implemented.md": w105,
+  "usr/share/doc/problems/precondition-failed.md": w106,
+  "usr/share/doc/problems/range-not-satisfiable.md": w107,
+  "usr/share/doc/problems/request-timeout.md": w108,
+  "usr/share/doc/problems/too-many-requests.md": w109,
+  "usr/share/doc/problems/unauthorized.md": w110,
+  "usr/share/doc/problems/unavailable.md": w111,
+  "usr/share/doc/problems/unknown-host.md": w112,
+  "usr/share/doc/problems/unprocessable.md": w113,
+  "usr/share/doc/problems/unsupported-media-type.md": w114,
+  "usr/share/doc/problems/uri-too-long.md": w115,
+  "usr/share/doc/problems/world-damaged.md": w116,
+  "usr/share/doc/proxy.md": w117,
+  "usr/share/doc/reality.md": w118,
+  "usr/share/doc/router.md": w119,
+  "usr/share/doc/routes.md": w120,
+  "usr/share/doc/running.md": w121,
+  "usr/share/doc/service.md": w122,
+  "usr/share/doc/shaped.md": w123,
+  "usr/share/doc/shell.md": w124,
+  "usr/share/doc/tour.md": w125,
+  "usr/share/doc/webdav.md": w126,
 };

@@ -98,7 +98,7 @@ export class WorldImporter {
     const isResigned = this.#options.sourceKey !== this.#options.targetKey;
     copyWorld(db, to, {
       versions: ALL_VERSIONS,
-      ...(isResigned ? { resign: { from: this.#from, to: this.#to } } : {}),
+      ...(isResigned ? { signers: { from: this.#from, to: this.#to } } : {}),
     });
     const wasActive = to.prepare(sql.SELECT_ROW).get()?.state === "active";
     if (wasActive && isResigned) this.#demote(to);

@@ -84,8 +84,8 @@ export class CachedModules implements ProgramSource {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       const path = this.#pathOf(next.url);
       if (path === undefined || files.has(path)) continue;
+      // A module that is not in the cache was never loaded, so it is not part of what runs.
       const text = await load(next.url.href).catch(() => undefined);
-      // A module that cannot be loaded was never loaded, so the program runs without it.
       if (text === undefined) continue;
       files.set(path, text);
       // A module that is imported as text runs elsewhere, in a cell; its types still belong to the source.

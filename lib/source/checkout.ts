@@ -67,6 +67,7 @@ export class Checkout implements ProgramSource {
   }
 
   async #walk(): Promise<readonly string[]> {
+    // Without a data folder there is nothing to leave out.
     const data = await Deno.realPath(this.#data).catch(() => undefined);
     const ignores: Ignores = [
       ...await this.#ignoresOf(".git/info/exclude", ""),

@@ -1,23 +1,25 @@
 /**
- * The verdict on a world's receipt: is its chain whole, and is the current row what the newest events
- * say it is. Pure; who walks the chain and who reads the row is somebody else's concern.
+ * Computes the result of an audit of one world from two independent checks: the event chain is
+ * unbroken, and the current row matches what the newest events record. Pure: the caller supplies
+ * the row and the state of the chain.
  */
 
 import type { ChainState } from "./event_chain.ts";
 import type { ReadResult } from "./store/worker_messages.ts";
 import type { AuditResult } from "./store.ts";
 
-/** The row of a world, as far as its events tell of it. */
+/** The columns of a world's row that its events record. */
 export type AuditedRow = Pick<ReadResult, "version" | "ext" | "headers" | "state" | "sha256">;
 
-/** States a world is born with, before any event tells of one. */
-const BORN_STATES: readonly string[] = ["", "pending"];
+/** States that a world can have while its chain has no `state_transition` event. */
+const INITIAL_STATES: readonly string[] = ["", "pending"];
 
 /**
- * Judges a world.
+ * Computes the audit result of one world.
  *
- * @param current the row as it is, with the hash of the bytes that are in it
- * @param chain where a walk over all of its events ended
+ * @param name canonical name of the world
+ * @param current the row as stored; `sha256` is the hash of the bytes that are in the row now
+ * @param chain state of the chain after its last event was checked
  */
 export function auditResult(name: string, current: AuditedRow, chain: ChainState): AuditResult {
   const chainOk = chain.brokenAt === undefined && chain.events > 0;
@@ -42,23 +44,25 @@ export function auditResult(name: string, current: AuditedRow, chain: ChainState
 }
 
 function bodyFault(row: AuditedRow, chain: ChainState): string | undefined {
-  if (chain.bodySha256 === undefined) return "no event tells the body's hash";
+  if (chain.bodySha256 === undefined) return "no event records the hash of the body";
   if (chain.bodySha256 !== row.sha256) {
-    return "the bytes are not those the last event was written for";
+    return "the bytes do not match the hash in the last event";
   }
   if (chain.version !== row.version) {
-    return `the row says version ${row.version}, the last event ${chain.version}`;
+    return `the row has version ${row.version}, the last event has ${chain.version}`;
   }
   if (chain.ext !== undefined && chain.ext !== row.ext) {
-    return `the row says ext "${row.ext}", the last event that tells it "${chain.ext}"`;
+    return `the row has ext "${row.ext}", the last event with an ext has "${chain.ext}"`;
   }
   if (chain.meta !== undefined && chain.meta !== row.headers) {
-    return "the metadata is not what the last event that tells it was written for";
+    return "the metadata does not match the last event with metadata";
   }
-  // A state nobody moved the world to would start a plugin nobody approved.
-  const states = chain.state === undefined ? BORN_STATES : [chain.state];
+  // Without this check, an edited state column could start a plugin that was never approved.
+  const states = chain.state === undefined ? INITIAL_STATES : [chain.state];
   if (!states.includes(row.state)) {
-    return `the row says state "${row.state}", the last event that tells it "${chain.state ?? ""}"`;
+    return `the row has state "${row.state}", the last event with a state has "${
+      chain.state ?? ""
+    }"`;
   }
   return undefined;
 }

@@ -8,20 +8,20 @@ import {
 } from "../../lib/world/file/data_folder.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import {
-  breakPiece,
-  exhibits,
-  makePiece,
-  MUSEUM_KEY,
-  PIECE,
-  PIECE_FILE,
-} from "../testdata/museum.ts";
+  createSample,
+  damages,
+  damageSample,
+  SAMPLE_FILE,
+  SAMPLE_KEY,
+  SAMPLE_NAME,
+} from "../testdata/sample_world.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** Runs the command and returns its output and exit code. */
-function run(data: string, key: string | undefined = MUSEUM_KEY) {
+function run(data: string, key: string | undefined = SAMPLE_KEY) {
   const out: string[] = [];
   const err: string[] = [];
   const progress: string[] = [];
@@ -68,7 +68,7 @@ function crash(data: string): void {
 Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
   withTempData((data) => {
     fill(data);
-    equal(verifyDataFolder({ data, key: MUSEUM_KEY }), { worlds: 3, broken: [], leftovers: [] });
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }), { worlds: 3, broken: [], leftovers: [] });
   }));
 
 Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
@@ -77,7 +77,7 @@ Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", 
     acquireDataFolder(data).release();
     crash(data);
     const before = snapshot(data);
-    equal(verifyDataFolder({ data, key: MUSEUM_KEY }).broken, []);
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
     equal(snapshot(data), before);
   }));
 
@@ -92,19 +92,19 @@ Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log"
     db.close();
     Deno.writeFileSync(path, forged[0]);
     Deno.writeFileSync(`${path}-wal`, forged[1]);
-    const { broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    const { broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
     equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
   }));
 
 Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
-  for (const exhibit of ["chains", "rows", "history"].flatMap(exhibits)) {
-    await t.step(exhibit.title, () =>
+  for (const damage of ["chains", "rows", "history"].flatMap(damages)) {
+    await t.step(damage.title, () =>
       withTempData((data) => {
-        makePiece(data);
+        createSample(data);
         fill(data);
-        breakPiece(data, exhibit);
-        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
-        equal([worlds, broken], [4, [{ name: PIECE, faults: exhibit.findings }]]);
+        damageSample(data, damage);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
+        equal([worlds, broken], [4, [{ name: SAMPLE_NAME, faults: damage.findings }]]);
       }));
   }
 });
@@ -113,15 +113,15 @@ Deno.test("verifyDataFolder() reports each damaged file, and no other world", as
   for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
       withTempData((data) => {
-        makePiece(data);
+        createSample(data);
         fill(data);
-        inflict(`${data}/${PIECE_FILE}`);
-        const { worlds, broken } = verifyDataFolder({ data, key: MUSEUM_KEY });
+        inflict(`${data}/${SAMPLE_FILE}`);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
         const checks = broken.map((
           { name, faults },
         ) => [name, ...faults.map(({ check }) => check)]);
         // An invalid log contains nothing: the database file is valid.
-        equal(checks, kind === "log_of_garbage" ? [] : [[PIECE, "unreadable"]]);
+        equal(checks, kind === "log_of_garbage" ? [] : [[SAMPLE_NAME, "unreadable"]]);
         equal(worlds, 4);
       }));
   }
@@ -138,7 +138,7 @@ Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted w
     Deno.writeTextFileSync(`${data}/.trash`, "");
     writer.apply([removeJob("home/a")]);
     writer.close();
-    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: MUSEUM_KEY });
+    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: SAMPLE_KEY });
     equal([worlds, broken], [3, []]);
     equal(leftovers, [
       { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
@@ -155,37 +155,37 @@ Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
     throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
     equal([code, out], [2, []]);
-    match(err.join(), /another server holds it \(process \d+\); stop that one/);
+    match(err.join(), /another server holds it \(process \d+\); stop it/);
     folder.release();
   }));
 
 Deno.test("runVerify() prints a line for each broken world and a summary, and returns 1", () =>
   withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     fill(data);
-    const exhibit = exhibits("chains").find(({ title }) => title === "chains/prev_hmac_altered");
-    if (exhibit === undefined) throw new Error("the exhibit is gone");
-    breakPiece(data, exhibit);
+    const damage = damages("chains").find(({ title }) => title === "chains/prev_hmac_altered");
+    if (damage === undefined) throw new Error("the damage is gone");
+    damageSample(data, damage);
     Deno.truncateSync(`${data}/home%2Fa/universe.db`, 0);
     const { code, out, err } = run(data);
     equal([code, err], [1, []]);
     equal(out, [
       "home/a: unreadable: no such table: stage_meta",
-      `${PIECE}: chain at event 3: prev_hmac is not the hmac of the event before`,
+      `${SAMPLE_NAME}: chain at event 3: prev_hmac is not the hmac of the previous event`,
       "4 worlds checked, 2 broken",
     ]);
   }));
 
 Deno.test("runVerify() prints one line per world, whatever a damaged file contains", () =>
   withTempData((data) => {
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET ext = 'a' || char(10, 27) || '[2Jb', version = 5");
     db.close();
     Deno.mkdirSync(`${data}/no\u001bte`);
     const { out } = run(data);
     equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
-    match(out[0] ?? "", /the row says ext "a\?\?\[2Jb"/);
+    match(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
   }));
 
 Deno.test("runVerify() uses the key of the folder, or the given one", () =>
@@ -215,7 +215,7 @@ Deno.test("runVerify() reports what is missing and returns 2", () =>
     match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     equal(runVerify(data, undefined, terminal), 2);
-    match(out.join(), /holds no 64 hex characters/);
+    match(out.join(), /does not contain 64 hexadecimal digits/);
     equal(snapshot(data).length, 1);
   }));
 

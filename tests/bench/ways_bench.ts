@@ -1,9 +1,9 @@
 /**
- * The ways to run, side by side: how long from nothing to the first answer, once with nothing compiled
- * or fetched yet, and once again; and how much there is to bring along. It prints the table as the README
- * has it. Packages are in the cache before, since it is not the network that is measured.
+ * The ways to run, compared: seconds to the first response with an empty cache of compiled code, and
+ * again; and the size of the program. It prints the table of running.md. Packages are downloaded before,
+ * because the network is not measured.
  *
- * `deno run -A tests/bench/ways_bench.ts [starts a way]`
+ * `deno run -A tests/bench/ways_bench.ts [command that starts another way]`
  */
 
 import { bundle } from "../../lib/tools/bundle.ts";
@@ -19,7 +19,7 @@ const decoder = new TextDecoder();
 const folder = await Deno.makeTempDir({ prefix: "elastik-ways-bench-" });
 const files = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, sendFile);
 try {
-  console.log("| way | to bring along | first start | every other |");
+  console.log("| way | size | first start | later starts |");
   console.log("| --- | --- | --- | --- |");
   await way("checkout, `deno task start`", sizeOf(PARTS), {
     args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],

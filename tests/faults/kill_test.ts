@@ -6,8 +6,10 @@ import { approval, ServerProcess } from "./server_process.ts";
 
 const ROUNDS = 10;
 const WRITERS = 8;
-/** How long the writers write before the kill, in milliseconds. */
-const WRITING_MS = [80, 700] as const;
+/** How many changes are acknowledged in a round before the kill, at least and at most. */
+const CHANGES = [5, 250] as const;
+/** How long after that the kill comes, at most, in milliseconds. */
+const DELAY_MS = 10;
 
 /** What the writers know. Whatever they sent may be there; what was acknowledged must be. */
 class Ledger {
@@ -20,10 +22,30 @@ class Ledger {
   /** Body of each acknowledged version of the worlds that all writers share, and all bodies sent. */
   readonly versions = new Map<string, Map<number, string>>();
   readonly bodies = new Map<string, Set<string>>();
-  /** Worlds whose deletion was acknowledged and that nobody made again since. */
+  /** Worlds whose deletion was acknowledged and that no writer created again. */
   readonly deleted = new Set<string>();
+  #total = 0;
+  #target = Infinity;
+  #onTarget = () => {};
+
   /** Acknowledgements of every kind. */
-  total = 0;
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Counts acknowledgements. */
+  add(count: number): void {
+    this.#total += count;
+    if (this.#total >= this.#target) this.#onTarget();
+  }
+
+  /** Waits for further acknowledgements. */
+  async more(count: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onTarget = resolve;
+    this.#target = this.#total + count;
+    await promise;
+  }
 }
 
 function setOf<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
@@ -59,7 +81,7 @@ async function putNew(server: ServerProcess, ledger: Ledger, path: string, body:
   const { status, text } = await server.ask(path, { method: "PUT", body });
   equal(status, 201, text);
   ledger.acknowledged.add(path);
-  ledger.total += 1;
+  ledger.add(1);
 }
 
 async function putSame(server: ServerProcess, ledger: Ledger, path: string, body: string) {
@@ -71,7 +93,7 @@ async function putSame(server: ServerProcess, ledger: Ledger, path: string, body
   const { version } = JSON.parse(text);
   equal(versions.has(version), false, `${path}: version ${version} was acknowledged twice`);
   versions.set(version, body);
-  ledger.total += 1;
+  ledger.add(1);
 }
 
 async function append(server: ServerProcess, ledger: Ledger, path: string, line: string) {
@@ -79,7 +101,7 @@ async function append(server: ServerProcess, ledger: Ledger, path: string, line:
   const { status, text } = await server.ask(path, { method: "POST", body: line });
   ok(status === 200 || status === 201, text);
   setOf(ledger.kept, path).add(line);
-  ledger.total += 1;
+  ledger.add(1);
 }
 
 async function putAndDelete(
@@ -96,7 +118,7 @@ async function putAndDelete(
   const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
   equal(status, 200, text);
   ledger.deleted.add(path);
-  ledger.total += 2;
+  ledger.add(2);
 }
 
 /** Compares what a server has with what was acknowledged to the writers of a round. */
@@ -160,14 +182,17 @@ Deno.test(`kill -9 at any moment loses nothing that was acknowledged (${ROUNDS} 
           { length: WRITERS },
           (_, kind) => write(server, ledger, approve, `${round}.${kind}`, kind),
         ));
-        const [least, most] = WRITING_MS;
-        await new Promise((resume) => setTimeout(resume, least + random() * (most - least)));
+        const [least, most] = CHANGES;
+        const reached = ledger.more(least + Math.floor(random() * (most - least)));
+        // A writer ends early only with an error, which the round reports.
+        await Promise.race([reached, writing]);
+        await new Promise((resume) => setTimeout(resume, random() * DELAY_MS));
         await server.end("SIGKILL");
         for (const writer of await writing) if (writer.status === "rejected") throw writer.reason;
         server = await ServerProcess.start({ data });
         await check(server, ledger, round);
       }
-      ok(ledger.total > ROUNDS * 5, `only ${ledger.total} changes were acknowledged`);
+      ok(ledger.total >= ROUNDS * CHANGES[0], `only ${ledger.total} changes were acknowledged`);
       const { code, stderr } = await server.end();
       equal([code, stderr].join(), "0,");
     } finally {

@@ -87,12 +87,21 @@ Deno.test("LineWriter calls onError once and writes nothing afterwards", async (
   ok(failures[0] instanceof Deno.errors.BrokenPipe);
 });
 
-Deno.test("LineWriter.close() gives up on an output that accepts nothing", async () => {
+Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the place never takes a line", async () => {
+  let written = 0;
+  const errors: unknown[] = [];
   const writer = new LineWriter({
-    write: () => new Promise(() => {}),
+    write: () => {
+      written += 1;
+      return new Promise(() => {});
+    },
     formatDropped: () => "",
-    onError: () => {},
+    onError: (error) => void errors.push(error),
   });
   writer.write("never taken\n");
+  const start = performance.now();
   await writer.close();
+  const elapsed = performance.now() - start;
+  equal([written, errors], [1, []]);
+  ok(elapsed < 10_000, `it returned after ${elapsed} ms`);
 });

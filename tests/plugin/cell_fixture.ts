@@ -1,7 +1,4 @@
-/**
- * What the tests of cells share: a cell made of a few lines of source, short limits, and a look at the
- * processes that are left. Not a test itself.
- */
+/** Shared by the tests of cells: a cell of a few lines of source, short limits, and process checks. */
 
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
 import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
@@ -25,12 +22,12 @@ export const PROGRAM: CellProgram = {
   env: homeOnly(),
 };
 
-/** Both ways to run a cell. */
+/** Both transports. */
 export const LAUNCHES = {
   process: createProcessStarter(PROGRAM),
   worker: startWorkerCell,
 } as const;
-/** One of them. */
+/** Name of a transport. */
 export type LaunchName = keyof typeof LAUNCHES;
 
 /** Limits short enough for tests that wait for them. */
@@ -51,28 +48,28 @@ export const SHORT: CellLimits = {
   heapMiB: 64,
 };
 
-/** See {@link makeCell}. */
+/** A cell with what it has reported. */
 export interface Fixture {
   readonly cell: Cell<string>;
   readonly events: CellEvent[];
   readonly lines: string[];
-  /** Asks the plugin for a path. */
-  ask(path: string, init?: RequestInit, visit?: Partial<CallerContext<string>>): Promise<Response>;
-  /** Asks for a path and reads the answer as text. */
+  /** Sends a request for a path to the plugin. */
+  ask(path: string, init?: RequestInit, caller?: Partial<CallerContext<string>>): Promise<Response>;
+  /** Sends a request for a path and reads the response as text. */
   text(path: string, init?: RequestInit): Promise<string>;
 }
 
-/** See {@link makeCell}. */
+/** Options of {@link makeCell}. */
 export interface FixtureOptions {
   readonly launch?: LaunchName;
   readonly limits?: Partial<CellLimits>;
   readonly permissions?: Partial<Permissions>;
   readonly config?: Record<string, string>;
   readonly variables?: Record<string, string>;
-  readonly callBack?: (call: Subrequest<string>) => Promise<Response>;
+  readonly answerSubrequest?: (call: Subrequest<string>) => Promise<Response>;
 }
 
-/** The init of a plugin given as text. */
+/** Creates the init of a plugin from its source. */
 export async function makeInit(source: string, options: FixtureOptions = {}): Promise<CellInit> {
   return await buildCellInit({
     name: "test",
@@ -89,7 +86,7 @@ export async function makeInit(source: string, options: FixtureOptions = {}): Pr
   });
 }
 
-/** A cell around a source; nothing is started yet. */
+/** Creates a cell of a source without starting it. */
 export async function makeCell(source: string, options: FixtureOptions = {}): Promise<Fixture> {
   const events: CellEvent[] = [];
   const lines: string[] = [];
@@ -98,17 +95,18 @@ export async function makeCell(source: string, options: FixtureOptions = {}): Pr
     startCell: LAUNCHES[options.launch ?? "process"],
     limits: { ...SHORT, ...options.limits },
     now: Date.now,
-    answerSubrequest: options.callBack ?? (() => Promise.resolve(new Response("no machine"))),
+    answerSubrequest: options.answerSubrequest ??
+      (() => Promise.resolve(new Response("no server"))),
     log: (level, line) => lines.push(`${level} ${line}`),
     onEvent: (event) => events.push(event),
   });
-  const ask = (path: string, init?: RequestInit, visit: Partial<CallerContext<string>> = {}) =>
+  const ask = (path: string, init?: RequestInit, caller: Partial<CallerContext<string>> = {}) =>
     cell.request(new Request(`http://localhost${path}`, init), {
       authority: "caller's",
       tier: "T2",
       by: "T2",
       depth: 0,
-      ...visit,
+      ...caller,
     });
   return {
     cell,
@@ -119,7 +117,7 @@ export async function makeCell(source: string, options: FixtureOptions = {}): Pr
   };
 }
 
-/** Runs `body` with a cell and leaves nothing of it behind. */
+/** Runs `body` with a cell and stops the cell afterwards. */
 export async function withCell(
   source: string,
   options: FixtureOptions,
@@ -133,7 +131,7 @@ export async function withCell(
   }
 }
 
-/** Whether a process exists and is not a zombie (Linux). */
+/** Returns whether a process exists and is not a zombie (Linux). */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
@@ -143,11 +141,11 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits until `holds`, looking often; throws after `ms`. */
+/** Waits until `holds` returns true; throws after `ms` milliseconds. */
 export async function until(holds: () => boolean, ms: number, what: string): Promise<void> {
   const end = Date.now() + ms;
   while (!holds()) {
-    if (Date.now() > end) throw new Error(`Not so after ${ms} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`Expected within ${ms} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

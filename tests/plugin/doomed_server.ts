@@ -1,4 +1,4 @@
-/** A server with one cell that prints the cell's process id and waits to be killed. Not a test itself. */
+/** A program with one cell that prints the id of the cell's process and waits to be killed. */
 
 import { makeCell } from "./cell_fixture.ts";
 

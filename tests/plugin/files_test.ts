@@ -76,7 +76,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
             stat: ["a.txt", "file", 10],
             list: "a.txt:file,dangling:link,inner:link,link:link,sub:folder,up:link",
             mkdir: 6,
-            absent: `NotFound: Cannot reach ${root}/none: NotFound`,
+            absent: `NotFound: Cannot access ${root}/none: NotFound`,
           });
         },
       );
@@ -136,9 +136,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         { launch, permissions, config: { "/root": root } },
         async ({ ask }) => {
           const found = await (await ask("/")).json();
-          assert.match(found.write, /no folder granted for writing/);
+          assert.match(found.write, /not in a folder granted for writing/);
           assert.equal(found.sub, "wrote");
-          assert.match(found.remove, /no folder granted for writing/);
+          assert.match(found.remove, /not in a folder granted for writing/);
         },
       );
     });

@@ -94,7 +94,7 @@ Deno.test("a plugin that cannot start stays active, says why to T3, and starts w
     const second = await start();
     const state = await settled(second, "q");
     deepStrictEqual([state.state, state.up], ["active", false]);
-    match(String(state.fault), /machine's own data/);
+    match(String(state.fault), /server's own data/);
     equal((await get(second, "/q")).status, 404);
     equal((await get(second, "/p")).text, "hello");
     const shown = JSON.parse((await get(second, "/lib/q/state")).text);

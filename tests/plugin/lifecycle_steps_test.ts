@@ -127,7 +127,7 @@ const BAD: Record<string, [source: string, names: RegExp]> = {
   "a relative route": [plugin({ routes: ["p"] }, ""), /`routes`/],
   "a route of the core": [
     plugin({ routes: ["/home/x"] }, ""),
-    /`routes`: \/home\/x is not to be had/,
+    /`routes`: \/home\/x is reserved/,
   ],
   "the root": [plugin({ routes: ["/"] }, ""), /`routes`/],
   "the route /dev": [plugin({ routes: ["/dev"] }, ""), /`routes`/],
@@ -177,7 +177,7 @@ Deno.test("a source that cannot be a plugin is refused with 422 in words, and no
       await store(machine, "bad", plugin({ permissions: { read: [machine.data] } }, ""));
       const reply = await setState(machine, "bad", "active");
       equal(reply.status, 422);
-      match(reply.text, /machine's own data/);
+      match(reply.text, /server's own data/);
     });
   });
 });

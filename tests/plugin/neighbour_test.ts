@@ -25,7 +25,7 @@ Deno.test({
       ${attempts}
       return new Response("ok");
     } };`;
-    const callBack = () => Promise.resolve(new Response("x"));
+    const answerSubrequest = () => Promise.resolve(new Response("x"));
     await withCell(`export default { fetch: () => new Response("fine") };`, {}, async (good) => {
       await good.text("/");
       let worst = 0;
@@ -40,7 +40,7 @@ Deno.test({
           await new Promise((resolve) => setTimeout(resolve, 2));
         }
       })();
-      const bad = await makeCell(source, { callBack, limits: { maxCrashes: 100 } });
+      const bad = await makeCell(source, { answerSubrequest, limits: { maxCrashes: 100 } });
       const pids: number[] = [];
       for (const name of Object.keys(BOMBS)) {
         await until(() => bad.cell.health().state !== "waiting", 1000, "it may start again");

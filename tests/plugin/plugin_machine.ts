@@ -4,6 +4,7 @@
  */
 
 import { equal } from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
 
@@ -94,12 +95,18 @@ export async function eventsOf(
   });
 }
 
-/** Looks until something is so; throws after ten seconds. */
+/**
+ * Repeats a request until it returns a value. The pause between two requests leaves the processor to
+ * the plugin that the test waits for.
+ *
+ * @throws {Error} if it returns undefined for ten seconds
+ */
 export async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
   const end = Date.now() + 10_000;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`Not so after ten seconds: ${what}`);
+    await delay(5);
   }
 }

@@ -32,7 +32,7 @@ Deno.test("pluginSources hold the text of the files", async () => {
 Deno.test("parsePluginSets() are those of the install script", () => {
   equal(pluginSets, setsOf(installer));
   ok(pluginSets.primitives?.includes("gpu"));
-  throws(() => setsOf("nothing"), /names no primitives/);
+  throws(() => setsOf("nothing"), /has no line with primitives/);
 });
 
 Deno.test("formatPluginsModule() is sorted, and takes sources alone", () => {

@@ -25,7 +25,7 @@ const ROWS: readonly Scenario[] = [
       title: "nothing is here",
       send: `GET ${path}`,
       status: 404,
-      text: /"title":"Nothing is here"/,
+      text: /"title":"Not found"/,
     },
     { title: "nothing is here", send: `HEAD ${path}`, status: 404, text: "" },
     { title: "nothing is here", send: `PUT ${path}`, as: T3, body: "x", status: 404 },
@@ -38,7 +38,7 @@ const ROWS: readonly Scenario[] = [
     status: 404,
     json: {
       type: "/usr/share/doc/problems/not-found.md",
-      title: "Nothing is here",
+      title: "Not found",
       status: 404,
       detail:
         "Cannot find /nowhere: nothing is here; worlds are below /home, and /bin lists the routes",
@@ -54,7 +54,7 @@ const ROWS: readonly Scenario[] = [
     send: "GET /nowhere",
     headers: { accept: "text/plain" },
     status: 404,
-    text: /^404 Nothing is here\nCannot find \/nowhere: .*\n$/,
+    text: /^404 Not found\nCannot find \/nowhere: .*\n$/,
     has: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
   },
   {
@@ -101,7 +101,7 @@ const ROWS: readonly Scenario[] = [
     headers: CHROME,
     body: "x",
     status: 401,
-    text: /^401 A credential is needed\n/,
+    text: /^401 Credential required\n/,
     has: { "content-type": "text/plain; charset=utf-8" },
   },
   {
@@ -109,7 +109,7 @@ const ROWS: readonly Scenario[] = [
     send: "GET /home/x?at=x",
     headers: CHROME,
     status: 400,
-    text: /^400 A query parameter does not fit\n/,
+    text: /^400 Invalid query parameter\n/,
   },
   {
     title: "markup in a path is text in every refusal",
@@ -303,7 +303,7 @@ Deno.test("createApp() shows the problem itself when the shell's page cannot be 
   }, async ({ ask }) => {
     const response = await ask("GET", "/nowhere", { headers: CHROME });
     equal(response.status, 404);
-    match(await response.text(), /^404 Nothing is here\n/);
+    match(await response.text(), /^404 Not found\n/);
   });
 });
 

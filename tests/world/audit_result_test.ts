@@ -13,14 +13,14 @@ const CHAIN: ChainState = {
   meta: "[]",
 };
 
-/** Whether chain and body hold. */
-function judged(row: Partial<AuditedRow>, chain: Partial<ChainState> = {}): [boolean, boolean] {
-  const verdict = auditResult("home/x", { ...ROW, ...row }, { ...CHAIN, ...chain });
-  equal(verdict.ok, verdict.chain.ok && verdict.body.ok);
-  return [verdict.chain.ok, verdict.body.ok];
+/** Returns whether the checks of chain and body passed. */
+function checks(row: Partial<AuditedRow>, chain: Partial<ChainState> = {}): [boolean, boolean] {
+  const audit = auditResult("home/x", { ...ROW, ...row }, { ...CHAIN, ...chain });
+  equal(audit.ok, audit.chain.ok && audit.body.ok);
+  return [audit.chain.ok, audit.body.ok];
 }
 
-Deno.test("auditResult() holds where row and chain agree", () => {
+Deno.test("auditResult() is ok if row and chain match", () => {
   equal(auditResult("home/x", ROW, CHAIN), {
     name: "home/x",
     ok: true,
@@ -31,37 +31,37 @@ Deno.test("auditResult() holds where row and chain agree", () => {
   });
 });
 
-Deno.test("auditResult() keeps its two checks apart", () => {
-  equal(judged({}, { brokenAt: 1, reason: "r" }), [false, true]);
-  equal(judged({ sha256: "bb" }), [true, false]);
-  equal(judged({ sha256: "bb" }, { brokenAt: 1, reason: "r" }), [false, false]);
+Deno.test("auditResult() reports chain and body independently", () => {
+  equal(checks({}, { brokenAt: 1, reason: "r" }), [false, true]);
+  equal(checks({ sha256: "bb" }), [true, false]);
+  equal(checks({ sha256: "bb" }, { brokenAt: 1, reason: "r" }), [false, false]);
 });
 
-Deno.test("auditResult() finds every column that the events tell otherwise", () => {
+Deno.test("auditResult() detects a column that differs from its event", () => {
   for (const row of [{ version: 3 }, { ext: "html" }, { headers: '[["x-meta-a","1"]]' }]) {
-    equal(judged(row), [true, false], JSON.stringify(row));
+    equal(checks(row), [true, false], JSON.stringify(row));
   }
 });
 
-Deno.test("auditResult() believes a state only from the event that led to it", () => {
-  equal(judged({ state: "pending" }), [true, true]);
-  for (const state of ["active", "disabled", "anything"]) equal(judged({ state }), [true, false]);
-  equal(judged({ state: "active" }, { state: "active" }), [true, true]);
-  equal(judged({ state: "active" }, { state: "disabled" }), [true, false]);
-  equal(judged({ state: "" }, { state: "disabled" }), [true, false]);
+Deno.test("auditResult() accepts a state only if the newest transition led to it", () => {
+  equal(checks({ state: "pending" }), [true, true]);
+  for (const state of ["active", "disabled", "anything"]) equal(checks({ state }), [true, false]);
+  equal(checks({ state: "active" }, { state: "active" }), [true, true]);
+  equal(checks({ state: "active" }, { state: "disabled" }), [true, false]);
+  equal(checks({ state: "" }, { state: "disabled" }), [true, false]);
 });
 
-Deno.test("auditResult() asks nothing of columns no event tells of", () => {
+Deno.test("auditResult() ignores columns that no event records", () => {
   const { ext: _ext, meta: _meta, ...silent } = CHAIN;
   const row = { ...ROW, ext: "anything", headers: "anything" };
   equal(auditResult("home/x", row, silent).ok, true);
 });
 
-Deno.test("auditResult() vouches for nothing without events", () => {
-  const verdict = auditResult("home/x", ROW, CHAIN_START);
-  equal([verdict.ok, verdict.chain.reason, verdict.body.reason], [
+Deno.test("auditResult() is not ok for a chain without events", () => {
+  const audit = auditResult("home/x", ROW, CHAIN_START);
+  equal([audit.ok, audit.chain.reason, audit.body.reason], [
     false,
     "the chain has no events",
-    "no event tells the body's hash",
+    "no event records the hash of the body",
   ]);
 });

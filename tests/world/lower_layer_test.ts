@@ -4,7 +4,7 @@ import { createLowerLayer, lowerAuditResult } from "../../lib/world/lower_layer.
 
 const AT = "2026-01-01T00:00:00.000Z";
 
-Deno.test("createLowerLayer() makes worlds of version 0 from texts, as they are", () => {
+Deno.test("createLowerLayer() creates worlds of version 0 with the unchanged texts", () => {
   const worlds = createLowerLayer({ "usr/share/doc/http.md": "# ü\n" }, AT);
   const body = new TextEncoder().encode("# ü\n");
   equal([...worlds], [["usr/share/doc/http.md", {
@@ -20,7 +20,7 @@ Deno.test("createLowerLayer() makes worlds of version 0 from texts, as they are"
   }]]);
 });
 
-Deno.test("createLowerLayer() names a TypeScript program without its suffix, and nothing else", () => {
+Deno.test("createLowerLayer() removes the suffix from names of TypeScript files only", () => {
   const worlds = createLowerLayer({
     "home/boot.ts": "",
     "usr/lib/a.d/x.js": "",
@@ -33,7 +33,7 @@ Deno.test("createLowerLayer() names a TypeScript program without its suffix, and
   ]);
 });
 
-Deno.test("createLowerLayer() takes a suffix that is no extension for part of the name", () => {
+Deno.test("createLowerLayer() uses txt for a suffix that is not a valid extension", () => {
   const worlds = createLowerLayer(
     { "usr/a.b c": "", "usr/b.": "", "usr/c.tooLongToBeAnExtension": "" },
     AT,
@@ -41,7 +41,7 @@ Deno.test("createLowerLayer() takes a suffix that is no extension for part of th
   equal([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
 });
 
-Deno.test("lowerAuditResult() vouches for a world that came with the program and has no events", () => {
+Deno.test("lowerAuditResult() returns ok for a world without events", () => {
   const [world] = createLowerLayer({ "usr/a": "a" }, AT).values();
   if (world === undefined) throw new Error("no world");
   equal(lowerAuditResult(world), {

@@ -17,7 +17,7 @@ function fault(headers: [string, string][]): string {
   return "fault" in found ? found.fault : "";
 }
 
-Deno.test("parseMetaHeaders() takes X-Meta headers alone, lower-cased and sorted by name", () => {
+Deno.test("parseMetaHeaders() returns only X-Meta headers, in lower case and sorted by name", () => {
   equal(
     meta([
       ["Host", "localhost"],
@@ -35,7 +35,7 @@ Deno.test("parseMetaHeaders() takes X-Meta headers alone, lower-cased and sorted
   equal(meta([["host", "x"]]), []);
 });
 
-Deno.test("parseMetaHeaders() reads a request's headers as Deno hands them over", () => {
+Deno.test("parseMetaHeaders() reads headers as Deno iterates them", () => {
   const headers = new Headers([
     ["X-Meta-Zeta", "  spaces around  "],
     ["X-Meta-Alpha", "one"],
@@ -44,14 +44,14 @@ Deno.test("parseMetaHeaders() reads a request's headers as Deno hands them over"
   equal(meta([...headers]), [["x-meta-alpha", "one, two"], ["x-meta-zeta", "spaces around"]]);
 });
 
-Deno.test("parseMetaHeaders() takes an empty value and inner spaces", () => {
+Deno.test("parseMetaHeaders() accepts an empty value and inner spaces", () => {
   equal(meta([["x-meta-a", ""], ["x-meta-b", "a  b ~!"]]), [["x-meta-a", ""], [
     "x-meta-b",
     "a  b ~!",
   ]]);
 });
 
-Deno.test("parseMetaHeaders() refuses a value that is not visible ASCII and names its header", () => {
+Deno.test("parseMetaHeaders() refuses a value that is not visible ASCII and names the header", () => {
   for (
     const value of ["é", "Ã©", "a\tb", "a\nb", "a\r\nset-cookie: x", "a\0", " a", "a ", "\x7f"]
   ) {
@@ -59,7 +59,7 @@ Deno.test("parseMetaHeaders() refuses a value that is not visible ASCII and name
   }
 });
 
-Deno.test("parseMetaHeaders() refuses names that are no tokens", () => {
+Deno.test("parseMetaHeaders() refuses names that are not tokens", () => {
   for (
     const name of ["x-meta-", "x-meta-a b", "x-meta-a:b", "x-meta-é", "x-meta-a\nb", "x-meta-a/b"]
   ) {
@@ -68,12 +68,12 @@ Deno.test("parseMetaHeaders() refuses names that are no tokens", () => {
   }
 });
 
-Deno.test("parseMetaHeaders() takes the longest value and refuses one more byte", () => {
+Deno.test("parseMetaHeaders() accepts a value of the maximum length and refuses one more byte", () => {
   equal(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES)]]), "");
   ok(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES + 1)]]).startsWith("x-meta-a "));
 });
 
-Deno.test("parseMetaHeaders() takes all the bytes there may be, names included, and refuses one more", () => {
+Deno.test("parseMetaHeaders() accepts the maximum total of names and values and refuses one more byte", () => {
   const name = (i: number) => `x-meta-${i}`;
   const full: [string, string][] = [];
   let left = MAX_META_TOTAL_BYTES;
@@ -90,7 +90,7 @@ Deno.test("parseMetaHeaders() takes all the bytes there may be, names included, 
   ok(fault(over).startsWith(`${last[0]} `));
 });
 
-Deno.test("filterMeta() keeps pairs that fit and nothing else", () => {
+Deno.test("filterMeta() returns only valid pairs", () => {
   equal(
     filterMeta([
       ["x-meta-author", "codex"],
@@ -114,13 +114,13 @@ Deno.test("filterMeta() keeps pairs that fit and nothing else", () => {
   );
 });
 
-Deno.test("filterMeta() makes nothing of other shapes", () => {
+Deno.test("filterMeta() returns no pairs for other shapes", () => {
   for (const stored of [undefined, null, "x", 1, {}, { "x-meta-a": "1" }, [], { length: 1 }]) {
     equal(filterMeta(stored), []);
   }
 });
 
-Deno.test("filterMeta() keeps within the total", () => {
+Deno.test("filterMeta() returns at most the maximum total of bytes", () => {
   const kept = filterMeta(
     Array.from({ length: 100 }, (_, i) => [`x-meta-${i}`, "v".repeat(MAX_META_VALUE_BYTES)]),
   );
@@ -128,19 +128,19 @@ Deno.test("filterMeta() keeps within the total", () => {
   ok(kept.length > 0 && total <= MAX_META_TOTAL_BYTES);
 });
 
-Deno.test("filterMeta() is what Headers takes without complaint", () => {
+Deno.test("filterMeta() returns pairs that Headers accepts", () => {
   const kept = filterMeta([["x-meta-a", "\n"], ["x-meta-b", ""], ["x-meta-^`|~", "~ ~"]]);
   const headers = new Headers();
   for (const [name, value] of kept) headers.set(name, value);
   equal([...headers.keys()], ["x-meta-^`|~", "x-meta-b"].sort());
 });
 
-Deno.test("parseMeta() reads what stringifyMeta() writes", () => {
+Deno.test("parseMeta() returns the pairs that stringifyMeta() wrote", () => {
   const pairs = [["x-meta-author", 'co"dex']] as const;
   equal(stringifyMeta(pairs), '[["x-meta-author","co\\"dex"]]');
   equal(parseMeta(stringifyMeta(pairs)), pairs);
 });
 
-Deno.test("parseMeta() makes nothing of a column edited by hand into no JSON", () => {
+Deno.test("parseMeta() returns no pairs for text that is not JSON", () => {
   for (const text of [null, "", "[]", "x", "[[", '{"a":1}']) equal(parseMeta(text), []);
 });

@@ -12,12 +12,12 @@ function thrownBy(act: () => void): unknown {
   throw new Error("nothing was thrown");
 }
 
-Deno.test("toStoreError() leaves the store's own errors as they are", () => {
+Deno.test("toStoreError() returns a StoreError unchanged", () => {
   const error = new StoreError("precondition", "seen another", "home/x");
   equal(toStoreError(error, "home/y"), error);
 });
 
-Deno.test("toStoreError() calls a lack of space by its name, from SQLite and from the file system", () => {
+Deno.test("toStoreError() returns the code full for a full disk, from SQLite and from the file system", () => {
   const errors = [
     Object.assign(new Error("database or disk is full"), { errcode: 13 }),
     Object.assign(new Error("disk I/O error"), { errcode: 10 | (19 << 8) }),
@@ -33,15 +33,15 @@ Deno.test("toStoreError() calls a lack of space by its name, from SQLite and fro
   }
 });
 
-Deno.test("toStoreError() calls everything else damage and keeps what was said for the log", () => {
+Deno.test("toStoreError() returns the code damaged for other errors and keeps their message", () => {
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
     const failure = toStoreError(error, "home/x");
     equal(failure.code, "damaged");
-    match(failure.message, /^Cannot use the world's file: /);
+    match(failure.message, /^Cannot use the file of the world: /);
   }
 });
 
-Deno.test("sqliteErrorCode() reads the primary code of what node:sqlite throws from a statement", () => {
+Deno.test("sqliteErrorCode() returns the primary result code of an error of node:sqlite", () => {
   const db = new DatabaseSync(":memory:");
   db.exec("CREATE TABLE t (x UNIQUE)");
   db.exec("INSERT INTO t VALUES (1)");

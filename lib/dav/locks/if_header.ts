@@ -1,7 +1,7 @@
 /**
- * The If header (RFC 4918 §10.4): lists of conditions on lock tokens and entity tags, for the
- * resource of the request or for one that is named. Parsing and judging are pure; what is current is
- * asked of the caller.
+ * Parses and evaluates the If header (RFC 4918 §10.4): lists of conditions on lock tokens and
+ * entity tags, for the resource of the request or for a named one. Pure: the caller supplies the
+ * current locks and tags.
  */
 
 import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../limits.ts";
@@ -9,19 +9,19 @@ import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../limits.ts";
 /** One condition. */
 export interface Condition {
   readonly not: boolean;
-  /** A state token, or an entity tag with its quotes. */
+  /** A lock token, or an entity tag with its quotes. */
   readonly kind: "token" | "etag";
   readonly value: string;
 }
 
-/** One list, all of whose conditions must hold. */
+/** One list; it is true if all its conditions are true. */
 export interface ConditionList {
-  /** The URL it is tagged with; absent for the resource of the request. */
+  /** The URL of the resource; absent for the resource of the request. */
   readonly tag?: string;
   readonly conditions: readonly Condition[];
 }
 
-/** Why a header is none. */
+/** Why a header is not valid. */
 export interface IfSyntaxFault {
   readonly fault: string;
 }
@@ -30,9 +30,9 @@ const TOKEN =
   /[ \t]*(?:(\()|(\))|([Nn][Oo][Tt])(?=[ \t<[])|<([^<>\s]+)>|\[((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")\])[ \t]*/y;
 
 /**
- * Reads an If header.
+ * Parses an If header. A header must not have both tagged and untagged lists (RFC 4918 §10.4.2).
  *
- * @returns its lists in order, or a fault; tagged and untagged lists do not mix (§10.4.2)
+ * @returns the lists in order, or a fault if the header is not valid
  */
 export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFault {
   if (header.length > MAX_IF_CHARS) {
@@ -50,7 +50,7 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
     if (found === null) return { fault: "it is not a sequence of lists in parentheses" };
     const [, opens, closes, negates, angled, bracketed] = found;
     if (opens !== undefined) {
-      if (open !== undefined) return { fault: "a list begins inside a list" };
+      if (open !== undefined) return { fault: "a list starts inside a list" };
       open = [];
     } else if (closes !== undefined) {
       if (open === undefined || open.length === 0 || not) return { fault: "a list is empty" };
@@ -58,7 +58,7 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
       open = undefined;
       waiting = false;
     } else if (negates !== undefined) {
-      if (open === undefined || not) return { fault: "a Not stands alone" };
+      if (open === undefined || not) return { fault: "Not is not followed by a condition" };
       not = true;
     } else if (open !== undefined) {
       if (++count > MAX_IF_CONDITIONS) {
@@ -71,9 +71,11 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
       );
       not = false;
     } else {
-      if (angled === undefined) return { fault: "an entity tag stands outside a list" };
-      if (waiting) return { fault: "a tag has no list" };
-      if (tag === undefined && lists.length > 0) return { fault: "tagged and untagged lists mix" };
+      if (angled === undefined) return { fault: "an entity tag is outside a list" };
+      if (waiting) return { fault: "a URL is not followed by a list" };
+      if (tag === undefined && lists.length > 0) {
+        return { fault: "it has lists with and without a URL" };
+      }
       tag = angled;
       waiting = true;
     }
@@ -83,15 +85,17 @@ export function parseIf(header: string): readonly ConditionList[] | IfSyntaxFaul
   return lists;
 }
 
-/** What is current, asked for one resource. */
+/**
+ * The current locks and entity tags; `tag` is the URL of a list, absent for the request's resource.
+ */
 export interface CurrentState {
-  /** Whether a lock with this token covers the resource. */
+  /** Whether a lock with this token applies to the resource. */
   hasToken(tag: string | undefined, token: string): boolean;
-  /** Whether this is the resource's entity tag. */
+  /** Whether this is the entity tag of the resource. */
   hasEtag(tag: string | undefined, etag: string): boolean;
 }
 
-/** Whether at least one list holds (§10.4.3). */
+/** Whether at least one list is true (RFC 4918 §10.4.3). */
 export function evaluateIf(lists: readonly ConditionList[], state: CurrentState): boolean {
   return lists.some(({ tag, conditions }) =>
     conditions.every(({ not, kind, value }) =>
@@ -100,7 +104,7 @@ export function evaluateIf(lists: readonly ConditionList[], state: CurrentState)
   );
 }
 
-/** The tokens a header submits: each that stands in it unnegated (§10.4.1, §7.5). */
+/** Returns the lock tokens that a header submits: those without Not (RFC 4918 §7.5, §10.4.1). */
 export function submittedTokens(lists: readonly ConditionList[]): ReadonlySet<string> {
   const tokens = new Set<string>();
   for (const { conditions } of lists) {

@@ -1,7 +1,7 @@
 /**
- * Whether a change may pass the locks: the If header is judged and the tokens it submits are held
- * against the locks on what would change (RFC 4918 §7, §10.4). Plain requests pass here as well as
- * WebDAV's, or a lock would protect from half of the machine's writers alone.
+ * Checks a change against the locks: evaluates the If header and compares the submitted lock tokens
+ * with the locks on the affected resources (RFC 4918 §7, §10.4). Every write must pass this check,
+ * on plain paths too; otherwise a lock would protect only against WebDAV clients.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -18,24 +18,25 @@ import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
 
 const NO_TOKENS: ReadonlySet<string> = new Set();
 
-/** Who asks, with which tokens. */
+/** A caller with the lock tokens that its request submitted. */
 export interface LockClaim {
   readonly caller: Caller;
   readonly submitted: ReadonlySet<string>;
 }
 
-/** What a change does to a path. */
+/** What a change of a path affects. */
 export type ChangeScope =
-  | "content" // its bytes or properties
-  | "membership" // it comes, and its collection changes with it
-  | "tree"; // it goes or is replaced with everything below it
+  | "content" // the bytes or properties of the resource
+  | "membership" // the resource is created, which changes its collection
+  | "tree"; // the resource is deleted or replaced with all resources below it
 
 /**
- * Judges the If header of a request.
+ * Evaluates the If header of a request.
  *
- * @param path the world's own path
- * @returns the tokens it submits
- * @throws {Problem} `bad-header`, or `precondition-failed` when no list holds
+ * @param path canonical path of the world
+ * @returns the lock tokens that the header submits; empty without a header
+ * @throws {Problem} `bad-header` if the header is not valid, `precondition-failed` if no list is
+ * true
  */
 export function evaluateIfHeader(
   request: Request,
@@ -63,7 +64,7 @@ export function evaluateIfHeader(
     },
     hasEtag(tag, etag) {
       const at = pathOf(tag);
-      // Of what the caller may not read, not even a guess is confirmed.
+      // The result must not confirm a guessed tag of a world that the caller cannot read.
       if (at === undefined || !canRead(caller, at)) return false;
       const entry = store.stat(at.slice(1));
       return entry !== undefined && davEtagFor(caller, entry) === etag;
@@ -72,54 +73,55 @@ export function evaluateIfHeader(
   if (!holds) {
     throw new Problem(
       "precondition-failed",
-      `Cannot ${request.method} ${path}: no list of the If header holds; its lock may have ended`,
+      `Cannot ${request.method} ${path}: no list of the If header is true; the lock may have expired`,
     );
   }
   return submittedTokens(lists);
 }
 
 /**
- * Lets a change pass, or throws.
+ * Throws if a request did not submit the tokens of all locks that a change affects.
  *
- * @throws {DavProblem} `locked`, with the roots of the locks whose tokens are missing
+ * @throws {DavProblem} `locked`, with the paths of the locks whose tokens are missing
  */
 export function assertLockTokens(
   locks: LockTable,
-  who: LockClaim,
+  claim: LockClaim,
   path: string,
-  touch: ChangeScope,
+  scope: ChangeScope,
 ): void {
   if (locks.isEmpty) return;
-  const missing = missingLocks(locks, who, path, touch);
+  const missing = missingLocks(locks, claim, path, scope);
   if (missing.length === 0) return;
   const roots = [...new Set(missing.map((lock) => lock.path))];
   throw new DavProblem(
     "locked",
     "lock-token-submitted",
     `Cannot change ${path}: ${roots.slice(0, 5).join(" and ")} is locked; ` +
-      "the If header with the token of whoever locked it is needed",
+      "send the lock token in the If header",
     roots,
   );
 }
 
-/** The locks that stand against a change. */
+/** Returns the locks that prevent a change because their tokens were not submitted. */
 export function missingLocks(
   locks: LockTable,
-  who: LockClaim,
+  claim: LockClaim,
   path: string,
-  touch: ChangeScope,
+  scope: ChangeScope,
 ): readonly Lock[] {
-  const missing = unheld(locks.covering(path), who);
-  if (touch === "content") return missing;
-  const above = path === "/" ? [] : unheld(locks.covering(parentOf(path)), who);
-  const below = touch === "tree" ? locks.below(path).filter((lock) => !holds(lock, who)) : [];
+  const missing = withoutToken(locks.covering(path), claim);
+  if (scope === "content") return missing;
+  const above = path === "/" ? [] : withoutToken(locks.covering(parentOf(path)), claim);
+  const below = scope === "tree" ? locks.below(path).filter((lock) => !hasToken(lock, claim)) : [];
   return [...missing, ...above, ...below];
 }
 
 /**
- * The hook of the plain paths: judges and passes in one step. Without any lock it is free, and an If
- * header, which can then only fail or say nothing, is not looked at.
+ * Checks a write on a plain path. If no lock exists, the If header is ignored, so that locks cost
+ * nothing while no client uses them.
  *
+ * @param tree whether the request deletes a collection with all its worlds
  * @throws {Problem} as {@link evaluateIfHeader} and {@link assertLockTokens}
  */
 export function assertUnlocked(
@@ -130,20 +132,25 @@ export function assertUnlocked(
 ): void {
   if (locks.isEmpty) return;
   const submitted = evaluateIfHeader(request, target.path, caller, locks, store);
-  const touch = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
-  assertLockTokens(locks, { caller, submitted }, target.path, touch);
+  const scope = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
+  assertLockTokens(locks, { caller, submitted }, target.path, scope);
 }
 
-/** Whoever may delete what a lock protects may also use or end the lock; nobody else's token helps. */
+/**
+ * Whether a caller can use or remove a lock: it created the lock or can delete the locked resource.
+ */
 export function canUseLock(lock: Lock, caller: Caller): boolean {
   return lock.by === caller.by || decide(caller, "delete", lock.path).allowed;
 }
 
-/** Of shared locks on a resource, the token of one is enough (RFC 4918 §6.2, §7). */
-function unheld(covering: readonly Lock[], who: LockClaim): readonly Lock[] {
-  return covering.some((lock) => holds(lock, who)) ? [] : covering;
+/**
+ * Returns the given locks unless the token of one was submitted; one shared lock is enough (§6.2,
+ * §7).
+ */
+function withoutToken(covering: readonly Lock[], claim: LockClaim): readonly Lock[] {
+  return covering.some((lock) => hasToken(lock, claim)) ? [] : covering;
 }
 
-function holds(lock: Lock, { caller, submitted }: LockClaim): boolean {
+function hasToken(lock: Lock, { caller, submitted }: LockClaim): boolean {
   return submitted.has(lock.token) && canUseLock(lock, caller);
 }

@@ -1,35 +1,45 @@
 /**
- * The write locks of the machine (RFC 4918 §6, §7), in memory: a lock is a client's promise for
- * minutes that it is still there, and a machine that starts again has no such client. It knows paths
- * and times; who may lock, and whether a token was sent, is somebody else's question.
+ * The lock table: the write locks of WebDAV (RFC 4918 §6, §7).
+ *
+ * A lock protects the resource at one path, its root, against writes by other callers; with depth
+ * infinity also all resources below it. An exclusive lock permits no second lock on the same
+ * resources; shared locks permit each other. Each lock has a token. A request proves that it holds
+ * the lock by sending the token in the If header. A lock ends when its holder removes it, when its
+ * time is over, or when its resource is deleted.
+ *
+ * Locks are kept in memory only and end with the process: they last minutes, and after a restart
+ * their clients must lock again. The table stores paths and times. Rights and submitted tokens are
+ * checked by lock_guard.ts.
  */
 
 import { MAX_DAV_LOCKS, MAX_SHARED_LOCKS } from "../../limits.ts";
 
-/** What a lock is asked for with. */
+/** A request for a lock. */
 export interface LockRequest {
-  /** Canonical path of its root, `/home/a.txt`. */
+  /** Canonical path of the lock's root, such as `/home/a.txt`. */
   readonly path: string;
   readonly depth: "0" | "infinity";
   readonly exclusive: boolean;
-  /** The client's own words as an XML element, or `""`. */
+  /** The `DAV:owner` element that the client sent, as XML, or `""`. */
   readonly owner: string;
-  /** Who holds it, as events name a caller. */
+  /** The caller, as in events. */
   readonly by: string;
+  /** Duration in seconds. */
   readonly seconds: number;
 }
 
 /** A lock that was granted. */
 export interface Lock extends LockRequest {
+  /** `urn:uuid:` and a UUID. */
   readonly token: string;
-  /** Unix milliseconds at which it ends. */
+  /** Time at which it expires, in Unix milliseconds. */
   readonly expires: number;
 }
 
-/** Why a lock was not granted. */
+/** Why a lock was not granted: another lock, or too many locks. */
 export type LockRefusal = { readonly conflict: Lock } | { readonly full: true };
 
-/** All locks by the path of their roots. */
+/** All locks by their paths. */
 export class LockTable {
   readonly #roots = new Map<string, Lock[]>();
   readonly #now: () => number;
@@ -38,21 +48,21 @@ export class LockTable {
   #nextExpiry = Infinity;
 
   /**
-   * @param now Unix milliseconds
-   * @param uuid a new UUID that nobody can guess
+   * @param now returns the current time in Unix milliseconds
+   * @param uuid returns a new random UUID, which clients cannot guess
    */
   constructor(now: () => number, uuid: () => string = () => crypto.randomUUID()) {
     this.#now = now;
     this.#uuid = uuid;
   }
 
-  /** Whether there is no lock at all: what every write asks first. */
+  /** Whether no lock exists; every write checks this first. */
   get isEmpty(): boolean {
-    if (this.#count > 0 && this.#nextExpiry <= this.#now()) this.#sweep();
+    if (this.#count > 0 && this.#nextExpiry <= this.#now()) this.#removeExpired();
     return this.#count === 0;
   }
 
-  /** The locks that apply to a path: its own, and those of depth infinity above it. */
+  /** Returns the locks that apply to a path: its own, and those with depth infinity above it. */
   covering(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
     const found = [...this.#roots.get(path) ?? []];
@@ -64,7 +74,7 @@ export class LockTable {
     return found;
   }
 
-  /** The locks whose roots lie below a path. */
+  /** Returns the locks whose paths are below a path. */
   below(path: string): readonly Lock[] {
     if (this.isEmpty) return [];
     const prefix = path === "/" ? "/" : `${path}/`;
@@ -75,35 +85,45 @@ export class LockTable {
     return found;
   }
 
-  /** Grants a lock where it stands against no other (§6.1, §7.4: compatibility). */
-  grant(wish: LockRequest): Lock | LockRefusal {
-    const covering = this.covering(wish.path);
-    const others = wish.depth === "infinity" ? [...covering, ...this.below(wish.path)] : covering;
-    const conflict = others.find((lock) => lock.exclusive || wish.exclusive);
+  /** Grants a lock if it is compatible with all others (RFC 4918 §6.1, §7.4). */
+  grant(request: LockRequest): Lock | LockRefusal {
+    const covering = this.covering(request.path);
+    const others = request.depth === "infinity"
+      ? [...covering, ...this.below(request.path)]
+      : covering;
+    const conflict = others.find((lock) => lock.exclusive || request.exclusive);
     if (conflict !== undefined) return { conflict };
-    const own = this.#roots.get(wish.path) ?? [];
+    const own = this.#roots.get(request.path) ?? [];
     if (this.#count >= MAX_DAV_LOCKS || own.length >= MAX_SHARED_LOCKS) return { full: true };
-    const lock: Lock = { ...wish, token: `urn:uuid:${this.#uuid()}`, expires: this.#until(wish) };
-    this.#roots.set(wish.path, [...own, lock]);
+    const lock: Lock = {
+      ...request,
+      token: `urn:uuid:${this.#uuid()}`,
+      expires: this.#expiryOf(request),
+    };
+    this.#roots.set(request.path, [...own, lock]);
     this.#count += 1;
     this.#nextExpiry = Math.min(this.#nextExpiry, lock.expires);
     return lock;
   }
 
-  /** Lets a lock begin its time again; the token stays. */
+  /** Restarts the time of a lock; the token does not change. */
   refresh(lock: Lock, seconds: number): Lock {
-    const fresh: Lock = { ...lock, seconds, expires: this.#until({ seconds }) };
+    const fresh: Lock = { ...lock, seconds, expires: this.#expiryOf({ seconds }) };
     const own = this.#roots.get(lock.path) ?? [];
     this.#roots.set(lock.path, own.map((found) => found.token === lock.token ? fresh : found));
     return fresh;
   }
 
-  /** Ends a lock. */
+  /** Removes a lock. */
   release({ path, token }: Lock): void {
     this.#keep(path, (lock) => lock.token !== token);
   }
 
-  /** Ends the locks rooted at a path, as its deletion does (§9.6), and with `tree` those below it. */
+  /**
+   * Removes the locks of a deleted path (RFC 4918 §9.6).
+   *
+   * @param tree whether locks below the path are removed too
+   */
   releaseAt(path: string, tree = false): void {
     if (this.#count === 0) return;
     const below = tree ? this.below(path) : [];
@@ -111,7 +131,7 @@ export class LockTable {
     for (const lock of below) this.#keep(lock.path, () => false);
   }
 
-  #until({ seconds }: { readonly seconds: number }): number {
+  #expiryOf({ seconds }: { readonly seconds: number }): number {
     return this.#now() + seconds * 1000;
   }
 
@@ -124,7 +144,7 @@ export class LockTable {
     else this.#roots.set(path, kept);
   }
 
-  #sweep(): void {
+  #removeExpired(): void {
     const now = this.#now();
     this.#nextExpiry = Infinity;
     for (const path of [...this.#roots.keys()]) {
@@ -136,7 +156,7 @@ export class LockTable {
   }
 }
 
-/** The paths above a path, nearest first; the root has none. */
+/** Returns the paths above a path, nearest first; none for the root. */
 export function ancestors(path: string): string[] {
   const found: string[] = [];
   for (let at = path; at !== "/";) {
@@ -146,7 +166,7 @@ export function ancestors(path: string): string[] {
   return found;
 }
 
-/** The path of the collection a path lies in. */
+/** Returns the path of the collection that contains a path. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash <= 0 ? "/" : path.slice(0, slash);

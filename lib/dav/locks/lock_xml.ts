@@ -1,5 +1,5 @@
 /**
- * Locks as XML: `DAV:activelock` as clients are shown it, `DAV:lockinfo` as they ask for it.
+ * Locks as XML (RFC 4918 §14, §15): writes `DAV:lockdiscovery` and parses `DAV:lockinfo`.
  */
 
 import { Problem } from "../../http/problem.ts";
@@ -9,30 +9,30 @@ import type { Lock } from "./lock_table.ts";
 import { findDavChild, isDavName } from "../xml/xml_reader.ts";
 import { writeElement, type XmlElement } from "../xml/xml_writer.ts";
 
-/** What every resource can be locked with (RFC 4918 §15.10). */
+/** The `DAV:supportedlock` property, the same for all resources (RFC 4918 §15.10). */
 export const SUPPORTED_LOCK_XML = "<D:supportedlock>" +
   ["exclusive", "shared"].map((scope) =>
     `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
     "<D:locktype><D:write/></D:locktype></D:lockentry>"
   ).join("") + "</D:supportedlock>";
 
-/** The `DAV:lockdiscovery` property of a resource with these locks (RFC 4918 §15.8). */
+/** Writes the `DAV:lockdiscovery` property of a resource with these locks (RFC 4918 §15.8). */
 export function writeLockDiscovery(locks: readonly Lock[]): string {
   if (locks.length === 0) return "<D:lockdiscovery/>";
   return `<D:lockdiscovery>${locks.map(activeLock).join("")}</D:lockdiscovery>`;
 }
 
-/** What a LOCK asks for. */
+/** The content of a LOCK request. */
 export interface LockInfo {
   readonly exclusive: boolean;
-  /** The owner element as XML, or `""`. */
+  /** The `DAV:owner` element as XML, or `""`. */
   readonly owner: string;
 }
 
 /**
- * Reads `DAV:lockinfo` (RFC 4918 §14.11).
+ * Parses a `DAV:lockinfo` element (RFC 4918 §14.11).
  *
- * @throws {Problem} `bad-body`
+ * @throws {Problem} `bad-body` if it is not a write lock with one scope, or the owner is too long
  */
 export function parseLockInfo(root: XmlElement): LockInfo {
   const scope = findDavChild(root, "lockscope");
@@ -45,8 +45,8 @@ export function parseLockInfo(root: XmlElement): LockInfo {
   ) {
     throw new Problem(
       "bad-body",
-      "Cannot lock: the content is no DAV:lockinfo with one lockscope (exclusive or shared) and " +
-        "the locktype write",
+      "Cannot lock: the content is not valid; send DAV:lockinfo with one lockscope (exclusive or " +
+        "shared) and the locktype write",
     );
   }
   const element = findDavChild(root, "owner");
@@ -54,7 +54,7 @@ export function parseLockInfo(root: XmlElement): LockInfo {
   if (owner.length <= MAX_LOCK_OWNER_CHARS) return { exclusive, owner };
   throw new Problem(
     "bad-body",
-    `Cannot lock: the owner is ${owner.length} characters long and ${MAX_LOCK_OWNER_CHARS} is the most`,
+    `Cannot lock: the owner is ${owner.length} characters long; at most ${MAX_LOCK_OWNER_CHARS} are allowed`,
   );
 }
 

@@ -1,74 +1,77 @@
 /**
- * When a world began, and which of several worlds of one name it is: both stand in the first event of
- * its chain. That event never changes, so it is read once and remembered until the world is deleted.
+ * Creation time and identity of worlds. Both come from the first event of a world's chain, which
+ * never changes, so each is read once and cached until the world is deleted. The identity
+ * distinguishes a world from an earlier, deleted one of the same name.
  */
 
 import { MAX_CREATION_INFO_ENTRIES } from "../../limits.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
 
-/** What the first event says. */
+/** Creation time and identity of a world. */
 export interface CreationInfo {
-  /** RFC 3339 time. */
+  /** RFC 3339 time of the first event. */
   readonly createdAt: string;
-  /** The event's seal, which no other world has; `""` for a world of the lower layer. */
+  /** HMAC of the first event, unique to the world; `""` for a lower-layer world. */
   readonly id: string;
 }
 
-/** Remembers the first events of worlds. */
+/** A cache of the creation info of worlds. */
 export class CreationInfoCache {
   readonly #store: Pick<Store, "log" | "watch">;
-  readonly #known = new Map<string, CreationInfo>();
-  /** Looks under way, which everybody shares who asks meanwhile. */
-  readonly #asked = new Map<string, Promise<CreationInfo | undefined>>();
+  readonly #cached = new Map<string, CreationInfo>();
+  /** Reads that are running, shared by all requests for the same world. */
+  readonly #pending = new Map<string, Promise<CreationInfo | undefined>>();
   #deletions = 0;
 
   constructor(store: Pick<Store, "log" | "watch">) {
     this.#store = store;
     store.watch("/", ({ kind, name, version }) => {
-      // An upper world that goes and uncovers a lower one is told of as an update to version 0.
+      // A deletion that makes a lower-layer world visible is reported as an update to version 0.
       if (kind === "update" && version > 0) return;
       this.#deletions += 1;
-      this.#known.delete(name);
-      this.#asked.delete(name);
+      this.#cached.delete(name);
+      this.#pending.delete(name);
     });
   }
 
   /**
-   * The birth of a world; `undefined` when its chain says none.
+   * Returns the creation info of a world, from the cache or from its chain.
    *
-   * @throws {StoreError} `absent` when it was deleted meanwhile
+   * @returns `undefined` if the chain has no events
+   * @throws {StoreError} `absent` if the world was deleted
    */
   async read(entry: WorldEntry): Promise<CreationInfo | undefined> {
     if (entry.layer === "lower") return { createdAt: entry.updatedAt, id: "" };
-    const known = this.#known.get(entry.name);
-    if (known !== undefined) return known;
+    const cached = this.#cached.get(entry.name);
+    if (cached !== undefined) return cached;
     const { name } = entry;
-    let look = this.#asked.get(name);
-    if (look === undefined) {
-      look = this.#look(name).finally(() => {
-        if (this.#asked.get(name) === look) this.#asked.delete(name);
+    let reading = this.#pending.get(name);
+    if (reading === undefined) {
+      reading = this.#readFirstEvent(name).finally(() => {
+        if (this.#pending.get(name) === reading) this.#pending.delete(name);
       });
-      this.#asked.set(name, look);
+      this.#pending.set(name, reading);
     }
-    return await look;
+    return await reading;
   }
 
-  /** When a world was made, where that is known without a look at its file. */
+  /** Returns the RFC 3339 creation time if it is known without a disk access, else `undefined`. */
   peekCreatedAt({ name, version, layer, updatedAt }: WorldEntry): string | undefined {
-    // The first version is as old as the world.
-    return version === 1 || layer === "lower" ? updatedAt : this.#known.get(name)?.createdAt;
+    // The time of version 1 is the creation time.
+    return version === 1 || layer === "lower" ? updatedAt : this.#cached.get(name)?.createdAt;
   }
 
-  async #look(name: string): Promise<CreationInfo | undefined> {
+  async #readFirstEvent(name: string): Promise<CreationInfo | undefined> {
     const before = this.#deletions;
     const [first] = await this.#store.log(name, { before: 2, limit: 1 });
     if (first === undefined) return undefined;
-    const birth = { createdAt: first.timestamp, id: first.hmac };
-    // What was read while something was deleted may be of the world that is gone.
+    const info = { createdAt: first.timestamp, id: first.hmac };
+    // After a deletion during the read, the result could belong to the deleted world: do not cache
+    // it.
     if (before === this.#deletions) {
-      if (this.#known.size >= MAX_CREATION_INFO_ENTRIES) this.#known.clear();
-      this.#known.set(name, birth);
+      if (this.#cached.size >= MAX_CREATION_INFO_ENTRIES) this.#cached.clear();
+      this.#cached.set(name, info);
     }
-    return birth;
+    return info;
   }
 }

@@ -1,11 +1,13 @@
 /**
- * Dead properties (RFC 4918 §4): what clients set and the machine only keeps. Those of one resource
- * stand in one world below `/var/lib/dav`, named by the hash of the resource's path, so they have a
- * chain, survive restarts, are audited and backed up like everything else; collections, which have no
- * chain of their own, have them too. Properties of what only T3 may read stay where only T3 may read.
+ * Dead properties (RFC 4918 §4): properties that clients set and the server only stores.
  *
- * A record names the seal of its world's first event: a world that was deleted by other ways and made
- * anew does not inherit what its name once had.
+ * The properties of one resource are one record: a world below `/var/lib/dav`, named by the hash of
+ * the resource's path. They are therefore in an event chain, survive restarts and are part of
+ * audits and backups, also for collections, which have no chain. Records of resources that only T3
+ * can read are below `/boot/dav`, which only T3 can read.
+ *
+ * A record contains the identity of its world (see creation_info.ts). Properties of a deleted world
+ * must never appear on a new world of the same name.
  */
 
 import { ANONYMOUS } from "../../auth/authenticate.ts";
@@ -18,12 +20,12 @@ import type { CreationInfoCache } from "./creation_info.ts";
 import type { Resource } from "../resource/resource.ts";
 import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
 
-/** One property: its name, and the whole element as XML that stands on its own. */
+/** A property: its name, and its element as XML with all namespace declarations. */
 export interface DeadProperty extends XmlName {
   readonly xml: string;
 }
 
-/** One instruction of a PROPPATCH; without `xml` the property is removed. */
+/** One change by a PROPPATCH; without `xml` the property is removed. */
 export interface PropertyChange extends XmlName {
   readonly xml?: string;
 }
@@ -31,34 +33,36 @@ export interface PropertyChange extends XmlName {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const HASH_DIGITS = 32;
-/** Where records stand: of what everybody may read, and of what only T3 may. */
+/**
+ * Folders of the records: for resources that all callers can read, and for those only T3 can read.
+ */
 const FOLDERS = ["var/lib/dav", "boot/dav"] as const;
 const NONE: readonly DeadProperty[] = [];
 
-/** Keeps and finds dead properties. */
+/** Stores and reads dead properties. */
 export class DeadProperties {
   readonly #store: Store;
-  readonly #births: CreationInfoCache;
-  readonly #parsed = new WeakMap<World, Record>();
-  /** Changes of one record come after each other. */
+  readonly #creationInfo: CreationInfoCache;
+  readonly #parsed = new WeakMap<World, PropertyRecord>();
+  /** The last change of each record; changes of one record run one after another. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(store: Store, births: CreationInfoCache) {
+  constructor(store: Store, creationInfo: CreationInfoCache) {
     this.#store = store;
-    this.#births = births;
+    this.#creationInfo = creationInfo;
   }
 
-  /** Whether no resource at all has properties: what a long listing asks first. */
+  /** Whether no resource has dead properties; checked first by long listings. */
   get isEmpty(): boolean {
     return FOLDERS.every((folder) => !this.#store.isCollection(folder));
   }
 
-  /** Whether a resource may have properties; asks no disk. */
+  /** Whether a resource has a record, without a disk access. */
   hasRecord(path: string): boolean {
     return this.#store.stat(recordWorldName(path)) !== undefined;
   }
 
-  /** The properties of a resource, in the order they were set. */
+  /** Reads the properties of a resource, in the order in which they were set. */
   async read(found: Resource): Promise<readonly DeadProperty[]> {
     const name = recordWorldName(found.path);
     if (this.#store.stat(name) === undefined) return NONE;
@@ -66,17 +70,18 @@ export class DeadProperties {
     if (world === undefined) return NONE;
     let record = this.#parsed.get(world);
     if (record === undefined) this.#parsed.set(world, record = parseRecord(world.body));
-    return record.seal === await this.#sealOf(found) ? record.properties : NONE;
+    return record.seal === await this.#identityOf(found) ? record.properties : NONE;
   }
 
   /**
-   * Applies all of the changes or none.
+   * Applies all changes or none.
    *
-   * @param by who asked for it
-   * @throws {Problem} `insufficient-storage` past the bounds
+   * @param by the caller, as in events
+   * @throws {Problem} `insufficient-storage` if the properties would exceed
+   * {@link MAX_DEAD_PROPERTIES} or {@link MAX_DEAD_PROPERTIES_BYTES}
    */
   async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
-    await this.#inTurn(found.path, async () => {
+    await this.#runInTurn(found.path, async () => {
       const kept = new Map(
         (await this.read(found)).map((property) => [toNameKey(property), property]),
       );
@@ -90,19 +95,19 @@ export class DeadProperties {
     });
   }
 
-  /** Gives a resource exactly these properties, as COPY and MOVE do. */
+  /** Replaces all properties of a resource, for COPY and MOVE. */
   async replace(found: Resource, properties: readonly DeadProperty[], by: string): Promise<void> {
     if (properties.length === 0 && !this.hasRecord(found.path)) return;
-    await this.#inTurn(
+    await this.#runInTurn(
       found.path,
       () => this.#write(found, properties, by, { properties: properties.length }),
     );
   }
 
-  /** Forgets the properties of what is no longer there. */
+  /** Removes the properties of a deleted resource. */
   async remove(path: string): Promise<void> {
     if (!this.hasRecord(path)) return;
-    await this.#inTurn(path, () => this.#drop(path));
+    await this.#runInTurn(path, () => this.#drop(path));
   }
 
   async #write(
@@ -112,14 +117,15 @@ export class DeadProperties {
     facts: { readonly properties: unknown },
   ): Promise<void> {
     const { path, entry } = found;
-    const seal = await this.#sealOf(found);
+    const seal = await this.#identityOf(found);
     const text = JSON.stringify({ of: path, seal, properties });
     const body = encoder.encode(text);
     if (properties.length > MAX_DEAD_PROPERTIES || body.length > MAX_DEAD_PROPERTIES_BYTES) {
       throw new Problem(
         "insufficient-storage",
-        `Cannot keep the properties of ${path}: they would be ${properties.length} in ` +
-          `${body.length} bytes; ${MAX_DEAD_PROPERTIES} in ${MAX_DEAD_PROPERTIES_BYTES} is the most`,
+        `Cannot store the properties of ${path}: they would be ${properties.length} properties in ` +
+          `${body.length} bytes; at most ${MAX_DEAD_PROPERTIES} in ${MAX_DEAD_PROPERTIES_BYTES} ` +
+          "bytes are allowed",
       );
     }
     if (properties.length === 0) await this.#drop(path);
@@ -127,7 +133,7 @@ export class DeadProperties {
       const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
       await this.#store.put({ ...record, facts: { of: path, for: by } });
     }
-    // The world's own chain says that something about it changed, and by whom.
+    // The chain of the world records that its properties were changed, and by which caller.
     if (entry?.layer === "upper") {
       const payload = { ...facts, sha256: sha256Hex(body) };
       await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
@@ -142,12 +148,12 @@ export class DeadProperties {
     }
   }
 
-  async #sealOf({ entry, collection }: Resource): Promise<string> {
+  async #identityOf({ entry, collection }: Resource): Promise<string> {
     if (entry === undefined || (collection && entry.layer === "lower")) return "";
-    return (await this.#births.read(entry))?.id ?? "";
+    return (await this.#creationInfo.read(entry))?.id ?? "";
   }
 
-  async #inTurn<T>(path: string, act: () => Promise<T>): Promise<T> {
+  async #runInTurn<T>(path: string, act: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(path) ?? Promise.resolve();
     const turn = before.then(act, act);
     this.#turns.set(path, turn);
@@ -159,32 +165,32 @@ export class DeadProperties {
   }
 }
 
-interface Record {
+interface PropertyRecord {
   readonly seal: string;
   readonly properties: readonly DeadProperty[];
 }
 
-/** The world that keeps the properties of a path. */
+/** Returns the name of the world that stores the properties of a path. */
 export function recordWorldName(path: string): string {
   const folder = FOLDERS[canRead(ANONYMOUS, path) ? 0 : 1];
   return `${folder}/${sha256Hex(path).slice(0, HASH_DIGITS)}.json`;
 }
 
-/** Reads a record; a hand may have edited it, and what is none holds no properties. */
-function parseRecord(body: Uint8Array): Record {
+/** Parses a record; content that is not a record, after an edit for example, has no properties. */
+function parseRecord(body: Uint8Array): PropertyRecord {
   const empty = { seal: "-", properties: NONE };
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(body));
   } catch {
-    return empty; // no JSON, so no properties
+    return empty; // not JSON
   }
-  if (!isRecord(value) || typeof value.seal !== "string" || !Array.isArray(value.properties)) {
+  if (!isObject(value) || typeof value.seal !== "string" || !Array.isArray(value.properties)) {
     return empty;
   }
   const list: readonly unknown[] = value.properties;
   const properties = list.flatMap((item) => {
-    if (!isRecord(item)) return [];
+    if (!isObject(item)) return [];
     const { ns, name, xml } = item;
     const whole = typeof ns === "string" && typeof name === "string" && typeof xml === "string";
     return whole ? [{ ns, name, xml }] : [];
@@ -192,6 +198,6 @@ function parseRecord(body: Uint8Array): Record {
   return { seal: value.seal, properties };
 }
 
-function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

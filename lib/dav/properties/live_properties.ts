@@ -1,7 +1,7 @@
 /**
- * Live properties (RFC 4918 §15, RFC 4331): what the machine knows of a resource, as XML elements.
- * What a listing knows is written without waiting; what costs a look at a file is fetched before,
- * and for those alone who ask for it.
+ * Live properties (RFC 4918 §15, RFC 4331): properties that the server computes, as XML elements.
+ * Pure: the caller supplies the facts. Facts that need a disk access are absent unless the request
+ * asks for a property that needs them.
  */
 
 import { formatHttpDate } from "../../http/http_date.ts";
@@ -13,16 +13,16 @@ import type { DiskSpace } from "./quota.ts";
 import type { Resource } from "../resource/resource.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey } from "../xml/xml_writer.ts";
 
-/** A resource with what was found out about it. */
+/** A resource with the facts from which its live properties are written. */
 export interface ResourceFacts {
   readonly resource: Resource;
-  /** Its secrets are struck out for this reader. */
+  /** Whether the caller receives redacted bytes. */
   readonly isRedacted: boolean;
-  /** Length of what this reader gets, in bytes. */
+  /** Length in bytes of what the caller receives. */
   readonly length: number;
-  /** RFC 3339 time of its first version; absent where nobody asked or knows. */
+  /** RFC 3339 time of its creation; absent if it was not requested or is not known. */
   readonly created?: string;
-  /** RFC 3339 time of the newest write in a collection; absent where that is nobody's to know. */
+  /** RFC 3339 time of the newest write in a collection; absent if the caller must not learn it. */
   readonly changed?: string;
   readonly locks: readonly Lock[];
   readonly space?: DiskSpace;
@@ -57,7 +57,7 @@ const WRITERS: Readonly<Record<string, Writer>> = {
   supportedlock: () => SUPPORTED_LOCK_XML,
 };
 
-/** Properties that RFC 4331 §3 keeps out of allprop. */
+/** Properties that are not part of allprop (RFC 4331 §3). */
 const QUOTA: Readonly<Record<string, Writer>> = {
   "quota-available-bytes": ({ space }) =>
     space === undefined
@@ -72,25 +72,25 @@ const ALL: ReadonlyMap<string, Writer> = new Map(
     .map(([name, writer]) => [toNameKey({ ns: DAV_NAMESPACE, name }), writer]),
 );
 
-/** Local names of the live properties that allprop shows. */
+/** Local names of the live properties that allprop returns. */
 export const LIVE_PROPERTY_NAMES: readonly string[] = Object.keys(WRITERS);
 
-/** Keys of the properties that need a look at the world's first event, and at the disk. */
+/** Key of the property that needs the first event of the world. */
 export const CREATION_DATE_KEY: string = toNameKey({ ns: DAV_NAMESPACE, name: "creationdate" });
+/** Keys of the properties that need the free space of the disk. */
 export const QUOTA_KEYS: readonly string[] = Object.keys(QUOTA)
   .map((name) => toNameKey({ ns: DAV_NAMESPACE, name }));
 
 /**
- * One live property as an XML element; `undefined` when there is none of this name, or the resource
- * has none.
+ * Writes one live property as an XML element; `undefined` if the resource does not have it.
  *
- * @param key as {@link toNameKey} makes it
+ * @param key name of the property, as {@link toNameKey} returns it
  */
 export function writeLiveProperty(key: string, facts: ResourceFacts): string | undefined {
   return ALL.get(key)?.(facts);
 }
 
-/** Whether clients may not set a property (RFC 4918 §15); a display name is theirs to choose. */
+/** Whether a property cannot be set by clients (RFC 4918 §15); they can set `DAV:displayname`. */
 export function isProtectedProperty(key: string): boolean {
   return ALL.has(key) && key !== toNameKey({ ns: DAV_NAMESPACE, name: "displayname" });
 }

@@ -1,6 +1,6 @@
 /**
- * Multi-status answers (RFC 4918 §13): one document about many resources, sent whole when it is short
- * and as it is made when it is long, at the pace of its reader.
+ * Multi-status responses (RFC 4918 §13): one XML document about many resources. A short one is sent
+ * as a whole; a long one is streamed while it is written, as fast as the client reads it.
  */
 
 import { toHref } from "../resource/dav_problem.ts";
@@ -25,7 +25,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   507: "Insufficient Storage",
 };
 
-/** Properties that share a status. */
+/** Properties with the same status. */
 export interface PropStat {
   readonly status: number;
   /** The properties as XML elements. */
@@ -34,12 +34,12 @@ export interface PropStat {
   readonly error?: string;
 }
 
-/** A `DAV:status` element. */
+/** Writes a `DAV:status` element. */
 export function writeStatus(status: number): string {
   return `<D:status>HTTP/1.1 ${status} ${PHRASES[status] ?? "Error"}</D:status>`;
 }
 
-/** The `DAV:response` of a resource with its properties; groups without any are left out. */
+/** Writes the `DAV:response` of a resource with its properties; empty groups are left out. */
 export function writePropertiesResponse(href: string, groups: readonly PropStat[]): string {
   let text = `<D:response><D:href>${href}</D:href>`;
   for (const { status, properties, error } of groups) {
@@ -51,21 +51,21 @@ export function writePropertiesResponse(href: string, groups: readonly PropStat[
   return `${text}</D:response>\n`;
 }
 
-/** The `DAV:response` of a resource that something failed for. */
+/** Writes the `DAV:response` of a resource for which the method failed. */
 export function writeStatusResponse(path: string, collection: boolean, status: number): string {
   const error = status === 423 ? "<D:error><D:lock-token-submitted/></D:error>" : "";
   return `<D:response><D:href>${toHref(path, collection)}</D:href>` +
     `${writeStatus(status)}${error}</D:response>\n`;
 }
 
-/** A 207 that is made already. */
+/** Creates a 207 response from complete `DAV:response` elements. */
 export function createMultistatus(responses: readonly string[]): Response {
   return new Response(`${HEAD}${responses.join("")}${TAIL}`, { status: 207, headers: HEADERS });
 }
 
 /**
- * A 207 that is made while it is read. A failure in the middle breaks the answer off, which no
- * reader of XML takes for its end.
+ * Creates a 207 response that is written while the client reads it. After an error the response is
+ * aborted; the client detects that, because the XML is incomplete.
  */
 export function createStreamedMultistatus(pieces: AsyncIterator<string>): Response {
   const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /**
- * Entity tags of worlds as WebDAV shows them. PROPFIND gives hundreds at once, so a tag is made of
- * what a listing knows, version and time, and names the same state that GET and PUT name; opening
- * every world for a hash would make a directory cost as much as its contents.
+ * Entity tags of worlds in WebDAV responses. PROPFIND returns hundreds of them, so a tag is made
+ * from the version and the time in the catalog. A tag with a hash, as on plain paths, would require
+ * to read every world of a directory. PROPFIND, GET and PUT below `/dav` use the same tags.
  */
 
 import { isRedacted } from "../../auth/policy.ts";
@@ -13,35 +13,39 @@ import type { ChangeResult, Precondition, VersionTag, WorldEntry } from "../../w
 
 type Dated = Pick<WorldEntry, "version" | "updatedAt">;
 
-/** Milliseconds as twelve hex digits reach to the year 10889. */
+/**
+ * Number of hexadecimal digits for a time in milliseconds; twelve are enough until the year 10889.
+ */
 const TIME_DIGITS = 12;
 
 /**
- * The strong entity tag of a world's current version, `"3-018f3a2b4c5d.dav"`.
+ * Returns the strong entity tag of a world's current version, such as `"3-018f3a2b4c5d.dav"`.
  *
- * @param seen whether its reader gets the bytes with secrets struck out, which are other bytes
+ * @param isRedacted whether the response has redacted bytes, which need a tag of their own
  */
-export function davEtag({ version, updatedAt }: Dated, seen = false): string {
+export function davEtag({ version, updatedAt }: Dated, isRedacted = false): string {
   const time = (Date.parse(updatedAt) || 0).toString(16).padStart(TIME_DIGITS, "0");
-  return `"${version}-${time}.${seen ? "dav-seen" : "dav"}"`;
+  return `"${version}-${time}.${isRedacted ? "dav-seen" : "dav"}"`;
 }
 
-/** The tag of a world for a caller. */
+/** Returns the entity tag of a world in responses to a caller. */
 export function davEtagFor(caller: Caller, entry: Dated & { readonly name: string }): string {
   return davEtag(entry, isRedacted(caller, `/${entry.name}`));
 }
 
-/** The tag of a version that was just written. */
+/** Returns the entity tag of a version that was just written. */
 export function writtenEtag(written: ChangeResult): string {
   return davEtag(written);
 }
 
 /**
- * What a change demands of the current version, for the store to check in its transaction. Tags made
- * here are compared with the entry now and then named by version; tags of the plain paths count too.
+ * Parses the conditional headers of a change (RFC 9110 §13.1) to a precondition, which the store
+ * checks in the transaction of the change. Tags of this module are compared with `entry` now and
+ * become the version number; tags of plain paths are accepted too.
  *
- * @param entry what is there now
- * @throws {Problem} `bad-header`
+ * @param entry catalog entry of the current version; `undefined` if the world does not exist
+ * @returns `undefined` if the request has no conditional header
+ * @throws {Problem} `bad-header` if a header is not a list of entity tags
  */
 export function parseDavPrecondition(
   headers: Headers,
@@ -49,7 +53,7 @@ export function parseDavPrecondition(
 ): Precondition | undefined {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
-  // RFC 9110 §13.1.4: If-Unmodified-Since is ignored beside If-Match.
+  // RFC 9110 §13.1.4: If-Unmodified-Since is ignored if If-Match is present.
   const date = ifMatch === null ? headers.get("if-unmodified-since") : null;
   const since = date === null ? undefined : parseHttpDate(date);
   if (ifMatch === null && ifNoneMatch === null && since === undefined) return undefined;

@@ -1,25 +1,29 @@
 /**
- * The small headers of WebDAV: Depth, Overwrite, Timeout, Lock-Token. Each is read whole or refused;
- * a guess at what a client meant could delete the wrong thing.
+ * Parses the headers Depth, Overwrite, Timeout and Lock-Token of WebDAV (RFC 4918 §10). A value
+ * that is not valid is refused, except in Timeout: a guess at its meaning could delete the wrong
+ * resource.
  */
 
 import { Problem } from "../../http/problem.ts";
 import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../limits.ts";
 
-/** What an OPTIONS tells of WebDAV; Windows asks for the second line (RFC 4918 §18). */
+/** WebDAV headers of an OPTIONS response (RFC 4918 §18); Windows requires `ms-author-via`. */
 export const DAV_HEADERS: Readonly<Record<string, string>> = {
   "dav": "1, 2",
   "ms-author-via": "DAV",
 };
 
-/** How far a method reaches (RFC 4918 §10.2). */
+/**
+ * Values of the Depth header: the resource, with its members, or the whole tree (RFC 4918 §10.2).
+ */
 export type Depth = "0" | "1" | "infinity";
 
 /**
- * The Depth header, or what its absence means.
+ * Reads the Depth header.
  *
- * @param allowed depths this method knows
- * @throws {Problem} `bad-header`
+ * @param absent result if the header was not sent
+ * @param allowed values that the method allows
+ * @throws {Problem} `bad-header` if the value is not allowed
  */
 export function readDepth<D extends Depth>(
   headers: Headers,
@@ -32,45 +36,48 @@ export function readDepth<D extends Depth>(
   if (found !== undefined) return found;
   throw new Problem(
     "bad-header",
-    `Cannot read Depth: ${sent.slice(0, 40)}; ${allowed.join(" or ")} is what this method takes`,
+    `Cannot read Depth: it is ${sent.slice(0, 40)}; this method allows ${allowed.join(" or ")}`,
   );
 }
 
 /**
- * Whether COPY and MOVE may replace what is there (RFC 4918 §10.6); absent is yes.
+ * Reads the Overwrite header: whether COPY and MOVE may replace the destination (RFC 4918 §10.6).
  *
- * @throws {Problem} `bad-header`
+ * @returns true if the header was not sent
+ * @throws {Problem} `bad-header` if the value is neither T nor F
  */
 export function readOverwrite(headers: Headers): boolean {
   const sent = headers.get("overwrite");
   if (sent === null || /^\s*t\s*$/i.test(sent)) return true;
   if (/^\s*f\s*$/i.test(sent)) return false;
-  throw new Problem("bad-header", `Cannot read Overwrite: ${sent.slice(0, 40)}; T or F is needed`);
+  throw new Problem("bad-header", `Cannot read Overwrite: it is ${sent.slice(0, 40)}; send T or F`);
 }
 
 /**
- * The seconds a lock is granted for: the first of the Timeout header that can be read (RFC 4918
- * §10.7), never more than {@link MAX_DAV_LOCK_SECONDS}. Wishes are no promises, so none is refused.
+ * Reads the Timeout header: the first value that is valid (RFC 4918 §10.7). A client only requests
+ * a timeout, so values that are not valid are ignored.
+ *
+ * @returns duration of the lock in seconds, from 1 to {@link MAX_DAV_LOCK_SECONDS}
  */
 export function readTimeout(headers: Headers): number {
-  for (const wish of (headers.get("timeout") ?? "").slice(0, 400).split(",")) {
-    if (/^\s*infinite\s*$/i.test(wish)) return MAX_DAV_LOCK_SECONDS;
-    const seconds = /^\s*second-(\d{1,10})\s*$/i.exec(wish)?.[1];
+  for (const value of (headers.get("timeout") ?? "").slice(0, 400).split(",")) {
+    if (/^\s*infinite\s*$/i.test(value)) return MAX_DAV_LOCK_SECONDS;
+    const seconds = /^\s*second-(\d{1,10})\s*$/i.exec(value)?.[1];
     if (seconds !== undefined) return Math.min(Math.max(Number(seconds), 1), MAX_DAV_LOCK_SECONDS);
   }
   return DAV_LOCK_SECONDS;
 }
 
 /**
- * The token of UNLOCK's Lock-Token header (RFC 4918 §10.5).
+ * Reads the lock token of an UNLOCK request from its Lock-Token header (RFC 4918 §10.5).
  *
- * @throws {Problem} `bad-header`
+ * @throws {Problem} `bad-header` if the header is absent or not valid
  */
 export function readLockToken(headers: Headers): string {
   const token = /^\s*<([^<>\s]{1,200})>\s*$/.exec(headers.get("lock-token") ?? "")?.[1];
   if (token !== undefined) return token;
   throw new Problem(
     "bad-header",
-    "Cannot unlock: no Lock-Token that can be read was sent; <urn:uuid:...> as LOCK gave it is needed",
+    "Cannot unlock: the Lock-Token header is missing or not valid; send the <urn:uuid:...> of LOCK",
   );
 }

@@ -1,13 +1,13 @@
 /**
- * Refusals of WebDAV: problems like all others, which also name the condition that was not met in the
- * words of RFC 4918 §16, for the clients that read them. Here they become the XML those clients know.
+ * Problems of WebDAV: a `Problem` with a precondition or postcondition code of RFC 4918 §16, sent
+ * as the XML that WebDAV clients read. Also the URL paths of resources in that XML.
  */
 
 import { encodePath } from "../../http/path.ts";
 import { Problem, type ProblemType } from "../../http/problem.ts";
 import { escapeXml } from "../xml/xml_writer.ts";
 
-/** Conditions of RFC 4918 §16 that this machine names. */
+/** The condition codes of RFC 4918 §16 that the server sends. */
 export type DavCondition =
   | "lock-token-matches-request-uri"
   | "lock-token-submitted"
@@ -15,16 +15,17 @@ export type DavCondition =
   | "propfind-finite-depth"
   | "cannot-modify-protected-property";
 
-/** Where the resources of the machine stand in the URL space. */
+/** URL path below which all WebDAV resources are. */
 export const DAV_ROOT = "/dav";
 
-/** Paths that percent-encoding leaves as they are. */
+/** Paths that percent-encoding does not change. */
 const PLAIN = /^[A-Za-z0-9/_.~-]+$/;
 
 /**
- * A resource's URL path, percent-encoded; a collection's ends in a slash (RFC 4918 §5.2).
+ * Converts a path to the percent-encoded URL path of the WebDAV resource (RFC 4918 §5.2).
  *
- * @param path canonical path of the world, `/home/a.txt`
+ * @param path canonical path of the world, such as `/home/a.txt`
+ * @param collection whether the URL path ends with a slash
  */
 export function toHref(path: string, collection: boolean): string {
   if (path === "/") return `${DAV_ROOT}/`;
@@ -32,9 +33,9 @@ export function toHref(path: string, collection: boolean): string {
   return collection ? `${DAV_ROOT}${encoded}/` : DAV_ROOT + encoded;
 }
 
-/** A refusal with its condition. */
+/** A problem with a condition code. */
 export class DavProblem extends Problem {
-  /** @param paths canonical paths of the resources that the condition is about */
+  /** @param paths canonical paths of the resources for which the condition failed */
   constructor(
     type: ProblemType,
     readonly condition: DavCondition,
@@ -44,19 +45,19 @@ export class DavProblem extends Problem {
     super(type, detail);
   }
 
-  /** The content of the `DAV:error` element. */
+  /** Content of the `DAV:error` element. */
   get xml(): string {
     const hrefs = this.paths.map((path) => `<D:href>${toHref(path, false)}</D:href>`).join("");
     return `<D:${this.condition}>${hrefs}</D:${this.condition}>`;
   }
 }
 
-/** The problem as `DAV:error` (RFC 4918 §14.5); the sentence goes with it as a comment would. */
+/** Returns a problem as a `DAV:error` response (RFC 4918 §14.5) with the detail as description. */
 export function davErrorResponse(problem: DavProblem): Response {
-  const words = escapeXml(problem.detail);
+  const description = escapeXml(problem.detail);
   return new Response(
     `<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:">${problem.xml}` +
-      `<D:responsedescription>${words}</D:responsedescription></D:error>\n`,
+      `<D:responsedescription>${description}</D:responsedescription></D:error>\n`,
     {
       status: problem.status,
       headers: {

@@ -1,6 +1,6 @@
 /**
- * URLs inside requests, of Destination and of If: brought to canonical paths by the one function that
- * reads paths, and turned away when they lead to another machine or out of WebDAV's part of this one.
+ * URLs in the Destination and If headers: converted to canonical paths with the parser of request
+ * targets. URLs of another server, and Destination URLs outside `/dav`, are refused.
  */
 
 import { parseAuthority, readHost } from "../../http/host.ts";
@@ -12,11 +12,12 @@ const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)?$/i;
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443" };
 
 /**
- * The target of a URL if it is one of this machine's; `undefined` when it is another's. Schemes are
- * not compared, since a proxy may end TLS.
+ * Parses a URL of this server. Schemes are not compared, because a proxy can terminate TLS.
  *
- * @param authority the one this request was sent to
- * @throws {Problem} `bad-path`, `uri-too-long`, `bad-header` when it is no URL at all
+ * @param url absolute URL or absolute path
+ * @param authority host and port of the request, as in its Host header
+ * @returns the target, or `undefined` if the URL belongs to another server
+ * @throws {Problem} `bad-path`, `uri-too-long`; `bad-header` if it is not a URL
  */
 export function parseOwnUrl(url: string, authority: string): RequestTarget | undefined {
   if (url.startsWith("/") && !url.startsWith("//")) return parseTarget(`http://own${url}`);
@@ -24,7 +25,7 @@ export function parseOwnUrl(url: string, authority: string): RequestTarget | und
   if (scheme === "") {
     throw new Problem(
       "bad-header",
-      "Cannot read the URL in a header: an absolute URL or an absolute path is needed",
+      "Cannot read the URL in a header: it is not valid; send an absolute URL or an absolute path",
     );
   }
   const port = DEFAULT_PORTS[scheme.toLowerCase()] ?? "";
@@ -35,7 +36,10 @@ export function parseOwnUrl(url: string, authority: string): RequestTarget | und
   return parseTarget(`http://own${path}`);
 }
 
-/** `/dav/home/a.txt` as the world it shows, `/home/a.txt`; `undefined` for what lies elsewhere. */
+/**
+ * Converts the target of a WebDAV resource to that of its world: `/dav/home/a.txt` becomes
+ * `/home/a.txt`. Returns `undefined` for targets outside `/dav`.
+ */
 export function toWorldTarget(target: RequestTarget): RequestTarget | undefined {
   const { path } = target;
   if (path === DAV_ROOT) return { ...target, path: "/", name: "", isCollection: true };
@@ -45,17 +49,18 @@ export function toWorldTarget(target: RequestTarget): RequestTarget | undefined 
 }
 
 /**
- * Where COPY and MOVE lead (RFC 4918 §10.3).
+ * Reads the Destination header of COPY and MOVE (RFC 4918 §10.3).
  *
- * @throws {Problem} `bad-header` without one, `bad-gateway` when it is not below `/dav` here, and what
- * the path itself is refused for
+ * @returns target of the destination world
+ * @throws {Problem} `bad-header` if the header is missing, `bad-gateway` if the URL is not below
+ * `/dav` of this server, and the problems of {@link parseOwnUrl}
  */
 export function readDestination(request: Request): RequestTarget {
   const sent = request.headers.get("destination");
   if (sent === null) {
     throw new Problem(
       "bad-header",
-      `Cannot ${request.method}: no Destination was sent; the URL to go to is needed`,
+      `Cannot ${request.method}: the Destination header is missing; send the URL of the new resource`,
     );
   }
   const target = parseOwnUrl(sent.trim(), readHost(request));
@@ -63,7 +68,6 @@ export function readDestination(request: Request): RequestTarget {
   if (world !== undefined && world.query === "") return world;
   throw new Problem(
     "bad-gateway",
-    `Cannot ${request.method} to another place: the Destination is not below ${DAV_ROOT}/ of this ` +
-      "machine, where alone it can be",
+    `Cannot ${request.method}: the Destination is not below ${DAV_ROOT}/ of this server`,
   );
 }

@@ -1,21 +1,23 @@
 /**
- * Which extension a world gets by WebDAV. On a file system the name tells what a file is: clients
- * guess at Content-Type or send none, save under one name and rename to another, and never knew of
- * the extension that somebody chose. So a known suffix comes first, and what was chosen stays.
+ * Chooses the extension of a world that is written or renamed through WebDAV. Clients of file
+ * systems identify a file by its name: many guess the Content-Type or send none, and save to a
+ * temporary name before they rename. Therefore a known suffix of the name has priority over the
+ * Content-Type, and an existing extension is kept if neither decides.
  */
 
 import { chooseExt, isTextExt, isUtf8 } from "../../world/media_type.ts";
 import type { WorldEntry } from "../../world/store.ts";
 
-/** Bytes of which only a name or a type can tell more than `bin`. */
+/** Bytes that are not text, so that `chooseExt` returns `bin` unless name or type decide. */
 const OPAQUE = new Uint8Array([0xff]);
 const UNKNOWN = "bin";
 
 /**
- * The extension of a world that is written.
+ * Chooses the extension of a world that is written.
  *
- * @param contentType the request's Content-Type, or null
- * @param before what is there now, if anything is
+ * @param name canonical name of the world
+ * @param contentType Content-Type of the request, or null if it was not sent
+ * @param before the existing world; `undefined` if it does not exist
  */
 export function chooseDavExt(
   name: string,
@@ -23,16 +25,20 @@ export function chooseDavExt(
   body: Uint8Array,
   before: Pick<WorldEntry, "ext" | "len"> | undefined,
 ): string {
-  const told = namedExt(name) ?? typedExt(contentType);
-  if (told !== undefined) return told;
-  // An empty world is mostly a place that was kept for what comes now.
+  const known = namedExt(name) ?? typedExt(contentType);
+  if (known !== undefined) return known;
+  // The extension of an empty world is not kept: clients create empty files before they write them.
   const fits = before !== undefined && before.len > 0 && (!isTextExt(before.ext) || isUtf8(body));
   return fits ? before.ext : chosen(name, null, body);
 }
 
 /**
- * The extension of a world that goes from one name to another: its own, unless the new name has a
- * suffix that the old one had not and that tells a type.
+ * Chooses the extension of a world that is copied or moved: its present one, unless the new name
+ * has another suffix than the old name and that suffix is known.
+ *
+ * @param from old name
+ * @param to new name
+ * @param ext present extension
  */
 export function chooseMovedExt(from: string, to: string, ext: string): string {
   return suffixOf(from) === suffixOf(to) && !to.startsWith("lib/") ? ext : namedExt(to) ?? ext;

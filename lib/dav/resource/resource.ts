@@ -1,6 +1,7 @@
 /**
- * Worlds as the resources of a file system. A name under which other names lie is a collection, also
- * when it is a world as well: a directory cannot be a file, and its children must stay reachable.
+ * Maps worlds to the resources of WebDAV (RFC 4918 §5). A name with other names below it is a
+ * collection, even if a world of that name exists: a directory cannot be a file at the same time,
+ * and its members must remain reachable.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -11,24 +12,24 @@ import { MOUNT_ROOT } from "./mount_client.ts";
 import { isInNamespace, NAMESPACES } from "../../world/name.ts";
 import type { Store, WorldEntry } from "../../world/store.ts";
 
-/** What is at a path. */
+/** The resource at a path. */
 export interface Resource {
-  /** Canonical path, `/home/a.txt`. */
+  /** Canonical path, such as `/home/a.txt`. */
   readonly path: string;
   readonly collection: boolean;
-  /** The world of exactly this name, if there is one. */
+  /** Catalog entry of the world with exactly this name, if it exists. */
   readonly entry?: WorldEntry;
 }
 
-/** A world, whose bytes can be had. */
+/** A resource that has a world. */
 export type WorldResource = Resource & { readonly entry: WorldEntry };
 
-/** Whether a path is the root, or one of the folders directly in it, which nobody can change. */
+/** Whether a path is the root or a namespace; these collections cannot be changed. */
 export function isTopLevel(path: string): boolean {
   return path.indexOf("/", 1) < 0;
 }
 
-/** What is at a path; `undefined` when nothing is. */
+/** Finds the resource at a path; `undefined` if it does not exist. */
 export async function findResource(store: Store, path: string): Promise<Resource | undefined> {
   const name = path.slice(1);
   if (name === "" || NAMESPACES.some((namespace) => namespace === name)) {
@@ -37,7 +38,7 @@ export async function findResource(store: Store, path: string): Promise<Resource
   if (!isInNamespace(name)) return undefined;
   let entry = store.stat(name);
   if (entry !== undefined && entry.layer === "upper" && entry.version === 0) {
-    // The row was not read yet since the start; a listing reads it.
+    // The row of this world has not been read since the start; a listing reads it.
     await store.list(name.slice(0, name.lastIndexOf("/")));
     entry = store.stat(name);
   }
@@ -47,9 +48,10 @@ export async function findResource(store: Store, path: string): Promise<Resource
 }
 
 /**
- * The members of a collection that a caller may see, in order.
+ * Lists the members of a collection that a caller can read, sorted by name.
  *
- * @param mounts whether the root has the folder of mounts as well
+ * @param path canonical path of the collection
+ * @param mounts whether the root has the collection `/mnt`
  */
 export async function listMembers(
   store: Store,
@@ -72,9 +74,11 @@ export async function listMembers(
 }
 
 /**
- * A resource and everything below it that a caller may see; what contains comes before its contents.
+ * Lists a resource and all resources below it that a caller can read; a collection comes before its
+ * members.
  *
- * @throws whatever `tooMany` makes, past {@link MAX_DAV_MEMBERS}
+ * @param tooMany creates the error for more than {@link MAX_DAV_MEMBERS} resources
+ * @throws {Problem} the error that `tooMany` creates
  */
 export async function listTree(
   store: Store,
@@ -94,12 +98,18 @@ export async function listTree(
   return found;
 }
 
-/** The 404 of a method that needs something to be there. */
+/** Creates the 404 problem of a method that requires an existing resource. */
 export function notFoundProblem(method: string, path: string): Problem {
-  return new Problem("not-found", `Cannot ${method} ${path}: nothing is here`);
+  return new Problem("not-found", `Cannot ${method} ${path}: it does not exist`);
 }
 
-/** The URL ends in a slash and what is there is no collection, or nothing is there at all. */
+/**
+ * Returns a resource if it exists and fits the URL.
+ *
+ * @param slash whether the URL ends with a slash, which only collections allow
+ * @throws {Problem} `not-found` if the resource does not exist, or is a world and the URL has a
+ * slash
+ */
 export function requireFound(
   found: Resource | undefined,
   slash: boolean,

@@ -1,7 +1,7 @@
 /**
- * XML on its way in: bytes from a stranger become a tree with its namespaces resolved, or a 400.
- * There are no document types here and so no entities but the five of XML itself; size and depth are
- * bounded before anything is built of them.
+ * Reads the XML of WebDAV requests (XML 1.0, Namespaces in XML 1.0): untrusted bytes become a tree
+ * with resolved namespaces, or the request fails with 400. Document types are refused, so that the
+ * five predefined entities are the only ones. Size and depth are limited before the tree is built.
  */
 
 import { XMLParser, XMLValidator } from "../../deps/fast_xml_parser.ts";
@@ -49,9 +49,11 @@ const parser = new XMLParser({
 type Scope = ReadonlyMap<string, string>;
 
 /**
- * The root element of a request's body; `undefined` when the body is empty.
+ * Reads the body of a request as XML.
  *
- * @throws {Problem} `bad-body`, `body-too-large`
+ * @returns the root element, or `undefined` if the body is empty
+ * @throws {Problem} `bad-body`; `body-too-large` if the body is longer than
+ * {@link MAX_DAV_XML_BYTES}
  */
 export async function readXml(request: Request): Promise<XmlElement | undefined> {
   const bytes = await readBody(request, MAX_DAV_XML_BYTES);
@@ -59,42 +61,43 @@ export async function readXml(request: Request): Promise<XmlElement | undefined>
 }
 
 /**
- * Reads one document (XML 1.0, Namespaces in XML 1.0).
+ * Parses one XML document (XML 1.0, Namespaces in XML 1.0).
  *
- * @throws {Problem} `bad-body` for what is not well-formed UTF-8 XML, has a document type, an entity
- * of its own, a prefix nobody declared, or more than {@link MAX_DAV_XML_DEPTH} levels
+ * @returns the root element
+ * @throws {Problem} `bad-body` if the bytes are not UTF-8 or not well-formed, or if the document
+ * has a document type, an undeclared prefix or more than {@link MAX_DAV_XML_DEPTH} levels
  */
 export function parseXml(bytes: Uint8Array): XmlElement {
   const text = decode(bytes);
-  // Nothing WebDAV sends has one, and all that XML can do to its reader begins there.
+  // WebDAV needs no document type, and attacks such as entity expansion require one.
   if (/<!(?!--|\[CDATA\[)/.test(text)) refuse("it declares a document type or an entity");
-  if (!isXmlText(text)) refuse("it holds a character that XML has none for");
+  if (!isXmlText(text)) refuse("it contains a character that XML does not allow");
   let nodes: unknown;
   try {
     nodes = parser.parse(text);
   } catch {
-    // The parser's own words would repeat the stranger's.
+    // The parser's message is not used, because it quotes the untrusted input.
     refuse(`it is not well-formed, or has more than ${MAX_DAV_XML_DEPTH} levels`);
   }
   if (XMLValidator.validate(text) !== true) refuse("it is not well-formed");
   const roots = contentOf(nodes, new Map([["xml", XML], ["", ""]]))
     .filter((node) => typeof node !== "string");
   const [root] = roots;
-  if (root === undefined || roots.length !== 1) refuse("it has not one root element");
+  if (root === undefined || roots.length !== 1) refuse("it does not have exactly one root element");
   return root;
 }
 
-/** The first child element of this name in the DAV: namespace. */
+/** Returns the first child element with this local name in the `DAV:` namespace. */
 export function findDavChild(element: XmlElement, name: string): XmlElement | undefined {
   return childElements(element).find((child) => isDavName(child, name));
 }
 
-/** The child elements, without the text between. */
+/** Returns the child elements without the text between them. */
 export function childElements({ children }: XmlElement): readonly XmlElement[] {
   return children.filter((child) => typeof child !== "string");
 }
 
-/** Whether a name is this one of the DAV: namespace. */
+/** Whether a name is in the `DAV:` namespace and has this local name. */
 export function isDavName({ ns, name }: XmlName, expected: string): boolean {
   return ns === DAV_NAMESPACE && name === expected;
 }
@@ -148,12 +151,12 @@ function declarations(pairs: readonly (readonly [string, string])[], outer: Scop
   for (const [key, value] of pairs) {
     if (key !== "xmlns" && !key.startsWith("xmlns:")) continue;
     const prefix = key === "xmlns" ? "" : ncName(key.slice(6));
-    // Namespaces in XML §2.2 and §3: a prefix cannot be taken back, and two of them are spoken for.
+    // Namespaces in XML §2.2 and §3: a prefix cannot be undeclared, and two prefixes are reserved.
     if (prefix !== "" && value === "") {
-      refuse(`it declares the prefix ${prefix.slice(0, 40)} empty`);
+      refuse(`it declares the prefix ${prefix.slice(0, 40)} with an empty value`);
     }
     if (prefix === "xmlns" || (prefix === "xml") !== (value === XML) || value === XMLNS) {
-      refuse("it declares a prefix that belongs to XML itself");
+      refuse("it declares a prefix that is reserved by XML");
     }
     (scope ??= new Map(outer)).set(prefix, value);
   }
@@ -164,19 +167,21 @@ function resolve(qualified: string, scope: Scope): XmlName {
   const colon = qualified.indexOf(":");
   const prefix = colon < 0 ? "" : qualified.slice(0, colon);
   const ns = scope.get(prefix);
-  if (ns === undefined) refuse(`nobody declares its prefix ${prefix.slice(0, 40)}`);
+  if (ns === undefined) refuse(`the prefix ${prefix.slice(0, 40)} is not declared`);
   return { ns, name: ncName(qualified.slice(colon + 1)) };
 }
 
 function ncName(name: string): string {
-  return NC_NAME.test(name) ? name : refuse(`${name.slice(0, 40)} is no XML name`);
+  return NC_NAME.test(name) ? name : refuse(`${name.slice(0, 40)} is not an XML name`);
 }
 
 function unescapeXml(text: string): string {
   if (!text.includes("&")) return text;
   return text.replace(REFERENCE, (whole, decimal?: string, hex?: string, named?: string) => {
     if (named !== undefined) return PREDEFINED.get(named) ?? refuse(`it refers to ${whole}`);
-    if (decimal === undefined && hex === undefined) refuse("it holds a bare ampersand");
+    if (decimal === undefined && hex === undefined) {
+      refuse("it contains an ampersand that does not start a reference");
+    }
     const code = decimal === undefined ? parseInt(hex ?? "", 16) : Number(decimal);
     const char = code <= 0x10ffff ? String.fromCodePoint(code) : "";
     return char !== "" && isXmlText(char) ? char : refuse(`it refers to ${whole}`);

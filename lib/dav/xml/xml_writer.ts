@@ -1,24 +1,25 @@
 /**
- * XML on its way out: escaping, and elements written so that they stand on their own wherever they
- * are pasted. Whatever text comes in, what goes out is well-formed XML 1.0.
+ * Writes the XML of WebDAV responses: escapes text, and writes elements with all their namespace
+ * declarations, so that they can be inserted into any document. The output is well-formed XML 1.0
+ * for every input text.
  */
 
-/** The namespace of WebDAV's own elements (RFC 4918 §14). */
+/** The namespace of the elements of WebDAV (RFC 4918 §14). */
 export const DAV_NAMESPACE = "DAV:";
 const XML = "http://www.w3.org/XML/1998/namespace";
 
-/** A name with its namespace; `""` is none. */
+/** A name with its namespace; `""` means without a namespace. */
 export interface XmlName {
   readonly ns: string;
   readonly name: string;
 }
 
-/** An attribute; namespace declarations are none. */
+/** An attribute; namespace declarations are not attributes here. */
 export interface XmlAttribute extends XmlName {
   readonly value: string;
 }
 
-/** An element with its namespaces resolved. */
+/** An element with resolved namespaces. */
 export interface XmlElement extends XmlName {
   readonly attributes: readonly XmlAttribute[];
   readonly children: readonly (XmlElement | string)[];
@@ -33,15 +34,15 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&apos;",
 };
-// deno-lint-ignore no-control-regex -- characters that XML 1.0 §2.2 has no place for
+// deno-lint-ignore no-control-regex -- characters that XML 1.0 §2.2 does not allow
 const NO_CHAR = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
-/** Whether every character of a text may stand in an XML document (XML 1.0 §2.2). */
+/** Whether XML allows every character of a text (XML 1.0 §2.2). */
 export function isXmlText(text: string): boolean {
   return text.isWellFormed() && !NO_CHAR.test(text);
 }
 
-/** A text as element content or attribute value; what XML has no character for becomes U+FFFD. */
+/** Escapes text for element content and attribute values; characters not allowed become U+FFFD. */
 export function escapeXml(text: string): string {
   const clean = isXmlText(text)
     ? text
@@ -51,15 +52,15 @@ export function escapeXml(text: string): string {
     : clean;
 }
 
-/** One string for a name, to look it up by: `{DAV:}getetag`. */
+/** Converts a name to one string that can be a map key: `{DAV:}getetag`. */
 export function toNameKey({ ns, name }: XmlName): string {
   return `{${ns}}${name}`;
 }
 
 /**
- * An empty element of this name.
+ * Writes an empty element.
  *
- * @param name its local part is an NCName; whoever reads XML from strangers has checked it
+ * @param name name of the element; its local part must be an NCName, as the XML reader checks
  */
 export function writeEmptyElement({ ns, name }: XmlName): string {
   if (ns === DAV_NAMESPACE) return `<D:${name}/>`;
@@ -67,8 +68,9 @@ export function writeEmptyElement({ ns, name }: XmlName): string {
 }
 
 /**
- * Writes an element with every namespace declared that it needs, so that it reads the same in any
- * document. The prefixes are ours: RFC 4918 §4.3 asks for names and values, not for spellings.
+ * Writes an element with declarations of all namespaces that it uses, so that it has the same
+ * meaning in every document. Prefixes are new; RFC 4918 §4.3 requires to keep names and values
+ * only.
  */
 export function writeElement(element: XmlElement): string {
   return write(element, new Map());

@@ -1,17 +1,19 @@
 /**
- * When a cell that failed may be started again: at once after the first failure, later and later
- * after each further one, and hardly ever once a circuit is open. Pure but for the clock it is given.
+ * Decides when a failed cell may be started again: at once after the first failure, and after a
+ * pause that doubles with each further one. After `maxCrashes` failures in a row the circuit is
+ * open: there is one attempt per `maxBackoffMs`. Pure, except for the clock that is passed in; it
+ * must not set timers.
  */
 
-/** See the module. */
+/** Count of failures in a row, and the pause that follows. */
 export class Backoff {
-  readonly #limits: Bounds;
+  readonly #limits: BackoffLimits;
   readonly #now: () => number;
   #failures = 0;
   #notBefore = 0;
 
-  /** @param now Unix milliseconds */
-  constructor(limits: Bounds, now: () => number) {
+  /** @param now current time in Unix milliseconds */
+  constructor(limits: BackoffLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
   }
@@ -21,20 +23,20 @@ export class Backoff {
     return this.#failures;
   }
 
-  /** So many that the circuit is open: one attempt each `maxBackoffMs`. */
+  /** Whether the circuit is open. */
   get isCircuitOpen(): boolean {
     return this.#failures >= this.#limits.maxCrashes;
   }
 
-  /** Milliseconds until the next attempt; 0 when it may be made now. */
+  /** Returns the milliseconds until the next attempt; 0 if it may be made now. */
   waitMs(): number {
     return Math.max(0, this.#notBefore - this.#now());
   }
 
   /**
-   * Counts a failure. A run that lasted longer than the longest pause begins a new row.
+   * Counts a failure. A run that lasted longer than `maxBackoffMs` resets the count first.
    *
-   * @param startedAt when the failed run began
+   * @param startedAt start of the failed run in Unix milliseconds
    * @returns whether this failure opened the circuit
    */
   recordFailure(startedAt: number): boolean {
@@ -47,14 +49,14 @@ export class Backoff {
     return this.#failures === maxCrashes;
   }
 
-  /** Forgets every failure. */
+  /** Resets the count and the pause. */
   reset(): void {
     this.#failures = 0;
     this.#notBefore = 0;
   }
 }
 
-interface Bounds {
+interface BackoffLimits {
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
   readonly maxCrashes: number;

@@ -1,7 +1,7 @@
 /**
- * Turns what a plugin declared and somebody approved into what its cell is told: folders as they
- * really lie on the disk, variables with their values, permissions in the runtime's terms. Whatever
- * was approved by name must still be that when links are followed.
+ * Builds the init of a cell from the approved permissions: real paths of folders, values of
+ * environment variables, and Deno permissions. Symlinks must not lead a granted folder to the
+ * server's own data.
  */
 
 import type { CellLimits } from "../../limits.ts";
@@ -9,44 +9,45 @@ import type { CellInit, GrantedFolder } from "../wire/cell_init.ts";
 import { ManifestError } from "../manifest/manifest.ts";
 import type { Permissions } from "../manifest/permissions.ts";
 
-/** See {@link buildCellInit}. */
+/** Inputs of {@link buildCellInit}. */
 export interface CellInitSources {
   readonly name: string;
-  /** The plugin as `readSource` gave it. */
+  /** JavaScript of the plugin, as `validateSource` returned it. */
   readonly code: string;
   readonly permissions: Permissions;
   /** Text of the config worlds by path. */
   readonly config: Readonly<Record<string, string>>;
   readonly limits: CellLimits;
-  /** Value of an environment variable of the server. */
+  /** Returns an environment variable of the server, or undefined if it is not set. */
   readVariable(name: string): string | undefined;
-  /** Where a path lies once links are followed; rejects with `Deno.errors.NotFound`. */
+  /** Resolves all symlinks of a path; rejects with `Deno.errors.NotFound`. */
   realPath(path: string): Promise<string>;
-  /** Folders that no plugin may reach, as they really lie: the machine's own data. */
+  /** Real paths that no plugin may reach: the server's data folder, its key, its settings. */
   readonly forbiddenFolders: readonly string[];
 }
 
 /**
- * Makes the init of a cell that serves.
+ * Builds the init of a cell of the kind `serve`.
  *
- * @throws {ManifestError} a folder reaches into a closed one
+ * @throws {ManifestError} the real path of a folder contains a comma, or overlaps a forbidden
+ * folder
  */
 export async function buildCellInit(sources: CellInitSources): Promise<CellInit> {
-  const { name, code, permissions, config, limits, readVariable: variable } = sources;
+  const { name, code, permissions, config, limits, readVariable } = sources;
   const folders: GrantedFolder[] = [];
   for (const path of permissions.read) {
     const write = permissions.write.includes(path);
-    folders.push({ path, realPath: await resolve(path, sources), write });
+    folders.push({ path, realPath: await resolveFolder(path, sources), write });
   }
-  // A folder to write that lies inside one to read comes first: the first that fits decides.
+  // A writable folder inside a readable one is put first, because the first match decides.
   for (const path of permissions.write) {
     if (!permissions.read.includes(path)) {
-      folders.unshift({ path, realPath: await resolve(path, sources), write: true });
+      folders.unshift({ path, realPath: await resolveFolder(path, sources), write: true });
     }
   }
   const vars: Record<string, string> = {};
   for (const key of permissions.env) {
-    const value = variable(key);
+    const value = readVariable(key);
     if (value !== undefined) vars[key] = value;
   }
   return {
@@ -66,33 +67,36 @@ export async function buildCellInit(sources: CellInitSources): Promise<CellInit>
   };
 }
 
-async function resolve(
+async function resolveFolder(
   path: string,
-  { realPath, forbiddenFolders: closed }: CellInitSources,
+  { realPath, forbiddenFolders }: CellInitSources,
 ): Promise<string> {
   let real: string;
   try {
     real = (await realPath(path)).replaceAll("\\", "/");
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    // It may come into being later; until then every access says that it is not there.
+    // The folder may be created later. Until then every access fails with NotFound.
     real = path;
   }
-  // The runtime's flags part paths by commas and have no way to write one (2.9.6).
+  // Deno's permission flags separate paths by commas and cannot escape one (2.9.6).
   if (real.includes(",")) {
     throw new ManifestError(
       "permissions",
-      `${path} has a comma on its way, which cannot be granted`,
+      `the real path of ${path} contains a comma, which Deno permission flags cannot express`,
     );
   }
-  for (const folder of closed) {
-    if (inside(real, folder) || inside(folder, real)) {
-      throw new ManifestError("permissions", `${path} reaches the machine's own data or its key`);
+  for (const folder of forbiddenFolders) {
+    if (isInside(real, folder) || isInside(folder, real)) {
+      throw new ManifestError(
+        "permissions",
+        `${path} overlaps the server's own data, key or settings`,
+      );
     }
   }
   return real;
 }
 
-function inside(path: string, folder: string): boolean {
+function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
 }

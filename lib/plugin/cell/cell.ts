@@ -1,7 +1,19 @@
 /**
- * A plugin's cell as the rest of the machine sees it: requests in, Responses out, whatever happens
- * inside. It starts the cell when it is needed, stops it when it is idle, starts another when one has
- * ended, and puts every failure into words for the caller. It knows neither worlds nor routes.
+ * The cell of one plugin, as the rest of the server uses it: requests in, responses out.
+ *
+ * A cell is the sandbox of one plugin: a child process with a Worker, or a Worker of the server.
+ * One started process or Worker is a run (`CellRun`). A cell has at most one current run:
+ * - It starts a run with the first request, and ends it after `idleMs` without a request.
+ * - If a run fails, the next request starts another one, with a pause after repeated failures
+ *   (`Backoff`). Callers get 503 during the pause.
+ * - `swap` starts a new run with another init. The new run takes over when it is ready; the old
+ *   one finishes its requests, for at most `drainTimeoutMs`.
+ * - At most `maxRequests` requests are in the plugin at the same time and `maxWaiting` wait;
+ *   further ones get 503.
+ * - Every failure becomes a problem (RFC 9457) for the caller. The plugin's own messages go to
+ *   the log.
+ *
+ * A cell must not know worlds or routes.
  */
 
 import { Problem } from "../../http/problem.ts";
@@ -25,7 +37,7 @@ import { createStoppedProblem, toCellProblem } from "./cell_errors.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { StartCell } from "../transport/transport.ts";
 
-/** What happened to a cell, for the event chain and the log. */
+/** A change of a cell's state, for the event chain and the log. */
 export interface CellEvent {
   readonly type:
     | "started"
@@ -35,177 +47,189 @@ export interface CellEvent {
     | "ended"
     | "timeout"
     | "circuit-open";
-  /** In words; may hold the plugin's own. */
+  /** Text; it may contain text of the plugin. */
   readonly detail: string;
-  /** Why it ended, when it did. */
+  /** Reason of the end, if the type is `ended`. */
   readonly kind?: CellEndedError["kind"];
 }
 
-/** What a cell needs from the machine. */
+/** Dependencies of a cell. */
 export interface CellOptions<A> {
   readonly init: CellInit;
   readonly startCell: StartCell;
   readonly limits: CellLimits;
-  /** Unix milliseconds. */
+  /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
-  /** Performs a call back. What it throws is told to the plugin as a failure of the machine. */
+  /**
+   * Answers a subrequest of the plugin. If it throws, the plugin gets a failure without details.
+   */
   answerSubrequest(call: Subrequest<A>): Promise<Response>;
   log(level: "log" | "warn" | "error", line: string): void;
   onEvent(event: CellEvent): void;
 }
 
-/** How a cell is. */
+/** State and counters of a cell. */
 export interface CellHealth {
   readonly state: "running" | "starting" | "stopped" | "waiting" | "circuit-open" | "closed";
   readonly transport?: "process" | "worker";
   readonly pid?: number;
-  /** Resident memory in KiB, as far as it is known. */
+  /** Resident memory in KiB; 0 if it is not known. */
   readonly residentKiB?: number;
-  /** Unix milliseconds at which the present run began. */
+  /** Start of the current run in Unix milliseconds. */
   readonly startedAt?: number;
-  /** Requests it was sent since the beginning. */
+  /** Number of requests sent to the plugin since the cell was created. */
   readonly served: number;
-  /** Requests open and requests waiting for a place. */
+  /** Number of open requests. */
   readonly requests: number;
+  /** Number of requests that wait for a place. */
   readonly waiting: number;
-  /** Runs that ended by themselves or were ended for cause, since the beginning. */
+  /** Number of runs that crashed or were ended for a violation, since the cell was created. */
   readonly crashes: number;
-  /** The last such end, in words. */
+  /** Text of the last such end. */
   readonly reason?: string;
 }
 
-/** See the module. `A` is the authority of a request, opaque here. */
+/**
+ * The cell of one plugin. `A` is the type of a request's authority, which a cell does not
+ * interpret.
+ */
 export class Cell<A> {
   readonly #options: CellOptions<A>;
   readonly #limits: CellLimits;
-  readonly #slots: Semaphore;
+  readonly #semaphore: Semaphore;
   readonly #backoff: Backoff;
-  readonly #queries: SqlRunner;
+  readonly #sqlRunner: SqlRunner;
   readonly #runs = new Set<CellRun<A>>();
-  /** Runs that are not ready and would replace one that is; their failure is their caller's alone. */
-  readonly #trials = new Set<CellRun<A>>();
-  /** Runs that only finish what they have. */
+  /**
+   * Runs that `swap` has started and that are not ready. Their failure is reported to its caller
+   * only.
+   */
+  readonly #pending = new Set<CellRun<A>>();
+  /** Replaced or stopped runs that finish their open requests. */
   readonly #draining = new Set<CellRun<A>>();
   #init: CellInit;
   #current: CellRun<A> | undefined;
   #starting: Promise<CellRun<A>> | undefined;
-  #idle: ReturnType<typeof setTimeout> | undefined;
-  #quietSince = 0;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #idleSince = 0;
   #closed = false;
   #crashes = 0;
-  #served = 0;
-  #reason: string | undefined;
+  #requestCount = 0;
+  #lastReason: string | undefined;
 
   constructor(options: CellOptions<A>) {
     this.#options = options;
     this.#limits = options.limits;
     this.#init = options.init;
-    this.#slots = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
+    this.#semaphore = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
     this.#backoff = new Backoff(options.limits, options.now);
-    this.#queries = new SqlRunner(options.init, options);
+    this.#sqlRunner = new SqlRunner(options.init, options);
   }
 
-  /** What the running plugin was started with. */
+  /** The init of the current run, or of the next one. */
   get init(): CellInit {
     return this.#init;
   }
 
   /**
-   * Starts the cell now instead of with its first request. Idempotent.
+   * Starts a run now instead of with the first request. Idempotent.
    *
-   * @throws {CellEndedError} it could not be started; the message holds the plugin's words
+   * @throws {CellEndedError} the run failed to start; the message may contain text of the plugin
    */
   async start(): Promise<void> {
-    await this.#running();
+    await this.#ensureRun();
   }
 
   /**
    * Sends a request to the plugin.
    *
-   * @param request as the server received it; its body is used up
-   * @param visit who asks, and what the host will know them by when the plugin calls back
-   * @throws {Problem} 501 for an upgrade, 508 too deep, 503 too many or not running, 502 the plugin
-   * failed, 504 it did not answer
+   * @param request the request as the server received it; its body is consumed
+   * @param caller the caller, and the authority that subrequests of the plugin get
+   * @param attempts attempts that are left if the file of a response changes while it is opened
+   * @returns the response; its body fails if the run ends
+   * @throws {Problem} 501: WebSocket upgrade; 508: too many nested plugins; 503: too many requests,
+   * or not running; 502: the plugin failed; 504: the plugin did not answer in time
    */
   async request(
     request: Request,
-    visit: CallerContext<A>,
-    tries = MAX_FILE_ATTEMPTS,
+    caller: CallerContext<A>,
+    attempts = MAX_FILE_ATTEMPTS,
   ): Promise<Response> {
-    this.#refuse(request, visit);
+    this.#assertAcceptable(request, caller);
     const headers = forwardedHeaders(request.headers);
     const body = await forwardedBody(request);
-    if (!this.#slots.tryAcquire()) await this.#waitForSlot(request, visit);
+    if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller);
     let free = false;
     const release = (): void => {
       if (free) return;
       free = true;
-      this.#slots.release();
+      this.#semaphore.release();
     };
     let run: CellRun<A>;
     try {
       const current = this.#current;
-      run = current && !this.#closed ? current : await this.#running();
+      run = current && !this.#closed ? current : await this.#ensureRun();
     } catch (error) {
       release();
-      throw this.#inWords(error);
+      throw this.#toProblem(error);
     }
     const { method, url } = request;
-    this.#served++;
-    const call = run.send({ method, url, headers, body }, visit, release);
-    const gone = (): void => call.cancel(new DOMException("The caller went away", "AbortError"));
-    const watched = onClientDisconnect(request, visit, gone);
+    this.#requestCount++;
+    const call = run.send({ method, url, headers, body }, caller, release);
+    const onDisconnect = (): void =>
+      call.cancel(new DOMException("The client disconnected", "AbortError"));
+    const watch = onClientDisconnect(request, caller, onDisconnect);
     let response: Response;
     try {
       response = await call.response;
     } catch (error) {
-      // Between the plugin's answer and the opening of its file another one took its name.
-      if (error instanceof FileChanged && tries > 1 && (method === "GET" || method === "HEAD")) {
-        return await this.request(request, visit, tries - 1);
+      // Another file took the name between the plugin's response and the opening.
+      if (error instanceof FileChanged && attempts > 1 && (method === "GET" || method === "HEAD")) {
+        return await this.request(request, caller, attempts - 1);
       }
-      throw this.#inWords(error);
+      throw this.#toProblem(error);
     } finally {
-      watched.markResponded(call.isOver);
+      watch.markResponded(call.isOver);
     }
     return response;
   }
 
   /**
-   * Replaces the plugin or what it was started with. The new run answers from the moment it is ready;
-   * the old one finishes what it has, for `drainTimeoutMs` at most.
+   * Replaces the current run by one with another init. The new run gets requests when it is ready;
+   * the old one finishes its open requests, for at most `drainTimeoutMs`.
    *
-   * @throws {CellEndedError} the new one cannot be started; the old one goes on
+   * @throws {CellEndedError} the new run failed to start; the old run continues
    */
   async swap(init: CellInit): Promise<void> {
     if (this.#closed) throw createStoppedProblem();
-    const run = this.#newRun(init);
-    this.#trials.add(run);
+    const run = this.#createRun(init);
+    this.#pending.add(run);
     try {
       await run.ready;
     } finally {
-      this.#trials.delete(run);
+      this.#pending.delete(run);
     }
     const old = this.#current;
     this.#init = init;
-    this.#queries.reconfigure(init);
+    this.#sqlRunner.reconfigure(init);
     this.#current = run;
     this.#backoff.reset();
-    this.#event("swapped", `${old ? "it took over from a running cell" : "it starts afresh"}`);
-    this.#armIdle();
+    this.#emit("swapped", old ? "it replaced a running cell" : "no cell was running");
+    this.#startIdleTimer();
     if (old) void this.#drain(old);
   }
 
-  /** How the cell is now. */
+  /** Returns the current state and counters. */
   health(): CellHealth {
     const run = this.#current;
-    const wait = this.#backoff.waitMs();
+    const waitMs = this.#backoff.waitMs();
     const state = this.#closed
       ? "closed"
       : run
       ? "running"
       : this.#starting
       ? "starting"
-      : wait === 0
+      : waitMs === 0
       ? "stopped"
       : this.#backoff.isCircuitOpen
       ? "circuit-open"
@@ -218,173 +242,174 @@ export class Cell<A> {
         residentKiB: run.residentKiB,
         ...(run.pid !== undefined && { pid: run.pid }),
       }),
-      served: this.#served,
-      requests: this.#slots.inUse,
-      waiting: this.#slots.waiting,
+      served: this.#requestCount,
+      requests: this.#semaphore.inUse,
+      waiting: this.#semaphore.waiting,
       crashes: this.#crashes,
-      ...(this.#reason !== undefined && { reason: this.#reason }),
+      ...(this.#lastReason !== undefined && { reason: this.#lastReason }),
     };
   }
 
   /**
-   * Ends the cell for good; later requests get 503. Resolves when no process of it is left.
+   * Closes the cell; later requests get 503. Resolves when all its processes have ended.
    *
-   * @param drain let open requests finish, for `drainTimeoutMs` at most
+   * @param options `drain`: wait for open requests, for at most `drainTimeoutMs`
    */
   async stop({ drain }: { readonly drain: boolean }): Promise<void> {
     this.#closed = true;
-    this.#cancelIdle();
-    this.#slots.close(createStoppedProblem());
+    this.#clearIdleTimer();
+    this.#semaphore.close(createStoppedProblem());
     this.#current = undefined;
     await Promise.all([...this.#runs].map((run) => drain ? this.#drain(run) : run.kill()));
-    await this.#queries.close();
+    await this.#sqlRunner.close();
   }
 
-  #refuse(request: Request, visit: CallerContext<A>): void {
+  #assertAcceptable(request: Request, caller: CallerContext<A>): void {
     if (this.#closed) throw createStoppedProblem();
     if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
       throw new Problem(
         "not-implemented",
-        "Cannot upgrade to a WebSocket: plugins speak requests and responses; stream with text/event-stream",
+        "Cannot upgrade to a WebSocket: plugins do not support it; use a stream of text/event-stream",
       );
     }
-    if (visit.depth > this.#limits.maxDepth) {
+    if (caller.depth > this.#limits.maxDepth) {
       throw new Problem(
         "loop-detected",
-        `Cannot ask a plugin: ${this.#limits.maxDepth} plugins already wait for each other`,
+        `Cannot call the plugin: ${this.#limits.maxDepth} plugins already wait for each other, the limit`,
       );
     }
   }
 
-  async #waitForSlot(request: Request, visit: CallerContext<A>): Promise<void> {
+  async #waitForPermit(request: Request, caller: CallerContext<A>): Promise<void> {
     const abort = new AbortController();
-    const reason = new DOMException("The caller went away", "AbortError");
-    const watched = onClientDisconnect(request, visit, () => abort.abort(reason));
+    const reason = new DOMException("The client disconnected", "AbortError");
+    const watch = onClientDisconnect(request, caller, () => abort.abort(reason));
     try {
-      await this.#slots.wait(abort.signal);
+      await this.#semaphore.wait(abort.signal);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new Problem(
         "unavailable",
-        `Cannot ask the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are in it and ` +
-          `${this.#limits.maxWaiting} wait; ask again later`,
+        `Cannot call the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are open and ` +
+          `${this.#limits.maxWaiting} are waiting, the limits; send the request again later`,
         { "retry-after": "1" },
       );
     } finally {
-      watched.markResponded(true);
+      watch.markResponded(true);
     }
   }
 
-  async #running(): Promise<CellRun<A>> {
+  async #ensureRun(): Promise<CellRun<A>> {
     if (this.#closed) throw createStoppedProblem();
     if (this.#current) return this.#current;
-    const wait = this.#backoff.waitMs();
-    if (wait > 0) {
+    const waitMs = this.#backoff.waitMs();
+    if (waitMs > 0) {
       throw new Problem(
         "unavailable",
-        `Cannot ask the plugin ${this.#init.name}: it failed ${this.#backoff.failures} times in a ` +
-          `row and is started again in ${Math.ceil(wait / 1000)} s at the earliest`,
-        { "retry-after": String(Math.ceil(wait / 1000)) },
+        `Cannot call the plugin ${this.#init.name}: it failed ${this.#backoff.failures} times in a ` +
+          `row; it can be started again in ${Math.ceil(waitMs / 1000)} s`,
+        { "retry-after": String(Math.ceil(waitMs / 1000)) },
       );
     }
-    this.#starting ??= this.#begin().finally(() => this.#starting = undefined);
+    this.#starting ??= this.#startRun().finally(() => this.#starting = undefined);
     return await this.#starting;
   }
 
-  async #begin(): Promise<CellRun<A>> {
-    const again = this.#backoff.failures > 0;
-    const run = this.#newRun(this.#init);
+  async #startRun(): Promise<CellRun<A>> {
+    const isRestart = this.#backoff.failures > 0;
+    const run = this.#createRun(this.#init);
     await run.ready;
-    // A swap may have been quicker; what it put there is newer.
+    // A swap has finished first; its run has the newer init.
     if (this.#current) {
       void run.kill();
       return this.#current;
     }
     this.#current = run;
-    this.#event(again ? "restarted" : "started", `as a ${run.kind}`);
-    this.#armIdle();
+    this.#emit(isRestart ? "restarted" : "started", `as a ${run.kind}`);
+    this.#startIdleTimer();
     return run;
   }
 
-  #newRun(init: CellInit): CellRun<A> {
+  #createRun(init: CellInit): CellRun<A> {
     const host: CellRunHost<A> = {
       startCell: this.#options.startCell,
       limits: this.#limits,
       now: this.#options.now,
       answerSubrequest: (call) => this.#options.answerSubrequest(call),
-      runSqlRequest: (asked) => this.#queries.run(asked),
+      runSqlRequest: (request) => this.#sqlRunner.run(request),
       log: (level, line) => this.#options.log(level, line),
-      onEnd: (run, end) => this.#ended(run, end),
-      onIdle: (run) => this.#quiet(run),
+      onEnd: (run, end) => this.#onRunEnd(run, end),
+      onIdle: (run) => this.#onRunIdle(run),
     };
     const run = new CellRun<A>(host, init);
     this.#runs.add(run);
     return run;
   }
 
-  #ended(run: CellRun<A>, end: CellEndedError): void {
+  #onRunEnd(run: CellRun<A>, end: CellEndedError): void {
     this.#runs.delete(run);
     if (this.#current === run) this.#current = undefined;
     const draining = this.#draining.delete(run);
-    if (end.kind === "stopped" || this.#trials.has(run)) return;
+    if (end.kind === "stopped" || this.#pending.has(run)) return;
     this.#crashes++;
-    this.#reason = end.message;
-    this.#event("ended", end.message, end.kind);
+    this.#lastReason = end.message;
+    this.#emit("ended", end.message, end.kind);
     if (!draining && this.#backoff.recordFailure(run.startedAt)) {
-      this.#event("circuit-open", `${this.#backoff.failures} failures in a row`);
+      this.#emit("circuit-open", `${this.#backoff.failures} failures in a row`);
     }
   }
 
-  #quiet(run: CellRun<A>): void {
-    if (run === this.#current) this.#armIdle();
+  #onRunIdle(run: CellRun<A>): void {
+    if (run === this.#current) this.#startIdleTimer();
   }
 
   async #drain(run: CellRun<A>): Promise<void> {
     this.#draining.add(run);
     const until = this.#options.now() + this.#limits.drainTimeoutMs;
     while (!run.isIdle && this.#runs.has(run) && this.#options.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
     }
     await run.kill();
   }
 
-  /** One timer looks again and again: to set one at each request's end would cost more than the rest. */
-  #armIdle(): void {
-    this.#quietSince = this.#options.now();
-    if (this.#idle === undefined) this.#waitIdle(this.#limits.idleMs);
+  /** Uses one timer that checks repeatedly. One timer per request would cost more than the rest. */
+  #startIdleTimer(): void {
+    this.#idleSince = this.#options.now();
+    if (this.#idleTimer === undefined) this.#setIdleTimer(this.#limits.idleMs);
   }
 
-  #waitIdle(ms: number): void {
+  #setIdleTimer(ms: number): void {
     if (this.#limits.idleMs === 0 || this.#closed) return;
-    this.#idle = setTimeout(() => {
-      this.#idle = undefined;
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined;
       const run = this.#current;
-      // Whatever is under way arms it again when it is over.
-      if (!run?.isIdle || this.#slots.inUse > 0) return;
-      const left = this.#quietSince + this.#limits.idleMs - this.#options.now();
-      if (left > 0) return this.#waitIdle(left);
+      // An open request sets the timer again when it ends.
+      if (!run?.isIdle || this.#semaphore.inUse > 0) return;
+      const left = this.#idleSince + this.#limits.idleMs - this.#options.now();
+      if (left > 0) return this.#setIdleTimer(left);
       this.#current = undefined;
-      this.#event("idle", `no request for ${this.#limits.idleMs} ms`);
+      this.#emit("idle", `no request for ${this.#limits.idleMs} ms`);
       void run.kill();
     }, ms);
-    Deno.unrefTimer(Number(this.#idle));
+    Deno.unrefTimer(Number(this.#idleTimer));
   }
 
-  #cancelIdle(): void {
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
+  #clearIdleTimer(): void {
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
   }
 
-  #event(type: CellEvent["type"], detail: string, kind?: CellEndedError["kind"]): void {
+  #emit(type: CellEvent["type"], detail: string, kind?: CellEndedError["kind"]): void {
     this.#options.onEvent({ type, detail, ...(kind && { kind }) });
   }
 
-  /** Notes what the caller is not told, and gives what they are. */
-  #inWords(error: unknown): unknown {
+  /** Logs the details of an error and returns the problem for the caller. */
+  #toProblem(error: unknown): unknown {
     if (error instanceof RpcError) this.#options.log("error", error.message);
-    if (error instanceof ResponseTimeoutError) this.#event("timeout", error.message);
+    if (error instanceof ResponseTimeoutError) this.#emit("timeout", error.message);
     return toCellProblem(error, this.#init.name);
   }
 }
 
-const DRAIN_LOOK_MS = 20;
+/** Interval of the check whether a draining run is idle, in milliseconds. */
+const DRAIN_CHECK_MS = 20;

@@ -1,6 +1,7 @@
 /**
- * What a caller may know when a plugin failed them: that it did, how, and whether to ask again. The
- * plugin's own words go to the log; they may hold anything.
+ * Converts failures of a cell to problems for the caller (RFC 9457). A problem says that the plugin
+ * failed, how, and whether to try again. It must not contain text of the plugin, which goes to the
+ * log.
  */
 
 import { Problem } from "../../http/problem.ts";
@@ -11,25 +12,29 @@ import { CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
 const ENDS: Record<Exclude<CellEndedError["kind"], "stopped">, string> = {
   unfit: "its source cannot be loaded",
   start: "it was not ready in time",
-  silence: "it stopped answering",
-  memory: "it held more memory than it may",
-  protocol: "it broke the rules of its cell",
-  crash: "its cell ended by itself",
+  silence: "it stopped responding",
+  memory: "it exceeded its memory limit",
+  protocol: "it violated the protocol of its cell",
+  crash: "its cell crashed",
 };
 
 /**
- * The refusal for a failure of a cell; anything else is given back as it is.
+ * Converts an error to a problem. An error of another kind is returned unchanged.
  *
- * @param name the plugin's
+ * @param error what `CellRun` threw
+ * @param name name of the plugin
  */
 export function toCellProblem(error: unknown, name: string): unknown {
   if (error instanceof RpcError) {
-    return new Problem("bad-gateway", `The plugin ${name} failed to answer; the log has its words`);
+    return new Problem(
+      "bad-gateway",
+      `Cannot call the plugin ${name}: it failed; see the server log for its message`,
+    );
   }
   if (error instanceof ResponseTimeoutError) {
     return new Problem(
       "gateway-timeout",
-      `The plugin ${name} gave ${error.message}; the request was given up`,
+      `Cannot call the plugin ${name}: ${error.message}`,
     );
   }
   if (error instanceof CellEndedError) {
@@ -37,28 +42,28 @@ export function toCellProblem(error: unknown, name: string): unknown {
     const late = error.kind === "silence" || error.kind === "start";
     return new Problem(
       late ? "gateway-timeout" : "bad-gateway",
-      `The plugin ${name} was ended while it had the request: ${ENDS[error.kind]}; ask again`,
+      `Cannot call the plugin ${name}: ${ENDS[error.kind]}; send the request again`,
     );
   }
   if (error instanceof FileChanged) {
     return new Problem(
       "unavailable",
-      `The plugin ${name} answered with a file that keeps changing while it is opened; ask again`,
+      `Cannot send the file of the plugin ${name}: it changes while it is opened; send the request again`,
       { "retry-after": "1" },
     );
   }
   if (error instanceof RangeError) {
     return new Problem(
       "bad-header",
-      "Cannot pass the request on: its URL and headers are too long, or hold control characters",
+      "Cannot call the plugin: the URL and headers are too long or contain control characters",
     );
   }
   return error;
 }
 
-/** The refusal of a plugin that is not there any more. */
+/** Creates the problem for a request to a stopped plugin. */
 export function createStoppedProblem(): Problem {
-  return new Problem("unavailable", "Cannot ask the plugin: it has been stopped", {
+  return new Problem("unavailable", "Cannot call the plugin: it has been stopped", {
     "retry-after": "1",
   });
 }

@@ -1,7 +1,8 @@
 /**
- * One started cell and everything that is open with it, from start to end. It holds which request may
- * call back with whose authority, measures every promise the plugin makes in time and memory, and
- * ends the cell when one is broken. A cell that ended is never used again; `Cell` starts another.
+ * One run of a cell, from the start of its process or Worker to its end. It sends requests, answers
+ * subrequests with the authority of the request they belong to, and enforces the limits of time,
+ * memory and output. If the plugin exceeds a limit or violates the protocol, the run ends the
+ * process. A run that has ended must not be used again; `Cell` starts another one.
  */
 
 import { Problem, toProblemResponse } from "../../http/problem.ts";
@@ -28,17 +29,17 @@ import { readResidentKiB } from "./process_memory.ts";
 import { answerSqlRequest, type SqlRequestHost } from "./sql_request.ts";
 import type { StartCell, Transport } from "../transport/transport.ts";
 
-/** Why a cell ended. */
+/** Why a run ended. */
 export type CellEndKind =
-  | "stopped" // the host ended it in good order
+  | "stopped" // the server stopped it
   | "unfit" // the plugin could not be loaded
   | "start" // it was not ready in time
-  | "silence" // a heartbeat stayed unanswered: a busy loop
-  | "memory" // it held more than it may
-  | "protocol" // it broke the rules of the wire
-  | "crash"; // it ended by itself
+  | "silence" // it did not answer a heartbeat, as in a busy loop, or several requests in a row
+  | "memory" // it exceeded its memory limit
+  | "protocol" // it violated the wire protocol
+  | "crash"; // its process or Worker ended unexpectedly
 
-/** A cell ended; the message is for the log and may hold the plugin's words. */
+/** The run has ended. The message is for the log and may contain text of the plugin. */
 export class CellEndedError extends Error {
   override readonly name = "CellEndedError";
   constructor(readonly kind: CellEndKind, message: string) {
@@ -46,104 +47,120 @@ export class CellEndedError extends Error {
   }
 }
 
-/** No response head came in time. */
+/** The plugin sent no response head in time. */
 export class ResponseTimeoutError extends Error {
   override readonly name = "ResponseTimeoutError";
 }
 
-/** A request with what the host knows of its caller. `A` is opaque here. */
+/** The caller of a request. `A` is the type of its authority, which a run does not interpret. */
 export interface CallerContext<A> extends CallerConnection {
-  /** Given back to `callBack` for `env.caller`; never leaves the host. */
+  /** Passed to `answerSubrequest` for `env.caller`. It is never sent to the cell. */
   readonly authority: A;
   readonly tier: string;
+  /** Name of the caller. */
   readonly by: string;
-  /** Entity tag of what the request is about, as this caller is shown it, where it is known. */
+  /**
+   * Entity tag of the world that the request concerns, as this caller gets it; undefined if
+   * unknown.
+   */
   readonly tag?: string | undefined;
-  /** How many plugins lie above this request: 0 from outside. */
+  /** Number of plugins that wait for this request; 0 for a request of a client. */
   readonly depth: number;
 }
 
-/** A call back into the machine. For `machine` there is no caller's authority to be had. */
+/**
+ * A request of the plugin to the server: with the caller's authority (`env.caller`), or with the
+ * grants of the plugin (`env.machine`).
+ */
 export type Subrequest<A> =
   & { readonly request: Request; readonly depth: number }
   & ({ readonly kind: "caller"; readonly authority: A } | { readonly kind: "machine" });
 
-/** What a run needs from the host. */
+/** Dependencies of a run. */
 export interface CellRunHost<A> extends SqlRequestHost {
   readonly startCell: StartCell;
   readonly limits: CellLimits;
   readonly now: () => number;
-  /** Answers a call back; a rejection is told to the plugin as "the machine failed". */
+  /** Answers a subrequest. If it rejects, the plugin gets "the server failed". */
   answerSubrequest(call: Subrequest<A>): Promise<Response>;
-  /** Called once, when the cell has ended for whatever reason. */
+  /** Called once, when the run has ended. */
   onEnd(run: CellRun<A>, end: CellEndedError): void;
-  /** Called when the last request and the last `waitUntil` are over. */
+  /** Called when the last open request and the last `waitUntil` work are over. */
   onIdle(run: CellRun<A>): void;
 }
 
 interface Open<A> {
   readonly id: number;
-  readonly visit: CallerContext<A>;
+  readonly caller: CallerContext<A>;
   readonly call: PendingCall;
-  /** When the response head must have come; undefined once it has. */
+  /** Time by which the response head must arrive, in Unix milliseconds; undefined once it has. */
   due: number | undefined;
-  /** Calls of `env.caller` under way, which die with the request; made with the first. */
+  /** Ids of open subrequests that end with this request; created with the first. */
   calls: Set<number> | undefined;
 }
 
 const LEVELS = ["log", "warn", "error"] as const;
-const WORDS = 4096;
-/** Console lines a cell may send in one second beyond its bound before that breaks the rules. */
-const LOG_SLACK = 8;
-/** Frames a second that may come to nothing: late ones do when much is given up, a flood is no accident. */
-const IDLE_FRAMES = 100_000;
-/** Answers missed in a row, with none in between, after which the cell counts as stuck. */
-const MISSED = 4;
+/** Longest text of a failure from the cell, in characters. */
+const MAX_TEXT_CHARS = 4096;
+/** Console lines per second that a cell may send beyond twice its limit. */
+const LOG_SLACK_LINES = 8;
+/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
+const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
+/** Response timeouts in a row, without a response in between, after which the run is ended. */
+const MAX_TIMEOUTS_IN_A_ROW = 4;
 
-/** See the module. */
+/** One run of a cell. */
 export class CellRun<A> {
   /** Resolves when the plugin is loaded; rejects with a {@link CellEndedError}. */
   readonly ready: Promise<void>;
+  /** Start in Unix milliseconds. */
   readonly startedAt: number;
   readonly #host: CellRunHost<A>;
   readonly #limits: CellLimits;
-  readonly #peer: RpcEndpoint;
+  readonly #endpoint: RpcEndpoint;
   readonly #writer = new FrameWriter();
   readonly #reader = new FrameReader();
   readonly #transport: Transport;
   readonly #open = new IdTable<Open<A>>();
-  /** Requests whose `waitUntil` work goes on, with their depth and their last moment. */
-  readonly #held = new Map<number, { readonly depth: number; readonly until: number }>();
-  readonly #clock: ReturnType<typeof setInterval>;
-  #settle: { resolve: () => void; reject: (end: CellEndedError) => void } | undefined;
-  #scheduled = false;
+  /**
+   * Requests with open `waitUntil` work, with their depth and the time at which it is abandoned.
+   */
+  readonly #waitUntil = new Map<number, { readonly depth: number; readonly until: number }>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #readyPromise: { resolve: () => void; reject: (end: CellEndedError) => void } | undefined;
+  #isScheduled = false;
   #end: CellEndedError | undefined;
   #pings = 0;
-  #pinged: number | undefined;
+  #pingSentAt: number | undefined;
   #nextPing = 0;
-  #missed = 0;
-  #reported = 0;
-  readonly #lines: RateLimit;
-  readonly #idle: RateLimit;
+  #timeouts = 0;
+  #reportedKiB = 0;
+  readonly #logLines: RateLimit;
+  readonly #ignoredFrames: RateLimit;
 
   constructor(host: CellRunHost<A>, init: CellInit) {
     this.#host = host;
     this.#limits = host.limits;
     this.startedAt = host.now();
-    const lines = 2 * host.limits.maxLogLinesPerSecond + LOG_SLACK;
-    this.#lines = new RateLimit(lines, "console lines", host.now);
-    this.#idle = new RateLimit(IDLE_FRAMES, "frames that come to nothing", host.now);
+    const lines = 2 * host.limits.maxLogLinesPerSecond + LOG_SLACK_LINES;
+    this.#logLines = new RateLimit(lines, "console lines", host.now);
+    this.#ignoredFrames = new RateLimit(
+      MAX_IGNORED_FRAMES_PER_SECOND,
+      "frames without effect",
+      host.now,
+    );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
-    promise.catch(heard);
-    this.#settle = { resolve, reject };
-    this.#peer = new RpcEndpoint({
+    // A caller that awaits `ready` gets the error; without one it must not end the process.
+    promise.catch(ignore);
+    this.#readyPromise = { resolve, reject };
+    this.#endpoint = new RpcEndpoint({
       side: SIDE.HOST,
       writer: this.#writer,
-      scheduleFlush: () => this.#wake(),
-      serve: (served) => this.#callBack(served),
+      scheduleFlush: () => this.#scheduleFlush(),
+      serve: (inbound) => this.#answerSubrequest(inbound),
       maxInboundCalls: host.limits.maxCalls,
-      onIgnoredFrame: () => this.#idle.count(),
+      onIgnoredFrame: () => this.#ignoredFrames.count(),
       openFile: createFileOpener(init.folders),
       ignoredHeaders: CONNECTION_HEADERS,
     });
@@ -154,75 +171,80 @@ export class CellRun<A> {
       });
     } catch (error) {
       this.#transport = { kind: "worker", send: () => {}, kill: () => Promise.resolve() };
-      const words = error instanceof Error ? error.message : "no reason was given";
+      const message = error instanceof Error ? error.message : "no reason was given";
       queueMicrotask(() =>
-        this.#finish(new CellEndedError("crash", `it cannot be started: ${words}`))
+        this.#finish(new CellEndedError("crash", `it cannot be started: ${message}`))
       );
     }
-    this.#clock = setInterval(
-      () => this.#look(),
+    this.#timer = setInterval(
+      () => this.#check(),
       Math.max(10, Math.min(host.limits.heartbeatMs / 4, 250)),
     );
-    Deno.unrefTimer(Number(this.#clock));
+    Deno.unrefTimer(Number(this.#timer));
   }
 
-  /** Requests whose exchange is not over. */
+  /** Number of requests that are not complete. */
   get openRequests(): number {
     return this.#open.size;
   }
 
-  /** Nothing is open and no `waitUntil` goes on. */
+  /** Whether there is no open request and no `waitUntil` work. */
   get isIdle(): boolean {
-    return this.#open.size === 0 && this.#held.size === 0;
+    return this.#open.size === 0 && this.#waitUntil.size === 0;
   }
 
+  /** Kind of the transport. */
   get kind(): "process" | "worker" {
     return this.#transport.kind;
   }
 
+  /** Process id; undefined if the run is a Worker. */
   get pid(): number | undefined {
     return this.#transport.pid;
   }
 
-  /** Resident memory in KiB as last known; 0 when nothing is known. */
+  /** Resident memory of the process in KiB; 0 if it is not known. */
   get residentKiB(): number {
-    return (this.pid !== undefined && readResidentKiB(this.pid)) || this.#reported;
+    return (this.pid !== undefined && readResidentKiB(this.pid)) || this.#reportedKiB;
   }
 
   /**
-   * Sends a request. The response rejects with {@link CellEndedError}, {@link ResponseTimeoutError} or
-   * {@link RpcError}; its body errors when the cell ends.
+   * Sends a request. The response rejects with {@link CellEndedError}, {@link ResponseTimeoutError}
+   * or {@link RpcError}. Its body fails if the run ends.
    *
-   * @param ended called once, when both bodies are over
+   * @param caller the caller
+   * @param onEnd called once, when both bodies are over or the call has failed
    */
   send(
     outgoing: Omit<OutboundRequest, "note" | "ended" | "moved">,
-    visit: CallerContext<A>,
-    ended: () => void,
+    caller: CallerContext<A>,
+    onEnd: () => void,
   ): PendingCall {
     const due = (): number => this.#host.now() + this.#limits.responseTimeoutMs;
-    const { tier, by, tag } = visit;
-    const call = this.#peer.call({
+    const { tier, by, tag } = caller;
+    const call = this.#endpoint.call({
       ...outgoing,
       note: tag === undefined ? [tier, by] : [tier, by, tag],
       onEnd: () => {
         this.#close(call?.id);
-        ended();
+        onEnd();
       },
       onProgress: () => {
         if (open.due !== undefined) open.due = due();
       },
       onResponse: () => {
         open.due = undefined;
-        this.#missed = 0;
+        this.#timeouts = 0;
       },
     });
-    const open: Open<A> = { id: call.id, visit, call, due: due(), calls: undefined };
+    const open: Open<A> = { id: call.id, caller, call, due: due(), calls: undefined };
     if (!this.#end) this.#open.add(open);
     return call;
   }
 
-  /** Ends the cell at once; everything open fails with `end`. Resolves when it is gone. */
+  /**
+   * Ends the run at once; all open requests fail with `end`. Resolves when the process has ended.
+   */
   async kill(end: CellEndedError = new CellEndedError("stopped", "it was stopped")): Promise<void> {
     this.#finish(end);
     await this.#transport.kill();
@@ -232,8 +254,8 @@ export class CellRun<A> {
     const open = this.#open.get(id);
     if (!open) return;
     this.#open.delete(id);
-    for (const called of open.calls ?? []) {
-      this.#peer.abortInbound(called, new Error("The request has ended, and env.caller with it"));
+    for (const id of open.calls ?? []) {
+      this.#endpoint.abortInbound(id, new Error("The request has ended; env.caller ends with it"));
     }
     if (this.isIdle) this.#host.onIdle(this);
   }
@@ -241,23 +263,25 @@ export class CellRun<A> {
   #finish(end: CellEndedError): void {
     if (this.#end) return;
     this.#end = end;
-    clearInterval(this.#clock);
-    this.#held.clear();
-    this.#settle?.reject(end);
-    this.#settle = undefined;
-    this.#peer.fail(end);
+    clearInterval(this.#timer);
+    this.#waitUntil.clear();
+    this.#readyPromise?.reject(end);
+    this.#readyPromise = undefined;
+    this.#endpoint.fail(end);
     this.#host.onEnd(this, end);
-    // Whatever ended it, nothing of it may go on.
-    this.#transport.kill().catch((error) => this.#host.log("error", `cannot be ended: ${error}`));
+    // Whatever the reason, the process must not continue.
+    this.#transport.kill().catch((error) =>
+      this.#host.log("error", `Cannot end the cell: ${error}`)
+    );
   }
 
-  #wake(): void {
-    if (this.#scheduled || this.#end) return;
-    this.#scheduled = true;
+  #scheduleFlush(): void {
+    if (this.#isScheduled || this.#end) return;
+    this.#isScheduled = true;
     setImmediate(() => {
-      this.#scheduled = false;
+      this.#isScheduled = false;
       if (this.#end) return;
-      this.#peer.flush();
+      this.#endpoint.flush();
       if (this.#writer.length > 0) this.#transport.send(this.#writer.take());
     });
   }
@@ -267,53 +291,55 @@ export class CellRun<A> {
     try {
       this.#reader.push(chunk, (frame) => this.#take(frame));
     } catch (error) {
-      const words = error instanceof ProtocolError ? error.message : "a frame that cannot be used";
-      this.#finish(new CellEndedError("protocol", `it broke the rules of the wire: ${words}`));
+      const message = error instanceof ProtocolError ? error.message : "it sent an invalid frame";
+      this.#finish(new CellEndedError("protocol", `it violated the wire protocol: ${message}`));
     }
   }
 
   #take(frame: Frame): void {
-    if (frame.verb <= VERB.CANCEL) return this.#peer.receive(frame);
+    if (frame.verb <= VERB.CANCEL) return this.#endpoint.receive(frame);
     switch (frame.verb) {
       case VERB.READY:
-        this.#settle?.resolve();
-        this.#settle = undefined;
+        this.#readyPromise?.resolve();
+        this.#readyPromise = undefined;
         this.#nextPing = this.#host.now() + this.#limits.heartbeatMs;
         return;
       case VERB.UNFIT:
-        return this.#finish(new CellEndedError("unfit", readText(frame, WORDS)));
+        return this.#finish(new CellEndedError("unfit", readText(frame, MAX_TEXT_CHARS)));
       case VERB.PONG:
-        if (this.#pinged === undefined || frame.id !== this.#pings) return this.#idle.count();
-        this.#pinged = undefined;
+        if (this.#pingSentAt === undefined || frame.id !== this.#pings) {
+          return this.#ignoredFrames.count();
+        }
+        this.#pingSentAt = undefined;
         return;
       case VERB.LOG:
         return this.#log(frame);
       case VERB.HOLD: {
         const open = this.#open.get(frame.id);
         const until = this.#host.now() + this.#limits.waitUntilTimeoutMs;
-        if (!open || this.#held.has(frame.id)) return this.#idle.count();
-        this.#held.set(frame.id, { depth: open.visit.depth, until });
+        if (!open || this.#waitUntil.has(frame.id)) return this.#ignoredFrames.count();
+        this.#waitUntil.set(frame.id, { depth: open.caller.depth, until });
         return;
       }
       case VERB.DONE:
-        if (!this.#held.delete(frame.id)) return this.#idle.count();
+        if (!this.#waitUntil.delete(frame.id)) return this.#ignoredFrames.count();
         if (this.isIdle) this.#host.onIdle(this);
         return;
       case VERB.RESIDENT:
-        this.#reported = frame.id;
-        return this.#idle.count();
+        this.#reportedKiB = frame.id;
+        return this.#ignoredFrames.count();
       default:
-        throw new ProtocolError(`Cannot take verb ${frame.verb}`);
+        throw new ProtocolError(`Cannot accept a frame: verb ${frame.verb} is not allowed here`);
     }
   }
 
   #log(frame: Frame): void {
-    this.#lines.count();
-    this.#host.log(LEVELS[frame.id] ?? "log", readText(frame, 2 * WORDS));
+    this.#logLines.count();
+    this.#host.log(LEVELS[frame.id] ?? "log", readText(frame, 2 * MAX_TEXT_CHARS));
   }
 
-  /** Looks at the clock and at the memory, a few times a second. */
-  #look(): void {
+  /** Checks the time limits and the memory; called several times per second. */
+  #check(): void {
     const now = this.#host.now();
     const {
       startTimeoutMs: startTimeoutMs,
@@ -321,99 +347,106 @@ export class CellRun<A> {
       heartbeatMs: heartbeatMs,
       residentMiB,
     } = this.#limits;
-    if (this.#settle) {
-      if (now - this.startedAt <= startTimeoutMs) return this.#weigh(residentMiB);
+    if (this.#readyPromise) {
+      if (now - this.startedAt <= startTimeoutMs) return this.#checkMemory(residentMiB);
       return this.#finish(
         new CellEndedError("start", `it was not ready after ${startTimeoutMs} ms`),
       );
     }
-    if (this.#pinged !== undefined) {
-      if (now - this.#pinged > heartbeatTimeoutMs) {
+    if (this.#pingSentAt !== undefined) {
+      if (now - this.#pingSentAt > heartbeatTimeoutMs) {
         return this.#finish(
           new CellEndedError("silence", `no heartbeat for ${heartbeatTimeoutMs} ms`),
         );
       }
     } else if (now >= this.#nextPing) {
       this.#pings = this.#pings + 1 >>> 0;
-      this.#pinged = now;
+      this.#pingSentAt = now;
       this.#nextPing = now + heartbeatMs;
       this.#writer.writeBytes(VERB.PING, SIDE.HOST, this.#pings);
-      this.#wake();
+      this.#scheduleFlush();
     }
     for (const open of this.#open.values()) {
       if (open.due === undefined || now <= open.due) continue;
-      this.#missed++;
+      this.#timeouts++;
       open.call.cancel(
-        new ResponseTimeoutError(`no answer after ${this.#limits.responseTimeoutMs} ms`),
+        new ResponseTimeoutError(`no response after ${this.#limits.responseTimeoutMs} ms`),
       );
     }
-    for (const [id, { until }] of this.#held) {
-      if (now > until && this.#held.delete(id) && this.isIdle) this.#host.onIdle(this);
+    for (const [id, { until }] of this.#waitUntil) {
+      if (now > until && this.#waitUntil.delete(id) && this.isIdle) this.#host.onIdle(this);
     }
-    if (this.#missed >= MISSED) {
+    if (this.#timeouts >= MAX_TIMEOUTS_IN_A_ROW) {
       return this.#finish(
-        new CellEndedError("silence", `${this.#missed} requests in a row went unanswered`),
+        new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
       );
     }
-    this.#weigh(residentMiB);
+    this.#checkMemory(residentMiB);
   }
 
-  #weigh(residentMiB: number): void {
+  #checkMemory(residentMiB: number): void {
     if (this.pid === undefined) return;
     const mib = this.residentKiB / 1024;
     if (mib <= residentMiB) return;
     this.#finish(
-      new CellEndedError("memory", `it held ${Math.round(mib)} MiB of ${residentMiB} MiB`),
+      new CellEndedError(
+        "memory",
+        `it used ${Math.round(mib)} MiB of resident memory; at most ${residentMiB} MiB are allowed`,
+      ),
     );
   }
 
-  async #callBack(served: InboundRequest): Promise<Response> {
-    const { head, body, signal } = served;
+  async #answerSubrequest(inbound: InboundRequest): Promise<Response> {
+    const { head, body, signal } = inbound;
     const [kind, id] = head.note;
     const open = typeof id === "number" ? this.#open.get(id) : undefined;
-    // What is asked for a request ends with it, as nobody would read the answer.
-    if (kind === "sql" && open) (open.calls ??= new Set()).add(served.id);
-    if (kind === "sql") return await answerSqlRequest(served, this.#host);
-    if (kind !== "caller" && kind !== "machine") throw new Error("env has no such fetch");
+    // A query ends with its request, because then no code reads its result.
+    if (kind === "sql" && open) (open.calls ??= new Set()).add(inbound.id);
+    if (kind === "sql") return await answerSqlRequest(inbound, this.#host);
+    if (kind !== "caller" && kind !== "machine") {
+      throw new Error("Cannot run the subrequest: its kind is unknown");
+    }
     if (kind === "caller" && !open) {
-      throw new Error("Cannot call back: the request has ended, and env.caller with it");
+      throw new Error("Cannot run the subrequest: the request has ended; env.caller ends with it");
     }
     const depth = 1 + this.#depthOf(typeof id === "number" ? id : 0, open);
     if (depth > this.#limits.maxDepth) {
       const detail =
-        `Cannot call deeper: ${this.#limits.maxDepth} plugins already wait for each other`;
+        `Cannot run the subrequest: ${this.#limits.maxDepth} plugins already wait for each other, the limit`;
       return toProblemResponse(new Problem("loop-detected", detail), null);
     }
-    if (!head.url.startsWith("/")) throw new Error("Cannot call back: the path has no slash");
+    if (!head.url.startsWith("/")) {
+      throw new Error("Cannot run the subrequest: its path does not start with a slash");
+    }
     const bare = { method: head.method, body, signal };
     const request = appendHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
-    if (open && kind === "caller") (open.calls ??= new Set()).add(served.id);
+    if (open && kind === "caller") (open.calls ??= new Set()).add(inbound.id);
     try {
       return kind === "caller" && open
         ? await this.#host.answerSubrequest({
           kind,
-          authority: open.visit.authority,
+          authority: open.caller.authority,
           request,
           depth,
         })
         : await this.#host.answerSubrequest({ kind: "machine", request, depth });
     } catch (error) {
-      // A call that was broken off rejects as it should.
-      if (!signal.aborted) this.#host.log("error", `a call back failed: ${error}`);
-      throw new Error("Cannot call back: the machine failed");
+      // A cancelled subrequest rejects in any case.
+      if (!signal.aborted) this.#host.log("error", `a subrequest failed: ${error}`);
+      throw new Error("Cannot run the subrequest: the server failed");
     }
   }
 
-  /** A call that names no request of now counts as made by the deepest one there is. */
+  /** Returns the depth of a request. For an unknown id it is that of the deepest open request. */
   #depthOf(id: number, open: Open<A> | undefined): number {
-    const known = open?.visit.depth ?? this.#held.get(id)?.depth;
+    const known = open?.caller.depth ?? this.#waitUntil.get(id)?.depth;
     if (known !== undefined) return known;
-    let deepest = 0;
-    for (const { visit } of this.#open.values()) deepest = Math.max(deepest, visit.depth);
-    return deepest;
+    let maxDepth = 0;
+    for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
+    return maxDepth;
   }
 }
 
-function heard(): void {
-  // `ready` may reject before anybody waits for it; `ended` tells the host in any case.
+function ignore(): void {
+  // `ready` may reject before it is awaited. `onEnd` reports the end in any case.
 }

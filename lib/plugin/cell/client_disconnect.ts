@@ -1,42 +1,52 @@
 /**
- * Notices that a caller went away. The runtime tells it in two ways, each of which is half the truth:
- * `completed` rejects when a response could not be delivered, and stays silent before there is one;
- * `request.signal` aborts before, and also after a response that was delivered (deno#27005).
+ * Detects that the client of a request has disconnected. Deno reports this in two ways, and neither
+ * is sufficient: `completed` rejects if a response cannot be delivered, but reports nothing before
+ * there is a response; `request.signal` aborts before the response, but also after a delivered one
+ * (deno#27005). A delivered response must not be reported as a disconnect.
  */
 
 import type { Connection } from "../../request/request_context.ts";
 import { SlowTimer, type SlowTimerEntry } from "./slow_timer.ts";
 
-/** What is known of a caller beside their request. */
+/** The connection of a request. */
 export interface CallerConnection {
-  /** The connection a request came by; absent for a request that came by none. */
+  /** The client's connection; absent for a subrequest of a plugin. */
   readonly connection?: Pick<Connection, "completed">;
-  /** The request as the server made it, where the one that is passed on is another. */
+  /** The request as Deno created it, if the forwarded one is a copy. */
   readonly originalRequest?: Request;
 }
 
-/** A caller who is watched. */
+/** An active watch. */
 export interface DisconnectWatch {
   /**
-   * The response's head is there: from now on `completed` tells it all.
+   * Must be called when the response head is known. From then on only `completed` is observed.
    *
-   * @param whole nothing of the response is still to come, so that nobody need be told of anything
+   * @param isComplete whether the response is complete; then a disconnect needs no report
    */
-  markResponded(whole: boolean): void;
+  markResponded(isComplete: boolean): void;
 }
 
-/** Answers that come sooner than this cost no look at the signal, which the runtime makes when asked. */
-const PATIENCE_MS = 50;
-const patience = new SlowTimer(PATIENCE_MS);
+/**
+ * Delay in milliseconds before `request.signal` is read, because Deno creates the signal on access.
+ */
+const SIGNAL_DELAY_MS = 50;
+const slowTimer = new SlowTimer(SIGNAL_DELAY_MS);
 
-/** Calls `gone` once when the caller goes away. */
+/**
+ * Calls `onDisconnect` once if the client disconnects before it has the whole response.
+ *
+ * @param request the forwarded request
+ * @returns the watch; call `markResponded` when the response head is known
+ */
 export function onClientDisconnect(
   request: Request,
-  { connection, originalRequest: origin = request }: CallerConnection,
-  gone: () => void,
+  { connection, originalRequest = request }: CallerConnection,
+  onDisconnect: () => void,
 ): DisconnectWatch {
-  if (connection !== undefined) return new WatchedConnection(connection, origin, gone);
-  listen(origin.signal, gone);
+  if (connection !== undefined) {
+    return new WatchedConnection(connection, originalRequest, onDisconnect);
+  }
+  listen(originalRequest.signal, onDisconnect);
   return { markResponded: () => undefined };
 }
 
@@ -44,39 +54,43 @@ class WatchedConnection implements DisconnectWatch, SlowTimerEntry {
   index = -1;
   hasTicked = false;
   readonly #connection: Pick<Connection, "completed">;
-  readonly #origin: Request;
-  readonly #gone: () => void;
-  #left = false;
+  readonly #originalRequest: Request;
+  readonly #onDisconnect: () => void;
+  #isDisconnected = false;
   #signal: AbortSignal | undefined;
   #listener: (() => void) | undefined;
 
-  constructor(connection: Pick<Connection, "completed">, origin: Request, gone: () => void) {
+  constructor(
+    connection: Pick<Connection, "completed">,
+    originalRequest: Request,
+    onDisconnect: () => void,
+  ) {
     this.#connection = connection;
-    this.#origin = origin;
-    this.#gone = gone;
-    patience.add(this);
+    this.#originalRequest = originalRequest;
+    this.#onDisconnect = onDisconnect;
+    slowTimer.add(this);
   }
 
   onSlow(): void {
-    this.#listener = () => this.#leave();
-    this.#signal = this.#origin.signal;
+    this.#listener = () => this.#disconnect();
+    this.#signal = this.#originalRequest.signal;
     listen(this.#signal, this.#listener);
   }
 
-  markResponded(whole: boolean): void {
-    patience.remove(this);
+  markResponded(isComplete: boolean): void {
+    slowTimer.remove(this);
     if (this.#listener) this.#signal?.removeEventListener("abort", this.#listener);
-    if (!whole) this.#connection.completed.catch(() => this.#leave());
+    if (!isComplete) this.#connection.completed.catch(() => this.#disconnect());
   }
 
-  #leave(): void {
-    if (this.#left) return;
-    this.#left = true;
-    this.#gone();
+  #disconnect(): void {
+    if (this.#isDisconnected) return;
+    this.#isDisconnected = true;
+    this.#onDisconnect();
   }
 }
 
-function listen(signal: AbortSignal, leave: () => void): void {
-  if (signal.aborted) leave();
-  else signal.addEventListener("abort", leave, { once: true });
+function listen(signal: AbortSignal, onAbort: () => void): void {
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
 }

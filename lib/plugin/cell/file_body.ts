@@ -1,7 +1,7 @@
 /**
- * A file that a plugin answers with, read by the server itself: its bytes cross no pipe. The name is a
- * stranger's and is resolved here as it is in the cell, against the folders that were approved; what
- * is opened must be a file, and the one the plugin saw when it wrote the headers.
+ * Opens the file of a plugin's response in the server, so that its bytes do not cross the pipe. The
+ * path is untrusted: it is resolved here against the approved folders, as in the cell. The server
+ * must send a regular file only, and only the one from which the plugin made the headers.
  */
 
 import { FILE_CHUNK_BYTES } from "../../limits.ts";
@@ -16,80 +16,97 @@ import {
   toFileInfo,
 } from "../realm/env_files.ts";
 
-/** The file is another than the one the plugin spoke of; asked again, it will speak of this one. */
+/**
+ * The file differs from the one that the plugin described. The request can be sent to the plugin
+ * again.
+ */
 export class FileChanged extends Error {
   override readonly name = "FileChanged";
 }
 
-/** Opens what a cell names, if it lies in the folders it was granted. */
+/**
+ * Creates the function that opens files for a cell.
+ *
+ * @param folders the folders that were granted to the cell
+ */
 export function createFileOpener(folders: readonly GrantedFolder[]): OpenFile {
   const resolve = createResolvePath(Deno, folders);
   const { stat, errors, SeekMode } = Deno;
   const native = { open: createOpenVerified(Deno), stat, errors, SeekMode };
-  return (file, over) => openFileBody(native, resolve, file, over);
+  return (file, onEnd) => openFileBody(native, resolve, file, onEnd);
 }
 
-/** What of the runtime a file is opened with. */
+/** The used part of Deno. */
 type Native = Pick<typeof Deno, "stat" | "errors" | "SeekMode"> & { readonly open: OpenVerified };
 
 /**
- * Opens a file as a body of exactly the length that was asked.
+ * Opens a file as a body of exactly the requested length.
  *
- * @param resolve the guard of the granted folders
- * @param over called once, when the reader has everything or has gone away
- * @throws {FileChanged} it is gone, or not as it was
- * @throws {RpcError} it may not be sent, or cannot be read
+ * @param resolve the check of the granted folders
+ * @param handle path, range and fingerprint from the plugin
+ * @param onEnd called once, when the body has been read, cancelled or failed
+ * @throws {FileChanged} the file does not exist any more, or differs from the fingerprint
+ * @throws {RpcError} the file is outside the granted folders, is not a file, or cannot be read
  */
 export async function openFileBody(
   native: Native,
   resolve: ResolvePath,
   handle: FileReference,
-  over: () => void,
+  onEnd: () => void,
 ): Promise<FileBody> {
-  const file = await openSeen(native, resolve, handle);
+  const file = await openResolved(native, resolve, handle);
   try {
     const left = await lengthOf(file, handle);
     if (handle.offset > 0) await file.seek(handle.offset, native.SeekMode.Start);
-    return bodyOf(file, left, over);
+    return createBody(file, left, onEnd);
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-async function openSeen(
+async function openResolved(
   { open, stat, errors }: Native,
   resolve: ResolvePath,
   { path }: FileReference,
 ): Promise<Deno.FsFile> {
   try {
     const real = await resolve(path, false);
-    // To open a pipe that nobody writes to would hold a thread of the server for ever.
-    if (!(await stat(real)).isFile) throw new TypeError("it is no file");
+    // Opening a pipe without a writer would block a thread of the server for ever.
+    if (!(await stat(real)).isFile) throw new TypeError("it is not a file");
     return await open(real);
   } catch (error) {
     if (error instanceof FileReplaced) throw new FileChanged(error.message);
-    if (hasCode(error, "ENOENT")) throw new FileChanged("it is gone");
-    if (error instanceof errors.NotFound) throw new FileChanged("it is gone");
-    if (error instanceof Error && error.name === "NotFound") throw new FileChanged("it is gone");
-    throw new RpcError(`the file of its answer cannot be sent: ${wordsOf(error)}`);
+    if (hasCode(error, "ENOENT")) throw new FileChanged("it does not exist any more");
+    if (error instanceof errors.NotFound) throw new FileChanged("it does not exist any more");
+    if (error instanceof Error && error.name === "NotFound") {
+      throw new FileChanged("it does not exist any more");
+    }
+    throw new RpcError(`Cannot send the file of its response: ${errorText(error)}`);
   }
 }
 
-/** Bytes to be sent: of the open file, since its name may mean another one by now. */
+/**
+ * Returns the number of bytes to send. It uses the open file, because the path may name another
+ * one.
+ */
 async function lengthOf(
   file: Deno.FsFile,
-  { offset, length, fingerprint: seen }: FileReference,
+  { offset, length, fingerprint }: FileReference,
 ): Promise<number> {
   const found = toFileInfo("", await file.stat());
-  if (found.kind !== "file") throw new RpcError("the file of its answer is none");
-  if (seen !== "" && seen !== fileFingerprint(found)) throw new FileChanged("it changed");
+  if (found.kind !== "file") {
+    throw new RpcError("Cannot send the file of its response: it is not a file");
+  }
+  if (fingerprint !== "" && fingerprint !== fileFingerprint(found)) {
+    throw new FileChanged("it changed");
+  }
   if (length === -1) return Math.max(0, found.size - offset);
-  if (offset + length > found.size) throw new FileChanged("it is shorter than was said");
+  if (offset + length > found.size) throw new FileChanged("it is shorter than the range");
   return length;
 }
 
-function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
+function createBody(file: Deno.FsFile, length: number, onEnd: () => void): FileBody {
   let left = length;
   let closed = false;
   let control: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
@@ -97,7 +114,7 @@ function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
     if (closed) return;
     closed = true;
     file.close();
-    over();
+    onEnd();
   };
   const fail = (reason: unknown): void => {
     if (closed) return;
@@ -111,7 +128,9 @@ function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
         const piece = new Uint8Array(Math.min(FILE_CHUNK_BYTES, left));
         const count = left === 0 ? 0 : await file.read(piece);
         if (closed) return;
-        if (count === null) return fail(new Error("The file became shorter while it was sent"));
+        if (count === null) {
+          return fail(new Error("Cannot send the rest of the file: it became shorter"));
+        }
         left -= count;
         if (count > 0) {
           controller.enqueue(count === piece.length ? piece : piece.subarray(0, count));
@@ -120,11 +139,11 @@ function bodyOf(file: Deno.FsFile, length: number, over: () => void): FileBody {
         controller.close();
         close();
       } catch (error) {
-        fail(new Error(`The file cannot be read on: ${wordsOf(error)}`));
+        fail(new Error(`Cannot read the rest of the file: ${errorText(error)}`));
       }
     },
     cancel: close,
-    // The next piece is read while this one is sent: half as much again on one connection.
+    // Reads the next piece while this one is sent: 1.5 times the throughput of one connection.
   }, { highWaterMark: 1 });
   return { stream, fail };
 }
@@ -133,6 +152,6 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-function wordsOf(error: unknown): string {
+function errorText(error: unknown): string {
   return error instanceof TypeError ? error.message : error instanceof Error ? error.name : "Error";
 }

@@ -1,12 +1,12 @@
 /**
- * What of a request passes into a plugin: everything but what speaks of the connection and what is
- * the caller's secret. Pure but for reading a short body.
+ * Selects what a plugin gets of a request. Headers of the connection (RFC 9110 §7.6.1) and the
+ * caller's credentials must not be forwarded.
  */
 
 import { CELL_CHUNK_BYTES } from "../../limits.ts";
 import { flattenHeaders } from "../wire/message_heads.ts";
 
-/** Headers that speak of one connection (RFC 9110 §7.6.1); none goes in and none comes out. */
+/** Names of connection headers (RFC 9110 §7.6.1). They are removed from requests and responses. */
 export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -16,22 +16,22 @@ export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-/** What a plugin does not get to see: those, and the caller's secret. */
-const HIDDEN = new Set([...CONNECTION_HEADERS, "authorization", "proxy-authorization"]);
+/** Names of headers that a plugin must not get. */
+const HIDDEN_HEADERS = new Set([...CONNECTION_HEADERS, "authorization", "proxy-authorization"]);
 
-/** The headers a plugin sees, names and values in turn. */
+/** Returns the forwarded headers: names and values in alternation. */
 export function forwardedHeaders(headers: Headers): string[] {
   const flat = flattenHeaders(headers);
   for (let i = 0; i < flat.length; i += 2) {
-    if (!HIDDEN.has(flat[i]!)) continue;
-    return flat.filter((_, at) => !HIDDEN.has(flat[at - at % 2]!));
+    if (!HIDDEN_HEADERS.has(flat[i]!)) continue;
+    return flat.filter((_, at) => !HIDDEN_HEADERS.has(flat[at - at % 2]!));
   }
   return flat;
 }
 
 /**
- * The body as it travels. A short one is read before the plugin hears of the request, so a slow
- * sender costs it nothing.
+ * Returns the body to forward; null if the request has no body. A body of at most
+ * `CELL_CHUNK_BYTES` is read first, so that a slow client does not occupy the plugin.
  */
 export async function forwardedBody(
   request: Request,

@@ -1,13 +1,14 @@
 /**
- * Opens a file that was resolved before, and proves that what is open lies where it was said to: between
- * the two, somebody with a hand in the folder may have put a link in the way. The system's own word
- * for it takes Linux and a server with all permissions; elsewhere the file is opened as it is.
+ * Opens a file by its resolved path and verifies the path of the open file, because another process
+ * may have put a symlink there between the two steps (a time-of-check race). The verification needs
+ * Linux and a server with all permissions, to read `/proc/self/fd`. Otherwise the file is opened
+ * without it.
  */
 
 import { close, constants, fstat, open } from "node:fs";
 import { promisify } from "node:util";
 
-/** What was opened is not where it was found a moment before. */
+/** The opened file does not have the resolved path. */
 export class FileReplaced extends Error {
   override readonly name = "FileReplaced";
 }
@@ -15,28 +16,33 @@ export class FileReplaced extends Error {
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
 const statDescriptor = promisify(fstat);
-/** No link at the end of the path, and no waiting for what is no file. */
+/** Do not follow a symlink in the last segment, and do not block on a pipe. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Opens a file for reading, given the path it really has. */
+/**
+ * Opens a file for reading.
+ *
+ * @param real its path without symlinks
+ * @throws {FileReplaced} the opened file has another path
+ */
 export type OpenVerified = (real: string) => Promise<Deno.FsFile>;
 
-/** The surest way there is here. */
+/** Creates the function that opens files: with verification if this system supports it. */
 export function createOpenVerified(native: typeof Deno): OpenVerified {
-  return canProve(native) ? prove : (real) => native.open(real, { read: true });
+  return canVerify(native) ? openAndVerify : (real) => native.open(real, { read: true });
 
-  async function prove(real: string): Promise<Deno.FsFile> {
+  async function openAndVerify(real: string): Promise<Deno.FsFile> {
     const descriptor = await openDescriptor(real, FLAGS);
     const link = `/proc/self/fd/${descriptor}`;
     try {
       const place = await native.readLink(link);
-      // A file that lost its name meanwhile, to a newer one, was there all the same.
+      // A file that was deleted or replaced after the opening had the right path.
       if (place !== real && place !== `${real} (deleted)`) {
-        throw new FileReplaced("it is elsewhere by now");
+        throw new FileReplaced("its path has changed");
       }
-      // A pipe would hold whoever opens it until somebody writes to it.
-      if (!(await statDescriptor(descriptor)).isFile()) throw new TypeError("it is no file");
-      // The same file once more, by what is open and not by a name.
+      // `native.open` would block on a pipe until a writer opens it.
+      if (!(await statDescriptor(descriptor)).isFile()) throw new TypeError("it is not a file");
+      // Opens the same file again, by its descriptor instead of its path.
       return await native.open(link, { read: true });
     } finally {
       await closeDescriptor(descriptor);
@@ -44,12 +50,12 @@ export function createOpenVerified(native: typeof Deno): OpenVerified {
   }
 }
 
-function canProve({ build, readLinkSync }: typeof Deno): boolean {
+function canVerify({ build, readLinkSync }: typeof Deno): boolean {
   if (build.os !== "linux") return false;
   try {
     readLinkSync("/proc/self/exe");
     return true;
   } catch {
-    return false; // the runtime shows this to a program with all permissions alone
+    return false; // Deno requires all permissions to read /proc/self
   }
 }

@@ -1,31 +1,31 @@
 /**
- * Whether a host that a plugin asks for is the machine itself. A cell that is a process is denied the
- * machine's own port by the runtime; one that is a Worker of the server is not, so there it must not be
- * granted in the first place: from this host a plugin would be a local caller, whatever its grants.
+ * Checks whether a host that a plugin declares is this server. Deno denies the server's port to a
+ * cell that is a process, but cannot deny it to a Worker of the server. So a Worker must not be
+ * granted it: from this host the plugin would be a local caller, whatever its grants are.
  */
 
 import { isLoopback, parseIp } from "../../http/ip_address.ts";
 
 /**
- * Says why a Worker of the server may not be granted a host, or `undefined` when it may. A name that
- * merely resolves to this host is not found out; `/usr/share/doc/plugins.md` says so.
+ * Returns why a Worker must not be granted a host, or undefined if it may be granted. A name that
+ * DNS resolves to this host is not detected (documented in `/usr/share/doc/plugins.md`).
  *
- * @param host `host` or `host:port`, lower case, as a plugin declares it
- * @param port the machine's own
- * @param own the address the machine listens on
+ * @param host `host` or `host:port` in lower case, as a plugin declares it
+ * @param port port of this server
+ * @param own address on which this server listens
  */
 export function ownPortFault(host: string, port: number, own: string): string | undefined {
-  const asked = /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ""))?.[1];
-  if (asked !== undefined && Number(asked) !== port) return undefined;
-  const name = (asked === undefined ? host : host.slice(0, -asked.length - 1))
+  const declaredPort = /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ""))?.[1];
+  if (declaredPort !== undefined && Number(declaredPort) !== port) return undefined;
+  const name = (declaredPort === undefined ? host : host.slice(0, -declaredPort.length - 1))
     .replace(/^\[|\]$/g, "");
-  if (!isHere(name) && name !== own.toLowerCase()) return undefined;
-  return asked === undefined
-    ? `${host} without a port is the machine itself as well; name the port`
-    : `${host} is the machine itself`;
+  if (!isLocalHost(name) && name !== own.toLowerCase()) return undefined;
+  return declaredPort === undefined
+    ? `${host} without a port includes this server; name the port`
+    : `${host} is this server`;
 }
 
-function isHere(name: string): boolean {
+function isLocalHost(name: string): boolean {
   if (name === "localhost" || name.endsWith(".localhost")) return true;
   const ip = parseIp(name);
   if (ip === undefined) return false;

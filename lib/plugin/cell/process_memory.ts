@@ -1,19 +1,19 @@
 /**
- * How much memory a process holds, seen from outside it. Only Linux says so in a file; elsewhere, or
- * where the server may not read it, the answer is that nothing is known and the cell's own report counts.
+ * Reads the resident memory of another process from `/proc` (Linux). On other systems, or without
+ * the permission to read it, the result is undefined, and the report of the cell itself is used.
  */
 
-/** Bytes of one page, which Linux counts in; 4096 on every platform Deno is built for there. */
+/** Size of a memory page in KiB; 4 on every Linux platform that Deno supports. */
 const PAGE_KIB = 4;
 
-/** Resident memory of process `pid` in KiB, or `undefined` when it cannot be known. */
+/** Returns the resident memory of process `pid` in KiB, or undefined if it is not known. */
 export function readResidentKiB(pid: number): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
     const pages = Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);
     return Number.isFinite(pages) ? pages * PAGE_KIB : undefined;
   } catch {
-    // No such process any more, or no permission to look: either way nothing is known.
+    // The process has ended, or the permission is missing.
     return undefined;
   }
 }

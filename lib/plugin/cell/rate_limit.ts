@@ -1,33 +1,33 @@
 /**
- * Counts what a cell does in a second and breaks with it past a bound. Reading what a cell sends costs
- * the server something even where it comes to nothing, so nothing of it may be without end.
+ * Limits how often a cell may do something per second. Reading a frame costs the server time even
+ * if it has no effect, so no kind of frame may be unlimited.
  */
 
 import { ProtocolError } from "../wire/frames.ts";
 
-/** See the module. */
+/** A counter that is reset every second. */
 export class RateLimit {
-  readonly #most: number;
+  readonly #maxPerSecond: number;
   readonly #what: string;
   readonly #now: () => number;
   #since = 0;
   #count = 0;
 
   /**
-   * @param most how many pass in one second
-   * @param what they are, for the message
-   * @param now milliseconds
+   * @param maxPerSecond largest number per second
+   * @param what what is counted, in the plural, for the message
+   * @param now returns the current time in milliseconds
    */
-  constructor(most: number, what: string, now: () => number) {
-    this.#most = most;
+  constructor(maxPerSecond: number, what: string, now: () => number) {
+    this.#maxPerSecond = maxPerSecond;
     this.#what = what;
     this.#now = now;
   }
 
   /**
-   * Counts one.
+   * Counts one event.
    *
-   * @throws {ProtocolError} there were more in this second than may be
+   * @throws {ProtocolError} the limit of this second is exceeded
    */
   count(): void {
     const now = this.#now();
@@ -35,6 +35,10 @@ export class RateLimit {
       this.#since = now;
       this.#count = 0;
     }
-    if (++this.#count > this.#most) throw new ProtocolError(`Cannot take so many ${this.#what}`);
+    if (++this.#count > this.#maxPerSecond) {
+      throw new ProtocolError(
+        `Cannot accept more than ${this.#maxPerSecond} ${this.#what} per second`,
+      );
+    }
   }
 }

@@ -1,54 +1,54 @@
 /**
- * Places for requests: so many at once, so many more in a line, and no further. First come, first
- * served; who leaves the line is forgotten.
+ * A counting semaphore with a bounded queue, first in first out. A waiter whose signal aborts
+ * leaves the queue.
  */
 
-/** See the module. */
+/** A semaphore. */
 export class Semaphore {
-  readonly #most: number;
-  readonly #mostWaiting: number;
-  readonly #line = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
-  #taken = 0;
+  readonly #permits: number;
+  readonly #maxWaiting: number;
+  readonly #queue = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
+  #inUse = 0;
 
   /**
-   * @param most places
-   * @param mostWaiting places in the line
+   * @param permits number of permits
+   * @param maxWaiting longest queue
    */
-  constructor(most: number, mostWaiting: number) {
-    this.#most = most;
-    this.#mostWaiting = mostWaiting;
+  constructor(permits: number, maxWaiting: number) {
+    this.#permits = permits;
+    this.#maxWaiting = maxWaiting;
   }
 
-  /** Places taken. */
+  /** Number of permits in use. */
   get inUse(): number {
-    return this.#taken;
+    return this.#inUse;
   }
 
-  /** Requests in the line. */
+  /** Number of waiters in the queue. */
   get waiting(): number {
-    return this.#line.size;
+    return this.#queue.size;
   }
 
-  /** Takes a place if one is free. */
+  /** Takes a permit if one is free. Returns whether it did. */
   tryAcquire(): boolean {
-    if (this.#taken >= this.#most) return false;
-    this.#taken++;
+    if (this.#inUse >= this.#permits) return false;
+    this.#inUse++;
     return true;
   }
 
   /**
-   * Waits for a place and takes it. The signal's abort leaves the line.
+   * Waits in the queue for a permit and takes it. Rejects with the signal's reason if it aborts.
    *
-   * @throws {RangeError} the line is full
+   * @throws {RangeError} the queue is full
    */
   async wait(signal: AbortSignal): Promise<void> {
-    if (this.#line.size >= this.#mostWaiting) throw new RangeError("The line is full");
+    if (this.#queue.size >= this.#maxWaiting) throw new RangeError("The queue is full");
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const entry = { resolve, reject };
-    this.#line.add(entry);
+    this.#queue.add(entry);
     const leave = (): void => {
-      if (this.#line.delete(entry)) reject(signal.reason);
+      if (this.#queue.delete(entry)) reject(signal.reason);
     };
     signal.addEventListener("abort", leave, { once: true });
     try {
@@ -58,21 +58,21 @@ export class Semaphore {
     }
   }
 
-  /** Gives a place back, to the first in the line if there is one. */
+  /** Returns a permit. The first waiter of the queue gets it, if there is one. */
   release(): void {
-    const [first] = this.#line;
+    const [first] = this.#queue;
     if (first) {
-      this.#line.delete(first);
+      this.#queue.delete(first);
       first.resolve();
     } else {
-      this.#taken--;
+      this.#inUse--;
     }
   }
 
-  /** Sends the whole line away with `error`. */
+  /** Rejects all waiters with `error`. */
   close(error: Error): void {
-    const line = [...this.#line];
-    this.#line.clear();
-    for (const { reject } of line) reject(error);
+    const queue = [...this.#queue];
+    this.#queue.clear();
+    for (const { reject } of queue) reject(error);
   }
 }

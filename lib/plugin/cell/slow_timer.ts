@@ -1,47 +1,47 @@
 /**
- * Tells those who wait for long that they do, by one timer for all of them. A timer for each request
- * would cost more than what it is for, and the runtime keeps what a cancelled one held until a full
- * collection: with the requests that hung on them, half of a server's time at full load.
+ * Calls back entries that wait for a long time, with one timer for all. One timer per request is
+ * too expensive: Deno keeps the closure of a cancelled timer, and the request it refers to, until
+ * the next full garbage collection. That took half of the server's time at full load.
  */
 
-/** Somebody who waits. */
+/** An entry that waits. */
 export interface SlowTimerEntry {
-  /** Where the list has it; -1 while it does not wait. The list alone writes it. */
+  /** Position in the timer's list; -1 while it does not wait. Only the timer writes it. */
   index: number;
-  /** Whether a tick found it waiting already. The list alone writes it. */
+  /** Whether it was waiting at the last tick. Only the timer writes it. */
   hasTicked: boolean;
-  /** Called once when it has waited for long. */
+  /** Called once, when it has waited for one to two intervals. */
   onSlow(): void;
 }
 
-/** Calls back after so many milliseconds. */
+/** Calls `callback` after `ms` milliseconds. */
 export type SetTimer = (callback: () => void, ms: number) => void;
 
-/** See the module. */
+/** One timer for many entries. It runs only while there are entries. */
 export class SlowTimer {
   readonly #ms: number;
-  readonly #later: SetTimer;
+  readonly #setTimer: SetTimer;
   readonly #waiting: SlowTimerEntry[] = [];
   #ticking = false;
 
   /**
-   * @param ms how long is not yet long: `late` comes after that and before twice that
-   * @param later how a timer is set
+   * @param ms interval in milliseconds; `onSlow` is called after one to two intervals
+   * @param setTimer sets a timer
    */
-  constructor(ms: number, later: SetTimer = unheld) {
+  constructor(ms: number, setTimer: SetTimer = setUnrefTimer) {
     this.#ms = ms;
-    this.#later = later;
+    this.#setTimer = setTimer;
   }
 
-  /** Begins to wait. */
+  /** Adds an entry, which then waits. */
   add(waiter: SlowTimerEntry): void {
     waiter.hasTicked = false;
     waiter.index = this.#waiting.length;
     this.#waiting[waiter.index] = waiter;
-    if (!this.#ticking) this.#arm();
+    if (!this.#ticking) this.#start();
   }
 
-  /** Waits no more. Idempotent. */
+  /** Removes an entry; its `onSlow` is not called any more. Idempotent. */
   remove(waiter: SlowTimerEntry): void {
     const last = this.#waiting[this.#waiting.length - 1];
     if (waiter.index < 0 || last === undefined) return;
@@ -51,9 +51,9 @@ export class SlowTimer {
     this.#waiting.pop();
   }
 
-  #arm(): void {
+  #start(): void {
     this.#ticking = true;
-    this.#later(() => this.#tick(), this.#ms);
+    this.#setTimer(() => this.#tick(), this.#ms);
   }
 
   #tick(): void {
@@ -63,7 +63,7 @@ export class SlowTimer {
       if (waiter.hasTicked) late.push(waiter);
       waiter.hasTicked = true;
     }
-    if (this.#waiting.length > late.length) this.#arm();
+    if (this.#waiting.length > late.length) this.#start();
     for (const waiter of late) {
       this.remove(waiter);
       waiter.onSlow();
@@ -71,7 +71,7 @@ export class SlowTimer {
   }
 }
 
-/** A timer that keeps no program from ending. */
-function unheld(callback: () => void, ms: number): void {
+/** Sets a timer that does not keep the process alive. */
+function setUnrefTimer(callback: () => void, ms: number): void {
   Deno.unrefTimer(Number(setTimeout(callback, ms)));
 }

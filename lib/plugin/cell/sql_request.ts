@@ -1,42 +1,47 @@
 /**
- * A call of `env.sql` as it arrives from a cell. What it says is read where nothing but the plugin's own
- * folders can be had; here it is bytes, a time, and somebody who may stop waiting.
+ * A subrequest of `env.sql` as it arrives from a cell. The server must not parse the query: it
+ * forwards the bytes to a query process, which has the plugin's read permissions only.
  */
 
 import type { InboundRequest } from "../wire/rpc_calls.ts";
 
-/** A question as it came from the plugin: bytes its process will read. */
+/** An encoded query of a plugin, which the query process decodes. */
 export interface SqlRequest {
   readonly body: InboundRequest["body"];
-  /** Real time it may take in milliseconds, as the plugin said it; counted once it is all there. */
+  /**
+   * Time limit in milliseconds, as the plugin passed it; not validated. It starts when the whole
+   * body has been sent.
+   */
   readonly timeoutMs: number;
-  /** Aborts when nobody waits for the answer any more. */
+  /** Aborts when the result is not needed any more. */
   readonly signal: AbortSignal;
 }
 
-/** See {@link answerSqlRequest}. */
+/** Dependencies of {@link answerSqlRequest}. */
 export interface SqlRequestHost {
-  /** Answers a question to a database; absent where none may be asked. */
+  /** Runs a query; absent if the cell must not send queries. */
   runSqlRequest?(asked: SqlRequest): Promise<Response>;
   log(level: "log" | "warn" | "error", line: string): void;
 }
 
 /**
- * Has a call of `env.sql` answered.
+ * Answers a subrequest of `env.sql`.
  *
- * @throws {Error} nobody can answer it; the words are for the plugin
+ * @throws {Error} the query cannot be run; the message is for the plugin
  */
 export async function answerSqlRequest(
   { head, body, signal }: InboundRequest,
   host: SqlRequestHost,
 ): Promise<Response> {
-  if (host.runSqlRequest === undefined) throw new Error("There is nothing to query here");
+  if (host.runSqlRequest === undefined) {
+    throw new Error("Cannot query: queries are not available here");
+  }
   const at = head.headers.indexOf("timeout-ms");
   const timeoutMs = at < 0 ? 0 : Number(head.headers[at + 1]);
   try {
     return await host.runSqlRequest({ body, timeoutMs, signal });
   } catch (error) {
     if (!signal.aborted) host.log("error", `a query failed: ${error}`);
-    throw new Error("Cannot query: the machine failed");
+    throw new Error("Cannot query: the server failed");
   }
 }

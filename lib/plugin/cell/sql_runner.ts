@@ -1,7 +1,8 @@
 /**
- * Where a plugin's questions to databases are answered: a few processes of our own code with the
- * plugin's read permissions and nothing else, one question at a time each. What takes too long or too
- * much is ended by SIGKILL, which costs nobody else anything; those that did well wait for more.
+ * Runs the SQL queries of one plugin in a small pool of query processes. They run code of this
+ * program and have the read permissions of the plugin only. Each runs one query at a time. A query
+ * that exceeds its time or memory limit is ended by SIGKILL, which affects no other query. Idle
+ * processes are reused.
  */
 
 import {
@@ -17,77 +18,82 @@ import { CellEndedError, CellRun } from "./cell_run.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { StartCell } from "../transport/transport.ts";
 
-/** See {@link SqlRunner}. */
+/** Dependencies of a {@link SqlRunner}. */
 export interface SqlRunnerOptions {
   readonly startCell: StartCell;
   readonly limits: CellLimits;
-  /** Unix milliseconds. */
+  /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
   log(level: "log" | "warn" | "error", line: string): void;
 }
 
-/** See the module. */
+/** The query processes of one plugin. */
 export class SqlRunner {
   readonly #options: SqlRunnerOptions;
   readonly #limits: CellLimits;
-  readonly #slots: Semaphore;
+  readonly #semaphore: Semaphore;
   readonly #runs = new Set<CellRun<undefined>>();
-  /** Runs without a question, each with the timer that ends it. */
+  /** Idle runs, each with the timer that ends it. */
   readonly #idle = new Map<CellRun<undefined>, ReturnType<typeof setTimeout>>();
   #init: CellInit;
   #closed = false;
-  /** Queries that were ended and go on: a Worker of the server cannot be broken off. */
-  #lost = 0;
+  /**
+   * Number of queries that exceeded their time in a Worker of the server, which cannot be ended.
+   */
+  #runaways = 0;
 
   constructor(init: CellInit, options: SqlRunnerOptions) {
     this.#options = options;
     this.#init = init;
-    this.#slots = new Semaphore(MAX_QUERY_PROCESSES, options.limits.maxWaiting);
+    this.#semaphore = new Semaphore(MAX_QUERY_PROCESSES, options.limits.maxWaiting);
     this.#limits = {
       ...options.limits,
       residentMiB: Math.min(options.limits.residentMiB, QUERY_RESIDENT_MIB),
-      // A query is bounded by its own time, and SQLite at work answers no heartbeat.
+      // A query has its own time limit, and a busy SQLite cannot answer heartbeats.
       responseTimeoutMs: 3 * MAX_QUERY_MS,
       heartbeatMs: 3 * MAX_QUERY_MS,
       heartbeatTimeoutMs: 3 * MAX_QUERY_MS,
     };
   }
 
-  /** The plugin may reach other folders now: no process that knows the old ones takes a question. */
+  /** Sets the init of later queries. Processes with the old folders are not used any more. */
   reconfigure(init: CellInit): void {
     this.#init = init;
-    for (const run of [...this.#idle.keys()]) this.#drop(run);
+    for (const run of [...this.#idle.keys()]) this.#end(run);
   }
 
   /**
-   * Answers a question; every refusal is an answer, too.
+   * Runs a query. An error of the query is part of the response.
    *
-   * @throws {Error} nobody waits for it any more, or no process can be started
+   * @throws {Error} the request was cancelled, the plugin was stopped, or no process can be started
    */
-  async run(asked: SqlRequest): Promise<Response> {
+  async run(request: SqlRequest): Promise<Response> {
     if (this.#closed) throw new Error("Cannot query: the plugin has been stopped");
-    if (this.#lost >= MAX_QUERY_PROCESSES) {
-      return refusal(
+    if (this.#runaways >= MAX_QUERY_PROCESSES) {
+      return errorResponse(
         "Busy",
-        "Cannot query: earlier queries took too long and cannot be ended inside the server, which has " +
-          "to be started with --allow-run for that",
+        "Cannot query: earlier queries exceeded their time and still run, because Workers of the " +
+          "server cannot be ended; start the server with --allow-run",
       );
     }
-    if (!this.#slots.tryAcquire()) {
+    if (!this.#semaphore.tryAcquire()) {
       try {
-        await this.#slots.wait(asked.signal);
+        await this.#semaphore.wait(request.signal);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        return refusal("Busy", "Cannot query: too many queries wait already; ask again");
+        return errorResponse(
+          "Busy",
+          "Cannot query: too many queries are waiting; send the query again",
+        );
       }
     }
     let run: CellRun<undefined> | undefined;
     try {
       run = this.#take() ?? await this.#start();
-      return await this.#put(run, asked);
+      return await this.#send(run, request);
     } catch (error) {
-      // A run that took the question frees its place when it is through with it, or dead.
-      if (run === undefined) this.#slots.release();
+      // If there is a run, the end of its call releases the permit.
+      if (run === undefined) this.#semaphore.release();
       throw error;
     }
   }
@@ -95,61 +101,65 @@ export class SqlRunner {
   /** Ends every process. Resolves when none is left. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#slots.close(new Error("Cannot query: the plugin has been stopped"));
+    this.#semaphore.close(new Error("Cannot query: the plugin has been stopped"));
     for (const timer of this.#idle.values()) clearTimeout(timer);
     this.#idle.clear();
     await Promise.all([...this.#runs].map((run) => run.kill()));
   }
 
-  async #put(run: CellRun<undefined>, { body, timeoutMs, signal }: SqlRequest): Promise<Response> {
+  async #send(run: CellRun<undefined>, { body, timeoutMs, signal }: SqlRequest): Promise<Response> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const init = this.#init;
     const end = (): void => {
-      if (run.kind === "worker") this.#lost++;
+      if (run.kind === "worker") this.#runaways++;
       void run.kill();
     };
     const ms = Math.min(Math.max(1, timeoutMs), MAX_QUERY_MS) || MAX_QUERY_MS;
-    const arm = (): void => {
+    const startTimer = (): void => {
       timer ??= setTimeout(() => {
-        reject(new Late());
+        reject(new QueryTimeout());
         end();
       }, ms);
     };
-    const gone = (): void => {
+    const onAbort = (): void => {
       reject(signal.reason);
       end();
     };
-    const visit = { authority: undefined, tier: "T1", by: "query", depth: 0 };
-    const question = {
+    const caller = { authority: undefined, tier: "T1", by: "query", depth: 0 };
+    const outbound = {
       method: "POST",
       url: "http://query/",
       headers: [],
-      body: counted(body, arm),
+      body: onceRead(body, startTimer),
     };
-    const call = run.send(question, visit, () => {
+    const call = run.send(outbound, caller, () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", gone);
-      this.#slots.release();
-      if (init === this.#init && !this.#closed) this.#keep(run);
+      signal.removeEventListener("abort", onAbort);
+      this.#semaphore.release();
+      if (init === this.#init && !this.#closed) this.#addIdle(run);
       else void run.kill();
     });
-    signal.addEventListener("abort", gone, { once: true });
-    if (signal.aborted) gone();
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     try {
       const response = await Promise.race([call.response, late]);
       clearTimeout(timer);
       return response;
     } catch (error) {
-      call.response.catch(heard);
-      if (error instanceof Late) {
+      // The race above has the error already; the late response has no reader.
+      call.response.catch(ignore);
+      if (error instanceof QueryTimeout) {
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);
-        return refusal("TimeoutError", `Cannot finish the query: it took more than ${ms} ms`);
+        return errorResponse("TimeoutError", `Cannot finish the query: it took more than ${ms} ms`);
       }
       if (error instanceof CellEndedError && error.kind !== "stopped") {
-        // It runs no code but ours and SQLite's, so want of memory is what ends it.
+        // The process runs this program and SQLite only, so it can only have run out of memory.
         this.#options.log("warn", `a query was ended: ${error.message}`);
-        return refusal("QuotaExceededError", "Cannot finish the query: it took too much memory");
+        return errorResponse(
+          "QuotaExceededError",
+          "Cannot finish the query: it exceeded its memory limit",
+        );
       }
       throw error;
     }
@@ -161,11 +171,12 @@ export class SqlRunner {
       startCell: this.#options.startCell,
       limits: this.#limits,
       now: this.#options.now,
-      answerSubrequest: () => Promise.reject(new Error("A query has no machine")),
+      answerSubrequest: () =>
+        Promise.reject(new Error("Cannot run the subrequest: a query process sends none")),
       log: (level, line) => this.#options.log(level, line),
       onEnd: (ended) => {
         this.#runs.delete(ended);
-        this.#forget(ended);
+        this.#removeIdle(ended);
       },
       onIdle: () => {},
     }, {
@@ -180,46 +191,46 @@ export class SqlRunner {
 
   #take(): CellRun<undefined> | undefined {
     const [run] = this.#idle.keys();
-    if (run !== undefined) this.#forget(run);
+    if (run !== undefined) this.#removeIdle(run);
     return run;
   }
 
-  #keep(run: CellRun<undefined>): void {
+  #addIdle(run: CellRun<undefined>): void {
     if (!this.#runs.has(run)) return;
-    const timer = setTimeout(() => this.#drop(run), QUERY_IDLE_MS);
+    const timer = setTimeout(() => this.#end(run), QUERY_IDLE_MS);
     Deno.unrefTimer(Number(timer));
     this.#idle.set(run, timer);
   }
 
-  #forget(run: CellRun<undefined>): void {
+  #removeIdle(run: CellRun<undefined>): void {
     clearTimeout(this.#idle.get(run));
     this.#idle.delete(run);
   }
 
-  #drop(run: CellRun<undefined>): void {
-    this.#forget(run);
+  #end(run: CellRun<undefined>): void {
+    this.#removeIdle(run);
     void run.kill();
   }
 }
 
-class Late extends Error {}
+class QueryTimeout extends Error {}
 
-/** Passes a body on and tells when all of it was taken. */
-function counted(
+/** Returns the body and calls `through` when all of it has been read. */
+function onceRead(
   body: SqlRequest["body"],
-  through: () => void,
+  onRead: () => void,
 ): Uint8Array | ReadableStream<Uint8Array> | null {
   if (body instanceof ReadableStream) {
-    return body.pipeThrough(new TransformStream({ flush: through }));
+    return body.pipeThrough(new TransformStream({ flush: onRead }));
   }
-  through();
+  onRead();
   return body;
 }
 
-function refusal(name: string, message: string): Response {
-  return Response.json({ refusal: { name, message } });
+function errorResponse(name: string, message: string): Response {
+  return Response.json({ error: { name, message } });
 }
 
-function heard(): void {
-  // The run was killed for a reason that is told already.
+function ignore(): void {
+  // The reason for which the run was killed is reported already.
 }

@@ -384,6 +384,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   #inTurn<T>(name: string, act: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(name) ?? Promise.resolve();
     const turn = before.then(act, act);
+    // The caller of this turn gets its error; the next turn only waits for its end.
     const settled = turn.then(() => {}, () => {});
     this.#turns.set(name, settled);
     void settled.then(() => {

@@ -1,28 +1,33 @@
 /**
- * Parses a source and looks through all of it for what imports. Pure: text in, verdict out, so that it
- * can be done wherever there is time for it. It runs nothing of what it reads.
+ * Parses a plugin's source and finds everything that imports another module. Pure: it takes a text
+ * and returns a fault, so it can run on any thread. It must not execute the source.
  */
 
 import { parseJavaScript, type SyntaxNode } from "../../deps/acorn.ts";
 
-/** What is wrong with a source. Plain data, since it may come from another thread. */
+/** Why a source is refused. Plain data, because it may come from another thread. */
 export interface SourceFault {
   /**
-   * `no-javascript` may still be TypeScript; `hopeless` is not to be tried again by any parser;
-   * `imports` is JavaScript that a plugin may not be.
+   * `not-javascript`: it does not parse and may be TypeScript. `too-complex`: it is too complex and
+   * must not be given to another parser. `imports`: it is JavaScript that imports.
    */
-  readonly kind: "no-javascript" | "hopeless" | "imports";
+  readonly kind: "not-javascript" | "too-complex" | "imports";
   readonly message: string;
-  /** Counted from 1; 0 when the whole source is meant. */
+  /** Line, from 1; 0 if the fault concerns the whole source. */
   readonly line: number;
 }
 
 const ALLOWED = "plugins are self-contained; only `import type` is allowed";
 
-/** How the parser says that its own stack is at an end. */
+/** Message of the parser when its stack is exhausted. */
 const TOO_DEEP = /^Not enough stack space/;
 
-/** Why a text is no JavaScript that a plugin may be, or `undefined` when it is. */
+/**
+ * Checks that a text is JavaScript without imports.
+ *
+ * @param text source of a plugin
+ * @returns the first fault, or undefined if the source is valid
+ */
 export function checkImports(text: string): SourceFault | undefined {
   let tree: SyntaxNode;
   try {
@@ -30,27 +35,28 @@ export function checkImports(text: string): SourceFault | undefined {
   } catch (error) {
     return parseFault(error);
   }
-  return importFault(text, tree);
+  return findImport(text, tree);
 }
 
 function parseFault(error: unknown): SourceFault {
-  // Not to be tried again as TypeScript: that parser is native and would take its process with it.
+  // Must not be parsed as TypeScript: that parser is native, and a stack overflow aborts its
+  // process.
   if (error instanceof RangeError || error instanceof SyntaxError && TOO_DEEP.test(error.message)) {
     const message = "Cannot parse the source: it is nested too deeply";
-    return { kind: "hopeless", message, line: 0 };
+    return { kind: "too-complex", message, line: 0 };
   }
   if (!(error instanceof SyntaxError)) throw error;
   const line = Number(/\((\d+):\d+\)$/.exec(error.message)?.[1] ?? 0);
   const words = error.message.replace(/ \(\d+:\d+\)$/, "");
   const message = `Cannot parse the source: ${words} (line ${line})`;
-  return { kind: "no-javascript", message, line };
+  return { kind: "not-javascript", message, line };
 }
 
-/** Walks the whole tree: a node of a kind that imports may hang anywhere in it. */
-function importFault(text: string, tree: SyntaxNode): SourceFault | undefined {
+/** Walks the whole tree, because an import expression may occur anywhere. */
+function findImport(text: string, tree: SyntaxNode): SourceFault | undefined {
   const pending: SyntaxNode[] = [tree];
   for (let node = pending.pop(); node; node = pending.pop()) {
-    const fault = faultOf(node);
+    const fault = describeImport(node);
     if (fault) {
       const line = lineOf(text, node.start);
       return { kind: "imports", message: `Cannot load ${fault} (line ${line}): ${ALLOWED}`, line };
@@ -63,7 +69,7 @@ function importFault(text: string, tree: SyntaxNode): SourceFault | undefined {
   return undefined;
 }
 
-function faultOf(node: SyntaxNode): string | undefined {
+function describeImport(node: SyntaxNode): string | undefined {
   switch (node.type) {
     case "ImportDeclaration":
       return "an import";
@@ -82,7 +88,10 @@ function faultOf(node: SyntaxNode): string | undefined {
   }
 }
 
-/** Counted when it is needed: a parser that keeps every node's line takes twice the time. */
+/**
+ * Counts lines only for a fault: the parser takes twice the time if it records the line of each
+ * node.
+ */
 function lineOf(text: string, offset: number): number {
   return text.slice(0, offset).split(/\r\n|[\n\r\u2028\u2029]/).length;
 }

@@ -1,27 +1,27 @@
 /**
- * Parses long sources in a Worker of its own: a megabyte takes half a second, for which the server
- * would answer nobody. Short ones are done before a Worker would have started. Where there can be no
- * Worker they are all parsed here, since a plugin that cannot be looked at could never be approved.
+ * Checks long sources in a Worker, because parsing 1 MiB takes about 0.5 s, in which the server
+ * would answer no request. A short source is parsed on the server's thread: that is faster than
+ * starting a Worker. If no Worker can be started, all sources are parsed on the server's thread.
  */
 
 import { MAX_INLINE_IMPORT_CHECK_CHARS } from "../../limits.ts";
 import { checkImports, type SourceFault } from "./check_imports.ts";
 import type { CheckImports } from "./validate_source.ts";
 
-/** No Worker came of it. */
+/** The Worker could not be started, or failed without a result. */
 class NoWorker extends Error {}
 
 /**
- * Makes an {@link CheckImports}.
+ * Creates a {@link CheckImports} that parses long sources in a Worker.
  *
- * @param workerUrl module of the Worker
- * @param patienceMs how long it may take, in milliseconds
+ * @param workerUrl URL of the Worker's main module, `check_imports_worker.ts`
+ * @param patienceMs longest time for one source, in milliseconds; then it is refused
  */
 export function checkImportsInWorker(workerUrl: string, patienceMs: number): CheckImports {
   return async function examine(text) {
     if (text.length <= MAX_INLINE_IMPORT_CHECK_CHARS) return checkImports(text);
     try {
-      return await ask(workerUrl, text, patienceMs);
+      return await runInWorker(workerUrl, text, patienceMs);
     } catch (error) {
       if (!(error instanceof NoWorker)) throw error;
       return checkImports(text);
@@ -29,7 +29,7 @@ export function checkImportsInWorker(workerUrl: string, patienceMs: number): Che
   };
 }
 
-function ask(
+function runInWorker(
   workerUrl: string,
   text: string,
   patienceMs: number,
@@ -42,13 +42,13 @@ function ask(
     return Promise.reject(new NoWorker(String(error)));
   }
   const late = setTimeout(() => {
-    const message = `Cannot parse the source: it takes longer than ${patienceMs} ms`;
-    resolve({ kind: "hopeless", message, line: 0 });
+    const message = `Cannot parse the source: it took more than ${patienceMs} ms`;
+    resolve({ kind: "too-complex", message, line: 0 });
   }, patienceMs);
-  // Our own code's verdict. Whatever else may come is none, and a source without one is not fine.
+  // A message without a verdict is a failure of the Worker; the source must not pass because of it.
   worker.onmessage = ({ data }: MessageEvent<{ fault?: SourceFault | null } | null>) => {
     const fault = data?.fault;
-    if (fault === undefined) reject(new NoWorker("it gave no verdict"));
+    if (fault === undefined) reject(new NoWorker("the Worker sent no result"));
     else resolve(fault ?? undefined);
   };
   worker.onerror = (event) => {

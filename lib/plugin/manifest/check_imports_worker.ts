@@ -1,6 +1,6 @@
 /**
- * Entry of the Worker that parses long sources: a text comes in, what is wrong with it goes out. It
- * holds nothing and runs nothing of what it reads.
+ * Main module of the Worker that checks long sources. It receives a text and posts the fault, or
+ * null. It must not execute the source.
  */
 
 import { checkImports } from "./check_imports.ts";

@@ -1,6 +1,7 @@
 /**
- * What a plugin says of itself, read as a stranger's data: every field is checked and an error names
- * it. A manifest that passed is plain frozen data; nothing in it is the plugin's own object.
+ * Parses the manifest of a plugin. It is untrusted input: every field is validated, and an error
+ * names the field. The result is frozen plain data and must not contain an object that the plugin
+ * created.
  */
 
 import { canonicalizePath } from "../../http/path.ts";
@@ -12,30 +13,39 @@ import {
 import type { Tier } from "../../auth/caller.ts";
 import { grantFault, isGranted } from "../../auth/grants.ts";
 
-/** Where config worlds may lie: T3 alone writes there. */
+/** Folders that may contain config worlds. Only T3 can write there. */
 const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
 
-/** What `env.machine` may do below a prefix. */
+/** Access of `env.machine` below a prefix: read, or read and write. */
 export type GrantMode = "r" | "rw";
 
-/** The static part of what a plugin exports. */
+/** The exports of a plugin that are data. */
 export interface Manifest {
-  /** Canonical paths without trailing slash: each is served, and everything below it. */
+  /**
+   * Canonical paths without a trailing slash. The plugin serves each path and everything below it.
+   */
   readonly routes: readonly string[];
-  /** Who may ask at least. */
+  /** Lowest tier that may call the plugin. */
   readonly auth: Tier;
-  /** Names of worlds with a leading slash whose change restarts the cell. */
+  /** Paths of config worlds. A change of one replaces the cell. */
   readonly config: readonly string[];
-  /** By canonical prefix; one that ends in a slash means what lies below it. */
+  /**
+   * Access of `env.machine` by canonical path. A path with a trailing slash means everything below
+   * it.
+   */
   readonly grants: Readonly<Record<string, GrantMode>>;
+  /** One line of text for `/bin` and the description page; may be empty. */
   readonly description: string;
-  /** It asks to resolve unmatched GET and HEAD paths. */
+  /** Whether the plugin resolves GET and HEAD of paths that nothing else answers. */
   readonly fallback: boolean;
-  /** Seconds it may take until it begins to answer, where it needs more than every plugin has. */
+  /**
+   * Seconds until the response head must be sent, if it needs more than
+   * `CellLimits.responseTimeoutMs`.
+   */
   readonly patience?: number;
 }
 
-/** A field of the manifest does not fit; the message names it. */
+/** A field of the manifest is invalid; the message names the field. */
 export class ManifestError extends Error {
   override readonly name = "ManifestError";
   constructor(readonly field: string, message: string) {
@@ -44,148 +54,155 @@ export class ManifestError extends Error {
 }
 
 /**
- * Checks a manifest.
+ * Parses a manifest.
  *
- * @param value what the probe answered, parsed
- * @param reserved why a path may not be a route, or `undefined` when it may
- * @throws {ManifestError}
+ * @param value exports of the plugin, as parsed JSON
+ * @param reserved returns why a path must not be a route, or undefined if it may be one
+ * @throws {ManifestError} a field is invalid
  */
 export function parseManifest(
   value: unknown,
   reserved: (path: string) => string | undefined,
 ): Manifest {
-  const given = record("manifest", value);
+  const given = parseRecord("manifest", value);
   const fallback = given.fallback ?? false;
-  if (typeof fallback !== "boolean") throw new ManifestError("fallback", "it is true or false");
-  const routes = list("routes", given.routes ?? []).map((route) => routeOf(route, reserved));
+  if (typeof fallback !== "boolean") {
+    throw new ManifestError("fallback", "it must be true or false");
+  }
+  const routes = parseStrings("routes", given.routes ?? []).map((route) =>
+    parseRoute(route, reserved)
+  );
   const twice = routes.find((route, at) => routes.indexOf(route) !== at);
-  if (twice !== undefined) throw new ManifestError("routes", `${twice} is there twice`);
+  if (twice !== undefined) throw new ManifestError("routes", `${twice} is listed twice`);
   if (routes.length === 0 && !fallback) {
     throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
   }
-  const config = list("config", given.config ?? []).map(worldOf);
-  const grants = grantsOf(given.grants ?? {});
+  const config = parseStrings("config", given.config ?? []).map(parseConfigPath);
+  const grants = parseGrants(given.grants ?? {});
   const own = config.find((path) => isGranted(grants, "write", path));
   if (own !== undefined) {
     throw new ManifestError(
       "grants",
-      `to write ${own}, its own config, would let it choose its own permissions`,
+      `write access to ${own}, a config world of this plugin, would let it choose its permissions`,
     );
   }
   return Object.freeze({
     routes: Object.freeze(routes),
-    auth: tierOf(given.auth ?? "T1"),
+    auth: parseTier(given.auth ?? "T1"),
     config: Object.freeze(config),
     grants,
-    description: descriptionOf(given.description ?? ""),
+    description: parseDescription(given.description ?? ""),
     fallback,
-    ...(given.patience === undefined ? {} : { patience: patienceOf(given.patience) }),
+    ...(given.patience === undefined ? {} : { patience: parsePatience(given.patience) }),
   });
 }
 
-function routeOf(value: string, reserved: (path: string) => string | undefined): string {
-  const path = canonical("routes", value);
-  if (path === "/") throw new ManifestError("routes", "/ is the whole machine");
+function parseRoute(value: string, reserved: (path: string) => string | undefined): string {
+  const path = parsePath("routes", value);
+  if (path === "/") throw new ManifestError("routes", "/ is the whole server; name a path");
   if (path.endsWith("/")) {
     throw new ManifestError(
       "routes",
-      `${path} ends in a slash; what lies below a route is its own`,
+      `${path} ends in a slash; omit it, a route includes everything below it`,
     );
   }
   const why = reserved(path);
-  if (why !== undefined) throw new ManifestError("routes", `${path} is not to be had: ${why}`);
+  if (why !== undefined) throw new ManifestError("routes", `${path} is reserved: ${why}`);
   return path;
 }
 
-function worldOf(value: string): string {
-  const path = canonical("config", value);
-  if (path.endsWith("/")) throw new ManifestError("config", `${path} is no world`);
-  // What decides a plugin's permissions must not be written by less than who approves them.
+function parseConfigPath(value: string): string {
+  const path = parsePath("config", value);
+  if (path.endsWith("/")) throw new ManifestError("config", `${path} is not a world`);
+  // A config world determines permissions, so writing it must need the tier that approves plugins.
   if (!CONFIG_FOLDERS.some((folder) => path.startsWith(folder))) {
     throw new ManifestError(
       "config",
-      `${path} lies where T2 may write; ${CONFIG_FOLDERS.join(", ")} are the folders for it`,
+      `${path} is in a folder that T2 can write; use one of ${CONFIG_FOLDERS.join(", ")}`,
     );
   }
   return path;
 }
 
-function grantsOf(value: unknown): Manifest["grants"] {
+function parseGrants(value: unknown): Manifest["grants"] {
   const grants: Record<string, GrantMode> = Object.create(null);
-  const entries = Object.entries(record("grants", value));
+  const entries = Object.entries(parseRecord("grants", value));
   if (entries.length > MAX_MANIFEST_ENTRIES) throw tooMany("grants");
   for (const [prefix, mode] of entries) {
-    const path = canonical("grants", prefix);
+    const path = parsePath("grants", prefix);
     if (path === "/") {
-      throw new ManifestError("grants", "/ is the whole machine; name what is needed");
+      throw new ManifestError("grants", "/ is the whole server; name the paths that are needed");
     }
     if (mode !== "r" && mode !== "rw") {
-      throw new ManifestError("grants", `the mode of ${path} is neither "r" nor "rw"`);
+      throw new ManifestError("grants", `the mode of ${path} must be "r" or "rw"`);
     }
     const fault = grantFault(path, mode);
     if (fault !== undefined) {
-      throw new ManifestError("grants", `${path} is not to be had: ${fault}`);
+      throw new ManifestError("grants", `${path} cannot be granted: ${fault}`);
     }
     grants[path] = mode;
   }
   return Object.freeze(grants);
 }
 
-function tierOf(value: unknown): Tier {
+function parseTier(value: unknown): Tier {
   if (value === "T1" || value === "T2" || value === "T3") return value;
-  throw new ManifestError("auth", "it is one of T1, T2, T3");
+  throw new ManifestError("auth", "it must be T1, T2 or T3");
 }
 
-function patienceOf(value: unknown): number {
+function parsePatience(value: unknown): number {
   if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_PATIENCE_SECONDS) {
     return Number(value);
   }
-  throw new ManifestError("patience", `it is 1 to ${MAX_PATIENCE_SECONDS} whole seconds`);
+  throw new ManifestError(
+    "patience",
+    `it must be a whole number of seconds from 1 to ${MAX_PATIENCE_SECONDS}`,
+  );
 }
 
-function descriptionOf(value: unknown): string {
+function parseDescription(value: unknown): string {
   if (typeof value !== "string" || value.length > MAX_MANIFEST_STRING_CHARS) {
     throw new ManifestError(
       "description",
-      `it is text of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
+      `it must be a string of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
     );
   }
   return value.replace(/\s+/g, " ").trim();
 }
 
-function canonical(field: string, value: string): string {
+function parsePath(field: string, value: string): string {
   let path: string;
   try {
     path = canonicalizePath(value);
   } catch {
-    throw new ManifestError(field, `${JSON.stringify(value)} is no canonical path`);
+    throw new ManifestError(field, `${JSON.stringify(value)} is not a canonical path`);
   }
   if (path !== value) {
-    throw new ManifestError(field, `${JSON.stringify(value)} is written ${path} in full`);
+    throw new ManifestError(field, `${JSON.stringify(value)} is not canonical; write ${path}`);
   }
-  if (/[?#]/.test(path)) throw new ManifestError(field, `${path} holds a query or fragment`);
+  if (/[?#]/.test(path)) throw new ManifestError(field, `${path} contains a query or fragment`);
   return path;
 }
 
-function record(field: string, value: unknown): Record<string, unknown> {
+function parseRecord(field: string, value: unknown): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return Object.fromEntries(Object.entries(value));
   }
-  throw new ManifestError(field, "it is an object");
+  throw new ManifestError(field, "it must be an object");
 }
 
-function list(field: string, value: unknown): string[] {
-  if (!Array.isArray(value)) throw new ManifestError(field, "it is a list of strings");
+function parseStrings(field: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw new ManifestError(field, "it must be an array of strings");
   if (value.length > MAX_MANIFEST_ENTRIES) throw tooMany(field);
   return value.map((item: unknown) => {
     if (typeof item === "string" && item.length <= MAX_MANIFEST_STRING_CHARS) return item;
     throw new ManifestError(
       field,
-      `it is a list of strings of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
+      `it must be an array of strings of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
     );
   });
 }
 
 function tooMany(field: string): ManifestError {
-  return new ManifestError(field, `it has more than ${MAX_MANIFEST_ENTRIES} entries`);
+  return new ManifestError(field, `it has more than ${MAX_MANIFEST_ENTRIES} entries, the limit`);
 }

@@ -1,18 +1,19 @@
 /**
- * What a plugin asks to reach outside the machine: hosts, folders, variables, each by name. There is
- * no word for "all", none for running, linking or importing anything, and what is not asked is denied.
+ * Parses the permissions that a plugin declares: hosts, folders and environment variables, each by
+ * name. There must not be a form that means "all", nor one for running programs, loading native
+ * code or importing. Everything that is not declared is denied.
  */
 
 import { MAX_MANIFEST_ENTRIES, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
 import { ManifestError } from "./manifest.ts";
 
-/** Permissions as a plugin declared them, checked. */
+/** Permissions that a plugin declared, validated. */
 export interface Permissions {
-  /** `host` or `host:port`, lower case. */
+  /** Entries of the form `host` or `host:port`, in lower case. */
   readonly net: readonly string[];
-  /** Absolute folders or files without trailing slash. */
+  /** Absolute paths of folders or files, without a trailing slash. */
   readonly read: readonly string[];
-  /** The same; each also lies in one of `read`. */
+  /** Absolute paths; each is one of `read` or below one. */
   readonly write: readonly string[];
   /** Names of environment variables. */
   readonly env: readonly string[];
@@ -21,47 +22,52 @@ export interface Permissions {
 const HOST =
   /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** Folders from which a process can be steered or read as a whole, whatever is asked for. */
-const CLOSED = ["/proc", "/sys", "/dev"];
+/** Folders that are never allowed: they give control over processes, or access to their memory. */
+const FORBIDDEN_FOLDERS = ["/proc", "/sys", "/dev"];
 
 /**
- * Checks what `permissions` gave.
+ * Parses the value of the export `permissions`.
  *
- * @param value what the probe answered, parsed
- * @throws {ManifestError} names the field
+ * @param value value of the export, or result of the function, as parsed JSON
+ * @throws {ManifestError} a field is invalid; the error names it
  */
 export function parsePermissions(value: unknown): Permissions {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ManifestError("permissions", "it is an object, or a function that returns one");
+    throw new ManifestError("permissions", "it must be an object, or a function that returns one");
   }
   for (const field of Object.keys(value)) {
     if (field !== "net" && field !== "read" && field !== "write" && field !== "env") {
-      throw new ManifestError(`permissions.${field}`, "there are net, read, write and env alone");
+      throw new ManifestError(
+        `permissions.${field}`,
+        "unknown permission; allowed: net, read, write, env",
+      );
     }
   }
-  const net = strings("net", Reflect.get(value, "net")).map(hostOf);
-  const read = strings("read", Reflect.get(value, "read")).map((path) => folderOf("read", path));
-  const write = strings("write", Reflect.get(value, "write")).map((path) =>
-    folderOf("write", path)
+  const net = parseNames("net", Reflect.get(value, "net")).map(parseHost);
+  const read = parseNames("read", Reflect.get(value, "read")).map((path) =>
+    parseFolder("read", path)
   );
-  const env = strings("env", Reflect.get(value, "env")).map(variableOf);
+  const write = parseNames("write", Reflect.get(value, "write")).map((path) =>
+    parseFolder("write", path)
+  );
+  const env = parseNames("env", Reflect.get(value, "env")).map(parseVariable);
   for (const folder of write) {
     if (!read.some((other) => folder === other || folder.startsWith(other + "/"))) {
       throw new ManifestError(
         "permissions.write",
-        `${folder} lies in no folder of permissions.read`,
+        `${folder} is not in a folder of permissions.read; add it there`,
       );
     }
   }
   return { net, read, write, env };
 }
 
-function strings(field: string, value: unknown): string[] {
+function parseNames(field: string, value: unknown): string[] {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length > MAX_MANIFEST_ENTRIES) {
     throw new ManifestError(
       `permissions.${field}`,
-      `it is a list of at most ${MAX_MANIFEST_ENTRIES} names; there is no word for all`,
+      `it must be an array of at most ${MAX_MANIFEST_ENTRIES} names; there is no form that means all`,
     );
   }
   return [
@@ -69,50 +75,58 @@ function strings(field: string, value: unknown): string[] {
       if (typeof item === "string" && item !== "" && item.length <= MAX_MANIFEST_STRING_CHARS) {
         return item;
       }
-      throw new ManifestError(`permissions.${field}`, "its entries are names");
+      throw new ManifestError(
+        `permissions.${field}`,
+        `its entries must be strings of 1 to ${MAX_MANIFEST_STRING_CHARS} characters`,
+      );
     })),
   ];
 }
 
-function hostOf(value: string): string {
+function parseHost(value: string): string {
   const host = value.toLowerCase();
   const port = /:(\d+)$/.exec(host.replace(/^\[.*\]/, ""))?.[1];
   if (!HOST.test(host) || port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
     throw new ManifestError(
       "permissions.net",
-      `${JSON.stringify(value)} is no host and no host:port; there are no wildcards`,
+      `${JSON.stringify(value)} is not of the form host or host:port; wildcards are not supported`,
     );
   }
   return host;
 }
 
-function folderOf(field: "read" | "write", value: string): string {
+function parseFolder(field: "read" | "write", value: string): string {
   const name = `permissions.${field}`;
   const path = value.length > 1 ? value.replace(/\/$/, "") : value;
   if (!/^(?:\/|[A-Za-z]:\/)/.test(path)) {
     throw new ManifestError(name, `${JSON.stringify(value)} is not absolute`);
   }
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
+  // deno-lint-ignore no-control-regex -- control characters are to be refused
   if (/[\u0000-\u001f]|\/\/|\\|(?:^|\/)\.\.?(?:\/|$)/.test(path)) {
-    throw new ManifestError(name, `${JSON.stringify(value)} is not written plainly`);
-  }
-  if (path === "/" || /^[A-Za-z]:\/?$/.test(path)) {
-    throw new ManifestError(name, "the whole disk is not to be had; name a folder");
-  }
-  if (CLOSED.some((closed) => path === closed || path.startsWith(closed + "/"))) {
     throw new ManifestError(
       name,
-      `${path} is not to be had: it holds the machine's processes and devices`,
+      `${JSON.stringify(value)} contains a control character, "\\\\", "//", "." or ".."`,
+    );
+  }
+  if (path === "/" || /^[A-Za-z]:\/?$/.test(path)) {
+    throw new ManifestError(name, "the whole disk cannot be granted; name a folder");
+  }
+  if (FORBIDDEN_FOLDERS.some((closed) => path === closed || path.startsWith(closed + "/"))) {
+    throw new ManifestError(
+      name,
+      `${path} cannot be granted: it contains processes and devices of the host`,
     );
   }
   return path;
 }
 
-function variableOf(value: string): string {
+function parseVariable(value: string): string {
   if (!VARIABLE.test(value) || /^(?:DENO_|LD_|DYLD_|NODE_|ELASTIK_)/.test(value)) {
     throw new ManifestError(
       "permissions.env",
-      `${JSON.stringify(value)} is no variable a plugin may have`,
+      `${
+        JSON.stringify(value)
+      } cannot be granted: it is invalid, or reserved for Deno, Node, the linker or elastik`,
     );
   }
   return value;

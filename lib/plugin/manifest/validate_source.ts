@@ -1,37 +1,39 @@
 /**
- * What may be a plugin's source, and the JavaScript that is run of it. A plugin imports nothing: an
- * `npm:` import would ignore the cell's permissions, a literal one would be checked against the
- * server's. The text that is parsed here is exactly the text that is executed; nobody may change a
- * character of it afterwards.
+ * Validates a plugin's source and converts it to the JavaScript that a cell runs. A plugin must not
+ * import anything: an `npm:` import would ignore the cell's permissions, and a static import would
+ * be checked against the server's. The text that is parsed here is the text that is executed; it
+ * must not be changed afterwards.
  */
 
 import { MAX_PLUGIN_BYTES } from "../../limits.ts";
 import { checkImports, type SourceFault } from "./check_imports.ts";
 
-/** A source cannot be a plugin; the message says what and on which line. */
+/** A source is refused; the message has the reason and the line. */
 export class SourceError extends Error {
   override readonly name = "SourceError";
-  /** @param line counted from 1; 0 when the whole source is meant */
+  /** @param line line from 1; 0 if the reason concerns the whole source */
   constructor(message: string, readonly line: number) {
     super(message);
   }
 }
 
-/** Takes the types out of TypeScript; rejects with the compiler's message. */
+/** Removes the types from TypeScript. Rejects with the compiler's message. */
 export type StripTypes = (text: string) => Promise<string>;
 
-/** Says what {@link checkImports} says, wherever it does so. */
+/** Checks a source as {@link checkImports} does, possibly on another thread. */
 export type CheckImports = (text: string) => Promise<SourceFault | undefined>;
 
 /**
- * Turns a source into the JavaScript a cell runs: JavaScript as it is, TypeScript with its types
- * taken out, line for line.
+ * Converts a source to the JavaScript that a cell runs. JavaScript stays as it is. From TypeScript
+ * the types are removed; line numbers stay the same.
  *
- * @param bytes the world's bytes
- * @param strip asked only for what is not JavaScript; what it gives is checked like any source
- * @param examine where to parse; here, unless told
- * @throws {SourceError} not UTF-8, too long, not parseable, a construct of TypeScript that is more
- * than types, or anything that imports
+ * @param bytes bytes of the plugin's world
+ * @param strip removes types; called only if the source is not JavaScript. Its result is checked
+ * too
+ * @param examine checks a text; by default on this thread
+ * @returns JavaScript without imports
+ * @throws {SourceError} the source is not UTF-8, too long, not parseable, imports something, or
+ * uses a TypeScript construct that is more than types
  */
 export async function validateSource(
   bytes: Uint8Array,
@@ -40,7 +42,7 @@ export async function validateSource(
 ): Promise<string> {
   if (bytes.length > MAX_PLUGIN_BYTES) {
     throw new SourceError(
-      `Cannot load ${bytes.length} bytes of source: ${MAX_PLUGIN_BYTES} are the most`,
+      `Cannot load the source: it has ${bytes.length} bytes; at most ${MAX_PLUGIN_BYTES} are allowed`,
       0,
     );
   }
@@ -52,7 +54,7 @@ export async function validateSource(
   }
   const fault = await examine(text);
   if (fault === undefined) return text;
-  if (fault.kind !== "no-javascript") throw new SourceError(fault.message, fault.line);
+  if (fault.kind !== "not-javascript") throw new SourceError(fault.message, fault.line);
   let stripped: string;
   try {
     stripped = await strip(text);
@@ -70,7 +72,7 @@ function typeScriptFault(error: unknown, asJavaScript: SourceFault): SourceError
   if (!what) return new SourceError(asJavaScript.message, asJavaScript.line);
   const line = Number(/stripTypeScriptTypes\.ts:(\d+)/.exec(message)?.[1] ?? 0);
   return new SourceError(
-    `Cannot load a TypeScript ${what} (line ${line}): only what is erased with its types is supported`,
+    `Cannot load a TypeScript ${what} (line ${line}): only type syntax that can be erased is supported`,
     line,
   );
 }

@@ -1,20 +1,26 @@
 /**
- * `env.caller` and `env.machine`: calls back into the machine; `env.sql` asks by the same way. All
- * that goes out is which request a call belongs to and which of these it is; what that entitles to is
- * decided on the host, so nothing here is worth forging.
+ * `fetch` of `env.caller` and `env.machine`: subrequests of a plugin to the server. `env.sql` uses
+ * the same channel. A subrequest carries only its kind and the id of the request it belongs to. The
+ * server decides what it is allowed to do, so this module must not hold or send any credential.
  */
 
 import { flattenHeaders } from "../wire/message_heads.ts";
 import { RpcError } from "../wire/rpc_calls.ts";
 import type { RpcEndpoint } from "../wire/rpc_endpoint.ts";
 
-/** The origin under which a plugin may name the machine it runs on. */
+/** Origin by which a plugin can address its server in a URL. */
 export const MACHINE_ORIGIN = "http://machine";
 
-/** A `fetch` that reaches this machine alone. */
+/** A `fetch` that reaches this server only. */
 export type EnvFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** Makes the fetches of a request. */
+/**
+ * Creates the `fetch` of one kind for one request.
+ *
+ * @param kind authority that the server uses: the caller, the plugin's grants, or `sql`
+ * @param id id of the request that the plugin answers
+ * @param origin origin of that request's URL; it is accepted as an address of the server
+ */
 export type CreateEnvFetch = (
   kind: "caller" | "machine" | "sql",
   id: number,
@@ -22,10 +28,12 @@ export type CreateEnvFetch = (
 ) => EnvFetch;
 
 /**
- * @param peer the wire to the host
- * @param most calls under way at once; further ones wait
+ * Creates the factory of a cell's subrequest functions.
+ *
+ * @param endpoint connection to the server
+ * @param maxOpen largest number of open subrequests; further ones wait inside the cell
  */
-export function createEnvFetchFactory(peer: RpcEndpoint, most: number): CreateEnvFetch {
+export function createEnvFetchFactory(endpoint: RpcEndpoint, maxOpen: number): CreateEnvFetch {
   let open = 0;
   let waiting: (() => void)[] = [];
   let next = 0;
@@ -35,7 +43,8 @@ export function createEnvFetchFactory(peer: RpcEndpoint, most: number): CreateEn
       open--;
       return;
     }
-    // The place goes from hand to hand: were it free for a moment, a newcomer could take it as well.
+    // The place is passed to the next waiter without becoming free, so that no new call can take
+    // it.
     next++;
     if (next === waiting.length) {
       waiting = [];
@@ -52,17 +61,17 @@ export function createEnvFetchFactory(peer: RpcEndpoint, most: number): CreateEn
       const url = new URL(request.url);
       if (url.origin !== MACHINE_ORIGIN && url.origin !== origin) {
         throw new TypeError(
-          `Cannot fetch ${url.origin}: env.${kind} reaches this machine, "/path"`,
+          `Cannot fetch ${url.origin}: env.${kind} reaches this server only; use a path such as /home/x`,
         );
       }
       request.signal.throwIfAborted();
-      if (open < most) open++;
+      if (open < maxOpen) open++;
       else await new Promise<void>((resolve) => waiting[waiting.length] = resolve);
       if (request.signal.aborted) {
         release();
         throw request.signal.reason;
       }
-      const call = peer.call({
+      const call = endpoint.call({
         method: request.method,
         url: url.pathname + url.search,
         headers: flattenHeaders(request.headers),
@@ -71,8 +80,8 @@ export function createEnvFetchFactory(peer: RpcEndpoint, most: number): CreateEn
         onEnd: release,
       });
       if (init?.signal || input instanceof Request) {
-        const give = (): void => call.cancel(request.signal.reason);
-        request.signal.addEventListener("abort", give, { once: true });
+        const cancel = (): void => call.cancel(request.signal.reason);
+        request.signal.addEventListener("abort", cancel, { once: true });
       }
       try {
         return await call.response;

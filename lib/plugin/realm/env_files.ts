@@ -1,8 +1,9 @@
 /**
- * `env.files`: files inside the granted folders. The runtime's permission covers a path as it is
- * written and follows links out of a granted folder, so every path is resolved here first and refused
- * when it really lies elsewhere. What decides is captured before the plugin loads: patching
- * `String.prototype` must not move a wall.
+ * `env.files`: access to files in the granted folders. Deno checks a permission against the path as
+ * it is written and then follows symlinks, also out of a granted folder. So every path is resolved
+ * here first, and refused if its real path is outside. The check must not call anything that the
+ * plugin can patch, such as `String.prototype`: these functions are captured before the plugin is
+ * loaded.
  */
 
 import type { GrantedFolder } from "../wire/cell_init.ts";
@@ -17,18 +18,29 @@ import type {
 
 export type { FileInfo, FileReference, Files } from "../wire/file_types.ts";
 
-/** Finds where a path really lies; rejects when that is outside the granted folders. */
+/**
+ * Resolves a path with all symlinks, and rejects if the result is outside the granted folders.
+ *
+ * @param path path as the plugin passed it; not trusted to be a string
+ * @param write whether the folder must be granted for writing; then the last segment may not exist
+ * yet
+ * @throws {TypeError} the path is outside, or invalid
+ * @throws {Error} with the name of the system's error, for example `NotFound`
+ */
 export type ResolvePath = (path: unknown, write: boolean) => Promise<string>;
 
-const PIECE = 64 * 1024;
-/** Entries of a listing looked at together. */
-const BATCH = 32;
+/** Bytes that one read requests from a file. */
+const READ_BYTES = 64 * 1024;
+/** Longest path in characters. */
+const MAX_PATH_CHARS = 4096;
+/** Entries of a listing that are stated concurrently. */
+const STAT_BATCH = 32;
 
 /**
- * Makes the function that every access goes through.
+ * Creates the function that checks every path.
  *
- * @param native the runtime, captured before the realm was stripped
- * @param folders what is granted
+ * @param native the `Deno` object, captured before the lockdown removes it
+ * @param folders granted folders; the first one that contains the path and fits decides
  */
 export function createResolvePath(
   native: typeof Deno,
@@ -40,44 +52,49 @@ export function createResolvePath(
   const starts = (text: string, start: string): boolean => apply(startsWith, text, [start]);
   const from = (text: string, at: number, to?: number): string => apply(slice, text, [at, to]);
   const last = (text: string, sought: string): number => apply(lastIndexOf, text, [sought]);
-  const inside = (path: string, folder: string): boolean =>
+  const isInside = (path: string, folder: string): boolean =>
     path === folder || starts(path, from(folder, -1) === "/" ? folder : folder + "/");
   const { NotFound } = native.errors;
 
   return async function resolve(path: unknown, write: boolean): Promise<string> {
-    if (typeof path !== "string" || path.length > 4096) throw refused("a path is a short string");
+    if (typeof path !== "string" || path.length > MAX_PATH_CHARS) {
+      throw createAccessError(`the path is not a string of at most ${MAX_PATH_CHARS} characters`);
+    }
     for (let i = 0; i < folders.length; i++) {
       const folder = folders[i]!;
-      if (!inside(path, folder.path) || write && !folder.write) continue;
+      if (!isInside(path, folder.path) || write && !folder.write) continue;
       const named = folder.realPath + from(path, folder.path.length);
       let real: string;
       try {
         real = await realPath(named);
       } catch (error) {
-        await mustStay(named, folder.realPath);
-        if (!write || !(error instanceof NotFound)) throw bare(error, path);
+        await assertInside(named, folder.realPath);
+        if (!write || !(error instanceof NotFound)) throw toPluginError(error, path);
         const cut = last(named, "/");
         const name = from(named, cut + 1);
-        if (name === "" || name === "." || name === "..") throw refused("it names no file");
+        if (name === "" || name === "." || name === "..") {
+          throw createAccessError("the path does not name a file");
+        }
         try {
           real = (await realPath(from(named, 0, cut) || "/")) + "/" + name;
         } catch (absent) {
-          throw bare(absent, path);
+          throw toPluginError(absent, path);
         }
       }
-      if (inside(real, folder.realPath)) return real;
-      throw refused("it leads out of the granted folder");
+      if (isInside(real, folder.realPath)) return real;
+      throw createAccessError("its real path is outside the granted folder");
     }
-    throw refused(
-      write ? "it lies in no folder granted for writing" : "it lies in no granted folder",
+    throw createAccessError(
+      write ? "it is not in a folder granted for writing" : "it is not in a granted folder",
     );
   };
 
   /**
-   * Looks at as much of a path as there is. What lies outside is refused alike whether it exists, and
-   * a link to nothing would be followed on creation to wherever it points.
+   * Checks the existing part of a path that does not resolve. A path outside gets the same refusal
+   * whether it exists or not. A dangling symlink is refused, because creating a file would follow
+   * it.
    */
-  async function mustStay(named: string, folder: string): Promise<void> {
+  async function assertInside(named: string, folder: string): Promise<void> {
     for (let path = named; path.length > folder.length;) {
       const cut = last(path, "/");
       const name = from(path, cut + 1);
@@ -86,10 +103,12 @@ export function createResolvePath(
       try {
         real = await realPath(path);
       } catch {
-        continue; // it is not there either, and the folder above it is looked at
+        continue; // this ancestor does not exist either; check the one above
       }
-      if (!inside(real, folder)) throw refused("it leads out of the granted folder");
-      if (await isLink(`${real}/${name}`)) throw refused("it is a link to nothing");
+      if (!isInside(real, folder)) {
+        throw createAccessError("its real path is outside the granted folder");
+      }
+      if (await isLink(`${real}/${name}`)) throw createAccessError("it is a dangling symlink");
       return;
     }
   }
@@ -98,36 +117,38 @@ export function createResolvePath(
     try {
       return (await lstat(path)).isSymlink;
     } catch {
-      return false; // nothing is there, or nothing that may be looked at: no link to be followed
+      return false; // nothing exists there, or it cannot be read: no symlink would be followed
     }
   }
 }
 
-/** Remembers which file a response stands for. */
+/** Called for each response of `respond`, with the file that is its body. */
 export type OnFileResponse = (response: Response, file: FileReference) => void;
 
-/** One line that changes when a file does. */
+/** Returns a text that differs if the file was replaced or changed. */
 export function fileFingerprint({ size, modified, changed, id }: FileInfo): string {
   return `${id} ${size} ${modified} ${changed}`;
 }
 
 /**
- * Makes `env.files` on top of a {@link ResolvePath}.
+ * Creates `env.files`.
  *
- * @param hand told of every response that `respond` makes
+ * @param native the `Deno` object, captured before the lockdown removes it
+ * @param resolve the check that every path passes
+ * @param onFileResponse called for each response that `respond` makes
  */
 export function createEnvFiles(
   native: typeof Deno,
   resolve: ResolvePath,
-  hand: OnFileResponse = () => {},
+  onFileResponse: OnFileResponse = () => {},
 ): Files {
   const { readDir, lstat, stat, open, mkdir, remove, rename, chmod, SeekMode } = native;
   const encoder = new TextEncoder();
 
   async function stream(path: string, range?: FileRange): Promise<ReadableStream<Uint8Array>> {
-    const { offset, length } = bounds(range);
+    const { offset, length } = parseRange(range);
     const file = await open(await resolve(path, false), { read: true }).catch((e) => {
-      throw bare(e, path);
+      throw toPluginError(e, path);
     });
     let left = length;
     try {
@@ -139,7 +160,7 @@ export function createEnvFiles(
     return new ReadableStream<Uint8Array>({
       async pull(controller) {
         try {
-          const piece = new Uint8Array(Math.min(PIECE, left));
+          const piece = new Uint8Array(Math.min(READ_BYTES, left));
           const count = left === 0 ? null : await file.read(piece);
           if (count === null) {
             file.close();
@@ -150,7 +171,7 @@ export function createEnvFiles(
           controller.enqueue(count === piece.length ? piece : piece.subarray(0, count));
         } catch (error) {
           file.close();
-          throw bare(error, path);
+          throw toPluginError(error, path);
         }
       },
       cancel: () => file.close(),
@@ -161,7 +182,7 @@ export function createEnvFiles(
     return await new Response(await stream(path, range)).bytes();
   }
 
-  async function put(
+  async function writeFile(
     path: string,
     data: string | Uint8Array | ReadableStream<Uint8Array>,
     append: boolean,
@@ -169,16 +190,16 @@ export function createEnvFiles(
     const real = await resolve(path, true);
     const options = { write: true, create: true, append, truncate: !append };
     const file = await open(real, options).catch((e) => {
-      throw bare(e, path);
+      throw toPluginError(e, path);
     });
     try {
-      await fill(file, data, path);
+      await writeAll(file, data, path);
     } finally {
       file.close();
     }
   }
 
-  async function fill(
+  async function writeAll(
     file: Deno.FsFile,
     data: string | Uint8Array | ReadableStream<Uint8Array>,
     path: string,
@@ -187,10 +208,12 @@ export function createEnvFiles(
       ? data
       : [typeof data === "string" ? encoder.encode(data) : data];
     for await (const piece of source) {
-      if (!(piece instanceof Uint8Array)) throw new TypeError("Cannot write what is not bytes");
+      if (!(piece instanceof Uint8Array)) {
+        throw new TypeError("Cannot write a value that is not a Uint8Array");
+      }
       for (let at = 0; at < piece.length;) {
         at += await file.write(piece.subarray(at)).catch((error) => {
-          throw bare(error, path);
+          throw toPluginError(error, path);
         });
       }
     }
@@ -204,19 +227,19 @@ export function createEnvFiles(
     const real = await resolve(path, true);
     const before = await stat(real).catch((error) => {
       if (error instanceof native.errors.NotFound) return undefined;
-      throw bare(error, path);
+      throw toPluginError(error, path);
     });
-    if (before !== undefined && !before.isFile) throw refused("it is no file");
+    if (before !== undefined && !before.isFile) throw createAccessError("it is not a file");
     const folder = real.slice(0, real.lastIndexOf("/"));
     const part = `${folder}/.elastik-${crypto.randomUUID()}.part`;
-    // Nobody may read on the way what they may not read at the end.
+    // Until `chmod`, the new file must not be readable by more users than the old one.
     const mode = before === undefined ? 0o666 : 0o600;
     const file = await open(part, { write: true, createNew: true, mode }).catch((error) => {
-      throw bare(error, path);
+      throw toPluginError(error, path);
     });
     try {
       try {
-        await fill(file, data, path);
+        await writeAll(file, data, path);
         await file.syncData();
       } finally {
         file.close();
@@ -224,20 +247,20 @@ export function createEnvFiles(
       if (typeof before?.mode === "number") await chmod(part, before.mode & 0o777);
       await ready?.();
       await rename(part, real).catch((error) => {
-        throw bare(error, path);
+        throw toPluginError(error, path);
       });
     } catch (error) {
-      // What cannot be removed either is a file of a name that nobody asks for.
+      // The caller gets the first error. A part file that stays has a name that no request uses.
       await remove(part).catch(() => undefined);
       throw error;
     }
   }
 
   function respond(path: string, answer: FileResponseOptions = {}): Response {
-    const { offset, length } = bounds(answer);
+    const { offset, length } = parseRange(answer);
     const { status = 200, headers = {}, seen } = answer;
     let source: ReadableStreamDefaultReader<Uint8Array> | undefined;
-    // Read here only by a plugin that keeps the response for itself.
+    // The server reads the file itself. This stream is read only if the plugin uses the response.
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
         source ??= (await stream(path, answer)).getReader();
@@ -248,7 +271,7 @@ export function createEnvFiles(
       cancel: (reason) => source?.cancel(reason),
     }, { highWaterMark: 0 });
     const response = new Response(body, { status, headers });
-    hand(response, {
+    onFileResponse(response, {
       path,
       offset,
       length: length === Infinity ? -1 : length,
@@ -262,9 +285,9 @@ export function createEnvFiles(
     stream,
     text: async (path: string) => new TextDecoder().decode(await read(path)),
     write: (path: string, data: string | Uint8Array | ReadableStream<Uint8Array>) =>
-      put(path, data, false),
+      writeFile(path, data, false),
     append: (path: string, data: string | Uint8Array | ReadableStream<Uint8Array>) =>
-      put(path, data, true),
+      writeFile(path, data, true),
     replace,
     respond,
     async list(path: string, { most = Infinity }: { readonly most?: number } = {}) {
@@ -278,49 +301,51 @@ export function createEnvFiles(
             if (names.length >= most) break;
           }
         }
-        for (let at = 0; at < names.length; at += BATCH) {
-          const batch = names.slice(at, at + BATCH).map((name) => look(`${real}/${name}`, name));
+        for (let at = 0; at < names.length; at += STAT_BATCH) {
+          const batch = names.slice(at, at + STAT_BATCH).map((name) =>
+            readEntry(`${real}/${name}`, name)
+          );
           for (const one of batch) {
             const entry = await one;
             if (entry !== undefined) found[found.length] = entry;
           }
         }
       } catch (error) {
-        throw bare(error, path);
+        throw toPluginError(error, path);
       }
       return found;
     },
     async stat(path: string) {
       const real = await resolve(path, false);
       const found = await stat(real).catch((error) => {
-        throw bare(error, path);
+        throw toPluginError(error, path);
       });
       return toFileInfo(path.slice(path.lastIndexOf("/") + 1), found);
     },
     async mkdir(path: string) {
       await mkdir(await resolve(path, true)).catch((error) => {
-        throw bare(error, path);
+        throw toPluginError(error, path);
       });
     },
     async remove(path: string) {
       await remove(await resolve(path, true)).catch((error) => {
-        throw bare(error, path);
+        throw toPluginError(error, path);
       });
     },
   });
 
-  async function look(path: string, name: string): Promise<FileInfo | undefined> {
+  async function readEntry(path: string, name: string): Promise<FileInfo | undefined> {
     try {
       return toFileInfo(name, await lstat(path));
     } catch (error) {
-      // It was removed between the two calls, so it is not there.
+      // The entry was removed between `readDir` and `lstat`.
       if (error instanceof native.errors.NotFound) return undefined;
       throw error;
     }
   }
 }
 
-/** What is told of a file, in the realm's terms. */
+/** Converts the result of `Deno.stat` to the {@link FileInfo} that a plugin gets. */
 export function toFileInfo(name: string, found: Deno.FileInfo): FileInfo {
   const kind = found.isSymlink
     ? "link"
@@ -339,22 +364,25 @@ export function toFileInfo(name: string, found: Deno.FileInfo): FileInfo {
   };
 }
 
-function bounds(range: FileRange = {}): { offset: number; length: number } {
+function parseRange(range: FileRange = {}): { offset: number; length: number } {
   const { offset = 0, length = Infinity } = range;
   if (!Number.isSafeInteger(offset) || offset < 0 || !(length >= 0)) {
-    throw new RangeError("Cannot read this range: offset and length are numbers from 0 up");
+    throw new RangeError("Cannot read this range: offset and length must be 0 or more");
   }
   return { offset, length };
 }
 
-function refused(found: string): Error {
-  return new TypeError(`Cannot reach the file: ${found}`);
+function createAccessError(found: string): Error {
+  return new TypeError(`Cannot access the file: ${found}`);
 }
 
-/** The runtime's messages hold real paths; the plugin gets the kind and the path it named itself. */
-function bare(error: unknown, path: string): Error {
+/**
+ * Replaces a system error. Deno's message contains real paths; the plugin gets kind, code and its
+ * own path.
+ */
+function toPluginError(error: unknown, path: string): Error {
   const kind = error instanceof Error ? error.name : "Error";
   const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-  const told = Object.assign(new Error(`Cannot reach ${path}: ${kind}`), { name: kind });
-  return typeof code === "string" ? Object.assign(told, { code }) : told;
+  const replacement = Object.assign(new Error(`Cannot access ${path}: ${kind}`), { name: kind });
+  return typeof code === "string" ? Object.assign(replacement, { code }) : replacement;
 }

@@ -1,7 +1,7 @@
 /**
- * `env.sql`: questions to SQLite databases, put to a process of their own. Nothing is opened here and
- * nothing waits here: a query that never ends costs itself and no other request of its plugin. What
- * may be opened is decided where it is opened; nothing in this room is worth forging.
+ * `env.sql`: read-only queries of SQLite databases. Each query runs in a separate process, so one
+ * that never ends does not block other requests of the plugin. This module must not open a database
+ * or check a path: the query process does, with the plugin's read permissions.
  */
 
 import { decodeSqlResult, encodeSqlQuery } from "./sql_codec.ts";
@@ -11,13 +11,15 @@ import type { SqlOptions, SqlResult, SqlValue } from "./sql_types.ts";
 /** `env.sql`. */
 export interface Sql {
   /**
-   * Asks one reading statement.
+   * Runs one read-only statement.
    *
-   * @param source the absolute path of a SQLite file in a granted folder, or a database as bytes
-   * @param params by position, or by name without its `:`, `@` or `$`
-   * @throws {Error} its `name` says why: `SqliteError` (the statement), `TimeoutError`,
-   * `QuotaExceededError` (rows too large, database too long, too much memory), `Busy` (it is being
-   * written), `NotFound`, `TypeError` or `NotCapable` (it lies outside the granted folders)
+   * @param source absolute path of a SQLite file in a granted folder, or a database as bytes
+   * @param sql one statement that returns rows
+   * @param params values by position, or by name without the prefix `:`, `@` or `$`
+   * @throws {Error} the `name` is the reason: `SqliteError` (the statement is invalid or does more
+   * than read), `TimeoutError`, `QuotaExceededError` (rows, database or memory exceed a limit),
+   * `Busy` (another program is writing the file, or too many queries wait), `NotFound`, `TypeError`
+   * or `NotCapable` (the path is outside the granted folders)
    */
   query(
     source: string | Uint8Array | ReadableStream<Uint8Array>,
@@ -27,9 +29,14 @@ export interface Sql {
   ): Promise<SqlResult>;
 }
 
+/** Default of {@link SqlOptions.timeoutMs}. */
 const TIMEOUT_MS = 2000;
 
-/** Makes `env.sql` from the way to the host. */
+/**
+ * Creates `env.sql`.
+ *
+ * @param ask sends a query to the server
+ */
 export function createEnvSql(ask: EnvFetch): Sql {
   return Object.freeze({
     async query(
@@ -38,7 +45,7 @@ export function createEnvSql(ask: EnvFetch): Sql {
       params: readonly SqlValue[] | Readonly<Record<string, SqlValue>> = [],
       options: SqlOptions = {},
     ): Promise<SqlResult> {
-      if (typeof sql !== "string") throw new TypeError("Cannot query: the SQL is not a string");
+      if (typeof sql !== "string") throw new TypeError("Cannot query: sql is not a string");
       const { timeoutMs = TIMEOUT_MS, ...bounds } = options;
       const response = await ask("/query", {
         method: "POST",

@@ -1,17 +1,22 @@
 /**
- * Takes out of the Worker's realm everything by which code reaches past it. What may stay is listed;
- * what the runtime adds tomorrow is therefore gone tomorrow. It runs once, before the plugin's text is
- * loaded, and hands the natives that the bootstrap needs to nobody else.
+ * Removes from the Worker's realm every global by which a plugin could reach outside. The globals
+ * that stay are an allow-list, so a global that a later Deno version adds is removed too. It runs
+ * once, before the plugin is loaded. It must not leave a reference to a removed global where a
+ * plugin can reach it.
  */
 
-const LANGUAGE = "Object Array Number parseFloat parseInt Infinity NaN undefined Boolean String " +
+/** Globals of ECMAScript that stay. */
+const ECMASCRIPT_GLOBALS =
+  "Object Array Number parseFloat parseInt Infinity NaN undefined Boolean String " +
   "Symbol Date Promise RegExp Error AggregateError EvalError RangeError ReferenceError SyntaxError " +
   "TypeError URIError SuppressedError globalThis JSON Math Intl ArrayBuffer Uint8Array Int8Array " +
   "Uint16Array Int16Array Uint32Array Int32Array BigUint64Array BigInt64Array Uint8ClampedArray " +
   "Float16Array Float32Array Float64Array DataView Map BigInt Set Iterator AsyncIterator WeakMap " +
   "WeakSet WeakRef Proxy Reflect FinalizationRegistry DisposableStack AsyncDisposableStack Temporal " +
   "decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape isFinite isNaN";
-const PLATFORM = "queueMicrotask AbortController AbortSignal Blob ByteLengthQueuingStrategy " +
+/** Globals of the web platform that stay. */
+const PLATFORM_GLOBALS =
+  "queueMicrotask AbortController AbortSignal Blob ByteLengthQueuingStrategy " +
   "CompressionStream CountQueuingStrategy CryptoKey CustomEvent DecompressionStream DOMException " +
   "QuotaExceededError ErrorEvent Event EventTarget File FileReader FormData Headers MessageEvent " +
   "Performance PerformanceEntry PerformanceMark PerformanceMeasure ProgressEvent " +
@@ -24,12 +29,13 @@ const PLATFORM = "queueMicrotask AbortController AbortSignal Blob ByteLengthQueu
   "structuredClone reportError self";
 
 /**
- * Strips the realm for good.
+ * Locks this realm down. This cannot be undone.
  *
- * @param lines the console the plugin gets
+ * @param lines the console that the plugin gets
+ * @throws {Error} a global cannot be removed; then the plugin must not be loaded
  */
 export function lockDownRealm(lines: Readonly<Record<string, unknown>>): void {
-  const keep = new Set(`${LANGUAGE} ${PLATFORM}`.split(" "));
+  const keep = new Set(`${ECMASCRIPT_GLOBALS} ${PLATFORM_GLOBALS}`.split(" "));
   const network = globalThis.fetch;
   for (const key of Reflect.ownKeys(globalThis)) {
     if (typeof key === "string" && !keep.has(key)) remove(globalThis, key);
@@ -40,25 +46,25 @@ export function lockDownRealm(lines: Readonly<Record<string, unknown>>): void {
       if (typeof key === "string") remove(proto, key);
     }
   }
-  // Listening on the global stays: the runtime itself reports errors through it, and no message of
-  // this Worker ever comes that way again.
-  give("console", lines);
-  give("fetch", guardFetch(network));
-  give("navigator", Object.freeze({ userAgent: "elastik" }));
-  give("setTimeout", guardTimer(globalThis.setTimeout));
-  give("setInterval", guardTimer(globalThis.setInterval));
-  give("Function", closeGenerators());
-  closeStackTraces();
+  // EventTarget's methods stay on the global: Deno reports errors through them. Messages of the
+  // server use a private port, so a listener here cannot receive them.
+  define("console", lines);
+  define("fetch", guardFetch(network));
+  define("navigator", Object.freeze({ userAgent: "elastik" }));
+  define("setTimeout", guardTimer(globalThis.setTimeout));
+  define("setInterval", guardTimer(globalThis.setInterval));
+  define("Function", replaceFunctionConstructors());
+  disableStackTraceHook();
 }
 
 function remove(target: object, key: string): void {
   if (Reflect.deleteProperty(target, key)) return;
   const found = Reflect.getOwnPropertyDescriptor(target, key);
   if (found?.writable) Reflect.set(target, key, undefined);
-  else if (found) throw new Error(`Cannot take ${key} out of the realm`);
+  else if (found) throw new Error(`Cannot remove the global ${key}: it is not configurable`);
 }
 
-function give(key: string, value: unknown): void {
+function define(key: string, value: unknown): void {
   Object.defineProperty(globalThis, key, {
     value,
     writable: true,
@@ -67,12 +73,15 @@ function give(key: string, value: unknown): void {
   });
 }
 
-/** `fetch` would read `file:` URLs within the read permission and follow their links; it may not. */
+/**
+ * Wraps `fetch` to refuse `file:` URLs: Deno would read them and follow symlinks out of the
+ * folders.
+ */
 function guardFetch(network: typeof fetch): typeof fetch {
   const url = Object.getOwnPropertyDescriptor(Request.prototype, "url")!.get!;
   const NativeRequest = Request;
   const { apply } = Reflect;
-  // Captured, since a plugin may patch what these checks would otherwise call.
+  // Captured, because a plugin can patch the prototypes.
   const startsWith = String.prototype.startsWith;
   const is = (text: string, start: string): boolean => apply(startsWith, text, [start]);
   return async function fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
@@ -82,26 +91,30 @@ function guardFetch(network: typeof fetch): typeof fetch {
       !is(target, "http:") && !is(target, "https:") && !is(target, "data:") && !is(target, "blob:")
     ) {
       throw new TypeError(
-        "Cannot fetch this URL: http, https, data and blob are the schemes there are",
+        "Cannot fetch this URL: its scheme is not allowed; use http, https, data or blob",
       );
     }
     return await network(request);
   };
 }
 
-/** Timers take text as code otherwise. */
+/** Wraps a timer to refuse a string, which would be run as code. */
 function guardTimer(timer: (...values: never[]) => unknown): unknown {
   const { apply } = Reflect;
   return (callback: unknown, ...rest: unknown[]) => {
-    if (typeof callback !== "function") throw new TypeError("Cannot set a timer: not a function");
+    if (typeof callback !== "function") {
+      throw new TypeError("Cannot set a timer: the callback is not a function");
+    }
     return apply(timer, globalThis, [callback, ...rest]);
   };
 }
 
-/** Every function constructor makes code of text; each is replaced by one that refuses. */
-function closeGenerators(): unknown {
+/**
+ * Replaces all four function constructors, which make code from text, and returns the replacement.
+ */
+function replaceFunctionConstructors(): unknown {
   const refuse = function Function(): never {
-    throw new EvalError("Cannot make code from text in a plugin");
+    throw new EvalError("Cannot make code from text: plugins must not generate code");
   };
   const samples = [
     function () {},
@@ -124,8 +137,8 @@ function closeGenerators(): unknown {
   return refuse;
 }
 
-/** A stack trace hook would be handed the bootstrap's own frames. */
-function closeStackTraces(): void {
+/** Disables `Error.prepareStackTrace`, which would pass the bootstrap's call sites to a plugin. */
+function disableStackTraceHook(): void {
   Object.defineProperty(Error, "prepareStackTrace", {
     get: () => undefined,
     set: () => {},

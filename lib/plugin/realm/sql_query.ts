@@ -1,7 +1,8 @@
 /**
- * One question put to one SQLite database, in a process that does nothing else and is ended when it
- * takes too long: a step of SQLite cannot be broken off from within. The handle is read-only and
- * defensive, the authoriser lets through nothing but reading, and there is one statement a question.
+ * Runs one SQL query on one SQLite database. It runs in a process that does nothing else and is
+ * killed if the query takes too long, because a step of SQLite cannot be interrupted from inside.
+ * The handle is read-only and defensive, the authorizer permits reads only, and a query is one
+ * statement. It must not write to the database or create files.
  */
 
 import { MAX_QUERY_BYTES, MAX_QUERY_ROWS } from "../../limits.ts";
@@ -16,7 +17,10 @@ import type { ResolvePath } from "./env_files.ts";
 import type { SqlQuery } from "./sql_codec.ts";
 import type { SqlResult, SqlValue } from "./sql_types.ts";
 
-/** What is used of `node:sqlite`, written out since the published types lag behind the runtime. */
+/**
+ * The used part of `node:sqlite`. Declared here, because `@types/node` lacks some members (Deno
+ * 2.9.6).
+ */
 export interface SqliteModule {
   readonly DatabaseSync: new (path: string, options: Record<string, unknown>) => Database;
 }
@@ -39,16 +43,21 @@ interface Statement {
   all(...params: unknown[]): unknown[][];
 }
 
-/** Puts a question to the file it names, or to the database that came along. */
+/**
+ * Runs a query.
+ *
+ * @param image the database, if the query has no path
+ * @throws {Error} see `Sql.query`
+ */
 export type QueryDatabase = (
-  question: SqlQuery,
+  query: SqlQuery,
   image: Uint8Array<ArrayBuffer>,
 ) => Promise<SqlResult>;
 
-/** How long a lock of another program is waited for, in milliseconds. */
-const LOCK_MS = 250;
+/** How long SQLite waits for a lock of another program, in milliseconds. */
+const SQLITE_LOCK_MS = 250;
 
-/** Action and answer codes of sqlite3_set_authorizer(), as sqlite3.h numbers them for good. */
+/** Action and return codes of sqlite3_set_authorizer(), as in sqlite3.h; they never change. */
 const OK = 0;
 const DENY = 1;
 const PRAGMA = 19;
@@ -57,17 +66,17 @@ const SELECT = 21;
 const FUNCTION = 31;
 const RECURSIVE = 33;
 
-/** Primary result codes, as sqlite3.h numbers them. */
+/** Primary result codes, as in sqlite3.h. */
 const BUSY = 5;
 const READONLY = 8;
 const CANTOPEN = 14;
 const TOOBIG = 18;
 
 /**
- * Pragmas that only tell; true for those that take the name of a table or index. `database_list` is
- * none of them: it tells where a file lies on the disk.
+ * Allowed pragmas, all of which only read. True if the pragma takes the name of a table or index.
+ * `database_list` is not included, because it returns the path of the file.
  */
-const PRAGMAS: Readonly<Record<string, boolean>> = Object.assign(Object.create(null), {
+const ALLOWED_PRAGMAS: Readonly<Record<string, boolean>> = Object.assign(Object.create(null), {
   table_info: true,
   table_xinfo: true,
   table_list: true,
@@ -87,8 +96,8 @@ const PRAGMAS: Readonly<Record<string, boolean>> = Object.assign(Object.create(n
   function_list: false,
 });
 
-/** Functions that reach past the file. */
-const CLOSED: Readonly<Record<string, true>> = Object.assign(Object.create(null), {
+/** SQL functions that reach outside the database. */
+const FORBIDDEN_FUNCTIONS: Readonly<Record<string, true>> = Object.assign(Object.create(null), {
   load_extension: true,
   readfile: true,
   writefile: true,
@@ -96,15 +105,15 @@ const CLOSED: Readonly<Record<string, true>> = Object.assign(Object.create(null)
   fts3_tokenizer: true,
 });
 
-/** Statements that may stand where a table does, and so can be told how many rows are wanted. */
-const NESTS = /^(?:\s|--[^\n]*\n|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*(?:SELECT|WITH|VALUES)\b/i;
+/** Statements that can be a subquery, so that a LIMIT can be added. */
+const SUBQUERY = /^(?:\s|--[^\n]*\n|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*(?:SELECT|WITH|VALUES)\b/i;
 
 /**
- * Makes the {@link QueryDatabase} of a process.
+ * Creates the query function of a process.
  *
- * @param native the runtime
- * @param sqlite the runtime's `node:sqlite`
- * @param resolve finds where a path really lies, and refuses what was not granted
+ * @param native the `Deno` object
+ * @param sqlite the module `node:sqlite`
+ * @param resolve resolves a path and refuses one outside the granted folders
  */
 export function createQueryDatabase(
   native: typeof Deno,
@@ -112,38 +121,39 @@ export function createQueryDatabase(
   resolve: ResolvePath,
 ): QueryDatabase {
   const { DatabaseSync } = sqlite;
-  const disk = diskOf(native);
+  const disk = createDatabaseFiles(native);
 
   async function image(real: string): Promise<Database> {
-    return inMemory(await copyDatabase(disk, real));
+    return openImage(await copyDatabase(disk, real));
   }
 
-  function inMemory(bytes: Uint8Array<ArrayBuffer>): Database {
+  function openImage(bytes: Uint8Array<ArrayBuffer>): Database {
     const database = new DatabaseSync(":memory:", { allowExtension: false, defensive: true });
     try {
-      // Nothing has no header to be wrong; SQLite takes it for an empty database as well.
+      // Zero bytes are an empty database, as `:memory:` is.
       if (bytes.length > 0) database.deserialize(bytes);
       return database;
     } catch (error) {
       database.close();
-      throw inWords(error, "");
+      throw toSqlError(error, "");
     }
   }
 
-  async function inFile(path: string, copy: boolean | undefined): Promise<Database> {
+  async function openFile(path: string, copy: boolean | undefined): Promise<Database> {
     const real = await resolve(path, false);
     const found = await disk.stat(real);
-    if (found === undefined) throw createNamedError("NotFound", `Cannot reach ${path}: NotFound`);
-    // What lies beside the file is read with it, so it must not lead elsewhere either.
-    const [log, index] = [await beside(`${path}-wal`), await beside(`${path}-shm`)];
-    await beside(`${path}-journal`);
+    if (found === undefined) throw createNamedError("NotFound", `Cannot access ${path}: NotFound`);
+    // SQLite also reads the files next to the database, so they must not be symlinks to the
+    // outside.
+    const [log, index] = [await existsInside(`${path}-wal`), await existsInside(`${path}-shm`)];
+    await existsInside(`${path}-journal`);
     if (copy === true) return await image(real);
-    // To open a file with a log makes files beside it, and fails where that is forbidden.
+    // Opening a file in WAL mode creates files next to it, and fails in a read-only folder.
     if (copy === undefined && (log || (await disk.read(real, 100))?.[18] === 2)) {
       try {
         return await image(real);
       } catch (error) {
-        // Where the log's index is there already, to open the file itself leaves nothing new either.
+        // If the `-shm` file exists, opening the database creates no new file.
         const long = error instanceof Error && error.name === "QuotaExceededError";
         if (!long || !index) throw error;
       }
@@ -155,8 +165,8 @@ export function createQueryDatabase(
     });
   }
 
-  /** Whether a file is there, which must lie where it may. */
-  async function beside(path: string): Promise<boolean> {
+  /** Returns whether a file exists, and rejects if its real path is outside the granted folders. */
+  async function existsInside(path: string): Promise<boolean> {
     try {
       await resolve(path, false);
       return true;
@@ -166,36 +176,40 @@ export function createQueryDatabase(
     }
   }
 
-  return async function query(question, bytes) {
-    const { path, copy } = question;
-    if (path === undefined) return ask(inMemory(clearWalMode(bytes)), question);
+  return async function queryDatabase(query, bytes) {
+    const { path, copy } = query;
+    if (path === undefined) return runQuery(openImage(clearWalMode(bytes)), query);
     try {
-      return ask(await inFile(path, copy), question);
+      return runQuery(await openFile(path, copy), query);
     } catch (error) {
       const code = codeOf(error) & 0xff;
       const held = code === BUSY || code === READONLY || code === CANTOPEN;
       if (copy !== undefined || !held) throw error;
-      return ask(await image(await resolve(path, false)), question);
+      return runQuery(await image(await resolve(path, false)), query);
     }
   };
 }
 
-/** Asks, and closes the database. */
-function ask(database: Database, question: SqlQuery): SqlResult {
-  const { sql, params } = question;
-  const most = clamp(question.maxRows ?? 1000, MAX_QUERY_ROWS);
-  const mostBytes = clamp(question.maxBytes ?? MAX_QUERY_BYTES, MAX_QUERY_BYTES);
+/** Runs the query and closes the database. */
+function runQuery(database: Database, query: SqlQuery): SqlResult {
+  const { sql, params } = query;
+  const most = clamp(query.maxRows ?? 1000, MAX_QUERY_ROWS);
+  const mostBytes = clamp(query.maxBytes ?? MAX_QUERY_BYTES, MAX_QUERY_BYTES);
   let denied = "";
   try {
-    // One value must fit, and what a function blows up is told before it is in memory.
+    // SQLite refuses a longer value before it allocates memory for it.
     database.limits.length = MAX_QUERY_BYTES * 2;
-    // The constructor's `timeout` does nothing (node:sqlite of 2.9.6): five seconds are waited.
-    database.prepare(`PRAGMA busy_timeout = ${LOCK_MS}`).all();
-    // A long sort would be written to the disk otherwise, past every permission.
+    // The option `timeout` of the constructor has no effect: SQLite waits 5 s (Deno 2.9.6).
+    database.prepare(`PRAGMA busy_timeout = ${SQLITE_LOCK_MS}`).all();
+    // Otherwise a large sort writes temporary files, which Deno's permissions do not cover.
     database.prepare("PRAGMA temp_store = MEMORY").all();
     database.setAuthorizer((action, first, second) => {
-      if (mayRead(action, first, second)) return OK;
-      denied ||= action === PRAGMA ? `PRAGMA ${first}` : action === FUNCTION ? `${second}()` : "it";
+      if (isReadOnly(action, first, second)) return OK;
+      denied ||= action === PRAGMA
+        ? `PRAGMA ${first}`
+        : action === FUNCTION
+        ? `${second}()`
+        : "the statement";
       return DENY;
     });
     const statement = database.prepare(sql);
@@ -203,51 +217,51 @@ function ask(database: Database, question: SqlQuery): SqlResult {
     if (columns.length === 0) {
       throw createNamedError(
         "SqliteError",
-        "the statement gives no rows: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that tell do",
+        "the statement returns no rows; use SELECT, WITH, VALUES, EXPLAIN or a reading PRAGMA",
       );
     }
-    refuseTail(database, sql.slice(statement.sourceSQL.length));
-    // all(), because iterate() takes an error in a step for the last row (node:sqlite of 2.9.6).
-    const bounded = nested(database, statement.sourceSQL, most + 1) ?? statement;
+    assertSingleStatement(database, sql.slice(statement.sourceSQL.length));
+    // Not iterate(): it treats an error in a step as the end of the rows (Deno 2.9.6).
+    const bounded = addLimit(database, statement.sourceSQL, most + 1) ?? statement;
     bounded.setReturnArrays(true);
     bounded.setReadBigInts(true);
-    const bound = Array.isArray(params)
-      ? params.map(integer)
-      : [Object.fromEntries(Object.entries(params).map(([name, value]) => [name, integer(value)]))];
+    const bound = Array.isArray(params) ? params.map(toInteger) : [
+      Object.fromEntries(Object.entries(params).map(([name, value]) => [name, toInteger(value)])),
+    ];
     const found = bounded.all(...bound);
     const truncated = found.length > most;
-    const rows = (truncated ? found.slice(0, most) : found).map((row) => row.map(plain));
+    const rows = (truncated ? found.slice(0, most) : found).map((row) => row.map(toResultValue));
     let size = 0;
     for (const row of rows) for (const value of row) size += sizeOf(value);
     if (size > mostBytes) {
       throw createNamedError(
         "QuotaExceededError",
-        `Cannot give the rows: they hold ${size} bytes, ${mostBytes} are allowed`,
+        `Cannot return the rows: they have ${size} bytes; at most ${mostBytes} are allowed`,
       );
     }
     return { columns, rows, truncated };
   } catch (error) {
-    throw inWords(error, denied);
+    throw toSqlError(error, denied);
   } finally {
     database.close();
   }
 }
 
-/** Whole numbers are integers to whoever writes them down, and reals to node:sqlite. */
-function integer(value: SqlValue): SqlValue {
+/** Converts an integer to a bigint: node:sqlite would bind a number as REAL. */
+function toInteger(value: SqlValue): SqlValue {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
-function mayRead(action: number, first: string | null, second: string | null): boolean {
+function isReadOnly(action: number, first: string | null, second: string | null): boolean {
   switch (action) {
     case SELECT:
     case READ:
     case RECURSIVE:
       return true;
     case FUNCTION:
-      return !CLOSED[second ?? ""];
+      return !FORBIDDEN_FUNCTIONS[second ?? ""];
     case PRAGMA: {
-      const known = PRAGMAS[first ?? ""];
+      const known = ALLOWED_PRAGMAS[first ?? ""];
       return known === true || known === false && second === null;
     }
     default:
@@ -255,25 +269,25 @@ function mayRead(action: number, first: string | null, second: string | null): b
   }
 }
 
-/** SQLite compiles the first statement and leaves the rest unread; a caller might not notice. */
-function refuseTail(database: Database, tail: string): void {
+/** Refuses a second statement: SQLite compiles the first one only and ignores the rest. */
+function assertSingleStatement(database: Database, tail: string): void {
   if (/^[\s;]*$/.test(tail)) return;
   let another = true;
   try {
     another = database.prepare(tail).columns().length > 0;
   } catch {
-    // Whatever cannot be compiled here is no comment either.
+    // Text that does not compile is not just a comment, so it counts as a statement.
   }
   if (another) throw createNamedError("SqliteError", "there is more than one statement");
 }
 
-/** The statement with a bound on its rows, where it can stand in brackets. */
-function nested(database: Database, sql: string, most: number): Statement | undefined {
-  if (!NESTS.test(sql)) return undefined;
+/** Wraps the statement in a subquery with a LIMIT. Returns undefined if that is not possible. */
+function addLimit(database: Database, sql: string, most: number): Statement | undefined {
+  if (!SUBQUERY.test(sql)) return undefined;
   try {
     return database.prepare(`SELECT * FROM (${sql.replace(/[\s;]+$/, "")}\n) LIMIT ${most}`);
   } catch {
-    // It compiled by itself; brackets do not suit it, such as after a comment that is left open.
+    // The statement compiled, but not in brackets, for example because a comment is not closed.
     return undefined;
   }
 }
@@ -283,28 +297,26 @@ function codeOf(error: unknown): number {
   return typeof error.errcode === "number" ? error.errcode : 0;
 }
 
-/** SQLite's own words, which name no path, under a name that tells what kind of failure it is. */
-function inWords(error: unknown, denied: string): unknown {
+/** Converts an error of SQLite, whose message contains no path, to one with a name for plugins. */
+function toSqlError(error: unknown, denied: string): unknown {
   if (!(error instanceof Error)) return error;
   const code = codeOf(error);
   if ((code & 0xff) === TOOBIG) {
-    return createNamedError("QuotaExceededError", `Cannot give the rows: ${error.message}`);
+    return createNamedError("QuotaExceededError", `Cannot return the rows: ${error.message}`);
   }
   const known = ["SqliteError", "QuotaExceededError", "Busy", "NotFound", "TypeError"];
   if (code === 0 && known.includes(error.name) && error.name !== "TypeError") return error;
   const words = denied === ""
     ? error.message
-    : `${
-      denied === "it" ? "the statement" : denied
-    } does more than read, and only reading is allowed`;
+    : `${denied} does more than read; only reading is allowed`;
   return Object.assign(createNamedError("SqliteError", words), { errcode: code });
 }
 
 /**
- * The runtime with the look at a path that `makeResolve` takes made on this thread: a process that
- * answers one question has nobody to make way for, and another thread's turn costs more than the look.
- * The other looks cannot be had so: `statSync` and its like need the `Deno` that the realm has not
- * (seen on 2.9.6).
+ * Returns a `Deno` object whose `realPath` runs synchronously. A query process answers one query at
+ * a time, so blocking delays nothing, and a task on another thread costs more than the system call.
+ * Other calls such as `statSync` cannot be replaced: they need the global `Deno`, which the
+ * lockdown removes (Deno 2.9.6).
  */
 export function withSyncRealPath(native: typeof Deno): typeof Deno {
   const { realPathSync } = native;
@@ -313,7 +325,7 @@ export function withSyncRealPath(native: typeof Deno): typeof Deno {
   });
 }
 
-function diskOf({ stat, openSync, errors }: typeof Deno): DatabaseFiles {
+function createDatabaseFiles({ stat, openSync, errors }: typeof Deno): DatabaseFiles {
   async function present<T>(act: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await act();
@@ -324,7 +336,7 @@ function diskOf({ stat, openSync, errors }: typeof Deno): DatabaseFiles {
   }
   async function look(path: string): Promise<DatabaseFileStat> {
     const { size, mtime, isFile } = await stat(path);
-    if (!isFile) throw createNamedError("SqliteError", "it is no file");
+    if (!isFile) throw createNamedError("SqliteError", "it is not a file");
     return { size, mtime: mtime?.getTime() ?? 0 };
   }
   return {
@@ -353,7 +365,7 @@ function sizeOf(value: string | number | null | Uint8Array): number {
     : 8;
 }
 
-function plain(value: unknown): string | number | null | Uint8Array {
+function toResultValue(value: unknown): string | number | null | Uint8Array {
   if (typeof value === "bigint") {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : String(value);

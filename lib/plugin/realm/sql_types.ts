@@ -1,28 +1,31 @@
-/** The values, options and results of `env.sql`. Types only: the plugin and the query process share them. */
+/**
+ * Types of `env.sql`: values, options and results. The plugin and the query process share them.
+ * This module must contain types only.
+ */
 
-/** What a parameter may be. */
+/** Value of a parameter. */
 export type SqlValue = string | number | bigint | null | Uint8Array;
 
-/** What a query may give and take. */
+/** Limits and options of a query. */
 export interface SqlOptions {
-  /** Rows returned at most, 1000 unless told. */
+  /** Largest number of rows returned; default 1000. */
   readonly maxRows?: number;
-  /** Bytes of all values returned at most, 16 MiB unless told. */
+  /** Largest number of bytes of all returned values; default 16 MiB. */
   readonly maxBytes?: number;
-  /** Real time in milliseconds, 2000 unless told; then the query's process is ended. */
+  /** Wall-clock time in milliseconds after which the query process is killed; default 2000. */
   readonly timeoutMs?: number;
   /**
-   * For files. `true` reads a consistent copy in memory, without a lock and without leaving anything
-   * beside the file; `false` opens the file itself; unless told, whichever works.
+   * For files. `true`: read a consistent copy in memory, without a lock and without creating files
+   * next to the database. `false`: open the file itself. Default: the one that works.
    */
   readonly copy?: boolean;
 }
 
-/** Rows as arrays in the order of `columns`. */
+/** Result of a query. */
 export interface SqlResult {
   readonly columns: string[];
-  /** Integers beyond 2^53 come as text. */
+  /** Values of each row in the order of `columns`. An integer beyond 2^53 is a string. */
   readonly rows: (string | number | null | Uint8Array)[][];
-  /** There were more rows than asked for. */
+  /** Whether there are more rows than `maxRows`. */
   readonly truncated: boolean;
 }

@@ -1,6 +1,7 @@
 /**
- * A cell as a program of its own, which finds nothing but what a cell needs: a checkout's cells begin
- * here. `main.ts` does the same for `cell`, where the program is one file, a URL or a binary.
+ * Entry point of a cell process when the server runs from a checkout. It imports only what a cell
+ * needs. If the program is one file, a URL or a binary, the command `cell` of `main.ts` does the
+ * same.
  */
 
 import { runCell } from "./cell_process.ts";

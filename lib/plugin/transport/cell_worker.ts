@@ -1,7 +1,7 @@
 /**
- * What every cell's Worker runs: takes its private port, strips the realm, loads the plugin from a
- * computed `data:` URL, and answers requests with it. It holds no secret and no authority; the host
- * believes nothing it sends. So a plugin that broke it open would have won nothing.
+ * The program in the Worker of every cell. It locks the realm down, loads the plugin from a `data:`
+ * URL and passes requests to it. It must not hold a secret or an authority, and the server trusts
+ * nothing that it sends. So a plugin that takes over this code gains nothing.
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
@@ -29,14 +29,14 @@ interface Plugin {
   fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
 }
 
-/** Fields of the manifest that are plain data. */
+/** Fields of the manifest, all plain data. */
 const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
 
 /**
- * Starts the cell with the one message its Worker is sent.
+ * Starts the cell. The Worker's main module calls it with the first message.
  *
- * @param init what to be
- * @param port the private way to the host, in bytes
+ * @param init what the cell runs and what it is granted
+ * @param port private channel to the server; its messages are bytes of frames
  */
 export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const native = Deno;
@@ -50,26 +50,26 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     peer.flush();
     if (writer.length > 0) apply(post, port, [writer.take()]);
   };
-  const wake = (): void => {
+  const scheduleFlush = (): void => {
     if (scheduled) return;
     scheduled = true;
     defer(flush);
   };
-  const { setSignal, hasBufferedBody: isWhole } = installLazyNatives();
+  const { setSignal, hasBufferedBody } = installLazyNatives();
   const { get: take, set: keep } = WeakMap.prototype;
-  const handed = new WeakMap<Response, FileReference>();
-  const hand = (response: Response, file: FileReference): void =>
-    void apply(keep, handed, [response, file]);
+  const fileReferences = new WeakMap<Response, FileReference>();
+  const rememberFile = (response: Response, file: FileReference): void =>
+    void apply(keep, fileReferences, [response, file]);
   let serve: (served: InboundRequest) => Promise<Response> = () =>
     Promise.reject(new Error("Not ready"));
   const peer = new RpcEndpoint({
     side: SIDE.CELL,
     writer,
-    scheduleFlush: wake,
+    scheduleFlush,
     serve: (served) => serve(served),
-    hasBufferedBody: isWhole,
+    hasBufferedBody,
     toFileReference: (response) => {
-      const file: FileReference | undefined = apply(take, handed, [response]);
+      const file: FileReference | undefined = apply(take, fileReferences, [response]);
       return file === undefined || response.bodyUsed ? undefined : file;
     },
     maxInboundCalls: 0xffff,
@@ -77,30 +77,30 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   const { console, print } = createConsole(
     (level, line) => {
       writer.writeText(VERB.LOG, SIDE.CELL, level, line);
-      wake();
+      scheduleFlush();
     },
     native.inspect,
     init.maxLogLinesPerSecond,
   );
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    print(2, `Unhandled rejection: ${words(event.reason)}`);
+    print(2, `Unhandled rejection: ${formatError(event.reason)}`);
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    print(2, `Uncaught ${words(event.error)}`);
+    print(2, `Uncaught ${formatError(event.error)}`);
   });
   const paths = init.kind === "query" ? withSyncRealPath(native) : native;
   const resolve = createResolvePath(paths, init.folders);
-  const files = init.folders.length > 0 ? createEnvFiles(native, resolve, hand) : undefined;
-  const query = init.kind === "query"
-    // The published types lag behind the runtime; `Sqlite` says what is used of it.
+  const files = init.folders.length > 0 ? createEnvFiles(native, resolve, rememberFile) : undefined;
+  const queryDatabase = init.kind === "query"
+    // `@types/node` lacks members that Deno has; `SqliteModule` declares the used ones.
     ? createQueryDatabase(native, await import("node:sqlite") as unknown as SqliteModule, resolve)
     : undefined;
   const stripTypes = init.kind === "strip"
     ? (await import("node:module")).stripTypeScriptTypes
     : undefined;
-  const fetches = createEnvFetchFactory(peer, init.maxCalls);
+  const createFetch = createEnvFetchFactory(peer, init.maxCalls);
   lockDownRealm(console);
 
   const reader = new FrameReader();
@@ -108,7 +108,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     reader.push(event.data, (frame) => {
       if (frame.verb === VERB.PING) {
         writer.writeBytes(VERB.PONG, SIDE.HOST, frame.id);
-        wake();
+        scheduleFlush();
       } else {
         peer.receive(frame);
       }
@@ -118,22 +118,22 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
   try {
     if (stripTypes) {
       serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
-    } else if (query) {
-      serve = ({ body }) => answerQuestion(query, body);
+    } else if (queryDatabase) {
+      serve = ({ body }) => answerQuery(queryDatabase, body);
     } else {
       const module: Record<string, unknown> = await import(
-        // Another media type than the bootstrap's, so that a stack tells the two apart.
+        // Not the media type of the bootstrap, so that a stack trace distinguishes the two.
         "data:text/javascript;charset=utf-8;base64," +
           new TextEncoder().encode(init.code).toBase64()
       );
-      const plugin = pluginOf(module);
+      const plugin = findPlugin(module);
       serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
     }
     writer.writeBytes(VERB.READY, SIDE.CELL, 0);
   } catch (error) {
-    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, words(error));
+    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error));
   }
-  wake();
+  scheduleFlush();
 
   function answerWith(plugin: Plugin): (served: InboundRequest) => Promise<Response> {
     const shared = {
@@ -144,7 +144,7 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     return async function answer(served) {
       const { id, head, body } = served;
       const { method, url } = head;
-      // The commonest request needs no second argument, which costs a quarter of the first.
+      // The most common request needs no init object, which would add a quarter to its cost.
       const bare = method === "GET" && body === null
         ? new Request(url)
         : new Request(url, { method, body });
@@ -154,12 +154,12 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
       const origin = originOf(head.url);
       const env = {
         ...shared,
-        caller: { tier, by, tag, fetch: fetches("caller", id, origin) },
-        machine: { fetch: fetches("machine", id, origin) },
-        sql: createEnvSql(fetches("sql", id, origin)),
+        caller: { tier, by, tag, fetch: createFetch("caller", id, origin) },
+        machine: { fetch: createFetch("machine", id, origin) },
+        sql: createEnvSql(createFetch("sql", id, origin)),
       };
       const response = await plugin.fetch(request, env, contextOf(id));
-      if (!(response instanceof Response)) throw new TypeError("fetch() gave no Response");
+      if (!(response instanceof Response)) throw new TypeError("fetch() did not return a Response");
       return response;
     };
   }
@@ -169,16 +169,16 @@ export async function start(init: CellInit, port: MessagePort): Promise<void> {
     const done = (): void => {
       if (--open > 0) return;
       writer.writeBytes(VERB.DONE, SIDE.HOST, id);
-      wake();
+      scheduleFlush();
     };
     return {
       waitUntil(work: unknown): void {
         if (open++ === 0) {
           writer.writeBytes(VERB.HOLD, SIDE.HOST, id);
-          wake();
+          scheduleFlush();
         }
         Promise.resolve(work).then(done, (error) => {
-          print(2, `waitUntil: ${words(error)}`);
+          print(2, `waitUntil: ${formatError(error)}`);
           done();
         });
       },
@@ -192,15 +192,15 @@ function originOf(url: string): string {
   return end < 0 ? url : url.slice(0, end);
 }
 
-function pluginOf(module: Record<string, unknown>): Plugin {
+function findPlugin(module: Record<string, unknown>): Plugin {
   const found = module.default;
   if (typeof found === "object" && found !== null || typeof found === "function") {
     if (typeof Reflect.get(found, "fetch") === "function") return found as Plugin; // just checked
   }
-  throw new TypeError("export default has no fetch(request, env, ctx)");
+  throw new TypeError("export default does not have a method fetch(request, env, ctx)");
 }
 
-/** A probe answers `GET /manifest`, and `POST /permissions` with the config's JSON as body. */
+/** Answers `GET /manifest`, and `POST /permissions` whose body is the config worlds as JSON. */
 function probe(module: Record<string, unknown>): (served: InboundRequest) => Promise<Response> {
   return async function answer({ head, body }) {
     if (head.url.endsWith("/manifest")) {
@@ -210,24 +210,26 @@ function probe(module: Record<string, unknown>): (served: InboundRequest) => Pro
     }
     const { permissions } = module;
     const config = await new Response(body).json();
-    const asked = typeof permissions === "function" ? await permissions({ config }) : permissions;
-    return Response.json(asked ?? {});
+    const declared = typeof permissions === "function"
+      ? await permissions({ config })
+      : permissions;
+    return Response.json(declared ?? {});
   };
 }
 
-async function answerQuestion(
-  query: QueryDatabase,
+async function answerQuery(
+  queryDatabase: QueryDatabase,
   body: InboundRequest["body"],
 ): Promise<Response> {
   try {
-    const { question, image } = decodeSqlQuery(await collect(body));
-    return new Response(encodeSqlResult(await query(question, image)));
+    const { query, image } = decodeSqlQuery(await readBody(body));
+    return new Response(encodeSqlResult(await queryDatabase(query, image)));
   } catch (error) {
     return new Response(encodeSqlError(error));
   }
 }
 
-async function collect(body: InboundRequest["body"]): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(body: InboundRequest["body"]): Promise<Uint8Array<ArrayBuffer>> {
   if (!(body instanceof ReadableStream)) return body ?? new Uint8Array();
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -244,13 +246,15 @@ async function collect(body: InboundRequest["body"]): Promise<Uint8Array<ArrayBu
   return concatBytes(pieces, length);
 }
 
-/** An error in words, without the text of the plugin that its stack names as a URL. */
-function words(error: unknown): string {
+/**
+ * Formats an error with its line, without the `data:` URLs of the stack, which contain the source.
+ */
+function formatError(error: unknown): string {
   const text = error instanceof Error
     ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
     : String(error);
   const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
-  const said = error instanceof Error ? `${error.name}: ${error.message}` : text;
-  const scrubbed = said.replace(/data:\w+\/javascript\S*/g, "plugin");
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : text;
+  const scrubbed = message.replace(/data:\w+\/javascript\S*/g, "plugin");
   return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
 }

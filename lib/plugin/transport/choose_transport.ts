@@ -1,6 +1,6 @@
 /**
- * Decides what cells are made of: processes where the server may start them, Workers of the server
- * where it may not, and says which and why.
+ * Chooses the transport of all cells: child processes if the server may start them, otherwise
+ * Workers of the server's own process. It must not start a cell.
  */
 
 import { createProcessStarter } from "./process_transport.ts";
@@ -8,27 +8,28 @@ import type { CellProgram } from "./process_transport.ts";
 import type { StartCell } from "./transport.ts";
 import { startWorkerCell } from "./worker_transport.ts";
 
-/** See {@link chooseTransport}. */
+/** The chosen transport. */
 export interface TransportChoice {
   readonly kind: "process" | "worker";
   readonly startCell: StartCell;
-  /** For the start-up line and `/proc/status`, when containment is weaker than it could be. */
+  /**
+   * Warning for the start-up log if the transport isolates less than a process; otherwise absent.
+   */
   readonly warning?: string;
 }
 
 /**
- * Chooses by the permission the server has.
+ * Chooses the transport by the server's permissions.
  *
- * @param program how this program is started once more
- * @param mayRun whether the server may run `program.execPath`
+ * @param program how to start this program as a cell
+ * @param mayRun whether the server has the permission to run `program.execPath`
  */
 export function chooseTransport(program: CellProgram, mayRun: boolean): TransportChoice {
   if (mayRun) return { kind: "process", startCell: createProcessStarter(program) };
   return {
     kind: "worker",
     startCell: startWorkerCell,
-    warning:
-      "plugins run inside the server, which contains neither their memory nor a busy loop; " +
-      "start it with --allow-run to give each a process of its own",
+    warning: "plugins run in Workers of the server: their memory and busy loops are not limited; " +
+      "start the server with --allow-run to run each plugin in a separate process",
   };
 }

@@ -1,7 +1,7 @@
 /**
- * A cell as a child process that holds one Worker: the ordinary case. The child is this same program
- * with the `cell` command, its permissions narrowed to what the plugin declared, without environment,
- * without prompts, without anything to import. SIGKILL ends it and gives back all it took.
+ * Runs a cell as a child process with one Worker: the default. The child runs this program with the
+ * command `cell`. It has the permissions that the plugin declared and no others: no environment, no
+ * prompts, no imports. It must always be possible to end it: SIGKILL frees everything it uses.
  */
 
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
@@ -9,25 +9,32 @@ import type { CellInit, ProcessInit } from "../wire/cell_init.ts";
 import { FrameWriter, SIDE, VERB } from "../wire/frames.ts";
 import type { StartCell, Transport } from "./transport.ts";
 
-/** How this program is started once more. */
+/** How to start this program as a cell. */
 export interface CellProgram {
   /** `Deno.execPath()`. */
   readonly execPath: string;
-  /** The main module as a URL or path; absent in a compiled binary, which takes no runtime flags. */
+  /** URL or path of the main module; absent in a compiled binary, which accepts no Deno flags. */
   readonly main?: string;
-  /** Arguments by which the program knows that it is to be a cell. */
+  /** Arguments that make the program run as a cell. */
   readonly args: readonly string[];
-  /** What the runtime itself needs to find its cache: `HOME`, `DENO_DIR` and the like, if set. */
+  /** Variables by which Deno finds its cache: `HOME`, `DENO_DIR` and the like, if set. */
   readonly env?: Readonly<Record<string, string>>;
-  /** `host:port` of the machine itself, which no cell may dial whatever it declared. */
+  /**
+   * Addresses of this server as `host:port`. No cell may connect to them, even if it declares them.
+   */
   readonly denyNet?: readonly string[];
 }
 
+/** Bytes that one read of the child's output requests. */
 const READ_BYTES = 128 * 1024;
-/** Bytes of the child's stderr that are kept to say how it ended. */
-const LAST_WORDS = 4096;
+/** Longest part of the child's stderr that is kept for the log, in characters. */
+const MAX_STDERR_CHARS = 4096;
 
-/** Makes the {@link StartCell} that starts cells as processes of `program`. */
+/**
+ * Creates the function that starts cells as child processes.
+ *
+ * @param program how to start this program as a cell
+ */
 export function createProcessStarter(program: CellProgram): StartCell {
   return function launch(init, limits, events): Transport {
     const child = new Deno.Command(program.execPath, {
@@ -37,7 +44,7 @@ export function createProcessStarter(program: CellProgram): StartCell {
         ...program.env,
         NO_COLOR: "1",
         DENO_NO_UPDATE_CHECK: "1",
-        // A binary takes no flags; where it heeds this, its heap is bounded like any other's.
+        // A binary accepts no flags. If its Deno version reads this variable, it limits the heap.
         ...(program.main === undefined && { DENO_V8_FLAGS: v8Flags(limits.heapMiB) }),
       },
       ...(Deno.build.os !== "windows" && { cwd: "/" }),
@@ -47,19 +54,19 @@ export function createProcessStarter(program: CellProgram): StartCell {
     }).spawn();
     const stdin = child.stdin.getWriter();
     let over = false;
-    const lastWords = keepLast(child.stderr);
-    const gone = child.status.then(async (status) => {
+    const stderr = readStderr(child.stderr);
+    const ended = child.status.then(async (status) => {
       over = true;
-      const words = await lastWords;
-      events.onEnd(`${statusInWords(status)}${words && `: ${words}`}`);
+      const words = await stderr;
+      events.onEnd(`${formatStatus(status)}${words && `: ${words}`}`);
     });
-    void pump(child.stdout, (chunk) => !over && events.onBytes(chunk));
+    void readAll(child.stdout, (chunk) => !over && events.onBytes(chunk));
     const transport: Transport = {
       kind: "process",
       pid: child.pid,
       send(bytes) {
-        // A write fails when the child is gone, and `status` says that it is.
-        if (!over) stdin.write(bytes).then(() => release(bytes), gonePipe);
+        // A write fails if the child is gone; `child.status` reports that.
+        if (!over) stdin.write(bytes).then(() => freeBuffer(bytes), ignoreBrokenPipe);
       },
       async kill() {
         if (!over) {
@@ -67,12 +74,12 @@ export function createProcessStarter(program: CellProgram): StartCell {
           try {
             child.kill("SIGKILL");
           } catch (error) {
-            // It ended by itself between the two lines.
+            // The child has exited in the meantime.
             if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
           }
         }
-        stdin.abort().catch(gonePipe);
-        await gone;
+        stdin.abort().catch(ignoreBrokenPipe);
+        await ended;
       },
     };
     const bootstrap: ProcessInit = {
@@ -103,7 +110,7 @@ function runtimeFlags(program: CellProgram, init: CellInit, heapMiB: number): st
     "--cached-only",
     "--no-check",
     "--unstable-worker-options",
-    // An explicit list replaces the default import hosts, which a bare --deny-import leaves open.
+    // A list replaces Deno's default import hosts. A bare --deny-import would leave them allowed.
     `--allow-import=${remote ? new URL(program.main).host : "nowhere.invalid"}`,
     `--v8-flags=${v8Flags(heapMiB)}`,
   ];
@@ -119,7 +126,7 @@ function v8Flags(heapMiB: number): string {
   return `--max-old-space-size=${heapMiB},--disallow-code-generation-from-strings`;
 }
 
-/** What is both asked and denied would make the Worker's permissions more than its process's. */
+/** Removes denied hosts: a Worker must not have a permission that its process does not have. */
 function allowedNet(program: CellProgram, init: CellInit): string[] {
   return init.permissions.net.filter((host) => !program.denyNet?.includes(host));
 }
@@ -128,13 +135,13 @@ function escapeComma(path: string): string {
   return path.replaceAll(",", ",,");
 }
 
-/** Gives the memory back now: the collector would let some 60 MiB of it pile up. */
-function release(bytes: Uint8Array<ArrayBuffer>): void {
+/** Frees the memory now. Otherwise about 60 MiB accumulate until the next garbage collection. */
+function freeBuffer(bytes: Uint8Array<ArrayBuffer>): void {
   bytes.buffer.transfer(0);
 }
 
-/** Reads to the end through one buffer, for the same reason. */
-async function pump(
+/** Reads a stream to its end through one buffer, for the same reason. */
+async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   take: (chunk: Uint8Array<ArrayBuffer>) => void,
 ): Promise<void> {
@@ -148,24 +155,24 @@ async function pump(
       buffer = value.buffer;
     }
   } catch (error) {
-    // The pipe of a killed child breaks; its status tells the story.
-    gonePipe(error);
+    // The pipe of a killed child breaks; `child.status` reports the reason.
+    ignoreBrokenPipe(error);
   }
 }
 
-async function keepLast(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+async function readStderr(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let kept = "";
   const decoder = new TextDecoder();
-  await pump(stream, (chunk) => {
-    if (kept.length < LAST_WORDS) kept += decoder.decode(chunk, { stream: true });
+  await readAll(stream, (chunk) => {
+    if (kept.length < MAX_STDERR_CHARS) kept += decoder.decode(chunk, { stream: true });
   });
-  return kept.slice(0, LAST_WORDS).trim();
+  return kept.slice(0, MAX_STDERR_CHARS).trim();
 }
 
-function statusInWords({ code, signal }: Deno.CommandStatus): string {
-  return signal ? `its process was ended by ${signal}` : `its process exited with code ${code}`;
+function formatStatus({ code, signal }: Deno.CommandStatus): string {
+  return signal ? `its process was killed by ${signal}` : `its process exited with code ${code}`;
 }
 
-function gonePipe(_error: unknown): void {
-  // A broken pipe means the child is gone, which `child.status` reports.
+function ignoreBrokenPipe(_error: unknown): void {
+  // A broken pipe means that the child is gone; `child.status` reports it.
 }

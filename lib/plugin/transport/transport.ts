@@ -1,30 +1,38 @@
 /**
- * How bytes reach a cell and come back, whatever the cell is made of. Two rooms stand behind it: a
- * child process, which ends for sure when it is killed, and a Worker of this process, which is weaker
- * and used where the server may not start processes. Nothing here reads what the bytes say.
+ * Interface of a transport: it starts a cell and moves bytes to and from it. There are two
+ * implementations. A child process is the default and ends reliably when it is killed. A Worker of
+ * the server's process isolates less and is used if the server may not start processes. A transport
+ * must not interpret the bytes.
  */
 
 import type { CellInit } from "../wire/cell_init.ts";
 import type { CellLimits } from "../../limits.ts";
 
-/** What a transport tells whoever started it. */
+/** Callbacks of a transport. */
 export interface TransportEvents {
-  /** Bytes from the cell, in order; valid until the call returns. */
+  /** Called with bytes from the cell, in order. They are valid until the callback returns. */
   onBytes(chunk: Uint8Array<ArrayBuffer>): void;
-  /** The cell is gone, once, for whatever reason; `reason` is for the log. */
+  /** Called once, when the cell has ended; `reason` is for the log. */
   onEnd(reason: string): void;
 }
 
 /** One started cell. */
 export interface Transport {
   readonly kind: "process" | "worker";
-  /** Process id, when the cell is a process of its own. */
+  /** Process id; absent if the cell is a Worker of the server. */
   readonly pid?: number;
-  /** Hands bytes over for good, buffer and all; after the cell's end they are dropped. */
+  /**
+   * Sends bytes. The caller must not use their buffer afterwards. After the cell's end they are
+   * dropped.
+   */
   send(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Ends the cell at once (SIGKILL, or `terminate()`). Resolves when it is gone. Idempotent. */
+  /** Ends the cell at once, by SIGKILL or `terminate()`. Resolves when it has ended. Idempotent. */
   kill(): Promise<void>;
 }
 
-/** Starts a cell. Throws when that is not possible at all. */
+/**
+ * Starts a cell.
+ *
+ * @throws {Error} the process or Worker cannot be started
+ */
 export type StartCell = (init: CellInit, limits: CellLimits, events: TransportEvents) => Transport;

@@ -1,11 +1,11 @@
 /**
- * The permissions of a cell's Worker in the runtime's own words. What a plugin did not declare is
- * denied by name, so that nothing is inherited.
+ * Converts the permissions of a cell to the Worker option of Deno. A permission that the plugin did
+ * not declare must be denied explicitly, because an absent one would be inherited from the process.
  */
 
 import type { CellPermissions } from "../wire/cell_init.ts";
 
-/** What is not listed is none. */
+/** Returns the option; a kind without entries is false. */
 export function toWorkerPermissions(
   { net, read, write }: CellPermissions,
 ): Deno.PermissionOptionsObject {

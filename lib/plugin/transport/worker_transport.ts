@@ -1,14 +1,14 @@
 /**
- * A cell as a Worker of the server's own process: the fallback where the server may not start
- * processes. It contains code, files, network and environment as the process does; it contains
- * neither memory nor a busy loop, which outlives `terminate()` (docs: what the fallback cannot hold).
+ * Runs a cell as a Worker of the server's process, if the server may not start processes. It limits
+ * code, files, network and environment as a process does. It cannot limit memory, and a busy loop
+ * continues after `terminate()` (see `/usr/share/doc/plugins.md`).
  */
 
 import { bootstrapUrl, ENTRY_URL } from "./bootstrap.ts";
 import type { StartCell } from "./transport.ts";
 import { toWorkerPermissions } from "./worker_permissions.ts";
 
-/** Starts a cell inside this process. */
+/** Starts a cell in a Worker of this process. */
 export const startWorkerCell: StartCell = function launchWorker(init, _limits, events) {
   const worker = new Worker(ENTRY_URL, {
     type: "module",
@@ -26,7 +26,7 @@ export const startWorkerCell: StartCell = function launchWorker(init, _limits, e
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    end("its Worker failed");
+    end("its Worker failed with an uncaught error");
   };
   port1.onmessage = (event) => {
     if (!over) events.onBytes(event.data);
@@ -38,7 +38,7 @@ export const startWorkerCell: StartCell = function launchWorker(init, _limits, e
       if (!over) port1.postMessage(bytes);
     },
     kill: () => {
-      end("it was ended");
+      end("it was terminated");
       return Promise.resolve();
     },
   };

@@ -1,45 +1,54 @@
 /**
- * Bodies in both directions as pieces with credit: a sender may be `CELL_WINDOW_BYTES` ahead of what
- * the reader has taken and no further, so a body of any length needs a bounded amount of memory. Used
- * at both ends of the wire; it knows streams and numbers, no frames.
+ * Body streams with credit-based flow control, for both directions and both ends of the wire. A
+ * sender may be at most `CELL_WINDOW_BYTES` ahead of the bytes that the reader has consumed, so a
+ * body of any length needs a bounded amount of memory. This module works on streams and byte counts
+ * only; it must not know frames.
  */
 
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
 
-/** Where a {@link OutboundBody} puts what it read. */
+/** Receives the pieces that an {@link OutboundBody} reads. */
 export interface BodySink {
   onChunk(bytes: Uint8Array): void;
   onEnd(): void;
-  /** The source broke off; nothing follows. */
+  /** The source failed. No other method is called after this one. */
   onError(error: unknown): void;
 }
 
-/** Reads pieces one after the other; a piece is whole until the next is asked for, and no longer. */
-interface Pieces {
+/** Reads one piece after the other. A piece is valid until the next `read`. */
+interface PieceReader {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason: unknown): Promise<void>;
 }
 
-/** Reads a stream and hands it on in pieces, as far as the other end gave credit. */
+/** Reads a stream and passes it to a sink in pieces, as far as the other end has given credit. */
 export class OutboundBody {
-  readonly #reader: Pieces;
+  readonly #reader: PieceReader;
   readonly #sink: BodySink;
   #credit = CELL_WINDOW_BYTES;
   #wake: (() => void) | undefined;
   #over = false;
 
   /**
-   * @param sink copies what it keeps of a piece beyond the call
-   * @param reuse read through one buffer where the stream can: what is read would otherwise pile up
-   * until the collector comes, 46 MB over an upload of 200 in place of 8
+   * Starts to read at once.
+   *
+   * @param sink must copy the part of a piece that it keeps after the call
+   * @param reuse read through one buffer if the stream supports BYOB readers. Otherwise the pieces
+   * stay in memory until the next garbage collection: 46 MB instead of 8 MB during an upload of 200
+   * MB
    */
   constructor(stream: ReadableStream<Uint8Array>, sink: BodySink, reuse = false) {
-    this.#reader = reuse ? throughOneBuffer(stream) : stream.getReader();
+    this.#reader = reuse ? readThroughOneBuffer(stream) : stream.getReader();
     this.#sink = sink;
     void this.#pump();
   }
 
-  /** The other end has taken that many bytes. False when it was sent nothing that it could take. */
+  /**
+   * Adds credit, because the other end has consumed bytes.
+   *
+   * @param bytes number of bytes consumed
+   * @returns false if the credit changes nothing: it is 0, or no sent byte was outstanding
+   */
   addCredit(bytes: number): boolean {
     if (bytes === 0 || this.#credit === CELL_WINDOW_BYTES) return false;
     this.#credit = Math.min(this.#credit + bytes, CELL_WINDOW_BYTES);
@@ -47,12 +56,12 @@ export class OutboundBody {
     return true;
   }
 
-  /** Nobody wants the rest; the source is told why and the sink hears nothing more. */
+  /** Cancels the source with `reason` and calls the sink no more. Idempotent. */
   cancel(reason: Error): void {
     if (this.#over) return;
     this.#over = true;
     this.#wake?.();
-    // A source that cannot be cancelled has nothing left that anybody waits for.
+    // A rejected cancel changes nothing: no reader waits for the rest of the source.
     this.#reader.cancel(reason).catch(ignore);
   }
 
@@ -63,7 +72,9 @@ export class OutboundBody {
         if (this.#over) return;
         if (done) break;
         if (!(value instanceof Uint8Array)) {
-          throw new TypeError("Cannot send a body: its stream gave something that is not bytes");
+          throw new TypeError(
+            "Cannot send a body: its stream gave a value that is not a Uint8Array",
+          );
         }
         for (let at = 0; at < value.length; at += CELL_CHUNK_BYTES) {
           const piece = value.subarray(at, at + CELL_CHUNK_BYTES);
@@ -82,13 +93,16 @@ export class OutboundBody {
     } catch (error) {
       if (this.#over) return;
       this.#over = true;
+      // The sink gets the error that ended the body; an error of the cancel adds nothing.
       this.#reader.cancel(error).catch(ignore);
       this.#sink.onError(error);
     }
   }
 }
 
-/** Takes pieces as they arrive and gives them out as a stream, returning credit as it is read. */
+/**
+ * Receives pieces and offers them as a stream. Gives credit to the sender as the stream is read.
+ */
 export class InboundBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
@@ -103,8 +117,9 @@ export class InboundBody {
   readonly #over: (cancelled: boolean) => void;
 
   /**
-   * @param grant called with the bytes the reader has taken since the last call
-   * @param over called once, when the reader has everything or has gone away
+   * @param grant called with the number of bytes that the reader has consumed since the last call
+   * @param over called once, when the stream is closed, failed or cancelled; `cancelled` is true if
+   * the reader cancelled it
    */
   constructor(grant: (bytes: number) => void, over: (cancelled: boolean) => void) {
     this.#grant = grant;
@@ -123,7 +138,12 @@ export class InboundBody {
     }, { highWaterMark: 0 });
   }
 
-  /** Takes a copy of a piece; false when it is more than credit was given for, or comes after the end. */
+  /**
+   * Adds a copy of a piece to the stream. After the reader has cancelled, the piece is dropped.
+   *
+   * @returns false if the sender broke a rule: the piece is empty, exceeds the credit, or follows
+   * the end
+   */
   push(bytes: Uint8Array<ArrayBuffer>): boolean {
     if (this.#ended || bytes.length === 0) return false;
     if (this.#closed) return true;
@@ -134,17 +154,17 @@ export class InboundBody {
     return true;
   }
 
-  /** The body is complete. False when it already was. */
+  /** Marks the body as complete. Returns false if it was complete before. */
   end(): boolean {
     if (this.#ended) return false;
     this.#ended = true;
     this.#wanted?.();
-    // A reader that is not pulling learns of the end at once when nothing is left for it.
+    // Without queued pieces no `pull` follows, so the stream is closed here.
     if (this.#head === this.#queue.length) this.#close();
     return true;
   }
 
-  /** The body broke off: whoever reads it gets `error`, also for what was still waiting. */
+  /** Fails the stream with `error` and drops the queued pieces. */
   fail(error: Error): void {
     this.#ended = true;
     if (this.#closed) return;
@@ -186,12 +206,12 @@ export class InboundBody {
   }
 }
 
-function throughOneBuffer(stream: ReadableStream<Uint8Array>): Pieces {
+function readThroughOneBuffer(stream: ReadableStream<Uint8Array>): PieceReader {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = stream.getReader({ mode: "byob" });
   } catch (error) {
-    // A stream of pieces as they come has no bytes to be read into a buffer (WHATWG Streams §4.2.4).
+    // Only a byte stream has a BYOB reader (WHATWG Streams §4.2.4).
     if (!(error instanceof TypeError) || stream.locked) throw error;
     return stream.getReader();
   }
@@ -199,7 +219,7 @@ function throughOneBuffer(stream: ReadableStream<Uint8Array>): Pieces {
   return {
     async read() {
       const piece = await reader.read(new Uint8Array(buffer));
-      // A cancelled read gives no buffer back, and there is nothing more to read then.
+      // A cancelled read does not return the buffer. No read follows it.
       if (piece.value !== undefined) buffer = piece.value.buffer;
       return piece;
     },
@@ -207,5 +227,5 @@ function throughOneBuffer(stream: ReadableStream<Uint8Array>): Pieces {
   };
 }
 
-/** For a cancel that is rejected, which changes nothing: the stream is over either way. */
+/** Ignores the rejection of a stream's `cancel()`. The stream is unusable in either case. */
 export function ignore(): void {}

@@ -1,6 +1,7 @@
 /**
- * An answer whose body is a file that the answering end only names: this end opens it and sends its
- * bytes past the wire. Whether the name may be opened is for `openFile` to say; nothing here looks.
+ * A response whose body is a file that the other end only names. This end opens the file, so its
+ * bytes do not cross the wire. This module must not decide whether the file may be opened:
+ * `openFile` does.
  */
 
 import type { OpenFile, OutboundCall } from "./rpc_calls.ts";
@@ -8,13 +9,15 @@ import { ProtocolError } from "./frames.ts";
 import type { FileReference } from "../realm/env_files.ts";
 
 /**
- * Answers a call with a file; a file that cannot be opened fails the call.
+ * Resolves a call with a file as the body. If the file cannot be opened, the call fails.
  *
- * @param openFile undefined where an answer may name no file
- * @param make makes the answer of its body
- * @param settle what is to be done when the body is over
- * @param end gives the call up
- * @throws {ProtocolError} there is nobody to open it
+ * @param call the call that the response belongs to
+ * @param openFile opens the file; undefined if this end accepts no file references
+ * @param file the file that the other end named
+ * @param make makes the Response from its body
+ * @param settle called when the body is over
+ * @param end fails the call with a reason
+ * @throws {ProtocolError} `openFile` is undefined
  */
 export function respondWithFile(
   call: OutboundCall,
@@ -24,24 +27,26 @@ export function respondWithFile(
   settle: () => void,
   end: (reason: Error) => void,
 ): void {
-  if (!openFile) throw new ProtocolError("Cannot take an answer that names a file");
-  // Until it is open there is nothing to break off.
+  if (!openFile) {
+    throw new ProtocolError("Cannot accept a response that names a file; send its bytes");
+  }
+  // Nothing can be cancelled before the file is open.
   call.file = { fail: () => {} };
   let read = false;
   const over = (): void => {
     read = true;
-    // An empty file is over before it is open.
+    // An empty file is read to its end before `openFile` has resolved.
     if (!call.hasResponse) return;
     call.isReceived = true;
     settle();
   };
   openFile(file, over).then((body) => {
-    if (call.isOver) return body.fail(new Error("The response is not wanted any more"));
+    if (call.isOver) return body.fail(new Error("The response was cancelled"));
     call.file = body;
     call.resolve(make(body.stream));
     if (read) over();
   }).catch((error) => {
-    const reason = error instanceof Error ? error : new Error("The file cannot be opened");
+    const reason = error instanceof Error ? error : new Error("Cannot open the file");
     call.file?.fail(reason);
     end(reason);
   });

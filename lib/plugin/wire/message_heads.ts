@@ -1,140 +1,167 @@
 /**
- * The heads of requests and responses on the wire, as values: how they are written and how a
- * stranger's are read. A head that does not validate is a broken rule, never a guess.
+ * Heads of requests and responses on the wire: how they are formatted and how untrusted ones are
+ * parsed. Every field is validated, and an invalid head is a protocol error. This module must not
+ * correct or guess a value.
  */
 
 import { ProtocolError } from "./frames.ts";
 import type { FileReference } from "../realm/env_files.ts";
 
-/** Header names and values in turn, in order, repeated names kept. */
+/** Header names and values in alternation, in their order; a repeated name stays repeated. */
 export type FlatHeaders = readonly string[];
 
-/** See {@link RequestHead}. */
+/** What a request's head says about its origin; see {@link RequestHead.note}. */
 export type MessageNote = readonly [string, string | number, tag?: string];
 
-/** What opens an exchange. */
+/** Head of a request; it opens a call. */
 export interface RequestHead {
   readonly method: string;
-  /** From the host an absolute URL; from a cell a path with its query. */
+  /** From the server an absolute URL; from a cell a path with its query. */
   readonly url: string;
   readonly headers: FlatHeaders;
-  /** Whether the body follows in frames of its own. */
+  /** Whether the body follows in CHUNK frames. */
   readonly isStreamed: boolean;
-  /** Whether there is a body at all; an empty one differs from none. */
+  /** Whether there is a body. An empty body differs from an absent one. */
   readonly hasBody: boolean;
   /**
-   * From the host the caller's tier and name, and the entity tag of what the request is about where it
-   * is known; from a cell the kind of call and its request's id.
+   * From the server: tier and name of the caller, and the entity tag of the world that the request
+   * concerns, if known. From a cell: the kind of subrequest and the id of the request it belongs
+   * to.
    */
   readonly note: MessageNote;
 }
 
-/** What answers it. */
+/** Head of a response. */
 export interface ResponseHead {
   readonly status: number;
   readonly statusText: string;
   readonly headers: FlatHeaders;
   readonly isStreamed: boolean;
-  /** The file whose bytes are the body; only a cell may name one. */
+  /** The file that is the body. Only a cell may name one. */
   readonly file?: FileReference;
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /**
- * RFC 9110 §5.5: visible characters, space, tab and obs-text. Exactly that: the runtime's server takes
- * any other control character, U+007F too, and aborts the whole process when it writes it (seen).
+ * A field value (RFC 9110 §5.5): visible characters, space, tab and obs-text, and nothing else.
+ * Deno accepts other control characters, also U+007F, and aborts the process when it writes one
+ * (2.9.6).
  */
 const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
-// deno-lint-ignore no-control-regex -- control characters are what is refused
+// deno-lint-ignore no-control-regex -- control characters are to be refused
 const URL_TEXT = /^[^\u0000-\u0020\u007f]+$/;
-/** Most headers of one message. */
+/** Largest number of headers of one message. */
 export const MAX_HEADERS = 256;
 
-/** Writes a request's head. */
+/** Formats the head of a request as JSON. */
 export function formatRequestHead(head: RequestHead): string {
   const flags = (head.isStreamed ? 2 : 0) | (head.hasBody ? 1 : 0);
   return JSON.stringify([head.method, head.url, head.headers, flags, head.note]);
 }
 
-/** Reads a request's head. @throws {ProtocolError} */
+/**
+ * Parses the head of a request.
+ *
+ * @param value the parsed JSON of the other end
+ * @throws {ProtocolError} a field is missing or invalid
+ */
 export function parseRequestHead(value: unknown): RequestHead {
-  if (!Array.isArray(value) || value.length !== 5) fault("a request head is five fields");
+  if (!Array.isArray(value) || value.length !== 5) {
+    throwInvalidHead("the number of fields");
+  }
   const [method, url, headers, flags, note]: unknown[] = value;
-  if (typeof method !== "string" || method.length > 32 || !TOKEN.test(method)) fault("its method");
-  if (typeof url !== "string" || url.length > 16_384 || !URL_TEXT.test(url)) fault("its URL");
-  if (flags !== 0 && flags !== 1 && flags !== 3) fault("its flags");
-  if (!Array.isArray(note) || note.length < 2 || note.length > 3) fault("its note");
+  if (typeof method !== "string" || method.length > 32 || !TOKEN.test(method)) {
+    throwInvalidHead("the method");
+  }
+  if (typeof url !== "string" || url.length > 16_384 || !URL_TEXT.test(url)) {
+    throwInvalidHead("the URL");
+  }
+  if (flags !== 0 && flags !== 1 && flags !== 3) throwInvalidHead("the flags");
+  if (!Array.isArray(note) || note.length < 2 || note.length > 3) throwInvalidHead("the note");
   const [word, more, tag]: unknown[] = note;
-  if (typeof word !== "string" || word.length > 16) fault("its note");
-  if (typeof more !== "string" && typeof more !== "number") fault("its note");
-  if (tag !== undefined && typeof tag !== "string") fault("its note");
+  if (typeof word !== "string" || word.length > 16) throwInvalidHead("the note");
+  if (typeof more !== "string" && typeof more !== "number") throwInvalidHead("the note");
+  if (tag !== undefined && typeof tag !== "string") throwInvalidHead("the note");
   return {
     method,
     url,
-    headers: readHeaders(headers),
+    headers: parseHeaders(headers),
     isStreamed: flags === 3,
     hasBody: flags !== 0,
     note: tag === undefined ? [word, more] : [word, more, tag],
   };
 }
 
-/** Writes a response's head. */
+/** Formats the head of a response as JSON. */
 export function formatResponseHead(head: ResponseHead): string {
-  const { status, statusText, headers, isStreamed: streamed, file } = head;
-  if (file === undefined) return JSON.stringify([status, statusText, headers, streamed ? 1 : 0]);
-  const { path, offset, length, fingerprint: seen } = file;
-  return JSON.stringify([status, statusText, headers, [path, offset, length, seen]]);
+  const { status, statusText, headers, isStreamed, file } = head;
+  if (file === undefined) return JSON.stringify([status, statusText, headers, isStreamed ? 1 : 0]);
+  const { path, offset, length, fingerprint } = file;
+  return JSON.stringify([status, statusText, headers, [path, offset, length, fingerprint]]);
 }
 
-/** Reads a response's head. @throws {ProtocolError} */
+/**
+ * Parses the head of a response.
+ *
+ * @param value the parsed JSON of the other end
+ * @throws {ProtocolError} a field is missing or invalid
+ */
 export function parseResponseHead(value: unknown): ResponseHead {
-  if (!Array.isArray(value) || value.length !== 4) fault("a response head is four fields");
+  if (!Array.isArray(value) || value.length !== 4) {
+    throwInvalidHead("the number of fields");
+  }
   const [status, statusText, headers, flags]: unknown[] = value;
   if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) {
-    fault("its status");
+    throwInvalidHead("the status");
   }
   if (typeof statusText !== "string" || statusText.length > 256 || !VALUE.test(statusText)) {
-    fault("its status text");
+    throwInvalidHead("the status text");
   }
   if (Array.isArray(flags)) {
     return {
       status,
       statusText,
-      headers: readHeaders(headers),
+      headers: parseHeaders(headers),
       isStreamed: false,
-      file: file(flags),
+      file: parseFile(flags),
     };
   }
-  if (flags !== 0 && flags !== 1) fault("its flags");
-  return { status, statusText, headers: readHeaders(headers), isStreamed: flags === 1 };
+  if (flags !== 0 && flags !== 1) throwInvalidHead("the flags");
+  return { status, statusText, headers: parseHeaders(headers), isStreamed: flags === 1 };
 }
 
-function file(value: unknown[]): FileReference {
-  const [path, offset, length, seen] = value;
-  if (value.length !== 4 || typeof path !== "string" || typeof seen !== "string") fault("its file");
-  if (path.length > 4096 || seen.length > 256) fault("its file");
-  if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) fault("its file");
-  if (typeof length !== "number" || !Number.isSafeInteger(length) || length < -1) fault("its file");
-  return { path, offset, length, fingerprint: seen };
+function parseFile(value: unknown[]): FileReference {
+  const [path, offset, length, fingerprint] = value;
+  if (value.length !== 4 || typeof path !== "string" || typeof fingerprint !== "string") {
+    throwInvalidHead("the file");
+  }
+  if (path.length > 4096 || fingerprint.length > 256) throwInvalidHead("the file");
+  if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) {
+    throwInvalidHead("the file");
+  }
+  if (typeof length !== "number" || !Number.isSafeInteger(length) || length < -1) {
+    throwInvalidHead("the file");
+  }
+  return { path, offset, length, fingerprint };
 }
 
-function readHeaders(value: unknown): FlatHeaders {
+function parseHeaders(value: unknown): FlatHeaders {
   if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > 2 * MAX_HEADERS) {
-    fault("its headers");
+    throwInvalidHead("the headers");
   }
   const flat: string[] = [];
   for (let i = 0; i < value.length; i++) {
     const text: unknown = value[i];
-    if (typeof text !== "string") fault("its headers");
-    if (!(i % 2 === 0 ? TOKEN : VALUE).test(text)) fault("a header's characters");
+    if (typeof text !== "string") throwInvalidHead("the headers");
+    if (!(i % 2 === 0 ? TOKEN : VALUE).test(text)) throwInvalidHead("a header name or value");
     flat[i] = text;
   }
   return flat;
 }
 
 /**
- * Whether a message's own headers may go on the wire. The runtime's `Headers` take control characters
- * that the other end must refuse, and refusing there costs the whole connection.
+ * Returns whether the other end will accept these headers. `Headers` of Deno accepts control
+ * characters that the other end must refuse, and a refusal there ends the whole connection.
  */
 export function canSendHeaders(flat: FlatHeaders): boolean {
   if (flat.length > 2 * MAX_HEADERS) return false;
@@ -142,7 +169,7 @@ export function canSendHeaders(flat: FlatHeaders): boolean {
   return true;
 }
 
-/** Headers as the flat list of the wire; each `Set-Cookie` stays its own. */
+/** Converts Headers to a flat list. Each `Set-Cookie` stays a separate entry. */
 export function flattenHeaders(headers: Headers): string[] {
   const flat: string[] = [];
   let at = 0;
@@ -153,7 +180,7 @@ export function flattenHeaders(headers: Headers): string[] {
   return flat;
 }
 
-/** The flat list as Headers. */
+/** Converts a flat list to Headers. */
 export function unflattenHeaders(flat: FlatHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
@@ -161,10 +188,11 @@ export function unflattenHeaders(flat: FlatHeaders): Headers {
 }
 
 /**
- * A message with the headers of the flat list. They are put into the message's own: handed to its
- * constructor they would be checked and copied once more, which costs twice as much as all the rest.
+ * Appends the headers of a flat list to a message and returns the message. The constructor of
+ * Request or Response would validate and copy them once more, at twice the cost of everything else
+ * here.
  *
- * @param without names, in lower case, that are left out
+ * @param without header names in lower case that are left out
  */
 export function appendHeaders<M extends Request | Response>(
   message: M,
@@ -179,11 +207,13 @@ export function appendHeaders<M extends Request | Response>(
   return message;
 }
 
-/** Whether a response of this status never has a body (RFC 9110 §15, Fetch "null body status"). */
+/**
+ * Returns whether a response with this status has no body (RFC 9110 §15, Fetch "null body status").
+ */
 export function hasNoBody(status: number): boolean {
   return status === 204 || status === 205 || status === 304;
 }
 
-function fault(what: string): never {
-  throw new ProtocolError(`Cannot read a head: ${what} does not fit`);
+function throwInvalidHead(what: string): never {
+  throw new ProtocolError(`Cannot parse a head: ${what} is invalid`);
 }

@@ -1,6 +1,7 @@
 /**
- * The nouns of the wire above frames: what is asked, what is served, and what is remembered of an
- * exchange while it is open. `Peer` moves them.
+ * Types and state of the calls on the wire: what one end sends, what the other end serves, and what
+ * is known of a call while it is open. `RpcEndpoint` moves them; this module must not send
+ * anything.
  */
 
 import type { InboundBody, OutboundBody } from "./body_flow.ts";
@@ -16,97 +17,111 @@ import {
 import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./frames.ts";
 import type { FileReference } from "../realm/env_files.ts";
 
-/** What a peer needs from the room it stands in. */
+/** Dependencies and limits of an `RpcEndpoint`. */
 export interface RpcEndpointOptions {
   readonly side: Side;
   readonly writer: FrameWriter;
-  /** Called when there is something to flush; it must call `flush` once soon. */
+  /** Called when there is something to send. It must arrange one call of `flush` soon. */
   scheduleFlush(): void;
-  /** Answers one request of the other end; what it throws is told as a failure. */
+  /**
+   * Answers one request of the other end. If it throws, the other end gets the error as a failure.
+   */
   serve(request: InboundRequest): Promise<Response>;
-  /** Whether a response's body can be read without waiting for anybody; never, unless told. */
+  /**
+   * Whether the body of a response is in memory, so that reading it does not wait. Default: false.
+   */
   readonly hasBufferedBody?: (response: Response) => boolean;
-  /** The file whose bytes the other end is to send in place of the response's body, if there is one. */
+  /**
+   * The file that the other end must send as the body of the response; undefined for an ordinary
+   * body.
+   */
   readonly toFileReference?: (response: Response) => FileReference | undefined;
-  /** Opens a file that an answer names; without it an answer may name none. */
+  /**
+   * Opens a file that a response names. If absent, a response that names a file is a protocol
+   * error.
+   */
   readonly openFile?: OpenFile;
-  /** Names of headers, in lower case, that are taken out of the other end's answers. */
+  /** Header names in lower case that are removed from the responses of the other end. */
   readonly ignoredHeaders?: ReadonlySet<string>;
-  /** Most exchanges the other end may have open; one more is a broken rule. */
+  /** Largest number of calls that the other end may have open; one more is a protocol error. */
   readonly maxInboundCalls: number;
-  /** Called for a frame that changes nothing; it may throw when there are too many. */
+  /** Called for a frame that has no effect. It may throw if there are too many. */
   readonly onIgnoredFrame?: () => void;
 }
 
 /**
- * Opens a file as a body.
+ * Opens a file as the body of a response.
  *
- * @param over called once, when its reader has everything or has gone away
+ * @param over called once, when the body has been read, cancelled or failed
  */
 export type OpenFile = (file: FileReference, over: () => void) => Promise<FileBody>;
 
-/** An open file on its way to whoever asked. */
+/** An open file that is being sent. */
 export interface FileBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Breaks it off and closes the file. */
+  /** Fails the stream with `reason` and closes the file. */
   fail(reason: Error): void;
 }
 
-/** One request of the other end. */
+/** A request of the other end, as `serve` receives it. */
 export interface InboundRequest {
   readonly id: number;
   readonly head: RequestHead;
-  /** `null` for no body. */
+  /** null if there is no body. */
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  /** Aborts when the other end gave the request up. Made on first use. */
+  /** Aborts when the other end cancels the request. Created on first use. */
   readonly signal: AbortSignal;
 }
 
-/** What one end sends as a request. */
+/** A request that this end sends. */
 export interface OutboundRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: readonly string[];
   readonly note: MessageNote;
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
-  /** Called once, when both bodies are over or the exchange failed. */
+  /** Called once, when both bodies are over or the call has failed. */
   readonly onEnd?: () => void;
-  /** Called when the other end takes in a part of the request's body. */
+  /** Called when the other end consumes a part of the request body. */
   readonly onProgress?: () => void;
-  /** Called when the other end answers, be it with a failure in words. */
+  /** Called once, when the other end sends a response head or a failure. */
   readonly onResponse?: () => void;
 }
 
-/** A request under way. */
+/** A request that was sent and is not complete. */
 export interface PendingCall {
   readonly id: number;
   readonly response: Promise<Response>;
-  /** Nothing of it is still to come: it is complete or was given up. */
+  /** Whether the call is complete, failed or cancelled. */
   readonly isOver: boolean;
-  /** Gives it up: the response rejects, or its body errors, with `reason`; the other end is told. */
+  /** Cancels the call and informs the other end. The response, or its body, fails with `reason`. */
   cancel(reason: Error): void;
 }
 
-/** The other end failed this exchange in words; they come from a plugin and are not for callers. */
+/**
+ * The other end failed this call. The message comes from a plugin and must not be sent to callers.
+ */
 export class RpcError extends Error {
   override readonly name = "RpcError";
 }
 
-/** What both ends' exchanges have in common. */
+/** State that calls of both directions have in common. */
 export interface RpcCall {
   readonly id: number;
   inboundBody?: InboundBody;
   outboundBody?: OutboundBody;
-  /** The head of this end's message while it waits to travel with its body. */
-  heldMessage?: { readonly verb: number; readonly head: (streamed: boolean) => string };
+  /**
+   * The message of this end whose head is held back, so that a short body can go in the same frame.
+   */
+  heldMessage?: { readonly verb: number; readonly head: (isStreamed: boolean) => string };
   heldChunk?: Uint8Array;
-  /** This end's message is complete. */
+  /** Whether this end has sent its whole message. */
   isSent: boolean;
-  /** The other end's message is complete. */
+  /** Whether the other end's message has been received whole. */
   isReceived: boolean;
 }
 
-/** An exchange this end opened. */
+/** A call that this end opened. */
 export class OutboundCall implements RpcCall, PendingCall {
   inboundBody?: InboundBody;
   outboundBody?: OutboundBody;
@@ -116,7 +131,7 @@ export class OutboundCall implements RpcCall, PendingCall {
   isReceived = false;
   hasResponse = false;
   isOver = false;
-  /** The answer is a file, which is being opened or is open. */
+  /** Present if the response is a file that is being opened or is open. */
   file?: Pick<FileBody, "fail">;
   readonly id: number;
   readonly response: Promise<Response>;
@@ -127,7 +142,7 @@ export class OutboundCall implements RpcCall, PendingCall {
   readonly #reject: (error: Error) => void;
   readonly #giveUp: (call: OutboundCall, reason: Error) => void;
 
-  /** @param giveUp gives it up while it is open */
+  /** @param giveUp cancels the call; called only while it is open */
   constructor(
     id: number,
     { onEnd, onProgress, onResponse }: Pick<
@@ -163,7 +178,7 @@ export class OutboundCall implements RpcCall, PendingCall {
   }
 }
 
-/** An exchange the other end opened. */
+/** A call that the other end opened. */
 export class InboundCall implements RpcCall, InboundRequest {
   inboundBody?: InboundBody;
   outboundBody?: OutboundBody;
@@ -176,7 +191,8 @@ export class InboundCall implements RpcCall, InboundRequest {
   readonly head: RequestHead;
   #abort: AbortController | undefined;
 
-  // Fields in full: this file is also stripped of its types to run inside a cell.
+  // No parameter properties: type stripping, which prepares this file for cells, does not support
+  // them.
   constructor(id: number, head: RequestHead) {
     this.id = id;
     this.head = head;
@@ -186,7 +202,8 @@ export class InboundCall implements RpcCall, InboundRequest {
     this.#abort ??= new AbortController();
     return this.#abort.signal;
   }
-  /** Tells whoever listens to `signal`. */
+
+  /** Aborts `signal` with `reason`. */
   abort(reason: Error): void {
     this.#abort ??= new AbortController();
     this.#abort.abort(reason);
@@ -194,54 +211,64 @@ export class InboundCall implements RpcCall, InboundRequest {
 }
 
 /**
- * Reads an answer's frame as what a Response is made of.
+ * Reads the frame of a response.
  *
- * @param unheard names of headers, in lower case, that do not get into the Response
+ * @param ignoredHeaders header names in lower case that are left out of the Response
+ * @returns the head, the body that came with it, and a function that makes the Response from a body
+ * @throws {ProtocolError} the head is invalid, the body is longer than `CELL_CHUNK_BYTES`, or the
+ * status does not permit a body
  */
 export function readResponseFrame(
   frame: Frame,
-  unheard?: ReadonlySet<string>,
+  ignoredHeaders?: ReadonlySet<string>,
 ): {
   head: ResponseHead;
   body: Uint8Array<ArrayBuffer>;
-  /** Makes the answer of its head and whatever its body is. */
+  /** Makes the Response from the head and a body; null for no body. */
   make(body: BodyInit | null): Response;
 } {
   const { head: raw, body } = splitHead(frame);
   const head = parseResponseHead(raw);
-  if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
+  if (body.length > CELL_CHUNK_BYTES) {
+    throw new ProtocolError(
+      `Cannot accept a body of ${body.length} bytes with its head: at most ${CELL_CHUNK_BYTES} are allowed`,
+    );
+  }
   if (hasNoBody(head.status) && (head.isStreamed || head.file || body.length > 0)) {
-    throw new ProtocolError("Cannot take a body with this status");
+    throw new ProtocolError(`Cannot accept a body: a response with status ${head.status} has none`);
   }
   const { status, statusText, headers } = head;
   return {
     head,
     body,
-    make: (body) => appendHeaders(new Response(body, { status, statusText }), headers, unheard),
+    make: (body) =>
+      appendHeaders(new Response(body, { status, statusText }), headers, ignoredHeaders),
   };
 }
 
-/** The head of this end's message no longer waits for its body. */
-export function dropHeldMessage(exchange: RpcCall): void {
-  delete exchange.heldMessage;
-  delete exchange.heldChunk;
+/** Discards the message whose head is held back: it was sent, or is not needed. */
+export function dropHeldMessage(call: RpcCall): void {
+  delete call.heldMessage;
+  delete call.heldChunk;
 }
 
-/** Longest words of a failure, in characters. */
-export const MAX_FAILURE_CHARACTERS = 4096;
+/** Longest text of a failure, in characters. */
+export const MAX_FAILURE_CHARS = 4096;
 
-/** A failure as it is told to the other end. */
+/** Formats an error as text for the other end: name and message, without the stack. */
 export function formatFailure(error: unknown): string {
-  const words = error instanceof Error ? `${error.name}: ${error.message}` : "it threw no Error";
-  return words.slice(0, MAX_FAILURE_CHARACTERS);
+  const words = error instanceof Error
+    ? `${error.name}: ${error.message}`
+    : "the thrown value is not an Error";
+  return words.slice(0, MAX_FAILURE_CHARS);
 }
 
-/** Numbers for exchanges: from 1 up, and from 1 again after the last. */
+/** Ids for calls: from 1 upwards, and from 1 again after the largest. */
 export class IdSequence {
   #next = 1;
   #wrapped = false;
 
-  /** A number that is not in `taken`. */
+  /** Returns the next id that is not in `taken`. */
   next(taken: { has(id: number): boolean }): number {
     let id = this.#next;
     while (taken.has(id)) id = id % MAX_ID + 1;
@@ -250,7 +277,7 @@ export class IdSequence {
     return id;
   }
 
-  /** Whether `id` was ever given out. */
+  /** Returns whether `id` was ever returned by `next`. */
   wasUsed(id: number): boolean {
     return id < this.#next || this.#wrapped;
   }

@@ -1,8 +1,21 @@
 /**
- * One end of the wire as HTTP: `call` sends a request and gives its Response, `serve` answers the
- * other end's. The server and the cell run the same class with their sides exchanged. It believes
- * nothing it reads: an id must be open, a body stays within its credit, a head validates, or the
- * whole connection is given up with a `ProtocolError`.
+ * One end of a bidirectional RPC connection between the server and a cell. Requests and responses
+ * have the form of HTTP: method, URL, headers, status and body.
+ *
+ * Terms:
+ * - An endpoint is one end of the connection. The server and the cell run the same class.
+ * - A call is one request with its response. `call()` opens an outbound call; a REQUEST frame of
+ *   the other end opens an inbound call, which the `serve` callback answers. Both ends may have
+ *   many calls open at the same time. A call is identified by the side that opened it and an id.
+ * - A short body is sent in the frame of its head. A longer body follows in CHUNK frames and an
+ *   END frame, under flow control: the receiver gives credit for the bytes it has consumed.
+ * - A call is over when both messages are complete, or when one end cancels or fails it.
+ *
+ * An endpoint trusts nothing that it reads. A frame must belong to an open call, a body must stay
+ * within its credit, a head must be valid. Otherwise `receive` throws a `ProtocolError`, and the
+ * owner must end the whole connection. Frames for a call that has just ended are late, not wrong;
+ * they are ignored and reported to `onIgnoredFrame`. The endpoint must not know processes, Workers
+ * or plugins.
  */
 
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES, MAX_CELL_HEAD_BYTES } from "../../limits.ts";
@@ -12,7 +25,7 @@ import {
   formatFailure,
   IdSequence,
   InboundCall,
-  MAX_FAILURE_CHARACTERS,
+  MAX_FAILURE_CHARS,
   OutboundCall,
   type OutboundRequest,
   type PendingCall,
@@ -42,55 +55,64 @@ import {
   VERB,
 } from "./frames.ts";
 
-/** Longest head in characters: three bytes each still fit `CELL_HEAD_BYTES`. */
-const MAX_HEAD = MAX_CELL_HEAD_BYTES / 3;
+/** Longest head in characters: UTF-8 takes at most three bytes for each UTF-16 code unit. */
+const MAX_HEAD_CHARS = MAX_CELL_HEAD_BYTES / 3;
 
-/** See the module. */
+/** One end of the connection. */
 export class RpcEndpoint {
   readonly #options: RpcEndpointOptions;
   readonly #writer: FrameWriter;
   readonly #side: Side;
-  readonly #theirs: Side;
-  readonly #calls = new IdTable<OutboundCall>();
-  readonly #served = new IdTable<InboundCall>();
-  #holding: RpcCall[] = [];
+  readonly #otherSide: Side;
+  readonly #outbound = new IdTable<OutboundCall>();
+  readonly #inbound = new IdTable<InboundCall>();
+  #heldCalls: RpcCall[] = [];
   readonly #ids = new IdSequence();
-  readonly #giveUp = (call: OutboundCall, reason: Error): void => this.#abandon(call, reason);
-  #over: Error | undefined;
+  readonly #cancel = (call: OutboundCall, reason: Error): void =>
+    this.#cancelOutbound(call, reason);
+  #endReason: Error | undefined;
 
   constructor(options: RpcEndpointOptions) {
     this.#options = options;
     this.#writer = options.writer;
     this.#side = options.side;
-    this.#theirs = options.side === 0 ? 1 : 0;
+    this.#otherSide = options.side === 0 ? 1 : 0;
   }
 
-  /** Sends a request. */
+  /**
+   * Sends a request.
+   *
+   * @returns the open call. Its response rejects with an {@link RpcError} if the other end fails
+   * it, with a RangeError if the head is too long or has an invalid header, or with the reason of a
+   * cancellation
+   */
   call(outgoing: OutboundRequest): PendingCall {
-    const id = this.#ids.next(this.#calls);
-    const call = new OutboundCall(id, outgoing, this.#giveUp);
+    const id = this.#ids.next(this.#outbound);
+    const call = new OutboundCall(id, outgoing, this.#cancel);
     const { body, method, url, headers, note } = outgoing;
-    const head = (streamed: boolean): string =>
+    const head = (isStreamed: boolean): string =>
       formatRequestHead({
         method,
         url,
         headers,
         note,
-        isStreamed: streamed,
+        isStreamed,
         hasBody: body !== null,
       });
     const whole = head(false);
-    if (this.#over || whole.length > MAX_HEAD || !canSendHeaders(headers)) {
+    if (this.#endReason || whole.length > MAX_HEAD_CHARS || !canSendHeaders(headers)) {
       call.isOver = true;
       call.reject(
-        this.#over ??
-          new RangeError("Cannot send a request: its headers are too long, or not to be sent"),
+        this.#endReason ??
+          new RangeError(
+            "Cannot send a request: its headers are too long or contain control characters",
+          ),
       );
-      // Not before the caller has what this returns.
+      // Deferred, so that the caller has the returned call before `onEnd` runs.
       queueMicrotask(() => outgoing.onEnd?.());
       return call;
     }
-    this.#calls.add(call);
+    this.#outbound.add(call);
     if (body instanceof ReadableStream) {
       call.isSent = false;
       this.#send(call, VERB.REQUEST, this.#side, head, body);
@@ -101,225 +123,250 @@ export class RpcEndpoint {
     return call;
   }
 
-  /** Writes what still waits for its body. The room calls it just before it takes the bytes. */
+  /**
+   * Writes the heads that are held back. Must be called just before the writer's bytes are taken.
+   */
   flush(): void {
-    if (this.#holding.length === 0) return;
-    const holding = this.#holding;
-    this.#holding = [];
-    for (const exchange of holding) this.#release(exchange);
+    if (this.#heldCalls.length === 0) return;
+    const held = this.#heldCalls;
+    this.#heldCalls = [];
+    for (const call of held) this.#release(call);
   }
 
   /**
-   * Takes one frame of an exchange.
+   * Processes one frame of a call.
    *
-   * @throws {ProtocolError} the other end broke a rule
+   * @throws {ProtocolError} the other end violated the protocol; the connection must be ended
    */
   receive(frame: Frame): void {
-    if (this.#over) return;
-    if (frame.side === this.#side) this.#takeAnswer(frame);
-    else if (frame.side === this.#theirs) this.#takeRequest(frame);
-    else throw new ProtocolError(`Cannot take a frame of side ${frame.side}`);
+    if (this.#endReason) return;
+    if (frame.side === this.#side) this.#receiveOutbound(frame);
+    else if (frame.side === this.#otherSide) this.#receiveInbound(frame);
+    else throw new ProtocolError(`Cannot accept a frame: side ${frame.side} does not exist`);
   }
 
-  /** The connection is over: everything open fails with `reason`, and so does every later call. */
+  /** Ends the connection: all open calls and all later ones fail with `reason`. Idempotent. */
   fail(reason: Error): void {
-    if (this.#over) return;
-    this.#over = reason;
-    this.#holding = [];
-    for (const call of this.#calls.values()) this.#endCall(call, reason);
-    for (const serving of this.#served.values()) this.#endServing(serving, reason);
+    if (this.#endReason) return;
+    this.#endReason = reason;
+    this.#heldCalls = [];
+    for (const call of this.#outbound.values()) this.#endOutbound(call, reason);
+    for (const inbound of this.#inbound.values()) this.#endInbound(inbound, reason);
   }
 
-  /** Gives up one request of the other end: its response is broken off with `reason`. */
+  /** Aborts one inbound call: the other end gets `reason` as a failure. */
   abortInbound(id: number, reason: Error): void {
-    const serving = this.#served.get(id);
-    if (!serving) return;
-    this.#writeFail(this.#theirs, id, reason);
-    this.#endServing(serving, reason);
+    const inbound = this.#inbound.get(id);
+    if (!inbound) return;
+    this.#writeFail(this.#otherSide, id, reason);
+    this.#endInbound(inbound, reason);
   }
 
-  #takeAnswer(frame: Frame): void {
-    const call = this.#calls.get(frame.id);
+  #receiveOutbound(frame: Frame): void {
+    const call = this.#outbound.get(frame.id);
     if (!call) {
-      // An exchange this end gave up may still have frames under way; a new answer never does.
-      if (!this.#ids.wasUsed(frame.id)) throw new ProtocolError("Cannot take an answer to nothing");
+      // Frames of a call that this end cancelled may still arrive. An id that was never used
+      // cannot.
+      if (!this.#ids.wasUsed(frame.id)) {
+        throw new ProtocolError("Cannot accept a response: no request had this id");
+      }
       return this.#options.onIgnoredFrame?.();
     }
     switch (frame.verb) {
       case VERB.RESPONSE: {
         if (call.hasResponse || call.file) {
-          throw new ProtocolError("Cannot take a second answer to one request");
+          throw new ProtocolError("Cannot accept a second response to one request");
         }
         const { head, body, make } = readResponseFrame(frame, this.#options.ignoredHeaders);
         if (head.file) {
-          const settle = (): void => this.#settleCall(call);
-          const end = (reason: Error): void => this.#endCall(call, reason);
+          const settle = (): void => this.#settleOutbound(call);
+          const end = (reason: Error): void => this.#endOutbound(call, reason);
           return respondWithFile(call, this.#options.openFile, head.file, make, settle, end);
         }
         if (head.isStreamed) {
-          const incoming = this.#bodyIn(call, this.#side, () => this.#abandon(call));
-          call.resolve(make(incoming.stream));
+          const body = this.#createInboundBody(call, this.#side, () => this.#cancelOutbound(call));
+          call.resolve(make(body.stream));
         } else {
           call.isReceived = true;
           // A Response copies the bytes it is made of.
           call.resolve(make(body.length === 0 ? null : body));
-          this.#settleCall(call);
+          this.#settleOutbound(call);
         }
         return;
       }
       case VERB.FAIL:
-        return this.#endCall(call, new RpcError(readText(frame, MAX_FAILURE_CHARACTERS)));
+        return this.#endOutbound(call, new RpcError(readText(frame, MAX_FAILURE_CHARS)));
       case VERB.CANCEL:
-        call.outboundBody?.cancel(new Error("Cannot send the rest of the body: it is not wanted"));
+        call.outboundBody?.cancel(
+          new Error("Cannot send the rest of the body: the receiver cancelled it"),
+        );
         dropHeldMessage(call);
         call.isSent = true;
-        return this.#settleCall(call);
+        return this.#settleOutbound(call);
       case VERB.CREDIT:
-        // Credit for what was never sent moves nothing: it must not put a deadline off.
+        // Credit for bytes that were never sent must not extend the deadline of the response.
         return call.outboundBody?.addCredit(readCount(frame))
           ? call.onProgress?.()
           : this.#options.onIgnoredFrame?.();
       default:
-        return this.#takeBody(call, frame, () => this.#settleCall(call));
+        return this.#receiveBody(call, frame, () => this.#settleOutbound(call));
     }
   }
 
-  #takeRequest(frame: Frame): void {
-    const serving = this.#served.get(frame.id);
+  #receiveInbound(frame: Frame): void {
+    const inbound = this.#inbound.get(frame.id);
     if (frame.verb === VERB.REQUEST) {
-      if (serving || frame.id === 0) throw new ProtocolError("Cannot open an exchange twice");
-      if (this.#served.size >= this.#options.maxInboundCalls) {
-        throw new ProtocolError(`Cannot open more than ${this.#options.maxInboundCalls} exchanges`);
+      if (inbound || frame.id === 0) {
+        throw new ProtocolError("Cannot open a call: its id is 0 or in use");
       }
-      return this.#serve(frame);
+      if (this.#inbound.size >= this.#options.maxInboundCalls) {
+        throw new ProtocolError(
+          `Cannot open a call: ${this.#options.maxInboundCalls} calls are open, which is the limit`,
+        );
+      }
+      return this.#openInbound(frame);
     }
-    // What was under way when this end finished the exchange is late, not wrong.
-    if (!serving) return this.#options.onIgnoredFrame?.();
+    // The frame was sent before the other end knew that this call is over.
+    if (!inbound) return this.#options.onIgnoredFrame?.();
     switch (frame.verb) {
       case VERB.CANCEL:
-        return this.#endServing(serving, new DOMException("The caller went away", "AbortError"));
+        return this.#endInbound(
+          inbound,
+          new DOMException("The request was cancelled", "AbortError"),
+        );
       case VERB.CREDIT:
-        if (!serving.outboundBody?.addCredit(readCount(frame))) this.#options.onIgnoredFrame?.();
+        if (!inbound.outboundBody?.addCredit(readCount(frame))) this.#options.onIgnoredFrame?.();
         return;
       case VERB.FAIL:
-        serving.isReceived = true;
-        serving.inboundBody?.fail(new Error("The request's body broke off"));
-        return this.#settleServing(serving);
+        inbound.isReceived = true;
+        inbound.inboundBody?.fail(new Error("The request's body broke off"));
+        return this.#settleInbound(inbound);
       default:
-        return this.#takeBody(serving, frame, () => this.#settleServing(serving));
+        return this.#receiveBody(inbound, frame, () => this.#settleInbound(inbound));
     }
   }
 
-  #takeBody(exchange: RpcCall, frame: Frame, settle: () => void): void {
-    const body = exchange.inboundBody;
+  #receiveBody(call: RpcCall, frame: Frame, settle: () => void): void {
+    const body = call.inboundBody;
     if (frame.verb === VERB.CHUNK && body) {
       if (frame.payload.length > CELL_CHUNK_BYTES || !body.push(frame.payload)) {
-        throw new ProtocolError("Cannot take a piece of a body: more than credit was given for");
+        throw new ProtocolError(
+          "Cannot accept a piece of a body: it is empty, too long, beyond the credit or after the end",
+        );
       }
     } else if (frame.verb === VERB.END && body) {
       if (!body.end()) throw new ProtocolError("Cannot end a body twice");
-      exchange.isReceived = true;
+      call.isReceived = true;
       settle();
     } else {
-      throw new ProtocolError(`Cannot take verb ${frame.verb} for this exchange`);
+      throw new ProtocolError(`Cannot accept verb ${frame.verb} for this call`);
     }
   }
 
-  #serve(frame: Frame): void {
+  #openInbound(frame: Frame): void {
     const { head: raw, body } = splitHead(frame);
     const head = parseRequestHead(raw);
-    if (body.length > CELL_CHUNK_BYTES) throw new ProtocolError("Cannot take so long a body");
-    const serving = new InboundCall(frame.id, head);
-    this.#served.add(serving);
+    if (body.length > CELL_CHUNK_BYTES) {
+      throw new ProtocolError(
+        `Cannot accept a body of ${body.length} bytes with its head: at most ${CELL_CHUNK_BYTES} are allowed`,
+      );
+    }
+    const inbound = new InboundCall(frame.id, head);
+    this.#inbound.add(inbound);
     if (head.isStreamed) {
-      serving.isReceived = false;
-      serving.body = this.#bodyIn(serving, this.#theirs, () => {
-        this.#put(VERB.CANCEL, this.#theirs, serving.id);
-        serving.isReceived = true;
-        this.#settleServing(serving);
+      inbound.isReceived = false;
+      inbound.body = this.#createInboundBody(inbound, this.#otherSide, () => {
+        this.#writeEmpty(VERB.CANCEL, this.#otherSide, inbound.id);
+        inbound.isReceived = true;
+        this.#settleInbound(inbound);
       }).stream;
     } else if (head.hasBody) {
-      serving.body = body.slice();
+      inbound.body = body.slice();
     }
-    void this.#answer(serving);
+    void this.#respond(inbound);
   }
 
-  async #answer(serving: InboundCall): Promise<void> {
+  async #respond(inbound: InboundCall): Promise<void> {
     try {
-      const response = await this.#options.serve(serving);
-      if (this.#served.get(serving.id) !== serving) {
+      const response = await this.#options.serve(inbound);
+      if (this.#inbound.get(inbound.id) !== inbound) {
+        // The call was cancelled, so no reader waits for this body.
         response.body?.cancel().catch(ignore);
         return;
       }
       const { status, statusText } = response;
       const headers = flattenHeaders(response.headers);
       const file = this.#options.toFileReference?.(response);
-      const head = (streamed: boolean): string =>
+      const head = (isStreamed: boolean): string =>
         formatResponseHead({
           status,
           statusText,
           headers,
-          isStreamed: streamed,
+          isStreamed,
           ...(file && { file }),
         });
-      if (status < 200 || !canSendHeaders(headers) || head(false).length > MAX_HEAD) {
+      if (status < 200 || !canSendHeaders(headers) || head(false).length > MAX_HEAD_CHARS) {
         throw new RangeError(
-          "Cannot send a response: it has no status, or its headers are too long or not to be sent",
+          "Cannot send a response: its status is invalid, or its headers are too long or contain control characters",
         );
       }
       const whole = this.#options.hasBufferedBody?.(response) ? await response.bytes() : undefined;
-      if (this.#served.get(serving.id) !== serving) return;
+      if (this.#inbound.get(inbound.id) !== inbound) return;
       const stream = whole || file ? null : response.body;
       if (stream) {
-        this.#send(serving, VERB.RESPONSE, this.#theirs, head, stream);
+        this.#send(inbound, VERB.RESPONSE, this.#otherSide, head, stream);
       } else if (whole && whole.length > CELL_CHUNK_BYTES) {
         const long = new Response(whole).body ?? new ReadableStream();
-        this.#send(serving, VERB.RESPONSE, this.#theirs, head, long);
+        this.#send(inbound, VERB.RESPONSE, this.#otherSide, head, long);
       } else {
-        this.#writer.writeHead(VERB.RESPONSE, this.#theirs, serving.id, head(false), whole);
-        serving.isSent = true;
+        this.#writer.writeHead(VERB.RESPONSE, this.#otherSide, inbound.id, head(false), whole);
+        inbound.isSent = true;
         this.#options.scheduleFlush();
-        this.#settleServing(serving);
+        this.#settleInbound(inbound);
       }
     } catch (error) {
-      if (this.#served.get(serving.id) !== serving) return;
-      this.#writeFail(this.#theirs, serving.id, error);
-      this.#endServing(serving, new Error("The request failed"));
+      if (this.#inbound.get(inbound.id) !== inbound) return;
+      this.#writeFail(this.#otherSide, inbound.id, error);
+      this.#endInbound(inbound, new Error("The request failed"));
     }
   }
 
-  /** Sends this end's message with its body; both in one frame when the body is short and ready. */
+  /**
+   * Sends the message of this end with a body that is a stream. The head is held back until
+   * `flush`: if the body is complete by then and has one piece, head and body go in one frame.
+   */
   #send(
-    exchange: RpcCall,
+    call: RpcCall,
     verb: number,
     side: Side,
-    head: (streamed: boolean) => string,
+    head: (isStreamed: boolean) => string,
     stream: ReadableStream<Uint8Array>,
   ): void {
-    const { id } = exchange;
-    exchange.heldMessage = { verb, head };
-    this.#holding[this.#holding.length] = exchange;
+    const { id } = call;
+    call.heldMessage = { verb, head };
+    this.#heldCalls[this.#heldCalls.length] = call;
     const finish = (): void => {
-      exchange.isSent = true;
-      if (side === this.#side) this.#settleCall(exchange as OutboundCall); // `side` says which it is
-      else this.#settleServing(exchange as InboundCall);
+      call.isSent = true;
+      // `side` is this end's side if and only if the call is outbound.
+      if (side === this.#side) this.#settleOutbound(call as OutboundCall);
+      else this.#settleInbound(call as InboundCall);
     };
     const sink: BodySink = {
       onChunk: (bytes) => {
-        if (exchange.heldMessage) {
-          if (!exchange.heldChunk) {
-            exchange.heldChunk = bytes.slice();
+        if (call.heldMessage) {
+          if (!call.heldChunk) {
+            call.heldChunk = bytes.slice();
             return this.#options.scheduleFlush();
           }
-          this.#release(exchange);
+          this.#release(call);
         }
         this.#writer.writeBytes(VERB.CHUNK, side, id, bytes);
         this.#options.scheduleFlush();
       },
       onEnd: () => {
-        if (exchange.heldMessage) {
-          this.#writer.writeHead(verb, side, id, head(false), exchange.heldChunk);
-          dropHeldMessage(exchange);
+        if (call.heldMessage) {
+          this.#writer.writeHead(verb, side, id, head(false), call.heldChunk);
+          dropHeldMessage(call);
         } else {
           this.#writer.writeBytes(VERB.END, side, id);
         }
@@ -327,46 +374,49 @@ export class RpcEndpoint {
         finish();
       },
       onError: (error) => {
-        if (exchange.heldMessage) this.#release(exchange);
+        if (call.heldMessage) this.#release(call);
         this.#writeFail(side, id, error);
         finish();
       },
     };
-    exchange.outboundBody = new OutboundBody(stream, sink, this.#side === SIDE.HOST);
+    call.outboundBody = new OutboundBody(stream, sink, this.#side === SIDE.HOST);
     this.#options.scheduleFlush();
   }
 
-  #release(exchange: RpcCall): void {
-    if (!exchange.heldMessage) return;
-    const { verb, head } = exchange.heldMessage;
-    const side = verb === VERB.REQUEST ? this.#side : this.#theirs;
-    this.#writer.writeHead(verb, side, exchange.id, head(true));
-    if (exchange.heldChunk) {
-      this.#writer.writeBytes(VERB.CHUNK, side, exchange.id, exchange.heldChunk);
+  #release(call: RpcCall): void {
+    if (!call.heldMessage) return;
+    const { verb, head } = call.heldMessage;
+    const side = verb === VERB.REQUEST ? this.#side : this.#otherSide;
+    this.#writer.writeHead(verb, side, call.id, head(true));
+    if (call.heldChunk) {
+      this.#writer.writeBytes(VERB.CHUNK, side, call.id, call.heldChunk);
     }
-    dropHeldMessage(exchange);
+    dropHeldMessage(call);
   }
 
-  #bodyIn(exchange: RpcCall, side: Side, cancelled: () => void): InboundBody {
-    const incoming = new InboundBody((bytes) => {
-      this.#writer.writeCount(VERB.CREDIT, side, exchange.id, Math.min(bytes, CELL_WINDOW_BYTES));
+  #createInboundBody(call: RpcCall, side: Side, cancelled: () => void): InboundBody {
+    const body = new InboundBody((bytes) => {
+      this.#writer.writeCount(VERB.CREDIT, side, call.id, Math.min(bytes, CELL_WINDOW_BYTES));
       this.#options.scheduleFlush();
     }, (byReader) => byReader && cancelled());
-    exchange.inboundBody = incoming;
-    return incoming;
+    call.inboundBody = body;
+    return body;
   }
 
-  #abandon(call: OutboundCall, reason = new Error("The response is not wanted any more")): void {
-    if (this.#calls.get(call.id) !== call) return;
-    this.#put(VERB.CANCEL, this.#side, call.id);
-    this.#endCall(call, reason);
+  #cancelOutbound(
+    call: OutboundCall,
+    reason = new Error("The response is not wanted any more"),
+  ): void {
+    if (this.#outbound.get(call.id) !== call) return;
+    this.#writeEmpty(VERB.CANCEL, this.#side, call.id);
+    this.#endOutbound(call, reason);
   }
 
-  #settleCall(call: OutboundCall): void {
+  #settleOutbound(call: OutboundCall): void {
     if (!call.isReceived) return;
     if (!call.isSent) {
-      // The answer is complete, so nobody reads the rest of the question.
-      const reason = new Error("Cannot send the rest of the body: the answer is complete");
+      // The other end has answered without reading the whole request body.
+      const reason = new Error("Cannot send the rest of the body: the response is complete");
       call.outboundBody?.cancel(reason);
       dropHeldMessage(call);
       this.#writeFail(this.#side, call.id, reason);
@@ -374,19 +424,19 @@ export class RpcEndpoint {
     this.#forget(call);
   }
 
-  #settleServing(serving: InboundCall): void {
-    if (serving.isSent && serving.isReceived) this.#served.delete(serving.id);
+  #settleInbound(inbound: InboundCall): void {
+    if (inbound.isSent && inbound.isReceived) this.#inbound.delete(inbound.id);
   }
 
   #forget(call: OutboundCall): void {
-    if (this.#calls.get(call.id) !== call) return;
-    this.#calls.delete(call.id);
+    if (this.#outbound.get(call.id) !== call) return;
+    this.#outbound.delete(call.id);
     call.isOver = true;
     call.onEnd?.();
   }
 
-  #endCall(call: OutboundCall, reason: Error): void {
-    if (this.#calls.get(call.id) !== call) return;
+  #endOutbound(call: OutboundCall, reason: Error): void {
+    if (this.#outbound.get(call.id) !== call) return;
     dropHeldMessage(call);
     call.outboundBody?.cancel(reason);
     if (!call.hasResponse) call.reject(reason);
@@ -395,13 +445,13 @@ export class RpcEndpoint {
     this.#forget(call);
   }
 
-  #endServing(serving: InboundCall, reason: Error): void {
-    if (this.#served.get(serving.id) !== serving) return;
-    this.#served.delete(serving.id);
-    dropHeldMessage(serving);
-    serving.inboundBody?.fail(reason);
-    serving.outboundBody?.cancel(reason);
-    serving.abort(reason);
+  #endInbound(inbound: InboundCall, reason: Error): void {
+    if (this.#inbound.get(inbound.id) !== inbound) return;
+    this.#inbound.delete(inbound.id);
+    dropHeldMessage(inbound);
+    inbound.inboundBody?.fail(reason);
+    inbound.outboundBody?.cancel(reason);
+    inbound.abort(reason);
   }
 
   #writeFail(side: Side, id: number, error: unknown): void {
@@ -409,7 +459,7 @@ export class RpcEndpoint {
     this.#options.scheduleFlush();
   }
 
-  #put(verb: number, side: Side, id: number): void {
+  #writeEmpty(verb: number, side: Side, id: number): void {
     this.#writer.writeBytes(verb, side, id);
     this.#options.scheduleFlush();
   }

@@ -1,7 +1,7 @@
 /**
- * A world copied row by row into a database of its own, as somebody else may have it: what the tables
- * hold and no page more, because the pages of a used file keep bytes that were let go. On the way the
- * chain can be signed anew with another key. It writes to the copy alone, never to the world.
+ * Copies a world row by row into another database, for snapshots and exports. Pages are not copied,
+ * because unused pages of a SQLite file can still contain deleted bytes. The chain of the copy can
+ * be signed with another key. The world itself must never be changed.
  */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
@@ -16,54 +16,58 @@ import {
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
-/** What goes into a copy. */
+/** What a copy contains. */
 export interface CopyOptions {
-  /** Earlier versions that readers may still have; what lies beyond was let go and stays behind. */
+  /**
+   * Number of earlier versions to copy; older ones are not copied, even if they are still in the
+   * file.
+   */
   readonly versions: number;
-  /** Signs the chain anew; absent, its events are copied as they are. */
-  readonly resign?: CopySigners;
+  /** Signs the events of the copy with another key; absent, the HMACs are copied. */
+  readonly signers?: CopySigners;
 }
 
-/** How a chain is signed anew. */
+/** The two keys of a copy whose chain is signed with another key. */
 export interface CopySigners {
-  /** Signed the world's own chain. */
+  /** Signer of the world's chain. */
   readonly from: ChainSigner;
-  /** Signs the copy's. */
+  /** Signer of the copy's chain. */
   readonly to: ChainSigner;
 }
 
-/** Rows copied between two steps. */
-const STEP = 500;
+/** Rows that one step copies. */
+const ROWS_PER_STEP = 500;
 
 type Row = Record<string, SQLInputValue>;
 
 /**
- * Copies one world, in steps between which others may have the thread.
+ * Copies one world in steps, so that the caller can do other work between two steps.
  *
- * A chain that is signed anew is signed only as far as it holds under its own key. The first event that
- * does not hold, and all after it, keep their HMACs, so that the copy is broken at the same event.
+ * With `signers`, events are signed with the new key up to the first event that is not valid under
+ * the world's key. That event and all later ones keep their HMACs, so that the copy is broken at
+ * the same event.
  *
- * @param from the world, open; a transaction begins here, so that all is read of one moment, and ends
- * when the caller closes it
+ * @param from the open world. The function starts a transaction, so that it reads one consistent
+ * state; the transaction ends when the caller closes the database
  * @param to an empty database
  * @returns the version that was copied
- * @throws {StoreError} `damaged` when the world's row is missing, and what SQLite throws
+ * @throws {StoreError} `damaged` if the world has no row; also what SQLite throws
  */
 export function* copyWorldInSteps(
   from: DatabaseSync,
   to: DatabaseSync,
-  { versions, resign }: CopyOptions,
+  { versions, signers }: CopyOptions,
 ): Generator<void, number> {
   from.exec("BEGIN");
   to.exec(sql.CREATE_WORLD);
   to.exec("BEGIN");
   const stage = exact(from, sql.SELECT_STAGE).get();
   if (stage === undefined) {
-    throw new StoreError("damaged", "Cannot copy the world: its row is missing");
+    throw new StoreError("damaged", "Cannot copy the world: its file has no row");
   }
   const { stage_html, version, updated_at, ext, headers, state } = valuesOf(stage);
   insert(to.prepare(sql.INSERT_STAGE), [stage_html, version, updated_at, ext, headers, state]);
-  yield* copyEvents(from, to, resign);
+  yield* copyEvents(from, to, signers);
   const newest = Number(version);
   if (from.prepare(sql.HAS_HISTORY).get() !== undefined) {
     yield* copyHistory(from, to, newest - versions);
@@ -72,7 +76,7 @@ export function* copyWorldInSteps(
   return newest;
 }
 
-/** Copies one world at once; see {@link copyWorldInSteps}. */
+/** Copies one world without interruption; see {@link copyWorldInSteps}. */
 export function copyWorld(from: DatabaseSync, to: DatabaseSync, options: CopyOptions): number {
   const steps = copyWorldInSteps(from, to, options);
   for (;;) {
@@ -84,42 +88,42 @@ export function copyWorld(from: DatabaseSync, to: DatabaseSync, options: CopyOpt
 function* copyEvents(
   from: DatabaseSync,
   to: DatabaseSync,
-  resign?: CopySigners,
+  signers?: CopySigners,
 ): Generator<void, void> {
   const page = exact(from, sql.EVENTS_AFTER);
   const add = to.prepare(sql.INSERT_EVENT);
-  const signer = resign === undefined ? undefined : new Signer(resign);
+  const signer = signers === undefined ? undefined : new ChainReSigner(signers);
   for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;;) {
-    const rows = page.all(last, STEP);
+    const rows = page.all(last, ROWS_PER_STEP);
     for (const found of rows) {
       const row = valuesOf(found);
       last = row.id ?? null;
       const { hmac, prev_hmac } = signer?.sign(row) ?? row;
       insert(add, [row.id, row.timestamp, row.event_type, row.payload, hmac, prev_hmac]);
     }
-    if (rows.length < STEP) return;
+    if (rows.length < ROWS_PER_STEP) return;
     yield;
   }
 }
 
-/** Walks a chain and signs what holds of it. */
-class Signer {
-  readonly #resign: CopySigners;
+/** Checks the events of a chain in order and signs the valid ones with the new key. */
+class ChainReSigner {
+  readonly #signers: CopySigners;
   #chain: ChainState = CHAIN_START;
   #head = GENESIS;
 
-  constructor(resign: CopySigners) {
-    this.#resign = resign;
+  constructor(signers: CopySigners) {
+    this.#signers = signers;
   }
 
-  /** The HMACs of the next event, or `undefined` when it keeps its own. */
+  /** Returns the new HMACs of the next event, or `undefined` if it keeps its own. */
   sign(row: Row): { readonly hmac: string; readonly prev_hmac: string } | undefined {
     const event = toEventRow(row);
-    this.#chain = stepChain(this.#chain, event, this.#resign.from);
+    this.#chain = stepChain(this.#chain, event, this.#signers.from);
     if (this.#chain.brokenAt !== undefined) return undefined;
     const prev_hmac = this.#head;
     const { timestamp, event_type, payload } = event;
-    this.#head = this.#resign.to(prev_hmac, timestamp, event_type, payload);
+    this.#head = this.#signers.to(prev_hmac, timestamp, event_type, payload);
     return { hmac: this.#head, prev_hmac };
   }
 }
@@ -143,7 +147,7 @@ function* copyHistory(
   }
 }
 
-/** A statement that reads whole numbers as they are, however large a hand has made them. */
+/** Prepares a statement that returns integers of any size without loss of precision. */
 function exact(db: DatabaseSync, statement: string): StatementSync {
   const prepared = db.prepare(statement);
   prepared.setReadBigInts(true);

@@ -1,6 +1,7 @@
 /**
- * The data folder as a whole: it exists, one server holds it, and its secrets are readable by this
- * user alone. Everything inside a world's own folder is somebody else's concern.
+ * The data folder: creates it, locks it for one server, and stores the secrets in it. Secrets must
+ * be readable only by the user that runs the server. The contents of world folders are not handled
+ * here.
  */
 
 import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } from "./durable_fs.ts";
@@ -8,27 +9,29 @@ import { INCOMING_FOLDER, replaceFile, syncFolder, TRASH_FOLDER, tryRemove } fro
 const LOCK_FILE = ".lock";
 const SECRET_BYTES = 32;
 
-/** Thrown when another server holds the folder. */
+/** Error: another server holds the data folder. */
 export class DataFolderBusy extends Error {
   override readonly name = "DataFolderBusy";
 }
 
-/** Thrown when a kept secret is there and cannot be one; the message is for the operator. */
+/** Error: the file of a secret exists and does not contain one. The message is for the operator. */
 export class InvalidSecret extends Error {
   override readonly name = "InvalidSecret";
 }
 
-/** A data folder this process holds. */
+/** A data folder that this process has locked. */
 export interface DataFolder {
   readonly path: string;
-  /** Gives the folder back. */
+  /** Releases the lock. */
   release(): void;
 }
 
 /**
- * Takes a data folder, making it where it is missing.
+ * Locks a data folder for this process, creates it if it does not exist, and removes incomplete
+ * worlds that an earlier process left.
  *
- * @throws {DataFolderBusy} when another process holds it
+ * @param path path of the folder
+ * @throws {DataFolderBusy} if another process holds it
  */
 export function acquireDataFolder(path: string): DataFolder {
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -42,7 +45,7 @@ export function acquireDataFolder(path: string): DataFolder {
   lock.truncateSync(0);
   lock.seekSync(0, Deno.SeekMode.Start);
   lock.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
-  // What was on its way in when a server died was never acknowledged.
+  // Worlds that were being created when a server stopped were never acknowledged to a client.
   tryRemove(`${path}/${INCOMING_FOLDER}`);
   for (const folder of [INCOMING_FOLDER, TRASH_FOLDER]) {
     Deno.mkdirSync(`${path}/${folder}`, { recursive: true, mode: 0o700 });
@@ -57,20 +60,22 @@ export function acquireDataFolder(path: string): DataFolder {
 }
 
 /**
- * Keeps servers off a data folder while it is looked at, and changes nothing in it.
+ * Locks a data folder for reading, so that no server can start on it. Changes nothing in it.
+ * Several processes can hold this lock at the same time.
  *
- * @returns the function that gives the folder back
- * @throws {DataFolderBusy} when a server holds it
+ * @param path path of the folder
+ * @returns the function that releases the lock
+ * @throws {DataFolderBusy} if a server holds the folder
  */
 export function lockDataFolderForReading(path: string): () => void {
   let lock: Deno.FsFile;
   try {
     lock = Deno.openSync(`${path}/${LOCK_FILE}`, { read: true });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return () => {}; // no server ever held it
+    if (error instanceof Deno.errors.NotFound) return () => {}; // no server has used it
     throw error;
   }
-  if (!lock.tryLockSync(false)) throw busy(path, lock, "look at a copy of the folder");
+  if (!lock.tryLockSync(false)) throw busy(path, lock, "use a copy of the folder");
   return () => lock.close();
 }
 
@@ -80,16 +85,17 @@ function busy(path: string, lock: Deno.FsFile, instead: string): DataFolderBusy 
   return new DataFolderBusy(
     `Cannot use the data folder ${path}: another server holds it${
       holder === "" ? "" : ` (process ${holder})`
-    }; stop that one, or ${instead}`,
+    }; stop it, or ${instead}`,
   );
 }
 
 /**
- * A random secret that is made on first use and kept in the data folder with mode 0600.
+ * Reads a secret from the data folder; on first use creates a random one in a file with mode 0600.
  *
- * @param file its file name, `.key`
- * @returns 64 lower-case hex characters, and whether it was made just now
- * @throws {InvalidSecret} when the file is there and holds something else
+ * @param data path of the data folder
+ * @param file name of the file, such as `.key`
+ * @returns 64 lower-case hexadecimal digits, and whether the secret was created by this call
+ * @throws {InvalidSecret} if the file exists and does not contain a secret
  */
 export function loadOrCreateSecret(data: string, file: string): { secret: string; fresh: boolean } {
   const kept = readSecret(data, file);
@@ -99,16 +105,19 @@ export function loadOrCreateSecret(data: string, file: string): { secret: string
   }
   const random = crypto.getRandomValues(new Uint8Array(SECRET_BYTES));
   const secret = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  // By rename: a crash must not leave half a secret that the next start refuses.
+  // Written by rename, because after a crash a partial secret would prevent the next start.
   replaceFile(`${data}/${file}`, new TextEncoder().encode(`${secret}\n`));
   syncFolder(data);
   return { secret, fresh: true };
 }
 
 /**
- * A kept secret as it is, or `undefined` where there is none; changes nothing.
+ * Reads a secret; changes nothing.
  *
- * @throws {InvalidSecret} when the file is there and holds no secret
+ * @param data path of the data folder
+ * @param file name of the file, such as `.key`
+ * @returns the secret, or `undefined` if the file does not exist
+ * @throws {InvalidSecret} if the file exists and does not contain a secret
  */
 export function readSecret(data: string, file: string): string | undefined {
   let found: string;
@@ -119,13 +128,13 @@ export function readSecret(data: string, file: string): string | undefined {
     throw unusable(file, "it cannot be read as a text file");
   }
   if (/^[0-9a-f]{64}$/.test(found)) return found;
-  throw unusable(file, "it holds no 64 hex characters");
+  throw unusable(file, "it does not contain 64 hexadecimal digits");
 }
 
 function unusable(file: string, found: string): InvalidSecret {
   return new InvalidSecret(
     `Cannot use the secret ${file} in the data folder: ${found}; restore it from a backup, or ` +
-      "remove it to have a new one made (older events and capabilities will then no longer verify)",
+      "delete it to create a new one (existing events and capabilities then become invalid)",
   );
 }
 

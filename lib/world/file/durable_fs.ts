@@ -1,26 +1,28 @@
 /**
- * The few things the store does to files beside SQLite: make folders appear and leave atomically,
- * and force them to disk. Each function says what survives a crash in its midst. Nothing here knows
- * what a world holds.
+ * File operations of the store outside SQLite: create, rename and remove folders atomically, and
+ * sync them to disk. Each function documents the state after a crash. The content of a world's file
+ * is not handled here.
  */
 
-/** The world's file inside its folder. */
+/** Name of the database file in a world's folder. */
 export const WORLD_FILE = "universe.db";
-/** Folder under `data/` for worlds on their way in; emptied at start. */
+/** Folder below the data folder for worlds that are being created; emptied at start. */
 export const INCOMING_FOLDER = ".incoming";
-/** Folder under `data/` for worlds on their way out. */
+/** Folder below the data folder for deleted worlds. */
 export const TRASH_FOLDER = ".trash";
 
-/** File under `data/` that names the collections made without a world in them, one a line. */
+/** File in the data folder with the names of the marked collections, one per line. */
 export const COLLECTIONS_FILE = ".collections";
 
-/** Forces a folder's entries to disk. A file system that cannot is taken at its word. */
+/**
+ * Syncs the entries of a folder to disk, so that created and renamed entries survive a power loss.
+ */
 export function syncFolder(path: string): void {
   let folder: Deno.FsFile;
   try {
     folder = Deno.openSync(path, { read: true });
   } catch (error) {
-    // Windows opens no folders and journals its entries itself.
+    // Windows cannot open folders as files; NTFS journals their entries.
     if (Deno.build.os === "windows") return;
     throw error;
   }
@@ -31,7 +33,7 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Writes a whole file that only this user can read, and forces its bytes to disk. */
+/** Writes a file that only this user can read, and syncs it to disk. */
 export function writeSynced(path: string, bytes: Uint8Array): void {
   const file = Deno.openSync(path, { create: true, truncate: true, write: true, mode: 0o600 });
   try {
@@ -43,7 +45,7 @@ export function writeSynced(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Replaces a file by rename, so that a crash leaves the old bytes or the new ones. */
+/** Replaces a file by rename; after a crash it has either the old or the new bytes. */
 export function replaceFile(path: string, bytes: Uint8Array): void {
   const fresh = `${path}.new`;
   writeSynced(fresh, bytes);
@@ -51,10 +53,14 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
 }
 
 /**
- * Makes a world's folder appear with its file in it. The caller syncs `data` afterwards, once for
- * as many worlds as it likes; until then a power loss may take the folder away again, whole.
+ * Creates a world's folder with its file, by rename from {@link INCOMING_FOLDER}. The caller must
+ * then sync `data`, once for any number of worlds. Before that, a power loss can remove the folder
+ * with all its contents.
  *
- * @param serial a number no other world on its way in has
+ * @param data path of the data folder
+ * @param folder name of the world's folder
+ * @param image bytes of the world's file
+ * @param serial a name that no other world in the incoming folder has
  */
 export function createWorldFolder(
   data: string,
@@ -68,7 +74,7 @@ export function createWorldFolder(
     writeSynced(`${incoming}/${WORLD_FILE}`, image);
     syncFolder(incoming);
     const target = `${data}/${folder}`;
-    // A folder without a world in it is what is left of a removal by hand.
+    // The folder has no world file; that file was deleted outside the server.
     if (pathExists(target)) moveToTrash(data, folder, `leftover-${serial}`);
     Deno.renameSync(incoming, target);
   } catch (error) {
@@ -78,9 +84,10 @@ export function createWorldFolder(
 }
 
 /**
- * Moves a world's folder into the trash, under a folder of its own that no later removal shares.
+ * Moves a world's folder to the trash, into a new folder for this removal.
  *
- * @returns where it lies now
+ * @param serial name of the new folder; no other folder in the trash has it
+ * @returns the new path of the world's folder
  */
 export function moveToTrash(data: string, folder: string, serial: string): string {
   const bin = `${data}/${TRASH_FOLDER}/${serial}`;
@@ -93,18 +100,18 @@ export function moveToTrash(data: string, folder: string, serial: string): strin
 }
 
 /**
- * Gives a world's folder another name. A crash leaves it whole under the one or the other.
+ * Renames a world's folder. After a crash it has either the old or the new name.
  *
- * @param serial a number no other folder on its way to the trash has
+ * @param serial a name that no other folder in the trash has
  */
 export function renameWorldFolder(data: string, from: string, to: string, serial: string): void {
-  // A folder without a world in it is what is left of a removal by hand.
+  // The folder has no world file; that file was deleted outside the server.
   if (pathExists(`${data}/${to}`)) moveToTrash(data, to, `leftover-${serial}`);
   Deno.renameSync(`${data}/${from}`, `${data}/${to}`);
   syncFolder(data);
 }
 
-/** Whether anything is at a path. */
+/** Whether a path exists; a symbolic link exists even if its target does not. */
 export function pathExists(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -115,11 +122,11 @@ export function pathExists(path: string): boolean {
   }
 }
 
-/** Removes what may not be there; what stays behind is swept at the next start. */
+/** Removes a temporary or derived file or folder; ignores errors. */
 export function tryRemove(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch {
-    // Only temporary folders come here, and the next start empties them again.
+    // Safe to ignore: temporary files are removed at the next start, derived files are validated.
   }
 }

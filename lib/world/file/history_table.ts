@@ -1,15 +1,17 @@
 /**
- * A world's earlier versions, beside its chain and within a bound. It keeps the version that is
- * about to be replaced, inside the same transaction, and lets the oldest go. It never touches the
- * current row.
+ * The earlier versions of a world, in two tables of its file. Before each change it saves the
+ * current version, in the transaction of the change, and then drops the oldest versions beyond the
+ * limits. It must never change the current row.
  */
 
 import type { SQLInputValue } from "node:sqlite";
 import * as sql from "./sql.ts";
 
-/** How much of the past a world keeps; `versions: 0` keeps none. */
+/** Limits of a world's earlier versions. */
 export interface HistoryLimits {
+  /** Maximum number of earlier versions; 0 keeps none. */
   readonly versions: number;
+  /** Maximum total size of their contents, in bytes. */
   readonly bytes: number;
 }
 
@@ -33,23 +35,23 @@ export interface HistoryFile {
   exec(statements: string): void;
 }
 
-/** The history tables of one open world. */
+/** The earlier versions of one open world. */
 export class HistoryTable {
   #size: Size | undefined;
 
   constructor(readonly file: HistoryFile, readonly limits: HistoryLimits) {}
 
   /**
-   * Keeps the current version before it changes.
+   * Saves the current version before it changes, and drops versions beyond the limits.
    *
-   * @param kind `prefix` when the next version begins with all of its bytes
+   * @param kind `prefix` if the next version starts with all bytes of the current one
    */
   keep(kind: "full" | "prefix"): void {
     if (this.limits.versions === 0) return this.#keepNone();
     const size = this.#size ??= this.#measure();
     const { len, version } = this.file.row;
     if (kind === "full" && len > this.limits.bytes) {
-      // Prefixes before it would lean on bytes that are not kept, so they go as well.
+      // Earlier `prefix` rows depend on these bytes, which are too long to keep: drop all rows.
       this.file.run(sql.DROP_HISTORY);
       this.file.run(sql.DROP_ALL_CONTENT);
       this.#size = { versions: 0, bytes: 0, oldest: version + 1 };
@@ -69,12 +71,15 @@ export class HistoryTable {
     while (size.bytes > this.limits.bytes && this.#dropOldest(size));
   }
 
-  /** Forgets the running totals; the next use counts again. */
+  /** Discards the totals after a rollback; the next call counts again. */
   resetTotals(): void {
     this.#size = undefined;
   }
 
-  /** Lets go what an earlier setting kept: a gap would make prefixes lean on the wrong bytes. */
+  /**
+   * Drops versions that an earlier setting kept. Otherwise the versions would have a gap, and
+   * `prefix` rows before it would refer to the wrong bytes.
+   */
   #keepNone(): void {
     if (this.#size !== undefined) return;
     this.#size = { versions: 0, bytes: 0, oldest: 0 };
@@ -83,7 +88,7 @@ export class HistoryTable {
     this.file.run(sql.DROP_ALL_CONTENT);
   }
 
-  /** Drops every version up to one, in two statements. */
+  /** Drops all versions up to and including `last`. */
   #dropThrough(last: number, size: Size): void {
     size.versions -= this.file.run(sql.DROP_VERSIONS, last);
     for (const { len } of this.file.all(sql.DROP_UNREFERENCED_CONTENT)) size.bytes -= Number(len);
@@ -116,8 +121,8 @@ export class HistoryTable {
 }
 
 /**
- * Versions that may lie beyond the bound before they are dropped together, which costs a write a
- * fraction of dropping one each time. Readers already take them for gone.
+ * Number of versions that can exceed the limit before they are dropped together, because dropping
+ * one at each write costs more. Reads treat versions beyond the limit as gone.
  */
 function slackOf({ versions }: HistoryLimits): number {
   return versions >> 3;

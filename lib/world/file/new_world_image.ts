@@ -1,8 +1,8 @@
 /**
- * A new world is made as a finished file: its rows are written to a database in memory, and the
- * image goes to disk under a temporary folder that is renamed into place. A crash leaves either
- * the whole world or none, and a creation costs a fifth of what opening an empty file would.
- * Nothing here touches a world that exists.
+ * Builds the file of a new world as bytes: the rows are written to a database in memory, which is
+ * then serialized. The caller writes the bytes to a temporary folder and renames it, so that a
+ * crash leaves either the complete world or none. This takes a fifth of the time of creating the
+ * database on disk. Existing worlds are never changed here.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -12,19 +12,21 @@ import * as sql from "./sql.ts";
 import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
 
 /**
- * Worlds up to this many bytes share one database in memory. None of their rows needs a page of its
- * own, which would stay in the images of all that follow.
+ * Worlds up to this many bytes share one database in memory. Larger rows need overflow pages, which
+ * would remain in the images of all later worlds.
  */
 const SHARED_IMAGE_BYTES = 2048;
-/** Offsets of the header's write and read format versions; 2 says write-ahead log (SQLite §1.3). */
+/**
+ * Offsets of the write and read format versions in the header; 2 means WAL (SQLite format §1.3).
+ */
 const FORMAT_OFFSETS = [18, 19] as const;
 
-/** The first version of a world. */
+/** Content of the first version of a world. */
 export interface NewWorld {
   readonly op: "put" | "append";
-  /** All bytes of the world. */
+  /** The bytes of the world. */
   readonly body: Uint8Array;
-  /** The bytes that were sent, where `body` has a lower world's bytes before them. */
+  /** The bytes of the request; `body` can have the bytes of a lower-layer world before them. */
   readonly sent: Uint8Array;
   readonly ext: string;
   readonly headers: string;
@@ -32,44 +34,48 @@ export interface NewWorld {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** What was made. */
+/** The file of a new world. */
 export interface NewWorldImage {
   readonly row: StageRow;
   readonly sha256: string;
   readonly image: Uint8Array;
 }
 
-/** Makes images of new worlds; one a Worker. */
+/** Builds the files of new worlds; each writer Worker has one. */
 export class ImageBuilder {
   readonly #shared = emptyWorld();
 
   constructor(readonly sign: ChainSigner) {}
 
-  /** The file of a world at version 1, with its first event on the chain. */
-  build(birth: NewWorld, now: string): NewWorldImage {
-    const sha256 = sha256Hex(birth.body);
+  /**
+   * Builds the file of a world at version 1 with the first event of its chain.
+   *
+   * @param now RFC 3339 time of the creation
+   */
+  build(world: NewWorld, now: string): NewWorldImage {
+    const sha256 = sha256Hex(world.body);
     const row: StageRow = {
       version: 1,
       updatedAt: now,
-      ext: birth.ext,
-      headers: birth.headers,
-      state: birth.state,
-      len: birth.body.length,
+      ext: world.ext,
+      headers: world.headers,
+      state: world.state,
+      len: world.body.length,
     };
-    const type = birth.op === "put" ? "stage_written" : "stage_appended";
+    const type = world.op === "put" ? "stage_written" : "stage_appended";
     const payload = JSON.stringify(
-      birth.op === "put"
-        ? writtenPayload(row, sha256, birth.facts)
-        : appendedPayload(1, birth.sent, sha256, { ext: birth.ext, ...birth.facts }),
+      world.op === "put"
+        ? writtenPayload(row, sha256, world.facts)
+        : appendedPayload(1, world.sent, sha256, { ext: world.ext, ...world.facts }),
     );
     const hmac = this.sign(GENESIS, now, type, payload);
-    const bytes = birth.body.length + birth.headers.length + payload.length;
+    const bytes = world.body.length + world.headers.length + payload.length;
     const shared = bytes <= SHARED_IMAGE_BYTES;
     const db = shared ? this.#shared : emptyWorld();
     try {
       db.exec("BEGIN");
       db.prepare(sql.INSERT_STAGE).run(
-        birth.body,
+        world.body,
         1,
         now,
         row.ext,
@@ -96,7 +102,7 @@ export class ImageBuilder {
 
 function emptyWorld(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
-  // What is deleted must be overwritten: the image of a world would carry bytes of the one before.
+  // Deleted rows must be overwritten; otherwise the next image would contain their bytes.
   db.exec("PRAGMA secure_delete = ON");
   db.exec(sql.CREATE_WORLD);
   return db;

@@ -1,49 +1,57 @@
 /**
- * Opens a world's file without leaving a trace, for looking at a data folder that no server holds. A
- * file at rest is looked at in memory; one with a log as a copy, because SQLite folds logs in. Opening
- * it where it lies would leave files beside it, even for reading.
+ * Opens the file of a world without side effects, for a data folder that no server holds. A file
+ * without a log is loaded into memory. A file with a log is copied first, because SQLite writes the
+ * log into the file when it opens it. Opening the original, even for reading, would create files
+ * next to it.
  */
 
 import { DatabaseSync } from "node:sqlite";
 import { WORLD_FILE } from "./durable_fs.ts";
 
-/** What may hold changes beside a database: a write-ahead log, or the journal of other modes. */
+/** Suffixes of files that can contain changes of a database: write-ahead log, rollback journal. */
 const LOGS = ["-wal", "-journal"] as const;
-/** Offsets of the header's write and read format versions, and the one without a log (SQLite §1.3). */
+/** Offsets of the write and read format versions in the header (SQLite format §1.3). */
 const FORMAT_OFFSETS = [18, 19] as const;
+/** Format version of a database without a write-ahead log. */
 const FORMAT_PLAIN = 1;
-/** Ends the record of a journal that names another file (SQLite's file format, §3, super-journals). */
+/** Last bytes of the record with the name of a super-journal (SQLite format §3), as hexadecimal. */
 const SUPER_MAGIC = "d9d505f920a163d7";
-/** Bytes of the end of such a record: length, checksum and the magic. */
+/** Length of the end of such a record in bytes: length, checksum and magic. */
 const SUPER_END = 16;
 
 /**
- * Calls `look` with a database that holds what the file and its log hold.
+ * Calls `use` with a database that has the content of the file and its log.
  *
- * @param path the world's file; it must not change meanwhile
- * @param scratchFolder names an empty folder for a copy, when one is needed; it is left empty
- * @throws what SQLite, the file system or `look` throws, and for a journal that names another file
+ * @param path path of the world's file; the file must not change during the call
+ * @param scratchFolder returns an empty folder, called if a copy is needed; it is empty again
+ * afterwards
+ * @param use receives the database, which is closed after the call
+ * @returns what `use` returns
+ * @throws what SQLite, the file system or `use` throws; an `Error` if the journal names another
+ * file
  */
 export function withOfflineFile<T>(
   path: string,
   scratchFolder: () => string,
-  look: (db: DatabaseSync) => T,
+  use: (db: DatabaseSync) => T,
 ): T {
-  const logs = LOGS.filter((end) => holdsBytes(`${path}${end}`));
-  if (logs.length === 0) return within(inMemory(Deno.readFileSync(path)), look);
+  const logs = LOGS.filter((end) => hasBytes(`${path}${end}`));
+  if (logs.length === 0) return useAndClose(loadInMemory(Deno.readFileSync(path)), use);
   const scratch = scratchFolder();
   const copy = `${scratch}/${WORLD_FILE}`;
   try {
     for (const end of ["", ...logs]) Deno.copyFileSync(`${path}${end}`, `${copy}${end}`);
-    if (logs.includes("-journal")) mustStandAlone(`${copy}-journal`);
-    return within(new DatabaseSync(copy), look);
+    if (logs.includes("-journal")) assertNoSuperJournal(`${copy}-journal`);
+    return useAndClose(new DatabaseSync(copy), use);
   } finally {
     for (const { name } of Deno.readDirSync(scratch)) Deno.removeSync(`${scratch}/${name}`);
   }
 }
 
-/** A database of a file's bytes; memory knows no log, so the header must not speak of one. */
-function inMemory(bytes: Uint8Array): DatabaseSync {
+/**
+ * Loads a file into a database in memory, which has no WAL mode; the header must not require it.
+ */
+function loadInMemory(bytes: Uint8Array): DatabaseSync {
   for (const offset of FORMAT_OFFSETS) {
     if (offset < bytes.length) bytes[offset] = FORMAT_PLAIN;
   }
@@ -57,25 +65,26 @@ function inMemory(bytes: Uint8Array): DatabaseSync {
   }
 }
 
-function within<T>(db: DatabaseSync, look: (db: DatabaseSync) => T): T {
+function useAndClose<T>(db: DatabaseSync, use: (db: DatabaseSync) => T): T {
   try {
-    return look(db);
+    return use(db);
   } finally {
     db.close();
   }
 }
 
 /**
- * SQLite deletes the file that a journal names once it is through with it, wherever that file lies. No
- * machine writes such a journal: it takes a transaction over several attached databases.
+ * Throws if a journal names a super-journal, because SQLite would delete the named file, at any
+ * path. The server never writes such a journal: it needs a transaction over several attached
+ * databases.
  */
-function mustStandAlone(journal: string): void {
+function assertNoSuperJournal(journal: string): void {
   const bytes = Deno.readFileSync(journal);
   if (bytes.length < SUPER_END || bytes.subarray(-8).toHex() !== SUPER_MAGIC) return;
   throw new Error("its journal names another file, which SQLite would delete");
 }
 
-function holdsBytes(path: string): boolean {
+function hasBytes(path: string): boolean {
   try {
     return Deno.statSync(path).size > 0;
   } catch (error) {

@@ -1,10 +1,12 @@
 /**
- * Every SQL statement of the store, as literals. The two tables of a world are what the contract
- * promises to whoever opens the file with `sqlite3`; the two of its history come into being with
- * the first version that is replaced. Nothing builds SQL from values.
+ * All SQL statements of the store, as literals. SQL must never be built from values.
+ *
+ * Every world has the tables `stage_meta` and `events`, which are documented for users who open the
+ * file with `sqlite3`. The tables `history` and `content` are created with the first replaced
+ * version.
  */
 
-/** The tables every world is born with. */
+/** The tables of a new world. */
 export const CREATE_WORLD = `
 CREATE TABLE stage_meta (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -25,8 +27,9 @@ CREATE TABLE events (
 );`;
 
 /**
- * Earlier versions. A `full` row's bytes lie in `content` under their hash; a `prefix` row is the
- * first `len` bytes of the version after it, which is all an append leaves to remember.
+ * The tables of earlier versions. The bytes of a `full` row are in `content`, by their hash. A
+ * `prefix` row, saved before an append, has no bytes of its own: it is the first `len` bytes of the
+ * next version.
  */
 export const CREATE_HISTORY = `
 CREATE TABLE IF NOT EXISTS history (
@@ -70,7 +73,7 @@ export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, p
    FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
 export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id > ? ORDER BY id LIMIT ?`;
-/** Where a walk over all events begins: what a hand put before the first one must not escape it. */
+/** An id below every possible event id; rows with negative ids must not escape the check. */
 export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 
 export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
@@ -103,7 +106,7 @@ export const SELECT_FULL_CONTENT =
   `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
    WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
 
-/** Marks a world whose deletion is on its chain but whose folder has not reached the trash yet. */
+/** Marks a world as deleted: its chain has the event, its folder is not in the trash yet. */
 export const MARK_DELETED = `PRAGMA user_version = 1`;
 export const CLEAR_DELETED = `PRAGMA user_version = 0`;
 export const SELECT_DELETED_MARK = `PRAGMA user_version`;
@@ -134,6 +137,6 @@ export const CONTENT_OF = `SELECT bytes FROM content WHERE sha256 = ?`;
 export const UNREFERENCED_CONTENT = `SELECT sha256 FROM content
    WHERE sha256 NOT IN (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) LIMIT 1`;
 
-/** How many bytes a database's file has, with what its log holds. */
+/** Size of a database in bytes, with the content of its log. */
 export const FILE_SIZE =
   `SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size`;

@@ -1,6 +1,7 @@
 /**
- * Everything that can be checked of one world's file, for a machine that is off: structure, chain,
- * row and earlier versions. It reads an open database and reports; it repairs nothing.
+ * Verifies the file of one world while no server runs: database structure, event chain, current row
+ * and earlier versions. It reads an open database and reports faults; it must never repair
+ * anything.
  */
 
 import { createHash, type Hash } from "node:crypto";
@@ -17,43 +18,52 @@ import * as sql from "./sql.ts";
 import { auditResult } from "../audit_result.ts";
 import { toBytes } from "./world_file.ts";
 
-/** One thing that does not hold. */
+/** One fault of a world. */
 export interface WorldFault {
-  /** `unreadable` is a file SQLite cannot use, or one that lacks what every world has. */
+  /** `unreadable`: SQLite cannot use the file, or the row of the world is missing. */
   readonly check: "unreadable" | "chain" | "body" | "history";
   readonly reason: string;
-  /** The first event that does not hold, where a chain is broken. */
+  /** Id of the first event that is not valid, if the chain is broken at an event. */
   readonly event?: number;
 }
 
-/** What a check found. */
+/** Result of {@link verifyWorld}. */
 export interface WorldCheck {
   readonly faults: readonly WorldFault[];
-  /** The world's deletion is on its chain, but its folder has not reached the trash. */
+  /** Whether the world was deleted, but its folder is not in the trash yet. */
   readonly isDeleted: boolean;
 }
 
-/** Events read at a time. */
-const STEP = 500;
+/** Events that are read at a time. */
+const EVENTS_PER_QUERY = 500;
 
 type Row = Record<string, unknown>;
 
-interface Receipt {
+interface ChainResult {
   readonly chain: ChainState;
-  /** Hash of each version's bytes, where an event tells it. */
+  /** Hash of the bytes of each version, if an event records it. */
   readonly hashes: ReadonlyMap<number, string>;
 }
 
-/** Checks one world. Throws what SQLite throws when the file cannot be read to its end. */
-export function verifyWorld(db: DatabaseSync, name: string, seal: ChainSigner): WorldCheck {
-  const leaving = Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
+/**
+ * Verifies one world.
+ *
+ * @param db the open world
+ * @param name canonical name of the world
+ * @param sign signer with the key of the chain
+ * @throws what SQLite throws if it cannot read the file
+ */
+export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): WorldCheck {
+  const isDeleted = Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
   const structure = String(one(db, sql.CHECK_STRUCTURE)?.quick_check);
-  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted: leaving };
+  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted };
   const row = one(db, sql.SELECT_STAGE);
-  if (row === undefined) return { faults: [unreadable("its row is missing")], isDeleted: leaving };
+  if (row === undefined) {
+    return { faults: [unreadable("the row of the world is missing")], isDeleted };
+  }
   const body = toBytes(row.stage_html);
-  const { chain, hashes } = readReceipt(db, seal);
-  const verdict = auditResult(name, {
+  const { chain, hashes } = verifyChain(db, sign);
+  const audit = auditResult(name, {
     version: Number(row.version),
     ext: String(row.ext),
     headers: String(row.headers),
@@ -61,35 +71,35 @@ export function verifyWorld(db: DatabaseSync, name: string, seal: ChainSigner): 
     sha256: sha256Hex(body),
   }, chain);
   const faults: WorldFault[] = [];
-  if (!verdict.chain.ok) {
-    const { reason = "it is broken", broken_at: event } = verdict.chain;
+  if (!audit.chain.ok) {
+    const { reason = "the chain is broken", broken_at: event } = audit.chain;
     faults.push({ check: "chain", reason, ...(event === undefined ? {} : { event }) });
   }
-  if (!verdict.body.ok) faults.push({ check: "body", reason: verdict.body.reason ?? "" });
+  if (!audit.body.ok) faults.push({ check: "body", reason: audit.body.reason ?? "" });
   if (one(db, sql.HAS_HISTORY) !== undefined) {
     const reason = historyFault(db, Number(row.version), body, hashes);
     if (reason !== undefined) faults.push({ check: "history", reason });
   }
-  return { faults, isDeleted: leaving };
+  return { faults, isDeleted };
 }
 
-function readReceipt(db: DatabaseSync, seal: ChainSigner): Receipt {
+function verifyChain(db: DatabaseSync, sign: ChainSigner): ChainResult {
   const hashes = new Map<number, string>();
   const after = db.prepare(sql.EVENTS_AFTER);
   let chain = CHAIN_START;
   for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;; last = chain.lastId) {
-    const rows = after.all(last, STEP);
+    const rows = after.all(last, EVENTS_PER_QUERY);
     for (const row of rows) {
-      chain = stepChain(chain, toEventRow(row), seal);
+      chain = stepChain(chain, toEventRow(row), sign);
       if (chain.version !== undefined && chain.bodySha256 !== undefined) {
         hashes.set(chain.version, chain.bodySha256);
       }
     }
-    if (rows.length < STEP) return { chain, hashes };
+    if (rows.length < EVENTS_PER_QUERY) return { chain, hashes };
   }
 }
 
-/** The first thing that does not hold of the versions that are kept, or `undefined`. */
+/** Returns the first fault of the earlier versions, or `undefined`. */
 function historyFault(
   db: DatabaseSync,
   current: number,
@@ -101,7 +111,7 @@ function historyFault(
   let last: number | undefined;
   for (const row of db.prepare(sql.ALL_VERSIONS).all()) {
     const version = Number(row.version);
-    if (version >= current) return `version ${version} is kept, and the current one is ${current}`;
+    if (version >= current) return `version ${version} is kept, but the current one is ${current}`;
     if (last !== undefined && version !== last + 1) return `version ${last + 1} is missing`;
     last = version;
     const len = Number(row.len);
@@ -114,19 +124,19 @@ function historyFault(
     if (kept === undefined) return `the bytes of version ${version} are missing`;
     const bytes = toBytes(kept.bytes);
     if (bytes.length !== len || sha256Hex(bytes) !== sha256) {
-      return `the bytes of version ${version} are not those it was kept for`;
+      return `the bytes of version ${version} do not match their hash and length`;
     }
-    const told = hashes.get(version);
-    if (told !== undefined && told !== sha256) {
-      return `version ${version} is not the one its event was written for`;
+    const recorded = hashes.get(version);
+    if (recorded !== undefined && recorded !== sha256) {
+      return `version ${version} does not match the hash in its event`;
     }
     const fault = prefixFault([...prefixes, { version, len }], bytes, hashes);
     if (fault !== undefined) return fault;
     prefixes = [];
   }
   if (last !== undefined && last !== current - 1) return `version ${last + 1} is missing`;
-  const loose = one(db, sql.UNREFERENCED_CONTENT);
-  if (loose !== undefined) return `bytes are kept that no version has (${String(loose.sha256)})`;
+  const unused = one(db, sql.UNREFERENCED_CONTENT);
+  if (unused !== undefined) return `no version has the kept bytes ${String(unused.sha256)}`;
   return prefixFault(prefixes, body, hashes);
 }
 
@@ -135,7 +145,13 @@ interface Prefix {
   readonly len: number;
 }
 
-/** Earlier versions that are the beginning of a later one's bytes, oldest first, in one pass. */
+/**
+ * Checks versions that are prefixes of one later version, in one pass over its bytes.
+ *
+ * @param prefixes the versions, oldest first
+ * @param bytes bytes of the later version
+ * @returns the first fault, or `undefined`
+ */
 function prefixFault(
   prefixes: readonly Prefix[],
   bytes: Uint8Array,
@@ -144,12 +160,12 @@ function prefixFault(
   const hash: Hash = createHash("sha256");
   let at = 0;
   for (const { version, len } of prefixes) {
-    if (len < at || len > bytes.length) return `version ${version} does not fit the one after it`;
+    if (len < at || len > bytes.length) return `version ${version} is longer than the next one`;
     hash.update(bytes.subarray(at, len));
     at = len;
-    const told = hashes.get(version);
-    if (told !== undefined && hash.copy().digest("hex") !== told) {
-      return `version ${version} is not the one its event was written for`;
+    const recorded = hashes.get(version);
+    if (recorded !== undefined && hash.copy().digest("hex") !== recorded) {
+      return `version ${version} does not match the hash in its event`;
     }
   }
   return undefined;

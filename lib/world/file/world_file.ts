@@ -1,7 +1,8 @@
 /**
- * One open `universe.db`: the only code that reads or writes a world's tables. It applies changes
- * inside a transaction its owner opened, so that several changes share one commit, and it never
- * decides when to sync, what to cache or whom to tell.
+ * One open world file (`universe.db`): reads and changes its tables. Changes are applied in a
+ * transaction that the writer begins and commits, so that several changes share one commit. Each
+ * change also appends its event to the chain. Caching, notification of watchers and the time of a
+ * commit are not decided here.
  */
 
 import { createHash, type Hash } from "node:crypto";
@@ -12,49 +13,50 @@ import { type HistoryLimits, HistoryTable } from "./history_table.ts";
 import * as sql from "./sql.ts";
 import { StoreError } from "../store.ts";
 
-/** How long a statement waits for another process that reads the file, in milliseconds. */
-const BUSY_MS = 5000;
+/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
+const SQLITE_BUSY_MS = 5000;
 
-/** A world's row without its bytes. */
+/** The row of a world without its bytes. */
 export interface StageRow {
   readonly version: number;
   readonly updatedAt: string;
   readonly ext: string;
-  /** The `headers` column's JSON text, as found. */
+  /** JSON text of the `headers` column, as stored. */
   readonly headers: string;
   readonly state: string;
+  /** Length of the bytes. */
   readonly len: number;
 }
 
-/** How a world's file is opened. */
+/** Options of {@link WorldFile}. */
 export interface OpenOptions {
-  readonly seal: ChainSigner;
+  readonly sign: ChainSigner;
   readonly sync: "full" | "normal";
   readonly history: HistoryLimits;
 }
 
-/** One open world. Methods are synchronous and throw what SQLite throws. */
+/** One open world. All methods are synchronous and throw what SQLite throws. */
 export class WorldFile {
   readonly #db: DatabaseSync;
-  readonly #seal: ChainSigner;
+  readonly #sign: ChainSigner;
   readonly #history: HistoryTable;
   readonly #statements = new Map<string, StatementSync>();
   #row: StageRow;
   #sha256: string | undefined;
-  /** Hash of the current bytes, kept open so that an append need not read them again. */
-  #running: Hash | undefined;
+  /** Hash state after the current bytes, so that an append does not hash them again. */
+  #hashState: Hash | undefined;
   #headId: number;
   #headHmac: string;
-  /** Rough number of bytes the write-ahead log grew by since the last checkpoint. */
+  /** Estimated growth of the write-ahead log since the last checkpoint, in bytes. */
   walBytes = 0;
 
   constructor(readonly name: string, path: string, options: OpenOptions) {
-    this.#db = new DatabaseSync(path, { timeout: BUSY_MS });
-    this.#seal = options.seal;
+    this.#db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
+    this.#sign = options.sign;
     this.#history = new HistoryTable(this, options.history);
     try {
-      // Prepared, because `exec` throws without SQLite's code (node:sqlite of Deno 2.9.6), and this
-      // is where a full disk first shows.
+      // A prepared statement, because errors of `exec` have no SQLite code (node:sqlite, Deno
+      // 2.9.6). If the disk is full, this statement is the first to fail, and the code is needed.
       this.get("PRAGMA journal_mode = WAL");
       this.#db.exec(
         `PRAGMA synchronous = ${options.sync === "full" ? "FULL" : "NORMAL"};
@@ -74,12 +76,12 @@ export class WorldFile {
     return this.#row;
   }
 
-  /** SHA-256 of the bytes that are in the row now, whoever put them there. */
+  /** SHA-256 of the bytes that are in the row now, computed from the bytes. */
   get sha256(): string {
     return this.#sha256 ??= sha256Hex(this.body());
   }
 
-  /** The current bytes. */
+  /** Reads the current bytes. */
   body(): Uint8Array<ArrayBuffer> {
     const found = this.get(sql.SELECT_BODY)?.stage_html;
     return toBytes(found);
@@ -95,12 +97,12 @@ export class WorldFile {
     return this.#prepared(statement).all(...values);
   }
 
-  /** Runs one prepared statement that returns nothing, and says how many rows it changed. */
+  /** Runs one prepared statement; returns the number of changed rows. */
   run(statement: string, ...values: SQLInputValue[]): number {
     return Number(this.#prepared(statement).run(...values).changes);
   }
 
-  /** Runs statements that are not worth preparing. */
+  /** Runs statements without preparing them. */
   exec(statements: string): void {
     this.#db.exec(statements);
   }
@@ -113,7 +115,12 @@ export class WorldFile {
     this.run("COMMIT");
   }
 
-  /** Replaces the row and puts `stage_written` on the chain. */
+  /**
+   * Replaces the row and appends a `stage_written` event.
+   *
+   * @param now RFC 3339 time of the change
+   * @param facts more fields for the payload of the event
+   */
   replace(
     body: Uint8Array,
     fields: { ext: string; headers: string; state: string },
@@ -134,13 +141,13 @@ export class WorldFile {
     );
     this.#row = { version, updatedAt: now, len: body.length, ...fields };
     this.#sha256 = sha256Hex(body);
-    this.#running = undefined;
-    this.#event("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
-    this.#sunk(from, now, facts);
+    this.#hashState = undefined;
+    this.#appendEvent("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
+    this.#recordStateChange(from, now, facts);
     this.walBytes += body.length + 4096;
   }
 
-  /** Adds bytes and puts `stage_appended` on the chain. */
+  /** Appends bytes to the row and appends a `stage_appended` event. */
   append(
     body: Uint8Array,
     state: string,
@@ -150,8 +157,8 @@ export class WorldFile {
     const version = this.#row.version + 1;
     const from = this.#row.state;
     this.#history.keep("prefix");
-    this.#running ??= createHash("sha256").update(this.body());
-    this.#running.update(body);
+    this.#hashState ??= createHash("sha256").update(this.body());
+    this.#hashState.update(body);
     this.run(sql.APPEND_STAGE, body, version, now, state);
     this.#row = {
       ...this.#row,
@@ -160,21 +167,21 @@ export class WorldFile {
       state,
       len: this.#row.len + body.length,
     };
-    this.#sha256 = this.#running.copy().digest("hex");
-    this.#event("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
-    this.#sunk(from, now, facts);
+    this.#sha256 = this.#hashState.copy().digest("hex");
+    this.#appendEvent("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
+    this.#recordStateChange(from, now, facts);
     this.walBytes += this.#row.len + 4096;
   }
 
-  /** Changes the state alone and puts `state_transition` on the chain. */
+  /** Changes only the state and appends a `state_transition` event. */
   transition(to: string, now: string, facts: Readonly<Record<string, unknown>>): void {
     const from = this.#row.state;
     this.run(sql.SET_STATE, to, now);
     this.#row = { ...this.#row, state: to, updatedAt: now };
-    this.#event("state_transition", { from, to, version: this.#row.version, ...facts }, now);
+    this.#appendEvent("state_transition", { from, to, version: this.#row.version, ...facts }, now);
   }
 
-  /** Notes that the world came from another name, as a version of its own with the same bytes. */
+  /** Makes a new version with the same bytes after a rename and appends a `world_moved` event. */
   recordMove(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
     const version = this.#row.version + 1;
     const { sha256 } = this;
@@ -182,35 +189,35 @@ export class WorldFile {
     this.run(sql.MOVE_STAGE, version, now, ext);
     this.#row = { ...this.#row, version, updatedAt: now, ext };
     const payload = { ...writtenPayload(this.#row, sha256, facts), op: "move" };
-    this.#event("world_moved", payload, now);
+    this.#appendEvent("world_moved", payload, now);
   }
 
-  /** A state that falls with a change of the bytes is an event of its own. */
-  #sunk(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+  /** Appends a `state_transition` event if a change of the bytes also changed the state. */
+  #recordStateChange(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
     const { state: to, version } = this.#row;
     if (from === to) return;
     const payload = { from, to, version, reason: "source changed", by: facts.by };
-    this.#event("state_transition", payload, now);
+    this.#appendEvent("state_transition", payload, now);
   }
 
-  /** Puts an event on the chain and leaves the row alone. */
+  /** Appends an event without changing the row. */
   note(type: string, payload: Readonly<Record<string, unknown>>, now: string): void {
-    this.#event(type, payload, now);
+    this.#appendEvent(type, payload, now);
   }
 
-  /** Forgets what a rolled-back transaction had put in memory. */
+  /** Rolls back the open transaction, if any, and reads the state in memory from the file again. */
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     this.#row = this.#readRow();
     this.#sha256 = undefined;
-    this.#running = undefined;
+    this.#hashState = undefined;
     const head = this.get(sql.LAST_EVENT);
     this.#headId = head === undefined ? 0 : Number(head.id);
     this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
     this.#history.resetTotals();
   }
 
-  /** Moves what the log holds into the main file, so that neither grows without end. */
+  /** Moves the content of the write-ahead log to the main file, so that the log does not grow. */
   checkpoint(): void {
     this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
     this.walBytes = 0;
@@ -221,10 +228,10 @@ export class WorldFile {
     this.#db.close();
   }
 
-  #event(type: string, facts: Readonly<Record<string, unknown>>, now: string): void {
+  #appendEvent(type: string, facts: Readonly<Record<string, unknown>>, now: string): void {
     const payload = JSON.stringify(facts);
     const id = this.#headId + 1;
-    const hmac = this.#seal(this.#headHmac, now, type, payload);
+    const hmac = this.#sign(this.#headHmac, now, type, payload);
     this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
     this.#headId = id;
     this.#headHmac = hmac;
@@ -234,7 +241,7 @@ export class WorldFile {
   #readRow(): StageRow {
     const row = this.get(sql.SELECT_ROW);
     if (row === undefined) {
-      throw new StoreError("damaged", "Cannot read the world: its row is missing", this.name);
+      throw new StoreError("damaged", "Cannot read the world: its file has no row", this.name);
     }
     return {
       version: Number(row.version),
@@ -256,13 +263,13 @@ export class WorldFile {
   }
 }
 
-/** A BLOB column as bytes; text is what a hand with `sqlite3` may have left there. */
+/** Converts a column to bytes; it can be text if it was edited with `sqlite3`. */
 export function toBytes(value: unknown): Uint8Array<ArrayBuffer> {
   if (value instanceof Uint8Array) return new Uint8Array(value);
   return new TextEncoder().encode(typeof value === "string" ? value : "");
 }
 
-/** The payload of `stage_written`. */
+/** Returns the payload of a `stage_written` event. */
 export function writtenPayload(
   row: StageRow,
   sha256: string,
@@ -279,7 +286,7 @@ export function writtenPayload(
   };
 }
 
-/** The payload of `stage_appended`. */
+/** Returns the payload of a `stage_appended` event. */
 export function appendedPayload(
   version: number,
   added: Uint8Array,

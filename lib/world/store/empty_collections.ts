@@ -27,6 +27,7 @@ export class EmptyCollections {
   /** Marks or unmarks a collection; one at a time, because each writes all of them. */
   mark(name: string, present: boolean): Promise<void> {
     const turn = this.#turn.then(() => this.#mark(name, present));
+    // The caller gets the error; the next turn only waits for the end of this one.
     this.#turn = turn.then(() => {}, () => {});
     return turn;
   }

@@ -34,6 +34,7 @@ export class ReadLocks {
   /** Runs a removal after the looks that are under way, and before those that come. */
   async exclusive<T>(name: string, remove: () => Promise<T>): Promise<T> {
     const removal = Promise.allSettled([...this.#looks.get(name) ?? []]).then(remove);
+    // The caller gets the error of a removal; readers only wait for its end.
     const gate = removal.then(() => {}, () => {});
     this.#leaving.set(name, gate);
     try {

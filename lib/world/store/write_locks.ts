@@ -20,6 +20,7 @@ export class WriteLocks {
       await Promise.all(others);
     }
     const moving = move();
+    // The caller gets the error; the next holder only waits for the end.
     const gate = moving.then(() => {}, () => {}).finally(() => {
       for (const name of names) this.#held.delete(name);
     });

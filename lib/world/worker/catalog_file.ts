@@ -1,7 +1,8 @@
 /**
- * The catalog on disk: what listings need to know, so that a start opens no world that has not
- * changed. It is derived. Lost, cut short or stale, it costs time and never an answer: whatever
- * does not agree with the folders is thrown away and read from the worlds again.
+ * The catalog on disk: one row per world with what listings need, so that a start does not open
+ * worlds that have not changed. The file is derived data. A row that does not match the size and
+ * time of its world's file is discarded and read from the world again, so that a lost, incomplete
+ * or old catalog costs time but never causes a wrong result.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -10,16 +11,16 @@ import { fromFolderName } from "../name.ts";
 import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
 import * as sql from "../file/sql.ts";
 
-/** File name of the catalog under `data/`. */
+/** File name of the catalog in the data folder. */
 export const CATALOG_FILE = ".catalog.db";
 
-/** The catalog's file, opened on first use. */
+/** The catalog file of a data folder; opened at first use. */
 export class CatalogFile {
   #db: DatabaseSync | undefined;
 
   constructor(readonly data: string) {}
 
-  /** Compares the catalog with the folders on disk, by names, sizes and modification times. */
+  /** Compares the rows with the folders on disk, by name, file size and modification time. */
   scan(): ScanResult {
     const known = new Map(this.#load().map((row) => [row.name, row]));
     const rows: CatalogRow[] = [];
@@ -41,16 +42,21 @@ export class CatalogFile {
     return { rows, unindexed: unknown };
   }
 
-  /** Drops rows whose worlds are gone; they do no harm, only mount up. */
+  /** Drops rows of worlds that no longer exist, so that their number does not grow. */
   #forget(names: readonly string[]): void {
     try {
       this.save([], names);
     } catch {
-      // A full disk keeps them until the next start.
+      // Safe to ignore: `scan` ignores these rows, and the next start tries to drop them again.
     }
   }
 
-  /** Keeps rows and forgets those that are gone, in one transaction. */
+  /**
+   * Saves rows and drops others, in one transaction.
+   *
+   * @param rows rows to insert or replace
+   * @param gone names of worlds whose rows are dropped
+   */
   save(rows: readonly CatalogRow[], gone: readonly string[]): void {
     const db = this.#opened();
     const put = db.prepare(sql.SAVE_ENTRY);
@@ -86,7 +92,7 @@ export class CatalogFile {
         size: Number(row.size),
       }));
     } catch {
-      // Damaged: everything in it can be read from the worlds, so it is made anew.
+      // The catalog is damaged: delete it, because all of it can be read from the worlds.
       this.close();
       for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.data}/${CATALOG_FILE}${end}`);
       return [];
@@ -106,13 +112,15 @@ export class CatalogFile {
   }
 }
 
-/** A world's file from outside; `undefined` when there is none. */
+/**
+ * Returns the stamp of a world's file and whether it has a log; `undefined` if it does not exist.
+ */
 export function statWorldFile(path: string): FileStamp & { hasLog: boolean } | undefined {
   try {
     const { mtime, size } = Deno.statSync(path);
     return { mtime: mtime?.getTime() ?? 0, size, hasLog: pathExists(`${path}-wal`) };
   } catch (error) {
-    // A link that leads nowhere is a world that cannot be read, and is listed as one.
+    // A symbolic link without a target is listed as a world that cannot be read.
     if (error instanceof Deno.errors.NotFound && !pathExists(path)) return undefined;
     return { mtime: 0, size: 0, hasLog: true };
   }

@@ -1,6 +1,7 @@
 /**
- * The files a writer holds open: opened on demand, bounded, checkpointed off the way of any request,
- * and let go again with a note of what they look like from outside. It changes no world.
+ * The open files of one writer: opened on demand, limited in number, least recently used closed
+ * first. Logs that have grown are checkpointed between batches. For each closed file it records
+ * size and modification time for the catalog. It never changes the content of a world.
  */
 
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
@@ -8,30 +9,32 @@ import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
 import { type OpenOptions, WorldFile } from "../file/world_file.ts";
 
-/** Bytes of log after which a world is checkpointed; spread so that worlds do not fall together. */
+/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
 const CHECKPOINT_BYTES = 1024 * 1024;
 
-/** A world whose handle was closed. */
+/** A world whose file was closed, with the stamp of the file. */
 export type ClosedWorld = FileStamp & { readonly name: string };
 
-/** The open files of one writer, the least recently used first. */
+/** The open files of one writer. */
 export class HandleCache {
   readonly #open = new Map<string, WorldFile>();
-  readonly #due = new Set<WorldFile>();
-  #settled: ClosedWorld[] = [];
+  readonly #scheduled = new Set<WorldFile>();
+  #closed: ClosedWorld[] = [];
 
   /**
-   * @param data the data folder
-   * @param maxHandles most files that stay open
+   * @param data path of the data folder
+   * @param maxHandles maximum number of open files
    */
   constructor(readonly data: string, readonly maxHandles: number, readonly options: OpenOptions) {}
 
-  /** Whether a world's file is open now. */
+  /** Whether the file of a world is open. */
   has(name: string): boolean {
     return this.#open.has(name);
   }
 
-  /** The world's open file, opened now if it exists. */
+  /**
+   * Returns the open file of a world, opening it if necessary; `undefined` if it does not exist.
+   */
   open(name: string): WorldFile | undefined {
     const open = this.#open.get(name);
     if (open !== undefined) {
@@ -50,81 +53,82 @@ export class HandleCache {
     return file;
   }
 
-  /** Closes a world's file, which folds its log into it. */
+  /** Closes a world's file, which writes its log into it, and records the stamp of the file. */
   release(name: string): void {
     const file = this.#open.get(name);
     if (file === undefined) return;
     this.#open.delete(name);
-    this.#due.delete(file);
+    this.#scheduled.delete(file);
     try {
       file.close();
-      this.#settled.push({ name, ...readFileStamp(this.data, name) });
+      this.#closed.push({ name, ...readFileStamp(this.data, name) });
     } catch {
-      // What was acknowledged is in the log; the next start finds the world unsettled and opens it.
+      // Safe to ignore: acknowledged changes are in the log, and without a stamp the next start
+      // opens the world.
     }
   }
 
-  /** Closes a world's file because the world leaves its name; nothing is noted of it. */
+  /** Closes a world's file without recording a stamp, because the world is moved or deleted. */
   discard(name: string): void {
     this.release(name);
-    this.#settled = this.#settled.filter((entry) => entry.name !== name);
+    this.#closed = this.#closed.filter((entry) => entry.name !== name);
   }
 
-  /** Takes a world back to what is on disk after a failure. */
+  /** Rolls a world back to its state on disk after a failure. */
   rollBack(name: string): void {
     const file = this.#open.get(name);
     if (file === undefined) return;
     try {
       file.rollback();
     } catch {
-      // Not even the old row can be read: the handle goes, and the next use opens a fresh one.
+      // The row cannot be read either: close the file; the next use opens it again.
       this.release(name);
     }
   }
 
-  /** Notes that a world was changed, so that its log is folded in once it has grown. */
+  /** Schedules a checkpoint of a changed world if its log has grown beyond the limit. */
   scheduleCheckpoint(file: WorldFile): void {
-    if (file.walBytes > dueAt(file.name)) this.#due.add(file);
+    if (file.walBytes > checkpointBytesOf(file.name)) this.#scheduled.add(file);
   }
 
   /**
-   * Checkpoints one world whose log has grown.
+   * Checkpoints one scheduled world.
    *
-   * @returns whether more of them wait
+   * @returns whether more worlds are scheduled
    */
   checkpointOne(): boolean {
-    for (const file of this.#due) {
-      this.#due.delete(file);
+    for (const file of this.#scheduled) {
+      this.#scheduled.delete(file);
       try {
         file.checkpoint();
       } catch {
-        // The log still holds every commit; a full disk only keeps it from being folded in.
+        // Safe to ignore: all commits remain in the log. The usual cause is a full disk.
       }
       break;
     }
-    return this.#due.size > 0;
+    return this.#scheduled.size > 0;
   }
 
-  /** Worlds whose handles were closed since the last call. */
+  /** Returns the worlds whose files were closed since the last call. */
   takeClosed(): readonly ClosedWorld[] {
-    const taken = this.#settled;
-    this.#settled = [];
+    const taken = this.#closed;
+    this.#closed = [];
     return taken;
   }
 
-  /** Closes every file. */
+  /** Closes all files. */
   close(): void {
     for (const name of [...this.#open.keys()]) this.release(name);
   }
 }
 
-/** What a world's file looks like from outside now. */
+/** Reads size and modification time of a world's file. */
 export function readFileStamp(data: string, name: string): FileStamp {
   const { mtime, size } = Deno.statSync(`${data}/${toFolderName(name)}/${WORLD_FILE}`);
   return { mtime: mtime?.getTime() ?? 0, size };
 }
 
-function dueAt(name: string): number {
+function checkpointBytesOf(name: string): number {
   let hash = 0;
   for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
   return CHECKPOINT_BYTES + hash % CHECKPOINT_BYTES;

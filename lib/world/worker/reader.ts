@@ -1,7 +1,8 @@
 /**
- * The reader: looks into worlds that are not in memory, without a writer having to wait. It opens
- * a file, reads one consistent state and closes it again, so that it never holds a handle while a
- * world is moved. It changes nothing.
+ * The reader: reads worlds that are not in memory, in a Worker of its own, so that writers do not
+ * wait for reads. For each job it opens a file, reads one consistent state and closes the file. It
+ * must not keep a file open between jobs, because the world can be moved, and it must never change
+ * a world.
  */
 
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
@@ -33,44 +34,54 @@ import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
 import { auditResult } from "../audit_result.ts";
 import { toBytes } from "../file/world_file.ts";
 
-const BUSY_MS = 5000;
+/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
+const SQLITE_BUSY_MS = 5000;
 const SQLITE_IOERR = 10;
 const SQLITE_CANTOPEN = 14;
-/** Events checked before the thread looks after other questions. */
-const AUDIT_STEP = 500;
+/** Events that an audit checks before other jobs can run. */
+const EVENTS_PER_AUDIT_STEP = 500;
 
 type Row = Record<string, unknown>;
 
 /** Reads worlds from a data folder. */
 export class Reader {
-  readonly #seal: ChainSigner;
+  readonly #sign: ChainSigner;
 
   constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "history">) {
-    this.#seal = createChainSigner(setup.key);
+    this.#sign = createChainSigner(setup.key);
   }
 
-  /** The current version, or `undefined` when there is no such world. */
+  /** Reads the current version; `undefined` if the world does not exist. */
   read(name: string): ReadResult | undefined {
-    return this.#within(name, (db) => readCurrent(db, name));
+    return this.#use(name, (db) => readCurrent(db, name));
   }
 
-  /** An earlier version, or the current one by its number. */
+  /**
+   * Reads a version by number.
+   *
+   * @throws {StoreError} `absent` if the world does not exist or never had the version, `gone` if
+   * the version is no longer kept
+   */
   readAt(name: string, version: number): ReadResult {
-    const found = this.#within(
+    const found = this.#use(
       name,
       (db) => readVersion(db, name, version, this.setup.history.versions),
     );
     if (found === undefined) {
-      throw new StoreError("absent", "Cannot read a version: nothing is here", name);
+      throw new StoreError(
+        "absent",
+        `Cannot read version ${version}: the world does not exist`,
+        name,
+      );
     }
     return found;
   }
 
-  /** What a listing shows of a world, from its file. */
+  /** Reads the catalog row of a world from its file; `undefined` if the world does not exist. */
   stat(name: string): CatalogRow | undefined {
     const path = this.#path(name);
     const before = statWorldFile(path);
-    const row = this.#within(name, (db) => one(db, sql.SELECT_ROW));
+    const row = this.#use(name, (db) => one(db, sql.SELECT_ROW));
     if (row === undefined) return undefined;
     const after = statWorldFile(path);
     return {
@@ -80,19 +91,19 @@ export class Reader {
       len: Number(row.len),
       state: String(row.state),
       updatedAt: String(row.updated_at),
-      ...settledBetween(before, after),
+      ...reliableStamp(before, after),
     };
   }
 
-  /** Events newest first, those with id below `before`. */
+  /** Reads at most `limit` events with an id below `before`, newest first. */
   log(name: string, before: number, limit: number): ChainEvent[] | undefined {
-    return this.#within(
+    return this.#use(
       name,
       (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(chainEvent),
     );
   }
 
-  /** Both checks of a world's receipt; long chains are walked a step at a time. */
+  /** Audits a world; other jobs can run between two steps of a long chain. */
   async audit(name: string): Promise<AuditResult | undefined> {
     const db = this.#open(name);
     if (db === undefined) return undefined;
@@ -101,9 +112,9 @@ export class Reader {
       const current = readCurrent(db, name);
       let state: ChainState = CHAIN_START;
       for (let after: SQLInputValue = sql.BEFORE_ALL_EVENTS;; after = state.lastId) {
-        const rows = db.prepare(sql.EVENTS_AFTER).all(after, AUDIT_STEP);
-        for (const row of rows) state = stepChain(state, toEventRow(row), this.#seal);
-        if (rows.length < AUDIT_STEP) break;
+        const rows = db.prepare(sql.EVENTS_AFTER).all(after, EVENTS_PER_AUDIT_STEP);
+        for (const row of rows) state = stepChain(state, toEventRow(row), this.#sign);
+        if (rows.length < EVENTS_PER_AUDIT_STEP) break;
         await new Promise((resume) => setImmediate(resume));
       }
       return current === undefined ? undefined : auditResult(name, current, state);
@@ -113,20 +124,23 @@ export class Reader {
   }
 
   /**
-   * Copies a world into a file of its own: one consistent state that needs no log beside it.
+   * Copies a world: one consistent state in one file, without a log.
    *
-   * @param path where a copy goes that is too long for memory
-   * @param key signs the copy's chain anew, as far as it holds
+   * @param path path of the file for a copy that is longer than `MAX_IN_MEMORY_SNAPSHOT_BYTES`
+   * @param key signs the valid events of the copy; absent keeps their HMACs
+   * @returns the copy, or `undefined` if the world does not exist
    */
   async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
     const from = this.#open(name);
     if (from === undefined) return undefined;
-    const resign = key === undefined ? undefined : { from: this.#seal, to: createChainSigner(key) };
+    const signers = key === undefined
+      ? undefined
+      : { from: this.#sign, to: createChainSigner(key) };
     const { versions } = this.setup.history;
     try {
       const copy = (to: DatabaseSync) =>
-        inSteps(
-          copyWorldInSteps(from, to, { versions, ...(resign === undefined ? {} : { resign }) }),
+        runSteps(
+          copyWorldInSteps(from, to, { versions, ...(signers === undefined ? {} : { signers }) }),
         );
       const bytes = Number(one(from, sql.FILE_SIZE)?.bytes);
       if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
@@ -140,11 +154,11 @@ export class Reader {
     return `${this.setup.data}/${toFolderName(name)}/${WORLD_FILE}`;
   }
 
-  #within<T>(name: string, look: (db: DatabaseSync) => T | undefined): T | undefined {
+  #use<T>(name: string, use: (db: DatabaseSync) => T | undefined): T | undefined {
     const db = this.#open(name);
     if (db === undefined) return undefined;
     try {
-      return look(db);
+      return use(db);
     } finally {
       db.close();
     }
@@ -159,13 +173,13 @@ export class Reader {
       if (!pathExists(path)) return undefined;
       const code = sqliteErrorCode(error);
       if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
-      return openAlone(path, error);
+      return openExclusively(path, error);
     }
   }
 }
 
-/** Works through steps and looks after other questions between them. */
-async function inSteps<T>(steps: Generator<void, T>): Promise<T> {
+/** Runs a generator to its end; other jobs can run between two steps. */
+async function runSteps<T>(steps: Generator<void, T>): Promise<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -186,12 +200,12 @@ async function copyToMemory(copy: Copy): Promise<SnapshotResult> {
 }
 
 async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
-  // Made first, so that nobody else can read it at any moment.
+  // Created first with mode 0600, so that other users can never read it.
   writeSynced(path, new Uint8Array());
   try {
     const to = new DatabaseSync(path);
     try {
-      // The file lives no longer than the answer; it is nothing to be kept through a crash.
+      // The file is deleted after the response, so it does not have to survive a crash.
       to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
       const version = await copy(to);
       to.close();
@@ -205,19 +219,22 @@ async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
   }
 }
 
-type Look = ReturnType<typeof statWorldFile>;
+type WorldFileStat = ReturnType<typeof statWorldFile>;
 
-/** A row may vouch for its file when nobody held that open before or after it was read. */
-function settledBetween(before: Look, after: Look): FileStamp {
-  const settled = before !== undefined && after !== undefined && !before.hasLog &&
+/**
+ * Returns the file's stamp if no log existed before or after the read and the file is unchanged.
+ */
+function reliableStamp(before: WorldFileStat, after: WorldFileStat): FileStamp {
+  const reliable = before !== undefined && after !== undefined && !before.hasLog &&
     !after.hasLog && before.mtime === after.mtime && before.size === after.size;
-  return settled ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
+  return reliable ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
 }
 
-/** Opens a world's file, unless the world is on its way to the trash. */
+/** Opens a world's file; returns `undefined` if the world is marked as deleted. */
 function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
-  // Read-write, so that the last one to close tidies the log away; `query_only` keeps its hands off.
-  const db = new DatabaseSync(path, { timeout: BUSY_MS });
+  // Opened for writing, so that the last connection removes the log when it closes; `query_only`
+  // prevents changes.
+  const db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
   try {
     db.exec(`${pragmas}PRAGMA query_only = 1`);
     if (Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
@@ -230,13 +247,14 @@ function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
 }
 
 /**
- * Opens a file without the shared memory that SQLite wants beside it: a full disk has no room for
- * that, and reads must go on there. It shuts others out for the moment; had somebody the file open,
- * its shared memory would be there.
+ * Opens a file in exclusive locking mode, which needs no shared-memory file. SQLite cannot create
+ * that file on a full disk, where reads must still work. No other connection is excluded: with an
+ * open connection the shared-memory file would exist and the first attempt would have succeeded.
  *
- * @param first why the ordinary way failed, which says more than a second failure would
+ * @param first error of the first attempt; thrown if this attempt fails too, because it is more
+ * precise
  */
-function openAlone(path: string, first: unknown): DatabaseSync | undefined {
+function openExclusively(path: string, first: unknown): DatabaseSync | undefined {
   try {
     return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
   } catch {
@@ -247,7 +265,7 @@ function openAlone(path: string, first: unknown): DatabaseSync | undefined {
 function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
   const row = one(db, sql.SELECT_STAGE);
   if (row === undefined) {
-    throw new StoreError("damaged", "Cannot read the world: its row is missing", name);
+    throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
   }
   return result(row, toBytes(row.stage_html));
 }
@@ -272,7 +290,7 @@ function readVersion(
     const found = readCurrent(db, name);
     if (found !== undefined) return found;
   }
-  // What lies beyond the bound is dropped some writes later; for readers it is gone at once.
+  // Versions beyond the limit are dropped some writes later, but reads treat them as gone at once.
   const kept = version < newest - keep || one(db, sql.HAS_HISTORY) === undefined
     ? undefined
     : one(db, sql.SELECT_VERSION, version);
@@ -313,6 +331,6 @@ function readPayload(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // an altered payload is shown as it was found; the audit names it
+    return text; // an altered payload is shown as stored; the audit reports it
   }
 }

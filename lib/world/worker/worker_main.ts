@@ -1,6 +1,6 @@
 /**
- * Entry of the Workers the store does its disk work in. It joins the Worker's own port to
- * `serveStore` and holds nothing else.
+ * Entry point of the store Workers, which do all disk work of the store. It connects the Worker's
+ * message port to `serveStore` and must contain nothing else.
  */
 
 import { serveStore, type StorePort } from "./worker_server.ts";

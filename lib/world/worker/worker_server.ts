@@ -1,6 +1,6 @@
 /**
- * The Worker's side of the store: a message edge around one `Writer` or one `Reader`. It takes jobs
- * and answers them in batches; what the jobs mean is not its concern.
+ * The Worker side of the store's message protocol: receives batches of jobs, runs them with one
+ * `Writer` or one `Reader`, and sends batches of replies. It contains no logic of the jobs.
  */
 
 import { setImmediate } from "node:timers";
@@ -20,13 +20,13 @@ import type {
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 
-/** What the edge needs of a Worker's global scope. */
+/** The part of a Worker's global scope that {@link serveStore} uses. */
 export interface StorePort {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: ReplyBatch): void;
 }
 
-/** Serves jobs on a port until it is told to close. The first message is the setup. */
+/** Serves jobs on a port until a `close` job arrives. The first message must be the setup. */
 export function serveStore(port: StorePort): void {
   port.onmessage = ({ data: setup }: MessageEvent<WorkerSetup>) => {
     if (setup.role === "writer") serveWriter(port, setup);
@@ -36,25 +36,25 @@ export function serveStore(port: StorePort): void {
 
 function serveWriter(port: StorePort, setup: WorkerSetup): void {
   const writer = new Writer(setup, { now: () => new Date().toISOString() });
-  let tending = false;
-  function tend(): void {
-    tending = writer.checkpointOne();
-    if (tending) setImmediate(tend);
+  let checkpointing = false;
+  function checkpoint(): void {
+    checkpointing = writer.checkpointOne();
+    if (checkpointing) setImmediate(checkpoint);
   }
   port.onmessage = ({ data: jobs }: MessageEvent<readonly (WriteJob | CloseJob)[]>) => {
     const closing = jobs.find((job) => job.kind === "close");
     const replies = writer.apply(jobs.filter((job) => job.kind !== "close"));
     if (closing === undefined) {
       port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
-      if (!tending) {
-        tending = true;
-        setImmediate(tend);
+      if (!checkpointing) {
+        checkpointing = true;
+        setImmediate(checkpoint);
       }
       return;
     }
     writer.close();
     replies.push({ id: closing.id, value: undefined });
-    // The thread is ended from outside: one that closes itself may take its last message with it.
+    // The store terminates the thread: a Worker that closes itself can lose its last message.
     port.postMessage({ replies, closedFiles: writer.takeClosed(), done: true });
   };
 }
@@ -72,14 +72,14 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
 
   async function answer(job: ReadJob | CloseJob): Promise<Reply> {
     try {
-      return { id: job.id, value: await look(job) };
+      return { id: job.id, value: await run(job) };
     } catch (thrown) {
       const { code, message } = toStoreError(thrown, "name" in job ? job.name : "");
       return { id: job.id, error: { code, message } };
     }
   }
 
-  function look(
+  function run(
     job: ReadJob | CloseJob,
   ): JobResults[keyof JobResults] | Promise<JobResults["audit" | "snapshot"]> {
     switch (job.kind) {
@@ -112,7 +112,7 @@ function serveReader(port: StorePort, setup: WorkerSetup): void {
   }
 }
 
-/** A damaged world is listed all the same, or nobody would learn that it is there. */
+/** Reads a catalog row; a damaged world gets a row too, so that listings show that it exists. */
 function stat(reader: Reader, name: string): CatalogRow | undefined {
   try {
     return reader.stat(name);

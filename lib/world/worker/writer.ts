@@ -1,7 +1,7 @@
 /**
- * The writer of one share of the worlds: it alone changes their files. What is queued for a world
- * becomes one transaction, every change together with its event, and is answered only after the
- * commit. It knows nothing of messages, caches or HTTP.
+ * The writer of one shard of the worlds: the only code that changes their files. Queued changes of
+ * one world are applied in one transaction, each change with its event. Their replies are returned
+ * only after the commit. Messages, caches and HTTP are not handled here.
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
@@ -31,17 +31,19 @@ import { StoreError } from "../store.ts";
 import { ImageBuilder } from "../file/new_world_image.ts";
 import { WorldFile } from "../file/world_file.ts";
 
-/** Where the writer gets the time and unique names from. */
+/** Source of the time of changes and of unique names. */
 export interface WriterClock {
-  /** RFC 3339 UTC with milliseconds. */
+  /** Returns the current time in RFC 3339 form, UTC with milliseconds. */
   now(): string;
 }
 
-/** Jobs that put a world's folder somewhere else; each stands between the runs of the others. */
-type JourneyJob = RemoveJob | ReleaseJob | AdoptJob;
-type ChangeJob = Exclude<WriteJob, JourneyJob>;
+/** Jobs that move a world's folder; each runs alone, between the transactions of other jobs. */
+type MoveJob = RemoveJob | ReleaseJob | AdoptJob;
+/** Jobs that change a world in its folder; several share one transaction. */
+type ChangeJob = Exclude<WriteJob, MoveJob>;
 
-interface Staged {
+/** Result of a created world that is not synced to disk yet. */
+interface CreatedWorld {
   readonly id: number;
   readonly value: WriteResult;
 }
@@ -50,19 +52,19 @@ interface Staged {
 export class Writer {
   readonly #open: HandleCache;
   readonly #images: ImageBuilder;
-  readonly #seal: ChainSigner;
+  readonly #sign: ChainSigner;
   #serial = 0;
 
   constructor(readonly setup: WorkerSetup, readonly clock: WriterClock) {
-    this.#seal = createChainSigner(setup.key);
-    this.#images = new ImageBuilder(this.#seal);
+    this.#sign = createChainSigner(setup.key);
+    this.#images = new ImageBuilder(this.#sign);
     this.#open = new HandleCache(setup.data, setup.handles, this.#options());
   }
 
   /**
-   * Does a batch of jobs, those of one world in the order given.
+   * Runs a batch of jobs; jobs of one world run in the given order.
    *
-   * @returns one reply a job; a failed world fails alone
+   * @returns one reply per job. If one world fails, jobs of other worlds still succeed
    */
   apply(jobs: readonly WriteJob[]): Reply[] {
     const byWorld = new Map<string, WriteJob[]>();
@@ -72,55 +74,60 @@ export class Writer {
       else queued.push(job);
     }
     const replies: Reply[] = [];
-    const births: Staged[] = [];
-    for (const [name, queued] of byWorld) this.#applyTo(name, queued, replies, births);
-    this.#announce(births, replies);
+    const created: CreatedWorld[] = [];
+    for (const [name, queued] of byWorld) this.#applyTo(name, queued, replies, created);
+    this.#syncCreated(created, replies);
     return replies;
   }
 
-  /** Worlds whose handles were closed since the last call. */
+  /** Returns the worlds whose files were closed since the last call. */
   takeClosed(): readonly ClosedWorld[] {
     return this.#open.takeClosed();
   }
 
   /**
-   * Checkpoints one world whose log has grown, off the way of any request.
+   * Checkpoints one world whose log has grown; called between batches.
    *
-   * @returns whether more of them wait
+   * @returns whether more worlds are scheduled
    */
   checkpointOne(): boolean {
     return this.#open.checkpointOne();
   }
 
-  /** Closes every file, which folds its log into it. */
+  /** Closes all files, which writes their logs into them. */
   close(): void {
     this.#open.close();
     this.#images.close();
   }
 
-  #applyTo(name: string, jobs: readonly WriteJob[], replies: Reply[], births: Staged[]): void {
+  #applyTo(
+    name: string,
+    jobs: readonly WriteJob[],
+    replies: Reply[],
+    created: CreatedWorld[],
+  ): void {
     let run: ChangeJob[] = [];
     for (const job of jobs) {
-      if (!isJourney(job)) {
+      if (!isMove(job)) {
         run.push(job);
         continue;
       }
-      this.#applyRun(name, run, replies, births);
+      this.#applyRun(name, run, replies, created);
       run = [];
-      // Answers of one world keep the order of its changes: whoever holds it in memory leans on that.
-      this.#announce(births.splice(0), replies);
+      // The store's cache needs the replies of one world in the order of its changes.
+      this.#syncCreated(created.splice(0), replies);
       try {
-        replies.push({ id: job.id, value: this.#travel(job) });
+        replies.push({ id: job.id, value: this.#move(job) });
       } catch (thrown) {
         this.#open.rollBack(name);
         replies.push(refusal(job, thrown));
       }
     }
-    this.#applyRun(name, run, replies, births);
+    this.#applyRun(name, run, replies, created);
   }
 
-  /** Commits changes of one world together, creating the world first where there is none. */
-  #applyRun(name: string, jobs: ChangeJob[], replies: Reply[], births: Staged[]): void {
+  /** Applies changes of one world in one transaction; creates the world first if necessary. */
+  #applyRun(name: string, jobs: ChangeJob[], replies: Reply[], created: CreatedWorld[]): void {
     const queue = [...jobs];
     let file: WorldFile | undefined;
     try {
@@ -128,12 +135,12 @@ export class Writer {
         const job = queue.shift();
         if (job === undefined) break;
         try {
-          births.push({ id: job.id, value: this.#create(job) });
+          created.push({ id: job.id, value: this.#create(job) });
         } catch (thrown) {
           replies.push(refusal(job, thrown));
         }
-        // What follows is answered at its commit, so the folder it stands in must be safe first.
-        if (queue.length > 0) this.#announce(births.splice(0), replies);
+        // The next jobs are answered after their commit, so the new folder must be synced before.
+        if (queue.length > 0) this.#syncCreated(created.splice(0), replies);
       }
       if (file !== undefined && queue.length > 0) replies.push(...this.#transact(file, queue));
     } catch (thrown) {
@@ -142,7 +149,7 @@ export class Writer {
     }
   }
 
-  /** One transaction; throws when nothing of it happened. */
+  /** Applies jobs in one transaction; throws if none of them was applied. */
   #transact(file: WorldFile, jobs: readonly ChangeJob[]): Reply[] {
     const replies: Reply[] = [];
     let changed = false;
@@ -161,7 +168,7 @@ export class Writer {
     return replies;
   }
 
-  /** Why a job may not change this world, before anything was changed. */
+  /** Returns why a job cannot change this world, or `undefined`; called before the change. */
   #fault(job: ChangeJob, file: WorldFile): StoreError | undefined {
     const fault = preconditionFault(job.precondition, currentOf(file));
     if (fault !== undefined) return new StoreError("precondition", fault, job.name);
@@ -198,7 +205,7 @@ export class Writer {
 
   #create(job: ChangeJob): WriteResult {
     if (job.kind === "transition" || job.kind === "note") {
-      throw new StoreError("absent", "Cannot change the world: nothing is here", job.name);
+      throw new StoreError("absent", "Cannot change the world: it does not exist", job.name);
     }
     const { below } = job;
     const fault = preconditionFault(
@@ -228,24 +235,24 @@ export class Writer {
     const folder = toFolderName(job.name);
     createWorldFolder(this.setup.data, folder, image, this.#unique());
     const { version, ext, state, updatedAt, len } = row;
-    const settled = readFileStamp(this.setup.data, job.name);
+    const fileStamp = readFileStamp(this.setup.data, job.name);
     const created = below === undefined;
-    return { version, ext, state, updatedAt, len, sha256, created, fileStamp: settled };
+    return { version, ext, state, updatedAt, len, sha256, created, fileStamp };
   }
 
-  #travel(job: JourneyJob): WriteResult {
+  #move(job: MoveJob): WriteResult {
     switch (job.kind) {
       case "remove":
         return this.#remove(job);
       case "release":
-        return this.#letGo(job);
+        return this.#release(job);
       case "adopt":
         return this.#adopt(job);
     }
   }
 
   #remove(job: RemoveJob): WriteResult {
-    const file = this.#claimed(job, "delete");
+    const file = this.#openChecked(job, "delete");
     const { version } = file.row;
     const result = { ...resultOf(file), updatedAt: this.clock.now() };
     file.begin();
@@ -257,42 +264,49 @@ export class Writer {
     file.exec(sql.MARK_DELETED);
     file.commit();
     try {
-      this.#leave(job.name);
+      this.#moveToTrash(job.name);
     } catch {
-      // The mark is on disk: nobody reads the world any more, and its next change moves it first.
+      // Safe to ignore: the mark is on disk, so that no read returns the world, and the next write
+      // of this name moves the folder first.
     }
     return result;
   }
 
-  /** The world a job is about, as its caller claims to have seen it. */
-  #claimed(job: RemoveJob | ReleaseJob, act: string): WorldFile {
+  /**
+   * Opens the world of a job and checks the job's precondition.
+   *
+   * @param verb what the caller wants to do, for the error message
+   */
+  #openChecked(job: RemoveJob | ReleaseJob, verb: string): WorldFile {
     const file = this.#opened(job.name);
     if (file === undefined) {
-      throw new StoreError("absent", `Cannot ${act} the world: nothing is here`, job.name);
+      throw new StoreError("absent", `Cannot ${verb} the world: it does not exist`, job.name);
     }
     const fault = preconditionFault(job.precondition, currentOf(file));
     if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
     return file;
   }
 
-  /** Closes a world so that another writer can take it under its new name. */
-  #letGo(job: ReleaseJob): WriteResult {
-    const result = resultOf(this.#claimed(job, "move"));
+  /** Closes a world, so that another writer can open it under its new name. */
+  #release(job: ReleaseJob): WriteResult {
+    const result = resultOf(this.#openChecked(job, "move"));
     this.#open.discard(job.name);
     return result;
   }
 
-  /** Takes a world that another writer let go: folder, history, chain and all. */
+  /** Renames the folder of a world that another writer released, and records the move. */
   #adopt(job: AdoptJob): WriteResult {
     const { name, from, by, ext } = job;
     if (this.#opened(name) !== undefined) {
-      throw new StoreError("precondition", "something is there already", name);
+      throw new StoreError("precondition", "a world with the new name exists", name);
     }
     const { data } = this.setup;
     renameWorldFolder(data, toFolderName(from), toFolderName(name), this.#unique());
     try {
       const file = this.#opened(name);
-      if (file === undefined) throw new StoreError("absent", "nothing was there to move", from);
+      if (file === undefined) {
+        throw new StoreError("absent", "the world to move does not exist", from);
+      }
       file.begin();
       file.recordMove(ext, this.clock.now(), { from: `/${from}`, to: `/${name}`, by });
       file.commit();
@@ -305,11 +319,11 @@ export class Writer {
     }
   }
 
-  /** Takes a world whose deletion is on its chain to the trash. */
-  #leave(name: string): void {
+  /** Moves a world that is marked as deleted to the trash. */
+  #moveToTrash(name: string): void {
     this.#open.discard(name);
     const path = moveToTrash(this.setup.data, toFolderName(name), this.#unique());
-    // In the trash it is an ordinary world again, so that a hand can move it back.
+    // Remove the mark, so that an operator can restore the world by moving its folder back.
     const trashed = new WorldFile(name, `${path}/${WORLD_FILE}`, this.#options());
     try {
       trashed.exec(sql.CLEAR_DELETED);
@@ -318,30 +332,32 @@ export class Writer {
     }
   }
 
-  /** The world's open file, opened now if it exists; one that should be in the trash goes there. */
+  /**
+   * Opens the file of a world; `undefined` if there is none. Moves a deleted world to the trash.
+   */
   #opened(name: string): WorldFile | undefined {
     const known = this.#open.has(name);
     const file = this.#open.open(name);
     if (known || Number(file?.get(sql.SELECT_DELETED_MARK)?.user_version) !== 1) return file;
-    this.#leave(name);
+    this.#moveToTrash(name);
     return undefined;
   }
 
-  /** Makes the batch's new folders durable with one sync, then answers for them. */
-  #announce(births: readonly Staged[], replies: Reply[]): void {
-    if (births.length === 0) return;
+  /** Makes new folders durable with one sync, then adds the replies for them. */
+  #syncCreated(created: readonly CreatedWorld[], replies: Reply[]): void {
+    if (created.length === 0) return;
     try {
       syncFolder(this.setup.data);
-      replies.push(...births);
+      replies.push(...created);
     } catch (thrown) {
       const { code, message } = toStoreError(thrown, "");
-      for (const { id } of births) replies.push({ id, error: { code, message } });
+      for (const { id } of created) replies.push({ id, error: { code, message } });
     }
   }
 
   #options() {
     const { sync, history } = this.setup;
-    return { seal: this.#seal, sync, history };
+    return { sign: this.#sign, sync, history };
   }
 
   #unique(): string {
@@ -350,7 +366,7 @@ export class Writer {
   }
 }
 
-function isJourney(job: WriteJob): job is JourneyJob {
+function isMove(job: WriteJob): job is MoveJob {
   return job.kind === "remove" || job.kind === "release" || job.kind === "adopt";
 }
 
@@ -377,7 +393,7 @@ function refusal(job: WriteJob, thrown: unknown): Reply {
 function tooLarge(name: string, bytes: number, most: number): StoreError {
   return new StoreError(
     "too-large",
-    `the world would hold ${bytes} bytes and ${most} is the most`,
+    `the world would have ${bytes} bytes; at most ${most} are allowed`,
     name,
   );
 }

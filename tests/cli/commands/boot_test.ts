@@ -4,6 +4,7 @@ import {
   fromCheckout,
   inFolder,
   type Program,
+  ROOT,
   runProgram,
   type Start,
   startProgram,
@@ -11,10 +12,7 @@ import {
 
 const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
 
-/**
- * Runs the command as documented, with its own cache, because the port may have served another
- * version before.
- */
+/** The command of the manual. It has its own cache, because the port may have served another version. */
 function byUrl(program: Program, folder: string, env: Record<string, string> = {}): Start {
   return {
     command: Deno.execPath(),
@@ -29,7 +27,7 @@ async function worldsBelowHome(program: Program): Promise<string[]> {
   return text.split("\n").filter((name) => /^home\/boot-/.test(name));
 }
 
-Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>
+Deno.test("/home/boot passes on a server without tokens and reports the worlds that it leaves", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder));
@@ -43,7 +41,7 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
     await program.stop();
     equal(code, 0, stdout + stderr);
     match(stdout, new RegExp(`^self-test of ${program.url}$`, "m"));
-    match(stdout, /^capabilities .* not checked {2}it takes ELASTIK_APPROVE_TOKEN$/m);
+    match(stdout, /^capabilities .* not checked {2}ELASTIK_APPROVE_TOKEN is needed$/m);
     match(stdout, new RegExp(`^left ${left.length} empty worlds below /home/boot-`, "m"));
     match(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
     ok(left.length > 0);
@@ -51,7 +49,7 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
     ok(!stdout.includes("\x1b"), "colours in a pipe");
   }));
 
-Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
+Deno.test("/home/boot runs every check and leaves no worlds if it has tokens", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder, [], TOKENS));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
@@ -63,7 +61,32 @@ Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", 
     for (const token of Object.values(TOKENS)) ok(!stdout.includes(token), "a token was printed");
   }));
 
-Deno.test("boot finds the approve token of a new server in its folder", () =>
+Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+  inFolder(async (folder) => {
+    // Nothing listens on the ports 1 to 3, so the test stops after its first check.
+    const rows: [file: string, env: Record<string, string>, address: string][] = [
+      ["export ELASTIK_PORT = '1' # here\r\n", {}, "localhost:1"],
+      ["ELASTIK_PORT=9\nELASTIK_PORT=2\n#ELASTIK_PORT=9\n", {}, "localhost:2"],
+      ["ELASTIK_PORT=9\n", { ELASTIK_PORT: "3" }, "localhost:3"],
+      [
+        "ELASTIK_PORT=9\n",
+        { ELASTIK_URL: "http://127.0.0.1:1/", ELASTIK_PORT: "9" },
+        "127.0.0.1:1",
+      ],
+    ];
+    for (const [file, env, address] of rows) {
+      await Deno.writeTextFile(`${folder}/.env`, file);
+      const { code, stdout } = await runProgram({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-config", `${ROOT}/worlds/home/boot.ts`],
+        cwd: folder,
+        env,
+      });
+      equal([code, stdout.split("\n")[0]], [1, `self-test of http://${address}`]);
+    }
+  }));
+
+Deno.test("boot uses the approve token in the data folder", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
@@ -74,30 +97,30 @@ Deno.test("boot finds the approve token of a new server in its folder", () =>
     equal(left, []);
   }));
 
-Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
+Deno.test("boot sends the approve token only to the server that uses the data folder", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
     await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
     const heard: (string | null)[] = [];
     const status = { pid: 4243, uptime: 1, worlds: 1, plugins: 0, version: "0" };
-    const stranger = Deno.serve(
+    const other = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       (request) => {
         heard.push(request.headers.get("authorization"));
         return Response.json(status);
       },
     );
-    const url = `http://127.0.0.1:${stranger.addr.port}`;
+    const url = `http://127.0.0.1:${other.addr.port}`;
     const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
-    await stranger.shutdown();
+    await other.shutdown();
     equal(code, 1);
     match(stdout, /^worlds .* failed /m);
     ok(heard.length > 5);
     equal(heard.filter((sent) => sent?.includes("aaaa")), []);
   }));
 
-Deno.test("boot fails at once if no server answers", () =>
+Deno.test("boot fails after its first check if the server cannot be reached", () =>
   inFolder(async (folder) => {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { port } = listener.addr;

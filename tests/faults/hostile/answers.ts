@@ -1,11 +1,11 @@
-/** Plugins whose answers are wrong, endless or dangerous to whoever passes them on. Not a test itself. */
+/** Plugins whose responses are invalid, endless or unsafe to pass on. Not a test itself. */
 
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
 
 const FAILED = { status: [502], ends: false };
 
-/** Headers that no answer may have; the runtime's own server aborts when it writes some of them. */
+/** Invalid response headers; Deno's HTTP server panics when it writes some of them (2.9.6). */
 const HEADERS: Readonly<Record<string, string>> = {
   "header-control": "{ 'x-a': 'a\\x01b' }",
   "header-delete": "{ 'x-a': 'a\\x7fb' }",
@@ -13,7 +13,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   "header-many": "Array.from({ length: 2000 }, (_, i) => ['x' + i, 'y'])",
 };
 
-/** See the module. */
+/** The attacks. */
 export const ANSWERS: readonly Attack[] = [
   attack("throw", "throw new Error('boom');", FAILED),
   attack("throw-odd", "throw { toString() { throw 1; }, get message() { throw 2; } };", FAILED),
@@ -62,7 +62,7 @@ export const ANSWERS: readonly Attack[] = [
     {
       ends: false,
       more: async (ground) => {
-        // Too short is cut off, too long breaks the connection: no other answer may follow on it.
+        // A longer body is cut; a shorter one closes the connection, so that no other response follows on it.
         for (const n of ["3", "1000", "abc"]) {
           await ground.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
             ok(error instanceof TypeError, String(error));
@@ -96,8 +96,9 @@ export const ANSWERS: readonly Attack[] = [
       more: ({ program }) => {
         const output = program.output();
         ok(output.includes("forged"));
-        // deno-lint-ignore no-control-regex -- these are what must not be there
-        ok(!/^2026-01-01|[\r\u001b\u2028\u202e]/m.test(output), "a plugin wrote lines of its own");
+        // deno-lint-ignore no-control-regex -- the output must not contain these characters
+        const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
+        ok(!forged.test(output), "a plugin wrote lines of its own");
         return Promise.resolve();
       },
     },

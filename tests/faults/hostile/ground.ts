@@ -1,17 +1,16 @@
 /**
- * Where hostile plugins meet a whole machine: the program in a process of its own, with tokens and
- * short limits, somebody who reads and writes other worlds all the while, and a look at what is left
- * of them. Not a test itself.
+ * The server under attack: the program in its own process, with tokens and short limits, and functions
+ * that run an attack and measure what is left of it. Not a test itself.
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { type Program, ROOT, startProgram } from "../../project/program.ts";
 import type { Attack } from "./attack.ts";
 
-/** Credentials of the machine under attack. */
+/** Credentials of the server. */
 export const TOKENS = { t2: "hostile-t2-token", t3: "hostile-t3-token" } as const;
 
-/** Limits short enough to wait for. */
+/** Limits that are short enough to wait for. */
 const LIMITS = {
   ELASTIK_CELL_HEAP: "64",
   ELASTIK_CELL_MEMORY: "300",
@@ -22,14 +21,14 @@ const LIMITS = {
   ELASTIK_CELL_CRASHES: "3",
 };
 
-/** An answer, read to its end. */
+/** A response that was read to its end. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly headers: Headers;
 }
 
-/** A machine under attack. */
+/** A server under attack. */
 export class Ground {
   readonly program: Program;
   readonly #folder: string;
@@ -43,7 +42,7 @@ export class Ground {
     return this.program.url;
   }
 
-  /** Sends a request and reads the answer; never throws for a status. */
+  /** Sends a request and reads the response. Does not throw for a status. */
   async ask(method: string, path: string, by?: "t2" | "t3", body?: BodyInit): Promise<Answer> {
     const answer = await fetch(this.url + path, {
       method,
@@ -54,20 +53,20 @@ export class Ground {
     return { status: answer.status, text: await answer.text(), headers: answer.headers };
   }
 
-  /** Stores a plugin's source as T2 and activates it as T3. */
+  /** Stores the source of a plugin with T2 and activates it with T3. */
   async install(name: string, source: string): Promise<Answer> {
     const stored = await this.ask("PUT", `/lib/${name}`, "t2", source);
     ok(stored.status < 300, `${name} was not stored: ${stored.text}`);
     return await this.ask("PUT", `/lib/${name}/state`, "t3", "active");
   }
 
-  /** What `GET /lib/<name>/state` tells T3. */
+  /** The JSON of `GET /lib/<name>/state` for T3. */
   // deno-lint-ignore no-explicit-any -- the shape is asserted where it is used
   async state(name: string): Promise<any> {
     return JSON.parse((await this.ask("GET", `/lib/${name}/state`, "t3")).text);
   }
 
-  /** Runs one attack from its source to what must hold after it. */
+  /** Runs one attack and checks its result. */
   async suffer(attack: Attack): Promise<void> {
     const { name, status, refused } = attack;
     const activated = await this.install(name, attack.source);
@@ -88,26 +87,31 @@ export class Ground {
     await attack.more?.(this);
     await this.servesAgain(name);
     const after: number | undefined = (await this.state(name)).health.pid;
-    if (attack.ends === true) ok(before === undefined || before !== after, `${name}: goes on`);
-    if (attack.ends === false) equal(after, before, `${name}: ended`);
+    if (attack.ends === true) {
+      ok(before === undefined || before !== after, `${name}: the cell did not end`);
+    }
+    if (attack.ends === false) equal(after, before, `${name}: the cell ended`);
     equal((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
   }
 
-  /** Waits until a plugin answers as if nothing had been, as its Retry-After tells. */
+  /** Requests `/ok` of a plugin until it answers 200, for at most 8 seconds. */
   async servesAgain(name: string): Promise<void> {
     let last = "";
     for (const end = Date.now() + 8000; Date.now() < end;) {
       const answer = await this.ask("GET", `/hostile/${name}/ok`);
       if (answer.status === 200) return equal(answer.text, "ok", name);
       last = `${answer.status} ${answer.text}`;
-      // What was still in the cell when it ended fails with it.
+      // Requests that were in the cell when it ended fail.
       ok([502, 503, 504].includes(answer.status), `${name}: ${last}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`${name} does not serve again: ${last}`);
   }
 
-  /** Waits until the machine's processes are `count` and idle; says what they cost then. */
+  /**
+   * Waits until the server has `count` processes and all are idle, at most `ms`, and returns their
+   * processor time, memory and ids.
+   */
   async calm(count: number, ms = 4000): Promise<{ cpu: number; rssMiB: number; pids: number[] }> {
     for (const end = Date.now() + ms;;) {
       const pids = tree(this.program.pid);
@@ -119,7 +123,7 @@ export class Ground {
     }
   }
 
-  /** Runs attacks, so many at a time; gives what failed, each as a line that begins with its name. */
+  /** Runs attacks, `at` of them at a time. Returns failures as lines that begin with the name. */
   async sufferAll(attacks: readonly Attack[], at: number): Promise<string[]> {
     const failures: string[] = [];
     const waiting = [...attacks];
@@ -132,45 +136,46 @@ export class Ground {
     return failures;
   }
 
-  /** Stops the machine in good order and takes its folder away. */
+  /** Stops the server with SIGTERM and removes its folder. */
   async close(): Promise<void> {
     const { code } = await this.program.stop();
     await Deno.remove(this.#folder, { recursive: true });
     equal(code, 0, this.program.output().slice(-2000));
   }
 
-  /** Ends a machine of which nothing better is expected. */
+  /** Kills the server and removes its folder. */
   async kill(): Promise<void> {
     try {
       await this.program.stop("SIGKILL");
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended by itself
+      if (!(error instanceof TypeError)) throw error; // it has ended already
     }
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
 
-/** The answer of a connection that broke before it was complete. */
+/** Stands for the response of a connection that closed before it was complete. */
 function broken(error: unknown): Answer {
   if (!(error instanceof TypeError)) throw error;
   return { status: 0, text: error.message, headers: new Headers() };
 }
 
-/** Fails unless a refusal is in the machine's words and none of the plugin's. */
+/** Checks that a response is a problem of the server that contains no text of the plugin. */
 export function inWords(name: string, { text, headers }: Answer): void {
   match(headers.get("content-type") ?? "", /^application\/problem\+json/, name);
   const { detail } = JSON.parse(text);
   ok(typeof detail === "string" && detail.length > 20, `${name}: ${text}`);
   ok(
     !/boom|file:|\/tmp|data:|\n\s+at /.test(detail),
-    `${name} shows what it should not: ${detail}`,
+    `${name} contains a text of the plugin or a path: ${detail}`,
   );
 }
 
 /**
- * Starts a machine.
+ * Starts a server.
  *
- * @param how `process` gives each plugin a process; `worker` narrows the server as the README says
+ * @param how `process` runs each plugin in a process; `worker` starts the server with the narrow
+ * permissions of the README, so that each plugin runs in a Worker
  */
 export async function startGround(how: "process" | "worker"): Promise<Ground> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-hostile-" });
@@ -205,7 +210,7 @@ function freePort(): number {
   return port;
 }
 
-/** A process and everything below it that is not a zombie (Linux; elsewhere the process alone). */
+/** A process and its descendants without zombies (Linux; elsewhere only the process). */
 export function tree(root: number): number[] {
   if (Deno.build.os !== "linux") return [root];
   const parents = new Map<number, number>();
@@ -214,13 +219,13 @@ export function tree(root: number): number[] {
     if (fields !== undefined && fields[0] !== "Z") parents.set(Number(name), Number(fields[1]));
   }
   const found = [root];
-  for (const above of found) {
-    for (const [pid, parent] of parents) if (parent === above) found.push(pid);
+  for (const ancestor of found) {
+    for (const [pid, parent] of parents) if (parent === ancestor) found.push(pid);
   }
   return found;
 }
 
-/** Hundredths of a second of processor time of several processes together. */
+/** Processor time of several processes together, in hundredths of a second. */
 export function ticks(pids: readonly number[]): number {
   let sum = 0;
   for (const pid of pids) {
@@ -239,16 +244,16 @@ export function residentMiB(pid: number): number {
   }
 }
 
-/** Threads of a process. */
+/** Number of threads of a process. */
 export function threads(pid: number): number {
   return Number(statOf(pid)?.[17] ?? 0);
 }
 
-/** Fields of `/proc/<pid>/stat` from the state on; undefined when there is no such process. */
+/** Fields of `/proc/<pid>/stat` from the state on; undefined if the process does not exist. */
 function statOf(pid: number): string[] | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").pop()?.split(" ");
   } catch {
-    return undefined; // it has ended, or this is no Linux
+    return undefined; // it has ended, or the host is not Linux
   }
 }

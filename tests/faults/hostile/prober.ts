@@ -1,11 +1,11 @@
-/** Somebody who reads and writes worlds while others make trouble. Not a test itself. */
+/** A client that reads and writes worlds during the attacks, and measures. Not a test itself. */
 
 import type { Ground } from "./ground.ts";
 
-/** What they met. */
+/** Errors and response times of such a client. */
 export class Met {
   readonly errors: readonly string[];
-  /** Milliseconds of every request, shortest first. */
+  /** Response times in milliseconds, shortest first. */
   readonly times: readonly number[];
 
   constructor(times: readonly number[], errors: readonly string[]) {
@@ -17,10 +17,10 @@ export class Met {
     return this.#at(0.99);
   }
 
-  /** One line of it. */
-  shown(what: string): string {
+  /** Formats one line. */
+  shown(title: string): string {
     const ms = (part: number) => `${this.#at(part).toFixed(1)} ms`;
-    return `${what}: ${this.times.length} requests, p50 ${ms(0.5)}, p99 ${ms(0.99)}, ` +
+    return `${title}: ${this.times.length} requests, p50 ${ms(0.5)}, p99 ${ms(0.99)}, ` +
       `worst ${ms(1)}, ${this.errors.length} errors`;
   }
 
@@ -30,7 +30,7 @@ export class Met {
   }
 }
 
-/** Several as one. */
+/** Joins several results. */
 export function sum(all: readonly Met[]): Met {
   return new Met(all.flatMap(({ times }) => times), all.flatMap(({ errors }) => errors));
 }
@@ -38,9 +38,9 @@ export function sum(all: readonly Met[]): Met {
 /** Pause between two requests, in milliseconds. */
 const PAUSE = 8;
 
-/** Asks until told to stop, one request at a time: a write, then reads of what was written. */
+/** Sends one request at a time until it is stopped: a PUT, then three GETs of the same world. */
 export function probe(ground: Ground): { stop(): Promise<Met> } {
-  let over = false;
+  let isStopped = false;
   const times: number[] = [];
   const errors: string[] = [];
   async function once(n: number): Promise<void> {
@@ -59,14 +59,14 @@ export function probe(ground: Ground): { stop(): Promise<Met> } {
     times.push(performance.now() - start);
   }
   const running = (async () => {
-    for (let n = 0; !over; n++) {
+    for (let n = 0; !isStopped; n++) {
       await once(n);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   })();
   return {
     async stop() {
-      over = true;
+      isStopped = true;
       await running;
       return new Met(times, errors);
     },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Backoff } from "../../../lib/plugin/cell/backoff.ts";
 
-Deno.test("Backoff starts again at once after one failure, then waits twice as long each time", () => {
+Deno.test("Backoff.waitMs() is 0 after one failure and doubles with each further one up to the limit", () => {
   let now = 1000;
   const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 5 }, () => now);
   const waits: number[] = [];
@@ -19,7 +19,7 @@ Deno.test("Backoff starts again at once after one failure, then waits twice as l
   assert.ok(!backoff.isCircuitOpen);
 });
 
-Deno.test("Backoff begins a new row after a run that lasted", () => {
+Deno.test("Backoff.recordFailure() resets the count after a run longer than maxBackoffMs", () => {
   let now = 0;
   const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 2 }, () => now);
   backoff.recordFailure(now);

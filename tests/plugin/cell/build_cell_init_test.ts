@@ -3,7 +3,7 @@ import { CELL_LIMITS } from "../../../lib/limits.ts";
 import { buildCellInit } from "../../../lib/plugin/cell/build_cell_init.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 
-/** A disk of links: what is not named lies where it says, what is `null` is absent. */
+/** A `realPath` for the given symlinks: another path is its own real path, null means not found. */
 function disk(links: Record<string, string | null>): (path: string) => Promise<string> {
   return (path) => {
     const real = path in links ? links[path] : path;
@@ -22,7 +22,7 @@ const COMMON = {
   forbiddenFolders: ["/srv/data"],
 };
 
-Deno.test("buildCellInit() grants folders where they really lie, the writable ones first", async () => {
+Deno.test("buildCellInit() grants the real paths of folders, writable ones before their parents", async () => {
   const init = await buildCellInit({
     ...COMMON,
     permissions: { net: ["a"], read: ["/a", "/b"], write: ["/a/in", "/b"], env: ["SET", "UNSET"] },
@@ -38,7 +38,7 @@ Deno.test("buildCellInit() grants folders where they really lie, the writable on
   assert.deepEqual(init.vars, { SET: "value" });
 });
 
-Deno.test("buildCellInit() refuses what reaches the machine's own data, by name, by link, from above", async () => {
+Deno.test("buildCellInit() refuses a path that is, contains or links to a forbidden folder", async () => {
   for (const path of ["/srv/data", "/srv/data/x", "/srv", "/link"]) {
     await assert.rejects(
       buildCellInit({
@@ -57,7 +57,7 @@ Deno.test("buildCellInit() refuses what reaches the machine's own data, by name,
   });
 });
 
-Deno.test("buildCellInit() refuses a comma on a folder's way, which would part it into two grants", async () => {
+Deno.test("buildCellInit() refuses a real path with a comma, which would become two grants", async () => {
   for (const path of ["/srv,/etc", "/link"]) {
     await assert.rejects(
       buildCellInit({

@@ -8,7 +8,7 @@ import {
   ResponseTimeoutError,
 } from "../../../lib/plugin/cell/cell_run.ts";
 
-const SECRET = "what the plugin said";
+const SECRET = "text of the plugin";
 const ENDS: Readonly<Record<CellEndKind, number>> = {
   stopped: 503,
   unfit: 502,
@@ -19,29 +19,29 @@ const ENDS: Readonly<Record<CellEndKind, number>> = {
   crash: 502,
 };
 
-function refused(error: unknown): Problem {
-  const refusal = toCellProblem(error, "gpu");
-  ok(refusal instanceof Problem);
-  doesNotMatch(refusal.detail, new RegExp(SECRET));
-  return refusal;
+function problemOf(error: unknown): Problem {
+  const problem = toCellProblem(error, "gpu");
+  ok(problem instanceof Problem);
+  doesNotMatch(problem.detail, new RegExp(SECRET));
+  return problem;
 }
 
-Deno.test("toCellProblem() tells the caller how a cell ended and never what the plugin said", () => {
+Deno.test("toCellProblem() returns a status for each kind of end, without text of the plugin", () => {
   for (const [kind, status] of Object.entries(ENDS)) {
-    equal(refused(new CellEndedError(kind as CellEndKind, SECRET)).status, status, kind); // keys of ENDS
+    equal(problemOf(new CellEndedError(kind as CellEndKind, SECRET)).status, status, kind); // keys of ENDS
   }
-  equal(refused(new RpcError(SECRET)).status, 502);
-  equal(refused(new ResponseTimeoutError("no answer after 5 ms")).status, 504);
-  equal(refused(new RangeError(SECRET)).status, 400);
+  equal(problemOf(new RpcError(SECRET)).status, 502);
+  equal(problemOf(new ResponseTimeoutError("no response after 5 ms")).status, 504);
+  equal(problemOf(new RangeError(SECRET)).status, 400);
 });
 
-Deno.test("toCellProblem() gives back what is no failure of a cell", () => {
+Deno.test("toCellProblem() returns another error unchanged", () => {
   const error = new Error("ours");
   equal(toCellProblem(error, "gpu"), error);
   const problem = new Problem("not-found", "Cannot find it");
   equal(toCellProblem(problem, "gpu"), problem);
 });
 
-Deno.test("createStoppedProblem() says when to ask again", () => {
+Deno.test("createStoppedProblem() has status 503 and Retry-After", () => {
   equal([createStoppedProblem().status, createStoppedProblem().headers["retry-after"]], [503, "1"]);
 });

@@ -1,4 +1,4 @@
-/** What the host does with frames that no honest cell sends: a fake transport plays the cell. */
+/** Tests of `CellRun` with frames that a correct cell does not send; a fake transport sends them. */
 
 import assert from "node:assert/strict";
 import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
@@ -61,9 +61,9 @@ class Fake {
   }
 
   ask(authority = "ada", body: ReadableStream<Uint8Array> | null = null) {
-    const visit = { authority, tier: "T1", by: "T1", depth: 0 };
+    const caller = { authority, tier: "T1", by: "T1", depth: 0 };
     const outgoing = { method: "POST", url: "http://localhost/", headers: [], body };
-    const call = this.run.send(outgoing, visit, () => {});
+    const call = this.run.send(outgoing, caller, () => {});
     call.response.catch(() => {});
     return call;
   }
@@ -78,7 +78,7 @@ class Fake {
     this.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   }
 
-  callBack(sub: number, kind: string, request: string | number, url = "/x"): void {
+  sendSubrequest(sub: number, kind: string, request: string | number, url = "/x"): void {
     const head = formatRequestHead({
       method: "GET",
       url,
@@ -106,9 +106,9 @@ async function withFake(body: (fake: Fake) => Promise<void> | void): Promise<voi
 }
 
 const BROKEN: Record<string, (fake: Fake) => void> = {
-  "answering an id that was never opened": (fake) => fake.answer(fake.ask().id + 1000),
-  "answering id 0 of the host after none was opened": (fake) => fake.answer(7),
-  "answering twice": (fake) => {
+  "a response to an id that was never used": (fake) => fake.answer(fake.ask().id + 1000),
+  "a response before any request": (fake) => fake.answer(7),
+  "a second response": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     fake.answer(id, true);
@@ -117,31 +117,31 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
     const { id } = fake.ask();
     fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1)));
   },
-  "more body than credit": (fake) => {
+  "a body beyond its credit": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     for (let sent = 0; sent <= CELL_WINDOW_BYTES; sent += 1 << 16) {
       fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array(1 << 16)));
     }
   },
-  "an empty piece of body": (fake) => {
+  "an empty piece of a body": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     fake.say((writer) => writer.writeBytes(VERB.CHUNK, SIDE.HOST, id));
   },
-  "a piece longer than a piece may be": (fake) => {
+  "a piece longer than CELL_CHUNK_BYTES": (fake) => {
     const { id } = fake.ask();
     fake.answer(id, true);
     fake.say((writer) =>
       writer.writeBytes(VERB.CHUNK, SIDE.HOST, id, new Uint8Array((1 << 16) + 1))
     );
   },
-  "a body with a status that has none": (fake) => {
+  "a streamed body with status 204": (fake) => {
     const { id } = fake.ask();
     const head = formatResponseHead({ status: 204, statusText: "", headers: [], isStreamed: true });
     fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, head));
   },
-  "an inline body with a status that has none": (fake) => {
+  "a body in the frame with status 304": (fake) => {
     const { id } = fake.ask();
     const head = formatResponseHead({
       status: 304,
@@ -155,7 +155,7 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
     const { id } = fake.ask();
     fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, '[99,"",[],0]'));
   },
-  "a head that is no JSON": (fake) => {
+  "a head that is not JSON": (fake) => {
     const { id } = fake.ask();
     fake.say((writer) => writer.writeHead(VERB.RESPONSE, SIDE.HOST, id, "{"));
   },
@@ -166,21 +166,22 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
     );
   },
   "a verb that does not exist": (fake) => fake.say((writer) => writer.writeBytes(99, SIDE.HOST, 1)),
-  "a verb of the host": (fake) => fake.say((writer) => writer.writeBytes(VERB.INIT, SIDE.HOST, 1)),
+  "a verb that only the server sends": (fake) =>
+    fake.say((writer) => writer.writeBytes(VERB.INIT, SIDE.HOST, 1)),
   "a side that does not exist": (fake) =>
     fake.events.onBytes(new Uint8Array([6, 0, 0, 0, VERB.CHUNK, 9, 1, 0, 0, 0])),
-  "a frame longer than frames are": (fake) =>
+  "a frame that is too long": (fake) =>
     fake.events.onBytes(new Uint8Array([0xff, 0xff, 0xff, 0x7f])),
-  "a frame too short to be one": (fake) => fake.events.onBytes(new Uint8Array([1, 0, 0, 0, 1])),
-  "more calls back at once than allowed": (fake) => {
-    for (let i = 1; i <= SHORT.maxCalls + 1; i++) fake.callBack(i, "machine", 0);
+  "a frame that is too short": (fake) => fake.events.onBytes(new Uint8Array([1, 0, 0, 0, 1])),
+  "more open subrequests than allowed": (fake) => {
+    for (let i = 1; i <= SHORT.maxCalls + 1; i++) fake.sendSubrequest(i, "machine", 0);
   },
-  "a call back opened twice": (fake) => {
-    fake.callBack(1, "machine", 0);
-    fake.callBack(1, "machine", 0);
+  "two subrequests with one id": (fake) => {
+    fake.sendSubrequest(1, "machine", 0);
+    fake.sendSubrequest(1, "machine", 0);
   },
-  "a call back with id 0": (fake) => fake.callBack(0, "machine", 0),
-  "console lines without end": (fake) => {
+  "a subrequest with id 0": (fake) => fake.sendSubrequest(0, "machine", 0),
+  "too many console lines": (fake) => {
     for (let i = 0; i < 1000; i++) {
       fake.say((writer) => writer.writeText(VERB.LOG, SIDE.CELL, 0, "x"));
     }
@@ -190,7 +191,7 @@ const BROKEN: Record<string, (fake: Fake) => void> = {
 };
 
 for (const [name, attack] of Object.entries(BROKEN)) {
-  Deno.test(`CellRun gives up a cell for ${name}`, async () => {
+  Deno.test(`CellRun ends the cell with kind "protocol" for ${name}`, async () => {
     await withFake(async (fake) => {
       const { response } = fake.ask("victim");
       attack(fake);
@@ -201,13 +202,13 @@ for (const [name, attack] of Object.entries(BROKEN)) {
   });
 }
 
-Deno.test("CellRun gives env.caller the authority of the request it names, and no other", async () => {
+Deno.test("CellRun gives a subrequest of env.caller the authority of the named request", async () => {
   await withFake(async (fake) => {
     const ada = fake.ask("ada");
     const bob = fake.ask("bob");
-    fake.callBack(1, "caller", ada.id);
-    fake.callBack(2, "caller", bob.id);
-    fake.callBack(3, "machine", ada.id);
+    fake.sendSubrequest(1, "caller", ada.id);
+    fake.sendSubrequest(2, "caller", bob.id);
+    fake.sendSubrequest(3, "machine", ada.id);
     await turns();
     assert.deepEqual(
       fake.calls.map((call) => [call.kind, Reflect.get(call, "authority")]),
@@ -216,16 +217,16 @@ Deno.test("CellRun gives env.caller the authority of the request it names, and n
   });
 });
 
-Deno.test("CellRun refuses env.caller for a request that ended, never was, or is misnamed", async () => {
+Deno.test("CellRun refuses a subrequest for a request that has ended or never existed, or of a wrong form", async () => {
   await withFake(async (fake) => {
     const { id } = fake.ask();
     fake.answer(id);
-    fake.callBack(1, "caller", id);
-    fake.callBack(2, "caller", 9999);
-    fake.callBack(3, "caller", String(id));
-    fake.callBack(4, "approve", id);
-    fake.callBack(5, "machine", id, "//evil");
-    fake.callBack(6, "machine", id, "http://evil/");
+    fake.sendSubrequest(1, "caller", id);
+    fake.sendSubrequest(2, "caller", 9999);
+    fake.sendSubrequest(3, "caller", String(id));
+    fake.sendSubrequest(4, "approve", id);
+    fake.sendSubrequest(5, "machine", id, "//evil");
+    fake.sendSubrequest(6, "machine", id, "http://evil/");
     await turns();
     assert.deepEqual(fake.calls.map(({ request }) => request.url), ["http://machine//evil"]);
     const failed = fake.sent.filter(({ verb, side }) => verb === VERB.FAIL && side === SIDE.CELL);
@@ -234,19 +235,19 @@ Deno.test("CellRun refuses env.caller for a request that ended, never was, or is
   });
 });
 
-Deno.test("CellRun counts a call that names no open request as made by the deepest there is", async () => {
+Deno.test("CellRun gives a subrequest without an open request the depth of the deepest one", async () => {
   await withFake(async (fake) => {
-    const visit = { authority: "a", tier: "T1", by: "T1", depth: 3 };
+    const caller = { authority: "a", tier: "T1", by: "T1", depth: 3 };
     const outgoing = { method: "GET", url: "http://localhost/", headers: [], body: null };
-    fake.run.send(outgoing, visit, () => {}).response.catch(() => {});
-    fake.callBack(1, "machine", 0);
-    fake.callBack(2, "machine", 12_345);
+    fake.run.send(outgoing, caller, () => {}).response.catch(() => {});
+    fake.sendSubrequest(1, "machine", 0);
+    fake.sendSubrequest(2, "machine", 12_345);
     await turns();
     assert.deepEqual(fake.calls.map(({ depth }) => depth), [4, 4]);
   });
 });
 
-Deno.test("CellRun ignores what was under way for an exchange it has given up", async () => {
+Deno.test("CellRun ignores late frames of a cancelled call", async () => {
   await withFake(async (fake) => {
     const call = fake.ask();
     fake.answer(call.id, true);
@@ -260,7 +261,7 @@ Deno.test("CellRun ignores what was under way for an exchange it has given up", 
   });
 });
 
-Deno.test("CellRun survives noise and ends the cell", async () => {
+Deno.test("CellRun survives random frames and gives them no authority of a caller", async () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9) | 1;
   console.log(`seed ${seed}`);
   let state = seed;

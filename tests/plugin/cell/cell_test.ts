@@ -1,4 +1,4 @@
-/** A cell as its users see it: what goes in, what comes out, when it starts and when it ends. */
+/** Tests of `Cell` with real processes and Workers: requests, responses, start, stop and restart. */
 
 import assert from "node:assert/strict";
 import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
@@ -24,10 +24,10 @@ async function problemOf(promise: Promise<unknown>): Promise<Problem> {
     assert.ok(error instanceof Problem, String(error));
     return error;
   }
-  throw new Error("There was no refusal");
+  throw new Error("The promise resolved; a Problem was expected");
 }
 
-/** By how many bytes this process's resident memory grows at most while `work` runs. */
+/** Returns the largest growth of this process's resident memory while `work` runs, in bytes. */
 async function growth(work: () => Promise<void>): Promise<number> {
   const before = Deno.memoryUsage().rss;
   let peak = before;
@@ -41,7 +41,7 @@ async function growth(work: () => Promise<void>): Promise<number> {
 }
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
-  Deno.test(`Cell.fetch() (${launch}) hands over method, URL, headers, body and caller`, async () => {
+  Deno.test(`Cell.request() (${launch}) forwards method, URL, headers, body and caller`, async () => {
     const source = `export default { async fetch(request, env) {
       return Response.json({
         method: request.method, url: request.url, x: request.headers.get("x"),
@@ -79,7 +79,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) keeps repeated Set-Cookie apart and bodiless statuses bodiless`, async () => {
+  Deno.test(`Cell.request() (${launch}) keeps each Set-Cookie separate, and no body for 204 and 304`, async () => {
     const source = `export default { fetch(request) {
       const status = Number(new URL(request.url).pathname.slice(1));
       return new Response(status === 200 ? "" : null, { status,
@@ -95,7 +95,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) streams bodies of any length within bounded memory`, async () => {
+  Deno.test(`Cell.request() (${launch}) streams bodies of 200 MiB with less than 50 MiB of memory`, async () => {
     const source = `export default { async fetch(request) {
       const length = Number(new URL(request.url).pathname.slice(1));
       if (length === 0) {
@@ -129,7 +129,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         });
         assert.equal(await text("/0", { method: "POST", body }), String(total));
       });
-      // Inside this process the Worker's own garbage counts too, so only the process can be weighed.
+      // The memory of a Worker is part of this process, so only a cell that is a process is measured.
       if (launch === "process") {
         assert.ok(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
         assert.ok(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
@@ -138,7 +138,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) passes events on as they come`, async () => {
+  Deno.test(`Cell.request() (${launch}) forwards events of a stream at once`, async () => {
     const source = `let more; export default { fetch(request) {
       if (request.method === "POST") { more(); return new Response("ok"); }
       const encoder = new TextEncoder();
@@ -156,7 +156,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) sends the head of a stream that has nothing to say yet`, async () => {
+  Deno.test(`Cell.request() (${launch}) resolves with the head of a stream that has no data yet`, async () => {
     const source = `export default { fetch() {
       return new Response(new ReadableStream({}), { headers: { "content-type": "text/event-stream" } });
     } };`;
@@ -167,7 +167,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) does not read a response further than it is read from`, async () => {
+  Deno.test(`Cell.request() (${launch}) applies back-pressure to a response that is not read`, async () => {
     const source = `let pulled = 0; export default { fetch(request) {
       if (request.method === "POST") return new Response(String(pulled));
       return new Response(new ReadableStream({ pull(c) { pulled += 65536; c.enqueue(new Uint8Array(65536)); } }));
@@ -186,7 +186,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) aborts request.signal when the caller goes away`, async () => {
+  Deno.test(`Cell.request() (${launch}) aborts the plugin's request.signal if the client disconnects`, async () => {
     const source = `export default { async fetch(request) {
       request.signal.addEventListener("abort", () => console.log("aborted"));
       console.log("here");
@@ -198,12 +198,12 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await until(() => lines.includes("log here"), 2000, "the plugin has the request");
       abort.abort();
       await assert.rejects(asked, { name: "AbortError" });
-      await until(() => lines.includes("log aborted"), 2000, "the plugin hears of it");
+      await until(() => lines.includes("log aborted"), 2000, "the plugin's signal is aborted");
       assert.equal(cell.health().requests, 0);
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) calls back with the caller's authority and with the plugin's own`, async () => {
+  Deno.test(`Cell.request() (${launch}) runs subrequests with the caller's authority and with the plugin's`, async () => {
     const source = `export default { async fetch(request, env) {
       const own = await (await env.machine.fetch("/var/x", { method: "PUT", body: "mine" })).text();
       const theirs = await (await env.caller.fetch("/home/x?raw", { headers: { a: "b" } })).text();
@@ -212,7 +212,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
     const options = {
       launch,
-      callBack: async (call: { kind: string; request: Request; depth: number }) => {
+      answerSubrequest: async (call: { kind: string; request: Request; depth: number }) => {
         if (call.request.url.endsWith("/big")) return new Response(new Uint8Array(3 * MIB));
         const authority = Reflect.get(call, "authority") ?? "none";
         return new Response(
@@ -237,7 +237,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.caller (${launch}) is dead once its request has ended; env.machine lives in waitUntil`, async () => {
+  Deno.test(`env.caller (${launch}) rejects after its request has ended; env.machine works in waitUntil`, async () => {
     const source = `let kept; export default { fetch(request, env, ctx) {
       if (new URL(request.url).pathname === "/late") {
         return kept.fetch("/home/x").then(() => new Response("worked"), (e) => new Response(e.message));
@@ -250,8 +250,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       })());
       return new Response("sent");
     } };`;
-    const callBack = () => Promise.resolve(new Response("answered"));
-    await withCell(source, { launch, callBack }, async ({ text, lines }) => {
+    const answerSubrequest = () => Promise.resolve(new Response("answered"));
+    await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
       assert.equal(await text("/"), "sent");
       assert.match(await text("/late"), /the request has ended/);
       await until(() => lines.length === 2, 2000, "the work is done");
@@ -260,27 +260,27 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.caller (${launch}) breaks off what it has under way when its request ends`, async () => {
+  Deno.test(`env.caller (${launch}) aborts an open subrequest when its request ends`, async () => {
     const source = `export default { fetch(request, env) {
       env.caller.fetch("/slow").catch((e) => console.log("broke: " + e.message));
       return new Response("sent");
     } };`;
     let aborted = false;
-    const callBack = ({ request }: { request: Request }) =>
+    const answerSubrequest = ({ request }: { request: Request }) =>
       new Promise<Response>((_, reject) => {
         request.signal.addEventListener("abort", () => {
           aborted = true;
           reject(request.signal.reason);
         });
       });
-    await withCell(source, { launch, callBack }, async ({ text, lines }) => {
+    await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
       assert.equal(await text("/"), "sent");
-      await until(() => aborted && lines.length > 0, 2000, "the call back is aborted");
+      await until(() => aborted && lines.length > 0, 2000, "the subrequest is aborted");
       assert.match(lines.join(), /^log broke: .*The request has ended/);
     });
   });
 
-  Deno.test(`env.machine (${launch}) reaches this machine alone`, async () => {
+  Deno.test(`env.machine (${launch}) rejects a URL of another server`, async () => {
     const source = `export default { async fetch(request, env) {
       const out = [];
       for (const to of ["http://evil.example/", "//evil.example/x", "file:///etc/passwd", "relative", new URL("/home/x", request.url)]) {
@@ -288,9 +288,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       }
       return Response.json(out);
     } };`;
-    const callBack = ({ request }: { request: Request }) =>
+    const answerSubrequest = ({ request }: { request: Request }) =>
       Promise.resolve(new Response(request.url));
-    await withCell(source, { launch, callBack }, async ({ ask }) => {
+    await withCell(source, { launch, answerSubrequest }, async ({ ask }) => {
       assert.deepEqual(await (await ask("/")).json(), [
         "TypeError",
         "http://machine//evil.example/x",
@@ -301,27 +301,27 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.machine (${launch}) flooded makes no more calls at once than allowed`, async () => {
+  Deno.test(`env.machine (${launch}) opens at most maxCalls subrequests at the same time`, async () => {
     const source = `export default { async fetch(request, env) {
       const all = Array.from({ length: 2000 }, () => env.machine.fetch("/x").then((r) => r.text()));
       return new Response(String((await Promise.all(all)).length));
     } };`;
     let open = 0;
     let most = 0;
-    const callBack = async () => {
+    const answerSubrequest = async () => {
       most = Math.max(most, ++open);
       await new Promise((resolve) => setImmediate(resolve));
       open--;
       return new Response("x");
     };
     const limits = { responseTimeoutMs: 8000 };
-    await withCell(source, { launch, callBack, limits }, async ({ text }) => {
+    await withCell(source, { launch, answerSubrequest, limits }, async ({ text }) => {
       assert.equal(await text("/"), "2000");
       assert.ok(most <= 8, `${most} at once`);
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) bounds how deep plugins call each other`, async () => {
+  Deno.test(`Cell.request() (${launch}) answers 508 beyond maxDepth nested plugins`, async () => {
     const source = `export default { async fetch(request, env) {
       const response = await env.machine.fetch("/again");
       return new Response(response.body, response);
@@ -330,7 +330,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const fixture = await makeCell(source, {
       launch,
       limits: { maxDepth: 4 },
-      callBack: ({ request, depth }) => {
+      answerSubrequest: ({ request, depth }) => {
         depths.push(depth);
         return fixture.ask("/", { method: request.method }, { depth });
       },
@@ -343,7 +343,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     }
   });
 
-  Deno.test(`Cell.swap() (${launch}) drops no request in flight`, async () => {
+  Deno.test(`Cell.swap() (${launch}) lets open requests finish in the old run`, async () => {
     const source = (word: string) =>
       `export default { async fetch() { await new Promise((r) => setTimeout(r, 300)); return new Response("${word}"); } };`;
     await withCell(source("old"), { launch }, async ({ cell, text, events }) => {
@@ -356,7 +356,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.swap() (${launch}) leaves the old one when the new one cannot start`, async () => {
+  Deno.test(`Cell.swap() (${launch}) keeps the old run if the new one cannot start`, async () => {
     const good = `export default { fetch: () => new Response("old") };`;
     await withCell(good, { launch }, async ({ cell, text, events }) => {
       await cell.start();
@@ -366,7 +366,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) refuses more than may be in it and wait for it`, async () => {
+  Deno.test(`Cell.request() (${launch}) answers 503 beyond maxRequests and maxWaiting`, async () => {
     const source = `const all = []; export default { fetch(request) {
       if (request.method === "POST") { all.splice(0).forEach((r) => r()); return new Response("go"); }
       return new Promise((r) => all.push(() => r(new Response("done"))));
@@ -385,7 +385,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell.fetch() (${launch}) gives the next in line its turn`, async () => {
+  Deno.test(`Cell.request() (${launch}) sends a waiting request when another one ends`, async () => {
     const source = `export default { async fetch() {
       await new Promise((r) => setTimeout(r, 10)); return new Response("done"); } };`;
     await withCell(
@@ -398,7 +398,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     );
   });
 
-  Deno.test(`Cell.stop() (${launch}) lets open requests finish when it drains`, async () => {
+  Deno.test(`Cell.stop() (${launch}) with drain lets open requests finish`, async () => {
     const source = `export default { async fetch() {
       await new Promise((r) => setTimeout(r, 200)); return new Response("done"); } };`;
     await withCell(source, { launch }, async ({ cell, text, ask }) => {
@@ -413,7 +413,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   });
 }
 
-Deno.test("Cell.fetch() refuses headers that no frame holds, and frees their place", async () => {
+Deno.test("Cell.request() answers 400 for headers that are too long or too many, and releases the permit", async () => {
   await withCell(
     "export default { fetch: () => new Response('ok') };",
     {},
@@ -427,7 +427,7 @@ Deno.test("Cell.fetch() refuses headers that no frame holds, and frees their pla
   );
 });
 
-Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
+Deno.test("Cell.request() removes connection headers from the plugin's response", async () => {
   const source = `export default { fetch: (r) => new Response("hello", { headers: {
     "transfer-encoding": "chunked", connection: "close, x-a", "keep-alive": "1", upgrade: "h2c",
     "content-length": r.url.endsWith("/long") ? "999" : "1", "x-a": "stays" } }) };`;
@@ -451,7 +451,7 @@ Deno.test("Cell.fetch() lets no plugin speak for the connection", async () => {
   });
 });
 
-Deno.test("Cell says in words that its process cannot be started", async () => {
+Deno.test("Cell.request() answers 502 if the process cannot be started", async () => {
   const { Cell } = await import("../../../lib/plugin/cell/cell.ts");
   const reasons: string[] = [];
   const cell = new Cell<null>({
@@ -463,14 +463,14 @@ Deno.test("Cell says in words that its process cannot be started", async () => {
     log: () => {},
     onEvent: ({ detail }) => reasons.push(detail),
   });
-  const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-  const refused = await problemOf(cell.request(new Request("http://localhost/"), visit));
+  const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
+  const refused = await problemOf(cell.request(new Request("http://localhost/"), caller));
   assert.equal(refused.status, 502);
   assert.match(reasons.join(), /cannot be started/);
   await cell.stop({ drain: false });
 });
 
-Deno.test("Cell.fetch() refuses a WebSocket upgrade in words", async () => {
+Deno.test("Cell.request() answers 501 to a WebSocket upgrade without starting the cell", async () => {
   await withCell("export default { fetch() {} };", {}, async ({ ask, cell }) => {
     const refused = await problemOf(ask("/", { headers: { upgrade: "websocket" } }));
     assert.equal(refused.status, 501);
@@ -485,16 +485,16 @@ Deno.test("Cell stops an idle process and starts it again for the next request",
     assert.equal(await text("/"), "hi");
     const { pid } = cell.health();
     assert.ok(pid !== undefined && isAlive(pid));
-    await until(() => !isAlive(pid), 3000, "the process is gone");
+    await until(() => !isAlive(pid), 3000, "the process has ended");
     assert.equal(cell.health().state, "stopped");
     const start = performance.now();
     assert.equal(await text("/"), "hi");
-    assert.ok(performance.now() - start < 1000, "it woke quickly");
+    assert.ok(performance.now() - start < 1000, "it started in less than a second");
     assert.deepEqual(events.slice(0, 3).map(({ type }) => type), ["started", "idle", "started"]);
   });
 });
 
-Deno.test("Cell waits longer after each crash, then opens the circuit, and says so", async () => {
+Deno.test("Cell opens the circuit after maxCrashes crashes, and answers 503 with Retry-After", async () => {
   const source = `export default { fetch: () => { for (;;) Error; } };`;
   const limits = {
     heartbeatTimeoutMs: 200,
@@ -521,11 +521,11 @@ Deno.test("Cell waits longer after each crash, then opens the circuit, and says 
   });
 });
 
-Deno.test("Cell ends a plugin that leaves one request after the other unanswered", async () => {
+Deno.test("Cell ends a plugin that does not answer four requests in a row", async () => {
   const source = `export default { fetch: () => new Promise(() => {}) };`;
   await withCell(source, { limits: { responseTimeoutMs: 100 } }, async ({ ask, events }) => {
     const ends = await Promise.all([1, 2, 3, 4].map(() => problemOf(ask("/"))));
     assert.deepEqual(ends.map(({ status }) => status), [504, 504, 504, 504]);
-    await until(() => events.some(({ kind }) => kind === "silence"), 2000, "it is ended");
+    await until(() => events.some(({ kind }) => kind === "silence"), 2000, "the cell is ended");
   });
 });

@@ -19,7 +19,7 @@ function fixture(): {
 
 const turns = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("onClientDisconnect() listens to the signal of a request that came by no connection, to the end", () => {
+Deno.test("onClientDisconnect() always observes the signal of a request without a connection", () => {
   const { abort, request, count, gone } = fixture();
   onClientDisconnect(request, {}, gone).markResponded(true);
   abort.abort();
@@ -30,7 +30,7 @@ Deno.test("onClientDisconnect() listens to the signal of a request that came by 
   equal(late.count(), 1);
 });
 
-Deno.test("onClientDisconnect() hears a delivery that failed, once, whatever else it hears", async () => {
+Deno.test("onClientDisconnect() calls back once if the delivery fails", async () => {
   const { abort, request, count, gone } = fixture();
   const connection = { completed: Promise.reject(new Error("cut")) };
   onClientDisconnect(request, { connection }, gone).markResponded(false);
@@ -40,7 +40,7 @@ Deno.test("onClientDisconnect() hears a delivery that failed, once, whatever els
   equal(count(), 1);
 });
 
-Deno.test("onClientDisconnect() hears of a caller who leaves before a slow answer, also by another request", async () => {
+Deno.test("onClientDisconnect() calls back if the client of the original request leaves before the response", async () => {
   const { abort, request, count, gone } = fixture();
   const connection = { completed: new Promise<void>(() => undefined) };
   onClientDisconnect(new Request("http://localhost/other"), {
@@ -58,7 +58,7 @@ Deno.test("onClientDisconnect() hears of a caller who leaves before a slow answe
   equal(early.count(), 1);
 });
 
-Deno.test("onClientDisconnect() ignores the signal once there is an answer: it aborts after a good one, too", async () => {
+Deno.test("onClientDisconnect() ignores the signal after the response head (deno#27005)", async () => {
   for (const wait of [0, 120]) {
     for (const whole of [true, false]) {
       const { abort, request, count, gone } = fixture();
@@ -73,7 +73,7 @@ Deno.test("onClientDisconnect() ignores the signal once there is an answer: it a
   }
 });
 
-Deno.test("onClientDisconnect() asks the runtime about no delivery after a whole answer, which costs", () => {
+Deno.test("onClientDisconnect() does not read `completed` after a complete response", () => {
   const { request, count, gone } = fixture();
   let asked = 0;
   const connection = {

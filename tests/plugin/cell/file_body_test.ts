@@ -7,7 +7,7 @@ import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
 
 const LONG = new Uint8Array(2 * FILE_CHUNK_BYTES + 5).map((_, at) => at % 251);
 
-/** A folder that is granted as `/g`, and a secret beside it. */
+/** A folder that is granted as `/g`, and a secret file next to it. */
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-body-" }));
   const folder = `${base}/granted`;
@@ -26,7 +26,7 @@ async function factsAt(path: string): Promise<string> {
   return fileFingerprint(toFileInfo("", await Deno.stat(path)));
 }
 
-Deno.test("createFileOpener() gives exactly the bytes that were asked, and says once that it is over", () =>
+Deno.test("createFileOpener() returns exactly the requested bytes and reports the end once", () =>
   inFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const rows: [offset: number, length: number, expected: Uint8Array][] = [
@@ -47,11 +47,11 @@ Deno.test("createFileOpener() gives exactly the bytes that were asked, and says 
     }
   }));
 
-Deno.test("createFileOpener() opens nothing but files of the granted folders, and no other than was seen", () =>
+Deno.test("createFileOpener() refuses a path outside the granted folders and a file with another fingerprint", () =>
   inFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const ask = (path: string, seen = "", offset = 0, length = -1) =>
-      open({ path, offset, length, fingerprint: seen }, () => ok(false, "it was never open"));
+      open({ path, offset, length, fingerprint: seen }, () => ok(false, "the file was not opened"));
     const outside = [
       "/g/out",
       "/g/../secret",
@@ -78,7 +78,7 @@ Deno.test("createFileOpener() opens nothing but files of the granted folders, an
     );
   }));
 
-Deno.test("createFileOpener() breaks a body off when its file became shorter, and when nobody wants it", () =>
+Deno.test("createFileOpener() closes the file if it became shorter, is cancelled or is failed", () =>
   inFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const handle = { path: "/g/long", offset: 0, length: -1, fingerprint: "" };
@@ -97,7 +97,7 @@ Deno.test("createFileOpener() breaks a body off when its file became shorter, an
   }));
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
-  Deno.test(`env.files.respond() (${launch}) has the server send the file, with the plugin's status and headers`, () =>
+  Deno.test(`env.files.respond() (${launch}) lets the server send the file with the plugin's status and headers`, () =>
     inFolder(async (folder) => {
       const source = `let posts = 0; export default { async fetch(request, env) {
       const { pathname } = new URL(request.url);
@@ -107,7 +107,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       if (pathname === "/inside") return new Response(await env.files.respond(at.replace("inside", "long"), { offset: 1, length: 4 }).bytes());
       if (pathname === "/part") return env.files.respond(at.replace("part", "long"), { offset: 2, length: 3, status: 206, headers: { "x-a": "b" } });
       if (pathname === "/gone") return env.files.respond(at, { headers: { "x-a": "b" } });
-      return env.files.respond(at, { fingerprint: await env.files.stat(at) });
+      return env.files.respond(at, { seen: await env.files.stat(at) });
     } };`;
       const options = { launch, permissions: { read: [folder] }, config: { "/root": folder } };
       await withCell(source, options, async ({ ask, cell, lines }) => {
@@ -118,12 +118,15 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         equal(await part.bytes(), LONG.slice(2, 5));
         await rejects(ask("/gone"), { type: "unavailable" });
         await rejects(ask("/out"), { type: "bad-gateway" });
-        ok(lines.some((line) => line.includes("leads out of the granted folder")), lines.join());
+        ok(
+          lines.some((line) => line.includes("real path is outside the granted folder")),
+          lines.join(),
+        );
         equal(cell.health().requests, 0);
-        // A reader that goes away gives its place back.
+        // A reader that cancels releases its permit.
         for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();
         equal(cell.health().requests, 0);
-        // What may have done something is not asked a second time.
+        // A request that is not safe is not sent a second time.
         equal(
           await (await ask("/count", { method: "POST" }).catch(() => ask("/count"))).text(),
           "1",
@@ -132,7 +135,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     }));
 }
 
-Deno.test("a file that is replaced all the while is sent whole, as one of its versions", () =>
+Deno.test("env.files.respond() sends one whole version of a file that is replaced continuously", () =>
   inFolder(async (folder) => {
     const source = `export default { async fetch(request, env) {
       const at = env.config["/root"] + "/long";

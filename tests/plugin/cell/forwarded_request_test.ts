@@ -6,7 +6,7 @@ import {
   forwardedHeaders,
 } from "../../../lib/plugin/cell/forwarded_request.ts";
 
-Deno.test("canRead() keeps the caller's secret and the connection's headers back", () => {
+Deno.test("forwardedHeaders() removes credentials and connection headers", () => {
   const headers = new Headers({
     accept: "text/html",
     authorization: "Bearer secret",
@@ -19,12 +19,12 @@ Deno.test("canRead() keeps the caller's secret and the connection's headers back
   equal(forwardedHeaders(new Headers()), []);
 });
 
-Deno.test("canRead() keeps repeated headers as they are", () => {
+Deno.test("forwardedHeaders() keeps repeated headers", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"], ["te", "x"]]);
   equal(forwardedHeaders(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
 });
 
-Deno.test("forwardedBody() reads a short body, streams a long one and tells none from empty", async () => {
+Deno.test("forwardedBody() returns bytes for a short body, a stream for a long one and null for none", async () => {
   const post = (body: string | null, length?: number) =>
     forwardedBody(
       new Request("http://localhost/", {

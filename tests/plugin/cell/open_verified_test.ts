@@ -21,7 +21,7 @@ async function textOf(file: Deno.FsFile): Promise<string> {
   return decoder.decode(await new Response(file.readable).bytes());
 }
 
-Deno.test("createOpenVerified() opens a file that is where it was found", () =>
+Deno.test("createOpenVerified() opens a file by its real path", () =>
   inFolder(async (base) => {
     equal(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
     await rejects(createOpenVerified(Deno)(`${base}/open/none`));
@@ -29,8 +29,8 @@ Deno.test("createOpenVerified() opens a file that is where it was found", () =>
 
 Deno.test({
   name: LINUX
-    ? "openInPlace() opens nothing by a link, whether it ends the path or lies within it"
-    : "openInPlace() opens nothing by a link (skipped: only Linux tells what is open)",
+    ? "createOpenVerified() refuses a symlink, in the last segment or before, and a pipe"
+    : "createOpenVerified() refuses a symlink (skipped: needs Linux)",
   ignore: !LINUX,
   fn: () =>
     inFolder(async (base) => {
@@ -39,19 +39,19 @@ Deno.test({
       await rejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
       await rejects(createOpenVerified(Deno)(`${base}/open/link`), /ELOOP/);
       await new Deno.Command("mkfifo", { args: [`${base}/open/pipe`] }).output();
-      // Nobody writes to it, and still nobody waits.
-      await rejects(createOpenVerified(Deno)(`${base}/open/pipe`), /no file/);
+      // The pipe has no writer; the call must not block.
+      await rejects(createOpenVerified(Deno)(`${base}/open/pipe`), /not a file/);
     }),
 });
 
 Deno.test({
   name: LINUX
-    ? "openInPlace() never gives what lies elsewhere, however often a folder becomes a link meanwhile"
-    : "openInPlace() wins the race for a folder (skipped: only Linux tells what is open)",
+    ? "createOpenVerified() never opens an outside file while a folder is replaced by a symlink"
+    : "createOpenVerified() never opens an outside file (skipped: needs Linux)",
   ignore: !LINUX,
   fn: () =>
     inFolder(async (base) => {
-      // Another program, as another user of the computer would run it.
+      // A separate program that swaps the folder and a symlink continuously.
       const racer = new Deno.Command("sh", {
         args: [
           "-c",
@@ -83,7 +83,7 @@ Deno.test({
     }),
 });
 
-Deno.test("createOpenVerified() opens as it can where the system does not tell what is open", () =>
+Deno.test("createOpenVerified() opens without verification on another system than Linux", () =>
   inFolder(async (base) => {
     const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
     equal(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");

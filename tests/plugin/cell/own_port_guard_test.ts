@@ -7,7 +7,7 @@ function refused(hosts: readonly string[], own = "127.0.0.1"): string[] {
   return hosts.filter((host) => ownPortFault(host, PORT, own) !== undefined);
 }
 
-Deno.test("ownPortFault() finds every spelling of this host with the machine's port or none", () => {
+Deno.test("ownPortFault() refuses every spelling of this host with the server's port or without a port", () => {
   const here = [
     "localhost",
     "localhost:3005",
@@ -24,12 +24,12 @@ Deno.test("ownPortFault() finds every spelling of this host with the machine's p
   deepEqual(refused(here), here);
 });
 
-Deno.test("ownPortFault() lets other ports of this host and other hosts be", () => {
+Deno.test("ownPortFault() accepts other ports of this host and other hosts", () => {
   deepEqual(refused(["localhost:11434", "127.0.0.1:80", "[::1]:8080", "api.example.com"]), []);
   deepEqual(refused(["10.0.0.5:3005", "example.com:3005"]), []);
 });
 
-Deno.test("ownPortFault() knows the address the machine was told to listen on", () => {
+Deno.test("ownPortFault() refuses the address on which the server listens", () => {
   deepEqual(refused(["10.0.0.5", "10.0.0.5:3005", "10.0.0.5:80"], "10.0.0.5"), [
     "10.0.0.5",
     "10.0.0.5:3005",

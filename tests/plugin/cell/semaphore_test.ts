@@ -3,7 +3,7 @@ import { Semaphore } from "../../../lib/plugin/cell/semaphore.ts";
 
 const NEVER = new AbortController().signal;
 
-Deno.test("Semaphore gives so many places and serves the line in order", async () => {
+Deno.test("Semaphore.wait() resolves in order as permits are released, and rejects if the queue is full", async () => {
   const slots = new Semaphore(1, 2);
   assert.ok(slots.tryAcquire());
   assert.ok(!slots.tryAcquire());
@@ -21,7 +21,7 @@ Deno.test("Semaphore gives so many places and serves the line in order", async (
   assert.equal(slots.inUse, 0);
 });
 
-Deno.test("Semaphore forgets who leaves the line", async () => {
+Deno.test("Semaphore.wait() rejects and leaves the queue if its signal aborts", async () => {
   const slots = new Semaphore(1, 2);
   slots.tryAcquire();
   const abort = new AbortController();
@@ -34,7 +34,7 @@ Deno.test("Semaphore forgets who leaves the line", async () => {
   await stays;
 });
 
-Deno.test("Semaphore.close() sends the whole line away", async () => {
+Deno.test("Semaphore.close() rejects all waiters", async () => {
   const slots = new Semaphore(0, 2);
   const waits = [slots.wait(NEVER), slots.wait(NEVER)];
   slots.close(new Error("over"));

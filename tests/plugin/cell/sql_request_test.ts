@@ -13,29 +13,29 @@ function served(headers: string[]): InboundCall {
   });
 }
 
-Deno.test("answerSqlRequest() hands the question on with the time it may take", async () => {
-  const asked: SqlRequest[] = [];
+Deno.test("answerSqlRequest() passes the body with its time limit to runSqlRequest", async () => {
+  const requests: SqlRequest[] = [];
   const host = {
-    runSqlRequest: (question: SqlRequest) => {
-      asked.push(question);
+    runSqlRequest: (request: SqlRequest) => {
+      requests.push(request);
       return Promise.resolve(new Response("rows"));
     },
     log: () => {},
   };
   equal(await (await answerSqlRequest(served(["timeout-ms", "250"]), host)).text(), "rows");
   await answerSqlRequest(served([]), host);
-  equal(asked.map(({ timeoutMs }) => timeoutMs), [250, 0]);
+  equal(requests.map(({ timeoutMs }) => timeoutMs), [250, 0]);
 });
 
-Deno.test("answerSqlRequest() tells the plugin no reason of the machine's, and the log the reason", async () => {
+Deno.test("answerSqlRequest() logs the reason of a failure and does not send it to the plugin", async () => {
   const lines: string[] = [];
   const host = {
     runSqlRequest: () => Promise.reject(new Error("secret")),
     log: (_level: string, line: string) => lines.push(line),
   };
-  await rejects(answerSqlRequest(served([]), host), /the machine failed$/);
+  await rejects(answerSqlRequest(served([]), host), /the server failed$/);
   equal(lines, ["a query failed: Error: secret"]);
-  await rejects(answerSqlRequest(served([]), { log: () => {} }), /nothing to query/);
+  await rejects(answerSqlRequest(served([]), { log: () => {} }), /queries are not available here/);
   const gone = served([]);
   gone.abort(new Error("gone"));
   await rejects(answerSqlRequest(gone, host));

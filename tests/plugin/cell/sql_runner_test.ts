@@ -1,4 +1,4 @@
-/** `env.sql` from inside a cell: what a query that never ends costs, and what it does not. */
+/** Tests of `env.sql` from inside a cell: results, time and memory limits, and processes. */
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
@@ -23,7 +23,7 @@ const SOURCE = `export default { async fetch(request, env) {
     return Response.json([error.name, error.message]);
   }
 } };`;
-const LINUX = Deno.build.os === "linux" ? "" : " (skipped: it looks into /proc)";
+const LINUX = Deno.build.os === "linux" ? "" : " (skipped: needs /proc)";
 
 async function withRoot(test: (root: string) => Promise<void>): Promise<void> {
   const root = await Deno.makeTempDir({ prefix: "elastik-queries-" });
@@ -56,7 +56,7 @@ function sql(body: string): RequestInit {
   return { method: "POST", body };
 }
 
-/** Processes started by this one that name its cells, with the jiffies of CPU each has had. */
+/** Child processes of this one, by id, with the jiffies of CPU time that each has used. */
 function cells(): Map<number, number> {
   const found = new Map<number, number>();
   for (const { name } of Deno.readDirSync("/proc")) {
@@ -67,7 +67,7 @@ function cells(): Map<number, number> {
         found.set(Number(name), Number(fields[11]) + Number(fields[12]));
       }
     } catch (error) {
-      // It ended between the listing and the look.
+      // The process ended between the listing and the read.
       if (!(error instanceof Deno.errors.NotFound) && !/os error 3/.test(String(error))) {
         throw error;
       }
@@ -77,7 +77,7 @@ function cells(): Map<number, number> {
 }
 
 for (const launch of ["process", "worker"] as const) {
-  Deno.test(`env.sql (${launch}) asks files, bytes and streams of bytes`, () =>
+  Deno.test(`env.sql.query() (${launch}) queries files, bytes and streams of bytes`, () =>
     withSql(async ({ text }) => {
       for (const way of ["/file", "/bytes", "/stream"]) {
         equal(JSON.parse(await text(way, sql("SELECT id FROM t ORDER BY id"))), [[1], [2]], way);
@@ -92,7 +92,8 @@ for (const launch of ["process", "worker"] as const) {
 }
 
 Deno.test({
-  name: `env.sql ends a query that takes too long, with its process and nothing else${LINUX}`,
+  name:
+    `env.sql.query() kills the process of a query that takes too long, and nothing else${LINUX}`,
   ignore: LINUX !== "",
   fn: () =>
     withSql(async ({ cell, text, events }) => {
@@ -100,7 +101,7 @@ Deno.test({
       const pid = cell.health().pid ?? 0;
       const start = performance.now();
       const runaway = text("/file?ms=600", sql(ENDLESS));
-      // The plugin's own thread is free meanwhile, and so are other queries.
+      // The query blocks neither the plugin's thread nor other queries.
       equal(await text("/ok"), "ok");
       equal(await text("/file", sql("SELECT 7")), "[[7]]");
       ok(performance.now() - start < 600);
@@ -116,13 +117,13 @@ Deno.test({
       await new Promise((resolve) => setTimeout(resolve, 300));
       for (const [id, jiffies] of cells()) {
         // 300 ms of a busy core would be 30.
-        ok(jiffies - (before.get(id) ?? 0) < 10, `process ${id} goes on`);
+        ok(jiffies - (before.get(id) ?? 0) < 10, `process ${id} is still busy`);
       }
     }),
 });
 
 Deno.test({
-  name: `env.sql ends what nobody waits for any more, and all of it with its plugin${LINUX}`,
+  name: `env.sql.query() ends with its request and with its plugin${LINUX}`,
   ignore: LINUX !== "",
   fn: () =>
     withRoot(async (root) => {
@@ -136,11 +137,11 @@ Deno.test({
       await withCell(SOURCE, options, async ({ cell, ask }) => {
         const abort = new AbortController();
         const gone = ask("/file?ms=60000", { ...sql(ENDLESS), signal: abort.signal });
-        await until(() => own().length === 2, 5000, "a cell and a query's process");
+        await until(() => own().length === 2, 5000, "a cell and a query process");
         const query = own().find((pid) => pid !== cell.health().pid) ?? 0;
         abort.abort();
         await rejects(gone);
-        await until(() => !isAlive(query), 2000, "the query's process has ended");
+        await until(() => !isAlive(query), 2000, "the query process has ended");
         const left = ask("/file?ms=60000", sql(ENDLESS)).catch(() => undefined);
         await until(() => own().length === 2, 5000, "another query");
         await cell.stop({ drain: false });
@@ -150,7 +151,7 @@ Deno.test({
     }),
 });
 
-Deno.test("env.sql ends a query that takes too much memory", () =>
+Deno.test("env.sql.query() ends a query that exceeds its memory limit", () =>
   withSql(async ({ text }) => {
     const greedy =
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000000) " +
@@ -161,7 +162,7 @@ Deno.test("env.sql ends a query that takes too much memory", () =>
     equal(await text("/file", sql("SELECT 1")), "[[1]]");
   }));
 
-Deno.test("env.sql lets further queries wait, first come, first served", () =>
+Deno.test("env.sql.query() lets a query wait if MAX_QUERY_PROCESSES run", () =>
   withSql(async ({ text }) => {
     const slow = Array.from(
       { length: MAX_QUERY_PROCESSES },
@@ -171,9 +172,9 @@ Deno.test("env.sql lets further queries wait, first come, first served", () =>
     for (const answer of slow) match(await answer, /TimeoutError/);
   }));
 
-Deno.test("env.sql (worker) starts no further query where four cannot be ended", () =>
+Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be ended", () =>
   withSql(async ({ text }) => {
-    // Long enough to outlive its time, and over by itself before the test is.
+    // Long enough to exceed its time limit, and complete before the test ends.
     const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
     for (let i = 0; i < MAX_QUERY_PROCESSES; i++) {
       match(await text("/file?ms=1", sql(slow)), /TimeoutError/);
@@ -181,7 +182,7 @@ Deno.test("env.sql (worker) starts no further query where four cannot be ended",
     match(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
   }, "worker"));
 
-Deno.test("SqlRunner asks with the folders of now, and nothing once it is closed", async () => {
+Deno.test("SqlRunner.run() uses the current folders, and rejects after close()", async () => {
   await withRoot(async (root) => {
     const narrow = await makeInit(SOURCE, { config: { "/root": root } });
     const wide = await makeInit(SOURCE, { permissions: { read: [root] } });
@@ -199,14 +200,14 @@ Deno.test("SqlRunner asks with the folders of now, and nothing once it is closed
       return await (await queries.run({ body, timeoutMs: 2000, signal })).text();
     };
     try {
-      match(await ask(), /no granted folder/);
+      match(await ask(), /not in a granted folder/);
       queries.reconfigure(wide);
       match(await ask(), /\[\[2\]\]/);
       queries.reconfigure(narrow);
-      match(await ask(), /no granted folder/);
+      match(await ask(), /not in a granted folder/);
       const { signal } = new AbortController();
       const odd = await queries.run({ body: null, timeoutMs: NaN, signal });
-      match(await odd.text(), /refusal/);
+      match(await odd.text(), /"error"/);
     } finally {
       await queries.close();
     }

@@ -8,14 +8,14 @@ const WORKER = import.meta.resolve("../../../lib/plugin/manifest/check_imports_w
 const NOWHERE = import.meta.resolve("../../lib/plugin/no_such_worker.ts");
 const PATIENCE_MS = 60_000;
 
-/** A source of about this many characters, with something at its end. */
+/** A source of about `length` characters that ends with `end`. */
 function long(length: number, end = ""): string {
   const line = "export const a0 = { b: [1, 2, 3].map((x) => x * 2), c: `d${1}` };\n";
   const times = Math.ceil(length / line.length);
   return Array.from({ length: times }, (_, i) => line.replace("a0", `a${i}`)).join("") + end;
 }
 
-Deno.test("checkImportsInWorker() says of long sources what checkImports() says, in another thread", async () => {
+Deno.test("checkImportsInWorker() returns the same faults as checkImports()", async () => {
   const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
   const ends = [
     "",
@@ -34,7 +34,7 @@ Deno.test("checkImportsInWorker() says of long sources what checkImports() says,
   }
 });
 
-Deno.test("checkImportsInWorker() leaves the event loop free while a source of the longest kind is parsed", async () => {
+Deno.test("checkImportsInWorker() does not block the event loop while it parses the longest source", async () => {
   const text = long(MAX_PLUGIN_BYTES - 200);
   let beats = 0;
   const beat = setInterval(() => beats += 1, 1);
@@ -48,29 +48,29 @@ Deno.test("checkImportsInWorker() leaves the event loop free while a source of t
   }
 });
 
-Deno.test("checkImportsInWorker() finds too deep what is, and does not take the machine with it", async () => {
+Deno.test("checkImportsInWorker() refuses a source that is nested too deeply", async () => {
   const deep = "[".repeat(500_000);
   const fault = await checkImportsInWorker(WORKER, PATIENCE_MS)(deep);
-  equal(fault?.kind, "hopeless");
+  equal(fault?.kind, "too-complex");
   match(fault?.message ?? "", /nested too deeply/);
 });
 
-Deno.test("checkImportsInWorker() gives up in words after its deadline", async () => {
+Deno.test("checkImportsInWorker() returns a fault after its time limit", async () => {
   const fault = await checkImportsInWorker(WORKER, 1)(long(MAX_PLUGIN_BYTES - 200));
   deepStrictEqual(fault, {
-    kind: "hopeless",
-    message: "Cannot parse the source: it takes longer than 1 ms",
+    kind: "too-complex",
+    message: "Cannot parse the source: it took more than 1 ms",
     line: 0,
   });
 });
 
-Deno.test("checkImportsInWorker() parses here where no Worker can be had", async () => {
+Deno.test("checkImportsInWorker() parses on this thread if the Worker cannot be started", async () => {
   const examine = checkImportsInWorker(NOWHERE, PATIENCE_MS);
   equal(await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1)), undefined);
   equal((await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1, 'import "x";\n')))?.kind, "imports");
 });
 
-Deno.test("validateSource() keeps its order of refusals wherever it parses", async () => {
+Deno.test("validateSource() with a Worker removes types only from a source that is not JavaScript", async () => {
   const examine = checkImportsInWorker(WORKER, PATIENCE_MS);
   const bytes = (text: string) => new TextEncoder().encode(text);
   const asked: string[] = [];
@@ -85,7 +85,7 @@ Deno.test("validateSource() keeps its order of refusals wherever it parses", asy
   );
   ok(refused instanceof SourceError);
   match(refused.message, /^Cannot load an import \(line \d+\)/);
-  // What imports is refused as it stands; only what is no JavaScript is tried as TypeScript.
+  // JavaScript that imports is refused at once; only other sources are given to the type stripper.
   deepStrictEqual(asked, []);
   const typed = `${plain}const x: number = 1;\n`;
   equal(await validateSource(bytes(typed), strip, examine), typed.replace(": number", ""));

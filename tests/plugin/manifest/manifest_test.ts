@@ -4,7 +4,7 @@ import { ManifestError, parseManifest } from "../../../lib/plugin/manifest/manif
 const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
 const read = (value: unknown) => parseManifest(value, reserved);
 
-Deno.test("parseManifest() fills in what may be left out", () => {
+Deno.test("parseManifest() sets defaults for absent fields", () => {
   assert.deepEqual({ ...read({ routes: ["/x"] }), grants: {} }, {
     routes: ["/x"],
     auth: "T1",
@@ -15,7 +15,7 @@ Deno.test("parseManifest() fills in what may be left out", () => {
   });
 });
 
-Deno.test("parseManifest() reads all there is", () => {
+Deno.test("parseManifest() reads every field", () => {
   const found = read({
     routes: ["/dev/gpu", "/x/y"],
     auth: "T3",
@@ -32,7 +32,7 @@ Deno.test("parseManifest() reads all there is", () => {
   assert.equal(found.auth, "T3");
 });
 
-Deno.test("parseManifest() names the field that does not fit", () => {
+Deno.test("parseManifest() throws a ManifestError that names the invalid field", () => {
   const bad: [string, unknown][] = [
     ["manifest", null],
     ["manifest", [1]],
@@ -80,11 +80,11 @@ Deno.test("parseManifest() names the field that does not fit", () => {
   }
 });
 
-Deno.test("parseManifest() gives plain data: what a grant is named moves no prototype", () => {
+Deno.test("parseManifest() reads a grant for /__proto__ as an own property", () => {
   const value = JSON.parse('{"routes":["/x"],"grants":{"/__proto__":"r"}}');
   assert.deepEqual(Object.keys(read(value).grants), ["/__proto__"]);
 });
 
-Deno.test("parseManifest() needs no route of a fallback", () => {
+Deno.test("parseManifest() accepts a fallback without routes", () => {
   assert.deepEqual(read({ fallback: true }).routes, []);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { missingPermissions } from "../../../lib/plugin/manifest/missing_permissions.ts";
 
-Deno.test("missingPermissions() names the flags the server would have needed", async () => {
+Deno.test("missingPermissions() returns the Deno flags that the server lacks", async () => {
   const permissions = { net: ["a.example"], read: ["/srv"], write: ["/srv"], env: ["LANG"] };
   const lacking = await missingPermissions(
     permissions,

@@ -20,7 +20,7 @@ Deno.test("parsePermissions() reads hosts, folders and variables", () => {
   assert.deepEqual(parsePermissions({}), { net: [], read: [], write: [], env: [] });
 });
 
-Deno.test("parsePermissions() has no word for all, and none for running or linking", () => {
+Deno.test("parsePermissions() refuses wildcards, unknown permissions and forbidden names", () => {
   const bad: [string, unknown][] = [
     ["permissions", null],
     ["permissions", "all"],

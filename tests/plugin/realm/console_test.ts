@@ -15,7 +15,7 @@ function make(maxLogLinesPerSecond = 3) {
   return { sent, call, print: made.print };
 }
 
-Deno.test("createConsole() writes values in a row with their level", () => {
+Deno.test("createConsole() sends the values of a call as one line with its level", () => {
   const { sent, call } = make(10);
   call("log", "a", 1, "b");
   call("warn", "w");
@@ -26,7 +26,7 @@ Deno.test("createConsole() writes values in a row with their level", () => {
   equal(sent, [[0, "a 1 b"], [1, "w"], [2, "e"], [2, "Assertion failed: fell"]]);
 });
 
-Deno.test("createConsole() lets so many lines a second pass and none too long", () => {
+Deno.test("createConsole() limits the lines per second and the length of a line", () => {
   const { sent, call } = make(3);
   for (let i = 0; i < 100; i++) call("log", "x".repeat(10_000));
   // A second may begin while the loop runs.
@@ -34,11 +34,11 @@ Deno.test("createConsole() lets so many lines a second pass and none too long", 
   equal(sent[0]?.[1].length, 4098);
 });
 
-Deno.test("createConsole() shows what cannot be shown without throwing", () => {
+Deno.test("createConsole() does not throw for a value that cannot be inspected", () => {
   const sent: string[] = [];
   const { console } = createConsole((_level, line) => sent.push(line), () => {
     throw new Error("boom");
   }, 5);
   if (typeof console.log === "function") console.log("a", {});
-  match(sent.join(), /^a \[a value that throws/);
+  match(sent.join(), /^a \[a value that cannot be inspected/);
 });

@@ -4,7 +4,7 @@ import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import type { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
 import { createEnvFetchFactory } from "../../../lib/plugin/realm/env_fetch.ts";
 
-/** A wire that keeps what is asked until it is told to answer. */
+/** An endpoint that collects the calls; the test answers them. */
 function wire(most: number) {
   const asked:
     (OutboundRequest & { answer(response: Response): void; fail(error: Error): void })[] = [];
@@ -30,14 +30,14 @@ function wire(most: number) {
       };
     },
   };
-  // Only `call` is used of it.
+  // Only `call` is used.
   const fetches = createEnvFetchFactory(peer as unknown as RpcEndpoint, most);
   return { asked, peak: () => peak, fetch: fetches("machine", 7, "http://localhost:1") };
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-Deno.test("createEnvFetchFactory() sends a path with whose call it is, and reaches no other origin", async () => {
+Deno.test("createEnvFetchFactory() sends path and note, and refuses another origin", async () => {
   const { asked, fetch } = wire(4);
   for (const url of ["/home/x?y", "http://machine/home/x?y", "http://localhost:1/home/x?y"]) {
     void fetch(url, { headers: { "x-a": "b" } });
@@ -53,13 +53,13 @@ Deno.test("createEnvFetchFactory() sends a path with whose call it is, and reach
   equal(asked.length, 3);
 });
 
-Deno.test("createEnvFetchFactory() never has more calls under way than it may, however they come", async () => {
+Deno.test("createEnvFetchFactory() never has more open calls than allowed", async () => {
   const { asked, peak, fetch } = wire(2);
   const done: number[] = [];
   const one = async (n: number): Promise<void> => {
     await (await fetch("/x")).text();
     done.push(n);
-    // A newcomer in the very moment at which a place becomes free.
+    // A new call at the moment at which a place becomes free.
     if (n < 20) await one(n + 10);
   };
   const all = Promise.all(Array.from({ length: 10 }, (_, n) => one(n)));
@@ -71,7 +71,7 @@ Deno.test("createEnvFetchFactory() never has more calls under way than it may, h
   equal([done.length, peak()], [30, 2]);
 });
 
-Deno.test("createEnvFetchFactory() gives a call up by its signal, also while it waits for a place", async () => {
+Deno.test("createEnvFetchFactory() cancels a call by its signal, also while it waits for a place", async () => {
   const { asked, fetch } = wire(1);
   const first = fetch("/x", { signal: AbortSignal.timeout(60_000) });
   const abort = new AbortController();
@@ -81,19 +81,19 @@ Deno.test("createEnvFetchFactory() gives a call up by its signal, also while it 
   asked[0]?.answer(new Response("x"));
   equal((await first).status, 200);
   await rejects(second, /enough/);
-  equal(asked.length, 1, "it was not sent");
+  equal(asked.length, 1, "the cancelled call was not sent");
   void fetch("/z");
   await turn();
-  equal(asked.length, 2, "its place went to the next");
+  equal(asked.length, 2, "the place was passed to the next call");
 });
 
-Deno.test("createEnvFetchFactory() tells a failure of the machine as a TypeError, as fetch does", async () => {
+Deno.test("createEnvFetchFactory() rejects with a TypeError for a failure of the server, as fetch does", async () => {
   const { asked, fetch } = wire(1);
   const failed = fetch("/x");
   await turn();
-  asked[0]?.fail(new RpcError("Cannot call back"));
+  asked[0]?.fail(new RpcError("Cannot run the subrequest"));
   await rejects(failed, (error) => {
     ok(error instanceof TypeError);
-    return error.message === "Cannot call back";
+    return error.message === "Cannot run the subrequest";
   });
 });

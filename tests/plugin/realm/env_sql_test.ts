@@ -2,13 +2,13 @@ import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { decodeSqlQuery, encodeSqlResult } from "../../../lib/plugin/realm/sql_codec.ts";
 import { createEnvSql } from "../../../lib/plugin/realm/env_sql.ts";
 
-Deno.test("createEnvSql() puts one question with its time, and gives the rows", async () => {
+Deno.test("createEnvSql() sends one query with its time limit, and returns the rows", async () => {
   const result = { columns: ["a"], rows: [[1]], truncated: false };
   const sent: unknown[] = [];
   const { query } = createEnvSql(async (path, init) => {
     const request = new Request(`http://machine${path}`, init);
-    const { question } = decodeSqlQuery(await request.bytes());
-    sent.push(path, request.headers.get("timeout-ms"), question.sql, question.path);
+    const { query: decoded } = decodeSqlQuery(await request.bytes());
+    sent.push(path, request.headers.get("timeout-ms"), decoded.sql, decoded.path);
     return new Response(encodeSqlResult(result));
   });
   equal(await query("/x.db", "SELECT 1"), result);
@@ -17,8 +17,8 @@ Deno.test("createEnvSql() puts one question with its time, and gives the rows", 
   equal(sent.slice(4), ["/query", "50", "SELECT 2", undefined]);
 });
 
-Deno.test("createEnvSql() asks nothing that is no text", async () => {
-  const { query } = createEnvSql(() => Promise.reject(new Error("it asked")));
+Deno.test("createEnvSql() rejects with a TypeError if sql is not a string", async () => {
+  const { query } = createEnvSql(() => Promise.reject(new Error("a query was sent")));
   const odd: unknown = 7;
   await rejects(query("/x.db", odd as string), TypeError);
 });

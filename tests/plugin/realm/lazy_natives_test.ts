@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { installLazyNatives } from "../../../lib/plugin/realm/lazy_natives.ts";
 
-Deno.test("installLazyNatives() puts the signal off and knows a body that is whole; a plugin sees no difference", async () => {
+Deno.test("installLazyNatives() defers the signal, knows a buffered body, and changes nothing visible", async () => {
   const native = Response;
   const nativeJson = Object.getOwnPropertyDescriptor(Response, "json")!;
   const nativeClone = Object.getOwnPropertyDescriptor(Response.prototype, "clone")!;

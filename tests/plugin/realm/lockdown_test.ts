@@ -1,4 +1,4 @@
-/** The realm is stripped for good, so it is looked at from inside a cell. */
+/** The lockdown cannot be undone, so these tests inspect the realm of a cell. */
 
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { withCell } from "../cell_fixture.ts";
@@ -15,7 +15,7 @@ const SOURCE = `export default { fetch() {
   return Response.json({ names, open, above, hook: hook.configurable, agent: navigator.userAgent });
 } };`;
 
-/** Whatever reaches past the realm, or would tomorrow, under the names it has or had. */
+/** Globals that reach outside the realm, also former names and names of later versions. */
 const GONE =
   ("Deno process global Buffer require eval Worker SharedWorker BroadcastChannel caches " +
     "CacheStorage WebAssembly SharedArrayBuffer Atomics WebSocket WebSocketStream EventSource " +
@@ -24,12 +24,12 @@ const GONE =
     "clearImmediate queueMicrotaskNative __bootstrap bootstrap").split(" ");
 
 for (const launch of ["process", "worker"] as const) {
-  Deno.test(`strip() leaves what is listed and nothing else in a cell (${launch})`, async () => {
+  Deno.test(`lockDownRealm() leaves only the listed globals in a cell (${launch})`, async () => {
     await withCell(SOURCE, { launch }, async ({ text }) => {
       const found = JSON.parse(await text("/"));
       equal(GONE.filter((name) => found.names.includes(name)), []);
       equal([found.open, found.above, found.hook, found.agent], [0, [], false, "elastik"]);
-      // So that a runtime that adds to the realm is noticed here.
+      // A Deno version that adds globals must be noticed here.
       equal(found.names.length > 100 && found.names.length < 150, true, String(found.names.length));
     });
   });

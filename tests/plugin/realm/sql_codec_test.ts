@@ -13,33 +13,33 @@ async function bytesOf(written: ReturnType<typeof encodeSqlQuery>) {
   return await new Response(written instanceof Uint8Array ? written : written).bytes();
 }
 
-Deno.test("encodeSqlQuery() and decodeSqlQuery() carry every value, by position and by name", async () => {
+Deno.test("decodeSqlQuery() returns every parameter that encodeSqlQuery() encoded, by position and by name", async () => {
   const named = Object.fromEntries(PARAMS.map((value, at) => [`p${at}`, value]));
   for (const params of [PARAMS, named]) {
     const written = encodeSqlQuery({ sql: "SELECT 'ü'", params, maxRows: 3, copy: true }, "/a b");
-    const { question, image } = decodeSqlQuery(await bytesOf(written));
-    equal(question.params, params);
-    equal([question.sql, question.path, question.maxRows], ["SELECT 'ü'", "/a b", 3]);
-    equal([question.copy, image.length], [true, 0]);
+    const { query, image } = decodeSqlQuery(await bytesOf(written));
+    equal(query.params, params);
+    equal([query.sql, query.path, query.maxRows], ["SELECT 'ü'", "/a b", 3]);
+    equal([query.copy, image.length], [true, 0]);
   }
 });
 
-Deno.test("encodeSqlQuery() sends a database after the question, whole or in pieces", async () => {
+Deno.test("encodeSqlQuery() appends a database to the query, from bytes or from a stream", async () => {
   const database = new Uint8Array([1, 2, 3]);
   for (const source of [database, ReadableStream.from([database.slice(0, 1), database.slice(1)])]) {
-    const { question, image } = decodeSqlQuery(
+    const { query, image } = decodeSqlQuery(
       await bytesOf(encodeSqlQuery({ sql: "x", params: [] }, source)),
     );
-    equal([question.path, [...image]], [undefined, [1, 2, 3]]);
+    equal([query.path, [...image]], [undefined, [1, 2, 3]]);
   }
 });
 
-Deno.test("encodeSqlQuery() refuses a parameter that is no value of SQLite", () => {
+Deno.test("encodeSqlQuery() throws a TypeError for a parameter that is not a value of SQLite", () => {
   const odd: unknown = { a: 1 };
   throws(() => encodeSqlQuery({ sql: "x", params: [odd as string] }, "/a"), TypeError);
 });
 
-Deno.test("encodeSqlResult() and readResponseFrame() carry rows", () => {
+Deno.test("decodeSqlResult() returns the result that encodeSqlResult() encoded", () => {
   const result = {
     columns: ["a", "a"],
     rows: [["x", 1.5], [null, new Uint8Array([7])], ["9007199254740993", Infinity]],
@@ -48,7 +48,7 @@ Deno.test("encodeSqlResult() and readResponseFrame() carry rows", () => {
   equal(decodeSqlResult(encodeSqlResult(result)), result);
 });
 
-Deno.test("encodeSqlError() and readResponseFrame() carry an error's name and words", () => {
+Deno.test("decodeSqlResult() throws the error that encodeSqlError() encoded", () => {
   const error = Object.assign(new Error("words"), { name: "Busy" });
   throws(() => decodeSqlResult(encodeSqlError(error)), { name: "Busy", message: "words" });
   throws(() => decodeSqlResult(encodeSqlError(new TypeError("t"))), TypeError);

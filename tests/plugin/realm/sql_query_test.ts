@@ -15,13 +15,13 @@ type Ask = (
   options?: Partial<SqlQuery>,
 ) => Promise<SqlResult>;
 
-// The published types lag behind the runtime; `Sqlite` says what is used of it.
+// `@types/node` lacks members that Deno has; `SqliteModule` declares the used ones.
 const SQLITE = sqlite as unknown as SqliteModule;
 const NONE = new Uint8Array();
 const SETUP =
   "CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x'), (2, NULL), (9007199254740993, x'0102')";
 
-/** Runs a test on a file, asked directly and as a copy. */
+/** Runs a test on a file twice: opened directly and as a copy. */
 async function withDatabase(
   test: (ask: Ask, path: string, folder: string) => Promise<void>,
   setup = SETUP,
@@ -31,11 +31,12 @@ async function withDatabase(
   const database = new sqlite.DatabaseSync(path);
   database.exec(setup);
   database.close();
-  const query = createQueryDatabase(Deno, SQLITE, resolve);
+  const queryDatabase = createQueryDatabase(Deno, SQLITE, resolve);
   try {
     for (const copy of [false, true]) {
       await test(
-        (sql, params = [], options = {}) => query({ sql, params, path, copy, ...options }, NONE),
+        (sql, params = [], options = {}) =>
+          queryDatabase({ sql, params, path, copy, ...options }, NONE),
         path,
         folder,
       );
@@ -63,7 +64,7 @@ function named(name: string, words: RegExp): (error: unknown) => boolean {
   };
 }
 
-Deno.test("createQueryDatabase() gives rows in the columns' order and says when there are more", () =>
+Deno.test("queryDatabase() returns rows in the order of the columns, and whether there are more", () =>
   withDatabase(async (ask) => {
     equal(await ask("SELECT b, a FROM t"), {
       columns: ["b", "a"],
@@ -78,13 +79,13 @@ Deno.test("createQueryDatabase() gives rows in the columns' order and says when 
     equal([pragma.rows.length, pragma.truncated], [1, true]);
   }));
 
-Deno.test("createQueryDatabase() keeps the names of columns that are there twice, and the rows' order", () =>
+Deno.test("queryDatabase() keeps duplicate column names and the order of the rows", () =>
   withDatabase(async (ask) => {
     equal((await ask("SELECT 1 AS a, 2 AS a")).columns, ["a", "a"]);
     equal((await ask("SELECT a FROM t ORDER BY a DESC LIMIT 2")).rows, [["9007199254740993"], [2]]);
   }));
 
-Deno.test("createQueryDatabase() binds parameters by position and by name, with their types", () =>
+Deno.test("queryDatabase() binds parameters by position and by name, with their types", () =>
   withDatabase(async (ask) => {
     const types = "SELECT typeof(?), typeof(?), typeof(?), typeof(?), typeof(?)";
     equal((await ask(types, [1, "1", 1.5, null, new Uint8Array(1)])).rows, [
@@ -95,7 +96,7 @@ Deno.test("createQueryDatabase() binds parameters by position and by name, with 
     await rejects(ask("SELECT ?", [1, 2]), named("SqliteError", /out of range/));
   }));
 
-Deno.test("createQueryDatabase() does nothing but read", () =>
+Deno.test("queryDatabase() refuses every statement that does more than read", () =>
   withDatabase(async (ask, _path, folder) => {
     const refused = [
       "INSERT INTO t VALUES (3, 'y') RETURNING a",
@@ -130,7 +131,7 @@ Deno.test("createQueryDatabase() does nothing but read", () =>
     equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.db"]);
   }));
 
-Deno.test("createQueryDatabase() takes one statement, with whatever surrounds it", () =>
+Deno.test("queryDatabase() accepts one statement with comments and semicolons, and no second one", () =>
   withDatabase(async (ask) => {
     for (
       const sql of [
@@ -147,12 +148,12 @@ Deno.test("createQueryDatabase() takes one statement, with whatever surrounds it
       await rejects(ask(sql), named("SqliteError", /more than one statement/), sql);
     }
     for (const sql of ["", "-- nothing", ";"]) {
-      await rejects(ask(sql), named("SqliteError", /gives no rows/), sql);
+      await rejects(ask(sql), named("SqliteError", /returns no rows/), sql);
     }
     await rejects(ask("SELECT 1) UNION SELECT * FROM (SELECT 2"), named("SqliteError", /syntax/));
   }));
 
-Deno.test("createQueryDatabase() tells an error in the middle of the rows from their end", () =>
+Deno.test("queryDatabase() reports an error that occurs in the middle of the rows", () =>
   withDatabase(async (ask) => {
     const sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) " +
       "SELECT CASE WHEN i = 5 THEN abs(-9223372036854775807 - 1) ELSE i END FROM n";
@@ -160,7 +161,7 @@ Deno.test("createQueryDatabase() tells an error in the middle of the rows from t
     equal((await ask(sql, [], { maxRows: 3 })).rows, [[1], [2], [3]]);
   }));
 
-Deno.test("createQueryDatabase() refuses rows that hold more than is allowed", () =>
+Deno.test("queryDatabase() refuses rows that have more bytes than allowed", () =>
   withDatabase(async (ask) => {
     const big = "SELECT zeroblob(600) FROM t";
     equal((await ask(big, [], { maxBytes: 1800 })).rows.length, 3);
@@ -168,38 +169,38 @@ Deno.test("createQueryDatabase() refuses rows that hold more than is allowed", (
     await rejects(ask("SELECT zeroblob(900000000)"), named("QuotaExceededError", /too big/));
   }));
 
-Deno.test("createQueryDatabase() says in words what is no database", () =>
+Deno.test("queryDatabase() reports a file that is not a database, a folder and a missing file", () =>
   withDatabase(async (ask, path, folder) => {
     await Deno.writeTextFile(
       `${folder}/text`,
-      "no database, but long enough to be looked at ".repeat(20),
+      "not a database, but long enough to be read ".repeat(20),
     );
     await rejects(
       ask("SELECT * FROM sqlite_master", [], { path: `${folder}/text` }),
       named("SqliteError", /file is not a database/),
     );
-    await rejects(ask("SELECT 1", [], { path: folder }), named("SqliteError", /no file/));
+    await rejects(ask("SELECT 1", [], { path: folder }), named("SqliteError", /not a file/));
     await rejects(ask("SELECT 1", [], { path: `${path}.not` }), named("NotFound", /./));
     await Deno.remove(`${folder}/text`);
   }));
 
-Deno.test("createQueryDatabase() asks a database that came along as bytes", async () => {
-  const query = createQueryDatabase(Deno, SQLITE, resolve);
+Deno.test("queryDatabase() queries a database that is passed as bytes", async () => {
+  const queryDatabase = createQueryDatabase(Deno, SQLITE, resolve);
   await withDatabase(async (_ask, path) => {
     const bytes = await Deno.readFile(path);
-    equal((await query({ sql: "SELECT count(*) FROM t", params: [] }, bytes)).rows, [[3]]);
+    equal((await queryDatabase({ sql: "SELECT count(*) FROM t", params: [] }, bytes)).rows, [[3]]);
     for (const damaged of [bytes.subarray(0, 4096), new TextEncoder().encode("x".repeat(5000))]) {
       await rejects(
-        query({ sql: "SELECT * FROM t", params: [] }, damaged.slice()),
+        queryDatabase({ sql: "SELECT * FROM t", params: [] }, damaged.slice()),
         named("SqliteError", /malformed|not a database/),
       );
     }
   });
 });
 
-Deno.test("createQueryDatabase() reads a file that is locked for good, and one whose log is not written back", () =>
+Deno.test("queryDatabase() reads a locked file, and one whose log is not checkpointed, without new files", () =>
   withDatabase(async (_ask, path, folder) => {
-    const query = createQueryDatabase(Deno, SQLITE, resolve);
+    const queryDatabase = createQueryDatabase(Deno, SQLITE, resolve);
     for (const mode of ["DELETE", "WAL"]) {
       const holder = new sqlite.DatabaseSync(path);
       holder.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = ${mode};
@@ -207,7 +208,7 @@ Deno.test("createQueryDatabase() reads a file that is locked for good, and one w
       const before = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
       try {
         const sql = "SELECT b FROM t WHERE a = 100";
-        const { rows } = await query({ sql, params: [], path }, NONE);
+        const { rows } = await queryDatabase({ sql, params: [], path }, NONE);
         equal(rows.at(-1), [mode]);
         equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), before);
       } finally {
@@ -217,10 +218,10 @@ Deno.test("createQueryDatabase() reads a file that is locked for good, and one w
     }
   }));
 
-Deno.test("createQueryDatabase() opens a file with a log where it is too long to be copied and held already", () =>
+Deno.test("queryDatabase() opens a WAL file that is too long to copy only if it is open already", () =>
   withDatabase(async (_ask, path, folder) => {
-    const query = createQueryDatabase(Deno, SQLITE, resolve);
-    const question = { sql: "SELECT count(*), sum(length(b)) FROM t", params: [], path };
+    const queryDatabase = createQueryDatabase(Deno, SQLITE, resolve);
+    const query = { sql: "SELECT count(*), sum(length(b)) FROM t", params: [], path };
     const holder = new sqlite.DatabaseSync(path);
     const long = MAX_QUERY_IMAGE_BYTES + 1;
     holder.exec(
@@ -230,16 +231,16 @@ Deno.test("createQueryDatabase() opens a file with a log where it is too long to
     const names = () => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     const held = names();
     equal(held.length, 3);
-    equal((await query(question, NONE)).rows, [[2, long]]);
+    equal((await queryDatabase(query, NONE)).rows, [[2, long]]);
     equal(names(), held);
     holder.close();
-    // Nobody holds it now, and to open it would leave two files beside it.
-    await rejects(query(question, NONE), named("QuotaExceededError", /can be copied/));
+    // No program has it open now, so opening it would create two files next to it.
+    await rejects(queryDatabase(query, NONE), named("QuotaExceededError", /can be copied/));
     equal(names(), ["a.db"]);
     await Deno.truncate(path);
   }));
 
-Deno.test("withSyncRealPath() looks at paths as the runtime does", async () => {
+Deno.test("withSyncRealPath() resolves paths as Deno.realPath does", async () => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-query-" });
   try {
     await Deno.symlink(folder, `${folder}/loop`);

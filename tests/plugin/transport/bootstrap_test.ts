@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bootstrapUrl, ENTRY_URL } from "../../../lib/plugin/transport/bootstrap.ts";
 
-Deno.test("bootstrapUrl() is one module of data that imports nothing of ours", async () => {
+Deno.test("bootstrapUrl() returns one self-contained module as a data: URL", async () => {
   const text = await (await fetch(bootstrapUrl())).text();
   assert.doesNotMatch(text, /from "\.{1,2}\//);
   assert.doesNotMatch(text, /^\s*import /m);
@@ -10,6 +10,6 @@ Deno.test("bootstrapUrl() is one module of data that imports nothing of ours", a
   assert.equal(bootstrapUrl(), bootstrapUrl());
 });
 
-Deno.test("ENTRY_URL stays short, since it is parsed with every Request of a plugin", () => {
+Deno.test("ENTRY_URL is shorter than 150 characters, because each Request of a plugin parses it", () => {
   assert.ok(ENTRY_URL.length < 150, `${ENTRY_URL.length} characters`);
 });

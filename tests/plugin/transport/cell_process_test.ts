@@ -1,4 +1,4 @@
-/** The program a cell's process runs, spoken to over its pipes as its server would, or would not. */
+/** Tests of the program of a cell process, over its pipes, with valid and invalid input. */
 
 import { deepStrictEqual as equal, match } from "node:assert/strict";
 import { FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
@@ -18,16 +18,16 @@ async function run(input: Uint8Array<ArrayBuffer>): Promise<{ code: number; stde
   return { code, stderr: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("runCell() exits when its server is gone, before it was told what to be", async () => {
+Deno.test("runCell() exits with code 0 if stdin ends before the INIT frame", async () => {
   equal(await run(new Uint8Array(0)), { code: 0, stderr: "" });
 });
 
-Deno.test("runCell() refuses a first frame that is no INIT, or no JSON, in words", async () => {
+Deno.test("runCell() exits with code 83 if the first frame is not a valid INIT", async () => {
   const other = new FrameWriter();
   other.writeText(VERB.REQUEST, SIDE.HOST, 1, "{}");
   const wrong = await run(other.take());
   equal(wrong.code, 83);
-  match(wrong.stderr, /not an INIT frame/);
+  match(wrong.stderr, /the first frame is not INIT/);
   const broken = new FrameWriter();
   broken.writeText(VERB.INIT, SIDE.HOST, 0, "{");
   equal((await run(broken.take())).code, 83);

@@ -1,4 +1,4 @@
-/** What the Worker of a cell makes of a plugin: how it loads it, asks it, and tells of its faults. */
+/** Tests of the program in a cell's Worker: loading a plugin, requests, and reporting of errors. */
 
 import { deepStrictEqual as equal, doesNotMatch, match, rejects } from "node:assert/strict";
 import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
@@ -17,27 +17,27 @@ async function unfit(source: string): Promise<string> {
   return words;
 }
 
-Deno.test("start() refuses a module without fetch and says what it lacks", async () => {
+Deno.test("start() refuses a module whose default export has no method fetch", async () => {
   for (
     const source of ["", "export default 1;", "export default {};", "export default { fetch: 1 };"]
   ) {
-    match(await unfit(source), /export default has no fetch/);
+    match(await unfit(source), /export default does not have a method fetch/);
   }
 });
 
-Deno.test("start() tells the line of a fault, and neither the plugin's text nor the bootstrap's", async () => {
+Deno.test("start() reports the line of an error, without the source of the plugin or the bootstrap", async () => {
   const words = await unfit("const a = 1;\n\nnull.x;\nexport default { fetch() {} };");
   match(words, /TypeError: .* \(line 3\)$/);
   doesNotMatch(words, /data:/);
 });
 
-Deno.test("start() takes a function with a fetch of its own for a plugin", async () => {
+Deno.test("start() accepts a function that has a method fetch as a plugin", async () => {
   const source =
     "const f = () => {}; f.fetch = () => new Response('from a function'); export default f;";
   await withCell(source, options, async ({ text }) => equal(await text("/"), "from a function"));
 });
 
-Deno.test("answer() gives each request its own env and shares what is the cell's", async () => {
+Deno.test("start() gives each request its own env, which shares config and vars", async () => {
   const source = `let first;
   export default { fetch(request, env, ctx) {
     const same = first && [env !== first, env.config === first.config, env.caller !== first.caller];
@@ -50,7 +50,7 @@ Deno.test("answer() gives each request its own env and shares what is the cell's
   });
 });
 
-Deno.test("waitUntil() lets work outlive its answer and tells of its failure", async () => {
+Deno.test("waitUntil() lets work continue after the response and logs its failure", async () => {
   const source = `export default { fetch(request, env, ctx) {
     ctx.waitUntil(new Promise((r) => setTimeout(r, 20)).then(() => { throw new Error("too late") }));
     return new Response("at once");
@@ -60,7 +60,7 @@ Deno.test("waitUntil() lets work outlive its answer and tells of its failure", a
     await until(
       () => lines.some((line) => /waitUntil: Error: too late/.test(line)),
       2000,
-      "it is told",
+      "the failure is logged",
     );
   });
 });

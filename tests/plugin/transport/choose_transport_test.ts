@@ -3,10 +3,10 @@ import { chooseTransport } from "../../../lib/plugin/transport/choose_transport.
 import { startWorkerCell } from "../../../lib/plugin/transport/worker_transport.ts";
 import { PROGRAM } from "../cell_fixture.ts";
 
-Deno.test("chooseTransport() takes processes where it may and says what is lost where it may not", () => {
+Deno.test("chooseTransport() chooses processes if permitted, otherwise Workers with a warning", () => {
   const processes = chooseTransport(PROGRAM, true);
   equal([processes.kind, processes.warning], ["process", undefined]);
   const workers = chooseTransport(PROGRAM, false);
   equal([workers.kind, workers.startCell], ["worker", startWorkerCell]);
-  match(workers.warning ?? "", /neither their memory nor a busy loop.*--allow-run/);
+  match(workers.warning ?? "", /their memory and busy loops are not limited.*--allow-run/);
 });

@@ -1,4 +1,4 @@
-/** The process around a cell: what it is started with, and that nothing of it is ever left. */
+/** Tests of cells as processes: how they are started, and that none is left behind. */
 
 import assert from "node:assert/strict";
 import { isAlive, makeCell, PROGRAM, until, withCell } from "../cell_fixture.ts";
@@ -10,7 +10,7 @@ const LINUX = Deno.build.os === "linux";
 const HELLO = `export default { fetch: () => new Response("hi") };`;
 
 Deno.test({
-  name: "launchProcess() narrows the process to what the plugin declared",
+  name: "createProcessStarter() starts the process with the declared permissions only",
   ignore: !LINUX, // The command line of a process is read from /proc.
   async fn() {
     const permissions = { net: ["example.com:443"], env: ["LANG"] };
@@ -38,7 +38,7 @@ Deno.test({
   },
 });
 
-Deno.test("createProcessStarter() denies the machine's own address whatever was declared", async () => {
+Deno.test("createProcessStarter() denies the addresses in denyNet, even if they are declared", async () => {
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     () => new Response("reached"),
@@ -65,8 +65,8 @@ Deno.test("createProcessStarter() denies the machine's own address whatever was 
         log: () => {},
         onEvent: () => {},
       });
-      const visit = { authority: null, tier: "T1", by: "T1", depth: 0 };
-      const response = await cell.request(new Request("http://localhost/"), visit);
+      const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
+      const response = await cell.request(new Request("http://localhost/"), caller);
       assert.equal(await response.text(), expected);
       await cell.stop({ drain: false });
     }
@@ -75,7 +75,7 @@ Deno.test("createProcessStarter() denies the machine's own address whatever was 
   }
 });
 
-Deno.test("a redirect leads a cell to no host that was not declared", async () => {
+Deno.test("createProcessStarter() starts cells that cannot follow a redirect to an undeclared host", async () => {
   const target = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     () => new Response("reached"),
@@ -97,8 +97,8 @@ Deno.test("a redirect leads a cell to no host that was not declared", async () =
 });
 
 Deno.test({
-  name: "a cell's process ends when its server is killed, busy or not",
-  ignore: !LINUX, // What is left is looked for in /proc.
+  name: "createProcessStarter() starts processes that exit when the server is killed, idle or busy",
+  ignore: !LINUX, // Remaining processes are found in /proc.
   async fn() {
     for (const path of ["/ok", "/busy"]) {
       const server = new Deno.Command(Deno.execPath(), {
@@ -118,13 +118,13 @@ Deno.test({
       server.kill("SIGKILL");
       await server.status;
       await reader.cancel();
-      await until(() => !isAlive(pid), 3000, `no cell is left after ${path}`);
+      await until(() => !isAlive(pid), 3000, `the cell of ${path} has exited`);
     }
   },
 });
 
 Deno.test({
-  name: "a cell's process costs nothing while nobody asks",
+  name: "createProcessStarter() starts processes that use almost no CPU time while idle",
   ignore: !LINUX, // Processor time is read from /proc.
   async fn() {
     await withCell(HELLO, {}, async ({ cell, text }) => {
@@ -142,7 +142,7 @@ Deno.test({
   },
 });
 
-Deno.test("Cell.stop() leaves no process, also of a plugin that never listens", async () => {
+Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () => {
   const { cell, ask } = await makeCell(`export default { fetch: () => { for (;;); } };`);
   await cell.start();
   const { pid } = cell.health();

@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { toWorkerPermissions } from "../../../lib/plugin/transport/worker_permissions.ts";
 
-Deno.test("toWorkerPermissions() denies by name whatever is not listed", () => {
+Deno.test("toWorkerPermissions() denies explicitly each permission that is not listed", () => {
   const none = toWorkerPermissions({ net: [], read: [], write: [] });
   equal(none, {
     net: false,

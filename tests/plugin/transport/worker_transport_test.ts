@@ -20,7 +20,7 @@ function launched(code: string) {
   return { transport, verbs, ends, heard };
 }
 
-Deno.test("startWorkerCell() says that a plugin is ready, or unfit, and ends it once", async () => {
+Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", async () => {
   for (
     const [code, verb] of [["export default { fetch() {} }", VERB.READY], [
       "throw 1",
@@ -34,15 +34,15 @@ Deno.test("startWorkerCell() says that a plugin is ready, or unfit, and ends it 
     await transport.kill();
     await transport.kill();
     transport.send(new Uint8Array(8));
-    equal(ends, ["it was ended"]);
+    equal(ends, ["it was terminated"]);
   }
 });
 
-Deno.test("startWorkerCell() lives through bytes that are no frames", async () => {
+Deno.test("startWorkerCell() survives bytes that are not a frame", async () => {
   const { transport, ends, heard } = launched("export default { fetch() {} }");
   await heard;
   transport.send(new Uint8Array([1, 0, 0, 0, 0]));
   await new Promise((resolve) => setTimeout(resolve, 30));
   await transport.kill();
-  match(ends.join(), /^it was ended$|^its Worker failed$/);
+  match(ends.join(), /^it was terminated$|^its Worker failed with an uncaught error$/);
 });

@@ -6,7 +6,7 @@ async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-Deno.test("OutboundBody sends no more than its credit, in pieces, and goes on with more", async () => {
+Deno.test("OutboundBody sends pieces up to its credit and continues when it gets more", async () => {
   const sizes: number[] = [];
   let ended = false;
   const source = new ReadableStream({
@@ -29,7 +29,7 @@ Deno.test("OutboundBody sends no more than its credit, in pieces, and goes on wi
   assert.ok(ended);
 });
 
-Deno.test("OutboundBody.cancel() reaches the source and nothing follows", async () => {
+Deno.test("OutboundBody.cancel() cancels the source and calls the sink no more", async () => {
   let reason: unknown;
   const heard: string[] = [];
   const source = new ReadableStream<Uint8Array>({ cancel: (why) => void (reason = why) });
@@ -44,17 +44,17 @@ Deno.test("OutboundBody.cancel() reaches the source and nothing follows", async 
   assert.deepEqual(heard, []);
 });
 
-Deno.test("OutboundBody fails a source that gives what is not bytes", async () => {
+Deno.test("OutboundBody fails if the source yields a value that is not a Uint8Array", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const text: unknown = "text";
   const source = new ReadableStream<Uint8Array>({
-    pull: (controller) => controller.enqueue(text as Uint8Array), // The lie under test.
+    pull: (controller) => controller.enqueue(text as Uint8Array), // the wrong type is under test
   });
   new OutboundBody(source, { onChunk: () => {}, onEnd: () => {}, onError: resolve });
-  assert.match(String(await promise), /not bytes/);
+  assert.match(String(await promise), /not a Uint8Array/);
 });
 
-Deno.test("InboundBody takes a window and refuses one byte more, gives credit as it is read", async () => {
+Deno.test("InboundBody accepts one window, refuses one byte more, and gives credit as it is read", async () => {
   const granted: number[] = [];
   const body = new InboundBody((bytes) => granted.push(bytes), () => {});
   for (let i = 0; i < CELL_WINDOW_BYTES; i += CELL_CHUNK_BYTES) {
@@ -67,7 +67,7 @@ Deno.test("InboundBody takes a window and refuses one byte more, gives credit as
   await reader.cancel();
 });
 
-Deno.test("InboundBody ends, fails and is cancelled once", async () => {
+Deno.test("InboundBody reports its end once, after end(), fail() or a cancelled stream", async () => {
   const over: boolean[] = [];
   const ended = new InboundBody(() => {}, (cancelled) => over.push(cancelled));
   ended.push(new Uint8Array([1]));
@@ -97,7 +97,7 @@ function copying(): { sink: BodySink; seen: Uint8Array[]; over: Promise<unknown>
   return { sink, seen, over: promise };
 }
 
-Deno.test("OutboundBody reads through one buffer what streams bytes, and what does not as it comes", async () => {
+Deno.test("OutboundBody sends the same bytes of a byte stream and of a default stream with reuse", async () => {
   const bytes = Uint8Array.from({ length: 200_000 }, (_, at) => at * 7);
   const pieces = () => [bytes.slice(0, 3), bytes.slice(3, 150_000), bytes.slice(150_000)];
   for (const type of ["bytes", undefined] as const) {
@@ -125,7 +125,7 @@ Deno.test("OutboundBody reads through one buffer what streams bytes, and what do
   }
 });
 
-Deno.test("OutboundBody tells of a source that breaks off, and cancels it, also through one buffer", async () => {
+Deno.test("OutboundBody reports a failed byte stream and cancels an idle one with reuse", async () => {
   const broken = new ReadableStream({
     type: "bytes",
     pull: () => Promise.reject(new Error("broke off")),

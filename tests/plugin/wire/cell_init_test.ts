@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 
-Deno.test("createBareInit() grants nothing: no host, no folder, no variable, no world, no line", () => {
+Deno.test("createBareInit() grants no host, folder, variable, config world or console line", () => {
   const { permissions, folders, config, vars, maxLogLinesPerSecond } = createBareInit(
     "probe",
     "x",

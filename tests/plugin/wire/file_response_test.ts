@@ -24,7 +24,7 @@ function bodyOf(text: string) {
   return { body, failed };
 }
 
-Deno.test("respondWithFile() resolves the call with the opened file and settles it when it is over", async () => {
+Deno.test("respondWithFile() resolves the call with the opened file and settles it when the file is read", async () => {
   const { call, promise } = calling();
   const { body } = bodyOf("bytes");
   let settled = 0;
@@ -46,7 +46,7 @@ Deno.test("respondWithFile() resolves the call with the opened file and settles 
   equal([call.isReceived, settled], [true, 1]);
 });
 
-Deno.test("respondWithFile() answers with a file that is over before it is open", async () => {
+Deno.test("respondWithFile() settles the call if the file ends before it is open", async () => {
   const { call, promise } = calling();
   let settled = 0;
   const opened = (_: unknown, over: () => void) => {
@@ -58,7 +58,7 @@ Deno.test("respondWithFile() answers with a file that is over before it is open"
   equal([call.isReceived, settled], [true, 1]);
 });
 
-Deno.test("respondWithFile() ends the call whose file cannot be opened, and closes one nobody waits for", async () => {
+Deno.test("respondWithFile() fails the call if the file cannot be opened, and closes the file of an ended call", async () => {
   const failing = calling();
   respondWithFile(
     failing.call,
@@ -80,7 +80,7 @@ Deno.test("respondWithFile() ends the call whose file cannot be opened, and clos
   equal(failed.length, 1);
 });
 
-Deno.test("respondWithFile() takes no file where nobody opens one", () => {
+Deno.test("respondWithFile() throws a ProtocolError if openFile is undefined", () => {
   const { call } = calling();
   throws(
     () => respondWithFile(call, undefined, FILE, make, () => {}, () => {}),

@@ -24,7 +24,7 @@ function readAll(bytes: Uint8Array<ArrayBuffer>, sizes: () => number): Frame[] {
   return frames;
 }
 
-/** A small generator with a seed (xorshift), so that a failure can be run again. */
+/** A pseudo-random generator with a seed (xorshift), so that a failure can be reproduced. */
 function random(seed: number): () => number {
   let state = seed | 1;
   return () => {
@@ -35,7 +35,7 @@ function random(seed: number): () => number {
   };
 }
 
-Deno.test("FrameReader gives back what FrameWriter wrote, whatever the pieces", () => {
+Deno.test("FrameReader returns the frames that FrameWriter wrote for pieces of any size", () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9);
   console.log(`seed ${seed}`);
   const next = random(seed);
@@ -59,13 +59,13 @@ Deno.test("FrameReader gives back what FrameWriter wrote, whatever the pieces", 
   }
 });
 
-Deno.test("FrameReader and the heads survive noise with a ProtocolError or nothing", () => {
+Deno.test("FrameReader, splitHead(), readCount() and readText() throw only a ProtocolError for random bytes", () => {
   const seed = Number(Deno.env.get("SEED") ?? Date.now() % 1e9);
   console.log(`seed ${seed}`);
   const next = random(seed);
   for (let round = 0; round < 2000; round++) {
     const noise = new Uint8Array(4 + next() * 200).map(() => next() * 256);
-    // A plausible length now and then, so that payloads are reached.
+    // Often a valid length, so that payloads are read too.
     if (next() < 0.7) noise.set([noise.length - 4, 0, 0, 0]);
     try {
       new FrameReader().push(noise, (frame) => {
@@ -83,7 +83,7 @@ Deno.test("FrameReader and the heads survive noise with a ProtocolError or nothi
   }
 });
 
-Deno.test("FrameReader takes the longest frame and refuses one byte more before it is there", () => {
+Deno.test("FrameReader accepts the longest frame and refuses a longer or shorter one by its length", () => {
   const at = (size: number) => {
     const bytes = new Uint8Array(10);
     new DataView(bytes.buffer).setUint32(0, size, true);
@@ -97,7 +97,7 @@ Deno.test("FrameReader takes the longest frame and refuses one byte more before 
   assert.throws(() => new FrameReader().push(at(5), () => {}), ProtocolError);
 });
 
-Deno.test("splitHead() refuses a head that is longer than its frame or than any head", () => {
+Deno.test("splitHead() refuses a head that is longer than its frame or than MAX_CELL_HEAD_BYTES", () => {
   for (const length of [11, MAX_CELL_HEAD_BYTES + 1, 0xffff_ffff]) {
     const payload = new Uint8Array(14);
     new DataView(payload.buffer).setUint32(0, length, true);
@@ -108,7 +108,7 @@ Deno.test("splitHead() refuses a head that is longer than its frame or than any 
   }
 });
 
-Deno.test("splitHead() gives the head as a value and the body as it lies in the frame", () => {
+Deno.test("splitHead() returns the parsed head and the body", () => {
   const writer = new FrameWriter();
   writer.writeHead(VERB.REQUEST, SIDE.HOST, 1, "[1]", new Uint8Array([1, 2, 3]));
   let found: { head: unknown; body: Uint8Array } | undefined;
@@ -116,14 +116,14 @@ Deno.test("splitHead() gives the head as a value and the body as it lies in the 
   assert.deepEqual(found, { head: [1], body: new Uint8Array([1, 2, 3]) });
 });
 
-Deno.test("readCount() refuses anything but four bytes", () => {
+Deno.test("readCount() refuses a payload that is not four bytes long", () => {
   assert.throws(
     () => readCount({ verb: VERB.CREDIT, side: 0, id: 1, payload: new Uint8Array(3) }),
     ProtocolError,
   );
 });
 
-Deno.test("FrameWriter.take() hands over bytes that later frames do not touch", () => {
+Deno.test("FrameWriter.take() returns bytes that later frames do not change", () => {
   const writer = new FrameWriter();
   writer.writeText(VERB.LOG, SIDE.CELL, 0, "first");
   const first = writer.take();
@@ -133,7 +133,7 @@ Deno.test("FrameWriter.take() hands over bytes that later frames do not touch", 
   assert.equal(writer.take().length, copy.length);
 });
 
-Deno.test("readText() gives one line, whatever was sent: nobody writes a second one or colours it", () => {
+Deno.test("readText() escapes line breaks, control characters and bidirectional marks", () => {
   const sent = "a\nb\r\u001b[2J\u0085\u2028\u202e\u2066\u007f\tc \u00e9";
   const writer = new FrameWriter();
   writer.writeText(VERB.LOG, SIDE.CELL, 0, sent);

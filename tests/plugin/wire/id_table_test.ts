@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { IdTable } from "../../../lib/plugin/wire/id_table.ts";
 
-/** A generator of the same numbers in every run (Numerical Recipes' linear congruence). */
+/** A generator of the same numbers in every run (linear congruential, Numerical Recipes). */
 function numbers(seed: number): () => number {
   let state = seed;
   return () => state = Math.imul(state, 1_664_525) + 1_013_904_223 >>> 0;
@@ -9,8 +9,8 @@ function numbers(seed: number): () => number {
 
 const by = (a: { id: number }, b: { id: number }): number => a.id - b.id;
 
-Deno.test("IdTable.get() finds what was added and not taken out, as a Map would", () => {
-  // Numbers in turn, as this end gives them out; and any a stranger likes, all of one slot too.
+Deno.test("IdTable.get() returns the same entries as a Map after adds and deletes", () => {
+  // Consecutive ids, as this end assigns them, and ids that all map to one slot, as a hostile end can send.
   for (const step of [1, 64, 0x1_0000, 7]) {
     const table = new IdTable<{ id: number }>();
     const model = new Map<number, { id: number }>();
@@ -35,7 +35,7 @@ Deno.test("IdTable.get() finds what was added and not taken out, as a Map would"
   }
 });
 
-Deno.test("IdTable.add() takes numbers around the largest there is", () => {
+Deno.test("IdTable.add() accepts ids at the limits of u32 and of i32", () => {
   const table = new IdTable<{ id: number }>();
   const ids = [0xffff_ffff, 0xffff_fffe, 0x8000_0000, 0x7fff_ffff, 0, 1, 63, 64, 127];
   for (const id of ids) table.add({ id });
@@ -45,7 +45,7 @@ Deno.test("IdTable.add() takes numbers around the largest there is", () => {
   equal(table.size, 0);
 });
 
-Deno.test("IdTable.values() is a copy: who takes out while going through it skips nobody", () => {
+Deno.test("IdTable.values() returns a copy, so that entries can be deleted during iteration", () => {
   const table = new IdTable<{ id: number }>();
   for (let id = 1; id <= 100; id++) table.add({ id });
   let seen = 0;

@@ -11,7 +11,7 @@ import {
 } from "../../../lib/plugin/wire/message_heads.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
-Deno.test("parseRequestHead() gives back what formatRequestHead() wrote", () => {
+Deno.test("parseRequestHead() returns the head that formatRequestHead() formatted", () => {
   for (const [isStreamed, hasBody] of [[false, false], [false, true], [true, true]] as const) {
     const head = {
       method: "PROPFIND",
@@ -27,7 +27,7 @@ Deno.test("parseRequestHead() gives back what formatRequestHead() wrote", () => 
   }
 });
 
-Deno.test("parseRequestHead() refuses every field that does not fit", () => {
+Deno.test("parseRequestHead() refuses an invalid value in each field", () => {
   const good = ["GET", "/x", ["a", "b"], 0, ["caller", 1]];
   parseRequestHead(good);
   const bad: [number, unknown][] = [
@@ -63,7 +63,7 @@ Deno.test("parseRequestHead() refuses every field that does not fit", () => {
   }
 });
 
-Deno.test("parseResponseHead() refuses every field that does not fit", () => {
+Deno.test("parseResponseHead() refuses an invalid value in each field", () => {
   const good = [200, "OK", [], 0];
   assert.deepEqual(
     parseResponseHead(JSON.parse(formatResponseHead(parseResponseHead(good)))),
@@ -86,12 +86,12 @@ Deno.test("parseResponseHead() refuses every field that does not fit", () => {
   }
 });
 
-Deno.test("flattenHeaders() and unflattenHeaders() keep repeated Set-Cookie apart", () => {
+Deno.test("flattenHeaders() and unflattenHeaders() keep each Set-Cookie separate", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["x", "1"], ["set-cookie", "b=2"]]);
   assert.deepEqual(unflattenHeaders(flattenHeaders(headers)).getSetCookie(), ["a=1", "b=2"]);
 });
 
-Deno.test("canSendHeaders() takes what a header may hold (RFC 9110 section 5.5) and nothing else", () => {
+Deno.test("canSendHeaders() accepts field values of RFC 9110 section 5.5 only, and at most MAX_HEADERS", () => {
   for (const good of ["", "a b", "a\tb", "\u00e9", "~"]) {
     assert.ok(canSendHeaders(["x", good]), good);
   }
@@ -102,7 +102,7 @@ Deno.test("canSendHeaders() takes what a header may hold (RFC 9110 section 5.5) 
   assert.ok(!canSendHeaders(Array(2 * MAX_HEADERS + 2).fill("x")));
 });
 
-Deno.test("parseResponseHead() takes a file in place of a body, and none that does not fit", () => {
+Deno.test("parseResponseHead() accepts a file reference and refuses an invalid one", () => {
   const file = { path: "/a b", offset: 3, length: -1, fingerprint: "1:2 3" };
   const head = { status: 206, statusText: "", headers: ["x", "y"], isStreamed: false, file };
   assert.deepEqual(parseResponseHead(JSON.parse(formatResponseHead(head))), head);

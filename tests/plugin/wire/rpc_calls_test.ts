@@ -3,7 +3,7 @@ import {
   formatFailure,
   IdSequence,
   InboundCall,
-  MAX_FAILURE_CHARACTERS,
+  MAX_FAILURE_CHARS,
   OutboundCall,
   readResponseFrame,
   RpcError,
@@ -28,22 +28,22 @@ function frameOf(head: string, body = ""): Frame {
   return found;
 }
 
-Deno.test("IdSequence.next() gives no number that is taken and knows what it gave", () => {
+Deno.test("IdSequence.next() skips taken ids, and wasUsed() knows the returned ones", () => {
   const ids = new IdSequence();
   equal([ids.next(new Set()), ids.next(new Set()), ids.next(new Set([3, 4]))], [1, 2, 5]);
   equal([ids.wasUsed(5), ids.wasUsed(6), ids.wasUsed(4_000_000_000)], [true, false, false]);
 });
 
-Deno.test("formatFailure() tells an error's name and message, nothing of a stranger's object, and not for ever", () => {
+Deno.test("formatFailure() returns name and message of an Error only, cut to MAX_FAILURE_CHARS", () => {
   equal(formatFailure(new TypeError("no")), "TypeError: no");
-  equal(formatFailure({ toString: () => "mine" }), "it threw no Error");
+  equal(formatFailure({ toString: () => "mine" }), "the thrown value is not an Error");
   equal(
-    formatFailure(new Error("x".repeat(2 * MAX_FAILURE_CHARACTERS))).length,
-    MAX_FAILURE_CHARACTERS,
+    formatFailure(new Error("x".repeat(2 * MAX_FAILURE_CHARS))).length,
+    MAX_FAILURE_CHARS,
   );
 });
 
-Deno.test("readResponseFrame() refuses a body where its status has none", () => {
+Deno.test("readResponseFrame() refuses a body for a status without one", () => {
   equal(readResponseFrame(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
   for (const status of [204, 205, 304]) {
     throws(() => readResponseFrame(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
@@ -52,7 +52,7 @@ Deno.test("readResponseFrame() refuses a body where its status has none", () => 
   }
 });
 
-Deno.test("readResponseFrame() refuses control characters, which would end the server that writes them", () => {
+Deno.test("readResponseFrame() refuses control characters in headers and status text", () => {
   for (const bad of ["\u0001", "\u007f", "\r", "\n", "\0", "\u0100"]) {
     const headers = JSON.stringify(["x-a", `a${bad}b`]);
     throws(() => readResponseFrame(frameOf(`[200,"",${headers},0]`)), ProtocolError, headers);
@@ -64,7 +64,7 @@ Deno.test("readResponseFrame() refuses control characters, which would end the s
   ]);
 });
 
-Deno.test("InboundCall.abort() reaches who listens already and who comes later", () => {
+Deno.test("InboundCall.abort() aborts a signal that was read before or is read later", () => {
   const head = { method: "GET", url: "/", headers: [], isStreamed: false, hasBody: false } as const;
   const early = new InboundCall(1, { ...head, note: ["T1", "x"] });
   const { signal } = early;
@@ -75,7 +75,7 @@ Deno.test("InboundCall.abort() reaches who listens already and who comes later",
   equal(late.signal.aborted, true);
 });
 
-Deno.test("readResponseFrame() makes a Response that outlives its frame, whose bytes are read over", async () => {
+Deno.test("readResponseFrame() makes a Response that does not share the bytes of its frame", async () => {
   const frame = frameOf('[200,"",[],0]', "what was said");
   const { body, make } = readResponseFrame(frame);
   const response = make(body);
@@ -83,7 +83,7 @@ Deno.test("readResponseFrame() makes a Response that outlives its frame, whose b
   equal(await response.text(), "what was said");
 });
 
-Deno.test("readResponseFrame() leaves out headers that are not to be heard, in any letters, and no others", () => {
+Deno.test("readResponseFrame() leaves out the ignored headers, in any letter case, and no others", () => {
   const head = JSON.stringify([
     200,
     "",
@@ -98,7 +98,7 @@ Deno.test("readResponseFrame() leaves out headers that are not to be heard, in a
   equal(headers(), [["connection", "x"], ...cookies]);
 });
 
-Deno.test("OutboundCall tells of an answer and of a failure in words, and of nothing this end did", async () => {
+Deno.test("OutboundCall calls onResponse for a response and for an RpcError, but not for its own cancellation", async () => {
   let heard = 0;
   const call = () => {
     const made = new OutboundCall(1, { onResponse: () => heard++ }, () => {});

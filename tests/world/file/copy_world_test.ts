@@ -6,28 +6,28 @@ import { copyWorld } from "../../../lib/world/file/copy_world.ts";
 import * as sql from "../../../lib/world/file/sql.ts";
 import { verifyWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
-  breakPiece,
-  exhibits,
-  makePiece,
-  MUSEUM_KEY,
-  museumSetup,
-  PIECE,
-  PIECE_FILE,
-} from "../../testdata/museum.ts";
+  createSample,
+  damages,
+  damageSample,
+  SAMPLE_FILE,
+  SAMPLE_KEY,
+  SAMPLE_NAME,
+  sampleSetup,
+} from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, noteJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NEW_KEY = "ab".repeat(32);
-const OLD = createChainSigner(MUSEUM_KEY);
-const RESIGN = { from: OLD, to: createChainSigner(NEW_KEY) };
+const OLD = createChainSigner(SAMPLE_KEY);
+const SIGNERS = { from: OLD, to: createChainSigner(NEW_KEY) };
 
-/** Copies the museum piece of a folder, and lends both out. */
+/** Copies the sample world of a folder and passes copy and original to `use`. */
 function withCopy<T>(
   data: string,
   options: Parameters<typeof copyWorld>[2],
   use: (copy: DatabaseSync, from: DatabaseSync) => T,
 ): T {
-  const from = new DatabaseSync(`${data}/${PIECE_FILE}`);
+  const from = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
   const copy = new DatabaseSync(":memory:");
   try {
     copyWorld(from, copy, options);
@@ -38,19 +38,19 @@ function withCopy<T>(
   }
 }
 
-/** Everything in the four tables, in the order of their keys. */
+/** Returns all rows of the four tables, sorted by key. */
 function rowsOf(db: DatabaseSync): unknown {
   return ["stage_meta", "events", "history", "content"].map((table) =>
     db.prepare(`SELECT * FROM ${table} ORDER BY 1`).all()
   );
 }
 
-/** What a check says of an image under a key, or why it could not be checked. */
+/** Returns the faults of a world that is verified with a key. */
 function faultsOf(db: DatabaseSync, key: string): readonly WorldFault[] {
-  return verifyWorld(db, PIECE, createChainSigner(key)).faults;
+  return verifyWorld(db, SAMPLE_NAME, createChainSigner(key)).faults;
 }
 
-/** What a snapshot holds, as a database of its own. */
+/** Loads the bytes of a snapshot into a database. */
 function opened(bytes: Uint8Array): DatabaseSync {
   const db = new DatabaseSync(":memory:");
   db.deserialize(bytes);
@@ -62,44 +62,44 @@ function bytesOf(found: Awaited<ReturnType<Reader["snapshot"]>>): Uint8Array {
   return found.bytes;
 }
 
-Deno.test("copyWorld() copies row, chain and history as they are", () =>
+Deno.test("copyWorld() copies row, chain and history unchanged", () =>
   withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     withCopy(data, { versions: 100 }, (copy, from) => {
       equal(rowsOf(copy), rowsOf(from));
-      equal(faultsOf(copy, MUSEUM_KEY), []);
+      equal(faultsOf(copy, SAMPLE_KEY), []);
     });
   }));
 
-Deno.test("copyWorld() signs a chain anew that then holds under the new key alone", () =>
+Deno.test("copyWorld() signs a chain so that it is valid only under the new key", () =>
   withTempData((data) => {
-    makePiece(data);
-    withCopy(data, { versions: 100, resign: RESIGN }, (copy, from) => {
+    createSample(data);
+    withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
       equal(faultsOf(copy, NEW_KEY), []);
-      equal(faultsOf(copy, MUSEUM_KEY).map(({ check, event }) => [check, event]), [["chain", 1]]);
-      const told = "SELECT id, timestamp, event_type, payload FROM events ORDER BY id";
-      equal(copy.prepare(told).all(), from.prepare(told).all());
-      equal(faultsOf(from, MUSEUM_KEY), []);
+      equal(faultsOf(copy, SAMPLE_KEY).map(({ check, event }) => [check, event]), [["chain", 1]]);
+      const query = "SELECT id, timestamp, event_type, payload FROM events ORDER BY id";
+      equal(copy.prepare(query).all(), from.prepare(query).all());
+      equal(faultsOf(from, SAMPLE_KEY), []);
     });
   }));
 
-for (const exhibit of exhibits("chains")) {
-  Deno.test(`copyWorld() keeps what is broken broken, whoever signs it: ${exhibit.title}`, () =>
+for (const damage of damages("chains")) {
+  Deno.test(`copyWorld() keeps a broken chain broken under both keys: ${damage.title}`, () =>
     withTempData((data) => {
-      makePiece(data);
-      breakPiece(data, exhibit);
-      if (exhibit.title.endsWith("table_missing")) {
+      createSample(data);
+      damageSample(data, damage);
+      if (damage.title.endsWith("table_missing")) {
         throws(() => withCopy(data, { versions: 100 }, () => {}), /no such table/);
         return;
       }
       const before = withCopy(data, { versions: 100 }, (copy, from) => {
         equal(rowsOf(copy), rowsOf(from));
-        return faultsOf(copy, MUSEUM_KEY);
+        return faultsOf(copy, SAMPLE_KEY);
       });
       ok(before.length > 0);
       const after = withCopy(
         data,
-        { versions: 100, resign: RESIGN },
+        { versions: 100, signers: SIGNERS },
         (copy) => faultsOf(copy, NEW_KEY),
       );
       const where = (faults: typeof before) => faults.map(({ check, event }) => [check, event]);
@@ -107,35 +107,35 @@ for (const exhibit of exhibits("chains")) {
     }));
 }
 
-for (const exhibit of [...exhibits("rows"), ...exhibits("history")]) {
-  Deno.test(`copyWorld() makes nothing whole that was not: ${exhibit.title}`, () =>
+for (const damage of [...damages("rows"), ...damages("history")]) {
+  Deno.test(`copyWorld() keeps the faults of row and history: ${damage.title}`, () =>
     withTempData((data) => {
-      makePiece(data);
-      breakPiece(data, exhibit);
-      const [first] = exhibit.findings;
+      createSample(data);
+      damageSample(data, damage);
+      const [first] = damage.findings;
       if (first?.check === "unreadable") {
-        throws(() => withCopy(data, { versions: 100, resign: RESIGN }, () => {}));
+        throws(() => withCopy(data, { versions: 100, signers: SIGNERS }, () => {}));
         return;
       }
-      // Bytes that no version has can be read by nobody, so they stay behind, and the fault with them.
-      const loose = exhibit.title.endsWith("bytes_without_version");
-      withCopy(data, { versions: 100, resign: RESIGN }, (copy) => {
+      // Bytes without a version cannot be read and are not copied, so that the copy has no fault.
+      const isUnused = damage.title.endsWith("bytes_without_version");
+      withCopy(data, { versions: 100, signers: SIGNERS }, (copy) => {
         equal(
           faultsOf(copy, NEW_KEY).map(({ check }) => check),
-          loose ? [] : exhibit.findings.map(({ check }) => check),
+          isUnused ? [] : damage.findings.map(({ check }) => check),
         );
       });
     }));
 }
 
-Deno.test("copyWorld() leaves behind what readers may no longer have", () =>
+Deno.test("copyWorld() does not copy versions beyond the limit", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const texts = ["first secret", "second secret", "third", "fourth"];
-    writer.apply(texts.map((text) => putJob(PIECE, text)));
+    writer.apply(texts.map((text) => putJob(SAMPLE_NAME, text)));
     writer.close();
-    // The folder was written with a hundred versions kept; readers of one that keeps one have one.
-    withCopy(data, { versions: 1, resign: RESIGN }, (copy) => {
+    // The folder was written with a limit of 100 versions and is copied with a limit of 1.
+    withCopy(data, { versions: 1, signers: SIGNERS }, (copy) => {
       equal(copy.prepare("SELECT version FROM history").all().map((row) => row.version), [3]);
       const image = new TextDecoder("latin1").decode(copy.serialize());
       ok(image.includes("third") && image.includes("fourth"));
@@ -144,31 +144,31 @@ Deno.test("copyWorld() leaves behind what readers may no longer have", () =>
     });
     withCopy(data, { versions: 0 }, (copy) => {
       equal(copy.prepare("SELECT count(*) AS n FROM content").get()?.n, 0);
-      equal(faultsOf(copy, MUSEUM_KEY), []);
+      equal(faultsOf(copy, SAMPLE_KEY), []);
     });
   }));
 
-Deno.test("copyWorld() takes no page that the file keeps of bytes it let go", () =>
+Deno.test("copyWorld() does not copy pages with deleted bytes", () =>
   withTempData((data) => {
     const writer = testWriter(data, { history: { versions: 0, bytes: 0 } });
-    writer.apply([putJob(PIECE, "a secret ".repeat(2000)), putJob(PIECE, "nothing")]);
+    writer.apply([putJob(SAMPLE_NAME, "a secret ".repeat(2000)), putJob(SAMPLE_NAME, "nothing")]);
     writer.close();
-    const file = new TextDecoder("latin1").decode(Deno.readFileSync(`${data}/${PIECE_FILE}`));
+    const file = new TextDecoder("latin1").decode(Deno.readFileSync(`${data}/${SAMPLE_FILE}`));
     ok(file.includes("a secret"), "the file itself keeps no such page; the test proves nothing");
     withCopy(data, { versions: 0 }, (copy) => {
       ok(!new TextDecoder("latin1").decode(copy.serialize()).includes("a secret"));
     });
   }));
 
-Deno.test("copyWorld() copies numbers that no script counts to, and rows before the first", () =>
+Deno.test("copyWorld() copies integers beyond 2^53 and events with negative ids", () =>
   withTempData((data) => {
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     for (const id of [-(2n ** 62n), 2n ** 62n]) {
       db.prepare(sql.INSERT_EVENT).run(id, "t", "x", "{}", "h", "p");
     }
     db.close();
-    withCopy(data, { versions: 100, resign: RESIGN }, (copy, from) => {
+    withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
       const ids = (database: DatabaseSync) => {
         const statement = database.prepare("SELECT id FROM events ORDER BY id");
         statement.setReadBigInts(true);
@@ -179,30 +179,33 @@ Deno.test("copyWorld() copies numbers that no script counts to, and rows before 
     });
   }));
 
-Deno.test("Reader.snapshot() copies what is in the log, as a file that needs none", () =>
+Deno.test("Reader.snapshot() copies the content of the log into a file without a log", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
-    writer.apply([putJob(PIECE, "1"), appendJob(PIECE, "2"), noteJob(PIECE)]);
-    const reader = new Reader(museumSetup(data));
-    const bytes = bytesOf(await reader.snapshot(PIECE, `${data}/copy.db`, NEW_KEY));
+    writer.apply([putJob(SAMPLE_NAME, "1"), appendJob(SAMPLE_NAME, "2"), noteJob(SAMPLE_NAME)]);
+    const reader = new Reader(sampleSetup(data));
+    const bytes = bytesOf(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`, NEW_KEY));
     equal([...bytes.subarray(18, 20)], [1, 1]);
     const db = opened(bytes);
     equal(faultsOf(db, NEW_KEY), []);
     equal(db.prepare("SELECT version FROM stage_meta").get()?.version, 2);
     db.close();
-    // Writers were never in its way, nor it in theirs.
-    writer.apply([appendJob(PIECE, "3")]);
+    // The writer and the copy do not block each other.
+    writer.apply([appendJob(SAMPLE_NAME, "3")]);
     writer.close();
-    equal(reader.read(PIECE)?.version, 3);
+    equal(reader.read(SAMPLE_NAME)?.version, 3);
   }));
 
-Deno.test("Reader.snapshot() puts a long world into a file of this user's alone", () =>
+Deno.test("Reader.snapshot() copies a long world to a file that only this user can read", () =>
   withTempData(async (data) => {
     const writer = testWriter(data, { maxWorldBytes: 1 << 30 });
-    writer.apply([putJob(PIECE, new Uint8Array(3_000_000).fill(7)), appendJob(PIECE, "end")]);
+    writer.apply([
+      putJob(SAMPLE_NAME, new Uint8Array(3_000_000).fill(7)),
+      appendJob(SAMPLE_NAME, "end"),
+    ]);
     writer.close();
     const path = `${data}/copy.db`;
-    const found = await new Reader(museumSetup(data)).snapshot(PIECE, path, NEW_KEY);
+    const found = await new Reader(sampleSetup(data)).snapshot(SAMPLE_NAME, path, NEW_KEY);
     ok(found !== undefined && "path" in found);
     equal(found.path, path);
     equal(found.length, Deno.statSync(path).size);
@@ -213,29 +216,31 @@ Deno.test("Reader.snapshot() puts a long world into a file of this user's alone"
     equal([...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")).length, 1);
   }));
 
-Deno.test("Reader.snapshot() leaves no file behind that it could not finish", () =>
+Deno.test("Reader.snapshot() removes an incomplete file after an error", () =>
   withTempData(async (data) => {
     const writer = testWriter(data, { maxWorldBytes: 1 << 30 });
-    writer.apply([putJob(PIECE, new Uint8Array(3_000_000).fill(7))]);
+    writer.apply([putJob(SAMPLE_NAME, new Uint8Array(3_000_000).fill(7))]);
     writer.close();
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("DELETE FROM stage_meta");
     db.close();
-    const reader = new Reader(museumSetup(data));
-    const failed = await reader.snapshot(PIECE, `${data}/copy.db`).catch((error) => error.code);
+    const reader = new Reader(sampleSetup(data));
+    const failed = await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`).catch((error) =>
+      error.code
+    );
     equal(failed, "damaged");
     equal([...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")), []);
   }));
 
-Deno.test("Reader.snapshot() answers nothing for what is not there, or on its way out", () =>
+Deno.test("Reader.snapshot() returns undefined for a world that does not exist or is deleted", () =>
   withTempData(async (data) => {
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     equal(await reader.snapshot("home/none", `${data}/copy.db`), undefined);
     const writer = testWriter(data);
-    writer.apply([putJob(PIECE, "1")]);
+    writer.apply([putJob(SAMPLE_NAME, "1")]);
     Deno.removeSync(`${data}/.trash`);
     Deno.writeTextFileSync(`${data}/.trash`, "");
-    writer.apply([removeJob(PIECE)]);
+    writer.apply([removeJob(SAMPLE_NAME)]);
     writer.close();
-    equal(await reader.snapshot(PIECE, `${data}/copy.db`), undefined);
+    equal(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`), undefined);
   }));

@@ -16,7 +16,7 @@ function modeOf(path: string): number {
   return (Deno.statSync(path).mode ?? 0) & 0o777;
 }
 
-Deno.test("acquireDataFolder() makes a folder that is missing, for this user alone", () =>
+Deno.test("acquireDataFolder() creates a missing folder that only this user can read", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(`${data}/a/b`);
     ok(pathExists(`${data}/a/b/.trash`));
@@ -24,7 +24,7 @@ Deno.test("acquireDataFolder() makes a folder that is missing, for this user alo
     folder.release();
   }));
 
-Deno.test("acquireDataFolder() refuses a folder that is held, and names the process that holds it", () =>
+Deno.test("acquireDataFolder() refuses a folder that another process holds and reports its id", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
     throws(() => acquireDataFolder(data), (error) => {
@@ -36,15 +36,15 @@ Deno.test("acquireDataFolder() refuses a folder that is held, and names the proc
     acquireDataFolder(data).release();
   }));
 
-Deno.test("acquireDataFolder() takes over from a server that died without giving the folder back", () =>
+Deno.test("acquireDataFolder() accepts a folder whose server stopped without releasing it", () =>
   withTempData((data) => {
-    // The lock lives with the open file, not with what the file says.
+    // The lock belongs to the open file, not to the process id that the file contains.
     Deno.writeTextFileSync(`${data}/.lock`, "99999999\n");
     acquireDataFolder(data).release();
     equal(Deno.readTextFileSync(`${data}/.lock`), `${Deno.pid}\n`);
   }));
 
-Deno.test("acquireDataFolder() sweeps away what never arrived, and keeps the trash", () =>
+Deno.test("acquireDataFolder() empties the incoming folder and keeps the trash", () =>
   withTempData((data) => {
     for (const folder of [".incoming/1", ".trash/1"]) {
       Deno.mkdirSync(`${data}/${folder}`, { recursive: true });
@@ -55,7 +55,7 @@ Deno.test("acquireDataFolder() sweeps away what never arrived, and keeps the tra
     folder.release();
   }));
 
-Deno.test("acquireDataFolder() does not touch what belongs to whoever holds the folder", () =>
+Deno.test("acquireDataFolder() changes nothing in a folder that another process holds", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
     Deno.mkdirSync(`${data}/.incoming/1`);
@@ -65,7 +65,7 @@ Deno.test("acquireDataFolder() does not touch what belongs to whoever holds the 
     folder.release();
   }));
 
-Deno.test("lockDataFolderForReading() changes nothing, lets a second look in, and keeps a server out", () =>
+Deno.test("lockDataFolderForReading() allows a second reader, excludes a server and changes nothing", () =>
   withTempData((data) => {
     acquireDataFolder(data).release();
     const before = snapshot(data);
@@ -83,13 +83,13 @@ Deno.test("lockDataFolderForReading() refuses a folder that a server holds", () 
     folder.release();
   }));
 
-Deno.test("lockDataFolderForReading() needs no lock where no server ever was", () =>
+Deno.test("lockDataFolderForReading() succeeds without a lock file", () =>
   withTempData((data) => {
     lockDataFolderForReading(data)();
     equal(snapshot(data), []);
   }));
 
-Deno.test("loadOrCreateSecret() makes a secret once and keeps it from others", () =>
+Deno.test("loadOrCreateSecret() creates a secret once, readable only by this user", () =>
   withTempData((data) => {
     const first = loadOrCreateSecret(data, ".key");
     match(first.secret, /^[0-9a-f]{64}$/);
@@ -100,7 +100,7 @@ Deno.test("loadOrCreateSecret() makes a secret once and keeps it from others", (
     ok(!pathExists(`${data}/.key.new`));
   }));
 
-Deno.test("loadOrCreateSecret() closes a file that others could read", () =>
+Deno.test("loadOrCreateSecret() removes the permissions of other users", () =>
   withTempData((data) => {
     if (!posix) return; // Windows has no modes to close
     loadOrCreateSecret(data, ".key");
@@ -109,14 +109,14 @@ Deno.test("loadOrCreateSecret() closes a file that others could read", () =>
     equal(modeOf(`${data}/.key`), 0o600);
   }));
 
-Deno.test("loadOrCreateSecret() never replaces a file that holds no secret, and says what to do", () =>
+Deno.test("loadOrCreateSecret() refuses a file without a secret and does not replace it", () =>
   withTempData((data) => {
     const contents = ["", "\n", "short", "g".repeat(64), "A".repeat(64), `${"a".repeat(64)} b`];
     for (const content of contents) {
       Deno.writeTextFileSync(`${data}/.key`, content);
       throws(() => loadOrCreateSecret(data, ".key"), (error) => {
         ok(error instanceof InvalidSecret);
-        match(error.message, /\.key .*64 hex characters; restore it from a backup/);
+        match(error.message, /\.key .*64 hexadecimal digits; restore it from a backup/);
         if (content.trim() !== "") ok(!error.message.includes(content), "the message tells it");
         return true;
       });
@@ -124,13 +124,13 @@ Deno.test("loadOrCreateSecret() never replaces a file that holds no secret, and 
     }
   }));
 
-Deno.test("loadOrCreateSecret() survives a crash while it was being made", () =>
+Deno.test("loadOrCreateSecret() ignores the temporary file of a crash", () =>
   withTempData((data) => {
     Deno.writeTextFileSync(`${data}/.key.new`, "abc");
     equal(loadOrCreateSecret(data, ".key").fresh, true);
   }));
 
-Deno.test("readSecret() makes nothing and changes nothing", () =>
+Deno.test("readSecret() returns undefined for a missing file and changes nothing", () =>
   withTempData((data) => {
     equal(readSecret(data, ".key"), undefined);
     const { secret } = loadOrCreateSecret(data, ".key");

@@ -23,7 +23,7 @@ function modeOf(path: string): number {
   return (Deno.statSync(path).mode ?? 0) & 0o777;
 }
 
-Deno.test("createWorldFolder() makes a folder appear with its file, readable by this user alone", () =>
+Deno.test("createWorldFolder() creates a folder with its file, readable only by this user", () =>
   withTempData((data) => {
     createWorldFolder(data, "home%2Fx", image, "1");
     equal(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
@@ -32,7 +32,7 @@ Deno.test("createWorldFolder() makes a folder appear with its file, readable by 
     equal([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [0o700, 0o600]);
   }));
 
-Deno.test("createWorldFolder() puts a folder without a world aside instead of losing what is in it", () =>
+Deno.test("createWorldFolder() moves an existing folder without a world to the trash", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
@@ -41,7 +41,7 @@ Deno.test("createWorldFolder() puts a folder without a world aside instead of lo
     equal(Deno.readTextFileSync(`${data}/${TRASH_FOLDER}/leftover-1/home%2Fx/note`), "by hand");
   }));
 
-Deno.test("createWorldFolder() leaves nothing on its way in when it fails", () =>
+Deno.test("createWorldFolder() removes its temporary folder if it fails", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/${TRASH_FOLDER}`, "no folder");
@@ -50,7 +50,7 @@ Deno.test("createWorldFolder() leaves nothing on its way in when it fails", () =
     ok(pathExists(`${data}/home%2Fx`));
   }));
 
-Deno.test("moveToTrash() keeps two removals of one name apart", () =>
+Deno.test("moveToTrash() uses separate folders for two removals of one name", () =>
   withTempData((data) => {
     const places = ["1", "2"].map((serial) => {
       createWorldFolder(data, "home%2Fx", new TextEncoder().encode(serial), serial);
@@ -60,7 +60,7 @@ Deno.test("moveToTrash() keeps two removals of one name apart", () =>
     ok(!pathExists(`${data}/home%2Fx`));
   }));
 
-Deno.test("replaceFile() replaces a whole file, and keeps the old one when it cannot", () =>
+Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", () =>
   withTempData((data) => {
     replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
     replaceFile(`${data}/f`, new TextEncoder().encode("short"));
@@ -70,7 +70,7 @@ Deno.test("replaceFile() replaces a whole file, and keeps the old one when it ca
     equal(Deno.readTextFileSync(`${data}/f`), "short");
   }));
 
-Deno.test("writeSynced() cuts off what was there and keeps others out", () =>
+Deno.test("writeSynced() replaces the content of a file that only this user can read", () =>
   withTempData((data) => {
     const big = new Uint8Array(3 * 1024 * 1024).fill(7);
     writeSynced(`${data}/f`, big);
@@ -80,20 +80,20 @@ Deno.test("writeSynced() cuts off what was there and keeps others out", () =>
     if (Deno.build.os !== "windows") equal(modeOf(`${data}/f`), 0o600);
   }));
 
-Deno.test("syncFolder() throws where there is no folder", () =>
+Deno.test("syncFolder() throws if the folder does not exist", () =>
   withTempData((data) => {
     syncFolder(data);
     if (Deno.build.os !== "windows") throws(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
   }));
 
-Deno.test("pathExists() sees a link that leads nowhere: something is at that path", () =>
+Deno.test("pathExists() is true for a symbolic link without a target", () =>
   withTempData((data) => {
     equal(pathExists(`${data}/x`), false);
     Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
     equal(pathExists(`${data}/x`), true);
   }));
 
-Deno.test("tryRemove() removes what is there and does not mind what is not", () =>
+Deno.test("tryRemove() removes a path and ignores a missing one", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/a/b`, { recursive: true });
     tryRemove(`${data}/a`);

@@ -6,7 +6,7 @@ import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { StoreError } from "../../../lib/world/store.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
-import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
+import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import {
   appendJob,
@@ -21,7 +21,7 @@ const FILE = "home%2Fh/universe.db";
 const ROOMY = { versions: 100, bytes: 1024 * 1024 };
 const decoder = new TextDecoder();
 
-/** Applies jobs each in a transaction of its own, with a bound, and checks what is left. */
+/** Applies jobs, one transaction each, with these limits, and verifies the world. */
 function apply(data: string, history: HistoryLimits, jobs: readonly WriteJob[]): void {
   const writer = testWriter(data, { history });
   for (const job of jobs) {
@@ -31,13 +31,13 @@ function apply(data: string, history: HistoryLimits, jobs: readonly WriteJob[]):
   }
   writer.close();
   const db = new DatabaseSync(`${data}/${FILE}`);
-  equal(verifyWorld(db, NAME, createChainSigner(MUSEUM_KEY)).faults, []);
+  equal(verifyWorld(db, NAME, createChainSigner(SAMPLE_KEY)).faults, []);
   db.close();
 }
 
-/** What each version reads as, from 1 on; `gone` where it was let go. */
+/** Reads all versions from 1 on; `gone` for those that are no longer kept. */
 function versions(data: string, history = ROOMY): string[] {
-  const reader = new Reader({ ...museumSetup(data), history });
+  const reader = new Reader({ ...sampleSetup(data), history });
   const newest = reader.read(NAME)?.version ?? 0;
   return Array.from({ length: newest }, (_, i) => {
     try {
@@ -63,7 +63,7 @@ function counts(data: string): { versions: number; contents: number; bytes: numb
 
 const puts = (texts: readonly string[]) => texts.map((text) => putJob(NAME, text));
 
-Deno.test("HistoryTable keeps every version within its bound, with what it was", () =>
+Deno.test("HistoryTable keeps all versions within its limits with their fields", () =>
   withTempData((data) => {
     apply(data, ROOMY, [
       putJob(NAME, "one", { ext: "md", meta: [["x-meta-a", "1"]] }),
@@ -71,11 +71,11 @@ Deno.test("HistoryTable keeps every version within its bound, with what it was",
       putJob(NAME, "three"),
     ]);
     equal(versions(data), ["one", "two", "three"]);
-    const first = new Reader(museumSetup(data)).readAt(NAME, 1);
+    const first = new Reader(sampleSetup(data)).readAt(NAME, 1);
     equal([first.version, first.ext, first.headers], [1, "md", '[["x-meta-a","1"]]']);
   }));
 
-Deno.test("HistoryTable keeps no table for a world that never changed", () =>
+Deno.test("HistoryTable creates no table for a world that never changed", () =>
   withTempData((data) => {
     apply(data, ROOMY, [putJob(NAME, "one"), noteJob(NAME), transitionJob(NAME, "active")]);
     const db = new DatabaseSync(`${data}/${FILE}`);
@@ -83,7 +83,7 @@ Deno.test("HistoryTable keeps no table for a world that never changed", () =>
     db.close();
   }));
 
-Deno.test("HistoryTable keeps an append as its delta: one row, no bytes", () =>
+Deno.test("HistoryTable keeps the version before an append as a row without bytes", () =>
   withTempData((data) => {
     apply(data, ROOMY, [
       putJob(NAME, "a"),
@@ -93,7 +93,7 @@ Deno.test("HistoryTable keeps an append as its delta: one row, no bytes", () =>
     equal(versions(data), ["a", "ab", "abc", "abcd"]);
   }));
 
-Deno.test("HistoryTable reads appends before, between and after replacements", () =>
+Deno.test("HistoryTable restores versions of appends before, between and after replacements", () =>
   withTempData((data) => {
     apply(data, ROOMY, [
       putJob(NAME, "a"),
@@ -108,7 +108,7 @@ Deno.test("HistoryTable reads appends before, between and after replacements", (
     equal(versions(data), ["a", "ab", "x", "y", "y", "yz", "", "end"]);
   }));
 
-Deno.test("HistoryTable keeps the same bytes once, and until the last version that has them goes", () =>
+Deno.test("HistoryTable keeps equal bytes once, until no version has them", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["same", "other", "same", "other", "same", "now"]));
     equal(counts(data), { versions: 5, contents: 2, bytes: 9 });
@@ -117,7 +117,7 @@ Deno.test("HistoryTable keeps the same bytes once, and until the last version th
     equal(counts(data), { versions: 2, contents: 2, bytes: 7 });
   }));
 
-Deno.test("HistoryTable lets the oldest go at its bound of versions, and not before", () =>
+Deno.test("HistoryTable drops the oldest version beyond the limit of versions", () =>
   withTempData((data) => {
     apply(data, { versions: 3, bytes: 1024 }, puts(["1", "2", "3", "4"]));
     equal(versions(data), ["1", "2", "3", "4"]);
@@ -125,7 +125,7 @@ Deno.test("HistoryTable lets the oldest go at its bound of versions, and not bef
     equal(versions(data), ["gone", "2", "3", "4", "5"]);
   }));
 
-Deno.test("HistoryTable lets the oldest go at its bound of bytes, and not before", () =>
+Deno.test("HistoryTable drops the oldest version beyond the limit of bytes", () =>
   withTempData((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["aaaaa", "bbbbb", "c"]));
     equal(versions(data), ["aaaaa", "bbbbb", "c"]);
@@ -134,7 +134,7 @@ Deno.test("HistoryTable lets the oldest go at its bound of bytes, and not before
     ok(counts(data).bytes <= 10);
   }));
 
-Deno.test("HistoryTable forgets everything before a version that alone passes the bound of bytes", () =>
+Deno.test("HistoryTable drops all versions up to one that exceeds the limit of bytes", () =>
   withTempData((data) => {
     apply(data, { versions: 100, bytes: 10 }, [
       putJob(NAME, "a"),
@@ -143,17 +143,17 @@ Deno.test("HistoryTable forgets everything before a version that alone passes th
       putJob(NAME, "c"),
       putJob(NAME, "d"),
     ]);
-    // Version 2 is the beginning of version 3, whose bytes are not kept.
+    // Version 2 is a prefix of version 3, whose bytes are not kept.
     equal(versions(data), ["gone", "gone", "gone", "c", "d"]);
   }));
 
-Deno.test("HistoryTable keeps a version of exactly as many bytes as the bound", () =>
+Deno.test("HistoryTable keeps a version of exactly the limit of bytes", () =>
   withTempData((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["a".repeat(10), "b"]));
     equal(versions(data), ["a".repeat(10), "b"]);
   }));
 
-Deno.test("HistoryTable holds a bound of one version", () =>
+Deno.test("HistoryTable keeps one version if the limit is 1", () =>
   withTempData((data) => {
     apply(data, { versions: 1, bytes: 1024 }, [
       putJob(NAME, "a"),
@@ -164,7 +164,7 @@ Deno.test("HistoryTable holds a bound of one version", () =>
     equal(versions(data), ["gone", "gone", "c", "d"]);
   }));
 
-Deno.test("HistoryTable lets everything go when it is switched off, and starts anew when on again", () =>
+Deno.test("HistoryTable drops all versions if the limit is 0, and starts again if it is raised", () =>
   withTempData((data) => {
     apply(data, ROOMY, [putJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")]);
     apply(data, { versions: 0, bytes: 1024 }, [appendJob(NAME, "d"), putJob(NAME, "e")]);
@@ -174,7 +174,7 @@ Deno.test("HistoryTable lets everything go when it is switched off, and starts a
     equal(versions(data), ["gone", "gone", "gone", "gone", "e", "ef", "g"]);
   }));
 
-Deno.test("HistoryTable keeps what it has when it was off while nothing changed", () =>
+Deno.test("HistoryTable keeps its versions if nothing changed while the limit was 0", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["a", "b"]));
     apply(data, { versions: 0, bytes: 1024 }, [noteJob(NAME), transitionJob(NAME, "active")]);
@@ -182,14 +182,14 @@ Deno.test("HistoryTable keeps what it has when it was off while nothing changed"
     equal(versions(data), ["a", "b", "c"]);
   }));
 
-Deno.test("HistoryTable catches up with a bound that was made smaller", () =>
+Deno.test("HistoryTable drops versions beyond a reduced limit", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["1", "2", "3", "4", "5"]));
     apply(data, { versions: 2, bytes: 1024 }, puts(["6"]));
     equal(versions(data), ["gone", "gone", "gone", "4", "5", "6"]);
   }));
 
-Deno.test("HistoryTable counts again after a transaction that was rolled back", () =>
+Deno.test("HistoryTable counts again after a rollback", () =>
   withTempData((data) => {
     const writer = testWriter(data, { history: { versions: 2, bytes: 1024 }, maxWorldBytes: 8 });
     const refused: (string | undefined)[] = [];
@@ -204,7 +204,7 @@ Deno.test("HistoryTable counts again after a transaction that was rolled back", 
     equal(counts(data).versions, 2);
   }));
 
-Deno.test("HistoryTable keeps the bytes of a row that a hand has turned into text", () =>
+Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["a"]));
     const db = new DatabaseSync(`${data}/${FILE}`);
@@ -216,7 +216,7 @@ Deno.test("HistoryTable keeps the bytes of a row that a hand has turned into tex
     equal(versions(data), ["fünf", "fünf!", "b"]);
   }));
 
-Deno.test("HistoryTable drops in strides, and no reader sees past the bound", () =>
+Deno.test("HistoryTable drops several versions together, while reads end at the limit", () =>
   withTempData((data) => {
     const history = { versions: 16, bytes: 1024 };
     for (let round = 0; round < 6; round++) {
@@ -232,15 +232,15 @@ Deno.test("HistoryTable drops in strides, and no reader sees past the bound", ()
     }
   }));
 
-/** A job that fails inside its transaction, as a failing disk makes one fail. */
+/** Creates a job that fails inside its transaction, as with a failing disk. */
 function broken(): WriteJob {
   return putJob(NAME, "never", { facts: { impossible: 1n } });
 }
 
-Deno.test("Reader.readAt() tells a version that was let go from one that never was", () =>
+Deno.test("Reader.readAt() throws gone for a dropped version and absent for one that never existed", () =>
   withTempData((data) => {
     apply(data, { versions: 1, bytes: 1024 }, puts(["1", "2", "3"]));
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     const codes = [1, 4, 0, -1].map((version) => {
       try {
         return decoder.decode(reader.readAt(NAME, version).body);

@@ -15,7 +15,7 @@ function birth(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
   return { ...base, facts: { by: "T2" }, ...more };
 }
 
-/** Writes an image down and looks at it as a world. */
+/** Writes an image to a file and opens it as a world. */
 function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T> {
   return withTempData((data) => {
     Deno.writeFileSync(`${data}/universe.db`, image);
@@ -28,7 +28,7 @@ function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T>
   });
 }
 
-Deno.test("ImageBuilder.make() makes a whole world in WAL mode, with its first event on the chain", async () => {
+Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its first event", async () => {
   const maker = new ImageBuilder(seal);
   for (const size of [0, 1, 1024, 1025, 100_000]) {
     const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
@@ -43,7 +43,7 @@ Deno.test("ImageBuilder.make() makes a whole world in WAL mode, with its first e
   maker.close();
 });
 
-Deno.test("ImageBuilder.make() leaves nothing of one world in the image of the next", () => {
+Deno.test("ImageBuilder.build() returns images without bytes of earlier worlds", () => {
   const maker = new ImageBuilder(seal);
   const secret = "a secret of the first world";
   maker.build(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
@@ -53,7 +53,7 @@ Deno.test("ImageBuilder.make() leaves nothing of one world in the image of the n
   maker.close();
 });
 
-Deno.test("ImageBuilder.make() does not let one world's size grow the images of the next", () => {
+Deno.test("ImageBuilder.build() returns images of a size that does not depend on earlier worlds", () => {
   const maker = new ImageBuilder(seal);
   const small = birth(encoder.encode("x"));
   const { length } = maker.build(small, NOW).image;
@@ -65,7 +65,7 @@ Deno.test("ImageBuilder.make() does not let one world's size grow the images of 
   maker.close();
 });
 
-Deno.test("ImageBuilder.make() goes on after a birth that failed", async () => {
+Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
   const maker = new ImageBuilder(seal);
   const impossible = birth(encoder.encode("x"), { facts: { by: 1n } });
   let failed = false;
@@ -80,7 +80,7 @@ Deno.test("ImageBuilder.make() goes on after a birth that failed", async () => {
   maker.close();
 });
 
-Deno.test("ImageBuilder.make() tells an append from a put, and what was sent from what is there", async () => {
+Deno.test("ImageBuilder.build() records an append with the bytes of the request only", async () => {
   const maker = new ImageBuilder(seal);
   const { image } = maker.build(
     birth(encoder.encode("lower, added"), {
@@ -101,7 +101,7 @@ Deno.test("ImageBuilder.make() tells an append from a put, and what was sent fro
   maker.close();
 });
 
-Deno.test("ImageBuilder.make() hands out images that do not share memory", () => {
+Deno.test("ImageBuilder.build() returns images that do not share memory", () => {
   const maker = new ImageBuilder(seal);
   const first = maker.build(birth(encoder.encode("first")), NOW).image;
   const copy = first.slice();

@@ -15,10 +15,10 @@ function valueOf(path: string, scratch: string): unknown {
   return withOfflineFile(path, () => scratch, (db) => db.prepare("SELECT x FROM t").get()?.x);
 }
 
-Deno.test("withOfflineFile() reads a file without leaving a trace beside it", () =>
+Deno.test("withOfflineFile() reads a file without creating files next to it", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/scratch`);
-    // What a URL would take for its own parts is a character of a name here.
+    // Characters that are special in URLs are ordinary characters of a path here.
     for (const folder of ["home%2Fa", "home%2Fb#c", "home%2Fb c%25d", "home%2Fü+&=;@"]) {
       Deno.mkdirSync(`${data}/${folder}`);
       make(`${data}/${folder}/universe.db`, 7).close();
@@ -28,7 +28,7 @@ Deno.test("withOfflineFile() reads a file without leaving a trace beside it", ()
     }
   }));
 
-Deno.test("withOfflineFile() reads what only the log holds, and leaves the log as it is", () =>
+Deno.test("withOfflineFile() reads the content of the log and does not change the log", () =>
   withTempData((data) => {
     for (const folder of ["live", "crashed", "scratch"]) Deno.mkdirSync(`${data}/${folder}`);
     const live = make(`${data}/live/universe.db`, 1);
@@ -43,7 +43,7 @@ Deno.test("withOfflineFile() reads what only the log holds, and leaves the log a
     equal(snapshot(`${data}/scratch`), []);
   }));
 
-Deno.test("withOfflineFile() keeps a look's writes from the file, and empties its folder when a look fails", () =>
+Deno.test("withOfflineFile() keeps writes of the callback out of the file and empties its folder after an error", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/scratch`);
     make(`${data}/universe.db`, 1).close();
@@ -62,7 +62,7 @@ Deno.test("withOfflineFile() keeps a look's writes from the file, and empties it
     equal(snapshot(`${data}/scratch`), []);
   }));
 
-Deno.test("withOfflineFile() lets no journal have SQLite delete the file that it names", () =>
+Deno.test("withOfflineFile() refuses a journal that would make SQLite delete a file", () =>
   withTempData((data) => {
     for (const folder of ["world", "scratch"]) Deno.mkdirSync(`${data}/${folder}`);
     const db = new DatabaseSync(`${data}/world/universe.db`);
@@ -78,7 +78,8 @@ Deno.test("withOfflineFile() lets no journal have SQLite delete the file that it
     equal(snapshot(`${data}/world`), before);
     equal(snapshot(`${data}/scratch`), []);
 
-    // What the refusal is for: SQLite itself does so, whatever it then says of the database.
+    // The reason for the refusal: SQLite itself deletes the file, even if it cannot use the
+    // database.
     const itself = new DatabaseSync(`${data}/world/universe.db`);
     try {
       itself.prepare("SELECT * FROM t").all();

@@ -6,14 +6,14 @@ const STATEMENTS = Object.entries(sql).flatMap(([name, text]) =>
   typeof text === "string" ? [[name, text] as const] : []
 );
 
-/** A database with every table of every kind of file. */
+/** Creates a database with the tables of worlds and of the catalog. */
 function everything(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
   for (const tables of [sql.CREATE_WORLD, sql.CREATE_HISTORY, sql.CREATE_CATALOG]) db.exec(tables);
   return db;
 }
 
-Deno.test("every SQL statement fits the tables", () => {
+Deno.test("sql has only statements that match the tables", () => {
   const db = everything();
   ok(STATEMENTS.length > 30);
   for (const [name, text] of STATEMENTS) {
@@ -23,11 +23,11 @@ Deno.test("every SQL statement fits the tables", () => {
   db.close();
 });
 
-Deno.test("no SQL statement is built from values", () => {
+Deno.test("sql has only statements without interpolated values", () => {
   for (const [name, text] of STATEMENTS) ok(!text.includes("${"), name);
 });
 
-Deno.test("a world's file has the tables and columns that the contract promises", () => {
+Deno.test("CREATE_WORLD creates the documented tables and columns", () => {
   const db = everything();
   const columns = (table: string) =>
     db.prepare("SELECT name FROM pragma_table_info(?)").all(table).map(({ name }) => name);
@@ -44,7 +44,7 @@ Deno.test("a world's file has the tables and columns that the contract promises"
   db.close();
 });
 
-Deno.test("BEFORE_ALL_EVENTS comes before every id a row can have", () => {
+Deno.test("BEFORE_ALL_EVENTS is less than every possible id", () => {
   const db = everything();
   db.exec(`INSERT INTO events VALUES (-9223372036854775807, '', '', '', '', '')`);
   equal(

@@ -4,20 +4,20 @@ import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { verifyWorld, type WorldFault } from "../../../lib/world/file/verify_world.ts";
 import {
-  breakPiece,
-  exhibits,
-  makePiece,
-  MUSEUM_KEY,
-  museumSetup,
-  PIECE,
-  PIECE_FILE,
-} from "../../testdata/museum.ts";
+  createSample,
+  damages,
+  damageSample,
+  SAMPLE_FILE,
+  SAMPLE_KEY,
+  SAMPLE_NAME,
+  sampleSetup,
+} from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
-function faultsOf(data: string, key = MUSEUM_KEY): readonly WorldFault[] {
-  const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+function faultsOf(data: string, key = SAMPLE_KEY): readonly WorldFault[] {
+  const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
   try {
-    return verifyWorld(db, PIECE, createChainSigner(key)).faults;
+    return verifyWorld(db, SAMPLE_NAME, createChainSigner(key)).faults;
   } catch (error) {
     return [{ check: "unreadable", reason: error instanceof Error ? error.message : "" }];
   } finally {
@@ -25,34 +25,34 @@ function faultsOf(data: string, key = MUSEUM_KEY): readonly WorldFault[] {
   }
 }
 
-Deno.test("verifyWorld() finds nothing wrong with a world that is whole", () =>
+Deno.test("verifyWorld() returns no fault for a valid world", () =>
   withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     equal(faultsOf(data), []);
   }));
 
 for (const room of ["chains", "rows", "history"]) {
-  for (const exhibit of exhibits(room)) {
-    Deno.test(`checkWorld() finds ${exhibit.title}`, () =>
+  for (const damage of damages(room)) {
+    Deno.test(`verifyWorld() finds ${damage.title}`, () =>
       withTempData((data) => {
-        makePiece(data);
-        breakPiece(data, exhibit);
-        equal(faultsOf(data), exhibit.findings);
+        createSample(data);
+        damageSample(data, damage);
+        equal(faultsOf(data), damage.findings);
       }));
   }
 }
 
 for (const room of ["chains", "rows"]) {
-  for (const exhibit of exhibits(room)) {
-    const [first] = exhibit.findings;
+  for (const damage of damages(room)) {
+    const [first] = damage.findings;
     if (first === undefined || first.check === "unreadable") continue;
-    Deno.test(`Reader.audit() finds ${exhibit.title}`, () =>
+    Deno.test(`Reader.audit() finds ${damage.title}`, () =>
       withTempData(async (data) => {
-        makePiece(data);
-        breakPiece(data, exhibit);
-        const verdict = await new Reader(museumSetup(data)).audit(PIECE);
+        createSample(data);
+        damageSample(data, damage);
+        const verdict = await new Reader(sampleSetup(data)).audit(SAMPLE_NAME);
         equal(verdict?.ok, false);
-        const chain = exhibit.findings.find(({ check }) => check === "chain");
+        const chain = damage.findings.find(({ check }) => check === "chain");
         equal(verdict?.chain.ok, chain === undefined);
         equal(verdict?.chain.broken_at, chain?.event);
         equal(verdict?.chain.reason, chain?.reason);
@@ -61,18 +61,18 @@ for (const room of ["chains", "rows"]) {
   }
 }
 
-Deno.test("verifyWorld() finds the first event of a chain that another key signed", () =>
+Deno.test("verifyWorld() reports the first event of a chain that another key signed", () =>
   withTempData((data) => {
-    makePiece(data);
-    const reason = "hmac does not match the event's content under this machine's key";
+    createSample(data);
+    const reason = "hmac does not match the event and the signing key";
     equal(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
   }));
 
-Deno.test("verifyWorld() takes a whole older file for whole: nothing inside it tells", () =>
+Deno.test("verifyWorld() cannot detect that a file was replaced by an older valid copy", () =>
   withTempData((data) => {
-    // The limit of a chain per world: it proves what is there, not that nothing newer ever was.
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    // A limit of one chain per world: it does not prove that no newer events existed.
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec(`DELETE FROM events WHERE id > 4;
       UPDATE stage_meta SET stage_html = (SELECT bytes FROM content JOIN history USING (sha256)
         WHERE version = 4), version = 4;

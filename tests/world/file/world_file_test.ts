@@ -4,7 +4,7 @@ import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
 import { toBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
-import { makePiece, MUSEUM_KEY, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import { createSample, SAMPLE_FILE, SAMPLE_KEY, SAMPLE_NAME } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
 const encoder = new TextEncoder();
@@ -12,17 +12,17 @@ const NOW = "2026-02-01T00:00:00.000Z";
 const FACTS = { by: "T2" };
 
 function open(data: string): WorldFile {
-  return new WorldFile(PIECE, `${data}/${PIECE_FILE}`, {
-    seal: createChainSigner(MUSEUM_KEY),
+  return new WorldFile(SAMPLE_NAME, `${data}/${SAMPLE_FILE}`, {
+    sign: createChainSigner(SAMPLE_KEY),
     sync: "full",
     history: { versions: 100, bytes: 1024 * 1024 },
   });
 }
 
 function faults(data: string): unknown {
-  const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+  const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
   try {
-    return verifyWorld(db, PIECE, createChainSigner(MUSEUM_KEY)).faults;
+    return verifyWorld(db, SAMPLE_NAME, createChainSigner(SAMPLE_KEY)).faults;
   } finally {
     db.close();
   }
@@ -30,7 +30,7 @@ function faults(data: string): unknown {
 
 function withFile(use: (file: WorldFile, data: string) => void): Promise<void> {
   return withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     const file = open(data);
     try {
       use(file, data);
@@ -45,7 +45,7 @@ function replace(file: WorldFile, text: string, state = ""): void {
   file.replace(encoder.encode(text), { ext: "md", headers: "[]", state }, NOW, FACTS);
 }
 
-Deno.test("WorldFile.replace() counts on from the version that is there", () =>
+Deno.test("WorldFile.replace() increments the stored version", () =>
   withFile((file) => {
     equal(file.row.version, 5);
     file.begin();
@@ -55,19 +55,19 @@ Deno.test("WorldFile.replace() counts on from the version that is there", () =>
     equal(file.sha256, sha256Hex("six\n"));
   }));
 
-Deno.test("WorldFile.append() hashes on without reading the bytes again, and keeps ext and metadata", () =>
+Deno.test("WorldFile.append() continues the hash and keeps ext and metadata", () =>
   withFile((file) => {
     file.begin();
     for (const text of ["six\n", "", "seven\n"]) file.append(encoder.encode(text), "", NOW, FACTS);
     file.commit();
     equal(file.row.version, 8);
-    equal(file.row.headers, '[["x-meta-author","museum"]]');
+    equal(file.row.headers, '[["x-meta-author","sample"]]');
     equal(file.row.ext, "txt");
     equal(file.body(), encoder.encode("five\nsix\nseven\n"));
     equal(file.sha256, sha256Hex("five\nsix\nseven\n"));
   }));
 
-Deno.test("WorldFile.append() stays right after a replacement took its running hash away", () =>
+Deno.test("WorldFile.append() computes the right hash after a replacement", () =>
   withFile((file) => {
     file.begin();
     file.append(encoder.encode("a"), "", NOW, FACTS);
@@ -77,7 +77,7 @@ Deno.test("WorldFile.append() stays right after a replacement took its running h
     equal(file.sha256, sha256Hex("bc"));
   }));
 
-Deno.test("WorldFile.rollback() forgets everything the transaction had put in memory", () =>
+Deno.test("WorldFile.rollback() restores the state in memory", () =>
   withFile((file) => {
     const before = { row: file.row, sha256: file.sha256 };
     file.begin();
@@ -93,13 +93,13 @@ Deno.test("WorldFile.rollback() forgets everything the transaction had put in me
     equal(file.sha256, sha256Hex("five\nsix\n"));
   }));
 
-Deno.test("WorldFile.rollback() is harmless where no transaction is open", () =>
+Deno.test("WorldFile.rollback() does nothing without an open transaction", () =>
   withFile((file) => {
     file.rollback();
     equal(file.row.version, 5);
   }));
 
-Deno.test("WorldFile.transition() changes the state and nothing else", () =>
+Deno.test("WorldFile.transition() changes only the state", () =>
   withFile((file) => {
     const { sha256 } = file;
     file.begin();
@@ -108,7 +108,7 @@ Deno.test("WorldFile.transition() changes the state and nothing else", () =>
     equal([file.row.state, file.row.version, file.sha256], ["active", 5, sha256]);
   }));
 
-Deno.test("WorldFile puts a state that sinks with its bytes on the chain as an event of its own", () =>
+Deno.test("WorldFile appends a state_transition event if a write changes the state", () =>
   withFile((file) => {
     file.begin();
     file.transition("active", NOW, FACTS);
@@ -128,7 +128,7 @@ Deno.test("WorldFile puts a state that sinks with its bytes on the chain as an e
     ]);
   }));
 
-Deno.test("WorldFile keeps bytes of every kind as they are", () =>
+Deno.test("WorldFile stores all bytes unchanged", () =>
   withFile((file) => {
     const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) & 0xff);
     file.begin();
@@ -141,10 +141,10 @@ Deno.test("WorldFile keeps bytes of every kind as they are", () =>
     equal(file.get("SELECT typeof(stage_html) AS t FROM stage_meta")?.t, "blob");
   }));
 
-Deno.test("WorldFile appends to a row that a hand has turned into text", () =>
+Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
   withTempData((data) => {
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
     db.close();
     const file = open(data);
@@ -156,10 +156,10 @@ Deno.test("WorldFile appends to a row that a hand has turned into text", () =>
     file.close();
   }));
 
-Deno.test("WorldFile counts the length of what it appended in bytes, also after text of a hand", () =>
+Deno.test("WorldFile.append() counts the length in bytes, also after an edit to text", () =>
   withTempData((data) => {
-    makePiece(data);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE stage_meta SET stage_html = 'üüü'");
     db.close();
     const file = open(data);
@@ -169,22 +169,22 @@ Deno.test("WorldFile counts the length of what it appended in bytes, also after 
 
 Deno.test("WorldFile refuses a file without its row or its tables", () =>
   withTempData((data) => {
-    makePiece(data);
+    createSample(data);
     for (const damage of ["DELETE FROM stage_meta", "DROP TABLE stage_meta"]) {
-      const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+      const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
       db.exec(damage);
       db.close();
-      throws(() => open(data), /row is missing|no such table/);
+      throws(() => open(data), /has no row|no such table/);
     }
-    // A refused file is closed again: nothing holds it.
+    // A refused file is closed again.
     ok(
-      !Array.from(Deno.readDirSync(`${data}/home%2Fmuseum`)).some(({ name }) =>
+      !Array.from(Deno.readDirSync(`${data}/home%2Fsample`)).some(({ name }) =>
         name.endsWith("-wal")
       ),
     );
   }));
 
-Deno.test("toBytes() copies a BLOB, takes text as UTF-8 and everything else as nothing", () => {
+Deno.test("toBytes() copies a BLOB, encodes text as UTF-8 and returns no bytes for other values", () => {
   const bytes = Uint8Array.of(1, 2);
   const copy = toBytes(bytes);
   bytes[0] = 9;

@@ -7,7 +7,7 @@ import { WriteLocks } from "../../../lib/world/store/write_locks.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
-import { museumSetup } from "../../testdata/museum.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
 
 const RENAME = { name: "home/a", to: "home/b", by: "T3", ext: "txt" } as const;
 
@@ -68,7 +68,7 @@ Deno.test("Writer.apply() lets a world go and adopts it, and never onto another"
     const onto = { ...adopt, name: "home/c" };
     equal(outcomeOf(other.apply([onto]), onto), "precondition");
     const to = { ...adopt, name: "home/b" };
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     equal(reader.read("home/a")?.version, 2);
     equal(versionsOf(other.apply([to]), [to]), [3]);
     equal([reader.read("home/a"), reader.read("home/b")?.ext], [undefined, "md"]);
@@ -83,6 +83,6 @@ Deno.test("a world that was renamed but not told of it, as a crash would leave i
     writer.apply([putJob("home/a", "a")]);
     writer.close();
     Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fb`);
-    const verdict = await new Reader(museumSetup(data)).audit("home/b");
+    const verdict = await new Reader(sampleSetup(data)).audit("home/b");
     equal([verdict?.ok, verdict?.version], [true, 1]);
   }));

@@ -11,7 +11,7 @@ import { renameSuite } from "../rename_suite.ts";
 import { storeSuite, type SuiteOptions } from "../store_suite.ts";
 
 const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
-const KEY = "the museum's key";
+const KEY = "the key of the sample";
 
 type Options = Partial<Omit<SqliteStoreOptions, "lower">> & Pick<SuiteOptions, "lower">;
 

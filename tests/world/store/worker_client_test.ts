@@ -1,9 +1,9 @@
 import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
 import type { WorkerSetup } from "../../../lib/world/store/worker_messages.ts";
 import { WorkerClient, type WorkerEvents } from "../../../lib/world/store/worker_client.ts";
-import { museumSetup } from "../../testdata/museum.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
 
-const setup: WorkerSetup = { ...museumSetup("/nowhere"), role: "reader" };
+const setup: WorkerSetup = { ...sampleSetup("/nowhere"), role: "reader" };
 
 /** A Worker of these lines; `jobs` is the batch, `say` answers. The first message is the setup. */
 function program(lines: string): string {

@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { WorkerPool } from "../../../lib/world/store/worker_pool.ts";
-import { museumSetup } from "../../testdata/museum.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob } from "../../testdata/test_writer.ts";
 
 const URL_OF_WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
 
 function workers(data: string, writers: number): WorkerPool {
-  const { role: _role, shard: _shard, ...setup } = museumSetup(data);
+  const { role: _role, shard: _shard, ...setup } = sampleSetup(data);
   const events = { onFilesClosed: () => {}, onExit: () => {} };
   return new WorkerPool({ url: URL_OF_WORKER, setup, writers, events });
 }

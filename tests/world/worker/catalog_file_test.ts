@@ -7,18 +7,18 @@ import {
 } from "../../../lib/world/worker/catalog_file.ts";
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
-import { museumSetup } from "../../testdata/museum.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"];
 
-/** Three worlds at rest and a catalog that knows them. */
+/** Creates three closed worlds and a catalog with their rows. */
 function fill(data: string): CatalogRow[] {
   const writer = testWriter(data);
   writer.apply(NAMES.map((name) => putJob(name, name)));
   writer.close();
-  const reader = new Reader(museumSetup(data));
+  const reader = new Reader(sampleSetup(data));
   const rows = NAMES.flatMap((name) => reader.stat(name) ?? []);
   equal(rows.length, NAMES.length);
   const catalog = new CatalogFile(data);
@@ -41,20 +41,20 @@ function touch(data: string, folder: string): void {
   Deno.utimeSync(`${data}/${folder}/universe.db`, 1, 1);
 }
 
-Deno.test("CatalogFile.scan() trusts rows whose files are as they were", () =>
+Deno.test("CatalogFile.scan() returns rows whose files have not changed", () =>
   withTempData((data) => {
     const rows = fill(data);
     equal(scan(data), { rows, unknown: [] });
   }));
 
-Deno.test("CatalogFile.scan() has every world read that is not in the catalog", () =>
+Deno.test("CatalogFile.scan() lists worlds without a row as unindexed", () =>
   withTempData((data) => {
     fill(data);
     Deno.removeSync(`${data}/${CATALOG_FILE}`);
     equal(scan(data), { rows: [], unknown: NAMES });
   }));
 
-Deno.test("CatalogFile.scan() mistrusts another time, another size, a log, and a row that never settled", () =>
+Deno.test("CatalogFile.scan() rejects rows with another time or size, with a log, or without a stamp", () =>
   withTempData((data) => {
     const rows = fill(data);
     touch(data, "home%2Fa");
@@ -67,7 +67,7 @@ Deno.test("CatalogFile.scan() mistrusts another time, another size, a log, and a
     equal(scan(data).unknown, NAMES);
   }));
 
-Deno.test("CatalogFile.scan() mistrusts a file of another size at the same time", () =>
+Deno.test("CatalogFile.scan() rejects a row with another size and the same time", () =>
   withTempData((data) => {
     fill(data);
     const path = `${data}/home%2Fa/universe.db`;
@@ -77,7 +77,7 @@ Deno.test("CatalogFile.scan() mistrusts a file of another size at the same time"
     equal(scan(data).unknown, ["home/a"]);
   }));
 
-Deno.test("CatalogFile.scan() passes over what is no world, and forgets worlds that are gone", () =>
+Deno.test("CatalogFile.scan() ignores other folders and drops rows of missing worlds", () =>
   withTempData((data) => {
     fill(data);
     Deno.removeSync(`${data}/home%2Fa`, { recursive: true });
@@ -118,7 +118,7 @@ const DAMAGE: Readonly<Record<string, (path: string) => void>> = {
 };
 
 for (const [name, inflict] of Object.entries(DAMAGE)) {
-  Deno.test(`CatalogFile gets over a catalog that is ${name}`, () =>
+  Deno.test(`CatalogFile replaces a catalog that is ${name}`, () =>
     withTempData((data) => {
       const rows = fill(data);
       inflict(`${data}/${CATALOG_FILE}`);
@@ -132,7 +132,7 @@ for (const [name, inflict] of Object.entries(DAMAGE)) {
     }));
 }
 
-Deno.test("CatalogFile takes values of other types for stale, and for no version", () =>
+Deno.test("CatalogFile.scan() rejects rows with values of other types", () =>
   withTempData((data) => {
     fill(data);
     const db = new DatabaseSync(`${data}/${CATALOG_FILE}`);
@@ -142,7 +142,7 @@ Deno.test("CatalogFile takes values of other types for stale, and for no version
     equal(scan(data).unknown, ["home/a", "home/b"]);
   }));
 
-Deno.test("CatalogFile.save() takes all of a change or nothing of it", () =>
+Deno.test("CatalogFile.save() saves all rows or none", () =>
   withTempData((data) => {
     const rows = fill(data);
     const catalog = new CatalogFile(data);
@@ -158,7 +158,7 @@ Deno.test("CatalogFile.save() takes all of a change or nothing of it", () =>
     equal(scan(data).rows, rows);
   }));
 
-Deno.test("statWorldFile() tells a file at rest from one with a log beside it, and from none", () =>
+Deno.test("statWorldFile() reports whether a file has a log, and undefined without a file", () =>
   withTempData((data) => {
     equal(statWorldFile(`${data}/f`), undefined);
     Deno.writeTextFileSync(`${data}/f`, "1234");

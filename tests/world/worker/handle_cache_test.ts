@@ -2,13 +2,13 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
 import { HandleCache, readFileStamp } from "../../../lib/world/worker/handle_cache.ts";
-import { MUSEUM_KEY } from "../../testdata/museum.ts";
+import { SAMPLE_KEY } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { putJob, testWriter } from "../../testdata/test_writer.ts";
 
 const NAMES = ["home/a", "home/b", "home/c"] as const;
 
-/** Three worlds on disk, and nothing open. */
+/** Creates three worlds on disk; none is open. */
 function withWorlds(handles: number, use: (open: HandleCache, data: string) => void) {
   return withTempData((data) => {
     const writer = testWriter(data);
@@ -16,7 +16,7 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
     writer.close();
     const history = { versions: 10, bytes: 10_000 };
     const open = new HandleCache(data, handles, {
-      seal: createChainSigner(MUSEUM_KEY),
+      sign: createChainSigner(SAMPLE_KEY),
       sync: "full",
       history,
     });
@@ -28,7 +28,7 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
   });
 }
 
-Deno.test("HandleCache.take() opens a file once, and none where no world is", () =>
+Deno.test("HandleCache.open() opens a file once and returns undefined for a missing world", () =>
   withWorlds(10, (open) => {
     const file = open.open("home/a");
     equal(file?.row.version, 1);
@@ -40,7 +40,7 @@ Deno.test("HandleCache.take() opens a file once, and none where no world is", ()
     ]);
   }));
 
-Deno.test("HandleCache.take() closes the least recently used past its bound", () =>
+Deno.test("HandleCache.open() closes the least recently used file beyond its limit", () =>
   withWorlds(2, (open, data) => {
     open.open("home/a");
     open.open("home/b");
@@ -51,14 +51,14 @@ Deno.test("HandleCache.take() closes the least recently used past its bound", ()
     equal(open.takeClosed(), []);
   }));
 
-Deno.test("HandleCache.part() closes a file of which nothing more is said", () =>
+Deno.test("HandleCache.discard() closes a file without recording its stamp", () =>
   withWorlds(10, (open) => {
     open.open("home/a");
     open.discard("home/a");
     equal([open.has("home/a"), open.takeClosed()], [false, []]);
   }));
 
-Deno.test("HandleCache.maintain() folds a grown log into its file, one world at a time", () =>
+Deno.test("HandleCache.checkpointOne() checkpoints one world with a large log per call", () =>
   withWorlds(10, (open, data) => {
     for (const name of ["home/a", "home/b"]) {
       const file = open.open(name);
@@ -76,7 +76,7 @@ Deno.test("HandleCache.maintain() folds a grown log into its file, one world at 
     equal([sizes(), open.checkpointOne()], [[true, true], false]);
   }));
 
-Deno.test("HandleCache.abandon() takes a world back to its last commit", () =>
+Deno.test("HandleCache.rollBack() restores the last commit of a world", () =>
   withWorlds(10, (open) => {
     const file = open.open("home/a");
     ok(file);
@@ -89,7 +89,7 @@ Deno.test("HandleCache.abandon() takes a world back to its last commit", () =>
     open.rollBack("home/none");
   }));
 
-Deno.test("HandleCache.release() says nothing of a file that is no longer there", () =>
+Deno.test("HandleCache.release() records no stamp for a missing file", () =>
   withWorlds(10, (open, data) => {
     open.open("home/a");
     Deno.removeSync(`${data}/${toFolderName("home/a")}`, { recursive: true });

@@ -2,17 +2,22 @@ import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
-import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import {
+  createSample,
+  SAMPLE_FILE,
+  SAMPLE_NAME,
+  sampleSetup,
+} from "../../testdata/sample_world.ts";
 import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
 
 const decoder = new TextDecoder();
 
-function withPiece(use: (reader: Reader, data: string) => void | Promise<void>): Promise<void> {
+function withSample(use: (reader: Reader, data: string) => void | Promise<void>): Promise<void> {
   return withTempData((data) => {
-    makePiece(data);
-    return use(new Reader(museumSetup(data)), data);
+    createSample(data);
+    return use(new Reader(sampleSetup(data)), data);
   });
 }
 
@@ -20,13 +25,13 @@ function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-Deno.test("Reader.read() reads a world whole, with the hash of the bytes that are there", () =>
-  withPiece((reader) => {
-    const found = reader.read(PIECE);
+Deno.test("Reader.read() returns all fields of a world and the hash of its bytes", () =>
+  withSample((reader) => {
+    const found = reader.read(SAMPLE_NAME);
     equal(found, {
       version: 5,
       ext: "txt",
-      headers: '[["x-meta-author","museum"]]',
+      headers: '[["x-meta-author","sample"]]',
       state: "",
       updatedAt: "2026-01-01T00:00:06.000Z",
       body: new TextEncoder().encode("five\n"),
@@ -34,8 +39,8 @@ Deno.test("Reader.read() reads a world whole, with the hash of the bytes that ar
     });
   }));
 
-Deno.test("Reader answers nothing for a world that is not there", () =>
-  withPiece(async (reader) => {
+Deno.test("Reader returns undefined for a world that does not exist", () =>
+  withSample(async (reader) => {
     equal(reader.read("home/none"), undefined);
     equal(reader.stat("home/none"), undefined);
     equal(reader.log("home/none", 10, 10), undefined);
@@ -43,42 +48,42 @@ Deno.test("Reader answers nothing for a world that is not there", () =>
     throws(() => reader.readAt("home/none", 1), { code: "absent" });
   }));
 
-Deno.test("Reader.readAt() brings every version back as it was", () =>
-  withPiece((reader) => {
+Deno.test("Reader.readAt() returns every version unchanged", () =>
+  withSample((reader) => {
     const texts = [1, 2, 3, 4, 5].map((version) => {
-      const found = reader.readAt(PIECE, version);
+      const found = reader.readAt(SAMPLE_NAME, version);
       equal([found.version, found.sha256], [version, sha256Hex(found.body)]);
       return decoder.decode(found.body);
     });
     equal(texts, ["one\n", "one\ntwo\n", "three\n", "three\nfour\n", "five\n"]);
   }));
 
-Deno.test("Reader.log() pages events newest first", () =>
-  withPiece((reader) => {
-    equal(reader.log(PIECE, Number.MAX_SAFE_INTEGER, 2)?.map(({ id }) => id), [6, 5]);
-    equal(reader.log(PIECE, 5, 10)?.map(({ id, type }) => [id, type]), [
+Deno.test("Reader.log() returns pages of events, newest first", () =>
+  withSample((reader) => {
+    equal(reader.log(SAMPLE_NAME, Number.MAX_SAFE_INTEGER, 2)?.map(({ id }) => id), [6, 5]);
+    equal(reader.log(SAMPLE_NAME, 5, 10)?.map(({ id, type }) => [id, type]), [
       [4, "stage_appended"],
       [3, "stage_written"],
       [2, "stage_appended"],
       [1, "stage_written"],
     ]);
-    equal(reader.log(PIECE, 1, 10), []);
+    equal(reader.log(SAMPLE_NAME, 1, 10), []);
   }));
 
-Deno.test("Reader.audit() vouches for a whole world, however long its chain", () =>
+Deno.test("Reader.audit() returns ok for valid worlds with short and long chains", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 1201 }, (_, i) => appendJob("home/long", `${i}\n`)));
     writer.close();
-    const verdict = await new Reader(museumSetup(data)).audit("home/long");
+    const verdict = await new Reader(sampleSetup(data)).audit("home/long");
     equal([verdict?.ok, verdict?.events, verdict?.version], [true, 1201, 1201]);
     equal(verdict?.body.sha256, verdict?.body.expected);
   }));
 
-Deno.test("Reader sees what a writer has committed and not yet folded into the file", () =>
+Deno.test("Reader reads commits that are still in the log", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     writer.apply([putJob("home/x", "1")]);
     for (let version = 2; version < 20; version++) {
       writer.apply([putJob("home/x", `${version}`)]);
@@ -88,23 +93,23 @@ Deno.test("Reader sees what a writer has committed and not yet folded into the f
     writer.close();
   }));
 
-Deno.test("Reader.audit() looks at one state of a world while a writer goes on", () =>
+Deno.test("Reader.audit() reads one consistent state during writes", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
     writer.apply(Array.from({ length: 1500 }, () => appendJob("home/x", "x")));
-    const verdict = new Reader(museumSetup(data)).audit("home/x");
+    const verdict = new Reader(sampleSetup(data)).audit("home/x");
     writer.apply([putJob("home/x", "later")]);
     const { ok: whole, version } = await verdict ?? {};
     equal([whole, version], [true, 1500]);
     writer.close();
   }));
 
-Deno.test("Reader leaves nothing beside a file nobody has open, and folds in what a crash left", () =>
-  withPiece((reader, data) => {
-    const folder = `${data}/home%2Fmuseum`;
-    reader.read(PIECE);
+Deno.test("Reader leaves no files next to a world and writes the log of a crash into its file", () =>
+  withSample((reader, data) => {
+    const folder = `${data}/home%2Fsample`;
+    reader.read(SAMPLE_NAME);
     equal(namesIn(folder), ["universe.db"]);
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("PRAGMA user_version = 0; UPDATE stage_meta SET version = version");
     for (const end of ["", "-wal"]) {
       Deno.copyFileSync(`${folder}/universe.db${end}`, `${data}/universe.db${end}`);
@@ -113,14 +118,14 @@ Deno.test("Reader leaves nothing beside a file nobody has open, and folds in wha
     for (const end of ["", "-wal"]) {
       Deno.copyFileSync(`${data}/universe.db${end}`, `${folder}/universe.db${end}`);
     }
-    equal(reader.read(PIECE)?.version, 5);
+    equal(reader.read(SAMPLE_NAME)?.version, 5);
     equal(namesIn(folder), ["universe.db"]);
   }));
 
-Deno.test("Reader.stat() vouches for a file that is at rest, and for none that is open", () =>
+Deno.test("Reader.stat() returns a stamp only for a file that is not open", () =>
   withTempData((data) => {
     const writer = testWriter(data);
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     writer.apply([putJob("home/x", "1")]);
     writer.apply([putJob("home/x", "22")]);
     const open = reader.stat("home/x");
@@ -131,7 +136,7 @@ Deno.test("Reader.stat() vouches for a file that is at rest, and for none that i
     equal([still?.version, still?.mtime, still?.size], [2, mtime?.getTime(), size]);
   }));
 
-Deno.test("Reader sees nothing of a world that is on its way to the trash", () =>
+Deno.test("Reader returns undefined for a world that is marked as deleted", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/x", "1")]);
@@ -139,7 +144,7 @@ Deno.test("Reader sees nothing of a world that is on its way to the trash", () =
     Deno.writeTextFileSync(`${data}/.trash`, "");
     writer.apply([removeJob("home/x")]);
     writer.close();
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     equal([reader.read("home/x"), reader.stat("home/x"), reader.log("home/x", 9, 9)], [
       undefined,
       undefined,
@@ -151,34 +156,34 @@ Deno.test("Reader sees nothing of a world that is on its way to the trash", () =
   }));
 
 for (const [name, { inflict, read }] of Object.entries(FILE_DAMAGE)) {
-  Deno.test(`Reader.read() meets a file with its ${name}: ${read}`, () =>
-    withPiece((reader, data) => {
-      inflict(`${data}/${PIECE_FILE}`);
-      if (read === "whole") equal(reader.read(PIECE)?.version, 5);
-      else throws(() => reader.read(PIECE));
+  Deno.test(`Reader.read() finds a file with ${name} ${read}`, () =>
+    withSample((reader, data) => {
+      inflict(`${data}/${SAMPLE_FILE}`);
+      if (read === "whole") equal(reader.read(SAMPLE_NAME)?.version, 5);
+      else throws(() => reader.read(SAMPLE_NAME));
     }));
 }
 
-Deno.test("Reader.audit() throws where the events cannot be read, and does not call that whole", () =>
-  withPiece(async (reader, data) => {
-    FILE_DAMAGE.events_overwritten?.inflict(`${data}/${PIECE_FILE}`);
-    await rejects(reader.audit(PIECE));
-    throws(() => reader.log(PIECE, 10, 10));
+Deno.test("Reader.audit() throws if the events cannot be read", () =>
+  withSample(async (reader, data) => {
+    FILE_DAMAGE.events_overwritten?.inflict(`${data}/${SAMPLE_FILE}`);
+    await rejects(reader.audit(SAMPLE_NAME));
+    throws(() => reader.log(SAMPLE_NAME, 10, 10));
   }));
 
-Deno.test("Reader.log() shows a payload that is no JSON as the text it is", () =>
-  withPiece((reader, data) => {
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+Deno.test("Reader.log() returns a payload that is not JSON as text", () =>
+  withSample((reader, data) => {
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE events SET payload = 'nothing' WHERE id = 6");
     db.close();
-    equal(reader.log(PIECE, 10, 1)?.[0]?.payload, "nothing");
+    equal(reader.log(SAMPLE_NAME, 10, 1)?.[0]?.payload, "nothing");
   }));
 
-Deno.test("Reader is not in the way of a foreign hand that writes to the file, nor that hand in its", () =>
-  withPiece((reader, data) => {
-    const db = new DatabaseSync(`${data}/${PIECE_FILE}`);
+Deno.test("Reader reads a file while another process writes to it", () =>
+  withSample((reader, data) => {
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("BEGIN IMMEDIATE; UPDATE stage_meta SET version = 9");
-    equal(reader.read(PIECE)?.version, 5);
+    equal(reader.read(SAMPLE_NAME)?.version, 5);
     db.exec("ROLLBACK");
     db.close();
   }));

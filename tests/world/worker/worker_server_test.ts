@@ -9,11 +9,16 @@ import type {
 } from "../../../lib/world/store/worker_messages.ts";
 import { serveStore, type StorePort } from "../../../lib/world/worker/worker_server.ts";
 import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
-import { makePiece, museumSetup, PIECE, PIECE_FILE } from "../../testdata/museum.ts";
+import {
+  createSample,
+  SAMPLE_FILE,
+  SAMPLE_NAME,
+  sampleSetup,
+} from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { appendJob, putJob } from "../../testdata/test_writer.ts";
 
-/** A port as a Worker has one, with the other end in this test's hands. */
+/** The port of a Worker; the test controls the other end. */
 class TestPort implements StorePort {
   onmessage: StorePort["onmessage"] = null;
   readonly sent: ReplyBatch[] = [];
@@ -29,7 +34,7 @@ class TestPort implements StorePort {
     if (message.done) this.#done?.();
   }
 
-  /** Sends a batch and waits until it is done. */
+  /** Sends a batch and waits for its last reply. */
   async ask(jobs: readonly Job[]): Promise<Reply[]> {
     const from = this.sent.length;
     const done = new Promise<void>((resolve) => this.#done = resolve);
@@ -40,17 +45,17 @@ class TestPort implements StorePort {
 }
 
 async function askReader(data: string, job: WithoutId<ReadJob>): Promise<unknown> {
-  const port = new TestPort({ ...museumSetup(data), role: "reader" });
+  const port = new TestPort({ ...sampleSetup(data), role: "reader" });
   const [reply] = await port.ask([{ ...job, id: 1 } as Job]);
   await port.ask([{ id: 2, kind: "close" }]);
   if (reply === undefined) throw new Error("no answer");
   return "error" in reply ? reply.error.code : reply.value;
 }
 
-Deno.test("serveStore() as a writer answers a batch in one message, and the closing last", () =>
+Deno.test("serveStore() as a writer replies to a batch in one message, and to close last", () =>
   withTempData(async (data) => {
     for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
-    const port = new TestPort(museumSetup(data));
+    const port = new TestPort(sampleSetup(data));
     const jobs = [putJob("home/a", "1"), putJob("home/b", "1"), appendJob("home/a", "2")];
     const replies = await port.ask(jobs);
     equal(replies.length, 3);
@@ -60,28 +65,28 @@ Deno.test("serveStore() as a writer answers a batch in one message, and the clos
     equal(port.sent.at(-1)?.closedFiles.map(({ name }) => name), ["home/a"]);
   }));
 
-Deno.test("serveStore() as a reader answers each kind of question", () =>
+Deno.test("serveStore() as a reader runs each kind of job", () =>
   withTempData(async (data) => {
-    makePiece(data);
+    createSample(data);
     const ask = (job: WithoutId<ReadJob>) => askReader(data, job);
     const versionOf = (value: unknown) =>
       typeof value === "object" && value !== null && "version" in value ? value.version : value;
-    equal(versionOf(await ask({ kind: "read", name: PIECE })), 5);
-    equal(versionOf(await ask({ kind: "readAt", name: PIECE, version: 2 })), 2);
-    equal(await ask({ kind: "readAt", name: PIECE, version: 77 }), "absent");
-    equal(versionOf(await ask({ kind: "audit", name: PIECE })), 5);
-    equal(await ask({ kind: "log", name: PIECE, before: 1, limit: 5 }), []);
-    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [PIECE] });
+    equal(versionOf(await ask({ kind: "read", name: SAMPLE_NAME })), 5);
+    equal(versionOf(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 2 })), 2);
+    equal(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
+    equal(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME })), 5);
+    equal(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
+    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
     equal(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
     equal(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
   }));
 
-Deno.test("serveStore() as a reader lists a damaged world all the same, beside the others", () =>
+Deno.test("serveStore() as a reader returns a row for a damaged world too", () =>
   withTempData(async (data) => {
-    makePiece(data);
-    Deno.truncateSync(`${data}/${PIECE_FILE}`, 0);
-    equal(await askReader(data, { kind: "stat", names: ["home/none", PIECE] }), [undefined, {
-      name: PIECE,
+    createSample(data);
+    Deno.truncateSync(`${data}/${SAMPLE_FILE}`, 0);
+    equal(await askReader(data, { kind: "stat", names: ["home/none", SAMPLE_NAME] }), [undefined, {
+      name: SAMPLE_NAME,
       version: 0,
       ext: "bin",
       len: 0,
@@ -90,12 +95,12 @@ Deno.test("serveStore() as a reader lists a damaged world all the same, beside t
       mtime: 0,
       size: 0,
     }]);
-    equal(await askReader(data, { kind: "read", name: PIECE }), "damaged");
+    equal(await askReader(data, { kind: "read", name: SAMPLE_NAME }), "damaged");
   }));
 
-Deno.test("serveStore() as a reader answers what fails with its code and goes on", () =>
+Deno.test("serveStore() as a reader replies with the code of an error and continues", () =>
   withTempData(async (data) => {
-    const port = new TestPort({ ...museumSetup(`${data}/none`), role: "reader" });
+    const port = new TestPort({ ...sampleSetup(`${data}/none`), role: "reader" });
     const replies = await port.ask([
       { id: 1, kind: "scan" },
       { id: 2, kind: "mark", collections: [] },

@@ -6,7 +6,7 @@ import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import type { LowerWorld } from "../../../lib/world/store/worker_messages.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
-import { MUSEUM_KEY, museumSetup } from "../../testdata/museum.ts";
+import { SAMPLE_KEY, sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import {
   appendJob,
@@ -24,14 +24,14 @@ const FOLDER = "home%2Fw";
 const decoder = new TextDecoder();
 
 function textOf(data: string, name = NAME): string | undefined {
-  const found = new Reader(museumSetup(data)).read(name);
+  const found = new Reader(sampleSetup(data)).read(name);
   return found === undefined ? undefined : decoder.decode(found.body);
 }
 
 function faultsAt(path: string): unknown {
   const db = new DatabaseSync(path);
   try {
-    return verifyWorld(db, NAME, createChainSigner(MUSEUM_KEY));
+    return verifyWorld(db, NAME, createChainSigner(SAMPLE_KEY));
   } finally {
     db.close();
   }
@@ -47,7 +47,7 @@ function lowerWorld(text: string): LowerWorld {
   return { sha256: sha256Hex(body), ext: "md", meta: [], body, updatedAt };
 }
 
-/** Commits in a world's log: frames that carry the size of the database (SQLite file format §4.1). */
+/** Counts the commits in a log: frames with the size of the database (SQLite file format §4.1). */
 function commitsIn(path: string): number {
   const log = Deno.readFileSync(path);
   const view = new DataView(log.buffer);
@@ -60,7 +60,7 @@ function commitsIn(path: string): number {
   return commits;
 }
 
-Deno.test("Writer.apply() commits everything queued for a world in one transaction", () =>
+Deno.test("Writer.apply() applies all queued changes of a world in one transaction", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "born")]);
@@ -71,7 +71,7 @@ Deno.test("Writer.apply() commits everything queued for a world in one transacti
     equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
-Deno.test("Writer.apply() answers every job once, in the order of a world's changes", () =>
+Deno.test("Writer.apply() returns one reply per job, in the order of a world's changes", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [
@@ -92,7 +92,7 @@ Deno.test("Writer.apply() answers every job once, in the order of a world's chan
     equal(namesIn(`${data}/.trash`).length, 2);
   }));
 
-Deno.test("Writer.apply() says created of the first change alone", () =>
+Deno.test("Writer.apply() reports created only for the first change", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [appendJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")];
@@ -105,7 +105,7 @@ Deno.test("Writer.apply() says created of the first change alone", () =>
     writer.close();
   }));
 
-Deno.test("Writer.apply() checks each precondition against what the batch did before it", () =>
+Deno.test("Writer.apply() checks a precondition after the earlier jobs of the batch", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const seen = (version: number) => ({ precondition: { match: [{ version }] } });
@@ -135,7 +135,7 @@ Deno.test("Writer.apply() checks each precondition against what the batch did be
     equal(textOf(data), undefined);
   }));
 
-Deno.test("Writer.apply() writes nothing when every job of a world is refused", () =>
+Deno.test("Writer.apply() writes nothing if all jobs of a world are refused", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
@@ -146,7 +146,7 @@ Deno.test("Writer.apply() writes nothing when every job of a world is refused", 
     equal(textOf(data), "1");
   }));
 
-Deno.test("Writer.apply() refuses to note, move or delete what is not there", () =>
+Deno.test("Writer.apply() refuses note, transition and remove for a missing world", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [noteJob(NAME), transitionJob(NAME, "active"), removeJob(NAME)];
@@ -155,7 +155,7 @@ Deno.test("Writer.apply() refuses to note, move or delete what is not there", ()
     equal(pathExists(`${data}/${FOLDER}`), false);
   }));
 
-Deno.test("Writer.apply() notes an event without a new version", () =>
+Deno.test("Writer.apply() appends the event of a note without a new version", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [
@@ -166,8 +166,8 @@ Deno.test("Writer.apply() notes an event without a new version", () =>
     ];
     equal(versionsOf(writer.apply(jobs), jobs), [1, 1, 1, 2]);
     writer.close();
-    const types = new Reader(museumSetup(data)).log(NAME, 100, 10)?.map(({ type }) => type);
-    // The append's state is "", so the one it found sinks.
+    const types = new Reader(sampleSetup(data)).log(NAME, 100, 10)?.map(({ type }) => type);
+    // The append has the state "", which replaces the present state.
     equal(types?.toReversed(), [
       "stage_written",
       "remark",
@@ -177,7 +177,7 @@ Deno.test("Writer.apply() notes an event without a new version", () =>
     ]);
   }));
 
-Deno.test("Writer.apply() grows a world up to its cap and not a byte further", () =>
+Deno.test("Writer.apply() allows appends up to the maximum size and refuses one more byte", () =>
   withTempData((data) => {
     const writer = testWriter(data, { maxWorldBytes: 10 });
     const jobs = [
@@ -194,7 +194,7 @@ Deno.test("Writer.apply() grows a world up to its cap and not a byte further", (
     equal(pathExists(`${data}/home%2Fother`), false);
   }));
 
-Deno.test("Writer.apply() lays a world over a lower one, and names the cover in its event", () =>
+Deno.test("Writer.apply() covers a lower-layer world and records that in the event", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const below = lowerWorld("lower");
@@ -211,14 +211,14 @@ Deno.test("Writer.apply() lays a world over a lower one, and names the cover in 
     equal(versionsOf(replies, jobs), ["precondition", "precondition", 1, 1]);
     writer.close();
     equal([textOf(data), textOf(data, "home/a")], ["upper", "lower and more"]);
-    const reader = new Reader(museumSetup(data));
+    const reader = new Reader(sampleSetup(data));
     equal(reader.read("home/a")?.ext, "md");
     for (const name of [NAME, "home/a"]) {
       match(JSON.stringify(reader.log(name, 9, 1)), /"covers":"lower"/);
     }
   }));
 
-Deno.test("Writer.apply() lets a damaged world fail alone", () =>
+Deno.test("Writer.apply() fails only the jobs of a damaged world", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/bad", "1"), putJob("home/good", "1")]);
@@ -237,7 +237,7 @@ Deno.test("Writer.apply() lets a damaged world fail alone", () =>
     equal(Deno.statSync(`${data}/home%2Fbad/universe.db`).size, 8192);
   }));
 
-Deno.test("Writer.apply() takes back a whole transaction when one of its changes fails", () =>
+Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
@@ -250,7 +250,7 @@ Deno.test("Writer.apply() takes back a whole transaction when one of its changes
     equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
-Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to be moved back", () =>
+Deno.test("Writer.apply() moves a removed world to the trash, from where it can be restored", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [putJob(NAME, "1"), appendJob(NAME, "2"), removeJob(NAME)];
@@ -263,18 +263,18 @@ Deno.test("Writer.apply() moves a removed world to the trash, whole and ready to
     equal(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
     Deno.renameSync(trashed, `${data}/${FOLDER}`);
     equal(textOf(data), "12");
-    const last = new Reader(museumSetup(data)).log(NAME, 100, 1)?.[0];
+    const last = new Reader(sampleSetup(data)).log(NAME, 100, 1)?.[0];
     equal([last?.type, last?.payload], [
       "world_deleted",
       { version: 2, body_sha256: sha256Hex("12"), by: "T3" },
     ]);
   }));
 
-Deno.test("Writer.apply() finishes a removal that a crash cut off between its commit and its move", () =>
+Deno.test("Writer.apply() completes a removal after a crash between commit and move", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "old")]);
-    // The move fails as it does on a full disk, and nobody comes back to it: a crash.
+    // The move fails, as on a full disk, and the process stops: a crash.
     Deno.removeSync(`${data}/.trash`);
     Deno.writeTextFileSync(`${data}/.trash`, "");
     const jobs = [removeJob(NAME)];
@@ -296,7 +296,7 @@ Deno.test("Writer.apply() finishes a removal that a crash cut off between its co
     });
   }));
 
-Deno.test("Writer.apply() keeps no more handles than it may, and tells which worlds it closed", () =>
+Deno.test("Writer.apply() keeps at most the allowed number of open files and records closed ones", () =>
   withTempData((data) => {
     const writer = testWriter(data, { handles: 2 });
     const names = ["a", "b", "c", "d"].map((name) => `home/${name}`);
@@ -313,13 +313,13 @@ Deno.test("Writer.apply() keeps no more handles than it may, and tells which wor
       equal([mtime, size], [found.mtime?.getTime(), found.size]);
     }
     equal(writer.takeClosed(), []);
-    // The one used last stays, the one used before it goes.
+    // The most recently used file stays open.
     writer.apply([putJob("home/c", "3"), putJob("home/a", "3")]);
     equal(writer.takeClosed().map(({ name }) => name), ["home/d"]);
     writer.close();
   }));
 
-Deno.test("Writer.maintain() folds a log that has grown into its file, one world a call", () =>
+Deno.test("Writer.checkpointOne() checkpoints one world with a large log per call", () =>
   withTempData((data) => {
     const writer = testWriter(data, { history: { versions: 0, bytes: 0 } });
     const names = ["home/a", "home/b"];
@@ -339,7 +339,7 @@ Deno.test("Writer.maintain() folds a log that has grown into its file, one world
     writer.close();
   }));
 
-Deno.test("Writer.close() leaves no log behind and tells what every file looks like then", () =>
+Deno.test("Writer.close() leaves no log and records the stamp of each file", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
@@ -351,7 +351,7 @@ Deno.test("Writer.close() leaves no log behind and tells what every file looks l
     equal(settled, { name: NAME, mtime: mtime?.getTime(), size });
   }));
 
-Deno.test("Writer.apply() refuses a world whose folder cannot be made, and makes the others", () =>
+Deno.test("Writer.apply() refuses a world whose folder cannot be created and creates the others", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     Deno.writeTextFileSync(`${data}/home%2Ffile`, "no folder");
@@ -362,7 +362,7 @@ Deno.test("Writer.apply() refuses a world whose folder cannot be made, and makes
     equal(namesIn(`${data}/.incoming`), []);
   }));
 
-Deno.test("Writer.apply() survives random batches: what it answered is what is on disk", () =>
+Deno.test("Writer.apply() writes what it replies, for random batches", () =>
   withTempData((data) => {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
     let state = seed;
@@ -406,7 +406,7 @@ Deno.test("Writer.apply() survives random batches: what it answered is what is o
     }
     writer.close();
     for (const name of ["home/r0", "home/r1", "home/r2", "home/r3"]) {
-      const found = new Reader(museumSetup(data)).read(name);
+      const found = new Reader(sampleSetup(data)).read(name);
       const text = found === undefined ? undefined : decoder.decode(found.body);
       equal(
         [found?.version, text],

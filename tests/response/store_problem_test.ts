@@ -15,7 +15,7 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["closed", "Cannot use the store: it is shutting down", 503, /shutting down/],
 ];
 
-Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no path of the disk", () => {
+Deno.test("toStoreProblem() maps store errors to problems without paths of the disk", () => {
   for (const [code, message, status, detail] of TABLE) {
     const problem = toStoreProblem(new StoreError(code, message), "PUT", "/home/x");
     ok(problem instanceof Problem, code);
@@ -25,20 +25,20 @@ Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no pat
   }
 });
 
-Deno.test("toStoreProblem() tells when to come back where the machine is only stopping", () => {
+Deno.test("toStoreProblem() adds Retry-After for a server that is shutting down", () => {
   const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
   ok(problem instanceof Problem);
   equal(problem.headers["retry-after"], "5");
 });
 
-Deno.test("toStoreProblem() leaves every other error as it is", () => {
+Deno.test("toStoreProblem() returns every other error unchanged", () => {
   const error = new TypeError("a mistake of ours");
   equal(toStoreProblem(error, "PUT", "/home/x"), error);
   const problem = new Problem("not-found", "Cannot find it");
   equal(toStoreProblem(problem, "PUT", "/home/x"), problem);
 });
 
-Deno.test("toStoreProblem() names the world of the error, and the method if it has no verb", () => {
+Deno.test("toStoreProblem() uses the world of the error, and the method if it has no verb", () => {
   const error = new StoreError("absent", "nothing is here", "home/y");
   const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
   ok(problem instanceof Problem);

@@ -94,7 +94,7 @@ export function reservedRouteFault(path: string): string | undefined {
 }
 
 /**
- * Reads a variable. A server with restricted permissions may not be readOptional to; the variable is
+ * Reads a variable. A server with restricted permissions may not be allowed to; the variable is
  * optional.
  */
 function readOptional(env: SandboxOptions["env"], name: string): string | undefined {

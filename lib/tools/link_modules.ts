@@ -58,7 +58,7 @@ const REFUSED: readonly (readonly [form: RegExp, instead: string])[] = [
   [/^export (?:type )?(?:\*|\{)/m, "an export list or a re-export; export the declaration"],
   [
     /^(?:export )?(?:const|let|var) [[{]/m,
-    "a destructured top-level declaration; declare each name automatically",
+    "a destructured top-level declaration; declare each name separately",
   ],
   [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\s*\(/m, "import(); a plugin imports nothing at run time"],
   [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\.meta\b/m, "import.meta; a linked plugin has no URL"],

@@ -74,13 +74,13 @@ export async function installPlugins(
   sources: Readonly<Record<string, string>>,
   print: (line: string) => void,
 ): Promise<void> {
-  const { client: machine, token } = to;
-  const status = await machine.request("GET", "/proc/status", {
+  const { client, token } = to;
+  const status = await client.request("GET", "/proc/status", {
     credential: token ?? to.approveToken,
     headers: { accept: "application/json" },
   });
   if (status.status !== 200) {
-    const found = `${machine.base} answers ${status.status} to GET /proc/status: ${
+    const found = `${client.base} answers ${status.status} to GET /proc/status: ${
       problemText(status)
     }`;
     throw new InstallError(
@@ -88,7 +88,7 @@ export async function installPlugins(
       `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
     );
   }
-  const approve = to.approveToken ?? await machine.readStoredToken(to.data);
+  const approve = to.approveToken ?? await client.readStoredToken(to.data);
   if (approve === undefined) {
     throw new InstallError(
       2,
@@ -109,17 +109,17 @@ export async function installPlugins(
     }
     installed.push(name);
   }
-  print(`All plugins are up: ${machine.base}/bin lists the routes`);
+  print(`All plugins are up: ${client.base}/bin lists the routes`);
 }
 
 async function installOne(
-  { client: machine, token }: ServerAccess,
+  { client, token }: ServerAccess,
   approve: string,
   name: string,
   source: string,
   print: (line: string) => void,
 ): Promise<void> {
-  const stored = await machine.request("PUT", `/lib/${name}?ext=ts`, {
+  const stored = await client.request("PUT", `/lib/${name}?ext=ts`, {
     credential: token,
     headers: { "content-type": "text/plain" },
     body: source,
@@ -132,10 +132,10 @@ async function installOne(
       "set ELASTIK_TOKEN to the server's T2 token",
     );
   }
-  print(`Stored ${name} as ${machine.base}/lib/${name}, version ${version}`);
+  print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
 
   const pending = `${name} is stored but not active`;
-  const asks = await machine.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  const asks = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
   if (asks.status !== 200) {
     const authAdvice = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${pending}`;
     throw toInstallError(`Cannot approve ${name}`, asks, authAdvice, pending);
@@ -143,7 +143,7 @@ async function installOne(
   print("It requests:");
   for (const line of formatRequests(readProperty(asks.json, "asks"))) print(line);
 
-  const active = await machine.request("PUT", `/lib/${name}/state`, {
+  const active = await client.request("PUT", `/lib/${name}/state`, {
     credential: approve,
     headers: { "if-match": `"${version}"` },
     body: "active",
@@ -152,7 +152,7 @@ async function installOne(
     throw toInstallError(`Cannot activate ${name}`, active, pending, pending);
   }
 
-  const bin = await machine.request("GET", "/bin", {
+  const bin = await client.request("GET", "/bin", {
     credential: approve,
     headers: { accept: "application/json" },
   });
@@ -162,8 +162,8 @@ async function installOne(
   if (!listed && readProperty(active.json, "fallback") !== true) {
     throw new InstallError(
       1,
-      `Cannot find ${name} in ${machine.base}/bin, though it was activated; ` +
-        `${machine.base}/lib/${name}/state shows the reason`,
+      `Cannot find ${name} in ${client.base}/bin, though it was activated; ` +
+        `${client.base}/lib/${name}/state shows the reason`,
     );
   }
   print(`Activated ${name}`);

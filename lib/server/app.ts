@@ -66,8 +66,8 @@ interface AppEnv {
 
 /**
  * What the router is given in place of the request. It looks only at the path in the context; the URL of
- * the request may be one that cannot be parsed (`Host: 1.2.3.4.5`), and Hono answers HEAD by itself,
- * asynchronously and without the length.
+ * the request may be one that cannot be parsed (`Host: 1.2.3.4.5`), and Hono would answer HEAD
+ * itself, asynchronously and without the length.
  */
 const ROUTED = new Request("http://localhost/");
 

@@ -78,7 +78,7 @@ export function subjectPath(path: string, route: string): string {
  * The entity tag of a world's bytes as the caller is shown them.
  *
  * @param path canonical path of what may be a world
- * @returns `undefined` when it is none, may not be read, or is not in memory
+ * @returns undefined if there is no world, the caller cannot read it, or it is not in memory
  */
 function subjectEtag(
   store: Pick<Store, "peek">,

@@ -6,7 +6,7 @@
 import type { CellHealth } from "../cell/cell.ts";
 import type { LoadedPlugin, RequestedGrants } from "./loaded_plugin.ts";
 
-/** Stands for a text that only callers with T3 see. */
+/** Sent in place of a text that only callers with T3 see. */
 const WITHHELD = "told to T3";
 
 /**

@@ -34,7 +34,7 @@ const COVERED_BY: Readonly<Record<string, string>> = {
   "lib/routes/world_responses.ts": "tests/routes/worlds_read_test.ts",
   "lib/routes/world_target.ts": "tests/routes/worlds_read_test.ts",
   "lib/routes/write_world.ts": "tests/routes/worlds_write_test.ts",
-  "lib/server/start.ts": "tests/http/manual_test.ts",
+  "lib/server/start.ts": "tests/http/agent_loop_test.ts",
   "lib/source/program_source.ts": "tests/source/find_program_source_test.ts",
   "lib/source/single_file.ts": "tests/source/find_program_source_test.ts",
   "lib/tools/generate_plugins_module.ts": "tests/plugins/mod_test.ts",

@@ -151,7 +151,8 @@ export class CellRun<A> {
     );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
-    promise.catch(ignore);
+    // It may reject before it is awaited. `onEnd` reports the end in any case.
+    promise.catch(() => {});
     this.#readyPromise = { resolve, reject };
     this.#endpoint = new RpcEndpoint({
       side: SIDE.HOST,
@@ -444,8 +445,4 @@ export class CellRun<A> {
     for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
     return maxDepth;
   }
-}
-
-function ignore(): void {
-  // `ready` may reject before it is awaited. `onEnd` reports the end in any case.
 }

@@ -1,0 +1,10 @@
+/**
+ * `ignore` 7.0.17, MIT licence, no dependencies: the patterns of `.gitignore` as git reads them. Used
+ * for the source listing only, so it is loaded with the first listing. Git's rules for slashes,
+ * wildcards and character classes are too many for a copy of our own.
+ */
+
+import ignore from "npm:ignore@7.0.17";
+
+/** Creates a matcher without patterns. */
+export const createIgnore = ignore;

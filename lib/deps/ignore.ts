@@ -4,7 +4,4 @@
  * wildcards and character classes are too many for a copy of our own.
  */
 
-import ignore from "npm:ignore@7.0.17";
-
-/** Creates a matcher without patterns. */
-export const createIgnore = ignore;
+export { default as createIgnore } from "npm:ignore@7.0.17";

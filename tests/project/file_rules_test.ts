@@ -38,6 +38,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/routes/worlds.ts": "the handlers of one route",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
+  "lib/source/gitignore.ts": "loaded with the first source listing only",
   "lib/source/import_specifiers.ts": "a parser with its own test",
   "lib/source/single_file.ts": "one of three implementations of the same interface",
   "lib/tools/generate_plugins_module.ts": "a developer command",
@@ -96,4 +97,16 @@ Deno.test("a short file with a single importer has a reason", () => {
   assertEquals(without, [], "merge the file with its importer, or give a reason");
   const unused = Object.keys(FRAGMENTS).filter((path) => !fragments.includes(path));
   assertEquals(unused, [], "remove the reasons that are not needed");
+});
+
+Deno.test("every file of lib/deps exports one package, with its version, licence and use", () => {
+  for (const [path, text] of lib) {
+    if (!path.startsWith("lib/deps/")) continue;
+    const [, name = "", version = ""] = /from "npm:([\w-]+)@([\d.]+)/.exec(text) ?? [];
+    const packages = new Set([...text.matchAll(/from "npm:([^"]+)"/g)].map(([, found]) => found));
+    assertEquals([...packages], [`${name}@${version}`], path);
+    const head = `/**\n * \`${name}\` ${version}, `;
+    assert(text.startsWith(head), `${path} does not begin with ${JSON.stringify(head)}`);
+    assert(/^.*\n.*\b(?:MIT|ISC|BSD|Apache)\b.* licence/.test(text), `${path} names no licence`);
+  }
 });

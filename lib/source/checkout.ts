@@ -5,13 +5,23 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type IgnoreMatcher, parseGitignore } from "./gitignore.ts";
+import type { IgnoreMatcher } from "./gitignore.ts";
 import { type ProgramSource, toSourceError } from "./program_source.ts";
 
 /** Source files in the root folder. Below, the folders that are source as a whole. */
-const FILES = ["main.ts", "deno.json", "deno.lock", "README.md", "LICENSE", ".gitignore"] as const;
+const FILES = [
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "LICENSE",
+  ".gitignore",
+] as const;
 const EXAMPLE = ".env.example";
-const FOLDERS = [".ci", "lib", "plugins", "tests", "worlds"] as const;
+const FOLDERS = [".ci", "examples", "lib", "plugins", "tests", "worlds"] as const;
 /**
  * Names that are never source at any depth: hidden files of editors and tools, backup files,
  * databases, and folders of dependencies and results.
@@ -105,6 +115,8 @@ export class Checkout implements ProgramSource {
   }
 
   async #ignoresOf(path: string, below: string): Promise<Ignores> {
+    // Imported with the first list, because a start of the server needs no list.
+    const { parseGitignore } = await import("./gitignore.ts");
     try {
       return [[below, parseGitignore(await Deno.readTextFile(`${this.#root}/${path}`))]];
     } catch (error) {

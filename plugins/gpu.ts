@@ -343,6 +343,8 @@ interface ProblemResponseOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Media types, in addition to `text/plain` and `text/html`, whose readers get plain text. */
   readonly textTypes?: readonly string[];
+  /** Extension members of the JSON object (RFC 9457 §3.2). */
+  readonly members?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -356,7 +358,7 @@ function problemResponse(
   problem: Problem,
   accept: string | null,
   head = false,
-  { headers = {}, textTypes = [] }: ProblemResponseOptions = {},
+  { headers = {}, textTypes = [], members = {} }: ProblemResponseOptions = {},
 ): Response {
   const { type, title, status, message: detail } = problem;
   const text = ["text/plain", "text/html", ...textTypes];
@@ -364,7 +366,7 @@ function problemResponse(
   const asText = chosen !== undefined && text.includes(chosen);
   const body = asText
     ? `${status} ${title}\n${detail}\n`
-    : `${JSON.stringify({ type, title, status, detail })}\n`;
+    : `${JSON.stringify({ type, title, status, detail, ...members })}\n`;
   const bytes = new TextEncoder().encode(body);
   return new Response(head ? null : bytes, {
     status,

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { installPlugin } from "../support/plugin_server.ts";
-import { atPlace, type Place, T2, T3 } from "../plugins/fstab_place.ts";
+import { type MountServer, T2, T3, withMountServer } from "../plugins/fstab/mount_server.ts";
 import { APPROVE, basic, bearer } from "../support/machine.ts";
 import { escapes } from "./odd_paths.ts";
 
@@ -24,7 +24,7 @@ const DOORS = [
   "/mnt/api",
 ];
 
-async function furnish({ machine, send }: Place): Promise<void> {
+async function furnish({ machine, send }: MountServer): Promise<void> {
   for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(machine, name);
   for (const path of ["/boot/secret", "/etc/shadow"]) {
     equal((await send("PUT", path, `${MARKS[1]}:x`, T3)).status, 201);
@@ -37,7 +37,7 @@ async function furnish({ machine, send }: Place): Promise<void> {
 }
 
 Deno.test("the doors of plugins", async (t) => {
-  await atPlace(async (place) => {
+  await withMountServer(async (place) => {
     const { machine, folder, send, get, server } = place;
     await furnish(place);
     server.answer = (_, path) => new Response(`asked for ${path}`);

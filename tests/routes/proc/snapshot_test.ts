@@ -132,7 +132,7 @@ test("addSnapshotRoute() says what it has no copy of, and what it takes", async 
       title: "has no file",
       send: "GET /proc/snapshot/usr/share/doc/note.md",
       status: 404,
-      text: /it came with the program and has no file/,
+      text: /it is in the lower layer and has no file/,
     },
     { title: "is no world", send: "GET /proc/snapshot/home", status: 400 },
     { title: "is no world", send: "GET /proc/snapshot/proc/status", status: 400 },

@@ -132,7 +132,7 @@ export const FORGERIES: readonly Attack[] = [
         const armed = await ground.ask("GET", "/hostile/deputy/arm", "t3");
         equal(armed.text, "armed as T3");
         const { text } = await ground.ask("GET", "/hostile/deputy");
-        match(text, /env\.caller with it/);
+        match(text, /env\.caller ends with it/);
         equal((await ground.ask("GET", "/etc/owned", "t3")).status, 404);
       },
     },
@@ -150,7 +150,7 @@ export const FORGERIES: readonly Attack[] = [
       ok(Number(refused.headers.get("retry-after")) > 30);
       const { state, health } = await ground.state("circuit");
       equal([state, health.state], ["active", "circuit-open"]);
-      match(health.reason, /rules of the wire/);
+      match(health.reason, /violated the wire protocol/);
       // Activation closes the circuit.
       await ground.ask("PUT", "/lib/circuit/state", "t3", "disabled");
       await ground.ask("PUT", "/lib/circuit/state", "t3", "active");

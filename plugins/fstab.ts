@@ -429,7 +429,10 @@ function parseAccept(accept: string): AcceptRange[] {
  * @param offered media types without parameters, in the plugin's order of preference
  */
 function acceptableTypes(accept: string | null, offered: readonly string[]): TypeChoice[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+  // These two headers are the usual ones of programs; no list has to be parsed for them.
+  if (accept === null || accept === "*/*") return offered.map((type) => ({ type, range: "*/*" }));
+  if (offered.includes(accept)) return [{ type: accept, range: accept }];
+  if (accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
     return offered.map((type) => ({ type, range: "*/*" }));
   }
   const ranges = parseAccept(accept);
@@ -742,7 +745,7 @@ function parseEntityTags(header: string): "*" | readonly string[] | undefined {
  * Tests whether a list of entity tags names a representation.
  *
  * @param tags as {@link parseEntityTags} returns it; undefined names nothing
- * @param current entity tag of the representation with its quotes; undefined if there is none
+ * @param current entity tag of the representation with its quotes; undefined if it has none
  * @param comparison RFC 9110 §8.8.3.2: `strong` for If-Match, `weak` for If-None-Match
  */
 function includesTag(
@@ -1463,7 +1466,7 @@ interface FolderLister {
  *
  * @param folder absolute path of the mounted folder
  * @param segments path below the folder, in NFC
- * @returns the path on the disk; undefined if there is none, or if all segments are ASCII, so that
+ * @returns the path on the disk; undefined if absent, or if all segments are ASCII, so that
  * there is only one spelling
  */
 async function findOtherSpelling(
@@ -1525,6 +1528,7 @@ async function findFile(
   } catch (error) {
     if (classifyFileError(error).type !== "not-found") throw fileProblem(error, "read", path);
     const other = await findOtherSpelling(files, folder, segments);
+    // A name that cannot be read in its other form is reported under the form that was asked for.
     const info = other === undefined ? undefined : await files.stat(other).catch(() => undefined);
     // The first error is reported: the path does not exist as it was requested.
     if (other === undefined || info === undefined) throw fileProblem(error, "read", path);
@@ -1962,7 +1966,7 @@ function tooBusy(path: string): Problem {
 /**
  * Finds a problem type of the server by its status code.
  *
- * @returns the first type with this status; undefined if there is none
+ * @returns the first type with this status; undefined if no type has it
  */
 function problemOfStatus(status: number): ProblemKind | undefined {
   for (const [type, problem] of Object.entries(PROBLEMS)) {

@@ -43,6 +43,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
   "lib/source/import_specifiers.ts": "a parser with its own test",
   "lib/source/single_file.ts": "one of three implementations of the same interface",
+  "lib/tools/build_plugins.ts": "a developer command",
   "lib/tools/generate_plugins_module.ts": "a developer command",
   "lib/tools/generate_worlds_module.ts": "a developer command",
   "lib/world/store/catalog_writer.ts": "the timer of the catalog file, with its own test",

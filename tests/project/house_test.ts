@@ -45,8 +45,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "lib/world/store/records.ts": "tests/world/store/sqlite_store_test.ts",
   "lib/auth/account_sync.ts": "tests/http/manual_test.ts",
 };
-/** Sources of plugins that are copies of a package, which has tests of its own. */
-const GENERATED_FROM_PACKAGES = ["plugins/kit/eventsource_parser.ts"];
 
 async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
   const found: string[] = [];
@@ -119,7 +117,7 @@ Deno.test("every module of lib and every plugin has a test", async () => {
     const own = [...tests.keys()].some((path) =>
       path === `${test}_test.ts` || (path.startsWith(`${test}_`) && path.endsWith("_test.ts"))
     );
-    ok(own || !runs || GENERATED_FROM_PACKAGES.includes(plugin), `${plugin} has no test`);
+    ok(own || !runs, `${plugin} has no test`);
   }
   for (const [path, test] of Object.entries(TESTED_ELSEWHERE)) {
     ok(tests.has(test), `${path} is said to be tested by ${test}, which is not there`);

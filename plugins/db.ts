@@ -2,7 +2,7 @@
 
 /**
  * SQL queries that only read, over a world or a SQLite file below a file mount. A world is read with
- * the rights of the caller, so nobody queries a world that they cannot read. Files are those that
+ * the rights of the caller, so no caller queries a world that it cannot read. Files are those that
  * `/etc/fstab` names and no other. The statement runs in a process of its own (`env.sql`), which is
  * stopped when its time is over. Manual: `/usr/share/doc/db.md`.
  */
@@ -434,7 +434,10 @@ function parseAccept(accept: string): AcceptRange[] {
  * @param offered media types without parameters, in the plugin's order of preference
  */
 function acceptableTypes(accept: string | null, offered: readonly string[]): TypeChoice[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+  // These two headers are the usual ones of programs; no list has to be parsed for them.
+  if (accept === null || accept === "*/*") return offered.map((type) => ({ type, range: "*/*" }));
+  if (offered.includes(accept)) return [{ type: accept, range: accept }];
+  if (accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
     return offered.map((type) => ({ type, range: "*/*" }));
   }
   const ranges = parseAccept(accept);
@@ -667,7 +670,7 @@ interface FolderLister {
  *
  * @param folder absolute path of the mounted folder
  * @param segments path below the folder, in NFC
- * @returns the path on the disk; undefined if there is none, or if all segments are ASCII, so that
+ * @returns the path on the disk; undefined if absent, or if all segments are ASCII, so that
  * there is only one spelling
  */
 async function findOtherSpelling(
@@ -1098,7 +1101,7 @@ function resolveFile(file: string, table: MountTable): MountedFile {
  *
  * @param name what was queried, as messages name it
  * @param timeoutMs real time that the statement had, in milliseconds
- * @returns the error itself if it is none of those that `env.sql` documents
+ * @returns an error that `env.sql` does not document, as it is
  */
 function queryProblem(error: unknown, name: string, timeoutMs: number): unknown {
   if (!(error instanceof Error)) return error;

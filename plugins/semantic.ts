@@ -169,7 +169,10 @@ function parseAccept(accept: string): AcceptRange[] {
  * @param offered media types without parameters, in the plugin's order of preference
  */
 function acceptableTypes(accept: string | null, offered: readonly string[]): TypeChoice[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+  // These two headers are the usual ones of programs; no list has to be parsed for them.
+  if (accept === null || accept === "*/*") return offered.map((type) => ({ type, range: "*/*" }));
+  if (offered.includes(accept)) return [{ type: accept, range: accept }];
+  if (accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
     return offered.map((type) => ({ type, range: "*/*" }));
   }
   const ranges = parseAccept(accept);
@@ -3217,7 +3220,7 @@ function parseEntityTags(header: string): "*" | readonly string[] | undefined {
  * Tests whether a list of entity tags names a representation.
  *
  * @param tags as {@link parseEntityTags} returns it; undefined names nothing
- * @param current entity tag of the representation with its quotes; undefined if there is none
+ * @param current entity tag of the representation with its quotes; undefined if it has none
  * @param comparison RFC 9110 §8.8.3.2: `strong` for If-Match, `weak` for If-None-Match
  */
 function includesTag(

@@ -1,7 +1,7 @@
 /**
- * Formats `plugins/mod.ts`, which contains every shipped plugin as text, so that `install` finds
- * them in a run from a URL, in a bundle and in a binary. The
- * sets are those of `plugins/install.sh`. `deno task plugins` writes the file.
+ * Formats `plugins/mod.ts`, which contains every shipped plugin as text, so that `install` finds them in
+ * a run from a URL, in a bundle and in a binary. The sets are those of `plugins/install.sh`.
+ * `deno task plugins` writes the file.
  */
 
 /**

@@ -446,7 +446,3 @@ export class CellRun<A> {
     return maxDepth;
   }
 }
-
-function ignore(): void {
-  // `ready` may reject before it is awaited. `onEnd` reports the end in any case.
-}

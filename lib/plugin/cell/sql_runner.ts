@@ -230,7 +230,3 @@ function onceRead(
 function errorResponse(name: string, message: string): Response {
   return Response.json({ error: { name, message } });
 }
-
-function ignore(): void {
-  // The reason for which the run was killed is reported already.
-}

@@ -158,7 +158,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       onListen: () => {},
       onError: (error) => {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
-        return new Response("500 Internal error\n", { status: 500 });
+        return new Response("500 Internal server error\n", { status: 500 });
       },
     }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)

@@ -152,7 +152,7 @@ export class CellRun<A> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     // A caller that awaits `ready` gets the error; without one it must not end the process.
-    promise.catch(ignore);
+    promise.catch(() => {});
     this.#readyPromise = { resolve, reject };
     this.#endpoint = new RpcEndpoint({
       side: SIDE.HOST,

@@ -1,7 +1,8 @@
 /**
- * What the operator may decide, read once: the environment, with a `.env` file in the working folder
- * behind it. The only file that reads `Deno.env`. Every setting is checked here, so that a typing
- * error stops the start with a sentence and never becomes a silent default.
+ * The settings, read once at the start from the environment and from a `.env` file in the working
+ * folder; the environment has priority. This is the only module that reads `Deno.env`. Every
+ * setting is validated, so that a typing error stops the start with a message instead of becoming a
+ * silent default.
  */
 
 import { isLoopback, parseIp } from "./http/ip_address.ts";
@@ -15,79 +16,86 @@ import {
   MAX_WORLD_BYTES,
 } from "./limits.ts";
 
-/** The machine's settings. */
+/** The validated settings of the server. */
 export interface Config {
-  /** `ELASTIK_TOKEN`; absent on an open machine. */
+  /** `ELASTIK_TOKEN`; if absent, loopback callers have T2. */
   readonly token?: string;
-  /** `ELASTIK_APPROVE_TOKEN`; absent when one is to be made and kept. */
+  /** `ELASTIK_APPROVE_TOKEN`; if absent, one is generated and stored in the data folder. */
   readonly approveToken?: string;
-  /** `ELASTIK_KEY`; absent when one is to be made and kept. */
+  /** `ELASTIK_KEY`; if absent, one is generated and stored in the data folder. */
   readonly key?: string;
   readonly host: string;
   readonly port: number;
   readonly data: string;
-  /** Where certificate and key lie; absent on a machine that speaks plain HTTP. */
+  /** Paths of certificate and private key; absent for plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly trustHeader?: string;
   readonly trustFrom: readonly string[];
-  /** Names under which callers on this computer are at home, beside its own; an open machine has no others. */
-  readonly hosts: readonly string[];
-  readonly maxBody: number;
-  readonly maxWorld: number;
+  /**
+   * Additional `Host` names that are accepted from loopback clients. Without a token there are no
+   * other clients.
+   */
+  readonly allowedHosts: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly maxWorldBytes: number;
   readonly history: { readonly versions: number; readonly bytes: number };
-  readonly cache: number;
+  readonly cacheBytes: number;
   readonly sync: "full" | "normal";
   readonly writers: number;
-  /** Whether and how each answered request is written to the standard output. */
-  readonly log: "off" | "line" | "json";
-  /** Bounds of every plugin's cell. */
-  readonly cells: CellLimits;
+  /** Format of the access log on the standard output. */
+  readonly accessLogFormat: "off" | "line" | "json";
+  /** Limits of every plugin process. */
+  readonly cellLimits: CellLimits;
 }
 
-/** A setting that cannot be used; the message is for the operator. */
+/** An invalid setting. The message is for the operator. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** Every environment variable the core reads, with what it is for; `/boot/env` and the README list these. */
+/**
+ * Every environment variable that the core reads, with its meaning. `/boot/env` and the manual list
+ * them.
+ */
 export const SETTINGS = {
-  ELASTIK_TOKEN: "T2 token; unset, loopback callers hold T2",
-  ELASTIK_APPROVE_TOKEN: "T3 token; unset, one is made and kept in the data folder",
-  ELASTIK_KEY: "signing key of events and capabilities; unset, one is made and kept",
+  ELASTIK_TOKEN: "T2 token; if unset, loopback callers have T2",
+  ELASTIK_APPROVE_TOKEN: "T3 token; if unset, one is generated and stored in the data folder",
+  ELASTIK_KEY: "signing key of events and capabilities; if unset, one is generated and stored",
   ELASTIK_HOST: "address to listen on, 127.0.0.1",
   ELASTIK_PORT: "port to listen on, 3005",
   ELASTIK_DATA: "data folder, data",
   ELASTIK_TLS_CERT: "PEM file of the certificate chain, for https",
   ELASTIK_TLS_KEY: "PEM file of its private key",
-  ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy names its client",
+  ELASTIK_TRUST_PROXY_HEADER: "header in which a trusted proxy sends the client's address",
   ELASTIK_TRUST_PROXY_FROM: "addresses or CIDR ranges of trusted proxies, comma separated",
-  ELASTIK_HOSTS: "Host names under which callers on this computer are at home, comma separated",
+  ELASTIK_HOSTS: "additional Host names accepted from loopback clients, comma separated",
   ELASTIK_MAX_BODY: "largest request body in bytes, 5242880",
-  ELASTIK_MAX_WORLD: "largest world grown by appends in bytes, 67108864",
-  ELASTIK_HISTORY: "earlier versions kept beside a world, 100 (or versions:bytes; 0 keeps none)",
-  ELASTIK_CACHE: "memory for hot worlds in bytes, 67108864",
-  ELASTIK_SYNC: "full (every answer is on disk) or normal (a power loss may take the last moments)",
+  ELASTIK_MAX_WORLD: "largest world after an append in bytes, 67108864",
+  ELASTIK_HISTORY: "earlier versions kept of a world, 100 (or versions:bytes; 0 keeps none)",
+  ELASTIK_CACHE: "memory for cached worlds in bytes, 67108864",
+  ELASTIK_SYNC:
+    "full (every confirmed write is on disk) or normal (a power loss may lose the last writes)",
   ELASTIK_WRITERS: "writer threads, 2",
-  ELASTIK_LOG: "the access log on the standard output: off, line or json",
-  ELASTIK_CELL_HEAP: "heap of a plugin in MiB, 128",
-  ELASTIK_CELL_MEMORY: "resident memory of a plugin's process in MiB, 512",
+  ELASTIK_LOG: "access log on the standard output: off, line or json",
+  ELASTIK_CELL_HEAP: "V8 heap of a plugin in MiB, 128",
+  ELASTIK_CELL_MEMORY: "resident memory of a plugin process in MiB, 512",
   ELASTIK_CELL_START: "milliseconds a plugin may take to start, 10000",
-  ELASTIK_CELL_ANSWER: "milliseconds until a plugin's first answering byte, 30000",
-  ELASTIK_CELL_BEAT: "milliseconds a plugin may leave its heartbeat unanswered, 5000",
-  ELASTIK_CELL_REQUESTS: "requests in a plugin at once, 64",
-  ELASTIK_CELL_WAITING: "requests that wait for a plugin, 256",
-  ELASTIK_CELL_DEPTH: "plugins that may wait for each other, 8",
-  ELASTIK_CELL_LOG: "console lines of a plugin a second, 50",
+  ELASTIK_CELL_ANSWER: "milliseconds until the response of a plugin starts, 30000",
+  ELASTIK_CELL_BEAT: "milliseconds until an unanswered heartbeat ends a plugin, 5000",
+  ELASTIK_CELL_REQUESTS: "concurrent requests in a plugin, 64",
+  ELASTIK_CELL_WAITING: "requests that can wait for a plugin, 256",
+  ELASTIK_CELL_DEPTH: "plugins that can wait for each other, 8",
+  ELASTIK_CELL_LOG: "console lines of a plugin per second, 50",
   ELASTIK_CELL_IDLE:
-    "milliseconds without a request until a plugin's process stops, 300000 (0 never)",
-  ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is left alone for a minute, 6",
+    "milliseconds without a request until a plugin process stops, 300000 (0: never)",
+  ELASTIK_CELL_CRASHES: "crashes in a row after which a plugin is not restarted for a minute, 6",
 } as const;
 
 /** The name of a setting. */
-export type Setting = keyof typeof SETTINGS;
+export type SettingName = keyof typeof SETTINGS;
 
-/** Settings whose value tells nobody anything they could abuse. */
-export const HARMLESS: readonly Setting[] = [
+/** Settings whose values are shown in `/boot/env`, because they help no attacker. */
+export const PUBLIC_SETTINGS: readonly SettingName[] = [
   "ELASTIK_HOST",
   "ELASTIK_PORT",
   "ELASTIK_DATA",
@@ -111,7 +119,12 @@ export const HARMLESS: readonly Setting[] = [
   "ELASTIK_CELL_CRASHES",
 ];
 
-/** The environment as the process sees it: `.env` of the working folder below the real one. */
+/**
+ * Reads the environment of the process and, for unset variables, the `.env` file of the working
+ * folder.
+ *
+ * @returns looks up a variable; undefined if it is unset or empty
+ */
 export async function readEnvironment(): Promise<(name: string) => string | undefined> {
   const file = await readEnvFile(".env");
   return (name) => {
@@ -121,13 +134,13 @@ export async function readEnvironment(): Promise<(name: string) => string | unde
 }
 
 /**
- * Checks the settings.
+ * Validates the settings.
  *
- * @param env looks a variable up; empty counts as unset
- * @throws {ConfigError} naming the variable, what it holds and what would fit
+ * @param env looks up a variable; undefined if unset or empty
+ * @throws {ConfigError} with the variable, its value and what is valid
  */
 export function readConfig(env: (name: string) => string | undefined): Config {
-  const read = (name: Setting) => env(name);
+  const read = (name: SettingName) => env(name);
   const token = read("ELASTIK_TOKEN");
   const approveToken = read("ELASTIK_APPROVE_TOKEN");
   const key = read("ELASTIK_KEY");
@@ -135,8 +148,8 @@ export function readConfig(env: (name: string) => string | undefined): Config {
   const host = read("ELASTIK_HOST") ?? "127.0.0.1";
   if (!isLoopbackHost(host) && (token === undefined || approveToken === undefined)) {
     throw new ConfigError(
-      `Cannot listen on ${host}: a machine that others can reach needs ELASTIK_TOKEN and ` +
-        "ELASTIK_APPROVE_TOKEN; set both, or let ELASTIK_HOST be 127.0.0.1",
+      `Cannot listen on ${host}: an address that other computers can reach needs ELASTIK_TOKEN and ` +
+        "ELASTIK_APPROVE_TOKEN; set both, or set ELASTIK_HOST to 127.0.0.1",
     );
   }
   return {
@@ -144,24 +157,24 @@ export function readConfig(env: (name: string) => string | undefined): Config {
     ...(approveToken === undefined ? {} : { approveToken }),
     ...(key === undefined ? {} : { key }),
     host,
-    port: whole(read, "ELASTIK_PORT", 3005, 65535),
+    port: parseWholeNumber(read, "ELASTIK_PORT", 3005, 65535),
     data: read("ELASTIK_DATA") ?? "data",
     ...tls(read),
     ...(trustHeader === undefined ? {} : { trustHeader }),
     trustFrom: list(read("ELASTIK_TRUST_PROXY_FROM")),
-    hosts: list(read("ELASTIK_HOSTS")),
-    maxBody: whole(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
-    maxWorld: whole(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
+    allowedHosts: list(read("ELASTIK_HOSTS")),
+    maxBodyBytes: parseWholeNumber(read, "ELASTIK_MAX_BODY", MAX_BODY_BYTES),
+    maxWorldBytes: parseWholeNumber(read, "ELASTIK_MAX_WORLD", MAX_WORLD_BYTES),
     history: history(read("ELASTIK_HISTORY")),
-    cache: whole(read, "ELASTIK_CACHE", CACHE_BYTES),
+    cacheBytes: parseWholeNumber(read, "ELASTIK_CACHE", CACHE_BYTES),
     sync: oneOf(read, "ELASTIK_SYNC", ["full", "normal"]),
-    writers: Math.max(1, whole(read, "ELASTIK_WRITERS", 2, 64)),
-    log: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
-    cells: cells(read),
+    writers: Math.max(1, parseWholeNumber(read, "ELASTIK_WRITERS", 2, 64)),
+    accessLogFormat: oneOf(read, "ELASTIK_LOG", ["off", "line", "json"]),
+    cellLimits: cells(read),
   };
 }
 
-/** Whether an address to listen on can be reached from this machine alone. */
+/** Checks whether an address to listen on can be reached only from this computer. */
 export function isLoopbackHost(host: string): boolean {
   const ip = parseIp(host);
   return host === "localhost" || (ip !== undefined && isLoopback(ip));
@@ -175,50 +188,64 @@ async function readEnvFile(path: string): Promise<Record<string, string | undefi
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return {};
     throw error;
   }
-  // Loaded only here: the module costs megabytes and milliseconds, and most machines have no such file.
+  // Loaded only here: the module costs megabytes and milliseconds, and most installations have no
+  // such file.
   const { parseEnv } = await import("node:util");
   return parseEnv(text);
 }
 
-type Read = (name: Setting) => string | undefined;
+type Read = (name: SettingName) => string | undefined;
 
-function whole(
+function parseWholeNumber(
   read: Read,
-  name: Setting,
-  otherwise: number,
+  name: SettingName,
+  defaultValue: number,
   most = Number.MAX_SAFE_INTEGER,
 ): number {
   const text = read(name);
-  if (text === undefined) return otherwise;
+  if (text === undefined) return defaultValue;
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= most) return value;
   throw new ConfigError(
-    `Cannot use ${name}="${text}": a whole number is needed${
+    `Cannot use ${name}="${text}": a whole number${
       most === Number.MAX_SAFE_INTEGER ? "" : ` of at most ${most}`
-    }`,
+    } is needed`,
   );
 }
 
 function cells(read: Read): CellLimits {
-  const { heapMiB, residentMiB, startMs, answerMs, silenceMs, requests } = CELL_LIMITS;
-  const { waiting, depth, linesPerSecond, idleMs, crashes } = CELL_LIMITS;
+  const {
+    heapMiB,
+    residentMiB,
+    startTimeoutMs: startTimeoutMs,
+    responseTimeoutMs: responseTimeoutMs,
+    heartbeatTimeoutMs: heartbeatTimeoutMs,
+    maxRequests: requests,
+  } = CELL_LIMITS;
+  const {
+    maxWaiting: waiting,
+    maxDepth: depth,
+    maxLogLinesPerSecond: maxLogLinesPerSecond,
+    idleMs,
+    maxCrashes: crashes,
+  } = CELL_LIMITS;
   return {
     ...CELL_LIMITS,
-    heapMiB: whole(read, "ELASTIK_CELL_HEAP", heapMiB),
-    residentMiB: whole(read, "ELASTIK_CELL_MEMORY", residentMiB),
-    startMs: whole(read, "ELASTIK_CELL_START", startMs),
-    answerMs: whole(read, "ELASTIK_CELL_ANSWER", answerMs),
-    silenceMs: whole(read, "ELASTIK_CELL_BEAT", silenceMs),
-    requests: Math.max(1, whole(read, "ELASTIK_CELL_REQUESTS", requests)),
-    waiting: whole(read, "ELASTIK_CELL_WAITING", waiting),
-    depth: whole(read, "ELASTIK_CELL_DEPTH", depth),
-    linesPerSecond: whole(read, "ELASTIK_CELL_LOG", linesPerSecond),
-    idleMs: whole(read, "ELASTIK_CELL_IDLE", idleMs),
-    crashes: Math.max(1, whole(read, "ELASTIK_CELL_CRASHES", crashes)),
+    heapMiB: parseWholeNumber(read, "ELASTIK_CELL_HEAP", heapMiB),
+    residentMiB: parseWholeNumber(read, "ELASTIK_CELL_MEMORY", residentMiB),
+    startTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_START", startTimeoutMs),
+    responseTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_ANSWER", responseTimeoutMs),
+    heartbeatTimeoutMs: parseWholeNumber(read, "ELASTIK_CELL_BEAT", heartbeatTimeoutMs),
+    maxRequests: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_REQUESTS", requests)),
+    maxWaiting: parseWholeNumber(read, "ELASTIK_CELL_WAITING", waiting),
+    maxDepth: parseWholeNumber(read, "ELASTIK_CELL_DEPTH", depth),
+    maxLogLinesPerSecond: parseWholeNumber(read, "ELASTIK_CELL_LOG", maxLogLinesPerSecond),
+    idleMs: parseWholeNumber(read, "ELASTIK_CELL_IDLE", idleMs),
+    maxCrashes: Math.max(1, parseWholeNumber(read, "ELASTIK_CELL_CRASHES", crashes)),
   };
 }
 
-/** A certificate is of no use without its key, and the other way round. */
+/** Certificate and key are needed together. */
 function tls(read: Read): { tls?: { cert: string; key: string } } {
   const cert = read("ELASTIK_TLS_CERT");
   const key = read("ELASTIK_TLS_KEY");
@@ -226,11 +253,15 @@ function tls(read: Read): { tls?: { cert: string; key: string } } {
   if (cert === undefined && key === undefined) return {};
   const [set, unset] = cert === undefined ? ["KEY", "CERT"] : ["CERT", "KEY"];
   throw new ConfigError(
-    `Cannot use ELASTIK_TLS_${set} alone: set ELASTIK_TLS_${unset} as well, or neither`,
+    `Cannot use ELASTIK_TLS_${set}: ELASTIK_TLS_${unset} is not set; set both or neither`,
   );
 }
 
-function oneOf<const T extends string>(read: Read, name: Setting, words: readonly [T, ...T[]]): T {
+function oneOf<const T extends string>(
+  read: Read,
+  name: SettingName,
+  words: readonly [T, ...T[]],
+): T {
   const text = read(name);
   if (text === undefined) return words[0];
   const found = words.find((word) => word === text.toLowerCase());

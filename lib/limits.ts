@@ -1,241 +1,272 @@
 /**
- * Every bound of the machine by name, with its unit. What an operator may change is read from the
- * environment in `config.ts`, which takes its default here; the rest is fixed. No logic lives here.
+ * Every limit of the server, by name and unit. `config.ts` takes the defaults of the settings from
+ * here; all other limits are fixed. This module contains constants only.
  */
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Longest request target (path and query) in bytes of its percent-encoded form; beyond it 414. */
+/** Longest request target (path and query) in its percent-encoded form; a longer one gets 414. */
 export const MAX_URL_BYTES = 8192;
-/** Longest folder name a world may need on disk, in bytes (the limit of common file systems). */
+/** Longest folder name of a world on disk; the limit of common file systems. */
 export const MAX_FOLDER_BYTES = 255;
-/** Default request body cap in bytes (`ELASTIK_MAX_BODY`); beyond it 413. */
+/** Default of `ELASTIK_MAX_BODY`: longest request body; a longer one gets 413. */
 export const MAX_BODY_BYTES = 5 * MIB;
-/** Default cap in bytes on a world grown by appends (`ELASTIK_MAX_WORLD`); beyond it 413. */
+/** Default of `ELASTIK_MAX_WORLD`: longest world after an append; a longer one gets 413. */
 export const MAX_WORLD_BYTES = 64 * MIB;
-/** Longest single `X-Meta-*` value in bytes. */
+/** Longest value of one `X-Meta-*` header. */
 export const MAX_META_VALUE_BYTES = 1 * KIB;
-/** Most bytes of all `X-Meta-*` names and values of one world together. */
+/** All `X-Meta-*` names and values of one world together. */
 export const MAX_META_TOTAL_BYTES = 8 * KIB;
-/** Longest file extension a world may carry, in characters. */
-export const MAX_EXT_LENGTH = 16;
-/** Default number of earlier versions kept beside a world (`ELASTIK_HISTORY`). */
+/** Longest file extension of a world. */
+export const MAX_EXT_CHARS = 16;
+/** Default of `ELASTIK_HISTORY`, first field: earlier versions that are kept of a world. */
 export const HISTORY_VERSIONS = 100;
-/** Default bytes of earlier versions kept beside a world (`ELASTIK_HISTORY`, second field). */
+/**
+ * Default of `ELASTIK_HISTORY`, second field: bytes of earlier versions that are kept of a world.
+ */
 export const HISTORY_BYTES = 32 * MIB;
-/** Memory for hot worlds, in bytes (`ELASTIK_CACHE`). */
+/** Default of `ELASTIK_CACHE`: memory for cached worlds. */
 export const CACHE_BYTES = 64 * MIB;
-/** A world longer than this many bytes is read from disk each time and never cached. */
-export const CACHE_ENTRY_BYTES = 8 * MIB;
-/** Open SQLite handles a store Worker keeps before it closes the least recently used. */
-export const OPEN_WORLDS_PER_WORKER = 96;
-/** Longest capability token in characters, and most lines one may carry. */
-export const MAX_CAPABILITY_LENGTH = 4096;
+/** A longer world is never cached; each read of it goes to disk. */
+export const MAX_CACHE_ENTRY_BYTES = 8 * MIB;
+/** Open SQLite handles of one store Worker; beyond it the least recently used is closed. */
+export const MAX_OPEN_WORLDS_PER_WORKER = 96;
+/** Longest capability token. */
+export const MAX_CAPABILITY_CHARS = 4096;
+/** Lines of one capability token. */
 export const MAX_CAPABILITY_LINES = 16;
-/** Default and longest lifetime of a minted capability, in seconds. */
+/** Default lifetime of a capability. */
 export const CAPABILITY_TTL_SECONDS = 3600;
+/** Longest lifetime of a capability. */
 export const MAX_CAPABILITY_TTL_SECONDS = 365 * 24 * 3600;
-/** Seconds between heartbeat comments on an idle event stream. */
+/** Interval between heartbeat comments on an idle event stream. */
 export const HEARTBEAT_SECONDS = 15;
-/** Bytes one stream's reader may lag behind before it is dropped. */
-export const STREAM_LAG_BYTES = 8 * MIB;
-/** Changes remembered for `Last-Event-ID` of collection streams. */
-export const STREAM_REPLAY_CHANGES = 1024;
-/** Events `/proc/log` returns on one page unless asked, and at most. */
-export const LOG_PAGE = 50;
-export const MAX_LOG_PAGE = 1000;
-/** How long a clean shutdown waits for open requests, in milliseconds. */
-export const SHUTDOWN_MS = 10_000;
-/** Longest Accept header that is negotiated, in characters; a longer one counts as absent. */
-export const MAX_ACCEPT_LENGTH = 2048;
-/** Accept headers whose choice one chooser remembers, and the longest it remembers, in characters. */
-export const ACCEPT_MEMO_ENTRIES = 256;
-export const ACCEPT_MEMO_LENGTH = 512;
-/** Most entity tags one If-Match or If-None-Match may list, and its longest form in characters. */
+/** Bytes that the reader of an event stream may lag behind before it is disconnected. */
+export const MAX_STREAM_LAG_BYTES = 8 * MIB;
+/** Changes that are kept for `Last-Event-ID` of collection streams. */
+export const MAX_STREAM_REPLAY_CHANGES = 1024;
+/** Default page size of `/proc/log`. */
+export const LOG_PAGE_EVENTS = 50;
+/** Largest page of `/proc/log`. */
+export const MAX_LOG_PAGE_EVENTS = 1000;
+/** A shutdown waits this long for open requests. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+/** Longest Accept header that is negotiated; a longer one is treated as absent. */
+export const MAX_ACCEPT_CHARS = 2048;
+/** Accept headers whose result one chooser caches. */
+export const ACCEPT_CACHE_ENTRIES = 256;
+/** Longest Accept header whose result is cached. */
+export const MAX_CACHED_ACCEPT_CHARS = 512;
+/** Entity tags in one If-Match or If-None-Match header. */
 export const MAX_ENTITY_TAGS = 64;
-export const MAX_ENTITY_TAGS_LENGTH = 8 * KIB;
+/** Longest If-Match or If-None-Match header. */
+export const MAX_ENTITY_TAGS_CHARS = 8 * KIB;
 
 // plugins
 
-/** Largest frame on the wire between server and cell, in bytes; a longer one ends the cell. */
-export const CELL_FRAME_BYTES = 256 * KIB;
-/** Longest head (method, URL, headers) of a message on that wire, in bytes. */
-export const CELL_HEAD_BYTES = 128 * KIB;
-/** Largest piece of a body in one frame, and largest body that travels with its head, in bytes. */
+/** Longest frame between server and cell; a longer one ends the cell. */
+export const MAX_CELL_FRAME_BYTES = 256 * KIB;
+/** Longest head (method, URL, headers) of a message between server and cell. */
+export const MAX_CELL_HEAD_BYTES = 128 * KIB;
+/** Longest part of a body in one frame, and longest body that is sent together with its head. */
 export const CELL_CHUNK_BYTES = 64 * KIB;
-/** Bytes of one body that may be under way before its reader has taken any. */
+/** Flow-control window: bytes of one body that can be sent before its reader takes any. */
 export const CELL_WINDOW_BYTES = 256 * KIB;
-/** Longest plugin source in bytes. */
+/** Longest plugin source. */
 export const MAX_PLUGIN_BYTES = 1 * MIB;
-/** Longest source that is parsed on the server's own thread, in characters: some 20 ms. */
-export const EXAMINED_HERE = 64 * KIB;
-/** Most entries of one list in a plugin's manifest, and longest of its strings in characters. */
+/**
+ * Longest source that is parsed on the server's own thread, about 20 ms; a longer one in a Worker.
+ */
+export const MAX_INLINE_IMPORT_CHECK_CHARS = 64 * KIB;
+/** Entries of one list in the manifest of a plugin. */
 export const MAX_MANIFEST_ENTRIES = 64;
-export const MAX_MANIFEST_STRING = 1024;
+/** Longest string in the manifest of a plugin. */
+export const MAX_MANIFEST_STRING_CHARS = 1024;
 
-/** What one cell may use before it is refused, slowed or ended. Times are in milliseconds. */
+/**
+ * Limits of one cell. Beyond a limit, requests are refused or the cell is ended. Times are in
+ * milliseconds.
+ */
 export interface CellLimits {
-  /** V8 heap in MiB (`ELASTIK_CELL_HEAP`); past it the cell's process aborts. */
+  /** V8 heap in MiB (`ELASTIK_CELL_HEAP`); beyond it the process of the cell aborts. */
   readonly heapMiB: number;
   /** Resident memory of the whole cell process in MiB (`ELASTIK_CELL_MEMORY`). */
   readonly residentMiB: number;
-  /** From spawn to ready, and from probe to manifest (`ELASTIK_CELL_START`). */
-  readonly startMs: number;
-  /** From request to response head, counted again at each piece of a body it takes (`ELASTIK_CELL_ANSWER`). */
-  readonly answerMs: number;
-  /** Pause between heartbeats. */
-  readonly beatMs: number;
-  /** An unanswered heartbeat of this age is a busy loop (`ELASTIK_CELL_BEAT`). */
-  readonly silenceMs: number;
-  /** Requests in the plugin at once (`ELASTIK_CELL_REQUESTS`). */
-  readonly requests: number;
-  /** Requests that wait for one of those places; past it 503 (`ELASTIK_CELL_WAITING`). */
-  readonly waiting: number;
-  /** Calls of `env.caller` and `env.machine` at once; further ones wait inside the cell. */
-  readonly calls: number;
-  /** Longest chain of plugins calling plugins (`ELASTIK_CELL_DEPTH`). */
-  readonly depth: number;
-  /** Console lines a second (`ELASTIK_CELL_LOG`); the rest is counted and dropped. */
-  readonly linesPerSecond: number;
-  /** How long `ctx.waitUntil` work may outlive its response. */
-  readonly lingerMs: number;
-  /** Without a request for this long the process is stopped (`ELASTIK_CELL_IDLE`); 0 is never. */
+  /** From process start to ready, and from probe to manifest (`ELASTIK_CELL_START`). */
+  readonly startTimeoutMs: number;
+  /**
+   * From request to response head (`ELASTIK_CELL_ANSWER`); starts again when the plugin takes a
+   * part of the body.
+   */
+  readonly responseTimeoutMs: number;
+  /** Interval between heartbeats. */
+  readonly heartbeatMs: number;
+  /** A heartbeat that is unanswered for this long means a busy loop (`ELASTIK_CELL_BEAT`). */
+  readonly heartbeatTimeoutMs: number;
+  /** Concurrent requests in the plugin (`ELASTIK_CELL_REQUESTS`). */
+  readonly maxRequests: number;
+  /** Requests that wait until fewer are in the plugin; beyond it 503 (`ELASTIK_CELL_WAITING`). */
+  readonly maxWaiting: number;
+  /** Concurrent calls of `env.caller` and `env.machine`; further calls wait inside the cell. */
+  readonly maxCalls: number;
+  /** Longest chain of plugins that call plugins (`ELASTIK_CELL_DEPTH`). */
+  readonly maxDepth: number;
+  /** Console lines per second (`ELASTIK_CELL_LOG`); further lines are counted and dropped. */
+  readonly maxLogLinesPerSecond: number;
+  /** Work passed to `ctx.waitUntil` may run this long after the response. */
+  readonly waitUntilTimeoutMs: number;
+  /**
+   * Without a request for this long the process is stopped (`ELASTIK_CELL_IDLE`); 0 means never.
+   */
   readonly idleMs: number;
-  /** How long a replaced or stopped cell may finish its requests. */
-  readonly drainMs: number;
-  /** First pause after a second crash in a row; doubled each time. */
+  /** A replaced or stopped cell may take this long to finish its requests. */
+  readonly drainTimeoutMs: number;
+  /** Pause after the second crash in a row; doubled after each further one. */
   readonly backoffMs: number;
-  /** Longest of those pauses, and how long an open circuit stays open. */
-  readonly backoffMaxMs: number;
+  /** Longest of these pauses; also how long an open circuit stays open. */
+  readonly maxBackoffMs: number;
   /** Crashes in a row that open the circuit (`ELASTIK_CELL_CRASHES`). */
-  readonly crashes: number;
+  readonly maxCrashes: number;
 }
 
 /** Defaults of {@link CellLimits}. */
 export const CELL_LIMITS: CellLimits = {
   heapMiB: 128,
   residentMiB: 512,
-  startMs: 10_000,
-  answerMs: 30_000,
-  beatMs: 1_000,
-  silenceMs: 5_000,
-  requests: 64,
-  waiting: 256,
-  calls: 32,
-  depth: 8,
-  linesPerSecond: 50,
-  lingerMs: 30_000,
+  startTimeoutMs: 10_000,
+  responseTimeoutMs: 30_000,
+  heartbeatMs: 1_000,
+  heartbeatTimeoutMs: 5_000,
+  maxRequests: 64,
+  maxWaiting: 256,
+  maxCalls: 32,
+  maxDepth: 8,
+  maxLogLinesPerSecond: 50,
+  waitUntilTimeoutMs: 30_000,
   idleMs: 300_000,
-  drainMs: 30_000,
+  drainTimeoutMs: 30_000,
   backoffMs: 250,
-  backoffMaxMs: 60_000,
-  crashes: 6,
+  maxBackoffMs: 60_000,
+  maxCrashes: 6,
 };
-/** Questions of one plugin to databases at once; each is a process of its own, further ones wait. */
-export const QUERY_CELLS = 4;
-/** How long such a process waits for the next question, in milliseconds. */
+/** Concurrent database queries of one plugin, each in its own process; further queries wait. */
+export const MAX_QUERY_PROCESSES = 4;
+/** A query process waits this long for the next query before it stops. */
 export const QUERY_IDLE_MS = 30_000;
-/** Longest real time a plugin may give one query, in milliseconds. */
+/** Longest time limit that a plugin may set for one query. */
 export const MAX_QUERY_MS = 60_000;
-/** Resident memory of a query's process in MiB, where a cell may not have less. */
+/** Resident memory of a query process, unless that of a cell is lower. */
 export const QUERY_RESIDENT_MIB = 384;
-/** Longest database that is read into memory for a query, in bytes. */
+/** Largest database that is read into memory for a query. */
 export const MAX_QUERY_IMAGE_BYTES = 64 * MIB;
-/** Most bytes of all values, and most rows, one query gives. */
+/** Bytes of all values in the result of one query. */
 export const MAX_QUERY_BYTES = 16 * MIB;
+/** Rows in the result of one query. */
 export const MAX_QUERY_ROWS = 100_000;
-/** Longest Authorization header that is looked at, in characters; a longer one is refused unread. */
-export const MAX_AUTHORIZATION_LENGTH = 8192;
-/** Verified capabilities remembered, so that one used again costs a hash instead of its HMACs. */
-export const CAPABILITIES_REMEMBERED = 1024;
-/** Longest name of an account in `/etc/passwd`, in characters. */
-export const MAX_USER_LENGTH = 64;
-/** HTTP dates whose time is remembered. */
-export const HTTP_DATE_MEMO_ENTRIES = 256;
-/** Missed versions a world's stream replays from its history at most. */
-export const STREAM_REPLAY_VERSIONS = 100;
-/** Longest `patience` a plugin may declare, in seconds. */
+/** Longest Authorization header that is parsed; a longer one is rejected. */
+export const MAX_AUTHORIZATION_CHARS = 8192;
+/** Verified capabilities that are cached; a repeated one costs one hash instead of its HMACs. */
+export const CAPABILITY_CACHE_ENTRIES = 1024;
+/** Longest user name in `/etc/passwd`. */
+export const MAX_USER_NAME_CHARS = 64;
+/** HTTP dates whose time is cached. */
+export const HTTP_DATE_CACHE_ENTRIES = 256;
+/** Missed versions that the stream of a world replays from its history. */
+export const MAX_STREAM_REPLAY_VERSIONS = 100;
+/** Longest `patience` in a manifest. */
 export const MAX_PATIENCE_SECONDS = 900;
-/** Longest body of a request that sets a plugin's state, in bytes. */
-export const MAX_STATE_BYTES = 1024;
+/** Longest body of a request that sets the state of a plugin. */
+export const MAX_STATE_BODY_BYTES = 1024;
 
 // WebDAV
 
-/** Longest XML body of a WebDAV request in bytes; beyond it 413. */
+/** Longest XML body of a WebDAV request; a longer one gets 413. */
 export const MAX_DAV_XML_BYTES = 128 * KIB;
-/** Deepest nesting of its elements; beyond it 400. */
+/** Deepest nesting of its elements; a deeper one gets 400. */
 export const MAX_DAV_XML_DEPTH = 64;
-/** Most resources one PROPFIND, COPY or MOVE of depth infinity reaches. */
+/** Resources that one PROPFIND, COPY or MOVE with `Depth: infinity` can include. */
 export const MAX_DAV_MEMBERS = 10_000;
-/** Most bytes a PROPFIND's names may take up in its answer, were every resource to lack them. */
+/**
+ * Bytes that the property names of a PROPFIND would need in the response if every resource lacked
+ * them.
+ */
 export const MAX_DAV_NAMES_BYTES = 64 * MIB;
-/** Resources a multi-status answer makes between two writes. */
-export const DAV_STEP = 64;
-/** Most bytes of dead properties one resource keeps, and most properties. */
+/** Resources that a multistatus response formats between two writes. */
+export const DAV_BATCH_RESOURCES = 64;
+/** Bytes of all dead properties of one resource. */
 export const MAX_DEAD_PROPERTIES_BYTES = 64 * KIB;
+/** Dead properties of one resource. */
 export const MAX_DEAD_PROPERTIES = 256;
-/** Lifetime of a lock whose client asks for none, and the longest, in seconds. */
+/** Default lifetime of a lock. */
 export const DAV_LOCK_SECONDS = 600;
+/** Longest lifetime of a lock. */
 export const MAX_DAV_LOCK_SECONDS = 3600;
-/** Most locks of the machine, and most shared locks of one resource. */
+/** Locks of the whole server. */
 export const MAX_DAV_LOCKS = 10_000;
+/** Shared locks of one resource. */
 export const MAX_SHARED_LOCKS = 64;
-/** Longest owner a lock carries, in characters of its XML. */
-export const MAX_LOCK_OWNER_LENGTH = 4096;
-/** Longest If header in characters, and most conditions it may hold. */
-export const MAX_IF_LENGTH = 8 * KIB;
+/** Longest owner of a lock, as XML. */
+export const MAX_LOCK_OWNER_CHARS = 4096;
+/** Longest If header. */
+export const MAX_IF_CHARS = 8 * KIB;
+/** Conditions in one If header. */
 export const MAX_IF_CONDITIONS = 128;
-/** Worlds whose first event is remembered. */
-export const BIRTHS_REMEMBERED = 16_384;
-/** How long a look at the disk's free space holds, in milliseconds. */
-export const QUOTA_MS = 5_000;
-/** Longest body that is read for nothing before an answer over HTTP/2, in bytes, and how long. */
-export const UNREAD_BODY_BYTES = 64 * KIB;
-export const UNREAD_BODY_MS = 1_000;
-/** Characters of the access log that may wait to be written; beyond it lines are dropped and counted. */
-export const LOG_BUFFER_BYTES = 4 * MIB;
-/** How long lines of the access log are gathered before they are written, in milliseconds. */
-export const LOG_DELAY_MS = 50;
-/** How long a stop waits for whoever reads the access log, in milliseconds. */
-export const LOG_GOODBYE_MS = 1_000;
+/** Worlds whose creation info is cached. */
+export const MAX_CREATION_INFO_ENTRIES = 16_384;
+/** The free space of the disk is read again after this time. */
+export const QUOTA_CACHE_MS = 5_000;
+/** Longest unread request body that is drained before a response over HTTP/2. */
+export const MAX_DRAINED_BODY_BYTES = 64 * KIB;
+/** Draining takes at most this long. */
+export const DRAIN_BODY_TIMEOUT_MS = 1_000;
+/** Text of the access log that can wait to be written; beyond it lines are dropped and counted. */
+export const MAX_LOG_BUFFER_CHARS = 4 * MIB;
+/** Lines of the access log are collected for this long before they are written. */
+export const LOG_FLUSH_INTERVAL_MS = 50;
+/** A shutdown waits this long for the reader of the access log. */
+export const LOG_CLOSE_TIMEOUT_MS = 1_000;
 
 // snapshots
 
-/** A world whose file is longer than this many bytes is copied to a file on its way out, not to memory. */
-export const SNAPSHOT_MEMORY_BYTES = 1 * MIB;
-/** Most such files at once; past it 503. */
-export const SNAPSHOT_FILES = 16;
-/** Longest body that can hold the key a copy is signed with, in bytes. */
-export const MAX_KEY_BYTES = 128;
+/** The snapshot of a longer file is written to a temporary file instead of memory. */
+export const MAX_IN_MEMORY_SNAPSHOT_BYTES = 1 * MIB;
+/** Concurrent temporary snapshot files; beyond it 503. */
+export const MAX_SNAPSHOT_FILES = 16;
+/** Longest request body with a key for a signed snapshot. */
+export const MAX_KEY_BODY_BYTES = 128;
 
 // the fallback
 
-/** How long a path that the fallback declined is not given to it again, in milliseconds. */
-export const DECLINED_MS = 1_000;
-/** Declined paths remembered. */
-export const DECLINES_REMEMBERED = 1024;
-/** Lists of worlds kept between changes, and the longest of them, in bytes. */
-export const KEPT_LISTS = 4;
-export const KEPT_LIST_BYTES = 2 * MIB;
+/** A path that the fallback declined is not passed to it again for this long. */
+export const FALLBACK_DECLINE_MS = 1_000;
+/** Declined paths that are remembered. */
+export const FALLBACK_DECLINE_CACHE_ENTRIES = 1024;
+/** Lists of worlds that are cached until the next change. */
+export const WORLDS_LIST_CACHE_ENTRIES = 4;
+/** Longest of these lists. */
+export const MAX_CACHED_WORLDS_LIST_BYTES = 2 * MIB;
 
-// files that plugins answer with
+// files in responses of plugins
 
-/** Bytes read at a time of a file that goes out in a plugin's answer. */
-export const FILE_PIECE_BYTES = 256 * KIB;
-/** How often a request is put to a plugin again whose file changed before it could be sent. */
-export const FILE_TRIES = 10;
+/** Bytes that are read at a time from a file in a plugin's response. */
+export const FILE_CHUNK_BYTES = 256 * KIB;
+/** A plugin is called this often if its file changes before it can be sent. */
+export const MAX_FILE_ATTEMPTS = 10;
 
 // archives of data folders
 
-/** Most entries of an archive that is brought in. */
+/** Entries of an imported archive. */
 export const MAX_ARCHIVE_ENTRIES = 1_000_000;
-/** Largest file of one, in bytes; a world is held in memory while it is checked. */
+/** Largest file of an imported archive; a world is held in memory while it is checked. */
 export const MAX_ARCHIVE_FILE_BYTES = 512 * MIB;
-/** Most bytes of all its files together, unpacked. */
+/** All files of an imported archive together, unpacked. */
 export const MAX_ARCHIVE_BYTES = 64 * 1024 * MIB;
-/** Most bytes between two files of one: long names and the like. */
+/** Bytes between two files of an imported archive, such as long names. */
 export const MAX_ARCHIVE_GAP_BYTES = 4 * MIB;
 
-/** Longest listing of a mounted folder that WebDAV reads, in characters. */
-export const MAX_MOUNT_LISTING_BYTES = 16 * 1024 * 1024;
+/** Longest listing of a mounted folder that WebDAV reads. */
+export const MAX_MOUNT_LISTING_CHARS = 16 * 1024 * 1024;
+
+/** How long requests for a path without a route wait for plugins that still start, in milliseconds. */
+export const PLUGIN_START_WAIT_MS = 5_000;

@@ -170,7 +170,10 @@ function parseAccept(accept: string): AcceptRange[] {
  * @param offered media types without parameters, in the plugin's order of preference
  */
 function acceptableTypes(accept: string | null, offered: readonly string[]): TypeChoice[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+  // These two headers are the usual ones of programs; no list has to be parsed for them.
+  if (accept === null || accept === "*/*") return offered.map((type) => ({ type, range: "*/*" }));
+  if (offered.includes(accept)) return [{ type: accept, range: accept }];
+  if (accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
     return offered.map((type) => ({ type, range: "*/*" }));
   }
   const ranges = parseAccept(accept);
@@ -246,39 +249,39 @@ function splitType(type: string): [type: string, subtype: string] {
 
 /** Each type has a page, `/usr/share/doc/problems/<type>.md`. */
 const PROBLEMS = {
-  "bad-path": { status: 400, title: "The path is not canonical" },
-  "bad-name": { status: 400, title: "The name cannot be a world" },
-  "bad-query": { status: 400, title: "A query parameter does not fit" },
-  "bad-header": { status: 400, title: "A request header does not fit" },
-  "bad-metadata": { status: 400, title: "An X-Meta header does not fit" },
-  "bad-body": { status: 400, title: "The request body does not fit" },
-  "unauthorized": { status: 401, title: "A credential is needed" },
-  "forbidden": { status: 403, title: "The credential does not reach this" },
-  "foreign-origin": { status: 403, title: "Another site's page may not act here" },
-  "unknown-host": { status: 403, title: "The Host header names another machine" },
-  "lower-layer": { status: 403, title: "The world belongs to the read-only lower layer" },
-  "not-found": { status: 404, title: "Nothing is here" },
-  "method-not-allowed": { status: 405, title: "The method does not apply here" },
+  "bad-path": { status: 400, title: "Ambiguous path" },
+  "bad-name": { status: 400, title: "Invalid world name" },
+  "bad-query": { status: 400, title: "Invalid query parameter" },
+  "bad-header": { status: 400, title: "Invalid request header" },
+  "bad-metadata": { status: 400, title: "Invalid X-Meta header" },
+  "bad-body": { status: 400, title: "Invalid request body" },
+  "unauthorized": { status: 401, title: "Credential required" },
+  "forbidden": { status: 403, title: "Insufficient permission" },
+  "foreign-origin": { status: 403, title: "Request from another site" },
+  "unknown-host": { status: 403, title: "Unknown Host header" },
+  "lower-layer": { status: 403, title: "World in the read-only lower layer" },
+  "not-found": { status: 404, title: "Not found" },
+  "method-not-allowed": { status: 405, title: "Method not allowed" },
   "not-acceptable": { status: 406, title: "No acceptable representation" },
-  "request-timeout": { status: 408, title: "The request took too long" },
-  "conflict": { status: 409, title: "The state of the resource forbids this" },
-  "gone": { status: 410, title: "The version was let go" },
-  "precondition-failed": { status: 412, title: "What you saw is not current" },
-  "body-too-large": { status: 413, title: "The content is too large" },
-  "uri-too-long": { status: 414, title: "The URL is too long" },
-  "unsupported-media-type": { status: 415, title: "The media type is not supported" },
-  "range-not-satisfiable": { status: 416, title: "The range lies outside the content" },
-  "unprocessable": { status: 422, title: "The content cannot be processed" },
-  "locked": { status: 423, title: "The resource is locked" },
+  "request-timeout": { status: 408, title: "Request timeout" },
+  "conflict": { status: 409, title: "Conflict with the current state" },
+  "gone": { status: 410, title: "Version no longer available" },
+  "precondition-failed": { status: 412, title: "Precondition failed" },
+  "body-too-large": { status: 413, title: "Content too large" },
+  "uri-too-long": { status: 414, title: "URL too long" },
+  "unsupported-media-type": { status: 415, title: "Unsupported media type" },
+  "range-not-satisfiable": { status: 416, title: "Range not satisfiable" },
+  "unprocessable": { status: 422, title: "Unprocessable content" },
+  "locked": { status: 423, title: "Resource locked" },
   "too-many-requests": { status: 429, title: "Too many requests" },
-  "internal": { status: 500, title: "The machine failed" },
-  "world-damaged": { status: 500, title: "The world's file cannot be read" },
-  "not-implemented": { status: 501, title: "This is not implemented here" },
-  "bad-gateway": { status: 502, title: "What stands behind this failed" },
-  "unavailable": { status: 503, title: "Not available now" },
-  "gateway-timeout": { status: 504, title: "What stands behind this did not answer" },
-  "insufficient-storage": { status: 507, title: "The disk is full" },
-  "loop-detected": { status: 508, title: "The request calls itself" },
+  "internal": { status: 500, title: "Internal server error" },
+  "world-damaged": { status: 500, title: "Unreadable world file" },
+  "not-implemented": { status: 501, title: "Not implemented" },
+  "bad-gateway": { status: 502, title: "Upstream failed" },
+  "unavailable": { status: 503, title: "Service unavailable" },
+  "gateway-timeout": { status: 504, title: "Upstream timed out" },
+  "insufficient-storage": { status: 507, title: "Insufficient storage" },
+  "loop-detected": { status: 508, title: "Request loop" },
 } as const satisfies Readonly<Record<string, { status: number; title: string }>>;
 
 // ---- plugins/kit/problem.ts

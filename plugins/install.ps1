@@ -1,21 +1,31 @@
 #Requires -Version 5.1
-# Installs plugins on a running machine: stores each source (T2), shows what it asks for, approves it
-# (T3), and looks whether it is up. Works from any folder and needs curl alone.
+# Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
+# (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins\install.ps1 <name>
 #   plugins\install.ps1 primitives [-WithSemantic]
 #
-# ELASTIK_URL            the machine, http://localhost:3005 unless set
-# ELASTIK_TOKEN          T2; an open machine needs none
-# ELASTIK_APPROVE_TOKEN  T3; unset, the one that a fresh machine on this computer keeps in its data folder
+# ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
+# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
+# ELASTIK_TOKEN          T2 token; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
 #
-# Ends with 0 when all is up, 1 when a plugin was refused, 2 when nothing was tried: a wrong command
-# line, a missing file or token, 3 when the machine cannot be reached.
+# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# missing token (nothing was installed), 3 the server cannot be reached.
 param([Parameter(ValueFromRemainingArguments = $true)][string[]]$Words, [switch]$WithSemantic)
 $ErrorActionPreference = 'Stop'
 
 $folder = $PSScriptRoot
-$url = if ($env:ELASTIK_URL) { $env:ELASTIK_URL } else { 'http://localhost:3005' }
+# The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
+function Get-PortInEnvFile {
+  if (-not (Test-Path -PathType Leaf '.env')) { return '' }
+  $line = '^\s*(?:export\s+)?ELASTIK_PORT\s*=\s*["''`]?(\d{0,5})["''`]?\s*(?:#.*)?$'
+  $found = @(Get-Content '.env' | Where-Object { $_ -match $line } | Select-Object -Last 1)
+  if ($found.Count -and $found[0] -match $line) { $Matches[1] } else { '' }
+}
+$port = if (Test-Path 'Env:ELASTIK_PORT') { $env:ELASTIK_PORT } else { Get-PortInEnvFile }
+if (-not $port) { $port = '3005' }
+$url = if ($env:ELASTIK_URL) { $env:ELASTIK_URL } else { "http://localhost:${port}" }
 $url = $url.TrimEnd('/')
 $token = $env:ELASTIK_TOKEN
 $approve = $env:ELASTIK_APPROVE_TOKEN
@@ -24,14 +34,14 @@ $installed = ''
 $newline = "`n"
 
 function Say($text) { Write-Output $text }
-# Ends with an exit code, and says why and what to do next.
+# Prints the reason and what to do, and ends with an exit code.
 function Stop-With($code, $text) {
   [Console]::Error.WriteLine($text)
   if ($installed) { [Console]::Error.WriteLine("Installed before that:${installed}") }
   exit $code
 }
 
-# Sends a request; sets status and body. Secrets go through a pipe, where no list of processes shows them.
+# Sends a request and sets status and body. Secrets go through a pipe, not into the list of processes.
 function Ask($method, $path, $credential, $header, $content) {
   $options = @('--silent', '--show-error', '--max-time', '60', '--request', $method, '--write-out', '\n%{http_code}')
   if ($content) { $options += @('--data-binary', $content) }
@@ -43,95 +53,95 @@ function Ask($method, $path, $credential, $header, $content) {
   $answer = (($settings + '') | & $curl $options --config - "${url}${path}") -join $newline
   if ($LASTEXITCODE -ne 0) {
     $why = "curl ended with ${LASTEXITCODE}"
-    Stop-With 3 "Cannot reach ${url}: ${why}; start the machine (deno task start), or set ELASTIK_URL to where it is"
+    Stop-With 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
   }
   $script:status = $answer.Substring($answer.LastIndexOf($newline) + 1)
   $script:body = $answer.Substring(0, [Math]::Max(0, $answer.LastIndexOf($newline)))
 }
 function Quoted($text) { $text -replace '([\\"])', '\$1' }
-# The words of a refusal, without the braces of its JSON.
+# The detail of a problem, without the rest of its JSON.
 function Get-Words($text) {
   try { $told = ($text | ConvertFrom-Json).detail } catch { $told = $null }
   if ($told) { $told } else { $text }
 }
 
-# 1. What is to be installed
-if (-not $Words -and -not $WithSemantic) { Stop-With 2 "Cannot install nothing: name a plugin, or primitives [-WithSemantic]" }
+# 1. Read the command line
+if (-not $Words -and -not $WithSemantic) { Stop-With 2 "Cannot install: no plugin was given; name one, or primitives [-WithSemantic]" }
 $names = ''; $semantic = [bool]$WithSemantic
 foreach ($word in $Words) {
   switch -CaseSensitive -Regex ($word) {
     '^primitives$' { $names = "${names} ${primitives}"; break }
     '^--with-semantic$' { $semantic = $true; break }
-    '^(?![A-Za-z0-9_][A-Za-z0-9_-]*$)' { Stop-With 2 "Cannot install ${word}: it is no plugin's name; name one, or primitives [-WithSemantic]" }
+    '^(?![A-Za-z0-9_][A-Za-z0-9_-]*$)' { Stop-With 2 "Cannot install ${word}: it is not a valid plugin name; name one, or primitives [-WithSemantic]" }
     default { $names = "${names} ${word}" }
   }
 }
 if ($semantic) { $names = "${names} semantic" }
 
-# 2. Every source must be there before the first is stored
+# 2. Check that every source exists before the first one is stored
 $missing = ''
 foreach ($name in $names.Trim().Split(' ')) {
   if (-not (Test-Path -PathType Leaf "${folder}/${name}.ts")) { $missing = "${missing} ${name}.ts" }
 }
-if ($missing) { Stop-With 2 "Cannot install${names}: missing in ${folder}:${missing}; nothing was installed" }
+if ($missing) { Stop-With 2 "Cannot install${names}: not found in ${folder}:${missing}; nothing was installed" }
 $curl = Get-Command curl -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
-if (-not $curl) { Stop-With 2 "Cannot install${names}: curl is not on this computer; install it, nothing was installed" }
+if (-not $curl) { Stop-With 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed" }
 
-# 3. The machine, and the approve token that it keeps when it is fresh and on this computer
+# 3. Find the server, and the approve token that it generated if it runs on this computer
 Ask GET /proc/status $(if ($token) { $token } else { $approve }) 'Accept: text/plain' ''
-if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to who it is: $(Get-Words $body); set ELASTIK_TOKEN to the machine's T2 token" }
+if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
 if (-not $approve) {
-  # Anybody may say this number: it counts on this computer alone, and while that process is there.
+  # Any server can claim this process id: accept it only from loopback and while that process runs.
   $holder = if ($body -match '(?m)^pid (\d{1,10})\r?$') { $Matches[1] } else { '' }
   $at = try { ([Uri]$url).Host } catch { '' }
   if ($at -notin 'localhost', '127.0.0.1', '[::1]') { $holder = '' }
   if ($holder -and -not (Get-Process -Id $holder -ErrorAction SilentlyContinue)) { $holder = '' }
   foreach ($data in @($(if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { 'data' }), "${folder}/../data")) {
     if (-not $holder -or -not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
-    # It goes to the machine that holds this folder, and to no other.
+    # The token is sent only to the server that holds this folder.
     if ((Get-Content -Raw "${data}/.lock").Trim() -ne $holder) { continue }
     $approve = (Get-Content -Raw "${data}/.approve-token").Trim()
-    Say "Using the approve token that the machine keeps in ${data}/.approve-token"
+    Say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   }
 }
-if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the machine's T3 token, nothing was installed" }
+if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed" }
 
 foreach ($name in $names.Trim().Split(' ')) {
   # 4. Store the source
   Ask PUT "/lib/${name}?ext=ts" $token 'Content-Type: text/plain' "@${folder}/${name}.ts"
   switch ($status) {
     { $_ -in '200', '201' } { break }
-    { $_ -in '401', '403' } { Stop-With 1 "Cannot store ${name}: $(Get-Words $body); set ELASTIK_TOKEN to the machine's T2 token" }
+    { $_ -in '401', '403' } { Stop-With 1 "Cannot store ${name}: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
     default { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body)" }
   }
   $version = ($body | ConvertFrom-Json).version
   Say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 5. Show what it asks for
+  # 5. Show what it requests
   Ask GET "/lib/${name}/state?asks" $approve '' ''
   switch ($status) {
     '200' { break }
-    { $_ -in '401', '403' } { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the machine's T3 token, ${name} stays stored and waits" }
-    default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); mend ${folder}/${name}.ts and run this again, ${name} stays stored and waits" }
+    { $_ -in '401', '403' } { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" }
+    default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" }
   }
-  Say "It asks for:"
+  Say "It requests:"
   foreach ($wish in ($body | ConvertFrom-Json).asks.PSObject.Properties) {
     Say ('  "' + $wish.Name + '":' + (ConvertTo-Json -Compress -Depth 9 $wish.Value))
   }
 
-  # 6. Approve exactly this version
+  # 6. Approve exactly that version
   Ask PUT "/lib/${name}/state" $approve ('If-Match: "' + $version + '"') 'active'
-  if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} stays stored and waits" }
+  if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} is stored but not active" }
 
-  # 7. See whether it is up
+  # 7. Check that it is up
   $fallback = ($body | ConvertFrom-Json).fallback
   Ask GET /bin $approve 'Accept: application/json' ''
   if (-not $fallback -and -not (@($body | ConvertFrom-Json | ForEach-Object { $_ } | Where-Object { $_.plugin -eq "/lib/${name}" }).Count)) {
-    Stop-With 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state says more"
+    Stop-With 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason"
   }
   Say "Activated ${name}"
   $installed = "${installed} ${name}"
 }
-Say "All is up: ${url}/bin lists the routes"
+Say "All plugins are up: ${url}/bin lists the routes"
 exit 0

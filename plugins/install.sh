@@ -1,20 +1,27 @@
 #!/bin/sh
-# Installs plugins on a running machine: stores each source (T2), shows what it asks for, approves it
-# (T3), and looks whether it is up. Works from any folder and needs curl alone.
+# Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
+# (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins/install.sh <name>
 #   plugins/install.sh primitives [--with-semantic]
 #
-# ELASTIK_URL            the machine, http://localhost:3005 unless set
-# ELASTIK_TOKEN          T2; an open machine needs none
-# ELASTIK_APPROVE_TOKEN  T3; unset, the one that a fresh machine on this computer keeps in its data folder
+# ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
+# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
+# ELASTIK_TOKEN          T2 token; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
 #
-# Ends with 0 when all is up, 1 when a plugin was refused, 2 when nothing was tried: a wrong command
-# line, a missing file or token, 3 when the machine cannot be reached.
+# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# missing token (nothing was installed), 3 the server cannot be reached.
 set -eu
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-url=${ELASTIK_URL:-http://localhost:3005}
+# The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
+port_in_env_file() {
+  [ -r .env ] || return 0
+  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}ELASTIK_PORT[[:space:]]*=[[:space:]]*["'\''`]\{0,1\}\([0-9]\{0,5\}\)["'\''`]\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\2/p' .env | tail -n 1
+}
+port=${ELASTIK_PORT-$(port_in_env_file)}
+url=${ELASTIK_URL:-http://localhost:${port:-3005}}
 url=${url%/}
 token=${ELASTIK_TOKEN:-}
 approve=${ELASTIK_APPROVE_TOKEN:-}
@@ -24,14 +31,14 @@ newline='
 '
 
 say() { printf '%s\n' "$1"; }
-# Ends with an exit code, and says why and what to do next.
+# Prints the reason and what to do, and ends with an exit code.
 stop() {
   printf '%s\n' "$2" >&2
   if [ -n "${installed}" ]; then printf '%s\n' "Installed before that:${installed}" >&2; fi
   exit "$1"
 }
 
-# Sends a request; sets status and body. Secrets go through a pipe, where no list of processes shows them.
+# Sends a request and sets status and body. Secrets go through a pipe, not into the list of processes.
 ask() {
   method=$1 path=$2 credential=$3 header=$4 content=$5
   set -- --silent --show-error --max-time 60 --request "$method" --write-out '\n%{http_code}'
@@ -43,13 +50,13 @@ ask() {
     if [ -n "$header" ]; then printf 'header = "%s"\n' "$(quoted "$header")"; fi
   } | curl "$@" --config - "${url}${path}" 2>&1) || {
     why=${answer%"$newline"*}
-    stop 3 "Cannot reach ${url}: ${why}; start the machine (deno task start), or set ELASTIK_URL to where it is"
+    stop 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
   }
   status=${answer##*"$newline"}
   body=${answer%"$newline"*}
 }
 quoted() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
-# The words of a refusal, without the braces of its JSON.
+# The detail of a problem, without the rest of its JSON.
 words() {
   case $1 in
   *'"detail":"'*) printf '%s' "$1" | sed 's/.*"detail":"//; s/"[,}].*//; s/\\"/"/g' ;;
@@ -57,32 +64,32 @@ words() {
   esac
 }
 
-# 1. What is to be installed
-[ $# -gt 0 ] || stop 2 "Cannot install nothing: name a plugin, or primitives [--with-semantic]"
+# 1. Read the command line
+[ $# -gt 0 ] || stop 2 "Cannot install: no plugin was given; name one, or primitives [--with-semantic]"
 names='' semantic=no
 for word in "$@"; do
   case $word in
   primitives) names="${names} ${primitives}" ;;
   --with-semantic) semantic=yes ;;
-  '' | *[!A-Za-z0-9_-]* | -*) stop 2 "Cannot install ${word}: it is no plugin's name; name one, or primitives [--with-semantic]" ;;
+  '' | *[!A-Za-z0-9_-]* | -*) stop 2 "Cannot install ${word}: it is not a valid plugin name; name one, or primitives [--with-semantic]" ;;
   *) names="${names} ${word}" ;;
   esac
 done
 [ $semantic = no ] || names="${names} semantic"
 
-# 2. Every source must be there before the first is stored
+# 2. Check that every source exists before the first one is stored
 missing=''
 for name in $names; do
   [ -f "${folder}/${name}.ts" ] || missing="${missing} ${name}.ts"
 done
-[ -z "${missing}" ] || stop 2 "Cannot install${names}: missing in ${folder}:${missing}; nothing was installed"
-command -v curl >/dev/null 2>&1 || stop 2 "Cannot install${names}: curl is not on this computer; install it, nothing was installed"
+[ -z "${missing}" ] || stop 2 "Cannot install${names}: not found in ${folder}:${missing}; nothing was installed"
+command -v curl >/dev/null 2>&1 || stop 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed"
 
-# 3. The machine, and the approve token that it keeps when it is fresh and on this computer
+# 3. Find the server, and the approve token that it generated if it runs on this computer
 ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
-[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to who it is: $(words "$body"); set ELASTIK_TOKEN to the machine's T2 token"
+[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token"
 if [ -z "$approve" ]; then
-  # Anybody may say this number: it counts on this computer alone, and while that process is there.
+  # Any server can claim this process id: accept it only from loopback and while that process runs.
   pid=$(printf '%s\n' "$body" | sed -n 's/^pid \([0-9]\{1,10\}\)$/\1/p')
   host=${url#*://}
   host=${host%%[/?#]*}
@@ -91,50 +98,50 @@ if [ -z "$approve" ]; then
   if [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null; then pid=''; fi
   for data in "${ELASTIK_DATA:-data}" "${folder}/../data"; do
     if [ -z "$pid" ] || [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
-    # It goes to the machine that holds this folder, and to no other.
+    # The token is sent only to the server that holds this folder.
     if [ "$(tr -d '[:space:]' <"${data}/.lock")" != "$pid" ]; then continue; fi
     approve=$(tr -d '[:space:]' <"${data}/.approve-token")
-    say "Using the approve token that the machine keeps in ${data}/.approve-token"
+    say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   done
 fi
-[ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the machine's T3 token, nothing was installed"
+[ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed"
 
 for name in $names; do
   # 4. Store the source
   ask PUT "/lib/${name}?ext=ts" "${token}" 'Content-Type: text/plain' "@${folder}/${name}.ts"
   case $status in
   200 | 201) ;;
-  401 | 403) stop 1 "Cannot store ${name}: $(words "$body"); set ELASTIK_TOKEN to the machine's T2 token" ;;
+  401 | 403) stop 1 "Cannot store ${name}: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token" ;;
   *) stop 1 "Cannot store ${name}: ${status} $(words "$body")" ;;
   esac
   version=$(printf '%s' "$body" | sed -n 's/.*"version":\([0-9]*\).*/\1/p')
   say "Stored ${name} as ${url}/lib/${name}, version ${version}"
 
-  # 5. Show what it asks for
+  # 5. Show what it requests
   ask GET "/lib/${name}/state?asks" "${approve}" '' ''
   case $status in
   200) ;;
-  401 | 403) stop 1 "Cannot approve ${name}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the machine's T3 token, ${name} stays stored and waits" ;;
-  *) stop 1 "Cannot approve ${name}: $(words "$body"); mend ${folder}/${name}.ts and run this again, ${name} stays stored and waits" ;;
+  401 | 403) stop 1 "Cannot approve ${name}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" ;;
+  *) stop 1 "Cannot approve ${name}: $(words "$body"); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" ;;
   esac
-  say "It asks for:"
+  say "It requests:"
   printf '%s\n' "$body" | sed 's/.*"asks":{//; s/}}*$//' |
     awk 'NF { gsub(/,"(auth|config|configured|description|fallback|fault|grants|patience|permissions)":/, "\n&"); print }' |
     sed 's/^,//; s/^/  /'
 
-  # 6. Approve exactly this version
+  # 6. Approve exactly that version
   ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" active
-  [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} stays stored and waits"
+  [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} is stored but not active"
 
-  # 7. See whether it is up
+  # 7. Check that it is up
   case $body in *'"fallback":true'*) fallback=yes ;; *) fallback=no ;; esac
   ask GET /bin "${approve}" 'Accept: application/json' ''
   case $body in
   *"\"plugin\":\"/lib/${name}\""*) ;;
-  *) [ $fallback = yes ] || stop 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state says more" ;;
+  *) [ $fallback = yes ] || stop 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason" ;;
   esac
   say "Activated ${name}"
   installed="${installed} ${name}"
 done
-say "All is up: ${url}/bin lists the routes"
+say "All plugins are up: ${url}/bin lists the routes"

@@ -1,5 +1,11 @@
 import { deepStrictEqual, equal, ok, throws } from "node:assert/strict";
-import { ConfigError, HARMLESS, isLoopbackHost, readConfig, SETTINGS } from "../lib/config.ts";
+import {
+  ConfigError,
+  isLoopbackHost,
+  PUBLIC_SETTINGS,
+  readConfig,
+  SETTINGS,
+} from "../lib/config.ts";
 import {
   CACHE_BYTES,
   HISTORY_BYTES,
@@ -20,18 +26,18 @@ function refuses(settings: Record<string, string>, words: RegExp): void {
   );
 }
 
-Deno.test("readConfig() of nothing is an open machine on loopback", () => {
+Deno.test("readConfig() without settings listens on loopback without tokens", () => {
   const config = read({});
   const expected = {
     host: "127.0.0.1",
     port: 3005,
     data: "data",
     trustFrom: [],
-    hosts: [],
-    maxBody: MAX_BODY_BYTES,
-    maxWorld: MAX_WORLD_BYTES,
+    allowedHosts: [],
+    maxBodyBytes: MAX_BODY_BYTES,
+    maxWorldBytes: MAX_WORLD_BYTES,
     history: { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
-    cache: CACHE_BYTES,
+    cacheBytes: CACHE_BYTES,
     sync: "full",
     writers: 2,
   };
@@ -71,18 +77,18 @@ Deno.test("readConfig() reads every setting", () => {
     data: "/srv/worlds",
     trustHeader: "X-Forwarded-For",
     trustFrom: ["127.0.0.1", "10.0.0.0/8"],
-    hosts: ["box.lan", "other.lan:80"],
-    maxBody: 10,
-    maxWorld: 20,
+    allowedHosts: ["box.lan", "other.lan:80"],
+    maxBodyBytes: 10,
+    maxWorldBytes: 20,
     history: { versions: 5, bytes: 1000 },
-    cache: 30,
+    cacheBytes: 30,
     sync: "normal",
     writers: 4,
   };
   deepStrictEqual({ ...config, ...expected }, config);
 });
 
-Deno.test("readConfig() stops at a typing error with the setting, what it holds and what would fit", () => {
+Deno.test("readConfig() throws for an invalid value with the setting, the value and what is valid", () => {
   for (const value of ["x", "-1", "1.5", "1e3", "0x10", " 1", "65536", "99999999999999999999"]) {
     refuses({ ELASTIK_PORT: value }, new RegExp(`ELASTIK_PORT="${value}": a whole number`));
   }
@@ -100,12 +106,12 @@ Deno.test("readConfig() stops at a typing error with the setting, what it holds 
   }
 });
 
-Deno.test("readConfig() takes 0 versions of history for none, and at least one writer", () => {
+Deno.test("readConfig() accepts 0 as no history, and uses at least one writer", () => {
   deepStrictEqual(read({ ELASTIK_HISTORY: "0" }).history, { versions: 0, bytes: HISTORY_BYTES });
   equal(read({ ELASTIK_WRITERS: "0" }).writers, 1);
 });
 
-Deno.test("readConfig() refuses an address that others can reach until both tokens are set", () => {
+Deno.test("readConfig() rejects a reachable address until both tokens are set", () => {
   const both = { ELASTIK_TOKEN: "a", ELASTIK_APPROVE_TOKEN: "b" };
   for (
     const host of [
@@ -128,14 +134,14 @@ Deno.test("readConfig() refuses an address that others can reach until both toke
   }
 });
 
-Deno.test("readConfig() never shows a secret in what it refuses", () => {
+Deno.test("readConfig() never includes a secret in an error", () => {
   throws(
     () => read({ ELASTIK_TOKEN: "s3cret", ELASTIK_KEY: "k3y", ELASTIK_HOST: "0.0.0.0" }),
     (error: unknown) => error instanceof ConfigError && !/s3cret|k3y/.test(error.message),
   );
 });
 
-Deno.test("isLoopbackHost() knows the addresses that only this machine reaches", () => {
+Deno.test("isLoopbackHost() accepts addresses that only this computer reaches", () => {
   for (const host of ["127.0.0.1", "127.255.0.9", "::1", "localhost"]) {
     ok(isLoopbackHost(host), host);
   }
@@ -144,14 +150,14 @@ Deno.test("isLoopbackHost() knows the addresses that only this machine reaches",
   }
 });
 
-Deno.test("HARMLESS holds no setting whose value could be abused", () => {
-  for (const name of HARMLESS) {
+Deno.test("PUBLIC_SETTINGS contains no setting with a secret value", () => {
+  for (const name of PUBLIC_SETTINGS) {
     ok(name in SETTINGS, name);
     ok(!/TOKEN|KEY|TRUST|HOSTS/.test(name), name);
   }
 });
 
-Deno.test("SETTINGS are all read by readConfig(), and readConfig() reads no other", () => {
+Deno.test("readConfig() reads all SETTINGS and no other variable", () => {
   const asked = new Set<string>();
   readConfig((name) => {
     asked.add(name);
@@ -160,7 +166,7 @@ Deno.test("SETTINGS are all read by readConfig(), and readConfig() reads no othe
   deepStrictEqual([...asked].sort(), Object.keys(SETTINGS).sort());
 });
 
-Deno.test("readEnvironment() reads .env of the working folder below the real environment", async () => {
+Deno.test("readEnvironment() uses .env of the working folder for unset variables", async () => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     await Deno.writeTextFile(

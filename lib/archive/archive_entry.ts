@@ -1,50 +1,54 @@
 /**
- * What an entry of an archive may be called, and what it is to a data folder. Everything an archive says
- * comes from whoever made it, and a name becomes a path here and nowhere else. Pure.
+ * Parses the names of archive entries into paths of a data folder. An archive is untrusted input;
+ * only this module turns its names into paths. Pure.
  */
 
-import { COLLECTIONS_FILE, WORLD_FILE } from "../world/disk.ts";
+import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
 
-/** Thrown when an archive is no data folder, or one that somebody made to do harm. */
-export class ArchiveRefused extends Error {
-  override readonly name = "ArchiveRefused";
+/** The archive is not a data folder, or it is malicious. */
+export class ArchiveError extends Error {
+  override readonly name = "ArchiveError";
 }
 
-/** A path inside a data folder that is worth unpacking, or `undefined` for one that is left out. */
+/** A path in a data folder that is unpacked; undefined for an entry that is skipped. */
 export type EntryPath = string | undefined;
 
-/** The folder that an archive's names begin with, so that plain tar unpacks it where it belongs. */
-export const TOP = "data";
-/** The signing key's file. */
+/** Folder at the start of every name, so that plain tar unpacks into `data/`. */
+export const ARCHIVE_ROOT = "data";
+/** File of the signing key. */
 export const KEY_FILE = ".key";
 
-/** A world's file, and the log that holds what has not reached it. */
+/** The file of a world, and the SQLite log with changes that are not in it yet. */
 const WORLD_FILES: readonly string[] = [WORLD_FILE, `${WORLD_FILE}-wal`, `${WORLD_FILE}-journal`];
 const OWN_FILES: readonly string[] = [KEY_FILE, COLLECTIONS_FILE];
-// deno-lint-ignore no-control-regex -- control characters are what is looked for
-const HARMFUL = /[\u0000-\u001f\u007f\\]|^[A-Za-z]:/;
+// deno-lint-ignore no-control-regex -- the pattern must match control characters
+const UNSAFE_NAME = /[\u0000-\u001f\u007f\\]|^[A-Za-z]:/;
 
 /**
- * Reads an entry's name.
+ * Parses the name of an entry.
  *
- * @param type as the archive gives it, `file` or `directory`
- * @returns its path below the data folder, without `data/`; `undefined` for what a data folder does not
- * need: tokens, locks, catalogs, the trash, and whatever else lies there
- * @throws {ArchiveRefused} for a name that could lead out of the folder, and for what is no file
+ * @param name name from the archive, untrusted
+ * @param type type from the archive: `file` or `directory`
+ * @returns the path below the data folder, without `data/`; undefined for an entry that a data
+ * folder does not need: tokens, locks, catalogs, the trash, other files
+ * @throws {ArchiveError} if the name could leave the folder, or if the entry is neither a file nor
+ * a directory
  */
-export function entryPath(name: string, type: string): EntryPath {
-  const shown = JSON.stringify(name.slice(0, 200));
+export function parseEntryPath(name: string, type: string): EntryPath {
+  const quoted = JSON.stringify(name.slice(0, 200));
   if (type !== "file" && type !== "directory") {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it is a ${type}; files alone are unpacked`);
+    throw new ArchiveError(`Cannot unpack ${quoted}: it is a ${type}; only files are allowed`);
   }
-  if (name.startsWith("/") || HARMFUL.test(name) || !name.isWellFormed()) {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it is no relative path in plain characters`);
+  if (name.startsWith("/") || UNSAFE_NAME.test(name) || !name.isWellFormed()) {
+    throw new ArchiveError(
+      `Cannot unpack ${quoted}: it is not a relative path, or it contains a control character or a backslash`,
+    );
   }
   const segments = name.replace(/\/$/, "").split("/").filter((segment) => segment !== ".");
   if (segments.some((segment) => segment === ".." || segment === "")) {
-    throw new ArchiveRefused(`Cannot unpack ${shown}: it leads out of its folder`);
+    throw new ArchiveError(`Cannot unpack ${quoted}: it leaves its folder`);
   }
-  if (segments[0] === TOP) segments.shift();
+  if (segments[0] === ARCHIVE_ROOT) segments.shift();
   if (type === "directory") return undefined;
   const [first = "", second, ...more] = segments;
   if (second === undefined) return OWN_FILES.includes(first) ? first : undefined;

@@ -1,37 +1,40 @@
 /**
- * The worlds of a data folder, one after the other, each open for a moment: where a server holds the
- * folder beside that server, and where none does without leaving a trace. It changes nothing.
+ * Reads the worlds of a data folder one after the other, each open for a moment. If a server holds
+ * the folder, it reads next to that server; otherwise it leaves no trace. It changes nothing.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { DataFolderBusy, lockToRead } from "../world/data_folder.ts";
-import { exists, WORLD_FILE } from "../world/disk.ts";
-import * as sql from "../world/sql.ts";
-import { withStillFile } from "../world/still_file.ts";
+import { DataFolderBusy, lockDataFolderForReading } from "../world/file/data_folder.ts";
+import { pathExists, WORLD_FILE } from "../world/file/durable_fs.ts";
+import * as sql from "../world/file/sql.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
 
-/** How long a look waits for the server's own, in milliseconds. */
-const BUSY_MS = 5000;
+/** Longest wait for a lock of the server on a world file. */
+const SQLITE_BUSY_MS = 5000;
 
-/** A data folder that is being looked at. */
+/** A data folder that is open for reading. */
 export interface DataWorlds {
-  /** Folders that may hold a world, sorted. */
+  /** Folders that may contain a world, sorted. */
   readonly folders: readonly string[];
-  /** Whether a server holds the folder meanwhile. */
-  readonly live: boolean;
+  /** A server holds the folder. */
+  readonly isLive: boolean;
   /**
-   * Looks into one world.
+   * Opens one world and passes its database to a function.
    *
-   * @returns `undefined` when it is gone, or on its way to the trash
+   * @param folder name of the world's folder
+   * @param use receives the open database; must not keep it
+   * @returns the result of `use`; undefined if the world is deleted or being deleted
    */
-  look<T>(folder: string, look: (db: DatabaseSync) => T): T | undefined;
-  /** Gives the folder back. */
+  read<T>(folder: string, use: (db: DatabaseSync) => T): T | undefined;
+  /** Releases the folder and removes temporary files. */
   close(): void;
 }
 
 /**
- * Begins to look at a data folder.
+ * Opens a data folder for reading.
  *
- * @throws {Deno.errors.NotFound} when there is none
+ * @param data path of the data folder
+ * @throws {Deno.errors.NotFound} if there is no such folder
  */
 export function openDataWorlds(data: string): DataWorlds {
   const folders = [...Deno.readDirSync(data)]
@@ -39,22 +42,22 @@ export function openDataWorlds(data: string): DataWorlds {
     .map(({ name }) => name).sort();
   let release: (() => void) | undefined;
   try {
-    release = lockToRead(data);
+    release = lockDataFolderForReading(data);
   } catch (error) {
     if (!(error instanceof DataFolderBusy)) throw error;
   }
   let scratch: string | undefined;
-  const scratchFolder = () => scratch ??= Deno.makeTempDirSync({ prefix: "elastik-look-" });
+  const scratchFolder = () => scratch ??= Deno.makeTempDirSync({ prefix: "elastik-read-" });
   return {
     folders,
-    live: release === undefined,
-    look(folder, look) {
+    isLive: release === undefined,
+    read(folder, use) {
       const path = `${data}/${folder}/${WORLD_FILE}`;
-      if (!exists(path)) return undefined;
-      const present = (db: DatabaseSync) => isLeaving(db) ? undefined : look(db);
+      if (!pathExists(path)) return undefined;
+      const useUnlessDeleted = (db: DatabaseSync) => isBeingDeleted(db) ? undefined : use(db);
       return release === undefined
-        ? withLiveFile(path, present)
-        : withStillFile(path, scratchFolder, present);
+        ? withLiveFile(path, useUnlessDeleted)
+        : withOfflineFile(path, scratchFolder, useUnlessDeleted);
     },
     close() {
       release?.();
@@ -63,23 +66,23 @@ export function openDataWorlds(data: string): DataWorlds {
   };
 }
 
-function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undefined {
+function withLiveFile<T>(path: string, use: (db: DatabaseSync) => T): T | undefined {
   let db: DatabaseSync;
   try {
-    db = new DatabaseSync(path, { timeout: BUSY_MS });
+    db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
   } catch (error) {
-    // Deleted between the two looks.
-    if (!exists(path)) return undefined;
+    // The world was deleted after the first check.
+    if (!pathExists(path)) return undefined;
     throw error;
   }
   try {
     db.exec("PRAGMA query_only = ON");
-    return look(db);
+    return use(db);
   } finally {
     db.close();
   }
 }
 
-function isLeaving(db: DatabaseSync): boolean {
-  return Number(db.prepare(sql.IS_LEAVING).get()?.user_version) === 1;
+function isBeingDeleted(db: DatabaseSync): boolean {
+  return Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1;
 }

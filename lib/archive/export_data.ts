@@ -1,56 +1,60 @@
 /**
- * A data folder as one tar.gz, each world whole and of one moment, while its server runs or not. Worlds
- * are copied row by row, so that no byte that was let go travels along; tokens, locks, catalog and trash
- * stay behind. It only reads.
+ * Exports a data folder as tar.gz, also while its server runs. Each world is a consistent snapshot.
+ * Worlds are copied row by row, so the archive contains no deleted bytes. Tokens, locks, catalog
+ * and trash are not exported. It only reads the data folder.
  */
 
 import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../deps/modern_tar.ts";
-import { COLLECTIONS_FILE, WORLD_FILE } from "../world/disk.ts";
-import { copyWorld } from "../world/snapshot.ts";
-import { KEY_FILE, TOP } from "./archive_entry.ts";
+import { COLLECTIONS_FILE, WORLD_FILE } from "../world/file/durable_fs.ts";
+import { copyWorld } from "../world/file/copy_world.ts";
+import { ARCHIVE_ROOT, KEY_FILE } from "./archive_entry.ts";
 import { openDataWorlds } from "./data_worlds.ts";
 
-/** Header's write and read format versions; 2 says write-ahead log (SQLite §1.3). */
+/**
+ * Offsets of the write and read format versions in the header; 2 means write-ahead log (SQLite file
+ * format §1.3).
+ */
 const FORMAT_OFFSETS = [18, 19] as const;
 
 /** How a folder is exported. */
 export interface ExportOptions {
   readonly data: string;
-  /** Takes the archive; it is closed, or aborted when something fails. */
+  /** Receives the archive. It is closed at the end, or aborted after an error. */
   readonly sink: WritableStream<Uint8Array<ArrayBuffer>>;
-  /** Whether the folder's signing key goes along. */
+  /** Whether the signing key of the folder is included. */
   readonly withKey: boolean;
-  /** Earlier versions a world that go along. */
+  /** Earlier versions of each world that are included. */
   readonly versions: number;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What went in. */
-export interface Exported {
+/** The result of an export. */
+export interface ExportResult {
   readonly worlds: number;
-  /** A server held the folder meanwhile. */
-  readonly live: boolean;
-  /** The signing key lies in the folder, and is in the archive. */
-  readonly key: boolean;
+  /** A server held the folder during the export. */
+  readonly isLive: boolean;
+  /** The folder has a signing key, and the archive contains it. */
+  readonly includesKey: boolean;
   /** Worlds that could not be copied. */
   readonly damaged: readonly { readonly folder: string; readonly reason: string }[];
 }
 
 /**
- * Exports.
+ * Exports a data folder.
  *
- * @throws {Deno.errors.NotFound} when there is no such folder, the signal's reason, and what the sink throws
+ * @throws {Deno.errors.NotFound} if there is no such folder
+ * @throws the reason of the signal if it was aborted, and any error of the sink
  */
-export async function exportData(options: ExportOptions): Promise<Exported> {
+export async function exportData(options: ExportOptions): Promise<ExportResult> {
   const { data, sink, signal } = options;
   const worlds = openDataWorlds(data);
   try {
     const { readable, controller } = createTarPacker();
     const written = readable.pipeThrough(new CompressionStream("gzip"))
       .pipeTo(sink, signal === undefined ? {} : { signal });
-    written.catch(() => {}); // it is awaited below, and until then nobody need hear of it
+    written.catch(() => {}); // awaited below; avoids an unhandled rejection until then
     const pack = async (name: string, bytes: Uint8Array): Promise<void> => {
       const entry = controller.add({ name, size: bytes.length, mode: 0o600, type: "file" });
       const writer = entry.getWriter();
@@ -68,25 +72,25 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
           [COLLECTIONS_FILE, readIfThere(`${data}/${COLLECTIONS_FILE}`)],
         ] as const
       ) {
-        if (bytes !== undefined) await pack(`${TOP}/${file}`, bytes);
+        if (bytes !== undefined) await pack(`${ARCHIVE_ROOT}/${file}`, bytes);
       }
       for (const folder of worlds.folders) {
         signal?.throwIfAborted();
         options.onProgress?.(done++, worlds.folders.length);
-        const image = imageOf(folder, options.versions, worlds.look, damaged);
+        const image = imageOf(folder, options.versions, worlds.read, damaged);
         if (image === undefined) continue;
-        await pack(`${TOP}/${folder}/${WORLD_FILE}`, image);
+        await pack(`${ARCHIVE_ROOT}/${folder}/${WORLD_FILE}`, image);
         count += 1;
       }
       controller.finalize();
     } catch (error) {
       controller.error(error);
-      await written.catch(() => {}); // it says the same
+      await written.catch(() => {}); // fails with the same error
       throw error;
     }
     await written;
     options.onProgress?.(done, worlds.folders.length);
-    return { worlds: count, live: worlds.live, key: key !== undefined, damaged };
+    return { worlds: count, isLive: worlds.isLive, includesKey: key !== undefined, damaged };
   } finally {
     worlds.close();
   }
@@ -95,7 +99,7 @@ export async function exportData(options: ExportOptions): Promise<Exported> {
 function imageOf(
   folder: string,
   versions: number,
-  look: ReturnType<typeof openDataWorlds>["look"],
+  look: ReturnType<typeof openDataWorlds>["read"],
   damaged: { folder: string; reason: string }[],
 ): Uint8Array | undefined {
   try {
@@ -103,7 +107,7 @@ function imageOf(
       const to = new DatabaseSync(":memory:");
       try {
         copyWorld(from, to, { versions });
-        return fileImage(to);
+        return toFileImage(to);
       } finally {
         to.close();
       }
@@ -115,8 +119,8 @@ function imageOf(
   }
 }
 
-/** A database in memory as the file that a machine would have made of it. */
-export function fileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
+/** Serializes a database in memory as the file that a server would have written. */
+export function toFileImage(db: DatabaseSync): Uint8Array<ArrayBuffer> {
   const image = new Uint8Array(db.serialize());
   for (const offset of FORMAT_OFFSETS) image[offset] = 2;
   return image;

@@ -1,130 +1,132 @@
 /**
- * Brings the worlds of a folder, ours or one of the original elastik, into a data folder that no server
- * holds. All are read and judged first, in a place of their own; then each is renamed to where it
- * belongs, so that no world is ever half there. What is there already is never overwritten.
+ * Imports the worlds of a data folder or of an elastik v5 into a data folder that no server holds.
+ * All worlds are first read, checked and written to a staging folder; then each is renamed into
+ * place, so no world is ever incomplete. Existing worlds are never overwritten.
  */
 
 import {
+  acquireDataFolder,
   type DataFolder,
   DataFolderBusy,
-  lockToRead,
+  lockDataFolderForReading,
   readSecret,
-  takeDataFolder,
-} from "../world/data_folder.ts";
+} from "../world/file/data_folder.ts";
 import {
   COLLECTIONS_FILE,
-  exists,
-  INCOMING,
-  removeQuietly,
+  INCOMING_FOLDER,
+  pathExists,
   replaceFile,
   syncFolder,
+  tryRemove,
   WORLD_FILE,
   writeSynced,
-} from "../world/disk.ts";
-import { folderOf, nameFault } from "../world/name.ts";
-import type { WorldFault } from "../world/world_check.ts";
+} from "../world/file/durable_fs.ts";
+import { nameFault, toFolderName } from "../world/name.ts";
+import type { WorldFault } from "../world/file/verify_world.ts";
 import { KEY_FILE } from "./archive_entry.ts";
-import { withForeignWorld } from "./foreign_world.ts";
-import { IncomingWorlds } from "./incoming_world.ts";
-import type { OriginalVerdict } from "./original_chain.ts";
-import { sameWorld } from "./same_world.ts";
+import { withUntrustedWorld } from "./untrusted_world.ts";
+import { WorldImporter } from "./import_world.ts";
+import type { V5ChainResult } from "./v5_chain.ts";
+import { isSameWorld } from "./same_world.ts";
 
-/** Worlds read between two looks at whether to go on. */
-const TURN = 32;
-/** Folder under a data folder for worlds whose names cannot be worlds here. */
-export const ASIDE = ".aside";
+/** Worlds between two checks of the abort signal. */
+const WORLDS_PER_ABORT_CHECK = 32;
+/** Folder below a data folder for worlds whose names are invalid here. */
+export const ASIDE_FOLDER = ".aside";
 
-/** Thrown when nothing was brought in; the message is for the operator. */
-export class ImportRefused extends Error {
-  override readonly name = "ImportRefused";
+/** Nothing was imported. The message is for the operator. */
+export class ImportError extends Error {
+  override readonly name = "ImportError";
 }
 
-/** How worlds are brought in. */
+/** How worlds are imported. */
 export interface ImportOptions {
-  /** The folder they are in. */
+  /** The folder with the worlds to import. */
   readonly source: string;
-  /** The data folder they come to; made where it is missing. */
+  /** The target data folder; created if missing. */
   readonly into: string;
-  /** Whether it may hold worlds already. */
+  /** Whether the target may contain worlds already. */
   readonly merge: boolean;
-  /** What signed the chains in `source`, where its own `.key` does not say. */
+  /** The key that signed the chains in `source`, if it differs from its `.key`. */
   readonly key: string | undefined;
-  /** Whether to take no signing key from `source`, even where there is none yet. */
+  /** Whether to adopt no signing key from `source`, even if the target has none. */
   readonly newKey: boolean;
-  /** `ELASTIK_KEY`, which the machine will sign with. */
-  readonly machineKey: string | undefined;
-  /** RFC 3339 time in UTC with milliseconds. */
+  /** `ELASTIK_KEY`, with which the server will sign. */
+  readonly serverKey: string | undefined;
+  /** Current time, RFC 3339 in UTC with milliseconds. */
   readonly now: string;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Something that was not brought in. */
-export interface Refused {
+/** A world that was not imported. */
+export interface RejectedWorld {
   readonly folder: string;
   readonly reason: string;
-  /** A copy of it lies in {@link ASIDE}. */
+  /** A copy is in {@link ASIDE_FOLDER}. */
   readonly aside: boolean;
-  /** Nothing is lost with it. */
+  /** No data is lost. */
   readonly harmless: boolean;
 }
 
-/** What came of it; names are as they are here. */
-export interface Imported {
-  /** Worlds that were brought in. */
+/** The result of an import. Names are those in the target. */
+export interface ImportResult {
+  /** Worlds that were imported. */
   readonly worlds: readonly string[];
-  /** Worlds that were there already, as they are in `source`. */
+  /** Worlds that existed already with the same content as in `source`. */
   readonly same: readonly string[];
-  /** Worlds that are there already and differ; they stay as they are. */
+  /** Worlds that existed already with different content; they were not changed. */
   readonly conflicts: readonly string[];
-  /** Worlds that were brought in and do not hold. */
+  /** Worlds that were imported and do not verify. */
   readonly broken: readonly { readonly name: string; readonly faults: readonly WorldFault[] }[];
-  /** What was not brought in. */
-  readonly refused: readonly Refused[];
-  /** Worlds of the original, and what its own chains were worth. */
-  readonly originals: readonly { readonly name: string; readonly verdict: OriginalVerdict }[];
-  /** Plugins that start with the machine. */
+  /** Worlds that were not imported. */
+  readonly rejected: readonly RejectedWorld[];
+  /** Worlds of elastik v5, with the check of their chains. */
+  readonly v5Worlds: readonly { readonly name: string; readonly verdict: V5ChainResult }[];
+  /** Plugins that start with the server. */
   readonly active: readonly string[];
-  /** Plugins that ran where they come from, and wait for an approval here. */
-  readonly sunk: readonly string[];
-  /** The folder's signing key came along. */
-  readonly key: boolean;
+  /** Plugins that were active in `source` and need approval here. */
+  readonly demoted: readonly string[];
+  /** The signing key of `source` was adopted. */
+  readonly adoptedKey: boolean;
 }
 
 /**
- * Imports.
+ * Imports a folder. After an error the target is unchanged.
  *
- * @throws {ImportRefused} {@link DataFolderBusy} {@link SecretUnusable} and the signal's reason; the
- * target is then as it was
+ * @throws {ImportError} if the target holds worlds and `merge` is false, if a folder is in use, or
+ * if no chain fits the key
+ * @throws {SecretUnusable} if a key file is malformed
+ * @throws the reason of the signal if it was aborted
  */
-export async function importFolder(options: ImportOptions): Promise<Imported> {
+export async function importFolder(options: ImportOptions): Promise<ImportResult> {
   const { source, into } = options;
-  const release = lockToRead(source);
+  const release = lockDataFolderForReading(source);
   try {
-    if (exists(into)) return await importInto(into, options);
+    if (pathExists(into)) return await importInto(into, options);
     const fresh = `${into.replace(/\/+$/, "")}.import-${crypto.randomUUID().slice(0, 8)}`;
     try {
       const imported = await importInto(fresh, options);
       Deno.renameSync(fresh, into);
       return imported;
     } catch (error) {
-      removeQuietly(fresh);
+      tryRemove(fresh);
       throw error;
     }
   } catch (error) {
     if (!(error instanceof DataFolderBusy)) throw error;
-    throw new ImportRefused(error.message);
+    throw new ImportError(error.message);
   } finally {
     release();
   }
 }
 
-async function importInto(data: string, options: ImportOptions): Promise<Imported> {
-  const target = takeDataFolder(data);
+async function importInto(data: string, options: ImportOptions): Promise<ImportResult> {
+  const target = acquireDataFolder(data);
   try {
     if (!options.merge && worldFolders(data).length > 0) {
-      throw new ImportRefused(
-        `Cannot import into ${options.into}: it holds worlds already; ` +
+      throw new ImportError(
+        `Cannot import into ${options.into}: it contains worlds already; ` +
           "name an empty folder with --into, or add to these with --merge",
       );
     }
@@ -134,75 +136,75 @@ async function importInto(data: string, options: ImportOptions): Promise<Importe
   }
 }
 
-/** One import into a folder that is held. */
+/** One import into a folder that this process holds. */
 class Import {
   readonly #data: string;
   readonly #options: ImportOptions;
-  readonly #stage: string;
+  readonly #stagingFolder: string;
   readonly #staged = new Set<string>();
   readonly #worlds: string[] = [];
   readonly #same: string[] = [];
   readonly #conflicts: string[] = [];
   readonly #broken: { name: string; faults: readonly WorldFault[] }[] = [];
-  readonly #refused: Refused[] = [];
-  readonly #originals: { name: string; verdict: OriginalVerdict }[] = [];
+  readonly #rejected: RejectedWorld[] = [];
+  readonly #v5Worlds: { name: string; verdict: V5ChainResult }[] = [];
   readonly #active: string[] = [];
-  readonly #sunk: string[] = [];
+  readonly #demoted: string[] = [];
   #ownWorlds = 0;
   #scratch: string | undefined;
 
   constructor(target: DataFolder, options: ImportOptions) {
     this.#data = target.path;
     this.#options = options;
-    this.#stage = `${target.path}/${INCOMING}/import`;
+    this.#stagingFolder = `${target.path}/${INCOMING_FOLDER}/import`;
   }
 
-  async run(): Promise<Imported> {
-    const { source, key, newKey, machineKey, now } = this.#options;
+  async run(): Promise<ImportResult> {
+    const { source, key, newKey, serverKey, now } = this.#options;
     const sourceKey = readSecret(source, KEY_FILE);
-    const own = machineKey ?? readSecret(this.#data, KEY_FILE);
+    const own = serverKey ?? readSecret(this.#data, KEY_FILE);
     const adopted = newKey ? undefined : sourceKey;
     const to = own ?? adopted ?? crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const incoming = new IncomingWorlds({
-      from: key ?? sourceKey ?? to,
-      to,
-      original: key,
+    const incoming = new WorldImporter({
+      sourceKey: key ?? sourceKey ?? to,
+      targetKey: to,
+      v5Key: key,
       now,
     });
     try {
-      Deno.mkdirSync(this.#stage, { recursive: true, mode: 0o700 });
+      Deno.mkdirSync(this.#stagingFolder, { recursive: true, mode: 0o700 });
       await this.#readAll(incoming);
-      this.#mustFit();
+      this.#assertKeyFits();
       if (own === undefined) {
         replaceFile(`${this.#data}/${KEY_FILE}`, new TextEncoder().encode(`${to}\n`));
       }
-      this.#place();
+      this.#placeStaged();
       this.#mergeCollections();
       syncFolder(this.#data);
     } finally {
-      removeQuietly(this.#stage);
-      if (this.#scratch !== undefined) removeQuietly(this.#scratch);
+      tryRemove(this.#stagingFolder);
+      if (this.#scratch !== undefined) tryRemove(this.#scratch);
     }
     return {
       worlds: this.#worlds,
       same: this.#same,
       conflicts: this.#conflicts,
       broken: this.#broken.filter(({ name }) => this.#staged.has(name)),
-      refused: this.#refused,
-      originals: this.#originals,
+      rejected: this.#rejected,
+      v5Worlds: this.#v5Worlds,
       active: this.#active,
-      sunk: this.#sunk,
-      key: own === undefined && adopted !== undefined,
+      demoted: this.#demoted,
+      adoptedKey: own === undefined && adopted !== undefined,
     };
   }
 
-  /** Reads every world, and stages those that are to be placed. */
-  async #readAll(incoming: IncomingWorlds): Promise<void> {
+  /** Reads every world and stages those to place. */
+  async #readAll(incoming: WorldImporter): Promise<void> {
     const { source, onProgress, signal } = this.#options;
     const folders = worldFolders(source);
     for (const [i, folder] of folders.entries()) {
-      // A turn for whoever wants to end this; each costs milliseconds.
-      if (i % TURN === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+      // Yields to the event loop, so that the signal can be aborted; each world takes milliseconds.
+      if (i % WORLDS_PER_ABORT_CHECK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
       signal?.throwIfAborted();
       onProgress?.(i, folders.length);
       this.#readOne(incoming, folder);
@@ -210,76 +212,79 @@ class Import {
     onProgress?.(folders.length, folders.length);
   }
 
-  #readOne(incoming: IncomingWorlds, folder: string): void {
+  #readOne(incoming: WorldImporter, folder: string): void {
     const path = `${this.#options.source}/${folder}/${WORLD_FILE}`;
     if (!isFile(path)) {
-      this.#refuse(folder, `it holds no ${WORLD_FILE}`, { harmless: !exists(path) });
+      this.#reject(folder, `it does not contain ${WORLD_FILE}`, { harmless: !pathExists(path) });
       return;
     }
     try {
-      const read = withForeignWorld(
+      const read = withUntrustedWorld(
         path,
         () => this.#scratchFolder(),
         (db) => incoming.read(db, folder),
       );
-      if ("why" in read) {
-        const { why, reason } = read;
+      if ("kind" in read) {
+        const { kind: why, reason } = read;
         const aside = why === "name" && this.#keepAside(folder);
-        this.#refuse(folder, reason, { aside, harmless: why !== "name" });
+        this.#reject(folder, reason, { aside, harmless: why !== "name" });
         return;
       }
-      const { name, image, faults, original, active, wasActive } = read;
+      const { name, image, faults, v5Chain: original, active, wasActive } = read;
       if (original === undefined) this.#ownWorlds += 1;
       if (faults.length > 0) this.#broken.push({ name, faults });
-      const target = `${this.#data}/${folderOf(name)}`;
+      const target = `${this.#data}/${toFolderName(name)}`;
       if (this.#staged.has(name)) this.#conflicts.push(name);
-      else if (exists(target)) {
-        const same = sameWorld(`${target}/${WORLD_FILE}`, image, () => this.#scratchFolder());
+      else if (pathExists(target)) {
+        const same = isSameWorld(`${target}/${WORLD_FILE}`, image, () => this.#scratchFolder());
         (same ? this.#same : this.#conflicts).push(name);
       } else {
         this.#staged.add(name);
-        const staged = `${this.#stage}/${folderOf(name)}`;
+        const staged = `${this.#stagingFolder}/${toFolderName(name)}`;
         Deno.mkdirSync(staged, { mode: 0o700 });
         writeSynced(`${staged}/${WORLD_FILE}`, image);
         syncFolder(staged);
-        if (original !== undefined) this.#originals.push({ name, verdict: original });
+        if (original !== undefined) this.#v5Worlds.push({ name, verdict: original });
         if (active) this.#active.push(name);
-        else if (wasActive) this.#sunk.push(name);
+        else if (wasActive) this.#demoted.push(name);
       }
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound || isSystemTrouble(error)) throw error;
+      if (error instanceof Deno.errors.NotFound || isSystemError(error)) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#refuse(folder, reason);
+      this.#reject(folder, reason);
     }
   }
 
-  #refuse(folder: string, reason: string, more: Partial<Refused> = {}): void {
-    this.#refused.push({ folder, reason, aside: false, harmless: false, ...more });
+  #reject(folder: string, reason: string, more: Partial<RejectedWorld> = {}): void {
+    this.#rejected.push({ folder, reason, aside: false, harmless: false, ...more });
   }
 
-  /** A wrong key is more likely than a folder in which every chain was forged. */
-  #mustFit(): void {
+  /**
+   * Checks whether all chains fail at their first event. A wrong key is then more likely than a
+   * folder of forged chains.
+   */
+  #assertKeyFits(): void {
     const foreign = this.#ownWorlds > 0 && this.#broken.length === this.#ownWorlds &&
       this.#broken.every(({ faults }) => faults[0]?.event === 1);
     if (!foreign) return;
-    throw new ImportRefused(
+    throw new ImportError(
       `Cannot import: none of the ${this.#ownWorlds} chains fits the key; ` +
-        "give the one that signed them with --key, nothing was brought in",
+        "give the key that signed them with --key, nothing was imported",
     );
   }
 
-  #place(): void {
+  #placeStaged(): void {
     for (const name of this.#staged) {
-      const folder = folderOf(name);
-      Deno.renameSync(`${this.#stage}/${folder}`, `${this.#data}/${folder}`);
+      const folder = toFolderName(name);
+      Deno.renameSync(`${this.#stagingFolder}/${folder}`, `${this.#data}/${folder}`);
       this.#worlds.push(name);
     }
   }
 
-  /** A copy of a world whose name cannot be one here, where it is in nobody's way. */
+  /** Copies a world with an invalid name into {@link ASIDE_FOLDER}. Returns true. */
   #keepAside(folder: string): boolean {
-    const target = `${this.#data}/${ASIDE}/${folder}`;
-    if (!exists(target)) {
+    const target = `${this.#data}/${ASIDE_FOLDER}/${folder}`;
+    if (!pathExists(target)) {
       Deno.mkdirSync(target, { recursive: true, mode: 0o700 });
       for (const end of ["", "-wal"]) {
         const from = `${this.#options.source}/${folder}/${WORLD_FILE}${end}`;
@@ -302,7 +307,7 @@ class Import {
   }
 }
 
-/** Folders that may hold a world, sorted; links are none, wherever they lead. */
+/** Folders that may contain a world, sorted. Symlinks are skipped. */
 function worldFolders(data: string): string[] {
   return [...Deno.readDirSync(data)]
     .filter(({ name, isDirectory }) => isDirectory && !name.startsWith("."))
@@ -311,17 +316,20 @@ function worldFolders(data: string): string[] {
 
 function collectionsOf(data: string): string[] {
   const path = `${data}/${COLLECTIONS_FILE}`;
-  if (!exists(path)) return [];
+  if (!pathExists(path)) return [];
   return Deno.readTextFileSync(path).split("\n")
     .filter((name) => name !== "" && nameFault(name) === undefined);
 }
 
-/** Whether a path is a file itself, and no link to one. */
+/** Checks whether a path is a regular file and not a symlink. */
 function isFile(path: string): boolean {
-  return exists(path) && Deno.lstatSync(path).isFile;
+  return pathExists(path) && Deno.lstatSync(path).isFile;
 }
 
-/** What says nothing of a world, and would be the same for the next: a full disk, no rights. */
-function isSystemTrouble(error: unknown): boolean {
+/**
+ * An error of the system, such as a full disk or missing permissions. It is not about this world
+ * and would recur for the next one.
+ */
+function isSystemError(error: unknown): boolean {
   return error instanceof Error && error.constructor.name in Deno.errors;
 }

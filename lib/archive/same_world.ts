@@ -1,42 +1,43 @@
 /**
- * Whether two files hold the same version of a world. Their chains may differ, since each is signed with
- * its machine's key, and an approval that one machine gave is not the other's. It only looks.
+ * Checks whether two files contain the same version of a world. Their event chains may differ,
+ * because each server signs with its own key, and so may the approval of a plugin. It only reads.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { sha256Hex } from "../hash.ts";
-import * as sql from "../world/sql.ts";
-import { withStillFile } from "../world/still_file.ts";
-import { asBytes } from "../world/world_file.ts";
+import { sha256Hex } from "../base/hash.ts";
+import * as sql from "../world/file/sql.ts";
+import { withOfflineFile } from "../world/file/offline_file.ts";
+import { toBytes } from "../world/file/world_file.ts";
 
 /**
  * Compares version, bytes, extension and metadata.
  *
- * @param path a world's file, which nobody changes meanwhile
- * @param image the other as bytes
- * @param scratchFolder names an empty folder for a copy, when one is needed
+ * @param path file of a world that no process changes
+ * @param image content of the other file
+ * @param scratchFolder returns an empty folder for a copy, if one is needed
  */
-export function sameWorld(
+export function isSameWorld(
   path: string,
   image: Uint8Array<ArrayBuffer>,
   scratchFolder: () => string,
 ): boolean {
   const other = new DatabaseSync(":memory:");
   try {
-    // Memory knows no write-ahead log.
+    // A database in memory does not support write-ahead log; format 1 is the rollback journal.
     const plain = image.slice();
     plain[18] = plain[19] = 1;
     other.deserialize(plain);
-    const mark = markOf(other);
-    return mark !== undefined && mark === withStillFile(path, scratchFolder, markOf);
+    const fingerprint = fingerprintOf(other);
+    return fingerprint !== undefined &&
+      fingerprint === withOfflineFile(path, scratchFolder, fingerprintOf);
   } finally {
     other.close();
   }
 }
 
-function markOf(db: DatabaseSync): string | undefined {
+function fingerprintOf(db: DatabaseSync): string | undefined {
   const row = db.prepare(sql.SELECT_STAGE).get();
   if (row === undefined) return undefined;
   const { version, ext, headers } = row;
-  return JSON.stringify([version, ext, headers, sha256Hex(asBytes(row.stage_html))]);
+  return JSON.stringify([version, ext, headers, sha256Hex(toBytes(row.stage_html))]);
 }

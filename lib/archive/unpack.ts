@@ -1,7 +1,7 @@
 /**
- * Unpacks an archive of a data folder into a folder of its own, which must be empty and which nobody
- * else uses. It believes nothing the archive says: names, sizes, types and numbers are checked before
- * a byte is written, every file is new, and what goes past a bound ends it.
+ * Unpacks an archive of a data folder into an empty folder that no other process uses. An archive
+ * is untrusted input: names, types and sizes are checked before a byte is written, every file is
+ * new, and a limit that is exceeded ends the import.
  */
 
 import { createTarDecoder } from "../deps/modern_tar.ts";
@@ -11,67 +11,68 @@ import {
   MAX_ARCHIVE_FILE_BYTES,
   MAX_ARCHIVE_GAP_BYTES,
 } from "../limits.ts";
-import { ArchiveRefused, entryPath } from "./archive_entry.ts";
+import { ArchiveError, parseEntryPath } from "./archive_entry.ts";
 
-/** Bounds of {@link unpackArchive}. */
+/** Limits of {@link unpackArchive}; the last three are in bytes. */
 export interface UnpackLimits {
-  readonly entries: number;
-  readonly fileBytes: number;
-  readonly bytes: number;
-  readonly gapBytes: number;
+  readonly maxEntries: number;
+  readonly maxFileBytes: number;
+  readonly maxBytes: number;
+  readonly maxGapBytes: number;
 }
 
-/** What was unpacked. */
-export interface Unpacked {
+/** The result of unpacking. */
+export interface UnpackResult {
   /** Files that were written. */
   readonly files: number;
-  /** Entries that a data folder does not need, and that were passed over. */
+  /** Entries that a data folder does not need. */
   readonly skipped: number;
 }
 
 const LIMITS: UnpackLimits = {
-  entries: MAX_ARCHIVE_ENTRIES,
-  fileBytes: MAX_ARCHIVE_FILE_BYTES,
-  bytes: MAX_ARCHIVE_BYTES,
-  gapBytes: MAX_ARCHIVE_GAP_BYTES,
+  maxEntries: MAX_ARCHIVE_ENTRIES,
+  maxFileBytes: MAX_ARCHIVE_FILE_BYTES,
+  maxBytes: MAX_ARCHIVE_BYTES,
+  maxGapBytes: MAX_ARCHIVE_GAP_BYTES,
 };
-const GZIP = [0x1f, 0x8b] as const;
-const BLOCK = 512;
-const PIECE = 64 * 1024;
+const GZIP_MAGIC = [0x1f, 0x8b] as const;
+const BLOCK_BYTES = 512;
+const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Unpacks.
+ * Unpacks an archive.
  *
- * @param archive its bytes, gzipped or not
+ * @param archive tar, gzipped or not
  * @param folder an empty folder
- * @throws {ArchiveRefused} when it is no archive, is cut short, or is not to be trusted; what was
- * written until then stays in `folder`, for its owner to remove
+ * @param limits limits; the defaults are those of `limits.ts`
+ * @throws {ArchiveError} if it is not an archive, is truncated or malicious, or exceeds a limit;
+ * files written before stay in `folder` for the caller to remove
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
   folder: string,
   limits: UnpackLimits = LIMITS,
-): Promise<Unpacked> {
-  const gauge = new Gauge(limits);
+): Promise<UnpackResult> {
+  const budget = new UnpackBudget(limits);
   const { body, gzipped } = await peek(archive);
   const plain = gzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body;
   const { readable, writable } = createTarDecoder({ strict: true });
-  const fed = feed(plain, writable, gauge);
-  fed.catch(() => {}); // the reader of the entries hears of it as well
+  const fed = feed(plain, writable, budget);
+  fed.catch(() => {}); // the loop over the entries fails with the same error
   const seen = new Set<string>();
   let files = 0;
   let skipped = 0;
   try {
     for await (const { header, body: content } of readable) {
-      const path = entryPath(header.name, header.type ?? "file");
-      gauge.entry(header.name, header.size);
+      const path = parseEntryPath(header.name, header.type ?? "file");
+      budget.entry(header.name, header.size);
       if (path === undefined) {
         await content.cancel();
         skipped += 1;
         continue;
       }
       if (seen.has(path)) {
-        throw new ArchiveRefused(`Cannot unpack ${JSON.stringify(path)}: it is there twice`);
+        throw new ArchiveError(`Cannot unpack ${JSON.stringify(path)}: it occurs twice`);
       }
       seen.add(path);
       await writeNew(folder, path, content);
@@ -79,78 +80,84 @@ export async function unpackArchive(
     }
     await fed;
   } catch (error) {
-    throw gauge.refusal ?? refusal(error);
+    throw budget.refusal ?? refusal(error);
   }
   if (files === 0) {
-    throw new ArchiveRefused(
-      "Cannot unpack the archive: it holds no world; is it a data folder's?",
+    throw new ArchiveError(
+      "Cannot unpack the archive: it contains no world; an archive of a data folder is needed",
     );
   }
   return { files, skipped };
 }
 
-/** Counts what goes in against what has come out as entries. */
-class Gauge {
+/** Compares the bytes that were read with the bytes that the entries account for. */
+class UnpackBudget {
   readonly #limits: UnpackLimits;
   #fed = 0;
   #accounted = 0;
   #bytes = 0;
   #entries = 0;
-  refusal: ArchiveRefused | undefined;
+  refusal: ArchiveError | undefined;
 
   constructor(limits: UnpackLimits) {
     this.#limits = limits;
   }
 
-  /** Ends the archive when names and the like take up more than they may: they are held in memory. */
+  /**
+   * Fails if names and other data between files exceed their limit, because they are held in
+   * memory.
+   */
   fed(length: number): void {
     this.#fed += length;
-    if (this.#fed - this.#accounted <= this.#limits.gapBytes) return;
-    this.refusal = new ArchiveRefused(
-      `Cannot unpack the archive: more than ${this.#limits.gapBytes} bytes of it are no file`,
+    if (this.#fed - this.#accounted <= this.#limits.maxGapBytes) return;
+    this.refusal = new ArchiveError(
+      `Cannot unpack the archive: more than ${this.#limits.maxGapBytes} bytes of it are not part of a file`,
     );
     throw this.refusal;
   }
 
-  /** Takes an entry into account. */
+  /** Accounts for an entry. */
   entry(name: string, size: number): void {
     this.#entries += 1;
     this.#bytes += size;
-    this.#accounted += BLOCK + Math.ceil(size / BLOCK) * BLOCK;
-    const { entries, fileBytes, bytes } = this.#limits;
+    this.#accounted += BLOCK_BYTES + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
+    const { maxEntries: entries, maxFileBytes: fileBytes, maxBytes: bytes } = this.#limits;
     if (!(size <= fileBytes)) {
-      throw new ArchiveRefused(
+      throw new ArchiveError(
         `Cannot unpack ${
           JSON.stringify(name.slice(0, 200))
-        }: it has ${size} bytes and ${fileBytes} is the most`,
+        }: it has ${size} bytes; at most ${fileBytes} are allowed`,
       );
     }
     if (this.#entries > entries || this.#bytes > bytes) {
-      throw new ArchiveRefused(
-        `Cannot unpack the archive: it has more than ${entries} entries, or ${bytes} bytes`,
+      throw new ArchiveError(
+        `Cannot unpack the archive: it has more than ${entries} entries or ${bytes} bytes`,
       );
     }
   }
 }
 
-/** Gives the decoder its bytes in pieces, each when it can take it: what unfolds comes in one. */
+/**
+ * Writes the bytes to the decoder in small chunks with back-pressure. Decompression can produce one
+ * very large chunk.
+ */
 async function feed(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
   decoder: WritableStream<Uint8Array>,
-  gauge: Gauge,
+  budget: UnpackBudget,
 ): Promise<void> {
   const writer = decoder.getWriter();
   try {
     for await (const chunk of archive) {
-      for (let at = 0; at < chunk.length; at += PIECE) {
-        const piece = chunk.subarray(at, at + PIECE);
-        gauge.fed(piece.length);
+      for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
+        const piece = chunk.subarray(at, at + CHUNK_BYTES);
+        budget.fed(piece.length);
         await writer.write(piece);
       }
     }
     await writer.close();
   } catch (error) {
-    await writer.abort(error).catch(() => {}); // it has failed already
+    await writer.abort(error).catch(() => {}); // the decoder has failed already
     throw error;
   }
 }
@@ -166,7 +173,7 @@ async function writeNew(
   await content.pipeTo(file.writable);
 }
 
-/** Looks at the first bytes, and gives all of them back. */
+/** Reads the first bytes and returns a stream that starts with them. */
 async function peek(
   archive: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Promise<{ body: ReadableStream<Uint8Array<ArrayBuffer>>; gzipped: boolean }> {
@@ -174,12 +181,12 @@ async function peek(
   const held: Uint8Array<ArrayBuffer>[] = [];
   const start: number[] = [];
   let over = false;
-  while (!over && start.length < GZIP.length) {
+  while (!over && start.length < GZIP_MAGIC.length) {
     const { done, value } = await reader.read();
     over = done;
     if (value === undefined) continue;
     held.push(value);
-    start.push(...value.subarray(0, GZIP.length));
+    start.push(...value.subarray(0, GZIP_MAGIC.length));
   }
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
@@ -191,17 +198,19 @@ async function peek(
     },
     cancel: (reason) => reader.cancel(reason),
   });
-  return { body, gzipped: GZIP.every((byte, i) => start[i] === byte) };
+  return { body, gzipped: GZIP_MAGIC.every((byte, i) => start[i] === byte) };
 }
 
 function refusal(error: unknown): unknown {
-  if (error instanceof ArchiveRefused) return error;
-  // Names that differ in case alone are one file on some disks.
+  if (error instanceof ArchiveError) return error;
+  // On a case-insensitive disk, names that differ only in case are one file.
   if (error instanceof Deno.errors.AlreadyExists) {
-    return new ArchiveRefused("Cannot unpack the archive: two of its entries are one file here");
+    return new ArchiveError(
+      "Cannot unpack the archive: two of its entries are the same file on this disk",
+    );
   }
-  // The system's own trouble, such as a full disk, is not the archive's.
+  // An error of the system, such as a full disk, is not about the archive.
   if (error instanceof Error && error.constructor.name in Deno.errors) return error;
   const why = error instanceof Error ? error.message : String(error);
-  return new ArchiveRefused(`Cannot unpack the archive: it is damaged or none (${why})`);
+  return new ArchiveError(`Cannot unpack the archive: it is damaged or not an archive (${why})`);
 }

@@ -1,12 +1,12 @@
 /**
- * The accounts of `/etc/passwd` (`user:T2`) and `/etc/shadow` (`user:sha256hex`) as one immutable
- * table. A line that is malformed or names a user again counts for nothing, as if it were not there;
- * no reading of these files may give anyone more than some well-formed first line says.
+ * Parses the accounts of `/etc/passwd` (`user:T2`) and `/etc/shadow` (`user:sha256hex`) into one
+ * immutable table. A malformed line and a repeated user name are ignored. No content of these files
+ * may give a user more than the first well-formed line states.
  */
 
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { MAX_USER_LENGTH } from "../limits.ts";
+import { MAX_USER_NAME_CHARS } from "../limits.ts";
 import type { Tier } from "./caller.ts";
 
 interface Account {
@@ -18,36 +18,39 @@ interface Account {
 /** Accounts by user name in NFC. */
 export type Accounts = ReadonlyMap<string, Account>;
 
-/** No accounts at all. */
+/** An empty table. */
 export const NO_ACCOUNTS: Accounts = new Map();
 
 const TIERS: ReadonlyMap<string, Tier> = new Map([["T1", "T1"], ["T2", "T2"], ["T3", "T3"]]);
 const USER = /^[^\s:\p{Cc}\p{Cs}]+$/u;
 const DIGEST = /^[0-9A-Fa-f]{64}$/;
 const EMPTY_PASSWORD = createHash("sha256").digest("hex");
-/** Stands in for the digest of a user who does not exist; no password is known to have it. */
-const NOBODY: Account = { tier: "T1", digest: new Uint8Array(32) };
+/**
+ * Compared when the user does not exist, so that the time is the same. No known password has this
+ * digest.
+ */
+const UNKNOWN_USER: Account = { tier: "T1", digest: new Uint8Array(32) };
 
 /**
- * Reads both files. Only users who stand in both are accounts.
+ * Parses both files. A user needs a line in each.
  *
- * @param passwd text of `/etc/passwd`; `#` begins a comment line
- * @param shadow text of `/etc/shadow`; the digest of the empty password counts as malformed
+ * @param passwd text of `/etc/passwd`; `#` starts a comment line
+ * @param shadow text of `/etc/shadow`; the digest of the empty password is treated as malformed
  */
 export function parseAccounts(passwd: string, shadow: string): Accounts {
-  const digests = table(shadow, (value) => {
+  const digests = parseLines(shadow, (value) => {
     const hex = value.toLowerCase();
     return DIGEST.test(value) && hex !== EMPTY_PASSWORD ? Buffer.from(hex, "hex") : undefined;
   });
   const accounts = new Map<string, Account>();
-  for (const [user, tier] of table(passwd, (value) => TIERS.get(value))) {
+  for (const [user, tier] of parseLines(passwd, (value) => TIERS.get(value))) {
     const digest = digests.get(user);
     if (digest !== undefined) accounts.set(user, { tier, digest });
   }
   return accounts;
 }
 
-function table<T>(text: string, read: (value: string) => T | undefined): Map<string, T> {
+function parseLines<T>(text: string, read: (value: string) => T | undefined): Map<string, T> {
   const rows = new Map<string, T>();
   for (const raw of text.split("\n")) {
     const line = raw.trim();
@@ -55,26 +58,28 @@ function table<T>(text: string, read: (value: string) => T | undefined): Map<str
     const colon = line.indexOf(":");
     const user = line.slice(0, Math.max(colon, 0)).normalize("NFC");
     const value = read(line.slice(colon + 1));
-    if (value === undefined || user.length > MAX_USER_LENGTH || !USER.test(user)) continue;
+    if (value === undefined || user.length > MAX_USER_NAME_CHARS || !USER.test(user)) continue;
     if (!rows.has(user)) rows.set(user, value);
   }
   return rows;
 }
 
 /**
- * The tier of a user who gave the right password. Does the same work for a user who does not exist,
- * and takes a time that depends on what was sent alone.
+ * Checks a password. The work and the time depend only on what was sent, not on whether the user
+ * exists.
  *
- * @param password the bytes as sent; the empty password is never right, since no account keeps its
- * digest
+ * @param accounts the table
+ * @param user the user name; compared in NFC
+ * @param password the bytes as sent; the empty password is never valid
+ * @returns the tier of the account, or undefined if the user or the password is wrong
  */
-export function check(
+export function checkPassword(
   accounts: Accounts,
   user: string,
   password: Uint8Array | string,
 ): Tier | undefined {
-  const account = accounts.get(user.normalize("NFC")) ?? NOBODY;
+  const account = accounts.get(user.normalize("NFC")) ?? UNKNOWN_USER;
   const digest = createHash("sha256").update(password).digest();
   const right = timingSafeEqual(digest, account.digest);
-  return right && account !== NOBODY ? account.tier : undefined;
+  return right && account !== UNKNOWN_USER ? account.tier : undefined;
 }

@@ -1,93 +1,102 @@
 /**
- * Turns the Authorization header into a `Caller`, once a request. This is the only reader of that
- * header and the only holder of the machine's tokens. What is unknown, expired or malformed is
- * rejected alike, so that an answer never tells one from another; nothing here may throw at a
- * stranger's header, and no secret leaves.
+ * Authentication: turns the Authorization header into a `Caller`, once per request. This is the
+ * only reader of that header and the only module that holds the tokens of the server. Unknown,
+ * expired and malformed credentials are rejected in the same way, so that a response does not
+ * reveal which it was. No header may make it throw.
  *
- * Tokens are compared as keyed fingerprints, HMAC-like hashes under a secret of the machine: whoever
- * guesses cannot steer or foresee a fingerprint, so even a comparison that stops early tells nothing.
+ * Tokens are compared by a fingerprint: a SHA-256 over a secret of the server and the token. A
+ * client cannot predict or choose a fingerprint, so a comparison that stops at the first difference
+ * reveals nothing.
  */
 
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { hmac } from "../hash.ts";
-import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../limits.ts";
-import { type Accounts, check, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
-import { type Caller, expired, type Scope } from "./caller.ts";
-import { looksLikeCapability, verify } from "./capability.ts";
+import { hmacSha256 } from "../base/hash.ts";
+import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../limits.ts";
+import { type Accounts, checkPassword, NO_ACCOUNTS, parseAccounts } from "./accounts.ts";
+import { type Caller, isExpired, type Scope } from "./caller.ts";
+import { isCapabilityShaped, verify } from "./capability.ts";
 
-/** The machine's secrets, and the clock. */
+/** The secrets of the server, and the clock. */
 export interface AuthenticatorSettings {
-  /** `ELASTIK_TOKEN`. Absent on an open machine, where loopback callers hold T2; `""` matches nobody. */
+  /** `ELASTIK_TOKEN`. If absent, loopback callers have T2. `""` matches no credential. */
   readonly token?: string;
-  /** `ELASTIK_APPROVE_TOKEN`; `""` matches nobody. */
+  /** `ELASTIK_APPROVE_TOKEN`; `""` matches no credential. */
   readonly approveToken: string;
-  /** `ELASTIK_KEY`, which signs capabilities. */
+  /** `ELASTIK_KEY`, the key that signs capabilities. */
   readonly key: string;
-  /** Unix time in milliseconds. */
+  /** Current time in Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** Finds the caller behind a header. */
+/** Determines the caller of a request. */
 export interface Authenticator {
   /**
-   * @param authorization the Authorization header (RFC 9110 §11.6.2), or null when none was sent
-   * @param loopback whether the client itself, not only its proxy, is on this machine
+   * Determines the caller.
+   *
+   * @param authorization value of the Authorization header (RFC 9110 §11.6.2), or null if it was
+   * not sent
+   * @param loopback whether the client itself, not only its proxy, runs on this computer
    */
   authenticate(authorization: string | null, loopback: boolean): Caller;
-  /** Replaces the accounts by those of `/etc/passwd` and `/etc/shadow`. */
+  /**
+   * Replaces the accounts.
+   *
+   * @param passwd text of `/etc/passwd`
+   * @param shadow text of `/etc/shadow`
+   */
   setAccounts(passwd: string, shadow: string): void;
 }
 
-/** Without a credential. */
+/** The caller of a request without a credential. */
 export const ANONYMOUS: Caller = Object.freeze({ tier: "T1", by: "T1" });
-/** Without a credential, on loopback, on a machine that has no token set. */
+/** The caller of a loopback request without a credential, if no token is set. */
 export const LOCAL: Caller = Object.freeze({ tier: "T2", by: "T2:local" });
-/** With a credential that is none of this machine's, or no longer. */
+/** The caller of a request with an unknown or expired credential. */
 export const REJECTED: Caller = Object.freeze({ tier: "T1", by: "T1", rejected: true });
 
-const T2: Caller = Object.freeze({ tier: "T2", by: "T2", known: true });
-const T3: Caller = Object.freeze({ tier: "T3", by: "T3", known: true });
+const T2: Caller = Object.freeze({ tier: "T2", by: "T2", authenticated: true });
+const T3: Caller = Object.freeze({ tier: "T3", by: "T3", authenticated: true });
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Makes the authenticator of one machine.
+ * Creates the authenticator of a server.
  *
- * @throws {TypeError} when the signing key is empty, which would let anyone sign
+ * @throws {TypeError} if the signing key is empty, because any client could then sign capabilities
  */
 export function createAuthenticator(settings: AuthenticatorSettings): Authenticator {
   if (settings.key === "") throw new TypeError("Cannot authenticate callers: ELASTIK_KEY is empty");
-  return new MachineAuthenticator(settings);
+  return new CredentialAuthenticator(settings);
 }
 
-class MachineAuthenticator implements Authenticator {
+class CredentialAuthenticator implements Authenticator {
   readonly #settings: AuthenticatorSettings;
   readonly #withoutCredential: Caller;
   readonly #pepper: string;
   readonly #tokens = new Map<string, Caller>();
-  /** Only what was verified gets in, oldest first; time is checked again at every use. */
+  /** Verified capabilities by fingerprint, oldest first. The expiry is checked at every use. */
   readonly #capabilities = new Map<string, Caller>();
   #accounts: Accounts = NO_ACCOUNTS;
 
   constructor(settings: AuthenticatorSettings) {
     this.#settings = settings;
     this.#withoutCredential = settings.token === undefined ? LOCAL : ANONYMOUS;
-    this.#pepper = Buffer.from(hmac(settings.key, "fingerprint")).toString("hex");
-    if (settings.token) this.#tokens.set(this.#fingerprint(wireForm(settings.token)), T2);
-    // Last, so that it wins when an operator set both to the same words.
+    this.#pepper = Buffer.from(hmacSha256(settings.key, "fingerprint")).toString("hex");
+    if (settings.token) this.#tokens.set(this.#fingerprint(toWireForm(settings.token)), T2);
+    // Set last, so that T3 wins if both tokens are equal.
     const { approveToken } = settings;
-    if (approveToken) this.#tokens.set(this.#fingerprint(wireForm(approveToken)), T3);
+    if (approveToken) this.#tokens.set(this.#fingerprint(toWireForm(approveToken)), T3);
   }
 
   authenticate(authorization: string | null, loopback: boolean): Caller {
     if (authorization === null) return loopback ? this.#withoutCredential : ANONYMOUS;
-    if (authorization.length > MAX_AUTHORIZATION_LENGTH) return REJECTED;
+    if (authorization.length > MAX_AUTHORIZATION_CHARS) return REJECTED;
     const space = authorization.indexOf(" ");
     if (space !== 6 && space !== 5) return REJECTED;
     const scheme = authorization.slice(0, space).toLowerCase();
     let start = space + 1;
-    while (authorization.charCodeAt(start) === 0x20) start++; // 1*SP; trim() would eat byte A0 too
+    while (authorization.charCodeAt(start) === 0x20) start++; // 1*SP; trim() would also remove byte A0
     const rest = authorization.slice(start);
     if (scheme === "bearer") return this.#bySecret(rest) ?? REJECTED;
     if (scheme === "basic") return this.#byBasic(rest) ?? REJECTED;
@@ -98,27 +107,27 @@ class MachineAuthenticator implements Authenticator {
     this.#accounts = parseAccounts(passwd, shadow);
   }
 
-  /** A token or a capability, as it was on the wire. */
+  /** Determines the caller of a token or a capability, given as it was on the wire. */
   #bySecret(secret: string): Caller | undefined {
     if (secret === "") return undefined;
     const fingerprint = this.#fingerprint(secret);
     const holder = this.#tokens.get(fingerprint);
     if (holder !== undefined) return holder;
-    return looksLikeCapability(secret) ? this.#byCapability(secret, fingerprint) : undefined;
+    return isCapabilityShaped(secret) ? this.#byCapability(secret, fingerprint) : undefined;
   }
 
   #byCapability(token: string, fingerprint: string): Caller | undefined {
     const nowSeconds = this.#settings.now() / 1000;
     const remembered = this.#capabilities.get(fingerprint);
     if (remembered !== undefined) {
-      if (!expired(remembered, nowSeconds)) return remembered;
+      if (!isExpired(remembered, nowSeconds)) return remembered;
       this.#capabilities.delete(fingerprint);
       return undefined;
     }
     const scope = verify(this.#settings.key, token, nowSeconds);
     if (scope === undefined) return undefined;
     const caller = capabilityCaller(scope);
-    if (this.#capabilities.size >= CAPABILITIES_REMEMBERED) {
+    if (this.#capabilities.size >= CAPABILITY_CACHE_ENTRIES) {
       for (const oldest of this.#capabilities.keys()) {
         this.#capabilities.delete(oldest);
         break;
@@ -128,7 +137,10 @@ class MachineAuthenticator implements Authenticator {
     return caller;
   }
 
-  /** `user:password` in base64 (RFC 7617): a token or capability as password, else an account. */
+  /**
+   * Determines the caller of Basic credentials (RFC 7617): a token or a capability as password,
+   * otherwise an account.
+   */
   #byBasic(credentials: string): Caller | undefined {
     if (!BASE64.test(credentials)) return undefined;
     const bytes = Buffer.from(credentials, "base64");
@@ -139,8 +151,9 @@ class MachineAuthenticator implements Authenticator {
     if (holder !== undefined) return holder;
     const user = textOf(bytes.subarray(0, colon));
     if (user === undefined) return undefined;
-    const tier = check(this.#accounts, user, password);
-    return tier && Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, known: true });
+    const tier = checkPassword(this.#accounts, user, password);
+    return tier &&
+      Object.freeze({ tier, by: `user:${user.normalize("NFC")}`, authenticated: true });
   }
 
   #fingerprint(secret: string): string {
@@ -149,19 +162,22 @@ class MachineAuthenticator implements Authenticator {
 }
 
 function capabilityCaller(scope: Scope): Caller {
-  // The lines intersect, so the longest prefix is what the token reaches; a later, wider line could
-  // otherwise make the event chain say more than the caller holds.
+  // The path must be inside every prefix, so the longest prefix is the effective one. A later,
+  // shorter prefix would record more in the event chain than the caller has.
   const reach = scope.prefixes.reduce((a, b) => (b.length >= a.length ? b : a));
   return Object.freeze({
     tier: "T2",
     by: `cap:${reach}`,
     scope: Object.freeze({ ...scope, prefixes: Object.freeze(scope.prefixes) }),
-    known: true,
+    authenticated: true,
   });
 }
 
-/** Header values arrive as one character a byte; a token set in the environment is brought to that form. */
-function wireForm(token: string): string {
+/**
+ * Header values arrive as one character per byte. Converts a token from the environment to that
+ * form.
+ */
+function toWireForm(token: string): string {
   return Buffer.from(token).toString("latin1");
 }
 
@@ -169,6 +185,6 @@ function textOf(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
   } catch {
-    return undefined; // a user name that is not UTF-8 names nobody
+    return undefined; // no account has a name that is not UTF-8
   }
 }

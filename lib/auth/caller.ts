@@ -1,59 +1,67 @@
 /**
- * Who a request comes from, as one value. The Authorization header is turned into a `Caller` once,
- * at the gate, and nobody behind it reads that header again. This file holds the shape only: how a
- * caller is found lives in `authenticate.ts`, what one may do in `policy.ts`.
+ * The caller of a request: its tier, its name in the event chain, and what limits it. The gate
+ * creates the value once per request from the Authorization header; no later code reads that
+ * header. This module only declares the type: `authenticate.ts` determines callers, `policy.ts`
+ * decides what they can do.
  */
 
-/** The three tiers of the machine, weakest first. */
+/** The three levels of authority, lowest first: T1 anonymous, T2 token, T3 approve token. */
 export type Tier = "T1" | "T2" | "T3";
 
-/** What confines a capability: every prefix must contain the path, and the mode bounds the action. */
+/**
+ * The limits of a capability. The path must be inside every prefix, and the mode limits the action.
+ */
 export interface Scope {
   /** Canonical absolute paths without a trailing slash, `/home/scratch`; `/` is the whole tree. */
   readonly prefixes: readonly string[];
-  /** `r` writes nothing, `rw` writes what T2 may write. */
+  /** `r` allows reads only; `rw` also allows the writes that T2 allows. */
   readonly mode: "r" | "rw";
-  /** Unix time in seconds at which the capability ends. */
+  /** Unix time in seconds at which the capability expires. */
   readonly exp: number;
 }
 
 /**
- * What a plugin was granted, by canonical path: `/etc/x` is this path alone, `/var/cache/x/` the
- * collection and everything below it. The longest that covers a path decides.
+ * Grants of a plugin by canonical path: `/etc/x` covers this path only, `/var/cache/x/` the
+ * collection and everything below it. The longest matching path decides.
  */
 export type Grants = Readonly<Record<string, "r" | "rw">>;
 
-/** The caller of one request. Immutable; made by `authenticate`, or by the host for a plugin. */
+/**
+ * The caller of one request. Immutable. Created by `authenticate`, or by the plugin host for a
+ * plugin.
+ */
 export interface Caller {
   readonly tier: Tier;
   /**
-   * What the event chain records, never a secret: `T1`, `T2`, `T3`; `T2:local` for a loopback caller
-   * of an open machine, who proved nothing; `cap:/home/scratch`; `user:ada`.
+   * The name that the event chain records, never a secret: `T1`, `T2`, `T3`; `T2:local` for a
+   * loopback caller without a credential; `cap:/home/scratch`; `user:ada`.
    */
   readonly by: string;
-  /** Present for a capability alone. */
+  /** Present only for a capability. */
   readonly scope?: Scope;
-  /** Present for a plugin that acts on its own: the prefixes it was granted, and nothing else. */
+  /**
+   * Present only for a plugin that calls without a user: it can reach these paths and no others.
+   */
   readonly grants?: Grants;
-  /** A credential was sent and it is one of the machine's: token, capability or account. */
-  readonly known?: true;
-  /** A credential was sent and none of the machine's credentials matched it, or it has expired. */
+  /** A valid credential was sent: a token, a capability or an account. */
+  readonly authenticated?: true;
+  /** A credential was sent, and it is unknown or expired. */
   readonly rejected?: true;
 }
 
 const RANK: Record<Tier, number> = { T1: 1, T2: 2, T3: 3 };
 
-/** Whether `tier` is at least `needed`. */
-export function reaches(tier: Tier, needed: Tier): boolean {
+/** Checks whether `tier` is `needed` or higher. */
+export function isAtLeast(tier: Tier, needed: Tier): boolean {
   return RANK[tier] >= RANK[needed];
 }
 
 /**
- * Whether a caller found earlier has meanwhile lost what it held: a stream or a plugin call may
- * outlive the capability that opened it.
+ * Checks whether the capability of a caller has expired since the caller was authenticated. A
+ * stream or a plugin call can last longer than the capability that opened it.
  *
- * @param nowSeconds Unix time in seconds
+ * @param nowSeconds current time in Unix seconds
  */
-export function expired(caller: Caller, nowSeconds: number): boolean {
+export function isExpired(caller: Caller, nowSeconds: number): boolean {
   return caller.scope !== undefined && caller.scope.exp <= nowSeconds;
 }

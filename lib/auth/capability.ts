@@ -1,92 +1,102 @@
 /**
- * Capability tokens: who holds one may do what its lines say, and may narrow it without asking the
- * server. A token is `<base64url(lines)>.<base64url(sig)>`; a line is `prefix|exp|mode`; the first is
- * signed with the machine's key and every further one with the signature before it, so lines can be
- * added by anyone and taken away by nobody. This room must never throw at a stranger's token, never
- * accept a second spelling of a token, and never let a line widen what the lines before it allow.
+ * Capability tokens. A capability allows its holder what its lines state, and the holder can derive
+ * a narrower one without the server.
  *
- * The key also signs the event chain, whose HMACs readers may see. A line begins with `/`, and no
- * text the chain signs does, so an event's HMAC is never a capability's signature.
+ * - A token is `<base64url(lines)>.<base64url(signature)>`; a line is `prefix|exp|mode`.
+ * - The first line is signed (HMAC-SHA256) with the server's key; each further line is signed with
+ *   the signature before it. Any holder can add a line; removing one needs the key.
+ * - The lines intersect: the path must be inside every prefix, the earliest expiry counts, and one
+ *   `r` makes the token read-only. A line can therefore never widen the lines before it.
+ * - Each token has one valid spelling. Any other text is rejected, and no text makes the check
+ *   throw.
+ *
+ * The same key signs the event chain, whose HMACs readers can see. A capability line starts with
+ * `/` and no text that the chain signs does, so an HMAC of an event is never a valid signature
+ * here.
  */
 
-import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { hmac } from "../hash.ts";
-import { isCanonical } from "../http/path.ts";
+import { hmacSha256 } from "../base/hash.ts";
+import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
-import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../limits.ts";
+import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../limits.ts";
 import type { Scope } from "./caller.ts";
 
-/** What one line of a capability grants, or what it narrows the lines before it to. */
-export interface Grant {
+/** One line of a capability: what it allows, or how it narrows the lines before it. */
+export interface CapabilityLine {
   /** Canonical absolute path without a trailing slash; `/` is the whole tree. */
   readonly prefix: string;
   readonly mode: "r" | "rw";
-  /** Unix time in seconds at which the line ends. */
+  /** Unix time in seconds at which the line expires. */
   readonly exp: number;
 }
 
 const SIGNATURE_CHARS = 43;
+const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Makes a new capability.
+ * Creates a capability.
  *
- * @param grant the machine's signing key and the first line
- * @throws {Problem} `bad-query` when a field has no canonical spelling or the token would be longer
- * than {@link MAX_CAPABILITY_LENGTH}
- * @throws {TypeError} when the key is empty, which would let anyone sign
+ * @param grant the signing key and the first line
+ * @returns the token
+ * @throws {Problem} `bad-query` if a field is not canonical or the token would be longer than
+ * {@link MAX_CAPABILITY_CHARS}
+ * @throws {TypeError} if the key is empty, because any client could then sign capabilities
  */
-export function mint(grant: Grant & { readonly key: string }): string {
+export function mint(grant: CapabilityLine & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
-  const line = lineOf(grant);
-  return join(line, hmac(grant.key, line));
+  const line = formatLine(grant);
+  return formatToken(line, hmacSha256(grant.key, line));
 }
 
 /**
- * Makes a lesser capability from one at hand. Needs no key, so it may run anywhere.
+ * Derives a narrower capability. Needs no key and no server.
  *
- * @param token a token as `mint` or `narrow` made it; its signature is not checked here
- * @param grant the line to add; it binds only as far as the lines before it reach
- * @throws {Problem} `bad-query` when the token is not one, a field has no canonical spelling, or the
- * result would be longer than {@link MAX_CAPABILITY_LENGTH} or have more lines than
- * {@link MAX_CAPABILITY_LINES}
+ * @param token a token from `mint` or `narrow`; its signature is not checked
+ * @param grant the line to add; it cannot allow more than the lines before it
+ * @returns the new token
+ * @throws {Problem} `bad-query` if the token is malformed, a field is not canonical, or the result
+ * would be longer than {@link MAX_CAPABILITY_CHARS} or have more than {@link MAX_CAPABILITY_LINES}
+ * lines
  */
-export function narrow(token: string, grant: Grant): string {
-  const parts = split(token);
+export function narrow(token: string, grant: CapabilityLine): string {
+  const parts = parseToken(token);
   if (parts === undefined) {
-    throw new Problem("bad-query", "Cannot narrow the capability: it is malformed, send one whole");
+    throw new Problem(
+      "bad-query",
+      "Cannot narrow the capability: it is malformed; send a complete token",
+    );
   }
   if (parts.lines.length >= MAX_CAPABILITY_LINES) {
     throw new Problem(
       "bad-query",
-      `Cannot narrow the capability: it has ${parts.lines.length} lines and ${MAX_CAPABILITY_LINES} is the most`,
+      `Cannot narrow the capability: it has ${parts.lines.length} lines; at most ${MAX_CAPABILITY_LINES} are allowed`,
     );
   }
-  const line = lineOf(grant);
-  return join(`${parts.text}\n${line}`, hmac(parts.signature, line));
+  const line = formatLine(grant);
+  return formatToken(`${parts.text}\n${line}`, hmacSha256(parts.signature, line));
 }
 
 /**
- * Reads a token and checks every line of it.
+ * Verifies a token: signature, every line, expiry.
  *
- * @param key the machine's signing key; an empty one verifies nothing
- * @param token what a stranger sent
- * @param nowSeconds Unix time in seconds
- * @returns what all lines together allow, or `undefined` for whatever is not a capability of this
- * machine that holds now
+ * @param key signing key of the server; an empty key verifies nothing
+ * @param token untrusted input
+ * @param nowSeconds current time in Unix seconds
+ * @returns what all lines together allow, or undefined if the token is malformed, forged or expired
  */
 export function verify(key: string, token: string, nowSeconds: number): Scope | undefined {
-  const parts = split(token);
+  const parts = parseToken(token);
   if (parts === undefined || key === "") return undefined;
   let expected: Uint8Array | string = key;
-  for (const line of parts.lines) expected = hmac(expected, line);
+  for (const line of parts.lines) expected = hmacSha256(expected, line);
   if (typeof expected === "string" || !timingSafeEqual(expected, parts.signature)) return undefined;
   const prefixes: string[] = [];
   let exp = Number.MAX_SAFE_INTEGER;
-  let mode: Grant["mode"] = "rw";
+  let mode: CapabilityLine["mode"] = "rw";
   for (const line of parts.lines) {
-    const grant = grantOf(line);
+    const grant = parseLine(line);
     if (grant === undefined) return undefined;
     prefixes.push(grant.prefix);
     if (grant.exp < exp) exp = grant.exp;
@@ -96,11 +106,11 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
 }
 
 /**
- * Whether a path lies at or below every prefix of a scope, on segment boundaries.
+ * Checks whether a path is at or below every prefix of a scope, by whole segments.
  *
- * @param path canonical and absolute, as `parseTarget` gives it
+ * @param path canonical absolute path, as `parseTarget` returns it
  */
-export function within(scope: Scope, path: string): boolean {
+export function isInside(scope: Scope, path: string): boolean {
   for (const prefix of scope.prefixes) {
     if (!isBelow(path, prefix)) return false;
   }
@@ -113,9 +123,9 @@ function isBelow(path: string, prefix: string): boolean {
     (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
 }
 
-/** Whether a text has the outer shape of a token; says nothing of its truth. */
-export function looksLikeCapability(text: string): boolean {
-  return text.length <= MAX_CAPABILITY_LENGTH && text.length > SIGNATURE_CHARS + 1 &&
+/** Checks whether a text looks like a token. Verifies nothing. */
+export function isCapabilityShaped(text: string): boolean {
+  return text.length <= MAX_CAPABILITY_CHARS && text.length > SIGNATURE_CHARS + 1 &&
     text.charCodeAt(text.length - SIGNATURE_CHARS - 1) === 0x2e;
 }
 
@@ -125,8 +135,8 @@ interface Parts {
   readonly signature: Uint8Array;
 }
 
-function split(token: string): Parts | undefined {
-  if (!looksLikeCapability(token)) return undefined;
+function parseToken(token: string): Parts | undefined {
+  if (!isCapabilityShaped(token)) return undefined;
   const dot = token.length - SIGNATURE_CHARS - 1;
   const payload = bytesOf(token.slice(0, dot));
   const signature = bytesOf(token.slice(dot + 1));
@@ -137,53 +147,60 @@ function split(token: string): Parts | undefined {
   return lines.length > MAX_CAPABILITY_LINES ? undefined : { text, lines, signature };
 }
 
-function join(text: string, signature: Uint8Array): string {
-  const token = `${base64url(Buffer.from(text))}.${base64url(signature)}`;
-  if (token.length > MAX_CAPABILITY_LENGTH) {
+function formatToken(text: string, signature: Uint8Array): string {
+  const token = `${base64url(encoder.encode(text))}.${base64url(signature)}`;
+  if (token.length > MAX_CAPABILITY_CHARS) {
     throw new Problem(
       "bad-query",
-      `Cannot make the capability: it needs ${token.length} characters and ${MAX_CAPABILITY_LENGTH} is the most`,
+      `Cannot create the capability: it needs ${token.length} characters; at most ${MAX_CAPABILITY_CHARS} are allowed`,
     );
   }
   return token;
 }
 
-function lineOf({ prefix, exp, mode }: Grant): string {
+function formatLine({ prefix, exp, mode }: CapabilityLine): string {
   const line = `${prefix}|${exp}|${mode}`;
-  if (grantOf(line) === undefined) {
+  if (parseLine(line) === undefined) {
     throw new Problem(
       "bad-query",
-      `Cannot make the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
+      `Cannot create the capability line ${JSON.stringify(line)}: it needs a canonical absolute ` +
         "prefix without |, whole seconds of Unix time, and the mode r or rw",
     );
   }
   return line;
 }
 
-/** Reads one line, or says `undefined` for every spelling but the canonical one. */
-function grantOf(line: string): Grant | undefined {
+/** Parses one line. Returns undefined for any spelling that is not canonical. */
+function parseLine(line: string): CapabilityLine | undefined {
   const [prefix, time, mode, ...more] = line.split("|");
   if (prefix === undefined || time === undefined || more.length > 0) return undefined;
   if (mode !== "r" && mode !== "rw") return undefined;
   const exp = Number(time);
   if (!Number.isSafeInteger(exp) || exp <= 0 || String(exp) !== time) return undefined;
-  return isCanonical(prefix) ? { prefix, exp, mode } : undefined;
+  return isCanonicalPath(prefix) ? { prefix, exp, mode } : undefined;
 }
 
 function base64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64url");
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Buffer's decoder skips what is no base64url, so only what encodes back to itself counts. */
+/**
+ * Decodes base64url without padding (RFC 4648 §5). The decoder permits padding, white space and
+ * unused bits that are not zero, so the result must encode to the same text.
+ */
 function bytesOf(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text ? bytes : undefined;
+  try {
+    const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    return base64url(bytes) === text ? bytes : undefined;
+  } catch {
+    return undefined; // not base64url: the caller rejects the token
+  }
 }
 
 function textOf(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {
-    return undefined; // bytes that are not UTF-8: the caller refuses the token
+    return undefined; // not UTF-8: the caller rejects the token
   }
 }

@@ -1,16 +1,16 @@
 /**
- * What `env.machine` may do: the grants a plugin's source asked for and somebody of T3 approved. They
- * are a union, unlike a capability's lines, and they never reach what could make a plugin more than it
- * was approved to be.
+ * Grants: what a plugin can read and write through `env.machine`. A plugin's source requests them
+ * and a T3 caller approves them. Grants are a union, unlike the lines of a capability. They never
+ * cover a path with which a plugin could extend its own rights.
  */
 
 import type { Grants } from "./caller.ts";
 
 /**
- * Paths no grant covers for writing, each with what lies below: they decide who may do what, or run in
- * the browser of somebody who may.
+ * Paths that no grant makes writable, each with everything below it. They decide what callers can
+ * do, or they run in the browser of such a caller.
  */
-const NEVER_WRITTEN = [
+const NEVER_WRITABLE = [
   "/lib",
   "/boot",
   "/auth",
@@ -18,11 +18,18 @@ const NEVER_WRITTEN = [
   "/etc/shadow",
   "/usr/lib/shell",
 ] as const;
-/** What only T3 may read. A grant that lies above reaches none of it; it is to be asked for by name. */
-const NEVER_BY_THE_WAY = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
+/**
+ * Paths that only T3 can read. A grant for a parent path does not include them; the plugin must
+ * request each by name.
+ */
+const REQUIRES_EXPLICIT_GRANT = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
 
-/** Whether grants let a plugin read, or change, a path. */
-export function granted(
+/**
+ * Checks whether grants allow an action on a path.
+ *
+ * @param path canonical absolute path
+ */
+export function isGranted(
   grants: Grants,
   action: "read" | "write" | "delete",
   path: string,
@@ -30,30 +37,33 @@ export function granted(
   const mode = modeOf(grants, path);
   if (mode === undefined) return false;
   if (action === "read") return true;
-  if (mode === "r" || neverWritten(path)) return false;
-  // A collection goes with everything below it, and some of that may be granted for reading alone.
-  return action === "write" || !holdsReadOnly(grants, path);
+  if (mode === "r" || isNeverWritable(path)) return false;
+  // Deleting a collection deletes everything below it, some of which may be granted for reading
+  // only.
+  return action === "write" || !hasReadOnlyBelow(grants, path);
 }
 
 /**
- * Says why a grant cannot be asked for, or `undefined` when it can.
+ * Explains why a plugin cannot request a grant.
  *
- * @param prefix canonical, with a slash at its end when it means what lies below
+ * @param prefix canonical path; with a trailing slash if it includes everything below it
+ * @param mode what the plugin requests
+ * @returns a clause for an error message, or undefined if the grant can be requested
  */
 export function grantFault(prefix: string, mode: "r" | "rw"): string | undefined {
   if (mode === "r") return undefined;
   const folded = prefix.toLowerCase();
   const path = folded.endsWith("/") ? folded.slice(0, -1) : folded;
-  const own = NEVER_WRITTEN.find((never) => covers(`${never}/`, path) || covers(folded, never));
+  const own = NEVER_WRITABLE.find((never) => covers(`${never}/`, path) || covers(folded, never));
   return own === undefined
     ? undefined
-    : `to write ${own} would let it become more than what was approved`;
+    : `writing ${own} would let the plugin extend its own rights`;
 }
 
-/** The mode of the longest grant that covers a path; one for exactly the path comes before all. */
+/** The mode of the longest grant that covers a path. A grant for exactly the path has priority. */
 function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
   const folded = path.toLowerCase();
-  const hidden = NEVER_BY_THE_WAY.find((never) => covers(`${never}/`, folded));
+  const hidden = REQUIRES_EXPLICIT_GRANT.find((never) => covers(`${never}/`, folded));
   let longest = -1;
   let mode: "r" | "rw" | undefined;
   for (const [prefix, found] of Object.entries(grants)) {
@@ -67,20 +77,26 @@ function modeOf(grants: Grants, path: string): "r" | "rw" | undefined {
   return mode;
 }
 
-function holdsReadOnly(grants: Grants, path: string): boolean {
+function hasReadOnlyBelow(grants: Grants, path: string): boolean {
   return Object.entries(grants).some(([prefix, mode]) =>
     mode === "r" && prefix.startsWith(`${path}/`)
   );
 }
 
-/** Whether a prefix covers a path; only one that ends in a slash covers more than itself. */
+/**
+ * Checks whether a prefix covers a path. Only a prefix with a trailing slash covers more than
+ * itself.
+ */
 function covers(prefix: string, path: string): boolean {
   if (!prefix.endsWith("/")) return path === prefix;
   return path.startsWith(prefix) || path === prefix.slice(0, -1);
 }
 
-/** Case folds here as it does for what is private: some disks do not tell the spellings apart. */
-function neverWritten(path: string): boolean {
+/**
+ * Case-insensitive, like `isPrivate` in `policy.ts`: some file systems do not distinguish the
+ * spellings.
+ */
+function isNeverWritable(path: string): boolean {
   const folded = path.toLowerCase();
-  return NEVER_WRITTEN.some((never) => covers(`${never}/`, folded));
+  return NEVER_WRITABLE.some((never) => covers(`${never}/`, folded));
 }

@@ -1,53 +1,56 @@
 /**
- * Who may do what: the one place where a tier or a scope meets a path. It is pure, knows neither
- * store nor request, and is asked before anything is looked up, so a refusal is the same whether or
- * not the world exists. No other module may compare tiers.
+ * Authorization: decides what a caller can do to a path. The functions are pure. They use neither
+ * the store nor the request and are called before any look-up, so a refusal does not reveal whether
+ * the world exists. No other module may compare tiers.
  */
 
 import { Problem } from "../http/problem.ts";
-import { type Caller, reaches, type Tier } from "./caller.ts";
-import { within } from "./capability.ts";
-import { granted } from "./grants.ts";
+import { type Caller, isAtLeast, type Tier } from "./caller.ts";
+import { isInside } from "./capability.ts";
+import { isGranted } from "./grants.ts";
 
 /**
- * What a caller wants with a world or a collection. Looking at it by any door (its events, its audit,
- * its stream, its place in a listing) is `read`; bringing back an earlier version is `write`; to
- * change a plugin's state is `activate`; to mint a capability over a path is `mint`.
+ * An action on a world or a collection. Every way to see it (its bytes, events, audit, stream,
+ * entry in a listing) is `read`. Restoring an earlier version is `write`. Changing the state of a
+ * plugin is `activate`. Creating a capability for a path is `mint`.
  */
 export type Action = "read" | "write" | "delete" | "activate" | "mint";
 
-/** The answer. Allowed is always the same object. */
-export type Verdict = typeof ALLOWED | Refusal;
+/** The decision. {@link ALLOWED} is the same object for every allowed action. */
+export type Decision = typeof ALLOWED | Refusal;
 
-/** Why not, in the terms of RFC 9110 §15.5.2 and §15.5.4. */
+/** Why an action is refused (RFC 9110 §15.5.2 and §15.5.4). */
 export interface Refusal {
   readonly allowed: false;
-  /** 401 when no valid credential came with the request, 403 when a valid one does not reach. */
+  /** 401 without a valid credential, 403 if a valid credential is not sufficient. */
   readonly status: 401 | 403;
-  /** What would have sufficed, as a phrase: `T3`, `a capability over the path`. */
+  /** What would have been enough, as a noun phrase: `T3`, `a capability over the path`. */
   readonly needs: string;
   /** The sentence for the problem's detail. */
   readonly detail: string;
 }
 
-/** The verdict of everything that is allowed. */
+/** The decision for every allowed action. */
 export const ALLOWED: { readonly allowed: true } = Object.freeze({ allowed: true });
 
-/** What a 401 asks for (RFC 6750 §3, RFC 7617 §2.1). */
+/** The WWW-Authenticate challenge of a 401 (RFC 6750 §3, RFC 7617 §2.1). */
 export const CHALLENGE = 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"';
 
 /**
- * What only T3 may read, each with everything below it. In lower case. A plugin's cache holds what
- * its callers were told, and not everyone may be told the same.
+ * Paths that only T3 can read, each with everything below it; in lower case. The cache of a plugin
+ * contains responses to its callers, and these may have different rights.
  */
 const PRIVATE = ["/boot", "/etc/shadow", "/proc/source", "/var/cache"] as const;
-/** The browser shell's own files, which any caller may read from anywhere. */
+/** The files of the browser shell. Any caller can read them, from any address. */
 const SHELL = "/usr/lib/shell/";
-/** What an AI reads to use the machine: whoever was given a capability, however narrow, needs it. */
+/**
+ * The documents from which an AI agent learns to use the server. Every holder of a capability needs
+ * them.
+ */
 const SKILLS = "/usr/lib/skills/";
-/** Says what the caller is, so every caller may ask. */
+/** Describes the caller to itself, so every caller can read it. */
 const WHOAMI = "/auth/whoami";
-/** What everyone may read but only T3 with its secrets in it. In lower case. */
+/** Every caller can read it, but only T3 sees the secrets in it; in lower case. */
 const REDACTED = "/etc/fstab";
 const SLASH = 0x2f;
 
@@ -60,19 +63,21 @@ const VERBS: Record<Action, string> = {
 };
 
 /**
- * Whether the caller may do this to this path.
+ * Decides whether a caller can perform an action on a path.
  *
- * @param path canonical and absolute, as `parseTarget` gives it; for what is about a world (its
- * audit, its stream) the world's own path
+ * @param caller the caller
+ * @param action the action
+ * @param path canonical absolute path, as `parseTarget` returns it; for a route about a world (its
+ * audit, its stream) the path of the world
  */
-export function may(caller: Caller, action: Action, path: string): Verdict {
+export function decide(caller: Caller, action: Action, path: string): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
-    const held = action !== "activate" && action !== "mint" && granted(grants, action, path);
+    const held = action !== "activate" && action !== "mint" && isGranted(grants, action, path);
     return held ? ALLOWED : refuse(caller, VERBS[action], path, "a grant over the path");
   }
   if (scope !== undefined) {
-    if (!within(scope, path) && !(action === "read" && isOpen(path))) {
+    if (!isInside(scope, path) && !(action === "read" && isOpen(path))) {
       return refuse(caller, VERBS[action], path, "a capability over the path");
     }
     if (action === "write" && scope.mode === "r") {
@@ -80,118 +85,130 @@ export function may(caller: Caller, action: Action, path: string): Verdict {
     }
   }
   const needed = neededTier(action, path);
-  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
+  return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, VERBS[action], path, needed);
 }
 
 /**
- * Like {@link may}, for callers who stop at a refusal.
+ * Like {@link decide}, for callers that stop at a refusal.
  *
- * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
+ * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
  */
-export function require(caller: Caller, action: Action, path: string): void {
-  enforce(may(caller, action, path));
+export function assertCan(caller: Caller, action: Action, path: string): void {
+  assertAllowed(decide(caller, action, path));
 }
 
 /**
- * Turns a refusal into the problem it is.
+ * Throws the problem of a refusal.
  *
- * @throws {Problem} `unauthorized` with its challenge, or `forbidden`
+ * @throws {Problem} `unauthorized` (401) with a challenge, or `forbidden` (403)
  */
-export function enforce(verdict: Verdict): void {
+export function assertAllowed(verdict: Decision): void {
   if (verdict.allowed) return;
   if (verdict.status === 403) throw new Problem("forbidden", verdict.detail);
   throw new Problem("unauthorized", verdict.detail, { "www-authenticate": CHALLENGE });
 }
 
-/** Whether the caller may read the path; what {@link may} says, fast enough to filter a listing. */
-export function visible(caller: Caller, path: string): boolean {
+/**
+ * Checks whether a caller can read a path. The same result as {@link decide}, fast enough to filter
+ * a listing.
+ */
+export function canRead(caller: Caller, path: string): boolean {
   const { scope, grants } = caller;
-  if (grants !== undefined) return granted(grants, "read", path);
+  if (grants !== undefined) return isGranted(grants, "read", path);
   if (scope === undefined) return caller.tier === "T3" || !isPrivate(path);
-  return !isPrivate(path) && (within(scope, path) || isOpen(path));
+  return !isPrivate(path) && (isInside(scope, path) || isOpen(path));
 }
 
 /**
- * What {@link visible} depends on, as text: callers of the same sight see the same. `undefined` for a
- * plugin on its own, whose grants are not worth comparing.
+ * A cache key for what {@link canRead} allows: callers with the same key can read the same paths.
+ * Undefined for a plugin that calls without a user, because its grants are not worth comparing.
  */
-export function sightOf({ scope, grants, tier }: Caller): string | undefined {
+export function readScopeKey({ scope, grants, tier }: Caller): string | undefined {
   if (grants !== undefined) return undefined;
   if (scope === undefined) return tier === "T3" ? "all" : "public";
   return `in ${JSON.stringify(scope.prefixes)}`;
 }
 
-/** Whether the caller, who may read the path, is shown it with its secrets struck out (`bearer=***`). */
-export function redacted(caller: Caller, path: string): boolean {
+/**
+ * Checks whether a caller that can read the path sees it with its secrets replaced (`bearer=***`).
+ */
+export function isRedacted(caller: Caller, path: string): boolean {
   return caller.tier !== "T3" && isAtOrBelow(path, REDACTED);
 }
 
 /**
- * Whether the caller may have a world's whole file: everything in it is read, so it must be shown to
- * the caller without anything struck out.
+ * Decides whether a caller can copy the file of a world. The file contains everything, so the
+ * caller must be able to read the world without redaction.
  */
-export function mayCopy(caller: Caller, path: string): Verdict {
-  const verdict = may(caller, "read", path);
-  return verdict.allowed && redacted(caller, path) ? refuse(caller, "copy", path, "T3") : verdict;
+export function decideCopy(caller: Caller, path: string): Decision {
+  const decision = decide(caller, "read", path);
+  return decision.allowed && isRedacted(caller, path)
+    ? refuse(caller, "copy", path, "T3")
+    : decision;
 }
 
 /**
- * Whether the caller may call a plugin's route at all; what the plugin then does in the caller's name
- * comes back through {@link may}. A capability counts as T2 where it covers the subject, and one of
- * mode `r` only asks.
+ * Decides whether a caller can call a route of a plugin. What the plugin then does on behalf of the
+ * caller is decided by {@link decide} again. A capability counts as T2 where it covers the subject;
+ * with mode `r` it allows safe methods only.
  *
+ * @param caller the caller
  * @param action `read` for the safe methods, `write` for all others
  * @param path canonical path of the request
- * @param needed the tier the plugin declares as its `auth`
- * @param subject the world the route is about where the route names one (`/home/x` of
- * `/shaped/home/x`), else the route's own path; a capability must cover one of the two
+ * @param needed the tier that the plugin declares as its `auth`
+ * @param subject the world that the path names (`/home/x` of `/shaped/home/x`), otherwise `path`; a
+ * capability must cover one of the two
  */
-export function mayCall(
+export function decideCall(
   caller: Caller,
   action: "read" | "write",
   path: string,
   needed: Tier,
   subject: string = path,
-): Verdict {
+): Decision {
   const { scope, grants } = caller;
   if (grants !== undefined) {
-    return granted(grants, action, path)
+    return isGranted(grants, action, path)
       ? ALLOWED
       : refuse(caller, "call", path, "a grant over the path");
   }
   if (scope !== undefined) {
-    if (!within(scope, subject) && !within(scope, path)) {
+    if (!isInside(scope, subject) && !isInside(scope, path)) {
       return refuse(caller, "call", path, "a capability over the path");
     }
     if (action === "write" && scope.mode === "r") {
       return refuse(caller, "call", path, "a capability of mode rw");
     }
   }
-  return reaches(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
+  return isAtLeast(caller.tier, needed) ? ALLOWED : refuse(caller, "call", path, needed);
 }
 
 /**
- * Whether the caller may have the fallback look for a path that nothing answers for. The path is
- * nobody's, so no capability need cover it; what the fallback then reads in the caller's name comes
- * back through {@link may}. A plugin on its own names what it wants.
+ * Decides whether the fallback plugin can resolve a path without a handler for this caller. A
+ * capability need not cover the path, because no world is there; what the fallback reads on behalf
+ * of the caller is decided by {@link decide}. A plugin that calls without a user is refused.
  *
+ * @param caller the caller
  * @param path canonical path of the request
- * @param needed the tier the fallback declares as its `auth`
+ * @param needed the tier that the fallback declares as its `auth`
  */
-export function mayResolve(caller: Caller, path: string, needed: Tier): Verdict {
-  const reaching = caller.grants === undefined && reaches(caller.tier, needed);
-  return reaching ? ALLOWED : refuse(caller, "call", path, needed);
+export function decideFallback(caller: Caller, path: string, needed: Tier): Decision {
+  const isSufficient = caller.grants === undefined && isAtLeast(caller.tier, needed);
+  return isSufficient ? ALLOWED : refuse(caller, "call", path, needed);
 }
 
 /**
- * The public gate of a machine that has tokens: who is not on this machine shows some credential, be
- * it a T1 account's, before anything but the shell's files.
+ * Decides whether a request passes the gate of a server with tokens. A client on another computer
+ * must send some valid credential, even one of a T1 account. Only the files of the shell are
+ * public.
  *
- * @param loopback whether the client itself is on this machine
+ * @param caller the caller
+ * @param path canonical path of the request
+ * @param loopback whether the client itself runs on this computer
  */
-export function mayEnter(caller: Caller, path: string, loopback: boolean): Verdict {
-  if (loopback || caller.known === true || path.startsWith(SHELL)) return ALLOWED;
-  return refuse(caller, "reach", path, "any credential of this machine");
+export function decideEntry(caller: Caller, path: string, loopback: boolean): Decision {
+  if (loopback || caller.authenticated === true || path.startsWith(SHELL)) return ALLOWED;
+  return refuse(caller, "reach", path, "a credential of this server");
 }
 
 function neededTier(action: Action, path: string): Tier {
@@ -199,7 +216,7 @@ function neededTier(action: Action, path: string): Tier {
   return action === "write" && (path.startsWith("/home/") || isPluginSource(path)) ? "T2" : "T3";
 }
 
-/** `/lib/<name>`, not `/lib` itself nor what lies deeper, such as `/lib/<name>/state`. */
+/** Matches `/lib/<name>`, not `/lib` itself and no deeper path such as `/lib/<name>/state`. */
 function isPluginSource(path: string): boolean {
   return path.startsWith("/lib/") && path.length > 5 && path.indexOf("/", 5) < 0;
 }
@@ -216,8 +233,8 @@ function isPrivate(path: string): boolean {
 }
 
 /**
- * Letters are compared without their case: a disk that ignores case (macOS, Windows) would hold
- * `/etc/Shadow` and `/etc/shadow` in one folder, and no spelling may show the other's bytes.
+ * Compares ASCII letters without case. On a case-insensitive disk (macOS, Windows) `/etc/Shadow`
+ * and `/etc/shadow` are one folder, so both spellings must have the same protection.
  */
 function isAtOrBelow(path: string, prefix: string): boolean {
   const { length } = prefix;
@@ -231,19 +248,19 @@ function isAtOrBelow(path: string, prefix: string): boolean {
 function refuse(caller: Caller, verb: string, path: string, needs: string): Refusal {
   return {
     allowed: false,
-    status: caller.known === true ? 403 : 401,
+    status: caller.authenticated === true ? 403 : 401,
     needs,
-    detail: `Cannot ${verb} ${path}: ${found(caller)}, ${needs} is needed`,
+    detail: `Cannot ${verb} ${path}: ${found(caller)}; ${needs} is required`,
   };
 }
 
 function found(caller: Caller): string {
-  if (caller.rejected === true) return "the credential sent is unknown or has expired";
-  if (caller.known !== true) return "no credential was sent";
+  if (caller.rejected === true) return "the credential is unknown or expired";
+  if (caller.authenticated !== true) return "no credential was sent";
   const { scope, grants } = caller;
   if (grants !== undefined) {
     return `the plugin's grants are ${Object.keys(grants).join(" and ") || "none"}`;
   }
-  if (scope === undefined) return `the caller is ${caller.tier}`;
-  return `the capability reaches ${scope.prefixes.join(" and ")} with mode ${scope.mode}`;
+  if (scope === undefined) return `the caller has ${caller.tier}`;
+  return `the capability covers ${scope.prefixes.join(" and ")} with mode ${scope.mode}`;
 }

@@ -1,33 +1,43 @@
 /**
- * What a caller sees of a world that keeps secrets among ordinary lines. A redacted world is a world
- * of its own, with its own hash, so that entity tags never tell one from the other by mistake.
+ * Redaction: replaces the secrets in a world for callers below T3. The redacted world has its own
+ * hash, so its entity tags differ from those of the original.
  */
 
-import { sha256Hex } from "../hash.ts";
+import { sha256Hex } from "../base/hash.ts";
 import type { World } from "../world/store.ts";
 import type { Caller } from "./caller.ts";
-import { redacted } from "./policy.ts";
+import { isRedacted } from "./policy.ts";
 
-/** Also as it is mistyped: a line that mounts nothing still holds the secret. */
+/** Also matches common typing errors: an invalid line of `/etc/fstab` still contains the secret. */
 const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
 
-const shown = new WeakMap<World, World>();
+const redactedWorlds = new WeakMap<World, World>();
 
-/** The world as this caller may see it: `/etc/fstab` below T3 shows `bearer=***` and `://***@`. */
-export function seenBy(caller: Caller, world: World): World {
-  if (!redacted(caller, `/${world.name}`)) return world;
-  let seen = shown.get(world);
-  if (seen === undefined) {
+/**
+ * Returns the world as the caller can see it. Below T3, `/etc/fstab` shows `bearer=***` and
+ * `://***@`.
+ *
+ * @param caller the caller, who can read the world
+ * @param world the original; not changed
+ * @returns the same object if nothing is hidden from the caller
+ */
+export function redactFor(caller: Caller, world: World): World {
+  if (!isRedacted(caller, `/${world.name}`)) return world;
+  let redactedWorld = redactedWorlds.get(world);
+  if (redactedWorld === undefined) {
     const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***")
       .replace(/\S+/g, withoutUser);
     const body = new TextEncoder().encode(text);
-    seen = { ...world, body, sha256: sha256Hex(body) };
-    shown.set(world, seen);
+    redactedWorld = { ...world, body, sha256: sha256Hex(body) };
+    redactedWorlds.set(world, redactedWorld);
   }
-  return seen;
+  return redactedWorld;
 }
 
-/** A word without the user and password of a URL; rather too little of it than a typing slip's secret. */
+/**
+ * Removes user and password from a URL. After a typing error it removes too much rather than too
+ * little.
+ */
 function withoutUser(word: string): string {
   const start = word.indexOf("://") + 3;
   const at = word.lastIndexOf("@");

@@ -1,56 +1,66 @@
 /**
- * Finds the client behind the connection: the peer itself, or, where the operator trusts a proxy, the
- * address that proxy names. A header is believed from a trusted peer alone, and a reverse proxy on
- * this very machine must never make the whole internet local.
+ * Finds the address of the client: the peer of the connection or, if the operator trusts a proxy,
+ * the address that the proxy reports (RFC 7239 or X-Forwarded-For). A header counts only if a
+ * trusted peer sent it. Requests through a reverse proxy on this computer must never count as
+ * local.
  */
 
-import { forwarded, forwardedFor } from "./forwarded.ts";
-import { type IpAddress, type IpRange, isLoopback, parseIp, parseRange } from "./ip_address.ts";
+import { parseForwarded, parseForwardedFor } from "./forwarded.ts";
+import { type IpAddress, type IpRange, isLoopback, parseIp, parseIpRange } from "./ip_address.ts";
 
-/** Where a request comes from. */
+/** The origin of a request. */
 export interface ClientAddress {
-  /** The client's address; the peer's where the client cannot be told. Not a credential. */
+  /**
+   * Address of the client, or of the nearest known hop if the client's is unknown. It is not a
+   * credential.
+   */
   readonly address: string;
-  /** The client is a program on this machine, with nobody forwarding for someone else. */
+  /** The client runs on this computer and no proxy forwarded the request. */
   readonly loopback: boolean;
 }
 
-/** What the operator believes. */
+/** The proxies that the operator trusts. */
 export interface ProxyTrust {
-  /** `ELASTIK_TRUST_PROXY_HEADER`: `Forwarded`, `X-Forwarded-For`, `X-Real-IP` or one like the last two. */
+  /**
+   * `ELASTIK_TRUST_PROXY_HEADER`: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, or another header
+   * with a list of addresses.
+   */
   readonly trustHeader?: string;
-  /** `ELASTIK_TRUST_PROXY_FROM`: addresses or CIDR blocks of the proxies. */
+  /** `ELASTIK_TRUST_PROXY_FROM`: IP addresses or CIDR blocks of the proxies. */
   readonly trustFrom?: readonly string[];
 }
 
-/** Finds the client of one request from its peer's address and its headers. */
-export type FindClient = (peer: string, headers: Headers) => ClientAddress;
+/** Finds the client of one request from the address of its peer and its headers. */
+export type ClientFinder = (peer: string, headers: Headers) => ClientAddress;
 
-/** By these a proxy that is not configured shows itself. */
-const TRACES = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
+/** A request with one of these headers came through a proxy. */
+const PROXY_HEADERS = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
 const LOCAL_V4: ClientAddress = Object.freeze({ address: "127.0.0.1", loopback: true });
 const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true });
 
 /**
- * Makes the function that finds clients.
+ * Creates the function that finds clients.
  *
- * @throws {TypeError} when a trusted address cannot be read, or only one of the two settings is there
+ * @param trust the trusted header and the proxies that may send it; both or neither
+ * @returns a function that never throws
+ * @throws {TypeError} if a trusted address is malformed, or if only one of the two settings is
+ * given
  */
-export function createClientAddress({ trustHeader, trustFrom = [] }: ProxyTrust): FindClient {
+export function createClientFinder({ trustHeader, trustFrom = [] }: ProxyTrust): ClientFinder {
   const ranges = trustFrom.map(rangeOf);
   if (trustHeader === undefined || trustHeader === "") {
     if (ranges.length === 0) return directClient;
     throw new TypeError(
-      "Cannot trust a proxy without its header: set ELASTIK_TRUST_PROXY_HEADER beside ELASTIK_TRUST_PROXY_FROM",
+      "Cannot trust a proxy: ELASTIK_TRUST_PROXY_HEADER is not set; set it together with ELASTIK_TRUST_PROXY_FROM",
     );
   }
   if (ranges.length === 0) {
     throw new TypeError(
-      `Cannot trust ${trustHeader} from everyone: set ELASTIK_TRUST_PROXY_FROM to the proxy's address`,
+      `Cannot trust ${trustHeader} from any peer: set ELASTIK_TRUST_PROXY_FROM to the proxy's address`,
     );
   }
   const header = trustHeader.toLowerCase();
-  const read = header === "forwarded" ? forwarded : forwardedFor;
+  const read = header === "forwarded" ? parseForwarded : parseForwardedFor;
   return function proxiedClient(peer, headers) {
     const ip = parseIp(peer);
     const value = headers.get(header);
@@ -62,25 +72,28 @@ export function createClientAddress({ trustHeader, trustFrom = [] }: ProxyTrust)
 }
 
 function rangeOf(text: string): IpRange {
-  const range = parseRange(text);
+  const range = parseIpRange(text);
   if (range !== undefined) return range;
   throw new TypeError(
-    `Cannot trust the proxy ${JSON.stringify(text)}: write an IP address or a CIDR block`,
+    `Cannot trust the proxy ${JSON.stringify(text)}: an IP address or a CIDR block is needed`,
   );
 }
 
-/** The client when no header is believed. */
+/** The client if no header is trusted. */
 function directClient(peer: string, headers: Headers): ClientAddress {
-  if (peer === "127.0.0.1") return forwards(headers) ? remote(peer) : LOCAL_V4;
-  if (peer === "::1") return forwards(headers) ? remote(peer) : LOCAL_V6;
-  if (!mayBeLocal(peer)) return remote(peer);
+  if (peer === "127.0.0.1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V4;
+  if (peer === "::1") return hasProxyHeader(headers) ? remote(peer) : LOCAL_V6;
+  if (!couldBeLoopback(peer)) return remote(peer);
   const ip = parseIp(peer);
   if (ip === undefined) return remote(peer);
-  return { address: ip.text, loopback: isLoopback(ip) && !forwards(headers) };
+  return { address: ip.text, loopback: isLoopback(ip) && !hasProxyHeader(headers) };
 }
 
-/** Spares most remote peers the parsing: every spelling of a loopback address begins like this. */
-function mayBeLocal(peer: string): boolean {
+/**
+ * A cheap test that avoids parsing most peers: every spelling of a loopback address starts like
+ * this.
+ */
+function couldBeLoopback(peer: string): boolean {
   return peer.startsWith("127.") || peer.startsWith(":") || peer.startsWith("0");
 }
 
@@ -88,17 +101,18 @@ function remote(address: string): ClientAddress {
   return { address, loopback: false };
 }
 
-function forwards(headers: Headers): boolean {
-  for (const name of TRACES) {
+function hasProxyHeader(headers: Headers): boolean {
+  for (const name of PROXY_HEADERS) {
     if (headers.has(name)) return true;
   }
   return false;
 }
 
 /**
- * Walks from the trusted peer outwards to the first hop that is not trusted. Where all are, the
- * outermost is the client; it is local only if every hop is, since another machine's loopback is not
- * ours. What cannot be read is somebody unknown, so the last hop that could be read stands in.
+ * Follows the hops from the trusted peer outwards to the first that is not trusted. If all are
+ * trusted, the outermost is the client. It is local only if every hop is: the loopback address of
+ * another computer is not this computer. A hop that cannot be parsed ends the search, and the last
+ * parsed hop is used.
  */
 function nearestUntrusted(
   peer: IpAddress,

@@ -1,33 +1,33 @@
 /**
- * Conditional requests (RFC 9110 §13): what a reader already has is not sent again, and a writer
- * who says what they saw overwrites nothing else. For reads the answer is made here; for writes the
- * headers only become a `Precondition`, because the store alone may check it, in the transaction of
- * the change.
+ * Conditional requests (RFC 9110 §13). For GET and HEAD the headers are evaluated here and decide
+ * between 200, 304 and 412. For PUT, POST and DELETE they are only parsed into a `Precondition`:
+ * the store must check it in the transaction of the change, because the world can change before.
  */
 
-import type { Precondition, Tag } from "../world/store.ts";
-import { namesRepresentation, parseEntityTags, type TagFault, worldTags } from "./etag.ts";
-import { parseHttpDate, wholeSeconds } from "./http_date.ts";
+import type { Precondition, VersionTag } from "../world/store.ts";
+import { isTagOf, parseEntityTags, parseWorldTags, type TagFault } from "./etag.ts";
+import { parseHttpDate, toWholeSeconds } from "./http_date.ts";
 import { Problem } from "./problem.ts";
 
-/** As much of `Headers` as is read here. */
+/** The part of `Headers` that this module reads. */
 export type HeaderReader = Pick<Headers, "get">;
 
-/** The two headers that ask for a 304. */
+/** The two headers that can lead to a 304; null if not sent. */
 export interface CacheValidators {
   readonly ifNoneMatch: string | null;
   readonly ifModifiedSince: string | null;
 }
 
 /**
- * Whether a GET or HEAD is answered 304 because the client has this representation already (RFC
- * 9110 §13.2.2, steps 3 and 4). A list of tags that cannot be parsed matches nothing: the worst of
- * it is bytes sent twice.
+ * Decides whether a GET or HEAD is answered with 304 because the client has the current
+ * representation (RFC 9110 §13.2.2, steps 3 and 4). A malformed list of tags matches nothing, so
+ * the representation is sent.
  *
- * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
+ * @param current entity tag of the representation, quoted
+ * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
+ * such time
  */
-export function notModified(
+export function isNotModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
   current: string,
   lastModified: number | undefined,
@@ -35,7 +35,7 @@ export function notModified(
   // §13.1.3: "A recipient MUST ignore If-Modified-Since if the request contains an If-None-Match
   // header field".
   if (ifNoneMatch !== null) {
-    return ifNoneMatch === current || holdsTag(ifNoneMatch, current, "weak");
+    return ifNoneMatch === current || hasTag(ifNoneMatch, current, "weak");
   }
   // §13.1.3: "A recipient MUST ignore the If-Modified-Since header field if the resource does not
   // have a modification date available."
@@ -45,19 +45,22 @@ export function notModified(
   const since = parseHttpDate(ifModifiedSince);
   // §13.1.3: "If the selected representation's last modification date is earlier or equal to the
   // date provided in the field value, the condition is false."
-  return since !== undefined && wholeSeconds(lastModified) <= since;
+  return since !== undefined && toWholeSeconds(lastModified) <= since;
 }
 
 /**
- * Judges the four conditional headers of a GET or HEAD in the order of RFC 9110 §13.2.2. If-Range,
- * its last step, belongs to `selectRange`.
+ * Evaluates the four conditional headers of a GET or HEAD in the order of RFC 9110 §13.2.2.
+ * If-Range, the last step, is evaluated by `selectRange`.
  *
- * @param headers the request's
- * @param current the representation's entity tag, quoted
- * @param lastModified when it changed last, Unix milliseconds; undefined when it has no such time
- * @throws {Problem} `precondition-failed` (412); `bad-header` when If-Match is no list of tags
+ * @param headers the request headers
+ * @param current entity tag of the representation, quoted
+ * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
+ * such time
+ * @returns `send` for a 200 or 206, `not-modified` for a 304
+ * @throws {Problem} `precondition-failed` (412) if If-Match or If-Unmodified-Since is false;
+ * `bad-header` (400) if If-Match is malformed
  */
-export function readOutcome(
+export function evaluateConditions(
   headers: HeaderReader,
   current: string,
   lastModified: number | undefined,
@@ -66,7 +69,7 @@ export function readOutcome(
   // Step 1: "When recipient is the origin server and If-Match is present, evaluate the If-Match
   // precondition"; if false, 412.
   if (ifMatch !== null) {
-    if (ifMatch !== current && !holdsTag(ifMatch, current, "strong")) {
+    if (ifMatch !== current && !hasTag(ifMatch, current, "strong")) {
       throw failed("If-Match names other versions", current);
     }
   } else {
@@ -77,8 +80,8 @@ export function readOutcome(
     // have a modification date available."
     if (ifUnmodifiedSince !== null && lastModified !== undefined) {
       const since = parseHttpDate(ifUnmodifiedSince);
-      if (since !== undefined && wholeSeconds(lastModified) > since) {
-        throw failed("it changed after the date in If-Unmodified-Since", current);
+      if (since !== undefined && toWholeSeconds(lastModified) > since) {
+        throw failed("the resource changed after the date in If-Unmodified-Since", current);
       }
     }
   }
@@ -88,19 +91,21 @@ export function readOutcome(
   const ifNoneMatch = headers.get("if-none-match");
   const ifModifiedSince = ifNoneMatch === null ? headers.get("if-modified-since") : null;
   if (ifNoneMatch === null && ifModifiedSince === null) return "send";
-  return notModified({ ifNoneMatch, ifModifiedSince }, current, lastModified)
+  return isNotModified({ ifNoneMatch, ifModifiedSince }, current, lastModified)
     ? "not-modified"
     : "send";
 }
 
 /**
- * What a PUT, POST or DELETE demands of the current version, for the store to check; `undefined`
- * when it demands nothing. A header that cannot be read is refused and never ignored: its sender
- * wanted protection.
+ * Parses the conditional headers of a PUT, POST or DELETE for the store to check. A malformed
+ * header is an error and never ignored: its sender wants protection against overwriting.
  *
- * @throws {Problem} `bad-header` when If-Match or If-None-Match is neither `*` nor a list of tags
+ * @param headers the request headers
+ * @returns the precondition, or undefined if no conditional header was sent
+ * @throws {Problem} `bad-header` if If-Match or If-None-Match is neither `*` nor a list of entity
+ * tags
  */
-export function precondition(headers: HeaderReader): Precondition | undefined {
+export function parsePrecondition(headers: HeaderReader): Precondition | undefined {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
   // §13.1.4: "A recipient MUST ignore If-Unmodified-Since if the request contains an If-Match header
@@ -113,37 +118,43 @@ export function precondition(headers: HeaderReader): Precondition | undefined {
   return {
     // §13.1.1: "An origin server MUST use the strong comparison function when comparing entity tags
     // for If-Match".
-    ...(ifMatch !== null && { match: demanded("If-Match", worldTags(ifMatch, "strong")) }),
+    ...(ifMatch !== null && { match: demanded("If-Match", parseWorldTags(ifMatch, "strong")) }),
     // §13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags for
     // If-None-Match".
     ...(ifNoneMatch !== null && {
-      noneMatch: demanded("If-None-Match", worldTags(ifNoneMatch, "weak")),
+      noneMatch: demanded("If-None-Match", parseWorldTags(ifNoneMatch, "weak")),
     }),
-    // The date means its whole second and worlds are stamped in milliseconds, so what they are
-    // compared with is the second's last one.
+    // A date covers a whole second and worlds have times in milliseconds, so the comparison uses
+    // the last millisecond of that second.
     ...(since !== undefined && { unmodifiedSince: since + 999 }),
   };
 }
 
-/** Whether a list names the representation; a list that cannot be parsed fails as its header must. */
-function holdsTag(header: string, current: string, comparison: "strong" | "weak"): boolean {
+/**
+ * Checks whether a list of entity tags names the representation. A malformed If-Match throws; a
+ * malformed If-None-Match names nothing.
+ */
+function hasTag(header: string, current: string, comparison: "strong" | "weak"): boolean {
   const parsed = parseEntityTags(header);
-  // §13.1.1, §13.1.2: `*` is "any current representation", and this one is current.
+  // §13.1.1, §13.1.2: `*` matches any current representation.
   if (parsed === "*") return true;
   if ("fault" in parsed) {
     if (comparison === "strong") throw unreadable("If-Match", parsed);
     return false;
   }
   for (const { weak, opaque } of parsed) {
-    // §8.8.3.2: strong comparison needs both tags not weak; weak comparison looks at neither. Ours
-    // are always strong.
+    // §8.8.3.2: strong comparison requires that both tags are strong; weak comparison does not. The
+    // tags of this server are always strong.
     if (weak && comparison === "strong") continue;
-    if (namesRepresentation(opaque, current)) return true;
+    if (isTagOf(opaque, current)) return true;
   }
   return false;
 }
 
-function demanded(header: string, tags: "*" | readonly Tag[] | TagFault): "*" | readonly Tag[] {
+function demanded(
+  header: string,
+  tags: "*" | readonly VersionTag[] | TagFault,
+): "*" | readonly VersionTag[] {
   if (tags !== "*" && "fault" in tags) throw unreadable(header, tags);
   return tags;
 }
@@ -151,14 +162,14 @@ function demanded(header: string, tags: "*" | readonly Tag[] | TagFault): "*" | 
 function unreadable(header: string, { fault }: TagFault): Problem {
   return new Problem(
     "bad-header",
-    `Cannot read ${header}: ${fault}; send * or quoted tags such as "3", parted by commas`,
+    `Cannot parse ${header}: ${fault}; send * or quoted tags such as "3", separated by commas`,
   );
 }
 
 function failed(found: string, current: string): Problem {
   return new Problem(
     "precondition-failed",
-    `Cannot send what was asked: ${found}; the current entity tag is ${current}`,
+    `Cannot send the representation: ${found}; the current entity tag is ${current}`,
     { etag: current },
   );
 }

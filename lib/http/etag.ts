@@ -1,11 +1,11 @@
 /**
- * Entity tags (RFC 9110 §8.8.3): how a world's version is written as one, and how the lists in
- * If-Match and If-None-Match are read back. Tags are made of the version and the body's hash, so
- * they name a state of the world and not a moment; nothing here knows what is current.
+ * Entity tags (RFC 9110 §8.8.3): formats the version of a world as a tag and parses the lists in
+ * If-Match and If-None-Match. A tag consists of the version and the hash of the body, so it
+ * identifies a state and not a time. This module does not know which version is current.
  */
 
-import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_LENGTH } from "../limits.ts";
-import type { Tag } from "../world/store.ts";
+import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../limits.ts";
+import type { VersionTag } from "../world/store.ts";
 
 /** One entity tag of a list, without its quotes. */
 export interface EntityTag {
@@ -13,43 +13,45 @@ export interface EntityTag {
   readonly opaque: string;
 }
 
-/** Why a header does not fit its grammar, as the middle of a sentence. */
+/** Why a header does not match its grammar, as a clause for the middle of a sentence. */
 export interface TagFault {
   readonly fault: string;
 }
 
-/** Hex digits of the body's hash that a tag carries: 64 bits, enough to tell versions apart. */
+/** Hex digits of the body's hash in a tag: 64 bits, enough to distinguish versions. */
 const HASH_DIGITS = 16;
 
-// opaque-tag = DQUOTE *etagc DQUOTE; etagc = %x21 / %x23-7E / obs-text. White space is taken in two
-// places that never touch, so a run of it cannot be split in more than one way.
+// opaque-tag = DQUOTE *etagc DQUOTE; etagc = %x21 / %x23-7E / obs-text. White space matches in two
+// places that never touch, so the pattern cannot backtrack over it.
 const LIST_ITEM = /(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)[ \t]*/y;
 const SHORT_FORM = /^\d{1,15}$/;
 const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
 
 /**
- * The strong entity tag of one representation of one version, `"3-2c26b46b68ffc68f.json"`.
+ * Formats the strong entity tag of one representation of one version: `"3-2c26b46b68ffc68f.json"`.
  *
- * @param version the world's version
- * @param sha256 lower-case hex SHA-256 of its body
- * @param rep which representation: `raw`, `json`, `text`, `html`, `list`…; lower-case letters,
- * digits and hyphens
+ * @param version version of the world, at least 0
+ * @param sha256 SHA-256 of the body in lower-case hex
+ * @param rep name of the representation: `raw`, `json`, `text`, `html`, `list`, …; lower-case
+ * letters, digits and hyphens
+ * @returns the tag with its quotes
  */
-export function etag(version: number, sha256: string, rep: string): string {
+export function formatEtag(version: number, sha256: string, rep: string): string {
   return `"${version}-${sha256.slice(0, HASH_DIGITS)}.${rep}"`;
 }
 
 /**
- * Reads the value of If-Match or If-None-Match: `*`, or a list of entity tags whose opaque part may
- * hold commas. Empty list elements are skipped (RFC 9110 §5.6.1.2).
+ * Parses the value of If-Match or If-None-Match. The opaque part of a tag may contain commas. Empty
+ * list elements are skipped (RFC 9110 §5.6.1.2).
  *
- * @returns a fault for anything else, and past {@link MAX_ENTITY_TAGS} tags or
- * {@link MAX_ENTITY_TAGS_LENGTH} characters
+ * @param header the header value
+ * @returns `*`, the tags in order, or a fault if the value is malformed, has more than
+ * {@link MAX_ENTITY_TAGS} tags or more than {@link MAX_ENTITY_TAGS_CHARS} characters
  */
 export function parseEntityTags(header: string): "*" | readonly EntityTag[] | TagFault {
-  if (header.length > MAX_ENTITY_TAGS_LENGTH) {
+  if (header.length > MAX_ENTITY_TAGS_CHARS) {
     return {
-      fault: `it is ${header.length} characters long and ${MAX_ENTITY_TAGS_LENGTH} is the most`,
+      fault: `it has ${header.length} characters; at most ${MAX_ENTITY_TAGS_CHARS} are allowed`,
     };
   }
   const text = header.trim();
@@ -69,20 +71,22 @@ export function parseEntityTags(header: string): "*" | readonly EntityTag[] | Ta
 }
 
 /**
- * The versions that If-Match or If-None-Match names. The tag of any representation names its
- * version, and the short form `"3"` names version 3 alone. Tags that are not ours name nothing and
- * are left out, so a list of strangers' tags is an empty list: it matches no version.
+ * Parses the versions that If-Match or If-None-Match names. A tag of any representation names its
+ * version; the short form `"3"` names version 3. Tags in another format name no version and are
+ * skipped, so a list of only such tags is empty and matches nothing.
  *
- * @param comparison `strong` leaves weak tags out, as If-Match must; `weak` takes them (RFC 9110
+ * @param header the header value
+ * @param comparison `strong` skips weak tags, as If-Match requires; `weak` includes them (RFC 9110
  * §8.8.3.2)
+ * @returns `*`, the versions in order, or a fault
  */
-export function worldTags(
+export function parseWorldTags(
   header: string,
   comparison: "strong" | "weak",
-): "*" | readonly Tag[] | TagFault {
+): "*" | readonly VersionTag[] | TagFault {
   const parsed = parseEntityTags(header);
   if (parsed === "*" || "fault" in parsed) return parsed;
-  const tags: Tag[] = [];
+  const tags: VersionTag[] = [];
   for (const { weak, opaque } of parsed) {
     if (weak && comparison === "strong") continue;
     const found = WORLD_TAG.exec(opaque);
@@ -94,13 +98,13 @@ export function worldTags(
 }
 
 /**
- * Whether a tag a client sent names this very representation: its own tag, or the short form of its
- * version. The caller decides whether weakness counts.
+ * Checks whether a tag from a client identifies this representation: by its own tag or by the short
+ * form of its version. The caller decides whether a weak tag counts.
  *
  * @param opaque the client's tag without quotes
- * @param current the representation's entity tag, quoted, as {@link etag} makes it
+ * @param current entity tag of the representation, as {@link formatEtag} returns it
  */
-export function namesRepresentation(opaque: string, current: string): boolean {
+export function isTagOf(opaque: string, current: string): boolean {
   if (opaque.length === current.length - 2) return current.slice(1, -1) === opaque;
   return SHORT_FORM.test(opaque) && current.startsWith(`"${opaque}-`);
 }

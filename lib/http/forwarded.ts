@@ -1,21 +1,23 @@
 /**
- * Reads the chain of clients that proxies write into a header, nearest first. Everything left of what
- * a trusted proxy appended comes from strangers, so the text is read from its right end and never
- * further than asked; what is broken on the left cannot hide what stands on the right.
+ * Parses the chain of clients that proxies write into a header, nearest hop first. Everything left
+ * of what a trusted proxy appended is untrusted input. The text is therefore parsed lazily from the
+ * right: a malformed left part cannot hide a valid right part.
  */
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const SEMICOLON = 0x3b;
 const BACKSLASH = 0x5c;
-/** A quoted string without escapes; no address needs one. */
+/** A quoted string without escapes. No address contains an escape. */
 const PLAIN_QUOTED = /^"[^"\\]*"$/;
 
 /**
- * The addresses of `X-Forwarded-For`, `X-Real-IP` and their like, right-most first, without ports and
- * brackets. They are not validated here.
+ * Yields the addresses of `X-Forwarded-For`, `X-Real-IP` and similar headers, rightmost first,
+ * without ports and brackets. The addresses are not validated.
+ *
+ * @param value the header value
  */
-export function* forwardedFor(value: string): Generator<string> {
+export function* parseForwardedFor(value: string): Generator<string> {
   let end = value.length;
   while (end >= 0) {
     const comma = end === 0 ? -1 : value.lastIndexOf(",", end - 1);
@@ -25,14 +27,16 @@ export function* forwardedFor(value: string): Generator<string> {
 }
 
 /**
- * The `for` nodes of `Forwarded` (RFC 7239 §4), right-most first, without ports and brackets. An
- * element without one, or one that cannot be read, gives `""`; it still stands for a hop.
+ * Yields the `for` nodes of `Forwarded` (RFC 7239 §4), rightmost first, without ports and brackets.
+ * An element without a readable `for` yields `""`, because it still counts as a hop.
+ *
+ * @param value the header value
  */
-export function* forwarded(value: string): Generator<string> {
+export function* parseForwarded(value: string): Generator<string> {
   for (const element of fromRight(value, COMMA)) yield withoutPort(forNode(element));
 }
 
-/** The pieces between separators that stand in no quoted string, as seen from the right. */
+/** Yields the parts between separators outside quoted strings, from the right. */
 function* fromRight(text: string, separator: number): Generator<string> {
   let end = text.length;
   let quoted = false;
@@ -57,14 +61,14 @@ function forNode(element: string): string {
   for (const pair of fromRight(element, SEMICOLON)) {
     const equals = pair.indexOf("=");
     if (pair.slice(0, Math.max(equals, 0)).trim().toLowerCase() !== "for") continue;
-    if (node !== undefined) return ""; // RFC 7239 §4: a parameter occurs once
+    if (node !== undefined) return ""; // RFC 7239 §4: each parameter occurs at most once
     node = pair.slice(equals + 1).trim();
   }
   if (node === undefined || !node.includes('"')) return node ?? "";
   return PLAIN_QUOTED.test(node) ? node.slice(1, -1) : "";
 }
 
-/** `192.0.2.1:80` and `[2001:db8::1]:80` without the port; a bare IPv6 address as it is. */
+/** Removes the port of `192.0.2.1:80` or `[2001:db8::1]:80`. A bare IPv6 address stays as it is. */
 function withoutPort(node: string): string {
   if (node.startsWith("[")) {
     const close = node.indexOf("]");

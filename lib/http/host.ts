@@ -1,14 +1,15 @@
 /**
- * The Host header: whether it is one at all, and whether it names this machine. The runtime pastes
- * whatever stands there into the request's URL, so `Host: a/b` would move the path; and a page whose
- * name was rebound to 127.0.0.1 is told from the machine's own only by it. Nothing here resolves names.
+ * The Host header (RFC 9110 §7.2): whether it is well-formed and whether it names this server. Deno
+ * copies the header into the URL of the request, so `Host: a/b` would move the path. And only the
+ * header distinguishes the server's own page from a page whose name was rebound to 127.0.0.1 (DNS
+ * rebinding). This module never resolves names.
  */
 
 /** The two parts of `host[:port]`. */
 export interface Authority {
-  /** Lower-case name or address; IPv6 with its brackets. */
+  /** Name or address in lower case; an IPv6 address keeps its brackets. */
   readonly host: string;
-  /** The port as written, without its colon; `""` when there is none. */
+  /** The port as sent, without its colon; `""` if absent. */
   readonly port: string;
 }
 
@@ -16,12 +17,12 @@ const COLON = 0x3a;
 const MAX_NAME_LENGTH = 255;
 
 /**
- * The authority a request was sent to: its Host header, or what stands in its place. HTTP/2 has it
- * beside the path (RFC 9113 §8.3.1) and the runtime keeps it in the URL alone. Programs that speak
- * HTTP/1 and send no Host at all get `localhost` from the runtime; no browser is among them, so
- * nothing is rebound by it.
+ * Returns the authority that a request was sent to. Over HTTP/1.1 this is the Host header. Over
+ * HTTP/2 it is a pseudo-header (RFC 9113 §8.3.1), which Deno puts into the URL only. An HTTP/1.0
+ * client without Host gets `localhost` from Deno; browsers always send it, so this does not allow
+ * DNS rebinding.
  */
-export function hostOf({ headers, url }: Pick<Request, "headers" | "url">): string {
+export function readHost({ headers, url }: Pick<Request, "headers" | "url">): string {
   const host = headers.get("host");
   if (host !== null) return host;
   const start = url.indexOf("://") + 3;
@@ -30,8 +31,11 @@ export function hostOf({ headers, url }: Pick<Request, "headers" | "url">): stri
 }
 
 /**
- * Says why a Host header cannot be one (RFC 9110 §7.2), or `undefined` when it can. To be answered
- * with 400 on every machine. Absence is left to the caller: HTTP/2 sends none.
+ * Explains why a Host header is malformed (RFC 9110 §7.2). Such a request must be answered with
+ * 400.
+ *
+ * @param header the Host header, or null if it was not sent, as over HTTP/2
+ * @returns a clause for an error message, or undefined if the header is absent or well-formed
  */
 export function hostFault(header: string | null): string | undefined {
   if (header === null || portStart(header) >= 0) return undefined;
@@ -39,12 +43,14 @@ export function hostFault(header: string | null): string | undefined {
 }
 
 /**
- * Whether the Host header names an open loopback machine: `localhost`, an address of 127.0.0.0/8 or
- * `[::1]` with any port, or a configured name. What is missing, sent twice or odd is not known.
+ * Checks whether the Host header names a server on loopback: `localhost`, an address of 127.0.0.0/8
+ * or `[::1]`, each with any port, or a configured name. A missing, repeated or malformed header is
+ * not known.
  *
- * @param allowed lower-case names (any port) or `name:port`
+ * @param header the Host header, or null if it was not sent
+ * @param allowed configured names in lower case: `name` (any port) or `name:port`
  */
-export function knownHost(header: string | null, allowed: ReadonlySet<string>): boolean {
+export function isKnownHost(header: string | null, allowed: ReadonlySet<string>): boolean {
   if (header === null) return false;
   const end = portStart(header);
   if (end < 0) return false;
@@ -53,14 +59,21 @@ export function knownHost(header: string | null, allowed: ReadonlySet<string>): 
     allowed.has(header.toLowerCase());
 }
 
-/** Splits `host[:port]`, or says `undefined` when it is neither. */
-export function splitAuthority(authority: string): Authority | undefined {
+/**
+ * Parses `host[:port]`.
+ *
+ * @returns the parts, or undefined if the text is malformed
+ */
+export function parseAuthority(authority: string): Authority | undefined {
   const end = portStart(authority);
   if (end < 0) return undefined;
   return { host: authority.slice(0, end).toLowerCase(), port: authority.slice(end + 1) };
 }
 
-/** Where the port's colon is or would be; -1 when the text is not `host[:port]`. */
+/**
+ * Index of the colon before the port, or of the end if there is no port; -1 if the text is
+ * malformed.
+ */
 function portStart(text: string): number {
   const end = text.charCodeAt(0) === 0x5b ? addressEnd(text) : nameEnd(text);
   if (end <= 0 || end > MAX_NAME_LENGTH) return -1;
@@ -106,7 +119,10 @@ function isAddressChar(code: number): boolean {
   return (letter >= 0x61 && letter <= 0x66) || isDigit(code) || code === COLON || code === 0x2e;
 }
 
-/** Four plain decimal numbers, as browsers write them; `127.1` and `0177.0.0.1` have other readings. */
+/**
+ * Accepts four plain decimal numbers, as browsers send them. `127.1` and `0177.0.0.1` mean
+ * different addresses to different parsers.
+ */
 function isLoopbackV4(host: string): boolean {
   if (!host.startsWith("127.")) return false;
   const parts = host.split(".");

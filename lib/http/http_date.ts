@@ -1,9 +1,9 @@
 /**
- * HTTP dates (RFC 9110 §5.6.7): read in all three formats, written in the one that is current.
- * Dates have whole seconds and no zone but GMT; what does not fit is no date at all.
+ * HTTP dates (RFC 9110 §5.6.7): parses the three formats and writes the current one. Dates have
+ * whole seconds and the time zone GMT. A text in any other form is not a date.
  */
 
-import { HTTP_DATE_MEMO_ENTRIES } from "../limits.ts";
+import { HTTP_DATE_CACHE_ENTRIES } from "../limits.ts";
 
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 const MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
@@ -21,14 +21,16 @@ const ASCTIME = new RegExp(
   `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} (\\d{2}| \\d) ${TIME} (\\d{4})$`,
 );
 
-// Clients send back the Last-Modified they were given, so the same few strings come by the thousand.
+// Clients send back the Last-Modified that they received, so the same few dates recur very often.
 const memo = new Map<string, number>();
 
 /**
- * Reads an HTTP-date as Unix milliseconds; `undefined` when it is none, which by RFC 9110 §13.1
- * means that the header it stood in is ignored.
+ * Parses an HTTP date.
  *
- * @param now Unix milliseconds, by which a two-digit year finds its century
+ * @param text the header value
+ * @param now returns the current time in Unix milliseconds; decides the century of a two-digit year
+ * @returns Unix milliseconds, or undefined if the text is not an HTTP date; RFC 9110 §13.1 then
+ * requires to ignore the header
  */
 export function parseHttpDate(text: string, now: () => number = Date.now): number | undefined {
   const known = memo.get(text);
@@ -38,7 +40,7 @@ export function parseHttpDate(text: string, now: () => number = Date.now): numbe
     const [, day, month, year, hour, minute, second] = imf;
     const time = instant(year, month, day, hour, minute, second);
     if (time !== undefined) {
-      if (memo.size >= HTTP_DATE_MEMO_ENTRIES) memo.clear();
+      if (memo.size >= HTTP_DATE_CACHE_ENTRIES) memo.clear();
       memo.set(text, time);
     }
     return time;
@@ -56,17 +58,20 @@ export function parseHttpDate(text: string, now: () => number = Date.now): numbe
   return undefined;
 }
 
-/** Writes Unix milliseconds as an HTTP-date, whole seconds rounded down. */
+/** Formats Unix milliseconds as an HTTP date, rounded down to whole seconds. */
 export function formatHttpDate(time: number): string {
   return new Date(time).toUTCString();
 }
 
-/** Whole seconds of a time, in milliseconds: what an HTTP-date can say of it. */
-export function wholeSeconds(time: number): number {
+/**
+ * Rounds Unix milliseconds down to whole seconds, the precision of an HTTP date. The result is in
+ * milliseconds.
+ */
+export function toWholeSeconds(time: number): number {
   return Math.floor(time / 1000) * 1000;
 }
 
-/** A year that would lie more than 50 years ahead is the past one (RFC 9110 §5.6.7). */
+/** A two-digit year more than 50 years in the future means the past century (RFC 9110 §5.6.7). */
 function century(twoDigits: string | undefined, now: number): number {
   const current = new Date(now).getUTCFullYear();
   const year = current - current % 100 + Number(twoDigits);
@@ -83,7 +88,7 @@ function instant(
 ): number | undefined {
   const date = new Date(0);
   date.setUTCFullYear(Number(year), MONTHS.indexOf(month ?? "?") / 3, Number(day));
-  // A day the month does not have would roll over into the next; second 60 is a leap second.
+  // Date would move an invalid day into the next month. Second 60 is a leap second.
   if (date.getUTCDate() !== Number(day)) return undefined;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
   return date.setUTCHours(Number(hour), Number(minute), Number(second));

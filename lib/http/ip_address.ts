@@ -1,24 +1,28 @@
 /**
- * IP addresses as numbers, so that every spelling of one address compares equal, and address ranges.
- * An IPv4 address and its IPv4-mapped IPv6 form (RFC 4291 §2.5.5.2) are the same address here. No
- * name is ever resolved, and no lenient spelling (`127.1`, octal, a zone) is an address.
+ * IP addresses as numbers, so that all spellings of one address compare equal, and address ranges.
+ * An IPv4 address and its IPv4-mapped IPv6 form (RFC 4291 §2.5.5.2) are the same address here.
+ * Names are never resolved, and lenient spellings (`127.1`, octal, a zone) are rejected.
  */
 
-/** One address. */
+/** A parsed IP address. */
 export interface IpAddress {
-  /** Its eight groups of 16 bits; an IPv4 address stands in its mapped form. */
+  /** Eight groups of 16 bits; an IPv4 address is in its IPv6-mapped form. */
   readonly groups: readonly number[];
   readonly v4: boolean;
-  /** Dotted for IPv4, mapped or not; else the lower-case text it was read from. */
+  /** Dotted decimal for IPv4, mapped or not; otherwise the parsed text in lower case. */
   readonly text: string;
 }
 
-/** Whether an address lies in a range. */
+/** Returns whether an address is in the range. */
 export type IpRange = (address: IpAddress) => boolean;
 
 const MAPPED_BITS = 96;
 
-/** Reads an address, or says `undefined`. */
+/**
+ * Parses an IPv4 or IPv6 address.
+ *
+ * @returns the address, or undefined if the text is malformed
+ */
 export function parseIp(text: string): IpAddress | undefined {
   const packed = packV4(text);
   if (packed >= 0) return { groups: mappedGroups(packed), v4: true, text };
@@ -29,19 +33,19 @@ export function parseIp(text: string): IpAddress | undefined {
   return { groups, v4: true, text: `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}` };
 }
 
-/** 127.0.0.0/8 and ::1. */
+/** Checks whether an address is in 127.0.0.0/8 or is ::1. */
 export function isLoopback({ v4, groups }: IpAddress): boolean {
   if (v4) return (groups[6] ?? 0) >> 8 === 127;
   return groups.every((group, at) => group === (at === 7 ? 1 : 0));
 }
 
 /**
- * Reads an address or a CIDR block (RFC 4632 §3.1, RFC 4291 §2.3); bits beyond its length are not
- * looked at. A block of IPv6 holds no IPv4 address unless it is itself a mapped one.
+ * Parses an address or a CIDR block (RFC 4632 §3.1, RFC 4291 §2.3). Bits beyond the prefix length
+ * are ignored. An IPv6 block contains IPv4 addresses only if it is an IPv4-mapped block.
  *
- * @returns `undefined` when the text is neither
+ * @returns a test for addresses, or undefined if the text is malformed
  */
-export function parseRange(text: string): IpRange | undefined {
+export function parseIpRange(text: string): IpRange | undefined {
   const slash = text.indexOf("/");
   const base = parseIp(slash < 0 ? text : text.slice(0, slash));
   if (base === undefined) return undefined;
@@ -49,8 +53,8 @@ export function parseRange(text: string): IpRange | undefined {
   const dotted = !text.includes(":");
   const length = written === undefined ? 128 : Number(written) + (dotted ? MAPPED_BITS : 0);
   if (written !== undefined && String(Number(written)) !== written) return undefined;
-  const least = base.v4 ? MAPPED_BITS : 0;
-  if (!Number.isInteger(length) || length < least || length > 128) return undefined;
+  const minLength = base.v4 ? MAPPED_BITS : 0;
+  if (!Number.isInteger(length) || length < minLength || length > 128) return undefined;
   return (address) => address.v4 === base.v4 && samePrefix(address.groups, base.groups, length);
 }
 
@@ -62,7 +66,10 @@ function samePrefix(a: readonly number[], b: readonly number[], bits: number): b
   return true;
 }
 
-/** Four plain decimal numbers as one, or -1. A loop, since every proxied request comes by. */
+/**
+ * Parses dotted decimal into one number; -1 if malformed. A loop, because it runs for every proxied
+ * request.
+ */
 function packV4(text: string): number {
   if (text.length < 7 || text.length > 15) return -1;
   let packed = 0;
@@ -91,12 +98,15 @@ function isMapped(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.every((group, at) => at >= 5 || group === 0);
 }
 
-/** The URL parser knows the grammar (WHATWG URL §3.5) and is there; `node:net` would cost megabytes. */
+/**
+ * The URL parser has the grammar (WHATWG URL §3.5) and is always loaded; `node:net` would cost
+ * megabytes.
+ */
 function isV6(text: string): boolean {
   return text.includes(":") && /^[0-9a-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]`);
 }
 
-/** The groups of a text that `isV6` has accepted. */
+/** The groups of a text that `isV6` accepted. */
 function v6Groups(text: string): number[] {
   const [head = "", tail] = text.split("::");
   const first = groupsOf(head);

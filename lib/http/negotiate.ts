@@ -1,66 +1,73 @@
 /**
- * Content negotiation (RFC 9110 §12.5.1): q-values, specificity and refusal with q=0, by the
- * `negotiator` library. It chooses among what the caller offers it and decides nothing else. Every
- * request passes here, so a choice once made is remembered; what is remembered is bounded.
+ * Content negotiation (RFC 9110 §12.5.1) with q-values, specificity and exclusion by q=0, by the
+ * `negotiator` library. It chooses among the media types that the caller offers. Every request
+ * negotiates, so choices are cached in a bounded map.
  */
 
 import { Negotiator } from "../deps/negotiator.ts";
-import { ACCEPT_MEMO_ENTRIES, ACCEPT_MEMO_LENGTH, MAX_ACCEPT_LENGTH } from "../limits.ts";
+import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS, MAX_CACHED_ACCEPT_CHARS } from "../limits.ts";
 
 /**
- * The offered media types that the Accept header allows, best first; all of them, in the order
- * offered, when there is no header. A blank header, and one longer than {@link MAX_ACCEPT_LENGTH},
- * counts as none: RFC 9110 lets a server disregard Accept, and negotiating a list costs time
- * proportional to its length.
+ * Returns the offered media types that Accept allows, best first. Without a header, with a blank
+ * one, and with one longer than {@link MAX_ACCEPT_CHARS}, all are returned in the offered order:
+ * RFC 9110 §12.5.1 allows a server to disregard Accept, and the cost of negotiation grows with its
+ * length.
  *
- * @param accept the request's Accept header
+ * @param accept value of the Accept header, or null if it was not sent
  * @param offered media types without parameters, in the server's order of preference
+ * @returns a subset of `offered`; empty if none is acceptable
  */
-export function acceptable(accept: string | null, offered: readonly string[]): string[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+export function negotiateTypes(accept: string | null, offered: readonly string[]): string[] {
+  if (accept === null || accept.length > MAX_ACCEPT_CHARS || accept.trim() === "") {
     return [...offered];
   }
-  // Text is always sent as UTF-8. Offering it so lets `text/plain;charset=utf-8` match, which the
-  // library would otherwise take for a parameter that is not there.
+  // Text is always sent as UTF-8. The parameter lets `text/plain;charset=utf-8` match, which the
+  // library would otherwise reject.
   const sent = offered.map((type) => type.startsWith("text/") ? `${type};charset=utf-8` : type);
   const chosen = new Negotiator({ headers: { accept } }).mediaTypes(sent);
   return chosen.flatMap((type) => offered[sent.indexOf(type)] ?? []);
 }
 
 /**
- * Makes a function that maps an Accept header to the one media type to send. Its answers are kept
- * in a map that is emptied when it holds {@link ACCEPT_MEMO_ENTRIES}, so that the browsers and
- * clients in use cost one look-up a request and strangers' inventions cannot fill the memory.
+ * Creates a function that maps an Accept header to the one media type to send. Its results are
+ * cached in a map that is cleared at {@link ACCEPT_CACHE_ENTRIES} entries: the headers of common
+ * clients cost one look-up, and untrusted headers cannot fill the memory.
  *
- * @param offered media types in the server's order of preference; the first answers no header
- * @param fallback what is sent when nothing offered is acceptable (RFC 9110 §12.5.1 allows it)
+ * @param offered media types in the server's order of preference; the first is sent if Accept is
+ * absent
+ * @param fallback media type to send if no offered type is acceptable (RFC 9110 §12.5.1 allows
+ * this)
  */
-export function chooser(
+export function createTypeChooser(
   offered: readonly string[],
   fallback: string,
 ): (accept: string | null) => string {
   const memo = new Map<string, string>();
-  const unasked = offered[0] ?? fallback;
+  const defaultType = offered[0] ?? fallback;
 
   return function choose(accept: string | null): string {
-    if (accept === null) return unasked;
+    if (accept === null) return defaultType;
     const known = memo.get(accept);
     if (known !== undefined) return known;
-    const chosen = acceptable(accept, offered)[0] ?? fallback;
-    if (accept.length <= ACCEPT_MEMO_LENGTH) {
-      if (memo.size >= ACCEPT_MEMO_ENTRIES) memo.clear();
+    const chosen = negotiateTypes(accept, offered)[0] ?? fallback;
+    if (accept.length <= MAX_CACHED_ACCEPT_CHARS) {
+      if (memo.size >= ACCEPT_CACHE_ENTRIES) memo.clear();
       memo.set(accept, chosen);
     }
     return chosen;
   };
 }
 
-const chooseWords = chooser(
+const chooseWords = createTypeChooser(
   ["application/problem+json", "application/json", "text/plain", "text/html"],
   "application/problem+json",
 );
 
-/** Whether a caller would rather read words than JSON: browsers, and `Accept: text/plain`. */
+/**
+ * Checks whether a client prefers text to JSON: a browser, or a client with `Accept: text/plain`.
+ *
+ * @param accept value of the Accept header, or null if it was not sent
+ */
 export function prefersText(accept: string | null): boolean {
   const best = chooseWords(accept);
   return best === "text/plain" || best === "text/html";

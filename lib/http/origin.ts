@@ -1,24 +1,26 @@
 /**
- * Tells a page of another site that borrows a browser's standing (a loopback place, remembered Basic
- * credentials) from everyone else. Programs send neither Origin nor Fetch Metadata and are left alone;
- * what a browser says is never taken for a credential.
+ * Cross-site request protection: rejects requests in which a page of another site uses the
+ * authority of a browser (its place on loopback, or stored Basic credentials). Programs send
+ * neither Origin nor Fetch Metadata and are not affected. The headers are never used as a
+ * credential.
  */
 
-import { type Authority, splitAuthority } from "./host.ts";
+import { type Authority, parseAuthority } from "./host.ts";
 
-/** Longest piece of a stranger's header that is repeated to it, in characters. */
-const SHOWN = 100;
+/** Characters of an untrusted header that an error message quotes. */
+const MAX_QUOTED_CHARS = 100;
 
 /**
- * Says why an unsafe request comes from a foreign page, or `undefined` when it does not. Schemes are
- * not compared, since a proxy may end TLS; a port left out is the default of the Origin's scheme.
+ * Explains why an unsafe request comes from a page of another site. Schemes are not compared,
+ * because a proxy may end TLS. A missing port means the default port of the Origin's scheme.
  *
- * @param method as sent; GET, HEAD and OPTIONS are safe
- * @param host the Host header
- * @param origin the Origin header (RFC 6454 §7)
- * @param secFetchSite the Sec-Fetch-Site header (Fetch Metadata §2.3)
+ * @param method method as sent; GET, HEAD and OPTIONS are safe
+ * @param host the Host header, or null if it was not sent
+ * @param origin the Origin header (RFC 6454 §7), or null if it was not sent
+ * @param secFetchSite the Sec-Fetch-Site header (Fetch Metadata §2.3), or null if it was not sent
+ * @returns a clause for an error message, or undefined if the request is not cross-site
  */
-export function foreignOrigin(
+export function foreignOriginFault(
   method: string,
   host: string | null,
   origin: string | null,
@@ -26,14 +28,14 @@ export function foreignOrigin(
 ): string | undefined {
   if (method === "GET" || method === "HEAD" || method === "OPTIONS") return undefined;
   if (secFetchSite !== null && secFetchSite !== "same-origin" && secFetchSite !== "none") {
-    return `the browser says Sec-Fetch-Site: ${secFetchSite.slice(0, SHOWN)}`;
+    return `the browser sent Sec-Fetch-Site: ${secFetchSite.slice(0, MAX_QUOTED_CHARS)}`;
   }
   if (origin === null || isOwn(origin, host)) return undefined;
-  return `the Origin ${origin.slice(0, SHOWN)} is not the Host the request was sent to`;
+  return `the Origin ${origin.slice(0, MAX_QUOTED_CHARS)} does not match the Host header`;
 }
 
 function isOwn(origin: string, host: string | null): boolean {
-  const own = host === null ? undefined : splitAuthority(host);
+  const own = host === null ? undefined : parseAuthority(host);
   if (own === undefined) return false;
   if (origin.startsWith("http://")) return isSame(origin.slice(7), "80", own);
   if (origin.startsWith("https://")) return isSame(origin.slice(8), "443", own);
@@ -41,7 +43,7 @@ function isOwn(origin: string, host: string | null): boolean {
 }
 
 function isSame(authority: string, defaultPort: string, own: Authority): boolean {
-  const page = splitAuthority(authority);
+  const page = parseAuthority(authority);
   return page !== undefined && page.host === own.host &&
     (page.port || defaultPort) === (own.port || defaultPort);
 }

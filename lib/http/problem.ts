@@ -1,7 +1,8 @@
 /**
- * Refusals as RFC 9457 problems: one table of types, one error that carries one, one function that
- * makes it a Response. A detail names the action, what was found and what would have sufficed; it
- * must never carry a secret, a stack or a path of the machine's disk.
+ * Problem details (RFC 9457): the table of problem types, the error that carries one, and the
+ * function that turns it into a response. A detail names the action, the state that was found and
+ * what would have been enough. It must never contain a secret, a stack, or a path of the server's
+ * disk.
  */
 
 import { prefersText } from "./negotiate.ts";
@@ -13,55 +14,58 @@ interface ProblemKind {
   readonly title: string;
 }
 
-/** Every problem type of the machine; each has a page under `/usr/share/doc/problems/`. */
+/**
+ * Every problem type of the server. Each has a page `/usr/share/doc/problems/<type>.md` whose heading
+ * is the status and the title. A title is a noun phrase or a short statement of at most six words.
+ */
 export const PROBLEMS = {
-  "bad-path": { status: 400, title: "The path is not canonical" },
-  "bad-name": { status: 400, title: "The name cannot be a world" },
-  "bad-query": { status: 400, title: "A query parameter does not fit" },
-  "bad-header": { status: 400, title: "A request header does not fit" },
-  "bad-metadata": { status: 400, title: "An X-Meta header does not fit" },
-  "bad-body": { status: 400, title: "The request body does not fit" },
-  "unauthorized": { status: 401, title: "A credential is needed" },
-  "forbidden": { status: 403, title: "The credential does not reach this" },
-  "foreign-origin": { status: 403, title: "Another site's page may not act here" },
-  "unknown-host": { status: 403, title: "The Host header names another machine" },
-  "lower-layer": { status: 403, title: "The world belongs to the read-only lower layer" },
-  "not-found": { status: 404, title: "Nothing is here" },
-  "method-not-allowed": { status: 405, title: "The method does not apply here" },
+  "bad-path": { status: 400, title: "Ambiguous path" },
+  "bad-name": { status: 400, title: "Invalid world name" },
+  "bad-query": { status: 400, title: "Invalid query parameter" },
+  "bad-header": { status: 400, title: "Invalid request header" },
+  "bad-metadata": { status: 400, title: "Invalid X-Meta header" },
+  "bad-body": { status: 400, title: "Invalid request body" },
+  "unauthorized": { status: 401, title: "Credential required" },
+  "forbidden": { status: 403, title: "Insufficient permission" },
+  "foreign-origin": { status: 403, title: "Request from another site" },
+  "unknown-host": { status: 403, title: "Unknown Host header" },
+  "lower-layer": { status: 403, title: "World in the read-only lower layer" },
+  "not-found": { status: 404, title: "Not found" },
+  "method-not-allowed": { status: 405, title: "Method not allowed" },
   "not-acceptable": { status: 406, title: "No acceptable representation" },
-  "request-timeout": { status: 408, title: "The request took too long" },
-  "conflict": { status: 409, title: "The state of the resource forbids this" },
-  "gone": { status: 410, title: "The version was let go" },
-  "precondition-failed": { status: 412, title: "What you saw is not current" },
-  "body-too-large": { status: 413, title: "The content is too large" },
-  "uri-too-long": { status: 414, title: "The URL is too long" },
-  "unsupported-media-type": { status: 415, title: "The media type is not supported" },
-  "range-not-satisfiable": { status: 416, title: "The range lies outside the content" },
-  "unprocessable": { status: 422, title: "The content cannot be processed" },
-  "locked": { status: 423, title: "The resource is locked" },
+  "request-timeout": { status: 408, title: "Request timeout" },
+  "conflict": { status: 409, title: "Conflict with the current state" },
+  "gone": { status: 410, title: "Version no longer available" },
+  "precondition-failed": { status: 412, title: "Precondition failed" },
+  "body-too-large": { status: 413, title: "Content too large" },
+  "uri-too-long": { status: 414, title: "URL too long" },
+  "unsupported-media-type": { status: 415, title: "Unsupported media type" },
+  "range-not-satisfiable": { status: 416, title: "Range not satisfiable" },
+  "unprocessable": { status: 422, title: "Unprocessable content" },
+  "locked": { status: 423, title: "Resource locked" },
   "too-many-requests": { status: 429, title: "Too many requests" },
-  "internal": { status: 500, title: "The machine failed" },
-  "world-damaged": { status: 500, title: "The world's file cannot be read" },
-  // What RFC 9110 §15.6.2 calls a method or form that a server has no code for; nothing is put off.
-  "not-implemented": { status: 501, title: "This is not implemented here" },
-  "bad-gateway": { status: 502, title: "What stands behind this failed" },
-  "unavailable": { status: 503, title: "Not available now" },
-  "gateway-timeout": { status: 504, title: "What stands behind this did not answer" },
-  "insufficient-storage": { status: 507, title: "The disk is full" },
-  "loop-detected": { status: 508, title: "The request calls itself" },
+  "internal": { status: 500, title: "Internal server error" },
+  "world-damaged": { status: 500, title: "Unreadable world file" },
+  // RFC 9110 §15.6.2: a method that the server does not know for any resource.
+  "not-implemented": { status: 501, title: "Not implemented" },
+  "bad-gateway": { status: 502, title: "Upstream failed" },
+  "unavailable": { status: 503, title: "Service unavailable" },
+  "gateway-timeout": { status: 504, title: "Upstream timed out" },
+  "insufficient-storage": { status: 507, title: "Insufficient storage" },
+  "loop-detected": { status: 508, title: "Request loop" },
 } as const satisfies Record<string, ProblemKind>;
 
-/** The name of a problem type: the last segment of its `type` URI. */
+/** Name of a problem type: the last segment of its `type` URI. */
 export type ProblemType = keyof typeof PROBLEMS;
 
-/** A refusal on its way to becoming a Response. Thrown anywhere behind the gate. */
+/** An error that becomes a problem response. Any code behind the gate may throw it. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: number;
 
   /**
-   * @param type which refusal it is
-   * @param detail the sentence for this occurrence, without final period
+   * @param type the problem type
+   * @param detail sentence about this occurrence, without a final period
    * @param headers response headers that belong to it, such as `Allow` or `Retry-After`
    */
   constructor(
@@ -75,13 +79,14 @@ export class Problem extends Error {
 }
 
 /**
- * Makes the problem's Response: `application/problem+json`, or the same words as text for a caller
- * who prefers text or HTML (RFC 9457 §3).
+ * Creates the response of a problem: `application/problem+json`, or the same text as `text/plain`
+ * for a client that prefers text or HTML (RFC 9457 §3).
  *
- * @param accept the request's Accept header, or null
- * @param head whether the request was a HEAD, which gets no body
+ * @param problem the problem
+ * @param accept value of the Accept header, or null if it was not sent
+ * @param head true for a HEAD request: the response has no body, and Content-Length is that of GET
  */
-export function problemResponse(problem: Problem, accept: string | null, head = false): Response {
+export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
   const text = prefersText(accept);
   const body = text ? `${status} ${title}\n${problem.detail}\n` : JSON.stringify({
@@ -97,7 +102,7 @@ export function problemResponse(problem: Problem, accept: string | null, head = 
     "vary": "Accept",
     ...problem.headers,
   });
-  // RFC 9110 §8.6: a HEAD tells the length that GET would have, or none.
+  // RFC 9110 §8.6: Content-Length of a HEAD response is the length that GET would have.
   if (head) headers.set("content-length", String(encoder.encode(body).length));
   return new Response(head ? null : body, { status, headers });
 }

@@ -1,40 +1,43 @@
 /**
- * Server-sent events (WHATWG HTML §9.2): events as bytes, and a stream that hands them to one
- * reader. Nothing a world holds may break out of its `data:` lines, and a reader who does not keep
- * up costs a bounded number of bytes and then its connection. No timers live here.
+ * Server-sent events (WHATWG HTML §9.2): encodes events as bytes and sends them to one reader as a
+ * stream. Content of a world must not be able to leave its `data:` lines. A reader that is too slow
+ * costs a bounded amount of memory and is then disconnected. This module uses no timers.
  */
 
-import { STREAM_LAG_BYTES } from "../limits.ts";
+import { MAX_STREAM_LAG_BYTES } from "../limits.ts";
 
-/** The fields of one event; what is absent is not sent. */
+/** The fields of one event. Absent fields are not sent. */
 export interface ServerSentEvent {
   readonly event?: string;
-  /** Becomes the reader's `Last-Event-ID`. */
+  /** Becomes the `Last-Event-ID` of the reader. */
   readonly id?: string;
-  /** May hold any line breaks; the reader gets them all as LF. */
+  /** May contain any line breaks; the reader receives each as LF. */
   readonly data?: string;
-  /** Milliseconds the reader shall wait before it connects again. */
+  /** Milliseconds that the reader waits before it reconnects. */
   readonly retry?: number;
 }
 
 const encoder = new TextEncoder();
 const LINE_BREAK = /\r\n|\r|\n/;
-// deno-lint-ignore no-control-regex -- NUL, CR and LF are what is looked for
+// deno-lint-ignore no-control-regex -- the pattern must match NUL, CR and LF
 const UNSAFE = /[\u0000\r\n]/;
 
 /**
- * Encodes one event as it goes on the wire. The same bytes may be sent to any number of readers.
+ * Encodes one event for the wire. The same bytes can be sent to any number of readers.
  *
- * @throws {TypeError} when `event` or `id` holds a NUL or a line break, which would let it forge
- * other fields or lose the id, or when `retry` is no whole number of milliseconds
+ * @param event the fields; `event` and `id` are one line each
+ * @throws {TypeError} if `event` or `id` contains a NUL or a line break, which could forge other
+ * fields or drop the id, or if `retry` is not a whole number of milliseconds
  */
 export function encodeEvent(event: ServerSentEvent): Uint8Array<ArrayBuffer> {
   let text = "";
-  if (event.event !== undefined) text += `event: ${oneLine("event", event.event)}\n`;
-  if (event.id !== undefined) text += `id: ${oneLine("id", event.id)}\n`;
+  if (event.event !== undefined) text += `event: ${assertOneLine("event", event.event)}\n`;
+  if (event.id !== undefined) text += `id: ${assertOneLine("id", event.id)}\n`;
   if (event.retry !== undefined) {
     if (!Number.isSafeInteger(event.retry) || event.retry < 0) {
-      throw new TypeError(`Cannot encode retry: ${event.retry} is no whole number of milliseconds`);
+      throw new TypeError(
+        `Cannot encode retry: ${event.retry} is not a whole number of milliseconds`,
+      );
     }
     text += `retry: ${event.retry}\n`;
   }
@@ -42,14 +45,18 @@ export function encodeEvent(event: ServerSentEvent): Uint8Array<ArrayBuffer> {
   return encoder.encode(text + "\n");
 }
 
-/** Encodes a comment, which every reader ignores: heartbeats are comments. */
+/**
+ * Encodes a comment, which readers ignore. Heartbeats are comments.
+ *
+ * @param text the comment; may contain line breaks
+ */
 export function encodeComment(text = ""): Uint8Array<ArrayBuffer> {
   return encoder.encode(lines(": ", text) + "\n");
 }
 
-function oneLine(field: string, value: string): string {
+function assertOneLine(field: string, value: string): string {
   if (UNSAFE.test(value)) {
-    throw new TypeError(`Cannot encode ${field}: it holds a NUL or a line break`);
+    throw new TypeError(`Cannot encode ${field}: it contains a NUL or a line break`);
   }
   return value;
 }
@@ -63,9 +70,9 @@ function lines(prefix: string, text: string): string {
 
 /** Why an {@link EventStream} ended. */
 export type StreamEnd =
-  | "cancelled" // the reader went away
+  | "cancelled" // the reader disconnected
   | "closed" // `close()` was called
-  | "lagged"; // the reader did not keep up and was dropped
+  | "lagged"; // the reader was too slow and was disconnected
 
 interface Queued {
   readonly bytes: Uint8Array;
@@ -73,12 +80,17 @@ interface Queued {
 }
 
 /**
- * One reader's stream of already encoded events. Pass `readable` to a Response. It learns that the
- * reader left from the stream's cancellation alone: `request.signal` also aborts after success.
+ * The event stream of one reader: a queue of encoded events with a byte limit.
  *
- * The queue is its own and not the stream's, because a stream can forget what it queued only by
- * failing, which the server would report as an error of its own. A dropped reader sees its stream
- * end between two events and connects again with `Last-Event-ID`.
+ * - Pass `readable` to a Response as its body.
+ * - `send` never waits. It queues bytes until the reader takes them.
+ * - A reader that lags more than the limit is disconnected. Its stream ends between two events, so
+ *   it can reconnect with `Last-Event-ID`.
+ * - A disconnect is detected by the cancellation of the stream only: `request.signal` also aborts
+ *   after success (Deno 2.9.6).
+ *
+ * The queue is separate from the ReadableStream, because a ReadableStream can discard its queue
+ * only by an error, which Deno would report as an error of the server.
  */
 export class EventStream {
   /** The response body. */
@@ -87,18 +99,18 @@ export class EventStream {
   readonly #onClose: ((end: StreamEnd) => void) | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #open = true;
-  /** The reader waits for bytes and the queue had none. */
+  /** The reader waits for bytes and the queue is empty. */
   #wanted = false;
   #first: Queued | undefined;
   #last: Queued | undefined;
   #lag = 0;
 
   /**
-   * @param onClose called exactly once, when the stream ends for whatever reason; it may be called
-   * from within `send` and `close`
-   * @param limit bytes the reader may lag behind
+   * @param onClose called exactly once, when the stream ends for any reason; may be called during
+   * `send` and `close`
+   * @param limit bytes that the reader may lag behind
    */
-  constructor(onClose?: (end: StreamEnd) => void, limit = STREAM_LAG_BYTES) {
+  constructor(onClose?: (end: StreamEnd) => void, limit = MAX_STREAM_LAG_BYTES) {
     this.#onClose = onClose;
     this.#limit = limit;
     this.readable = new ReadableStream<Uint8Array>({
@@ -115,22 +127,22 @@ export class EventStream {
   }
 
   /** Whether `send` can still reach the reader. */
-  get open(): boolean {
+  get isOpen(): boolean {
     return this.#open;
   }
 
   /** Bytes that were sent and that the reader has not taken yet. */
-  get lag(): number {
+  get lagBytes(): number {
     return this.#lag;
   }
 
   /**
-   * Queues bytes for the reader and never waits. A reader who would then lag more than the limit is
-   * dropped and what was queued is freed at once. A single event larger than the limit still goes to
-   * a reader who has taken everything before it.
+   * Queues bytes for the reader and never waits. If the reader would then lag more than the limit,
+   * it is disconnected and the queue is freed. One event larger than the limit is still sent to a
+   * reader that has taken everything before it.
    *
-   * @param bytes whole events, which must not be changed afterwards
-   * @returns false when the stream has ended, by this call or before
+   * @param bytes whole events; must not be changed afterwards
+   * @returns false if the stream has ended, before or during this call
    */
   send(bytes: Uint8Array): boolean {
     if (!this.#open) return false;
@@ -153,14 +165,16 @@ export class EventStream {
     return true;
   }
 
-  /** Takes no more events and ends the stream once the reader has what is queued. Idempotent. */
+  /**
+   * Accepts no more events and ends the stream after the reader has taken the queue. Idempotent.
+   */
   close(): void {
     if (!this.#open) return;
     if (this.#first === undefined) this.#finish();
     this.#end("closed");
   }
 
-  /** Hands the reader, who asks for more, the oldest queued event. */
+  /** Passes the oldest queued event to the reader, which asked for more. */
   #pull(): void {
     const queued = this.#first;
     if (queued === undefined) {

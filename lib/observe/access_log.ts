@@ -1,37 +1,48 @@
 /**
- * The access log: watches the answers of an app leave and writes a line on each when it is delivered,
- * an event stream's at its end. It only looks; no answer waits for its line or looks different for it.
+ * The access log: observes the responses of the app and writes one line per response after it was
+ * delivered, for an event stream at its end. It never delays or changes a response.
  */
 
-import type { App } from "../app.ts";
-import type { FindClient } from "../http/client_address.ts";
-import type { Connection, Exchange } from "../http/exchange.ts";
-import { encodePath } from "../http/path.ts";
-import { type LogForm, writeRecord } from "./access_record.ts";
-import { LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import type { ClientFinder } from "../http/client_address.ts";
+import type { Connection, RequestContext } from "../request/request_context.ts";
+import { encodePath, pathForLog } from "../http/path.ts";
+import { formatRecord, type LogFormat } from "./access_record.ts";
+import { LOG_CLOSE_TIMEOUT_MS } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
-/** What the log is made from. */
+/** Answers the requests that the log records. */
+export interface LoggedApp {
+  /** Answers a request; `onAdmitted` receives what the gate made of it. */
+  handle(
+    request: Request,
+    peer: string,
+    connection: Connection,
+    onAdmitted: (context: RequestContext) => void,
+  ): Response | Promise<Response>;
+}
+
+/** The app to observe and the output of the log. */
 export interface AccessLogOptions {
-  readonly app: Pick<App, "fetch">;
-  readonly findClient: FindClient;
-  readonly form: LogForm;
-  /** Unix milliseconds. */
+  readonly app: LoggedApp;
+  readonly findClient: ClientFinder;
+  readonly form: LogFormat;
+  /** Current time in Unix milliseconds. */
   readonly now: () => number;
-  /** Writes bytes where the log goes. */
+  /** Writes some of the bytes to the log and returns how many. */
   readonly write: (bytes: Uint8Array) => Promise<number>;
-  /** Writes a line for the operator. */
+  /** Writes one line for the operator. */
   readonly log: (line: string) => void;
 }
 
 /**
- * Opens the log where one is asked for and there is somewhere to write it.
+ * Creates the access log if it is enabled and there is an output.
  *
- * @param form how it is written; `off` is not at all
+ * @param form format of the lines, or `off`
+ * @returns undefined if it is disabled
  */
-export function openAccessLog(
-  form: LogForm | "off",
+export function createAccessLog(
+  form: LogFormat | "off",
   { write, ...options }: Omit<AccessLogOptions, "form" | "write"> & {
     readonly write: AccessLogOptions["write"] | undefined;
   },
@@ -41,7 +52,7 @@ export function openAccessLog(
     : new AccessLog({ ...options, form, write });
 }
 
-/** See the module. */
+/** Passes requests to the app and logs the responses. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
   readonly #lines: LineWriter;
@@ -51,71 +62,77 @@ export class AccessLog {
     this.#options = options;
     this.#lines = new LineWriter({
       write: (bytes) => options.write(bytes),
-      dropped: (count) =>
+      formatDropped: (count) =>
         options.form === "json"
           ? `{"dropped":${count}}\n`
-          : `${count} lines were dropped, since nobody took them\n`,
-      failed: (error) => options.log(`the access log ended: ${error}`),
+          : `dropped ${count} access log lines: the reader is too slow\n`,
+      onError: (error) => options.log(`the access log stopped: ${error}`),
     });
   }
 
-  /** Has the app answer, and notes how. */
-  async fetch(request: Request, peer: string, connection: Connection): Promise<Response> {
+  /** Passes a request to the app and logs the response after delivery. */
+  async handle(request: Request, peer: string, connection: Connection): Promise<Response> {
     const start = performance.now();
     const { app, findClient } = this.#options;
-    let seen: Exchange | undefined;
-    const answer = await app.fetch(request, peer, connection, (exchange) => seen = exchange);
+    let context: RequestContext | undefined;
+    const response = await app.handle(request, peer, connection, (entered) => context = entered);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
-    const path = seen === undefined ? pathOf(url) : encodePath(seen.target.path);
-    // A caller is one value for as long as the request lasts; the request itself may be gone then.
-    const by = seen?.caller.by;
-    const counted = count(method, answer);
+    const path = context === undefined ? pathForLog(url) : encodePath(context.target.path);
+    // Read now: the caller is immutable, but the request may be released before the response ends.
+    const by = context?.caller.by;
+    const counted = count(method, response);
     const note = (aborted: boolean) => {
-      this.#lines.put(writeRecord({
+      this.#lines.write(formatRecord({
         time: this.#options.now(),
         client: address,
         ...(by === undefined ? {} : { by }),
         method,
         path,
-        status: answer.status,
+        status: response.status,
         bytes: counted.bytes(),
         ms: performance.now() - start,
         ...(aborted || counted.cut() ? { aborted: true } : {}),
       }, this.#options.form));
     };
-    const over = connection.completed.then(() => note(false), () => note(true));
-    this.#open.add(over);
-    void over.finally(() => this.#open.delete(over));
-    return counted.answer;
+    const logged = connection.completed.then(() => note(false), () => note(true));
+    this.#open.add(logged);
+    void logged.finally(() => this.#open.delete(logged));
+    return counted.response;
   }
 
-  /** Waits a moment for the answers under way, which must have been ended, and writes what waits. */
+  /**
+   * Waits for the current responses, which must have been ended, at most
+   * {@link LOG_CLOSE_TIMEOUT_MS} milliseconds, and writes the remaining lines.
+   */
   async close(): Promise<void> {
-    await within(LOG_GOODBYE_MS, Promise.all(this.#open));
+    await withTimeout(LOG_CLOSE_TIMEOUT_MS, Promise.all(this.#open));
     await this.#lines.close();
   }
 }
 
-/** An answer to be sent, and what of it has been sent. */
+/** A response whose content is counted while it is sent. */
 interface Counted {
-  readonly answer: Response;
+  readonly response: Response;
   bytes(): number;
-  /** Whether its reader went away before its end; the runtime calls such a stream completed. */
+  /** The client disconnected before the end. Deno reports such a stream as completed (2.9.6). */
   cut(): boolean;
 }
 
-/** Finds out how long an answer's content is: by its own word, or by looking at it pass. */
-function count(method: string, answer: Response): Counted {
-  const { status, headers } = answer;
-  const whole = (bytes: number) => ({ answer, bytes: () => bytes, cut: () => false });
+/**
+ * Determines the length of the content from Content-Length, otherwise by counting the bytes that
+ * pass.
+ */
+function count(method: string, response: Response): Counted {
+  const { status, headers } = response;
+  const whole = (bytes: number) => ({ response, bytes: () => bytes, cut: () => false });
   if (method === "HEAD" || status === 204 || status === 304) return whole(0);
-  const told = headers.get("content-length");
-  if (told !== null) return whole(Number(told));
-  if (answer.body === null) return whole(0);
+  const declared = headers.get("content-length");
+  if (declared !== null) return whole(Number(declared));
+  if (response.body === null) return whole(0);
   let bytes = 0;
   let cut = false;
-  const body = answer.body.pipeThrough(
+  const body = response.body.pipeThrough(
     new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       transform(chunk, controller) {
         bytes += chunk.length;
@@ -126,13 +143,5 @@ function count(method: string, answer: Response): Counted {
       },
     }),
   );
-  return { answer: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
-}
-
-/** What was sent in a path's place, where it has no canonical form. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+  return { response: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
 }

@@ -1,44 +1,47 @@
 /**
- * One answered request as one line of the access log. What a stranger sent can stand in it only as
- * visible ASCII without spaces or as a JSON string of such: nothing can forge a second line, move a
- * terminal's cursor or turn its writing round. Queries, bodies and credentials never come in here.
+ * Formats one request as one line of the access log. Untrusted values appear only as visible ASCII
+ * without spaces or as ASCII JSON strings. They can therefore not forge a line, control a terminal
+ * or reverse the direction of text. Queries, bodies and credentials are never logged.
  */
 
-/** What is known of a request once its answer is delivered. */
+/** What is logged about a request after its response was delivered. */
 export interface AccessRecord {
-  /** Unix milliseconds at which the answer was delivered. */
+  /** Unix milliseconds at which the response was delivered. */
   readonly time: number;
-  /** The client's address. */
+  /** Address of the client. */
   readonly client: string;
-  /** The caller as events name it, `T2` or `cap:/home/x`; absent when the gate let nobody in. */
+  /**
+   * Name of the caller as in the event chain, `T2` or `cap:/home/x`; absent if the gate refused the
+   * request.
+   */
   readonly by?: string;
   readonly method: string;
-  /** Canonical path, percent-encoded, or what was sent in its place; without its query. */
+  /** Canonical path, percent-encoded, or the path as sent; without the query. */
   readonly path: string;
   readonly status: number;
-  /** Length of the content. */
+  /** Length of the content in bytes. */
   readonly bytes: number;
-  /** From the request to the end of its answer. */
+  /** Milliseconds from the request to the end of its response. */
   readonly ms: number;
-  /** The caller went away before the answer was delivered. */
+  /** The client disconnected before the response was delivered. */
   readonly aborted?: true;
 }
 
-/** How the log is written. */
-export type LogForm = "line" | "json";
+/** Format of the lines. */
+export type LogFormat = "line" | "json";
 
-/** Longest method, path and caller that are written, in characters. */
-const METHOD_LENGTH = 20;
-const PATH_LENGTH = 1024;
-const BY_LENGTH = 512;
-const CLIENT_LENGTH = 64;
+/** Longest values that are logged, in characters. */
+const MAX_METHOD_CHARS = 20;
+const MAX_PATH_CHARS = 1024;
+const MAX_BY_CHARS = 512;
+const MAX_CLIENT_CHARS = 64;
 
 const encoder = new TextEncoder();
 const NOT_VISIBLE = /[^\x21-\x7e]/gu;
 const NOT_ASCII = /[^\x20-\x7e]/g;
 
-/** Writes a record, with its line break. */
-export function writeRecord(record: AccessRecord, form: LogForm): string {
+/** Formats a record as one line, with its line break. */
+export function formatRecord(record: AccessRecord, form: LogFormat): string {
   return form === "json" ? jsonOf(record) : lineOf(record);
 }
 
@@ -46,10 +49,10 @@ function lineOf(record: AccessRecord): string {
   const { time, client, by, method, path, status, bytes, ms, aborted } = record;
   return [
     new Date(time).toISOString(),
-    word(client, CLIENT_LENGTH),
-    word(by ?? "-", BY_LENGTH),
-    word(method, METHOD_LENGTH),
-    word(path, PATH_LENGTH),
+    encodeVisible(client, MAX_CLIENT_CHARS),
+    encodeVisible(by ?? "-", MAX_BY_CHARS),
+    encodeVisible(method, MAX_METHOD_CHARS),
+    encodeVisible(path, MAX_PATH_CHARS),
     status,
     bytes,
     `${rounded(ms)}ms`,
@@ -59,10 +62,10 @@ function lineOf(record: AccessRecord): string {
 function jsonOf({ time, ms, client, by, method, path, ...facts }: AccessRecord): string {
   const text = JSON.stringify({
     time: new Date(time).toISOString(),
-    client: client.slice(0, CLIENT_LENGTH),
-    ...(by === undefined ? {} : { by: by.slice(0, BY_LENGTH) }),
-    method: method.slice(0, METHOD_LENGTH),
-    path: path.slice(0, PATH_LENGTH),
+    client: client.slice(0, MAX_CLIENT_CHARS),
+    ...(by === undefined ? {} : { by: by.slice(0, MAX_BY_CHARS) }),
+    method: method.slice(0, MAX_METHOD_CHARS),
+    path: path.slice(0, MAX_PATH_CHARS),
     ...facts,
     ms: rounded(ms),
   });
@@ -72,9 +75,9 @@ function jsonOf({ time, ms, client, by, method, path, ...facts }: AccessRecord):
   ) + "\n";
 }
 
-/** A text without anything that is not visible ASCII, percent-encoded as in a URL. */
-function word(text: string, most: number): string {
-  const encoded = text.slice(0, most).replace(NOT_VISIBLE, (char) => {
+/** Percent-encodes every character that is not visible ASCII, and shortens the text. */
+function encodeVisible(text: string, maxChars: number): string {
+  const encoded = text.slice(0, maxChars).replace(NOT_VISIBLE, (char) => {
     return Array.from(
       encoder.encode(char),
       (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,

@@ -1,29 +1,31 @@
 /**
- * Lines on their way to a slow place, such as a terminal or a pipe: gathered, written in batches, and
- * never waited for. What would not fit into its bounded memory is dropped and counted, since a log
- * that nobody reads must not stop what it is about.
+ * Writes lines to a slow output such as a terminal or a pipe. Lines are collected and written in
+ * batches; callers never wait. Lines beyond a memory limit are dropped and counted, because a log
+ * that is not read must not block the server.
  */
 
-import { LOG_BUFFER_BYTES, LOG_DELAY_MS, LOG_GOODBYE_MS } from "../limits.ts";
-import { within } from "../within.ts";
+import { LOG_CLOSE_TIMEOUT_MS, LOG_FLUSH_INTERVAL_MS, MAX_LOG_BUFFER_CHARS } from "../limits.ts";
+import { withTimeout } from "../base/timeout.ts";
 
-/** What a {@link LineWriter} needs. */
+/** The output of a {@link LineWriter} and its limits. */
 export interface LineWriterOptions {
-  /** Writes some of the bytes, one call at a time, and says how many. */
+  /** Writes some of the bytes and returns how many; called one at a time. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Makes the line that says how many were dropped. */
-  dropped(count: number): string;
-  /** Told once, when writing failed; nothing is written after that. */
-  failed(error: unknown): void;
-  /** Most characters that wait. */
+  /** Formats the line that reports how many lines were dropped. */
+  formatDropped(count: number): string;
+  /** Called once if writing fails; nothing is written afterwards. */
+  onError(error: unknown): void;
+  /** Characters that can wait; the default is {@link MAX_LOG_BUFFER_CHARS}. */
   readonly limit?: number;
-  /** How long lines are gathered, in milliseconds. */
+  /**
+   * Lines are collected for this many milliseconds; the default is {@link LOG_FLUSH_INTERVAL_MS}.
+   */
   readonly delayMs?: number;
 }
 
 const encoder = new TextEncoder();
 
-/** See the module. */
+/** Collects lines and writes them in batches. */
 export class LineWriter {
   readonly #options: LineWriterOptions;
   readonly #limit: number;
@@ -37,12 +39,12 @@ export class LineWriter {
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
-    this.#limit = options.limit ?? LOG_BUFFER_BYTES;
-    this.#delayMs = options.delayMs ?? LOG_DELAY_MS;
+    this.#limit = options.limit ?? MAX_LOG_BUFFER_CHARS;
+    this.#delayMs = options.delayMs ?? LOG_FLUSH_INTERVAL_MS;
   }
 
-  /** Takes a line, with its line break; never waits. */
-  put(line: string): void {
+  /** Queues a line, which includes its line break. Never waits. */
+  write(line: string): void {
     if (this.#broken) return;
     if (this.#length + line.length > this.#limit) {
       this.#dropped++;
@@ -54,10 +56,10 @@ export class LineWriter {
     this.#timer ??= setTimeout(() => this.#flush(), this.#delayMs);
   }
 
-  /** Writes what waits, and gives up on a place that takes nothing. */
+  /** Writes the queued lines, and gives up after {@link LOG_CLOSE_TIMEOUT_MS} milliseconds. */
   async close(): Promise<void> {
     this.#flush();
-    await within(LOG_GOODBYE_MS, this.#writing ?? Promise.resolve());
+    await withTimeout(LOG_CLOSE_TIMEOUT_MS, this.#writing ?? Promise.resolve());
     this.#broken = true;
   }
 
@@ -78,13 +80,13 @@ export class LineWriter {
     } catch (error) {
       this.#broken = true;
       this.#waiting = [];
-      this.#options.failed(error);
+      this.#options.onError(error);
     }
   }
 
   #take(): string {
     const lines = this.#waiting;
-    if (this.#dropped > 0) lines.push(this.#options.dropped(this.#dropped));
+    if (this.#dropped > 0) lines.push(this.#options.formatDropped(this.#dropped));
     this.#waiting = [];
     this.#length = this.#dropped = 0;
     return lines.join("");

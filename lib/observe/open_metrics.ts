@@ -1,65 +1,65 @@
 /**
- * Metrics as text: OpenMetrics 1.0, and the Prometheus text format 0.0.4 for who asks for that. It
- * writes what it is given and measures nothing; what would not be valid is refused here, so that a
- * scraper never gets half a page.
+ * Formats metrics as text: OpenMetrics 1.0, and the Prometheus text format 0.0.4. It measures
+ * nothing. Invalid names and values are errors before anything is sent, so that a scraper never
+ * receives a partial page.
  */
 
-/** One number with its labels. */
-export interface Sample {
+/** One value with its labels. */
+export interface MetricSample {
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** Observations by size: how many fell into each bucket, the last of which has no bound. */
+/** Observations by size. */
 export interface Histogram {
-  /** Upper bounds, rising. */
+  /** Upper bounds of the buckets, ascending. */
   readonly bounds: readonly number[];
-  /** One more than there are bounds. */
+  /** Observations per bucket, not cumulative; the last bucket has no bound. */
   readonly buckets: readonly number[];
   readonly sum: number;
 }
 
 interface FamilyHead {
-  /** Without the suffixes that its samples get: `elastik_requests`. */
+  /** Name without the suffixes of its samples: `elastik_requests`. */
   readonly name: string;
   readonly help: string;
-  /** The name must end in it: `seconds`, `bytes`. */
+  /** The unit in which the name ends: `seconds`, `bytes`. */
   readonly unit?: string;
 }
 
-/** A named thing that is measured. */
-export type Family =
+/** A metric family: one measured quantity with its samples. */
+export type MetricFamily =
   & FamilyHead
   & (
-    | { readonly type: "counter" | "gauge" | "info"; readonly samples: readonly Sample[] }
+    | { readonly type: "counter" | "gauge" | "info"; readonly samples: readonly MetricSample[] }
     | { readonly type: "histogram"; readonly histogram: Histogram }
   );
 
-/** How the text is written. */
-export type MetricsForm = "openmetrics" | "prometheus";
+/** Format of the text. */
+export type MetricsFormat = "openmetrics" | "prometheus";
 
-/** The media types of the forms. */
-export const METRICS_TYPES: Readonly<Record<MetricsForm, string>> = {
+/** Media types of the formats. */
+export const METRICS_MEDIA_TYPES: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
   prometheus: "text/plain; version=0.0.4; charset=utf-8",
 };
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
-/** A family of this name would clash with another's samples. */
+/** Suffixes of samples. A family whose name ends in one would collide with another family. */
 const SUFFIX = /_(?:total|created|count|sum|bucket|info)$/;
 
 /**
- * Writes the families.
+ * Formats metric families.
  *
- * @throws {TypeError} a name, unit or value that the format does not allow
+ * @throws {TypeError} if the format does not allow a name, unit or value
  */
-export function writeMetrics(families: readonly Family[], form: MetricsForm): string {
+export function formatMetrics(families: readonly MetricFamily[], form: MetricsFormat): string {
   const names = new Set<string>();
   const parts = families.map((family) => {
     const { name, unit } = family;
     if (!NAME.test(name) || SUFFIX.test(name) || names.has(name)) {
-      throw new TypeError(`Cannot write the metric ${name}: its name is taken or not allowed`);
+      throw new TypeError(`Cannot write the metric ${name}: the name is used twice or not allowed`);
     }
     if (unit !== undefined && !name.endsWith(`_${unit}`)) {
       throw new TypeError(`Cannot write the metric ${name}: it does not end in its unit ${unit}`);
@@ -70,10 +70,10 @@ export function writeMetrics(families: readonly Family[], form: MetricsForm): st
   return parts.join("") + (form === "openmetrics" ? "# EOF\n" : "");
 }
 
-function head(family: Family, form: MetricsForm): string {
+function head(family: MetricFamily, form: MetricsFormat): string {
   const { name, type, unit, help } = family;
   if (form === "prometheus") {
-    // There the type belongs to the samples' own name, and `info` is not known.
+    // In the Prometheus format, TYPE has the name of the samples, and `info` does not exist.
     const sampled = type === "counter" ? `${name}_total` : type === "info" ? `${name}_info` : name;
     const known = type === "info" ? "gauge" : type;
     return `# HELP ${sampled} ${escaped(help, false)}\n# TYPE ${sampled} ${known}\n`;
@@ -83,7 +83,7 @@ function head(family: Family, form: MetricsForm): string {
     `# HELP ${name} ${escaped(help, true)}\n`;
 }
 
-function rows(family: Family): string[] {
+function rows(family: MetricFamily): string[] {
   const { name } = family;
   if (family.type === "histogram") return histogramRows(name, family.histogram);
   const suffix = family.type === "counter" ? "_total" : family.type === "info" ? "_info" : "";
@@ -98,7 +98,7 @@ function rows(family: Family): string[] {
 
 function histogramRows(name: string, { bounds, buckets, sum }: Histogram): string[] {
   if (buckets.length !== bounds.length + 1) {
-    throw new TypeError(`Cannot write the histogram ${name}: it needs a bucket without a bound`);
+    throw new TypeError(`Cannot write the histogram ${name}: the last bucket must have no bound`);
   }
   let count = 0;
   const found = buckets.map((size, at) => {
@@ -111,14 +111,19 @@ function histogramRows(name: string, { bounds, buckets, sum }: Histogram): strin
 function row(name: string, labels: Readonly<Record<string, string>>, value: number): string {
   const pairs = Object.entries(labels).map(([label, text]) => {
     if (!LABEL.test(label) || label.startsWith("__")) {
-      throw new TypeError(`Cannot write the metric ${name}: no label may be called ${label}`);
+      throw new TypeError(
+        `Cannot write the metric ${name}: the label name ${label} is not allowed`,
+      );
     }
     return `${label}="${escaped(text, true)}"`;
   });
   return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${spelt(value)}\n`;
 }
 
-/** A bucket's bound in the spelling that OpenMetrics calls canonical, so that series stay the same. */
+/**
+ * Formats the bound of a bucket in the canonical form of OpenMetrics, so that series keep their
+ * identity.
+ */
 function numeral(value: number): string {
   return value === Infinity ? "+Inf" : Number.isInteger(value) ? `${value}.0` : String(value);
 }
@@ -127,7 +132,10 @@ function spelt(value: number): string {
   return value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value);
 }
 
-/** Line breaks and backslashes written out; quotes too, except in the help of the older format. */
+/**
+ * Escapes line breaks and backslashes; quotes too, except in the help text of the Prometheus
+ * format.
+ */
 function escaped(text: string, quotes: boolean): string {
   const plain = text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
   return quotes ? plain.replaceAll('"', '\\"') : plain;

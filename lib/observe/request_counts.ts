@@ -1,19 +1,20 @@
 /**
- * How many requests were answered and how, in numbers alone: no name, path or caller comes in here.
- * It stands in the way of every request, so that a count is one addition and nothing is allocated.
+ * Counts responses by method and class of status, and measures waiting times. It contains numbers
+ * only: no name, path or caller. It runs for every request, so a count is one addition without
+ * allocation.
  */
 
-import { METHODS } from "../http/gate.ts";
+import { KNOWN_METHODS } from "../request/gate.ts";
 
-/** Methods that are counted by their names, GET first; all others are `other`. */
-const NAMES: readonly string[] = [...METHODS, "other"];
+/** Methods with a count of their own, GET first; all others count as `other`. */
+const NAMES: readonly string[] = [...KNOWN_METHODS, "other"];
 const OTHER = NAMES.length - 1;
 const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
-/** Classes 0xx to 5xx; the first stays empty. */
+/** Classes 0xx to 5xx; the first is unused. */
 const CLASSES = 6;
 
-/** Upper bounds of the histogram's buckets, in seconds; one more is without bound. */
-export const WAIT_BOUNDS: readonly number[] = [
+/** Upper bounds of the histogram's buckets in seconds; one more bucket has no bound. */
+export const WAIT_BOUNDS_SECONDS: readonly number[] = [
   0.001,
   0.0025,
   0.005,
@@ -39,30 +40,30 @@ export interface RequestCount {
   readonly count: number;
 }
 
-/** See the module. */
+/** Counters of all requests since the start. */
 export class RequestCounts {
   readonly #counts = new Float64Array(NAMES.length * CLASSES);
-  readonly #buckets = new Float64Array(WAIT_BOUNDS.length + 1);
+  readonly #buckets = new Float64Array(WAIT_BOUNDS_SECONDS.length + 1);
   #seconds = 0;
 
-  /** Counts an answer. */
-  note(method: string, status: number): void {
+  /** Counts a response. */
+  countResponse(method: string, status: number): void {
     const row = method === "GET" ? 0 : INDEX.get(method) ?? OTHER;
     const at = row * CLASSES + Math.floor(status / 100);
-    // A typed array drops what lies outside it, so that an odd status cannot do harm.
+    // A typed array ignores an index outside it, so an invalid status has no effect.
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
   }
 
-  /** Notes how long an answer had to wait, in milliseconds. */
-  waited(ms: number): void {
+  /** Records the waiting time of a response in milliseconds. */
+  observeWait(ms: number): void {
     const seconds = ms / 1000;
     let at = 0;
-    while (at < WAIT_BOUNDS.length && seconds > (WAIT_BOUNDS[at] ?? 0)) at++;
+    while (at < WAIT_BOUNDS_SECONDS.length && seconds > (WAIT_BOUNDS_SECONDS[at] ?? 0)) at++;
     this.#buckets[at] = (this.#buckets[at] ?? 0) + 1;
     this.#seconds += seconds;
   }
 
-  /** What was counted, without what never happened. */
+  /** The counts that are not zero. */
   list(): RequestCount[] {
     const found: RequestCount[] = [];
     NAMES.forEach((method, row) => {
@@ -74,7 +75,7 @@ export class RequestCounts {
     return found;
   }
 
-  /** The waits: how many fell into each bucket, not summed up, and all of them together in seconds. */
+  /** The waiting times: observations per bucket, not cumulative, and the sum in seconds. */
   waits(): { readonly buckets: readonly number[]; readonly seconds: number } {
     return { buckets: [...this.#buckets], seconds: this.#seconds };
   }

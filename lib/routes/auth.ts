@@ -1,82 +1,85 @@
 /**
- * `/auth`: what a caller is, and capabilities for those who shall have less. Tokens leave the machine
- * here and nowhere else, and are kept by nobody on the way.
+ * `/auth`: describes the caller and creates capabilities. The server returns a capability once and
+ * does not store it.
  */
 
 import { mint } from "../auth/capability.ts";
-import { require } from "../auth/policy.ts";
-import { CHALLENGE } from "../auth/policy.ts";
-import type { Hono } from "../deps/hono.ts";
-import { type Exchange, queryNumber, queryValue } from "../http/exchange.ts";
-import { isCanonical } from "../http/path.ts";
+import { assertCan, CHALLENGE } from "../auth/policy.ts";
+import { isCanonicalPath } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
+import { readQueryNumber, readQueryValue } from "../http/query.ts";
 import { CAPABILITY_TTL_SECONDS, MAX_CAPABILITY_TTL_SECONDS } from "../limits.ts";
-import type { Machine } from "../machine.ts";
-import { json } from "./plain.ts";
-import { onlyMethods, routeApp, type RouteEnv } from "./route_app.ts";
+import type { RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { jsonResponse } from "../response/json_response.ts";
 
-/** The routes below `/auth`. */
-export function authRoutes(machine: Machine): Hono<RouteEnv> {
-  const app = routeApp();
-
-  app.get("/auth/whoami", ({ env: { caller } }) => {
-    require(caller, "read", "/auth/whoami");
-    if (caller.rejected) {
-      throw new Problem(
-        "unauthorized",
-        "Cannot tell who you are: the credential sent is unknown or has expired",
-        { "www-authenticate": CHALLENGE },
-      );
-    }
-    const { tier, by, scope } = caller;
-    if (scope === undefined) return json({ tier, by });
-    return json({
-      tier,
-      by,
-      prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
-      prefixes: scope.prefixes,
-      mode: scope.mode,
-      exp: scope.exp,
-      ttl_sec: Math.max(0, Math.floor(scope.exp - machine.now() / 1000)),
-    });
+/**
+ * `GET /auth/whoami`: the tier of the caller; for a capability also prefix, mode and remaining
+ * time.
+ */
+export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestContext): Response {
+  assertCan(caller, "read", "/auth/whoami");
+  if (caller.rejected) {
+    throw new Problem(
+      "unauthorized",
+      "Cannot identify the caller: the credential is unknown or expired",
+      { "www-authenticate": CHALLENGE },
+    );
+  }
+  const { tier, by, scope } = caller;
+  if (scope === undefined) return jsonResponse({ tier, by });
+  return jsonResponse({
+    tier,
+    by,
+    prefix: scope.prefixes.reduce((a, b) => b.length > a.length ? b : a),
+    prefixes: scope.prefixes,
+    mode: scope.mode,
+    exp: scope.exp,
+    ttl_sec: Math.max(0, Math.floor(scope.exp - now() / 1000)),
   });
-  app.all("/auth/whoami", onlyMethods("GET, HEAD"));
-
-  app.post("/auth/mint", ({ env }) => {
-    const grant = readGrant(env, machine.now());
-    require(env.caller, "mint", grant.prefix);
-    const { prefix, mode, exp, ttl } = grant;
-    const token = mint({ key: machine.key, prefix, mode, exp });
-    return json({ token, prefix, mode, ttl_sec: ttl, exp });
-  });
-  app.all("/auth/mint", onlyMethods("POST"));
-  return app;
 }
 
-function readGrant(exchange: Exchange, now: number) {
-  const { query } = exchange.target;
-  // Who may not mint learns nothing but that, whatever else is wrong with the request.
-  require(exchange.caller, "mint", "/");
-  const asked = queryValue(query, "prefix");
-  if (asked === null) {
+/**
+ * `POST /auth/mint?prefix=&ttl=&mode=`: creates a capability for a prefix.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`
+ */
+export function mintCapability(
+  { key, now }: Pick<ServerContext, "key" | "now">,
+  context: RequestContext,
+): Response {
+  const { prefix, mode, exp, ttl } = readGrant(context, now());
+  assertCan(context.caller, "mint", prefix);
+  const token = mint({ key, prefix, mode, exp });
+  return jsonResponse({ token, prefix, mode, ttl_sec: ttl, exp });
+}
+
+function readGrant(context: RequestContext, now: number) {
+  const { query } = context.target;
+  // Checked first: a caller below T3 learns nothing else about the request.
+  assertCan(context.caller, "mint", "/");
+  const requested = readQueryValue(query, "prefix");
+  if (requested === null) {
     throw new Problem(
       "bad-query",
-      "Cannot mint a capability: ?prefix= is missing; /home/scratch would do",
+      "Cannot create a capability: ?prefix= is missing; a path such as /home/scratch is needed",
     );
   }
-  // Of one slash at the end, as collections have it: `//` must not become the whole tree.
-  const prefix = /[^/]\/$/.test(asked) ? asked.slice(0, -1) : asked;
-  if (!isCanonical(prefix) || prefix.includes("|")) {
+  // Removes one trailing slash of a collection. `//` must not become the whole tree.
+  const prefix = /[^/]\/$/.test(requested) ? requested.slice(0, -1) : requested;
+  if (!isCanonicalPath(prefix) || prefix.includes("|")) {
     throw new Problem(
       "bad-query",
-      "Cannot mint a capability: ?prefix= is no canonical absolute path; /home/scratch would do",
+      "Cannot create a capability: ?prefix= is not a canonical absolute path such as /home/scratch",
     );
   }
-  const mode = queryValue(query, "mode") ?? "rw";
+  const mode = readQueryValue(query, "mode") ?? "rw";
   if (mode !== "r" && mode !== "rw") {
-    throw new Problem("bad-query", "Cannot mint a capability: ?mode= is neither r nor rw");
+    throw new Problem("bad-query", "Cannot create a capability: ?mode= is neither r nor rw");
   }
-  const ttl = queryNumber(query, "ttl", MAX_CAPABILITY_TTL_SECONDS) ?? CAPABILITY_TTL_SECONDS;
-  if (ttl < 1) throw new Problem("bad-query", "Cannot mint a capability: ?ttl= is below 1 second");
+  const ttl = readQueryNumber(query, "ttl", MAX_CAPABILITY_TTL_SECONDS) ?? CAPABILITY_TTL_SECONDS;
+  if (ttl < 1) {
+    throw new Problem("bad-query", "Cannot create a capability: ?ttl= is below 1 second");
+  }
   return { prefix, mode, ttl, exp: Math.floor(now / 1000) + ttl } as const;
 }

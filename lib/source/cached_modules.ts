@@ -1,18 +1,18 @@
 /**
- * The source of a program that was started from a URL: its modules as the runtime keeps them, found by
- * following each one's imports from the main module on. All that runs is in the cache, so this works
- * without a network; what only types need is added where it can still be had.
+ * The source of a program that was started from a URL: its modules from the cache of the runtime,
+ * found by following the imports from the main module. All modules that run are in the cache, so
+ * this works offline. Modules with types only are added if they can be loaded.
  */
 
 import { loadText } from "./load_text.ts";
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
-import { namedBy } from "./specifiers.ts";
+import { type ProgramSource, SourceUnavailableError } from "./program_source.ts";
+import { findImportSpecifiers } from "./import_specifiers.ts";
 
-/** How long a module may take to come whose kind the program can run without, in milliseconds. */
-const PATIENCE_MS = 3000;
+/** Longest wait for a module that the program can run without. */
+const OPTIONAL_MODULE_TIMEOUT_MS = 3000;
 
-/** Beside the code: never run, and yet no copy of the program is whole without them. */
-export const COMPANIONS: readonly (() => Promise<unknown>)[] = [
+/** Files next to the code that never run but belong to a copy of the program. */
+export const COMPANION_FILES: readonly (() => Promise<unknown>)[] = [
   () => import("../../LICENSE", { with: { type: "text" } }),
   () => import("../../README.md", { with: { type: "text" } }),
   () => import("../../deno.json", { with: { type: "text" } }),
@@ -20,7 +20,7 @@ export const COMPANIONS: readonly (() => Promise<unknown>)[] = [
 
 type Load = (url: string) => Promise<string>;
 
-/** See the module. */
+/** Lists and reads the cached modules of the program. */
 export class CachedModules implements ProgramSource {
   readonly main: string;
   readonly #url: URL;
@@ -28,8 +28,8 @@ export class CachedModules implements ProgramSource {
   #files: Promise<ReadonlyMap<string, string>> | undefined;
 
   /**
-   * @param url where the main module was started from
-   * @param load the text behind a URL
+   * @param url URL of the main module
+   * @param load loads the text of a URL
    */
   constructor(url: string, load: Load = loadText) {
     this.#url = new URL(url);
@@ -46,7 +46,7 @@ export class CachedModules implements ProgramSource {
     return text === undefined ? undefined : new TextEncoder().encode(text);
   }
 
-  /** Found once: what runs does not change while it runs. */
+  /** Collected once: the modules do not change while the program runs. */
   #all(): Promise<ReadonlyMap<string, string>> {
     return this.#files ??= this.#crawl().catch((error) => {
       this.#files = undefined;
@@ -59,42 +59,48 @@ export class CachedModules implements ProgramSource {
     const types: URL[] = [];
     await this.#follow([{ url: this.#url, code: true }], files, types, this.#load);
     if (files.size === 0) {
-      throw new SourceUnavailable(
-        `the runtime does not give its modules back; --allow-import=${this.#url.host} may be missing`,
+      throw new SourceUnavailableError(
+        `the cached modules cannot be read; --allow-import=${this.#url.host} may be missing`,
       );
     }
-    const patient = patiently(this.#load);
+    const loadOptional = createOptionalLoad(this.#load);
     while (types.length > 0) {
       const some = types.splice(0).map((url) => ({ url, code: true }));
-      await this.#follow(some, files, types, patient);
+      await this.#follow(some, files, types, loadOptional);
     }
     return files;
   }
 
-  /** Adds modules and all they name to the files; what only types need is put aside. */
+  /**
+   * Adds modules and everything that they import to the files. Type-only imports are collected in
+   * `types`.
+   */
   async #follow(
-    wanted: { url: URL; code: boolean }[],
+    queue: { url: URL; code: boolean }[],
     files: Map<string, string>,
     types: URL[],
     load: Load,
   ): Promise<void> {
-    for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       const path = this.#pathOf(next.url);
       if (path === undefined || files.has(path)) continue;
+      // A module that is not in the cache was never loaded, so it is not part of what runs.
       const text = await load(next.url.href).catch(() => undefined);
-      // What cannot be loaded was never loaded, so what runs can do without it.
       if (text === undefined) continue;
       files.set(path, text);
-      if (!next.code) continue;
-      for (const { specifier, kind } of namedBy(text)) {
+      // A module that is imported as text runs elsewhere, in a cell; its types still belong to the source.
+      if (!next.code && !path.endsWith(".ts")) continue;
+      for (const { specifier, kind } of findImportSpecifiers(text)) {
         const url = new URL(specifier, next.url);
-        if (kind === "types") types.push(url);
-        else wanted.push({ url, code: kind === "code" });
+        if (kind === "types" || !next.code) types.push(url);
+        else queue.push({ url, code: kind === "code" });
       }
     }
   }
 
-  /** Where a module lies below the main module's folder, or `undefined` for what is elsewhere. */
+  /**
+   * Path of a module relative to the folder of the main module; undefined for a module elsewhere.
+   */
   #pathOf(url: URL): string | undefined {
     const folder = new URL(".", this.#url);
     if (url.origin !== folder.origin || !url.pathname.startsWith(folder.pathname)) return undefined;
@@ -102,24 +108,30 @@ export class CachedModules implements ProgramSource {
       const path = decodeURIComponent(url.pathname.slice(folder.pathname.length));
       return path === "" || /(?:^|\/)\.{0,2}(?:\/|$)/.test(path) ? undefined : path;
     } catch {
-      return undefined; // no file of ours is named with escapes that nobody can read
+      return undefined; // malformed escapes: not a file of this program
     }
   }
 }
 
-/** Loads what may be missing: after the first that does not come, nobody waits for another. */
-function patiently(load: Load): Load {
-  let given = false;
+/**
+ * Creates a loader for optional modules. After the first failure it fails at once, so that offline
+ * there is one wait only.
+ */
+function createOptionalLoad(load: Load): Load {
+  let hasFailed = false;
   return async function loadOptional(url) {
-    if (given) throw new Error("Cannot load a module: those before it did not come");
+    if (hasFailed) throw new Error("Cannot load module: an earlier one could not be loaded");
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) =>
-      timer = setTimeout(() => reject(new Error("Cannot load a module: it is late")), PATIENCE_MS)
+    const timeout = new Promise<never>((_, reject) =>
+      timer = setTimeout(
+        () => reject(new Error("Cannot load module: the time limit has passed")),
+        OPTIONAL_MODULE_TIMEOUT_MS,
+      )
     );
     try {
-      return await Promise.race([load(url), late]);
+      return await Promise.race([load(url), timeout]);
     } catch (error) {
-      given = true;
+      hasFailed = true;
       throw error;
     } finally {
       clearTimeout(timer);

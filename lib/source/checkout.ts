@@ -1,32 +1,41 @@
 /**
- * The source of a program that runs from a folder of files: what a list of names allows, less what a
- * list of names forbids, less what git ignores. It follows no link and reads nothing else of the
- * folder, least of all settings, secrets and worlds.
+ * The source of a program that runs from a checkout: files that an allow-list of names includes,
+ * without those that a deny-list or git excludes. It follows no symlink and reads nothing else in
+ * the folder; settings, secrets and worlds are never source.
  */
 
 import { fileURLToPath } from "node:url";
-import { type Ignore, readIgnore } from "./ignore.ts";
-import type { ProgramSource } from "./program_source.ts";
-import { unreadable } from "./single_file.ts";
+import type { IgnoreMatcher } from "./gitignore.ts";
+import { type ProgramSource, toSourceError } from "./program_source.ts";
 
-/** What of the folder itself is source; folders with all that is allowed below them. */
-const FILES = ["main.ts", "deno.json", "deno.lock", "README.md", "LICENSE", ".gitignore"] as const;
+/** Source files in the root folder. Below, the folders that are source as a whole. */
+const FILES = [
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "LICENSE",
+  ".gitignore",
+] as const;
 const EXAMPLE = ".env.example";
-const FOLDERS = [".ci", "lib", "plugins", "tests", "worlds"] as const;
+const FOLDERS = [".ci", "examples", "lib", "plugins", "tests", "worlds"] as const;
 /**
- * What is never source, however deep it lies: hidden files, which editors, tools and machines keep;
- * what editors leave behind; worlds; and folders of other people's code and of results.
+ * Names that are never source at any depth: hidden files of editors and tools, backup files,
+ * databases, and folders of dependencies and results.
  */
 const NEVER =
   /^\.|~$|^#.*#$|\.(?:swp|swo|swx|orig|rej|bak|tmp|log|pem|key|p12|db|db-wal|db-shm|sqlite|sqlite3)$|^(?:node_modules|dist|coverage|data)$/i;
-/** How long a list holds, in milliseconds: a copy of everything asks once a file. */
-const LIST_MS = 1000;
+/** A list is cached for this long: copying the whole source requests it once per file. */
+const LIST_CACHE_MS = 1000;
 const IGNORE_FILE = ".gitignore";
 
-/** A pattern file and the folder it speaks of: `""`, or a path with a slash at its end. */
-type Ignores = readonly (readonly [below: string, ignore: Ignore])[];
+/** Ignore files, each with the folder it applies to: `""` or a path with a trailing slash. */
+type Ignores = readonly (readonly [below: string, ignore: IgnoreMatcher])[];
 
-/** See the module. */
+/** Lists and reads the source files of a checkout. */
 export class Checkout implements ProgramSource {
   readonly main = "main.ts";
   readonly #root: string;
@@ -35,8 +44,8 @@ export class Checkout implements ProgramSource {
   #until = 0;
 
   /**
-   * @param main URL of the main module, whose folder it is
-   * @param data the data folder, which is left out wherever it lies
+   * @param main URL of the main module in the root folder
+   * @param data the data folder, which is excluded wherever it is
    */
   constructor(main: string, data: string) {
     this.#root = fileURLToPath(new URL(".", main)).replaceAll("\\", "/").replace(/\/$/, "");
@@ -46,10 +55,10 @@ export class Checkout implements ProgramSource {
   list(): Promise<readonly string[]> {
     const now = Date.now();
     if (this.#list === undefined || now >= this.#until) {
-      this.#until = now + LIST_MS;
+      this.#until = now + LIST_CACHE_MS;
       this.#list = this.#walk().catch((error) => {
         this.#until = 0;
-        throw unreadable(error);
+        throw toSourceError(error);
       });
     }
     return this.#list;
@@ -58,16 +67,17 @@ export class Checkout implements ProgramSource {
   async read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (!(await this.list()).includes(path)) return undefined;
     try {
-      // It was a file a moment ago; a link that took its place is none.
+      // The path was a regular file when it was listed. It may have been replaced by a symlink.
       const { isFile } = await Deno.lstat(`${this.#root}/${path}`);
       return isFile ? await Deno.readFile(`${this.#root}/${path}`) : undefined;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw unreadable(error);
+      throw toSourceError(error);
     }
   }
 
   async #walk(): Promise<readonly string[]> {
+    // Without a data folder there is nothing to leave out.
     const data = await Deno.realPath(this.#data).catch(() => undefined);
     const ignores: Ignores = [
       ...await this.#ignoresOf(".git/info/exclude", ""),
@@ -75,20 +85,20 @@ export class Checkout implements ProgramSource {
     ];
     const found: string[] = [];
     for (const path of [...FILES, EXAMPLE]) {
-      const info = await this.#look(path);
+      const info = await this.#lstat(path);
       if (info?.isFile && !ignored(path, false, ignores)) found.push(path);
     }
-    if (found[0] !== this.main) throw new Deno.errors.NotFound("The main module is gone");
+    if (found[0] !== this.main) throw new Deno.errors.NotFound("The main module does not exist");
     for (const folder of FOLDERS) {
-      const info = await this.#look(folder);
+      const info = await this.#lstat(folder);
       if (!info?.isDirectory || ignored(folder, true, ignores)) continue;
-      await this.#gather(`${folder}/`, ignores, data, found);
+      await this.#collect(`${folder}/`, ignores, data, found);
     }
     return found.sort();
   }
 
   /** Adds the files below a folder. */
-  async #gather(
+  async #collect(
     folder: string,
     above: Ignores,
     data: string | undefined,
@@ -100,13 +110,15 @@ export class Checkout implements ProgramSource {
       const path = `${folder}${name}`;
       if (NEVER.test(name) || ignored(path, isDirectory, ignores)) continue;
       if (isFile) found.push(path);
-      else if (isDirectory) await this.#gather(`${path}/`, ignores, data, found);
+      else if (isDirectory) await this.#collect(`${path}/`, ignores, data, found);
     }
   }
 
   async #ignoresOf(path: string, below: string): Promise<Ignores> {
+    // Imported with the first list, because a start of the server needs no list.
+    const { parseGitignore } = await import("./gitignore.ts");
     try {
-      return [[below, readIgnore(await Deno.readTextFile(`${this.#root}/${path}`))]];
+      return [[below, parseGitignore(await Deno.readTextFile(`${this.#root}/${path}`))]];
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
         return [];
@@ -115,7 +127,7 @@ export class Checkout implements ProgramSource {
     }
   }
 
-  async #look(path: string): Promise<Deno.FileInfo | undefined> {
+  async #lstat(path: string): Promise<Deno.FileInfo | undefined> {
     try {
       return await Deno.lstat(`${this.#root}/${path}`);
     } catch (error) {

@@ -1,15 +1,16 @@
-/** A module's text as the runtime has it, from the disk or from the module cache; it is not run. */
+/** Loads the text of a module from the disk or the module cache, without running it. */
 
 /**
- * Loads the text behind a URL. What was once imported comes from the cache, without a network.
+ * Loads the text of a URL. A module that was imported before comes from the cache, without a
+ * network.
  *
- * @throws {Error} what the runtime throws when it cannot be had
+ * @throws any error of the runtime if the module cannot be loaded
  */
 export async function loadText(url: string): Promise<string> {
-  // The specifier is computed, so no bundler and no module graph takes it for a part of the program.
+  // The specifier is computed, so that bundlers and the module graph do not include it.
   const module: unknown = await import(url, { with: { type: "text" } });
   if (typeof module === "object" && module !== null && "default" in module) {
     if (typeof module.default === "string") return module.default;
   }
-  throw new TypeError("Cannot load a module as text: it is none");
+  throw new TypeError("Cannot load URL as text: it is not a module");
 }

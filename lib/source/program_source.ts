@@ -1,7 +1,7 @@
 /**
- * The program's own source, as files by their paths relative to the main module: a machine can show
- * what it is made of, and be made again from that. Where the files come from differs between the ways
- * to run; nothing that is not part of the program ever counts as source.
+ * The source of the running program: files with paths relative to the main module. With it a server
+ * can show its code, and a copy of the program can be made. How the files are read depends on how
+ * the program was started. Only files of the program are source.
  */
 
 /** The files of the running program. */
@@ -9,63 +9,38 @@ export interface ProgramSource {
   /** Path of the main module among the files, `main.ts`. */
   readonly main: string;
   /**
-   * Paths of all files, sorted.
+   * Returns the paths of all files, sorted.
    *
-   * @throws {SourceUnavailable}
+   * @throws {SourceUnavailableError} if the source cannot be read
    */
   list(): Promise<readonly string[]>;
   /**
-   * The bytes of one of them, or `undefined` for whatever is not in the list.
+   * Reads one file.
    *
-   * @throws {SourceUnavailable}
+   * @param path a path from {@link list}
+   * @returns its bytes; undefined if the path is not in the list
+   * @throws {SourceUnavailableError} if the source cannot be read
    */
   read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
-/** The program runs in a way in which its source cannot be had; the message says why. */
-export class SourceUnavailable extends Error {
-  override readonly name = "SourceUnavailable";
+/** The source of the running program cannot be read; the message is a clause with the reason. */
+export class SourceUnavailableError extends Error {
+  override readonly name = "SourceUnavailableError";
 }
 
-/** How the program runs. */
-export interface Running {
-  /** URL of the main module; absent where the program has none. */
-  readonly main?: string;
-  /** The main module is the whole program, bundled into one file. */
-  readonly single?: boolean;
-  /** The program was compiled into the runtime itself. */
-  readonly standalone: boolean;
-  /** The data folder, which is no source wherever it lies. */
-  readonly data: string;
-}
-
-/** Finds the source of a program that runs like this; nothing is read yet. */
-export async function programSource(
-  { main, single = false, standalone, data }: Running,
-): Promise<ProgramSource> {
-  if (standalone || main === undefined) return new NoSource();
-  if (single) {
-    const { SingleFile } = await import("./single_file.ts");
-    return new SingleFile(main);
-  }
-  if (new URL(main).protocol === "file:") {
-    const { Checkout } = await import("./checkout.ts");
-    return new Checkout(main, data);
-  }
-  const { CachedModules } = await import("./cached_modules.ts");
-  return new CachedModules(main);
-}
-
-class NoSource implements ProgramSource {
-  readonly main = "main.ts";
-
-  list(): Promise<never> {
-    return Promise.reject(
-      new SourceUnavailable("the program is compiled into one binary, which holds no source"),
+/**
+ * Converts an error of reading a source file to a {@link SourceUnavailableError} if it has a known
+ * reason.
+ */
+export function toSourceError(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new SourceUnavailableError(
+      "the server was started without the permission to read the folder it was started from",
     );
   }
-
-  read(): Promise<never> {
-    return this.list();
+  if (error instanceof Deno.errors.NotFound) {
+    return new SourceUnavailableError("the files it was started from are no longer there");
   }
+  return error;
 }

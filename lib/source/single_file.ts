@@ -1,15 +1,15 @@
-/** The source of a program that is one bundled file: that file, from where it was started. */
+/** The source of a program that is one bundled file: this file. */
 
 import { fileURLToPath } from "node:url";
 import { loadText } from "./load_text.ts";
-import { type ProgramSource, SourceUnavailable } from "./program_source.ts";
+import { type ProgramSource, toSourceError } from "./program_source.ts";
 
-/** See the module. */
+/** Lists and reads the bundled file. */
 export class SingleFile implements ProgramSource {
   readonly main: string;
   readonly #url: URL;
 
-  /** @param url where the file was started from */
+  /** @param url URL from which the file was started */
   constructor(url: string) {
     this.#url = new URL(url);
     const name = decodeURIComponent(
@@ -28,20 +28,7 @@ export class SingleFile implements ProgramSource {
       if (this.#url.protocol === "file:") return await Deno.readFile(fileURLToPath(this.#url));
       return new TextEncoder().encode(await loadText(this.#url.href));
     } catch (error) {
-      throw unreadable(error);
+      throw toSourceError(error);
     }
   }
-}
-
-/** What keeps a program from its own files, in words. */
-export function unreadable(error: unknown): unknown {
-  if (error instanceof Deno.errors.NotCapable) {
-    return new SourceUnavailable(
-      "the server was started without the permission to read the folder it was started from",
-    );
-  }
-  if (error instanceof Deno.errors.NotFound) {
-    return new SourceUnavailable("the files it was started from are no longer there");
-  }
-  return error;
 }

@@ -5,7 +5,6 @@
  */
 
 import { PROBLEMS } from "../http/problem.ts";
-import { pluginModule } from "../tasks/plugin_sources.ts";
 import {
   formatTypeScript,
   mediaTypesModule,
@@ -13,6 +12,7 @@ import {
   problemTypesModule,
   readParserPackage,
 } from "./generate_kit.ts";
+import { formatPluginsModule } from "./generate_plugins_module.ts";
 import { linkModules } from "./link_modules.ts";
 
 /** Folder with sources that are linked into plugins and are not one themselves. */
@@ -54,5 +54,5 @@ if (import.meta.main) {
   for (const [path, text] of linkedPlugins("")) await Deno.writeTextFile(path, text);
   const files = [...Deno.readDirSync("plugins")].map(({ name }) => name);
   const installer = await Deno.readTextFile("plugins/install.sh");
-  await Deno.writeTextFile("plugins/mod.ts", pluginModule(files, installer));
+  await Deno.writeTextFile("plugins/mod.ts", formatPluginsModule(files, installer));
 }

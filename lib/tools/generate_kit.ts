@@ -5,7 +5,7 @@
  */
 
 import type { PROBLEMS } from "../http/problem.ts";
-import { mediaType } from "../world/media_type.ts";
+import { toMediaType } from "../world/media_type.ts";
 
 /** Extensions that plugins know. All that `mime` knows would be ten times as many. */
 const EXTENSIONS = [
@@ -57,7 +57,7 @@ ${rows.join("")}} as const satisfies Readonly<Record<string, { status: number; t
 export function mediaTypesModule(): string {
   const byType = new Map<string, string[]>();
   for (const extension of EXTENSIONS) {
-    const type = OWN_TYPES[extension] ?? mediaType(extension);
+    const type = OWN_TYPES[extension] ?? toMediaType(extension);
     byType.set(type, [...byType.get(type) ?? [], extension]);
   }
   const rows = [...byType].sort(([a], [b]) => a < b ? -1 : 1).map(([type, extensions]) =>

@@ -58,7 +58,7 @@ const REFUSED: readonly (readonly [form: RegExp, instead: string])[] = [
   [/^export (?:type )?(?:\*|\{)/m, "an export list or a re-export; export the declaration"],
   [
     /^(?:export )?(?:const|let|var) [[{]/m,
-    "a destructured top-level declaration; declare each name by itself",
+    "a destructured top-level declaration; declare each name separately",
   ],
   [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\s*\(/m, "import(); a plugin imports nothing at run time"],
   [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\.meta\b/m, "import.meta; a linked plugin has no URL"],
@@ -77,7 +77,7 @@ export function linkModules(entry: string, read: (path: string) => string): stri
   const modules = modulesInOrder(entry, read);
   assertDistinctNames(modules);
   const [main, ...others] = [modules.at(-1), ...modules.slice(0, -1)];
-  if (main === undefined) throw new LinkError(entry, 1, "there is no entry");
+  if (main === undefined) throw new LinkError(entry, 1, "the entry is missing");
   const [, header = "", code = ""] = /^(\/\*\*[^]*?\*\/\n)([^]*)$/.exec(main.code) ?? [];
   if (header === "") throw new LinkError(entry, 1, "the entry begins without a doc comment");
   const folder = entry.slice(0, entry.lastIndexOf("/") + 1);

@@ -1,20 +1,24 @@
 /**
- * The worlds every machine is born with, as the read-only layer below all others. They are made
- * once from the text the program carries, live in memory, and are never copied into the data folder.
+ * The lower layer: the read-only worlds that ship with the program, such as the manual, the shell
+ * and the skills. They are created once at start from texts in the program, are kept in memory, and
+ * must never be copied into the data folder. A world in the data folder (the upper layer) covers
+ * the lower-layer world of the same name; after its removal the lower-layer world is visible again.
+ * Lower-layer worlds have version 0 and no events.
  */
 
-import { sha256Hex } from "../hash.ts";
-import { isExt } from "./media_type.ts";
-import type { Verdict, World } from "./store.ts";
+import { sha256Hex } from "../base/hash.ts";
+import { isValidExt } from "./media_type.ts";
+import type { AuditResult, World } from "./store.ts";
 
 /**
- * Makes the lower worlds.
+ * Creates the lower-layer worlds.
  *
- * @param texts file contents by their path below `worlds/`, `usr/share/doc/http.md`; a TypeScript
- * program is named without its suffix, as plugins are: `home/boot.ts` is the world `home/boot`
- * @param updatedAt what they tell as their time, RFC 3339
+ * @param texts file contents by path below `worlds/`, such as `usr/share/doc/http.md`. The world of
+ * a TypeScript file is named without the suffix, as plugins are: `home/boot.ts` is `home/boot`
+ * @param updatedAt RFC 3339 time that the worlds report as their last change
+ * @returns the worlds by name
  */
-export function lowerLayer(
+export function createLowerLayer(
   texts: Readonly<Record<string, string>>,
   updatedAt: string,
 ): ReadonlyMap<string, World> {
@@ -28,7 +32,7 @@ export function lowerLayer(
     worlds.set(name, {
       name,
       version: 0,
-      ext: isExt(suffix) ? suffix : "txt",
+      ext: isValidExt(suffix) ? suffix : "txt",
       meta: [],
       state: "",
       updatedAt,
@@ -40,7 +44,7 @@ export function lowerLayer(
   return worlds;
 }
 
-/** The verdict on a lower world: it came with the program and has no events that could contradict it. */
-export function lowerVerdict({ name, version, sha256 }: World): Verdict {
+/** Returns the audit result of a lower-layer world: always ok, because it has no events. */
+export function lowerAuditResult({ name, version, sha256 }: World): AuditResult {
   return { name, ok: true, events: 0, version, chain: { ok: true }, body: { ok: true, sha256 } };
 }

@@ -1,16 +1,17 @@
 /**
- * Extensions and media types: what a world's bytes are served as, and which extension a new world
- * gets. Types come from the `mime` library except where this is a house of source code and notes. A
- * type here decides what a browser may do with a stranger's bytes, so `isActive` errs towards yes.
+ * Extensions and media types: the `Content-Type` of a world's bytes, and the extension of a new
+ * world. Types come from the `mime` library, with overrides for source code and notes. The type
+ * decides what a browser does with untrusted bytes, so `isActiveExt` returns true in cases of
+ * doubt.
  */
 
 import { isUtf8 as nativeIsUtf8 } from "node:buffer";
 import { mime } from "../deps/mime.ts";
-import { MAX_EXT_LENGTH } from "../limits.ts";
+import { MAX_EXT_CHARS } from "../limits.ts";
 
-/** Extensions whose type the library does not know, or knows for something rarer. */
+/** Extensions that the library does not know, or for which it has a less common type. */
 const OVERRIDES: Readonly<Record<string, string>> = {
-  ts: "text/typescript", // the library: MPEG transport stream
+  ts: "text/typescript", // the library has MPEG transport stream
   mts: "text/typescript",
   cts: "text/typescript",
   tsx: "text/typescript",
@@ -20,7 +21,7 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   yaml: "application/yaml", // RFC 9512
   yml: "application/yaml",
   ico: "image/x-icon",
-  org: "text/org", // the library: Lotus Organizer
+  org: "text/org", // the library has Lotus Organizer
   sh: "text/x-shellscript",
   bash: "text/x-shellscript",
   zsh: "text/x-shellscript",
@@ -49,7 +50,7 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   tgz: "application/gzip",
 };
 
-/** Media types that name an extension the library would not choose, or does not know. */
+/** Media types that the library does not know, or for which it chooses another extension. */
 const EXTENSIONS: Readonly<Record<string, string>> = {
   "application/typescript": "ts",
   "application/x-typescript": "ts",
@@ -95,9 +96,9 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Types that clients send on their own when nobody chose one: curl's `-d`, and the "some bytes" of
- * many libraries. They say nothing, so the name and the bytes decide; bytes that are not text become
- * `bin` all the same, and `?ext=bin` makes it certain.
+ * Types that clients send by default: that of curl's `-d`, and the generic types of many libraries.
+ * They are ignored, so that the name and the bytes decide. Bytes that are not text still become
+ * `bin`; `?ext=bin` forces it.
  */
 const UNCHOSEN: ReadonlySet<string> = new Set([
   "application/x-www-form-urlencoded",
@@ -105,28 +106,32 @@ const UNCHOSEN: ReadonlySet<string> = new Set([
   "binary/octet-stream",
 ]);
 
-/** Suffixes that the library knows and that in a name mostly end a host: `example.com`. */
+/** Known extensions that at the end of a name are usually part of a host name: `example.com`. */
 const NOT_SUFFIXES: ReadonlySet<string> = new Set(["com", "ai", "me"]);
 
-const EXT = new RegExp(`^[a-z0-9]{1,${MAX_EXT_LENGTH}}$`);
+const EXT = new RegExp(`^[a-z0-9]{1,${MAX_EXT_CHARS}}$`);
 const UNKNOWN = "application/octet-stream";
-/** Types that are text though their name does not begin with `text/`. */
+/** Types whose content is text; not all of them start with `text/`. */
 const TEXT_TYPE =
   /^(?:text\/|application\/(?:json5?|jsonl|x-ndjson|yaml|toml|xml|node|sql|graphql|manifest\+json)$|.*\+(?:json|xml)$)/;
-/** Types that a browser shows as a document in which script can run, or takes documents from. */
+/**
+ * Types that a browser shows as a document that can run scripts, or from which it loads documents.
+ */
 const ACTIVE_TYPE =
   /^(?:text\/(?:html|xml|xsl|cache-manifest|vnd\.wap\.wml)|application\/(?:xml(?:-.*)?|x-shockwave-flash|hta)|multipart\/.*|message\/.*|.*[+/.]xhtml.*|.*\+xml)$/;
-interface Facts {
+
+/** What is known about an extension. */
+interface ExtFacts {
   readonly type: string;
   readonly text: boolean;
   readonly active: boolean;
 }
 
-const UNKNOWN_FACTS: Facts = { type: UNKNOWN, text: false, active: false };
-// Holds known extensions only, so its size is bounded by the tables and not by what strangers ask.
-const memo = new Map<string, Facts>();
+const UNKNOWN_FACTS: ExtFacts = { type: UNKNOWN, text: false, active: false };
+// Only known extensions are stored, so that the tables bound its size and requests cannot grow it.
+const memo = new Map<string, ExtFacts>();
 
-function factsOf(ext: string): Facts {
+function factsOf(ext: string): ExtFacts {
   const known = memo.get(ext);
   if (known !== undefined) return known;
   if (!EXT.test(ext)) return UNKNOWN_FACTS;
@@ -142,41 +147,46 @@ function factsOf(ext: string): Facts {
 }
 
 /**
- * The media type of an extension, with `charset=utf-8` for `text/*`; `application/octet-stream` for
- * one that is not known.
+ * Returns the media type of an extension, with `charset=utf-8` for `text/*`.
+ *
+ * @param ext extension without a dot
+ * @returns `application/octet-stream` if the extension is unknown
  */
-export function mediaType(ext: string): string {
+export function toMediaType(ext: string): string {
   return factsOf(ext).type;
 }
 
-/** Whether people read this extension's bytes as text: source, markup, JSON, YAML… */
-export function isText(ext: string): boolean {
+/** Whether the content of files with this extension is text: source code, markup, JSON, YAML… */
+export function isTextExt(ext: string): boolean {
   return factsOf(ext).text;
 }
 
 /**
- * Whether a browser would run script from the bytes as a document of ours, or load documents from
- * them: HTML, XHTML, SVG and all other XML, MIME archives. Served raw, these need a sandbox.
+ * Whether a browser would run scripts from these bytes in the server's origin, or load documents
+ * from them: HTML, XHTML, SVG and all other XML, MIME archives. Raw responses of these types need a
+ * sandbox.
  */
-export function isActive(ext: string): boolean {
+export function isActiveExt(ext: string): boolean {
   return factsOf(ext).active;
 }
 
-/** Whether bytes are well-formed UTF-8 (RFC 3629); no bytes are. */
+/** Whether bytes are well-formed UTF-8 (RFC 3629); true for an empty array. */
 export function isUtf8(bytes: Uint8Array): boolean {
   return nativeIsUtf8(bytes);
 }
 
-/** Whether a text has the form of an extension: lower-case letters and digits, bounded. */
-export function isExt(text: string): boolean {
+/**
+ * Whether a text has the form of an extension: 1 to `MAX_EXT_CHARS` lower-case letters and digits.
+ */
+export function isValidExt(text: string): boolean {
   return EXT.test(text);
 }
 
-/** What is known of a new world when its extension is chosen. */
-export interface ExtClues {
-  /** The value of `?ext=`, or null when there is none. */
+/** What decides the extension of a new world. */
+export interface ExtHints {
+  /** The value of `?ext=`, or null if it was not sent. */
   readonly queryExt: string | null;
-  /** The Content-Type request header. */
+  /** The `Content-Type` request header, or null if it was not sent. */
   readonly contentType: string | null;
   /** Canonical name of the world. */
   readonly name: string;
@@ -184,18 +194,21 @@ export interface ExtClues {
 }
 
 /**
- * Chooses a new world's extension: `?ext=`, else a Content-Type that maps to one, else the name's
- * own suffix when it is known, else `ts` below `lib/`, else by a look at the bytes. A Content-Type
- * that clients send on their own counts as absent: form data and `application/octet-stream`, and
- * below `lib/`, where only source lives, `text/plain`, which `fetch` adds to every string.
+ * Chooses the extension of a new world. The first that applies decides: `?ext=`; the
+ * `Content-Type`, if it maps to an extension; the suffix of the name, if it is known; `ts` below
+ * `lib/`; the bytes.
  *
- * @returns the extension, or a fault when `?ext=` does not fit
+ * A `Content-Type` that clients send by default counts as absent: form data,
+ * `application/octet-stream`, and below `lib/`, which contains source code only, `text/plain`,
+ * which `fetch` adds to every string.
+ *
+ * @returns the extension, or a fault if `?ext=` is not valid
  */
-export function chooseExt(clues: ExtClues): { readonly ext: string } | { readonly fault: string } {
+export function chooseExt(clues: ExtHints): { readonly ext: string } | { readonly fault: string } {
   if (clues.queryExt !== null) {
     const ext = clues.queryExt.toLowerCase();
     return EXT.test(ext) ? { ext } : {
-      fault: `ext is not one of 1 to ${MAX_EXT_LENGTH} letters and digits, such as md`,
+      fault: `ext is not valid; send 1 to ${MAX_EXT_CHARS} letters and digits, such as md`,
     };
   }
   const source = clues.name.startsWith("lib/");
@@ -227,7 +240,7 @@ function sniff(body: Uint8Array): string {
   return startsMarkup(body) ? "html" : "txt";
 }
 
-/** A tag, a closing tag, a comment or doctype, or a processing instruction, after a BOM or spaces. */
+/** Whether the first character after a BOM and white space starts a tag, comment or instruction. */
 function startsMarkup(body: Uint8Array): boolean {
   let at = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
   while (isSpace(body[at])) at++;

@@ -1,33 +1,34 @@
 /**
- * `X-Meta-*` pairs: taken from a request, written to a world's file and read back. Only what passes
- * here is ever stored or replayed as response headers, and it is checked both ways, because the file
- * may have been edited by hand: no value may end its header or be any other header.
+ * `X-Meta-*` pairs: parsed from a request, written to a world's file and read back. Pairs are
+ * validated before they are stored and again before they are sent as response headers, because the
+ * file may have been edited outside the server. A value must never end its header line, and a name
+ * must never be another header (RFC 9110 §5).
  */
 
 import { MAX_META_TOTAL_BYTES, MAX_META_VALUE_BYTES } from "../limits.ts";
 import type { Meta } from "./store.ts";
 
-/** What {@link collectMeta} found: the pairs, or the sentence that says which header does not fit. */
-export type MetaOutcome = { readonly meta: Meta } | { readonly fault: string };
+/** Result of {@link parseMetaHeaders}: the pairs, or which header is not valid and why. */
+export type MetaResult = { readonly meta: Meta } | { readonly fault: string };
 
 const NO_META: Meta = Object.freeze([]);
-const NONE: MetaOutcome = Object.freeze({ meta: NO_META });
+const NONE: MetaResult = Object.freeze({ meta: NO_META });
 
 const PREFIX = "x-meta-";
-// token = 1*tchar (RFC 9110 §5.6.2), lower-cased, behind the prefix.
+// token = 1*tchar (RFC 9110 §5.6.2), in lower case, after the prefix.
 const NAME = /^x-meta-[a-z0-9!#$%&'*+.^_`|~-]+$/;
-// field-value of visible ASCII, spaces inside only (RFC 9110 §5.5); it may be empty.
+// field-value of visible ASCII, spaces only between characters (RFC 9110 §5.5); may be empty.
 const VALUE = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/;
 
 /**
- * Takes the `X-Meta-*` pairs from a request's headers; every other header is passed over. The order
- * in which they were sent cannot be known: the runtime hands headers over sorted by name, lower-cased
- * and with repeated ones joined by a comma. Pairs are therefore stored sorted by name.
+ * Parses the `X-Meta-*` pairs of a request and ignores all other headers. The order in which they
+ * were sent is not available: Deno returns headers sorted by name, in lower case, with repeated
+ * headers joined by a comma. Pairs are therefore stored sorted by name.
  *
  * @param headers name and value, each name once, as `Headers` iterates them
- * @returns a fault that names the header, what was found and what would fit; nothing is ever dropped
+ * @returns the pairs, or a fault if one of them is not valid; no pair is dropped
  */
-export function collectMeta(headers: Iterable<readonly [string, string]>): MetaOutcome {
+export function parseMetaHeaders(headers: Iterable<readonly [string, string]>): MetaResult {
   let pairs: [string, string][] | undefined;
   let total = 0;
   for (const [sent, value] of headers) {
@@ -39,8 +40,8 @@ export function collectMeta(headers: Iterable<readonly [string, string]>): MetaO
     total += name.length + value.length;
     if (total > MAX_META_TOTAL_BYTES) {
       return {
-        fault: `${name} brings the X-Meta headers to more than ${MAX_META_TOTAL_BYTES} bytes, ` +
-          "names and values together",
+        fault: `${name} makes the names and values of the X-Meta headers longer than ` +
+          `${MAX_META_TOTAL_BYTES} bytes`,
       };
     }
     (pairs ??= []).push([name, value]);
@@ -50,12 +51,12 @@ export function collectMeta(headers: Iterable<readonly [string, string]>): MetaO
 }
 
 /**
- * What may be replayed of pairs that come from a file. Pairs that do not fit, repeat a name or pass
- * the total are left out: the file is not a caller who could be told.
+ * Returns the valid pairs of stored metadata. Pairs that are not valid, repeat a name or exceed the
+ * total length are left out, because a read has no caller who could correct the file.
  *
- * @param stored parsed JSON, of any shape
+ * @param stored parsed JSON of any shape
  */
-export function validMeta(stored: unknown): Meta {
+export function filterMeta(stored: unknown): Meta {
   if (!Array.isArray(stored) || stored.length === 0) return NO_META;
   const kept = new Map<string, string>();
   let total = 0;
@@ -72,35 +73,35 @@ export function validMeta(stored: unknown): Meta {
   return [...kept];
 }
 
-/** The pairs as the world's file keeps them: `[["x-meta-author","codex"]]`. */
+/** Formats pairs as stored in a world's file: `[["x-meta-author","codex"]]`. */
 export function stringifyMeta(meta: Meta): string {
   return JSON.stringify(meta);
 }
 
-/** Reads what {@link stringifyMeta} wrote; no pairs when it is no JSON. */
+/** Parses what {@link stringifyMeta} wrote; returns no pairs if the text is not JSON. */
 export function parseMeta(text: string | null): Meta {
   if (text === null || text === "" || text === "[]") return NO_META;
   try {
-    return validMeta(JSON.parse(text));
+    return filterMeta(JSON.parse(text));
   } catch {
-    // A hand-edited column must not keep the world's bytes from being read.
+    // A column that was edited outside the server must not prevent a read of the world's bytes.
     return NO_META;
   }
 }
 
 function pairFault(name: string, value: string): string | undefined {
-  if (!NAME.test(name)) return "is no name; X-Meta- and a token such as Author would be";
+  if (!NAME.test(name)) return "is not a valid name; send X-Meta- and a token such as Author";
   if (value.length > MAX_META_VALUE_BYTES) {
-    return `has a value of ${value.length} bytes and ${MAX_META_VALUE_BYTES} is the most`;
+    return `has a value of ${value.length} bytes; at most ${MAX_META_VALUE_BYTES} are allowed`;
   }
   if (!VALUE.test(value)) {
-    return "holds something else than visible ASCII and spaces between; " +
-      "percent-encode the rest or put it in the body";
+    return "has a value with other characters than visible ASCII and inner spaces; " +
+      "percent-encode them or put them in the body";
   }
   return undefined;
 }
 
-/** A name from a stranger, fit for a sentence. */
+/** Shortens a name that a client sent and replaces characters that are not visible ASCII. */
 function printable(name: string): string {
   return name.slice(0, 100).replace(/[^\x21-\x7e]/g, "?");
 }

@@ -1,52 +1,55 @@
 /**
- * What may be the name of a world, and what its folder on disk is called. A name is one canonical
- * string; it has no aliases. This room knows neither URLs nor files: it maps strings to strings.
+ * Names of worlds: which names are valid, and the name of a world's folder on disk. A name is one
+ * canonical string without aliases, such as `home/findings/x`. Pure functions of strings: nothing
+ * here parses URLs or reads files.
  */
 
 import { MAX_FOLDER_BYTES } from "../limits.ts";
 
-/** The first segments under which worlds live. */
+/** The possible first segments of a world's name. */
 export const NAMESPACES = ["home", "etc", "usr", "var", "boot", "lib"] as const;
 
 const NAMESPACE_SET: ReadonlySet<string> = new Set(NAMESPACES);
-// deno-lint-ignore no-control-regex -- control characters are what is looked for
+// deno-lint-ignore no-control-regex -- the expression finds control characters
 const REFUSED = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\:*?"<>|]/u;
 const PLAIN = /^(?:home|etc|usr|var|boot|lib)(?:\/[A-Za-z0-9_~@!$&'()+,;=.-]+)+$/;
 const encoder = new TextEncoder();
 
-/** The first segment of a name or path without leading slash. */
+/** Returns the first segment of a name or of a path without its leading slash. */
 export function namespaceOf(name: string): string {
   const slash = name.indexOf("/");
   return slash < 0 ? name : name.slice(0, slash);
 }
 
-/** Whether `name` is a namespace or lies in one. */
-export function inNamespace(name: string): boolean {
+/** Whether `name` is a namespace or a name in one. */
+export function isInNamespace(name: string): boolean {
   return NAMESPACE_SET.has(namespaceOf(name));
 }
 
 /**
- * Says why a canonical name cannot be a world, or `undefined` when it can.
+ * Checks whether a name can be the name of a world.
  *
- * @param name canonical and NFC, `home/findings/x`
+ * @param name name without a leading slash, such as `home/findings/x`
+ * @returns why the name is not valid, as the end of a sentence, or `undefined` if it is valid
  */
 export function nameFault(name: string): string | undefined {
-  // A plain name's folder is at most twice as long as the name, were every other character a slash.
+  // The folder name of a plain name is at most twice as long: at most every second character is a
+  // /.
   if (name.length * 2 <= MAX_FOLDER_BYTES && PLAIN.test(name) && !name.includes("/.")) {
     return undefined;
   }
-  if (!inNamespace(name)) return `it lies in none of ${NAMESPACES.join(", ")}`;
-  if (!name.includes("/")) return "a namespace itself is not a world";
+  if (!isInNamespace(name)) return `it is not in one of ${NAMESPACES.join(", ")}`;
+  if (!name.includes("/")) return "it is a namespace, which cannot be a world";
   const refused = REFUSED.exec(name);
-  if (refused) return `it holds ${describe(refused[0])}`;
+  if (refused) return `it contains ${describe(refused[0])}`;
   if (name.normalize("NFC") !== name || !name.isWellFormed()) return "it is not in NFC";
   for (const segment of name.split("/")) {
-    if (segment === "") return "it holds an empty segment";
-    if (segment === "." || segment === "..") return "it holds a dot segment";
+    if (segment === "") return "it contains an empty segment";
+    if (segment === "." || segment === "..") return "it contains a dot segment";
   }
-  const bytes = encoder.encode(folderOf(name)).length;
+  const bytes = encoder.encode(toFolderName(name)).length;
   if (bytes > MAX_FOLDER_BYTES) {
-    return `its folder needs ${bytes} bytes and ${MAX_FOLDER_BYTES} is the most`;
+    return `its folder name is ${bytes} bytes long; at most ${MAX_FOLDER_BYTES} are allowed`;
   }
   return undefined;
 }
@@ -56,13 +59,13 @@ function describe(char: string): string {
   return code < 0x20 || code > 0x7e ? "a control character" : `the character ${char}`;
 }
 
-/** The folder that holds a world: its name with `%` as `%25` and `/` as `%2F`. */
-export function folderOf(name: string): string {
+/** Converts a world's name to its folder name: `%` becomes `%25` and `/` becomes `%2F`. */
+export function toFolderName(name: string): string {
   return name.replaceAll("%", "%25").replaceAll("/", "%2F");
 }
 
-/** The world a folder holds, or `undefined` when the folder is not a world's. */
-export function nameOf(folder: string): string | undefined {
+/** Converts a folder name to a world's name; `undefined` if it is not the folder of a world. */
+export function fromFolderName(folder: string): string | undefined {
   const name = folder.replaceAll("%2F", "/").replaceAll("%25", "%");
-  return folderOf(name) === folder && nameFault(name) === undefined ? name : undefined;
+  return toFolderName(name) === folder && nameFault(name) === undefined ? name : undefined;
 }

@@ -1,47 +1,51 @@
 /**
- * Whether a change may go ahead, given what its caller claims to have seen (RFC 9110 §13.1). Pure;
- * the writer asks inside the transaction, so nothing can come between question and change.
+ * Evaluates the preconditions of a change (RFC 9110 §13.1) against the current version of its
+ * world. Pure. The writer calls it inside the transaction of the change, so that no other change
+ * can happen between the check and the change.
  */
 
-import type { Precondition, Tag } from "./store.ts";
+import type { Precondition, VersionTag } from "./store.ts";
 
-/** The current version, as far as preconditions care; `undefined` when there is none. */
-export interface Current {
+/** What preconditions compare of the current version. */
+export interface CurrentVersion {
   readonly version: number;
   readonly sha256: string;
   readonly updatedAt: string;
 }
 
 /**
- * Says why a precondition fails, or `undefined` when it holds.
+ * Evaluates a precondition.
  *
- * @param current the world's current version; its hash is read only when a tag names one
+ * @param precondition absent if the request has none; then every change is allowed
+ * @param current the world's current version, or `undefined` if the world does not exist; `sha256`
+ * is read only if a tag has a hash
+ * @returns why the precondition fails, or `undefined` if it holds
  */
 export function preconditionFault(
   precondition: Precondition | undefined,
-  current: Current | undefined,
+  current: CurrentVersion | undefined,
 ): string | undefined {
   if (precondition === undefined) return undefined;
   const { match, noneMatch, unmodifiedSince } = precondition;
   if (match !== undefined) {
-    if (current === undefined) return "If-Match was sent and nothing is here";
+    if (current === undefined) return "If-Match was sent, but the world does not exist";
     if (match !== "*" && !match.some((tag) => names(tag, current))) {
-      return `If-Match names another version; the current one is ${current.version}`;
+      return `If-Match has another version; the current one is ${current.version}`;
     }
   } else if (unmodifiedSince !== undefined && current !== undefined) {
     const modified = Math.floor(Date.parse(current.updatedAt) / 1000) * 1000;
-    if (modified > unmodifiedSince) return `it was changed at ${current.updatedAt}`;
+    if (modified > unmodifiedSince) return `the world was changed at ${current.updatedAt}`;
   }
   if (noneMatch !== undefined && current !== undefined) {
-    if (noneMatch === "*") return `If-None-Match is * and version ${current.version} is here`;
+    if (noneMatch === "*") return `If-None-Match is *, but version ${current.version} exists`;
     if (noneMatch.some((tag) => names(tag, current))) {
-      return `If-None-Match names the current version ${current.version}`;
+      return `If-None-Match has the current version ${current.version}`;
     }
   }
   return undefined;
 }
 
-function names(tag: Tag, current: Current): boolean {
+function names(tag: VersionTag, current: CurrentVersion): boolean {
   return tag.version === current.version &&
     (tag.sha256 === undefined || current.sha256.startsWith(tag.sha256));
 }

@@ -1,19 +1,28 @@
 /**
- * The store as everyone above it sees it: a few verbs over named worlds, and nothing of HTTP or SQL.
- * Any engine that keeps these promises can stand behind it, and the same suite tests them all.
- * Nobody may reach a world's bytes on disk except through a `Store`.
+ * The interface of the store: read, change, list and watch named worlds.
+ *
+ * A world is a named document: bytes, a version, an extension, metadata, a state, a signed log of
+ * its changes (the event chain, see event_chain.ts) and a bounded number of earlier versions. The
+ * store writes each change and its event in one transaction and then notifies watchers. It shows
+ * two layers as one: a world in the data folder (upper layer) covers the read-only world of the
+ * same name that ships with the program (lower layer). An index in memory, the catalog, answers
+ * listings.
+ *
+ * Nothing here depends on HTTP or SQL. `SqliteStore` is the only implementation today; the tests in
+ * store_suite.ts apply to every implementation. A running server must never access the files of
+ * worlds except through a `Store`.
  */
 
-/** `X-Meta-*` pairs as stored: lower-cased names, in the order they were sent. */
+/** `X-Meta-*` pairs as stored: names in lower case, sorted by name. */
 export type Meta = readonly (readonly [name: string, value: string])[];
 
-/** One version of a world, whole. */
+/** One version of a world with its bytes. */
 export interface World {
   /** Canonical name, `home/findings/x`. */
   readonly name: string;
-  /** 1 on creation, one more with every change; 0 for a world of the read-only lower layer. */
+  /** 1 after creation, one more after each change; 0 for a lower-layer world. */
   readonly version: number;
-  /** File extension without a dot; decides the media type. */
+  /** File extension without a dot; determines the media type. */
   readonly ext: string;
   readonly meta: Meta;
   /** `""` for ordinary worlds; `pending`, `active` or `disabled` for plugin sources. */
@@ -21,14 +30,14 @@ export interface World {
   /** RFC 3339 time in UTC with milliseconds. */
   readonly updatedAt: string;
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Lower-case hex SHA-256 of `body`. */
+  /** SHA-256 of `body` as 64 lower-case hexadecimal digits. */
   readonly sha256: string;
-  /** `lower` when it is read from the machine's birth worlds and nothing covers it. */
+  /** `lower` for a lower-layer world that no upper-layer world covers. */
   readonly layer: "upper" | "lower";
 }
 
-/** What a listing knows of a world without opening it. */
-export interface Entry {
+/** What the catalog has about a world, available without opening its file. */
+export interface WorldEntry {
   readonly name: string;
   readonly version: number;
   readonly ext: string;
@@ -39,94 +48,100 @@ export interface Entry {
   readonly layer: "upper" | "lower";
 }
 
-/** One line of a listing: a world, a collection, or both. */
+/** One row of a listing: a world, a collection, or both. */
 export interface Child {
   /** Last segment of the path. */
   readonly name: string;
-  /** True when worlds (or a collection marker) lie below it. */
+  /** Whether it is a collection: it has worlds below it or is marked as one. */
   readonly dir: boolean;
-  /** The world of exactly this name, if there is one. */
-  readonly entry?: Entry;
+  /** The world with exactly this name, if it exists. */
+  readonly entry?: WorldEntry;
 }
 
-/** A version a caller claims to have seen: its number and the start of its body's SHA-256. */
-export interface Tag {
+/** A version that a caller names in a precondition: its number and a prefix of its SHA-256. */
+export interface VersionTag {
   readonly version: number;
-  /** Absent in the short form that names the version alone. */
+  /** Absent in the short form of an entity tag, which has the version only. */
   readonly sha256?: string;
 }
 
-/** Checked in the same transaction as the change (RFC 9110 §13.1). `*` is any current version. */
+/**
+ * Condition of a change, checked in the same transaction (RFC 9110 §13.1). `*` means any current
+ * version.
+ */
 export interface Precondition {
-  readonly match?: "*" | readonly Tag[];
-  readonly noneMatch?: "*" | readonly Tag[];
+  readonly match?: "*" | readonly VersionTag[];
+  readonly noneMatch?: "*" | readonly VersionTag[];
   /** If-Unmodified-Since as Unix milliseconds. */
   readonly unmodifiedSince?: number;
 }
 
-/** What every change names. */
+/** Fields of every change. */
 interface ChangeBase {
   readonly name: string;
-  /** Who made it, as the event records it. */
+  /** The caller, as recorded in the event, such as `T2` or `cap:/home/x`. */
   readonly by: string;
   readonly precondition?: Precondition;
 }
 
-/** Replaces a world. */
+/** Replaces a world, or creates it. */
 export interface Put extends ChangeBase {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly ext: string;
   readonly meta: Meta;
-  /** The state after the write; plugin sources sink to `pending`. */
+  /** The state after the write; `pending` for plugin sources. */
   readonly state?: string;
-  /** More facts for the event's payload, such as the version a world was brought back from. */
+  /** More fields for the event's payload, such as the version that was restored. */
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** Adds bytes at a world's end; creates it when absent. Metadata and extension stay. */
+/**
+ * Adds bytes at the end of a world; creates the world if it does not exist. Metadata and extension
+ * do not change.
+ */
 export interface Append extends ChangeBase {
   readonly body: Uint8Array<ArrayBuffer>;
-  /** The extension if the append creates the world. */
+  /** The extension, if the append creates the world. */
   readonly ext: string;
   readonly state?: string;
 }
 
-/** Changes a world's state without touching its bytes. */
+/** Changes a world's state; bytes and version do not change. */
 export interface Transition extends ChangeBase {
   readonly to: string;
   readonly reason?: string;
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** Puts one more event on a world's chain without changing the world. */
-export interface Note extends ChangeBase {
+/** Appends an event to a world's chain without changing the world. */
+export interface EventNote extends ChangeBase {
   readonly type: string;
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** Takes a world away; its file goes to the trash. */
+/** Deletes a world; its file is moved to the trash. */
 export type Removal = ChangeBase;
 
-/** Gives a world another name; bytes, metadata, earlier versions and the chain go with it. */
+/** Renames a world; it keeps its bytes, metadata, earlier versions and event chain. */
 export interface Rename extends ChangeBase {
-  /** The new name, where nothing may be. */
+  /** The new name; no world may have it. */
   readonly to: string;
-  /** The extension it has from then on. */
+  /** The extension after the rename. */
   readonly ext: string;
 }
 
-/** What a change answers once it is on disk. */
-export interface Written {
+/** Result of a change that is on disk. */
+export interface ChangeResult {
   readonly version: number;
   readonly ext: string;
   readonly sha256: string;
   readonly state: string;
   readonly updatedAt: string;
-  /** True when no world, upper or lower, had this name before. */
+  /** Whether no world of either layer had this name before. */
   readonly created: boolean;
 }
 
-/** One event of a chain, as `/proc/log` shows it. */
+/** One event of a chain, as `/proc/log` returns it. */
 export interface ChainEvent {
   readonly id: number;
   readonly timestamp: string;
@@ -136,16 +151,16 @@ export interface ChainEvent {
   readonly prev_hmac: string;
 }
 
-/** The verdict of the two independent checks of a world's receipt. */
-export interface Verdict {
+/** Result of an audit: two independent checks, of the event chain and of the current row. */
+export interface AuditResult {
   readonly name: string;
-  /** Both checks hold. */
+  /** Whether both checks passed. */
   readonly ok: boolean;
   readonly events: number;
   readonly version: number;
   readonly chain: {
     readonly ok: boolean;
-    /** Id of the first event that does not hold. */
+    /** Id of the first event that is not valid. */
     readonly broken_at?: number;
     readonly reason?: string;
   };
@@ -157,40 +172,40 @@ export interface Verdict {
   };
 }
 
-/** A world's file as somebody else may have it: one state, whole, that needs no log beside it. */
+/** A copy of a world's file: one consistent state in one file, without a write-ahead log. */
 export interface Snapshot {
   readonly version: number;
   /** Length of the body in bytes. */
   readonly length: number;
-  /** SQLite's file format. A stream is to be read or cancelled. */
+  /** The file in SQLite's format. The receiver must read a stream to its end or cancel it. */
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** Told to watchers after the change is on disk, in order per world. */
+/** A notification, sent to watchers after the change is on disk, in order for each world. */
 export type Change = {
   readonly kind: "update" | "delete";
   readonly name: string;
   readonly version: number;
-  /** One more with every change of the machine since its start. */
+  /** Number of changes in this store since its start, this one included. */
   readonly seq: number;
   readonly by: string;
-  /** The new version when it is in memory; read it from the store when it is not. */
+  /** The new version, if it is in memory; otherwise read it from the store. */
   readonly world?: World;
 };
 
-/** Why a store call did not do what it was asked; the world is as it was before. */
+/** Why a call of the store failed; the world has not changed. */
 export type StoreErrorCode =
-  | "precondition" // what the caller claimed to have seen is not current
-  | "absent" // no such world, or no such version ever
-  | "gone" // that version was let go by the history bound
-  | "too-large" // the world would outgrow its cap
-  | "lower" // the world belongs to the read-only lower layer
-  | "full" // no space left on the device
-  | "damaged" // the world's file cannot be read or written
-  | "busy" // too much of this kind is under way; later it will do
+  | "precondition" // the precondition does not hold for the current version
+  | "absent" // the world does not exist, or never had this version
+  | "gone" // the version is no longer kept
+  | "too-large" // the world would exceed its maximum size
+  | "lower" // the world is in the read-only lower layer
+  | "full" // the disk is full
+  | "damaged" // the file of the world cannot be read or written
+  | "busy" // too many operations of this kind are running; a later call can succeed
   | "closed"; // the store is shutting down
 
-/** Thrown by every `Store` verb that cannot keep its promise. */
+/** Error of every failed `Store` call; callers compare `code`. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
   constructor(readonly code: StoreErrorCode, message: string, readonly world?: string) {
@@ -198,77 +213,111 @@ export class StoreError extends Error {
   }
 }
 
-/** See {@link Store.counts}. */
+/**
+ * Returns the state of a world after a write: `pending` for plugin sources, which wait for approval.
+ *
+ * @param name canonical name, such as `lib/gpu`
+ */
+export function initialState(name: string): string {
+  return name.startsWith("lib/") ? "pending" : "";
+}
+
+/** Figures about a store since its start; see {@link Store.counts}. */
 export interface StoreCounts {
-  /** Worlds found in memory, and bytes held there now. */
+  /** Reads that were answered from memory, and bytes of worlds that are in memory now. */
   readonly cacheHits: number;
   readonly cacheBytes: number;
-  /** Worlds read from disk. */
+  /** Reads of a world from disk. */
   readonly diskReads: number;
-  /** Events put on a chain that are no change of its world. */
+  /** Events that were appended without a change of their world. */
   readonly notes: number;
 }
 
 /**
- * The verbs. Every promise that changes something resolves only when the change and its event are
- * on disk in one transaction, and rejects with a `StoreError` when nothing changed.
+ * Operations on worlds. A promise of a change resolves after the change and its event are on disk,
+ * in one transaction. It rejects with a `StoreError` if nothing was changed.
  */
 export interface Store {
-  /** The world if it is in memory now; never waits, so absence says nothing. */
+  /** Returns the world if it is in memory; `undefined` does not mean that it does not exist. */
   peek(name: string): World | undefined;
-  /** The current version, upper before lower; `undefined` when there is none. */
+  /** Reads the current version; `undefined` if the world exists in neither layer. */
   read(name: string): Promise<World | undefined>;
-  /** An earlier version. Throws `absent` or `gone`. */
+  /**
+   * Reads a version by number.
+   *
+   * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
+   */
   readAt(name: string, version: number): Promise<World>;
-  put(change: Put): Promise<Written>;
-  append(change: Append): Promise<Written>;
-  transition(change: Transition): Promise<Written>;
-  note(change: Note): Promise<void>;
-  /** Moves the upper world to the trash. Throws `absent`, or `lower` when nothing covers it. */
+  /** Replaces or creates a world. */
+  put(change: Put): Promise<ChangeResult>;
+  /** Appends to a world, or creates it. */
+  append(change: Append): Promise<ChangeResult>;
+  /** Changes the state of a world. */
+  transition(change: Transition): Promise<ChangeResult>;
+  note(change: EventNote): Promise<void>;
+  /**
+   * Moves an upper-layer world to the trash.
+   *
+   * @returns the version that was current
+   * @throws {StoreError} `absent`, or `lower` if only the lower layer has the world
+   */
   remove(change: Removal): Promise<{ readonly version: number }>;
   /**
-   * Moves the upper world to a name where nothing is, as its next version with the same bytes; its
-   * state stays. Throws `absent`, `lower` when nothing covers it, `precondition` when something is
-   * at the new name.
+   * Renames an upper-layer world. This makes a new version with the same bytes and the same state.
+   *
+   * @throws {StoreError} `absent`, `lower` if only the lower layer has the world, `precondition` if
+   * a world with the new name exists
    */
-  rename(change: Rename): Promise<Written>;
-  /** What is known of a world without opening it; `undefined` when there is none. */
-  stat(name: string): Entry | undefined;
-  /** Whether worlds or a collection marker lie below `name`. `""` is the root. */
+  rename(change: Rename): Promise<ChangeResult>;
+  /** Returns the catalog entry of a world; `undefined` if the world does not exist. */
+  stat(name: string): WorldEntry | undefined;
+  /** Whether `name` has worlds below it or is marked as a collection; `""` is the root. */
   isCollection(name: string): boolean;
   /**
-   * RFC 3339 time of the newest write at or below a collection, as far as it is known; `undefined`
-   * where nothing is. Deletions are not counted.
+   * Returns the RFC 3339 time of the newest known write of a world at or below `name`; `undefined`
+   * if there is no such world. Deletions do not count.
    */
   changedAt(name: string): string | undefined;
-  /** The children of a collection, sorted by name; empty when there is none. */
+  /** Lists the children of a collection, sorted by name; empty if it does not exist. */
   list(name: string): Promise<readonly Child[]>;
-  /** Every world at or below a collection, sorted; `""` is all. */
-  walk(name: string): Promise<readonly Entry[]>;
-  /** Number of worlds, upper and uncovered lower together. */
+  /** Lists all worlds at or below `name`, sorted by name; `""` lists all worlds. */
+  walk(name: string): Promise<readonly WorldEntry[]>;
+  /** Returns the number of visible worlds in both layers. */
   count(): number;
-  /** Marks or unmarks an empty collection (WebDAV MKCOL). Idempotent. */
-  mark(name: string, present: boolean): Promise<void>;
   /**
-   * Calls `listener` after each change of `name`, or of everything below it when `name` ends in `/`
-   * (`/` alone is everything). Returns the function that ends it.
+   * Marks a name as a collection, or removes the mark, so that a collection can exist without
+   * worlds (WebDAV MKCOL). Idempotent.
+   */
+  markCollection(name: string, present: boolean): Promise<void>;
+  /**
+   * Calls `listener` after each change of a world.
+   *
+   * @param name name of a world; with a trailing `/`, all worlds below it; `/` means all worlds
+   * @returns the function that removes the listener
    */
   watch(name: string, listener: (change: Change) => void): () => void;
-  audit(name: string): Promise<Verdict>;
-  /** Events newest first, those with id below `before`. */
+  audit(name: string): Promise<AuditResult>;
+  /**
+   * Lists events of a world, newest first.
+   *
+   * @param page at most `limit` events with an id below `before`
+   */
   log(name: string, page: { before?: number; limit: number }): Promise<readonly ChainEvent[]>;
   /**
-   * A copy of an upper world with its chain and the versions that can still be read, while writers
-   * go on. Throws `absent` for what is not on disk, and `busy` when too many long ones are under way.
+   * Copies an upper-layer world with its chain and the versions that can still be read. Writes can
+   * happen at the same time.
    *
-   * @param key signs the copy's chain anew as far as it holds under the machine's own key; an event
-   * that does not hold stays as it is, and so do all after it
+   * @param key signing key for the copy; absent keeps the HMACs. Events are signed with it up to
+   * the first event that is not valid under the server's key; that event and all later ones keep
+   * their HMACs
+   * @throws {StoreError} `absent` if the world is not on disk, `busy` if too many long copies are
+   * being read
    */
   snapshot(name: string, key?: string): Promise<Snapshot>;
-  /** Sequence number of the newest change since start. */
+  /** Number of changes since the start of the store. */
   readonly seq: number;
-  /** What it has done since its start, in numbers. */
+  /** Figures since the start of the store. */
   readonly counts: StoreCounts;
-  /** Waits for what was accepted, closes every file, and releases the data folder. */
+  /** Completes the accepted changes, closes all files and releases the data folder. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** What the server passes to the plugin. */
 
-import type { Sql } from "../../lib/plugin/realm/sql.ts";
+import type { Sql } from "../../lib/plugin/realm/env_sql.ts";
 import type { PluginConfig, PluginFetch } from "../kit/env.ts";
 import type { FolderLister } from "../kit/mounted_path.ts";
 

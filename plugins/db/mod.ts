@@ -1,6 +1,6 @@
 /**
  * SQL queries that only read, over a world or a SQLite file below a file mount. A world is read with
- * the rights of the caller, so nobody queries a world that they cannot read. Files are those that
+ * the rights of the caller, so no caller queries a world that it cannot read. Files are those that
  * `/etc/fstab` names and no other. The statement runs in a process of its own (`env.sql`), which is
  * stopped when its time is over. Manual: `/usr/share/doc/db.md`.
  */

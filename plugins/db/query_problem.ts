@@ -7,7 +7,7 @@ import { Problem } from "../kit/problem.ts";
  *
  * @param name what was queried, as messages name it
  * @param timeoutMs real time that the statement had, in milliseconds
- * @returns the error itself if it is none of those that `env.sql` documents
+ * @returns an error that `env.sql` does not document, as it is
  */
 export function queryProblem(error: unknown, name: string, timeoutMs: number): unknown {
   if (!(error instanceof Error)) return error;

@@ -1,6 +1,6 @@
 /** Queries a world as the caller can read it, or a file below a file mount. */
 
-import type { SqlResult } from "../../lib/plugin/realm/sql.ts";
+import type { SqlResult } from "../../lib/plugin/realm/sql_types.ts";
 import { encodePath } from "../kit/encode_path.ts";
 import { findOtherSpelling } from "../kit/mounted_path.ts";
 import { readMountTable } from "../kit/mount_table.ts";

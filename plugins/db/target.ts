@@ -1,6 +1,6 @@
 /** Reads from the URL what is queried: one world or one file, and the parameters of the statement. */
 
-import type { SqlValue } from "../../lib/plugin/realm/sql.ts";
+import type { SqlValue } from "../../lib/plugin/realm/sql_types.ts";
 import { Problem } from "../kit/problem.ts";
 import { fullWorldName, worldNameFault } from "../kit/world_name.ts";
 

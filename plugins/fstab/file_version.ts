@@ -3,7 +3,7 @@
  * read.
  */
 
-import type { FileInfo } from "../../lib/plugin/realm/file_types.ts";
+import type { FileInfo } from "../../lib/plugin/wire/file_types.ts";
 import { mediaTypeOf } from "../kit/media_types.ts";
 
 /**

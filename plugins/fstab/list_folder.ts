@@ -1,6 +1,6 @@
 /** Lists a folder of a mount. */
 
-import type { FileInfo, Files } from "../../lib/plugin/realm/file_types.ts";
+import type { FileInfo, Files } from "../../lib/plugin/wire/file_types.ts";
 import { fileProblem } from "./file_error.ts";
 import { byName, listingForm, listingResponse, type ListingRow, shellResponse } from "./listing.ts";
 import { allowedMethods, isUpload, type MountRequest } from "./mount_request.ts";

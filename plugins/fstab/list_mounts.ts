@@ -1,6 +1,6 @@
 /** `GET /mnt/`: the list of mounts, and the lines of the table that cannot be used. */
 
-import type { Files } from "../../lib/plugin/realm/file_types.ts";
+import type { Files } from "../../lib/plugin/wire/file_types.ts";
 import { type Mount, MOUNT_TABLE, type MountTable } from "../kit/mount_table.ts";
 import { Problem } from "../kit/problem.ts";
 import { classifyFileError } from "./file_error.ts";

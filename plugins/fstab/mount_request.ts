@@ -3,7 +3,7 @@
  * method, the caller's tier, the names in the path.
  */
 
-import type { Files } from "../../lib/plugin/realm/file_types.ts";
+import type { Files } from "../../lib/plugin/wire/file_types.ts";
 import type { PluginCaller, PluginConfig } from "../kit/env.ts";
 import type { Mount } from "../kit/mount_table.ts";
 import { Problem } from "../kit/problem.ts";

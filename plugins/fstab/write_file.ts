@@ -3,7 +3,7 @@
  * none, and a precondition is checked in the same turn as the change.
  */
 
-import type { FileInfo, Files } from "../../lib/plugin/realm/file_types.ts";
+import type { FileInfo, Files } from "../../lib/plugin/wire/file_types.ts";
 import { assertWritable } from "../kit/conditional.ts";
 import { Problem } from "../kit/problem.ts";
 import { readBody } from "../kit/read_body.ts";

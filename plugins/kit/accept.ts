@@ -84,7 +84,10 @@ export function parseAccept(accept: string): AcceptRange[] {
  * ```
  */
 export function acceptableTypes(accept: string | null, offered: readonly string[]): TypeChoice[] {
-  if (accept === null || accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
+  // These two headers are the usual ones of programs; no list has to be parsed for them.
+  if (accept === null || accept === "*/*") return offered.map((type) => ({ type, range: "*/*" }));
+  if (offered.includes(accept)) return [{ type: accept, range: accept }];
+  if (accept.length > MAX_ACCEPT_LENGTH || accept.trim() === "") {
     return offered.map((type) => ({ type, range: "*/*" }));
   }
   const ranges = parseAccept(accept);

@@ -44,7 +44,7 @@ export function parseEntityTags(header: string): "*" | readonly string[] | undef
  * Tests whether a list of entity tags names a representation.
  *
  * @param tags as {@link parseEntityTags} returns it; undefined names nothing
- * @param current entity tag of the representation with its quotes; undefined if there is none
+ * @param current entity tag of the representation with its quotes; undefined if it has none
  * @param comparison RFC 9110 §8.8.3.2: `strong` for If-Match, `weak` for If-None-Match
  *
  * @example

@@ -17,7 +17,7 @@ export interface FolderLister {
  *
  * @param folder absolute path of the mounted folder
  * @param segments path below the folder, in NFC
- * @returns the path on the disk; undefined if there is none, or if all segments are ASCII, so that
+ * @returns the path on the disk; undefined if absent, or if all segments are ASCII, so that
  * there is only one spelling
  *
  * @example

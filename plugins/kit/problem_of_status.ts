@@ -6,7 +6,7 @@ import { PROBLEMS } from "./problem_types.ts";
 /**
  * Finds a problem type of the server by its status code.
  *
- * @returns the first type with this status; undefined if there is none
+ * @returns the first type with this status; undefined if no type has it
  *
  * @example
  * ```ts

@@ -42,7 +42,7 @@ export function readCandidates(rows: unknown): Candidate[] {
     const { name, updated_at: at } = isRecord(row) ? row : {};
     if (typeof name !== "string") continue;
     if (HIDDEN_NAMESPACES.includes(name.split("/", 1)[0] ?? "")) continue;
-    // The only world of /etc that T3 alone can read must not be proposed.
+    // Only T3 can read /etc/shadow, so it must not be proposed.
     if (/^etc\/shadow(?:\/|$)/i.test(name)) continue;
     worlds.push({ name, at: typeof at === "string" ? at : "" });
   }

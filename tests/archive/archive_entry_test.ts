@@ -1,7 +1,7 @@
 import { equal, throws } from "node:assert/strict";
-import { ArchiveRefused, entryPath } from "../../lib/archive/archive_entry.ts";
+import { ArchiveError, parseEntryPath } from "../../lib/archive/archive_entry.ts";
 
-Deno.test("entryPath() takes what a data folder needs, with and without data/ before it", () => {
+Deno.test("parseEntryPath() returns the paths that a data folder needs, with and without data/", () => {
   const rows: readonly [string, string | undefined][] = [
     ["data/home%2Fx/universe.db", "home%2Fx/universe.db"],
     ["./data/home%2Fx/universe.db-wal", "home%2Fx/universe.db-wal"],
@@ -23,11 +23,11 @@ Deno.test("entryPath() takes what a data folder needs, with and without data/ be
     [".env", undefined],
     ["data", undefined],
   ];
-  for (const [name, path] of rows) equal(entryPath(name, "file"), path, name);
-  equal(entryPath("data/home%2Fx/", "directory"), undefined);
+  for (const [name, path] of rows) equal(parseEntryPath(name, "file"), path, name);
+  equal(parseEntryPath("data/home%2Fx/", "directory"), undefined);
 });
 
-Deno.test("entryPath() refuses names that could lead out of the folder", () => {
+Deno.test("parseEntryPath() throws for names that could leave the folder", () => {
   const names = [
     "/etc/passwd",
     "//server/share",
@@ -46,13 +46,13 @@ Deno.test("entryPath() refuses names that could lead out of the folder", () => {
     "data/\ud800/universe.db",
   ];
   for (const name of names) {
-    throws(() => entryPath(name, "file"), ArchiveRefused, JSON.stringify(name));
-    throws(() => entryPath(name, "directory"), ArchiveRefused, JSON.stringify(name));
+    throws(() => parseEntryPath(name, "file"), ArchiveError, JSON.stringify(name));
+    throws(() => parseEntryPath(name, "directory"), ArchiveError, JSON.stringify(name));
   }
 });
 
-Deno.test("entryPath() refuses whatever is neither a file nor a folder", () => {
+Deno.test("parseEntryPath() throws for entries that are neither a file nor a directory", () => {
   for (const type of ["symlink", "link", "fifo", "character-device", "block-device"]) {
-    throws(() => entryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; files alone/);
+    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; only files/);
   }
 });

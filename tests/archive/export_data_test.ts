@@ -2,9 +2,9 @@ import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { exportData, type ExportOptions } from "../../lib/archive/export_data.ts";
 import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
-import { createSeal } from "../../lib/world/event_chain.ts";
-import { nameOf } from "../../lib/world/name.ts";
-import { checkWorld } from "../../lib/world/world_check.ts";
+import { createChainSigner } from "../../lib/world/event_chain.ts";
+import { fromFolderName } from "../../lib/world/name.ts";
+import { verifyWorld } from "../../lib/world/file/verify_world.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
 import { fillData, KEY } from "./fixtures.ts";
@@ -14,7 +14,7 @@ interface Found {
   readonly bytes: Uint8Array;
 }
 
-/** Exports, and reads the archive again. */
+/** Exports a folder and unpacks the archive. */
 async function exported(data: string, more: Partial<ExportOptions> = {}) {
   const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const read = entriesOf(through.readable);
@@ -41,7 +41,7 @@ function faultsOf(folder: string, { bytes }: Found): unknown {
   plain[18] = plain[19] = 1;
   db.deserialize(plain);
   try {
-    return checkWorld(db, nameOf(folder) ?? "", createSeal(KEY)).faults;
+    return verifyWorld(db, fromFolderName(folder) ?? "", createChainSigner(KEY)).faults;
   } finally {
     db.close();
   }
@@ -49,14 +49,14 @@ function faultsOf(folder: string, { bytes }: Found): unknown {
 
 const WORLDS = ["etc%2Fconf", "home%2Fa", "home%2Fb c%25d"];
 
-Deno.test("exportData() takes every world, whole, and nothing that is secret or derived", () =>
+Deno.test("exportData() includes every world and nothing that is secret or derived", () =>
   withTempData(async (data) => {
     fillData(data);
     const writer = testWriter(data, { key: KEY });
     writer.apply([putJob("home/gone", "deleted"), removeJob("home/gone")]);
     writer.close();
     const before = snapshot(data);
-    const { worlds, live, key, damaged, entries } = await exported(data);
+    const { worlds, isLive: live, includesKey: key, damaged, entries } = await exported(data);
     equal(snapshot(data), before, "the folder was changed");
     equal({ worlds, live, key, damaged }, { worlds: 3, live: false, key: true, damaged: [] });
     equal([...entries.keys()].sort(), [
@@ -74,17 +74,17 @@ Deno.test("exportData() takes every world, whole, and nothing that is secret or 
     }
   }));
 
-Deno.test("exportData() leaves the key out when it is told to", () =>
+Deno.test("exportData() excludes the key with withKey false", () =>
   withTempData(async (data) => {
     fillData(data);
-    const { key, entries } = await exported(data, { withKey: false });
+    const { includesKey: key, entries } = await exported(data, { withKey: false });
     equal([key, entries.has("data/.key")], [false, false]);
     for (const [name, { bytes }] of entries) {
       ok(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);
     }
   }));
 
-Deno.test("exportData() names a world that cannot be read, and takes the others", () =>
+Deno.test("exportData() reports a world that cannot be read and exports the others", () =>
   withTempData(async (data) => {
     fillData(data);
     Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
@@ -92,7 +92,7 @@ Deno.test("exportData() names a world that cannot be read, and takes the others"
     equal([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
   }));
 
-Deno.test("exportData() ends with what ended it, and leaves no one waiting", () =>
+Deno.test("exportData() rejects with the reason of the failure", () =>
   withTempData(async (data) => {
     fillData(data);
     const full = new WritableStream({ write: () => Promise.reject(new Error("the disk is full")) });

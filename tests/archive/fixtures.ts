@@ -1,27 +1,29 @@
-/** Archives and data folders for the tests of this folder: whole, foreign and hostile ones. */
+/**
+ * Archives and data folders for the tests of this folder: valid, from elastik v5, and malicious.
+ */
 
 import { createHmac } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { createTarPacker } from "../../lib/deps/modern_tar.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import { appendJob, putJob, testWriter } from "../testdata/test_writer.ts";
-import type { PutJob } from "../../lib/world/protocol.ts";
+import type { PutJob } from "../../lib/world/store/worker_messages.ts";
 
 export const KEY = "ab".repeat(32);
 export const OTHER_KEY = "cd".repeat(32);
 export const NOW = "2026-02-03T04:05:06.789Z";
 
-/** An entry as an archive gives it. */
+/** An entry of an archive. */
 export interface Entry {
   readonly name: string;
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly type?: "file" | "directory" | "symlink" | "link" | "fifo" | "character-device";
   readonly linkname?: string;
-  /** What the header says, where that is not the truth. */
+  /** Values of the header that differ from the content. */
   readonly size?: number;
 }
 
-/** A tar of these entries, gzipped unless told otherwise. */
+/** Packs the entries as tar, gzipped by default. */
 export async function tarOf(
   entries: readonly Entry[],
   gzip = true,
@@ -50,7 +52,7 @@ export function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Ar
   return new Blob([bytes]).stream();
 }
 
-/** One header block as a tar has it, whatever it says; for what no packer would write. */
+/** Formats one tar header block with any values, also invalid ones. */
 export function headerBlock(name: string, size: number, flag: string): Uint8Array<ArrayBuffer> {
   const block = new Uint8Array(512);
   const put = (at: number, text: string) => block.set(new TextEncoder().encode(text), at);
@@ -66,7 +68,7 @@ export function headerBlock(name: string, size: number, flag: string): Uint8Arra
   return block;
 }
 
-/** A data folder with a few worlds and a key, as a server leaves it. */
+/** Creates a data folder with a few worlds and a key, as a server leaves it. */
 export function fillData(data: string, key = KEY, more: readonly PutJob[] = []): void {
   Deno.mkdirSync(data, { recursive: true });
   Deno.writeTextFileSync(`${data}/.key`, `${key}\n`, { mode: 0o600 });
@@ -83,7 +85,7 @@ export function fillData(data: string, key = KEY, more: readonly PutJob[] = []):
   writer.close();
 }
 
-/** What a world of the original is made from. */
+/** The content of a v5 world. */
 export interface Original {
   readonly folder: string;
   readonly body: string | Uint8Array;
@@ -91,11 +93,11 @@ export interface Original {
   readonly headers?: string;
   readonly state?: string;
   readonly version?: number;
-  /** Writes that its chain tells of; the last tells of `body`. */
+  /** Writes in its chain; the last one is that of `body`. */
   readonly writes?: number;
 }
 
-/** Writes worlds as the original elastik has them on disk. */
+/** Creates v5 worlds on disk. */
 export function fillOriginal(
   data: string,
   worlds: readonly Original[],

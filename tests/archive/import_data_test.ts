@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import {
-  type Imported,
+  ImportError,
   importFolder,
   type ImportOptions,
-  ImportRefused,
+  type ImportResult,
 } from "../../lib/archive/import_data.ts";
-import { verifyDataFolder } from "../../lib/tasks/verify.ts";
-import { readSecret, takeDataFolder } from "../../lib/world/data_folder.ts";
+import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import { acquireDataFolder, readSecret } from "../../lib/world/file/data_folder.ts";
 import { superJournal } from "../testdata/super_journal.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter, transitionJob } from "../testdata/test_writer.ts";
@@ -17,20 +17,20 @@ function bring(
   source: string,
   into: string,
   more: Partial<ImportOptions> = {},
-): Promise<Imported> {
+): Promise<ImportResult> {
   return importFolder({
     source,
     into,
     merge: false,
     newKey: false,
     key: undefined,
-    machineKey: undefined,
+    serverKey: undefined,
     now: NOW,
     ...more,
   });
 }
 
-/** A folder that must verify, under the key it keeps unless another is given. */
+/** Asserts that a folder verifies, by default with its own key. */
 function verified(data: string, key = readSecret(data, ".key") ?? ""): number {
   const { worlds, broken, leftovers } = verifyDataFolder({ data, key });
   equal([broken, leftovers], [[], []]);
@@ -48,7 +48,7 @@ function stateOf(data: string, folder: string): unknown {
 
 const PLUGIN = putJob("lib/p", "source", { state: "pending" });
 
-/** A folder with a plugin that somebody approved. */
+/** A folder with an approved plugin. */
 function fillActive(data: string, key: string): void {
   fillData(data, key, [PLUGIN]);
   const writer = testWriter(data, { key });
@@ -56,12 +56,12 @@ function fillActive(data: string, key: string): void {
   writer.close();
 }
 
-Deno.test("importFolder() makes a folder as it was, key included, and leaves nothing beside it", () =>
+Deno.test("importFolder() creates an equal folder, including the key, and leaves no other file", () =>
   withTempData(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const found = await bring(`${folder}/source`, `${folder}/into`);
     equal([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
-    equal([found.key, found.active, found.sunk], [true, ["lib/p"], []]);
+    equal([found.adoptedKey, found.active, found.demoted], [true, ["lib/p"], []]);
     equal(readSecret(`${folder}/into`, ".key"), KEY);
     equal((Deno.statSync(`${folder}/into/.key`).mode ?? 0) & 0o777, 0o600);
     equal(Deno.readTextFileSync(`${folder}/into/.collections`), "home/empty\n");
@@ -75,7 +75,7 @@ Deno.test("importFolder() makes a folder as it was, key included, and leaves not
     equal([...Deno.readDirSync(`${folder}/into/.incoming`)], []);
   }));
 
-Deno.test("importFolder() overwrites nothing without --merge, and with it nothing either", () =>
+Deno.test("importFolder() never overwrites a world, with or without merge", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     fillData(`${folder}/into`, OTHER_KEY);
@@ -83,7 +83,7 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     await rejects(
       bring(`${folder}/source`, `${folder}/into`),
       (error) =>
-        error instanceof ImportRefused && /holds worlds already; .*--merge/.test(error.message),
+        error instanceof ImportError && /contains worlds already; .*--merge/.test(error.message),
     );
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
@@ -91,7 +91,7 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     const found = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
     equal([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
     equal([...found.same].sort(), ["etc/conf", "home/b c%d"]);
-    equal(found.key, false);
+    equal(found.adoptedKey, false);
     const after = new Set(snapshot(`${folder}/into`));
     equal(before.filter((line) => !after.has(line)), [], "something was overwritten");
     equal(verified(`${folder}/into`, OTHER_KEY), 4);
@@ -99,18 +99,18 @@ Deno.test("importFolder() overwrites nothing without --merge, and with it nothin
     equal([again.worlds, again.same.length], [[], 3]);
   }));
 
-Deno.test("importFolder() signs anew for another machine, whose plugins nobody there approved", () =>
+Deno.test("importFolder() re-signs for another server and demotes its plugins", () =>
   withTempData(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const rows: readonly [string, Partial<ImportOptions>, string | undefined][] = [
       ["merged", { merge: true }, OTHER_KEY],
-      ["configured", { machineKey: "operator's own" }, "operator's own"],
+      ["configured", { serverKey: "operator's own" }, "operator's own"],
       ["new", { newKey: true }, undefined],
     ];
     fillData(`${folder}/merged`, OTHER_KEY);
     for (const [into, options, key] of rows) {
       const found = await bring(`${folder}/source`, `${folder}/${into}`, options);
-      equal([found.active, found.sunk, found.key], [[], ["lib/p"], false], into);
+      equal([found.active, found.demoted, found.adoptedKey], [[], ["lib/p"], false], into);
       verified(`${folder}/${into}`, key);
       equal(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");
     }
@@ -118,7 +118,7 @@ Deno.test("importFolder() signs anew for another machine, whose plugins nobody t
     equal(readSecret(`${folder}/configured`, ".key"), undefined);
   }));
 
-Deno.test("importFolder() refuses a folder whose chains do not fit the key, and does nothing", () =>
+Deno.test("importFolder() throws if no chain fits the key, and changes nothing", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     Deno.removeSync(`${folder}/source/.key`);
@@ -128,20 +128,20 @@ Deno.test("importFolder() refuses a folder whose chains do not fit the key, and 
     );
     await rejects(
       bring(`${folder}/source`, `${folder}/into`, { merge: true }),
-      /none of the 3 chains fits the key; give the one that signed them with --key/,
+      /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
     equal(
       snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
       before,
     );
-    await rejects(bring(`${folder}/source`, `${folder}/fresh`), ImportRefused);
+    await rejects(bring(`${folder}/source`, `${folder}/fresh`), ImportError);
     equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
     const found = await bring(`${folder}/source`, `${folder}/fresh`, { key: KEY });
-    equal([found.worlds.length, found.key], [3, false]);
+    equal([found.worlds.length, found.adoptedKey], [3, false]);
     equal(verified(`${folder}/fresh`), 3);
   }));
 
-Deno.test("importFolder() brings a world that does not hold in as it is, and says so", () =>
+Deno.test("importFolder() imports a world that does not verify and reports it", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const db = new DatabaseSync(`${folder}/source/home%2Fa/universe.db`);
@@ -156,7 +156,7 @@ Deno.test("importFolder() brings a world that does not hold in as it is, and say
     }
   }));
 
-Deno.test("importFolder() takes nothing from a file but its rows", () =>
+Deno.test("importFolder() copies only the rows of a file", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const file = (name: string) => `${folder}/source/${name}/universe.db`;
@@ -171,35 +171,35 @@ Deno.test("importFolder() takes nothing from a file but its rows", () =>
     Deno.mkdirSync(`${folder}/source/home%2Fnone`);
     const found = await bring(`${folder}/source`, `${folder}/into`);
     equal([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
-    equal(found.refused.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
-      ["home%2Fa", "it holds a trigger", false],
-      ["home%2Flink", "it holds no universe.db", false],
-      ["home%2Fnone", "it holds no universe.db", true],
+    equal(found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
+      ["home%2Fa", "it contains a trigger", false],
+      ["home%2Flink", "it does not contain universe.db", false],
+      ["home%2Fnone", "it does not contain universe.db", true],
     ]);
     const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
     equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);
     db.close();
   }));
 
-Deno.test("importFolder() deletes no file of this computer that a journal names", () =>
+Deno.test("importFolder() deletes no file that a super-journal names", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     Deno.writeTextFileSync(`${folder}/precious`, "kept");
     const journal = `${folder}/source/home%2Fa/universe.db-journal`;
     Deno.writeFileSync(journal, superJournal(`${folder}/precious`));
     const found = await bring(`${folder}/source`, `${folder}/into`);
-    equal(found.refused.map(({ folder: name }) => name), ["home%2Fa"]);
-    match(found.refused[0]?.reason ?? "", /its journal names another file/);
+    equal(found.rejected.map(({ folder: name }) => name), ["home%2Fa"]);
+    match(found.rejected[0]?.reason ?? "", /its journal names another file/);
     equal(Deno.readTextFileSync(`${folder}/precious`), "kept");
   }));
 
-Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's way", () =>
+Deno.test("importFolder() copies worlds with invalid names into the aside folder", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     fillOriginal(`${folder}/source`, [{ folder: "a:b", body: "x" }]);
     Deno.renameSync(`${folder}/source/home%2Fa`, `${folder}/source/home%2F..%2Fa`);
     const found = await bring(`${folder}/source`, `${folder}/into`);
-    const refused = found.refused.map(({ folder: name, aside }) => [name, aside]);
+    const refused = found.rejected.map(({ folder: name, aside }) => [name, aside]);
     equal(refused, [["a:b", true], ["home%2F..%2Fa", true]]);
     equal([...Deno.readDirSync(`${folder}/into/.aside`)].map(({ name }) => name).sort(), [
       "a:b",
@@ -208,7 +208,7 @@ Deno.test("importFolder() keeps aside what cannot be a world here, in nobody's w
     equal(verified(`${folder}/into`), 2);
   }));
 
-Deno.test("importFolder() brings an original elastik in, and what comes of it verifies", () =>
+Deno.test("importFolder() converts worlds of elastik v5, and the result verifies", () =>
   withTempData(async (folder) => {
     fillOriginal(`${folder}/source`, [
       { folder: "hello", body: "<h1>hi</h1>", ext: "html" },
@@ -221,31 +221,31 @@ Deno.test("importFolder() brings an original elastik in, and what comes of it ve
     db.exec("UPDATE events SET hmac = 'x' WHERE id = 2");
     db.close();
     const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
-    equal(found.originals.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]), [
+    equal(found.v5Worlds.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]), [
       ["etc/gpu.conf", "broken", 2],
       ["home/hello", "holds", undefined],
       ["lib/gpu", "holds", undefined],
     ]);
     equal(found.conflicts, ["home/hello"]);
-    equal(found.refused.map(({ folder: name, harmless }) => [name, harmless]), [["never", true]]);
-    equal([found.active, found.sunk, found.key], [[], ["lib/gpu"], false]);
+    equal(found.rejected.map(({ folder: name, harmless }) => [name, harmless]), [["never", true]]);
+    equal([found.active, found.demoted, found.adoptedKey], [[], ["lib/gpu"], false]);
     equal(verified(`${folder}/into`), 3);
     equal(stateOf(`${folder}/into`, "lib%2Fgpu"), "pending");
   }));
 
-Deno.test("importFolder() touches no folder that a server holds", () =>
+Deno.test("importFolder() does not change a folder that a server holds", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
-    const held = takeDataFolder(`${folder}/into`);
+    const held = acquireDataFolder(`${folder}/into`);
     await rejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
     held.release();
-    const source = takeDataFolder(`${folder}/source`);
+    const source = acquireDataFolder(`${folder}/source`);
     await rejects(bring(`${folder}/source`, `${folder}/other`), /another server holds it/);
     source.release();
     match([...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(), /^into,source$/);
   }));
 
-Deno.test("importFolder() leaves nothing when it is broken off", () =>
+Deno.test("importFolder() leaves nothing after an abort", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const control = new AbortController();

@@ -1,11 +1,11 @@
 import { equal } from "node:assert/strict";
-import { sameWorld } from "../../lib/archive/same_world.ts";
-import { WORLD_FILE } from "../../lib/world/disk.ts";
+import { isSameWorld } from "../../lib/archive/same_world.ts";
+import { WORLD_FILE } from "../../lib/world/file/durable_fs.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { putJob, testWriter } from "../testdata/test_writer.ts";
 import { KEY, OTHER_KEY } from "./fixtures.ts";
 
-Deno.test("sameWorld() compares what a world is, and not who signed it", () =>
+Deno.test("isSameWorld() compares content and metadata, not signatures", () =>
   withTempData((folder) => {
     const make = (name: string, key: string, ...jobs: Parameters<typeof putJob>[]) => {
       Deno.mkdirSync(`${folder}/${name}`);
@@ -24,6 +24,6 @@ Deno.test("sameWorld() compares what a world is, and not who signed it", () =>
       [make("version", KEY, ["home/x", "0"], ["home/x", "1"]), false],
     ];
     for (const [other, same] of rows) {
-      equal(sameWorld(own, Deno.readFileSync(other), scratch), same, other);
+      equal(isSameWorld(own, Deno.readFileSync(other), scratch), same, other);
     }
   }));

@@ -1,10 +1,15 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import { ArchiveRefused } from "../../lib/archive/archive_entry.ts";
+import { ArchiveError } from "../../lib/archive/archive_entry.ts";
 import { unpackArchive, type UnpackLimits } from "../../lib/archive/unpack.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { type Entry, headerBlock, streamOf, tarOf } from "./fixtures.ts";
 
-const LIMITS: UnpackLimits = { entries: 8, fileBytes: 4096, bytes: 8192, gapBytes: 256 * 1024 };
+const LIMITS: UnpackLimits = {
+  maxEntries: 8,
+  maxFileBytes: 4096,
+  maxBytes: 8192,
+  maxGapBytes: 256 * 1024,
+};
 const WORLD: Entry = { name: "data/home%2Fx/universe.db", body: "bytes" };
 
 function paths(folder: string): string[] {
@@ -16,7 +21,7 @@ function paths(folder: string): string[] {
   return found.sort();
 }
 
-Deno.test("unpackArchive() writes what a data folder needs, for this user alone", () =>
+Deno.test("unpackArchive() writes the files of a data folder, readable by this user only", () =>
   withTempData(async (folder) => {
     for (const gzip of [true, false]) {
       const to = `${folder}/${gzip}`;
@@ -36,14 +41,14 @@ Deno.test("unpackArchive() writes what a data folder needs, for this user alone"
     }
   }));
 
-Deno.test("unpackArchive() takes names that fill a folder's", () =>
+Deno.test("unpackArchive() accepts names of the maximum folder length", () =>
   withTempData(async (folder) => {
     const long = `home%2F${"ü".repeat(124)}`;
     await unpackArchive(await tarOf([{ name: `data/${long}/universe.db` }]), folder);
     equal(paths(folder), [`${long}/universe.db`]);
   }));
 
-Deno.test("unpackArchive() takes a long world that unfolds from almost nothing", () =>
+Deno.test("unpackArchive() accepts a long world that compresses to few bytes", () =>
   withTempData(async (folder) => {
     const zeros = new Uint8Array(20_000_000);
     const archive = await tarOf([
@@ -58,11 +63,11 @@ Deno.test("unpackArchive() takes a long world that unfolds from almost nothing",
     equal(Deno.statSync(`${folder}/home%2Fb/universe.db`).size, zeros.length);
   }));
 
-Deno.test("unpackArchive() refuses archives that were made to do harm, and writes nothing outside", () =>
+Deno.test("unpackArchive() rejects malicious archives and writes nothing outside the folder", () =>
   withTempData(async (folder) => {
     const rows: readonly [string, readonly Entry[], RegExp][] = [
-      ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leads out of its folder/],
-      ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /no relative path/],
+      ["traversal", [WORLD, { name: "data/../../evil/universe.db" }], /leaves its folder/],
+      ["absolute", [WORLD, { name: "/tmp/evil/universe.db" }], /not a relative path/],
       [
         "symlink",
         [{ name: "data/home%2Fx", type: "symlink", linkname: "/tmp" }, WORLD],
@@ -75,42 +80,42 @@ Deno.test("unpackArchive() refuses archives that were made to do harm, and write
       ],
       ["fifo", [{ name: "data/home%2Fx/universe.db", type: "fifo" }], /it is a fifo/],
       ["device", [{ name: "data/.key", type: "character-device" }], /it is a character-device/],
-      ["duplicate", [WORLD, { ...WORLD, body: "other" }], /it is there twice/],
+      ["duplicate", [WORLD, { ...WORLD, body: "other" }], /it occurs twice/],
       [
         "duplicate by another spelling",
         [WORLD, { ...WORLD, name: "./home%2Fx/universe.db" }],
-        /it is there twice/,
+        /it occurs twice/,
       ],
       [
         "a huge file",
         [{ ...WORLD, body: "x".repeat(4097) }],
-        /has 4097 bytes and 4096 is the most/,
+        /has 4097 bytes; at most 4096 are allowed/,
       ],
       [
         "many bytes",
         [1, 2, 3].map((i) => ({ name: `data/home%2F${i}/universe.db`, body: "x".repeat(4000) })),
-        /more than 8 entries, or 8192 bytes/,
+        /more than 8 entries or 8192 bytes/,
       ],
       [
         "many entries",
         Array.from({ length: 9 }, (_, i) => ({ name: `data/skipped${i}` })),
         /more than 8 entries/,
       ],
-      ["nothing", [{ name: "README.md", body: "hi" }], /it holds no world/],
+      ["nothing", [{ name: "README.md", body: "hi" }], /it contains no world/],
     ];
     for (const [title, entries, says] of rows) {
       const to = `${folder}/${title}`;
       Deno.mkdirSync(to);
       await rejects(
         unpackArchive(await tarOf(entries), to, LIMITS),
-        (error) => error instanceof ArchiveRefused && says.test(error.message),
+        (error) => error instanceof ArchiveError && says.test(error.message),
         title,
       );
     }
     equal([...Deno.readDirSync(folder)].length, rows.length, "something lies outside");
   }));
 
-Deno.test("unpackArchive() refuses what is damaged, cut short or no archive", () =>
+Deno.test("unpackArchive() rejects damaged and truncated archives and other files", () =>
   withTempData(async (folder) => {
     const whole = await new Response(await tarOf([{ ...WORLD, body: "x".repeat(3000) }], false))
       .bytes();
@@ -129,11 +134,11 @@ Deno.test("unpackArchive() refuses what is damaged, cut short or no archive", ()
     for (const [title, bytes] of rows) {
       const to = `${folder}/${title}`;
       Deno.mkdirSync(to);
-      await rejects(unpackArchive(streamOf(bytes), to, LIMITS), ArchiveRefused, title);
+      await rejects(unpackArchive(streamOf(bytes), to, LIMITS), ArchiveError, title);
     }
   }));
 
-Deno.test("unpackArchive() believes no header: it refuses a size before it reads a byte of it", () =>
+Deno.test("unpackArchive() rejects a size in a header before it reads the content", () =>
   withTempData(async (folder) => {
     let read = 0;
     const start = headerBlock("data/home%2Fx/universe.db", 8 * 1024 ** 3 - 1, "0");
@@ -147,7 +152,7 @@ Deno.test("unpackArchive() believes no header: it refuses a size before it reads
     equal(paths(folder), []);
   }));
 
-Deno.test("unpackArchive() holds no endless name in memory", () =>
+Deno.test("unpackArchive() limits the memory for names", () =>
   withTempData(async (folder) => {
     for (const flag of ["x", "g", "L", "K"]) {
       let read = 0;
@@ -159,14 +164,14 @@ Deno.test("unpackArchive() holds no endless name in memory", () =>
       });
       await rejects(
         unpackArchive(archive, folder, LIMITS),
-        /bytes of it are no file|damaged/,
+        /bytes of it are not part of a file|damaged/,
         flag,
       );
       ok(read < 64, `${flag}: ${read} pieces were read`);
     }
   }));
 
-Deno.test("unpackArchive() does not unfold a bomb of zeros", () =>
+Deno.test("unpackArchive() does not decompress a bomb of zeros", () =>
   withTempData(async (folder) => {
     let sent = 0;
     const zeros = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -176,5 +181,5 @@ Deno.test("unpackArchive() does not unfold a bomb of zeros", () =>
       },
     });
     const bomb = zeros.pipeThrough(new CompressionStream("gzip"));
-    await rejects(unpackArchive(bomb, folder, LIMITS), ArchiveRefused);
+    await rejects(unpackArchive(bomb, folder, LIMITS), ArchiveError);
   }));

@@ -1,32 +1,32 @@
 import assert from "node:assert/strict";
-import { check, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
-import { sha256Hex } from "../../lib/hash.ts";
-import { MAX_USER_LENGTH } from "../../lib/limits.ts";
+import { checkPassword, NO_ACCOUNTS, parseAccounts } from "../../lib/auth/accounts.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { MAX_USER_NAME_CHARS } from "../../lib/limits.ts";
 
 function shadow(...rows: [user: string, password: string][]): string {
   return rows.map(([user, password]) => `${user}:${sha256Hex(password)}\n`).join("");
 }
 
-Deno.test("parseAccounts() reads users who stand in both files", () => {
+Deno.test("parseAccounts() returns users that are in both files", () => {
   const accounts = parseAccounts(
     "# people\nada:T1\n\nbob:T2\ncy:T3\nonly-passwd:T3\n",
     "# digests\n" + shadow(["ada", "a"], ["bob", "b"], ["cy", "c"], ["only-shadow", "s"]),
   );
-  assert.equal(check(accounts, "ada", "a"), "T1");
-  assert.equal(check(accounts, "bob", "b"), "T2");
-  assert.equal(check(accounts, "cy", "c"), "T3");
-  assert.equal(check(accounts, "only-passwd", "s"), undefined);
-  assert.equal(check(accounts, "only-shadow", "s"), undefined);
+  assert.equal(checkPassword(accounts, "ada", "a"), "T1");
+  assert.equal(checkPassword(accounts, "bob", "b"), "T2");
+  assert.equal(checkPassword(accounts, "cy", "c"), "T3");
+  assert.equal(checkPassword(accounts, "only-passwd", "s"), undefined);
+  assert.equal(checkPassword(accounts, "only-shadow", "s"), undefined);
   assert.equal(accounts.size, 3);
 });
 
-Deno.test("parseAccounts() takes CRLF, a byte order mark, upper-case digests and no last newline", () => {
+Deno.test("parseAccounts() accepts CRLF, a byte order mark, upper-case digests and a missing final newline", () => {
   const accounts = parseAccounts(
     "\ufeffada:T2\r\n  bob:T1  \r\n",
     `ada:${sha256Hex("a").toUpperCase()}\r\nbob:${sha256Hex("b")}`,
   );
-  assert.equal(check(accounts, "ada", "a"), "T2");
-  assert.equal(check(accounts, "bob", "b"), "T1");
+  assert.equal(checkPassword(accounts, "ada", "a"), "T2");
+  assert.equal(checkPassword(accounts, "bob", "b"), "T1");
 });
 
 Deno.test("parseAccounts() ignores malformed lines of passwd", () => {
@@ -80,58 +80,62 @@ Deno.test("parseAccounts() ignores malformed lines of shadow", () => {
   }
 });
 
-Deno.test("parseAccounts() keeps the first of two lines, so that a later one never widens", () => {
+Deno.test("parseAccounts() keeps the first of two lines for a user", () => {
   const raised = parseAccounts("ada:T1\nada:T3\n", shadow(["ada", "a"]));
-  assert.equal(check(raised, "ada", "a"), "T1");
+  assert.equal(checkPassword(raised, "ada", "a"), "T1");
   const second = parseAccounts("ada:T3\n", shadow(["ada", "first"], ["ada", "second"]));
-  assert.equal(check(second, "ada", "first"), "T3");
-  assert.equal(check(second, "ada", "second"), undefined);
+  assert.equal(checkPassword(second, "ada", "first"), "T3");
+  assert.equal(checkPassword(second, "ada", "second"), undefined);
   const spelled = parseAccounts("\u00e9ve:T1\ne\u0301ve:T3\n", shadow(["e\u0301ve", "e"]));
-  assert.equal(check(spelled, "e\u0301ve", "e"), "T1");
+  assert.equal(checkPassword(spelled, "e\u0301ve", "e"), "T1");
 });
 
-Deno.test("parseAccounts() reads on past a malformed line", () => {
+Deno.test("parseAccounts() continues after a malformed line", () => {
   const accounts = parseAccounts("ada:T9\nada:T2\n", `ada:nothing\n${shadow(["ada", "a"])}`);
-  assert.equal(check(accounts, "ada", "a"), "T2");
+  assert.equal(checkPassword(accounts, "ada", "a"), "T2");
 });
 
-Deno.test("parseAccounts() allows a name of 64 characters and ignores one of 65", () => {
-  for (const [length, size] of [[MAX_USER_LENGTH, 1], [MAX_USER_LENGTH + 1, 0]] as const) {
+Deno.test("parseAccounts() accepts a name of 64 characters and ignores one of 65", () => {
+  for (const [length, size] of [[MAX_USER_NAME_CHARS, 1], [MAX_USER_NAME_CHARS + 1, 0]] as const) {
     const user = "u".repeat(length);
     assert.equal(parseAccounts(`${user}:T1\n`, shadow([user, "p"])).size, size);
   }
 });
 
-Deno.test("check() knows names that every object has as no accounts", () => {
+Deno.test("checkPassword() finds no account for the names of Object.prototype", () => {
   for (const user of ["__proto__", "constructor", "toString", "hasOwnProperty", ""]) {
-    assert.equal(check(NO_ACCOUNTS, user, "p"), undefined, user);
+    assert.equal(checkPassword(NO_ACCOUNTS, user, "p"), undefined, user);
   }
   const accounts = parseAccounts("__proto__:T3\n", shadow(["__proto__", "p"]));
-  assert.equal(check(accounts, "__proto__", "p"), "T3");
-  assert.equal(check(accounts, "constructor", "p"), undefined);
+  assert.equal(checkPassword(accounts, "__proto__", "p"), "T3");
+  assert.equal(checkPassword(accounts, "constructor", "p"), undefined);
 });
 
-Deno.test("check() refuses wrong passwords, other users' and the empty one", () => {
+Deno.test("checkPassword() rejects wrong passwords, those of other users and the empty one", () => {
   const accounts = parseAccounts("ada:T3\nbob:T2\n", shadow(["ada", "a"], ["bob", "b"]));
   for (
     const [user, password] of [["ada", "b"], ["ada", "A"], ["ada", ""], ["ada", "a "], ["eve", "a"]]
   ) {
-    assert.equal(check(accounts, user ?? "", password ?? ""), undefined, `${user}:${password}`);
+    assert.equal(
+      checkPassword(accounts, user ?? "", password ?? ""),
+      undefined,
+      `${user}:${password}`,
+    );
   }
-  assert.equal(check(accounts, "ada", sha256Hex("a")), undefined);
-  assert.equal(check(accounts, "ADA", "a"), undefined);
+  assert.equal(checkPassword(accounts, "ada", sha256Hex("a")), undefined);
+  assert.equal(checkPassword(accounts, "ADA", "a"), undefined);
 });
 
-Deno.test("check() has no password for the user who stands in for nobody", () => {
+Deno.test("checkPassword() accepts no password for the placeholder of an unknown user", () => {
   const zeros = parseAccounts("ada:T3\n", `ada:${"0".repeat(64)}\n`);
   for (const password of ["", "\0", "0".repeat(64), "a"]) {
-    assert.equal(check(zeros, "ada", password), undefined);
-    assert.equal(check(zeros, "nobody", password), undefined);
+    assert.equal(checkPassword(zeros, "ada", password), undefined);
+    assert.equal(checkPassword(zeros, "nobody", password), undefined);
   }
 });
 
-Deno.test("check() takes the password's bytes as they were sent", () => {
+Deno.test("checkPassword() compares the bytes of the password as sent", () => {
   const accounts = parseAccounts("ada:T2\n", shadow(["ada", "pässwörd 🔑"]));
-  assert.equal(check(accounts, "ada", "pässwörd 🔑"), "T2");
-  assert.equal(check(accounts, "ada", new TextEncoder().encode("pässwörd 🔑")), "T2");
+  assert.equal(checkPassword(accounts, "ada", "pässwörd 🔑"), "T2");
+  assert.equal(checkPassword(accounts, "ada", new TextEncoder().encode("pässwörd 🔑")), "T2");
 });

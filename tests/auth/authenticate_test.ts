@@ -3,15 +3,15 @@ import { Buffer } from "node:buffer";
 import { ANONYMOUS, createAuthenticator, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import { mint, narrow } from "../../lib/auth/capability.ts";
-import { sha256Hex } from "../../lib/hash.ts";
-import { CAPABILITIES_REMEMBERED, MAX_AUTHORIZATION_LENGTH } from "../../lib/limits.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { CAPABILITY_CACHE_ENTRIES, MAX_AUTHORIZATION_CHARS } from "../../lib/limits.ts";
 
 const KEY = "signing key";
 const TOKEN = "t2-token";
 const APPROVE = "t3-token";
 const NOW = 1_800_000_000;
-const T2: Caller = { tier: "T2", by: "T2", known: true };
-const T3: Caller = { tier: "T3", by: "T3", known: true };
+const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
+const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
 function machine(settings: { token?: string; approveToken?: string; now?: () => number } = {}) {
   return createAuthenticator({
@@ -35,7 +35,7 @@ function cap(prefix = "/home/scratch", mode: "r" | "rw" = "rw", exp = NOW + 60):
   return mint({ key: KEY, prefix, mode, exp });
 }
 
-Deno.test("authenticate() without a header is T1, but T2 on an open machine's loopback", () => {
+Deno.test("authenticate() without a header returns T1, or T2 on loopback without a token", () => {
   assert.deepEqual(ANONYMOUS, { tier: "T1", by: "T1" });
   assert.deepEqual(LOCAL, { tier: "T2", by: "T2:local" });
   assert.equal(machine().authenticate(null, true), ANONYMOUS);
@@ -44,7 +44,7 @@ Deno.test("authenticate() without a header is T1, but T2 on an open machine's lo
   assert.equal(openMachine().authenticate(null, false), ANONYMOUS);
 });
 
-Deno.test("authenticate() does not open a machine whose token is the empty string", () => {
+Deno.test("authenticate() requires a token if it is set to the empty string", () => {
   const empty = machine({ token: "" });
   assert.equal(empty.authenticate(null, true), ANONYMOUS);
   for (const header of ["Bearer ", "Bearer", "Bearer  ", basic("", ""), basic("x", "")]) {
@@ -52,7 +52,7 @@ Deno.test("authenticate() does not open a machine whose token is the empty strin
   }
 });
 
-Deno.test("authenticate() knows the tokens as Bearer", () => {
+Deno.test("authenticate() accepts the tokens as Bearer", () => {
   for (const loopback of [true, false]) {
     assert.deepEqual(machine().authenticate(`Bearer ${TOKEN}`, loopback), T2);
     assert.deepEqual(machine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
@@ -60,7 +60,7 @@ Deno.test("authenticate() knows the tokens as Bearer", () => {
   }
 });
 
-Deno.test("authenticate() takes scheme names in any case and any spaces after them", () => {
+Deno.test("authenticate() accepts scheme names in any case, followed by any number of spaces", () => {
   for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR"]) {
     assert.deepEqual(machine().authenticate(`${scheme} ${TOKEN}`, false), T2);
     assert.deepEqual(machine().authenticate(`${scheme}   ${TOKEN}`, false), T2);
@@ -71,7 +71,7 @@ Deno.test("authenticate() takes scheme names in any case and any spaces after th
   }
 });
 
-Deno.test("authenticate() knows tokens and capabilities as Basic password of any user", () => {
+Deno.test("authenticate() accepts tokens and capabilities as Basic password of any user", () => {
   for (const user of ["", "x", "T3", "ada", "é", "a b"]) {
     assert.deepEqual(machine().authenticate(basic(user, TOKEN), false), T2, user);
     assert.deepEqual(machine().authenticate(basic(user, APPROVE), false), T3, user);
@@ -79,7 +79,7 @@ Deno.test("authenticate() knows tokens and capabilities as Basic password of any
   }
 });
 
-Deno.test("authenticate() rejects whatever is unknown or malformed, open machine or not", () => {
+Deno.test("authenticate() rejects unknown and malformed credentials, with and without a token", () => {
   const encoded = Buffer.from(`x:${TOKEN}`).toString("base64");
   const headers = [
     "",
@@ -143,12 +143,12 @@ Deno.test("authenticate() never matches an empty token", () => {
   }
 });
 
-Deno.test("authenticate() lets the approve token win when both tokens are the same", () => {
+Deno.test("authenticate() returns T3 if both tokens are equal", () => {
   const both = machine({ token: "same", approveToken: "same" });
   assert.deepEqual(both.authenticate("Bearer same", false), T3);
 });
 
-Deno.test("authenticate() knows tokens beyond ASCII by their bytes on the wire", () => {
+Deno.test("authenticate() compares tokens beyond ASCII by their bytes on the wire", () => {
   for (const token of ["voilà", "文", "pässword 🔑"]) {
     const wire = Buffer.from(token).toString("latin1");
     assert.deepEqual(machine({ token }).authenticate(`Bearer ${wire}`, false), T2, token);
@@ -157,20 +157,20 @@ Deno.test("authenticate() knows tokens beyond ASCII by their bytes on the wire",
   }
 });
 
-Deno.test("authenticate() looks at headers of 8192 characters and at none longer", () => {
-  const secret = "s".repeat(MAX_AUTHORIZATION_LENGTH - "Bearer ".length);
+Deno.test("authenticate() parses headers of 8192 characters and rejects longer ones", () => {
+  const secret = "s".repeat(MAX_AUTHORIZATION_CHARS - "Bearer ".length);
   assert.deepEqual(machine({ token: secret }).authenticate(`Bearer ${secret}`, false), T2);
   const longer = machine({ token: secret + "s" });
   assert.equal(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
 });
 
-Deno.test("authenticate() makes a capability T2 with its scope", () => {
+Deno.test("authenticate() returns T2 with the scope of a capability", () => {
   const auth = machine();
   const expected: Caller = {
     tier: "T2",
     by: "cap:/home/scratch",
     scope: { prefixes: ["/home/scratch"], mode: "r", exp: NOW + 60 },
-    known: true,
+    authenticated: true,
   };
   const header = `Bearer ${cap("/home/scratch", "r")}`;
   for (let again = 0; again < 3; again++) {
@@ -178,16 +178,16 @@ Deno.test("authenticate() makes a capability T2 with its scope", () => {
   }
 });
 
-Deno.test("authenticate() names a narrowed capability after the narrowest of its lines", () => {
+Deno.test("authenticate() names a narrowed capability after its longest prefix", () => {
   const line = { mode: "rw", exp: NOW + 60 } as const;
   const narrower = narrow(cap(), { ...line, prefix: "/home/scratch/sub" });
   assert.equal(machine().authenticate(`Bearer ${narrower}`, false).by, "cap:/home/scratch/sub");
-  // A line that pretends to more must not make the event chain say so.
+  // A line with a wider prefix must not change the name in the event chain.
   const pretender = narrow(narrower, { ...line, prefix: "/" });
   assert.equal(machine().authenticate(`Bearer ${pretender}`, false).by, "cap:/home/scratch/sub");
 });
 
-Deno.test("authenticate() rejects capabilities of other keys, expired or tampered", () => {
+Deno.test("authenticate() rejects capabilities with another key, expired or changed ones", () => {
   const foreign = mint({ key: "other", prefix: "/", mode: "rw", exp: NOW + 60 });
   const tampered = cap().replace(/^./, (first) => (first === "A" ? "B" : "A"));
   for (const token of [foreign, tampered, cap("/", "rw", NOW), cap().slice(0, -1), cap() + "A"]) {
@@ -196,25 +196,25 @@ Deno.test("authenticate() rejects capabilities of other keys, expired or tampere
   }
 });
 
-Deno.test("authenticate() does not outlive a capability it remembers", () => {
+Deno.test("authenticate() rejects a cached capability after its expiry", () => {
   let seconds = NOW;
   const auth = machine({ now: () => seconds * 1000 });
   const header = `Bearer ${cap("/home/scratch", "rw", NOW + 60)}`;
-  assert.equal(auth.authenticate(header, false).known, true);
+  assert.equal(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 59.9;
-  assert.equal(auth.authenticate(header, false).known, true);
+  assert.equal(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 60;
   assert.equal(auth.authenticate(header, false), REJECTED);
   assert.equal(auth.authenticate(header, false), REJECTED);
 });
 
-Deno.test("authenticate() remembers no more than its bound and still knows what it forgot", () => {
+Deno.test("authenticate() limits its cache and still accepts a capability that was evicted", () => {
   const auth = machine();
   const first = `Bearer ${cap("/home/0")}`;
   assert.equal(auth.authenticate(first, false).by, "cap:/home/0");
   const remembered = auth.authenticate(first, false);
   assert.equal(auth.authenticate(first, false), remembered);
-  for (let n = 1; n <= CAPABILITIES_REMEMBERED; n++) {
+  for (let n = 1; n <= CAPABILITY_CACHE_ENTRIES; n++) {
     assert.equal(auth.authenticate(`Bearer ${cap(`/home/${n}`)}`, false).by, `cap:/home/${n}`);
   }
   const again = auth.authenticate(first, false);
@@ -222,7 +222,7 @@ Deno.test("authenticate() remembers no more than its bound and still knows what 
   assert.deepEqual(again, remembered);
 });
 
-Deno.test("authenticate() knows the accounts of /etc/passwd and /etc/shadow", () => {
+Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", () => {
   const auth = machine();
   assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
   const digests = ["a", "b", "c", "pässwörd"].map(sha256Hex);
@@ -231,11 +231,11 @@ Deno.test("authenticate() knows the accounts of /etc/passwd and /etc/shadow", ()
     `ada:${digests[0]}\nbob:${digests[1]}\ncy:${digests[2]}\nève:${digests[3]}\n`,
   );
   const rows: [string, string, Caller][] = [
-    ["ada", "a", { tier: "T1", by: "user:ada", known: true }],
-    ["bob", "b", { tier: "T2", by: "user:bob", known: true }],
-    ["cy", "c", { tier: "T3", by: "user:cy", known: true }],
-    ["ève", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
-    ["e\u0300ve", "pässwörd", { tier: "T2", by: "user:ève", known: true }],
+    ["ada", "a", { tier: "T1", by: "user:ada", authenticated: true }],
+    ["bob", "b", { tier: "T2", by: "user:bob", authenticated: true }],
+    ["cy", "c", { tier: "T3", by: "user:cy", authenticated: true }],
+    ["ève", "pässwörd", { tier: "T2", by: "user:ève", authenticated: true }],
+    ["e\u0300ve", "pässwörd", { tier: "T2", by: "user:ève", authenticated: true }],
     ["ada", "b", REJECTED],
     ["eve", "a", REJECTED],
     ["ADA", "a", REJECTED],
@@ -246,7 +246,7 @@ Deno.test("authenticate() knows the accounts of /etc/passwd and /etc/shadow", ()
   for (const [user, password, caller] of rows) {
     assert.deepEqual(auth.authenticate(basic(user, password), true), caller, `${user}:${password}`);
   }
-  // An account is no Bearer token.
+  // An account is not accepted as a Bearer token.
   assert.equal(auth.authenticate("Bearer a", false), REJECTED);
   assert.equal(auth.authenticate("Bearer ada:a", false), REJECTED);
   auth.setAccounts("", "");
@@ -260,7 +260,7 @@ Deno.test("authenticate() splits Basic credentials at the first colon", () => {
   assert.equal(auth.authenticate(basic("ada", "a:b:c"), false).by, "user:ada");
 });
 
-Deno.test("authenticate() puts no secret into a caller", () => {
+Deno.test("authenticate() returns callers without a secret", () => {
   const auth = machine();
   auth.setAccounts("ada:T1\n", `ada:${sha256Hex("password")}\n`);
   const token = cap();
@@ -281,7 +281,7 @@ Deno.test("authenticate() puts no secret into a caller", () => {
   }
 });
 
-Deno.test("authenticate() gives callers that nobody can change", () => {
+Deno.test("authenticate() returns frozen callers", () => {
   for (const header of [null, "x", `Bearer ${TOKEN}`, `Bearer ${APPROVE}`, `Bearer ${cap()}`]) {
     const caller = machine().authenticate(header, false);
     assert.ok(Object.isFrozen(caller), String(header));
@@ -289,7 +289,7 @@ Deno.test("authenticate() gives callers that nobody can change", () => {
   }
 });
 
-Deno.test("createAuthenticator() refuses an empty signing key", () => {
+Deno.test("createAuthenticator() throws if the signing key is empty", () => {
   assert.throws(
     () => createAuthenticator({ approveToken: APPROVE, key: "", now: Date.now }),
     { name: "TypeError", message: /ELASTIK_KEY is empty/ },

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
-import { type Caller, expired, reaches } from "../../lib/auth/caller.ts";
+import { type Caller, isAtLeast, isExpired } from "../../lib/auth/caller.ts";
 
-Deno.test("reaches() orders the tiers", () => {
+Deno.test("isAtLeast() orders the tiers", () => {
   const rows = { T1: ["T1"], T2: ["T1", "T2"], T3: ["T1", "T2", "T3"] } as const;
   for (const tier of ["T1", "T2", "T3"] as const) {
-    const below = (["T1", "T2", "T3"] as const).filter((needed) => reaches(tier, needed));
+    const below = (["T1", "T2", "T3"] as const).filter((needed) => isAtLeast(tier, needed));
     assert.deepEqual(below, rows[tier]);
   }
 });
 
-Deno.test("expired() is true for a capability from its last second on, and for no other caller", () => {
+Deno.test("isExpired() returns true for a capability from its expiry second on, false for other callers", () => {
   const scope = { prefixes: ["/home"], mode: "rw", exp: 100 } as const;
-  const cap: Caller = { tier: "T2", by: "cap:/home", scope, known: true };
-  assert.equal(expired(cap, 99.9), false);
-  assert.equal(expired(cap, 100), true);
-  assert.equal(expired({ tier: "T3", by: "T3", known: true }, 1e12), false);
-  assert.equal(expired({ tier: "T1", by: "T1" }, 1e12), false);
+  const cap: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
+  assert.equal(isExpired(cap, 99.9), false);
+  assert.equal(isExpired(cap, 100), true);
+  assert.equal(isExpired({ tier: "T3", by: "T3", authenticated: true }, 1e12), false);
+  assert.equal(isExpired({ tier: "T1", by: "T1" }, 1e12), false);
 });

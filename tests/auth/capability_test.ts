@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Scope } from "../../lib/auth/caller.ts";
-import { looksLikeCapability, mint, narrow, verify, within } from "../../lib/auth/capability.ts";
+import { isCapabilityShaped, isInside, mint, narrow, verify } from "../../lib/auth/capability.ts";
 import { Problem } from "../../lib/http/problem.ts";
-import { MAX_CAPABILITY_LENGTH, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
+import { MAX_CAPABILITY_CHARS, MAX_CAPABILITY_LINES } from "../../lib/limits.ts";
 
 const KEY = "the machine's key";
 const NOW = 1_800_000_000;
 const LATER = NOW + 3600;
 const SCRATCH = { key: KEY, prefix: "/home/scratch", mode: "rw", exp: LATER } as const;
 
-/** The contract's words as plain code: the oracle, and the forger who holds the key. */
+/** A second implementation of the contract, as oracle and to forge tokens with the key. */
 function sign(payload: string, lines: readonly string[] = payload.split("\n")): string {
   let signature: string | Buffer = KEY;
   for (const line of lines) signature = createHmac("sha256", signature).update(line).digest();
@@ -29,7 +29,7 @@ function refusal(call: () => unknown): string {
   }
 }
 
-Deno.test("mint() makes the token the contract describes", () => {
+Deno.test("mint() creates the token that the contract describes", () => {
   assert.equal(mint(SCRATCH), sign(`/home/scratch|${LATER}|rw`));
 });
 
@@ -45,7 +45,7 @@ Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
   }
 });
 
-Deno.test("mint() refuses what has no canonical spelling", () => {
+Deno.test("mint() throws for fields without a canonical spelling", () => {
   const prefixes = [
     "",
     "home",
@@ -65,14 +65,14 @@ Deno.test("mint() refuses what has no canonical spelling", () => {
   }
 });
 
-Deno.test("mint() throws when the key is empty", () => {
+Deno.test("mint() throws if the key is empty", () => {
   assert.throws(() => mint({ ...SCRATCH, key: "" }), {
     name: "TypeError",
     message: /key is empty/,
   });
 });
 
-Deno.test("verify() honours the expiry to the second", () => {
+Deno.test("verify() checks the expiry to the second", () => {
   const token = mint({ ...SCRATCH, exp: NOW });
   assert.equal(verify(KEY, token, NOW - 1)?.exp, NOW);
   assert.equal(verify(KEY, token, NOW - 0.001)?.exp, NOW);
@@ -80,7 +80,7 @@ Deno.test("verify() honours the expiry to the second", () => {
   assert.equal(verify(KEY, token, NOW + 1), undefined);
 });
 
-Deno.test("verify() wants the key it was signed with", () => {
+Deno.test("verify() rejects a token that was signed with another key", () => {
   const token = mint(SCRATCH);
   for (const key of ["", "another key", KEY + " ", KEY.toUpperCase()]) {
     assert.equal(verify(key, token, NOW), undefined, key);
@@ -90,7 +90,7 @@ Deno.test("verify() wants the key it was signed with", () => {
   assert.equal(verify("", unkeyed, NOW), undefined);
 });
 
-Deno.test("narrow() needs no key and every line it adds holds", () => {
+Deno.test("narrow() needs no key, and verify() applies every added line", () => {
   const once = narrow(mint(SCRATCH), { prefix: "/home/scratch/sub", mode: "rw", exp: LATER - 60 });
   const twice = narrow(once, { prefix: "/home/scratch/sub/x", mode: "r", exp: LATER });
   assert.equal(
@@ -113,28 +113,28 @@ Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
   const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
   const scope = verify(KEY, wider, NOW);
   assert.deepEqual(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
-  assert.equal(within(scope ?? assert.fail(), "/home/other"), false);
+  assert.equal(isInside(scope ?? assert.fail(), "/home/other"), false);
   assert.equal(verify(KEY, wider, NOW + 10), undefined);
   const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
   const nowhere = verify(KEY, elsewhere, NOW) ?? assert.fail();
   for (const path of ["/", "/home", "/home/other", "/home/scratch", "/home/scratch/x"]) {
-    assert.equal(within(nowhere, path), false, path);
+    assert.equal(isInside(nowhere, path), false, path);
   }
 });
 
-Deno.test("narrow() of an expired line is expired whatever its first line says", () => {
+Deno.test("narrow() with an expired line gives an expired token", () => {
   const token = narrow(mint(SCRATCH), { prefix: "/home/scratch", mode: "rw", exp: NOW - 1 });
   assert.equal(verify(KEY, token, NOW), undefined);
 });
 
-Deno.test("narrow() refuses what is no token and lines without a canonical spelling", () => {
+Deno.test("narrow() throws for malformed tokens and lines without a canonical spelling", () => {
   for (const token of ["", ".", "a.b", "x".repeat(80), mint(SCRATCH) + "=", "é".repeat(50)]) {
     assert.match(refusal(() => narrow(token, SCRATCH)), /^bad-query: .*malformed/, token);
   }
   assert.match(refusal(() => narrow(mint(SCRATCH), { ...SCRATCH, prefix: "/a/" })), /^bad-query: /);
 });
 
-Deno.test("narrow() stops at 16 lines, and verify() reads no more", () => {
+Deno.test("narrow() adds at most 16 lines, and verify() accepts no more", () => {
   assert.equal(MAX_CAPABILITY_LINES, 16);
   let token = mint({ ...SCRATCH, prefix: "/" });
   for (let lines = 1; lines < MAX_CAPABILITY_LINES; lines++) {
@@ -147,8 +147,8 @@ Deno.test("narrow() stops at 16 lines, and verify() reads no more", () => {
   assert.equal(verify(KEY, sign(Array(17).fill(`/|${LATER}|r`).join("\n")), NOW), undefined);
 });
 
-Deno.test("mint() and verify() stop at 4096 characters", () => {
-  assert.equal(MAX_CAPABILITY_LENGTH, 4096);
+Deno.test("mint() and verify() accept at most 4096 characters", () => {
+  assert.equal(MAX_CAPABILITY_CHARS, 4096);
   const prefix = (bytes: number) => "/" + "a".repeat(bytes - 1);
   // 4096 = 4052 of payload, a dot and 43 of signature; 4052 base64url characters are 3039 bytes.
   const rest = `|${LATER}|rw`.length;
@@ -157,12 +157,12 @@ Deno.test("mint() and verify() stop at 4096 characters", () => {
   assert.ok(verify(KEY, fits, NOW));
   assert.match(
     refusal(() => mint({ ...SCRATCH, prefix: prefix(3040 - rest) })),
-    /4096 is the most/,
+    /at most 4096 are allowed/,
   );
   assert.equal(verify(KEY, sign(prefix(3040 - rest) + `|${LATER}|rw`), NOW), undefined);
 });
 
-Deno.test("verify() refuses a token with any one character changed, added or lost", () => {
+Deno.test("verify() rejects a token with one character changed, added or removed", () => {
   const token = narrow(mint(SCRATCH), { prefix: "/home/scratch/x", mode: "r", exp: LATER });
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n";
   for (let at = 0; at <= token.length; at++) {
@@ -180,7 +180,7 @@ Deno.test("verify() refuses a token with any one character changed, added or los
   }
 });
 
-Deno.test("verify() refuses lines taken away, put before, repeated or in another order", () => {
+Deno.test("verify() rejects lines that were removed, prepended, repeated or reordered", () => {
   const first = `/home/scratch|${LATER}|rw`;
   const second = `/home/scratch/x|${LATER}|r`;
   const honest = sign(`${first}\n${second}`);
@@ -202,11 +202,11 @@ Deno.test("verify() refuses lines taken away, put before, repeated or in another
     const token = Buffer.from(payload).toString("base64url") + signature;
     assert.equal(verify(KEY, token, NOW), undefined, payload);
   }
-  // A signature over the joined text is not one over the chain.
+  // A signature over the joined text is not the signature of the chain.
   assert.equal(verify(KEY, sign(`${first}\n${second}`, [`${first}\n${second}`]), NOW), undefined);
 });
 
-Deno.test("verify() refuses every spelling of a line but the canonical one, even well signed", () => {
+Deno.test("verify() rejects a correctly signed line in another than the canonical spelling", () => {
   const lines = [
     "",
     "/home",
@@ -258,7 +258,7 @@ Deno.test("verify() refuses every spelling of a line but the canonical one, even
   }
 });
 
-Deno.test("verify() refuses other spellings of base64url", () => {
+Deno.test("verify() rejects other spellings of base64url", () => {
   const token = mint({ ...SCRATCH, prefix: "/home/~~~ÿÿÿ>>>" });
   assert.ok(verify(KEY, token, NOW));
   const [payload = "", signature = ""] = token.split(".");
@@ -275,17 +275,17 @@ Deno.test("verify() refuses other spellings of base64url", () => {
     token.replaceAll("-", "+").replaceAll("_", "/"),
     `${payload.slice(0, 4)}\n${payload.slice(4)}.${signature}`,
     `${payload.slice(0, 4)}!${payload.slice(4)}.${signature}`,
-    // A byte order mark before the payload, signed as if it were not there.
+    // A byte order mark before the payload, signed without it.
     `${
       Buffer.from("\ufeff" + Buffer.from(payload, "base64url")).toString("base64url")
     }.${signature}`,
-    // The last character of 43 carries two bits that decode to nothing.
+    // The last of 43 characters has two bits that are not decoded.
     `${payload}.${signature.slice(0, -1)}${spare[spare.indexOf(signature.at(-1) ?? "") + 1]}`,
   ].filter((other) => other !== token);
   for (const other of others) assert.equal(verify(KEY, other, NOW), undefined, other);
 });
 
-Deno.test("verify() refuses payloads that are not UTF-8, even well signed", () => {
+Deno.test("verify() rejects a correctly signed payload that is not UTF-8", () => {
   for (const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xc3]]) {
     const line = Buffer.concat([
       Buffer.from("/home/"),
@@ -299,7 +299,7 @@ Deno.test("verify() refuses payloads that are not UTF-8, even well signed", () =
   }
 });
 
-Deno.test("verify() never throws at a stranger's text", () => {
+Deno.test("verify() never throws for untrusted text", () => {
   const dot43 = "." + "A".repeat(43);
   const texts = [
     "",
@@ -316,8 +316,8 @@ Deno.test("verify() never throws at a stranger's text", () => {
   }
 });
 
-Deno.test("looksLikeCapability() goes by the outer shape alone", () => {
-  assert.equal(looksLikeCapability(mint(SCRATCH)), true);
+Deno.test("isCapabilityShaped() checks the outer form only", () => {
+  assert.equal(isCapabilityShaped(mint(SCRATCH)), true);
   for (
     const text of [
       "",
@@ -327,11 +327,11 @@ Deno.test("looksLikeCapability() goes by the outer shape alone", () => {
       "A".repeat(4053) + "." + "A".repeat(43),
     ]
   ) {
-    assert.equal(looksLikeCapability(text), false, text.slice(0, 60));
+    assert.equal(isCapabilityShaped(text), false, text.slice(0, 60));
   }
 });
 
-Deno.test("within() compares on segment boundaries", () => {
+Deno.test("isInside() compares whole segments", () => {
   const rows: [prefix: string, path: string, inside: boolean][] = [
     ["/home/scratch", "/home/scratch", true],
     ["/home/scratch", "/home/scratch/x", true],
@@ -357,14 +357,14 @@ Deno.test("within() compares on segment boundaries", () => {
   ];
   for (const [prefix, path, inside] of rows) {
     const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER };
-    assert.equal(within(scope, path), inside, `${path} in ${prefix}`);
+    assert.equal(isInside(scope, path), inside, `${path} in ${prefix}`);
   }
 });
 
-Deno.test("within() wants the path inside every prefix", () => {
+Deno.test("isInside() requires the path to be inside every prefix", () => {
   const scope: Scope = { prefixes: ["/home", "/home/a", "/home/a/b"], mode: "rw", exp: LATER };
-  assert.equal(within(scope, "/home/a/b/c"), true);
+  assert.equal(isInside(scope, "/home/a/b/c"), true);
   for (const path of ["/home", "/home/a", "/home/a/c", "/home/b"]) {
-    assert.equal(within(scope, path), false, path);
+    assert.equal(isInside(scope, path), false, path);
   }
 });

@@ -1,17 +1,18 @@
 import { equal, match, ok } from "node:assert/strict";
 import type { Grants } from "../../lib/auth/caller.ts";
-import { granted, grantFault } from "../../lib/auth/grants.ts";
+import { grantFault, isGranted } from "../../lib/auth/grants.ts";
 
 const ACTIONS = ["read", "write", "delete"] as const;
 
-/** What of read, write and delete is allowed, as letters. */
+/** Formats which of read, write and delete is allowed, as letters. */
 function allowed(grants: Grants, path: string): string {
-  return ACTIONS.filter((action) => granted(grants, action, path)).map((action) => action[0]).join(
-    "",
-  );
+  return ACTIONS.filter((action) => isGranted(grants, action, path)).map((action) => action[0])
+    .join(
+      "",
+    );
 }
 
-Deno.test("granted() lets a prefix with a slash cover what lies below it, and one without nothing else", () => {
+Deno.test("isGranted() matches everything below a prefix with a trailing slash, otherwise the path only", () => {
   const grants: Grants = { "/home/a/": "r", "/var/x": "rw" };
   equal(allowed(grants, "/home/a"), "r");
   equal(allowed(grants, "/home/a/b/c"), "r");
@@ -23,7 +24,7 @@ Deno.test("granted() lets a prefix with a slash cover what lies below it, and on
   equal(allowed({}, "/home/a"), "");
 });
 
-Deno.test("granted() goes by the longest that covers a path, and by one for exactly the path before all", () => {
+Deno.test("isGranted() uses the grant for exactly the path, otherwise the longest", () => {
   const grants: Grants = {
     "/home/": "rw",
     "/home/a/": "r",
@@ -35,11 +36,11 @@ Deno.test("granted() goes by the longest that covers a path, and by one for exac
   equal(allowed(grants, "/home/a/x"), "r");
   equal(allowed(grants, "/home/a/b"), "rwd");
   equal(allowed(grants, "/home/a/b/c"), "r");
-  ok(granted(grants, "write", "/home/c"));
+  ok(isGranted(grants, "write", "/home/c"));
   equal(allowed(grants, "/home/c/d"), "r");
 });
 
-Deno.test("granted() deletes no collection that holds what is granted for reading alone", () => {
+Deno.test("isGranted() does not delete a collection that contains a read-only grant", () => {
   const grants: Grants = { "/var/c/": "rw", "/var/c/kept/deep": "r" };
   equal(allowed(grants, "/var/c"), "rw");
   equal(allowed(grants, "/var/c/kept"), "rw");
@@ -47,7 +48,7 @@ Deno.test("granted() deletes no collection that holds what is granted for readin
   equal(allowed(grants, "/var/c/kept/deep"), "r");
 });
 
-Deno.test("granted() writes nothing that decides who may do what, however it is spelt", () => {
+Deno.test("isGranted() writes no path that decides about rights, in any spelling", () => {
   const all: Grants = {
     "/lib/": "rw",
     "/boot/": "rw",
@@ -70,13 +71,13 @@ Deno.test("granted() writes nothing that decides who may do what, however it is 
       "/usr/lib/Shell",
     ]
   ) {
-    ok(!granted(all, "write", path), path);
-    ok(!granted(all, "delete", path), path);
+    ok(!isGranted(all, "write", path), path);
+    ok(!isGranted(all, "delete", path), path);
   }
   equal(allowed(all, "/etc/other"), "rwd");
 });
 
-Deno.test("granted() reads what is private only where it was asked for by name", () => {
+Deno.test("isGranted() reads private paths only with an explicit grant", () => {
   const over: Grants = { "/etc/": "r" };
   equal(allowed(over, "/etc/fstab"), "r");
   for (const path of ["/etc/shadow", "/etc/SHADOW", "/etc/shadow/x", "/boot", "/boot/env"]) {
@@ -89,13 +90,13 @@ Deno.test("granted() reads what is private only where it was asked for by name",
   equal(allowed({ "/boot/env": "r", "/": "r" }, "/boot/plugins"), "");
 });
 
-Deno.test("granted() finds nothing in a prototype", () => {
+Deno.test("isGranted() finds no grant in the prototype", () => {
   for (const path of ["/__proto__", "/constructor", "constructor", "__proto__"]) {
     equal(allowed({}, path), "");
   }
 });
 
-Deno.test("grantFault() says what cannot be asked for, above it and below it, in any spelling", () => {
+Deno.test("grantFault() rejects never-writable paths, their parents and children, in any spelling", () => {
   for (
     const prefix of [
       "/lib/",
@@ -111,7 +112,7 @@ Deno.test("grantFault() says what cannot be asked for, above it and below it, in
       "/",
     ]
   ) {
-    match(grantFault(prefix, "rw") ?? "", /^to write \/\S+ would let it become more/, prefix);
+    match(grantFault(prefix, "rw") ?? "", /^writing \/\S+ would let the plugin/, prefix);
     equal(grantFault(prefix, "r"), undefined);
   }
   for (

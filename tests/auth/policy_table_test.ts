@@ -1,17 +1,17 @@
 /**
- * The whole policy as tables: every kind of caller, every namespace, every action, each verdict
- * spelled out. Nothing here is computed; who changes a right changes a cell.
+ * The whole policy as tables: every kind of caller, every namespace, every action, and each
+ * decision. The decisions are literals; a change of rights changes a cell.
  */
 
 import assert from "node:assert/strict";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
-import { type Action, may } from "../../lib/auth/policy.ts";
+import { type Action, decide } from "../../lib/auth/policy.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
 function cap(prefix: string, mode: "r" | "rw"): Caller {
   const scope = { prefixes: [prefix], mode, exp: 2_000_000_000 };
-  return { tier: "T2", by: `cap:${prefix}`, scope, known: true };
+  return { tier: "T2", by: `cap:${prefix}`, scope, authenticated: true };
 }
 
 /** The columns of every table, in this order. */
@@ -19,11 +19,11 @@ const CALLERS: readonly (readonly [name: string, caller: Caller])[] = [
   ["anonymous", ANONYMOUS],
   ["rejected", REJECTED],
   ["local", LOCAL],
-  ["account T1", { tier: "T1", by: "user:ada", known: true }],
-  ["account T2", { tier: "T2", by: "user:bob", known: true }],
-  ["account T3", { tier: "T3", by: "user:cy", known: true }],
-  ["T2", { tier: "T2", by: "T2", known: true }],
-  ["T3", { tier: "T3", by: "T3", known: true }],
+  ["account T1", { tier: "T1", by: "user:ada", authenticated: true }],
+  ["account T2", { tier: "T2", by: "user:bob", authenticated: true }],
+  ["account T3", { tier: "T3", by: "user:cy", authenticated: true }],
+  ["T2", { tier: "T2", by: "T2", authenticated: true }],
+  ["T3", { tier: "T3", by: "T3", authenticated: true }],
   ["cap / rw", cap("/", "rw")],
   ["cap / r", cap("/", "r")],
   ["cap /home/s rw", cap("/home/s", "rw")],
@@ -33,7 +33,7 @@ const CALLERS: readonly (readonly [name: string, caller: Caller])[] = [
   ["cap /lib rw", cap("/lib", "rw")],
 ];
 
-/** Action, path, and the verdict for each caller: `ok` or the status. */
+/** Action, path, and the decision for each caller: `ok` or the status. */
 // deno-fmt-ignore
 const TABLE: readonly (readonly [action: Action, path: string, verdicts: string])[] = [
   //                                 ano rej loc aT1 aT2 aT3 T2  T3  /rw /r  /s  /sr etc boo lib
@@ -120,18 +120,18 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
 ];
 
 for (const [action, path, verdicts] of TABLE) {
-  Deno.test(`may() answers as the table says for ${action} ${path}`, () => {
+  Deno.test(`decide() returns the decisions of the table for ${action} ${path}`, () => {
     const expected = verdicts.split(/ +/);
     assert.equal(expected.length, CALLERS.length);
     for (const [at, [name, caller]] of CALLERS.entries()) {
-      const verdict = may(caller, action, path);
+      const verdict = decide(caller, action, path);
       const found = verdict.allowed ? "ok" : String(verdict.status);
       assert.equal(found, expected[at], `${name}: ${action} ${path}`);
     }
   });
 }
 
-Deno.test("the table has every action, and a row for every namespace where it applies", () => {
+Deno.test("the policy table has every action, and a row for every namespace of it", () => {
   const rows = new Set(TABLE.map(([action, path]) => `${action} ${path.split("/")[1]}`));
   for (const namespace of NAMESPACES) {
     for (const action of ["read", "write", "delete", "mint"]) {

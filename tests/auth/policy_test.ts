@@ -3,26 +3,26 @@ import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import {
   ALLOWED,
+  assertAllowed,
+  assertCan,
+  canRead,
   CHALLENGE,
-  enforce,
-  may,
-  mayCall,
-  mayEnter,
-  mayResolve,
-  redacted,
-  require,
-  sightOf,
-  visible,
+  decide,
+  decideCall,
+  decideEntry,
+  decideFallback,
+  isRedacted,
+  readScopeKey,
 } from "../../lib/auth/policy.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
-const T1_ACCOUNT: Caller = { tier: "T1", by: "user:ada", known: true };
-const T2: Caller = { tier: "T2", by: "T2", known: true };
-const T3: Caller = { tier: "T3", by: "T3", known: true };
+const T1_ACCOUNT: Caller = { tier: "T1", by: "user:ada", authenticated: true };
+const T2: Caller = { tier: "T2", by: "T2", authenticated: true };
+const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 
 function cap(mode: "r" | "rw", ...prefixes: string[]): Caller {
   const scope = { prefixes, mode, exp: 2_000_000_000 };
-  return { tier: "T2", by: `cap:${prefixes.at(-1)}`, scope, known: true };
+  return { tier: "T2", by: `cap:${prefixes.at(-1)}`, scope, authenticated: true };
 }
 
 const EVERYONE: Caller[] = [
@@ -42,7 +42,7 @@ const EVERYONE: Caller[] = [
 ];
 
 function detail(caller: Caller, action: "read" | "write" | "delete", path: string): string {
-  const verdict = may(caller, action, path);
+  const verdict = decide(caller, action, path);
   return verdict.allowed ? "allowed" : `${verdict.status} ${verdict.needs}: ${verdict.detail}`;
 }
 
@@ -56,51 +56,51 @@ function problem(call: () => void): Problem {
   return assert.fail("nothing was thrown");
 }
 
-Deno.test("may() answers with one shared object when it allows", () => {
-  assert.equal(may(ANONYMOUS, "read", "/home/x"), ALLOWED);
-  assert.equal(may(T3, "delete", "/etc/x"), ALLOWED);
+Deno.test("decide() returns one shared object if it allows the action", () => {
+  assert.equal(decide(ANONYMOUS, "read", "/home/x"), ALLOWED);
+  assert.equal(decide(T3, "delete", "/etc/x"), ALLOWED);
   assert.ok(Object.isFrozen(ALLOWED));
 });
 
-Deno.test("may() says what was wanted, what was found and what would have sufficed", () => {
+Deno.test("decide() explains a refusal: the action, the caller and what would be enough", () => {
   const scratch = cap("r", "/home", "/home/scratch");
   const rows: [string, string][] = [
     [
       detail(ANONYMOUS, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: no credential was sent, T2 is needed",
+      "401 T2: Cannot write /home/x: no credential was sent; T2 is required",
     ],
     [
       detail(REJECTED, "write", "/home/x"),
-      "401 T2: Cannot write /home/x: the credential sent is unknown or has expired, T2 is needed",
+      "401 T2: Cannot write /home/x: the credential is unknown or expired; T2 is required",
     ],
     [
       detail(LOCAL, "write", "/etc/x"),
-      "401 T3: Cannot write /etc/x: no credential was sent, T3 is needed",
+      "401 T3: Cannot write /etc/x: no credential was sent; T3 is required",
     ],
     [
       detail(T2, "write", "/etc/x"),
-      "403 T3: Cannot write /etc/x: the caller is T2, T3 is needed",
+      "403 T3: Cannot write /etc/x: the caller has T2; T3 is required",
     ],
     [
       detail(scratch, "read", "/home/other"),
-      "403 a capability over the path: Cannot read /home/other: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability over the path is needed",
+      "403 a capability over the path: Cannot read /home/other: the capability covers /home and " +
+      "/home/scratch with mode r; a capability over the path is required",
     ],
     [
       detail(scratch, "write", "/home/scratch/x"),
-      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability reaches /home and " +
-      "/home/scratch with mode r, a capability of mode rw is needed",
+      "403 a capability of mode rw: Cannot write /home/scratch/x: the capability covers /home and " +
+      "/home/scratch with mode r; a capability of mode rw is required",
     ],
     [
       detail(scratch, "delete", "/home/scratch/x"),
-      "403 T3: Cannot delete /home/scratch/x: the capability reaches /home and /home/scratch with " +
-      "mode r, T3 is needed",
+      "403 T3: Cannot delete /home/scratch/x: the capability covers /home and /home/scratch with " +
+      "mode r; T3 is required",
     ],
   ];
   for (const [found, expected] of rows) assert.equal(found, expected);
 });
 
-Deno.test("may() keeps private prefixes private on segment boundaries", () => {
+Deno.test("decide() keeps private prefixes private, by whole segments", () => {
   const secret = ["/boot", "/boot/env", "/boot/a/b", "/etc/shadow", "/etc/shadow/x"];
   const open = ["/", "/boots", "/boot2/x", "/boot.txt", "/etc", "/etc/shadow2", "/etc/shadows/x"];
   const more = [
@@ -121,73 +121,77 @@ Deno.test("may() keeps private prefixes private on segment boundaries", () => {
   }
 });
 
-Deno.test("may() keeps private what a disk that ignores case holds in a private world's folder", () => {
+Deno.test("decide() protects spellings that a case-insensitive disk maps to a private world", () => {
   for (const path of ["/etc/Shadow", "/etc/SHADOW", "/ETC/shadow", "/Boot/env", "/etc/shadoW/x"]) {
     assert.equal(detail(T2, "read", path).slice(0, 3), "403", path);
   }
 });
 
-Deno.test("may() lets T2 write plugin sources and nothing else of /lib", () => {
+Deno.test("decide() allows T2 to write plugin sources and nothing else below /lib", () => {
   assert.equal(detail(T2, "write", "/lib/example"), "allowed");
   for (const path of ["/lib", "/lib/", "/lib/example/state", "/lib/a/b", "/libx", "/library/x"]) {
     assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
-Deno.test("may() lets T2 write below /home and not /home itself", () => {
+Deno.test("decide() allows T2 to write below /home, but not /home itself", () => {
   assert.equal(detail(T2, "write", "/home/a/b/c"), "allowed");
   for (const path of ["/home", "/homes/x", "/", "/Home/x", "/dev/x", "/proc/x", "/example"]) {
     assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
-Deno.test("may() confines a capability to every prefix, for reads too", () => {
+Deno.test("decide() limits a capability to every prefix, for reads too", () => {
   const caller = cap("rw", "/home/scratch");
   for (const action of ["read", "write"] as const) {
     for (const path of ["/home/scratch", "/home/scratch/x", "/home/scratch/x/y"]) {
-      assert.equal(may(caller, action, path), ALLOWED, `${action} ${path}`);
+      assert.equal(decide(caller, action, path), ALLOWED, `${action} ${path}`);
     }
     for (
       const path of ["/", "/home", "/home/scratchy", "/home/scratch2/x", "/home/x", "/etc/passwd"]
     ) {
-      assert.match(JSON.stringify(may(caller, action, path)), /"status":403/, `${action} ${path}`);
+      assert.match(
+        JSON.stringify(decide(caller, action, path)),
+        /"status":403/,
+        `${action} ${path}`,
+      );
     }
   }
   const nowhere = cap("rw", "/home/a", "/home/b");
   for (const path of ["/", "/home", "/home/a", "/home/b", "/home/a/b"]) {
-    assert.equal(may(nowhere, "read", path).allowed, false, path);
+    assert.equal(decide(nowhere, "read", path).allowed, false, path);
   }
 });
 
-Deno.test("may() lets every capability read the shell's files and ask who it is", () => {
+Deno.test("decide() allows every capability to read the shell's files and /auth/whoami", () => {
   const caller = cap("r", "/home/scratch");
   for (const path of ["/usr/lib/shell/index.html", "/usr/lib/shell/a/b.js", "/auth/whoami"]) {
-    assert.equal(may(caller, "read", path), ALLOWED, path);
-    assert.equal(may(caller, "write", path).allowed, false, path);
-    assert.equal(visible(caller, path), true, path);
+    assert.equal(decide(caller, "read", path), ALLOWED, path);
+    assert.equal(decide(caller, "write", path).allowed, false, path);
+    assert.equal(canRead(caller, path), true, path);
   }
   for (const path of ["/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/mint", "/auth"]) {
-    assert.equal(may(caller, "read", path).allowed, false, path);
+    assert.equal(decide(caller, "read", path).allowed, false, path);
   }
 });
 
-Deno.test("may() gives no capability more than T2", () => {
+Deno.test("decide() allows a capability no more than T2", () => {
   for (const caller of [cap("rw", "/"), cap("rw", "/etc"), cap("rw", "/boot"), cap("rw", "/lib")]) {
     for (const path of ["/etc/x", "/etc/shadow", "/boot/env", "/lib/x/state", "/usr/x", "/var/x"]) {
-      assert.equal(may(caller, "write", path).allowed, false, path);
+      assert.equal(decide(caller, "write", path).allowed, false, path);
     }
     for (const action of ["delete", "activate", "mint"] as const) {
       for (const path of ["/", "/home/x", "/etc/x", "/lib/x", "/boot/x"]) {
-        assert.equal(may(caller, action, path).allowed, false, `${action} ${path}`);
+        assert.equal(decide(caller, action, path).allowed, false, `${action} ${path}`);
       }
     }
     for (const path of ["/boot", "/boot/env", "/etc/shadow"]) {
-      assert.equal(may(caller, "read", path).allowed, false, path);
+      assert.equal(decide(caller, "read", path).allowed, false, path);
     }
   }
 });
 
-Deno.test("visible() says what may() says of reading, for everyone everywhere", () => {
+Deno.test("canRead() agrees with decide() for every caller and path", () => {
   const paths = [
     "/",
     "/home",
@@ -209,28 +213,28 @@ Deno.test("visible() says what may() says of reading, for everyone everywhere", 
   for (const caller of EVERYONE) {
     for (const path of [...paths, ...more, "/auth/whoami", "/var/x", "/proc/status"]) {
       assert.equal(
-        visible(caller, path),
-        may(caller, "read", path).allowed,
+        canRead(caller, path),
+        decide(caller, "read", path).allowed,
         `${caller.by} ${path}`,
       );
     }
   }
 });
 
-Deno.test("redacted() strikes the secrets of /etc/fstab for everyone below T3", () => {
+Deno.test("isRedacted() returns true for /etc/fstab below T3", () => {
   for (const caller of EVERYONE) {
     const below = caller.tier !== "T3";
     for (const path of ["/etc/fstab", "/etc/FSTAB", "/etc/fstab/x"]) {
-      assert.equal(redacted(caller, path), below, `${caller.by} ${path}`);
+      assert.equal(isRedacted(caller, path), below, `${caller.by} ${path}`);
     }
     for (const path of ["/", "/etc", "/etc/fstabs", "/etc/passwd", "/home/etc/fstab"]) {
-      assert.equal(redacted(caller, path), false, `${caller.by} ${path}`);
+      assert.equal(isRedacted(caller, path), false, `${caller.by} ${path}`);
     }
   }
 });
 
-Deno.test("require() throws 401 with a challenge for Bearer and Basic", () => {
-  const thrown = problem(() => require(ANONYMOUS, "write", "/home/x"));
+Deno.test("assertCan() throws 401 with a challenge for Bearer and Basic", () => {
+  const thrown = problem(() => assertCan(ANONYMOUS, "write", "/home/x"));
   assert.equal(thrown.type, "unauthorized");
   assert.equal(thrown.status, 401);
   assert.deepEqual(thrown.headers, {
@@ -239,37 +243,37 @@ Deno.test("require() throws 401 with a challenge for Bearer and Basic", () => {
   assert.equal(thrown.headers["www-authenticate"], CHALLENGE);
 });
 
-Deno.test("require() throws 403 without one, and nothing when it is allowed", () => {
-  const thrown = problem(() => require(T2, "delete", "/home/x"));
+Deno.test("assertCan() throws 403 without a challenge, and nothing if allowed", () => {
+  const thrown = problem(() => assertCan(T2, "delete", "/home/x"));
   assert.equal(thrown.type, "forbidden");
   assert.equal(thrown.status, 403);
   assert.deepEqual(thrown.headers, {});
-  assert.equal(require(T3, "delete", "/home/x"), undefined);
+  assert.equal(assertCan(T3, "delete", "/home/x"), undefined);
 });
 
-Deno.test("enforce() throws what require() throws", () => {
-  assert.equal(problem(() => enforce(mayEnter(ANONYMOUS, "/home/x", false))).status, 401);
-  assert.equal(enforce(ALLOWED), undefined);
+Deno.test("assertAllowed() throws the same problems as assertCan()", () => {
+  assert.equal(problem(() => assertAllowed(decideEntry(ANONYMOUS, "/home/x", false))).status, 401);
+  assert.equal(assertAllowed(ALLOWED), undefined);
 });
 
-Deno.test("mayEnter() wants some credential from whoever is not on this machine", () => {
+Deno.test("decideEntry() requires a credential from clients on other computers", () => {
   for (const caller of EVERYONE) {
-    const known = caller.known === true;
-    assert.equal(mayEnter(caller, "/home/x", false).allowed, known, caller.by);
-    assert.equal(mayEnter(caller, "/home/x", true), ALLOWED, caller.by);
+    const known = caller.authenticated === true;
+    assert.equal(decideEntry(caller, "/home/x", false).allowed, known, caller.by);
+    assert.equal(decideEntry(caller, "/home/x", true), ALLOWED, caller.by);
   }
-  const refusal = mayEnter(REJECTED, "/home/x", false);
+  const refusal = decideEntry(REJECTED, "/home/x", false);
   assert.equal(!refusal.allowed && refusal.status, 401);
 });
 
-Deno.test("mayEnter() lets everyone have the shell's files and nothing beside them", () => {
-  assert.equal(mayEnter(ANONYMOUS, "/usr/lib/shell/index.html", false), ALLOWED);
+Deno.test("decideEntry() allows everyone the shell's files and no other path", () => {
+  assert.equal(decideEntry(ANONYMOUS, "/usr/lib/shell/index.html", false), ALLOWED);
   for (const path of ["/", "/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/whoami"]) {
-    assert.equal(mayEnter(ANONYMOUS, path, false).allowed, false, path);
+    assert.equal(decideEntry(ANONYMOUS, path, false).allowed, false, path);
   }
 });
 
-Deno.test("mayCall() holds a plugin's route to the tier it declares", () => {
+Deno.test("decideCall() requires the tier that the plugin declares", () => {
   const rows: [Caller, Record<"T1" | "T2" | "T3", number>][] = [
     [ANONYMOUS, { T1: 200, T2: 401, T3: 401 }],
     [REJECTED, { T1: 200, T2: 401, T3: 401 }],
@@ -282,20 +286,20 @@ Deno.test("mayCall() holds a plugin's route to the tier it declares", () => {
   ];
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
-      const verdict = mayCall(caller, "write", "/dev/gpu", tier);
+      const verdict = decideCall(caller, "write", "/dev/gpu", tier);
       assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
     }
   }
 });
 
-Deno.test("mayResolve() asks for the fallback's tier alone, and never on a plugin's own behalf", () => {
+Deno.test("decideFallback() requires only the fallback's tier, and refuses plugins without a user", () => {
   const rows: [Caller, Record<"T1" | "T2" | "T3", number>][] = [
     [ANONYMOUS, { T1: 200, T2: 401, T3: 401 }],
     [T1_ACCOUNT, { T1: 200, T2: 403, T3: 403 }],
     [T2, { T1: 200, T2: 200, T3: 403 }],
     [T3, { T1: 200, T2: 200, T3: 200 }],
     [cap("r", "/home/scratch"), { T1: 200, T2: 200, T3: 403 }],
-    [{ tier: "T1", by: "plugin:p", known: true, grants: { "/home/": "rw" } }, {
+    [{ tier: "T1", by: "plugin:p", authenticated: true, grants: { "/home/": "rw" } }, {
       T1: 403,
       T2: 403,
       T3: 403,
@@ -303,13 +307,13 @@ Deno.test("mayResolve() asks for the fallback's tier alone, and never on a plugi
   ];
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
-      const verdict = mayResolve(caller, "/nowhere", tier);
+      const verdict = decideFallback(caller, "/nowhere", tier);
       assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
     }
   }
 });
 
-Deno.test("sightOf() is the same only where visible() is", () => {
+Deno.test("readScopeKey() is equal only for callers with equal canRead()", () => {
   const paths = [
     "/home",
     "/home/a",
@@ -319,25 +323,39 @@ Deno.test("sightOf() is the same only where visible() is", () => {
     "/boot/x",
     "/x",
   ];
-  const grants: Caller = { tier: "T1", by: "plugin:p", known: true, grants: { "/home/": "r" } };
-  assert.equal(sightOf(grants), undefined);
+  const grants: Caller = {
+    tier: "T1",
+    by: "plugin:p",
+    authenticated: true,
+    grants: { "/home/": "r" },
+  };
+  assert.equal(readScopeKey(grants), undefined);
   for (const one of EVERYONE) {
     for (const other of EVERYONE) {
-      if (sightOf(one) !== sightOf(other)) continue;
+      if (readScopeKey(one) !== readScopeKey(other)) continue;
       for (const path of paths) {
-        assert.equal(visible(one, path), visible(other, path), `${one.by} ${other.by} ${path}`);
+        assert.equal(canRead(one, path), canRead(other, path), `${one.by} ${other.by} ${path}`);
       }
     }
   }
-  assert.notEqual(sightOf(cap("r", "/home/a", "/home/b")), sightOf(cap("r", '/home/a","/home/b')));
+  assert.notEqual(
+    readScopeKey(cap("r", "/home/a", "/home/b")),
+    readScopeKey(cap("r", '/home/a","/home/b')),
+  );
 });
 
-Deno.test("mayCall() compares a capability with the subject where the route names one", () => {
+Deno.test("decideCall() compares a capability with the subject of the route", () => {
   const caller = cap("r", "/home/scratch");
-  assert.equal(mayCall(caller, "read", "/shaped/home/scratch/x", "T2", "/home/scratch/x"), ALLOWED);
-  assert.equal(mayCall(caller, "read", "/shaped/home/other", "T2", "/home/other").allowed, false);
   assert.equal(
-    mayCall(caller, "read", "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed,
+    decideCall(caller, "read", "/shaped/home/scratch/x", "T2", "/home/scratch/x"),
+    ALLOWED,
+  );
+  assert.equal(
+    decideCall(caller, "read", "/shaped/home/other", "T2", "/home/other").allowed,
+    false,
+  );
+  assert.equal(
+    decideCall(caller, "read", "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed,
     false,
   );
 });

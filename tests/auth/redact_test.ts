@@ -1,24 +1,24 @@
 import { equal, notEqual, ok } from "node:assert/strict";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
-import { seenBy } from "../../lib/auth/redact.ts";
-import { sha256Hex } from "../../lib/hash.ts";
+import { redactFor } from "../../lib/auth/redact.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
 import type { World } from "../../lib/world/store.ts";
 import { bytesOf } from "../support/wire.ts";
 
-const T3: Caller = { tier: "T3", by: "T3", known: true };
+const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 const CAP: Caller = {
   tier: "T2",
   by: "cap:/etc",
-  known: true,
+  authenticated: true,
   scope: { prefixes: ["/etc"], mode: "rw", exp: 2e9 },
 };
 const BELOW: readonly Caller[] = [
   ANONYMOUS,
   LOCAL,
   REJECTED,
-  { tier: "T2", by: "T2", known: true },
-  { tier: "T1", by: "user:ada", known: true },
+  { tier: "T2", by: "T2", authenticated: true },
+  { tier: "T1", by: "user:ada", authenticated: true },
   CAP,
 ];
 
@@ -38,15 +38,15 @@ function fstab(body: string | Uint8Array, name = "etc/fstab"): World {
 }
 
 function shown(caller: Caller, body: string | Uint8Array, name?: string): string {
-  return new TextDecoder().decode(seenBy(caller, fstab(body, name)).body);
+  return new TextDecoder().decode(redactFor(caller, fstab(body, name)).body);
 }
 
-Deno.test("seenBy() shows T3 the very world", () => {
+Deno.test("redactFor() returns the same object for T3", () => {
   const world = fstab("https://x /mnt/x bearer=s3cret");
-  equal(seenBy(T3, world), world);
+  equal(redactFor(T3, world), world);
 });
 
-Deno.test("seenBy() strikes every bearer out for everyone below T3", () => {
+Deno.test("redactFor() replaces every bearer token below T3", () => {
   // deno-fmt-ignore
   const table = [
     ["https://x /mnt/x bearer=s3cret", "https://x /mnt/x bearer=***"],
@@ -70,22 +70,22 @@ Deno.test("seenBy() strikes every bearer out for everyone below T3", () => {
   }
 });
 
-Deno.test("seenBy() strikes secrets out of bytes that are no text", () => {
+Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
   ok(!seen.includes("s3cret"), seen);
 });
 
-Deno.test("seenBy() makes another world of it, whose hash tells nothing of the secret", () => {
+Deno.test("redactFor() returns a world whose hash does not depend on the secret", () => {
   const world = fstab("a bearer=s3cret");
   const other = fstab("a bearer=0ther");
-  const seen = seenBy(ANONYMOUS, world);
+  const seen = redactFor(ANONYMOUS, world);
   notEqual(seen.sha256, world.sha256);
-  equal(seen.sha256, seenBy(ANONYMOUS, other).sha256);
+  equal(seen.sha256, redactFor(ANONYMOUS, other).sha256);
   equal(seen.version, world.version);
-  equal(seenBy(LOCAL, world), seen);
+  equal(redactFor(LOCAL, world), seen);
 });
 
-Deno.test("seenBy() looks at the mount table alone, in any letter case and below it", () => {
+Deno.test("redactFor() changes the mount table only, in any letter case and below it", () => {
   const body = "bearer=s3cret";
   for (const name of ["etc/fstab", "etc/FSTAB", "etc/fstab/x"]) {
     equal(shown(ANONYMOUS, body, name), "bearer=***", name);

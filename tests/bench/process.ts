@@ -14,7 +14,7 @@ export interface Server extends AsyncDisposable {
   /** Seconds of processor time used so far, all threads. */
   cpu(): number;
   /** Milliseconds from the start of the process to its first answer. */
-  readonly startMs: number;
+  readonly startTimeoutMs: number;
   stop(signal?: Deno.Signal): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ async function start(
   }).spawn();
   const url = `http://127.0.0.1:${port}`;
   await firstAnswer(url + path);
-  const startMs = performance.now() - begin;
+  const startTimeoutMs = performance.now() - begin;
   async function stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     try {
       child.kill(signal);
@@ -71,7 +71,7 @@ async function start(
   return {
     url,
     pid: child.pid,
-    startMs,
+    startTimeoutMs,
     rss: () => residentBytes(child.pid),
     cpu: () => cpuSeconds(child.pid),
     stop,

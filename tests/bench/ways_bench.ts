@@ -1,13 +1,13 @@
 /**
- * The ways to run, side by side: how long from nothing to the first answer, once with nothing compiled
- * or fetched yet, and once again; and how much there is to bring along. It prints the table as the README
- * has it. Packages are in the cache before, since it is not the network that is measured.
+ * The ways to run, compared: seconds to the first response with an empty cache of compiled code, and
+ * again; and the size of the program. It prints the table of running.md. Packages are downloaded before,
+ * because the network is not measured.
  *
- * `deno run -A tests/bench/ways_bench.ts [starts a way]`
+ * `deno run -A tests/bench/ways_bench.ts [command that starts another way]`
  */
 
-import { bundle } from "../../lib/tasks/bundle.ts";
-import { compile, CompileFailed } from "../../lib/tasks/compile.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
+import { compile, CompileError } from "../../lib/tools/compile.ts";
 import { ask, cacheIn, ROOT, type Start, startProgram } from "../project/program.ts";
 import { median } from "./report.ts";
 
@@ -19,7 +19,7 @@ const decoder = new TextDecoder();
 const folder = await Deno.makeTempDir({ prefix: "elastik-ways-bench-" });
 const files = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, sendFile);
 try {
-  console.log("| way | to bring along | first start | every other |");
+  console.log("| way | size | first start | later starts |");
   console.log("| --- | --- | --- | --- |");
   await way("checkout, `deno task start`", sizeOf(PARTS), {
     args: ["run", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`],
@@ -44,16 +44,16 @@ async function way(
   const here = await Deno.makeTempDir({ dir: folder });
   const env = { ...await cacheIn(here), ELASTIK_PORT: "0" };
   const start: Start = { command, args, cwd: here, env };
-  const first = await startMs(start);
+  const first = await startTimeoutMs(start);
   const again: number[] = [];
-  for (let i = 0; i < STARTS; i++) again.push(await startMs(start));
+  for (let i = 0; i < STARTS; i++) again.push(await startTimeoutMs(start));
   console.log(
     `| ${name} | ${mib(bytes)} | ${Math.round(first)} ms | ${Math.round(median(again))} ms |`,
   );
 }
 
 /** Milliseconds from the start of the process to an answer that read a world. */
-async function startMs(start: Start): Promise<number> {
+async function startTimeoutMs(start: Start): Promise<number> {
   const begin = performance.now();
   const program = await startProgram(start);
   const { status } = await ask(`${program.url}/usr/share/doc/http.md?raw`);
@@ -69,7 +69,7 @@ async function binary(script: string): Promise<void> {
     await compile({ bundle: script, output });
     await way("one program, `elastik`", Deno.statSync(output).size, { command: output, args: [] });
   } catch (error) {
-    if (!(error instanceof CompileFailed)) throw error;
+    if (!(error instanceof CompileError)) throw error;
     const runtime = Deno.statSync(Deno.execPath()).size;
     console.log(
       `| one program | below ${mib(runtime)} | not made here: ${error.message} | |`,

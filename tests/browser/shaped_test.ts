@@ -108,7 +108,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
       await control(machine, "forget");
       await control(machine, "script", [{ tokens: ['{"a":'] }]);
       await page.goto(`${url}/shaped/home/retro?intent=broken&accept=application/json`);
-      await page.getByText("it does not parse as JSON").waitFor();
+      await page.getByText("it is not valid JSON").waitFor();
       await control(machine, "script", [{ status: 502 }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.getByText("/dev/gpu answered 502").waitFor();

@@ -242,7 +242,7 @@ Deno.test("the shell in the browser", async (t) => {
       const { page, messages } = await openPage(browser);
       await page.goto(`${url}/lib/hello`);
       await page.getByRole("button", { name: "Activate…" }).click();
-      await page.getByText("T3 is needed").waitFor();
+      await page.getByText("T3 is required").waitFor();
       await page.evaluate(
         `sessionStorage.setItem("elastik.authorization", "Bearer ${machine.approve}")`,
       );
@@ -277,7 +277,7 @@ Deno.test("the shell in the browser", async (t) => {
         await page.goto(`${url}/boot/env`);
         await page.getByLabel("Token or password").fill(token);
         await page.keyboard.press("Enter");
-        await page.getByText("the capability reaches /home/notes").waitFor();
+        await page.getByText("the capability covers /home/notes").waitFor();
         await page.getByRole("link", { name: "Home", exact: true }).click();
         await page.waitForURL(`${url}/home/notes/`);
         await page.getByRole("link", { name: "plan.md" }).click();

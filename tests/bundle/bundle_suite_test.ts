@@ -4,17 +4,17 @@
  */
 
 import { equal, ok } from "node:assert/strict";
-import { bundle } from "../../lib/tasks/bundle.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
 import { MACHINE_PROGRAM } from "../support/machine_process.ts";
 import { inFolder, ROOT, runProgram } from "../project/program.ts";
 
 /** What they are about, one of each subject. */
 const SUITE = [
   "tests/routes/auth_test.ts",
-  "tests/routes/dav_test.ts",
+  "tests/dav/router_test.ts",
   "tests/routes/plugin_state_test.ts",
-  "tests/routes/stream_test.ts",
-  "tests/routes/unmatched_test.ts",
+  "tests/routes/stream/stream_test.ts",
+  "tests/routes/fallback_test.ts",
   "tests/routes/worlds_read_test.ts",
   "tests/routes/worlds_together_test.ts",
   "tests/routes/worlds_write_test.ts",

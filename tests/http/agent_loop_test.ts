@@ -1,24 +1,24 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
 
 const README = new URL("../../README.md", import.meta.url);
-/** Where an agent on another computer comes from, as the proxy before the machine tells. */
+/** Header in which the proxy reports the address of an agent on another computer. */
 const ELSEWHERE = "203.0.113.7";
 
-/** The prompt of the README, with this machine's address and a token in the places left for them. */
+/** The prompt of the README, with the address of this server and a token filled in. */
 async function promptFor(url: string, token: string): Promise<string> {
   const page = await Deno.readTextFile(README);
-  const quoted = /^## Tell any AI\n\n((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
+  const quoted = /^((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
   const prompt = quoted.replace(/^> /gm, "").replaceAll("\n", " ").trim();
   match(prompt, /Token: …$/);
   return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
 }
 
-/** An agent that knows HTTP, can read, and has been told one sentence. */
+/** An agent that knows HTTP, can read, and receives one sentence. */
 class Agent {
-  /** What it was told to read first, where to write, and its token. */
+  /** The page to read first, the prefix to write below, and the token. */
   readonly manual: string;
   readonly place: string;
   readonly #token: string;
@@ -50,7 +50,7 @@ class Agent {
   }
 }
 
-/** What a model would write, chosen by what the manual tells it to choose by. */
+/** What a model would write, chosen by the rules of the manual. */
 function idea(round: number): string {
   return `<h1>Round ${round}</h1><p>written by an agent</p>`;
 }
@@ -59,10 +59,10 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   const token = machine.capability("/home/scratch", "rw");
   const agent = new Agent(await promptFor(url, token), from);
 
-  // It reads the page it was pointed to, and finds there how to learn what it may.
+  // It reads the page from the prompt and learns there how to find out its rights.
   const manual = await agent.ask("GET", agent.manual);
   equal(manual.status, 200, manual.text);
-  match(manual.text, /^# How to use this machine/);
+  match(manual.text, /^# How to use this server/);
   const origin = new URL(agent.place).origin;
   const [, who = ""] = /curl "\$URL(\/auth\/\w+)"/.exec(manual.text) ?? [];
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
@@ -70,7 +70,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   ok(me.ttl_sec > 0);
   ok(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
 
-  // It writes a page while somebody watches.
+  // It writes a page while another client watches.
   const page = new URL("page", agent.place).href;
   const stream = await EventReader.open(
     page.replace("/home/", "/stream/home/"),
@@ -83,13 +83,13 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal([shown?.type, shown?.lastEventId], ["update", "1"]);
   equal(JSON.parse(shown?.data ?? "{}").stage_html, idea(1));
 
-  // It reads back what it wrote, and keeps the tag.
+  // It reads the page and keeps the entity tag.
   const back = await agent.ask("GET", page);
   equal(JSON.parse(back.text).stage_html, idea(1));
   const seen = first.headers.get("etag") ?? "";
   equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
 
-  // Somebody else writes; its own update is refused, and it looks again instead of overwriting.
+  // Another client writes; the agent's update gets 412, and it reads again.
   await machine.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
   equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
   const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
@@ -103,7 +103,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal(JSON.parse(again.text).version, 3);
   equal(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
 
-  // It keeps a log by appending, says who it is, and lists what it has.
+  // It appends to a log, sends its name, and lists its worlds.
   const log = new URL("log", agent.place).href;
   for (const line of ["read the manual\n", "wrote a page\n"]) await agent.ask("POST", log, line);
   equal((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
@@ -112,7 +112,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
   equal((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
 
-  // Outside its place nothing happens, and the words say what it would take.
+  // Outside its prefix nothing changes, and the error states what is required.
   const outside: readonly [string, string][] = [
     ["PUT", "/home/other"],
     ["PUT", "/home/scratchy"],
@@ -127,12 +127,12 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   for (const [method, path] of outside) {
     const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
     ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
-    match(JSON.parse(refused.text).detail, /needed|send one canonical path/, path);
+    match(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
   }
   equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
   await stream.close();
 
-  // What it did is on the chain under its name.
+  // The event chain records its writes under its name.
   const events = JSON.parse((await machine.approve("GET", "/proc/log/home/scratch/page")).text);
   equal(
     events.map(({ payload }: { payload: { by: string } }) => payload.by),
@@ -141,8 +141,8 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   await machine.audit();
 }
 
-Deno.test("the README's prompt and a capability are all an agent on this computer needs", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+Deno.test("an agent on this computer needs only the README's prompt and a capability", async () => {
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     await loop(machine, `http://localhost:${machine.port}`);
   } finally {
@@ -150,9 +150,9 @@ Deno.test("the README's prompt and a capability are all an agent on this compute
   }
 });
 
-Deno.test("the README's prompt and a capability are all an agent on another computer needs", async () => {
+Deno.test("an agent on another computer needs only the README's prompt and a capability", async () => {
   const machine = await startTestMachine({
-    birth: birthWorlds,
+    birth: lowerWorlds,
     env: {
       ...CLOSED,
       ELASTIK_TRUST_PROXY_HEADER: "X-Forwarded-For",
@@ -172,8 +172,8 @@ Deno.test("the README's prompt and a capability are all an agent on another comp
   }
 });
 
-Deno.test("/llms.txt leads to pages that are there, from wherever it is read", async () => {
-  const machine = await startTestMachine({ birth: birthWorlds });
+Deno.test("GET /llms.txt links to existing pages, from any address", async () => {
+  const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     const { text } = await machine.send({ method: "GET", target: "/llms.txt" });
     match(text, /^# \S+\n\n> /);

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { contentRange, type RangeOutcome, selectRange } from "../../lib/http/byte_range.ts";
+import { formatContentRange, type RangeOutcome, selectRange } from "../../lib/http/byte_range.ts";
 import { formatHttpDate } from "../../lib/http/http_date.ts";
 
 const TAG = '"3-2c26b46b68ffc68f.raw"';
@@ -9,11 +9,11 @@ function select(range: string | null, length = 10, ifRange: string | null = null
   return selectRange(range, ifRange, TAG, CHANGED, length);
 }
 
-Deno.test("selectRange() sends the whole without a Range header", () => {
+Deno.test("selectRange() returns the whole without a Range header", () => {
   equal(select(null), "whole");
 });
 
-Deno.test("selectRange() selects a single range, cut at the end", () => {
+Deno.test("selectRange() cuts a range at the end of the content", () => {
   equal(select("bytes=0-0"), { start: 0, end: 0 });
   equal(select("bytes=2-5"), { start: 2, end: 5 });
   equal(select("bytes=2-"), { start: 2, end: 9 });
@@ -23,26 +23,26 @@ Deno.test("selectRange() selects a single range, cut at the end", () => {
   equal(select("Bytes= 2-5 "), { start: 2, end: 5 });
 });
 
-Deno.test("selectRange() selects a suffix, all of it when it is longer than the content", () => {
+Deno.test("selectRange() returns a suffix, or everything if the suffix is longer", () => {
   equal(select("bytes=-3"), { start: 7, end: 9 });
   equal(select("bytes=-10"), { start: 0, end: 9 });
   equal(select("bytes=-11"), { start: 0, end: 9 });
 });
 
-Deno.test("selectRange() finds a range behind the end unsatisfiable", () => {
+Deno.test("selectRange() returns unsatisfiable for a range beyond the end", () => {
   equal(select("bytes=10-"), "unsatisfiable");
   equal(select("bytes=10-20"), "unsatisfiable");
   equal(select("bytes=-0"), "unsatisfiable");
 });
 
-Deno.test("selectRange() of empty content is unsatisfiable, but for a suffix, which is all there is", () => {
+Deno.test("selectRange() of empty content returns unsatisfiable, but the whole for a suffix", () => {
   equal(select("bytes=0-", 0), "unsatisfiable");
   equal(select("bytes=0-0", 0), "unsatisfiable");
   equal(select("bytes=-0", 0), "unsatisfiable");
   equal(select("bytes=-5", 0), "whole");
 });
 
-Deno.test("selectRange() sends the whole for several ranges, other units and malformed ones", () => {
+Deno.test("selectRange() returns the whole for several ranges, other units and malformed ranges", () => {
   for (
     const range of [
       "bytes=0-1,3-4",
@@ -67,7 +67,7 @@ Deno.test("selectRange() sends the whole for several ranges, other units and mal
   ) equal(select(range), "whole", range);
 });
 
-Deno.test("selectRange() keeps to the content for numbers no integer holds", () => {
+Deno.test("selectRange() handles numbers beyond the safe integers", () => {
   const huge = "9".repeat(400);
   equal(select(`bytes=0-${huge}`), { start: 0, end: 9 });
   equal(select(`bytes=-${huge}`), { start: 0, end: 9 });
@@ -75,7 +75,7 @@ Deno.test("selectRange() keeps to the content for numbers no integer holds", () 
   equal(select(`bytes=${huge}-${huge}`), "unsatisfiable");
 });
 
-Deno.test("selectRange() never selects a byte that is not there", () => {
+Deno.test("selectRange() never returns a byte outside the content", () => {
   for (let length = 0; length < 4; length++) {
     for (let first = 0; first < 5; first++) {
       for (const range of [`bytes=${first}-`, `bytes=-${first}`, `bytes=0-${first}`]) {
@@ -87,25 +87,25 @@ Deno.test("selectRange() never selects a byte that is not there", () => {
   }
 });
 
-Deno.test("selectRange() honours If-Range by this strong tag alone", () => {
+Deno.test("selectRange() accepts If-Range with exactly this strong tag", () => {
   equal(select("bytes=0-1", 10, TAG), { start: 0, end: 1 });
   for (const tag of [`W/${TAG}`, '"3"', '"2-2c26b46b68ffc68f.raw"', `${TAG}, ${TAG}`, "*", ""]) {
     equal(select("bytes=0-1", 10, tag), "whole", tag);
   }
 });
 
-Deno.test("selectRange() honours If-Range by the exact date alone", () => {
+Deno.test("selectRange() accepts If-Range with exactly this date", () => {
   equal(select("bytes=0-1", 10, formatHttpDate(CHANGED)), { start: 0, end: 1 });
   equal(select("bytes=0-1", 10, formatHttpDate(CHANGED + 1000)), "whole");
   equal(select("bytes=0-1", 10, formatHttpDate(CHANGED - 1000)), "whole");
   equal(select("bytes=0-1", 10, "yesterday"), "whole");
 });
 
-Deno.test("selectRange() sends the whole and not a 416 when If-Range fails", () => {
+Deno.test("selectRange() returns the whole, not unsatisfiable, if If-Range fails", () => {
   equal(select("bytes=99-", 10, '"2"'), "whole");
 });
 
-Deno.test("contentRange() says which bytes of how many, or of how many none", () => {
-  equal(contentRange({ start: 2, end: 5 }, 10), "bytes 2-5/10");
-  equal(contentRange("unsatisfiable", 10), "bytes */10");
+Deno.test("formatContentRange() formats a range and an unsatisfiable one", () => {
+  equal(formatContentRange({ start: 2, end: 5 }, 10), "bytes 2-5/10");
+  equal(formatContentRange("unsatisfiable", 10), "bytes */10");
 });

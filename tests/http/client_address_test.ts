@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { createClientAddress, type ProxyTrust } from "../../lib/http/client_address.ts";
+import { createClientFinder, type ProxyTrust } from "../../lib/http/client_address.ts";
 
 function find(trust: ProxyTrust, peer: string, headers: Record<string, string> = {}): string {
-  const { address, loopback } = createClientAddress(trust)(peer, new Headers(headers));
+  const { address, loopback } = createClientFinder(trust)(peer, new Headers(headers));
   return loopback ? `${address} loopback` : address;
 }
 
 const NO_TRUST: ProxyTrust = {};
 
-Deno.test("createClientAddress() takes the peer for the client when no proxy is trusted", () => {
+Deno.test("createClientFinder() uses the peer if no proxy is trusted", () => {
   const rows: [string, string][] = [
     ["127.0.0.1", "127.0.0.1 loopback"],
     ["127.8.8.8", "127.8.8.8 loopback"],
@@ -28,7 +28,7 @@ Deno.test("createClientAddress() takes the peer for the client when no proxy is 
   for (const [peer, client] of rows) assert.equal(find(NO_TRUST, peer), client, peer);
 });
 
-Deno.test("createClientAddress() does not hold a loopback peer for local that forwards for others", () => {
+Deno.test("createClientFinder() does not treat a loopback proxy as a local client", () => {
   const traces: Record<string, string>[] = [
     { "x-forwarded-for": "192.0.2.1" },
     { "X-Forwarded-For": "" },
@@ -51,7 +51,7 @@ Deno.test("createClientAddress() does not hold a loopback peer for local that fo
   }
 });
 
-Deno.test("createClientAddress() does not believe a header from a peer that is not trusted", () => {
+Deno.test("createClientFinder() ignores the header of an untrusted peer", () => {
   const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/24"] };
   for (const peer of ["10.0.1.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.1.1"]) {
     const client = find(trust, peer, { "x-forwarded-for": "127.0.0.1" });
@@ -59,7 +59,7 @@ Deno.test("createClientAddress() does not believe a header from a peer that is n
   }
 });
 
-Deno.test("createClientAddress() takes the right-most address that is not a trusted proxy's", () => {
+Deno.test("createClientFinder() returns the rightmost address that is not a trusted proxy", () => {
   const trust = {
     trustHeader: "X-Forwarded-For",
     trustFrom: ["10.0.0.0/24", "127.0.0.1", "fd00::/8"],
@@ -76,7 +76,7 @@ Deno.test("createClientAddress() takes the right-most address that is not a trus
     ["10.0.0.1", "10.0.0.7, 10.0.0.8", "10.0.0.7"],
     ["127.0.0.1", "192.0.2.1", "192.0.2.1"],
     ["127.0.0.1", "127.0.0.1, 192.0.2.1", "192.0.2.1"],
-    // Somebody who cannot be told is the last hop that can.
+    // An unreadable hop: the client is the last readable one.
     ["10.0.0.1", "127.0.0.1, unknown", "10.0.0.1"],
     ["10.0.0.1", "192.0.2.1, garbage, 10.0.0.2", "10.0.0.2"],
     ["127.0.0.1", "", "127.0.0.1"],
@@ -89,13 +89,13 @@ Deno.test("createClientAddress() takes the right-most address that is not a trus
   }
 });
 
-Deno.test("createClientAddress() calls a forwarded client local only where every hop is", () => {
+Deno.test("createClientFinder() returns a local client only if every hop is loopback", () => {
   const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/8", "127.0.0.0/8", "::1"] };
   const rows: [peer: string, value: string, client: string][] = [
     ["127.0.0.1", "127.0.0.1", "127.0.0.1 loopback"],
     ["::1", "127.0.0.1, ::1", "127.0.0.1 loopback"],
     ["10.0.0.1", "127.0.0.1", "127.0.0.1"],
-    // A host inside a trusted block forges a loopback client before its own address.
+    // A host in a trusted block forges a loopback client before its own address.
     ["127.0.0.1", "127.0.0.1, 10.0.0.66", "127.0.0.1"],
   ];
   for (const [peer, value, client] of rows) {
@@ -103,17 +103,17 @@ Deno.test("createClientAddress() calls a forwarded client local only where every
   }
 });
 
-Deno.test("createClientAddress() takes a trusted peer without its header for itself", () => {
+Deno.test("createClientFinder() returns a trusted peer that sends no header", () => {
   const trust = { trustHeader: "X-Real-IP", trustFrom: ["127.0.0.1", "10.0.0.1"] };
   assert.equal(find(trust, "127.0.0.1"), "127.0.0.1 loopback");
   assert.equal(find(trust, "10.0.0.1"), "10.0.0.1");
   assert.equal(find(trust, "127.0.0.1", { "x-forwarded-for": "192.0.2.1" }), "127.0.0.1");
 });
 
-Deno.test("createClientAddress() reads X-Real-IP and Forwarded by their own rules", () => {
+Deno.test("createClientFinder() parses X-Real-IP and Forwarded", () => {
   const real = { trustHeader: "x-real-ip", trustFrom: ["10.0.0.1"] };
   assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "2001:db8::1" }), "2001:db8::1");
-  // Two header lines arrive joined; the proxy's is the later one.
+  // Two header lines are joined; the later one is the proxy's.
   assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "127.0.0.1, 192.0.2.1" }), "192.0.2.1");
   const rfc = { trustHeader: "Forwarded", trustFrom: ["10.0.0.1"] };
   const rows: [string, string][] = [
@@ -129,16 +129,16 @@ Deno.test("createClientAddress() reads X-Real-IP and Forwarded by their own rule
   }
 });
 
-Deno.test("createClientAddress() refuses settings that would trust nobody or everybody", () => {
+Deno.test("createClientFinder() throws for incomplete or malformed settings", () => {
   const bad: [ProxyTrust, RegExp][] = [
-    [{ trustHeader: "X-Forwarded-For" }, /from everyone/],
-    [{ trustHeader: "X-Forwarded-For", trustFrom: [] }, /from everyone/],
-    [{ trustFrom: ["10.0.0.1"] }, /without its header/],
-    [{ trustHeader: "", trustFrom: ["10.0.0.1"] }, /without its header/],
-    [{ trustHeader: "X-Real-IP", trustFrom: ["localhost"] }, /"localhost": write an IP/],
+    [{ trustHeader: "X-Forwarded-For" }, /from any peer/],
+    [{ trustHeader: "X-Forwarded-For", trustFrom: [] }, /from any peer/],
+    [{ trustFrom: ["10.0.0.1"] }, /PROXY_HEADER is not set/],
+    [{ trustHeader: "", trustFrom: ["10.0.0.1"] }, /PROXY_HEADER is not set/],
+    [{ trustHeader: "X-Real-IP", trustFrom: ["localhost"] }, /"localhost": an IP/],
     [{ trustHeader: "X-Real-IP", trustFrom: ["10.0.0.1", "10.0.0.0/33"] }, /10\.0\.0\.0\/33/],
   ];
   for (const [trust, message] of bad) {
-    assert.throws(() => createClientAddress(trust), { name: "TypeError", message });
+    assert.throws(() => createClientFinder(trust), { name: "TypeError", message });
   }
 });

@@ -1,20 +1,24 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { notModified, precondition, readOutcome } from "../../lib/http/conditional.ts";
-import { etag } from "../../lib/http/etag.ts";
+import {
+  evaluateConditions,
+  isNotModified,
+  parsePrecondition,
+} from "../../lib/http/conditional.ts";
+import { formatEtag } from "../../lib/http/etag.ts";
 import { formatHttpDate } from "../../lib/http/http_date.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
 const SHORT = "2c26b46b68ffc68f";
-const NOW = etag(3, SHORT, "raw");
-const JSON_NOW = etag(3, SHORT, "json");
-const OLD = etag(2, SHORT, "raw");
+const NOW = formatEtag(3, SHORT, "raw");
+const JSON_NOW = formatEtag(3, SHORT, "json");
+const OLD = formatEtag(2, SHORT, "raw");
 const CHANGED = Date.UTC(2026, 5, 1, 12, 0, 0) + 500;
 const SAME = formatHttpDate(CHANGED);
 const BEFORE = formatHttpDate(CHANGED - 1000);
 const AFTER = formatHttpDate(CHANGED + 1000);
 
 function read(headers: Record<string, string>): string {
-  return readOutcome(new Headers(headers), NOW, CHANGED);
+  return evaluateConditions(new Headers(headers), NOW, CHANGED);
 }
 
 function refused(headers: Record<string, string>, type: string): Problem {
@@ -28,16 +32,16 @@ function refused(headers: Record<string, string>, type: string): Problem {
   return caught;
 }
 
-Deno.test("readOutcome() sends when nothing is demanded", () => {
+Deno.test("evaluateConditions() returns send without conditional headers", () => {
   equal(read({}), "send");
   equal(read({ range: "bytes=0-1", "if-range": OLD }), "send");
 });
 
-Deno.test("readOutcome() step 1: If-Match passes by this tag, the short form or a star", () => {
+Deno.test("evaluateConditions() step 1: If-Match is true for this tag, its short form and *", () => {
   for (const match of [NOW, `"x", ${NOW}`, '"3"', "*"]) equal(read({ "if-match": match }), "send");
 });
 
-Deno.test("readOutcome() step 1: If-Match fails with 412 by other versions and representations", () => {
+Deno.test("evaluateConditions() step 1: If-Match with other tags throws 412", () => {
   for (const match of [OLD, JSON_NOW, '"2"', '"x"', ""]) {
     const problem = refused({ "if-match": match }, "precondition-failed");
     equal(problem.status, 412);
@@ -45,27 +49,27 @@ Deno.test("readOutcome() step 1: If-Match fails with 412 by other versions and r
   }
 });
 
-Deno.test("readOutcome() step 1: If-Match never passes by a weak tag", () => {
+Deno.test("evaluateConditions() step 1: If-Match is never true for a weak tag", () => {
   refused({ "if-match": `W/${NOW}` }, "precondition-failed");
   refused({ "if-match": 'W/"3"' }, "precondition-failed");
 });
 
-Deno.test("readOutcome() step 1: an If-Match that cannot be read is refused with 400", () => {
+Deno.test("evaluateConditions() step 1: a malformed If-Match throws 400", () => {
   ok(refused({ "if-match": "3" }, "bad-header").detail.includes("If-Match"));
 });
 
-Deno.test("readOutcome() step 2: If-Unmodified-Since fails when it changed after the date", () => {
+Deno.test("evaluateConditions() step 2: If-Unmodified-Since throws 412 after a change", () => {
   equal(read({ "if-unmodified-since": SAME }), "send");
   equal(read({ "if-unmodified-since": AFTER }), "send");
   refused({ "if-unmodified-since": BEFORE }, "precondition-failed");
 });
 
-Deno.test("readOutcome() step 2: If-Unmodified-Since is ignored beside If-Match and when no date", () => {
+Deno.test("evaluateConditions() step 2: If-Unmodified-Since is ignored with If-Match or without a valid date", () => {
   equal(read({ "if-match": NOW, "if-unmodified-since": BEFORE }), "send");
   equal(read({ "if-unmodified-since": "yesterday" }), "send");
 });
 
-Deno.test("readOutcome() step 3: If-None-Match answers 304 by weak comparison", () => {
+Deno.test("evaluateConditions() step 3: If-None-Match returns 304 by weak comparison", () => {
   for (const tags of [NOW, `W/${NOW}`, `"x", ${NOW}`, '"3"', "*"]) {
     equal(read({ "if-none-match": tags }), "not-modified", tags);
   }
@@ -74,90 +78,92 @@ Deno.test("readOutcome() step 3: If-None-Match answers 304 by weak comparison", 
   }
 });
 
-Deno.test("readOutcome() step 3: an If-None-Match that cannot be read costs bytes, not the answer", () => {
+Deno.test("evaluateConditions() step 3: a malformed If-None-Match returns send", () => {
   equal(read({ "if-none-match": "3" }), "send");
 });
 
-Deno.test("readOutcome() step 3 comes after step 1", () => {
+Deno.test("evaluateConditions() evaluates step 3 after step 1", () => {
   refused({ "if-match": OLD, "if-none-match": NOW }, "precondition-failed");
   equal(read({ "if-match": NOW, "if-none-match": NOW }), "not-modified");
 });
 
-Deno.test("readOutcome() step 4: If-Modified-Since answers 304 from the same second on", () => {
+Deno.test("evaluateConditions() step 4: If-Modified-Since returns 304 from the same second on", () => {
   equal(read({ "if-modified-since": SAME }), "not-modified");
   equal(read({ "if-modified-since": AFTER }), "not-modified");
   equal(read({ "if-modified-since": BEFORE }), "send");
 });
 
-Deno.test("readOutcome() step 4: If-Modified-Since is ignored beside If-None-Match and when no date", () => {
+Deno.test("evaluateConditions() step 4: If-Modified-Since is ignored with If-None-Match or without a valid date", () => {
   equal(read({ "if-none-match": OLD, "if-modified-since": AFTER }), "send");
   equal(read({ "if-none-match": "broken", "if-modified-since": AFTER }), "send");
   equal(read({ "if-modified-since": "0" }), "send");
 });
 
-Deno.test("readOutcome() ignores dates for what has no modification time", () => {
+Deno.test("evaluateConditions() ignores dates if the resource has no modification time", () => {
   for (const header of ["if-modified-since", "if-unmodified-since"]) {
-    equal(readOutcome(new Headers({ [header]: BEFORE }), NOW, undefined), "send");
-    equal(readOutcome(new Headers({ [header]: AFTER }), NOW, undefined), "send");
+    equal(evaluateConditions(new Headers({ [header]: BEFORE }), NOW, undefined), "send");
+    equal(evaluateConditions(new Headers({ [header]: AFTER }), NOW, undefined), "send");
   }
 });
 
-Deno.test("notModified() takes the headers' values as they are", () => {
-  equal(notModified({ ifNoneMatch: null, ifModifiedSince: null }, NOW, CHANGED), false);
-  equal(notModified({ ifNoneMatch: NOW, ifModifiedSince: BEFORE }, NOW, CHANGED), true);
-  equal(notModified({ ifNoneMatch: null, ifModifiedSince: SAME }, NOW, CHANGED), true);
+Deno.test("isNotModified() accepts the header values as they are", () => {
+  equal(isNotModified({ ifNoneMatch: null, ifModifiedSince: null }, NOW, CHANGED), false);
+  equal(isNotModified({ ifNoneMatch: NOW, ifModifiedSince: BEFORE }, NOW, CHANGED), true);
+  equal(isNotModified({ ifNoneMatch: null, ifModifiedSince: SAME }, NOW, CHANGED), true);
 });
 
-Deno.test("precondition() demands nothing without headers", () => {
-  equal(precondition(new Headers()), undefined);
-  equal(precondition(new Headers({ "if-modified-since": SAME })), undefined);
+Deno.test("parsePrecondition() returns undefined without headers", () => {
+  equal(parsePrecondition(new Headers()), undefined);
+  equal(parsePrecondition(new Headers({ "if-modified-since": SAME })), undefined);
 });
 
-Deno.test("precondition() reads If-Match strongly", () => {
-  equal(precondition(new Headers({ "if-match": `${NOW}, "4", W/"5", "x"` })), {
+Deno.test("parsePrecondition() parses If-Match for strong comparison", () => {
+  equal(parsePrecondition(new Headers({ "if-match": `${NOW}, "4", W/"5", "x"` })), {
     match: [{ version: 3, sha256: SHORT }, { version: 4 }],
   });
-  equal(precondition(new Headers({ "if-match": JSON_NOW })), {
+  equal(parsePrecondition(new Headers({ "if-match": JSON_NOW })), {
     match: [{ version: 3, sha256: SHORT }],
   });
-  equal(precondition(new Headers({ "if-match": "*" })), { match: "*" });
+  equal(parsePrecondition(new Headers({ "if-match": "*" })), { match: "*" });
 });
 
-Deno.test("precondition() of an If-Match with foreign tags alone is one that no version meets", () => {
-  equal(precondition(new Headers({ "if-match": '"abc"' })), { match: [] });
-  equal(precondition(new Headers({ "if-match": "" })), { match: [] });
+Deno.test("parsePrecondition() of If-Match with foreign tags matches no version", () => {
+  equal(parsePrecondition(new Headers({ "if-match": '"abc"' })), { match: [] });
+  equal(parsePrecondition(new Headers({ "if-match": "" })), { match: [] });
 });
 
-Deno.test("precondition() reads If-None-Match weakly", () => {
-  equal(precondition(new Headers({ "if-none-match": "*" })), { noneMatch: "*" });
-  equal(precondition(new Headers({ "if-none-match": 'W/"3"' })), { noneMatch: [{ version: 3 }] });
+Deno.test("parsePrecondition() parses If-None-Match for weak comparison", () => {
+  equal(parsePrecondition(new Headers({ "if-none-match": "*" })), { noneMatch: "*" });
+  equal(parsePrecondition(new Headers({ "if-none-match": 'W/"3"' })), {
+    noneMatch: [{ version: 3 }],
+  });
 });
 
-Deno.test("precondition() refuses tags it cannot read, so that no protection is lost", () => {
+Deno.test("parsePrecondition() throws for malformed tags", () => {
   for (const header of ["if-match", "if-none-match"]) {
     throws(
-      () => precondition(new Headers({ [header]: "3" })),
+      () => parsePrecondition(new Headers({ [header]: "3" })),
       (error) =>
         error instanceof Problem && error.type === "bad-header" && /If-/.test(error.detail),
     );
   }
 });
 
-Deno.test("precondition() reads If-Unmodified-Since to the end of its second", () => {
-  const demands = precondition(new Headers({ "if-unmodified-since": SAME }));
+Deno.test("parsePrecondition() includes the whole second of If-Unmodified-Since", () => {
+  const demands = parsePrecondition(new Headers({ "if-unmodified-since": SAME }));
   ok(demands?.unmodifiedSince !== undefined);
   ok(CHANGED <= demands.unmodifiedSince);
   ok(CHANGED + 500 > demands.unmodifiedSince);
 });
 
-Deno.test("precondition() ignores If-Unmodified-Since beside If-Match and when no date", () => {
-  equal(precondition(new Headers({ "if-match": "*", "if-unmodified-since": SAME })), {
+Deno.test("parsePrecondition() ignores If-Unmodified-Since with If-Match or without a valid date", () => {
+  equal(parsePrecondition(new Headers({ "if-match": "*", "if-unmodified-since": SAME })), {
     match: "*",
   });
-  equal(precondition(new Headers({ "if-unmodified-since": "soon" })), undefined);
+  equal(parsePrecondition(new Headers({ "if-unmodified-since": "soon" })), undefined);
 });
 
-Deno.test("precondition() keeps If-None-Match and If-Unmodified-Since side by side", () => {
+Deno.test("parsePrecondition() returns If-None-Match and If-Unmodified-Since together", () => {
   const headers = new Headers({ "if-none-match": '"3"', "if-unmodified-since": SAME });
-  equal(Object.keys(precondition(headers) ?? {}).sort(), ["noneMatch", "unmodifiedSince"]);
+  equal(Object.keys(parsePrecondition(headers) ?? {}).sort(), ["noneMatch", "unmodifiedSince"]);
 });

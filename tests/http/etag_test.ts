@@ -1,7 +1,7 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
-import { etag, namesRepresentation, parseEntityTags, worldTags } from "../../lib/http/etag.ts";
-import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_LENGTH } from "../../lib/limits.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { formatEtag, isTagOf, parseEntityTags, parseWorldTags } from "../../lib/http/etag.ts";
+import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../../lib/limits.ts";
 
 const SHA = sha256Hex("foo");
 const SHORT = "2c26b46b68ffc68f";
@@ -11,28 +11,28 @@ function fault(header: string): string {
   return parsed !== "*" && "fault" in parsed ? parsed.fault : "";
 }
 
-Deno.test("etag() holds version, hash and representation", () => {
-  equal(etag(3, SHA, "json"), `"3-${SHORT}.json"`);
+Deno.test("formatEtag() contains version, hash and representation", () => {
+  equal(formatEtag(3, SHA, "json"), `"3-${SHORT}.json"`);
 });
 
-Deno.test("etag() differs between versions, bodies and representations", () => {
+Deno.test("formatEtag() differs between versions, bodies and representations", () => {
   const tags = [
-    etag(1, SHA, "raw"),
-    etag(2, SHA, "raw"),
-    etag(1, sha256Hex("bar"), "raw"),
-    etag(1, SHA, "json"),
-    etag(12, SHA, "raw"),
+    formatEtag(1, SHA, "raw"),
+    formatEtag(2, SHA, "raw"),
+    formatEtag(1, sha256Hex("bar"), "raw"),
+    formatEtag(1, SHA, "json"),
+    formatEtag(12, SHA, "raw"),
   ];
   equal(new Set(tags).size, tags.length);
 });
 
-Deno.test("etag() makes what parseEntityTags() and worldTags() read", () => {
-  const tag = etag(7, SHA, "html-2");
+Deno.test("formatEtag() is parsed by parseEntityTags() and parseWorldTags()", () => {
+  const tag = formatEtag(7, SHA, "html-2");
   equal(parseEntityTags(tag), [{ weak: false, opaque: `7-${SHORT}.html-2` }]);
-  equal(worldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
+  equal(parseWorldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
 });
 
-Deno.test("parseEntityTags() reads the star alone", () => {
+Deno.test("parseEntityTags() parses a single *", () => {
   equal(parseEntityTags("*"), "*");
   equal(parseEntityTags(" * "), "*");
   ok(fault('*, "a"'));
@@ -40,7 +40,7 @@ Deno.test("parseEntityTags() reads the star alone", () => {
   ok(fault("*, *"));
 });
 
-Deno.test("parseEntityTags() reads lists, weak prefixes and commas inside quotes", () => {
+Deno.test("parseEntityTags() parses lists, weak prefixes and commas inside quotes", () => {
   equal(parseEntityTags('"a", W/"b","c,d" ,\t"", "e"'), [
     { weak: false, opaque: "a" },
     { weak: true, opaque: "b" },
@@ -59,11 +59,11 @@ Deno.test("parseEntityTags() skips empty list elements", () => {
   ]);
 });
 
-Deno.test("parseEntityTags() takes every opaque character, a backslash as itself", () => {
+Deno.test("parseEntityTags() accepts every opaque character, and a backslash as itself", () => {
   equal(parseEntityTags('"!#~\\\x80\xff"'), [{ weak: false, opaque: "!#~\\\x80\xff" }]);
 });
 
-Deno.test("parseEntityTags() refuses what is no list of tags", () => {
+Deno.test("parseEntityTags() returns a fault for anything but a list of tags", () => {
   for (
     const header of [
       "3",
@@ -85,19 +85,19 @@ Deno.test("parseEntityTags() refuses what is no list of tags", () => {
   ) ok(fault(header), header);
 });
 
-Deno.test("parseEntityTags() reads as many tags as fit and refuses one more", () => {
+Deno.test("parseEntityTags() accepts 64 tags and returns a fault for one more", () => {
   const most = Array.from({ length: MAX_ENTITY_TAGS }, (_, i) => `"${i}"`).join(",");
   equal(Object.keys(parseEntityTags(most)).length, MAX_ENTITY_TAGS);
   ok(fault(most + ',"x"').includes(String(MAX_ENTITY_TAGS)));
 });
 
-Deno.test("parseEntityTags() reads the longest header and refuses a longer one", () => {
-  const longest = `"${"a".repeat(MAX_ENTITY_TAGS_LENGTH - 2)}"`;
+Deno.test("parseEntityTags() accepts the longest header and returns a fault for a longer one", () => {
+  const longest = `"${"a".repeat(MAX_ENTITY_TAGS_CHARS - 2)}"`;
   equal(Object.keys(parseEntityTags(longest)).length, 1);
   ok(fault(longest + ","));
 });
 
-Deno.test("parseEntityTags() takes no longer for white space and commas that lead nowhere", () => {
+Deno.test("parseEntityTags() takes linear time for white space and commas", () => {
   const start = performance.now();
   for (const part of [" ", ",", '"",', '" ,']) {
     fault('"a"' + part.repeat(8000 / part.length) + "!");
@@ -105,8 +105,8 @@ Deno.test("parseEntityTags() takes no longer for white space and commas that lea
   ok(performance.now() - start < 50);
 });
 
-Deno.test("worldTags() reads every representation's tag and the short form", () => {
-  equal(worldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
+Deno.test("parseWorldTags() parses the tags of all representations and the short form", () => {
+  equal(parseWorldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
     { version: 3, sha256: SHORT },
     { version: 3, sha256: SHORT },
     { version: 4 },
@@ -114,12 +114,12 @@ Deno.test("worldTags() reads every representation's tag and the short form", () 
   ]);
 });
 
-Deno.test("worldTags() leaves weak tags out of strong comparison and takes them in weak", () => {
-  equal(worldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
-  equal(worldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
+Deno.test("parseWorldTags() skips weak tags for strong comparison and includes them for weak", () => {
+  equal(parseWorldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
+  equal(parseWorldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
 });
 
-Deno.test("worldTags() of foreign tags is an empty list, which matches nothing", () => {
+Deno.test("parseWorldTags() of foreign tags returns an empty list", () => {
   for (
     const foreign of [
       '"abc"',
@@ -135,26 +135,26 @@ Deno.test("worldTags() of foreign tags is an empty list, which matches nothing",
       '""',
       "",
     ]
-  ) equal(worldTags(foreign, "weak"), [], foreign);
+  ) equal(parseWorldTags(foreign, "weak"), [], foreign);
 });
 
-Deno.test("worldTags() passes the star and the fault on", () => {
-  equal(worldTags("*", "strong"), "*");
-  ok("fault" in Object(worldTags("3", "strong")));
+Deno.test("parseWorldTags() returns * and faults unchanged", () => {
+  equal(parseWorldTags("*", "strong"), "*");
+  ok("fault" in Object(parseWorldTags("3", "strong")));
 });
 
-Deno.test("namesRepresentation() knows its own tag and its version's short form alone", () => {
-  const current = etag(3, SHA, "raw");
-  equal(namesRepresentation(current.slice(1, -1), current), true);
-  equal(namesRepresentation("3", current), true);
+Deno.test("isTagOf() accepts only its own tag and the short form of its version", () => {
+  const current = formatEtag(3, SHA, "raw");
+  equal(isTagOf(current.slice(1, -1), current), true);
+  equal(isTagOf("3", current), true);
   for (
     const other of ["", "2", "30", "3-", `3-${SHORT}`, `3-${SHORT}.json`, `3-${SHORT}.rax`, "33"]
-  ) equal(namesRepresentation(other, current), false, other);
-  equal(namesRepresentation("3", etag(33, SHA, "raw")), false);
-  equal(namesRepresentation("33", etag(3, SHA, "raw")), false);
+  ) equal(isTagOf(other, current), false, other);
+  equal(isTagOf("3", formatEtag(33, SHA, "raw")), false);
+  equal(isTagOf("33", formatEtag(3, SHA, "raw")), false);
 });
 
-Deno.test("namesRepresentation() takes no tag for the short form of one it begins", () => {
-  equal(namesRepresentation(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
-  equal(namesRepresentation(SHORT, `"${SHORT}-x"`), false);
+Deno.test("isTagOf() rejects a short form that is only a prefix of the version", () => {
+  equal(isTagOf(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
+  equal(isTagOf(SHORT, `"${SHORT}-x"`), false);
 });

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
-import { hostFault, hostOf, knownHost, splitAuthority } from "../../lib/http/host.ts";
+import { hostFault, isKnownHost, parseAuthority, readHost } from "../../lib/http/host.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 const BOX: ReadonlySet<string> = new Set(["box.local", "other:8080", "[fd00::1]"]);
 
-Deno.test("hostOf() is the Host header, and what stands in its place where HTTP/2 sends none", () => {
-  assert.equal(hostOf(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
+Deno.test("readHost() returns the Host header, or over HTTP/2 the authority of the URL", () => {
+  assert.equal(readHost(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
   for (
     const [url, host] of [["https://a:1/x?y", "a:1"], ["https://a?x", "a"], [
       "http://[::1]",
       "[::1]",
     ]]
   ) {
-    assert.equal(hostOf({ url: url ?? "", headers: new Headers() }), host);
+    assert.equal(readHost({ url: url ?? "", headers: new Headers() }), host);
   }
 });
 
-Deno.test("knownHost() knows the names of a loopback machine with any port", () => {
+Deno.test("isKnownHost() accepts loopback names and addresses with any port", () => {
   const hosts = [
     "localhost",
     "localhost:3005",
@@ -32,10 +32,10 @@ Deno.test("knownHost() knows the names of a loopback machine with any port", () 
     "[::1]",
     "[::1]:3005",
   ];
-  for (const host of hosts) assert.equal(knownHost(host, NONE), true, host);
+  for (const host of hosts) assert.equal(isKnownHost(host, NONE), true, host);
 });
 
-Deno.test("knownHost() does not know names that only look like loopback", () => {
+Deno.test("isKnownHost() rejects names that resemble loopback", () => {
   const hosts = [
     "evil.example",
     "evil.example:3005",
@@ -80,11 +80,11 @@ Deno.test("knownHost() does not know names that only look like loopback", () => 
     "::1]",
     "[]",
   ];
-  for (const host of hosts) assert.equal(knownHost(host, NONE), false, host);
+  for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, host);
 });
 
-Deno.test("knownHost() does not know a missing, doubled or odd header", () => {
-  assert.equal(knownHost(null, NONE), false);
+Deno.test("isKnownHost() rejects a missing, repeated or malformed header", () => {
+  assert.equal(isKnownHost(null, NONE), false);
   const hosts = [
     "",
     " ",
@@ -122,19 +122,19 @@ Deno.test("knownHost() does not know a missing, doubled or odd header", () => {
     "[localhost]",
     ":3005",
   ];
-  for (const host of hosts) assert.equal(knownHost(host, NONE), false, JSON.stringify(host));
+  for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, JSON.stringify(host));
 });
 
-Deno.test("knownHost() knows configured names, with their port where one is configured", () => {
+Deno.test("isKnownHost() accepts configured names, with their port if one is configured", () => {
   for (const host of ["box.local", "BOX.local", "box.local:1", "other:8080", "[fd00::1]:80"]) {
-    assert.equal(knownHost(host, BOX), true, host);
+    assert.equal(isKnownHost(host, BOX), true, host);
   }
   for (const host of ["other", "other:80", "xbox.local", "box.local.evil", "[fd00::2]"]) {
-    assert.equal(knownHost(host, BOX), false, host);
+    assert.equal(isKnownHost(host, BOX), false, host);
   }
 });
 
-Deno.test("hostFault() finds nothing wrong with names and addresses", () => {
+Deno.test("hostFault() accepts names and addresses", () => {
   const hosts = [
     null,
     "a",
@@ -148,7 +148,7 @@ Deno.test("hostFault() finds nothing wrong with names and addresses", () => {
   }
 });
 
-Deno.test("hostFault() refuses headers that would move the path of the request's URL", () => {
+Deno.test("hostFault() rejects headers that would move the path of the URL", () => {
   const hosts = [
     "",
     "a/b",
@@ -170,12 +170,12 @@ Deno.test("hostFault() refuses headers that would move the path of the request's
   for (const host of hosts) assert.match(hostFault(host) ?? "", /Host header is not/, host);
 });
 
-Deno.test("splitAuthority() lower-cases the host and keeps the port as written", () => {
-  assert.deepEqual(splitAuthority("Box.Example:080"), { host: "box.example", port: "080" });
-  assert.deepEqual(splitAuthority("box"), { host: "box", port: "" });
-  assert.deepEqual(splitAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });
-  assert.deepEqual(splitAuthority("[fd00::1]"), { host: "[fd00::1]", port: "" });
+Deno.test("parseAuthority() lower-cases the host and keeps the port as sent", () => {
+  assert.deepEqual(parseAuthority("Box.Example:080"), { host: "box.example", port: "080" });
+  assert.deepEqual(parseAuthority("box"), { host: "box", port: "" });
+  assert.deepEqual(parseAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });
+  assert.deepEqual(parseAuthority("[fd00::1]"), { host: "[fd00::1]", port: "" });
   for (const odd of ["", ":1", "a:", "a/b", "[::1", "a:b", "a@b"]) {
-    assert.equal(splitAuthority(odd), undefined, odd);
+    assert.equal(parseAuthority(odd), undefined, odd);
   }
 });

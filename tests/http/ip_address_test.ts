@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { isLoopback, parseIp, parseRange } from "../../lib/http/ip_address.ts";
+import { isLoopback, parseIp, parseIpRange } from "../../lib/http/ip_address.ts";
 
-Deno.test("parseIp() gives one text and one set of groups for every spelling", () => {
+Deno.test("parseIp() returns one text and one set of groups for every spelling", () => {
   const groups: [string, string[]][] = [
     ["127.0.0.1", ["127.0.0.1", "::ffff:127.0.0.1", "::FFFF:7f00:1", "0:0:0:0:0:ffff:7f00:0001"]],
     ["192.0.2.1", ["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"]],
@@ -16,7 +16,7 @@ Deno.test("parseIp() gives one text and one set of groups for every spelling", (
   }
 });
 
-Deno.test("parseIp() reads IPv6 into its eight groups", () => {
+Deno.test("parseIp() parses IPv6 into eight groups", () => {
   const rows: [string, string][] = [
     ["::", "00000000000000000000000000000000"],
     ["::1", "00000000000000000000000000000001"],
@@ -36,7 +36,7 @@ Deno.test("parseIp() reads IPv6 into its eight groups", () => {
   }
 });
 
-Deno.test("parseIp() refuses lenient and broken spellings", () => {
+Deno.test("parseIp() rejects lenient and malformed spellings", () => {
   const texts = [
     "",
     "localhost",
@@ -63,7 +63,7 @@ Deno.test("parseIp() refuses lenient and broken spellings", () => {
   }
 });
 
-Deno.test("isLoopback() holds for 127.0.0.0/8 and ::1 alone", () => {
+Deno.test("isLoopback() accepts only 127.0.0.0/8 and ::1", () => {
   const own = [
     "127.0.0.1",
     "127.255.0.9",
@@ -79,7 +79,7 @@ Deno.test("isLoopback() holds for 127.0.0.0/8 and ::1 alone", () => {
   }
 });
 
-Deno.test("parseRange() holds the addresses of its block and no other", () => {
+Deno.test("parseIpRange() matches the addresses of its block and no others", () => {
   const rows: [range: string, inside: string[], outside: string[]][] = [
     ["10.0.0.1", ["10.0.0.1", "::ffff:10.0.0.1"], ["10.0.0.2", "::1"]],
     ["10.0.0.0/8", ["10.0.0.0", "10.255.255.255"], ["11.0.0.0", "9.255.255.255", "::a00:1"]],
@@ -94,7 +94,7 @@ Deno.test("parseRange() holds the addresses of its block and no other", () => {
     ["::ffff:10.0.0.0/104", ["10.1.2.3"], ["11.0.0.0", "2001:db8::1"]],
   ];
   for (const [text, inside, outside] of rows) {
-    const range = parseRange(text) ?? assert.fail(text);
+    const range = parseIpRange(text) ?? assert.fail(text);
     for (const ip of inside) {
       assert.equal(range(parseIp(ip) ?? assert.fail(ip)), true, `${text} ${ip}`);
     }
@@ -104,7 +104,7 @@ Deno.test("parseRange() holds the addresses of its block and no other", () => {
   }
 });
 
-Deno.test("parseRange() refuses what is neither an address nor a block", () => {
+Deno.test("parseIpRange() returns undefined for anything but an address or a block", () => {
   const texts = [
     "",
     "/",
@@ -125,6 +125,6 @@ Deno.test("parseRange() refuses what is neither an address nor a block", () => {
     "1.2.3.4/8/8",
   ];
   for (const text of [...texts, ...more, "*", "10.0.0.*", "::/"]) {
-    assert.equal(parseRange(text), undefined, text);
+    assert.equal(parseIpRange(text), undefined, text);
   }
 });

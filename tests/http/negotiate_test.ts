@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { acceptable, chooser, prefersText } from "../../lib/http/negotiate.ts";
-import { ACCEPT_MEMO_ENTRIES, MAX_ACCEPT_LENGTH } from "../../lib/limits.ts";
+import { createTypeChooser, negotiateTypes, prefersText } from "../../lib/http/negotiate.ts";
+import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS } from "../../lib/limits.ts";
 
 const WORLD = ["application/json", "text/plain", "text/html"];
 const LISTING = ["text/plain", "application/json", "text/html"];
@@ -13,7 +13,7 @@ const OLD_FIREFOX =
 const IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
 const JSON_TYPE = "application/json";
 
-/** Accept header, what a world is sent as, what a listing is sent as. */
+/** Accept header, media type of a world, media type of a listing. */
 const CLIENTS: readonly [who: string, accept: string | null, world: string, listing: string][] = [
   ["no header", null, JSON_TYPE, "text/plain"],
   ["a blank header", "", JSON_TYPE, "text/plain"],
@@ -35,11 +35,11 @@ const CLIENTS: readonly [who: string, accept: string | null, world: string, list
   ["upper case", "TEXT/HTML", "text/html", "text/html"],
 ];
 
-const worldForm = chooser(WORLD, JSON_TYPE);
-const listingForm = chooser(LISTING, JSON_TYPE);
+const worldForm = createTypeChooser(WORLD, JSON_TYPE);
+const listingForm = createTypeChooser(LISTING, JSON_TYPE);
 
 for (const [who, accept, world, listing] of CLIENTS) {
-  Deno.test(`chooser() serves ${who}`, () => {
+  Deno.test(`createTypeChooser() serves ${who}`, () => {
     equal([worldForm(accept), listingForm(accept)], [world, listing]);
     equal(
       [worldForm(accept), listingForm(accept)],
@@ -49,25 +49,25 @@ for (const [who, accept, world, listing] of CLIENTS) {
   });
 }
 
-Deno.test("chooser() never sends what q=0 refuses, even to */*", () => {
+Deno.test("createTypeChooser() never returns a type with q=0, even for */*", () => {
   equal(worldForm("application/json;q=0, */*"), "text/plain");
   equal(worldForm("text/html;q=0, text/*"), "text/plain");
   equal(listingForm("*/*, text/plain;q=0.000"), JSON_TYPE);
 });
 
-Deno.test("chooser() lets the more specific range win over the wider one, in any order", () => {
+Deno.test("createTypeChooser() prefers the more specific range, in any order", () => {
   equal(worldForm("text/plain;q=0.2, text/*;q=0.9"), "text/html");
   equal(worldForm("text/*;q=0.9, text/plain;q=0.2"), "text/html");
   equal(worldForm("*/*;q=0.9, application/json;q=0.1"), "text/plain");
 });
 
-Deno.test("chooser() follows q-values before order", () => {
+Deno.test("createTypeChooser() applies q-values before order", () => {
   equal(worldForm("text/html;q=0.5, text/plain;q=0.6"), "text/plain");
   equal(worldForm("text/html, application/json"), "text/html");
   equal(worldForm("application/json, text/html"), JSON_TYPE);
 });
 
-Deno.test("chooser() falls back on broken headers and never throws", () => {
+Deno.test("createTypeChooser() returns a result for malformed headers and never throws", () => {
   for (
     const accept of [",", ";", "q=1", "/", "text", "text/html;q=x", "a/b;q=", '"', "\\", ";;;,,"]
   ) {
@@ -75,38 +75,41 @@ Deno.test("chooser() falls back on broken headers and never throws", () => {
   }
 });
 
-Deno.test("chooser() without offers answers the fallback", () => {
-  equal(chooser([], "text/plain")(null), "text/plain");
-  equal(chooser([], "text/plain")("*/*"), "text/plain");
+Deno.test("createTypeChooser() without offers returns the fallback", () => {
+  equal(createTypeChooser([], "text/plain")(null), "text/plain");
+  equal(createTypeChooser([], "text/plain")("*/*"), "text/plain");
 });
 
-Deno.test("chooser() keeps its answers right while strangers overflow its memory", () => {
-  const form = chooser(WORLD, JSON_TYPE);
-  for (let i = 0; i < 3 * ACCEPT_MEMO_ENTRIES; i++) {
+Deno.test("createTypeChooser() stays correct when many different headers fill its cache", () => {
+  const form = createTypeChooser(WORLD, JSON_TYPE);
+  for (let i = 0; i < 3 * ACCEPT_CACHE_ENTRIES; i++) {
     equal(form(`x/y${i}, text/plain;q=0.5`), "text/plain");
     equal(form(FIREFOX), "text/html");
   }
 });
 
-Deno.test("acceptable() lists what is allowed, best first", () => {
-  equal(acceptable(null, WORLD), WORLD);
-  equal(acceptable("text/html, application/json;q=0.9", WORLD), ["text/html", "application/json"]);
-  equal(acceptable("image/png", WORLD), []);
+Deno.test("negotiateTypes() returns the acceptable types, best first", () => {
+  equal(negotiateTypes(null, WORLD), WORLD);
+  equal(negotiateTypes("text/html, application/json;q=0.9", WORLD), [
+    "text/html",
+    "application/json",
+  ]);
+  equal(negotiateTypes("image/png", WORLD), []);
 });
 
-Deno.test("acceptable() negotiates a header of the greatest length and disregards a longer one", () => {
-  const fits = "text/html,".padEnd(MAX_ACCEPT_LENGTH, " ");
-  equal(acceptable(fits, WORLD), ["text/html"]);
-  equal(acceptable(fits + " ", WORLD), WORLD);
+Deno.test("negotiateTypes() negotiates a header of the maximum length and ignores a longer one", () => {
+  const fits = "text/html,".padEnd(MAX_ACCEPT_CHARS, " ");
+  equal(negotiateTypes(fits, WORLD), ["text/html"]);
+  equal(negotiateTypes(fits + " ", WORLD), WORLD);
 });
 
-Deno.test("acceptable() answers a header of a megabyte at once", () => {
+Deno.test("negotiateTypes() returns at once for a header of one megabyte", () => {
   const start = performance.now();
-  acceptable("a/b,".repeat(250_000), WORLD);
+  negotiateTypes("a/b,".repeat(250_000), WORLD);
   ok(performance.now() - start < 50);
 });
 
-Deno.test("prefersText() is for browsers and for who asks for text", () => {
+Deno.test("prefersText() returns true for browsers and for text/plain", () => {
   for (const accept of [CHROME, FIREFOX, "text/plain", "text/*", "text/html;q=0.2"]) {
     equal(prefersText(accept), true, accept);
   }

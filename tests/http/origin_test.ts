@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { foreignOrigin } from "../../lib/http/origin.ts";
+import { foreignOriginFault } from "../../lib/http/origin.ts";
 
 const HOST = "localhost:3005";
 const UNSAFE = [
@@ -15,38 +15,40 @@ const UNSAFE = [
   "get",
 ];
 
-Deno.test("foreignOrigin() lets programs through, who send neither header", () => {
-  for (const method of UNSAFE) assert.equal(foreignOrigin(method, HOST, null, null), undefined);
-  assert.equal(foreignOrigin("PUT", null, null, null), undefined);
+Deno.test("foreignOriginFault() allows programs, which send neither header", () => {
+  for (const method of UNSAFE) {
+    assert.equal(foreignOriginFault(method, HOST, null, null), undefined);
+  }
+  assert.equal(foreignOriginFault("PUT", null, null, null), undefined);
 });
 
-Deno.test("foreignOrigin() does not look at safe methods", () => {
+Deno.test("foreignOriginFault() allows safe methods", () => {
   for (const method of ["GET", "HEAD", "OPTIONS"]) {
-    assert.equal(foreignOrigin(method, HOST, "https://evil.example", "cross-site"), undefined);
+    assert.equal(foreignOriginFault(method, HOST, "https://evil.example", "cross-site"), undefined);
   }
 });
 
-Deno.test("foreignOrigin() refuses unsafe methods from other sites by Fetch Metadata", () => {
+Deno.test("foreignOriginFault() rejects unsafe methods from other sites by Fetch Metadata", () => {
   for (const method of UNSAFE) {
     for (
       const site of ["cross-site", "same-site", "", "Same-Origin", "none, cross-site", "new-value"]
     ) {
-      const reason = foreignOrigin(method, HOST, null, site);
-      assert.equal(reason, `the browser says Sec-Fetch-Site: ${site}`);
+      const reason = foreignOriginFault(method, HOST, null, site);
+      assert.equal(reason, `the browser sent Sec-Fetch-Site: ${site}`);
     }
   }
-  // A matching Origin does not make up for it.
-  assert.ok(foreignOrigin("PUT", HOST, `http://${HOST}`, "cross-site"));
+  // A matching Origin does not change that.
+  assert.ok(foreignOriginFault("PUT", HOST, `http://${HOST}`, "cross-site"));
 });
 
-Deno.test("foreignOrigin() lets the machine's own pages and the address bar through", () => {
+Deno.test("foreignOriginFault() allows the server's own pages and the address bar", () => {
   for (const site of ["same-origin", "none", null]) {
-    assert.equal(foreignOrigin("PUT", HOST, `http://${HOST}`, site), undefined);
-    assert.equal(foreignOrigin("PUT", HOST, null, site), undefined);
+    assert.equal(foreignOriginFault("PUT", HOST, `http://${HOST}`, site), undefined);
+    assert.equal(foreignOriginFault("PUT", HOST, null, site), undefined);
   }
 });
 
-Deno.test("foreignOrigin() refuses every Origin that is not the Host", () => {
+Deno.test("foreignOriginFault() rejects every Origin that differs from the Host", () => {
   const origins = [
     "null",
     "",
@@ -78,13 +80,13 @@ Deno.test("foreignOrigin() refuses every Origin that is not the Host", () => {
   ];
   for (const origin of origins) {
     for (const site of ["same-origin", "none", null]) {
-      const reason = foreignOrigin("PUT", HOST, origin, site);
-      assert.match(reason ?? "", /is not the Host/, JSON.stringify(origin));
+      const reason = foreignOriginFault("PUT", HOST, origin, site);
+      assert.match(reason ?? "", /does not match the Host/, JSON.stringify(origin));
     }
   }
 });
 
-Deno.test("foreignOrigin() compares ports with the default of the Origin's scheme", () => {
+Deno.test("foreignOriginFault() compares ports with the default of the Origin's scheme", () => {
   const rows: [host: string, origin: string, foreign: boolean][] = [
     ["box.example", "http://box.example", false],
     ["box.example", "https://box.example", false],
@@ -102,21 +104,24 @@ Deno.test("foreignOrigin() compares ports with the default of the Origin's schem
   ];
   for (const [host, origin, foreign] of rows) {
     assert.equal(
-      foreignOrigin("PUT", host, origin, null) !== undefined,
+      foreignOriginFault("PUT", host, origin, null) !== undefined,
       foreign,
       `${host} ${origin}`,
     );
   }
 });
 
-Deno.test("foreignOrigin() refuses an Origin where the Host is missing or odd", () => {
+Deno.test("foreignOriginFault() rejects an Origin if the Host is missing or malformed", () => {
   for (const host of [null, "", "a, b", "localhost:3005, evil.example"]) {
-    assert.ok(foreignOrigin("PUT", host, "http://localhost:3005", "same-origin"), String(host));
+    assert.ok(
+      foreignOriginFault("PUT", host, "http://localhost:3005", "same-origin"),
+      String(host),
+    );
   }
 });
 
-Deno.test("foreignOrigin() repeats no more than a line of what was sent", () => {
-  const long = foreignOrigin("PUT", HOST, "http://" + "a".repeat(5000), null) ?? "";
+Deno.test("foreignOriginFault() quotes at most 100 characters of a header", () => {
+  const long = foreignOriginFault("PUT", HOST, "http://" + "a".repeat(5000), null) ?? "";
   assert.ok(long.length > 100 && long.length < 200, String(long.length));
-  assert.ok((foreignOrigin("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);
+  assert.ok((foreignOriginFault("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);
 });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { MAX_URL_BYTES } from "../../lib/limits.ts";
-import { canonicalPath, encodePath, isCanonical, parseTarget } from "../../lib/http/path.ts";
+import { canonicalizePath, encodePath, isCanonicalPath, parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
 
 const ORIGIN = "http://localhost:3005";
 
-/** The problem a call ends in, or what it returned instead. */
+/** The problem that a call throws, or its result. */
 function refusal(call: () => unknown): { type: ProblemType | "none"; detail: string } {
   try {
     return { type: "none", detail: JSON.stringify(call()) };
@@ -17,7 +17,7 @@ function refusal(call: () => unknown): { type: ProblemType | "none"; detail: str
 
 function refuses(raws: Iterable<string>, reason: RegExp): void {
   for (const raw of raws) {
-    for (const call of [() => canonicalPath(raw), () => parseTarget(ORIGIN + raw)]) {
+    for (const call of [() => canonicalizePath(raw), () => parseTarget(ORIGIN + raw)]) {
       const { type, detail } = refusal(call);
       assert.equal(type, "bad-path", `${JSON.stringify(raw)} gave ${detail}`);
       assert.match(detail, reason, JSON.stringify(raw));
@@ -36,7 +36,7 @@ function spellings(text: string): string[] {
   return all;
 }
 
-Deno.test("parseTarget() reads path, name, collection and query", () => {
+Deno.test("parseTarget() returns path, name, isCollection and query", () => {
   const rows: [string, string, string, boolean, string][] = [
     ["/", "/", "", true, ""],
     ["/home", "/home", "home", false, ""],
@@ -65,16 +65,16 @@ Deno.test("parseTarget() reads path, name, collection and query", () => {
     ["/etc/%73hadow", "/etc/shadow", "etc/shadow", false, ""],
     ["/boot%2fenv?", "refused", "", false, ""],
   ];
-  for (const [raw, path, name, collection, query] of rows) {
+  for (const [raw, path, name, isCollection, query] of rows) {
     if (path === "refused") {
       assert.equal(refusal(() => parseTarget(ORIGIN + raw)).type, "bad-path", raw);
       continue;
     }
-    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, collection, query }, raw);
+    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, isCollection, query }, raw);
   }
 });
 
-Deno.test("parseTarget() takes any authority and scheme and looks at neither", () => {
+Deno.test("parseTarget() ignores authority and scheme", () => {
   const path = "/home/x";
   for (
     const origin of [
@@ -91,7 +91,7 @@ Deno.test("parseTarget() takes any authority and scheme and looks at neither", (
   assert.equal(parseTarget("http://box").path, "/");
 });
 
-Deno.test("parseTarget() takes no path from a query that follows the authority", () => {
+Deno.test("parseTarget() takes no path from a query directly after the authority", () => {
   for (
     const url of ["http://evil?x=/home/x", "http://evil?/etc/shadow", "http://box?", "http://?/x"]
   ) {
@@ -99,7 +99,7 @@ Deno.test("parseTarget() takes no path from a query that follows the authority",
   }
 });
 
-Deno.test("parseTarget() refuses a number sign in the path and in the query", () => {
+Deno.test("parseTarget() rejects # in the path and in the query", () => {
   for (const raw of ["/home/x#", "/#/etc", "/home/x#?raw", "/home/x?raw#", "/home/x?a#b", "/#"]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
     assert.equal(type, "bad-path", raw);
@@ -107,7 +107,7 @@ Deno.test("parseTarget() refuses a number sign in the path and in the query", ()
   }
 });
 
-Deno.test("parseTarget() reads a target of 8192 bytes and answers 414 past it", () => {
+Deno.test("parseTarget() accepts a target of 8192 bytes and throws 414 for a longer one", () => {
   const fits = "/home/" + "a".repeat(MAX_URL_BYTES - 6);
   assert.equal(parseTarget(ORIGIN + fits).path, fits);
   const query = "/home/x?" + "q".repeat(MAX_URL_BYTES - 8);
@@ -115,11 +115,11 @@ Deno.test("parseTarget() reads a target of 8192 bytes and answers 414 past it", 
   for (const raw of [fits + "a", query + "q", "/%" + "0".repeat(MAX_URL_BYTES)]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
     assert.equal(type, "uri-too-long");
-    assert.match(detail, /target of \d+ bytes; 8192 is the most/);
+    assert.match(detail, /it has \d+ bytes; at most 8192 are allowed/);
   }
 });
 
-Deno.test("parseTarget() refuses every spelling of a dot segment", () => {
+Deno.test("parseTarget() rejects every spelling of a dot segment", () => {
   const raws: string[] = [];
   for (const dots of [...spellings("."), ...spellings("..")]) {
     raws.push(`/${dots}`, `/${dots}/`, `/home/${dots}`, `/home/${dots}/etc/shadow`);
@@ -129,7 +129,7 @@ Deno.test("parseTarget() refuses every spelling of a dot segment", () => {
   refuses(raws, /dot segment/);
 });
 
-Deno.test("parseTarget() refuses every spelling of an encoded slash", () => {
+Deno.test("parseTarget() rejects every spelling of an encoded slash", () => {
   const raws: string[] = [];
   for (const slash of ["%2f", "%2F"]) {
     raws.push(
@@ -145,7 +145,7 @@ Deno.test("parseTarget() refuses every spelling of an encoded slash", () => {
   refuses(raws, /encoded slash/);
 });
 
-Deno.test("parseTarget() refuses backslashes in every spelling", () => {
+Deno.test("parseTarget() rejects backslashes in every spelling", () => {
   refuses(
     [
       "/home\\x",
@@ -161,14 +161,14 @@ Deno.test("parseTarget() refuses backslashes in every spelling", () => {
   );
 });
 
-Deno.test("parseTarget() refuses empty segments", () => {
+Deno.test("parseTarget() rejects empty segments", () => {
   refuses(
     ["//", "///", "//home/x", "/home//x", "/home/x//", "//etc/shadow", "/home///x", "/%C3%A9//"],
     /empty segment/,
   );
 });
 
-Deno.test("parseTarget() refuses every control character, encoded or raw", () => {
+Deno.test("parseTarget() rejects every control character, encoded or raw", () => {
   const codes = [0x2028, 0x2029];
   for (let code = 0; code < 0x20; code++) codes.push(code);
   for (let code = 0x7f; code < 0xa0; code++) codes.push(code);
@@ -181,7 +181,7 @@ Deno.test("parseTarget() refuses every control character, encoded or raw", () =>
   refuses(raws, /control character/);
 });
 
-Deno.test("parseTarget() refuses broken escapes", () => {
+Deno.test("parseTarget() rejects broken escapes", () => {
   refuses(
     ["%", "%%", "%2", "%zz", "%2z", "%u002e", "%u002f", "%-1", "% 2", "%0x", "%%32%65", "a%", "%e"]
       .map((tail) => `/home/${tail}`),
@@ -189,7 +189,7 @@ Deno.test("parseTarget() refuses broken escapes", () => {
   );
 });
 
-Deno.test("parseTarget() refuses bytes that are not UTF-8, overlong dots and slashes among them", () => {
+Deno.test("parseTarget() rejects bytes that are not UTF-8, including overlong dots and slashes", () => {
   const sequences = [
     "%ff",
     "%fe",
@@ -226,31 +226,31 @@ Deno.test("parseTarget() refuses bytes that are not UTF-8, overlong dots and sla
   );
 });
 
-Deno.test("parseTarget() refuses half a surrogate pair", () => {
+Deno.test("parseTarget() rejects an unpaired surrogate", () => {
   refuses(["/home/\ud800", "/home/\udc00x", "/home/\udc00\ud800"], /surrogate/);
 });
 
-Deno.test("canonicalPath() refuses what does not begin with a slash", () => {
+Deno.test("canonicalizePath() rejects a path that does not start with a slash", () => {
   for (
     const raw of ["", "home/x", "home", "%2Fhome", "?", "*", ".", "..", "http:", "é", " /home"]
   ) {
-    assert.equal(refusal(() => canonicalPath(raw)).type, "bad-path", raw);
+    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
-Deno.test("canonicalPath() refuses an unencoded question mark or number sign", () => {
+Deno.test("canonicalizePath() rejects an unencoded ? or #", () => {
   for (const raw of ["/home/a?b", "/home/a#b", "/?", "/home/%C3%A9?"]) {
-    assert.equal(refusal(() => canonicalPath(raw)).type, "bad-path", raw);
+    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
-Deno.test("canonicalPath() keeps a trailing slash", () => {
-  assert.equal(canonicalPath("/"), "/");
-  assert.equal(canonicalPath("/home/"), "/home/");
-  assert.equal(canonicalPath("/home/%C3%A9/"), "/home/é/");
+Deno.test("canonicalizePath() keeps a trailing slash", () => {
+  assert.equal(canonicalizePath("/"), "/");
+  assert.equal(canonicalizePath("/home/"), "/home/");
+  assert.equal(canonicalizePath("/home/%C3%A9/"), "/home/é/");
 });
 
-Deno.test("canonicalPath() decodes once and only once", () => {
+Deno.test("canonicalizePath() decodes exactly once", () => {
   const rows: [string, string][] = [
     ["/home/%252e%252e/x", "/home/%2e%2e/x"],
     ["/home/%252F", "/home/%2F"],
@@ -260,10 +260,10 @@ Deno.test("canonicalPath() decodes once and only once", () => {
     ["/home/%25", "/home/%"],
     ["/etc%252Fshadow", "/etc%2Fshadow"],
   ];
-  for (const [raw, path] of rows) assert.equal(canonicalPath(raw), path, raw);
+  for (const [raw, path] of rows) assert.equal(canonicalizePath(raw), path, raw);
 });
 
-Deno.test("canonicalPath() gives one path for every spelling of a name", () => {
+Deno.test("canonicalizePath() returns one path for every spelling of a name", () => {
   const groups: [string, string[]][] = [
     ["/home/é", ["/home/é", "/home/%C3%A9", "/home/%c3%a9", "/home/e%CC%81", "/home/e\u0301"]],
     ["/home/å", ["/home/%C3%A5", "/home/%c3%a5", "/home/a%CC%8A"]],
@@ -276,11 +276,11 @@ Deno.test("canonicalPath() gives one path for every spelling of a name", () => {
     ["/home/ab", spellings("ab").map((s) => `/home/${s}`)],
   ];
   for (const [path, raws] of groups) {
-    for (const raw of raws) assert.equal(canonicalPath(raw), path, raw);
+    for (const raw of raws) assert.equal(canonicalizePath(raw), path, raw);
   }
 });
 
-Deno.test("canonicalPath() leaves look-alikes of slash, dot and letters what they are", () => {
+Deno.test("canonicalizePath() keeps characters that resemble slash, dot and letters", () => {
   const names = [
     "/home/\uff0e\uff0e/x",
     "/home\uff0fx",
@@ -301,16 +301,16 @@ Deno.test("canonicalPath() leaves look-alikes of slash, dot and letters what the
     "/home/x;y=z",
   ];
   for (const path of names) {
-    assert.equal(canonicalPath(encodePath(path)), path);
-    assert.equal(isCanonical(path), true, path);
+    assert.equal(canonicalizePath(encodePath(path)), path);
+    assert.equal(isCanonicalPath(path), true, path);
   }
 });
 
-Deno.test("isCanonical() knows the one spelling of a decoded path", () => {
+Deno.test("isCanonicalPath() accepts exactly one spelling of a decoded path", () => {
   for (
     const path of ["/", "/home", "/home/x", "/home/100%", "/home/%2F", "/home/a?b#c", "/home/é"]
   ) {
-    assert.equal(isCanonical(path), true, path);
+    assert.equal(isCanonicalPath(path), true, path);
   }
   const others = [
     "",
@@ -335,10 +335,10 @@ Deno.test("isCanonical() knows the one spelling of a decoded path", () => {
     " /home",
     "\ufeff/home",
   ];
-  for (const path of others) assert.equal(isCanonical(path), false, JSON.stringify(path));
+  for (const path of others) assert.equal(isCanonicalPath(path), false, JSON.stringify(path));
 });
 
-Deno.test("encodePath() writes what canonicalPath() reads back", () => {
+Deno.test("encodePath() writes what canonicalizePath() decodes", () => {
   const paths = [
     "/",
     "/home/x",
@@ -348,11 +348,11 @@ Deno.test("encodePath() writes what canonicalPath() reads back", () => {
     "/home/é/张",
     "/home/%2F",
   ];
-  for (const path of paths) assert.equal(canonicalPath(encodePath(path)), path, path);
+  for (const path of paths) assert.equal(canonicalizePath(encodePath(path)), path, path);
   assert.equal(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
 });
 
-/** Mulberry32: a small seeded generator, so that a failure replays. */
+/** Mulberry32: a small seeded generator, so that a failure can be repeated. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -363,7 +363,7 @@ function random(seed: number): () => number {
   };
 }
 
-Deno.test("parseTarget() refuses or gives a canonical path, for ten thousand hostile targets", () => {
+Deno.test("parseTarget() throws or returns a canonical path for ten thousand hostile targets", () => {
   const seed = (Math.random() * 2 ** 32) >>> 0;
   const next = random(seed);
   const pieces = [
@@ -416,20 +416,20 @@ Deno.test("parseTarget() refuses or gives a canonical path, for ten thousand hos
       continue;
     }
     accepted++;
-    const { path, name, collection } = target;
-    assert.ok(isCanonical(path), told);
+    const { path, name, isCollection: collection } = target;
+    assert.ok(isCanonicalPath(path), told);
     assert.equal(path, `/${name}`, told);
     const again = parseTarget(ORIGIN + encodePath(path) + (collection && path !== "/" ? "/" : ""));
     assert.deepEqual(again, { ...target, query: "" }, told);
     assert.ok(!name.split("/").some((part) => part === "." || part === ".."), told);
-    // What a browser's parser makes of the same URL must not be another path.
+    // A browser's parser must not find another path in the same URL.
     const browser = decodeURIComponent(new URL(ORIGIN + raw).pathname).normalize("NFC");
     assert.equal(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, told);
   }
   assert.ok(accepted > 500, `seed ${seed}: only ${accepted} accepted`);
 });
 
-Deno.test("parseTarget() sees through what the runtime hands over from the wire", async () => {
+Deno.test("parseTarget() rejects ambiguous targets as Deno receives them from the wire", async () => {
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) => {
@@ -447,7 +447,7 @@ Deno.test("parseTarget() sees through what the runtime hands over from the wire"
     ["/home\\..\\etc", /^bad-path .*backslash/],
     ["/home/x#/../etc", /^bad-path .*not encoded/],
     ["/home/x%00", /^bad-path .*control character/],
-    ["http://evil?x=/etc/shadow", /^bad-path .*begin with a slash/],
+    ["http://evil?x=/etc/shadow", /^bad-path .*start with a slash/],
     ["http://evil/home/x", /^\/home\/x$/],
     ["/home/%e5%bc%a0", /^\/home\/张$/],
   ];

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { Problem, problemResponse, PROBLEMS } from "../../lib/http/problem.ts";
+import { Problem, PROBLEMS, toProblemResponse } from "../../lib/http/problem.ts";
 
 const PAGES = new URL("../../worlds/usr/share/doc/problems/", import.meta.url);
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -14,9 +14,9 @@ Deno.test("Problem is an error with the status of its type", () => {
   equal([problem.name, problem.status, problem.message], ["Problem", 404, problem.detail]);
 });
 
-Deno.test("problemResponse() answers RFC 9457 JSON unless text is preferred", async () => {
+Deno.test("toProblemResponse() sends RFC 9457 JSON unless text is preferred", async () => {
   for (const accept of [null, "*/*", "application/json", "text/event-stream", "image/png"]) {
-    const response = problemResponse(absent(), accept);
+    const response = toProblemResponse(absent(), accept);
     equal(response.status, 404);
     equal(response.headers.get("content-type"), "application/problem+json");
     equal(await response.json(), {
@@ -28,9 +28,9 @@ Deno.test("problemResponse() answers RFC 9457 JSON unless text is preferred", as
   }
 });
 
-Deno.test("problemResponse() says the same words as text to browsers and to who asks for text", async () => {
+Deno.test("toProblemResponse() sends the same text to browsers and clients that prefer text", async () => {
   for (const accept of [BROWSER, "text/plain", "text/html"]) {
-    const response = problemResponse(absent(), accept);
+    const response = toProblemResponse(absent(), accept);
     equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
     equal(
       await response.text(),
@@ -39,8 +39,8 @@ Deno.test("problemResponse() says the same words as text to browsers and to who 
   }
 });
 
-Deno.test("problemResponse() never lets a browser take a detail for markup", async () => {
-  const response = problemResponse(
+Deno.test("toProblemResponse() never lets a browser treat a detail as markup", async () => {
+  const response = toProblemResponse(
     new Problem("bad-path", "Cannot read <script>alert(1)</script>"),
     BROWSER,
   );
@@ -49,27 +49,27 @@ Deno.test("problemResponse() never lets a browser take a detail for markup", asy
   await response.body?.cancel();
 });
 
-Deno.test("problemResponse() is never cached and varies with Accept", async () => {
-  const response = problemResponse(absent(), null);
+Deno.test("toProblemResponse() is never cached and varies with Accept", async () => {
+  const response = toProblemResponse(absent(), null);
   equal(response.headers.get("cache-control"), "no-store");
   equal(response.headers.get("vary"), "Accept");
   await response.body?.cancel();
 });
 
-Deno.test("problemResponse() carries the headers that belong to the refusal", async () => {
+Deno.test("toProblemResponse() includes the headers of the problem", async () => {
   const busy = new Problem("unavailable", "Cannot shape: no model", { "retry-after": "5" });
-  const response = problemResponse(busy, null);
+  const response = toProblemResponse(busy, null);
   equal([response.status, response.headers.get("retry-after")], [503, "5"]);
   await response.body?.cancel();
 });
 
-Deno.test("problemResponse() to a HEAD has the headers and no body", async () => {
-  const response = problemResponse(absent(), null, true);
+Deno.test("toProblemResponse() for a HEAD has the headers and no body", async () => {
+  const response = toProblemResponse(absent(), null, true);
   equal([response.status, response.body, await response.text()], [404, null, ""]);
   equal(response.headers.get("content-type"), "application/problem+json");
 });
 
-Deno.test("PROBLEMS are refusals, each with a title in words", () => {
+Deno.test("PROBLEMS have an error status and a title each", () => {
   for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
     ok(status >= 400 && status < 600, type);
     ok(/^[a-z]+(?:-[a-z]+)*$/.test(type), type);
@@ -77,16 +77,22 @@ Deno.test("PROBLEMS are refusals, each with a title in words", () => {
   }
 });
 
-Deno.test("PROBLEMS have a page each, and no page is left over", () => {
+Deno.test("PROBLEMS have one page each, and there are no other pages", () => {
   const pages = [...Deno.readDirSync(PAGES)].map(({ name }) => name).sort();
   equal(pages, Object.keys(PROBLEMS).map((type) => `${type}.md`).sort());
 });
 
-Deno.test("PROBLEMS' pages are short and begin with status and title", () => {
+Deno.test("the pages of PROBLEMS are short and start with status and title", () => {
   for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
     const page = Deno.readTextFileSync(new URL(`${type}.md`, PAGES));
     const lines = page.trimEnd().split("\n");
     equal(lines[0], `# ${status} ${title}`);
-    ok(lines.length >= 5 && lines.length <= 25, `${type}.md has ${lines.length} lines`);
+    ok(lines.length >= 5 && lines.length <= 35, `${type}.md has ${lines.length} lines`);
+  }
+});
+
+Deno.test("PROBLEMS have titles of at most six words without a final period", () => {
+  for (const { title } of Object.values(PROBLEMS)) {
+    ok(title.split(" ").length <= 6 && /^[A-Z].*[^.]$/.test(title), title);
   }
 });

@@ -1,12 +1,11 @@
 /**
- * Every refusal that can be provoked over HTTP, in its three forms: JSON for programs, words for who
- * reads text, and nothing but its headers for HEAD. Whatever the reason, the shape is one, the detail
- * says what was tried, and nothing was stored.
+ * Every problem that can be provoked over HTTP, in three forms: JSON, text, and headers only for
+ * HEAD. The form is always the same, the detail names the action, and nothing is stored.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { PROBLEMS, type ProblemType } from "../../lib/http/problem.ts";
-import { birthWorlds } from "../../worlds/mod.ts";
+import { lowerWorlds } from "../../worlds/mod.ts";
 import {
   APPROVE,
   bearer,
@@ -19,7 +18,7 @@ import {
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-/** Refusal, request, headers, body, and response headers that belong to it. */
+/** Problem type, request, headers, body, and response headers that belong to it. */
 // deno-fmt-ignore
 const ROWS: readonly (readonly [ProblemType, string, Record<string, string>, (string | undefined)?, Record<string, RegExp>?])[] = [
   ["bad-path", "GET /home/../x", T2],
@@ -62,7 +61,7 @@ async function worlds(machine: TestMachine): Promise<string> {
   return rows.map(({ name, version }) => `${name} ${version}`).join();
 }
 
-/** A machine with a world that has let its first version go, and one whose file is torn. */
+/** A server with a world whose first version was evicted, and one whose file is damaged. */
 async function damagedMachine(data: string): Promise<TestMachine> {
   const env = { ...CLOSED, ELASTIK_HISTORY: "1", ELASTIK_MAX_BODY: "1000" };
   const first = await startTestMachine({ env, data });
@@ -78,7 +77,7 @@ async function damagedMachine(data: string): Promise<TestMachine> {
   return await startTestMachine({ env, data });
 }
 
-Deno.test("problemResponse() has one shape for every refusal that HTTP can provoke", async (t) => {
+Deno.test("toProblemResponse() has one form for every problem over HTTP", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   const machine = await damagedMachine(`${folder}/data`);
   try {
@@ -98,7 +97,7 @@ Deno.test("problemResponse() has one shape for every refusal that HTTP can provo
         const problem: Record<string, unknown> = JSON.parse(reply.text);
         deepStrictEqual(Object.keys(problem), ["type", "title", "status", "detail"]);
         equal(problem.type, `/usr/share/doc/problems/${type}.md`);
-        ok(Object.hasOwn(birthWorlds, String(problem.type).slice(1)), "its page is missing");
+        ok(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
         deepStrictEqual([problem.title, problem.status], [title, status]);
         const detail = String(problem.detail);
         match(detail, /^Cannot [^]+[^.\s]$/);
@@ -109,7 +108,7 @@ Deno.test("problemResponse() has one shape for every refusal that HTTP can provo
         });
         equal(words.status, status);
         equal(words.headers.get("content-type"), "text/plain; charset=utf-8");
-        // Each form has its own tag, also where a refusal tells it.
+        // Each representation has its own tag, also in a refusal.
         const said = words.text.replaceAll('.text"', '.json"');
         equal(said, `${status} ${title}\n${detail}\n`);
         if (method === "GET" && type !== "range-not-satisfiable") {
@@ -120,7 +119,7 @@ Deno.test("problemResponse() has one shape for every refusal that HTTP can provo
       });
     }
     equal(await worlds(machine), before);
-    // The torn world's neighbours are as they were.
+    // The other worlds are unchanged.
     equal((await machine.send({ method: "GET", target: "/home/x?raw" })).text, "six");
     equal((await machine.send({ method: "GET", target: "/home/" })).status, 200);
     ok(machine.log.length > 0 && machine.log.every((line) => !line.includes(TOKEN)));

@@ -7,7 +7,7 @@ function text(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** Reads events as the WHATWG algorithm does, by its own words and not by the encoder's. */
+/** Parses events as the WHATWG algorithm specifies, independently of the encoder. */
 function interpret(wire: string): { event: string; data: string; id: string }[] {
   const events: { event: string; data: string; id: string }[] = [];
   let [event, data, id] = ["", "", ""];
@@ -36,7 +36,7 @@ Deno.test("encodeEvent() writes the fields in order and ends with an empty line"
   equal(text(encodeEvent({ retry: 0 })), "retry: 0\n\n");
 });
 
-Deno.test("encodeEvent() carries any data through a reader, line breaks as LF", () => {
+Deno.test("encodeEvent() passes any data to a reader, with line breaks as LF", () => {
   for (
     const data of [
       "",
@@ -59,7 +59,7 @@ Deno.test("encodeEvent() carries any data through a reader, line breaks as LF", 
   equal(interpret(text(encodeEvent({ data: "a\r\nb\rc\nd" })))[0]?.data, "a\nb\nc\nd");
 });
 
-Deno.test("encodeEvent() lets no data forge another field or event", () => {
+Deno.test("encodeEvent() does not let data forge another field or event", () => {
   for (const end of ["\n", "\r", "\r\n", "\n\n", "\r\r", "\n\r\n"]) {
     const data = `x${end}event: forged${end}id: 666${end}${end}data: forged`;
     const events = interpret(text(encodeEvent({ event: "update", id: "1", data })));
@@ -67,23 +67,23 @@ Deno.test("encodeEvent() lets no data forge another field or event", () => {
   }
 });
 
-Deno.test("encodeEvent() refuses line breaks and NUL in event and id", () => {
+Deno.test("encodeEvent() throws for line breaks and NUL in event and id", () => {
   for (const bad of ["a\nb", "a\rb", "a\0b", "\n"]) {
     throws(() => encodeEvent({ event: bad }), /Cannot encode event/);
     throws(() => encodeEvent({ id: bad }), /Cannot encode id/);
   }
 });
 
-Deno.test("encodeEvent() refuses a retry that is no whole number of milliseconds", () => {
+Deno.test("encodeEvent() throws for a retry that is not a whole number of milliseconds", () => {
   for (const retry of [-1, 1.5, NaN, Infinity]) throws(() => encodeEvent({ retry }), TypeError);
 });
 
-Deno.test("encodeComment() is ignored by readers, whatever it says", () => {
+Deno.test("encodeComment() is ignored by readers, whatever its text", () => {
   equal(text(encodeComment()), ": \n\n");
   equal(interpret(text(encodeComment("hi\ndata: forged\r\rdata: forged"))), []);
 });
 
-Deno.test("EventStream delivers what was sent, in order, before and after the reader waits", async () => {
+Deno.test("EventStream delivers events in order, sent before or after the reader waits", async () => {
   const stream = new EventStream();
   const reader = stream.readable.getReader();
   ok(stream.send(encodeComment("a")));
@@ -94,24 +94,24 @@ Deno.test("EventStream delivers what was sent, in order, before and after the re
   await Promise.resolve();
   ok(stream.send(encodeComment("c")));
   equal(text((await waiting).value ?? new Uint8Array()), ": c\n\n");
-  equal(stream.lag, 0);
+  equal(stream.lagBytes, 0);
   await reader.cancel();
 });
 
-Deno.test("EventStream keeps a reader who lags as far as the limit and drops one a byte further", async () => {
+Deno.test("EventStream keeps a reader up to the limit and disconnects it one byte later", async () => {
   const ends: StreamEnd[] = [];
   const stream = new EventStream((end) => ends.push(end), 10);
   ok(stream.send(new Uint8Array(4)));
   ok(stream.send(new Uint8Array(6)));
-  equal(stream.lag, 10);
+  equal(stream.lagBytes, 10);
   equal(stream.send(new Uint8Array(1)), false);
-  equal([ends, stream.open, stream.lag], [["lagged"], false, 0]);
+  equal([ends, stream.isOpen, stream.lagBytes], [["lagged"], false, 0]);
   equal(stream.send(new Uint8Array(1)), false);
   equal(await stream.readable.getReader().read(), { done: true, value: undefined });
   equal(ends, ["lagged"]);
 });
 
-Deno.test("EventStream lets a reader catch up", async () => {
+Deno.test("EventStream keeps a reader that catches up", async () => {
   const stream = new EventStream(undefined, 10);
   const reader = stream.readable.getReader();
   for (let i = 0; i < 100; i++) {
@@ -121,25 +121,25 @@ Deno.test("EventStream lets a reader catch up", async () => {
   await reader.cancel();
 });
 
-Deno.test("EventStream sends one event larger than the limit to a reader who has the rest", async () => {
+Deno.test("EventStream sends one event larger than the limit to a reader without lag", async () => {
   const stream = new EventStream(undefined, 10);
   ok(stream.send(new Uint8Array(50)));
   equal(stream.send(new Uint8Array(1)), false);
   equal((await stream.readable.getReader().read()).done, true);
 });
 
-Deno.test("EventStream calls onClose once when the reader cancels", async () => {
+Deno.test("EventStream calls onClose once if the reader cancels", async () => {
   const ends: StreamEnd[] = [];
   const stream = new EventStream((end) => ends.push(end));
   stream.send(new Uint8Array(5));
   await stream.readable.cancel();
-  equal([ends, stream.open, stream.lag], [["cancelled"], false, 0]);
+  equal([ends, stream.isOpen, stream.lagBytes], [["cancelled"], false, 0]);
   equal(stream.send(new Uint8Array(1)), false);
   stream.close();
   equal(ends, ["cancelled"]);
 });
 
-Deno.test("EventStream.close() lets the reader have what is queued, then ends", async () => {
+Deno.test("EventStream.close() delivers what is queued, then ends the stream", async () => {
   const ends: StreamEnd[] = [];
   const stream = new EventStream((end) => ends.push(end));
   stream.send(new Uint8Array(1));
@@ -154,14 +154,14 @@ Deno.test("EventStream.close() lets the reader have what is queued, then ends", 
   equal((await reader.read()).done, true);
 });
 
-Deno.test("EventStream.close() ends a read that waits", async () => {
+Deno.test("EventStream.close() ends a pending read", async () => {
   const stream = new EventStream();
   const waiting = stream.readable.getReader().read();
   stream.close();
   equal(await waiting, { done: true, value: undefined });
 });
 
-Deno.test("EventStream calls onClose once when a closed stream is cancelled before it is read", async () => {
+Deno.test("EventStream calls onClose once if a closed stream is cancelled before it is read", async () => {
   const ends: StreamEnd[] = [];
   const stream = new EventStream((end) => ends.push(end));
   stream.send(new Uint8Array(1));
@@ -170,7 +170,7 @@ Deno.test("EventStream calls onClose once when a closed stream is cancelled befo
   equal(ends, ["closed"]);
 });
 
-Deno.test("EventStream may be closed from within its own onClose", () => {
+Deno.test("EventStream can be closed from its own onClose", () => {
   const ends: StreamEnd[] = [];
   const stream: EventStream = new EventStream((end) => {
     ends.push(end);
@@ -182,7 +182,7 @@ Deno.test("EventStream may be closed from within its own onClose", () => {
   equal(ends, ["lagged"]);
 });
 
-Deno.test("EventStream learns over real HTTP that its reader left", async () => {
+Deno.test("EventStream detects over HTTP that its reader has disconnected", async () => {
   const left = Promise.withResolvers<StreamEnd>();
   const stream = new EventStream(left.resolve);
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {

@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { EventReader } from "../support/event_reader.ts";
 import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
 
-/** What a log says of one request. */
+/** A parsed line of the log. */
 interface Row {
   readonly client: string;
   readonly by?: string;
@@ -14,7 +14,7 @@ interface Row {
   readonly aborted?: true;
 }
 
-/** Runs a test on a machine that logs, and reads the log once it is stopped. */
+/** Runs a test on a server with a log, and returns the log after the server stopped. */
 async function withLog(
   env: Record<string, string>,
   act: (machine: TestMachine, logged: (word: string) => Promise<void>) => Promise<void>,
@@ -22,7 +22,7 @@ async function withLog(
   const decoder = new TextDecoder();
   let written = "";
   let told = () => {};
-  /** Waits until the log says something. */
+  /** Waits until the log contains a text. */
   const logged = async (word: string): Promise<void> => {
     while (!written.includes(word)) await new Promise<void>((resolve) => told = resolve);
   };
@@ -48,7 +48,7 @@ function rows(written: string): Row[] {
     .filter(({ path }) => !path.startsWith("/boot"));
 }
 
-Deno.test("AccessLog notes every answer: who, what, how much, and nothing of the query", async () => {
+Deno.test("AccessLog logs every response with caller, size and path, without the query", async () => {
   const written = await withLog(CLOSED, async (machine) => {
     const cap = machine.capability("/home/a b", "rw");
     const ask = (method: string, target: string, headers = {}, body?: string) =>
@@ -83,7 +83,7 @@ Deno.test("AccessLog notes every answer: who, what, how much, and nothing of the
   );
 });
 
-Deno.test("AccessLog names the client behind a trusted proxy, and believes nobody else", async () => {
+Deno.test("AccessLog logs the client behind a trusted proxy, and ignores untrusted headers", async () => {
   const forwarded = { "x-forwarded-for": "198.51.100.9" };
   const trusted = {
     ...CLOSED,
@@ -107,7 +107,7 @@ Deno.test("AccessLog names the client behind a trusted proxy, and believes nobod
   equal(seen, ["198.51.100.9", "198.51.100.9", "127.0.0.1", "127.0.0.1"]);
 });
 
-Deno.test("AccessLog notes an event stream when it ends, with all that went through it", async () => {
+Deno.test("AccessLog logs an event stream at its end, with all bytes sent", async () => {
   let wire = 0;
   const written = await withLog({}, async (machine, logged) => {
     await machine.approve("PUT", "/home/x", "one");
@@ -131,7 +131,7 @@ Deno.test("AccessLog notes an event stream when it ends, with all that went thro
   ok(stream.bytes >= wire && wire > 100);
 });
 
-Deno.test("AccessLog notes a stream that the machine's stop ends", async () => {
+Deno.test("AccessLog logs a stream that is ended by the shutdown", async () => {
   let stream: EventReader | undefined;
   const written = await withLog({}, async (machine) => {
     stream = await EventReader.open(`http://127.0.0.1:${machine.port}/stream/home/`);
@@ -141,7 +141,7 @@ Deno.test("AccessLog notes a stream that the machine's stop ends", async () => {
   equal(rows(written).map(({ path }) => path), ["/stream/home"]);
 });
 
-Deno.test("AccessLog changes no answer", async () => {
+Deno.test("AccessLog does not change responses", async () => {
   const answers: string[][] = [];
   const ask = async (machine: TestMachine) => {
     await machine.approve("PUT", "/home/x", "twelve bytes");
@@ -152,7 +152,7 @@ Deno.test("AccessLog changes no answer", async () => {
         const headers = new Map(reply.headers);
         for (const name of ["date", "last-modified"]) headers.delete(name);
         if (method === "GET" && target !== "/home/x?raw") {
-          // A length that is not told beforehand is told piece by piece.
+          // Without Content-Length the chunks are counted.
           for (const name of ["transfer-encoding", "content-length"]) headers.delete(name);
         }
         const told = JSON.stringify([target, reply.status, reply.text, [...headers].sort()]);
@@ -166,7 +166,7 @@ Deno.test("AccessLog changes no answer", async () => {
   equal(answers[0], answers[1]);
 });
 
-Deno.test("AccessLog writes lines, and nothing at all when it is off", async () => {
+Deno.test("AccessLog writes lines, and nothing with the format off", async () => {
   const ask = async (machine: TestMachine) => {
     await machine.send({ method: "GET", target: "/proc/version" });
   };

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { type AccessRecord, writeRecord } from "../../lib/observe/access_record.ts";
+import { type AccessRecord, formatRecord } from "../../lib/observe/access_record.ts";
 
 const RECORD: AccessRecord = {
   time: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
@@ -12,20 +12,20 @@ const RECORD: AccessRecord = {
   ms: 1.23456,
 };
 
-Deno.test("writeRecord() writes a line of words, in a fixed order", () => {
+Deno.test("formatRecord() writes values in a fixed order, separated by spaces", () => {
   equal(
-    writeRecord(RECORD, "line"),
+    formatRecord(RECORD, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 T2 PUT /home/x 201 27 1.23ms\n",
   );
   const { by: _by, ...nobody } = RECORD;
   equal(
-    writeRecord({ ...nobody, aborted: true }, "line"),
+    formatRecord({ ...nobody, aborted: true }, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 - PUT /home/x 201 27 1.23ms aborted\n",
   );
 });
 
-Deno.test("writeRecord() writes a JSON object on one line", () => {
-  const line = writeRecord({ ...RECORD, aborted: true }, "json");
+Deno.test("formatRecord() writes a JSON object on one line", () => {
+  const line = formatRecord({ ...RECORD, aborted: true }, "json");
   ok(line.endsWith("}\n"));
   equal(JSON.parse(line), {
     time: "2026-01-02T03:04:05.678Z",
@@ -40,7 +40,7 @@ Deno.test("writeRecord() writes a JSON object on one line", () => {
   });
 });
 
-/** What strangers would like a log to hold. */
+/** Values that try to forge log lines. */
 const HOSTILE = [
   "\n2026-01-02T03:04:05.678Z 127.0.0.1 T3 DELETE /home/x 200 0 0ms",
   "\r\x1b[2J\x1b]0;owned\x07",
@@ -52,23 +52,23 @@ const HOSTILE = [
   "ü💧\ud800",
 ];
 
-Deno.test("writeRecord() lets nothing out of its place, whatever a field holds", () => {
+Deno.test("formatRecord() keeps every value within its field", () => {
   for (const text of HOSTILE) {
     const record = { ...RECORD, client: text, by: text, method: text, path: text };
-    const line = writeRecord(record, "line");
+    const line = formatRecord(record, "line");
     match(line, /^(?:[\x21-\x7e]+ ){7}[\x21-\x7e]+\n$/);
-    const json = writeRecord(record, "json");
+    const json = formatRecord(record, "json");
     match(json, /^[\x20-\x7e]+\n$/);
     equal(JSON.parse(json).path, text.toWellFormed() === text ? text : JSON.parse(json).path);
     equal(Object.keys(JSON.parse(json)).length, 8);
   }
 });
 
-Deno.test("writeRecord() bounds what a stranger can make it write", () => {
+Deno.test("formatRecord() limits the length of untrusted values", () => {
   const long = "\u0080".repeat(100_000);
   const record = { ...RECORD, client: long, by: long, method: long, path: long };
   for (const form of ["line", "json"] as const) {
-    ok(writeRecord(record, form).length < 12_000);
+    ok(formatRecord(record, form).length < 12_000);
   }
-  match(writeRecord({ ...RECORD, path: "" }, "line"), / - 201 /);
+  match(formatRecord({ ...RECORD, path: "" }, "line"), / - 201 /);
 });

@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { LineWriter } from "../../lib/observe/line_writer.ts";
 
-/** A slow place to which somebody listens. */
+/** A slow output that a test can read. */
 class Place {
   readonly batches: string[] = [];
   readonly failures: unknown[] = [];
-  /** Says yes to one write after the other; open from the start unless told. */
+  /** Permits one write at a time; by default all are permitted. */
   gate: Promise<void> = Promise.resolve();
-  /** Most bytes taken at once. */
+  /** Maximum bytes per write. */
   most = Infinity;
 
   writer(limit?: number): LineWriter {
@@ -18,8 +18,8 @@ class Place {
         this.batches.push(new TextDecoder().decode(taken));
         return taken.length;
       },
-      dropped: (count) => `${count} dropped\n`,
-      failed: (error) => void this.failures.push(error),
+      formatDropped: (count) => `${count} dropped\n`,
+      onError: (error) => void this.failures.push(error),
       delayMs: 1,
       ...(limit === undefined ? {} : { limit }),
     });
@@ -30,69 +30,78 @@ class Place {
   }
 }
 
-Deno.test("LineWriter writes many lines at once, in their order", async () => {
+Deno.test("LineWriter writes many lines at once, in order", async () => {
   const place = new Place();
   const writer = place.writer();
-  for (let i = 0; i < 1000; i++) writer.put(`${i}\n`);
+  for (let i = 0; i < 1000; i++) writer.write(`${i}\n`);
   equal(place.batches, []);
   await writer.close();
   equal(place.batches.length, 1);
   equal(place.text.split("\n").slice(0, -1), Array.from({ length: 1000 }, (_, i) => `${i}`));
 });
 
-Deno.test("LineWriter goes on where a write took only a part", async () => {
+Deno.test("LineWriter continues after a partial write", async () => {
   const place = new Place();
   place.most = 3;
   const writer = place.writer();
-  writer.put("one line\n");
-  writer.put("another\n");
+  writer.write("one line\n");
+  writer.write("another\n");
   await writer.close();
   equal(place.text, "one line\nanother\n");
 });
 
-Deno.test("LineWriter drops and counts what does not fit while nobody reads", async () => {
+Deno.test("LineWriter drops and counts lines beyond its limit", async () => {
   const place = new Place();
   const { promise, resolve } = Promise.withResolvers<void>();
   place.gate = promise;
   const writer = place.writer(10);
-  for (let i = 0; i < 100; i++) writer.put("four\n");
+  for (let i = 0; i < 100; i++) writer.write("four\n");
   resolve();
   await writer.close();
   equal(place.text, "four\nfour\n98 dropped\n");
 });
 
-Deno.test("LineWriter takes lines while it writes, and writes them next", async () => {
+Deno.test("LineWriter accepts lines during a write and writes them next", async () => {
   const place = new Place();
   const writer = place.writer();
-  writer.put("first\n");
+  writer.write("first\n");
   const closing = writer.close();
-  writer.put("second\n");
+  writer.write("second\n");
   await closing;
   equal(place.batches, ["first\n", "second\n"]);
 });
 
-Deno.test("LineWriter says once that its place is gone, and is silent after that", async () => {
+Deno.test("LineWriter calls onError once and writes nothing afterwards", async () => {
   const failures: unknown[] = [];
   const writer = new LineWriter({
     write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")),
-    dropped: () => "",
-    failed: (error) => void failures.push(error),
+    formatDropped: () => "",
+    onError: (error) => void failures.push(error),
     delayMs: 1,
   });
-  writer.put("lost\n");
+  writer.write("lost\n");
   await writer.close();
-  writer.put("lost too\n");
+  writer.write("lost too\n");
   await writer.close();
   equal(failures.length, 1);
   ok(failures[0] instanceof Deno.errors.BrokenPipe);
 });
 
-Deno.test("LineWriter does not wait for ever for a place that takes nothing", async () => {
+Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the place never takes a line", async () => {
+  let written = 0;
+  const errors: unknown[] = [];
   const writer = new LineWriter({
-    write: () => new Promise(() => {}),
-    dropped: () => "",
-    failed: () => {},
+    write: () => {
+      written += 1;
+      return new Promise(() => {});
+    },
+    formatDropped: () => "",
+    onError: (error) => void errors.push(error),
   });
-  writer.put("never taken\n");
+  writer.write("never taken\n");
+  const start = performance.now();
   await writer.close();
+  const elapsed = performance.now() - start;
+  equal([written, errors], [1, []]);
+  ok(elapsed < 10_000, `it returned after ${elapsed} ms`);
 });

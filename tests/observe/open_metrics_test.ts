@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
-import { type Family, writeMetrics } from "../../lib/observe/open_metrics.ts";
+import { formatMetrics, type MetricFamily } from "../../lib/observe/open_metrics.ts";
 import { readOpenMetrics } from "../support/open_metrics.ts";
 
-const FAMILIES: readonly Family[] = [
+const FAMILIES: readonly MetricFamily[] = [
   { name: "a_build", type: "info", help: "What.", samples: [{ labels: { v: "1" }, value: 1 }] },
   {
     name: "a_requests",
@@ -27,8 +27,8 @@ const FAMILIES: readonly Family[] = [
   { name: "a_nothing", type: "gauge", help: "n", samples: [] },
 ];
 
-Deno.test("writeMetrics() writes what a strict reader of OpenMetrics takes", () => {
-  const found = readOpenMetrics(writeMetrics(FAMILIES, "openmetrics"));
+Deno.test("formatMetrics() writes OpenMetrics that a strict parser accepts", () => {
+  const found = readOpenMetrics(formatMetrics(FAMILIES, "openmetrics"));
   equal([...found.keys()], FAMILIES.map(({ name }) => name));
   equal(found.get("a_requests")?.samples, [
     { name: "a_requests_total", labels: { method: 'G"E\\T\n' }, value: 3 },
@@ -46,8 +46,8 @@ Deno.test("writeMetrics() writes what a strict reader of OpenMetrics takes", () 
   ]);
 });
 
-Deno.test("writeMetrics() writes the older format with its own names and types", () => {
-  const text = writeMetrics(FAMILIES, "prometheus");
+Deno.test("formatMetrics() writes the Prometheus format with its names and types", () => {
+  const text = formatMetrics(FAMILIES, "prometheus");
   match(text, /^# HELP a_build_info What\.\n# TYPE a_build_info gauge\na_build_info\{v="1"\} 1\n/);
   match(text, /^# TYPE a_requests_total counter\n/m);
   match(text, /^# HELP a_requests_total Back\\\\slash, "quote" and\\nbreak\.$/m);
@@ -55,11 +55,11 @@ Deno.test("writeMetrics() writes the older format with its own names and types",
   equal(/^# (?:EOF|UNIT)/m.test(text), false);
 });
 
-Deno.test("writeMetrics() refuses what no reader would take", () => {
-  const one = (family: Partial<Family>): Family[] => [
-    { name: "x", type: "gauge", help: "", samples: [{ value: 1 }], ...family } as Family,
+Deno.test("formatMetrics() throws for invalid names, units and values", () => {
+  const one = (family: Partial<MetricFamily>): MetricFamily[] => [
+    { name: "x", type: "gauge", help: "", samples: [{ value: 1 }], ...family } as MetricFamily,
   ];
-  const bad: readonly Family[][] = [
+  const bad: readonly MetricFamily[][] = [
     one({ name: "1x" }),
     one({ name: "x_total" }),
     one({ name: "x-y" }),
@@ -72,5 +72,5 @@ Deno.test("writeMetrics() refuses what no reader would take", () => {
     one({ type: "histogram", histogram: { bounds: [1], buckets: [1], sum: 0 } }),
     [...one({}), ...one({})],
   ];
-  for (const families of bad) throws(() => writeMetrics(families, "openmetrics"), TypeError);
+  for (const families of bad) throws(() => formatMetrics(families, "openmetrics"), TypeError);
 });

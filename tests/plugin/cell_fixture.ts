@@ -1,108 +1,112 @@
-/**
- * What the tests of cells share: a cell made of a few lines of source, short limits, and a look at the
- * processes that are left. Not a test itself.
- */
+/** Shared by the tests of cells: a cell of a few lines of source, short limits, and process checks. */
 
 import { CELL_LIMITS, type CellLimits } from "../../lib/limits.ts";
-import { Cell, type CellEvent } from "../../lib/plugin/cell.ts";
-import type { CellInit } from "../../lib/plugin/init.ts";
-import { initFor } from "../../lib/plugin/init_for.ts";
-import { type Permissions, readPermissions } from "../../lib/plugin/permissions.ts";
-import { type CellProgram, launchProcess } from "../../lib/plugin/process_transport.ts";
-import type { CallBack, Visit } from "../../lib/plugin/run.ts";
-import { readSource } from "../../lib/plugin/source.ts";
-import { stripTypes } from "../../lib/plugin/strip_types.ts";
-import { launchWorker } from "../../lib/plugin/worker_transport.ts";
+import { Cell, type CellEvent } from "../../lib/plugin/cell/cell.ts";
+import type { CellInit } from "../../lib/plugin/wire/cell_init.ts";
+import { buildCellInit } from "../../lib/plugin/cell/build_cell_init.ts";
+import { parsePermissions, type Permissions } from "../../lib/plugin/manifest/permissions.ts";
+import {
+  type CellProgram,
+  createProcessStarter,
+} from "../../lib/plugin/transport/process_transport.ts";
+import type { CallerContext, Subrequest } from "../../lib/plugin/cell/cell_run.ts";
+import { validateSource } from "../../lib/plugin/manifest/validate_source.ts";
+import { createStripTypes } from "../../lib/plugin/host/strip_types.ts";
+import { startWorkerCell } from "../../lib/plugin/transport/worker_transport.ts";
 
 /** How the tests start a cell's process. */
 export const PROGRAM: CellProgram = {
   execPath: Deno.execPath(),
-  main: new URL("../../lib/plugin/cell_main.ts", import.meta.url).href,
+  main: new URL("../../lib/plugin/transport/cell_main.ts", import.meta.url).href,
   args: [],
   env: homeOnly(),
 };
 
-/** Both ways to run a cell. */
-export const LAUNCHES = { process: launchProcess(PROGRAM), worker: launchWorker } as const;
-/** One of them. */
+/** Both transports. */
+export const LAUNCHES = {
+  process: createProcessStarter(PROGRAM),
+  worker: startWorkerCell,
+} as const;
+/** Name of a transport. */
 export type LaunchName = keyof typeof LAUNCHES;
 
 /** Limits short enough for tests that wait for them. */
 export const SHORT: CellLimits = {
   ...CELL_LIMITS,
-  startMs: 8000,
-  answerMs: 1200,
-  beatMs: 150,
-  silenceMs: 900,
-  requests: 8,
-  waiting: 8,
-  calls: 8,
+  startTimeoutMs: 8000,
+  responseTimeoutMs: 1200,
+  heartbeatMs: 150,
+  heartbeatTimeoutMs: 900,
+  maxRequests: 8,
+  maxWaiting: 8,
+  maxCalls: 8,
   idleMs: 0,
-  drainMs: 3000,
+  drainTimeoutMs: 3000,
   backoffMs: 20,
-  backoffMaxMs: 40,
+  maxBackoffMs: 40,
   residentMiB: 300,
   heapMiB: 64,
 };
 
-/** See {@link makeCell}. */
+/** A cell with what it has reported. */
 export interface Fixture {
   readonly cell: Cell<string>;
   readonly events: CellEvent[];
   readonly lines: string[];
-  /** Asks the plugin for a path. */
-  ask(path: string, init?: RequestInit, visit?: Partial<Visit<string>>): Promise<Response>;
-  /** Asks for a path and reads the answer as text. */
+  /** Sends a request for a path to the plugin. */
+  ask(path: string, init?: RequestInit, caller?: Partial<CallerContext<string>>): Promise<Response>;
+  /** Sends a request for a path and reads the response as text. */
   text(path: string, init?: RequestInit): Promise<string>;
 }
 
-/** See {@link makeCell}. */
+/** Options of {@link makeCell}. */
 export interface FixtureOptions {
   readonly launch?: LaunchName;
   readonly limits?: Partial<CellLimits>;
   readonly permissions?: Partial<Permissions>;
   readonly config?: Record<string, string>;
   readonly variables?: Record<string, string>;
-  readonly callBack?: (call: CallBack<string>) => Promise<Response>;
+  readonly answerSubrequest?: (call: Subrequest<string>) => Promise<Response>;
 }
 
-/** The init of a plugin given as text. */
+/** Creates the init of a plugin from its source. */
 export async function makeInit(source: string, options: FixtureOptions = {}): Promise<CellInit> {
-  return await initFor({
+  return await buildCellInit({
     name: "test",
-    code: await readSource(
+    code: await validateSource(
       new TextEncoder().encode(source),
-      stripTypes(LAUNCHES.process, SHORT, Date.now),
+      createStripTypes(LAUNCHES.process, SHORT, Date.now),
     ),
-    permissions: readPermissions(options.permissions ?? {}),
+    permissions: parsePermissions(options.permissions ?? {}),
     config: options.config ?? {},
     limits: { ...SHORT, ...options.limits },
-    variable: (name) => options.variables?.[name],
+    readVariable: (name) => options.variables?.[name],
     realPath: Deno.realPath,
-    closed: [],
+    forbiddenFolders: [],
   });
 }
 
-/** A cell around a source; nothing is started yet. */
+/** Creates a cell of a source without starting it. */
 export async function makeCell(source: string, options: FixtureOptions = {}): Promise<Fixture> {
   const events: CellEvent[] = [];
   const lines: string[] = [];
   const cell = new Cell<string>({
     init: await makeInit(source, options),
-    launch: LAUNCHES[options.launch ?? "process"],
+    startCell: LAUNCHES[options.launch ?? "process"],
     limits: { ...SHORT, ...options.limits },
     now: Date.now,
-    callBack: options.callBack ?? (() => Promise.resolve(new Response("no machine"))),
+    answerSubrequest: options.answerSubrequest ??
+      (() => Promise.resolve(new Response("no server"))),
     log: (level, line) => lines.push(`${level} ${line}`),
     onEvent: (event) => events.push(event),
   });
-  const ask = (path: string, init?: RequestInit, visit: Partial<Visit<string>> = {}) =>
-    cell.fetch(new Request(`http://localhost${path}`, init), {
+  const ask = (path: string, init?: RequestInit, caller: Partial<CallerContext<string>> = {}) =>
+    cell.request(new Request(`http://localhost${path}`, init), {
       authority: "caller's",
       tier: "T2",
       by: "T2",
       depth: 0,
-      ...visit,
+      ...caller,
     });
   return {
     cell,
@@ -113,7 +117,7 @@ export async function makeCell(source: string, options: FixtureOptions = {}): Pr
   };
 }
 
-/** Runs `body` with a cell and leaves nothing of it behind. */
+/** Runs `body` with a cell and stops the cell afterwards. */
 export async function withCell(
   source: string,
   options: FixtureOptions,
@@ -127,7 +131,7 @@ export async function withCell(
   }
 }
 
-/** Whether a process exists and is not a zombie (Linux). */
+/** Returns whether a process exists and is not a zombie (Linux). */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
@@ -137,11 +141,11 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits until `holds`, looking often; throws after `ms`. */
+/** Waits until `holds` returns true; throws after `ms` milliseconds. */
 export async function until(holds: () => boolean, ms: number, what: string): Promise<void> {
   const end = Date.now() + ms;
   while (!holds()) {
-    if (Date.now() > end) throw new Error(`Not so after ${ms} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`Expected within ${ms} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,10 +1,10 @@
-/** A server with one cell that prints the cell's process id and waits to be killed. Not a test itself. */
+/** A program with one cell that prints the id of the cell's process and waits to be killed. */
 
 import { makeCell } from "./cell_fixture.ts";
 
 const { cell, ask } = await makeCell(
   `export default { fetch: (r) => { if (r.url.endsWith("/busy")) for (;;); return new Response("ok"); } };`,
-  { limits: { answerMs: 60_000, silenceMs: 60_000 } },
+  { limits: { responseTimeoutMs: 60_000, heartbeatTimeoutMs: 60_000 } },
 );
 await cell.start();
 const asked = ask(Deno.args[0] ?? "/ok");

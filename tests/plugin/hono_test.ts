@@ -1,8 +1,8 @@
-/** A Hono app bundled to one file is a plugin as it stands. */
+/** Test of a Hono app, bundled to one file, as a plugin. */
 
 import assert from "node:assert/strict";
 import { CELL_LIMITS } from "../../lib/limits.ts";
-import { probe } from "../../lib/plugin/probe.ts";
+import { probeManifest } from "../../lib/plugin/host/probe_manifest.ts";
 import { LAUNCHES, withCell } from "./cell_fixture.ts";
 
 const APP = `
@@ -20,7 +20,7 @@ app.get("/api/boom", () => { throw new Error("boom"); });
 export default app;
 `;
 
-Deno.test("a Hono app bundled to one file works as a plugin as it stands", async () => {
+Deno.test("probeManifest() and Cell accept a Hono app that is bundled to one file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/app.ts`, APP);
@@ -31,14 +31,14 @@ Deno.test("a Hono app bundled to one file works as a plugin as it stands", async
     }).output();
     assert.ok(bundled.success, new TextDecoder().decode(bundled.stderr));
     const source = await Deno.readTextFile(`${folder}/app.js`);
-    const { manifest } = await probe({
+    const { manifest } = await probeManifest({
       name: "hono",
       code: source,
-      launch: LAUNCHES.process,
+      startCell: LAUNCHES.process,
       limits: CELL_LIMITS,
       now: Date.now,
-      reserved: () => undefined,
-      config: () => Promise.resolve(undefined),
+      routeFault: () => undefined,
+      readConfig: () => Promise.resolve(undefined),
     });
     assert.deepEqual(manifest.routes, ["/api"]);
     await withCell(source, {}, async ({ ask, text }) => {

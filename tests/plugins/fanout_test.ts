@@ -75,7 +75,7 @@ add("writes each world with the rights of the caller and reports each result", a
   const two = await f.send("PUT", "text");
   equal(two.status, 207);
   equal(results(two), [["/home/right", 201], ["/etc/motd", 403], ["/boot/x", 403]]);
-  match(JSON.parse(two.text).results[1].detail, /T3 is needed/);
+  match(JSON.parse(two.text).results[1].detail, /T3 is required/);
   equal([await f.read("/home/right"), await f.read("/etc/motd")], ["text", 404]);
   const three = await f.machine.approve("PUT", "/dev/fanout", "by T3");
   equal([three.status, results(three).map(([, status]) => status)], [200, [200, 201, 201]]);

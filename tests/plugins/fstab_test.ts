@@ -164,7 +164,7 @@ Deno.test("PUT /etc/fstab with a mount of the server's data is refused, and the 
           equal(put.status, 200, put.text);
           await eventually(async () => {
             const { text } = await send("GET", "/lib/fstab/state", undefined, T3);
-            return text.includes(`${source} reaches the machine's own data`) || undefined;
+            return text.includes(`${source} overlaps the server's own data`) || undefined;
           }, "the table is refused");
           equal((await get("/mnt/data/.approve-token")).status, 404);
           equal((await get("/mnt/works/hello.txt")).text, "0123456789");

@@ -1,4 +1,4 @@
-/** The script that installs plugins, run as its users run it, and its twin for PowerShell, read beside it. */
+/** The scripts that install plugins: install.sh is run, install.ps1 is compared with it. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { APPROVE, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
@@ -21,7 +21,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the script from a copy of `plugins/`, so that a test may put plugins of its own beside it. */
+/** Runs the script from a copy of `plugins/`, to which a test can add plugins. */
 function install(
   folder: string,
   args: readonly string[],
@@ -50,7 +50,7 @@ const url = (machine: TestMachine) => ({ ELASTIK_URL: `http://127.0.0.1:${machin
 const TOKENS = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
 
 Deno.test({
-  name: `install.sh stores, shows, approves and verifies a plugin, from any folder${NO_CURL}`,
+  name: `install.sh stores, shows, approves and checks a plugin from any folder${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -64,10 +64,10 @@ Deno.test({
               `Stored example as http://127.0.0.1:${machine.port}/lib/example, version ${times}`,
             ),
           );
-          match(ran.stdout, /It asks for:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
+          match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
-          match(ran.stdout, /Activated example\nAll is up: /);
+          match(ran.stdout, /Activated example\nAll plugins are up: /);
           machine.witness(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
@@ -79,7 +79,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `install.sh takes the approve token a fresh machine keeps, from the machine that holds it alone${NO_CURL}`,
+    `install.sh sends the approve token of a data folder only to the server that uses it${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
@@ -87,7 +87,7 @@ Deno.test({
       try {
         const env = { ELASTIK_URL: machine.url };
         await Deno.mkdir(`${folder}/elsewhere/data`, { recursive: true });
-        // Another machine's folder: its token is not for this one.
+        // The data folder of another server.
         await Deno.writeTextFile(`${folder}/elsewhere/data/.approve-token`, "not-for-you");
         await Deno.writeTextFile(`${folder}/elsewhere/data/.lock`, "1\n");
         await Deno.mkdir(`${folder}/copy`);
@@ -100,7 +100,7 @@ Deno.test({
         equal(ran.code, 0, ran.stderr);
         match(
           ran.stdout,
-          /Using the approve token that the machine keeps in data\/\.approve-token/,
+          /Using the approve token that the server stores in data\/\.approve-token/,
         );
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!ran.stdout.includes(kept));
@@ -114,7 +114,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh shows the kept token to nobody who only says what the machine said${NO_CURL}`,
+  name:
+    `install.sh sends no approve token to a server that repeats what another one answered${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withScript(async (folder) => {
@@ -139,11 +140,16 @@ Deno.test({
       const { port } = impostor.addr;
       try {
         const rows: [where: string, text: string, lock: string, why: string][] = [
-          [`http://127.0.0.1:${port}`, `pid ${pid}\n`, `${pid}\n`, "the machine has ended"],
-          [`http://127.0.0.1:${port}`, "pid \n", "", "no number on either side"],
-          [`http://127.0.0.1:${port}`, "nothing\n", "", "no word on either side"],
+          [`http://127.0.0.1:${port}`, `pid ${pid}\n`, `${pid}\n`, "the server has ended"],
+          [`http://127.0.0.1:${port}`, "pid \n", "", "an empty process id and an empty lock"],
+          [`http://127.0.0.1:${port}`, "nothing\n", "", "no process id and an empty lock"],
           [`http://127.0.0.2:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "another address"],
-          [`http://localhost@127.1:${port}`, `pid ${Deno.pid}\n`, `${Deno.pid}\n`, "a user's name"],
+          [
+            `http://localhost@127.1:${port}`,
+            `pid ${Deno.pid}\n`,
+            `${Deno.pid}\n`,
+            "a user name in the URL",
+          ],
         ];
         for (const [where, text, lock, why] of rows) {
           says = text;
@@ -161,7 +167,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh says in words what is wrong before it changes anything${NO_CURL}`,
+  name: `install.sh reports wrong usage and changes nothing${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -169,11 +175,11 @@ Deno.test({
         await put("gpu", plugin({ routes: ["/dev/gpu"] }, ""));
         const env = { ...TOKENS, ...url(machine) };
         const rows: [args: string[], code: number, says: RegExp][] = [
-          [[], 2, /name a plugin, or primitives/],
-          [["../example"], 2, /it is no plugin's name/],
-          [["-x"], 2, /it is no plugin's name/],
-          [[""], 2, /it is no plugin's name/],
-          [["nothing"], 2, /missing in .*\/plugins: nothing\.ts; nothing was installed/],
+          [[], 2, /no plugin was given; name one, or primitives/],
+          [["../example"], 2, /it is not a valid plugin name/],
+          [["-x"], 2, /it is not a valid plugin name/],
+          [[""], 2, /it is not a valid plugin name/],
+          [["nothing"], 2, /not found in .*\/plugins: nothing\.ts; nothing was installed/],
           [["primitives"], 2, /: fstab\.ts db\.ts fanout\.ts; nothing was installed/],
           [["primitives", "--with-semantic"], 2, /fanout\.ts semantic\.ts; nothing was installed/],
         ];
@@ -184,7 +190,7 @@ Deno.test({
         }
         equal(JSON.parse((await machine.approve("GET", "/proc/status")).text).plugins, 0);
         equal((await machine.approve("GET", "/lib/gpu/state")).status, 404);
-        // A port nobody listens on: one that was free a moment ago.
+        // A port without a listener.
         const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
         const { port } = listener.addr;
         listener.close();
@@ -195,15 +201,57 @@ Deno.test({
         equal(away.code, 3);
         match(
           away.stderr,
-          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the machine/s,
+          /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the server/s,
         );
       });
     });
   },
 });
 
+/** Contents of `.env` in the working folder, and the port that the server would take from it. */
+const ENV_FILES: readonly [file: string | undefined, port: string][] = [
+  [undefined, "3005"],
+  ["ELASTIK_PORT=4001", "4001"],
+  ['# settings\nexport ELASTIK_PORT = "4002" # here\r\n', "4002"],
+  ["ELASTIK_PORT=1\nELASTIK_PORT='4003'\n", "4003"],
+  ["ELASTIK_PORT=4004\n#ELASTIK_PORT=1\nOTHER_ELASTIK_PORT=1\n", "4004"],
+  ["ELASTIK_PORT=1\nELASTIK_PORT=\n", "3005"],
+];
+
+Deno.test("install.sh takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+  withScript(async (folder) => {
+    // The message names the address that the script would have used.
+    await Deno.mkdir(`${folder}/bin`);
+    await Deno.writeTextFile(`${folder}/bin/curl`, "#!/bin/sh\nexit 7\n", { mode: 0o755 });
+    const PATH = `${folder}/bin:${Deno.env.get("PATH")}`;
+    const set = "ELASTIK_PORT=1\n";
+    const rows: [file: string | undefined, env: Record<string, string>, address: string][] = [
+      ...ENV_FILES.map(([file, port]): typeof rows[number] => [file, {}, `localhost:${port}`]),
+      [set, { ELASTIK_PORT: "4005" }, "localhost:4005"],
+      [set, { ELASTIK_PORT: "" }, "localhost:3005"],
+      [set, { ELASTIK_URL: "http://127.0.0.1:4006/", ELASTIK_PORT: "2" }, "127.0.0.1:4006"],
+    ];
+    for (const [file, env, address] of rows) {
+      if (file !== undefined) await Deno.writeTextFile(`${folder}/.env`, file);
+      const ran = await install(folder, ["example"], { PATH, ...env }, folder);
+      equal(ran.code, 3);
+      match(ran.stderr, new RegExp(`^Cannot reach http://${address.replaceAll(".", "\\.")}: `));
+    }
+  }));
+
+Deno.test("install.ps1 finds the port in .env by a pattern that finds what install.sh finds", async () => {
+  const script = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
+  const [, quoted = ""] = /\$line = '((?:[^']|'')+)'/.exec(script) ?? [];
+  const line = new RegExp(quoted.replaceAll("''", "'"));
+  for (const [file = "", port] of ENV_FILES) {
+    const found = file.split(/\r?\n/).map((text) => line.exec(text)?.[1]);
+    equal(found.findLast((value) => value !== undefined) || "3005", port, file);
+  }
+});
+
 Deno.test({
-  name: `install.sh installs the primitives in their order, and says where it stopped${NO_CURL}`,
+  name:
+    `install.sh installs the primitives in order and names those installed before an error${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -217,7 +265,7 @@ Deno.test({
         equal(ran.code, 1);
         match(
           ran.stderr,
-          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored and waits/,
+          /Cannot approve fanout: .*an import \(line 1\).*fanout is stored but not active/,
         );
         match(ran.stderr, /Installed before that: gpu fstab db\n/);
         equal((await stateOf(machine, "fanout")).state, "pending");
@@ -229,7 +277,7 @@ Deno.test({
           [...again.stdout.matchAll(/^Activated (\w+)$/gm)].map(([, name]) => name),
           ["gpu", "fstab", "db", "fanout", "semantic"],
         );
-        // The bare path of a browser is no use here: the fallback is not in /bin, and up all the same.
+        // A fallback is active although it is not in /bin.
         equal((await get(machine, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
       });
     });
@@ -237,7 +285,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh tells which token is missing or wrong${NO_CURL}`,
+  name: `install.sh names the token that is missing or wrong${NO_CURL}`,
   ignore: NO_CURL !== "",
   async fn() {
     await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
@@ -253,7 +301,7 @@ Deno.test({
           [
             { ...TOKENS, ELASTIK_APPROVE_TOKEN: TOKEN },
             1,
-            /T3 is needed; set ELASTIK_APPROVE_TOKEN/,
+            /T3 is required; set ELASTIK_APPROVE_TOKEN/,
           ],
         ];
         for (const [env, code, says] of rows) {
@@ -268,7 +316,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `install.sh has no fault that shellcheck finds${NO_SHELLCHECK}`,
+  name: `install.sh passes shellcheck${NO_SHELLCHECK}`,
   ignore: NO_SHELLCHECK !== "",
   async fn() {
     const ran = await runProgram({
@@ -280,7 +328,7 @@ Deno.test({
   },
 });
 
-/** Steps and messages of a script, in order, spelt alike. */
+/** Steps and messages of a script, in order and in one notation. */
 function outline(script: string, say: string, stop: string, words: string): string[] {
   const message = new RegExp(
     `(?:\\b${say} "([^"]*)"|\\b${stop} (\\d)[\\s\\\\]+"((?:[^"]|"\\$)*)"|^\\s*# (.*)$)`,
@@ -295,17 +343,17 @@ function outline(script: string, say: string, stop: string, words: string): stri
   );
 }
 
-Deno.test("install.ps1 takes the same steps as install.sh, and says the same", async () => {
+Deno.test("install.ps1 has the same steps and messages as install.sh", async () => {
   const sh = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
   const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
-  // A quote inside a command substitution ends no message.
+  // A quote inside a command substitution does not end a message.
   const plain = sh.replaceAll('$(words "$body")', "$(words $body)");
   const steps = outline(plain, "say", "stop", "words");
   ok(steps.length > 30, String(steps.length));
   deepStrictEqual(outline(ps, "Say", "Stop-With", "Get-Words"), steps);
 });
 
-Deno.test("install.ps1 closes what it opens", async () => {
+Deno.test("install.ps1 closes every quote and bracket", async () => {
   const ps = await Deno.readTextFile(`${ROOT}/plugins/install.ps1`);
   const code = ps.replace(/^\s*#.*$/gm, "");
   const open: string[] = [];
@@ -316,7 +364,7 @@ Deno.test("install.ps1 closes what it opens", async () => {
     if (quote !== "") {
       if (quote === '"' && char === "`") at++;
       else if (char === quote) quote = "";
-      ok(char !== "\n", `a string goes over a line's end before ${code.slice(at, at + 40)}`);
+      ok(char !== "\n", `a string continues on the next line before ${code.slice(at, at + 40)}`);
       continue;
     }
     if (char === '"' || char === "'") quote = char;
@@ -324,6 +372,6 @@ Deno.test("install.ps1 closes what it opens", async () => {
     else if (pairs[char] !== undefined) equal(open.pop(), pairs[char], code.slice(at - 40, at + 1));
   }
   deepStrictEqual([open, quote], [[], ""]);
-  // A name before a colon is a drive to PowerShell unless it stands in braces.
+  // PowerShell reads a name before a colon as a drive, unless it is in braces.
   equal(/"[^"\n]*\$\w+:[^"\n]*"/.exec(code.replace(/\$env:\w+/g, "")), null);
 });

@@ -1,17 +1,24 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
-import { pluginModule, pluginSets as setsOf } from "../../lib/tasks/plugin_sources.ts";
+import {
+  formatPluginsModule,
+  parsePluginSets as setsOf,
+} from "../../lib/tools/generate_plugins_module.ts";
 import { pluginSets, pluginSources } from "../../plugins/mod.ts";
 import { ROOT } from "../project/program.ts";
 
 const files = [...Deno.readDirSync(`${ROOT}/plugins`)].map(({ name }) => name);
 const installer = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
 
-Deno.test("plugins/mod.ts is up to date with the files beside it", async () => {
+Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
   const text = await Deno.readTextFile(`${ROOT}/plugins/mod.ts`);
-  equal(text, pluginModule(files, installer), "run `deno task plugins` and commit plugins/mod.ts");
+  equal(
+    text,
+    formatPluginsModule(files, installer),
+    "run `deno task plugins` and commit plugins/mod.ts",
+  );
 });
 
-Deno.test("pluginSources hold the text of the files", async () => {
+Deno.test("pluginSources have the text of the files", async () => {
   equal(
     Object.keys(pluginSources),
     files.filter((name) => name.endsWith(".ts") && name !== "mod.ts")
@@ -22,16 +29,16 @@ Deno.test("pluginSources hold the text of the files", async () => {
   }
 });
 
-Deno.test("pluginSets() are those of the install script", () => {
+Deno.test("parsePluginSets() returns the sets of the install script", () => {
   equal(pluginSets, setsOf(installer));
   ok(pluginSets.primitives?.includes("gpu"));
-  throws(() => setsOf("nothing"), /names no primitives/);
+  throws(() => setsOf("nothing"), /has no line with primitives/);
 });
 
-Deno.test("pluginModule() is sorted, and takes sources alone", () => {
+Deno.test("formatPluginsModule() lists sources only, in order", () => {
   const script = "primitives='b'\n";
   equal(
-    pluginModule(["b.ts", "a.ts"], script),
-    pluginModule(["a.ts", "mod.ts", "README.md", "install.sh", "b.ts"], script),
+    formatPluginsModule(["b.ts", "a.ts"], script),
+    formatPluginsModule(["a.ts", "mod.ts", "README.md", "install.sh", "b.ts"], script),
   );
 });

@@ -1,12 +1,9 @@
-// deno-lint-ignore-file no-import-prefix -- lib/deps is what machines download; none reads PowerShell
-/**
- * The scripts for PowerShell, read by a grammar of that language: PowerShell itself is not to be had
- * where this project is built.
- */
+// deno-lint-ignore-file no-import-prefix -- lib/deps has what servers download; the tests need a parser for PowerShell
+/** The PowerShell script, checked by a grammar: PowerShell is not available on the build computers. */
 
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-// Imported so that the package is fetched; what is needed of it is a file beside this one.
+// Imported so that the package is downloaded; the test reads another file of it.
 import grammar from "npm:tree-sitter-powershell@0.26.4/package.json" with { type: "json" };
 import { Language, type Node, Parser } from "npm:web-tree-sitter@0.27.1";
 
@@ -14,7 +11,7 @@ const GRAMMAR = import.meta.resolve(
   `npm:tree-sitter-powershell@${grammar.version}/tree-sitter-powershell.wasm`,
 );
 
-/** Where a script breaks the language's rules: lines from 1, and what is found there. */
+/** Syntax errors of a script: line numbers from 1, and the text there. */
 async function faultsIn(script: string): Promise<string[]> {
   await Parser.init();
   const parser = new Parser();
@@ -34,10 +31,10 @@ async function faultsIn(script: string): Promise<string[]> {
   return faults;
 }
 
-Deno.test("install.ps1 is PowerShell by the language's grammar", async () => {
+Deno.test("install.ps1 is valid PowerShell", async () => {
   const script = await Deno.readTextFile(new URL("../../plugins/install.ps1", import.meta.url));
   equal(await faultsIn(script), []);
-  // What the grammar refuses, so that the line above can fail.
+  // The grammar refuses these, so the assertion above can fail.
   for (const broken of ["if ($a { 1 }", "function Say([string]$x { }", 'Say "open']) {
     equal((await faultsIn(`${script}\n${broken}\n`)).length > 0, true, broken);
   }

@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { bundle } from "../../lib/tasks/bundle.ts";
+import { bundle } from "../../lib/tools/bundle.ts";
 import {
   ask,
   cacheIn,

@@ -2,7 +2,7 @@
 
 import { ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { residentKiB } from "../../lib/plugin/resident.ts";
+import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
 import { bearer } from "../support/machine.ts";
 
@@ -46,7 +46,7 @@ Deno.test({
         await read(machine.url);
         await fill(2, WORLDS);
         await read(machine.url);
-        const weigh = () => residentKiB(machine.pid) ?? 0;
+        const weigh = () => readResidentKiB(machine.pid) ?? 0;
         const before = weigh();
         let peak = before;
         const timer = setInterval(() => peak = Math.max(peak, weigh()), 5);

@@ -1,7 +1,7 @@
 /** What large bodies through a plugin cost the machine, which is a process of its own here. */
 
 import { equal, ok } from "node:assert/strict";
-import { residentKiB } from "../../lib/plugin/resident.ts";
+import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, onPath, startProgram } from "../project/program.ts";
 import { plugin } from "../plugin/plugin_machine.ts";
 
@@ -77,9 +77,9 @@ Deno.test({
         // One small body each way first: code is loaded and buffers are made by then.
         for (const pass of Object.values(PASSES)) equal(await pass(url, PIECE * 16), PIECE * 16);
         for (const [what, pass] of Object.entries(PASSES)) {
-          const before = residentKiB(pid) ?? 0;
+          const before = readResidentKiB(pid) ?? 0;
           let most = before;
-          const look = setInterval(() => most = Math.max(most, residentKiB(pid) ?? 0), 10);
+          const look = setInterval(() => most = Math.max(most, readResidentKiB(pid) ?? 0), 10);
           try {
             equal(await pass(url, BIG), BIG);
           } finally {

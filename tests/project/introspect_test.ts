@@ -19,7 +19,7 @@ async function withMachine(
   }
 }
 
-/** Pastes the line that the script's head gives, against another port. */
+/** Runs the command in the head of the script, on another port. */
 function paste(machine: TestMachine, folder: string, env: Record<string, string> = {}) {
   return runProgram({
     command: "sh",
@@ -35,7 +35,10 @@ async function factOf(machine: TestMachine, fact: string): Promise<string> {
 }
 
 Deno.test({
-  ...needing("curl", "introspect.sh writes what the computer is into worlds, as pasted, and again"),
+  ...needing(
+    "curl",
+    "introspect.sh writes facts about the computer into worlds, and new versions when run again",
+  ),
   fn: () =>
     withMachine({}, async (machine, folder) => {
       const { code, stdout, stderr } = await paste(machine, folder);
@@ -53,23 +56,23 @@ Deno.test({
         JSON.parse((await machine.send({ method: "GET", target: "/home/env/os" })).text).version,
         2,
       );
-      equal([...Deno.readDirSync(folder)], [], "it left something in the temporary folder");
+      equal([...Deno.readDirSync(folder)], [], "the temporary folder is not empty");
     }),
 });
 
 Deno.test({
   ...needing(
     "curl",
-    "introspect.sh tells no arguments, and shows its token in no list of processes",
+    "introspect.sh records no arguments and keeps its token out of the list of processes",
   ),
   fn: () =>
     withMachine({ ...CLOSED }, async (machine, folder) => {
-      // A program whose arguments hold a secret, beside the script as it runs.
+      // A program with a secret argument runs at the same time.
       const secret = "s3cret-argument-of-a-program";
       const sleeper = new Deno.Command("sh", { args: ["-c", "read _", secret], stdin: "piped" })
         .spawn();
       const token = machine.capability("/home/env", "rw");
-      // Stands before curl and looks at what everybody on the computer could see of it.
+      // A curl that records its own arguments, which any user of the computer could see.
       await Deno.mkdir(`${folder}/bin`);
       const real =
         (await runProgram({ command: "sh", args: ["-c", "command -v curl"], cwd: folder })).stdout
@@ -103,7 +106,7 @@ Deno.test({
 Deno.test({
   ...needing(
     "curl",
-    "introspect.sh says what it would take where it is refused or nobody is there",
+    "introspect.sh names what would have been enough if it is refused or the server cannot be reached",
   ),
   fn: () =>
     withMachine({ ...CLOSED }, async (machine, folder) => {
@@ -114,16 +117,16 @@ Deno.test({
         ELASTIK_TOKEN: machine.capability("/home/x", "rw"),
       });
       equal(outside.code, 1);
-      match(outside.stderr, /the capability reaches \/home\/x/);
-      const nobody = await paste(machine, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
-      equal(nobody.code, 3);
-      match(nobody.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
+      match(outside.stderr, /the capability covers \/home\/x/);
+      const unreachable = await paste(machine, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
+      equal(unreachable.code, 3);
+      match(unreachable.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
       equal([...Deno.readDirSync(folder)], []);
     }),
 });
 
 Deno.test({
-  ...needing("curl", "introspect.sh works with the tools of macOS, whose answers it shows"),
+  ...needing("curl", "introspect.sh uses the tools of macOS"),
   fn: () =>
     withMachine({}, async (machine, folder) => {
       const bin = `${folder}/bin`;
@@ -132,7 +135,7 @@ Deno.test({
         Deno.writeTextFile(`${bin}/${name}`, `#!/bin/sh\ncat <<'EOF'\n${text}\nEOF\n`, {
           mode: 0o755,
         });
-      // Only what a Mac has beside the usual: no ip, no /proc. The rest is linked from this computer.
+      // The tools of a Mac: no ip, no /proc. The others are links to those of this computer.
       for (const tool of ["sh", "sed", "cat", "curl", "mktemp", "rm", "df", "awk"]) {
         const { stdout } = await runProgram({
           command: "sh",
@@ -173,8 +176,32 @@ Deno.test({
     }),
 });
 
+Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async () => {
+  equal(
+    await Deno.readTextFile(`${ROOT}/examples/introspect.sh`),
+    BIRTH["usr/bin/introspect.sh"],
+    "run: cp worlds/usr/bin/introspect.sh examples/introspect.sh",
+  );
+});
+
 Deno.test({
-  ...needing("shellcheck", "introspect.sh is plain sh that shellcheck has nothing against"),
+  ...needing("curl", "examples/introspect.sh takes ELASTIK_PORT of .env in the working folder"),
+  fn: () =>
+    withMachine({}, async (machine, folder) => {
+      await Deno.writeTextFile(`${folder}/.env`, `ELASTIK_PORT=${machine.port}\n`);
+      const { code, stdout, stderr } = await runProgram({
+        command: "sh",
+        args: [`${ROOT}/examples/introspect.sh`],
+        cwd: folder,
+        env: { TMPDIR: folder },
+      });
+      equal(code, 0, stderr);
+      match(stdout, new RegExp(`^http://localhost:${machine.port}/home/env/os$`, "m"));
+    }),
+});
+
+Deno.test({
+  ...needing("shellcheck", "introspect.sh is POSIX sh and passes shellcheck"),
   fn: async () => {
     const { code, stdout } = await runProgram({
       command: "shellcheck",

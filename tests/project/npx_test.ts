@@ -4,7 +4,7 @@ import { ask, inFolder, onPath, ROOT, runProgram, startProgram } from "./program
 const missing = onPath("npx") ? "" : " (skipped: no npx here)";
 const README = await Deno.readTextFile(`${ROOT}/README.md`);
 
-/** The PATH of a computer that has Node, and no Deno. */
+/** The PATH of a computer with Node and without Deno. */
 function pathWithoutDeno(): string {
   return (Deno.env.get("PATH") ?? "").split(":").filter((folder) => {
     try {
@@ -15,15 +15,15 @@ function pathWithoutDeno(): string {
   }).join(":");
 }
 
-/** The README's line for who has no Deno. */
+/** The command of the README for computers without Deno. */
 function npxLine(task: string): string {
   const line = new RegExp(`\`(npx -y deno@[\\d.]+ task ${task})\``).exec(README)?.[1];
-  ok(line !== undefined, `the README has no npx line for ${task}`);
+  ok(line !== undefined, `README.md lacks the npx command for ${task}`);
   return line;
 }
 
 Deno.test({
-  name: `README's npx line starts the machine where Deno is not installed${missing}`,
+  name: `the npx command of the README starts the server without Deno${missing}`,
   ignore: missing !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -42,12 +42,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: `README's npx line runs tests where Deno is not installed${missing}`,
+  name: `the npx command of the README runs tests without Deno${missing}`,
   ignore: missing !== "",
   async fn() {
     const { code, stdout, stderr } = await runProgram({
       command: "sh",
-      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli_test.ts`],
+      args: ["-c", `! command -v deno && ${npxLine("test")} tests/cli/main_test.ts`],
       cwd: ROOT,
       env: { PATH: pathWithoutDeno() },
     });

@@ -1,12 +1,14 @@
 /**
- * The shell in which a reader pastes one block after the other: one bash for a whole page, so that
- * what one block sets the next one finds.
+ * The terminals of a reader: one bash for a whole page, so that a block finds what an earlier one set,
+ * and one bash for each stream that a page opens.
  */
 
 import { cleanEnv } from "./program.ts";
 
-/** Most milliseconds a pasted chunk may take. */
+/** Most milliseconds that a pasted chunk may take. */
 const CHUNK_MS = 120_000;
+/** Most milliseconds until a stream has shown what the page promises. */
+const STREAM_MS = 20_000;
 
 /** One bash that is fed commands. */
 export class ReaderShell {
@@ -36,12 +38,12 @@ export class ReaderShell {
   /**
    * Pastes commands and waits until the last of them has ended.
    *
-   * @returns what they wrote and the exit code of the last one
-   * @throws {Error} when that takes too long
+   * @returns their standard output, their standard error and the exit code of the last one
+   * @throws {Error} if that takes longer than {@link CHUNK_MS}
    */
   async paste(commands: string): Promise<{ code: number; output: string; complaints: string }> {
     const mark = `=== paste ${++this.#pastes} ended with `;
-    // Commands read the pasted text themselves unless their input is somewhere else.
+    // Without this redirection a command could read the rest of the pasted text.
     const script = `{\n${endless(commands)}\n} < /dev/null\nprintf '\\n${mark}%s\\n' "$?"\n`;
     await this.#stdin.write(new TextEncoder().encode(script));
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), CHUNK_MS);
@@ -79,7 +81,56 @@ export class ReaderShell {
   }
 }
 
-/** A stream does not end by itself; a reader ends it with Ctrl-C. */
+/** A second terminal in which one command runs until it is closed. */
+export class StreamTerminal {
+  readonly #child: Deno.ChildProcess;
+  readonly #stdout: ReadableStreamDefaultReader<string>;
+  #output = "";
+
+  constructor(command: string, cwd: string, env: Readonly<Record<string, string>>) {
+    this.#child = new Deno.Command("bash", {
+      args: ["--noprofile", "--norc", "-c", `exec ${command}`],
+      cwd,
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#stdout = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /**
+   * Reads until the output satisfies a condition, the command ends, or {@link STREAM_MS} have passed.
+   *
+   * @returns all output so far
+   */
+  async until(holds: (output: string) => boolean): Promise<string> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), STREAM_MS);
+    try {
+      while (!holds(this.#output)) {
+        const { done, value } = await this.#stdout.read();
+        if (done) break;
+        this.#output += value;
+      }
+      return this.#output;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended
+    }
+    await this.#stdout.cancel();
+    await this.#child.status;
+  }
+}
+
+/** A stream among other commands is ended after two seconds, as a reader ends it with Ctrl-C. */
 function endless(commands: string): string {
   return commands.replace(/^curl -N ((?:.*\\\n)*.*)$/gm, "curl -sNm 2 $1 || true");
 }

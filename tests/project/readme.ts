@@ -1,20 +1,20 @@
 /**
- * The README and the manuals as what a reader pastes: their shell blocks, and the answers that stand
- * beneath the commands as `# → …`.
+ * Documents as what a reader pastes: their shell blocks, and below the commands the answers that the
+ * page promises as `# → …`.
  */
 
 import { ROOT } from "./program.ts";
 
-/** Commands, and the answers the page promises for them. */
+/** Commands and the answers that the page promises for them. */
 export interface Chunk {
   readonly commands: string;
-  /** In order; `…` stands for anything within a line. */
+  /** In order; `…` matches any text within a line. */
   readonly answers: readonly string[];
 }
 
 /**
- * The blocks of a page that are pasted, each as the chunks that its answers divide it into: `sh`, and
- * `console`, the recording of a terminal, in which commands stand behind a `$`.
+ * Returns the blocks of a page that a reader pastes, each divided into chunks by its answers: `sh`
+ * blocks, and `console` blocks, which record a terminal and mark commands with `$`.
  */
 export function blocksOf(page: string): Chunk[][] {
   return [...page.matchAll(/^```(sh|console)\n(.*?)^```$/gms)].map(([, kind, text = ""]) => {
@@ -32,28 +32,28 @@ export function blocksOf(page: string): Chunk[][] {
   });
 }
 
-/** A line of a recording as it would stand in a block to paste. */
+/** Converts a line of a recording to the form of an `sh` block. */
 function asPasted(line: string): string {
   return line.startsWith("$ ") ? line.slice(2) : `# → ${line}`;
 }
 
-/** Every command line of the README, with its continuation lines joined. */
-export function readmeCommands(): string[] {
-  return blocksOf(Deno.readTextFileSync(`${ROOT}/README.md`)).flat().flatMap(({ commands }) =>
+/** Returns every command line of a page, with its continuation lines joined. */
+export function commandsOf(page: string): string[] {
+  return blocksOf(Deno.readTextFileSync(`${ROOT}/${page}`)).flat().flatMap(({ commands }) =>
     commands.replace(/\\\n\s*/g, "").split("\n")
   );
 }
 
-/** A promised answer as a pattern. */
+/** Converts a promised answer to a pattern. */
 export function patternOf(answer: string): RegExp {
   const parts = answer.split("…").map((part) => part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}\\r?$`);
 }
 
 /**
- * The first promised answer that an output does not give in its place.
+ * Returns the first promised answer that the output does not have in its place.
  *
- * @returns undefined when all are given, in order
+ * @returns undefined if the output has all of them, in order
  */
 export function missingAnswer(answers: readonly string[], output: string): string | undefined {
   const lines = output.split("\n");

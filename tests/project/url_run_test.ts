@@ -1,6 +1,8 @@
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { ask, cacheIn, inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
-import { readmeCommands } from "./readme.ts";
+import { commandsOf } from "./readme.ts";
+
+const PAGE = "worlds/usr/share/doc/running.md";
 
 /** The checkout as plain files on loopback, as a host of files would serve it. */
 function serveFiles(): { url: string; stop: () => Promise<void> } {
@@ -68,10 +70,10 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     }
   }));
 
-Deno.test("main.ts runs with no more rights than the README's line gives", () =>
+Deno.test("main.ts runs with the permissions of the line in running.md", () =>
   inFolder(async (folder) => {
-    const line = readmeCommands().find((command) => command.includes("--allow-net="));
-    ok(line !== undefined, "no such line in the README");
+    const line = commandsOf(PAGE).find((command) => command.includes("--allow-net="));
+    ok(line !== undefined, `no such line in ${PAGE}`);
     ok(!/ -A\b|--allow-all/.test(line));
     const port = freePort();
     const files = serveFiles();
@@ -106,9 +108,9 @@ Deno.test("main.ts runs with no more rights than the README's line gives", () =>
     }
   }));
 
-Deno.test("main.ts does not start when a right of the README's line is missing", () =>
+Deno.test("main.ts does not start without a permission of the line in running.md", () =>
   inFolder(async (folder) => {
-    const line = readmeCommands().find((command) => command.includes("--allow-net=")) ?? "";
+    const line = commandsOf(PAGE).find((command) => command.includes("--allow-net=")) ?? "";
     const needed = [...line.matchAll(/'?--allow-(net|env|read|write)=[^ ]+/g)].map(([flag]) =>
       flag
     );
@@ -139,7 +141,7 @@ function pathWithDeno(): string {
   return `${Deno.execPath().replace(/\/[^/]+$/, "")}:${Deno.env.get("PATH")}`;
 }
 
-/** The README's line names a port, so it cannot be 0. */
+/** The line in running.md names a port, so it cannot be 0. */
 function freePort(): number {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
-import { CachedModules, COMPANIONS } from "../../lib/source/cached_modules.ts";
+import { CachedModules, COMPANION_FILES } from "../../lib/source/cached_modules.ts";
 import { Checkout } from "../../lib/source/checkout.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const BASE = "http://seed.test:3005/self/";
 
-/** A cache of files below the base, and what was asked of it. */
+/** A cache of files below the base, and the URLs that were loaded. */
 function cacheOf(files: Readonly<Record<string, string>>) {
   const asked: string[] = [];
   return {
@@ -32,7 +32,7 @@ const FILES = {
   "unnamed.ts": "",
 };
 
-Deno.test("CachedModules finds all that a program names below its main module, and no more", async () => {
+Deno.test("CachedModules lists all files that the program refers to below its main module", async () => {
   const { load, asked } = cacheOf(FILES);
   const source = new CachedModules(`${BASE}main.ts`, load);
   equal(source.main, "main.ts");
@@ -52,7 +52,7 @@ Deno.test("CachedModules finds all that a program names below its main module, a
   }
 });
 
-Deno.test("CachedModules does without what only types need, and asks once when it does not come", async () => {
+Deno.test("CachedModules skips missing type-only modules after one wait", async () => {
   const { "lib/types.ts": _, ...cached } = FILES;
   const files = { ...cached, "lib/b.ts": `import type { V } from "./v.ts";\nimport "./a.ts";` };
   const { load, asked } = cacheOf(files);
@@ -61,7 +61,7 @@ Deno.test("CachedModules does without what only types need, and asks once when i
   equal(asked.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
 });
 
-Deno.test("CachedModules knows its folder and main module whatever they are called", async () => {
+Deno.test("CachedModules works with any folder and main module", async () => {
   const source = new CachedModules(
     "https://seed.test/a%20b/m%C3%A4in.ts?x",
     () => Promise.resolve(""),
@@ -70,23 +70,23 @@ Deno.test("CachedModules knows its folder and main module whatever they are call
   equal(await source.list(), ["mäin.ts"]);
 });
 
-Deno.test("CachedModules finds this program as it stands, but for tests and tools", async () => {
+Deno.test("CachedModules lists this program without tests and tools", async () => {
   const load = (url: string) => Deno.readTextFile(new URL(url.slice(BASE.length), ROOT));
   const found = new Set(await new CachedModules(`${BASE}main.ts`, load).list());
   const all = await new Checkout(new URL("main.ts", ROOT).href, "data").list();
   const expected = all.filter((path) =>
     path === "main.ts" || path.startsWith("worlds/") || path === "plugins/mod.ts" ||
-    (path.startsWith("lib/") && !path.startsWith("lib/tasks/"))
+    (path.startsWith("lib/") && !path.startsWith("lib/tools/"))
   );
-  // Reached by a process of its own, and by nothing that runs.
-  const apart = new Set(["lib/plugin/cell_main.ts"]);
+  // Reached by another process only.
+  const apart = new Set(["lib/plugin/transport/cell_main.ts"]);
   equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
   for (const path of found) ok(all.includes(path), path);
   for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);
-  for (const load of COMPANIONS) ok(await load());
+  for (const load of COMPANION_FILES) ok(await load());
 });
 
-Deno.test("CachedModules says when the cache gives nothing, and finds all once it does", async () => {
+Deno.test("CachedModules throws if the cache is unreadable, and lists the files later", async () => {
   let broken = true;
   const { load } = cacheOf(FILES);
   const source = new CachedModules(
@@ -94,7 +94,7 @@ Deno.test("CachedModules says when the cache gives nothing, and finds all once i
     (url) => broken ? Promise.reject(new Deno.errors.NotCapable("no")) : load(url),
   );
   const message = /--allow-import=seed\.test:3005 may be missing/;
-  await rejects(source.list(), { name: "SourceUnavailable", message });
+  await rejects(source.list(), { name: "SourceUnavailableError", message });
   broken = false;
   equal((await source.list()).length, 7);
 });

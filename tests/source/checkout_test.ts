@@ -4,7 +4,7 @@ import { Checkout } from "../../lib/source/checkout.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Makes a folder of files; a text that begins with `->` makes a link. */
+/** Creates a folder of files; a text that starts with `->` creates a symlink. */
 async function withFiles(
   files: Readonly<Record<string, string>>,
   use: (root: string) => Promise<void>,
@@ -66,7 +66,7 @@ const FORBIDDEN = {
   "plugins": "->data",
 };
 
-Deno.test("Checkout lists the program, and none of what lies beside it", () =>
+Deno.test("Checkout lists the program and no other file of the folder", () =>
   withFiles({ ...SOURCE, ...FORBIDDEN }, async (root) => {
     const source = checkout(root);
     equal(await source.list(), Object.keys(SOURCE).sort());
@@ -76,7 +76,7 @@ Deno.test("Checkout lists the program, and none of what lies beside it", () =>
     }
   }));
 
-Deno.test("Checkout reads nothing by another spelling of a path", () =>
+Deno.test("Checkout reads nothing for another spelling of a path", () =>
   withFiles({ ...SOURCE, ...FORBIDDEN }, async (root) => {
     const source = checkout(root);
     const spellings = [
@@ -96,7 +96,7 @@ Deno.test("Checkout reads nothing by another spelling of a path", () =>
     for (const path of spellings) equal(await source.read(path), undefined, path);
   }));
 
-Deno.test("Checkout reads no link that took a file's place since it was listed", () =>
+Deno.test("Checkout does not read a symlink that replaced a file after it was listed", () =>
   withFiles({ ...SOURCE, ...FORBIDDEN }, async (root) => {
     const source = checkout(root);
     ok((await source.list()).includes("lib/a.ts"));
@@ -107,7 +107,7 @@ Deno.test("Checkout reads no link that took a file's place since it was listed",
     equal(await source.read("lib/a.ts"), undefined);
   }));
 
-Deno.test("Checkout leaves the data folder out wherever it lies", () =>
+Deno.test("Checkout excludes the data folder wherever it is", () =>
   withFiles({ ...SOURCE, "worlds/mine/home%2Fx/words.txt": "secret" }, async (root) => {
     await Deno.symlink(`${root}/worlds/mine`, `${root}/elsewhere`);
     for (const data of [`${root}/worlds/mine`, `${root}/elsewhere`]) {
@@ -116,7 +116,7 @@ Deno.test("Checkout leaves the data folder out wherever it lies", () =>
     equal((await checkout(root).list()).length, Object.keys(SOURCE).length + 1);
   }));
 
-Deno.test("Checkout minds the patterns of every folder, and those that only this copy has", () =>
+Deno.test("Checkout applies the ignore files of every folder, and .git/info/exclude", () =>
   withFiles({
     ...SOURCE,
     "lib/b/.gitignore": "/d.ts\n",
@@ -128,15 +128,15 @@ Deno.test("Checkout minds the patterns of every folder, and those that only this
     equal(await checkout(root).list(), [...Object.keys(SOURCE), "lib/d.ts"].sort());
   }));
 
-Deno.test("Checkout says in words when its files are gone", () =>
+Deno.test("Checkout throws SourceUnavailableError if its files are gone", () =>
   withFiles({ "lib/a.ts": "a" }, async (root) => {
     const source = checkout(root);
-    await rejects(source.list(), { name: "SourceUnavailable", message: /no longer there/ });
+    await rejects(source.list(), { name: "SourceUnavailableError", message: /no longer there/ });
     await Deno.writeTextFile(`${root}/main.ts`, "main");
     equal(await source.list(), ["lib/a.ts", "main.ts"]);
   }));
 
-Deno.test("Checkout lists exactly what git tracks here, but for what is not committed yet", async () => {
+Deno.test("Checkout lists exactly the files that git tracks, and uncommitted ones", async () => {
   const { stdout, success } = await new Deno.Command("git", { args: ["ls-files"], cwd: ROOT })
     .output();
   const listed = new Set(await new Checkout(new URL("main.ts", ROOT).href, "data").list());
@@ -145,7 +145,7 @@ Deno.test("Checkout lists exactly what git tracks here, but for what is not comm
   ) {
     ok(listed.has(path), path);
   }
-  // A copy of the source is no repository.
+  // A copy of the source is not a repository.
   if (!success) return;
   for (const path of new TextDecoder().decode(stdout).trim().split("\n")) {
     ok(listed.has(path) || path.includes('"'), path);

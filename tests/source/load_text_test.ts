@@ -1,7 +1,7 @@
 import { equal, rejects } from "node:assert/strict";
 import { loadText } from "../../lib/source/load_text.ts";
 
-Deno.test("loadText() gives a module's text and does not run it", async () => {
+Deno.test("loadText() returns the text of a module and does not run it", async () => {
   const text = 'throw new Error("it ran"); // ä\n';
   const url = `data:text/javascript;base64,${new TextEncoder().encode(text).toBase64()}`;
   equal(await loadText(url), text);

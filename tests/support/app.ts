@@ -3,31 +3,35 @@
  * what lies between a Request and its Response. The clock and the plugins are the test's.
  */
 
-import { type App, createApp } from "../../lib/app.ts";
+import { type App, createApp } from "../../lib/server/app.ts";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { readConfig } from "../../lib/config.ts";
-import { createClientAddress } from "../../lib/http/client_address.ts";
-import type { Machine } from "../../lib/machine.ts";
-import type { PluginRoutes } from "../../lib/plugin_routes.ts";
-import { programSource } from "../../lib/source/program_source.ts";
-import { takeDataFolder } from "../../lib/world/data_folder.ts";
-import { lowerLayer } from "../../lib/world/lower_layer.ts";
-import { openSqliteStore } from "../../lib/world/sqlite_store.ts";
+import { createClientFinder } from "../../lib/http/client_address.ts";
+import type { ServerContext } from "../../lib/request/server_context.ts";
+import type { PluginRoutes } from "../../lib/request/plugin_routes.ts";
+import { findProgramSource } from "../../lib/source/find_program_source.ts";
+import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
+import { createLowerLayer } from "../../lib/world/lower_layer.ts";
+import { openSqliteStore } from "../../lib/world/store/sqlite_store.ts";
 import type { Store } from "../../lib/world/store.ts";
 import { APPROVE, BIRTH, KEY } from "./machine.ts";
 
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 const NO_PLUGINS: PluginRoutes = {
   list: () => [],
   match: () => undefined,
-  fetch: () => Promise.reject(new Error("Cannot call a plugin: there is none")),
   fallback: undefined,
-  active: 0,
+  activeCount: 0,
   starting: undefined,
   containment: "process",
-  vitals: () => [],
-  host: () => Promise.reject(new Error("Cannot change a plugin: there is none")),
+  metrics: () => [],
+  admin: {
+    describe: () => ({ up: false }),
+    requestedGrants: () => Promise.reject(new Error("Cannot inspect a plugin: there is none")),
+    activate: () => Promise.reject(new Error("Cannot activate a plugin: there is none")),
+    disable: () => Promise.reject(new Error("Cannot disable a plugin: there is none")),
+  },
 };
 
 /** What a test may put in place of the real thing. */
@@ -43,7 +47,7 @@ export interface TestAppOptions {
 /** An open machine that listens nowhere. */
 export interface TestApp {
   readonly app: App;
-  readonly machine: Machine;
+  readonly server: ServerContext;
   readonly store: Store;
   readonly log: string[];
   /** Sends one request from this machine. */
@@ -58,9 +62,9 @@ export async function withApp(
   const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
   const log: string[] = [];
   const store = await openSqliteStore({
-    folder: takeDataFolder(data),
+    folder: acquireDataFolder(data),
     key: KEY,
-    lower: lowerLayer(BIRTH, "2026-01-02T03:04:05.678Z"),
+    lower: createLowerLayer(BIRTH, "2026-01-02T03:04:05.678Z"),
     workerUrl: WORKER,
     writers: 1,
     sync: "normal",
@@ -68,7 +72,7 @@ export async function withApp(
   });
   const now = options.now ?? Date.now;
   const authenticator = createAuthenticator({ approveToken: APPROVE, key: KEY, now });
-  const machine: Machine = {
+  const server: ServerContext = {
     store: options.store?.(store) ?? store,
     config: readConfig(() => undefined),
     authenticator,
@@ -76,7 +80,7 @@ export async function withApp(
     plugins: { ...NO_PLUGINS, ...options.plugins },
     version: "0.0.0-test",
     source: () =>
-      programSource({
+      findProgramSource({
         main: import.meta.resolve("../../main.ts"),
         standalone: false,
         data,
@@ -85,19 +89,24 @@ export async function withApp(
     now,
     log: (line) => void log.push(line),
   };
-  const findClient = createClientAddress({});
-  const app = createApp(machine, { authenticator, findClient, guarded: false, hosts: new Set() });
+  const findClient = createClientFinder({});
+  const app = createApp(server, {
+    authenticator,
+    findClient,
+    requiresCredential: false,
+    allowedHosts: new Set(),
+  });
   try {
     await test({
       app,
-      machine,
+      server,
       store,
       log,
       ask: async (method, target, init = {}) => {
         const headers = new Headers(init.headers);
         headers.set("host", "localhost");
         const request = new Request(`http://localhost${target}`, { ...init, method, headers });
-        return await app.fetch(request, "127.0.0.1");
+        return await app.handle(request, "127.0.0.1");
       },
     });
   } finally {

@@ -4,9 +4,10 @@
  */
 
 import { equal, ok } from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
-import { readConfig, type Setting } from "../../lib/config.ts";
-import { type Running, startMachine } from "../../lib/serve.ts";
+import { readConfig, type SettingName } from "../../lib/config.ts";
+import { type RunningServer, startServer } from "../../lib/server/start.ts";
 import { MACHINE_PROGRAM, startMachineProcess } from "./machine_process.ts";
 import { type Reply, type Sent, Wire } from "./wire.ts";
 
@@ -16,7 +17,7 @@ export const APPROVE = "t3-5ecret-0f-the-test-machine";
 export const KEY = "k3y-5ecret-0f-the-test-machine";
 
 const MAIN = import.meta.resolve("../../main.ts");
-const WORKER = import.meta.resolve("../../lib/world/store_worker.ts");
+const WORKER = import.meta.resolve("../../lib/world/worker/worker_main.ts");
 
 /** A small lower layer: the shell's page, a note, and a program. */
 export const BIRTH: Readonly<Record<string, string>> = {
@@ -29,7 +30,7 @@ export const BIRTH: Readonly<Record<string, string>> = {
 /** How a test machine differs from an open one. */
 export interface TestMachineOptions {
   /** Settings beside the port and the folder. */
-  readonly env?: { readonly [S in Setting]?: string | undefined };
+  readonly env?: { readonly [S in SettingName]?: string | undefined };
   /** Texts of the lower layer; {@link BIRTH} unless given. */
   readonly birth?: Readonly<Record<string, string>>;
   /** Takes what the machine writes to its access log. */
@@ -39,13 +40,13 @@ export interface TestMachineOptions {
 }
 
 /** Settings of a machine that has tokens. */
-export const CLOSED: Partial<Record<Setting, string>> = {
+export const CLOSED: Partial<Record<SettingName, string>> = {
   ELASTIK_TOKEN: TOKEN,
   ELASTIK_APPROVE_TOKEN: APPROVE,
   ELASTIK_KEY: KEY,
 };
 /** Settings of a machine without a T2 token, where loopback callers hold T2. */
-export const OPEN: Partial<Record<Setting, string>> = {
+export const OPEN: Partial<Record<SettingName, string>> = {
   ELASTIK_APPROVE_TOKEN: APPROVE,
   ELASTIK_KEY: KEY,
 };
@@ -75,12 +76,12 @@ export class TestMachine {
   readonly secrets: Set<string>;
   /** Every answer, head and body, that came through {@link send}. */
   readonly answers: string[] = [];
-  readonly #running: Running;
+  readonly #running: RunningServer;
   readonly #wire: Wire;
   readonly #own: string | undefined;
 
   constructor(
-    running: Running,
+    running: RunningServer,
     approveToken: string,
     data: string,
     own: string | undefined,
@@ -91,7 +92,7 @@ export class TestMachine {
     this.data = data;
     this.log = log;
     this.port = Number(new URL(running.url).port);
-    this.fresh = running.freshApproveToken !== undefined;
+    this.fresh = running.newApproveToken !== undefined;
     this.approveToken = approveToken;
     this.secrets = new Set([TOKEN, APPROVE, KEY, approveToken]);
     this.#wire = new Wire(this.port);
@@ -112,8 +113,10 @@ export class TestMachine {
 
   /** Waits until the machine has written what it writes at its start, which nobody waits for. */
   async booted(): Promise<void> {
-    for (let tries = 0; tries < 10_000; tries++) {
+    const end = Date.now() + 10_000;
+    while (Date.now() < end) {
       if ((await this.approve("HEAD", "/boot/plugins")).status === 200) return;
+      await delay(2);
     }
     throw new Error("/boot was not written");
   }
@@ -188,15 +191,15 @@ export async function startTestMachine(options: TestMachineOptions = {}): Promis
   const program = Deno.env.get(MACHINE_PROGRAM);
   const running = program !== undefined
     ? await startMachineProcess(program, settings, log)
-    : await startMachine({
+    : await startServer({
       config: readConfig((name) => settings[name]),
       env: (name) => settings[name],
-      birthWorlds: options.birth ?? BIRTH,
+      lowerWorlds: options.birth ?? BIRTH,
       storeWorkerUrl: WORKER,
       main: MAIN,
       ...(options.write === undefined ? {} : { write: options.write }),
       log: (line) => void log.push(line),
-      onDeath: (reason) => void log.push(`the store died: ${reason}`),
+      onStoreFailure: (reason) => void log.push(`the store died: ${reason}`),
     });
   const approveToken = settings.ELASTIK_APPROVE_TOKEN ??
     (await Deno.readTextFile(`${data}/.approve-token`)).trim();

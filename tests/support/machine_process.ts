@@ -4,7 +4,7 @@
  * What a test knows of its machine it then knows over HTTP and from what the process says.
  */
 
-import type { Running } from "../../lib/serve.ts";
+import type { RunningServer } from "../../lib/server/start.ts";
 import { startProgram } from "../project/program.ts";
 
 /** Names the program to test in place of the checkout, as an absolute path. */
@@ -15,7 +15,7 @@ export async function startMachineProcess(
   program: string,
   settings: Readonly<Record<string, string | undefined>>,
   log: string[],
-): Promise<Running> {
+): Promise<RunningServer> {
   const env = Object.entries(settings).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]]
   );
@@ -46,7 +46,7 @@ export async function startMachineProcess(
   };
   return {
     url: started.url,
-    ...(fresh === undefined ? {} : { freshApproveToken: fresh }),
+    ...(fresh === undefined ? {} : { newApproveToken: fresh }),
     close: () => ended ??= end(),
   };
 }

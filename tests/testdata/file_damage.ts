@@ -1,14 +1,14 @@
-/** Ways a world's file can be damaged from outside, by name, and what becomes of the world then. */
+/** Ways in which a world's file can be damaged outside the server, and the result of a read. */
 
 /** One kind of damage. */
 export interface FileDamage {
-  /** Does it to the file at a path; nobody has it open. */
+  /** Damages the file at a path; the file must not be open. */
   readonly inflict: (path: string) => void;
-  /** What a read meets: `damaged`, or the world as it was when SQLite does not notice. */
+  /** Result of a read: `damaged`, or `whole` if SQLite does not detect it. */
   readonly read: "damaged" | "whole";
 }
 
-/** Every kind of damage by its name. */
+/** All kinds of damage by name. */
 export const FILE_DAMAGE: Readonly<Record<string, FileDamage>> = {
   header_overwritten: { inflict: (path) => overwrite(path, 0, 100), read: "damaged" },
   schema_overwritten: { inflict: (path) => overwrite(path, 100, 4096), read: "damaged" },

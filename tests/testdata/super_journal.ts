@@ -1,15 +1,15 @@
 /**
- * A rollback journal that was made to do harm: it holds no page, and names a file that SQLite deletes
- * when it is through with it (SQLite's file format, §3). Not a test itself.
+ * A malicious rollback journal: it has no pages and names a file that SQLite deletes after the
+ * rollback (SQLite's file format, §3).
  */
 
 const MAGIC = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 const SECTOR = 512;
 const PAGE = 4096;
-/** The page that holds SQLite's locks, and so never any content. */
+/** The page with SQLite's locks, which never has content. */
 const LOCK_PAGE = 0x40000000 / PAGE + 1;
 
-/** The journal's bytes. */
+/** Returns the bytes of a journal that names a file. */
 export function superJournal(victim: string): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(victim);
   const bytes = new Uint8Array(SECTOR + 4 + name.length + 16);

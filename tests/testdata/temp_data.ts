@@ -1,6 +1,6 @@
-/** A data folder for one test, which is gone after it. */
+/** A temporary data folder for one test. */
 
-/** Calls `use` with the path of an empty folder, and removes it afterwards whatever happened. */
+/** Calls `use` with the path of an empty folder and removes the folder afterwards. */
 export async function withTempData<T>(use: (data: string) => T | Promise<T>): Promise<T> {
   const data = await Deno.makeTempDir({ prefix: "data-" });
   try {
@@ -10,7 +10,7 @@ export async function withTempData<T>(use: (data: string) => T | Promise<T>): Pr
   }
 }
 
-/** Every path below a folder with size, mode and modification time: what a look must not change. */
+/** Returns all paths below a folder with size, time and mode, to detect changes. */
 export function snapshot(folder: string): string[] {
   const found: string[] = [];
   for (const { name, isDirectory } of Deno.readDirSync(folder)) {

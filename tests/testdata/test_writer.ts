@@ -1,4 +1,4 @@
-/** A writer on a folder with a clock that never repeats, and short forms of its jobs. */
+/** A writer with a clock that never repeats, and short functions that create its jobs. */
 
 import type {
   AppendJob,
@@ -9,25 +9,25 @@ import type {
   TransitionJob,
   WorkerSetup,
   WriteResult,
-} from "../../lib/world/protocol.ts";
-import { Writer } from "../../lib/world/writer.ts";
-import { museumSetup } from "./museum.ts";
+} from "../../lib/world/store/worker_messages.ts";
+import { Writer } from "../../lib/world/worker/writer.ts";
+import { sampleSetup } from "./sample_world.ts";
 
 const encoder = new TextEncoder();
 let nextId = 1;
 
-/** A folder as a server leaves it ready, with a writer on it. */
+/** Prepares a data folder and creates a writer for it. */
 export function testWriter(data: string, setup: Partial<WorkerSetup> = {}): Writer {
   for (const folder of [".incoming", ".trash"]) {
     Deno.mkdirSync(`${data}/${folder}`, { recursive: true });
   }
   let now = Date.parse("2026-01-01T00:00:00.000Z");
-  return new Writer({ ...museumSetup(data), ...setup }, {
+  return new Writer({ ...sampleSetup(data), ...setup }, {
     now: () => new Date(now++).toISOString(),
   });
 }
 
-/** A replacement. */
+/** Creates a job that replaces a world. */
 export function putJob(
   name: string,
   body: string | Uint8Array<ArrayBuffer>,
@@ -38,7 +38,7 @@ export function putJob(
   return { ...base, body: bytes, state: "", facts: {}, ...more };
 }
 
-/** An append. */
+/** Creates a job that appends to a world. */
 export function appendJob(
   name: string,
   body: string | Uint8Array<ArrayBuffer>,
@@ -57,33 +57,33 @@ export function appendJob(
   };
 }
 
-/** A removal. */
+/** Creates a job that deletes a world. */
 export function removeJob(name: string, more: Partial<RemoveJob> = {}): RemoveJob {
   return { id: nextId++, kind: "remove", name, by: "T3", ...more };
 }
 
-/** A change of state. */
+/** Creates a job that changes a state. */
 export function transitionJob(name: string, to: string): TransitionJob {
   return { id: nextId++, kind: "transition", name, by: "T3", to, facts: {} };
 }
 
-/** An event that changes nothing. */
+/** Creates a job that appends an event without a change. */
 export function noteJob(name: string): NoteJob {
   return { id: nextId++, kind: "note", name, by: "T3", type: "remark", payload: {} };
 }
 
-/** The result of a job, or the code it was refused with. */
+/** Returns the result of a job, or the code of its error. */
 export function outcomeOf(
   replies: readonly Reply[],
   job: { readonly id: number },
 ): WriteResult | string {
   const reply = replies.find(({ id }) => id === job.id);
   if (reply === undefined) throw new Error(`Job ${job.id} was not answered`);
-  // A writer answers with nothing but write results.
+  // All replies of a writer are write results.
   return "error" in reply ? reply.error.code : reply.value as WriteResult;
 }
 
-/** The versions jobs led to, or the codes they were refused with, in the order of the jobs. */
+/** Returns the versions after jobs, or the codes of their errors, in the order of the jobs. */
 export function versionsOf(
   replies: readonly Reply[],
   jobs: readonly { readonly id: number }[],

@@ -4,32 +4,80 @@ import {
   canonicalEvent,
   CHAIN_START,
   type ChainState,
-  createSeal,
+  createChainSigner,
+  createHmacSha256,
   type EventRow,
-  eventRow,
   GENESIS,
   stepChain,
+  toEventRow,
 } from "../../lib/world/event_chain.ts";
 
-const seal = createSeal("the key");
+const sign = createChainSigner("the key");
 
-/** A chain of events with these payloads. */
+/** Creates the rows of a chain with these payloads. */
 function chainOf(payloads: readonly string[], type = "stage_written"): EventRow[] {
   let prev = GENESIS;
   return payloads.map((payload, i) => {
     const timestamp = `2026-01-01T00:00:0${i}.000Z`;
-    const hmac = seal(prev, timestamp, type, payload);
+    const hmac = sign(prev, timestamp, type, payload);
     const row = { id: i + 1, timestamp, event_type: type, payload, hmac, prev_hmac: prev };
     prev = hmac;
     return row;
   });
 }
 
-function walk(rows: readonly EventRow[]): ChainState {
-  return rows.reduce((state, row) => stepChain(state, row, seal), CHAIN_START);
+function checkAll(rows: readonly EventRow[]): ChainState {
+  return rows.reduce((state, row) => stepChain(state, row, sign), CHAIN_START);
 }
 
-Deno.test("createSeal() signs as HMAC-SHA256 does, whatever the key's length", () => {
+Deno.test("createHmacSha256() returns the codes of RFC 4231", () => {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const repeat = (byte: number, count: number) => new Uint8Array(count).fill(byte);
+  const vectors: readonly (readonly [key: Uint8Array, data: Uint8Array, code: string])[] = [
+    [
+      repeat(0x0b, 20),
+      text("Hi There"),
+      "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ],
+    [
+      text("Jefe"),
+      text("what do ya want for nothing?"),
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    ],
+    [
+      repeat(0xaa, 20),
+      repeat(0xdd, 50),
+      "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+    ],
+    [
+      Uint8Array.from({ length: 25 }, (_, i) => i + 1),
+      repeat(0xcd, 50),
+      "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+    ],
+    // The RFC prints the first 128 bits of this one.
+    [repeat(0x0c, 20), text("Test With Truncation"), "a3b6167473100ee06e0c796c2955552b"],
+    [
+      repeat(0xaa, 131),
+      text("Test Using Larger Than Block-Size Key - Hash Key First"),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ],
+    [
+      repeat(0xaa, 131),
+      text(
+        "This is a test using a larger than block-size key and a larger than block-size data. " +
+          "The key needs to be hashed before being used by the HMAC algorithm.",
+      ),
+      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ],
+  ];
+  for (const [at, [key, data, code]] of vectors.entries()) {
+    const found = createHmacSha256(key)(data);
+    equal(found.length, 64);
+    equal(found.slice(0, code.length), code, `test case ${at + 1}`);
+  }
+});
+
+Deno.test("createChainSigner() returns HMAC-SHA256 for keys of every length", () => {
   const keys = [
     "",
     "k",
@@ -46,22 +94,22 @@ Deno.test("createSeal() signs as HMAC-SHA256 does, whatever the key's length", (
     [GENESIS, "t", "naïve", '{"ext":"ü","by":"\u0000"}'],
   ];
   for (const key of keys) {
-    const sign = createSeal(key);
+    const signWithKey = createChainSigner(key);
     for (const event of events) {
       const expected = createHmac("sha256", key).update(canonicalEvent(...event)).digest("hex");
-      equal(sign(...event), expected, `${key.length} ${event[2]}`);
+      equal(signWithKey(...event), expected, `${key.length} ${event[2]}`);
     }
   }
 });
 
-Deno.test("createSeal() gives the same answer however often it is asked", () => {
-  const [first, second] = [seal("a", "b", "c", "d"), seal("a", "b", "c", "d")];
+Deno.test("createChainSigner() returns a signer with equal results for equal input", () => {
+  const [first, second] = [sign("a", "b", "c", "d"), sign("a", "b", "c", "d")];
   equal(first, second);
-  notStrictEqual(first, createSeal("the kez")("a", "b", "c", "d"));
+  notStrictEqual(first, createChainSigner("the kez")("a", "b", "c", "d"));
 });
 
-Deno.test("canonicalEvent() tells every two quadruples apart, also where fields flow together", () => {
-  const quadruples: [string, string, string, string][] = [
+Deno.test("canonicalEvent() returns different texts for different events, even if joined fields are equal", () => {
+  const events: [string, string, string, string][] = [
     ["a", "b", "c", "d"],
     ["ab", "", "c", "d"],
     ["a", "bc", "", "d"],
@@ -76,13 +124,13 @@ Deno.test("canonicalEvent() tells every two quadruples apart, also where fields 
     ["a", "b", "c", "\ufffd"],
   ];
   equal(
-    new Set(quadruples.map((quadruple) => canonicalEvent(...quadruple))).size,
-    quadruples.length,
+    new Set(events.map((event) => canonicalEvent(...event))).size,
+    events.length,
   );
 });
 
-Deno.test("stepChain() walks a whole chain and tells what its newest events claim", () => {
-  const state = walk(chainOf([
+Deno.test("stepChain() returns the fields of the newest events of a valid chain", () => {
+  const state = checkAll(chainOf([
     '{"op":"put","version_after":1,"body_sha256_after":"aa","ext":"md","meta_headers":[["x-meta-a","1"]]}',
     '{"op":"put","version_after":2,"body_sha256_after":"bb","ext":"txt","meta_headers":[]}',
   ]));
@@ -91,19 +139,22 @@ Deno.test("stepChain() walks a whole chain and tells what its newest events clai
   equal([state.version, state.bodySha256, state.ext, state.meta], [2, "bb", "txt", "[]"]);
 });
 
-Deno.test("stepChain() takes no claim from events of other types", () => {
-  const claims = '{"version_after":9,"body_sha256_after":"ff","ext":"html","to":"active"}';
-  const state = walk(chainOf([claims], "remark"));
+Deno.test("stepChain() ignores the fields of events of other types", () => {
+  const payload = '{"version_after":9,"body_sha256_after":"ff","ext":"html","to":"active"}';
+  const state = checkAll(chainOf([payload], "remark"));
   equal([state.version, state.bodySha256, state.ext, state.state], [
     undefined,
     undefined,
     undefined,
     undefined,
   ]);
-  equal(walk(chainOf(['{"from":"pending","to":"active"}'], "state_transition")).state, "active");
+  equal(
+    checkAll(chainOf(['{"from":"pending","to":"active"}'], "state_transition")).state,
+    "active",
+  );
 });
 
-Deno.test("stepChain() takes no claim of a wrong type, and none from what is no object", () => {
+Deno.test("stepChain() ignores fields of a wrong type and payloads that are not objects", () => {
   for (
     const payload of [
       '{"version_after":"9","body_sha256_after":9,"ext":null}',
@@ -115,21 +166,21 @@ Deno.test("stepChain() takes no claim of a wrong type, and none from what is no 
       "{",
     ]
   ) {
-    const state = walk(chainOf([payload]));
+    const state = checkAll(chainOf([payload]));
     equal([state.version, state.bodySha256, state.ext], [undefined, undefined, undefined], payload);
     equal(state.brokenAt, undefined, payload);
   }
 });
 
-Deno.test("stepChain() names the first break and stays there, however much follows", () => {
+Deno.test("stepChain() keeps the first event that is not valid", () => {
   const rows = chainOf(["1", "2", "3", "4", "5"]);
   const broken = rows.map((row) => row.id === 2 || row.id === 4 ? { ...row, payload: "x" } : row);
-  const state = walk(broken);
+  const state = checkAll(broken);
   equal(state.brokenAt, 2);
   equal(state.events, 5);
 });
 
-Deno.test("stepChain() finds every single change of every field of every event", () => {
+Deno.test("stepChain() detects a change of any character in any field of any event", () => {
   const rows = chainOf(['{"a":1}', '{"b":2}', '{"c":3}']);
   const fields = ["timestamp", "event_type", "payload", "hmac", "prev_hmac"] as const;
   for (const target of rows) {
@@ -139,16 +190,16 @@ Deno.test("stepChain() finds every single change of every field of every event",
         const flipped = text.slice(0, at) + (text[at] === "0" ? "1" : "0") + text.slice(at + 1);
         if (flipped === text) continue;
         const changed = rows.map((row) => row === target ? { ...row, [field]: flipped } : row);
-        equal(walk(changed).brokenAt, target.id, `${field} of ${target.id} at ${at}`);
+        equal(checkAll(changed).brokenAt, target.id, `${field} of ${target.id} at ${at}`);
       }
     }
   }
 });
 
-Deno.test("eventRow() keeps a column of another type from passing for the text that was signed", () => {
+Deno.test("toEventRow() converts a BLOB to text that does not match the HMAC", () => {
   const [row] = chainOf(["{}"]);
   if (row === undefined) throw new Error("no row");
-  const blob = eventRow({ ...row, payload: new TextEncoder().encode("{}") });
-  equal(stepChain(CHAIN_START, blob, seal).brokenAt, 1);
-  equal(stepChain(CHAIN_START, eventRow({ ...row }), seal).brokenAt, undefined);
+  const blob = toEventRow({ ...row, payload: new TextEncoder().encode("{}") });
+  equal(stepChain(CHAIN_START, blob, sign).brokenAt, 1);
+  equal(stepChain(CHAIN_START, toEventRow({ ...row }), sign).brokenAt, undefined);
 });

@@ -1,11 +1,11 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { sha256Hex } from "../../lib/hash.ts";
-import { lowerLayer, lowerVerdict } from "../../lib/world/lower_layer.ts";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import { createLowerLayer, lowerAuditResult } from "../../lib/world/lower_layer.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
 
-Deno.test("lowerLayer() makes worlds of version 0 from texts, as they are", () => {
-  const worlds = lowerLayer({ "usr/share/doc/http.md": "# ü\n" }, AT);
+Deno.test("createLowerLayer() creates worlds of version 0 with the unchanged texts", () => {
+  const worlds = createLowerLayer({ "usr/share/doc/http.md": "# ü\n" }, AT);
   const body = new TextEncoder().encode("# ü\n");
   equal([...worlds], [["usr/share/doc/http.md", {
     name: "usr/share/doc/http.md",
@@ -20,8 +20,12 @@ Deno.test("lowerLayer() makes worlds of version 0 from texts, as they are", () =
   }]]);
 });
 
-Deno.test("lowerLayer() names a TypeScript program without its suffix, and nothing else", () => {
-  const worlds = lowerLayer({ "home/boot.ts": "", "usr/lib/a.d/x.js": "", "usr/ts/plain": "" }, AT);
+Deno.test("createLowerLayer() removes the suffix from names of TypeScript files only", () => {
+  const worlds = createLowerLayer({
+    "home/boot.ts": "",
+    "usr/lib/a.d/x.js": "",
+    "usr/ts/plain": "",
+  }, AT);
   equal([...worlds.values()].map(({ name, ext }) => [name, ext]), [
     ["home/boot", "ts"],
     ["usr/lib/a.d/x.js", "js"],
@@ -29,18 +33,18 @@ Deno.test("lowerLayer() names a TypeScript program without its suffix, and nothi
   ]);
 });
 
-Deno.test("lowerLayer() takes a suffix that is no extension for part of the name", () => {
-  const worlds = lowerLayer(
+Deno.test("createLowerLayer() uses txt for a suffix that is not a valid extension", () => {
+  const worlds = createLowerLayer(
     { "usr/a.b c": "", "usr/b.": "", "usr/c.tooLongToBeAnExtension": "" },
     AT,
   );
   equal([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
 });
 
-Deno.test("lowerVerdict() vouches for a world that came with the program and has no events", () => {
-  const [world] = lowerLayer({ "usr/a": "a" }, AT).values();
+Deno.test("lowerAuditResult() returns ok for a world without events", () => {
+  const [world] = createLowerLayer({ "usr/a": "a" }, AT).values();
   if (world === undefined) throw new Error("no world");
-  equal(lowerVerdict(world), {
+  equal(lowerAuditResult(world), {
     name: "usr/a",
     ok: true,
     events: 0,

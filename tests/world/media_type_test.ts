@@ -1,24 +1,24 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import {
   chooseExt,
-  isActive,
-  isExt,
-  isText,
+  isActiveExt,
+  isTextExt,
   isUtf8,
-  mediaType,
+  isValidExt,
+  toMediaType,
 } from "../../lib/world/media_type.ts";
 
 const encoder = new TextEncoder();
 const BINARY = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0xff]);
 
-interface Clues {
+interface Hints {
   ext?: string;
   type?: string;
   name?: string;
   body?: string | Uint8Array;
 }
 
-function choose({ ext, type, name = "home/x", body = "words" }: Clues): string {
+function choose({ ext, type, name = "home/x", body = "words" }: Hints): string {
   const chosen = chooseExt({
     queryExt: ext ?? null,
     contentType: type ?? null,
@@ -28,7 +28,7 @@ function choose({ ext, type, name = "home/x", body = "words" }: Clues): string {
   return "ext" in chosen ? chosen.ext : `fault: ${chosen.fault}`;
 }
 
-Deno.test("mediaType() says what the machine serves, text in UTF-8", () => {
+Deno.test("toMediaType() returns the type of an extension, with a charset for text", () => {
   const types: Record<string, string> = {
     txt: "text/plain; charset=utf-8",
     html: "text/html; charset=utf-8",
@@ -54,60 +54,60 @@ Deno.test("mediaType() says what the machine serves, text in UTF-8", () => {
     pdf: "application/pdf",
     bin: "application/octet-stream",
   };
-  for (const [ext, type] of Object.entries(types)) equal(mediaType(ext), type);
+  for (const [ext, type] of Object.entries(types)) equal(toMediaType(ext), type);
 });
 
-Deno.test("mediaType() of an unknown or impossible extension is bytes", () => {
+Deno.test("toMediaType() returns application/octet-stream for an unknown or invalid extension", () => {
   for (const ext of ["", "nosuch", "constructor", "__proto__", "a/b.html", "html;x", "HTML"]) {
-    equal(mediaType(ext), "application/octet-stream", ext);
-    equal(isActive(ext), false);
-    equal(isText(ext), false);
+    equal(toMediaType(ext), "application/octet-stream", ext);
+    equal(isActiveExt(ext), false);
+    equal(isTextExt(ext), false);
   }
 });
 
-Deno.test("isText() knows source, notes and data that people read", () => {
+Deno.test("isTextExt() is true for source code, markup and text data", () => {
   for (
     const ext of "txt md html css js ts py sh json jsonl ndjson yaml toml xml svg csv sql".split(
       " ",
     )
   ) {
-    equal(isText(ext), true, ext);
+    equal(isTextExt(ext), true, ext);
   }
   for (const ext of "bin png jpg pdf zip wasm mp4 sqlite".split(" ")) {
-    equal(isText(ext), false, ext);
+    equal(isTextExt(ext), false, ext);
   }
 });
 
-Deno.test("isActive() holds for everything a browser shows as a document with script", () => {
+Deno.test("isActiveExt() is true for documents that can run scripts", () => {
   const active =
     "html htm shtml xhtml xht svg svgz xml xsl xslt rss atom rdf mathml mht mhtml eml xul";
-  for (const ext of active.split(" ")) equal(isActive(ext), true, ext);
+  for (const ext of active.split(" ")) equal(isActiveExt(ext), true, ext);
   for (const ext of "txt md json js ts css csv png pdf bin py wasm".split(" ")) {
-    equal(isActive(ext), false, ext);
+    equal(isActiveExt(ext), false, ext);
   }
 });
 
-Deno.test("isActive() holds for every extension whose type says HTML or XML", () => {
+Deno.test("isActiveExt() is true for each extension with an HTML or XML type", () => {
   const letters = "abcdefghijklmnopqrstuvwxyz";
   for (const a of letters) {
     for (const b of letters) {
       for (const c of letters) {
         const ext = a + b + c;
-        const type = mediaType(ext);
-        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActive(ext), `${ext} ${type}`);
+        const type = toMediaType(ext);
+        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActiveExt(ext), `${ext} ${type}`);
       }
     }
   }
 });
 
-Deno.test("isExt() takes up to 16 lower-case letters and digits", () => {
-  for (const text of ["md", "7z", "a".repeat(16)]) equal(isExt(text), true, text);
+Deno.test("isValidExt() accepts 1 to 16 lower-case letters and digits", () => {
+  for (const text of ["md", "7z", "a".repeat(16)]) equal(isValidExt(text), true, text);
   for (const text of ["", "MD", ".md", "a.b", "é", "md\n", "a".repeat(17)]) {
-    equal(isExt(text), false);
+    equal(isValidExt(text), false);
   }
 });
 
-Deno.test("isUtf8() tells text from bytes", () => {
+Deno.test("isUtf8() is true only for well-formed UTF-8", () => {
   for (const text of ["", "a", "é✓😀", "\ufeffa", "a\0b"]) {
     equal(isUtf8(encoder.encode(text)), true);
   }
@@ -116,20 +116,20 @@ Deno.test("isUtf8() tells text from bytes", () => {
   }
 });
 
-Deno.test("chooseExt() follows ?ext= before everything", () => {
+Deno.test("chooseExt() uses ?ext= first", () => {
   equal(choose({ ext: "md", type: "text/html", name: "home/x.png", body: "<p>" }), "md");
   equal(choose({ ext: "MD" }), "md");
   equal(choose({ ext: "nosuch" }), "nosuch");
   equal(choose({ ext: "a".repeat(16) }), "a".repeat(16));
 });
 
-Deno.test("chooseExt() refuses an ?ext= that is no extension", () => {
+Deno.test("chooseExt() returns a fault for an invalid ?ext=", () => {
   for (const ext of ["", ".md", "a/b", "a.b", "é", "a".repeat(17), "md\r\n", "m d", "%00"]) {
     ok(choose({ ext }).startsWith("fault: ext is"), ext);
   }
 });
 
-Deno.test("chooseExt() follows a Content-Type it knows, without its parameters", () => {
+Deno.test("chooseExt() uses a known Content-Type and ignores its parameters", () => {
   const types: Record<string, string> = {
     "text/plain": "txt",
     "text/plain;charset=UTF-8": "txt",
@@ -156,7 +156,7 @@ Deno.test("chooseExt() follows a Content-Type it knows, without its parameters",
   }
 });
 
-Deno.test("chooseExt() maps a Content-Type to an extension that is served as that type again", () => {
+Deno.test("chooseExt() returns an extension with the type of the Content-Type", () => {
   for (
     const type of [
       "text/html",
@@ -177,10 +177,10 @@ Deno.test("chooseExt() maps a Content-Type to an extension that is served as tha
       "video/mp4",
       "audio/mpeg",
     ]
-  ) equal(mediaType(choose({ type })).split(";")[0], type);
+  ) equal(toMediaType(choose({ type })).split(";")[0], type);
 });
 
-Deno.test("chooseExt() counts what clients send on their own as absent", () => {
+Deno.test("chooseExt() ignores types that clients send by default", () => {
   for (
     const type of [
       "application/x-www-form-urlencoded",
@@ -199,14 +199,14 @@ Deno.test("chooseExt() counts what clients send on their own as absent", () => {
   }
 });
 
-Deno.test("chooseExt() follows the name's own suffix when it is known", () => {
+Deno.test("chooseExt() uses a known suffix of the name", () => {
   equal(choose({ name: "home/notes.md" }), "md");
   equal(choose({ name: "home/README.MD" }), "md");
   equal(choose({ name: "home/a.tar.gz", body: BINARY }), "gz");
   equal(choose({ name: "home/a.b/c.ts" }), "ts");
 });
 
-Deno.test("chooseExt() takes no suffix from hosts, versions, dot files and folders", () => {
+Deno.test("chooseExt() ignores the suffix of hosts, versions, dot files and folders", () => {
   for (
     const name of [
       "home/example.com",
@@ -221,7 +221,7 @@ Deno.test("chooseExt() takes no suffix from hosts, versions, dot files and folde
   }
 });
 
-Deno.test("chooseExt() defaults to ts below lib/, whatever the bytes look like", () => {
+Deno.test("chooseExt() returns ts below lib/ for all bytes", () => {
   equal(choose({ name: "lib/example" }), "ts");
   equal(choose({ name: "lib/example", body: "<T>(x: T) => x" }), "ts");
   equal(choose({ name: "lib/example", type: "text/plain;charset=UTF-8" }), "ts");
@@ -230,7 +230,7 @@ Deno.test("chooseExt() defaults to ts below lib/, whatever the bytes look like",
   equal(choose({ name: "library" }), "txt");
 });
 
-Deno.test("chooseExt() sniffs markup, text and bytes", () => {
+Deno.test("chooseExt() detects markup, text and other bytes", () => {
   for (
     const body of ["<h1>", " \r\n\t<p>", "\ufeff<!doctype html>", "<!-- x -->", "</p>", "<?xml ?>"]
   ) {

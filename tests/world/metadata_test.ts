@@ -1,18 +1,23 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { MAX_META_TOTAL_BYTES, MAX_META_VALUE_BYTES } from "../../lib/limits.ts";
-import { collectMeta, parseMeta, stringifyMeta, validMeta } from "../../lib/world/metadata.ts";
+import {
+  filterMeta,
+  parseMeta,
+  parseMetaHeaders,
+  stringifyMeta,
+} from "../../lib/world/metadata.ts";
 
 function meta(headers: [string, string][]): unknown {
-  const found = collectMeta(headers);
+  const found = parseMetaHeaders(headers);
   return "meta" in found ? found.meta : undefined;
 }
 
 function fault(headers: [string, string][]): string {
-  const found = collectMeta(headers);
+  const found = parseMetaHeaders(headers);
   return "fault" in found ? found.fault : "";
 }
 
-Deno.test("collectMeta() takes X-Meta headers alone, lower-cased and sorted by name", () => {
+Deno.test("parseMetaHeaders() returns only X-Meta headers, in lower case and sorted by name", () => {
   equal(
     meta([
       ["Host", "localhost"],
@@ -30,7 +35,7 @@ Deno.test("collectMeta() takes X-Meta headers alone, lower-cased and sorted by n
   equal(meta([["host", "x"]]), []);
 });
 
-Deno.test("collectMeta() reads a request's headers as Deno hands them over", () => {
+Deno.test("parseMetaHeaders() reads headers as Deno iterates them", () => {
   const headers = new Headers([
     ["X-Meta-Zeta", "  spaces around  "],
     ["X-Meta-Alpha", "one"],
@@ -39,14 +44,14 @@ Deno.test("collectMeta() reads a request's headers as Deno hands them over", () 
   equal(meta([...headers]), [["x-meta-alpha", "one, two"], ["x-meta-zeta", "spaces around"]]);
 });
 
-Deno.test("collectMeta() takes an empty value and inner spaces", () => {
+Deno.test("parseMetaHeaders() accepts an empty value and inner spaces", () => {
   equal(meta([["x-meta-a", ""], ["x-meta-b", "a  b ~!"]]), [["x-meta-a", ""], [
     "x-meta-b",
     "a  b ~!",
   ]]);
 });
 
-Deno.test("collectMeta() refuses a value that is not visible ASCII and names its header", () => {
+Deno.test("parseMetaHeaders() refuses a value that is not visible ASCII and names the header", () => {
   for (
     const value of ["é", "Ã©", "a\tb", "a\nb", "a\r\nset-cookie: x", "a\0", " a", "a ", "\x7f"]
   ) {
@@ -54,7 +59,7 @@ Deno.test("collectMeta() refuses a value that is not visible ASCII and names its
   }
 });
 
-Deno.test("collectMeta() refuses names that are no tokens", () => {
+Deno.test("parseMetaHeaders() refuses names that are not tokens", () => {
   for (
     const name of ["x-meta-", "x-meta-a b", "x-meta-a:b", "x-meta-é", "x-meta-a\nb", "x-meta-a/b"]
   ) {
@@ -63,12 +68,12 @@ Deno.test("collectMeta() refuses names that are no tokens", () => {
   }
 });
 
-Deno.test("collectMeta() takes the longest value and refuses one more byte", () => {
+Deno.test("parseMetaHeaders() accepts a value of the maximum length and refuses one more byte", () => {
   equal(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES)]]), "");
   ok(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES + 1)]]).startsWith("x-meta-a "));
 });
 
-Deno.test("collectMeta() takes all the bytes there may be, names included, and refuses one more", () => {
+Deno.test("parseMetaHeaders() accepts the maximum total of names and values and refuses one more byte", () => {
   const name = (i: number) => `x-meta-${i}`;
   const full: [string, string][] = [];
   let left = MAX_META_TOTAL_BYTES;
@@ -85,9 +90,9 @@ Deno.test("collectMeta() takes all the bytes there may be, names included, and r
   ok(fault(over).startsWith(`${last[0]} `));
 });
 
-Deno.test("validMeta() keeps pairs that fit and nothing else", () => {
+Deno.test("filterMeta() returns only valid pairs", () => {
   equal(
-    validMeta([
+    filterMeta([
       ["x-meta-author", "codex"],
       ["X-Meta-Upper", "1"],
       ["set-cookie", "a=b"],
@@ -109,33 +114,33 @@ Deno.test("validMeta() keeps pairs that fit and nothing else", () => {
   );
 });
 
-Deno.test("validMeta() makes nothing of other shapes", () => {
+Deno.test("filterMeta() returns no pairs for other shapes", () => {
   for (const stored of [undefined, null, "x", 1, {}, { "x-meta-a": "1" }, [], { length: 1 }]) {
-    equal(validMeta(stored), []);
+    equal(filterMeta(stored), []);
   }
 });
 
-Deno.test("validMeta() keeps within the total", () => {
-  const kept = validMeta(
+Deno.test("filterMeta() returns at most the maximum total of bytes", () => {
+  const kept = filterMeta(
     Array.from({ length: 100 }, (_, i) => [`x-meta-${i}`, "v".repeat(MAX_META_VALUE_BYTES)]),
   );
   const total = kept.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   ok(kept.length > 0 && total <= MAX_META_TOTAL_BYTES);
 });
 
-Deno.test("validMeta() is what Headers takes without complaint", () => {
-  const kept = validMeta([["x-meta-a", "\n"], ["x-meta-b", ""], ["x-meta-^`|~", "~ ~"]]);
+Deno.test("filterMeta() returns pairs that Headers accepts", () => {
+  const kept = filterMeta([["x-meta-a", "\n"], ["x-meta-b", ""], ["x-meta-^`|~", "~ ~"]]);
   const headers = new Headers();
   for (const [name, value] of kept) headers.set(name, value);
   equal([...headers.keys()], ["x-meta-^`|~", "x-meta-b"].sort());
 });
 
-Deno.test("parseMeta() reads what stringifyMeta() writes", () => {
+Deno.test("parseMeta() returns the pairs that stringifyMeta() wrote", () => {
   const pairs = [["x-meta-author", 'co"dex']] as const;
   equal(stringifyMeta(pairs), '[["x-meta-author","co\\"dex"]]');
   equal(parseMeta(stringifyMeta(pairs)), pairs);
 });
 
-Deno.test("parseMeta() makes nothing of a column edited by hand into no JSON", () => {
+Deno.test("parseMeta() returns no pairs for text that is not JSON", () => {
   for (const text of [null, "", "[]", "x", "[[", '{"a":1}']) equal(parseMeta(text), []);
 });

@@ -1,37 +1,37 @@
 import assert from "node:assert/strict";
 import { MAX_FOLDER_BYTES } from "../../lib/limits.ts";
 import {
-  folderOf,
-  inNamespace,
+  fromFolderName,
+  isInNamespace,
   nameFault,
-  nameOf,
   namespaceOf,
   NAMESPACES,
+  toFolderName,
 } from "../../lib/world/name.ts";
 
-Deno.test("NAMESPACES are the six that hold worlds", () => {
+Deno.test("NAMESPACES has the six namespaces of worlds", () => {
   assert.deepEqual([...NAMESPACES], ["home", "etc", "usr", "var", "boot", "lib"]);
 });
 
-Deno.test("namespaceOf() gives the first segment", () => {
+Deno.test("namespaceOf() returns the first segment", () => {
   assert.equal(namespaceOf("home/a/b"), "home");
   assert.equal(namespaceOf("home"), "home");
   assert.equal(namespaceOf(""), "");
   assert.equal(namespaceOf("home/etc/shadow"), "home");
 });
 
-Deno.test("inNamespace() knows namespaces by their exact spelling", () => {
+Deno.test("isInNamespace() is true only for the exact spelling of a namespace", () => {
   for (const name of ["home", "home/x", "etc/passwd", "usr/a/b", "var/x", "boot/env", "lib/x"]) {
-    assert.equal(inNamespace(name), true, name);
+    assert.equal(isInNamespace(name), true, name);
   }
   for (
     const name of ["", "Home/x", "HOME", "homes/x", "hom", "etc2/x", " home/x", "proc/x", "dev"]
   ) {
-    assert.equal(inNamespace(name), false, name);
+    assert.equal(isInNamespace(name), false, name);
   }
 });
 
-Deno.test("nameFault() finds nothing wrong with ordinary names", () => {
+Deno.test("nameFault() returns undefined for valid names", () => {
   const names = [
     "home/x",
     "home/findings/x",
@@ -67,33 +67,33 @@ Deno.test("nameFault() finds nothing wrong with ordinary names", () => {
   for (const name of names) assert.equal(nameFault(name), undefined, name);
 });
 
-Deno.test("nameFault() refuses what lies outside the namespaces", () => {
+Deno.test("nameFault() refuses names outside the namespaces", () => {
   for (
     const name of ["", "x", "proc/x", "dev/gpu", "Home/x", "homex", "/home/x", "data/x", "..", "."]
   ) {
-    assert.match(nameFault(name) ?? "", /lies in none of home, etc/, name);
+    assert.match(nameFault(name) ?? "", /is not in one of home, etc/, name);
   }
 });
 
-Deno.test("nameFault() refuses a namespace itself", () => {
-  for (const name of NAMESPACES) assert.match(nameFault(name) ?? "", /itself is not a world/, name);
+Deno.test("nameFault() refuses the name of a namespace", () => {
+  for (const name of NAMESPACES) assert.match(nameFault(name) ?? "", /cannot be a world/, name);
 });
 
-Deno.test("nameFault() names each character it refuses", () => {
+Deno.test("nameFault() reports each character that is not allowed", () => {
   for (const char of '\\:*?"<>|') {
     for (const name of [`home/${char}`, `home/a${char}b`, `home/a/b${char}`, `home/é${char}`]) {
-      assert.equal(nameFault(name), `it holds the character ${char}`, name);
+      assert.equal(nameFault(name), `it contains the character ${char}`, name);
     }
   }
 });
 
-Deno.test("nameFault() refuses every control character and line separator without repeating it", () => {
+Deno.test("nameFault() refuses each control character and line separator without quoting it", () => {
   const codes = [0x2028, 0x2029];
   for (let code = 0; code < 0x20; code++) codes.push(code);
   for (let code = 0x7f; code < 0xa0; code++) codes.push(code);
   for (const code of codes) {
     const fault = nameFault(`home/a${String.fromCharCode(code)}b`);
-    assert.equal(fault, "it holds a control character", code.toString(16));
+    assert.equal(fault, "it contains a control character", code.toString(16));
   }
 });
 
@@ -101,10 +101,10 @@ Deno.test("nameFault() refuses dot segments and empty segments", () => {
   for (
     const name of ["home/.", "home/..", "home/../etc/shadow", "home/a/./b", "home/a/..", "lib/.."]
   ) {
-    assert.equal(nameFault(name), "it holds a dot segment", name);
+    assert.equal(nameFault(name), "it contains a dot segment", name);
   }
   for (const name of ["home/", "home//x", "home/x/", "home/é//x", "home/é/"]) {
-    assert.equal(nameFault(name), "it holds an empty segment", name);
+    assert.equal(nameFault(name), "it contains an empty segment", name);
   }
 });
 
@@ -126,26 +126,26 @@ Deno.test("nameFault() allows a folder of 255 bytes and refuses one of 256", () 
   for (const [kind, name] of grow) {
     const fits = name(MAX_FOLDER_BYTES);
     const past = name(MAX_FOLDER_BYTES + 1);
-    assert.equal(new TextEncoder().encode(folderOf(fits)).length, 255, kind);
+    assert.equal(new TextEncoder().encode(toFolderName(fits)).length, 255, kind);
     assert.equal(nameFault(fits), undefined, kind);
-    assert.match(nameFault(past) ?? "", /needs 256 bytes and 255 is the most/, kind);
+    assert.match(nameFault(past) ?? "", /is 256 bytes long; at most 255 are allowed/, kind);
   }
 });
 
-Deno.test("nameFault() counts the folder of a short name that is mostly slashes", () => {
+Deno.test("nameFault() measures the folder name of a short name with many slashes", () => {
   const name = "home" + "/a".repeat(90);
   assert.ok(name.length < 200);
-  assert.match(nameFault(name) ?? "", /its folder needs 364 bytes/);
+  assert.match(nameFault(name) ?? "", /its folder name is 364 bytes long/);
 });
 
-Deno.test("folderOf() writes % as %25 and / as %2F and nothing else", () => {
-  assert.equal(folderOf("home/findings/x"), "home%2Ffindings%2Fx");
-  assert.equal(folderOf("home/100%"), "home%2F100%25");
-  assert.equal(folderOf("home/%2F"), "home%2F%252F");
-  assert.equal(folderOf("home/é &+"), "home%2Fé &+");
+Deno.test("toFolderName() encodes only % as %25 and / as %2F", () => {
+  assert.equal(toFolderName("home/findings/x"), "home%2Ffindings%2Fx");
+  assert.equal(toFolderName("home/100%"), "home%2F100%25");
+  assert.equal(toFolderName("home/%2F"), "home%2F%252F");
+  assert.equal(toFolderName("home/é &+"), "home%2Fé &+");
 });
 
-Deno.test("nameOf() undoes folderOf() for every name", () => {
+Deno.test("fromFolderName() is the inverse of toFolderName()", () => {
   const names = [
     "home/x",
     "home/%",
@@ -155,10 +155,10 @@ Deno.test("nameOf() undoes folderOf() for every name", () => {
     "etc/a/b/c",
     "home/é",
   ];
-  for (const name of names) assert.equal(nameOf(folderOf(name)), name);
+  for (const name of names) assert.equal(fromFolderName(toFolderName(name)), name);
 });
 
-Deno.test("nameOf() refuses folders that folderOf() never wrote", () => {
+Deno.test("fromFolderName() returns undefined for folders that toFolderName() never returns", () => {
   const folders = [
     "",
     ".",
@@ -181,5 +181,5 @@ Deno.test("nameOf() refuses folders that folderOf() never wrote", () => {
     "home%2Fe\u0301",
     "catalog.json",
   ];
-  for (const folder of folders) assert.equal(nameOf(folder), undefined, folder);
+  for (const folder of folders) assert.equal(fromFolderName(folder), undefined, folder);
 });

@@ -13,13 +13,13 @@ function fails(precondition: Precondition, found?: typeof current): void {
   ok(preconditionFault(precondition, found), JSON.stringify(precondition));
 }
 
-Deno.test("preconditionFault() lets a change through that claims nothing", () => {
+Deno.test("preconditionFault() returns undefined without a condition", () => {
   equal(preconditionFault(undefined, current), undefined);
   holds({});
   equal(preconditionFault({}, undefined), undefined);
 });
 
-Deno.test("preconditionFault() compares If-Match by version, and by hash where one is named", () => {
+Deno.test("preconditionFault() compares If-Match by version, and by hash if the tag has one", () => {
   holds({ match: "*" });
   holds({ match: [{ version: 3 }] });
   holds({ match: [{ version: 9 }, { version: 3, sha256: "abab" }] });
@@ -28,12 +28,12 @@ Deno.test("preconditionFault() compares If-Match by version, and by hash where o
   fails({ match: [] }, current);
 });
 
-Deno.test("preconditionFault() fails If-Match where nothing is", () => {
+Deno.test("preconditionFault() returns a fault for If-Match if the world does not exist", () => {
   fails({ match: "*" });
   fails({ match: [{ version: 1 }] });
 });
 
-Deno.test("preconditionFault() fails If-None-Match where its tag is current, and * where anything is", () => {
+Deno.test("preconditionFault() returns a fault for If-None-Match if its tag is current, and for * if the world exists", () => {
   fails({ noneMatch: "*" }, current);
   fails({ noneMatch: [{ version: 3 }] }, current);
   holds({ noneMatch: [{ version: 3, sha256: "cd" }] });
@@ -41,18 +41,18 @@ Deno.test("preconditionFault() fails If-None-Match where its tag is current, and
   equal(preconditionFault({ noneMatch: "*" }, undefined), undefined);
 });
 
-Deno.test("preconditionFault() reads If-Unmodified-Since in whole seconds, as HTTP dates are", () => {
+Deno.test("preconditionFault() compares If-Unmodified-Since in whole seconds", () => {
   holds({ unmodifiedSince: at });
   holds({ unmodifiedSince: at + 1000 });
   fails({ unmodifiedSince: at - 1000 }, current);
   equal(preconditionFault({ unmodifiedSince: at - 1000 }, undefined), undefined);
 });
 
-Deno.test("preconditionFault() passes If-Unmodified-Since over where If-Match was sent (RFC 9110 §13.2.2)", () => {
+Deno.test("preconditionFault() ignores If-Unmodified-Since if If-Match was sent (RFC 9110 §13.2.2)", () => {
   holds({ match: [{ version: 3 }], unmodifiedSince: at - 1000 });
 });
 
-Deno.test("preconditionFault() reads the hash only when a tag names one", () => {
+Deno.test("preconditionFault() reads the hash only if a tag has one", () => {
   const lazy = {
     version: 3,
     updatedAt: current.updatedAt,

@@ -1,36 +1,38 @@
 /**
- * The power-on self-test: asks a running machine, over HTTP and nothing else, for every promise it
- * makes, and prints a line a check. It works below a collection of its own, which it takes away
- * again. It imports nothing, so the machine can serve it and anyone can run it:
+ * The self-test: checks over HTTP that a running server keeps its promises, and prints one line for each
+ * check. It works in a collection of its own, which it deletes at the end. It imports nothing, so that
+ * the server can serve it and any client can run it:
  *
  *     deno run -A -r 'http://localhost:3005/home/boot?raw'
  *
- * Credentials come from ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN; what needs one that is missing is
- * counted as not checked.
+ * The server is the first argument, else the one that served this file, else ELASTIK_URL, else
+ * localhost with ELASTIK_PORT of the environment or of `.env` in the working folder, else port 3005.
+ * Credentials are ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN. A check whose credential is missing counts
+ * as not checked.
  */
 
-/** How a self-test is run. */
+/** Options of a self-test. */
 export interface SelfTestOptions {
-  /** Origin of the machine, `http://localhost:3005`. */
+  /** Origin of the server, such as `http://localhost:3005`. */
   readonly base: string;
   readonly token?: string | undefined;
   readonly approveToken?: string | undefined;
   /** Writes a line. */
   readonly write: (line: string) => void;
-  /** Whether lines may hold terminal colours. */
+  /** True if lines may contain terminal colours. */
   readonly colour: boolean;
-  /** Name of the collection to work in, below `/home`; no other run may use it. */
+  /** Name of the collection below `/home` to work in; no other run may use it. */
   readonly folder: string;
 }
 
 interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer>;
-  /** Credential to send; by default the one that writes, "" for none. */
+  /** Credential to send; by default one that can write, "" for none. */
   readonly as?: string;
 }
 
-/** An answer with its body read. */
+/** A response with its body. */
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -40,25 +42,25 @@ interface Answer {
 
 type Send = (method: string, path: string, ask?: Ask) => Promise<Answer>;
 
-/** What a check works with. */
+/** The arguments of a check. */
 interface Bench {
   readonly send: Send;
-  /** The check's own corner of the tree. */
+  /** Path prefix that only this check uses. */
   readonly at: string;
   readonly options: SelfTestOptions;
 }
 
 type Check = (bench: Bench) => Promise<string | void>;
 
-/** Most milliseconds one request may take. */
+/** Most milliseconds that one request may take. */
 const PATIENCE_MS = 10_000;
 const DOC = "/usr/share/doc/problems/loop-detected.md";
 const encoder = new TextEncoder();
 
-/** Thrown by a check that lacks what it needs. */
+/** Thrown by a check that cannot run, for example without a credential. */
 class NotChecked extends Error {}
 
-/** Every check, in the order of a machine's layers. */
+/** Every check by its name, in the order in which they run. */
 const CHECKS: Readonly<Record<string, Check>> = {
   "status": async ({ send }) => {
     const { status, text } = await send("GET", "/proc/status");
@@ -69,9 +71,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   "whoami": async ({ send }) => {
     const { status, text } = await send("GET", "/auth/whoami");
-    expect(status, 200, "the credential in the environment is not one of this machine");
+    expect(status, 200, "this server does not accept the credential in the environment");
     const { tier } = object(text);
-    is(tier === "T2" || tier === "T3", `${tier} may not write; set ELASTIK_TOKEN`);
+    is(
+      tier === "T2" || tier === "T3",
+      `the caller has ${tier} and cannot write; set ELASTIK_TOKEN`,
+    );
     return String(tier);
   },
   "worlds": async ({ send, at }) => {
@@ -87,9 +92,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "bytes": async ({ send, at }) => {
     const body = Uint8Array.from({ length: 1024 }, (_, i) => i % 256);
     expect((await send("PUT", `${at}/x`, { body })).text, '{"version":1,"ext":"bin"}\n');
-    is(same((await send("GET", `${at}/x?raw`)).bytes, body), "other bytes came out than went in");
+    is(
+      same((await send("GET", `${at}/x?raw`)).bytes, body),
+      "the bytes read are not the bytes written",
+    );
     const read = object((await send("GET", `${at}/x`)).text);
-    is(read.binary === true && read.len === 1024 && read.stage_html === "", "no binary JSON");
+    is(
+      read.binary === true && read.len === 1024 && read.stage_html === "",
+      "the JSON of binary content is wrong",
+    );
   },
   "names": async ({ send, at }) => {
     for (const name of ["caf\u00e9 \u57cf\u57f4", "100%", "a&b#c+d"]) {
@@ -105,7 +116,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "append": async ({ send, at }) => {
     const letters = [..."abcdefghijklmnop"];
     const all = await Promise.all(letters.map((body) => send("POST", `${at}/x`, { body })));
-    is(all.every(({ status }) => status === 200 || status === 201), "an append was refused");
+    is(all.every(({ status }) => status === 200 || status === 201), "an append failed");
     const { text } = await send("GET", `${at}/x?raw`);
     expect([...text].sort().join(""), letters.join(""), "an append was lost");
   },
@@ -173,23 +184,27 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
     const long = await send("PUT", `${at}/x`, { headers: { "x-meta-a": "x".repeat(1025) } });
     expect(long.status, 400);
-    is(long.text.includes("x-meta-a"), "the refusal does not name the header");
+    is(long.text.includes("x-meta-a"), "the detail does not name the header");
   },
   "listings": async ({ send, at }) => {
     for (const name of ["a", "b", "b/c"]) await send("PUT", `${at}/${name}`, { body: name });
     expect((await send("GET", `${at}/`)).text, "a\nb\nb/\n");
     const json = await send("GET", `${at}/`, { headers: { accept: "application/json" } });
     expect(array(json.text).length, 2);
-    expect((await send("GET", `${at}?raw`)).status, 404, "?raw turned a collection into bytes");
+    expect((await send("GET", `${at}?raw`)).status, 404, "?raw of a collection has bytes");
   },
   "history": async ({ send, at }) => {
     for (const body of ["one", "two"]) await send("PUT", `${at}/x`, { body });
     const past = await send("GET", `${at}/x?at=1&raw`);
-    if (past.status === 410) throw new NotChecked("this machine keeps no history");
+    if (past.status === 410) throw new NotChecked("this server keeps no earlier versions");
     expect(past.text, "one");
     expect((await send("PUT", `${at}/x?from=1`)).status, 200);
     expect((await send("GET", `${at}/x?raw`)).text, "one");
-    expect((await send("GET", `${at}/x?at=9`)).status === 200, false, "a version from the future");
+    expect(
+      (await send("GET", `${at}/x?at=9`)).status === 200,
+      false,
+      "a version that does not exist yet was read",
+    );
   },
   "events": async ({ send, at }) => {
     await send("PUT", `${at}/x`, { body: "one", headers: { "x-meta-author": "boot" } });
@@ -210,12 +225,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
     await send("PUT", `${at}/x`, { body: "now" });
     const events = await follow(options, `/stream${at}/x`);
     try {
-      is((await events.next()).includes("id: 1"), "the current state did not come at once");
+      is(
+        (await events.next()).includes("id: 1"),
+        "the stream does not start with the current state",
+      );
       await send("PUT", `${at}/x`, { body: "then" });
       const since = performance.now();
       const pushed = await events.next();
       is(pushed.includes("event: update") && pushed.includes('"then"'), pushed);
-      return `told ${(performance.now() - since).toFixed(1)} ms after the answer`;
+      return `event ${(performance.now() - since).toFixed(1)} ms after the response`;
     } finally {
       await events.close();
     }
@@ -223,7 +241,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "tiers": async ({ send, at, options }) => {
     const unknown = await send("PUT", `${at}/x`, { body: "x", as: "not-a-token" });
     expect(unknown.status, 401);
-    is(unknown.headers.has("www-authenticate"), "no challenge");
+    is(unknown.headers.has("www-authenticate"), "401 without WWW-Authenticate");
     const { tier } = object((await send("GET", "/auth/whoami")).text);
     if (tier === "T2") {
       await send("PUT", `${at}/x`, { body: "x" });
@@ -259,13 +277,13 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   "lower layer": async ({ send, options }) => {
     const page = await send("GET", `${DOC}?raw`);
-    expect(page.status, 200, "the documents a machine is born with are missing");
+    expect(page.status, 200, "the documents of the lower layer are missing");
     const as = approve(options);
     const rows = array(
       (await send("GET", "/proc/worlds", { as, headers: { accept: "application/json" } })).text,
     );
     const row = rows.map(asObject).find(({ name }) => name === DOC.slice(1));
-    if (row?.layer !== "lower") throw new NotChecked("its page is covered already");
+    if (row?.layer !== "lower") throw new NotChecked("the page is covered by another world");
     const headers = { "if-match": page.headers.get("etag") ?? '""' };
     const cover = await send("PUT", DOC, { as, headers, body: page.bytes });
     expect(cover.status === 200 || cover.status === 201, true, cover.text);
@@ -277,20 +295,23 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "markup": async ({ send, at }) => {
     await send("PUT", `${at}/x?ext=html`, { body: "<script>1</script>" });
     const { headers } = await send("GET", `${at}/x?raw`);
-    is(/^sandbox/.test(headers.get("content-security-policy") ?? ""), "markup is not sandboxed");
+    is(/^sandbox/.test(headers.get("content-security-policy") ?? ""), "HTML is not sandboxed");
     expect(headers.get("x-content-type-options"), "nosniff");
     const foreign = { origin: "https://example.org" };
     expect((await send("PUT", `${at}/x`, { headers: foreign, body: "x" })).status, 403);
   },
   "shell": async ({ send }) => {
     const { text, headers } = await send("GET", "/", { headers: { accept: "text/html" } });
-    is(/<html/i.test(text), "a browser gets no page at /");
-    is(headers.has("content-security-policy"), "the shell has no policy");
+    is(/<html/i.test(text), "a browser gets no HTML at /");
+    is(headers.has("content-security-policy"), "the shell has no Content-Security-Policy");
   },
   "proc": async ({ send, at }) => {
     await send("PUT", `${at}/x`, { body: "x" });
-    is(Number((await send("GET", "/proc/uptime")).text) > 0, "no uptime");
-    is(/^\d+\.\d+\.\d+\S*\n$/.test((await send("GET", "/proc/version")).text), "no version");
+    is(Number((await send("GET", "/proc/uptime")).text) > 0, "/proc/uptime is not a number");
+    is(
+      /^\d+\.\d+\.\d+\S*\n$/.test((await send("GET", "/proc/version")).text),
+      "/proc/version is not a version",
+    );
     const { text } = await send("GET", "/proc/worlds");
     is(text.split("\n").includes(`${at.slice(1)}/x`), "/proc/worlds lacks a world");
   },
@@ -298,7 +319,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const { text } = await send("GET", "/bin");
     for (const route of ["/home", "/stream", "/proc/status"]) is(text.includes(route), route);
     const version = (await send("GET", "/proc/version")).text;
-    expect((await send("GET", "/bin/proc/version")).text, version, "no alias");
+    expect(
+      (await send("GET", "/bin/proc/version")).text,
+      version,
+      "/bin/proc/version is not an alias of /proc/version",
+    );
     for (const folder of ["/dev/", "/mnt/", "/lib/"]) {
       expect((await send("GET", folder)).status, 200, folder);
     }
@@ -306,14 +331,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   "webdav": async ({ send, at }) => {
     const depth = { depth: "1" };
-    await send("PUT", `${at}/y`, { body: "so that the collection is there" });
+    await send("PUT", `${at}/y`, { body: "so that the collection exists" });
     const { headers } = await send("OPTIONS", `/dav${at}/`);
-    is(/\b1\b.*\b2\b/.test(headers.get("dav") ?? ""), "no DAV: 1, 2");
+    is(/\b1\b.*\b2\b/.test(headers.get("dav") ?? ""), "the DAV header lacks 1 or 2");
     expect((await send("PUT", `/dav${at}/x.txt`, { body: "as a file" })).status, 201);
     expect((await send("GET", `${at}/x.txt?raw`)).text, "as a file");
     const found = await send("PROPFIND", `/dav${at}/`, { headers: depth });
     expect(found.status, 207, found.text);
-    is(found.text.includes(`/dav${at}/x.txt<`), "PROPFIND does not list what was written");
+    is(found.text.includes(`/dav${at}/x.txt<`), "PROPFIND does not list the file that was written");
   },
   "plugins": async ({ send, options }) => {
     const as = approve(options);
@@ -325,15 +350,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
       export default { fetch: (request, env) => new Response("as " + env.caller.tier) };`;
     expect((await send("PUT", path, { as, body })).status, 201);
     try {
-      expect(await answer(), 404, "it runs without approval");
+      expect(await answer(), 404, "the plugin answers without approval");
       const since = performance.now();
       const up = await state("active");
       expect(up.status, 200, up.text);
       const took = (performance.now() - since).toFixed(0);
-      is(/^as T[23]$/.test((await send("GET", `${route}/x`)).text), "no answer of the plugin");
+      is(/^as T[23]$/.test((await send("GET", `${route}/x`)).text), "the plugin does not answer");
       expect((await state("disabled")).status, 200);
-      expect(await answer(), 404, "it runs on after it was disabled");
-      return `up in ${took} ms`;
+      expect(await answer(), 404, "the plugin answers after it was disabled");
+      return `active in ${took} ms`;
     } finally {
       await send("DELETE", path, { as });
     }
@@ -344,7 +369,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     expect(missing.headers.get("content-type"), "application/problem+json");
     const { type, title, status, detail } = object(missing.text);
     is(status === 404 && typeof title === "string" && typeof detail === "string", missing.text);
-    expect((await send("GET", String(type))).status, 200, "the problem's page is missing");
+    expect((await send("GET", String(type))).status, 200, "the page of the problem is missing");
     const locked = await send("PATCH", `${at}/x`, { body: "x" });
     expect(locked.status, 405);
     is(locked.headers.get("allow")?.includes("PUT") === true, "405 without Allow");
@@ -355,7 +380,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 /**
  * Runs every check.
  *
- * @returns how many failed
+ * @returns the number of failed checks
  */
 export async function selfTest(options: SelfTestOptions): Promise<number> {
   const { base, write } = options;
@@ -380,9 +405,9 @@ export async function selfTest(options: SelfTestOptions): Promise<number> {
     }
     const ms = (performance.now() - since).toFixed(0).padStart(5);
     write(`${name.padEnd(16)} ${ms} ms  ${verdict}${note === "" ? "" : `  ${note}`}`);
-    if (name === "status" && counts.failed > 0) break; // nobody is there; nothing else can be asked
+    if (name === "status" && counts.failed > 0) break; // the server cannot be reached
   }
-  if (counts.ok > 0) await leaveNothing(send, home, options);
+  if (counts.ok > 0) await cleanUp(send, home, options);
   const took = (performance.now() - begun).toFixed(0);
   const missed = counts.missed > 0 ? `, ${counts.missed} not checked` : "";
   write(
@@ -392,8 +417,8 @@ export async function selfTest(options: SelfTestOptions): Promise<number> {
   return counts.failed;
 }
 
-/** Takes the test's worlds away, or, without the right to delete, leaves them empty and says so. */
-async function leaveNothing(send: Send, home: string, options: SelfTestOptions): Promise<void> {
+/** Deletes the worlds of the test. Without a token that can delete, empties them and reports that. */
+async function cleanUp(send: Send, home: string, options: SelfTestOptions): Promise<void> {
   if (options.approveToken !== undefined) {
     const { status } = await send("DELETE", `${home}/`, { as: options.approveToken });
     if (status === 200 || status === 404) return;
@@ -404,7 +429,7 @@ async function leaveNothing(send: Send, home: string, options: SelfTestOptions):
     await send("PUT", `/${name.split("/").map(encodeURIComponent).join("/")}`, { body: "" });
   }
   options.write(
-    `left ${left.length} empty worlds below ${home}/: deleting takes ELASTIK_APPROVE_TOKEN`,
+    `left ${left.length} empty worlds below ${home}/: deleting needs ELASTIK_APPROVE_TOKEN`,
   );
 }
 
@@ -430,7 +455,7 @@ function sender({ base, token, approveToken }: SelfTestOptions): Send {
   };
 }
 
-/** Opens an event stream and reads it event by event. */
+/** Opens an event stream and reads one event at a time. */
 async function follow({ base, token, approveToken }: SelfTestOptions, path: string) {
   const credential = token ?? approveToken;
   const over = new AbortController();
@@ -463,7 +488,7 @@ async function follow({ base, token, approveToken }: SelfTestOptions, path: stri
   };
 }
 
-/** A lesser capability, made by its holder alone. */
+/** Derives a narrower capability without the server. */
 async function narrow(token: string, line: string): Promise<string> {
   const [lines = "", signature = ""] = token.split(".");
   const options = { alphabet: "base64url" } as const;
@@ -477,7 +502,7 @@ async function narrow(token: string, line: string): Promise<string> {
 }
 
 function approve({ approveToken }: SelfTestOptions): string {
-  if (approveToken === undefined) throw new NotChecked("it takes ELASTIK_APPROVE_TOKEN");
+  if (approveToken === undefined) throw new NotChecked("ELASTIK_APPROVE_TOKEN is needed");
   return approveToken;
 }
 
@@ -491,7 +516,7 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 
 function expect(found: unknown, wanted: unknown, about = ""): void {
   if (found === wanted) return;
-  const shown = `${JSON.stringify(found)} where ${JSON.stringify(wanted)} was due`;
+  const shown = `found ${JSON.stringify(found)}, expected ${JSON.stringify(wanted)}`;
   throw new Error(`${shown}${about === "" ? "" : `: ${about.trim().slice(0, 300)}`}`);
 }
 
@@ -499,13 +524,13 @@ function is(holds: boolean, otherwise: string): void {
   if (!holds) throw new Error(otherwise.trim().slice(0, 300));
 }
 
-/** 401 where nothing was sent, 403 where it does not reach. */
+/** Expects 401 (no credential) or 403 (a credential that is not sufficient). */
 function refused({ status, text }: Answer): void {
-  is(status === 401 || status === 403, `${status} where 401 or 403 was due: ${text}`);
+  is(status === 401 || status === 403, `found ${status}, expected 401 or 403: ${text}`);
 }
 
 function asObject(value: unknown): Record<string, unknown> {
-  is(typeof value === "object" && value !== null, `no JSON object: ${JSON.stringify(value)}`);
+  is(typeof value === "object" && value !== null, `not a JSON object: ${JSON.stringify(value)}`);
   return { ...value as object };
 }
 
@@ -515,20 +540,45 @@ function object(text: string): Record<string, unknown> {
 
 function array(text: string): unknown[] {
   const value: unknown = JSON.parse(text);
-  if (!Array.isArray(value)) throw new Error(`no JSON array: ${text.slice(0, 100)}`);
+  if (!Array.isArray(value)) throw new Error(`not a JSON array: ${text.slice(0, 100)}`);
   return value;
 }
 
-/** A variable of the environment, where it may be read. */
+/** Returns an environment variable if it is set, not empty and may be read. */
 function variable(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) || undefined : undefined;
 }
 
+/** Returns the address of the server if neither an argument nor the URL of this file names it. */
+function addressInSettings(): string {
+  const url = variable("ELASTIK_URL");
+  if (url !== undefined) return url;
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "ELASTIK_PORT" });
+  // A variable that is set but empty takes precedence over the file, as it does for the server.
+  const set = state === "granted" ? Deno.env.get("ELASTIK_PORT") : undefined;
+  return `http://localhost:${(set ?? portInEnvFile()) || "3005"}`;
+}
+
+/** Returns ELASTIK_PORT of `.env` in the working folder; the last line that sets it counts. */
+function portInEnvFile(): string | undefined {
+  if (Deno.permissions.querySync({ name: "read", path: ".env" }).state !== "granted") return;
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(".env");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  const line =
+    /^[ \t]*(?:export[ \t]+)?ELASTIK_PORT[ \t]*=[ \t]*["'`]?(\d{0,5})["'`]?[ \t]*(?:#.*)?\r?$/gm;
+  return [...text.matchAll(line)].at(-1)?.[1];
+}
+
 if (import.meta.main) {
   const own = /^https?:/.test(import.meta.url) ? new URL(import.meta.url).origin : undefined;
   const failed = await selfTest({
-    base: (Deno.args[0] ?? own ?? "http://localhost:3005").replace(/\/+$/, ""),
+    base: (Deno.args[0] ?? own ?? addressInSettings()).replace(/\/+$/, ""),
     token: variable("ELASTIK_TOKEN"),
     approveToken: variable("ELASTIK_APPROVE_TOKEN"),
     write: (line) => console.log(line),

@@ -1,22 +1,25 @@
 /**
- * The console inside a cell: lines become frames, so many a second and no longer than so; the rest is
- * counted and told. A plugin has no other way to write anywhere.
+ * The console of a plugin. Each line becomes a LOG frame. Lines per second and their length are
+ * limited; dropped lines are counted and the count is reported. A plugin must not have another way
+ * to write to the server's log.
  */
 
-/** Longest line in characters. */
-const LINE = 4096;
+/** Longest console line in characters; the rest is cut off. */
+const MAX_LINE_CHARS = 4096;
 
 /**
- * Makes the console.
+ * Creates the console of a cell.
  *
- * @param send takes a line and its level: 0 log, 1 warn, 2 error
- * @param inspect writes a value that is not text
- * @param linesPerSecond what passes; the rest is counted
+ * @param send receives the level (0 log, 1 warn, 2 error) and the line
+ * @param inspect formats a value that is not a string
+ * @param maxLogLinesPerSecond lines that are sent per second; more are dropped and counted
+ * @returns the object that replaces `globalThis.console`, and `print`, which sends one line under
+ * the same limits
  */
-export function makeConsole(
+export function createConsole(
   send: (level: number, line: string) => void,
   inspect: (value: unknown) => string,
-  linesPerSecond: number,
+  maxLogLinesPerSecond: number,
 ): { console: Readonly<Record<string, unknown>>; print: (level: number, line: string) => void } {
   const now = Date.now;
   let second = 0;
@@ -27,18 +30,20 @@ export function makeConsole(
     if (current !== second) {
       second = current;
       sent = 0;
-      if (dropped > 0) send(1, `${dropped} lines dropped: ${linesPerSecond} a second are kept`);
+      if (dropped > 0) {
+        send(1, `dropped ${dropped} lines: at most ${maxLogLinesPerSecond} per second are kept`);
+      }
       dropped = 0;
     }
-    if (sent >= linesPerSecond) {
+    if (sent >= maxLogLinesPerSecond) {
       dropped++;
       return;
     }
     sent++;
-    send(level, line.length > LINE ? line.slice(0, LINE) + " …" : line);
+    send(level, line.length > MAX_LINE_CHARS ? line.slice(0, MAX_LINE_CHARS) + " …" : line);
   };
   const write = (level: number) => (...values: unknown[]): void => {
-    if (sent >= linesPerSecond && Math.floor(now() / 1000) === second) {
+    if (sent >= maxLogLinesPerSecond && Math.floor(now() / 1000) === second) {
       dropped++;
       return;
     }
@@ -83,6 +88,6 @@ function describe(inspect: (value: unknown) => string, value: unknown): string {
   try {
     return inspect(value);
   } catch {
-    return "[a value that throws when it is shown]";
+    return "[a value that cannot be inspected]";
   }
 }

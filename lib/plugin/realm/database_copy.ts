@@ -1,78 +1,95 @@
 /**
- * A SQLite file as one consistent image in memory, taken without locks and without SQLite: another
- * program may hold the file, in whatever mode, in a folder where nothing may be written. What is
- * verified: that nobody wrote the file meanwhile, and every frame of its write-ahead log by salt and
- * checksum (https://sqlite.org/fileformat2.html#walformat). What is not: the database itself.
+ * Copies a SQLite file into memory as one consistent image, without locks and without SQLite.
+ * Another program may have the file open in any mode, and the folder may be read-only. The copy
+ * verifies that the file did not change during the read, and the salt and checksum of every frame
+ * of the write-ahead log (https://sqlite.org/fileformat2.html#walformat). It does not verify the
+ * database itself. It must not write or lock anything.
  */
 
 import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
 
-/** A file as it was at one moment. */
-export interface Look {
+/** Size in bytes and time of the last write in Unix milliseconds. */
+export interface DatabaseFileStat {
   readonly size: number;
   readonly mtime: number;
 }
 
-/** What of the disk is needed; absent is `undefined`. */
-export interface Disk {
-  look(path: string): Promise<Look | undefined>;
-  /** The whole file, or its first bytes. */
+/** Access to the files of a database. Methods return undefined for a file that does not exist. */
+export interface DatabaseFiles {
+  stat(path: string): Promise<DatabaseFileStat | undefined>;
+  /** Reads the whole file, or its first `most` bytes. */
   read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  pause(ms: number): Promise<unknown>;
+  sleep(ms: number): Promise<unknown>;
 }
 
+// Lengths of headers in bytes.
 const MAIN_HEADER = 100;
 const JOURNAL_HEADER = 8;
 const WAL_HEADER = 32;
 const FRAME_HEADER = 24;
 const WAL_MAGIC = 0x377f0682;
-const TRIES = 10;
-const PAUSE_MS = 50;
+/** Largest number of attempts to read an unchanged file. */
+const MAX_ATTEMPTS = 10;
+/** Pause between two attempts, in milliseconds. */
+const RETRY_MS = 50;
 
 /**
- * Reads the file and what its log holds beyond it.
+ * Reads a database file and applies its write-ahead log.
  *
- * @throws {Error} `NotFound`; `QuotaExceededError`, it is too long; `Busy`, it is written all the time
+ * @param disk access to the file, its `-wal` and its `-journal`
+ * @param path path of the database file
+ * @returns an image that SQLite can open in memory
+ * @throws {Error} with the name `NotFound`, `QuotaExceededError` (longer than
+ * `MAX_QUERY_IMAGE_BYTES`) or `Busy` (another program wrote the file during every attempt)
  */
 export async function copyDatabase(
-  disk: Disk,
+  disk: DatabaseFiles,
   path: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (tries > 0) await disk.pause(PAUSE_MS);
-    const before = await state(disk, path);
-    if (before === undefined) throw named("NotFound", "Cannot query the file: it is not there");
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (attempt > 0) await disk.sleep(RETRY_MS);
+    const before = await readState(disk, path);
+    if (before === undefined) {
+      throw createNamedError("NotFound", "Cannot query the file: it does not exist");
+    }
     if (before.bytes > MAX_QUERY_IMAGE_BYTES) {
-      throw named(
+      throw createNamedError(
         "QuotaExceededError",
-        `Cannot query the file: it has ${before.bytes} bytes and is held by another program or was left with a log, ` +
-          `${MAX_QUERY_IMAGE_BYTES} at most can be copied`,
+        `Cannot query the file: it must be copied, since another program has it open or it has a log; ` +
+          `it has ${before.bytes} bytes; at most ${MAX_QUERY_IMAGE_BYTES} can be copied`,
       );
     }
     if (before.hot) continue;
     const main = await disk.read(path);
     const log = before.log === "" ? undefined : await disk.read(`${path}-wal`);
-    const after = await state(disk, path);
+    const after = await readState(disk, path);
     if (main === undefined || after === undefined || after.hot) continue;
-    // A log that only grew is fine; one that began anew no longer has what the file was given of it.
+    // A log that only grew is consistent. After a restart it lacks the frames that the file has
+    // received.
     if (before.log !== after.log) continue;
     if (log === undefined) {
-      if (before.main === after.main) return settle(main);
+      if (before.main === after.main) return clearWalMode(main);
       continue;
     }
-    const image = overlay(main, log);
-    if (image !== undefined) return settle(image);
+    const image = applyWal(main, log);
+    if (image !== undefined) return clearWalMode(image);
   }
-  throw named("Busy", "Cannot query the file: another program is writing it; ask again");
+  throw createNamedError(
+    "Busy",
+    "Cannot query the file: another program is writing it; send the query again",
+  );
 }
 
 /**
- * Puts what a write-ahead log holds over the file it belongs to.
+ * Applies a write-ahead log to its database file.
  *
- * @returns the file as it is after the last whole transaction of the log; `undefined` when the file is
- * shorter than that says
+ * @param main bytes of the file
+ * @param log bytes of the log; a log that is empty or invalid is ignored
+ * @returns the file after the last complete transaction of the log; undefined if pages are missing
+ * in both
+ * @throws {Error} `QuotaExceededError`: the result is longer than `MAX_QUERY_IMAGE_BYTES`
  */
-export function overlay(
+export function applyWal(
   main: Uint8Array<ArrayBuffer>,
   log: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> | undefined {
@@ -84,9 +101,9 @@ export function overlay(
   const pageSize = view.getUint32(8);
   if (pageSize < 512 || pageSize > 65536 || (pageSize & pageSize - 1) !== 0) return main;
   const sum: [number, number] = [0, 0];
-  add(sum, view, 0, 24, little);
+  addToChecksum(sum, view, 0, 24, little);
   if (sum[0] !== view.getUint32(24) || sum[1] !== view.getUint32(28)) return main;
-  /** Where each page of whole transactions lies, and of the one that is not whole yet. */
+  // Offset in the log of each page: of complete transactions, and of the one that is still open.
   const pages = new Map<number, number>();
   let open = new Map<number, number>();
   let size = 0;
@@ -94,8 +111,8 @@ export function overlay(
   for (let at = WAL_HEADER; at + step <= log.length; at += step) {
     if (view.getUint32(at + 8) !== view.getUint32(16)) break;
     if (view.getUint32(at + 12) !== view.getUint32(20)) break;
-    add(sum, view, at, 8, little);
-    add(sum, view, at + FRAME_HEADER, pageSize, little);
+    addToChecksum(sum, view, at, 8, little);
+    addToChecksum(sum, view, at + FRAME_HEADER, pageSize, little);
     if (sum[0] !== view.getUint32(at + 16) || sum[1] !== view.getUint32(at + 20)) break;
     open.set(view.getUint32(at), at + FRAME_HEADER);
     const commit = view.getUint32(at + 4);
@@ -106,7 +123,10 @@ export function overlay(
   }
   if (size === 0) return main;
   if (size * pageSize > MAX_QUERY_IMAGE_BYTES) {
-    throw named("QuotaExceededError", "Cannot query the file: with its log it is too long");
+    throw createNamedError(
+      "QuotaExceededError",
+      `Cannot query the file: with its log it has more than ${MAX_QUERY_IMAGE_BYTES} bytes`,
+    );
   }
   const image = new Uint8Array(size * pageSize);
   image.set(main.subarray(0, Math.min(main.length, image.length)));
@@ -119,48 +139,56 @@ export function overlay(
   return image;
 }
 
-/** Bytes 18 and 19 say "write-ahead log", which an image in memory cannot have. */
-export function settle(image: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+/**
+ * Changes the file format versions (bytes 18 and 19) from WAL to rollback journal, in place,
+ * because SQLite cannot open an image in memory in WAL mode.
+ */
+export function clearWalMode(image: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (image.length > 19 && image[18] === 2) image.fill(1, 18, 20);
   return image;
 }
 
-/** An error by whose name a plugin can tell it from others. */
-export function named(name: string, message: string): Error {
+/** Creates an error with a name, by which a plugin can distinguish it. */
+export function createNamedError(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
+/** State of the files; two equal states mean that no write happened between them. */
 interface State {
+  /** Size, time and header of the database file. */
   readonly main: string;
-  /** The log's header, which changes when it begins anew; `""` without a log. */
+  /** Header of the log in hex; it changes when the log restarts. `""` if there is no log. */
   readonly log: string;
-  /** A transaction is being written into the file itself, or broke off there. */
+  /** There is a hot journal: a transaction is being written to the file, or was interrupted. */
   readonly hot: boolean;
+  /** Length of the file or of its log, whichever is longer. */
   readonly bytes: number;
 }
 
-async function state(disk: Disk, path: string): Promise<State | undefined> {
-  const main = await disk.look(path);
+async function readState(disk: DatabaseFiles, path: string): Promise<State | undefined> {
+  const main = await disk.stat(path);
   if (main === undefined) return undefined;
-  const wal = await disk.look(`${path}-wal`);
-  const journal = await disk.look(`${path}-journal`);
-  const header = wal && wal.size >= WAL_HEADER ? await head(disk, `${path}-wal`, WAL_HEADER) : "";
+  const wal = await disk.stat(`${path}-wal`);
+  const journal = await disk.stat(`${path}-journal`);
+  const header = wal && wal.size >= WAL_HEADER
+    ? await readHex(disk, `${path}-wal`, WAL_HEADER)
+    : "";
   return {
-    // The head counts the file's changes, for those that are quicker than the clock.
-    main: `${main.size} ${main.mtime} ${await head(disk, path, MAIN_HEADER)}`,
+    // The header has a change counter, which detects writes within one tick of the clock.
+    main: `${main.size} ${main.mtime} ${await readHex(disk, path, MAIN_HEADER)}`,
     log: header,
     hot: journal !== undefined && journal.size > 0 &&
-      !/^(?:00)*$/.test(await head(disk, `${path}-journal`, JOURNAL_HEADER)),
+      !/^(?:00)*$/.test(await readHex(disk, `${path}-journal`, JOURNAL_HEADER)),
     bytes: Math.max(main.size, wal?.size ?? 0),
   };
 }
 
-async function head(disk: Disk, path: string, most: number): Promise<string> {
+async function readHex(disk: DatabaseFiles, path: string, most: number): Promise<string> {
   return (await disk.read(path, most))?.toHex() ?? "";
 }
 
-/** SQLite's checksum over pairs of words, carried on in `sum`. */
-function add(
+/** Continues SQLite's checksum in `sum` over `length` bytes, in pairs of 32-bit words. */
+function addToChecksum(
   sum: [number, number],
   view: DataView,
   from: number,

@@ -1,6 +1,6 @@
 /** Rows as CSV (RFC 4180). An empty field is NULL, and `""` is an empty text. */
 
-import type { SqlResult } from "../../../lib/plugin/realm/sql.ts";
+import type { SqlResult } from "../../../lib/plugin/realm/sql_types.ts";
 
 /** Formats rows with a header line. */
 export function formatCsv({ columns, rows }: SqlResult): string {

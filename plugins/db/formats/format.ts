@@ -1,6 +1,6 @@
 /** The formats of a result, and how Accept chooses one. */
 
-import type { SqlResult } from "../../../lib/plugin/realm/sql.ts";
+import type { SqlResult } from "../../../lib/plugin/realm/sql_types.ts";
 import { chooseType } from "../../kit/accept.ts";
 import { Problem } from "../../kit/problem.ts";
 import { formatCsv } from "./csv.ts";

@@ -1,6 +1,6 @@
 /** Rows as JSON: one array, or one object per line (NDJSON). */
 
-import type { SqlResult } from "../../../lib/plugin/realm/sql.ts";
+import type { SqlResult } from "../../../lib/plugin/realm/sql_types.ts";
 
 /** Formats rows as a JSON array, one object per line. */
 export function formatJson(result: SqlResult): string {

@@ -1,6 +1,6 @@
 /** Rows as a plain table for a terminal: aligned columns, one line per row. */
 
-import type { SqlResult } from "../../../lib/plugin/realm/sql.ts";
+import type { SqlResult } from "../../../lib/plugin/realm/sql_types.ts";
 
 /** Longest text of a cell in characters. */
 const MAX_CELL_LENGTH = 200;

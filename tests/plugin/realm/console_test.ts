@@ -1,9 +1,13 @@
 import { deepStrictEqual as equal, match } from "node:assert/strict";
-import { makeConsole } from "../../../lib/plugin/realm/console.ts";
+import { createConsole } from "../../../lib/plugin/realm/console.ts";
 
-function make(linesPerSecond = 3) {
+function make(maxLogLinesPerSecond = 3) {
   const sent: [number, string][] = [];
-  const made = makeConsole((level, line) => sent.push([level, line]), String, linesPerSecond);
+  const made = createConsole(
+    (level, line) => sent.push([level, line]),
+    String,
+    maxLogLinesPerSecond,
+  );
   const call = (name: string, ...values: unknown[]): void => {
     const method = made.console[name];
     if (typeof method === "function") method(...values);
@@ -11,7 +15,7 @@ function make(linesPerSecond = 3) {
   return { sent, call, print: made.print };
 }
 
-Deno.test("makeConsole() writes values in a row with their level", () => {
+Deno.test("createConsole() sends the values of a call as one line with its level", () => {
   const { sent, call } = make(10);
   call("log", "a", 1, "b");
   call("warn", "w");
@@ -22,7 +26,7 @@ Deno.test("makeConsole() writes values in a row with their level", () => {
   equal(sent, [[0, "a 1 b"], [1, "w"], [2, "e"], [2, "Assertion failed: fell"]]);
 });
 
-Deno.test("makeConsole() lets so many lines a second pass and none too long", () => {
+Deno.test("createConsole() limits the lines per second and the length of a line", () => {
   const { sent, call } = make(3);
   for (let i = 0; i < 100; i++) call("log", "x".repeat(10_000));
   // A second may begin while the loop runs.
@@ -30,11 +34,11 @@ Deno.test("makeConsole() lets so many lines a second pass and none too long", ()
   equal(sent[0]?.[1].length, 4098);
 });
 
-Deno.test("makeConsole() shows what cannot be shown without throwing", () => {
+Deno.test("createConsole() does not throw for a value that cannot be inspected", () => {
   const sent: string[] = [];
-  const { console } = makeConsole((_level, line) => sent.push(line), () => {
+  const { console } = createConsole((_level, line) => sent.push(line), () => {
     throw new Error("boom");
   }, 5);
   if (typeof console.log === "function") console.log("a", {});
-  match(sent.join(), /^a \[a value that throws/);
+  match(sent.join(), /^a \[a value that cannot be inspected/);
 });

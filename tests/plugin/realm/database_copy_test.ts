@@ -2,16 +2,16 @@ import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
 import {
+  applyWal,
+  clearWalMode,
   copyDatabase,
-  type Disk,
-  named,
-  overlay,
-  settle,
+  createNamedError,
+  type DatabaseFiles,
 } from "../../../lib/plugin/realm/database_copy.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A database whose last rows are in its log alone. */
+/** A database whose last rows are in its write-ahead log only. */
 function logged(pageSize = 4096): { main: Bytes; log: Bytes } {
   const folder = Deno.makeTempDirSync({ prefix: "elastik-copy-" });
   try {
@@ -35,8 +35,8 @@ function count(image: Bytes | undefined): number {
   ok(image);
   const database = new DatabaseSync(":memory:");
   try {
-    // The published types lag behind the runtime.
-    Reflect.get(database, "deserialize").call(database, settle(image));
+    // `@types/node` lacks `deserialize` (Deno 2.9.6).
+    Reflect.get(database, "deserialize").call(database, clearWalMode(image));
     equal(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
     return Number(database.prepare("SELECT count(*) AS n FROM t").get()?.n);
   } finally {
@@ -44,63 +44,63 @@ function count(image: Bytes | undefined): number {
   }
 }
 
-/** Files in memory; `act` runs before each look, with the number of looks so far. */
-function diskOf(files: Map<string, Bytes>, act: (looks: number) => void = () => {}): Disk {
+/** Files in memory. `act` runs before each stat of the database, with the number of stats so far. */
+function diskOf(files: Map<string, Bytes>, act: (looks: number) => void = () => {}): DatabaseFiles {
   let looks = 0;
   return {
-    look(path) {
+    stat(path) {
       if (path === "/a") act(looks++);
       const file = files.get(path);
       return Promise.resolve(file && { size: file.length, mtime: 1 });
     },
     read: (path, most) => Promise.resolve(files.get(path)?.slice(0, most)),
-    pause: () => Promise.resolve(),
+    sleep: () => Promise.resolve(),
   };
 }
 
 for (const pageSize of [512, 4096, 65536]) {
-  Deno.test(`overlay() puts what the log holds over the file, pages of ${pageSize}`, () => {
+  Deno.test(`applyWal() applies the log to the file with pages of ${pageSize} bytes`, () => {
     const { main, log } = logged(pageSize);
     equal(count(main.slice()), 1);
-    equal(count(overlay(main, log)), 51);
+    equal(count(applyWal(main, log)), 51);
   });
 }
 
-Deno.test("overlay() stops at a frame that is not whole, and at one of another log", () => {
+Deno.test("applyWal() stops at an incomplete or damaged frame", () => {
   const { main, log } = logged();
   const frame = 24 + 4096;
-  const cut = overlay(main, log.subarray(0, log.length - 100));
+  const cut = applyWal(main, log.subarray(0, log.length - 100));
   ok(count(cut) < 51);
   ok(count(cut) > 1);
   for (const at of [16, 8, 30]) {
     const torn = log.slice();
     const second = 32 + 3 * frame + at;
     torn[second] = (torn[second] ?? 0) ^ 1;
-    ok(count(overlay(main, torn)) < 51);
+    ok(count(applyWal(main, torn)) < 51);
   }
 });
 
-Deno.test("overlay() leaves the file alone where the log is none", () => {
+Deno.test("applyWal() returns the file unchanged if the log is empty or invalid", () => {
   const { main, log } = logged();
   const broken = log.slice();
   broken[25] = (broken[25] ?? 0) ^ 1;
   for (const none of [new Uint8Array(), log.subarray(0, 20), broken, new Uint8Array(5000)]) {
-    equal(overlay(main, none), main);
+    equal(applyWal(main, none), main);
   }
 });
 
-Deno.test("overlay() gives nothing when pages are missing in both", () => {
+Deno.test("applyWal() returns undefined if pages are missing in both", () => {
   const { main, log } = logged();
-  equal(overlay(main.subarray(0, 8192), log), undefined);
+  equal(applyWal(main.subarray(0, 8192), log), undefined);
 });
 
-Deno.test("copyDatabase() takes file and log as they are together", async () => {
+Deno.test("copyDatabase() returns the file with its log applied", async () => {
   const { main, log } = logged();
   equal(count(await copyDatabase(diskOf(new Map([["/a", main], ["/a-wal", log]])), "/a")), 51);
   equal(count(await copyDatabase(diskOf(new Map([["/a", main]])), "/a")), 1);
 });
 
-Deno.test("copyDatabase() looks again when the log began anew meanwhile", async () => {
+Deno.test("copyDatabase() reads again if the log restarted during the read", async () => {
   const { main, log } = logged();
   const other = log.slice();
   other[17] = (other[17] ?? 0) ^ 1;
@@ -114,7 +114,7 @@ Deno.test("copyDatabase() looks again when the log began anew meanwhile", async 
   equal(looks, 4);
 });
 
-Deno.test("copyDatabase() waits for a transaction that is written into the file", async () => {
+Deno.test("copyDatabase() waits while there is a hot journal, and then rejects with Busy", async () => {
   const { main } = logged();
   const journal = new Uint8Array(512).fill(7);
   const files = new Map<string, Bytes>([["/a", main], ["/a-journal", journal]]);
@@ -127,7 +127,7 @@ Deno.test("copyDatabase() waits for a transaction that is written into the file"
   await rejects(copyDatabase(diskOf(files), "/a"), { name: "Busy" });
 });
 
-Deno.test("copyDatabase() gives up on a file that changes all the time, and on none", async () => {
+Deno.test("copyDatabase() rejects with Busy if the file changes during each read, and with NotFound", async () => {
   const { main } = logged();
   const files = new Map([["/a", main]]);
   const restless = diskOf(files, (looks) => {
@@ -139,27 +139,27 @@ Deno.test("copyDatabase() gives up on a file that changes all the time, and on n
   await rejects(copyDatabase(diskOf(files), "/b"), { name: "NotFound" });
 });
 
-Deno.test("copyDatabase() reads nothing that is too long", async () => {
-  const disk: Disk = {
-    look: (path) =>
+Deno.test("copyDatabase() rejects a file that is too long without reading it", async () => {
+  const disk: DatabaseFiles = {
+    stat: (path) =>
       Promise.resolve(path === "/a" ? { size: MAX_QUERY_IMAGE_BYTES + 1, mtime: 1 } : undefined),
     read: (_path, most) => {
       ok(most !== undefined && most <= 100);
       return Promise.resolve(new Uint8Array(most));
     },
-    pause: () => Promise.resolve(),
+    sleep: () => Promise.resolve(),
   };
   await rejects(copyDatabase(disk, "/a"), { name: "QuotaExceededError" });
 });
 
-Deno.test("copyDatabase() is whole while another connection writes and checkpoints", async () => {
+Deno.test("copyDatabase() returns a consistent image while another connection writes and checkpoints", async () => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-copy-" });
   try {
     const path = `${folder}/a.db`;
     const writer = new DatabaseSync(path);
     writer.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; CREATE TABLE t(a)");
-    const disk: Disk = {
-      look: async (file) => {
+    const disk: DatabaseFiles = {
+      stat: async (file) => {
         write();
         const found = await Deno.stat(file).catch(() => undefined);
         return found && { size: found.size, mtime: found.mtime?.getTime() ?? 0 };
@@ -168,7 +168,7 @@ Deno.test("copyDatabase() is whole while another connection writes and checkpoin
         write();
         return (await Deno.readFile(file).catch(() => undefined))?.slice(0, most);
       },
-      pause: () => Promise.resolve(),
+      sleep: () => Promise.resolve(),
     };
     let written = 0;
     const write = (): void => {
@@ -187,14 +187,14 @@ Deno.test("copyDatabase() is whole while another connection writes and checkpoin
   }
 });
 
-Deno.test("settle() takes the log's mark from an image and touches nothing else", () => {
+Deno.test("clearWalMode() changes bytes 18 and 19 of a WAL image and nothing else", () => {
   const { main } = logged();
   equal([main[18], main[19]], [2, 2]);
-  equal([settle(main)[18], main[19], main[20]], [1, 1, 0]);
-  equal(settle(new Uint8Array(3)), new Uint8Array(3));
+  equal([clearWalMode(main)[18], main[19], main[20]], [1, 1, 0]);
+  equal(clearWalMode(new Uint8Array(3)), new Uint8Array(3));
 });
 
-Deno.test("named() makes an error that is told by its name", () => {
-  const { name, message } = named("Busy", "words");
+Deno.test("createNamedError() returns an error with the name and message", () => {
+  const { name, message } = createNamedError("Busy", "words");
   equal([name, message], ["Busy", "words"]);
 });

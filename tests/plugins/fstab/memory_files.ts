@@ -1,6 +1,6 @@
 /** `env.files` on a tree in memory, so that the tests of fstab's modules need no disk. */
 
-import type { FileInfo, Files } from "../../../lib/plugin/realm/file_types.ts";
+import type { FileInfo, Files } from "../../../lib/plugin/wire/file_types.ts";
 import type { Mount } from "../../../plugins/kit/mount_table.ts";
 import type { MountEnv, MountRequest } from "../../../plugins/fstab/mount_request.ts";
 

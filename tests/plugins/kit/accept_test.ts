@@ -1,7 +1,7 @@
 /** One table of Accept headers, evaluated by the core and by the kit of the plugins. */
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { acceptable } from "../../../lib/http/negotiate.ts";
+import { negotiateTypes } from "../../../lib/http/negotiate.ts";
 import { acceptableTypes, chooseType, parseAccept } from "../../../plugins/kit/accept.ts";
 
 const OFFERED = ["application/json", "text/plain", "text/html", "text/csv"];
@@ -43,13 +43,13 @@ const CASES: readonly (readonly [accept: string | null, allowed: readonly string
 
 for (const [accept, allowed] of CASES) {
   const title = accept === null ? "no Accept" : JSON.stringify(accept.slice(0, 60));
-  Deno.test(`acceptableTypes() of the kit and acceptable() of the core agree on ${title}`, () => {
-    deepStrictEqual(acceptable(accept, OFFERED), allowed);
+  Deno.test(`acceptableTypes() of the kit and negotiateTypes() of the core agree on ${title}`, () => {
+    deepStrictEqual(negotiateTypes(accept, OFFERED), allowed);
     deepStrictEqual(acceptableTypes(accept, OFFERED).map(({ type }) => type), allowed);
   });
 }
 
-Deno.test("acceptableTypes() of the kit and acceptable() of the core agree on made-up headers", () => {
+Deno.test("acceptableTypes() of the kit and negotiateTypes() of the core agree on made-up headers", () => {
   const parts = [
     ..."text/plain,text/html,text/*,*/*,application/json,text/csv,image/png,html".split(","),
     ...[";q=0", ";q=0.5", ";q=1", "; q=x", ";q", ";charset=utf-8", "; a=1", ';a="b,c"'],
@@ -63,7 +63,7 @@ Deno.test("acceptableTypes() of the kit and acceptable() of the core agree on ma
   for (let round = 0; round < 20_000; round++) {
     const accept = Array.from({ length: 1 + next(9) }, () => parts[next(parts.length)]).join("");
     const types = acceptableTypes(accept, OFFERED).map(({ type }) => type);
-    deepStrictEqual(types, acceptable(accept, OFFERED), accept);
+    deepStrictEqual(types, negotiateTypes(accept, OFFERED), accept);
   }
 });
 

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import {
-  contentRange as coreContentRange,
+  formatContentRange as coreContentRange,
   selectRange as coreSelectRange,
 } from "../../../lib/http/byte_range.ts";
 import { type ByteRange, contentRange, selectRange } from "../../../plugins/kit/byte_range.ts";

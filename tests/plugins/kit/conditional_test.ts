@@ -1,7 +1,7 @@
 /** One table of conditional headers, evaluated by the core and by the kit of the plugins. */
 
 import { doesNotThrow, match, strictEqual, throws } from "node:assert/strict";
-import { readOutcome } from "../../../lib/http/conditional.ts";
+import { evaluateConditions } from "../../../lib/http/conditional.ts";
 import { assertWritable, evaluateRead } from "../../../plugins/kit/conditional.ts";
 
 const ETAG = '"abc"';
@@ -51,7 +51,7 @@ for (const [sent, outcome] of READS) {
     const headers = new Headers(sent);
     const current = { etag: ETAG, modified: MODIFIED };
     strictEqual(outcomeOf(() => evaluateRead(headers, current, "Cannot GET /x")), outcome);
-    strictEqual(outcomeOf(() => readOutcome(headers, ETAG, MODIFIED)), outcome);
+    strictEqual(outcomeOf(() => evaluateConditions(headers, ETAG, MODIFIED)), outcome);
   });
 }
 

@@ -3,7 +3,7 @@
 import { strictEqual } from "node:assert/strict";
 import {
   parseHttpDate as parseCore,
-  wholeSeconds as wholeCore,
+  toWholeSeconds as wholeCore,
 } from "../../../lib/http/http_date.ts";
 import { parseHttpDate, wholeSeconds } from "../../../plugins/kit/http_date.ts";
 

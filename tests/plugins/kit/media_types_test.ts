@@ -1,10 +1,10 @@
 import { strictEqual } from "node:assert/strict";
-import { mediaType } from "../../../lib/world/media_type.ts";
+import { toMediaType } from "../../../lib/world/media_type.ts";
 import { mediaTypeOf } from "../../../plugins/kit/media_types.ts";
 
 Deno.test("mediaTypeOf() and the core agree on common extensions", () => {
   for (const extension of ["txt", "md", "html", "ts", "json", "ndjson", "png", "pdf", "mp4"]) {
-    strictEqual(mediaTypeOf(`/a/b.${extension}`), mediaType(extension), extension);
+    strictEqual(mediaTypeOf(`/a/b.${extension}`), toMediaType(extension), extension);
   }
 });
 

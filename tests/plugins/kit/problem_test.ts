@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import {
   Problem as CoreProblem,
-  problemResponse as coreProblemResponse,
+  toProblemResponse as coreProblemResponse,
 } from "../../../lib/http/problem.ts";
 import { Problem, problemResponse } from "../../../plugins/kit/problem.ts";
 

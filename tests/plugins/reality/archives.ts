@@ -1,7 +1,7 @@
 /** Archives of the reality plugin: requested, unpacked and verified. Not a test itself. */
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { runVerify } from "../../../lib/tasks/verify.ts";
+import { runVerify } from "../../../lib/archive/verify_data_folder.ts";
 import { bearer, type TestMachine } from "../../support/machine.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { deepStrictEqual, equal } from "node:assert/strict";
-import type { Setting } from "../../../lib/config.ts";
+import type { SettingName } from "../../../lib/config.ts";
 import { get, plugin, record, setState } from "../../plugin/plugin_machine.ts";
 import { bearer, type TestMachine } from "../../support/machine.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
@@ -138,7 +138,7 @@ type AddCase = (title: string, run: (router: RouterServer) => Promise<void>) => 
 export function routerSuite(
   title: string,
   add: (add: AddCase) => void,
-  env: { readonly [S in Setting]?: string } = {},
+  env: { readonly [S in SettingName]?: string } = {},
 ): void {
   Deno.test(title, async (t) => {
     const cases: [string, Parameters<AddCase>[1]][] = [];

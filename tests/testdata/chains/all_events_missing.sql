@@ -1,3 +1,3 @@
 -- chain: the chain has no events
--- body: no event tells the body's hash
+-- body: no event records the hash of the body
 DELETE FROM events;

@@ -1,3 +1,3 @@
--- chain at event 4: hmac does not match the event's content under this machine's key
+-- chain at event 4: hmac does not match the event and the signing key
 UPDATE events SET hmac = '0000000000000000000000000000000000000000000000000000000000000000' WHERE id = 4;
 UPDATE events SET prev_hmac = '0000000000000000000000000000000000000000000000000000000000000000' WHERE id = 5;

@@ -1,2 +1,2 @@
--- chain at event 4: hmac does not match the event's content under this machine's key
+-- chain at event 4: hmac does not match the event and the signing key
 UPDATE events SET hmac = upper(hmac) WHERE id = 4;

@@ -1,3 +1,3 @@
--- body: the bytes are not those the last event was written for
--- What is left of the chain is whole; the row tells of the event that is gone.
+-- body: the bytes do not match the hash in the last event
+-- The remaining chain is valid; only the row shows that an event is missing.
 DELETE FROM events WHERE id = 6;

@@ -1,3 +1,3 @@
--- chain at event 2: hmac does not match the event's content under this machine's key
--- The same facts in another spelling are other bytes.
+-- chain at event 2: hmac does not match the event and the signing key
+-- The same fields in another spelling are other bytes.
 UPDATE events SET payload = replace(payload, '"op":"append",', '"op": "append",') WHERE id = 2;

@@ -1,2 +1,2 @@
--- chain at event 2: hmac does not match the event's content under this machine's key
+-- chain at event 2: hmac does not match the event and the signing key
 UPDATE events SET payload = 'nothing' WHERE id = 2;

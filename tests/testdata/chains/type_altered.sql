@@ -1,2 +1,2 @@
--- chain at event 5: hmac does not match the event's content under this machine's key
+-- chain at event 5: hmac does not match the event and the signing key
 UPDATE events SET event_type = 'plugin_approved' WHERE id = 5;

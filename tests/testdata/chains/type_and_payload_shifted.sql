@@ -1,3 +1,3 @@
--- chain at event 5: hmac does not match the event's content under this machine's key
--- What stands beside each other must not be able to flow into one another.
+-- chain at event 5: hmac does not match the event and the signing key
+-- Bytes moved from one field to the next must change the signed text.
 UPDATE events SET event_type = event_type || substr(payload, 1, 1), payload = substr(payload, 2) WHERE id = 5;

@@ -1,3 +1,3 @@
--- history: version 2 is not the one its event was written for
--- The bytes fit their hash, but they are those of another version.
+-- history: version 2 does not match the hash in its event
+-- The bytes match their hash, but they belong to another version.
 UPDATE history SET (sha256, len) = (SELECT sha256, len FROM history WHERE version = 4) WHERE version = 2;

@@ -1,2 +1,2 @@
--- history: version 1 is not the one its event was written for
+-- history: version 1 does not match the hash in its event
 UPDATE history SET len = len - 1 WHERE version = 1;

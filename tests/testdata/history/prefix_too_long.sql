@@ -1,2 +1,2 @@
--- history: version 3 does not fit the one after it
+-- history: version 3 is longer than the next one
 UPDATE history SET len = 4096 WHERE version = 3;

@@ -1,2 +1,2 @@
--- body: the bytes are not those the last event was written for
+-- body: the bytes do not match the hash in the last event
 UPDATE stage_meta SET stage_html = CAST('<script>' AS BLOB);

@@ -1,2 +1,2 @@
--- body: the row says ext "html", the last event that tells it "txt"
+-- body: the row has ext "html", the last event with an ext has "txt"
 UPDATE stage_meta SET ext = 'html';

@@ -1,2 +1,2 @@
--- body: the metadata is not what the last event that tells it was written for
+-- body: the metadata does not match the last event with metadata
 UPDATE stage_meta SET headers = '[["x-meta-author","somebody else"]]';

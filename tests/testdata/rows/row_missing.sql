@@ -1,2 +1,2 @@
--- unreadable: its row is missing
+-- unreadable: the row of the world is missing
 DELETE FROM stage_meta;

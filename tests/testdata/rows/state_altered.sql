@@ -1,3 +1,3 @@
--- body: the row says state "active", the last event that tells it ""
--- A plugin nobody approved would be started.
+-- body: the row has state "active", the last event with a state has ""
+-- A plugin that was never approved would start.
 UPDATE stage_meta SET state = 'active';

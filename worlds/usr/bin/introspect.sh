@@ -1,21 +1,29 @@
 #!/bin/sh
-# Writes what the computer it runs on is and does into worlds: /home/env/os, disk, memory, network and
-# processes. Of processes it tells user, number, shares and the command's name, never its arguments,
-# which may hold secrets. Needs curl, and what Linux or macOS have anyway.
+# Records facts about this computer in worlds: /home/env/os, disk, memory, network and processes. Of each
+# process it records user, id, CPU, memory and command name, never the arguments, which may contain
+# secrets. It needs curl and the usual tools of Linux or macOS.
 #
 #   curl -s 'http://localhost:3005/usr/bin/introspect.sh?raw' | sh
+#   sh examples/introspect.sh
 #
-# ELASTIK_URL    the machine, http://localhost:3005 unless set
-# ELASTIK_TOKEN  what it takes to write below /home/env; an open machine needs none
-# ENV_PREFIX     where to write, /home/env unless set
+# ELASTIK_URL    the server; default: http://localhost, port ELASTIK_PORT
+# ELASTIK_PORT   default: the value in .env of the working folder, otherwise 3005
+# ELASTIK_TOKEN  a token that can write below /home/env; a server without tokens needs none
+# ENV_PREFIX     the collection to write to; default: /home/env
 #
-# Ends with 0 when every world was written, 1 when one was refused, 2 when curl is missing, 3 when the
-# machine cannot be reached.
+# Exit codes: 0 every world was written, 1 the server refused one, 2 curl is missing, 3 the server cannot
+# be reached.
 set -eu
 LC_ALL=C
 export LC_ALL
 
-url=${ELASTIK_URL:-http://localhost:${ELASTIK_PORT:-3005}}
+# The last line of .env that sets ELASTIK_PORT counts, as it does for the server.
+port_in_env_file() {
+  [ -r .env ] || return 0
+  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}ELASTIK_PORT[[:space:]]*=[[:space:]]*["'\''`]\{0,1\}\([0-9]\{0,5\}\)["'\''`]\{0,1\}[[:space:]]*\(#.*\)\{0,1\}$/\2/p' .env | tail -n 1
+}
+port=${ELASTIK_PORT-$(port_in_env_file)}
+url=${ELASTIK_URL:-http://localhost:${port:-3005}}
 url=${url%/}
 prefix=${ENV_PREFIX:-/home/env}
 prefix=${prefix%/}
@@ -42,7 +50,7 @@ os() {
   if has uptime; then uptime; fi
 }
 
-# What is mounted from elsewhere may carry a name and a password before its @.
+# The source of a network mount can contain a user name and a password before its @.
 disk() { df -P -k 2>/dev/null | sed 's#//[^/@ ]*@#//***@#g'; }
 
 memory() {
@@ -52,11 +60,11 @@ memory() {
     printf 'hw.memsize: %s\n' "$(sysctl -n hw.memsize 2>/dev/null || echo '?')"
     vm_stat
   else
-    say 'not known here'
+    say 'not available'
   fi
 }
 
-# Interfaces with their addresses, the way out, and who resolves names; no keys, no hardware addresses.
+# Interfaces with their IP addresses, the default route and the name servers; no hardware addresses.
 network() {
   if has ip; then
     ip -brief address show
@@ -65,7 +73,7 @@ network() {
     ifconfig -a | sed -n '/^[^[:space:]]/s/:.*//p; s/^[[:space:]]*\(inet6\{0,1\} [^ ]*\).*/  \1/p'
     if has netstat; then netstat -rn 2>/dev/null | sed -n '/^default/p'; fi
   else
-    say 'not known here'
+    say 'not available'
   fi
   if [ -r /etc/resolv.conf ]; then sed -n '/^nameserver /p' /etc/resolv.conf; fi
 }
@@ -74,7 +82,7 @@ processes() {
   ps -eo user,pid,pcpu,pmem,comm 2>/dev/null || ps -o user,pid,comm
 }
 
-# Writes one world. The token goes through a pipe, where no list of processes shows it.
+# Writes one world. The token goes through a pipe, so that it is not in the list of processes.
 write() {
   answer=$({
     printf 'silent\nshow-error\nmax-time = 60\nrequest = "PUT"\n'
@@ -84,26 +92,26 @@ write() {
     fi
     printf 'data-binary = "@%s"\nurl = "%s"\n' "$(quoted "$folder/$1")" "$(quoted "$url$prefix/$1?ext=txt")"
   } | curl --config - --write-out '\n%{http_code}' 2>&1) ||
-    stop 3 "Cannot reach ${url}: ${answer%"$newline"*}; start the machine, or set ELASTIK_URL to where it is"
+    stop 3 "Cannot reach ${url}: ${answer%"$newline"*}; start the server or set ELASTIK_URL"
   status=${answer##*"$newline"}
   case $status in
   200 | 201) say "${url}${prefix}/$1" ;;
-  401 | 403) stop 1 "Cannot write ${prefix}/$1: ${answer%"$newline"*}; set ELASTIK_TOKEN to a token that may" ;;
+  401 | 403) stop 1 "Cannot write ${prefix}/$1: ${answer%"$newline"*}; set ELASTIK_TOKEN to a token that can write there" ;;
   *) stop 1 "Cannot write ${prefix}/$1: ${status} ${answer%"$newline"*}" ;;
   esac
 }
 
 main() {
-  has curl || stop 2 'Cannot write anything: curl is not on this computer; install it'
+  has curl || stop 2 'Cannot write worlds: curl is not installed; install it'
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
   for fact in os disk memory network processes; do
-    # What one tool cannot tell must not keep the others from telling.
+    # A tool that fails does not prevent the other facts.
     "$fact" >"$folder/$fact" 2>/dev/null </dev/null || true
-    [ -s "$folder/$fact" ] || say 'not known here' >"$folder/$fact"
+    [ -s "$folder/$fact" ] || say 'not available' >"$folder/$fact"
     write "$fact"
   done
 }
 
-# Last, so that a script that came only in part through its pipe does nothing at all.
+# The call is the last line, so that a script that arrived only in part does nothing.
 main

@@ -1,0 +1,23 @@
+/**
+ * Concatenates byte arrays. Runs in the server, its Workers and cells, so it uses only the
+ * language.
+ */
+
+/**
+ * Concatenates byte arrays into a new one.
+ *
+ * @param pieces the arrays, in order
+ * @param length their total length in bytes, if it is known already
+ */
+export function concatBytes(
+  pieces: readonly Uint8Array[],
+  length: number = pieces.reduce((sum, piece) => sum + piece.length, 0),
+): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

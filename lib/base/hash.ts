@@ -1,0 +1,58 @@
+/**
+ * SHA-256 and HMAC-SHA256, synchronous because the event chain and the check of capabilities cannot
+ * wait. Thin functions over `node:crypto`. This module holds no keys.
+ */
+
+import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
+
+/**
+ * Computes a SHA-256 in lower-case hex.
+ *
+ * @param data bytes, or text that is encoded as UTF-8
+ */
+export function sha256Hex(data: Uint8Array | string): string {
+  return hash("sha256", data, "hex");
+}
+
+/**
+ * Computes an HMAC-SHA256 (RFC 2104) as 32 bytes.
+ *
+ * @param key secret key
+ * @param data bytes, or text that is encoded as UTF-8
+ */
+export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
+  return new Uint8Array(createHmac("sha256", key).update(data).digest());
+}
+
+/**
+ * Compares two secrets in a time that depends on neither. Both are hashed first, so the time does
+ * not reveal their lengths either.
+ */
+export function isSameSecret(a: string, b: string): boolean {
+  return timingSafeEqual(
+    createHash("sha256").update(a).digest(),
+    createHash("sha256").update(b).digest(),
+  );
+}
+
+/**
+ * Assigns a name to one of `count` parts, always the same one. Not a cryptographic hash.
+ *
+ * @param name any text
+ * @param count number of parts, at least 1
+ * @returns a whole number from 0 to `count - 1`
+ *
+ * @example
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ * import { shardOf } from "./hash.ts";
+ *
+ * equal(shardOf("home/x", 1), 0);
+ * equal(shardOf("home/x", 7), shardOf("home/x", 7));
+ * ```
+ */
+export function shardOf(name: string, count: number): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
+  return hash % count;
+}

@@ -1,0 +1,196 @@
+/**
+ * Installs shipped plugins on a running server: stores each source (T2), shows what it requests,
+ * approves exactly this version (T3), and checks that its routes are up. The steps and messages are
+ * those of `plugins/install.sh`, for users without a checkout. It knows no plugin by name.
+ */
+
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import {
+  type ClientResponse,
+  problemText,
+  readProperty,
+  type ServerAccess,
+} from "./server_client.ts";
+
+/**
+ * A failed installation. `code` is the exit code; `installed` are the plugins that were installed
+ * before.
+ */
+export class InstallError extends Error {
+  override readonly name = "InstallError";
+  constructor(readonly code: 1 | 2, message: string, readonly installed: readonly string[] = []) {
+    super(message);
+  }
+}
+
+/** The plugins that this program contains. */
+export interface ShippedPlugins {
+  /** Sources by plugin name. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** Names that mean several plugins. */
+  readonly sets: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Resolves names and sets to plugin names, in order, without duplicates.
+ *
+ * @param named names from the command line
+ * @param shipped the plugins that this program contains
+ * @throws {InstallError} if a name is invalid or a plugin is not included
+ */
+export function resolvePluginNames(named: readonly string[], shipped: ShippedPlugins): string[] {
+  const found: string[] = [];
+  for (const name of named) {
+    const set = Object.hasOwn(shipped.sets, name) ? shipped.sets[name] : undefined;
+    if (set === undefined && !/^[A-Za-z0-9_-]+$/.test(name)) {
+      throw new InstallError(
+        2,
+        `Cannot install ${sanitizeText(name)}: it is not a valid plugin name`,
+      );
+    }
+    for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
+  }
+  const missing = found.filter((name) => !Object.hasOwn(shipped.sources, name));
+  if (missing.length === 0) return found;
+  throw new InstallError(
+    2,
+    `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
+      `it includes ${Object.keys(shipped.sources).join(" ")}, nothing was installed`,
+  );
+}
+
+/**
+ * Installs plugins.
+ *
+ * @param to the server and the operator's tokens
+ * @param names plugin names from {@link resolvePluginNames}
+ * @param sources plugin sources by name
+ * @param print writes one line for the operator
+ * @throws {InstallError} {@link UnreachableError}
+ */
+export async function installPlugins(
+  to: ServerAccess,
+  names: readonly string[],
+  sources: Readonly<Record<string, string>>,
+  print: (line: string) => void,
+): Promise<void> {
+  const { client, token } = to;
+  const status = await client.request("GET", "/proc/status", {
+    credential: token ?? to.approveToken,
+    headers: { accept: "application/json" },
+  });
+  if (status.status !== 200) {
+    const found = `${client.base} answers ${status.status} to GET /proc/status: ${
+      problemText(status)
+    }`;
+    throw new InstallError(
+      1,
+      `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
+    );
+  }
+  const approve = to.approveToken ?? await client.readStoredToken(to.data);
+  if (approve === undefined) {
+    throw new InstallError(
+      2,
+      `Cannot approve ${names.join(" ")}: ELASTIK_APPROVE_TOKEN is not set; ` +
+        "set it to the server's T3 token, nothing was installed",
+    );
+  }
+  if (to.approveToken === undefined) {
+    print(`Using the approve token that the server stores in ${to.data}/.approve-token`);
+  }
+  const installed: string[] = [];
+  for (const name of names) {
+    try {
+      await installOne(to, approve, name, sources[name] ?? "", print);
+    } catch (error) {
+      if (!(error instanceof InstallError)) throw error;
+      throw new InstallError(error.code, error.message, installed);
+    }
+    installed.push(name);
+  }
+  print(`All plugins are up: ${client.base}/bin lists the routes`);
+}
+
+async function installOne(
+  { client, token }: ServerAccess,
+  approve: string,
+  name: string,
+  source: string,
+  print: (line: string) => void,
+): Promise<void> {
+  const stored = await client.request("PUT", `/lib/${name}?ext=ts`, {
+    credential: token,
+    headers: { "content-type": "text/plain" },
+    body: source,
+  });
+  const version = readProperty(stored.json, "version");
+  if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
+    throw toInstallError(
+      `Cannot store ${name}`,
+      stored,
+      "set ELASTIK_TOKEN to the server's T2 token",
+    );
+  }
+  print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
+
+  const pending = `${name} is stored but not active`;
+  const asks = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  if (asks.status !== 200) {
+    const authAdvice = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${pending}`;
+    throw toInstallError(`Cannot approve ${name}`, asks, authAdvice, pending);
+  }
+  print("It requests:");
+  for (const line of formatRequests(readProperty(asks.json, "asks"))) print(line);
+
+  const active = await client.request("PUT", `/lib/${name}/state`, {
+    credential: approve,
+    headers: { "if-match": `"${version}"` },
+    body: "active",
+  });
+  if (active.status !== 200) {
+    throw toInstallError(`Cannot activate ${name}`, active, pending, pending);
+  }
+
+  const bin = await client.request("GET", "/bin", {
+    credential: approve,
+    headers: { accept: "application/json" },
+  });
+  const rows: readonly unknown[] = Array.isArray(bin.json) ? bin.json : [];
+  const listed = rows.some((row) => readProperty(row, "plugin") === `/lib/${name}`);
+  // A fallback has no route of its own, so /bin does not list it.
+  if (!listed && readProperty(active.json, "fallback") !== true) {
+    throw new InstallError(
+      1,
+      `Cannot find ${name} in ${client.base}/bin, though it was activated; ` +
+        `${client.base}/lib/${name}/state shows the reason`,
+    );
+  }
+  print(`Activated ${name}`);
+}
+
+/** One line per requested item. The texts come from the plugin, so they are sanitized. */
+function formatRequests(asks: unknown): string[] {
+  if (typeof asks !== "object" || asks === null) return [];
+  return Object.entries(asks).map(([key, value]) =>
+    `  ${sanitizeText(`${JSON.stringify(key)}:${JSON.stringify(value)}`)}`
+  );
+}
+
+/** A refusal with the detail of the response, and advice if a token is missing. */
+function toInstallError(
+  action: string,
+  answer: ClientResponse,
+  authAdvice: string,
+  otherAdvice?: string,
+): InstallError {
+  const isDenied = answer.status === 401 || answer.status === 403;
+  const next = isDenied ? authAdvice : otherAdvice;
+  return new InstallError(
+    1,
+    `${action}: ${isDenied || otherAdvice !== undefined ? "" : `${answer.status} `}${
+      problemText(answer)
+    }` +
+      (next === undefined ? "" : `; ${next}`),
+  );
+}

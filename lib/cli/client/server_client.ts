@@ -1,0 +1,185 @@
+/**
+ * An HTTP client for the commands that call a running server: its URL, the operator's tokens, one
+ * request at a time. It follows no redirect, so that a credential is sent to the intended server
+ * only.
+ */
+
+import { UsageError } from "../parse_args.ts";
+import { type Config, readConfig } from "../../config.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { readTls } from "../../server/tls.ts";
+import { readStoredToken } from "./stored_token.ts";
+
+/** Longest wait for a response; activating a plugin takes several seconds. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** No response was received. The message is for the operator. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
+/** Credential, headers and body of a request. */
+export interface ClientRequest {
+  readonly credential?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** A received response. */
+export interface ClientResponse {
+  readonly status: number;
+  readonly text: string;
+  /** The body parsed as JSON; undefined if it is not JSON. */
+  readonly json: unknown;
+}
+
+/** A client of one server. */
+export class ServerClient {
+  /** URL of the server without a trailing slash. */
+  readonly base: string;
+  readonly #client: Deno.HttpClient | undefined;
+
+  /**
+   * @param base URL of the server without a trailing slash
+   * @param certificate PEM text of a certificate to trust in addition to the public authorities
+   */
+  constructor(base: string, certificate?: string) {
+    this.base = base;
+    this.#client = certificate === undefined
+      ? undefined
+      : Deno.createHttpClient({ caCerts: [certificate] });
+  }
+
+  /**
+   * Sends a request and reads the whole response.
+   *
+   * @param method HTTP method
+   * @param path path and query
+   * @param options credential, headers and body
+   * @throws {UnreachableError} if no response was received
+   */
+  async request(
+    method: string,
+    path: string,
+    options: ClientRequest = {},
+  ): Promise<ClientResponse> {
+    const headers = new Headers(options.headers);
+    if (options.credential !== undefined) {
+      headers.set("authorization", `Bearer ${options.credential}`);
+    }
+    try {
+      const answer = await fetch(`${this.base}${path}`, {
+        method,
+        headers,
+        redirect: "manual",
+        ...(this.#client === undefined ? {} : { client: this.#client }),
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+        ...(options.body === undefined ? {} : { body: options.body }),
+      });
+      const text = await answer.text();
+      return { status: answer.status, text, json: parsed(text) };
+    } catch (error) {
+      const { cause } = error instanceof Error ? error : { cause: undefined };
+      // The message of the error itself has no details.
+      const reason = cause instanceof Error ? cause : error;
+      const why = (reason instanceof Error ? reason.message : String(reason))
+        .replace(/^error sending request for url \([^)]*\): /, "");
+      throw new UnreachableError(
+        `Cannot reach ${this.base}: ${
+          sanitizeText(why)
+        }; start the server, or give its URL with --url`,
+      );
+    }
+  }
+
+  /**
+   * Reads the approve token from a data folder if this server holds that folder.
+   *
+   * @param data path of the data folder
+   */
+  async readStoredToken(data: string): Promise<string | undefined> {
+    const holder = async () => {
+      const { json } = await this.request("GET", "/proc/status", {
+        headers: { accept: "application/json" },
+      });
+      const pid = readProperty(json, "pid");
+      return typeof pid === "number" ? pid : undefined;
+    };
+    return await readStoredToken({ base: this.base, data, readServerPid: holder });
+  }
+}
+
+/** A server and the operator's tokens for it. */
+export interface ServerAccess {
+  readonly client: ServerClient;
+  readonly data: string;
+  readonly token: string | undefined;
+  readonly approveToken: string | undefined;
+}
+
+/**
+ * Determines the server that a command calls.
+ *
+ * @param env looks up a setting
+ * @param url URL of the server, if it is not the one of the settings
+ * @throws {UsageError} if the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
+ */
+export function resolveServer(
+  env: (name: string) => string | undefined,
+  url: string | undefined,
+): ServerAccess {
+  const config = readConfig(env);
+  return {
+    // Trusts the configured certificate, which may be self-signed.
+    client: new ServerClient(
+      baseOf(url ?? configuredUrl(config)),
+      config.tls === undefined ? undefined : readTls(config.tls, () => {}).cert,
+    ),
+    data: config.data,
+    token: config.token,
+    approveToken: config.approveToken,
+  };
+}
+
+/** URL of the server of the settings, as reachable from this computer. */
+export function configuredUrl({ host, port, tls }: Pick<Config, "host" | "port" | "tls">): string {
+  // The unspecified address is valid for listening only.
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const scheme = tls === undefined ? "http" : "https";
+  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+/**
+ * The detail of a problem response, or its text if it is not JSON; sanitized, at most 2000
+ * characters.
+ */
+export function problemText({ json, text }: ClientResponse): string {
+  const detail = readProperty(json, "detail");
+  return sanitizeText((typeof detail === "string" ? detail : text).trim().slice(0, 2000));
+}
+
+/** Reads an own property of a parsed JSON value; undefined if the value is not an object. */
+export function readProperty(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+  const found: Record<string, unknown> = { ...value };
+  return found[name];
+}
+
+function baseOf(text: string): string {
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === "" &&
+    url.password === "" && url.search === "" && url.hash === "";
+  if (!fits) {
+    throw new UsageError(`Cannot reach ${sanitizeText(text)}: it is not an http or https URL`);
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // not JSON: the caller uses the text
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The command `import`: adds the worlds of an archive, of a data folder or of an elastik v5 to a
+ * data folder whose server is stopped. `lib/archive/` decides how.
+ */
+
+import { ArchiveError } from "../../archive/archive_entry.ts";
+import {
+  ASIDE_FOLDER,
+  ImportError,
+  importFolder,
+  type ImportResult,
+} from "../../archive/import_data.ts";
+import type { V5ChainResult } from "../../archive/v5_chain.ts";
+import { unpackArchive } from "../../archive/unpack.ts";
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
+import type { CommandContext } from "../command.ts";
+import { readConfig, readEnvironment } from "../../config.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+import { InvalidSecret } from "../../world/file/data_folder.ts";
+import { tryRemove } from "../../world/file/durable_fs.ts";
+import { runInterruptible } from "./on_interrupt.ts";
+
+/**
+ * Imports worlds.
+ *
+ * @param words an archive, `-` for the standard input, or a folder
+ * @returns 0 if all worlds were imported, 1 if some were rejected or do not verify, 2 if nothing
+ * was done
+ * @throws {UsageError} if the key file cannot be read
+ * @throws {ConfigError} if a setting is invalid
+ */
+export async function run(
+  [from = ""]: readonly string[],
+  _context: CommandContext,
+  options: OptionValues,
+): Promise<number> {
+  const config = readConfig(await readEnvironment());
+  const into = getTextOption(options, "into") ?? config.data;
+  const key = keyOption(getTextOption(options, "key"));
+  return await runInterruptible(async (signal) => {
+    const progress = createTerminalProgress("import", "worlds");
+    let unpacked: string | undefined;
+    try {
+      const archive = openArchive(from);
+      if (archive !== undefined) {
+        unpacked = Deno.makeTempDirSync({ dir: parentOf(into), prefix: ".import-" });
+        await unpackArchive(archive.pipeThrough(new TransformStream(), { signal }), unpacked);
+      }
+      const imported = await importFolder({
+        source: unpacked ?? from,
+        into,
+        merge: options.merge === true,
+        key,
+        newKey: options["new-key"] === true,
+        serverKey: config.key,
+        now: new Date().toISOString(),
+        signal,
+        onProgress: (done, total) => progress?.update(done, total),
+      });
+      progress?.end();
+      for (const line of formatReport(imported, into)) console.log(sanitizeText(line));
+      return isComplete(imported) ? 0 : 1;
+    } catch (error) {
+      progress?.end();
+      if (signal.aborted || !(error instanceof Error)) throw error;
+      const isExpected = error instanceof ArchiveError || error instanceof ImportError ||
+        error instanceof InvalidSecret;
+      console.error(
+        sanitizeText(isExpected ? error.message : `Cannot import ${from}: ${error.message}`),
+      );
+      return 2;
+    } finally {
+      if (unpacked !== undefined) tryRemove(unpacked);
+    }
+  });
+}
+
+/** Formats the report of an import, one line per item. */
+export function formatReport(imported: ImportResult, into: string): string[] {
+  const {
+    worlds,
+    same,
+    conflicts,
+    broken,
+    rejected: refused,
+    v5Worlds: originals,
+    active,
+    demoted: sunk,
+    adoptedKey: key,
+  } = imported;
+  return [
+    ...originals.map(({ name, verdict }) => `${name}: ${verdictWords(verdict)}`),
+    ...broken.map(({ name, faults }) =>
+      `${name}: does not verify: ${
+        faults.map(({ check, reason }) => `${check}: ${reason}`).join("; ")
+      }`
+    ),
+    ...conflicts.map((name) => `${name}: exists already and differs; it was not changed`),
+    ...refused.map(({ folder, reason, aside }) =>
+      `${folder}: not imported: ${reason}${aside ? `; a copy is in ${into}/${ASIDE_FOLDER}/` : ""}`
+    ),
+    ...active.map((name) => `${name}: active plugin, starts with the server`),
+    ...sunk.map((name) => `${name}: plugin that was active there; it needs approval here`),
+    ...accounts(worlds),
+    `Imported ${worlds.length} worlds into ${into}` +
+    (same.length > 0 ? `; ${same.length} existed already` : ""),
+    ...(key
+      ? [
+        "The signing key of the archive was adopted: its author can create capabilities; --new-key avoids this",
+      ]
+      : []),
+  ];
+}
+
+/** Checks whether every world of the source is now in the folder and verifies. */
+export function isComplete(
+  { conflicts, broken, rejected: refused, v5Worlds: originals }: ImportResult,
+): boolean {
+  return conflicts.length + broken.length === 0 && refused.every(({ harmless }) => harmless) &&
+    originals.every(({ verdict }) => verdict.chain !== "broken" && verdict.body !== "differs");
+}
+
+/** Two worlds decide which accounts exist, and they may come from another server. */
+function accounts(worlds: readonly string[]): string[] {
+  const found = worlds.filter((name) => name === "etc/passwd" || name === "etc/shadow");
+  return found.length === 0
+    ? []
+    : [`${found.join(" and ")}: the accounts of the source are accounts of this server`];
+}
+
+function verdictWords({ chain, events, broken_at: at, body }: V5ChainResult): string {
+  const chainWords = {
+    holds: `its chain of ${events} events is valid`,
+    broken: `its chain of ${events} events is broken at event ${at}`,
+    unchecked: `its chain of ${events} events is consistent; --key would check its signatures`,
+    empty: "it has no events",
+  }[chain];
+  const bodyWords =
+    { holds: "", differs: ", its content does not match its last event", untold: "" }[body];
+  return `from elastik v5: ${chainWords}${bodyWords}`;
+}
+
+/** Opens an archive; returns undefined for a folder. */
+function openArchive(from: string): ReadableStream<Uint8Array<ArrayBuffer>> | undefined {
+  if (from === "-") return Deno.stdin.readable;
+  return Deno.statSync(from).isDirectory ? undefined : Deno.openSync(from).readable;
+}
+
+/**
+ * Folder in which the archive is unpacked, on the same file system as the data folder: worlds can
+ * be renamed into place.
+ */
+function parentOf(into: string): string {
+  const path = into.replace(/\/+$/, "");
+  const slash = path.lastIndexOf("/");
+  const parent = slash < 0 ? "." : path.slice(0, slash) || "/";
+  Deno.mkdirSync(parent, { recursive: true });
+  return parent;
+}
+
+/**
+ * A key, or with `@` the content of a file: other users can see the command line in the process
+ * list.
+ */
+function keyOption(text: string | undefined): string | undefined {
+  if (text === undefined || !text.startsWith("@")) return text;
+  try {
+    return Deno.readTextFileSync(text.slice(1)).trim();
+  } catch {
+    throw new UsageError(
+      `Cannot read the key from ${sanitizeText(text.slice(1))}: the file cannot be read`,
+    );
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The command `mint`: requests a capability from a running server as T3. Only the token is written
+ * to the standard output, so that a script can capture it. On a terminal an explanation follows on
+ * the standard error.
+ */
+
+import { getTextOption, type OptionValues, UsageError } from "../parse_args.ts";
+import type { CommandContext } from "../command.ts";
+import { formatDuration, parseDurationSeconds } from "../client/duration.ts";
+import {
+  problemText,
+  readProperty,
+  resolveServer,
+  UnreachableError,
+} from "../client/server_client.ts";
+import { readEnvironment } from "../../config.ts";
+import { encodePath } from "../../http/path.ts";
+import { sanitizeText } from "../../base/sanitize_text.ts";
+
+const DEFAULT_TTL = "1h";
+const DEFAULT_MODE = "rw";
+
+/**
+ * Requests a capability and prints it.
+ *
+ * @param words one prefix, with or without its leading slash
+ * @returns 0 if created, 1 if refused, 2 if nothing was tried, 3 if the server is unreachable
+ * @throws {UsageError} if the lifetime, the mode or the URL is malformed
+ * @throws {ConfigError} if a setting is invalid
+ */
+export async function run(
+  [prefix = ""]: readonly string[],
+  _context: CommandContext,
+  options: OptionValues,
+): Promise<number> {
+  const span = getTextOption(options, "ttl") ?? DEFAULT_TTL;
+  const ttl = parseDurationSeconds(span);
+  if (ttl === undefined) {
+    throw new UsageError(
+      `Cannot run mint: --ttl is ${
+        sanitizeText(span)
+      }; a duration such as 90s, 15m, 1h or 7d is needed`,
+    );
+  }
+  const mode = getTextOption(options, "mode") ?? DEFAULT_MODE;
+  if (mode !== "r" && mode !== "rw") {
+    throw new UsageError(`Cannot run mint: --mode is ${sanitizeText(mode)}; r or rw is needed`);
+  }
+  try {
+    const to = resolveServer(await readEnvironment(), getTextOption(options, "url"));
+    const credential = to.approveToken ?? await to.client.readStoredToken(to.data);
+    if (credential === undefined) {
+      console.error(
+        `Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, and the server at ${to.client.base} ` +
+          `stores none in ${to.data}/; set it to the server's T3 token`,
+      );
+      return 2;
+    }
+    const path = prefix.startsWith("/") ? prefix : `/${prefix}`;
+    const query = `prefix=${encodePath(path)}&ttl=${ttl}&mode=${mode}`;
+    const answer = await to.client.request("POST", `/auth/mint?${query}`, { credential });
+    const token = readProperty(answer.json, "token");
+    if (answer.status !== 200 || typeof token !== "string" || !/^[\w.-]+$/.test(token)) {
+      console.error(problemText(answer));
+      return 1;
+    }
+    console.log(token);
+    if (Deno.stdout.isTerminal()) console.error(formatExplanation(to.client.base, path, mode, ttl));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    console.error(error.message);
+    return 3;
+  }
+}
+
+/** Formats what a token allows and how to send it. */
+export function formatExplanation(
+  base: string,
+  path: string,
+  mode: "r" | "rw",
+  ttl: number,
+): string {
+  const access = mode === "r" ? "read" : "read and write";
+  return [
+    "",
+    `This token can ${access} ${path} and everything below it for ${formatDuration(ttl)}.`,
+    "The server keeps no list of capabilities, so this one cannot be revoked before it expires.",
+    `  curl ${base}${encodePath(path)}/ -H 'Authorization: Bearer <the token>'`,
+  ].join("\n");
+}

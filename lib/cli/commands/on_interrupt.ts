@@ -1,0 +1,33 @@
+/**
+ * Runs a command that Ctrl-C can interrupt: the first signal aborts the work, which then removes
+ * its partial output. A second signal exits at once.
+ */
+
+/** Exit code of a program that was ended by Ctrl-C, by shell convention. */
+const INTERRUPTED = 130;
+
+/**
+ * Runs work that observes an abort signal.
+ *
+ * @param work throws after the signal was aborted and its partial output was removed
+ * @returns the exit code of the work, or 130 if it was interrupted
+ */
+export async function runInterruptible(
+  work: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const control = new AbortController();
+  const stop = () => {
+    if (control.signal.aborted) Deno.exit(INTERRUPTED);
+    control.abort();
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  try {
+    return await work(control.signal);
+  } catch (error) {
+    if (!control.signal.aborted) throw error;
+    console.error("Interrupted; partial output was removed");
+    return INTERRUPTED;
+  } finally {
+    Deno.removeSignalListener("SIGINT", stop);
+  }
+}

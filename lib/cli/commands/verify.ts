@@ -1,0 +1,23 @@
+/**
+ * The command `verify`: checks a whole data folder with the settings and the terminal of this
+ * process. `lib/archive/verify_data_folder.ts` has the checks.
+ */
+
+import { readEnvironment } from "../../config.ts";
+import { createTerminalProgress } from "../progress_bar.ts";
+import { runVerify } from "../../archive/verify_data_folder.ts";
+
+/**
+ * Checks a data folder that no server holds.
+ *
+ * @param args the folder, if it is not the one of the settings
+ * @returns 0 if all worlds verify, 1 if some do not, 2 if the folder could not be checked
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  const env = await readEnvironment();
+  return runVerify(args[0] ?? env("ELASTIK_DATA") ?? "data", env("ELASTIK_KEY"), {
+    out: (line) => console.log(line),
+    err: (line) => console.error(line),
+    progress: createTerminalProgress("verify", "worlds"),
+  });
+}

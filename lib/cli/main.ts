@@ -1,0 +1,220 @@
+/**
+ * The command line: finds the command, prints the help, and turns usage errors into an exit code.
+ * Commands are loaded on demand, because a cell is this program started again and must not load the
+ * server.
+ */
+
+import { type CommandTable, listCommandNames, type ProgramContext } from "./command.ts";
+import { type OptionValues, parseArgs, UsageError } from "./parse_args.ts";
+import { VERSION } from "../version.ts";
+
+const URL_OPTION = {
+  value: "<url>",
+  summary: "URL of the server; by default that of the settings",
+};
+
+/**
+ * Every command. The specifiers are literals, so that a URL run and a bundle include the modules.
+ */
+export const COMMANDS: CommandTable = {
+  serve: {
+    usage: "",
+    maxArguments: 0,
+    summary: "start the server (the default command)",
+    load: () => import("./commands/serve.ts"),
+  },
+  install: {
+    usage: "<plugin…>",
+    minArguments: 1,
+    maxArguments: 64,
+    summary: "store, show and approve shipped plugins, or primitives",
+    details: [
+      "`primitives` means gpu fstab db fanout. Each plugin is stored (T2), shown with all",
+      "that it requests, approved (T3) in exactly this version, and checked in /bin.",
+    ],
+    options: {
+      "with-semantic": { summary: "install semantic as well" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/install.ts"),
+  },
+  mint: {
+    usage: "<prefix>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "create a capability for one prefix (T3)",
+    details: [
+      "Only the token is written to the standard output; what it allows, to the standard error.",
+    ],
+    options: {
+      ttl: { value: "<time>", summary: "lifetime: 90s, 15m, 1h (default), 7d" },
+      mode: { value: "<r|rw>", summary: "read only, or read and write (default)" },
+      url: URL_OPTION,
+    },
+    load: () => import("./commands/mint.ts"),
+  },
+  boot: {
+    usage: "[url]",
+    maxArguments: 1,
+    summary: "self-test of a running server",
+    load: () => import("./commands/boot.ts"),
+  },
+  verify: {
+    usage: "[data]",
+    maxArguments: 1,
+    summary: "check every world of a data folder (server stopped)",
+    load: () => import("./commands/verify.ts"),
+  },
+  export: {
+    usage: "[file|-]",
+    maxArguments: 1,
+    summary: "export all worlds as tar.gz; the server can run",
+    details: [
+      "Each world is a consistent snapshot. The signing key is included, so that imported chains",
+      "verify; tokens, locks and the trash are not. Only this user can read the file.",
+    ],
+    options: {
+      "without-key": { summary: "do not include the signing key" },
+      from: { value: "<data>", summary: "data folder; by default that of the settings" },
+    },
+    load: () => import("./commands/export.ts"),
+  },
+  import: {
+    usage: "<file|folder|->",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "import such an archive, or an elastik v5",
+    details: [
+      "The server must be stopped. Existing worlds are never overwritten, and no world is ever",
+      "incomplete. Import only data that you trust as much as your own server.",
+    ],
+    options: {
+      into: { value: "<data>", summary: "data folder; by default that of the settings" },
+      merge: { summary: "add to a folder that contains worlds already" },
+      key: { value: "<key|@file>", summary: "signing key of its chains, if not included" },
+      "new-key": { summary: "do not adopt its signing key; plugins need approval again" },
+    },
+    load: () => import("./commands/import.ts"),
+  },
+  completions: {
+    usage: "<shell>",
+    minArguments: 1,
+    maxArguments: 1,
+    summary: "completion script for bash, zsh or fish",
+    load: () => import("./commands/completions.ts"),
+  },
+  cell: {
+    usage: "",
+    maxArguments: 0,
+    summary: "process of a plugin",
+    hidden: true,
+    load: () => import("./commands/cell.ts"),
+  },
+};
+
+/** Exit code of a usage error, by shell convention. */
+const USAGE = 2;
+
+/** A parsed command line: a command to run, or a text to show. */
+export type ParsedCommand =
+  | { readonly command: string; readonly words: readonly string[]; readonly options: OptionValues }
+  | { readonly show: string };
+
+/**
+ * Parses a command line.
+ *
+ * @param args the arguments after the program
+ * @throws {UsageError} with what was found and what is valid
+ */
+export function parseCommandLine(args: readonly string[]): ParsedCommand {
+  const [first = "serve", ...rest] = args;
+  const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if ([first, ...own].some((arg) => arg === "--help" || arg === "-h")) {
+    return {
+      show: command === undefined || command.hidden ? formatHelp() : formatCommandHelp(first),
+    };
+  }
+  if (first === "--version" || first === "-V") return { show: `elastik ${VERSION}` };
+  if (command === undefined) {
+    throw new UsageError(
+      `Cannot run ${JSON.stringify(first)}: the commands are ${
+        listCommandNames(COMMANDS).join(", ")
+      }; see --help`,
+    );
+  }
+  return { command: first, ...parseArgs(first, rest, command) };
+}
+
+/** Formats the text of `--help`. */
+export function formatHelp(): string {
+  const lines = listCommandNames(COMMANDS).map((name) => {
+    const { usage = "", summary = "" } = COMMANDS[name] ?? {};
+    return `  ${`${name} ${usage}`.padEnd(21)}${summary}`;
+  });
+  return [
+    `elastik ${VERSION}: an HTTP server that stores documents, called worlds, by path`,
+    "",
+    "usage: elastik [command]; elastik <command> --help describes one command",
+    "",
+    ...lines,
+    "",
+    "  --help               show this text",
+    "  --version            show the version",
+    "",
+    "Settings are environment variables or lines of .env in the working folder:",
+    "ELASTIK_PORT (3005), ELASTIK_HOST (127.0.0.1), ELASTIK_DATA (data),",
+    "ELASTIK_TOKEN, ELASTIK_APPROVE_TOKEN; all: /usr/share/doc/configuration.md",
+  ].join("\n");
+}
+
+/** Formats the help of one command. */
+export function formatCommandHelp(name: string): string {
+  const command = COMMANDS[name];
+  if (command === undefined) return formatHelp();
+  const { usage, summary, details = [], options = {} } = command;
+  const lines = Object.entries(options).map(([option, spec]) =>
+    `  ${`--${option} ${spec.value ?? ""}`.padEnd(21)}${spec.summary}`
+  );
+  return [
+    `usage: elastik ${name} ${usage}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),
+    "",
+    `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
+    ...details,
+    ...(lines.length > 0 ? ["", ...lines] : []),
+  ].join("\n");
+}
+
+/**
+ * Runs a command line.
+ *
+ * @param args the arguments after the program
+ * @param context how this program was started
+ * @returns the exit code, or undefined while the server runs
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  program: ProgramContext,
+): Promise<number | undefined> {
+  try {
+    const request = parseCommandLine(args);
+    if ("show" in request) {
+      console.log(request.show);
+      return 0;
+    }
+    const command = await COMMANDS[request.command]?.load();
+    const context = { ...program, commands: COMMANDS };
+    return await command?.run(request.words, context, request.options);
+  } catch (error) {
+    if (error instanceof UsageError || isConfigError(error)) {
+      console.error(error.message);
+      return USAGE;
+    }
+    throw error;
+  }
+}
+
+/** Compares the name, because importing the class would load the settings in every cell. */
+function isConfigError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ConfigError";
+}

@@ -1,0 +1,109 @@
+/**
+ * Parses the arguments of a command into options and operands. Pure. It knows no command, and it is
+ * small because a cell, which is this program started again, loads it too.
+ */
+
+/** One option of a command. */
+export interface OptionSpec {
+  /** Placeholder of its value in the help; absent for a flag. */
+  readonly value?: string;
+  readonly summary: string;
+}
+
+/** The operands and options of a command. */
+export interface ArgumentSpec {
+  /** Operands as the help shows them; `""` for none. */
+  readonly usage: string;
+  /** Minimum number of operands; 0 if absent. */
+  readonly minArguments?: number;
+  /** Maximum number of operands. */
+  readonly maxArguments: number;
+  readonly options?: Readonly<Record<string, OptionSpec>>;
+}
+
+/** Options of a command line by name without dashes; `true` for a flag. */
+export type OptionValues = Readonly<Record<string, string | true>>;
+
+/** Operands and options of a command line. */
+export interface ParsedArguments {
+  readonly words: readonly string[];
+  readonly options: OptionValues;
+}
+
+/** An invalid command line. The message is for the operator. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Parses the arguments after the name of a command: `--name value`, `--name=value` and `--name`,
+ * anywhere between the operands. After `--` every argument is an operand; `-` always is one.
+ *
+ * @param command name of the command, for error messages
+ * @param args the arguments
+ * @param shape what the command accepts
+ * @throws {UsageError} with what was found and what is valid
+ */
+export function parseArgs(
+  command: string,
+  args: readonly string[],
+  shape: ArgumentSpec,
+): ParsedArguments {
+  const words: string[] = [];
+  const options = new Map<string, string | true>();
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    if (arg === "--") {
+      words.push(...rest.splice(0));
+    } else if (!arg.startsWith("-") || arg === "-") {
+      words.push(arg);
+    } else {
+      const [dashed = "", ...after] = arg.split("=");
+      const name = dashed.slice(2);
+      const option = dashed.startsWith("--") && Object.hasOwn(shape.options ?? {}, name)
+        ? shape.options?.[name]
+        : undefined;
+      if (option === undefined) {
+        throw new UsageError(`Cannot run ${command} with ${dashed}: ${optionNames(shape)}`);
+      }
+      if (options.has(name)) {
+        throw new UsageError(`Cannot run ${command}: ${dashed} was given twice`);
+      }
+      options.set(name, valueOf(command, dashed, option, arg.includes("="), after, rest));
+    }
+  }
+  const { minArguments: least = 0, maxArguments: most, usage: takes } = shape;
+  if (words.length < least || words.length > most) {
+    const found = words.length === 1 ? "1 argument" : `${words.length} arguments`;
+    throw new UsageError(`Cannot run ${command} with ${found}: it takes ${takes || "none"}`);
+  }
+  return { words, options: Object.fromEntries(options) };
+}
+
+/** Value of an option that takes one; undefined if it was not given. */
+export function getTextOption(options: OptionValues, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function valueOf(
+  command: string,
+  dashed: string,
+  option: OptionSpec,
+  glued: boolean,
+  after: readonly string[],
+  rest: string[],
+): string | true {
+  if (option.value === undefined) {
+    if (!glued) return true;
+    throw new UsageError(`Cannot run ${command}: ${dashed} does not take a value`);
+  }
+  const value = glued ? after.join("=") : rest.shift();
+  if (value !== undefined && value !== "") return value;
+  throw new UsageError(`Cannot run ${command}: ${dashed} needs ${option.value}`);
+}
+
+function optionNames({ options = {} }: ArgumentSpec): string {
+  const names = Object.keys(options).map((name) => `--${name}`);
+  return names.length === 0 ? "it takes no options" : `it takes ${names.join(", ")}`;
+}

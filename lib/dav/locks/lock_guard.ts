@@ -1,0 +1,156 @@
+/**
+ * Checks a change against the locks: evaluates the If header and compares the submitted lock tokens
+ * with the locks on the affected resources (RFC 4918 §7, §10.4). Every write must pass this check,
+ * on plain paths too; otherwise a lock would protect only against WebDAV clients.
+ */
+
+import type { Caller } from "../../auth/caller.ts";
+import { canRead, decide } from "../../auth/policy.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import { readHost } from "../../http/host.ts";
+import { Problem } from "../../http/problem.ts";
+import type { Store } from "../../world/store.ts";
+import { davEtagFor } from "../resource/dav_etag.ts";
+import { DavProblem } from "../resource/dav_problem.ts";
+import { parseOwnUrl, toWorldTarget } from "../resource/destination.ts";
+import { evaluateIf, parseIf, submittedTokens } from "./if_header.ts";
+import { type Lock, type LockTable, parentOf } from "./lock_table.ts";
+
+const NO_TOKENS: ReadonlySet<string> = new Set();
+
+/** A caller with the lock tokens that its request submitted. */
+export interface LockClaim {
+  readonly caller: Caller;
+  readonly submitted: ReadonlySet<string>;
+}
+
+/** What a change of a path affects. */
+export type ChangeScope =
+  | "content" // the bytes or properties of the resource
+  | "membership" // the resource is created, which changes its collection
+  | "tree"; // the resource is deleted or replaced with all resources below it
+
+/**
+ * Evaluates the If header of a request.
+ *
+ * @param path canonical path of the world
+ * @returns the lock tokens that the header submits; empty without a header
+ * @throws {Problem} `bad-header` if the header is not valid, `precondition-failed` if no list is
+ * true
+ */
+export function evaluateIfHeader(
+  request: Request,
+  path: string,
+  caller: Caller,
+  locks: LockTable,
+  store: Store,
+): ReadonlySet<string> {
+  const header = request.headers.get("if");
+  if (header === null) return NO_TOKENS;
+  const lists = parseIf(header);
+  if ("fault" in lists) {
+    throw new Problem("bad-header", `Cannot read the If header: ${lists.fault} (RFC 4918 §10.4)`);
+  }
+  const authority = readHost(request);
+  function pathOf(tag: string | undefined): string | undefined {
+    if (tag === undefined) return path;
+    const own = parseOwnUrl(tag, authority);
+    return own === undefined ? undefined : (toWorldTarget(own) ?? own).path;
+  }
+  const holds = evaluateIf(lists, {
+    hasToken(tag, token) {
+      const at = pathOf(tag);
+      return at !== undefined && locks.covering(at).some((lock) => lock.token === token);
+    },
+    hasEtag(tag, etag) {
+      const at = pathOf(tag);
+      // The result must not confirm a guessed tag of a world that the caller cannot read.
+      if (at === undefined || !canRead(caller, at)) return false;
+      const entry = store.stat(at.slice(1));
+      return entry !== undefined && davEtagFor(caller, entry) === etag;
+    },
+  });
+  if (!holds) {
+    throw new Problem(
+      "precondition-failed",
+      `Cannot ${request.method} ${path}: no list of the If header is true; the lock may have expired`,
+    );
+  }
+  return submittedTokens(lists);
+}
+
+/**
+ * Throws if a request did not submit the tokens of all locks that a change affects.
+ *
+ * @throws {DavProblem} `locked`, with the paths of the locks whose tokens are missing
+ */
+export function assertLockTokens(
+  locks: LockTable,
+  claim: LockClaim,
+  path: string,
+  scope: ChangeScope,
+): void {
+  if (locks.isEmpty) return;
+  const missing = missingLocks(locks, claim, path, scope);
+  if (missing.length === 0) return;
+  const roots = [...new Set(missing.map((lock) => lock.path))];
+  throw new DavProblem(
+    "locked",
+    "lock-token-submitted",
+    `Cannot change ${path}: ${roots.slice(0, 5).join(" and ")} is locked; ` +
+      "send the lock token in the If header",
+    roots,
+  );
+}
+
+/** Returns the locks that prevent a change because their tokens were not submitted. */
+export function missingLocks(
+  locks: LockTable,
+  claim: LockClaim,
+  path: string,
+  scope: ChangeScope,
+): readonly Lock[] {
+  const missing = withoutToken(locks.covering(path), claim);
+  if (scope === "content") return missing;
+  const above = path === "/" ? [] : withoutToken(locks.covering(parentOf(path)), claim);
+  const below = scope === "tree" ? locks.below(path).filter((lock) => !hasToken(lock, claim)) : [];
+  return [...missing, ...above, ...below];
+}
+
+/**
+ * Checks a write on a plain path. If no lock exists, the If header is ignored, so that locks cost
+ * nothing while no client uses them.
+ *
+ * @param tree whether the request deletes a collection with all its worlds
+ * @throws {Problem} as {@link evaluateIfHeader} and {@link assertLockTokens}
+ */
+export function assertUnlocked(
+  locks: LockTable,
+  store: Store,
+  { request, target, caller }: RequestContext,
+  tree: boolean,
+): void {
+  if (locks.isEmpty) return;
+  const submitted = evaluateIfHeader(request, target.path, caller, locks, store);
+  const scope = tree ? "tree" : store.stat(target.name) === undefined ? "membership" : "content";
+  assertLockTokens(locks, { caller, submitted }, target.path, scope);
+}
+
+/**
+ * Whether a caller can use or remove a lock: it created the lock or can delete the locked resource.
+ */
+export function canUseLock(lock: Lock, caller: Caller): boolean {
+  return lock.by === caller.by || decide(caller, "delete", lock.path).allowed;
+}
+
+/**
+ * Returns the given locks unless the token of one was submitted; one shared lock is enough (§6.2,
+ * §7).
+ */
+function withoutToken(covering: readonly Lock[], claim: LockClaim): readonly Lock[] {
+  return covering.some((lock) => hasToken(lock, claim)) ? [] : covering;
+}
+
+function hasToken(lock: Lock, { caller, submitted }: LockClaim): boolean {
+  return submitted.has(lock.token) && canUseLock(lock, caller);
+}

@@ -1,0 +1,80 @@
+/**
+ * The GET and HEAD methods of WebDAV. A world is sent like `?raw` on its plain path, with range and
+ * conditional requests, but with the entity tag of PROPFIND. A collection is sent as a listing.
+ */
+
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { respondListing } from "../../response/listing.ts";
+import { createTypeChooser } from "../../http/negotiate.ts";
+import {
+  getRepresentation,
+  notModifiedResponse,
+  type Representation,
+  respondRepresentation,
+} from "../../response/representation.ts";
+import type { World } from "../../world/store.ts";
+import { davEtag } from "../resource/dav_etag.ts";
+import { hasMounts } from "../resource/mount_client.ts";
+import { findResource, listMembers, notFoundProblem, requireFound } from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
+
+const chooseListing = createTypeChooser(["text/plain", "application/json"], "text/plain");
+const made = new WeakMap<World, Representation>();
+
+/**
+ * Handles a GET or HEAD request. Synchronous if the world is in memory.
+ *
+ * @throws {Problem}
+ */
+export function get(context: DavContext, davRequest: DavRequest): Promise<Response> | Response {
+  const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
+  assertCan(caller, "read", path);
+  const hot = collection ? undefined : context.server.store.peek(name);
+  return hot === undefined
+    ? getCold(context, davRequest)
+    : respondRepresentation(request, davRepresentation(hot, davRequest), true);
+}
+
+async function getCold(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
+  const { store } = context.server;
+  const found = requireFound(await findResource(store, path), collection, "read", path);
+  if (collection || found.entry === undefined) {
+    const mounts = hasMounts(context.server.plugins);
+    const members = await listMembers(store, caller, path, mounts);
+    const rows = members.map((member) => ({
+      name: member.path.slice(member.path.lastIndexOf("/") + 1),
+      dir: member.collection,
+    }));
+    const form = chooseListing(request.headers.get("accept")) ?? "text/plain";
+    return respondListing(request, rows, form);
+  }
+  const world = await readWorld(context, name, path);
+  return respondRepresentation(request, davRepresentation(world, davRequest), true);
+}
+
+async function readWorld(context: DavContext, name: string, path: string): Promise<World> {
+  const world = await context.server.store.read(name);
+  if (world === undefined) throw notFoundProblem("read", path);
+  return world;
+}
+
+function davRepresentation(world: World, { caller, target: { path } }: DavRequest): Representation {
+  const shown = redactFor(caller, world);
+  let representation = made.get(shown);
+  if (representation === undefined) {
+    const raw = getRepresentation(shown, "raw");
+    const etag = davEtag(world, isRedacted(caller, path));
+    const headers = { ...raw.headers, etag };
+    representation = {
+      ...raw,
+      etag,
+      headers,
+      fullResponse: new Response(raw.body, { headers }),
+      notModified: notModifiedResponse(headers),
+    };
+    made.set(shown, representation);
+  }
+  return representation;
+}

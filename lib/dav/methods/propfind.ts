@@ -1,0 +1,258 @@
+/**
+ * The PROPFIND method of WebDAV (RFC 4918 §9.1): returns the properties of a resource, of its
+ * members, or of all resources below it up to a limit. Resources that the caller cannot read are
+ * left out.
+ */
+
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import { Problem } from "../../http/problem.ts";
+import { DAV_BATCH_RESOURCES, MAX_DAV_MEMBERS, MAX_DAV_NAMES_BYTES } from "../../limits.ts";
+import { StoreError } from "../../world/store.ts";
+import { readDepth } from "../resource/dav_headers.ts";
+import { DavProblem, toHref } from "../resource/dav_problem.ts";
+import type { DeadProperty } from "../properties/dead_properties.ts";
+import {
+  CREATION_DATE_KEY,
+  LIVE_PROPERTY_NAMES,
+  QUOTA_KEYS,
+  type ResourceFacts,
+  writeLiveProperty,
+} from "../properties/live_properties.ts";
+import { hasMounts } from "../resource/mount_client.ts";
+import {
+  createMultistatus,
+  createStreamedMultistatus,
+  type PropStat,
+  writePropertiesResponse,
+} from "../properties/multistatus.ts";
+import { parsePropfind, type PropfindRequest } from "../properties/propfind_request.ts";
+import {
+  findResource,
+  isTopLevel,
+  listMembers,
+  listTree,
+  requireFound,
+  type Resource,
+} from "../resource/resource.ts";
+import type { DavContext, DavRequest } from "./dav_context.ts";
+import { readXml } from "../xml/xml_reader.ts";
+import { DAV_NAMESPACE, toNameKey, writeEmptyElement, type XmlName } from "../xml/xml_writer.ts";
+
+/** Maximum number of resources that are read from disk at the same time. */
+const MAX_CONCURRENT_READS = 16;
+const LIVE_NAMES: readonly XmlName[] = LIVE_PROPERTY_NAMES.map((name) => ({
+  ns: DAV_NAMESPACE,
+  name,
+}));
+
+/** A requested property. */
+interface Column {
+  readonly name: XmlName;
+  readonly key: string;
+  /** Whether the request names it; then the response reports it if it is missing. */
+  readonly named: boolean;
+}
+
+/** What a request asks for, and which data it needs. */
+interface Plan {
+  readonly kind: PropfindRequest["kind"];
+  readonly columns: readonly Column[];
+  readonly created: boolean;
+  readonly quota: boolean;
+  readonly dead: boolean;
+}
+
+/**
+ * Handles a PROPFIND request.
+ *
+ * @throws {Problem}
+ */
+export async function propfind(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, isCollection: collection } } = davRequest;
+  const { store } = context.server;
+  assertCan(caller, "read", path);
+  const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
+  const plan = planOf(parsePropfind(await readXml(request)), context.deadProperties.isEmpty);
+  const found = requireFound(
+    await findResource(store, path),
+    collection,
+    "read the properties of",
+    path,
+  );
+  let resources: readonly Resource[] = [found];
+  if (depth === "1" && found.collection) {
+    const mounts = hasMounts(context.server.plugins);
+    resources = [found, ...await listMembers(store, caller, path, mounts)];
+  } else if (depth === "infinity") {
+    resources = await listTree(store, caller, found, () =>
+      new DavProblem(
+        "forbidden",
+        "propfind-finite-depth",
+        `Cannot read the properties of all resources below ${path}: there are more than ` +
+          `${MAX_DAV_MEMBERS}; send Depth: 1`,
+      ));
+  }
+  assertBounded(plan, resources.length, path);
+  const pieces = writeResponses(context, davRequest, plan, resources);
+  if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
+  const whole: string[] = [];
+  for await (const piece of pieces) whole.push(piece);
+  return createMultistatus(whole);
+}
+
+/** Throws if long property names for many resources would make a very long response. */
+function assertBounded({ columns }: Plan, resources: number, path: string): void {
+  let bytes = 0;
+  for (const { name, named } of columns) if (named) bytes += writeEmptyElement(name).length;
+  if (bytes * resources <= MAX_DAV_NAMES_BYTES) return;
+  throw new Problem(
+    "bad-body",
+    `Cannot read the properties of ${path}: the property names for ${resources} resources are longer ` +
+      `than ${MAX_DAV_NAMES_BYTES} bytes; request fewer properties or a smaller Depth`,
+  );
+}
+
+function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
+  const names = requested.kind === "prop"
+    ? requested.names
+    : requested.kind === "allprop"
+    ? requested.include
+    : [];
+  const live = requested.kind === "prop" ? [] : LIVE_NAMES;
+  const keys = new Set(names.map(toNameKey));
+  const mayBeDead = ({ ns, name }: XmlName) =>
+    ns !== DAV_NAMESPACE || name === "displayname" || !LIVE_PROPERTY_NAMES.includes(name);
+  return {
+    kind: requested.kind,
+    columns: [
+      ...live.map((name) => ({ name, key: toNameKey(name), named: false })),
+      ...names.map((name) => ({ name, key: toNameKey(name), named: true })),
+    ],
+    created: requested.kind !== "prop" || keys.has(CREATION_DATE_KEY),
+    quota: QUOTA_KEYS.some((key) => keys.has(key)),
+    dead: !noneDead && (requested.kind !== "prop" || names.some(mayBeDead)),
+  };
+}
+
+async function* writeResponses(
+  context: DavContext,
+  davRequest: DavRequest,
+  plan: Plan,
+  resources: readonly Resource[],
+): AsyncGenerator<string> {
+  for (let at = 0; at < resources.length; at += DAV_BATCH_RESOURCES) {
+    const step = resources.slice(at, at + DAV_BATCH_RESOURCES);
+    let text = "";
+    for (let i = 0; i < step.length; i += MAX_CONCURRENT_READS) {
+      const some = step.slice(i, i + MAX_CONCURRENT_READS).map((found) =>
+        writeResponse(context, davRequest, plan, found)
+      );
+      text += (some.every((one) => typeof one === "string") ? some : await Promise.all(some))
+        .join("");
+    }
+    yield text;
+  }
+}
+
+/**
+ * Writes the response of one resource; synchronous if all its data is in memory, as it usually is.
+ */
+function writeResponse(
+  context: DavContext,
+  { caller }: DavRequest,
+  plan: Plan,
+  found: Resource,
+): string | Promise<string> {
+  const { path, entry, collection } = found;
+  const created = plan.created && entry !== undefined
+    ? context.creationInfo.peekCreatedAt(entry)
+    : undefined;
+  // The time of a top-level collection could reveal writes that the caller cannot read.
+  const changed = collection && !isTopLevel(path)
+    ? context.server.store.changedAt(path.slice(1))
+    : undefined;
+  const facts: ResourceFacts = {
+    resource: found,
+    ...(changed === undefined ? {} : { changed }),
+    ...(created === undefined ? {} : { created }),
+    isRedacted: isRedacted(caller, path),
+    length: entry?.len ?? 0,
+    locks: context.locks.covering(path),
+  };
+  const needsRead = (plan.created && entry !== undefined && created === undefined) ||
+    (plan.quota && collection) || facts.isRedacted ||
+    (plan.dead && context.deadProperties.hasRecord(path));
+  return needsRead ? readAndWrite(context, caller, plan, facts) : write(plan, facts, []);
+}
+
+async function readAndWrite(
+  context: DavContext,
+  caller: DavRequest["caller"],
+  plan: Plan,
+  facts: ResourceFacts,
+): Promise<string> {
+  const { resource: found } = facts;
+  const { entry, collection } = found;
+  try {
+    const created = facts.created ??
+      (plan.created && entry !== undefined
+        ? (await context.creationInfo.read(entry))?.createdAt
+        : undefined);
+    const space = plan.quota && collection ? await context.readQuota() : undefined;
+    const world = facts.isRedacted && entry !== undefined
+      ? await context.server.store.read(entry.name)
+      : undefined;
+    const dead = plan.dead ? await context.deadProperties.read(found) : [];
+    return write(plan, {
+      ...facts,
+      ...(world === undefined ? {} : { length: redactFor(caller, world).body.length }),
+      ...(created === undefined ? {} : { created }),
+      ...(space === undefined ? {} : { space }),
+    }, dead);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    // Deleted while the response was written: leave it out.
+    if (error.code === "absent") return "";
+    // A damaged world must not prevent the listing of its collection.
+    if (error.code === "damaged") return write(plan, facts, []);
+    throw error;
+  }
+}
+
+function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]): string {
+  const href = toHref(facts.resource.path, facts.resource.collection);
+  if (plan.kind === "propname") {
+    const names = new Map<string, XmlName>();
+    for (const { key, name } of plan.columns) {
+      if (writeLiveProperty(key, facts) !== undefined) names.set(key, name);
+    }
+    for (const name of dead) names.set(toNameKey(name), name);
+    return writePropertiesResponse(href, [
+      { status: 200, properties: [...names.values()].map(writeEmptyElement).join("") },
+    ]);
+  }
+  const kept = dead.length === 0
+    ? undefined
+    : new Map(dead.map((property) => [toNameKey(property), property.xml]));
+  let there = "";
+  let missing = "";
+  for (const { key, name, named } of plan.columns) {
+    const value = kept?.get(key) ?? writeLiveProperty(key, facts);
+    if (value !== undefined) there += value;
+    // A missing property is reported only if the request names it.
+    else if (named) missing += writeEmptyElement(name);
+    kept?.delete(key);
+  }
+  if (plan.kind === "allprop" && kept !== undefined) there += [...kept.values()].join("");
+  const groups: PropStat[] = [
+    { status: 200, properties: there },
+    { status: 404, properties: missing },
+  ];
+  // RFC 4918 §14.24: a response has at least one propstat.
+  if (there === "" && missing === "") {
+    return `<D:response><D:href>${href}</D:href><D:propstat><D:prop/>` +
+      "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
+  }
+  return writePropertiesResponse(href, groups);
+}

@@ -1,0 +1,203 @@
+/**
+ * Dead properties (RFC 4918 §4): properties that clients set and the server only stores.
+ *
+ * The properties of one resource are one record: a world below `/var/lib/dav`, named by the hash of
+ * the resource's path. They are therefore in an event chain, survive restarts and are part of
+ * audits and backups, also for collections, which have no chain. Records of resources that only T3
+ * can read are below `/boot/dav`, which only T3 can read.
+ *
+ * A record contains the identity of its world (see creation_info.ts). Properties of a deleted world
+ * must never appear on a new world of the same name.
+ */
+
+import { ANONYMOUS } from "../../auth/authenticate.ts";
+import { canRead } from "../../auth/policy.ts";
+import { sha256Hex } from "../../base/hash.ts";
+import { Problem } from "../../http/problem.ts";
+import { MAX_DEAD_PROPERTIES, MAX_DEAD_PROPERTIES_BYTES } from "../../limits.ts";
+import { type Store, StoreError, type World } from "../../world/store.ts";
+import type { CreationInfoCache } from "./creation_info.ts";
+import type { Resource } from "../resource/resource.ts";
+import { toNameKey, type XmlName } from "../xml/xml_writer.ts";
+
+/** A property: its name, and its element as XML with all namespace declarations. */
+export interface DeadProperty extends XmlName {
+  readonly xml: string;
+}
+
+/** One change by a PROPPATCH; without `xml` the property is removed. */
+export interface PropertyChange extends XmlName {
+  readonly xml?: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const HASH_DIGITS = 32;
+/**
+ * Folders of the records: for resources that all callers can read, and for those only T3 can read.
+ */
+const FOLDERS = ["var/lib/dav", "boot/dav"] as const;
+const NONE: readonly DeadProperty[] = [];
+
+/** Stores and reads dead properties. */
+export class DeadProperties {
+  readonly #store: Store;
+  readonly #creationInfo: CreationInfoCache;
+  readonly #parsed = new WeakMap<World, PropertyRecord>();
+  /** The last change of each record; changes of one record run one after another. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(store: Store, creationInfo: CreationInfoCache) {
+    this.#store = store;
+    this.#creationInfo = creationInfo;
+  }
+
+  /** Whether no resource has dead properties; checked first by long listings. */
+  get isEmpty(): boolean {
+    return FOLDERS.every((folder) => !this.#store.isCollection(folder));
+  }
+
+  /** Whether a resource has a record, without a disk access. */
+  hasRecord(path: string): boolean {
+    return this.#store.stat(recordWorldName(path)) !== undefined;
+  }
+
+  /** Reads the properties of a resource, in the order in which they were set. */
+  async read(found: Resource): Promise<readonly DeadProperty[]> {
+    const name = recordWorldName(found.path);
+    if (this.#store.stat(name) === undefined) return NONE;
+    const world = this.#store.peek(name) ?? await this.#store.read(name);
+    if (world === undefined) return NONE;
+    let record = this.#parsed.get(world);
+    if (record === undefined) this.#parsed.set(world, record = parseRecord(world.body));
+    return record.seal === await this.#identityOf(found) ? record.properties : NONE;
+  }
+
+  /**
+   * Applies all changes or none.
+   *
+   * @param by the caller, as in events
+   * @throws {Problem} `insufficient-storage` if the properties would exceed
+   * {@link MAX_DEAD_PROPERTIES} or {@link MAX_DEAD_PROPERTIES_BYTES}
+   */
+  async change(found: Resource, changes: readonly PropertyChange[], by: string): Promise<void> {
+    await this.#runInTurn(found.path, async () => {
+      const kept = new Map(
+        (await this.read(found)).map((property) => [toNameKey(property), property]),
+      );
+      for (const { ns, name, xml } of changes) {
+        const key = toNameKey({ ns, name });
+        if (xml === undefined) kept.delete(key);
+        else kept.set(key, { ns, name, xml });
+      }
+      const named = changes.map(toNameKey);
+      await this.#write(found, [...kept.values()], by, { properties: named.slice(0, 32) });
+    });
+  }
+
+  /** Replaces all properties of a resource, for COPY and MOVE. */
+  async replace(found: Resource, properties: readonly DeadProperty[], by: string): Promise<void> {
+    if (properties.length === 0 && !this.hasRecord(found.path)) return;
+    await this.#runInTurn(
+      found.path,
+      () => this.#write(found, properties, by, { properties: properties.length }),
+    );
+  }
+
+  /** Removes the properties of a deleted resource. */
+  async remove(path: string): Promise<void> {
+    if (!this.hasRecord(path)) return;
+    await this.#runInTurn(path, () => this.#drop(path));
+  }
+
+  async #write(
+    found: Resource,
+    properties: readonly DeadProperty[],
+    by: string,
+    facts: { readonly properties: unknown },
+  ): Promise<void> {
+    const { path, entry } = found;
+    const seal = await this.#identityOf(found);
+    const text = JSON.stringify({ of: path, seal, properties });
+    const body = encoder.encode(text);
+    if (properties.length > MAX_DEAD_PROPERTIES || body.length > MAX_DEAD_PROPERTIES_BYTES) {
+      throw new Problem(
+        "insufficient-storage",
+        `Cannot store the properties of ${path}: they would be ${properties.length} properties in ` +
+          `${body.length} bytes; at most ${MAX_DEAD_PROPERTIES} in ${MAX_DEAD_PROPERTIES_BYTES} ` +
+          "bytes are allowed",
+      );
+    }
+    if (properties.length === 0) await this.#drop(path);
+    else {
+      const record = { name: recordWorldName(path), body, ext: "json", meta: [], by: "dav" };
+      await this.#store.put({ ...record, facts: { of: path, for: by } });
+    }
+    // The chain of the world records that its properties were changed, and by which caller.
+    if (entry?.layer === "upper") {
+      const payload = { ...facts, sha256: sha256Hex(body) };
+      await this.#store.note({ name: entry.name, by, type: "properties_changed", payload });
+    }
+  }
+
+  async #drop(path: string): Promise<void> {
+    try {
+      await this.#store.remove({ name: recordWorldName(path), by: "dav" });
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== "absent") throw error;
+    }
+  }
+
+  async #identityOf({ entry, collection }: Resource): Promise<string> {
+    if (entry === undefined || (collection && entry.layer === "lower")) return "";
+    return (await this.#creationInfo.read(entry))?.id ?? "";
+  }
+
+  async #runInTurn<T>(path: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(path) ?? Promise.resolve();
+    const turn = before.then(act, act);
+    this.#turns.set(path, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(path) === turn) this.#turns.delete(path);
+    }
+  }
+}
+
+interface PropertyRecord {
+  readonly seal: string;
+  readonly properties: readonly DeadProperty[];
+}
+
+/** Returns the name of the world that stores the properties of a path. */
+export function recordWorldName(path: string): string {
+  const folder = FOLDERS[canRead(ANONYMOUS, path) ? 0 : 1];
+  return `${folder}/${sha256Hex(path).slice(0, HASH_DIGITS)}.json`;
+}
+
+/** Parses a record; content that is not a record, after an edit for example, has no properties. */
+function parseRecord(body: Uint8Array): PropertyRecord {
+  const empty = { seal: "-", properties: NONE };
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(body));
+  } catch {
+    return empty; // not JSON
+  }
+  if (!isObject(value) || typeof value.seal !== "string" || !Array.isArray(value.properties)) {
+    return empty;
+  }
+  const list: readonly unknown[] = value.properties;
+  const properties = list.flatMap((item) => {
+    if (!isObject(item)) return [];
+    const { ns, name, xml } = item;
+    const whole = typeof ns === "string" && typeof name === "string" && typeof xml === "string";
+    return whole ? [{ ns, name, xml }] : [];
+  });
+  return { seal: value.seal, properties };
+}
+
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

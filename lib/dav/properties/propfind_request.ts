@@ -1,0 +1,55 @@
+/**
+ * Parses the body of a PROPFIND request (RFC 4918 §9.1, §14.20): all properties, all names, or the
+ * named properties.
+ */
+
+import { Problem } from "../../http/problem.ts";
+import { childElements, findDavChild, isDavName } from "../xml/xml_reader.ts";
+import { toNameKey, type XmlElement, type XmlName } from "../xml/xml_writer.ts";
+
+/** Maximum number of properties that one PROPFIND can name. */
+const MAX_PROPFIND_NAMES = 256;
+
+/** One of the three forms of a PROPFIND request. */
+export type PropfindRequest =
+  | { readonly kind: "propname" }
+  | { readonly kind: "allprop"; readonly include: readonly XmlName[] }
+  | { readonly kind: "prop"; readonly names: readonly XmlName[] };
+
+/**
+ * Parses a `DAV:propfind` element.
+ *
+ * @param root root element of the body; `undefined`, for an empty body, requests all properties
+ * @throws {Problem} `bad-body`
+ */
+export function parsePropfind(root: XmlElement | undefined): PropfindRequest {
+  if (root === undefined) return { kind: "allprop", include: [] };
+  if (!isDavName(root, "propfind")) refuse("the root element is not DAV:propfind");
+  const prop = findDavChild(root, "prop");
+  const all = findDavChild(root, "allprop");
+  const names = findDavChild(root, "propname");
+  const forms = [prop, all, names].filter((element) => element !== undefined);
+  if (forms.length !== 1) refuse(`it contains ${forms.length} of prop, allprop and propname`);
+  if (names !== undefined) return { kind: "propname" };
+  if (prop !== undefined) return { kind: "prop", names: namesIn(prop) };
+  const include = findDavChild(root, "include");
+  return { kind: "allprop", include: include === undefined ? [] : namesIn(include) };
+}
+
+function namesIn(element: XmlElement): XmlName[] {
+  const found = new Map<string, XmlName>();
+  for (const { ns, name } of childElements(element)) {
+    found.set(toNameKey({ ns, name }), { ns, name });
+  }
+  if (found.size > MAX_PROPFIND_NAMES) {
+    refuse(`it names ${found.size} properties, more than ${MAX_PROPFIND_NAMES}`);
+  }
+  return [...found.values()];
+}
+
+function refuse(found: string): never {
+  throw new Problem(
+    "bad-body",
+    `Cannot read PROPFIND: ${found}; send one DAV:propfind with prop, allprop or propname`,
+  );
+}

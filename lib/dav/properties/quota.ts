@@ -1,0 +1,43 @@
+/**
+ * Reads the free space for the quota properties (RFC 4331): that of the file system with the data
+ * folder, because clients have no other quota. It must never expose the path of the folder.
+ */
+
+import { statfs } from "node:fs/promises";
+import { QUOTA_CACHE_MS } from "../../limits.ts";
+
+/** Available and used bytes of a file system. */
+export interface DiskSpace {
+  readonly available: number;
+  readonly used: number;
+}
+
+/** Reads the space of the disk; `undefined` if the system does not report it. */
+export type QuotaReader = () => Promise<DiskSpace | undefined>;
+
+/**
+ * Creates a function that reads the space of the disk, at most once every {@link QUOTA_CACHE_MS} at
+ * most.
+ *
+ * @param folder path of the data folder
+ * @param now returns the current time in Unix milliseconds
+ */
+export function createQuotaReader(folder: string, now: () => number): QuotaReader {
+  let last: { readonly at: number; readonly space: Promise<DiskSpace | undefined> } | undefined;
+  return function quota() {
+    if (last === undefined || now() - last.at > QUOTA_CACHE_MS) {
+      last = { at: now(), space: readSpace(folder) };
+    }
+    return last.space;
+  };
+}
+
+async function readSpace(folder: string): Promise<DiskSpace | undefined> {
+  try {
+    const { bsize, blocks, bfree, bavail } = await statfs(folder);
+    return { available: bavail * bsize, used: (blocks - bfree) * bsize };
+  } catch {
+    // Without permission, or on a file system without this information, the properties are absent.
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Entity tags of worlds in WebDAV responses. PROPFIND returns hundreds of them, so a tag is made
+ * from the version and the time in the catalog. A tag with a hash, as on plain paths, would require
+ * to read every world of a directory. PROPFIND, GET and PUT below `/dav` use the same tags.
+ */
+
+import { isRedacted } from "../../auth/policy.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { parseEntityTags, parseWorldTags } from "../../http/etag.ts";
+import { Problem } from "../../http/problem.ts";
+import { parseHttpDate } from "../../http/http_date.ts";
+import type { ChangeResult, Precondition, VersionTag, WorldEntry } from "../../world/store.ts";
+
+type Dated = Pick<WorldEntry, "version" | "updatedAt">;
+
+/**
+ * Number of hexadecimal digits for a time in milliseconds; twelve are enough until the year 10889.
+ */
+const TIME_DIGITS = 12;
+
+/**
+ * Returns the strong entity tag of a world's current version, such as `"3-018f3a2b4c5d.dav"`.
+ *
+ * @param isRedacted whether the response has redacted bytes, which need a tag of their own
+ */
+export function davEtag({ version, updatedAt }: Dated, isRedacted = false): string {
+  const time = (Date.parse(updatedAt) || 0).toString(16).padStart(TIME_DIGITS, "0");
+  return `"${version}-${time}.${isRedacted ? "dav-seen" : "dav"}"`;
+}
+
+/** Returns the entity tag of a world in responses to a caller. */
+export function davEtagFor(caller: Caller, entry: Dated & { readonly name: string }): string {
+  return davEtag(entry, isRedacted(caller, `/${entry.name}`));
+}
+
+/** Returns the entity tag of a version that was just written. */
+export function writtenEtag(written: ChangeResult): string {
+  return davEtag(written);
+}
+
+/**
+ * Parses the conditional headers of a change (RFC 9110 §13.1) to a precondition, which the store
+ * checks in the transaction of the change. Tags of this module are compared with `entry` now and
+ * become the version number; tags of plain paths are accepted too.
+ *
+ * @param entry catalog entry of the current version; `undefined` if the world does not exist
+ * @returns `undefined` if the request has no conditional header
+ * @throws {Problem} `bad-header` if a header is not a list of entity tags
+ */
+export function parseDavPrecondition(
+  headers: Headers,
+  entry: Dated | undefined,
+): Precondition | undefined {
+  const ifMatch = headers.get("if-match");
+  const ifNoneMatch = headers.get("if-none-match");
+  // RFC 9110 §13.1.4: If-Unmodified-Since is ignored if If-Match is present.
+  const date = ifMatch === null ? headers.get("if-unmodified-since") : null;
+  const since = date === null ? undefined : parseHttpDate(date);
+  if (ifMatch === null && ifNoneMatch === null && since === undefined) return undefined;
+  return {
+    ...(ifMatch !== null && { match: tags("If-Match", ifMatch, "strong", entry) }),
+    ...(ifNoneMatch !== null && { noneMatch: tags("If-None-Match", ifNoneMatch, "weak", entry) }),
+    ...(since !== undefined && { unmodifiedSince: since + 999 }),
+  };
+}
+
+function tags(
+  name: string,
+  header: string,
+  comparison: "strong" | "weak",
+  entry: Dated | undefined,
+): "*" | readonly VersionTag[] {
+  const plain = parseWorldTags(header, comparison);
+  const parsed = parseEntityTags(header);
+  if (plain === "*" || parsed === "*") return "*";
+  if ("fault" in plain || "fault" in parsed) {
+    throw new Problem(
+      "bad-header",
+      `Cannot read ${name}: ${"fault" in plain ? plain.fault : ""}; send * or quoted tags`,
+    );
+  }
+  if (entry === undefined) return plain;
+  const own = [davEtag(entry), davEtag(entry, true)];
+  const named = parsed.some(({ weak, opaque }) =>
+    !(weak && comparison === "strong") && own.includes(`"${opaque}"`)
+  );
+  return named ? [...plain, { version: entry.version }] : plain;
+}

@@ -1,0 +1,111 @@
+/**
+ * The handler of `/dav`: worlds as a file system, WebDAV class 1 and 2 (RFC 4918). The resource
+ * `/dav/home/a.txt` is the world `/home/a.txt`, with the same tiers, store and events. This module
+ * chooses the method, evaluates the If header and converts problems to XML. It is loaded with the
+ * first request.
+ */
+
+import { DAV_HEADERS } from "./resource/dav_headers.ts";
+import { davErrorResponse, DavProblem } from "./resource/dav_problem.ts";
+import { toWorldTarget } from "./resource/destination.ts";
+import { get } from "./methods/get.ts";
+import { lock, unlock } from "./methods/lock.ts";
+import { evaluateIfHeader } from "./locks/lock_guard.ts";
+import type { LockTable } from "./locks/lock_table.ts";
+import { mkcol } from "./methods/mkcol.ts";
+import { hasMounts, isMountPath } from "./resource/mount_client.ts";
+import { handleMount } from "./methods/mount_methods.ts";
+import { propfind } from "./methods/propfind.ts";
+import { proppatch } from "./methods/proppatch.ts";
+import { put } from "./methods/put.ts";
+import { deleteResource } from "./methods/delete.ts";
+import { createDavContext, type DavContext, type DavRequest } from "./methods/dav_context.ts";
+import { copyMove } from "./methods/copy_move.ts";
+import type { RequestContext } from "../request/request_context.ts";
+import { Problem } from "../http/problem.ts";
+import type { ServerContext } from "../request/server_context.ts";
+
+type Method = (context: DavContext, davRequest: DavRequest) => Promise<Response> | Response;
+
+const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["OPTIONS", options],
+  ["GET", get],
+  ["HEAD", get],
+  ["PUT", put],
+  ["DELETE", deleteResource],
+  ["PROPFIND", propfind],
+  ["PROPPATCH", proppatch],
+  ["MKCOL", mkcol],
+  ["COPY", copyMove],
+  ["MOVE", copyMove],
+  ["LOCK", lock],
+  ["UNLOCK", unlock],
+]);
+const ALLOW = [...METHODS.keys()].join(", ");
+/** Methods that change nothing; their If header is not evaluated. */
+const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"]);
+
+const NO_TOKENS: ReadonlySet<string> = new Set();
+
+/** Only Basic, because programs that mount file systems ask for a password, not for a token. */
+const CHALLENGE = 'Basic realm="elastik", charset="UTF-8"';
+
+/** Handles all requests at or below `/dav`. */
+export class DavRouter {
+  readonly #context: DavContext;
+
+  /** @param locks the lock table of the server, which is also checked for writes on plain paths */
+  constructor(server: ServerContext, locks: LockTable) {
+    this.#context = createDavContext(server, locks);
+    // The locks of a deleted world are removed, whatever deleted it (RFC 4918 §9.6).
+    server.store.watch("/", ({ kind, name }) => {
+      if (kind === "delete") locks.releaseAt(`/${name}`);
+    });
+  }
+
+  /**
+   * Handles one request. Synchronous if the method is.
+   *
+   * @throws {Problem} problems that have no form in WebDAV
+   */
+  handle(context: RequestContext): Promise<Response> | Response {
+    const { request, target, caller } = context;
+    const world = toWorldTarget(target);
+    const { plugins } = this.#context.server;
+    if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
+      return handleMount(plugins, { ...context, target: world })
+        .catch((error) => toDavResponse(error));
+    }
+    const method = METHODS.get(request.method);
+    if (world === undefined || method === undefined) {
+      throw new Problem(
+        "method-not-allowed",
+        `Cannot ${request.method} ${target.path}: allowed are ${ALLOW}`,
+        { allow: ALLOW },
+      );
+    }
+    try {
+      const { locks, server: { store } } = this.#context;
+      const submitted = READS.has(request.method)
+        ? NO_TOKENS
+        : evaluateIfHeader(request, world.path, caller, locks, store);
+      const answer = method(this.#context, { request, target: world, caller, submitted });
+      return answer instanceof Promise ? answer.catch((error) => toDavResponse(error)) : answer;
+    } catch (error) {
+      return toDavResponse(error);
+    }
+  }
+}
+
+/** Converts an error to the form that WebDAV clients know; throws all others. */
+function toDavResponse(error: unknown): Response {
+  if (error instanceof DavProblem) return davErrorResponse(error);
+  if (error instanceof Problem && error.status === 401) {
+    throw new Problem(error.type, error.detail, { "www-authenticate": CHALLENGE });
+  }
+  throw error;
+}
+
+function options(): Response {
+  return new Response(null, { status: 200, headers: { ...DAV_HEADERS, "allow": ALLOW } });
+}

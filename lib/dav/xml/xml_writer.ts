@@ -1,0 +1,100 @@
+/**
+ * Writes the XML of WebDAV responses: escapes text, and writes elements with all their namespace
+ * declarations, so that they can be inserted into any document. The output is well-formed XML 1.0
+ * for every input text.
+ */
+
+/** The namespace of the elements of WebDAV (RFC 4918 §14). */
+export const DAV_NAMESPACE = "DAV:";
+const XML = "http://www.w3.org/XML/1998/namespace";
+
+/** A name with its namespace; `""` means without a namespace. */
+export interface XmlName {
+  readonly ns: string;
+  readonly name: string;
+}
+
+/** An attribute; namespace declarations are not attributes here. */
+export interface XmlAttribute extends XmlName {
+  readonly value: string;
+}
+
+/** An element with resolved namespaces. */
+export interface XmlElement extends XmlName {
+  readonly attributes: readonly XmlAttribute[];
+  readonly children: readonly (XmlElement | string)[];
+}
+
+const SPECIAL = /[&<>"'\r\n\t]/;
+const SPECIALS = /[&<>"'\r\n\t]/g;
+const ESCAPES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&apos;",
+};
+// deno-lint-ignore no-control-regex -- characters that XML 1.0 §2.2 does not allow
+const NO_CHAR = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
+
+/** Whether XML allows every character of a text (XML 1.0 §2.2). */
+export function isXmlText(text: string): boolean {
+  return text.isWellFormed() && !NO_CHAR.test(text);
+}
+
+/** Escapes text for element content and attribute values; characters not allowed become U+FFFD. */
+export function escapeXml(text: string): string {
+  const clean = isXmlText(text)
+    ? text
+    : text.toWellFormed().replace(new RegExp(NO_CHAR, "g"), "\ufffd");
+  return SPECIAL.test(clean)
+    ? clean.replace(SPECIALS, (char) => ESCAPES[char] ?? `&#${char.charCodeAt(0)};`)
+    : clean;
+}
+
+/** Converts a name to one string that can be a map key: `{DAV:}getetag`. */
+export function toNameKey({ ns, name }: XmlName): string {
+  return `{${ns}}${name}`;
+}
+
+/**
+ * Writes an empty element.
+ *
+ * @param name name of the element; its local part must be an NCName, as the XML reader checks
+ */
+export function writeEmptyElement({ ns, name }: XmlName): string {
+  if (ns === DAV_NAMESPACE) return `<D:${name}/>`;
+  return ns === "" ? `<${name}/>` : `<N:${name} xmlns:N="${escapeXml(ns)}"/>`;
+}
+
+/**
+ * Writes an element with declarations of all namespaces that it uses, so that it has the same
+ * meaning in every document. Prefixes are not preserved: RFC 4918 §4.3 requires only that names and
+ * values are.
+ */
+export function writeElement(element: XmlElement): string {
+  return write(element, new Map());
+}
+
+function write(element: XmlElement, known: ReadonlyMap<string, string>): string {
+  const scope = new Map(known);
+  let declared = "";
+  function prefixed({ ns, name }: XmlName): string {
+    if (ns === "") return name;
+    if (ns === XML) return `xml:${name}`;
+    let prefix = scope.get(ns);
+    if (prefix === undefined) {
+      prefix = `n${scope.size}`;
+      scope.set(ns, prefix);
+      declared += ` xmlns:${prefix}="${escapeXml(ns)}"`;
+    }
+    return `${prefix}:${name}`;
+  }
+  const tag = prefixed(element);
+  const attributes = element.attributes
+    .map((attribute) => ` ${prefixed(attribute)}="${escapeXml(attribute.value)}"`).join("");
+  const content = element.children
+    .map((child) => typeof child === "string" ? escapeXml(child) : write(child, scope)).join("");
+  const start = `${tag}${declared}${attributes}`;
+  return content === "" ? `<${start}/>` : `<${start}>${content}</${tag}>`;
+}

@@ -1,0 +1,415 @@
+/**
+ * The cell of one plugin, as the rest of the server uses it: requests in, responses out.
+ *
+ * A cell is the sandbox of one plugin: a child process with a Worker, or a Worker of the server.
+ * One started process or Worker is a run (`CellRun`). A cell has at most one current run:
+ * - It starts a run with the first request, and ends it after `idleMs` without a request.
+ * - If a run fails, the next request starts another one, with a pause after repeated failures
+ *   (`Backoff`). Callers get 503 during the pause.
+ * - `swap` starts a new run with another init. The new run takes over when it is ready; the old
+ *   one finishes its requests, for at most `drainTimeoutMs`.
+ * - At most `maxRequests` requests are in the plugin at the same time and `maxWaiting` wait;
+ *   further ones get 503.
+ * - Every failure becomes a problem (RFC 9457) for the caller. The plugin's own messages go to
+ *   the log.
+ *
+ * A cell must not know worlds or routes.
+ */
+
+import { Problem } from "../../http/problem.ts";
+import { type CellLimits, MAX_FILE_ATTEMPTS } from "../../limits.ts";
+import { Backoff } from "./backoff.ts";
+import { onClientDisconnect } from "./client_disconnect.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
+import { FileChanged } from "./file_body.ts";
+import {
+  type CallerContext,
+  type CellEndedError,
+  CellRun,
+  type CellRunHost,
+  ResponseTimeoutError,
+  type Subrequest,
+} from "./cell_run.ts";
+import { forwardedBody, forwardedHeaders } from "./forwarded_request.ts";
+import { SqlRunner } from "./sql_runner.ts";
+import { createStoppedProblem, toCellProblem } from "./cell_errors.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { StartCell } from "../transport/transport.ts";
+
+/** A change of a cell's state, for the event chain and the log. */
+export interface CellEvent {
+  readonly type:
+    | "started"
+    | "restarted"
+    | "swapped"
+    | "idle"
+    | "ended"
+    | "timeout"
+    | "circuit-open";
+  /** Text; it may contain text of the plugin. */
+  readonly detail: string;
+  /** Reason of the end, if the type is `ended`. */
+  readonly kind?: CellEndedError["kind"];
+}
+
+/** Dependencies of a cell. */
+export interface CellOptions<A> {
+  readonly init: CellInit;
+  readonly startCell: StartCell;
+  readonly limits: CellLimits;
+  /** Returns the current time in Unix milliseconds. */
+  readonly now: () => number;
+  /**
+   * Answers a subrequest of the plugin. If it throws, the plugin gets a failure without details.
+   */
+  answerSubrequest(call: Subrequest<A>): Promise<Response>;
+  log(level: "log" | "warn" | "error", line: string): void;
+  onEvent(event: CellEvent): void;
+}
+
+/** State and counters of a cell. */
+export interface CellHealth {
+  readonly state: "running" | "starting" | "stopped" | "waiting" | "circuit-open" | "closed";
+  readonly transport?: "process" | "worker";
+  readonly pid?: number;
+  /** Resident memory in KiB; 0 if it is not known. */
+  readonly residentKiB?: number;
+  /** Start of the current run in Unix milliseconds. */
+  readonly startedAt?: number;
+  /** Number of requests sent to the plugin since the cell was created. */
+  readonly served: number;
+  /** Number of open requests. */
+  readonly requests: number;
+  /** Number of requests that wait for a place. */
+  readonly waiting: number;
+  /** Number of runs that crashed or were ended for a violation, since the cell was created. */
+  readonly crashes: number;
+  /** Text of the last such end. */
+  readonly reason?: string;
+}
+
+/**
+ * The cell of one plugin. `A` is the type of a request's authority, which a cell does not
+ * interpret.
+ */
+export class Cell<A> {
+  readonly #options: CellOptions<A>;
+  readonly #limits: CellLimits;
+  readonly #semaphore: Semaphore;
+  readonly #backoff: Backoff;
+  readonly #sqlRunner: SqlRunner;
+  readonly #runs = new Set<CellRun<A>>();
+  /**
+   * Runs that `swap` has started and that are not ready. Their failure is reported to its caller
+   * only.
+   */
+  readonly #pending = new Set<CellRun<A>>();
+  /** Replaced or stopped runs that finish their open requests. */
+  readonly #draining = new Set<CellRun<A>>();
+  #init: CellInit;
+  #current: CellRun<A> | undefined;
+  #starting: Promise<CellRun<A>> | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #idleSince = 0;
+  #closed = false;
+  #crashes = 0;
+  #requestCount = 0;
+  #lastReason: string | undefined;
+
+  constructor(options: CellOptions<A>) {
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#init = options.init;
+    this.#semaphore = new Semaphore(options.limits.maxRequests, options.limits.maxWaiting);
+    this.#backoff = new Backoff(options.limits, options.now);
+    this.#sqlRunner = new SqlRunner(options.init, options);
+  }
+
+  /** The init of the current run, or of the next one. */
+  get init(): CellInit {
+    return this.#init;
+  }
+
+  /**
+   * Starts a run now instead of with the first request. Idempotent.
+   *
+   * @throws {CellEndedError} the run failed to start; the message may contain text of the plugin
+   */
+  async start(): Promise<void> {
+    await this.#ensureRun();
+  }
+
+  /**
+   * Sends a request to the plugin.
+   *
+   * @param request the request as the server received it; its body is consumed
+   * @param caller the caller, and the authority that subrequests of the plugin get
+   * @param attempts attempts that are left if the file of a response changes while it is opened
+   * @returns the response; its body fails if the run ends
+   * @throws {Problem} 501: WebSocket upgrade; 508: too many nested plugins; 503: too many requests,
+   * or not running; 502: the plugin failed; 504: the plugin did not answer in time
+   */
+  async request(
+    request: Request,
+    caller: CallerContext<A>,
+    attempts = MAX_FILE_ATTEMPTS,
+  ): Promise<Response> {
+    this.#assertAcceptable(request, caller);
+    const headers = forwardedHeaders(request.headers);
+    const body = await forwardedBody(request);
+    if (!this.#semaphore.tryAcquire()) await this.#waitForPermit(request, caller);
+    let free = false;
+    const release = (): void => {
+      if (free) return;
+      free = true;
+      this.#semaphore.release();
+    };
+    let run: CellRun<A>;
+    try {
+      const current = this.#current;
+      run = current && !this.#closed ? current : await this.#ensureRun();
+    } catch (error) {
+      release();
+      throw this.#toProblem(error);
+    }
+    const { method, url } = request;
+    this.#requestCount++;
+    const call = run.send({ method, url, headers, body }, caller, release);
+    const onDisconnect = (): void =>
+      call.cancel(new DOMException("The client disconnected", "AbortError"));
+    const watch = onClientDisconnect(request, caller, onDisconnect);
+    let response: Response;
+    try {
+      response = await call.response;
+    } catch (error) {
+      // Another file took the name between the plugin's response and the opening.
+      if (error instanceof FileChanged && attempts > 1 && (method === "GET" || method === "HEAD")) {
+        return await this.request(request, caller, attempts - 1);
+      }
+      throw this.#toProblem(error);
+    } finally {
+      watch.markResponded(call.isOver);
+    }
+    return response;
+  }
+
+  /**
+   * Replaces the current run by one with another init. The new run gets requests when it is ready;
+   * the old one finishes its open requests, for at most `drainTimeoutMs`.
+   *
+   * @throws {CellEndedError} the new run failed to start; the old run continues
+   */
+  async swap(init: CellInit): Promise<void> {
+    if (this.#closed) throw createStoppedProblem();
+    const run = this.#createRun(init);
+    this.#pending.add(run);
+    try {
+      await run.ready;
+    } finally {
+      this.#pending.delete(run);
+    }
+    const old = this.#current;
+    this.#init = init;
+    this.#sqlRunner.reconfigure(init);
+    this.#current = run;
+    this.#backoff.reset();
+    this.#emit("swapped", old ? "it replaced a running cell" : "no cell was running");
+    this.#startIdleTimer();
+    if (old) void this.#drain(old);
+  }
+
+  /** Returns the current state and counters. */
+  health(): CellHealth {
+    const run = this.#current;
+    const waitMs = this.#backoff.waitMs();
+    const state = this.#closed
+      ? "closed"
+      : run
+      ? "running"
+      : this.#starting
+      ? "starting"
+      : waitMs === 0
+      ? "stopped"
+      : this.#backoff.isCircuitOpen
+      ? "circuit-open"
+      : "waiting";
+    return {
+      state,
+      ...(run && {
+        transport: run.kind,
+        startedAt: run.startedAt,
+        residentKiB: run.residentKiB,
+        ...(run.pid !== undefined && { pid: run.pid }),
+      }),
+      served: this.#requestCount,
+      requests: this.#semaphore.inUse,
+      waiting: this.#semaphore.waiting,
+      crashes: this.#crashes,
+      ...(this.#lastReason !== undefined && { reason: this.#lastReason }),
+    };
+  }
+
+  /**
+   * Closes the cell; later requests get 503. Resolves when all its processes have ended.
+   *
+   * @param options `drain`: wait for open requests, for at most `drainTimeoutMs`
+   */
+  async stop({ drain }: { readonly drain: boolean }): Promise<void> {
+    this.#closed = true;
+    this.#clearIdleTimer();
+    this.#semaphore.close(createStoppedProblem());
+    this.#current = undefined;
+    await Promise.all([...this.#runs].map((run) => drain ? this.#drain(run) : run.kill()));
+    await this.#sqlRunner.close();
+  }
+
+  #assertAcceptable(request: Request, caller: CallerContext<A>): void {
+    if (this.#closed) throw createStoppedProblem();
+    if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+      throw new Problem(
+        "not-implemented",
+        "Cannot upgrade to a WebSocket: plugins do not support it; use a stream of text/event-stream",
+      );
+    }
+    if (caller.depth > this.#limits.maxDepth) {
+      throw new Problem(
+        "loop-detected",
+        `Cannot call the plugin: ${this.#limits.maxDepth} plugins already wait for each other, the limit`,
+      );
+    }
+  }
+
+  async #waitForPermit(request: Request, caller: CallerContext<A>): Promise<void> {
+    const abort = new AbortController();
+    const reason = new DOMException("The client disconnected", "AbortError");
+    const watch = onClientDisconnect(request, caller, () => abort.abort(reason));
+    try {
+      await this.#semaphore.wait(abort.signal);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new Problem(
+        "unavailable",
+        `Cannot call the plugin ${this.#init.name}: ${this.#limits.maxRequests} requests are open and ` +
+          `${this.#limits.maxWaiting} are waiting, the limits; send the request again later`,
+        { "retry-after": "1" },
+      );
+    } finally {
+      watch.markResponded(true);
+    }
+  }
+
+  async #ensureRun(): Promise<CellRun<A>> {
+    if (this.#closed) throw createStoppedProblem();
+    if (this.#current) return this.#current;
+    const waitMs = this.#backoff.waitMs();
+    if (waitMs > 0) {
+      throw new Problem(
+        "unavailable",
+        `Cannot call the plugin ${this.#init.name}: it failed ${this.#backoff.failures} times in a ` +
+          `row; it can be started again in ${Math.ceil(waitMs / 1000)} s`,
+        { "retry-after": String(Math.ceil(waitMs / 1000)) },
+      );
+    }
+    this.#starting ??= this.#startRun().finally(() => this.#starting = undefined);
+    return await this.#starting;
+  }
+
+  async #startRun(): Promise<CellRun<A>> {
+    const isRestart = this.#backoff.failures > 0;
+    const run = this.#createRun(this.#init);
+    await run.ready;
+    // A swap has finished first; its run has the newer init.
+    if (this.#current) {
+      void run.kill();
+      return this.#current;
+    }
+    this.#current = run;
+    this.#emit(isRestart ? "restarted" : "started", `as a ${run.kind}`);
+    this.#startIdleTimer();
+    return run;
+  }
+
+  #createRun(init: CellInit): CellRun<A> {
+    const host: CellRunHost<A> = {
+      startCell: this.#options.startCell,
+      limits: this.#limits,
+      now: this.#options.now,
+      answerSubrequest: (call) => this.#options.answerSubrequest(call),
+      runSqlRequest: (request) => this.#sqlRunner.run(request),
+      log: (level, line) => this.#options.log(level, line),
+      onEnd: (run, end) => this.#onRunEnd(run, end),
+      onIdle: (run) => this.#onRunIdle(run),
+    };
+    const run = new CellRun<A>(host, init);
+    this.#runs.add(run);
+    return run;
+  }
+
+  #onRunEnd(run: CellRun<A>, end: CellEndedError): void {
+    this.#runs.delete(run);
+    if (this.#current === run) this.#current = undefined;
+    const draining = this.#draining.delete(run);
+    if (end.kind === "stopped" || this.#pending.has(run)) return;
+    this.#crashes++;
+    this.#lastReason = end.message;
+    this.#emit("ended", end.message, end.kind);
+    if (!draining && this.#backoff.recordFailure(run.startedAt)) {
+      this.#emit("circuit-open", `${this.#backoff.failures} failures in a row`);
+    }
+  }
+
+  #onRunIdle(run: CellRun<A>): void {
+    if (run === this.#current) this.#startIdleTimer();
+  }
+
+  async #drain(run: CellRun<A>): Promise<void> {
+    this.#draining.add(run);
+    const until = this.#options.now() + this.#limits.drainTimeoutMs;
+    while (!run.isIdle && this.#runs.has(run) && this.#options.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+    }
+    await run.kill();
+  }
+
+  /** Uses one timer that checks repeatedly. One timer per request would cost more than the rest. */
+  #startIdleTimer(): void {
+    this.#idleSince = this.#options.now();
+    if (this.#idleTimer === undefined) this.#setIdleTimer(this.#limits.idleMs);
+  }
+
+  #setIdleTimer(ms: number): void {
+    if (this.#limits.idleMs === 0 || this.#closed) return;
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined;
+      const run = this.#current;
+      // An open request sets the timer again when it ends.
+      if (!run?.isIdle || this.#semaphore.inUse > 0) return;
+      const left = this.#idleSince + this.#limits.idleMs - this.#options.now();
+      if (left > 0) return this.#setIdleTimer(left);
+      this.#current = undefined;
+      this.#emit("idle", `no request for ${this.#limits.idleMs} ms`);
+      void run.kill();
+    }, ms);
+    Deno.unrefTimer(Number(this.#idleTimer));
+  }
+
+  #clearIdleTimer(): void {
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+  }
+
+  #emit(type: CellEvent["type"], detail: string, kind?: CellEndedError["kind"]): void {
+    this.#options.onEvent({ type, detail, ...(kind && { kind }) });
+  }
+
+  /** Logs the details of an error and returns the problem for the caller. */
+  #toProblem(error: unknown): unknown {
+    if (error instanceof RpcError) this.#options.log("error", error.message);
+    if (error instanceof ResponseTimeoutError) this.#emit("timeout", error.message);
+    return toCellProblem(error, this.#init.name);
+  }
+}
+
+/** Interval of the check whether a draining run is idle, in milliseconds. */
+const DRAIN_CHECK_MS = 20;

@@ -1,0 +1,69 @@
+/**
+ * Converts failures of a cell to problems for the caller (RFC 9457). A problem says that the plugin
+ * failed, how, and whether to try again. It must not contain text of the plugin, which goes to the
+ * log.
+ */
+
+import { Problem } from "../../http/problem.ts";
+import { RpcError } from "../wire/rpc_calls.ts";
+import { FileChanged } from "./file_body.ts";
+import { CellEndedError, ResponseTimeoutError } from "./cell_run.ts";
+
+const ENDS: Record<Exclude<CellEndedError["kind"], "stopped">, string> = {
+  unfit: "its source cannot be loaded",
+  start: "it was not ready in time",
+  silence: "it stopped responding",
+  memory: "it exceeded its memory limit",
+  protocol: "it violated the protocol of its cell",
+  crash: "its cell crashed",
+};
+
+/**
+ * Converts an error to a problem. An error of another kind is returned unchanged.
+ *
+ * @param error what `CellRun` threw
+ * @param name name of the plugin
+ */
+export function toCellProblem(error: unknown, name: string): unknown {
+  if (error instanceof RpcError) {
+    return new Problem(
+      "bad-gateway",
+      `Cannot call the plugin ${name}: it failed; see the server log for its message`,
+    );
+  }
+  if (error instanceof ResponseTimeoutError) {
+    return new Problem(
+      "gateway-timeout",
+      `Cannot call the plugin ${name}: ${error.message}`,
+    );
+  }
+  if (error instanceof CellEndedError) {
+    if (error.kind === "stopped") return createStoppedProblem();
+    const late = error.kind === "silence" || error.kind === "start";
+    return new Problem(
+      late ? "gateway-timeout" : "bad-gateway",
+      `Cannot call the plugin ${name}: ${ENDS[error.kind]}; send the request again`,
+    );
+  }
+  if (error instanceof FileChanged) {
+    return new Problem(
+      "unavailable",
+      `Cannot send the file of the plugin ${name}: it changes while it is opened; send the request again`,
+      { "retry-after": "1" },
+    );
+  }
+  if (error instanceof RangeError) {
+    return new Problem(
+      "bad-header",
+      "Cannot call the plugin: the URL and headers are too long or contain control characters",
+    );
+  }
+  return error;
+}
+
+/** Creates the problem for a request to a stopped plugin. */
+export function createStoppedProblem(): Problem {
+  return new Problem("unavailable", "Cannot call the plugin: it has been stopped", {
+    "retry-after": "1",
+  });
+}

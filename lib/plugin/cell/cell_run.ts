@@ -1,0 +1,449 @@
+/**
+ * One run of a cell, from the start of its process or Worker to its end. It sends requests, answers
+ * subrequests with the authority of the request they belong to, and enforces the limits of time,
+ * memory and output. If the plugin exceeds a limit or violates the protocol, the run ends the
+ * process. A run that has ended must not be used again; `Cell` starts another one.
+ */
+
+import { Problem, toProblemResponse } from "../../http/problem.ts";
+import type { CellLimits } from "../../limits.ts";
+import type { CallerConnection } from "./client_disconnect.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import type { InboundRequest, OutboundRequest, PendingCall } from "../wire/rpc_calls.ts";
+import { IdTable } from "../wire/id_table.ts";
+import { createFileOpener } from "./file_body.ts";
+import { appendHeaders } from "../wire/message_heads.ts";
+import { RateLimit } from "./rate_limit.ts";
+import { CONNECTION_HEADERS } from "./forwarded_request.ts";
+import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
+import {
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  ProtocolError,
+  readText,
+  SIDE,
+  VERB,
+} from "../wire/frames.ts";
+import { readResidentKiB } from "./process_memory.ts";
+import { answerSqlRequest, type SqlRequestHost } from "./sql_request.ts";
+import type { StartCell, Transport } from "../transport/transport.ts";
+
+/** Why a run ended. */
+export type CellEndKind =
+  | "stopped" // the server stopped it
+  | "unfit" // the plugin could not be loaded
+  | "start" // it was not ready in time
+  | "silence" // it did not answer a heartbeat, as in a busy loop, or several requests in a row
+  | "memory" // it exceeded its memory limit
+  | "protocol" // it violated the wire protocol
+  | "crash"; // its process or Worker ended unexpectedly
+
+/** The run has ended. The message is for the log and may contain text of the plugin. */
+export class CellEndedError extends Error {
+  override readonly name = "CellEndedError";
+  constructor(readonly kind: CellEndKind, message: string) {
+    super(message);
+  }
+}
+
+/** The plugin sent no response head in time. */
+export class ResponseTimeoutError extends Error {
+  override readonly name = "ResponseTimeoutError";
+}
+
+/** The caller of a request. `A` is the type of its authority, which a run does not interpret. */
+export interface CallerContext<A> extends CallerConnection {
+  /** Passed to `answerSubrequest` for `env.caller`. It is never sent to the cell. */
+  readonly authority: A;
+  readonly tier: string;
+  /** Name of the caller. */
+  readonly by: string;
+  /**
+   * Entity tag of the world that the request concerns, as this caller gets it; undefined if
+   * unknown.
+   */
+  readonly tag?: string | undefined;
+  /** Number of plugins that wait for this request; 0 for a request of a client. */
+  readonly depth: number;
+}
+
+/**
+ * A request of the plugin to the server: with the caller's authority (`env.caller`), or with the
+ * grants of the plugin (`env.machine`).
+ */
+export type Subrequest<A> =
+  & { readonly request: Request; readonly depth: number }
+  & ({ readonly kind: "caller"; readonly authority: A } | { readonly kind: "machine" });
+
+/** Dependencies of a run. */
+export interface CellRunHost<A> extends SqlRequestHost {
+  readonly startCell: StartCell;
+  readonly limits: CellLimits;
+  readonly now: () => number;
+  /** Answers a subrequest. If it rejects, the plugin gets "the server failed". */
+  answerSubrequest(call: Subrequest<A>): Promise<Response>;
+  /** Called once, when the run has ended. */
+  onEnd(run: CellRun<A>, end: CellEndedError): void;
+  /** Called when the last open request and the last `waitUntil` work are over. */
+  onIdle(run: CellRun<A>): void;
+}
+
+interface Open<A> {
+  readonly id: number;
+  readonly caller: CallerContext<A>;
+  readonly call: PendingCall;
+  /** Time by which the response head must arrive, in Unix milliseconds; undefined once it has. */
+  due: number | undefined;
+  /** Ids of open subrequests that end with this request; created with the first. */
+  calls: Set<number> | undefined;
+}
+
+const LEVELS = ["log", "warn", "error"] as const;
+/** Longest text of a failure from the cell, in characters. */
+const MAX_TEXT_CHARS = 4096;
+/** Console lines per second that a cell may send beyond twice its limit. */
+const LOG_SLACK_LINES = 8;
+/** Frames without effect per second. Late frames of cancelled calls are normal; a flood is not. */
+const MAX_IGNORED_FRAMES_PER_SECOND = 100_000;
+/** Response timeouts in a row, without a response in between, after which the run is ended. */
+const MAX_TIMEOUTS_IN_A_ROW = 4;
+
+/** One run of a cell. */
+export class CellRun<A> {
+  /** Resolves when the plugin is loaded; rejects with a {@link CellEndedError}. */
+  readonly ready: Promise<void>;
+  /** Start in Unix milliseconds. */
+  readonly startedAt: number;
+  readonly #host: CellRunHost<A>;
+  readonly #limits: CellLimits;
+  readonly #endpoint: RpcEndpoint;
+  readonly #writer = new FrameWriter();
+  readonly #reader = new FrameReader();
+  readonly #transport: Transport;
+  readonly #open = new IdTable<Open<A>>();
+  /**
+   * Requests with open `waitUntil` work, with their depth and the time at which it is abandoned.
+   */
+  readonly #waitUntil = new Map<number, { readonly depth: number; readonly until: number }>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #readyPromise: { resolve: () => void; reject: (end: CellEndedError) => void } | undefined;
+  #isScheduled = false;
+  #end: CellEndedError | undefined;
+  #pings = 0;
+  #pingSentAt: number | undefined;
+  #nextPing = 0;
+  #timeouts = 0;
+  #reportedKiB = 0;
+  readonly #logLines: RateLimit;
+  readonly #ignoredFrames: RateLimit;
+
+  constructor(host: CellRunHost<A>, init: CellInit) {
+    this.#host = host;
+    this.#limits = host.limits;
+    this.startedAt = host.now();
+    const lines = 2 * host.limits.maxLogLinesPerSecond + LOG_SLACK_LINES;
+    this.#logLines = new RateLimit(lines, "console lines", host.now);
+    this.#ignoredFrames = new RateLimit(
+      MAX_IGNORED_FRAMES_PER_SECOND,
+      "frames without effect",
+      host.now,
+    );
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ready = promise;
+    // A caller that awaits `ready` gets the error; without one it must not end the process.
+    // It may reject before it is awaited. `onEnd` reports the end in any case.
+    promise.catch(() => {});
+    this.#readyPromise = { resolve, reject };
+    this.#endpoint = new RpcEndpoint({
+      side: SIDE.HOST,
+      writer: this.#writer,
+      scheduleFlush: () => this.#scheduleFlush(),
+      serve: (inbound) => this.#answerSubrequest(inbound),
+      maxInboundCalls: host.limits.maxCalls,
+      onIgnoredFrame: () => this.#ignoredFrames.count(),
+      openFile: createFileOpener(init.folders),
+      ignoredHeaders: CONNECTION_HEADERS,
+    });
+    try {
+      this.#transport = host.startCell(init, host.limits, {
+        onBytes: (chunk) => this.#receive(chunk),
+        onEnd: (reason) => this.#finish(new CellEndedError("crash", reason)),
+      });
+    } catch (error) {
+      this.#transport = { kind: "worker", send: () => {}, kill: () => Promise.resolve() };
+      const message = error instanceof Error ? error.message : "no reason was given";
+      queueMicrotask(() =>
+        this.#finish(new CellEndedError("crash", `it cannot be started: ${message}`))
+      );
+    }
+    this.#timer = setInterval(
+      () => this.#check(),
+      Math.max(10, Math.min(host.limits.heartbeatMs / 4, 250)),
+    );
+    Deno.unrefTimer(Number(this.#timer));
+  }
+
+  /** Number of requests that are not complete. */
+  get openRequests(): number {
+    return this.#open.size;
+  }
+
+  /** Whether there is no open request and no `waitUntil` work. */
+  get isIdle(): boolean {
+    return this.#open.size === 0 && this.#waitUntil.size === 0;
+  }
+
+  /** Kind of the transport. */
+  get kind(): "process" | "worker" {
+    return this.#transport.kind;
+  }
+
+  /** Process id; undefined if the run is a Worker. */
+  get pid(): number | undefined {
+    return this.#transport.pid;
+  }
+
+  /** Resident memory of the process in KiB; 0 if it is not known. */
+  get residentKiB(): number {
+    return (this.pid !== undefined && readResidentKiB(this.pid)) || this.#reportedKiB;
+  }
+
+  /**
+   * Sends a request. The response rejects with {@link CellEndedError}, {@link ResponseTimeoutError}
+   * or {@link RpcError}. Its body fails if the run ends.
+   *
+   * @param caller the caller
+   * @param onEnd called once, when both bodies are over or the call has failed
+   */
+  send(
+    outgoing: Omit<OutboundRequest, "note" | "ended" | "moved">,
+    caller: CallerContext<A>,
+    onEnd: () => void,
+  ): PendingCall {
+    const due = (): number => this.#host.now() + this.#limits.responseTimeoutMs;
+    const { tier, by, tag } = caller;
+    const call = this.#endpoint.call({
+      ...outgoing,
+      note: tag === undefined ? [tier, by] : [tier, by, tag],
+      onEnd: () => {
+        this.#close(call?.id);
+        onEnd();
+      },
+      onProgress: () => {
+        if (open.due !== undefined) open.due = due();
+      },
+      onResponse: () => {
+        open.due = undefined;
+        this.#timeouts = 0;
+      },
+    });
+    const open: Open<A> = { id: call.id, caller, call, due: due(), calls: undefined };
+    if (!this.#end) this.#open.add(open);
+    return call;
+  }
+
+  /**
+   * Ends the run at once; all open requests fail with `end`. Resolves when the process has ended.
+   */
+  async kill(end: CellEndedError = new CellEndedError("stopped", "it was stopped")): Promise<void> {
+    this.#finish(end);
+    await this.#transport.kill();
+  }
+
+  #close(id: number): void {
+    const open = this.#open.get(id);
+    if (!open) return;
+    this.#open.delete(id);
+    for (const id of open.calls ?? []) {
+      this.#endpoint.abortInbound(id, new Error("The request has ended; env.caller ends with it"));
+    }
+    if (this.isIdle) this.#host.onIdle(this);
+  }
+
+  #finish(end: CellEndedError): void {
+    if (this.#end) return;
+    this.#end = end;
+    clearInterval(this.#timer);
+    this.#waitUntil.clear();
+    this.#readyPromise?.reject(end);
+    this.#readyPromise = undefined;
+    this.#endpoint.fail(end);
+    this.#host.onEnd(this, end);
+    // Whatever the reason, the process must not continue.
+    this.#transport.kill().catch((error) =>
+      this.#host.log("error", `Cannot end the cell: ${error}`)
+    );
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isScheduled || this.#end) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#end) return;
+      this.#endpoint.flush();
+      if (this.#writer.length > 0) this.#transport.send(this.#writer.take());
+    });
+  }
+
+  #receive(chunk: Uint8Array<ArrayBuffer>): void {
+    if (this.#end) return;
+    try {
+      this.#reader.push(chunk, (frame) => this.#take(frame));
+    } catch (error) {
+      const message = error instanceof ProtocolError ? error.message : "it sent an invalid frame";
+      this.#finish(new CellEndedError("protocol", `it violated the wire protocol: ${message}`));
+    }
+  }
+
+  #take(frame: Frame): void {
+    if (frame.verb <= VERB.CANCEL) return this.#endpoint.receive(frame);
+    switch (frame.verb) {
+      case VERB.READY:
+        this.#readyPromise?.resolve();
+        this.#readyPromise = undefined;
+        this.#nextPing = this.#host.now() + this.#limits.heartbeatMs;
+        return;
+      case VERB.UNFIT:
+        return this.#finish(new CellEndedError("unfit", readText(frame, MAX_TEXT_CHARS)));
+      case VERB.PONG:
+        if (this.#pingSentAt === undefined || frame.id !== this.#pings) {
+          return this.#ignoredFrames.count();
+        }
+        this.#pingSentAt = undefined;
+        return;
+      case VERB.LOG:
+        return this.#log(frame);
+      case VERB.HOLD: {
+        const open = this.#open.get(frame.id);
+        const until = this.#host.now() + this.#limits.waitUntilTimeoutMs;
+        if (!open || this.#waitUntil.has(frame.id)) return this.#ignoredFrames.count();
+        this.#waitUntil.set(frame.id, { depth: open.caller.depth, until });
+        return;
+      }
+      case VERB.DONE:
+        if (!this.#waitUntil.delete(frame.id)) return this.#ignoredFrames.count();
+        if (this.isIdle) this.#host.onIdle(this);
+        return;
+      case VERB.RESIDENT:
+        this.#reportedKiB = frame.id;
+        return this.#ignoredFrames.count();
+      default:
+        throw new ProtocolError(`Cannot accept a frame: verb ${frame.verb} is not allowed here`);
+    }
+  }
+
+  #log(frame: Frame): void {
+    this.#logLines.count();
+    this.#host.log(LEVELS[frame.id] ?? "log", readText(frame, 2 * MAX_TEXT_CHARS));
+  }
+
+  /** Checks the time limits and the memory; called several times per second. */
+  #check(): void {
+    const now = this.#host.now();
+    const {
+      startTimeoutMs: startTimeoutMs,
+      heartbeatTimeoutMs: heartbeatTimeoutMs,
+      heartbeatMs: heartbeatMs,
+      residentMiB,
+    } = this.#limits;
+    if (this.#readyPromise) {
+      if (now - this.startedAt <= startTimeoutMs) return this.#checkMemory(residentMiB);
+      return this.#finish(
+        new CellEndedError("start", `it was not ready after ${startTimeoutMs} ms`),
+      );
+    }
+    if (this.#pingSentAt !== undefined) {
+      if (now - this.#pingSentAt > heartbeatTimeoutMs) {
+        return this.#finish(
+          new CellEndedError("silence", `no heartbeat for ${heartbeatTimeoutMs} ms`),
+        );
+      }
+    } else if (now >= this.#nextPing) {
+      this.#pings = this.#pings + 1 >>> 0;
+      this.#pingSentAt = now;
+      this.#nextPing = now + heartbeatMs;
+      this.#writer.writeBytes(VERB.PING, SIDE.HOST, this.#pings);
+      this.#scheduleFlush();
+    }
+    for (const open of this.#open.values()) {
+      if (open.due === undefined || now <= open.due) continue;
+      this.#timeouts++;
+      open.call.cancel(
+        new ResponseTimeoutError(`no response after ${this.#limits.responseTimeoutMs} ms`),
+      );
+    }
+    for (const [id, { until }] of this.#waitUntil) {
+      if (now > until && this.#waitUntil.delete(id) && this.isIdle) this.#host.onIdle(this);
+    }
+    if (this.#timeouts >= MAX_TIMEOUTS_IN_A_ROW) {
+      return this.#finish(
+        new CellEndedError("silence", `${this.#timeouts} requests in a row got no response`),
+      );
+    }
+    this.#checkMemory(residentMiB);
+  }
+
+  #checkMemory(residentMiB: number): void {
+    if (this.pid === undefined) return;
+    const mib = this.residentKiB / 1024;
+    if (mib <= residentMiB) return;
+    this.#finish(
+      new CellEndedError(
+        "memory",
+        `it used ${Math.round(mib)} MiB of resident memory; at most ${residentMiB} MiB are allowed`,
+      ),
+    );
+  }
+
+  async #answerSubrequest(inbound: InboundRequest): Promise<Response> {
+    const { head, body, signal } = inbound;
+    const [kind, id] = head.note;
+    const open = typeof id === "number" ? this.#open.get(id) : undefined;
+    // A query ends with its request, because then no code reads its result.
+    if (kind === "sql" && open) (open.calls ??= new Set()).add(inbound.id);
+    if (kind === "sql") return await answerSqlRequest(inbound, this.#host);
+    if (kind !== "caller" && kind !== "machine") {
+      throw new Error("Cannot run the subrequest: its kind is unknown");
+    }
+    if (kind === "caller" && !open) {
+      throw new Error("Cannot run the subrequest: the request has ended; env.caller ends with it");
+    }
+    const depth = 1 + this.#depthOf(typeof id === "number" ? id : 0, open);
+    if (depth > this.#limits.maxDepth) {
+      const detail =
+        `Cannot run the subrequest: ${this.#limits.maxDepth} plugins already wait for each other, the limit`;
+      return toProblemResponse(new Problem("loop-detected", detail), null);
+    }
+    if (!head.url.startsWith("/")) {
+      throw new Error("Cannot run the subrequest: its path does not start with a slash");
+    }
+    const bare = { method: head.method, body, signal };
+    const request = appendHeaders(new Request(`http://machine${head.url}`, bare), head.headers);
+    if (open && kind === "caller") (open.calls ??= new Set()).add(inbound.id);
+    try {
+      return kind === "caller" && open
+        ? await this.#host.answerSubrequest({
+          kind,
+          authority: open.caller.authority,
+          request,
+          depth,
+        })
+        : await this.#host.answerSubrequest({ kind: "machine", request, depth });
+    } catch (error) {
+      // A cancelled subrequest rejects in any case.
+      if (!signal.aborted) this.#host.log("error", `a subrequest failed: ${error}`);
+      throw new Error("Cannot run the subrequest: the server failed");
+    }
+  }
+
+  /** Returns the depth of a request. For an unknown id it is that of the deepest open request. */
+  #depthOf(id: number, open: Open<A> | undefined): number {
+    const known = open?.caller.depth ?? this.#waitUntil.get(id)?.depth;
+    if (known !== undefined) return known;
+    let maxDepth = 0;
+    for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
+    return maxDepth;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Selects what a plugin gets of a request. Headers of the connection (RFC 9110 §7.6.1) and the
+ * caller's credentials must not be forwarded.
+ */
+
+import { CELL_CHUNK_BYTES } from "../../limits.ts";
+import { flattenHeaders } from "../wire/message_heads.ts";
+
+/** Names of connection headers (RFC 9110 §7.6.1). They are removed from requests and responses. */
+export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** Names of headers that a plugin must not get. */
+const HIDDEN_HEADERS = new Set([...CONNECTION_HEADERS, "authorization", "proxy-authorization"]);
+
+/** Returns the forwarded headers: names and values in alternation. */
+export function forwardedHeaders(headers: Headers): string[] {
+  const flat = flattenHeaders(headers);
+  for (let i = 0; i < flat.length; i += 2) {
+    if (!HIDDEN_HEADERS.has(flat[i]!)) continue;
+    return flat.filter((_, at) => !HIDDEN_HEADERS.has(flat[at - at % 2]!));
+  }
+  return flat;
+}
+
+/**
+ * Returns the body to forward; null if the request has no body. A body of at most
+ * `CELL_CHUNK_BYTES` is read first, so that a slow client does not occupy the plugin.
+ */
+export async function forwardedBody(
+  request: Request,
+): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
+  if (request.body === null) return null;
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) <= CELL_CHUNK_BYTES) return await request.bytes();
+  return request.body;
+}

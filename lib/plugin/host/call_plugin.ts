@@ -1,0 +1,165 @@
+/**
+ * Sends one request to a plugin: checks the caller's authority, gives the request its canonical
+ * URL, and adds security headers to the response. The response of a plugin must not run scripts
+ * with this origin in a browser.
+ */
+
+import type { Caller } from "../../auth/caller.ts";
+import { assertAllowed, canRead, decide, decideCall, decideFallback } from "../../auth/policy.ts";
+import { redactFor } from "../../auth/redact.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import { encodePath } from "../../http/path.ts";
+import { getRepresentation } from "../../response/representation.ts";
+import { respondShell } from "../../response/shell_page.ts";
+import { isInNamespace } from "../../world/name.ts";
+import type { Store } from "../../world/store.ts";
+import { descriptionPage, wantsDescription } from "./description_page.ts";
+import type { LoadedPlugin } from "./loaded_plugin.ts";
+
+/** Methods that only read (RFC 9110 §9.2.1, RFC 4918 §9.1). */
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
+/**
+ * Content-Security-Policy of a response without one: a forwarded page must not act as this origin.
+ */
+const SANDBOX = "sandbox allow-scripts";
+/** Matches a path that {@link encodePath} does not change. */
+const UNENCODED = /^[A-Za-z0-9\-_.!~*'()/]*$/;
+/** Longest origin that is cached, in characters. */
+const MAX_ORIGIN_CHARS = 300;
+/** Origin of the request's URL if its Host header does not form a valid URL. */
+const ORIGIN = "http://machine";
+
+/**
+ * Sends a request to a plugin, or answers with the description page of the route.
+ *
+ * @param plugin the running plugin
+ * @param route the route that matched; `""` for the fallback
+ * @param context the request after the gate
+ * @param store for the world that the rest of the path may name, and for the shell
+ * @throws {Problem} the caller may not call the plugin, or the plugin failed
+ */
+export async function callPlugin(
+  plugin: LoadedPlugin,
+  route: string,
+  context: RequestContext,
+  store: Pick<Store, "peek" | "read">,
+): Promise<Response> {
+  const { request, caller, target, depth = 0, connection } = context;
+  const bare = target.path === route && target.query === "";
+  // `/bin` shows the same facts to every caller that can read the route, also without permission to
+  // call it.
+  if (bare && canRead(caller, route) && wantsDescription(request, route)) {
+    return descriptionPage(plugin.name, plugin.manifest, route, request.url);
+  }
+  const action = SAFE.has(request.method) ? "read" : "write";
+  const { auth } = plugin.manifest;
+  const subject = subjectPath(target.path, route);
+  assertAllowed(
+    route === ""
+      ? decideFallback(caller, target.path, auth)
+      : decideCall(caller, action, target.path, auth, subject),
+  );
+  const namesWorld = subject !== target.path && !target.isCollection;
+  const response = await plugin.cell.request(toCanonicalRequest(context), {
+    authority: caller,
+    tier: caller.tier,
+    by: caller.by,
+    tag: namesWorld ? subjectEtag(store, caller, subject) : undefined,
+    depth,
+    ...(connection === undefined ? {} : { connection, originalRequest: request }),
+  });
+  if (!response.headers.has("content-security-policy")) {
+    response.headers.set("content-security-policy", SANDBOX);
+  }
+  response.headers.set("x-content-type-options", "nosniff");
+  return await toShellResponse(store, request, response);
+}
+
+/**
+ * Returns the world or mount that the rest of a path names: `/home/x` for `/shaped/home/x`.
+ *
+ * @param path canonical path of the request
+ * @param route the route that matched
+ * @returns the path of the world or mount, or `path` if the rest does not name one
+ */
+export function subjectPath(path: string, route: string): string {
+  const rest = path.slice(route.length + 1);
+  return isInNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
+}
+
+/**
+ * Returns the entity tag of a world's bytes as this caller gets them. The plugin receives it with
+ * the request, so that it can detect a change without a subrequest.
+ *
+ * @param path canonical path that may be one of a world
+ * @returns undefined if it is not a world, the caller cannot read it, or it is not in memory
+ */
+function subjectEtag(
+  store: Pick<Store, "peek">,
+  caller: Caller,
+  path: string,
+): string | undefined {
+  if (!decide(caller, "read", path).allowed) return undefined;
+  const world = store.peek(path.slice(1));
+  return world === undefined ? undefined : getRepresentation(redactFor(caller, world), "raw").etag;
+}
+
+/**
+ * Returns the request with its canonical URL, so that the plugin gets the path that was checked.
+ */
+export function toCanonicalRequest({ request, target, connection }: RequestContext): Request {
+  const { url } = request;
+  const encoded = UNENCODED.test(target.path) ? target.path : encodePath(target.path);
+  const path = target.isCollection && target.path !== "/" ? `${encoded}/` : encoded;
+  const query = target.query === "" ? "" : `?${target.query}`;
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const readable = isReadable(url, start);
+  if (readable && url.slice(start) === path + query) return request;
+  const origin = readable && start > 0 ? url.slice(0, start) : ORIGIN;
+  const { method, headers, body } = request;
+  return new Request(`${origin}${path}${query}`, {
+    method,
+    headers,
+    body,
+    // With a connection, `onClientDisconnect` observes the original request. Reading `signal` is
+    // slow.
+    ...(connection === undefined ? { signal: request.signal } : {}),
+  });
+}
+
+/** The last valid origin; nearly all requests have the same one. */
+let lastOrigin = "";
+
+/** Returns whether a URL can be parsed. With a valid origin every path can. */
+function isReadable(url: string, start: number): boolean {
+  const origin = url.slice(0, start);
+  if (start > 0 && origin === lastOrigin) return true;
+  if (!URL.canParse(url)) return false;
+  if (start > 0 && origin.length <= MAX_ORIGIN_CHARS) lastOrigin = origin;
+  return true;
+}
+
+/** Header of a plugin's response that requests the page of the shell instead. */
+const SHOW_HEADER = "x-show";
+
+/**
+ * Returns the page of the shell if the plugin's response has `X-Show: shell`; otherwise the
+ * response. A plugin whose paths are collections uses this for browsers. Of its response only
+ * `Vary` is kept.
+ *
+ * @throws {Problem} `not-found` if the shell was deleted
+ */
+async function toShellResponse(
+  store: Pick<Store, "read">,
+  request: Request,
+  response: Response,
+): Promise<Response> {
+  const isRequested = response.headers.get(SHOW_HEADER) === "shell";
+  response.headers.delete(SHOW_HEADER);
+  if (!isRequested || !response.ok || request.method !== "GET" && request.method !== "HEAD") {
+    return response;
+  }
+  await response.body?.cancel();
+  const vary = response.headers.get("vary") ?? "Accept";
+  return await respondShell(store, request, { headers: { vary } });
+}

@@ -1,0 +1,74 @@
+/**
+ * A plugin that runs, and what the host needs to start one. Types and two small functions only: the
+ * code that starts cells is in `plugin_loader.ts`, which is loaded when the first plugin is needed.
+ */
+
+import type { Caller } from "../../auth/caller.ts";
+import type { CellLimits } from "../../limits.ts";
+import type { World } from "../../world/store.ts";
+import type { Cell, CellEvent } from "../cell/cell.ts";
+import type { Subrequest } from "../cell/cell_run.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import type { Permissions } from "../manifest/permissions.ts";
+import type { CheckImports } from "../manifest/validate_source.ts";
+import type { StartCell } from "../transport/transport.ts";
+import type { ProbeResult } from "./probe_manifest.ts";
+
+/** Dependencies for starting cells. */
+export interface SandboxDeps {
+  readonly startCell: StartCell;
+  readonly limits: CellLimits;
+  /** Returns the current time in Unix milliseconds. */
+  readonly now: () => number;
+  /** Returns an environment variable of the server, or undefined if it is not set. */
+  readVariable(name: string): string | undefined;
+  /** Checks a source for imports; if absent, on the server's thread. */
+  readonly checkImports?: CheckImports;
+  /** Real paths of folders that no plugin may reach. */
+  readonly forbiddenFolders: readonly string[];
+  /**
+   * Returns why a cell must not be granted a host, or undefined if it may. Present if the transport
+   * cannot deny a host to the cell.
+   */
+  netFault?(host: string): string | undefined;
+  /** Returns why a path must not be a route of a plugin, or undefined if it may be one. */
+  routeFault(path: string): string | undefined;
+  /** Returns the text of a config world, with secrets, or undefined if it does not exist. */
+  readConfig(path: string): Promise<string | undefined>;
+  log(level: "log" | "warn" | "error", line: string): void;
+}
+
+/** What a source requests, and its JavaScript. */
+export interface RequestedGrants extends ProbeResult {
+  readonly code: string;
+}
+
+/** An active plugin with its cell. */
+export interface LoadedPlugin {
+  /** World of the source, `lib/gpu`. */
+  readonly name: string;
+  readonly source: World;
+  readonly code: string;
+  readonly manifest: Manifest;
+  permissions: Permissions;
+  config: Readonly<Record<string, string>>;
+  /** What the plugin reports about its configuration, if it is invalid. Text of the plugin. */
+  fault: string | undefined;
+  readonly cell: Cell<Caller>;
+}
+
+/** Callbacks of a cell to the host. */
+export interface CellCallbacks {
+  answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
+  onEvent(event: CellEvent): void;
+}
+
+/** Returns the fault that a plugin reports about its configuration, or undefined. */
+export function configFault(loaded: LoadedPlugin | undefined): string | undefined {
+  return loaded?.fault === undefined ? undefined : `its configuration is invalid: ${loaded.fault}`;
+}
+
+/** Returns the name without its namespace: `gpu` for `lib/gpu`. */
+export function shortName(name: string): string {
+  return name.startsWith("lib/") ? name.slice("lib/".length) : name;
+}

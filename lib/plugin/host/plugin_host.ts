@@ -1,0 +1,446 @@
+/**
+ * The plugin host: all plugins of a server, with their states, routes and cells.
+ *
+ * A plugin is a world in `/lib` whose bytes are its source. It is active if its cell runs and its
+ * routes answer. The states of its world are:
+ * - `pending`: the source was written and is not approved. It has no routes.
+ * - `active`: a caller with T3 has approved exactly this source. The host starts its cell, adds
+ *   its routes and watches its config worlds.
+ * - `disabled`: its routes were removed; the source is kept.
+ *
+ * Rules:
+ * - The host starts a plugin only if the event chain of the world proves that this source was
+ *   approved (`approval.ts`). A changed source loses its routes before its writer gets a response.
+ * - State changes of one plugin run one after the other.
+ * - A change of a config world replaces the cell. If the new configuration is invalid, the old
+ *   cell continues and the fault is reported.
+ * - Two plugins cannot have overlapping routes, and one plugin at a time is the fallback.
+ * - What starts cells is loaded when the first plugin is needed, because most servers start
+ *   without one.
+ *
+ * The host must not contain code for a particular plugin.
+ */
+
+import type { RequestContext } from "../../request/request_context.ts";
+import { Problem } from "../../http/problem.ts";
+import { PLUGIN_START_WAIT_MS } from "../../limits.ts";
+import type {
+  PluginAdmin,
+  PluginMatch,
+  PluginMetrics,
+  PluginRoute,
+  PluginRoutes,
+  StateChangeRequest,
+} from "../../request/plugin_routes.ts";
+import type { Change, Store, World } from "../../world/store.ts";
+import { type ApprovalFacts, approvalFacts, findApproval, manifestDrift } from "./approval.ts";
+import { callPlugin } from "./call_plugin.ts";
+import { answerSubrequest, createPluginCaller } from "./plugin_subrequest.ts";
+import { PluginEventLog } from "./plugin_event_log.ts";
+import { configFault, type LoadedPlugin, type SandboxDeps, shortName } from "./loaded_plugin.ts";
+import {
+  assertVersionSeen,
+  createSourceChangedProblem,
+  readPluginSource,
+  setPluginState,
+} from "./plugin_source_world.ts";
+import { describeGrants, describePlugin } from "./describe_plugin.ts";
+import { RouteClaims } from "./route_claims.ts";
+import { RouteTable } from "./route_table.ts";
+
+/** Number of plugins that are started concurrently when the server starts. */
+const MAX_CONCURRENT_STARTS = 4;
+/** Longest text of a plugin in an event, in characters. */
+const MAX_REASON_CHARS = 500;
+
+/** Dependencies of the host. */
+export interface PluginHostOptions {
+  readonly store: Store;
+  /** Returns the current time in Unix milliseconds. */
+  readonly now: () => number;
+  /** How cells are isolated. */
+  readonly containment: "process" | "worker";
+  /** Loads what starts cells; called when the first plugin is needed. */
+  readonly loadSandbox: () => Promise<SandboxDeps>;
+  /** Answers a request behind the gate; never throws. */
+  dispatch(context: RequestContext): Promise<Response>;
+  readonly log: (line: string) => void;
+}
+
+/** What starts and inspects plugins, once it is loaded. */
+interface Loader {
+  readonly sandbox: SandboxDeps;
+  readonly steps: typeof import("./plugin_loader.ts");
+}
+
+/** All plugins of a server. */
+export class PluginHost implements PluginRoutes, PluginAdmin {
+  readonly containment: "process" | "worker";
+  readonly #options: PluginHostOptions;
+  readonly #up = new Map<string, LoadedPlugin>();
+  readonly #faults = new Map<string, string>();
+  readonly #table = new RouteTable<LoadedPlugin>();
+  readonly #claims = new RouteClaims();
+  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #watches = new Map<string, (() => void)[]>();
+  readonly #notes: PluginEventLog;
+  readonly #unwatch: () => void;
+  #fallback: LoadedPlugin | undefined;
+  #loader: Promise<Loader> | undefined;
+  #starting: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: PluginHostOptions) {
+    this.#options = options;
+    this.containment = options.containment;
+    this.#notes = new PluginEventLog(options.store, options.now, options.log);
+    this.#unwatch = options.store.watch("lib/", (change) => this.#sourceChanged(change));
+  }
+
+  get activeCount(): number {
+    return this.#up.size;
+  }
+
+  get starting(): Promise<void> | undefined {
+    return this.#starting;
+  }
+
+  get admin(): PluginAdmin {
+    return this;
+  }
+
+  list(): readonly PluginRoute[] {
+    return this.#table.entries().map(([path, owner]) => routeOf(path, owner));
+  }
+
+  metrics(): readonly PluginMetrics[] {
+    const names = new Set([...this.#up.keys(), ...this.#faults.keys()]);
+    return [...names].sort().map((plugin) => metricsOf(plugin, this.#up.get(plugin)));
+  }
+
+  match(path: string): PluginMatch | undefined {
+    const found = this.#table.match(path);
+    return found === undefined ? undefined : this.#matched(found.route, found.owner);
+  }
+
+  get fallback(): PluginMatch | undefined {
+    return this.#fallback === undefined ? undefined : this.#matched("", this.#fallback);
+  }
+
+  /**
+   * Returns a matched plugin with the function that calls it, so that it is not looked up twice.
+   */
+  #matched(path: string, plugin: LoadedPlugin): PluginMatch {
+    const { store } = this.#options;
+    return {
+      ...routeOf(path, plugin),
+      handle: (context) => callPlugin(plugin, path, context, store),
+    };
+  }
+
+  /**
+   * Starts every active plugin. Requests for paths without a route wait for it, but at most
+   * {@link PLUGIN_START_WAIT_MS} milliseconds.
+   */
+  start(): Promise<void> {
+    const all = this.#startAll();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PLUGIN_START_WAIT_MS));
+    // The caller of `start` receives the error; a request that waits for a route needs only the
+    // end.
+    const settled = all.then(() => undefined, () => undefined);
+    this.#starting = Promise.race([settled, late]).finally(() => {
+      clearTimeout(timer);
+      this.#starting = undefined;
+    });
+    return all;
+  }
+
+  /**
+   * A plugin that cannot be started keeps the state `active`; the log and its chain have the
+   * reason.
+   */
+  async #startAll(): Promise<void> {
+    const sources = (await this.#options.store.walk("lib")).filter((entry) =>
+      entry.layer === "upper" && entry.state === "active"
+    );
+    const waiting = sources.map((entry) => entry.name);
+    await Promise.all(Array.from({ length: MAX_CONCURRENT_STARTS }, async () => {
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+        const next = name;
+        await this.#inTurn(next, () => this.#startAgain(next));
+      }
+    }));
+  }
+
+  /**
+   * Approves the current source of a plugin and starts it. If the plugin is active with this
+   * source, it does nothing.
+   *
+   * @param name world of the source, `lib/gpu`
+   * @param approval the caller, and the precondition on the source
+   * @throws {Problem} 404: no source; 412: the precondition failed; 409: the source changed during
+   * the start; 422: the source is refused. Nothing has changed then
+   */
+  activate(name: string, approval: StateChangeRequest): Promise<void> {
+    const { store } = this.#options;
+    return this.#inTurn(name, async () => {
+      const source = await readPluginSource(store, name, "activate");
+      const up = this.#up.get(name);
+      if (up?.source.sha256 === source.sha256 && !this.#faults.has(name)) {
+        assertVersionSeen(source, approval.precondition);
+        return;
+      }
+      const loaded = await this.#startCell(source, approval.by);
+      try {
+        const version = await setPluginState(
+          store,
+          source,
+          "active",
+          approval,
+          approvalFacts(loaded),
+        );
+        // A write between the transition and now has changed the approved source.
+        if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
+      } catch (error) {
+        await this.#giveUp(loaded);
+        throw error;
+      }
+      this.#takeDown(name);
+      this.#bringUp(loaded);
+    });
+  }
+
+  /**
+   * Removes a plugin's routes, stops its cell and keeps its source.
+   *
+   * @param name world of the source, `lib/gpu`
+   * @param approval the caller, and the precondition on the source
+   * @throws {Problem} 404: no source; 412: the precondition failed; 409: the source was changed
+   */
+  disable(name: string, approval: StateChangeRequest): Promise<void> {
+    const { store } = this.#options;
+    return this.#inTurn(name, async () => {
+      const source = await readPluginSource(store, name, "disable");
+      if (source.state !== "disabled") await setPluginState(store, source, "disabled", approval);
+      else assertVersionSeen(source, approval.precondition);
+      this.#takeDown(name);
+      this.#faults.delete(name);
+    });
+  }
+
+  describe(name: string, trusted: boolean): Readonly<Record<string, unknown>> {
+    return describePlugin(
+      this.#up.get(name),
+      this.#faults.get(name) ?? configFault(this.#up.get(name)),
+      trusted,
+    );
+  }
+
+  async requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>> {
+    const source = await readPluginSource(this.#options.store, name, "inspect");
+    const { sandbox, steps } = await this.#load();
+    try {
+      return describeGrants(await steps.inspectSource(sandbox, source));
+    } catch (error) {
+      throw steps.toActivationProblem(error, name);
+    }
+  }
+
+  /** Ends every cell, also those that are starting, and starts no others. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unwatch();
+    const loaded = [...this.#up.values()];
+    for (const { name } of loaded) this.#withdraw(name);
+    await Promise.all(loaded.map(({ cell }) => cell.stop({ drain: false })));
+    await Promise.all(this.#turns.values());
+  }
+
+  async #startAgain(name: string): Promise<void> {
+    const { store, log } = this.#options;
+    if (this.#closed) return;
+    let version: number | undefined;
+    try {
+      const source = await readPluginSource(store, name, "start");
+      if (source.state !== "active") return;
+      version = source.version;
+      const approved = await findApproval(store, source);
+      if ("fault" in approved) throw new Problem("unprocessable", approved.fault);
+      const loaded = await this.#startCell(source, "machine", approved.facts);
+      if (this.#isCurrent(name, version)) this.#bringUp(loaded);
+      else await this.#giveUp(loaded);
+    } catch (error) {
+      if (version !== undefined && !this.#isCurrent(name, version)) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#faults.set(name, reason);
+      log(`plugin ${shortName(name)} cannot be started: ${reason}`);
+      await this.#notes.write(name, "plugin_failed", { reason: reason.slice(0, MAX_REASON_CHARS) });
+    }
+  }
+
+  #load(): Promise<Loader> {
+    return this.#loader ??= this.#options.loadSandbox().then(async (sandbox) => ({
+      sandbox,
+      steps: await import("./plugin_loader.ts"),
+    }));
+  }
+
+  /**
+   * Reserves the routes of a source and starts its cell.
+   *
+   * @param approved facts of an earlier approval, which the source must still match
+   * @throws {Problem} the source is refused; this is written to its event chain
+   */
+  async #startCell(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
+    const { dispatch, now } = this.#options;
+    const { name, sha256 } = source;
+    const { sandbox, steps } = await this.#load();
+    try {
+      const requested = await steps.inspectSource(sandbox, source);
+      const fault = approved === undefined ? undefined : manifestDrift(approved, requested);
+      if (fault !== undefined) throw new Problem("unprocessable", fault);
+      this.#claims.claim(
+        name,
+        requested.manifest,
+        [...this.#up].map(([other, { manifest }]) => [other, manifest]),
+      );
+      const own = createPluginCaller(shortName(name), requested.manifest.grants);
+      return await steps.startPlugin(sandbox, source, requested, {
+        answerSubrequest: (call) => answerSubrequest(call, own, now(), dispatch),
+        onEvent: (event) => this.#notes.addCellEvent(name, sha256, event),
+      });
+    } catch (error) {
+      this.#claims.release(name);
+      const problem = steps.toActivationProblem(error, name);
+      if (problem instanceof Problem) {
+        const reason = problem.detail.slice(0, MAX_REASON_CHARS);
+        await this.#notes.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
+      }
+      throw problem;
+    }
+  }
+
+  /** Returns whether a plugin's world is active and still has this version. */
+  #isCurrent(name: string, version: number): boolean {
+    const now = this.#options.store.stat(name);
+    return !this.#closed && now?.version === version && now.state === "active";
+  }
+
+  async #giveUp({ name, cell }: LoadedPlugin): Promise<void> {
+    this.#claims.release(name);
+    await cell.stop({ drain: false });
+  }
+
+  #bringUp(loaded: LoadedPlugin): void {
+    const { name, manifest } = loaded;
+    this.#claims.release(name);
+    this.#faults.delete(name);
+    this.#up.set(name, loaded);
+    for (const route of manifest.routes) this.#table.add(route, loaded);
+    if (manifest.fallback) this.#fallback = loaded;
+    const { store } = this.#options;
+    this.#watches.set(
+      name,
+      manifest.config.map((path) => store.watch(path.slice(1), () => this.#configChanged(name))),
+    );
+    // A config world may have changed while the cell started, before the watch existed.
+    if (manifest.config.length > 0) this.#configChanged(name);
+  }
+
+  /** Removes routes and watches at once; the cell finishes its open requests. */
+  #takeDown(name: string): void {
+    const loaded = this.#withdraw(name);
+    if (loaded === undefined) return;
+    loaded.cell.stop({ drain: true })
+      .catch((error) => this.#options.log(`Cannot stop plugin ${shortName(name)}: ${error}`));
+  }
+
+  #withdraw(name: string): LoadedPlugin | undefined {
+    const loaded = this.#up.get(name);
+    if (loaded === undefined) return undefined;
+    this.#up.delete(name);
+    for (const route of loaded.manifest.routes) this.#table.delete(route);
+    if (this.#fallback === loaded) this.#fallback = undefined;
+    for (const unwatch of this.#watches.get(name) ?? []) unwatch();
+    this.#watches.delete(name);
+    return loaded;
+  }
+
+  /**
+   * Stops a plugin whose source is not the approved one any more, before the writer gets a
+   * response.
+   */
+  #sourceChanged({ kind, name, world }: Change): void {
+    const state = kind === "delete"
+      ? undefined
+      : world?.state ?? this.#options.store.stat(name)?.state;
+    if (state !== "active") this.#faults.delete(name);
+    const loaded = this.#up.get(name);
+    if (loaded === undefined) return;
+    const same = world === undefined || world.sha256 === loaded.source.sha256;
+    if (state !== "active" || !same) this.#takeDown(name);
+  }
+
+  /** Replaces the cell after a change of a config world, because permissions may have changed. */
+  #configChanged(name: string): void {
+    const { log } = this.#options;
+    void this.#inTurn(name, async () => {
+      const loaded = this.#up.get(name);
+      if (loaded === undefined) return;
+      try {
+        const { sandbox, steps } = await this.#load();
+        if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
+        const current = await steps.probeAgain(sandbox, name, loaded.code);
+        const fault = manifestDrift(approvalFacts(loaded), current);
+        if (fault !== undefined) throw new Problem("unprocessable", fault);
+        await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, current));
+        loaded.permissions = current.permissions;
+        loaded.config = current.config;
+        loaded.fault = current.fault;
+        this.#faults.delete(name);
+        await this.#notes.write(name, "plugin_reconfigured", {
+          source_sha256: loaded.source.sha256,
+          permissions: current.permissions,
+          ...(current.fault === undefined
+            ? {}
+            : { fault: current.fault.slice(0, MAX_REASON_CHARS) }),
+        });
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#faults.set(
+          name,
+          `its new configuration is invalid, the old one is still used: ${reason}`,
+        );
+        log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
+      }
+    });
+  }
+
+  /** Runs the state changes of one plugin one after the other. */
+  #inTurn<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    const turn = before.then(act, act);
+    // The caller of this turn gets its error; the next turn only waits for its end.
+    const settled = turn.then(() => {}, () => {});
+    this.#turns.set(name, settled);
+    void settled.then(() => {
+      if (this.#turns.get(name) === settled) this.#turns.delete(name);
+    });
+    return turn;
+  }
+}
+
+function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
+  return { path, plugin: name, description: manifest.description, auth: manifest.auth };
+}
+
+/** Returns the metrics of a plugin; all zero if it should be active and does not run. */
+function metricsOf(plugin: string, loaded: LoadedPlugin | undefined): PluginMetrics {
+  if (loaded === undefined) {
+    return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0 };
+  }
+  const { served, requests, waiting, crashes, residentKiB } = loaded.cell.health();
+  const memory = residentKiB === undefined ? {} : { residentKiB };
+  return { plugin, up: true, requests: served, open: requests, waiting, crashes, ...memory };
+}

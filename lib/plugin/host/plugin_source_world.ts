@@ -1,0 +1,75 @@
+/**
+ * Reads the source of a plugin and sets the state of its world. The state must be set for exactly
+ * the version that was read: if another caller writes the source in between, the state change is
+ * refused.
+ */
+
+import { Problem } from "../../http/problem.ts";
+import type { StateChangeRequest } from "../../request/plugin_routes.ts";
+import { preconditionFault } from "../../world/precondition.ts";
+import { type Precondition, type Store, StoreError, type World } from "../../world/store.ts";
+
+/**
+ * Reads a plugin's source.
+ *
+ * @param name world of the source, `lib/gpu`
+ * @param action verb for the error message, such as `activate`
+ * @throws {Problem} 404: there is no source, or only one of the lower layer
+ */
+export async function readPluginSource(store: Store, name: string, action: string): Promise<World> {
+  const source = await store.read(name);
+  if (source !== undefined && source.layer === "upper") return source;
+  throw new Problem("not-found", `Cannot ${action} /${name}: there is no source; PUT one first`);
+}
+
+/**
+ * Sets the state of exactly the source that was read.
+ *
+ * @param source the world that was read
+ * @param facts members of the event in addition to the state and the hash
+ * @returns the world's version after the change
+ * @throws {Problem} 412: the precondition failed; 409: the source was changed since it was read
+ */
+export async function setPluginState(
+  store: Store,
+  source: World,
+  to: "active" | "disabled",
+  { by, precondition }: StateChangeRequest,
+  facts: Readonly<Record<string, unknown>> = {},
+): Promise<number> {
+  assertVersionSeen(source, precondition);
+  const { name, version, sha256 } = source;
+  try {
+    const written = await store.transition({
+      name,
+      by,
+      to,
+      facts: { source_sha256: sha256, ...facts },
+      precondition: { match: [{ version, sha256 }] },
+    });
+    return written.version;
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "precondition") throw error;
+    throw createSourceChangedProblem(name);
+  }
+}
+
+/**
+ * Asserts that the source fulfils the caller's precondition.
+ *
+ * @param precondition undefined if the caller sent none
+ * @throws {Problem} 412: the precondition failed
+ */
+export function assertVersionSeen(source: World, precondition: Precondition | undefined): void {
+  const fault = preconditionFault(precondition, source);
+  if (fault === undefined) return;
+  throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);
+}
+
+/** Creates the problem for a state change whose source was changed in between. */
+export function createSourceChangedProblem(name: string): Problem {
+  return new Problem(
+    "conflict",
+    `Cannot change the state of /${name}: another caller changed its source; read it again`,
+  );
+}

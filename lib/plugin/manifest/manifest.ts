@@ -1,0 +1,208 @@
+/**
+ * Parses the manifest of a plugin. It is untrusted input: every field is validated, and an error
+ * names the field. The result is frozen plain data and must not contain an object that the plugin
+ * created.
+ */
+
+import { canonicalizePath } from "../../http/path.ts";
+import {
+  MAX_MANIFEST_ENTRIES,
+  MAX_MANIFEST_STRING_CHARS,
+  MAX_PATIENCE_SECONDS,
+} from "../../limits.ts";
+import type { Tier } from "../../auth/caller.ts";
+import { grantFault, isGranted } from "../../auth/grants.ts";
+
+/** Folders that may contain config worlds. Only T3 can write there. */
+const CONFIG_FOLDERS = ["/etc/", "/usr/", "/var/"];
+
+/** Access of `env.machine` below a prefix: read, or read and write. */
+export type GrantMode = "r" | "rw";
+
+/** The exports of a plugin that are data. */
+export interface Manifest {
+  /**
+   * Canonical paths without a trailing slash. The plugin serves each path and everything below it.
+   */
+  readonly routes: readonly string[];
+  /** Lowest tier that may call the plugin. */
+  readonly auth: Tier;
+  /** Paths of config worlds. A change of one replaces the cell. */
+  readonly config: readonly string[];
+  /**
+   * Access of `env.machine` by canonical path. A path with a trailing slash means everything below
+   * it.
+   */
+  readonly grants: Readonly<Record<string, GrantMode>>;
+  /** One line of text for `/bin` and the description page; may be empty. */
+  readonly description: string;
+  /** Whether the plugin resolves GET and HEAD of paths that nothing else answers. */
+  readonly fallback: boolean;
+  /**
+   * Seconds until the response head must be sent, if it needs more than
+   * `CellLimits.responseTimeoutMs`.
+   */
+  readonly patience?: number;
+}
+
+/** A field of the manifest is invalid; the message names the field. */
+export class ManifestError extends Error {
+  override readonly name = "ManifestError";
+  constructor(readonly field: string, message: string) {
+    super(`Cannot use \`${field}\`: ${message}`);
+  }
+}
+
+/**
+ * Parses a manifest.
+ *
+ * @param value exports of the plugin, as parsed JSON
+ * @param reserved returns why a path must not be a route, or undefined if it may be one
+ * @throws {ManifestError} a field is invalid
+ */
+export function parseManifest(
+  value: unknown,
+  reserved: (path: string) => string | undefined,
+): Manifest {
+  const given = parseRecord("manifest", value);
+  const fallback = given.fallback ?? false;
+  if (typeof fallback !== "boolean") {
+    throw new ManifestError("fallback", "it must be true or false");
+  }
+  const routes = parseStrings("routes", given.routes ?? []).map((route) =>
+    parseRoute(route, reserved)
+  );
+  const twice = routes.find((route, at) => routes.indexOf(route) !== at);
+  if (twice !== undefined) throw new ManifestError("routes", `${twice} is listed twice`);
+  if (routes.length === 0 && !fallback) {
+    throw new ManifestError("routes", 'it is empty; name at least one path, such as ["/example"]');
+  }
+  const config = parseStrings("config", given.config ?? []).map(parseConfigPath);
+  const grants = parseGrants(given.grants ?? {});
+  const own = config.find((path) => isGranted(grants, "write", path));
+  if (own !== undefined) {
+    throw new ManifestError(
+      "grants",
+      `write access to ${own}, a config world of this plugin, would let it choose its permissions`,
+    );
+  }
+  return Object.freeze({
+    routes: Object.freeze(routes),
+    auth: parseTier(given.auth ?? "T1"),
+    config: Object.freeze(config),
+    grants,
+    description: parseDescription(given.description ?? ""),
+    fallback,
+    ...(given.patience === undefined ? {} : { patience: parsePatience(given.patience) }),
+  });
+}
+
+function parseRoute(value: string, reserved: (path: string) => string | undefined): string {
+  const path = parsePath("routes", value);
+  if (path === "/") throw new ManifestError("routes", "/ is the whole server; name a path");
+  if (path.endsWith("/")) {
+    throw new ManifestError(
+      "routes",
+      `${path} ends in a slash; omit it, a route includes everything below it`,
+    );
+  }
+  const why = reserved(path);
+  if (why !== undefined) throw new ManifestError("routes", `${path} is reserved: ${why}`);
+  return path;
+}
+
+function parseConfigPath(value: string): string {
+  const path = parsePath("config", value);
+  if (path.endsWith("/")) throw new ManifestError("config", `${path} is not a world`);
+  // A config world determines permissions, so writing it must need the tier that approves plugins.
+  if (!CONFIG_FOLDERS.some((folder) => path.startsWith(folder))) {
+    throw new ManifestError(
+      "config",
+      `${path} is in a folder that T2 can write; use one of ${CONFIG_FOLDERS.join(", ")}`,
+    );
+  }
+  return path;
+}
+
+function parseGrants(value: unknown): Manifest["grants"] {
+  const grants: Record<string, GrantMode> = Object.create(null);
+  const entries = Object.entries(parseRecord("grants", value));
+  if (entries.length > MAX_MANIFEST_ENTRIES) throw tooMany("grants");
+  for (const [prefix, mode] of entries) {
+    const path = parsePath("grants", prefix);
+    if (path === "/") {
+      throw new ManifestError("grants", "/ is the whole server; name the paths that are needed");
+    }
+    if (mode !== "r" && mode !== "rw") {
+      throw new ManifestError("grants", `the mode of ${path} must be "r" or "rw"`);
+    }
+    const fault = grantFault(path, mode);
+    if (fault !== undefined) {
+      throw new ManifestError("grants", `${path} cannot be granted: ${fault}`);
+    }
+    grants[path] = mode;
+  }
+  return Object.freeze(grants);
+}
+
+function parseTier(value: unknown): Tier {
+  if (value === "T1" || value === "T2" || value === "T3") return value;
+  throw new ManifestError("auth", "it must be T1, T2 or T3");
+}
+
+function parsePatience(value: unknown): number {
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_PATIENCE_SECONDS) {
+    return Number(value);
+  }
+  throw new ManifestError(
+    "patience",
+    `it must be a whole number of seconds from 1 to ${MAX_PATIENCE_SECONDS}`,
+  );
+}
+
+function parseDescription(value: unknown): string {
+  if (typeof value !== "string" || value.length > MAX_MANIFEST_STRING_CHARS) {
+    throw new ManifestError(
+      "description",
+      `it must be a string of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
+    );
+  }
+  return value.replace(/\s+/g, " ").trim();
+}
+
+function parsePath(field: string, value: string): string {
+  let path: string;
+  try {
+    path = canonicalizePath(value);
+  } catch {
+    throw new ManifestError(field, `${JSON.stringify(value)} is not a canonical path`);
+  }
+  if (path !== value) {
+    throw new ManifestError(field, `${JSON.stringify(value)} is not canonical; write ${path}`);
+  }
+  if (/[?#]/.test(path)) throw new ManifestError(field, `${path} contains a query or fragment`);
+  return path;
+}
+
+function parseRecord(field: string, value: unknown): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return Object.fromEntries(Object.entries(value));
+  }
+  throw new ManifestError(field, "it must be an object");
+}
+
+function parseStrings(field: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw new ManifestError(field, "it must be an array of strings");
+  if (value.length > MAX_MANIFEST_ENTRIES) throw tooMany(field);
+  return value.map((item: unknown) => {
+    if (typeof item === "string" && item.length <= MAX_MANIFEST_STRING_CHARS) return item;
+    throw new ManifestError(
+      field,
+      `it must be an array of strings of at most ${MAX_MANIFEST_STRING_CHARS} characters`,
+    );
+  });
+}
+
+function tooMany(field: string): ManifestError {
+  return new ManifestError(field, `it has more than ${MAX_MANIFEST_ENTRIES} entries, the limit`);
+}

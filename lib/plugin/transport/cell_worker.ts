@@ -1,0 +1,260 @@
+/**
+ * The program in the Worker of every cell. It locks the realm down, loads the plugin from a `data:`
+ * URL and passes requests to it. It must not hold a secret or an authority, and the server trusts
+ * nothing that it sends. So a plugin that takes over this code gains nothing.
+ */
+
+import { concatBytes } from "../../base/concat_bytes.ts";
+import { MAX_QUERY_IMAGE_BYTES } from "../../limits.ts";
+import type { CellInit } from "../wire/cell_init.ts";
+import { appendHeaders } from "../wire/message_heads.ts";
+import type { InboundRequest } from "../wire/rpc_calls.ts";
+import { RpcEndpoint } from "../wire/rpc_endpoint.ts";
+import { FrameReader, FrameWriter, SIDE, VERB } from "../wire/frames.ts";
+import { createConsole } from "../realm/console.ts";
+import { createEnvFiles, createResolvePath, type FileReference } from "../realm/env_files.ts";
+import { createEnvFetchFactory } from "../realm/env_fetch.ts";
+import {
+  createQueryDatabase,
+  type QueryDatabase,
+  type SqliteModule,
+  withSyncRealPath,
+} from "../realm/sql_query.ts";
+import { decodeSqlQuery, encodeSqlError, encodeSqlResult } from "../realm/sql_codec.ts";
+import { createEnvSql } from "../realm/env_sql.ts";
+import { installLazyNatives } from "../realm/lazy_natives.ts";
+import { lockDownRealm } from "../realm/lockdown.ts";
+
+interface Plugin {
+  fetch(request: Request, env: unknown, ctx: unknown): Response | Promise<Response>;
+}
+
+/** Fields of the manifest, all plain data. */
+const FIELDS = ["routes", "auth", "config", "grants", "description", "fallback", "patience"];
+
+/**
+ * Starts the cell. The Worker's main module calls it with the first message.
+ *
+ * @param init what the cell runs and what it is granted
+ * @param port private channel to the server; its messages are bytes of frames
+ */
+export async function start(init: CellInit, port: MessagePort): Promise<void> {
+  const native = Deno;
+  const defer: (callback: () => void) => unknown = Reflect.get(globalThis, "setImmediate");
+  const { apply } = Reflect;
+  const post = MessagePort.prototype.postMessage;
+  const writer = new FrameWriter();
+  let scheduled = false;
+  const flush = (): void => {
+    scheduled = false;
+    peer.flush();
+    if (writer.length > 0) apply(post, port, [writer.take()]);
+  };
+  const scheduleFlush = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    defer(flush);
+  };
+  const { setSignal, hasBufferedBody } = installLazyNatives();
+  const { get: take, set: keep } = WeakMap.prototype;
+  const fileReferences = new WeakMap<Response, FileReference>();
+  const rememberFile = (response: Response, file: FileReference): void =>
+    void apply(keep, fileReferences, [response, file]);
+  let serve: (served: InboundRequest) => Promise<Response> = () =>
+    Promise.reject(new Error("Not ready"));
+  const peer = new RpcEndpoint({
+    side: SIDE.CELL,
+    writer,
+    scheduleFlush,
+    serve: (served) => serve(served),
+    hasBufferedBody,
+    toFileReference: (response) => {
+      const file: FileReference | undefined = apply(take, fileReferences, [response]);
+      return file === undefined || response.bodyUsed ? undefined : file;
+    },
+    maxInboundCalls: 0xffff,
+  });
+  const { console, print } = createConsole(
+    (level, line) => {
+      writer.writeText(VERB.LOG, SIDE.CELL, level, line);
+      scheduleFlush();
+    },
+    native.inspect,
+    init.maxLogLinesPerSecond,
+  );
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    print(2, `Unhandled rejection: ${formatError(event.reason)}`);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    print(2, `Uncaught ${formatError(event.error)}`);
+  });
+  const paths = init.kind === "query" ? withSyncRealPath(native) : native;
+  const resolve = createResolvePath(paths, init.folders);
+  const files = init.folders.length > 0 ? createEnvFiles(native, resolve, rememberFile) : undefined;
+  const queryDatabase = init.kind === "query"
+    // `@types/node` lacks members that Deno has; `SqliteModule` declares the used ones.
+    ? createQueryDatabase(native, await import("node:sqlite") as unknown as SqliteModule, resolve)
+    : undefined;
+  const stripTypes = init.kind === "strip"
+    ? (await import("node:module")).stripTypeScriptTypes
+    : undefined;
+  const createFetch = createEnvFetchFactory(peer, init.maxCalls);
+  lockDownRealm(console);
+
+  const reader = new FrameReader();
+  port.onmessage = (event) => {
+    reader.push(event.data, (frame) => {
+      if (frame.verb === VERB.PING) {
+        writer.writeBytes(VERB.PONG, SIDE.HOST, frame.id);
+        scheduleFlush();
+      } else {
+        peer.receive(frame);
+      }
+    });
+  };
+
+  try {
+    if (stripTypes) {
+      serve = async ({ body }) => new Response(stripTypes(await new Response(body).text()));
+    } else if (queryDatabase) {
+      serve = ({ body }) => answerQuery(queryDatabase, body);
+    } else {
+      const module: Record<string, unknown> = await import(
+        // Not the media type of the bootstrap, so that a stack trace distinguishes the two.
+        "data:text/javascript;charset=utf-8;base64," +
+          new TextEncoder().encode(init.code).toBase64()
+      );
+      const plugin = findPlugin(module);
+      serve = init.kind === "probe" ? probe(module) : answerWith(plugin);
+    }
+    writer.writeBytes(VERB.READY, SIDE.CELL, 0);
+  } catch (error) {
+    writer.writeText(VERB.UNFIT, SIDE.CELL, 0, formatError(error));
+  }
+  scheduleFlush();
+
+  function answerWith(plugin: Plugin): (served: InboundRequest) => Promise<Response> {
+    const shared = {
+      config: Object.freeze({ ...init.config }),
+      vars: Object.freeze({ ...init.vars }),
+      ...(files && { files }),
+    };
+    return async function answer(served) {
+      const { id, head, body } = served;
+      const { method, url } = head;
+      // The most common request needs no init object, which would add a quarter to its cost.
+      const bare = method === "GET" && body === null
+        ? new Request(url)
+        : new Request(url, { method, body });
+      const request = appendHeaders(bare, head.headers);
+      setSignal(request, () => served.signal);
+      const [tier, by, tag] = head.note;
+      const origin = originOf(head.url);
+      const env = {
+        ...shared,
+        caller: { tier, by, tag, fetch: createFetch("caller", id, origin) },
+        machine: { fetch: createFetch("machine", id, origin) },
+        sql: createEnvSql(createFetch("sql", id, origin)),
+      };
+      const response = await plugin.fetch(request, env, contextOf(id));
+      if (!(response instanceof Response)) throw new TypeError("fetch() did not return a Response");
+      return response;
+    };
+  }
+
+  function contextOf(id: number): unknown {
+    let open = 0;
+    const done = (): void => {
+      if (--open > 0) return;
+      writer.writeBytes(VERB.DONE, SIDE.HOST, id);
+      scheduleFlush();
+    };
+    return {
+      waitUntil(work: unknown): void {
+        if (open++ === 0) {
+          writer.writeBytes(VERB.HOLD, SIDE.HOST, id);
+          scheduleFlush();
+        }
+        Promise.resolve(work).then(done, (error) => {
+          print(2, `waitUntil: ${formatError(error)}`);
+          done();
+        });
+      },
+      passThroughOnException(): void {},
+    };
+  }
+}
+
+function originOf(url: string): string {
+  const end = url.indexOf("/", url.indexOf("//") + 2);
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function findPlugin(module: Record<string, unknown>): Plugin {
+  const found = module.default;
+  if (typeof found === "object" && found !== null || typeof found === "function") {
+    if (typeof Reflect.get(found, "fetch") === "function") return found as Plugin; // just checked
+  }
+  throw new TypeError("export default does not have a method fetch(request, env, ctx)");
+}
+
+/** Answers `GET /manifest`, and `POST /permissions` whose body is the config worlds as JSON. */
+function probe(module: Record<string, unknown>): (served: InboundRequest) => Promise<Response> {
+  return async function answer({ head, body }) {
+    if (head.url.endsWith("/manifest")) {
+      const manifest: Record<string, unknown> = {};
+      for (const field of FIELDS) manifest[field] = module[field];
+      return Response.json(manifest);
+    }
+    const { permissions } = module;
+    const config = await new Response(body).json();
+    const declared = typeof permissions === "function"
+      ? await permissions({ config })
+      : permissions;
+    return Response.json(declared ?? {});
+  };
+}
+
+async function answerQuery(
+  queryDatabase: QueryDatabase,
+  body: InboundRequest["body"],
+): Promise<Response> {
+  try {
+    const { query, image } = decodeSqlQuery(await readBody(body));
+    return new Response(encodeSqlResult(await queryDatabase(query, image)));
+  } catch (error) {
+    return new Response(encodeSqlError(error));
+  }
+}
+
+async function readBody(body: InboundRequest["body"]): Promise<Uint8Array<ArrayBuffer>> {
+  if (!(body instanceof ReadableStream)) return body ?? new Uint8Array();
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of body) {
+    length += piece.length;
+    if (length > MAX_QUERY_IMAGE_BYTES) {
+      throw Object.assign(
+        new Error(`Cannot query the database: it has more than ${MAX_QUERY_IMAGE_BYTES} bytes`),
+        { name: "QuotaExceededError" },
+      );
+    }
+    pieces[pieces.length] = piece;
+  }
+  return concatBytes(pieces, length);
+}
+
+/**
+ * Formats an error with its line, without the `data:` URLs of the stack, which contain the source.
+ */
+function formatError(error: unknown): string {
+  const text = error instanceof Error
+    ? `${error.name}: ${error.message}\n${error.stack ?? ""}`
+    : String(error);
+  const place = /data:text\/javascript[^\s)]*?:(\d+):(\d+)/.exec(text);
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : text;
+  const scrubbed = message.replace(/data:\w+\/javascript\S*/g, "plugin");
+  return (place ? `${scrubbed} (line ${place[1]})` : scrubbed).slice(0, 4000);
+}

@@ -1,0 +1,231 @@
+/**
+ * Body streams with credit-based flow control, for both directions and both ends of the wire. A
+ * sender may be at most `CELL_WINDOW_BYTES` ahead of the bytes that the reader has consumed, so a
+ * body of any length needs a bounded amount of memory. This module works on streams and byte counts
+ * only; it must not know frames.
+ */
+
+import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../limits.ts";
+
+/** Receives the pieces that an {@link OutboundBody} reads. */
+export interface BodySink {
+  onChunk(bytes: Uint8Array): void;
+  onEnd(): void;
+  /** The source failed. No other method is called after this one. */
+  onError(error: unknown): void;
+}
+
+/** Reads one piece after the other. A piece is valid until the next `read`. */
+interface PieceReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** Reads a stream and passes it to a sink in pieces, as far as the other end has given credit. */
+export class OutboundBody {
+  readonly #reader: PieceReader;
+  readonly #sink: BodySink;
+  #credit = CELL_WINDOW_BYTES;
+  #wake: (() => void) | undefined;
+  #over = false;
+
+  /**
+   * Starts to read at once.
+   *
+   * @param sink must copy the part of a piece that it keeps after the call
+   * @param reuse read through one buffer if the stream supports BYOB readers. Otherwise the pieces
+   * stay in memory until the next garbage collection: 46 MB instead of 8 MB during an upload of 200
+   * MB
+   */
+  constructor(stream: ReadableStream<Uint8Array>, sink: BodySink, reuse = false) {
+    this.#reader = reuse ? readThroughOneBuffer(stream) : stream.getReader();
+    this.#sink = sink;
+    void this.#pump();
+  }
+
+  /**
+   * Adds credit, because the other end has consumed bytes.
+   *
+   * @param bytes number of bytes consumed
+   * @returns false if the credit changes nothing: it is 0, or no sent byte was outstanding
+   */
+  addCredit(bytes: number): boolean {
+    if (bytes === 0 || this.#credit === CELL_WINDOW_BYTES) return false;
+    this.#credit = Math.min(this.#credit + bytes, CELL_WINDOW_BYTES);
+    this.#wake?.();
+    return true;
+  }
+
+  /** Cancels the source with `reason` and calls the sink no more. Idempotent. */
+  cancel(reason: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#wake?.();
+    // A rejected cancel changes nothing: no reader waits for the rest of the source.
+    this.#reader.cancel(reason).catch(ignore);
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (!this.#over) {
+        const { done, value } = await this.#reader.read();
+        if (this.#over) return;
+        if (done) break;
+        if (!(value instanceof Uint8Array)) {
+          throw new TypeError(
+            "Cannot send a body: its stream gave a value that is not a Uint8Array",
+          );
+        }
+        for (let at = 0; at < value.length; at += CELL_CHUNK_BYTES) {
+          const piece = value.subarray(at, at + CELL_CHUNK_BYTES);
+          while (this.#credit < piece.length) {
+            await new Promise<void>((resolve) => this.#wake = resolve);
+            this.#wake = undefined;
+            if (this.#over) return;
+          }
+          this.#credit -= piece.length;
+          this.#sink.onChunk(piece);
+        }
+      }
+      if (this.#over) return;
+      this.#over = true;
+      this.#sink.onEnd();
+    } catch (error) {
+      if (this.#over) return;
+      this.#over = true;
+      // The sink gets the error that ended the body; an error of the cancel adds nothing.
+      this.#reader.cancel(error).catch(ignore);
+      this.#sink.onError(error);
+    }
+  }
+}
+
+/**
+ * Receives pieces and offers them as a stream. Gives credit to the sender as the stream is read.
+ */
+export class InboundBody {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  #queue: Uint8Array<ArrayBuffer>[] = [];
+  #head = 0;
+  #wanted: (() => void) | undefined;
+  #allowed = CELL_WINDOW_BYTES;
+  #taken = 0;
+  #ended = false;
+  #closed = false;
+  readonly #grant: (bytes: number) => void;
+  readonly #over: (cancelled: boolean) => void;
+
+  /**
+   * @param grant called with the number of bytes that the reader has consumed since the last call
+   * @param over called once, when the stream is closed, failed or cancelled; `cancelled` is true if
+   * the reader cancelled it
+   */
+  constructor(grant: (bytes: number) => void, over: (cancelled: boolean) => void) {
+    this.#grant = grant;
+    this.#over = over;
+    this.stream = new ReadableStream({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.#pull(),
+      cancel: () => {
+        if (this.#closed) return;
+        this.#closed = true;
+        this.#queue = [];
+        this.#over(true);
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /**
+   * Adds a copy of a piece to the stream. After the reader has cancelled, the piece is dropped.
+   *
+   * @returns false if the sender broke a rule: the piece is empty, exceeds the credit, or follows
+   * the end
+   */
+  push(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#ended || bytes.length === 0) return false;
+    if (this.#closed) return true;
+    this.#allowed -= bytes.length;
+    if (this.#allowed < 0) return false;
+    this.#queue[this.#queue.length] = bytes.slice();
+    this.#wanted?.();
+    return true;
+  }
+
+  /** Marks the body as complete. Returns false if it was complete before. */
+  end(): boolean {
+    if (this.#ended) return false;
+    this.#ended = true;
+    this.#wanted?.();
+    // Without queued pieces no `pull` follows, so the stream is closed here.
+    if (this.#head === this.#queue.length) this.#close();
+    return true;
+  }
+
+  /** Fails the stream with `error` and drops the queued pieces. */
+  fail(error: Error): void {
+    this.#ended = true;
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = [];
+    this.#controller?.error(error);
+    this.#wanted?.();
+    this.#over(false);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#controller?.close();
+    this.#over(false);
+  }
+
+  async #pull(): Promise<void> {
+    if (this.#head === this.#queue.length && !this.#ended && !this.#closed) {
+      await new Promise<void>((resolve) => this.#wanted = resolve);
+      this.#wanted = undefined;
+    }
+    if (this.#closed) return;
+    const bytes = this.#queue[this.#head];
+    if (bytes === undefined) return this.#close();
+    this.#head++;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    }
+    this.#controller?.enqueue(bytes);
+    this.#taken += bytes.length;
+    if (this.#ended && this.#queue.length === 0) return this.#close();
+    if (this.#taken >= CELL_WINDOW_BYTES / 2) {
+      this.#allowed += this.#taken;
+      this.#grant(this.#taken);
+      this.#taken = 0;
+    }
+  }
+}
+
+function readThroughOneBuffer(stream: ReadableStream<Uint8Array>): PieceReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch (error) {
+    // Only a byte stream has a BYOB reader (WHATWG Streams §4.2.4).
+    if (!(error instanceof TypeError) || stream.locked) throw error;
+    return stream.getReader();
+  }
+  let buffer = new ArrayBuffer(CELL_CHUNK_BYTES);
+  return {
+    async read() {
+      const piece = await reader.read(new Uint8Array(buffer));
+      // A cancelled read does not return the buffer. No read follows it.
+      if (piece.value !== undefined) buffer = piece.value.buffer;
+      return piece;
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
+}
+
+/** Ignores the rejection of a stream's `cancel()`. The stream is unusable in either case. */
+export function ignore(): void {}

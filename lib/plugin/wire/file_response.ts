@@ -1,0 +1,53 @@
+/**
+ * A response whose body is a file that the other end only names. This end opens the file, so its
+ * bytes do not cross the wire. This module must not decide whether the file may be opened:
+ * `openFile` does.
+ */
+
+import type { OpenFile, OutboundCall } from "./rpc_calls.ts";
+import { ProtocolError } from "./frames.ts";
+import type { FileReference } from "./file_types.ts";
+
+/**
+ * Resolves a call with a file as the body. If the file cannot be opened, the call fails.
+ *
+ * @param call the call that the response belongs to
+ * @param openFile opens the file; undefined if this end accepts no file references
+ * @param file the file that the other end named
+ * @param make makes the Response from its body
+ * @param settle called when the body is over
+ * @param end fails the call with a reason
+ * @throws {ProtocolError} `openFile` is undefined
+ */
+export function respondWithFile(
+  call: OutboundCall,
+  openFile: OpenFile | undefined,
+  file: FileReference,
+  make: (body: ReadableStream<Uint8Array>) => Response,
+  settle: () => void,
+  end: (reason: Error) => void,
+): void {
+  if (!openFile) {
+    throw new ProtocolError("Cannot accept a response that names a file; send its bytes");
+  }
+  // Nothing can be cancelled before the file is open.
+  call.file = { fail: () => {} };
+  let read = false;
+  const over = (): void => {
+    read = true;
+    // An empty file is read to its end before `openFile` has resolved.
+    if (!call.hasResponse) return;
+    call.isReceived = true;
+    settle();
+  };
+  openFile(file, over).then((body) => {
+    if (call.isOver) return body.fail(new Error("The response was cancelled"));
+    call.file = body;
+    call.resolve(make(body.stream));
+    if (read) over();
+  }).catch((error) => {
+    const reason = error instanceof Error ? error : new Error("Cannot open the file");
+    call.file?.fail(reason);
+    end(reason);
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * The gate: the checks that every request from outside passes before it is routed.
+ *
+ * - The Host header is well-formed; without tokens it must also name this server (DNS rebinding).
+ * - The path has one canonical spelling, and the method is known.
+ * - An unsafe method does not come from a page of another site.
+ * - The Authorization header is turned into a caller.
+ * - With tokens, a client on another computer has a valid credential; only public files need none.
+ *
+ * The result is a `RequestContext`. Code behind the gate uses it and never the URL or the headers
+ * above. The gate uses neither the store nor the body.
+ */
+
+import type { Authenticator } from "../auth/authenticate.ts";
+import { ALLOWED, assertAllowed, decideEntry } from "../auth/policy.ts";
+import type { ClientFinder } from "../http/client_address.ts";
+import type { RequestContext } from "./request_context.ts";
+import { hostFault, isKnownHost, readHost } from "../http/host.ts";
+import { foreignOriginFault } from "../http/origin.ts";
+import { parseTarget } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import { toSiteTarget } from "./site_file.ts";
+
+/** Methods that some route of the server supports; any other gets 501 (RFC 9110 §15.6.2). */
+export const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "PUT",
+  "POST",
+  "DELETE",
+  "OPTIONS",
+  "PATCH",
+  "PROPFIND",
+  "PROPPATCH",
+  "MKCOL",
+  "COPY",
+  "MOVE",
+  "LOCK",
+  "UNLOCK",
+]);
+
+/** What the gate needs of the server. */
+export interface GateOptions {
+  readonly authenticator: Authenticator;
+  readonly findClient: ClientFinder;
+  /** A token is set, so clients on other computers need a credential even to read. */
+  readonly requiresCredential: boolean;
+  /** Configured Host names in lower case, in addition to those of loopback. */
+  readonly allowedHosts: ReadonlySet<string>;
+}
+
+/**
+ * Checks a request.
+ *
+ * @param request the request
+ * @param peer address of the other end of the connection
+ * @throws {Problem} if the request is refused
+ */
+export type Gate = (request: Request, peer: string) => RequestContext;
+
+/**
+ * Creates the gate of a server.
+ *
+ * @returns the gate, which throws {@link Problem} for a request that it refuses
+ */
+export function createGate(
+  { authenticator, findClient, requiresCredential, allowedHosts }: GateOptions,
+): Gate {
+  return function gate(request, peer) {
+    const { headers, method } = request;
+    const host = readHost(request);
+    const fault = hostFault(host);
+    if (fault !== undefined) throw new Problem("bad-header", `Cannot route the request: ${fault}`);
+    const target = parseTarget(request.url);
+    if (!KNOWN_METHODS.has(method)) {
+      throw new Problem(
+        "not-implemented",
+        `Cannot ${method.slice(0, 40)}: the method is not supported`,
+      );
+    }
+    const isKnown = isKnownHost(host, allowedHosts);
+    if (!requiresCredential && !isKnown) {
+      throw new Problem(
+        "unknown-host",
+        "Cannot answer under this Host name: without a token the server answers only to localhost " +
+          "and 127.0.0.1; use one of these, or add the name to ELASTIK_HOSTS",
+      );
+    }
+    if (method !== "GET" && method !== "HEAD") {
+      const site = headers.get("sec-fetch-site");
+      const originFault = foreignOriginFault(method, host, headers.get("origin"), site);
+      if (originFault !== undefined) {
+        throw new Problem("foreign-origin", `Cannot ${method} ${target.path}: ${originFault}`);
+      }
+    }
+    const { loopback } = findClient(peer, headers);
+    const caller = authenticator.authenticate(headers.get("authorization"), loopback);
+    if (requiresCredential) {
+      // Under an unknown Host, a loopback connection does not count as local: the page may have a
+      // name that was rebound to 127.0.0.1, or a proxy may send no proxy header.
+      const decision = decideEntry(caller, target.path, loopback && isKnown);
+      if (decision !== ALLOWED) {
+        // Site files are public. The target is the file itself, so no other route can answer.
+        const site = toSiteTarget(method, target);
+        if (site !== undefined) return { request, target: site, caller };
+        assertAllowed(decision);
+      }
+    }
+    return { request, target, caller };
+  };
+}

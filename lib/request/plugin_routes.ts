@@ -1,0 +1,104 @@
+/**
+ * What the core knows of plugins: their routes, how a request reaches one, and how an operator
+ * changes the state of one. The plugin host implements these interfaces; the core works without
+ * plugins.
+ */
+
+import type { Tier } from "../auth/caller.ts";
+import type { Precondition } from "../world/store.ts";
+import type { RequestContext } from "./request_context.ts";
+
+/** A route of an active plugin. */
+export interface PluginRoute {
+  /** Canonical path; the route is this path and everything below it. */
+  readonly path: string;
+  /** World of the plugin's source, `lib/gpu`. */
+  readonly plugin: string;
+  readonly description: string;
+  /** The lowest tier that can call it. */
+  readonly auth: Tier;
+}
+
+/** A route that matches a request, with its plugin. */
+export interface PluginMatch extends PluginRoute {
+  /**
+   * Passes the request to the plugin.
+   *
+   * @throws {Problem} if the caller cannot call the plugin, or the plugin failed
+   */
+  handle(context: RequestContext): Promise<Response>;
+}
+
+/** Gauges and counters of one plugin. */
+export interface PluginMetrics {
+  /** World of the plugin's source, `lib/gpu`. */
+  readonly plugin: string;
+  /** Its routes answer. */
+  readonly up: boolean;
+  /** Requests that were sent to it since it became active. */
+  readonly requests: number;
+  /** Requests that it has not answered yet. */
+  readonly open: number;
+  /** Requests that wait until the plugin has fewer. */
+  readonly waiting: number;
+  /** Times that it ended or was stopped because of a fault, since it became active. */
+  readonly crashes: number;
+  /** Resident memory of its process in KiB, if it has a process and the value is known. */
+  readonly residentKiB?: number;
+}
+
+/** A change of a plugin's state. */
+export interface StateChangeRequest {
+  /** Name of the caller, as the event chain records it. */
+  readonly by: string;
+  readonly precondition?: Precondition;
+}
+
+/** The active plugins. */
+export interface PluginRoutes {
+  /** Every route that answers, sorted by path. */
+  list(): readonly PluginRoute[];
+  /** The longest route that is the path or an ancestor of it; undefined if absent. */
+  match(path: string): PluginMatch | undefined;
+  /** The plugin that resolves GET and HEAD of paths that have no route, if one is active. */
+  readonly fallback: PluginMatch | undefined;
+  /** Number of active plugins. */
+  readonly activeCount: number;
+  /** During the start: settles when all active plugins have been started. Undefined afterwards. */
+  readonly starting: Promise<void> | undefined;
+  /** How plugins are isolated, for `/proc/status`. */
+  readonly containment: "process" | "worker";
+  /** Every plugin that is active or should be, sorted by name. */
+  metrics(): readonly PluginMetrics[];
+  /** Changes and reports the state of plugins. */
+  readonly admin: PluginAdmin;
+}
+
+/** The state of plugins, for `/lib/<name>/state`. Names are those of worlds: `lib/gpu`. */
+export interface PluginAdmin {
+  /**
+   * Describes a plugin as JSON members. Only for a `trusted` caller they include texts of the
+   * plugin.
+   */
+  describe(name: string, trusted: boolean): Readonly<Record<string, unknown>>;
+  /**
+   * Determines what a source requests, by running it once without any grant. For the operator who
+   * approves it.
+   *
+   * @throws {Problem} `not-found` (404), or `unprocessable` (422) with the reason
+   */
+  requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>>;
+  /**
+   * Approves the current source and starts it. A plugin that already runs this source is not
+   * restarted.
+   *
+   * @throws {Problem} 404, 412, or 422 with the reason; nothing is changed then
+   */
+  activate(name: string, change: StateChangeRequest): Promise<void>;
+  /**
+   * Removes the routes of a plugin and keeps its source.
+   *
+   * @throws {Problem} 404, 412
+   */
+  disable(name: string, change: StateChangeRequest): Promise<void>;
+}

@@ -1,0 +1,56 @@
+/**
+ * The context of one request after the gate: its target and its caller. Routes receive this value
+ * and never read the URL or the Authorization header.
+ */
+
+import type { Caller } from "../auth/caller.ts";
+import type { RequestTarget } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import { nameFault } from "../world/name.ts";
+
+/** A request that has passed the gate. */
+export interface RequestContext {
+  readonly request: Request;
+  readonly target: RequestTarget;
+  readonly caller: Caller;
+  /** Number of plugins that have passed this request on; absent for a request from outside. */
+  readonly depth?: number;
+  /** The connection of the client; absent for a subrequest of a plugin. */
+  readonly connection?: Connection;
+}
+
+/** What Deno knows of the connection of a request. */
+export interface Connection {
+  readonly remoteAddr: Deno.Addr;
+  /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
+  readonly completed: Promise<void>;
+}
+
+/** Checks whether an operation failed only because the client disconnected. */
+export function isClientGone(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+/**
+ * Throws if a name cannot be the name of a world.
+ *
+ * @param name canonical name without its leading slash, `home/x`
+ * @param action the attempted action as a verb, for the error message: `write`
+ * @throws {Problem} `bad-name`
+ */
+export function assertValidName(name: string, action: string): void {
+  const fault = nameFault(name);
+  if (fault === undefined) return;
+  throw new Problem("bad-name", `Cannot ${action} /${name}: as the name of a world ${fault}`);
+}
+
+/**
+ * Returns the part of the canonical path after the prefix of a route.
+ *
+ * @param context the request
+ * @param prefix the prefix with its trailing slash: `/proc/audit/`
+ * @returns `home/x` of `/proc/audit/home/x`
+ */
+export function restOf(context: RequestContext, prefix: string): string {
+  return context.target.path.slice(prefix.length);
+}

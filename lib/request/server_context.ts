@@ -1,0 +1,29 @@
+/**
+ * The services and facts that routes receive: the store, the settings, and facts about this
+ * process. Created once at the start and never changed. It contains no logic.
+ */
+
+import type { Authenticator } from "../auth/authenticate.ts";
+import type { Config } from "../config.ts";
+import type { PluginRoutes } from "./plugin_routes.ts";
+import type { ProgramSource } from "../source/program_source.ts";
+import type { Store } from "../world/store.ts";
+
+/** Services and facts for handlers. */
+export interface ServerContext {
+  readonly store: Store;
+  readonly config: Config;
+  readonly authenticator: Authenticator;
+  /** The key that signs events and capabilities. */
+  readonly key: string;
+  readonly plugins: PluginRoutes;
+  readonly version: string;
+  /** The files of the running program, located on first use. */
+  readonly source: () => Promise<ProgramSource>;
+  /** Unix milliseconds at which the server started. */
+  readonly startedAt: number;
+  /** Current time in Unix milliseconds. */
+  readonly now: () => number;
+  /** Writes one line to the server's log. */
+  readonly log: (line: string) => void;
+}

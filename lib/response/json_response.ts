@@ -1,0 +1,70 @@
+/**
+ * Responses about the server itself: JSON, or lines of text. Their values change all the time, so
+ * they are never cached.
+ */
+
+import { createTypeChooser } from "../http/negotiate.ts";
+
+const JSON_TYPE = "application/json";
+const chooseJson = createTypeChooser([JSON_TYPE, "text/plain"], JSON_TYPE);
+const chooseText = createTypeChooser(["text/plain", JSON_TYPE], "text/plain");
+
+/**
+ * Creates a JSON response that must not be cached.
+ *
+ * @param value any JSON value
+ * @param headers further headers
+ * @param status status code
+ */
+export function jsonResponse(
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  status = 200,
+): Response {
+  return new Response(`${JSON.stringify(value)}\n`, {
+    status,
+    headers: {
+      "content-type": JSON_TYPE,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
+  });
+}
+
+/**
+ * Creates a response with an object as JSON, or with one `name value` line per member for a client
+ * that prefers text.
+ *
+ * @param accept value of the Accept header, or null if it was not sent
+ */
+export function factsResponse(
+  accept: string | null,
+  value: Readonly<Record<string, unknown>>,
+): Response {
+  const vary = { "vary": "Accept" };
+  if (chooseJson(accept) === JSON_TYPE) return jsonResponse(value, vary);
+  const lines = Object.entries(value).map(([name, fact]) => `${name} ${String(fact)}\n`);
+  return text(lines.join(""), vary);
+}
+
+/**
+ * Creates a response with one value as a line of text, or as JSON for a client that prefers JSON.
+ *
+ * @param accept value of the Accept header, or null if it was not sent
+ */
+export function lineResponse(accept: string | null, value: string | number): Response {
+  const vary = { "vary": "Accept" };
+  return chooseText(accept) === JSON_TYPE ? jsonResponse(value, vary) : text(`${value}\n`, vary);
+}
+
+function text(body: string, headers: Readonly<Record<string, string>>): Response {
+  return new Response(body, {
+    headers: {
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
+  });
+}

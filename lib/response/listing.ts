@@ -1,0 +1,104 @@
+/**
+ * Listings of a collection: one name per line as text, or an array as JSON. The caller filters the
+ * rows by what the client can read.
+ */
+
+import { sha256Hex } from "../base/hash.ts";
+import type { Child } from "../world/store.ts";
+import { evaluateConditions } from "../http/conditional.ts";
+import { notModifiedResponse } from "./representation.ts";
+
+const encoder = new TextEncoder();
+
+/** One row of a listing. Routes without worlds add members of their own. */
+export interface ListingRow {
+  readonly name: string;
+  readonly dir: boolean;
+  readonly [fact: string]: unknown;
+}
+
+/** Converts a child of a collection to a row. */
+export function toListingRow({ name, dir, entry }: Child): ListingRow {
+  if (entry === undefined) return { name, dir };
+  const { version, ext, len, updatedAt, state } = entry;
+  return {
+    name,
+    dir,
+    version,
+    ext,
+    len,
+    updated_at: updatedAt,
+    ...(state === "" ? {} : { state }),
+  };
+}
+
+/**
+ * A listing in one media type, ready to be sent. It does not depend on a request, so it can be
+ * cached.
+ */
+export interface EncodedListing {
+  /** `text/plain` or `application/json`. */
+  readonly mediaType: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Strong entity tag, quoted. */
+  readonly etag: string;
+}
+
+/**
+ * Encodes a listing.
+ *
+ * @param rows the rows, in order
+ * @param mediaType `text/plain` or `application/json`
+ */
+export function encodeListing(rows: readonly ListingRow[], mediaType: string): EncodedListing {
+  const json = mediaType === "application/json";
+  const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
+  return {
+    mediaType,
+    body,
+    etag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"`,
+  };
+}
+
+/**
+ * Answers a GET or HEAD with an encoded listing.
+ *
+ * @throws {Problem} `precondition-failed`
+ */
+export function sendListing(
+  request: Request,
+  { mediaType, body, etag }: EncodedListing,
+): Response {
+  const headers = {
+    "content-type": mediaType === "application/json" ? mediaType : "text/plain; charset=utf-8",
+    "etag": etag,
+    "vary": "Accept",
+    "cache-control": "no-cache",
+    "x-content-type-options": "nosniff",
+  };
+  // A listing has no modification time; only its tag can show that it is unchanged.
+  const unchanged = evaluateConditions(request.headers, etag, undefined) === "not-modified";
+  return unchanged ? notModifiedResponse(headers) : new Response(body, { headers });
+}
+
+/**
+ * Encodes a listing and answers a GET or HEAD with it.
+ *
+ * @param request the request
+ * @param rows the rows, in order
+ * @param mediaType `text/plain` or `application/json`
+ * @throws {Problem} `precondition-failed`
+ */
+export function respondListing(
+  request: Request,
+  rows: readonly ListingRow[],
+  mediaType: string,
+): Response {
+  return sendListing(request, encodeListing(rows, mediaType));
+}
+
+/** A name that is both a world and a collection gets two lines. */
+function lines(row: ListingRow): string {
+  const world = !row.dir || row.version !== undefined;
+  return (world ? `${row.name}\n` : "") + (row.dir ? `${row.name}/\n` : "");
+}

@@ -1,0 +1,67 @@
+/**
+ * Converts errors of the store to problems. Adds the action and the name of the world. Details
+ * about the disk are kept for the server log.
+ */
+
+import { Problem, type ProblemType } from "../http/problem.ts";
+import { StoreError } from "../world/store.ts";
+
+const TYPES: Record<StoreError["code"], ProblemType> = {
+  "precondition": "precondition-failed",
+  "absent": "not-found",
+  "gone": "gone",
+  "too-large": "body-too-large",
+  "lower": "lower-layer",
+  "full": "insufficient-storage",
+  "damaged": "world-damaged",
+  "busy": "unavailable",
+  "closed": "unavailable",
+};
+
+/** Verb of each method, for the detail of a problem. */
+const ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["GET", "read"],
+  ["HEAD", "read"],
+  ["PUT", "write"],
+  ["POST", "append to"],
+  ["DELETE", "delete"],
+]);
+
+/**
+ * Converts an error of the store to a problem.
+ *
+ * @param error what was thrown
+ * @param method method of the request, such as `PUT`
+ * @param path path of the request; used if the error does not name a world
+ * @returns the problem; any value that is not a `StoreError` unchanged
+ */
+export function toStoreProblem(error: unknown, method: string, path: string): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const { code, world } = error;
+  const headers = code === "closed" || code === "busy" ? { "retry-after": "5" } : {};
+  const action = ACTIONS.get(method) ?? method;
+  const subject = world === undefined ? path : `/${world}`;
+  const problem = new Problem(
+    TYPES[code],
+    `Cannot ${action} ${subject}: ${explain(error)}`,
+    headers,
+  );
+  // The message of the store is for the log only: it may contain paths of files.
+  problem.cause = error;
+  return problem;
+}
+
+function explain(error: StoreError): string {
+  switch (error.code) {
+    case "full":
+      return "the disk of the server is full; nothing was changed";
+    case "damaged":
+      return "its file cannot be read; the server log has the reason, a backup or the trash may have a copy";
+    case "lower":
+      return "it belongs to the read-only lower layer; a PUT covers it";
+    case "closed":
+      return "the server is shutting down";
+    default:
+      return error.message.replace(/^Cannot [^:]*: /, "");
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Deletes a world, or every world below a collection. A deleted world moves to the trash. A world
+ * of the lower layer cannot be deleted.
+ */
+
+import { assertCan } from "../auth/policy.ts";
+import { assertUnlocked } from "../dav/locks/lock_guard.ts";
+import type { LockTable } from "../dav/locks/lock_table.ts";
+import { parsePrecondition } from "../http/conditional.ts";
+import { Problem } from "../http/problem.ts";
+import { assertValidName, type RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { type Precondition, type Store, StoreError } from "../world/store.ts";
+import { createMethodProblem } from "./handler.ts";
+import { deletedResponse } from "./world_responses.ts";
+import { allowedMethods, assertWorldTarget } from "./world_target.ts";
+
+/** Worlds that are deleted concurrently when a collection is deleted. */
+const WORLDS_PER_STEP = 64;
+
+/**
+ * `DELETE /home/x`: moves the world to the trash.
+ *
+ * @throws {Problem} and {@link StoreError}; nothing is deleted then
+ */
+export async function deleteWorld(
+  { store }: Pick<ServerContext, "store">,
+  locks: LockTable,
+  context: RequestContext,
+): Promise<Response> {
+  const { request, target: { name, path }, caller } = context;
+  assertCan(caller, "delete", path);
+  assertWorldTarget(context);
+  assertValidName(name, "delete");
+  const precondition = parsePrecondition(request.headers);
+  if (store.stat(name) === undefined && store.isCollection(name)) {
+    throw new Problem(
+      "not-found",
+      `Cannot delete ${path}: it is a collection only; DELETE ${path}/ deletes every world below it`,
+    );
+  }
+  assertUnlocked(locks, store, context, true);
+  await store.remove({
+    name,
+    by: caller.by,
+    ...(precondition === undefined ? {} : { precondition }),
+  });
+  return deletedResponse([name]);
+}
+
+/**
+ * `DELETE /home/x/`: moves every world below the collection to the trash.
+ *
+ * @throws {Problem} and {@link StoreError}
+ */
+export async function deleteCollection(
+  { store }: Pick<ServerContext, "store">,
+  locks: LockTable,
+  context: RequestContext,
+): Promise<Response> {
+  const { request, target: { name, path }, caller } = context;
+  assertCan(caller, "delete", path);
+  if (!name.includes("/")) throw createMethodProblem(context, allowedMethods(context));
+  assertUnconditional(parsePrecondition(request.headers), path);
+  const below = (await store.walk(name)).filter((entry) => entry.name !== name);
+  const upper = below.filter((entry) => entry.layer === "upper");
+  if (below.length === 0 && !store.isCollection(name)) {
+    throw new Problem("not-found", `Cannot delete ${path}/: nothing is below it`);
+  }
+  if (upper.length === 0 && below.length > 0) {
+    throw new Problem(
+      "lower-layer",
+      `Cannot delete ${path}/: every world below it belongs to the read-only lower layer`,
+    );
+  }
+  assertUnlocked(locks, store, context, true);
+  const deleted: string[] = [];
+  for (let at = 0; at < upper.length; at += WORLDS_PER_STEP) {
+    const step = upper.slice(at, at + WORLDS_PER_STEP);
+    const done = await Promise.all(
+      step.map((entry) => removeIfPresent(store, entry.name, caller.by)),
+    );
+    deleted.push(...done.filter((found) => found !== undefined));
+  }
+  await unmarkCollections(store, name);
+  return deletedResponse(deleted);
+}
+
+/**
+ * Removes the marks of empty collections that WebDAV clients created, deepest first, and the mark
+ * of this one.
+ */
+async function unmarkCollections(store: Store, name: string): Promise<void> {
+  for (const child of await store.list(name)) {
+    if (child.dir) await unmarkCollections(store, `${name}/${child.name}`);
+  }
+  await store.markCollection(name, false);
+}
+
+/**
+ * Removes one world of a collection. A world that another request removed first is not an error.
+ */
+async function removeIfPresent(
+  store: Store,
+  name: string,
+  by: string,
+): Promise<string | undefined> {
+  try {
+    await store.remove({ name, by });
+    return name;
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "absent") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A collection is deleted world by world, so a condition on the whole collection cannot be
+ * guaranteed. `If-Match: *` requires only that it exists.
+ */
+function assertUnconditional(precondition: Precondition | undefined, path: string): void {
+  if (precondition === undefined) return;
+  const { match, noneMatch, unmodifiedSince } = precondition;
+  if (match === "*" && noneMatch === undefined && unmodifiedSince === undefined) return;
+  throw new Problem(
+    "precondition-failed",
+    `Cannot delete ${path}/: a condition on a whole collection cannot be guaranteed; ` +
+      "delete its worlds one by one, each with its own condition",
+  );
+}

@@ -1,0 +1,191 @@
+/**
+ * `/proc/metrics`: counters and gauges of the server, with names that must stay stable for
+ * scrapers. It contains numbers and the names of plugins only; worlds, paths and callers are never
+ * labels.
+ */
+
+import { assertCan } from "../../auth/policy.ts";
+import { negotiateTypes } from "../../http/negotiate.ts";
+import type { RequestContext } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import {
+  formatMetrics,
+  type MetricFamily,
+  METRICS_MEDIA_TYPES,
+  type MetricSample,
+  type MetricsFormat,
+} from "../../observe/open_metrics.ts";
+import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
+import type { PluginMetrics } from "../../request/plugin_routes.ts";
+
+/** Values that change with every request. */
+export interface LiveMetrics {
+  readonly requests: Pick<RequestCounts, "list" | "waits">;
+  readonly streams: { readonly size: number };
+}
+
+const KIB = 1024;
+const OPEN_METRICS = "application/openmetrics-text";
+
+/** `GET /proc/metrics`: all metrics. */
+export function metrics(
+  server: ServerContext,
+  live: LiveMetrics,
+  context: RequestContext,
+): Response {
+  assertCan(context.caller, "read", "/proc/metrics");
+  return respondMetrics(context.request.headers.get("accept"), collectMetrics(server, live));
+}
+
+/** Sends metrics as OpenMetrics, or in the Prometheus format for a client that prefers text. */
+export function respondMetrics(accept: string | null, families: readonly MetricFamily[]): Response {
+  const format = chooseFormat(accept);
+  return new Response(formatMetrics(families, format), {
+    headers: {
+      "content-type": METRICS_MEDIA_TYPES[format],
+      "cache-control": "no-store",
+      "vary": "Accept",
+      "x-content-type-options": "nosniff",
+    },
+  });
+}
+
+/**
+ * Chooses the format. Version parameters are ignored: each format has had one version for years.
+ */
+function chooseFormat(accept: string | null): MetricsFormat {
+  const plain = accept?.replace(/;\s*(?:version|charset|escaping)=[^;,]*/gi, "") ?? null;
+  const [best] = negotiateTypes(plain, [OPEN_METRICS, "text/plain", "text/html"]);
+  return best === undefined || best === OPEN_METRICS ? "openmetrics" : "prometheus";
+}
+
+/** Collects the current value of every metric. */
+export function collectMetrics(server: ServerContext, live: LiveMetrics): MetricFamily[] {
+  const { store, plugins, version, startedAt } = server;
+  const waits = live.requests.waits();
+  return [
+    info("elastik_build", "Version of the server.", { version }),
+    {
+      name: "elastik_http_requests",
+      type: "counter",
+      help: "Answered requests from clients.",
+      samples: live.requests.list().map(({ method, status, count }) => ({
+        labels: { method, status },
+        value: count,
+      })),
+    },
+    {
+      name: "elastik_http_wait_seconds",
+      type: "histogram",
+      unit: "seconds",
+      help: "Time to the response head of requests that waited for a disk, a body or a plugin; " +
+        "reads from memory are not included.",
+      histogram: { bounds: WAIT_BOUNDS_SECONDS, buckets: waits.buckets, sum: waits.seconds },
+    },
+    gauge("elastik_streams_open", "Open event streams.", live.streams.size),
+    gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
+    ...storeFamilies(server),
+    gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
+    ...pluginFamilies(plugins.metrics()),
+    {
+      ...gauge(
+        "process_resident_memory_bytes",
+        "Resident memory of the server without its plugins.",
+        Deno.memoryUsage().rss,
+      ),
+      unit: "bytes",
+    },
+    {
+      ...gauge(
+        "process_start_time_seconds",
+        "Unix time at which the server started.",
+        startedAt / 1000,
+      ),
+      unit: "seconds",
+    },
+    {
+      ...gauge(
+        "elastik_uptime_seconds",
+        "Seconds since the start.",
+        (server.now() - startedAt) / 1000,
+      ),
+      unit: "seconds",
+    },
+  ];
+}
+
+function storeFamilies({ store }: ServerContext): MetricFamily[] {
+  const { cacheHits, cacheBytes, diskReads, notes } = store.counts;
+  return [
+    counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
+      { value: store.seq },
+    ]),
+    counter("elastik_notes", "Events that do not change their world.", [
+      { value: notes },
+    ]),
+    counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
+    counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
+    { ...gauge("elastik_cache_bytes", "Memory used by cached worlds.", cacheBytes), unit: "bytes" },
+  ];
+}
+
+function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
+  const each = (value: (plugin: PluginMetrics) => number | undefined): MetricSample[] =>
+    plugins.flatMap((plugin) => {
+      const found = value(plugin);
+      const labels = { plugin: plugin.plugin.slice("lib/".length) };
+      return found === undefined ? [] : [{ labels, value: found }];
+    });
+  const memory = each(({ residentKiB }) =>
+    residentKiB === undefined ? undefined : residentKiB * KIB
+  );
+  return [
+    {
+      name: "elastik_plugin_up",
+      type: "gauge",
+      help: "Whether an active plugin's routes answer.",
+      samples: each(({ up }) => up ? 1 : 0),
+    },
+    counter(
+      "elastik_plugin_requests",
+      "Requests sent to a plugin since it became active.",
+      each((plugin) => plugin.requests),
+    ),
+    {
+      name: "elastik_plugin_requests_open",
+      type: "gauge",
+      help: "Requests that a plugin has not answered yet.",
+      samples: each((plugin) => plugin.open),
+    },
+    {
+      name: "elastik_plugin_requests_waiting",
+      type: "gauge",
+      help: "Requests that wait for a plugin.",
+      samples: each((plugin) => plugin.waiting),
+    },
+    counter(
+      "elastik_plugin_crashes",
+      "Crashes of a plugin and stops because of a fault, since it became active.",
+      each((plugin) => plugin.crashes),
+    ),
+    {
+      name: "elastik_plugin_resident_memory_bytes",
+      type: "gauge",
+      unit: "bytes",
+      help: "Resident memory of a plugin process.",
+      samples: memory,
+    },
+  ];
+}
+
+function counter(name: string, help: string, samples: readonly MetricSample[]): MetricFamily {
+  return { name, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, value: number): MetricFamily {
+  return { name, type: "gauge", help, samples: [{ value }] };
+}
+
+function info(name: string, help: string, labels: Readonly<Record<string, string>>): MetricFamily {
+  return { name, type: "info", help, samples: [{ labels, value: 1 }] };
+}

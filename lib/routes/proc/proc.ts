@@ -1,0 +1,121 @@
+/**
+ * `/proc`: facts about the server, and the audit and the event log of worlds. It only reads, and
+ * only worlds that the caller can read.
+ */
+
+import { assertCan, isRedacted } from "../../auth/policy.ts";
+import { encodePath } from "../../http/path.ts";
+import { readQueryNumber } from "../../http/query.ts";
+import { LOG_PAGE_EVENTS, MAX_LOG_PAGE_EVENTS } from "../../limits.ts";
+import { CORE_ROUTES } from "../../request/core_routes.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import type { ServerContext } from "../../request/server_context.ts";
+import { factsResponse, jsonResponse, lineResponse } from "../../response/json_response.ts";
+import { respondRows } from "../../response/row_listing.ts";
+
+const HASH = /^[0-9a-f]{64}$/;
+const ROOT = "/proc/";
+/** Routes that are followed by the name of a world or of a file. */
+const FOLDERS: ReadonlySet<string> = new Set(["audit", "log", "snapshot", "source"]);
+const ROWS = Object.keys(CORE_ROUTES)
+  .filter((path) => path.startsWith(ROOT))
+  .map((path) => path.slice(ROOT.length))
+  .map((name) => ({ name, dir: FOLDERS.has(name) }));
+
+/** `GET /proc`: lists its routes. */
+export function listProc(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  assertCan(context.caller, "read", "/proc");
+  return respondRows(store, context, ROWS);
+}
+
+/** `GET /proc/status`: pid, uptime, worlds, plugins, version. */
+export function status(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/status");
+  const { store, plugins, version } = server;
+  return factsResponse(acceptOf(context), {
+    pid: Deno.pid,
+    uptime: uptime(server),
+    worlds: store.count(),
+    plugins: plugins.activeCount,
+    version,
+    // Present only while plugins are being started: this route does not wait for them.
+    ...(plugins.starting === undefined ? {} : { starting: true }),
+    // Present only if the isolation is weaker than one process per plugin.
+    ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
+  });
+}
+
+/** `GET /proc/uptime`: seconds since the start. */
+export function uptimeSeconds(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/uptime");
+  return lineResponse(acceptOf(context), uptime(server));
+}
+
+/** `GET /proc/version`: the version of the server. */
+export function version(server: ServerContext, context: RequestContext): Response {
+  assertCan(context.caller, "read", "/proc/version");
+  return lineResponse(acceptOf(context), server.version);
+}
+
+/**
+ * `GET /proc/audit/<name>`: checks whether the chain is intact and the bytes match its last event.
+ */
+export async function audit(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/audit/");
+  return jsonResponse(redactHashes(context, name, await store.audit(name)));
+}
+
+/**
+ * `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, one page at a time.
+ */
+export async function eventLog(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context, "/proc/log/");
+  const { query } = context.target;
+  const before = readQueryNumber(query, "before", Number.MAX_SAFE_INTEGER);
+  const limit = readQueryNumber(query, "limit", MAX_LOG_PAGE_EVENTS) ?? LOG_PAGE_EVENTS;
+  const events = await store.log(name, { limit, ...(before === undefined ? {} : { before }) });
+  const oldest = events.at(-1)?.id;
+  const more = oldest !== undefined && oldest > 1 && events.length === limit;
+  const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
+  return jsonResponse(
+    redactHashes(context, name, events),
+    more ? { "link": `<${next}>; rel="next"` } : {},
+  );
+}
+
+/** The name after the prefix of a route, of a world that the caller can read. */
+function readSubject(context: RequestContext, prefix: string): string {
+  const name = restOf(context, prefix);
+  assertCan(context.caller, "read", `/${name}`);
+  assertValidName(name, "read");
+  return name;
+}
+
+function acceptOf({ request }: RequestContext): string | null {
+  return request.headers.get("accept");
+}
+
+/** Seconds since the start. */
+function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
+  return Math.round((server.now() - server.startedAt) / 10) / 100;
+}
+
+/**
+ * Replaces hashes for a caller that sees the world redacted: with the hash of the content a caller
+ * could guess its secrets offline. HMACs stay, because they do not help without the key.
+ */
+function redactHashes(context: RequestContext, name: string, value: unknown): unknown {
+  if (!isRedacted(context.caller, `/${name}`)) return value;
+  const replaceHash = (key: string, fact: unknown) =>
+    typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
+  return JSON.parse(JSON.stringify(value, replaceHash));
+}

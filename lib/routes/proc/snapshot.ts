@@ -1,0 +1,84 @@
+/**
+ * `/proc/snapshot/<name>`: a copy of the whole file of a world, for callers that can read
+ * everything in it. T3 can have the chain of the copy signed with another key, so that a clone does
+ * not need the key of this server. A key in a request is neither stored nor returned.
+ */
+
+import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
+import { Problem } from "../../http/problem.ts";
+import { readBody } from "../../http/read_body.ts";
+import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
+import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
+import type { Store } from "../../world/store.ts";
+
+/** The form of a key: 32 bytes in lower-case hex. */
+const KEY = /^[0-9a-f]{64}$/;
+
+/** `GET /proc/snapshot/<name>`: the copy. HEAD sends its headers without Content-Length. */
+export async function respondSnapshot(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  const name = readSubject(context);
+  // The length is known only after the copy is made; HEAD makes none.
+  if (context.request.method === "HEAD") {
+    if (store.stat(name)?.layer !== "upper") throw absent(name);
+    // A stream, because Deno sends Content-Length 0 for an empty body (RFC 9110 §8.6; 2.9.6).
+    return new Response(new Blob().stream(), { headers: headersOf(name) });
+  }
+  return await respondCopy(store, name);
+}
+
+/** `POST /proc/snapshot/<name>`: the copy with its chain signed with the key in the body (T3). */
+export async function respondSignedSnapshot(
+  { store }: { readonly store: Store },
+  context: RequestContext,
+): Promise<Response> {
+  assertCan(context.caller, "write", context.target.path);
+  const name = readSubject(context);
+  return await respondCopy(store, name, await readKey(context.request));
+}
+
+function readSubject(context: RequestContext): string {
+  const name = restOf(context, "/proc/snapshot/");
+  assertAllowed(decideCopy(context.caller, `/${name}`));
+  assertValidName(name, "copy");
+  return name;
+}
+
+async function respondCopy(store: Store, name: string, key?: string): Promise<Response> {
+  const { body, length } = await store.snapshot(name, key);
+  return new Response(body, {
+    headers: { ...headersOf(name, length), "content-length": String(length) },
+  });
+}
+
+async function readKey(request: Request): Promise<string> {
+  const text = new TextDecoder().decode(await readBody(request, MAX_KEY_BODY_BYTES)).trim();
+  if (KEY.test(text)) return text;
+  throw new Problem(
+    "bad-body",
+    "Cannot sign the copy: the content is not a key; 32 random bytes as 64 lower-case hex digits " +
+      "are needed",
+  );
+}
+
+function absent(name: string): Problem {
+  return new Problem("not-found", `Cannot copy /${name}: there is no file of this world`);
+}
+
+/**
+ * @param length length of the copy in bytes; also sent as `size` for clients that get no
+ * Content-Length (RFC 2183 §2.7)
+ */
+function headersOf(name: string, length?: number): Record<string, string> {
+  const file = encodeURIComponent(name.slice(name.lastIndexOf("/") + 1)).replaceAll("'", "%27");
+  return {
+    "content-type": "application/vnd.sqlite3",
+    "content-disposition": `attachment; filename="world.db"; filename*=UTF-8''${file}.db${
+      length === undefined ? "" : `; size=${length}`
+    }`,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
+}

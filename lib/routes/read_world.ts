@@ -1,0 +1,128 @@
+/**
+ * Reads a world or lists a collection. A world in memory is answered without a promise: most
+ * requests take this path. The policy is checked before any look-up.
+ */
+
+import { assertCan, canRead } from "../auth/policy.ts";
+import { redactFor } from "../auth/redact.ts";
+import { createTypeChooser } from "../http/negotiate.ts";
+import { encodePath } from "../http/path.ts";
+import { Problem } from "../http/problem.ts";
+import { hasQuery, readQueryNumber } from "../http/query.ts";
+import { assertValidName, type RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { respondListing, toListingRow } from "../response/listing.ts";
+import {
+  getRepresentation,
+  hasUtf8Body,
+  respondRepresentation,
+} from "../response/representation.ts";
+import { respondShell } from "../response/shell_page.ts";
+import type { Store, World } from "../world/store.ts";
+import { toNotModifiedResponse } from "./world_responses.ts";
+
+const HTML = "text/html";
+const TEXT = "text/plain";
+const JSON_TYPE = "application/json";
+const chooseForm = createTypeChooser([JSON_TYPE, TEXT, HTML], JSON_TYPE);
+const chooseBinaryForm = createTypeChooser([JSON_TYPE, HTML], JSON_TYPE);
+const chooseListing = createTypeChooser([TEXT, JSON_TYPE, HTML], TEXT);
+
+/**
+ * `GET` and `HEAD` of a path in a namespace.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `bad-name`, `bad-query`
+ * @throws {StoreError} if the store cannot read the world
+ */
+export function readWorld(
+  { store }: Pick<ServerContext, "store">,
+  context: RequestContext,
+): Response | Promise<Response> {
+  const { target, caller } = context;
+  assertCan(caller, "read", target.path);
+  if (target.isCollection) return listCollection(store, context);
+  const cached = store.peek(target.name);
+  if (cached !== undefined && (target.query === "" || target.query === "raw")) {
+    return respondWorld(store, context, redactFor(caller, cached), target.query === "raw");
+  }
+  return readSlowly(store, context);
+}
+
+/** Sends the representation that the Accept header selects. A read from memory ends here. */
+function respondWorld(
+  store: Store,
+  { request }: RequestContext,
+  world: World,
+  raw: boolean,
+): Response | Promise<Response> {
+  if (raw) return respondRepresentation(request, getRepresentation(world, "raw"), true);
+  const accept = request.headers.get("accept");
+  let form = chooseForm(accept);
+  if (form === TEXT && !hasUtf8Body(world)) form = chooseBinaryForm(accept);
+  if (form === HTML) return respondShell(store, request, { world });
+  return respondRepresentation(
+    request,
+    getRepresentation(world, form === TEXT ? "text" : "json"),
+    false,
+  );
+}
+
+/** A read that needs the disk or a query parameter, or whose path is a collection only. */
+async function readSlowly(store: Store, context: RequestContext): Promise<Response> {
+  const { target, caller } = context;
+  const { name, path, query } = target;
+  const raw = hasQuery(query, "raw");
+  const at = readQueryNumber(query, "at", Number.MAX_SAFE_INTEGER);
+  const known = readQueryNumber(query, "v", Number.MAX_SAFE_INTEGER);
+  const namespace = !name.includes("/");
+  if (!namespace) {
+    assertValidName(name, "read");
+    const world = at === undefined ? await store.read(name) : await store.readAt(name, at);
+    if (world !== undefined) {
+      const response = await respondWorld(store, context, redactFor(caller, world), raw);
+      const isKnown = known === world.version && at === undefined;
+      return isKnown && response.ok ? toNotModifiedResponse(response) : response;
+    }
+  }
+  if (!namespace && !store.isCollection(name)) {
+    throw new Problem("not-found", `Cannot read ${path}: nothing is here; a PUT would create it`);
+  }
+  if (raw || at !== undefined) {
+    throw new Problem(
+      "not-found",
+      `Cannot read the bytes of ${path}: it is a collection, not a world; GET ${path}/ lists it`,
+    );
+  }
+  if (chooseListing(context.request.headers.get("accept")) !== HTML) {
+    return listCollection(store, context);
+  }
+  return new Response(null, {
+    status: 302,
+    headers: { "location": `${encodePath(path)}/`, "vary": "Accept" },
+  });
+}
+
+/** `GET /home/x/`: the worlds and collections directly below a collection. */
+async function listCollection(store: Store, context: RequestContext): Promise<Response> {
+  const { request, target, caller } = context;
+  const { name, path } = target;
+  if (!store.isCollection(name) && name.includes("/")) {
+    throw new Problem(
+      "not-found",
+      store.stat(name) === undefined
+        ? `Cannot list ${path}/: nothing is here`
+        : `Cannot list ${path}/: it is a world with nothing below it; GET ${path} reads it`,
+    );
+  }
+  if (hasQuery(target.query, "raw")) {
+    throw new Problem(
+      "not-found",
+      `Cannot read the bytes of ${path}/: a trailing slash names the collection; GET ${path}/ lists it`,
+    );
+  }
+  const form = chooseListing(request.headers.get("accept"));
+  if (form === HTML) return respondShell(store, request);
+  const children = await store.list(name);
+  const shown = children.filter((child) => canRead(caller, `${path}/${child.name}`));
+  return respondListing(request, shown.map(toListingRow), form);
+}

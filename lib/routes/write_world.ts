@@ -1,0 +1,193 @@
+/**
+ * Writes a world: replaces it, appends to it, or restores an earlier version. `prepareWrite` makes
+ * every check that does not need the content before it reads the body. A request without rights,
+ * with a locked world or a stale version is therefore refused before its body is sent.
+ */
+
+import { assertCan } from "../auth/policy.ts";
+import { assertUnlocked } from "../dav/locks/lock_guard.ts";
+import type { LockTable } from "../dav/locks/lock_table.ts";
+import { parsePrecondition } from "../http/conditional.ts";
+import { Problem } from "../http/problem.ts";
+import { readQueryNumber, readQueryValue } from "../http/query.ts";
+import { readBody } from "../http/read_body.ts";
+import { assertValidName, type RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { chooseExt } from "../world/media_type.ts";
+import { parseMetaHeaders } from "../world/metadata.ts";
+import { preconditionFault } from "../world/precondition.ts";
+import { initialState, type Meta, type Precondition, type Store } from "../world/store.ts";
+import { writtenResponse } from "./world_responses.ts";
+import { assertWorldTarget } from "./world_target.ts";
+
+const NO_META = { meta: [] } as const;
+
+/** The services that a write uses. */
+type WriteContext = Pick<ServerContext, "store" | "config">;
+
+/** A checked write (caller, name, metadata, lock, precondition) with its body. */
+interface PreparedWrite {
+  readonly name: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly meta: Meta;
+  readonly precondition?: Precondition;
+}
+
+/**
+ * `PUT /home/x`: replaces the world; with `?from=n` it restores version n.
+ *
+ * @throws {Problem} and {@link StoreError}; nothing is stored then
+ */
+export async function putWorld(
+  server: WriteContext,
+  locks: LockTable,
+  context: RequestContext,
+): Promise<Response> {
+  const { request, target: { path, query }, caller } = context;
+  const prepared = await prepareWrite(server, locks, context, "write");
+  const from = readQueryNumber(query, "from", Number.MAX_SAFE_INTEGER);
+  if (from !== undefined) return await restoreWorld(server, context, prepared, from);
+  const written = await server.store.put({
+    ...prepared,
+    ext: chooseWorldExt(request, query, prepared, "write"),
+    by: caller.by,
+    state: initialState(prepared.name),
+  });
+  return writtenResponse(path, written);
+}
+
+/**
+ * `POST /home/x`: appends to the world, or creates it; extension and metadata stay.
+ *
+ * @throws {Problem} and {@link StoreError}; nothing is stored then
+ */
+export async function appendToWorld(
+  server: WriteContext,
+  locks: LockTable,
+  context: RequestContext,
+): Promise<Response> {
+  const { request, target: { path, query }, caller } = context;
+  const { meta: _meta, ...prepared } = await prepareWrite(server, locks, context, "append to");
+  const written = await server.store.append({
+    ...prepared,
+    ext: chooseWorldExt(request, query, prepared, "append to"),
+    by: caller.by,
+    state: initialState(prepared.name),
+  });
+  return writtenResponse(path, written);
+}
+
+/** Writes the content of an earlier version as a new version. */
+async function restoreWorld(
+  { store }: WriteContext,
+  { target: { path }, caller }: RequestContext,
+  { name, body, precondition }: PreparedWrite,
+  from: number,
+): Promise<Response> {
+  if (body.length > 0) {
+    throw new Problem(
+      "bad-body",
+      `Cannot restore version ${from} of ${path}: the request has content; send none`,
+    );
+  }
+  const earlier = await store.readAt(name, from);
+  const written = await store.put({
+    name,
+    body: earlier.body,
+    ext: earlier.ext,
+    meta: earlier.meta,
+    by: caller.by,
+    state: initialState(name),
+    facts: { from_version: from },
+    ...(precondition === undefined ? {} : { precondition }),
+  });
+  return writtenResponse(path, written);
+}
+
+/**
+ * Checks a write and then reads its body. Locks are checked again after the body, because a client
+ * may take minutes to send it. The store checks the precondition again in the transaction of the
+ * change.
+ *
+ * @param server the services that a write uses
+ * @param locks the locks of WebDAV clients
+ * @param context the request
+ * @param action the attempted action as a verb, for error messages: `write`
+ * @throws {Problem} `unauthorized`, `forbidden`, `method-not-allowed`, `bad-name`, `bad-header`,
+ * `bad-metadata`, `locked`, `precondition-failed`, `body-too-large`
+ */
+async function prepareWrite(
+  { store, config }: WriteContext,
+  locks: LockTable,
+  context: RequestContext,
+  action: string,
+): Promise<PreparedWrite> {
+  const { request, target: { name, path }, caller } = context;
+  assertCan(caller, "write", path);
+  assertWorldTarget(context);
+  assertValidName(name, action);
+  if (request.headers.has("content-range")) {
+    throw new Problem(
+      "bad-header",
+      `Cannot ${action} ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
+    );
+  }
+  // An append keeps the metadata, so invalid metadata headers are not an error.
+  const parsed = request.method === "PUT" ? parseMetaHeaders(request.headers) : NO_META;
+  if ("fault" in parsed) {
+    throw new Problem(
+      "bad-metadata",
+      `Cannot ${action} ${path}: ${parsed.fault}; nothing was stored`,
+    );
+  }
+  const precondition = parsePrecondition(request.headers);
+  assertUnlocked(locks, store, context, false);
+  assertNotStale(store, name, action, precondition);
+  const body = await readBody(request, config.maxBodyBytes);
+  assertUnlocked(locks, store, context, false);
+  return { name, body, meta: parsed.meta, ...(precondition === undefined ? {} : { precondition }) };
+}
+
+/**
+ * Refuses a write with a false precondition if the current version is in memory or the world does
+ * not exist. In all other cases the store decides.
+ */
+function assertNotStale(
+  store: Store,
+  name: string,
+  action: string,
+  precondition: Precondition | undefined,
+): void {
+  if (precondition === undefined) return;
+  const current = store.peek(name);
+  if (current === undefined && store.stat(name) !== undefined) return;
+  const fault = preconditionFault(precondition, current);
+  if (fault !== undefined) {
+    throw new Problem("precondition-failed", `Cannot ${action} /${name}: ${fault}`);
+  }
+}
+
+/**
+ * Chooses the extension of the new content: from `?ext=`, Content-Type, the suffix of the name, or
+ * the bytes.
+ */
+function chooseWorldExt(
+  request: Request,
+  query: string,
+  { name, body }: Pick<PreparedWrite, "name" | "body">,
+  action: string,
+): string {
+  const chosen = chooseExt({
+    queryExt: readQueryValue(query, "ext"),
+    contentType: request.headers.get("content-type"),
+    name,
+    body,
+  });
+  if ("fault" in chosen) {
+    throw new Problem(
+      "bad-query",
+      `Cannot ${action} /${name}: ${chosen.fault}; nothing was stored`,
+    );
+  }
+  return chosen.ext;
+}

@@ -1,0 +1,315 @@
+/**
+ * The server as one function from Request to Response. All routes of the core are registered here,
+ * in one list, and all errors become responses here. `lib/routes` contains what each route does.
+ *
+ * To add a route: export a handler from `lib/routes`, register it below, and describe it in
+ * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
+ */
+
+import { LockTable } from "../dav/locks/lock_table.ts";
+import type { DavRouter } from "../dav/router.ts";
+import { Hono } from "../deps/hono.ts";
+import { drainBody } from "../http/drain_body.ts";
+import { toHeadResponse } from "../http/head_response.ts";
+import { negotiateTypes } from "../http/negotiate.ts";
+import { pathForLog } from "../http/path.ts";
+import { Problem, toProblemResponse } from "../http/problem.ts";
+import { RequestCounts } from "../observe/request_counts.ts";
+import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
+import { createGate, type Gate, type GateOptions } from "../request/gate.ts";
+import { type Connection, isClientGone, type RequestContext } from "../request/request_context.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { toSiteTarget } from "../request/site_file.ts";
+import { respondShell } from "../response/shell_page.ts";
+import { toStoreProblem } from "../response/store_problem.ts";
+import { mintCapability, whoami } from "../routes/auth.ts";
+import { Fallback } from "../routes/fallback.ts";
+import { type Handler, only } from "../routes/handler.ts";
+import { createPluginStateHandler } from "../routes/plugin_state.ts";
+import { metrics } from "../routes/proc/metrics.ts";
+import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
+import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
+import { listSource, readSource } from "../routes/proc/source.ts";
+import { WorldsList } from "../routes/proc/worlds_list.ts";
+import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
+import { listRoutes } from "../routes/route_list.ts";
+import { Streams } from "../routes/stream/stream.ts";
+import { createWorldHandler } from "../routes/worlds.ts";
+import { isInNamespace, NAMESPACES } from "../world/name.ts";
+
+/** The server, ready to answer requests. */
+export interface App {
+  /**
+   * Answers a request from outside; never throws.
+   *
+   * @param peer address of the other end of the connection
+   * @param onAdmitted called with what the gate made of the request, if it let it in
+   */
+  handle(
+    request: Request,
+    peer: string,
+    connection?: Connection,
+    onAdmitted?: (context: RequestContext) => void,
+  ): Response | Promise<Response>;
+  /** Answers a request that is behind the gate already: the subrequest of a plugin. Never throws. */
+  handleInternal(context: RequestContext): Promise<Response>;
+  /** Paths and patterns of all routes, as registered. */
+  readonly routes: readonly string[];
+  /** Ends every event stream. */
+  closeStreams(): void;
+}
+
+/** The environment of the router: the request context in place of bindings. */
+interface AppEnv {
+  Bindings: RequestContext;
+}
+
+/**
+ * The request that Hono receives. Its router uses only the path in the context. The URL of the real
+ * request may be invalid (`Host: 1.2.3.4.5`), and Hono 4 answers HEAD itself, asynchronously and
+ * without Content-Length.
+ */
+const ROUTED = new Request("http://localhost/");
+
+/** Creates the app of a server. */
+export function createApp(server: ServerContext, gateOptions: GateOptions): App {
+  const { store, plugins } = server;
+  const gate: Gate = createGate(gateOptions);
+  const locks = new LockTable(server.now);
+  const requests = new RequestCounts();
+  const streams = new Streams(server);
+  const worldsList = new WorldsList(store);
+  const fallback = new Fallback(server);
+
+  const app = new Hono<AppEnv>({
+    // Hono types the environment as unknown; `dispatch` below always passes a context.
+    getPath: (_request, options) => (options?.env as RequestContext).target.path,
+  });
+  // The first matching handler answers. Hono answers synchronously only if exactly one matches.
+  const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
+
+  const world = createWorldHandler(server, locks);
+  route("/lib/:name/state", createPluginStateHandler(server));
+  for (const namespace of NAMESPACES) route(`/${namespace}/*`, world);
+  route("/stream/*", only({ GET: (context) => streams.open(context) }));
+  route("/dav/*", dav);
+  route("/auth/whoami", only({ GET: (context) => whoami(server, context) }));
+  route("/auth/mint", only({ POST: (context) => mintCapability(server, context) }));
+  route("/proc", only({ GET: (context) => listProc(server, context) }));
+  route("/proc/audit/:world{.+}", only({ GET: (context) => audit(server, context) }));
+  route("/proc/log/:world{.+}", only({ GET: (context) => eventLog(server, context) }));
+  route(
+    "/proc/metrics",
+    only({ GET: (context) => metrics(server, { requests, streams }, context) }),
+  );
+  route(
+    "/proc/snapshot/:world{.+}",
+    only({
+      GET: (context) => respondSnapshot(server, context),
+      POST: (context) => respondSignedSnapshot(server, context),
+    }),
+  );
+  route("/proc/source", only({ GET: (context) => listSource(server, context) }));
+  route("/proc/source/:path{.+}", only({ GET: (context) => readSource(server, context) }));
+  route("/proc/status", only({ GET: (context) => status(server, context) }));
+  route("/proc/uptime", only({ GET: (context) => uptimeSeconds(server, context) }));
+  route("/proc/version", only({ GET: (context) => version(server, context) }));
+  route("/proc/worlds", only({ GET: (context) => worldsList.respond(context) }));
+  route("/bin", afterStart(only({ GET: (context) => listRoutes(server, context) })));
+  route("/bin/*", alias);
+  route("/dev", afterStart(only({ GET: (context) => listPluginFolder(server, context) })));
+  route(
+    "/mnt",
+    orPlugin(afterStart(only({ GET: (context) => listPluginFolder(server, context) }))),
+  );
+  route("/", only({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
+  app.notFound(({ env }) => unrouted(env));
+  // `handle` and `handleInternal` convert errors; here they are only rethrown.
+  app.onError((error) => {
+    throw error;
+  });
+
+  function dispatch(context: RequestContext): Response | Promise<Response> {
+    return app.fetch(ROUTED, context);
+  }
+
+  /** WebDAV is loaded on first use, because its XML parser would slow every start. */
+  let davRouter: DavRouter | undefined;
+  async function loadDav(): Promise<DavRouter> {
+    const { DavRouter } = await import("../dav/router.ts");
+    return davRouter ??= new DavRouter(server, locks);
+  }
+  function dav(context: RequestContext): Response | Promise<Response> {
+    return davRouter?.handle(context) ?? loadDav().then((router) => router.handle(context));
+  }
+
+  /** Makes a handler that lists plugin routes wait until the plugins have been started. */
+  function afterStart(handler: Handler): Handler {
+    return function handleAfterStart(context) {
+      return plugins.starting?.then(() => handler(context)) ?? handler(context);
+    };
+  }
+
+  /** A path that a plugin can claim: the plugin answers if there is one. */
+  function orPlugin(handler: Handler): Handler {
+    return function handleOrPlugin(context) {
+      return plugins.match(context.target.path)?.handle(context) ?? handler(context);
+    };
+  }
+
+  /** `/bin/proc/status` is an alias of `/proc/status`. Worlds and `/bin` itself have no alias. */
+  function alias(context: RequestContext): Response | Promise<Response> {
+    const name = context.target.name.slice("bin/".length);
+    if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
+      throw new Problem(
+        "not-found",
+        `Cannot find ${context.target.path}: /bin contains routes, and this is not one`,
+      );
+    }
+    return dispatch({ ...context, target: { ...context.target, name, path: `/${name}` } });
+  }
+
+  /**
+   * Answers a path without a core route: a plugin, a plugin that is still being started, or a site
+   * file.
+   */
+  function unrouted(context: RequestContext): Response | Promise<Response> {
+    const { path, name } = context.target;
+    const plugin = plugins.match(path);
+    if (plugin !== undefined) return plugin.handle(context);
+    if (plugins.starting !== undefined && !RESERVED_SEGMENTS.has(firstSegment(name))) {
+      return plugins.starting.then(() => dispatch(context));
+    }
+    const site = toSiteTarget(context.request.method, context.target);
+    if (site !== undefined && store.stat(site.name) !== undefined) {
+      return dispatch({ ...context, target: site });
+    }
+    throw new Problem(
+      "not-found",
+      `Cannot find ${path}: nothing is here; worlds are below /home, and /bin lists the routes`,
+    );
+  }
+
+  function handle(
+    request: Request,
+    peer: string,
+    connection?: Connection,
+    onAdmitted?: (context: RequestContext) => void,
+  ): Response | Promise<Response> {
+    let context: RequestContext | undefined;
+    try {
+      const admitted = gate(request, peer);
+      onAdmitted?.(admitted);
+      context = connection === undefined ? admitted : { ...admitted, connection };
+      const response = dispatch(context);
+      if (response instanceof Promise) return finish(request, response, context);
+      if (request.method !== "GET") return finish(request, Promise.resolve(response), context);
+      requests.countResponse("GET", response.status);
+      return response;
+    } catch (error) {
+      return finish(request, Promise.reject(error), context);
+    }
+  }
+
+  /**
+   * Last step of a response that is a promise. Only these are timed, because the clock costs more
+   * than a read from memory may.
+   */
+  async function finish(
+    request: Request,
+    pending: Promise<Response>,
+    context: RequestContext | undefined,
+  ): Promise<Response> {
+    const start = performance.now();
+    const { method } = request;
+    const response = await pending.catch((error) => toResponse(error, request, context));
+    requests.countResponse(method, response.status);
+    requests.observeWait(performance.now() - start);
+    await drainBody(request);
+    return toHeadResponse(request, response);
+  }
+
+  async function handleInternal(context: RequestContext): Promise<Response> {
+    try {
+      return await dispatch(context);
+    } catch (error) {
+      return await toResponse(error, context.request, context);
+    }
+  }
+
+  /** The only place where an error becomes a response. */
+  async function toResponse(
+    thrown: unknown,
+    request: Request,
+    context: RequestContext | undefined,
+  ): Promise<Response> {
+    // The client has disconnected and nothing failed; nginx logs such requests as 499.
+    if (isClientGone(thrown)) return new Response(null, { status: 499 });
+    const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
+    if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
+      const resolved = await fallback.resolve(context);
+      if (resolved !== undefined) return resolved;
+    }
+    const problem = error instanceof Problem ? error : reportFailure(error, request);
+    if (problem === error) logProblem(problem, request);
+    const accept = request.headers.get("accept");
+    return await shellFor(problem, request, accept) ??
+      toProblemResponse(problem, accept, request.method === "HEAD");
+  }
+
+  /** An unexpected error: the log gets its stack, the client a problem without it. */
+  function reportFailure(error: unknown, request: Request): Problem {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${text}`);
+    return new Problem("internal", "Cannot answer: internal error; see the server log");
+  }
+
+  /**
+   * Logs a problem that concerns the operator. An unknown method (501) is an error of the client.
+   */
+  function logProblem(problem: Problem, request: Request): void {
+    const { status, detail, cause } = problem;
+    if (status < 500 || status === 501) return;
+    const why = cause instanceof Error ? ` (${cause.message})` : "";
+    server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`);
+  }
+
+  /**
+   * The page of the shell instead of a problem, for a browser that navigates: the page can ask for
+   * a token.
+   */
+  async function shellFor(
+    { status, type }: Problem,
+    request: Request,
+    accept: string | null,
+  ): Promise<Response | undefined> {
+    if (status !== 401 && status !== 403 && status !== 404) return undefined;
+    if (type === "unknown-host" || type === "foreign-origin") return undefined;
+    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+    if (accept === null || !accept.includes("text/html")) return undefined;
+    const types = ["application/json", "text/plain", "text/html"];
+    if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
+    // Without the Basic challenge, because the browser would show its own dialog and store the
+    // answer.
+    const headers: Record<string, string> = status === 401
+      ? { "www-authenticate": 'Bearer realm="elastik"' }
+      : {};
+    try {
+      return await respondShell(store, request, { status, headers });
+    } catch {
+      return undefined; // the page of the shell cannot be read; the problem is sent as it is
+    }
+  }
+
+  return {
+    handle,
+    handleInternal,
+    routes: app.routes.map(({ path }) => path),
+    closeStreams: () => streams.close(),
+  };
+}
+
+function firstSegment(name: string): string {
+  const slash = name.indexOf("/");
+  return slash < 0 ? name : name.slice(0, slash);
+}

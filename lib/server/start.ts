@@ -1,0 +1,223 @@
+/**
+ * Starts the server (data folder, store, app, listener, in this order) and stops it in reverse
+ * order. All effects of a start are here; `app.ts` decides what a request does.
+ */
+
+import { createApp } from "./app.ts";
+import { createAuthenticator } from "../auth/authenticate.ts";
+import { type Config, isLoopbackHost } from "../config.ts";
+import { createClientFinder } from "../http/client_address.ts";
+import { SHUTDOWN_TIMEOUT_MS } from "../limits.ts";
+import type { ServerContext } from "../request/server_context.ts";
+import { createAccessLog } from "../observe/access_log.ts";
+import { writeBootWorlds } from "./boot_worlds.ts";
+import { PluginHost } from "../plugin/host/plugin_host.ts";
+import { findProgramSource } from "../source/find_program_source.ts";
+import { readTls, toTlsError } from "./tls.ts";
+import { VERSION } from "../version.ts";
+import { withTimeout } from "../base/timeout.ts";
+import { syncAccounts } from "../auth/account_sync.ts";
+import { acquireDataFolder, loadOrCreateSecret } from "../world/file/data_folder.ts";
+import { createLowerLayer } from "../world/lower_layer.ts";
+import { openSqliteStore } from "../world/store/sqlite_store.ts";
+
+/** What a start needs in addition to the settings. */
+export interface StartServerOptions {
+  readonly config: Config;
+  /** Looks up an environment variable. */
+  readonly env: (name: string) => string | undefined;
+  /** Text of the lower-layer worlds by path. */
+  readonly lowerWorlds: Readonly<Record<string, string>>;
+  /** URL of the module of the store's Workers. */
+  readonly storeWorkerUrl: string;
+  /** URL of the main module, with which cells are started; absent in a compiled binary. */
+  readonly main?: string;
+  /** The main module is the whole program in one file. */
+  readonly single?: boolean;
+  /** Writes bytes of the access log and returns how many; without it there is no access log. */
+  readonly write?: (bytes: Uint8Array) => Promise<number>;
+  /** Writes one line for the operator. */
+  readonly log: (line: string) => void;
+  /** Called if the store cannot continue. */
+  readonly onStoreFailure: (reason: string) => void;
+}
+
+/** A running server. */
+export interface RunningServer {
+  /** URL on which it listens, `http://127.0.0.1:3005`. */
+  readonly url: string;
+  /** The approve token, if this start generated it. */
+  readonly newApproveToken?: string;
+  /** Finishes accepted requests and releases everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a server.
+ *
+ * @throws {ConfigError} if a setting is invalid
+ * @throws {DataFolderBusy} if another server holds the data folder
+ * @throws any error of listening, such as `AddrInUse`
+ */
+export async function startServer(options: StartServerOptions): Promise<RunningServer> {
+  const { config, log } = options;
+  const startedAt = Date.now();
+  const tls = config.tls === undefined ? undefined : readTls(config.tls, log);
+  const folder = acquireDataFolder(config.data);
+  try {
+    const key = config.key ?? loadOrCreateSecret(config.data, ".key").secret;
+    const approve = config.approveToken === undefined
+      ? loadOrCreateSecret(config.data, ".approve-token")
+      : { secret: config.approveToken, fresh: false };
+    const store = await openSqliteStore({
+      folder,
+      key,
+      lower: createLowerLayer(options.lowerWorlds, new Date(startedAt).toISOString()),
+      workerUrl: options.storeWorkerUrl,
+      writers: config.writers,
+      sync: config.sync,
+      history: config.history,
+      maxWorldBytes: config.maxWorldBytes,
+      cacheBytes: config.cacheBytes,
+      onWorkerExit: options.onStoreFailure,
+      log,
+    });
+    const authenticator = createAuthenticator({
+      ...(config.token === undefined ? {} : { token: config.token }),
+      approveToken: approve.secret,
+      key,
+      now: Date.now,
+    });
+    await syncAccounts(store, authenticator, log);
+    const canSpawn = await canStartCells();
+    const plugins = new PluginHost({
+      store,
+      now: Date.now,
+      containment: canSpawn ? "process" : "worker",
+      dispatch: (request) => app.handleInternal(request),
+      loadSandbox: async () => {
+        const { createSandbox } = await import("./create_sandbox.ts");
+        return createSandbox({
+          store,
+          config,
+          env: options.env,
+          ...(options.main === undefined ? {} : { main: options.main }),
+          ...(options.single === undefined ? {} : { single: options.single }),
+          canSpawn,
+          port: portOf(server.addr),
+          log,
+        });
+      },
+      log,
+    });
+    const context: ServerContext = {
+      store,
+      config,
+      authenticator,
+      key,
+      plugins,
+      version: VERSION,
+      source: once(() =>
+        findProgramSource({
+          ...(options.main === undefined ? {} : { main: options.main }),
+          single: options.single ?? false,
+          standalone: Deno.build.standalone,
+          data: config.data,
+        })
+      ),
+      startedAt,
+      now: Date.now,
+      log,
+    };
+    const findClient = createClientFinder({
+      ...(config.trustHeader === undefined ? {} : { trustHeader: config.trustHeader }),
+      trustFrom: config.trustFrom,
+    });
+    const app = createApp(context, {
+      authenticator,
+      findClient,
+      requiresCredential: config.token !== undefined,
+      allowedHosts: new Set(
+        [...config.allowedHosts, ...ownName(config.host)].map((host) => host.toLowerCase()),
+      ),
+    });
+    const { write } = options;
+    const accessLog = createAccessLog(config.accessLogFormat, {
+      app,
+      findClient,
+      now: Date.now,
+      write,
+      log,
+    });
+    const handler = accessLog ?? app;
+    const sources = await store.walk("lib");
+    const server = Deno.serve({
+      hostname: config.host,
+      port: config.port,
+      ...tls,
+      onListen: () => {},
+      onError: (error) => {
+        log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+        return new Response("500 Internal server error\n", { status: 500 });
+      },
+    }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));
+    const boot = writeBootWorlds(store, options.env)
+      .catch((error) => log(`cannot write /boot: ${error}`));
+    // In the same tick as the listener: before the first request it must be known that plugins
+    // start.
+    if (sources.some((entry) => entry.state === "active")) {
+      plugins.start().catch((error) => log(`cannot start the plugins: ${error}`));
+    }
+    return {
+      url: urlOf(config, server.addr),
+      ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
+      close: once(async () => {
+        app.closeStreams();
+        // A client that never reads must not block the shutdown.
+        await withTimeout(SHUTDOWN_TIMEOUT_MS, Promise.all([server.shutdown(), boot]));
+        await accessLog?.close();
+        await plugins.close();
+        await store.close();
+      }),
+    };
+  } catch (error) {
+    folder.release();
+    throw config.tls === undefined ? error : toTlsError(error, config.tls);
+  }
+}
+
+/** A function whose first call does the work; later calls return the same promise. */
+function once<T>(act: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined;
+  return () => done ??= act();
+}
+
+function peerOf(address: Deno.Addr): string {
+  return "hostname" in address ? address.hostname : "127.0.0.1";
+}
+
+/** A server that listens on a loopback name can be addressed by that name. */
+function ownName(host: string): string[] {
+  return isLoopbackHost(host) ? [host] : [];
+}
+
+function urlOf({ host, tls }: Config, address: Deno.Addr): string {
+  const scheme = tls === undefined ? "http" : "https";
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${portOf(address)}`;
+}
+
+function portOf(address: Deno.Addr): number {
+  return "port" in address ? address.port : 0;
+}
+
+/** Checks whether this program can start itself again, so that each plugin gets a process. */
+async function canStartCells(): Promise<boolean> {
+  try {
+    const permission = { name: "run", command: Deno.execPath() } as const;
+    return (await Deno.permissions.query(permission)).state === "granted";
+  } catch (error) {
+    // Reading the path of the runtime needs a permission; without it no process can be started.
+    if (error instanceof Deno.errors.NotCapable) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Builds a release in `dist/`: the bundle, an executable per system, and the checksums of all
+ * files. If an executable cannot be built on this computer, the reason is reported and the others
+ * are built.
+ */
+
+import { sha256Hex } from "../base/hash.ts";
+import { VERSION } from "../version.ts";
+import { bundle } from "./bundle.ts";
+import { compile, CompileError } from "./compile.ts";
+
+/** Target triples, with the suffix of the executable. */
+export const TARGETS: Readonly<Record<string, string>> = {
+  "x86_64-unknown-linux-gnu": "linux-x64",
+  "aarch64-unknown-linux-gnu": "linux-arm64",
+  "x86_64-apple-darwin": "macos-x64",
+  "aarch64-apple-darwin": "macos-arm64",
+  "x86_64-pc-windows-msvc": "windows-x64.exe",
+};
+/** File of checksums, in the format of `sha256sum --check`. */
+export const SUMS_FILE = "SHA256SUMS";
+
+/** An executable that could not be built. */
+export interface MissingFile {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** The result of a release. */
+export interface ReleaseResult {
+  /** Names of the files in the folder, without the checksums. */
+  readonly files: readonly string[];
+  readonly missing: readonly MissingFile[];
+}
+
+/**
+ * Builds a release.
+ *
+ * @param folder target folder; created if missing
+ * @param targets target triples and suffixes
+ * @param make builds one executable
+ * @param say writes one line for the operator
+ */
+export async function release(
+  folder: string,
+  targets: Readonly<Record<string, string>>,
+  make: typeof compile,
+  say: (line: string) => void,
+): Promise<ReleaseResult> {
+  const name = `elastik-${VERSION}`;
+  const script = `${name}.js`;
+  const length = await bundle(`${folder}/${script}`);
+  say(`${script}: ${Math.round(length / 1024)} KiB`);
+  const files = [script];
+  const missing: MissingFile[] = [];
+  for (const [target, suffix] of Object.entries(targets)) {
+    const file = `${name}-${suffix}`;
+    try {
+      await make({ bundle: `${folder}/${script}`, output: `${folder}/${file}`, target });
+      files.push(file);
+      say(`${file}: ${Math.round(Deno.statSync(`${folder}/${file}`).size / 1024)} KiB`);
+    } catch (error) {
+      if (!(error instanceof CompileError)) throw error;
+      missing.push({ file, reason: error.message });
+      say(`${file}: cannot be built here: ${error.message}`);
+    }
+  }
+  await Deno.writeTextFile(`${folder}/${SUMS_FILE}`, await sums(folder, files));
+  say(`${SUMS_FILE}: ${files.length} of ${Object.keys(targets).length + 1} files`);
+  return { files, missing };
+}
+
+async function sums(folder: string, files: readonly string[]): Promise<string> {
+  const lines: string[] = [];
+  for (const file of files) {
+    lines.push(`${sha256Hex(await Deno.readFile(`${folder}/${file}`))}  ${file}\n`);
+  }
+  return lines.join("");
+}
+
+if (import.meta.main) {
+  const { missing } = await release(
+    Deno.args[0] ?? "dist",
+    TARGETS,
+    compile,
+    (line) => console.log(line),
+  );
+  if (missing.length > 0) Deno.exit(1);
+}

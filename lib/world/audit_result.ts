@@ -1,0 +1,75 @@
+/**
+ * Computes the result of an audit of one world from two independent checks: the event chain is
+ * unbroken, and the current row matches what the newest events record. Pure: the caller supplies
+ * the row and the state of the chain.
+ */
+
+import type { ChainState } from "./event_chain.ts";
+import type { AuditResult } from "./store.ts";
+
+/** The columns of a world's row that its events record, as stored. */
+export interface AuditedRow {
+  readonly version: number;
+  readonly ext: string;
+  /** JSON of the metadata. */
+  readonly headers: string;
+  readonly state: string;
+  /** Lower-case hexadecimal SHA-256 of the bytes in the row. */
+  readonly sha256: string;
+}
+
+/** States that a world can have while its chain has no `state_transition` event. */
+const INITIAL_STATES: readonly string[] = ["", "pending"];
+
+/**
+ * Computes the audit result of one world.
+ *
+ * @param name canonical name of the world
+ * @param current the row as stored; `sha256` is the hash of the bytes that are in the row now
+ * @param chain state of the chain after its last event was checked
+ */
+export function auditResult(name: string, current: AuditedRow, chain: ChainState): AuditResult {
+  const chainOk = chain.brokenAt === undefined && chain.events > 0;
+  const reason = bodyFault(current, chain);
+  return {
+    name,
+    ok: chainOk && reason === undefined,
+    events: chain.events,
+    version: current.version,
+    chain: {
+      ok: chainOk,
+      ...(chain.brokenAt === undefined ? {} : { broken_at: chain.brokenAt }),
+      ...(chainOk ? {} : { reason: chain.reason ?? "the chain has no events" }),
+    },
+    body: {
+      ok: reason === undefined,
+      sha256: current.sha256,
+      ...(chain.bodySha256 === undefined ? {} : { expected: chain.bodySha256 }),
+      ...(reason === undefined ? {} : { reason }),
+    },
+  };
+}
+
+function bodyFault(row: AuditedRow, chain: ChainState): string | undefined {
+  if (chain.bodySha256 === undefined) return "no event records the hash of the body";
+  if (chain.bodySha256 !== row.sha256) {
+    return "the bytes do not match the hash in the last event";
+  }
+  if (chain.version !== row.version) {
+    return `the row has version ${row.version}, the last event has ${chain.version}`;
+  }
+  if (chain.ext !== undefined && chain.ext !== row.ext) {
+    return `the row has ext "${row.ext}", the last event with an ext has "${chain.ext}"`;
+  }
+  if (chain.meta !== undefined && chain.meta !== row.headers) {
+    return "the metadata does not match the last event with metadata";
+  }
+  // Without this check, an edited state column could start a plugin that was never approved.
+  const states = chain.state === undefined ? INITIAL_STATES : [chain.state];
+  if (!states.includes(row.state)) {
+    return `the row has state "${row.state}", the last event with a state has "${
+      chain.state ?? ""
+    }"`;
+  }
+  return undefined;
+}

@@ -1,0 +1,132 @@
+/**
+ * File operations of the store outside SQLite: create, rename and remove folders atomically, and
+ * sync them to disk. Each function documents the state after a crash. The content of a world's file
+ * is not handled here.
+ */
+
+/** Name of the database file in a world's folder. */
+export const WORLD_FILE = "universe.db";
+/** Folder below the data folder for worlds that are being created; emptied at start. */
+export const INCOMING_FOLDER = ".incoming";
+/** Folder below the data folder for deleted worlds. */
+export const TRASH_FOLDER = ".trash";
+
+/** File in the data folder with the names of the marked collections, one per line. */
+export const COLLECTIONS_FILE = ".collections";
+
+/**
+ * Syncs the entries of a folder to disk, so that created and renamed entries survive a power loss.
+ */
+export function syncFolder(path: string): void {
+  let folder: Deno.FsFile;
+  try {
+    folder = Deno.openSync(path, { read: true });
+  } catch (error) {
+    // Windows cannot open folders as files; NTFS journals their entries.
+    if (Deno.build.os === "windows") return;
+    throw error;
+  }
+  try {
+    folder.syncSync();
+  } finally {
+    folder.close();
+  }
+}
+
+/** Writes a file that only this user can read, and syncs it to disk. */
+export function writeSynced(path: string, bytes: Uint8Array): void {
+  const file = Deno.openSync(path, { create: true, truncate: true, write: true, mode: 0o600 });
+  try {
+    let written = 0;
+    while (written < bytes.length) written += file.writeSync(bytes.subarray(written));
+    file.syncSync();
+  } finally {
+    file.close();
+  }
+}
+
+/** Replaces a file by rename; after a crash it has either the old or the new bytes. */
+export function replaceFile(path: string, bytes: Uint8Array): void {
+  const fresh = `${path}.new`;
+  writeSynced(fresh, bytes);
+  Deno.renameSync(fresh, path);
+}
+
+/**
+ * Creates a world's folder with its file, by rename from {@link INCOMING_FOLDER}. The caller must
+ * then sync `data`, once for any number of worlds. Before that, a power loss can remove the folder
+ * with all its contents.
+ *
+ * @param data path of the data folder
+ * @param folder name of the world's folder
+ * @param image bytes of the world's file
+ * @param serial a name that no other world in the incoming folder has
+ */
+export function createWorldFolder(
+  data: string,
+  folder: string,
+  image: Uint8Array,
+  serial: string,
+): void {
+  const incoming = `${data}/${INCOMING_FOLDER}/${serial}`;
+  try {
+    Deno.mkdirSync(incoming, { recursive: true, mode: 0o700 });
+    writeSynced(`${incoming}/${WORLD_FILE}`, image);
+    syncFolder(incoming);
+    const target = `${data}/${folder}`;
+    // The folder has no world file; that file was deleted outside the server.
+    if (pathExists(target)) moveToTrash(data, folder, `leftover-${serial}`);
+    Deno.renameSync(incoming, target);
+  } catch (error) {
+    tryRemove(incoming);
+    throw error;
+  }
+}
+
+/**
+ * Moves a world's folder to the trash, into a new folder for this removal.
+ *
+ * @param serial name of the new folder; no other folder in the trash has it
+ * @returns the new path of the world's folder
+ */
+export function moveToTrash(data: string, folder: string, serial: string): string {
+  const bin = `${data}/${TRASH_FOLDER}/${serial}`;
+  Deno.mkdirSync(bin, { recursive: true, mode: 0o700 });
+  Deno.renameSync(`${data}/${folder}`, `${bin}/${folder}`);
+  syncFolder(bin);
+  syncFolder(`${data}/${TRASH_FOLDER}`);
+  syncFolder(data);
+  return `${bin}/${folder}`;
+}
+
+/**
+ * Renames a world's folder. After a crash it has either the old or the new name.
+ *
+ * @param serial a name that no other folder in the trash has
+ */
+export function renameWorldFolder(data: string, from: string, to: string, serial: string): void {
+  // The folder has no world file; that file was deleted outside the server.
+  if (pathExists(`${data}/${to}`)) moveToTrash(data, to, `leftover-${serial}`);
+  Deno.renameSync(`${data}/${from}`, `${data}/${to}`);
+  syncFolder(data);
+}
+
+/** Whether a path exists; a symbolic link exists even if its target does not. */
+export function pathExists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Removes a temporary or derived file or folder; ignores errors. */
+export function tryRemove(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch {
+    // Safe to ignore: temporary files are removed at the next start, derived files are validated.
+  }
+}

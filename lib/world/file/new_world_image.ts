@@ -1,0 +1,110 @@
+/**
+ * Builds the file of a new world as bytes: the rows are written to a database in memory, which is
+ * then serialized. The caller writes the bytes to a temporary folder and renames it, so that a
+ * crash leaves either the complete world or none. This takes a fifth of the time of creating the
+ * database on disk. Existing worlds are never changed here.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { sha256Hex } from "../../base/hash.ts";
+import { type ChainSigner, GENESIS } from "../event_chain.ts";
+import * as sql from "./sql.ts";
+import { appendedPayload, type StageRow, writtenPayload } from "./world_file.ts";
+
+/**
+ * Worlds up to this many bytes share one database in memory. Larger rows need overflow pages, which
+ * would remain in the images of all later worlds.
+ */
+const SHARED_IMAGE_BYTES = 2048;
+/**
+ * Offsets of the write and read format versions in the header; 2 means WAL (SQLite format §1.3).
+ */
+const FORMAT_OFFSETS = [18, 19] as const;
+
+/** Content of the first version of a world. */
+export interface NewWorld {
+  readonly op: "put" | "append";
+  /** The bytes of the world. */
+  readonly body: Uint8Array;
+  /** The bytes of the request; `body` can have the bytes of a lower-layer world before them. */
+  readonly sent: Uint8Array;
+  readonly ext: string;
+  readonly headers: string;
+  readonly state: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** The file of a new world. */
+export interface NewWorldImage {
+  readonly row: StageRow;
+  readonly sha256: string;
+  readonly image: Uint8Array;
+}
+
+/** Builds the files of new worlds; each writer Worker has one. */
+export class ImageBuilder {
+  readonly #shared = emptyWorld();
+
+  constructor(readonly sign: ChainSigner) {}
+
+  /**
+   * Builds the file of a world at version 1 with the first event of its chain.
+   *
+   * @param now RFC 3339 time of the creation
+   */
+  build(world: NewWorld, now: string): NewWorldImage {
+    const sha256 = sha256Hex(world.body);
+    const row: StageRow = {
+      version: 1,
+      updatedAt: now,
+      ext: world.ext,
+      headers: world.headers,
+      state: world.state,
+      len: world.body.length,
+    };
+    const type = world.op === "put" ? "stage_written" : "stage_appended";
+    const payload = JSON.stringify(
+      world.op === "put"
+        ? writtenPayload(row, sha256, world.facts)
+        : appendedPayload(1, world.sent, sha256, { ext: world.ext, ...world.facts }),
+    );
+    const hmac = this.sign(GENESIS, now, type, payload);
+    const bytes = world.body.length + world.headers.length + payload.length;
+    const shared = bytes <= SHARED_IMAGE_BYTES;
+    const db = shared ? this.#shared : emptyWorld();
+    try {
+      db.exec("BEGIN");
+      db.prepare(sql.INSERT_STAGE).run(
+        world.body,
+        1,
+        now,
+        row.ext,
+        row.headers,
+        row.state,
+      );
+      db.prepare(sql.INSERT_EVENT).run(1, now, type, payload, hmac, GENESIS);
+      db.exec("COMMIT");
+      const image = db.serialize();
+      for (const offset of FORMAT_OFFSETS) image[offset] = 2;
+      return { row, sha256, image };
+    } finally {
+      if (shared) {
+        if (db.isTransaction) db.exec("ROLLBACK");
+        db.exec("DELETE FROM stage_meta; DELETE FROM events;");
+      } else db.close();
+    }
+  }
+
+  /** Closes the shared database. */
+  close(): void {
+    this.#shared.close();
+  }
+}
+
+function emptyWorld(): DatabaseSync {
+  const db = new DatabaseSync(":memory:");
+  // Deleted rows must be overwritten; otherwise the next image would contain their bytes.
+  db.exec("PRAGMA secure_delete = ON");
+  db.exec(sql.CREATE_WORLD);
+  return db;
+}

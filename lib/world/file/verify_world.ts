@@ -1,0 +1,184 @@
+/**
+ * Verifies the file of one world while no server runs: database structure, event chain, current row
+ * and earlier versions. It reads an open database and reports faults; it must never repair
+ * anything.
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import { sha256Hex } from "../../base/hash.ts";
+import {
+  CHAIN_START,
+  type ChainSigner,
+  type ChainState,
+  stepChain,
+  toEventRow,
+} from "../event_chain.ts";
+import * as sql from "./sql.ts";
+import { auditResult } from "../audit_result.ts";
+import { toBytes } from "./world_file.ts";
+
+/** One fault of a world. */
+export interface WorldFault {
+  /** `unreadable`: SQLite cannot use the file, or the row of the world is missing. */
+  readonly check: "unreadable" | "chain" | "body" | "history";
+  readonly reason: string;
+  /** Id of the first event that is not valid, if the chain is broken at an event. */
+  readonly event?: number;
+}
+
+/** Result of {@link verifyWorld}. */
+export interface WorldCheck {
+  readonly faults: readonly WorldFault[];
+  /** Whether the world was deleted, but its folder is not in the trash yet. */
+  readonly isDeleted: boolean;
+}
+
+/** Events that are read at a time. */
+const EVENTS_PER_QUERY = 500;
+
+type Row = Record<string, unknown>;
+
+interface ChainResult {
+  readonly chain: ChainState;
+  /** Hash of the bytes of each version, if an event records it. */
+  readonly hashes: ReadonlyMap<number, string>;
+}
+
+/**
+ * Verifies one world.
+ *
+ * @param db the open world
+ * @param name canonical name of the world
+ * @param sign signer with the key of the chain
+ * @throws what SQLite throws if it cannot read the file
+ */
+export function verifyWorld(db: DatabaseSync, name: string, sign: ChainSigner): WorldCheck {
+  const isDeleted = Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) === 1;
+  const structure = String(one(db, sql.CHECK_STRUCTURE)?.quick_check);
+  if (structure !== "ok") return { faults: [unreadable(firstLine(structure))], isDeleted };
+  const row = one(db, sql.SELECT_STAGE);
+  if (row === undefined) {
+    return { faults: [unreadable("the row of the world is missing")], isDeleted };
+  }
+  const body = toBytes(row.stage_html);
+  const { chain, hashes } = verifyChain(db, sign);
+  const audit = auditResult(name, {
+    version: Number(row.version),
+    ext: String(row.ext),
+    headers: String(row.headers),
+    state: String(row.state),
+    sha256: sha256Hex(body),
+  }, chain);
+  const faults: WorldFault[] = [];
+  if (!audit.chain.ok) {
+    const { reason = "the chain is broken", broken_at: event } = audit.chain;
+    faults.push({ check: "chain", reason, ...(event === undefined ? {} : { event }) });
+  }
+  if (!audit.body.ok) faults.push({ check: "body", reason: audit.body.reason ?? "" });
+  if (one(db, sql.HAS_HISTORY) !== undefined) {
+    const reason = historyFault(db, Number(row.version), body, hashes);
+    if (reason !== undefined) faults.push({ check: "history", reason });
+  }
+  return { faults, isDeleted };
+}
+
+function verifyChain(db: DatabaseSync, sign: ChainSigner): ChainResult {
+  const hashes = new Map<number, string>();
+  const after = db.prepare(sql.EVENTS_AFTER);
+  let chain = CHAIN_START;
+  for (let last: SQLInputValue = sql.BEFORE_ALL_EVENTS;; last = chain.lastId) {
+    const rows = after.all(last, EVENTS_PER_QUERY);
+    for (const row of rows) {
+      chain = stepChain(chain, toEventRow(row), sign);
+      if (chain.version !== undefined && chain.bodySha256 !== undefined) {
+        hashes.set(chain.version, chain.bodySha256);
+      }
+    }
+    if (rows.length < EVENTS_PER_QUERY) return { chain, hashes };
+  }
+}
+
+/** Returns the first fault of the earlier versions, or `undefined`. */
+function historyFault(
+  db: DatabaseSync,
+  current: number,
+  body: Uint8Array,
+  hashes: ReadonlyMap<number, string>,
+): string | undefined {
+  const content = db.prepare(sql.CONTENT_OF);
+  let prefixes: Prefix[] = [];
+  let last: number | undefined;
+  for (const row of db.prepare(sql.ALL_VERSIONS).all()) {
+    const version = Number(row.version);
+    if (version >= current) return `version ${version} is kept, but the current one is ${current}`;
+    if (last !== undefined && version !== last + 1) return `version ${last + 1} is missing`;
+    last = version;
+    const len = Number(row.len);
+    if (row.kind !== "full") {
+      prefixes.push({ version, len });
+      continue;
+    }
+    const sha256 = String(row.sha256);
+    const kept = content.get(sha256);
+    if (kept === undefined) return `the bytes of version ${version} are missing`;
+    const bytes = toBytes(kept.bytes);
+    if (bytes.length !== len || sha256Hex(bytes) !== sha256) {
+      return `the bytes of version ${version} do not match their hash and length`;
+    }
+    const recorded = hashes.get(version);
+    if (recorded !== undefined && recorded !== sha256) {
+      return `version ${version} does not match the hash in its event`;
+    }
+    const fault = prefixFault([...prefixes, { version, len }], bytes, hashes);
+    if (fault !== undefined) return fault;
+    prefixes = [];
+  }
+  if (last !== undefined && last !== current - 1) return `version ${last + 1} is missing`;
+  const unused = one(db, sql.UNREFERENCED_CONTENT);
+  if (unused !== undefined) return `no version has the kept bytes ${String(unused.sha256)}`;
+  return prefixFault(prefixes, body, hashes);
+}
+
+interface Prefix {
+  readonly version: number;
+  readonly len: number;
+}
+
+/**
+ * Checks versions that are prefixes of one later version, in one pass over its bytes.
+ *
+ * @param prefixes the versions, oldest first
+ * @param bytes bytes of the later version
+ * @returns the first fault, or `undefined`
+ */
+function prefixFault(
+  prefixes: readonly Prefix[],
+  bytes: Uint8Array,
+  hashes: ReadonlyMap<number, string>,
+): string | undefined {
+  const hash: Hash = createHash("sha256");
+  let at = 0;
+  for (const { version, len } of prefixes) {
+    if (len < at || len > bytes.length) return `version ${version} is longer than the next one`;
+    hash.update(bytes.subarray(at, len));
+    at = len;
+    const recorded = hashes.get(version);
+    if (recorded !== undefined && hash.copy().digest("hex") !== recorded) {
+      return `version ${version} does not match the hash in its event`;
+    }
+  }
+  return undefined;
+}
+
+function unreadable(reason: string): WorldFault {
+  return { check: "unreadable", reason };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n").find((line) => !line.startsWith("***")) ?? text;
+}
+
+function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
+  return db.prepare(statement).get(...values);
+}

@@ -1,0 +1,309 @@
+/**
+ * One open world file (`universe.db`): reads and changes its tables. Changes are applied in a
+ * transaction that the writer begins and commits, so that several changes share one commit. Each
+ * change also appends its event to the chain. Caching, notification of watchers and the time of a
+ * commit are not decided here.
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { sha256Hex } from "../../base/hash.ts";
+import { type ChainSigner, GENESIS } from "../event_chain.ts";
+import { type HistoryLimits, HistoryTable } from "./history_table.ts";
+import * as sql from "./sql.ts";
+import { StoreError } from "../store.ts";
+
+/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
+const SQLITE_BUSY_MS = 5000;
+
+/** The row of a world without its bytes. */
+export interface StageRow {
+  readonly version: number;
+  readonly updatedAt: string;
+  readonly ext: string;
+  /** JSON text of the `headers` column, as stored. */
+  readonly headers: string;
+  readonly state: string;
+  /** Length of the bytes. */
+  readonly len: number;
+}
+
+/** Options of {@link WorldFile}. */
+export interface OpenOptions {
+  readonly sign: ChainSigner;
+  readonly sync: "full" | "normal";
+  readonly history: HistoryLimits;
+}
+
+/** One open world. All methods are synchronous and throw what SQLite throws. */
+export class WorldFile {
+  readonly #db: DatabaseSync;
+  readonly #sign: ChainSigner;
+  readonly #history: HistoryTable;
+  readonly #statements = new Map<string, StatementSync>();
+  #row: StageRow;
+  #sha256: string | undefined;
+  /** Hash state after the current bytes, so that an append does not hash them again. */
+  #hashState: Hash | undefined;
+  #headId: number;
+  #headHmac: string;
+  /** Estimated growth of the write-ahead log since the last checkpoint, in bytes. */
+  walBytes = 0;
+
+  constructor(readonly name: string, path: string, options: OpenOptions) {
+    this.#db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
+    this.#sign = options.sign;
+    this.#history = new HistoryTable(this, options.history);
+    try {
+      // A prepared statement, because errors of `exec` have no SQLite code (node:sqlite, Deno
+      // 2.9.6). If the disk is full, this statement is the first to fail, and the code is needed.
+      this.get("PRAGMA journal_mode = WAL");
+      this.#db.exec(
+        `PRAGMA synchronous = ${options.sync === "full" ? "FULL" : "NORMAL"};
+         PRAGMA wal_autocheckpoint = 0;`,
+      );
+      this.#row = this.#readRow();
+      const head = this.get(sql.LAST_EVENT);
+      this.#headId = head === undefined ? 0 : Number(head.id);
+      this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** The current row, including changes of the open transaction. */
+  get row(): StageRow {
+    return this.#row;
+  }
+
+  /** SHA-256 of the bytes that are in the row now, computed from the bytes. */
+  get sha256(): string {
+    return this.#sha256 ??= sha256Hex(this.body());
+  }
+
+  /** Reads the current bytes. */
+  body(): Uint8Array<ArrayBuffer> {
+    const found = this.get(sql.SELECT_BODY)?.stage_html;
+    return toBytes(found);
+  }
+
+  /** Runs one prepared statement that returns at most one row. */
+  get(statement: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return this.#prepared(statement).get(...values);
+  }
+
+  /** Runs one prepared statement that returns rows. */
+  all(statement: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return this.#prepared(statement).all(...values);
+  }
+
+  /** Runs one prepared statement; returns the number of changed rows. */
+  run(statement: string, ...values: SQLInputValue[]): number {
+    return Number(this.#prepared(statement).run(...values).changes);
+  }
+
+  /** Runs statements without preparing them. */
+  exec(statements: string): void {
+    this.#db.exec(statements);
+  }
+
+  /** Begins a transaction and takes the write lock of the file. */
+  begin(): void {
+    this.run("BEGIN IMMEDIATE");
+  }
+
+  /** Commits the transaction. */
+  commit(): void {
+    this.run("COMMIT");
+  }
+
+  /**
+   * Replaces the row and appends a `stage_written` event.
+   *
+   * @param now RFC 3339 time of the change
+   * @param facts more fields for the payload of the event
+   */
+  replace(
+    body: Uint8Array,
+    fields: { ext: string; headers: string; state: string },
+    now: string,
+    facts: Readonly<Record<string, unknown>>,
+  ): void {
+    const version = this.#row.version + 1;
+    const from = this.#row.state;
+    this.#history.keep("full");
+    this.run(
+      sql.REPLACE_STAGE,
+      body,
+      version,
+      now,
+      fields.ext,
+      fields.headers,
+      fields.state,
+    );
+    this.#row = { version, updatedAt: now, len: body.length, ...fields };
+    this.#sha256 = sha256Hex(body);
+    this.#hashState = undefined;
+    this.#appendEvent("stage_written", writtenPayload(this.#row, this.#sha256, facts), now);
+    this.#recordStateChange(from, now, facts);
+    this.walBytes += body.length + 4096;
+  }
+
+  /** Appends bytes to the row and appends a `stage_appended` event. */
+  append(
+    body: Uint8Array,
+    state: string,
+    now: string,
+    facts: Readonly<Record<string, unknown>>,
+  ): void {
+    const version = this.#row.version + 1;
+    const from = this.#row.state;
+    this.#history.keep("prefix");
+    this.#hashState ??= createHash("sha256").update(this.body());
+    this.#hashState.update(body);
+    this.run(sql.APPEND_STAGE, body, version, now, state);
+    this.#row = {
+      ...this.#row,
+      version,
+      updatedAt: now,
+      state,
+      len: this.#row.len + body.length,
+    };
+    this.#sha256 = this.#hashState.copy().digest("hex");
+    this.#appendEvent("stage_appended", appendedPayload(version, body, this.#sha256, facts), now);
+    this.#recordStateChange(from, now, facts);
+    this.walBytes += this.#row.len + 4096;
+  }
+
+  /** Changes only the state and appends a `state_transition` event. */
+  transition(to: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+    const from = this.#row.state;
+    this.run(sql.SET_STATE, to, now);
+    this.#row = { ...this.#row, state: to, updatedAt: now };
+    this.#appendEvent("state_transition", { from, to, version: this.#row.version, ...facts }, now);
+  }
+
+  /** Makes a new version with the same bytes after a rename and appends a `world_moved` event. */
+  recordMove(ext: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+    const version = this.#row.version + 1;
+    const { sha256 } = this;
+    this.#history.keep("prefix");
+    this.run(sql.MOVE_STAGE, version, now, ext);
+    this.#row = { ...this.#row, version, updatedAt: now, ext };
+    const payload = { ...writtenPayload(this.#row, sha256, facts), op: "move" };
+    this.#appendEvent("world_moved", payload, now);
+  }
+
+  /** Appends a `state_transition` event if a change of the bytes also changed the state. */
+  #recordStateChange(from: string, now: string, facts: Readonly<Record<string, unknown>>): void {
+    const { state: to, version } = this.#row;
+    if (from === to) return;
+    const payload = { from, to, version, reason: "source changed", by: facts.by };
+    this.#appendEvent("state_transition", payload, now);
+  }
+
+  /** Appends an event without changing the row. */
+  note(type: string, payload: Readonly<Record<string, unknown>>, now: string): void {
+    this.#appendEvent(type, payload, now);
+  }
+
+  /** Rolls back the open transaction, if any, and reads the state in memory from the file again. */
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#row = this.#readRow();
+    this.#sha256 = undefined;
+    this.#hashState = undefined;
+    const head = this.get(sql.LAST_EVENT);
+    this.#headId = head === undefined ? 0 : Number(head.id);
+    this.#headHmac = head === undefined ? GENESIS : String(head.hmac);
+    this.#history.resetTotals();
+  }
+
+  /** Moves the content of the write-ahead log to the main file, so that the log does not grow. */
+  checkpoint(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    this.walBytes = 0;
+  }
+
+  /** Closes the file; SQLite then writes the log into it. */
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #appendEvent(type: string, facts: Readonly<Record<string, unknown>>, now: string): void {
+    const payload = JSON.stringify(facts);
+    const id = this.#headId + 1;
+    const hmac = this.#sign(this.#headHmac, now, type, payload);
+    this.run(sql.INSERT_EVENT, id, now, type, payload, hmac, this.#headHmac);
+    this.#headId = id;
+    this.#headHmac = hmac;
+    this.walBytes += 4096 + payload.length;
+  }
+
+  #readRow(): StageRow {
+    const row = this.get(sql.SELECT_ROW);
+    if (row === undefined) {
+      throw new StoreError("damaged", "Cannot read the world: its file has no row", this.name);
+    }
+    return {
+      version: Number(row.version),
+      updatedAt: String(row.updated_at),
+      ext: String(row.ext),
+      headers: String(row.headers),
+      state: String(row.state),
+      len: Number(row.len),
+    };
+  }
+
+  #prepared(statement: string): StatementSync {
+    let found = this.#statements.get(statement);
+    if (found === undefined) {
+      found = this.#db.prepare(statement);
+      this.#statements.set(statement, found);
+    }
+    return found;
+  }
+}
+
+/** Converts a column to bytes; it can be text if it was edited with `sqlite3`. */
+export function toBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  return new TextEncoder().encode(typeof value === "string" ? value : "");
+}
+
+/** Returns the payload of a `stage_written` event. */
+export function writtenPayload(
+  row: StageRow,
+  sha256: string,
+  facts: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return {
+    op: "put",
+    len: row.len,
+    ext: row.ext,
+    version_after: row.version,
+    meta_headers: JSON.parse(row.headers),
+    body_sha256_after: sha256,
+    ...facts,
+  };
+}
+
+/** Returns the payload of a `stage_appended` event. */
+export function appendedPayload(
+  version: number,
+  added: Uint8Array,
+  sha256: string,
+  facts: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return {
+    op: "append",
+    append_len: added.length,
+    append_sha256: sha256Hex(added),
+    version_after: version,
+    body_sha256_after: sha256,
+    meta_headers: [],
+    ...facts,
+  };
+}

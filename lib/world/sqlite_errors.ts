@@ -1,0 +1,40 @@
+/**
+ * Converts errors of SQLite and of the file system to `StoreError`, so that callers of the store do
+ * not depend on their codes. It chooses the code of the error and handles nothing.
+ */
+
+import { StoreError } from "./store.ts";
+
+const SQLITE_FULL = 13;
+/** The shared-memory file could not grow (`SQLITE_IOERR_SHMSIZE`), because the disk is full. */
+const SQLITE_NO_SHARED_MEMORY = 10 | (19 << 8);
+const NO_SPACE = /ENOSPC|EDQUOT|no space left|quota exceeded|disk is full/i;
+
+/**
+ * Converts anything that was thrown during an operation on a world.
+ *
+ * @param world name of the world
+ * @returns `error` itself if it is a `StoreError`; else an error with code `full` if the disk is
+ * full, and `damaged` in all other cases
+ */
+export function toStoreError(error: unknown, world: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const full = sqliteErrorCode(error) === SQLITE_FULL ||
+    extendedCode(error) === SQLITE_NO_SHARED_MEMORY || NO_SPACE.test(message);
+  if (full) {
+    return new StoreError("full", "Cannot write the world: the disk is full", world);
+  }
+  return new StoreError("damaged", `Cannot use the file of the world: ${message}`, world);
+}
+
+/** Returns the primary result code of an SQLite error; `undefined` for any other value. */
+export function sqliteErrorCode(error: unknown): number | undefined {
+  const code = extendedCode(error);
+  return code === undefined ? undefined : code & 0xff;
+}
+
+function extendedCode(error: unknown): number | undefined {
+  if (typeof error !== "object" || error === null || !("errcode" in error)) return undefined;
+  return typeof error.errcode === "number" ? error.errcode : undefined;
+}

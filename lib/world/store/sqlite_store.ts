@@ -1,0 +1,312 @@
+/**
+ * The store of SQLite files: one `universe.db` a world, written by Workers, read from memory where
+ * it can be. This file joins catalog, cache, Workers and watchers so that a change is on disk before
+ * anyone hears of it. It knows no SQL and no HTTP.
+ */
+
+import {
+  CACHE_BYTES,
+  HISTORY_BYTES,
+  HISTORY_VERSIONS,
+  MAX_OPEN_WORLDS_PER_WORKER,
+  MAX_WORLD_BYTES,
+} from "../../limits.ts";
+import type { Catalog } from "./catalog.ts";
+import { ReadThrough } from "./read_through.ts";
+import { EmptyCollections } from "./empty_collections.ts";
+import type { DataFolder } from "../file/data_folder.ts";
+import { lowerAuditResult } from "../lower_layer.ts";
+import type { CatalogRow } from "./worker_messages.ts";
+import { SnapshotFiles } from "./snapshot_files.ts";
+import { planAppend, planPut, planTransition, type WritePlan } from "./write_plan.ts";
+import {
+  type Append,
+  type AuditResult,
+  type ChainEvent,
+  type Change,
+  type ChangeResult,
+  type Child,
+  type EventNote,
+  type Put,
+  type Removal,
+  type Rename,
+  type Snapshot,
+  type Store,
+  type StoreCounts,
+  StoreError,
+  type Transition,
+  type World,
+  type WorldEntry,
+} from "../store.ts";
+import { StoreState } from "./store_state.ts";
+import { WorldFiles } from "./world_files.ts";
+import { UnindexedWorlds } from "./unindexed_worlds.ts";
+import type { WorldCache } from "./world_cache.ts";
+import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
+
+/** How a store is opened. */
+export interface SqliteStoreOptions {
+  readonly folder: DataFolder;
+  /** The signing key of the event chain. */
+  readonly key: string;
+  /** The worlds of the read-only layer below. */
+  readonly lower: ReadonlyMap<string, World>;
+  /** URL of the store Worker's module. */
+  readonly workerUrl: string;
+  readonly writers?: number;
+  readonly sync?: "full" | "normal";
+  readonly history?: { readonly versions: number; readonly bytes: number };
+  readonly maxWorldBytes?: number;
+  readonly cacheBytes?: number;
+  readonly handles?: number;
+  /** Called once if a Worker dies; the store answers `closed` from then on. */
+  readonly onWorkerExit?: (reason: string) => void;
+  /** Writes a line for the operator. */
+  readonly log?: (line: string) => void;
+}
+
+/** Opens the store and learns which worlds there are. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const store = new SqliteStore(options);
+  await store.scan();
+  return store;
+}
+
+class SqliteStore implements Store {
+  readonly #folder: DataFolder;
+  readonly #lower: ReadonlyMap<string, World>;
+  readonly #files: WorldFiles;
+  readonly #state: StoreState;
+  readonly #catalog: Catalog;
+  readonly #cache: WorldCache;
+  readonly #readThrough: ReadThrough;
+  readonly #unindexed: UnindexedWorlds;
+  readonly #collections: EmptyCollections;
+  readonly #snapshots: SnapshotFiles;
+  #notes = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SqliteStoreOptions) {
+    const { folder, lower } = options;
+    this.#folder = folder;
+    this.#lower = lower;
+    this.#files = new WorldFiles({
+      url: options.workerUrl,
+      setup: {
+        data: folder.path,
+        key: options.key,
+        sync: options.sync ?? "full",
+        history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
+        maxWorldBytes: options.maxWorldBytes ?? MAX_WORLD_BYTES,
+        handles: options.handles ?? MAX_OPEN_WORLDS_PER_WORKER,
+      },
+      writers: options.writers ?? 2,
+      events: {
+        onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
+        onExit: (reason) => options.onWorkerExit?.(reason),
+      },
+    });
+    const files = this.#files;
+    const unindexed = this.#unindexed = new UnindexedWorlds(files);
+    this.#state = new StoreState({
+      lower,
+      cacheBytes: options.cacheBytes ?? CACHE_BYTES,
+      files,
+      unindexed,
+      log: (line) => options.log?.(line),
+    });
+    const { catalog, cache } = this.#state;
+    this.#catalog = catalog;
+    this.#cache = cache;
+    this.#readThrough = new ReadThrough({ catalog, cache, files, unindexed });
+    this.#collections = new EmptyCollections(catalog, files);
+    this.#snapshots = new SnapshotFiles(folder.path, files);
+  }
+
+  get seq(): number {
+    return this.#state.hub.seq;
+  }
+
+  get counts(): StoreCounts {
+    const { hits, bytes } = this.#cache;
+    const { count } = this.#readThrough;
+    return { cacheHits: hits, cacheBytes: bytes, diskReads: count, notes: this.#notes };
+  }
+
+  /** Reads which worlds there are; those with a stale catalog row are indexed in the background. */
+  async scan(): Promise<void> {
+    const { rows, unindexed } = await this.#files.scan();
+    for (const row of rows) this.#catalog.set(toUpperEntry(row));
+    for (const name of unindexed) {
+      this.#unindexed.add(name);
+      this.#catalog.set(unindexedEntry(name));
+    }
+    this.#collections.load(this.#folder.path);
+    this.#files.track(this.#unindexed.indexAll(this.#applyRow));
+  }
+
+  peek(name: string): World | undefined {
+    return this.#cache.get(name);
+  }
+
+  async read(name: string): Promise<World | undefined> {
+    const hot = this.#cache.get(name);
+    if (hot !== undefined) return hot;
+    const entry = this.#catalog.upper(name);
+    if (entry === undefined) return this.#lower.get(name);
+    return await this.#readThrough.read(name, entry) ?? this.#lower.get(name);
+  }
+
+  async readAt(name: string, version: number): Promise<World> {
+    const lower = this.#lower.get(name);
+    if (version === 0 && lower !== undefined) return lower;
+    if (this.#catalog.upper(name) === undefined) {
+      throw new StoreError("absent", `there is no version ${version}: nothing is here`, name);
+    }
+    return toWorld(name, await this.#files.readAt(name, version));
+  }
+
+  put(change: Put): Promise<ChangeResult> {
+    return this.#submit(planPut(change, this.#lower.get(change.name)));
+  }
+
+  append(change: Append): Promise<ChangeResult> {
+    return this.#submit(planAppend(change, this.#lower.get(change.name)));
+  }
+
+  transition(change: Transition): Promise<ChangeResult> {
+    return this.#submit(planTransition(change, this.#lower.get(change.name)));
+  }
+
+  async note(change: EventNote): Promise<void> {
+    const { name, by, type, payload, precondition } = change;
+    const condition = precondition === undefined ? {} : { precondition };
+    await this.#files.submit(
+      { kind: "note", name, by, type, payload, ...condition },
+      () => void this.#notes++,
+    );
+  }
+
+  async remove(change: Removal): Promise<{ readonly version: number }> {
+    const { name, by, precondition } = change;
+    const renaming = this.#files.renaming(name);
+    if (renaming !== undefined) {
+      await renaming;
+      return await this.remove(change);
+    }
+    this.#assertUpper(name);
+    return await this.#files.remove(
+      { kind: "remove", name, by, ...(precondition === undefined ? {} : { precondition }) },
+      (result) => this.#state.applyRemoval(name, by, result),
+    );
+  }
+
+  async rename(change: Rename): Promise<ChangeResult> {
+    const { name, to, by } = change;
+    this.#assertUpper(name);
+    return await this.#files.rename(
+      change,
+      () => this.#catalog.get(to) === undefined,
+      ({ source, target }) => {
+        const written = this.#state.applyChange(to, by, { ...target, created: true }, undefined);
+        this.#state.applyRemoval(name, by, source);
+        return written;
+      },
+    );
+  }
+
+  stat(name: string): WorldEntry | undefined {
+    return this.#catalog.get(name);
+  }
+
+  isCollection(name: string): boolean {
+    return this.#catalog.isCollection(name);
+  }
+
+  changedAt(name: string): string | undefined {
+    return this.#catalog.changedAt(name);
+  }
+
+  async list(name: string): Promise<readonly Child[]> {
+    const found = this.#catalog.list(name);
+    if (this.#unindexed.size === 0) return found;
+    const names = found.flatMap(({ entry }) => entry === undefined ? [] : [entry.name]);
+    await this.#unindexed.index(names, this.#applyRow);
+    return this.#catalog.list(name);
+  }
+
+  async walk(name: string): Promise<readonly WorldEntry[]> {
+    const found = this.#catalog.walk(name);
+    if (this.#unindexed.size === 0) return found;
+    await this.#unindexed.index(found.map((entry) => entry.name), this.#applyRow);
+    return this.#catalog.walk(name);
+  }
+
+  count(): number {
+    return this.#catalog.size;
+  }
+
+  async markCollection(name: string, present: boolean): Promise<void> {
+    this.#files.assertOpen();
+    await this.#files.track(this.#collections.mark(name, present));
+  }
+
+  watch(name: string, listener: (change: Change) => void): () => void {
+    return this.#state.hub.watch(name, listener);
+  }
+
+  async audit(name: string): Promise<AuditResult> {
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const result = isUpper ? await this.#files.audit(name) : undefined;
+    if (result !== undefined) return result;
+    const lower = this.#lower.get(name);
+    if (lower === undefined) throw new StoreError("absent", "nothing is here", name);
+    return lowerAuditResult(lower);
+  }
+
+  async log(
+    name: string,
+    page: { before?: number; limit: number },
+  ): Promise<readonly ChainEvent[]> {
+    const before = page.before ?? Number.MAX_SAFE_INTEGER;
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const events = isUpper ? await this.#files.log(name, before, page.limit) : undefined;
+    if (events !== undefined) return events;
+    if (this.#lower.has(name)) return [];
+    throw new StoreError("absent", "nothing is here", name);
+  }
+
+  async snapshot(name: string, key?: string): Promise<Snapshot> {
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const copy = isUpper ? await this.#snapshots.create(name, key) : undefined;
+    if (copy !== undefined) return copy;
+    const reason = this.#lower.has(name)
+      ? "it belongs to the lower layer and has no file"
+      : "nothing is here";
+    throw new StoreError("absent", reason, name);
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
+      .then(() => this.#folder.release());
+  }
+
+  /** One change: on disk, then in memory, then to the watchers, then to the caller. */
+  #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
+    const { name, by } = job;
+    return this.#files.submit(job, (result) => {
+      const world = nextWorld(result, this.#cache.peek(name));
+      return this.#state.applyChange(name, by, result, world);
+    });
+  }
+
+  readonly #applyRow = (name: string, row: CatalogRow | undefined): void =>
+    this.#state.applyRow(name, row);
+
+  #assertUpper(name: string): void {
+    if (this.#catalog.upper(name) !== undefined) return;
+    throw this.#lower.has(name)
+      ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
+      : new StoreError("absent", "nothing is here", name);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The catalog on disk: one row per world with what listings need, so that a start does not open
+ * worlds that have not changed. The file is derived data. A row that does not match the size and
+ * time of its world's file is discarded and read from the world again, so that a lost, incomplete
+ * or old catalog costs time but never causes a wrong result.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { pathExists, tryRemove, WORLD_FILE } from "../file/durable_fs.ts";
+import { fromFolderName } from "../name.ts";
+import type { CatalogRow, FileStamp, ScanResult } from "../store/worker_messages.ts";
+import * as sql from "../file/sql.ts";
+
+/** File name of the catalog in the data folder. */
+export const CATALOG_FILE = ".catalog.db";
+
+/** The catalog file of a data folder; opened at first use. */
+export class CatalogFile {
+  #db: DatabaseSync | undefined;
+
+  constructor(readonly data: string) {}
+
+  /** Compares the rows with the folders on disk, by name, file size and modification time. */
+  scan(): ScanResult {
+    const known = new Map(this.#load().map((row) => [row.name, row]));
+    const rows: CatalogRow[] = [];
+    const unknown: string[] = [];
+    for (const { name: folder, isDirectory } of Deno.readDirSync(this.data)) {
+      if (!isDirectory || folder.startsWith(".")) continue;
+      const name = fromFolderName(folder);
+      if (name === undefined) continue;
+      const found = statWorldFile(`${this.data}/${folder}/${WORLD_FILE}`);
+      if (found === undefined) continue;
+      const row = known.get(name);
+      const fresh = row !== undefined && row.mtime > 0 && found.mtime === row.mtime &&
+        found.size === row.size && !found.hasLog && row.version > 0 && row.len >= 0;
+      known.delete(name);
+      if (fresh) rows.push(row);
+      else unknown.push(name);
+    }
+    if (known.size > 0) this.#forget([...known.keys()]);
+    return { rows, unindexed: unknown };
+  }
+
+  /** Drops rows of worlds that no longer exist, so that their number does not grow. */
+  #forget(names: readonly string[]): void {
+    try {
+      this.save([], names);
+    } catch {
+      // Safe to ignore: `scan` ignores these rows, and the next start tries to drop them again.
+    }
+  }
+
+  /**
+   * Saves rows and drops others, in one transaction.
+   *
+   * @param rows rows to insert or replace
+   * @param gone names of worlds whose rows are dropped
+   */
+  save(rows: readonly CatalogRow[], gone: readonly string[]): void {
+    const db = this.#opened();
+    const put = db.prepare(sql.SAVE_ENTRY);
+    const drop = db.prepare(sql.DROP_ENTRY);
+    db.exec("BEGIN");
+    try {
+      for (const name of gone) drop.run(name);
+      for (const r of rows) {
+        put.run(r.name, r.version, r.ext, r.len, r.state, r.updatedAt, r.mtime, r.size);
+      }
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** Closes the file if it is open. */
+  close(): void {
+    this.#db?.close();
+    this.#db = undefined;
+  }
+
+  #load(): CatalogRow[] {
+    try {
+      return this.#opened().prepare(sql.LOAD_CATALOG).all().map((row) => ({
+        name: String(row.name),
+        version: Number(row.version),
+        ext: String(row.ext),
+        len: Number(row.len),
+        state: String(row.state),
+        updatedAt: String(row.updated_at),
+        mtime: Number(row.mtime),
+        size: Number(row.size),
+      }));
+    } catch {
+      // The catalog is damaged: delete it, because all of it can be read from the worlds.
+      this.close();
+      for (const end of ["", "-wal", "-shm"]) tryRemove(`${this.data}/${CATALOG_FILE}${end}`);
+      return [];
+    }
+  }
+
+  #opened(): DatabaseSync {
+    if (this.#db !== undefined) return this.#db;
+    const db = new DatabaseSync(`${this.data}/${CATALOG_FILE}`);
+    try {
+      db.exec(sql.CREATE_CATALOG);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    return this.#db = db;
+  }
+}
+
+/**
+ * Returns the stamp of a world's file and whether it has a log; `undefined` if it does not exist.
+ */
+export function statWorldFile(path: string): FileStamp & { hasLog: boolean } | undefined {
+  try {
+    const { mtime, size } = Deno.statSync(path);
+    return { mtime: mtime?.getTime() ?? 0, size, hasLog: pathExists(`${path}-wal`) };
+  } catch (error) {
+    // A symbolic link without a target is listed as a world that cannot be read.
+    if (error instanceof Deno.errors.NotFound && !pathExists(path)) return undefined;
+    return { mtime: 0, size: 0, hasLog: true };
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The open files of one writer: opened on demand, limited in number, least recently used closed
+ * first. Logs that have grown are checkpointed between batches. For each closed file it records
+ * size and modification time for the catalog. It never changes the content of a world.
+ */
+
+import { shardOf } from "../../base/hash.ts";
+import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
+import { toFolderName } from "../name.ts";
+import type { FileStamp } from "../store/worker_messages.ts";
+import { type OpenOptions, WorldFile } from "../file/world_file.ts";
+
+/** Log size in bytes from which a world is checkpointed; varies by name up to twice this size. */
+const CHECKPOINT_BYTES = 1024 * 1024;
+
+/** A world whose file was closed, with the stamp of the file. */
+export type ClosedWorld = FileStamp & { readonly name: string };
+
+/** The open files of one writer. */
+export class HandleCache {
+  readonly #open = new Map<string, WorldFile>();
+  readonly #scheduled = new Set<WorldFile>();
+  #closed: ClosedWorld[] = [];
+
+  /**
+   * @param data path of the data folder
+   * @param maxHandles maximum number of open files
+   */
+  constructor(readonly data: string, readonly maxHandles: number, readonly options: OpenOptions) {}
+
+  /** Whether the file of a world is open. */
+  has(name: string): boolean {
+    return this.#open.has(name);
+  }
+
+  /**
+   * Returns the open file of a world, opening it if necessary; `undefined` if it does not exist.
+   */
+  open(name: string): WorldFile | undefined {
+    const open = this.#open.get(name);
+    if (open !== undefined) {
+      this.#open.delete(name);
+      this.#open.set(name, open);
+      return open;
+    }
+    const path = `${this.data}/${toFolderName(name)}/${WORLD_FILE}`;
+    if (!pathExists(path)) return undefined;
+    const file = new WorldFile(name, path, this.options);
+    this.#open.set(name, file);
+    for (const oldest of this.#open.keys()) {
+      if (this.#open.size <= this.maxHandles) break;
+      this.release(oldest);
+    }
+    return file;
+  }
+
+  /** Closes a world's file, which writes its log into it, and records the stamp of the file. */
+  release(name: string): void {
+    const file = this.#open.get(name);
+    if (file === undefined) return;
+    this.#open.delete(name);
+    this.#scheduled.delete(file);
+    try {
+      file.close();
+      this.#closed.push({ name, ...readFileStamp(this.data, name) });
+    } catch {
+      // Safe to ignore: acknowledged changes are in the log, and without a stamp the next start
+      // opens the world.
+    }
+  }
+
+  /** Closes a world's file without recording a stamp, because the world is moved or deleted. */
+  discard(name: string): void {
+    this.release(name);
+    this.#closed = this.#closed.filter((entry) => entry.name !== name);
+  }
+
+  /** Rolls a world back to its state on disk after a failure. */
+  rollBack(name: string): void {
+    const file = this.#open.get(name);
+    if (file === undefined) return;
+    try {
+      file.rollback();
+    } catch {
+      // The row cannot be read either: close the file; the next use opens it again.
+      this.release(name);
+    }
+  }
+
+  /** Schedules a checkpoint of a changed world if its log has grown beyond the limit. */
+  scheduleCheckpoint(file: WorldFile): void {
+    if (file.walBytes > checkpointBytesOf(file.name)) this.#scheduled.add(file);
+  }
+
+  /**
+   * Checkpoints one scheduled world.
+   *
+   * @returns whether more worlds are scheduled
+   */
+  checkpointOne(): boolean {
+    for (const file of this.#scheduled) {
+      this.#scheduled.delete(file);
+      try {
+        file.checkpoint();
+      } catch {
+        // Safe to ignore: all commits remain in the log. The usual cause is a full disk.
+      }
+      break;
+    }
+    return this.#scheduled.size > 0;
+  }
+
+  /** Returns the worlds whose files were closed since the last call. */
+  takeClosed(): readonly ClosedWorld[] {
+    const taken = this.#closed;
+    this.#closed = [];
+    return taken;
+  }
+
+  /** Closes all files. */
+  close(): void {
+    for (const name of [...this.#open.keys()]) this.release(name);
+  }
+}
+
+/** Reads size and modification time of a world's file. */
+export function readFileStamp(data: string, name: string): FileStamp {
+  const { mtime, size } = Deno.statSync(`${data}/${toFolderName(name)}/${WORLD_FILE}`);
+  return { mtime: mtime?.getTime() ?? 0, size };
+}
+
+function checkpointBytesOf(name: string): number {
+  return CHECKPOINT_BYTES + shardOf(name, CHECKPOINT_BYTES);
+}

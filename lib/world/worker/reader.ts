@@ -1,0 +1,336 @@
+/**
+ * The reader: reads worlds that are not in memory, in a Worker of its own, so that writers do not
+ * wait for reads. For each job it opens a file, reads one consistent state and closes the file. It
+ * must not keep a file open between jobs, because the world can be moved, and it must never change
+ * a world.
+ */
+
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import { sha256Hex } from "../../base/hash.ts";
+import { statWorldFile } from "./catalog_file.ts";
+import { MAX_IN_MEMORY_SNAPSHOT_BYTES } from "../../limits.ts";
+import { pathExists, tryRemove, WORLD_FILE, writeSynced } from "../file/durable_fs.ts";
+import {
+  CHAIN_START,
+  type ChainSigner,
+  type ChainState,
+  createChainSigner,
+  stepChain,
+  toEventRow,
+} from "../event_chain.ts";
+import { sqliteErrorCode } from "../sqlite_errors.ts";
+import { toFolderName } from "../name.ts";
+import type {
+  CatalogRow,
+  FileStamp,
+  ReadResult,
+  SnapshotResult,
+  WorkerSetup,
+} from "../store/worker_messages.ts";
+import { copyWorldInSteps } from "../file/copy_world.ts";
+import * as sql from "../file/sql.ts";
+import { type AuditResult, type ChainEvent, StoreError } from "../store.ts";
+import { auditResult } from "../audit_result.ts";
+import { toBytes } from "../file/world_file.ts";
+
+/** Maximum time that a statement waits for another process to release the file, in milliseconds. */
+const SQLITE_BUSY_MS = 5000;
+const SQLITE_IOERR = 10;
+const SQLITE_CANTOPEN = 14;
+/** Events that an audit checks before other jobs can run. */
+const EVENTS_PER_AUDIT_STEP = 500;
+
+type Row = Record<string, unknown>;
+
+/** Reads worlds from a data folder. */
+export class Reader {
+  readonly #sign: ChainSigner;
+
+  constructor(readonly setup: Pick<WorkerSetup, "data" | "key" | "history">) {
+    this.#sign = createChainSigner(setup.key);
+  }
+
+  /** Reads the current version; `undefined` if the world does not exist. */
+  read(name: string): ReadResult | undefined {
+    return this.#use(name, (db) => readCurrent(db, name));
+  }
+
+  /**
+   * Reads a version by number.
+   *
+   * @throws {StoreError} `absent` if the world does not exist or never had the version, `gone` if
+   * the version is no longer kept
+   */
+  readAt(name: string, version: number): ReadResult {
+    const found = this.#use(
+      name,
+      (db) => readVersion(db, name, version, this.setup.history.versions),
+    );
+    if (found === undefined) {
+      throw new StoreError(
+        "absent",
+        `Cannot read version ${version}: the world does not exist`,
+        name,
+      );
+    }
+    return found;
+  }
+
+  /** Reads the catalog row of a world from its file; `undefined` if the world does not exist. */
+  stat(name: string): CatalogRow | undefined {
+    const path = this.#path(name);
+    const before = statWorldFile(path);
+    const row = this.#use(name, (db) => one(db, sql.SELECT_ROW));
+    if (row === undefined) return undefined;
+    const after = statWorldFile(path);
+    return {
+      name,
+      version: Number(row.version),
+      ext: String(row.ext),
+      len: Number(row.len),
+      state: String(row.state),
+      updatedAt: String(row.updated_at),
+      ...reliableStamp(before, after),
+    };
+  }
+
+  /** Reads at most `limit` events with an id below `before`, newest first. */
+  log(name: string, before: number, limit: number): ChainEvent[] | undefined {
+    return this.#use(
+      name,
+      (db) => db.prepare(sql.EVENTS_BEFORE).all(before, limit).map(chainEvent),
+    );
+  }
+
+  /** Audits a world; other jobs can run between two steps of a long chain. */
+  async audit(name: string): Promise<AuditResult | undefined> {
+    const db = this.#open(name);
+    if (db === undefined) return undefined;
+    try {
+      db.exec("BEGIN");
+      const current = readCurrent(db, name);
+      let state: ChainState = CHAIN_START;
+      for (let after: SQLInputValue = sql.BEFORE_ALL_EVENTS;; after = state.lastId) {
+        const rows = db.prepare(sql.EVENTS_AFTER).all(after, EVENTS_PER_AUDIT_STEP);
+        for (const row of rows) state = stepChain(state, toEventRow(row), this.#sign);
+        if (rows.length < EVENTS_PER_AUDIT_STEP) break;
+        await new Promise((resume) => setImmediate(resume));
+      }
+      return current === undefined ? undefined : auditResult(name, current, state);
+    } finally {
+      db.close();
+    }
+  }
+
+  /**
+   * Copies a world: one consistent state in one file, without a log.
+   *
+   * @param path path of the file for a copy that is longer than `MAX_IN_MEMORY_SNAPSHOT_BYTES`
+   * @param key signs the valid events of the copy; absent keeps their HMACs
+   * @returns the copy, or `undefined` if the world does not exist
+   */
+  async snapshot(name: string, path: string, key?: string): Promise<SnapshotResult | undefined> {
+    const from = this.#open(name);
+    if (from === undefined) return undefined;
+    const signers = key === undefined
+      ? undefined
+      : { from: this.#sign, to: createChainSigner(key) };
+    const { versions } = this.setup.history;
+    try {
+      const copy = (to: DatabaseSync) =>
+        runSteps(
+          copyWorldInSteps(from, to, { versions, ...(signers === undefined ? {} : { signers }) }),
+        );
+      const bytes = Number(one(from, sql.FILE_SIZE)?.bytes);
+      if (bytes <= MAX_IN_MEMORY_SNAPSHOT_BYTES) return await copyToMemory(copy);
+      return await copyToFile(path, copy);
+    } finally {
+      from.close();
+    }
+  }
+
+  #path(name: string): string {
+    return `${this.setup.data}/${toFolderName(name)}/${WORLD_FILE}`;
+  }
+
+  #use<T>(name: string, use: (db: DatabaseSync) => T | undefined): T | undefined {
+    const db = this.#open(name);
+    if (db === undefined) return undefined;
+    try {
+      return use(db);
+    } finally {
+      db.close();
+    }
+  }
+
+  #open(name: string): DatabaseSync | undefined {
+    const path = this.#path(name);
+    if (!pathExists(path)) return undefined;
+    try {
+      return openPresent(path, "");
+    } catch (error) {
+      if (!pathExists(path)) return undefined;
+      const code = sqliteErrorCode(error);
+      if (code !== SQLITE_IOERR && code !== SQLITE_CANTOPEN) throw error;
+      return openExclusively(path, error);
+    }
+  }
+}
+
+/** Runs a generator to its end; other jobs can run between two steps. */
+async function runSteps<T>(steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await new Promise((resume) => setImmediate(resume));
+  }
+}
+
+type Copy = (to: DatabaseSync) => Promise<number>;
+
+async function copyToMemory(copy: Copy): Promise<SnapshotResult> {
+  const to = new DatabaseSync(":memory:");
+  try {
+    const version = await copy(to);
+    return { version, bytes: new Uint8Array(to.serialize()) };
+  } finally {
+    to.close();
+  }
+}
+
+async function copyToFile(path: string, copy: Copy): Promise<SnapshotResult> {
+  // Created first with mode 0600, so that other users can never read it.
+  writeSynced(path, new Uint8Array());
+  try {
+    const to = new DatabaseSync(path);
+    try {
+      // The file is deleted after the response, so it does not have to survive a crash.
+      to.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+      const version = await copy(to);
+      to.close();
+      return { version, path, length: Deno.statSync(path).size };
+    } finally {
+      if (to.isOpen) to.close();
+    }
+  } catch (error) {
+    tryRemove(path);
+    throw error;
+  }
+}
+
+type WorldFileStat = ReturnType<typeof statWorldFile>;
+
+/**
+ * Returns the file's stamp if no log existed before or after the read and the file is unchanged.
+ */
+function reliableStamp(before: WorldFileStat, after: WorldFileStat): FileStamp {
+  const reliable = before !== undefined && after !== undefined && !before.hasLog &&
+    !after.hasLog && before.mtime === after.mtime && before.size === after.size;
+  return reliable ? { mtime: after.mtime, size: after.size } : { mtime: 0, size: 0 };
+}
+
+/** Opens a world's file; returns `undefined` if the world is marked as deleted. */
+function openPresent(path: string, pragmas: string): DatabaseSync | undefined {
+  // Opened for writing, so that the last connection removes the log when it closes; `query_only`
+  // prevents changes.
+  const db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
+  try {
+    db.exec(`${pragmas}PRAGMA query_only = 1`);
+    if (Number(one(db, sql.SELECT_DELETED_MARK)?.user_version) !== 1) return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  db.close();
+  return undefined;
+}
+
+/**
+ * Opens a file in exclusive locking mode, which needs no shared-memory file. SQLite cannot create
+ * that file on a full disk, where reads must still work. No other connection is excluded: with an
+ * open connection the shared-memory file would exist and the first attempt would have succeeded.
+ *
+ * @param first error of the first attempt; thrown if this attempt fails too, because it is more
+ * precise
+ */
+function openExclusively(path: string, first: unknown): DatabaseSync | undefined {
+  try {
+    return openPresent(path, "PRAGMA locking_mode = EXCLUSIVE; ");
+  } catch {
+    throw first;
+  }
+}
+
+function readCurrent(db: DatabaseSync, name: string): ReadResult | undefined {
+  const row = one(db, sql.SELECT_STAGE);
+  if (row === undefined) {
+    throw new StoreError("damaged", "Cannot read the world: its file has no row", name);
+  }
+  return result(row, toBytes(row.stage_html));
+}
+
+function readVersion(
+  db: DatabaseSync,
+  name: string,
+  version: number,
+  keep: number,
+): ReadResult {
+  db.exec("BEGIN");
+  const current = one(db, sql.SELECT_ROW);
+  const newest = Number(current?.version ?? 0);
+  if (version > newest || version < 1) {
+    throw new StoreError(
+      "absent",
+      `there is no version ${version}; the current version is ${newest}`,
+      name,
+    );
+  }
+  if (version === newest) {
+    const found = readCurrent(db, name);
+    if (found !== undefined) return found;
+  }
+  // Versions beyond the limit are dropped some writes later, but reads treat them as gone at once.
+  const kept = version < newest - keep || one(db, sql.HAS_HISTORY) === undefined
+    ? undefined
+    : one(db, sql.SELECT_VERSION, version);
+  if (kept === undefined) {
+    throw new StoreError(
+      "gone",
+      `version ${version} is no longer kept; the current version is ${newest}`,
+      name,
+    );
+  }
+  const full = one(db, sql.SELECT_FULL_CONTENT, version);
+  const bytes = full === undefined ? one(db, sql.SELECT_BODY)?.stage_html : full.bytes;
+  return result(kept, toBytes(bytes).slice(0, Number(kept.len)));
+}
+
+function result(row: Row, body: Uint8Array<ArrayBuffer>): ReadResult {
+  return {
+    version: Number(row.version),
+    ext: String(row.ext),
+    headers: String(row.headers),
+    state: String(row.state),
+    updatedAt: String(row.updated_at),
+    body,
+    sha256: sha256Hex(body),
+  };
+}
+
+function one(db: DatabaseSync, statement: string, ...values: SQLInputValue[]): Row | undefined {
+  return db.prepare(statement).get(...values);
+}
+
+function chainEvent(row: Row): ChainEvent {
+  const { id, timestamp, event_type, payload, hmac, prev_hmac } = toEventRow(row);
+  return { id, timestamp, type: event_type, payload: readPayload(payload), hmac, prev_hmac };
+}
+
+function readPayload(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // an altered payload is shown as stored; the audit reports it
+  }
+}

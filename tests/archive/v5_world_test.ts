@@ -1,0 +1,144 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { convertV5Name } from "../../lib/archive/v5_name.ts";
+import { copyV5World, isV5World } from "../../lib/archive/v5_world.ts";
+import { createChainSigner, toEventRow } from "../../lib/world/event_chain.ts";
+import { SELECT_STAGE } from "../../lib/world/file/sql.ts";
+import { verifyWorld } from "../../lib/world/file/verify_world.ts";
+import { withTempData } from "../testdata/temp_data.ts";
+import { fillOriginal, KEY, NOW, type Original } from "./fixtures.ts";
+
+const SEAL = createChainSigner(KEY);
+
+function copied(folder: string, world: Original, key?: string, change = "") {
+  fillOriginal(folder, [world], key);
+  const from = new DatabaseSync(`${folder}/${world.folder}/universe.db`);
+  from.exec(change);
+  const to = new DatabaseSync(":memory:");
+  ok(isV5World(from));
+  const name = convertV5Name(world.folder);
+  const verdict = copyV5World(from, to, { name, key, signer: SEAL, now: NOW });
+  const row = verdict === undefined ? undefined : to.prepare(SELECT_STAGE).get();
+  const events = verdict === undefined
+    ? []
+    : to.prepare("SELECT * FROM events ORDER BY id").all().map((found) => toEventRow(found));
+  const check = verdict === undefined ? undefined : verifyWorld(to, name.name, SEAL);
+  const old = from.prepare("SELECT * FROM events ORDER BY id").all().map((found) =>
+    toEventRow(found)
+  );
+  from.close();
+  if (verdict !== undefined) equal(isV5World(to), false);
+  to.close();
+  return { verdict, row, events, check, old };
+}
+
+Deno.test("copyV5World() keeps content, version, time and metadata, and the result verifies", () =>
+  withTempData((folder) => {
+    const body = "grüße, 帮我";
+    const { verdict, row, events, check, old } = copied(folder, {
+      folder: "findings%2Fx",
+      body,
+      ext: "md",
+      headers:
+        '[["x-meta-author","codex"],["x-accel-redirect","/etc/passwd"],["X-Meta-Bad","a\\nb"]]',
+      writes: 3,
+    }, "secret");
+    equal([verdict?.chain, verdict?.body], ["holds", "holds"]);
+    equal(check, { faults: [], isDeleted: false });
+    equal(
+      new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
+      body,
+    );
+    const { version, ext, headers, state, updated_at } = row ?? {};
+    equal([version, ext, headers, state, updated_at], [
+      3,
+      "md",
+      '[["x-meta-author","codex"]]',
+      "",
+      "2026-04-01T12:00:00.000Z",
+    ]);
+    equal(events.map((event) => event.event_type), [
+      ...old.map(() => "event_imported"),
+      "world_imported",
+      "stage_written",
+    ]);
+    // The old chain can still be verified with the old key.
+    const found = events.slice(0, 3).map((event) => JSON.parse(event.payload));
+    equal(
+      found.map(({ id, timestamp, type, payload, hmac, prev_hmac }) =>
+        toEventRow({ id, timestamp, event_type: type, payload, hmac, prev_hmac })
+      ),
+      old,
+    );
+    const told = JSON.parse(events[3]?.payload ?? "");
+    equal(told, {
+      from: "elastik v5",
+      name: "findings/x",
+      events: 3,
+      head: old[2]?.hmac,
+      chain: "holds",
+      body: "holds",
+      by: "import",
+    });
+  }));
+
+Deno.test("copyV5World() imports a plugin as pending, whatever its state was", () =>
+  withTempData((folder) => {
+    const { row, check } = copied(folder, {
+      folder: "lib%2Fgpu",
+      body: "import os\nROUTES = {}\n",
+      state: "active",
+    });
+    equal([row?.state, row?.ext], ["pending", "py"]);
+    equal(check?.faults, []);
+  }));
+
+Deno.test("copyV5World() records a broken chain and changed content, and the result verifies", () =>
+  withTempData((folder) => {
+    const changed = copied(
+      folder,
+      { folder: "a", body: "x" },
+      "k",
+      "UPDATE stage_meta SET stage_html = 'y'; UPDATE events SET payload = '{}' WHERE id = 1",
+    );
+    equal([changed.verdict?.chain, changed.verdict?.broken_at, changed.verdict?.body], [
+      "broken",
+      1,
+      "differs",
+    ]);
+    equal(changed.check?.faults, []);
+    match(changed.events.at(-2)?.payload ?? "", /"chain":"broken","broken_at":1,"body":"differs"/);
+  }));
+
+Deno.test("copyV5World() skips a world that was never written, and keeps one without events", () =>
+  withTempData((folder) => {
+    equal(copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict, undefined);
+    const silent = copied(folder, { folder: "b", body: "by hand", version: 0, writes: 0 });
+    equal([silent.verdict?.chain, silent.row?.version, silent.check?.faults], ["empty", 1, []]);
+  }));
+
+Deno.test("copyV5World() accepts older columns and replaces invalid values", () =>
+  withTempData((folder) => {
+    const rows: readonly [string, string, string][] = [
+      [
+        "ALTER TABLE stage_meta DROP COLUMN headers; ALTER TABLE stage_meta DROP COLUMN state",
+        "txt",
+        "1",
+      ],
+      [
+        "ALTER TABLE stage_meta RENAME COLUMN ext TO type; UPDATE stage_meta SET type = 'html'",
+        "html",
+        "2",
+      ],
+      [
+        "UPDATE stage_meta SET ext = '../../x', headers = 'no json', updated_at = 'once'",
+        "txt",
+        "3",
+      ],
+    ];
+    for (const [change, ext, name] of rows) {
+      const { row, check } = copied(folder, { folder: name, body: "x" }, undefined, change);
+      equal([row?.ext, row?.headers, check?.faults], [ext, "[]", []], change);
+      if (name === "3") equal(row?.updated_at, NOW);
+    }
+  }));

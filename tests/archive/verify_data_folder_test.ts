@@ -1,0 +1,255 @@
+import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
+import {
+  acquireDataFolder,
+  DataFolderBusy,
+  loadOrCreateSecret,
+} from "../../lib/world/file/data_folder.ts";
+import { FILE_DAMAGE } from "../testdata/file_damage.ts";
+import {
+  createSample,
+  damages,
+  damageSample,
+  SAMPLE_FILE,
+  SAMPLE_KEY,
+  SAMPLE_NAME,
+} from "../testdata/sample_world.ts";
+import { snapshot, withTempData } from "../testdata/temp_data.ts";
+import { appendJob, putJob, removeJob, testWriter } from "../testdata/test_writer.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** Runs the command and returns its output and exit code. */
+function run(data: string, key: string | undefined = SAMPLE_KEY) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const progress: string[] = [];
+  const code = runVerify(data, key, {
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    progress: {
+      update: (done, total) => progress.push(`${done}/${total}`),
+      end: () => progress.push("end"),
+    },
+  });
+  return { code, out, err, progress };
+}
+
+/** Creates a folder of valid worlds of every kind. */
+function fill(data: string): void {
+  const writer = testWriter(data);
+  writer.apply([
+    putJob("home/a", "1"),
+    appendJob("home/a", "2"),
+    putJob("home/a b#c%d", ""),
+    putJob("lib/p", "source", { state: "pending" }),
+    putJob("home/gone", "1"),
+    removeJob("home/gone"),
+  ]);
+  writer.close();
+}
+
+/** Leaves worlds as after a crash: with write-ahead logs of confirmed changes. */
+function crash(data: string): void {
+  const writer = testWriter(data);
+  writer.apply([appendJob("home/a", "3"), putJob("lib/p", "other", { state: "pending" })]);
+  const copies: [string, Uint8Array][] = [];
+  for (const folder of ["home%2Fa", "lib%2Fp"]) {
+    for (const end of ["", "-wal"]) {
+      const path = `${data}/${folder}/universe.db${end}`;
+      copies.push([path, Deno.readFileSync(path)]);
+    }
+  }
+  writer.close();
+  for (const [path, bytes] of copies) Deno.writeFileSync(path, bytes);
+}
+
+Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
+  withTempData((data) => {
+    fill(data);
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }), { worlds: 3, broken: [], leftovers: [] });
+  }));
+
+Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
+  withTempData((data) => {
+    fill(data);
+    acquireDataFolder(data).release();
+    crash(data);
+    const before = snapshot(data);
+    equal(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
+    equal(snapshot(data), before);
+  }));
+
+Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log", () =>
+  withTempData((data) => {
+    fill(data);
+    crash(data);
+    const path = `${data}/home%2Fa/universe.db`;
+    const db = new DatabaseSync(path);
+    db.exec("UPDATE stage_meta SET stage_html = CAST('forged' AS BLOB)");
+    const forged = [Deno.readFileSync(path), Deno.readFileSync(`${path}-wal`)] as const;
+    db.close();
+    Deno.writeFileSync(path, forged[0]);
+    Deno.writeFileSync(`${path}-wal`, forged[1]);
+    const { broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
+    equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
+  }));
+
+Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
+  for (const damage of ["chains", "rows", "history"].flatMap(damages)) {
+    await t.step(damage.title, () =>
+      withTempData((data) => {
+        createSample(data);
+        fill(data);
+        damageSample(data, damage);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
+        equal([worlds, broken], [4, [{ name: SAMPLE_NAME, faults: damage.findings }]]);
+      }));
+  }
+});
+
+Deno.test("verifyDataFolder() reports each damaged file, and no other world", async (t) => {
+  for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
+    await t.step(kind, () =>
+      withTempData((data) => {
+        createSample(data);
+        fill(data);
+        inflict(`${data}/${SAMPLE_FILE}`);
+        const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
+        const checks = broken.map((
+          { name, faults },
+        ) => [name, ...faults.map(({ check }) => check)]);
+        // An invalid log contains nothing: the database file is valid.
+        equal(checks, kind === "log_of_garbage" ? [] : [[SAMPLE_NAME, "unreadable"]]);
+        equal(worlds, 4);
+      }));
+  }
+});
+
+Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted worlds", () =>
+  withTempData((data) => {
+    fill(data);
+    Deno.mkdirSync(`${data}/home%2Fempty`);
+    Deno.mkdirSync(`${data}/notes`);
+    Deno.writeTextFileSync(`${data}/file`, "passed over");
+    const writer = testWriter(data);
+    Deno.removeSync(`${data}/.trash`, { recursive: true });
+    Deno.writeTextFileSync(`${data}/.trash`, "");
+    writer.apply([removeJob("home/a")]);
+    writer.close();
+    const { worlds, broken, leftovers } = verifyDataFolder({ data, key: SAMPLE_KEY });
+    equal([worlds, broken], [3, []]);
+    equal(leftovers, [
+      { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
+      { folder: "home%2Fempty", reason: "does not contain universe.db" },
+      { folder: "notes", reason: "its name is not the encoding of a world name" },
+    ]);
+    const { code, out } = run(data);
+    equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
+  }));
+
+Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
+  withTempData((data) => {
+    const folder = acquireDataFolder(data);
+    throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
+    const { code, out, err } = run(data);
+    equal([code, out], [2, []]);
+    match(err.join(), /another server holds it \(process \d+\); stop it/);
+    folder.release();
+  }));
+
+Deno.test("runVerify() prints a line for each broken world and a summary, and returns 1", () =>
+  withTempData((data) => {
+    createSample(data);
+    fill(data);
+    const damage = damages("chains").find(({ title }) => title === "chains/prev_hmac_altered");
+    if (damage === undefined) throw new Error("the damage is gone");
+    damageSample(data, damage);
+    Deno.truncateSync(`${data}/home%2Fa/universe.db`, 0);
+    const { code, out, err } = run(data);
+    equal([code, err], [1, []]);
+    equal(out, [
+      "home/a: unreadable: no such table: stage_meta",
+      `${SAMPLE_NAME}: chain at event 3: prev_hmac is not the hmac of the previous event`,
+      "4 worlds checked, 2 broken",
+    ]);
+  }));
+
+Deno.test("runVerify() prints one line per world, whatever a damaged file contains", () =>
+  withTempData((data) => {
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+    db.exec("UPDATE stage_meta SET ext = 'a' || char(10, 27) || '[2Jb', version = 5");
+    db.close();
+    Deno.mkdirSync(`${data}/no\u001bte`);
+    const { out } = run(data);
+    equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
+    match(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
+  }));
+
+Deno.test("runVerify() uses the key of the folder, or the given one", () =>
+  withTempData((data) => {
+    const { secret } = loadOrCreateSecret(data, ".key");
+    const writer = testWriter(data, { key: secret });
+    writer.apply([putJob("home/a", "1"), putJob("home/b", "1")]);
+    writer.close();
+    const out: string[] = [];
+    const terminal = { out: (line: string) => out.push(line), err: () => {} };
+    equal(runVerify(data, undefined, terminal), 0);
+    equal(runVerify(data, "another key", terminal), 1);
+    equal(
+      out.at(-1),
+      "2 worlds checked, 2 broken; no chain fits this key; give the key that signed them in ELASTIK_KEY",
+    );
+    equal(out.some((line) => line.includes(secret)), false);
+  }));
+
+Deno.test("runVerify() reports what is missing and returns 2", () =>
+  withTempData((data) => {
+    const none = run(`${data}/none`);
+    equal([none.code, none.err], [2, [`Cannot verify ${data}/none: there is no such folder`]]);
+    const out: string[] = [];
+    const terminal = { out: () => {}, err: (line: string) => out.push(line) };
+    equal(runVerify(data, undefined, terminal), 2);
+    match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
+    Deno.writeTextFileSync(`${data}/.key`, "half a key");
+    equal(runVerify(data, undefined, terminal), 2);
+    match(out.join(), /does not contain 64 hexadecimal digits/);
+    equal(snapshot(data).length, 1);
+  }));
+
+Deno.test("runVerify() shows its progress and clears it at the end", () =>
+  withTempData((data) => {
+    const writer = testWriter(data);
+    writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
+    writer.close();
+    const { progress } = run(data);
+    equal(progress.length, 252);
+    equal([progress[0], progress[100], progress[250]], ["0/250", "100/250", "250/250"]);
+    equal(progress.at(-1), "end");
+  }));
+
+Deno.test("verify checks a folder with read permission only", () =>
+  withTempData(async (data) => {
+    const { secret } = loadOrCreateSecret(data, ".key");
+    const writer = testWriter(data, { key: secret });
+    writer.apply([putJob("home/a", "1")]);
+    writer.close();
+    async function verify(): Promise<{ code: number; out: string; err: string }> {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--allow-read", "--allow-env", MAIN, "verify", data],
+        env: { ELASTIK_KEY: "", ELASTIK_DATA: "" },
+        cwd: data,
+      }).output();
+      const decoder = new TextDecoder();
+      return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+    }
+    const before = snapshot(data);
+    equal(await verify(), { code: 0, out: "1 worlds checked, 0 broken\n", err: "" });
+    equal(snapshot(data), before);
+    Deno.truncateSync(`${data}/home%2Fa/universe.db`, 100);
+    const { code, out } = await verify();
+    equal(code, 1);
+    ok(out.endsWith("1 worlds checked, 1 broken\n"), out);
+  }));

@@ -1,0 +1,102 @@
+import { deepStrictEqual, equal, match } from "node:assert/strict";
+import type { Authenticator } from "../../lib/auth/authenticate.ts";
+import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
+import { syncAccounts } from "../../lib/auth/account_sync.ts";
+import { ChangeHub } from "../../lib/world/store/change_hub.ts";
+import { type Change, StoreError, type World } from "../../lib/world/store.ts";
+
+function failed(error: unknown): never {
+  throw error;
+}
+
+/** The two files. The test decides when each read completes. */
+class Files {
+  readonly #hub = new ChangeHub(failed);
+  readonly texts = new Map<string, string>();
+  readonly waiting: (() => void)[] = [];
+  slow = false;
+  damaged = false;
+
+  watch(name: string, listener: (change: Change) => void): () => void {
+    return this.#hub.watch(name, listener);
+  }
+
+  async read(name: string): Promise<World | undefined> {
+    if (this.damaged) throw new StoreError("damaged", "the file is torn");
+    const text = this.texts.get(name);
+    if (this.slow) await new Promise<void>((resume) => this.waiting.push(resume));
+    if (text === undefined) return undefined;
+    const body = new TextEncoder().encode(text);
+    return {
+      name,
+      version: 1,
+      ext: "txt",
+      meta: [],
+      state: "",
+      updatedAt: "",
+      body,
+      sha256: "",
+      layer: "upper",
+    };
+  }
+
+  put(name: string, text: string): void {
+    this.texts.set(name, text);
+    this.#hub.publish({ kind: "update", name, version: 1, by: "T3" });
+  }
+}
+
+/** Records the accounts that were set last. */
+class Witness implements Authenticator {
+  readonly seen: [string, string][] = [];
+
+  authenticate() {
+    return ANONYMOUS;
+  }
+
+  setAccounts(passwd: string, shadow: string): void {
+    this.seen.push([passwd, shadow]);
+  }
+}
+
+/** Lets all pending microtasks run. */
+function settle(): Promise<void> {
+  return new Promise((resume) => setImmediate(resume));
+}
+
+Deno.test("syncAccounts() loads both files, and again after a change of either", async () => {
+  const [files, witness] = [new Files(), new Witness()];
+  await syncAccounts(files, witness, () => {});
+  deepStrictEqual(witness.seen, [["", ""]]);
+  files.put("etc/passwd", "ada:T2");
+  await settle();
+  files.put("etc/shadow", "ada:00");
+  await settle();
+  deepStrictEqual(witness.seen.at(-1), ["ada:T2", "ada:00"]);
+});
+
+Deno.test("syncAccounts() keeps the newest files, in whichever order the loads complete", async () => {
+  const [files, witness] = [new Files(), new Witness()];
+  await syncAccounts(files, witness, () => {});
+  files.slow = true;
+  files.put("etc/passwd", "mallory:T3");
+  const early = files.waiting.splice(0);
+  files.put("etc/passwd", "# nobody");
+  for (const resume of files.waiting.splice(0)) resume();
+  await settle();
+  for (const resume of early) resume();
+  await settle();
+  deepStrictEqual(witness.seen.at(-1), ["# nobody", ""]);
+});
+
+Deno.test("syncAccounts() accepts no account if the files cannot be read", async () => {
+  const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
+  files.put("etc/passwd", "ada:T2");
+  await syncAccounts(files, witness, (line) => void log.push(line));
+  equal(witness.seen.at(-1)?.[0], "ada:T2");
+  files.damaged = true;
+  files.put("etc/passwd", "ada:T2");
+  await settle();
+  deepStrictEqual(witness.seen.at(-1), ["", ""]);
+  match(log.join(), /accounts are disabled: the file is torn/);
+});

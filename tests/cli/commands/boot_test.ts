@@ -1,0 +1,136 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import {
+  ask,
+  fromCheckout,
+  inFolder,
+  type Program,
+  ROOT,
+  runProgram,
+  type Start,
+  startProgram,
+} from "../../project/program.ts";
+
+const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
+
+/**
+ * Runs the command as documented, with its own cache, because the port may have served another
+ * version before.
+ */
+function byUrl(program: Program, folder: string, env: Record<string, string> = {}): Start {
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", "-r", `${program.url}/home/boot?raw`],
+    cwd: folder,
+    env: { DENO_DIR: `${folder}/deno`, ...env },
+  };
+}
+
+async function worldsBelowHome(program: Program): Promise<string[]> {
+  const { text } = await ask(`${program.url}/proc/worlds`);
+  return text.split("\n").filter((name) => /^home\/boot-/.test(name));
+}
+
+Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const { code, stdout, stderr } = await runProgram(byUrl(program, folder));
+    const left = await worldsBelowHome(program);
+    const lengths = await Promise.all(
+      left.map(async (name) =>
+        (await ask(`${program.url}/${name.split("/").map(encodeURIComponent).join("/")}?raw`))
+          .text.length
+      ),
+    );
+    await program.stop();
+    equal(code, 0, stdout + stderr);
+    match(stdout, new RegExp(`^self-test of ${program.url}$`, "m"));
+    match(stdout, /^capabilities .* not checked {2}ELASTIK_APPROVE_TOKEN is needed$/m);
+    match(stdout, new RegExp(`^left ${left.length} empty worlds below /home/boot-`, "m"));
+    match(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
+    ok(left.length > 0);
+    ok(lengths.every((length) => length === 0), "a world was left with content");
+    ok(!stdout.includes("\x1b"), "colours in a pipe");
+  }));
+
+Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder, [], TOKENS));
+    const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
+    const left = await worldsBelowHome(program);
+    await program.stop();
+    equal(code, 0, stdout + stderr);
+    match(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    equal(left, []);
+    for (const token of Object.values(TOKENS)) ok(!stdout.includes(token), "a token was printed");
+  }));
+
+Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
+  inFolder(async (folder) => {
+    // Nothing listens on the ports 1 to 3, so the test stops after its first check.
+    const rows: [file: string, env: Record<string, string>, address: string][] = [
+      ["export ELASTIK_PORT = '1' # here\r\n", {}, "localhost:1"],
+      ["ELASTIK_PORT=9\nELASTIK_PORT=2\n#ELASTIK_PORT=9\n", {}, "localhost:2"],
+      ["ELASTIK_PORT=9\n", { ELASTIK_PORT: "3" }, "localhost:3"],
+      [
+        "ELASTIK_PORT=9\n",
+        { ELASTIK_URL: "http://127.0.0.1:1/", ELASTIK_PORT: "9" },
+        "127.0.0.1:1",
+      ],
+    ];
+    for (const [file, env, address] of rows) {
+      await Deno.writeTextFile(`${folder}/.env`, file);
+      const { code, stdout } = await runProgram({
+        command: Deno.execPath(),
+        args: ["run", "-A", "--no-config", `${ROOT}/worlds/home/boot.ts`],
+        cwd: folder,
+        env,
+      });
+      equal([code, stdout.split("\n")[0]], [1, `self-test of http://${address}`]);
+    }
+  }));
+
+Deno.test("boot finds the approve token of a new server in its folder", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
+    const left = await worldsBelowHome(program);
+    await program.stop();
+    equal(code, 0, stdout + stderr);
+    match(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    equal(left, []);
+  }));
+
+Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/data`);
+    await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
+    await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
+    const heard: (string | null)[] = [];
+    const status = { pid: 4243, uptime: 1, worlds: 1, plugins: 0, version: "0" };
+    const stranger = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => {
+        heard.push(request.headers.get("authorization"));
+        return Response.json(status);
+      },
+    );
+    const url = `http://127.0.0.1:${stranger.addr.port}`;
+    const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
+    await stranger.shutdown();
+    equal(code, 1);
+    match(stdout, /^worlds .* failed /m);
+    ok(heard.length > 5);
+    equal(heard.filter((sent) => sent?.includes("aaaa")), []);
+  }));
+
+Deno.test("boot fails at once if no server answers", () =>
+  inFolder(async (folder) => {
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const { port } = listener.addr;
+    listener.close();
+    const { code, stdout } = await runProgram(
+      fromCheckout(folder, ["boot", `http://127.0.0.1:${port}`]),
+    );
+    equal(code, 1);
+    match(stdout, /\n0 ok, 1 failed in \d+ ms\n$/);
+  }));

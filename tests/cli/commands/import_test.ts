@@ -1,0 +1,157 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { fillData, fillOriginal, KEY, tarOf } from "../../archive/fixtures.ts";
+import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+
+const run = (folder: string, ...args: string[]) => runProgram(fromCheckout(folder, args));
+
+/** Packs a folder as tar.gz without the exporter. */
+async function archiveOf(folder: string, file: string): Promise<void> {
+  const entries = [];
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (!isDirectory) {
+      entries.push({ name: `data/${name}`, body: await Deno.readFile(`${folder}/${name}`) });
+      continue;
+    }
+    for (const inner of Deno.readDirSync(`${folder}/${name}`)) {
+      const body = await Deno.readFile(`${folder}/${name}/${inner.name}`);
+      entries.push({ name: `data/${name}/${inner.name}`, body });
+    }
+  }
+  await Deno.writeFile(file, await tarOf(entries));
+}
+
+Deno.test("import adds a snapshot of elastik v5 and reports the check of each chain", () =>
+  inFolder(async (folder) => {
+    fillOriginal(`${folder}/theirs`, [
+      { folder: "hello", body: "<h1>I am alive</h1>", ext: "html" },
+      { folder: "etc%2Fmotd", body: "welcome" },
+      { folder: "lib%2Fgpu", body: "import os\n", state: "active" },
+      { folder: "a:b", body: "x" },
+    ], "their key");
+    await archiveOf(`${folder}/theirs`, `${folder}/data.tar.gz`);
+    await Deno.writeTextFile(`${folder}/key`, "their key\n");
+    const { code, stdout, stderr } = await run(folder, "import", "data.tar.gz", "--key", "@key");
+    equal(code, 1, stderr);
+    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events holds$/m);
+    match(stdout, /^a:b: not imported: it contains the character :; kept in data\/\.aside\/$/m);
+    match(stdout, /^lib\/gpu: a plugin that ran there, and waits for an approval here$/m);
+    match(stdout, /^Imported 3 worlds into data$/m);
+    ok(!(stdout + stderr).includes("their key"));
+    equal((await run(folder, "verify")).code, 0);
+    const program = await startProgram(fromCheckout(folder));
+    try {
+      equal((await ask(`${program.url}/home/hello?raw`)).text, "<h1>I am alive</h1>");
+      const log = JSON.parse((await ask(`${program.url}/proc/log/home/hello`)).text);
+      equal(log.map(({ type }: { type: string }) => type), [
+        "stage_written",
+        "world_imported",
+        "event_imported",
+        "event_imported",
+      ]);
+      const token = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+      const state = await ask(`${program.url}/lib/gpu/state`, {
+        method: "PUT",
+        body: "active",
+        headers: { authorization: `Bearer ${token}` },
+      });
+      equal(state.status, 422, "a Python source was taken for a plugin");
+    } finally {
+      await program.stop();
+    }
+  }));
+
+Deno.test("import adds a data folder with uncheckpointed write-ahead logs", () =>
+  inFolder(async (folder) => {
+    fillData(`${folder}/other`);
+    const { code, stdout } = await run(folder, "import", "other");
+    equal(code, 0, stdout);
+    match(stdout, /^Imported 3 worlds into data$/m);
+    equal((await run(folder, "verify")).code, 0);
+    const again = await run(folder, "import", "other");
+    equal(again.code, 2);
+    match(again.stderr, /^Cannot import into data: it contains worlds already; .*--merge$/m);
+    const merged = await run(folder, "import", "other", "--merge");
+    equal(merged.code, 0);
+    match(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
+  }));
+
+Deno.test("import rejects malicious archives and leaves nothing of them", () =>
+  inFolder(async (folder) => {
+    const world = { name: "data/home%2Fx/universe.db", body: "x" };
+    const rows: readonly [Parameters<typeof tarOf>[0], RegExp][] = [
+      [[world, { name: "../../evil" }], /^Cannot unpack "\.\.\/\.\.\/evil": it leaves its folder/],
+      [
+        [{ name: "data/\x1b[2J", body: "" }],
+        /^Cannot unpack "data\/\\u001b\[2J": it is not a relative/,
+      ],
+      [[{ name: "data/.key", type: "symlink", linkname: "/etc/passwd" }], /it is a symlink/],
+      [[world, world], /it occurs twice/],
+      [[{ name: "data/.key", body: "no key" }, world], /^Cannot use the secret \.key/],
+    ];
+    for (const [entries, says] of rows) {
+      await Deno.writeFile(`${folder}/evil.tar.gz`, await tarOf(entries));
+      const { code, stderr } = await run(folder, "import", "evil.tar.gz");
+      equal(code, 2, stderr);
+      match(stderr, says);
+      equal(stderr.trimEnd().split("\n").length, 1);
+      equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["evil.tar.gz"]);
+    }
+  }));
+
+Deno.test("import reports its errors", () =>
+  inFolder(async (folder) => {
+    fillData(`${folder}/other`);
+    const program = await startProgram(fromCheckout(folder));
+    const busy = await run(folder, "import", "other", "--merge");
+    await program.stop();
+    equal(busy.code, 2);
+    match(busy.stderr, /another server holds it/);
+    const rows: readonly [string[], RegExp][] = [
+      [[], /^Cannot run import with 0 arguments: it takes <file\|folder\|->/],
+      [["nowhere"], /^Cannot import nowhere: /],
+      [["other", "--key"], /--key needs <key\|@file>/],
+      [["other", "--key", "@nowhere"], /^Cannot read the key from nowhere/],
+    ];
+    for (const [args, says] of rows) {
+      const ran = await run(folder, "import", ...args);
+      equal(ran.code, 2, ran.stdout + ran.stderr);
+      match(ran.stderr, says);
+    }
+  }));
+
+Deno.test("import reads the standard input, and hides its key from the process list", () =>
+  inFolder(async (folder) => {
+    fillData(`${folder}/other`);
+    await archiveOf(`${folder}/other`, `${folder}/x.tar.gz`);
+    const { command, args, env } = fromCheckout(folder);
+    const piped = await runProgram({
+      command: "bash",
+      args: ["-c", `"$0" "$@" import - < x.tar.gz`, command, ...args],
+      cwd: folder,
+      env: env ?? {},
+    });
+    equal(piped.code, 0, piped.stderr);
+    equal((await Deno.readTextFile(`${folder}/data/.key`)).trim(), KEY);
+  }));
+
+Deno.test("import adds a snapshot of the plugin reality with the key in it", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    await ask(`${program.url}/home/x`, { method: "PUT", body: "cloned" });
+    const installed = await run(folder, "install", "reality", "--url", program.url);
+    equal(installed.code, 0, installed.stderr);
+    const token = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+    const reality = await fetch(`${program.url}/__reality__`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    equal(reality.status, 200);
+    await Deno.writeFile(`${folder}/data.tar.gz`, reality.body ?? new Uint8Array());
+    await program.stop();
+    const imported = await run(folder, "import", "data.tar.gz", "--into", "clone");
+    equal(imported.code, 0, imported.stdout + imported.stderr);
+    const verified = await run(folder, "verify", "clone");
+    equal(verified.code, 0, verified.stdout);
+    const clone = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "clone" }));
+    equal((await ask(`${clone.url}/home/x?raw`)).text, "cloned");
+    await clone.stop();
+  }));

@@ -1,0 +1,115 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { nobodyAt, startStranger } from "../client/impostor.ts";
+import { APPROVE, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
+import { QUICK } from "../../plugin/plugin_machine.ts";
+import {
+  ask,
+  fromCheckout,
+  inFolder,
+  ROOT,
+  runProgram,
+  startProgram,
+} from "../../project/program.ts";
+
+Deno.test("install on a new server needs no token if its data folder is here", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    try {
+      for (const version of [1, 2]) {
+        const { code, stdout, stderr } = await runProgram(
+          fromCheckout(folder, ["install", "example", "--url", program.url]),
+        );
+        equal(code, 0, stdout + stderr);
+        match(stdout, /^Using the approve token that the server stores in data\/\.approve-token$/m);
+        match(
+          stdout,
+          new RegExp(`^Stored example as ${program.url}/lib/example, version ${version}$`, "m"),
+        );
+        match(stdout, /^It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
+        match(stdout, /^Activated example\nAll plugins are up: .*\/bin lists the routes\n$/m);
+        const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
+        ok(!stdout.includes(kept));
+      }
+      const answer = await ask(`${program.url}/example`, { method: "POST", body: "hi" });
+      equal(answer.text, '{"hello":"from example plugin","echo":"hi"}');
+      const source = await ask(`${program.url}/lib/example?raw`);
+      equal(source.text, await Deno.readTextFile(`${ROOT}/plugins/example.ts`));
+    } finally {
+      await program.stop();
+    }
+  }));
+
+Deno.test("install reports the same errors as install.sh, and which token is missing", () =>
+  withMachine({ env: { ...CLOSED, ...QUICK } }, (machine) =>
+    inFolder(async (folder) => {
+      const url = `http://127.0.0.1:${machine.port}`;
+      const tokens = { ELASTIK_TOKEN: TOKEN, ELASTIK_APPROVE_TOKEN: APPROVE };
+      const rows: readonly [string[], Record<string, string>, number, RegExp][] = [
+        [[], tokens, 2, /^Cannot run install with 0 arguments: it takes <plugin…>/],
+        [["../example"], tokens, 2, /it is not a valid plugin name/],
+        [["nothing"], tokens, 2, /does not include nothing; .*nothing was installed/],
+        [["example", "--url", "ftp://x"], tokens, 2, /^Cannot reach ftp:\/\/x: it is not an http/],
+        [
+          ["example"],
+          { ELASTIK_TOKEN: TOKEN },
+          2,
+          /ELASTIK_APPROVE_TOKEN is not set; .*nothing was/,
+        ],
+        [
+          ["example"],
+          { ELASTIK_APPROVE_TOKEN: APPROVE },
+          1,
+          /Cannot store example: .*set ELASTIK_TOKEN/,
+        ],
+        [
+          ["example"],
+          { ...tokens, ELASTIK_TOKEN: "wrong" },
+          1,
+          /Cannot store example: .*set ELASTIK_TOKEN/,
+        ],
+        [
+          ["example"],
+          { ...tokens, ELASTIK_APPROVE_TOKEN: TOKEN },
+          1,
+          /Cannot approve example: .*T3 is required; set ELASTIK_APPROVE_TOKEN .* is stored but not active/,
+        ],
+        [["example", "--url", nobodyAt()], tokens, 3, /^Cannot reach http:.*start the server/],
+      ];
+      for (const [args, env, code, says] of rows) {
+        const at = args.includes("--url") ? args : [...args, "--url", url];
+        const ran = await runProgram(fromCheckout(folder, ["install", ...at], env));
+        equal(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
+        match(ran.stderr, says);
+        machine.witness(ran.stdout + ran.stderr, "install");
+      }
+    })));
+
+Deno.test("install does not send the stored token to a server that does not hold the folder", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    // It sends the process id of the server, but it is another process.
+    const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
+    await program.stop();
+    const stranger = startStranger(() => Response.json({ pid, version: 1 }));
+    const ran = await runProgram(
+      fromCheckout(folder, ["install", "example", "--url", stranger.url]),
+    );
+    await stranger.stop();
+    equal(ran.code, 2, ran.stdout + ran.stderr);
+    match(ran.stderr, /ELASTIK_APPROVE_TOKEN is not set/);
+    ok(stranger.heard.length > 0);
+    equal(stranger.heard.filter(({ credential }) => credential !== null), []);
+  }));
+
+Deno.test("install sanitizes what a server answers for the terminal", () =>
+  inFolder(async (folder) => {
+    const stranger = startStranger(() => new Response("\x1b]0;owned\x07\nno", { status: 500 }));
+    const env = { ELASTIK_APPROVE_TOKEN: "x" };
+    const ran = await runProgram(
+      fromCheckout(folder, ["install", "example", "--url", stranger.url], env),
+    );
+    await stranger.stop();
+    equal(ran.code, 1);
+    equal(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
+    ok(!ran.stderr.includes("\x1b"));
+  }));

@@ -1,0 +1,126 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
+import { nobodyAt, startStranger } from "../client/impostor.ts";
+import { canCertify, openssl } from "../../support/certificate.ts";
+import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../../support/machine.ts";
+import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
+
+Deno.test("mint prints only the token, which allows what was requested", () =>
+  withMachine({ env: CLOSED }, (machine) =>
+    inFolder(async (folder) => {
+      const url = `http://127.0.0.1:${machine.port}`;
+      const mint = (...args: string[]) =>
+        runProgram(
+          fromCheckout(folder, ["mint", ...args, "--url", url], { ELASTIK_APPROVE_TOKEN: APPROVE }),
+        );
+      const whoami = async (token: string) =>
+        JSON.parse((await ask(`${url}/auth/whoami`, { headers: bearer(token) })).text);
+      const rows: readonly [string[], string, string, number][] = [
+        [["home/scratch"], "/home/scratch", "rw", 3600],
+        [["/home/a b/ü", "--ttl", "15m", "--mode=r"], "/home/a b/ü", "r", 900],
+        [["/home/x/", "--ttl=7d"], "/home/x", "rw", 604_800],
+      ];
+      for (const [args, prefix, mode, ttl] of rows) {
+        const { code, stdout, stderr } = await mint(...args);
+        equal(code, 0, stderr);
+        match(stdout, /^[\w-]+\.[\w-]+\n$/);
+        equal(stderr, "");
+        const told = await whoami(stdout.trim());
+        equal([told.prefix, told.mode], [prefix, mode]);
+        ok(told.ttl_sec > ttl - 20 && told.ttl_sec <= ttl, String(told.ttl_sec));
+      }
+      const refused: readonly [string[], number, RegExp][] = [
+        [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
+        [["/home/x", "--ttl", "soon"], 2, /^Cannot run mint: --ttl is soon; a duration/],
+        [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r or rw/],
+        [["/home/../etc"], 1, /^Cannot create a capability: \?prefix= is not a canonical/],
+        [["/home/x", "--ttl", "9999d"], 1, /ttl/],
+      ];
+      for (const [args, code, says] of refused) {
+        const ran = await mint(...args);
+        equal(ran.code, code, ran.stderr);
+        equal(ran.stdout, "");
+        match(ran.stderr, says);
+      }
+      const lesser = await runProgram(
+        fromCheckout(folder, ["mint", "/home/x", "--url", url], { ELASTIK_APPROVE_TOKEN: TOKEN }),
+      );
+      equal(lesser.code, 1);
+      match(lesser.stderr, /T3 is required/);
+      machine.witness(lesser.stderr, "mint");
+    })));
+
+Deno.test("mint uses the stored token of a new server, and sends it to no other", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const port = new URL(program.url).port;
+    const minted = await runProgram(
+      fromCheckout(folder, ["mint", "/home/x"], { ELASTIK_PORT: port }),
+    );
+    const elsewhere = await runProgram({
+      ...fromCheckout(folder, ["mint", "/home/x"], { ELASTIK_PORT: port, ELASTIK_DATA: "other" }),
+    });
+    const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
+    await program.stop();
+    equal(minted.code, 0, minted.stderr);
+    equal(elsewhere.code, 2);
+    match(
+      elsewhere.stderr,
+      /^Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, .* stores none in other\//,
+    );
+    const stranger = startStranger(() => Response.json({ pid, token: "a.b" }));
+    const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", stranger.url]));
+    await stranger.stop();
+    equal(ran.code, 2);
+    equal(stranger.heard.filter(({ credential }) => credential !== null), []);
+  }));
+
+Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
+  inFolder(async (folder) => {
+    const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
+    const away = await runProgram(fromCheckout(folder, ["mint", "x", "--url", nobodyAt()], env));
+    equal(away.code, 3);
+    match(away.stderr, /^Cannot reach /);
+    const stranger = startStranger(() => Response.json({ token: "$(reboot)\n" }));
+    const odd = await runProgram(fromCheckout(folder, ["mint", "x", "--url", stranger.url], env));
+    await stranger.stop();
+    equal([odd.code, odd.stdout], [1, ""]);
+  }));
+
+const NO_OPENSSL = canCertify() ? "" : " (skipped: no openssl here)";
+
+Deno.test({
+  name: `mint trusts a self-signed server by the certificate in its settings${NO_OPENSSL}`,
+  ignore: NO_OPENSSL !== "",
+  fn: () =>
+    inFolder(async (folder) => {
+      const { cert, key } = { cert: `${folder}/own.crt`, key: `${folder}/own.key` };
+      await openssl([
+        ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+        ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"],
+        // Deno does not accept the certificate of an authority as that of a server.
+        ...["-addext", "basicConstraints=critical,CA:FALSE"],
+        ...["-addext", "subjectAltName=IP:127.0.0.1"],
+      ]);
+      const tls = { ELASTIK_TLS_CERT: cert, ELASTIK_TLS_KEY: key };
+      const program = await startProgram(fromCheckout(folder, [], tls));
+      const port = { ELASTIK_PORT: new URL(program.url).port };
+      const own = await runProgram(fromCheckout(folder, ["mint", "x"], { ...tls, ...port }));
+      const stranger = await runProgram(fromCheckout(folder, ["mint", "x", "--url", program.url]));
+      await program.stop();
+      equal(own.code, 0, own.stderr);
+      match(own.stdout, /^[\w-]+\.[\w-]+\n$/);
+      equal(stranger.code, 3);
+      match(stranger.stderr, /^Cannot reach https:.*certificate/i);
+    }),
+});
+
+Deno.test("formatExplanation() states what a token allows, its lifetime and how to send it", () => {
+  const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
+  match(
+    text,
+    /^This token can read \/home\/a b and everything below it for 90 minutes\.$/m,
+  );
+  match(text, /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m);
+  match(formatExplanation("http://x:1", "/", "rw", 1), /read and write \/ and .* for 1 second\./);
+});

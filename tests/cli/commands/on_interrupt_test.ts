@@ -1,0 +1,27 @@
+import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { cleanEnv, fromCheckout, inFolder } from "../../project/program.ts";
+
+Deno.test("runInterruptible() lets Ctrl-C abort an import without leaving files", () =>
+  inFolder(async (folder) => {
+    const watcher = Deno.watchFs(folder);
+    const { command, args, env } = fromCheckout(folder, ["import", "-"]);
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd: folder,
+      env: cleanEnv(env),
+      clearEnv: true,
+      // An archive that never ends.
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    for await (const { paths } of watcher) {
+      if (paths.some((path) => path.includes("/.import-"))) break;
+    }
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    equal(code, 130, new TextDecoder().decode(stderr));
+    match(new TextDecoder().decode(stderr), /^Interrupted; partial output was removed$/m);
+    equal([...Deno.readDirSync(folder)], []);
+    await child.stdin.close().catch(() => {}); // the reader was closed
+  }));

@@ -1,0 +1,165 @@
+import { deepStrictEqual as equal, match, notEqual, ok } from "node:assert/strict";
+import {
+  ask,
+  cleanEnv,
+  fromCheckout,
+  inFolder,
+  runProgram,
+  startProgram,
+} from "../../project/program.ts";
+
+const GREETING = /^elastik \d+\.\d+\.\d+ at http:\/\/127\.0\.0\.1:\d+, worlds in data\/$/m;
+
+Deno.test("serve prints its URL, and a generated approve token only once", () =>
+  inFolder(async (folder) => {
+    const first = await startProgram(fromCheckout(folder));
+    await first.stop();
+    match(first.output(), GREETING);
+    const shown = /^approve token \(T3\), .*: ([0-9a-f]{64})$/m.exec(first.output())?.[1];
+    equal(`${shown}\n`, await Deno.readTextFile(`${folder}/data/.approve-token`));
+    const second = await startProgram(fromCheckout(folder));
+    await second.stop();
+    match(second.output(), GREETING);
+    ok(!second.output().includes(shown ?? ""), "shown again");
+  }));
+
+Deno.test("serve prints a command that works as it is", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const command = /^try: (.*)$/m.exec(program.output())?.[1] ?? "";
+    const { code, stdout } = await runProgram({
+      command: "bash",
+      args: ["-c", command],
+      cwd: folder,
+    });
+    await program.stop();
+    equal(code, 0);
+    equal(stdout, '{"version":1,"ext":"html"}\n');
+  }));
+
+Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed write", () =>
+  inFolder(async (folder) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      const program = await startProgram(fromCheckout(folder));
+      const put = await ask(`${program.url}/home/${signal}`, { method: "PUT", body: signal });
+      equal(put.status, 201);
+      equal((await program.stop(signal)).code, 0);
+    }
+    const program = await startProgram(fromCheckout(folder));
+    equal((await ask(`${program.url}/home/SIGTERM?raw`)).text, "SIGTERM");
+    equal((await ask(`${program.url}/home/SIGINT?raw`)).text, "SIGINT");
+    await program.stop("SIGKILL");
+    const again = await startProgram(fromCheckout(folder));
+    equal((await ask(`${again.url}/home/SIGINT?raw`)).text, "SIGINT");
+    await again.stop();
+  }));
+
+Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LOG=json", () =>
+  inFolder(async (folder) => {
+    const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "json" });
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd,
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const written = new Response(child.stdout).text();
+    let said = "";
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      const url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1];
+      if (url === undefined) continue;
+      equal((await ask(`${url}/home/x`, { method: "PUT", body: "x" })).status, 201);
+      equal((await ask(`${url}/proc/version`)).status, 200);
+      child.kill("SIGTERM");
+      break;
+    }
+    equal((await child.status).code, 0);
+    const rows = (await written).trimEnd().split("\n").map((line) => JSON.parse(line));
+    equal(rows.map(({ method, path, status }) => `${method} ${path} ${status}`), [
+      "PUT /home/x 201",
+      "GET /proc/version 200",
+    ]);
+  }));
+
+Deno.test("serve continues if the reader of its access log closes the pipe", () =>
+  inFolder(async (folder) => {
+    const { command, args, cwd, env } = fromCheckout(folder, [], { ELASTIK_LOG: "line" });
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd,
+      env: cleanEnv(env),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(child.stderr).text();
+    let said = "";
+    let url = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1] ?? "";
+      // Leaving the loop closes the pipe.
+      if (url !== "") break;
+    }
+    for (let i = 0; i < 20; i++) equal((await ask(`${url}/proc/version`)).status, 200);
+    child.kill("SIGTERM");
+    equal((await child.status).code, 0);
+    match(await errors, /the access log stopped: /);
+  }));
+
+Deno.test("serve exits with one sentence if it cannot start", () =>
+  inFolder(async (folder) => {
+    const program = await startProgram(fromCheckout(folder));
+    const { port } = new URL(program.url);
+    const rows: readonly [Record<string, string>, RegExp][] = [
+      [
+        { ELASTIK_DATA: "other", ELASTIK_PORT: port },
+        /^Cannot listen on 127\.0\.0\.1:\d+: another/,
+      ],
+      [{}, /^Cannot use the data folder data: another server holds it \(process \d+\)/],
+      [
+        { ELASTIK_PORT: "http" },
+        /^Cannot use ELASTIK_PORT="http": a whole number of at most 65535 is needed/,
+      ],
+      [
+        { ELASTIK_HOST: "0.0.0.0" },
+        /^Cannot listen on 0\.0\.0\.0: an address that other computers can reach/,
+      ],
+    ];
+    try {
+      for (const [env, sentence] of rows) {
+        const { code, stderr } = await runProgram(fromCheckout(folder, [], env));
+        equal(code, 1, stderr);
+        match(stderr, sentence);
+        equal(stderr.trim().split("\n").length, 1, stderr);
+      }
+    } finally {
+      await program.stop();
+    }
+  }));
+
+Deno.test("serve reads .env of the working folder; the environment has priority", () =>
+  inFolder(async (folder) => {
+    const token = "the-token-of-the-file";
+    await Deno.writeTextFile(
+      `${folder}/.env`,
+      `ELASTIK_TOKEN=${token}\nELASTIK_APPROVE_TOKEN=x\nELASTIK_DATA=from-file\n`,
+    );
+    const program = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "from-env" }));
+    try {
+      match(program.output(), /worlds in from-env\//);
+      const put = (authorization: string) =>
+        ask(`${program.url}/home/x`, { method: "PUT", body: "x", headers: { authorization } });
+      equal((await put("Bearer nope")).status, 401);
+      equal((await put(`Bearer ${token}`)).status, 201);
+      notEqual((await ask(`${program.url}/boot/env`)).status, 200);
+      ok(!program.output().includes(token), "the token was printed");
+    } finally {
+      await program.stop();
+    }
+  }));

@@ -1,0 +1,314 @@
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { canUseLock } from "../../../lib/dav/locks/lock_guard.ts";
+import { parseLockInfo, writeLockDiscovery } from "../../../lib/dav/locks/lock_xml.ts";
+import { unlock } from "../../../lib/dav/methods/lock.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
+import { MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
+import { withApp } from "../../support/app.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  startTestMachine,
+  TOKEN,
+  withMachine,
+} from "../../support/machine.ts";
+import { type Ask, asking, hrefs, lockBody, resources, setBody } from "../ask.ts";
+
+/** Locks a path and returns the token in brackets. */
+async function lockOf(ask: Ask, path: string, more: Record<string, string> = {}, status = 200) {
+  const answer = await ask(`LOCK ${path}`, status, more, lockBody());
+  return answer.headers.get("lock-token") ?? "";
+}
+
+Deno.test("lock() prevents changes without the token, through WebDAV and on plain paths", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    const token = await lockOf(ask, "/dav/home/a");
+    match(token, /^<urn:uuid:[0-9a-f-]{36}>$/);
+    for (
+      const line of [
+        "PUT /home/a",
+        "POST /home/a",
+        "PUT /home/a?from=1",
+        "DELETE /home/a",
+        "DELETE /home/a/",
+        "PUT /dav/home/a",
+        "DELETE /dav/home/a",
+      ]
+    ) {
+      const target = line === "DELETE /home/a/" ? 404 : 423;
+      await ask(line, target, {}, /from|DELETE/.test(line) ? undefined : "b");
+    }
+    const refused = await ask("PROPPATCH /dav/home/a", 423, {}, setBody("x", "1"));
+    match(refused.text, /<D:lock-token-submitted><D:href>\/dav\/home\/a<\/D:href>/);
+    const plain = await ask("PUT /home/a", 423, { accept: "application/json" }, "b");
+    match(plain.text, /problems\/locked\.md/);
+    equal((await ask("GET /home/a?raw", 200)).text, "a");
+    // With the token, requests to both paths succeed, with and without a URL in the If header.
+    await ask("PUT /dav/home/a", 204, { if: `(${token})` }, "b");
+    await ask("PUT /home/a", 200, { if: `(${token})` }, "c");
+    await ask("POST /home/a", 200, { if: `</home/a> (${token})` }, "d");
+    await ask("PUT /home/a", 200, { if: `<http://localhost/dav/home/a> (${token})` }, "e");
+    await ask("PUT /home/a", 412, { if: "(<urn:uuid:none>)" }, "f");
+    await ask("UNLOCK /dav/home/a", 204, { "lock-token": token });
+    await ask("PUT /home/a", 200, {}, "g");
+  });
+});
+
+Deno.test("lock() of a collection protects its members through WebDAV and on plain paths", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("MKCOL /dav/home/c", 201);
+    await ask("PUT /dav/home/c/a", 201, {}, "a");
+    const flat = await lockOf(ask, "/dav/home/c", { depth: "0" });
+    // Depth 0 protects the membership, not the content of the members.
+    await ask("PUT /home/c/a", 200, {}, "b");
+    await ask("PUT /home/c/new", 423, {}, "b");
+    await ask("PUT /dav/home/c/new", 423, {}, "b");
+    await ask("MKCOL /dav/home/c/d", 423);
+    await ask("DELETE /home/c/a", 423);
+    await ask("DELETE /home/c/", 423);
+    await ask("LOCK /dav/home/c/new", 423, {}, lockBody());
+    await ask("PUT /home/c/new", 201, { if: `</dav/home/c> (${flat})` }, "b");
+    await ask("UNLOCK /dav/home/c", 204, { "lock-token": flat });
+    const deep = await lockOf(ask, "/dav/home/c/", { depth: "infinity" });
+    await ask("PUT /home/c/a", 423, {}, "c");
+    await ask("PUT /home/c/x/y", 423, {}, "c");
+    await ask("PUT /home/c/a", 200, { if: `(${deep})` }, "c");
+    await ask("UNLOCK /dav/home/c/a", 204, { "lock-token": deep });
+    await ask("PUT /home/c/a", 200, {}, "d");
+  });
+});
+
+Deno.test("lock() of a member prevents the deletion of its collection", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("MKCOL /dav/home/c", 201);
+    await ask("PUT /dav/home/c/a", 201, {}, "a");
+    await ask("PUT /dav/home/c/b", 201, {}, "b");
+    const token = await lockOf(ask, "/dav/home/c/b");
+    const stopped = await ask("DELETE /dav/home/c", 207);
+    deepStrictEqual(resources(stopped.text).map(({ href, status }) => [href, status]), [
+      ["/dav/home/c/b", "423"],
+    ]);
+    await ask("DELETE /home/c/", 423);
+    equal(hrefs(await ask("PROPFIND /dav/home/c", 207, { depth: "1" })).length, 3);
+    await ask("DELETE /dav/home/c", 204, { if: `</dav/home/c/b> (${token})` });
+    await ask("PROPFIND /dav/home/c", 404);
+    // The lock was removed with the world, so the name can be used.
+    await ask("PUT /home/c/b", 201, {}, "b");
+  });
+});
+
+Deno.test("lock() expires, and a refresh restarts its time", async () => {
+  const clock = { now: Date.now() };
+  await withApp({ now: () => clock.now }, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    const token = await lockOf(ask, "/dav/home/a", { timeout: "Second-100" });
+    clock.now += 99_000;
+    await ask("PUT /home/a", 423, {}, "b");
+    const refreshed = await ask("LOCK /dav/home/a", 200, {
+      if: `(${token})`,
+      timeout: "Second-50",
+    });
+    match(refreshed.text, /<D:timeout>Second-50<\/D:timeout>/);
+    clock.now += 49_000;
+    await ask("PUT /home/a", 423, {}, "b");
+    clock.now += 1_000;
+    await ask("PUT /home/a", 200, {}, "b");
+    // A request with the expired token is refused.
+    await ask("PUT /dav/home/a", 412, { if: `(${token})` }, "c");
+    await ask("LOCK /dav/home/a", 412, { if: `(${token})` });
+    await ask("UNLOCK /dav/home/a", 409, { "lock-token": token });
+    const long = await ask("LOCK /dav/home/a", 200, { timeout: "Infinite" }, lockBody());
+    ok(long.text.includes(`<D:timeout>Second-${MAX_DAV_LOCK_SECONDS}</D:timeout>`));
+  });
+});
+
+Deno.test("lock() remains after writes and other requests, but not after a restart", async () => {
+  const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  try {
+    const first = await startTestMachine({ data });
+    await first.approve("PUT", "/home/a", "a");
+    const locked = await first.send({
+      method: "LOCK",
+      target: "/dav/home/a",
+      headers: { timeout: "Infinite" },
+      body: lockBody(),
+    });
+    equal(locked.status, 200);
+    const headers = { if: `(${locked.headers.get("lock-token")})` };
+    for (let i = 0; i < 3; i++) {
+      equal(
+        (await first.send({ method: "PUT", target: "/home/a", headers, body: "b" })).status,
+        200,
+      );
+    }
+    equal((await first.send({ method: "PUT", target: "/home/a", body: "c" })).status, 423);
+    await first.stop();
+    const second = await startTestMachine({ data });
+    // The lock does not exist any more: a client that still sends its token gets 412.
+    const after = (more: Record<string, string>) =>
+      second.send({ method: "PUT", target: "/dav/home/a", headers: more, body: "d" });
+    equal((await after(headers)).status, 412);
+    equal((await after({})).status, 204);
+    await second.stop();
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("lock() of a missing resource creates an empty world", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    const token = await lockOf(ask, "/dav/home/new.txt", {}, 201);
+    const got = await ask("GET /dav/home/new.txt", 200);
+    equal(got.text, "");
+    match(got.headers.get("content-type") ?? "", /^text\/plain/);
+    await ask("PUT /dav/home/new.txt", 204, { if: `(${token})` }, "words");
+    await ask("UNLOCK /dav/home/new.txt", 204, { "lock-token": token });
+    await ask("LOCK /dav/home/none/x", 409, {}, lockBody());
+    await ask("LOCK /dav/home/a:b", 400, {}, lockBody());
+    await ask("LOCK /dav/home/folder/", 405, {}, lockBody());
+    equal(app.store.stat("home/none/x"), undefined);
+  });
+});
+
+Deno.test("lock() appears in lockdiscovery with the owner element of the client", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    const token = await lockOf(ask, "/dav/home/a", { timeout: "Second-77" });
+    const { text } = await ask("PROPFIND /dav/home/a", 207, { depth: "0" });
+    for (
+      const part of [
+        token.slice(1, -1),
+        "Second-77",
+        "mailto:ada",
+        "<D:depth>infinity</D:depth>",
+        "<D:lockroot><D:href>/dav/home/a</D:href></D:lockroot>",
+      ]
+    ) ok(text.includes(part), part);
+    ok(!text.includes("T3"));
+  });
+});
+
+Deno.test("lock() is refused if it conflicts with another lock", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    const shared = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
+    const other = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
+    const refused = await ask("LOCK /dav/home/a", 423, {}, lockBody());
+    match(refused.text, /<D:no-conflicting-lock><D:href>\/dav\/home\/a<\/D:href>/);
+    await ask("LOCK /dav/home", 423, {}, lockBody());
+    // The token of one shared lock is enough.
+    await ask("PUT /home/a", 423, {}, "b");
+    await ask("PUT /home/a", 200, { if: `(${other.headers.get("lock-token")})` }, "b");
+    await ask("PUT /home/a", 200, { if: `(${shared.headers.get("lock-token")})` }, "b");
+  });
+});
+
+Deno.test("lock() and unlock() refuse invalid requests", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, {}, "a");
+    for (
+      const body of [
+        "<lockinfo/>",
+        '<D:lockinfo xmlns:D="DAV:"/>',
+        lockBody().replace("<D:write/>", "<D:read/>"),
+        lockBody().replace("<D:exclusive/>", "<D:exclusive/><D:shared/>"),
+        lockBody().replace("mailto:ada", "x".repeat(5000)),
+        "{",
+      ]
+    ) await ask("LOCK /dav/home/a", 400, {}, body);
+    await ask("LOCK /dav/home/a", 400, { depth: "1" }, lockBody());
+    await ask("LOCK /dav/home/a", 412);
+    await ask("UNLOCK /dav/home/a", 400);
+    await ask("UNLOCK /dav/home/a", 409, { "lock-token": "<urn:uuid:none>" });
+    await ask("PUT /dav/home/a", 400, { if: "(broken" }, "b");
+    equal(typeof unlock, "function");
+  });
+});
+
+Deno.test("lock() requires the right to write, and a token is valid only for its owner", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    await machine.approve("PUT", "/home/a", "a");
+    const send = (method: string, token: string, headers: Record<string, string>, body?: string) =>
+      machine.send({
+        method,
+        target: "/dav/home/a",
+        headers: { ...(token === "" ? {} : bearer(token)), ...headers },
+        ...(body === undefined ? {} : { body }),
+      });
+    const cap = machine.capability("/home", "rw");
+    equal((await send("LOCK", "", {}, lockBody())).status, 401);
+    equal((await send("LOCK", machine.capability("/home", "r"), {}, lockBody())).status, 403);
+    const locked = await send("LOCK", cap, {}, lockBody());
+    equal(locked.status, 200);
+    const token = locked.headers.get("lock-token") ?? "";
+    // All callers can read the token in lockdiscovery, but it is valid only for the owner.
+    equal((await send("PUT", TOKEN, { if: `(${token})` }, "stolen")).status, 423);
+    equal((await send("UNLOCK", TOKEN, { "lock-token": token })).status, 403);
+    equal((await send("LOCK", TOKEN, { if: `(${token})` })).status, 403);
+    equal((await send("PUT", cap, { if: `(${token})` }, "mine")).status, 204);
+    // Callers that can delete the world can remove its lock, for example after a client crashed.
+    equal((await machine.approve("UNLOCK", "/dav/home/a")).status, 400);
+    const broken = await machine.send({
+      method: "UNLOCK",
+      target: "/dav/home/a",
+      headers: {
+        ...bearer(APPROVE),
+        "lock-token": token,
+      },
+    });
+    equal(broken.status, 204);
+    equal((await send("PUT", TOKEN, {}, "free")).status, 204);
+    await machine.audit();
+  });
+});
+
+Deno.test("evaluateIfHeader() does not confirm the tag of a world that the caller cannot read", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    const put = await ask("PUT /dav/boot/secret", 201, {}, "s");
+    await ask("PUT /dav/home/a", 201, {}, "a");
+    const guess = { if: `</dav/boot/secret> ([${put.headers.get("etag")}])` };
+    await ask("PUT /dav/home/a", 204, guess, "b");
+    await ask("PUT /dav/home/a", 412, { ...guess, authorization: "" }, "b");
+  });
+});
+
+Deno.test("assertUnlocked() ignores the If header if no lock exists", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /home/a", 201, { if: "this is no If header" }, "a");
+    await ask("LOCK /dav/home/b", 201, {}, lockBody());
+    await ask("PUT /home/a", 400, { if: "this is no If header" }, "a");
+    await ask("PUT /home/a", 200, {}, "a");
+  });
+});
+
+Deno.test("writeLockDiscovery() writes the owner that parseLockInfo() returned", () => {
+  const info = parseLockInfo(parseXml(new TextEncoder().encode(lockBody())));
+  equal(info.exclusive, true);
+  const lock = {
+    ...info,
+    path: "/home/a",
+    depth: "0",
+    by: "T2",
+    seconds: 9,
+    expires: 0,
+    token: "urn:x",
+  } as const;
+  const xml = writeLockDiscovery([lock]);
+  ok(xml.includes("mailto:ada"));
+  equal(writeLockDiscovery([]), "<D:lockdiscovery/>");
+  equal(canUseLock(lock, { tier: "T2", by: "T2" }), true);
+  equal(canUseLock(lock, { tier: "T2", by: "user:bob" }), false);
+  equal(canUseLock(lock, { tier: "T3", by: "T3" }), true);
+});

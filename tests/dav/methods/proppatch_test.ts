@@ -1,0 +1,282 @@
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts";
+import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
+import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
+import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
+import { MAX_DEAD_PROPERTIES_BYTES } from "../../../lib/limits.ts";
+import { withApp } from "../../support/app.ts";
+import { APPROVE, bearer, CLOSED, startTestMachine, TOKEN } from "../../support/machine.ts";
+import { type Answer, type Ask, asking, resources, setBody, textOf } from "../ask.ts";
+
+const NAMED = '<D:propfind xmlns:D="DAV:" xmlns:t="urn:t"><D:prop><t:a/></D:prop></D:propfind>';
+
+/** Returns the property `a` in the namespace of the test; `undefined` if it is absent. */
+async function propertyOf(ask: Ask, path: string): Promise<string | undefined> {
+  return inAnswer(await ask(`PROPFIND ${path}`, 207, { depth: "0" }, NAMED));
+}
+
+function inAnswer({ text }: Pick<Answer, "text">): string | undefined {
+  const found = resources(text)[0]?.properties["200"]?.get("{urn:t}a");
+  return found === undefined ? undefined : textOf(found);
+}
+
+function statuses({ text }: Answer): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(resources(text)[0]?.properties ?? {}).map(([status, names]) => [
+      status,
+      [...names.keys()],
+    ]),
+  );
+}
+
+Deno.test("proppatch() sets and removes in order, on worlds and on collections", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    await ask("MKCOL /dav/home/c", 201);
+    for (const path of ["/dav/home/x", "/dav/home/c/", "/dav/home/"]) {
+      const set = await ask(`PROPPATCH ${path}`, 207, {}, setBody("a", "1 &amp; 2"));
+      deepStrictEqual(statuses(set), { "200": ["{urn:t}a"] });
+      equal(await propertyOf(ask, path), "1 & 2");
+      const both = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t">' +
+        "<D:remove><D:prop><t:a/></D:prop></D:remove>" +
+        "<D:set><D:prop><t:a>3</t:a><t:b/></D:prop></D:set>" +
+        "<D:remove><D:prop><t:b/><t:never/></D:prop></D:remove></D:propertyupdate>";
+      await ask(`PROPPATCH ${path}`, 207, {}, both);
+      equal(await propertyOf(ask, path), "3");
+      const all = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
+      const names = [...resources(all.text)[0]?.properties["200"]?.keys() ?? []];
+      deepStrictEqual(names.filter((name) => name.startsWith("{urn:t}")), ["{urn:t}a"]);
+    }
+  });
+});
+
+Deno.test("proppatch() changes nothing if one property is protected", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    const body = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
+      "<t:a>1</t:a><D:getetag>forged</D:getetag></D:prop></D:set></D:propertyupdate>";
+    const answer = await ask("PROPPATCH /dav/home/x", 207, {}, body);
+    deepStrictEqual(statuses(answer), { "403": ["{DAV:}getetag"], "424": ["{urn:t}a"] });
+    match(answer.text, /<D:cannot-modify-protected-property\/>/);
+    equal(await propertyOf(ask, "/dav/home/x"), undefined);
+    equal(app.store.stat(recordWorldName("/home/x")), undefined);
+  });
+});
+
+Deno.test("proppatch() stores a display name with markup", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    const body = '<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>' +
+      "<D:displayname>&lt;D:href&gt;/evil</D:displayname></D:prop></D:set></D:propertyupdate>";
+    await ask("PROPPATCH /dav/home/x", 207, {}, body);
+    const [found] = resources((await ask("PROPFIND /dav/home/x", 207, { depth: "0" })).text);
+    equal(textOf(found?.properties["200"]?.get("{DAV:}displayname")), "<D:href>/evil");
+    equal(found?.href, "/dav/home/x");
+  });
+});
+
+Deno.test("proppatch() records the change in the chains of the world and of the record", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    const before = app.store.stat("home/x");
+    await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
+    const [event] = await app.store.log("home/x", { limit: 1 });
+    equal(event?.type, "properties_changed");
+    match(JSON.stringify(event?.payload), /"properties":\["\{urn:t\}a"\].*"by":"T3"/);
+    // Bytes and version have not changed, so the entity tag has not either.
+    deepStrictEqual(app.store.stat("home/x"), before);
+    const record = await app.store.read(recordWorldName("/home/x"));
+    match(new TextDecoder().decode(record?.body), /^\{"of":"\/home\/x"/);
+    equal((await app.store.audit("home/x")).ok, true);
+    equal((await app.store.audit(recordWorldName("/home/x"))).ok, true);
+  });
+});
+
+Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOVE", async () => {
+  const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  try {
+    const send = async (line: string, status: number, body?: string, more = {}) => {
+      const machine = await startTestMachine({ data });
+      try {
+        const space = line.indexOf(" ");
+        const reply = await machine.send({
+          method: line.slice(0, space),
+          target: line.slice(space + 1),
+          headers: { ...bearer(APPROVE), ...more },
+          ...(body === undefined ? {} : { body }),
+        });
+        equal(reply.status, status, reply.text);
+        return reply.text;
+      } finally {
+        await machine.stop();
+      }
+    };
+    await send("PUT /dav/home/x", 201, "x");
+    await send("PROPPATCH /dav/home/x", 207, setBody("a", "1"));
+    await send("PUT /dav/home/x", 204, "y");
+    const named = async (path: string) =>
+      inAnswer({ text: await send(`PROPFIND ${path}`, 207, NAMED, { depth: "0" }) });
+    equal(await named("/dav/home/x"), "1");
+    await send("COPY /dav/home/x", 201, undefined, { destination: "/dav/home/y" });
+    await send("MOVE /dav/home/x", 201, undefined, { destination: "/dav/home/z" });
+    equal(await named("/dav/home/y"), "1");
+    equal(await named("/dav/home/z"), "1");
+    await send("PUT /dav/home/x", 201, "new");
+    equal(await named("/dav/home/x"), undefined);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("DeadProperties does not return properties of a deleted world for a new one", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    for (const line of ["DELETE /home/x", "DELETE /dav/home/x"]) {
+      await ask("PUT /home/x", 201, {}, "x");
+      await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
+      equal(await propertyOf(ask, "/dav/home/x"), "1");
+      await ask(line, line.includes("/dav") ? 204 : 200);
+      await ask("PUT /home/x", 201, {}, "x");
+      equal(await propertyOf(ask, "/dav/home/x"), undefined, line);
+      await ask("DELETE /home/x", 200);
+    }
+    await ask("MKCOL /dav/home/c", 201);
+    await ask("PROPPATCH /dav/home/c", 207, {}, setBody("a", "1"));
+    await ask("DELETE /dav/home/c", 204);
+    await ask("MKCOL /dav/home/c", 201);
+    equal(await propertyOf(ask, "/dav/home/c"), undefined);
+  });
+});
+
+Deno.test("DeadProperties stores properties of a T3 world where only T3 can read them", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    for (const path of ["/boot/secret", "/etc/shadow"]) {
+      await ask(`PUT /dav${path}`, 201, {}, "");
+      await ask(`PROPPATCH /dav${path}`, 207, {}, setBody("a", "hidden"));
+      equal(recordWorldName(path).startsWith("boot/dav/"), true);
+      equal(await propertyOf(ask, `/dav${path}`), "hidden");
+      const record = `/${recordWorldName(path)}`;
+      await ask(`GET ${record}`, 401, { authorization: "" });
+      await ask(`PROPFIND /dav${path}`, 401, { authorization: "", depth: "0" }, NAMED);
+    }
+    equal((await ask("GET /var/lib/dav/?raw", 404, { authorization: "" })).status, 404);
+  });
+});
+
+Deno.test("DeadProperties ignores the invalid parts of an edited record", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    for (const text of ["", "null", "[]", '{"seal":"","properties":[{"ns":1}]}', "{", '{"of":1}']) {
+      await ask(`PUT /${recordWorldName("/home/x")}`, text === "" ? 201 : 200, {}, text);
+      equal(await propertyOf(ask, "/dav/home/x"), undefined);
+    }
+    await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
+    equal(await propertyOf(ask, "/dav/home/x"), "1");
+  });
+});
+
+Deno.test("proppatch() answers 507 beyond its limits", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    const long = setBody("a", "y".repeat(MAX_DEAD_PROPERTIES_BYTES));
+    deepStrictEqual(statuses(await ask("PROPPATCH /dav/home/x", 207, {}, long)), {
+      "507": ["{urn:t}a"],
+    });
+    equal(await propertyOf(ask, "/dav/home/x"), undefined);
+    await ask("PROPPATCH /dav/home/x", 413, {}, setBody("a", "y".repeat(200_000)));
+    for (let i = 0; i < 2; i++) {
+      const names = Array.from({ length: 200 }, (_, n) => `<p${i * 200 + n}/>`).join("");
+      const body = `<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>${names}</D:prop></D:set>` +
+        "</D:propertyupdate>";
+      const answer = await ask("PROPPATCH /dav/home/x", 207, {}, body);
+      equal(Object.keys(statuses(answer))[0], i === 0 ? "200" : "507");
+    }
+  });
+});
+
+Deno.test("proppatch() requires the right to write and an existing resource", async () => {
+  const machine = await startTestMachine({ env: CLOSED });
+  try {
+    const send = (target: string, headers: Record<string, string>) =>
+      machine.send({ method: "PROPPATCH", target, headers, body: setBody("a", "1") });
+    await machine.approve("PUT", "/home/x", "x");
+    await machine.approve("PUT", "/etc/x", "x");
+    equal((await send("/dav/home/x", {})).status, 401);
+    equal((await send("/dav/etc/x", bearer(TOKEN))).status, 403);
+    equal((await send("/dav/home/none", bearer(TOKEN))).status, 404);
+    equal((await send("/dav/home/x", bearer(TOKEN))).status, 207);
+    equal((await send("/dav/home/x", bearer(machine.capability("/home/x", "r")))).status, 403);
+    equal((await send("/dav/home/x", bearer(machine.capability("/home/y", "rw")))).status, 403);
+    equal((await send("/dav/home/x", bearer(machine.capability("/home/x", "rw")))).status, 207);
+    const birth = await machine.send({
+      method: "PROPPATCH",
+      target: "/dav/usr/share/doc/note.md",
+      headers: bearer(APPROVE),
+      body: setBody("a", "1"),
+    });
+    ok(birth.text.includes("403 Forbidden"));
+    await machine.audit();
+  } finally {
+    await machine.close();
+  }
+});
+
+Deno.test("parsePropertyUpdate() refuses a document without changes", async () => {
+  await withApp({}, async (app) => {
+    const ask = asking(app);
+    await ask("PUT /dav/home/x", 201, {}, "x");
+    for (const body of ["<a/>", '<D:propertyupdate xmlns:D="DAV:"/>', ""]) {
+      await ask("PROPPATCH /dav/home/x", 400, {}, body);
+    }
+    const xml = new TextEncoder().encode(setBody("a", "<b/>"));
+    deepStrictEqual(parsePropertyUpdate(parseXml(xml)), [
+      { ns: "urn:t", name: "a", xml: '<n0:a xmlns:n0="urn:t"><b/></n0:a>' },
+    ]);
+  });
+});
+
+Deno.test("DeadProperties applies two simultaneous changes", async () => {
+  await withApp({}, async (app) => {
+    const births = new CreationInfoCache(app.store);
+    const dead = new DeadProperties(app.store, births);
+    const found = { path: "/home", collection: true };
+    await Promise.all(
+      Array.from(
+        { length: 20 },
+        (_, i) => dead.change(found, [{ ns: "urn:t", name: `p${i}`, xml: "<x/>" }], "T3"),
+      ),
+    );
+    equal((await dead.read(found)).length, 20);
+    await dead.remove("/home");
+    equal((await dead.read(found)).length, 0);
+    equal(dead.hasRecord("/home"), false);
+  });
+});
+
+Deno.test("CreationInfoCache.read() returns another id for a new world of the same name", async () => {
+  await withApp({}, async ({ store }) => {
+    const births = new CreationInfoCache(store);
+    const put = (bytes = 0) =>
+      store.put({ name: "home/x", body: new Uint8Array(bytes), ext: "txt", meta: [], by: "T3" });
+    const sealNow = async () => {
+      const entry = store.stat("home/x");
+      return entry === undefined ? undefined : (await births.read(entry))?.id;
+    };
+    await put();
+    const first = await sealNow();
+    await put();
+    equal(await sealNow(), first);
+    await store.remove({ name: "home/x", by: "T3" });
+    await put(1);
+    ok(first !== undefined && await sealNow() !== first);
+    const lower = store.stat("home/boot");
+    equal(lower && (await births.read(lower))?.id, "");
+  });
+});

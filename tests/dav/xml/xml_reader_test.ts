@@ -1,0 +1,121 @@
+import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import {
+  childElements,
+  findDavChild,
+  isDavName,
+  parseXml,
+  readXml,
+} from "../../../lib/dav/xml/xml_reader.ts";
+import type { XmlElement } from "../../../lib/dav/xml/xml_writer.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { MAX_DAV_XML_BYTES, MAX_DAV_XML_DEPTH } from "../../../lib/limits.ts";
+
+const encoder = new TextEncoder();
+
+function parse(text: string): XmlElement {
+  return parseXml(encoder.encode(text));
+}
+
+function refuses(text: string | Uint8Array): void {
+  const bytes = typeof text === "string" ? encoder.encode(text) : text;
+  throws(() => parseXml(bytes), (error) => error instanceof Problem && error.status === 400);
+}
+
+Deno.test("parseXml() resolves prefixes, the default namespace and names without one", () => {
+  const root = parse(
+    '<?xml version="1.0"?><!-- hi --><D:a xmlns:D="DAV:" x="1"><b xmlns="urn:b"><c/></b>' +
+      '<e D:y="2">t</e></D:a>',
+  );
+  deepStrictEqual(root, {
+    ns: "DAV:",
+    name: "a",
+    attributes: [{ ns: "", name: "x", value: "1" }],
+    children: [
+      {
+        ns: "urn:b",
+        name: "b",
+        attributes: [],
+        children: [{ ns: "urn:b", name: "c", attributes: [], children: [] }],
+      },
+      {
+        ns: "",
+        name: "e",
+        attributes: [{ ns: "DAV:", name: "y", value: "2" }],
+        children: ["t"],
+      },
+    ],
+  });
+});
+
+Deno.test("parseXml() decodes predefined references in text and attributes", () => {
+  const root = parse('<a x="&quot;&amp;">&lt;&gt;&apos;&#65;&#x1F600;<![CDATA[&amp;<z>]]></a>');
+  equal(root.attributes[0]?.value, '"&');
+  equal(root.children.join(""), "<>'A\u{1f600}&amp;<z>");
+});
+
+Deno.test("parseXml() keeps white space and skips a byte order mark", () => {
+  deepStrictEqual(parse("\ufeff<a> x </a>").children, [" x "]);
+});
+
+for (
+  const [what, text] of [
+    ["a document type", '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'],
+    ["an external entity", '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'],
+    [
+      "an entity expansion attack",
+      '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>',
+    ],
+    ["an undeclared entity", "<a>&foo;</a>"],
+    ["an ampersand without a reference", "<a>a & b</a>"],
+    ["a reference to a character that is not allowed", "<a>&#0;</a>"],
+    ["a reference to a surrogate", "<a>&#xD800;</a>"],
+    ["a reference beyond Unicode", "<a>&#x110000;</a>"],
+    ["an element that is not closed", "<a><b></a>"],
+    ["a document that ends in an element", "<foo>"],
+    ["two roots", "<a/><b/>"],
+    ["no root", "hello"],
+    ["an undeclared prefix", "<D:a/>"],
+    ["a prefix with an empty value", '<a xmlns:b=""/>'],
+    ["the prefix xml for another namespace", '<a xmlns:xml="urn:x"/>'],
+    ["an attribute twice", '<a x="1" x="2"/>'],
+    ["an attribute without quotes", "<a x=1/>"],
+    ["two colons", "<a:b:c xmlns:a='x'/>"],
+    ["a control character", "<a>\u0001</a>"],
+    ["an invalid name", "<1a/>"],
+    ["the name __proto__", "<__proto__/>"],
+  ] as const
+) {
+  Deno.test(`parseXml() refuses ${what}`, () => refuses(text));
+}
+
+Deno.test("parseXml() refuses bytes that are not UTF-8", () => {
+  refuses(new Uint8Array([0x3c, 0x61, 0x3e, 0xff, 0x3c, 0x2f, 0x61, 0x3e]));
+});
+
+Deno.test("parseXml() accepts the maximum depth and refuses one more level", () => {
+  const nested = (levels: number) => "<a>".repeat(levels) + "</a>".repeat(levels);
+  equal(parse(nested(MAX_DAV_XML_DEPTH)).name, "a");
+  refuses(nested(MAX_DAV_XML_DEPTH + 2));
+  const begin = performance.now();
+  refuses(nested(MAX_DAV_XML_BYTES / 8));
+  equal(performance.now() - begin < 2000, true);
+});
+
+Deno.test("readXml() refuses a long body with 413 and returns undefined for an empty one", async () => {
+  const request = (body: string) => new Request("http://x/", { method: "PUT", body });
+  equal(await readXml(new Request("http://x/")), undefined);
+  equal(await readXml(request("")), undefined);
+  const long = `<a>${"x".repeat(MAX_DAV_XML_BYTES)}</a>`;
+  await readXml(request(long)).then(
+    () => equal(true, false),
+    (error) => equal(error instanceof Problem && error.status, 413),
+  );
+});
+
+Deno.test("findDavChild() and childElements() ignore text and other namespaces", () => {
+  const root = parse('<a xmlns:D="DAV:">x<D:b/><b/></a>');
+  equal(childElements(root).length, 2);
+  equal(findDavChild(root, "b")?.ns, "DAV:");
+  equal(findDavChild(root, "a"), undefined);
+  equal(isDavName(root, "a"), false);
+});

@@ -1,0 +1,148 @@
+import { deepStrictEqual, equal, rejects } from "node:assert/strict";
+import { readBody } from "../../lib/http/read_body.ts";
+import { Problem } from "../../lib/http/problem.ts";
+import { bearer, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { bytesOf, Connection } from "../support/wire.ts";
+
+const MOST = 1000;
+const T2 = bearer(TOKEN);
+
+function request(body: BodyInit | null, headers: Record<string, string> = {}): Request {
+  return new Request("http://machine/home/x", { method: "PUT", body, headers });
+}
+
+/** A body of unknown length, in chunks. */
+function stream(...pieces: (number | Error)[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.close();
+      else if (piece instanceof Error) controller.error(piece);
+      else controller.enqueue(new Uint8Array(piece).fill(7));
+    },
+  });
+}
+
+function is(type: string): (error: unknown) => boolean {
+  return (error) => error instanceof Problem && error.type === type;
+}
+
+Deno.test("readBody() returns the bytes, in any number of chunks", async () => {
+  deepStrictEqual(await readBody(request(null), MOST), new Uint8Array());
+  deepStrictEqual(await readBody(request("abc"), MOST), bytesOf("abc"));
+  deepStrictEqual(await readBody(request(stream(2, 0, 3)), MOST), new Uint8Array(5).fill(7));
+  deepStrictEqual(await readBody(request(stream()), MOST), new Uint8Array());
+  const declared = request("abc", { "content-length": "3" });
+  deepStrictEqual(await readBody(declared, MOST), bytesOf("abc"));
+});
+
+Deno.test("readBody() accepts the maximum and no byte more", async () => {
+  equal((await readBody(request(stream(600, 400)), MOST)).length, MOST);
+  await rejects(readBody(request(stream(600, 401)), MOST), is("body-too-large"));
+  equal((await readBody(request(new Uint8Array(MOST)), MOST)).length, MOST);
+  await rejects(readBody(request(new Uint8Array(MOST + 1)), MOST), is("body-too-large"));
+});
+
+Deno.test("readBody() rejects a declared length unread, and a false one while reading", async () => {
+  let pulled = false;
+  const unread = new ReadableStream({ pull: () => void (pulled = true) }, { highWaterMark: 0 });
+  const long = request(unread, { "content-length": "1001" });
+  await rejects(readBody(long, MOST), is("body-too-large"));
+  equal(pulled, false);
+  const lie = request(new Uint8Array(MOST + 1), { "content-length": "3" });
+  await rejects(readBody(lie, MOST), is("body-too-large"));
+});
+
+Deno.test("readBody() stops reading at the first byte beyond the limit", async () => {
+  let pulls = 0;
+  let cancelled = false;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulls++;
+      controller.enqueue(new Uint8Array(400));
+    },
+    cancel: () => void (cancelled = true),
+  }, { highWaterMark: 0 });
+  await rejects(readBody(request(endless), MOST), is("body-too-large"));
+  deepStrictEqual([pulls, cancelled], [3, true]);
+});
+
+Deno.test("readBody() reports for a truncated body that nothing was stored", async () => {
+  const broken = () => stream(5, new Error("reset"));
+  await rejects(readBody(request(broken()), MOST), is("bad-body"));
+  await rejects(readBody(request(broken(), { "content-length": "9" }), MOST), is("bad-body"));
+});
+
+async function versionOf(machine: TestMachine, path: string): Promise<number | undefined> {
+  const { status, text } = await machine.send({ method: "GET", target: path });
+  return status === 200 ? Number(JSON.parse(text).version) : undefined;
+}
+
+function chunked(total: number, piece: number): string {
+  const chunk = `${piece.toString(16)}\r\n${"c".repeat(piece)}\r\n`;
+  const rest = total % piece;
+  const last = rest === 0 ? "" : `${rest.toString(16)}\r\n${"c".repeat(rest)}\r\n`;
+  return `${chunk.repeat(Math.floor(total / piece))}${last}0\r\n\r\n`;
+}
+
+Deno.test("PUT and POST store bodies up to the limit, with and without Content-Length", async (t) => {
+  await withMachine({ env: { ...CLOSED, ELASTIK_MAX_BODY: String(MOST) } }, async (machine) => {
+    for (
+      const [how, method, bytes, status] of [
+        ["declared", "PUT", MOST, 201],
+        ["declared", "PUT", MOST + 1, 413],
+        ["declared", "POST", MOST, 201],
+        ["declared", "POST", MOST + 1, 413],
+        ["chunked", "PUT", MOST, 201],
+        ["chunked", "PUT", MOST + 1, 413],
+        ["chunked", "POST", MOST, 201],
+        ["chunked", "POST", MOST + 1, 413],
+        ["chunked", "PUT", 50 * MOST, 413],
+      ] as const
+    ) {
+      await t.step(`${method} of ${bytes} bytes, ${how}, answers ${status}`, async () => {
+        const target = `/home/${method}-${how}-${bytes}`;
+        const reply = await machine.send({
+          method,
+          target,
+          headers: { ...T2, ...(how === "chunked" ? { "transfer-encoding": "chunked" } : {}) },
+          body: how === "chunked" ? chunked(bytes, 300) : "c".repeat(bytes),
+        });
+        equal(reply.status, status, reply.text);
+        equal(await versionOf(machine, target), status === 201 ? 1 : undefined);
+        if (status === 201) {
+          const raw = await machine.send({ method: "GET", target: `${target}?raw` });
+          equal(raw.text, "c".repeat(bytes));
+        }
+      });
+    }
+  });
+});
+
+Deno.test("PUT answers 413 before the body is sent if Content-Length is too large", async () => {
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const connection = await Connection.open(machine.port);
+    await connection.write(
+      `PUT /home/big HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T2.authorization}\r\n` +
+        `content-length: 99999999999\r\n\r\n`,
+    );
+    const reply = await connection.reply();
+    equal(reply.status, 413);
+    equal(reply.headers.get("content-type"), "application/problem+json");
+    connection.close();
+    equal(await versionOf(machine, "/home/big"), undefined);
+  });
+});
+
+Deno.test("POST answers 413 if the world would exceed its limit", async () => {
+  await withMachine({ env: { ...CLOSED, ELASTIK_MAX_WORLD: "10" } }, async (machine) => {
+    const append = (body: string) =>
+      machine.send({ method: "POST", target: "/home/log", headers: T2, body });
+    equal((await append("12345")).status, 201);
+    equal((await append("67890")).status, 200);
+    const over = await append("x");
+    equal(over.status, 413);
+    equal((await machine.send({ method: "GET", target: "/home/log?raw" })).text, "1234567890");
+    equal(await versionOf(machine, "/home/log"), 2);
+  });
+});

@@ -1,0 +1,90 @@
+import { equal, ok, rejects } from "node:assert/strict";
+import { createOpenVerified, FileReplaced } from "../../../lib/plugin/cell/open_verified.ts";
+
+const LINUX = Deno.build.os === "linux";
+const decoder = new TextDecoder();
+
+async function inFolder(act: (base: string) => Promise<void>): Promise<void> {
+  const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-place-" }));
+  try {
+    for (const [folder, text] of [["open", "open"], ["secret", "secret"]] as const) {
+      await Deno.mkdir(`${base}/${folder}`);
+      await Deno.writeTextFile(`${base}/${folder}/file`, text);
+    }
+    await act(base);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+async function textOf(file: Deno.FsFile): Promise<string> {
+  return decoder.decode(await new Response(file.readable).bytes());
+}
+
+Deno.test("createOpenVerified() opens a file by its real path", () =>
+  inFolder(async (base) => {
+    equal(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
+    await rejects(createOpenVerified(Deno)(`${base}/open/none`));
+  }));
+
+Deno.test({
+  name: LINUX
+    ? "createOpenVerified() refuses a symlink, in the last segment or before, and a pipe"
+    : "createOpenVerified() refuses a symlink (skipped: needs Linux)",
+  ignore: !LINUX,
+  fn: () =>
+    inFolder(async (base) => {
+      await Deno.symlink(`${base}/secret`, `${base}/folder`);
+      await Deno.symlink(`${base}/secret/file`, `${base}/open/link`);
+      await rejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
+      await rejects(createOpenVerified(Deno)(`${base}/open/link`), /ELOOP/);
+      await new Deno.Command("mkfifo", { args: [`${base}/open/pipe`] }).output();
+      // The pipe has no writer; the call must not block.
+      await rejects(createOpenVerified(Deno)(`${base}/open/pipe`), /not a file/);
+    }),
+});
+
+Deno.test({
+  name: LINUX
+    ? "createOpenVerified() never opens an outside file while a folder is replaced by a symlink"
+    : "createOpenVerified() never opens an outside file (skipped: needs Linux)",
+  ignore: !LINUX,
+  fn: () =>
+    inFolder(async (base) => {
+      // A separate program that swaps the folder and a symlink continuously.
+      const racer = new Deno.Command("sh", {
+        args: [
+          "-c",
+          'cd "$1"; while :; do mv open aside; ln -s secret open; rm open; mv aside open; done',
+          "sh",
+          base,
+        ],
+        stderr: "null",
+      }).spawn();
+      const open = createOpenVerified(Deno);
+      const found = { open: 0, displaced: 0, absent: 0 };
+      try {
+        const end = performance.now() + 20_000;
+        while ((found.open < 50 || found.displaced < 50) && performance.now() < end) {
+          try {
+            equal(await textOf(await open(`${base}/open/file`)), "open");
+            found.open += 1;
+          } catch (error) {
+            if (error instanceof FileReplaced) found.displaced += 1;
+            else if (error instanceof Error && "code" in error) found.absent += 1;
+            else throw error;
+          }
+        }
+      } finally {
+        racer.kill("SIGKILL");
+        await racer.status;
+      }
+      ok(found.open >= 50 && found.displaced >= 50, JSON.stringify(found));
+    }),
+});
+
+Deno.test("createOpenVerified() opens without verification on another system than Linux", () =>
+  inFolder(async (base) => {
+    const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
+    equal(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");
+  }));

@@ -1,0 +1,64 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { SlowTimer, type SlowTimerEntry } from "../../../lib/plugin/cell/slow_timer.ts";
+
+interface Named extends SlowTimerEntry {
+  readonly name: string;
+}
+
+/** A SlowTimer whose timer the test fires. */
+function fixture(): {
+  timer: SlowTimer;
+  waiter: (name: string) => Named;
+  tick: () => boolean;
+  late: string[];
+} {
+  const timers: (() => void)[] = [];
+  const late: string[] = [];
+  return {
+    timer: new SlowTimer(50, (callback) => timers.push(callback)),
+    waiter: (name) => ({ name, index: -1, hasTicked: false, onSlow: () => void late.push(name) }),
+    tick() {
+      ok(timers.length <= 1, "one timer at a time");
+      const [fire] = timers.splice(0);
+      fire?.();
+      return fire !== undefined;
+    },
+    late,
+  };
+}
+
+Deno.test("SlowTimer.add() calls onSlow once for an entry that waited for a whole interval", () => {
+  const { timer, waiter, tick, late } = fixture();
+  timer.add(waiter("slow"));
+  equal(tick(), true);
+  deepEqual(late, []);
+  timer.add(waiter("young"));
+  tick();
+  deepEqual(late, ["slow"]);
+  tick();
+  deepEqual(late, ["slow", "young"]);
+  equal(tick(), false, "no timer runs without entries");
+});
+
+Deno.test("SlowTimer.remove() removes exactly the given entry, in any order, and twice", () => {
+  const { timer, waiter, tick, late } = fixture();
+  const waiters = ["a", "b", "c", "d", "e"].map(waiter);
+  for (const one of waiters) timer.add(one);
+  const [a, , c, , e] = waiters;
+  for (const one of [c, c, a, e, e]) if (one) timer.remove(one);
+  tick();
+  tick();
+  deepEqual(late.sort(), ["b", "d"]);
+  for (const one of waiters) timer.remove(one);
+  equal(tick(), false);
+});
+
+Deno.test("SlowTimer.add() accepts an entry again, also inside its onSlow", () => {
+  const { timer, waiter, tick, late } = fixture();
+  let times = 0;
+  const again = { ...waiter("again"), onSlow: () => void (++times < 3 && timer.add(again)) };
+  timer.add(again);
+  for (let turn = 0; turn < 10; turn++) tick();
+  equal(times, 3);
+  deepEqual(late, []);
+});

@@ -1,0 +1,217 @@
+/** Tests of `env.sql` from inside a cell: results, time and memory limits, and processes. */
+
+import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { MAX_QUERY_PROCESSES } from "../../../lib/limits.ts";
+import { SqlRunner } from "../../../lib/plugin/cell/sql_runner.ts";
+import { isAlive, LAUNCHES, makeInit, SHORT, until, withCell } from "../cell_fixture.ts";
+
+const ENDLESS =
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+/** Runs the SQL of the body on a file, or on the bytes of that file with `/bytes`. */
+const SOURCE = `export default { async fetch(request, env) {
+  const url = new URL(request.url);
+  const path = env.config["/root"] + (url.searchParams.get("file") ?? "/x.db");
+  if (url.pathname === "/ok") return new Response("ok");
+  const source = url.pathname === "/bytes" ? await env.files.read(path)
+    : url.pathname === "/stream" ? await env.files.stream(path) : path;
+  const timeoutMs = Number(url.searchParams.get("ms") ?? 2000);
+  try {
+    const { rows } = await env.sql.query(source, await request.text(), [], { timeoutMs });
+    return Response.json(rows);
+  } catch (error) {
+    return Response.json([error.name, error.message]);
+  }
+} };`;
+const LINUX = Deno.build.os === "linux" ? "" : " (skipped: needs /proc)";
+
+async function withRoot(test: (root: string) => Promise<void>): Promise<void> {
+  const root = await Deno.makeTempDir({ prefix: "elastik-queries-" });
+  try {
+    const database = new DatabaseSync(`${root}/x.db`);
+    database.exec("CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1), (2)");
+    database.close();
+    await test(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+function withSql(
+  body: Parameters<typeof withCell>[2],
+  launch: "process" | "worker" = "process",
+): Promise<void> {
+  const limits = { responseTimeoutMs: 20_000 };
+  return withRoot((root) =>
+    withCell(SOURCE, {
+      launch,
+      limits,
+      permissions: { read: [root] },
+      config: { "/root": root },
+    }, body)
+  );
+}
+
+function sql(body: string): RequestInit {
+  return { method: "POST", body };
+}
+
+/** Child processes of this one, by id, with the jiffies of CPU time that each has used. */
+function cells(): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const fields = Deno.readTextFileSync(`/proc/${name}/stat`).replace(/^.*\) /s, "").split(" ");
+      if (Number(fields[1]) === Deno.pid && fields[0] !== "Z") {
+        found.set(Number(name), Number(fields[11]) + Number(fields[12]));
+      }
+    } catch (error) {
+      // The process ended between the listing and the read.
+      if (!(error instanceof Deno.errors.NotFound) && !/os error 3/.test(String(error))) {
+        throw error;
+      }
+    }
+  }
+  return found;
+}
+
+for (const launch of ["process", "worker"] as const) {
+  Deno.test(`env.sql.query() (${launch}) queries files, bytes and streams of bytes`, () =>
+    withSql(async ({ text }) => {
+      for (const way of ["/file", "/bytes", "/stream"]) {
+        equal(JSON.parse(await text(way, sql("SELECT id FROM t ORDER BY id"))), [[1], [2]], way);
+      }
+      equal(JSON.parse(await text("/file", sql("SELECT * FROM gone"))), [
+        "SqliteError",
+        "no such table: gone",
+      ]);
+      const lost = JSON.parse(await text("/file?file=/../x", sql("SELECT 1")));
+      equal(lost[0], "NotCapable");
+    }, launch));
+}
+
+Deno.test({
+  name:
+    `env.sql.query() kills the process of a query that takes too long, and nothing else${LINUX}`,
+  ignore: LINUX !== "",
+  fn: () =>
+    withSql(async ({ cell, text, events }) => {
+      equal(await text("/file", sql("SELECT 1")), "[[1]]");
+      const pid = cell.health().pid ?? 0;
+      const start = performance.now();
+      const runaway = text("/file?ms=600", sql(ENDLESS));
+      // The query blocks neither the plugin's thread nor other queries.
+      equal(await text("/ok"), "ok");
+      equal(await text("/file", sql("SELECT 7")), "[[7]]");
+      ok(performance.now() - start < 600);
+      equal(JSON.parse(await runaway), [
+        "TimeoutError",
+        "Cannot finish the query: it took more than 600 ms",
+      ]);
+      ok(performance.now() - start < 1600, `${performance.now() - start} ms`);
+      equal(await text("/file", sql("SELECT 8")), "[[8]]");
+      equal(cell.health().pid, pid);
+      equal([cell.health().crashes, events.some(({ type }) => type === "ended")], [0, false]);
+      const before = cells();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      for (const [id, jiffies] of cells()) {
+        // 300 ms of a busy core would be 30.
+        ok(jiffies - (before.get(id) ?? 0) < 10, `process ${id} is still busy`);
+      }
+    }),
+});
+
+Deno.test({
+  name: `env.sql.query() ends with its request and with its plugin${LINUX}`,
+  ignore: LINUX !== "",
+  fn: () =>
+    withRoot(async (root) => {
+      const options = {
+        limits: { responseTimeoutMs: 20_000 },
+        permissions: { read: [root] },
+        config: { "/root": root },
+      };
+      const before = new Set(cells().keys());
+      const own = () => [...cells().keys()].filter((pid) => !before.has(pid));
+      await withCell(SOURCE, options, async ({ cell, ask }) => {
+        const abort = new AbortController();
+        const gone = ask("/file?ms=60000", { ...sql(ENDLESS), signal: abort.signal });
+        await until(() => own().length === 2, 5000, "a cell and a query process");
+        const query = own().find((pid) => pid !== cell.health().pid) ?? 0;
+        abort.abort();
+        await rejects(gone);
+        await until(() => !isAlive(query), 2000, "the query process has ended");
+        const left = ask("/file?ms=60000", sql(ENDLESS)).catch(() => undefined);
+        await until(() => own().length === 2, 5000, "another query");
+        await cell.stop({ drain: false });
+        await left;
+        equal(own(), []);
+      });
+    }),
+});
+
+Deno.test("env.sql.query() ends a query that exceeds its memory limit", () =>
+  withSql(async ({ text }) => {
+    const greedy =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000000) " +
+      "SELECT count(*) FROM (SELECT hex(zeroblob(500)) || i AS x FROM n ORDER BY x)";
+    const [name, words] = JSON.parse(await text("/file?ms=60000", sql(greedy)));
+    match(name, /QuotaExceededError|SqliteError/);
+    match(words, /memory|too big|full/);
+    equal(await text("/file", sql("SELECT 1")), "[[1]]");
+  }));
+
+Deno.test("env.sql.query() lets a query wait if MAX_QUERY_PROCESSES run", () =>
+  withSql(async ({ text }) => {
+    const slow = Array.from(
+      { length: MAX_QUERY_PROCESSES },
+      () => text("/file?ms=400", sql(ENDLESS)),
+    );
+    equal(await text("/file", sql("SELECT 1")), "[[1]]");
+    for (const answer of slow) match(await answer, /TimeoutError/);
+  }));
+
+Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be ended", () =>
+  withSql(async ({ text }) => {
+    // Long enough to exceed its time limit, and complete before the test ends.
+    const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
+    for (let i = 0; i < MAX_QUERY_PROCESSES; i++) {
+      match(await text("/file?ms=1", sql(slow)), /TimeoutError/);
+    }
+    match(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
+  }, "worker"));
+
+Deno.test("SqlRunner.run() uses the current folders, and rejects after close()", async () => {
+  await withRoot(async (root) => {
+    const narrow = await makeInit(SOURCE, { config: { "/root": root } });
+    const wide = await makeInit(SOURCE, { permissions: { read: [root] } });
+    const lines: string[] = [];
+    const queries = new SqlRunner(narrow, {
+      startCell: LAUNCHES.process,
+      limits: SHORT,
+      now: Date.now,
+      log: (_level, line) => lines.push(line),
+    });
+    const head = JSON.stringify({ sql: "SELECT max(id) FROM t", params: [], path: `${root}/x.db` });
+    const ask = async (): Promise<string> => {
+      const body = new Uint8Array([0, 0, 0, head.length, ...new TextEncoder().encode(head)]);
+      const { signal } = new AbortController();
+      return await (await queries.run({ body, timeoutMs: 2000, signal })).text();
+    };
+    try {
+      match(await ask(), /not in a granted folder/);
+      queries.reconfigure(wide);
+      match(await ask(), /\[\[2\]\]/);
+      queries.reconfigure(narrow);
+      match(await ask(), /not in a granted folder/);
+      const { signal } = new AbortController();
+      const odd = await queries.run({ body: null, timeoutMs: NaN, signal });
+      match(await odd.text(), /"error"/);
+    } finally {
+      await queries.close();
+    }
+    await rejects(ask(), /has been stopped/);
+    equal(lines, []);
+  });
+});

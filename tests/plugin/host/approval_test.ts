@@ -1,0 +1,128 @@
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { approvalFacts, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
+import type { ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
+import type { Store, World } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+
+const PROBED: ProbeResult = {
+  manifest: {
+    routes: ["/p"],
+    auth: "T2",
+    config: ["/etc/p.conf"],
+    grants: { "/var/b/": "rw", "/var/a/": "r" },
+    description: "d",
+    fallback: false,
+  },
+  permissions: { net: ["a.example"], read: [], write: [], env: [] },
+  config: { "/etc/p.conf": "a.example" },
+};
+
+/** The facts as they are read from the chain. */
+const FACTS: Record<string, unknown> = JSON.parse(JSON.stringify(approvalFacts(PROBED)));
+
+async function source(store: Store): Promise<World> {
+  const world = await store.read("lib/p");
+  ok(world !== undefined);
+  return world;
+}
+
+async function withSource(test: (store: Store) => Promise<void>): Promise<void> {
+  await withApp({}, async ({ store }) => {
+    const body = new TextEncoder().encode("source");
+    await store.put({ name: "lib/p", body, ext: "ts", meta: [], by: "T2", state: "pending" });
+    await test(store);
+  });
+}
+
+function approve(store: Store, sha256: unknown, to = "active"): Promise<unknown> {
+  return store.transition({ name: "lib/p", by: "T3", to, facts: { source_sha256: sha256 } });
+}
+
+async function faultOf(store: Store, told: Store = store): Promise<string> {
+  const found = await findApproval(told, await source(store));
+  return "fault" in found ? found.fault : "none";
+}
+
+Deno.test("findApproval() finds the newest transition before any number of other events", async () => {
+  await withSource(async (store) => {
+    equal(await faultOf(store), "its event chain contains no approval");
+    const { sha256 } = await source(store);
+    await approve(store, sha256);
+    for (let at = 0; at < 150; at++) {
+      await store.note({ name: "lib/p", by: "machine", type: "plugin_ended", payload: { at } });
+    }
+    const found = await findApproval(store, await source(store));
+    ok("facts" in found);
+    equal(found.facts.source_sha256, sha256);
+  });
+});
+
+Deno.test("findApproval() returns a fault for an approval of another source and for a disabled plugin", async () => {
+  await withSource(async (store) => {
+    for (const other of ["00", undefined, null, 7]) {
+      await approve(store, other);
+      equal(await faultOf(store), "another source was approved");
+    }
+    const { sha256 } = await source(store);
+    await approve(store, sha256);
+    equal(await faultOf(store), "none");
+    await approve(store, sha256, "disabled");
+    match(await faultOf(store), /newest state on the event chain is disabled/);
+  });
+});
+
+Deno.test("findApproval() returns a fault for a broken chain and for bytes that do not match it", async () => {
+  await withSource(async (store) => {
+    const { sha256 } = await source(store);
+    await approve(store, sha256);
+    const verdict = await store.audit("lib/p");
+    const broken = { ...verdict.chain, ok: false, reason: "cut" };
+    const faked = (audit: unknown): Store =>
+      Object.create(store, { audit: { value: () => Promise.resolve(audit) } });
+    match(await faultOf(store, faked({ ...verdict, chain: broken })), /chain is broken: cut/);
+    const changed = { ...verdict.body, ok: false, reason: "changed" };
+    match(
+      await faultOf(store, faked({ ...verdict, body: changed })),
+      /does not match its event chain: changed/,
+    );
+  });
+});
+
+Deno.test("manifestDrift() returns undefined for equal facts in any order", () => {
+  equal(manifestDrift(FACTS, PROBED), undefined);
+  const { manifest } = PROBED;
+  const grants = { "/var/a/": "r", "/var/b/": "rw" } as const;
+  equal(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
+  // The description grants nothing.
+  equal(
+    manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }),
+    undefined,
+  );
+});
+
+Deno.test("manifestDrift() names the field that differs", () => {
+  const { manifest } = PROBED;
+  const others: Partial<ProbeResult["manifest"]>[] = [
+    { routes: ["/p", "/q"] },
+    { auth: "T1" },
+    { config: [] },
+    { grants: { ...manifest.grants, "/var/b/": "r" } },
+    { fallback: true },
+    { patience: 60 },
+  ];
+  for (const other of others) {
+    const [field = ""] = Object.keys(other);
+    const fault = manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
+    match(fault ?? "", new RegExp(`^its \`${field}\` differs from the approval`));
+  }
+  // An approval without facts approves nothing.
+  match(manifestDrift({}, PROBED) ?? "", /`routes`/);
+});
+
+Deno.test("manifestDrift() accepts other permissions only with another config", () => {
+  const permissions = { ...PROBED.permissions, net: ["b.example"] };
+  match(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
+  const config = { "/etc/p.conf": "b.example" };
+  equal(manifestDrift(FACTS, { ...PROBED, permissions, config }), undefined);
+  deepStrictEqual(FACTS.permissions, PROBED.permissions);
+});

@@ -1,0 +1,179 @@
+/** Tests of the plugin host without HTTP: its lists, its state changes, and its end. */
+
+import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
+import type { RequestContext } from "../../../lib/request/request_context.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
+import type { SandboxDeps } from "../../../lib/plugin/host/loaded_plugin.ts";
+import { PluginHost } from "../../../lib/plugin/host/plugin_host.ts";
+import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { plugin } from "../plugin_machine.ts";
+
+const SANDBOX: SandboxDeps = {
+  startCell: LAUNCHES.process,
+  limits: SHORT,
+  now: Date.now,
+  readVariable: () => undefined,
+  forbiddenFolders: [],
+  routeFault: reservedRouteFault,
+  readConfig: () => Promise.resolve(undefined),
+  log: () => undefined,
+};
+
+async function withHost(
+  test: (host: PluginHost, store: Store, log: string[]) => Promise<void>,
+  loadSandbox: () => Promise<SandboxDeps> = () => Promise.resolve(SANDBOX),
+): Promise<void> {
+  await withApp({}, async ({ store, log }) => {
+    const host = new PluginHost({
+      store,
+      now: Date.now,
+      containment: "process",
+      log: (line) => void log.push(line),
+      dispatch: () => Promise.resolve(new Response("machine")),
+      loadSandbox,
+    });
+    try {
+      await test(host, store, log);
+    } finally {
+      await host.close();
+    }
+  });
+}
+
+async function put(store: Store, name: string, source: string): Promise<void> {
+  const body = new TextEncoder().encode(source);
+  await store.put({ name: `lib/${name}`, body, ext: "ts", meta: [], by: "T2", state: "pending" });
+}
+
+function ask(path: string): RequestContext {
+  const request = new Request(`http://localhost${path}`);
+  return { request, target: parseTarget(request.url), caller: { tier: "T1", by: "T1" } };
+}
+
+Deno.test("PluginHost.list() and match() return the routes of active plugins only", async () => {
+  await withHost(async (host, store) => {
+    deepStrictEqual([host.activeCount, host.list(), host.match("/a"), host.fallback], [
+      0,
+      [],
+      undefined,
+      undefined,
+    ]);
+    const source = plugin(
+      { routes: ["/b", "/a"], description: "two", auth: "T2", fallback: true },
+      "return new Response('x');",
+    );
+    await put(store, "p", source);
+    await host.activate("lib/p", { by: "T3" });
+    const row = { plugin: "lib/p", description: "two", auth: "T2" };
+    deepStrictEqual(host.list(), [{ path: "/a", ...row }, { path: "/b", ...row }]);
+    const { handle, ...matched } = host.match("/a/deep") ?? {};
+    deepStrictEqual([typeof handle, matched], ["function", { path: "/a", ...row }]);
+    deepStrictEqual([host.fallback?.path, host.fallback?.plugin], ["", "lib/p"]);
+    await host.disable("lib/p", { by: "T3" });
+    deepStrictEqual([host.activeCount, host.list(), host.fallback], [0, [], undefined]);
+  });
+});
+
+Deno.test("PluginHost.match() returns a handle that answers 503 after the plugin was stopped", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "p", plugin({}, "return new Response('x');"));
+    await host.activate("lib/p", { by: "T3" });
+    const found = host.match("/p");
+    ok(found !== undefined);
+    equal(await (await found.handle(ask("/p"))).text(), "x");
+    await store.remove({ name: "lib/p", by: "T3" });
+    await rejects(found.handle(ask("/p")), { type: "unavailable" });
+  });
+});
+
+Deno.test("PluginHost runs the state changes of one plugin one after the other", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "p", plugin({}, "return new Response('x');"));
+    const isUp = () => host.match("/p") !== undefined;
+    const states = await Promise.all([
+      host.activate("lib/p", { by: "T3" }).then(isUp),
+      host.disable("lib/p", { by: "T3" }).then(isUp),
+      host.activate("lib/p", { by: "T3" }).then(isUp),
+      host.activate("lib/p", { by: "T3" }).then(isUp),
+    ]);
+    deepStrictEqual(states, [true, false, true, true]);
+    const types = (await store.log("lib/p", { limit: 10 })).map(({ type }) => type);
+    equal(types.filter((type) => type === "state_transition").length, 3);
+    // A step that fails does not stop the next one.
+    await rejects(host.activate("lib/none", { by: "T3" }), { type: "not-found" });
+    await host.disable("lib/p", { by: "T3" });
+    equal(isUp(), false);
+  });
+});
+
+Deno.test("PluginHost.close() ends active and starting plugins, and start() then starts none", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "up", plugin({ routes: ["/up"] }, "return new Response('x');"));
+    await put(store, "late", plugin({ routes: ["/late"] }, "return new Response('x');"));
+    await host.activate("lib/up", { by: "T3" });
+    const pid = pidOf(host.describe("lib/up", true));
+    const late = host.activate("lib/late", { by: "T3" });
+    const refused = rejects(late, { type: "conflict" });
+    await host.close();
+    await refused;
+    deepStrictEqual([host.activeCount, host.list()], [0, []]);
+    ok(Deno.build.os !== "linux" || !isAlive(pid));
+    await host.start();
+    equal(host.activeCount, 0);
+  });
+});
+
+Deno.test("PluginHost.requestedGrants() starts no plugin and rejects with a problem for a bad source", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "p", plugin({ auth: "T3" }, ""));
+    equal((await host.requestedGrants("lib/p")).auth, "T3");
+    equal(host.activeCount, 0);
+    await put(store, "p", plugin({ auth: "T9" }, ""));
+    await rejects(host.requestedGrants("lib/p"), { type: "unprocessable", message: /`auth`/ });
+    await rejects(host.requestedGrants("lib/none"), { type: "not-found" });
+  });
+});
+
+Deno.test("PluginHost loads the sandbox once, with the first plugin", async () => {
+  let loaded = 0;
+  await withHost(async (host, store) => {
+    deepStrictEqual([host.activeCount, host.list(), host.match("/p")], [0, [], undefined]);
+    deepStrictEqual(host.describe("lib/p", true), { up: false, health: { state: "down" } });
+    const starting = host.start();
+    ok(host.starting !== undefined);
+    await starting;
+    await host.starting;
+    equal(host.starting, undefined);
+    equal(loaded, 0);
+    await put(store, "p", plugin({}, "return new Response('x');"));
+    await host.activate("lib/p", { by: "T3" });
+    await host.requestedGrants("lib/p");
+    equal(loaded, 1);
+  }, () => {
+    loaded++;
+    return Promise.resolve(SANDBOX);
+  });
+});
+
+Deno.test("PluginHost.metrics() returns each plugin once, sorted by name", async () => {
+  await withHost(async (host, store) => {
+    await put(store, "b", plugin({ routes: ["/b"] }, "return new Response('x');"));
+    await put(store, "a", plugin({ routes: ["/a"] }, "return new Response('x');"));
+    await host.activate("lib/b", { by: "T3" });
+    await host.activate("lib/a", { by: "T3" });
+    await (await host.match("/b")?.handle(ask("/b")))?.text();
+    const rows = host.metrics().map(({ residentKiB: _, ...row }) => row);
+    const idle = { up: true, open: 0, waiting: 0, crashes: 0 };
+    deepStrictEqual(rows, [
+      { plugin: "lib/a", requests: 0, ...idle },
+      { plugin: "lib/b", requests: 1, ...idle },
+    ]);
+  });
+});
+
+function pidOf({ health }: Readonly<Record<string, unknown>>): number {
+  return typeof health === "object" && health !== null && "pid" in health ? Number(health.pid) : 0;
+}

@@ -1,0 +1,140 @@
+import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
+import {
+  configFault,
+  type SandboxDeps,
+  shortName,
+} from "../../../lib/plugin/host/loaded_plugin.ts";
+import {
+  inspectSource,
+  MissingPermissionError,
+  prepareCellInit,
+  probeAgain,
+  startPlugin,
+} from "../../../lib/plugin/host/plugin_loader.ts";
+import { reservedRouteFault } from "../../../lib/server/create_sandbox.ts";
+import { Problem } from "../../../lib/http/problem.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import type { World } from "../../../lib/world/store.ts";
+import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { plugin } from "../plugin_machine.ts";
+
+const lines: string[] = [];
+const DEPS: SandboxDeps = {
+  startCell: LAUNCHES.process,
+  limits: SHORT,
+  now: Date.now,
+  readVariable: (name) => name === "HELD" ? "value" : undefined,
+  forbiddenFolders: ["/closed"],
+  routeFault: reservedRouteFault,
+  readConfig: (path) => Promise.resolve(path === "/etc/p.conf" ? "configured" : undefined),
+  log: (_level, line) => void lines.push(line),
+};
+const CALLBACKS = {
+  answerSubrequest: () => Promise.resolve(new Response("machine")),
+  onEvent: () => undefined,
+};
+
+function world(text: string): World {
+  const body = new TextEncoder().encode(text);
+  return {
+    name: "lib/p",
+    version: 1,
+    ext: "ts",
+    meta: [],
+    state: "pending",
+    updatedAt: "2026-01-02T03:04:05.678Z",
+    body,
+    sha256: sha256Hex(body),
+    layer: "upper",
+  };
+}
+
+Deno.test("shortName() returns a plugin's name without its namespace", () => {
+  equal(shortName("lib/gpu"), "gpu");
+  equal(shortName("gpu"), "gpu");
+});
+
+Deno.test("inspectSource() returns what a source requests, without calling its fetch", async () => {
+  const source = `${plugin({ config: ["/etc/p.conf", "/etc/none"], auth: "T2" }, "throw 1;")}
+    export const permissions = ({ config }) => ({ env: [config["/etc/p.conf"] ?? "NOTHING"] });`;
+  const wanted = await inspectSource(DEPS, world(source));
+  deepStrictEqual(wanted.config, { "/etc/p.conf": "configured" });
+  deepStrictEqual(wanted.permissions.env, ["configured"]);
+  equal(wanted.manifest.auth, "T2");
+  deepStrictEqual(await probeAgain(DEPS, "lib/p", wanted.code), {
+    manifest: wanted.manifest,
+    permissions: wanted.permissions,
+    config: wanted.config,
+  });
+});
+
+Deno.test("inspectSource() accepts TypeScript, and refuses an import, a reserved route and a throw", async () => {
+  const typed = `export const routes: string[] = ["/p"];
+    export default { fetch(request: Request): Response { return new Response(request.url as string); } };`;
+  deepStrictEqual((await inspectSource(DEPS, world(typed))).manifest.routes, ["/p"]);
+  await rejects(inspectSource(DEPS, world("import 'x';")), { name: "SourceError" });
+  await rejects(inspectSource(DEPS, world(plugin({ routes: ["/proc/x"] }, ""))), {
+    name: "ManifestError",
+  });
+  await rejects(inspectSource(DEPS, world("throw new Error('no')")), { name: "CellEndedError" });
+});
+
+Deno.test("prepareCellInit() returns the requested variables and refuses a forbidden folder", async () => {
+  const source = plugin({ permissions: { env: ["HELD", "UNSET"] } }, "");
+  const wanted = await inspectSource(DEPS, world(source));
+  deepStrictEqual((await prepareCellInit(DEPS, "lib/p", wanted.code, wanted)).vars, {
+    HELD: "value",
+  });
+  const closed = { ...wanted, permissions: { ...wanted.permissions, read: ["/closed/x"] } };
+  await rejects(prepareCellInit(DEPS, "lib/p", wanted.code, closed), { name: "ManifestError" });
+  ok(new MissingPermissionError("x") instanceof Error);
+});
+
+Deno.test("startPlugin() starts a cell that answers, and leaves no process if it cannot start", async () => {
+  const source = world(plugin({}, "console.log('said'); return new Response('fine');"));
+  const loaded = await startPlugin(DEPS, source, await inspectSource(DEPS, source), CALLBACKS);
+  const pid = loaded.cell.health().pid ?? 0;
+  try {
+    const caller = { tier: "T1", by: "T1" } as const;
+    const visit = { authority: caller, tier: "T1", by: "T1", depth: 0 };
+    const answer = await loaded.cell.request(new Request("http://localhost/p"), visit);
+    equal(await answer.text(), "fine");
+    ok(lines.some((line) => line === "plugin p: said"), lines.join("|"));
+  } finally {
+    await loaded.cell.stop({ drain: false });
+  }
+  ok(Deno.build.os !== "linux" || !isAlive(pid));
+  const wanted = await inspectSource(DEPS, source);
+  const bad = { ...wanted, code: "throw new Error('unfit');" };
+  await rejects(startPlugin(DEPS, source, bad, CALLBACKS), { name: "CellEndedError" });
+});
+
+Deno.test("startPlugin() extends the response timeout to the declared patience", async () => {
+  const limits = { ...SHORT, responseTimeoutMs: 200 };
+  const source = (patience: Record<string, unknown>) =>
+    world(
+      plugin(
+        patience,
+        "await new Promise((resolve) => setTimeout(resolve, 500)); return new Response('late');",
+      ),
+    );
+  const ground = { ...DEPS, limits };
+  const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
+  const statusOf = async (given: World): Promise<number> => {
+    const loaded = await startPlugin(ground, given, await inspectSource(ground, given), CALLBACKS);
+    equal(configFault(loaded), undefined);
+    try {
+      const answer = await loaded.cell.request(new Request("http://machine/p"), visit);
+      equal(await answer.text(), "late");
+      return answer.status;
+    } catch (error) {
+      return error instanceof Problem ? error.status : 0;
+    } finally {
+      await loaded.cell.stop({ drain: false });
+    }
+  };
+  deepStrictEqual(await Promise.all([statusOf(source({})), statusOf(source({ patience: 5 }))]), [
+    504,
+    200,
+  ]);
+});

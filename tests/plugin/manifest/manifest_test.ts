@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { ManifestError, parseManifest } from "../../../lib/plugin/manifest/manifest.ts";
+
+const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
+const read = (value: unknown) => parseManifest(value, reserved);
+
+Deno.test("parseManifest() sets defaults for absent fields", () => {
+  assert.deepEqual({ ...read({ routes: ["/x"] }), grants: {} }, {
+    routes: ["/x"],
+    auth: "T1",
+    config: [],
+    grants: {},
+    description: "",
+    fallback: false,
+  });
+});
+
+Deno.test("parseManifest() reads every field", () => {
+  const found = read({
+    routes: ["/dev/gpu", "/x/y"],
+    auth: "T3",
+    config: ["/etc/gpu.conf"],
+    grants: { "/var/cache/x/": "rw", "/home": "r" },
+    description: " one \n line ",
+    fallback: true,
+    patience: 900,
+  });
+  assert.equal(found.patience, 900);
+  assert.deepEqual({ ...found.grants }, { "/var/cache/x/": "rw", "/home": "r" });
+  assert.equal(found.description, "one line");
+  assert.equal(found.fallback, true);
+  assert.equal(found.auth, "T3");
+});
+
+Deno.test("parseManifest() throws a ManifestError that names the invalid field", () => {
+  const bad: [string, unknown][] = [
+    ["manifest", null],
+    ["manifest", [1]],
+    ["routes", {}],
+    ["routes", { routes: [] }],
+    ["routes", { routes: "x" }],
+    ["routes", { routes: [1] }],
+    ["routes", { routes: ["x"] }],
+    ["routes", { routes: ["/"] }],
+    ["routes", { routes: ["/x/"] }],
+    ["routes", { routes: ["/x", "/x"] }],
+    ["routes", { routes: ["/x/../y"] }],
+    ["routes", { routes: ["//x"] }],
+    ["routes", { routes: ["/%2e%2e/x"] }],
+    ["routes", { routes: ["/a%20b"] }],
+    ["routes", { routes: ["/x?y"] }],
+    ["routes", { routes: ["/x\u0000"] }],
+    ["routes", { routes: ["/proc"] }],
+    ["routes", { routes: Array(65).fill(0).map((_, i) => `/x${i}`) }],
+    ["routes", { routes: ["/" + "x".repeat(2000)] }],
+    ["auth", { routes: ["/x"], auth: "T4" }],
+    ["auth", { routes: ["/x"], auth: ["T1"] }],
+    ["config", { routes: ["/x"], config: ["/etc/"] }],
+    ["config", { routes: ["/x"], config: "/etc/x" }],
+    ["grants", { routes: ["/x"], grants: { "/": "r" } }],
+    ["grants", { routes: ["/x"], grants: { "/x": "w" } }],
+    ["grants", { routes: ["/x"], grants: { "x": "r" } }],
+    ["grants", { routes: ["/x"], grants: { "/x/../y": "r" } }],
+    ["grants", { routes: ["/x"], grants: ["/x"] }],
+    ["description", { routes: ["/x"], description: 1 }],
+    ["description", { routes: ["/x"], description: "x".repeat(2000) }],
+    ["fallback", { routes: ["/x"], fallback: "yes" }],
+    ["patience", { routes: ["/x"], patience: "60" }],
+    ["patience", { routes: ["/x"], patience: 0 }],
+    ["patience", { routes: ["/x"], patience: 1.5 }],
+    ["patience", { routes: ["/x"], patience: 901 }],
+  ];
+  for (const [field, value] of bad) {
+    assert.throws(() => read(value), (error) => {
+      assert.ok(error instanceof ManifestError);
+      assert.equal(error.field, field, JSON.stringify(value));
+      assert.match(error.message, new RegExp(`\`${field}\``));
+      return true;
+    });
+  }
+});
+
+Deno.test("parseManifest() reads a grant for /__proto__ as an own property", () => {
+  const value = JSON.parse('{"routes":["/x"],"grants":{"/__proto__":"r"}}');
+  assert.deepEqual(Object.keys(read(value).grants), ["/__proto__"]);
+});
+
+Deno.test("parseManifest() accepts a fallback without routes", () => {
+  assert.deepEqual(read({ fallback: true }).routes, []);
+});

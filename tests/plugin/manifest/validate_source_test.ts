@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { stripTypeScriptTypes } from "node:module";
+import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
+import { createStripTypes } from "../../../lib/plugin/host/strip_types.ts";
+import { LAUNCHES, SHORT } from "../cell_fixture.ts";
+import { SourceError, validateSource } from "../../../lib/plugin/manifest/validate_source.ts";
+
+/** Removes types in this process; only for sources that do not overflow the compiler's stack. */
+const strip = (text: string) => Promise.resolve(text).then(stripTypeScriptTypes);
+const read = (text: string) => validateSource(new TextEncoder().encode(text), strip);
+
+const IMPORTS = [
+  'import "x";',
+  'import x from "x";',
+  'import { type A } from "x";',
+  'import { a } from "npm:x";',
+  'import * as x from "node:fs";',
+  'import json from "./x.json" with { type: "json" };',
+  'export * from "x";',
+  'export * as y from "x";',
+  'export { a } from "x";',
+  'const x = await import("x");',
+  "const x = import(name);",
+  "const x = `${await import('x')}`;",
+  "const x = `a ${`b ${import('x')}`}`;",
+  "const x = a / b; import('x') / 2;",
+  "const x = /re/ / import('x');",
+  "if (x) /re/.test(import('x'));",
+  "const f = () => import /* comment */ ('x');",
+  "const f = () => import // comment\n('x');",
+  "function f(a = import('x')) {}",
+  "class A { static { import('x') } }",
+  "class A { [import('x')] = 1 }",
+  "label: import('x');",
+  "x = { async *[Symbol.iterator]() { yield import('x') } };",
+  "export default { fetch: () => import('x') };",
+  "const u = import.meta.url;",
+  "const r = import.meta.resolve('x');",
+  "a\n++import.meta.x",
+  "x <!--y;\nimport('x')",
+];
+
+Deno.test("validateSource() refuses every form of import, with its line", async () => {
+  for (const text of IMPORTS) {
+    const fault = await read(`// a comment\n${text}\n`).catch((error) => error);
+    assert.ok(fault instanceof SourceError, text);
+    assert.ok(fault.line >= 2 && fault.line <= 4, `${text}: line ${fault.line}`);
+    assert.match(fault.message, /line \d/, text);
+  }
+});
+
+Deno.test("validateSource() accepts text that only looks like an import", async () => {
+  const texts = [
+    "// import 'x'\n/* import('x') */ export default {};",
+    "const s = \"import('x')\"; const t = 'import.meta'; const u = `import('x')`;",
+    "const r = /import('x')/; const q = a / /import\\(/.source;",
+    "const o = { import: 1 }; o.import(2); o?.import;",
+    "class A { import() {} static import = 1 }",
+    "export { a as default }; const a = 1;",
+    "#!/usr/bin/env deno\nexport default {};",
+  ];
+  for (const text of texts) assert.equal(await read(text), text);
+});
+
+Deno.test("validateSource() removes types and keeps the line numbers", async () => {
+  const text = [
+    'import type { X } from "./types.ts";',
+    "interface A { b: string }",
+    'export type { X } from "./types.ts";',
+    "const a: number = 1 as number;",
+    "export const f = <T,>(x: T): T => x as T;",
+    "abstract class C { declare y: number; constructor(x?: string) {} private z!: string }",
+    "export default { fetch(r: Request): Response { return new Response(String(a satisfies number)) } };",
+  ].join("\n");
+  const code = await read(text);
+  assert.equal(code.split("\n").length, 7);
+  assert.doesNotMatch(code, /interface|import|number|string/);
+  assert.match(code.split("\n")[6] ?? "", /fetch\(r/);
+});
+
+Deno.test("validateSource() does not change JavaScript that TypeScript would parse differently", async () => {
+  const text = "export default f(a < b, c > (d));";
+  assert.equal(await read(text), text);
+});
+
+Deno.test("validateSource() names the TypeScript construct that it cannot erase, and its line", async () => {
+  for (
+    const [text, found] of [["enum X { A }", "enum"], [
+      "namespace N { export const a = 1 }",
+      "namespace",
+    ], [
+      "class A { constructor(private x: number) {} }",
+      "parameter property",
+    ]] as const
+  ) {
+    await assert.rejects(read(`const a: number = 1;\n${text}`), (error) => {
+      assert.ok(error instanceof SourceError);
+      assert.match(error.message, new RegExp(found));
+      assert.equal(error.line, 2);
+      return true;
+    });
+  }
+});
+
+Deno.test("validateSource() refuses a source that does not parse, is not UTF-8, too long or too deep", async () => {
+  await assert.rejects(read("const = 1;"), SourceError);
+  await assert.rejects(validateSource(new Uint8Array([0xff, 0xfe]), strip), /UTF-8/);
+  await assert.rejects(
+    validateSource(new Uint8Array(MAX_PLUGIN_BYTES + 1), strip),
+    /at most \d+ are allowed/,
+  );
+  const inCell = createStripTypes(LAUNCHES.process, SHORT, Date.now);
+  for (
+    const text of ["(".repeat(200_000), `const a: b = ${"[".repeat(50_000)}${"]".repeat(50_000)}`]
+  ) {
+    await assert.rejects(validateSource(new TextEncoder().encode(text), inCell), SourceError);
+  }
+});

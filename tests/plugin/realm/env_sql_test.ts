@@ -1,0 +1,24 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { decodeSqlQuery, encodeSqlResult } from "../../../lib/plugin/realm/sql_codec.ts";
+import { createEnvSql } from "../../../lib/plugin/realm/env_sql.ts";
+
+Deno.test("createEnvSql() sends one query with its time limit, and returns the rows", async () => {
+  const result = { columns: ["a"], rows: [[1]], truncated: false };
+  const sent: unknown[] = [];
+  const { query } = createEnvSql(async (path, init) => {
+    const request = new Request(`http://machine${path}`, init);
+    const { query: decoded } = decodeSqlQuery(await request.bytes());
+    sent.push(path, request.headers.get("timeout-ms"), decoded.sql, decoded.path);
+    return new Response(encodeSqlResult(result));
+  });
+  equal(await query("/x.db", "SELECT 1"), result);
+  equal(sent, ["/query", "2000", "SELECT 1", "/x.db"]);
+  await query(new Uint8Array(3), "SELECT 2", { a: 1 }, { timeoutMs: 50 });
+  equal(sent.slice(4), ["/query", "50", "SELECT 2", undefined]);
+});
+
+Deno.test("createEnvSql() rejects with a TypeError if sql is not a string", async () => {
+  const { query } = createEnvSql(() => Promise.reject(new Error("a query was sent")));
+  const odd: unknown = 7;
+  await rejects(query("/x.db", odd as string), TypeError);
+});

@@ -1,0 +1,112 @@
+/** Rules for the files of `lib` and of the plugins: their length, and fragments. */
+import { assert, assertEquals } from "../support/assert.ts";
+import { listImports } from "../support/source_text.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+/** Most lines of a source file. */
+const MAX_LINES = 600;
+/** Most lines of a plugin's source file; built plugins are not counted. */
+const MAX_PLUGIN_LINES = 400;
+/** Most lines of the entry point. */
+const MAX_MAIN_LINES = 60;
+/** A file with fewer lines and a single importer is a fragment. */
+const FRAGMENT_LINES = 60;
+
+/** Fragments that stay, each with a reason. */
+const FRAGMENTS: Readonly<Record<string, string>> = {
+  "lib/archive/same_world.ts": "the comparison of two worlds has its own test",
+  "lib/auth/account_sync.ts":
+    "the link between the accounts and the store; accounts.ts knows no store",
+  "lib/cli/client/duration.ts": "a parser with its own test",
+  "lib/cli/client/stored_token.ts": "the only file that reads and writes the stored token",
+  "lib/dav/methods/mkcol.ts": "one file for each WebDAV method",
+  "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
+  "lib/http/head_response.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
+  "lib/http/origin.ts": "a policy with a table of cases in its test; part of the HTTP library",
+  "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",
+  "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
+  "lib/plugin/cell/rate_limit.ts": "a counter with its own test",
+  "lib/plugin/host/route_claims.ts": "the rule which routes a plugin may claim, with its own test",
+  "lib/plugin/host/strip_types.ts": "starts a cell, so that it is not part of manifest",
+  "lib/plugin/manifest/check_imports_worker.ts": "entry point of a Worker",
+  "lib/plugin/manifest/missing_permissions.ts": "a function with its own test",
+  "lib/plugin/transport/cell_main.ts": "entry point of a process",
+  "lib/plugin/transport/choose_transport.ts":
+    "the choice between two transports, with its own test",
+  "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
+  "lib/routes/route_list.ts": "the handler of one route",
+  "lib/routes/worlds.ts": "the handlers of one route",
+  "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
+  "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
+  "lib/source/gitignore.ts": "loaded with the first source listing only",
+  "lib/source/import_specifiers.ts": "a parser with its own test",
+  "lib/source/single_file.ts": "one of three implementations of the same interface",
+  "lib/tools/generate_plugins_module.ts": "a developer command",
+  "lib/tools/generate_worlds_module.ts": "a developer command",
+  "lib/world/store/catalog_writer.ts": "the timer of the catalog file, with its own test",
+  "lib/world/store/empty_collections.ts": "the file of empty collections, with its own test",
+  "lib/world/worker/worker_main.ts": "entry point of a Worker",
+};
+
+async function sourcesBelow(folder: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    const path = `${folder}${name}`;
+    if (isDirectory) {
+      for (const [file, text] of await sourcesBelow(`${path}/`)) found.set(file, text);
+    } else if (name.endsWith(".ts")) {
+      found.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+    }
+  }
+  return found;
+}
+
+function lines(text: string): number {
+  return text.trimEnd().split("\n").length;
+}
+
+const main = await Deno.readTextFile(new URL("main.ts", ROOT));
+const lib = await sourcesBelow("lib/");
+const plugins = [...await sourcesBelow("plugins/")].filter(([path]) => /\/.+\//.test(path));
+
+Deno.test(`no file of lib is longer than ${MAX_LINES} lines`, () => {
+  const long = [...lib].filter(([, text]) => lines(text) > MAX_LINES);
+  assertEquals(long.map(([path, text]) => `${path}: ${lines(text)}`), []);
+  assert(lines(main) <= MAX_MAIN_LINES, "main.ts only passes the command line on");
+});
+
+Deno.test(`no source file of a plugin is longer than ${MAX_PLUGIN_LINES} lines`, () => {
+  const long = plugins.filter(([, text]) => lines(text) > MAX_PLUGIN_LINES);
+  assertEquals(long.map(([path, text]) => `${path}: ${lines(text)}`), []);
+});
+
+Deno.test("a short file with a single importer has a reason", () => {
+  const importers = new Map<string, Set<string>>();
+  for (const [file, text] of [["main.ts", main] as const, ...lib]) {
+    for (const { specifier } of listImports(text)) {
+      const path = new URL(specifier, `file:///${file}`).pathname.slice(1);
+      importers.set(path, (importers.get(path) ?? new Set()).add(file));
+    }
+  }
+  const fragments = [...lib].filter(([path, text]) =>
+    lines(text) < FRAGMENT_LINES && (importers.get(path)?.size ?? 0) < 2 &&
+    // One package or one command a file, however short.
+    !/^lib\/(?:deps|cli\/commands)\//.test(path)
+  ).map(([path]) => path);
+  const without = fragments.filter((path) => !Object.hasOwn(FRAGMENTS, path));
+  assertEquals(without, [], "merge the file with its importer, or give a reason");
+  const unused = Object.keys(FRAGMENTS).filter((path) => !fragments.includes(path));
+  assertEquals(unused, [], "remove the reasons that are not needed");
+});
+
+Deno.test("every file of lib/deps exports one package, with its version, licence and use", () => {
+  for (const [path, text] of lib) {
+    if (!path.startsWith("lib/deps/")) continue;
+    const [, name = "", version = ""] = /from "npm:([\w-]+)@([\d.]+)/.exec(text) ?? [];
+    const packages = new Set([...text.matchAll(/from "npm:([^"]+)"/g)].map(([, found]) => found));
+    assertEquals([...packages], [`${name}@${version}`], path);
+    const head = `/**\n * \`${name}\` ${version}, `;
+    assert(text.startsWith(head), `${path} does not begin with ${JSON.stringify(head)}`);
+    assert(/^.*\n.*\b(?:MIT|ISC|BSD|Apache)\b.* licence/.test(text), `${path} names no licence`);
+  }
+});

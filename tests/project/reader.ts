@@ -1,0 +1,186 @@
+/**
+ * The reader of a document: a copy of the checkout, one terminal in which the server runs, one to paste
+ * the commands into, and a second one for streams, which do not end.
+ */
+
+import { equal, ok } from "node:assert/strict";
+import { inFolder, type Program, ROOT, startProgram } from "./program.ts";
+import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
+import { ReaderShell, StreamTerminal } from "./reader_shell.ts";
+
+/** The port that every document uses. */
+const PORT = 3005;
+/** Where the documents expect a language model. */
+const MODEL = "localhost:11434";
+/** What the server and the documents need of a checkout. */
+const FOLDERS = ["lib", "plugins", "worlds", "examples"];
+const FILES = ["main.ts", "deno.json", "deno.lock", "LICENSE", "README.md", ".env.example"];
+/** Blocks that start the server, run the whole suite, or have a test of their own (url_run_test.ts). */
+const NOT_PASTED = /^deno task (?:start|test)$|--allow-net=/m;
+/** A block that adds tokens: the page says to restart the server after it. */
+const SETS_TOKENS = />> \.env\b/;
+
+/** How a page is read. */
+export interface ReadOptions {
+  /** Settings of the server, which the shell has too. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs after the server has started and before the first block. */
+  readonly before?: (reader: Reader) => Promise<void>;
+  /** Host and port of the language model; by default nothing listens there. */
+  readonly model?: string;
+}
+
+/** See the module. */
+export class Reader {
+  readonly #port = freePort();
+  readonly #folder: string;
+  readonly #model: string;
+  readonly #env: Record<string, string>;
+  readonly #shell: ReaderShell;
+  #server: Program | undefined;
+  #stream: { terminal: StreamTerminal; chunk: Chunk } | undefined;
+
+  constructor(folder: string, { env = {}, model = MODEL }: ReadOptions) {
+    this.#folder = folder;
+    this.#model = model;
+    const deno = Deno.execPath().replace(/\/[^/]+$/, "");
+    this.#env = {
+      PATH: `${deno}:${Deno.env.get("PATH")}`,
+      ...(this.#port === PORT ? {} : { ELASTIK_PORT: String(this.#port) }),
+      ...env,
+    };
+    this.#shell = new ReaderShell(folder, this.#env);
+  }
+
+  async start(): Promise<void> {
+    this.#server = await startProgram({
+      command: "bash",
+      args: ["-c", "exec deno task start"],
+      cwd: this.#folder,
+      env: this.#env,
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.expectStream();
+    const server = this.#server;
+    this.#server = undefined;
+    if (server !== undefined) equal((await server.stop()).code, 0, server.output());
+  }
+
+  async close(): Promise<void> {
+    await this.#stream?.terminal.close();
+    this.#stream = undefined;
+    await this.#shell.close();
+    await this.stop();
+  }
+
+  /**
+   * Does what a reader does with a block. A block with nothing but `curl -N` runs in a second terminal
+   * until {@link expectStream}: later blocks cause what it shows.
+   */
+  async follow(block: readonly Chunk[]): Promise<void> {
+    const text = block.map(({ commands }) => commands).join("\n");
+    if (NOT_PASTED.test(text)) return;
+    const [first] = block;
+    if (first !== undefined && block.length === 1 && /^curl -N /.test(first.commands)) {
+      await this.expectStream();
+      const terminal = new StreamTerminal(this.#local(first.commands), this.#folder, this.#env);
+      this.#stream = { terminal, chunk: first };
+      return;
+    }
+    if (text.includes("deno task verify")) await this.stop();
+    for (const chunk of block) await this.#paste(chunk);
+    if (SETS_TOKENS.test(text)) await this.stop();
+    if (this.#server === undefined) await this.start();
+  }
+
+  /** Waits for the answers of a stream that is open, and closes it. */
+  async expectStream(): Promise<void> {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    if (stream === undefined) return;
+    const { answers, commands } = stream.chunk;
+    const missing = (output: string) => missingAnswer(answers, this.#asWritten(output));
+    const output = await stream.terminal.until((seen) => missing(seen) === undefined);
+    await stream.terminal.close();
+    const absent = missing(output);
+    ok(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
+  }
+
+  async #paste({ commands, answers }: Chunk): Promise<void> {
+    const { code, output, complaints } = await this.#shell.paste(this.#local(commands));
+    equal(code, 0, `${commands}\n${output}\n${complaints}`);
+    const absent = missingAnswer(answers, this.#asWritten(output));
+    ok(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
+    ok(answers.length > 0 || !/"status":[45]\d\d/.test(output), `${commands}\n${output}`);
+  }
+
+  /** Commands of a page as they run here: another port, another model, no file in /tmp. */
+  #local(commands: string): string {
+    return commands.replaceAll(String(PORT), String(this.#port))
+      .replaceAll("/tmp/", `${this.#folder}/`).replaceAll(MODEL, this.#model);
+  }
+
+  #asWritten(output: string): string {
+    return output.replaceAll(String(this.#port), String(PORT));
+  }
+}
+
+/**
+ * Starts a server in a copy of the checkout and follows the blocks of pages, one step each.
+ *
+ * @param pages paths of the pages below the checkout; one server and one shell for all of them
+ */
+export async function readPages(
+  pages: readonly string[],
+  t: Deno.TestContext,
+  options: ReadOptions = {},
+): Promise<void> {
+  await inFolder(async (folder) => {
+    await checkoutIn(folder);
+    const reader = new Reader(folder, options);
+    try {
+      await reader.start();
+      await options.before?.(reader);
+      for (const page of pages) {
+        const blocks = blocksOf(await Deno.readTextFile(`${ROOT}/${page}`));
+        const file = page.replace(/^.*\//, "");
+        for (const block of blocks) {
+          const title = block[0]?.commands.split("\n")[0] ?? "";
+          await t.step(`${file}: ${title}`, () => reader.follow(block));
+        }
+        await t.step(`${file}: end`, () => reader.expectStream());
+      }
+    } finally {
+      await reader.close();
+    }
+  });
+}
+
+async function checkoutIn(folder: string): Promise<void> {
+  for (const part of FOLDERS) await copyFolder(`${ROOT}/${part}`, `${folder}/${part}`);
+  for (const file of FILES) await Deno.copyFile(`${ROOT}/${file}`, `${folder}/${file}`);
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+/** The port of the documents if it is free, otherwise any other. */
+function freePort(): number {
+  for (const port of [PORT, 0]) {
+    try {
+      const listener = Deno.listen({ port, hostname: "127.0.0.1" });
+      listener.close();
+      return listener.addr.port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error("no port is free");
+}

@@ -1,0 +1,88 @@
+import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { type ListingRow, respondListing, toListingRow } from "../../lib/response/listing.ts";
+import { Problem } from "../../lib/http/problem.ts";
+
+const ENTRY = {
+  name: "home/a",
+  version: 3,
+  ext: "md",
+  len: 12,
+  state: "",
+  updatedAt: "2026-01-02T03:04:05.678Z",
+  layer: "upper",
+} as const;
+
+const ROWS: readonly ListingRow[] = [
+  toListingRow({ name: "a", dir: true, entry: ENTRY }),
+  toListingRow({ name: "b", dir: true }),
+  toListingRow({ name: "c d", dir: false, entry: ENTRY }),
+  { name: "dev", dir: false, description: "a route" },
+];
+
+function ask(form: string, headers: Record<string, string> = {}, rows = ROWS): Response {
+  return respondListing(new Request("http://machine/home/", { headers }), rows, form);
+}
+
+Deno.test("toListingRow() returns the facts of a world, and only the name of a collection", () => {
+  deepStrictEqual(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
+    name: "a",
+    dir: false,
+    version: 3,
+    ext: "md",
+    len: 12,
+    updated_at: "2026-01-02T03:04:05.678Z",
+  });
+  deepStrictEqual(toListingRow({ name: "b", dir: true }), { name: "b", dir: true });
+  equal(
+    toListingRow({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }).state,
+    "active",
+  );
+});
+
+Deno.test("respondListing() sends one name per line as text, two lines for a world with a collection", async () => {
+  const response = ask("text/plain");
+  equal(await response.text(), "a\na/\nb/\nc d\ndev\n");
+  equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
+});
+
+Deno.test("respondListing() sends the rows as JSON", async () => {
+  const response = ask("application/json");
+  deepStrictEqual(await response.json(), ROWS);
+  equal(response.headers.get("content-type"), "application/json");
+});
+
+Deno.test("respondListing() varies by Accept, requires revalidation, and forbids sniffing", () => {
+  for (const form of ["text/plain", "application/json"]) {
+    const { headers } = ask(form);
+    equal(headers.get("vary"), "Accept");
+    equal(headers.get("cache-control"), "no-cache");
+    equal(headers.get("x-content-type-options"), "nosniff");
+    equal(headers.get("last-modified"), null);
+  }
+});
+
+Deno.test("respondListing() sends a tag for each media type and each content", () => {
+  const tags = [
+    ask("text/plain"),
+    ask("application/json"),
+    ask("text/plain", {}, ROWS.slice(1)),
+    ask("application/json", {}, [{ ...ROWS[0], name: "a", dir: true, version: 4 }]),
+    ask("text/plain", {}, []),
+    ask("application/json", {}, []),
+  ].map(({ headers }) => headers.get("etag"));
+  equal(new Set(tags).size, tags.length);
+  equal(ask("text/plain").headers.get("etag"), tags[0]);
+});
+
+Deno.test("respondListing() answers 304 to its own tag and 412 to another If-Match", () => {
+  const tag = ask("text/plain").headers.get("etag") ?? "";
+  const unchanged = ask("text/plain", { "if-none-match": tag });
+  deepStrictEqual([unchanged.status, unchanged.headers.get("etag")], [304, tag]);
+  equal(ask("application/json", { "if-none-match": tag }).status, 200);
+  equal(ask("text/plain", { "if-modified-since": new Date(1e13).toUTCString() }).status, 200);
+  equal(ask("text/plain", { "if-match": tag }).status, 200);
+  throws(
+    () => ask("application/json", { "if-match": tag }),
+    (error: unknown) => error instanceof Problem && error.type === "precondition-failed",
+  );
+});

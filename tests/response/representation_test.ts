@@ -1,0 +1,182 @@
+import { deepStrictEqual, equal, match, notEqual, throws } from "node:assert/strict";
+import { sha256Hex } from "../../lib/base/hash.ts";
+import {
+  getRepresentation,
+  hasUtf8Body,
+  notModifiedResponse,
+  type RepresentationKind,
+  respondRepresentation,
+  toWorldJson,
+} from "../../lib/response/representation.ts";
+import { Problem } from "../../lib/http/problem.ts";
+import type { World } from "../../lib/world/store.ts";
+import { bytesOf } from "../support/wire.ts";
+
+const FORMS: readonly RepresentationKind[] = ["raw", "json", "text"];
+
+function world(body: string | Uint8Array, more: Partial<World> = {}): World {
+  const bytes = new Uint8Array(bytesOf(body));
+  return {
+    name: "home/x",
+    version: 3,
+    ext: "txt",
+    meta: [["x-meta-author", "codex"]],
+    state: "",
+    updatedAt: "2026-01-02T03:04:05.678Z",
+    body: bytes,
+    sha256: sha256Hex(bytes),
+    layer: "upper",
+    ...more,
+  };
+}
+
+function ask(
+  of: World,
+  form: RepresentationKind,
+  headers: Record<string, string> = {},
+  method = "GET",
+) {
+  const request = new Request("http://machine/home/x", { method, headers });
+  return respondRepresentation(request, getRepresentation(of, form), form === "raw");
+}
+
+Deno.test("toWorldJson() contains the text of UTF-8 bytes, otherwise their length", () => {
+  deepStrictEqual(toWorldJson(world("é")), {
+    stage_html: "é",
+    version: 3,
+    ext: "txt",
+    type: "txt",
+    updated_at: "2026-01-02T03:04:05.678Z",
+  });
+  deepStrictEqual(toWorldJson(world(new Uint8Array([0xff, 0x00]), { ext: "bin" })), {
+    stage_html: "",
+    version: 3,
+    ext: "bin",
+    type: "bin",
+    updated_at: "2026-01-02T03:04:05.678Z",
+    binary: true,
+    len: 2,
+  });
+});
+
+Deno.test("toWorldJson() keeps a byte order mark and every other character of a text", async () => {
+  for (const text of ["\ufeffx", "\u0000", "a\r\nb", "\u2028", '"\\', "</script>", "\ufffd"]) {
+    equal(toWorldJson(world(text)).stage_html, text);
+    equal((await ask(world(text), "json").json()).stage_html, text);
+  }
+});
+
+Deno.test("toWorldJson() contains the state of a plugin source only", () => {
+  equal(toWorldJson(world("x", { name: "lib/x", state: "pending" })).state, "pending");
+  equal("state" in toWorldJson(world("x", { name: "home/lib/x" })), false);
+});
+
+Deno.test("hasUtf8Body() returns true for well-formed UTF-8", () => {
+  equal(hasUtf8Body(world("")), true);
+  equal(hasUtf8Body(world("é😀")), true);
+  for (
+    const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc3]]
+  ) {
+    equal(hasUtf8Body(world(new Uint8Array(bytes))), false, String(bytes));
+  }
+});
+
+Deno.test("getRepresentation() gives each kind of each version its own tag", () => {
+  const worlds = [
+    world("a"),
+    world("b"),
+    world("a", { version: 4 }),
+  ];
+  const tags = worlds.flatMap((of) => FORMS.map((form) => getRepresentation(of, form).etag));
+  equal(new Set(tags).size, 9);
+  for (const tag of tags) match(tag, /^"\d-[0-9a-f]{16}\.(raw|json|text)"$/);
+  const pending = getRepresentation(world("a", { name: "lib/a", state: "pending" }), "json").etag;
+  const active = getRepresentation(world("a", { name: "lib/a", state: "active" }), "json").etag;
+  notEqual(pending, active);
+});
+
+Deno.test("getRepresentation() creates a kind once, and respondRepresentation() sends it repeatedly", async () => {
+  const of = world("abc");
+  equal(getRepresentation(of, "json"), getRepresentation(of, "json"));
+  for (let time = 0; time < 3; time++) equal(await ask(of, "raw").text(), "abc");
+});
+
+Deno.test("getRepresentation() sandboxes active content of kind raw only", () => {
+  for (const ext of ["html", "htm", "xhtml", "svg", "xml", "rss", "atom", "mhtml"]) {
+    const { headers } = getRepresentation(world("<a/>", { ext }), "raw");
+    equal(headers["content-security-policy"], "sandbox allow-scripts", ext);
+    equal(headers["x-content-type-options"], "nosniff", ext);
+    equal(
+      getRepresentation(world("<a/>", { ext }), "text").headers["content-type"],
+      "text/plain; charset=utf-8",
+    );
+    equal(
+      getRepresentation(world("<a/>", { ext }), "json").headers["content-type"],
+      "application/json",
+    );
+  }
+  for (const ext of ["txt", "md", "js", "css", "json", "png", "bin", "nonsense"]) {
+    equal(
+      getRepresentation(world("x", { ext }), "raw").headers["content-security-policy"],
+      undefined,
+      ext,
+    );
+    equal(
+      getRepresentation(world("x", { ext }), "raw").headers["x-content-type-options"],
+      "nosniff",
+      ext,
+    );
+  }
+});
+
+Deno.test("getRepresentation() varies negotiated kinds only", () => {
+  equal(getRepresentation(world("x"), "raw").headers.vary, undefined);
+  equal(getRepresentation(world("x"), "json").headers.vary, "Accept");
+  equal(getRepresentation(world("x"), "text").headers.vary, "Accept");
+});
+
+Deno.test("getRepresentation() has Last-Modified in whole seconds, also for an invalid time", () => {
+  const { headers } = getRepresentation(world("x"), "raw");
+  equal(headers["last-modified"], "Fri, 02 Jan 2026 03:04:05 GMT");
+  equal(
+    getRepresentation(world("x", { updatedAt: "edited by hand" }), "raw").headers["last-modified"],
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+  );
+});
+
+Deno.test("respondRepresentation() sends ranges of kind raw with all headers, and of no other kind", async () => {
+  const part = ask(world("0123456789"), "raw", { range: "bytes=3-5" });
+  equal(part.status, 206);
+  equal(await part.text(), "345");
+  equal(part.headers.get("content-range"), "bytes 3-5/10");
+  equal(part.headers.get("x-meta-author"), "codex");
+  equal(ask(world("0123456789"), "json", { range: "bytes=3-5" }).status, 200);
+  equal(ask(world("0123456789"), "raw", { range: "bytes=3-5" }, "HEAD").status, 200);
+  throws(
+    () => ask(world("0123456789"), "raw", { range: "bytes=10-" }),
+    (error: unknown) =>
+      error instanceof Problem && error.type === "range-not-satisfiable" &&
+      error.headers["content-range"] === "bytes */10",
+  );
+});
+
+Deno.test("respondRepresentation() answers 304 without content headers", async () => {
+  for (const form of FORMS) {
+    const { etag } = getRepresentation(world("x", { ext: "html" }), form);
+    const unchanged = ask(world("x", { ext: "html" }), form, { "if-none-match": etag });
+    equal(unchanged.status, 304);
+    equal(await unchanged.text(), "");
+    equal(unchanged.headers.get("content-type"), null);
+    equal(unchanged.headers.get("etag"), etag);
+    equal(unchanged.headers.get("x-meta-author"), "codex");
+  }
+});
+
+Deno.test("notModifiedResponse() keeps every header except those of the content", () => {
+  const response = notModifiedResponse({
+    "content-type": "text/html",
+    etag: '"1"',
+    vary: "Accept",
+  });
+  deepStrictEqual([...response.headers], [["etag", '"1"'], ["vary", "Accept"]]);
+});

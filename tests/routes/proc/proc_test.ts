@@ -1,0 +1,350 @@
+/**
+ * `/proc` over HTTP: the events of each change, pages of a long log, the audit of tampered worlds,
+ * and nothing that the caller cannot read.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { createChainSigner, GENESIS } from "../../../lib/world/event_chain.ts";
+import {
+  APPROVE,
+  basic,
+  bearer,
+  CLOSED,
+  KEY,
+  startTestMachine,
+  suite,
+  type TestMachine,
+  TOKEN,
+} from "../../support/machine.ts";
+import { runScenarios, type Scenario } from "../../support/scenario.ts";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+
+const test = suite("/proc over HTTP", { env: CLOSED });
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+const JSON_TYPE = { accept: "application/json" };
+
+const ABOUT: readonly Scenario[] = [
+  {
+    title: "lists its routes",
+    send: "GET /proc/",
+    status: 200,
+    text: "audit/\nlog/\nmetrics\nsnapshot/\nsource/\nstatus\nuptime\nversion\nworlds\n",
+  },
+  {
+    title: "sends the facts as JSON",
+    send: "GET /proc/status",
+    status: 200,
+    text: /^\{"pid":\d+,"uptime":[\d.]+,"worlds":\d+,"plugins":0,"version":"\d+\.\d+\.\d+"\}\n$/,
+    has: { "content-type": "application/json", "cache-control": "no-store", vary: "Accept" },
+  },
+  {
+    title: "sends one line per fact",
+    send: "GET /proc/status",
+    headers: { accept: "text/plain" },
+    status: 200,
+    text: /^pid \d+\nuptime [\d.]+\nworlds \d+\nplugins 0\nversion [\d.]+\n$/,
+  },
+  {
+    title: "sends a line",
+    send: "GET /proc/uptime",
+    status: 200,
+    text: /^\d+(\.\d+)?\n$/,
+    has: { "content-type": "text/plain; charset=utf-8", vary: "Accept" },
+  },
+  {
+    title: "sends a number",
+    send: "GET /proc/uptime",
+    headers: JSON_TYPE,
+    status: 200,
+    text: /^[\d.]+\n$/,
+  },
+  {
+    title: "sends a string",
+    send: "GET /proc/version",
+    headers: JSON_TYPE,
+    status: 200,
+    text: /^"[\d.]+"\n$/,
+  },
+  ...[
+    "/proc",
+    "/proc/status",
+    "/proc/uptime",
+    "/proc/version",
+    "/proc/worlds",
+    "/proc/audit/home/x",
+    "/proc/log/home/x",
+  ]
+    .flatMap((path): Scenario[] => [
+      {
+        title: "answers 405",
+        send: `PUT ${path}`,
+        as: T3,
+        body: "x",
+        status: 405,
+        has: { allow: "GET, HEAD, OPTIONS" },
+      },
+      { title: "answers 405", send: `DELETE ${path}`, as: T3, status: 405 },
+      {
+        title: "answers 405",
+        send: `OPTIONS ${path}`,
+        status: 204,
+        has: { allow: "GET, HEAD, OPTIONS" },
+      },
+    ]),
+  { title: "answers 404: no such world", send: "GET /proc/audit/home/absent", status: 404 },
+  { title: "answers 404: no such world", send: "GET /proc/log/home/absent", status: 404 },
+  { title: "rejects an invalid name", send: "GET /proc/audit/home", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/audit/proc/status", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/log/nowhere/x", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/log/..%2fetc/shadow", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?limit=x", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?limit=1001", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?before=-1", status: 400 },
+];
+
+test(
+  "GET /proc/status, /proc/uptime and /proc/version describe the server",
+  (machine, t) => runScenarios(t, machine, ABOUT),
+);
+
+interface Event {
+  readonly id: number;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly payload: unknown;
+  readonly hmac: string;
+  readonly prev_hmac: string;
+}
+
+async function log(
+  machine: TestMachine,
+  path: string,
+): Promise<{ events: Event[]; link?: string }> {
+  const reply = await machine.send({ method: "GET", target: path });
+  equal(reply.status, 200, reply.text);
+  const link = reply.headers.get("link");
+  return { events: JSON.parse(reply.text), ...(link === undefined ? {} : { link }) };
+}
+
+test("GET /proc/log sends a chain that the key can verify by hand", async (machine) => {
+  await machine.send({
+    method: "PUT",
+    target: "/home/d",
+    headers: { ...T2, "x-meta-a": "1" },
+    body: "Mon",
+  });
+  await machine.send({ method: "POST", target: "/home/d", headers: T2, body: "Tue" });
+  const cap = machine.capability("/home/d", "rw");
+  await machine.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
+  const { events, link } = await log(machine, "/proc/log/home/d");
+  equal(link, undefined);
+  deepStrictEqual(events.map(({ id, type }) => [id, type]), [
+    [3, "stage_written"],
+    [2, "stage_appended"],
+    [1, "stage_written"],
+  ]);
+  deepStrictEqual(events.map(({ payload }) => payload), [
+    {
+      op: "put",
+      len: 3,
+      ext: "txt",
+      version_after: 3,
+      meta_headers: [],
+      body_sha256_after: sha256Hex("Wed"),
+      by: "cap:/home/d",
+    },
+    {
+      op: "append",
+      append_len: 3,
+      append_sha256: sha256Hex("Tue"),
+      version_after: 2,
+      body_sha256_after: sha256Hex("MonTue"),
+      meta_headers: [],
+      by: "T2",
+    },
+    {
+      op: "put",
+      len: 3,
+      ext: "txt",
+      version_after: 1,
+      meta_headers: [["x-meta-a", "1"]],
+      body_sha256_after: sha256Hex("Mon"),
+      by: "T2",
+    },
+  ]);
+  const seal = createChainSigner(KEY);
+  let previous = GENESIS;
+  const db = new DatabaseSync(`${machine.data}/home%2Fd/universe.db`, { readOnly: true });
+  const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
+  db.close();
+  for (const [i, event] of events.reverse().entries()) {
+    equal(event.prev_hmac, previous);
+    const payload = String(texts[i]?.payload);
+    equal(event.hmac, seal(previous, event.timestamp, event.type, payload));
+    match(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    previous = event.hmac;
+  }
+});
+
+test("GET /proc/log links each page to the next until the first event", async (machine) => {
+  const path = "/home/caf%C3%A9%20log";
+  for (let i = 1; i <= 57; i++) {
+    await machine.send({ method: "POST", target: path, headers: T2, body: "." });
+  }
+  const ids: number[] = [];
+  const sizes: number[] = [];
+  let next: string | undefined = `/proc/log${path}?limit=20`;
+  while (next !== undefined) {
+    const page = await log(machine, next);
+    ids.push(...page.events.map(({ id }) => id));
+    sizes.push(page.events.length);
+    next = page.link === undefined ? undefined : /^<([^>]*)>; rel="next"$/.exec(page.link)?.[1];
+  }
+  deepStrictEqual(sizes, [20, 20, 17]);
+  deepStrictEqual(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
+  const unasked = await log(machine, `/proc/log${path}`);
+  deepStrictEqual([unasked.events.length, unasked.link], [
+    50,
+    `</proc/log${path}?before=8&limit=50>; rel="next"`,
+  ]);
+  const exact = await log(machine, `/proc/log${path}?limit=57`);
+  deepStrictEqual([exact.events.length, exact.link], [57, undefined]);
+  equal((await log(machine, `/proc/log${path}?before=1`)).events.length, 0);
+  equal((await log(machine, `/proc/log${path}?limit=0`)).events.length, 0);
+});
+
+/** Changes to a world file with sqlite3 while the server is stopped, and the expected audit. */
+const TAMPERING: readonly (readonly [name: string, sql: string, found: RegExp])[] = [
+  ["bytes", "UPDATE stage_meta SET stage_html = X'00'", /"body":\{"ok":false/],
+  ["version", "UPDATE stage_meta SET version = 9", /"body":\{"ok":false.*version 9/],
+  [
+    "payload",
+    `UPDATE events SET payload = replace(payload, '"by":"T2"', '"by":"T3"') WHERE id = 2`,
+    /"broken_at":2/,
+  ],
+  ["type", "UPDATE events SET event_type = 'nothing' WHERE id = 2", /"broken_at":2/],
+  [
+    "time",
+    "UPDATE events SET timestamp = '2020-01-01T00:00:00.000Z' WHERE id = 1",
+    /"broken_at":1/,
+  ],
+  ["hmac", `UPDATE events SET hmac = '${"0".repeat(64)}' WHERE id = 3`, /"broken_at":3/],
+  ["link", `UPDATE events SET prev_hmac = '${"0".repeat(64)}' WHERE id = 3`, /"broken_at":3/],
+  ["removal", "DELETE FROM events WHERE id = 2", /"broken_at":3.*event 2 is missing/],
+  ["beginning", "DELETE FROM events WHERE id = 1", /"broken_at":2/],
+  ["end", "DELETE FROM events WHERE id = 3", /"ok":false/],
+  ["all", "DELETE FROM events", /"ok":false/],
+  ["order", "UPDATE events SET id = id + 10", /"broken_at":11/],
+  [
+    "forgery",
+    `INSERT INTO events SELECT 4, timestamp, event_type, payload, hmac, prev_hmac FROM events WHERE id = 3`,
+    /"broken_at":4/,
+  ],
+];
+
+Deno.test("GET /proc/audit finds what was changed while the server was stopped", async (t) => {
+  const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
+  try {
+    const data = `${folder}/data`;
+    const first = await startTestMachine({ env: CLOSED, data });
+    for (const [name] of [...TAMPERING, ["untouched"]]) {
+      for (const body of ["one", "two", "three"]) {
+        await first.send({ method: "PUT", target: `/home/${name}`, headers: T2, body });
+      }
+    }
+    await first.audit();
+    await first.stop();
+    for (const [name, sql] of TAMPERING) {
+      const db = new DatabaseSync(`${data}/home%2F${name}/universe.db`);
+      db.exec(sql);
+      db.close();
+    }
+    const second = await startTestMachine({ env: CLOSED, data });
+    for (const [name, , found] of TAMPERING) {
+      await t.step(`tampering with ${name}`, async () => {
+        const { status, text } = await second.send({
+          method: "GET",
+          target: `/proc/audit/home/${name}`,
+        });
+        equal(status, 200);
+        match(text, /"ok":false/);
+        match(text, found);
+      });
+    }
+    const untouched = await second.send({ method: "GET", target: "/proc/audit/home/untouched" });
+    deepStrictEqual(JSON.parse(untouched.text), {
+      name: "home/untouched",
+      ok: true,
+      events: 3,
+      version: 3,
+      chain: { ok: true },
+      body: { ok: true, sha256: sha256Hex("three"), expected: sha256Hex("three") },
+    });
+    await second.stop();
+    const otherKey = await startTestMachine({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
+    const { text } = await otherKey.send({ method: "GET", target: "/proc/audit/home/untouched" });
+    match(text, /"ok":false.*"broken_at":1/);
+    await otherKey.stop();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("GET /proc/worlds lists the worlds that the caller can read", async (machine) => {
+  await machine.approve("PUT", "/etc/shadow", "x:y");
+  await machine.approve("PUT", "/etc/passwd", "x:T1");
+  await machine.approve("PUT", "/home/a/b", "1");
+  await machine.approve("PUT", "/home/ab", "2");
+  const seen = async (headers: Record<string, string>) =>
+    (await machine.send({ method: "GET", target: "/proc/worlds", headers })).text;
+  const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
+  const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
+  equal(await seen({}), all);
+  equal(await seen(T2), all);
+  equal(await seen(basic("x", "wrong")), all);
+  equal(
+    await seen(T3),
+    `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
+  );
+  equal(await seen(bearer(machine.capability("/home/a", "r"))), `home/a/b\n${birth}`);
+  equal(await seen(bearer(machine.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
+  equal(await seen(bearer(machine.capability("/boot", "rw"))), birth);
+  const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
+  ok(Array.isArray(rows));
+  const row = rows.find(({ name }) => name === "home/a/b");
+  deepStrictEqual(Object.keys(row), [
+    "name",
+    "dir",
+    "version",
+    "ext",
+    "len",
+    "updated_at",
+    "layer",
+  ]);
+  deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
+});
+
+test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (machine) => {
+  const body = "https://a /mnt/a bearer=guess-me";
+  await machine.approve("PUT", "/etc/fstab", body);
+  await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");
+  const hashes = [sha256Hex(body), sha256Hex("\nhttps://b /mnt/b bearer=me-too")];
+  for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
+    for (const headers of [{}, T2, bearer(machine.capability("/etc", "rw"))]) {
+      const { head, text, status } = await machine.send({ method: "GET", target, headers });
+      equal(status, 200);
+      for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
+      ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
+    }
+  }
+  const log = await machine.send({ method: "GET", target: "/proc/log/etc/fstab" });
+  match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
+  match((await machine.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
+  match(
+    (await machine.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
+    /"ok":true/,
+  );
+});

@@ -1,0 +1,200 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  KEY,
+  suite,
+  type TestMachine,
+  TOKEN,
+} from "../../support/machine.ts";
+import { runScenarios, type Scenario } from "../../support/scenario.ts";
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+const NEW_KEY = "0123456789abcdef".repeat(4);
+const FSTAB = "remote https://example.com ro,bearer=upstream-5ecret\n";
+
+const test = suite("/proc/snapshot over HTTP", { env: CLOSED });
+
+/** Verifies a copy with a key. */
+function faults(bytes: Uint8Array, key: string): readonly unknown[] {
+  const db = new DatabaseSync(":memory:");
+  try {
+    db.deserialize(bytes);
+    return verifyWorld(db, "home/x", createChainSigner(key)).faults;
+  } finally {
+    db.close();
+  }
+}
+
+async function put(machine: TestMachine, path: string, body: string): Promise<void> {
+  const reply = await machine.approve("PUT", path, body);
+  ok(reply.status < 300, reply.text);
+}
+
+test("GET /proc/snapshot sends the whole file to callers that can read the world", async (machine) => {
+  await put(machine, "/home/a%20b%25", "one");
+  await put(machine, "/home/a%20b%25", "two");
+  const target = "/proc/snapshot/home/a%20b%25";
+  const got = await machine.send({ method: "GET", target });
+  equal(got.status, 200, got.text);
+  equal(got.headers.get("content-type"), "application/vnd.sqlite3");
+  equal(
+    got.headers.get("content-disposition"),
+    `attachment; filename="world.db"; filename*=UTF-8''a%20b%25.db; size=${got.body.length}`,
+  );
+  equal(got.headers.get("content-length"), String(got.body.length));
+  equal(faults(got.body, KEY), []);
+  const head = await machine.send({ method: "HEAD", target });
+  equal([head.status, head.headers.get("content-length") ?? null], [200, null]);
+});
+
+test("POST /proc/snapshot signs the copy with the key in the body and does not reveal it", async (machine) => {
+  await put(machine, "/home/x", "one");
+  machine.secrets.add(NEW_KEY);
+  const target = "/proc/snapshot/home/x";
+  const copy = await machine.approve("POST", target, `${NEW_KEY}\n`);
+  equal(copy.status, 200, copy.text);
+  equal(faults(copy.body, NEW_KEY), []);
+  equal(faults(copy.body, KEY).length, 1);
+  const events = await machine.send({ method: "GET", target: "/proc/log/home/x" });
+  equal(JSON.parse(events.text).length, 1);
+  equal(faults((await machine.send({ method: "GET", target })).body, KEY), []);
+});
+
+test("/proc/snapshot requires the right to read the whole world", async (machine, t) => {
+  await put(machine, "/home/x", "one");
+  await put(machine, "/etc/fstab", FSTAB);
+  await put(machine, "/etc/shadow", `ada:${"0".repeat(64)}\n`);
+  const inside = bearer(machine.capability("/home/x", "r"));
+  const outside = bearer(machine.capability("/home/y", "rw"));
+  const rows: Scenario[] = [
+    {
+      title: "is allowed to a capability that covers it",
+      send: "GET /proc/snapshot/home/x",
+      as: inside,
+      status: 200,
+    },
+    {
+      title: "is refused to another capability",
+      send: "GET /proc/snapshot/home/x",
+      as: outside,
+      status: 403,
+    },
+    ...["/etc/shadow", "/etc/Shadow", "/boot/env"].flatMap((path): Scenario[] => [
+      { title: "is refused below T3", send: `GET /proc/snapshot${path}`, as: T2, status: 403 },
+      { title: "is refused below T3", send: `HEAD /proc/snapshot${path}`, status: 401 },
+    ]),
+    {
+      title: "is refused: the file contains secrets",
+      send: "GET /proc/snapshot/etc/fstab",
+      as: T2,
+      status: 403,
+      text: /Cannot copy \/etc\/fstab: the caller has T2; T3 is required/,
+      lacks: ["upstream-5ecret"],
+    },
+    {
+      title: "is refused: the file contains secrets",
+      send: "GET /proc/snapshot/etc/fstab",
+      as: bearer(machine.capability("/etc", "rw")),
+      status: 403,
+    },
+    { title: "is refused without a credential", send: "GET /proc/snapshot/etc/fstab", status: 401 },
+    { title: "is allowed to T3", send: "GET /proc/snapshot/etc/fstab", as: T3, status: 200 },
+    ...[T2, inside, bearer(machine.capability("/", "rw"))].map((as): Scenario => ({
+      title: "needs T3 to sign",
+      send: "POST /proc/snapshot/home/x",
+      as,
+      body: NEW_KEY,
+      status: 403,
+    })),
+    { title: "needs T3 to sign", send: "POST /proc/snapshot/home/x", body: NEW_KEY, status: 401 },
+    ...["", "short", NEW_KEY.toUpperCase(), `${NEW_KEY}00`, `${NEW_KEY} x`].map((
+      body,
+    ): Scenario => ({
+      title: "rejects a body that is not a key",
+      send: "POST /proc/snapshot/home/x",
+      as: T3,
+      body,
+      status: 400,
+      lacks: body.length > 40 ? [body] : [],
+    })),
+    {
+      title: "rejects a body that is not a key",
+      send: "POST /proc/snapshot/home/x",
+      as: T3,
+      body: "a".repeat(1000),
+      status: 413,
+    },
+  ];
+  await runScenarios(t, machine, rows);
+});
+
+test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (machine, t) => {
+  await runScenarios(t, machine, [
+    { title: "answers 404", send: "GET /proc/snapshot/home/none", status: 404 },
+    { title: "answers 404", send: "HEAD /proc/snapshot/home/none", status: 404 },
+    {
+      title: "answers 404 for a lower-layer world",
+      send: "GET /proc/snapshot/usr/share/doc/note.md",
+      status: 404,
+      text: /it came with the program and has no file/,
+    },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/home", status: 400 },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/proc/status", status: 400 },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/..%2fetc/shadow", status: 400 },
+    {
+      title: "answers 405",
+      send: "PUT /proc/snapshot/home/x",
+      as: T3,
+      body: "x",
+      status: 405,
+      has: { allow: "GET, HEAD, POST, OPTIONS" },
+    },
+    { title: "answers 405", send: "DELETE /proc/snapshot/home/x", as: T3, status: 405 },
+  ]);
+});
+
+test("GET /proc/snapshot copies worlds under concurrent writes, each at one moment", async (machine) => {
+  const url = `http://127.0.0.1:${machine.port}`;
+  const line = "a line of sixty-four bytes, so that what is torn would show it.\n";
+  let writing = true;
+  const write = async () => {
+    for (let i = 0; writing && i < 2000; i++) {
+      const init = { method: "POST", body: line, headers: T2 };
+      await (await fetch(`${url}/home/x`, init)).body?.cancel();
+    }
+  };
+  await put(machine, "/home/x", line);
+  const writer = write();
+  const versions: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const { body } = await machine.approve("POST", "/proc/snapshot/home/x", NEW_KEY);
+    equal(faults(body, NEW_KEY), []);
+    const db = new DatabaseSync(":memory:");
+    db.deserialize(body);
+    const row = db.prepare("SELECT version, length(stage_html) AS len FROM stage_meta").get();
+    db.close();
+    equal(row?.len, Number(row?.version) * line.length);
+    versions.push(Number(row?.version));
+  }
+  writing = false;
+  await writer;
+  ok((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
+});
+
+test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (machine) => {
+  const url = `http://127.0.0.1:${machine.port}/proc/snapshot/home/long`;
+  const long = new Uint8Array(4_000_000).fill(0x61);
+  await machine.approve("PUT", "/home/long", long);
+  for (let i = 0; i < 20; i++) await (await fetch(url)).body?.cancel();
+  const copy = await (await fetch(url)).bytes();
+  equal(faults(copy, KEY), []);
+  ok(copy.length > long.length);
+  equal([...Deno.readDirSync(`${machine.data}/.incoming`)], []);
+  match((await machine.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);
+});

@@ -1,0 +1,117 @@
+import { deepStrictEqual, equal, notEqual } from "node:assert/strict";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+
+const decoder = new TextDecoder();
+
+interface Followed {
+  readonly feed: CollectionFeed;
+  readonly pieces: Uint8Array[];
+  told(): string[];
+}
+
+function follow(
+  store: Store,
+  name: string,
+  brief = false,
+  lastEventId: string | null = null,
+): Followed {
+  const pieces: Uint8Array[] = [];
+  const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
+  const options = { store, caller: LOCAL, name, brief, send, onError: () => {} };
+  return {
+    feed: new CollectionFeed(options, lastEventId),
+    pieces,
+    told: () =>
+      pieces.map((piece) => {
+        const [, event, data = ""] =
+          /^event: (\w+)\nid: .*\ndata: (.*)\n/.exec(decoder.decode(piece)) ?? [];
+        const parsed = JSON.parse(data);
+        const names = Array.isArray(parsed) ? parsed.map((row) => row.name).join() : parsed.name;
+        return `${event} ${names}`;
+      }),
+  };
+}
+
+function put(store: Store, name: string) {
+  return store.put({ name, ext: "txt", meta: [], by: "T2", body: new TextEncoder().encode(name) });
+}
+
+function idOf(piece: Uint8Array | undefined): string {
+  return /^id: (.*)$/m.exec(decoder.decode(piece))?.[1] ?? "";
+}
+
+Deno.test("CollectionFeed sends every change below its collection and no other", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "home/c/a");
+    const { feed, told } = follow(store, "home/c");
+    await feed.start();
+    for (const name of ["home/c", "home/cc/x", "home/c/a", "home/c/b/d", "etc/c/x"]) {
+      await put(store, name);
+    }
+    await store.remove({ name: "home/c/a", by: "T3" });
+    deepStrictEqual(told(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
+    feed.stop();
+    await put(store, "home/c/z");
+    equal(told().length, 4);
+  });
+});
+
+Deno.test("CollectionFeed of the whole tree leaves out worlds that the caller cannot read", async () => {
+  await withApp({}, async ({ store }) => {
+    const { feed, told } = follow(store, "");
+    await feed.start();
+    for (const name of ["boot/x", "etc/shadow", "etc/Shadow", "etc/shadow/x", "etc/ok"]) {
+      await put(store, name);
+    }
+    deepStrictEqual(told().slice(1), ["update etc/ok"]);
+    equal(/boot/.test(told()[0] ?? ""), false);
+    feed.stop();
+  });
+});
+
+Deno.test("CollectionFeed encodes a change once for all readers, brief events separately", async () => {
+  await withApp({}, async ({ store }) => {
+    const readers = [
+      follow(store, "home"),
+      follow(store, ""),
+      follow(store, "home", true),
+      follow(store, "home", true),
+    ];
+    for (const { feed } of readers) await feed.start();
+    for (let i = 0; i < 3; i++) await put(store, "home/x");
+    const [full, whole, brief, brief2] = readers.map(({ pieces }) => pieces.slice(1));
+    for (let i = 0; i < 3; i++) {
+      equal(full?.[i], whole?.[i]);
+      equal(brief?.[i], brief2?.[i]);
+      notEqual(full?.[i], brief?.[i]);
+      equal(idOf(full?.[i]), idOf(brief?.[i]));
+    }
+    equal(new Set(full?.map(idOf)).size, 3);
+    for (const { feed } of readers) feed.stop();
+  });
+});
+
+Deno.test("CollectionFeed continues after the last event id of its reader", async () => {
+  await withApp({}, async ({ store }) => {
+    const first = follow(store, "home");
+    await first.feed.start();
+    await put(store, "home/a");
+    const id = idOf(first.pieces.at(-1));
+    first.feed.stop();
+    for (const name of ["home/b", "etc/x", "home/a", "home/b"]) await put(store, name);
+    await store.remove({ name: "home/a", by: "T3" });
+    const again = follow(store, "home", false, id);
+    await again.feed.start();
+    deepStrictEqual(again.told(), ["update home/b", "delete home/a"]);
+    await put(store, "home/c");
+    equal(again.told().at(-1), "update home/c");
+    again.feed.stop();
+    const stranger = follow(store, "home", false, `x${id}`);
+    await stranger.feed.start();
+    deepStrictEqual(stranger.told(), ["list b,boot,c"]);
+    stranger.feed.stop();
+  });
+});

@@ -1,0 +1,520 @@
+/**
+ * Event streams over HTTP, parsed as a browser does: order, replay, deletes, collections, and
+ * readers that have no right, disconnect or are too slow.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { encodeEvent } from "../../../lib/http/sse.ts";
+import { Streams } from "../../../lib/routes/stream/stream.ts";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import type { Caller } from "../../../lib/auth/caller.ts";
+import { SHUTDOWN_TIMEOUT_MS } from "../../../lib/limits.ts";
+import { parseTarget } from "../../../lib/http/path.ts";
+import { type Store, StoreError } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+import { EventReader, type ReceivedEvent } from "../../support/event_reader.ts";
+import {
+  APPROVE,
+  bearer,
+  CLOSED,
+  suite,
+  type TestMachine,
+  TOKEN,
+  withMachine,
+} from "../../support/machine.ts";
+import { Connection } from "../../support/wire.ts";
+
+const test = suite("Streams over HTTP", { env: CLOSED });
+
+const T2 = bearer(TOKEN);
+const T3 = bearer(APPROVE);
+
+function open(machine: TestMachine, path: string, headers: Record<string, string> = {}) {
+  return EventReader.open(`http://127.0.0.1:${machine.port}${path}`, headers);
+}
+
+function put(machine: TestMachine, target: string, body: string) {
+  return machine.send({ method: "PUT", target, headers: T3, body });
+}
+
+/** A short form of an event. */
+function told(event: ReceivedEvent | undefined): string {
+  if (event === undefined) return "the end";
+  const data = JSON.parse(event.data);
+  const what = data.name === undefined ? "" : ` ${data.name}`;
+  return `${event.type} ${event.lastEventId}${what} ${data.stage_html ?? `v${data.version}`}`;
+}
+
+test("GET /stream/<name> sends the current state at once and then every change, in order", async (machine) => {
+  await put(machine, "/home/x", "one");
+  const reader = await open(machine, "/stream/home/x");
+  const { headers, status } = reader.response;
+  equal(status, 200);
+  equal(headers.get("content-type"), "text/event-stream");
+  equal(headers.get("cache-control"), "no-store");
+  equal(headers.get("x-accel-buffering"), "no");
+  const first = await reader.next();
+  equal(told(first), "update 1 one");
+  const got = await machine.send({ method: "GET", target: "/home/x" });
+  equal(first?.data, got.text);
+  for (let i = 2; i <= 50; i++) await put(machine, "/home/x", `v${i}`);
+  for (let i = 2; i <= 50; i++) equal(told(await reader.next()), `update ${i} v${i}`);
+  await machine.send({ method: "POST", target: "/home/x", headers: T2, body: "+" });
+  equal(told(await reader.next()), "update 51 v50+");
+  await machine.approve("DELETE", "/home/x");
+  const gone = await reader.next();
+  deepStrictEqual([gone?.type, gone?.lastEventId, gone?.data], [
+    "delete",
+    "51",
+    '{"name":"home/x","version":51}',
+  ]);
+  await put(machine, "/home/x", "again");
+  equal(told(await reader.next()), "update 1 again");
+  await reader.close();
+});
+
+test("GET /stream/<name> passes any text to the parser of a browser", async (machine) => {
+  const texts = [
+    "data: forged\n\nevent: delete\ndata: {}\n\n",
+    "a\r\nb\rc\n",
+    "\u2028\u2029\u0085\ufeff\u0000",
+    "é😀",
+    "</script><script>alert(1)</script>",
+    ": comment\nid: 99\nretry: 1",
+  ];
+  await put(machine, "/home/x", "start");
+  const reader = await open(machine, "/stream/home/x");
+  await reader.next();
+  for (const [i, text] of texts.entries()) {
+    await put(machine, "/home/x", text);
+    const event = await reader.next();
+    equal(event?.lastEventId, String(i + 2));
+    equal(JSON.parse(event?.data ?? "{}").stage_html, text);
+  }
+  await machine.send({
+    method: "PUT",
+    target: "/home/x",
+    headers: T2,
+    body: new Uint8Array([255]),
+  });
+  deepStrictEqual(JSON.parse((await reader.next())?.data ?? "{}").binary, true);
+  await reader.close();
+});
+
+test("GET /stream/<name> waits for an absent world", async (machine) => {
+  const reader = await open(machine, "/stream/home/later");
+  equal(reader.response.status, 200);
+  await put(machine, "/home/later", "now");
+  equal(told(await reader.next()), "update 1 now");
+  await reader.close();
+});
+
+test("GET /stream/x means /stream/home/x if x is not a namespace", async (machine) => {
+  await put(machine, "/home/short", "s");
+  await put(machine, "/home/a/b", "ab");
+  await put(machine, "/etc/x", "etc");
+  for (
+    const [path, expected] of [
+      ["/stream/short", "update 1 s"],
+      ["/stream/a/b", "update 1 ab"],
+      ["/stream/etc/x", "update 1 etc"],
+      ["/bin/stream/short", "update 1 s"],
+    ] as const
+  ) {
+    const reader = await open(machine, path);
+    equal(told(await reader.next()), expected, path);
+    await reader.close();
+  }
+});
+
+Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then continues", async () => {
+  await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "3" } }, async (machine) => {
+    for (const body of ["1", "2", "3", "4", "5", "6"]) await put(machine, "/home/x", body);
+    const replay = async (id: string, count: number) => {
+      const reader = await open(machine, "/stream/home/x", { "last-event-id": id });
+      const events: string[] = [];
+      for (let i = 0; i < count; i++) events.push(told(await reader.next()));
+      await reader.close();
+      return events;
+    };
+    deepStrictEqual(await replay("4", 2), ["update 5 5", "update 6 6"]);
+    deepStrictEqual(await replay("5", 1), ["update 6 6"]);
+    deepStrictEqual(await replay("1", 4), ["update 3 3", "update 4 4", "update 5 5", "update 6 6"]);
+    for (const id of ["99", "", "x", "-1", "1.5", "9".repeat(30)]) {
+      deepStrictEqual(await replay(id, 1), ["update 6 6"], id);
+    }
+    const current = await open(machine, "/stream/home/x", { "last-event-id": "6" });
+    await put(machine, "/home/x", "7");
+    equal(told(await current.next()), "update 7 7");
+    await current.close();
+  });
+});
+
+test("GET /stream/<name> sends a delete event if the world was deleted since", async (machine) => {
+  await put(machine, "/home/x", "1");
+  await machine.approve("DELETE", "/home/x");
+  const reader = await open(machine, "/stream/home/x", { "last-event-id": "1" });
+  equal(told(await reader.next()), "delete 1 home/x v1");
+  await put(machine, "/home/x", "new");
+  equal(told(await reader.next()), "update 1 new");
+  await reader.close();
+});
+
+test("GET /stream/<name> sends the lower-layer world after its cover was deleted", async (machine) => {
+  const path = "/usr/lib/shell/app.js";
+  const beneath = (await machine.approve("GET", `${path}?raw`)).text;
+  const reader = await open(machine, `/stream${path}`);
+  equal(told(await reader.next()), `update 0 ${beneath}`);
+  await put(machine, path, "cover");
+  equal(told(await reader.next()), "update 1 cover");
+  await machine.approve("DELETE", path);
+  equal(told(await reader.next()), `update 0 ${beneath}`);
+  await reader.close();
+});
+
+test("GET /stream/<name>/ sends the listing of a collection, then each change below it", async (machine) => {
+  await put(machine, "/home/c/a", "1");
+  await put(machine, "/home/c/d/e", "2");
+  await put(machine, "/home/cc", "not below");
+  const reader = await open(machine, "/stream/home/c/");
+  const list = await reader.next();
+  equal(list?.type, "list");
+  const listed = await machine.send({
+    method: "GET",
+    target: "/home/c/",
+    headers: { accept: "application/json" },
+  });
+  equal(list?.data, listed.text);
+  await put(machine, "/home/cc", "not below");
+  await put(machine, "/home/c", "nor is this");
+  await put(machine, "/home/c/a", "3");
+  await put(machine, "/home/c/d/e", "4");
+  await machine.approve("DELETE", "/home/c/d/");
+  const events = [await reader.next(), await reader.next(), await reader.next()];
+  deepStrictEqual(events.map((event) => [event?.type, JSON.parse(event?.data ?? "{}").name]), [
+    ["update", "home/c/a"],
+    ["update", "home/c/d/e"],
+    ["delete", "home/c/d/e"],
+  ]);
+  deepStrictEqual(Object.keys(JSON.parse(events[0]?.data ?? "{}")), [
+    "name",
+    "stage_html",
+    "version",
+    "ext",
+    "type",
+    "updated_at",
+  ]);
+  await reader.close();
+  const back = await open(machine, "/stream/home/c/", {
+    "last-event-id": list?.lastEventId ?? "",
+  });
+  equal(told(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
+  equal((await back.next())?.type, "delete");
+  await back.close();
+  for (const id of ["", "x", "00000000-1", `${list?.lastEventId}9`, "1"]) {
+    const anew = await open(machine, "/stream/home/c/", { "last-event-id": id });
+    equal((await anew.next())?.type, "list", id);
+    await anew.close();
+  }
+});
+
+test("GET /stream/<name>/?brief leaves out the content of worlds", async (machine) => {
+  const brief = await open(machine, "/stream/home/?brief");
+  const full = await open(machine, "/stream/home/");
+  await brief.next();
+  await full.next();
+  await put(machine, "/home/x", "content");
+  const data = JSON.parse((await brief.next())?.data ?? "{}");
+  deepStrictEqual(Object.keys(data), ["name", "version", "ext", "type", "updated_at", "len"]);
+  deepStrictEqual([data.name, data.version, data.len], ["home/x", 1, 7]);
+  equal(JSON.parse((await full.next())?.data ?? "{}").stage_html, "content");
+  ok(!brief.wire.includes("content"));
+  await brief.close();
+  await full.close();
+});
+
+test("GET /stream/<name>/ sends only worlds that the caller can read", async (machine) => {
+  await put(machine, "/etc/shadow", "ada:0000");
+  const readers = {
+    anonymous: await open(machine, "/stream/"),
+    etc: await open(machine, "/stream/etc/"),
+    t2: await open(machine, "/stream/", T2),
+    t3: await open(machine, "/stream/", T3),
+    cap: await open(machine, "/stream/home/a/", bearer(machine.capability("/home/a", "r"))),
+  };
+  for (const reader of Object.values(readers)) await reader.next();
+  await put(machine, "/etc/shadow", "ada:5h4d0w");
+  await put(machine, "/boot/x", "b00t");
+  await put(machine, "/etc/fstab", "https://x /mnt/x bearer=f5t4b");
+  await put(machine, "/home/ab", "outside");
+  await put(machine, "/home/a/b", "inside");
+  await machine.approve("DELETE", "/etc/shadow");
+  await machine.approve("DELETE", "/boot/x");
+  await put(machine, "/etc/end", "end");
+  await put(machine, "/home/a/end", "end");
+  const names = async (reader: EventReader, last: string) => {
+    const seen: string[] = [];
+    while (seen.at(-1) !== last) {
+      const event = await reader.next();
+      seen.push(JSON.parse(event?.data ?? '{"name":"the end"}').name);
+      ok(seen.at(-1) !== "the end", "the stream ended");
+    }
+    return seen;
+  };
+  const all = ["etc/fstab", "home/ab", "home/a/b", "etc/end", "home/a/end"];
+  deepStrictEqual(await names(readers.anonymous, "home/a/end"), all);
+  deepStrictEqual(await names(readers.t2, "home/a/end"), all);
+  deepStrictEqual(await names(readers.etc, "etc/end"), ["etc/fstab", "etc/end"]);
+  deepStrictEqual(await names(readers.cap, "home/a/end"), ["home/a/b", "home/a/end"]);
+  deepStrictEqual(await names(readers.t3, "home/a/end"), [
+    "etc/shadow",
+    "boot/x",
+    ...all.slice(0, 3),
+    "etc/shadow",
+    "boot/x",
+    ...all.slice(3),
+  ]);
+  for (const [who, reader] of Object.entries(readers)) {
+    const secrets = [/5h4d0w/, /b00t/, /f5t4b/].map((secret) => secret.test(reader.wire));
+    deepStrictEqual(secrets, [who === "t3", who === "t3", who === "t3"], who);
+    await reader.close();
+  }
+});
+
+test("GET /stream/<name> refuses callers without the right, and invalid names and methods", async (machine) => {
+  const cap = bearer(machine.capability("/home/a", "rw"));
+  // deno-fmt-ignore
+  const rows: readonly (readonly [string, string, Record<string, string>, number])[] = [
+      ["GET", "/stream/etc/shadow", {}, 401],
+      ["GET", "/stream/etc/shadow", T2, 403],
+      ["GET", "/stream/boot/", T2, 403],
+      ["GET", "/stream/boot", {}, 401],
+      ["GET", "/stream/boot/env", cap, 403],
+      ["GET", "/stream/", cap, 403],
+      ["GET", "/stream/home/", cap, 403],
+      ["GET", "/stream/ab", cap, 403],
+      ["HEAD", "/stream/etc/shadow", {}, 401],
+      ["HEAD", "/stream/home/x", {}, 200],
+      ["PUT", "/stream/home/x", T3, 405],
+      ["POST", "/stream/home/x", T3, 405],
+      ["DELETE", "/stream/home/x", T3, 405],
+      ["OPTIONS", "/stream/home/x", {}, 204],
+      ["GET", "/stream/home/a%3Ab", {}, 400],
+      ["GET", `/stream/${"x".repeat(300)}`, {}, 400],
+      ["GET", "/stream/../etc/shadow", {}, 400],
+      ["GET", "/stream/etc%2fshadow", {}, 400],
+    ];
+  for (const [method, target, headers, status] of rows) {
+    const reply = await machine.send({ method, target, headers });
+    equal(reply.status, status, `${method} ${target} ${reply.text}`);
+    if (status === 405 || status === 204) equal(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
+  }
+});
+
+test("Streams disconnect a reader that is too slow, and no other", async (machine) => {
+  await put(machine, "/home/x", "start");
+  const good = await open(machine, "/stream/home/x");
+  await good.next();
+  const slow = await Connection.open(machine.port);
+  await slow.write("GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+  const body = "x".repeat(2 * 1024 * 1024);
+  // Far more than the buffers of the kernel and the 8 MiB that a reader may lag.
+  for (let i = 0; i < 16; i++) {
+    await put(machine, "/home/x", `${i}${body}`);
+    equal((await good.next())?.lastEventId, String(i + 2));
+  }
+  const wire = await slow.rest();
+  const events = wire.match(/^event: update$/gm)?.length ?? 0;
+  ok(events >= 1 && events < 17, `${events} events`);
+  match(wire, /\r\n0\r\n\r\n$/);
+  slow.close();
+  await good.close();
+});
+
+/** A capability that expires, and streams with heartbeats under the control of a test. */
+async function withCapability(
+  heartbeatMs: number | undefined,
+  test: (tools: {
+    readonly routes: Streams;
+    readonly store: Store;
+    /** Opens a stream with the capability, or with a caller that does not expire. */
+    start(lasting?: boolean): Promise<EventReader>;
+    /** Moves the clock to a number of seconds after the expiry. */
+    goTo(seconds: number): void;
+  }) => Promise<void>,
+): Promise<void> {
+  let now = Date.now();
+  const exp = Math.floor(now / 1000) + 60;
+  const scope = { prefixes: ["/home"], mode: "r", exp } as const;
+  const holder: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
+  await withApp({ now: () => now }, async ({ server, store }) => {
+    const routes = new Streams(server, heartbeatMs);
+    await test({
+      routes,
+      store,
+      start: async (lasting = false) => {
+        const request = new Request("http://localhost/stream/home/x");
+        const target = parseTarget(request.url);
+        const response = await routes.open({ request, target, caller: lasting ? LOCAL : holder });
+        return new EventReader(response, new AbortController());
+      },
+      goTo: (seconds) => {
+        now = (exp + seconds) * 1000;
+      },
+    });
+    routes.close();
+    equal(routes.size, 0);
+  });
+}
+
+function write(store: Store, text: string): Promise<unknown> {
+  const body = new TextEncoder().encode(text);
+  return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body });
+}
+
+Deno.test("Streams send nothing to a capability after its expiry", async () => {
+  await withCapability(undefined, async ({ routes, store, start, goTo }) => {
+    const [mine, lasting] = [await start(), await start(true)];
+    goTo(-1);
+    await write(store, "while it holds");
+    match((await mine.next())?.data ?? "", /while it holds/);
+    goTo(0);
+    await write(store, "too late");
+    equal(await mine.next(), undefined);
+    ok(!mine.wire.includes("too late"));
+    match((await lasting.next())?.data ?? "", /while it holds/);
+    match((await lasting.next())?.data ?? "", /too late/);
+    equal(routes.size, 1);
+    routes.close();
+    equal(await lasting.next(), undefined);
+  });
+});
+
+Deno.test("Streams send heartbeats to idle streams and end those with an expired capability", async () => {
+  await withCapability(5, async ({ routes, start, goTo }) => {
+    const [mine, lasting] = [await start(), await start(true)];
+    await mine.beats(2);
+    await lasting.beats(2);
+    deepStrictEqual(mine.comments.slice(0, 2), ["beat", "beat"]);
+    goTo(0);
+    equal(await mine.next(), undefined);
+    equal(routes.size, 1);
+    await lasting.beats(lasting.comments.length + 2);
+    await lasting.close();
+    equal(routes.size, 0);
+  });
+});
+
+Deno.test("Streams end the stream of a world that can no longer be read", async () => {
+  let broken = false;
+  await withApp({
+    store: (store) =>
+      new Proxy(store, {
+        get(target, key) {
+          if (key === "read" && broken) {
+            return () => Promise.reject(new StoreError("damaged", "the file is torn"));
+          }
+          if (key === "watch") {
+            // As after a change that is too large for the cache.
+            return (name: string, listener: (change: object) => void) =>
+              target.watch(name, ({ world: _, ...change }) => listener(change));
+          }
+          const value: unknown = Reflect.get(target, key, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      }),
+  }, async ({ ask, store }) => {
+    const change = { name: "home/x", ext: "txt", meta: [], by: "T2" };
+    await store.put({ ...change, body: new TextEncoder().encode("1") });
+    const one = new EventReader(await ask("GET", "/stream/home/x"), new AbortController());
+    const all = new EventReader(await ask("GET", "/stream/home/"), new AbortController());
+    equal((await one.next())?.type, "update");
+    equal((await all.next())?.type, "list");
+    broken = true;
+    await store.put({ ...change, body: new TextEncoder().encode("2") });
+    equal(await one.next(), undefined);
+    equal((await ask("GET", "/stream/home/x")).status, 500);
+    broken = false;
+    await store.put({ ...change, body: new TextEncoder().encode("3") });
+    const next = await all.next();
+    equal(JSON.parse(next?.data ?? "{}").stage_html, "3");
+    await all.close();
+  });
+});
+
+Deno.test("Streams remove readers that disconnect, at any time", async () => {
+  await withApp({}, async ({ server: machine, store }) => {
+    const routes = new Streams(machine);
+    const server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => routes.open({ request, target: parseTarget(request.url), caller: LOCAL }),
+    );
+    const message = `GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+    for (let i = 0; i < 100; i++) {
+      const connection = await Connection.open(server.addr.port);
+      await connection.write(message);
+      if (i % 2 === 0) await connection.write(message);
+      connection.close();
+    }
+    const witness = await Connection.open(server.addr.port);
+    await witness.write(message);
+    // A write detects disconnected readers; each further write yields to the event loop.
+    for (let i = 0; i < 2000 && routes.size !== 1; i++) {
+      await store.put({
+        name: "home/x",
+        ext: "txt",
+        meta: [],
+        by: "T2",
+        body: new TextEncoder().encode(String(i)),
+      });
+    }
+    equal(routes.size, 1);
+    routes.close();
+    witness.close();
+    await server.shutdown();
+  });
+});
+
+test("Streams send one write to a thousand readers", async (machine) => {
+  await put(machine, "/home/x", "one");
+  const message = "GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n";
+  const readers = await Promise.all(Array.from({ length: 1000 }, async () => {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: machine.port });
+    await connection.write(new TextEncoder().encode(message));
+    const untilSeen = async (words: string) => {
+      let text = "";
+      const piece = new Uint8Array(4096);
+      while (!text.includes(words)) {
+        const read = await connection.read(piece);
+        if (read === null) return false;
+        text += new TextDecoder().decode(piece.subarray(0, read));
+      }
+      return true;
+    };
+    ok(await untilSeen('"stage_html":"one"'));
+    return { connection, untilSeen };
+  }));
+  equal((await put(machine, "/home/x", "two")).status, 200);
+  const seen = await Promise.all(readers.map(({ untilSeen }) => untilSeen('"stage_html":"two"')));
+  equal(seen.filter((each) => each).length, 1000);
+  for (const { connection } of readers) connection.close();
+});
+
+Deno.test("Streams end at shutdown and do not block it", async () => {
+  const started = performance.now();
+  await withMachine({ env: CLOSED }, async (machine) => {
+    const reader = await open(machine, "/stream/home/");
+    await reader.next();
+    const stopped = machine.stop();
+    equal(await reader.next(), undefined);
+    await stopped;
+  });
+  ok(performance.now() - started < SHUTDOWN_TIMEOUT_MS, "the shutdown waited for its readers");
+});
+
+Deno.test("EventReader parses what encodeEvent() writes", async () => {
+  const bytes = encodeEvent({ event: "update", id: "3", data: "a\nb" });
+  const reader = new EventReader(new Response(bytes), new AbortController());
+  deepStrictEqual(await reader.next(), { type: "update", data: "a\nb", lastEventId: "3" });
+  equal(await reader.next(), undefined);
+});

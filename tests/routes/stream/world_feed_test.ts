@@ -1,0 +1,177 @@
+import { deepStrictEqual, equal } from "node:assert/strict";
+import { LOCAL } from "../../../lib/auth/authenticate.ts";
+import { encodeUpdate, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
+import type { Store } from "../../../lib/world/store.ts";
+import { withApp } from "../../support/app.ts";
+
+const decoder = new TextDecoder();
+
+/** Event, id and data of each chunk that was sent. */
+function told(pieces: readonly Uint8Array[]): string[] {
+  return pieces.map((piece) => {
+    const text = decoder.decode(piece);
+    const [, event, id] = /^event: (\w+)\nid: (\d+)\n/.exec(text) ?? [];
+    return `${event} ${id} ${/"stage_html":"(.*?)"/.exec(text)?.[1] ?? ""}`.trim();
+  });
+}
+
+function put(store: Store, body: string) {
+  const bytes = new TextEncoder().encode(body);
+  return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body: bytes });
+}
+
+interface Followed {
+  readonly feed: WorldFeed;
+  readonly pieces: Uint8Array[];
+  readonly failures: { count: number };
+}
+
+function follow(store: Store, lastEventId: string | null = null): Followed {
+  const pieces: Uint8Array[] = [];
+  const failures = { count: 0 };
+  const send = (bytes: Uint8Array) => pieces.push(bytes) > 0;
+  const fail = () => void failures.count++;
+  const feed = new WorldFeed(
+    { store, caller: LOCAL, name: "home/x", send, onError: fail },
+    lastEventId,
+  );
+  return { feed, pieces, failures };
+}
+
+/** A store whose changes come without content, and whose reads wait for the test. */
+function slow(store: Store) {
+  const waiting: (() => void)[] = [];
+  const held = new Proxy(store, {
+    get(target, key) {
+      if (key === "read") {
+        return async (name: string) => {
+          const found = await target.read(name);
+          await new Promise<void>((resume) => waiting.push(resume));
+          return found;
+        };
+      }
+      if (key === "watch") {
+        return (name: string, listener: (change: object) => void) =>
+          target.watch(name, ({ world: _, ...change }) => listener(change));
+      }
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  async function letGo(): Promise<void> {
+    while (waiting.length === 0) await new Promise((resume) => setImmediate(resume));
+    waiting.shift()?.();
+    await new Promise((resume) => setImmediate(resume));
+  }
+  return { held, letGo };
+}
+
+Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "a");
+    const world = await store.read("home/x");
+    if (world === undefined) throw new Error("it was just written");
+    equal(encodeUpdate(world), encodeUpdate(world));
+    const [one, two] = [follow(store), follow(store)];
+    await one.feed.start();
+    await two.feed.start();
+    await put(store, "b");
+    equal(one.pieces[1], two.pieces[1]);
+    one.feed.stop();
+    two.feed.stop();
+  });
+});
+
+Deno.test("WorldFeed sends a version that changed during its start only once", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const { held, letGo } = slow(store);
+    const { feed, pieces } = follow(held);
+    const started = feed.start();
+    // The pending read returns version 1; later changes are sent after it.
+    await put(store, "2");
+    await put(store, "3");
+    await letGo();
+    await letGo();
+    await started;
+    deepStrictEqual(told(pieces), ["update 1 1", "update 3 3"]);
+    feed.stop();
+  });
+  await withApp({}, async ({ store }) => {
+    const { feed, pieces } = follow(store);
+    const written = put(store, "1");
+    const started = feed.start();
+    await Promise.all([written, started]);
+    deepStrictEqual(told(pieces), ["update 1 1"]);
+    feed.stop();
+  });
+});
+
+Deno.test("WorldFeed sends only the newest version to a reader that waits for the disk", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const { held, letGo } = slow(store);
+    const { feed, pieces } = follow(held);
+    const started = feed.start();
+    await letGo();
+    await started;
+    for (let i = 2; i <= 9; i++) await put(store, String(i));
+    await letGo();
+    await letGo();
+    await put(store, "10");
+    await letGo();
+    deepStrictEqual(told(pieces).at(-1), "update 10 10");
+    deepStrictEqual(new Set(told(pieces)).size, pieces.length);
+    feed.stop();
+  });
+});
+
+Deno.test("WorldFeed.stop() ends all events", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const { feed, pieces } = follow(store);
+    await feed.start();
+    feed.stop();
+    await put(store, "2");
+    deepStrictEqual(told(pieces), ["update 1 1"]);
+    feed.stop();
+  });
+});
+
+Deno.test("WorldFeed sends nothing to a reader with the current version", async () => {
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const { feed, pieces } = follow(store, "1");
+    await feed.start();
+    deepStrictEqual(told(pieces), []);
+    await put(store, "2");
+    deepStrictEqual(told(pieces), ["update 2 2"]);
+    feed.stop();
+  });
+});
+
+Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
+  let broken = false;
+  await withApp({}, async ({ store }) => {
+    await put(store, "1");
+    const { held, letGo } = slow(store);
+    const torn = new Proxy(held, {
+      get(target, key) {
+        if (key === "read" && broken) return () => Promise.reject(new Error("torn"));
+        return Reflect.get(target, key, target);
+      },
+    });
+    const { feed, failures } = follow(torn);
+    const started = feed.start();
+    await letGo();
+    await started;
+    await put(store, "2");
+    await letGo();
+    equal(failures.count, 0);
+    broken = true;
+    await put(store, "3");
+    await new Promise((resume) => setImmediate(resume));
+    equal(failures.count, 1);
+    feed.stop();
+  });
+});

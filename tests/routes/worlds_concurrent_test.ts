@@ -1,0 +1,166 @@
+/**
+ * Many concurrent clients of one world over HTTP: no conditional write is lost, no append is lost,
+ * and readers never see a partial write.
+ */
+
+import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
+import { Wire } from "../support/wire.ts";
+
+const test = suite("concurrent access to worlds over HTTP", { env: CLOSED });
+
+const T2 = bearer(TOKEN);
+const CROWD = 32;
+
+/** Runs an action of each client on its own connection. */
+async function together<T>(machine: TestMachine, act: (wire: Wire, who: number) => Promise<T>) {
+  return await Promise.all(Array.from({ length: CROWD }, async (_, who) => {
+    const wire = new Wire(machine.port);
+    try {
+      return await act(wire, who);
+    } finally {
+      wire.close();
+    }
+  }));
+}
+
+test("PUT with If-Match applies exactly as many increments as it acknowledged", async (machine) => {
+  const target = "/home/counter";
+  await machine.send({ method: "PUT", target, headers: T2, body: "0" });
+  const tallies = await together(machine, async (wire, who) => {
+    const tally = { won: 0, lost: 0 };
+    for (let tries = 0; tries < 12; tries++) {
+      // Half of the clients read JSON, half the bytes; both tags and the version must work.
+      const raw = who % 2 === 0;
+      const read = await wire.send({ method: "GET", target: raw ? `${target}?raw` : target });
+      const value = raw ? read.text : JSON.parse(read.text).stage_html;
+      const tag = read.headers.get("etag") ?? "";
+      const seen = who % 3 === 0 ? `"${tag.slice(1).split("-")[0]}"` : tag;
+      const { status } = await wire.send({
+        method: "PUT",
+        target,
+        headers: { ...T2, "if-match": seen },
+        body: String(Number(value) + 1),
+      });
+      ok(status === 200 || status === 412, String(status));
+      if (status === 200) tally.won++;
+      else tally.lost++;
+    }
+    return tally;
+  });
+  const won = tallies.reduce((sum, tally) => sum + tally.won, 0);
+  const lost = tallies.reduce((sum, tally) => sum + tally.lost, 0);
+  equal(won + lost, CROWD * 12);
+  ok(won >= 12 && lost > 0, `${won} won, ${lost} lost`);
+  const { text } = await machine.send({ method: "GET", target });
+  deepStrictEqual([JSON.parse(text).stage_html, JSON.parse(text).version], [
+    String(won),
+    won + 1,
+  ]);
+  await machine.audit();
+});
+
+test("POST loses no append of concurrent clients", async (machine) => {
+  const target = "/home/log";
+  const versions = await together(machine, async (wire, who) => {
+    const mine: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      const body = `${who}:${i}\n`;
+      const reply = await wire.send({ method: "POST", target, headers: T2, body });
+      ok(reply.status === 200 || reply.status === 201, reply.text);
+      mine.push(JSON.parse(reply.text).version);
+    }
+    return mine;
+  });
+  const { text } = await machine.send({ method: "GET", target: `${target}?raw` });
+  const lines = text.trim().split("\n");
+  equal(lines.length, CROWD * 10);
+  equal(new Set(lines).size, CROWD * 10);
+  deepStrictEqual(
+    versions.flat().sort((a, b) => a - b),
+    Array.from({ length: CROWD * 10 }, (_, i) => i + 1),
+  );
+  // The first line of each client comes before its second.
+  for (let who = 0; who < CROWD; who++) {
+    const own = lines.filter((line) => line.startsWith(`${who}:`));
+    deepStrictEqual(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
+  }
+  await machine.audit();
+});
+
+test("PUT with If-None-Match creates a world for exactly one client", async (machine) => {
+  const headers = { ...T2, "if-none-match": "*" };
+  const statuses = await together(machine, async (wire, who) => {
+    const sent = { method: "PUT", target: "/home/first", headers, body: `by ${who}` };
+    return (await wire.send(sent)).status;
+  });
+  equal(statuses.filter((status) => status === 201).length, 1);
+  equal(statuses.filter((status) => status === 412).length, CROWD - 1);
+  const winner = statuses.indexOf(201);
+  const { text } = await machine.send({ method: "GET", target: "/home/first?raw" });
+  equal(text, `by ${winner}`);
+});
+
+test("GET returns a whole version while the world is replaced", async (machine) => {
+  const target = "/home/whole";
+  const body = (letter: string) => letter.repeat(50_000);
+  await machine.send({ method: "PUT", target, headers: T2, body: body("a") });
+  await together(machine, async (wire, who) => {
+    for (let i = 0; i < 10; i++) {
+      if (who % 8 === 0) {
+        const letter = String.fromCharCode(97 + (who + i) % 26);
+        const sent = { method: "PUT", target, headers: T2, body: body(letter) };
+        equal((await wire.send(sent)).status, 200);
+      } else {
+        const { text, headers } = await wire.send({ method: "GET", target: `${target}?raw` });
+        equal(text, body(text[0] ?? "-"));
+        match(headers.get("etag") ?? "", /^"\d+-[0-9a-f]{16}\.raw"$/);
+      }
+    }
+  });
+  await machine.audit();
+});
+
+test("GET returns what the same client has just written", async (machine) => {
+  await together(machine, async (wire, who) => {
+    for (let i = 0; i < 10; i++) {
+      const target = `/home/own/${who}`;
+      const written = await wire.send({
+        method: "PUT",
+        target,
+        headers: T2,
+        body: `${who} ${i}`,
+      });
+      const read = await wire.send({ method: "GET", target: `${target}?raw` });
+      equal(read.text, `${who} ${i}`);
+      equal(read.headers.get("etag"), written.headers.get("etag"));
+      const listed = await wire.send({ method: "GET", target: "/home/own/" });
+      ok(listed.text.split("\n").includes(String(who)));
+    }
+  });
+});
+
+test("DELETE and PUT of one name exclude each other", async (machine) => {
+  await together(machine, async (wire, who) => {
+    const target = `/home/d/${who % 4}`;
+    for (let i = 0; i < 8; i++) {
+      const approve = { authorization: `Bearer ${machine.approveToken}` };
+      const method = who % 3 === 0 ? "DELETE" : "PUT";
+      const sent = {
+        method,
+        target,
+        headers: approve,
+        ...(method === "PUT" ? { body: "x" } : {}),
+      };
+      const { status, text } = await wire.send(sent);
+      ok([200, 201, 404].includes(status), `${method} ${status} ${text}`);
+    }
+  });
+  await machine.audit();
+  for (let i = 0; i < 4; i++) {
+    const target = `/home/d/${i}`;
+    await machine.approve("PUT", target, "last");
+    equal((await machine.send({ method: "GET", target: `${target}?raw` })).text, "last");
+  }
+  deepStrictEqual(machine.log, []);
+});

@@ -1,0 +1,53 @@
+import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+import { findProgramSource } from "../../lib/source/find_program_source.ts";
+import { toSourceError } from "../../lib/source/program_source.ts";
+import { SingleFile } from "../../lib/source/single_file.ts";
+
+Deno.test("findProgramSource() returns the source for each way to start the program", async () => {
+  const standalone = false;
+  const data = "data";
+  const main = import.meta.resolve("../../main.ts");
+  const ways = [
+    { main, standalone, data },
+    { main: "https://seed.test/main.ts", standalone, data },
+    { main: "file:///tmp/elastik.js", single: true, standalone, data },
+    { main, standalone: true, data },
+    { standalone, data },
+  ];
+  const found = await Promise.all(ways.map(findProgramSource));
+  equal(found.map((source) => source.constructor.name), [
+    "Checkout",
+    "CachedModules",
+    "SingleFile",
+    "NoSource",
+    "NoSource",
+  ]);
+  for (const none of found.slice(3)) {
+    await rejects(none.list(), { name: "SourceUnavailableError", message: /one binary/ });
+    await rejects(none.read("main.ts"), { name: "SourceUnavailableError" });
+  }
+});
+
+Deno.test("SingleFile lists the one file from which it was started", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "single-" });
+  try {
+    await Deno.writeTextFile(`${folder}/my machine.js`, "console.log(1);\n");
+    await Deno.writeTextFile(`${folder}/.env`, "secret");
+    const source = new SingleFile(pathToFileURL(`${folder}/my machine.js`).href);
+    equal([source.main, await source.list()], ["my machine.js", ["my machine.js"]]);
+    equal(new TextDecoder().decode(await source.read("my machine.js")), "console.log(1);\n");
+    for (const path of [".env", "main.ts", "../x", ""]) equal(await source.read(path), undefined);
+    await Deno.remove(`${folder}/my machine.js`);
+    await rejects(source.read("my machine.js"), { name: "SourceUnavailableError" });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("toSourceError() includes no path", () => {
+  const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
+  match(String(found), /^SourceUnavailableError: the server was started without the permission/);
+  const other = new Error("else");
+  equal(toSourceError(other), other);
+});

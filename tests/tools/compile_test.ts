@@ -1,0 +1,97 @@
+import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { bundle } from "../../lib/tools/bundle.ts";
+import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
+import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
+
+/**
+ * The program as if it were compiled, without the base binary, which is not available everywhere:
+ * Deno.build.standalone is true, and the executable is a script that accepts no flags of Deno.
+ */
+async function standIn(folder: string): Promise<string> {
+  await bundle(`${folder}/elastik.js`);
+  const program = `${folder}/elastik`;
+  await Deno.writeTextFile(
+    `${folder}/door.js`,
+    [
+      `Object.defineProperty(Deno, "build", { value: { ...Deno.build, standalone: true } });`,
+      `Deno.execPath = () => ${JSON.stringify(program)};`,
+      `await import(${JSON.stringify(`file://${folder}/elastik.js`)});`,
+    ].join("\n"),
+  );
+  const flags = "-A --no-config --no-remote --no-npm --unstable-worker-options";
+  await Deno.writeTextFile(
+    program,
+    `#!/bin/sh\nexec ${Deno.execPath()} run ${flags} ${folder}/door.js "$@"\n`,
+    { mode: 0o755 },
+  );
+  return program;
+}
+
+Deno.test("a compiled program starts its cells from itself and works as a server", () =>
+  inFolder(async (folder) => {
+    const command = await standIn(folder);
+    await Deno.mkdir(`${folder}/empty`);
+    const at = (...args: string[]) => ({
+      command,
+      args,
+      cwd: `${folder}/empty`,
+      env: { ELASTIK_PORT: "0", DENO_DIR: `${folder}/cache` },
+    });
+    const program = await startProgram(at());
+    await worksAt(program, `${folder}/empty/data`);
+    const installed = await runProgram(at("install", "example", "--url", program.url));
+    equal(installed.code, 0, installed.stderr);
+    const tested = await runProgram(at("boot", program.url));
+    equal(tested.code, 0, tested.stdout + tested.stderr);
+    equal((await program.stop()).code, 0);
+    equal((await runProgram(at("verify"))).code, 0);
+  }));
+
+Deno.test("compile() embeds the whole bundle and nothing else", () =>
+  inFolder(async (folder) => {
+    const { code, stdout, stderr } = await runProgram({
+      command: Deno.execPath(),
+      args: [
+        "eval",
+        "--no-lock",
+        [
+          `import { bundle } from "${ROOT}/lib/tools/bundle.ts";`,
+          `import { compile } from "${ROOT}/lib/tools/compile.ts";`,
+          `await bundle("${folder}/elastik.js");`,
+          `console.log(await compile({ bundle: "${folder}/elastik.js", output: "${folder}/x" }));`,
+        ].join("\n"),
+      ],
+      cwd: folder,
+      // The full runtime replaces the smaller one of a release.
+      env: { DENORT_BIN: Deno.execPath() },
+    });
+    equal(code, 0, stderr);
+    match(stdout, /^\[ "elastik\.js \(\d+(?:\.\d+)?MB\)" \]$/m);
+    const program = await Deno.readFile(`${folder}/x`);
+    const script = await Deno.readFile(`${folder}/elastik.js`);
+    const at = indexOf(program, script.subarray(0, 4096));
+    ok(at > 0, "the bundle is not in it");
+    equal(program.subarray(at, at + script.length), script);
+    ok((await Deno.stat(`${folder}/x`)).mode! & 0o100);
+  }));
+
+function indexOf(bytes: Uint8Array, part: Uint8Array): number {
+  return new TextDecoder("latin1").decode(bytes).indexOf(new TextDecoder("latin1").decode(part));
+}
+
+Deno.test("compilerArgs() excludes everything but the bundle, and passes the target", () => {
+  const args = compilerArgs({ bundle: "b.js", output: "out", target: "aarch64-apple-darwin" });
+  for (const flag of ["--no-npm", "--no-remote", "--no-config", "--unstable-worker-options"]) {
+    ok(args.includes(flag), flag);
+  }
+  equal(args.slice(-5), ["--target", "aarch64-apple-darwin", "--output", "out", "b.js"]);
+  equal(args.indexOf("compile"), 0);
+});
+
+Deno.test("extractError() returns the last cause without a backtrace", () => {
+  const words =
+    "error: Downloading it\n\nCaused by:\n    0: a\n    4: no such host\n\nStack backtrace:\n 0: x\n";
+  equal(extractError(words), "no such host");
+  equal(extractError("error: one line\n"), "one line");
+  equal(extractError(""), "the compiler printed no reason");
+});

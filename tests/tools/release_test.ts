@@ -1,0 +1,42 @@
+import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { CompileError } from "../../lib/tools/compile.ts";
+import { release, SUMS_FILE, TARGETS } from "../../lib/tools/release.ts";
+import { VERSION } from "../../lib/version.ts";
+import { inFolder, onPath, runProgram } from "../project/program.ts";
+
+const missing = onPath("sha256sum") ? "" : " (skipped: no sha256sum here)";
+
+Deno.test({
+  name:
+    `release() builds what it can, writes checksums, and reports what it could not build${missing}`,
+  ignore: missing !== "",
+  fn: () =>
+    inFolder(async (folder) => {
+      const lines: string[] = [];
+      const found = await release(`${folder}/dist`, TARGETS, async ({ output, target }) => {
+        if (target?.includes("apple")) throw new CompileError("no such host");
+        await Deno.writeTextFile(output, `a program for ${target}`);
+        return [];
+      }, (line) => lines.push(line));
+      const name = `elastik-${VERSION}`;
+      equal(found.files, [
+        `${name}.js`,
+        `${name}-linux-x64`,
+        `${name}-linux-arm64`,
+        `${name}-windows-x64.exe`,
+      ]);
+      equal(found.missing, [
+        { file: `${name}-macos-x64`, reason: "no such host" },
+        { file: `${name}-macos-arm64`, reason: "no such host" },
+      ]);
+      match(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
+      equal(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
+      const checked = await runProgram({
+        command: "sha256sum",
+        args: ["--check", "--strict", SUMS_FILE],
+        cwd: `${folder}/dist`,
+      });
+      equal(checked.code, 0, checked.stderr);
+      equal(checked.stdout.trim().split("\n").length, 4);
+    }),
+});

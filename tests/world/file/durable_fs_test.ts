@@ -1,0 +1,102 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import {
+  createWorldFolder,
+  INCOMING_FOLDER,
+  moveToTrash,
+  pathExists,
+  replaceFile,
+  syncFolder,
+  TRASH_FOLDER,
+  tryRemove,
+  WORLD_FILE,
+  writeSynced,
+} from "../../../lib/world/file/durable_fs.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const image = new TextEncoder().encode("a world");
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
+
+function modeOf(path: string): number {
+  return (Deno.statSync(path).mode ?? 0) & 0o777;
+}
+
+Deno.test("createWorldFolder() creates a folder with its file, readable only by this user", () =>
+  withTempData((data) => {
+    createWorldFolder(data, "home%2Fx", image, "1");
+    equal(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
+    equal(names(`${data}/${INCOMING_FOLDER}`), []);
+    if (Deno.build.os === "windows") return;
+    equal([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [0o700, 0o600]);
+  }));
+
+Deno.test("createWorldFolder() moves an existing folder without a world to the trash", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/home%2Fx`);
+    Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
+    createWorldFolder(data, "home%2Fx", image, "1");
+    equal(names(`${data}/home%2Fx`), [WORLD_FILE]);
+    equal(Deno.readTextFileSync(`${data}/${TRASH_FOLDER}/leftover-1/home%2Fx/note`), "by hand");
+  }));
+
+Deno.test("createWorldFolder() removes its temporary folder if it fails", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/home%2Fx`);
+    Deno.writeTextFileSync(`${data}/${TRASH_FOLDER}`, "no folder");
+    throws(() => createWorldFolder(data, "home%2Fx", image, "1"));
+    equal(names(`${data}/${INCOMING_FOLDER}`), []);
+    ok(pathExists(`${data}/home%2Fx`));
+  }));
+
+Deno.test("moveToTrash() uses separate folders for two removals of one name", () =>
+  withTempData((data) => {
+    const places = ["1", "2"].map((serial) => {
+      createWorldFolder(data, "home%2Fx", new TextEncoder().encode(serial), serial);
+      return moveToTrash(data, "home%2Fx", serial);
+    });
+    equal(places.map((place) => Deno.readTextFileSync(`${place}/${WORLD_FILE}`)), ["1", "2"]);
+    ok(!pathExists(`${data}/home%2Fx`));
+  }));
+
+Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", () =>
+  withTempData((data) => {
+    replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
+    replaceFile(`${data}/f`, new TextEncoder().encode("short"));
+    equal(Deno.readTextFileSync(`${data}/f`), "short");
+    Deno.mkdirSync(`${data}/f.new`);
+    throws(() => replaceFile(`${data}/f`, new TextEncoder().encode("never")));
+    equal(Deno.readTextFileSync(`${data}/f`), "short");
+  }));
+
+Deno.test("writeSynced() replaces the content of a file that only this user can read", () =>
+  withTempData((data) => {
+    const big = new Uint8Array(3 * 1024 * 1024).fill(7);
+    writeSynced(`${data}/f`, big);
+    equal(Deno.statSync(`${data}/f`).size, big.length);
+    writeSynced(`${data}/f`, new Uint8Array());
+    equal(Deno.statSync(`${data}/f`).size, 0);
+    if (Deno.build.os !== "windows") equal(modeOf(`${data}/f`), 0o600);
+  }));
+
+Deno.test("syncFolder() throws if the folder does not exist", () =>
+  withTempData((data) => {
+    syncFolder(data);
+    if (Deno.build.os !== "windows") throws(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
+  }));
+
+Deno.test("pathExists() is true for a symbolic link without a target", () =>
+  withTempData((data) => {
+    equal(pathExists(`${data}/x`), false);
+    Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
+    equal(pathExists(`${data}/x`), true);
+  }));
+
+Deno.test("tryRemove() removes a path and ignores a missing one", () =>
+  withTempData((data) => {
+    Deno.mkdirSync(`${data}/a/b`, { recursive: true });
+    tryRemove(`${data}/a`);
+    tryRemove(`${data}/a`);
+    equal(names(data), []);
+  }));

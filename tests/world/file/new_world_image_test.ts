@@ -1,0 +1,112 @@
+import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
+import { ImageBuilder, type NewWorld } from "../../../lib/world/file/new_world_image.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const seal = createChainSigner("key");
+const NOW = "2026-01-01T00:00:00.000Z";
+const encoder = new TextEncoder();
+
+function birth(body: Uint8Array, more: Partial<NewWorld> = {}): NewWorld {
+  const base = { op: "put" as const, body, sent: body, ext: "txt", headers: "[]", state: "" };
+  return { ...base, facts: { by: "T2" }, ...more };
+}
+
+/** Writes an image to a file and opens it as a world. */
+function inFile<T>(image: Uint8Array, look: (db: DatabaseSync) => T): Promise<T> {
+  return withTempData((data) => {
+    Deno.writeFileSync(`${data}/universe.db`, image);
+    const db = new DatabaseSync(`${data}/universe.db`);
+    try {
+      return look(db);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its first event", async () => {
+  const maker = new ImageBuilder(seal);
+  for (const size of [0, 1, 1024, 1025, 100_000]) {
+    const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
+    const { image, row, sha256 } = maker.build(birth(body), NOW);
+    equal([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
+    await inFile(image, (db) => {
+      equal(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+      equal(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
+      equal(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
+    });
+  }
+  maker.close();
+});
+
+Deno.test("ImageBuilder.build() returns images without bytes of earlier worlds", () => {
+  const maker = new ImageBuilder(seal);
+  const secret = "a secret of the first world";
+  maker.build(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
+  const { image } = maker.build(birth(encoder.encode("second")), NOW);
+  const text = new TextDecoder("latin1").decode(image);
+  equal(text.includes("secret"), false);
+  maker.close();
+});
+
+Deno.test("ImageBuilder.build() returns images of a size that does not depend on earlier worlds", () => {
+  const maker = new ImageBuilder(seal);
+  const small = birth(encoder.encode("x"));
+  const { length } = maker.build(small, NOW).image;
+  const headers = `[["x-meta-a","${"z".repeat(8000)}"]]`;
+  for (const big of [birth(new Uint8Array(100_000)), birth(encoder.encode("x"), { headers })]) {
+    maker.build(big, NOW);
+    equal(maker.build(small, NOW).image.length, length);
+  }
+  maker.close();
+});
+
+Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
+  const maker = new ImageBuilder(seal);
+  const impossible = birth(encoder.encode("x"), { facts: { by: 1n } });
+  let failed = false;
+  try {
+    maker.build(impossible, NOW);
+  } catch {
+    failed = true; // a bigint has no JSON
+  }
+  equal(failed, true);
+  const { image } = maker.build(birth(encoder.encode("y")), NOW);
+  await inFile(image, (db) => equal(verifyWorld(db, "home/x", seal).faults, []));
+  maker.close();
+});
+
+Deno.test("ImageBuilder.build() records an append with the bytes of the request only", async () => {
+  const maker = new ImageBuilder(seal);
+  const { image } = maker.build(
+    birth(encoder.encode("lower, added"), {
+      op: "append",
+      sent: encoder.encode(", added"),
+      facts: { by: "T3", covers: "lower" },
+    }),
+    NOW,
+  );
+  await inFile(image, (db) => {
+    const event = db.prepare("SELECT event_type, payload FROM events").get();
+    equal(event?.event_type, "stage_appended");
+    const payload = JSON.parse(String(event?.payload));
+    equal([payload.append_len, payload.append_sha256], [7, sha256Hex(", added")]);
+    equal([payload.body_sha256_after, payload.covers], [sha256Hex("lower, added"), "lower"]);
+    equal([payload.ext, payload.version_after, payload.meta_headers], ["txt", 1, []]);
+  });
+  maker.close();
+});
+
+Deno.test("ImageBuilder.build() returns images that do not share memory", () => {
+  const maker = new ImageBuilder(seal);
+  const first = maker.build(birth(encoder.encode("first")), NOW).image;
+  const copy = first.slice();
+  const second = maker.build(birth(encoder.encode("2")), NOW).image;
+  equal(first, copy);
+  differ(first, second);
+  maker.close();
+});

@@ -1,0 +1,55 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import * as sql from "../../../lib/world/file/sql.ts";
+
+const STATEMENTS = Object.entries(sql).flatMap(([name, text]) =>
+  typeof text === "string" ? [[name, text] as const] : []
+);
+
+/** Creates a database with the tables of worlds and of the catalog. */
+function everything(): DatabaseSync {
+  const db = new DatabaseSync(":memory:");
+  for (const tables of [sql.CREATE_WORLD, sql.CREATE_HISTORY, sql.CREATE_CATALOG]) db.exec(tables);
+  return db;
+}
+
+Deno.test("sql has only statements that match the tables", () => {
+  const db = everything();
+  ok(STATEMENTS.length > 30);
+  for (const [name, text] of STATEMENTS) {
+    if (name.startsWith("CREATE_")) continue;
+    ok(db.prepare(text), name);
+  }
+  db.close();
+});
+
+Deno.test("sql has only statements without interpolated values", () => {
+  for (const [name, text] of STATEMENTS) ok(!text.includes("${"), name);
+});
+
+Deno.test("CREATE_WORLD creates the documented tables and columns", () => {
+  const db = everything();
+  const columns = (table: string) =>
+    db.prepare("SELECT name FROM pragma_table_info(?)").all(table).map(({ name }) => name);
+  equal(columns("stage_meta"), [
+    "id",
+    "stage_html",
+    "version",
+    "updated_at",
+    "ext",
+    "headers",
+    "state",
+  ]);
+  equal(columns("events"), ["id", "timestamp", "event_type", "payload", "hmac", "prev_hmac"]);
+  db.close();
+});
+
+Deno.test("BEFORE_ALL_EVENTS is less than every possible id", () => {
+  const db = everything();
+  db.exec(`INSERT INTO events VALUES (-9223372036854775807, '', '', '', '', '')`);
+  equal(
+    db.prepare("SELECT count(*) AS n FROM events WHERE id > ?").get(sql.BEFORE_ALL_EVENTS)?.n,
+    1,
+  );
+  db.close();
+});

@@ -1,0 +1,194 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
+import { toBytes, WorldFile } from "../../../lib/world/file/world_file.ts";
+import { createSample, SAMPLE_FILE, SAMPLE_KEY, SAMPLE_NAME } from "../../testdata/sample_world.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+const encoder = new TextEncoder();
+const NOW = "2026-02-01T00:00:00.000Z";
+const FACTS = { by: "T2" };
+
+function open(data: string): WorldFile {
+  return new WorldFile(SAMPLE_NAME, `${data}/${SAMPLE_FILE}`, {
+    sign: createChainSigner(SAMPLE_KEY),
+    sync: "full",
+    history: { versions: 100, bytes: 1024 * 1024 },
+  });
+}
+
+function faults(data: string): unknown {
+  const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+  try {
+    return verifyWorld(db, SAMPLE_NAME, createChainSigner(SAMPLE_KEY)).faults;
+  } finally {
+    db.close();
+  }
+}
+
+function withFile(use: (file: WorldFile, data: string) => void): Promise<void> {
+  return withTempData((data) => {
+    createSample(data);
+    const file = open(data);
+    try {
+      use(file, data);
+    } finally {
+      file.close();
+    }
+    equal(faults(data), []);
+  });
+}
+
+function replace(file: WorldFile, text: string, state = ""): void {
+  file.replace(encoder.encode(text), { ext: "md", headers: "[]", state }, NOW, FACTS);
+}
+
+Deno.test("WorldFile.replace() increments the stored version", () =>
+  withFile((file) => {
+    equal(file.row.version, 5);
+    file.begin();
+    replace(file, "six\n");
+    file.commit();
+    equal(file.row, { version: 6, updatedAt: NOW, ext: "md", headers: "[]", state: "", len: 4 });
+    equal(file.sha256, sha256Hex("six\n"));
+  }));
+
+Deno.test("WorldFile.append() continues the hash and keeps ext and metadata", () =>
+  withFile((file) => {
+    file.begin();
+    for (const text of ["six\n", "", "seven\n"]) file.append(encoder.encode(text), "", NOW, FACTS);
+    file.commit();
+    equal(file.row.version, 8);
+    equal(file.row.headers, '[["x-meta-author","sample"]]');
+    equal(file.row.ext, "txt");
+    equal(file.body(), encoder.encode("five\nsix\nseven\n"));
+    equal(file.sha256, sha256Hex("five\nsix\nseven\n"));
+  }));
+
+Deno.test("WorldFile.append() computes the right hash after a replacement", () =>
+  withFile((file) => {
+    file.begin();
+    file.append(encoder.encode("a"), "", NOW, FACTS);
+    replace(file, "b");
+    file.append(encoder.encode("c"), "", NOW, FACTS);
+    file.commit();
+    equal(file.sha256, sha256Hex("bc"));
+  }));
+
+Deno.test("WorldFile.rollback() restores the state in memory", () =>
+  withFile((file) => {
+    const before = { row: file.row, sha256: file.sha256 };
+    file.begin();
+    file.append(encoder.encode("never"), "", NOW, FACTS);
+    replace(file, "never");
+    file.note("remark", FACTS, NOW);
+    file.rollback();
+    equal({ row: file.row, sha256: file.sha256 }, before);
+    file.begin();
+    file.append(encoder.encode("six\n"), "", NOW, FACTS);
+    file.commit();
+    equal(file.row.version, 6);
+    equal(file.sha256, sha256Hex("five\nsix\n"));
+  }));
+
+Deno.test("WorldFile.rollback() does nothing without an open transaction", () =>
+  withFile((file) => {
+    file.rollback();
+    equal(file.row.version, 5);
+  }));
+
+Deno.test("WorldFile.transition() changes only the state", () =>
+  withFile((file) => {
+    const { sha256 } = file;
+    file.begin();
+    file.transition("active", NOW, FACTS);
+    file.commit();
+    equal([file.row.state, file.row.version, file.sha256], ["active", 5, sha256]);
+  }));
+
+Deno.test("WorldFile appends a state_transition event if a write changes the state", () =>
+  withFile((file) => {
+    file.begin();
+    file.transition("active", NOW, FACTS);
+    replace(file, "other source", "pending");
+    file.transition("active", NOW, FACTS);
+    file.append(encoder.encode("more"), "pending", NOW, FACTS);
+    file.commit();
+    const types = file.all("SELECT event_type, payload FROM events WHERE id > 6 ORDER BY id")
+      .map(({ event_type: type, payload }) => [type, JSON.parse(String(payload)).to]);
+    equal(types, [
+      ["state_transition", "active"],
+      ["stage_written", undefined],
+      ["state_transition", "pending"],
+      ["state_transition", "active"],
+      ["stage_appended", undefined],
+      ["state_transition", "pending"],
+    ]);
+  }));
+
+Deno.test("WorldFile stores all bytes unchanged", () =>
+  withFile((file) => {
+    const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) & 0xff);
+    file.begin();
+    file.replace(bytes, { ext: "bin", headers: "[]", state: "" }, NOW, FACTS);
+    file.append(bytes.subarray(1, 300), "", NOW, FACTS);
+    file.replace(new Uint8Array(), { ext: "bin", headers: "[]", state: "" }, NOW, FACTS);
+    file.append(Uint8Array.of(0), "", NOW, FACTS);
+    file.commit();
+    equal(file.body(), Uint8Array.of(0));
+    equal(file.get("SELECT typeof(stage_html) AS t FROM stage_meta")?.t, "blob");
+  }));
+
+Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
+  withTempData((data) => {
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+    db.exec("UPDATE stage_meta SET stage_html = 'fünf'");
+    db.close();
+    const file = open(data);
+    file.begin();
+    file.append(encoder.encode("!"), "", NOW, FACTS);
+    file.commit();
+    equal(file.body(), encoder.encode("fünf!"));
+    equal(file.sha256, sha256Hex("fünf!"));
+    file.close();
+  }));
+
+Deno.test("WorldFile.append() counts the length in bytes, also after an edit to text", () =>
+  withTempData((data) => {
+    createSample(data);
+    const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+    db.exec("UPDATE stage_meta SET stage_html = 'üüü'");
+    db.close();
+    const file = open(data);
+    equal(file.row.len, 6);
+    file.close();
+  }));
+
+Deno.test("WorldFile refuses a file without its row or its tables", () =>
+  withTempData((data) => {
+    createSample(data);
+    for (const damage of ["DELETE FROM stage_meta", "DROP TABLE stage_meta"]) {
+      const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
+      db.exec(damage);
+      db.close();
+      throws(() => open(data), /has no row|no such table/);
+    }
+    // A refused file is closed again.
+    ok(
+      !Array.from(Deno.readDirSync(`${data}/home%2Fsample`)).some(({ name }) =>
+        name.endsWith("-wal")
+      ),
+    );
+  }));
+
+Deno.test("toBytes() copies a BLOB, encodes text as UTF-8 and returns no bytes for other values", () => {
+  const bytes = Uint8Array.of(1, 2);
+  const copy = toBytes(bytes);
+  bytes[0] = 9;
+  equal(copy, Uint8Array.of(1, 2));
+  equal(toBytes("ü"), encoder.encode("ü"));
+  for (const other of [null, undefined, 7, 7n]) equal(toBytes(other), new Uint8Array());
+});

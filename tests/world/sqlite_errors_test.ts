@@ -1,0 +1,54 @@
+import { equal, match } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
+import { StoreError } from "../../lib/world/store.ts";
+
+function thrownBy(act: () => void): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+Deno.test("toStoreError() returns a StoreError unchanged", () => {
+  const error = new StoreError("precondition", "seen another", "home/x");
+  equal(toStoreError(error, "home/y"), error);
+});
+
+Deno.test("toStoreError() returns the code full for a full disk, from SQLite and from the file system", () => {
+  const errors = [
+    Object.assign(new Error("database or disk is full"), { errcode: 13 }),
+    Object.assign(new Error("disk I/O error"), { errcode: 10 | (19 << 8) }),
+    new Error("database or disk is full"),
+    new Error("No space left on device (os error 28)"),
+    new Error("Disk quota exceeded (os error 122)"),
+    Object.assign(new Error("write"), { message: "ENOSPC: no space left on device, write" }),
+  ];
+  for (const error of errors) {
+    const failure = toStoreError(error, "home/x");
+    equal(failure.code, "full", error.message);
+    equal(failure.world, "home/x");
+  }
+});
+
+Deno.test("toStoreError() returns the code damaged for other errors and keeps their message", () => {
+  for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
+    const failure = toStoreError(error, "home/x");
+    equal(failure.code, "damaged");
+    match(failure.message, /^Cannot use the file of the world: /);
+  }
+});
+
+Deno.test("sqliteErrorCode() returns the primary result code of an error of node:sqlite", () => {
+  const db = new DatabaseSync(":memory:");
+  db.exec("CREATE TABLE t (x UNIQUE)");
+  db.exec("INSERT INTO t VALUES (1)");
+  const error = thrownBy(() => db.prepare("INSERT INTO t VALUES (1)").run());
+  equal(sqliteErrorCode(error), 19);
+  db.close();
+  for (const other of [undefined, null, "x", {}, { errcode: "13" }]) {
+    equal(sqliteErrorCode(other), undefined);
+  }
+});

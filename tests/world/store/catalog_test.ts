@@ -1,0 +1,161 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { Catalog } from "../../../lib/world/store/catalog.ts";
+import type { WorldEntry } from "../../../lib/world/store.ts";
+
+function entry(name: string, layer: "upper" | "lower" = "upper", version = 1): WorldEntry {
+  return { name, version, ext: "txt", len: 0, state: "", updatedAt: "", layer };
+}
+
+function catalogOf(...entries: readonly WorldEntry[]): Catalog {
+  const catalog = new Catalog();
+  for (const each of entries) catalog.set(each);
+  return catalog;
+}
+
+function shown(catalog: Catalog, name: string): string[] {
+  return catalog.list(name).map(({ name, dir, entry }) =>
+    `${name}${dir ? "/" : ""}${entry === undefined ? "" : `=${entry.version}`}`
+  );
+}
+
+Deno.test("Catalog.list() shows worlds, collections, and what is both", () => {
+  const catalog = catalogOf(entry("home/b"), entry("home/a/x"), entry("home/a"), entry("etc/c/d"));
+  equal(shown(catalog, ""), ["etc/", "home/"]);
+  equal(shown(catalog, "home"), ["a/=1", "b=1"]);
+  equal(shown(catalog, "etc"), ["c/"]);
+  equal(shown(catalog, "home/a"), ["x=1"]);
+  equal(shown(catalog, "home/b"), []);
+  equal(shown(catalog, "home/none/at/all"), []);
+});
+
+Deno.test("Catalog.list() keeps its order through additions and removals", () => {
+  const catalog = catalogOf(entry("home/m"));
+  equal(shown(catalog, "home"), ["m=1"]);
+  for (const name of ["z", "a", "B", "ä", "10", "9"]) catalog.set(entry(`home/${name}`));
+  equal(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "a", "m", "z", "ä"]);
+  catalog.remove("home/a");
+  equal(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "m", "z", "ä"]);
+});
+
+Deno.test("Catalog takes names for names, not for properties of anything", () => {
+  const names = ["home/__proto__", "home/constructor/x", "home/toString", "home/hasOwnProperty"];
+  const catalog = catalogOf(...names.map((name) => entry(name)));
+  equal(catalog.walk("").map(({ name }) => name), [
+    "home/__proto__",
+    "home/constructor/x",
+    "home/hasOwnProperty",
+    "home/toString",
+  ]);
+  equal(catalog.get("home/valueOf"), undefined);
+  equal(catalog.isCollection("home/constructor"), true);
+  equal(catalog.isCollection("constructor"), false);
+});
+
+Deno.test("Catalog hides a lower world behind the upper one and shows it again", () => {
+  const catalog = catalogOf(entry("usr/a", "lower", 0), entry("usr/b", "lower", 0));
+  equal([catalog.size, catalog.get("usr/a")?.version], [2, 0]);
+  catalog.set(entry("usr/a", "upper", 7));
+  equal([catalog.size, catalog.get("usr/a")?.version, shown(catalog, "usr")], [2, 7, [
+    "a=7",
+    "b=0",
+  ]]);
+  catalog.set(entry("usr/a", "upper", 8));
+  equal(catalog.size, 2);
+  catalog.remove("usr/a");
+  equal([catalog.size, catalog.get("usr/a")?.layer], [2, "lower"]);
+  equal(catalog.upper("usr/a"), undefined);
+});
+
+Deno.test("Catalog counts names, whatever the order in which the layers come", () => {
+  const catalog = catalogOf(entry("usr/a"), entry("usr/a", "lower", 0), entry("usr/c"));
+  equal(catalog.size, 2);
+  catalog.remove("usr/a");
+  catalog.remove("usr/a");
+  catalog.remove("usr/none");
+  equal(catalog.size, 2);
+  catalog.remove("usr/c");
+  equal(catalog.size, 1);
+});
+
+Deno.test("Catalog.remove() takes away branches that lead to nothing, and no others", () => {
+  const catalog = catalogOf(entry("home/a/b/c"), entry("home/a/x"));
+  catalog.remove("home/a/b/c");
+  equal([catalog.isCollection("home/a/b"), catalog.isCollection("home/a")], [false, true]);
+  catalog.remove("home/a/x");
+  equal([catalog.isCollection("home"), shown(catalog, "")], [false, []]);
+});
+
+Deno.test("Catalog.remove() leaves what lies below a world", () => {
+  const catalog = catalogOf(entry("home/a"), entry("home/a/b"));
+  catalog.remove("home/a");
+  equal(shown(catalog, "home"), ["a/"]);
+  equal(catalog.get("home/a/b")?.version, 1);
+});
+
+Deno.test("Catalog.mark() keeps an empty collection, and lets it go", () => {
+  const catalog = catalogOf(entry("home/x"));
+  catalog.markCollection("home/new/deep", true);
+  catalog.markCollection("home/new/deep", true);
+  equal([catalog.isCollection("home/new/deep"), catalog.isCollection("home/new")], [true, true]);
+  equal(catalog.markedCollections(), ["home/new/deep"]);
+  equal([shown(catalog, "home"), catalog.size], [["new/", "x=1"], 1]);
+  catalog.markCollection("home/new/deep", false);
+  catalog.markCollection("home/none", false);
+  equal([catalog.isCollection("home/new"), catalog.markedCollections()], [false, []]);
+});
+
+Deno.test("Catalog.mark() outlives the worlds of a collection, and its end spares them", () => {
+  const catalog = catalogOf(entry("home/c/x"));
+  catalog.markCollection("home/c", true);
+  catalog.remove("home/c/x");
+  equal(catalog.isCollection("home/c"), true);
+  catalog.set(entry("home/c/y"));
+  catalog.markCollection("home/c", false);
+  equal(shown(catalog, "home/c"), ["y=1"]);
+});
+
+Deno.test("Catalog.walk() finds every world at or below a name, upper before lower, in order", () => {
+  const catalog = catalogOf(
+    entry("home/b/2"),
+    entry("home/b"),
+    entry("home/b/1", "lower", 0),
+    entry("home/b/1", "upper", 4),
+    entry("home/bb"),
+  );
+  equal(catalog.walk("home/b").map(({ name, version }) => `${name}=${version}`), [
+    "home/b=1",
+    "home/b/1=4",
+    "home/b/2=1",
+  ]);
+  equal(catalog.walk("").length, 4);
+  equal(catalog.walk("home/none"), []);
+});
+
+Deno.test("Catalog.list() costs what is listed, not what there is", () => {
+  const catalog = new Catalog();
+  for (let i = 0; i < 20_000; i++) catalog.set(entry(`home/c${i >> 3}/w${i}`));
+  const begun = performance.now();
+  for (let i = 0; i < 1000; i++) catalog.list("home/c77");
+  const spent = performance.now() - begun;
+  equal(spent < 500, true, `1,000 listings of 8 among 20,000 took ${spent} ms`);
+});
+
+Deno.test("Catalog.changedAt() is the newest write at or below a name, in either layer", () => {
+  const at = (name: string, updatedAt: string, layer: "upper" | "lower" = "upper") => ({
+    ...entry(name, layer),
+    updatedAt,
+  });
+  const catalog = catalogOf(
+    at("home/a/x", "2026-01-02T00:00:00.000Z"),
+    at("home/a/y", "2026-01-01T00:00:00.000Z"),
+    at("usr/low", "2026-01-03T00:00:00.000Z", "lower"),
+  );
+  const times = ["", "home", "home/a", "home/a/y", "home/none"].map((name) =>
+    catalog.changedAt(name)?.slice(8, 10)
+  );
+  equal(times, ["03", "02", "02", "01", undefined]);
+  catalog.markCollection("home/empty", true);
+  equal(catalog.changedAt("home/empty"), undefined);
+  catalog.set(at("home/a/y", "2026-01-09T00:00:00.000Z"));
+  equal(catalog.changedAt("home")?.slice(8, 10), "09");
+});

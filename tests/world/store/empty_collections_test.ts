@@ -1,0 +1,68 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { Catalog } from "../../../lib/world/store/catalog.ts";
+import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+Deno.test("EmptyCollections.mark() counts a mark once it is on disk", async () => {
+  const catalog = new Catalog();
+  const saving = Promise.withResolvers<void>();
+  const marks = new EmptyCollections(catalog, { saveCollections: () => saving.promise });
+  const marking = marks.mark("home/a", true);
+  await Promise.resolve();
+  equal(catalog.isCollection("home/a"), false);
+  saving.resolve();
+  await marking;
+  equal(catalog.isCollection("home/a"), true);
+});
+
+Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and the next goes on", async () => {
+  const catalog = new Catalog();
+  const saved: string[] = [];
+  let full = true;
+  const marks = new EmptyCollections(catalog, {
+    saveCollections(names) {
+      if (full) return Promise.reject(new Error("the disk is full"));
+      saved.push(names.join());
+      return Promise.resolve();
+    },
+  });
+  await rejects(marks.mark("home/a", true), /full/);
+  full = false;
+  await marks.mark("home/b", true);
+  equal([catalog.markedCollections(), saved], [["home/b"], ["home/b"]]);
+});
+
+Deno.test("EmptyCollections.mark() loses none of those that come at once, and writes nothing twice", async () => {
+  const catalog = new Catalog();
+  const saved: string[] = [];
+  const marks = new EmptyCollections(catalog, {
+    async saveCollections(names) {
+      await Promise.resolve();
+      saved.push(names.join());
+    },
+  });
+  await Promise.all([
+    marks.mark("home/a", true),
+    marks.mark("home/b", true),
+    marks.mark("home/a", true),
+    marks.mark("home/none", false),
+    marks.mark("home/a", false),
+  ]);
+  equal([catalog.markedCollections(), saved], [["home/b"], ["home/a", "home/a,home/b", "home/b"]]);
+});
+
+Deno.test("EmptyCollections.load() takes names that can be collections, and gets over anything else", () =>
+  withTempData((data) => {
+    const catalog = new Catalog();
+    const marks = new EmptyCollections(catalog, { saveCollections: () => Promise.resolve() });
+    marks.load(data);
+    Deno.mkdirSync(`${data}/.collections`);
+    marks.load(data);
+    Deno.removeSync(`${data}/.collections`);
+    Deno.writeTextFileSync(
+      `${data}/.collections`,
+      "home/ok\n\nhome//x\nelsewhere/x\nhome/a/../b\n",
+    );
+    marks.load(data);
+    equal(catalog.markedCollections(), ["home/ok"]);
+  }));

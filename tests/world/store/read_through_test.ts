@@ -1,0 +1,142 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { Catalog } from "../../../lib/world/store/catalog.ts";
+import { ReadThrough } from "../../../lib/world/store/read_through.ts";
+import type { ReadResult } from "../../../lib/world/store/worker_messages.ts";
+import type { WorldEntry } from "../../../lib/world/store.ts";
+import { WorldCache } from "../../../lib/world/store/world_cache.ts";
+import { toUpperEntry, toWorld, unindexedEntry } from "../../../lib/world/store/records.ts";
+
+const NAME = "home/x";
+
+function found(version: number): ReadResult {
+  const base = { ext: "txt", headers: "[]", state: "", updatedAt: "", sha256: "" };
+  return { version, ...base, body: Uint8Array.of(version) };
+}
+
+function entry(version: number): WorldEntry {
+  return toUpperEntry({ name: NAME, version, ext: "txt", len: 1, state: "", updatedAt: "" });
+}
+
+/** Cold reads over a file whose versions are handed out one look after another. */
+function ground(looks: (() => ReadResult | undefined)[]) {
+  const catalog = new Catalog();
+  const cache = new WorldCache(1_000_000, 1_000_000);
+  const unknown = new Set<string>();
+  let asked = 0;
+  const reads = new ReadThrough({
+    catalog,
+    cache,
+    files: {
+      async read() {
+        await Promise.resolve();
+        const look = looks[Math.min(asked, looks.length - 1)];
+        asked += 1;
+        return look?.();
+      },
+    },
+    unindexed: unknown,
+  });
+  async function read(): Promise<number | undefined> {
+    const current = catalog.upper(NAME);
+    if (current === undefined) return undefined;
+    return (await reads.read(NAME, current))?.version;
+  }
+  return { catalog, cache, unknown, read, asked: () => asked };
+}
+
+Deno.test("ReadThrough.read() keeps what it read where nothing came between", async () => {
+  const { catalog, cache, read } = ground([() => found(3)]);
+  catalog.set(entry(3));
+  equal([await read(), cache.peek(NAME)?.version], [3, 3]);
+});
+
+Deno.test("ReadThrough.read() reads once for all who ask before the next change", async () => {
+  const { catalog, read, asked } = ground([() => found(3)]);
+  catalog.set(entry(3));
+  equal([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
+});
+
+Deno.test("ReadThrough.read() reads anew for whoever asks after a change", async () => {
+  const { catalog, cache, read, asked } = ground([() => found(3), () => found(4)]);
+  catalog.set(entry(3));
+  const before = read();
+  catalog.set(entry(4));
+  equal([await Promise.all([before, read()]), asked()], [[3, 4], 2]);
+  equal(cache.peek(NAME)?.version, 4);
+});
+
+Deno.test("ReadThrough.read() gives what a write left in memory while it was reading", async () => {
+  const { catalog, cache, read } = ground([() => {
+    catalog.set(entry(4));
+    cache.set(toWorld(NAME, found(4)));
+    return found(3);
+  }]);
+  catalog.set(entry(3));
+  equal(await read(), 4);
+});
+
+Deno.test("ReadThrough.read() is not damage when writes overtake it for ever", async () => {
+  const { catalog, cache, read } = ground([() => {
+    const { version = 0 } = catalog.upper(NAME) ?? {};
+    catalog.set(entry(version + 1));
+    return found(version);
+  }]);
+  catalog.set(entry(3));
+  equal([await read(), cache.peek(NAME)], [3, undefined]);
+});
+
+Deno.test("ReadThrough.read() shows a version that is on disk before it was acknowledged, and does not keep it", async () => {
+  const { catalog, cache, read } = ground([() => found(4)]);
+  catalog.set(entry(3));
+  equal([await read(), cache.peek(NAME)], [4, undefined]);
+});
+
+Deno.test("ReadThrough.read() keeps nothing of a world that was removed and made again meanwhile", async () => {
+  const { catalog, cache, read } = ground([
+    () => {
+      catalog.remove(NAME);
+      catalog.set(entry(1));
+      return found(1);
+    },
+  ]);
+  catalog.set(entry(1));
+  equal([await read(), cache.peek(NAME)], [1, undefined]);
+});
+
+Deno.test("ReadThrough.read() gives nothing for a world that was removed meanwhile", async () => {
+  const { catalog, read } = ground([() => {
+    catalog.remove(NAME);
+    return undefined;
+  }]);
+  catalog.set(entry(3));
+  equal(await read(), undefined);
+});
+
+Deno.test("ReadThrough.read() reads again when a world was away for the moment of a look", async () => {
+  const { catalog, read } = ground([
+    () => {
+      catalog.remove(NAME);
+      catalog.set(entry(1));
+      return undefined;
+    },
+    () => found(1),
+  ]);
+  catalog.set(entry(7));
+  equal(await read(), 1);
+});
+
+Deno.test("ReadThrough.read() forgets a world nobody had looked into that is not there after all", async () => {
+  const { catalog, unknown, read } = ground([() => undefined]);
+  catalog.set(unindexedEntry(NAME));
+  unknown.add(NAME);
+  equal([await read(), catalog.upper(NAME)], [undefined, undefined]);
+});
+
+Deno.test("ReadThrough.read() calls a file that is gone, or older than its row, damage", async () => {
+  for (const look of [() => undefined, () => found(2)]) {
+    const { catalog, read, asked } = ground([look]);
+    catalog.set(entry(3));
+    await rejects(read(), { code: "damaged" });
+    equal(asked() <= 5, true);
+  }
+});

@@ -1,0 +1,63 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
+import { renameWorld } from "../../../lib/world/store/rename.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
+import { Reader } from "../../../lib/world/worker/reader.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
+
+type Workers = Parameters<typeof renameWorld>[0];
+
+const RENAME = { name: "home/a", to: "home/b", by: "T3", ext: "txt" } as const;
+
+function result(version: number): WriteResult {
+  const more = { ext: "txt", sha256: "", state: "", updatedAt: "", len: 0, created: false };
+  return { version, ...more };
+}
+
+Deno.test("renameWorld() has the old writer release the world and the new one adopt it", async () => {
+  const log: string[] = [];
+  const writer = {
+    ask(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
+      log.push(`${job.kind} ${job.name}`);
+      return Promise.resolve(result(log.length));
+    },
+  };
+  // Only `ask` is called on a writer.
+  const workers = { writerFor: () => writer } as unknown as Workers;
+  const { source, target } = await renameWorld(workers, RENAME);
+  equal(log, ["release home/a", "adopt home/b"]);
+  equal([source.version, target.version], [1, 2]);
+});
+
+Deno.test("Writer.apply() lets a world go and adopts it, and never onto another", () =>
+  withTempData((data) => {
+    const writer = testWriter(data);
+    const other = testWriter(data, { shard: 1 });
+    const first = [putJob("home/a", "a"), putJob("home/a", "aa")];
+    equal(versionsOf(writer.apply(first), first), [1, 2]);
+    equal(versionsOf(other.apply([putJob("home/c", "c")]), []), []);
+    const release = { id: 901, kind: "release" as const, name: "home/a", by: "T3" };
+    const adopt = { id: 902, kind: "adopt" as const, from: "home/a", by: "T3", ext: "md" };
+    equal(versionsOf(writer.apply([release]), [release]), [2]);
+    const onto = { ...adopt, name: "home/c" };
+    equal(outcomeOf(other.apply([onto]), onto), "precondition");
+    const to = { ...adopt, name: "home/b" };
+    const reader = new Reader(sampleSetup(data));
+    equal(reader.read("home/a")?.version, 2);
+    equal(versionsOf(other.apply([to]), [to]), [3]);
+    equal([reader.read("home/a"), reader.read("home/b")?.ext], [undefined, "md"]);
+    equal(outcomeOf(writer.apply([release]), release), "absent");
+    writer.close();
+    other.close();
+  }));
+
+Deno.test("a world that was renamed but not told of it, as a crash would leave it, is whole", () =>
+  withTempData(async (data) => {
+    const writer = testWriter(data);
+    writer.apply([putJob("home/a", "a")]);
+    writer.close();
+    Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fb`);
+    const verdict = await new Reader(sampleSetup(data)).audit("home/b");
+    equal([verdict?.ok, verdict?.version], [true, 1]);
+  }));

@@ -1,0 +1,71 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { SnapshotFiles } from "../../../lib/world/store/snapshot_files.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+
+type Make = ConstructorParameters<typeof SnapshotFiles>[1]["copy"];
+
+function withFiles(
+  most: number,
+  make: Make,
+  use: (files: SnapshotFiles, incoming: () => string[]) => Promise<void>,
+): Promise<void> {
+  return withTempData(async (data) => {
+    Deno.mkdirSync(`${data}/.incoming`);
+    await use(
+      new SnapshotFiles(data, { copy: make }, most),
+      () => [...Deno.readDirSync(`${data}/.incoming`)].map(({ name }) => name),
+    );
+  });
+}
+
+/** Makes a file of two hundred thousand bytes, each the copy's number. */
+const makeFile: Make = async ({ path }) => {
+  await Deno.writeFile(path, new Uint8Array(200_000).fill(path.length));
+  return { version: 1, path, length: 200_000 };
+};
+
+Deno.test("SnapshotFiles gives a file out that nobody finds any more", () =>
+  withFiles(2, makeFile, async (files, incoming) => {
+    const taken = await files.create("home/x");
+    equal([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
+    equal((await new Response(taken?.body ?? null).bytes()).length, 200_000);
+    equal(files.openCount, 0);
+  }));
+
+Deno.test("SnapshotFiles refuses one file too many, until one is read or given up", () =>
+  withFiles(2, makeFile, async (files) => {
+    const taken = await Promise.all([files.create("home/a"), files.create("home/b")]);
+    await rejects(files.create("home/c"), { code: "busy" });
+    const [first] = taken;
+    if (first?.body instanceof ReadableStream) await first.body.cancel();
+    equal(files.openCount, 1);
+    await files.create("home/c");
+    equal(files.openCount, 2);
+  }));
+
+Deno.test("SnapshotFiles keeps no more files than it may when many come at once", () =>
+  withFiles(2, makeFile, async (files, incoming) => {
+    const names = ["home/a", "home/b", "home/c", "home/d"];
+    const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
+    equal(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
+    equal([files.openCount, incoming()], [2, []]);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") equal(outcome.reason.code, "busy");
+      else await new Response(outcome.value?.body ?? null).bytes();
+    }
+    equal(files.openCount, 0);
+  }));
+
+Deno.test("SnapshotFiles counts nothing that was short, failed or is not there", async () => {
+  const make: Make = ({ name }) => {
+    if (name === "home/bad") return Promise.reject(new Error("no"));
+    if (name === "home/none") return Promise.resolve(undefined);
+    return Promise.resolve({ version: 1, bytes: new Uint8Array(3) });
+  };
+  await withFiles(1, make, async (files) => {
+    const names = ["home/a", "home/bad", "home/b", "home/none", "home/c"];
+    const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
+    equal(outcomes.map(({ status }) => status === "rejected"), [false, true, false, false, false]);
+    equal(files.openCount, 0);
+  });
+});

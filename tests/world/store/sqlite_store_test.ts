@@ -1,0 +1,261 @@
+import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
+import { pathExists } from "../../../lib/world/file/durable_fs.ts";
+import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
+import { openSqliteStore, type SqliteStoreOptions } from "../../../lib/world/store/sqlite_store.ts";
+import type { ChangeResult, Store } from "../../../lib/world/store.ts";
+import { FILE_DAMAGE } from "../../testdata/file_damage.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { putJob, removeJob, testWriter } from "../../testdata/test_writer.ts";
+import { renameSuite } from "../rename_suite.ts";
+import { storeSuite, type SuiteOptions } from "../store_suite.ts";
+
+const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+const KEY = "the key of the sample";
+
+type Options = Partial<Omit<SqliteStoreOptions, "lower">> & Pick<SuiteOptions, "lower">;
+
+function open(data: string, { lower = {}, ...options }: Options = {}): Promise<Store> {
+  return openSqliteStore({
+    folder: acquireDataFolder(data),
+    key: KEY,
+    lower: createLowerLayer(lower, "2026-01-01T00:00:00.000Z"),
+    workerUrl: WORKER,
+    ...options,
+  });
+}
+
+/** A store on a folder of its own, closed and removed afterwards. */
+function withStore(
+  options: Options,
+  use: (fixture: { store: Store; data: string; reopen(): Promise<Store> }) => Promise<void>,
+): Promise<void> {
+  return withTempData(async (data) => {
+    let store = await open(data, options);
+    async function reopen(): Promise<Store> {
+      await store.close();
+      return store = await open(data, options);
+    }
+    try {
+      await use({ store, data, reopen });
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+storeSuite("SqliteStore", withStore);
+renameSuite("SqliteStore", withStore);
+
+function put(store: Store, name: string, text: string): Promise<ChangeResult> {
+  const body = new TextEncoder().encode(text);
+  return store.put({ name, body, ext: "txt", meta: [], by: "T2" });
+}
+
+async function readText(store: Store, name: string): Promise<string | undefined> {
+  const world = await store.read(name);
+  return world === undefined ? undefined : new TextDecoder().decode(world.body);
+}
+
+/** A folder that a server left with worlds in it, and no catalog. */
+function fill(data: string, names: readonly string[]): void {
+  const writer = testWriter(data);
+  writer.apply(names.map((name) => putJob(name, name)));
+  writer.close();
+}
+
+Deno.test("SqliteStore.close() gives the folder back and leaves files at rest", () =>
+  withTempData(async (data) => {
+    const store = await open(data);
+    await put(store, "home/x", "1");
+    await put(store, "home/x", "2");
+    await store.close();
+    equal([...Deno.readDirSync(`${data}/home%2Fx`)].map(({ name }) => name), ["universe.db"]);
+    ok(![...Deno.readDirSync(data)].some(({ name }) => /-(wal|shm)$/.test(name)));
+    acquireDataFolder(data).release();
+  }));
+
+Deno.test("SqliteStore knows its worlds without a catalog, listed and read at once", () =>
+  withTempData(async (data) => {
+    const names = Array.from({ length: 60 }, (_, i) => `home/c${i % 3}/w${i}`);
+    fill(data, names);
+    const store = await open(data);
+    equal(store.count(), 60);
+    equal(await readText(store, "home/c2/w59"), "home/c2/w59");
+    const listed = await store.list("home/c1");
+    equal(listed.map(({ entry }) => entry?.version), listed.map(() => 1));
+    equal((await store.walk("")).filter(({ len }) => len === 0), []);
+    await store.close();
+  }));
+
+Deno.test("SqliteStore changes worlds whose rows it has not read yet", () =>
+  withTempData(async (data) => {
+    const names = Array.from({ length: 40 }, (_, i) => `home/w${i}`);
+    fill(data, names);
+    const store = await open(data);
+    const written = await Promise.all(names.map((name) => put(store, name, "2")));
+    equal(written.map(({ version, created }) => [version, created]), names.map(() => [2, false]));
+    equal((await store.walk("")).map(({ version }) => version), names.map(() => 2));
+    await Promise.all(names.map((name) => store.remove({ name, by: "T3" })));
+    equal([store.count(), await store.list("home")], [0, []]);
+    await store.close();
+  }));
+
+Deno.test("SqliteStore has no world, nor a memory of it, whose folder was removed while it was off", () =>
+  withStore({ lower: { "usr/low": "lower" } }, async ({ store, data, reopen }) => {
+    for (const name of ["home/a", "home/b/c", "usr/low"]) await put(store, name, name);
+    await store.close();
+    for (const folder of ["home%2Fa", "home%2Fb%2Fc", "usr%2Flow"]) {
+      Deno.removeSync(`${data}/${folder}`, { recursive: true });
+    }
+    const again = await reopen();
+    equal([again.count(), again.stat("home/a"), again.isCollection("home/b")], [
+      1,
+      undefined,
+      false,
+    ]);
+    equal([await readText(again, "home/a"), await readText(again, "usr/low")], [
+      undefined,
+      "lower",
+    ]);
+    equal((await put(again, "home/a", "new")).created, true);
+  }));
+
+Deno.test("SqliteStore finishes a removal that a crash cut off, and reads as if it had been finished", () =>
+  withTempData(async (data) => {
+    fill(data, ["home/a", "home/b", "usr/low"]);
+    const writer = testWriter(data);
+    Deno.removeSync(`${data}/.trash`);
+    Deno.writeTextFileSync(`${data}/.trash`, "");
+    writer.apply(["home/a", "home/b", "usr/low"].map((name) => removeJob(name)));
+    writer.close();
+    Deno.removeSync(`${data}/.trash`);
+    ok(pathExists(`${data}/home%2Fa/universe.db`));
+
+    const store = await open(data, { lower: { "usr/low": "lower" } });
+    // Asked before the rows have been read in the background.
+    const found = await Promise.all(["home/a", "usr/low"].map((name) => readText(store, name)));
+    equal(found, [undefined, "lower"]);
+    equal((await store.list("")).map(({ name }) => name), ["usr"]);
+    equal((await put(store, "home/b", "new")).created, true);
+    await rejects(store.remove({ name: "home/a", by: "T3" }), { code: "absent" });
+    await store.close();
+  }));
+
+Deno.test("SqliteStore lets a damaged world fail alone, and lists it", async (t) => {
+  for (const [kind, { inflict, read }] of Object.entries(FILE_DAMAGE)) {
+    await t.step(kind, () =>
+      withTempData(async (data) => {
+        fill(data, ["home/bad", "home/good"]);
+        inflict(`${data}/home%2Fbad/universe.db`);
+        const store = await open(data);
+        equal((await store.list("home")).map(({ name }) => name), ["bad", "good"]);
+        equal(store.count(), 2);
+        if (read === "damaged") {
+          await rejects(store.read("home/bad"), { code: "damaged" });
+          await rejects(put(store, "home/bad", "x"), { code: "damaged" });
+          await rejects(store.audit("home/bad"), { code: "damaged" });
+        } else equal(await readText(store, "home/bad"), "home/bad");
+        equal(await readText(store, "home/good"), "home/good");
+        equal((await put(store, "home/good", "2")).version, 2);
+        equal((await store.audit("home/good")).ok, true);
+        await store.close();
+      }));
+  }
+});
+
+Deno.test("SqliteStore starts whatever lies where the list of collections should be", async (t) => {
+  const lists: Readonly<Record<string, (path: string) => void>> = {
+    garbage: (path) => Deno.writeFileSync(path, crypto.getRandomValues(new Uint8Array(5000))),
+    a_directory: (path) => Deno.mkdirSync(path),
+    names_refused: (path) =>
+      Deno.writeTextFileSync(path, "home/../etc\nhome//x\nelsewhere/x\n/home/x\nhome/ok\nhome\n"),
+  };
+  for (const [kind, inflict] of Object.entries(lists)) {
+    await t.step(kind, () =>
+      withTempData(async (data) => {
+        inflict(`${data}/.collections`);
+        const store = await open(data);
+        const names = (await store.list("home")).map(({ name }) => name);
+        equal(names, kind === "names_refused" ? ["ok"] : []);
+        equal((await store.list("")).map(({ name }) => name), names.length > 0 ? ["home"] : []);
+        await store.close();
+      }));
+  }
+});
+
+Deno.test("SqliteStore answers damage, and then the world again, when a file comes back", () =>
+  withStore({ cacheBytes: 0 }, async ({ store, data }) => {
+    await put(store, "home/x", "1");
+    Deno.renameSync(`${data}/home%2Fx`, `${data}/.aside`);
+    await rejects(store.read("home/x"), { code: "damaged" });
+    Deno.renameSync(`${data}/.aside`, `${data}/home%2Fx`);
+    equal(await readText(store, "home/x"), "1");
+  }));
+
+Deno.test("SqliteStore never replays what a hand has put where headers come from", () =>
+  withStore({}, async ({ store, data, reopen }) => {
+    await put(store, "home/x", "1");
+    await store.close();
+    const { DatabaseSync } = await import("node:sqlite");
+    const db = new DatabaseSync(`${data}/home%2Fx/universe.db`);
+    db.exec(`UPDATE stage_meta SET ext = 'html' || char(13, 10) || 'x: y',
+      headers = '[["x-meta-a","1\\r\\nset-cookie: a"],["set-cookie","b"],["x-meta-b","2"]]'`);
+    db.close();
+    const world = await (await reopen()).read("home/x");
+    equal([world?.ext, world?.meta], ["bin", [["x-meta-b", "2"]]]);
+  }));
+
+Deno.test("SqliteStore says so and answers closed when one of its Workers dies", () =>
+  withTempData(async (data) => {
+    const dying = `${data}/dying_worker.ts`;
+    Deno.writeTextFileSync(
+      dying,
+      `import { serveStore } from ${
+        JSON.stringify(new URL("../../../lib/world/worker/worker_server.ts", import.meta.url).href)
+      };
+      addEventListener("message", (event) => {
+        if (!Array.isArray(event.data) || !event.data.some(({ name }) => name === "home/die")) return;
+        event.stopImmediatePropagation();
+        throw new Error("the disk fell off");
+      });
+      serveStore(globalThis as never);`,
+    );
+    const deaths: string[] = [];
+    const store = await open(`${data}/worlds`, {
+      workerUrl: new URL(`file://${dying}`).href,
+      writers: 1,
+      onWorkerExit: (reason) => deaths.push(reason),
+    });
+    await put(store, "home/x", "1");
+    await rejects(put(store, "home/die", "1"), { code: "closed" });
+    match(deaths.join(), /^[^,]*the disk fell off[^,]*$/);
+    await rejects(put(store, "home/x", "2"), { code: "closed" });
+    equal(await readText(store, "home/x"), "1");
+    await store.close();
+  }));
+
+Deno.test("SqliteStore keeps its secrets and worlds where only this user reads them", () =>
+  withStore({}, async ({ store, data }) => {
+    if (Deno.build.os === "windows") return; // no modes there
+    loadOrCreateSecret(data, ".key");
+    await put(store, "home/x", "1");
+    await put(store, "home/x", "2");
+    await store.markCollection("home/c", true);
+    const open: string[] = [];
+    for (
+      const path of [
+        "",
+        "/.key",
+        "/.lock",
+        "/.collections",
+        "/home%2Fx",
+        "/home%2Fx/universe.db-wal",
+        "/home%2Fx/universe.db",
+      ]
+    ) {
+      const mode = Deno.statSync(`${data}${path}`).mode ?? 0;
+      if ((mode & 0o077) !== 0) open.push(`${path} ${mode.toString(8)}`);
+    }
+    equal(open, []);
+  }));

@@ -1,0 +1,106 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { sha256Hex } from "../../../lib/base/hash.ts";
+import type { Change, World } from "../../../lib/world/store.ts";
+import { StoreState } from "../../../lib/world/store/store_state.ts";
+
+const TIME = "2026-01-01T00:00:00.000Z";
+
+function world(name: string, text: string, layer: World["layer"] = "upper"): World {
+  const body = new TextEncoder().encode(text);
+  const version = layer === "upper" ? 3 : 0;
+  const more = { version, ext: "txt", meta: [], state: "", updatedAt: TIME, layer };
+  return { name, body, sha256: sha256Hex(body), ...more };
+}
+
+function result(name: string, text: string) {
+  const { version, ext, state, updatedAt, sha256, body } = world(name, text);
+  return { version, ext, state, updatedAt, sha256, len: body.length, created: true };
+}
+
+function memory(...lower: World[]) {
+  const saved: string[] = [];
+  const told: [Change["kind"], string, number, boolean][] = [];
+  const made = new StoreState({
+    lower: new Map(lower.map((below) => [below.name, below])),
+    cacheBytes: 10_000,
+    files: {
+      saveCatalog(rows, gone) {
+        saved.push(
+          ...rows.map(({ name, mtime }) => `${name}@${mtime}`),
+          ...gone.map((n) => `-${n}`),
+        );
+        return Promise.resolve();
+      },
+    },
+    unindexed: new Set<string>(),
+    log: () => {},
+  });
+  made.hub.watch("/", ({ kind, name, version, world }) => {
+    told.push([kind, name, version, world !== undefined]);
+  });
+  return { made, saved, told };
+}
+
+Deno.test("StoreState.changed() lists, keeps and tells the world", async () => {
+  const { made, saved, told } = memory();
+  const settled = { mtime: 5, size: 1 };
+  const written = made.applyChange(
+    "home/a",
+    "T2",
+    { ...result("home/a", "x"), fileStamp: settled },
+    world("home/a", "x"),
+  );
+  equal([written.version, written.created], [3, true]);
+  equal(made.catalog.get("home/a")?.len, 1);
+  equal(made.cache.get("home/a")?.version, 3);
+  equal(told, [["update", "home/a", 3, true]]);
+  await made.catalogWriter.flush();
+  equal(saved, ["home/a@5"]);
+});
+
+Deno.test("StoreState.changed() forgets the bytes of a world that must be read again", () => {
+  const { made, told } = memory();
+  made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
+  made.applyChange("home/a", "T2", result("home/a", "xy"), undefined);
+  equal([made.cache.get("home/a"), made.catalog.get("home/a")?.len], [undefined, 2]);
+  equal(told.at(-1), ["update", "home/a", 3, false]);
+});
+
+Deno.test("StoreState.removed() takes the world out of everything and tells of a deletion", async () => {
+  const { made, saved, told } = memory();
+  made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
+  equal(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
+  equal([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
+  equal(told.at(-1), ["delete", "home/a", 3, false]);
+  await made.catalogWriter.flush();
+  equal(saved, ["-home/a"]);
+});
+
+Deno.test("StoreState.removed() uncovers the world below and tells of an update", () => {
+  const { made, told } = memory(world("usr/a", "low", "lower"));
+  made.applyChange("usr/a", "T3", result("usr/a", "high"), undefined);
+  made.applyRemoval("usr/a", "T3", result("usr/a", "high"));
+  equal(made.catalog.get("usr/a")?.layer, "lower");
+  equal(told.at(-1), ["update", "usr/a", 0, true]);
+});
+
+Deno.test("StoreState.learned() takes a row, or that there is none", () => {
+  const { made } = memory();
+  const row = { name: "home/a", version: 2, ext: "md", len: 4, state: "", updatedAt: TIME };
+  made.applyRow("home/a", { ...row, mtime: 1, size: 2 });
+  equal(made.catalog.get("home/a")?.version, 2);
+  made.applyRow("home/a", undefined);
+  equal(made.catalog.get("home/a"), undefined);
+});
+
+Deno.test("StoreState.settled() saves what closed files look like, of worlds that are there", async () => {
+  const { made, saved } = memory();
+  made.applyChange("home/a", "T2", result("home/a", "x"), undefined);
+  made.applyFileStamps([{ name: "home/a", mtime: 9, size: 1 }, {
+    name: "home/gone",
+    mtime: 9,
+    size: 1,
+  }]);
+  await made.catalogWriter.flush();
+  equal(saved, ["home/a@9"]);
+});

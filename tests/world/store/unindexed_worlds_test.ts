@@ -1,0 +1,69 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
+import { type OnRow, UnindexedWorlds } from "../../../lib/world/store/unindexed_worlds.ts";
+
+function rowOf(name: string): CatalogRow {
+  return { name, version: 1, ext: "", len: 0, state: "", updatedAt: "", mtime: 0, size: 0 };
+}
+
+/** Worlds that are not indexed; records which were read and which rows were received. */
+function unknown(names: readonly string[], during: () => void = () => {}) {
+  const asked: (readonly string[])[] = [];
+  const learned: string[] = [];
+  const files = {
+    isClosing: false,
+    stat(step: readonly string[]) {
+      asked.push(step);
+      during();
+      return Promise.resolve(step.map((name) => name.includes("gone") ? undefined : rowOf(name)));
+    },
+  };
+  const worlds = new UnindexedWorlds(files);
+  const onRow: OnRow = (name, row) => void learned.push(row === undefined ? `-${name}` : name);
+  for (const name of names) worlds.add(name);
+  return {
+    worlds,
+    asked,
+    learned,
+    index: (some: readonly string[]) => worlds.index(some, onRow),
+    indexAll: () => worlds.indexAll(onRow),
+    stop: () => files.isClosing = true,
+  };
+}
+
+const MANY = Array.from({ length: 50 }, (_, i) => `w${i}`);
+
+Deno.test("UnindexedWorlds.index() reads only names that are not indexed, once", async () => {
+  const { worlds, index, asked, learned } = unknown(["a", "b", "gone"]);
+  await index(["a", "gone", "known"]);
+  await index(["a", "gone", "known"]);
+  equal([asked, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
+});
+
+Deno.test("UnindexedWorlds.indexAll() reads all names, at most 16 at a time", async () => {
+  const { worlds, indexAll, asked, learned } = unknown(MANY);
+  await indexAll();
+  equal([learned, worlds.size], [MANY, 0]);
+  ok(asked.every(({ length }) => length <= 16));
+});
+
+Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read", async () => {
+  const { worlds, index, learned } = unknown(["a", "b"], () => worlds.delete("a"));
+  await index(["a", "b"]);
+  equal(learned, ["b"]);
+  equal([worlds.delete("a"), worlds.delete("b")], [false, false]);
+});
+
+Deno.test("UnindexedWorlds stops when the files are closing", async () => {
+  const many = unknown(MANY, () => many.stop());
+  await many.indexAll();
+  equal(many.asked.length, 1);
+  await many.index(MANY);
+  equal(many.asked.length, 1);
+});
+
+Deno.test("UnindexedWorlds.index() during indexAll() gives each row once", async () => {
+  const { index, indexAll, learned } = unknown(MANY);
+  await Promise.all([indexAll(), index(MANY), index(MANY.toReversed())]);
+  equal(learned.toSorted(), MANY.toSorted());
+});

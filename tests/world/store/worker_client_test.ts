@@ -1,0 +1,140 @@
+import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
+import type { WorkerSetup } from "../../../lib/world/store/worker_messages.ts";
+import { WorkerClient, type WorkerEvents } from "../../../lib/world/store/worker_client.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
+
+const setup: WorkerSetup = { ...sampleSetup("/nowhere"), role: "reader" };
+
+/** A Worker of these lines; `jobs` is the batch, `say` answers. The first message is the setup. */
+function program(lines: string): string {
+  return `data:application/javascript,${
+    encodeURIComponent(`
+      let ready = false;
+      const say = (replies, done = true, closedFiles = []) =>
+        postMessage({ replies, closedFiles, done });
+      onmessage = ({ data: jobs }) => {
+        if (!ready) { ready = true; return; }
+        ${lines}
+      };`)
+  }`;
+}
+
+/** Runs a client of a Worker and ends it afterwards. */
+async function withClient(
+  url: string,
+  use: (client: WorkerClient, deaths: string[]) => Promise<void>,
+  events: Partial<WorkerEvents> = {},
+): Promise<void> {
+  const deaths: string[] = [];
+  const client = new WorkerClient(url, setup, {
+    onFilesClosed: () => {},
+    onExit: (reason) => deaths.push(reason),
+    ...events,
+  });
+  try {
+    await use(client, deaths);
+  } finally {
+    client.terminate();
+  }
+}
+
+function read(client: WorkerClient, name: string): Promise<unknown> {
+  return client.ask<"read">({ kind: "read", name });
+}
+
+Deno.test("WorkerClient.ask() matches answers to questions, whatever their order", () =>
+  withClient(
+    program("say(jobs.map(({ id, name }) => ({ id, value: name })).reverse());"),
+    async (client) => {
+      const names = ["a", "b", "c"];
+      equal(await Promise.all(names.map((name) => read(client, name))), names);
+    },
+  ));
+
+Deno.test("WorkerClient.ask() sends what is asked in one turn as one batch", () =>
+  withClient(
+    program("say(jobs.map(({ id }) => ({ id, value: jobs.length })));"),
+    async (client) => {
+      const asked = [read(client, "a"), read(client, "b"), read(client, "c")];
+      equal(await Promise.all(asked), [3, 3, 3]);
+      equal(await read(client, "d"), 1);
+    },
+  ));
+
+Deno.test("WorkerClient lets questions gather while two batches are under way", () =>
+  withClient(
+    program(`
+      self.held = self.held ?? [];
+      self.held.push(...jobs.map(({ id, name }) => ({ id, name, batch: jobs.length })));
+      if (self.held.length < 2) return;
+      for (const { id, batch } of self.held.splice(0)) say([{ id, value: batch }]);`),
+    async (client) => {
+      const first = read(client, "a");
+      await Promise.resolve();
+      await Promise.resolve();
+      const second = read(client, "b");
+      await Promise.resolve();
+      await Promise.resolve();
+      const rest = ["c", "d", "e"].map((name) => read(client, name));
+      equal(await Promise.all([first, second]), [1, 1]);
+      equal(await Promise.all(rest), [3, 3, 3]);
+    },
+  ));
+
+Deno.test("WorkerClient.ask() rejects with the code the job failed with", () =>
+  withClient(
+    program("say(jobs.map(({ id }) => ({ id, error: { code: 'full', message: 'no space' } })));"),
+    async (client) => {
+      await rejects(read(client, "a"), { name: "StoreError", code: "full", message: "no space" });
+    },
+  ));
+
+Deno.test("WorkerClient starts no thread before the first question", () =>
+  withClient("data:application/javascript,throw new Error('started')", (client, deaths) => {
+    equal([client.started, deaths], [false, []]);
+    return Promise.resolve();
+  }));
+
+Deno.test("WorkerClient says so when its Worker dies, and rejects what was and will be asked", () =>
+  withClient(
+    program("if (jobs[0].name === 'die') throw new Error('the disk fell off');"),
+    async (client, deaths) => {
+      const asked = [read(client, "waits"), read(client, "waits too")];
+      await Promise.resolve();
+      await Promise.resolve();
+      const killer = read(client, "die");
+      for (const each of [...asked, killer]) {
+        await rejects(each, { name: "StoreError", code: "closed", message: /the disk fell off/ });
+      }
+      equal(deaths.length, 1);
+      match(deaths[0] ?? "", /the disk fell off/);
+      await rejects(read(client, "later"), { code: "closed" });
+    },
+  ));
+
+Deno.test("WorkerClient says so when its Worker fails where no one waits for it", () =>
+  withClient(
+    program("Promise.reject(new Error('nobody caught this'));"),
+    async (client, deaths) => {
+      await rejects(read(client, "a"), { code: "closed", message: /nobody caught this/ });
+      equal(deaths.length, 1);
+    },
+  ));
+
+Deno.test("WorkerClient says so when its Worker cannot be loaded", () =>
+  withClient("data:application/javascript,this is no program", async (client, deaths) => {
+    await rejects(read(client, "a"), { code: "closed" });
+    equal(deaths.length, 1);
+  }));
+
+Deno.test("WorkerClient hands on which worlds were settled, and passes over answers to nothing", async () => {
+  const seen: string[] = [];
+  await withClient(
+    program(`
+      say([{ id: 9999, value: 1 }], false, [{ name: "home/a", mtime: 1, size: 2 }]);
+      say(jobs.map(({ id }) => ({ id, value: "done" })));`),
+    async (client) => equal(await read(client, "a"), "done"),
+    { onFilesClosed: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
+  );
+  equal(seen, ["home/a"]);
+});

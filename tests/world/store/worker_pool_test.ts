@@ -1,0 +1,46 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { WorkerPool } from "../../../lib/world/store/worker_pool.ts";
+import { sampleSetup } from "../../testdata/sample_world.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { putJob } from "../../testdata/test_writer.ts";
+
+const URL_OF_WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+
+function workers(data: string, writers: number): WorkerPool {
+  const { role: _role, shard: _shard, ...setup } = sampleSetup(data);
+  const events = { onFilesClosed: () => {}, onExit: () => {} };
+  return new WorkerPool({ url: URL_OF_WORKER, setup, writers, events });
+}
+
+Deno.test("WorkerPool.writerOf() gives a world the same writer always, and spreads worlds", () => {
+  const threads = workers("/nowhere", 4);
+  const used = new Set<unknown>();
+  for (let i = 0; i < 100; i++) {
+    const writer = threads.writerFor(`home/w${i}`);
+    equal(threads.writerFor(`home/w${i}`), writer);
+    used.add(writer);
+  }
+  equal(used.size, 4);
+});
+
+Deno.test("WorkerPool ends in order: what was given is done, what comes later is refused", () =>
+  withTempData(async (data) => {
+    for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
+    const threads = workers(data, 2);
+    const { id: _id, ...job } = putJob("home/x", "1");
+    const written = threads.writerFor("home/x").ask<"put">(job);
+    await threads.closeWriters();
+    equal((await written).version, 1);
+    const read = threads.reader.ask<"read">({ kind: "read", name: "home/x" });
+    const ended = threads.close();
+    equal((await read)?.version, 1);
+    await ended;
+    await rejects(threads.reader.ask<"read">({ kind: "read", name: "home/x" }), { code: "closed" });
+  }));
+
+Deno.test("WorkerPool ends threads that never started", async () => {
+  const threads = workers("/nowhere", 2);
+  await threads.closeWriters();
+  await threads.close();
+  equal(threads.reader.started, false);
+});

@@ -1,0 +1,93 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
+import { planAppend, planPut, planTransition } from "../../../lib/world/store/write_plan.ts";
+import type { World } from "../../../lib/world/store.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NAME = "home/x";
+const META = [["x-meta-a", "1"]] as const;
+
+function world(version: number, text: string): World {
+  return {
+    name: NAME,
+    version,
+    ext: "txt",
+    meta: META,
+    state: "",
+    updatedAt: "t0",
+    body: encoder.encode(text),
+    sha256: "s0",
+    layer: version === 0 ? "lower" : "upper",
+  };
+}
+
+function result(version: number, len: number): WriteResult {
+  const base = { ext: "md", sha256: "s1", state: "", updatedAt: "t1", created: false };
+  return { version, len, ...base };
+}
+
+const change = { name: NAME, by: "T2", body: encoder.encode("new"), ext: "md" };
+
+function textOf(found: World | undefined): string | undefined {
+  return found === undefined ? undefined : decoder.decode(found.body);
+}
+
+Deno.test("planPut() takes along what the caller saw and what lies below", () => {
+  const precondition = { match: "*" as const };
+  const { job } = planPut({ ...change, meta: META, precondition }, world(0, "low"));
+  equal([job.precondition, job.below?.sha256, job.below?.body], [
+    precondition,
+    "s0",
+    encoder.encode("low"),
+  ]);
+  equal("below" in planPut({ ...change, meta: META }, undefined).job, false);
+});
+
+Deno.test("planPut() knows the world after it, whatever was there before", () => {
+  const { nextWorld: after } = planPut({ ...change, meta: META }, undefined);
+  const found = after(result(7, 3), undefined);
+  equal([textOf(found), found?.version, found?.ext, found?.meta, found?.sha256], [
+    "new",
+    7,
+    "md",
+    META,
+    "s1",
+  ]);
+});
+
+Deno.test("planAppend() knows the world after it only from the version just before", () => {
+  const { nextWorld: after } = planAppend(change, undefined);
+  const found = after(result(4, 6), world(3, "old"));
+  equal([textOf(found), found?.meta], ["oldnew", META]);
+  equal(after(result(4, 6), world(2, "old")), undefined);
+  equal(after(result(4, 6), world(4, "old")), undefined);
+  equal(after(result(4, 6), undefined), undefined);
+});
+
+Deno.test("planAppend() begins with the lower world's bytes, or with none", () => {
+  equal(textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)), "lownew");
+  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
+  // A world that was removed meanwhile is nothing to begin with.
+  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))), "new");
+});
+
+Deno.test("planAppend() leaves a world that is too long for memory out of it", () => {
+  const { nextWorld: after } = planAppend(change, undefined);
+  equal(after(result(2, 64 * 1024 * 1024), world(1, "old")), undefined);
+});
+
+Deno.test("planTransition() changes the state of what is in memory, and nothing else", () => {
+  const { job, nextWorld: after } = planTransition(
+    { name: NAME, by: "T3", to: "active", reason: "ok", facts: { more: 1 } },
+    undefined,
+  );
+  equal(job.kind === "transition" ? job.facts : undefined, { reason: "ok", more: 1 });
+  const before = world(2, "x");
+  equal(after({ ...result(2, 1), state: "active" }, before), {
+    ...before,
+    state: "active",
+    updatedAt: "t1",
+  });
+  equal(after(result(2, 1), undefined), undefined);
+});

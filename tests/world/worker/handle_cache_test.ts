@@ -1,0 +1,98 @@
+import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { createChainSigner } from "../../../lib/world/event_chain.ts";
+import { toFolderName } from "../../../lib/world/name.ts";
+import { HandleCache, readFileStamp } from "../../../lib/world/worker/handle_cache.ts";
+import { SAMPLE_KEY } from "../../testdata/sample_world.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { putJob, testWriter } from "../../testdata/test_writer.ts";
+
+const NAMES = ["home/a", "home/b", "home/c"] as const;
+
+/** Creates three worlds on disk; none is open. */
+function withWorlds(handles: number, use: (open: HandleCache, data: string) => void) {
+  return withTempData((data) => {
+    const writer = testWriter(data);
+    writer.apply(NAMES.map((name) => putJob(name, name)));
+    writer.close();
+    const history = { versions: 10, bytes: 10_000 };
+    const open = new HandleCache(data, handles, {
+      sign: createChainSigner(SAMPLE_KEY),
+      sync: "full",
+      history,
+    });
+    try {
+      use(open, data);
+    } finally {
+      open.close();
+    }
+  });
+}
+
+Deno.test("HandleCache.open() opens a file once and returns undefined for a missing world", () =>
+  withWorlds(10, (open) => {
+    const file = open.open("home/a");
+    equal(file?.row.version, 1);
+    ok(open.open("home/a") === file);
+    equal([open.open("home/none"), open.has("home/a"), open.has("home/b")], [
+      undefined,
+      true,
+      false,
+    ]);
+  }));
+
+Deno.test("HandleCache.open() closes the least recently used file beyond its limit", () =>
+  withWorlds(2, (open, data) => {
+    open.open("home/a");
+    open.open("home/b");
+    open.open("home/a");
+    open.open("home/c");
+    equal(NAMES.map((name) => open.has(name)), [true, false, true]);
+    equal(open.takeClosed(), [{ name: "home/b", ...readFileStamp(data, "home/b") }]);
+    equal(open.takeClosed(), []);
+  }));
+
+Deno.test("HandleCache.discard() closes a file without recording its stamp", () =>
+  withWorlds(10, (open) => {
+    open.open("home/a");
+    open.discard("home/a");
+    equal([open.has("home/a"), open.takeClosed()], [false, []]);
+  }));
+
+Deno.test("HandleCache.checkpointOne() checkpoints one world with a large log per call", () =>
+  withWorlds(10, (open, data) => {
+    for (const name of ["home/a", "home/b"]) {
+      const file = open.open(name);
+      ok(file);
+      file.begin();
+      const fields = { ext: "bin", headers: "[]", state: "" };
+      file.replace(new Uint8Array(3 * 1024 * 1024), fields, "2026-01-01T00:00:00.000Z", {});
+      file.commit();
+      open.scheduleCheckpoint(file);
+    }
+    const sizes = () =>
+      ["home/a", "home/b"].map((name) => readFileStamp(data, name).size > 3 * 1024 * 1024);
+    equal([sizes(), open.checkpointOne()], [[false, false], true]);
+    equal([sizes(), open.checkpointOne()], [[true, false], false]);
+    equal([sizes(), open.checkpointOne()], [[true, true], false]);
+  }));
+
+Deno.test("HandleCache.rollBack() restores the last commit of a world", () =>
+  withWorlds(10, (open) => {
+    const file = open.open("home/a");
+    ok(file);
+    file.begin();
+    file.note("remark", {}, "2026-01-01T00:00:00.000Z");
+    file.transition("seen", "2026-01-01T00:00:00.000Z", {});
+    equal(file.row.state, "seen");
+    open.rollBack("home/a");
+    equal(open.open("home/a")?.row.state, "");
+    open.rollBack("home/none");
+  }));
+
+Deno.test("HandleCache.release() records no stamp for a missing file", () =>
+  withWorlds(10, (open, data) => {
+    open.open("home/a");
+    Deno.removeSync(`${data}/${toFolderName("home/a")}`, { recursive: true });
+    open.release("home/a");
+    equal([open.has("home/a"), open.takeClosed()], [false, []]);
+  }));

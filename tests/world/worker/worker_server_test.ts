@@ -1,0 +1,115 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
+import type {
+  Job,
+  ReadJob,
+  Reply,
+  ReplyBatch,
+  WorkerSetup,
+} from "../../../lib/world/store/worker_messages.ts";
+import { serveStore, type StorePort } from "../../../lib/world/worker/worker_server.ts";
+import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
+import {
+  createSample,
+  SAMPLE_FILE,
+  SAMPLE_NAME,
+  sampleSetup,
+} from "../../testdata/sample_world.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { appendJob, putJob } from "../../testdata/test_writer.ts";
+
+/** The port of a Worker; the test controls the other end. */
+class TestPort implements StorePort {
+  onmessage: StorePort["onmessage"] = null;
+  readonly sent: ReplyBatch[] = [];
+  #done: (() => void) | undefined;
+
+  constructor(setup: WorkerSetup) {
+    serveStore(this);
+    this.onmessage?.(new MessageEvent("message", { data: setup }));
+  }
+
+  postMessage(message: ReplyBatch): void {
+    this.sent.push(message);
+    if (message.done) this.#done?.();
+  }
+
+  /** Sends a batch and waits for its last reply. */
+  async ask(jobs: readonly Job[]): Promise<Reply[]> {
+    const from = this.sent.length;
+    const done = new Promise<void>((resolve) => this.#done = resolve);
+    this.onmessage?.(new MessageEvent("message", { data: jobs }));
+    await done;
+    return this.sent.slice(from).flatMap(({ replies }) => [...replies]);
+  }
+}
+
+async function askReader(data: string, job: WithoutId<ReadJob>): Promise<unknown> {
+  const port = new TestPort({ ...sampleSetup(data), role: "reader" });
+  const [reply] = await port.ask([{ ...job, id: 1 } as Job]);
+  await port.ask([{ id: 2, kind: "close" }]);
+  if (reply === undefined) throw new Error("no answer");
+  return "error" in reply ? reply.error.code : reply.value;
+}
+
+Deno.test("serveStore() as a writer replies to a batch in one message, and to close last", () =>
+  withTempData(async (data) => {
+    for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
+    const port = new TestPort(sampleSetup(data));
+    const jobs = [putJob("home/a", "1"), putJob("home/b", "1"), appendJob("home/a", "2")];
+    const replies = await port.ask(jobs);
+    equal(replies.length, 3);
+    equal(port.sent.length, 1);
+    const last = await port.ask([appendJob("home/a", "3"), { id: 9, kind: "close" }]);
+    equal(last.at(-1), { id: 9, value: undefined });
+    equal(port.sent.at(-1)?.closedFiles.map(({ name }) => name), ["home/a"]);
+  }));
+
+Deno.test("serveStore() as a reader runs each kind of job", () =>
+  withTempData(async (data) => {
+    createSample(data);
+    const ask = (job: WithoutId<ReadJob>) => askReader(data, job);
+    const versionOf = (value: unknown) =>
+      typeof value === "object" && value !== null && "version" in value ? value.version : value;
+    equal(versionOf(await ask({ kind: "read", name: SAMPLE_NAME })), 5);
+    equal(versionOf(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 2 })), 2);
+    equal(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
+    equal(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME })), 5);
+    equal(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
+    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
+    equal(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
+    equal(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
+  }));
+
+Deno.test("serveStore() as a reader returns a row for a damaged world too", () =>
+  withTempData(async (data) => {
+    createSample(data);
+    Deno.truncateSync(`${data}/${SAMPLE_FILE}`, 0);
+    equal(await askReader(data, { kind: "stat", names: ["home/none", SAMPLE_NAME] }), [undefined, {
+      name: SAMPLE_NAME,
+      version: 0,
+      ext: "bin",
+      len: 0,
+      state: "damaged",
+      updatedAt: "",
+      mtime: 0,
+      size: 0,
+    }]);
+    equal(await askReader(data, { kind: "read", name: SAMPLE_NAME }), "damaged");
+  }));
+
+Deno.test("serveStore() as a reader replies with the code of an error and continues", () =>
+  withTempData(async (data) => {
+    const port = new TestPort({ ...sampleSetup(`${data}/none`), role: "reader" });
+    const replies = await port.ask([
+      { id: 1, kind: "scan" },
+      { id: 2, kind: "mark", collections: [] },
+      { id: 3, kind: "read", name: "home/x" },
+    ]);
+    equal(replies.map((reply) => "error" in reply ? reply.error.code : reply.value), [
+      "damaged",
+      "damaged",
+      undefined,
+    ]);
+    equal(Array.from(Deno.readDirSync(data)).some(({ name }) => name === CATALOG_FILE), false);
+  }));

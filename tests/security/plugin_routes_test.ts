@@ -37,9 +37,9 @@ async function setUp({ machine, send }: MountServer): Promise<void> {
 }
 
 Deno.test("routes of plugins", async (t) => {
-  await withMountServer(async (place) => {
-    const { machine, folder, send, get, server } = place;
-    await setUp(place);
+  await withMountServer(async (mounts) => {
+    const { machine, folder, send, get, server } = mounts;
+    await setUp(mounts);
     server.answer = (_, path) => new Response(`asked for ${path}`);
 
     await t.step("GET with any spelling stays in the folder of the route", async () => {

@@ -3,7 +3,7 @@
  * list; every error becomes a response here, in one place. What a route does is in `lib/routes`.
  *
  * To add a route: export a handler from `lib/routes`, register it below, and describe it in
- * `lib/request/core_routes.ts`. To add a header to every response: `finish`.
+ * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
  */
 
 import { LockTable } from "../dav/locks/lock_table.ts";
@@ -28,7 +28,7 @@ import { type Handler, only } from "../routes/handler.ts";
 import { createPluginStateHandler } from "../routes/plugin_state.ts";
 import { metrics } from "../routes/proc/metrics.ts";
 import { audit, eventLog, listProc, status, uptimeSeconds, version } from "../routes/proc/proc.ts";
-import { copyWorld, copyWorldSigned } from "../routes/proc/snapshot.ts";
+import { respondSignedSnapshot, respondSnapshot } from "../routes/proc/snapshot.ts";
 import { listSource, readSource } from "../routes/proc/source.ts";
 import { WorldsList } from "../routes/proc/worlds_list.ts";
 import { listPluginFolder, listRoot, rootOptions } from "../routes/root_folders.ts";
@@ -105,8 +105,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   route(
     "/proc/snapshot/:world{.+}",
     only({
-      GET: (context) => copyWorld(server, context),
-      POST: (context) => copyWorldSigned(server, context),
+      GET: (context) => respondSnapshot(server, context),
+      POST: (context) => respondSignedSnapshot(server, context),
     }),
   );
   route("/proc/source", only({ GET: (context) => listSource(server, context) }));

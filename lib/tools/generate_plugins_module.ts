@@ -1,7 +1,7 @@
 /**
- * Generates `plugins/mod.ts`, which contains every shipped plugin as text, so that `install` finds
- * them in a run from a URL, in a bundle and in a binary. Run it after a plugin was added or
- * removed; a test fails otherwise. The sets are those of `plugins/install.sh`.
+ * Formats `plugins/mod.ts`, which contains every shipped plugin as text, so that `install` finds them in
+ * a run from a URL, in a bundle and in a binary. The sets are those of `plugins/install.sh`.
+ * `deno task plugins` writes the file.
  */
 
 /**
@@ -46,10 +46,4 @@ export function parsePluginSets(installer: string): Record<string, string[]> {
     throw new Error("Cannot parse the plugin sets: install.sh has no line with primitives");
   }
   return { primitives: members.split(" ") };
-}
-
-if (import.meta.main) {
-  const files = [...Deno.readDirSync("plugins")].map(({ name }) => name);
-  const installer = await Deno.readTextFile("plugins/install.sh");
-  await Deno.writeTextFile("plugins/mod.ts", formatPluginsModule(files, installer));
 }

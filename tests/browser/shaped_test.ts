@@ -107,7 +107,7 @@ Deno.test("the thinking layer in the browser", async (t) => {
       await tell(machine, "forget");
       await tell(machine, "script", [{ tokens: ['{"a":'] }]);
       await page.goto(`${url}/shaped/home/retro?intent=broken&accept=application/json`);
-      await page.getByText("it does not parse as JSON").waitFor();
+      await page.getByText("it is not valid JSON").waitFor();
       await tell(machine, "script", [{ status: 502 }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.getByText("/dev/gpu answered 502").waitFor();

@@ -5,7 +5,7 @@ import { approval, ServerProcess } from "./server_process.ts";
 
 const JSON_ONLY = { accept: "application/json" };
 
-/** Starts a server on a folder, uses it, and stops it the way it should stop. */
+/** Starts a server on a folder, uses it, and stops it with SIGTERM. */
 async function withServer(
   data: string,
   use: (server: ServerProcess) => Promise<void>,
@@ -29,7 +29,7 @@ function nameOf(path: string): string {
   return path.replaceAll("/", "%2F");
 }
 
-Deno.test("a damaged universe.db makes its world answer 500 in words, and nothing else", () =>
+Deno.test("a damaged universe.db makes its world answer 500 and affects no other world", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const kinds = Object.keys(FILE_DAMAGE);
@@ -45,7 +45,7 @@ Deno.test("a damaged universe.db makes its world answer 500 in words, and nothin
     for (const [kind, { inflict }] of Object.entries(FILE_DAMAGE)) {
       inflict(`${data}/${nameOf(`home/${kind}`)}/universe.db`);
     }
-    // Worlds the machine itself reads or writes at its start.
+    // Worlds that the server reads or writes at its start.
     for (const name of ["etc/passwd", "boot/env", "lib/p"]) {
       FILE_DAMAGE.middle_overwritten?.inflict(`${data}/${nameOf(name)}/universe.db`);
     }
@@ -63,21 +63,21 @@ Deno.test("a damaged universe.db makes its world answer 500 in words, and nothin
         equal([kind, found.status, body.status], [kind, 500, 500]);
         equal(body.type, "/usr/share/doc/problems/world-damaged.md");
         match(body.detail, new RegExp(`^Cannot read ${path}: its file cannot be read`));
-        ok(!JSON.stringify(body).includes(data), "the answer tells a path of the disk");
+        ok(!JSON.stringify(body).includes(data), "the response contains a path of the disk");
         for (
-          const ask of [
+          const answer of [
             await put(server, path, "new"),
             await server.ask(path, { method: "POST", body: "more" }),
             await server.ask(`/proc/audit/home/${kind}`),
             await server.ask(path, { method: "DELETE", headers: approval(data) }),
           ]
-        ) equal([kind, ask.status], [kind, 500]);
-        // Where only the row is damaged, the events can still be told.
+        ) equal([kind, answer.status], [kind, 500]);
+        // If only the row is damaged, the event log can still be read.
         const log = await server.ask(`/proc/log/home/${kind}`);
         ok(log.status === 500 || kind === "middle_overwritten", `${kind}: ${log.text}`);
       }
       const events = await server.ask("/proc/audit/home/events_overwritten");
-      equal(events.status, 500, "a chain that cannot be read was vouched for");
+      equal(events.status, 500, "a chain that cannot be read passed the audit");
       equal((await server.ask("/lib/p", { headers: JSON_ONLY })).status, 500);
       equal((await server.ask("/home/good?raw")).text, "good");
       equal((await put(server, "/home/good", "better")).status, 200);
@@ -86,8 +86,8 @@ Deno.test("a damaged universe.db makes its world answer 500 in words, and nothin
       equal((await server.ask("/proc/status")).status, 200);
       equal((await server.ask("/proc/worlds")).status, 200);
     });
-    match(stderr, /accounts are off/);
-    // What the answer leaves to the log is there.
+    match(stderr, /accounts are disabled/);
+    // The server log contains the details that the response omits.
     match(stderr, /GET \/home\/middle_overwritten: .*malformed/);
     match(stderr, /GET \/home\/text_in_its_place: .*file is not a database/);
   }));
@@ -100,10 +100,10 @@ const CATALOG_DAMAGE: Readonly<Record<string, (path: string) => void>> = {
     Deno.removeSync(path);
     Deno.mkdirSync(`${path}/x`, { recursive: true });
   },
-  beside_a_log_of_garbage: (path) => Deno.writeTextFileSync(`${path}-wal`, "no log".repeat(999)),
+  with_an_invalid_wal: (path) => Deno.writeTextFileSync(`${path}-wal`, "no log".repeat(999)),
 };
 
-Deno.test("a lost or damaged catalog, and folders removed by hand, cost a start no answer", () =>
+Deno.test("a server starts with correct listings if its catalog is missing or damaged or folders were deleted", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const names = Array.from({ length: 40 }, (_, i) => `w${String(i).padStart(2, "0")}`);
@@ -116,18 +116,18 @@ Deno.test("a lost or damaged catalog, and folders removed by hand, cost a start 
       inflict(`${data}/.catalog.db`);
       Deno.removeSync(`${data}/${nameOf(`home/gone/${round}`)}`, { recursive: true });
       round += 1;
-      const begun = Date.now();
+      const start = Date.now();
       await withServer(data, async (server) => {
         const { text } = await server.ask("/home/c/", { headers: JSON_ONLY });
         const rows: { name: string; version: number }[] = JSON.parse(text);
         equal([kind, rows.map(({ name }) => name)], [kind, names]);
         ok(rows.every(({ version }) => version === round), `${kind}: ${text.slice(0, 200)}`);
-        ok(Date.now() - begun < 5000, `the start took ${Date.now() - begun} ms`);
+        ok(Date.now() - start < 5000, `the start took ${Date.now() - start} ms`);
         equal((await server.ask("/home/c/w07?raw")).text, round === 1 ? "w07" : `${round - 1}`);
         equal((await server.ask(`/home/gone/${round - 1}`)).status, 404);
-        const still = await server.ask("/home/gone/");
-        if (round === 5) equal(still.status, 404);
-        else equal(still.text.split("\n").length - 1, 5 - round);
+        const rest = await server.ask("/home/gone/");
+        if (round === 5) equal(rest.status, 404);
+        else equal(rest.text.split("\n").length - 1, 5 - round);
         for (const name of names) {
           equal((await put(server, `/home/c/${name}`, `${round}`)).status, 200);
         }

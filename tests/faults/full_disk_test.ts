@@ -19,8 +19,8 @@ async function put(server: ServerProcess, name: string, body: string) {
   return await server.ask(pathOf(name), { method: "PUT", body });
 }
 
-/** Bytes and version of every world, and what listings say. */
-async function portrait(server: ServerProcess): Promise<string[]> {
+/** Bytes, version and audit of every world, and the listings. */
+async function readEverything(server: ServerProcess): Promise<string[]> {
   const found: string[] = [];
   for (const name of NAMES) {
     const response = await server.fetch(`${pathOf(name)}?raw`);
@@ -34,18 +34,18 @@ async function portrait(server: ServerProcess): Promise<string[]> {
   return found;
 }
 
-async function refused(
-  what: string,
+async function assertDiskFull(
+  request: string,
   answer: Promise<{ status: number; text: string }>,
 ): Promise<void> {
   const { status, text } = await answer;
-  equal([what, status], [what, 507], text);
+  equal([request, status], [request, 507], text);
   const problem = JSON.parse(text);
   equal(problem.type, "/usr/share/doc/problems/insufficient-storage.md");
   match(problem.detail, /^Cannot .*: no space is left on the machine's disk/);
 }
 
-Deno.test("a full disk answers 507 in words, keeps every world readable, and takes writes again", () =>
+Deno.test("a server with a full disk answers 507 to writes, answers reads, and accepts writes again later", () =>
   withSmallDisk(8, async (disk) => {
     const data = `${disk.outside}/data`;
     let server = await start(disk);
@@ -55,29 +55,29 @@ Deno.test("a full disk answers 507 in words, keeps every world readable, and tak
       equal((await server.end()).code, 0);
 
       server = await start(disk);
-      // One world hot and open with a log that holds its newest version, the others cold.
+      // One world is open, with its newest version in the WAL; the others are closed.
       await put(server, "a", "a 2");
       await server.ask(pathOf("a"), { method: "POST", body: ", 3" });
       const approve = approval(data);
-      const before = await portrait(server);
+      const before = await readEverything(server);
       disk.fill();
 
-      await refused("PUT new", put(server, "new", BIG));
-      await refused("PUT hot", put(server, "a", BIG));
-      await refused("PUT cold", put(server, "c", BIG));
-      await refused("PUT cold, few bytes", put(server, "d", "1"));
-      await refused("POST", server.ask(pathOf("b"), { method: "POST", body: BIG }));
+      await assertDiskFull("PUT new", put(server, "new", BIG));
+      await assertDiskFull("PUT hot", put(server, "a", BIG));
+      await assertDiskFull("PUT cold", put(server, "c", BIG));
+      await assertDiskFull("PUT cold, few bytes", put(server, "d", "1"));
+      await assertDiskFull("POST", server.ask(pathOf("b"), { method: "POST", body: BIG }));
       const headers = approve;
-      await refused("DELETE", server.ask(pathOf("d"), { method: "DELETE", headers }));
-      equal(await portrait(server), before);
+      await assertDiskFull("DELETE", server.ask(pathOf("d"), { method: "DELETE", headers }));
+      equal(await readEverything(server), before);
       equal((await server.ask("/home/new")).status, 404);
       equal(Array.from(Deno.readDirSync(`${data}/.incoming`)), []);
 
-      // Killed there, it comes up there, and everything can still be read, now all of it cold.
+      // After SIGKILL it starts on the full disk, and everything can be read.
       await server.end("SIGKILL");
       server = await start(disk);
-      equal(await portrait(server), before);
-      await refused("PUT after a restart", put(server, "a", BIG));
+      equal(await readEverything(server), before);
+      await assertDiskFull("PUT after a restart", put(server, "a", BIG));
 
       disk.free();
       for (const name of ["a", "new", "d", "name #5"]) {
@@ -98,7 +98,7 @@ Deno.test("a full disk answers 507 in words, keeps every world readable, and tak
     }
   }));
 
-Deno.test("a disk that fills up under writers loses nothing that was acknowledged", () =>
+Deno.test("a disk that becomes full during writes loses no acknowledged change", () =>
   withSmallDisk(6, async (disk) => {
     const server = await start(disk);
     try {
@@ -116,7 +116,7 @@ Deno.test("a disk that fills up under writers loses nothing that was acknowledge
           }
         }
       }));
-      ok(refusals > 0, "the disk never filled up");
+      ok(refusals > 0, "the disk did not become full");
       for (const [name, body] of acknowledged) {
         equal((await server.ask(`${pathOf(name)}?raw`)).text, body);
       }

@@ -1,6 +1,6 @@
 /**
- * A server in a process of its own, started as a user starts it, for tests that kill it. The caller
- * ends it; whoever forgets is told by the test runner.
+ * A server in its own process, started as a user starts it, for tests that kill it. The test must end
+ * it; the test runner reports a process that is left.
  */
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -9,23 +9,23 @@ const NEWLINE = "\n";
 /** How a server is started. */
 export interface ServerOptions {
   readonly data: string;
-  /** Settings beside the folder and the port. */
+  /** Settings in addition to the folder and the port. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program to start instead of the checkout's. */
+  /** Program to start instead of `main.ts` of the checkout. */
   readonly main?: string;
-  /** A command that runs the server, such as one that enters a namespace. */
+  /** Command that runs the server, such as one that enters a namespace. */
   readonly through?: readonly string[];
 }
 
-/** What a process came to. */
+/** How a process ended. */
 export interface Ended {
   readonly code: number;
   readonly signal: Deno.Signal | null;
-  /** Everything it said on standard error. */
+  /** Its standard error. */
   readonly stderr: string;
 }
 
-/** A server process that has told where it listens. */
+/** A server process that listens. */
 export class ServerProcess {
   readonly ended: Promise<Ended>;
 
@@ -40,7 +40,7 @@ export class ServerProcess {
   /**
    * Starts a server and waits until it listens.
    *
-   * @throws {Error} with what the process said, when it ends before that
+   * @throws {Error} with its standard error if the process ends before that
    */
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const { url, pid, ended } = spawnServer(options);
@@ -54,24 +54,24 @@ export class ServerProcess {
     try {
       Deno.kill(this.pid, signal);
     } catch {
-      // It is gone already, and `ended` says how.
+      // The process has ended already; `ended` reports how.
     }
     return await this.ended;
   }
 
-  /** A request to the server. */
+  /** Sends a request to the server. */
   fetch(path: string, init: RequestInit = {}): Promise<Response> {
     return fetch(`${this.url}${path}`, init);
   }
 
-  /** Status and body of a request. */
+  /** Sends a request and returns status and body. */
   async ask(path: string, init: RequestInit = {}): Promise<{ status: number; text: string }> {
     const response = await this.fetch(path, init);
     return { status: response.status, text: await response.text() };
   }
 }
 
-/** Runs a server that is expected to end by itself. */
+/** Runs a server that is expected to end without a signal. */
 export function runServer(options: ServerOptions): Promise<Ended> {
   return spawnServer(options).ended;
 }
@@ -86,7 +86,7 @@ function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOption
     args: words.slice(1),
     clearEnv: true,
     env: { ...inherited(), ELASTIK_DATA: data, ELASTIK_PORT: "0", ...env },
-    // Not the checkout, whose `.env` would be read.
+    // Not the checkout: its `.env` would be read.
     cwd: new URL(".", `file://${data}`).pathname,
     stdin: "null",
     stdout: "piped",
@@ -97,15 +97,15 @@ function spawnServer({ data, env = {}, main = MAIN, through = [] }: ServerOption
     const found = /^elastik \S+ at (http:\/\/\S+),/.exec(line);
     if (found?.[1] !== undefined) url.resolve(found[1]);
   });
-  const said = new Response(child.stderr).text();
+  const errors = new Response(child.stderr).text();
   async function finish(): Promise<Ended> {
-    const [{ code, signal }, stderr] = await Promise.all([child.status, said, reading]);
+    const [{ code, signal }, stderr] = await Promise.all([child.status, errors, reading]);
     return { code, signal, stderr };
   }
   return { url: url.promise, pid: child.pid, ended: finish() };
 }
 
-/** What a Deno process needs to find its cache; nothing that would configure a machine. */
+/** Environment that a Deno process needs to find its cache, without settings of the server. */
 export function inherited(): Record<string, string> {
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("ELASTIK_"));
   return Object.fromEntries(kept);
@@ -124,7 +124,7 @@ export async function readLines(
   }
 }
 
-/** The approve token a server made for itself, as `Authorization`. */
+/** The approve token that the server generated, as `Authorization`. */
 export function approval(data: string): Record<string, string> {
   return { authorization: `Bearer ${Deno.readTextFileSync(`${data}/.approve-token`).trim()}` };
 }

@@ -1,29 +1,28 @@
 /**
- * A disk of a few megabytes for one test: a memory file system in a mount namespace of its own, which
- * goes away with the process that holds it, whatever happens to the test.
+ * A disk of a few megabytes for one test: a tmpfs in its own mount namespace. It disappears with the
+ * process that owns the namespace, also if the test fails.
  */
 
 import { readLines } from "./server_process.ts";
 
-/** Why a test needs what it could not have. */
-const NEEDED =
-  "this test mounts a small disk: run it as root, or where user namespaces are allowed";
+/** What the host must allow. */
+const REQUIREMENT = "Cannot mount a small disk: run the test as root, or allow user namespaces";
 
 /** A small disk. */
 export interface SmallDisk {
-  /** Where processes that run {@link through} see it. */
+  /** Path for processes that are started with {@link through}. */
   readonly path: string;
-  /** Where this process sees it. */
+  /** Path for this process. */
   readonly outside: string;
-  /** The command that runs another command where the disk is. */
+  /** Command that runs another command in the namespace of the disk. */
   readonly through: readonly string[];
-  /** Takes every byte that is left. */
+  /** Fills all free space. */
   fill(): void;
-  /** Gives them back. */
+  /** Frees that space again. */
   free(): void;
 }
 
-/** Lends out a disk of so many megabytes. */
+/** Runs a test with a disk of this size. */
 export async function withSmallDisk(
   megabytes: number,
   use: (disk: SmallDisk) => Promise<void>,
@@ -45,10 +44,10 @@ export async function withSmallDisk(
   }).spawn();
   const mounted = Promise.withResolvers<boolean>();
   const reading = readLines(holder.stdout, (line) => mounted.resolve(line === "mounted"));
-  const said = new Response(holder.stderr).text();
+  const stderr = new Response(holder.stderr).text();
   const ended = holder.status.then(() => mounted.resolve(false));
   try {
-    if (!await mounted.promise) throw new Error(`${NEEDED}; ${(await said).trim()}`);
+    if (!await mounted.promise) throw new Error(`${REQUIREMENT}; ${(await stderr).trim()}`);
     const outside = `/proc/${holder.pid}/root${path}`;
     const enter = root ? ["--mount"] : ["--user", "--preserve-credentials", "--mount"];
     await use({
@@ -60,7 +59,7 @@ export async function withSmallDisk(
     });
   } finally {
     await holder.stdin.close();
-    await Promise.all([ended, reading, said]);
+    await Promise.all([ended, reading, stderr]);
     await Deno.remove(path);
   }
 }

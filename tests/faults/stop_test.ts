@@ -4,16 +4,16 @@ import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
 import { runServer, ServerProcess } from "./server_process.ts";
 
-/** Every file below a folder that SQLite makes beside a database that is open. */
+/** The files that SQLite creates next to an open database. */
 function logsIn(data: string): string[] {
   return snapshot(data).filter((line) => /-(wal|shm|journal) /.test(line));
 }
 
-/** Appends lines until the server takes no more, and tells which were acknowledged. */
+/** Appends lines until the server stops, and returns those that were acknowledged. */
 async function appendUntilClosed(
   server: ServerProcess,
   writer: number,
-  begun: () => void,
+  onStarted: () => void,
 ): Promise<string[]> {
   const acknowledged: string[] = [];
   for (let i = 0;; i++) {
@@ -22,31 +22,31 @@ async function appendUntilClosed(
     try {
       response = await server.fetch("/home/log", { method: "POST", body: line });
     } catch {
-      return acknowledged; // the server took no more requests on this connection
+      return acknowledged; // the server accepts no more requests on this connection
     }
     const text = await response.text();
     ok(response.ok, `${response.status} ${text}`);
     acknowledged.push(line);
-    if (i === 20) begun();
+    if (i === 20) onStarted();
   }
 }
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`${signal} while writers write: what was stored was answered, and nothing is left open`, () =>
+  Deno.test(`${signal} during writes stores exactly the acknowledged changes and closes every database`, () =>
     withTempData(async (folder) => {
       const data = `${folder}/data`;
       const server = await ServerProcess.start({ data });
       try {
-        let begun = 0;
+        let started = 0;
         const half = Promise.withResolvers<void>();
         const writers = Array.from({ length: 8 }, (_, i) =>
           appendUntilClosed(server, i, () => {
-            begun += 1;
-            if (begun === 4) half.resolve();
+            started += 1;
+            if (started === 4) half.resolve();
           }));
         await half.promise;
-        const { code, signal: by, stderr } = await server.end(signal);
-        equal([code, by, stderr], [0, null, ""]);
+        const { code, signal: endedBy, stderr } = await server.end(signal);
+        equal([code, endedBy, stderr], [0, null, ""]);
         const acknowledged = (await Promise.all(writers)).flat();
         equal(logsIn(data), []);
         const again = await ServerProcess.start({ data });
@@ -62,7 +62,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     }));
 }
 
-Deno.test("SIGTERM ends a server that streams to readers", () =>
+Deno.test("SIGTERM stops a server with open streams within 8 seconds", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
@@ -71,10 +71,10 @@ Deno.test("SIGTERM ends a server that streams to readers", () =>
       const streams = await Promise.all(
         ["/stream/home/x", "/stream/home/"].map((path) => server.fetch(path)),
       );
-      const begun = Date.now();
+      const start = Date.now();
       const { code } = await server.end();
       equal(code, 0);
-      ok(Date.now() - begun < 8000, "an open stream held the stop up");
+      ok(Date.now() - start < 8000, "an open stream delayed the stop");
       for (const stream of streams) await stream.body?.cancel().catch(() => {});
       equal(logsIn(data), []);
     } finally {
@@ -82,7 +82,7 @@ Deno.test("SIGTERM ends a server that streams to readers", () =>
     }
   }));
 
-Deno.test("a second server on a data folder says so and ends, and the first goes on", () =>
+Deno.test("a second server on a data folder ends with an error, and the first continues", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
@@ -102,20 +102,20 @@ Deno.test("a second server on a data folder says so and ends, and the first goes
     }
   }));
 
-Deno.test("two servers that start at once on a new folder: exactly one gets it", () =>
+Deno.test("exactly one of three servers that start at the same time on a new folder runs", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const starts = await Promise.allSettled([1, 2, 3].map(() => ServerProcess.start({ data })));
-    const up = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
-    equal(up.length, 1);
+    const running = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
+    equal(running.length, 1);
     for (const start of starts) {
       if (start.status === "rejected") match(String(start.reason), /another server holds it/);
     }
-    equal((await up[0]?.ask("/home/x", { method: "PUT", body: "1" }))?.status, 201);
-    equal((await up[0]?.end())?.code, 0);
+    equal((await running[0]?.ask("/home/x", { method: "PUT", body: "1" }))?.status, 201);
+    equal((await running[0]?.end())?.code, 0);
   }));
 
-Deno.test("a server whose store Worker dies answers, says why, and ends with an exit code", () =>
+Deno.test("a server whose store Worker fails answers 503, reports the reason and ends with exit code 1", () =>
   withTempData(async (folder) => {
     const root = new URL("../../", import.meta.url).href;
     Deno.writeTextFileSync(
@@ -142,7 +142,7 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
     const server = await ServerProcess.start({ data, main: `${folder}/main.ts` });
     try {
       equal((await server.ask("/home/x", { method: "PUT", body: "kept" })).status, 201);
-      // The process may be gone before the answer is.
+      // The process may end before it has sent the response.
       const last = await server.ask("/home/die", { method: "PUT", body: "1" }).catch(() =>
         undefined
       );
@@ -159,7 +159,7 @@ Deno.test("a server whose store Worker dies answers, says why, and ends with an 
     equal((await again.end()).code, 0);
   }));
 
-Deno.test("a server that cannot use its secret says which and why, and ends", () =>
+Deno.test("a server with an invalid secret reports which one and ends with exit code 1", () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     Deno.mkdirSync(data);

@@ -1,15 +1,16 @@
-/** `/dev/db` over files below file mounts: the status matrix, files others hold, ways out. */
+/** `/dev/db` over files below file mounts: status codes, files that other programs have open, links. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { APPROVE, type DbMachine, ENDLESS, makeDatabase, withDb } from "./db_machine.ts";
+import { APPROVE } from "../support/machine.ts";
+import { type DbServer, ENDLESS, makeDatabase, withDb } from "./db/queries.ts";
 
-type Case = (db: DbMachine, t: Deno.TestContext) => Promise<void>;
+type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
 const cases: [title: string, run: Case][] = [];
 function add(title: string, run: Case): void {
   cases.push([title, run]);
 }
 
-/** Holds a database open in a process of its own until it is told to go. */
+/** Has a process of its own keep a database open during a test. */
 async function holding(
   path: string,
   script: string,
@@ -49,8 +50,8 @@ function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-add("a file below a mount is asked, by ?file= and by its path, ro or rw", async (db) => {
-  const { folder, rows, machine, ask } = db;
+add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) => {
+  const { folder, rows, machine, query } = db;
   await Deno.mkdir(`${folder}/sub dir`);
   makeDatabase(`${folder}/sub dir/ü.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
   for (
@@ -62,67 +63,103 @@ add("a file below a mount is asked, by ?file= and by its path, ro or rw", async 
     ]
   ) equal(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
   const cap = machine.capability("/mnt/data", "r");
-  const asked = await ask("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
+  const asked = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
     token: cap,
   });
   equal(asked.status, 200, asked.text);
 });
 
-add("what is not there, not a file, or out of bounds has its status", async (db) => {
-  const { folder, ask } = db;
+add("answers with a status of its own to each file that cannot be queried", async (db) => {
+  const { folder, query } = db;
   const outside = `${folder}/../outside`;
   await Deno.mkdir(outside);
   makeDatabase(`${outside}/a.db`, "CREATE TABLE t(a)");
   await Deno.symlink(`${outside}/a.db`, `${folder}/link.db`);
   await Deno.symlink(outside, `${folder}/up`);
   await Deno.symlink(`${folder}/loop`, `${folder}/loop`);
-  await Deno.writeTextFile(`${folder}/text`, "text that is no database ".repeat(50));
+  await Deno.writeTextFile(`${folder}/text`, "text that is not a database ".repeat(50));
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE t(a)");
   for (
     const [file, status, words] of [
       ["data/ok.db", 200, /\[\]/],
-      ["data/none.db", 404, /no such file/],
-      ["data/none/none.db", 404, /no such file/],
-      ["data/ok.db/below", 404, /no such file/],
+      ["data/none.db", 404, /the file does not exist/],
+      ["data/none/none.db", 404, /the file does not exist/],
+      ["data/ok.db/below", 404, /the file does not exist/],
       ["nowhere/x.db", 404, /nothing is mounted at \/mnt\/nowhere/],
       ["", 404, /nothing is mounted/],
-      ["web/users/42", 400, /a mount of https/],
-      ["pg/x", 400, /a mount of postgres/],
-      ["data", 400, /names no file/],
-      ["data/", 400, /names no file/],
-      ["data/sub//x", 400, /names no file/],
+      ["web/users/42", 400, /is mounted from https:/],
+      ["pg/x", 400, /is mounted from postgres:/],
+      ["data", 400, /does not name a file/],
+      ["data/", 400, /does not name a file/],
+      ["data/sub//x", 400, /does not name a file/],
       ["data/up", 403, /leads out/],
-      ["data/../outside/a.db", 403, /leads out/],
-      ["../data/ok.db", 403, /leads out/],
-      ["data/./ok.db", 403, /leads out/],
+      ["data/../outside/a.db", 403, /its path contains/],
+      ["../data/ok.db", 403, /its path contains/],
+      ["data/./ok.db", 403, /its path contains/],
       ["data/link.db", 403, /leads out/],
       ["data/up/a.db", 403, /leads out/],
       ["data/loop", 403, /leads out/],
-      ["data/ok.db%00", 403, /leads out/],
+      ["data/ok.db%00", 403, /its path contains/],
       ["data/text", 400, /file is not a database/],
       ["broken/ok.db", 404, /nothing is mounted/],
       ["own/x", 404, /nothing is mounted/],
     ] as const
   ) {
-    const reply = await ask(`?file=${file}`, "SELECT * FROM t");
+    const reply = await query(`?file=${file}`, "SELECT * FROM t");
     equal(reply.status, status, `${file} ${reply.text}`);
     match(reply.text, words, file);
     ok(!reply.text.includes(folder), reply.text);
   }
-  const folderAsked = await ask("?file=both/some%20data", "SELECT 1");
+  const folderAsked = await query("?file=both/some%20data", "SELECT 1");
   equal(folderAsked.status, 400, folderAsked.text);
 });
 
-add("a line that mounts nothing is told to T3, without its words", async ({ machine }) => {
-  const { text } = await machine.approve("GET", "/lib/db/state");
-  match(text, /\/etc\/fstab line \d+: its mode is neither/);
-  ok(!text.includes("s3cret"));
+add("activates and queries the other mounts if the folder of one line has a comma", async (db) => {
+  const { folder, rows, query } = db;
+  await Deno.mkdir(`${folder}/../a,b`);
+  makeDatabase(`${folder}/../a,b/x.db`, "CREATE TABLE t(a)");
+  makeDatabase(`${folder}/beside.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  equal(await rows("?file=data/beside.db", "SELECT a FROM t"), [{ a: 1 }]);
+  const disabled = await query("?file=comma/x.db", "SELECT a FROM t");
+  equal(disabled.status, 404, disabled.text);
+  match(disabled.text, /nothing is mounted at \/mnt\/comma/);
+});
+
+add("finds a file whose name is in NFD on the disk, by ?file= or by path", async (db) => {
+  const { folder, rows, query } = db;
+  await Deno.mkdir(`${folder}/u\u0308ber`);
+  makeDatabase(`${folder}/u\u0308ber/a\u0308.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (7)");
+  const composed = encodeURI("\u00fcber/\u00e4.db");
+  const decomposed = encodeURI("u\u0308ber/a\u0308.db");
+  for (
+    const target of [
+      `?file=data/${composed}`,
+      `/mnt/data/${composed}`,
+      `?file=data/${decomposed}`,
+      `/mnt/data/${decomposed}`,
+    ]
+  ) equal(await rows(target, "SELECT a FROM t"), [{ a: 7 }], target);
+  equal((await query(`?file=data/${encodeURI("\u00f6.db")}`, "SELECT 1")).status, 404);
 });
 
 add(
-  "a database that another program holds is asked as it is now, and nothing is left",
+  "reports lines that cannot be used to T3, without their source and options",
+  async ({ machine }) => {
+    const { text } = await machine.approve("GET", "/lib/db/state");
+    match(
+      text,
+      /\/etc\/fstab line \d+: the mode of \/mnt\/broken is neither ro nor rw; line \d+: /,
+    );
+    match(text, /\/mnt\/own: a whole disk cannot be mounted/);
+    match(text, /\/mnt\/comma: the path of the folder contains a comma/);
+    ok(!text.includes("s3cret"));
+  },
+);
+
+add(
+  "reads a database that another program has open as it is now, and leaves no file",
   async (db) => {
-    const { folder, rows, ask } = db;
+    const { folder, rows, query } = db;
     const path = `${folder}/held.db`;
     makeDatabase(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)");
     const count = () => rows("?file=data/held.db", "SELECT count(*) AS n FROM t");
@@ -134,7 +171,7 @@ add(
         equal(await count(), [{ n: 2 }], locking);
         await tell("INSERT INTO t VALUES (4)");
         equal(await count(), [{ n: 3 }], locking);
-        // What is not committed is not there.
+        // A change that is not committed is not visible.
         await tell("BEGIN; INSERT INTO t VALUES (5)");
         equal(await count(), [{ n: 3 }], locking);
         await tell("COMMIT; PRAGMA wal_checkpoint(PASSIVE)");
@@ -142,21 +179,21 @@ add(
         equal(names(folder), before);
       });
     }
-    // The holder was killed: its log is still there and is read, not thrown away.
+    // The other process was killed: its write-ahead log is read, and not removed.
     const left = names(folder);
     equal(await count(), [{ n: 4 }]);
     equal(names(folder), left);
-    // A holder with an ordinary journal and an exclusive lock, as browsers keep theirs.
+    // A rollback journal and an exclusive lock, as browsers use them.
     makeDatabase(`${folder}/locked.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
     const exclusive = "PRAGMA locking_mode = EXCLUSIVE; INSERT INTO t VALUES (2)";
     await holding(`${folder}/locked.db`, exclusive, async (tell) => {
       equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
-      // In the middle of a transaction that has reached the file there is no state to be read.
+      // A transaction that has written to the file leaves no consistent state to read.
       await tell(
         "PRAGMA cache_size = 2; BEGIN; INSERT INTO t SELECT zeroblob(3000) FROM " +
           "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT * FROM n)",
       );
-      const busy = await ask("?file=data/locked.db", "SELECT count(*) AS n FROM t");
+      const busy = await query("?file=data/locked.db", "SELECT count(*) AS n FROM t");
       equal([busy.status, busy.headers.get("retry-after")], [503, "1"], busy.text);
       await tell("COMMIT");
       equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 102 }]);
@@ -164,7 +201,7 @@ add(
   },
 );
 
-add("a folder that nobody may write to is no hindrance", async (db) => {
+add("reads a database in a read-only folder", async (db) => {
   const { folder, rows } = db;
   makeDatabase(
     `${folder}/still.db`,
@@ -180,8 +217,8 @@ add("a folder that nobody may write to is no hindrance", async (db) => {
   equal(names(folder), before);
 });
 
-add("an odd file is an error in words and costs nobody anything", async (db) => {
-  const { folder, ask, rows } = db;
+add("answers 400 to a damaged file", async (db) => {
+  const { folder, query, rows } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
   const bytes = await Deno.readFile(`${folder}/ok.db`);
   const torn = bytes.slice(0, 4096 + 100);
@@ -189,48 +226,51 @@ add("an odd file is an error in words and costs nobody anything", async (db) => 
   crypto.getRandomValues(wild.subarray(100, 4000));
   for (const [name, content] of Object.entries({ torn, wild, short: bytes.slice(0, 60) })) {
     await Deno.writeFile(`${folder}/${name}.db`, content);
-    const { status, text } = await ask(`?file=data/${name}.db`, "SELECT * FROM t");
+    const { status, text } = await query(`?file=data/${name}.db`, "SELECT * FROM t");
     ok(status === 400 || status === 200 && name === "torn", `${name} ${status} ${text}`);
   }
   await Deno.writeFile(`${folder}/empty.db`, new Uint8Array());
   equal(await rows("?file=data/empty.db", "SELECT count(*) AS n FROM sqlite_master"), [{ n: 0 }]);
-  // A log that leads elsewhere is not followed.
+  // A write-ahead log that is a link out of the mount is not followed.
   await Deno.writeTextFile(`${folder}/../secret`, "secret");
   await Deno.symlink(`${folder}/../secret`, `${folder}/ok.db-wal`);
-  equal((await ask("?file=data/ok.db", "SELECT * FROM t")).status, 403);
+  equal((await query("?file=data/ok.db", "SELECT * FROM t")).status, 403);
   await Deno.remove(`${folder}/ok.db-wal`);
 });
 
-add("a query that never ends is 408 after two seconds, stops, and delays nobody", async (db) => {
-  const { folder, ask, rows } = db;
-  makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
-  const start = performance.now();
-  const runaways = [1, 2].map(() =>
-    ask("?file=data/ok.db", ENDLESS).then((reply) => ({
-      status: reply.status,
-      text: reply.text,
-      after: performance.now() - start,
-    }))
-  );
-  // The others are answered meanwhile.
-  for (let i = 0; i < 5; i++) {
+add(
+  "stops an endless query after two seconds with 408 and does not delay other queries",
+  async (db) => {
+    const { folder, query, rows } = db;
+    makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
+    const start = performance.now();
+    const runaways = [1, 2].map(() =>
+      query("?file=data/ok.db", ENDLESS).then((reply) => ({
+        status: reply.status,
+        text: reply.text,
+        after: performance.now() - start,
+      }))
+    );
+    // Other queries are answered while these run.
+    for (let i = 0; i < 5; i++) {
+      equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
+    }
+    ok(performance.now() - start < 1900, `${performance.now() - start} ms`);
+    for (const runaway of runaways) {
+      const { status, text, after } = await runaway;
+      equal(status, 408, text);
+      match(text, /more than 2 s/);
+      ok(after >= 1900 && after < 4000, `${after} ms`);
+    }
     equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
-  }
-  ok(performance.now() - start < 1900, `${performance.now() - start} ms`);
-  for (const runaway of runaways) {
-    const { status, text, after } = await runaway;
-    equal(status, 408, text);
-    match(text, /more than 2 s/);
-    ok(after >= 1900 && after < 4000, `${after} ms`);
-  }
-  equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
-  const used = cpuOfChildren();
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  // Half a second of one busy core would be 50 jiffies.
-  if (used !== undefined) ok((cpuOfChildren() ?? 0) - used < 15, "a query goes on");
-});
+    const used = cpuOfChildren();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Half a second of one busy core would be 50 jiffies.
+    if (used !== undefined) ok((cpuOfChildren() ?? 0) - used < 15, "a query is still running");
+  },
+);
 
-/** Jiffies of CPU that the children of this process have had, dead ones too; Linux alone tells. */
+/** Jiffies of CPU of the children of this process, including dead ones; undefined except on Linux. */
 function cpuOfChildren(): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   let sum = 0;
@@ -240,7 +280,7 @@ function cpuOfChildren(): number | undefined {
       const stat = Deno.readTextFileSync(`/proc/${name}/stat`).replace(/^.*\) /s, "").split(" ");
       if (Number(stat[1]) === Deno.pid) sum += Number(stat[11]) + Number(stat[12]);
     } catch (error) {
-      // It ended between the listing and the look.
+      // It ended after it was listed.
       if (!(error instanceof Deno.errors.NotFound) && !/os error 3/.test(String(error))) {
         throw error;
       }
@@ -249,25 +289,25 @@ function cpuOfChildren(): number | undefined {
   return sum;
 }
 
-add("a changed table is what counts from then on", async (db) => {
-  const { machine, folder, ask, put } = db;
+add("follows a change of /etc/fstab", async (db) => {
+  const { machine, folder, query, put } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
-  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 200);
+  equal((await query("?file=data/ok.db", "SELECT 1")).status, 200);
   await put("/etc/fstab", `${folder} /mnt/other ro\n`);
   for (let tries = 0; tries < 500; tries++) {
-    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 200) break;
+    if ((await query("?file=other/ok.db", "SELECT 1")).status === 200) break;
   }
-  equal((await ask("?file=other/ok.db", "SELECT 1")).status, 200);
-  equal((await ask("?file=data/ok.db", "SELECT 1")).status, 404);
+  equal((await query("?file=other/ok.db", "SELECT 1")).status, 200);
+  equal((await query("?file=data/ok.db", "SELECT 1")).status, 404);
   await put("/etc/fstab", "");
   for (let tries = 0; tries < 500; tries++) {
-    if ((await ask("?file=other/ok.db", "SELECT 1")).status === 404) break;
+    if ((await query("?file=other/ok.db", "SELECT 1")).status === 404) break;
   }
-  equal((await ask("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
+  equal((await query("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
   equal(machine.log.filter((line) => line.includes("did not")), []);
 });
 
-Deno.test("/dev/db asks files", async (t) => {
+Deno.test("/dev/db queries files", async (t) => {
   await withDb(async (db) => {
     for (const [title, run] of cases) await t.step(title, (step) => run(db, step));
   }, (base) => `
@@ -277,6 +317,7 @@ Deno.test("/dev/db asks files", async (t) => {
     postgres://db.example.com /mnt/pg ro
     ${base} /mnt/broken s3cret
     / /mnt/own ro
+    ${base}/a,b /mnt/comma ro
     nonsense
   `);
 });

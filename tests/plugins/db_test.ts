@@ -1,10 +1,11 @@
-/** `/dev/db` over worlds: whose right counts, what is asked, how the answer looks. */
+/** `/dev/db` over worlds: rights, targets, statements, formats. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { APPROVE, type DbMachine, TOKEN, withDb } from "./db_machine.ts";
+import { APPROVE, TOKEN } from "../support/machine.ts";
+import { type DbServer, withDb } from "./db/queries.ts";
 
-type Case = (db: DbMachine, t: Deno.TestContext) => Promise<void>;
+type Case = (db: DbServer, t: Deno.TestContext) => Promise<void>;
 const cases: [title: string, run: Case][] = [];
 function add(title: string, run: Case): void {
   cases.push([title, run]);
@@ -24,7 +25,7 @@ function uploaded(sql: string): Uint8Array {
   }
 }
 
-add("a world's own tables are asked by its name, with or without home/", async ({ rows, put }) => {
+add("queries the tables of a world by its name, with or without home/", async ({ rows, put }) => {
   await put("/home/deep/x", "<p>one</p>");
   await put("/home/deep/x", "<p>two</p>");
   for (
@@ -48,7 +49,7 @@ add("a world's own tables are asked by its name, with or without home/", async (
   equal((await rows("?world=home/a%20b/%C3%BC%25", EVENTS)).length, 1);
 });
 
-add("a world whose bytes are a database is asked with ?content", async ({ ask, rows, put }) => {
+add("queries the content of a world with ?content", async ({ query, rows, put }) => {
   await put("/home/up.sqlite", uploaded("CREATE TABLE t(a); INSERT INTO t VALUES (1), ('b')"));
   equal(await rows("?world=up.sqlite&content", "SELECT a FROM t"), [{ a: 1 }, { a: "b" }]);
   equal(await rows("/home/up.sqlite?content", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
@@ -56,12 +57,12 @@ add("a world whose bytes are a database is asked with ?content", async ({ ask, r
   await put("/home/wal", logged);
   equal(await rows("?world=wal&content", "SELECT a FROM t"), [{ a: 7 }]);
   await put("/home/text", "no database at all, however long it may be ".repeat(40));
-  const none = await ask("?world=text&content", "SELECT 1 FROM sqlite_master");
+  const none = await query("?world=text&content", "SELECT 1 FROM sqlite_master");
   equal(none.status, 400);
   match(none.text, /file is not a database/);
 });
 
-add("nobody asks a world they may not read", async ({ machine, ask, rows, put }) => {
+add("refuses a world that the caller cannot read", async ({ machine, query, rows, put }) => {
   await put("/etc/shadow", "ada:5f4dcc3b5aa765d61d8327deb882cf99");
   await put("/boot/note", "for T3");
   for (
@@ -77,22 +78,22 @@ add("nobody asks a world they may not read", async ({ machine, ask, rows, put })
   ) {
     for (const how of ["", "&content"]) {
       if (world === "etc/fstab" && how !== "" || world.endsWith(".md") && how !== "") continue;
-      const reply = await ask(`?world=${world}${how}`, "SELECT * FROM stage_meta", { token });
+      const reply = await query(`?world=${world}${how}`, "SELECT * FROM stage_meta", { token });
       equal(reply.status, status, `${world}${how} ${reply.text}`);
     }
   }
-  match((await ask("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
-  // What is shown with its secrets struck out is no database either.
-  equal((await ask("?world=etc/fstab&content", "SELECT 1")).status, 400);
-  const all = await ask("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
+  match((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
+  // The content without its secrets is not a database.
+  equal((await query("?world=etc/fstab&content", "SELECT 1")).status, 400);
+  const all = await query("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
   equal([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
   await put("/home/x", "x");
   equal((await rows("?world=x", "SELECT 1 AS a")).length, 1);
   equal(machine.log.filter((line) => line.includes("failed")), []);
 });
 
-add("a capability asks the worlds it covers, by their path, and nothing else", async (db) => {
-  const { machine, ask, put } = db;
+add("accepts a capability for the worlds below its prefix, by path only", async (db) => {
+  const { machine, query, put } = db;
   await put("/home/scratch/x", "mine");
   await put("/home/other", "not mine");
   const rw = machine.capability("/home/scratch", "rw");
@@ -110,42 +111,42 @@ add("a capability asks the worlds it covers, by their path, and nothing else", a
       ["/home/scratch/x?file=data/a.db", "SELECT 1", rw, 400],
       ["/mnt/data/a.db", "SELECT 1", rw, 403],
       ["/home/scratch/../other", "SELECT 1", rw, 400],
-      // Over the route alone it opens no world.
+      // A capability for the route itself is not valid for a world.
       ["?world=home/other", "SELECT 1", whole, 403],
       ["/home/scratch/x", "SELECT 1", whole, 403],
     ] as const
   ) {
-    const reply = await ask(target, sql, { token });
+    const reply = await query(target, sql, { token });
     equal(reply.status, status, `${target} ${reply.text}`);
   }
 });
 
-add("a target that cannot be one is refused in words", async ({ ask }) => {
+add("answers 400 to a target that is not valid", async ({ query }) => {
   for (
     const [target, words] of [
-      ["", /name one thing/],
-      ["?world=x&world=y", /name one thing/],
-      ["?world=x&file=data/a.db", /name one thing/],
-      ["?world=", /no world's name/],
-      ["?world=../etc/shadow", /no world's name/],
-      ["?world=home/../../etc/shadow", /no world's name/],
-      ["?world=home//x", /no world's name/],
-      ["?world=a%00b", /no world's name/],
-      ["?world=a%5Cb", /no world's name/],
-      ["?world=x&limit=3", /there is no \?limit/],
+      ["", /name one target/],
+      ["?world=x&world=y", /name one target/],
+      ["?world=x&file=data/a.db", /name one target/],
+      ["?world=", /is not the name of a world/],
+      ["?world=../etc/shadow", /is not the name of a world/],
+      ["?world=home/../../etc/shadow", /is not the name of a world/],
+      ["?world=home//x", /is not the name of a world/],
+      ["?world=a%00b", /is not the name of a world/],
+      ["?world=a%5Cb", /is not the name of a world/],
+      ["?world=x&limit=3", /\?limit is unknown/],
       ["?file=data/a.db&content", /content is for worlds/],
-      ["?world=x&n.a=abc", /no number/],
+      ["?world=x&n.a=abc", /not a number/],
       ["?world=x&p.a=1&n.a=1", /twice/],
-      ["?world=x&p.2=1", /without a gap/],
+      ["?world=x&p.2=1", /without gaps/],
     ] as const
   ) {
-    const { status, text } = await ask(target, "SELECT 1");
+    const { status, text } = await query(target, "SELECT 1");
     equal(status, 400, `${target} ${text}`);
     match(JSON.parse(text).detail, words);
   }
 });
 
-add("a statement is one, is text, and only reads", async ({ ask, put }) => {
+add("answers 400 to a statement that is not one, or does not only read", async ({ query, put }) => {
   await put("/home/x", "x");
   for (
     const [sql, status, words] of [
@@ -158,51 +159,54 @@ add("a statement is one, is text, and only reads", async ({ ask, put }) => {
       ["ATTACH '/etc/passwd' AS p", 400, /only reading is allowed/],
       ["PRAGMA writable_schema = 1", 400, /only reading is allowed/],
       ["SELECT load_extension('x')", 400, /only reading is allowed|no such function/],
-      ["VACUUM INTO '/tmp/elastik-never'", 400, /gives no rows/],
+      ["VACUUM INTO '/tmp/elastik-never'", 400, /returns no rows/],
       ["SELECT abs(-9223372036854775807 - 1)", 400, /integer overflow/],
-      ["x".repeat(300_000), 413, /at most 262144 bytes/],
+      ["x".repeat(300_000), 413, /longer than 262144 bytes/],
     ] as const
   ) {
-    const { status: found, text } = await ask("?world=x", sql);
+    const { status: found, text } = await query("?world=x", sql);
     equal(found, status, `${sql.slice(0, 60)} ${text}`);
     match(JSON.parse(text).detail, words);
   }
-  equal((await ask("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
-  equal((await ask("?world=x")).status, 400);
-  const put405 = await ask("?world=x", "SELECT 1", { method: "PUT" });
+  equal((await query("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
+  equal((await query("?world=x")).status, 400);
+  const put405 = await query("?world=x", "SELECT 1", { method: "PUT" });
   equal([put405.status, put405.headers.get("allow")], [405, "GET, HEAD, POST"]);
   for (const sql of ["EXPLAIN QUERY PLAN SELECT 1", "PRAGMA table_info(events)", "VALUES (1)"]) {
-    equal((await ask("?world=x", sql)).status, 200, sql);
+    equal((await query("?world=x", sql)).status, 200, sql);
   }
 });
 
-add("parameters are bound, never pasted", async ({ machine, rows, put }) => {
-  await put("/home/x", "x");
-  const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
-  equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
-    { a: "text", b: "integer", c: "real", d: "null" },
-  ]);
-  equal(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
-    { a: "';DROP TABLE events--" },
-  ]);
-  equal(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{ a: "a", b: 3 }]);
-  equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
-    { a: "9223372036854775807" },
-  ]);
-  const unknown = await machine.send({
-    method: "POST",
-    target: "/dev/db?world=x&p.z=1",
-    headers: { authorization: `Bearer ${TOKEN}` },
-    body: "SELECT 1",
-  });
-  equal(unknown.status, 400);
-  match(unknown.text, /Unknown named parameter 'z'/);
-});
+add(
+  "binds parameters instead of inserting them into the statement",
+  async ({ machine, rows, put }) => {
+    await put("/home/x", "x");
+    const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
+    equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
+      { a: "text", b: "integer", c: "real", d: "null" },
+    ]);
+    equal(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
+      { a: "';DROP TABLE events--" },
+    ]);
+    equal(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{ a: "a", b: 3 }]);
+    equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
+      { a: "9223372036854775807" },
+    ]);
+    const unknown = await machine.send({
+      method: "POST",
+      target: "/dev/db?world=x&p.z=1",
+      headers: { authorization: `Bearer ${TOKEN}` },
+      body: "SELECT 1",
+    });
+    equal(unknown.status, 400);
+    match(unknown.text, /Unknown named parameter 'z'/);
+  },
+);
 
 const ODD = `SELECT 1 AS a, 'x,"y"' AS b, NULL AS a, x'00ff' AS "2", 9007199254740993 AS "1",
   1.5 AS __proto__, '' AS e, 'two' || char(10) || 'lines' AS f, 9e999 AS g`;
 
-add("the answer has the form that Accept ranks first", async ({ ask, put }) => {
+add("sends the format that Accept prefers", async ({ query, put }) => {
   await put("/home/x", "x");
   for (
     const [accept, type] of [
@@ -218,46 +222,46 @@ add("the answer has the form that Accept ranks first", async ({ ask, put }) => {
       ["*/*, application/json;q=0.1", "text/plain; charset=utf-8"],
     ] as const
   ) {
-    const reply = await ask("?world=x", "SELECT 1", accept === undefined ? {} : { accept });
+    const reply = await query("?world=x", "SELECT 1", accept === undefined ? {} : { accept });
     equal([reply.status, reply.headers.get("content-type")], [200, type], accept);
     equal(reply.headers.get("vary"), "Accept");
   }
   for (const accept of ["text/html", "image/*", "application/json;q=0"]) {
-    equal((await ask("?world=x", "SELECT 1", { accept })).status, 406, accept);
+    equal((await query("?world=x", "SELECT 1", { accept })).status, 406, accept);
   }
-  const head = await ask("?world=x&sql=SELECT+1", undefined, { method: "HEAD" });
-  const got = await ask("?world=x&sql=SELECT+1");
+  const head = await query("?world=x&sql=SELECT+1", undefined, { method: "HEAD" });
+  const got = await query("?world=x&sql=SELECT+1");
   equal([head.status, head.text], [200, ""]);
   equal(head.headers.get("content-length"), got.headers.get("content-length"));
 });
 
-add("JSON keeps every column, its order and its value", async ({ ask, put }) => {
+add("sends JSON with every column in order", async ({ query, put }) => {
   await put("/home/x", "x");
   const row = `{"a":1,"b":"x,\\"y\\"","a_2":null,"2":{"base64":"AP8="},"1":"9007199254740993",` +
     `"__proto__":1.5,"e":"","f":"two\\nlines","g":"Infinity"}`;
-  equal((await ask("?world=x", ODD)).text, `[\n${row}\n]\n`);
-  equal((await ask("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
-  equal((await ask("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
+  equal((await query("?world=x", ODD)).text, `[\n${row}\n]\n`);
+  equal((await query("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
+  equal((await query("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
   equal(
-    (await ask("?world=x", "SELECT 1 AS a, 2 AS a_2, 3 AS a, 4 AS a")).text,
+    (await query("?world=x", "SELECT 1 AS a, 2 AS a_2, 3 AS a, 4 AS a")).text,
     '[\n{"a":1,"a_2":2,"a_3":3,"a_4":4}\n]\n',
   );
 });
 
-add("CSV is RFC 4180, and tells nothing from an empty text", async ({ ask, put }) => {
+add("sends CSV that tells NULL from an empty text", async ({ query, put }) => {
   await put("/home/x", "x");
   equal(
-    (await ask("?world=x", ODD, { accept: "text/csv" })).text,
+    (await query("?world=x", ODD, { accept: "text/csv" })).text,
     'a,b,a,2,1,__proto__,e,f,g\r\n1,"x,""y""",,x\'00ff\',9007199254740993,1.5,"","two\nlines",Infinity\r\n',
   );
 });
 
-add("the table is one line a row, aligned, and steers no terminal", async ({ ask, put }) => {
+add("sends an aligned table without control characters", async ({ query, put }) => {
   await put("/home/x", "x");
   const sql = "SELECT 1 AS n, 'é你' AS word, x'01' AS b UNION ALL " +
     "SELECT 200, char(27) || '[2J' || char(10), NULL UNION ALL SELECT NULL, 'z', NULL";
   equal(
-    (await ask("?world=x", sql, { accept: "text/plain" })).text,
+    (await query("?world=x", sql, { accept: "text/plain" })).text,
     [
       "   n  word         b",
       "----  -----------  -----",
@@ -267,20 +271,22 @@ add("the table is one line a row, aligned, and steers no terminal", async ({ ask
       "",
     ].join("\n"),
   );
-  const long = await ask("?world=x", `SELECT '${"y".repeat(500)}' AS a`, { accept: "text/plain" });
+  const long = await query("?world=x", `SELECT '${"y".repeat(500)}' AS a`, {
+    accept: "text/plain",
+  });
   equal(long.text.split("\n")[2]?.length, 200);
 });
 
-add("an answer says when there was more, and is refused when it is too much", async (db) => {
-  const { ask, put } = db;
+add("cuts a result at 1000 rows and refuses one that is too long", async (db) => {
+  const { query, put } = db;
   await put("/home/x", "x");
   const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
-  const cut = await ask("?world=x", many);
+  const cut = await query("?world=x", many);
   equal([cut.status, JSON.parse(cut.text).length], [200, 1000]);
   equal([cut.headers.get("x-db-rows"), cut.headers.get("x-db-truncated")], ["1000", "true"]);
-  const table = await ask("?world=x", many, { accept: "text/plain" });
+  const table = await query("?world=x", many, { accept: "text/plain" });
   match(table.text, /\(the first 1000 rows; there are more\)\n$/);
-  const whole = await ask("?world=x", `${many} LIMIT 1000`);
+  const whole = await query("?world=x", `${many} LIMIT 1000`);
   equal([whole.headers.get("x-db-rows"), whole.headers.get("x-db-truncated")], ["1000", undefined]);
   for (
     const sql of [
@@ -290,33 +296,33 @@ add("an answer says when there was more, and is refused when it is too much", as
       "SELECT hex(zeroblob(20000)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n) LIMIT 900",
     ]
   ) {
-    const { status, text } = await ask("?world=x", sql);
+    const { status, text } = await query("?world=x", sql);
     equal(status, 413, `${sql} ${text.slice(0, 300)}`);
   }
-  const almost = await ask("?world=x", "SELECT hex(zeroblob(8000000)) AS a", {
+  const almost = await query("?world=x", "SELECT hex(zeroblob(8000000)) AS a", {
     accept: "text/csv",
   });
   equal([almost.status, almost.body.length], [200, 16_000_005]);
 });
 
-add("a refusal is a problem, or text for whoever asked for text", async ({ ask, put }) => {
+add("sends a problem, or text to a client that prefers text", async ({ query, put }) => {
   await put("/home/x", "x");
-  const problem = await ask("?world=x", "SELEC");
+  const problem = await query("?world=x", "SELEC");
   equal(problem.headers.get("content-type"), "application/problem+json");
   equal(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-body.md");
-  const text = await ask("?world=x", "SELEC", { accept: "text/csv" });
+  const text = await query("?world=x", "SELEC", { accept: "text/csv" });
   equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
-  match(text.text, /^400 The request body does not fit\nCannot ask \/home\/x: near/);
+  match(text.text, /^400 The request body does not fit\nCannot query \/home\/x: near/);
 });
 
-add("asking leaves no trace on a world's chain", async ({ machine, rows, put }) => {
+add("adds no event to the queried world", async ({ machine, rows, put }) => {
   await put("/home/x", "x");
   for (let i = 0; i < 3; i++) equal((await rows("?world=x", "SELECT * FROM events")).length, 1);
   await machine.audit();
   ok(true);
 });
 
-Deno.test("/dev/db asks worlds", async (t) => {
+Deno.test("/dev/db queries worlds", async (t) => {
   await withDb(async (db) => {
     for (const [i, [title, run]] of cases.entries()) {
       if (i > 0) {

@@ -10,7 +10,7 @@ Deno.test("example declares its route and answers with what was sent", async () 
   deepStrictEqual(await answer.json(), { hello: "from example plugin", echo: "hi" });
 });
 
-Deno.test("example installs as it stands, types and all", async () => {
+Deno.test("example can be installed with its types", async () => {
   await withPlugins(async (machine) => {
     const source = await Deno.readTextFile(new URL("../../plugins/example.ts", import.meta.url));
     await install(machine, "example", source);

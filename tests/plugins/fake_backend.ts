@@ -1,60 +1,60 @@
 /**
- * A language model's server for tests, on a free port of this computer. It speaks the three wire
- * formats as their makers' public pages record them, told apart by path alone: Ollama's NDJSON
- * (`/api/chat`, `/api/generate`), OpenAI's anonymous SSE (`…/chat/completions`) and Anthropic's named
- * SSE (`…/messages`). It does as its test says, also what no sane server would.
+ * A fake server of a language model, on a free port of this computer. It speaks the three wire formats
+ * of the public documentation, chosen by path: Ollama's NDJSON (`/api/chat`, `/api/generate`), OpenAI's
+ * anonymous server-sent events (`…/chat/completions`) and Anthropic's named ones (`…/messages`). A test
+ * defines how it behaves, and can make it violate its format.
  */
 
 /** The three formats. */
 export type WireFormat = "ollama" | "openai" | "claude";
 
-/** What one call to the backend was. */
+/** One request to the backend. */
 export interface SeenCall {
   readonly format: WireFormat;
   readonly method: string;
   /** Path with query. */
   readonly path: string;
   readonly headers: Headers;
-  /** The content as it came. */
+  /** The content of the request. */
   readonly text: string;
-  /** The content, parsed; `undefined` when it is no JSON object. */
+  /** The parsed content; `undefined` if it is not a JSON object. */
   readonly json: Readonly<Record<string, unknown>> | undefined;
-  /** The last words of the user in it. */
+  /** The last message of the user. */
   readonly prompt: string;
-  /** The system prompt in it. */
+  /** The system prompt. */
   readonly system: string | undefined;
-  /** Resolves when the caller left before the answer was whole; else never. */
+  /** Resolves if the caller disconnects before the response is complete. */
   readonly left: Promise<void>;
 }
 
-/** How the backend answers one call. Everything is optional; nothing given answers with an echo. */
+/** How the backend answers one request. The default is an echo of the prompt. */
 export interface Behaviour {
-  /** The answer in its pieces; `You said: ` and the prompt unless given. */
+  /** The tokens of the response; by default `You said: ` and the prompt. */
   readonly tokens?: readonly string[] | ((call: SeenCall) => readonly string[]);
-  /** Awaited before each token, and once more before the end, with its number. */
+  /** Awaited before each token, and once more before the end, with the number of the token. */
   readonly before?: (index: number) => Promise<void> | void;
-  /** Awaited before the head is sent. */
+  /** Awaited before the response headers are sent. */
   readonly head?: () => Promise<void> | void;
   /**
-   * How it ends: with its end mark (`whole`); without one but in good order (`unmarked`); with the
-   * connection broken off (`broken`); with an error in the format's own words (`error`); not (`hang`).
+   * How the response ends: `whole` with its end mark, `unmarked` without it, `broken` by closing the
+   * connection, `error` with an error of the format, `hang` not at all.
    */
   readonly end?: "whole" | "unmarked" | "broken" | "error" | "hang";
-  /** What `error` says. */
+  /** The text of an error. */
   readonly says?: string;
-  /** Text put on the wire as it stands in place of a token, by the token's number. */
+  /** Text that replaces the frame of a token, by the number of the token. */
   readonly raw?: Readonly<Record<number, string>>;
-  /** Largest piece written at a time, in bytes: 1 splits every character of several bytes. */
+  /** Most bytes of one write: 1 splits every character of several bytes. */
   readonly pieces?: number;
-  /** Line ends of SSE; a line feed unless given. */
+  /** Line end of events; a line feed by default. */
   readonly newline?: "\n" | "\r\n" | "\r";
-  /** Answers with one JSON document, as if streaming had not been asked for. */
+  /** Answers with one JSON document instead of a stream. */
   readonly document?: boolean;
-  /** A status other than 200, with `says` as the error's words. */
+  /** Status of the response; other than 200 with `says` as the text of the error. */
   readonly status?: number;
-  /** Headers of the answer, laid over what the format sends. */
+  /** Headers of the response, in addition to those of the format. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Content in place of everything else. */
+  /** Content of the response, instead of all the above. */
   readonly body?: string | ((call: SeenCall) => string);
 }
 
@@ -63,9 +63,9 @@ const encoder = new TextEncoder();
 
 /** See the module. */
 export class FakeBackend {
-  /** Every call so far. */
+  /** All requests so far. */
   readonly calls: SeenCall[] = [];
-  /** What is done when nothing is queued. */
+  /** Used when no behaviour is queued. */
   behaviour: Behaviour = {};
   readonly #queue: Behaviour[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -83,7 +83,7 @@ export class FakeBackend {
     return this.#server.addr.port;
   }
 
-  /** `127.0.0.1:port`, as a config line names it. */
+  /** `127.0.0.1:port`, for a line of the configuration. */
   get host(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -92,26 +92,26 @@ export class FakeBackend {
     return `http://${this.host}`;
   }
 
-  /** The newest call. */
+  /** The latest request. */
   get last(): SeenCall {
     const last = this.calls.at(-1);
     if (last === undefined) throw new Error("The backend was not called");
     return last;
   }
 
-  /** Has the next call without a behaviour of its own answered so. */
+  /** Queues a behaviour for one request. */
   next(behaviour: Behaviour): void {
     this.#queue.push(behaviour);
   }
 
-  /** Forgets what was called and what was queued. */
+  /** Forgets all requests and queued behaviours. */
   clear(): void {
     this.calls.length = 0;
     this.#queue.length = 0;
     this.behaviour = {};
   }
 
-  /** Waits until there were this many calls. */
+  /** Waits until this many requests were sent. */
   async called(count: number): Promise<SeenCall> {
     while (this.calls.length < count) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -119,7 +119,7 @@ export class FakeBackend {
     return this.last;
   }
 
-  /** Stops; what hangs is broken off. */
+  /** Stops the server, and ends responses that hang. */
   async close(): Promise<void> {
     this.#closed.resolve();
     await this.#server.shutdown();
@@ -130,9 +130,9 @@ export class FakeBackend {
     const call = await seen(request, left.promise);
     const behaviour = this.#queue.shift() ?? this.behaviour;
     this.calls.push(call);
-    for (const tell of this.#waiting.splice(0)) tell();
+    for (const resolve of this.#waiting.splice(0)) resolve();
     if (behaviour.head !== undefined) {
-      // The signal alone tells it before there is a head, and after one it aborts in any case.
+      // Before the headers only the signal reports a disconnect; later it aborts for any reason.
       const leave = (): void => left.resolve();
       request.signal.addEventListener("abort", leave, { once: true });
       await Promise.race([behaviour.head(), this.#closed.promise, left.promise]);
@@ -175,13 +175,13 @@ export class FakeBackend {
             for (const piece of split(encoder.encode(text), pieces)) {
               if (over) return;
               controller.enqueue(piece);
-              // A turn between two pieces, or the server joins them into one.
+              // Without a pause between two writes the server joins them.
               if (pieces < Infinity) await new Promise((resolve) => setImmediate(resolve));
             }
           }
           if (behaviour.end === "hang") await closed;
           if (over) return;
-          if (behaviour.end === "broken") controller.error(new Error("broken off by the test"));
+          if (behaviour.end === "broken") controller.error(new Error("closed by the test"));
           else controller.close();
         } catch (error) {
           if (!over) controller.error(error);
@@ -195,7 +195,7 @@ export class FakeBackend {
   }
 }
 
-/** Runs a test with a backend of its own. */
+/** Runs a test with its own backend. */
 export async function withBackend(test: (backend: FakeBackend) => Promise<void>): Promise<void> {
   const backend = new FakeBackend();
   try {
@@ -205,7 +205,7 @@ export async function withBackend(test: (backend: FakeBackend) => Promise<void>)
   }
 }
 
-/** A token's frames and what stands around them. */
+/** The frames of a wire format. */
 interface WireOf {
   readonly type: string;
   readonly opening: readonly string[];
@@ -259,7 +259,7 @@ const WIRES: Readonly<Record<WireFormat, WireOf>> = {
   ollama: {
     type: "application/x-ndjson",
     opening: [],
-    // Both endpoints' fields at once would be a format of its own; the tests of /api/generate use `raw`.
+    // Only for /api/chat: the tests of /api/generate use `raw` and `body`.
     token: (content) => line({ ...OLLAMA, message: { role: "assistant", content }, done: false }),
     closing: [line({
       ...OLLAMA,
@@ -285,7 +285,7 @@ const WIRES: Readonly<Record<WireFormat, WireOf>> = {
     token: (content) => data(choice({ content })),
     closing: [
       data(choice({}, "stop")),
-      // What `include_usage` brings: a chunk without choices.
+      // `include_usage` adds a chunk without choices.
       data({ ...CHUNK, choices: [], usage: { prompt_tokens: 12, completion_tokens: 34 } }),
       "data: [DONE]\n\n",
     ],
@@ -385,7 +385,7 @@ function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
       ? Object.fromEntries(Object.entries(value))
       : undefined;
   } catch {
-    return undefined; // no JSON is what `undefined` says
+    return undefined; // not JSON
   }
 }
 

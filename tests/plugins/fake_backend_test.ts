@@ -1,4 +1,4 @@
-/** The fake backend, asked as the public pages of each format ask. */
+/** The fake backend, called as the public documentation of each format describes. */
 
 import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { withBackend } from "./fake_backend.ts";
@@ -10,7 +10,7 @@ function post(url: string, body: unknown, signal?: AbortSignal): Promise<Respons
 
 const ASK = { model: "m", stream: true, messages: [{ role: "user", content: "häh?" }] };
 
-Deno.test("FakeBackend speaks the three formats, by path", async () => {
+Deno.test("FakeBackend answers in the wire format of the path", async () => {
   await withBackend(async (backend) => {
     const ollama = await (await post(`${backend.url}/api/chat`, ASK)).text();
     const lines = ollama.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -27,7 +27,7 @@ Deno.test("FakeBackend speaks the three formats, by path", async () => {
   });
 });
 
-Deno.test("FakeBackend does as it is told, once or always", async () => {
+Deno.test("FakeBackend.next() applies to one request, behaviour to all others", async () => {
   await withBackend(async (backend) => {
     const url = `${backend.url}/v1/chat/completions`;
     backend.next({ status: 429, headers: { "retry-after": "7" }, says: "slow down" });
@@ -43,7 +43,7 @@ Deno.test("FakeBackend does as it is told, once or always", async () => {
   });
 });
 
-Deno.test("FakeBackend tells when its caller left, before the head and after it", async () => {
+Deno.test("SeenCall.left resolves when the caller disconnects, before or after the response headers", async () => {
   await withBackend(async (backend) => {
     const gone = new AbortController();
     backend.next({ head: () => new Promise(() => {}) });

@@ -1,14 +1,14 @@
-/** `/dev/fanout`: who may, what reaches which world, what is told of each. */
+/** `/dev/fanout` over HTTP: rights, headers, results. */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
-import { eventually, QUICK } from "../plugin/plugin_machine.ts";
-import { bearer, CLOSED, type TestMachine, TOKEN, withMachine } from "../support/machine.ts";
+import { eventually } from "../plugin/plugin_machine.ts";
+import { bearer, type TestMachine, TOKEN } from "../support/machine.ts";
+import { withPluginServer } from "../support/plugin_server.ts";
 import type { Reply } from "../support/wire.ts";
-import { installPlugin } from "./db_machine.ts";
 
 interface Fanout {
   readonly machine: TestMachine;
-  /** Writes the list, and waits until the plugin goes by it. */
+  /** Writes the list, and waits until the plugin uses it. */
   list(text: string): Promise<void>;
   /** Sends as T2. */
   send(
@@ -17,7 +17,7 @@ interface Fanout {
     headers?: Record<string, string>,
     query?: string,
   ): Promise<Reply>;
-  /** The bytes of a world, or its status when it is not there. */
+  /** Content of a world, or the status if it cannot be read. */
   read(path: string): Promise<string | number>;
 }
 
@@ -32,7 +32,7 @@ function results(reply: Reply): [target: string, status: number][] {
   return results.map(({ target, status }: { target: string; status: number }) => [target, status]);
 }
 
-add("PUT replaces and POST appends, everywhere, once for a name that is there again", async (f) => {
+add("PUT replaces and POST appends to every target once", async (f) => {
   await f.list("# targets\n\nhome/a\n/home/b\n  c  \nhome/c\n/home/deep/d e\n#home/not\n");
   const put = await f.send("PUT", "one");
   equal(put.status, 200, put.text);
@@ -49,7 +49,7 @@ add("PUT replaces and POST appends, everywhere, once for a name that is there ag
   equal(await f.read("/home/not"), 404);
 });
 
-add("type, metadata, extension and conditions travel along", async (f) => {
+add("passes on type, metadata, extension and preconditions", async (f) => {
   await f.list("a\nb");
   const meta = { "x-meta-author": "codex", "x-meta-confidence": "0.9", "x-other": "no" };
   equal((await f.send("PUT", "a,b", { "content-type": "text/csv", ...meta })).status, 200);
@@ -70,7 +70,7 @@ add("type, metadata, extension and conditions travel along", async (f) => {
   equal([bad.status, results(bad)], [400, [["/home/a", 400], ["/home/b", 400]]]);
 });
 
-add("each world is written by the caller's own right, and told of by itself", async (f) => {
+add("writes each world with the rights of the caller and reports each result", async (f) => {
   await f.list("right\n/etc/motd\n/boot/x");
   const two = await f.send("PUT", "text");
   equal(two.status, 207);
@@ -88,7 +88,7 @@ add("each world is written by the caller's own right, and told of by itself", as
   equal((await f.send("POST", "x")).status, 403);
 });
 
-add("nobody below T2 uses it, and no capability does", async (f) => {
+add("refuses callers below T2 and capabilities", async (f) => {
   await f.list("/home/scratch/x");
   for (
     const [headers, status] of [
@@ -110,11 +110,11 @@ add("nobody below T2 uses it, and no capability does", async (f) => {
     headers: bearer(f.machine.capability("/", "rw")),
     body: "x",
   });
-  match(words.text, /a capability writes to worlds of its own prefix alone, T2 is needed/);
+  match(words.text, /a capability is valid for worlds below its own prefix only; T2 is required/);
   equal(await f.read("/home/scratch/x"), 404);
 });
 
-add("a line that could go round, or is no world, is never written to", async (f) => {
+add("never writes to a line that is not the name of a world", async (f) => {
   const lines = [
     "ok",
     "/dev/fanout",
@@ -149,16 +149,16 @@ add("a line that could go round, or is no world, is never written to", async (f)
   ok(list.text.startsWith(lines.join("\n")));
 });
 
-add("without a list there is nothing to write to, and the words say who makes one", async (f) => {
+add("answers 503 if the list names no world", async (f) => {
   for (const text of ["", "# nothing\n", "/dev/fanout"]) {
     await f.list(text);
     const reply = await f.send("POST", "x");
     equal(reply.status, 503, reply.text);
-    match(reply.text, /names no world; T3 writes it/);
+    match(reply.text, /names no world; T3 can write it/);
   }
 });
 
-add("what is too large reaches no world, or is refused by each", async (f) => {
+add("answers 413 to a body that is too long", async (f) => {
   await f.list("a\nb");
   const five = new Uint8Array(5 * 1024 * 1024).fill(120);
   equal((await f.send("PUT", five)).status, 200);
@@ -170,7 +170,7 @@ add("what is too large reaches no world, or is refused by each", async (f) => {
   equal(String(await f.read("/home/a")).length, five.length);
 });
 
-add("a long list is written a few at a time and in its order", async (f) => {
+add("writes 256 targets in the order of the list", async (f) => {
   const names = Array.from({ length: 300 }, (_, i) => `many/${i}`);
   await f.list(names.join("\n"));
   const reply = await f.send("PUT", "x");
@@ -182,7 +182,7 @@ add("a long list is written a few at a time and in its order", async (f) => {
   equal(await f.read("/home/many/256"), 404);
 });
 
-add("GET tells the list, and nothing else is understood", async (f) => {
+add("GET lists the targets; other methods and queries are refused", async (f) => {
   await f.list("told\n/dev/x");
   const { text } = await f.send("GET");
   equal(JSON.parse(text)[0], { line: 1, target: "/home/told" });
@@ -196,9 +196,8 @@ add("GET tells the list, and nothing else is understood", async (f) => {
   equal(below.status, 404);
 });
 
-Deno.test("/dev/fanout writes to every world of its list", async (t) => {
-  await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
-    await installPlugin(machine, "fanout");
+Deno.test("/dev/fanout writes to every target", async (t) => {
+  await withPluginServer({ plugins: ["fanout"] }, async (machine) => {
     const send: Fanout["send"] = (method, body, headers = {}, query = "") =>
       machine.send({
         method,
@@ -214,7 +213,7 @@ Deno.test("/dev/fanout writes to every world of its list", async (t) => {
       const before = await turns();
       const marked = `${text}\n# ${crypto.randomUUID()}`;
       ok((await machine.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
-      await eventually(async () => await turns() > before || undefined, "the list counts");
+      await eventually(async () => await turns() > before || undefined, "the list is in use");
     };
     const read: Fanout["read"] = async (path) => {
       const { status, text } = await machine.approve("GET", `${path}?raw`);

@@ -7,20 +7,20 @@ function hrefs(text: string): string[] {
   return [...text.matchAll(/<D:href>([^<]*)<\/D:href>/g)].map(([, href = ""]) => href);
 }
 
-async function look(place: Place, path: string, headers: Record<string, string> = T3) {
+async function propfind(place: Place, path: string, headers: Record<string, string> = T3) {
   return await place.send("PROPFIND", path, undefined, { depth: "1", ...headers });
 }
 
-Deno.test("fstab's mounts are folders of WebDAV, with their files, their links and their tiers", () =>
+Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of the caller", () =>
   atPlace(async (place) => {
     const { folder, server } = place;
     await Deno.mkdir(`${folder}/dav/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/dav/a b.md`, "# one");
     await place.mount(`${folder}/dav /mnt/notes rw`, `${server.origin} /mnt/api ro`);
-    match((await look(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
-    const mounts = hrefs((await look(place, "/dav/mnt/")).text);
+    match((await propfind(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
+    const mounts = hrefs((await propfind(place, "/dav/mnt/")).text);
     deepStrictEqual(mounts.slice(0, 3), ["/dav/mnt/", "/dav/mnt/api/", "/dav/mnt/notes/"]);
-    deepStrictEqual(hrefs((await look(place, "/dav/mnt/notes/")).text), [
+    deepStrictEqual(hrefs((await propfind(place, "/dav/mnt/notes/")).text), [
       "/dav/mnt/notes/",
       "/dav/mnt/notes/a%20b.md",
       "/dav/mnt/notes/sub/",
@@ -34,7 +34,7 @@ Deno.test("fstab's mounts are folders of WebDAV, with their files, their links a
     equal((await place.send("PUT", "/dav/mnt/notes/new.txt", "newer", T2)).status, 204);
     equal((await place.send("PUT", "/dav/mnt/api/x", "new", T2)).status, 405);
     equal((await place.send("PUT", "/dav/mnt/notes/../../secret", "x", T2)).status, 400);
-    equal((await look(place, "/dav/mnt/none/")).status, 404);
+    equal((await propfind(place, "/dav/mnt/none/")).status, 404);
 
     server.answer = (_request, path) =>
       path === "/users/42"
@@ -50,7 +50,7 @@ Deno.test("fstab's mounts are folders of WebDAV, with their files, their links a
   }));
 
 Deno.test({
-  ...needing("rclone", "rclone reads a mount by WebDAV, and writes one that is rw"),
+  ...needing("rclone", "rclone reads and writes a mount over WebDAV"),
   fn: () =>
     atPlace((place) =>
       withFolder(async (home) => {
@@ -74,9 +74,9 @@ Deno.test({
         await rclone("copy", "dav:", "down");
         equal(await Deno.readTextFile(`${home}/down/deep/er/file.txt`), "at the bottom");
         equal((await Deno.readFile(`${home}/down/bytes.bin`)).length, 300_000);
-        await Deno.writeTextFile(`${home}/up.txt`, "from below");
+        await Deno.writeTextFile(`${home}/up.txt`, "uploaded");
         await rclone("copyto", "up.txt", "dav:up.txt");
-        equal(await Deno.readTextFile(`${folder}/dav/up.txt`), "from below");
+        equal(await Deno.readTextFile(`${folder}/dav/up.txt`), "uploaded");
       })
     ),
 });

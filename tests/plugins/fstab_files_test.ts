@@ -1,13 +1,13 @@
-/** Reading mounted folders: listings, bytes, parts, conditions, odd names, and every way out of them. */
+/** Reading mounted folders: listings, content, ranges, preconditions, unusual names, escapes. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { plugin, record } from "../plugin/plugin_machine.ts";
 import { bearer } from "../support/machine.ts";
 import { atPlace, T2 } from "./fstab_place.ts";
 
-Deno.test("a file mount is read", async (t) => {
+Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
   await atPlace(async ({ machine, folder, get, send, mount }) => {
-    await t.step("listed, one name a line", async () => {
+    await t.step("as a listing with one name per line", async () => {
       const found = await get("/mnt/works/");
       equal(
         found.text,
@@ -16,7 +16,7 @@ Deno.test("a file mount is read", async (t) => {
       equal((await get("/mnt/works")).text, found.text);
       equal((await get("/mnt/docs/%C3%BC/")).text, "100% sure?#1.md\n");
     });
-    await t.step("listed as JSON, links told, what leads out marked", async () => {
+    await t.step("as JSON that marks symlinks, and those that lead out", async () => {
       const { text, headers } = await get("/mnt/works/", { accept: "application/json" });
       equal(headers.get("content-type"), "application/json");
       const rows: unknown = JSON.parse(text);
@@ -32,7 +32,7 @@ Deno.test("a file mount is read", async (t) => {
         deepStrictEqual(of(name), { name, dir: false, link: true, reachable: false });
       }
     });
-    await t.step("in a browser, by the shell", async () => {
+    await t.step("as the shell's page in a browser", async () => {
       const html = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
       const bare = await get("/mnt/docs/%C3%BC", html);
       deepStrictEqual([bare.status, bare.headers.get("location")], [302, "/mnt/docs/%C3%BC/"]);
@@ -41,7 +41,7 @@ Deno.test("a file mount is read", async (t) => {
       ok(!page.headers.get("content-security-policy")?.includes("sandbox"));
       equal((await get("/mnt/works/hello.txt", html)).text, "0123456789");
     });
-    await t.step("in bytes, with all that is known of them", async () => {
+    await t.step("as the content of a file, with its validators", async () => {
       const found = await get("/mnt/works/hello.txt");
       equal(found.text, "0123456789");
       equal(found.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -62,7 +62,7 @@ Deno.test("a file mount is read", async (t) => {
         ].filter(([name]) => name !== "date"),
       );
     });
-    await t.step("in parts", async () => {
+    await t.step("as ranges", async () => {
       const rows: [range: string, status: number, text: string, contentRange?: string][] = [
         ["bytes=0-3", 206, "0123", "bytes 0-3/10"],
         ["bytes=4-", 206, "456789", "bytes 4-9/10"],
@@ -90,7 +90,7 @@ Deno.test("a file mount is read", async (t) => {
       const head = await send("HEAD", "/mnt/works/hello.txt", undefined, { range });
       deepStrictEqual([head.status, head.headers.get("content-length")], [200, "10"]);
     });
-    await t.step("under conditions", async () => {
+    await t.step("with preconditions", async () => {
       const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const modified = headers.get("last-modified") ?? "";
@@ -122,28 +122,34 @@ Deno.test("a file mount is read", async (t) => {
       equal((await get("/mnt/works/changing", { "if-none-match": before ?? "" })).text, "three");
       await Deno.remove(`${folder}/changing`);
     });
-    await t.step("by names with spaces, percent signs and letters of all scripts", async () => {
-      equal((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
-      equal((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
-      await Deno.writeTextFile(`${folder}/nfd-u\u0308.txt`, "spelt otherwise on the disk");
-      match((await get("/mnt/works/")).text, /^nfd-ü\.txt$/m);
-      equal((await get("/mnt/works/nfd-%C3%BC.txt")).text, "spelt otherwise on the disk");
-      await Deno.writeTextFile(`${folder}/%2e%2e`, "dots in disguise");
-      equal((await get("/mnt/works/%252e%252e")).text, "dots in disguise");
-      await Deno.writeTextFile(`${folder}/two\nlines`, "x");
-      await Deno.writeTextFile(`${folder}/back\\slash`, "x");
-      ok(!/two|back/.test((await get("/mnt/works/")).text), "no line is forged by a name");
-      for (const name of [`nfd-u\u0308.txt`, "%2e%2e", "two\nlines", "back\\slash"]) {
-        await Deno.remove(`${folder}/${name}`);
-      }
-    });
-    await t.step("and nothing outside of it", async () => {
+    await t.step(
+      "with names that have spaces, percent signs and letters of all scripts",
+      async () => {
+        equal((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
+        equal((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
+        await Deno.writeTextFile(`${folder}/nfd-u\u0308.txt`, "NFD on the disk");
+        match((await get("/mnt/works/")).text, /^nfd-ü\.txt$/m);
+        equal((await get("/mnt/works/nfd-%C3%BC.txt")).text, "NFD on the disk");
+        await Deno.writeTextFile(`${folder}/%2e%2e`, "encoded dots");
+        equal((await get("/mnt/works/%252e%252e")).text, "encoded dots");
+        await Deno.writeTextFile(`${folder}/two\nlines`, "x");
+        await Deno.writeTextFile(`${folder}/back\\slash`, "x");
+        ok(
+          !/two|back/.test((await get("/mnt/works/")).text),
+          "a name cannot add a line to the listing",
+        );
+        for (const name of [`nfd-u\u0308.txt`, "%2e%2e", "two\nlines", "back\\slash"]) {
+          await Deno.remove(`${folder}/${name}`);
+        }
+      },
+    );
+    await t.step("and nothing outside it", async () => {
       const rows: [path: string, status: number][] = [
         ["/mnt/works/escape", 403],
         ["/mnt/works/escape-folder", 403],
         ["/mnt/works/escape-folder/", 403],
         ["/mnt/works/escape-folder/key", 403],
-        // Whether it exists out there is not told either.
+        // The response does not reveal whether the target exists.
         ["/mnt/works/escape-folder/none", 403],
         ["/mnt/works/escape-folder/key/x", 403],
         ["/mnt/works/dangling", 403],
@@ -170,15 +176,15 @@ Deno.test("a file mount is read", async (t) => {
           const body = method.startsWith("P") ? "x" : undefined;
           if (body !== undefined && status === 404) continue;
           const found = await send(method, target, body, T2);
-          const folderMeant = body !== undefined && path.endsWith("/");
-          equal(found.status, folderMeant ? 409 : status, `${method} ${path}: ${found.text}`);
+          const isFolder = body !== undefined && path.endsWith("/");
+          equal(found.status, isFolder ? 409 : status, `${method} ${path}: ${found.text}`);
           ok(!found.text.includes("secret beside"), path);
-          ok(!found.text.includes(folder), `${path} tells where the folder lies`);
+          ok(!found.text.includes(folder), `${path} reveals the path of the folder`);
         }
       }
       equal(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
     });
-    await t.step("pages from it act as nobody", async () => {
+    await t.step("with a sandbox for pages", async () => {
       const page = await get("/mnt/works/page.html");
       equal(page.headers.get("content-type"), "text/html; charset=utf-8");
       equal(page.headers.get("content-security-policy"), "sandbox allow-scripts");
@@ -190,16 +196,16 @@ Deno.test("a file mount is read", async (t) => {
       );
       await Deno.remove(`${folder}/x.svg`);
     });
-    await t.step("what is no file is not opened", async () => {
+    await t.step("but not a pipe", async () => {
       const made = await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()
         .catch(() => ({ success: false }));
-      if (!made.success) return; // a system without named pipes has nothing to refuse
+      if (!made.success) return; // this system has no named pipes
       equal((await get("/mnt/works/pipe")).status, 403);
       equal((await send("POST", "/mnt/works/pipe", "x", T2)).status, 409);
       equal((await send("PUT", "/mnt/works/pipe", "x", T2)).status, 409);
       await Deno.remove(`${folder}/pipe`);
     });
-    await t.step("empty and large files are whole", async () => {
+    await t.step("if it is empty or large", async () => {
       await Deno.writeTextFile(`${folder}/empty`, "");
       const empty = await get("/mnt/works/empty");
       deepStrictEqual([empty.status, empty.headers.get("content-length")], [200, "0"]);
@@ -214,7 +220,7 @@ Deno.test("a file mount is read", async (t) => {
       deepStrictEqual(part.body, large.slice(300_000, 900_000));
       for (const name of ["empty", "large.bin"]) await Deno.remove(`${folder}/${name}`);
     });
-    await t.step("by a capability over it, and by no other", async () => {
+    await t.step("with a capability over it, and no other capability", async () => {
       const over = bearer(machine.capability("/mnt/works", "r"));
       equal((await get("/mnt/works/hello.txt", over)).status, 200);
       equal((await get("/mnt/docs/note.md", over)).status, 403);
@@ -222,7 +228,7 @@ Deno.test("a file mount is read", async (t) => {
       const other = bearer(machine.capability("/home/x", "rw"));
       equal((await get("/mnt/works/hello.txt", other)).status, 403);
     });
-    await t.step("where its folder's name holds spaces and percent signs", async () => {
+    await t.step("if the name of its folder has spaces and percent signs", async () => {
       const odd = `${folder}/odd %2f;name`;
       await Deno.mkdir(odd, { recursive: true });
       await Deno.writeTextFile(`${odd}/x`, "odd");
@@ -234,7 +240,7 @@ Deno.test("a file mount is read", async (t) => {
       equal(await Deno.readTextFile(`${odd}/y`), "y");
       await Deno.remove(odd, { recursive: true });
     });
-    await t.step("by another plugin, as its caller", async () => {
+    await t.step("through another plugin, with the rights of its caller", async () => {
       const source = plugin(
         { routes: ["/via"] },
         `

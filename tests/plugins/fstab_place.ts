@@ -1,6 +1,6 @@
 /**
- * What the tests of mounts share: a machine with the plugin on it, a folder that is mounted with links
- * in and out of it, and a web server that is mounted beside it. Not a test itself.
+ * A server with the fstab plugin, a mounted folder with symlinks inside it and out of it, and a mounted
+ * web server. Shared by the tests of mounts.
  */
 
 import { equal } from "node:assert/strict";
@@ -15,26 +15,27 @@ import {
 } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
 
+/** The source of the plugin. */
 export const SOURCE = new URL("../../plugins/fstab.ts", import.meta.url);
-/** What the mounted server is asked with. */
+/** The bearer of the mounted web server. */
 export const BEARER = "upstream-5ecret-of-the-mount";
 export const T2 = bearer(TOKEN);
 export const T3 = bearer(APPROVE);
 
-/** Answers of the web server by path, and what it was asked. */
+/** The mounted web server: how it answers, and the requests so far. */
 export interface Server {
   readonly origin: string;
   readonly asked: { readonly url: string; readonly headers: Headers }[];
   answer: (request: Request, path: string) => Response | Promise<Response>;
 }
 
-/** A machine with mounts. */
+/** What a test gets. */
 export interface Place {
   readonly machine: TestMachine;
-  /** The mounted folder; beside it lies `secret`, which is not. */
+  /** The mounted folder. The folder `secret` next to it is not mounted. */
   readonly folder: string;
   readonly server: Server;
-  /** Writes the table and waits until it is in force. */
+  /** Writes the mount table and waits until it is used. */
   mount(...lines: string[]): Promise<void>;
   get(path: string, headers?: Record<string, string>): Promise<Reply>;
   send(
@@ -47,7 +48,7 @@ export interface Place {
 
 let tables = 0;
 
-/** Runs a test at a place, which is gone afterwards. */
+/** Runs a test with a server and folders, and removes them afterwards. */
 export async function atPlace(test: (place: Place) => Promise<void>): Promise<void> {
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-fstab-" }));
   const folder = `${base}/files`;
@@ -83,7 +84,7 @@ export async function atPlace(test: (place: Place) => Promise<void>): Promise<vo
     await eventually(async () => {
       const { text } = await send("GET", "/mnt/");
       return text.split("\n").includes(`${marker}/`) || undefined;
-    }, "the table is in force");
+    }, "the table is used");
   }
   try {
     const stored = await send("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE), T2);

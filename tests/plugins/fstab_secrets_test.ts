@@ -1,10 +1,10 @@
-/** The machine's own settings, which may hold its tokens, are no more to be mounted than its data. */
+/** The server's settings, which may contain its tokens, cannot be mounted. */
 
 import { equal, match, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, startProgram } from "../project/program.ts";
 import { SOURCE } from "./fstab_place.ts";
 
-Deno.test("a folder that holds the machine's .env cannot be mounted, and one beside it can", async () => {
+Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refused", async () => {
   await inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/here/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/here/.env`, "ELASTIK_APPROVE_TOKEN=s3cret-of-the-file\n");

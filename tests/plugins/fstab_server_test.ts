@@ -1,4 +1,4 @@
-/** Web servers that are mounted: what goes to them, what comes back, and what never does. */
+/** Mounted web servers: what is sent to them, what is returned, and what is neither. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer } from "../support/machine.ts";
@@ -6,9 +6,9 @@ import { atPlace, BEARER, T2, T3 } from "./fstab_place.ts";
 
 const LIMIT = 5 * 1024 * 1024;
 
-Deno.test("a web server is mounted", async (t) => {
+Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
   await atPlace(async ({ machine, folder, server, get, send, mount }) => {
-    await t.step("its bytes, media type and version come through", async () => {
+    await t.step("and returns its content, media type and version", async () => {
       server.answer = (_, path) =>
         new Response(`{"path":"${path}"}`, {
           headers: { "content-type": "application/json", "etag": 'W/"v1"' },
@@ -28,7 +28,7 @@ Deno.test("a web server is mounted", async (t) => {
         [200, String(found.body.length), 0],
       );
     });
-    await t.step("without an entity tag it gets one of its bytes", async () => {
+    await t.step("and makes an entity tag if the server sent none", async () => {
       server.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
       const found = await get("/mnt/api/x");
       equal(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
@@ -38,7 +38,7 @@ Deno.test("a web server is mounted", async (t) => {
       server.answer = () => new Response("hullo");
       equal((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
     });
-    await t.step("what it says of freshness is passed both ways", async () => {
+    await t.step("and passes its preconditions and 304 on", async () => {
       server.answer = (request) =>
         request.headers.get("if-none-match") === '"v9"'
           ? new Response(null, { status: 304, headers: { etag: '"v9"' } })
@@ -46,7 +46,7 @@ Deno.test("a web server is mounted", async (t) => {
       const found = await get("/mnt/api/x", { "if-none-match": '"v9"' });
       deepStrictEqual([found.status, found.headers.get("etag")], [304, '"v9"']);
     });
-    await t.step("paths arrive as they were meant", async () => {
+    await t.step("with the same path and query", async () => {
       server.answer = () => new Response("ok");
       const rows: [path: string, asked: string][] = [
         ["/mnt/api", "/"],
@@ -67,7 +67,7 @@ Deno.test("a web server is mounted", async (t) => {
       }
       equal((await get("/mnt/api/..;/x")).status, 403);
     });
-    await t.step("the caller's secrets do not go there, and the mount's bearer does", async () => {
+    await t.step("with the mount's bearer and without the caller's credentials", async () => {
       server.answer = () => new Response("ok");
       const cap = bearer(machine.capability("/mnt/api", "r"));
       for (const as of [T2, T3, cap]) {
@@ -81,7 +81,7 @@ Deno.test("a web server is mounted", async (t) => {
         }
       }
     });
-    await t.step("what is not of the content does not come back", async () => {
+    await t.step("and returns only headers that describe the content", async () => {
       server.answer = () =>
         new Response("<h1>x</h1>", {
           headers: {
@@ -117,7 +117,7 @@ Deno.test("a web server is mounted", async (t) => {
       equal(found.headers.get("content-security-policy"), "sandbox allow-scripts");
       equal(found.headers.get("cache-control"), "no-cache");
     });
-    await t.step("a server that says the bearer back is not passed on", async () => {
+    await t.step("and refuses a response that contains the bearer", async () => {
       server.answer = (request) => Response.json([...request.headers]);
       equal((await get("/mnt/api/echo")).status, 502);
       server.answer = (request) =>
@@ -129,7 +129,7 @@ Deno.test("a web server is mounted", async (t) => {
           headers: { "content-type": "text/plain" },
         });
       equal((await get("/mnt/api/echo")).status, 502);
-      // An entity tag that is not passed on is none, also for what else tells of it.
+      // An entity tag that is not returned is not used for the version either.
       for (const more of ["\u00e9", "x".repeat(1024)]) {
         server.answer = (request) =>
           new Response("x", {
@@ -139,14 +139,14 @@ Deno.test("a web server is mounted", async (t) => {
         equal(found.headers.get("x-mount-version"), "len=1;head=78");
       }
     });
-    await t.step("its refusals come in words", async () => {
+    await t.step("and reports its errors as problems", async () => {
       const rows: [status: number, becomes: number, words: RegExp][] = [
         [400, 400, /its server answered 400: no \[31m such thing/],
         [404, 404, /answered 404/],
         [409, 409, /answered 409/],
         [418, 418, /answered 418/],
         [429, 429, /answered 429/],
-        [401, 502, /answered 401.*the mount has a bearer it does not take, \/etc\/fstab/],
+        [401, 502, /answered 401.*it does not accept the mount's bearer, see \/etc\/fstab/],
         [407, 502, /answered 407/],
         [500, 502, /answered 500/],
         [503, 502, /answered 503/],
@@ -169,7 +169,7 @@ Deno.test("a web server is mounted", async (t) => {
       server.answer = () => new Response(null, { status: 204 });
       equal((await get("/mnt/api/x")).status, 204);
     });
-    await t.step("redirects are followed inside the mount and nowhere else", async () => {
+    await t.step("and follows redirects inside the mount only", async () => {
       const other = Deno.serve(
         { port: 0, hostname: "127.0.0.1", onListen: () => {} },
         (request) => {
@@ -218,7 +218,7 @@ Deno.test("a web server is mounted", async (t) => {
       deepStrictEqual(stolen, []);
     });
     await t.step(
-      "long answers are refused, whether they say how long they are or not",
+      "and refuses a response of more than 5 MiB, with or without Content-Length",
       async () => {
         await mount(`${server.origin} /mnt/api ro,timeout=10`);
         server.answer = () => new Response(new Uint8Array(LIMIT + 1));
@@ -238,7 +238,7 @@ Deno.test("a web server is mounted", async (t) => {
         server.answer = () => new Response(new Uint8Array(LIMIT).fill(65));
         const most = await get("/mnt/api/most");
         deepStrictEqual([most.status, most.body.length], [200, LIMIT]);
-        // A few kilobytes that unpack to a hundred megabytes.
+        // A few kilobytes that decompress to 100 MB.
         const bomb = new Blob([new Uint8Array(100_000_000)]).stream()
           .pipeThrough(new CompressionStream("gzip"));
         const packed = await new Response(bomb).bytes();
@@ -252,7 +252,7 @@ Deno.test("a web server is mounted", async (t) => {
         equal((await get("/mnt/api/odd")).status, 502);
       },
     );
-    await t.step("many large answers at once are held within bounds, and given back", async () => {
+    await t.step("and releases the memory of large responses", async () => {
       server.answer = () => new Response(new Uint8Array(LIMIT));
       for (let round = 0; round < 2; round++) {
         const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -263,7 +263,7 @@ Deno.test("a web server is mounted", async (t) => {
         deepStrictEqual([...new Set(statuses)], [200]);
       }
     });
-    await t.step("slow, broken and absent servers are told apart", async () => {
+    await t.step("and distinguishes servers that are slow, broken or absent", async () => {
       const gone = Deno.listen({ port: 0, hostname: "127.0.0.1" });
       const { port } = gone.addr;
       gone.close();
@@ -292,11 +292,11 @@ Deno.test("a web server is mounted", async (t) => {
       equal((await get("/mnt/nowhere/x")).status, 502);
       equal((await get("/mnt/broken/head")).status, 502);
       equal((await get("/mnt/broken/body")).status, 502);
-      equal((await get("/mnt/self/proc/status")).status, 502, "the machine does not mount itself");
+      equal((await get("/mnt/self/proc/status")).status, 502, "the server cannot mount itself");
       equal((await get("/mnt/works/hello.txt")).status, 200);
       raw.close();
     });
-    await t.step("nothing is sent to it, whoever asks", async () => {
+    await t.step("but never writes to it", async () => {
       await mount(`${server.origin} /mnt/api rw`);
       const before = server.asked.length;
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
@@ -315,12 +315,12 @@ Deno.test("a web server is mounted", async (t) => {
   });
 });
 
-/** Breaks off before an answer, or in the middle of one. */
+/** Closes the connection before a response, or in the middle of it. */
 async function serveBroken(listener: Deno.Listener): Promise<void> {
   for await (const connection of listener) {
-    const question = new Uint8Array(4096);
-    await connection.read(question);
-    if (new TextDecoder().decode(question).startsWith("GET /body")) {
+    const request = new Uint8Array(4096);
+    await connection.read(request);
+    if (new TextDecoder().decode(request).startsWith("GET /body")) {
       const head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
       await connection.write(new TextEncoder().encode(head));
     }

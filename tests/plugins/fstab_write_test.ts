@@ -1,4 +1,4 @@
-/** Writing into folders that are mounted `rw`: who may, what replaces and what appends, and who was first. */
+/** Writing to folders that are mounted `rw`: tiers, replacing, appending, concurrent writers. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer } from "../support/machine.ts";
@@ -6,10 +6,10 @@ import { Connection } from "../support/wire.ts";
 import { eventually, record } from "../plugin/plugin_machine.ts";
 import { atPlace, T2, T3 } from "./fstab_place.ts";
 
-Deno.test("a file mount is written", async (t) => {
+Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
   await atPlace(async ({ machine, folder, mount, server, get, send }) => {
     const read = (name: string) => Deno.readTextFile(`${folder}/${name}`);
-    await t.step("by T2 and T3, and by who holds a capability over it", async () => {
+    await t.step("for T2, T3 and a capability over the path", async () => {
       const cap = (prefix: string, mode: "r" | "rw") => bearer(machine.capability(prefix, mode));
       await machine.approve("PUT", "/etc/passwd", "ada:T1\n");
       const rows: [as: Record<string, string>, status: number][] = [
@@ -19,21 +19,21 @@ Deno.test("a file mount is written", async (t) => {
         [T3, 200],
         [cap("/mnt/works", "rw"), 200],
         [cap("/mnt", "rw"), 200],
-        [cap("/mnt/works/who", "rw"), 200],
+        [cap("/mnt/works/tiers", "rw"), 200],
         [cap("/mnt/works", "r"), 403],
         [cap("/mnt/docs", "rw"), 403],
         [cap("/home", "rw"), 403],
       ];
-      await Deno.writeTextFile(`${folder}/who`, "");
+      await Deno.writeTextFile(`${folder}/tiers`, "");
       for (const [as, status] of rows) {
         for (const method of ["PUT", "POST"]) {
-          const found = await send(method, "/mnt/works/who", "x", as);
+          const found = await send(method, "/mnt/works/tiers", "x", as);
           equal(found.status, status, `${method} ${JSON.stringify(as)} ${found.text}`);
           if (status === 401) match(found.headers.get("www-authenticate") ?? "", /^Bearer/);
         }
       }
     });
-    await t.step("PUT makes and replaces, and tells what it made", async () => {
+    await t.step("PUT creates and replaces a file, and reports its version", async () => {
       const made = await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "# one\n", T2);
       equal(made.status, 201, made.text);
       equal(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
@@ -51,7 +51,7 @@ Deno.test("a file mount is written", async (t) => {
       equal((await send("PUT", "/mnt/works/bytes", bytes, T2)).status, 201);
       deepStrictEqual(await Deno.readFile(`${folder}/bytes`), bytes);
     });
-    await t.step("POST appends, and makes what is not there", async () => {
+    await t.step("POST appends to a file, or creates it", async () => {
       const made = await send("POST", "/mnt/works/log/today", "one", T2);
       equal(made.status, 201, made.text);
       const more = await send("POST", "/mnt/works/log/today", " two", T2);
@@ -62,18 +62,21 @@ Deno.test("a file mount is written", async (t) => {
       equal((await send("POST", "/mnt/works/log/today", large.subarray(1), T2)).status, 200);
       equal((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
     });
-    await t.step("a replaced file keeps its rights, and links to it stay links", async () => {
-      await Deno.writeTextFile(`${folder}/script`, "old");
-      if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
-      await Deno.symlink("script", `${folder}/script-link`);
-      equal((await send("PUT", "/mnt/works/script-link", "new", T2)).status, 200);
-      equal(await read("script"), "new");
-      ok((await Deno.lstat(`${folder}/script-link`)).isSymlink);
-      if (Deno.build.os !== "windows") {
-        equal(((await Deno.stat(`${folder}/script`)).mode ?? 0) & 0o777, 0o750);
-      }
-    });
-    await t.step("only if it is what the writer saw", async () => {
+    await t.step(
+      "a replaced file keeps its permissions, and a symlink to it stays a symlink",
+      async () => {
+        await Deno.writeTextFile(`${folder}/script`, "old");
+        if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
+        await Deno.symlink("script", `${folder}/script-link`);
+        equal((await send("PUT", "/mnt/works/script-link", "new", T2)).status, 200);
+        equal(await read("script"), "new");
+        ok((await Deno.lstat(`${folder}/script-link`)).isSymlink);
+        if (Deno.build.os !== "windows") {
+          equal(((await Deno.stat(`${folder}/script`)).mode ?? 0) & 0o777, 0o750);
+        }
+      },
+    );
+    await t.step("if the preconditions are true", async () => {
       const path = "/mnt/works/guarded";
       const put = (headers: Record<string, string>, method = "PUT") =>
         send(method, path, "x", { ...T2, ...headers });
@@ -98,7 +101,7 @@ Deno.test("a file mount is written", async (t) => {
       equal((await put({ "if-match": `"other", ${again.headers.get("etag")}` })).status, 200);
       equal((await put({ "content-range": "bytes 0-0/5" })).status, 400);
     });
-    await t.step("not where it says ro, not a folder, not below a file", async () => {
+    await t.step("but not to a mount that is ro, to a folder, or below a file", async () => {
       const rows: [method: string, path: string, status: number, allow?: string][] = [
         ["PUT", "/mnt/docs/note.md", 405, "GET, HEAD, OPTIONS"],
         ["POST", "/mnt/docs/none", 405, "GET, HEAD, OPTIONS"],
@@ -122,7 +125,7 @@ Deno.test("a file mount is written", async (t) => {
       equal(
         (await send("PUT", "/mnt/docs/note.md", "x")).status,
         405,
-        "nobody is asked who they are",
+        "a missing credential does not matter",
       );
       const options = await send("OPTIONS", "/mnt/works/hello.txt");
       equal(options.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
@@ -131,10 +134,10 @@ Deno.test("a file mount is written", async (t) => {
       const forged = { ...T2, origin: "https://elsewhere.example" };
       equal((await send("PUT", "/mnt/works/forged", "x", forged)).status, 403);
     });
-    await t.step("whole or not at all, by many at once", async () => {
+    await t.step("completely or not at all, with concurrent writers", async () => {
       const letters = [..."abcdefgh"];
       const size = 200_000;
-      const urls = `http://127.0.0.1:${machine.port}/mnt/works/fought`;
+      const urls = `http://127.0.0.1:${machine.port}/mnt/works/contested`;
       await (await fetch(urls, { method: "PUT", headers: T2, body: "z".repeat(size) })).text();
       let writing = true;
       const torn: string[] = [];
@@ -142,7 +145,7 @@ Deno.test("a file mount is written", async (t) => {
         while (writing) {
           const answer = await fetch(urls);
           const text = await answer.text();
-          // Who only ever meets it in the midst of a change is told to ask again.
+          // A reader that meets only changing versions gets 503.
           if (answer.status === 503) continue;
           if (text.length !== size || text !== text[0]?.repeat(size)) torn.push(text.slice(0, 50));
         }
@@ -171,22 +174,25 @@ Deno.test("a file mount is written", async (t) => {
       const found = (await read("appended")).split(/(?<=\n)/);
       deepStrictEqual(found.sort(), [...lines].sort());
     });
-    await t.step("one of many who saw the same wins, and the others learn it", async () => {
-      const made = await send("PUT", "/mnt/works/contended", "0", T2);
-      const etag = made.headers.get("etag") ?? "";
-      const statuses = await Promise.all(Array.from({ length: 12 }, async (_, at) => {
-        const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/works/contended`, {
-          method: at % 2 === 0 ? "PUT" : "POST",
-          headers: { ...T2, "if-match": etag },
-          body: "1",
-        });
-        await answer.body?.cancel();
-        return answer.status;
-      }));
-      equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
-      equal(statuses.filter((status) => status === 412).length, 11);
-    });
-    await t.step("a writer who goes away midway has changed nothing", async () => {
+    await t.step(
+      "for one of several writers with the same If-Match; the others get 412",
+      async () => {
+        const made = await send("PUT", "/mnt/works/contended", "0", T2);
+        const etag = made.headers.get("etag") ?? "";
+        const statuses = await Promise.all(Array.from({ length: 12 }, async (_, at) => {
+          const answer = await fetch(`http://127.0.0.1:${machine.port}/mnt/works/contended`, {
+            method: at % 2 === 0 ? "PUT" : "POST",
+            headers: { ...T2, "if-match": etag },
+            body: "1",
+          });
+          await answer.body?.cancel();
+          return answer.status;
+        }));
+        equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
+        equal(statuses.filter((status) => status === 412).length, 11);
+      },
+    );
+    await t.step("but not if the writer disconnects before the end", async () => {
       await Deno.writeTextFile(`${folder}/kept`, "kept");
       for (const method of ["PUT", "POST"]) {
         const connection = await Connection.open(machine.port);
@@ -198,7 +204,7 @@ Deno.test("a file mount is written", async (t) => {
         if (method === "PUT") {
           await eventually(
             async () => (await partsIn(folder)).length === 1 || undefined,
-            "the upload has begun",
+            "the upload has started",
           );
           ok(!(await get("/mnt/works/")).text.includes(".elastik-"));
           const [part = ""] = await partsIn(folder);
@@ -208,22 +214,22 @@ Deno.test("a file mount is written", async (t) => {
       }
       await eventually(
         async () => (await partsIn(folder)).length === 0 || undefined,
-        "nothing is left of it",
+        "the upload was removed",
       );
       equal(await read("kept"), "kept");
     });
-    await t.step("what is mounted and not there is not made", async () => {
+    await t.step("but never create the mounted folder itself", async () => {
       await mount(`${folder}/gone /mnt/gone rw`, `${server.origin} /mnt/api ro`);
       equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
       equal((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
       await Deno.lstat(`${folder}/gone`).then(
-        () => ok(false, "it was made"),
+        () => ok(false, "it was created"),
         (error) => ok(error instanceof Deno.errors.NotFound),
       );
       await Deno.mkdir(`${folder}/gone`);
       equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
     });
-    await t.step("no longer, once the table says ro", async () => {
+    await t.step("until the mount becomes ro", async () => {
       await mount(`${folder} /mnt/works ro`);
       equal((await send("PUT", "/mnt/works/late", "x", T3)).status, 405);
       equal((await get("/mnt/docs/note.md")).status, 404);

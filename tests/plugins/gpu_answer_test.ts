@@ -1,4 +1,4 @@
-/** Text in, text out, whichever wire format the backend speaks; over HTTP, with a real cell. */
+/** Responses of `/dev/gpu` in every wire format; over HTTP, with the plugin in its process. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { startGpu } from "./gpu_machine.ts";
@@ -12,14 +12,14 @@ const SCHEMES: Readonly<Record<string, { format: WireFormat; path: string; model
   deepseek: { format: "openai", path: "/chat/completions", model: "deepseek-chat" },
   vast: { format: "openai", path: "/v1/chat/completions", model: "default" },
 };
-/** Characters of two, three and four bytes, and lines. */
-const HARD = ["Grüße\n", "\n帮我画", "销售饼图 👩‍🔬", "\r", "\nend\r", "x", "  ", "\n"];
-const HARD_STREAMED = HARD.join("").replace(/\r\n?/g, "\n");
+/** Characters of two, three and four bytes, and all kinds of line ends. */
+const TOKENS = ["Grüße\n", "\n帮我画", "销售饼图 👩‍🔬", "\r", "\nend\r", "x", "  ", "\n"];
+const STREAMED_TEXT = TOKENS.join("").replace(/\r\n?/g, "\n");
 
 const textOf = (events: readonly ReceivedEvent[]): string =>
   events.filter(({ type }) => type === "message").map(({ data }) => data).join("");
 
-Deno.test("gpu answers in every format", async (t) => {
+Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", async (t) => {
   const gpu = await startGpu();
   const { backend } = gpu;
   try {
@@ -28,7 +28,7 @@ Deno.test("gpu answers in every format", async (t) => {
       backend.clear();
       await gpu.configure(`${scheme}://${backend.host}`);
 
-      await t.step(`${scheme}: text in, text out`, async () => {
+      await t.step(`${scheme}: /dev/gpu answers with text`, async () => {
         const reply = await gpu.ask("häh?");
         deepStrictEqual([reply.status, reply.text], [200, "You said: häh?"], reply.text);
         equal(reply.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -47,7 +47,7 @@ Deno.test("gpu answers in every format", async (t) => {
         equal(last.json?.max_tokens, format === "claude" ? 4096 : undefined);
       });
 
-      await t.step(`${scheme}: a token is a frame, and done comes last`, async () => {
+      await t.step(`${scheme}: /dev/gpu/stream sends one event per token, then done`, async () => {
         const reader = await gpu.open("hi");
         equal(reader.response.status, 200);
         equal(reader.response.headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -62,19 +62,19 @@ Deno.test("gpu answers in every format", async (t) => {
       });
 
       await t.step(
-        `${scheme}: lines and characters arrive whole, however they are cut`,
+        `${scheme}: lines and characters are complete wherever the bytes are cut`,
         async () => {
           for (const pieces of [1, 2, 3, 7, Infinity]) {
             for (const newline of ["\n", "\r\n", "\r"] as const) {
               if (format === "ollama" && newline !== "\n") continue;
-              backend.behaviour = { tokens: HARD, pieces, newline };
+              backend.behaviour = { tokens: TOKENS, pieces, newline };
               equal(
                 (await gpu.ask("x")).text,
-                HARD.join(""),
+                TOKENS.join(""),
                 `${pieces} ${JSON.stringify(newline)}`,
               );
               const events = await gpu.events("x");
-              equal(textOf(events), HARD_STREAMED, `${pieces} ${JSON.stringify(newline)}`);
+              equal(textOf(events), STREAMED_TEXT, `${pieces} ${JSON.stringify(newline)}`);
               equal(events.at(-1)?.type, "done");
             }
           }
@@ -83,11 +83,11 @@ Deno.test("gpu answers in every format", async (t) => {
       );
 
       await t.step(
-        `${scheme}: tokens come when they come, and not together at the end`,
+        `${scheme}: /dev/gpu/stream sends each token as soon as it arrives`,
         async () => {
           const gates = Array.from({ length: 4 }, () => Promise.withResolvers<void>());
           backend.next({ tokens: ["a", "b", "c"], before: (index) => gates[index]?.promise });
-          const reader = await gpu.open("slowly");
+          const reader = await gpu.open("x");
           for (const [index, token] of ["a", "b", "c"].entries()) {
             gates[index]?.resolve();
             equal((await reader.next())?.data, token);
@@ -98,7 +98,7 @@ Deno.test("gpu answers in every format", async (t) => {
         },
       );
 
-      await t.step(`${scheme}: a server that does not stream is understood as well`, async () => {
+      await t.step(`${scheme}: a response that is not streamed is read too`, async () => {
         backend.behaviour = { document: true };
         equal((await gpu.ask("whole")).text, "You said: whole");
         const events = await gpu.events("whole");
@@ -106,45 +106,52 @@ Deno.test("gpu answers in every format", async (t) => {
         backend.behaviour = {};
       });
 
-      await t.step(`${scheme}: ?model= is asked for, and named in the answer`, async () => {
-        const reply = await gpu.ask("x", "/dev/gpu?model=org%2Fmodel%3A7b");
-        deepStrictEqual([reply.status, reply.headers.get("x-gpu-model")], [200, "org/model:7b"]);
-        equal(backend.last.json?.model, "org/model:7b");
-        for (const bad of ["", "a%20b", "a%0d%0ax-evil:1", "%C3%BC", "x".repeat(201)]) {
-          const refused = await gpu.ask("x", `/dev/gpu?model=${bad}`);
-          equal(refused.status, 400, bad);
-          match(refused.text, /\?model= names no model/);
-        }
-      });
+      await t.step(
+        `${scheme}: ?model= is sent to the backend and named in the response`,
+        async () => {
+          const reply = await gpu.ask("x", "/dev/gpu?model=org%2Fmodel%3A7b");
+          deepStrictEqual([reply.status, reply.headers.get("x-gpu-model")], [200, "org/model:7b"]);
+          equal(backend.last.json?.model, "org/model:7b");
+          for (const bad of ["", "a%20b", "a%0d%0ax-evil:1", "%C3%BC", "x".repeat(201)]) {
+            const refused = await gpu.ask("x", `/dev/gpu?model=${bad}`);
+            equal(refused.status, 400, bad);
+            match(refused.text, /the value of \?model= is not a model name/);
+          }
+        },
+      );
     }
 
-    await t.step("an answer that the token limit cut says so", async () => {
-      const cut = {
-        ollama: '{"message":{"content":"x"},"done":true,"done_reason":"length"}\n',
-        openai:
-          'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}\n\ndata: [DONE]\n\n',
-        claude: 'event: content_block_delta\ndata: {"delta":{"type":"text_delta","text":"x"}}\n\n' +
-          'event: message_delta\ndata: {"delta":{"stop_reason":"max_tokens"}}\n\n' +
-          "event: message_stop\ndata: {}\n\n",
-      };
-      for (const [scheme, body] of Object.entries(cut)) {
-        await gpu.configure(`${scheme}://${backend.host}\n# ${scheme} cut`);
-        backend.behaviour = { body };
-        const reply = await gpu.ask("x");
-        deepStrictEqual([reply.text, reply.headers.get("x-gpu-finish")], ["x", "length"], scheme);
-        deepStrictEqual((await gpu.events("x")).at(-1)?.data, "length", scheme);
-      }
-      backend.behaviour = {};
-    });
+    await t.step(
+      "X-Gpu-Finish and done say length if the token limit ended the response",
+      async () => {
+        const cut = {
+          ollama: '{"message":{"content":"x"},"done":true,"done_reason":"length"}\n',
+          openai:
+            'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}\n\ndata: [DONE]\n\n',
+          claude:
+            'event: content_block_delta\ndata: {"delta":{"type":"text_delta","text":"x"}}\n\n' +
+            'event: message_delta\ndata: {"delta":{"stop_reason":"max_tokens"}}\n\n' +
+            "event: message_stop\ndata: {}\n\n",
+        };
+        for (const [scheme, body] of Object.entries(cut)) {
+          await gpu.configure(`${scheme}://${backend.host}\n# ${scheme} cut`);
+          backend.behaviour = { body };
+          const reply = await gpu.ask("x");
+          deepStrictEqual([reply.text, reply.headers.get("x-gpu-finish")], ["x", "length"], scheme);
+          deepStrictEqual((await gpu.events("x")).at(-1)?.data, "length", scheme);
+        }
+        backend.behaviour = {};
+      },
+    );
 
     await t.step(
-      "system, temperature, token limit and path reach each format in its terms",
+      "system, temperature, max_tokens and the path are sent as each format names them",
       async () => {
         const more = `
-        # as terse as can be
+        # as short as possible
         system You are # terse.
         system Very.
-        temperature 0.2   # cold
+        temperature 0.2   # low
         max_tokens = 77
         model m`;
         await gpu.configure(`${more}\nollama://${backend.host}`);
@@ -193,31 +200,31 @@ Deno.test("gpu answers in every format", async (t) => {
       },
     );
 
-    await t.step("models bounds what ?model= may name", async () => {
+    await t.step("?model= is limited to the models of the configuration", async () => {
       await gpu.configure(`openai://${backend.host}\nmodel small\nmodels small large`);
       equal((await gpu.ask("x", "/dev/gpu?model=large")).status, 200);
       const calls = backend.calls.length;
       const refused = await gpu.ask("x", "/dev/gpu/stream?model=largest");
       deepStrictEqual([refused.status, backend.calls.length], [400, calls]);
-      match(refused.text, /none of the models that \/etc\/gpu\.conf allows/);
+      match(refused.text, /\/etc\/gpu\.conf does not allow the model in \?model=/);
     });
 
-    await t.step("connections to the backend are kept for the next call", async () => {
-      // A new one costs a handshake, which over TLS is longer than many a first token.
-      const opened = new Set<string>();
-      const keeper = Deno.serve(
+    await t.step("connections to the backend are used again", async () => {
+      // A new connection costs a handshake, which over TLS often takes longer than the first token.
+      const ports = new Set<string>();
+      const server = Deno.serve(
         { hostname: "127.0.0.1", port: 0, onListen: () => {} },
         (_, info) => {
-          opened.add(String(info.remoteAddr.port));
+          ports.add(String(info.remoteAddr.port));
           return new Response('data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n');
         },
       );
-      await gpu.configure(`openai://127.0.0.1:${keeper.addr.port}`);
+      await gpu.configure(`openai://127.0.0.1:${server.addr.port}`);
       for (let times = 0; times < 5; times++) equal((await gpu.ask("x")).text, "x");
       for (let times = 0; times < 5; times++) equal((await gpu.events("x")).length, 2);
-      ok(opened.size <= 2, `${opened.size} connections for ten calls`);
+      ok(ports.size <= 2, `${ports.size} connections for ten calls`);
       await gpu.configure(undefined);
-      await keeper.shutdown();
+      await server.shutdown();
     });
   } finally {
     await gpu.close();

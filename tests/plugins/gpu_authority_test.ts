@@ -1,7 +1,6 @@
-/** Who may call the device, what its cell may reach, and what is kept of a call. */
+/** Which callers can use the device, what the plugin can reach, and what is logged of a call. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import gpu from "../../plugins/gpu.ts";
 import { APPROVE, basic, bearer, TOKEN } from "../support/machine.ts";
 import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_machine.ts";
 import { FakeBackend, withBackend } from "./fake_backend.ts";
@@ -12,15 +11,15 @@ async function put(gpu: GpuMachine, name: string, source: string): Promise<void>
   equal((await setState(gpu.machine, name, "active")).status, 200);
 }
 
-Deno.test("gpu answers whoever may call it, and nobody else reaches the backend", async () => {
+Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capability over it", async () => {
   await withGpu(async (gpu) => {
     const { machine, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
     const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
       bearer(machine.capability(prefix, mode));
     const expired = bearer(machine.capability("/dev/gpu", "rw", -10));
-    const rows: [who: string, headers: Record<string, string>, post: number, get: number][] = [
-      ["nobody", {}, 401, 401],
+    const rows: [caller: string, headers: Record<string, string>, post: number, get: number][] = [
+      ["no credential", {}, 401, 401],
       ["a wrong token", bearer("wrong"), 401, 401],
       ["T2", bearer(TOKEN), 200, 200],
       ["T2 as a password", basic("x", TOKEN), 200, 200],
@@ -28,20 +27,20 @@ Deno.test("gpu answers whoever may call it, and nobody else reaches the backend"
       ["a capability elsewhere", cap("/home/scratch"), 403, 403],
       ["a capability on the device", cap("/dev/gpu"), 200, 200],
       ["a capability on all devices", cap("/dev"), 200, 200],
-      ["a capability that writes nothing", cap("/dev/gpu", "r"), 403, 200],
-      ["a capability that is over", expired, 401, 401],
-      ["a capability on what is no device", cap("/dev/gpus"), 403, 403],
+      ["a read-only capability", cap("/dev/gpu", "r"), 403, 200],
+      ["an expired capability", expired, 401, 401],
+      ["a capability on a path with the same start", cap("/dev/gpus"), 403, 403],
     ];
-    for (const [who, headers, post, read] of rows) {
+    for (const [caller, headers, post, read] of rows) {
       const before = backend.calls.length;
       for (const target of ["/dev/gpu", "/bin/dev/gpu", "/dev/gpu/stream", "/dev/%67pu"]) {
         const reply = await machine.send({ method: "POST", target, headers, body: "x" });
-        equal(reply.status, post, `${who} ${target}: ${reply.text}`);
+        equal(reply.status, post, `${caller} ${target}: ${reply.text}`);
       }
-      equal(backend.calls.length - before, post === 200 ? 4 : 0, who);
-      equal((await get(machine, "/dev/gpu", headers)).status, read, who);
+      equal(backend.calls.length - before, post === 200 ? 4 : 0, caller);
+      equal((await get(machine, "/dev/gpu", headers)).status, read, caller);
     }
-    // The stream alone, and a path that names a world which the capability does cover.
+    // A capability for the stream only, and paths that end in a world which a capability covers.
     const stream = cap("/dev/gpu/stream");
     const calls = backend.calls.length;
     const send = (target: string, headers: Record<string, string>) =>
@@ -51,8 +50,8 @@ Deno.test("gpu answers whoever may call it, and nobody else reaches the backend"
     equal((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
     equal((await send("/dev/gpu/stream/home/scratch", cap("/home/scratch"))).status, 403);
     equal(backend.calls.length, calls + 1);
-    const kept = await gpu.receipts(21);
-    deepStrictEqual([...new Set(kept.map(({ by }) => by))].sort(), [
+    const logged = await gpu.usage(21);
+    deepStrictEqual([...new Set(logged.map(({ by }) => by))].sort(), [
       "T2",
       "T3",
       "cap:/dev",
@@ -62,7 +61,7 @@ Deno.test("gpu answers whoever may call it, and nobody else reaches the backend"
   });
 });
 
-Deno.test("a plugin with a grant calls the device as itself, whoever called the plugin", async () => {
+Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its caller can do", async () => {
   await withGpu(async (gpu) => {
     const { machine, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
@@ -81,7 +80,7 @@ Deno.test("a plugin with a grant calls the device as itself, whoever called the 
       ["/reads", 403, 403, 200],
       ["/none", 403, 403, 403],
     ];
-    // The caller of the plugin is nobody: its own grant is what counts.
+    // The caller sends no credential, so only the plugin's grant counts.
     for (const [route, device, stream, status] of rows) {
       equal((await get(machine, `${route}?to=/dev/gpu`)).status, device, route);
       equal((await get(machine, `${route}?to=/dev/gpu/stream`)).status, stream, route);
@@ -106,8 +105,8 @@ Deno.test("a plugin with a grant calls the device as itself, whoever called the 
       local: true,
       configured: true,
     });
-    const kept = await gpu.receipts(9);
-    deepStrictEqual([...new Set(kept.map(({ by }) => by))].sort(), [
+    const logged = await gpu.usage(9);
+    deepStrictEqual([...new Set(logged.map(({ by }) => by))].sort(), [
       "T2",
       "plugin:both",
       "plugin:one",
@@ -115,15 +114,15 @@ Deno.test("a plugin with a grant calls the device as itself, whoever called the 
   });
 });
 
-Deno.test("gpu's cell holds the one key and reaches the one host its configuration names", async () => {
+Deno.test("gpu can read only the configured key and reach only the configured host", async () => {
   await withGpu(async (gpu) => {
     const { machine, backend } = gpu;
     const other = new FakeBackend();
     try {
-      // The plugin as it is, with one window more to look out of.
+      // The plugin with one more parameter, which shows what the plugin can access.
       const source = await gpuSource();
-      const window = source.replace(
-        "const settings = readSettings(env.config[CONFIG]);",
+      const probed = source.replace(
+        "const settings = parseSettings(env.config[CONFIG_PATH]);",
         `const look = new URL(request.url).searchParams.get("look");
          if (look === "vars") return Response.json(env.vars);
          if (look !== null) {
@@ -131,11 +130,11 @@ Deno.test("gpu's cell holds the one key and reaches the one host its configurati
          }
          $&`,
       );
-      ok(window !== source);
-      await machine.approve("PUT", "/lib/gpu", window);
+      ok(probed !== source);
+      await machine.approve("PUT", "/lib/gpu", probed);
       equal((await setState(machine, "gpu", "active")).status, 200);
       const look = async (what: string): Promise<string> =>
-        // The test's own window shows what no answer of the machine's may.
+        // Unlike a response of the plugin itself, this one may contain a key.
         (await machine.send({
           method: "GET",
           target: `/dev/gpu?look=${encodeURIComponent(what)}`,
@@ -189,7 +188,7 @@ Deno.test("gpu's cell holds the one key and reaches the one host its configurati
   });
 });
 
-Deno.test("gpu takes another backend without a restart, and lets a call go on where it began", async () => {
+Deno.test("gpu uses another backend without a restart, and a call continues at its first one", async () => {
   await withGpu(async (gpu) => {
     await withBackend(async (second) => {
       const { backend, machine } = gpu;
@@ -210,18 +209,18 @@ Deno.test("gpu takes another backend without a restart, and lets a call go on wh
       gate.resolve();
       deepStrictEqual([(await slow.next())?.data, (await slow.next())?.data], [" here", "stop"]);
 
-      // What cannot be used is said, by whom it concerns, and the old backend is not asked instead.
+      // A configuration with a fault is reported, and the earlier backend is not used instead.
       await gpu.configure(`claude://${second.host}\n\ntemperature warm`);
       const broken = await gpu.ask("x", "/dev/gpu", { accept: "text/plain" });
       equal(broken.status, 503);
-      match(broken.text, /\/etc\/gpu\.conf line 3 sets temperature to no number from 0 to 2/);
-      match((await get(machine, "/dev/gpu", bearer(TOKEN))).text, /line 3 sets temperature/);
+      match(broken.text, /\/etc\/gpu\.conf line 3: temperature is not a number from 0 to 2/);
+      match((await get(machine, "/dev/gpu", bearer(TOKEN))).text, /line 3: temperature is not/);
       const state = await stateOf(machine, "gpu");
-      match(String(state.fault), /its configuration is of no use: \/etc\/gpu\.conf line 3 sets/);
+      match(String(state.fault), /\/etc\/gpu\.conf line 3: temperature is not/);
       equal(state.up, true);
       deepStrictEqual(state.permissions, { net: [], read: [], write: [], env: [] });
       const asks = await machine.approve("GET", "/lib/gpu/state?asks");
-      match(String(record(JSON.parse(asks.text).asks).fault), /line 3 sets temperature/);
+      match(String(record(JSON.parse(asks.text).asks).fault), /line 3: temperature is not/);
       equal(second.calls.length, 1);
       await gpu.configure(`claude://${second.host}\n\ntemperature 0.7`);
       equal((await gpu.ask("z")).text, "You said: z");
@@ -236,22 +235,22 @@ Deno.test("gpu takes another backend without a restart, and lets a call go on wh
   });
 });
 
-Deno.test("gpu keeps a receipt of each call on an event chain, and no word of it", async () => {
+Deno.test("gpu logs each call in a world with an event chain, without its texts", async () => {
   await withGpu(async (gpu) => {
     const { machine, backend } = gpu;
-    await gpu.configure(`openai://${backend.host}\nsystem a system prompt of ours`);
-    const secret = "the prompt nobody shall find";
-    backend.behaviour = { tokens: ["an answer ", "nobody shall find: ü"] };
+    await gpu.configure(`openai://${backend.host}\nsystem the system prompt`);
+    const secret = "a prompt that is not logged";
+    backend.behaviour = { tokens: ["a response ", "that is not logged: ü"] };
     await gpu.ask(secret);
     await gpu.events(secret, "/dev/gpu/stream?model=other");
-    backend.next({ status: 500, says: "words of the backend" });
+    backend.next({ status: 500, says: "text of the backend" });
     await gpu.ask(secret);
-    backend.next({ tokens: ["half"], end: "error", says: "words of the backend" });
+    backend.next({ tokens: ["half"], end: "error", says: "text of the backend" });
     await gpu.events(secret);
     backend.next({ status: 429 });
     await gpu.ask(secret);
-    const kept = await gpu.receipts(5);
-    const told = kept.map(({ at, ms, first_ms, ...rest }) => {
+    const logged = await gpu.usage(5);
+    const records = logged.map(({ at, ms, first_ms, ...rest }) => {
       match(String(at), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
       ok(typeof ms === "number" && ms >= 0);
       equal(typeof first_ms, Number(rest.answer_bytes) > 0 ? "number" : "undefined");
@@ -260,9 +259,9 @@ Deno.test("gpu keeps a receipt of each call on an event chain, and no word of it
     const common = { by: "T2", backend: "openai", model: "default", prompt_bytes: secret.length };
     const device = { ...common, route: "/dev/gpu" };
     const stream = { ...common, route: "/dev/gpu/stream" };
-    deepStrictEqual(told, [
-      { ...device, answer_bytes: 31, status: 200, finish: "stop" },
-      { ...stream, model: "other", answer_bytes: 31, status: 200, finish: "stop" },
+    deepStrictEqual(records, [
+      { ...device, answer_bytes: 33, status: 200, finish: "stop" },
+      { ...stream, model: "other", answer_bytes: 33, status: 200, finish: "stop" },
       { ...device, answer_bytes: 0, status: 502, finish: "error" },
       { ...stream, answer_bytes: 4, status: 200, finish: "error" },
       { ...device, answer_bytes: 0, status: 429, finish: "error" },
@@ -282,59 +281,9 @@ Deno.test("gpu keeps a receipt of each call on an event chain, and no word of it
       ),
     );
     for (const text of [...texts, log, ...machine.log]) {
-      for (const word of ["nobody shall find", "system prompt of ours", "words of the backend"]) {
+      for (const word of ["that is not logged", "the system prompt", "text of the backend"]) {
         ok(!text.includes(word), `${word} in ${text}`);
       }
     }
-  });
-});
-
-Deno.test("gpu begins another world of receipts when one is full, and lets old days go", async () => {
-  await withBackend(async (backend) => {
-    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
-    const asked: string[] = [];
-    let version = 1;
-    const env = {
-      caller: { by: "T2" },
-      config: { "/etc/gpu.conf": `ollama://${backend.host}` },
-      vars: {},
-      machine: {
-        fetch: (path: string, { method = "GET" }: RequestInit = {}) => {
-          asked.push(`${method} ${path}`);
-          if (method === "POST") {
-            return Promise.resolve(
-              Response.json({ version }, { status: version === 1 ? 201 : 200 }),
-            );
-          }
-          return Promise.resolve(Response.json(
-            [day(0), day(89), day(91), `${day(400)}-2`, "notes"].map((name) => ({
-              name: `${name}.ndjson`,
-            })),
-          ));
-        },
-      },
-    };
-    const work: Promise<unknown>[] = [];
-    const call = async (): Promise<string[]> => {
-      asked.length = 0;
-      const request = new Request("http://m/dev/gpu", { method: "POST", body: "x" });
-      const reply = await gpu.fetch(request, env, { waitUntil: (given) => void work.push(given) });
-      equal(await reply.text(), "You said: x");
-      await Promise.all(work);
-      return [...asked];
-    };
-    const world = `/var/log/gpu/${day(0)}`;
-    deepStrictEqual(await call(), [
-      `POST ${world}.ndjson`,
-      "GET /var/log/gpu/",
-      `DELETE /var/log/gpu/${day(91)}.ndjson`,
-      `DELETE /var/log/gpu/${day(400)}-2.ndjson`,
-    ]);
-    version = 1999;
-    deepStrictEqual(await call(), [`POST ${world}.ndjson`]);
-    version = 2000;
-    deepStrictEqual(await call(), [`POST ${world}.ndjson`]);
-    version = 1;
-    deepStrictEqual(await call(), [`POST ${world}-2.ndjson`]);
   });
 });

@@ -1,4 +1,4 @@
-/** Everything a backend can do wrong, and what the caller is told of it; over HTTP, with a real cell. */
+/** Failures of a backend, and the response to the caller; over HTTP, with the plugin in its process. */
 
 import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { bearer, TOKEN } from "../support/machine.ts";
@@ -14,41 +14,41 @@ function detail(text: string): string {
   return JSON.parse(text).detail;
 }
 
-/** Asks both ways; what fails after the head is an event in the one and 502 in the other. */
-async function breaksOff(
+/** A failure after the response headers: 502 for `/dev/gpu`, an event for `/dev/gpu/stream`. */
+async function assertBreaksOff(
   gpu: GpuMachine,
   behaviour: Behaviour,
-  says: RegExp,
-  heard: readonly string[] = [],
+  found: RegExp,
+  tokens: readonly string[] = [],
 ): Promise<void> {
   gpu.backend.behaviour = behaviour;
   const reply = await gpu.ask("x");
   equal(reply.status, 502, reply.text);
-  match(detail(reply.text), says);
+  match(detail(reply.text), found);
   const events = await gpu.events("x");
   deepStrictEqual(events.slice(-2).map(({ type }) => type), ["error", "done"]);
-  match(events.at(-2)?.data ?? "", says);
+  match(events.at(-2)?.data ?? "", found);
   equal(events.at(-1)?.data, "error");
-  deepStrictEqual(events.slice(0, -2).map(({ data }) => data), heard);
+  deepStrictEqual(events.slice(0, -2).map(({ data }) => data), tokens);
 }
 
-/** Asks both ways; what fails before the head is the same in both. */
-async function refuses(
+/** A failure before the response headers: both paths answer with the same problem. */
+async function assertRefuses(
   gpu: GpuMachine,
   behaviour: Behaviour,
   status: number,
-  says: RegExp,
+  found: RegExp,
 ): Promise<void> {
   gpu.backend.behaviour = behaviour;
   for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
     const reply = await gpu.ask("x", target);
     equal(reply.status, status, reply.text);
-    match(detail(reply.text), says);
+    match(detail(reply.text), found);
     equal(reply.headers.get("x-gpu-local"), "true");
   }
 }
 
-Deno.test("gpu tells in words what failed, in every format", async (t) => {
+Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every format", async (t) => {
   const gpu = await startGpu();
   const { backend } = gpu;
   try {
@@ -57,17 +57,20 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
       await gpu.configure(`${scheme}://${backend.host}\ntimeout 1`);
       const key = scheme === "claude" ? KEYS.ANTHROPIC_API_KEY : KEYS.OPENAI_API_KEY;
 
-      await t.step(`${scheme}: an answer without its end mark`, async () => {
-        const says = new RegExp(`the ${scheme} backend ended its answer without its end mark`);
-        await breaksOff(gpu, { tokens: ["half", " an"], end: "unmarked" }, says, ["half", " an"]);
-        await breaksOff(gpu, { tokens: [], end: "unmarked" }, says);
-        await breaksOff(gpu, { body: "" }, says);
-        await breaksOff(gpu, { status: 204, body: "" }, says);
+      await t.step(`${scheme}: a response without its end mark is an error`, async () => {
+        const found = new RegExp(`the ${scheme} backend ended its response without the end mark`);
+        await assertBreaksOff(gpu, { tokens: ["half", " an"], end: "unmarked" }, found, [
+          "half",
+          " an",
+        ]);
+        await assertBreaksOff(gpu, { tokens: [], end: "unmarked" }, found);
+        await assertBreaksOff(gpu, { body: "" }, found);
+        await assertBreaksOff(gpu, { status: 204, body: "" }, found);
       });
 
-      await t.step(`${scheme}: a connection that breaks`, async () => {
+      await t.step(`${scheme}: a connection that breaks off is an error`, async () => {
         let sent = Promise.withResolvers<void>();
-        // Broken at once, what was sent before may be lost with the connection.
+        // If the connection broke at once, the first token could be lost with it.
         const before = (index: number) => index === 1 ? sent.promise : undefined;
         backend.next({ tokens: ["half"], end: "broken", before });
         const reader = await gpu.open("x");
@@ -75,7 +78,7 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         sent.resolve();
         equal(
           (await reader.next())?.data,
-          `Cannot answer: the ${scheme} backend broke its answer off`,
+          `Cannot answer: the ${scheme} backend closed the connection before its response was complete`,
         );
         deepStrictEqual(await reader.next(), { type: "done", data: "error", lastEventId: "" });
         equal(await reader.next(), undefined);
@@ -85,53 +88,55 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         const reply = await gpu.ask("x");
         deepStrictEqual([reply.status, detail(reply.text)], [
           502,
-          `Cannot answer: the ${scheme} backend broke its answer off`,
+          `Cannot answer: the ${scheme} backend closed the connection before its response was complete`,
         ]);
       });
 
-      await t.step(`${scheme}: an error in the middle, without the key it names`, async () => {
-        await breaksOff(
+      await t.step(`${scheme}: an error event is passed on without the key`, async () => {
+        await assertBreaksOff(
           gpu,
           { tokens: ["half"], end: "error", says: `no more: ${key}\r\nevent: done` },
-          /the \w+ backend answers with an error: no more: .*event: done$/,
+          /the \w+ backend answered with an error: no more: .*event: done$/,
           ["half"],
         );
       });
 
-      await t.step(`${scheme}: frames that cannot be read`, async () => {
+      await t.step(`${scheme}: a malformed frame is an error`, async () => {
         const frame = (data: string) => scheme === "ollama" ? `${data}\n` : `data: ${data}\n\n`;
         for (
-          const [raw, says] of [
-            ['{"message":', /sent a frame that is no JSON/],
-            ["\u0000\u0001", /sent a frame that is no JSON/],
-            ["[1]", /sent a frame that is no object/],
-            ["7", /sent a frame that is no object/],
-          ] as const
+          const raw of ['{"message":', "\u0000\u0001", "[1]", "7"]
         ) {
-          await breaksOff(gpu, { tokens: ["half", "x"], raw: { 1: frame(raw) } }, says, ["half"]);
+          const behaviour = { tokens: ["half", "x"], raw: { 1: frame(raw) } };
+          const found = /sent a frame that is not a JSON object/;
+          await assertBreaksOff(gpu, behaviour, found, ["half"]);
         }
         const wrong = {
           ollama: '{"message":{"content":7}}',
           openai: '{"choices":[{"delta":{"content":{}}}]}',
           claude: '{"type":"content_block_delta","delta":{"type":"text_delta","text":[]}}',
         };
-        await breaksOff(
+        await assertBreaksOff(
           gpu,
           { tokens: ["a", "b"], raw: { 1: frame(wrong[scheme]) } },
-          /whose text is none/,
+          /whose text is not a string/,
           ["a"],
         );
         const endless = scheme === "ollama"
           ? `{"${"x".repeat(1_200_000)}`
           : `data: ${"x".repeat(1_200_000)}`;
-        await breaksOff(gpu, { tokens: ["a", "b"], raw: { 1: endless } }, /a frame without end/, [
-          "a",
-        ]);
-        const page = { headers: { "content-type": "text/html" }, body: "<h1>hotel wifi</h1>" };
-        await breaksOff(gpu, page, /answers with a page for people/);
+        await assertBreaksOff(
+          gpu,
+          { tokens: ["a", "b"], raw: { 1: endless } },
+          /a frame of more than 1048576 characters/,
+          [
+            "a",
+          ],
+        );
+        const page = { headers: { "content-type": "text/html" }, body: "<h1>Sign in</h1>" };
+        await assertBreaksOff(gpu, page, /sent an HTML page/);
       });
 
-      await t.step(`${scheme}: what it need not understand does no harm`, async () => {
+      await t.step(`${scheme}: unknown frames are ignored`, async () => {
         const noise = scheme === "ollama"
           ? '\n{"message":{"role":"assistant","thinking":"hm"},"done":false}\n{}\n'
           : ': keep-alive\n\nid: 7\nretry: 1\nevent: vendor\ndata: {"new":true}\n\ndata\n: x\ndata: {}\n\n';
@@ -142,7 +147,7 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         equal((await gpu.ask("x")).text, "ab");
       });
 
-      await t.step(`${scheme}: a limit passes on, with its time`, async () => {
+      await t.step(`${scheme}: a rate limit is passed on with its Retry-After`, async () => {
         for (
           const [sent, told] of [
             ["7", "7"],
@@ -166,30 +171,35 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
       });
 
       await t.step(
-        `${scheme}: its errors are 502 in words, without the key or parts of it`,
+        `${scheme}: an error status is 502 with its text, without the key or parts of it`,
         async () => {
-          const said = `Incorrect key: ${key}. Yours: ${key.slice(0, 12)}****${
+          const text = `Incorrect key: ${key}. Yours: ${key.slice(0, 12)}****${
             key.slice(-9)
           }, sk-other-0123456789`;
           for (const status of [400, 401, 404, 500, 503, 529]) {
-            const says = new RegExp(
-              `^Cannot answer: the ${scheme} backend answers ${status}: Incorrect`,
+            const found = new RegExp(
+              `^Cannot answer: the ${scheme} backend answered ${status}: Incorrect`,
             );
-            await refuses(gpu, { status, says: said }, 502, says);
+            await assertRefuses(gpu, { status, says: text }, 502, found);
           }
           const reply = await gpu.ask("x");
           for (const part of [key.slice(0, 8), key.slice(-8), key.slice(10, 18), "sk-other"]) {
             ok(!reply.text.includes(part), `${part} in ${reply.text}`);
           }
           for (const body of ["<h1>oh</h1>", "", "[]", '{"error":7}', "x".repeat(200_000)]) {
-            await refuses(gpu, { status: 500, body }, 502, /backend answers 500$/);
+            await assertRefuses(gpu, { status: 500, body }, 502, /backend answered 500$/);
           }
-          await refuses(gpu, { status: 500, says: "y".repeat(5000) }, 502, /answers 500: y{300}…$/);
-          await refuses(
+          await assertRefuses(
+            gpu,
+            { status: 500, says: "y".repeat(5000) },
+            502,
+            /answered 500: y{300}…$/,
+          );
+          await assertRefuses(
             gpu,
             { status: 404, says: "model 'x' not found" },
             502,
-            /answers 404: model 'x' not found; `model` in \/etc\/gpu\.conf names another$/,
+            /answered 404: model 'x' not found; `model` in \/etc\/gpu\.conf names another model$/,
           );
         },
       );
@@ -198,34 +208,37 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         const calls = backend.calls.length;
         for (const status of [301, 302, 303, 307, 308]) {
           const headers = { location: `${backend.url}/v1/messages` };
-          await refuses(
+          await assertRefuses(
             gpu,
             { status, headers, body: "" },
             502,
-            /redirects \(\d+\), and is not followed/,
+            /answered \d+; redirects are not followed/,
           );
         }
         equal(backend.calls.length, calls + 10);
       });
 
-      await t.step(`${scheme}: silence before the head is 504, after it an error`, async () => {
-        backend.next({ head: never });
-        const reply = await gpu.ask("x");
-        equal(reply.status, 504);
-        equal(detail(reply.text), `Cannot answer: the ${scheme} backend was silent for 1 s`);
-        await backend.last.left;
-        backend.next({ tokens: ["half"], end: "hang" });
-        const events = await gpu.events("x");
-        deepStrictEqual(events.map(({ type, data }) => [type, data]), [
-          ["message", "half"],
-          ["error", `Cannot answer: the ${scheme} backend was silent for 1 s`],
-          ["done", "error"],
-        ]);
-        await backend.last.left;
-      });
+      await t.step(
+        `${scheme}: an idle backend is 504, or an error event after the first token`,
+        async () => {
+          backend.next({ head: never });
+          const reply = await gpu.ask("x");
+          equal(reply.status, 504);
+          equal(detail(reply.text), `Cannot answer: the ${scheme} backend sent nothing for 1 s`);
+          await backend.last.left;
+          backend.next({ tokens: ["half"], end: "hang" });
+          const events = await gpu.events("x");
+          deepStrictEqual(events.map(({ type, data }) => [type, data]), [
+            ["message", "half"],
+            ["error", `Cannot answer: the ${scheme} backend sent nothing for 1 s`],
+            ["done", "error"],
+          ]);
+          await backend.last.left;
+        },
+      );
 
-      await t.step(`${scheme}: a caller who leaves takes the call along`, async () => {
-        // Longer than the test may take: no silence of the backend ends these.
+      await t.step(`${scheme}: the call ends when the caller disconnects`, async () => {
+        // Longer than the test: the idle time must not end these calls.
         await gpu.configure(`${scheme}://${backend.host}\ntimeout 600`);
         backend.clear();
         backend.next({ head: never });
@@ -245,11 +258,11 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         equal((await reader.next())?.data, "a");
         await reader.close();
         await backend.last.left;
-        const receipts = await eventually(async () => {
-          const found = (await gpu.receipts(2)).slice(-2);
+        const records = await eventually(async () => {
+          const found = (await gpu.usage(2)).slice(-2);
           return found.every(({ finish }) => finish === "left") ? found : undefined;
-        }, "both left");
-        deepStrictEqual(receipts.map(({ status, answer_bytes }) => [status, answer_bytes]), [
+        }, "both calls are logged as left");
+        deepStrictEqual(records.map(({ status, answer_bytes }) => [status, answer_bytes]), [
           [499, 0],
           [499, 1],
         ]);
@@ -257,7 +270,7 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
     }
 
     await t.step(
-      "an answer without end is cut off where it is one text, and streams where it is not",
+      "/dev/gpu limits the length of a response, /dev/gpu/stream does not",
       async () => {
         await gpu.configure(`openai://${backend.host}`);
         backend.behaviour = { tokens: Array.from({ length: 80 }, () => "x".repeat(60_000)) };
@@ -265,36 +278,51 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
         equal(reply.status, 502);
         match(
           detail(reply.text),
-          /longer than 4194304 bytes; \/dev\/gpu\/stream has no such bound/,
+          /longer than 4194304 bytes; \/dev\/gpu\/stream has no limit/,
         );
         const events = await gpu.events("x");
         deepStrictEqual([events.length, events.at(-1)?.data], [81, "stop"]);
       },
     );
 
-    await t.step("a backend that is not there is told apart from one that fails", async () => {
+    await t.step("the problem says why a backend cannot be reached", async () => {
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = listener.addr;
       listener.close();
       await gpu.configure(`openai://127.0.0.1:${port}`);
-      await refuses(gpu, {}, 502, /the openai backend refuses the connection; is it running\?$/);
+      await assertRefuses(
+        gpu,
+        {},
+        502,
+        /the openai backend refused the connection; check that it is running$/,
+      );
       await gpu.configure(`openai+https://${backend.host}`);
-      await refuses(gpu, {}, 502, /the openai backend speaks no TLS to trust$/);
+      await assertRefuses(
+        gpu,
+        {},
+        502,
+        /the openai backend has no valid TLS certificate, or does not speak TLS$/,
+      );
       await gpu.configure("openai://no-such-host.invalid");
       const nowhere = await gpu.ask("x");
       equal(nowhere.headers.get("x-gpu-local"), "false");
-      match(nowhere.text, /has a name that leads nowhere|cannot be reached/);
+      match(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
       await gpu.configure("openai://127.0.0.1:22");
-      await refuses(gpu, {}, 502, /refuses the connection|at a port that no fetch may use/);
-      // The machine is no backend of its own: the cell is kept from its port, whatever is configured.
+      await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
+      // The plugin cannot reach the port of its own server, whatever is configured.
       await gpu.configure(`openai://127.0.0.1:${gpu.machine.port}`);
-      await refuses(gpu, {}, 502, /is not to be reached from this machine/);
+      await assertRefuses(
+        gpu,
+        {},
+        502,
+        /cannot be reached: the plugin has no permission for its host and port/,
+      );
     });
 
-    await t.step("what is no prompt is refused before it costs anything", async () => {
+    await t.step("an invalid prompt is refused before the backend is called", async () => {
       await gpu.configure(`openai://${backend.host}\n# again`);
       backend.clear();
-      const kept = (await gpu.receipts(1)).length;
+      const logged = (await gpu.usage(1)).length;
       for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
         for (const empty of ["", " \n\t"]) {
           const reply = await gpu.ask(empty, target);
@@ -318,10 +346,10 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
       backend.behaviour = { tokens: ["long"] };
       equal((await gpu.ask("x".repeat(1024 * 1024))).text, "long");
       equal(backend.last.prompt.length, 1024 * 1024);
-      equal((await gpu.receipts(kept + 1)).length, kept + 1);
+      equal((await gpu.usage(logged + 1)).length, logged + 1);
     });
 
-    await t.step("other methods and paths are told what there is", async () => {
+    await t.step("other methods answer 405 with Allow, other paths 404", async () => {
       const send = (method: string, target: string) =>
         gpu.machine.send({ method, target, headers: bearer(TOKEN) });
       for (const method of ["PUT", "DELETE", "PATCH"]) {
@@ -345,10 +373,10 @@ Deno.test("gpu tells in words what failed, in every format", async (t) => {
   }
 });
 
-Deno.test("gpu may think longer than other plugins may", async () => {
+Deno.test("POST /dev/gpu may take longer than the server allows other plugins", async () => {
   await withGpu(async (gpu) => {
     await gpu.configure(`ollama://localhost:${gpu.backend.port}`);
-    // Twice what the machine gives a plugin that declares no patience.
+    // Twice the time of a plugin without `patience`.
     gpu.backend.behaviour = { head: () => new Promise((resolve) => setTimeout(resolve, 1000)) };
     const [reply, events] = await Promise.all([gpu.ask("x"), gpu.events("x")]);
     deepStrictEqual([reply.status, reply.headers.get("x-gpu-local")], [200, "true"], reply.text);

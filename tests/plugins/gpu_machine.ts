@@ -1,6 +1,6 @@
 /**
- * A machine with the gpu plugin in a real cell, and a backend for it: what the tests of the device and
- * of whatever stands on it share. Not a test itself.
+ * A server with the gpu plugin in a process of its own, and a fake backend. Shared by the tests of the
+ * plugin and of the plugins that call it.
  */
 
 import { EventReader, type ReceivedEvent } from "../support/event_reader.ts";
@@ -9,7 +9,7 @@ import type { Reply } from "../support/wire.ts";
 import { eventsOf, eventually, QUICK, setState } from "../plugin/plugin_machine.ts";
 import { FakeBackend } from "./fake_backend.ts";
 
-/** Keys of the machine's environment; no answer, log line or world may ever hold one. */
+/** Keys of the server's environment. No response, log line or world may contain one. */
 export const KEYS = {
   OPENAI_API_KEY: "sk-openai-0123456789abcdef0123456789",
   ANTHROPIC_API_KEY: "sk-ant-0123456789abcdef0123456789",
@@ -18,30 +18,30 @@ export const KEYS = {
   OTHER_SECRET: "another-secret-of-the-environment",
 };
 
-/** What a test of the device has. */
+/** What a test gets. */
 export interface GpuMachine {
   readonly machine: TestMachine;
   readonly backend: FakeBackend;
   readonly url: string;
-  /** Writes `/etc/gpu.conf` and waits until it is in force; `undefined` deletes it. */
+  /** Writes `/etc/gpu.conf` and waits until it is used; `undefined` deletes it. */
   configure(text: string | undefined): Promise<void>;
   /** POSTs a prompt as T2. */
   ask(prompt: string, target?: string, headers?: Record<string, string>): Promise<Reply>;
   /** POSTs a prompt to the stream as T2. */
   open(prompt: string, target?: string): Promise<EventReader>;
-  /** Every event of an answer. */
+  /** All events of a response. */
   events(prompt: string, target?: string): Promise<ReceivedEvent[]>;
-  /** The receipts of today, once there are this many. */
-  receipts(count: number): Promise<Record<string, unknown>[]>;
+  /** The lines of today's usage log, once there are this many. */
+  usage(count: number): Promise<Record<string, unknown>[]>;
 }
 
-/** The plugin's source, as it is installed. */
+/** The source of the plugin. */
 export function gpuSource(): Promise<string> {
   return Deno.readTextFile(new URL("../../plugins/gpu.ts", import.meta.url));
 }
 
 /**
- * Starts a machine that has tokens, with the plugin up and nothing configured.
+ * Starts a server with tokens. The plugin is active and not configured.
  *
  * @param more further settings
  */
@@ -89,18 +89,18 @@ export async function startGpu(
     open,
     async events(prompt, target) {
       const reader = await open(prompt, target);
-      const found: ReceivedEvent[] = [];
-      for (let event = await reader.next(); event; event = await reader.next()) found.push(event);
+      const events: ReceivedEvent[] = [];
+      for (let event = await reader.next(); event; event = await reader.next()) events.push(event);
       machine.witness(reader.wire, "the stream");
-      return found;
+      return events;
     },
-    async receipts(count) {
+    async usage(count) {
       const day = new Date().toISOString().slice(0, 10);
       return await eventually(async () => {
         const { status, text } = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
         const lines = status === 200 ? text.trimEnd().split("\n") : [];
         return lines.length < count ? undefined : lines.map((line) => JSON.parse(line));
-      }, `${count} receipts`);
+      }, `${count} calls in the usage log`);
     },
     async close() {
       await backend.close();
@@ -109,7 +109,7 @@ export async function startGpu(
   };
 }
 
-/** Runs a test on such a machine. */
+/** Runs a test with such a server. */
 export async function withGpu(
   test: (gpu: GpuMachine) => Promise<void>,
   more: Readonly<Record<string, string>> = {},

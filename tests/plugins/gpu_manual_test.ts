@@ -1,4 +1,4 @@
-/** The page about the device, pasted as a reader would who has Ollama running. */
+/** Runs the commands of gpu.md with a fake Ollama. */
 
 import { equal, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
@@ -8,10 +8,10 @@ import { eventually } from "../plugin/plugin_machine.ts";
 import { withBackend } from "./fake_backend.ts";
 
 const TOOLS = ["bash", "curl", "sed"].filter((tool) => !onPath(tool));
-const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not installed)`;
 
 Deno.test({
-  name: `gpu.md holds commands that do what it says${missing}`,
+  name: `gpu.md has commands that give the documented output${missing}`,
   ignore: missing !== "",
   async fn(t) {
     const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/gpu.md`);
@@ -36,12 +36,12 @@ Deno.test({
               ok(!/"status":[45]\d\d/.test(output), output);
             });
             if (!commands.includes("PUT http://localhost:3005/etc/gpu.conf")) continue;
-            // The first one is there before the plugin; another takes effect within a moment.
+            // The first configuration is written before the plugin is activated; a later one needs a moment.
             if (configured++ === 0) continue;
             await eventually(async () => {
               const log = await (await fetch(`${machine.url}/proc/log/lib/gpu`)).text();
               return log.split("plugin_reconfigured").length === configured || undefined;
-            }, "the new configuration is in force");
+            }, "the new configuration is used");
           }
           equal(backend.last.system, "You answer in one sentence.");
         } finally {

@@ -9,7 +9,7 @@ import { ROOT } from "../project/program.ts";
 const files = [...Deno.readDirSync(`${ROOT}/plugins`)].map(({ name }) => name);
 const installer = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
 
-Deno.test("plugins/mod.ts is up to date with the files beside it", async () => {
+Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
   const text = await Deno.readTextFile(`${ROOT}/plugins/mod.ts`);
   equal(
     text,
@@ -18,7 +18,7 @@ Deno.test("plugins/mod.ts is up to date with the files beside it", async () => {
   );
 });
 
-Deno.test("pluginSources hold the text of the files", async () => {
+Deno.test("pluginSources have the text of the files", async () => {
   equal(
     Object.keys(pluginSources),
     files.filter((name) => name.endsWith(".ts") && name !== "mod.ts")
@@ -29,13 +29,13 @@ Deno.test("pluginSources hold the text of the files", async () => {
   }
 });
 
-Deno.test("parsePluginSets() are those of the install script", () => {
+Deno.test("parsePluginSets() returns the sets of the install script", () => {
   equal(pluginSets, setsOf(installer));
   ok(pluginSets.primitives?.includes("gpu"));
-  throws(() => setsOf("nothing"), /names no primitives/);
+  throws(() => setsOf("nothing"), /has no line with primitives/);
 });
 
-Deno.test("formatPluginsModule() is sorted, and takes sources alone", () => {
+Deno.test("formatPluginsModule() lists sources only, in order", () => {
   const script = "primitives='b'\n";
   equal(
     formatPluginsModule(["b.ts", "a.ts"], script),

@@ -1,4 +1,4 @@
-/** The page about clones and seeds, pasted as a reader would, clones and seeds included. */
+/** The commands of `reality.md`, run as a reader would. */
 
 import { equal, ok } from "node:assert/strict";
 import { cacheIn, fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
@@ -17,7 +17,7 @@ function freePort(): string {
 }
 
 Deno.test({
-  name: `${PAGE} holds commands that do what it says${missing}`,
+  name: `the commands of ${PAGE} print what it says${missing}`,
   ignore: missing !== "",
   fn: (t) =>
     inFolder(async (folder) => {

@@ -1,6 +1,6 @@
 /**
- * Machines that come from machines, as their owners make them: processes of their own in empty
- * folders, started with the commands of the manual.
+ * Servers that are copied from servers and run from servers, with the commands of the manual: processes
+ * of their own in empty folders.
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
@@ -16,7 +16,7 @@ import {
   startProgram,
 } from "../project/program.ts";
 import { bearer } from "../support/machine.ts";
-import { filesBelow, holds, untar, withReality } from "./reality_machine.ts";
+import { filesBelow, holds, untar, withReality } from "./reality/archives.ts";
 
 const SECRETS = {
   ELASTIK_TOKEN: "t2-0f-the-first-machine-d1e4",
@@ -24,7 +24,7 @@ const SECRETS = {
   ELASTIK_KEY: "key-0f-the-first-machine-c05b",
 };
 
-/** Starts a machine from the files of a folder, with the settings of its `.env`. */
+/** Starts a server from the files of a folder, with the settings of its `.env`. */
 function startHere(folder: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
   return startProgram({
     command: Deno.execPath(),
@@ -34,7 +34,7 @@ function startHere(folder: string, env: Readonly<Record<string, string>> = {}): 
   });
 }
 
-/** Gets an archive as T3 and unpacks it. */
+/** Requests an archive as T3 and unpacks it. */
 async function take(url: string, path: string, token: string, into: string): Promise<void> {
   const answer = await fetch(`${url}${path}`, { headers: bearer(token) });
   equal(answer.status, 200, path);
@@ -65,7 +65,7 @@ async function keptToken(folder: string): Promise<string> {
   return (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
 }
 
-Deno.test("a machine becomes another by two archives, and that one a third", () =>
+Deno.test("two archives make a second server, and that one a third", () =>
   inFolder(async (folder) => {
     const [first, second, third] = ["a", "b", "c"].map((name) => `${folder}/${name}`) as [
       string,
@@ -76,7 +76,7 @@ Deno.test("a machine becomes another by two archives, and that one a third", () 
     await withReality(async (machine, url) => {
       await take(url, "/self", machine.approveToken, first);
     });
-    // What its owner has beside it.
+    // Files of the operator that must not be copied.
     const env = Object.entries(SECRETS).map(([name, value]) => `${name}=${value}\n`).join("");
     await Deno.writeTextFile(`${first}/.env`, env);
     await Deno.mkdir(`${first}/.git`);
@@ -91,7 +91,7 @@ Deno.test("a machine becomes another by two archives, and that one a third", () 
       equal((await ask(`${a.url}/home/x`, put)).status, 201);
       await take(a.url, "/self", t3, second);
       await take(a.url, "/__reality__", t3, second);
-      // Onto a folder that the first has, and with the first's own key: it changes neither.
+      // The first server is unchanged.
       equal((await ask(`${a.url}/proc/audit/home/x`, { headers: bearer(t3) })).status, 200);
     } finally {
       equal((await a.stop()).code, 0);
@@ -124,7 +124,7 @@ Deno.test("a machine becomes another by two archives, and that one a third", () 
     ]);
   }));
 
-/** The one command of a seed. */
+/** The command that runs a server from another one. */
 function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): Start {
   return {
     command: Deno.execPath(),
@@ -134,7 +134,7 @@ function seed(url: string, cwd: string, env: Readonly<Record<string, string>>): 
   };
 }
 
-Deno.test("a machine runs from another's modules, without it the second time, and seeds a third", () =>
+Deno.test("a server runs from the modules of another, from the cache the second time, and copies itself", () =>
   inFolder(async (folder) => {
     const here = `${folder}/empty`;
     const third = `${folder}/third`;
@@ -158,7 +158,7 @@ Deno.test("a machine runs from another's modules, without it the second time, an
     });
     equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
     ok(start !== undefined);
-    // The first machine is gone.
+    // The first server is stopped.
     const b = await startProgram(start);
     try {
       equal((await ask(`${b.url}/home/x?raw`)).text, "kept");
@@ -166,7 +166,7 @@ Deno.test("a machine runs from another's modules, without it the second time, an
       await installReality(b.url, t3);
       await take(b.url, "/self", t3, third);
       await take(b.url, "/__reality__", t3, third);
-      // One look for what only types need, which is not in the cache; then it does without.
+      // Modules that only types need are not in the cache: one attempt to load them is made.
       ok(b.output().split("Download").length <= 2, b.output());
     } finally {
       equal((await b.stop()).code, 0);
@@ -181,7 +181,7 @@ Deno.test("a machine runs from another's modules, without it the second time, an
     equal((await c.stop()).code, 0);
   }));
 
-Deno.test("a machine that is one file gives that file, and seeds others with it", () =>
+Deno.test("a server that is a single file sends that file, and others run from it", () =>
   inFolder(async (folder) => {
     const here = `${folder}/empty`;
     const there = `${folder}/there`;

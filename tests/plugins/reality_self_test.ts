@@ -2,23 +2,24 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import reality from "../../plugins/reality.ts";
 import { narrow } from "../../lib/auth/capability.ts";
 import { APPROVE, bearer, type TestMachine, TOKEN } from "../support/machine.ts";
+import { withTempFolder } from "../support/plugin_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
-import { fetchTar, filesBelow, inTemp, untar, withReality } from "./reality_machine.ts";
+import { fetchTar, filesBelow, untar, withReality } from "./reality/archives.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-/** A capability that its holder narrowed to another prefix. */
+/** A capability that was narrowed to another prefix. */
 function narrowed(machine: TestMachine, prefix: string, to: string): string {
   const exp = Math.floor(Date.now() / 1000) + 600;
   return narrow(machine.capability(prefix, "rw"), { prefix: to, mode: "r", exp });
 }
 
-Deno.test("reality packs the source as it is listed, programs as programs", () =>
+Deno.test("/self packs the listed source, with programs executable", () =>
   withReality(async (machine) => {
     const list = (await machine.approve("GET", "/proc/source")).text.trimEnd().split("\n");
-    await inTemp(async (folder) => {
+    await withTempFolder(async (folder) => {
       await untar(await fetchTar(machine, "/self"), folder);
       const files = filesBelow(folder);
       equal([...files.keys()].sort(), list);
@@ -33,7 +34,7 @@ Deno.test("reality packs the source as it is listed, programs as programs", () =
     });
   }));
 
-Deno.test("reality gives modules and archives to T3 and to capabilities made for them", (t) =>
+Deno.test("/self and /__reality__ answer T3 and capabilities minted for them", (t) =>
   withReality(async (machine) => {
     const over = bearer(machine.capability("/self", "r"));
     const part = bearer(machine.capability("/self/lib", "r"));
@@ -42,39 +43,54 @@ Deno.test("reality gives modules and archives to T3 and to capabilities made for
       ["T3", T3, "/self/lib/none.ts", 404],
       ["T3", T3, "/self/.env", 404],
       ["T3", T3, "/self/data/.key", 404],
-      ["one over it", over, "/self/main.ts", 200],
-      ["one over it", over, "/self/lib/cli/main.ts", 200],
-      ["one over it", over, "/self/worlds/home/boot.ts", 200],
-      ["one over it", over, "/bin/self/main.ts", 200],
-      ["one over it", over, "/__reality__", 403],
-      ["one over it", over, "/proc/source/main.ts", 403],
-      ["one over a part", part, "/self/lib/cli/main.ts", 200],
-      ["one over a part", part, "/self/main.ts", 403],
-      ["nobody", {}, "/self/main.ts", 401],
-      ["nobody", {}, "/self", 401],
-      ["nobody", {}, "/__reality__", 401],
-      ["a stranger", bearer("wrong"), "/self", 401],
+      ["a capability for /self", over, "/self/main.ts", 200],
+      ["a capability for /self", over, "/self/lib/cli/main.ts", 200],
+      ["a capability for /self", over, "/self/worlds/home/boot.ts", 200],
+      ["a capability for /self", over, "/bin/self/main.ts", 200],
+      ["a capability for /self", over, "/__reality__", 403],
+      ["a capability for /self", over, "/proc/source/main.ts", 403],
+      ["a capability for /self/lib", part, "/self/lib/cli/main.ts", 200],
+      ["a capability for /self/lib", part, "/self/main.ts", 403],
+      ["no credential", {}, "/self/main.ts", 401],
+      ["no credential", {}, "/self", 401],
+      ["no credential", {}, "/__reality__", 401],
+      ["an unknown credential", bearer("wrong"), "/self", 401],
       ["T2", T2, "/self", 403],
       ["T2", T2, "/self/main.ts", 403],
       ["T2", T2, "/__reality__", 403],
-      ["one elsewhere", bearer(machine.capability("/home", "rw")), "/self/main.ts", 403],
-      ["one over all", bearer(machine.capability("/", "rw")), "/self/main.ts", 403],
-      ["one over all", bearer(machine.capability("/", "rw")), "/__reality__", 403],
-      ["one made of more", bearer(narrowed(machine, "/", "/self")), "/self/main.ts", 403],
-      ["one made of more", bearer(narrowed(machine, "/", "/self")), "/self", 403],
+      ["a capability for /home", bearer(machine.capability("/home", "rw")), "/self/main.ts", 403],
+      ["a capability for /", bearer(machine.capability("/", "rw")), "/self/main.ts", 403],
+      ["a capability for /", bearer(machine.capability("/", "rw")), "/__reality__", 403],
       [
-        "one that was narrowed",
+        "a capability for / narrowed to /self",
+        bearer(narrowed(machine, "/", "/self")),
+        "/self/main.ts",
+        403,
+      ],
+      [
+        "a capability for / narrowed to /self",
+        bearer(narrowed(machine, "/", "/self")),
+        "/self",
+        403,
+      ],
+      [
+        "a capability for /self narrowed to /self/lib",
         bearer(narrowed(machine, "/self", "/self/lib")),
         "/self/main.ts",
         403,
       ],
       [
-        "one that was narrowed",
+        "a capability for /self narrowed to /self/lib",
         bearer(narrowed(machine, "/self", "/self/lib")),
         "/self/lib/cli/main.ts",
         200,
       ],
-      ["one for worlds", bearer(machine.capability("/__reality__", "rw")), "/__reality__", 403],
+      [
+        "a capability for /__reality__",
+        bearer(machine.capability("/__reality__", "rw")),
+        "/__reality__",
+        403,
+      ],
     ];
     await runScenarios(
       t,
@@ -90,7 +106,7 @@ Deno.test("reality gives modules and archives to T3 and to capabilities made for
     );
   }));
 
-Deno.test("reality only reads, and says what it sends", (t) =>
+Deno.test("/self and /__reality__ are read-only and send types", (t) =>
   withReality(async (machine) => {
     await runScenarios(t, machine, [
       ...["/self", "/self/main.ts", "/__reality__"].flatMap((path) =>
@@ -143,7 +159,7 @@ Deno.test("reality only reads, and says what it sends", (t) =>
     ]);
   }));
 
-Deno.test("reality leads from main.ts to the one file that the program is", async () => {
+Deno.test("/self/main.ts redirects to the single file of the program", async () => {
   const fetch = (path: string) =>
     Promise.resolve(
       path === "/proc/source/"
@@ -151,17 +167,17 @@ Deno.test("reality leads from main.ts to the one file that the program is", asyn
         : new Response("absent", { status: path.endsWith("main.ts") ? 404 : 200 }),
     );
   const env = { caller: { tier: "T3", fetch }, machine: { fetch } };
-  const answer = await reality.fetch(new Request("http://machine/self/main.ts"), env);
+  const answer = await reality.fetch(new Request("http://server/self/main.ts"), env);
   equal([answer.status, answer.headers.get("location")], [307, "./my%20machine.js"]);
-  const other = await reality.fetch(new Request("http://machine/self/lib/main.ts"), env);
+  const other = await reality.fetch(new Request("http://server/self/lib/main.ts"), env);
   equal(other.status, 404);
 });
 
-Deno.test("reality says why there is no source where there is none", async () => {
+Deno.test("/self passes on the refusal of a server without source", async () => {
   const refused = () => Promise.resolve(new Response("one binary", { status: 501 }));
   const env = { caller: { tier: "T3", fetch: refused }, machine: { fetch: refused } };
   for (const path of ["/self", "/self/", "/self/main.ts"]) {
-    const answer = await reality.fetch(new Request(`http://machine${path}`), env);
+    const answer = await reality.fetch(new Request(`http://server${path}`), env);
     equal(answer.status, 501);
     match(await answer.text(), /one binary/);
   }

@@ -2,21 +2,14 @@ import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import reality from "../../plugins/reality.ts";
 import { APPROVE, bearer, KEY, startTestMachine, TOKEN } from "../support/machine.ts";
-import {
-  fetchTar,
-  filesBelow,
-  holds,
-  inTemp,
-  untar,
-  verified,
-  withReality,
-} from "./reality_machine.ts";
+import { withTempFolder } from "../support/plugin_server.ts";
+import { fetchTar, filesBelow, holds, untar, verified, withReality } from "./reality/archives.ts";
 
 const T3 = bearer(APPROVE);
-/** A name whose folder has as many bytes as a folder may have. */
+/** A name whose folder has the longest name that is allowed. */
 const LONG = `home/${"ä".repeat(60)}/${"b".repeat(124)}`;
 
-Deno.test("reality packs every world as it is, and a key of the clone's own", () =>
+Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
   withReality(async (machine) => {
     const worlds: Readonly<Record<string, string>> = {
       "/home/x": "one",
@@ -33,7 +26,7 @@ Deno.test("reality packs every world as it is, and a key of the clone's own", ()
     await machine.approve("PUT", "/home/x", "two");
     const listed = (await machine.approve("GET", "/proc/worlds")).text.split("\n")
       .filter((name) => name !== "" && !/^usr\/|^home\/boot$/.test(name));
-    await inTemp(async (folder) => {
+    await withTempFolder(async (folder) => {
       await untar(await fetchTar(machine, "/__reality__"), folder);
       const files = filesBelow(folder);
       const packed = [...files.keys()].filter((path) => path !== "data/.key");
@@ -50,7 +43,7 @@ Deno.test("reality packs every world as it is, and a key of the clone's own", ()
       match(key, /^[0-9a-f]{64}\n$/);
       const { code, lines } = verified(`${folder}/data`);
       equal([code, lines], [0, [`${listed.length} worlds checked, 0 broken`]]);
-      // Under the key of the machine it came from nothing holds.
+      // With the key of the first server no chain is valid.
       equal(verified(`${folder}/data`, KEY).code, 1);
       for (const [path, { bytes }] of files) {
         for (const secret of [TOKEN, APPROVE, KEY]) ok(!holds(bytes, secret), `${path}: a secret`);
@@ -58,11 +51,11 @@ Deno.test("reality packs every world as it is, and a key of the clone's own", ()
     });
   }));
 
-Deno.test("reality makes a clone whose worlds are the same and whose keys are not", () =>
+Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
   withReality(async (machine) => {
     await machine.approve("PUT", "/home/x", "kept");
     const capability = machine.capability("/home", "rw");
-    await inTemp(async (folder) => {
+    await withTempFolder(async (folder) => {
       await untar(await fetchTar(machine, "/__reality__"), folder);
       const env = {
         ELASTIK_KEY: undefined,
@@ -80,8 +73,8 @@ Deno.test("reality makes a clone whose worlds are the same and whose keys are no
         equal((await clone.send({ ...sent, headers: T3 })).status, 401);
         await clone.approve("PUT", "/home/x", "grown");
         await clone.audit();
-        // The plugin came along, approved, and clones the clone.
-        await inTemp(async (other) => {
+        // The plugin is in the clone, approved, and can clone the clone.
+        await withTempFolder(async (other) => {
           await untar(await fetchTar(clone, "/__reality__"), other);
           equal(verified(`${other}/data`).code, 0);
           ok(
@@ -96,7 +89,7 @@ Deno.test("reality makes a clone whose worlds are the same and whose keys are no
     });
   }));
 
-Deno.test("reality is consistent while a writer hammers the machine, and leaves out what goes", () =>
+Deno.test("/__reality__ is consistent during writes, and leaves out deleted worlds", () =>
   withReality(async (machine, url) => {
     const names = Array.from({ length: 40 }, (_, i) => `w${i}`);
     for (const name of names) await machine.approve("PUT", `/home/h/${name}`, "first\n");
@@ -123,7 +116,7 @@ Deno.test("reality is consistent while a writer hammers the machine, and leaves 
     const [archive] = await Promise.all([fetchTar(machine, "/__reality__"), remove()]);
     writing = false;
     await Promise.all(hammers);
-    await inTemp(async (folder) => {
+    await withTempFolder(async (folder) => {
       await untar(archive, folder);
       const { code, lines } = verified(`${folder}/data`);
       equal([code, lines.length], [0, 1], lines.join("\n"));
@@ -134,14 +127,14 @@ Deno.test("reality is consistent while a writer hammers the machine, and leaves 
     });
   }));
 
-Deno.test("reality says of a world that cannot be read that it cannot, wherever it is looked at", () =>
+Deno.test("/__reality__ has a text in place of a damaged world, which verify reports", () =>
   withReality(async (machine) => {
     await machine.approve("PUT", "/home/whole", "whole");
     await machine.approve("PUT", "/home/rotten", "rotten");
     const rotten = `${machine.data}/home%2Frotten/universe.db`;
     for (const end of ["-wal", "-shm"]) await Deno.remove(rotten + end).catch(() => {});
     await Deno.writeTextFile(rotten, "not a database\n".repeat(1000));
-    await inTemp(async (folder) => {
+    await withTempFolder(async (folder) => {
       await untar(await fetchTar(machine, "/__reality__"), folder);
       const { code, lines } = verified(`${folder}/data`);
       equal(code, 1);
@@ -149,10 +142,10 @@ Deno.test("reality says of a world that cannot be read that it cannot, wherever 
       ok(lines.some((line) => line.startsWith("home/rotten: unreadable")));
       match(Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`), /\/home\/rotten/);
     });
-    ok(machine.log.some((line) => line.includes("/home/rotten could not be copied")));
+    ok(machine.log.some((line) => line.includes("Cannot copy /home/rotten")));
   }));
 
-Deno.test("reality leaves no copy behind when its caller goes away", () =>
+Deno.test("/__reality__ removes its copies after the client disconnects", () =>
   withReality(async (machine, url) => {
     for (let i = 0; i < 12; i++) {
       const body = new Uint8Array(randomBytes(2_000_000));
@@ -164,15 +157,15 @@ Deno.test("reality leaves no copy behind when its caller goes away", () =>
       await reader?.read();
       await reader?.cancel();
     }
-    // Were copies left open, the sixteen there may be would be used up by now.
-    await inTemp(async (folder) => {
+    // Sixteen copies can be open; copies that were not removed would use them up.
+    await withTempFolder(async (folder) => {
       await untar(await fetchTar(machine, "/__reality__"), folder);
       equal(verified(`${folder}/data`).code, 0);
     });
     equal([...Deno.readDirSync(`${machine.data}/.incoming`)], []);
   }));
 
-/** A machine of one world that answers a request for its copy like this, each in turn. */
+/** A server of one world that answers requests for its copy with these responses. */
 function envOf(...copies: readonly Response[]) {
   let at = 0;
   const answer = (path: string) =>
@@ -188,13 +181,13 @@ function copyOf(body: string, size: number | string): Response {
 }
 
 async function tarOf(env: ReturnType<typeof envOf>): Promise<string> {
-  const answer = await reality.fetch(new Request("http://machine/__reality__"), env);
+  const answer = await reality.fetch(new Request("http://server/__reality__"), env);
   ok(answer.body !== null);
   const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));
   return new TextDecoder("latin1").decode(await new Response(tar).bytes());
 }
 
-Deno.test("reality breaks off what it cannot finish, so that nothing passes for whole", async () => {
+Deno.test("/__reality__ breaks off if a world cannot be copied", async () => {
   const failures = [
     [copyOf("ten bytes.", 11)],
     [copyOf("ten bytes.", 9)],
@@ -216,11 +209,11 @@ Deno.test("reality breaks off what it cannot finish, so that nothing passes for 
   equal(lines.length, failures.length);
   match(
     String(lines[0]),
-    /^data\.tar\.gz was broken off: Cannot pack data\/home%2Fx\/universe\.db/,
+    /^Cannot complete data\.tar\.gz: Cannot pack data\/home%2Fx\/universe\.db/,
   );
 });
 
-Deno.test("reality waits for a machine that is busy, and leaves out what is gone", async () => {
+Deno.test("/__reality__ waits for a busy server, and leaves out deleted worlds", async () => {
   const busy = new Response("busy", { status: 503 });
   const packed = await tarOf(envOf(busy, copyOf("ten bytes.", 10)));
   ok(packed.includes("ten bytes.") && packed.includes("data/.key"));

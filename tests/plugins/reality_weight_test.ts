@@ -1,4 +1,4 @@
-/** What it costs a machine's memory to give itself away; the machine is a process of its own here. */
+/** Memory that a server needs to send an archive of itself; the server is a process of its own. */
 
 import { ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -10,11 +10,9 @@ const TOKEN = "t3-of-the-test";
 const WORLDS = 24;
 const BYTES = 4_000_000;
 const GROWTH_KIB = 60 * 1000;
-const unmeasured = Deno.build.os === "linux"
-  ? ""
-  : " (skipped: memory is looked up on Linux alone)";
+const unmeasured = Deno.build.os === "linux" ? "" : " (skipped: memory can be read on Linux only)";
 
-/** Reads an archive and keeps nothing of it. */
+/** Reads an archive and discards it. */
 async function read(url: string): Promise<number> {
   const answer = await fetch(`${url}/__reality__`, { headers: bearer(TOKEN) });
   let length = 0;
@@ -23,7 +21,8 @@ async function read(url: string): Promise<number> {
 }
 
 Deno.test({
-  name: `reality packs a hundred megabytes in little memory, slow readers included${unmeasured}`,
+  name:
+    `/__reality__ packs 100 MB in less than 60 MB of memory, also for slow clients${unmeasured}`,
   ignore: unmeasured !== "",
   fn: () =>
     inFolder(async (folder) => {
@@ -53,7 +52,7 @@ Deno.test({
         const timer = setInterval(() => peak = Math.max(peak, weigh()), 5);
         try {
           ok(await read(machine.url) > WORLDS * BYTES);
-          // One that reads a little and then nothing for a while.
+          // A client that reads a little and then pauses.
           const answer = await fetch(`${machine.url}/__reality__`, { headers: bearer(TOKEN) });
           const reader = answer.body?.getReader();
           await reader?.read();

@@ -1,33 +1,36 @@
-/** What the router answers to whom, over HTTP. */
+/** Responses of the router over HTTP. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { BROWSER, routerSuite } from "./router_machine.ts";
+import { BROWSER, routerSuite } from "./router/router_server.ts";
 
 const TYPO = "/salse-report";
 
-routerSuite("router resolves what is plainly a slip of the hand without a model", (add) => {
-  add("top-level, in a folder, in a space, in a folder's own name", async (router) => {
-    await router.make(
-      "home/sales-report",
-      "home/reports/march",
-      "home/Weekly Plan.md",
-      "etc/gpu.conf",
-    );
-    await router.leads(TYPO, "/home/sales-report");
-    await router.leads("/sales_report", "/home/sales-report");
-    await router.leads("/hoem/sales-report", "/home/sales-report");
-    await router.leads("/home/salse-report", "/home/sales-report");
-    await router.leads("/home/SALES-REPORT", "/home/sales-report");
-    await router.leads("/home/reprots/march", "/home/reports/march");
-    await router.leads("/march", "/home/reports/march");
-    await router.leads("/home/reprots", "/home/reports/");
-    await router.leads("/home/reprots/", "/home/reports/");
-    await router.leads("/reprots/", "/home/reports/");
-    await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
-    await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
-    deepStrictEqual(await router.asked(), []);
-  });
-  add("and keeps the query and the form that was asked for", async (router) => {
+routerSuite("router resolves typing errors without a model", (add) => {
+  add(
+    "redirects at the top level, in a namespace, in a collection and in its name",
+    async (router) => {
+      await router.make(
+        "home/sales-report",
+        "home/reports/march",
+        "home/Weekly Plan.md",
+        "etc/gpu.conf",
+      );
+      await router.leads(TYPO, "/home/sales-report");
+      await router.leads("/sales_report", "/home/sales-report");
+      await router.leads("/hoem/sales-report", "/home/sales-report");
+      await router.leads("/home/salse-report", "/home/sales-report");
+      await router.leads("/home/SALES-REPORT", "/home/sales-report");
+      await router.leads("/home/reprots/march", "/home/reports/march");
+      await router.leads("/march", "/home/reports/march");
+      await router.leads("/home/reprots", "/home/reports/");
+      await router.leads("/home/reprots/", "/home/reports/");
+      await router.leads("/reprots/", "/home/reports/");
+      await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
+      await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
+      deepStrictEqual(await router.asked(), []);
+    },
+  );
+  add("keeps the query in Location", async (router) => {
     await router.make("home/sales-report");
     await router.leads("/home/salse-report?raw", "/home/sales-report?raw");
     await router.leads(
@@ -37,14 +40,14 @@ routerSuite("router resolves what is plainly a slip of the hand without a model"
     const read = await fetch(`http://127.0.0.1:${router.machine.port}/home/salse-report?raw`);
     equal(await read.text(), "bytes of home/sales-report");
   });
-  add("in every script, percent-encoded in Location", async (router) => {
+  add("resolves every script, percent-encoded in Location", async (router) => {
     await router.make("home/销售饼图", "home/übersicht");
     await router.leads(encodeURI("/销售饼图"), encodeURI("/home/销售饼图"));
     await router.leads(encodeURI("/home/übresicht"), encodeURI("/home/übersicht"));
-    // Decomposed, as some systems spell it.
+    // In NFD.
     await router.leads("/home/u%CC%88bersihct", encodeURI("/home/übersicht"));
   });
-  add("and says with the redirect what a cache may do: nothing", async (router) => {
+  add("sends Cache-Control: no-store with the redirect", async (router) => {
     await router.make("home/sales-report");
     for (const method of ["GET", "HEAD"]) {
       const reply = await router.machine.send({ method, target: TYPO });
@@ -54,7 +57,7 @@ routerSuite("router resolves what is plainly a slip of the hand without a model"
       equal(reply.text === "", method === "HEAD");
     }
   });
-  add("but takes no name that means something else for one", async (router) => {
+  add("answers the standard 404 for a name with another number or meaning", async (router) => {
     await router.make(
       "home/task-12",
       "home/test",
@@ -73,9 +76,9 @@ routerSuite("router resolves what is plainly a slip of the hand without a model"
     ) {
       await router.plain(path);
     }
-    deepStrictEqual(await router.asked(), [], "and keeps no program waiting for a model");
+    deepStrictEqual(await router.asked(), [], "the model was asked");
   });
-  add("and never stands before what is there", async (router) => {
+  add("does not answer for a world that exists", async (router) => {
     await router.make("home/sales-report", "home/salse-report");
     for (const path of ["/home/salse-report", "/home/salse-report?raw"]) {
       equal((await router.get(path)).status, 200);
@@ -87,15 +90,15 @@ routerSuite("router resolves what is plainly a slip of the hand without a model"
       ok(put.status === 200 || put.status === 201);
       equal((await router.get(`${target}?raw`)).text, String(i));
       await router.machine.approve("DELETE", target);
-      // It has two edits, which in so short a word are no slip.
+      // Two edits in so short a word are not a typing error.
       if (target.endsWith("s")) equal((await router.get(target)).status, 404);
       else await router.leads(target, "/home/sales-report");
     }
   });
 });
 
-routerSuite("router lets a model decide what is not plain", (add) => {
-  add("one match is a redirect", async (router) => {
+routerSuite("router asks a model about other paths", (add) => {
+  add("redirects to one name", async (router) => {
     await router.make("home/quarterly-numbers", "home/weather");
     await router.tell({ says: "/home/quarterly-numbers" });
     await router.leads("/how-did-we-do-last-quarter", "/home/quarterly-numbers");
@@ -104,7 +107,7 @@ routerSuite("router lets a model decide what is not plain", (add) => {
     const [asked = ""] = await router.asked();
     match(asked, /^Typed: "\/帮我画销售饼图"$/m);
   });
-  add("two to five are a list, in the form that is asked for", async (router) => {
+  add("lists two to five names in the type that Accept prefers", async (router) => {
     const names = ["home/<b>&\"'", "home/销售"].map((name) => name.replace(/["<>]/g, ""));
     await router.make(...names);
     const [first = "", second = ""] = names;
@@ -136,7 +139,7 @@ routerSuite("router lets a model decide what is not plain", (add) => {
     deepStrictEqual([head.status, head.text], [300, ""]);
     equal(head.headers.get("link"), text.headers.get("link"));
   });
-  add("none is a 404 in words, which a browser gets from the shell", async (router) => {
+  add("answers 404 with near names, and leaves HTML to the shell", async (router) => {
     await router.make("home/sales-report", "home/sales-plan", "home/weather");
     await router.tell({ says: "NONE" });
     const problem = await router.get("/sales-of-2019");
@@ -153,13 +156,13 @@ routerSuite("router lets a model decide what is not plain", (add) => {
     const text = await router.get("/sales-of-2019", { accept: "text/plain" });
     match(text.text, /^404 Nothing is here\nCannot find .*near it are/);
     const nothing = await router.get("/zzzz");
-    match(nothing.text, /none of the 3 names that could be meant seems to be/);
+    match(nothing.text, /none of the 3 names that were considered fits/);
     const shell = await router.get("/sales-of-2019", BROWSER);
     equal(shell.status, 404);
     match(shell.text, /the shell/);
   });
   add(
-    "several slips in a space are asked about, and listed where there is no model",
+    "asks about several typing errors, and lists them without a model",
     async (router) => {
       await router.make("home/planes", "home/planet");
       await router.tell({ says: "/home/planet" });
@@ -174,8 +177,8 @@ routerSuite("router lets a model decide what is not plain", (add) => {
   );
 });
 
-routerSuite("router keeps to its place", (add) => {
-  add("an address past its bound is 414, a model is not asked", async (router) => {
+routerSuite("router does not answer other requests", (add) => {
+  add("answers 414 to a URL of more than 4096 bytes without a question", async (router) => {
     await router.make("home/sales-report");
     const long = await router.get(`/${"x".repeat(4096)}`);
     equal(long.status, 414);
@@ -185,7 +188,7 @@ routerSuite("router keeps to its place", (add) => {
     equal((await router.get(`/${"x".repeat(4095)}`)).status, 404);
     equal((await router.asked()).length, 1);
   });
-  add("it has no route: not its old hook's, and none in /bin", async (router) => {
+  add("has no route", async (router) => {
     await router.make("home/sales-report");
     await router.tell({ says: "NONE" });
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
@@ -204,7 +207,7 @@ routerSuite("router keeps to its place", (add) => {
     );
     ok(!(await router.get("/bin")).text.includes("router"));
   });
-  add("what programs ask every host for is a plain 404", async (router) => {
+  add("answers the standard 404 to scanners and scripts", async (router) => {
     await router.make("home/favicon", "home/robots", "home/index");
     await router.tell({ says: "/home/index" });
     for (
@@ -224,7 +227,7 @@ routerSuite("router keeps to its place", (add) => {
     await router.leads("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
     deepStrictEqual(await router.asked(), []);
   });
-  add("spaces it never proposes from are left as they are", async (router) => {
+  add("does not resolve paths below /usr, /var and /lib", async (router) => {
     await router.make("home/sales-report", "usr/sales-report", "var/sales-report");
     for (
       const path of ["/usr/salse-report", "/var/salse-report", "/lib/salse-report", "/lib/routre"]
@@ -233,7 +236,7 @@ routerSuite("router keeps to its place", (add) => {
     }
     await router.leads(TYPO, "/home/sales-report");
   });
-  add("a new world and a deleted one change the answer at once", async (router) => {
+  add("follows new and deleted worlds at once", async (router) => {
     await router.plain("/home/salse-report");
     await router.make("home/sales-report");
     await router.leads("/home/salse-report", "/home/sales-report");
@@ -243,10 +246,10 @@ routerSuite("router keeps to its place", (add) => {
     await router.leads("/home/planer", "/home/planet");
     await router.make("home/planes");
     const reply = await router.get("/home/planer");
-    equal(reply.status, 404, "two are as near, and the model says none of them");
+    equal(reply.status, 404, "two names are equally near, and the model chooses none");
     match(reply.text, /near it are \/home\/plane/);
   });
-  add("conditional and partial requests, and strict ones, get the plain 404", async (router) => {
+  add("answers the standard 404 to conditional, range and strict requests", async (router) => {
     await router.make("home/sales-report");
     const headers: Record<string, string>[] = [
       { range: "bytes=0-1" },
@@ -256,7 +259,7 @@ routerSuite("router keeps to its place", (add) => {
     for (const header of headers) await router.plain("/home/salse-report", header);
     await router.leads("/home/salse-report", "/home/sales-report");
   });
-  add("a folder's bytes, a state and a stream are nothing to resolve", async (router) => {
+  add("does not resolve ?raw, states, logs and devices", async (router) => {
     await router.make("home/sales/report");
     const paths = [
       "/home/sales?raw",

@@ -1,4 +1,4 @@
-/** The router on the real device, whose backend is a server of the test's in a model's place. */
+/** The router with the gpu plugin, whose backend is a server of the test. */
 
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import { setState } from "../plugin/plugin_machine.ts";
@@ -16,7 +16,7 @@ async function leads(
   return reply.status === 303 ? reply.headers.get("location") : reply.status;
 }
 
-Deno.test("router asks a real device, of a local backend alone, and is told what it is not", async (t) => {
+Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
   const gpu = await startGpu();
   const { machine, backend } = gpu;
   try {
@@ -29,13 +29,13 @@ Deno.test("router asks a real device, of a local backend alone, and is told what
     await machine.approve("PUT", "/home/sales", "1, 2, 3");
 
     await t.step(
-      "no backend is configured: what is plain is resolved, the rest is not",
+      "resolves typing errors only if no backend is configured",
       async () => {
         equal(await leads(gpu, "/waether"), "/home/weather");
         equal(await leads(gpu, "/how-much-did-it-rain"), 404);
       },
     );
-    await t.step("a local one is asked one question", async () => {
+    await t.step("asks a local backend one question", async () => {
       await gpu.configure(`ollama://${backend.host}`);
       backend.behaviour = { tokens: ["/home/", "weather", "\n"] };
       equal(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
@@ -43,11 +43,11 @@ Deno.test("router asks a real device, of a local backend alone, and is told what
       deepStrictEqual(backend.calls.length, 1);
       match(backend.calls[0]?.prompt ?? "", /\nTyped: "\/雨下得多大"$/);
     });
-    await t.step("one that breaks off leaves the plain 404", async () => {
+    await t.step("answers the standard 404 if the backend breaks off", async () => {
       backend.behaviour = { tokens: ["/home/weather"], end: "broken" };
       equal(await leads(gpu, "/will-it-rain"), 404);
     });
-    await t.step("one elsewhere is not asked, and not even looked for", async () => {
+    await t.step("sends nothing to a remote backend", async () => {
       await gpu.configure("openai://192.0.2.1/v1");
       equal(await leads(gpu, "/where-does-it-rain"), 404);
       equal(await leads(gpu, "/waether"), "/home/weather");

@@ -1,11 +1,11 @@
-/** The router beside models that lie, hang, fail, are elsewhere or are not there at all. */
+/** The router with models that invent names, hang, fail, are remote or absent. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { setState, stateOf } from "../plugin/plugin_machine.ts";
-import { type Behaviour, eventually, routerSuite } from "./router_machine.ts";
+import { eventually, setState, stateOf } from "../plugin/plugin_machine.ts";
+import { type Behaviour, routerSuite } from "./router/router_server.ts";
 
-routerSuite("router survives its model", (add) => {
-  add("a liar's names are dropped, and what is left of them counts", async (router) => {
+routerSuite("router handles every failure of the model", (add) => {
+  add("drops invented names and uses the others", async (router) => {
     await router.make("home/weather", "home/sales");
     await router.tell({ says: "/home/made-up\n/home/weather\n/home/also-made-up" });
     await router.leads("/rain", "/home/weather");
@@ -16,39 +16,42 @@ routerSuite("router survives its model", (add) => {
     const all = ["home/c1", "home/c2", "home/c3", "home/c4", "home/c5", "home/c6"];
     await router.make(...all);
     await router.tell({ says: all.map((name) => `/${name}`).join("\n") });
-    equal((await router.get("/snow")).status, 404, "who names all has chosen none");
+    equal((await router.get("/snow")).status, 404, "an answer with all names chooses none");
   });
 
   const DEAD: [string, Behaviour][] = [
     ["is down", { status: 503 }],
-    ["has no more", { status: 429 }],
+    ["is busy", { status: 429 }],
     ["fails", { status: 502, says: "/home/weather" }],
-    ["crashes", { fails: "throw" }],
-    ["is not set up", { configured: false, says: "/home/weather" }],
-    ["is elsewhere", { local: false, says: "/home/weather" }],
-    ["turns out to be elsewhere", { header: "false", says: "/home/weather" }],
+    ["throws", { fails: "throw" }],
+    ["is not configured", { configured: false, says: "/home/weather" }],
+    ["is remote", { local: false, says: "/home/weather" }],
+    ["answers from a remote backend", { header: "false", says: "/home/weather" }],
   ];
   for (const [how, behaviour] of DEAD) {
-    add(`a model that ${how} leaves the plain 404 and what is plain without it`, async (router) => {
-      await router.make("home/weather");
-      await router.tell(behaviour);
-      await router.plain("/rain");
-      await router.leads("/waether", "/home/weather");
-      const asked = (await router.asked()).length;
-      equal(asked <= 1, true);
-      equal(behaviour.local === false || behaviour.configured === false ? asked : 0, 0);
-    });
+    add(
+      `answers the standard 404 and resolves typing errors if the model ${how}`,
+      async (router) => {
+        await router.make("home/weather");
+        await router.tell(behaviour);
+        await router.plain("/rain");
+        await router.leads("/waether", "/home/weather");
+        const asked = (await router.asked()).length;
+        equal(asked <= 1, true);
+        equal(behaviour.local === false || behaviour.configured === false ? asked : 0, 0);
+      },
+    );
   }
 
   for (const fails of ["head", "body"] as const) {
-    add(`a model whose ${fails} does not come is given up after the timeout`, async (router) => {
+    add(`stops waiting for the ${fails} of an answer after the timeout`, async (router) => {
       await router.reset({ fails }, "timeout = 1");
       await router.make("home/weather");
       const start = performance.now();
       await router.plain("/rain");
       const took = performance.now() - start;
       ok(took > 900 && took < 8_000, String(took));
-      // The next one does not wait for it again.
+      // The next request does not wait.
       const again = performance.now();
       await router.plain("/storm");
       ok(performance.now() - again < 900);
@@ -57,7 +60,7 @@ routerSuite("router survives its model", (add) => {
     });
   }
 
-  add("without a device at all it is as quick as ever", async (router) => {
+  add("resolves typing errors without a device", async (router) => {
     await router.make("home/weather");
     await setState(router.machine, "gpu", "disabled");
     try {
@@ -68,7 +71,7 @@ routerSuite("router survives its model", (add) => {
     }
   });
 
-  add("the plugin's own death is a plain 404", async (router) => {
+  add("answers the standard 404 while the plugin is disabled", async (router) => {
     await router.make("home/weather");
     await setState(router.machine, "router", "disabled");
     await router.plain("/waether");
@@ -77,7 +80,7 @@ routerSuite("router survives its model", (add) => {
     await router.leads("/home/waether", "/home/weather");
   });
 
-  add("what is asked twice is paid for once, until the names change", async (router) => {
+  add("asks a question once until the names change", async (router) => {
     await router.make("home/weather", "home/sales");
     await router.tell({ says: "/home/weather" });
     for (let i = 0; i < 3; i++) await router.leads("/rain", "/home/weather");
@@ -85,21 +88,21 @@ routerSuite("router survives its model", (add) => {
     await router.make("home/rain-gauge");
     await router.leads("/rain", "/home/weather");
     equal((await router.asked()).length, 2);
-    // A new version of the same names is no other question.
+    // A new version with the same names is not another question.
     await router.make("home/weather");
     await router.leads("/rain", "/home/weather");
     equal((await router.asked()).length <= 3, true);
   });
 });
 
-routerSuite("router obeys /etc/router.conf", (add) => {
-  add("a model elsewhere is asked when the operator allows it", async (router) => {
+routerSuite("router follows /etc/router.conf", (add) => {
+  add("asks a remote model if allow_remote is yes", async (router) => {
     await router.reset({ local: false, says: "/home/weather" }, "allow_remote = yes");
     await router.make("home/weather");
     await router.leads("/rain", "/home/weather");
   });
 
-  add("the budget is a minute's, and what is plain costs nothing of it", async (router) => {
+  add("counts questions against the budget, not typing errors", async (router) => {
     await router.reset({ says: "NONE" }, "budget = 2");
     await router.make("home/weather");
     for (let i = 0; i < 5; i++) equal((await router.get(`/rain${i}`)).status, 404);
@@ -107,28 +110,28 @@ routerSuite("router obeys /etc/router.conf", (add) => {
     await router.leads("/waether", "/home/weather");
   });
 
-  add("no more candidates than it says, the likely and the recent ones first", async (router) => {
+  add("shows at most `candidates` names, similar and recent ones first", async (router) => {
     await router.reset({ says: "NONE" }, "candidates = 3");
     await router.make("home/rain-gauge", "home/old", "home/older", "home/new", "home/newest");
     await router.get("/rain");
     deepStrictEqual(await router.shown(), ["/home/rain-gauge", "/home/newest", "/home/new"]);
   });
 
-  add("a file that does not fit is said in the state, and what is safe holds", async (router) => {
+  add("reports a configuration that is not valid and uses the defaults", async (router) => {
     await router.reset(
       { local: false, says: "/home/weather" },
       "allow_remote = yes\nbudget = lots\n",
     );
     const { fault } = await stateOf(router.machine, "router");
-    match(String(fault), /\/etc\/router\.conf line 2: budget is a whole number from 0 to 600/);
+    match(String(fault), /\/etc\/router\.conf line 2: budget must be a whole number from 0 to 600/);
     await router.make("home/weather");
     await router.plain("/rain");
     deepStrictEqual(await router.asked(), []);
-    // Mended while it runs, without approving it again.
+    // Corrected while it runs, without a new approval.
     await router.machine.approve("PUT", "/etc/router.conf", "allow_remote = yes\n");
     await eventually(
       async () => (await stateOf(router.machine, "router")).fault === undefined || undefined,
-      "the new configuration holds",
+      "the new configuration is in force",
     );
     await router.leads("/drizzle", "/home/weather");
   });

@@ -1,23 +1,21 @@
-/** The thinking layer on the device as it is shipped, with a model's server behind it. */
+/** The semantic plugin with the shipped gpu plugin and a fake Ollama server. */
 
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
-import { ROOT } from "../project/program.ts";
-import { eventually, install, QUICK } from "../plugin/plugin_machine.ts";
-import { withMachine } from "../support/machine.ts";
+import { eventually } from "../plugin/plugin_machine.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { withPluginServer } from "../support/plugin_server.ts";
 import { type Behaviour, withBackend } from "./fake_backend.ts";
-import { eventsIn, obliging, OBLIGING_PAGE, semanticSource, textIn } from "./shaper.ts";
+import { eventsIn, obliging, OBLIGING_PAGE, textIn } from "./shaper.ts";
 
-Deno.test("semantic on the shipped device", async (t) => {
+Deno.test("GET /shaped/… with the shipped gpu plugin", async (t) => {
   await withBackend(async (backend) => {
     backend.behaviour = { tokens: obliging };
-    await withMachine({ env: QUICK }, async (machine) => {
-      const conf = (model: string) =>
-        machine.approve("PUT", "/etc/gpu.conf", `ollama://${backend.host}\nmodel ${model}\n`);
-      const source = await Deno.readTextFile(`${ROOT}/plugins/gpu.ts`);
-      await machine.approve("PUT", "/home/a", "Two grants and a loan.");
-      await conf("one");
-      await install(machine, "gpu", source);
-      await install(machine, "semantic", await semanticSource());
+    const gpuConf = (model: string) => `ollama://${backend.host}\nmodel ${model}\n`;
+    await withPluginServer({
+      plugins: ["gpu", "semantic"],
+      worlds: { "/etc/gpu.conf": gpuConf("one"), "/home/a": "Two grants and a loan." },
+      env: { ELASTIK_TOKEN: undefined },
+    }, async (machine) => {
+      const configure = (model: string) => machine.approve("PUT", "/etc/gpu.conf", gpuConf(model));
       const shape = (accept: string, intent = "x") =>
         machine.send({
           method: "GET",
@@ -25,65 +23,65 @@ Deno.test("semantic on the shipped device", async (t) => {
           headers: { accept, "x-semantic-intent": intent },
         });
 
-      await t.step("generates, keeps and names the model", async () => {
+      await t.step("generates and stores a shape, and names the model", async () => {
         const first = await shape("text/plain");
-        deepStrictEqual([first.status, first.text], [200, "Two grants and a loan."]);
-        equal(first.headers.get("x-semantic-gpu"), "ollama/one; local");
-        equal((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
+        assertEquals([first.status, first.text], [200, "Two grants and a loan."]);
+        assertEquals(first.headers.get("x-semantic-gpu"), "ollama/one; local");
+        assertEquals((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
         const stream = await shape("text/event-stream, text/html");
-        equal(textIn(stream.text), OBLIGING_PAGE.join(""));
-        equal(eventsIn(stream.text).at(-1)?.type, "done");
-        equal((await shape("text/html")).headers.get("x-semantic-cache"), "hit");
-        equal(backend.calls.length, 2);
+        assertEquals(textIn(stream.text), OBLIGING_PAGE.join(""));
+        assertEquals(eventsIn(stream.text).at(-1)?.type, "done");
+        assertEquals((await shape("text/html")).headers.get("x-semantic-cache"), "hit");
+        assertEquals(backend.calls.length, 2);
       });
 
-      await t.step("another model is another shape", async () => {
-        await conf("two");
+      await t.step("generates again after the model has changed", async () => {
+        await configure("two");
         await eventually(async () => {
           const { headers } = await machine.send({ method: "GET", target: "/dev/gpu" });
           return headers.get("x-gpu-model") === "two" || undefined;
-        }, "the device has another model");
+        }, "the gpu plugin uses the other model");
         await eventually(async () => {
           const { headers } = await shape("text/plain");
           return headers.get("x-semantic-gpu") === "ollama/two; local" || undefined;
-        }, "it is shaped by that");
+        }, "the semantic plugin uses the other model");
       });
 
-      await t.step("so is the same model told otherwise", async () => {
-        equal((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
-        await conf("two\nsystem Answer in French.");
+      await t.step("generates again after the system prompt has changed", async () => {
+        assertEquals((await shape("text/plain")).headers.get("x-semantic-cache"), "hit");
+        await configure("two\nsystem Answer in French.");
         await eventually(async () => {
           const { headers } = await shape("text/plain");
           return headers.get("x-semantic-cache") === "generated" || undefined;
-        }, "it is shaped anew");
+        }, "it is generated again");
       });
 
-      await t.step("a backend that fails is told in words, and nothing is kept", async () => {
+      await t.step("answers each failure of the backend with its status", async () => {
         const rows: [Behaviour, number][] = [
           [{ tokens: ["{"], end: "broken" }, 502],
           [{ tokens: ["{}"], end: "error", says: "burnt" }, 502],
           [{ tokens: ["{}"], end: "unmarked" }, 502],
           [{ status: 500, says: "no" }, 502],
           [{ status: 429, headers: { "retry-after": "3" } }, 429],
-          [{ tokens: ["no JSON"] }, 406],
+          [{ tokens: ["not JSON"] }, 406],
         ];
         for (const [behaviour, status] of rows) {
           backend.next(behaviour);
           const reply = await shape("application/json", "fails");
-          equal(reply.status, status, `${JSON.stringify(behaviour)} ${reply.text}`);
-          ok(!reply.text.includes("burnt"));
+          assertEquals(reply.status, status, `${JSON.stringify(behaviour)} ${reply.text}`);
+          assert(!reply.text.includes("burnt"));
         }
       });
 
-      await t.step("who leaves spares the backend the rest", async () => {
+      await t.step("cancels the request to the backend when the client disconnects", async () => {
         backend.next({ tokens: ["a", "b"], end: "hang" });
         const before = backend.calls.length;
         const stop = new AbortController();
         const url = `http://127.0.0.1:${machine.port}/shaped/home/a?intent=left`;
-        const gone = fetch(url, { signal: stop.signal }).catch(() => "gone");
+        const disconnected = fetch(url, { signal: stop.signal }).catch(() => "disconnected");
         const call = await backend.called(before + 1);
         stop.abort();
-        equal(await gone, "gone");
+        assertEquals(await disconnected, "disconnected");
         await call.left;
       });
     });

@@ -1,22 +1,22 @@
-/** The page about shaping, pasted as a reader would who has Ollama running: the seed's two among it. */
+/** Runs the commands of shaped.md as a reader pastes them, with a fake Ollama server. */
 
-import { equal, match, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { withBackend } from "./fake_backend.ts";
 import { obliging } from "./shaper.ts";
 
 const TOOLS = ["bash", "curl"].filter((tool) => !onPath(tool));
-const missing = TOOLS.length === 0 ? "" : ` (skipped: no ${TOOLS.join(", ")} here)`;
+const missing = TOOLS.length === 0 ? "" : ` (skipped: ${TOOLS.join(", ")} not found)`;
 
 Deno.test({
-  name: `shaped.md holds commands that do what it says${missing}`,
+  name: `shaped.md: every command prints what the page says${missing}`,
   ignore: missing !== "",
   async fn(t) {
     const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/shaped.md`);
     const blocks = blocksOf(page);
-    ok(blocks.length > 3);
+    assert(blocks.length > 3);
     await withBackend(async (backend) => {
       backend.behaviour = { tokens: obliging };
       await inFolder(async (folder) => {
@@ -31,14 +31,14 @@ Deno.test({
               const here = commands.replaceAll("localhost:3005", host)
                 .replaceAll("localhost:11434", backend.host);
               const { code, output, complaints } = await shell.paste(here);
-              equal(code, 0, `${output}\n${complaints}`);
+              assertEquals(code, 0, `${output}\n${complaints}`);
               const absent = missingAnswer(answers, output);
-              ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
-              ok(!/"status":[45]\d\d/.test(output), output);
+              assert(absent === undefined, `expected\n${absent}\nin\n${output}`);
+              assert(!/"status":[45]\d\d/.test(output), output);
             });
           }
-          match(backend.calls[0]?.prompt ?? "", /grandma\/1\.0 \(big-font, no-jargon\)/);
-          match(backend.calls[1]?.prompt ?? "", /question: what is their funding source\?/);
+          assertMatch(backend.calls[0]?.prompt ?? "", /grandma\/1\.0 \(big-font, no-jargon\)/);
+          assertMatch(backend.calls[1]?.prompt ?? "", /question: what is their funding source\?/);
         } finally {
           await shell.close();
           await machine.stop();

@@ -1,50 +1,51 @@
 /**
- * What the tests of the thinking layer share: a machine with the semantic plugin and a model that does
- * exactly as its test says, also what no sane model would. Not a test itself.
+ * What the tests of the semantic plugin share: a server with the plugin and with a model that answers
+ * as the test says. Not a test itself.
  */
 
-import { equal } from "node:assert/strict";
-import { install, QUICK, record } from "../plugin/plugin_machine.ts";
-import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
+import { record } from "../plugin/plugin_machine.ts";
+import { assertEquals } from "../support/assert.ts";
+import { APPROVE, bearer, type TestMachine } from "../support/machine.ts";
+import { putWorld, withPluginServer } from "../support/plugin_server.ts";
 import type { Reply } from "../support/wire.ts";
 
-/** How the model answers one prompt; what is not given is a short text in good order. */
+/** How the model answers one prompt; without fields it writes a short text. */
 export interface Script {
   readonly tokens?: readonly string[];
-  /** Waits before the token of this number, or before the end, until it is released. */
+  /** Index of the token before which the model waits for {@link ScriptedModel.release}. */
   readonly hold?: number;
   /**
-   * `break` drops the connection, `error` says so, `hang` never ends, `silent` lacks the end mark,
-   * `length` ran into a bound.
+   * `break` drops the connection, `error` sends an error event, `hang` sends nothing more, `silent`
+   * closes without a done event, `length` reports that the output reached its limit.
    */
   readonly end?: "done" | "break" | "error" | "hang" | "silent" | "length";
-  /** Answers with this status before anything else. */
+  /** Answers only this status. */
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Repeats its tokens for ever. */
+  /** Repeats its tokens without end. */
   readonly endless?: boolean;
-  /** What X-Gpu-Model says, where it shall not be the truth. */
+  /** Value of X-Gpu-Model if it is not the configured model. */
   readonly model?: string;
 }
 
-/** Stands in for the gpu plugin, and has a door for its test. */
+/** Source of a plugin that replaces the gpu plugin and takes instructions from the test. */
 export const SCRIPTED = `
-export const description = "a model that does as it is told";
+export const description = "a model for tests";
 export const routes = ["/dev/gpu"];
 export const auth = "T2";
 let scripts = [], calls = [], left = 0, held = [], open = 0;
 let identity = { backend: "fake", model: "m1", local: true, configured: true };
 const frame = (text) => "data: " + text.replaceAll("\\n", "\\ndata: ") + "\\n\\n";
-async function door(request, path) {
+async function control(request, path) {
   if (path === "/script") scripts.push(...await request.json());
   if (path === "/identity") identity = await request.json();
-  if (path === "/release") { for (const go of held) go(); held = []; }
+  if (path === "/release") { for (const resolve of held) resolve(); held = []; }
   if (path === "/forget") { scripts = []; calls = []; left = 0; }
   return Response.json({ calls, left, held: held.length, scripts: scripts.length, open });
 }
 export default { async fetch(request) {
   const path = new URL(request.url).pathname.slice("/dev/gpu".length);
-  if (path !== "" && path !== "/stream") return await door(request, path);
+  if (path !== "" && path !== "/stream") return await control(request, path);
   if (request.method === "GET") return Response.json(identity);
   const prompt = await request.text();
   calls.push({ prompt, path });
@@ -61,7 +62,7 @@ export default { async fetch(request) {
   const encoder = new TextEncoder();
   let at = 0;
   open++;
-  const over = () => { open--; };
+  const close = () => { open--; };
   return new Response(new ReadableStream({
     async pull(controller) {
       if (at === hold) await new Promise((resolve) => held.push(resolve));
@@ -69,28 +70,31 @@ export default { async fetch(request) {
         return controller.enqueue(encoder.encode(frame(tokens[at++ % tokens.length])));
       }
       if (end === "hang") return await new Promise(() => {});
-      over();
-      if (end === "break") return controller.error(new Error("the line broke"));
-      if (end === "error") controller.enqueue(encoder.encode("event: error\\ndata: it burnt down\\n\\n"));
+      close();
+      if (end === "break") return controller.error(new Error("connection lost"));
+      if (end === "error") controller.enqueue(encoder.encode("event: error\\ndata: burnt\\n\\n"));
       const finish = { done: "stop", error: "error", length: "length" }[end];
       if (finish) controller.enqueue(encoder.encode("event: done\\ndata: " + finish + "\\n\\n"));
       controller.close();
     },
-    cancel() { left++; over(); },
+    cancel() { left++; close(); },
   }, { highWaterMark: 0 }), { headers });
 } };
 `;
 
-/** What the model saw and did. */
-export interface Seen {
+/** What the model received. */
+export interface ModelState {
   readonly calls: readonly { readonly prompt: string; readonly path: string }[];
-  /** Prompts given up by who asked. */
+  /** Streams that the plugin cancelled. */
   readonly left: number;
-  /** Answers that wait to be released. */
+  /** Streams that wait for {@link ScriptedModel.release}. */
   readonly held: number;
 }
 
-/** The model, from its test's side. */
+/** The identity that `GET /dev/gpu` reports unless the test changes it. */
+const IDENTITY = { backend: "fake", model: "m1", local: true, configured: true };
+
+/** The model, controlled by the test. */
 export class ScriptedModel {
   readonly #machine: TestMachine;
 
@@ -98,113 +102,104 @@ export class ScriptedModel {
     this.#machine = machine;
   }
 
-  /** Says how the next prompts are answered, one script each. */
+  /** Determines the answers to the next prompts, one script each. */
   async script(...scripts: Script[]): Promise<void> {
-    await this.#ask("/script", JSON.stringify(scripts));
+    await this.#control("/script", JSON.stringify(scripts));
   }
 
-  /** Changes what `GET /dev/gpu` tells. */
-  async become(identity: Readonly<Record<string, unknown>>): Promise<void> {
-    const usual = { backend: "fake", model: "m1", local: true, configured: true };
-    await this.#ask("/identity", JSON.stringify({ ...usual, ...identity }));
-    // The name of the model is asked for anew after this long.
-    await new Promise((resolve) => setTimeout(resolve, 60));
-  }
-
-  /** Lets everything go on that waits. */
-  async release(): Promise<void> {
-    await this.#ask("/release");
-  }
-
-  /** Forgets scripts and calls. */
-  async forget(): Promise<void> {
-    await this.#ask("/forget");
-  }
-
-  async seen(): Promise<Seen> {
-    return await this.#ask("/seen");
-  }
-
-  /** Looks until the model has seen or done something; fails after ten seconds. */
-  async until(what: string, so: (seen: Seen) => boolean): Promise<Seen> {
+  /** Changes what `GET /dev/gpu` reports and waits until the plugin has read it. */
+  async become(changed: Readonly<Record<string, unknown>>): Promise<void> {
+    const identity = { ...IDENTITY, ...changed };
+    await this.#control("/identity", JSON.stringify(identity));
+    const expected = identity.configured
+      ? `${identity.backend}/${identity.model}; ${identity.local ? "local" : "remote"}`
+      : undefined;
     for (const end = Date.now() + 10_000; Date.now() < end;) {
-      const seen = await this.seen();
-      if (so(seen)) return seen;
+      const { headers } = await this.#machine.send({
+        method: "HEAD",
+        target: "/shaped/usr/share/doc/note.md",
+        headers: { ...bearer(APPROVE), accept: "text/html" },
+      });
+      if (headers.get("x-semantic-gpu") === expected) return;
     }
-    throw new Error(`Not so after ten seconds: ${what}`);
+    throw new Error("the plugin did not read the new identity within 10 seconds");
   }
 
-  async #ask(path: string, body = "{}"): Promise<Seen> {
+  /** Continues all streams that wait. */
+  async release(): Promise<void> {
+    await this.#control("/release");
+  }
+
+  /** Removes scripts and calls. */
+  async forget(): Promise<void> {
+    await this.#control("/forget");
+  }
+
+  async state(): Promise<ModelState> {
+    return await this.#control("/state");
+  }
+
+  /** Requests the state until it satisfies a condition, for at most 10 seconds. */
+  async until(what: string, isSo: (state: ModelState) => boolean): Promise<ModelState> {
+    for (const end = Date.now() + 10_000; Date.now() < end;) {
+      const state = await this.state();
+      if (isSo(state)) return state;
+    }
+    throw new Error(`not so after 10 seconds: ${what}`);
+  }
+
+  async #control(path: string, body = "{}"): Promise<ModelState> {
     const { status, text } = await this.#machine.send({
       method: "POST",
       target: `/dev/gpu${path}`,
       headers: bearer(APPROVE),
       body,
     });
-    equal(status, 200, text);
+    assertEquals(status, 200, text);
     const { calls, left, held } = record(JSON.parse(text));
     if (!Array.isArray(calls)) throw new TypeError(text);
     return { calls, left: Number(left), held: Number(held) };
   }
 }
 
-/** The plugin's source. */
-export function semanticSource(): Promise<string> {
-  return Deno.readTextFile(new URL("../../plugins/semantic.ts", import.meta.url));
-}
-
-/** A machine whose worlds are shaped by a scripted model. */
+/** A server with the plugin and a scripted model. */
 export interface Shaper {
   readonly machine: TestMachine;
   readonly model: ScriptedModel;
-  /** `http://127.0.0.1:41234`, for what a whole reply cannot show. */
+  /** Origin of the server, for tests that read a response in parts. */
   readonly url: string;
-  /** Asks for a shape, as T2 on this computer unless told otherwise. */
+  /** Requests a shape, with T2 unless the headers contain a credential. */
   shape(
     path: string,
     headers?: Record<string, string>,
     method?: string,
   ): Promise<Reply & { header(name: string): string | undefined }>;
-  /** Stores a world as T3. */
+  /** Stores a world with T3. */
   put(path: string, body: string | Uint8Array): Promise<void>;
-  /** Sets the plugin's configuration and waits until it holds. */
+  /** Writes `/etc/semantic.conf` and waits until it is in effect. */
   configure(text: string): Promise<void>;
 }
 
-/** How a shaper's machine differs. */
+/** How the server of a test differs from the usual one. */
 export interface ShaperOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  /** `/etc/semantic.conf`, from the beginning. */
+  /** True for a server with a T2 token; without one, loopback callers have T2. */
+  readonly hasTokens?: boolean;
+  /** Text of `/etc/semantic.conf` from the start. */
   readonly conf?: string;
-  /** Without the model's plugin. */
+  /** True for a server without a model. */
   readonly bare?: boolean;
 }
 
-/** Runs a test on a machine of its own. */
-export async function withShaper(
-  options: ShaperOptions,
+/** Runs a test with its own server. */
+export function withShaper(
+  { hasTokens = false, conf, bare = false }: ShaperOptions,
   test: (shaper: Shaper) => Promise<void>,
 ): Promise<void> {
-  await withMachine({ env: { ...QUICK, ...options.env } }, async (machine) => {
-    if (options.conf !== undefined) {
-      await machine.approve("PUT", "/etc/semantic.conf", options.conf);
-    }
-    const closed = options.env?.ELASTIK_TOKEN !== undefined;
-    const up = closed ? installAsApprover : install;
-    if (options.bare !== true) await up(machine, "gpu", SCRIPTED);
-    await up(machine, "semantic", await semanticSource());
-    await test(shaperOf(machine));
-  });
-}
-
-async function installAsApprover(
-  machine: TestMachine,
-  name: string,
-  source: string,
-): Promise<void> {
-  await machine.approve("PUT", `/lib/${name}`, source);
-  const { status, text } = await machine.approve("PUT", `/lib/${name}/state`, "active");
-  equal(status, 200, text);
+  return withPluginServer({
+    plugins: bare ? ["semantic"] : [["gpu", SCRIPTED], "semantic"],
+    worlds: conf === undefined ? {} : { "/etc/semantic.conf": conf },
+    env: hasTokens ? {} : { ELASTIK_TOKEN: undefined },
+  }, (machine) => test(shaperOf(machine)));
 }
 
 function shaperOf(machine: TestMachine): Shaper {
@@ -216,60 +211,83 @@ function shaperOf(machine: TestMachine): Shaper {
       const reply = await machine.send({ method, target: `/shaped${path}`, headers });
       return { ...reply, header: (name) => reply.headers.get(name) };
     },
-    async put(path, body) {
-      const { status, text } = await machine.approve("PUT", path, body);
-      equal(status === 200 || status === 201, true, text);
-    },
+    put: (path, body) => putWorld(machine, path, body),
     async configure(text) {
-      const before = (await reconfigured(machine)).length;
+      const before = (await reconfigurations(machine)).length;
       await machine.approve("PUT", "/etc/semantic.conf", text);
       for (const end = Date.now() + 10_000; Date.now() < end;) {
-        if ((await reconfigured(machine)).length > before) return;
+        if ((await reconfigurations(machine)).length > before) return;
       }
-      throw new Error("The configuration was not taken");
+      throw new Error("the configuration was not in effect within 10 seconds");
     },
   };
 }
 
-async function reconfigured(machine: TestMachine): Promise<unknown[]> {
+async function reconfigurations(machine: TestMachine): Promise<unknown[]> {
   const { text } = await machine.approve("GET", "/proc/log/lib/semantic?limit=1000");
   const events: unknown = JSON.parse(text);
   if (!Array.isArray(events)) throw new TypeError(text);
   return events.filter((event) => record(event).type === "plugin_reconfigured");
 }
 
+/**
+ * Runs test steps one after the other on one server, each with its own world `/home/case-<index>`.
+ *
+ * @param title the sentence of the test
+ * @param conf text of `/etc/semantic.conf`
+ * @param steps by title
+ */
+export function shaperSteps(
+  title: string,
+  conf: string,
+  steps: Readonly<Record<string, (shaper: Shaper, path: string) => Promise<void>>>,
+): void {
+  Deno.test(title, async (t) => {
+    await withShaper({ conf }, async (shaper) => {
+      for (const [at, [name, run]] of Object.entries(steps).entries()) {
+        await t.step(name, async () => {
+          const path = `/home/case-${at}`;
+          await shaper.put(path, `The world of case ${at}.\n`);
+          await shaper.model.forget();
+          await run(shaper, path);
+        });
+      }
+    });
+  });
+}
+
 /** One server-sent event. */
-export interface Told {
+export interface StreamEvent {
   readonly type: string;
   readonly data: string;
 }
 
-/** The events of a stream that is over. */
-export function eventsIn(text: string): Told[] {
+/** The events of a stream that has ended. */
+export function eventsIn(text: string): StreamEvent[] {
   return text.split("\n\n").filter((block) => block.trim() !== "" && !block.startsWith(":"))
     .map((block) => {
       const lines = block.split("\n");
-      const of = (field: string) =>
+      const valuesOf = (field: string) =>
         lines.filter((line) => line.startsWith(`${field}: `)).map((line) =>
           line.slice(field.length + 2)
         );
-      return { type: of("event")[0] ?? "message", data: of("data").join("\n") };
+      return { type: valuesOf("event")[0] ?? "message", data: valuesOf("data").join("\n") };
     });
 }
 
-/** The text that a stream carried. */
+/** The text of a stream that has ended. */
 export function textIn(text: string): string {
   return eventsIn(text).filter(({ type }) => type === "message").map(({ data }) => data).join("");
 }
 
-/** A page in pieces, as {@link obliging} writes it. */
+/** A page in the pieces in which {@link obliging} writes it. */
 export const OBLIGING_PAGE = [
   "<!doctype html>",
   "<html><body><h1>Dear",
   " Grandma</h1></body></html>",
 ] as const;
 
-/** What a model that does as it is asked writes, by the form that the prompt names. */
+/** The output of a model that writes the media type that the prompt names. */
 export function obliging({ prompt }: { readonly prompt: string }): readonly string[] {
   if (prompt.includes("It is text/html")) return OBLIGING_PAGE;
   if (prompt.includes("It is text/csv")) return ["source,kind\n", "two,grants"];

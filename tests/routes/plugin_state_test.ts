@@ -169,7 +169,7 @@ Deno.test("handlePluginState() shows a crash and its reason, and what goes on th
     deepStrictEqual([state.state, state.up, state.version], ["active", true, version]);
     match(JSON.stringify(state.health), /"reason":"/);
     const shown = JSON.parse((await get(machine, "/lib/p/state")).text);
-    equal(shown.health.reason, "told to T3");
+    equal(shown.health.reason, "shown to T3 only");
     const log = await eventually(async () => {
       const { text } = await machine.approve("GET", "/proc/log/lib/p");
       return text.includes("plugin_ended") ? text : undefined;

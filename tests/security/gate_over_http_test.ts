@@ -1,6 +1,6 @@
 /**
- * The machine seen from elsewhere: through a proxy, from a foreign page, under a foreign name. The
- * client is simulated by the header of a proxy that the machine trusts.
+ * The server as remote clients see it: through a proxy, from a page of another origin, under another
+ * host name. A trusted proxy header simulates the remote client.
  */
 
 import { equal, match, ok } from "node:assert/strict";
@@ -25,9 +25,9 @@ const PROXIED = {
 const REMOTE = { "x-forwarded-for": "203.0.113.9" };
 const PASSWORD = "correct horse";
 
-/** Everything there is to ask for. */
+/** One request for each route and method. */
 // deno-fmt-ignore
-const EVERYTHING = [
+const REQUESTS = [
   "GET /", "HEAD /", "OPTIONS /", "GET /home/", "GET /home/x", "GET /home/x?raw", "HEAD /home/x",
   "OPTIONS /home/x", "PUT /home/x", "POST /home/x", "DELETE /home/x", "PATCH /home/x", "GET /home/absent",
   "GET /etc/passwd", "GET /etc/shadow", "GET /etc/fstab", "GET /boot/env", "GET /usr/share/doc/note.md",
@@ -45,22 +45,22 @@ async function setUp(machine: TestMachine): Promise<void> {
   await machine.approve("PUT", "/home/x", "5ecret-enough");
 }
 
-Deno.test("the public gate shows a stranger from elsewhere nothing but the shell's files", async (t) => {
+Deno.test("the public gate answers 401 to remote clients without a valid credential, except for shell files", async (t) => {
   await withMachine({ env: PROXIED }, async (machine) => {
     await setUp(machine);
-    const strangers: readonly Record<string, string>[] = [
+    const credentials: readonly Record<string, string>[] = [
       REMOTE,
       { ...REMOTE, ...bearer("wrong") },
       { ...REMOTE, ...basic("guest", "wrong") },
       { ...REMOTE, ...bearer(machine.capability("/", "rw", -1)) },
     ];
     await runScenarios(t, machine, [
-      ...EVERYTHING.flatMap((send) =>
-        strangers.map((headers): Scenario => ({
-          title: "is refused",
+      ...REQUESTS.flatMap((send) =>
+        credentials.map((headers): Scenario => ({
+          title: "answers 401, or 400 for an ambiguous path",
           send,
           headers,
-          // A path with two readings is refused before anyone asks who sent it.
+          // An ambiguous path is refused before authentication.
           status: send.includes("..") ? 400 : 401,
           lacks: ["5ecret-enough", '"version"', "A note"],
           ...(send.includes("..") ? {} : { has: { "www-authenticate": /^Bearer/ } }),
@@ -68,14 +68,14 @@ Deno.test("the public gate shows a stranger from elsewhere nothing but the shell
       ),
       ...["GET", "HEAD"].flatMap((method): Scenario[] => [
         {
-          title: "is open",
+          title: "sends a file of the shell",
           send: `${method} /usr/lib/shell/app.js?raw`,
           headers: REMOTE,
           status: 200,
           has: { "content-type": /javascript/ },
         },
         {
-          title: "is nothing to a browser but the shell that asks who it is",
+          title: "sends the sign-in page to a browser",
           send: `${method} /home/x`,
           headers: { ...REMOTE, accept: "text/html,*/*;q=0.8" },
           status: 401,
@@ -84,15 +84,20 @@ Deno.test("the public gate shows a stranger from elsewhere nothing but the shell
         },
       ]),
       {
-        title: "is read only",
+        title: "answers 401 to a write",
         send: "PUT /usr/lib/shell/app.js",
         headers: REMOTE,
         body: "x",
         status: 401,
       },
-      { title: "is read only", send: "DELETE /usr/lib/shell/app.js", headers: REMOTE, status: 401 },
       {
-        title: "tells no past",
+        title: "answers 401 to a write",
+        send: "DELETE /usr/lib/shell/app.js",
+        headers: REMOTE,
+        status: 401,
+      },
+      {
+        title: "answers 401 to a request for the event log",
         send: "GET /proc/log/usr/lib/shell/app.js",
         headers: REMOTE,
         status: 401,
@@ -101,7 +106,7 @@ Deno.test("the public gate shows a stranger from elsewhere nothing but the shell
   });
 });
 
-Deno.test("the public gate opens to any credential, and then the policy holds", async (t) => {
+Deno.test("the public gate accepts any valid credential and then applies the policy", async (t) => {
   await withMachine({ env: PROXIED }, async (machine) => {
     await setUp(machine);
     const cap = bearer(machine.capability("/home/a", "rw"));
@@ -128,7 +133,7 @@ Deno.test("the public gate opens to any credential, and then the policy holds", 
   });
 });
 
-/** Forwarding headers and whether their sender is at home, for a machine that trusts 127.0.0.1. */
+/** Forwarding headers, and whether a server that trusts 127.0.0.1 treats the client as local. */
 // deno-fmt-ignore
 const CHAINS: readonly (readonly [headers: Record<string, string>, local: boolean])[] = [
   [{ "x-forwarded-for": "127.0.0.1" }, true],
@@ -150,7 +155,7 @@ const CHAINS: readonly (readonly [headers: Record<string, string>, local: boolea
   [{}, true],
 ];
 
-Deno.test("the public gate believes the trusted proxy's header and no other", async () => {
+Deno.test("the public gate uses the configured header of the trusted proxy and no other", async () => {
   await withMachine({ env: PROXIED }, async (machine) => {
     for (const [headers, local] of CHAINS) {
       const { status } = await machine.send({ method: "GET", target: "/home/", headers });
@@ -159,7 +164,7 @@ Deno.test("the public gate believes the trusted proxy's header and no other", as
   });
 });
 
-Deno.test("an open machine takes nobody for local who was forwarded", async () => {
+Deno.test("a server without tokens does not treat a forwarded request as local", async () => {
   await withMachine({ env: OPEN }, async (machine) => {
     for (
       const headers of [
@@ -184,11 +189,11 @@ Deno.test("an open machine takes nobody for local who was forwarded", async () =
   });
 });
 
-Deno.test("an open machine answers to its own names alone, whatever is asked", async () => {
+Deno.test("a server without tokens answers 403 to an unknown Host", async () => {
   await withMachine(
     { env: { ...OPEN, ELASTIK_HOSTS: "box.lan,Other.Lan:80" } },
     async (machine) => {
-      const ask = (host: string, method: string, target: string) =>
+      const send = (host: string, method: string, target: string) =>
         machine.send({ method, target, headers: { host } });
       for (
         const host of ["evil.example", "localhost.evil.example:3005", "127.0.0.1.nip.io", "0.0.0.0"]
@@ -199,7 +204,7 @@ Deno.test("an open machine answers to its own names alone, whatever is asked", a
             "/stream/",
           ]] as const
         ) {
-          const reply = await ask(host, method, target);
+          const reply = await send(host, method, target);
           equal(reply.status, 403, host);
           match(reply.text, /unknown-host/);
         }
@@ -209,13 +214,13 @@ Deno.test("an open machine answers to its own names alone, whatever is asked", a
         ok(!reply.text.includes("the shell"));
       }
       for (const host of ["localhost:1", "127.0.0.1", "[::1]", "BOX.lan:99", "other.lan:80"]) {
-        equal((await ask(host, "GET", "/home/boot")).status, 200, host);
+        equal((await send(host, "GET", "/home/boot")).status, 200, host);
       }
     },
   );
 });
 
-Deno.test("a machine with tokens shows a rebound page nothing, though it comes from here", async () => {
+Deno.test("a server with tokens answers 401 to an unknown Host, also from loopback (DNS rebinding)", async () => {
   await withMachine({ env: { ...CLOSED, ELASTIK_HOSTS: "box.lan" } }, async (machine) => {
     await setUp(machine);
     for (
@@ -252,7 +257,7 @@ Deno.test("a machine with tokens shows a rebound page nothing, though it comes f
   });
 });
 
-Deno.test("a foreign page changes nothing, whatever the browser remembers", async (t) => {
+Deno.test("a page of another origin changes nothing, with or without stored credentials", async (t) => {
   for (const env of [OPEN, CLOSED]) {
     await withMachine({ env }, async (machine) => {
       const credential = env === OPEN ? {} : basic("", APPROVE);
@@ -275,7 +280,7 @@ Deno.test("a foreign page changes nothing, whatever the browser remembers", asyn
           "MKCOL /dav/home/x",
         ]
           .map((send): Scenario => ({
-            title: `is refused ${JSON.stringify(headers)}`,
+            title: `answers 403 with ${JSON.stringify(headers)}`,
             send,
             as: credential,
             headers,
@@ -288,14 +293,14 @@ Deno.test("a foreign page changes nothing, whatever the browser remembers", asyn
       await runScenarios(t, machine, [
         ...rows,
         {
-          title: "is no answer to a preflight",
+          title: "answers a preflight without CORS headers",
           send: "OPTIONS /home/x",
           headers: { origin: "https://evil.example", "access-control-request-method": "PUT" },
           status: 204,
           lacks: [/access-control/i],
         },
         {
-          title: "is unreadable for another origin's page",
+          title: "answers a read without CORS headers",
           send: "GET /home/boot",
           as: credential,
           headers: { origin: "https://evil.example" },
@@ -303,7 +308,7 @@ Deno.test("a foreign page changes nothing, whatever the browser remembers", asyn
           lacks: [/access-control/i],
         },
         {
-          title: "the machine's own page may",
+          title: "accepts a write from a page of the server",
           send: "PUT /home/x",
           as: credential,
           headers: { origin: own, "sec-fetch-site": "same-origin" },

@@ -1,6 +1,6 @@
 /**
- * Who may do what, as it comes out of the socket: every kind of caller, every namespace, every
- * method, each status spelled out. Nothing here is computed; who changes a right changes a cell.
+ * The access policy over HTTP: the status of each request for each kind of caller, written out in one
+ * table. Nothing in it is computed. A change of the policy changes a cell.
  */
 
 import { equal, match, ok } from "node:assert/strict";
@@ -21,7 +21,7 @@ const test = suite("the policy over HTTP", { env: CLOSED });
 const PASSWORD = "correct horse";
 const HASH = sha256Hex(PASSWORD);
 
-/** The columns, in this order. */
+/** The callers, in the order of the columns. */
 function callers(machine: TestMachine): readonly (readonly [string, Record<string, string>])[] {
   const exp = Math.floor(Date.now() / 1000) + 600;
   const cap = (prefix: string, mode: "r" | "rw") => machine.capability(prefix, mode);
@@ -41,7 +41,7 @@ function callers(machine: TestMachine): readonly (readonly [string, Record<strin
     ["csr", basic("", cap("/home/s", "r"))],
     ["cet", bearer(cap("/etc", "rw"))],
     ["nsw", bearer(narrow(cap("/home", "rw"), { prefix: "/home/s", mode: "rw", exp }))],
-    // Narrowed in its mode by a line that would widen its prefix and its time.
+    // The line narrows the mode and tries to widen the prefix and the expiry.
     ["nsr", bearer(narrow(good, { prefix: "/", mode: "r", exp: exp + 10_000 }))],
     ["exp", bearer(machine.capability("/", "rw", -1))],
     ["tam", bearer(`${good.slice(0, -1)}${flipped}`)],
@@ -148,7 +148,7 @@ const TABLE: readonly (readonly [request: string, statuses: string])[] = [
   ["GET /nowhere",                  "404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404 404"],
 ];
 
-/** Worlds that every cell finds as they were. */
+/** Worlds that are restored after each cell. */
 const WORLDS = ["home/s/x", "home/sx", "etc/x", "etc/fstab", "usr/x", "var/x", "boot/x", "lib/p"];
 const BODY = "as it was";
 const SHADOW = ["one", "two", "three"].map((user) => `${user}:${HASH}`).join("\n");
@@ -161,8 +161,12 @@ async function setUp(machine: TestMachine): Promise<void> {
   for (const name of WORLDS) await machine.approve("PUT", `/${name}`, BODY);
 }
 
-/** Fails when a refused request changed anything; puts back what an allowed one did. */
-async function checkWorld(machine: TestMachine, request: string, status: number): Promise<void> {
+/** Fails if a refused request changed a world, and restores what an allowed one changed. */
+async function assertUnchanged(
+  machine: TestMachine,
+  request: string,
+  status: number,
+): Promise<void> {
   const [method = "", sent = ""] = request.split(" ");
   const target = sent.replace(/^\/dav\//, "/");
   if (!["PUT", "POST", "DELETE"].includes(method) || target.startsWith("/auth/")) return;
@@ -184,7 +188,7 @@ async function checkWorld(machine: TestMachine, request: string, status: number)
   equal(reply.text, BODY, `${request} was refused and changed something`);
 }
 
-test("the policy holds over HTTP for every caller, namespace and method", async (machine, t) => {
+test("the policy decides every request for every caller", async (machine, t) => {
   await setUp(machine);
   const columns = callers(machine);
   for (const [request, statuses] of TABLE) {
@@ -192,16 +196,16 @@ test("the policy holds over HTTP for every caller, namespace and method", async 
       const cells = statuses.split(" ");
       equal(cells.length, columns.length, "a cell for each caller");
       const [method = "", target = ""] = request.split(" ");
-      for (const [i, [who, headers]] of columns.entries()) {
+      for (const [i, [caller, headers]] of columns.entries()) {
         const body = method === "PUT" || method === "POST" ? "changed" : undefined;
         const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
         const sensitive = target.includes("/etc/shadow") || target.startsWith("/auth/mint");
         const reply = await machine.send(sent, sensitive && cells[i] === "200");
-        equal(String(reply.status), cells[i], `${who}: ${reply.text}`);
+        equal(String(reply.status), cells[i], `${caller}: ${reply.text}`);
         if (reply.status === 401) {
-          match(reply.headers.get("www-authenticate") ?? "", /Basic realm="elastik"/, who);
-        } else equal(reply.headers.get("www-authenticate"), undefined, who);
-        await checkWorld(machine, request, reply.status);
+          match(reply.headers.get("www-authenticate") ?? "", /Basic realm="elastik"/, caller);
+        } else equal(reply.headers.get("www-authenticate"), undefined, caller);
+        await assertUnchanged(machine, request, reply.status);
       }
     });
   }
@@ -209,16 +213,16 @@ test("the policy holds over HTTP for every caller, namespace and method", async 
   await machine.audit();
 });
 
-test("a refusal is the same whether or not the world exists", async (machine) => {
+test("an error response is the same whether or not the world exists", async (machine) => {
   await machine.approve("PUT", "/boot/there", "x");
   await machine.approve("PUT", "/home/other/there", "x");
   const cap = machine.capability("/home/s", "rw");
   for (const headers of [{}, bearer(TOKEN), bearer(cap), bearer("wrong")]) {
     for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
       for (const folder of ["/boot", "/proc/audit/boot", "/proc/log/boot", "/stream/boot"]) {
-        const ask = (name: string) =>
+        const send = (name: string) =>
           machine.send({ method, target: `${folder}/${name}`, headers });
-        const [there, absent] = [await ask("there"), await ask("never")];
+        const [there, absent] = [await send("there"), await send("never")];
         ok(there.status >= 400);
         equal(there.status, absent.status);
         equal(there.text, absent.text.replaceAll("never", "there"));
@@ -226,9 +230,9 @@ test("a refusal is the same whether or not the world exists", async (machine) =>
     }
   }
   for (const method of ["GET", "HEAD", "PUT", "POST", "DELETE"]) {
-    const ask = (name: string) =>
+    const send = (name: string) =>
       machine.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
-    const [there, absent] = [await ask("there"), await ask("never")];
+    const [there, absent] = [await send("there"), await send("never")];
     equal(there.status, 403);
     equal(there.text, absent.text.replaceAll("never", "there"));
   }

@@ -1,7 +1,7 @@
 /**
- * No secret leaves: a run that asks for everything as everyone, in every form, while every answer,
- * header, event, log line, file name and listing is collected and searched, also for the secrets'
- * other spellings.
+ * No secret leaves the server. One run requests every path with every credential and media type,
+ * collects every response, header, event, log line, file name and listing, and searches them for the
+ * secrets, also in other encodings.
  */
 
 import { deepStrictEqual, equal, match, notEqual, ok } from "node:assert/strict";
@@ -22,8 +22,8 @@ import {
 const PASSWORD = "passw0rd-0f-ada";
 const MOUNT = "b34r3r-0f-a-mount";
 
-/** A secret and what else it may look like. */
-function disguises(secret: string): string[] {
+/** A secret in every encoding in which it could appear. */
+function encodingsOf(secret: string): string[] {
   const bytes = new TextEncoder().encode(secret);
   const base64 = (text: string) => btoa(text).replace(/=+$/, "");
   return [
@@ -51,22 +51,22 @@ const TARGETS = [
   "/proc/audit/boot/env", "/dav/", "/dav/etc/", "/dav/etc/shadow", "/dav/etc/fstab", "/dav/boot/",
   "/dav/home/x", "/auth/whoami", "/nowhere", "/home/a%00", "/home/x?at=x", "/home/x?at=99",
 ];
-const FORMS = ["*/*", "text/plain", "application/json", "text/html"];
+const MEDIA_TYPES = ["*/*", "text/plain", "application/json", "text/html"];
 
-async function askForEverything(machine: TestMachine, callers: Record<string, string>[]) {
+async function requestEverything(machine: TestMachine, callers: Record<string, string>[]) {
   for (const headers of callers) {
-    const above = headers.authorization === `Bearer ${machine.approveToken}`;
+    const isT3 = headers.authorization === `Bearer ${machine.approveToken}`;
     for (const target of TARGETS) {
-      for (const accept of FORMS) {
+      for (const accept of MEDIA_TYPES) {
         for (const method of ["GET", "HEAD"]) {
-          // T3 may see these two, and only these hold secrets.
-          const entitled = above && /^(\/dav)?\/etc\/(shadow|fstab)/.test(target) &&
+          // T3 can read these two worlds, the only ones that contain secrets.
+          const mayContainSecret = isT3 && /^(\/dav)?\/etc\/(shadow|fstab)/.test(target) &&
             method === "GET";
-          await machine.send({ method, target, headers: { ...headers, accept } }, entitled);
+          await machine.send({ method, target, headers: { ...headers, accept } }, mayContainSecret);
         }
       }
       const range = { range: "bytes=0-200", "if-none-match": '"none"' };
-      if (!above) await machine.send({ method: "GET", target, headers: { ...headers, ...range } });
+      if (!isT3) await machine.send({ method: "GET", target, headers: { ...headers, ...range } });
     }
     for (
       const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "BREW", "TRACE", "PROPFIND"]
@@ -77,7 +77,7 @@ async function askForEverything(machine: TestMachine, callers: Record<string, st
         await machine.send({ method, target, headers, body: "x" });
       }
     }
-    // Secrets in places where they do not belong must not be echoed either.
+    // Secrets in a wrong place must not be echoed either.
     for (const secret of machine.secrets) {
       const text = encodeURIComponent(secret);
       for (
@@ -89,7 +89,7 @@ async function askForEverything(machine: TestMachine, callers: Record<string, st
         ]
       ) {
         const sent = { method: "GET", target, headers };
-        // A query that cannot be read is shown, cut, to who sent it: it is the sender's own.
+        // The error for an invalid query quotes the beginning of the value to its sender.
         await machine.send(sent, /\?(at|v)=/.test(target));
       }
       const put = { method: "PUT", target: "/home/y?ext=x%2Fy", headers, body: secret };
@@ -98,7 +98,7 @@ async function askForEverything(machine: TestMachine, callers: Record<string, st
   }
 }
 
-Deno.test("no secret is in any answer, header, event, log line, listing or file name", async () => {
+Deno.test("no response, header, event, log line, listing or file name contains a secret", async () => {
   const machine = await startTestMachine({ env: CLOSED });
   const hash = sha256Hex(PASSWORD);
   await machine.approve("PUT", "/home/x", "content");
@@ -130,8 +130,8 @@ Deno.test("no secret is in any answer, header, event, log line, listing or file 
     ),
   );
   for (const stream of streams) await stream.next();
-  await askForEverything(machine, callers);
-  // By each of them something is written, so that its name for the event chain is on a chain.
+  await requestEverything(machine, callers);
+  // Each of them writes once, so that its name appears in an event log.
   for (const headers of [bearer(TOKEN), basic("ada", PASSWORD), bearer(wide), bearer(tight)]) {
     await machine.send({ method: "PUT", target: "/home/x", headers, body: "content" });
   }
@@ -152,16 +152,16 @@ Deno.test("no secret is in any answer, header, event, log line, listing or file 
   const files = [...walk(machine.data)];
   const everything = [...machine.answers, ...machine.log, ...files].join("\n");
   for (const secret of machine.secrets) {
-    for (const disguise of disguises(secret)) {
-      ok(!everything.includes(disguise), `${secret} as ${disguise}`);
+    for (const encoding of encodingsOf(secret)) {
+      ok(!everything.includes(encoding), `${secret} as ${encoding}`);
     }
   }
-  // Secrets of the settings lie in no file of the data folder either; a password's hash lies in its own.
+  // No file of the data folder contains a secret of the settings. A password hash is in its own world.
   for (const file of files) {
     const bytes = await Deno.readFile(file);
     const text = new TextDecoder("latin1").decode(bytes);
     for (const secret of [TOKEN, APPROVE, KEY, wide, tight, etc, PASSWORD]) {
-      ok(!text.includes(secret), `${file} holds ${secret}`);
+      ok(!text.includes(secret), `${file} contains ${secret}`);
     }
   }
   ok(machine.answers.length > 4000, `${machine.answers.length} answers`);
@@ -175,7 +175,7 @@ function* walk(folder: string): Generator<string> {
   }
 }
 
-Deno.test("secrets that the machine makes for itself are kept, and are its user's alone", async () => {
+Deno.test("generated secrets are stored in files that only the user of the server can read", async () => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   const env = { ELASTIK_KEY: undefined, ELASTIK_APPROVE_TOKEN: undefined };
   try {
@@ -187,7 +187,7 @@ Deno.test("secrets that the machine makes for itself are kept, and are its user'
     notEqual(key, first.approveToken);
     equal(first.fresh, true);
     first.secrets.add(key);
-    await askForEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
+    await requestEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
     equal((await first.approve("PUT", "/etc/x", "x")).status, 201);
     await first.stop();
     const second = await startTestMachine({ env, data });
@@ -197,9 +197,9 @@ Deno.test("secrets that the machine makes for itself are kept, and are its user'
     for (const file of walk(data)) {
       const { mode } = await Deno.stat(file);
       const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
-      const holds = [key, first.approveToken].some((secret) => text.includes(secret));
-      equal(holds, /\/\.(key|approve-token)$/.test(file), file);
-      if (holds && Deno.build.os !== "windows") equal((mode ?? 0) & 0o777, 0o600, file);
+      const containsSecret = [key, first.approveToken].some((secret) => text.includes(secret));
+      equal(containsSecret, /\/\.(key|approve-token)$/.test(file), file);
+      if (containsSecret && Deno.build.os !== "windows") equal((mode ?? 0) & 0o777, 0o600, file);
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,7 +1,7 @@
 /**
- * What no client would send, on bare sockets: two lengths, broken chunks, bodies cut short, floods and
- * noise. Whatever comes, nothing half-said is stored, nothing is run that hides in something else, and
- * everyone else is served meanwhile.
+ * Malformed requests on plain sockets: two lengths, broken chunks, incomplete bodies, floods and random
+ * bytes. The server must store no incomplete body, must process no request that is hidden in another
+ * (request smuggling), and must serve other clients at the same time.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
@@ -23,39 +23,39 @@ async function worlds(machine: TestMachine): Promise<string> {
   return rows.map(({ name, version }) => `${name} ${version}`).join("\n");
 }
 
-/** Follows what may be two requests in one: where it is heard, everything before it was. */
+/** The last request of a message: its response shows that the server has processed all others. */
 const LAST = `GET /proc/version HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
-/** Longest that a machine may wait for more before a test hangs up, in milliseconds. */
-const PATIENCE_MS = 500;
+/** How long the server may wait for more bytes before the test disconnects, in milliseconds. */
+const MAX_WAIT_MS = 500;
 
-/** Sends bytes and gives back whatever the machine says until one of the two hangs up. */
-async function shout(machine: TestMachine, bytes: string | Uint8Array): Promise<string> {
+/** Sends bytes and returns what the server sends until either side disconnects. */
+async function sendBytes(machine: TestMachine, bytes: string | Uint8Array): Promise<string> {
   const connection = await Connection.open(machine.port);
-  const impatient = setTimeout(() => connection.close(), PATIENCE_MS);
+  const timer = setTimeout(() => connection.close(), MAX_WAIT_MS);
   try {
     await connection.write(bytes);
     return await connection.rest();
   } catch (error) {
-    // The machine may hang up before it has heard all, and we when it waits for more.
-    if (isHangUp(error)) return "";
+    // The server may disconnect before it has read everything; the timer when it waits for more.
+    if (isDisconnect(error)) return "";
     throw error;
   } finally {
-    clearTimeout(impatient);
+    clearTimeout(timer);
     connection.close();
   }
 }
 
-function isHangUp(error: unknown): boolean {
+function isDisconnect(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
 }
 
-/** Asks something ordinary over and over until told to stop; any failure fails the test. */
-function probe(machine: TestMachine): { stop(): Promise<number> } {
-  let on = true;
+/** Sends valid requests one after the other until it is stopped; a failure fails the test. */
+function startReader(machine: TestMachine): { stop(): Promise<number> } {
+  let isRunning = true;
   const run = async () => {
     let count = 0;
-    while (on) {
+    while (isRunning) {
       const reply = await machine.send({ method: "GET", target: "/home/boot?raw" });
       equal(reply.status, 200);
       count++;
@@ -63,20 +63,20 @@ function probe(machine: TestMachine): { stop(): Promise<number> } {
     return count;
   };
   const running = run();
-  running.catch(() => {}); // told by `stop`; a test that failed before does not ask
+  running.catch(() => {}); // `stop` returns the error; a test that failed before does not call it
   return {
     stop: () => {
-      on = false;
+      isRunning = false;
       return running;
     },
   };
 }
 
-/** Framings with two readings (RFC 9112 §6.3, §11.2); behind each stands a request in hiding. */
+/** Ambiguous framings (RFC 9112 §6.3, §11.2), each with a hidden request. */
 const FRAMINGS: readonly (readonly [name: string, message: string])[] = [
   ["both lengths", `content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
   [
-    "both lengths, turned round",
+    "both lengths, in the other order",
     `transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n${SMUGGLED}`,
   ],
   ["two lengths", `content-length: 0\r\ncontent-length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`],
@@ -84,8 +84,8 @@ const FRAMINGS: readonly (readonly [name: string, message: string])[] = [
   ["a signed length", `content-length: +0\r\n\r\n${SMUGGLED}`],
   ["a negative length", `content-length: -1\r\n\r\n${SMUGGLED}`],
   ["a length in hex", `content-length: 0x0\r\n\r\n${SMUGGLED}`],
-  ["an endless length", `content-length: 99999999999999999999\r\n\r\n${SMUGGLED}`],
-  ["no length in digits", `content-length: \r\n\r\n${SMUGGLED}`],
+  ["a length beyond 64 bits", `content-length: 99999999999999999999\r\n\r\n${SMUGGLED}`],
+  ["a length without digits", `content-length: \r\n\r\n${SMUGGLED}`],
   ["a space before the colon", `content-length : 0\r\n\r\n${SMUGGLED}`],
   ["a folded header", `x-a: b\r\n content-length: 0\r\n\r\n${SMUGGLED}`],
   ["an unknown coding", `transfer-encoding: xchunked\r\n\r\n${SMUGGLED}`],
@@ -95,12 +95,12 @@ const FRAMINGS: readonly (readonly [name: string, message: string])[] = [
     `transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n${SMUGGLED}`,
   ],
   ["a coding in quotes", `transfer-encoding: "chunked"\r\n\r\n0\r\n\r\n${SMUGGLED}`],
-  ["a coding behind a vertical tab", `transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
+  ["a coding after a vertical tab", `transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`],
   ["a bad chunk size", `transfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n`],
   ["a negative chunk size", `transfer-encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n`],
   ["a chunk size in 0x", `transfer-encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n`],
   [
-    "an endless chunk size",
+    "a chunk size beyond 64 bits",
     `transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n`,
   ],
   ["a chunk longer than it says", `transfer-encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`],
@@ -109,17 +109,17 @@ const FRAMINGS: readonly (readonly [name: string, message: string])[] = [
   ["a header without a name", `: x\r\ncontent-length: 3\r\n\r\nabc`],
 ];
 
-/** What its sender never finishes. */
+/** Requests that their sender does not finish. */
 const UNFINISHED: typeof FRAMINGS = [
   ["a chunk shorter than it says", `transfer-encoding: chunked\r\n\r\n9\r\nabc\r\n0\r\n\r\n`],
   ["no last chunk", `transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n`],
-  ["half a last chunk", `transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n`],
-  ["a body that breaks off", `content-length: 10\r\n\r\nabc`],
-  ["no body where one was announced", `content-length: 10\r\n\r\n`],
-  ["headers that break off", `content-length: 3\r\n`],
+  ["half of the last chunk", `transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n`],
+  ["an incomplete body", `content-length: 10\r\n\r\nabc`],
+  ["a missing body", `content-length: 10\r\n\r\n`],
+  ["incomplete headers", `content-length: 3\r\n`],
 ];
 
-test("the server stores nothing that was framed in two ways or broke off", async (machine, t) => {
+test("PUT and POST store nothing if the framing is ambiguous or incomplete", async (machine, t) => {
   await machine.send({
     method: "PUT",
     target: "/home/there",
@@ -127,11 +127,11 @@ test("the server stores nothing that was framed in two ways or broke off", async
     body: "as it was",
   });
   const before = await worlds(machine);
-  const prober = probe(machine);
+  const reader = startReader(machine);
   for (const [name, rest] of FRAMINGS) {
     await t.step(name, async () => {
       for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
-        const answer = await shout(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
+        const answer = await sendBytes(machine, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
         ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
       }
       equal(await worlds(machine), before);
@@ -149,13 +149,13 @@ test("the server stores nothing that was framed in two ways or broke off", async
       equal(await worlds(machine), before);
     });
   }
-  ok(await prober.stop() > 0);
+  ok(await reader.stop() > 0);
   deepStrictEqual(machine.log, []);
 });
 
-test("the server reads chunks with extensions and trailers, and takes no header from a trailer", async (machine) => {
+test("PUT accepts chunk extensions and trailers, and ignores headers in a trailer", async (machine) => {
   const chunked = `PUT /home/chunks HTTP/1.1\r\n${AUTH}transfer-encoding: Chunked\r\n\r\n`;
-  const answer = await shout(
+  const answer = await sendBytes(
     machine,
     `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
   );
@@ -164,14 +164,14 @@ test("the server reads chunks with extensions and trailers, and takes no header 
   equal(reply.text, "abcde");
   equal(reply.headers.get("x-meta-late"), undefined);
   const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
-  const late = await shout(
+  const late = await sendBytes(
     machine,
     `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
   );
   match(late, /^HTTP\/1\.1 401 /);
 });
 
-test("the server stores nothing of an upload whose sender hangs up", async (machine) => {
+test("PUT and POST store nothing of an upload whose sender disconnects", async (machine) => {
   await machine.send({
     method: "PUT",
     target: "/home/there",
@@ -194,7 +194,7 @@ test("the server stores nothing of an upload whose sender hangs up", async (mach
       }
     }
   }
-  // Whoever comes after on the same world waits for nobody who went away.
+  // The next request to the same world does not wait for clients that disconnected.
   const reply = await machine.send({
     method: "POST",
     target: "/home/there",
@@ -206,7 +206,7 @@ test("the server stores nothing of an upload whose sender hangs up", async (mach
   equal(await worlds(machine), before.replace("home/there 1", "home/there 2"));
 });
 
-test("the server answers pipelined requests in order, each for itself", async (machine) => {
+test("pipelined requests are answered in order", async (machine) => {
   const connection = await Connection.open(machine.port);
   let message = "";
   for (let i = 1; i <= 20; i++) {
@@ -226,29 +226,29 @@ test("the server answers pipelined requests in order, each for itself", async (m
   connection.close();
 });
 
-const LONGEST = 8192;
+const MAX_TARGET = 8192;
 
-test("the server takes a target of 8192 bytes and no longer one", async (machine) => {
-  const ask = async (target: string, method = "GET") =>
+test("a request target of more than 8192 bytes is answered with 414", async (machine) => {
+  const statusOf = async (target: string, method = "GET") =>
     (await machine.send({ method, target, headers: bearer(TOKEN) })).status;
   const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
-  equal(await ask(fill("/home/boot?raw&x=", LONGEST)), 200);
-  equal(await ask(fill("/home/boot?raw&x=", LONGEST + 1)), 414);
-  equal(await ask(fill("/home/boot?raw&x=", 60_000)), 414);
-  equal(await ask(fill("/home/", LONGEST)), 400);
-  equal(await ask(fill("/home/", LONGEST + 1)), 414);
-  equal(await ask(fill("/home/", LONGEST + 1), "PUT"), 414);
-  equal(await ask(`/home${"/a".repeat(4000)}`), 400);
-  equal(await ask(`/home${"/a".repeat(10_000)}`), 414);
-  equal(await ask(`/home/${"%C3%A9".repeat(1300)}`), 400);
-  // curl sends letters as they are typed; they are the same name as their escapes.
-  equal(await ask("/home/café", "PUT"), 201);
-  equal(await ask("/home/caf%C3%A9"), 200);
+  equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET)), 200);
+  equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET + 1)), 414);
+  equal(await statusOf(fill("/home/boot?raw&x=", 60_000)), 414);
+  equal(await statusOf(fill("/home/", MAX_TARGET)), 400);
+  equal(await statusOf(fill("/home/", MAX_TARGET + 1)), 414);
+  equal(await statusOf(fill("/home/", MAX_TARGET + 1), "PUT"), 414);
+  equal(await statusOf(`/home${"/a".repeat(4000)}`), 400);
+  equal(await statusOf(`/home${"/a".repeat(10_000)}`), 414);
+  equal(await statusOf(`/home/${"%C3%A9".repeat(1300)}`), 400);
+  // curl sends letters outside ASCII as UTF-8; they name the same world as their escapes.
+  equal(await statusOf("/home/café", "PUT"), 201);
+  equal(await statusOf("/home/caf%C3%A9"), 200);
 });
 
-test("the server lives through floods and noise, and everyone else notices nothing", async (machine) => {
+test("floods and random bytes do not disturb requests of other clients", async (machine) => {
   const before = await worlds(machine);
-  const prober = probe(machine);
+  const reader = startReader(machine);
   let seed = 20_240_229;
   const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
   const noise = (length: number) => Uint8Array.from({ length }, () => random() * 256);
@@ -291,18 +291,18 @@ test("the server lives through floods and noise, and everyone else notices nothi
       const bytes = new TextEncoder().encode(
         `PUT /home/new HTTP/1.1\r\n${AUTH}content-length: 0\r\n\r\n`,
       );
-      // One byte of the request line or a header's name, so that it cannot stand for a good request.
+      // One byte of the request line or of a header name, so that the request cannot be valid.
       bytes[Math.floor(random() * 20)] = 0x80 + random() * 0x7f;
       return bytes;
     }),
   ];
-  // All at once: many of them are left waiting for an end that does not come.
+  // All at the same time: many of them wait for an end that is not sent.
   await Promise.all(messages.map(async (message) => {
-    const answer = await shout(machine, message);
+    const answer = await sendBytes(machine, message);
     ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
     ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
   }));
-  // Two hundred who begin and never end stay open while others are served.
+  // 200 incomplete requests stay open while other requests are served.
   const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
     const connection = await Connection.open(machine.port);
     await connection.write(
@@ -312,7 +312,7 @@ test("the server lives through floods and noise, and everyone else notices nothi
   }));
   equal((await machine.send({ method: "GET", target: "/proc/version" })).status, 200);
   for (const connection of idle) connection.close();
-  ok(await prober.stop() > 10);
+  ok(await reader.stop() > 10);
   equal(await worlds(machine), before);
   deepStrictEqual(machine.log, []);
 });

@@ -151,8 +151,8 @@ export class CellRun<A> {
     );
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
-    // It may reject before it is awaited. `onEnd` reports the end in any case.
-    promise.catch(() => {});
+    // A caller that awaits `ready` gets the error; without one it must not end the process.
+    promise.catch(ignore);
     this.#readyPromise = { resolve, reject };
     this.#endpoint = new RpcEndpoint({
       side: SIDE.HOST,
@@ -445,4 +445,8 @@ export class CellRun<A> {
     for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
     return maxDepth;
   }
+}
+
+function ignore(): void {
+  // `ready` may reject before it is awaited. `onEnd` reports the end in any case.
 }

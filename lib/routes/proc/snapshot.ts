@@ -15,7 +15,7 @@ import type { Store } from "../../world/store.ts";
 const KEY = /^[0-9a-f]{64}$/;
 
 /** `GET /proc/snapshot/<name>`: the copy; HEAD answers its headers without the length. */
-export async function copyWorld(
+export async function respondSnapshot(
   { store }: { readonly store: Store },
   context: RequestContext,
 ): Promise<Response> {
@@ -30,7 +30,7 @@ export async function copyWorld(
 }
 
 /** `POST /proc/snapshot/<name>`: the copy, its chain signed with the key that the body holds (T3). */
-export async function copyWorldSigned(
+export async function respondSignedSnapshot(
   { store }: { readonly store: Store },
   context: RequestContext,
 ): Promise<Response> {

@@ -5,11 +5,10 @@
 
 import type { CatalogRow, FileStamp } from "./worker_messages.ts";
 import type { WorldEntry } from "../store.ts";
+import type { WorldFiles } from "./world_files.ts";
 
 /** How long changes gather before they are written, in milliseconds. */
 const GATHER_MS = 500;
-
-type Save = (rows: readonly CatalogRow[], gone: readonly string[]) => Promise<unknown>;
 
 /** Gathers changed entries and writes them in one go. */
 export class CatalogWriter {
@@ -17,7 +16,7 @@ export class CatalogWriter {
   readonly #gone = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly save: Save) {}
+  constructor(readonly files: Pick<WorldFiles, "saveCatalog">) {}
 
   /** Notes an entry; without `settled` the next start looks into the world again. */
   changed(entry: WorldEntry, settled: FileStamp = { mtime: 0, size: 0 }): void {
@@ -45,7 +44,7 @@ export class CatalogWriter {
     this.#changed.clear();
     this.#gone.clear();
     try {
-      await this.save(rows, gone);
+      await this.files.saveCatalog(rows, gone);
     } catch {
       // Derived: rows that were not written are found stale at the next start and read again.
     }

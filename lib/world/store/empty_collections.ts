@@ -6,17 +6,17 @@
 import type { Catalog } from "./catalog.ts";
 import { COLLECTIONS_FILE } from "../file/durable_fs.ts";
 import { nameFault } from "../name.ts";
+import type { WorldFiles } from "./world_files.ts";
 
 /** Marks in a catalog and on disk. */
 export class EmptyCollections {
   readonly #catalog: Catalog;
-  readonly #save: (names: readonly string[]) => Promise<unknown>;
+  readonly #files: Pick<WorldFiles, "saveCollections">;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param save writes all marks to disk */
-  constructor(catalog: Catalog, save: (names: readonly string[]) => Promise<unknown>) {
+  constructor(catalog: Catalog, files: Pick<WorldFiles, "saveCollections">) {
     this.#catalog = catalog;
-    this.#save = save;
+    this.#files = files;
   }
 
   /** Takes the marks of a data folder into the catalog. */
@@ -37,7 +37,7 @@ export class EmptyCollections {
     if (marks.has(name) === present) return;
     if (present) marks.add(name);
     else marks.delete(name);
-    await this.#save([...marks]);
+    await this.#files.saveCollections([...marks]);
     this.#catalog.markCollection(name, present);
   }
 }

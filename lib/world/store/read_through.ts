@@ -5,22 +5,21 @@
  */
 
 import type { Catalog } from "./catalog.ts";
-import type { ReadResult } from "./worker_messages.ts";
 import { StoreError, type World, type WorldEntry } from "../store.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { toWorld } from "./records.ts";
+import type { UnindexedWorlds } from "./unindexed_worlds.ts";
+import type { WorldFiles } from "./world_files.ts";
 
 /** Times a read is repeated when changes overtake it. */
 const TRIES = 5;
 
-/** What cold reads need. */
+/** What a read through needs. */
 export interface ReadThroughOptions {
-  readonly catalog: Catalog;
-  readonly cache: WorldCache;
-  /** Reads a world's file; `undefined` when there is none. */
-  readonly look: (name: string) => Promise<ReadResult | undefined>;
-  /** Takes a name out of those not looked into yet, and says whether it was there. */
-  readonly wasUnknown: (name: string) => boolean;
+  readonly catalog: Pick<Catalog, "upper" | "remove">;
+  readonly cache: Pick<WorldCache, "get" | "set">;
+  readonly files: Pick<WorldFiles, "read">;
+  readonly unindexed: Pick<UnindexedWorlds, "delete">;
 }
 
 interface Reading {
@@ -65,18 +64,18 @@ export class ReadThrough {
   }
 
   async #read(name: string): Promise<World | undefined> {
-    const { catalog, cache, look, wasUnknown } = this.#options;
+    const { catalog, cache, files, unindexed } = this.#options;
     for (let tries = 0; tries < TRIES; tries++) {
       const before = catalog.upper(name);
       if (before === undefined) return undefined;
-      const found = await look(name);
+      const found = await files.read(name);
       // A write may have been acknowledged meanwhile; its world is newer than what was read.
       const hot = cache.get(name);
       if (hot !== undefined) return hot;
       const unchanged = catalog.upper(name) === before;
       if (found === undefined) {
         // The row of a world that a crash caught on its way to the trash has not been read yet.
-        if (wasUnknown(name)) catalog.remove(name);
+        if (unindexed.delete(name)) catalog.remove(name);
         else if (unchanged) break;
         continue;
       }

@@ -6,31 +6,28 @@
 
 import { MAX_SNAPSHOT_FILES } from "../../limits.ts";
 import { INCOMING_FOLDER, tryRemove } from "../file/durable_fs.ts";
-import type { SnapshotJob, SnapshotResult } from "./worker_messages.ts";
 import { type Snapshot, StoreError } from "../store.ts";
+import type { WorldFiles } from "./world_files.ts";
 
 /** Bytes read at a time. */
 const PIECE = 64 * 1024;
 
-/** Has the reader make a copy. */
-type Make = (job: Omit<SnapshotJob, "id">) => Promise<SnapshotResult | undefined>;
-
 /** See the module. */
 export class SnapshotFiles {
   readonly #data: string;
-  readonly #make: Make;
+  readonly #files: Pick<WorldFiles, "copy">;
   readonly #most: number;
   #open = 0;
   #serial = 0;
 
   /**
    * @param data the data folder
-   * @param make makes a copy, in the job's file if it is long
+   * @param files makes a copy, in the job's file if it is long
    * @param most files at once
    */
-  constructor(data: string, make: Make, most: number = MAX_SNAPSHOT_FILES) {
+  constructor(data: string, files: Pick<WorldFiles, "copy">, most: number = MAX_SNAPSHOT_FILES) {
     this.#data = data;
-    this.#make = make;
+    this.#files = files;
     this.#most = most;
   }
 
@@ -43,11 +40,11 @@ export class SnapshotFiles {
    * Has a copy made and gives it out.
    *
    * @param key signs the copy's chain anew
-   * @throws {StoreError} `busy`, and what `make` rejects with
+   * @throws {StoreError} `busy`, and what the copy rejects with
    */
   async create(name: string, key?: string): Promise<Snapshot | undefined> {
     if (this.#open >= this.#most) throw this.#busy();
-    const found = await this.#make({
+    const found = await this.#files.copy({
       kind: "snapshot",
       name,
       path: `${this.#data}/${INCOMING_FOLDER}/copy-${this.#serial++}.db`,

@@ -11,16 +11,17 @@ import type { CatalogRow, FileStamp, WriteResult } from "./worker_messages.ts";
 import type { ChangeResult, World, WorldEntry } from "../store.ts";
 import { WorldCache } from "./world_cache.ts";
 import { toEntry, toUpperEntry } from "./records.ts";
+import type { UnindexedWorlds } from "./unindexed_worlds.ts";
+import type { WorldFiles } from "./world_files.ts";
 
 /** What a store's memory is made with. */
 export interface StoreStateOptions {
   readonly lower: ReadonlyMap<string, World>;
   /** Bytes of hot worlds. */
   readonly cacheBytes: number;
-  /** Writes catalog rows to disk. */
-  readonly save: ConstructorParameters<typeof CatalogWriter>[0];
-  /** Told that all is known of a world, whatever it was before. */
-  readonly onIndexed: (name: string) => void;
+  readonly files: Pick<WorldFiles, "saveCatalog">;
+  /** Loses the names of worlds of which everything is known. */
+  readonly unindexed: Pick<UnindexedWorlds, "delete">;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
@@ -32,14 +33,14 @@ export class StoreState {
   readonly hub: ChangeHub;
   readonly catalogWriter: CatalogWriter;
   readonly #lower: ReadonlyMap<string, World>;
-  readonly #known: (name: string) => void;
+  readonly #unindexed: Pick<UnindexedWorlds, "delete">;
 
-  constructor({ lower, cacheBytes, save, onIndexed: known, log }: StoreStateOptions) {
+  constructor({ lower, cacheBytes, files, unindexed, log }: StoreStateOptions) {
     this.#lower = lower;
-    this.#known = known;
+    this.#unindexed = unindexed;
     this.cache = new WorldCache(cacheBytes, MAX_CACHE_ENTRY_BYTES);
     this.hub = new ChangeHub((error) => log(`a watcher failed: ${error}`));
-    this.catalogWriter = new CatalogWriter(save);
+    this.catalogWriter = new CatalogWriter(files);
     for (const world of lower.values()) this.catalog.set(toEntry(world));
   }
 
@@ -54,7 +55,7 @@ export class StoreState {
     result: WriteResult,
     world: World | undefined,
   ): ChangeResult {
-    this.#known(name);
+    this.#unindexed.delete(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
     const { version, ext, sha256, state, updatedAt, len, created, fileStamp: settled } = result;
@@ -68,7 +69,7 @@ export class StoreState {
 
   /** An upper world that is gone from its name; what it covered is there again. */
   applyRemoval(name: string, by: string, { version }: WriteResult): { readonly version: number } {
-    this.#known(name);
+    this.#unindexed.delete(name);
     this.cache.delete(name);
     this.catalog.remove(name);
     this.catalogWriter.gone(name);

@@ -3,6 +3,7 @@
  * start with their first job and end in order: the writers first, whose files tell the last rows.
  */
 
+import { shardOf } from "../../base/hash.ts";
 import type { Job, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 import { WorkerClient, type WorkerEvents } from "./worker_client.ts";
@@ -32,9 +33,7 @@ export class WorkerPool {
 
   /** The writer of a world. */
   writerFor(name: string): WorkerClient {
-    let hash = 0;
-    for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
-    const writer = this.#writers[hash % this.#writers.length];
+    const writer = this.#writers[shardOf(name, this.#writers.length)];
     if (writer === undefined) throw new StoreError("closed", "Cannot write: there are no writers");
     return writer;
   }

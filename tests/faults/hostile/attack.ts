@@ -1,29 +1,29 @@
-/** A hostile plugin and what must come of it. Not a test itself. */
+/** A hostile plugin and the result that a test expects. Not a test itself. */
 
-import type { Ground } from "./ground.ts";
+import type { AttackedServer } from "./attacked_server.ts";
 
-/** See the module. */
+/** An attack. */
 export interface Attack {
   /** Name of the plugin; its route is `/hostile/<name>`. */
   readonly name: string;
   readonly source: string;
-  /** Activation answers 422 with these words, and that is all; it may, where there is a status too. */
+  /** Activation must answer 422 with this text; if `status` is given too, it may. */
   readonly refused?: RegExp;
-  /** Statuses that the caller of the route may get. */
+  /** Allowed statuses of a request to the route. */
   readonly status?: readonly number[];
-  /** Whether the cell must have ended, or must not; left out where both will do. */
-  readonly ends?: boolean;
-  /** What else must hold. */
-  readonly more?: (ground: Ground) => Promise<void>;
+  /** Whether the cell must end; undefined if both are allowed. */
+  readonly cellEnds?: boolean;
+  /** Checks what else must hold. */
+  readonly check?: (server: AttackedServer) => Promise<void>;
 }
 
-/** What an attack is made of beside its statements. */
+/** The parts of an attack except its statements. */
 export type Outcome = Omit<Attack, "name" | "source"> & {
-  /** Statements at the top of the module. */
+  /** Statements at the beginning of the module. */
   readonly top?: string;
 };
 
-/** An attack whose statements run when its route is asked for; `/ok` below it is always well. */
+/** Creates an attack whose statements run at a request to its route, except to `/ok` below it. */
 export function attack(name: string, statements: string, outcome: Outcome): Attack {
   const { top = "", ...rest } = outcome;
   const source = `${top}

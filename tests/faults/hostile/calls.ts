@@ -1,4 +1,4 @@
-/** Plugins that ask the machine for what they were not given, or for too much of it. Not a test itself. */
+/** Plugins that call the server without a grant, or too often. Not a test itself. */
 
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
@@ -6,7 +6,7 @@ import { type Attack, attack } from "./attack.ts";
 const GRANTS = `export const grants = { "/var/cache/hostile/": "rw" };`;
 
 type Row = readonly [
-  who: "machine" | "caller",
+  authority: "machine" | "caller",
   method: string,
   path: string,
   asT1: readonly number[],
@@ -14,11 +14,11 @@ type Row = readonly [
 ];
 const NO = [401, 403];
 
-/** What is asked and what the machine says to it, for a caller without a credential and one of T2. */
+/** Requests and their allowed statuses, for a caller without a credential and for one with T2. */
 const ASKED: readonly Row[] = [
   ...([
     ["machine", "PUT", "/var/cache/hostile/x", [200, 201]],
-    // Dots are resolved inside the cell, by the URL; what comes out is somewhere else.
+    // The URL class resolves the dots inside the cell; the result is outside the grant.
     ["machine", "PUT", "/var/cache/hostile/../other", [400, ...NO]],
     ["machine", "PUT", "/var/cache/hostile/%2e%2e/other", [400, ...NO]],
     ["machine", "PUT", "/var/cache/hostile%2fx", [400, ...NO]],
@@ -32,7 +32,9 @@ const ASKED: readonly Row[] = [
     ["machine", "GET", "/boot/env", NO],
     ["machine", "POST", "/auth/mint?prefix=/home&ttl=60&mode=rw", NO],
     ["machine", "DELETE", "/home/probe/1", NO],
-  ] as const).map(([who, method, path, statuses]): Row => [who, method, path, statuses, statuses]),
+  ] as const).map((
+    [authority, method, path, statuses],
+  ): Row => [authority, method, path, statuses, statuses]),
   ["caller", "PUT", "/home/hostile", NO, [200, 201]],
   ["caller", "PUT", "/etc/hostile", NO, NO],
   ["caller", "PUT", "/lib/calls/state", NO, NO],
@@ -41,7 +43,7 @@ const ASKED: readonly Row[] = [
   ["caller", "POST", "/auth/mint?prefix=/home&ttl=60&mode=rw", NO, NO],
 ];
 
-/** See the module. */
+/** The attacks. */
 export const CALLS: readonly Attack[] = [
   attack(
     "calls",
@@ -59,21 +61,21 @@ export const CALLS: readonly Attack[] = [
     {
       top: GRANTS,
       status: [200],
-      ends: false,
-      more: async (ground) => {
-        const asked = async (by?: "t2") =>
-          JSON.parse((await ground.ask("GET", "/hostile/calls", by)).text);
+      cellEnds: false,
+      check: async (server) => {
+        const statusesFor = async (by?: "t2") =>
+          JSON.parse((await server.ask("GET", "/hostile/calls", by)).text);
         const check = (found: number[], column: 3 | 4): void => {
           const wrong = ASKED.filter((row, at) => !row[column].includes(found[at] ?? 0));
           equal(wrong, [], JSON.stringify(found));
         };
-        check(await asked(), 3);
+        check(await statusesFor(), 3);
         for (const path of ["/home/hostile", "/etc/hostile", "/var/cache/other"]) {
-          equal((await ground.ask("GET", path, "t3")).status, 404, path);
+          equal((await server.ask("GET", path, "t3")).status, 404, path);
         }
-        // As T2 the caller's own authority is there, and ends where the caller's does.
-        check(await asked("t2"), 4);
-        equal((await ground.ask("GET", "/etc/hostile", "t3")).status, 404);
+        // For a T2 caller, `env.caller` has the rights of T2 and no more.
+        check(await statusesFor("t2"), 4);
+        equal((await server.ask("GET", "/etc/hostile", "t3")).status, 404);
       },
     },
   ),
@@ -88,16 +90,16 @@ export const CALLS: readonly Attack[] = [
       }
     }));
     return new Response("done " + (done > 20));`,
-    { top: GRANTS, status: [200], ends: false },
+    { top: GRANTS, status: [200], cellEnds: false },
   ),
   attack(
     "call-itself",
     `const answer = await env.caller.fetch(pathname); return new Response(answer.body, answer);`,
-    { status: [508], ends: false },
+    { status: [508], cellEnds: false },
   ),
   attack(
     "call-tree",
-    // Each asks itself twice: the places of the cell, not the sum of the tree, bound what is under way.
+    // Each request sends two to itself: the limit of the cell bounds the open requests, not the tree.
     `const [a, b] = await Promise.all([1, 2].map(() => env.machine.fetch(pathname)));
     await Promise.all([a.text(), b.text()]); return new Response("leaf");`,
     { status: [200, 504] },

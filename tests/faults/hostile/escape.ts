@@ -1,9 +1,9 @@
-/** A plugin that looks for a way out of its cell. Not a test itself. */
+/** A plugin that tries to leave its sandbox. Not a test itself. */
 
 import { match } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
 
-/** Each is an async function's body; what it gives or throws is compared as text. */
+/** Bodies of async functions; what they return or throw is compared as text. */
 const ATTEMPTS: Readonly<Record<string, readonly [code: string, expected: RegExp]>> = {
   "Deno.exit": ["Deno.exit(1)", /ReferenceError/],
   "globalThis.Deno": ["globalThis.Deno.exit(1)", /TypeError/],
@@ -83,13 +83,13 @@ for (const name of Object.keys(attempts)) {
 }
 return Response.json(found);`;
 
-/** See the module. */
+/** The attack. */
 export const ESCAPES: readonly Attack[] = [
   attack("escape", CODE, {
     status: [200],
-    ends: false,
-    more: async (ground) => {
-      const { text } = await ground.ask("GET", "/hostile/escape", "t3");
+    cellEnds: false,
+    check: async (server) => {
+      const { text } = await server.ask("GET", "/hostile/escape", "t3");
       const found: Record<string, string> = JSON.parse(text);
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
         match(found[name] ?? "nothing", expected, name);

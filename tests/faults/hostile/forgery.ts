@@ -1,13 +1,13 @@
 /**
- * Plugins that got hold of the wire: by patching what the bootstrap calls they see the frames that go
- * out and put their own in their place. The host must meet every lie. Not a test itself.
+ * Plugins that control the connection to the host: they patch functions that the bootstrap calls and
+ * replace outgoing frames with their own. The host must handle every forged frame. Not a test itself.
  */
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { type Attack, attack, type Outcome } from "./attack.ts";
-import { inWords } from "./ground.ts";
+import { assertProblem } from "./attacked_server.ts";
 
-/** Makes frames as `lib/plugin/wire/frames.ts` does, and puts `next` on the wire instead of the truth. */
+/** Makes frames as `lib/plugin/wire/frames.ts` does, and sends `next` in place of the true frame. */
 const TOP = `
 const proto = Object.getPrototypeOf(Uint8Array.prototype), slice = proto.slice;
 const text = (s) => new TextEncoder().encode(s);
@@ -25,12 +25,12 @@ const head = (verb, side, id, value, body = "") =>
 let next, heard = [], used = 0;
 proto.slice = function (...range) {
   const made = slice.apply(this, range);
-  // What goes out in one piece begins with its length; only the bootstrap's buffer is so long.
+  // A frame that is sent whole begins with its length; only the buffer of the bootstrap is this long.
   if (next && this.length >= 16384 && range[0] === 0) { const forged = next; next = undefined; used++; return forged; }
   return made;
 };
 let going;
-// Anything that has the bootstrap send something will do.
+// Any call that makes the bootstrap send a frame.
 const wire = async (bytes) => {
   next = bytes;
   going.waitUntil(null);
@@ -38,15 +38,15 @@ const wire = async (bytes) => {
 };
 `;
 
-/** The host breaks with the cell, in words. */
-const BREACH = { status: [502], ends: true };
-/** Its answer had begun, so the caller gets a part of it and a broken connection. */
-const BROKEN = { status: [0], ends: true };
+/** The host ends the cell and answers with a problem. */
+const BREACH = { status: [502], cellEnds: true };
+/** The response has begun, so the connection to the caller is closed. */
+const BROKEN = { status: [0], cellEnds: true };
 const BEGUN = ["answer-twice", "credit-past"];
 const WAIT = "await new Promise(() => {});";
 
-/** Lies about frames, one each. */
-const LIES: Readonly<Record<string, string>> = {
+/** Forged frames, by what is wrong. */
+const FORGED_FRAMES: Readonly<Record<string, string>> = {
   "frame-long": "join([u32(0xffffffff), new Uint8Array(64)])",
   "frame-short": "join([u32(2), new Uint8Array(64)])",
   "frame-verb": "frame(99, 1, 1)",
@@ -68,15 +68,15 @@ const LIES: Readonly<Record<string, string>> = {
   "log-many": "join(Array.from({ length: 5000 }, () => frame(13, 1, 0, text('forged line'))))",
 };
 
-/** An attack that has the wire. */
+/** Creates an attack that can replace frames. */
 function forge(name: string, statements: string, { top = "", ...outcome }: Outcome): Attack {
   return attack(name, `going = ctx; ${statements}`, { ...outcome, top: TOP + top });
 }
 
-/** See the module. */
+/** The attacks with forged frames. */
 export const FORGERIES: readonly Attack[] = [
-  ...Object.entries(LIES).map(([name, lie]) =>
-    // The ids a plugin is not told are small and in order, so that guessing them is no feat.
+  ...Object.entries(FORGED_FRAMES).map(([name, lie]) =>
+    // Request ids are small and ascending, so a plugin can guess them.
     forge(
       name,
       `for (let id = 1; id < 40; id++) await wire(${lie}); ${WAIT}`,
@@ -90,7 +90,7 @@ export const FORGERIES: readonly Attack[] = [
   ),
   forge(
     "credit-forever",
-    // Credit for a body that was never sent would put the deadline off for ever.
+    // Credit for a body that was not sent must not extend the deadline.
     `for (;;) await wire(join([frame(6, 0, 1, u32(1)), frame(6, 0, 2, u32(1))]));`,
     { status: [504] },
   ),
@@ -100,15 +100,15 @@ export const FORGERIES: readonly Attack[] = [
     for (let id = 1; id < 60; id++) await wire(head(2, 0, id, [200, "", [], 0], "forged for " + id));
     return new Response("forged " + used);`,
     {
-      more: async (ground) => {
-        // Requests of other plugins have numbers of their own: nothing forged here reaches them.
-        await ground.install("bystander", bystander);
-        const asked = Array.from({ length: 20 }, () => ground.ask("GET", "/hostile/bystander"));
-        const own = ground.ask("GET", "/hostile/other-answer");
+      check: async (server) => {
+        // Other plugins have their own request ids, so a forged response does not reach them.
+        await server.install("bystander", bystander);
+        const asked = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
+        const own = server.ask("GET", "/hostile/other-answer");
         for (const answer of await Promise.all(asked)) equal(answer.text, "truth");
         const { status } = await own;
         ok(status === 200 || status === 502, String(status));
-        await ground.ask("PUT", "/lib/bystander/state", "t3", "disabled");
+        await server.ask("PUT", "/lib/bystander/state", "t3", "disabled");
       },
     },
   ),
@@ -118,7 +118,7 @@ export const FORGERIES: readonly Attack[] = [
     const found = [];
     const put = { method: "PUT", body: "owned" };
     try { found.push((await kept.fetch("/etc/owned", put)).status); } catch (error) { found.push(String(error)); }
-    // And the same with the words of the wire: every request there ever was, named as the caller's.
+    // The same with forged frames, for every request id so far.
     for (let id = 1; id < 60; id++) {
       await wire(head(1, 1, 9000 + id, ["PUT", "/etc/owned", [], 1, ["caller", id]], "owned"));
     }
@@ -127,33 +127,33 @@ export const FORGERIES: readonly Attack[] = [
     return new Response(found.join());`,
     {
       top: "let kept;",
-      ends: false,
-      more: async (ground) => {
-        const armed = await ground.ask("GET", "/hostile/deputy/arm", "t3");
+      cellEnds: false,
+      check: async (server) => {
+        const armed = await server.ask("GET", "/hostile/deputy/arm", "t3");
         equal(armed.text, "armed as T3");
-        const { text } = await ground.ask("GET", "/hostile/deputy");
-        match(text, /env\.caller with it/);
-        equal((await ground.ask("GET", "/etc/owned", "t3")).status, 404);
+        const { text } = await server.ask("GET", "/hostile/deputy");
+        match(text, /env\.caller ends with it/);
+        equal((await server.ask("GET", "/etc/owned", "t3")).status, 404);
       },
     },
   ),
   forge("circuit", `for (;;) await wire(frame(99, 1, 1));`, {
-    more: async (ground) => {
-      // Three ends in a row, and it is left alone; what it says then is why.
+    check: async (server) => {
+      // After three crashes in a row the circuit opens, and the state gives the reason.
       for (let n = 0; n < 3; n++) {
-        await ground.servesAgain("circuit");
-        equal((await ground.ask("GET", "/hostile/circuit")).status, 502);
+        await server.untilServing("circuit");
+        equal((await server.ask("GET", "/hostile/circuit")).status, 502);
       }
-      const refused = await ground.ask("GET", "/hostile/circuit/ok");
+      const refused = await server.ask("GET", "/hostile/circuit/ok");
       equal(refused.status, 503);
-      inWords("circuit", refused);
+      assertProblem("circuit", refused);
       ok(Number(refused.headers.get("retry-after")) > 30);
-      const { state, health } = await ground.state("circuit");
+      const { state, health } = await server.state("circuit");
       equal([state, health.state], ["active", "circuit-open"]);
-      match(health.reason, /rules of the wire/);
-      // Approving it anew is how a human says: try again.
-      await ground.ask("PUT", "/lib/circuit/state", "t3", "disabled");
-      await ground.ask("PUT", "/lib/circuit/state", "t3", "active");
+      match(health.reason, /violated the wire protocol/);
+      // Activation closes the circuit.
+      await server.ask("PUT", "/lib/circuit/state", "t3", "disabled");
+      await server.ask("PUT", "/lib/circuit/state", "t3", "active");
     },
   }),
 ];
@@ -161,10 +161,10 @@ export const FORGERIES: readonly Attack[] = [
 const bystander = `export const routes = ["/hostile/bystander"];
 export default { fetch: async () => { await new Promise((r) => setTimeout(r, 200)); return new Response("truth"); } };`;
 
-/** Patches what it finds before anything is asked of it. */
+/** Plugins that patch built-in objects before their first request or later. */
 export const POLLUTION: readonly Attack[] = [
   attack("pollute", `return new Response("polluted");`, {
-    // Whatever it breaks, it breaks for itself.
+    // It can only break its own cell.
     status: [200, 502, 504],
     top: `
 const { apply } = Reflect;
@@ -182,7 +182,7 @@ for (const target of targets) for (const o of [target, target.prototype]) {
   }),
   attack("pollute-object", "return new Response('polluted');", {
     status: [200, 502, 504],
-    // The runtime itself stumbles over it, sooner or later.
+    // The runtime itself fails sooner or later.
     refused: /Cannot activate/,
     top: `
 for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", "depth", "authority", "streamed", "then", "kind", "url", "method"]) {
@@ -198,12 +198,12 @@ for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", 
     }
     return new Response("armed");`,
     {
-      more: async (ground) => {
-        const answer = await ground.ask("GET", "/hostile/pollute-later/arm");
+      check: async (server) => {
+        const answer = await server.ask("GET", "/hostile/pollute-later/arm");
         ok([200, 502, 504].includes(answer.status), answer.text);
-        // What cannot answer any more is given up after a few tries, and another takes its place.
+        // A cell that cannot answer is ended after a few requests and started again.
         await Promise.all(
-          Array.from({ length: 6 }, () => ground.ask("GET", "/hostile/pollute-later/ok")),
+          Array.from({ length: 6 }, () => server.ask("GET", "/hostile/pollute-later/ok")),
         );
       },
     },

@@ -1,4 +1,4 @@
-/** Sources that would bring other code in. Not a test itself. */
+/** Sources that import code, and sources that are hard to parse. Not a test itself. */
 
 import type { Attack } from "./attack.ts";
 
@@ -6,7 +6,7 @@ const PLUGIN = `export const routes = ["/hostile/x"];
 export default { fetch: () => new Response("ok") };
 `;
 
-/** Each is put on the source's fourth line, where the refusal must find it. */
+/** Statements for the fourth line of a source; the error must name that line. */
 const IMPORTS: Readonly<Record<string, string>> = {
   "import-file": `import text from "file:///etc/hostname" with { type: "text" };`,
   "import-url": `import "https://example.com/x.js";`,
@@ -33,7 +33,7 @@ const IMPORTS: Readonly<Record<string, string>> = {
   "escaped": `\\u0069mport("npm:hono");`,
 };
 
-/** See the module. */
+/** The attacks. */
 export const SOURCES: readonly Attack[] = [
   ...Object.entries(IMPORTS).map(([name, line]) => ({
     name,
@@ -41,7 +41,7 @@ export const SOURCES: readonly Attack[] = [
     refused: /line 4\)/,
   })),
   { name: "not-text", source: `${PLUGIN}\n// \0\ud800\n@`, refused: /Cannot/ },
-  // To parse it would hold the machine up, for everybody.
+  // Parsing it on the main thread would delay all requests.
   {
     name: "long",
     source: `${PLUGIN}${"a(1);".repeat(500_000)}`,

@@ -1,12 +1,12 @@
-/** Plugins that take memory without end. Not a test itself. */
+/** Plugins that allocate memory without end. Not a test itself. */
 
 import { type Attack, attack } from "./attack.ts";
 
-const BURST = { status: [502, 504], ends: true };
+const BURST = { status: [502, 504], cellEnds: true };
 const PAUSE = "await new Promise((r) => setTimeout(r, 1));";
 
-/** See the module. */
-export const BOMBS: readonly Attack[] = [
+/** The attacks. */
+export const MEMORY_ATTACKS: readonly Attack[] = [
   attack(
     "heap",
     "const all = []; for (;;) all.push({ a: new Array(100).fill(all.length) });",
@@ -22,6 +22,6 @@ export const BOMBS: readonly Attack[] = [
     `const all = []; for (;;) { all.push(new Blob([new Uint8Array(8 << 20).fill(1)])); ${PAUSE} }`,
     BURST,
   ),
-  // The console's bound is no way around: what it drops must not pile up either.
+  // Log lines beyond the limit are dropped; they must not accumulate before that.
   attack("logs", "for (;;) { console.log('x'.repeat(1 << 20)); await null; }", BURST),
 ];

@@ -1,27 +1,27 @@
-/** Plugins that take time and give nothing. Not a test itself. */
+/** Plugins that loop or wait without end. Not a test itself. */
 
 import { ok } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
 
-const STUCK = { status: [504], ends: true };
+const STUCK = { status: [504], cellEnds: true };
 
-/** Those that burn a processor until somebody ends them. */
+/** Plugins that use a CPU until their process is killed. */
 export const LOOPS: readonly Attack[] = [
   attack("loop", "for (;;);", STUCK),
-  attack("microtask", "for (;;) await null;", { status: [502, 504], ends: true }),
+  attack("microtask", "for (;;) await null;", { status: [502, 504], cellEnds: true }),
   attack(
     "loop-later",
     "setTimeout(() => { for (;;); }, 5); return new Response('soon');",
     {
       status: [200],
-      ends: true,
-      // Nobody asks it anything: the heartbeat alone must find it.
-      more: async (ground) => {
+      cellEnds: true,
+      // Without a request, only the heartbeat can detect the loop.
+      check: async (server) => {
         for (const end = Date.now() + 6000; Date.now() < end;) {
-          if ((await ground.state("loop-later")).health.crashes > 0) return;
+          if ((await server.state("loop-later")).health.crashes > 0) return;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
-        ok(false, "the heartbeat did not find the loop");
+        ok(false, "the heartbeat did not detect the loop");
       },
     },
   ),
@@ -33,7 +33,7 @@ export const LOOPS: readonly Attack[] = [
   }),
 ];
 
-/** Those that only wait. */
+/** Plugins that wait without end. */
 export const WAITS: readonly Attack[] = [
   attack("never", "await new Promise(() => {});", { status: [504] }),
   attack("never-import", "", {

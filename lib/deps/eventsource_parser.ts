@@ -1,0 +1,11 @@
+/**
+ * `eventsource-parser` 4.1.3, MIT licence: parses server-sent events. Used because the WHATWG grammar
+ * has cases that hand-written parsers get wrong: CR, LF and CRLF split between two reads, a byte order
+ * mark, events without a limit on their size.
+ *
+ * The server never imports this file. `deno task plugins` copies the sources of the package, with the
+ * licence, into `plugins/kit/eventsource_parser.ts`, because a plugin cannot import at run time; tests
+ * compare the copy with the package.
+ */
+
+export { createParser } from "npm:eventsource-parser@4.1.3";

@@ -1,0 +1,214 @@
+/**
+ * Links the modules of a plugin into one file of readable TypeScript, types and comments kept: the
+ * operator who approves a plugin reads this file, and a plugin imports nothing at run time.
+ *
+ * The entry module comes first, so that a reader starts with its header and its manifest. All modules
+ * it imports follow, each after those it imports itself; each is linked whole. All top-level names
+ * share one scope then, so the linker refuses every name that appears twice. Because the entry is
+ * evaluated first, its top-level statements must not use constants and classes of other modules; its
+ * functions may.
+ *
+ * The linker works on lines of formatted source, not on a syntax tree: text that it does not change
+ * stays exactly as it was written. What it does not understand it refuses, with file and line.
+ */
+
+/** A source cannot be linked. */
+export class LinkError extends Error {
+  override readonly name = "LinkError";
+
+  /**
+   * @param path path of the source
+   * @param line line number, counted from 1
+   * @param found what cannot be linked, and what to write instead
+   */
+  constructor(readonly path: string, readonly line: number, found: string) {
+    super(`Cannot link ${path} line ${line}: ${found}`);
+  }
+}
+
+/** One import of a module. */
+interface Import {
+  readonly line: number;
+  readonly typesOnly: boolean;
+  readonly names: readonly string[];
+  /** Path of the imported module below the root. */
+  readonly path: string;
+}
+
+interface Module {
+  readonly path: string;
+  readonly imports: readonly Import[];
+  /** The text without its imports. */
+  readonly code: string;
+  /** Top-level names and the first line of each. */
+  readonly names: ReadonlyMap<string, number>;
+}
+
+const IMPORT = /^import (type )?\{([^}]*)\} from "([^"]*)";\n/gm;
+const DECLARATION =
+  /^(?:export )?(?:default )?(?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|var|interface|type|enum|namespace) ([\w$]+)/gm;
+const EXPORT =
+  /^export (?=(?:abstract )?(?:async )?(?:function|class|const|let|interface|type)\b)/gm;
+const EXAMPLE =
+  /\n *\*(?=\n *\* @example\b)(?:\n *\*(?: (?!@(?!example\b)).*)?)*(?=\n *\*(?:\/| @))/g;
+
+/** Forms that are refused, each with what to write instead. `[^]` also matches line ends. */
+const REFUSED: readonly (readonly [form: RegExp, instead: string])[] = [
+  [/^import\b(?!\s*\()/m, 'an import in another form than `import { a, b } from "./c.ts";`'],
+  [/^export (?:type )?(?:\*|\{)/m, "an export list or a re-export; export the declaration"],
+  [
+    /^(?:export )?(?:const|let|var) [[{]/m,
+    "a destructured top-level declaration; declare each name separately",
+  ],
+  [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\s*\(/m, "import(); a plugin imports nothing at run time"],
+  [/^(?!\s*(?:\*|\/\/|\/\*)).*\bimport\.meta\b/m, "import.meta; a linked plugin has no URL"],
+];
+
+/**
+ * Links an entry module and everything it imports.
+ *
+ * @param entry path of the entry below the root of the repository, such as `plugins/db/mod.ts`
+ * @param read returns the text of a file below the root
+ * @returns the text of a file in the folder `plugins`
+ * @throws {LinkError} if a source has a form that cannot be linked, modules import each other, or a
+ * name is defined twice
+ */
+export function linkModules(entry: string, read: (path: string) => string): string {
+  const modules = modulesInOrder(entry, read);
+  assertDistinctNames(modules);
+  const [main, ...others] = [modules.at(-1), ...modules.slice(0, -1)];
+  if (main === undefined) throw new LinkError(entry, 1, "the entry is missing");
+  const [, header = "", code = ""] = /^(\/\*\*[^]*?\*\/\n)([^]*)$/.exec(main.code) ?? [];
+  if (header === "") throw new LinkError(entry, 1, "the entry begins without a doc comment");
+  const folder = entry.slice(0, entry.lastIndexOf("/") + 1);
+  return [
+    `// Built from ${folder} by deno task plugins. Edit the sources there.`,
+    header.trim(),
+    typeImports(modules),
+    code.trim(),
+    ...others.map((module) =>
+      `// ---- ${module.path}\n\n${module.code.replace(EXPORT, "").trim()}`
+    ),
+  ].filter((part) => part !== "").join("\n\n") + "\n";
+}
+
+/** All modules, each after those it imports; the entry is the last. */
+function modulesInOrder(entry: string, read: (path: string) => string): Module[] {
+  const done = new Map<string, Module>();
+  const open: string[] = [];
+  function visit(path: string, from: { path: string; line: number }): void {
+    if (done.has(path)) return;
+    if (open.includes(path)) {
+      const cycle = [...open.slice(open.indexOf(path)), path].join(" → ");
+      throw new LinkError(from.path, from.line, `the modules import each other: ${cycle}`);
+    }
+    open.push(path);
+    const module = parseModule(path, read(path), path === entry);
+    for (const { path: imported, line } of module.imports) {
+      if (imported.startsWith("plugins/")) visit(imported, { path, line });
+    }
+    open.pop();
+    done.set(path, module);
+  }
+  visit(entry, { path: entry, line: 1 });
+  return [...done.values()];
+}
+
+function parseModule(path: string, text: string, isEntry: boolean): Module {
+  const imports: Import[] = [];
+  for (const found of text.matchAll(IMPORT)) {
+    const [, type, list = "", specifier = ""] = found;
+    imports.push(parseImport(path, lineAt(text, found.index), type !== undefined, list, specifier));
+  }
+  // Line ends stay, so that line numbers in messages are those of the source.
+  const code = text.replace(IMPORT, (statement) => statement.replace(/[^\n]/g, ""));
+  for (const [form, instead] of REFUSED) {
+    const found = form.exec(code);
+    if (found !== null) throw new LinkError(path, lineAt(code, found.index), instead);
+  }
+  const exported = /^export default\b/m.exec(code);
+  if (!isEntry && exported !== null) {
+    const found = "a default export; only the entry has one";
+    throw new LinkError(path, lineAt(code, exported.index), found);
+  }
+  const names = new Map<string, number>();
+  for (const found of code.matchAll(DECLARATION)) {
+    const [, name = ""] = found;
+    if (!names.has(name)) names.set(name, lineAt(code, found.index));
+  }
+  const kept = code.replace(EXAMPLE, "").replace(/\n{3,}/g, "\n\n");
+  return { path, imports, code: kept, names };
+}
+
+function parseImport(
+  path: string,
+  line: number,
+  typesOnly: boolean,
+  list: string,
+  specifier: string,
+): Import {
+  const names = list.split(",").map((name) => name.trim().replace(/^type /, "")).filter(Boolean);
+  const renamed = names.find((name) => !/^[\w$]+$/.test(name));
+  if (renamed !== undefined) {
+    throw new LinkError(path, line, `\`${renamed}\`; import the name as it is`);
+  }
+  if (!/^\.{1,2}\/.*\.ts$/.test(specifier)) {
+    throw new LinkError(path, line, `"${specifier}" is not a path to a module of the repository`);
+  }
+  const imported = new URL(specifier, `file:///${path}`).pathname.slice(1);
+  if (!imported.startsWith("plugins/") && !typesOnly) {
+    const found = `${imported} is not below plugins/; only \`import type\` is allowed there`;
+    throw new LinkError(path, line, found);
+  }
+  return { line, typesOnly, names, path: imported };
+}
+
+/** The imports of types that stay, merged, as a module in the folder `plugins` writes them. */
+function typeImports(modules: readonly Module[]): string {
+  const names = new Map<string, Set<string>>();
+  for (const { imports } of modules) {
+    for (const { path, names: imported } of imports) {
+      if (path.startsWith("plugins/")) continue;
+      names.set(path, new Set([...names.get(path) ?? [], ...imported]));
+    }
+  }
+  return [...names].sort(([a], [b]) => a < b ? -1 : 1).map(([path, imported]) => {
+    const sorted = [...imported].sort();
+    const line = `import type { ${sorted.join(", ")} } from "../${path}";`;
+    if (line.length <= 100) return line;
+    return `import type {\n${sorted.map((name) => `  ${name},\n`).join("")}} from "../${path}";`;
+  }).join("\n");
+}
+
+function assertDistinctNames(modules: readonly Module[]): void {
+  const owners = new Map<string, Module>();
+  for (const module of modules) {
+    for (const [name, line] of module.names) {
+      const other = owners.get(name);
+      if (other !== undefined) {
+        const place = `${other.path} line ${other.names.get(name)}`;
+        throw new LinkError(
+          module.path,
+          line,
+          `${name} is defined in ${place} as well; rename one`,
+        );
+      }
+      if (name in globalThis) {
+        throw new LinkError(module.path, line, `${name} hides a global of that name; rename it`);
+      }
+      owners.set(name, module);
+    }
+  }
+  for (const { path, imports } of modules) {
+    for (const { line, names, path: imported } of imports) {
+      const taken = names.find((name) => owners.has(name));
+      if (imported.startsWith("plugins/") || taken === undefined) continue;
+      const found = `${taken} is defined in ${owners.get(taken)?.path} as well; rename that one`;
+      throw new LinkError(path, line, found);
+    }
+  }
+}
+
+function lineAt(text: string, index: number): number {
+  return text.slice(0, index).split("\n").length;
+}

@@ -1,0 +1,105 @@
+/** Plugins whose responses are invalid, endless or unsafe to pass on. Not a test itself. */
+
+import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { type Attack, attack } from "./attack.ts";
+
+const FAILED = { status: [502], cellEnds: false };
+
+/** Invalid response headers; Deno's HTTP server panics when it writes some of them (2.9.6). */
+const HEADERS: Readonly<Record<string, string>> = {
+  "header-control": "{ 'x-a': 'a\\x01b' }",
+  "header-delete": "{ 'x-a': 'a\\x7fb' }",
+  "header-long": "{ 'x-a': 'y'.repeat(1 << 20) }",
+  "header-many": "Array.from({ length: 2000 }, (_, i) => ['x' + i, 'y'])",
+};
+
+/** The attacks. */
+export const RESPONSES: readonly Attack[] = [
+  attack("throw", "throw new Error('boom');", FAILED),
+  attack("throw-odd", "throw { toString() { throw 1; }, get message() { throw 2; } };", FAILED),
+  attack("throw-import", "", { top: "throw new Error('boom');", refused: /boom/ }),
+  attack("throw-permissions", "", {
+    top: "export const permissions = () => { throw new Error('boom'); };",
+    refused: /`permissions`/,
+  }),
+  attack("no-response", "return { status: 200, headers: {}, body: 'x' };", FAILED),
+  attack("error-response", "return Response.error();", FAILED),
+  ...Object.entries(HEADERS).map(([name, headers]) =>
+    attack(name, `return new Response('x', { headers: ${headers} });`, FAILED)
+  ),
+  attack(
+    "throw-stream",
+    `let n = 0; return new Response(new ReadableStream({ pull(c) {
+      if (n++ < 3) c.enqueue(new Uint8Array(10)); else throw new Error('boom');
+    } }));`,
+    {
+      cellEnds: false,
+      check: async ({ url }) => {
+        const answer = await fetch(`${url}/hostile/throw-stream`);
+        equal(answer.status, 200);
+        await rejects(answer.bytes());
+      },
+    },
+  ),
+  attack(
+    "endless",
+    "return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(65536)); } }));",
+    {
+      cellEnds: false,
+      check: async ({ url }) => {
+        const answer = await fetch(`${url}/hostile/endless`);
+        const reader = answer.body!.getReader();
+        for (let got = 0; got < 16 << 20;) got += (await reader.read()).value?.length ?? Infinity;
+        await reader.cancel();
+      },
+    },
+  ),
+  attack(
+    "length-lie",
+    `const body = new ReadableStream({ start(c) { c.enqueue(new Uint8Array(10)); c.close(); } });
+    return new Response(body, { headers: { 'content-length': searchParams.get('n') } });`,
+    {
+      cellEnds: false,
+      check: async (server) => {
+        // A longer body is cut; a shorter one closes the connection, so that no other response follows on it.
+        for (const n of ["3", "1000", "abc"]) {
+          await server.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
+            ok(error instanceof TypeError, String(error));
+          });
+          equal((await server.ask("GET", "/proc/version")).status, 200);
+        }
+      },
+    },
+  ),
+  attack(
+    "log-flood",
+    "for (let i = 0; i < 100000; i++) console.log('flood ' + i); return new Response('done');",
+    {
+      status: [200],
+      cellEnds: false,
+      check: ({ program }) => {
+        const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
+        ok(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
+        return Promise.resolve();
+      },
+    },
+  ),
+  attack(
+    "log-forgery",
+    `console.log('x\\n2026-01-01T00:00:00.000Z forged\\r\\x1b[2Jforged\\u2028forged\\u202eforged');
+    console.error(new Error('boom\\n2026-01-01T00:00:00.000Z forged'));
+    throw new Error('boom\\n2026-01-01T00:00:00.000Z forged');`,
+    {
+      status: [502],
+      cellEnds: false,
+      check: ({ program }) => {
+        const output = program.output();
+        ok(output.includes("forged"));
+        // deno-lint-ignore no-control-regex -- the output must not contain these characters
+        const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
+        ok(!forged.test(output), "a plugin wrote lines of its own");
+        return Promise.resolve();
+      },
+    },
+  ),
+];

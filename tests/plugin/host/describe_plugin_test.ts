@@ -1,0 +1,65 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import type { CellHealth } from "../../../lib/plugin/cell/cell.ts";
+import { describeGrants, describePlugin } from "../../../lib/plugin/host/describe_plugin.ts";
+import type { LoadedPlugin } from "../../../lib/plugin/host/loaded_plugin.ts";
+
+const MANIFEST = {
+  routes: ["/p"],
+  description: "p",
+  auth: "T1",
+  config: [],
+  grants: {},
+  fallback: false,
+} as const;
+const PERMISSIONS = { net: [], read: [], write: [], env: [] };
+const HEALTH: CellHealth = {
+  state: "waiting",
+  pid: 7,
+  served: 3,
+  requests: 1,
+  waiting: 0,
+  crashes: 2,
+  startedAt: 0,
+  reason: "it threw",
+};
+
+function loaded(): LoadedPlugin {
+  // Only the manifest, the permissions and the health of the cell are read.
+  return {
+    manifest: MANIFEST,
+    permissions: PERMISSIONS,
+    cell: { health: () => HEALTH },
+  } as unknown as LoadedPlugin;
+}
+
+Deno.test("describePlugin() says of a plugin that is not up only that, and why", () => {
+  equal(describePlugin(undefined, undefined, true), { up: false, health: { state: "down" } });
+  equal(describePlugin(undefined, "no source", true).fault, "no source");
+});
+
+Deno.test("describePlugin() withholds pid, reason and fault from callers that are not trusted", () => {
+  const { health, fault, ...rest } = describePlugin(loaded(), "bad config", false);
+  equal(rest, { up: true, ...MANIFEST, permissions: PERMISSIONS });
+  equal(fault, "told to T3");
+  equal(health, {
+    state: "waiting",
+    started_at: "1970-01-01T00:00:00.000Z",
+    requests: 1,
+    waiting: 0,
+    crashes: 2,
+    reason: "told to T3",
+  });
+  const shown = describePlugin(loaded(), "bad config", true);
+  equal(shown.fault, "bad config");
+  equal(JSON.stringify(shown.health).includes('"pid":7'), true);
+});
+
+Deno.test("describeGrants() names the config worlds that exist, without their content", () => {
+  const grants = describeGrants({
+    code: "secret",
+    manifest: MANIFEST,
+    permissions: PERMISSIONS,
+    config: { "/etc/p.conf": "token" },
+  });
+  equal(grants, { ...MANIFEST, permissions: PERMISSIONS, configured: ["/etc/p.conf"] });
+});

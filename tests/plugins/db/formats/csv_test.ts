@@ -1,0 +1,25 @@
+import { strictEqual } from "node:assert/strict";
+import { formatCsv } from "../../../../plugins/db/formats/csv.ts";
+
+Deno.test("formatCsv() quotes what RFC 4180 demands and tells NULL from an empty text", () => {
+  const result = {
+    columns: ["plain", "a,b", ""],
+    rows: [
+      ["x", 'say "hi"', "two\nlines"],
+      [null, "", " padded "],
+      [1.5, Infinity, new Uint8Array([0, 255])],
+    ],
+    truncated: false,
+  };
+  strictEqual(
+    formatCsv(result),
+    'plain,"a,b",""\r\n' +
+      'x,"say ""hi""","two\nlines"\r\n' +
+      ',""," padded "\r\n' +
+      "1.5,Infinity,x'00ff'\r\n",
+  );
+});
+
+Deno.test("formatCsv() writes the header line for no rows", () => {
+  strictEqual(formatCsv({ columns: ["a", "b"], rows: [], truncated: false }), "a,b\r\n");
+});

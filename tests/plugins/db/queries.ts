@@ -1,0 +1,76 @@
+/** A server with the db plugin and a mounted folder, and a way to query. Not a test itself. */
+
+import { equal } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { putWorld, withPluginServer, withTempFolder } from "../../support/plugin_server.ts";
+import type { Reply } from "../../support/wire.ts";
+
+/** A statement that never ends and gives no row. */
+export const ENDLESS =
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+/** A request; the default is a POST of T2 that accepts JSON. */
+export interface QueryOptions {
+  /** Bearer token; undefined for none. */
+  readonly token?: string | undefined;
+  readonly accept?: string;
+  readonly method?: string;
+}
+
+/** What a test of the db plugin has. */
+export interface DbServer {
+  readonly machine: TestMachine;
+  /** The folder that is mounted as `/mnt/data`. */
+  readonly folder: string;
+  /** Queries `target` below `/dev/db`, such as `?world=x` or `/home/x`. */
+  query(target: string, sql?: string, options?: QueryOptions): Promise<Reply>;
+  /** The rows of a response that must be one. */
+  rows(target: string, sql: string): Promise<Record<string, unknown>[]>;
+  /** Stores a world as T3. */
+  put(path: string, body: string | Uint8Array): Promise<void>;
+}
+
+/** Makes a SQLite file and closes it. */
+export function makeDatabase(path: string, sql: string): void {
+  const database = new DatabaseSync(path);
+  database.exec(sql);
+  database.close();
+}
+
+/**
+ * Runs a test on a server with the plugin.
+ *
+ * @param table lines of `/etc/fstab` after the one of the folder
+ */
+export function withDb(
+  test: (db: DbServer) => Promise<void>,
+  table: (base: string) => string = () => "",
+): Promise<void> {
+  return withTempFolder(async (base) => {
+    const folder = `${base}/some data`;
+    await Deno.mkdir(folder);
+    const worlds = { "/etc/fstab": `# mounts\n${folder} /mnt/data ro\n${table(base)}` };
+    await withPluginServer({ plugins: ["db"], worlds }, async (machine) => {
+      const query: DbServer["query"] = (target, sql, options = {}) => {
+        const token = "token" in options ? options.token : TOKEN;
+        return machine.send({
+          method: options.method ?? (sql === undefined ? "GET" : "POST"),
+          target: `/dev/db${target}`,
+          headers: {
+            ...(token === undefined ? {} : bearer(token)),
+            ...(options.accept === undefined ? {} : { accept: options.accept }),
+          },
+          ...(sql === undefined ? {} : { body: sql }),
+        });
+      };
+      const rows: DbServer["rows"] = async (target, sql) => {
+        const { status, text } = await query(target, sql);
+        equal(status, 200, text);
+        return JSON.parse(text);
+      };
+      const put: DbServer["put"] = (path, body) => putWorld(machine, path, body);
+      await test({ machine, folder, query, rows, put });
+    });
+  });
+}

@@ -1,0 +1,64 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { fileRow, isListed, listFolder } from "../../../plugins/fstab/list_folder.ts";
+import { fileError, infoOf, memoryFiles, mountRequest } from "./memory_files.ts";
+
+const UPLOAD = `.elastik-${"0".repeat(36)}.part`;
+const TREE = {
+  "/srv": null,
+  "/srv/sub": null,
+  "/srv/u\u0308.md": "text",
+  [`/srv/${UPLOAD}`]: "half",
+  "/srv/two\nlines": "",
+};
+
+Deno.test("listFolder() lists names in NFC, and omits those that a URL cannot contain", async () => {
+  const request = mountRequest("/mnt/w/", { headers: { accept: "application/json" } }, TREE);
+  const response = await listFolder(request, memoryFiles(TREE), "/srv");
+  const time = { updated_at: "2026-05-31T12:00:00.000Z" };
+  deepStrictEqual(await response.json(), [
+    { name: "sub", dir: true, ...time },
+    { name: "ü.md", dir: false, size: 4, len: 4, ...time },
+  ]);
+  strictEqual(response.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
+});
+
+Deno.test("listFolder() marks a symlink, and one that cannot be followed", async () => {
+  const files = memoryFiles({ "/srv/in": "text", "/srv/out": { error: "TypeError" } });
+  files.list = () =>
+    Promise.resolve(["in", "out"].map((name) => ({ ...infoOf(name, ""), kind: "link" as const })));
+  const request = mountRequest("/mnt/w/", { headers: { accept: "application/json" } }, {});
+  const [inside, outside] = await (await listFolder(request, files, "/srv")).json();
+  deepStrictEqual([inside.link, inside.size], [true, 4]);
+  deepStrictEqual(outside, { name: "out", dir: false, link: true, reachable: false });
+});
+
+Deno.test("listFolder() lists at most 10000 entries and says so", async () => {
+  const files = memoryFiles({});
+  files.list = (_path, { most = 0 } = {}) =>
+    Promise.resolve(Array.from({ length: most }, (_, at) => infoOf(`${at}`, "")));
+  const response = await listFolder(mountRequest("/mnt/w/", {}, {}), files, "/srv");
+  strictEqual(response.headers.get("x-mount-truncated"), "10000");
+  strictEqual((await response.text()).split("\n").length, 10_001);
+});
+
+Deno.test("listFolder() throws the problem of a folder that cannot be listed", async () => {
+  const files = memoryFiles({});
+  files.list = () => Promise.reject(fileError("PermissionDenied"));
+  await rejects(listFolder(mountRequest("/mnt/w/", {}, {}), files, "/srv"), { status: 403 });
+});
+
+Deno.test("isListed() rejects control characters, backslashes and files that are being written", () => {
+  for (const name of ["a", "ü b", ".hidden", "100%"]) ok(isListed(name), name);
+  for (const name of ["a\nb", "a\\b", "\ud800", "\ufffd", UPLOAD]) ok(!isListed(name), name);
+});
+
+Deno.test("fileRow() has no size for a folder, and is not reachable for a device", () => {
+  const info = { ...infoOf("x", "text"), modified: null };
+  deepStrictEqual(fileRow("x", info), { name: "x", dir: false, size: 4, len: 4 });
+  deepStrictEqual(fileRow("x", { ...info, kind: "folder" }), { name: "x", dir: true });
+  deepStrictEqual(fileRow("x", { ...info, kind: "other" }), {
+    name: "x",
+    dir: false,
+    reachable: false,
+  });
+});

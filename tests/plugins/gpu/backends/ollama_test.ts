@@ -1,0 +1,61 @@
+import { deepStrictEqual, throws } from "node:assert/strict";
+import { parseSettings } from "../../../../plugins/gpu/config.ts";
+import { ollamaRequest, readOllamaFrame } from "../../../../plugins/gpu/backends/ollama.ts";
+import { MalformedFrame } from "../../../../plugins/gpu/backends/wire.ts";
+
+const SETTINGS = "system s\ntemperature 0.2\nmax_tokens 9";
+
+function requestOf(line: string): Record<string, unknown> {
+  const { backend } = parseSettings(line);
+  if (backend === undefined) throw new Error(`no backend in ${line}`);
+  return ollamaRequest(backend, "m", "p");
+}
+
+Deno.test("ollamaRequest() has the content that /api/chat documents", () => {
+  deepStrictEqual(requestOf("ollama://localhost"), {
+    model: "m",
+    messages: [{ role: "user", content: "p" }],
+    stream: true,
+  });
+  deepStrictEqual(requestOf(`ollama://localhost\n${SETTINGS}`), {
+    model: "m",
+    messages: [{ role: "system", content: "s" }, { role: "user", content: "p" }],
+    options: { temperature: 0.2, num_predict: 9 },
+    stream: true,
+  });
+});
+
+Deno.test("ollamaRequest() has the content that /api/generate documents", () => {
+  deepStrictEqual(requestOf(`ollama://localhost/api/generate\n${SETTINGS}`), {
+    model: "m",
+    prompt: "p",
+    system: "s",
+    options: { temperature: 0.2, num_predict: 9 },
+    stream: true,
+  });
+});
+
+Deno.test("readOllamaFrame() reads lines of both calls", () => {
+  const rows: readonly (readonly [line: string, piece: unknown])[] = [
+    ['{"message":{"role":"assistant","content":"a"},"done":false}', { text: "a" }],
+    ['{"response":"a","done":false}', { text: "a" }],
+    ['{"message":{"thinking":"hm"}}', { text: "" }],
+    ["{}", { text: "" }],
+    ['{"response":"","done":true}', { text: "", finish: "stop", isEnd: true }],
+    [
+      '{"message":{"content":"x"},"done":true,"done_reason":"length"}',
+      { text: "x", finish: "length", isEnd: true },
+    ],
+    ['{"error":"model not found"}', { error: "model not found" }],
+    ['{"error":7}', { error: "" }],
+  ];
+  for (const [data, piece] of rows) {
+    deepStrictEqual(readOllamaFrame({ event: "message", data }), piece);
+  }
+});
+
+Deno.test("readOllamaFrame() throws MalformedFrame for a line of another form", () => {
+  for (const data of ["x", "[1]", "7", '{"message":{"content":7}}']) {
+    throws(() => readOllamaFrame({ event: "message", data }), MalformedFrame, data);
+  }
+});

@@ -1,0 +1,66 @@
+import { deepStrictEqual, throws } from "node:assert/strict";
+import { parseSettings } from "../../../../plugins/gpu/config.ts";
+import {
+  openAiRequest,
+  readOpenAiDocument,
+  readOpenAiFrame,
+} from "../../../../plugins/gpu/backends/openai.ts";
+import { MalformedFrame } from "../../../../plugins/gpu/backends/wire.ts";
+
+function requestOf(config: string): Record<string, unknown> {
+  const { backend } = parseSettings(config);
+  if (backend === undefined) throw new Error(`no backend in ${config}`);
+  return openAiRequest(backend, "m", "p");
+}
+
+Deno.test("openAiRequest() has the content that chat completions document", () => {
+  const user = { role: "user", content: "p" };
+  deepStrictEqual(requestOf("openai://localhost"), { model: "m", messages: [user], stream: true });
+  deepStrictEqual(requestOf("openai://localhost\nsystem s\ntemperature 0.2\nmax_tokens 9"), {
+    model: "m",
+    messages: [{ role: "system", content: "s" }, user],
+    temperature: 0.2,
+    max_tokens: 9,
+    stream: true,
+  });
+});
+
+Deno.test("openAiRequest() names the token limit as OpenAI's newer models require", () => {
+  deepStrictEqual(requestOf("openai://api.openai.com\nmax_tokens 9"), {
+    model: "m",
+    messages: [{ role: "user", content: "p" }],
+    max_completion_tokens: 9,
+    stream: true,
+  });
+});
+
+Deno.test("readOpenAiFrame() reads the events of a response", () => {
+  const rows: readonly (readonly [data: string, piece: unknown])[] = [
+    ['{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}', { text: "a" }],
+    ['{"choices":[{"delta":{"role":"assistant","content":""}}]}', { text: "" }],
+    ['{"choices":[{"delta":{},"finish_reason":"stop"}]}', { text: "", finish: "stop" }],
+    ['{"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}', {
+      text: "x",
+      finish: "length",
+    }],
+    ['{"choices":[],"usage":{"prompt_tokens":1}}', {}],
+    ["{}", {}],
+    ["[DONE]", { isEnd: true }],
+    ['{"error":{"message":"overloaded"}}', { error: "overloaded" }],
+    ['{"error":null,"choices":[{"delta":{"content":"a"}}]}', { text: "a" }],
+  ];
+  for (const [data, piece] of rows) {
+    deepStrictEqual(readOpenAiFrame({ event: "message", data }), piece);
+  }
+});
+
+Deno.test("readOpenAiFrame() throws MalformedFrame for an event of another form", () => {
+  for (const data of ["x", "[1]", '{"choices":[{"delta":{"content":{}}}]}']) {
+    throws(() => readOpenAiFrame({ event: "message", data }), MalformedFrame, data);
+  }
+});
+
+Deno.test("readOpenAiDocument() reads a response that is not streamed", () => {
+  const document = '{"choices":[{"message":{"content":"all"},"finish_reason":"stop"}]}';
+  deepStrictEqual(readOpenAiDocument(document), { text: "all", finish: "stop", isEnd: true });
+});

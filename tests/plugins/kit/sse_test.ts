@@ -1,0 +1,80 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { createParser as packageParser } from "../../../lib/deps/eventsource_parser.ts";
+import { createParser as copiedParser } from "../../../plugins/kit/eventsource_parser.ts";
+import {
+  EventReader,
+  EventTooLong,
+  formatEvent,
+  type ServerEvent,
+} from "../../../plugins/kit/sse.ts";
+
+const encoder = new TextEncoder();
+
+/** Events of a text that arrives in pieces of `size` bytes. */
+function eventsOf(text: string, size = text.length): ServerEvent[] {
+  const reader = new EventReader(1000);
+  const bytes = encoder.encode(text);
+  const events: ServerEvent[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    events.push(...reader.push(bytes.subarray(at, at + size)));
+  }
+  return [...events, ...reader.end()];
+}
+
+const TEXTS: readonly (readonly [text: string, events: readonly ServerEvent[]])[] = [
+  ["data: a\n\n", [{ event: "message", data: "a" }]],
+  ["data:a\ndata: b\ndata\n\n", [{ event: "message", data: "a\nb\n" }]],
+  ["event: done\r\ndata: ü\r\n\r\n", [{ event: "done", data: "ü" }]],
+  ["data: a\r\rdata: b\r\r", [{ event: "message", data: "a" }, { event: "message", data: "b" }]],
+  [": comment\nid: 1\nretry: 5\nother: x\ndata: a\n\n", [{ event: "message", data: "a" }]],
+  ["event: empty\n\n\n\n", []],
+  ["\ufeffdata: a\n\n", [{ event: "message", data: "a" }]],
+  ["data: a\n\ndata: no end", [
+    { event: "message", data: "a" },
+    { event: "message", data: "no end" },
+  ]],
+  ["", []],
+];
+
+for (const [text, events] of TEXTS) {
+  Deno.test(`EventReader reads ${JSON.stringify(text)} in pieces of any length`, () => {
+    deepStrictEqual(eventsOf(text), events);
+    for (const size of [1, 2, 3, 5]) deepStrictEqual(eventsOf(text, size), events);
+  });
+}
+
+Deno.test("EventReader throws for an event that is too long, after the events before it", () => {
+  const reader = new EventReader(10);
+  const events = reader.push(encoder.encode(`data: a\n\ndata: ${"x".repeat(20)}`));
+  deepStrictEqual(events, [{ event: "message", data: "a" }]);
+  throws(() => reader.push(encoder.encode("y")), EventTooLong);
+  throws(() => reader.end(), EventTooLong);
+});
+
+Deno.test("EventReader takes an event of the longest length in many lines", () => {
+  const reader = new EventReader(10);
+  deepStrictEqual(reader.push(encoder.encode("data: 12345\ndata: 678\n\n")), [
+    { event: "message", data: "12345\n678" },
+  ]);
+});
+
+Deno.test("formatEvent() writes every line of the text as a field", () => {
+  strictEqual(formatEvent("a\r\nb\rc\n"), "data: a\ndata: b\ndata: c\ndata: \n\n");
+  strictEqual(formatEvent("", "done"), "event: done\ndata: \n\n");
+});
+
+Deno.test("formatEvent() writes what EventReader reads", () => {
+  for (const data of ["", "a", "a\nb", "\n\n", " leading", "colon: x"]) {
+    deepStrictEqual(eventsOf(formatEvent(data, "x")), [{ event: "x", data }]);
+  }
+});
+
+Deno.test("the copied parser and the package find the same events", () => {
+  const heard = (create: typeof packageParser): unknown[] => {
+    const found: unknown[] = [];
+    const parser = create({ onEvent: (event) => void found.push(event) });
+    for (const [text] of TEXTS) parser.feed(text);
+    return found;
+  };
+  deepStrictEqual(heard(copiedParser), heard(packageParser));
+});

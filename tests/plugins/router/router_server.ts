@@ -1,0 +1,157 @@
+/**
+ * A server with the router plugin, and a plugin in the place of `/dev/gpu` whose behaviour the test
+ * sets and which records its questions. Not a test itself.
+ */
+
+import { deepStrictEqual, equal } from "node:assert/strict";
+import type { SettingName } from "../../../lib/config.ts";
+import { get, plugin, record, setState } from "../../plugin/plugin_machine.ts";
+import { bearer, type TestMachine } from "../../support/machine.ts";
+import { withPluginServer } from "../../support/plugin_server.ts";
+import type { Reply } from "../../support/wire.ts";
+
+/** Accept of a browser that opens a page. */
+export const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+
+/** A lower layer with nothing that the router proposes. */
+const SHELL = { "usr/lib/shell/index.html": "<!doctype html><title>the shell</title>" };
+
+/** How the device answers. */
+export interface Behaviour {
+  /** Body of the answer. */
+  readonly says?: string;
+  readonly status?: number;
+  /** Whether the backend is local; `header` is what X-Gpu-Local says with the answer. */
+  readonly local?: boolean;
+  readonly header?: string;
+  readonly configured?: boolean;
+  /** `head` sends no response, `body` never ends the body, `throw` throws. */
+  readonly fails?: "head" | "body" | "throw";
+}
+
+const DEVICE = plugin(
+  { routes: ["/dev/gpu", "/told"], auth: "T1" },
+  `
+  if (url.pathname === "/told") {
+    if (request.method === "PUT") { globalThis.told = await request.json(); globalThis.asked = []; }
+    return Response.json(globalThis.asked ?? []);
+  }
+  const told = globalThis.told ?? {};
+  const local = told.local ?? true;
+  if (request.method === "GET") {
+    return Response.json({ backend: "b", model: "m", local, configured: told.configured ?? true });
+  }
+  (globalThis.asked ??= []).push(await request.text());
+  if (told.fails === "throw") throw new Error("the device is broken");
+  if (told.fails === "head") await new Promise(() => {});
+  const headers = { "content-type": "text/plain", "x-gpu-local": told.header ?? String(local) };
+  const body = told.fails === "body"
+    ? new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("/home/")); } })
+    : told.says ?? "NONE";
+  return new Response(body, { status: told.status ?? 200, headers });`,
+);
+
+/** A server with the router and the device. */
+export class RouterServer {
+  constructor(readonly machine: TestMachine) {}
+
+  /** Stores worlds with these names, as T3. */
+  async make(...names: string[]): Promise<void> {
+    for (const name of names) {
+      const target = encodeURI(`/${name}`);
+      const reply = await this.machine.approve("PUT", target, `bytes of ${name}`);
+      equal(reply.status === 200 || reply.status === 201, true, reply.text);
+    }
+  }
+
+  /** Deletes the worlds of the tests and restarts the router, so that it keeps nothing. */
+  async reset(behaviour: Behaviour = {}, conf?: string): Promise<void> {
+    for (const space of ["home", "etc"]) {
+      const headers = { ...bearer(this.machine.approveToken), accept: "application/json" };
+      const reply = await this.machine.send({ method: "GET", target: `/${space}/`, headers });
+      const rows: unknown = JSON.parse(reply.text);
+      if (!Array.isArray(rows)) throw new TypeError(reply.text);
+      for (const row of rows) {
+        const { name, dir, version } = record(row);
+        const target = `/${space}/${encodeURIComponent(String(name))}`;
+        if (dir === true) await this.machine.approve("DELETE", `${target}/`);
+        if (typeof version === "number" && version > 0) {
+          await this.machine.approve("DELETE", target);
+        }
+      }
+    }
+    equal((await setState(this.machine, "router", "disabled")).status, 200);
+    if (conf !== undefined) await this.machine.approve("PUT", "/etc/router.conf", conf);
+    equal((await setState(this.machine, "router", "active")).status, 200);
+    await this.tell(behaviour);
+  }
+
+  /** Sets the behaviour of the device and clears its questions. */
+  async tell(behaviour: Behaviour): Promise<void> {
+    equal((await this.machine.approve("PUT", "/told", JSON.stringify(behaviour))).status, 200);
+  }
+
+  /** Questions that the device has received. */
+  async asked(): Promise<string[]> {
+    const asked: unknown = JSON.parse((await this.machine.approve("GET", "/told?now")).text);
+    return Array.isArray(asked) ? asked.map(String) : [];
+  }
+
+  /** Names in the first question. */
+  async shown(): Promise<string[]> {
+    const [question = ""] = await this.asked();
+    return question.split("\n").filter((line) => line.startsWith("/"));
+  }
+
+  get(target: string, headers: Record<string, string> = {}): Promise<Reply> {
+    return get(this.machine, target, headers);
+  }
+
+  /** Asserts a redirect to a location. */
+  async leads(
+    target: string,
+    location: string,
+    headers: Record<string, string> = {},
+  ): Promise<void> {
+    const reply = await this.get(target, headers);
+    deepStrictEqual(
+      [reply.status, reply.headers.get("location")],
+      [303, location],
+      `${target}: ${reply.text}`,
+    );
+  }
+
+  /** Asserts the 404 of a server without the router. */
+  async plain(target: string, headers: Record<string, string> = {}): Promise<void> {
+    const reply = await this.get(target, headers);
+    equal(reply.status, 404, `${target}: ${reply.head}`);
+    const known = /a PUT would create it|worlds live below \/home|nothing is here$|the shell/;
+    equal(known.test(reply.text), true, `${target}: ${reply.text}`);
+    equal(reply.text.includes("near"), false, reply.text);
+  }
+}
+
+/** Adds one case. */
+type AddCase = (title: string, run: (router: RouterServer) => Promise<void>) => void;
+
+/** Defines a test whose cases run one after another on a server, which is empty before each. */
+export function routerSuite(
+  title: string,
+  add: (add: AddCase) => void,
+  env: { readonly [S in SettingName]?: string } = {},
+): void {
+  Deno.test(title, async (t) => {
+    const cases: [string, Parameters<AddCase>[1]][] = [];
+    add((name, run) => void cases.push([name, run]));
+    const plugins = [["gpu", DEVICE] as const, "router"];
+    // Without a token local callers have T2; some cases set one.
+    const settings = { ELASTIK_TOKEN: undefined, ...env };
+    await withPluginServer({ plugins, env: settings, birth: SHELL }, async (machine) => {
+      const router = new RouterServer(machine);
+      for (const [name, run] of cases) {
+        await router.reset();
+        await t.step(name, () => run(router));
+      }
+    });
+  });
+}

@@ -10,7 +10,7 @@ function hub(failures: unknown[] = []): ChangeHub {
   return new ChangeHub((error) => failures.push(error));
 }
 
-/** Names told to a watcher of each key after one change of `name`. */
+/** Returns the names that watchers of each key receive after one change of `name`. */
 function toldTo(keys: readonly string[], name: string): string[] {
   const changes = hub();
   const told: string[] = [];
@@ -19,7 +19,7 @@ function toldTo(keys: readonly string[], name: string): string[] {
   return told;
 }
 
-Deno.test("ChangeHub.tell() tells those who watch the world, a collection above it, or everything", () => {
+Deno.test("ChangeHub.publish() calls watchers of the world, of collections above it, and of all worlds", () => {
   equal(toldTo(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
     "home/a/b",
     "home/a/",
@@ -28,12 +28,12 @@ Deno.test("ChangeHub.tell() tells those who watch the world, a collection above 
   ]);
 });
 
-Deno.test("ChangeHub.tell() tells nobody else", () => {
+Deno.test("ChangeHub.publish() calls no other watchers", () => {
   const others = ["home/a", "home/a/b/", "home/a/bb", "home/aa/", "home/a/b/c", "etc/", "home", ""];
   equal(toldTo(others, "home/a/b"), []);
 });
 
-Deno.test("ChangeHub.tell() tells a listener once for each time it watches, in the order they came", () => {
+Deno.test("ChangeHub.publish() calls a listener once per registration, in the order of registration", () => {
   const changes = hub();
   const told: string[] = [];
   const first = () => void told.push("first");
@@ -44,7 +44,7 @@ Deno.test("ChangeHub.tell() tells a listener once for each time it watches, in t
   equal(told, ["first", "second"]);
 });
 
-Deno.test("ChangeHub numbers changes, also those nobody watches", () => {
+Deno.test("ChangeHub.publish() numbers all changes, watched or not", () => {
   const changes = hub();
   changes.publish(change("home/a"));
   const seen: number[] = [];
@@ -54,7 +54,7 @@ Deno.test("ChangeHub numbers changes, also those nobody watches", () => {
   equal([seen, changes.seq], [[2, 3], 3]);
 });
 
-Deno.test("ChangeHub.watch() ends for the listener that ends it, however often, and for no other", () => {
+Deno.test("ChangeHub.watch() returns a function that removes only its own listener and is idempotent", () => {
   const changes = hub();
   const told: string[] = [];
   const end = changes.watch("home/a", () => told.push("first"));
@@ -65,7 +65,7 @@ Deno.test("ChangeHub.watch() ends for the listener that ends it, however often, 
   equal(told, ["second"]);
 });
 
-Deno.test("ChangeHub.tell() no longer tells whom an earlier listener sent away", () => {
+Deno.test("ChangeHub.publish() does not call a listener that an earlier one removed", () => {
   const changes = hub();
   const told: string[] = [];
   let end = () => {};
@@ -78,7 +78,7 @@ Deno.test("ChangeHub.tell() no longer tells whom an earlier listener sent away",
   equal(told, ["first"]);
 });
 
-Deno.test("ChangeHub.tell() ends although a listener watches anew each time it is told", () => {
+Deno.test("ChangeHub.publish() ends if a listener adds a listener", () => {
   const changes = hub();
   let told = 0;
   function again(): void {
@@ -94,7 +94,7 @@ Deno.test("ChangeHub.tell() ends although a listener watches anew each time it i
   equal(told, 2);
 });
 
-Deno.test("ChangeHub.tell() tells everyone although one of them throws, and reports that", () => {
+Deno.test("ChangeHub.publish() calls all listeners if one throws, and reports the error", () => {
   const failures: unknown[] = [];
   const changes = hub(failures);
   const told: string[] = [];

@@ -54,6 +54,7 @@ export class KeyedLock {
     }
     const before = keys.flatMap((key) => [...this.#shared.get(key) ?? []]);
     const running = before.length === 0 ? act() : Promise.allSettled(before).then(act);
+    // The caller gets the error; those who wait for the key need only the end.
     const ended = running.then(() => {}, () => {});
     const released = ended.then(() => {
       for (const key of keys) {

@@ -1,17 +1,17 @@
 #Requires -Version 5.1
 # Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
-# (T3), and checks that it is active. Works from any folder and needs only curl.
+# (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins\install.ps1 <name>
 #   plugins\install.ps1 primitives [-WithSemantic]
 #
-# ELASTIK_URL            the server; default: http://localhost, port ELASTIK_PORT
-# ELASTIK_PORT           default: the value in .env of the working folder, otherwise 3005
-# ELASTIK_TOKEN          T2; a server without tokens needs none
-# ELASTIK_APPROVE_TOKEN  T3; default: the token in the data folder of a server on this computer
+# ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
+# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
+# ELASTIK_TOKEN          T2 token; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
 #
-# Exit codes: 0 every plugin is active, 1 the server refused a plugin, 2 wrong usage, a missing file or
-# a missing token (nothing was installed), 3 the server cannot be reached.
+# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# missing token (nothing was installed), 3 the server cannot be reached.
 param([Parameter(ValueFromRemainingArguments = $true)][string[]]$Words, [switch]$WithSemantic)
 $ErrorActionPreference = 'Stop'
 
@@ -53,7 +53,7 @@ function Ask($method, $path, $credential, $header, $content) {
   $answer = (($settings + '') | & $curl $options --config - "${url}${path}") -join $newline
   if ($LASTEXITCODE -ne 0) {
     $why = "curl ended with ${LASTEXITCODE}"
-    Stop-With 3 "Cannot reach ${url}: ${why}; start the server (deno task start) or set ELASTIK_URL"
+    Stop-With 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
   }
   $script:status = $answer.Substring($answer.LastIndexOf($newline) + 1)
   $script:body = $answer.Substring(0, [Math]::Max(0, $answer.LastIndexOf($newline)))
@@ -72,7 +72,7 @@ foreach ($word in $Words) {
   switch -CaseSensitive -Regex ($word) {
     '^primitives$' { $names = "${names} ${primitives}"; break }
     '^--with-semantic$' { $semantic = $true; break }
-    '^(?![A-Za-z0-9_][A-Za-z0-9_-]*$)' { Stop-With 2 "Cannot install ${word}: it is not the name of a plugin; name one, or primitives [-WithSemantic]" }
+    '^(?![A-Za-z0-9_][A-Za-z0-9_-]*$)' { Stop-With 2 "Cannot install ${word}: it is not a valid plugin name; name one, or primitives [-WithSemantic]" }
     default { $names = "${names} ${word}" }
   }
 }
@@ -87,9 +87,9 @@ if ($missing) { Stop-With 2 "Cannot install${names}: not found in ${folder}:${mi
 $curl = Get-Command curl -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
 if (-not $curl) { Stop-With 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed" }
 
-# 3. Find the server, and the approve token in its data folder if none is set
+# 3. Find the server, and the approve token that it generated if it runs on this computer
 Ask GET /proc/status $(if ($token) { $token } else { $approve }) 'Accept: text/plain' ''
-if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to /proc/status: $(Get-Words $body); set ELASTIK_TOKEN to the T2 token of the server" }
+if ($status -ne '200') { Stop-With 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
 if (-not $approve) {
   # Any server can claim this process id: accept it only from loopback and while that process runs.
   $holder = if ($body -match '(?m)^pid (\d{1,10})\r?$') { $Matches[1] } else { '' }
@@ -98,21 +98,21 @@ if (-not $approve) {
   if ($holder -and -not (Get-Process -Id $holder -ErrorAction SilentlyContinue)) { $holder = '' }
   foreach ($data in @($(if ($env:ELASTIK_DATA) { $env:ELASTIK_DATA } else { 'data' }), "${folder}/../data")) {
     if (-not $holder -or -not (Test-Path "${data}/.approve-token") -or -not (Test-Path "${data}/.lock")) { continue }
-    # Send the token only to the server that uses this folder.
+    # The token is sent only to the server that holds this folder.
     if ((Get-Content -Raw "${data}/.lock").Trim() -ne $holder) { continue }
     $approve = (Get-Content -Raw "${data}/.approve-token").Trim()
-    Say "Using the approve token in ${data}/.approve-token"
+    Say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   }
 }
-if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the T3 token of the server, nothing was installed" }
+if (-not $approve) { Stop-With 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed" }
 
 foreach ($name in $names.Trim().Split(' ')) {
   # 4. Store the source
   Ask PUT "/lib/${name}?ext=ts" $token 'Content-Type: text/plain' "@${folder}/${name}.ts"
   switch ($status) {
     { $_ -in '200', '201' } { break }
-    { $_ -in '401', '403' } { Stop-With 1 "Cannot store ${name}: $(Get-Words $body); set ELASTIK_TOKEN to the T2 token of the server" }
+    { $_ -in '401', '403' } { Stop-With 1 "Cannot store ${name}: $(Get-Words $body); set ELASTIK_TOKEN to the server's T2 token" }
     default { Stop-With 1 "Cannot store ${name}: ${status} $(Get-Words $body)" }
   }
   $version = ($body | ConvertFrom-Json).version
@@ -122,8 +122,8 @@ foreach ($name in $names.Trim().Split(' ')) {
   Ask GET "/lib/${name}/state?asks" $approve '' ''
   switch ($status) {
     '200' { break }
-    { $_ -in '401', '403' } { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the T3 token of the server, ${name} stays stored as pending" }
-    default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, ${name} stays stored as pending" }
+    { $_ -in '401', '403' } { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" }
+    default { Stop-With 1 "Cannot approve ${name}: $(Get-Words $body); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" }
   }
   Say "It requests:"
   foreach ($wish in ($body | ConvertFrom-Json).asks.PSObject.Properties) {
@@ -132,16 +132,16 @@ foreach ($name in $names.Trim().Split(' ')) {
 
   # 6. Approve exactly that version
   Ask PUT "/lib/${name}/state" $approve ('If-Match: "' + $version + '"') 'active'
-  if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} stays stored as pending" }
+  if ($status -ne '200') { Stop-With 1 "Cannot activate ${name}: $(Get-Words $body); ${name} is stored but not active" }
 
-  # 7. Check that it is active
+  # 7. Check that it is up
   $fallback = ($body | ConvertFrom-Json).fallback
   Ask GET /bin $approve 'Accept: application/json' ''
   if (-not $fallback -and -not (@($body | ConvertFrom-Json | ForEach-Object { $_ } | Where-Object { $_.plugin -eq "/lib/${name}" }).Count)) {
-    Stop-With 1 "Cannot find ${name} in ${url}/bin: it was activated but is not listed; see ${url}/lib/${name}/state"
+    Stop-With 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason"
   }
   Say "Activated ${name}"
   $installed = "${installed} ${name}"
 }
-Say "All plugins are active: ${url}/bin lists the routes"
+Say "All plugins are up: ${url}/bin lists the routes"
 exit 0

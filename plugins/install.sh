@@ -1,17 +1,17 @@
 #!/bin/sh
 # Installs plugins on a running server: stores each source (T2), shows what it requests, approves it
-# (T3), and checks that it is active. Works from any folder and needs only curl.
+# (T3), and checks that it is up. Works from any folder and needs only curl.
 #
 #   plugins/install.sh <name>
 #   plugins/install.sh primitives [--with-semantic]
 #
-# ELASTIK_URL            the server; default: http://localhost, port ELASTIK_PORT
-# ELASTIK_PORT           default: the value in .env of the working folder, otherwise 3005
-# ELASTIK_TOKEN          T2; a server without tokens needs none
-# ELASTIK_APPROVE_TOKEN  T3; default: the token in the data folder of a server on this computer
+# ELASTIK_URL            URL of the server; if unset, http://localhost with ELASTIK_PORT
+# ELASTIK_PORT           port of the server; if unset, the value in .env of the working folder, else 3005
+# ELASTIK_TOKEN          T2 token; not needed if the server has none
+# ELASTIK_APPROVE_TOKEN  T3 token; if unset, the one that a server on this computer generated in its data folder
 #
-# Exit codes: 0 every plugin is active, 1 the server refused a plugin, 2 wrong usage, a missing file or
-# a missing token (nothing was installed), 3 the server cannot be reached.
+# Exit codes: 0 every plugin is up, 1 the server refused a plugin, 2 wrong usage, a missing file or a
+# missing token (nothing was installed), 3 the server cannot be reached.
 set -eu
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -50,7 +50,7 @@ ask() {
     if [ -n "$header" ]; then printf 'header = "%s"\n' "$(quoted "$header")"; fi
   } | curl "$@" --config - "${url}${path}" 2>&1) || {
     why=${answer%"$newline"*}
-    stop 3 "Cannot reach ${url}: ${why}; start the server (deno task start) or set ELASTIK_URL"
+    stop 3 "Cannot reach ${url}: ${why}; start the server (deno task start), or set ELASTIK_URL to its URL"
   }
   status=${answer##*"$newline"}
   body=${answer%"$newline"*}
@@ -71,7 +71,7 @@ for word in "$@"; do
   case $word in
   primitives) names="${names} ${primitives}" ;;
   --with-semantic) semantic=yes ;;
-  '' | *[!A-Za-z0-9_-]* | -*) stop 2 "Cannot install ${word}: it is not the name of a plugin; name one, or primitives [--with-semantic]" ;;
+  '' | *[!A-Za-z0-9_-]* | -*) stop 2 "Cannot install ${word}: it is not a valid plugin name; name one, or primitives [--with-semantic]" ;;
   *) names="${names} ${word}" ;;
   esac
 done
@@ -85,9 +85,9 @@ done
 [ -z "${missing}" ] || stop 2 "Cannot install${names}: not found in ${folder}:${missing}; nothing was installed"
 command -v curl >/dev/null 2>&1 || stop 2 "Cannot install${names}: curl is not installed; install it, no plugin was installed"
 
-# 3. Find the server, and the approve token in its data folder if none is set
+# 3. Find the server, and the approve token that it generated if it runs on this computer
 ask GET /proc/status "${token:-$approve}" 'Accept: text/plain' ''
-[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to /proc/status: $(words "$body"); set ELASTIK_TOKEN to the T2 token of the server"
+[ "$status" = 200 ] || stop 1 "Cannot install${names}: ${url} answers ${status} to GET /proc/status: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token"
 if [ -z "$approve" ]; then
   # Any server can claim this process id: accept it only from loopback and while that process runs.
   pid=$(printf '%s\n' "$body" | sed -n 's/^pid \([0-9]\{1,10\}\)$/\1/p')
@@ -98,21 +98,21 @@ if [ -z "$approve" ]; then
   if [ -n "$pid" ] && ! kill -0 "$pid" 2>/dev/null; then pid=''; fi
   for data in "${ELASTIK_DATA:-data}" "${folder}/../data"; do
     if [ -z "$pid" ] || [ ! -r "${data}/.approve-token" ] || [ ! -r "${data}/.lock" ]; then continue; fi
-    # Send the token only to the server that uses this folder.
+    # The token is sent only to the server that holds this folder.
     if [ "$(tr -d '[:space:]' <"${data}/.lock")" != "$pid" ]; then continue; fi
     approve=$(tr -d '[:space:]' <"${data}/.approve-token")
-    say "Using the approve token in ${data}/.approve-token"
+    say "Using the approve token that the server stores in ${data}/.approve-token"
     break
   done
 fi
-[ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the T3 token of the server, nothing was installed"
+[ -n "$approve" ] || stop 2 "Cannot approve${names}: ELASTIK_APPROVE_TOKEN is not set; set it to the server's T3 token, nothing was installed"
 
 for name in $names; do
   # 4. Store the source
   ask PUT "/lib/${name}?ext=ts" "${token}" 'Content-Type: text/plain' "@${folder}/${name}.ts"
   case $status in
   200 | 201) ;;
-  401 | 403) stop 1 "Cannot store ${name}: $(words "$body"); set ELASTIK_TOKEN to the T2 token of the server" ;;
+  401 | 403) stop 1 "Cannot store ${name}: $(words "$body"); set ELASTIK_TOKEN to the server's T2 token" ;;
   *) stop 1 "Cannot store ${name}: ${status} $(words "$body")" ;;
   esac
   version=$(printf '%s' "$body" | sed -n 's/.*"version":\([0-9]*\).*/\1/p')
@@ -122,8 +122,8 @@ for name in $names; do
   ask GET "/lib/${name}/state?asks" "${approve}" '' ''
   case $status in
   200) ;;
-  401 | 403) stop 1 "Cannot approve ${name}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the T3 token of the server, ${name} stays stored as pending" ;;
-  *) stop 1 "Cannot approve ${name}: $(words "$body"); correct ${folder}/${name}.ts and run this again, ${name} stays stored as pending" ;;
+  401 | 403) stop 1 "Cannot approve ${name}: $(words "$body"); set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${name} is stored but not active" ;;
+  *) stop 1 "Cannot approve ${name}: $(words "$body"); correct ${folder}/${name}.ts and run this again, ${name} is stored but not active" ;;
   esac
   say "It requests:"
   printf '%s\n' "$body" | sed 's/.*"asks":{//; s/}}*$//' |
@@ -132,16 +132,16 @@ for name in $names; do
 
   # 6. Approve exactly that version
   ask PUT "/lib/${name}/state" "${approve}" "If-Match: \"${version}\"" active
-  [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} stays stored as pending"
+  [ "$status" = 200 ] || stop 1 "Cannot activate ${name}: $(words "$body"); ${name} is stored but not active"
 
-  # 7. Check that it is active
+  # 7. Check that it is up
   case $body in *'"fallback":true'*) fallback=yes ;; *) fallback=no ;; esac
   ask GET /bin "${approve}" 'Accept: application/json' ''
   case $body in
   *"\"plugin\":\"/lib/${name}\""*) ;;
-  *) [ $fallback = yes ] || stop 1 "Cannot find ${name} in ${url}/bin: it was activated but is not listed; see ${url}/lib/${name}/state" ;;
+  *) [ $fallback = yes ] || stop 1 "Cannot find ${name} in ${url}/bin, though it was activated; ${url}/lib/${name}/state shows the reason" ;;
   esac
   say "Activated ${name}"
   installed="${installed} ${name}"
 done
-say "All plugins are active: ${url}/bin lists the routes"
+say "All plugins are up: ${url}/bin lists the routes"

@@ -15,7 +15,6 @@
  * here.
  */
 
-import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { hmacSha256 } from "../base/hash.ts";
 import { isCanonicalPath } from "../http/path.ts";
@@ -33,6 +32,7 @@ export interface CapabilityLine {
 }
 
 const SIGNATURE_CHARS = 43;
+const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -148,7 +148,7 @@ function parseToken(token: string): Parts | undefined {
 }
 
 function formatToken(text: string, signature: Uint8Array): string {
-  const token = `${base64url(Buffer.from(text))}.${base64url(signature)}`;
+  const token = `${base64url(encoder.encode(text))}.${base64url(signature)}`;
   if (token.length > MAX_CAPABILITY_CHARS) {
     throw new Problem(
       "bad-query",
@@ -181,15 +181,20 @@ function parseLine(line: string): CapabilityLine | undefined {
 }
 
 function base64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64url");
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /**
- * Decodes base64url. Buffer skips invalid characters, so the result must encode to the same text.
+ * Decodes base64url without padding (RFC 4648 §5). The decoder permits padding, white space and
+ * unused bits that are not zero, so the result must encode to the same text.
  */
 function bytesOf(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text ? bytes : undefined;
+  try {
+    const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+    return base64url(bytes) === text ? bytes : undefined;
+  } catch {
+    return undefined; // not base64url: the caller rejects the token
+  }
 }
 
 function textOf(bytes: Uint8Array): string | undefined {

@@ -34,3 +34,25 @@ export function isSameSecret(a: string, b: string): boolean {
     createHash("sha256").update(b).digest(),
   );
 }
+
+/**
+ * Assigns a name to one of `count` parts, always the same one. Not a cryptographic hash.
+ *
+ * @param name any text
+ * @param count number of parts, at least 1
+ * @returns a whole number from 0 to `count - 1`
+ *
+ * @example
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ * import { shardOf } from "./hash.ts";
+ *
+ * equal(shardOf("home/x", 1), 0);
+ * equal(shardOf("home/x", 7), shardOf("home/x", 7));
+ * ```
+ */
+export function shardOf(name: string, count: number): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
+  return hash % count;
+}

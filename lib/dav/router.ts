@@ -1,7 +1,8 @@
 /**
- * `/dav`: the worlds as a file system, WebDAV class 1 and 2 (RFC 4918). One resource, one name:
- * `/dav/home/a.txt` is the world `/home/a.txt`, with the same tiers, store and events. This room finds
- * the method; what it does lives in `lib/dav`. It is loaded when it is first asked for.
+ * The handler of `/dav`: worlds as a file system, WebDAV class 1 and 2 (RFC 4918). The resource
+ * `/dav/home/a.txt` is the world `/home/a.txt`, with the same tiers, store and events. This module
+ * chooses the method, evaluates the If header and converts problems to XML. It is loaded with the
+ * first request.
  */
 
 import { DAV_HEADERS } from "./resource/dav_headers.ts";
@@ -24,7 +25,7 @@ import type { RequestContext } from "../request/request_context.ts";
 import { Problem } from "../http/problem.ts";
 import type { ServerContext } from "../request/server_context.ts";
 
-type Method = (room: DavContext, asked: DavRequest) => Promise<Response> | Response;
+type Method = (context: DavContext, davRequest: DavRequest) => Promise<Response> | Response;
 
 const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["OPTIONS", options],
@@ -41,36 +42,36 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["UNLOCK", unlock],
 ]);
 const ALLOW = [...METHODS.keys()].join(", ");
-/** Methods that change nothing, whose If header nobody needs to judge. */
+/** Methods that change nothing; their If header is not evaluated. */
 const READS: ReadonlySet<string> = new Set(["OPTIONS", "GET", "HEAD", "PROPFIND"]);
 
 const NO_TOKENS: ReadonlySet<string> = new Set();
 
-/** Basic alone: what mounts file systems asks for a password, and not for a token. */
+/** Only Basic, because programs that mount file systems ask for a password, not for a token. */
 const CHALLENGE = 'Basic realm="elastik", charset="UTF-8"';
 
-/** Handles every request at or below `/dav`. */
+/** Handles all requests at or below `/dav`. */
 export class DavRouter {
-  readonly #room: DavContext;
+  readonly #context: DavContext;
 
-  /** @param locks the machine's, which plain writes heed as well */
+  /** @param locks the lock table of the server, which is also checked for writes on plain paths */
   constructor(server: ServerContext, locks: LockTable) {
-    this.#room = createDavContext(server, locks);
-    // However a world goes, its locks go with it (RFC 4918 §9.6).
+    this.#context = createDavContext(server, locks);
+    // The locks of a deleted world are removed, whatever deleted it (RFC 4918 §9.6).
     server.store.watch("/", ({ kind, name }) => {
       if (kind === "delete") locks.releaseAt(`/${name}`);
     });
   }
 
   /**
-   * Answers one request.
+   * Handles one request. Synchronous if the method is.
    *
-   * @throws {Problem}
+   * @throws {Problem} problems that have no form in WebDAV
    */
   handle(context: RequestContext): Promise<Response> | Response {
     const { request, target, caller } = context;
     const world = toWorldTarget(target);
-    const { plugins } = this.#room.server;
+    const { plugins } = this.#context.server;
     if (world !== undefined && isMountPath(world.path) && hasMounts(plugins)) {
       return handleMount(plugins, { ...context, target: world })
         .catch((error) => toDavResponse(error));
@@ -79,16 +80,16 @@ export class DavRouter {
     if (world === undefined || method === undefined) {
       throw new Problem(
         "method-not-allowed",
-        `Cannot ${request.method} ${target.path}: it takes ${ALLOW}`,
+        `Cannot ${request.method} ${target.path}: allowed are ${ALLOW}`,
         { allow: ALLOW },
       );
     }
     try {
-      const { locks, server: { store } } = this.#room;
+      const { locks, server: { store } } = this.#context;
       const submitted = READS.has(request.method)
         ? NO_TOKENS
         : evaluateIfHeader(request, world.path, caller, locks, store);
-      const answer = method(this.#room, { request, target: world, caller, submitted });
+      const answer = method(this.#context, { request, target: world, caller, submitted });
       return answer instanceof Promise ? answer.catch((error) => toDavResponse(error)) : answer;
     } catch (error) {
       return toDavResponse(error);
@@ -96,7 +97,7 @@ export class DavRouter {
   }
 }
 
-/** Refusals in the words that clients of WebDAV know; what they do not know goes on as it is. */
+/** Converts an error to the form that WebDAV clients know; throws all others. */
 function toDavResponse(error: unknown): Response {
   if (error instanceof DavProblem) return davErrorResponse(error);
   if (error instanceof Problem && error.status === 401) {

@@ -1,6 +1,6 @@
 /**
- * Third-party package, named here alone: `main.ts` runs from a bare URL, where no import map is read,
- * so the specifier is complete. One file a package, so that a Worker loads what it uses and no more.
+ * `negotiator` 1.1.0, MIT licence: the parser of `Accept`. The choice between equal types and the 406
+ * response are in `lib/http/negotiate.ts`.
  */
 
 // @ts-types="npm:@types/negotiator@0.6.5"

@@ -16,7 +16,7 @@ interface ProblemKind {
 
 /**
  * Every problem type of the server. Each has a page `/usr/share/doc/problems/<type>.md` whose heading
- * is the status and the title. A title is a noun phrase or short statement of at most six words.
+ * is the status and the title. A title is a noun phrase or a short statement of at most six words.
  */
 export const PROBLEMS = {
   "bad-path": { status: 400, title: "Ambiguous path" },

@@ -5,13 +5,23 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { type IgnoreMatcher, parseGitignore } from "./gitignore.ts";
+import type { IgnoreMatcher } from "./gitignore.ts";
 import { type ProgramSource, toSourceError } from "./program_source.ts";
 
 /** Source files in the root folder. Below, the folders that are source as a whole. */
-const FILES = ["main.ts", "deno.json", "deno.lock", "README.md", "LICENSE", ".gitignore"] as const;
+const FILES = [
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "LICENSE",
+  ".gitignore",
+] as const;
 const EXAMPLE = ".env.example";
-const FOLDERS = [".ci", "lib", "plugins", "tests", "worlds"] as const;
+const FOLDERS = [".ci", "examples", "lib", "plugins", "tests", "worlds"] as const;
 /**
  * Names that are never source at any depth: hidden files of editors and tools, backup files,
  * databases, and folders of dependencies and results.
@@ -75,20 +85,20 @@ export class Checkout implements ProgramSource {
     ];
     const found: string[] = [];
     for (const path of [...FILES, EXAMPLE]) {
-      const info = await this.#look(path);
+      const info = await this.#lstat(path);
       if (info?.isFile && !ignored(path, false, ignores)) found.push(path);
     }
     if (found[0] !== this.main) throw new Deno.errors.NotFound("The main module does not exist");
     for (const folder of FOLDERS) {
-      const info = await this.#look(folder);
+      const info = await this.#lstat(folder);
       if (!info?.isDirectory || ignored(folder, true, ignores)) continue;
-      await this.#gather(`${folder}/`, ignores, data, found);
+      await this.#collect(`${folder}/`, ignores, data, found);
     }
     return found.sort();
   }
 
   /** Adds the files below a folder. */
-  async #gather(
+  async #collect(
     folder: string,
     above: Ignores,
     data: string | undefined,
@@ -100,11 +110,13 @@ export class Checkout implements ProgramSource {
       const path = `${folder}${name}`;
       if (NEVER.test(name) || ignored(path, isDirectory, ignores)) continue;
       if (isFile) found.push(path);
-      else if (isDirectory) await this.#gather(`${path}/`, ignores, data, found);
+      else if (isDirectory) await this.#collect(`${path}/`, ignores, data, found);
     }
   }
 
   async #ignoresOf(path: string, below: string): Promise<Ignores> {
+    // Imported with the first list, because a start of the server needs no list.
+    const { parseGitignore } = await import("./gitignore.ts");
     try {
       return [[below, parseGitignore(await Deno.readTextFile(`${this.#root}/${path}`))]];
     } catch (error) {
@@ -115,7 +127,7 @@ export class Checkout implements ProgramSource {
     }
   }
 
-  async #look(path: string): Promise<Deno.FileInfo | undefined> {
+  async #lstat(path: string): Promise<Deno.FileInfo | undefined> {
     try {
       return await Deno.lstat(`${this.#root}/${path}`);
     } catch (error) {

@@ -15,10 +15,10 @@
 /** Names of the tiers, in the order in which they run. */
 export const TIERS = ["unit", "machine", "faults", "browser", "bundle"] as const;
 /** A tier of the tests. */
-export type Tier = (typeof TIERS)[number];
+export type TestTier = (typeof TIERS)[number];
 
 /** Tiers that run only when they are named: one needs a browser, one runs other tests again. */
-const ONLY_IF_NAMED: readonly Tier[] = ["browser", "bundle"];
+const ONLY_IF_NAMED: readonly TestTier[] = ["browser", "bundle"];
 /**
  * Files and folders that run one after the other. The hostile plugins take the processor and memory of
  * other tests; the last two tests look at all child processes of the runner.
@@ -82,7 +82,7 @@ export function formatSummary({ passed, failed, skipped }: TestCounts): string {
 export type ReadFile = (path: string) => string | undefined;
 
 /** Returns a function that finds the tier of a file; it reads each module once. */
-export function createTierOf(read: ReadFile): (file: string) => Tier {
+export function createTierOf(read: ReadFile): (file: string) => TestTier {
   const starts = new Map<string, boolean>();
   const imports = new Map<string, string[]>();
 
@@ -112,7 +112,7 @@ export function createTierOf(read: ReadFile): (file: string) => Tier {
 
 /** Test files that run together. */
 export interface Batch {
-  readonly tier: Tier;
+  readonly tier: TestTier;
   readonly parallel: boolean;
   /** Whether the examples in the comments of these files run, in place of the files' tests. */
   readonly examples: boolean;
@@ -120,7 +120,7 @@ export interface Batch {
 }
 
 /** Groups the files of a run into batches, in the order in which they run. */
-export function planBatches(files: readonly string[], tierOf: (file: string) => Tier): Batch[] {
+export function planBatches(files: readonly string[], tierOf: (file: string) => TestTier): Batch[] {
   const sequential = (file: string) => SEQUENTIAL.some((name) => file.startsWith(name));
   const isTest = (file: string) => file.startsWith("tests/");
   return TIERS.flatMap((tier): Batch[] => {
@@ -144,7 +144,7 @@ export function planBatches(files: readonly string[], tierOf: (file: string) => 
 export function selectFiles(
   files: readonly string[],
   args: readonly string[],
-  tierOf: (file: string) => Tier,
+  tierOf: (file: string) => TestTier,
 ): string[] {
   const tier = (file: string) => file.startsWith("tests/") ? tierOf(file) : "unit";
   if (args.length === 0) return files.filter((file) => !ONLY_IF_NAMED.includes(tier(file)));
@@ -179,7 +179,7 @@ async function testFiles(read: ReadFile): Promise<string[]> {
 }
 
 /** Permissions of a tier: a unit test may not use the network, processes and native libraries. */
-function permissions(tier: Tier): string[] {
+function permissions(tier: TestTier): string[] {
   return tier === "unit"
     ? ["--allow-all", "--deny-net", "--deny-run", "--deny-ffi"]
     : ["--allow-all"];

@@ -5,11 +5,18 @@
  */
 
 import type { ChainState } from "./event_chain.ts";
-import type { ReadResult } from "./store/worker_messages.ts";
 import type { AuditResult } from "./store.ts";
 
-/** The columns of a world's row that its events record. */
-export type AuditedRow = Pick<ReadResult, "version" | "ext" | "headers" | "state" | "sha256">;
+/** The columns of a world's row that its events record, as stored. */
+export interface AuditedRow {
+  readonly version: number;
+  readonly ext: string;
+  /** JSON of the metadata. */
+  readonly headers: string;
+  readonly state: string;
+  /** Lower-case hexadecimal SHA-256 of the bytes in the row. */
+  readonly sha256: string;
+}
 
 /** States that a world can have while its chain has no `state_transition` event. */
 const INITIAL_STATES: readonly string[] = ["", "pending"];

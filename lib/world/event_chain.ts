@@ -47,24 +47,38 @@ export function canonicalEvent(
 const BLOCK = 64;
 
 /**
- * Creates the signing function for a key. HMAC-SHA256 (RFC 2104) is written out as two hashes,
- * because `createHmac` costs five times as much per call on this runtime, and every write pays for
- * it.
+ * Creates the signing function for a key.
  *
  * @param key the server's signing key, encoded as UTF-8
  */
 export function createChainSigner(key: string): ChainSigner {
-  let bytes: Uint8Array = new TextEncoder().encode(key);
-  if (bytes.length > BLOCK) bytes = new Uint8Array(createHash("sha256").update(bytes).digest());
+  const hmac = createHmacSha256(new TextEncoder().encode(key));
+  return function seal(previous, timestamp, type, payload) {
+    return hmac(canonicalEvent(previous, timestamp, type, payload));
+  };
+}
+
+/**
+ * Creates a function that computes HMAC-SHA256 (RFC 2104) with a key. It is written out as two
+ * hashes, because every write pays for it: 4.5 µs of CPU per event, against 9.5 µs with `createHmac`
+ * (2 cores, Deno 2.9.6, `deno run -A tests/bench/hmac_bench.ts`). It can go when `createHmac` is
+ * equally fast.
+ *
+ * @param key key of any length
+ * @returns a function of text, encoded as UTF-8, or bytes to 64 lower-case hexadecimal digits
+ */
+export function createHmacSha256(key: Uint8Array): (data: string | Uint8Array) => string {
+  const bytes = key.length > BLOCK
+    ? new Uint8Array(createHash("sha256").update(key).digest())
+    : key;
   const inner = new Uint8Array(BLOCK).fill(0x36);
   const outer = new Uint8Array(BLOCK).fill(0x5c);
   bytes.forEach((byte, i) => {
     inner[i] = 0x36 ^ byte;
     outer[i] = 0x5c ^ byte;
   });
-  return function seal(previous, timestamp, type, payload) {
-    const digest = createHash("sha256").update(inner)
-      .update(canonicalEvent(previous, timestamp, type, payload)).digest();
+  return function hmac(data) {
+    const digest = createHash("sha256").update(inner).update(data).digest();
     return createHash("sha256").update(outer).update(digest).digest("hex");
   };
 }

@@ -214,9 +214,9 @@ export class StoreError extends Error {
 }
 
 /**
- * The state that a write leaves a world in: a plugin source waits for approval, other worlds have none.
+ * Returns the state of a world after a write: `pending` for plugin sources, which wait for approval.
  *
- * @param name canonical name, `lib/gpu`
+ * @param name canonical name, such as `lib/gpu`
  */
 export function initialState(name: string): string {
   return name.startsWith("lib/") ? "pending" : "";

@@ -5,15 +5,15 @@
  */
 
 import { type Attack, attack } from "../faults/hostile/attack.ts";
-import { startGround, tree } from "../faults/hostile/ground.ts";
+import { processTree, startAttackedServer } from "../faults/hostile/attacked_server.ts";
 import { SOURCES } from "../faults/hostile/imports.ts";
-import { BOMBS } from "../faults/hostile/memory.ts";
+import { MEMORY_ATTACKS } from "../faults/hostile/memory.ts";
 import { LOOPS } from "../faults/hostile/time.ts";
 
 /** The attacks; the bombs have a fixed size, because nothing else limits them in a Worker. */
 const UNCONTAINED: readonly Attack[] = [
   ...LOOPS.filter(({ name }) => name === "loop" || name === "microtask" || name === "loop-import"),
-  ...BOMBS.filter(({ name }) => name === "heap"),
+  ...MEMORY_ATTACKS.filter(({ name }) => name === "heap"),
   attack(
     "buffers-bounded",
     "globalThis.all = Array.from({ length: 40 }, () => new Uint8Array(16 << 20).fill(1)); throw 1;",
@@ -30,34 +30,34 @@ const UNCONTAINED: readonly Attack[] = [
 
 /** Runs an attack on a server of its own, disables the plugin and measures the server a second later. */
 async function measured({ name, source }: Attack): Promise<string> {
-  const ground = await startGround("worker");
+  const server = await startAttackedServer("worker");
   const within = AbortSignal.timeout(8000);
   try {
-    const before = (await ground.calm(1)).rssMiB;
+    const before = (await server.untilIdle(1)).rssMiB;
     let answered = "no response";
     try {
-      const activated = await ground.install(name, source);
-      const asked = fetch(`${ground.url}/hostile/${name}`, { signal: within });
+      const activated = await server.install(name, source);
+      const asked = fetch(`${server.url}/hostile/${name}`, { signal: within });
       const { status, body } = await asked;
       await body?.cancel();
       answered = `activation ${activated.status}, request ${status}`;
-      await ground.ask("PUT", `/lib/${name}/state`, "t3", "disabled");
+      await server.ask("PUT", `/lib/${name}/state`, "t3", "disabled");
     } catch (error) {
       if (!(error instanceof Error)) throw error; // a server that has ended refuses the connection
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    const alive = await fetch(`${ground.url}/proc/version`, { signal: AbortSignal.timeout(3000) })
+    const alive = await fetch(`${server.url}/proc/version`, { signal: AbortSignal.timeout(3000) })
       .then((answer) => answer.body?.cancel().then(() => true), () => false);
-    if (!alive || tree(ground.program.pid).length === 0) {
+    if (!alive || processTree(server.program.pid).length === 0) {
       return `fallback, ${name}: ${answered}; the server has ended or does not respond`;
     }
-    const { cpu, rssMiB } = await ground.calm(1, 1000);
+    const { cpu, rssMiB } = await server.untilIdle(1, 1000);
     return `fallback, ${name}: ${answered}; after it ${
       (cpu * 100).toFixed(0)
     } % of a processor and ` +
       `${rssMiB.toFixed(0)} MiB (${before.toFixed(0)} before)`;
   } finally {
-    await ground.kill();
+    await server.kill();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Short ways to ask a test app things of WebDAV, as T3 unless told, and to read its XML back with a
- * parser instead of with hope.
+ * Short functions that send WebDAV requests to a test app, by default as T3, and parse the XML of
+ * the responses.
  */
 
 import { equal } from "node:assert/strict";
@@ -9,14 +9,14 @@ import { toNameKey, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import type { TestApp } from "../support/app.ts";
 import { APPROVE, basic } from "../support/machine.ts";
 
-/** An answer, read whole. */
+/** A response with its complete body. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
-/** Asks with a status that is expected. */
+/** Sends a request and asserts the status of its response. */
 export type Ask = (
   line: string,
   status: number,
@@ -24,10 +24,10 @@ export type Ask = (
   body?: string | Uint8Array<ArrayBuffer>,
 ) => Promise<Answer>;
 
-/** Headers that make a request T3's, as what mounts file systems sends them. */
+/** Headers of a request as T3, as programs send them that mount file systems. */
 export const T3: Readonly<Record<string, string>> = basic("anyone", APPROVE);
 
-/** Asks of one app; the caller is T3 unless the headers bring an `authorization` (`""` sends none). */
+/** Returns {@link Ask} for an app; as T3 unless `authorization` is given (`""` sends none). */
 export function asking({ ask }: TestApp): Ask {
   return async (line, status, sent = {}, body) => {
     const space = line.indexOf(" ");
@@ -43,14 +43,14 @@ export function asking({ ask }: TestApp): Ask {
   };
 }
 
-/** One `DAV:response`: the properties of each status as XML, by name. */
+/** One `DAV:response`: for each status, the properties as XML by name. */
 export interface Resource {
   readonly href: string;
   readonly status: string | undefined;
   readonly properties: Readonly<Record<string, ReadonlyMap<string, XmlElement>>>;
 }
 
-/** Reads a multi-status. */
+/** Parses a multi-status response. */
 export function resources(text: string): Resource[] {
   const root = parseXml(new TextEncoder().encode(text));
   equal(toNameKey(root), "{DAV:}multistatus");
@@ -72,18 +72,18 @@ export function resources(text: string): Resource[] {
   });
 }
 
-/** The hrefs of a multi-status. */
+/** Returns the hrefs of a multi-status response. */
 export function hrefs({ text }: Answer): string[] {
   return resources(text).map(({ href }) => href);
 }
 
-/** A live property of the first resource as text; `undefined` when it is not there. */
+/** Returns a live property of the first resource as text; `undefined` if it is absent. */
 export function live(answer: Answer, name: string): string | undefined {
   const found = resources(answer.text)[0]?.properties["200"]?.get(`{DAV:}${name}`);
   return found === undefined ? undefined : textOf(found);
 }
 
-/** All text in an element. */
+/** Returns all text in an element. */
 export function textOf(element: XmlElement | undefined): string {
   if (element === undefined) return "";
   return element.children.map((child) => typeof child === "string" ? child : textOf(child)).join(
@@ -91,20 +91,20 @@ export function textOf(element: XmlElement | undefined): string {
   );
 }
 
-/** A PROPFIND body for these names of the DAV: namespace. */
+/** Returns a PROPFIND body for these names in the DAV: namespace. */
 export function propBody(...names: readonly string[]): string {
   const asked = names.map((name) => `<D:${name}/>`).join("");
   return `<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:prop>${asked}</D:prop></D:propfind>`;
 }
 
-/** A LOCK body. */
+/** Returns a LOCK body. */
 export function lockBody(scope: "exclusive" | "shared" = "exclusive"): string {
   return '<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:">' +
     `<D:lockscope><D:${scope}/></D:lockscope><D:locktype><D:write/></D:locktype>` +
     "<D:owner><D:href>mailto:ada</D:href></D:owner></D:lockinfo>";
 }
 
-/** A PROPPATCH body that sets one property of a namespace of its own. */
+/** Returns a PROPPATCH body that sets one property in the namespace `urn:t`. */
 export function setBody(name: string, value: string): string {
   return '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
     `<t:${name}>${value}</t:${name}></D:prop></D:set></D:propertyupdate>`;

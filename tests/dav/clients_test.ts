@@ -5,7 +5,7 @@ import { hasTool, needing, runTool, withFolder } from "./tool.ts";
 
 const FILES = 200;
 
-/** Files of many kinds: nested, empty, binary, with names that need encoding. */
+/** Creates nested, empty and binary files, with names that need encoding. */
 async function makeTree(folder: string): Promise<void> {
   for (let i = 0; i < FILES; i++) {
     const below = `${folder}/d${i % 7}/ä ${i % 3} & (x)`;
@@ -18,7 +18,7 @@ async function makeTree(folder: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/._x`, "finder");
 }
 
-/** Every file below a folder with the hash of its bytes. */
+/** Returns the hashes of all files below a folder by path. */
 async function hashes(folder: string, prefix = ""): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for await (const { name, isDirectory } of Deno.readDir(`${folder}/${prefix}`)) {
@@ -29,7 +29,7 @@ async function hashes(folder: string, prefix = ""): Promise<Record<string, strin
   return Object.fromEntries(Object.entries(found).sort());
 }
 
-/** Runs rclone against a machine, as T3. */
+/** Runs rclone against a server, as T3. */
 async function rclone(machine: TestMachine, cwd: string, ...args: string[]): Promise<string> {
   const { code, text } = await runTool("rclone", ["--config", `${cwd}/none`, ...args], {
     cwd,
@@ -44,7 +44,10 @@ async function rclone(machine: TestMachine, cwd: string, ...args: string[]): Pro
 }
 
 Deno.test({
-  ...needing("rclone", "rclone syncs a tree of 200 files up and down, and every byte is the same"),
+  ...needing(
+    "rclone",
+    "DavRouter serves rclone: a tree of 200 files is equal after sync in both directions",
+  ),
   fn: () =>
     withMachine({}, (machine) =>
       withFolder(async (folder) => {
@@ -55,7 +58,7 @@ Deno.test({
         await rclone(machine, folder, "check", "--download", "up", "dav:tree");
         await rclone(machine, folder, "sync", "dav:tree", "down");
         deepStrictEqual(await hashes(`${folder}/down`), local);
-        // What went away here goes away there, and nothing else does.
+        // A deleted local folder is deleted on the server too; other files do not change.
         await Deno.remove(`${folder}/up/d3`, { recursive: true });
         await Deno.writeTextFile(`${folder}/up/new.txt`, "new");
         await rclone(machine, folder, "sync", "up", "dav:tree");
@@ -68,7 +71,10 @@ Deno.test({
 });
 
 Deno.test({
-  ...needing("cadaver", "cadaver puts, copies, moves, locks and sets properties in one session"),
+  ...needing(
+    "cadaver",
+    "DavRouter serves cadaver: put, copy, move, lock and properties in one session",
+  ),
   fn: () =>
     withMachine({}, (machine) =>
       withFolder(async (folder) => {
@@ -113,7 +119,7 @@ Deno.test({
 Deno.test({
   ...needing(
     "curl",
-    "curl uploads in chunks, waits for 100 Continue, and leaves nothing where it may not",
+    "DavRouter serves curl: chunked uploads, 100 Continue, and refused uploads",
   ),
   fn: () =>
     withMachine({ env: { ELASTIK_TOKEN: TOKEN } }, (machine) =>
@@ -129,7 +135,7 @@ Deno.test({
         match(waited.text, /< HTTP\/1\.1 201 Created/);
         const refused = await curl("-H", "Expect: 100-continue", "-T", "big", `${url}/none`);
         match(refused.text, /< HTTP\/1\.1 401 /);
-        // The runtime says 100 before it drops the body; what counts is that nothing came of it.
+        // Deno sends 100 before the server refuses the request; no world must be created.
         equal((await machine.approve("GET", "/home/none")).status, 404);
         const chunked = await curl(
           ...["-u", `ada:${TOKEN}`, "-H", "Transfer-Encoding: chunked", "-T", "big", `${url}/c`],
@@ -137,26 +143,26 @@ Deno.test({
         match(chunked.text, /< HTTP\/1\.1 201 Created/);
         await curl("-o", "back", "-r", "1000000-", `${url}/c`);
         deepStrictEqual(await Deno.readFile(`${folder}/back`), bytes.subarray(1_000_000));
-        // Asked by a 401, it sends what it has; nobody has to tell it to.
+        // curl sends its credentials after the 401 response.
         const asked = await curl("--anyauth", "-u", `ada:${TOKEN}`, "-X", "MKCOL", `${url}/col/`);
         match(asked.text, /< HTTP\/1\.1 201 Created/);
       })),
 });
 
-/** Why davfs2 cannot mount here; `undefined` when it can. */
+/** Returns why davfs2 cannot mount on this computer; `undefined` if it can. */
 function withoutMount(): string | undefined {
-  if (!hasTool("mount.davfs")) return "davfs2 is not installed here";
-  if (Deno.uid() !== 0) return "mounting takes root";
+  if (!hasTool("mount.davfs")) return "davfs2 is not installed";
+  if (Deno.uid() !== 0) return "mounting requires root";
   try {
     Deno.openSync("/dev/fuse", { read: true, write: true }).close();
     return undefined;
   } catch {
-    return "this machine allows no FUSE";
+    return "this computer does not allow FUSE";
   }
 }
 
 const reason = withoutMount();
-const mounted = "davfs2 mounts the machine, writes, renames and deletes";
+const mounted = "DavRouter serves davfs2: mount, write, rename and delete";
 
 Deno.test({
   name: reason === undefined ? mounted : `${mounted} (skipped: ${reason})`,
@@ -167,7 +173,7 @@ Deno.test({
         const url = `http://127.0.0.1:${machine.port}/dav/home/`;
         await Deno.mkdir(`${folder}/mnt`);
         await Deno.mkdir(`${folder}/cache`);
-        // Its daemon gives root up and runs as a user of its own.
+        // The daemon of davfs2 drops root and runs as another user.
         await Deno.chmod(folder, 0o755);
         await Deno.chmod(`${folder}/cache`, 0o777);
         await Deno.writeTextFile(

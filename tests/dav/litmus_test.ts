@@ -6,7 +6,7 @@ const SUITES = ["basic", "copymove", "props", "locks", "http"];
 
 for (const suite of SUITES) {
   Deno.test({
-    ...needing("litmus", `DavRoutes pass litmus' ${suite}, every test of it`),
+    ...needing("litmus", `DavRouter passes all tests of litmus ${suite}`),
     fn: () =>
       withMachine({}, (machine) =>
         withFolder(async (folder) => {
@@ -18,7 +18,7 @@ for (const suite of SUITES) {
           match(text, /(\d+) tests run: \1 passed, 0 failed\. 100\.0%/, text);
           equal(/WARNING/.test(text), false, text);
           equal(code, 0, text);
-          // Whatever a client of WebDAV does, every world's receipt holds.
+          // After the requests of the suite, the audit of every world is ok.
           await machine.audit();
         })),
   });

@@ -13,7 +13,7 @@ const ALLOW =
   "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK";
 const BASIC = 'Basic realm="elastik", charset="UTF-8"';
 
-Deno.test("DavRouter hold every caller to its tier", async (t) => {
+Deno.test("DavRouter checks the tier of the caller", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const inside = basic("agent", machine.capability("/home/scratch", "rw"));
     const reader = basic("agent", machine.capability("/home/scratch", "r"));
@@ -21,32 +21,32 @@ Deno.test("DavRouter hold every caller to its tier", async (t) => {
     await machine.approve("MKCOL", "/dav/home/scratch");
     await runScenarios(t, machine, [
       {
-        title: "says what it is",
+        title: "returns the WebDAV classes and the allowed methods",
         send: "OPTIONS /dav/",
         status: 200,
         has: { dav: "1, 2", "ms-author-via": "DAV", allow: ALLOW, "content-length": "0" },
       },
       {
-        title: "says so anywhere below",
+        title: "returns the WebDAV classes for every path below /dav",
         send: "OPTIONS /dav/home/x",
         status: 200,
         has: { dav: "1, 2" },
       },
       {
-        title: "says so at the root, where Windows asks",
+        title: "returns the WebDAV classes at the root, as Windows requires",
         send: "OPTIONS /",
         status: 204,
         has: { dav: "1, 2", "ms-author-via": "DAV" },
       },
       {
-        title: "asks for a password in the one way that mounts understand",
+        title: "sends only a Basic challenge",
         send: "PUT /dav/home/a.txt",
         body: "x",
         status: 401,
         has: { "www-authenticate": BASIC },
       },
       {
-        title: "takes the T2 token as password",
+        title: "accepts the T2 token as password",
         send: "PUT /dav/home/a.txt",
         as: t2,
         body: "x",
@@ -63,84 +63,95 @@ Deno.test("DavRouter hold every caller to its tier", async (t) => {
           }]],
         },
       },
-      { title: "is read by everybody", send: "GET /dav/home/a.txt", status: 200, text: "x" },
-      { title: "is not T2's to delete", send: "DELETE /dav/home/a.txt", as: t2, status: 403 },
+      { title: "is allowed for T1", send: "GET /dav/home/a.txt", status: 200, text: "x" },
+      { title: "is refused for T2", send: "DELETE /dav/home/a.txt", as: t2, status: 403 },
       {
-        title: "writes /lib as T2, pending",
+        title: "creates a plugin source in the state pending",
         send: "PUT /dav/lib/p",
         as: t2,
         body: "1",
         status: 201,
         changes: { "lib/p": ["stage_written"] },
       },
-      { title: "is not T2's to configure", send: "PUT /dav/etc/x", as: t2, body: "1", status: 403 },
+      { title: "is refused for T2", send: "PUT /dav/etc/x", as: t2, body: "1", status: 403 },
       {
-        title: "hides /boot from T2",
+        title: "is refused for T2",
         send: "PROPFIND /dav/boot/",
         as: t2,
         headers: { depth: "0" },
         status: 403,
       },
-      { title: "hides /etc/shadow from T2", send: "GET /dav/etc/shadow", as: t2, status: 403 },
-      { title: "hides it in capitals too", send: "GET /dav/etc/SHADOW", as: t2, status: 403 },
+      { title: "is refused for T2", send: "GET /dav/etc/shadow", as: t2, status: 403 },
       {
-        title: "lets a capability mount its prefix",
+        title: "is refused for T2 in upper case too",
+        send: "GET /dav/etc/SHADOW",
+        as: t2,
+        status: 403,
+      },
+      {
+        title: "is allowed for the prefix of a capability",
         send: "PROPFIND /dav/home/scratch/",
         as: inside,
         headers: { depth: "1" },
         status: 207,
       },
       {
-        title: "and write in it",
+        title: "is allowed below the prefix of a capability",
         send: "PUT /dav/home/scratch/a",
         as: inside,
         body: "1",
         status: 201,
         changes: { "home/scratch/a": ["stage_written"] },
       },
-      { title: "and nowhere else", send: "PUT /dav/home/b", as: inside, body: "1", status: 403 },
       {
-        title: "not beside it",
+        title: "is refused outside the prefix of a capability",
+        send: "PUT /dav/home/b",
+        as: inside,
+        body: "1",
+        status: 403,
+      },
+      {
+        title: "is refused for a path that only starts with the same characters",
         send: "PUT /dav/home/scratchpad",
         as: inside,
         body: "1",
         status: 403,
       },
       {
-        title: "not above it",
+        title: "is refused above the prefix of a capability",
         send: "PROPFIND /dav/home/",
         as: inside,
         headers: { depth: "1" },
         status: 403,
       },
       {
-        title: "not by dots",
+        title: "is refused for a path with dot segments",
         send: "PUT /dav/home/scratch/../b",
         as: inside,
         body: "1",
         status: 400,
       },
       {
-        title: "a reader writes nothing",
+        title: "is refused for a read capability",
         send: "PUT /dav/home/scratch/a",
         as: reader,
         body: "2",
         status: 403,
       },
       {
-        title: "a reader locks nothing",
+        title: "is refused for a read capability",
         send: "LOCK /dav/home/scratch/a",
         as: reader,
         status: 403,
       },
       {
-        title: "a reader makes nothing",
+        title: "is refused for a read capability",
         send: "MKCOL /dav/home/scratch/c",
         as: reader,
         status: 403,
       },
       {
-        title: "is not reached by a wrong password",
+        title: "is refused for a wrong password",
         send: "PUT /dav/home/b",
         as: basic("ada", "wrong"),
         body: "1",
@@ -148,7 +159,7 @@ Deno.test("DavRouter hold every caller to its tier", async (t) => {
         has: { "www-authenticate": BASIC },
       },
       {
-        title: "is not reached by a foreign page",
+        title: "is refused for a request from another origin",
         send: "MKCOL /dav/home/evil",
         as: t2,
         headers: { origin: "http://evil.example" },
@@ -159,7 +170,7 @@ Deno.test("DavRouter hold every caller to its tier", async (t) => {
   });
 });
 
-Deno.test("DavRouter know their methods, and no way around the path", async () => {
+Deno.test("DavRouter allows the WebDAV methods only and refuses ambiguous paths", async () => {
   await withMachine({}, async (machine) => {
     const post = await machine.approve("POST", "/dav/home/a", "x");
     equal(post.status, 405);
@@ -183,7 +194,7 @@ Deno.test("DavRouter know their methods, and no way around the path", async () =
   });
 });
 
-Deno.test("DavRouter tell how much room the disk has", async () => {
+Deno.test("DavRouter returns the free space of the disk and not its path", async () => {
   await withMachine({}, async (machine) => {
     const body =
       '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>';
@@ -200,7 +211,7 @@ Deno.test("DavRouter tell how much room the disk has", async () => {
   });
 });
 
-Deno.test("DavRouter take a body in chunks, and one that its sender waits with", async () => {
+Deno.test("DavRouter accepts a chunked body", async () => {
   await withMachine({}, async (machine) => {
     const chunked = await machine.send({
       method: "PUT",

@@ -1,12 +1,12 @@
 /**
- * Clients of WebDAV as a user has them: programs of the system, each with a home of its own so that
- * it reads nobody's settings. A test whose program is missing says so in its name.
+ * Runs installed WebDAV clients, each with an empty home folder, so that no user settings apply.
+ * The name of a skipped test has the missing program.
  */
 
-/** What a program left behind. */
+/** Result of a program. */
 export interface Ran {
   readonly code: number;
-  /** Standard output and errors, in this order. */
+  /** Standard output, followed by standard error. */
   readonly text: string;
 }
 
@@ -22,16 +22,16 @@ export function hasTool(name: string): boolean {
   });
 }
 
-/** Options of a test that needs a program; without it the name says why it is skipped. */
+/** Returns options of a test that needs a program; without it the test is skipped. */
 export function needing(
   tool: string,
   name: string,
 ): { readonly name: string; readonly ignore: boolean } {
   const ignore = !hasTool(tool);
-  return { name: ignore ? `${name} (skipped: ${tool} is not installed here)` : name, ignore };
+  return { name: ignore ? `${name} (skipped: ${tool} is not installed)` : name, ignore };
 }
 
-/** Runs a program in a folder, which is its home as well, for at most a minute. */
+/** Runs a program with a folder as home and working folder, for at most one minute. */
 export async function runTool(
   command: string,
   args: readonly string[],
@@ -63,7 +63,7 @@ export async function runTool(
   return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-/** Runs a test in a folder of its own. */
+/** Runs a test with a temporary folder. */
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-dav-" });
   try {

@@ -86,7 +86,7 @@ Deno.test("a damaged universe.db makes its world answer 500 and affects no other
       equal((await server.ask("/proc/status")).status, 200);
       equal((await server.ask("/proc/worlds")).status, 200);
     });
-    match(stderr, /accounts are off/);
+    match(stderr, /accounts are disabled/);
     // The server log contains the details that the response omits.
     match(stderr, /GET \/home\/middle_overwritten: .*malformed/);
     match(stderr, /GET \/home\/text_in_its_place: .*file is not a database/);

@@ -5,15 +5,19 @@
  */
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { ANSWERS } from "./hostile/answers.ts";
+import { RESPONSES } from "./hostile/responses.ts";
 import type { Attack } from "./hostile/attack.ts";
 import { CALLS } from "./hostile/calls.ts";
 import { ESCAPES } from "./hostile/escape.ts";
 import { FORGERIES, POLLUTION } from "./hostile/forgery.ts";
-import { startGround, threads } from "./hostile/ground.ts";
+import { startAttackedServer, threads } from "./hostile/attacked_server.ts";
 import { SOURCES } from "./hostile/imports.ts";
-import { BOMBS } from "./hostile/memory.ts";
-import { type Met, probe, sum } from "./hostile/prober.ts";
+import { MEMORY_ATTACKS } from "./hostile/memory.ts";
+import {
+  type ClientReport,
+  joinReports,
+  startBackgroundClient,
+} from "./hostile/background_client.ts";
 import { LOOPS, WAITS } from "./hostile/time.ts";
 
 /** Groups of attacks, and how many of a group run at the same time; CPU and memory hogs run singly. */
@@ -21,34 +25,34 @@ const ROUNDS:
   readonly (readonly [name: string, concurrency: number, attacks: readonly Attack[]])[] = [
     ["sources that import", 3, SOURCES],
     ["escapes", 1, ESCAPES],
-    ["wrong responses", 3, ANSWERS],
+    ["wrong responses", 3, RESPONSES],
     ["calls", 1, CALLS],
     ["forgeries", 3, FORGERIES],
     ["pollution", 2, POLLUTION],
     ["waits", 3, WAITS],
     ["loops", 2, LOOPS],
-    ["memory", 1, BOMBS],
+    ["memory", 1, MEMORY_ATTACKS],
   ];
 /** A p99 below this passes, however fast the idle server was: other processes may use the host. */
 const PASSING_P99_MS = 250;
 
 Deno.test("a server with plugin processes survives every hostile plugin and serves other clients", async (t) => {
-  const ground = await startGround("process");
+  const server = await startAttackedServer("process");
   try {
-    await ground.ask("GET", "/proc/version");
-    const idling = probe(ground);
+    await server.ask("GET", "/proc/version");
+    const idleClient = startBackgroundClient(server);
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    const idle = await idling.stop();
-    console.log(idle.shown("idle"));
-    const calm = await ground.calm(1);
-    const had = threads(ground.program.pid);
-    const all: Met[] = [];
+    const idle = await idleClient.stop();
+    console.log(idle.format("idle"));
+    const before = await server.untilIdle(1);
+    const threadsBefore = threads(server.program.pid);
+    const reports: ClientReport[] = [];
     for (const [name, concurrency, attacks] of ROUNDS) {
-      const probing = probe(ground);
-      const failures = await ground.sufferAll(attacks, concurrency);
-      const met = await probing.stop();
-      all.push(met);
-      console.log(met.shown(name));
+      const client = startBackgroundClient(server);
+      const failures = await server.runAll(attacks, concurrency);
+      const report = await client.stop();
+      reports.push(report);
+      console.log(report.format(name));
       for (const attack of attacks) {
         await t.step(`${name}: ${attack.name}`, () => {
           const failure = failures.find((line) => line.startsWith(`${attack.name}:`));
@@ -57,30 +61,30 @@ Deno.test("a server with plugin processes survives every hostile plugin and serv
       }
     }
     await t.step("other clients get no error and no slow response", () => {
-      const met = sum(all);
-      console.log(`${met.shown("during all")}, ${(met.p99 / idle.p99).toFixed(1)} x idle`);
-      equal(met.errors, []);
+      const report = joinReports(reports);
+      console.log(`${report.format("during all")}, ${(report.p99 / idle.p99).toFixed(1)} x idle`);
+      equal(report.errors, []);
       ok(
-        met.p99 < Math.max(5 * idle.p99, PASSING_P99_MS),
-        `p99 ${met.p99} ms, idle ${idle.p99} ms`,
+        report.p99 < Math.max(5 * idle.p99, PASSING_P99_MS),
+        `p99 ${report.p99} ms, idle ${idle.p99} ms`,
       );
     });
     await t.step("no process, thread or memory of the plugins is left", async () => {
-      const { cpu, rssMiB, pids } = await ground.calm(1);
-      const have = threads(ground.program.pid);
+      const { cpu, rssMiB, pids } = await server.untilIdle(1);
+      const threadsAfter = threads(server.program.pid);
       console.log(
         `left: ${pids.length} process, ${(cpu * 100).toFixed(0)} % of a processor, ` +
           `${rssMiB.toFixed(0)} MiB (${
-            calm.rssMiB.toFixed(0)
-          } before), ${have} threads (${had} before)`,
+            before.rssMiB.toFixed(0)
+          } before), ${threadsAfter} threads (${threadsBefore} before)`,
       );
-      equal(pids, [ground.program.pid]);
+      equal(pids, [server.program.pid]);
       ok(cpu < 0.2, `${cpu} of a processor`);
       // A server that was busy keeps up to this much memory under any load; a memory attack takes far more.
-      ok(rssMiB < calm.rssMiB + 250, `${rssMiB} MiB, ${calm.rssMiB} before`);
-      ok(have <= had + 8, `${have} threads, ${had} before`);
+      ok(rssMiB < before.rssMiB + 250, `${rssMiB} MiB, ${before.rssMiB} before`);
+      ok(threadsAfter <= threadsBefore + 8, `${threadsAfter} threads, ${threadsBefore} before`);
     });
   } finally {
-    await ground.close();
+    await server.close();
   }
 });

@@ -1,7 +1,12 @@
 /** Bodies of 200 MB through a plugin in both directions: the server must not buffer them. */
 
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
-import { type Ground, residentMiB, startGround, TOKENS } from "./hostile/ground.ts";
+import {
+  type AttackedServer,
+  residentMiB,
+  startAttackedServer,
+  TOKENS,
+} from "./hostile/attacked_server.ts";
 
 const MIB = 1024 * 1024;
 const LENGTH = 200 * MIB;
@@ -35,26 +40,26 @@ for (const how of ["process", "worker"] as const) {
       MAX_GROWTH_MIB[how]
     } MiB`,
     async () => {
-      const ground = await startGround(how);
+      const server = await startAttackedServer(how);
       try {
-        equal((await ground.install("weight", SOURCE)).status, 200);
+        equal((await server.install("weight", SOURCE)).status, 200);
         // Once before the measurement, so that modules loaded on first use are not counted.
-        await receive(ground, 8 * MIB);
-        const out = await growth(ground, () => receive(ground, LENGTH));
-        const into = await growth(ground, () => send(ground));
+        await receive(server, 8 * MIB);
+        const out = await growth(server, () => receive(server, LENGTH));
+        const into = await growth(server, () => send(server));
         console.log(
           `${how}: ${out.toFixed(0)} MiB for a response, ${into.toFixed(0)} for a request`,
         );
         ok(out < MAX_GROWTH_MIB[how], `a response made the server grow by ${out} MiB`);
         ok(into < MAX_GROWTH_MIB[how], `a request made the server grow by ${into} MiB`);
       } finally {
-        await ground.kill();
+        await server.kill();
       }
     },
   );
 }
 
-async function receive({ url }: Ground, atLeast: number): Promise<void> {
+async function receive({ url }: AttackedServer, atLeast: number): Promise<void> {
   const answer = await fetch(`${url}/hostile/weight`);
   equal(answer.status, 200);
   const reader = answer.body!.getReader();
@@ -72,7 +77,7 @@ async function receive({ url }: Ground, atLeast: number): Promise<void> {
  * Sends with a Content-Length, as curl does for a file. With chunked coding Deno's server buffers far
  * more than was read, and each read takes time in proportion to that (2.9.6, with any handler).
  */
-async function send({ url }: Ground): Promise<void> {
+async function send({ url }: AttackedServer): Promise<void> {
   const { hostname, port } = new URL(url);
   const connection = await Deno.connect({ hostname, port: Number(port) });
   const head = `POST /hostile/weight HTTP/1.1\r\nhost: ${hostname}:${port}\r\n` +
@@ -89,7 +94,7 @@ async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void>
 }
 
 /** Returns the largest growth of the resident memory of the server during an action, in MiB. */
-async function growth({ program }: Ground, act: () => Promise<void>): Promise<number> {
+async function growth({ program }: AttackedServer, act: () => Promise<void>): Promise<number> {
   const before = residentMiB(program.pid);
   let most = before;
   const sampling = setInterval(() => most = Math.max(most, residentMiB(program.pid)), 10);

@@ -6,12 +6,12 @@ import { approval, ServerProcess } from "./server_process.ts";
 
 const ROUNDS = 10;
 const WRITERS = 8;
-/** How many changes are acknowledged in a round before the kill, at least and at most. */
+/** Fewest and most changes that are acknowledged in a round before the kill. */
 const CHANGES = [5, 250] as const;
-/** How long after that the kill comes, at most, in milliseconds. */
+/** Longest time between the last of these changes and the kill, in milliseconds. */
 const DELAY_MS = 10;
 
-/** What the writers know. Whatever they sent may be there; what was acknowledged must be. */
+/** What the writers sent. The server may have all of it; it must have what it acknowledged. */
 class Ledger {
   /** Bodies of new worlds by name. */
   readonly sent = new Map<string, string>();
@@ -54,7 +54,7 @@ function setOf<K, V>(map: Map<K, Set<V>>, key: K): Set<V> {
   return found;
 }
 
-/** One writer, until the server is gone. */
+/** Writes until the server is dead. */
 async function write(
   server: ServerProcess,
   ledger: Ledger,
@@ -112,7 +112,7 @@ async function putAndDelete(
   body: string,
 ) {
   ledger.deleted.delete(path);
-  // 200 where the kill came between the two.
+  // 200 if the server was killed between PUT and DELETE.
   const made = await server.ask(path, { method: "PUT", body });
   ok(made.status === 200 || made.status === 201, made.text);
   const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
@@ -124,35 +124,48 @@ async function putAndDelete(
 /** Compares what a server has with what was acknowledged to the writers of a round. */
 async function check(server: ServerProcess, ledger: Ledger, round: number): Promise<void> {
   const paths = [...ledger.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
-  await inTurns(paths, async (path) => {
+  await forEachConcurrently(paths, async (path) => {
     const { status, text } = await server.ask(`${path}?raw`);
     if (status === 404) equal(ledger.acknowledged.has(path), false, `${path} is lost`);
     else equal(text, ledger.sent.get(path), path);
   });
   for (const [path, sent] of ledger.lines) {
     const { status, text } = await server.ask(`${path}?raw`);
-    // Killed before the first line was taken: there is no world, and below no line may be missing.
+    // Killed before the first line was stored: the world does not exist, and no line was acknowledged.
     const found = status === 404 ? [] : text.split("\n").slice(0, -1).map((line) => `${line}\n`);
-    equal(new Set(found).size, found.length, `${path} holds a line twice`);
-    for (const line of found) ok(sent.has(line), `${path} holds a line nobody sent: ${line}`);
-    const there = new Set(found);
-    for (const line of setOf(ledger.kept, path)) ok(there.has(line), `${path} lost ${line}`);
+    equal(new Set(found).size, found.length, `${path} contains a line twice`);
+    for (const line of found) {
+      ok(sent.has(line), `${path} contains a line that was not sent: ${line}`);
+    }
+    const present = new Set(found);
+    for (const line of setOf(ledger.kept, path)) ok(present.has(line), `${path} lost ${line}`);
   }
   for (const [path, versions] of ledger.versions) {
     const newest = JSON.parse((await server.ask(path)).text);
-    ok(newest.version >= Math.max(...versions.keys()), `${path} went back in time`);
-    ok(setOf(ledger.bodies, path).has(newest.stage_html), `${path} holds what nobody sent`);
-    await inTurns([...versions].slice(-40), async ([version, body]) => {
+    ok(
+      newest.version >= Math.max(...versions.keys()),
+      `${path} has an earlier version than acknowledged`,
+    );
+    ok(
+      setOf(ledger.bodies, path).has(newest.stage_html),
+      `${path} contains a text that was not sent`,
+    );
+    await forEachConcurrently([...versions].slice(-40), async ([version, body]) => {
       const { status, text } = await server.ask(`${path}?at=${version}&raw`);
       if (status === 410) ok(version < newest.version - 100, `${path} lost version ${version}`);
       else equal(text, body, `${path} version ${version}`);
     });
   }
-  for (const path of ledger.deleted) equal((await server.ask(path)).status, 404, `${path} is back`);
+  for (const path of ledger.deleted) {
+    equal((await server.ask(path)).status, 404, `${path} exists again`);
+  }
 }
 
-/** Does something for each, a few at a time. */
-async function inTurns<T>(all: readonly T[], act: (each: T) => Promise<void>): Promise<void> {
+/** Calls a function for each element, 16 at a time. */
+async function forEachConcurrently<T>(
+  all: readonly T[],
+  act: (element: T) => Promise<void>,
+): Promise<void> {
   const queue = [...all];
   await Promise.all(Array.from({ length: 16 }, async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) await act(next);
@@ -167,7 +180,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-Deno.test(`kill -9 at any moment loses nothing that was acknowledged (${ROUNDS} rounds)`, () =>
+Deno.test(`SIGKILL loses no acknowledged change (${ROUNDS} rounds)`, () =>
   withTempData(async (folder) => {
     const data = `${folder}/data`;
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;

@@ -4,10 +4,10 @@ import { EventReader } from "../support/event_reader.ts";
 import { CLOSED, startTestMachine, type TestMachine } from "../support/machine.ts";
 
 const README = new URL("../../README.md", import.meta.url);
-/** Address of an agent on another computer, in the header of the proxy. */
+/** Header in which the proxy reports the address of an agent on another computer. */
 const ELSEWHERE = "203.0.113.7";
 
-/** Returns the prompt of the README with the address of this server and a token. */
+/** The prompt of the README, with the address of this server and a token filled in. */
 async function promptFor(url: string, token: string): Promise<string> {
   const page = await Deno.readTextFile(README);
   const quoted = /^((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
@@ -16,9 +16,9 @@ async function promptFor(url: string, token: string): Promise<string> {
   return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
 }
 
-/** An agent that knows HTTP and got one prompt. */
+/** An agent that knows HTTP, can read, and receives one sentence. */
 class Agent {
-  /** The page to read first, where to write, and its token. */
+  /** The page to read first, the prefix to write below, and the token. */
   readonly manual: string;
   readonly place: string;
   readonly #token: string;
@@ -50,7 +50,7 @@ class Agent {
   }
 }
 
-/** A page that a model would write. */
+/** What a model would write, chosen by the rules of the manual. */
 function idea(round: number): string {
   return `<h1>Round ${round}</h1><p>written by an agent</p>`;
 }
@@ -59,7 +59,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   const token = machine.capability("/home/scratch", "rw");
   const agent = new Agent(await promptFor(url, token), from);
 
-  // It reads the page, which says how to find out what the token allows.
+  // It reads the page from the prompt and learns there how to find out its rights.
   const manual = await agent.ask("GET", agent.manual);
   equal(manual.status, 200, manual.text);
   match(manual.text, /^# How to use this server/);
@@ -68,12 +68,9 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
   equal([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
   ok(me.ttl_sec > 0);
-  ok(
-    new URL(agent.place).pathname.startsWith(me.prefix),
-    "the prompt names a path outside the prefix",
-  );
+  ok(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
 
-  // It writes a page while a person watches.
+  // It writes a page while another client watches.
   const page = new URL("page", agent.place).href;
   const stream = await EventReader.open(
     page.replace("/home/", "/stream/home/"),
@@ -86,13 +83,13 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal([shown?.type, shown?.lastEventId], ["update", "1"]);
   equal(JSON.parse(shown?.data ?? "{}").stage_html, idea(1));
 
-  // It reads back what it wrote, and keeps the tag.
+  // It reads the page and keeps the entity tag.
   const back = await agent.ask("GET", page);
   equal(JSON.parse(back.text).stage_html, idea(1));
   const seen = first.headers.get("etag") ?? "";
   equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
 
-  // Another client writes; the agent gets 412 and reads again instead of overwriting.
+  // Another client writes; the agent's update gets 412, and it reads again.
   await machine.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
   equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
   const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
@@ -106,7 +103,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal(JSON.parse(again.text).version, 3);
   equal(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
 
-  // It appends to a log, sends its name as metadata, and lists its worlds.
+  // It appends to a log, sends its name, and lists its worlds.
   const log = new URL("log", agent.place).href;
   for (const line of ["read the manual\n", "wrote a page\n"]) await agent.ask("POST", log, line);
   equal((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
@@ -115,7 +112,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   equal((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
   equal((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
 
-  // Outside its prefix nothing changes, and the detail names what would have been enough.
+  // Outside its prefix nothing changes, and the error states what is required.
   const outside: readonly [string, string][] = [
     ["PUT", "/home/other"],
     ["PUT", "/home/scratchy"],
@@ -130,12 +127,12 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   for (const [method, path] of outside) {
     const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
     ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
-    match(JSON.parse(refused.text).detail, /needed|send one canonical path/, path);
+    match(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
   }
   equal(JSON.stringify(await machine.approve("GET", "/proc/worlds")), worlds);
   await stream.close();
 
-  // The events have its name.
+  // The event chain records its writes under its name.
   const events = JSON.parse((await machine.approve("GET", "/proc/log/home/scratch/page")).text);
   equal(
     events.map(({ payload }: { payload: { by: string } }) => payload.by),
@@ -144,7 +141,7 @@ async function loop(machine: TestMachine, url: string, from?: string): Promise<v
   await machine.audit();
 }
 
-Deno.test("the prompt of the README and a capability are enough for an agent on this computer", async () => {
+Deno.test("an agent on this computer needs only the README's prompt and a capability", async () => {
   const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     await loop(machine, `http://localhost:${machine.port}`);
@@ -153,7 +150,7 @@ Deno.test("the prompt of the README and a capability are enough for an agent on 
   }
 });
 
-Deno.test("the prompt of the README and a capability are enough for an agent on another computer", async () => {
+Deno.test("an agent on another computer needs only the README's prompt and a capability", async () => {
   const machine = await startTestMachine({
     birth: lowerWorlds,
     env: {
@@ -165,17 +162,17 @@ Deno.test("the prompt of the README and a capability are enough for an agent on 
   try {
     await machine.approve("PUT", "/home/private", "not for agents");
     const url = `http://localhost:${machine.port}`;
-    const anonymous = await fetch(`${url}/home/private`, {
+    const stranger = await fetch(`${url}/home/private`, {
       headers: { "x-forwarded-for": ELSEWHERE },
     });
-    equal([anonymous.status, (await anonymous.text()).includes("not for agents")], [401, false]);
+    equal([stranger.status, (await stranger.text()).includes("not for agents")], [401, false]);
     await loop(machine, url, ELSEWHERE);
   } finally {
     await machine.close();
   }
 });
 
-Deno.test("/llms.txt links only to pages that exist", async () => {
+Deno.test("GET /llms.txt links to existing pages, from any address", async () => {
   const machine = await startTestMachine({ birth: lowerWorlds });
   try {
     const { text } = await machine.send({ method: "GET", target: "/llms.txt" });

@@ -1,10 +1,10 @@
-/** `env.files` and `env.sql` from inside a cell, and the ways out of a granted folder. */
+/** Tests of `env.files` and `env.sql` from inside a cell, with attempts to leave a granted folder. */
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
 
-/** A plugin that evaluates one of its own functions by name; each line is `name: code`. */
+/** A plugin that runs each attempt as the body of a function and returns the results by name. */
 function plugin(attempts: Record<string, string>): string {
   const bodies = Object.entries(attempts).map(([name, code]) =>
     `${JSON.stringify(name)}: async (files, sql, root) => { ${code} }`
@@ -83,7 +83,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.files (${launch}) leads nowhere else: links, dots, neighbours, odd paths`, async () => {
+  Deno.test(`env.files (${launch}) refuses symlinks, dots, siblings and odd paths that lead outside`, async () => {
     const paths = [
       "root + '/link'",
       "root + '/up/secret'",
@@ -123,7 +123,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.files (${launch}) writes only where writing was granted`, async () => {
+  Deno.test(`env.files (${launch}) writes only in folders that are granted for writing`, async () => {
     const source = plugin({
       write: "await files.write(root + '/a.txt', 'x'); return 'wrote'",
       sub: "await files.write(root + '/sub/x', 'x'); return 'wrote'",
@@ -144,7 +144,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`env.sql (${launch}) reads databases and does nothing else`, async () => {
+  Deno.test(`env.sql (${launch}) reads databases and refuses writes, other files and extensions`, async () => {
     const source = plugin({
       rows:
         "return await sql.query(root + '/x.db', 'SELECT id, name FROM t WHERE id > ? ORDER BY id', [1])",

@@ -1,4 +1,4 @@
-/** A Hono app bundled to one file is a plugin as it stands. */
+/** Test of a Hono app, bundled to one file, as a plugin. */
 
 import assert from "node:assert/strict";
 import { CELL_LIMITS } from "../../lib/limits.ts";
@@ -20,7 +20,7 @@ app.get("/api/boom", () => { throw new Error("boom"); });
 export default app;
 `;
 
-Deno.test("a Hono app bundled to one file works as a plugin as it stands", async () => {
+Deno.test("probeManifest() and Cell accept a Hono app that is bundled to one file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/app.ts`, APP);

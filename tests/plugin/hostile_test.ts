@@ -1,7 +1,7 @@
 /**
- * Plugins that mean harm, each in a cell of its own, in both transports. What every one of them must
- * meet: the caller gets a 5xx in words, the server goes on, the cell serves again, nothing is left.
- * What the Worker transport cannot hold is not run against it and is listed at {@link UNCONTAINED}.
+ * Tests with hostile plugins, each in its own cell, with both transports. For each: the caller gets a
+ * problem with status 5xx, the server continues, the cell serves again, and no process is left. Attacks
+ * that the Worker transport cannot contain are listed in {@link UNCONTAINED} and skipped for it.
  */
 
 import assert from "node:assert/strict";
@@ -16,7 +16,7 @@ import {
   withCell,
 } from "./cell_fixture.ts";
 
-/** Attacks that a Worker inside the server does not contain (measured; see the list in the docs). */
+/** Attacks that a Worker of the server does not contain (see `/usr/share/doc/plugins.md`). */
 const UNCONTAINED = new Set([
   "a busy loop on request",
   "a busy loop at import",
@@ -90,11 +90,19 @@ const ATTACKS: readonly Attack[] = [
     ended: ["unfit"],
   },
   { name: "throwing in fetch", source: "throw new Error('boom');", status: [502] },
-  { name: "throwing what is no Error", source: "throw { toString() { throw 1 } };", status: [502] },
-  { name: "answering with no Response", source: "return { status: 200 };", status: [502] },
+  {
+    name: "throwing a value that is not an Error",
+    source: "throw { toString() { throw 1 } };",
+    status: [502],
+  },
+  {
+    name: "returning a value that is not a Response",
+    source: "return { status: 200 };",
+    status: [502],
+  },
   { name: "Response.error()", source: "return Response.error();", status: [502] },
   {
-    name: "headers without end",
+    name: "a header of 1 MiB",
     source: "return new Response('', { headers: { x: 'y'.repeat(1 << 20) } });",
     status: [502],
   },
@@ -119,9 +127,9 @@ async function statusOf(promise: Promise<Response>): Promise<number> {
     await response.body?.cancel();
     return response.status;
   } catch (error) {
-    assert.ok(error instanceof Problem, `a refusal in words, not ${error}`);
+    assert.ok(error instanceof Problem, `expected a Problem, got ${error}`);
     assert.ok(error.detail.length > 20);
-    assert.doesNotMatch(error.detail, /boom|file:|\/tmp|data:/, "no plugin's words, no paths");
+    assert.doesNotMatch(error.detail, /boom|file:|\/tmp|data:/, "no text of the plugin, no paths");
     return error.status;
   }
 }
@@ -150,14 +158,14 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         if (attack.ended) {
           const end = fixture.events.find((event) => event.type === "ended");
           assert.ok(end?.kind && attack.ended.includes(end.kind), `it ended by ${end?.kind}`);
-          if (pid !== undefined) await until(() => !isAlive(pid), 2000, "the process is gone");
+          if (pid !== undefined) await until(() => !isAlive(pid), 2000, "the process has ended");
         }
         if (!attack.module) await servesAgain(fixture);
       });
     });
   }
 
-  Deno.test(`Cell (${launch}) lets a body that breaks off break off, and serves again`, async () => {
+  Deno.test(`Cell (${launch}) fails the body of a response whose stream fails, and serves again`, async () => {
     const source = `
       let count = 0;
       return new Response(new ReadableStream({ pull(c) {
@@ -172,19 +180,19 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`Cell (${launch}) errors an open body when its cell ends`, async () => {
+  Deno.test(`Cell (${launch}) fails an open body if the cell ends`, async () => {
     const source = `
       setTimeout(() => { for (;;) new Response(new Uint8Array(1 << 20)); }, 50);
       return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(10)); return new Promise(() => {}); } }));`;
     if (launch === "worker") return; // The endless loop would outlive the test: see UNCONTAINED.
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
       const response = await fixture.ask("/");
-      await assert.rejects(response.bytes(), /heartbeat|held/);
+      await assert.rejects(response.bytes(), /heartbeat|resident memory/);
       await servesAgain(fixture);
     });
   });
 
-  Deno.test(`Cell (${launch}) ends an infinite response when its reader goes away`, async () => {
+  Deno.test(`Cell (${launch}) cancels an infinite response if its reader cancels`, async () => {
     const source = `
       const body = new ReadableStream({
         pull(c) { c.enqueue(new Uint8Array(65536)); },
@@ -195,13 +203,17 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       const reader = (await fixture.ask("/")).body!.getReader();
       for (let i = 0; i < 50; i++) await reader.read();
       await reader.cancel();
-      await until(() => fixture.lines.includes("log cancelled"), 2000, "the plugin hears of it");
+      await until(
+        () => fixture.lines.includes("log cancelled"),
+        2000,
+        "the plugin's stream is cancelled",
+      );
       assert.equal(fixture.cell.health().requests, 0);
       await servesAgain(fixture);
     });
   });
 
-  Deno.test(`Cell (${launch}) keeps so many console lines a second and counts the rest`, async () => {
+  Deno.test(`Cell (${launch}) limits the console lines per second`, async () => {
     const source = `
       for (let i = 0; i < 100000; i++) console.log("line " + i, "x".repeat(100));
       return new Response("done");`;
@@ -217,7 +229,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     );
   });
 
-  Deno.test(`Cell (${launch}) goes on when promises are rejected and errors thrown unheard`, async () => {
+  Deno.test(`Cell (${launch}) logs unhandled rejections and errors, and continues`, async () => {
     const source = `
       Promise.reject(new Error("unheard")); setTimeout(() => { throw new Error("thrown") }, 1);
       reportError(new Error("reported"));

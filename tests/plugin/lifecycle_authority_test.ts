@@ -1,6 +1,6 @@
 /**
- * Whose authority a plugin acts with: the caller's while their request is open, its own grants
- * otherwise, and never one in place of the other. Each attempt is made from inside a real plugin.
+ * Tests of the authority of a plugin: `env.caller` has the caller's while the request is open,
+ * `env.machine` has the plugin's grants. Each attempt runs inside a real plugin.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
@@ -15,7 +15,7 @@ import {
 } from "../support/machine.ts";
 import { install, plugin, QUICK, record, withPlugins } from "./plugin_machine.ts";
 
-/** Does what the request's body says: `{via, method, path, headers, body}`. */
+/** Sends the subrequest that the request's body describes: `{via, method, path, headers, body}`. */
 const DEPUTY = `
   const { via, method = "GET", path, headers = {}, body } = JSON.parse(await request.text());
   try {
@@ -49,12 +49,12 @@ const NOBODY = {};
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-Deno.test("env.caller may what its caller may, for every tier", async () => {
+Deno.test("env.caller has the authority of its caller, for every tier", async () => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     await machine.approve("PUT", "/etc/passwd", "ada:T2\n");
     await machine.approve("PUT", "/home/x", "x");
     await install(machine, "p", plugin({}, DEPUTY)).catch(async () => {
-      // The machine is closed, so the source is stored with a token.
+      // This server requires a token to store the source.
       await machine.send({
         method: "PUT",
         target: "/lib/p",
@@ -75,7 +75,7 @@ Deno.test("env.caller may what its caller may, for every tier", async () => {
       [T2, { via: "caller", method: "POST", path: "/auth/mint?prefix=/home" }, 403],
       [T2, { via: "caller", method: "PUT", path: "/lib/p/state", body: "disabled" }, 403],
       [T3, { via: "caller", method: "PUT", path: "/etc/y", body: "y" }, 201],
-      // A credential that the plugin sends itself is not looked at.
+      // A credential that the plugin sends itself is ignored.
       [NOBODY, { via: "caller", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 401],
       [NOBODY, { via: "machine", method: "PUT", path: "/etc/z", headers: T3, body: "z" }, 403],
       [
@@ -94,7 +94,7 @@ Deno.test("env.caller may what its caller may, for every tier", async () => {
   });
 });
 
-Deno.test("env.caller of a capability reaches what the capability reaches", async () => {
+Deno.test("env.caller is limited to the prefix and mode of the caller's capability", async () => {
   await withPlugins(async (machine) => {
     await machine.approve("PUT", "/home/a/x", "x");
     await machine.approve("PUT", "/home/b", "b");
@@ -102,7 +102,7 @@ Deno.test("env.caller of a capability reaches what the capability reaches", asyn
     const rw = bearer(machine.capability("/home/a", "rw"));
     const r = bearer(machine.capability("/home/a", "r"));
     const inside = "/shape/home/a/x";
-    // The route itself lies outside the capability; what it is about lies inside.
+    // The route is outside the capability; the world that the request concerns is inside.
     const refused = await machine.send({ method: "GET", target: "/shape", headers: rw });
     equal(refused.status, 403);
     const other = await machine.send({ method: "GET", target: "/shape/home/b", headers: rw });
@@ -124,7 +124,7 @@ Deno.test("env.caller of a capability reaches what the capability reaches", asyn
   });
 });
 
-Deno.test("env.caller of a capability that expires during the request may nothing more", async () => {
+Deno.test("env.caller answers 401 after the caller's capability has expired during the request", async () => {
   await withPlugins(async (machine) => {
     await machine.approve("PUT", "/home/a", "x");
     const body = `
@@ -142,7 +142,7 @@ Deno.test("env.caller of a capability that expires during the request may nothin
   });
 });
 
-Deno.test("env.caller is dead when its request is over, and no id brings it back", async () => {
+Deno.test("env.caller rejects after its request has ended", async () => {
   await withPlugins(async (machine) => {
     const body = `
       globalThis.kept ??= [];
@@ -164,7 +164,7 @@ Deno.test("env.caller is dead when its request is over, and no id brings it back
   });
 });
 
-Deno.test("env.machine reaches its grants and nothing else, whoever asks", async () => {
+Deno.test("env.machine is limited to the plugin's grants, whatever tier the caller has", async () => {
   await withPlugins(async (machine) => {
     for (
       const path of ["/home/a", "/home/a/b", "/home/ab", "/var/c/x", "/var/c/fixed/x", "/etc/one"]
@@ -190,13 +190,13 @@ Deno.test("env.machine reaches its grants and nothing else, whoever asks", async
       ["POST", "/var/c/y", 200],
       ["PUT", "/var/c/fixed/x", 403],
       ["DELETE", "/var/c/fixed/x", 403],
-      // What lies below goes with a collection, and some of this one is granted for reading alone.
+      // Deleting a collection deletes its members, and some of these are granted for reading only.
       ["DELETE", "/var/c/", 403],
       ["DELETE", "/var/c/y", 200],
       ["PUT", "/etc/one", 200],
       ["PUT", "/etc/two", 403],
       ["GET", "/etc/one", 200],
-      // A grant over /etc/ is none over what only T3 reads there.
+      // A grant of /etc/ does not include the worlds there that only T3 can read.
       ["GET", "/etc/shadow", 403],
       ["GET", "/proc/log/etc/shadow", 403],
       ["GET", "/stream/etc/shadow", 403],
@@ -225,7 +225,7 @@ Deno.test("env.machine reaches its grants and nothing else, whoever asks", async
   });
 });
 
-Deno.test("a path that a plugin names is read as the gate reads it, whatever its spelling", async () => {
+Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelling", async () => {
   await withPlugins(async (machine) => {
     await machine.approve("PUT", "/etc/secret", "secret");
     await machine.approve("PUT", "/var/c/x", "x");
@@ -241,10 +241,10 @@ Deno.test("a path that a plugin names is read as the gate reads it, whatever its
       ["/var//c/x", 400],
       ["//var/c/x", 400],
       ["//evil.example/var/c/x", 400],
-      ["http://evil.example/var/c/x", /reaches this machine/],
-      [`http://localhost.evil.example:${machine.port}/var/c/x`, /reaches this machine/],
-      ["file:///etc/passwd", /reaches this machine/],
-      ["data:text/plain,x", /reaches this machine/],
+      ["http://evil.example/var/c/x", /reaches this server only/],
+      [`http://localhost.evil.example:${machine.port}/var/c/x`, /reaches this server only/],
+      ["file:///etc/passwd", /reaches this server only/],
+      ["data:text/plain,x", /reaches this server only/],
       ["/var/c/%ff", 400],
       ["/var/c/%00", 400],
       ["/var/c/x\\..\\..\\..\\etc\\secret", 403],
@@ -262,7 +262,7 @@ Deno.test("a path that a plugin names is read as the gate reads it, whatever its
   });
 });
 
-Deno.test("plugins that call each other end at the bound with 508, and serve on", async () => {
+Deno.test("GET of a plugin answers 508 if plugins call each other beyond the limit", async () => {
   await withPlugins(async (machine) => {
     const next = (path: string) =>
       `const answer = await env.caller.fetch("${path}"); ` +
@@ -287,7 +287,7 @@ Deno.test("plugins that call each other end at the bound with 508, and serve on"
   });
 });
 
-Deno.test("a plugin's tier is asked of everyone, and its secret headers are its caller's", async () => {
+Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no authorization header", async () => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     machine.secrets.add("s3cret-password");
     const body = "return Response.json([env.caller.tier, [...request.headers.keys()]]);";
@@ -315,7 +315,7 @@ Deno.test("a plugin's tier is asked of everyone, and its secret headers are its 
   });
 });
 
-Deno.test("a cell cannot dial the machine it runs on, by any name of this host", async () => {
+Deno.test("fetch() in a plugin cannot connect to its own server by any name of this host", async () => {
   await withPlugins(async (machine) => {
     const hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.0.0.2"];
     const net = [...hosts, `127.0.0.1:${machine.port}`, `localhost:${machine.port}`];

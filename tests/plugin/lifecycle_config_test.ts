@@ -1,4 +1,4 @@
-/** A plugin's configuration: worlds of T3, read unredacted, that change its permissions while it runs. */
+/** Tests of config worlds: a change of one changes the permissions of a running plugin. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { Wire } from "../support/wire.ts";
@@ -14,7 +14,7 @@ import {
   withPlugins,
 } from "./plugin_machine.ts";
 
-/** Shows its config, and asks for the hosts that stand in it. */
+/** A plugin that returns its config and declares the hosts in it as permissions. */
 const SOURCE = `${
   plugin(
     { config: ["/etc/p.conf"] },
@@ -30,14 +30,14 @@ const SOURCE = `${
   return { net: hosts };
 };\n`;
 
-Deno.test("a config that changes swaps the cell, and no request in flight is dropped", async () => {
+Deno.test("PUT of a config world replaces the cell, and open requests are completed", async () => {
   await withPlugins(async (machine) => {
     await install(machine, "p", SOURCE);
     equal((await get(machine, "/p")).text, "none");
     await machine.approve("PUT", "/etc/p.conf", "one.example");
     await eventually(async () => {
       return (await get(machine, "/p")).text === "one.example" || undefined;
-    }, "the new config is there");
+    }, "the plugin has the new config");
     const wire = new Wire(machine.port);
     const slow = wire.send({ method: "GET", target: "/p/slow" });
     await eventually(async () => {
@@ -47,9 +47,9 @@ Deno.test("a config that changes swaps the cell, and no request in flight is dro
     await machine.approve("PUT", "/etc/p.conf", "two.example");
     await eventually(async () => {
       const reply = await get(machine, "/p");
-      equal(reply.status, 200, "no request meets a cell that is not there");
+      equal(reply.status, 200, "a request during the replacement succeeds");
       return reply.text === "two.example" || undefined;
-    }, "the newer config is there");
+    }, "the plugin has the newer config");
     equal((await slow).text, "slow one.example");
     wire.close();
     const state = await stateOf(machine, "p");
@@ -61,15 +61,15 @@ Deno.test("a config that changes swaps the cell, and no request in flight is dro
       noted.map(({ payload }) => JSON.stringify(payload.permissions).match(/\w+\.example/)?.[0]),
       ["one.example", "two.example"],
     );
-    // Deleted, it is gone from the plugin, too.
+    // After a DELETE the plugin gets no config.
     await machine.approve("DELETE", "/etc/p.conf");
     await eventually(async () => {
       return (await get(machine, "/p")).text === "none" || undefined;
-    }, "the config is gone");
+    }, "the plugin has no config");
   });
 });
 
-Deno.test("a config that does not work keeps the old one, says so, and is forgiven when mended", async () => {
+Deno.test("PUT of an invalid config world keeps the old configuration and reports a fault until it is corrected", async () => {
   await withPlugins(async (machine) => {
     await machine.approve("PUT", "/etc/p.conf", "one.example");
     await install(machine, "p", SOURCE);
@@ -78,24 +78,24 @@ Deno.test("a config that does not work keeps the old one, says so, and is forgiv
       const state = await eventually(async () => {
         const told = await stateOf(machine, "p");
         return told.fault === undefined ? undefined : told;
-      }, "the fault is told");
-      match(String(state.fault), /the old one goes on: .*`permissions/);
+      }, "the fault is reported");
+      match(String(state.fault), /the old one is still used: .*`permissions/);
       deepStrictEqual([state.state, state.up], ["active", true]);
       equal((await get(machine, "/p")).text, "one.example");
-      equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "told to T3");
+      equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
       ok(machine.log.some((line) => line.includes("keeps its old configuration")));
-      // PUT active tries again, and is refused while it is broken; what runs goes on.
+      // PUT active is refused while the config is invalid; the running cell continues.
       equal((await setState(machine, "p", "active")).status, 422);
       equal((await get(machine, "/p")).text, "one.example");
       await machine.approve("PUT", "/etc/p.conf", "one.example");
       await eventually(async () => {
         return (await stateOf(machine, "p")).fault === undefined || undefined;
-      }, "the fault is forgiven");
+      }, "the fault is cleared");
     }
   });
 });
 
-Deno.test("what was configured while a plugin was approved reaches it", async () => {
+Deno.test("PUT of a config world during an approval reaches the plugin", async () => {
   await withPlugins(async (machine) => {
     await store(machine, "p", SOURCE);
     for (let round = 0; round < 4; round++) {
@@ -115,13 +115,13 @@ Deno.test("what was configured while a plugin was approved reaches it", async ()
       equal((await approving).status, 200);
       await eventually(async () => {
         return (await get(machine, "/p")).text === last || undefined;
-      }, `the last of all configs is there: ${last}`);
+      }, `the plugin has the last config: ${last}`);
       await setState(machine, "p", "disabled");
     }
   });
 });
 
-Deno.test("a config that a plugin finds fault with is in force, and T3 is told what it said", async () => {
+Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about its config", async () => {
   await withPlugins(async (machine) => {
     const source = `${
       plugin(
@@ -133,19 +133,19 @@ Deno.test("a config that a plugin finds fault with is in force, and T3 is told w
     await machine.approve("PUT", "/etc/p.conf", "bad");
     await install(machine, "p", source);
     equal((await get(machine, "/p")).text, "bad");
-    const words = "its configuration is of no use: line 1: it is bad";
+    const words = "its configuration is invalid: line 1: it is bad";
     equal((await stateOf(machine, "p")).fault, words);
     const asks = JSON.parse((await machine.approve("GET", "/lib/p/state?asks")).text).asks;
     equal(asks.fault, "line 1: it is bad");
-    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "told to T3");
+    equal(JSON.parse((await get(machine, "/lib/p/state")).text).fault, "shown to T3 only");
     await machine.approve("PUT", "/etc/p.conf", "good");
     await eventually(async () => {
       return (await stateOf(machine, "p")).fault === undefined || undefined;
-    }, "the fault is mended");
+    }, "the fault is cleared");
     await machine.approve("PUT", "/etc/p.conf", "bad");
     await eventually(async () => {
       return (await stateOf(machine, "p")).fault === words || undefined;
-    }, "the fault is back");
+    }, "the fault is reported again");
     equal((await get(machine, "/p")).text, "bad");
     const noted = (await eventsOf(machine, "p")).findLast(({ type }) =>
       type === "plugin_reconfigured"

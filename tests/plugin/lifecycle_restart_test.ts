@@ -1,4 +1,4 @@
-/** What starts with the machine, what does not, and why: the state column is believed by nobody. */
+/** Tests of which plugins start with the server. The column `state` alone does not start a plugin. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
@@ -16,7 +16,7 @@ import {
   store,
 } from "./plugin_machine.ts";
 
-/** Machines one after the other on one data folder. */
+/** Starts servers one after the other on one data folder. */
 async function withFolder(
   test: (start: () => Promise<TestMachine>, data: string) => Promise<void>,
 ): Promise<void> {
@@ -44,7 +44,7 @@ function inFile(data: string, name: string, act: (db: DatabaseSync) => void): vo
   }
 }
 
-/** Waits until a plugin has been started, or could not be. */
+/** Waits until a plugin has started or has a fault. */
 function settled(machine: TestMachine, name: string): Promise<Record<string, unknown>> {
   return eventually(async () => {
     const state = await stateOf(machine, name);
@@ -54,7 +54,7 @@ function settled(machine: TestMachine, name: string): Promise<Record<string, unk
 
 const HELLO = plugin({}, "return new Response('hello');");
 
-Deno.test("active plugins start with the machine, and nobody who comes early is sent away", async () => {
+Deno.test("startAll() starts active plugins, and early requests wait for them", async () => {
   await withFolder(async (start) => {
     const first = await start();
     await install(first, "p", HELLO);
@@ -75,14 +75,14 @@ Deno.test("active plugins start with the machine, and nobody who comes early is 
   });
 });
 
-Deno.test("a plugin that cannot start stays active, says why to T3, and starts when approved again", async () => {
+Deno.test("startAll() reports a plugin that cannot start as active with a fault, until it is approved again", async () => {
   await withFolder(async (start, data) => {
     const marker = `${data}/../granted`;
     await Deno.mkdir(marker, { recursive: true });
     const folder = await Deno.realPath(marker);
     const first = await start();
     await install(first, "good", HELLO);
-    // What it asks for is refused at the next start: its folder has become a way into the data.
+    // The next start refuses it: its folder has become a symlink to the data folder.
     const source = plugin(
       { routes: ["/q"], permissions: { read: [folder] } },
       "return new Response('q');",
@@ -98,7 +98,7 @@ Deno.test("a plugin that cannot start stays active, says why to T3, and starts w
     equal((await get(second, "/q")).status, 404);
     equal((await get(second, "/p")).text, "hello");
     const shown = JSON.parse((await get(second, "/lib/q/state")).text);
-    equal(shown.fault, "told to T3");
+    equal(shown.fault, "shown to T3 only");
     ok((await eventsOf(second, "q")).some(({ type }) => type === "plugin_failed"));
     equal((await setState(second, "q", "active")).status, 422);
     await Deno.remove(folder);
@@ -109,7 +109,7 @@ Deno.test("a plugin that cannot start stays active, says why to T3, and starts w
   });
 });
 
-Deno.test("a source edited while the machine was off is not started until it is approved anew", async () => {
+Deno.test("startAll() does not start a source that was edited while the server was stopped", async () => {
   await withFolder(async (start, data) => {
     const first = await start();
     await install(first, "p", HELLO);
@@ -121,17 +121,17 @@ Deno.test("a source edited while the machine was off is not started until it is 
     const second = await start();
     const state = await settled(second, "p");
     deepStrictEqual([state.state, state.up], ["active", false]);
-    match(String(state.fault), /not what its events tell/);
+    match(String(state.fault), /does not match its event chain/);
     equal((await get(second, "/p")).status, 404);
-    ok(second.log.some((line) => line.startsWith("plugin p is not up: ")));
+    ok(second.log.some((line) => line.startsWith("plugin p cannot be started: ")));
   });
 });
 
-Deno.test("a state set by hand, and a chain with an event missing, start nothing", async (t) => {
+Deno.test("startAll() does not start a plugin with a forged state or a broken event chain", async (t) => {
   const DAMAGE: Record<string, [sql: string, fault: RegExp]> = {
     "never approved": [
       "UPDATE stage_meta SET state = 'active'",
-      /no event tells who approved it|newest state|chain|events tell/,
+      /chain contains no approval|newest state|match its event chain/,
     ],
     "the approval forged": [
       `UPDATE stage_meta SET state = 'active';
@@ -141,7 +141,7 @@ Deno.test("a state set by hand, and a chain with an event missing, start nothing
     ],
     "the first event missing": [
       "UPDATE stage_meta SET state = 'active'; DELETE FROM events WHERE id = 1",
-      /chain is broken|events tell/,
+      /chain is broken|match its event chain/,
     ],
   };
   for (const [what, [sql, fault]] of Object.entries(DAMAGE)) {
@@ -161,7 +161,7 @@ Deno.test("a state set by hand, and a chain with an event missing, start nothing
   }
 });
 
-Deno.test("a source that asks for more at another start than when it was approved is not started", async (t) => {
+Deno.test("startAll() does not start a source that declares more than was approved", async (t) => {
   const WISHES: Record<string, string> = {
     routes: `export const routes = late ? ["/p", "/other"] : ["/p"];`,
     auth: `export const auth = late ? "T1" : "T3";`,
@@ -188,7 +188,7 @@ Deno.test("a source that asks for more at another start than when it was approve
       await t.step(field, async () => {
         const state = await settled(second, field);
         equal(state.up, false);
-        match(String(state.fault), new RegExp(`\`${field}\` are not those that were approved`));
+        match(String(state.fault), new RegExp(`\`${field}\` differs from the approval`));
         equal((await get(second, `/the-${field}`)).status, 404);
         equal((await setState(second, field, "active")).status, 200);
         equal((await settled(second, field)).up, true);
@@ -197,7 +197,7 @@ Deno.test("a source that asks for more at another start than when it was approve
   });
 });
 
-Deno.test("a machine that is stopped while its plugins start leaves no cell", async () => {
+Deno.test("PluginHost.close() during startAll() leaves no process", async () => {
   await withFolder(async (start) => {
     const first = await start();
     for (const name of ["a", "b", "c", "d", "e", "f"]) {
@@ -206,14 +206,14 @@ Deno.test("a machine that is stopped while its plugins start leaves no cell", as
     await first.stop();
     const second = await start();
     await second.stop();
-    // Deno's own leak tracing fails this test if a process is left; the next start finds all in order.
+    // Deno's leak detection fails this test if a process is left.
     const third = await start();
     equal((await get(third, "/f")).text, "x");
     await third.audit();
   });
 });
 
-Deno.test("recovery is to stop the machine, remove the plugin's folder, and start it again", async () => {
+Deno.test("startAll() works after the folder of a bad plugin was removed while the server was stopped", async () => {
   await withFolder(async (start, data) => {
     const first = await start();
     await install(first, "bad", plugin({ routes: ["/bad"] }, "for (;;);"));

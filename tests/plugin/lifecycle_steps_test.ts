@@ -1,4 +1,4 @@
-/** A plugin's life over HTTP: every step, what it leaves on the chain, and what is refused. */
+/** Tests of the states of a plugin over HTTP: transitions, events on the chain, and refusals. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
@@ -18,7 +18,7 @@ import {
 const hash = (text: string) => sha256Hex(new TextEncoder().encode(text));
 const SAYS = (words: string) => plugin({}, `return new Response(${JSON.stringify(words)});`);
 
-Deno.test("a plugin is stored, approved, used, listed, turned off, approved again and deleted", async () => {
+Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it again", async () => {
   await withPlugins(async (machine) => {
     const source = plugin(
       { description: "says <hi>", auth: "T1", grants: { "/var/cache/p/": "rw" } },
@@ -69,13 +69,13 @@ Deno.test("a plugin is stored, approved, used, listed, turned off, approved agai
     equal((await machine.approve("GET", "/lib/p/state")).status, 404);
     const [trashed] = [...Deno.readDirSync(`${machine.data}/.trash`)];
     ok(Deno.statSync(`${machine.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
-    // The name is free again, and a source under it starts from nothing.
+    // A new source with the same name has no approval.
     await store(machine, "p", source);
     equal((await stateOf(machine, "p")).state, "pending");
   });
 });
 
-Deno.test("every step is on the chain with the hash of the source and who took it", async () => {
+Deno.test("GET /proc/log/lib/p lists every transition with the hash of the source and its author", async () => {
   await withPlugins(async (machine) => {
     const first = SAYS("one");
     await install(machine, "p", first);
@@ -102,7 +102,7 @@ Deno.test("every step is on the chain with the hash of the source and who took i
       ["stage_written", "T2:local", null, hash("import 'x';")],
       ["plugin_refused", "T3", null, hash("import 'x';")],
     ]);
-    // An approval tells what was approved.
+    // The event of an approval contains what was approved.
     const { routes, auth, grants, permissions } = events[1]?.payload ?? {};
     deepStrictEqual({ routes, auth, grants, permissions }, {
       routes: ["/p"],
@@ -118,12 +118,12 @@ Deno.test("every step is on the chain with the hash of the source and who took i
 const BAD: Record<string, [source: string, names: RegExp]> = {
   "an import": ['import x from "npm:x";\nexport default {};', /import \(line 1\)/],
   "a dynamic import": ["\nimport('x');", /import\(\) \(line 2\)/],
-  "no JavaScript": ["export default {", /line 1/],
-  "no UTF-8": ["\u0000", /parse/],
+  "a source that is not JavaScript": ["export default {", /line 1/],
+  "a source that does not parse": ["\u0000", /parse/],
   "no default export": ["export const routes = ['/p'];", /fetch|default/],
   "a throw at import": ["throw new Error('no luck');", /no luck/],
   "no routes": [plugin({ routes: [] }, ""), /`routes`/],
-  "routes that are no list": [plugin({ routes: "/p" }, ""), /`routes`/],
+  "routes that are not an array": [plugin({ routes: "/p" }, ""), /`routes`/],
   "a relative route": [plugin({ routes: ["p"] }, ""), /`routes`/],
   "a route of the core": [
     plugin({ routes: ["/home/x"] }, ""),
@@ -140,13 +140,13 @@ const BAD: Record<string, [source: string, names: RegExp]> = {
   "a grant to write the shell": [plugin({ grants: { "/usr/": "rw" } }, ""), /`grants`.*shell/],
   "a grant to write its own config": [
     plugin({ config: ["/etc/p.conf"], grants: { "/etc/p.conf": "rw" } }, ""),
-    /`grants`.*its own config/,
+    /`grants`.*a config world of this plugin/,
   ],
-  "a mode that is none": [plugin({ grants: { "/home/": "w" } }, ""), /`grants`/],
-  "permissions that are none": [plugin({ permissions: { run: ["ls"] } }, ""), /`permissions.run`/],
+  "an unknown mode of a grant": [plugin({ grants: { "/home/": "w" } }, ""), /`grants`/],
+  "an unknown permission": [plugin({ permissions: { run: ["ls"] } }, ""), /`permissions.run`/],
   "the whole disk": [plugin({ permissions: { read: ["/"] } }, ""), /`permissions.read`/],
   "every host": [plugin({ permissions: { net: ["*"] } }, ""), /`permissions.net`/],
-  "a secret of the machine": [
+  "a secret of the server": [
     plugin({ permissions: { env: ["ELASTIK_TOKEN"] } }, ""),
     /`permissions.env`/,
   ],
@@ -157,7 +157,7 @@ const BAD: Record<string, [source: string, names: RegExp]> = {
   "a long description": [plugin({ description: "x".repeat(2000) }, ""), /`description`/],
 };
 
-Deno.test("a source that cannot be a plugin is refused with 422 in words, and nothing changes", async (t) => {
+Deno.test("PUT /lib/bad/state answers 422 with the reason and changes nothing", async (t) => {
   await withPlugins(async (machine) => {
     for (const [what, [source, names]] of Object.entries(BAD)) {
       await t.step(what, async () => {
@@ -173,7 +173,7 @@ Deno.test("a source that cannot be a plugin is refused with 422 in words, and no
         equal(JSON.parse((await get(machine, "/proc/status")).text).plugins, 0);
       });
     }
-    await t.step("the machine's own data folder", async () => {
+    await t.step("the server's own data folder", async () => {
       await store(machine, "bad", plugin({ permissions: { read: [machine.data] } }, ""));
       const reply = await setState(machine, "bad", "active");
       equal(reply.status, 422);
@@ -182,14 +182,14 @@ Deno.test("a source that cannot be a plugin is refused with 422 in words, and no
   });
 });
 
-Deno.test("a route that another holds is refused: exactly it, above it and below it", async () => {
+Deno.test("PUT /lib/second/state answers 422 for a route that equals, contains or is below another's", async () => {
   await withPlugins(async (machine) => {
     await install(machine, "first", plugin({ routes: ["/a/b"] }, "return new Response('first');"));
     for (const route of ["/a/b", "/a", "/a/b/c"]) {
       await store(machine, "second", plugin({ routes: ["/free", route] }, ""));
       const reply = await setState(machine, "second", "active");
       equal(reply.status, 422);
-      match(reply.text, /`routes`.* is taken: lib\/first holds \/a\/b/);
+      match(reply.text, /`routes`.* is taken: \/lib\/first has the route \/a\/b/);
       equal((await get(machine, "/free")).status, 404);
     }
     await install(machine, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
@@ -202,7 +202,7 @@ Deno.test("a route that another holds is refused: exactly it, above it and below
   });
 });
 
-Deno.test("of two plugins approved at once for one route, one gets it", async () => {
+Deno.test("PUT /lib/<name>/state of two plugins for one route at the same time activates one of them", async () => {
   await withPlugins(async (machine) => {
     await store(machine, "one", SAYS("one"));
     await store(machine, "two", SAYS("two"));
@@ -222,7 +222,7 @@ Deno.test("of two plugins approved at once for one route, one gets it", async ()
   });
 });
 
-Deno.test("one plugin at a time resolves what nothing else answers, for GET and HEAD", async () => {
+Deno.test("PUT /lib/other/state answers 422 for a second fallback; the first answers GET and HEAD", async () => {
   await withPlugins(async (machine) => {
     const fallback = plugin({ routes: [], fallback: true }, "return new Response(url.pathname);");
     await install(machine, "last", fallback);
@@ -233,13 +233,13 @@ Deno.test("one plugin at a time resolves what nothing else answers, for GET and 
     await store(machine, "other", fallback);
     const reply = await setState(machine, "other", "active");
     equal(reply.status, 422);
-    match(reply.text, /`fallback`: it is taken: lib\/last holds it/);
+    match(reply.text, /`fallback`: it is taken: \/lib\/last is the fallback/);
     await setState(machine, "last", "disabled");
     equal((await get(machine, "/nothing/here")).status, 404);
   });
 });
 
-Deno.test("approval is for the version that was seen", async () => {
+Deno.test("PUT /lib/p/state answers 412 if If-Match is not the current version", async () => {
   await withPlugins(async (machine) => {
     await store(machine, "p", SAYS("one"));
     const seen = (await get(machine, "/lib/p?raw")).headers.get("etag") ?? "";
@@ -250,14 +250,14 @@ Deno.test("approval is for the version that was seen", async () => {
     const { version } = await stateOf(machine, "p");
     equal((await setState(machine, "p", "active", { "if-match": `"${version}"` })).status, 200);
     equal((await get(machine, "/p")).text, "two");
-    // Also for a plugin that is up, and for turning it off.
+    // The same for an active plugin, and for disabling it.
     equal((await setState(machine, "p", "active", { "if-match": seen })).status, 412);
     equal((await setState(machine, "p", "disabled", { "if-match": seen })).status, 412);
     equal((await get(machine, "/p")).text, "two");
   });
 });
 
-Deno.test("a source that is changed while it is loaded is not approved", async () => {
+Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded", async () => {
   await withPlugins(async (machine) => {
     await store(machine, "p", SAYS("one"));
     const wire = new Wire(machine.port);
@@ -267,18 +267,18 @@ Deno.test("a source that is changed while it is loaded is not approved", async (
       headers: bearer(APPROVE),
       body: "active",
     });
-    // The load takes two processes, a write a fraction of a millisecond.
+    // Loading starts two processes; the write takes a fraction of a millisecond.
     await store(machine, "p", SAYS("two"));
     const reply = await approving;
     wire.close();
     equal(reply.status, 409, reply.text);
-    match(reply.text, /changed meanwhile/);
+    match(reply.text, /another caller changed its source/);
     equal((await stateOf(machine, "p")).state, "pending");
     equal((await get(machine, "/p")).status, 404);
   });
 });
 
-Deno.test("no write that races an approval leaves routes up over a pending source", async () => {
+Deno.test("POST /lib/p during an approval never leaves a route active with a pending source", async () => {
   await withPlugins(async (machine) => {
     const wire = new Wire(machine.port);
     for (let round = 0; round < 6; round++) {
@@ -306,13 +306,13 @@ const CHANGES: Record<string, (data: string) => { method: string; target: string
     "replaced": () => ({ method: "PUT", target: "/lib/p", body: SAYS("new") }),
     "replaced by the same bytes": () => ({ method: "PUT", target: "/lib/p", body: SAYS("old") }),
     "appended to": () => ({ method: "POST", target: "/lib/p", body: "// more\n" }),
-    "brought back from an older approved version": () => ({
+    "restored from an older approved version": () => ({
       method: "PUT",
       target: "/lib/p?from=1",
     }),
   };
 
-Deno.test("a source that changes takes its routes down before its writer is answered", async (t) => {
+Deno.test("PUT and POST /lib/p remove the plugin's routes before the response", async (t) => {
   await withPlugins(async (machine) => {
     for (const [what, change] of Object.entries(CHANGES)) {
       await t.step(what, async () => {
@@ -330,7 +330,7 @@ Deno.test("a source that changes takes its routes down before its writer is answ
   });
 });
 
-Deno.test("an approval that fails leaves what runs as it is", async () => {
+Deno.test("PUT /lib/q/state that fails does not affect a running plugin", async () => {
   await withPlugins(async (machine) => {
     await install(machine, "p", SAYS("fine"));
     await store(machine, "q", plugin({ routes: ["/q"] }, ""));
@@ -338,7 +338,7 @@ Deno.test("an approval that fails leaves what runs as it is", async () => {
     equal((await setState(machine, "nothing", "active")).status, 404);
     equal((await setState(machine, "nothing", "disabled")).status, 404);
     const { version } = await stateOf(machine, "p");
-    // Approving what is up already changes nothing and adds no event.
+    // Approving an active plugin again changes nothing and adds no event.
     equal((await setState(machine, "p", "active")).status, 200);
     equal((await stateOf(machine, "p")).version, version);
     equal((await get(machine, "/p")).text, "fine");

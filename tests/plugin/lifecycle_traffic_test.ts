@@ -1,4 +1,4 @@
-/** What passes between a caller and a plugin through the whole machine, and what is made of it on the way. */
+/** Tests of requests and responses between a client and a plugin through the whole server. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
@@ -7,7 +7,7 @@ import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_m
 
 const BROWSER = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
-Deno.test("a browser that opens a plugin's bare route gets a page about it, and nothing of it runs", async () => {
+Deno.test("GET of a route with Accept: text/html returns the description page with escaped text", async () => {
   await withPlugins(async (machine) => {
     const description = `<script>alert(1)</script> & "quotes" of 'it'`;
     const routes = ["/p", "/other/it's$(x)"];
@@ -32,7 +32,7 @@ Deno.test("a browser that opens a plugin's bare route gets a page about it, and 
     const head = await machine.send({ method: "HEAD", target: "/p", headers: BROWSER });
     deepStrictEqual([head.status, head.body.length], [200, 0]);
     equal((await get(machine, "/bin/p", BROWSER)).text, page.text);
-    // Everything else is the plugin's to answer, or the policy's to refuse.
+    // Every other request goes to the plugin, or is refused by the policy.
     equal((await get(machine, "/p")).status, 401);
     equal((await machine.approve("GET", "/p")).text, "asked ");
     const asked = { ...BROWSER, ...bearer("t3-5ecret-0f-the-test-machine") };
@@ -42,7 +42,7 @@ Deno.test("a browser that opens a plugin's bare route gets a page about it, and 
   });
 });
 
-Deno.test("who may not see a route gets no page about it", async () => {
+Deno.test("GET of a route answers 403 without a description page to a caller that cannot read it", async () => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     const source = plugin({ description: "in hiding" }, "return new Response('x');");
     await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
@@ -54,7 +54,7 @@ Deno.test("who may not see a route gets no page about it", async () => {
   });
 });
 
-Deno.test("a mount's own page is its plugin's, and so is a fallback's", async () => {
+Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the description page", async () => {
   await withPlugins(async (machine) => {
     await install(machine, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
     equal((await get(machine, "/mnt", BROWSER)).text, "mounts");
@@ -67,7 +67,7 @@ Deno.test("a mount's own page is its plugin's, and so is a fallback's", async ()
   });
 });
 
-Deno.test("a plugin's answer passes with its status, headers and cookies, and cannot act as this origin", async () => {
+Deno.test("GET of a plugin returns its status, headers and cookies, with a sandbox policy", async () => {
   await withPlugins(async (machine) => {
     const body = `
       if (url.pathname === "/p/own") {
@@ -93,7 +93,7 @@ Deno.test("a plugin's answer passes with its status, headers and cookies, and ca
   });
 });
 
-Deno.test("ranges, methods and long query strings are the plugin's to read", async () => {
+Deno.test("requests with ranges, any method and long queries are forwarded to the plugin", async () => {
   await withPlugins(async (machine) => {
     const body = `
       if (request.headers.has("range")) {
@@ -114,7 +114,7 @@ Deno.test("ranges, methods and long query strings are the plugin's to read", asy
   });
 });
 
-Deno.test("a Host that makes no URL does not keep a request from its plugin", async () => {
+Deno.test("POST to a plugin works with a Host header that does not form a valid URL", async () => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     const source = plugin({}, "return new Response(url.pathname + await request.text());");
     await machine.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
@@ -125,7 +125,7 @@ Deno.test("a Host that makes no URL does not keep a request from its plugin", as
   });
 });
 
-Deno.test("an upgrade to a WebSocket is refused in words", async () => {
+Deno.test("GET of a plugin with a WebSocket upgrade answers 501", async () => {
   await withPlugins(async (machine) => {
     await install(machine, "p", plugin({}, "return new Response('x');"));
     const reply = await get(machine, "/p", {
@@ -139,7 +139,7 @@ Deno.test("an upgrade to a WebSocket is refused in words", async () => {
   });
 });
 
-Deno.test("an event stream passes as it is made, and ends in the plugin when its reader goes", async () => {
+Deno.test("GET of an event stream returns each event at once, and its end aborts request.signal", async () => {
   await withPlugins(async (machine) => {
     const body = `
       if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
@@ -156,7 +156,7 @@ Deno.test("an event stream passes as it is made, and ends in the plugin when its
     const answer = await fetch(`http://127.0.0.1:${machine.port}/p`, { signal: abort.signal });
     equal(answer.headers.get("content-type"), "text/event-stream");
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
-    // Each is read before the next is made, so nothing on the way may have waited for more.
+    // Each event is read before the next one is created, so no part of the path buffers events.
     for (let at = 0; at < 3; at++) {
       equal((await reader.read()).value, `data: ${at}\n\n`);
       await get(machine, "/p/next");
@@ -169,14 +169,14 @@ Deno.test("an event stream passes as it is made, and ends in the plugin when its
   });
 });
 
-Deno.test("a caller that goes away before the answer aborts request.signal", async () => {
+Deno.test("a client that disconnects before the response aborts request.signal of the plugin", async () => {
   await withPlugins(async (machine) => {
     const body = `
       if (url.pathname === "/p/told") return Response.json(globalThis.told ?? null);
       globalThis.told = "waiting";
       await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
       globalThis.told = "aborted";
-      return new Response("nobody reads this");`;
+      return new Response("not read");`;
     await install(machine, "p", plugin({}, body));
     const told = (what: string) =>
       eventually(

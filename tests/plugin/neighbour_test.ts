@@ -1,4 +1,4 @@
-/** What a hostile plugin costs everybody else: a neighbour is asked all the while, and the tree is weighed after. */
+/** Tests that a hostile plugin does not affect another plugin and leaves no process. */
 
 import assert from "node:assert/strict";
 import { isAlive, makeCell, until, withCell } from "./cell_fixture.ts";
@@ -14,8 +14,9 @@ const BOMBS: Record<string, string> = {
 };
 
 Deno.test({
-  name: "a neighbour's requests meet no error while bombs go off, and nothing of them is left",
-  ignore: Deno.build.os !== "linux", // Processes and their time are read from /proc.
+  name:
+    "Cell.request() of another plugin succeeds while a hostile one runs, and no process is left",
+  ignore: Deno.build.os !== "linux", // Processes are read from /proc.
   async fn() {
     const attempts = Object.entries(BOMBS).map(([name, code]) =>
       `if (path === "/${name}") { ${code} }`
@@ -43,7 +44,11 @@ Deno.test({
       const bad = await makeCell(source, { answerSubrequest, limits: { maxCrashes: 100 } });
       const pids: number[] = [];
       for (const name of Object.keys(BOMBS)) {
-        await until(() => bad.cell.health().state !== "waiting", 1000, "it may start again");
+        await until(
+          () => bad.cell.health().state !== "waiting",
+          1000,
+          "the cell can be started again",
+        );
         assert.equal(await bad.text("/ok"), "ok", `before ${name}`);
         pids.push(bad.cell.health().pid ?? 0);
         const status = await bad.ask(`/${name}`).then((r) => r.status, (error) => error.status);
@@ -52,14 +57,14 @@ Deno.test({
       await bad.cell.stop({ drain: false });
       over = true;
       await probing;
-      assert.ok(asked > 100, `${asked} requests of the neighbour`);
+      assert.ok(asked > 100, `${asked} requests to the other plugin`);
       assert.ok(worst < 500, `the slowest took ${worst} ms`);
       for (const pid of pids) assert.ok(!isAlive(pid), "a process is left");
     });
   },
 });
 
-Deno.test("a plugin that spins with no request open is ended by its heartbeat", async () => {
+Deno.test("Cell ends a plugin with a busy loop by its heartbeat, also without an open request", async () => {
   const source = `export default { fetch() {
     setTimeout(() => { for (;;); }, 20);
     return new Response("ok");
@@ -67,9 +72,9 @@ Deno.test("a plugin that spins with no request open is ended by its heartbeat", 
   await withCell(source, {}, async ({ text, events, cell }) => {
     assert.equal(await text("/"), "ok");
     const { pid } = cell.health();
-    await until(() => events.some(({ kind }) => kind === "silence"), 4000, "it is ended");
+    await until(() => events.some(({ kind }) => kind === "silence"), 4000, "the cell is ended");
     if (pid !== undefined && Deno.build.os === "linux") {
-      await until(() => !isAlive(pid), 1000, "its process is gone");
+      await until(() => !isAlive(pid), 1000, "its process has ended");
     }
     assert.equal(cell.health().crashes, 1);
   });

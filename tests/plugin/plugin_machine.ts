@@ -1,22 +1,19 @@
-/**
- * What the tests of plugins' lives share: a machine with real cells, and the few steps everyone takes
- * with a plugin. Not a test itself.
- */
+/** Shared by the tests of plugins on a whole server: start, store, approve and read the state. */
 
 import { equal } from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { APPROVE, bearer, type TestMachine, withMachine } from "../support/machine.ts";
 import type { Reply } from "../support/wire.ts";
 
-/** Settings that keep the tests short. */
+/** Settings for short tests. */
 export const QUICK = { ELASTIK_WRITERS: "1", ELASTIK_SYNC: "normal" } as const;
 
-/** Runs a test on a quick machine of its own. */
+/** Runs a test on its own server with {@link QUICK}. */
 export function withPlugins(test: (machine: TestMachine) => Promise<void>): Promise<void> {
   return withMachine({ env: QUICK }, test);
 }
 
-/** A plugin's source: its manifest as exports, and the body of its `fetch`. */
+/** Returns the source of a plugin with these exports and this body of `fetch`. */
 export function plugin(manifest: Readonly<Record<string, unknown>>, body: string): string {
   const fields = Object.entries({ routes: ["/p"], ...manifest });
   const exports = fields.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`);
@@ -24,7 +21,7 @@ export function plugin(manifest: Readonly<Record<string, unknown>>, body: string
 export default { async fetch(request, env, ctx) { const url = new URL(request.url); ${body} } };\n`;
 }
 
-/** Stores a source as a loopback caller, who holds T2. */
+/** Stores a source as a loopback caller, which has tier T2. */
 export async function store(machine: TestMachine, name: string, source: string): Promise<Reply> {
   const reply = await machine.send({ method: "PUT", target: `/lib/${name}`, body: source });
   equal(reply.status === 200 || reply.status === 201, true, reply.text);
@@ -54,7 +51,7 @@ export async function install(machine: TestMachine, name: string, source: string
   return reply;
 }
 
-/** Asks without a credential. */
+/** Sends a GET without a credential. */
 export function get(
   machine: TestMachine,
   target: string,
@@ -63,15 +60,15 @@ export function get(
   return machine.send({ method: "GET", target, headers });
 }
 
-/** A JSON object as a record; anything else fails the test. */
+/** Converts a JSON object to a record; throws for another value. */
 export function record(value: unknown): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`no object: ${JSON.stringify(value)}`);
+    throw new TypeError(`expected an object, got ${JSON.stringify(value)}`);
   }
   return Object.fromEntries(Object.entries(value));
 }
 
-/** A plugin's state as T3 sees it. */
+/** Reads the state of a plugin as T3. */
 export async function stateOf(
   machine: TestMachine,
   name: string,
@@ -81,7 +78,7 @@ export async function stateOf(
   return record(JSON.parse(reply.text));
 }
 
-/** The events of a plugin's world, oldest first. */
+/** Reads the events of a plugin's world, oldest first. */
 export async function eventsOf(
   machine: TestMachine,
   name: string,
@@ -106,7 +103,7 @@ export async function eventually<T>(look: () => Promise<T | undefined>, what: st
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`Not so after ten seconds: ${what}`);
+    if (Date.now() > end) throw new Error(`Expected within ten seconds: ${what}`);
     await delay(5);
   }
 }

@@ -1,9 +1,9 @@
-/** What code inside a cell can and cannot reach, tried from inside, in both transports. */
+/** Tests of what code inside a cell can reach, run inside the cell, with both transports. */
 
 import assert from "node:assert/strict";
 import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
 
-/** Every attempt is one async function body; what it returns or throws is compared as text. */
+/** Each attempt is the body of an async function. Its result or error is compared as text. */
 const ATTEMPTS: Readonly<Record<string, readonly [code: string, expected: RegExp]>> = {
   "Deno": [
     "return typeof Deno + typeof globalThis['Deno'] + typeof self.Deno",
@@ -87,7 +87,7 @@ const ATTEMPTS: Readonly<Record<string, readonly [code: string, expected: RegExp
     "EventTarget.prototype.dispatchEvent.call(globalThis, new MessageEvent('message', { data: { bootstrap: 'data:text/javascript,export function start(){globalThis.forged=1}' } })); await new Promise((r) => setTimeout(r, 30)); return typeof forged",
     /^undefined$/,
   ],
-  "posting on every port there is": [
+  "posting a forged frame": [
     "const c = new MessageChannel(); c.port1.postMessage(new Uint8Array([7,0,0,0,11,0,0,0,0,0,0])); return typeof postMessage + typeof onmessage",
     /^undefinedundefined$/,
   ],
@@ -131,7 +131,7 @@ export default { async fetch(request, env) {
 } };`;
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
-  Deno.test(`the realm of a cell (${launch}) holds nothing that reaches past it`, async (t) => {
+  Deno.test(`lockDownRealm() (${launch}) leaves nothing that reaches outside the realm`, async (t) => {
     await withCell(MODULE, { launch, limits: { responseTimeoutMs: 8000 } }, async ({ ask }) => {
       const found: Record<string, string> = await (await ask("/")).json();
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
@@ -140,7 +140,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     });
   });
 
-  Deno.test(`a plugin (${launch}) that patches every prototype it finds moves no wall`, async () => {
+  Deno.test(`Cell (${launch}) keeps its checks if a plugin patches every prototype`, async () => {
     const source = `
       const log = console.log;
       export default { async fetch(request, env) {

@@ -1,6 +1,6 @@
 /**
- * The second belt: source that imports never gets into a cell, but if it did, what would it reach? Here
- * the check is left out on purpose. Each case is a trap of the runtime that the design leans on.
+ * Tests of the second line of defence: a source that imports is refused, but if one reached a cell, its
+ * imports must fail. These tests skip the check. Each case depends on a behaviour of Deno.
  */
 
 import assert from "node:assert/strict";
@@ -36,7 +36,7 @@ const TEXT = ", { with: { type: 'text' } }";
 const HERE = JSON.stringify(import.meta.url);
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
-  Deno.test(`a cell (${launch}) imports no file and no URL even with unchecked source (deno#29503)`, async () => {
+  Deno.test(`Cell (${launch}) imports no file or URL, even with an unchecked source (deno#29503)`, async () => {
     const attempts: [string, string][] = [
       ['"file:///etc/hostname"', TEXT],
       ['"file:" + "///etc/hostname"', TEXT],
@@ -51,8 +51,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
   });
 }
 
-Deno.test("a cell's process imports no npm package even with unchecked source", async () => {
-  // Ignored by permissions (seen); the process's own --no-npm holds. A Worker has no such belt.
+Deno.test("Cell (process) imports no npm package, even with an unchecked source", async () => {
+  // Permissions do not cover npm imports (Deno 2.9.6); the flag --no-npm does. A Worker has no such flag.
   for (const specifier of ['"npm:hono@4.13.19"', '"npm:" + "is-odd@3.0.1"', '"jsr:@std/assert"']) {
     assert.match(await unchecked("process", specifier), /^\w*Error/, specifier);
   }

@@ -67,7 +67,7 @@ Deno.test({
           match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
           match(ran.stdout, /"description":"says hello and echoes what is sent"/);
           for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
-          match(ran.stdout, /Activated example\nAll plugins are active: /);
+          match(ran.stdout, /Activated example\nAll plugins are up: /);
           machine.witness(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await machine.send({ method: "POST", target: "/example", body: "hi" });
@@ -100,7 +100,7 @@ Deno.test({
         equal(ran.code, 0, ran.stderr);
         match(
           ran.stdout,
-          /Using the approve token in data\/\.approve-token/,
+          /Using the approve token that the server stores in data\/\.approve-token/,
         );
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
         ok(!ran.stdout.includes(kept));
@@ -176,9 +176,9 @@ Deno.test({
         const env = { ...TOKENS, ...url(machine) };
         const rows: [args: string[], code: number, says: RegExp][] = [
           [[], 2, /no plugin was given; name one, or primitives/],
-          [["../example"], 2, /it is not the name of a plugin/],
-          [["-x"], 2, /it is not the name of a plugin/],
-          [[""], 2, /it is not the name of a plugin/],
+          [["../example"], 2, /it is not a valid plugin name/],
+          [["-x"], 2, /it is not a valid plugin name/],
+          [[""], 2, /it is not a valid plugin name/],
           [["nothing"], 2, /not found in .*\/plugins: nothing\.ts; nothing was installed/],
           [["primitives"], 2, /: fstab\.ts db\.ts fanout\.ts; nothing was installed/],
           [["primitives", "--with-semantic"], 2, /fanout\.ts semantic\.ts; nothing was installed/],
@@ -265,7 +265,7 @@ Deno.test({
         equal(ran.code, 1);
         match(
           ran.stderr,
-          /Cannot approve fanout: .*an import \(line 1\).*fanout stays stored as pending/,
+          /Cannot approve fanout: .*an import \(line 1\).*fanout is stored but not active/,
         );
         match(ran.stderr, /Installed before that: gpu fstab db\n/);
         equal((await stateOf(machine, "fanout")).state, "pending");
@@ -301,7 +301,7 @@ Deno.test({
           [
             { ...TOKENS, ELASTIK_APPROVE_TOKEN: TOKEN },
             1,
-            /T3 is needed; set ELASTIK_APPROVE_TOKEN/,
+            /T3 is required; set ELASTIK_APPROVE_TOKEN/,
           ],
         ];
         for (const [env, code, says] of rows) {

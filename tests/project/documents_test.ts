@@ -13,9 +13,6 @@ const DOC = "worlds/usr/share/doc";
 const SKILL = "worlds/usr/lib/skills/elastik.md";
 /** Variables that only the client scripts read. */
 const CLIENT_VARIABLES = ["ELASTIK_URL"];
-/** Files and tasks of branches that are not merged yet; delete each when it exists. */
-const NOT_YET = ["lib/README.md", "test:unit", "test:machine", "test:faults"];
-
 const names = [...Deno.readDirSync(`${ROOT}/${DOC}`)].filter(({ isFile }) => isFile)
   .map(({ name }) => name).sort();
 const pages = new Map(names.map((name) => [`${DOC}/${name}`, read(`${DOC}/${name}`)]));
@@ -151,7 +148,6 @@ Deno.test("documents link only to files and worlds that exist", () => {
       const target = link.startsWith("/")
         ? `worlds${link}`
         : new URL(link, `file:///${path}`).pathname.slice(1);
-      if (NOT_YET.includes(target)) continue;
       assert(exists(`${ROOT}/${target.replace(/\/$/, "")}`), `${path} links to ${link}`);
     }
   }
@@ -188,7 +184,6 @@ Deno.test("documents name only tasks that exist", () => {
   const { tasks } = JSON.parse(read("deno.json"));
   for (const [path, text] of documents) {
     for (const [, name = ""] of text.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z]+(?::[a-z]+)*)/g)) {
-      if (NOT_YET.includes(name)) continue;
       assert(Object.hasOwn(tasks, name), `${path} names deno task ${name}, which does not exist`);
     }
   }

@@ -23,24 +23,22 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "lib/http/drain_body.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/http/head_response.ts": "a workaround for a fault of Deno, to be deleted when it is mended",
   "lib/http/origin.ts": "a policy with a table of cases in its test; part of the HTTP library",
-  "lib/plugin/cell/open_verified.ts": "the check against replaced symlinks, with its own test",
   "lib/plugin/cell/own_port_guard.ts": "a check with its own test; the host composes it",
   "lib/plugin/cell/process_memory.ts": "the only code that depends on Linux, with its own test",
   "lib/plugin/cell/rate_limit.ts": "a counter with its own test",
-  "lib/plugin/host/plugin_metrics.ts": "the metrics of one plugin, with their own test",
   "lib/plugin/host/route_claims.ts": "the rule which routes a plugin may claim, with its own test",
-  "lib/plugin/host/shell_response.ts": "a policy with its own test",
   "lib/plugin/host/strip_types.ts": "starts a cell, so that it is not part of manifest",
-  "lib/plugin/host/subject_etag.ts": "a function with its own test",
   "lib/plugin/manifest/check_imports_worker.ts": "entry point of a Worker",
   "lib/plugin/manifest/missing_permissions.ts": "a function with its own test",
   "lib/plugin/transport/cell_main.ts": "entry point of a process",
   "lib/plugin/transport/choose_transport.ts":
     "the choice between two transports, with its own test",
   "lib/plugin/transport/worker_transport.ts": "one of two implementations of the same interface",
-  "lib/routes/world_responses.ts": "responses of worlds.ts, which has 400 lines without them",
+  "lib/routes/route_list.ts": "the handler of one route",
+  "lib/routes/worlds.ts": "the handlers of one route",
   "lib/server/boot_worlds.ts": "the text of /boot, with its own test",
   "lib/source/find_program_source.ts": "separate, because it imports each kind of source",
+  "lib/source/gitignore.ts": "loaded with the first source listing only",
   "lib/source/import_specifiers.ts": "a parser with its own test",
   "lib/source/single_file.ts": "one of three implementations of the same interface",
   "lib/tools/build_plugins.ts": "a developer command",
@@ -100,4 +98,16 @@ Deno.test("a short file with a single importer has a reason", () => {
   assertEquals(without, [], "merge the file with its importer, or give a reason");
   const unused = Object.keys(FRAGMENTS).filter((path) => !fragments.includes(path));
   assertEquals(unused, [], "remove the reasons that are not needed");
+});
+
+Deno.test("every file of lib/deps exports one package, with its version, licence and use", () => {
+  for (const [path, text] of lib) {
+    if (!path.startsWith("lib/deps/")) continue;
+    const [, name = "", version = ""] = /from "npm:([\w-]+)@([\d.]+)/.exec(text) ?? [];
+    const packages = new Set([...text.matchAll(/from "npm:([^"]+)"/g)].map(([, found]) => found));
+    assertEquals([...packages], [`${name}@${version}`], path);
+    const head = `/**\n * \`${name}\` ${version}, `;
+    assert(text.startsWith(head), `${path} does not begin with ${JSON.stringify(head)}`);
+    assert(/^.*\n.*\b(?:MIT|ISC|BSD|Apache)\b.* licence/.test(text), `${path} names no licence`);
+  }
 });

@@ -2,50 +2,6 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer } from "./readme.ts";
 
-/**
- * Modules without a test of their own: what they do shows only in the room they belong to, and the
- * test named here asks that room. A folder stands for all in it that have none.
- */
-const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  "lib/cli/commands/cell.ts": "tests/plugin/transport/process_transport_test.ts",
-  "lib/dav/": "tests/dav/litmus_test.ts",
-  "lib/server/start.ts": "tests/cli/commands/serve_test.ts",
-  "lib/server/boot_worlds.ts": "tests/security/secrets_test.ts",
-  "lib/plugin/transport/cell_process.ts": "tests/plugin/transport/process_transport_test.ts",
-  "lib/plugin/transport/cell_worker.ts": "tests/plugin/realm_test.ts",
-  "lib/plugin/manifest/check_imports.ts": "tests/plugin/manifest/validate_source_test.ts",
-  "lib/plugin/wire/rpc_calls.ts": "tests/plugin/cell/cell_test.ts",
-  "lib/plugin/transport/choose_transport.ts": "tests/plugin/lifecycle_steps_test.ts",
-  "lib/plugin/cell/rate_limit.ts": "tests/faults/hostile_weight_test.ts",
-  "lib/plugin/cell/forwarded_request.ts": "tests/plugin/cell/cell_test.ts",
-  "lib/plugin/wire/rpc_endpoint.ts": "tests/plugin/cell/cell_test.ts",
-  "lib/plugin/realm/": "tests/plugin/realm_test.ts",
-  "lib/plugin/cell/cell_errors.ts": "tests/plugin/cell/cell_test.ts",
-  "lib/plugin/cell/process_memory.ts": "tests/faults/hostile_weight_test.ts",
-  "lib/plugin/manifest/check_imports_worker.ts":
-    "tests/plugin/manifest/check_imports_in_worker_test.ts",
-  "lib/plugin/transport/worker_permissions.ts": "tests/plugin/traps_test.ts",
-  "lib/plugin/transport/worker_transport.ts": "tests/faults/hostile_fallback_test.ts",
-  "lib/routes/stream/replay_buffer.ts": "tests/routes/stream/stream_test.ts",
-  "lib/routes/stream/collection_feed.ts": "tests/routes/stream/stream_test.ts",
-  "lib/dav/router.ts": "tests/dav/litmus_test.ts",
-  "lib/response/json_response.ts": "tests/routes/proc/proc_test.ts",
-  "lib/routes/handler.ts": "tests/routes/root_folders_test.ts",
-  "lib/response/row_listing.ts": "tests/routes/root_folders_test.ts",
-  "lib/routes/world_responses.ts": "tests/routes/read_world_test.ts",
-  "lib/routes/stream/world_feed.ts": "tests/routes/stream/stream_test.ts",
-  "lib/world/store/read_through.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/store/empty_collections.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/store/read_locks.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/file/sql.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/store/write_plan.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/store/worker_pool.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/store/unindexed_worlds.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/world/audit_result.ts": "tests/world/worker/reader_test.ts",
-  "lib/world/store/records.ts": "tests/world/store/sqlite_store_test.ts",
-  "lib/auth/account_sync.ts": "tests/http/manual_test.ts",
-};
-
 async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(`${ROOT}/${folder}/${prefix}`)) {
@@ -79,49 +35,6 @@ Deno.test("deno.lock names what machines download, and not what tests do", async
   const locked = Object.keys(specifiers);
   equal(locked.filter((name) => !runtime.includes(name)), []);
   ok(locked.length > 3, "it locks nothing");
-});
-
-Deno.test("every module of lib and every plugin has a test", async () => {
-  const tested = new Set<string>();
-  const elsewhere = Object.keys(TESTED_ELSEWHERE);
-  for (const [path, text] of tests) {
-    if (!path.endsWith("_test.ts")) continue;
-    for (const [, specifier = ""] of text.matchAll(/from "([^"]+)"/g)) {
-      const from = new URL(specifier, `file:///${path}`).pathname.slice(1);
-      if (from.startsWith("lib/")) tested.add(from);
-    }
-  }
-  const untested: string[] = [];
-  for (const [path, text] of lib) {
-    // Names of packages, and types that vanish: there is nothing to run.
-    const runs = /^export (?:async )?(?:function|class|const)\b/m.test(text);
-    if (path.startsWith("lib/deps/") || !runs) continue;
-    const mirror = path.replace(/^lib\//, "tests/").replace(/\.ts$/, "");
-    const own = [...tests.keys()].some((test) =>
-      test === `${mirror}_test.ts` || (test.startsWith(`${mirror}_`) && test.endsWith("_test.ts"))
-    );
-    const excused = elsewhere.some((name) =>
-      path === name || (name.endsWith("/") && path.startsWith(name))
-    );
-    if (!own && !tested.has(path) && !excused) untested.push(path);
-  }
-  equal(untested, []);
-  for (const plugin of await filesBelow("plugins")) {
-    // The example is what the ways to run and the README are tested with.
-    if (!plugin.endsWith(".ts") || plugin === "plugins/example.ts") continue;
-    const runs = /^export (?:async )?(?:function|class|const|default)\b/m
-      .test(await Deno.readTextFile(`${ROOT}/${plugin}`));
-    // The entry of a plugin is tested by the test of the whole plugin.
-    const entry = plugin.replace(/(?<=^plugins\/\w+)\/mod\.ts$/, ".ts");
-    const test = `tests/${entry.replace(/\.ts$/, "")}`;
-    const own = [...tests.keys()].some((path) =>
-      path === `${test}_test.ts` || (path.startsWith(`${test}_`) && path.endsWith("_test.ts"))
-    );
-    ok(own || !runs, `${plugin} has no test`);
-  }
-  for (const [path, test] of Object.entries(TESTED_ELSEWHERE)) {
-    ok(tests.has(test), `${path} is said to be tested by ${test}, which is not there`);
-  }
 });
 
 Deno.test("every module of lib says first what it is for", () => {

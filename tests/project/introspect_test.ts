@@ -117,7 +117,7 @@ Deno.test({
         ELASTIK_TOKEN: machine.capability("/home/x", "rw"),
       });
       equal(outside.code, 1);
-      match(outside.stderr, /the capability reaches \/home\/x/);
+      match(outside.stderr, /the capability covers \/home\/x/);
       const unreachable = await paste(machine, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
       equal(unreachable.code, 3);
       match(unreachable.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);

@@ -24,7 +24,7 @@ const WORDS: readonly (readonly [pattern: string, instead: string])[] = [
   ],
   [`(?<!\\b(?:${PERSON}),? )who (?:may|is|sends)`, '"callers that can …"'],
   [
-    "(?<!\\bthere )(?:is|are) no(?! (?:longer|more|less|later|earlier|other)\\b)|(?:is|are) none",
+    "(?<!\\bthere )(?:is|are) (?:none|no(?! (?:longer|more|less|later|earlier|other)\\b))",
     '"is not a …", "there is no …", "returns undefined if absent"',
   ],
   ["(?<!\\b(?:run|runs|running|leave|leaves|left) )alone", "only"],
@@ -226,7 +226,10 @@ Deno.test("proseOfSource() keeps comments and strings with white space", () => {
   assertEquals(prose("/**\n * It is\n * none of `let go`.\n */"), ["is none"]);
   assertEquals(prose("// It is\n// no use.\nconst a = /shall beside/;"), ["is no"]);
   assertEquals(prose("/**\n * ```ts\n * shall();\n * ```\n * shall\n */"), ["shall"]);
-  assertEquals(prose("// there is no such, it is no longer, runs alone, besides"), []);
+  assertEquals(
+    prose("// there is no such, there is none, it is no longer, runs alone, besides"),
+    [],
+  );
   assertEquals(prose("// a caller who is known, and who is not"), ["who is"]);
 });
 

@@ -13,12 +13,15 @@ const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string
   ["?.ts", ["a.ts", "lib/b.ts"], ["ab.ts", ".ts/"]],
   ["[ab].ts", ["a.ts"], ["c.ts"]],
   ["[!ab].ts", ["c.ts"], ["a.ts"]],
-  ["[z-a].ts", ["c.ts"], ["cc.ts"]],
+  ["[z-a].ts", [], ["a.ts", "c.ts", "cc.ts"]],
   ["\\#notes", ["#notes"], ["notes"]],
   ["a.b(c)+$", ["a.b(c)+$"], ["axb(c)+$"]],
   ["trailing   ", ["trailing"], ["trailing   "]],
   ["crlf\r", ["crlf"], []],
-  ["", [], ["", "a"]],
+  ["lib/", ["lib/", "lib/a.ts"], ["lib"]],
+  ["*.KEY", ["a.KEY"], ["a.key"]],
+  ["a\nb", ["a", "x/b"], ["c"]],
+  ["", [], ["a"]],
   ["# comment", [], ["# comment", "comment"]],
 ];
 

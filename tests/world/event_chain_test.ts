@@ -5,6 +5,7 @@ import {
   CHAIN_START,
   type ChainState,
   createChainSigner,
+  createHmacSha256,
   type EventRow,
   GENESIS,
   stepChain,
@@ -28,6 +29,53 @@ function chainOf(payloads: readonly string[], type = "stage_written"): EventRow[
 function checkAll(rows: readonly EventRow[]): ChainState {
   return rows.reduce((state, row) => stepChain(state, row, sign), CHAIN_START);
 }
+
+Deno.test("createHmacSha256() returns the codes of RFC 4231", () => {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const repeat = (byte: number, count: number) => new Uint8Array(count).fill(byte);
+  const vectors: readonly (readonly [key: Uint8Array, data: Uint8Array, code: string])[] = [
+    [
+      repeat(0x0b, 20),
+      text("Hi There"),
+      "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ],
+    [
+      text("Jefe"),
+      text("what do ya want for nothing?"),
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    ],
+    [
+      repeat(0xaa, 20),
+      repeat(0xdd, 50),
+      "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+    ],
+    [
+      Uint8Array.from({ length: 25 }, (_, i) => i + 1),
+      repeat(0xcd, 50),
+      "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+    ],
+    // The RFC prints the first 128 bits of this one.
+    [repeat(0x0c, 20), text("Test With Truncation"), "a3b6167473100ee06e0c796c2955552b"],
+    [
+      repeat(0xaa, 131),
+      text("Test Using Larger Than Block-Size Key - Hash Key First"),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ],
+    [
+      repeat(0xaa, 131),
+      text(
+        "This is a test using a larger than block-size key and a larger than block-size data. " +
+          "The key needs to be hashed before being used by the HMAC algorithm.",
+      ),
+      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ],
+  ];
+  for (const [at, [key, data, code]] of vectors.entries()) {
+    const found = createHmacSha256(key)(data);
+    equal(found.length, 64);
+    equal(found.slice(0, code.length), code, `test case ${at + 1}`);
+  }
+});
 
 Deno.test("createChainSigner() returns HMAC-SHA256 for keys of every length", () => {
   const keys = [

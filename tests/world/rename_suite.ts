@@ -1,6 +1,6 @@
 /**
- * What every engine keeps when a world gets another name, as tests over a factory; a part of the
- * store's suite.
+ * Tests of renames that apply to every implementation of the `Store` interface; part of
+ * store_suite.ts.
  */
 
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
@@ -23,12 +23,12 @@ async function textOf(found: Promise<World | undefined>): Promise<string | undef
   return world === undefined ? undefined : decoder.decode(world.body);
 }
 
-/** Registers the part of the suite for an engine. */
+/** Registers the tests for an implementation. */
 export function renameSuite(engine: string, withStore: WithStore): void {
   for (const cacheBytes of [0, 1_000_000]) {
-    const how = cacheBytes === 0 ? "cold" : "hot";
+    const where = cacheBytes === 0 ? "on disk" : "in memory";
     Deno.test(
-      `${engine} takes history, chain and metadata along when it renames a ${how} world`,
+      `${engine} keeps history, chain and metadata of a renamed world ${where}`,
       () =>
         withStore({ cacheBytes }, async ({ store, reopen }) => {
           const meta = [["x-meta-a", "1"]] as const;
@@ -57,7 +57,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
     );
   }
 
-  Deno.test(`${engine} renames to where nothing is, and from where something is, alone`, () =>
+  Deno.test(`${engine} refuses to rename a missing world, or to an existing name`, () =>
     withStore({ lower: { "usr/low": "low" } }, async ({ store }) => {
       await put(store, "home/a", "a");
       await put(store, "home/b", "b");
@@ -75,7 +75,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       equal((await put(store, "home/a", "still")).version, 2);
     }));
 
-  Deno.test(`${engine} uncovers a lower world when what covered it is renamed`, () =>
+  Deno.test(`${engine} shows a lower-layer world again after the world that covered it is renamed`, () =>
     withStore({ lower: { "usr/low": "low" } }, async ({ store, reopen }) => {
       await put(store, "usr/low", "high");
       await rename(store, "usr/low", "home/high");
@@ -86,16 +86,16 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       }
     }));
 
-  Deno.test(`${engine} tells watchers of both names`, () =>
+  Deno.test(`${engine} notifies watchers of the old and of the new name`, () =>
     withStore({}, async ({ store }) => {
       await put(store, "home/a", "a");
-      const told: [Change["kind"], string, number][] = [];
-      store.watch("/", ({ kind, name, version }) => void told.push([kind, name, version]));
+      const changes: [Change["kind"], string, number][] = [];
+      store.watch("/", ({ kind, name, version }) => void changes.push([kind, name, version]));
       await rename(store, "home/a", "home/b");
-      equal(told, [["update", "home/b", 2], ["delete", "home/a", 1]]);
+      equal(changes, [["update", "home/b", 2], ["delete", "home/a", 1]]);
     }));
 
-  Deno.test(`${engine} loses no change that was made while its world was renamed to and fro`, () =>
+  Deno.test(`${engine} keeps all changes during renames of their world`, () =>
     withStore({ history: { versions: 1000, bytes: 1e6 } }, async ({ store, reopen }) => {
       const names = ["home/a", "home/b", "etc/c"];
       let done = false;
@@ -136,7 +136,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       }
     }));
 
-  Deno.test(`${engine} has one winner where several worlds are renamed to one name`, () =>
+  Deno.test(`${engine} renames exactly one of several worlds to the same name`, () =>
     withStore({}, async ({ store }) => {
       const names = Array.from({ length: 8 }, (_, i) => `home/w${i}`);
       await Promise.all(names.map((name) => put(store, name, name)));

@@ -1,30 +1,30 @@
 /**
- * What every engine behind the `Store` interface has to keep, as tests over a factory: whoever writes
- * a second engine calls this with it. Nothing here knows how worlds are stored.
+ * Tests that apply to every implementation of the `Store` interface; the caller supplies a factory.
+ * They do not depend on how worlds are stored.
  */
 
 import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import type { Change, ChangeResult, Store, StoreErrorCode, World } from "../../lib/world/store.ts";
 
-/** How a test wants its store. */
+/** Options of a test's store. */
 export interface SuiteOptions {
   /** Texts of the lower layer by name; their extension is `txt`. */
   readonly lower?: Readonly<Record<string, string>>;
   readonly history?: { readonly versions: number; readonly bytes: number };
   readonly maxWorldBytes?: number;
-  /** Memory for hot worlds; 0 makes every read a cold one. */
+  /** Memory for cached worlds in bytes; with 0 every read is from disk. */
   readonly cacheBytes?: number;
 }
 
-/** A store that a test holds. */
+/** The store of a test. */
 export interface StoreFixture {
   readonly store: Store;
-  /** Closes the store unless it is closed, and opens what it stored again. */
+  /** Closes the store if it is open, and opens its data again. */
   reopen(): Promise<Store>;
 }
 
-/** Opens an empty store, lends it out, and takes everything away afterwards. */
+/** Opens an empty store, passes it to `use`, and removes its data afterwards. */
 export type WithStore = (
   options: SuiteOptions,
   use: (fixture: StoreFixture) => Promise<void>,
@@ -53,7 +53,7 @@ async function fails(promise: Promise<unknown>, code: StoreErrorCode): Promise<v
   await rejects(promise, { name: "StoreError", code });
 }
 
-/** The code a promise was rejected with, or `done`. */
+/** Returns the code of the error of a promise, or `done`. */
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
@@ -64,7 +64,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Checks the same of a store and of what it is after reopening. */
+/** Runs a check on a store, before and after reopening. */
 async function beforeAndAfter(
   { store, reopen }: StoreFixture,
   check: (store: Store) => Promise<void>,
@@ -73,7 +73,7 @@ async function beforeAndAfter(
   await check(await reopen());
 }
 
-/** Everything a store tells of itself, but for what only this run knows. */
+/** Returns all data of a store that must be equal after reopening. */
 async function portrait(store: Store): Promise<unknown> {
   const worlds = [];
   for (const entry of await store.walk("")) {
@@ -92,7 +92,7 @@ async function portrait(store: Store): Promise<unknown> {
   };
 }
 
-/** Registers the suite for an engine. */
+/** Registers the suite for an implementation. */
 export function storeSuite(engine: string, withStore: WithStore): void {
   function promise(
     sentence: string,
@@ -102,7 +102,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     Deno.test(`${engine} ${sentence}`, () => withStore(options, use));
   }
 
-  promise("answers nothing where nothing is", {}, async ({ store }) => {
+  promise("returns undefined or throws absent for missing worlds", {}, async ({ store }) => {
     equal(await store.read("home/none"), undefined);
     equal([store.peek("home/none"), store.stat("home/none")], [undefined, undefined]);
     equal([store.isCollection("home"), store.count(), store.seq], [false, 0, 0]);
@@ -116,7 +116,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(store.count(), 0);
   });
 
-  promise("reads back what was put, whole", {}, async ({ store, reopen }) => {
+  promise("reads all fields that were put", {}, async ({ store, reopen }) => {
     const body = encoder.encode("hello\n");
     const meta = [["x-meta-author", "codex"], ["x-meta-empty", ""]] as const;
     const written = await store.put({ name: "home/x", body, ext: "md", meta, by: "T2" });
@@ -139,7 +139,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(await (await reopen()).read("home/x"), expected);
   });
 
-  promise("counts versions up, and says created of the first alone", {}, async ({ store }) => {
+  promise("increments versions and reports created only for the first", {}, async ({ store }) => {
     const written = [
       await put(store, "home/x", "1"),
       await append(store, "home/x", "2"),
@@ -153,7 +153,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(written.map(({ sha256 }) => sha256), ["1", "12", "3"].map(sha256Hex));
   });
 
-  promise("keeps bytes of every kind", {}, async ({ store, reopen }) => {
+  promise("stores all bytes unchanged", {}, async ({ store, reopen }) => {
     const bodies = [
       new Uint8Array(),
       Uint8Array.of(0),
@@ -175,7 +175,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     }
   });
 
-  promise("takes names as they are, with no alias among them", {}, async ({ store, reopen }) => {
+  promise("stores names unchanged, without aliases", {}, async ({ store, reopen }) => {
     const names = [
       "home/a/b",
       "home/a%2Fb",
@@ -202,7 +202,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise(
-    "appends: creates where nothing is, keeps ext and metadata",
+    "creates a missing world on append, and keeps ext and metadata of an existing one",
     {},
     async ({ store, reopen }) => {
       await append(store, "home/log", "a", { ext: "csv" });
@@ -219,7 +219,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     },
   );
 
-  promise("checks what a caller claims to have seen", {}, async ({ store }) => {
+  promise("checks preconditions of all changes", {}, async ({ store }) => {
     const { sha256 } = await put(store, "home/x", "1", { precondition: { noneMatch: "*" } });
     await fails(put(store, "home/x", "2", { precondition: { noneMatch: "*" } }), "precondition");
     await fails(
@@ -245,7 +245,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(store.count(), 0);
   });
 
-  promise("grows a world up to its cap", { maxWorldBytes: 8 }, async ({ store }) => {
+  promise("allows appends up to the maximum size", { maxWorldBytes: 8 }, async ({ store }) => {
     await append(store, "home/x", "1234");
     await append(store, "home/x", "5678");
     await fails(append(store, "home/x", "9"), "too-large");
@@ -253,7 +253,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal([await readText(store, "home/x"), store.stat("home/y")], ["12345678", undefined]);
   });
 
-  promise("moves a state without a new version", {}, async ({ store, reopen }) => {
+  promise("changes a state without a new version", {}, async ({ store, reopen }) => {
     await put(store, "lib/p", "source", { state: "pending" });
     const written = await store.transition({ name: "lib/p", to: "active", by: "T3", reason: "ok" });
     equal([written.version, written.state, written.created], [1, "active", false]);
@@ -269,7 +269,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal([(await again.read("lib/p"))?.state, (await again.audit("lib/p")).ok], ["pending", true]);
   });
 
-  promise("notes events beside a world", {}, async ({ store }) => {
+  promise("appends the event of a note without a change", {}, async ({ store }) => {
     await put(store, "home/x", "1");
     const seq = store.seq;
     await store.note({ name: "home/x", type: "remark", payload: { why: "because" }, by: "T3" });
@@ -279,7 +279,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal([event?.id, event?.type, event?.payload], [2, "remark", { why: "because", by: "T3" }]);
   });
 
-  promise("names on every event who made the change", {}, async ({ store }) => {
+  promise("records the caller in every event", {}, async ({ store }) => {
     await put(store, "home/x", "1", { by: "cap:/home/x", facts: { from_version: 7 } });
     await append(store, "home/x", "2", { by: "T2" });
     const log = await store.log("home/x", { limit: 9 });
@@ -306,20 +306,24 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     ]);
   });
 
-  promise("pages its events, newest first, each bound to the one before", {}, async ({ store }) => {
-    for (let i = 0; i < 7; i++) await append(store, "home/x", `${i}`);
-    const first = await store.log("home/x", { limit: 3 });
-    const second = await store.log("home/x", { before: first.at(-1)?.id ?? 0, limit: 3 });
-    const third = await store.log("home/x", { before: second.at(-1)?.id ?? 0, limit: 3 });
-    const all = [...first, ...second, ...third];
-    equal(all.map(({ id }) => id), [7, 6, 5, 4, 3, 2, 1]);
-    all.slice(0, -1).forEach(({ prev_hmac: previous }, i) => equal(previous, all[i + 1]?.hmac));
-    const { ok: whole, events, version, chain, body } = await store.audit("home/x");
-    equal([whole, events, version, chain], [true, 7, 7, { ok: true }]);
-    equal(body, { ok: true, sha256: sha256Hex("0123456"), expected: sha256Hex("0123456") });
-  });
+  promise(
+    "returns events in pages, newest first, each with the HMAC of the one before",
+    {},
+    async ({ store }) => {
+      for (let i = 0; i < 7; i++) await append(store, "home/x", `${i}`);
+      const first = await store.log("home/x", { limit: 3 });
+      const second = await store.log("home/x", { before: first.at(-1)?.id ?? 0, limit: 3 });
+      const third = await store.log("home/x", { before: second.at(-1)?.id ?? 0, limit: 3 });
+      const all = [...first, ...second, ...third];
+      equal(all.map(({ id }) => id), [7, 6, 5, 4, 3, 2, 1]);
+      all.slice(0, -1).forEach(({ prev_hmac: previous }, i) => equal(previous, all[i + 1]?.hmac));
+      const { ok: whole, events, version, chain, body } = await store.audit("home/x");
+      equal([whole, events, version, chain], [true, 7, 7, { ok: true }]);
+      equal(body, { ok: true, sha256: sha256Hex("0123456"), expected: sha256Hex("0123456") });
+    },
+  );
 
-  promise("removes a world and begins anew", {}, async ({ store, reopen }) => {
+  promise("removes a world", {}, async ({ store, reopen }) => {
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");
     await put(store, "home/x/below", "stays");
@@ -370,7 +374,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise(
-    "lets versions go at its bound",
+    "drops versions beyond the limit",
     { history: { versions: 2, bytes: 1000 } },
     async ({ store }) => {
       for (const text of ["1", "2", "3", "4"]) await put(store, "home/x", text);
@@ -380,7 +384,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   );
 
   promise(
-    "keeps no past where none is wanted",
+    "keeps no earlier versions if the limit is 0",
     { history: { versions: 0, bytes: 0 } },
     async ({ store }) => {
       await put(store, "home/x", "1");
@@ -392,7 +396,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
 
   const lower = { "usr/a": "lower a", "usr/c/d": "lower d", "home/boot": "boot" };
 
-  promise("shows the lower layer where nothing covers it", { lower }, async ({ store }) => {
+  promise("shows lower-layer worlds that are not covered", { lower }, async ({ store }) => {
     const world = await store.read("usr/a");
     equal([textOf(world), world?.version, world?.layer], ["lower a", 0, "lower"]);
     equal([store.stat("usr/a")?.layer, store.count(), store.isCollection("usr/c")], [
@@ -408,25 +412,29 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(store.seq, 0);
   });
 
-  promise("covers a lower world and uncovers it again", { lower }, async ({ store, reopen }) => {
-    const written = await put(store, "usr/a", "upper");
-    equal([written.version, written.created], [1, false]);
-    equal([await readText(store, "usr/a"), store.count()], ["upper", 3]);
-    const again = await reopen();
-    equal([await readText(again, "usr/a"), again.stat("usr/a")?.layer], ["upper", "upper"]);
-    equal(textOf(await again.readAt("usr/a", 0)), "lower a");
-    await again.remove({ name: "usr/a", by: "T3" });
-    equal([await readText(again, "usr/a"), again.count(), again.stat("usr/a")?.version], [
-      "lower a",
-      3,
-      0,
-    ]);
-    await fails(again.remove({ name: "usr/a", by: "T3" }), "lower");
-    equal(await readText(await reopen(), "usr/a"), "lower a");
-  });
+  promise(
+    "covers a lower-layer world and shows it again after a removal",
+    { lower },
+    async ({ store, reopen }) => {
+      const written = await put(store, "usr/a", "upper");
+      equal([written.version, written.created], [1, false]);
+      equal([await readText(store, "usr/a"), store.count()], ["upper", 3]);
+      const again = await reopen();
+      equal([await readText(again, "usr/a"), again.stat("usr/a")?.layer], ["upper", "upper"]);
+      equal(textOf(await again.readAt("usr/a", 0)), "lower a");
+      await again.remove({ name: "usr/a", by: "T3" });
+      equal([await readText(again, "usr/a"), again.count(), again.stat("usr/a")?.version], [
+        "lower a",
+        3,
+        0,
+      ]);
+      await fails(again.remove({ name: "usr/a", by: "T3" }), "lower");
+      equal(await readText(await reopen(), "usr/a"), "lower a");
+    },
+  );
 
   promise(
-    "appends over a lower world: its bytes come first",
+    "copies the bytes of a lower-layer world before an append",
     { lower },
     async ({ store, reopen }) => {
       const written = await append(store, "usr/a", " and more", { ext: "html" });
@@ -443,7 +451,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   );
 
   promise(
-    "checks preconditions against the lower world that is seen",
+    "checks preconditions against a lower-layer world",
     { lower },
     async ({ store }) => {
       await fails(put(store, "usr/a", "x", { precondition: { noneMatch: "*" } }), "precondition");
@@ -457,7 +465,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   );
 
   promise(
-    "lists what lies below, in order",
+    "lists children and worlds in order",
     { lower: { "home/m": "m" } },
     async ({ store, reopen }) => {
       for (const name of ["home/b/2", "home/b/1", "home/z", "home/b", "etc/a"]) {
@@ -488,7 +496,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     },
   );
 
-  promise("keeps empty collections that were marked", {}, async ({ store, reopen }) => {
+  promise("keeps marked empty collections", {}, async ({ store, reopen }) => {
     await Promise.all(
       ["home/new", "home/other/deep", "home/gone"].map((name) => store.markCollection(name, true)),
     );
@@ -512,7 +520,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   });
 
   promise(
-    "tells watchers of each change, in order, after it can be read",
+    "notifies watchers of each change in order, after it can be read",
     { lower },
     async ({ store }) => {
       const told: string[] = [];
@@ -555,7 +563,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     },
   );
 
-  promise("answers a change although a watcher of it throws", {}, async ({ store }) => {
+  promise("completes a change if a watcher throws", {}, async ({ store }) => {
     store.watch("home/x", () => {
       throw new Error("a broken watcher");
     });
@@ -566,27 +574,31 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal([told, await readText(store, "home/x")], [[1, 2], "2"]);
   });
 
-  promise("lets exactly one of those win who saw the same version", {}, async ({ store }) => {
-    await put(store, "home/counter", "0");
-    let successes = 0;
-    async function increment(times: number): Promise<void> {
-      while (times > 0) {
-        const world = await store.read("home/counter");
-        const { version, sha256 } = world ?? { version: 0, sha256: "" };
-        const precondition = { match: [{ version, sha256: sha256.slice(0, 16) }] };
-        const next = String(Number(textOf(world)) + 1);
-        if (await codeOf(put(store, "home/counter", next, { precondition })) !== "done") continue;
-        successes += 1;
-        times -= 1;
+  promise(
+    "accepts exactly one of several changes with the same precondition",
+    {},
+    async ({ store }) => {
+      await put(store, "home/counter", "0");
+      let successes = 0;
+      async function increment(times: number): Promise<void> {
+        while (times > 0) {
+          const world = await store.read("home/counter");
+          const { version, sha256 } = world ?? { version: 0, sha256: "" };
+          const precondition = { match: [{ version, sha256: sha256.slice(0, 16) }] };
+          const next = String(Number(textOf(world)) + 1);
+          if (await codeOf(put(store, "home/counter", next, { precondition })) !== "done") continue;
+          successes += 1;
+          times -= 1;
+        }
       }
-    }
-    await Promise.all(Array.from({ length: 32 }, () => increment(8)));
-    equal([successes, await readText(store, "home/counter")], [256, "256"]);
-    equal((await store.read("home/counter"))?.version, 257);
-    equal((await store.audit("home/counter")).ok, true);
-  });
+      await Promise.all(Array.from({ length: 32 }, () => increment(8)));
+      equal([successes, await readText(store, "home/counter")], [256, "256"]);
+      equal((await store.read("home/counter"))?.version, 257);
+      equal((await store.audit("home/counter")).ok, true);
+    },
+  );
 
-  promise("loses nothing of what many append at once", {}, async ({ store, reopen }) => {
+  promise("keeps all of many simultaneous appends", {}, async ({ store, reopen }) => {
     const written = new Map<number, string>();
     await Promise.all(Array.from({ length: 32 }, async (_, i) => {
       for (let j = 0; j < 16; j++) {
@@ -604,7 +616,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
 
   for (const cacheBytes of [0, 1024 * 1024]) {
     promise(
-      `never shows a reader less than was acknowledged before it asked, with ${cacheBytes} bytes of cache`,
+      `returns no version older than those acknowledged before the read, with ${cacheBytes} bytes of cache`,
       { cacheBytes },
       async ({ store }) => {
         let acknowledged = 0;
@@ -625,7 +637,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
             ok((world?.version ?? 0) >= least, `read ${world?.version} after ${least}`);
             equal(textOf(world), `v${world?.version}`);
             reads += 1;
-            // A hot read ends without waiting; the writer's answer needs a turn of the loop.
+            // A read from memory does not wait, but the reply of the writer needs the event loop.
             if (cacheBytes > 0) await new Promise((resume) => setTimeout(resume, 0));
           }
         }
@@ -635,7 +647,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     );
 
     promise(
-      `shows whole worlds or none while they are removed and made again, with ${cacheBytes} bytes of cache`,
+      `returns complete worlds or none during removals and creations, with ${cacheBytes} bytes of cache`,
       { cacheBytes },
       async ({ store }) => {
         let writing = true;
@@ -672,7 +684,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
             ];
             for (const code of codes) ok(code === "done" || code === "absent", code);
             await store.list("home");
-            // Absence is known without waiting, and the loop would never turn.
+            // These calls do not wait if the world is absent, and would block the event loop.
             await new Promise((resume) => setTimeout(resume, 0));
           }
         }
@@ -684,7 +696,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   }
 
   promise(
-    "has in memory what it has stored, whatever comes at once to one name",
+    "has the same state in memory and on disk after simultaneous changes of one name",
     { lower: { "home/c": "lower" } },
     async ({ store, reopen }) => {
       const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
@@ -716,7 +728,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   );
 
   promise(
-    "finishes what it took on when it is closed, and takes on nothing more",
+    "completes accepted changes when it is closed, and refuses later ones",
     {},
     async ({ store, reopen }) => {
       await put(store, "home/old", "1");
@@ -746,7 +758,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     },
   );
 
-  promise("is after reopening what it was before", { lower }, async ({ store, reopen }) => {
+  promise("has the same data after reopening", { lower }, async ({ store, reopen }) => {
     await put(store, "home/x", "1", { meta: [["x-meta-a", "b"]] });
     await append(store, "home/x", "2");
     await put(store, "lib/p", "source", { state: "pending" });
@@ -760,24 +772,28 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     equal(await portrait(await reopen()), before);
   });
 
-  promise("reads, moves and grows worlds too long for its memory", {}, async ({ store }) => {
-    const chunk = new Uint8Array(5 * 1024 * 1024).fill(0x61);
-    for (let i = 0; i < 2; i++) {
-      await store.append({ name: "home/big", body: chunk, ext: "bin", by: "T2" });
-    }
-    equal((await store.read("home/big"))?.body.length, 2 * chunk.length);
-    equal((await store.readAt("home/big", 1)).body.length, chunk.length);
-    equal((await store.transition({ name: "home/big", to: "seen", by: "T3" })).state, "seen");
-    equal((await store.read("home/big"))?.state, "seen");
-  });
+  promise(
+    "reads, appends to and changes worlds that are too long for the cache",
+    {},
+    async ({ store }) => {
+      const chunk = new Uint8Array(5 * 1024 * 1024).fill(0x61);
+      for (let i = 0; i < 2; i++) {
+        await store.append({ name: "home/big", body: chunk, ext: "bin", by: "T2" });
+      }
+      equal((await store.read("home/big"))?.body.length, 2 * chunk.length);
+      equal((await store.readAt("home/big", 1)).body.length, chunk.length);
+      equal((await store.transition({ name: "home/big", to: "seen", by: "T3" })).state, "seen");
+      equal((await store.read("home/big"))?.state, "seen");
+    },
+  );
 
-  promise("copies a world as a file of one state, long or short", { lower }, async ({ store }) => {
+  promise("copies short and long worlds to a consistent file", { lower }, async ({ store }) => {
     const long = new Uint8Array(2 * 1024 * 1024).fill(0x61);
     for (const body of [encoder.encode("short"), long]) {
       await store.put({ name: "home/x", body, ext: "txt", meta: [], by: "T2" });
       for (const key of [undefined, "ab".repeat(32)]) {
         const copying = store.snapshot("home/x", key);
-        // What is written meanwhile is in it or is not; it is never half in it.
+        // A concurrent write is either completely in the copy or not at all.
         const [copy] = await Promise.all([copying, append(store, "home/x", "more")]);
         const bytes = await new Response(copy.body).bytes();
         equal(bytes.length, copy.length);

@@ -1,8 +1,11 @@
 /**
- * COPY and MOVE (RFC 4918 §9.8, §9.9): bytes, extension, metadata and properties travel; what the
- * caller may not read does not. A world that moves to where nothing is keeps its chain and its earlier
- * versions. In place of another it becomes that one's next version, and is whole there before it goes
- * to the trash; so it is where other people may read than before, or another rule makes a world.
+ * The COPY and MOVE methods of WebDAV (RFC 4918 §9.8, §9.9). They transfer bytes, extension,
+ * metadata and dead properties of all worlds that the caller can read.
+ *
+ * A MOVE renames the world, so that it keeps its chain and its earlier versions, if three
+ * conditions hold: the destination does not exist, the same callers can read both paths, and
+ * neither path is a plugin source. Otherwise the world is written to the destination, as the next
+ * version of an existing world, and the source is deleted only after that.
  */
 
 import { ANONYMOUS } from "../../auth/authenticate.ts";
@@ -40,30 +43,31 @@ import {
 } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
-/** Worlds carried at a time. */
-const STEP = 16;
-/** Times a world is carried again when it changed on the way. */
-const TRIES = 4;
+/** Worlds that are transferred at the same time. */
+const WORLDS_PER_STEP = 16;
+/** Maximum number of attempts to move a world that is changed during the transfer. */
+const MAX_ATTEMPTS = 4;
 
-/** One journey. */
-interface Journey {
-  readonly room: DavContext;
-  readonly asked: DavRequest;
+/** One COPY or MOVE. */
+interface Transfer {
+  readonly context: DavContext;
+  readonly davRequest: DavRequest;
   readonly move: boolean;
   readonly from: Resource;
   readonly to: RequestTarget;
-  /** What is at the destination now. */
-  readonly there: Resource | undefined;
+  /** The resource at the destination before the transfer. */
+  readonly existing: Resource | undefined;
 }
 
 /**
- * Answers a COPY or a MOVE.
+ * Handles a COPY or MOVE request.
  *
- * @throws {Problem}
+ * @throws {Problem} if the whole request is refused; failures of single members are in the 207
+ * response
  */
-export async function copyMove(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, isCollection: collection } } = asked;
-  const { store } = room.server;
+export async function copyMove(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, isCollection: collection } } = davRequest;
+  const { store } = context.server;
   const { method } = request;
   const move = method === "MOVE";
   const to = readDestination(request);
@@ -74,32 +78,32 @@ export async function copyMove(room: DavContext, asked: DavRequest): Promise<Res
   const depth = readDepth(request.headers, "infinity", move ? ["infinity"] : ["0", "infinity"]);
   const overwrite = readOverwrite(request.headers);
   if (move) assertNotTopLevel(path, method);
-  mustBeApart(path, to.path, method);
+  assertDisjoint(path, to.path, method);
   if (from.collection) assertCollectionAllowed(to.path, method);
   else assertNotTopLevel(to.path, method);
   assertValidPath(to.path, method);
   await assertParentExists(store, to.path, method);
-  const there = await findResource(store, to.path);
-  if (there !== undefined && !overwrite) {
+  const existing = await findResource(store, to.path);
+  if (existing !== undefined && !overwrite) {
     throw new Problem(
       "precondition-failed",
-      `Cannot ${method} ${path}: something is at ${to.path} and Overwrite is F`,
+      `Cannot ${method} ${path}: ${to.path} exists and Overwrite is F`,
     );
   }
-  mustMatch(from, parseDavPrecondition(request.headers, from.entry), method);
-  const journey: Journey = { room, asked, move, from, to, there };
-  mustPassLocks(journey);
+  assertPrecondition(from, parseDavPrecondition(request.headers, from.entry), method);
+  const transfer: Transfer = { context, davRequest, move, from, to, existing };
+  assertLocks(transfer);
   const tree = from.collection && depth === "infinity"
     ? await listTree(store, caller, from, () =>
       new Problem(
         "insufficient-storage",
-        `Cannot ${method} ${path}: it holds more than ${MAX_DAV_MEMBERS} resources; go in parts`,
+        `Cannot ${method} ${path}: it has more than ${MAX_DAV_MEMBERS} resources; transfer its parts`,
       ))
-    // Alone, a collection is its name and its properties, and not the world it may also be.
+    // With Depth 0 only the collection is copied, without a world of the same name.
     : [from.collection ? { path, collection: true } : from];
-  for (const { path: at } of tree) assertValidPath(destinationOf(journey, at), method);
-  const failures = await clear(journey);
-  if (failures.length === 0) failures.push(...await carry(journey, tree));
+  for (const { path: at } of tree) assertValidPath(destinationOf(transfer, at), method);
+  const failures = await deleteDestination(transfer);
+  if (failures.length === 0) failures.push(...await transferAll(transfer, tree));
   if (failures.length > 0) {
     return createMultistatus(
       failures.map(({ resource: { path, collection }, status }) =>
@@ -107,106 +111,120 @@ export async function copyMove(room: DavContext, asked: DavRequest): Promise<Res
       ),
     );
   }
-  if (there !== undefined) return new Response(null, { status: 204 });
+  if (existing !== undefined) return new Response(null, { status: 204 });
   return new Response(null, {
     status: 201,
     headers: { location: toHref(to.path, from.collection) },
   });
 }
 
-/** Nothing goes into itself, nor in place of what it lies in. */
-function mustBeApart(from: string, to: string, method: string): void {
+/** Throws if one path contains the other or both are equal. */
+function assertDisjoint(from: string, to: string, method: string): void {
   const inside = to === from || to.startsWith(`${from === "/" ? "" : from}/`);
   if (!inside && !from.startsWith(`${to}/`)) return;
   throw new Problem(
     "forbidden",
-    `Cannot ${method} ${from} to ${to}: one is the other or lies in it; another place is needed`,
+    `Cannot ${method} ${from} to ${to}: one path is inside the other; choose another destination`,
   );
 }
 
-function mustMatch({ path, entry }: Resource, demanded: Precondition | undefined, method: string) {
+function assertPrecondition(
+  { path, entry }: Resource,
+  demanded: Precondition | undefined,
+  method: string,
+) {
   const current = entry === undefined ? undefined : { ...entry, sha256: "" };
   const fault = preconditionFault(demanded, current);
   if (fault === undefined) return;
   throw new Problem("precondition-failed", `Cannot ${method} ${path}: ${fault}`);
 }
 
-function mustPassLocks({ room: { locks }, asked, move, from, to, there }: Journey): void {
-  if (move) assertLockTokens(locks, asked, from.path, "tree");
-  if (there === undefined) assertLockTokens(locks, asked, to.path, "membership");
-  else assertLockTokens(locks, asked, to.path, isReplaced(from, there) ? "content" : "tree");
+function assertLocks({ context: { locks }, davRequest, move, from, to, existing }: Transfer): void {
+  if (move) assertLockTokens(locks, davRequest, from.path, "tree");
+  if (existing === undefined) assertLockTokens(locks, davRequest, to.path, "membership");
+  else {
+    const scope = isReplaced(from, existing) ? "content" : "tree";
+    assertLockTokens(locks, davRequest, to.path, scope);
+  }
 }
 
-/** A world in place of a world is its next version; everything else is deleted first. */
-function isReplaced(from: Resource, there: Resource): boolean {
-  return !from.collection && !there.collection;
+/**
+ * Whether the source becomes the next version of the existing world; else that is deleted first.
+ */
+function isReplaced(from: Resource, existing: Resource): boolean {
+  return !from.collection && !existing.collection;
 }
 
-async function clear({ room, asked, move, from, to, there }: Journey): Promise<FailedResource[]> {
-  if (there === undefined) return [];
-  const replaced = isReplaced(from, there);
-  if (!replaced || move) assertCan(asked.caller, "delete", to.path);
-  return replaced ? [] : await deleteTree(room, asked, there);
+async function deleteDestination(
+  { context, davRequest, move, from, to, existing }: Transfer,
+): Promise<FailedResource[]> {
+  if (existing === undefined) return [];
+  const replaced = isReplaced(from, existing);
+  if (!replaced || move) assertCan(davRequest.caller, "delete", to.path);
+  return replaced ? [] : await deleteTree(context, davRequest, existing);
 }
 
-async function carry(journey: Journey, tree: readonly Resource[]): Promise<FailedResource[]> {
-  const { room, asked, move, from } = journey;
-  const { store } = room.server;
+async function transferAll(
+  transfer: Transfer,
+  tree: readonly Resource[],
+): Promise<FailedResource[]> {
+  const { context, davRequest, move, from } = transfer;
+  const { store } = context.server;
   const failures: FailedResource[] = [];
   const worlds = tree.filter((found): found is WorldResource => found.entry !== undefined);
-  for (let at = 0; at < worlds.length; at += STEP) {
-    const step = worlds.slice(at, at + STEP);
-    const done = await Promise.all(step.map((found) => carryOrSay(journey, found)));
+  for (let at = 0; at < worlds.length; at += WORLDS_PER_STEP) {
+    const step = worlds.slice(at, at + WORLDS_PER_STEP);
+    const done = await Promise.all(step.map((found) => tryTransferWorld(transfer, found)));
     failures.push(...done.filter((failure) => failure !== undefined));
   }
   for (const found of tree) {
-    if (found.collection) await carryCollection(journey, found);
+    if (found.collection) await transferCollection(transfer, found);
   }
   if (!move) return failures;
   for (const { path, collection } of tree.toReversed()) {
     if (!collection) continue;
     await store.markCollection(path.slice(1), false);
-    if (!store.isCollection(path.slice(1))) await removeLocksAndProperties(room, path);
+    if (!store.isCollection(path.slice(1))) await removeLocksAndProperties(context, path);
   }
-  if (failures.length === 0) room.locks.releaseAt(asked.target.path, true);
+  if (failures.length === 0) context.locks.releaseAt(davRequest.target.path, true);
   await keepEmptyParent(store, from.path);
   return failures;
 }
 
-async function carryOrSay(
-  journey: Journey,
+async function tryTransferWorld(
+  transfer: Transfer,
   found: WorldResource,
 ): Promise<FailedResource | undefined> {
   try {
-    await carryWorld(journey, found);
+    await transferWorld(transfer, found);
     return undefined;
   } catch (error) {
-    const problem = toStoreProblem(error, journey.asked.request.method, found.path);
-    if (!(problem instanceof Problem) || !journey.from.collection) throw problem;
+    const problem = toStoreProblem(error, transfer.davRequest.request.method, found.path);
+    if (!(problem instanceof Problem) || !transfer.from.collection) throw problem;
     return { resource: found, status: problem.status };
   }
 }
 
-async function carryWorld(journey: Journey, found: WorldResource): Promise<void> {
-  const { room, asked: { caller }, move } = journey;
-  const { store } = room.server;
+async function transferWorld(transfer: Transfer, found: WorldResource): Promise<void> {
+  const { context, davRequest: { caller }, move } = transfer;
+  const { store } = context.server;
   const { name, layer } = found.entry;
   if (move && layer === "lower") {
     throw new Problem(
       "lower-layer",
-      `Cannot MOVE ${found.path}: it belongs to the read-only lower layer; COPY it`,
+      `Cannot MOVE ${found.path}: it is in the read-only lower layer; use COPY`,
     );
   }
-  const path = destinationOf(journey, found.path);
-  const dead = await room.deadProperties.read(found);
-  if (move && fresh(journey) && keepsItsPast(found.path, path)) {
+  const path = destinationOf(transfer, found.path);
+  const dead = await context.deadProperties.read(found);
+  if (move && isDestinationFree(transfer) && canRename(found.path, path)) {
     const ext = chooseMovedExt(name, path.slice(1), found.entry.ext);
     await store.rename({ name, to: path.slice(1), by: caller.by, ext });
-    await bringProperties(room, path, dead, caller.by);
-    await removeLocksAndProperties(room, found.path);
+    await copyProperties(context, path, dead, caller.by);
+    await removeLocksAndProperties(context, found.path);
     return;
   }
-  for (let tries = 1;; tries++) {
+  for (let attempt = 1;; attempt++) {
     const world = await store.read(name);
     if (world === undefined) throw notFoundProblem(move ? "MOVE" : "COPY", found.path);
     const { body, ext, meta } = redactFor(caller, world);
@@ -219,65 +237,66 @@ async function carryWorld(journey: Journey, found: WorldResource): Promise<void>
       by: caller.by,
       state: initialState(path.slice(1)),
       facts: { [move ? "moved_from" : "copied_from"]: found.path, from_version: version },
-      // Where nothing was, nothing that came meanwhile is overwritten unseen.
-      ...(fresh(journey) && tries === 1 ? { precondition: { noneMatch: "*" } } : {}),
+      // A world that another caller created at a free destination must not be overwritten.
+      ...(isDestinationFree(transfer) && attempt === 1 ? { precondition: { noneMatch: "*" } } : {}),
     });
-    await bringProperties(room, path, dead, caller.by);
+    await copyProperties(context, path, dead, caller.by);
     if (!move) return;
     await store.note({ name, by: caller.by, type: "world_moved", payload: { to: path, version } });
     try {
       await store.remove({ name, by: caller.by, precondition: { match: [{ version }] } });
-      await removeLocksAndProperties(room, found.path);
+      await removeLocksAndProperties(context, found.path);
       return;
     } catch (error) {
       const problem = toStoreProblem(error, "MOVE", found.path);
-      // It changed while it was carried: the newer bytes go too, or they would be lost.
+      // The source was changed during the transfer: repeat it, or the newer bytes would be lost.
       const changed = problem instanceof Problem && problem.status === 412;
-      if (!changed || tries === TRIES) throw problem;
+      if (!changed || attempt === MAX_ATTEMPTS) throw problem;
     }
   }
 }
 
-/** Whether nothing is at the destination, or nothing any more. */
-function fresh({ from, there }: Journey): boolean {
-  return there === undefined || !isReplaced(from, there);
+/** Whether the destination does not exist, or was deleted for this transfer. */
+function isDestinationFree({ from, existing }: Transfer): boolean {
+  return existing === undefined || !isReplaced(from, existing);
 }
 
 /**
- * Whether a world's earlier versions and its chain may go where it goes: not from where few may read
- * to where more do, and an approval of a plugin is not for another name.
+ * Whether a world can be renamed with its earlier versions and its chain. The callers that can read
+ * it must be the same, and it must not be a plugin source, because an approval is valid for one
+ * name.
  */
-function keepsItsPast(from: string, to: string): boolean {
+function canRename(from: string, to: string): boolean {
   const plugin = [from, to].some((path) => path.startsWith("/lib/"));
-  return !plugin && readership(from) === readership(to);
+  return !plugin && readersOf(from) === readersOf(to);
 }
 
-/** Who may read a path whole. */
-function readership(path: string): string {
+/** Returns which callers can read a path: all, T3 only, or all but with redacted bytes. */
+function readersOf(path: string): string {
   if (isRedacted(ANONYMOUS, path)) return "some of it";
   return canRead(ANONYMOUS, path) ? "all" : "T3";
 }
 
-async function bringProperties(
-  room: DavContext,
+async function copyProperties(
+  context: DavContext,
   path: string,
   dead: readonly DeadProperty[],
   by: string,
 ): Promise<void> {
-  const arrived = await findResource(room.server.store, path);
-  if (arrived !== undefined) await room.deadProperties.replace(arrived, dead, by);
+  const arrived = await findResource(context.server.store, path);
+  if (arrived !== undefined) await context.deadProperties.replace(arrived, dead, by);
 }
 
-async function carryCollection(journey: Journey, found: Resource): Promise<void> {
-  const { room, asked } = journey;
-  const { store } = room.server;
-  const path = destinationOf(journey, found.path);
+async function transferCollection(transfer: Transfer, found: Resource): Promise<void> {
+  const { context, davRequest } = transfer;
+  const { store } = context.server;
+  const path = destinationOf(transfer, found.path);
   if (!store.isCollection(path.slice(1))) await store.markCollection(path.slice(1), true);
-  if (found.entry !== undefined) return; // its properties went with the world of its name
-  const dead = await room.deadProperties.read(found);
-  await room.deadProperties.replace({ path, collection: true }, dead, asked.caller.by);
+  if (found.entry !== undefined) return; // the world of the same name has its properties
+  const dead = await context.deadProperties.read(found);
+  await context.deadProperties.replace({ path, collection: true }, dead, davRequest.caller.by);
 }
 
-function destinationOf({ from, to }: Journey, path: string): string {
+function destinationOf({ from, to }: Transfer, path: string): string {
   return to.path + path.slice(from.path === "/" ? 0 : from.path.length);
 }

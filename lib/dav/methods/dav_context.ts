@@ -1,6 +1,6 @@
 /**
- * What the methods of WebDAV share: the machine, its locks, and what is remembered of its worlds; and
- * the request as they see it, with its path already that of the world.
+ * The context that the WebDAV methods share: server, lock table, dead properties and caches; and
+ * the WebDAV request with the path of the world.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -11,7 +11,7 @@ import { DeadProperties } from "../properties/dead_properties.ts";
 import type { LockTable } from "../locks/lock_table.ts";
 import { createQuotaReader, type QuotaReader } from "../properties/quota.ts";
 
-/** The room. */
+/** Services and state of the WebDAV methods; one per server. */
 export interface DavContext {
   readonly server: ServerContext;
   readonly locks: LockTable;
@@ -20,17 +20,17 @@ export interface DavContext {
   readonly readQuota: QuotaReader;
 }
 
-/** One request of WebDAV. */
+/** One WebDAV request. */
 export interface DavRequest {
   readonly request: Request;
-  /** The world's own target: `/home/a.txt` of `/dav/home/a.txt`. */
+  /** Target of the world: `/home/a.txt` for `/dav/home/a.txt`. */
   readonly target: RequestTarget;
   readonly caller: Caller;
-  /** Lock tokens the If header submits. */
+  /** Lock tokens that the If header submits. */
   readonly submitted: ReadonlySet<string>;
 }
 
-/** Furnishes a room. */
+/** Creates the context of a server. */
 export function createDavContext(server: ServerContext, locks: LockTable): DavContext {
   const births = new CreationInfoCache(server.store);
   return {

@@ -1,6 +1,7 @@
 /**
- * DELETE (RFC 4918 §9.6): a world, or a collection with everything below it. What a lock protects
- * stops all of it, so that nothing is left half deleted; what cannot be deleted is named.
+ * The DELETE method of WebDAV (RFC 4918 §9.6): deletes a world, or a collection with all resources
+ * below it. A lock of another caller on any of them prevents the whole request. The response lists
+ * resources that could not be deleted.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -21,35 +22,39 @@ import {
 } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
-/** Worlds removed at a time. */
-const STEP = 64;
+/** Worlds that are deleted at the same time. */
+const WORLDS_PER_STEP = 64;
 
-/** A resource that stayed, and the status that says why. */
+/** A resource for which the request failed, with the status of the failure. */
 export interface FailedResource {
   readonly resource: Resource;
   readonly status: number;
 }
 
 /**
- * Answers a DELETE.
+ * Handles a DELETE request.
  *
- * @throws {Problem}
+ * @throws {Problem} if the whole request is refused; failures of single members are in the 207
+ * response
  */
-export async function deleteResource(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, name, isCollection: collection } } = asked;
-  const { store } = room.server;
+export async function deleteResource(
+  context: DavContext,
+  davRequest: DavRequest,
+): Promise<Response> {
+  const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
+  const { store } = context.server;
   assertCan(caller, "delete", path);
   const found = requireFound(await findResource(store, path), collection, "delete", path);
   assertNotTopLevel(path, "DELETE");
   const demanded = parseDavPrecondition(request.headers, found.entry);
   if (!found.collection) {
-    assertLockTokens(room.locks, asked, path, "tree");
+    assertLockTokens(context.locks, davRequest, path, "tree");
     await store.remove({
       name,
       by: caller.by,
       ...(demanded === undefined ? {} : { precondition: demanded }),
     });
-    await removeLocksAndProperties(room, path);
+    await removeLocksAndProperties(context, path);
     await keepEmptyParent(store, path);
     return new Response(null, { status: 204 });
   }
@@ -57,18 +62,18 @@ export async function deleteResource(room: DavContext, asked: DavRequest): Promi
   if (demanded !== undefined && demanded.match !== "*") {
     throw new Problem(
       "precondition-failed",
-      `Cannot delete ${path}: no condition on a whole collection can be kept`,
+      `Cannot delete ${path}: it is a collection, for which only If-Match: * is supported`,
     );
   }
-  const locked = missingLocks(room.locks, asked, path, "tree");
+  const locked = missingLocks(context.locks, davRequest, path, "tree");
   if (locked.some((lock) => lock.path === path || !lock.path.startsWith(`${path}/`))) {
-    assertLockTokens(room.locks, asked, path, "tree");
+    assertLockTokens(context.locks, davRequest, path, "tree");
   }
   if (locked.length > 0) {
     const paths = new Set(locked.map((lock) => lock.path));
     return createMultistatus([...paths].map((at) => writeStatusResponse(at, false, 423)));
   }
-  const failures = await deleteTree(room, asked, found);
+  const failures = await deleteTree(context, davRequest, found);
   if (failures.length === 0) return new Response(null, { status: 204 });
   return createMultistatus(
     failures.map(({ resource: { path, collection }, status }) =>
@@ -77,56 +82,56 @@ export async function deleteResource(room: DavContext, asked: DavRequest): Promi
   );
 }
 
-/** Removes everything at and below a resource; what had to stay comes back with the reason. */
+/** Deletes a resource and all resources below it; returns those that could not be deleted. */
 export async function deleteTree(
-  room: DavContext,
+  context: DavContext,
   { caller }: DavRequest,
   root: Resource,
 ): Promise<FailedResource[]> {
-  const { store } = room.server;
+  const { store } = context.server;
   const tree = await listTree(store, caller, root, () =>
     new Problem(
       "insufficient-storage",
-      `Cannot delete ${root.path}: it holds more than ${MAX_DAV_MEMBERS} resources; ` +
-        `delete its parts, or all of it at once by its plain path, DELETE ${root.path}/`,
+      `Cannot delete ${root.path}: it has more than ${MAX_DAV_MEMBERS} resources; ` +
+        `delete its parts, or use its plain path: DELETE ${root.path}/`,
     ));
   const failures: FailedResource[] = [];
   const worlds = tree.filter((found): found is WorldResource => found.entry !== undefined);
-  for (let at = 0; at < worlds.length; at += STEP) {
-    const step = worlds.slice(at, at + STEP);
-    const done = await Promise.all(step.map((found) => removeWorld(room, caller.by, found)));
+  for (let at = 0; at < worlds.length; at += WORLDS_PER_STEP) {
+    const step = worlds.slice(at, at + WORLDS_PER_STEP);
+    const done = await Promise.all(step.map((found) => removeWorld(context, caller.by, found)));
     failures.push(...done.filter((failure) => failure !== undefined));
   }
-  // Deepest first, and none that still has something in it.
+  // Deepest collections first; collections that still have members keep their properties.
   for (const { path, collection } of tree.toReversed()) {
     if (!collection) continue;
     await store.markCollection(path.slice(1), false);
-    if (!store.isCollection(path.slice(1))) await removeLocksAndProperties(room, path);
+    if (!store.isCollection(path.slice(1))) await removeLocksAndProperties(context, path);
   }
   await keepEmptyParent(store, root.path);
   return failures;
 }
 
-/** What goes with a resource: its locks and its properties. */
-export async function removeLocksAndProperties(room: DavContext, path: string): Promise<void> {
-  room.locks.releaseAt(path);
-  await room.deadProperties.remove(path);
+/** Removes the locks and the dead properties of a deleted resource. */
+export async function removeLocksAndProperties(context: DavContext, path: string): Promise<void> {
+  context.locks.releaseAt(path);
+  await context.deadProperties.remove(path);
 }
 
 async function removeWorld(
-  room: DavContext,
+  context: DavContext,
   by: string,
   found: WorldResource,
 ): Promise<FailedResource | undefined> {
   try {
-    await room.server.store.remove({ name: found.entry.name, by });
+    await context.server.store.remove({ name: found.entry.name, by });
   } catch (error) {
     const problem = toStoreProblem(error, "DELETE", found.path);
-    // Somebody else deleted it meanwhile: as gone as can be.
+    // Another request deleted the world first; that is the requested result.
     if (problem instanceof Problem && problem.status === 404) return undefined;
     if (!(problem instanceof Problem)) throw problem;
     return { resource: found, status: problem.status };
   }
-  await removeLocksAndProperties(room, found.path);
+  await removeLocksAndProperties(context, found.path);
   return undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * GET and HEAD of WebDAV: a world's bytes with ranges and conditions, exactly as its plain path gives
- * them raw, under the entity tag that PROPFIND gives; a collection's members as a listing.
+ * The GET and HEAD methods of WebDAV. A world is sent like `?raw` on its plain path, with range and
+ * conditional requests, but with the entity tag of PROPFIND. A collection is sent as a listing.
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
@@ -23,25 +23,25 @@ const chooseListing = createTypeChooser(["text/plain", "application/json"], "tex
 const made = new WeakMap<World, Representation>();
 
 /**
- * Answers a GET or HEAD.
+ * Handles a GET or HEAD request. Synchronous if the world is in memory.
  *
  * @throws {Problem}
  */
-export function get(room: DavContext, asked: DavRequest): Promise<Response> | Response {
-  const { request, caller, target: { path, name, isCollection: collection } } = asked;
+export function get(context: DavContext, davRequest: DavRequest): Promise<Response> | Response {
+  const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
   assertCan(caller, "read", path);
-  const hot = collection ? undefined : room.server.store.peek(name);
+  const hot = collection ? undefined : context.server.store.peek(name);
   return hot === undefined
-    ? getCold(room, asked)
-    : respondRepresentation(request, davRepresentation(hot, asked), true);
+    ? getCold(context, davRequest)
+    : respondRepresentation(request, davRepresentation(hot, davRequest), true);
 }
 
-async function getCold(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, name, isCollection: collection } } = asked;
-  const { store } = room.server;
+async function getCold(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name, isCollection: collection } } = davRequest;
+  const { store } = context.server;
   const found = requireFound(await findResource(store, path), collection, "read", path);
   if (collection || found.entry === undefined) {
-    const mounts = hasMounts(room.server.plugins);
+    const mounts = hasMounts(context.server.plugins);
     const members = await listMembers(store, caller, path, mounts);
     const rows = members.map((member) => ({
       name: member.path.slice(member.path.lastIndexOf("/") + 1),
@@ -50,12 +50,12 @@ async function getCold(room: DavContext, asked: DavRequest): Promise<Response> {
     const form = chooseListing(request.headers.get("accept")) ?? "text/plain";
     return respondListing(request, rows, form);
   }
-  const world = await readWorld(room, name, path);
-  return respondRepresentation(request, davRepresentation(world, asked), true);
+  const world = await readWorld(context, name, path);
+  return respondRepresentation(request, davRepresentation(world, davRequest), true);
 }
 
-async function readWorld(room: DavContext, name: string, path: string): Promise<World> {
-  const world = await room.server.store.read(name);
+async function readWorld(context: DavContext, name: string, path: string): Promise<World> {
+  const world = await context.server.store.read(name);
   if (world === undefined) throw notFoundProblem("read", path);
   return world;
 }

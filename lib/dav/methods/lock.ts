@@ -1,6 +1,7 @@
 /**
- * LOCK and UNLOCK (RFC 4918 §9.10, §9.11): a lock for who may write here, on what is there or, as an
- * empty world, on what shall be; its time begun again; its end.
+ * The LOCK and UNLOCK methods of WebDAV (RFC 4918 §9.10, §9.11): create, refresh and remove locks.
+ * The caller must be able to write the path. LOCK on a path without a resource creates an empty
+ * world.
  */
 
 import { initialState } from "../../world/store.ts";
@@ -19,28 +20,28 @@ import type { DavContext, DavRequest } from "./dav_context.ts";
 import { readXml } from "../xml/xml_reader.ts";
 
 /**
- * Answers a LOCK.
+ * Handles a LOCK request: creates a lock, or refreshes one if the request has no body.
  *
  * @throws {Problem}
  */
-export async function lock(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path } } = asked;
+export async function lock(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path } } = davRequest;
   assertCan(caller, "write", path);
   const root = await readXml(request);
-  if (root === undefined) return refresh(room, asked);
-  const wish = {
+  if (root === undefined) return refresh(context, davRequest);
+  const lockRequest = {
     path,
     ...parseLockInfo(root),
     depth: readDepth(request.headers, "infinity", ["0", "infinity"]),
     by: caller.by,
     seconds: readTimeout(request.headers),
   };
-  const created = await bringAbout(room, asked);
-  const granted = room.locks.grant(wish);
+  const created = await createWorldIfMissing(context, davRequest);
+  const granted = context.locks.grant(lockRequest);
   if ("full" in granted) {
     throw new Problem(
       "unavailable",
-      `Cannot lock ${path}: as many locks as the machine keeps are held; wait until some end`,
+      `Cannot lock ${path}: the server has the maximum number of locks; try again later`,
       { "retry-after": "60" },
     );
   }
@@ -48,22 +49,26 @@ export async function lock(room: DavContext, asked: DavRequest): Promise<Respons
     throw new DavProblem(
       "locked",
       "no-conflicting-lock",
-      `Cannot lock ${path}: ${granted.conflict.path} is locked; wait until that lock ends`,
+      `Cannot lock ${path}: ${granted.conflict.path} is locked; wait for the end of that lock`,
       [granted.conflict.path],
     );
   }
-  return answer([granted], created ? 201 : 200, { "lock-token": `<${granted.token}>` });
+  return lockResponse([granted], created ? 201 : 200, { "lock-token": `<${granted.token}>` });
 }
 
-/** An unmapped URL becomes an empty world, which the lock then keeps for its owner (§7.3). */
-async function bringAbout(room: DavContext, asked: DavRequest): Promise<boolean> {
-  const { request, caller, target } = asked;
+/**
+ * Creates an empty world if the path has no resource (RFC 4918 §7.3).
+ *
+ * @returns whether a world was created
+ */
+async function createWorldIfMissing(context: DavContext, davRequest: DavRequest): Promise<boolean> {
+  const { request, caller, target } = davRequest;
   const { path, name } = target;
-  const { store } = room.server;
+  const { store } = context.server;
   if (await findResource(store, path) !== undefined) return false;
   assertWorld(target, request.method);
   await assertParentExists(store, path, "LOCK");
-  assertLockTokens(room.locks, asked, path, "membership");
+  assertLockTokens(context.locks, davRequest, path, "membership");
   const body = new Uint8Array();
   try {
     await store.put({
@@ -78,7 +83,7 @@ async function bringAbout(room: DavContext, asked: DavRequest): Promise<boolean>
     return true;
   } catch (error) {
     const problem = toStoreProblem(error, "LOCK", path);
-    // Somebody else's write came first, so there is a world to lock.
+    // Another request created the world first; lock that one.
     if (problem instanceof Problem && problem.status === 412) return false;
     throw problem;
   }
@@ -94,16 +99,16 @@ function refresh(
     throw new DavProblem(
       "precondition-failed",
       "lock-token-matches-request-uri",
-      `Cannot refresh a lock of ${path}: ${named.length} of its locks stand in the If header, ` +
-        "one is needed; a LOCK with a DAV:lockinfo makes one",
+      `Cannot refresh a lock of ${path}: the If header has the tokens of ${named.length} of its ` +
+        "locks; send exactly one, or send a DAV:lockinfo for a new lock",
     );
   }
-  mustBeOwn(found, asOwner(caller), path);
-  return answer([locks.refresh(found, readTimeout(request.headers))], 200);
+  assertOwner(found, asOwner(caller), path);
+  return lockResponse([locks.refresh(found, readTimeout(request.headers))], 200);
 }
 
 /**
- * Answers an UNLOCK.
+ * Handles an UNLOCK request: removes a lock.
  *
  * @throws {Problem}
  */
@@ -115,10 +120,10 @@ export function unlock({ locks }: DavContext, { request, caller, target: { path 
     throw new DavProblem(
       "conflict",
       "lock-token-matches-request-uri",
-      `Cannot unlock ${path}: no lock with this token is on it; PROPFIND's lockdiscovery tells which are`,
+      `Cannot unlock ${path}: it has no lock with this token; read lockdiscovery with PROPFIND`,
     );
   }
-  mustBeOwn(found, asOwner(caller), path);
+  assertOwner(found, asOwner(caller), path);
   locks.release(found);
   return new Response(null, { status: 204 });
 }
@@ -127,15 +132,15 @@ function asOwner(caller: DavRequest["caller"]): (lock: Lock) => boolean {
   return (lock) => canUseLock(lock, caller);
 }
 
-function mustBeOwn(lock: Lock, owns: (lock: Lock) => boolean, path: string): void {
-  if (owns(lock)) return;
+function assertOwner(lock: Lock, isOwner: (lock: Lock) => boolean, path: string): void {
+  if (isOwner(lock)) return;
   throw new Problem(
     "forbidden",
-    `Cannot change the lock of ${path}: another caller holds it; who may delete the world may end it`,
+    `Cannot change the lock of ${path}: another caller holds it; delete permission is required`,
   );
 }
 
-function answer(
+function lockResponse(
   locks: readonly Lock[],
   status: number,
   headers: Readonly<Record<string, string>> = {},

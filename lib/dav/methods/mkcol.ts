@@ -1,6 +1,6 @@
 /**
- * MKCOL (RFC 4918 §9.3): an empty collection, which exists by a mark until something lies in it and
- * after that is gone again.
+ * The MKCOL method of WebDAV (RFC 4918 §9.3): creates an empty collection by marking its name in
+ * the catalog, because a collection without worlds does not exist otherwise.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -12,13 +12,13 @@ import { findResource } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
 /**
- * Answers a MKCOL.
+ * Handles a MKCOL request.
  *
- * @throws {Problem} `method-not-allowed` where something is, `conflict` without a parent
+ * @throws {Problem} `method-not-allowed` if the resource exists, `conflict` if its parent does not
  */
-export async function mkcol(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, name } } = asked;
-  const { store } = room.server;
+export async function mkcol(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name } } = davRequest;
+  const { store } = context.server;
   assertCan(caller, "write", path);
   const body = await readBody(request, 1).catch((error: unknown) => {
     if (error instanceof Problem && error.status === 413) return new Uint8Array(1);
@@ -27,17 +27,17 @@ export async function mkcol(room: DavContext, asked: DavRequest): Promise<Respon
   if (body.length > 0) {
     throw new Problem(
       "unsupported-media-type",
-      `Cannot make the collection ${path}: content was sent, of which MKCOL takes none`,
+      `Cannot create the collection ${path}: the request has content; send MKCOL without content`,
     );
   }
   if (await findResource(store, path) !== undefined) {
-    throw new Problem("method-not-allowed", `Cannot MKCOL ${path}: something is there already`);
+    throw new Problem("method-not-allowed", `Cannot MKCOL ${path}: it exists`);
   }
   assertCollectionAllowed(path, "MKCOL");
   assertValidPath(path, "MKCOL");
   await assertParentExists(store, path, "MKCOL");
-  assertLockTokens(room.locks, asked, path, "membership");
+  assertLockTokens(context.locks, davRequest, path, "membership");
   await store.markCollection(name, true);
-  await room.deadProperties.remove(path);
+  await context.deadProperties.remove(path);
   return new Response(null, { status: 201 });
 }

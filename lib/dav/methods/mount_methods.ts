@@ -1,6 +1,7 @@
 /**
- * WebDAV below `/dav/mnt`: what is mounted can be looked at, read, and written where its plugin lets it.
- * Nothing here is a world, so nothing has a chain, locks or properties of its own.
+ * The WebDAV methods below `/dav/mnt`: mounted files can be listed, read, and written if the plugin
+ * of the mount allows it. These resources are not worlds: they have no chain, no locks and no dead
+ * properties.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -23,7 +24,7 @@ import { readXml } from "../xml/xml_reader.ts";
 import { DAV_NAMESPACE, escapeXml, toNameKey, writeEmptyElement } from "../xml/xml_writer.ts";
 
 const ALLOW = "OPTIONS, GET, HEAD, PUT, PROPFIND";
-/** What of a request its mount is told. */
+/** Request headers that are forwarded to the plugin of the mount. */
 const PASSED_ON = [
   "content-length",
   "content-type",
@@ -34,13 +35,13 @@ const PASSED_ON = [
   "if-unmodified-since",
   "range",
 ];
-/** Bytes that only a name can tell more of. */
+/** Bytes that are not text, so that only the name determines the extension. */
 const OPAQUE = new Uint8Array([0xff]);
 
 /**
- * Answers a request at or below `/dav/mnt`.
+ * Handles a request at or below `/dav/mnt`.
  *
- * @param context its target is already the mount's
+ * @param context the request; its target is the path below `/mnt`
  * @throws {Problem}
  */
 export async function handleMount(
@@ -68,7 +69,7 @@ export async function handleMount(
     default:
       throw new Problem(
         "method-not-allowed",
-        `Cannot ${method} ${path}: what is mounted takes ${ALLOW}`,
+        `Cannot ${method} ${path}: mounted resources allow ${ALLOW}`,
         { allow: ALLOW },
       );
   }
@@ -93,25 +94,25 @@ async function propfind(
     throw new DavProblem(
       "forbidden",
       "propfind-finite-depth",
-      `Cannot look at everything below ${path}: what is mounted is looked at with Depth: 0 or 1`,
+      `Cannot read the properties of all resources below ${path}: send Depth: 0 or 1`,
     );
   }
-  const asked = parsePropfind(await readXml(request));
+  const requested = parsePropfind(await readXml(request));
   const found = await findMountResource(plugins, context);
   if (collection && !found.collection) {
-    throw new Problem("not-found", `Cannot look at ${path}/: it is a file, not a folder`);
+    throw new Problem("not-found", `Cannot read the properties of ${path}/: it is a file`);
   }
   const members = depth === "1" && found.collection ? await listMountFolder(plugins, context) : [];
-  return createMultistatus([found, ...members].map((resource) => responseOf(asked, resource)));
+  return createMultistatus([found, ...members].map((resource) => responseOf(requested, resource)));
 }
 
-function responseOf(asked: PropfindRequest, resource: MountResource): string {
+function responseOf(requested: PropfindRequest, resource: MountResource): string {
   const { path, collection } = resource;
   const values = propertiesOf(resource);
   const href = toHref(path, collection);
-  if (asked.kind !== "prop") {
+  if (requested.kind !== "prop") {
     const properties = [...values].map(([name, value]) =>
-      asked.kind === "propname" ? writeEmptyElement({ ns: DAV_NAMESPACE, name }) : value
+      requested.kind === "propname" ? writeEmptyElement({ ns: DAV_NAMESPACE, name }) : value
     );
     return writePropertiesResponse(href, [{ status: 200, properties: properties.join("") }]);
   }
@@ -120,7 +121,7 @@ function responseOf(asked: PropfindRequest, resource: MountResource): string {
   );
   let there = "";
   let missing = "";
-  for (const name of asked.names) {
+  for (const name of requested.names) {
     const value = known.get(toNameKey(name));
     if (value === undefined) missing += writeEmptyElement(name);
     else there += value;
@@ -136,7 +137,7 @@ function responseOf(asked: PropfindRequest, resource: MountResource): string {
   ]);
 }
 
-/** The live properties of a mount's resource (RFC 4918 §15), by their local names. */
+/** Returns the live properties of a mounted resource (RFC 4918 §15) by their local names. */
 function propertiesOf(resource: MountResource): ReadonlyMap<string, string> {
   const { path, collection, length, changed, etag } = resource;
   const values = new Map<string, string>();

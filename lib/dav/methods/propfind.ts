@@ -1,6 +1,7 @@
 /**
- * PROPFIND (RFC 4918 §9.1): the properties of a resource, of its members, or of everything below it
- * within a bound. What the caller may not read is not there.
+ * The PROPFIND method of WebDAV (RFC 4918 §9.1): returns the properties of a resource, of its
+ * members, or of all resources below it up to a limit. Resources that the caller cannot read are
+ * left out.
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
@@ -38,19 +39,22 @@ import type { DavContext, DavRequest } from "./dav_context.ts";
 import { readXml } from "../xml/xml_reader.ts";
 import { DAV_NAMESPACE, toNameKey, writeEmptyElement, type XmlName } from "../xml/xml_writer.ts";
 
-/** Looks at worlds' files under way at once. */
-const LOOKS = 16;
-const LIVE: readonly XmlName[] = LIVE_PROPERTY_NAMES.map((name) => ({ ns: DAV_NAMESPACE, name }));
+/** Maximum number of resources that are read from disk at the same time. */
+const MAX_CONCURRENT_READS = 16;
+const LIVE_NAMES: readonly XmlName[] = LIVE_PROPERTY_NAMES.map((name) => ({
+  ns: DAV_NAMESPACE,
+  name,
+}));
 
-/** A property that is asked for. */
+/** A requested property. */
 interface Column {
   readonly name: XmlName;
   readonly key: string;
-  /** Somebody named it, so it is said when it is missing. */
+  /** Whether the request names it; then the response reports it if it is missing. */
   readonly named: boolean;
 }
 
-/** A question with what it costs to answer. */
+/** What a request asks for, and which data it needs. */
 interface Plan {
   readonly kind: PropfindRequest["kind"];
   readonly columns: readonly Column[];
@@ -60,79 +64,90 @@ interface Plan {
 }
 
 /**
- * Answers a PROPFIND.
+ * Handles a PROPFIND request.
  *
  * @throws {Problem}
  */
-export async function propfind(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, isCollection: collection } } = asked;
-  const { store } = room.server;
+export async function propfind(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, isCollection: collection } } = davRequest;
+  const { store } = context.server;
   assertCan(caller, "read", path);
   const depth = readDepth(request.headers, "infinity", ["0", "1", "infinity"]);
-  const plan = planOf(parsePropfind(await readXml(request)), room.deadProperties.isEmpty);
-  const found = requireFound(await findResource(store, path), collection, "look at", path);
+  const plan = planOf(parsePropfind(await readXml(request)), context.deadProperties.isEmpty);
+  const found = requireFound(
+    await findResource(store, path),
+    collection,
+    "read the properties of",
+    path,
+  );
   let resources: readonly Resource[] = [found];
   if (depth === "1" && found.collection) {
-    const mounts = hasMounts(room.server.plugins);
+    const mounts = hasMounts(context.server.plugins);
     resources = [found, ...await listMembers(store, caller, path, mounts)];
   } else if (depth === "infinity") {
     resources = await listTree(store, caller, found, () =>
       new DavProblem(
         "forbidden",
         "propfind-finite-depth",
-        `Cannot look at everything below ${path}: it is more than ${MAX_DAV_MEMBERS} resources; ` +
-          "ask with Depth: 1",
+        `Cannot read the properties of all resources below ${path}: there are more than ` +
+          `${MAX_DAV_MEMBERS}; send Depth: 1`,
       ));
   }
-  mustStayInBounds(plan, resources.length, path);
-  const pieces = answers(room, asked, plan, resources);
+  assertBounded(plan, resources.length, path);
+  const pieces = writeResponses(context, davRequest, plan, resources);
   if (resources.length > DAV_BATCH_RESOURCES) return createStreamedMultistatus(pieces);
   const whole: string[] = [];
   for await (const piece of pieces) whole.push(piece);
   return createMultistatus(whole);
 }
 
-/** Long names asked of many resources would make a short question a very long answer. */
-function mustStayInBounds({ columns }: Plan, resources: number, path: string): void {
+/** Throws if long property names for many resources would make a very long response. */
+function assertBounded({ columns }: Plan, resources: number, path: string): void {
   let bytes = 0;
   for (const { name, named } of columns) if (named) bytes += writeEmptyElement(name).length;
   if (bytes * resources <= MAX_DAV_NAMES_BYTES) return;
   throw new Problem(
     "bad-body",
-    `Cannot look at ${path}: the names of its properties, for each of ${resources} resources, are ` +
-      `more than ${MAX_DAV_NAMES_BYTES} bytes; ask for fewer, or with a smaller Depth`,
+    `Cannot read the properties of ${path}: the property names for ${resources} resources are longer ` +
+      `than ${MAX_DAV_NAMES_BYTES} bytes; request fewer properties or a smaller Depth`,
   );
 }
 
-function planOf(asked: PropfindRequest, noneDead: boolean): Plan {
-  const names = asked.kind === "prop" ? asked.names : asked.kind === "allprop" ? asked.include : [];
-  const live = asked.kind === "prop" ? [] : LIVE;
+function planOf(requested: PropfindRequest, noneDead: boolean): Plan {
+  const names = requested.kind === "prop"
+    ? requested.names
+    : requested.kind === "allprop"
+    ? requested.include
+    : [];
+  const live = requested.kind === "prop" ? [] : LIVE_NAMES;
   const keys = new Set(names.map(toNameKey));
   const mayBeDead = ({ ns, name }: XmlName) =>
     ns !== DAV_NAMESPACE || name === "displayname" || !LIVE_PROPERTY_NAMES.includes(name);
   return {
-    kind: asked.kind,
+    kind: requested.kind,
     columns: [
       ...live.map((name) => ({ name, key: toNameKey(name), named: false })),
       ...names.map((name) => ({ name, key: toNameKey(name), named: true })),
     ],
-    created: asked.kind !== "prop" || keys.has(CREATION_DATE_KEY),
+    created: requested.kind !== "prop" || keys.has(CREATION_DATE_KEY),
     quota: QUOTA_KEYS.some((key) => keys.has(key)),
-    dead: !noneDead && (asked.kind !== "prop" || names.some(mayBeDead)),
+    dead: !noneDead && (requested.kind !== "prop" || names.some(mayBeDead)),
   };
 }
 
-async function* answers(
-  room: DavContext,
-  asked: DavRequest,
+async function* writeResponses(
+  context: DavContext,
+  davRequest: DavRequest,
   plan: Plan,
   resources: readonly Resource[],
 ): AsyncGenerator<string> {
   for (let at = 0; at < resources.length; at += DAV_BATCH_RESOURCES) {
     const step = resources.slice(at, at + DAV_BATCH_RESOURCES);
     let text = "";
-    for (let i = 0; i < step.length; i += LOOKS) {
-      const some = step.slice(i, i + LOOKS).map((found) => answer(room, asked, plan, found));
+    for (let i = 0; i < step.length; i += MAX_CONCURRENT_READS) {
+      const some = step.slice(i, i + MAX_CONCURRENT_READS).map((found) =>
+        writeResponse(context, davRequest, plan, found)
+      );
       text += (some.every((one) => typeof one === "string") ? some : await Promise.all(some))
         .join("");
     }
@@ -140,20 +155,22 @@ async function* answers(
   }
 }
 
-/** Most resources are answered from memory, without a promise each. */
-function answer(
-  room: DavContext,
+/**
+ * Writes the response of one resource; synchronous if all its data is in memory, as it usually is.
+ */
+function writeResponse(
+  context: DavContext,
   { caller }: DavRequest,
   plan: Plan,
   found: Resource,
 ): string | Promise<string> {
   const { path, entry, collection } = found;
   const created = plan.created && entry !== undefined
-    ? room.creationInfo.peekCreatedAt(entry)
+    ? context.creationInfo.peekCreatedAt(entry)
     : undefined;
-  // The machine's own collections hold what not everybody may know of.
+  // The time of a top-level collection could reveal writes that the caller cannot read.
   const changed = collection && !isTopLevel(path)
-    ? room.server.store.changedAt(path.slice(1))
+    ? context.server.store.changedAt(path.slice(1))
     : undefined;
   const facts: ResourceFacts = {
     resource: found,
@@ -161,16 +178,16 @@ function answer(
     ...(created === undefined ? {} : { created }),
     isRedacted: isRedacted(caller, path),
     length: entry?.len ?? 0,
-    locks: room.locks.covering(path),
+    locks: context.locks.covering(path),
   };
-  const looks = (plan.created && entry !== undefined && created === undefined) ||
+  const needsRead = (plan.created && entry !== undefined && created === undefined) ||
     (plan.quota && collection) || facts.isRedacted ||
-    (plan.dead && room.deadProperties.hasRecord(path));
-  return looks ? lookAndWrite(room, caller, plan, facts) : write(plan, facts, []);
+    (plan.dead && context.deadProperties.hasRecord(path));
+  return needsRead ? readAndWrite(context, caller, plan, facts) : write(plan, facts, []);
 }
 
-async function lookAndWrite(
-  room: DavContext,
+async function readAndWrite(
+  context: DavContext,
   caller: DavRequest["caller"],
   plan: Plan,
   facts: ResourceFacts,
@@ -180,13 +197,13 @@ async function lookAndWrite(
   try {
     const created = facts.created ??
       (plan.created && entry !== undefined
-        ? (await room.creationInfo.read(entry))?.createdAt
+        ? (await context.creationInfo.read(entry))?.createdAt
         : undefined);
-    const space = plan.quota && collection ? await room.readQuota() : undefined;
+    const space = plan.quota && collection ? await context.readQuota() : undefined;
     const world = facts.isRedacted && entry !== undefined
-      ? await room.server.store.read(entry.name)
+      ? await context.server.store.read(entry.name)
       : undefined;
-    const dead = plan.dead ? await room.deadProperties.read(found) : [];
+    const dead = plan.dead ? await context.deadProperties.read(found) : [];
     return write(plan, {
       ...facts,
       ...(world === undefined ? {} : { length: redactFor(caller, world).body.length }),
@@ -195,9 +212,9 @@ async function lookAndWrite(
     }, dead);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    // Deleted while the answer was being made: it is not there, and the answer goes on without it.
+    // Deleted while the response was written: leave it out.
     if (error.code === "absent") return "";
-    // One world that cannot be opened must not keep its whole collection from being shown.
+    // A damaged world must not prevent the listing of its collection.
     if (error.code === "damaged") return write(plan, facts, []);
     throw error;
   }
@@ -223,7 +240,7 @@ function write(plan: Plan, facts: ResourceFacts, dead: readonly DeadProperty[]):
   for (const { key, name, named } of plan.columns) {
     const value = kept?.get(key) ?? writeLiveProperty(key, facts);
     if (value !== undefined) there += value;
-    // Of what nobody named, nobody needs to know that it is missing.
+    // A missing property is reported only if the request names it.
     else if (named) missing += writeEmptyElement(name);
     kept?.delete(key);
   }

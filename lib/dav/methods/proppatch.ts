@@ -1,5 +1,6 @@
 /**
- * PROPPATCH (RFC 4918 §9.2): dead properties set and removed in the order given, all of them or none.
+ * The PROPPATCH method of WebDAV (RFC 4918 §9.2): sets and removes dead properties in the given
+ * order, all or none.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -15,25 +16,25 @@ import { childElements, findDavChild, isDavName, readXml } from "../xml/xml_read
 import { toNameKey, writeElement, writeEmptyElement, type XmlElement } from "../xml/xml_writer.ts";
 
 /**
- * Answers a PROPPATCH.
+ * Handles a PROPPATCH request.
  *
  * @throws {Problem}
  */
-export async function proppatch(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, isCollection: collection } } = asked;
+export async function proppatch(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, isCollection: collection } } = davRequest;
   assertCan(caller, "write", path);
   const changes = parsePropertyUpdate(await readXml(request));
   const found = requireFound(
-    await findResource(room.server.store, path),
+    await findResource(context.server.store, path),
     collection,
     "change",
     path,
   );
-  assertLockTokens(room.locks, asked, path, "content");
+  assertLockTokens(context.locks, davRequest, path, "content");
   const protectedKeys = new Set(changes.map(toNameKey).filter(isProtectedProperty));
   const href = toHref(path, found.collection);
   if (protectedKeys.size > 0 || found.entry?.layer === "lower") {
-    // A birth world has no chain to keep anything on; a PUT covers it with one that has.
+    // A lower-layer world has no chain to record the change; a PUT covers it with one that has.
     const refused = (change: PropertyChange) =>
       protectedKeys.size === 0 || protectedKeys.has(toNameKey(change));
     return createMultistatus([
@@ -50,7 +51,7 @@ export async function proppatch(room: DavContext, asked: DavRequest): Promise<Re
     ]);
   }
   try {
-    await room.deadProperties.change(found, changes, caller.by);
+    await context.deadProperties.change(found, changes, caller.by);
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 507) throw error;
     return createMultistatus([
@@ -63,9 +64,11 @@ export async function proppatch(room: DavContext, asked: DavRequest): Promise<Re
 }
 
 /**
- * Reads `DAV:propertyupdate` (RFC 4918 §14.19).
+ * Parses a `DAV:propertyupdate` element (RFC 4918 §14.19).
  *
- * @throws {Problem} `bad-body`
+ * @param root root element of the body; `undefined` for an empty body
+ * @returns the changes in the order of the document
+ * @throws {Problem} `bad-body` if it contains no change
  */
 export function parsePropertyUpdate(root: XmlElement | undefined): PropertyChange[] {
   const changes: PropertyChange[] = [];
@@ -83,7 +86,7 @@ export function parsePropertyUpdate(root: XmlElement | undefined): PropertyChang
   if (changes.length > 0) return changes;
   throw new Problem(
     "bad-body",
-    "Cannot change properties: the content is no DAV:propertyupdate that sets or removes any",
+    "Cannot change properties: the content has no change; send a DAV:propertyupdate with set or remove",
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * PUT of WebDAV (RFC 4918 §9.7): bytes into a world whose collection is there. It differs from the
- * plain PUT in what clients of file systems expect: metadata they cannot see they do not take away.
+ * The PUT method of WebDAV (RFC 4918 §9.7): writes a world; its collection must exist. Unlike a PUT
+ * on a plain path, it keeps the metadata of the world if the request has none, because clients of
+ * file systems cannot see the metadata.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -24,16 +25,16 @@ import { assertParentExists, assertWorld } from "./target_checks.ts";
 import { findResource, type Resource } from "../resource/resource.ts";
 import type { DavContext, DavRequest } from "./dav_context.ts";
 
-/** Times a write is tried again when somebody else's came between reading metadata and writing. */
-const TRIES = 4;
+/** Maximum number of attempts if other writes happen between the read of metadata and the write. */
+const MAX_ATTEMPTS = 4;
 
 /**
- * Answers a PUT.
+ * Handles a PUT request.
  *
  * @throws {Problem}
  */
-export async function put(room: DavContext, asked: DavRequest): Promise<Response> {
-  const { request, caller, target: { path, name } } = asked;
+export async function put(context: DavContext, davRequest: DavRequest): Promise<Response> {
+  const { request, caller, target: { path, name } } = davRequest;
   assertCan(caller, "write", path);
   if (request.headers.has("content-range")) {
     throw new Problem(
@@ -45,22 +46,29 @@ export async function put(room: DavContext, asked: DavRequest): Promise<Response
   if ("fault" in meta) {
     throw new Problem("bad-metadata", `Cannot write ${path}: ${meta.fault}; nothing was stored`);
   }
-  // Asked before the content is, so that a client that waits with it need not send it in vain.
-  await mayCome(room, asked);
-  const body = await readBody(request, room.server.config.maxBodyBytes);
-  const found = await mayCome(room, asked);
+  // Checked before the body is read, so that a client with Expect: 100-continue does not send it.
+  await checkTarget(context, davRequest);
+  const body = await readBody(request, context.server.config.maxBodyBytes);
+  const found = await checkTarget(context, davRequest);
   const ext = chooseDavExt(name, request.headers.get("content-type"), body, found?.entry);
-  const written = await replace(room, asked, found, { body, ext, sent: meta.meta });
+  const written = await replace(context, davRequest, found, { body, ext, sent: meta.meta });
   return new Response(null, {
     status: found === undefined ? 201 : 204,
     headers: { etag: writtenEtag(written) },
   });
 }
 
-/** Whether there may be a world here; what is there now. */
-async function mayCome(room: DavContext, asked: DavRequest): Promise<Resource | undefined> {
-  const { request, target } = asked;
-  const { store } = room.server;
+/**
+ * Checks whether the path can be written.
+ *
+ * @returns the existing resource, or `undefined`
+ */
+async function checkTarget(
+  context: DavContext,
+  davRequest: DavRequest,
+): Promise<Resource | undefined> {
+  const { request, target } = davRequest;
+  const { store } = context.server;
   assertWorld(target, request.method);
   const found = await findResource(store, target.path);
   if (found !== undefined && found.entry === undefined) {
@@ -70,12 +78,17 @@ async function mayCome(room: DavContext, asked: DavRequest): Promise<Resource | 
     );
   }
   if (found === undefined) await assertParentExists(store, target.path, "PUT");
-  assertLockTokens(room.locks, asked, target.path, found === undefined ? "membership" : "content");
+  assertLockTokens(
+    context.locks,
+    davRequest,
+    target.path,
+    found === undefined ? "membership" : "content",
+  );
   return found;
 }
 
 async function replace(
-  room: DavContext,
+  context: DavContext,
   { request, caller, target: { name } }: DavRequest,
   found: Resource | undefined,
   { body, ext, sent }: {
@@ -84,13 +97,13 @@ async function replace(
     readonly sent: Meta;
   },
 ): Promise<ChangeResult> {
-  const { store } = room.server;
+  const { store } = context.server;
   const demanded = parseDavPrecondition(request.headers, found?.entry);
-  for (let tries = 1;; tries++) {
-    const now = sent.length > 0 ? undefined : await withMeta(store, found?.entry);
+  for (let attempt = 1;; attempt++) {
+    const now = sent.length > 0 ? undefined : await findMeta(store, found?.entry);
     const keeps = now !== undefined;
-    // Without a condition of its own, the write takes along the metadata of the version it replaces.
-    const guard: Precondition | undefined = demanded ??
+    // Without a condition in the request, require the version whose metadata is kept.
+    const condition: Precondition | undefined = demanded ??
       (keeps ? { match: [{ version: now.version }] } : undefined);
     try {
       return await store.put({
@@ -100,36 +113,39 @@ async function replace(
         meta: keeps ? now.meta : sent,
         by: caller.by,
         state: initialState(name),
-        ...(guard === undefined ? {} : { precondition: guard }),
+        ...(condition === undefined ? {} : { precondition: condition }),
       });
     } catch (error) {
       const overtaken = demanded === undefined && error instanceof StoreError &&
         error.code === "precondition";
-      if (!overtaken || tries === TRIES) throw error;
+      if (!overtaken || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }
 
-/** The current version when it has metadata, found without its bytes where its chain says it has none. */
-async function withMeta(store: Store, entry: WorldEntry | undefined): Promise<World | undefined> {
+/**
+ * Returns the current version if it has metadata. A newest event that records no metadata avoids
+ * reading the bytes.
+ */
+async function findMeta(store: Store, entry: WorldEntry | undefined): Promise<World | undefined> {
   if (entry === undefined) return undefined;
   const { name, layer } = entry;
   let world = store.peek(name);
   try {
     if (world === undefined && layer === "upper") {
       const [newest] = await store.log(name, { limit: 1 });
-      if (newest?.type === "stage_written" && saysNoMeta(newest.payload)) return undefined;
+      if (newest?.type === "stage_written" && recordsNoMeta(newest.payload)) return undefined;
     }
     world ??= await store.read(name);
   } catch (error) {
-    // Deleted meanwhile, so there is nothing to keep.
+    // The world was deleted, so there is no metadata to keep.
     if (error instanceof StoreError && error.code === "absent") return undefined;
     throw error;
   }
   return world === undefined || world.meta.length === 0 ? undefined : world;
 }
 
-function saysNoMeta(payload: unknown): boolean {
+function recordsNoMeta(payload: unknown): boolean {
   return typeof payload === "object" && payload !== null && "meta_headers" in payload &&
     Array.isArray(payload.meta_headers) && payload.meta_headers.length === 0;
 }

@@ -1,6 +1,6 @@
 /**
- * Where things may come to stand: names that can be worlds, parents that are collections. The rules
- * of a file system over a tree that has no directories of its own.
+ * Checks of the target of a WebDAV request: valid names, existing parents, collections that cannot
+ * be changed. They apply the rules of file systems to worlds, which have no directories.
  */
 
 import type { RequestTarget } from "../../http/path.ts";
@@ -11,9 +11,9 @@ import { parentOf } from "../locks/lock_table.ts";
 import { findResource, isTopLevel } from "../resource/resource.ts";
 
 /**
- * Refuses a target that cannot be a world.
+ * Throws if the target cannot be a world.
  *
- * @throws {Problem} `method-not-allowed`, `bad-name`
+ * @throws {Problem} `method-not-allowed` if the URL is that of a collection, `bad-name`
  */
 export function assertWorld(
   { path, isCollection: collection }: RequestTarget,
@@ -22,29 +22,29 @@ export function assertWorld(
   if (collection || isTopLevel(path)) {
     throw new Problem(
       "method-not-allowed",
-      `Cannot ${method} ${path}: its URL names a collection; a world's has no slash at its end`,
+      `Cannot ${method} ${path}: the URL is that of a collection; send a URL without a trailing slash`,
     );
   }
   assertValidPath(path, method);
 }
 
 /**
- * Refuses a path that can be neither world nor collection.
+ * Throws if a path can be neither a world nor a collection.
  *
- * @throws {Problem} `bad-name`, `conflict` below a plugin, which is one world
+ * @throws {Problem} `bad-name`; `conflict` if the path is below a plugin source
  */
 export function assertValidPath(path: string, method: string): void {
   assertValidName(path.slice(1), method);
   if (path.startsWith("/lib/") && path.indexOf("/", 5) >= 0) {
     throw new Problem(
       "conflict",
-      `Cannot ${method} ${path}: a plugin is one world directly in /lib, with nothing below it`,
+      `Cannot ${method} ${path}: a plugin is one world directly in /lib; use a name without a slash`,
     );
   }
 }
 
 /**
- * Refuses a collection where only worlds can be, and where the machine's own stand.
+ * Throws if no collection can be created at a path: the root, a namespace, or a path in `/lib`.
  *
  * @throws {Problem} `forbidden`
  */
@@ -53,13 +53,13 @@ export function assertCollectionAllowed(path: string, method: string): void {
   if (path.startsWith("/lib/")) {
     throw new Problem(
       "forbidden",
-      `Cannot ${method} ${path}: /lib holds plugin sources, each one world, and no collections`,
+      `Cannot ${method} ${path}: /lib contains plugin sources, which are worlds, and no collections`,
     );
   }
 }
 
 /**
- * Refuses the root and the namespaces, which are the machine's own.
+ * Throws for the root and the namespaces, which cannot be changed.
  *
  * @throws {Problem} `forbidden`
  */
@@ -67,12 +67,12 @@ export function assertNotTopLevel(path: string, method: string): void {
   if (!isTopLevel(path)) return;
   throw new Problem(
     "forbidden",
-    `Cannot ${method} ${path}: it is one of the machine's own collections, which always stay`,
+    `Cannot ${method} ${path}: it is a fixed collection of the server`,
   );
 }
 
 /**
- * Refuses what would have no collection around it (RFC 4918 §9.3.1, §9.7.1, §9.8.5).
+ * Throws if the parent collection of a path does not exist (RFC 4918 §9.3.1, §9.7.1, §9.8.5).
  *
  * @throws {Problem} `conflict`
  */
@@ -85,11 +85,13 @@ export async function assertParentExists(
   if ((await findResource(store, parent))?.collection === true) return;
   throw new Problem(
     "conflict",
-    `Cannot ${method} ${path}: ${parent} is no collection; MKCOL ${parent}/ would make it one`,
+    `Cannot ${method} ${path}: the collection ${parent} does not exist; create it with MKCOL ${parent}/`,
   );
 }
 
-/** Keeps a collection that lost its last world: in a file system an emptied folder stays. */
+/**
+ * Marks a collection that lost its last world: in a file system an empty folder continues to exist.
+ */
 export async function keepEmptyParent(store: Store, path: string): Promise<void> {
   const parent = parentOf(path);
   if (!isTopLevel(parent) && !store.isCollection(parent.slice(1))) {

@@ -1,6 +1,7 @@
 /**
- * What lies below `/mnt`, as the plugin that holds that route tells it: files by the headers of a HEAD,
- * folders by their JSON listing. What a plugin tells is read as any stranger's words are.
+ * Reads the files and folders below `/mnt` from the plugin that handles that route: a file by the
+ * response headers of HEAD, a folder by its JSON listing. Responses of a plugin are untrusted
+ * input.
  */
 
 import type { RequestContext } from "../../request/request_context.ts";
@@ -9,39 +10,40 @@ import { MAX_MOUNT_LISTING_CHARS } from "../../limits.ts";
 import type { PluginRoutes } from "../../request/plugin_routes.ts";
 import { nameFault } from "../../world/name.ts";
 
-/** Where mounts stand. */
+/** Path below which all mounts are. */
 export const MOUNT_ROOT = "/mnt";
 
 /** A file or folder of a mount. */
 export interface MountResource {
-  /** Canonical path, `/mnt/work/a.txt`. */
+  /** Canonical path, such as `/mnt/work/a.txt`. */
   readonly path: string;
   readonly collection: boolean;
-  /** Length in bytes, where it is told. */
+  /** Length in bytes, if the plugin reports it. */
   readonly length?: number;
-  /** Media type, where it is told. */
+  /** Media type, if the plugin reports it. */
   readonly type?: string;
-  /** Unix milliseconds of the last change, where it is told. */
+  /** Time of the last change in Unix milliseconds, if the plugin reports it. */
   readonly changed?: number;
   readonly etag?: string;
 }
 
-/** Whether a path is the mounts' folder or lies in it. */
+/** Whether a path is `/mnt` or below it. */
 export function isMountPath(path: string): boolean {
   return path === MOUNT_ROOT || path.startsWith(`${MOUNT_ROOT}/`);
 }
 
-/** Whether any plugin brings mounts. */
+/** Whether an active plugin has a route for mounts. */
 export function hasMounts(plugins: Pick<PluginRoutes, "list">): boolean {
   return plugins.list().some(({ path }) => isMountPath(path));
 }
 
 /**
- * Has the plugin of a path answer, as the caller.
+ * Sends a request to the plugin of a mount path, with the rights of the caller.
  *
- * @param context of the WebDAV request, its target already the mount's
- * @param headers in place of the request's own
- * @throws {Problem} `not-found` where no plugin holds the path
+ * @param context the WebDAV request; its target is the path below `/mnt`
+ * @param headers headers of the request to the plugin
+ * @param slash whether the path has a trailing slash
+ * @throws {Problem} `not-found` if no plugin handles the path
  */
 export async function fetchMount(
   plugins: Pick<PluginRoutes, "match">,
@@ -53,26 +55,26 @@ export async function fetchMount(
   const { request, target, connection } = context;
   const route = plugins.match(target.path);
   if (route === undefined) {
-    throw new Problem("not-found", `Cannot find ${target.path}: nothing is mounted there`);
+    throw new Problem("not-found", `Cannot find ${target.path}: no mount has this path`);
   }
-  const asked = new Request("http://machine/", {
+  const mountRequest = new Request("http://machine/", {
     method,
     headers,
-    // Who came by a connection is watched there; even to look at their signal costs.
+    // Requests from a connection are aborted elsewhere; reading their signal has a cost.
     ...(connection === undefined ? { signal: request.signal } : {}),
     ...(method === "PUT" ? { body: request.body } : {}),
   });
   return await route.handle({
     ...context,
-    request: asked,
+    request: mountRequest,
     target: { ...target, query: "", isCollection: slash },
   });
 }
 
 /**
- * What is at a mount's path.
+ * Finds the file or folder at a mount path.
  *
- * @throws {Problem} what the plugin refuses it for
+ * @throws {Problem} the error response of the plugin
  */
 export async function findMountResource(
   plugins: Pick<PluginRoutes, "match">,
@@ -83,8 +85,8 @@ export async function findMountResource(
   const headers = new Headers({ accept: "application/json" });
   const answer = await fetchMount(plugins, context, "HEAD", headers, false);
   await answer.body?.cancel();
-  if (answer.status !== 200) throw refusalOf(answer.status, path, undefined);
-  // Bytes have a version of their own; a listing has none.
+  if (answer.status !== 200) throw toMountProblem(answer.status, path, undefined);
+  // Only files have this header; a folder has a listing.
   if (!answer.headers.has("x-mount-version")) return { path, collection: true };
   const length = Number(answer.headers.get("content-length") ?? NaN);
   const changed = Date.parse(answer.headers.get("last-modified") ?? "");
@@ -101,9 +103,9 @@ export async function findMountResource(
 }
 
 /**
- * What lies in a mount's folder; nothing where the plugin cannot list, as of a web server.
+ * Lists a folder of a mount; empty if the plugin cannot list it, as for a web server.
  *
- * @throws {Problem} what the plugin refuses it for
+ * @throws {Problem} the error response of the plugin
  */
 export async function listMountFolder(
   plugins: Pick<PluginRoutes, "match">,
@@ -113,12 +115,12 @@ export async function listMountFolder(
   if (plugins.match(path) === undefined) return [];
   const headers = new Headers({ accept: "application/json" });
   const answer = await fetchMount(plugins, context, "GET", headers, true);
-  const text = await textOf(answer, path);
-  if (answer.status !== 200) throw refusalOf(answer.status, path, text);
-  return rowsOf(text).flatMap((row) => resourceOf(path, row));
+  const text = await readText(answer, path);
+  if (answer.status !== 200) throw toMountProblem(answer.status, path, text);
+  return parseRows(text).flatMap((row) => resourceOf(path, row));
 }
 
-async function textOf(answer: Response, path: string): Promise<string> {
+async function readText(answer: Response, path: string): Promise<string> {
   if (answer.body === null) return "";
   const decoder = new TextDecoder();
   let text = "";
@@ -134,12 +136,12 @@ async function textOf(answer: Response, path: string): Promise<string> {
   return text;
 }
 
-function rowsOf(text: string): readonly unknown[] {
+function parseRows(text: string): readonly unknown[] {
   try {
     const rows: unknown = JSON.parse(text);
     return Array.isArray(rows) ? rows : [];
   } catch {
-    return []; // no JSON, so no listing
+    return []; // not JSON, so not a listing
   }
 }
 
@@ -147,7 +149,7 @@ function resourceOf(folder: string, row: unknown): MountResource[] {
   if (typeof row !== "object" || row === null || !("name" in row) || !("dir" in row)) return [];
   const { name, dir } = row;
   if (typeof name !== "string" || typeof dir !== "boolean") return [];
-  // Lines that tell of a problem, and names that no path can hold, are nobody's to open.
+  // Rows with a problem and names that cannot be part of a path are left out.
   const path = `${folder}/${name}`;
   const unfit = name.includes("/") || "problem" in row || nameFault(`home/${name}`) !== undefined;
   if (unfit || ("reachable" in row && row.reachable === false)) return [];
@@ -165,10 +167,12 @@ function isLength(length: number): boolean {
   return Number.isSafeInteger(length) && length >= 0;
 }
 
-/** The plugin's refusal as the machine's own, in its words where it sent a problem. */
-function refusalOf(status: number, path: string, text: string | undefined): Problem {
-  const words = detailOf(text);
-  const detail = words ?? `Cannot look at ${path}: its mount answers ${status}`;
+/**
+ * Converts an error response of the plugin to a problem, with the detail of the plugin if it has
+ * one.
+ */
+function toMountProblem(status: number, path: string, text: string | undefined): Problem {
+  const detail = detailOf(text) ?? `Cannot read ${path}: the mount responded with ${status}`;
   if (status === 401) return new Problem("unauthorized", detail);
   if (status === 403) return new Problem("forbidden", detail);
   if (status === 404) return new Problem("not-found", detail);
@@ -177,9 +181,9 @@ function refusalOf(status: number, path: string, text: string | undefined): Prob
 
 function detailOf(text: string | undefined): string | undefined {
   try {
-    const told: unknown = JSON.parse(text ?? "");
-    const known = typeof told === "object" && told !== null && "detail" in told;
-    return known && typeof told.detail === "string" ? told.detail.slice(0, 1000) : undefined;
+    const problem: unknown = JSON.parse(text ?? "");
+    const known = typeof problem === "object" && problem !== null && "detail" in problem;
+    return known && typeof problem.detail === "string" ? problem.detail.slice(0, 1000) : undefined;
   } catch {
     return undefined; // not a problem document
   }

@@ -69,8 +69,8 @@ export function writeEmptyElement({ ns, name }: XmlName): string {
 
 /**
  * Writes an element with declarations of all namespaces that it uses, so that it has the same
- * meaning in every document. Prefixes are new; RFC 4918 §4.3 requires to keep names and values
- * only.
+ * meaning in every document. Prefixes are not preserved: RFC 4918 §4.3 requires only that names and
+ * values are.
  */
 export function writeElement(element: XmlElement): string {
   return write(element, new Map());

@@ -1,25 +1,27 @@
 /**
- * Whether a plugin is what was approved. The state column alone proves nothing: the approval is the
- * event that made it active, on a chain nobody can extend without the machine's key. It names the hash
- * of the source it was given for, and what that source asked to be: a source that asks for more at
- * another hour, or with another throw of its dice, was not approved for that.
+ * Checks whether a source is the one that was approved. The column `state` is not a proof. The
+ * approval is the event that made the plugin active, on the world's event chain, which only the
+ * holder of the server's key can extend. The event contains the hash of the source and everything
+ * that the source declared. A source can declare something else at another time, so the declaration
+ * is compared too; a plugin must not start with more than was approved.
  */
 
 import { sha256Hex } from "../../base/hash.ts";
 import type { ChainEvent, Store, World } from "../../world/store.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 
-const PAGE = 100;
-/** What a source asks to be that no configuration may change. */
+/** Number of events per read of the chain. */
+const PAGE_EVENTS = 100;
+/** Fields of the manifest that must not change without a new approval. */
 const FIXED = ["routes", "auth", "config", "grants", "fallback", "patience"] as const;
 
-/** What the event of an approval tells. */
+/** Payload of the event of an approval. */
 export type ApprovalFacts = Readonly<Record<string, unknown>>;
 
-/** An approval that holds, or why there is none. */
+/** The facts of a valid approval, or the reason why they are missing. */
 export type ApprovalResult = { readonly facts: ApprovalFacts } | { readonly fault: string };
 
-/** What the event of an approval shall tell of a source. */
+/** Returns the payload of an approval's event for a source. */
 export function approvalFacts({ manifest, permissions, config }: ProbeResult): ApprovalFacts {
   const { routes, auth, grants, fallback, patience } = manifest;
   return {
@@ -35,46 +37,52 @@ export function approvalFacts({ manifest, permissions, config }: ProbeResult): A
 }
 
 /**
- * Finds the approval of an active plugin's source.
+ * Finds the approval of an active plugin.
  *
- * @param source the plugin's world as it is now
+ * @param source the current world of the plugin
+ * @returns the facts of the approval, or a fault: the chain is broken, the source differs from the
+ * chain, or the newest transition is not an approval of this source
  */
 export async function findApproval(store: Store, source: World): Promise<ApprovalResult> {
-  const verdict = await store.audit(source.name);
-  if (!verdict.chain.ok) {
-    return { fault: `its event chain is broken: ${verdict.chain.reason ?? "unknown"}` };
+  const audit = await store.audit(source.name);
+  if (!audit.chain.ok) {
+    return { fault: `its event chain is broken: ${audit.chain.reason ?? "unknown"}` };
   }
-  if (!verdict.body.ok) {
-    return { fault: `its source is not what its events tell: ${verdict.body.reason ?? ""}` };
+  if (!audit.body.ok) {
+    return { fault: `its source does not match its event chain: ${audit.body.reason ?? ""}` };
   }
   const facts = await lastTransition(store, source.name);
-  if (facts === undefined) return { fault: "no event tells who approved it" };
+  if (facts === undefined) return { fault: "its event chain contains no approval" };
   const { to, source_sha256: approved } = facts;
-  if (to !== "active") return { fault: `its newest state on the chain is ${String(to)}` };
-  if (approved !== source.sha256) return { fault: "the source that was approved is another" };
+  if (to !== "active") return { fault: `its newest state on the event chain is ${String(to)}` };
+  if (approved !== source.sha256) return { fault: "another source was approved" };
   return { facts };
 }
 
 /**
- * Says what a source asks for now that it did not when it was approved, or `undefined`. Permissions
- * may follow the configuration, which T3 writes; with the same configuration they stay the same.
+ * Compares what a source declares now with what was approved. Permissions may change with the
+ * config worlds, which only T3 can write; with the same config they must be the same.
+ *
+ * @param approved facts of the approval
+ * @param current what the source declares now
+ * @returns the difference as text, or undefined if they agree
  */
-export function manifestDrift(approved: ApprovalFacts, wanted: ProbeResult): string | undefined {
-  const now = approvalFacts(wanted);
-  const field = FIXED.find((name) => canonical(approved[name]) !== canonical(now[name])) ??
+export function manifestDrift(approved: ApprovalFacts, current: ProbeResult): string | undefined {
+  const now = approvalFacts(current);
+  const field = FIXED.find((name) => canonicalJson(approved[name]) !== canonicalJson(now[name])) ??
     (approved.config_sha256 === now.config_sha256 &&
-        canonical(approved.permissions) !== canonical(now.permissions)
+        canonicalJson(approved.permissions) !== canonicalJson(now.permissions)
       ? "permissions"
       : undefined);
   return field === undefined
     ? undefined
-    : `its \`${field}\` are not those that were approved; PUT active to approve them as they are`;
+    : `its \`${field}\` differs from the approval; PUT active to approve the current value`;
 }
 
 async function lastTransition(store: Store, name: string): Promise<ApprovalFacts | undefined> {
   let before: number | undefined;
   for (;;) {
-    const page = { limit: PAGE, ...(before === undefined ? {} : { before }) };
+    const page = { limit: PAGE_EVENTS, ...(before === undefined ? {} : { before }) };
     const events: readonly ChainEvent[] = await store.log(name, page);
     for (const { type, payload } of events) {
       if (type !== "state_transition") continue;
@@ -86,11 +94,11 @@ async function lastTransition(store: Store, name: string): Promise<ApprovalFacts
 }
 
 function hashOf(config: Readonly<Record<string, string>>): string {
-  return sha256Hex(new TextEncoder().encode(canonical(config)));
+  return sha256Hex(new TextEncoder().encode(canonicalJson(config)));
 }
 
-/** JSON with the keys in order: the chain does not keep the order they were given in. */
-function canonical(value: unknown): string {
+/** Returns JSON with sorted keys, because the chain does not keep their order. */
+function canonicalJson(value: unknown): string {
   return JSON.stringify(
     value,
     (_key, part) =>

@@ -1,6 +1,7 @@
 /**
- * One request on its way into a plugin and back: who may, under which URL the plugin sees it, and what
- * its answer may not do to whoever reads it in a browser. The plugin decides everything else.
+ * Sends one request to a plugin: checks the caller's authority, gives the request its canonical
+ * URL, and adds security headers to the response. The response of a plugin must not run scripts
+ * with this origin in a browser.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -15,22 +16,27 @@ import type { Store } from "../../world/store.ts";
 import { descriptionPage, wantsDescription } from "./description_page.ts";
 import type { LoadedPlugin } from "./loaded_plugin.ts";
 
+/** Methods that only read (RFC 9110 §9.2.1, RFC 4918 §9.1). */
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PROPFIND"]);
-/** A plugin may pass on a stranger's page, which must not act as this origin. */
+/**
+ * Content-Security-Policy of a response without one: a forwarded page must not act as this origin.
+ */
 const SANDBOX = "sandbox allow-scripts";
-/** What {@link encodePath} leaves as it is. */
+/** Matches a path that {@link encodePath} does not change. */
 const UNENCODED = /^[A-Za-z0-9\-_.!~*'()/]*$/;
-/** Longest origin that is remembered, in characters. */
-const MAX_ORIGIN = 300;
-/** Stands for the machine where the request's own Host makes no URL that can be read. */
+/** Longest origin that is cached, in characters. */
+const MAX_ORIGIN_CHARS = 300;
+/** Origin of the request's URL if its Host header does not form a valid URL. */
 const ORIGIN = "http://machine";
 
 /**
- * Has a plugin answer.
+ * Sends a request to a plugin, or answers with the description page of the route.
  *
+ * @param plugin the running plugin
  * @param route the route that matched; `""` for the fallback
- * @param store where the world is that the route's rest may name
- * @throws {Problem} when the caller may not call it, or the plugin failed
+ * @param context the request after the gate
+ * @param store for the world that the rest of the path may name, and for the shell
+ * @throws {Problem} the caller may not call the plugin, or the plugin failed
  */
 export async function callPlugin(
   plugin: LoadedPlugin,
@@ -40,7 +46,8 @@ export async function callPlugin(
 ): Promise<Response> {
   const { request, caller, target, depth = 0, connection } = context;
   const bare = target.path === route && target.query === "";
-  // `/bin` tells the same of a route to everyone who may see it, whoever may call it.
+  // `/bin` shows the same facts to every caller that can read the route, also without permission to
+  // call it.
   if (bare && canRead(caller, route) && wantsDescription(request, route)) {
     return descriptionPage(plugin.name, plugin.manifest, route, request.url);
   }
@@ -52,12 +59,12 @@ export async function callPlugin(
       ? decideFallback(caller, target.path, auth)
       : decideCall(caller, action, target.path, auth, subject),
   );
-  const named = subject !== target.path && !target.isCollection;
+  const namesWorld = subject !== target.path && !target.isCollection;
   const response = await plugin.cell.request(toCanonicalRequest(context), {
     authority: caller,
     tier: caller.tier,
     by: caller.by,
-    tag: named ? subjectEtag(store, caller, subject) : undefined,
+    tag: namesWorld ? subjectEtag(store, caller, subject) : undefined,
     depth,
     ...(connection === undefined ? {} : { connection, originalRequest: request }),
   });
@@ -68,17 +75,24 @@ export async function callPlugin(
   return await toShellResponse(store, request, response);
 }
 
-/** What a route's rest names, where it names a world or a mount: `/home/x` of `/shaped/home/x`. */
+/**
+ * Returns the world or mount that the rest of a path names: `/home/x` for `/shaped/home/x`.
+ *
+ * @param path canonical path of the request
+ * @param route the route that matched
+ * @returns the path of the world or mount, or `path` if the rest does not name one
+ */
 export function subjectPath(path: string, route: string): string {
   const rest = path.slice(route.length + 1);
   return isInNamespace(rest) || rest === "mnt" || rest.startsWith("mnt/") ? `/${rest}` : path;
 }
 
 /**
- * The entity tag of a world's bytes as the caller is shown them.
+ * Returns the entity tag of a world's bytes as this caller gets them. The plugin receives it with
+ * the request, so that it can detect a change without a subrequest.
  *
- * @param path canonical path of what may be a world
- * @returns `undefined` when it is none, may not be read, or is not in memory
+ * @param path canonical path that may be one of a world
+ * @returns undefined if it is not a world, the caller cannot read it, or it is not in memory
  */
 function subjectEtag(
   store: Pick<Store, "peek">,
@@ -90,7 +104,9 @@ function subjectEtag(
   return world === undefined ? undefined : getRepresentation(redactFor(caller, world), "raw").etag;
 }
 
-/** The request under its canonical URL: what the plugin reads is what was matched and checked. */
+/**
+ * Returns the request with its canonical URL, so that the plugin gets the path that was checked.
+ */
 export function toCanonicalRequest({ request, target, connection }: RequestContext): Request {
   const { url } = request;
   const encoded = UNENCODED.test(target.path) ? target.path : encodePath(target.path);
@@ -105,40 +121,45 @@ export function toCanonicalRequest({ request, target, connection }: RequestConte
     method,
     headers,
     body,
-    // Who came by a connection is watched there; even to look at their signal costs.
+    // With a connection, `onClientDisconnect` observes the original request. Reading `signal` is
+    // slow.
     ...(connection === undefined ? { signal: request.signal } : {}),
   });
 }
 
-/** The last origin that made a URL: nearly every request comes by the same. */
-let known = "";
+/** The last valid origin; nearly all requests have the same one. */
+let lastOrigin = "";
 
-/** Whether a URL can be read; whatever follows an origin that can be, can be too. */
+/** Returns whether a URL can be parsed. With a valid origin every path can. */
 function isReadable(url: string, start: number): boolean {
   const origin = url.slice(0, start);
-  if (start > 0 && origin === known) return true;
+  if (start > 0 && origin === lastOrigin) return true;
   if (!URL.canParse(url)) return false;
-  if (start > 0 && origin.length <= MAX_ORIGIN) known = origin;
+  if (start > 0 && origin.length <= MAX_ORIGIN_CHARS) lastOrigin = origin;
   return true;
 }
 
-/** The header that asks for it. */
+/** Header of a plugin's response that requests the page of the shell instead. */
 const SHOW_HEADER = "x-show";
 
 /**
- * The plugin's answer, or the shell in its place.
+ * Returns the page of the shell if the plugin's response has `X-Show: shell`; otherwise the
+ * response. A plugin whose paths are collections uses this for browsers. Of its response only
+ * `Vary` is kept.
  *
- * @throws {Problem} `not-found` when the shell was deleted
+ * @throws {Problem} `not-found` if the shell was deleted
  */
 async function toShellResponse(
   store: Pick<Store, "read">,
   request: Request,
-  answer: Response,
+  response: Response,
 ): Promise<Response> {
-  const asked = answer.headers.get(SHOW_HEADER) === "shell";
-  answer.headers.delete(SHOW_HEADER);
-  if (!asked || !answer.ok || request.method !== "GET" && request.method !== "HEAD") return answer;
-  await answer.body?.cancel();
-  const vary = answer.headers.get("vary") ?? "Accept";
+  const isRequested = response.headers.get(SHOW_HEADER) === "shell";
+  response.headers.delete(SHOW_HEADER);
+  if (!isRequested || !response.ok || request.method !== "GET" && request.method !== "HEAD") {
+    return response;
+  }
+  await response.body?.cancel();
+  const vary = response.headers.get("vary") ?? "Accept";
   return await respondShell(store, request, { headers: { vary } });
 }

@@ -1,20 +1,20 @@
 /**
- * A plugin as JSON members, for `/lib/<name>/state`. Words that the plugin or its process chose go only to
- * callers that could approve it.
+ * Describes a plugin as JSON members for `/lib/<name>/state`. Text that the plugin or its process
+ * chose must only be shown to callers that can approve it.
  */
 
 import type { CellHealth } from "../cell/cell.ts";
 import type { LoadedPlugin, RequestedGrants } from "./loaded_plugin.ts";
 
-/** Stands for a text that only callers with T3 see. */
-const WITHHELD = "told to T3";
+/** Replaces a text that only callers with T3 may see. */
+const WITHHELD = "shown to T3 only";
 
 /**
- * What a plugin is now.
+ * Describes the current state of a plugin.
  *
- * @param loaded the running plugin; undefined if it is not up
- * @param fault why it is not up, or what is wrong with its configuration
- * @param trusted whether the caller could approve the plugin
+ * @param loaded the running plugin; undefined if it is not active
+ * @param fault why it is not active, or what is wrong with its configuration
+ * @param trusted whether the caller can approve the plugin
  */
 export function describePlugin(
   loaded: LoadedPlugin | undefined,
@@ -31,7 +31,10 @@ export function describePlugin(
   };
 }
 
-/** What a source requests: its manifest, its permissions, and the config worlds that exist. */
+/**
+ * Describes what a source requests: its manifest, its permissions, and the config worlds that
+ * exist.
+ */
 export function describeGrants(
   { manifest, permissions, config, fault }: RequestedGrants,
 ): Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 /**
- * What a person sees who opens a plugin's route in a browser: what it is, who may ask, and a line of
- * curl to ask with. The page is the machine's own; of the plugin it holds text alone, escaped, and it
- * can load and run nothing.
+ * The page that a browser gets for the bare route of a plugin: a description, the required tier,
+ * and a `curl` command. The server creates the page. Text of the plugin must be escaped, and the
+ * page must not load or run anything.
  */
 
 import { negotiateTypes } from "../../http/negotiate.ts";
@@ -13,15 +13,17 @@ const STYLE = "body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3r
   "padding:0 1rem;color-scheme:light dark}pre{overflow:auto;padding:.75rem;" +
   "border:1px solid;border-radius:.25rem}dt{font-weight:600}dd{margin:0 0 .5rem}";
 const NEEDS: Record<Manifest["auth"], string> = {
-  T1: "everyone who may read this machine (T1)",
-  T2: "who shows the token or a capability (T2)",
-  T3: "who shows the approve token (T3)",
+  T1: "every caller that can read this server (T1)",
+  T2: "callers with the token or a capability (T2)",
+  T3: "callers with the approve token (T3)",
 };
 
 /**
- * Whether a request for exactly a route, without a query, is a person's who looks what is there.
+ * Returns whether a request for a bare route must get the description page: a GET or HEAD that
+ * prefers HTML.
  *
- * @param route `/mnt` and what lies in it are folders, which their plugin shows itself
+ * @param request a request for exactly the route, without a query
+ * @param route the route; `/mnt` and paths below it are listings, which their plugin answers itself
  */
 export function wantsDescription(request: Request, route: string): boolean {
   if (request.method !== "GET" && request.method !== "HEAD") return false;
@@ -32,11 +34,12 @@ export function wantsDescription(request: Request, route: string): boolean {
 }
 
 /**
- * The page.
+ * Creates the page.
  *
  * @param name world of the plugin's source, `lib/gpu`
- * @param route the route that was opened
- * @param url the request's URL, for the machine's address alone
+ * @param manifest manifest of the plugin
+ * @param route the requested route
+ * @param url URL of the request; only its origin is used, for the `curl` command
  */
 export async function descriptionPage(
   name: string,
@@ -56,18 +59,18 @@ export async function descriptionPage(
 <title>${escape(route)}</title>
 <style>${STYLE}</style>
 <h1>${escape(route)}</h1>
-<p>${escape(description === "" ? "This plugin does not say what it does." : description)}</p>
+<p>${escape(description === "" ? "This plugin has no description." : description)}</p>
 <dl>
 <dt>Routes</dt>
 <dd>${routes.map((path) => `<code>${escape(path)}</code>`).join(" ")}</dd>
-<dt>Who may ask</dt>
+<dt>Callers</dt>
 <dd>${NEEDS[auth]}</dd>
 <dt>Source, approved by T3</dt>
 <dd><a href="${escape(source)}">${escape(`/${name}`)}</a></dd>
 </dl>
-<p>Ask it from a shell; a browser shows this page for the bare route only.</p>
-<pre>${escape(`curl '${address}${plain(route)}'${credential}`)}</pre>
-<p><a href="/bin">All routes of this machine</a></p>
+<p>Call it with this command. A browser shows this page for the bare route only.</p>
+<pre>${escape(`curl '${address}${encodeForShell(route)}'${credential}`)}</pre>
+<p><a href="/bin">All routes of this server</a></p>
 </html>
 `;
   return new Response(body, {
@@ -83,8 +86,8 @@ export async function descriptionPage(
   });
 }
 
-/** A path that means nothing to a shell, whoever pastes it. */
-function plain(path: string): string {
+/** Encodes a path so that it contains no character that is special in a shell. */
+function encodeForShell(path: string): string {
   return encodePath(path).replace(
     /[!'()*~]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -95,7 +98,9 @@ function escape(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** The one style sheet by its hash (CSP 3 §2.3.1), so that no other can be slipped in. */
+/**
+ * Returns the hash source of the style sheet (CSP 3 §2.3.1), so that the policy allows no other.
+ */
 async function hashOf(style: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(style));
   return `sha256-${new Uint8Array(digest).toBase64()}`;

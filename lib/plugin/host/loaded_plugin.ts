@@ -14,59 +14,61 @@ import type { CheckImports } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 import type { ProbeResult } from "./probe_manifest.ts";
 
-/** Where cells come from and what they may be told. */
+/** Dependencies for starting cells. */
 export interface SandboxDeps {
   readonly startCell: StartCell;
   readonly limits: CellLimits;
-  /** Unix milliseconds. */
+  /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
-  /** Value of an environment variable of the server. */
+  /** Returns an environment variable of the server, or undefined if it is not set. */
   readVariable(name: string): string | undefined;
-  /** Where sources are parsed, if not on the server's own thread. */
+  /** Checks a source for imports; if absent, on the server's thread. */
   readonly checkImports?: CheckImports;
-  /** Folders no plugin may reach, as they really lie. */
+  /** Real paths of folders that no plugin may reach. */
   readonly forbiddenFolders: readonly string[];
-  /** Why a cell may not be granted a host, where the cell itself cannot be denied it. */
+  /**
+   * Returns why a cell must not be granted a host, or undefined if it may. Present if the transport
+   * cannot deny a host to the cell.
+   */
   netFault?(host: string): string | undefined;
-  /** Why a path may not be a plugin's route, or `undefined`. */
+  /** Returns why a path must not be a route of a plugin, or undefined if it may be one. */
   routeFault(path: string): string | undefined;
-  /** Text of a world, unredacted, or `undefined` when there is none. */
+  /** Returns the text of a config world, with secrets, or undefined if it does not exist. */
   readConfig(path: string): Promise<string | undefined>;
   log(level: "log" | "warn" | "error", line: string): void;
 }
 
-/** What a source asks to be, and its code. */
+/** What a source requests, and its JavaScript. */
 export interface RequestedGrants extends ProbeResult {
   readonly code: string;
 }
 
-/** A plugin in its cell. */
+/** An active plugin with its cell. */
 export interface LoadedPlugin {
+  /** World of the source, `lib/gpu`. */
   readonly name: string;
   readonly source: World;
   readonly code: string;
   readonly manifest: Manifest;
   permissions: Permissions;
   config: Readonly<Record<string, string>>;
-  /** What it finds wrong with its configuration, in its own words. */
+  /** What the plugin reports about its configuration, if it is invalid. Text of the plugin. */
   fault: string | undefined;
   readonly cell: Cell<Caller>;
 }
 
-/** What the host hears from a cell. */
+/** Callbacks of a cell to the host. */
 export interface CellCallbacks {
   answerSubrequest(call: Subrequest<Caller>): Promise<Response>;
   onEvent(event: CellEvent): void;
 }
 
-/** A plugin's own words about its configuration, said to be that. */
+/** Returns the fault that a plugin reports about its configuration, or undefined. */
 export function configFault(loaded: LoadedPlugin | undefined): string | undefined {
-  return loaded?.fault === undefined
-    ? undefined
-    : `its configuration is of no use: ${loaded.fault}`;
+  return loaded?.fault === undefined ? undefined : `its configuration is invalid: ${loaded.fault}`;
 }
 
-/** `gpu` of `lib/gpu`. */
+/** Returns the name without its namespace: `gpu` for `lib/gpu`. */
 export function shortName(name: string): string {
   return name.startsWith("lib/") ? name.slice("lib/".length) : name;
 }

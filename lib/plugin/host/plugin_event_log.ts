@@ -1,24 +1,24 @@
 /**
- * Puts what befalls a plugin's cell on the event chain of its world, at a bounded rate: a plugin that
- * fails at every request must not be able to grow its chain without end. What was not written is
- * counted in the next note.
+ * Writes events of a plugin's cell to the event chain of its world. The rate is limited, because a
+ * plugin that fails at every request must not be able to grow its chain without limit. Skipped
+ * events are counted in the next event of the same kind.
  */
 
 import type { Store } from "../../world/store.ts";
 import type { CellEvent } from "../cell/cell.ts";
 
-/** Least time between two notes of one kind about one plugin, in milliseconds. */
-const PAUSE_MS = 10_000;
-/** Longest words of a plugin that are kept in a note, in characters. */
-const WORDS = 500;
-/** Events of a cell that belong on the chain, and as what. */
+/** Shortest time between two events of one kind for one plugin, in milliseconds. */
+const MIN_INTERVAL_MS = 10_000;
+/** Longest text of a plugin in an event, in characters. */
+const MAX_REASON_CHARS = 500;
+/** Events of a cell that are written, with their type on the chain. */
 const TYPES: Partial<Record<CellEvent["type"], string>> = {
   ended: "plugin_ended",
   timeout: "plugin_timeout",
   "circuit-open": "plugin_circuit_open",
 };
 
-/** Writes notes for one machine. */
+/** Writes the events of all plugins of a server. */
 export class PluginEventLog {
   readonly #last = new Map<string, { at: number; skipped: number }>();
 
@@ -28,27 +28,32 @@ export class PluginEventLog {
     readonly log: (line: string) => void,
   ) {}
 
-  /** Notes an event of a cell, or counts it. */
+  /**
+   * Writes an event of a cell, or counts it if the last one of its kind is too recent.
+   *
+   * @param name world of the source, `lib/gpu`
+   * @param sha256 hash of the source
+   */
   addCellEvent(name: string, sha256: string, { type, detail, kind }: CellEvent): void {
-    const noted = TYPES[type];
-    if (noted === undefined) return;
-    const key = `${name} ${noted}`;
+    const chainType = TYPES[type];
+    if (chainType === undefined) return;
+    const key = `${name} ${chainType}`;
     const last = this.#last.get(key);
     const now = this.now();
-    if (last !== undefined && now - last.at < PAUSE_MS) {
+    if (last !== undefined && now - last.at < MIN_INTERVAL_MS) {
       last.skipped += 1;
       return;
     }
     this.#last.set(key, { at: now, skipped: 0 });
-    void this.write(name, noted, {
+    void this.write(name, chainType, {
       source_sha256: sha256,
       ...(kind === undefined ? {} : { kind }),
-      reason: detail.slice(0, WORDS),
+      reason: detail.slice(0, MAX_REASON_CHARS),
       ...(last !== undefined && last.skipped > 0 ? { not_noted_before: last.skipped } : {}),
     });
   }
 
-  /** Puts one event on a chain; a world that is gone meanwhile needs none. */
+  /** Writes one event to the chain of a world. A failure is logged; it does not reject. */
   async write(
     name: string,
     type: string,
@@ -58,7 +63,9 @@ export class PluginEventLog {
     try {
       await this.store.note({ name, by, type, payload });
     } catch (error) {
-      this.log(`no note of ${type} on ${name}: ${error instanceof Error ? error.message : error}`);
+      this.log(
+        `Cannot write event ${type} to /${name}: ${error instanceof Error ? error.message : error}`,
+      );
     }
   }
 }

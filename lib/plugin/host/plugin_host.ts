@@ -1,7 +1,24 @@
 /**
- * The plugins of a machine: which are up, under which routes, and how one comes up, goes down, is
- * replaced and is asked. A plugin is up only while the chain of its world says that exactly this
- * source was approved. Nothing here knows any plugin by name.
+ * The plugin host: all plugins of a server, with their states, routes and cells.
+ *
+ * A plugin is a world in `/lib` whose bytes are its source. It is active if its cell runs and its
+ * routes answer. The states of its world are:
+ * - `pending`: the source was written and is not approved. It has no routes.
+ * - `active`: a caller with T3 has approved exactly this source. The host starts its cell, adds
+ *   its routes and watches its config worlds.
+ * - `disabled`: its routes were removed; the source is kept.
+ *
+ * Rules:
+ * - The host starts a plugin only if the event chain of the world proves that this source was
+ *   approved (`approval.ts`). A changed source loses its routes before its writer gets a response.
+ * - State changes of one plugin run one after the other.
+ * - A change of a config world replaces the cell. If the new configuration is invalid, the old
+ *   cell continues and the fault is reported.
+ * - Two plugins cannot have overlapping routes, and one plugin at a time is the fallback.
+ * - What starts cells is loaded when the first plugin is needed, because most servers start
+ *   without one.
+ *
+ * The host must not contain code for a particular plugin.
  */
 
 import type { RequestContext } from "../../request/request_context.ts";
@@ -31,13 +48,15 @@ import { describeGrants, describePlugin } from "./describe_plugin.ts";
 import { RouteClaims } from "./route_claims.ts";
 import { RouteTable } from "./route_table.ts";
 
-/** Plugins started at a time when the server starts. */
-const STARTS_AT_ONCE = 4;
+/** Number of plugins that are started concurrently when the server starts. */
+const MAX_CONCURRENT_STARTS = 4;
+/** Longest text of a plugin in an event, in characters. */
+const MAX_REASON_CHARS = 500;
 
-/** What the host needs of the server. */
+/** Dependencies of the host. */
 export interface PluginHostOptions {
   readonly store: Store;
-  /** Unix milliseconds. */
+  /** Returns the current time in Unix milliseconds. */
   readonly now: () => number;
   /** How cells are isolated. */
   readonly containment: "process" | "worker";
@@ -54,7 +73,7 @@ interface Loader {
   readonly steps: typeof import("./plugin_loader.ts");
 }
 
-/** See the module. */
+/** All plugins of a server. */
 export class PluginHost implements PluginRoutes, PluginAdmin {
   readonly containment: "process" | "worker";
   readonly #options: PluginHostOptions;
@@ -108,7 +127,9 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return this.#fallback === undefined ? undefined : this.#matched("", this.#fallback);
   }
 
-  /** A plugin that was found, with the way to call it: it is not looked up a second time. */
+  /**
+   * Returns a matched plugin with the function that calls it, so that it is not looked up twice.
+   */
   #matched(path: string, plugin: LoadedPlugin): PluginMatch {
     const { store } = this.#options;
     return {
@@ -125,7 +146,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     const all = this.#startAll();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PLUGIN_START_WAIT_MS));
-    // The caller of `start` receives the error; a request that waits for a route needs only the end.
+    // The caller of `start` receives the error; a request that waits for a route needs only the
+    // end.
     const settled = all.then(() => undefined, () => undefined);
     this.#starting = Promise.race([settled, late]).finally(() => {
       clearTimeout(timer);
@@ -134,13 +156,16 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return all;
   }
 
-  /** A plugin that cannot be started stays active; the log and its event chain say why. */
+  /**
+   * A plugin that cannot be started keeps the state `active`; the log and its chain have the
+   * reason.
+   */
   async #startAll(): Promise<void> {
     const sources = (await this.#options.store.walk("lib")).filter((entry) =>
       entry.layer === "upper" && entry.state === "active"
     );
     const waiting = sources.map((entry) => entry.name);
-    await Promise.all(Array.from({ length: STARTS_AT_ONCE }, async () => {
+    await Promise.all(Array.from({ length: MAX_CONCURRENT_STARTS }, async () => {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
         const next = name;
         await this.#inTurn(next, () => this.#startAgain(next));
@@ -149,9 +174,13 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   /**
-   * Approves a source and brings it up. A plugin that is up with this very source stays as it is.
+   * Approves the current source of a plugin and starts it. If the plugin is active with this
+   * source, it does nothing.
    *
-   * @throws {Problem} 404, 412, or 422 with the reason; nothing has changed then
+   * @param name world of the source, `lib/gpu`
+   * @param approval the caller, and the precondition on the source
+   * @throws {Problem} 404: no source; 412: the precondition failed; 409: the source changed during
+   * the start; 422: the source is refused. Nothing has changed then
    */
   activate(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
@@ -171,7 +200,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
           approval,
           approvalFacts(loaded),
         );
-        // Whoever wrote in the same moment has taken back what this approval was for.
+        // A write between the transition and now has changed the approved source.
         if (!this.#isCurrent(name, version)) throw createSourceChangedProblem(name);
       } catch (error) {
         await this.#giveUp(loaded);
@@ -183,9 +212,11 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   /**
-   * Takes a plugin's routes down and keeps its source.
+   * Removes a plugin's routes, stops its cell and keeps its source.
    *
-   * @throws {Problem} 404, 412
+   * @param name world of the source, `lib/gpu`
+   * @param approval the caller, and the precondition on the source
+   * @throws {Problem} 404: no source; 412: the precondition failed; 409: the source was changed
    */
   disable(name: string, approval: StateChangeRequest): Promise<void> {
     const { store } = this.#options;
@@ -216,7 +247,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     }
   }
 
-  /** Ends every cell, and whatever is being brought up. */
+  /** Ends every cell, also those that are starting, and starts no others. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
@@ -243,8 +274,8 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       if (version !== undefined && !this.#isCurrent(name, version)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#faults.set(name, reason);
-      log(`plugin ${shortName(name)} is not up: ${reason}`);
-      await this.#notes.write(name, "plugin_failed", { reason: reason.slice(0, 500) });
+      log(`plugin ${shortName(name)} cannot be started: ${reason}`);
+      await this.#notes.write(name, "plugin_failed", { reason: reason.slice(0, MAX_REASON_CHARS) });
     }
   }
 
@@ -256,25 +287,26 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
   }
 
   /**
-   * Starts the cell of a source and reserves its routes.
+   * Reserves the routes of a source and starts its cell.
    *
-   * @param approved what the source must still request, if it was approved before
+   * @param approved facts of an earlier approval, which the source must still match
+   * @throws {Problem} the source is refused; this is written to its event chain
    */
   async #startCell(source: World, by: string, approved?: ApprovalFacts): Promise<LoadedPlugin> {
     const { dispatch, now } = this.#options;
     const { name, sha256 } = source;
     const { sandbox, steps } = await this.#load();
     try {
-      const wanted = await steps.inspectSource(sandbox, source);
-      const fault = approved === undefined ? undefined : manifestDrift(approved, wanted);
+      const requested = await steps.inspectSource(sandbox, source);
+      const fault = approved === undefined ? undefined : manifestDrift(approved, requested);
       if (fault !== undefined) throw new Problem("unprocessable", fault);
       this.#claims.claim(
         name,
-        wanted.manifest,
+        requested.manifest,
         [...this.#up].map(([other, { manifest }]) => [other, manifest]),
       );
-      const own = createPluginCaller(shortName(name), wanted.manifest.grants);
-      return await steps.startPlugin(sandbox, source, wanted, {
+      const own = createPluginCaller(shortName(name), requested.manifest.grants);
+      return await steps.startPlugin(sandbox, source, requested, {
         answerSubrequest: (call) => answerSubrequest(call, own, now(), dispatch),
         onEvent: (event) => this.#notes.addCellEvent(name, sha256, event),
       });
@@ -282,14 +314,14 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       this.#claims.release(name);
       const problem = steps.toActivationProblem(error, name);
       if (problem instanceof Problem) {
-        const reason = problem.detail.slice(0, 500);
+        const reason = problem.detail.slice(0, MAX_REASON_CHARS);
         await this.#notes.write(name, "plugin_refused", { source_sha256: sha256, reason }, by);
       }
       throw problem;
     }
   }
 
-  /** Whether a plugin's world is still the version that was approved. */
+  /** Returns whether a plugin's world is active and still has this version. */
   #isCurrent(name: string, version: number): boolean {
     const now = this.#options.store.stat(name);
     return !this.#closed && now?.version === version && now.state === "active";
@@ -312,16 +344,16 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       name,
       manifest.config.map((path) => store.watch(path.slice(1), () => this.#configChanged(name))),
     );
-    // What was written while the cell started was seen by no watch.
+    // A config world may have changed while the cell started, before the watch existed.
     if (manifest.config.length > 0) this.#configChanged(name);
   }
 
-  /** Takes routes and watches away at once; the cell finishes what it has. */
+  /** Removes routes and watches at once; the cell finishes its open requests. */
   #takeDown(name: string): void {
     const loaded = this.#withdraw(name);
     if (loaded === undefined) return;
     loaded.cell.stop({ drain: true })
-      .catch((error) => this.#options.log(`plugin ${shortName(name)} did not stop: ${error}`));
+      .catch((error) => this.#options.log(`Cannot stop plugin ${shortName(name)}: ${error}`));
   }
 
   #withdraw(name: string): LoadedPlugin | undefined {
@@ -335,7 +367,10 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     return loaded;
   }
 
-  /** A source that is no longer the approved one goes down before its writer is answered. */
+  /**
+   * Stops a plugin whose source is not the approved one any more, before the writer gets a
+   * response.
+   */
   #sourceChanged({ kind, name, world }: Change): void {
     const state = kind === "delete"
       ? undefined
@@ -347,7 +382,7 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
     if (state !== "active" || !same) this.#takeDown(name);
   }
 
-  /** A config world changed: the permissions may be others now, and the cell is swapped for a new one. */
+  /** Replaces the cell after a change of a config world, because permissions may have changed. */
   #configChanged(name: string): void {
     const { log } = this.#options;
     void this.#inTurn(name, async () => {
@@ -356,31 +391,33 @@ export class PluginHost implements PluginRoutes, PluginAdmin {
       try {
         const { sandbox, steps } = await this.#load();
         if (await steps.isConfigCurrent(sandbox, loaded)) return void this.#faults.delete(name);
-        const probed = await steps.probeAgain(sandbox, name, loaded.code);
-        const fault = manifestDrift(approvalFacts(loaded), probed);
+        const current = await steps.probeAgain(sandbox, name, loaded.code);
+        const fault = manifestDrift(approvalFacts(loaded), current);
         if (fault !== undefined) throw new Problem("unprocessable", fault);
-        await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, probed));
-        loaded.permissions = probed.permissions;
-        loaded.config = probed.config;
-        loaded.fault = probed.fault;
+        await loaded.cell.swap(await steps.prepareCellInit(sandbox, name, loaded.code, current));
+        loaded.permissions = current.permissions;
+        loaded.config = current.config;
+        loaded.fault = current.fault;
         this.#faults.delete(name);
         await this.#notes.write(name, "plugin_reconfigured", {
           source_sha256: loaded.source.sha256,
-          permissions: probed.permissions,
-          ...(probed.fault === undefined ? {} : { fault: probed.fault.slice(0, 500) }),
+          permissions: current.permissions,
+          ...(current.fault === undefined
+            ? {}
+            : { fault: current.fault.slice(0, MAX_REASON_CHARS) }),
         });
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.#faults.set(
           name,
-          `its new configuration does not work, the old one goes on: ${reason}`,
+          `its new configuration is invalid, the old one is still used: ${reason}`,
         );
         log(`plugin ${shortName(name)} keeps its old configuration: ${reason}`);
       }
     });
   }
 
-  /** One step of a plugin's life at a time. */
+  /** Runs the state changes of one plugin one after the other. */
   #inTurn<T>(name: string, act: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(name) ?? Promise.resolve();
     const turn = before.then(act, act);
@@ -398,7 +435,7 @@ function routeOf(path: string, { name, manifest }: LoadedPlugin): PluginRoute {
   return { path, plugin: name, description: manifest.description, auth: manifest.auth };
 }
 
-/** The gauges of a plugin; all zero if it should be up and is not. */
+/** Returns the metrics of a plugin; all zero if it should be active and does not run. */
 function metricsOf(plugin: string, loaded: LoadedPlugin | undefined): PluginMetrics {
   if (loaded === undefined) {
     return { plugin, up: false, requests: 0, open: 0, waiting: 0, crashes: 0 };

@@ -1,7 +1,7 @@
 /**
- * From a source to a running cell: types out, imports refused, manifest read where nothing can be
- * done, what it asks for checked against what may be had. What fails here fails before anything of the
- * machine has changed.
+ * Turns a source into a running cell: removes types, refuses imports, reads the manifest in a cell
+ * without permissions, checks what it requests, and starts the cell. A failure must not leave a
+ * change of the server's state.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -24,56 +24,72 @@ import {
 import { probeManifest, type ProbeResult } from "./probe_manifest.ts";
 import { createStripTypes } from "./strip_types.ts";
 
-/** A plugin asks for more than the server itself was started with. */
+/** A plugin requests permissions that the server does not have. */
 export class MissingPermissionError extends Error {
   override readonly name = "MissingPermissionError";
 }
 
 /**
- * Learns what a source asks to be, without granting it anything.
+ * Finds out what a source requests, by running it once without any permission.
  *
- * @throws {SourceError} {@link ManifestError} {@link CellEndedError}
+ * @param source world of the plugin
+ * @throws {SourceError} the source is refused
+ * @throws {ManifestError} a field of the manifest is invalid
+ * @throws {CellEndedError} the source cannot be loaded, or not in time
  */
-export async function inspectSource(ground: SandboxDeps, source: World): Promise<RequestedGrants> {
-  const { startCell: launch, limits, now } = ground;
-  const strip = createStripTypes(launch, limits, now);
-  const code = await validateSource(source.body, strip, ground.checkImports);
-  return { code, ...await probeAgain(ground, source.name, code) };
+export async function inspectSource(deps: SandboxDeps, source: World): Promise<RequestedGrants> {
+  const { startCell, limits, now } = deps;
+  const strip = createStripTypes(startCell, limits, now);
+  const code = await validateSource(source.body, strip, deps.checkImports);
+  return { code, ...await probeAgain(deps, source.name, code) };
 }
 
-/** Asks a plugin's code once more, with its config worlds as they are now. */
-export function probeAgain(ground: SandboxDeps, name: string, code: string): Promise<ProbeResult> {
-  const { startCell: launch, limits, now } = ground;
+/**
+ * Reads the manifest and the permissions again, with the current config worlds.
+ *
+ * @param name world of the source, `lib/gpu`
+ * @param code JavaScript of the plugin
+ * @throws {ManifestError} a field of the manifest is invalid
+ * @throws {CellEndedError} the code cannot be loaded, or not in time
+ */
+export function probeAgain(deps: SandboxDeps, name: string, code: string): Promise<ProbeResult> {
+  const { startCell, limits, now } = deps;
   return probeManifest({
     name: shortName(name),
     code,
-    startCell: launch,
+    startCell,
     limits,
     now,
-    routeFault: (path) => ground.routeFault(path),
-    readConfig: (path) => ground.readConfig(path),
+    routeFault: (path) => deps.routeFault(path),
+    readConfig: (path) => deps.readConfig(path),
   });
 }
 
 /**
- * What a cell is started with, once the server is known to have it itself.
+ * Creates the init of a cell, after a check that the server has the requested permissions.
  *
- * @throws {MissingPermissionError} {@link ManifestError}
+ * @param name world of the source, `lib/gpu`
+ * @param code JavaScript of the plugin
+ * @throws {MissingPermissionError} the server does not have a requested permission
+ * @throws {ManifestError} a host or folder must not be granted
  */
 export async function prepareCellInit(
-  ground: SandboxDeps,
+  deps: SandboxDeps,
   name: string,
   code: string,
   { permissions, config }: ProbeResult,
 ): Promise<CellInit> {
   for (const host of permissions.net) {
-    const fault = ground.netFault?.(host);
+    const fault = deps.netFault?.(host);
     if (fault !== undefined) throw new ManifestError("permissions.net", fault);
   }
-  const lacking = await missingPermissions(permissions, (asked) => Deno.permissions.query(asked));
+  const lacking = await missingPermissions(
+    permissions,
+    (permission) => Deno.permissions.query(permission),
+  );
   if (lacking !== undefined) {
     throw new MissingPermissionError(
-      `it asks for what the server itself was not started with: ${lacking}`,
+      `it requests permissions that the server does not have; start the server with ${lacking}`,
     );
   }
   return await buildCellInit({
@@ -81,39 +97,44 @@ export async function prepareCellInit(
     code,
     permissions,
     config,
-    limits: ground.limits,
-    readVariable: (key) => ground.readVariable(key),
+    limits: deps.limits,
+    readVariable: (key) => deps.readVariable(key),
     realPath: (path) => Deno.realPath(path),
-    forbiddenFolders: ground.forbiddenFolders,
+    forbiddenFolders: deps.forbiddenFolders,
   });
 }
 
 /**
- * Starts the cell of a source that was inquired.
+ * Starts the cell of a source.
  *
- * @throws {CellEnd} {@link MissingPermissionError} {@link ManifestError}
+ * @param source world of the plugin
+ * @param requested result of {@link inspectSource}
+ * @param callbacks receives the events and subrequests of the cell
+ * @throws {CellEndedError} the cell cannot be started
+ * @throws {MissingPermissionError} the server does not have a requested permission
+ * @throws {ManifestError} a host or folder must not be granted
  */
 export async function startPlugin(
-  ground: SandboxDeps,
+  deps: SandboxDeps,
   source: World,
-  wanted: RequestedGrants,
-  ears: CellCallbacks,
+  requested: RequestedGrants,
+  callbacks: CellCallbacks,
 ): Promise<LoadedPlugin> {
-  const init = await prepareCellInit(ground, source.name, wanted.code, wanted);
+  const init = await prepareCellInit(deps, source.name, requested.code, requested);
   const name = shortName(source.name);
-  const { manifest, permissions, config, code, fault } = wanted;
+  const { manifest, permissions, config, code, fault } = requested;
   const responseTimeoutMs = Math.max(
-    ground.limits.responseTimeoutMs,
+    deps.limits.responseTimeoutMs,
     1000 * (manifest.patience ?? 0),
   );
   const cell = new Cell<Caller>({
     init,
-    startCell: ground.startCell,
-    limits: { ...ground.limits, responseTimeoutMs: responseTimeoutMs },
-    now: ground.now,
-    answerSubrequest: (call) => ears.answerSubrequest(call),
-    log: (level, line) => ground.log(level, `plugin ${name}: ${line}`),
-    onEvent: (event) => ears.onEvent(event),
+    startCell: deps.startCell,
+    limits: { ...deps.limits, responseTimeoutMs: responseTimeoutMs },
+    now: deps.now,
+    answerSubrequest: (call) => callbacks.answerSubrequest(call),
+    log: (level, line) => deps.log(level, `plugin ${name}: ${line}`),
+    onEvent: (event) => callbacks.onEvent(event),
   });
   try {
     await cell.start();
@@ -124,19 +145,20 @@ export async function startPlugin(
   return { name: source.name, source, code, manifest, permissions, config, fault, cell };
 }
 
-/** Whether the config worlds are what a plugin was started with. */
+/** Returns whether the config worlds are the same as at the start of the plugin's cell. */
 export async function isConfigCurrent(
-  ground: SandboxDeps,
+  deps: SandboxDeps,
   { manifest, config }: LoadedPlugin,
 ): Promise<boolean> {
   for (const path of manifest.config) {
-    if (await ground.readConfig(path) !== config[path]) return false;
+    if (await deps.readConfig(path) !== config[path]) return false;
   }
   return true;
 }
 
 /**
- * The problem of a source that cannot be started; an error that no code expected comes back as it is.
+ * Converts the error of a source that cannot be started to a problem. Another error is returned
+ * unchanged.
  *
  * @param name world of the source, `lib/gpu`
  */

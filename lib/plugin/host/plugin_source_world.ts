@@ -1,6 +1,7 @@
 /**
- * A plugin's world as the host changes it: its source read for one step of its life, its state set for
- * exactly the version that was read. What somebody writes in between wins, and the step is refused.
+ * Reads the source of a plugin and sets the state of its world. The state must be set for exactly
+ * the version that was read: if another caller writes the source in between, the state change is
+ * refused.
  */
 
 import { Problem } from "../../http/problem.ts";
@@ -11,21 +12,23 @@ import { type Precondition, type Store, StoreError, type World } from "../../wor
 /**
  * Reads a plugin's source.
  *
- * @param action what it is read for, `activate`
- * @throws {Problem} 404
+ * @param name world of the source, `lib/gpu`
+ * @param action verb for the error message, such as `activate`
+ * @throws {Problem} 404: there is no source, or only one of the lower layer
  */
 export async function readPluginSource(store: Store, name: string, action: string): Promise<World> {
   const source = await store.read(name);
   if (source !== undefined && source.layer === "upper") return source;
-  throw new Problem("not-found", `Cannot ${action} /${name}: no source is here; PUT one first`);
+  throw new Problem("not-found", `Cannot ${action} /${name}: there is no source; PUT one first`);
 }
 
 /**
  * Sets the state of exactly the source that was read.
  *
- * @param facts what the event tells beside the state
- * @returns the world's version after it
- * @throws {Problem} 412 when the caller saw another version, 409 when it was changed meanwhile
+ * @param source the world that was read
+ * @param facts members of the event in addition to the state and the hash
+ * @returns the world's version after the change
+ * @throws {Problem} 412: the precondition failed; 409: the source was changed since it was read
  */
 export async function setPluginState(
   store: Store,
@@ -52,9 +55,10 @@ export async function setPluginState(
 }
 
 /**
- * Holds a caller to the version they say they have read.
+ * Asserts that the source fulfils the caller's precondition.
  *
- * @throws {Problem} 412
+ * @param precondition undefined if the caller sent none
+ * @throws {Problem} 412: the precondition failed
  */
 export function assertVersionSeen(source: World, precondition: Precondition | undefined): void {
   const fault = preconditionFault(precondition, source);
@@ -62,10 +66,10 @@ export function assertVersionSeen(source: World, precondition: Precondition | un
   throw new Problem("precondition-failed", `Cannot change the state of /${source.name}: ${fault}`);
 }
 
-/** The refusal of a step whose source is another now. */
+/** Creates the problem for a state change whose source was changed in between. */
 export function createSourceChangedProblem(name: string): Problem {
   return new Problem(
     "conflict",
-    `Cannot change the state of /${name}: its source was changed meanwhile; look at it again`,
+    `Cannot change the state of /${name}: another caller changed its source; read it again`,
   );
 }

@@ -1,7 +1,7 @@
 /**
- * What a plugin asks of the machine, performed with the authority the host holds for it: the caller's
- * while their request is open, or the plugin's own grants. The plugin's words choose a path, a method,
- * headers and a body; they never choose who is asking.
+ * Answers subrequests of a plugin to the server. The server decides the authority: the caller's for
+ * `env.caller`, the plugin's grants for `env.machine`. The plugin chooses path, method, headers and
+ * body; it must not be able to choose the authority.
  */
 
 import { type Caller, type Grants, isExpired } from "../../auth/caller.ts";
@@ -11,21 +11,34 @@ import { parseTarget } from "../../http/path.ts";
 import { Problem, toProblemResponse } from "../../http/problem.ts";
 import type { Subrequest } from "../cell/cell_run.ts";
 
-/** Headers by which a plugin could pose as somebody else, or speak of a connection that is not there. */
-const NOT_TAKEN = ["authorization", "cookie", "host", "forwarded", "x-forwarded-for", "x-real-ip"];
+/**
+ * Headers that are removed: they carry credentials, or describe a connection that does not exist.
+ */
+const REMOVED_HEADERS = [
+  "authorization",
+  "cookie",
+  "host",
+  "forwarded",
+  "x-forwarded-for",
+  "x-real-ip",
+];
 
-/** Makes the caller a plugin is when it acts on its own. */
+/**
+ * Creates the caller for `env.machine`: tier T1 with the plugin's grants.
+ *
+ * @param name name of the plugin without its namespace
+ */
 export function createPluginCaller(name: string, grants: Grants): Caller {
   return Object.freeze({ tier: "T1", by: `plugin:${name}`, authenticated: true, grants });
 }
 
 /**
- * Performs a call back. What the gate would have refused is refused in the machine's words, as it is
- * for any other caller.
+ * Answers a subrequest. A request that the gate would refuse gets the same problem as from a
+ * client.
  *
- * @param own the plugin itself as a caller
- * @param now Unix milliseconds
- * @param dispatch answers an exchange behind the gate; never throws
+ * @param own the caller for `env.machine`
+ * @param now current time in Unix milliseconds
+ * @param dispatch answers a request behind the gate; never throws
  */
 export async function answerSubrequest(
   call: Subrequest<Caller>,
@@ -41,18 +54,18 @@ export async function answerSubrequest(
     const { headers, method } = call.request;
     return toProblemResponse(error, headers.get("accept"), method === "HEAD");
   }
-  const answer = await dispatch(context);
-  // A plugin that passes these headers on with another body would promise a length it does not keep.
-  if (call.request.method !== "HEAD") answer.headers.delete("content-length");
-  return answer;
+  const response = await dispatch(context);
+  // A plugin may forward these headers with another body, so the length must not be among them.
+  if (call.request.method !== "HEAD") response.headers.delete("content-length");
+  return response;
 }
 
 /**
- * Turns a call back into an exchange that enters the machine behind the gate.
+ * Converts a subrequest to the context of a request that has passed the gate.
  *
- * @param own the plugin itself as a caller
- * @param now Unix milliseconds
- * @throws {Problem} what the gate would have refused, and a caller whose capability has ended
+ * @param own the caller for `env.machine`
+ * @param now current time in Unix milliseconds
+ * @throws {Problem} the gate would refuse the request, or the caller's capability has expired
  */
 export function toSubrequestContext(
   call: Subrequest<Caller>,
@@ -62,12 +75,15 @@ export function toSubrequestContext(
   const { request, depth } = call;
   const caller = call.kind === "caller" ? call.authority : own;
   if (isExpired(caller, now / 1000)) {
-    throw new Problem("unauthorized", "Cannot call back: the caller's capability has expired");
+    throw new Problem(
+      "unauthorized",
+      "Cannot run the subrequest: the caller's capability has expired",
+    );
   }
   if (!KNOWN_METHODS.has(request.method)) {
     throw new Problem("not-implemented", `Cannot ${request.method}: the method is not known here`);
   }
   const target = parseTarget(request.url);
-  for (const name of NOT_TAKEN) request.headers.delete(name);
+  for (const name of REMOVED_HEADERS) request.headers.delete(name);
   return { request, target, caller, depth };
 }

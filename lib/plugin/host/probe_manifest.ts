@@ -1,6 +1,7 @@
 /**
- * Reads a plugin's manifest by running it where it can do nothing: a cell without any permission, with
- * a deadline, ended as soon as it has spoken. What comes back is a stranger's JSON and is checked here.
+ * Reads the manifest and the permissions of a plugin by running it once, in a cell without
+ * permissions and with a time limit. The cell is ended afterwards. The result is untrusted JSON and
+ * is validated here. The plugin must not be able to reach anything during this run.
  */
 
 import { type CellLimits, MAX_MANIFEST_STRING_CHARS } from "../../limits.ts";
@@ -11,63 +12,68 @@ import { parsePermissions, type Permissions } from "../manifest/permissions.ts";
 import { CellEndedError, CellRun, ResponseTimeoutError } from "../cell/cell_run.ts";
 import type { StartCell } from "../transport/transport.ts";
 
-/** What a probe needs. */
+/** Inputs of {@link probeManifest}. */
 export interface ProbeOptions {
   readonly name: string;
-  /** The plugin as `readSource` gave it. */
+  /** JavaScript of the plugin, as `validateSource` returned it. */
   readonly code: string;
   readonly startCell: StartCell;
   readonly limits: CellLimits;
   readonly now: () => number;
-  /** Why a path may not be a route, or `undefined`. */
+  /** Returns why a path must not be a route, or undefined if it may be one. */
   routeFault(path: string): string | undefined;
-  /** Text of a config world by its path, or `undefined` when it does not exist. */
+  /** Returns the text of a config world, or undefined if it does not exist. */
   readConfig(path: string): Promise<string | undefined>;
 }
 
-/** What a plugin wants to be. */
+/** What a plugin declares. */
 export interface ProbeResult {
   readonly manifest: Manifest;
   readonly permissions: Permissions;
-  /** The config worlds as `permissions` saw them. */
+  /** Text of the config worlds that `permissions` received, by path. */
   readonly config: Readonly<Record<string, string>>;
-  /** What the plugin finds wrong with them, in its own words. */
+  /** What the plugin reports about them, if they are invalid. Text of the plugin. */
   readonly fault?: string | undefined;
 }
 
-/** Longest manifest in bytes. */
-const MANIFEST_BYTES = 64 * 1024;
+/** Longest manifest as JSON, in characters. */
+const MAX_MANIFEST_CHARS = 64 * 1024;
 
 /**
- * Runs the probe.
+ * Reads the manifest and the permissions of a plugin.
  *
- * @throws {ManifestError} a field does not fit
+ * @throws {ManifestError} a field is invalid
  * @throws {CellEndedError} the source cannot be loaded, or not in time
  */
 export async function probeManifest(options: ProbeOptions): Promise<ProbeResult> {
-  const { name, code, startCell: launch, now } = options;
-  // The deadline of the whole probe: a plugin that loads may still never return its permissions.
+  const { name, code, startCell, now } = options;
+  // The time limit also applies to each response: `permissions` may never return.
   const limits = { ...options.limits, responseTimeoutMs: options.limits.startTimeoutMs };
   const run = new CellRun<undefined>({
-    startCell: launch,
+    startCell,
     limits,
     now,
-    answerSubrequest: () => Promise.reject(new Error("A probe has no machine")),
+    answerSubrequest: () =>
+      Promise.reject(
+        new Error(
+          "Cannot run the subrequest: the server is not available while the manifest is read",
+        ),
+      ),
     log: () => {},
     onEnd: () => {},
     onIdle: () => {},
   }, createBareInit("probe", name, code));
   try {
     await run.ready;
-    const manifest = parseManifest(await ask(run, "manifest", null), options.routeFault);
+    const manifest = parseManifest(await send(run, "manifest", null), options.routeFault);
     const config: Record<string, string> = {};
     for (const path of manifest.config) {
       const text = await options.readConfig(path);
       if (text !== undefined) config[path] = text;
     }
     const body = new TextEncoder().encode(JSON.stringify(config));
-    const { fault, asked } = faultIn(await ask(run, "permissions", body));
-    const permissions = parsePermissions(asked);
+    const { fault, declared } = splitFault(await send(run, "permissions", body));
+    const permissions = parsePermissions(declared);
     return { manifest, permissions, config, ...(fault === undefined ? {} : { fault }) };
   } finally {
     await run.kill();
@@ -75,48 +81,55 @@ export async function probeManifest(options: ProbeOptions): Promise<ProbeResult>
 }
 
 /**
- * Beside what it asks for, a plugin may say why its configuration is of no use to it: it comes up all
- * the same, to tell its callers so, and who approves it is told here.
+ * Separates the member `fault` from the permissions. A plugin sets it if its configuration is
+ * invalid. The plugin is started all the same, and T3 sees the text.
  */
-function faultIn(value: unknown): { readonly fault?: string; readonly asked: unknown } {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return { asked: value };
-  const { fault, ...asked }: Record<string, unknown> = Object.fromEntries(Object.entries(value));
-  if (fault === undefined) return { asked };
-  if (typeof fault !== "string" || fault.length > MAX_MANIFEST_STRING_CHARS) {
-    const words = `it is a sentence of at most ${MAX_MANIFEST_STRING_CHARS} characters`;
-    throw new ManifestError("permissions.fault", words);
+function splitFault(value: unknown): { readonly fault?: string; readonly declared: unknown } {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { declared: value };
   }
-  return { fault, asked };
+  const { fault, ...declared }: Record<string, unknown> = Object.fromEntries(Object.entries(value));
+  if (fault === undefined) return { declared };
+  if (typeof fault !== "string" || fault.length > MAX_MANIFEST_STRING_CHARS) {
+    const message = `it must be a string of at most ${MAX_MANIFEST_STRING_CHARS} characters`;
+    throw new ManifestError("permissions.fault", message);
+  }
+  return { fault, declared };
 }
 
-async function ask(
+async function send(
   run: CellRun<undefined>,
-  what: "manifest" | "permissions",
+  part: "manifest" | "permissions",
   body: Uint8Array<ArrayBuffer> | null,
 ): Promise<unknown> {
-  const visit = { authority: undefined, tier: "T1", by: "probe", depth: 0 };
+  const caller = { authority: undefined, tier: "T1", by: "probe", depth: 0 };
   const call = run.send(
     {
       method: body ? "POST" : "GET",
-      url: `http://probe/${what}`,
+      url: `http://probe/${part}`,
       headers: [],
       body: body && new Blob([body]).stream(),
     },
-    visit,
+    caller,
     () => {},
   );
   try {
     const response = await call.response;
-    const text = await readBounded(response, MANIFEST_BYTES);
+    const text = await readBounded(response, MAX_MANIFEST_CHARS);
     return JSON.parse(text);
   } catch (error) {
-    call.cancel(new Error("The probe is over"));
-    if (error instanceof RpcError) throw new ManifestError(what, `it threw ${error.message}`);
+    call.cancel(new Error("The manifest is not needed any more"));
+    if (error instanceof RpcError) {
+      throw new ManifestError(part, `the plugin threw ${error.message}`);
+    }
     if (error instanceof ResponseTimeoutError) {
-      throw new ManifestError(what, `it gave ${error.message}`);
+      throw new ManifestError(part, error.message);
     }
     if (error instanceof CellEndedError || error instanceof ManifestError) throw error;
-    throw new ManifestError(what, "it is no JSON of a sensible length");
+    throw new ManifestError(
+      part,
+      `it is not JSON of at most ${MAX_MANIFEST_CHARS} characters`,
+    );
   }
 }
 
@@ -126,7 +139,7 @@ async function readBounded(response: Response, limit: number): Promise<string> {
     const chunk of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
   ) {
     text += chunk;
-    if (text.length > limit) throw new RangeError("Too long");
+    if (text.length > limit) throw new RangeError("The manifest is too long");
   }
   return text;
 }

@@ -1,23 +1,25 @@
 /**
- * Who may have which routes: what is up holds its own, and what is being brought up has set its own
- * aside. Two plugins never hold routes of which one lies in the other, and one at a time is the
- * fallback, however many are approved at once.
+ * Reserves routes for plugins that are starting, so that two plugins that are approved at the same
+ * time cannot get overlapping routes. Two routes overlap if one is the other or is below it. One
+ * plugin at a time can be the fallback.
  */
 
 import { type Manifest, ManifestError } from "../manifest/manifest.ts";
 
-/** What a plugin claims. */
+/** What a plugin reserves. */
 export type RouteClaim = Pick<Manifest, "routes" | "fallback">;
 
-/** See the module. */
+/** Reservations of the plugins that are starting. */
 export class RouteClaims {
   readonly #claims = new Map<string, RouteClaim>();
 
   /**
-   * Sets routes aside for a plugin, in place of those it had set aside before.
+   * Reserves routes for a plugin. An earlier reservation of the same plugin is replaced.
    *
-   * @param up what is up now, by plugin
-   * @throws {ManifestError} names the route, and who has it
+   * @param name world of the source, `lib/gpu`
+   * @param wanted the routes to reserve, and whether it is the fallback
+   * @param up the routes of the active plugins
+   * @throws {ManifestError} a route overlaps one of another plugin; the message names both
    */
   claim(
     name: string,
@@ -29,22 +31,22 @@ export class RouteClaims {
       for (const route of wanted.routes) {
         const taken = held.routes.find((path) => overlap(path, route));
         if (taken === undefined) continue;
-        throw new ManifestError("routes", `${route} is taken: ${other} holds ${taken}`);
+        throw new ManifestError("routes", `${route} is taken: /${other} has the route ${taken}`);
       }
       if (wanted.fallback && held.fallback) {
-        throw new ManifestError("fallback", `it is taken: ${other} holds it`);
+        throw new ManifestError("fallback", `it is taken: /${other} is the fallback`);
       }
     }
     this.#claims.set(name, { routes: wanted.routes, fallback: wanted.fallback });
   }
 
-  /** Ends a claim: the plugin is up now and holds what it claimed, or it will not be. */
+  /** Removes the reservation of a plugin: it is active now, or it failed to start. Idempotent. */
   release(name: string): void {
     this.#claims.delete(name);
   }
 }
 
-/** Whether one route lies in the other. */
+/** Returns whether one route is the other or is below it. */
 function overlap(a: string, b: string): boolean {
   return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }

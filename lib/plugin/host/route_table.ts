@@ -1,31 +1,33 @@
 /**
- * Which plugin a path belongs to. A route is a path and everything below it; the longest wins. Every
- * request that is no world's comes by here, so a miss costs a few look-ups and no allocation.
+ * Finds the plugin of a path. A route is a path and everything below it; the longest match wins.
+ * Every request without a route of the core passes here, so a miss must cost a few lookups only.
  */
 
-/** Routes by path, each with what answers for it. */
+/** Routes by path, each with its owner. */
 export class RouteTable<T> {
   readonly #routes = new Map<string, T>();
   #deepest = 0;
 
-  /** Adds a route; the caller has made sure that it is free. */
+  /** Adds a route. The caller must ensure that it is free. */
   add(path: string, owner: T): void {
     this.#routes.set(path, owner);
     this.#deepest = Math.max(this.#deepest, depthOf(path));
   }
 
-  /** Takes a route away. */
+  /** Removes a route. Idempotent. */
   delete(path: string): void {
     this.#routes.delete(path);
     if (this.#routes.size === 0) this.#deepest = 0;
   }
 
-  /** What answers for exactly this route. */
+  /** Returns the owner of exactly this route, or undefined. */
   get(path: string): T | undefined {
     return this.#routes.get(path);
   }
 
-  /** What answers for a path, and under which route. */
+  /**
+   * Returns the longest route that is the path or an ancestor of it, with its owner, or undefined.
+   */
   match(path: string): { readonly route: string; readonly owner: T } | undefined {
     if (this.#deepest === 0) return undefined;
     let end = endOfSegment(path, this.#deepest);
@@ -38,7 +40,7 @@ export class RouteTable<T> {
     return undefined;
   }
 
-  /** Every route with what answers for it, sorted. */
+  /** Returns every route with its owner, sorted by path. */
   entries(): [string, T][] {
     return [...this.#routes].sort(([a], [b]) => a < b ? -1 : 1);
   }
@@ -50,7 +52,7 @@ function depthOf(path: string): number {
   return depth;
 }
 
-/** Where a path's first `count` segments end. */
+/** Returns the offset at which the first `count` segments of a path end. */
 function endOfSegment(path: string, count: number): number {
   let at = 0;
   for (let seen = 0; seen < count; seen++) {

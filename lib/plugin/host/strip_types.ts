@@ -1,7 +1,7 @@
 /**
- * Takes the types out of a plugin's TypeScript in a process that may die of it: the compiler is native
- * code, and a source nested deeply enough overflows its stack and aborts the process it runs in (seen
- * on 2.9.6). What comes back is a stranger's text like the source itself.
+ * Removes the types from a plugin's TypeScript in a separate process. The compiler is native code,
+ * and a source that is nested deeply overflows its stack and aborts the process (Deno 2.9.6). So it
+ * must not run in the server. The result is as untrusted as the source.
  */
 
 import { type CellLimits, MAX_PLUGIN_BYTES } from "../../limits.ts";
@@ -10,25 +10,26 @@ import { CellRun } from "../cell/cell_run.ts";
 import type { StripTypes } from "../manifest/validate_source.ts";
 import type { StartCell } from "../transport/transport.ts";
 
-/** Makes the {@link StripTypes} that starts one cell per source. */
+/** Creates a {@link StripTypes} that starts one cell per source. */
 export function createStripTypes(
-  launch: StartCell,
+  startCell: StartCell,
   limits: CellLimits,
   now: () => number,
 ): StripTypes {
   return async function strip(text) {
     const run = new CellRun<undefined>({
-      startCell: launch,
+      startCell,
       limits: { ...limits, responseTimeoutMs: limits.startTimeoutMs },
       now,
-      answerSubrequest: () => Promise.reject(new Error("There is no machine to call back")),
+      answerSubrequest: () =>
+        Promise.reject(new Error("Cannot run the subrequest: type stripping sends none")),
       log: () => {},
       onEnd: () => {},
       onIdle: () => {},
     }, createBareInit("strip", "types", ""));
     try {
       await run.ready;
-      const visit = { authority: undefined, tier: "T1", by: "types", depth: 0 };
+      const caller = { authority: undefined, tier: "T1", by: "types", depth: 0 };
       const response = await run.send(
         {
           method: "POST",
@@ -36,7 +37,7 @@ export function createStripTypes(
           headers: [],
           body: new Blob([text]).stream(),
         },
-        visit,
+        caller,
         () => {},
       ).response;
       let stripped = "";

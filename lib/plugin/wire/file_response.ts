@@ -6,7 +6,7 @@
 
 import type { OpenFile, OutboundCall } from "./rpc_calls.ts";
 import { ProtocolError } from "./frames.ts";
-import type { FileReference } from "../realm/env_files.ts";
+import type { FileReference } from "./file_types.ts";
 
 /**
  * Resolves a call with a file as the body. If the file cannot be opened, the call fails.

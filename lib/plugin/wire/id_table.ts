@@ -2,8 +2,9 @@
  * A hash table of objects by their numeric id, with open addressing and linear probing. It replaces
  * a `Map` for open calls because of a cost in V8: each time a `Map` grows, the old table stays in
  * memory with a pointer to the new one. Once an old table is in the old generation, everything that
- * was ever in it survives until the next full garbage collection. That was a third of the time per
- * request.
+ * was ever in it survives until the next full garbage collection. A request to a plugin costs 60 µs
+ * of CPU with this table and 69 µs with a `Map` (2 cores under load, Deno 2.9.6,
+ * `deno run -A tests/bench/id_table_bench.ts`).
  */
 
 /** Number of slots at the start. It must be a power of two, because positions are masked. */

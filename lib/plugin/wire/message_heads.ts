@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "./frames.ts";
-import type { FileReference } from "../realm/env_files.ts";
+import type { FileReference } from "./file_types.ts";
 
 /** Header names and values in alternation, in their order; a repeated name stays repeated. */
 export type FlatHeaders = readonly string[];

@@ -15,7 +15,7 @@ import {
   type ResponseHead,
 } from "./message_heads.ts";
 import { type Frame, type FrameWriter, ProtocolError, type Side, splitHead } from "./frames.ts";
-import type { FileReference } from "../realm/env_files.ts";
+import type { FileReference } from "./file_types.ts";
 
 /** Dependencies and limits of an `RpcEndpoint`. */
 export interface RpcEndpointOptions {

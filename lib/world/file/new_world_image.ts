@@ -95,6 +95,7 @@ export class ImageBuilder {
     }
   }
 
+  /** Closes the shared database. */
   close(): void {
     this.#shared.close();
   }

@@ -47,70 +47,103 @@ CREATE TABLE IF NOT EXISTS content (
   bytes BLOB NOT NULL
 ) WITHOUT ROWID;`;
 
+/** Returns a row if the world has the tables of earlier versions. */
 export const HAS_HISTORY = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'history'`;
 
+/** Inserts the row of a new world. */
 export const INSERT_STAGE =
   `INSERT INTO stage_meta (id, stage_html, version, updated_at, ext, headers, state)
    VALUES (1, ?, ?, ?, ?, ?, ?)`;
+/** Reads the row of a world with its bytes. */
 export const SELECT_STAGE = `SELECT stage_html, version, updated_at, ext, headers, state
    FROM stage_meta WHERE id = 1`;
+/** Reads the row of a world without its bytes, and their length. */
 export const SELECT_ROW = `SELECT version, updated_at, ext, headers, state,
    octet_length(stage_html) AS len FROM stage_meta WHERE id = 1`;
+/** Reads the bytes of a world. */
 export const SELECT_BODY = `SELECT stage_html FROM stage_meta WHERE id = 1`;
+/** Replaces the row of a world. */
 export const REPLACE_STAGE = `UPDATE stage_meta
    SET stage_html = ?, version = ?, updated_at = ?, ext = ?, headers = ?, state = ? WHERE id = 1`;
+/** Appends bytes to the row of a world. The cast keeps a column that was edited to text a BLOB. */
 export const APPEND_STAGE = `UPDATE stage_meta
    SET stage_html = CAST(stage_html || ? AS BLOB), version = ?, updated_at = ?, state = ?
    WHERE id = 1`;
+/** Updates the row of a world after a rename. */
 export const MOVE_STAGE = `UPDATE stage_meta SET version = ?, updated_at = ?, ext = ? WHERE id = 1`;
+/** Changes the state of a world. */
 export const SET_STATE = `UPDATE stage_meta SET state = ?, updated_at = ? WHERE id = 1`;
 
+/** Appends an event. */
 export const INSERT_EVENT =
   `INSERT INTO events (id, timestamp, event_type, payload, hmac, prev_hmac)
    VALUES (?, ?, ?, ?, ?, ?)`;
+/** Reads id and HMAC of the newest event. */
 export const LAST_EVENT = `SELECT id, hmac FROM events ORDER BY id DESC LIMIT 1`;
+/** Reads events with an id below a limit, newest first. */
 export const EVENTS_BEFORE = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id < ? ORDER BY id DESC LIMIT ?`;
+/** Reads events with an id above a limit, oldest first. */
 export const EVENTS_AFTER = `SELECT id, timestamp, event_type, payload, hmac, prev_hmac
    FROM events WHERE id > ? ORDER BY id LIMIT ?`;
 /** An id below every possible event id; rows with negative ids must not escape the check. */
 export const BEFORE_ALL_EVENTS = -(2n ** 63n);
 
+/** Saves the current bytes by their hash. */
 export const KEEP_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes)
    SELECT ?, CAST(stage_html AS BLOB) FROM stage_meta WHERE id = 1`;
+/** Saves the current row as an earlier version. */
 export const KEEP_VERSION =
   `INSERT OR REPLACE INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
    SELECT version, ?, ext, headers, state, updated_at, octet_length(stage_html), ?
    FROM stage_meta WHERE id = 1`;
+/** Counts the earlier versions and their bytes. */
 export const HISTORY_SIZE = `SELECT
    (SELECT count(*) FROM history) AS versions,
    (SELECT coalesce(sum(length(bytes)), 0) FROM content) AS bytes,
    (SELECT min(version) FROM history) AS oldest`;
+/** Drops one version and returns the hash of its bytes. */
 export const DROP_VERSION = `DELETE FROM history WHERE version = ? RETURNING sha256`;
+/** Drops all versions up to a number. */
 export const DROP_VERSIONS = `DELETE FROM history WHERE version <= ?`;
+/** Drops all bytes that no version has. */
 export const DROP_UNREFERENCED_CONTENT = `DELETE FROM content WHERE sha256 NOT IN
    (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) RETURNING length(bytes) AS len`;
+/** Drops the bytes of a hash if no version has them. */
 export const DROP_CONTENT = `DELETE FROM content WHERE sha256 = ?1
    AND NOT EXISTS (SELECT 1 FROM history WHERE sha256 = ?1) RETURNING length(bytes) AS len`;
+/** Drops all earlier versions. */
 export const DROP_HISTORY = `DELETE FROM history`;
+/** Drops the bytes of all earlier versions. */
 export const DROP_ALL_CONTENT = `DELETE FROM content`;
+/** Reads the row of an earlier version. */
 export const SELECT_VERSION = `SELECT version, kind, ext, headers, state, updated_at, len
    FROM history WHERE version = ?`;
+/** Reads the rows of all versions from a number on. */
 export const VERSIONS_FROM = `SELECT version, kind, ext, headers, state, updated_at, len, sha256
    FROM history WHERE version >= ? ORDER BY version`;
+/** Inserts an earlier version into a copy. */
 export const INSERT_VERSION =
   `INSERT INTO history (version, kind, ext, headers, state, updated_at, len, sha256)
    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+/** Inserts the bytes of an earlier version into a copy. */
 export const INSERT_CONTENT = `INSERT OR IGNORE INTO content (sha256, bytes) VALUES (?, ?)`;
+/**
+ * Reads the bytes of the first `full` version from a number on; a `prefix` version is cut from
+ * them.
+ */
 export const SELECT_FULL_CONTENT =
   `SELECT c.bytes FROM history h JOIN content c ON c.sha256 = h.sha256
    WHERE h.version >= ? AND h.kind = 'full' ORDER BY h.version LIMIT 1`;
 
 /** Marks a world as deleted: its chain has the event, its folder is not in the trash yet. */
 export const MARK_DELETED = `PRAGMA user_version = 1`;
+/** Removes the mark of {@link MARK_DELETED}. */
 export const CLEAR_DELETED = `PRAGMA user_version = 0`;
+/** Reads the mark of {@link MARK_DELETED}: 1 if the world is deleted. */
 export const SELECT_DELETED_MARK = `PRAGMA user_version`;
 
+/** The table of the catalog file. */
 export const CREATE_CATALOG = `
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -124,16 +157,23 @@ CREATE TABLE IF NOT EXISTS entries (
   mtime INTEGER NOT NULL,
   size INTEGER NOT NULL
 ) WITHOUT ROWID;`;
+/** Reads all rows of the catalog. */
 export const LOAD_CATALOG =
   `SELECT name, version, ext, len, state, updated_at, mtime, size FROM entries`;
+/** Saves a row of the catalog. */
 export const SAVE_ENTRY =
   `INSERT OR REPLACE INTO entries (name, version, ext, len, state, updated_at, mtime, size)
    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+/** Drops a row of the catalog. */
 export const DROP_ENTRY = `DELETE FROM entries WHERE name = ?`;
 
+/** Checks the structure of a database file; returns `ok` or the first fault. */
 export const CHECK_STRUCTURE = `PRAGMA quick_check(1)`;
+/** Reads what verification needs of all earlier versions. */
 export const ALL_VERSIONS = `SELECT version, kind, len, sha256 FROM history ORDER BY version`;
+/** Reads the bytes of a hash. */
 export const CONTENT_OF = `SELECT bytes FROM content WHERE sha256 = ?`;
+/** Returns the hash of bytes that no version has, if there are any. */
 export const UNREFERENCED_CONTENT = `SELECT sha256 FROM content
    WHERE sha256 NOT IN (SELECT sha256 FROM history WHERE sha256 IS NOT NULL) LIMIT 1`;
 

@@ -72,6 +72,7 @@ export class WorldFile {
     }
   }
 
+  /** The current row, including changes of the open transaction. */
   get row(): StageRow {
     return this.#row;
   }
@@ -107,10 +108,12 @@ export class WorldFile {
     this.#db.exec(statements);
   }
 
+  /** Begins a transaction and takes the write lock of the file. */
   begin(): void {
     this.run("BEGIN IMMEDIATE");
   }
 
+  /** Commits the transaction. */
   commit(): void {
     this.run("COMMIT");
   }
@@ -223,6 +226,7 @@ export class WorldFile {
     this.walBytes = 0;
   }
 
+  /** Closes the file; SQLite then writes the log into it. */
   close(): void {
     this.#statements.clear();
     this.#db.close();

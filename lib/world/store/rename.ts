@@ -1,63 +1,41 @@
 /**
- * The way of a world from one name to another: its writer lets it go, the other name's writer takes it,
- * and nobody reads or changes either name meanwhile. It moves files and leaves memory to the store.
+ * Renames a world on disk: the writer of the old name releases the file, and the writer of the new
+ * name adopts it. The caller (`WorldFiles.rename`) must hold both names exclusively and must update
+ * the state in memory.
  */
 
-import type { Catalog } from "./catalog.ts";
-import type { ReadLocks } from "./read_locks.ts";
+import type { Rename } from "../store.ts";
 import type { WriteResult } from "./worker_messages.ts";
-import { type Rename, StoreError } from "../store.ts";
 import type { WorkerPool } from "./worker_pool.ts";
-import type { WriteLocks } from "./write_locks.ts";
 
-/** Who takes part. */
-export interface RenameDeps {
-  readonly workers: Pick<WorkerPool, "writerFor">;
-  readonly catalog: Pick<Catalog, "get">;
-  readonly looks: ReadLocks;
-  readonly transits: WriteLocks;
-}
-
-/** The world as it left its old name, and as it came to the new one. */
+/** The world under its old name before the rename, and under its new name after it. */
 export interface RenameResult {
   readonly source: WriteResult;
   readonly target: WriteResult;
 }
 
 /**
- * Moves a world's folder, its chain and its history with it.
+ * Moves the folder of a world, with its chain and history.
  *
- * @param settle called with both results before anybody else may touch either name
- * @throws {StoreError} `precondition` when something is at the new name, `absent` when nothing is at
- *   the old one
+ * @throws {StoreError} `absent` if the old name has no world; `precondition` if the precondition
+ * fails or the new name has a world
  */
-export function renameWorld<T>(
-  { workers, catalog, looks, transits }: RenameDeps,
+export async function renameWorld(
+  workers: Pick<WorkerPool, "writerFor">,
   { name, to, by, ext, precondition }: Rename,
-  settle: (renamed: RenameResult) => T,
-): Promise<T> {
-  const claimed = precondition === undefined ? {} : { precondition };
-  async function travel(): Promise<T> {
-    if (catalog.get(to) !== undefined) {
-      throw new StoreError("precondition", "something is there already", to);
-    }
-    const left = await workers.writerFor(name).ask<"release">({
-      kind: "release",
-      name,
-      by,
-      ...claimed,
-    });
-    const arrived = await workers.writerFor(to).ask<"adopt">({
-      kind: "adopt",
-      name: to,
-      from: name,
-      by,
-      ext,
-    });
-    return settle({ source: left, target: arrived });
-  }
-  return transits.exclusive(
-    [name, to],
-    () => looks.exclusive(name, () => looks.exclusive(to, travel)),
-  );
+): Promise<RenameResult> {
+  const source = await workers.writerFor(name).ask<"release">({
+    kind: "release",
+    name,
+    by,
+    ...(precondition === undefined ? {} : { precondition }),
+  });
+  const target = await workers.writerFor(to).ask<"adopt">({
+    kind: "adopt",
+    name: to,
+    from: name,
+    by,
+    ext,
+  });
+  return { source, target };
 }

@@ -1,7 +1,14 @@
 /**
- * The store of SQLite files: one `universe.db` a world, written by Workers, read from memory where
- * it can be. This file joins catalog, cache, Workers and watchers so that a change is on disk before
- * anyone hears of it. It knows no SQL and no HTTP.
+ * The store: the implementation of `Store` with one SQLite file (`universe.db`) per world.
+ *
+ * - A read is answered from the cache, otherwise by the reader Worker. Each world belongs to one of
+ *   several writer Workers, which commit its changes.
+ * - A change is first committed to disk with its event, then applied to cache and catalog, then
+ * sent to
+ *   watchers, and only then acknowledged to the caller. It must never be visible before it is on disk.
+ * - Names are looked up in the catalog. Names of the lower layer are answered from memory.
+ *
+ * This module connects catalog, cache, files and watchers. It contains no SQL and no HTTP.
  */
 
 import {
@@ -15,10 +22,8 @@ import type { Catalog } from "./catalog.ts";
 import { ReadThrough } from "./read_through.ts";
 import { EmptyCollections } from "./empty_collections.ts";
 import type { DataFolder } from "../file/data_folder.ts";
-import { ReadLocks } from "./read_locks.ts";
 import { lowerAuditResult } from "../lower_layer.ts";
-import type { WriteJob, WriteResult } from "./worker_messages.ts";
-import { renameWorld } from "./rename.ts";
+import type { CatalogRow } from "./worker_messages.ts";
 import { SnapshotFiles } from "./snapshot_files.ts";
 import { planAppend, planPut, planTransition, type WritePlan } from "./write_plan.ts";
 import {
@@ -41,35 +46,43 @@ import {
   type WorldEntry,
 } from "../store.ts";
 import { StoreState } from "./store_state.ts";
-import { WorkerPool } from "./worker_pool.ts";
-import { WriteLocks } from "./write_locks.ts";
+import { WorldFiles } from "./world_files.ts";
 import { UnindexedWorlds } from "./unindexed_worlds.ts";
-import type { WithoutId } from "./worker_client.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
-/** How a store is opened. */
+/** Options of {@link openSqliteStore}. */
 export interface SqliteStoreOptions {
+  /** The locked data folder; the store releases it when it is closed. */
   readonly folder: DataFolder;
-  /** The signing key of the event chain. */
+  /** Signing key of the event chains. */
   readonly key: string;
-  /** The worlds of the read-only layer below. */
+  /** The lower-layer worlds by name. */
   readonly lower: ReadonlyMap<string, World>;
   /** URL of the store Worker's module. */
   readonly workerUrl: string;
+  /** Number of writer Workers; default 2. */
   readonly writers?: number;
+  /** SQLite's `synchronous` setting; `full`, the default, syncs each commit. */
   readonly sync?: "full" | "normal";
+  /** Limits of the earlier versions of each world. */
   readonly history?: { readonly versions: number; readonly bytes: number };
+  /** Maximum size of a world after an append, in bytes. */
   readonly maxWorldBytes?: number;
+  /** Maximum size of the cache in bytes. */
   readonly cacheBytes?: number;
+  /** Maximum number of files that each writer keeps open. */
   readonly handles?: number;
-  /** Called once if a Worker dies; the store answers `closed` from then on. */
+  /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
 }
 
-/** Opens the store and learns which worlds there are. */
+/**
+ * Opens a store and reads its catalog. Worlds without a valid catalog row are read in the
+ * background.
+ */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const store = new SqliteStore(options);
   await store.scan();
@@ -79,27 +92,25 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 class SqliteStore implements Store {
   readonly #folder: DataFolder;
   readonly #lower: ReadonlyMap<string, World>;
-  readonly #workers: WorkerPool;
-  readonly #memory: StoreState;
+  readonly #files: WorldFiles;
+  readonly #state: StoreState;
   readonly #catalog: Catalog;
   readonly #cache: WorldCache;
-  readonly #looks = new ReadLocks();
-  readonly #transits = new WriteLocks();
-  readonly #coldReads: ReadThrough;
-  #notes = 0;
-  readonly #unknown: UnindexedWorlds;
-  readonly #marks: EmptyCollections;
+  readonly #readThrough: ReadThrough;
+  readonly #unindexed: UnindexedWorlds;
+  readonly #collections: EmptyCollections;
   readonly #snapshots: SnapshotFiles;
-  readonly #pending = new Set<Promise<unknown>>();
+  #notes = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
-    this.#folder = options.folder;
-    this.#lower = options.lower;
-    this.#workers = new WorkerPool({
+    const { folder, lower } = options;
+    this.#folder = folder;
+    this.#lower = lower;
+    this.#files = new WorldFiles({
       url: options.workerUrl,
       setup: {
-        data: options.folder.path,
+        data: folder.path,
         key: options.key,
         sync: options.sync ?? "full",
         history: options.history ?? { versions: HISTORY_VERSIONS, bytes: HISTORY_BYTES },
@@ -108,62 +119,47 @@ class SqliteStore implements Store {
       },
       writers: options.writers ?? 2,
       events: {
-        onFilesClosed: (worlds) => this.#memory.applyFileStamps(worlds),
+        onFilesClosed: (worlds) => this.#state.applyFileStamps(worlds),
         onExit: (reason) => options.onWorkerExit?.(reason),
       },
     });
-    this.#memory = new StoreState({
-      lower: options.lower,
+    const files = this.#files;
+    const unindexed = this.#unindexed = new UnindexedWorlds(files);
+    this.#state = new StoreState({
+      lower,
       cacheBytes: options.cacheBytes ?? CACHE_BYTES,
-      save: (rows, gone) => this.#workers.reader.ask<"save">({ kind: "save", rows, gone }),
-      onIndexed: (name) => void this.#unknown.delete(name),
+      files,
+      unindexed,
       log: (line) => options.log?.(line),
     });
-    this.#catalog = this.#memory.catalog;
-    this.#cache = this.#memory.cache;
-    this.#unknown = new UnindexedWorlds({
-      stat: (names) =>
-        this.#look(names, () => this.#workers.reader.ask<"stat">({ kind: "stat", names })),
-      onRow: (name, row) => this.#memory.applyRow(name, row),
-      stopped: () => this.#closing !== undefined,
-    });
-    this.#coldReads = new ReadThrough({
-      catalog: this.#catalog,
-      cache: this.#cache,
-      look: (name) =>
-        this.#look([name], () => this.#workers.reader.ask<"read">({ kind: "read", name })),
-      wasUnknown: (name) => this.#unknown.delete(name),
-    });
-    this.#marks = new EmptyCollections(
-      this.#catalog,
-      (collections) => this.#workers.reader.ask<"mark">({ kind: "mark", collections }),
-    );
-    this.#snapshots = new SnapshotFiles(
-      options.folder.path,
-      (job) => this.#look([job.name], () => this.#workers.reader.ask<"snapshot">(job)),
-    );
+    const { catalog, cache } = this.#state;
+    this.#catalog = catalog;
+    this.#cache = cache;
+    this.#readThrough = new ReadThrough({ catalog, cache, files, unindexed });
+    this.#collections = new EmptyCollections(catalog, files);
+    this.#snapshots = new SnapshotFiles(folder.path, files);
   }
 
   get seq(): number {
-    return this.#memory.hub.seq;
+    return this.#state.hub.seq;
   }
 
   get counts(): StoreCounts {
     const { hits, bytes } = this.#cache;
-    const { count } = this.#coldReads;
+    const { count } = this.#readThrough;
     return { cacheHits: hits, cacheBytes: bytes, diskReads: count, notes: this.#notes };
   }
 
-  /** Learns the worlds on disk; those whose rows are stale are looked into in the background. */
+  /** Reads the catalog; worlds without a valid row are indexed in the background. */
   async scan(): Promise<void> {
-    const { rows, unindexed: unknown } = await this.#workers.reader.ask<"scan">({ kind: "scan" });
+    const { rows, unindexed } = await this.#files.scan();
     for (const row of rows) this.#catalog.set(toUpperEntry(row));
-    for (const name of unknown) {
-      this.#unknown.add(name);
+    for (const name of unindexed) {
+      this.#unindexed.add(name);
       this.#catalog.set(unindexedEntry(name));
     }
-    this.#marks.load(this.#folder.path);
-    this.#track(this.#unknown.indexAll());
+    this.#collections.load(this.#folder.path);
+    this.#files.track(this.#unindexed.indexAll(this.#applyRow));
   }
 
   peek(name: string): World | undefined {
@@ -175,81 +171,65 @@ class SqliteStore implements Store {
     if (hot !== undefined) return hot;
     const entry = this.#catalog.upper(name);
     if (entry === undefined) return this.#lower.get(name);
-    return await this.#coldReads.read(name, entry) ?? this.#lower.get(name);
+    return await this.#readThrough.read(name, entry) ?? this.#lower.get(name);
   }
 
   async readAt(name: string, version: number): Promise<World> {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError("absent", `there is no version ${version}: nothing is here`, name);
+      throw new StoreError("absent", `there is no version ${version}: it does not exist`, name);
     }
-    const found = await this.#look(
-      [name],
-      () => this.#workers.reader.ask<"readAt">({ kind: "readAt", name, version }),
-    );
-    return toWorld(name, found);
+    return toWorld(name, await this.#files.readAt(name, version));
   }
 
   put(change: Put): Promise<ChangeResult> {
-    return this.#change(planPut(change, this.#lower.get(change.name)));
+    return this.#submit(planPut(change, this.#lower.get(change.name)));
   }
 
   append(change: Append): Promise<ChangeResult> {
-    return this.#change(planAppend(change, this.#lower.get(change.name)));
+    return this.#submit(planAppend(change, this.#lower.get(change.name)));
   }
 
   transition(change: Transition): Promise<ChangeResult> {
-    return this.#change(planTransition(change, this.#lower.get(change.name)));
+    return this.#submit(planTransition(change, this.#lower.get(change.name)));
   }
 
   async note(change: EventNote): Promise<void> {
     const { name, by, type, payload, precondition } = change;
-    await this.#ask({
-      kind: "note",
-      name,
-      by,
-      type,
-      payload,
-      ...(precondition === undefined ? {} : { precondition }),
-    }, () => void this.#notes++);
+    const condition = precondition === undefined ? {} : { precondition };
+    await this.#files.submit(
+      { kind: "note", name, by, type, payload, ...condition },
+      () => void this.#notes++,
+    );
   }
 
   async remove(change: Removal): Promise<{ readonly version: number }> {
     const { name, by, precondition } = change;
-    const moving = this.#transits.pending(name);
-    if (moving !== undefined) {
-      await moving;
+    const renaming = this.#files.renaming(name);
+    if (renaming !== undefined) {
+      await renaming;
       return await this.remove(change);
     }
-    this.#mustBeUpper(name);
-    this.#mustBeOpen();
-    return await this.#track(
-      this.#looks.exclusive(name, () =>
-        this.#send({
-          kind: "remove",
-          name,
-          by,
-          ...(precondition === undefined ? {} : { precondition }),
-        }, (result) => this.#memory.applyRemoval(name, by, result))),
+    this.#assertUpper(name);
+    return await this.#files.remove(
+      { kind: "remove", name, by, ...(precondition === undefined ? {} : { precondition }) },
+      (result) => this.#state.applyRemoval(name, by, result),
     );
   }
 
   async rename(change: Rename): Promise<ChangeResult> {
     const { name, to, by } = change;
-    this.#mustBeUpper(name);
-    this.#mustBeOpen();
-    const parties = {
-      workers: this.#workers,
-      catalog: this.#catalog,
-      looks: this.#looks,
-      transits: this.#transits,
-    };
-    return await this.#track(renameWorld(parties, change, ({ source: left, target: arrived }) => {
-      const written = this.#memory.applyChange(to, by, { ...arrived, created: true }, undefined);
-      this.#memory.applyRemoval(name, by, left);
-      return written;
-    }));
+    this.#assertUpper(name);
+    return await this.#files.rename(
+      change,
+      () => this.#catalog.get(to) === undefined,
+      ({ source, target }) => {
+        const written = this.#state.applyChange(to, by, { ...target, created: true }, undefined);
+        this.#state.applyRemoval(name, by, source);
+        return written;
+      },
+    );
   }
 
   stat(name: string): WorldEntry | undefined {
@@ -266,17 +246,16 @@ class SqliteStore implements Store {
 
   async list(name: string): Promise<readonly Child[]> {
     const found = this.#catalog.list(name);
-    if (this.#unknown.size === 0) return found;
-    await this.#unknown.index(
-      found.flatMap(({ entry }) => entry === undefined ? [] : [entry.name]),
-    );
+    if (this.#unindexed.size === 0) return found;
+    const names = found.flatMap(({ entry }) => entry === undefined ? [] : [entry.name]);
+    await this.#unindexed.index(names, this.#applyRow);
     return this.#catalog.list(name);
   }
 
   async walk(name: string): Promise<readonly WorldEntry[]> {
     const found = this.#catalog.walk(name);
-    if (this.#unknown.size === 0) return found;
-    await this.#unknown.index(found.map((entry) => entry.name));
+    if (this.#unindexed.size === 0) return found;
+    await this.#unindexed.index(found.map((entry) => entry.name), this.#applyRow);
     return this.#catalog.walk(name);
   }
 
@@ -284,23 +263,21 @@ class SqliteStore implements Store {
     return this.#catalog.size;
   }
 
-  markCollection(name: string, present: boolean): Promise<void> {
-    if (this.#closing !== undefined) return Promise.reject(closed());
-    return this.#track(this.#marks.mark(name, present));
+  async markCollection(name: string, present: boolean): Promise<void> {
+    this.#files.assertOpen();
+    await this.#files.track(this.#collections.mark(name, present));
   }
 
   watch(name: string, listener: (change: Change) => void): () => void {
-    return this.#memory.hub.watch(name, listener);
+    return this.#state.hub.watch(name, listener);
   }
 
   async audit(name: string): Promise<AuditResult> {
-    const verdict = await this.#lookUpper(
-      name,
-      () => this.#workers.reader.ask<"audit">({ kind: "audit", name }),
-    );
-    if (verdict !== undefined) return verdict;
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const result = isUpper ? await this.#files.audit(name) : undefined;
+    if (result !== undefined) return result;
     const lower = this.#lower.get(name);
-    if (lower === undefined) throw new StoreError("absent", "nothing is here", name);
+    if (lower === undefined) throw new StoreError("absent", "it does not exist", name);
     return lowerAuditResult(lower);
   }
 
@@ -309,92 +286,44 @@ class SqliteStore implements Store {
     page: { before?: number; limit: number },
   ): Promise<readonly ChainEvent[]> {
     const before = page.before ?? Number.MAX_SAFE_INTEGER;
-    const found = await this.#lookUpper(
-      name,
-      () => this.#workers.reader.ask<"log">({ kind: "log", name, before, limit: page.limit }),
-    );
-    if (found !== undefined) return found;
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const events = isUpper ? await this.#files.log(name, before, page.limit) : undefined;
+    if (events !== undefined) return events;
     if (this.#lower.has(name)) return [];
-    throw new StoreError("absent", "nothing is here", name);
+    throw new StoreError("absent", "it does not exist", name);
   }
 
   async snapshot(name: string, key?: string): Promise<Snapshot> {
-    const upper = this.#catalog.upper(name) !== undefined;
-    const found = upper ? await this.#snapshots.create(name, key) : undefined;
-    if (found !== undefined) return found;
-    const why = this.#lower.has(name)
-      ? "it came with the program and has no file"
-      : "nothing is here";
-    throw new StoreError("absent", why, name);
+    const isUpper = this.#catalog.upper(name) !== undefined;
+    const copy = isUpper ? await this.#snapshots.create(name, key) : undefined;
+    if (copy !== undefined) return copy;
+    const reason = this.#lower.has(name)
+      ? "it is in the lower layer and has no file"
+      : "it does not exist";
+    throw new StoreError("absent", reason, name);
   }
 
   close(): Promise<void> {
-    return this.#closing ??= this.#close();
+    return this.#closing ??= this.#files.close(() => this.#state.catalogWriter.flush())
+      .then(() => this.#folder.release());
   }
 
-  async #close(): Promise<void> {
-    await Promise.allSettled(this.#pending);
-    await this.#workers.closeWriters();
-    await this.#memory.catalogWriter.flush();
-    await this.#workers.close();
-    this.#folder.release();
-  }
-
-  /** One change: to disk, then into memory, then to the watchers, then to whoever asked. */
-  #change({ job, nextWorld: after }: WritePlan): Promise<ChangeResult> {
+  /** Commits a change, applies it to the state in memory, and returns its result. */
+  #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
-    return this.#ask(
-      job,
-      (result) => this.#memory.applyChange(name, by, result, after(result, this.#cache.peek(name))),
-    );
+    return this.#files.submit(job, (result) => {
+      const world = nextWorld(result, this.#cache.peek(name));
+      return this.#state.applyChange(name, by, result, world);
+    });
   }
 
-  /**
-   * Has a writer do one job. What its answer means to memory happens in `settle`, which hangs on the
-   * answer itself: answers come in the order of the commits, and nothing may overtake there.
-   */
-  #ask<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
-    if (this.#closing !== undefined) return Promise.reject(closed());
-    const moving = this.#transits.pending(job.name);
-    if (moving === undefined) return this.#track(this.#send(job, settle));
-    return this.#track(moving.then(() => this.#ask(job, settle)));
-  }
+  readonly #applyRow = (name: string, row: CatalogRow | undefined): void =>
+    this.#state.applyRow(name, row);
 
-  #send<T>(job: WithoutId<WriteJob>, settle: (result: WriteResult) => T): Promise<T> {
-    return this.#workers.writerFor(job.name).ask<WriteJob["kind"]>(job).then(settle);
-  }
-
-  /** Runs a look at the file of an upper world; `undefined` where there is none. */
-  async #lookUpper<T>(name: string, look: () => Promise<T>): Promise<T | undefined> {
-    return this.#catalog.upper(name) === undefined ? undefined : await this.#look([name], look);
-  }
-
-  /** Runs a look at worlds' files, not while one of them is being moved. */
-  async #look<T>(names: readonly string[], look: () => Promise<T>): Promise<T> {
-    this.#mustBeOpen();
-    return await this.#looks.shared(names, () => this.#track(look()));
-  }
-
-  #mustBeUpper(name: string): void {
+  #assertUpper(name: string): void {
     if (this.#catalog.upper(name) !== undefined) return;
     throw this.#lower.has(name)
-      ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
-      : new StoreError("absent", "nothing is here", name);
+      ? new StoreError("lower", "it is in the read-only lower layer", name)
+      : new StoreError("absent", "it does not exist", name);
   }
-
-  #mustBeOpen(): void {
-    if (this.#closing !== undefined) throw closed();
-  }
-
-  /** Remembers what a clean shutdown waits for. */
-  #track<T>(promise: Promise<T>): Promise<T> {
-    this.#pending.add(promise);
-    const done = () => void this.#pending.delete(promise);
-    promise.then(done, done);
-    return promise;
-  }
-}
-
-function closed(): StoreError {
-  return new StoreError("closed", "Cannot use the store: it is shutting down");
 }

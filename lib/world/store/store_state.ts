@@ -1,6 +1,6 @@
 /**
- * What the store keeps in memory of its worlds, and who is told when that changes: catalog, hot worlds,
- * the catalog's copy on disk, watchers. Everything told to it is on disk already. It asks nobody.
+ * The state of the store in memory: catalog, cache and watchers, and the writer of the catalog
+ * file. Its methods apply changes that are already on disk. It starts no reads or writes of worlds.
  */
 
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
@@ -11,42 +11,44 @@ import type { CatalogRow, FileStamp, WriteResult } from "./worker_messages.ts";
 import type { ChangeResult, World, WorldEntry } from "../store.ts";
 import { WorldCache } from "./world_cache.ts";
 import { toEntry, toUpperEntry } from "./records.ts";
+import type { UnindexedWorlds } from "./unindexed_worlds.ts";
+import type { WorldFiles } from "./world_files.ts";
 
-/** What a store's memory is made with. */
+/** Options of {@link StoreState}. */
 export interface StoreStateOptions {
   readonly lower: ReadonlyMap<string, World>;
-  /** Bytes of hot worlds. */
+  /** Maximum size of the cache in bytes. */
   readonly cacheBytes: number;
-  /** Writes catalog rows to disk. */
-  readonly save: ConstructorParameters<typeof CatalogWriter>[0];
-  /** Told that all is known of a world, whatever it was before. */
-  readonly onIndexed: (name: string) => void;
+  readonly files: Pick<WorldFiles, "saveCatalog">;
+  /** Names that are removed when their worlds change, because their entries are then known. */
+  readonly unindexed: Pick<UnindexedWorlds, "delete">;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
 
-/** The memory of one store. */
+/** The state of one store in memory. */
 export class StoreState {
   readonly catalog = new Catalog();
   readonly cache: WorldCache;
   readonly hub: ChangeHub;
   readonly catalogWriter: CatalogWriter;
   readonly #lower: ReadonlyMap<string, World>;
-  readonly #known: (name: string) => void;
+  readonly #unindexed: Pick<UnindexedWorlds, "delete">;
 
-  constructor({ lower, cacheBytes, save, onIndexed: known, log }: StoreStateOptions) {
+  constructor({ lower, cacheBytes, files, unindexed, log }: StoreStateOptions) {
     this.#lower = lower;
-    this.#known = known;
+    this.#unindexed = unindexed;
     this.cache = new WorldCache(cacheBytes, MAX_CACHE_ENTRY_BYTES);
     this.hub = new ChangeHub((error) => log(`a watcher failed: ${error}`));
-    this.catalogWriter = new CatalogWriter(save);
+    this.catalogWriter = new CatalogWriter(files);
     for (const world of lower.values()) this.catalog.set(toEntry(world));
   }
 
   /**
-   * A change of a world.
+   * Applies a committed change of a world and notifies its watchers.
    *
-   * @param world the world after it, or `undefined` when its file must be read again
+   * @param by the caller, as in the event
+   * @param world the world after the change, or `undefined` if its file must be read again
    */
   applyChange(
     name: string,
@@ -54,21 +56,24 @@ export class StoreState {
     result: WriteResult,
     world: World | undefined,
   ): ChangeResult {
-    this.#known(name);
+    this.#unindexed.delete(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
-    const { version, ext, sha256, state, updatedAt, len, created, fileStamp: settled } = result;
+    const { version, ext, sha256, state, updatedAt, len, created, fileStamp } = result;
     const entry: WorldEntry = { name, version, ext, len, state, updatedAt, layer: "upper" };
     this.catalog.set(entry);
-    this.catalogWriter.changed(entry, settled);
+    this.catalogWriter.changed(entry, fileStamp);
     const known = world === undefined ? {} : { world };
     this.hub.publish({ kind: "update", name, version, by, ...known });
     return { version, ext, sha256, state, updatedAt, created };
   }
 
-  /** An upper world that is gone from its name; what it covered is there again. */
+  /**
+   * Applies the removal of an upper-layer world; the lower-layer world of its name is visible
+   * again.
+   */
   applyRemoval(name: string, by: string, { version }: WriteResult): { readonly version: number } {
-    this.#known(name);
+    this.#unindexed.delete(name);
     this.cache.delete(name);
     this.catalog.remove(name);
     this.catalogWriter.gone(name);
@@ -78,7 +83,7 @@ export class StoreState {
     return { version };
   }
 
-  /** The row of a world that nothing was known of. */
+  /** Applies the row of a world that was not indexed; `undefined` if it has no file. */
   applyRow(name: string, row: CatalogRow | undefined): void {
     if (row === undefined) {
       this.catalog.remove(name);
@@ -88,7 +93,7 @@ export class StoreState {
     this.catalogWriter.changed(toUpperEntry(row), row);
   }
 
-  /** What the files of worlds look like whose handles were closed. */
+  /** Records the stamps of closed files in the catalog file. */
   applyFileStamps(worlds: readonly (FileStamp & { readonly name: string })[]): void {
     for (const { name, mtime, size } of worlds) {
       const entry = this.catalog.upper(name);

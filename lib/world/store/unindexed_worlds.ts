@@ -1,31 +1,25 @@
 /**
- * Worlds that are on disk and whose rows have not been read yet, because a start opens no files it
- * need not open. They are learned in the background, or when somebody lists them; what is written
- * meanwhile is newer than what is read, and is left alone.
+ * Worlds on disk that have no valid catalog row after a start. They are indexed, which means that
+ * their rows are read from their files, in the background or when a listing needs them. A change of
+ * a world removes its name, because the row of the change is newer than a row that is being read.
  */
 
 import type { CatalogRow } from "./worker_messages.ts";
+import type { WorldFiles } from "./world_files.ts";
 
-/** Worlds looked into at a time; others who ask get their turn in between. */
-const STEP = 16;
+/** Worlds that are indexed at a time; other reads can run between two steps. */
+const WORLDS_PER_STEP = 16;
 
-/** What learning needs. */
-export interface UnindexedWorldsOptions {
-  /** Reads rows; `undefined` for a world that is not there after all. */
-  readonly stat: (names: readonly string[]) => Promise<readonly (CatalogRow | undefined)[]>;
-  /** Takes what was read of a world that was unknown until now. */
-  readonly onRow: (name: string, row: CatalogRow | undefined) => void;
-  /** Whether to stop. */
-  readonly stopped: () => boolean;
-}
+/** Receives the row of a newly indexed world; undefined if the world has no file. */
+export type OnRow = (name: string, row: CatalogRow | undefined) => void;
 
-/** The names that are not known yet. */
+/** The names of worlds that are not indexed yet. */
 export class UnindexedWorlds {
   readonly #names = new Set<string>();
-  readonly #options: UnindexedWorldsOptions;
+  readonly #files: Pick<WorldFiles, "stat" | "isClosing">;
 
-  constructor(options: UnindexedWorldsOptions) {
-    this.#options = options;
+  constructor(files: Pick<WorldFiles, "stat" | "isClosing">) {
+    this.#files = files;
   }
 
   get size(): number {
@@ -36,32 +30,32 @@ export class UnindexedWorlds {
     this.#names.add(name);
   }
 
-  /** Takes a name out, and says whether it was there. */
+  /** Removes a name and returns whether it was present. */
   delete(name: string): boolean {
     return this.#names.delete(name);
   }
 
-  /** Learns those of some names that are not known. */
-  async index(names: readonly string[]): Promise<void> {
-    const asked = names.filter((name) => this.#names.has(name));
-    for (let at = 0; at < asked.length && !this.#options.stopped(); at += STEP) {
-      await this.#learnSome(asked.slice(at, at + STEP));
+  /** Indexes the given worlds, except those that are indexed already. */
+  async index(names: readonly string[], onRow: OnRow): Promise<void> {
+    const missing = names.filter((name) => this.#names.has(name));
+    for (let at = 0; at < missing.length && !this.#files.isClosing; at += WORLDS_PER_STEP) {
+      await this.#indexStep(missing.slice(at, at + WORLDS_PER_STEP), onRow);
     }
   }
 
-  /** Learns all of them, a few at a time. */
-  async indexAll(): Promise<void> {
-    while (this.#names.size > 0 && !this.#options.stopped()) {
-      await this.#learnSome(this.#names.values().take(STEP).toArray());
+  /** Indexes all worlds, in steps. */
+  async indexAll(onRow: OnRow): Promise<void> {
+    while (this.#names.size > 0 && !this.#files.isClosing) {
+      await this.#indexStep(this.#names.values().take(WORLDS_PER_STEP).toArray(), onRow);
     }
   }
 
-  async #learnSome(names: readonly string[]): Promise<void> {
-    const asked = names.filter((name) => this.#names.has(name));
-    if (asked.length === 0) return;
-    const rows = await this.#options.stat(asked);
-    asked.forEach((name, i) => {
-      if (this.#names.delete(name)) this.#options.onRow(name, rows[i]);
+  async #indexStep(names: readonly string[], onRow: OnRow): Promise<void> {
+    const missing = names.filter((name) => this.#names.has(name));
+    if (missing.length === 0) return;
+    const rows = await this.#files.stat(missing);
+    missing.forEach((name, i) => {
+      if (this.#names.delete(name)) onRow(name, rows[i]);
     });
   }
 }

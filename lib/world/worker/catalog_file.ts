@@ -74,6 +74,7 @@ export class CatalogFile {
     }
   }
 
+  /** Closes the file if it is open. */
   close(): void {
     this.#db?.close();
     this.#db = undefined;

@@ -4,6 +4,7 @@
  * size and modification time for the catalog. It never changes the content of a world.
  */
 
+import { shardOf } from "../../base/hash.ts";
 import { pathExists, WORLD_FILE } from "../file/durable_fs.ts";
 import { toFolderName } from "../name.ts";
 import type { FileStamp } from "../store/worker_messages.ts";
@@ -129,7 +130,5 @@ export function readFileStamp(data: string, name: string): FileStamp {
 }
 
 function checkpointBytesOf(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
-  return CHECKPOINT_BYTES + hash % CHECKPOINT_BYTES;
+  return CHECKPOINT_BYTES + shardOf(name, CHECKPOINT_BYTES);
 }

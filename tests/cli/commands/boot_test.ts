@@ -12,7 +12,10 @@ import {
 
 const TOKENS = { ELASTIK_TOKEN: "t2-of-the-test", ELASTIK_APPROVE_TOKEN: "t3-of-the-test" };
 
-/** The command of the manual. It has its own cache, because the port may have served another version. */
+/**
+ * Runs the command as documented, with its own cache, because the port may have served another
+ * version before.
+ */
 function byUrl(program: Program, folder: string, env: Record<string, string> = {}): Start {
   return {
     command: Deno.execPath(),
@@ -27,7 +30,7 @@ async function worldsBelowHome(program: Program): Promise<string[]> {
   return text.split("\n").filter((name) => /^home\/boot-/.test(name));
 }
 
-Deno.test("/home/boot passes on a server without tokens and reports the worlds that it leaves", () =>
+Deno.test("/home/boot passes on a new server and reports what it could not delete", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder));
@@ -49,7 +52,7 @@ Deno.test("/home/boot passes on a server without tokens and reports the worlds t
     ok(!stdout.includes("\x1b"), "colours in a pipe");
   }));
 
-Deno.test("/home/boot runs every check and leaves no worlds if it has tokens", () =>
+Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder, [], TOKENS));
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
@@ -86,7 +89,7 @@ Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the envi
     }
   }));
 
-Deno.test("boot uses the approve token in the data folder", () =>
+Deno.test("boot finds the approve token of a new server in its folder", () =>
   inFolder(async (folder) => {
     const program = await startProgram(fromCheckout(folder));
     const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
@@ -97,30 +100,30 @@ Deno.test("boot uses the approve token in the data folder", () =>
     equal(left, []);
   }));
 
-Deno.test("boot sends the approve token only to the server that uses the data folder", () =>
+Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/data`);
     await Deno.writeTextFile(`${folder}/data/.approve-token`, `${"a".repeat(64)}\n`);
     await Deno.writeTextFile(`${folder}/data/.lock`, "4242\n");
     const heard: (string | null)[] = [];
     const status = { pid: 4243, uptime: 1, worlds: 1, plugins: 0, version: "0" };
-    const other = Deno.serve(
+    const stranger = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       (request) => {
         heard.push(request.headers.get("authorization"));
         return Response.json(status);
       },
     );
-    const url = `http://127.0.0.1:${other.addr.port}`;
+    const url = `http://127.0.0.1:${stranger.addr.port}`;
     const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
-    await other.shutdown();
+    await stranger.shutdown();
     equal(code, 1);
     match(stdout, /^worlds .* failed /m);
     ok(heard.length > 5);
     equal(heard.filter((sent) => sent?.includes("aaaa")), []);
   }));
 
-Deno.test("boot fails after its first check if the server cannot be reached", () =>
+Deno.test("boot fails at once if no server answers", () =>
   inFolder(async (folder) => {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { port } = listener.addr;

@@ -8,8 +8,8 @@ function lists(header: string) {
   return parsed;
 }
 
-/** Judges with the tokens and tags of a resource as `tag token` or `tag "etag"`; own ones stand bare. */
-function judge(header: string, ...state: string[]): boolean {
+/** Evaluates a header; `current` has tokens and etags, for named resources after their URL. */
+function evaluate(header: string, ...state: string[]): boolean {
   const has = (tag: string | undefined, value: string) =>
     state.includes(tag === undefined ? value : `${tag} ${value}`);
   return evaluateIf(lists(header), { hasToken: has, hasEtag: has });
@@ -32,7 +32,7 @@ Deno.test("parseIf() reads untagged lists, Not and entity tags", () => {
   ]);
 });
 
-Deno.test("parseIf() gives each list the tag before it", () => {
+Deno.test("parseIf() assigns to each list the URL before it", () => {
   deepStrictEqual(
     lists('<http://h/a> (<urn:a>) (["x"])\t<http://h/b>(<urn:b>)').map((l) => l.tag),
     [
@@ -74,14 +74,14 @@ for (
   });
 }
 
-Deno.test("parseIf() bounds length and conditions", () => {
+Deno.test("parseIf() limits length and number of conditions", () => {
   const one = "<a>";
   equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS)})`), false);
   equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS + 1)})`), true);
   equal("fault" in parseIf(`(<${"a".repeat(MAX_IF_CHARS)}>)`), true);
 });
 
-Deno.test("parseIf() reads long near-misses in linear time", () => {
+Deno.test("parseIf() takes linear time for long invalid headers", () => {
   const begin = performance.now();
   for (const piece of ["(", "<a", "Not ", " ", '["', "(<a>) "]) {
     parseIf(piece.repeat(Math.floor(MAX_IF_CHARS / piece.length)));
@@ -89,27 +89,27 @@ Deno.test("parseIf() reads long near-misses in linear time", () => {
   equal(performance.now() - begin < 500, true);
 });
 
-Deno.test("evaluateIf() wants all of a list and one of the lists", () => {
-  equal(judge("(<a> <b>)", "a"), false);
-  equal(judge("(<a> <b>)", "a", "b"), true);
-  equal(judge("(<a>) (<b>)", "b"), true);
-  equal(judge('(<a> ["e"])', "a", '"e"'), true);
-  equal(judge('(<a> ["e"])', "a", '"f"'), false);
+Deno.test("evaluateIf() is true if all conditions of one list are true", () => {
+  equal(evaluate("(<a> <b>)", "a"), false);
+  equal(evaluate("(<a> <b>)", "a", "b"), true);
+  equal(evaluate("(<a>) (<b>)", "b"), true);
+  equal(evaluate('(<a> ["e"])', "a", '"e"'), true);
+  equal(evaluate('(<a> ["e"])', "a", '"f"'), false);
 });
 
-Deno.test("evaluateIf() turns Not around", () => {
-  equal(judge("(Not <a>)"), true);
-  equal(judge("(Not <a>)", "a"), false);
-  equal(judge('(<a> Not ["e"])', "a"), true);
-  equal(judge("(<corrupt>) (Not <DAV:no-lock>)", "a"), true);
+Deno.test("evaluateIf() negates a condition with Not", () => {
+  equal(evaluate("(Not <a>)"), true);
+  equal(evaluate("(Not <a>)", "a"), false);
+  equal(evaluate('(<a> Not ["e"])', "a"), true);
+  equal(evaluate("(<corrupt>) (Not <DAV:no-lock>)", "a"), true);
 });
 
-Deno.test("evaluateIf() looks at the resource a list is tagged with", () => {
-  equal(judge("<http://h/x> (<a>)", "a"), false);
-  equal(judge("<http://h/x> (<a>)", "http://h/x a"), true);
+Deno.test("evaluateIf() uses the resource of the URL of a list", () => {
+  equal(evaluate("<http://h/x> (<a>)", "a"), false);
+  equal(evaluate("<http://h/x> (<a>)", "http://h/x a"), true);
 });
 
-Deno.test("submittedTokens() are all tokens that are not negated, wherever they stand", () => {
+Deno.test("submittedTokens() returns all tokens without Not in all lists", () => {
   deepStrictEqual(
     [...submittedTokens(lists('(<a> ["e"]) (Not <b> <c>)'))],
     ["a", "c"],

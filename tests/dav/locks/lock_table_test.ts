@@ -27,7 +27,7 @@ function isRefused(table: LockTable, wish: Partial<LockRequest>): boolean {
   return "conflict" in table.grant({ ...WISH, ...wish });
 }
 
-Deno.test("LockTable grants a lock with a token of its own", () => {
+Deno.test("LockTable.grant() returns a lock with a new token", () => {
   const { table } = clocked();
   equal(table.isEmpty, true);
   const first = granted(table);
@@ -41,7 +41,7 @@ Deno.test("LockTable grants a lock with a token of its own", () => {
   deepStrictEqual(table.covering("/home/ab"), []);
 });
 
-Deno.test("LockTable lets a lock of depth infinity cover everything below, of the root as well", () => {
+Deno.test("LockTable.covering() includes locks of depth infinity on all paths above", () => {
   const { table } = clocked();
   const lock = granted(table, { path: "/home/c", depth: "infinity" });
   deepStrictEqual(table.covering("/home/c/d/e"), [lock]);
@@ -54,7 +54,7 @@ Deno.test("LockTable lets a lock of depth infinity cover everything below, of th
   deepStrictEqual(whole.covering("/"), [root]);
 });
 
-Deno.test("LockTable keeps an exclusive lock from standing beside any other", () => {
+Deno.test("LockTable.grant() refuses an exclusive lock together with any other", () => {
   const { table } = clocked();
   granted(table, { path: "/home/c/d" });
   equal(isRefused(table, { path: "/home/c/d" }), true);
@@ -66,20 +66,20 @@ Deno.test("LockTable keeps an exclusive lock from standing beside any other", ()
   equal(isRefused(table, { path: "/home/e/f/g" }), true);
 });
 
-Deno.test("LockTable lets shared locks stand side by side, within a bound", () => {
+Deno.test("LockTable.grant() allows a limited number of shared locks on one path", () => {
   const { table } = clocked();
   for (let i = 0; i < MAX_SHARED_LOCKS; i++) granted(table, { exclusive: false });
   equal("full" in table.grant({ ...WISH, exclusive: false }), true);
   equal(isRefused(table, {}), true);
 });
 
-Deno.test("LockTable holds a bounded number of locks", () => {
+Deno.test("LockTable.grant() limits the total number of locks", () => {
   const { table } = clocked();
   for (let i = 0; i < MAX_DAV_LOCKS; i++) granted(table, { path: `/home/${i}` });
   equal("full" in table.grant(WISH), true);
 });
 
-Deno.test("LockTable forgets a lock at its time and not before", () => {
+Deno.test("LockTable removes a lock when its time is over", () => {
   const { table, clock } = clocked();
   granted(table, { seconds: 10 });
   granted(table, { path: "/home/b", seconds: 20 });
@@ -93,7 +93,7 @@ Deno.test("LockTable forgets a lock at its time and not before", () => {
   granted(table);
 });
 
-Deno.test("LockTable lets a refreshed lock begin its time again, under its token", () => {
+Deno.test("LockTable.refresh() restarts the time of a lock and keeps its token", () => {
   const { table, clock } = clocked();
   const lock = granted(table, { seconds: 10 });
   clock.now += 9_000;
@@ -104,7 +104,7 @@ Deno.test("LockTable lets a refreshed lock begin its time again, under its token
   equal(table.isEmpty, true);
 });
 
-Deno.test("LockTable releases one lock and leaves its neighbours", () => {
+Deno.test("LockTable.release() removes only one lock", () => {
   const { table } = clocked();
   const one = granted(table, { exclusive: false });
   const two = granted(table, { exclusive: false });
@@ -115,7 +115,7 @@ Deno.test("LockTable releases one lock and leaves its neighbours", () => {
   equal(table.isEmpty, true);
 });
 
-Deno.test("LockTable forgets what was deleted, alone or with everything below", () => {
+Deno.test("LockTable.releaseAt() removes the locks of a path, or of a tree", () => {
   const { table } = clocked();
   granted(table, { path: "/home/c" });
   granted(table, { path: "/home/c/d" });
@@ -127,7 +127,7 @@ Deno.test("LockTable forgets what was deleted, alone or with everything below", 
   equal(table.covering("/home/cd").length, 1);
 });
 
-Deno.test("ancestors() and parentOf() climb to the root", () => {
+Deno.test("ancestors() and parentOf() return the paths above a path up to the root", () => {
   deepStrictEqual(ancestors("/home/a/b"), ["/home/a", "/home", "/"]);
   deepStrictEqual(ancestors("/"), []);
   equal(parentOf("/home"), "/");

@@ -21,7 +21,7 @@ async function fill(ask: Ask): Promise<void> {
   await ask("PUT /dav/home/c/d/b", 201, { "content-type": "image/png" }, "\u0000png");
 }
 
-Deno.test("copyMove() copies a world with its extension and metadata, and says where from", async () => {
+Deno.test("copyMove() copies a world with extension and metadata and records the source", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a?ext=md", 201, { "x-meta-author": "ada" }, "# a");
@@ -37,7 +37,7 @@ Deno.test("copyMove() copies a world with its extension and metadata, and says w
   });
 });
 
-Deno.test("copyMove() moves a world, whose chain says so", async () => {
+Deno.test("copyMove() records a move in the chain of the world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const told: string[] = [];
@@ -49,12 +49,12 @@ Deno.test("copyMove() moves a world, whose chain says so", async () => {
     equal((await ask("GET /dav/home/b", 200)).text, "two");
     const [event] = await app.store.log("home/b", { limit: 1 });
     match(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
-    // Whoever watches hears of its new name before its old one is gone.
+    // Watchers receive the new name before the deletion of the old name.
     deepStrictEqual(told.slice(-2), ["update home/b", "delete home/a"]);
   });
 });
 
-Deno.test("copyMove() carries a collection with everything in it, and leaves none behind on MOVE", async () => {
+Deno.test("copyMove() copies and moves a collection with all its members", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -71,7 +71,7 @@ Deno.test("copyMove() carries a collection with everything in it, and leaves non
   });
 });
 
-Deno.test("copyMove() keeps the folder that its last world left", async () => {
+Deno.test("copyMove() keeps a collection after its last world was moved", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/p/a", 201, {}, "x");
@@ -80,7 +80,7 @@ Deno.test("copyMove() keeps the folder that its last world left", async () => {
   });
 });
 
-Deno.test("copyMove() heeds Overwrite, for worlds and for collections", async () => {
+Deno.test("copyMove() obeys Overwrite for worlds and collections", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -89,7 +89,7 @@ Deno.test("copyMove() heeds Overwrite, for worlds and for collections", async ()
     await ask("COPY /dav/home/x", 412, to("/home/y", { overwrite: "F" }));
     await ask("COPY /dav/home/x", 204, to("/home/y", { overwrite: "T" }));
     equal((await ask("GET /dav/home/y", 200)).text, "x");
-    // A world in place of a world is its next version: what was there can be brought back.
+    // A replaced world keeps its earlier version, which can be restored.
     equal((await ask("GET /home/y?at=1&raw", 200)).text, "y");
     await ask("MOVE /dav/home/c", 412, to("/home/y", { overwrite: "F" }));
     await ask("MOVE /dav/home/c", 204, to("/home/y"));
@@ -100,7 +100,7 @@ Deno.test("copyMove() heeds Overwrite, for worlds and for collections", async ()
   });
 });
 
-Deno.test("copyMove() refuses to go into itself, onto itself and in place of its own parent", async () => {
+Deno.test("copyMove() refuses a destination that is the source, inside it or above it", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -117,7 +117,7 @@ Deno.test("copyMove() refuses to go into itself, onto itself and in place of its
   });
 });
 
-Deno.test("copyMove() refuses what has no parent, no name, no place, and what is not there", async () => {
+Deno.test("copyMove() refuses a missing source, a missing parent and an invalid destination", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await fill(ask);
@@ -138,7 +138,7 @@ Deno.test("copyMove() refuses what has no parent, no name, no place, and what is
   });
 });
 
-Deno.test("copyMove() carries nothing the caller may not read, and no secret it is not shown", async () => {
+Deno.test("copyMove() leaves out worlds that the caller cannot read and redacts secrets", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const local = { authorization: "" };
@@ -154,7 +154,7 @@ Deno.test("copyMove() carries nothing the caller may not read, and no secret it 
   });
 });
 
-Deno.test("copyMove() asks the tier of every door it goes through", async () => {
+Deno.test("copyMove() checks the rights for source and destination", async () => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await machine.approve("PUT", "/home/a", "a");
     await machine.approve("PUT", "/home/b", "b");
@@ -180,7 +180,7 @@ Deno.test("copyMove() asks the tier of every door it goes through", async () => 
   });
 });
 
-Deno.test("copyMove() sinks what it puts into /lib to pending, and moves no birth world", async () => {
+Deno.test("copyMove() sets plugin sources to pending and refuses to move a lower-layer world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/p.ts", 201, {}, "export default {};");
@@ -196,7 +196,7 @@ Deno.test("copyMove() sinks what it puts into /lib to pending, and moves no birt
   });
 });
 
-Deno.test("copyMove() keeps its conditions and its locks", async () => {
+Deno.test("copyMove() obeys preconditions and locks", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a", 201, {}, "a");
@@ -209,7 +209,7 @@ Deno.test("copyMove() keeps its conditions and its locks", async () => {
     await ask("COPY /dav/home/b", 201, to("/home/free"));
     await ask("COPY /dav/home/a", 204, to("/home/b", { if: `</dav/home/b> (${token})` }));
     await ask("MOVE /dav/home/b", 201, to("/home/z", { if: `(${token})` }));
-    // A lock stays behind when its resource moves (RFC 4918 §7.5), and dies with what it was on.
+    // A lock does not move with its resource (RFC 4918 §7.5); it is removed.
     await ask("PUT /dav/home/z", 204, {}, "free");
     await ask("PUT /dav/home/b", 201, {}, "free");
     await ask("MKCOL /dav/home/k", 201);
@@ -220,14 +220,14 @@ Deno.test("copyMove() keeps its conditions and its locks", async () => {
   });
 });
 
-Deno.test("copyMove() loses no write that comes while a world moves", async () => {
+Deno.test("copyMove() keeps writes that happen during a move", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "0");
     await ask("PUT /home/b", 201, {}, "replaced");
     let writes = 0;
     const stop = app.store.watch("home/b", () => {
-      // Between the arrival at the new name and the departure from the old one.
+      // Between the creation of the new world and the deletion of the old one.
       if (writes++ === 0) {
         void app.store.put({
           name: "home/a",
@@ -245,7 +245,7 @@ Deno.test("copyMove() loses no write that comes while a world moves", async () =
   });
 });
 
-/** Event types of a world's chain, oldest first, and the numbers of the versions that can be read. */
+/** Returns the event types of a world, oldest first, and the versions that can be read. */
 async function past(app: TestApp, name: string): Promise<[string, number[]]> {
   const log = await app.store.log(name, { limit: 50 });
   const versions: number[] = [];
@@ -257,7 +257,7 @@ async function past(app: TestApp, name: string): Promise<[string, number[]]> {
   return [log.map(({ type }) => type).reverse().join(" "), versions];
 }
 
-Deno.test("copyMove() takes a world's chain and its earlier versions along on MOVE", async () => {
+Deno.test("copyMove() keeps the chain and the earlier versions of a moved world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -281,7 +281,7 @@ Deno.test("copyMove() takes a world's chain and its earlier versions along on MO
   });
 });
 
-Deno.test("copyMove() makes a world the next version of the one that it replaces on MOVE", async () => {
+Deno.test("copyMove() writes the next version of a world that a MOVE replaces", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/draft", 201, {}, "draft");
@@ -292,7 +292,7 @@ Deno.test("copyMove() makes a world the next version of the one that it replaces
   });
 });
 
-Deno.test("copyMove() leaves the past where few may read it when a world moves to where all may", async () => {
+Deno.test("copyMove() does not move earlier versions to a path that more callers can read", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /boot/plan", 201, {}, "secret once");

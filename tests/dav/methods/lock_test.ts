@@ -15,13 +15,13 @@ import {
 } from "../../support/machine.ts";
 import { type Ask, asking, hrefs, lockBody, resources, setBody } from "../ask.ts";
 
-/** Locks and returns the token with its brackets. */
+/** Locks a path and returns the token in brackets. */
 async function lockOf(ask: Ask, path: string, more: Record<string, string> = {}, status = 200) {
   const answer = await ask(`LOCK ${path}`, status, more, lockBody());
   return answer.headers.get("lock-token") ?? "";
 }
 
-Deno.test("lock() lets nobody change a world without the token, by WebDAV or by its plain path", async () => {
+Deno.test("lock() prevents changes without the token, through WebDAV and on plain paths", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "a");
@@ -46,7 +46,7 @@ Deno.test("lock() lets nobody change a world without the token, by WebDAV or by 
     const plain = await ask("PUT /home/a", 423, { accept: "application/json" }, "b");
     match(plain.text, /problems\/locked\.md/);
     equal((await ask("GET /home/a?raw", 200)).text, "a");
-    // With the token everything goes as before, at either door and whoever is named in the tag.
+    // With the token, requests to both paths succeed, with and without a URL in the If header.
     await ask("PUT /dav/home/a", 204, { if: `(${token})` }, "b");
     await ask("PUT /home/a", 200, { if: `(${token})` }, "c");
     await ask("POST /home/a", 200, { if: `</home/a> (${token})` }, "d");
@@ -57,13 +57,13 @@ Deno.test("lock() lets nobody change a world without the token, by WebDAV or by 
   });
 });
 
-Deno.test("lock() of a collection keeps what is in it, by either door", async () => {
+Deno.test("lock() of a collection protects its members through WebDAV and on plain paths", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/c/a", 201, {}, "a");
     const flat = await lockOf(ask, "/dav/home/c", { depth: "0" });
-    // Depth 0 keeps the members, not what is in them.
+    // Depth 0 protects the membership, not the content of the members.
     await ask("PUT /home/c/a", 200, {}, "b");
     await ask("PUT /home/c/new", 423, {}, "b");
     await ask("PUT /dav/home/c/new", 423, {}, "b");
@@ -82,7 +82,7 @@ Deno.test("lock() of a collection keeps what is in it, by either door", async ()
   });
 });
 
-Deno.test("lock() of a member stops the deletion of its collection, all of it", async () => {
+Deno.test("lock() of a member prevents the deletion of its collection", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -97,12 +97,12 @@ Deno.test("lock() of a member stops the deletion of its collection, all of it", 
     equal(hrefs(await ask("PROPFIND /dav/home/c", 207, { depth: "1" })).length, 3);
     await ask("DELETE /dav/home/c", 204, { if: `</dav/home/c/b> (${token})` });
     await ask("PROPFIND /dav/home/c", 404);
-    // The lock died with the world, so the name is free.
+    // The lock was removed with the world, so the name can be used.
     await ask("PUT /home/c/b", 201, {}, "b");
   });
 });
 
-Deno.test("lock() ends at its time, and a refresh lets the time begin again", async () => {
+Deno.test("lock() expires, and a refresh restarts its time", async () => {
   const clock = { now: Date.now() };
   await withApp({ now: () => clock.now }, async (app) => {
     const ask = asking(app);
@@ -119,7 +119,7 @@ Deno.test("lock() ends at its time, and a refresh lets the time begin again", as
     await ask("PUT /home/a", 423, {}, "b");
     clock.now += 1_000;
     await ask("PUT /home/a", 200, {}, "b");
-    // Who still holds the old token learns that it protects nothing any more.
+    // A request with the expired token is refused.
     await ask("PUT /dav/home/a", 412, { if: `(${token})` }, "c");
     await ask("LOCK /dav/home/a", 412, { if: `(${token})` });
     await ask("UNLOCK /dav/home/a", 409, { "lock-token": token });
@@ -128,7 +128,7 @@ Deno.test("lock() ends at its time, and a refresh lets the time begin again", as
   });
 });
 
-Deno.test("lock() survives writes, other locks' ends and other requests, and not a restart", async () => {
+Deno.test("lock() remains after writes and other requests, but not after a restart", async () => {
   const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const first = await startTestMachine({ data });
@@ -150,7 +150,7 @@ Deno.test("lock() survives writes, other locks' ends and other requests, and not
     equal((await first.send({ method: "PUT", target: "/home/a", body: "c" })).status, 423);
     await first.stop();
     const second = await startTestMachine({ data });
-    // Nobody holds it any more; who thought so is told by 412 and does not overwrite unawares.
+    // The lock does not exist any more: a client that still sends its token gets 412.
     const after = (more: Record<string, string>) =>
       second.send({ method: "PUT", target: "/dav/home/a", headers: more, body: "d" });
     equal((await after(headers)).status, 412);
@@ -161,7 +161,7 @@ Deno.test("lock() survives writes, other locks' ends and other requests, and not
   }
 });
 
-Deno.test("lock() of nothing makes an empty world, as Finder and Explorer save", async () => {
+Deno.test("lock() of a missing resource creates an empty world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const token = await lockOf(ask, "/dav/home/new.txt", {}, 201);
@@ -177,7 +177,7 @@ Deno.test("lock() of nothing makes an empty world, as Finder and Explorer save",
   });
 });
 
-Deno.test("lock() shows itself in lockdiscovery, with the owner's own words and no others", async () => {
+Deno.test("lock() appears in lockdiscovery with the owner element of the client", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "a");
@@ -196,7 +196,7 @@ Deno.test("lock() shows itself in lockdiscovery, with the owner's own words and 
   });
 });
 
-Deno.test("lock() is refused beside a lock it would stand against", async () => {
+Deno.test("lock() is refused if it conflicts with another lock", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "a");
@@ -205,14 +205,14 @@ Deno.test("lock() is refused beside a lock it would stand against", async () => 
     const refused = await ask("LOCK /dav/home/a", 423, {}, lockBody());
     match(refused.text, /<D:no-conflicting-lock><D:href>\/dav\/home\/a<\/D:href>/);
     await ask("LOCK /dav/home", 423, {}, lockBody());
-    // Of shared locks, one token is enough.
+    // The token of one shared lock is enough.
     await ask("PUT /home/a", 423, {}, "b");
     await ask("PUT /home/a", 200, { if: `(${other.headers.get("lock-token")})` }, "b");
     await ask("PUT /home/a", 200, { if: `(${shared.headers.get("lock-token")})` }, "b");
   });
 });
 
-Deno.test("lock() and unlock() refuse what they cannot read", async () => {
+Deno.test("lock() and unlock() refuse invalid requests", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "a");
@@ -235,7 +235,7 @@ Deno.test("lock() and unlock() refuse what they cannot read", async () => {
   });
 });
 
-Deno.test("lock() asks for the right to write, and a token serves its holder alone", async () => {
+Deno.test("lock() requires the right to write, and a token is valid only for its owner", async () => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await machine.approve("PUT", "/home/a", "a");
     const send = (method: string, token: string, headers: Record<string, string>, body?: string) =>
@@ -251,12 +251,12 @@ Deno.test("lock() asks for the right to write, and a token serves its holder alo
     const locked = await send("LOCK", cap, {}, lockBody());
     equal(locked.status, 200);
     const token = locked.headers.get("lock-token") ?? "";
-    // The token stands in lockdiscovery for everybody; it opens nothing for anybody else.
+    // All callers can read the token in lockdiscovery, but it is valid only for the owner.
     equal((await send("PUT", TOKEN, { if: `(${token})` }, "stolen")).status, 423);
     equal((await send("UNLOCK", TOKEN, { "lock-token": token })).status, 403);
     equal((await send("LOCK", TOKEN, { if: `(${token})` })).status, 403);
     equal((await send("PUT", cap, { if: `(${token})` }, "mine")).status, 204);
-    // Who may delete the world may end its lock: clients crash and leave theirs behind.
+    // Callers that can delete the world can remove its lock, for example after a client crashed.
     equal((await machine.approve("UNLOCK", "/dav/home/a")).status, 400);
     const broken = await machine.send({
       method: "UNLOCK",
@@ -272,7 +272,7 @@ Deno.test("lock() asks for the right to write, and a token serves its holder alo
   });
 });
 
-Deno.test("evaluateIfHeader() confirms nobody's guess at what they may not read", async () => {
+Deno.test("evaluateIfHeader() does not confirm the tag of a world that the caller cannot read", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const put = await ask("PUT /dav/boot/secret", 201, {}, "s");
@@ -283,7 +283,7 @@ Deno.test("evaluateIfHeader() confirms nobody's guess at what they may not read"
   });
 });
 
-Deno.test("assertUnlocked() leaves plain requests alone as long as there is no lock", async () => {
+Deno.test("assertUnlocked() ignores the If header if no lock exists", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, { if: "this is no If header" }, "a");
@@ -293,7 +293,7 @@ Deno.test("assertUnlocked() leaves plain requests alone as long as there is no l
   });
 });
 
-Deno.test("parseLockInfo() and writeLockDiscovery() bring the owner back as it was", () => {
+Deno.test("writeLockDiscovery() writes the owner that parseLockInfo() returned", () => {
   const info = parseLockInfo(parseXml(new TextEncoder().encode(lockBody())));
   equal(info.exclusive, true);
   const lock = {

@@ -13,14 +13,14 @@ const ROUTE: PluginRoute = {
   auth: "T1",
 };
 
-/** What a mount plugin was asked. */
+/** A request that the mount plugin received. */
 interface Asked {
   readonly line: string;
   readonly headers: Headers;
   readonly body: string;
 }
 
-/** A plugin with one folder, told to answer more by the test. */
+/** A plugin with one folder; the test adds responses. */
 function mounting(
   asked: Asked[] = [],
   more: (line: string) => Response | undefined = () => undefined,
@@ -71,12 +71,12 @@ function answerOf(line: string): Response {
   });
 }
 
-Deno.test("isMountPath() is true of the mounts' folder and what lies in it, alone", () => {
+Deno.test("isMountPath() is true only for /mnt and paths below it", () => {
   const paths = ["/mnt", "/mnt/docs", "/mnt/docs/a", "/mnts", "/home/mnt", "/"];
   deepStrictEqual(paths.map(isMountPath), [true, true, true, false, false, false]);
 });
 
-Deno.test("DavRouter show no mounts where no plugin brings any", async () => {
+Deno.test("DavRouter lists no mounts without a plugin that has them", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     equal(hasMounts(app.server.plugins), false);
@@ -87,7 +87,7 @@ Deno.test("DavRouter show no mounts where no plugin brings any", async () => {
   });
 });
 
-Deno.test("findMountResource() and listMountFolder() tell files from folders, and drop what is no row", async () => {
+Deno.test("findMountResource() and listMountFolder() distinguish files and folders and drop invalid rows", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     const root = hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" }));
@@ -114,7 +114,7 @@ Deno.test("findMountResource() and listMountFolder() tell files from folders, an
   });
 });
 
-Deno.test("handleMount() tells of a file what GET tells, and of what it has not that it has it not", async () => {
+Deno.test("handleMount() returns the properties that GET returns and reports missing ones", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     const found = await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" });
@@ -141,7 +141,7 @@ Deno.test("handleMount() tells of a file what GET tells, and of what it has not 
   });
 });
 
-Deno.test("handleMount() passes on what a mount needs to know, and no credential", async () => {
+Deno.test("handleMount() forwards the needed headers and no credential", async () => {
   const asked: Asked[] = [];
   await withApp({ plugins: mounting(asked) }, async (app) => {
     const ask = asking(app);
@@ -160,7 +160,7 @@ Deno.test("handleMount() passes on what a mount needs to know, and no credential
   });
 });
 
-Deno.test("handleMount() takes nothing that would need a world", async () => {
+Deno.test("handleMount() refuses methods that require a world", async () => {
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     for (const method of ["DELETE", "MKCOL", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE"]) {
@@ -174,7 +174,7 @@ Deno.test("handleMount() takes nothing that would need a world", async () => {
   });
 });
 
-Deno.test("fetchMount() believes no plugin's word for more than it is", async () => {
+Deno.test("listMountFolder() ignores invalid data in responses of a plugin", async () => {
   const long = "x".repeat(1000);
   const more = (line: string): Response | undefined => {
     if (line === "GET /mnt/docs/") return new Response("<html>no listing</html>");

@@ -18,7 +18,7 @@ import { asking, hrefs, live, propBody, resources, textOf } from "../ask.ts";
 
 const NOBODY = { authorization: "" };
 
-Deno.test("propfind() shows the root, its namespaces, and /boot to T3 alone", async () => {
+Deno.test("propfind() lists the namespaces at the root, /boot only for T3", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const all = ["boot", "etc", "home", "lib", "usr", "var"].map((name) => `/dav/${name}/`);
@@ -32,7 +32,7 @@ Deno.test("propfind() shows the root, its namespaces, and /boot to T3 alone", as
   });
 });
 
-Deno.test("propfind() tells of a world what GET tells", async () => {
+Deno.test("propfind() returns the properties that GET returns for a world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a.md", 201, {}, "# one");
@@ -55,7 +55,7 @@ Deno.test("propfind() tells of a world what GET tells", async () => {
   });
 });
 
-Deno.test("propfind() tells when something in a folder was last written, and nothing of what is hidden", async () => {
+Deno.test("propfind() returns the time of the last write in a collection, without hidden worlds", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -77,7 +77,7 @@ Deno.test("propfind() tells when something in a folder was last written, and not
   });
 });
 
-Deno.test("propfind() takes an absent body as allprop, and keeps the quota out of it", async () => {
+Deno.test("propfind() returns all properties without quota for an empty body", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const absent = await ask("PROPFIND /dav/home", 207, { depth: "0" });
@@ -88,7 +88,7 @@ Deno.test("propfind() takes an absent body as allprop, and keeps the quota out o
   });
 });
 
-Deno.test("propfind() answers what was asked for by name, and says what is not there", async () => {
+Deno.test("propfind() returns named properties and reports missing ones", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a", 201, {}, "x");
@@ -106,7 +106,7 @@ Deno.test("propfind() answers what was asked for by name, and says what is not t
   });
 });
 
-Deno.test("propfind() lists names alone for propname, and more for include", async () => {
+Deno.test("propfind() returns only names for propname, and more properties for include", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a", 201, {}, "x");
@@ -126,7 +126,7 @@ Deno.test("propfind() lists names alone for propname, and more for include", asy
   });
 });
 
-Deno.test("createQuotaReader() tells how much room the disk has, and nothing where it cannot look", async () => {
+Deno.test("createQuotaReader() returns the space of the disk, and undefined if it cannot be read", async () => {
   await withApp({}, async (app) => {
     const data = await Deno.makeTempDir();
     const space = await createQuotaReader(data, Date.now)();
@@ -138,7 +138,7 @@ Deno.test("createQuotaReader() tells how much room the disk has, and nothing whe
   });
 });
 
-Deno.test("propfind() refuses what is no PROPFIND", async () => {
+Deno.test("propfind() refuses invalid requests", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const depth = { depth: "0" };
@@ -165,7 +165,7 @@ Deno.test("propfind() refuses what is no PROPFIND", async () => {
   });
 });
 
-Deno.test("propfind() streams a long listing, whole and in order", async () => {
+Deno.test("propfind() streams a long listing completely and in order", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const count = DAV_BATCH_RESOURCES * 3 + 5;
@@ -183,13 +183,13 @@ Deno.test("propfind() streams a long listing, whole and in order", async () => {
     equal(textOf(listed[1]?.properties["200"]?.get("{DAV:}displayname")), "f0000 & (x");
     deepStrictEqual(listed.map(({ href }) => href), listed.map(({ href }) => href).sort());
     const deep = await ask("PROPFIND /dav/home/", 207, { depth: "infinity" });
-    // The shipped boot program, the collection, its worlds.
+    // The lower-layer world boot, the collection, its worlds.
     equal(resources(deep.text).length, count + 3);
     equal(resources((await ask("PROPFIND /dav/home/", 207)).text).length, count + 3);
   });
 });
 
-Deno.test("propfind() refuses a tree past its bound and names the condition", async () => {
+Deno.test("propfind() refuses a tree beyond the limit with a condition code", async () => {
   await withApp({
     store: (store) =>
       withVerbs(store, {
@@ -210,7 +210,7 @@ Deno.test("propfind() refuses a tree past its bound and names the condition", as
   });
 });
 
-Deno.test("propfind() makes no endless answer of a short question", async () => {
+Deno.test("propfind() refuses long property names for many resources", async () => {
   const many = Array.from({ length: 2000 }, (_, i) => ({ name: `d${i}`, dir: false }));
   await withApp({
     store: (store) => withVerbs(store, { list: () => Promise.resolve(many) }),
@@ -223,7 +223,7 @@ Deno.test("propfind() makes no endless answer of a short question", async () => 
   });
 });
 
-Deno.test("propfind() shows a collection though one world in it cannot be opened", async () => {
+Deno.test("propfind() lists a collection with a damaged world", async () => {
   const damaged = () => Promise.reject(new StoreError("damaged", "no"));
   await withApp({ store: (store) => withVerbs(store, { log: damaged }) }, async (app) => {
     const ask = asking(app);
@@ -236,7 +236,7 @@ Deno.test("propfind() shows a collection though one world in it cannot be opened
   });
 });
 
-Deno.test("propfind() gives /etc/fstab's length and tag as its reader sees it", async () => {
+Deno.test("propfind() returns length and tag of the redacted /etc/fstab", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/etc/fstab", 201, {}, "x bearer=sesame-open\n");
@@ -252,7 +252,7 @@ Deno.test("propfind() gives /etc/fstab's length and tag as its reader sees it", 
   });
 });
 
-Deno.test("propfind() shows names that XML has no characters for, and hides none of the rest", async () => {
+Deno.test("propfind() lists names with characters that XML does not allow", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/%EF%BF%BF%26", 201, {}, "x");
@@ -261,7 +261,7 @@ Deno.test("propfind() shows names that XML has no characters for, and hides none
   });
 });
 
-Deno.test("propfind() shows a world with worlds below it as the collection it must be", async () => {
+Deno.test("propfind() lists a world with worlds below it as a collection", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "x");
@@ -272,7 +272,7 @@ Deno.test("propfind() shows a world with worlds below it as the collection it mu
   });
 });
 
-Deno.test("parsePropfind() reads the three questions", () => {
+Deno.test("parsePropfind() parses the three forms of a request", () => {
   const read = (text: string) => parsePropfind(parseXml(new TextEncoder().encode(text)));
   deepStrictEqual(parsePropfind(undefined), { kind: "allprop", include: [] });
   equal(read('<propfind xmlns="DAV:"><propname/></propfind>').kind, "propname");
@@ -282,7 +282,7 @@ Deno.test("parsePropfind() reads the three questions", () => {
   });
 });
 
-Deno.test("createStreamedMultistatus() writes at its reader's pace and stops when it leaves", async () => {
+Deno.test("createStreamedMultistatus() writes as fast as the client reads and stops when it disconnects", async () => {
   let made = 0;
   let ended = false;
   async function* pieces(): AsyncGenerator<string> {
@@ -303,7 +303,7 @@ Deno.test("createStreamedMultistatus() writes at its reader's pace and stops whe
   ok(ended);
 });
 
-Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() say what they should", () => {
+Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() return the expected values", () => {
   equal(toHref("/", true), "/dav/");
   equal(toHref("/home/ä b", true), "/dav/home/%C3%A4%20b/");
   equal(toHref("/home/a", false), "/dav/home/a");
@@ -316,7 +316,7 @@ Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() say w
   equal(isTopLevel("/home/x"), false);
 });
 
-/** A store with some of its verbs replaced. */
+/** Returns a store with some methods replaced. */
 function withVerbs(store: Store, verbs: Partial<Store>): Store {
   return new Proxy(store, {
     get: (_target, key) => {

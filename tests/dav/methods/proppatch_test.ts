@@ -10,7 +10,7 @@ import { type Answer, type Ask, asking, resources, setBody, textOf } from "../as
 
 const NAMED = '<D:propfind xmlns:D="DAV:" xmlns:t="urn:t"><D:prop><t:a/></D:prop></D:propfind>';
 
-/** The property `a` of the test's namespace; `undefined` when there is none. */
+/** Returns the property `a` in the namespace of the test; `undefined` if it is absent. */
 async function propertyOf(ask: Ask, path: string): Promise<string | undefined> {
   return inAnswer(await ask(`PROPFIND ${path}`, 207, { depth: "0" }, NAMED));
 }
@@ -51,7 +51,7 @@ Deno.test("proppatch() sets and removes in order, on worlds and on collections",
   });
 });
 
-Deno.test("proppatch() changes nothing when one property is the machine's own", async () => {
+Deno.test("proppatch() changes nothing if one property is protected", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -65,7 +65,7 @@ Deno.test("proppatch() changes nothing when one property is the machine's own", 
   });
 });
 
-Deno.test("proppatch() lets a client choose a display name, markup and all", async () => {
+Deno.test("proppatch() stores a display name with markup", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -78,7 +78,7 @@ Deno.test("proppatch() lets a client choose a display name, markup and all", asy
   });
 });
 
-Deno.test("proppatch() is written on the world's own chain, and on that of its record", async () => {
+Deno.test("proppatch() records the change in the chains of the world and of the record", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -87,7 +87,7 @@ Deno.test("proppatch() is written on the world's own chain, and on that of its r
     const [event] = await app.store.log("home/x", { limit: 1 });
     equal(event?.type, "properties_changed");
     match(JSON.stringify(event?.payload), /"properties":\["\{urn:t\}a"\].*"by":"T3"/);
-    // Neither bytes nor version changed, so neither did the entity tag.
+    // Bytes and version have not changed, so the entity tag has not either.
     deepStrictEqual(app.store.stat("home/x"), before);
     const record = await app.store.read(recordWorldName("/home/x"));
     match(new TextDecoder().decode(record?.body), /^\{"of":"\/home\/x"/);
@@ -96,7 +96,7 @@ Deno.test("proppatch() is written on the world's own chain, and on that of its r
   });
 });
 
-Deno.test("DeadProperties survive writes, a restart, COPY and MOVE", async () => {
+Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOVE", async () => {
   const data = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const send = async (line: string, status: number, body?: string, more = {}) => {
@@ -132,7 +132,7 @@ Deno.test("DeadProperties survive writes, a restart, COPY and MOVE", async () =>
   }
 });
 
-Deno.test("DeadProperties do not pass to a new world of the name, however the old one went", async () => {
+Deno.test("DeadProperties does not return properties of a deleted world for a new one", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     for (const line of ["DELETE /home/x", "DELETE /dav/home/x"]) {
@@ -152,7 +152,7 @@ Deno.test("DeadProperties do not pass to a new world of the name, however the ol
   });
 });
 
-Deno.test("DeadProperties of what only T3 may read stay with T3", async () => {
+Deno.test("DeadProperties stores properties of a T3 world where only T3 can read them", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     for (const path of ["/boot/secret", "/etc/shadow"]) {
@@ -168,7 +168,7 @@ Deno.test("DeadProperties of what only T3 may read stay with T3", async () => {
   });
 });
 
-Deno.test("DeadProperties read a record that somebody edited as far as it is one", async () => {
+Deno.test("DeadProperties ignores the invalid parts of an edited record", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -181,7 +181,7 @@ Deno.test("DeadProperties read a record that somebody edited as far as it is one
   });
 });
 
-Deno.test("proppatch() keeps within its bounds and says 507 past them", async () => {
+Deno.test("proppatch() answers 507 beyond its limits", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -201,7 +201,7 @@ Deno.test("proppatch() keeps within its bounds and says 507 past them", async ()
   });
 });
 
-Deno.test("proppatch() asks for the right to write, and for something to be there", async () => {
+Deno.test("proppatch() requires the right to write and an existing resource", async () => {
   const machine = await startTestMachine({ env: CLOSED });
   try {
     const send = (target: string, headers: Record<string, string>) =>
@@ -228,7 +228,7 @@ Deno.test("proppatch() asks for the right to write, and for something to be ther
   }
 });
 
-Deno.test("parsePropertyUpdate() refuses what changes nothing", async () => {
+Deno.test("parsePropertyUpdate() refuses a document without changes", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
@@ -242,7 +242,7 @@ Deno.test("parsePropertyUpdate() refuses what changes nothing", async () => {
   });
 });
 
-Deno.test("DeadProperties lose no change of two that come at once", async () => {
+Deno.test("DeadProperties applies two simultaneous changes", async () => {
   await withApp({}, async (app) => {
     const births = new CreationInfoCache(app.store);
     const dead = new DeadProperties(app.store, births);
@@ -260,7 +260,7 @@ Deno.test("DeadProperties lose no change of two that come at once", async () => 
   });
 });
 
-Deno.test("CreationInfoCache tell a world from the next of its name", async () => {
+Deno.test("CreationInfoCache.read() returns another id for a new world of the same name", async () => {
   await withApp({}, async ({ store }) => {
     const births = new CreationInfoCache(store);
     const put = (bytes = 0) =>

@@ -8,7 +8,7 @@ import { deleteResource } from "../../../lib/dav/methods/delete.ts";
 import { withApp } from "../../support/app.ts";
 import { asking, hrefs, live, lockBody, propBody } from "../ask.ts";
 
-Deno.test("put() creates and replaces, with a tag that names what it wrote", async () => {
+Deno.test("put() creates and replaces a world and returns its entity tag", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const first = await ask("PUT /dav/home/a.md", 201, {}, "one");
@@ -27,7 +27,7 @@ Deno.test("put() creates and replaces, with a tag that names what it wrote", asy
   });
 });
 
-Deno.test("put() keeps its conditions, in this machine's tags of either door", async () => {
+Deno.test("put() obeys preconditions with tags of WebDAV and of plain paths", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const created = await ask("PUT /dav/home/a", 201, { "if-none-match": "*" }, "one");
@@ -44,7 +44,7 @@ Deno.test("put() keeps its conditions, in this machine's tags of either door", a
   });
 });
 
-Deno.test("put() takes away no metadata that its client cannot see", async () => {
+Deno.test("put() keeps metadata if the request has none", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
@@ -53,7 +53,7 @@ Deno.test("put() takes away no metadata that its client cannot see", async () =>
     await ask("PUT /dav/home/a", 204, { "x-meta-author": "bob" }, "three");
     deepStrictEqual((await app.store.read("home/a"))?.meta, [["x-meta-author", "bob"]]);
     await ask("PUT /dav/home/a", 400, { "x-meta-author": "x".repeat(2000) }, "four");
-    // Twenty at once: none is lost to another's metadata, and none is refused for it.
+    // Twenty simultaneous writes: all succeed and keep the metadata.
     await Promise.all(
       Array.from({ length: 4 }, (_, i) => ask("PUT /dav/home/a", 204, {}, String(i))),
     );
@@ -61,7 +61,7 @@ Deno.test("put() takes away no metadata that its client cannot see", async () =>
   });
 });
 
-Deno.test("put() refuses a place that is no world's", async () => {
+Deno.test("put() refuses a path that cannot be a world", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -84,7 +84,7 @@ Deno.test("put() refuses a place that is no world's", async () => {
   });
 });
 
-Deno.test("put() takes what macOS and Windows leave everywhere", async () => {
+Deno.test("put() accepts the helper files of macOS and Windows", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     for (
@@ -93,9 +93,9 @@ Deno.test("put() takes what macOS and Windows leave everywhere", async () => {
       await ask(`PUT /dav/home/${name}`, 201, {}, "x");
       equal((await ask(`GET /dav/home/${name}`, 200)).text, "x");
     }
-    // Translate: f asks for the source, which is all there ever is.
+    // Translate: f requests the source, which GET always returns.
     await ask("GET /dav/home/._a.txt", 200, { translate: "f" });
-    // A name in NFD, as macOS sends it, is the world of the name in NFC.
+    // A name in NFD, as macOS sends it, is converted to NFC.
     await ask("PUT /dav/home/u%CC%88.txt", 201, {}, "ü");
     equal((await ask("GET /home/%C3%BC.txt?raw", 200)).text, "ü");
     ok(
@@ -104,7 +104,7 @@ Deno.test("put() takes what macOS and Windows leave everywhere", async () => {
   });
 });
 
-Deno.test("put() of no bytes, LOCK and PUT again is how Finder and Explorer save", async () => {
+Deno.test("put() supports the sequence of Finder and Explorer: empty PUT, LOCK, PUT", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/new.docx", 201, {}, "");
@@ -125,7 +125,7 @@ Deno.test("put() of no bytes, LOCK and PUT again is how Finder and Explorer save
   });
 });
 
-Deno.test("put() sinks a plugin's source to pending, and stores nothing past the cap", async () => {
+Deno.test("put() sets a plugin source to pending and refuses a body beyond the limit", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/lib/p", 201, {}, "export default {};");
@@ -140,7 +140,7 @@ Deno.test("put() sinks a plugin's source to pending, and stores nothing past the
   });
 });
 
-Deno.test("get() gives ranges and 304 under the tag that PROPFIND gives", async () => {
+Deno.test("get() answers ranges and 304 with the tag of PROPFIND", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a.txt", 201, {}, "0123456789");
@@ -164,7 +164,7 @@ Deno.test("get() gives ranges and 304 under the tag that PROPFIND gives", async 
   });
 });
 
-Deno.test("get() gives strangers' markup with the sandbox that its plain path has", async () => {
+Deno.test("get() sends markup with the same sandbox as the plain path", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/home/a.html", 201, {}, "<script>alert(1)</script>");
@@ -174,7 +174,7 @@ Deno.test("get() gives strangers' markup with the sandbox that its plain path ha
   });
 });
 
-Deno.test("get() lists a collection, and finds nothing where nothing is", async () => {
+Deno.test("get() lists a collection and answers 404 for a missing resource", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -191,7 +191,7 @@ Deno.test("get() lists a collection, and finds nothing where nothing is", async 
   });
 });
 
-Deno.test("mkcol() makes an empty collection once, where it can be", async () => {
+Deno.test("mkcol() creates an empty collection once, at an allowed path", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
@@ -212,7 +212,7 @@ Deno.test("mkcol() makes an empty collection once, where it can be", async () =>
   });
 });
 
-Deno.test("deleteResource() deletes worlds and collections, and keeps the folder around", async () => {
+Deno.test("deleteResource() deletes worlds and collections and keeps the parent", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /home/p/q/a", 201, {}, "x");
@@ -228,7 +228,7 @@ Deno.test("deleteResource() deletes worlds and collections, and keeps the folder
   });
 });
 
-Deno.test("deleteResource() is T3's, keeps its conditions, and leaves the machine's own alone", async () => {
+Deno.test("deleteResource() requires T3, obeys preconditions and refuses top-level collections", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
     const created = await ask("PUT /dav/home/a", 201, {}, "x");
@@ -248,7 +248,7 @@ Deno.test("deleteResource() is T3's, keeps its conditions, and leaves the machin
   });
 });
 
-Deno.test("put() finds metadata to keep also where the world is not in memory", async () => {
+Deno.test("put() keeps the metadata of a world that is not in memory", async () => {
   await withApp({
     store: (store) =>
       new Proxy(store, {

@@ -9,7 +9,7 @@ import { ANONYMOUS } from "../../../lib/auth/authenticate.ts";
 
 const ENTRY = { version: 3, updatedAt: "2026-01-02T03:04:05.678Z" };
 
-Deno.test("davEtag() names version and time, and who sees less gets another tag", () => {
+Deno.test("davEtag() contains version and time, with another tag for redacted bytes", () => {
   equal(davEtag(ENTRY), '"3-019b7ca98f2e.dav"');
   equal(davEtag(ENTRY, true), '"3-019b7ca98f2e.dav-seen"');
   equal(davEtag({ version: 0, updatedAt: "" }), '"0-000000000000.dav"');
@@ -19,7 +19,7 @@ Deno.test("davEtag() names version and time, and who sees less gets another tag"
   equal(writtenEtag(written), davEtag(ENTRY));
 });
 
-Deno.test("parseDavPrecondition() names the version of a tag that is current, and none of one that is not", () => {
+Deno.test("parseDavPrecondition() converts only a current tag to its version", () => {
   const of = (headers: Record<string, string>, entry: typeof ENTRY | undefined = ENTRY) =>
     parseDavPrecondition(new Headers(headers), entry);
   equal(of({}), undefined);
@@ -35,7 +35,7 @@ Deno.test("parseDavPrecondition() names the version of a tag that is current, an
   throws(() => of({ "if-match": "x" }));
 });
 
-Deno.test("parseDavPrecondition() takes the date where there is no If-Match", () => {
+Deno.test("parseDavPrecondition() uses If-Unmodified-Since only without If-Match", () => {
   const date = "Fri, 02 Jan 2026 03:04:05 GMT";
   const headers = new Headers({ "if-unmodified-since": date });
   deepStrictEqual(parseDavPrecondition(headers, ENTRY), {

@@ -10,7 +10,7 @@ import { DAV_LOCK_SECONDS, MAX_DAV_LOCK_SECONDS } from "../../../lib/limits.ts";
 
 const bad = (error: unknown) => error instanceof Problem && error.status === 400;
 
-Deno.test("readDepth() takes what the method knows and nothing else", () => {
+Deno.test("readDepth() accepts only the allowed values", () => {
   const read = (depth?: string) =>
     readDepth(new Headers(depth === undefined ? {} : { depth }), "infinity", ["0", "infinity"]);
   equal(read(), "infinity");
@@ -21,7 +21,7 @@ Deno.test("readDepth() takes what the method knows and nothing else", () => {
   }
 });
 
-Deno.test("readOverwrite() is T unless F is said", () => {
+Deno.test("readOverwrite() is true unless the header is F", () => {
   const read = (overwrite?: string) =>
     readOverwrite(new Headers(overwrite === undefined ? {} : { overwrite }));
   equal(read(), true);
@@ -30,7 +30,7 @@ Deno.test("readOverwrite() is T unless F is said", () => {
   for (const overwrite of ["", "no", "T, F"]) throws(() => read(overwrite), bad, overwrite);
 });
 
-Deno.test("readTimeout() takes the first wish it can read, within the bound", () => {
+Deno.test("readTimeout() returns the first valid value up to the maximum", () => {
   const read = (timeout?: string) =>
     readTimeout(new Headers(timeout === undefined ? {} : { timeout }));
   equal(read(), DAV_LOCK_SECONDS);
@@ -42,7 +42,7 @@ Deno.test("readTimeout() takes the first wish it can read, within the bound", ()
   equal(read("soon"), DAV_LOCK_SECONDS);
 });
 
-Deno.test("readLockToken() reads one coded URL", () => {
+Deno.test("readLockToken() returns the URL in brackets", () => {
   const read = (token?: string) =>
     readLockToken(new Headers(token === undefined ? {} : { "lock-token": token }));
   equal(read("<urn:uuid:1>"), "urn:uuid:1");

@@ -23,7 +23,7 @@ function refuses(sent: string | null, status: number, host = HOST): void {
   );
 }
 
-Deno.test("readDestination() reads a URL of this machine, or an absolute path", () => {
+Deno.test("readDestination() accepts a URL of this server and an absolute path", () => {
   equal(destination("http://localhost:3005/dav/home/b"), "/home/b");
   equal(destination("HTTP://LOCALHOST:3005/dav/home/b/"), "/home/b");
   equal(destination("/dav/home/b"), "/home/b");
@@ -31,17 +31,17 @@ Deno.test("readDestination() reads a URL of this machine, or an absolute path", 
   equal(destination("http://localhost:3005/dav"), "/");
 });
 
-Deno.test("readDestination() brings NFD to NFC, as every path", () => {
+Deno.test("readDestination() converts NFD to NFC", () => {
   equal(destination("/dav/home/a%CC%88"), "/home/ä");
 });
 
-Deno.test("readDestination() knows default ports, and no scheme from another", () => {
+Deno.test("readDestination() applies default ports and ignores the scheme", () => {
   equal(destination("http://h/dav/home/b", "h:80"), "/home/b");
   equal(destination("https://h/dav/home/b", "h"), "/home/b");
   equal(destination("https://h:443/dav/home/b", "h"), "/home/b");
 });
 
-Deno.test("readDestination() answers another machine, and another part of this one, with 502", () => {
+Deno.test("readDestination() answers 502 for another server and for paths outside /dav", () => {
   refuses("http://elsewhere:3005/dav/home/b", 502);
   refuses("http://localhost:3006/dav/home/b", 502);
   refuses("http://user@localhost:3005/dav/home/b", 502);
@@ -52,7 +52,7 @@ Deno.test("readDestination() answers another machine, and another part of this o
   refuses("/dav/home/b?x=1", 502);
 });
 
-Deno.test("readDestination() refuses what has two readings, by the one function that reads paths", () => {
+Deno.test("readDestination() refuses ambiguous paths", () => {
   for (
     const sent of [
       "/dav/home/../etc/x",
@@ -68,7 +68,7 @@ Deno.test("readDestination() refuses what has two readings, by the one function 
   refuses(`/dav/home/${"a".repeat(9000)}`, 414);
 });
 
-Deno.test("readDestination() refuses what is no URL, and nothing at all", () => {
+Deno.test("readDestination() refuses a missing header and values that are not URLs", () => {
   refuses(null, 400);
   refuses("home/b", 400);
   refuses("//localhost:3005/dav/home/b", 400);
@@ -76,7 +76,7 @@ Deno.test("readDestination() refuses what is no URL, and nothing at all", () => 
   refuses("", 400);
 });
 
-Deno.test("parseOwnUrl() tells our URLs from others, toWorldTarget() what lies below /dav", () => {
+Deno.test("parseOwnUrl() and toWorldTarget() return undefined for other servers and other paths", () => {
   equal(parseOwnUrl("http://h/x", "h")?.path, "/x");
   equal(parseOwnUrl("http://i/x", "h"), undefined);
   const dav = parseOwnUrl("/dav/home/x/", "h");

@@ -4,7 +4,7 @@ import { chooseDavExt, chooseMovedExt } from "../../../lib/dav/resource/file_ext
 const TEXT = new TextEncoder().encode("words");
 const BYTES = new Uint8Array([0xff, 0x00]);
 
-Deno.test("chooseDavExt() believes the name, then the type, then what was there, then the bytes", () => {
+Deno.test("chooseDavExt() uses the name, then the type, then the existing extension, then the bytes", () => {
   equal(chooseDavExt("home/a.md", "text/plain", TEXT, { ext: "html", len: 1 }), "md");
   equal(chooseDavExt("home/a", "image/png", TEXT, { ext: "html", len: 1 }), "png");
   equal(chooseDavExt("home/a", null, TEXT, { ext: "md", len: 1 }), "md");
@@ -15,13 +15,13 @@ Deno.test("chooseDavExt() believes the name, then the type, then what was there,
   equal(chooseDavExt("lib/p", null, TEXT, undefined), "ts");
 });
 
-Deno.test("chooseDavExt() looks again where the place was empty, or text became bytes", () => {
+Deno.test("chooseDavExt() ignores the extension of an empty world, and a text extension for other bytes", () => {
   equal(chooseDavExt("home/a", null, BYTES, { ext: "txt", len: 0 }), "bin");
   equal(chooseDavExt("home/a", null, BYTES, { ext: "md", len: 5 }), "bin");
   equal(chooseDavExt("home/a", null, TEXT, { ext: "png", len: 5 }), "png");
 });
 
-Deno.test("chooseMovedExt() keeps what was chosen, and follows a suffix that is new", () => {
+Deno.test("chooseMovedExt() keeps the extension unless the suffix is new", () => {
   equal(chooseMovedExt("home/a", "home/b", "md"), "md");
   equal(chooseMovedExt("home/a.txt", "home/b.txt", "html"), "html");
   equal(chooseMovedExt("home/~1.tmp", "home/doc.docx", "bin"), "docx");

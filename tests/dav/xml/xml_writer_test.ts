@@ -13,30 +13,30 @@ function again(xml: string): XmlElement {
   return parseXml(new TextEncoder().encode(xml));
 }
 
-Deno.test("escapeXml() leaves nothing that could end its place", () => {
+Deno.test("escapeXml() escapes all characters that are special in text and attributes", () => {
   equal(escapeXml(`a<b>"c"&'d'`), "a&lt;b&gt;&quot;c&quot;&amp;&apos;d&apos;");
   equal(escapeXml("plain"), "plain");
   equal(escapeXml("\r\n\t"), "&#13;&#10;&#9;");
 });
 
-Deno.test("escapeXml() writes U+FFFD for what XML has no character for", () => {
+Deno.test("escapeXml() writes U+FFFD for characters that XML does not allow", () => {
   equal(escapeXml("a\u0000b\uffffc\ud800d"), "a\ufffdb\ufffdc\ufffdd");
   equal(isXmlText("a\u0000"), false);
   equal(isXmlText("\u{10000}"), true);
 });
 
-Deno.test("writeElement() writes what reads the same in another document", () => {
+Deno.test("writeElement() writes XML with the same meaning in every document", () => {
   const root = again(
     '<x:p xmlns:x="urn:x" xmlns="urn:d" a="1" x:b="&lt;" xml:lang="de">t&amp;<q/><r xmlns=""/>' +
       "<x:s>&#65536;</x:s></x:p>",
   );
   const wrapped = again(`<w xmlns="urn:w">${writeElement(root)}</w>`);
-  // Text in no namespace stays so only where no default one is declared, as in every answer of ours.
+  // Names without a namespace require a document without a default namespace, as in all responses.
   deepStrictEqual(again(writeElement(root)), root);
   equal(wrapped.children.length, 1);
 });
 
-Deno.test("writeEmptyElement() names an element in any namespace", () => {
+Deno.test("writeEmptyElement() writes an element in any namespace", () => {
   equal(writeEmptyElement({ ns: "DAV:", name: "getetag" }), "<D:getetag/>");
   equal(writeEmptyElement({ ns: "", name: "x" }), "<x/>");
   equal(writeEmptyElement({ ns: 'u"r', name: "x" }), '<N:x xmlns:N="u&quot;r"/>');

@@ -1,6 +1,6 @@
 /** A hostile plugin and the result that a test expects. Not a test itself. */
 
-import type { Ground } from "./ground.ts";
+import type { AttackedServer } from "./attacked_server.ts";
 
 /** An attack. */
 export interface Attack {
@@ -12,9 +12,9 @@ export interface Attack {
   /** Allowed statuses of a request to the route. */
   readonly status?: readonly number[];
   /** Whether the cell must end; undefined if both are allowed. */
-  readonly ends?: boolean;
+  readonly cellEnds?: boolean;
   /** Checks what else must hold. */
-  readonly more?: (ground: Ground) => Promise<void>;
+  readonly check?: (server: AttackedServer) => Promise<void>;
 }
 
 /** The parts of an attack except its statements. */

@@ -61,21 +61,21 @@ export const CALLS: readonly Attack[] = [
     {
       top: GRANTS,
       status: [200],
-      ends: false,
-      more: async (ground) => {
+      cellEnds: false,
+      check: async (server) => {
         const statusesFor = async (by?: "t2") =>
-          JSON.parse((await ground.ask("GET", "/hostile/calls", by)).text);
+          JSON.parse((await server.ask("GET", "/hostile/calls", by)).text);
         const check = (found: number[], column: 3 | 4): void => {
           const wrong = ASKED.filter((row, at) => !row[column].includes(found[at] ?? 0));
           equal(wrong, [], JSON.stringify(found));
         };
         check(await statusesFor(), 3);
         for (const path of ["/home/hostile", "/etc/hostile", "/var/cache/other"]) {
-          equal((await ground.ask("GET", path, "t3")).status, 404, path);
+          equal((await server.ask("GET", path, "t3")).status, 404, path);
         }
         // For a T2 caller, `env.caller` has the rights of T2 and no more.
         check(await statusesFor("t2"), 4);
-        equal((await ground.ask("GET", "/etc/hostile", "t3")).status, 404);
+        equal((await server.ask("GET", "/etc/hostile", "t3")).status, 404);
       },
     },
   ),
@@ -90,12 +90,12 @@ export const CALLS: readonly Attack[] = [
       }
     }));
     return new Response("done " + (done > 20));`,
-    { top: GRANTS, status: [200], ends: false },
+    { top: GRANTS, status: [200], cellEnds: false },
   ),
   attack(
     "call-itself",
     `const answer = await env.caller.fetch(pathname); return new Response(answer.body, answer);`,
-    { status: [508], ends: false },
+    { status: [508], cellEnds: false },
   ),
   attack(
     "call-tree",

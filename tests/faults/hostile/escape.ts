@@ -87,9 +87,9 @@ return Response.json(found);`;
 export const ESCAPES: readonly Attack[] = [
   attack("escape", CODE, {
     status: [200],
-    ends: false,
-    more: async (ground) => {
-      const { text } = await ground.ask("GET", "/hostile/escape", "t3");
+    cellEnds: false,
+    check: async (server) => {
+      const { text } = await server.ask("GET", "/hostile/escape", "t3");
       const found: Record<string, string> = JSON.parse(text);
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
         match(found[name] ?? "nothing", expected, name);

@@ -5,9 +5,9 @@
 
 import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
 import { type Attack, attack, type Outcome } from "./attack.ts";
-import { inWords } from "./ground.ts";
+import { assertProblem } from "./attacked_server.ts";
 
-/** Makes frames as `lib/plugin/wire/frames.ts` does, and puts `next` on the wire instead of the truth. */
+/** Makes frames as `lib/plugin/wire/frames.ts` does, and sends `next` in place of the true frame. */
 const TOP = `
 const proto = Object.getPrototypeOf(Uint8Array.prototype), slice = proto.slice;
 const text = (s) => new TextEncoder().encode(s);
@@ -39,9 +39,9 @@ const wire = async (bytes) => {
 `;
 
 /** The host ends the cell and answers with a problem. */
-const BREACH = { status: [502], ends: true };
+const BREACH = { status: [502], cellEnds: true };
 /** The response has begun, so the connection to the caller is closed. */
-const BROKEN = { status: [0], ends: true };
+const BROKEN = { status: [0], cellEnds: true };
 const BEGUN = ["answer-twice", "credit-past"];
 const WAIT = "await new Promise(() => {});";
 
@@ -100,15 +100,15 @@ export const FORGERIES: readonly Attack[] = [
     for (let id = 1; id < 60; id++) await wire(head(2, 0, id, [200, "", [], 0], "forged for " + id));
     return new Response("forged " + used);`,
     {
-      more: async (ground) => {
+      check: async (server) => {
         // Other plugins have their own request ids, so a forged response does not reach them.
-        await ground.install("bystander", bystander);
-        const asked = Array.from({ length: 20 }, () => ground.ask("GET", "/hostile/bystander"));
-        const own = ground.ask("GET", "/hostile/other-answer");
+        await server.install("bystander", bystander);
+        const asked = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
+        const own = server.ask("GET", "/hostile/other-answer");
         for (const answer of await Promise.all(asked)) equal(answer.text, "truth");
         const { status } = await own;
         ok(status === 200 || status === 502, String(status));
-        await ground.ask("PUT", "/lib/bystander/state", "t3", "disabled");
+        await server.ask("PUT", "/lib/bystander/state", "t3", "disabled");
       },
     },
   ),
@@ -127,33 +127,33 @@ export const FORGERIES: readonly Attack[] = [
     return new Response(found.join());`,
     {
       top: "let kept;",
-      ends: false,
-      more: async (ground) => {
-        const armed = await ground.ask("GET", "/hostile/deputy/arm", "t3");
+      cellEnds: false,
+      check: async (server) => {
+        const armed = await server.ask("GET", "/hostile/deputy/arm", "t3");
         equal(armed.text, "armed as T3");
-        const { text } = await ground.ask("GET", "/hostile/deputy");
-        match(text, /env\.caller with it/);
-        equal((await ground.ask("GET", "/etc/owned", "t3")).status, 404);
+        const { text } = await server.ask("GET", "/hostile/deputy");
+        match(text, /env\.caller ends with it/);
+        equal((await server.ask("GET", "/etc/owned", "t3")).status, 404);
       },
     },
   ),
   forge("circuit", `for (;;) await wire(frame(99, 1, 1));`, {
-    more: async (ground) => {
+    check: async (server) => {
       // After three crashes in a row the circuit opens, and the state gives the reason.
       for (let n = 0; n < 3; n++) {
-        await ground.servesAgain("circuit");
-        equal((await ground.ask("GET", "/hostile/circuit")).status, 502);
+        await server.untilServing("circuit");
+        equal((await server.ask("GET", "/hostile/circuit")).status, 502);
       }
-      const refused = await ground.ask("GET", "/hostile/circuit/ok");
+      const refused = await server.ask("GET", "/hostile/circuit/ok");
       equal(refused.status, 503);
-      inWords("circuit", refused);
+      assertProblem("circuit", refused);
       ok(Number(refused.headers.get("retry-after")) > 30);
-      const { state, health } = await ground.state("circuit");
+      const { state, health } = await server.state("circuit");
       equal([state, health.state], ["active", "circuit-open"]);
-      match(health.reason, /rules of the wire/);
+      match(health.reason, /violated the wire protocol/);
       // Activation closes the circuit.
-      await ground.ask("PUT", "/lib/circuit/state", "t3", "disabled");
-      await ground.ask("PUT", "/lib/circuit/state", "t3", "active");
+      await server.ask("PUT", "/lib/circuit/state", "t3", "disabled");
+      await server.ask("PUT", "/lib/circuit/state", "t3", "active");
     },
   }),
 ];
@@ -198,12 +198,12 @@ for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", 
     }
     return new Response("armed");`,
     {
-      more: async (ground) => {
-        const answer = await ground.ask("GET", "/hostile/pollute-later/arm");
+      check: async (server) => {
+        const answer = await server.ask("GET", "/hostile/pollute-later/arm");
         ok([200, 502, 504].includes(answer.status), answer.text);
         // A cell that cannot answer is ended after a few requests and started again.
         await Promise.all(
-          Array.from({ length: 6 }, () => ground.ask("GET", "/hostile/pollute-later/ok")),
+          Array.from({ length: 6 }, () => server.ask("GET", "/hostile/pollute-later/ok")),
         );
       },
     },

@@ -41,7 +41,7 @@ export const SOURCES: readonly Attack[] = [
     refused: /line 4\)/,
   })),
   { name: "not-text", source: `${PLUGIN}\n// \0\ud800\n@`, refused: /Cannot/ },
-  // To parse it would hold the machine up, for everybody.
+  // Parsing it on the main thread would delay all requests.
   {
     name: "long",
     source: `${PLUGIN}${"a(1);".repeat(500_000)}`,

@@ -2,11 +2,11 @@
 
 import { type Attack, attack } from "./attack.ts";
 
-const BURST = { status: [502, 504], ends: true };
+const BURST = { status: [502, 504], cellEnds: true };
 const PAUSE = "await new Promise((r) => setTimeout(r, 1));";
 
 /** The attacks. */
-export const BOMBS: readonly Attack[] = [
+export const MEMORY_ATTACKS: readonly Attack[] = [
   attack(
     "heap",
     "const all = []; for (;;) all.push({ a: new Array(100).fill(all.length) });",

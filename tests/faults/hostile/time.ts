@@ -3,22 +3,22 @@
 import { ok } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
 
-const STUCK = { status: [504], ends: true };
+const STUCK = { status: [504], cellEnds: true };
 
 /** Plugins that use a CPU until their process is killed. */
 export const LOOPS: readonly Attack[] = [
   attack("loop", "for (;;);", STUCK),
-  attack("microtask", "for (;;) await null;", { status: [502, 504], ends: true }),
+  attack("microtask", "for (;;) await null;", { status: [502, 504], cellEnds: true }),
   attack(
     "loop-later",
     "setTimeout(() => { for (;;); }, 5); return new Response('soon');",
     {
       status: [200],
-      ends: true,
+      cellEnds: true,
       // Without a request, only the heartbeat can detect the loop.
-      more: async (ground) => {
+      check: async (server) => {
         for (const end = Date.now() + 6000; Date.now() < end;) {
-          if ((await ground.state("loop-later")).health.crashes > 0) return;
+          if ((await server.state("loop-later")).health.crashes > 0) return;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
         ok(false, "the heartbeat did not detect the loop");

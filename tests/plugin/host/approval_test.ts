@@ -17,7 +17,7 @@ const PROBED: ProbeResult = {
   config: { "/etc/p.conf": "a.example" },
 };
 
-/** The facts as they come back from the chain. */
+/** The facts as they are read from the chain. */
 const FACTS: Record<string, unknown> = JSON.parse(JSON.stringify(approvalFacts(PROBED)));
 
 async function source(store: Store): Promise<World> {
@@ -43,9 +43,9 @@ async function faultOf(store: Store, told: Store = store): Promise<string> {
   return "fault" in found ? found.fault : "none";
 }
 
-Deno.test("findApproval() finds the newest transition, however many notes came after it", async () => {
+Deno.test("findApproval() finds the newest transition before any number of other events", async () => {
   await withSource(async (store) => {
-    equal(await faultOf(store), "no event tells who approved it");
+    equal(await faultOf(store), "its event chain contains no approval");
     const { sha256 } = await source(store);
     await approve(store, sha256);
     for (let at = 0; at < 150; at++) {
@@ -57,21 +57,21 @@ Deno.test("findApproval() finds the newest transition, however many notes came a
   });
 });
 
-Deno.test("findApproval() believes no approval of another source, nor one that was taken back", async () => {
+Deno.test("findApproval() returns a fault for an approval of another source and for a disabled plugin", async () => {
   await withSource(async (store) => {
     for (const other of ["00", undefined, null, 7]) {
       await approve(store, other);
-      equal(await faultOf(store), "the source that was approved is another");
+      equal(await faultOf(store), "another source was approved");
     }
     const { sha256 } = await source(store);
     await approve(store, sha256);
     equal(await faultOf(store), "none");
     await approve(store, sha256, "disabled");
-    match(await faultOf(store), /newest state on the chain is disabled/);
+    match(await faultOf(store), /newest state on the event chain is disabled/);
   });
 });
 
-Deno.test("findApproval() believes no chain that is broken, and no bytes it does not tell of", async () => {
+Deno.test("findApproval() returns a fault for a broken chain and for bytes that do not match it", async () => {
   await withSource(async (store) => {
     const { sha256 } = await source(store);
     await approve(store, sha256);
@@ -83,24 +83,24 @@ Deno.test("findApproval() believes no chain that is broken, and no bytes it does
     const changed = { ...verdict.body, ok: false, reason: "changed" };
     match(
       await faultOf(store, faked({ ...verdict, body: changed })),
-      /not what its events tell: changed/,
+      /does not match its event chain: changed/,
     );
   });
 });
 
-Deno.test("manifestDrift() finds nothing where all is as it was approved, in whatever order", () => {
+Deno.test("manifestDrift() returns undefined for equal facts in any order", () => {
   equal(manifestDrift(FACTS, PROBED), undefined);
   const { manifest } = PROBED;
   const grants = { "/var/a/": "r", "/var/b/": "rw" } as const;
   equal(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
-  // A description is no right.
+  // The description grants nothing.
   equal(
     manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }),
     undefined,
   );
 });
 
-Deno.test("manifestDrift() names the field that is another", () => {
+Deno.test("manifestDrift() names the field that differs", () => {
   const { manifest } = PROBED;
   const others: Partial<ProbeResult["manifest"]>[] = [
     { routes: ["/p", "/q"] },
@@ -113,13 +113,13 @@ Deno.test("manifestDrift() names the field that is another", () => {
   for (const other of others) {
     const [field = ""] = Object.keys(other);
     const fault = manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
-    match(fault ?? "", new RegExp(`^its \`${field}\` are not those that were approved`));
+    match(fault ?? "", new RegExp(`^its \`${field}\` differs from the approval`));
   }
-  // An approval that tells less than it should approves nothing.
+  // An approval without facts approves nothing.
   match(manifestDrift({}, PROBED) ?? "", /`routes`/);
 });
 
-Deno.test("manifestDrift() lets permissions follow the configuration alone", () => {
+Deno.test("manifestDrift() accepts other permissions only with another config", () => {
   const permissions = { ...PROBED.permissions, net: ["b.example"] };
   match(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
   const config = { "/etc/p.conf": "b.example" };

@@ -2,7 +2,7 @@ import { equal, match, ok } from "node:assert/strict";
 import { bearer } from "../../support/machine.ts";
 import { install, plugin, withPlugins } from "../plugin_machine.ts";
 
-Deno.test("env.caller.tag is the tag of the bytes that this caller is shown, and of nothing else", async () => {
+Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets them", async () => {
   await withPlugins(async (machine) => {
     const source = plugin({ routes: ["/about"] }, "return Response.json({ tag: env.caller.tag });");
     await install(machine, "about", source);
@@ -32,7 +32,7 @@ Deno.test("env.caller.tag is the tag of the bytes that this caller is shown, and
     equal((await tagOf("/home/absent")).told, undefined);
     equal((await tagOf("/home/a/")).told, undefined);
     equal((await tagOf("/proc/status")).told, undefined);
-    // What a client says of it is not believed.
+    // A tag that the client sends is ignored.
     const forged = { "x-subject-tag": '"9"', "tag": '"9"' };
     equal((await tagOf("/home/absent", forged)).told, undefined);
   });

@@ -1,7 +1,7 @@
 import { equal, ok } from "node:assert/strict";
 import { get, install, plugin, withPlugins } from "../plugin_machine.ts";
 
-Deno.test("callPlugin() sends a response without X-Show as it is, and any response to a POST", async () => {
+Deno.test("callPlugin() does not change a response without X-Show, an error or a response to a POST", async () => {
   await withPlugins(async (machine) => {
     const source = plugin(
       { routes: ["/p"] },
@@ -20,7 +20,7 @@ Deno.test("callPlugin() sends a response without X-Show as it is, and any respon
   });
 });
 
-Deno.test("callPlugin() sends the page of the shell in place of a response with X-Show: shell", async () => {
+Deno.test("callPlugin() returns the page of the shell for a response with X-Show: shell", async () => {
   await withPlugins(async (machine) => {
     const headers = { "x-show": "shell", "vary": "Accept, X-A", "set-cookie": "a=b", "x-b": "c" };
     const source = plugin(

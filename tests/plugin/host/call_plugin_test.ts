@@ -10,7 +10,7 @@ function exchange(request: Request, target = request.url): RequestContext {
   return { request, target: parseTarget(target), caller: CALLER };
 }
 
-Deno.test("subjectPath() is the world or mount that a route's rest names, and the path itself otherwise", () => {
+Deno.test("subjectPath() returns the world or mount that the rest of a path names, otherwise the path", () => {
   equal(subjectPath("/shaped/home/x", "/shaped"), "/home/x");
   equal(subjectPath("/shaped/home", "/shaped"), "/home");
   equal(subjectPath("/shaped/mnt/work/x", "/shaped"), "/mnt/work/x");
@@ -23,12 +23,12 @@ Deno.test("subjectPath() is the world or mount that a route's rest names, and th
   equal(subjectPath("/nothing/home/x", ""), "/nothing/home/x");
 });
 
-Deno.test("toCanonicalRequest() leaves a request alone that is spelt as it was matched", () => {
+Deno.test("toCanonicalRequest() returns the same request if its URL is canonical", () => {
   const request = new Request("http://localhost:1/p/a%20b/?x=%2f");
   equal(toCanonicalRequest(exchange(request)), request);
 });
 
-Deno.test("toCanonicalRequest() respells what was matched by another spelling, with all it carried", async () => {
+Deno.test("toCanonicalRequest() changes the URL to the matched one and keeps method, headers and body", async () => {
   const rows: [given: string, matched: string, becomes: string][] = [
     ["http://localhost:1/bin/p/x?y", "http://localhost:1/p/x?y", "http://localhost:1/p/x?y"],
     ["http://localhost:1/p/%78", "http://localhost:1/p/%78", "http://localhost:1/p/x"],
@@ -44,7 +44,7 @@ Deno.test("toCanonicalRequest() respells what was matched by another spelling, w
   }
 });
 
-Deno.test("toCanonicalRequest() stands in for a Host that makes no URL, whatever came before it", () => {
+Deno.test("toCanonicalRequest() uses http://machine if the Host header does not form a valid URL", () => {
   const named = (url: string): Request =>
     Object.defineProperty(new Request("http://localhost:1/"), "url", { value: url });
   for (let turn = 0; turn < 2; turn++) {

@@ -17,7 +17,7 @@ function asks(accept: string | null, route = "/p", method = "GET"): boolean {
   return wantsDescription(new Request("http://localhost/p", { method, headers }), route);
 }
 
-Deno.test("wantsDescription() is for who ranks HTML first and reads", () => {
+Deno.test("wantsDescription() is true for GET and HEAD that prefer HTML, except below /mnt", () => {
   ok(asks("text/html,application/xhtml+xml,*/*;q=0.8"));
   ok(asks("text/html", "/p", "HEAD"));
   for (const accept of [null, "*/*", "application/json", "application/json, text/html;q=0.9", ""]) {
@@ -28,7 +28,7 @@ Deno.test("wantsDescription() is for who ranks HTML first and reads", () => {
   ok(asks("text/html", "/mntx"));
 });
 
-Deno.test("descriptionPage() lets nothing of the plugin's be markup, script or shell", async () => {
+Deno.test("descriptionPage() escapes text of the plugin for HTML and for a shell", async () => {
   const evil = `"'><script>alert(1)</script>&`;
   const manifest = { ...MANIFEST, description: evil, routes: [`/a'b"<x>$(id)`, "/`id`"] };
   const page = await descriptionPage(
@@ -42,7 +42,7 @@ Deno.test("descriptionPage() lets nothing of the plugin's be markup, script or s
   match(html, /<pre>curl &#39;http:\/\/localhost:3005\/a%27b%22%3Cx%3E%24%28id%29&#39;<\/pre>/);
 });
 
-Deno.test("descriptionPage() names an address only as it is plainly one", async () => {
+Deno.test("descriptionPage() uses the origin of the URL only if it contains no special character", async () => {
   const rows: [url: string, shown: string][] = [
     ["https://machine.example:8443/p", "https://machine.example:8443/p"],
     ["http://[::1]:3005/p", "http://[::1]:3005/p"],
@@ -55,7 +55,7 @@ Deno.test("descriptionPage() names an address only as it is plainly one", async 
   }
 });
 
-Deno.test("descriptionPage() allows the one style it has, by its hash, and nothing else", async () => {
+Deno.test("descriptionPage() has a policy that allows only its style sheet, by hash", async () => {
   const page = await descriptionPage(
     "lib/p",
     { ...MANIFEST, auth: "T2" },

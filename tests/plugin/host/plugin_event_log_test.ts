@@ -5,7 +5,7 @@ import { withApp } from "../../support/app.ts";
 
 const ENDED = { type: "ended", detail: "it crashed", kind: "crash" } as const;
 
-/** Notes into a list, with a clock that stands until it is moved. */
+/** Collects the events in a list, with a clock that the test sets. */
 async function withNotes(
   test: (
     notes: PluginEventLog,
@@ -36,7 +36,7 @@ async function withNotes(
   });
 }
 
-Deno.test("PluginEventLog.cell() notes ends, timeouts and open circuits, and nothing ordinary", async () => {
+Deno.test("PluginEventLog.addCellEvent() writes ends, timeouts and open circuits only", async () => {
   await withNotes((notes, written) => {
     for (const type of ["started", "restarted", "swapped", "idle"] as const) {
       notes.addCellEvent("lib/p", "ab", { type, detail: "x" });
@@ -60,7 +60,7 @@ Deno.test("PluginEventLog.cell() notes ends, timeouts and open circuits, and not
   });
 });
 
-Deno.test("PluginEventLog.cell() lets no plugin grow its chain at its own pace, and counts what it leaves out", async () => {
+Deno.test("PluginEventLog.addCellEvent() limits the rate and counts the skipped events", async () => {
   await withNotes((notes, written, clock) => {
     for (let times = 0; times < 100; times++) notes.addCellEvent("lib/p", "ab", ENDED);
     notes.addCellEvent("lib/other", "ab", ENDED);
@@ -75,10 +75,10 @@ Deno.test("PluginEventLog.cell() lets no plugin grow its chain at its own pace, 
   });
 });
 
-Deno.test("PluginEventLog.write() outlives a world that is gone", async () => {
+Deno.test("PluginEventLog.write() logs a failure and does not reject", async () => {
   const gone = new StoreError("absent", "Cannot note: no such world");
   await withNotes(async (notes, _written, _clock, log) => {
     await notes.write("lib/p", "plugin_failed", {});
-    match(log.join(), /no note of plugin_failed on lib\/p: .*no such world/);
+    match(log.join(), /Cannot write event plugin_failed to \/lib\/p: .*no such world/);
   }, gone);
 });

@@ -1,4 +1,4 @@
-/** What only shows without HTTP: what the host holds, and that closing it ends everything. */
+/** Tests of the plugin host without HTTP: its lists, its state changes, and its end. */
 
 import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
@@ -53,7 +53,7 @@ function ask(path: string): RequestContext {
   return { request, target: parseTarget(request.url), caller: { tier: "T1", by: "T1" } };
 }
 
-Deno.test("PluginHost lists and matches what is up, and nothing before and after", async () => {
+Deno.test("PluginHost.list() and match() return the routes of active plugins only", async () => {
   await withHost(async (host, store) => {
     deepStrictEqual([host.activeCount, host.list(), host.match("/a"), host.fallback], [
       0,
@@ -77,7 +77,7 @@ Deno.test("PluginHost lists and matches what is up, and nothing before and after
   });
 });
 
-Deno.test("PluginHost.match() gives a handle that answers 503 once the plugin has gone down", async () => {
+Deno.test("PluginHost.match() returns a handle that answers 503 after the plugin was stopped", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({}, "return new Response('x');"));
     await host.activate("lib/p", { by: "T3" });
@@ -89,7 +89,7 @@ Deno.test("PluginHost.match() gives a handle that answers 503 once the plugin ha
   });
 });
 
-Deno.test("PluginHost makes the state changes of one plugin one after the other", async () => {
+Deno.test("PluginHost runs the state changes of one plugin one after the other", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({}, "return new Response('x');"));
     const isUp = () => host.match("/p") !== undefined;
@@ -109,7 +109,7 @@ Deno.test("PluginHost makes the state changes of one plugin one after the other"
   });
 });
 
-Deno.test("PluginHost.close() ends what is up and what is coming up, and starts nothing more", async () => {
+Deno.test("PluginHost.close() ends active and starting plugins, and start() then starts none", async () => {
   await withHost(async (host, store) => {
     await put(store, "up", plugin({ routes: ["/up"] }, "return new Response('x');"));
     await put(store, "late", plugin({ routes: ["/late"] }, "return new Response('x');"));
@@ -126,7 +126,7 @@ Deno.test("PluginHost.close() ends what is up and what is coming up, and starts 
   });
 });
 
-Deno.test("PluginHost.requestedGrants() starts nothing and refuses in words", async () => {
+Deno.test("PluginHost.requestedGrants() starts no plugin and rejects with a problem for a bad source", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({ auth: "T3" }, ""));
     equal((await host.requestedGrants("lib/p")).auth, "T3");
@@ -137,7 +137,7 @@ Deno.test("PluginHost.requestedGrants() starts nothing and refuses in words", as
   });
 });
 
-Deno.test("PluginHost loads what starts cells with the first plugin, and once", async () => {
+Deno.test("PluginHost loads the sandbox once, with the first plugin", async () => {
   let loaded = 0;
   await withHost(async (host, store) => {
     deepStrictEqual([host.activeCount, host.list(), host.match("/p")], [0, [], undefined]);
@@ -158,7 +158,7 @@ Deno.test("PluginHost loads what starts cells with the first plugin, and once", 
   });
 });
 
-Deno.test("PluginHost.metrics() has each plugin once, by name, and which are not up", async () => {
+Deno.test("PluginHost.metrics() returns each plugin once, sorted by name", async () => {
   await withHost(async (host, store) => {
     await put(store, "b", plugin({ routes: ["/b"] }, "return new Response('x');"));
     await put(store, "a", plugin({ routes: ["/a"] }, "return new Response('x');"));

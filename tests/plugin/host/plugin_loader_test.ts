@@ -19,7 +19,7 @@ import { isAlive, LAUNCHES, SHORT } from "../cell_fixture.ts";
 import { plugin } from "../plugin_machine.ts";
 
 const lines: string[] = [];
-const GROUND: SandboxDeps = {
+const DEPS: SandboxDeps = {
   startCell: LAUNCHES.process,
   limits: SHORT,
   now: Date.now,
@@ -29,7 +29,7 @@ const GROUND: SandboxDeps = {
   readConfig: (path) => Promise.resolve(path === "/etc/p.conf" ? "configured" : undefined),
   log: (_level, line) => void lines.push(line),
 };
-const EARS = {
+const CALLBACKS = {
   answerSubrequest: () => Promise.resolve(new Response("machine")),
   onEvent: () => undefined,
 };
@@ -49,50 +49,50 @@ function world(text: string): World {
   };
 }
 
-Deno.test("shortName() is a plugin's name without its namespace", () => {
+Deno.test("shortName() returns a plugin's name without its namespace", () => {
   equal(shortName("lib/gpu"), "gpu");
   equal(shortName("gpu"), "gpu");
 });
 
-Deno.test("inspectSource() learns what a source asks for, and runs nothing of its fetch", async () => {
+Deno.test("inspectSource() returns what a source requests, without calling its fetch", async () => {
   const source = `${plugin({ config: ["/etc/p.conf", "/etc/none"], auth: "T2" }, "throw 1;")}
     export const permissions = ({ config }) => ({ env: [config["/etc/p.conf"] ?? "NOTHING"] });`;
-  const wanted = await inspectSource(GROUND, world(source));
+  const wanted = await inspectSource(DEPS, world(source));
   deepStrictEqual(wanted.config, { "/etc/p.conf": "configured" });
   deepStrictEqual(wanted.permissions.env, ["configured"]);
   equal(wanted.manifest.auth, "T2");
-  deepStrictEqual(await probeAgain(GROUND, "lib/p", wanted.code), {
+  deepStrictEqual(await probeAgain(DEPS, "lib/p", wanted.code), {
     manifest: wanted.manifest,
     permissions: wanted.permissions,
     config: wanted.config,
   });
 });
 
-Deno.test("inspectSource() takes TypeScript, and refuses what imports or reserves", async () => {
+Deno.test("inspectSource() accepts TypeScript, and refuses an import, a reserved route and a throw", async () => {
   const typed = `export const routes: string[] = ["/p"];
     export default { fetch(request: Request): Response { return new Response(request.url as string); } };`;
-  deepStrictEqual((await inspectSource(GROUND, world(typed))).manifest.routes, ["/p"]);
-  await rejects(inspectSource(GROUND, world("import 'x';")), { name: "SourceError" });
-  await rejects(inspectSource(GROUND, world(plugin({ routes: ["/proc/x"] }, ""))), {
+  deepStrictEqual((await inspectSource(DEPS, world(typed))).manifest.routes, ["/p"]);
+  await rejects(inspectSource(DEPS, world("import 'x';")), { name: "SourceError" });
+  await rejects(inspectSource(DEPS, world(plugin({ routes: ["/proc/x"] }, ""))), {
     name: "ManifestError",
   });
-  await rejects(inspectSource(GROUND, world("throw new Error('no')")), { name: "CellEndedError" });
+  await rejects(inspectSource(DEPS, world("throw new Error('no')")), { name: "CellEndedError" });
 });
 
-Deno.test("prepareCellInit() gives what was asked for, and nothing the machine keeps to itself", async () => {
+Deno.test("prepareCellInit() returns the requested variables and refuses a forbidden folder", async () => {
   const source = plugin({ permissions: { env: ["HELD", "UNSET"] } }, "");
-  const wanted = await inspectSource(GROUND, world(source));
-  deepStrictEqual((await prepareCellInit(GROUND, "lib/p", wanted.code, wanted)).vars, {
+  const wanted = await inspectSource(DEPS, world(source));
+  deepStrictEqual((await prepareCellInit(DEPS, "lib/p", wanted.code, wanted)).vars, {
     HELD: "value",
   });
   const closed = { ...wanted, permissions: { ...wanted.permissions, read: ["/closed/x"] } };
-  await rejects(prepareCellInit(GROUND, "lib/p", wanted.code, closed), { name: "ManifestError" });
+  await rejects(prepareCellInit(DEPS, "lib/p", wanted.code, closed), { name: "ManifestError" });
   ok(new MissingPermissionError("x") instanceof Error);
 });
 
-Deno.test("startPlugin() gives a cell that answers, and leaves none when it cannot start", async () => {
+Deno.test("startPlugin() starts a cell that answers, and leaves no process if it cannot start", async () => {
   const source = world(plugin({}, "console.log('said'); return new Response('fine');"));
-  const loaded = await startPlugin(GROUND, source, await inspectSource(GROUND, source), EARS);
+  const loaded = await startPlugin(DEPS, source, await inspectSource(DEPS, source), CALLBACKS);
   const pid = loaded.cell.health().pid ?? 0;
   try {
     const caller = { tier: "T1", by: "T1" } as const;
@@ -104,12 +104,12 @@ Deno.test("startPlugin() gives a cell that answers, and leaves none when it cann
     await loaded.cell.stop({ drain: false });
   }
   ok(Deno.build.os !== "linux" || !isAlive(pid));
-  const wanted = await inspectSource(GROUND, source);
+  const wanted = await inspectSource(DEPS, source);
   const bad = { ...wanted, code: "throw new Error('unfit');" };
-  await rejects(startPlugin(GROUND, source, bad, EARS), { name: "CellEndedError" });
+  await rejects(startPlugin(DEPS, source, bad, CALLBACKS), { name: "CellEndedError" });
 });
 
-Deno.test("startPlugin() gives a plugin the patience it declares, and no less than everyone has", async () => {
+Deno.test("startPlugin() extends the response timeout to the declared patience", async () => {
   const limits = { ...SHORT, responseTimeoutMs: 200 };
   const source = (patience: Record<string, unknown>) =>
     world(
@@ -118,10 +118,10 @@ Deno.test("startPlugin() gives a plugin the patience it declares, and no less th
         "await new Promise((resolve) => setTimeout(resolve, 500)); return new Response('late');",
       ),
     );
-  const ground = { ...GROUND, limits };
+  const ground = { ...DEPS, limits };
   const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
   const statusOf = async (given: World): Promise<number> => {
-    const loaded = await startPlugin(ground, given, await inspectSource(ground, given), EARS);
+    const loaded = await startPlugin(ground, given, await inspectSource(ground, given), CALLBACKS);
     equal(configFault(loaded), undefined);
     try {
       const answer = await loaded.cell.request(new Request("http://machine/p"), visit);

@@ -12,13 +12,13 @@ function put(store: Store, text: string): Promise<ChangeResult> {
   return store.put({ name: "lib/p", body, ext: "ts", meta: [], by: "T2", state: "pending" });
 }
 
-Deno.test("readPluginSource() gives a source that somebody stored", async () => {
+Deno.test("readPluginSource() returns a stored source and rejects with 404 for the lower layer", async () => {
   await withApp({}, async ({ store }) => {
     await rejects(readPluginSource(store, "lib/p", "activate"), {
       type: "not-found",
       message: /Cannot activate \/lib\/p/,
     });
-    // What the machine was born with was stored by nobody.
+    // A world of the lower layer is not a stored source.
     await rejects(readPluginSource(store, "usr/share/doc/note.md", "activate"), {
       type: "not-found",
     });
@@ -27,7 +27,7 @@ Deno.test("readPluginSource() gives a source that somebody stored", async () => 
   });
 });
 
-Deno.test("setPluginState() sets the state of exactly what was read", async () => {
+Deno.test("setPluginState() sets the state of exactly the version that was read", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "one");
     const seen = await readPluginSource(store, "lib/p", "activate");
@@ -36,14 +36,14 @@ Deno.test("setPluginState() sets the state of exactly what was read", async () =
     equal(JSON.stringify(event?.payload).includes(`"source_sha256":"${seen.sha256}"`), true);
     await put(store, "two");
     await rejects(setPluginState(store, seen, "disabled", { by: "T3" }), { type: "conflict" });
-    // The same bytes at another version are not what was read either.
+    // The same bytes with another version are refused too.
     await put(store, "one");
     await rejects(setPluginState(store, seen, "active", { by: "T3" }), { type: "conflict" });
     equal((await readPluginSource(store, "lib/p", "look at")).state, "pending");
   });
 });
 
-Deno.test("assertVersionSeen() holds a caller to the version they name", async () => {
+Deno.test("assertVersionSeen() throws 412 if the caller's precondition fails", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "one");
     const source = await readPluginSource(store, "lib/p", "activate");

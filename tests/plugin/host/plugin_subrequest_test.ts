@@ -11,7 +11,7 @@ const OWN = createPluginCaller("p", { "/var/x/": "rw" });
 const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 const request = (path: string, init?: RequestInit) => new Request(`http://machine${path}`, init);
 
-Deno.test("createPluginCaller() is of no tier and cannot be changed", () => {
+Deno.test("createPluginCaller() returns a frozen caller of tier T1", () => {
   deepStrictEqual({ ...OWN }, {
     tier: "T1",
     by: "plugin:p",
@@ -21,7 +21,7 @@ Deno.test("createPluginCaller() is of no tier and cannot be changed", () => {
   throws(() => Object.assign(OWN, { tier: "T3" }), TypeError);
 });
 
-Deno.test("toSubrequestContext() takes the caller's authority for env.caller and the plugin's for env.machine", () => {
+Deno.test("toSubrequestContext() uses the caller's authority for env.caller and the plugin's for env.machine", () => {
   const asked = request("/home/x?raw", { headers: { accept: "text/plain" } });
   const call = toSubrequestContext(
     { kind: "caller", authority: T3, request: asked, depth: 2 },
@@ -40,7 +40,7 @@ Deno.test("toSubrequestContext() takes the caller's authority for env.caller and
   equal(toSubrequestContext({ kind: "machine", request: asked, depth: 1 }, OWN, 0).caller, OWN);
 });
 
-Deno.test("toSubrequestContext() drops every header by which a plugin could pose as somebody else", () => {
+Deno.test("toSubrequestContext() removes headers with credentials or of a connection", () => {
   const headers = {
     authorization: "Bearer x",
     cookie: "a=b",
@@ -58,20 +58,20 @@ Deno.test("toSubrequestContext() drops every header by which a plugin could pose
   deepStrictEqual([...call.request.headers.keys()], ["x-meta-kept"]);
 });
 
-Deno.test("toSubrequestContext() refuses a capability from the moment it ends", () => {
+Deno.test("toSubrequestContext() throws 401 from the expiry of the caller's capability", () => {
   const scope = { prefixes: ["/home"], mode: "r", exp: 100 } as const;
   const authority: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   const call = { kind: "caller", authority, request: request("/home/x"), depth: 1 } as const;
   equal(toSubrequestContext(call, OWN, 99_999).caller, authority);
   throws(() => toSubrequestContext(call, OWN, 100_000), { type: "unauthorized" });
-  // The plugin's own grants do not end with its caller's capability.
+  // The plugin's grants do not expire with the caller's capability.
   equal(
     toSubrequestContext({ kind: "machine", request: request("/x"), depth: 1 }, OWN, 1e15).caller,
     OWN,
   );
 });
 
-Deno.test("answerSubrequest() answers what the gate would refuse in the machine's words, undispatched", async () => {
+Deno.test("answerSubrequest() answers with the gate's problem without dispatching", async () => {
   const dispatched: RequestContext[] = [];
   const dispatch = (context: RequestContext) => {
     dispatched.push(context);

@@ -5,7 +5,7 @@ import { probeManifest, type ProbeResult } from "../../../lib/plugin/host/probe_
 import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
 import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
-/** Long enough for a dozen processes that start at once on a busy computer; no test here waits for it. */
+/** Long enough for a dozen processes that start at the same time on a busy computer. */
 const PATIENT_MS = 60_000;
 const DEADLINE_MS = 1500;
 
@@ -27,7 +27,7 @@ async function probed(
 
 const BODY = "export default { fetch() {} };";
 
-Deno.test("probeManifest() reads the manifest and evaluates permissions with the config", async () => {
+Deno.test("probeManifest() returns the manifest and the permissions for the current config", async () => {
   const { manifest, permissions, config } = await probed(
     `export const routes = ["/x"], auth = "T2", description = "d", grants = { "/var/x/": "rw" };
      export const config = ["/etc/x", "/etc/none"];
@@ -41,7 +41,7 @@ Deno.test("probeManifest() reads the manifest and evaluates permissions with the
   assert.deepEqual(permissions.net, ["a.example", "b.example:80"]);
 });
 
-Deno.test("probeManifest() takes permissions as an object, or none", async () => {
+Deno.test("probeManifest() accepts permissions as an object, or absent", async () => {
   const { permissions } = await probed(
     `export const routes = ["/x"], permissions = { env: ["LANG"] }; ${BODY}`,
   );
@@ -49,7 +49,7 @@ Deno.test("probeManifest() takes permissions as an object, or none", async () =>
   assert.deepEqual((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
 });
 
-Deno.test("probeManifest() takes what a plugin finds wrong with its config, beside what it asks for", async () => {
+Deno.test("probeManifest() returns the fault that a plugin reports about its config", async () => {
   const { permissions, fault } = await probed(
     `export const routes = ["/x"], config = ["/etc/x"];
      export const permissions = ({ config }) => ({ net: [], fault: "line " + config["/etc/x"] });
@@ -65,10 +65,10 @@ Deno.test("probeManifest() takes what a plugin finds wrong with its config, besi
   }
 });
 
-Deno.test("probeManifest() says what is wrong, whatever a plugin exports", async () => {
+Deno.test("probeManifest() rejects with the reason for invalid exports", async () => {
   const bad: [string, RegExp][] = [
-    [`export const routes = ["/x"];`, /no fetch/],
-    [`export const routes = ["/x"]; export default 7;`, /no fetch/],
+    [`export const routes = ["/x"];`, /method fetch/],
+    [`export const routes = ["/x"]; export default 7;`, /method fetch/],
     [`throw new Error("not today"); ${BODY}`, /not today/],
     [`export const routes = 7; ${BODY}`, /`routes`/],
     [
@@ -95,7 +95,7 @@ Deno.test("probeManifest() says what is wrong, whatever a plugin exports", async
   }));
 });
 
-Deno.test("probeManifest() has a deadline for loading and for permissions, also against a busy loop", async () => {
+Deno.test("probeManifest() has a time limit for loading and for permissions, also with a busy loop", async () => {
   const late = [
     `export const routes = ["/x"]; await new Promise(() => {}); ${BODY}`,
     `export const routes = ["/x"]; for (;;); ${BODY}`,
@@ -106,13 +106,13 @@ Deno.test("probeManifest() has a deadline for loading and for permissions, also 
     const start = performance.now();
     const error = await probed(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
     assert.ok(error instanceof ManifestError || error instanceof CellEndedError, String(error));
-    assert.match(error.message, /not ready after|no answer after|no heartbeat/, code);
-    // A deadline for each of the two steps, and time for a busy computer to end them.
+    assert.match(error.message, /not ready after|no response after|no heartbeat/, code);
+    // The time limit of each of the two steps, and time for a busy computer to end them.
     assert.ok(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
   }));
 });
 
-Deno.test("probeManifest() gives the plugin no permission and no machine", async () => {
+Deno.test("probeManifest() runs the plugin without permissions and without Deno", async () => {
   const { manifest } = await probed(`
     let found = "";
     try { await fetch("http://127.0.0.1:8123/"); found += "net"; } catch (e) { found += e.name; }

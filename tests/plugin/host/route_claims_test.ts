@@ -4,22 +4,22 @@ import { type RouteClaim, RouteClaims } from "../../../lib/plugin/host/route_cla
 const claim = (...routes: string[]): RouteClaim => ({ routes, fallback: false });
 const LAST: RouteClaim = { routes: [], fallback: true };
 
-Deno.test("RouteClaims.claim() refuses what lies in, above or at another's route", () => {
+Deno.test("RouteClaims.claim() refuses a route that equals, contains or is below another's", () => {
   const claims = new RouteClaims();
   const up = [["lib/a", claim("/a/b")]] as const;
   for (const route of ["/a/b", "/a", "/a/b/c"]) {
     throws(
       () => claims.claim("lib/x", claim("/free", route), up),
-      /`routes`: \/a.* lib\/a holds \/a\/b/,
+      /`routes`: \/a.* \/lib\/a has the route \/a\/b/,
     );
   }
   claims.claim("lib/x", claim("/a/bc", "/b"), up);
-  // A refused claim left nothing behind, and an accepted one is held before its plugin is up.
+  // A refused claim reserves nothing; an accepted one is reserved before its plugin is active.
   claims.claim("lib/y", claim("/free"), up);
-  throws(() => claims.claim("lib/z", claim("/b/c"), up), /lib\/x holds \/b/);
+  throws(() => claims.claim("lib/z", claim("/b/c"), up), /\/lib\/x has the route \/b/);
 });
 
-Deno.test("RouteClaims lets a plugin claim anew what is its own, and forgets what is released", () => {
+Deno.test("RouteClaims.claim() accepts a second claim of the same plugin, and release() removes it", () => {
   const claims = new RouteClaims();
   const up = [["lib/a", claim("/a")]] as const;
   claims.claim("lib/a", claim("/a", "/a2"), up);
@@ -30,10 +30,13 @@ Deno.test("RouteClaims lets a plugin claim anew what is its own, and forgets wha
   claims.claim("lib/c", claim("/a3"), up);
 });
 
-Deno.test("RouteClaims has one fallback, up or on its way", () => {
+Deno.test("RouteClaims.claim() refuses a second fallback, active or starting", () => {
   const claims = new RouteClaims();
   claims.claim("lib/a", LAST, []);
-  throws(() => claims.claim("lib/b", LAST, []), /`fallback`: it is taken: lib\/a holds it/);
+  throws(
+    () => claims.claim("lib/b", LAST, []),
+    /`fallback`: it is taken: \/lib\/a is the fallback/,
+  );
   claims.release("lib/a");
   throws(() => claims.claim("lib/b", LAST, [["lib/c", LAST]]), /lib\/c/);
   claims.claim("lib/c", LAST, [["lib/c", LAST]]);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, equal } from "node:assert/strict";
 import { RouteTable } from "../../../lib/plugin/host/route_table.ts";
 
-Deno.test("RouteTable.match() finds a route for its path and everything below, on segment boundaries", () => {
+Deno.test("RouteTable.match() finds a route for its path and everything below it, by whole segments", () => {
   const table = new RouteTable<string>();
   equal(table.match("/a"), undefined);
   table.add("/a", "A");
@@ -10,7 +10,7 @@ Deno.test("RouteTable.match() finds a route for its path and everything below, o
   for (const path of ["/", "/ab", "/b/a", "a", "", "/A"]) equal(table.match(path), undefined, path);
 });
 
-Deno.test("RouteTable.match() takes the longest of several", () => {
+Deno.test("RouteTable.match() returns the longest matching route", () => {
   const table = new RouteTable<string>();
   table.add("/a", "A");
   table.add("/a/b/c", "C");
@@ -22,7 +22,7 @@ Deno.test("RouteTable.match() takes the longest of several", () => {
   equal(table.match("/a/b/c")?.owner, "C");
 });
 
-Deno.test("RouteTable forgets, lists in order, and finds nothing in a prototype", () => {
+Deno.test("RouteTable.delete() removes a route, entries() is sorted, and __proto__ does not match", () => {
   const table = new RouteTable<string>();
   table.add("/b", "B");
   table.add("/a/x", "X");
@@ -37,7 +37,7 @@ Deno.test("RouteTable forgets, lists in order, and finds nothing in a prototype"
   deepStrictEqual(table.entries(), []);
 });
 
-Deno.test("RouteTable.match() agrees with the plain rule on made-up paths", () => {
+Deno.test("RouteTable.match() returns the same as a simple search for random paths", () => {
   const names = ["a", "b", "ab"];
   const paths: string[] = [""];
   for (let depth = 0; depth < 4; depth++) {

@@ -5,7 +5,7 @@ import { LAUNCHES, SHORT } from "../cell_fixture.ts";
 
 const strip = createStripTypes(LAUNCHES.process, SHORT, Date.now);
 
-Deno.test("createStripTypes() takes types out and leaves every line where it was", async () => {
+Deno.test("createStripTypes() removes types and keeps the line numbers", async () => {
   const stripped = await strip("interface A { x: number }\nexport const a: A = { x: 1 };\n");
   equal(stripped.split("\n").length, 3);
   match(stripped, /\nexport const a\s+= \{ x: 1 \};/);
@@ -13,11 +13,11 @@ Deno.test("createStripTypes() takes types out and leaves every line where it was
   equal((await strip(long)).length, long.length);
 });
 
-Deno.test("createStripTypes() tells what is more than a type", async () => {
+Deno.test("createStripTypes() rejects with the construct that is more than a type", async () => {
   await rejects(strip("enum A { B }"), /TypeScript enum is not supported/);
 });
 
-Deno.test("createStripTypes() loses a process, not the server, to a source nested too deeply", async () => {
+Deno.test("createStripTypes() rejects for a source that is nested too deeply, and the server continues", async () => {
   await rejects(strip(`let x: ${"A<".repeat(100_000)}`), (error) => {
     ok(error instanceof CellEndedError, String(error));
     return error.kind === "crash";

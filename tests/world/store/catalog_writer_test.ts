@@ -9,12 +9,14 @@ function entry(name: string, version: number): WorldEntry {
 /** A keeper that writes into a list. */
 function listening(): { keeper: CatalogWriter; saved: string[] } {
   const saved: string[] = [];
-  const keeper = new CatalogWriter((rows, gone) => {
-    saved.push([
-      ...rows.map(({ name, version, mtime, size }) => `${name}=${version}@${mtime}+${size}`),
-      ...gone.map((name) => `-${name}`),
-    ].join(" "));
-    return Promise.resolve();
+  const keeper = new CatalogWriter({
+    saveCatalog(rows, gone) {
+      saved.push([
+        ...rows.map(({ name, version, mtime, size }) => `${name}=${version}@${mtime}+${size}`),
+        ...gone.map((name) => `-${name}`),
+      ].join(" "));
+      return Promise.resolve();
+    },
   });
   return { keeper, saved };
 }
@@ -57,9 +59,11 @@ Deno.test("CatalogWriter.flush() writes nothing when nothing changed, and nothin
 
 Deno.test("CatalogWriter writes by itself after a moment", async () => {
   const written = Promise.withResolvers<number>();
-  const keeper = new CatalogWriter((rows) => {
-    written.resolve(rows.length);
-    return Promise.resolve();
+  const keeper = new CatalogWriter({
+    saveCatalog(rows) {
+      written.resolve(rows.length);
+      return Promise.resolve();
+    },
   });
   keeper.changed(entry("home/a", 1));
   keeper.changed(entry("home/b", 1));
@@ -68,9 +72,11 @@ Deno.test("CatalogWriter writes by itself after a moment", async () => {
 
 Deno.test("CatalogWriter goes on after a save that failed: what it keeps is derived", async () => {
   let calls = 0;
-  const keeper = new CatalogWriter(() => {
-    calls += 1;
-    return calls === 1 ? Promise.reject(new Error("the disk is full")) : Promise.resolve();
+  const keeper = new CatalogWriter({
+    saveCatalog() {
+      calls += 1;
+      return calls === 1 ? Promise.reject(new Error("the disk is full")) : Promise.resolve();
+    },
   });
   keeper.changed(entry("home/a", 1));
   await keeper.flush();

@@ -6,7 +6,7 @@ import { withTempData } from "../../testdata/temp_data.ts";
 Deno.test("EmptyCollections.mark() counts a mark once it is on disk", async () => {
   const catalog = new Catalog();
   const saving = Promise.withResolvers<void>();
-  const marks = new EmptyCollections(catalog, () => saving.promise);
+  const marks = new EmptyCollections(catalog, { saveCollections: () => saving.promise });
   const marking = marks.mark("home/a", true);
   await Promise.resolve();
   equal(catalog.isCollection("home/a"), false);
@@ -19,10 +19,12 @@ Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and t
   const catalog = new Catalog();
   const saved: string[] = [];
   let full = true;
-  const marks = new EmptyCollections(catalog, (names) => {
-    if (full) return Promise.reject(new Error("the disk is full"));
-    saved.push(names.join());
-    return Promise.resolve();
+  const marks = new EmptyCollections(catalog, {
+    saveCollections(names) {
+      if (full) return Promise.reject(new Error("the disk is full"));
+      saved.push(names.join());
+      return Promise.resolve();
+    },
   });
   await rejects(marks.mark("home/a", true), /full/);
   full = false;
@@ -33,9 +35,11 @@ Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and t
 Deno.test("EmptyCollections.mark() loses none of those that come at once, and writes nothing twice", async () => {
   const catalog = new Catalog();
   const saved: string[] = [];
-  const marks = new EmptyCollections(catalog, async (names) => {
-    await Promise.resolve();
-    saved.push(names.join());
+  const marks = new EmptyCollections(catalog, {
+    async saveCollections(names) {
+      await Promise.resolve();
+      saved.push(names.join());
+    },
   });
   await Promise.all([
     marks.mark("home/a", true),
@@ -50,7 +54,7 @@ Deno.test("EmptyCollections.mark() loses none of those that come at once, and wr
 Deno.test("EmptyCollections.load() takes names that can be collections, and gets over anything else", () =>
   withTempData((data) => {
     const catalog = new Catalog();
-    const marks = new EmptyCollections(catalog, () => Promise.resolve());
+    const marks = new EmptyCollections(catalog, { saveCollections: () => Promise.resolve() });
     marks.load(data);
     Deno.mkdirSync(`${data}/.collections`);
     marks.load(data);

@@ -26,13 +26,15 @@ function ground(looks: (() => ReadResult | undefined)[]) {
   const reads = new ReadThrough({
     catalog,
     cache,
-    async look() {
-      await Promise.resolve();
-      const look = looks[Math.min(asked, looks.length - 1)];
-      asked += 1;
-      return look?.();
+    files: {
+      async read() {
+        await Promise.resolve();
+        const look = looks[Math.min(asked, looks.length - 1)];
+        asked += 1;
+        return look?.();
+      },
     },
-    wasUnknown: (name) => unknown.delete(name),
+    unindexed: unknown,
   });
   async function read(): Promise<number | undefined> {
     const current = catalog.upper(NAME);

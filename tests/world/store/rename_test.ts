@@ -1,13 +1,12 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
-import { Catalog } from "../../../lib/world/store/catalog.ts";
-import { ReadLocks } from "../../../lib/world/store/read_locks.ts";
+import { deepStrictEqual as equal } from "node:assert/strict";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
-import { type RenameDeps, renameWorld } from "../../../lib/world/store/rename.ts";
-import { WriteLocks } from "../../../lib/world/store/write_locks.ts";
+import { renameWorld } from "../../../lib/world/store/rename.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { outcomeOf, putJob, testWriter, versionsOf } from "../../testdata/test_writer.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
+
+type Workers = Parameters<typeof renameWorld>[0];
 
 const RENAME = { name: "home/a", to: "home/b", by: "T3", ext: "txt" } as const;
 
@@ -16,43 +15,19 @@ function result(version: number): WriteResult {
   return { version, ...more };
 }
 
-/** Parties whose writers do as told and write down what they were asked. */
-function parties(log: string[]) {
-  const transits = new WriteLocks();
-  const looks = new ReadLocks();
+Deno.test("renameWorld() has the old writer release the world and the new one adopt it", async () => {
+  const log: string[] = [];
   const writer = {
     ask(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
       log.push(`${job.kind} ${job.name}`);
       return Promise.resolve(result(log.length));
     },
   };
-  // Only `ask` is ever called on a writer.
-  const workers = { writerFor: () => writer } as unknown as RenameDeps["workers"];
-  return { workers, catalog: new Catalog(), looks, transits };
-}
-
-Deno.test("renameWorld() settles before anybody may look at or change either name", async () => {
-  const log: string[] = [];
-  const made = parties(log);
-  const renaming = renameWorld(made, RENAME, ({ source: left, target: arrived }) => {
-    log.push(`settled ${left.version} ${arrived.version}`);
-    return "done";
-  });
-  const looking = made.looks.shared(["home/a"], () => Promise.resolve(log.push("look")));
-  const changing = made.transits.pending("home/a")?.then(() => log.push("change"));
-  equal(await renaming, "done");
-  await Promise.all([looking, changing]);
-  equal(log.slice(0, 3), ["release home/a", "adopt home/b", "settled 1 2"]);
-  equal(log.slice(3).sort(), ["change", "look"]);
-});
-
-Deno.test("renameWorld() asks no writer where something is at the new name", async () => {
-  const log: string[] = [];
-  const made = parties(log);
-  const entry = { version: 1, ext: "txt", len: 0, state: "", updatedAt: "" };
-  made.catalog.set({ name: "home/b", layer: "lower", ...entry });
-  await rejects(renameWorld(made, RENAME, () => {}), { code: "precondition" });
-  equal([log, made.transits.pending("home/a")], [[], undefined]);
+  // Only `ask` is called on a writer.
+  const workers = { writerFor: () => writer } as unknown as Workers;
+  const { source, target } = await renameWorld(workers, RENAME);
+  equal(log, ["release home/a", "adopt home/b"]);
+  equal([source.version, target.version], [1, 2]);
 });
 
 Deno.test("Writer.apply() lets a world go and adopts it, and never onto another", () =>

@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { SnapshotFiles } from "../../../lib/world/store/snapshot_files.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
-type Make = ConstructorParameters<typeof SnapshotFiles>[1];
+type Make = ConstructorParameters<typeof SnapshotFiles>[1]["copy"];
 
 function withFiles(
   most: number,
@@ -12,7 +12,7 @@ function withFiles(
   return withTempData(async (data) => {
     Deno.mkdirSync(`${data}/.incoming`);
     await use(
-      new SnapshotFiles(data, make, most),
+      new SnapshotFiles(data, { copy: make }, most),
       () => [...Deno.readDirSync(`${data}/.incoming`)].map(({ name }) => name),
     );
   });

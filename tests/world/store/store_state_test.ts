@@ -23,11 +23,16 @@ function memory(...lower: World[]) {
   const made = new StoreState({
     lower: new Map(lower.map((below) => [below.name, below])),
     cacheBytes: 10_000,
-    save: (rows, gone) => {
-      saved.push(...rows.map(({ name, mtime }) => `${name}@${mtime}`), ...gone.map((n) => `-${n}`));
-      return Promise.resolve();
+    files: {
+      saveCatalog(rows, gone) {
+        saved.push(
+          ...rows.map(({ name, mtime }) => `${name}@${mtime}`),
+          ...gone.map((n) => `-${n}`),
+        );
+        return Promise.resolve();
+      },
     },
-    onIndexed: () => {},
+    unindexed: new Set<string>(),
     log: () => {},
   });
   made.hub.watch("/", ({ kind, name, version, world }) => {

@@ -1,62 +1,69 @@
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
-import { UnindexedWorlds } from "../../../lib/world/store/unindexed_worlds.ts";
+import { type OnRow, UnindexedWorlds } from "../../../lib/world/store/unindexed_worlds.ts";
 
 function rowOf(name: string): CatalogRow {
   return { name, version: 1, ext: "", len: 0, state: "", updatedAt: "", mtime: 0, size: 0 };
 }
 
-/** Unknown worlds whose rows are read as `stat` says; tells what was asked and learned. */
+/** Worlds that are not indexed; records which were read and which rows were received. */
 function unknown(names: readonly string[], during: () => void = () => {}) {
   const asked: (readonly string[])[] = [];
   const learned: string[] = [];
-  let stopped = false;
-  const worlds: UnindexedWorlds = new UnindexedWorlds({
-    stat(step) {
+  const files = {
+    isClosing: false,
+    stat(step: readonly string[]) {
       asked.push(step);
       during();
       return Promise.resolve(step.map((name) => name.includes("gone") ? undefined : rowOf(name)));
     },
-    onRow: (name, row) => learned.push(row === undefined ? `-${name}` : name),
-    stopped: () => stopped,
-  });
+  };
+  const worlds = new UnindexedWorlds(files);
+  const onRow: OnRow = (name, row) => void learned.push(row === undefined ? `-${name}` : name);
   for (const name of names) worlds.add(name);
-  return { worlds, asked, learned, stop: () => stopped = true };
+  return {
+    worlds,
+    asked,
+    learned,
+    index: (some: readonly string[]) => worlds.index(some, onRow),
+    indexAll: () => worlds.indexAll(onRow),
+    stop: () => files.isClosing = true,
+  };
 }
 
 const MANY = Array.from({ length: 50 }, (_, i) => `w${i}`);
 
-Deno.test("UnindexedWorlds.learn() asks for what is unknown alone, once", async () => {
-  const { worlds, asked, learned } = unknown(["a", "b", "gone"]);
-  await worlds.index(["a", "gone", "known"]);
-  await worlds.index(["a", "gone", "known"]);
+Deno.test("UnindexedWorlds.index() reads only names that are not indexed, once", async () => {
+  const { worlds, index, asked, learned } = unknown(["a", "b", "gone"]);
+  await index(["a", "gone", "known"]);
+  await index(["a", "gone", "known"]);
   equal([asked, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
 });
 
-Deno.test("UnindexedWorlds.learnAll() learns everything, a few at a time", async () => {
-  const { worlds, asked, learned } = unknown(MANY);
-  await worlds.indexAll();
+Deno.test("UnindexedWorlds.indexAll() reads all names, at most 16 at a time", async () => {
+  const { worlds, indexAll, asked, learned } = unknown(MANY);
+  await indexAll();
   equal([learned, worlds.size], [MANY, 0]);
   ok(asked.every(({ length }) => length <= 16));
 });
 
-Deno.test("UnindexedWorlds leaves alone what became known while it was being read", async () => {
-  const { worlds, learned } = unknown(["a", "b"], () => worlds.delete("a"));
-  await worlds.index(["a", "b"]);
+Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read", async () => {
+  const { worlds, index, learned } = unknown(["a", "b"], () => worlds.delete("a"));
+  await index(["a", "b"]);
   equal(learned, ["b"]);
   equal([worlds.delete("a"), worlds.delete("b")], [false, false]);
 });
 
-Deno.test("UnindexedWorlds stops when it is told to, and ends", async () => {
+Deno.test("UnindexedWorlds stops when the files are closing", async () => {
   const many = unknown(MANY, () => many.stop());
-  await many.worlds.indexAll();
+  await many.indexAll();
   equal(many.asked.length, 1);
-  await many.worlds.index(MANY);
+  await many.index(MANY);
   equal(many.asked.length, 1);
 });
 
-Deno.test("UnindexedWorlds.learn() beside learnAll() reads nothing twice that is learned already", async () => {
-  const { worlds, learned } = unknown(MANY);
-  await Promise.all([worlds.indexAll(), worlds.index(MANY), worlds.index(MANY.toReversed())]);
+Deno.test("UnindexedWorlds.index() during indexAll() gives each row once", async () => {
+  const { index, indexAll, learned } = unknown(MANY);
+  await Promise.all([indexAll(), index(MANY), index(MANY.toReversed())]);
   equal(learned.toSorted(), MANY.toSorted());
 });

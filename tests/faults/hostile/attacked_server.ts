@@ -29,7 +29,7 @@ export interface Answer {
 }
 
 /** A server under attack. */
-export class Ground {
+export class AttackedServer {
   readonly program: Program;
   readonly #folder: string;
 
@@ -67,7 +67,7 @@ export class Ground {
   }
 
   /** Runs one attack and checks its result. */
-  async suffer(attack: Attack): Promise<void> {
+  async run(attack: Attack): Promise<void> {
     const { name, status, refused } = attack;
     const activated = await this.install(name, attack.source);
     if (refused !== undefined && (status === undefined || activated.status !== 200)) {
@@ -77,25 +77,25 @@ export class Ground {
       return;
     }
     equal(activated.status, 200, `${name}: ${activated.text}`);
-    await this.servesAgain(name);
+    await this.untilServing(name);
     const before: number | undefined = (await this.state(name)).health.pid;
     if (status !== undefined) {
-      const answer = await this.ask("GET", `/hostile/${name}`).catch(broken);
+      const answer = await this.ask("GET", `/hostile/${name}`).catch(closedConnection);
       ok(status.includes(answer.status), `${name}: ${answer.status} ${answer.text.slice(0, 300)}`);
-      if (answer.status >= 500) inWords(name, answer);
+      if (answer.status >= 500) assertProblem(name, answer);
     }
-    await attack.more?.(this);
-    await this.servesAgain(name);
+    await attack.check?.(this);
+    await this.untilServing(name);
     const after: number | undefined = (await this.state(name)).health.pid;
-    if (attack.ends === true) {
+    if (attack.cellEnds === true) {
       ok(before === undefined || before !== after, `${name}: the cell did not end`);
     }
-    if (attack.ends === false) equal(after, before, `${name}: the cell ended`);
+    if (attack.cellEnds === false) equal(after, before, `${name}: the cell ended`);
     equal((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
   }
 
   /** Requests `/ok` of a plugin until it answers 200, for at most 8 seconds. */
-  async servesAgain(name: string): Promise<void> {
+  async untilServing(name: string): Promise<void> {
     let last = "";
     for (const end = Date.now() + 8000; Date.now() < end;) {
       const answer = await this.ask("GET", `/hostile/${name}/ok`);
@@ -112,25 +112,28 @@ export class Ground {
    * Waits until the server has `count` processes and all are idle, at most `ms`, and returns their
    * processor time, memory and ids.
    */
-  async calm(count: number, ms = 4000): Promise<{ cpu: number; rssMiB: number; pids: number[] }> {
+  async untilIdle(
+    count: number,
+    ms = 4000,
+  ): Promise<{ cpu: number; rssMiB: number; pids: number[] }> {
     for (const end = Date.now() + ms;;) {
-      const pids = tree(this.program.pid);
-      const before = ticks(pids);
+      const pids = processTree(this.program.pid);
+      const before = cpuTicks(pids);
       await new Promise((resolve) => setTimeout(resolve, 400));
-      const cpu = (ticks(pids) - before) / 40;
+      const cpu = (cpuTicks(pids) - before) / 40;
       const rssMiB = pids.reduce((sum, pid) => sum + residentMiB(pid), 0);
       if (pids.length === count && cpu < 0.1 || Date.now() > end) return { cpu, rssMiB, pids };
     }
   }
 
-  /** Runs attacks, `at` of them at a time. Returns failures as lines that begin with the name. */
-  async sufferAll(attacks: readonly Attack[], at: number): Promise<string[]> {
+  /** Runs attacks, some at the same time. Returns failures as lines that begin with the name. */
+  async runAll(attacks: readonly Attack[], concurrency: number): Promise<string[]> {
     const failures: string[] = [];
     const waiting = [...attacks];
-    await Promise.all(Array.from({ length: at }, async () => {
+    await Promise.all(Array.from({ length: concurrency }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const { name } = next;
-        await this.suffer(next).catch((error) => failures.push(`${name}: ${error.message}`));
+        await this.run(next).catch((error) => failures.push(`${name}: ${error.message}`));
       }
     }));
     return failures;
@@ -155,13 +158,13 @@ export class Ground {
 }
 
 /** Stands for the response of a connection that closed before it was complete. */
-function broken(error: unknown): Answer {
+function closedConnection(error: unknown): Answer {
   if (!(error instanceof TypeError)) throw error;
   return { status: 0, text: error.message, headers: new Headers() };
 }
 
 /** Checks that a response is a problem of the server that contains no text of the plugin. */
-export function inWords(name: string, { text, headers }: Answer): void {
+export function assertProblem(name: string, { text, headers }: Answer): void {
   match(headers.get("content-type") ?? "", /^application\/problem\+json/, name);
   const { detail } = JSON.parse(text);
   ok(typeof detail === "string" && detail.length > 20, `${name}: ${text}`);
@@ -177,7 +180,7 @@ export function inWords(name: string, { text, headers }: Answer): void {
  * @param how `process` runs each plugin in a process; `worker` starts the server with the narrow
  * permissions of the README, so that each plugin runs in a Worker
  */
-export async function startGround(how: "process" | "worker"): Promise<Ground> {
+export async function startAttackedServer(how: "process" | "worker"): Promise<AttackedServer> {
   const folder = await Deno.makeTempDir({ prefix: "elastik-hostile-" });
   const data = `${folder}/data`;
   const port = how === "worker" ? freePort() : 0;
@@ -200,7 +203,7 @@ export async function startGround(how: "process" | "worker"): Promise<Ground> {
       ...LIMITS,
     },
   });
-  return new Ground(program, folder);
+  return new AttackedServer(program, folder);
 }
 
 function freePort(): number {
@@ -211,7 +214,7 @@ function freePort(): number {
 }
 
 /** A process and its descendants without zombies (Linux; elsewhere only the process). */
-export function tree(root: number): number[] {
+export function processTree(root: number): number[] {
   if (Deno.build.os !== "linux") return [root];
   const parents = new Map<number, number>();
   for (const { name } of Deno.readDirSync("/proc")) {
@@ -226,7 +229,7 @@ export function tree(root: number): number[] {
 }
 
 /** Processor time of several processes together, in hundredths of a second. */
-export function ticks(pids: readonly number[]): number {
+export function cpuTicks(pids: readonly number[]): number {
   let sum = 0;
   for (const pid of pids) {
     const fields = statOf(pid);

@@ -3,7 +3,7 @@
 import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
 import { type Attack, attack } from "./attack.ts";
 
-const FAILED = { status: [502], ends: false };
+const FAILED = { status: [502], cellEnds: false };
 
 /** Invalid response headers; Deno's HTTP server panics when it writes some of them (2.9.6). */
 const HEADERS: Readonly<Record<string, string>> = {
@@ -14,7 +14,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The attacks. */
-export const ANSWERS: readonly Attack[] = [
+export const RESPONSES: readonly Attack[] = [
   attack("throw", "throw new Error('boom');", FAILED),
   attack("throw-odd", "throw { toString() { throw 1; }, get message() { throw 2; } };", FAILED),
   attack("throw-import", "", { top: "throw new Error('boom');", refused: /boom/ }),
@@ -33,8 +33,8 @@ export const ANSWERS: readonly Attack[] = [
       if (n++ < 3) c.enqueue(new Uint8Array(10)); else throw new Error('boom');
     } }));`,
     {
-      ends: false,
-      more: async ({ url }) => {
+      cellEnds: false,
+      check: async ({ url }) => {
         const answer = await fetch(`${url}/hostile/throw-stream`);
         equal(answer.status, 200);
         await rejects(answer.bytes());
@@ -45,9 +45,8 @@ export const ANSWERS: readonly Attack[] = [
     "endless",
     "return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(65536)); } }));",
     {
-      ends: false,
-      more: async ({ url, state }) => {
-        void state;
+      cellEnds: false,
+      check: async ({ url }) => {
         const answer = await fetch(`${url}/hostile/endless`);
         const reader = answer.body!.getReader();
         for (let got = 0; got < 16 << 20;) got += (await reader.read()).value?.length ?? Infinity;
@@ -60,14 +59,14 @@ export const ANSWERS: readonly Attack[] = [
     `const body = new ReadableStream({ start(c) { c.enqueue(new Uint8Array(10)); c.close(); } });
     return new Response(body, { headers: { 'content-length': searchParams.get('n') } });`,
     {
-      ends: false,
-      more: async (ground) => {
+      cellEnds: false,
+      check: async (server) => {
         // A longer body is cut; a shorter one closes the connection, so that no other response follows on it.
         for (const n of ["3", "1000", "abc"]) {
-          await ground.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
+          await server.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
             ok(error instanceof TypeError, String(error));
           });
-          equal((await ground.ask("GET", "/proc/version")).status, 200);
+          equal((await server.ask("GET", "/proc/version")).status, 200);
         }
       },
     },
@@ -77,8 +76,8 @@ export const ANSWERS: readonly Attack[] = [
     "for (let i = 0; i < 100000; i++) console.log('flood ' + i); return new Response('done');",
     {
       status: [200],
-      ends: false,
-      more: ({ program }) => {
+      cellEnds: false,
+      check: ({ program }) => {
         const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
         ok(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
         return Promise.resolve();
@@ -92,8 +91,8 @@ export const ANSWERS: readonly Attack[] = [
     throw new Error('boom\\n2026-01-01T00:00:00.000Z forged');`,
     {
       status: [502],
-      ends: false,
-      more: ({ program }) => {
+      cellEnds: false,
+      check: ({ program }) => {
         const output = program.output();
         ok(output.includes("forged"));
         // deno-lint-ignore no-control-regex -- the output must not contain these characters

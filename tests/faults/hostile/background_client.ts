@@ -1,9 +1,9 @@
 /** A client that reads and writes worlds during the attacks, and measures. Not a test itself. */
 
-import type { Ground } from "./ground.ts";
+import type { AttackedServer } from "./attacked_server.ts";
 
 /** Errors and response times of such a client. */
-export class Met {
+export class ClientReport {
   readonly errors: readonly string[];
   /** Response times in milliseconds, shortest first. */
   readonly times: readonly number[];
@@ -18,7 +18,7 @@ export class Met {
   }
 
   /** Formats one line. */
-  shown(title: string): string {
+  format(title: string): string {
     const ms = (part: number) => `${this.#at(part).toFixed(1)} ms`;
     return `${title}: ${this.times.length} requests, p50 ${ms(0.5)}, p99 ${ms(0.99)}, ` +
       `worst ${ms(1)}, ${this.errors.length} errors`;
@@ -31,15 +31,18 @@ export class Met {
 }
 
 /** Joins several results. */
-export function sum(all: readonly Met[]): Met {
-  return new Met(all.flatMap(({ times }) => times), all.flatMap(({ errors }) => errors));
+export function joinReports(reports: readonly ClientReport[]): ClientReport {
+  return new ClientReport(
+    reports.flatMap(({ times }) => times),
+    reports.flatMap(({ errors }) => errors),
+  );
 }
 
 /** Pause between two requests, in milliseconds. */
-const PAUSE = 8;
+const PAUSE_MS = 8;
 
 /** Sends one request at a time until it is stopped: a PUT, then three GETs of the same world. */
-export function probe(ground: Ground): { stop(): Promise<Met> } {
+export function startBackgroundClient(server: AttackedServer): { stop(): Promise<ClientReport> } {
   let isStopped = false;
   const times: number[] = [];
   const errors: string[] = [];
@@ -49,8 +52,8 @@ export function probe(ground: Ground): { stop(): Promise<Met> } {
     const start = performance.now();
     try {
       const answer = n % 4 === 0
-        ? await ground.ask("PUT", path, "t2", text)
-        : await ground.ask("GET", `${path}?raw`);
+        ? await server.ask("PUT", path, "t2", text)
+        : await server.ask("GET", `${path}?raw`);
       if (answer.status >= 300) errors.push(`${answer.status} ${answer.text}`);
       else if (n % 4 !== 0 && answer.text !== text) errors.push(`read ${answer.text}, not ${text}`);
     } catch (error) {
@@ -61,14 +64,14 @@ export function probe(ground: Ground): { stop(): Promise<Met> } {
   const running = (async () => {
     for (let n = 0; !isStopped; n++) {
       await once(n);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   })();
   return {
     async stop() {
       isStopped = true;
       await running;
-      return new Met(times, errors);
+      return new ClientReport(times, errors);
     },
   };
 }

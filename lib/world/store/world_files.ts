@@ -1,0 +1,207 @@
+/**
+ * Operations on the files of all worlds. It owns the Workers, the locks of names and the promises
+ * that a clean shutdown waits for. It stores no content of worlds. The caller updates its state in
+ * the callback `apply`, which runs directly on the reply: replies arrive in the order of the
+ * commits, and the updates must have the same order.
+ */
+
+import { type ChainEvent, type Rename, StoreError } from "../store.ts";
+import { KeyedLock } from "./keyed_lock.ts";
+import { type RenameResult, renameWorld } from "./rename.ts";
+import type { WithoutId } from "./worker_client.ts";
+import type {
+  CatalogRow,
+  JobResults,
+  ReadResult,
+  SnapshotJob,
+  SnapshotResult,
+  WriteJob,
+  WriteResult,
+} from "./worker_messages.ts";
+import { WorkerPool, type WorkerPoolOptions } from "./worker_pool.ts";
+
+/** The files of one store. */
+export class WorldFiles {
+  readonly #workers: WorkerPool;
+  readonly #readLocks = new KeyedLock();
+  readonly #writeLocks = new KeyedLock();
+  readonly #pending = new Set<Promise<unknown>>();
+  #isClosing = false;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#workers = new WorkerPool(options);
+  }
+
+  /** Whether the store is shutting down; all methods except `close` then fail with `closed`. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Reads the valid rows of the catalog file, and the names of worlds without one. */
+  scan(): Promise<JobResults["scan"]> {
+    return this.#workers.reader.ask<"scan">({ kind: "scan" });
+  }
+
+  /** Reads the current version of a world; undefined if it has no file. */
+  async read(name: string): Promise<ReadResult | undefined> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      [name],
+      () => this.track(this.#workers.reader.ask<"read">({ kind: "read", name })),
+    );
+  }
+
+  /**
+   * Reads a version of a world by number.
+   *
+   * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
+   */
+  async readAt(name: string, version: number): Promise<ReadResult> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      [name],
+      () => this.track(this.#workers.reader.ask<"readAt">({ kind: "readAt", name, version })),
+    );
+  }
+
+  /** Reads the catalog rows of worlds from their files; undefined for a world without a file. */
+  async stat(names: readonly string[]): Promise<readonly (CatalogRow | undefined)[]> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      names,
+      () => this.track(this.#workers.reader.ask<"stat">({ kind: "stat", names })),
+    );
+  }
+
+  /** Audits a world; undefined if it has no file. */
+  async audit(name: string): Promise<JobResults["audit"]> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      [name],
+      () => this.track(this.#workers.reader.ask<"audit">({ kind: "audit", name })),
+    );
+  }
+
+  /**
+   * Reads at most `limit` events with an id below `before`, newest first; undefined without a file.
+   */
+  async log(
+    name: string,
+    before: number,
+    limit: number,
+  ): Promise<readonly ChainEvent[] | undefined> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      [name],
+      () => this.track(this.#workers.reader.ask<"log">({ kind: "log", name, before, limit })),
+    );
+  }
+
+  /** Copies a world to memory or to the file of the job; undefined if the world has no file. */
+  async copy(job: Omit<SnapshotJob, "id">): Promise<SnapshotResult | undefined> {
+    this.assertOpen();
+    return await this.#readLocks.shared(
+      [job.name],
+      () => this.track(this.#workers.reader.ask<"snapshot">(job)),
+    );
+  }
+
+  /** Saves rows in the catalog file and drops others. */
+  async saveCatalog(rows: readonly CatalogRow[], gone: readonly string[]): Promise<void> {
+    await this.#workers.reader.ask<"save">({ kind: "save", rows, gone });
+  }
+
+  /** Saves the names of all empty collections. */
+  async saveCollections(collections: readonly string[]): Promise<void> {
+    await this.#workers.reader.ask<"mark">({ kind: "mark", collections });
+  }
+
+  /**
+   * Commits one change of a world, after a running rename from or to its name.
+   *
+   * @param apply called with the result, in the order of the commits
+   */
+  submit<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {
+    if (this.#isClosing) return Promise.reject(createClosedError());
+    const renaming = this.#writeLocks.pending(job.name);
+    if (renaming === undefined) return this.track(this.#send(job, apply));
+    return this.track(renaming.then(() => this.submit(job, apply)));
+  }
+
+  /**
+   * Returns a promise that resolves after a running rename from or to this name; else undefined.
+   */
+  renaming(name: string): Promise<void> | undefined {
+    return this.#writeLocks.pending(name);
+  }
+
+  /** Moves a world to the trash after all running reads of it. */
+  remove<T>(
+    job: WithoutId<WriteJob & { kind: "remove" }>,
+    apply: (result: WriteResult) => T,
+  ): Promise<T> {
+    if (this.#isClosing) return Promise.reject(createClosedError());
+    return this.track(this.#readLocks.exclusive([job.name], () => this.#send(job, apply)));
+  }
+
+  /**
+   * Renames a world with its chain and history. No read and no change of either name runs at the
+   * same time.
+   *
+   * @param isFree returns whether the new name is free; called when both names are locked
+   * @param apply called with both results before the names are unlocked
+   * @throws {StoreError} `precondition` if the new name has a world, `absent` if the old name has
+   * none
+   */
+  rename<T>(
+    change: Rename,
+    isFree: () => boolean,
+    apply: (result: RenameResult) => T,
+  ): Promise<T> {
+    if (this.#isClosing) return Promise.reject(createClosedError());
+    const names = [change.name, change.to];
+    return this.track(
+      this.#writeLocks.exclusive(names, () =>
+        this.#readLocks.exclusive(names, async () => {
+          if (!isFree()) {
+            throw new StoreError("precondition", "a world with the new name exists", change.to);
+          }
+          return apply(await renameWorld(this.#workers, change));
+        })),
+    );
+  }
+
+  /** Adds a promise that a clean shutdown waits for. */
+  track<T>(promise: Promise<T>): Promise<T> {
+    this.#pending.add(promise);
+    const done = () => void this.#pending.delete(promise);
+    promise.then(done, done);
+    return promise;
+  }
+
+  /**
+   * Waits for running operations, then closes the writers, then the reader.
+   *
+   * @param beforeEnd called after the writers have closed their files, before the reader is closed
+   */
+  async close(beforeEnd: () => Promise<void>): Promise<void> {
+    this.#isClosing = true;
+    await Promise.allSettled(this.#pending);
+    await this.#workers.closeWriters();
+    await beforeEnd();
+    await this.#workers.close();
+  }
+
+  /** @throws {StoreError} `closed` if the store is shutting down */
+  assertOpen(): void {
+    if (this.#isClosing) throw createClosedError();
+  }
+
+  #send<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {
+    return this.#workers.writerFor(job.name).ask<WriteJob["kind"]>(job).then(apply);
+  }
+}
+
+function createClosedError(): StoreError {
+  return new StoreError("closed", "Cannot use the store: it is shutting down");
+}

@@ -1,0 +1,116 @@
+/**
+ * `tests` mirrors `lib` and `plugins`: the tests of `lib/a/b.ts` are in `tests/a/b_test.ts` or in
+ * `tests/a/b_<topic>_test.ts`.
+ */
+import { assertEquals } from "../support/assert.ts";
+import { listImports } from "../support/source_text.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Files without a test of that name, each with a test that covers it. */
+const COVERED_BY: Readonly<Record<string, string>> = {
+  "lib/cli/command.ts": "tests/cli/main_test.ts",
+  "lib/cli/commands/cell.ts": "tests/cli/main_test.ts",
+  "lib/dav/locks/lock_guard.ts": "tests/dav/methods/lock_test.ts",
+  "lib/dav/methods/dav_context.ts": "tests/dav/methods/propfind_test.ts",
+  "lib/dav/methods/delete.ts": "tests/dav/methods/put_test.ts",
+  "lib/dav/methods/get.ts": "tests/dav/methods/put_test.ts",
+  "lib/dav/methods/mkcol.ts": "tests/dav/methods/put_test.ts",
+  "lib/dav/methods/target_checks.ts": "tests/dav/methods/put_test.ts",
+  "lib/dav/properties/creation_info.ts": "tests/dav/methods/proppatch_test.ts",
+  "lib/dav/properties/dead_properties.ts": "tests/dav/methods/proppatch_test.ts",
+  "lib/dav/properties/live_properties.ts": "tests/dav/methods/propfind_test.ts",
+  "lib/dav/properties/multistatus.ts": "tests/dav/methods/propfind_test.ts",
+  "lib/dav/properties/quota.ts": "tests/dav/methods/propfind_test.ts",
+  "lib/dav/resource/mount_client.ts": "tests/dav/methods/mount_methods_test.ts",
+  "lib/dav/resource/resource.ts": "tests/dav/methods/propfind_test.ts",
+  "lib/limits.ts": "tests/config_test.ts",
+  "lib/plugin/host/describe_plugin.ts": "tests/plugin/host/plugin_host_test.ts",
+  "lib/plugin/host/loaded_plugin.ts": "tests/plugin/host/plugin_loader_test.ts",
+  "lib/request/core_routes.ts": "tests/server/app_test.ts",
+  "lib/request/request_context.ts": "tests/request/gate_test.ts",
+  "lib/routes/delete_world.ts": "tests/routes/worlds_change_test.ts",
+  "lib/routes/read_world.ts": "tests/routes/worlds_read_test.ts",
+  "lib/routes/world_responses.ts": "tests/routes/worlds_read_test.ts",
+  "lib/routes/world_target.ts": "tests/routes/worlds_read_test.ts",
+  "lib/routes/write_world.ts": "tests/routes/worlds_write_test.ts",
+  "lib/server/start.ts": "tests/http/agent_loop_test.ts",
+  "lib/source/program_source.ts": "tests/source/find_program_source_test.ts",
+  "lib/source/single_file.ts": "tests/source/find_program_source_test.ts",
+  "lib/tools/generate_plugins_module.ts": "tests/plugins/mod_test.ts",
+  "lib/version.ts": "tests/cli/main_test.ts",
+  "lib/world/store.ts": "tests/world/store/sqlite_store_test.ts",
+};
+
+async function sourcesBelow(folder: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    const path = `${folder}${name}`;
+    if (isDirectory) {
+      for (const [file, text] of await sourcesBelow(`${path}/`)) found.set(file, text);
+    } else if (name.endsWith(".ts")) {
+      found.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+    }
+  }
+  return found;
+}
+
+const lib = await sourcesBelow("lib/");
+const plugins = await sourcesBelow("plugins/");
+const tests = await sourcesBelow("tests/");
+const sources = new Map([...lib, ...plugins, ...tests]);
+
+/** Whether a module has code that runs: not only types, and not only the name of a package. */
+function hasCode(path: string, text: string): boolean {
+  return /^export (?:default )?(?:async )?(?:function|class|const)\b/m.test(text) &&
+    !path.startsWith("lib/deps/");
+}
+
+function hasOwnTest(path: string): boolean {
+  const mirror = path.replace(/^lib\//, "tests/").replace(/^plugins\//, "tests/plugins/")
+    .replace(/\.ts$/, "_");
+  return [...tests.keys()].some((test) => test.startsWith(mirror) && test.endsWith("_test.ts"));
+}
+
+/** Every module that a test imports, directly or through others. */
+function importsOf(test: string): Set<string> {
+  const found = new Set([test]);
+  for (const path of found) {
+    for (const { specifier } of listImports(sources.get(path) ?? "")) {
+      if (!specifier.startsWith(".")) continue;
+      const imported = new URL(specifier, `file:///${path}`).pathname.slice(1);
+      if (sources.has(imported)) found.add(imported);
+    }
+  }
+  return found;
+}
+
+Deno.test("every module of lib has a test of its name, or a test that covers it", () => {
+  const without = [...lib].filter(([path, text]) => hasCode(path, text) && !hasOwnTest(path))
+    .map(([path]) => path);
+  const uncovered = without.filter((path) => !Object.hasOwn(COVERED_BY, path));
+  assertEquals(uncovered, [], "write a test, or name the test that covers the module");
+  const unused = Object.keys(COVERED_BY).filter((path) => !without.includes(path));
+  assertEquals(unused, [], "remove the entries of modules that have a test, or are gone");
+});
+
+Deno.test("a test that covers a module imports it", () => {
+  const faults = Object.entries(COVERED_BY).filter(([path, test]) => !importsOf(test).has(path));
+  assertEquals(faults, []);
+});
+
+Deno.test("every plugin has a test", () => {
+  const without = [...plugins.keys()].filter((path) =>
+    // The example has its tests in tests/plugins/example_test.ts and in the documents.
+    /^plugins\/\w+\.ts$/.test(path) && path !== "plugins/example.ts" &&
+    !tests.has(`tests/${path.replace(/\.ts$/, "_test.ts")}`)
+  );
+  assertEquals(without, []);
+});
+
+Deno.test("every module of plugins/kit has a test", () => {
+  const kit = [...plugins].filter(([path, text]) =>
+    path.startsWith("plugins/kit/") && hasCode(path, text)
+  );
+  assertEquals(kit.map(([path]) => path).filter((path) => !hasOwnTest(path)), []);
+});

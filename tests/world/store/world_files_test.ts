@@ -1,0 +1,88 @@
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { sampleSetup } from "../../testdata/sample_world.ts";
+import { withTempData } from "../../testdata/temp_data.ts";
+import { WorldFiles } from "../../../lib/world/store/world_files.ts";
+import type { WriteJob } from "../../../lib/world/store/worker_messages.ts";
+import type { WithoutId } from "../../../lib/world/store/worker_client.ts";
+
+const WORKER = import.meta.resolve("../../../lib/world/worker/worker_main.ts");
+
+function withFiles(test: (files: WorldFiles) => Promise<void>): Promise<void> {
+  return withTempData(async (data) => {
+    const files = new WorldFiles({
+      url: WORKER,
+      setup: sampleSetup(data),
+      writers: 2,
+      events: { onFilesClosed: () => {}, onExit: () => {} },
+    });
+    try {
+      await test(files);
+    } finally {
+      await files.close(() => Promise.resolve());
+    }
+  });
+}
+
+function put(name: string, text: string): WithoutId<WriteJob> {
+  const body = new TextEncoder().encode(text);
+  return { kind: "put", name, by: "T2", body, ext: "txt", meta: [], state: "", facts: {} };
+}
+
+Deno.test("WorldFiles.submit() applies the results of one name in the order of the changes", () =>
+  withFiles(async (files) => {
+    const versions: number[] = [];
+    await Promise.all(
+      ["a", "b", "c"].map((text) =>
+        files.submit(put("home/x", text), ({ version }) => void versions.push(version))
+      ),
+    );
+    equal(versions, [1, 2, 3]);
+    equal((await files.read("home/x"))?.version, 3);
+    equal((await files.readAt("home/x", 1)).version, 1);
+  }));
+
+Deno.test("WorldFiles.rename() holds reads and changes of both names until its result is applied", () =>
+  withFiles(async (files) => {
+    const log: string[] = [];
+    await files.submit(put("home/a", "one"), () => {});
+    const change = { name: "home/a", to: "home/b", by: "T3", ext: "txt" };
+    const renaming = files.rename(change, () => true, () => void log.push("renamed"));
+    const reading = files.read("home/a").then((found) => log.push(`read ${found?.version}`));
+    const writing = files.submit(
+      put("home/b", "two"),
+      ({ version }) => void log.push(`written ${version}`),
+    );
+    await Promise.all([renaming, reading, writing]);
+    equal(log[0], "renamed");
+    equal(log.slice(1).sort(), ["read undefined", "written 3"]);
+  }));
+
+Deno.test("WorldFiles.rename() changes nothing if the new name is taken", () =>
+  withFiles(async (files) => {
+    await files.submit(put("home/a", "one"), () => {});
+    const change = { name: "home/a", to: "home/b", by: "T3", ext: "txt" };
+    await rejects(files.rename(change, () => false, () => {}), { code: "precondition" });
+    equal(files.renaming("home/a"), undefined);
+    equal((await files.read("home/a"))?.version, 1);
+  }));
+
+Deno.test("WorldFiles.remove() waits for reads under way, and later reads find nothing", () =>
+  withFiles(async (files) => {
+    await files.submit(put("home/a", "one"), () => {});
+    const before = files.read("home/a");
+    const removing = files.remove({ kind: "remove", name: "home/a", by: "T3" }, () => "removed");
+    const after = files.read("home/a");
+    equal((await before)?.version, 1);
+    equal(await removing, "removed");
+    equal(await after, undefined);
+  }));
+
+Deno.test("WorldFiles.close() lets submitted changes finish and refuses others", () =>
+  withFiles(async (files) => {
+    const written = files.submit(put("home/a", "one"), ({ version }) => version);
+    const closing = files.close(() => Promise.resolve());
+    equal(await written, 1);
+    await closing;
+    await rejects(files.submit(put("home/a", "two"), () => {}), { code: "closed" });
+    await rejects(files.read("home/a"), { code: "closed" });
+  }));

@@ -210,7 +210,7 @@ export class CellRun<A> {
 
   /**
    * Sends a request. The response rejects with {@link CellEndedError}, {@link ResponseTimeoutError}
-   * or {@link RpcError}. Its body fails if the run ends.
+   * or `RpcError`. Its body fails if the run ends.
    *
    * @param caller the caller
    * @param onEnd called once, when both bodies are over or the call has failed

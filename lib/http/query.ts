@@ -9,6 +9,15 @@ import { Problem } from "./problem.ts";
  * One query parameter, or null. The last one wins when it is sent twice.
  *
  * @throws {Problem} `bad-query` when its escapes are broken
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { readQueryValue } from "./query.ts";
+ *
+ * strictEqual(readQueryValue("ext=md&by=a%20b", "by"), "a b");
+ * strictEqual(readQueryValue("ext=md", "by"), null);
+ * ```
  */
 export function readQueryValue(query: string, name: string): string | null {
   if (query === "") return null;
@@ -22,7 +31,18 @@ export function readQueryValue(query: string, name: string): string | null {
   return found;
 }
 
-/** Whether a parameter is there, with or without a value: `?raw`. */
+/**
+ * Whether a parameter is there, with or without a value: `?raw`.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { hasQuery } from "./query.ts";
+ *
+ * strictEqual(hasQuery("raw&at=3", "raw"), true);
+ * strictEqual(hasQuery("at=3", "raw"), false);
+ * ```
+ */
 export function hasQuery(query: string, name: string): boolean {
   return query === name || (query !== "" && readQueryValue(query, name) !== null);
 }
@@ -31,6 +51,15 @@ export function hasQuery(query: string, name: string): boolean {
  * A parameter that is a whole number, or undefined.
  *
  * @throws {Problem} `bad-query`
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { readQueryNumber } from "./query.ts";
+ *
+ * strictEqual(readQueryNumber("limit=20", "limit", 100), 20);
+ * throws(() => readQueryNumber("limit=101", "limit", 100), { type: "bad-query" });
+ * ```
  */
 export function readQueryNumber(query: string, name: string, most: number): number | undefined {
   const text = readQueryValue(query, name);

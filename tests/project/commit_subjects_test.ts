@@ -1,4 +1,4 @@
-/** The form of commit subjects, from the commit that added this file on. */
+/** The form of commit subjects after the commit that added this file. */
 import { assert, assertEquals } from "../support/assert.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -28,7 +28,10 @@ function git(...args: string[]): string | undefined {
 }
 
 const added = git("log", "--diff-filter=A", "--format=%H", "--", SELF)?.split("\n").at(-1);
-const subjects = added ? git("log", "--format=%h %s", `${added}^..HEAD`) : undefined;
+/** Subjects of the descendants of that commit. Git writes the subjects of merges. */
+const subjects = added
+  ? git("log", "--no-merges", "--ancestry-path", "--format=%h %s", `${added}..HEAD`)
+  : undefined;
 const skipped = subjects === undefined;
 
 Deno.test({
@@ -37,8 +40,7 @@ Deno.test({
   }`,
   ignore: skipped,
   fn() {
-    const lines = (subjects ?? "").split("\n");
-    assert(lines.length > 0);
+    const lines = (subjects ?? "").split("\n").filter((line) => line !== "");
     const faults = lines.flatMap((line) => {
       const fault = subjectFault(line.slice(line.indexOf(" ") + 1));
       return fault === undefined ? [] : [`${line}: ${fault}`];

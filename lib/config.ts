@@ -199,11 +199,11 @@ type Read = (name: SettingName) => string | undefined;
 function parseWholeNumber(
   read: Read,
   name: SettingName,
-  otherwise: number,
+  defaultValue: number,
   most = Number.MAX_SAFE_INTEGER,
 ): number {
   const text = read(name);
-  if (text === undefined) return otherwise;
+  if (text === undefined) return defaultValue;
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= most) return value;
   throw new ConfigError(

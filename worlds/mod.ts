@@ -6,40 +6,40 @@
 // deno-fmt-ignore-file
 import w0 from "./home/boot.ts" with { type: "text" };
 import w1 from "./usr/bin/introspect.sh" with { type: "text" };
-import w2 from "./usr/lib/shell/absent.css" with { type: "text" };
-import w3 from "./usr/lib/shell/absent.js" with { type: "text" };
-import w4 from "./usr/lib/shell/api.js" with { type: "text" };
-import w5 from "./usr/lib/shell/app.js" with { type: "text" };
-import w6 from "./usr/lib/shell/below.js" with { type: "text" };
-import w7 from "./usr/lib/shell/boxes.css" with { type: "text" };
-import w8 from "./usr/lib/shell/chrome.js" with { type: "text" };
-import w9 from "./usr/lib/shell/code.css" with { type: "text" };
-import w10 from "./usr/lib/shell/code_view.js" with { type: "text" };
-import w11 from "./usr/lib/shell/collection.js" with { type: "text" };
-import w12 from "./usr/lib/shell/commands.js" with { type: "text" };
-import w13 from "./usr/lib/shell/csv.js" with { type: "text" };
-import w14 from "./usr/lib/shell/data.css" with { type: "text" };
-import w15 from "./usr/lib/shell/dialog.js" with { type: "text" };
-import w16 from "./usr/lib/shell/dom.js" with { type: "text" };
-import w17 from "./usr/lib/shell/editor.js" with { type: "text" };
-import w18 from "./usr/lib/shell/finder.js" with { type: "text" };
-import w19 from "./usr/lib/shell/format.js" with { type: "text" };
-import w20 from "./usr/lib/shell/growing_stage.js" with { type: "text" };
-import w21 from "./usr/lib/shell/hex_view.js" with { type: "text" };
-import w22 from "./usr/lib/shell/highlight.js" with { type: "text" };
-import w23 from "./usr/lib/shell/home.js" with { type: "text" };
-import w24 from "./usr/lib/shell/icon.svg" with { type: "text" };
-import w25 from "./usr/lib/shell/index.html" with { type: "text" };
-import w26 from "./usr/lib/shell/json_view.js" with { type: "text" };
-import w27 from "./usr/lib/shell/lists.css" with { type: "text" };
-import w28 from "./usr/lib/shell/markdown.css" with { type: "text" };
-import w29 from "./usr/lib/shell/markdown.js" with { type: "text" };
-import w30 from "./usr/lib/shell/markdown_view.js" with { type: "text" };
-import w31 from "./usr/lib/shell/media_view.js" with { type: "text" };
-import w32 from "./usr/lib/shell/mint.js" with { type: "text" };
+import w2 from "./usr/lib/shell/api.js" with { type: "text" };
+import w3 from "./usr/lib/shell/app.js" with { type: "text" };
+import w4 from "./usr/lib/shell/boxes.css" with { type: "text" };
+import w5 from "./usr/lib/shell/child_count.js" with { type: "text" };
+import w6 from "./usr/lib/shell/chrome.js" with { type: "text" };
+import w7 from "./usr/lib/shell/code.css" with { type: "text" };
+import w8 from "./usr/lib/shell/code_view.js" with { type: "text" };
+import w9 from "./usr/lib/shell/collection.js" with { type: "text" };
+import w10 from "./usr/lib/shell/commands.js" with { type: "text" };
+import w11 from "./usr/lib/shell/csv.js" with { type: "text" };
+import w12 from "./usr/lib/shell/data.css" with { type: "text" };
+import w13 from "./usr/lib/shell/dialog.js" with { type: "text" };
+import w14 from "./usr/lib/shell/dom.js" with { type: "text" };
+import w15 from "./usr/lib/shell/earlier_version.js" with { type: "text" };
+import w16 from "./usr/lib/shell/editor.js" with { type: "text" };
+import w17 from "./usr/lib/shell/finder.js" with { type: "text" };
+import w18 from "./usr/lib/shell/format.js" with { type: "text" };
+import w19 from "./usr/lib/shell/hex_view.js" with { type: "text" };
+import w20 from "./usr/lib/shell/highlight.js" with { type: "text" };
+import w21 from "./usr/lib/shell/home.js" with { type: "text" };
+import w22 from "./usr/lib/shell/icon.svg" with { type: "text" };
+import w23 from "./usr/lib/shell/index.html" with { type: "text" };
+import w24 from "./usr/lib/shell/json_view.js" with { type: "text" };
+import w25 from "./usr/lib/shell/lists.css" with { type: "text" };
+import w26 from "./usr/lib/shell/markdown.css" with { type: "text" };
+import w27 from "./usr/lib/shell/markdown.js" with { type: "text" };
+import w28 from "./usr/lib/shell/markdown_view.js" with { type: "text" };
+import w29 from "./usr/lib/shell/media_view.js" with { type: "text" };
+import w30 from "./usr/lib/shell/mint.js" with { type: "text" };
+import w31 from "./usr/lib/shell/missing_world.css" with { type: "text" };
+import w32 from "./usr/lib/shell/missing_world.js" with { type: "text" };
 import w33 from "./usr/lib/shell/notes.css" with { type: "text" };
 import w34 from "./usr/lib/shell/notes.js" with { type: "text" };
-import w35 from "./usr/lib/shell/past.js" with { type: "text" };
+import w35 from "./usr/lib/shell/permission_list.js" with { type: "text" };
 import w36 from "./usr/lib/shell/place.js" with { type: "text" };
 import w37 from "./usr/lib/shell/plugin.css" with { type: "text" };
 import w38 from "./usr/lib/shell/plugin.js" with { type: "text" };
@@ -64,14 +64,14 @@ import w56 from "./usr/lib/shell/stage.html" with { type: "text" };
 import w57 from "./usr/lib/shell/stage.js" with { type: "text" };
 import w58 from "./usr/lib/shell/start.js" with { type: "text" };
 import w59 from "./usr/lib/shell/stream.js" with { type: "text" };
-import w60 from "./usr/lib/shell/table_view.js" with { type: "text" };
-import w61 from "./usr/lib/shell/tree.js" with { type: "text" };
-import w62 from "./usr/lib/shell/upload.js" with { type: "text" };
-import w63 from "./usr/lib/shell/viewers.js" with { type: "text" };
-import w64 from "./usr/lib/shell/wishes.js" with { type: "text" };
+import w60 from "./usr/lib/shell/streamed_stage.js" with { type: "text" };
+import w61 from "./usr/lib/shell/table_view.js" with { type: "text" };
+import w62 from "./usr/lib/shell/tree.js" with { type: "text" };
+import w63 from "./usr/lib/shell/upload.js" with { type: "text" };
+import w64 from "./usr/lib/shell/viewers.js" with { type: "text" };
 import w65 from "./usr/lib/shell/world.js" with { type: "text" };
 import w66 from "./usr/lib/shell/world_actions.js" with { type: "text" };
-import w67 from "./usr/lib/shell/world_acts.js" with { type: "text" };
+import w67 from "./usr/lib/shell/world_commands.js" with { type: "text" };
 import w68 from "./usr/lib/skills/elastik.md" with { type: "text" };
 import w69 from "./usr/share/doc/auth.md" with { type: "text" };
 import w70 from "./usr/share/doc/commands.md" with { type: "text" };
@@ -136,40 +136,40 @@ import w126 from "./usr/share/doc/webdav.md" with { type: "text" };
 export const lowerWorlds: Readonly<Record<string, string>> = {
   "home/boot.ts": w0,
   "usr/bin/introspect.sh": w1,
-  "usr/lib/shell/absent.css": w2,
-  "usr/lib/shell/absent.js": w3,
-  "usr/lib/shell/api.js": w4,
-  "usr/lib/shell/app.js": w5,
-  "usr/lib/shell/below.js": w6,
-  "usr/lib/shell/boxes.css": w7,
-  "usr/lib/shell/chrome.js": w8,
-  "usr/lib/shell/code.css": w9,
-  "usr/lib/shell/code_view.js": w10,
-  "usr/lib/shell/collection.js": w11,
-  "usr/lib/shell/commands.js": w12,
-  "usr/lib/shell/csv.js": w13,
-  "usr/lib/shell/data.css": w14,
-  "usr/lib/shell/dialog.js": w15,
-  "usr/lib/shell/dom.js": w16,
-  "usr/lib/shell/editor.js": w17,
-  "usr/lib/shell/finder.js": w18,
-  "usr/lib/shell/format.js": w19,
-  "usr/lib/shell/growing_stage.js": w20,
-  "usr/lib/shell/hex_view.js": w21,
-  "usr/lib/shell/highlight.js": w22,
-  "usr/lib/shell/home.js": w23,
-  "usr/lib/shell/icon.svg": w24,
-  "usr/lib/shell/index.html": w25,
-  "usr/lib/shell/json_view.js": w26,
-  "usr/lib/shell/lists.css": w27,
-  "usr/lib/shell/markdown.css": w28,
-  "usr/lib/shell/markdown.js": w29,
-  "usr/lib/shell/markdown_view.js": w30,
-  "usr/lib/shell/media_view.js": w31,
-  "usr/lib/shell/mint.js": w32,
+  "usr/lib/shell/api.js": w2,
+  "usr/lib/shell/app.js": w3,
+  "usr/lib/shell/boxes.css": w4,
+  "usr/lib/shell/child_count.js": w5,
+  "usr/lib/shell/chrome.js": w6,
+  "usr/lib/shell/code.css": w7,
+  "usr/lib/shell/code_view.js": w8,
+  "usr/lib/shell/collection.js": w9,
+  "usr/lib/shell/commands.js": w10,
+  "usr/lib/shell/csv.js": w11,
+  "usr/lib/shell/data.css": w12,
+  "usr/lib/shell/dialog.js": w13,
+  "usr/lib/shell/dom.js": w14,
+  "usr/lib/shell/earlier_version.js": w15,
+  "usr/lib/shell/editor.js": w16,
+  "usr/lib/shell/finder.js": w17,
+  "usr/lib/shell/format.js": w18,
+  "usr/lib/shell/hex_view.js": w19,
+  "usr/lib/shell/highlight.js": w20,
+  "usr/lib/shell/home.js": w21,
+  "usr/lib/shell/icon.svg": w22,
+  "usr/lib/shell/index.html": w23,
+  "usr/lib/shell/json_view.js": w24,
+  "usr/lib/shell/lists.css": w25,
+  "usr/lib/shell/markdown.css": w26,
+  "usr/lib/shell/markdown.js": w27,
+  "usr/lib/shell/markdown_view.js": w28,
+  "usr/lib/shell/media_view.js": w29,
+  "usr/lib/shell/mint.js": w30,
+  "usr/lib/shell/missing_world.css": w31,
+  "usr/lib/shell/missing_world.js": w32,
   "usr/lib/shell/notes.css": w33,
   "usr/lib/shell/notes.js": w34,
-  "usr/lib/shell/past.js": w35,
+  "usr/lib/shell/permission_list.js": w35,
   "usr/lib/shell/place.js": w36,
   "usr/lib/shell/plugin.css": w37,
   "usr/lib/shell/plugin.js": w38,
@@ -194,14 +194,14 @@ export const lowerWorlds: Readonly<Record<string, string>> = {
   "usr/lib/shell/stage.js": w57,
   "usr/lib/shell/start.js": w58,
   "usr/lib/shell/stream.js": w59,
-  "usr/lib/shell/table_view.js": w60,
-  "usr/lib/shell/tree.js": w61,
-  "usr/lib/shell/upload.js": w62,
-  "usr/lib/shell/viewers.js": w63,
-  "usr/lib/shell/wishes.js": w64,
+  "usr/lib/shell/streamed_stage.js": w60,
+  "usr/lib/shell/table_view.js": w61,
+  "usr/lib/shell/tree.js": w62,
+  "usr/lib/shell/upload.js": w63,
+  "usr/lib/shell/viewers.js": w64,
   "usr/lib/shell/world.js": w65,
   "usr/lib/shell/world_actions.js": w66,
-  "usr/lib/shell/world_acts.js": w67,
+  "usr/lib/shell/world_commands.js": w67,
   "usr/lib/skills/elastik.md": w68,
   "usr/share/doc/auth.md": w69,
   "usr/share/doc/commands.md": w70,

@@ -35,18 +35,18 @@ const UNSAFE_NAME = /[\u0000-\u001f\u007f\\]|^[A-Za-z]:/;
  * a directory
  */
 export function parseEntryPath(name: string, type: string): EntryPath {
-  const shown = JSON.stringify(name.slice(0, 200));
+  const quoted = JSON.stringify(name.slice(0, 200));
   if (type !== "file" && type !== "directory") {
-    throw new ArchiveError(`Cannot unpack ${shown}: it is a ${type}; only files are allowed`);
+    throw new ArchiveError(`Cannot unpack ${quoted}: it is a ${type}; only files are allowed`);
   }
   if (name.startsWith("/") || UNSAFE_NAME.test(name) || !name.isWellFormed()) {
     throw new ArchiveError(
-      `Cannot unpack ${shown}: it is not a relative path, or it contains a control character or a backslash`,
+      `Cannot unpack ${quoted}: it is not a relative path, or it contains a control character or a backslash`,
     );
   }
   const segments = name.replace(/\/$/, "").split("/").filter((segment) => segment !== ".");
   if (segments.some((segment) => segment === ".." || segment === "")) {
-    throw new ArchiveError(`Cannot unpack ${shown}: it leaves its folder`);
+    throw new ArchiveError(`Cannot unpack ${quoted}: it leaves its folder`);
   }
   if (segments[0] === ARCHIVE_ROOT) segments.shift();
   if (type === "directory") return undefined;

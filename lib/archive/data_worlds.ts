@@ -22,10 +22,10 @@ export interface DataWorlds {
    * Opens one world and passes its database to a function.
    *
    * @param folder name of the world's folder
-   * @param look receives the open database; must not keep it
-   * @returns the result of `look`; undefined if the world is deleted or being deleted
+   * @param use receives the open database; must not keep it
+   * @returns the result of `use`; undefined if the world is deleted or being deleted
    */
-  read<T>(folder: string, look: (db: DatabaseSync) => T): T | undefined;
+  read<T>(folder: string, use: (db: DatabaseSync) => T): T | undefined;
   /** Releases the folder and removes temporary files. */
   close(): void;
 }
@@ -47,17 +47,17 @@ export function openDataWorlds(data: string): DataWorlds {
     if (!(error instanceof DataFolderBusy)) throw error;
   }
   let scratch: string | undefined;
-  const scratchFolder = () => scratch ??= Deno.makeTempDirSync({ prefix: "elastik-look-" });
+  const scratchFolder = () => scratch ??= Deno.makeTempDirSync({ prefix: "elastik-read-" });
   return {
     folders,
     isLive: release === undefined,
-    read(folder, look) {
+    read(folder, use) {
       const path = `${data}/${folder}/${WORLD_FILE}`;
       if (!pathExists(path)) return undefined;
-      const present = (db: DatabaseSync) => isLeaving(db) ? undefined : look(db);
+      const useUnlessDeleted = (db: DatabaseSync) => isBeingDeleted(db) ? undefined : use(db);
       return release === undefined
-        ? withLiveFile(path, present)
-        : withOfflineFile(path, scratchFolder, present);
+        ? withLiveFile(path, useUnlessDeleted)
+        : withOfflineFile(path, scratchFolder, useUnlessDeleted);
     },
     close() {
       release?.();
@@ -66,7 +66,7 @@ export function openDataWorlds(data: string): DataWorlds {
   };
 }
 
-function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undefined {
+function withLiveFile<T>(path: string, use: (db: DatabaseSync) => T): T | undefined {
   let db: DatabaseSync;
   try {
     db = new DatabaseSync(path, { timeout: SQLITE_BUSY_MS });
@@ -77,12 +77,12 @@ function withLiveFile<T>(path: string, look: (db: DatabaseSync) => T): T | undef
   }
   try {
     db.exec("PRAGMA query_only = ON");
-    return look(db);
+    return use(db);
   } finally {
     db.close();
   }
 }
 
-function isLeaving(db: DatabaseSync): boolean {
+function isBeingDeleted(db: DatabaseSync): boolean {
   return Number(db.prepare(sql.SELECT_DELETED_MARK).get()?.user_version) === 1;
 }

@@ -23,21 +23,21 @@ export class UntrustedWorldError extends Error {
  *
  * @param path the file; it must not change while it is open
  * @param scratchFolder returns an empty folder for a copy, if one is needed
- * @param look receives the open database; must not keep it
- * @returns the result of `look`
+ * @param use receives the open database; must not keep it
+ * @returns the result of `use`
  * @throws {UntrustedWorldError} if it is not a database or contains anything but plain tables
- * @throws any error of `look`
+ * @throws any error of `use`
  */
 export function withUntrustedWorld<T>(
   path: string,
   scratchFolder: () => string,
-  look: (db: DatabaseSync) => T,
+  use: (db: DatabaseSync) => T,
 ): T {
   return withOfflineFile(path, scratchFolder, (db) => {
     db.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON");
     const fault = schemaFault(db);
     if (fault !== undefined) throw new UntrustedWorldError(fault);
-    return look(db);
+    return use(db);
   });
 }
 

@@ -120,8 +120,8 @@ export interface VerifyTerminal {
 export function runVerify(data: string, key: string | undefined, terminal: VerifyTerminal): number {
   let found: VerifyResult;
   try {
-    const kept = key ?? readSecret(data, ".key");
-    if (kept === undefined && pathExists(data)) {
+    const signingKey = key ?? readSecret(data, ".key");
+    if (signingKey === undefined && pathExists(data)) {
       terminal.err(
         `Cannot verify ${data}: its signing key is neither in ELASTIK_KEY nor in ${data}/.key`,
       );
@@ -129,7 +129,7 @@ export function runVerify(data: string, key: string | undefined, terminal: Verif
     }
     found = verifyDataFolder({
       data,
-      key: kept ?? "",
+      key: signingKey ?? "",
       onProgress: (done, total) => terminal.progress?.update(done, total),
     });
   } catch (error) {

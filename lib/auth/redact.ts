@@ -11,7 +11,7 @@ import { isRedacted } from "./policy.ts";
 /** Also matches common typing errors: an invalid line of `/etc/fstab` still contains the secret. */
 const BEARER = /bearer[ \t]*[=:][ \t]*[^\s,]+/gi;
 
-const shown = new WeakMap<World, World>();
+const redactedWorlds = new WeakMap<World, World>();
 
 /**
  * Returns the world as the caller can see it. Below T3, `/etc/fstab` shows `bearer=***` and
@@ -23,15 +23,15 @@ const shown = new WeakMap<World, World>();
  */
 export function redactFor(caller: Caller, world: World): World {
   if (!isRedacted(caller, `/${world.name}`)) return world;
-  let seen = shown.get(world);
-  if (seen === undefined) {
+  let redactedWorld = redactedWorlds.get(world);
+  if (redactedWorld === undefined) {
     const text = new TextDecoder().decode(world.body).replace(BEARER, "bearer=***")
       .replace(/\S+/g, withoutUser);
     const body = new TextEncoder().encode(text);
-    seen = { ...world, body, sha256: sha256Hex(body) };
-    shown.set(world, seen);
+    redactedWorld = { ...world, body, sha256: sha256Hex(body) };
+    redactedWorlds.set(world, redactedWorld);
   }
-  return seen;
+  return redactedWorld;
 }
 
 /**

@@ -19,9 +19,9 @@
  */
 export async function withTimeout(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   try {
-    await Promise.race([promise, late]);
+    await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }

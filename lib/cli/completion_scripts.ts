@@ -101,20 +101,24 @@ function fishScript(
   for (const program of ["elastik", "elastik.js"]) {
     lines.push(`complete -c ${program} -f`);
     for (const name of listCommandNames(commands)) {
-      const seen = `-n '__fish_seen_subcommand_from ${name}'`;
+      const condition = `-n '__fish_seen_subcommand_from ${name}'`;
       const summary = quoted(summaryOf(commands, name));
       lines.push(`complete -c ${program} -n __fish_use_subcommand -a ${name} -d ${summary}`);
       for (
-        const [option, { summary: told, value }] of Object.entries(commands[name]?.options ?? {})
+        const [option, { summary: optionSummary, value }] of Object.entries(
+          commands[name]?.options ?? {},
+        )
       ) {
         const takes = value === undefined ? "" : " -x";
-        lines.push(`complete -c ${program} ${seen} -l ${option}${takes} -d ${quoted(told)}`);
+        lines.push(
+          `complete -c ${program} ${condition} -l ${option}${takes} -d ${quoted(optionSummary)}`,
+        );
       }
       const words = values.get(name);
       if (words !== undefined) {
-        lines.push(`complete -c ${program} ${seen} -a ${quoted(words.join(" "))}`);
+        lines.push(`complete -c ${program} ${condition} -a ${quoted(words.join(" "))}`);
       }
-      if (FILES.includes(name)) lines.push(`complete -c ${program} ${seen} -F`);
+      if (FILES.includes(name)) lines.push(`complete -c ${program} ${condition} -F`);
     }
   }
   return lines.join("\n");

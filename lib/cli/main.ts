@@ -173,8 +173,8 @@ export function formatCommandHelp(name: string): string {
   const command = COMMANDS[name];
   if (command === undefined) return formatHelp();
   const { usage, summary, details = [], options = {} } = command;
-  const lines = Object.entries(options).map(([option, told]) =>
-    `  ${`--${option} ${told.value ?? ""}`.padEnd(21)}${told.summary}`
+  const lines = Object.entries(options).map(([option, spec]) =>
+    `  ${`--${option} ${spec.value ?? ""}`.padEnd(21)}${spec.summary}`
   );
   return [
     `usage: elastik ${name} ${usage}`.trimEnd() + (lines.length > 0 ? " [options]" : ""),

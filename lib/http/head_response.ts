@@ -21,10 +21,10 @@
  * strictEqual(response.headers.get("etag"), '"1"');
  * ```
  */
-export function toHeadResponse(request: Request, answer: Response): Response {
-  if (request.method !== "HEAD" || request.headers.has("host")) return answer;
-  const { status, headers, body } = answer;
-  if (body === null) return answer;
+export function toHeadResponse(request: Request, response: Response): Response {
+  if (request.method !== "HEAD" || request.headers.has("host")) return response;
+  const { status, headers, body } = response;
+  if (body === null) return response;
   // A body that cannot be cancelled was never going to be sent, so the error has no effect.
   body.cancel().catch(() => undefined);
   return new Response(null, { status, headers });

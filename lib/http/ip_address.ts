@@ -84,8 +84,8 @@ export function parseIpRange(text: string): IpRange | undefined {
   const dotted = !text.includes(":");
   const length = written === undefined ? 128 : Number(written) + (dotted ? MAPPED_BITS : 0);
   if (written !== undefined && String(Number(written)) !== written) return undefined;
-  const least = base.v4 ? MAPPED_BITS : 0;
-  if (!Number.isInteger(length) || length < least || length > 128) return undefined;
+  const minLength = base.v4 ? MAPPED_BITS : 0;
+  if (!Number.isInteger(length) || length < minLength || length > 128) return undefined;
   return (address) => address.v4 === base.v4 && samePrefix(address.groups, base.groups, length);
 }
 

@@ -64,10 +64,10 @@ export function createTypeChooser(
   fallback: string,
 ): (accept: string | null) => string {
   const memo = new Map<string, string>();
-  const unasked = offered[0] ?? fallback;
+  const defaultType = offered[0] ?? fallback;
 
   return function choose(accept: string | null): string {
-    if (accept === null) return unasked;
+    if (accept === null) return defaultType;
     const known = memo.get(accept);
     if (known !== undefined) return known;
     const chosen = negotiateTypes(accept, offered)[0] ?? fallback;

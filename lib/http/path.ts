@@ -162,10 +162,10 @@ export function encodePath(path: string): string {
 }
 
 /**
- * The path of a request's URL for the server log: without its query, which may hold a secret, and at most
- * 200 characters long.
+ * Returns the path of a URL for the server log: without the query, which may contain a secret, and
+ * at most 200 characters.
  *
- * @param url absolute URL as the server received it
+ * @param url absolute URL of the request as the server received it
  *
  * @example
  * ```ts

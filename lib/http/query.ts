@@ -1,14 +1,17 @@
 /**
- * Query parameters of a request target. The query arrives still encoded, so that the common case of no
- * query costs nothing.
+ * Query parameters of a request target. The query is parsed only when a parameter is read, because
+ * most requests have none.
  */
 
 import { Problem } from "./problem.ts";
 
 /**
- * One query parameter, or null. The last one wins when it is sent twice.
+ * Reads one query parameter. If it occurs several times, the last one counts.
  *
- * @throws {Problem} `bad-query` when its escapes are broken
+ * @param query the query without `?`, still encoded
+ * @param name name of the parameter
+ * @returns the decoded value; `""` without a value, null if the parameter is absent
+ * @throws {Problem} `bad-query` if its percent escapes are malformed
  *
  * @example
  * ```ts
@@ -32,7 +35,7 @@ export function readQueryValue(query: string, name: string): string | null {
 }
 
 /**
- * Whether a parameter is there, with or without a value: `?raw`.
+ * Checks whether a parameter occurs, with or without a value: `?raw`.
  *
  * @example
  * ```ts
@@ -48,9 +51,13 @@ export function hasQuery(query: string, name: string): boolean {
 }
 
 /**
- * A parameter that is a whole number, or undefined.
+ * Reads a parameter that is a whole number.
  *
- * @throws {Problem} `bad-query`
+ * @param query the query without `?`, still encoded
+ * @param name name of the parameter
+ * @param max largest valid value
+ * @returns undefined if the parameter is absent
+ * @throws {Problem} `bad-query` if it is not a whole number of at most `max`
  *
  * @example
  * ```ts
@@ -61,14 +68,14 @@ export function hasQuery(query: string, name: string): boolean {
  * throws(() => readQueryNumber("limit=101", "limit", 100), { type: "bad-query" });
  * ```
  */
-export function readQueryNumber(query: string, name: string, most: number): number | undefined {
+export function readQueryNumber(query: string, name: string, max: number): number | undefined {
   const text = readQueryValue(query, name);
   if (text === null) return undefined;
   const value = Number(text);
-  if (/^\d{1,15}$/.test(text) && value <= most) return value;
+  if (/^\d{1,15}$/.test(text) && value <= max) return value;
   throw new Problem(
     "bad-query",
-    `Cannot read ?${name}=${text.slice(0, 40)}: a whole number of at most ${most} is needed`,
+    `Cannot read ?${name}=${text.slice(0, 40)}: a whole number of at most ${max} is needed`,
   );
 }
 
@@ -78,7 +85,7 @@ function decodeQuery(text: string, name: string): string {
   } catch {
     throw new Problem(
       "bad-query",
-      `Cannot read ?${name}: its percent escapes are broken; send UTF-8, percent-encoded`,
+      `Cannot read ?${name}: its percent escapes are malformed; send percent-encoded UTF-8`,
     );
   }
 }

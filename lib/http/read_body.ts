@@ -11,9 +11,9 @@ import { Problem } from "./problem.ts";
  * Reads the body of a request.
  *
  * @param request the request; its body must not have been read
- * @param most maximum length in bytes
+ * @param maxBytes maximum length in bytes
  * @returns the bytes; empty if the request has no body
- * @throws {Problem} `body-too-large` (413) if it is longer than `most`; `bad-body` (400) if it ends
+ * @throws {Problem} `body-too-large` (413) if it is longer than `maxBytes`; `bad-body` (400) if it ends
  * early
  *
  * @example
@@ -27,20 +27,25 @@ import { Problem } from "./problem.ts";
  * await rejects(readBody(long, 4), { type: "body-too-large" });
  * ```
  */
-export async function readBody(request: Request, most: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const declared = request.headers.get("content-length");
   if (declared !== null) {
-    if (Number(declared) > most) throw tooLarge(most, `Content-Length is ${declared} bytes`);
+    if (Number(declared) > maxBytes) {
+      throw tooLarge(maxBytes, `Content-Length is ${declared} bytes`);
+    }
     // Deno checks Content-Length against the framing (RFC 9112 §6.3).
     const bytes = await request.bytes().catch(cutShort);
-    if (bytes.length > most) throw tooLarge(most, `it has ${bytes.length} bytes`);
+    if (bytes.length > maxBytes) throw tooLarge(maxBytes, `it has ${bytes.length} bytes`);
     return bytes;
   }
   if (request.body === null) return new Uint8Array();
-  return await gather(request.body, most);
+  return await readStream(request.body, maxBytes);
 }
 
-async function gather(body: ReadableStream<Uint8Array>, most: number) {
+async function readStream(body: ReadableStream<Uint8Array>, maxBytes: number) {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = body.getReader();
@@ -48,8 +53,8 @@ async function gather(body: ReadableStream<Uint8Array>, most: number) {
     const { done, value } = await reader.read().catch(cutShort);
     if (done) break;
     length += value.length;
-    if (length > most) {
-      const refused = tooLarge(most, `it has more than ${most} bytes`);
+    if (length > maxBytes) {
+      const refused = tooLarge(maxBytes, `it has more than ${maxBytes} bytes`);
       await reader.cancel(refused).catch(() => {}); // fails if the client has disconnected, which has no effect here
       throw refused;
     }
@@ -58,10 +63,10 @@ async function gather(body: ReadableStream<Uint8Array>, most: number) {
   return concatBytes(chunks, length);
 }
 
-function tooLarge(most: number, found: string): Problem {
+function tooLarge(maxBytes: number, found: string): Problem {
   return new Problem(
     "body-too-large",
-    `Cannot read the content: ${found}; at most ${most} are allowed, nothing was stored`,
+    `Cannot read the content: ${found}; at most ${maxBytes} are allowed, nothing was stored`,
   );
 }
 

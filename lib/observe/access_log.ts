@@ -11,7 +11,7 @@ import { LOG_CLOSE_TIMEOUT_MS } from "../limits.ts";
 import { withTimeout } from "../base/timeout.ts";
 import { LineWriter } from "./line_writer.ts";
 
-/** What answers the requests that the log records. */
+/** Answers the requests that the log records. */
 export interface LoggedApp {
   /** Answers a request; `onAdmitted` receives what the gate made of it. */
   handle(
@@ -74,14 +74,14 @@ export class AccessLog {
   async handle(request: Request, peer: string, connection: Connection): Promise<Response> {
     const start = performance.now();
     const { app, findClient } = this.#options;
-    let seen: RequestContext | undefined;
-    const answer = await app.handle(request, peer, connection, (context) => seen = context);
+    let context: RequestContext | undefined;
+    const response = await app.handle(request, peer, connection, (entered) => context = entered);
     const { address } = findClient(peer, request.headers);
     const { method, url } = request;
-    const path = seen === undefined ? pathForLog(url) : encodePath(seen.target.path);
+    const path = context === undefined ? pathForLog(url) : encodePath(context.target.path);
     // Read now: the caller is immutable, but the request may be released before the response ends.
-    const by = seen?.caller.by;
-    const counted = count(method, answer);
+    const by = context?.caller.by;
+    const counted = count(method, response);
     const note = (aborted: boolean) => {
       this.#lines.write(formatRecord({
         time: this.#options.now(),
@@ -89,16 +89,16 @@ export class AccessLog {
         ...(by === undefined ? {} : { by }),
         method,
         path,
-        status: answer.status,
+        status: response.status,
         bytes: counted.bytes(),
         ms: performance.now() - start,
         ...(aborted || counted.cut() ? { aborted: true } : {}),
       }, this.#options.form));
     };
-    const over = connection.completed.then(() => note(false), () => note(true));
-    this.#open.add(over);
-    void over.finally(() => this.#open.delete(over));
-    return counted.answer;
+    const logged = connection.completed.then(() => note(false), () => note(true));
+    this.#open.add(logged);
+    void logged.finally(() => this.#open.delete(logged));
+    return counted.response;
   }
 
   /**
@@ -113,7 +113,7 @@ export class AccessLog {
 
 /** A response whose content is counted while it is sent. */
 interface Counted {
-  readonly answer: Response;
+  readonly response: Response;
   bytes(): number;
   /** The client disconnected before the end. Deno reports such a stream as completed (2.9.6). */
   cut(): boolean;
@@ -123,16 +123,16 @@ interface Counted {
  * Determines the length of the content from Content-Length, otherwise by counting the bytes that
  * pass.
  */
-function count(method: string, answer: Response): Counted {
-  const { status, headers } = answer;
-  const whole = (bytes: number) => ({ answer, bytes: () => bytes, cut: () => false });
+function count(method: string, response: Response): Counted {
+  const { status, headers } = response;
+  const whole = (bytes: number) => ({ response, bytes: () => bytes, cut: () => false });
   if (method === "HEAD" || status === 204 || status === 304) return whole(0);
   const declared = headers.get("content-length");
   if (declared !== null) return whole(Number(declared));
-  if (answer.body === null) return whole(0);
+  if (response.body === null) return whole(0);
   let bytes = 0;
   let cut = false;
-  const body = answer.body.pipeThrough(
+  const body = response.body.pipeThrough(
     new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       transform(chunk, controller) {
         bytes += chunk.length;
@@ -143,5 +143,5 @@ function count(method: string, answer: Response): Counted {
       },
     }),
   );
-  return { answer: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
+  return { response: new Response(body, { status, headers }), bytes: () => bytes, cut: () => cut };
 }

@@ -49,10 +49,10 @@ function lineOf(record: AccessRecord): string {
   const { time, client, by, method, path, status, bytes, ms, aborted } = record;
   return [
     new Date(time).toISOString(),
-    word(client, MAX_CLIENT_CHARS),
-    word(by ?? "-", MAX_BY_CHARS),
-    word(method, MAX_METHOD_CHARS),
-    word(path, MAX_PATH_CHARS),
+    encodeVisible(client, MAX_CLIENT_CHARS),
+    encodeVisible(by ?? "-", MAX_BY_CHARS),
+    encodeVisible(method, MAX_METHOD_CHARS),
+    encodeVisible(path, MAX_PATH_CHARS),
     status,
     bytes,
     `${rounded(ms)}ms`,
@@ -76,8 +76,8 @@ function jsonOf({ time, ms, client, by, method, path, ...facts }: AccessRecord):
 }
 
 /** Percent-encodes every character that is not visible ASCII, and shortens the text. */
-function word(text: string, most: number): string {
-  const encoded = text.slice(0, most).replace(NOT_VISIBLE, (char) => {
+function encodeVisible(text: string, maxChars: number): string {
+  const encoded = text.slice(0, maxChars).replace(NOT_VISIBLE, (char) => {
     return Array.from(
       encoder.encode(char),
       (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,

@@ -1,6 +1,14 @@
 /**
- * The gate: the first thing a request meets. Behind it every path is canonical, every method known,
- * the Host believable, no foreign page at work, and the caller is one value. It looks nothing up.
+ * The gate: the checks that every request from outside passes before it is routed.
+ *
+ * - The Host header is well-formed; without tokens it must also name this server (DNS rebinding).
+ * - The path has one canonical spelling, and the method is known.
+ * - An unsafe method does not come from a page of another site.
+ * - The Authorization header is turned into a caller.
+ * - With tokens, a client on another computer has a valid credential; only public files need none.
+ *
+ * The result is a `RequestContext`. Code behind the gate uses it and never the URL or the headers
+ * above. The gate uses neither the store nor the body.
  */
 
 import type { Authenticator } from "../auth/authenticate.ts";
@@ -13,7 +21,7 @@ import { parseTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { toSiteTarget } from "./site_file.ts";
 
-/** Methods that mean something somewhere on the machine; everything else is 501 (RFC 9110 §15.6.2). */
+/** Methods that some route of the server supports; any other gets 501 (RFC 9110 §15.6.2). */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "GET",
   "HEAD",
@@ -31,66 +39,71 @@ export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "UNLOCK",
 ]);
 
-/** What the gate needs to know. */
+/** What the gate needs of the server. */
 export interface GateOptions {
   readonly authenticator: Authenticator;
   readonly findClient: ClientFinder;
-  /** Tokens are set, so who is not on this machine needs a credential even to read. */
+  /** A token is set, so clients on other computers need a credential even to read. */
   readonly requiresCredential: boolean;
-  /** Lower-case Host names under which callers on this machine are at home, beside its own. */
+  /** Configured Host names in lower case, in addition to those of loopback. */
   readonly allowedHosts: ReadonlySet<string>;
 }
 
-/** Lets a request in, or throws. */
+/**
+ * Checks a request.
+ *
+ * @param request the request
+ * @param peer address of the other end of the connection
+ * @throws {Problem} if the request is refused
+ */
 export type Gate = (request: Request, peer: string) => RequestContext;
 
 /**
- * Makes the gate.
+ * Creates the gate of a server.
  *
- * @returns a function of the request and its peer's address, which throws a {@link Problem} for
- * whatever may not come in
+ * @returns the gate, which throws {@link Problem} for a request that it refuses
  */
 export function createGate(
-  { authenticator, findClient, requiresCredential: guarded, allowedHosts: hosts }: GateOptions,
+  { authenticator, findClient, requiresCredential, allowedHosts }: GateOptions,
 ): Gate {
   return function gate(request, peer) {
     const { headers, method } = request;
     const host = readHost(request);
     const fault = hostFault(host);
-    if (fault !== undefined) throw new Problem("bad-header", `Cannot take the request: ${fault}`);
+    if (fault !== undefined) throw new Problem("bad-header", `Cannot route the request: ${fault}`);
     const target = parseTarget(request.url);
     if (!KNOWN_METHODS.has(method)) {
       throw new Problem(
         "not-implemented",
-        `Cannot ${method.slice(0, 40)}: the method is not known here`,
+        `Cannot ${method.slice(0, 40)}: the method is not supported`,
       );
     }
-    const known = isKnownHost(host, hosts);
-    if (!guarded && !known) {
+    const isKnown = isKnownHost(host, allowedHosts);
+    if (!requiresCredential && !isKnown) {
       throw new Problem(
         "unknown-host",
-        "Cannot answer under this Host name: an open machine answers to localhost and 127.0.0.1 " +
-          "alone; use one of these, or name the Host in ELASTIK_HOSTS",
+        "Cannot answer under this Host name: without a token the server answers only to localhost " +
+          "and 127.0.0.1; use one of these, or add the name to ELASTIK_HOSTS",
       );
     }
     if (method !== "GET" && method !== "HEAD") {
       const site = headers.get("sec-fetch-site");
-      const foreign = foreignOriginFault(method, host, headers.get("origin"), site);
-      if (foreign !== undefined) {
-        throw new Problem("foreign-origin", `Cannot ${method} ${target.path}: ${foreign}`);
+      const originFault = foreignOriginFault(method, host, headers.get("origin"), site);
+      if (originFault !== undefined) {
+        throw new Problem("foreign-origin", `Cannot ${method} ${target.path}: ${originFault}`);
       }
     }
     const { loopback } = findClient(peer, headers);
     const caller = authenticator.authenticate(headers.get("authorization"), loopback);
-    if (guarded) {
-      // Under a foreign name even a connection from this machine may be a stranger's: a page whose
-      // name was rebound to 127.0.0.1, or a proxy that leaves no trace of itself.
-      const verdict = decideEntry(caller, target.path, loopback && known);
-      if (verdict !== ALLOWED) {
-        // A stranger gets such a file itself and nothing that may stand in its place.
+    if (requiresCredential) {
+      // Under an unknown Host, a loopback connection does not count as local: the page may have a
+      // name that was rebound to 127.0.0.1, or a proxy may send no proxy header.
+      const decision = decideEntry(caller, target.path, loopback && isKnown);
+      if (decision !== ALLOWED) {
+        // Site files are public. The target is the file itself, so no other route can answer.
         const site = toSiteTarget(method, target);
         if (site !== undefined) return { request, target: site, caller };
-        assertAllowed(verdict);
+        assertAllowed(decision);
       }
     }
     return { request, target, caller };

@@ -1,6 +1,7 @@
 /**
- * What the core knows of plugins: which routes they hold, how a request reaches one, and how an
- * operator changes the state of one. The plugin host implements this; the core works without plugins.
+ * What the core knows of plugins: their routes, how a request reaches one, and how an operator
+ * changes the state of one. The plugin host implements these interfaces; the core works without
+ * plugins.
  */
 
 import type { Tier } from "../auth/caller.ts";
@@ -14,16 +15,16 @@ export interface PluginRoute {
   /** World of the plugin's source, `lib/gpu`. */
   readonly plugin: string;
   readonly description: string;
-  /** The lowest tier that may call it. */
+  /** The lowest tier that can call it. */
   readonly auth: Tier;
 }
 
-/** A route that matches a request, with the plugin behind it. */
+/** A route that matches a request, with its plugin. */
 export interface PluginMatch extends PluginRoute {
   /**
-   * Has the plugin answer.
+   * Passes the request to the plugin.
    *
-   * @throws {Problem} if the caller may not call the plugin, or the plugin failed
+   * @throws {Problem} if the caller cannot call the plugin, or the plugin failed
    */
   handle(context: RequestContext): Promise<Response>;
 }
@@ -32,22 +33,23 @@ export interface PluginMatch extends PluginRoute {
 export interface PluginMetrics {
   /** World of the plugin's source, `lib/gpu`. */
   readonly plugin: string;
-  /** Whether its routes answer. */
+  /** Its routes answer. */
   readonly up: boolean;
-  /** Requests that it was sent since it came up. */
+  /** Requests that were sent to it since it became active. */
   readonly requests: number;
-  /** Requests that it has not answered yet, and requests that wait for a place. */
+  /** Requests that it has not answered yet. */
   readonly open: number;
+  /** Requests that wait until the plugin has fewer. */
   readonly waiting: number;
-  /** Times that it ended or was stopped for a fault since it came up. */
+  /** Times that it ended or was stopped because of a fault, since it became active. */
   readonly crashes: number;
-  /** Resident memory of its process in KiB, if it has one and the figure is known. */
+  /** Resident memory of its process in KiB, if it has a process and the value is known. */
   readonly residentKiB?: number;
 }
 
 /** A change of a plugin's state. */
 export interface StateChangeRequest {
-  /** The caller, as the event records it. */
+  /** Name of the caller, as the event chain records it. */
   readonly by: string;
   readonly precondition?: Precondition;
 }
@@ -56,13 +58,13 @@ export interface StateChangeRequest {
 export interface PluginRoutes {
   /** Every route that answers, sorted by path. */
   list(): readonly PluginRoute[];
-  /** The longest route that is the path or an ancestor of it; undefined if there is none. */
+  /** The longest route that is the path or an ancestor of it; undefined if absent. */
   match(path: string): PluginMatch | undefined;
   /** The plugin that resolves GET and HEAD of paths that have no route, if one is active. */
   readonly fallback: PluginMatch | undefined;
   /** Number of active plugins. */
   readonly activeCount: number;
-  /** While the server starts its plugins: settles when a path without a route will not get one. */
+  /** During the start: settles when all active plugins have been started. Undefined afterwards. */
   readonly starting: Promise<void> | undefined;
   /** How plugins are isolated, for `/proc/status`. */
   readonly containment: "process" | "worker";
@@ -74,22 +76,27 @@ export interface PluginRoutes {
 
 /** The state of plugins, for `/lib/<name>/state`. Names are those of worlds: `lib/gpu`. */
 export interface PluginAdmin {
-  /** Facts about a plugin as JSON members; `trusted` callers also see the words of the plugin. */
+  /**
+   * Describes a plugin as JSON members. Only for a `trusted` caller they include texts of the
+   * plugin.
+   */
   describe(name: string, trusted: boolean): Readonly<Record<string, unknown>>;
   /**
-   * What a source requests, found by running it once without any grant; for the operator who approves.
+   * Determines what a source requests, by running it once without any grant. For the operator who
+   * approves it.
    *
-   * @throws {Problem} 404, or 422 with the reason
+   * @throws {Problem} `not-found` (404), or `unprocessable` (422) with the reason
    */
   requestedGrants(name: string): Promise<Readonly<Record<string, unknown>>>;
   /**
-   * Approves the current source and starts it. A plugin that runs this very source stays as it is.
+   * Approves the current source and starts it. A plugin that already runs this source is not
+   * restarted.
    *
    * @throws {Problem} 404, 412, or 422 with the reason; nothing is changed then
    */
   activate(name: string, change: StateChangeRequest): Promise<void>;
   /**
-   * Takes the routes of a plugin down and keeps its source.
+   * Removes the routes of a plugin and keeps its source.
    *
    * @throws {Problem} 404, 412
    */

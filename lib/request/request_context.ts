@@ -1,6 +1,6 @@
 /**
- * One request on its way through the machine, after the gate: where it goes and who sent it. Routes
- * get this value and never look at the URL or the Authorization header themselves.
+ * The context of one request after the gate: its target and its caller. Routes receive this value
+ * and never read the URL or the Authorization header.
  */
 
 import type { Caller } from "../auth/caller.ts";
@@ -8,45 +8,46 @@ import type { RequestTarget } from "../http/path.ts";
 import { Problem } from "../http/problem.ts";
 import { nameFault } from "../world/name.ts";
 
-/** What the gate found out about a request. */
+/** A request that has passed the gate. */
 export interface RequestContext {
   readonly request: Request;
   readonly target: RequestTarget;
   readonly caller: Caller;
-  /** How many plugins have passed this request on; absent from outside. */
+  /** Number of plugins that have passed this request on; absent for a request from outside. */
   readonly depth?: number;
-  /** The connection it came by; absent when a plugin asks. */
+  /** The connection of the client; absent for a subrequest of a plugin. */
   readonly connection?: Connection;
 }
 
-/** What the server knows of a request's connection. */
+/** What Deno knows of the connection of a request. */
 export interface Connection {
   readonly remoteAddr: Deno.Addr;
-  /** Settles when the response is delivered; rejects when the caller went away before. */
+  /** Fulfilled when the response was delivered; rejected if the client disconnected before. */
   readonly completed: Promise<void>;
 }
 
-/** Whether something failed for no other reason than that its caller went away. */
+/** Checks whether an operation failed only because the client disconnected. */
 export function isClientGone(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
 /**
- * Checks that a name can be the name of a world.
+ * Throws if a name cannot be the name of a world.
  *
  * @param name canonical name without its leading slash, `home/x`
- * @param action what the caller wants, as a verb: `write`
+ * @param action the attempted action as a verb, for the error message: `write`
  * @throws {Problem} `bad-name`
  */
 export function assertValidName(name: string, action: string): void {
   const fault = nameFault(name);
   if (fault === undefined) return;
-  throw new Problem("bad-name", `Cannot ${action} /${name}: as a world's name ${fault}`);
+  throw new Problem("bad-name", `Cannot ${action} /${name}: as the name of a world ${fault}`);
 }
 
 /**
- * The part of the canonical path behind a route's own prefix.
+ * Returns the part of the canonical path after the prefix of a route.
  *
+ * @param context the request
  * @param prefix the prefix with its trailing slash: `/proc/audit/`
  * @returns `home/x` of `/proc/audit/home/x`
  */

@@ -1,6 +1,6 @@
 /**
- * The machine as its routes see it: the store, the settings that shape answers, and the few facts
- * about this process. Made once by the composition and never changed; no logic lives here.
+ * The services and facts that routes receive: the store, the settings, and facts about this
+ * process. Created once at the start and never changed. It contains no logic.
  */
 
 import type { Authenticator } from "../auth/authenticate.ts";
@@ -9,7 +9,7 @@ import type { PluginRoutes } from "./plugin_routes.ts";
 import type { ProgramSource } from "../source/program_source.ts";
 import type { Store } from "../world/store.ts";
 
-/** What every route may use. */
+/** Services and facts for handlers. */
 export interface ServerContext {
   readonly store: Store;
   readonly config: Config;
@@ -18,10 +18,11 @@ export interface ServerContext {
   readonly key: string;
   readonly plugins: PluginRoutes;
   readonly version: string;
-  /** The files of the running program; looked for when they are first asked for. */
+  /** The files of the running program, located on first use. */
   readonly source: () => Promise<ProgramSource>;
-  /** Unix milliseconds at which the machine started. */
+  /** Unix milliseconds at which the server started. */
   readonly startedAt: number;
+  /** Current time in Unix milliseconds. */
   readonly now: () => number;
   /** Writes one line to the server's log. */
   readonly log: (line: string) => void;

@@ -1,7 +1,7 @@
 /**
- * Files that programs look for at the top of every site, such as `/robots.txt` and `/llms.txt`. Each is
- * a world of the shell's folder `site`, so that whoever is T3 can replace one or put another beside it,
- * and public as that folder is. No name is built in.
+ * Files that clients expect at the root of every site, such as `/robots.txt` and `/llms.txt`. Each
+ * is a world in the folder `site` of the shell and public like that folder. T3 can replace or add
+ * them. No name is fixed in the code.
  */
 
 import type { RequestTarget } from "../http/path.ts";
@@ -10,15 +10,16 @@ const FOLDER = "usr/lib/shell/site";
 const FILE = /^\/[a-z0-9][a-z0-9-]{0,63}\.(?:ico|png|svg|txt|webmanifest|xml)$/;
 
 /**
- * What a request for such a file is about: the bytes of `/usr/lib/shell/site/llms.txt` for
- * `/llms.txt`. `undefined` for all that is not a look at a file at the top.
+ * Converts the target of a site file: for `/llms.txt` the bytes of `/usr/lib/shell/site/llms.txt`.
+ *
+ * @returns undefined unless the method is GET or HEAD and the path is a file name at the root
  */
 export function toSiteTarget(
   method: string,
-  { path, isCollection: collection }: RequestTarget,
+  { path, isCollection }: RequestTarget,
 ): RequestTarget | undefined {
   if (method !== "GET" && method !== "HEAD") return undefined;
-  if (collection || !FILE.test(path)) return undefined;
+  if (isCollection || !FILE.test(path)) return undefined;
   const name = `${FOLDER}${path}`;
   return { path: `/${name}`, name, isCollection: false, query: "raw" };
 }

@@ -1,6 +1,6 @@
 /**
- * Answers of the machine about itself, as JSON for programs and as lines for pipes. They change from
- * moment to moment, so nobody may keep them.
+ * Responses about the server itself: JSON, or lines of text. Their values change all the time, so
+ * they are never cached.
  */
 
 import { createTypeChooser } from "../http/negotiate.ts";
@@ -9,7 +9,13 @@ const JSON_TYPE = "application/json";
 const chooseJson = createTypeChooser([JSON_TYPE, "text/plain"], JSON_TYPE);
 const chooseText = createTypeChooser(["text/plain", JSON_TYPE], "text/plain");
 
-/** A JSON value, uncached, with further headers if any. */
+/**
+ * Creates a JSON response that must not be cached.
+ *
+ * @param value any JSON value
+ * @param headers further headers
+ * @param status status code
+ */
 export function jsonResponse(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
@@ -26,7 +32,12 @@ export function jsonResponse(
   });
 }
 
-/** Facts as a JSON object, or a line each for who prefers text. */
+/**
+ * Creates a response with an object as JSON, or with one `name value` line per member for a client
+ * that prefers text.
+ *
+ * @param accept value of the Accept header, or null if it was not sent
+ */
 export function factsResponse(
   accept: string | null,
   value: Readonly<Record<string, unknown>>,
@@ -37,7 +48,11 @@ export function factsResponse(
   return text(lines.join(""), vary);
 }
 
-/** One value as a line, or as JSON for who prefers that. */
+/**
+ * Creates a response with one value as a line of text, or as JSON for a client that prefers JSON.
+ *
+ * @param accept value of the Accept header, or null if it was not sent
+ */
 export function lineResponse(accept: string | null, value: string | number): Response {
   const vary = { "vary": "Accept" };
   return chooseText(accept) === JSON_TYPE ? jsonResponse(value, vary) : text(`${value}\n`, vary);

@@ -1,6 +1,6 @@
 /**
- * A collection as it goes over the wire: one name a line for pipes, an array for programs. It shows
- * what it is given; what a caller may see is filtered before.
+ * Listings of a collection: one name per line as text, or an array as JSON. The caller filters the
+ * rows by what the client can read.
  */
 
 import { sha256Hex } from "../base/hash.ts";
@@ -10,14 +10,14 @@ import { notModifiedResponse } from "./representation.ts";
 
 const encoder = new TextEncoder();
 
-/** One line of a listing. Routes without worlds behind them list their own rows. */
+/** One row of a listing. Routes without worlds add members of their own. */
 export interface ListingRow {
   readonly name: string;
   readonly dir: boolean;
   readonly [fact: string]: unknown;
 }
 
-/** A child of a collection as a row. */
+/** Converts a child of a collection to a row. */
 export function toListingRow({ name, dir, entry }: Child): ListingRow {
   if (entry === undefined) return { name, dir };
   const { version, ext, len, updatedAt, state } = entry;
@@ -32,7 +32,10 @@ export function toListingRow({ name, dir, entry }: Child): ListingRow {
   };
 }
 
-/** A listing as its bytes; whoever keeps one keeps nothing that depends on a request. */
+/**
+ * A listing in one media type, ready to be sent. It does not depend on a request, so it can be
+ * cached.
+ */
 export interface EncodedListing {
   /** `text/plain` or `application/json`. */
   readonly mediaType: string;
@@ -42,56 +45,59 @@ export interface EncodedListing {
 }
 
 /**
- * Makes a listing of its rows.
+ * Encodes a listing.
  *
- * @param form `text/plain` or `application/json`
+ * @param rows the rows, in order
+ * @param mediaType `text/plain` or `application/json`
  */
-export function encodeListing(rows: readonly ListingRow[], form: string): EncodedListing {
-  const json = form === "application/json";
+export function encodeListing(rows: readonly ListingRow[], mediaType: string): EncodedListing {
+  const json = mediaType === "application/json";
   const body = encoder.encode(json ? JSON.stringify(rows) : rows.map(lines).join(""));
   return {
-    mediaType: form,
+    mediaType,
     body,
     etag: `"${sha256Hex(body).slice(0, 16)}.${json ? "list-json" : "list"}"`,
   };
 }
 
 /**
- * Answers a GET or HEAD with a listing that was made.
+ * Answers a GET or HEAD with an encoded listing.
  *
  * @throws {Problem} `precondition-failed`
  */
 export function sendListing(
   request: Request,
-  { mediaType: form, body, etag: tag }: EncodedListing,
+  { mediaType, body, etag }: EncodedListing,
 ): Response {
   const headers = {
-    "content-type": form === "application/json" ? form : "text/plain; charset=utf-8",
-    "etag": tag,
+    "content-type": mediaType === "application/json" ? mediaType : "text/plain; charset=utf-8",
+    "etag": etag,
     "vary": "Accept",
     "cache-control": "no-cache",
     "x-content-type-options": "nosniff",
   };
-  // A listing has no time of its own, so only its tag can say that it is unchanged.
-  const unchanged = evaluateConditions(request.headers, tag, undefined) === "not-modified";
+  // A listing has no modification time; only its tag can show that it is unchanged.
+  const unchanged = evaluateConditions(request.headers, etag, undefined) === "not-modified";
   return unchanged ? notModifiedResponse(headers) : new Response(body, { headers });
 }
 
 /**
- * Answers a GET or HEAD with a listing in the chosen form.
+ * Encodes a listing and answers a GET or HEAD with it.
  *
- * @param form `text/plain` or `application/json`
+ * @param request the request
+ * @param rows the rows, in order
+ * @param mediaType `text/plain` or `application/json`
  * @throws {Problem} `precondition-failed`
  */
 export function respondListing(
   request: Request,
   rows: readonly ListingRow[],
-  form: string,
+  mediaType: string,
 ): Response {
-  return sendListing(request, encodeListing(rows, form));
+  return sendListing(request, encodeListing(rows, mediaType));
 }
 
-/** A name that is a world and a collection is two things, and gets two lines. */
+/** A name that is both a world and a collection gets two lines. */
 function lines(row: ListingRow): string {
   const world = !row.dir || row.version !== undefined;
   return (world ? `${row.name}\n` : "") + (row.dir ? `${row.name}/\n` : "");

@@ -1,7 +1,7 @@
 /**
- * A world as it goes over the wire: which representation was asked for, its headers and bytes, and
- * what of them the request's conditions and ranges leave. What can be made once a version is made
- * once and kept as long as the version is in memory. It decides nothing about who may read.
+ * Representations of worlds: headers and bytes of each kind, and what conditions and ranges of a
+ * request select of them. A representation is created once per version and kept as long as the
+ * world is in memory. Access rights are checked before.
  */
 
 import type { World } from "../world/store.ts";
@@ -12,38 +12,41 @@ import { formatEtag } from "../http/etag.ts";
 import { formatHttpDate } from "../http/http_date.ts";
 import { Problem } from "../http/problem.ts";
 
-/** The forms a world is read in, beside the shell's page. */
+/** Kinds of representations, in addition to the page of the shell. */
 export type RepresentationKind = "raw" | "json" | "text";
 
-/** One form of one version. */
+/** One kind of representation of one version. */
 export interface Representation {
   readonly etag: string;
-  /** Unix milliseconds. */
+  /** Time of the last change in Unix milliseconds. */
   readonly lastModified: number;
   readonly headers: Record<string, string>;
   readonly body: Uint8Array<ArrayBuffer>;
-  /** The 200, to be cloned: checking the headers of a new Response costs more than all else here. */
+  /**
+   * The 200 response, to be cloned: validating headers of a new Response costs more than the rest
+   * of a read.
+   */
   readonly fullResponse: Response;
-  /** The 304, to be cloned. */
+  /** The 304 response, to be cloned. */
   readonly notModified: Response;
 }
 
-type Made = { -readonly [F in RepresentationKind]?: Representation } & { utf8?: boolean };
+type Cached = { -readonly [F in RepresentationKind]?: Representation } & { utf8?: boolean };
 
-const made = new WeakMap<World, Made>();
+const cache = new WeakMap<World, Cached>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Whether a world's bytes can be given as text. */
+/** Checks whether the bytes of a world are valid UTF-8. */
 export function hasUtf8Body(world: World): boolean {
-  const known = madeOf(world);
-  return known.utf8 ??= isUtf8(world.body);
+  const cached = cachedOf(world);
+  return cached.utf8 ??= isUtf8(world.body);
 }
 
-/** One form of a world, made now or before. */
-export function getRepresentation(world: World, form: RepresentationKind): Representation {
-  const known = madeOf(world);
-  return known[form] ??= make(world, form);
+/** Returns a representation of a world; creates it on first use. */
+export function getRepresentation(world: World, kind: RepresentationKind): Representation {
+  const cached = cachedOf(world);
+  return cached[kind] ??= createRepresentation(world, kind);
 }
 
 /** The JSON object of a world, as GET and the event streams send it. */
@@ -63,6 +66,9 @@ export function toWorldJson(world: World): Record<string, unknown> {
 /**
  * Answers a GET or HEAD with a representation: 200, 206, 304, 412 or 416.
  *
+ * @param request the request
+ * @param found the representation
+ * @param ranges whether byte ranges are supported
  * @throws {Problem} `precondition-failed`, `range-not-satisfiable`
  */
 export function respondRepresentation(
@@ -74,15 +80,15 @@ export function respondRepresentation(
   if (evaluateConditions(request.headers, found.etag, found.lastModified) === "not-modified") {
     return found.notModified.clone();
   }
-  const asked = ranges && request.method === "GET" ? request.headers.get("range") : null;
-  if (asked === null) return found.fullResponse.clone();
+  const rangeHeader = ranges && request.method === "GET" ? request.headers.get("range") : null;
+  if (rangeHeader === null) return found.fullResponse.clone();
   const ifRange = request.headers.get("if-range");
-  const range = selectRange(asked, ifRange, found.etag, found.lastModified, body.length);
+  const range = selectRange(rangeHeader, ifRange, found.etag, found.lastModified, body.length);
   if (range === "whole") return found.fullResponse.clone();
   if (range === "unsatisfiable") {
     throw new Problem(
       "range-not-satisfiable",
-      `Cannot send the range ${asked.slice(0, 100)}: the content has ${body.length} bytes`,
+      `Cannot send the range ${rangeHeader.slice(0, 100)}: the content has ${body.length} bytes`,
       { "content-range": formatContentRange(range, body.length), "accept-ranges": "bytes" },
     );
   }
@@ -96,39 +102,39 @@ export function respondRepresentation(
   });
 }
 
-/** A 304 with the headers that a 200 would have had, less those about its content (RFC 9110 §15.4.5). */
+/** Creates a 304 with the headers of the 200 except those about the content (RFC 9110 §15.4.5). */
 export function notModifiedResponse(headers: Readonly<Record<string, string>>): Response {
   const { "content-type": _type, "content-length": _length, ...kept } = headers;
   return new Response(null, { status: 304, headers: kept });
 }
 
-function madeOf(world: World): Made {
-  let known = made.get(world);
-  if (known === undefined) {
-    known = {};
-    made.set(world, known);
+function cachedOf(world: World): Cached {
+  let cached = cache.get(world);
+  if (cached === undefined) {
+    cached = {};
+    cache.set(world, cached);
   }
-  return known;
+  return cached;
 }
 
-function make(world: World, form: RepresentationKind): Representation {
+function createRepresentation(world: World, kind: RepresentationKind): Representation {
   const lastModified = Date.parse(world.updatedAt) || 0;
-  const state = form === "json" && world.state !== "" ? `-${world.state}` : "";
-  const tag = formatEtag(world.version, world.sha256, `${form}${state}`);
+  const state = kind === "json" && world.state !== "" ? `-${world.state}` : "";
+  const tag = formatEtag(world.version, world.sha256, `${kind}${state}`);
   const headers: Record<string, string> = {
-    "content-type": contentType(world, form),
+    "content-type": contentType(world, kind),
     "etag": tag,
     "last-modified": formatHttpDate(lastModified),
     "cache-control": "no-cache",
     "x-content-type-options": "nosniff",
   };
-  if (form === "raw") {
+  if (kind === "raw") {
     headers["accept-ranges"] = "bytes";
-    // Strangers' markup must not act as this origin, wherever it is opened.
+    // Stored markup must not run as this origin, however it is opened.
     if (isActiveExt(world.ext)) headers["content-security-policy"] = "sandbox allow-scripts";
   } else headers["vary"] = "Accept";
   for (const [name, value] of world.meta) headers[name] = value;
-  const body = form === "json" ? encoder.encode(JSON.stringify(toWorldJson(world))) : world.body;
+  const body = kind === "json" ? encoder.encode(JSON.stringify(toWorldJson(world))) : world.body;
   headers["content-length"] = String(body.length);
   return {
     etag: tag,
@@ -140,8 +146,8 @@ function make(world: World, form: RepresentationKind): Representation {
   };
 }
 
-function contentType(world: World, form: RepresentationKind): string {
-  if (form === "json") return "application/json";
-  if (form === "text") return "text/plain; charset=utf-8";
+function contentType(world: World, kind: RepresentationKind): string {
+  if (kind === "json") return "application/json";
+  if (kind === "text") return "text/plain; charset=utf-8";
   return toMediaType(world.ext);
 }

@@ -1,6 +1,6 @@
 /**
- * Listings that are not of worlds: devices, routes, the machine's own folders. A browser gets the
- * shell for them, as it does for every collection.
+ * Listings of rows that are not worlds: devices, routes, folders of the server. A browser gets the
+ * shell, as for every collection.
  */
 
 import type { RequestContext } from "../request/request_context.ts";
@@ -10,14 +10,14 @@ import { respondShell } from "./shell_page.ts";
 import type { Store } from "../world/store.ts";
 
 const HTML = "text/html";
-/** The form of a listing for an Accept header: `text/plain`, `application/json` or `text/html`. */
+/** Chooses the media type of a listing: `text/plain`, `application/json` or `text/html`. */
 export const chooseRowsType = createTypeChooser(
   ["text/plain", "application/json", HTML],
   "text/plain",
 );
 
 /**
- * Answers a GET or HEAD with rows.
+ * Answers a GET or HEAD with rows, or with the shell for a browser.
  *
  * @throws {Problem} `precondition-failed`
  */

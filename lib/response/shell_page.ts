@@ -1,7 +1,8 @@
 /**
- * The browser's shell: one page, the same for every path, which then asks the machine like any
- * other client. It is the world `usr/lib/shell/index.html`, so a PUT re-skins it. Its policy lets it
- * run its own modules alone; nothing a stranger stored is ever part of this page.
+ * The page of the browser shell. It is the same for every path, and its modules then call the
+ * server like any other client. The page is the world `usr/lib/shell/index.html`, so T3 can replace
+ * it. Its Content-Security-Policy allows only the shell's own modules; the page never contains
+ * stored content.
  */
 
 import type { Store, World } from "../world/store.ts";
@@ -13,18 +14,18 @@ import { notModifiedResponse } from "./representation.ts";
 
 const PAGE = "usr/lib/shell/index.html";
 
-/** What the page is shown for. */
+/** What the page is sent for. */
 export interface ShellSubject {
-  /** The world at the path, where there is one: its metadata goes out with the page. */
+  /** The world at the path, if there is one: its metadata becomes headers of the response. */
   readonly world?: World;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * Answers a browser's navigation with the shell.
+ * Answers a browser with the page of the shell.
  *
- * @throws {Problem} `not-found` when the page itself was deleted from both layers
+ * @throws {Problem} `not-found` if the page is missing in both layers
  */
 export async function respondShell(
   store: Pick<Store, "read">,
@@ -41,7 +42,7 @@ export async function respondShell(
     "vary": "Accept",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
-    // What is opened from here gets no handle on this page.
+    // A page that is opened from here gets no reference to this window.
     "cross-origin-opener-policy": "same-origin",
     "content-security-policy": shellPolicy(readHost(request)),
     ...headers,
@@ -59,16 +60,16 @@ export async function respondShell(
 }
 
 /**
- * The page's Content-Security-Policy.
+ * Formats the Content-Security-Policy of the page.
  *
- * - Scripts and styles come from the shell's own folder alone: `'self'` would also mean every world
- *   that anyone may write. A Host that CSP has no grammar for (an IPv6 literal) leaves only `'self'`.
- * - The one page that may be framed is the stage, in which strangers' markup lives: no frame can take
- *   itself anywhere else, so it cannot carry off what it was given. `blob:` is for pictures and PDF
- *   that were read with a credential, and inherits this policy or the stage's.
- * - Trusted Types with no policy allowed: no string can become markup or script in this page at all.
+ * - Scripts and styles come only from the folder of the shell: `'self'` would include every world
+ *   that callers can write. For a Host that CSP cannot express (an IPv6 literal) it is `'self'`.
+ * - Only the page `stage.html`, which shows untrusted markup, can be framed. A frame cannot
+ *   navigate to another origin, so it cannot leak what it received. `blob:` is for pictures and PDF
+ *   files that were read with a credential; such a frame inherits this policy or that of the stage.
+ * - Trusted Types without any policy: no string can become markup or script in this page.
  *
- * @param host the Host header; the gate has refused one that is no name, so it cannot end a directive
+ * @param host the Host header; the gate has rejected a malformed one, so it cannot end a directive
  */
 export function shellPolicy(host: string | null): string {
   const folder = host === null || host.startsWith("[") ? undefined : `${host}/usr/lib/shell/`;

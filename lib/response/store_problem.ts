@@ -1,6 +1,6 @@
 /**
- * The errors of the store as problems. It adds the action and the name of the world, and keeps what only
- * concerns the disk for the server's log.
+ * Converts errors of the store to problems. Adds the action and the name of the world. Details
+ * about the disk are kept for the server log.
  */
 
 import { Problem, type ProblemType } from "../http/problem.ts";
@@ -18,7 +18,7 @@ const TYPES: Record<StoreError["code"], ProblemType> = {
   "closed": "unavailable",
 };
 
-/** The action of each method, for the detail of a problem. */
+/** Verb of each method, for the detail of a problem. */
 const ACTIONS: ReadonlyMap<string, string> = new Map([
   ["GET", "read"],
   ["HEAD", "read"],
@@ -28,10 +28,12 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The problem of a failed store call; anything that is not a `StoreError` comes back as it is.
+ * Converts an error of the store to a problem.
  *
- * @param method method of the request, `PUT`
+ * @param error what was thrown
+ * @param method method of the request, such as `PUT`
  * @param path path of the request; used if the error does not name a world
+ * @returns the problem; any value that is not a `StoreError` unchanged
  */
 export function toStoreProblem(error: unknown, method: string, path: string): unknown {
   if (!(error instanceof StoreError)) return error;
@@ -39,22 +41,26 @@ export function toStoreProblem(error: unknown, method: string, path: string): un
   const headers = code === "closed" || code === "busy" ? { "retry-after": "5" } : {};
   const action = ACTIONS.get(method) ?? method;
   const subject = world === undefined ? path : `/${world}`;
-  const problem = new Problem(TYPES[code], `Cannot ${action} ${subject}: ${words(error)}`, headers);
-  // The message of the store is for the log only: it may name files.
+  const problem = new Problem(
+    TYPES[code],
+    `Cannot ${action} ${subject}: ${explain(error)}`,
+    headers,
+  );
+  // The message of the store is for the log only: it may contain paths of files.
   problem.cause = error;
   return problem;
 }
 
-function words(error: StoreError): string {
+function explain(error: StoreError): string {
   switch (error.code) {
     case "full":
-      return "no space is left on the machine's disk; what was stored is unchanged";
+      return "the disk of the server is full; nothing was changed";
     case "damaged":
-      return "its file cannot be read; the server's log says why, and a backup or the trash may help";
+      return "its file cannot be read; the server log has the reason, a backup or the trash may have a copy";
     case "lower":
       return "it belongs to the read-only lower layer; a PUT covers it";
     case "closed":
-      return "the machine is shutting down";
+      return "the server is shutting down";
     default:
       return error.message.replace(/^Cannot [^:]*: /, "");
   }

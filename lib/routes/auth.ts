@@ -1,6 +1,6 @@
 /**
- * `/auth`: what the caller is, and capabilities for callers that need less. Tokens leave the server here
- * and nowhere else; the server does not store them.
+ * `/auth`: describes the caller and creates capabilities. The server returns a capability once and
+ * does not store it.
  */
 
 import { mint } from "../auth/capability.ts";
@@ -13,13 +13,16 @@ import type { RequestContext } from "../request/request_context.ts";
 import type { ServerContext } from "../request/server_context.ts";
 import { jsonResponse } from "../response/json_response.ts";
 
-/** `GET /auth/whoami`: the tier of the caller and, of a capability, its prefix, mode and time left. */
+/**
+ * `GET /auth/whoami`: the tier of the caller; for a capability also prefix, mode and remaining
+ * time.
+ */
 export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestContext): Response {
   assertCan(caller, "read", "/auth/whoami");
   if (caller.rejected) {
     throw new Problem(
       "unauthorized",
-      "Cannot identify the caller: the credential is unknown or has expired",
+      "Cannot identify the caller: the credential is unknown or expired",
       { "www-authenticate": CHALLENGE },
     );
   }
@@ -36,7 +39,11 @@ export function whoami({ now }: Pick<ServerContext, "now">, { caller }: RequestC
   });
 }
 
-/** `POST /auth/mint?prefix=&ttl=&mode=`: a capability for a prefix. */
+/**
+ * `POST /auth/mint?prefix=&ttl=&mode=`: creates a capability for a prefix.
+ *
+ * @throws {Problem} `unauthorized`, `forbidden`, `bad-query`
+ */
 export function mintCapability(
   { key, now }: Pick<ServerContext, "key" | "now">,
   context: RequestContext,
@@ -49,28 +56,30 @@ export function mintCapability(
 
 function readGrant(context: RequestContext, now: number) {
   const { query } = context.target;
-  // Who may not mint learns nothing but that, whatever else is wrong with the request.
+  // Checked first: a caller below T3 learns nothing else about the request.
   assertCan(context.caller, "mint", "/");
-  const asked = readQueryValue(query, "prefix");
-  if (asked === null) {
+  const requested = readQueryValue(query, "prefix");
+  if (requested === null) {
     throw new Problem(
       "bad-query",
-      "Cannot mint a capability: ?prefix= is missing; /home/scratch would do",
+      "Cannot create a capability: ?prefix= is missing; a path such as /home/scratch is needed",
     );
   }
-  // Of one slash at the end, as collections have it: `//` must not become the whole tree.
-  const prefix = /[^/]\/$/.test(asked) ? asked.slice(0, -1) : asked;
+  // Removes one trailing slash of a collection. `//` must not become the whole tree.
+  const prefix = /[^/]\/$/.test(requested) ? requested.slice(0, -1) : requested;
   if (!isCanonicalPath(prefix) || prefix.includes("|")) {
     throw new Problem(
       "bad-query",
-      "Cannot mint a capability: ?prefix= is no canonical absolute path; /home/scratch would do",
+      "Cannot create a capability: ?prefix= is not a canonical absolute path such as /home/scratch",
     );
   }
   const mode = readQueryValue(query, "mode") ?? "rw";
   if (mode !== "r" && mode !== "rw") {
-    throw new Problem("bad-query", "Cannot mint a capability: ?mode= is neither r nor rw");
+    throw new Problem("bad-query", "Cannot create a capability: ?mode= is neither r nor rw");
   }
   const ttl = readQueryNumber(query, "ttl", MAX_CAPABILITY_TTL_SECONDS) ?? CAPABILITY_TTL_SECONDS;
-  if (ttl < 1) throw new Problem("bad-query", "Cannot mint a capability: ?ttl= is below 1 second");
+  if (ttl < 1) {
+    throw new Problem("bad-query", "Cannot create a capability: ?ttl= is below 1 second");
+  }
   return { prefix, mode, ttl, exp: Math.floor(now / 1000) + ttl } as const;
 }

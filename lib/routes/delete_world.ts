@@ -1,6 +1,6 @@
 /**
- * Deletes a world, or every world below a collection. A deleted world moves to the trash; a world of the
- * lower layer cannot be deleted.
+ * Deletes a world, or every world below a collection. A deleted world moves to the trash. A world
+ * of the lower layer cannot be deleted.
  */
 
 import { assertCan } from "../auth/policy.ts";
@@ -15,7 +15,7 @@ import { createMethodProblem } from "./handler.ts";
 import { deletedResponse } from "./world_responses.ts";
 import { allowedMethods, assertWorldTarget } from "./world_target.ts";
 
-/** Worlds deleted at a time when a whole collection goes. */
+/** Worlds that are deleted concurrently when a collection is deleted. */
 const WORLDS_PER_STEP = 64;
 
 /**
@@ -86,7 +86,10 @@ export async function deleteCollection(
   return deletedResponse(deleted);
 }
 
-/** Removes the marks of empty collections that WebDAV clients made, deepest first, and its own. */
+/**
+ * Removes the marks of empty collections that WebDAV clients created, deepest first, and the mark
+ * of this one.
+ */
 async function unmarkCollections(store: Store, name: string): Promise<void> {
   for (const child of await store.list(name)) {
     if (child.dir) await unmarkCollections(store, `${name}/${child.name}`);
@@ -94,7 +97,9 @@ async function unmarkCollections(store: Store, name: string): Promise<void> {
   await store.markCollection(name, false);
 }
 
-/** Removes one world of a collection; a world that another request removed first is not an error. */
+/**
+ * Removes one world of a collection. A world that another request removed first is not an error.
+ */
 async function removeIfPresent(
   store: Store,
   name: string,
@@ -110,8 +115,8 @@ async function removeIfPresent(
 }
 
 /**
- * A collection is deleted world by world, so a condition on the whole of it cannot be kept. `If-Match: *`
- * requires only that it exists.
+ * A collection is deleted world by world, so a condition on the whole collection cannot be
+ * guaranteed. `If-Match: *` requires only that it exists.
  */
 function assertUnconditional(precondition: Precondition | undefined, path: string): void {
   if (precondition === undefined) return;
@@ -119,7 +124,7 @@ function assertUnconditional(precondition: Precondition | undefined, path: strin
   if (match === "*" && noneMatch === undefined && unmodifiedSince === undefined) return;
   throw new Problem(
     "precondition-failed",
-    `Cannot delete ${path}/: a condition on a whole collection cannot be kept; ` +
-      "delete its worlds one by one, each with its own",
+    `Cannot delete ${path}/: a condition on a whole collection cannot be guaranteed; ` +
+      "delete its worlds one by one, each with its own condition",
   );
 }

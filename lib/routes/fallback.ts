@@ -1,7 +1,16 @@
 /**
- * Paths that nothing answers for, and the plugin that may resolve them. It is asked only once a 404 is
- * certain, only for somebody who came by a connection, and only about what they may read anyway; when
- * it fails, declines or says what it may not, the plain 404 stands. Nothing here knows that plugin.
+ * The fallback: a plugin that may answer GET and HEAD instead of a 404. It is called only if all of
+ * this holds:
+ *
+ * - No route answers, and no world or collection exists at the path.
+ * - The request came from a client, not from a plugin.
+ * - The caller has the tier that the fallback declares.
+ * - The client did not send `Prefer: handling=strict`.
+ * - In a namespace, the request asks for a page or the bytes: it has no condition, no range, and no
+ *   query except `raw`.
+ *
+ * If the fallback declines, fails, or answers with a status that is not allowed, the 404 is sent.
+ * This module does not depend on a particular plugin.
  */
 
 import { decideFallback } from "../auth/policy.ts";
@@ -14,9 +23,9 @@ import type { PluginMatch } from "../request/plugin_routes.ts";
 import { isInNamespace } from "../world/name.ts";
 import { parseStatePath } from "./plugin_state.ts";
 
-/** RFC 7240 §4.4: who says so wants the 404 and no guess. */
+/** RFC 7240 §4.4: the client wants the 404 and no suggestion. */
 const STRICT = /(?:^|[,;])\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)/i;
-/** Headers that ask about one representation of exactly this path. */
+/** Headers that refer to one representation of exactly this path. */
 const ABOUT_BYTES = [
   "range",
   "if-range",
@@ -26,10 +35,10 @@ const ABOUT_BYTES = [
   "if-unmodified-since",
 ];
 
-/** See the module. */
+/** Calls the fallback plugin for paths that do not exist. */
 export class Fallback {
   readonly #server: ServerContext;
-  /** Until when the fallback is not asked again, by caller and path. */
+  /** Time until which the fallback is not called again, by caller and path. */
   readonly #declined = new Map<string, number>();
   #unwatch: (() => void) | undefined;
 
@@ -38,22 +47,22 @@ export class Fallback {
   }
 
   /**
-   * Asks the fallback about a path of which it is certain that nothing is there.
+   * Calls the fallback for a path that certainly does not exist. Never throws.
    *
-   * @returns its answer, or `undefined`, which means the plain 404; never throws
+   * @returns its response; undefined means that the 404 is sent
    */
   resolve(context: RequestContext): Promise<Response | undefined> | undefined {
     const { fallback } = this.#server.plugins;
     if (fallback === undefined) return undefined;
     const { caller, target } = context;
     const key = `${caller.by}\n${target.path}${target.isCollection ? "/" : ""}`;
-    // First, since who asks for the same again and again shall not pay for what else is looked at.
-    if (this.#hasDeclined(key) || !this.#concerns(context)) return undefined;
+    // Checked first, so that repeated requests for one path skip the other checks.
+    if (this.#hasDeclined(key) || !this.#isEligible(context)) return undefined;
     if (!decideFallback(caller, target.path, fallback.auth).allowed) return undefined;
-    return this.#ask(context, fallback, key);
+    return this.#call(context, fallback, key);
   }
 
-  async #ask(
+  async #call(
     context: RequestContext,
     fallback: PluginMatch,
     key: string,
@@ -61,22 +70,22 @@ export class Fallback {
     const { log } = this.#server;
     const { request, target } = context;
     try {
-      const answer = await fallback.handle(context);
-      if (this.#takes(context, answer)) return answer;
-      await answer.body?.cancel();
+      const response = await fallback.handle(context);
+      if (this.#isAcceptable(context, response)) return response;
+      await response.body?.cancel();
     } catch (error) {
       if (isClientGone(error)) return undefined;
-      // The caller is told nothing; what went wrong is for the operator, as every failure is.
-      const words = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
-      log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${words}`);
+      // The client gets the 404; the failure is logged for the operator.
+      const reason = error instanceof Problem ? `${error.status} ${error.detail}` : String(error);
+      log(`fallback failed: ${request.method} ${target.path.slice(0, 200)}: ${reason}`);
     }
-    this.#remember(key);
+    this.#rememberDecline(key);
     return undefined;
   }
 
-  /** Whether a path is one that may be resolved, and its caller one who would want that. */
-  #concerns({ request, target, depth }: RequestContext): boolean {
-    // A plugin asks for what it names. It may be the fallback itself, which would never come to an end.
+  /** Checks whether this request can be resolved by the fallback. */
+  #isEligible({ request, target, depth }: RequestContext): boolean {
+    // Plugins request exact paths. The fallback itself may be the requester, which would never end.
     if (depth !== undefined) return false;
     const { method, headers } = request;
     if (method !== "GET" && method !== "HEAD") return false;
@@ -87,7 +96,7 @@ export class Fallback {
       return !core && this.#server.plugins.match(path) === undefined && !isStrict(headers);
     }
     if (query !== "" && query !== "raw") return false;
-    // A page's own requests: the shell asks whether a world is there, and would take another for it.
+    // Only navigations. The shell requests worlds itself to check whether they exist.
     const mode = headers.get("sec-fetch-mode");
     if (mode !== null && mode !== "navigate") return false;
     if (parseStatePath(name) !== undefined) return false;
@@ -100,15 +109,15 @@ export class Fallback {
     return name.includes("/") && store.stat(name) === undefined && !store.isCollection(name);
   }
 
-  /** Whether an answer may stand in the 404's place. */
-  #takes({ target, caller }: RequestContext, answer: Response): boolean {
-    const { status, headers } = answer;
+  /** Checks whether a response can replace the 404. */
+  #isAcceptable({ target, caller }: RequestContext, response: Response): boolean {
+    const { status, headers } = response;
     if (status === 404 && !headers.has("content-type")) return false;
     const world = isInNamespace(target.name);
-    // Elsewhere the fallback may serve what it likes, but what a capability does not cover it only
-    // points at: whoever follows is asked for their right again.
+    // Outside the namespaces the fallback can send any content. For a path that a capability does
+    // not cover it can only link: the linked path is checked again.
     if (!world && caller.scope === undefined) return status < 500;
-    // Somebody may have made the world while the fallback thought about it.
+    // Another request may have created the world since.
     if (world && !this.#isAbsent(target.name)) return false;
     if (status === 303) return /^\/(?![/\\])/.test(headers.get("location") ?? "");
     return status === 300 || status === 404;
@@ -119,8 +128,8 @@ export class Fallback {
     return until !== undefined && this.#server.now() < until;
   }
 
-  /** Keeps who asks for the same again and again from the plugin, until a world changes. */
-  #remember(key: string): void {
+  /** Remembers that the fallback declined, for a short time and until any world changes. */
+  #rememberDecline(key: string): void {
     if (this.#declined.size >= FALLBACK_DECLINE_CACHE_ENTRIES) this.#declined.clear();
     this.#declined.set(key, this.#server.now() + FALLBACK_DECLINE_MS);
     this.#unwatch ??= this.#server.store.watch("/", () => {

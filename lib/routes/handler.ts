@@ -1,30 +1,31 @@
 /**
- * What a route is made of: a handler takes the request context and returns a response, and `only` makes
- * one handler of several methods. Handlers register nothing; `lib/server/app.ts` lists every route.
+ * Building blocks of routes. A handler takes the request context and returns a response; `only`
+ * combines handlers of several methods. Handlers register nothing: `lib/server/app.ts` lists every
+ * route.
  */
 
 import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
 
 /**
- * Answers a request. It may be synchronous: a read from memory must not wait for a promise.
+ * Answers a request. It can be synchronous: a read from memory must not wait for a promise.
  *
- * @throws {Problem | StoreError} turned into a response in one place, in `lib/server/app.ts`
+ * @throws {Problem | StoreError} `lib/server/app.ts` converts it to a response, in one place
  */
 export type Handler = (context: RequestContext) => Response | Promise<Response>;
 
-/** Handlers by method; GET answers HEAD as well. */
+/** Handlers by method. GET also answers HEAD. */
 export type MethodHandlers = Readonly<Partial<Record<string, Handler>>>;
 
-/** The value of an `Allow` header, or how it depends on the request. */
+/** The value of the `Allow` header, or a function of the request that returns it. */
 export type AllowedMethods = string | ((context: RequestContext) => string);
 
 /**
- * One handler for the methods of a path. It answers OPTIONS with 204 unless a handler for it is given,
- * and every other method with 405.
+ * Combines handlers of several methods. OPTIONS gets 204 unless a handler is given; other methods
+ * get 405.
  *
- * @param handlers handlers by method; the method of a HEAD request is still HEAD in the context
- * @param allow the `Allow` header; made from the handlers if absent
+ * @param handlers handlers by method; for a HEAD request the method in the context is HEAD
+ * @param allow the `Allow` header; derived from the handlers by default
  * @throws {Problem} `method-not-allowed`
  */
 export function only(
@@ -47,9 +48,10 @@ export function only(
 }
 
 /**
- * The problem of a method that a path does not have (RFC 9110 §15.5.6).
+ * Creates the problem for a method that a path does not support (RFC 9110 §15.5.6).
  *
- * @param allow the methods that the path has, as in an `Allow` header
+ * @param context the request
+ * @param allow value of the `Allow` header
  */
 export function createMethodProblem({ request, target }: RequestContext, allow: string): Problem {
   const path = target.isCollection && target.path !== "/" ? `${target.path}/` : target.path;

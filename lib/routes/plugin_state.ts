@@ -1,6 +1,6 @@
 /**
- * `/lib/<name>/state`: what a plugin is, and the switch that approves it or turns it off. An approval
- * accepts what the response shows: routes, tier, grants and permissions.
+ * `/lib/<name>/state`: describes a plugin, approves it, or disables it. An approval accepts the
+ * routes, the tier, the grants and the permissions that the response shows.
  */
 
 import { assertCan, decide } from "../auth/policy.ts";
@@ -15,14 +15,17 @@ import { jsonResponse } from "../response/json_response.ts";
 import type { World } from "../world/store.ts";
 import { type Handler, only } from "./handler.ts";
 
-/** The world of the plugin that a `/lib/<name>/state` path concerns; undefined for other paths. */
+/**
+ * Returns the world of the plugin that a `/lib/<name>/state` path is about; undefined for other
+ * paths.
+ */
 export function parseStatePath(name: string): string | undefined {
   if (!name.startsWith("lib/") || !name.endsWith("/state")) return undefined;
   const plugin = name.slice(0, -"/state".length);
   return plugin.length > "lib/".length && plugin.indexOf("/", 4) < 0 ? plugin : undefined;
 }
 
-/** Makes the handler of `/lib/:name/state`. */
+/** Creates the handler of `/lib/:name/state`. */
 export function createPluginStateHandler(server: ServerContext): Handler {
   return only({
     GET: (context) => showState(server, context),
@@ -36,12 +39,12 @@ async function showState(server: ServerContext, context: RequestContext): Promis
   const name = readSubject(context, "read");
   const state = await describe(server, context, name);
   if (!hasQuery(target.query, "asks")) return jsonResponse(state);
-  // The source is run once to learn this, so the caller must be able to approve it.
+  // This runs the source once, so the caller must be able to approve it.
   assertCan(caller, "activate", `/${name}`);
   return jsonResponse({ ...state, asks: await server.plugins.admin.requestedGrants(name) });
 }
 
-/** `PUT` of `active` or `disabled`: approves the current source, or takes its routes down (T3). */
+/** `PUT` of `active` or `disabled`: approves the current source, or removes its routes (T3). */
 async function changeState(server: ServerContext, context: RequestContext): Promise<Response> {
   const { request, caller } = context;
   const name = readSubject(context, "activate");
@@ -61,7 +64,7 @@ async function changeState(server: ServerContext, context: RequestContext): Prom
   return jsonResponse(await describe(server, context, name));
 }
 
-/** The world that the path concerns, if the caller may do this to it. */
+/** The world that the path is about, if the caller can perform the action on it. */
 function readSubject(context: RequestContext, action: "read" | "activate"): string {
   const name = context.target.name.slice(0, -"/state".length);
   assertCan(context.caller, action, `/${name}`);

@@ -1,6 +1,6 @@
 /**
- * Reads a world or lists a collection. A world that is in memory is answered without a promise: this is
- * the path that most requests take. Nothing is looked up before the caller may read the path.
+ * Reads a world or lists a collection. A world in memory is answered without a promise: most
+ * requests take this path. The policy is checked before any look-up.
  */
 
 import { assertCan, canRead } from "../auth/policy.ts";
@@ -32,7 +32,7 @@ const chooseListing = createTypeChooser([TEXT, JSON_TYPE, HTML], TEXT);
  * `GET` and `HEAD` of a path in a namespace.
  *
  * @throws {Problem} `unauthorized`, `forbidden`, `not-found`, `bad-name`, `bad-query`
- * @throws {StoreError} what the store could not read
+ * @throws {StoreError} if the store cannot read the world
  */
 export function readWorld(
   { store }: Pick<ServerContext, "store">,
@@ -41,14 +41,14 @@ export function readWorld(
   const { target, caller } = context;
   assertCan(caller, "read", target.path);
   if (target.isCollection) return listCollection(store, context);
-  const hot = store.peek(target.name);
-  if (hot !== undefined && (target.query === "" || target.query === "raw")) {
-    return respondWorld(store, context, redactFor(caller, hot), target.query === "raw");
+  const cached = store.peek(target.name);
+  if (cached !== undefined && (target.query === "" || target.query === "raw")) {
+    return respondWorld(store, context, redactFor(caller, cached), target.query === "raw");
   }
   return readSlowly(store, context);
 }
 
-/** The representation that the Accept header asks for; a read from memory ends here. */
+/** Sends the representation that the Accept header selects. A read from memory ends here. */
 function respondWorld(
   store: Store,
   { request }: RequestContext,
@@ -67,7 +67,7 @@ function respondWorld(
   );
 }
 
-/** A read that needs the disk, a query parameter, or a collection in place of a world. */
+/** A read that needs the disk or a query parameter, or whose path is a collection only. */
 async function readSlowly(store: Store, context: RequestContext): Promise<Response> {
   const { target, caller } = context;
   const { name, path, query } = target;
@@ -90,7 +90,7 @@ async function readSlowly(store: Store, context: RequestContext): Promise<Respon
   if (raw || at !== undefined) {
     throw new Problem(
       "not-found",
-      `Cannot read the bytes of ${path}: it is a collection only; GET ${path}/ lists it`,
+      `Cannot read the bytes of ${path}: it is a collection, not a world; GET ${path}/ lists it`,
     );
   }
   if (chooseListing(context.request.headers.get("accept")) !== HTML) {
@@ -111,7 +111,7 @@ async function listCollection(store: Store, context: RequestContext): Promise<Re
       "not-found",
       store.stat(name) === undefined
         ? `Cannot list ${path}/: nothing is here`
-        : `Cannot list ${path}/: it is a world without anything below it; GET ${path} reads it`,
+        : `Cannot list ${path}/: it is a world with nothing below it; GET ${path} reads it`,
     );
   }
   if (hasQuery(target.query, "raw")) {

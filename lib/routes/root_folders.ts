@@ -1,5 +1,5 @@
 /**
- * The folders that are made of routes: the root, `/dev` and `/mnt`. Devices and mounts are routes of
+ * The folders that consist of routes: the root, `/dev` and `/mnt`. Devices and mounts are routes of
  * plugins; without plugins these folders are empty.
  */
 
@@ -12,10 +12,10 @@ import type { ServerContext } from "../request/server_context.ts";
 import type { ListingRow } from "../response/listing.ts";
 import { respondRows } from "../response/row_listing.ts";
 
-/** Every first segment but `auth`, which has nothing to list. */
+/** Every first segment except `auth`, which has no listing. */
 const FOLDERS = CORE_SEGMENTS.filter((segment) => segment !== "auth");
 
-/** `GET /`: the folders that the caller may read. */
+/** `GET /`: the folders that the caller can read. */
 export function listRoot(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
@@ -25,7 +25,7 @@ export function listRoot(
   return respondRows(store, context, shown.map((name) => ({ name, dir: true })));
 }
 
-/** `OPTIONS /`: Windows asks the root for WebDAV before it mounts anything below it. */
+/** `OPTIONS /`: Windows asks the root for WebDAV support before it mounts a path below it. */
 export function rootOptions(): Response {
   return new Response(null, {
     status: 204,
@@ -43,7 +43,6 @@ export function listPluginFolder(
   return respondRows(store, context, childrenOf(plugins, path));
 }
 
-/** The first segments of the plugin routes below a folder. */
 function childrenOf(plugins: PluginRoutes, folder: string): ListingRow[] {
   const rows = new Map<string, ListingRow>();
   for (const { path, plugin, description } of plugins.list()) {

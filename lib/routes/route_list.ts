@@ -1,6 +1,6 @@
 /**
- * `/bin`: every route that answers, the core's and the plugins', each with a line on what it does. The
- * alias `/bin/<route>` is resolved in `lib/server/app.ts`.
+ * `/bin`: lists every route of the core and of plugins with a short description. The alias
+ * `/bin/<route>` is resolved in `lib/server/app.ts`.
  */
 
 import { assertCan, canRead } from "../auth/policy.ts";
@@ -18,23 +18,23 @@ const HTML = "text/html";
 const chooseType = createTypeChooser(["text/plain", "application/json", HTML], "text/plain");
 const encoder = new TextEncoder();
 
-/** `GET /bin`: the routes that the caller may read, as text, JSON or the shell's page. */
+/** `GET /bin`: the routes that the caller can read, as text, JSON or the page of the shell. */
 export function listRoutes(
   { store, plugins }: Pick<ServerContext, "store" | "plugins">,
   { request, caller }: RequestContext,
 ): Response | Promise<Response> {
   assertCan(caller, "read", "/bin");
-  const form = chooseType(request.headers.get("accept"));
-  if (form === HTML) return respondShell(store, request);
+  const type = chooseType(request.headers.get("accept"));
+  if (type === HTML) return respondShell(store, request);
   const rows = routeRows(plugins).filter(({ route }) => canRead(caller, route));
-  const asJson = form === "application/json";
+  const asJson = type === "application/json";
   const body = encoder.encode(
     asJson
       ? JSON.stringify(rows)
       : rows.map(({ route, description }) => `${route}\t${description}\n`).join(""),
   );
   const headers = {
-    "content-type": asJson ? form : "text/plain; charset=utf-8",
+    "content-type": asJson ? type : "text/plain; charset=utf-8",
     "etag": `"${sha256Hex(body).slice(0, 16)}.${asJson ? "bin-json" : "bin"}"`,
     "vary": "Accept",
     "cache-control": "no-cache",
@@ -47,11 +47,14 @@ export function listRoutes(
 function routeRows(
   plugins: PluginRoutes,
 ): { route: string; description: string; plugin?: string }[] {
-  const core = Object.entries(CORE_ROUTES).map(([route, description]) => ({ route, description }));
-  const ofPlugins = plugins.list().map(({ path, description, plugin }) => ({
+  const coreRows = Object.entries(CORE_ROUTES).map(([route, description]) => ({
+    route,
+    description,
+  }));
+  const pluginRows = plugins.list().map(({ path, description, plugin }) => ({
     route: path,
     description,
     plugin: `/${plugin}`,
   }));
-  return [...core, ...ofPlugins].sort((a, b) => a.route < b.route ? -1 : 1);
+  return [...coreRows, ...pluginRows].sort((a, b) => a.route < b.route ? -1 : 1);
 }

@@ -1,6 +1,6 @@
 /**
- * What the plain world routes answer when a change is done, and in a 304's place: small responses
- * made of values. Whether anything was allowed or happened was decided before.
+ * Responses of the world routes to changes, and the 304 for a version in the URL. They only format
+ * values; access and success are decided before.
  */
 
 import { formatEtag } from "../http/etag.ts";
@@ -8,13 +8,16 @@ import { encodePath } from "../http/path.ts";
 import { notModifiedResponse } from "../response/representation.ts";
 import type { ChangeResult } from "../world/store.ts";
 
-/** The 304 in an answer's place, for a reader who named the current version in the URL. */
-export function toNotModifiedResponse(answer: Response): Response {
-  const { "content-range": _range, ...headers } = Object.fromEntries(answer.headers);
+/** Converts a 200 to a 304, for a client that named the current version in the URL (`?v=`). */
+export function toNotModifiedResponse(response: Response): Response {
+  const { "content-range": _range, ...headers } = Object.fromEntries(response.headers);
   return notModifiedResponse(headers);
 }
 
-/** The answer to a write: version and extension, entity tag, and where a new world is. */
+/**
+ * Creates the response to a write: version, extension and entity tag; for a new world also its
+ * location.
+ */
 export function writtenResponse(path: string, written: ChangeResult): Response {
   const { version, ext, sha256, created } = written;
   return new Response(`{"version":${version},"ext":"${ext}"}\n`, {
@@ -27,7 +30,7 @@ export function writtenResponse(path: string, written: ChangeResult): Response {
   });
 }
 
-/** The answer to a DELETE: the names that went. */
+/** Creates the response to a DELETE: the names of the deleted worlds. */
 export function deletedResponse(names: readonly string[]): Response {
   return new Response(`${JSON.stringify({ deleted: names })}\n`, {
     headers: { "content-type": "application/json" },

@@ -1,6 +1,4 @@
-/**
- * What a path in a namespace can be: a namespace, a collection or a world, and which methods each has.
- */
+/** Kinds of paths in a namespace (a namespace, a collection or a world) and the methods of each. */
 
 import { Problem } from "../http/problem.ts";
 import type { RequestContext } from "../request/request_context.ts";
@@ -10,14 +8,15 @@ const WORLD_METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const COLLECTION_METHODS = "GET, HEAD, DELETE, OPTIONS";
 const NAMESPACE_METHODS = "GET, HEAD, OPTIONS";
 
-/** The `Allow` header of a path in a namespace. */
+/** Value of the `Allow` header of a path in a namespace. */
 export function allowedMethods({ target: { name, isCollection } }: RequestContext): string {
   if (!name.includes("/")) return NAMESPACE_METHODS;
   return isCollection ? COLLECTION_METHODS : WORLD_METHODS;
 }
 
 /**
- * Checks that a path can be that of a world: not a collection, not a namespace, one segment below `/lib`.
+ * Throws unless a path can be that of a world: not a collection, not a namespace, one segment below
+ * `/lib`.
  *
  * @throws {Problem} `method-not-allowed`, `bad-name`
  */

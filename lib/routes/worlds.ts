@@ -1,6 +1,6 @@
 /**
- * The worlds over HTTP: which method does what on a world, on a collection and on a namespace. Policy is
- * asked before anything is looked up, so that a refusal is the same whether or not a world exists.
+ * Worlds over HTTP: maps methods to operations on a world, a collection or a namespace. The policy
+ * is checked before any look-up, so a refusal does not reveal whether a world exists.
  */
 
 import type { LockTable } from "../dav/locks/lock_table.ts";
@@ -11,7 +11,7 @@ import { readWorld } from "./read_world.ts";
 import { allowedMethods } from "./world_target.ts";
 import { appendToWorld, putWorld } from "./write_world.ts";
 
-/** Makes the handler of every path in a namespace. */
+/** Creates the handler of every path in a namespace. */
 export function createWorldHandler(server: ServerContext, locks: LockTable): Handler {
   return only({
     GET: (context) => readWorld(server, context),

@@ -1,7 +1,7 @@
 /**
- * Writes a world: replace, append, and restore of an earlier version. `prepareWrite` makes every check
- * that needs no content before the body is read, so that a caller without the right, without the lock or
- * with a stale version is refused at once, and not after 5 MiB.
+ * Writes a world: replaces it, appends to it, or restores an earlier version. `prepareWrite` makes
+ * every check that does not need the content before it reads the body. A request without rights,
+ * with a locked world or a stale version is therefore refused before its body is sent.
  */
 
 import { assertCan } from "../auth/policy.ts";
@@ -22,10 +22,10 @@ import { assertWorldTarget } from "./world_target.ts";
 
 const NO_META = { meta: [] } as const;
 
-/** What a write may use of the server. */
+/** The services that a write uses. */
 type WriteContext = Pick<ServerContext, "store" | "config">;
 
-/** A write whose caller, name, metadata, lock and precondition are checked, with its body. */
+/** A checked write (caller, name, metadata, lock, precondition) with its body. */
 interface PreparedWrite {
   readonly name: string;
   readonly body: Uint8Array<ArrayBuffer>;
@@ -77,7 +77,7 @@ export async function appendToWorld(
   return writtenResponse(path, written);
 }
 
-/** Writes an earlier version as a new one. */
+/** Writes the content of an earlier version as a new version. */
 async function restoreWorld(
   { store }: WriteContext,
   { target: { path }, caller }: RequestContext,
@@ -90,12 +90,12 @@ async function restoreWorld(
       `Cannot restore version ${from} of ${path}: the request has content; send none`,
     );
   }
-  const past = await store.readAt(name, from);
+  const earlier = await store.readAt(name, from);
   const written = await store.put({
     name,
-    body: past.body,
-    ext: past.ext,
-    meta: past.meta,
+    body: earlier.body,
+    ext: earlier.ext,
+    meta: earlier.meta,
     by: caller.by,
     state: initialState(name),
     facts: { from_version: from },
@@ -105,11 +105,14 @@ async function restoreWorld(
 }
 
 /**
- * Checks a write and then reads its body: rights, name, headers, locks and precondition first. Locks are
- * checked again after the body, because a client may take minutes to send it; the store checks the
- * precondition again in the transaction of the change.
+ * Checks a write and then reads its body. Locks are checked again after the body, because a client
+ * may take minutes to send it. The store checks the precondition again in the transaction of the
+ * change.
  *
- * @param action what the caller wants, for error texts: `write`
+ * @param server the services that a write uses
+ * @param locks the locks of WebDAV clients
+ * @param context the request
+ * @param action the attempted action as a verb, for error messages: `write`
  * @throws {Problem} `unauthorized`, `forbidden`, `method-not-allowed`, `bad-name`, `bad-header`,
  * `bad-metadata`, `locked`, `precondition-failed`, `body-too-large`
  */
@@ -129,7 +132,7 @@ async function prepareWrite(
       `Cannot ${action} ${path}: Content-Range was sent; send the whole content (RFC 9110 §14.5)`,
     );
   }
-  // An append leaves the metadata as it is, so headers that it does not use cannot make it fail.
+  // An append keeps the metadata, so invalid metadata headers are not an error.
   const parsed = request.method === "PUT" ? parseMetaHeaders(request.headers) : NO_META;
   if ("fault" in parsed) {
     throw new Problem(
@@ -146,8 +149,8 @@ async function prepareWrite(
 }
 
 /**
- * Refuses a write whose precondition cannot hold, as far as memory can tell: a world that is in memory,
- * or a name without a world. Everything else is left to the store.
+ * Refuses a write with a false precondition if the current version is in memory or the world does
+ * not exist. In all other cases the store decides.
  */
 function assertNotStale(
   store: Store,
@@ -164,7 +167,10 @@ function assertNotStale(
   }
 }
 
-/** The extension of the new content: `?ext=`, Content-Type, the name's suffix, or the bytes. */
+/**
+ * Chooses the extension of the new content: from `?ext=`, Content-Type, the suffix of the name, or
+ * the bytes.
+ */
 function chooseWorldExt(
   request: Request,
   query: string,

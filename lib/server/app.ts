@@ -1,6 +1,6 @@
 /**
- * The server as one function from Request to Response. Every route of the core is registered here, in one
- * list; every error becomes a response here, in one place. What a route does is in `lib/routes`.
+ * The server as one function from Request to Response. All routes of the core are registered here,
+ * in one list, and all errors become responses here. `lib/routes` contains what each route does.
  *
  * To add a route: export a handler from `lib/routes`, register it below, and describe it in
  * `lib/request/core_routes.ts`. To add a header to every response: `handle` and `finish`.
@@ -37,7 +37,7 @@ import { Streams } from "../routes/stream/stream.ts";
 import { createWorldHandler } from "../routes/worlds.ts";
 import { isInNamespace, NAMESPACES } from "../world/name.ts";
 
-/** The server, ready to be given requests. */
+/** The server, ready to answer requests. */
 export interface App {
   /**
    * Answers a request from outside; never throws.
@@ -65,9 +65,9 @@ interface AppEnv {
 }
 
 /**
- * What the router is given in place of the request. It looks only at the path in the context; the URL of
- * the request may be one that cannot be parsed (`Host: 1.2.3.4.5`), and Hono would answer HEAD
- * itself, asynchronously and without the length.
+ * The request that Hono receives. Its router uses only the path in the context. The URL of the real
+ * request may be invalid (`Host: 1.2.3.4.5`), and Hono 4 answers HEAD itself, asynchronously and
+ * without Content-Length.
  */
 const ROUTED = new Request("http://localhost/");
 
@@ -85,7 +85,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     // Hono types the environment as unknown; `dispatch` below always passes a context.
     getPath: (_request, options) => (options?.env as RequestContext).target.path,
   });
-  // Of several handlers that match a path the first answers; a path with one is answered synchronously.
+  // The first matching handler answers. Hono answers synchronously only if exactly one matches.
   const route = (path: string, handler: Handler) => app.all(path, ({ env }) => handler(env));
 
   const world = createWorldHandler(server, locks);
@@ -124,7 +124,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
   );
   route("/", only({ GET: (context) => listRoot(server, context), OPTIONS: rootOptions }));
   app.notFound(({ env }) => unrouted(env));
-  // `handle` and `handleInternal` turn errors into responses; here they only pass through.
+  // `handle` and `handleInternal` convert errors; here they are only rethrown.
   app.onError((error) => {
     throw error;
   });
@@ -133,7 +133,7 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return app.fetch(ROUTED, context);
   }
 
-  /** WebDAV is loaded when it is first used: its XML parser would slow every start. */
+  /** WebDAV is loaded on first use, because its XML parser would slow every start. */
   let davRouter: DavRouter | undefined;
   async function loadDav(): Promise<DavRouter> {
     const { DavRouter } = await import("../dav/router.ts");
@@ -143,33 +143,36 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     return davRouter?.handle(context) ?? loadDav().then((router) => router.handle(context));
   }
 
-  /** Lets a handler that lists plugin routes wait until the plugins have been started. */
+  /** Makes a handler that lists plugin routes wait until the plugins have been started. */
   function afterStart(handler: Handler): Handler {
     return function handleAfterStart(context) {
       return plugins.starting?.then(() => handler(context)) ?? handler(context);
     };
   }
 
-  /** A path that a plugin may own: the plugin answers if there is one. */
+  /** A path that a plugin can claim: the plugin answers if there is one. */
   function orPlugin(handler: Handler): Handler {
     return function handleOrPlugin(context) {
       return plugins.match(context.target.path)?.handle(context) ?? handler(context);
     };
   }
 
-  /** `/bin/proc/status` is `/proc/status`; worlds and `/bin` itself have no alias. */
+  /** `/bin/proc/status` is an alias of `/proc/status`. Worlds and `/bin` itself have no alias. */
   function alias(context: RequestContext): Response | Promise<Response> {
     const name = context.target.name.slice("bin/".length);
     if (isInNamespace(name) || name === "bin" || name.startsWith("bin/")) {
       throw new Problem(
         "not-found",
-        `Cannot find ${context.target.path}: /bin holds routes, and this is not one`,
+        `Cannot find ${context.target.path}: /bin contains routes, and this is not one`,
       );
     }
     return dispatch({ ...context, target: { ...context.target, name, path: `/${name}` } });
   }
 
-  /** A path without a route of the core: of a plugin, of a plugin that still starts, or a site file. */
+  /**
+   * Answers a path without a core route: a plugin, a plugin that is still being started, or a site
+   * file.
+   */
   function unrouted(context: RequestContext): Response | Promise<Response> {
     const { path, name } = context.target;
     const plugin = plugins.match(path);
@@ -208,8 +211,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     }
   }
 
-  /** The last step of a response that was waited for; only these are timed, because the clock costs more
-   * than a read from memory may. */
+  /**
+   * Last step of a response that is a promise. Only these are timed, because the clock costs more
+   * than a read from memory may.
+   */
   async function finish(
     request: Request,
     pending: Promise<Response>,
@@ -232,13 +237,13 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     }
   }
 
-  /** The one place where an error becomes a response. */
+  /** The only place where an error becomes a response. */
   async function toResponse(
     thrown: unknown,
     request: Request,
     context: RequestContext | undefined,
   ): Promise<Response> {
-    // No client reads this response, and nothing failed; 499 is what nginx counts such a request under.
+    // The client has disconnected and nothing failed; nginx logs such requests as 499.
     if (isClientGone(thrown)) return new Response(null, { status: 499 });
     const error = toStoreProblem(thrown, request.method, context?.target.path ?? "/");
     if (error instanceof Problem && error.type === "not-found" && context !== undefined) {
@@ -252,14 +257,16 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
       toProblemResponse(problem, accept, request.method === "HEAD");
   }
 
-  /** An error that no code expected: the log gets its stack, the caller a problem without it. */
+  /** An unexpected error: the log gets its stack, the client a problem without it. */
   function reportFailure(error: unknown, request: Request): Problem {
-    const shown = error instanceof Error ? error.stack ?? error.message : String(error);
-    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${shown}`);
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    server.log(`failed: ${request.method} ${pathForLog(request.url)}: ${text}`);
     return new Problem("internal", "Cannot answer: internal error; see the server log");
   }
 
-  /** Logs a problem that concerns the operator. An unknown method (501) is the fault of its sender. */
+  /**
+   * Logs a problem that concerns the operator. An unknown method (501) is an error of the client.
+   */
   function logProblem(problem: Problem, request: Request): void {
     const { status, detail, cause } = problem;
     if (status < 500 || status === 501) return;
@@ -267,7 +274,10 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     server.log(`${status}: ${request.method} ${pathForLog(request.url)}: ${detail}${why}`);
   }
 
-  /** The shell's page in place of a problem, for a browser that navigates: it can ask for a token. */
+  /**
+   * The page of the shell instead of a problem, for a browser that navigates: the page can ask for
+   * a token.
+   */
   async function shellFor(
     { status, type }: Problem,
     request: Request,
@@ -279,7 +289,8 @@ export function createApp(server: ServerContext, gateOptions: GateOptions): App 
     if (accept === null || !accept.includes("text/html")) return undefined;
     const types = ["application/json", "text/plain", "text/html"];
     if (negotiateTypes(accept, types)[0] !== "text/html") return undefined;
-    // Without the Basic challenge: the browser would ask in a dialog of its own and keep the answer.
+    // Without the Basic challenge, because the browser would show its own dialog and store the
+    // answer.
     const headers: Record<string, string> = status === 401
       ? { "www-authenticate": 'Bearer realm="elastik"' }
       : {};

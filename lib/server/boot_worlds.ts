@@ -1,6 +1,6 @@
 /**
- * The worlds the machine writes about itself at its start, so that whoever is T3 can read how it was
- * started. Names of settings are told, values only where they help nobody to break in.
+ * Worlds that the server writes about itself at the start, so that T3 can read how it was started.
+ * All settings are named; only values without secrets are shown.
  */
 
 import { PUBLIC_SETTINGS, type SettingName, SETTINGS } from "../config.ts";
@@ -8,27 +8,27 @@ import type { Store } from "../world/store.ts";
 
 const encoder = new TextEncoder();
 
-/** Writes `/boot/env` and `/boot/plugins`, each only when it says something new. */
+/** Writes `/boot/env` and `/boot/plugins`, each only if its content has changed. */
 export async function writeBootWorlds(
   store: Store,
   env: (name: string) => string | undefined,
 ): Promise<void> {
   await writeIfNew(store, "boot/env", formatBootEnv(env));
-  await writeIfNew(store, "boot/plugins", await bootPlugins(store));
+  await writeIfNew(store, "boot/plugins", await formatBootPlugins(store));
 }
 
-/** One line a setting: its value where that is harmless, else whether it is set. */
+/** Formats one line per setting: its value if it is public, otherwise whether it is set. */
 export function formatBootEnv(env: (name: string) => string | undefined): string {
-  const harmless = new Set<string>(PUBLIC_SETTINGS);
+  const publicNames = new Set<string>(PUBLIC_SETTINGS);
   return (Object.keys(SETTINGS) as SettingName[]).map((name) => {
     const value = env(name);
     if (value === undefined) return `# ${name} is not set\n`;
-    return harmless.has(name) ? `${name}=${value}\n` : `# ${name} is set\n`;
+    return publicNames.has(name) ? `${name}=${value}\n` : `# ${name} is set\n`;
   }).join("");
 }
 
-/** One line a plugin: its name and state. */
-async function bootPlugins(store: Store): Promise<string> {
+/** Formats one line per plugin: name and state. */
+async function formatBootPlugins(store: Store): Promise<string> {
   const sources = await store.walk("lib");
   return sources.filter((entry) => entry.layer === "upper")
     .map(({ name, state }) => `${name.slice("lib/".length)} ${state}\n`).join("");

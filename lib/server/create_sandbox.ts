@@ -1,6 +1,6 @@
 /**
- * What the cells of a server are made from: how they start, what they may be granted, and what they must
- * never reach. Loaded when the first plugin is needed.
+ * Creates the sandbox in which plugins run: how cells start, what can be granted to them, and what
+ * they must never reach. Loaded when the first plugin is needed.
  */
 
 import type { Config } from "../config.ts";
@@ -12,36 +12,36 @@ import type { CellProgram } from "../plugin/transport/process_transport.ts";
 import { RESERVED_SEGMENTS } from "../request/core_routes.ts";
 import type { Store } from "../world/store.ts";
 
-/** Environment variables that the runtime of a cell needs to find its cache; a cell gets no others. */
+/** Environment variables that Deno needs in a cell to find its cache. A cell gets no others. */
 const RUNTIME_VARIABLES = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
 
 const SOURCE_WORKER = import.meta.resolve("../plugin/manifest/check_imports_worker.ts");
-/** The main module of a cell in a checkout: it loads nothing but the cell. */
+/** Main module of a cell in a checkout: it loads only the code of the cell. */
 const CELL_MAIN = import.meta.resolve("../plugin/transport/cell_main.ts");
-/** Never called: imports that the runtime can see, so that a run from a URL has these modules cached. */
+/** Never called. Deno finds these imports, so that a run from a URL caches the modules. */
 export const SEPARATE_MODULES: readonly (() => Promise<unknown>)[] = [
   () => import("../plugin/transport/cell_main.ts"),
   () => import("../plugin/manifest/check_imports_worker.ts"),
 ];
 
-/** What the sandbox is made from. */
+/** What the sandbox needs of the server. */
 export interface SandboxOptions {
   readonly store: Store;
   readonly config: Config;
-  /** Looks an environment variable up. */
+  /** Looks up an environment variable. */
   readonly env: (name: string) => string | undefined;
-  /** URL of the program's main module; absent in a compiled binary. */
+  /** URL of the main module; absent in a compiled binary. */
   readonly main?: string;
-  /** The program is one file, without the module of a Worker next to it. */
+  /** The program is one file, so there is no separate module for a Worker. */
   readonly single?: boolean;
-  /** Whether cells may be processes. */
+  /** Whether cells can be processes. */
   readonly canSpawn: boolean;
   /** Port that the server listens on. */
   readonly port: number;
   readonly log: (line: string) => void;
 }
 
-/** Creates what the plugin host starts cells with. Logs a line if the isolation is weaker. */
+/** Creates the dependencies of the plugin host. Logs a warning if the isolation is weaker. */
 export function createSandbox(options: SandboxOptions): SandboxDeps {
   const { store, config, env, log, canSpawn } = options;
   const { startCell, warning } = chooseTransport(programOf(options), canSpawn);
@@ -54,7 +54,7 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
     ...(options.single === true
       ? {}
       : { checkImports: checkImportsInWorker(SOURCE_WORKER, config.cellLimits.startTimeoutMs) }),
-    forbiddenFolders: closedPaths(config),
+    forbiddenFolders: forbiddenPaths(config),
     ...(canSpawn
       ? {}
       : { netFault: (host: string) => ownPortFault(host, options.port, config.host) }),
@@ -67,30 +67,37 @@ export function createSandbox(options: SandboxOptions): SandboxDeps {
   };
 }
 
-/** What no plugin may reach: the machine's data, the key by which others know it, and its settings. */
-function closedPaths({ data, tls }: Config): string[] {
-  const closed = [data, ...(tls === undefined ? [] : [tls.key])];
+/** Paths that no plugin may reach: the data folder, the TLS key, and the settings. */
+function forbiddenPaths({ data, tls }: Config): string[] {
+  const forbidden = [data, ...(tls === undefined ? [] : [tls.key])];
   try {
-    // Its tokens may stand there.
-    return [...closed, ".env"].map((path) => Deno.realPathSync(path));
+    // `.env` may contain tokens.
+    return [...forbidden, ".env"].map((path) => Deno.realPathSync(path));
   } catch (error) {
     const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
     const known = [NotFound, NotCapable, PermissionDenied].some((kind) => error instanceof kind);
     if (!known) throw error;
-    // There is no such file, or none that the server itself may read.
-    return closed.map((path) => Deno.realPathSync(path));
+    // `.env` does not exist, or the server itself cannot read it.
+    return forbidden.map((path) => Deno.realPathSync(path));
   }
 }
 
-/** Says why a path may not be a plugin's route, or `undefined` when it may. */
+/**
+ * Explains why a plugin cannot claim a route.
+ *
+ * @returns a clause for an error message, or undefined if it can
+ */
 export function reservedRouteFault(path: string): string | undefined {
   const [, first = ""] = path.split("/");
-  if (RESERVED_SEGMENTS.has(first)) return `everything below /${first} is the core's`;
-  return path === "/dev" ? "it lists the devices; take a path below it" : undefined;
+  if (RESERVED_SEGMENTS.has(first)) return `everything below /${first} belongs to the core`;
+  return path === "/dev" ? "it lists the devices; use a path below it" : undefined;
 }
 
-/** A server narrowed to its own settings may not even ask for these; it can do without. */
-function allowed(env: SandboxOptions["env"], name: string): string | undefined {
+/**
+ * Reads a variable. A server with restricted permissions may not be allowed to; the variable is
+ * optional.
+ */
+function readOptional(env: SandboxOptions["env"], name: string): string | undefined {
   try {
     return env(name);
   } catch (error) {
@@ -102,10 +109,10 @@ function allowed(env: SandboxOptions["env"], name: string): string | undefined {
 function programOf({ env, main, single, port, config }: SandboxOptions): CellProgram {
   const variables: Record<string, string> = {};
   for (const name of RUNTIME_VARIABLES) {
-    const value = allowed(env, name);
+    const value = readOptional(env, name);
     if (value !== undefined) variables[name] = value;
   }
-  // Every way to dial the machine itself: from its own host a cell would be a local caller.
+  // Every address of this server: from this computer a cell would count as a local caller.
   const own = new Set(["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::]", config.host]);
   return {
     execPath: Deno.execPath(),
@@ -117,11 +124,11 @@ function programOf({ env, main, single, port, config }: SandboxOptions): CellPro
 }
 
 /**
- * The main module of the cells of a machine. A checkout has a door for them alone: behind the front
- * door the runtime looks for all that a command might load, a third of a cell's start.
+ * URL of the main module of cells. A checkout has a separate one, because from `main.ts` Deno would
+ * resolve all that any command imports, a third of the start time of a cell.
  *
- * @param main the machine's own main module
- * @param single it is the whole program in one file
+ * @param main URL of the server's main module
+ * @param single whether it is the whole program in one file
  */
 export function cellMainUrl(main: string, single = false): string {
   return !single && main.startsWith("file:") ? CELL_MAIN : main;

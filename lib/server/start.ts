@@ -1,6 +1,6 @@
 /**
- * Brings a machine up and takes it down again: folder, store, app, listener, in this order, and the
- * reverse. Every effect of a start is here; what a request does is decided in `app.ts`.
+ * Starts the server (data folder, store, app, listener, in this order) and stops it in reverse
+ * order. All effects of a start are here; `app.ts` decides what a request does.
  */
 
 import { createApp } from "./app.ts";
@@ -21,41 +21,43 @@ import { acquireDataFolder, loadOrCreateSecret } from "../world/file/data_folder
 import { createLowerLayer } from "../world/lower_layer.ts";
 import { openSqliteStore } from "../world/store/sqlite_store.ts";
 
-/** What a start needs beside its settings. */
+/** What a start needs in addition to the settings. */
 export interface StartServerOptions {
   readonly config: Config;
-  /** Looks an environment variable up. */
+  /** Looks up an environment variable. */
   readonly env: (name: string) => string | undefined;
-  /** Text of the birth worlds by path. */
+  /** Text of the lower-layer worlds by path. */
   readonly lowerWorlds: Readonly<Record<string, string>>;
-  /** URL of the store Worker's module. */
+  /** URL of the module of the store's Workers. */
   readonly storeWorkerUrl: string;
-  /** URL of the program's main module, which cells are started from; absent in a compiled binary. */
+  /** URL of the main module, with which cells are started; absent in a compiled binary. */
   readonly main?: string;
   /** The main module is the whole program in one file. */
   readonly single?: boolean;
-  /** Writes bytes of the access log and says how many; without it there is none. */
+  /** Writes bytes of the access log and returns how many; without it there is no access log. */
   readonly write?: (bytes: Uint8Array) => Promise<number>;
-  /** Writes a line for the operator. */
+  /** Writes one line for the operator. */
   readonly log: (line: string) => void;
-  /** Called when the store cannot go on. */
+  /** Called if the store cannot continue. */
   readonly onStoreFailure: (reason: string) => void;
 }
 
-/** A machine that is up. */
+/** A running server. */
 export interface RunningServer {
-  /** Where it listens, `http://127.0.0.1:3005`. */
+  /** URL on which it listens, `http://127.0.0.1:3005`. */
   readonly url: string;
-  /** The approve token, when it was made by this start and nobody has seen it yet. */
+  /** The approve token, if this start generated it. */
   readonly newApproveToken?: string;
-  /** Lets what was accepted finish, and gives everything back. */
+  /** Finishes accepted requests and releases everything. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a machine.
+ * Starts a server.
  *
- * @throws {ConfigError} {@link DataFolderBusy} and what listening throws
+ * @throws {ConfigError} if a setting is invalid
+ * @throws {DataFolderBusy} if another server holds the data folder
+ * @throws any error of listening, such as `AddrInUse`
  */
 export async function startServer(options: StartServerOptions): Promise<RunningServer> {
   const { config, log } = options;
@@ -147,7 +149,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       write,
       log,
     });
-    const answers = accessLog ?? app;
+    const handler = accessLog ?? app;
     const sources = await store.walk("lib");
     const server = Deno.serve({
       hostname: config.host,
@@ -156,21 +158,22 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
       onListen: () => {},
       onError: (error) => {
         log(`failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
-        return new Response("500 The machine failed\n", { status: 500 });
+        return new Response("500 Internal server error\n", { status: 500 });
       },
-    }, (request, info) => answers.handle(request, peerOf(info.remoteAddr), info));
+    }, (request, info) => handler.handle(request, peerOf(info.remoteAddr), info));
     const boot = writeBootWorlds(store, options.env)
-      .catch((error) => log(`/boot was not written: ${error}`));
-    // In the same turn as the listener: no request may come before it is known that plugins start.
+      .catch((error) => log(`cannot write /boot: ${error}`));
+    // In the same tick as the listener: before the first request it must be known that plugins
+    // start.
     if (sources.some((entry) => entry.state === "active")) {
-      plugins.start().catch((error) => log(`the plugins were not started: ${error}`));
+      plugins.start().catch((error) => log(`cannot start the plugins: ${error}`));
     }
     return {
       url: urlOf(config, server.addr),
       ...(approve.fresh ? { newApproveToken: approve.secret } : {}),
       close: once(async () => {
         app.closeStreams();
-        // A client that never reads must not hold a shutdown up.
+        // A client that never reads must not block the shutdown.
         await withTimeout(SHUTDOWN_TIMEOUT_MS, Promise.all([server.shutdown(), boot]));
         await accessLog?.close();
         await plugins.close();
@@ -183,7 +186,7 @@ export async function startServer(options: StartServerOptions): Promise<RunningS
   }
 }
 
-/** A function whose first call does the work and whose later calls wait for the same. */
+/** A function whose first call does the work; later calls return the same promise. */
 function once<T>(act: () => Promise<T>): () => Promise<T> {
   let done: Promise<T> | undefined;
   return () => done ??= act();
@@ -193,7 +196,7 @@ function peerOf(address: Deno.Addr): string {
   return "hostname" in address ? address.hostname : "127.0.0.1";
 }
 
-/** A machine that listens under a name of this host alone may be called by that name. */
+/** A server that listens on a loopback name can be addressed by that name. */
 function ownName(host: string): string[] {
   return isLoopbackHost(host) ? [host] : [];
 }
@@ -207,13 +210,13 @@ function portOf(address: Deno.Addr): number {
   return "port" in address ? address.port : 0;
 }
 
-/** Whether this program may start itself again, so that each plugin has a process of its own. */
+/** Checks whether this program can start itself again, so that each plugin gets a process. */
 async function canStartCells(): Promise<boolean> {
   try {
-    const asked = { name: "run", command: Deno.execPath() } as const;
-    return (await Deno.permissions.query(asked)).state === "granted";
+    const permission = { name: "run", command: Deno.execPath() } as const;
+    return (await Deno.permissions.query(permission)).state === "granted";
   } catch (error) {
-    // The path of the runtime is itself a permission; without it there is nothing to start.
+    // Reading the path of the runtime needs a permission; without it no process can be started.
     if (error instanceof Deno.errors.NotCapable) return false;
     throw error;
   }

@@ -1,12 +1,11 @@
 /**
- * The certificate and the key by which the machine speaks TLS itself: read once at the start and
- * handed to the listener. Whatever is wrong with them stops the start with a sentence; nothing of the
- * key is ever in one.
+ * Reads the certificate and the private key for TLS, once at the start. Any fault stops the start
+ * with a message, which never contains part of the key.
  */
 
 import { ConfigError } from "../config.ts";
 
-/** Where certificate and key lie, in PEM. */
+/** Paths of certificate and key in PEM format. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
@@ -18,45 +17,47 @@ export interface TlsPair {
   readonly key: string;
 }
 
-/** Bits of a mode by which others may look at a file or change it, or its group may change it. */
-const LOOSE = 0o027;
+/** Mode bits that allow others to read or write a file, or its group to write it. */
+const TOO_OPEN = 0o027;
 
 /**
- * Reads the two files.
+ * Reads both files.
  *
- * @param warn told when the key lies open to others
- * @throws {ConfigError} a file cannot be read, or is no PEM of its kind
+ * @param files paths of certificate and key
+ * @param warn called if other users can read the key
+ * @throws {ConfigError} if a file cannot be read or does not contain PEM of its kind
  */
 export function readTls(files: TlsFiles, warn: (line: string) => void): TlsPair {
   const cert = read(files.cert, "ELASTIK_TLS_CERT");
   const key = read(files.key, "ELASTIK_TLS_KEY");
   if (!/-----BEGIN CERTIFICATE-----/.test(cert)) {
     throw new ConfigError(
-      `Cannot use ELASTIK_TLS_CERT=${files.cert}: it holds no certificate in PEM`,
+      `Cannot use ELASTIK_TLS_CERT=${files.cert}: it contains no PEM certificate`,
     );
   }
   if (/-----BEGIN (?:ENCRYPTED) PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key)) {
     throw new ConfigError(
-      `Cannot use ELASTIK_TLS_KEY=${files.key}: the key is encrypted, and nobody is asked for its ` +
-        "passphrase; give one without",
+      `Cannot use ELASTIK_TLS_KEY=${files.key}: the key is encrypted; a key without a ` +
+        "passphrase is needed",
     );
   }
   if (!/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(key)) {
     throw new ConfigError(
-      `Cannot use ELASTIK_TLS_KEY=${files.key}: it holds no private key in PEM`,
+      `Cannot use ELASTIK_TLS_KEY=${files.key}: it contains no PEM private key`,
     );
   }
   const mode = Deno.build.os === "windows" ? null : Deno.statSync(files.key).mode;
-  if (mode !== null && (mode & LOOSE) !== 0) {
-    warn(`the TLS key ${files.key} lies open to others than its owner; chmod 600 closes it`);
+  if (mode !== null && (mode & TOO_OPEN) !== 0) {
+    warn(`other users can access the TLS key ${files.key}; run chmod 600 on it`);
   }
   return { cert, key };
 }
 
 /**
- * What listening throws, in the settings' words where it is about them.
+ * Converts an error of listening to a {@link ConfigError} if it is about the certificate or the
+ * key.
  *
- * @returns a {@link ConfigError}, or the error as it came
+ * @returns the converted error, or the error unchanged
  */
 export function toTlsError(error: unknown, files: TlsFiles): unknown {
   if (!(error instanceof Error)) return error;
@@ -68,8 +69,8 @@ export function toTlsError(error: unknown, files: TlsFiles): unknown {
   const known = error instanceof Deno.errors.InvalidData || /certificate|key/i.test(error.message);
   if (!known || error instanceof Deno.errors.AddrInUse) return error;
   return new ConfigError(
-    `Cannot use ELASTIK_TLS_CERT=${files.cert} with ELASTIK_TLS_KEY=${files.key}: the runtime does ` +
-      "not take them; a certificate chain and its unencrypted key in PEM are needed",
+    `Cannot use ELASTIK_TLS_CERT=${files.cert} with ELASTIK_TLS_KEY=${files.key}: Deno rejects ` +
+      "them; a certificate chain and its unencrypted key in PEM format are needed",
   );
 }
 
@@ -78,11 +79,11 @@ function read(path: string, setting: string): string {
     return Deno.readTextFileSync(path);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
-      ? "no such file"
+      ? "there is no such file"
       : error instanceof Deno.errors.PermissionDenied
-      ? "this user may not read it"
+      ? "this user cannot read it"
       : error instanceof Deno.errors.NotCapable
-      ? "the program was started without the right to read it; add it to --allow-read"
+      ? "the program has no permission to read it; add it to --allow-read"
       : "it cannot be read as a text file";
     throw new ConfigError(`Cannot use ${setting}=${path}: ${why}`);
   }

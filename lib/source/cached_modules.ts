@@ -76,12 +76,12 @@ export class CachedModules implements ProgramSource {
    * `types`.
    */
   async #follow(
-    wanted: { url: URL; code: boolean }[],
+    queue: { url: URL; code: boolean }[],
     files: Map<string, string>,
     types: URL[],
     load: Load,
   ): Promise<void> {
-    for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       const path = this.#pathOf(next.url);
       if (path === undefined || files.has(path)) continue;
       // A module that is not in the cache was never loaded, so it is not part of what runs.
@@ -93,7 +93,7 @@ export class CachedModules implements ProgramSource {
       for (const { specifier, kind } of findImportSpecifiers(text)) {
         const url = new URL(specifier, next.url);
         if (kind === "types" || !next.code) types.push(url);
-        else wanted.push({ url, code: kind === "code" });
+        else queue.push({ url, code: kind === "code" });
       }
     }
   }
@@ -122,14 +122,14 @@ function createOptionalLoad(load: Load): Load {
   return async function loadOptional(url) {
     if (hasFailed) throw new Error("Cannot load module: an earlier one could not be loaded");
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) =>
+    const timeout = new Promise<never>((_, reject) =>
       timer = setTimeout(
         () => reject(new Error("Cannot load module: the time limit has passed")),
         OPTIONAL_MODULE_TIMEOUT_MS,
       )
     );
     try {
-      return await Promise.race([load(url), late]);
+      return await Promise.race([load(url), timeout]);
     } catch (error) {
       hasFailed = true;
       throw error;

@@ -85,20 +85,20 @@ export class Checkout implements ProgramSource {
     ];
     const found: string[] = [];
     for (const path of [...FILES, EXAMPLE]) {
-      const info = await this.#look(path);
+      const info = await this.#lstat(path);
       if (info?.isFile && !ignored(path, false, ignores)) found.push(path);
     }
     if (found[0] !== this.main) throw new Deno.errors.NotFound("The main module does not exist");
     for (const folder of FOLDERS) {
-      const info = await this.#look(folder);
+      const info = await this.#lstat(folder);
       if (!info?.isDirectory || ignored(folder, true, ignores)) continue;
-      await this.#gather(`${folder}/`, ignores, data, found);
+      await this.#collect(`${folder}/`, ignores, data, found);
     }
     return found.sort();
   }
 
   /** Adds the files below a folder. */
-  async #gather(
+  async #collect(
     folder: string,
     above: Ignores,
     data: string | undefined,
@@ -110,7 +110,7 @@ export class Checkout implements ProgramSource {
       const path = `${folder}${name}`;
       if (NEVER.test(name) || ignored(path, isDirectory, ignores)) continue;
       if (isFile) found.push(path);
-      else if (isDirectory) await this.#gather(`${path}/`, ignores, data, found);
+      else if (isDirectory) await this.#collect(`${path}/`, ignores, data, found);
     }
   }
 
@@ -127,7 +127,7 @@ export class Checkout implements ProgramSource {
     }
   }
 
-  async #look(path: string): Promise<Deno.FileInfo | undefined> {
+  async #lstat(path: string): Promise<Deno.FileInfo | undefined> {
     try {
       return await Deno.lstat(`${this.#root}/${path}`);
     } catch (error) {

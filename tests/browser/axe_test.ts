@@ -1,9 +1,6 @@
-/**
- * The shell under axe-core, which knows the rules of WCAG 2.2 A and AA that a program can check:
- * contrast, names, roles, order. Whatever it finds is a failure.
- */
+/** Checks the shell with axe-core: the rules of WCAG 2.2 A and AA that a program can check. */
 
-// deno-lint-ignore-file no-import-prefix -- lib/deps.ts is what machines download; none checks pages
+// deno-lint-ignore-file no-import-prefix -- lib/deps/ is for packages that the server loads
 
 import assert from "node:assert/strict";
 import axe from "npm:axe-core@4.14.1";
@@ -18,7 +15,7 @@ interface Finding {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
-Deno.test("axe-core finds nothing in the shell", async (t) => {
+Deno.test("the shell violates no rule of axe-core", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine();
   try {
@@ -35,7 +32,7 @@ Deno.test("axe-core finds nothing in the shell", async (t) => {
     await machine.put("/home/sub", "x");
     await machine.put("/lib/example", "export const routes = ['/example'];\n");
     const pages: Record<string, string> = {
-      "/": "Machine",
+      "/": "Server",
       "/home/": "plan.md",
       "/home/hello": "verified",
       "/home/plan.md": "verified",
@@ -45,35 +42,35 @@ Deno.test("axe-core finds nothing in the shell", async (t) => {
       "/home/bytes.bin": "verified",
       "/home/nothing": "Nothing is here yet",
       "/lib/example": "verified",
-      "/boot/env": "Kept in this tab only",
+      "/boot/env": "Stored in this tab only",
       "/bin": "/auth/mint",
     };
-    // Each scheme and each width once; a colour does not depend on a width.
+    // Each colour scheme and each width once, because colours do not depend on the width.
     for (const [colorScheme, width] of [["light", 390], ["dark", 1440]] as const) {
-      await t.step(`on any page, ${colorScheme}, ${width} px wide`, async () => {
+      await t.step(`on any page in ${colorScheme} mode, ${width} px wide`, async () => {
         const { page } = await openPage(browser, {
           colorScheme,
           viewport: { width, height: 900 },
           reducedMotion: "reduce",
         });
-        const said: string[] = [];
+        const violations: string[] = [];
         for (const [path, text] of Object.entries(pages)) {
           await page.goto(machine.url + path);
           await page.getByText(text).first().waitFor();
-          said.push(...await check(page, path));
+          violations.push(...await check(page, path));
         }
         await page.goto(`${machine.url}/home/code.ts`);
         await page.getByText("verified").waitFor();
         await page.keyboard.press("e");
         await page.getByLabel("Text of").waitFor();
-        said.push(...await check(page, "the editor"));
+        violations.push(...await check(page, "the editor"));
         await page.keyboard.press("Escape");
-        // A key pressed before the editor is gone would be written into it.
+        // Until the editor is hidden, it takes the keys.
         await page.getByLabel("Text of").waitFor({ state: "hidden" });
         await page.getByText("verified").waitFor();
         await page.keyboard.press("/");
         await page.getByRole("option").first().waitFor();
-        said.push(...await check(page, "the search"));
+        violations.push(...await check(page, "the search"));
         await page.keyboard.press("Escape");
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByLabel("Token or password").fill(machine.approve);
@@ -82,8 +79,8 @@ Deno.test("axe-core finds nothing in the shell", async (t) => {
         await page.getByRole("button", { name: "Mint a capability" }).click();
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         await page.getByLabel("Token", { exact: true }).waitFor();
-        said.push(...await check(page, "minting"));
-        assert.deepEqual(said, []);
+        violations.push(...await check(page, "the minting dialog"));
+        assert.deepEqual(violations, []);
         await page.context().close();
       });
     }
@@ -97,17 +94,18 @@ async function check(
   page: Awaited<ReturnType<typeof openPage>>["page"],
   where: string,
 ): Promise<string[]> {
-  // Animations end first, or a colour on its way is taken for one that stays.
-  await page.evaluate("Promise.all(document.getAnimations().map((one) => one.finish()))");
+  // Animations are finished first, because colours change during them.
+  await page.evaluate(
+    "Promise.all(document.getAnimations().map((animation) => animation.finish()))",
+  );
   await page.evaluate(axe.source);
   const run = `axe.run({ exclude: [".stage"] }, { runOnly: ${
     JSON.stringify(RULES)
   }, iframes: false })`;
   const found: Finding[] = await page.evaluate(`${run}.then(({ violations }) => violations)`);
-  const said = found.map(({ id, impact, nodes }) =>
+  return found.map(({ id, impact, nodes }) =>
     `${where}: ${id} (${impact}) ${
       nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join("\n")
     }`
   );
-  return said;
 }

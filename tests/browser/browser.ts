@@ -1,8 +1,5 @@
-// deno-lint-ignore-file no-import-prefix -- lib/deps.ts is what machines download; none drives a browser
-/**
- * Debian's Chromium under Playwright, and what every test wants of a page: that nothing was said on
- * its console.
- */
+// deno-lint-ignore-file no-import-prefix -- lib/deps/ is for packages that the server loads
+/** Debian's Chromium, driven by Playwright. */
 
 import {
   type Browser,
@@ -23,49 +20,52 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Starts the browser; says what to install when there is none. */
+/** Starts the browser. @throws if it is not installed */
 export async function startBrowser(): Promise<Browser> {
   try {
     await Deno.stat(EXECUTABLE);
   } catch {
     throw new Error(
-      `Cannot test in a browser: ${EXECUTABLE} is missing; apt-get install chromium brings it`,
+      `Cannot start the browser: ${EXECUTABLE} is missing; run apt-get install chromium`,
     );
   }
   return await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
 }
 
-/** A page and what its console said. */
-export interface Watched {
+/** A page and the messages of its console. */
+export interface OpenedPage {
   readonly page: Page;
   /** Errors and warnings of the console, and uncaught exceptions, in order. */
-  readonly said: string[];
+  readonly messages: string[];
 }
 
-/** Opens a page in a context of its own, that is with a session and storage of its own. */
+/** Opens a page in a new browser context, with its own session and storage. */
 export async function openPage(
   browser: Browser,
   options: BrowserContextOptions = {},
-): Promise<Watched> {
+): Promise<OpenedPage> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
-  const said: string[] = [];
+  const messages: string[] = [];
   page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") said.push(message.text());
+    if (message.type() === "error" || message.type() === "warning") messages.push(message.text());
   });
-  page.on("pageerror", (error) => said.push(String(error)));
-  return { page, said };
+  page.on("pageerror", (error) => messages.push(String(error)));
+  return { page, messages };
 }
 
 /**
- * Lets something happen, and fails when it took longer.
+ * Runs steps of a test.
  *
- * @param ms milliseconds
+ * @param ms most milliseconds
+ * @throws if they take longer
  */
-export async function within(ms: number, happen: () => Promise<void>): Promise<void> {
+export async function within(ms: number, steps: () => Promise<void>): Promise<void> {
   const start = performance.now();
-  await happen();
+  await steps();
   const took = performance.now() - start;
-  if (took > ms) throw new Error(`It took ${Math.round(took)} ms, and ${ms} ms is the most`);
+  if (took > ms) {
+    throw new Error(`The steps took ${Math.round(took)} ms; at most ${ms} ms are allowed`);
+  }
 }

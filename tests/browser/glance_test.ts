@@ -1,7 +1,4 @@
-/**
- * What the shell tells at a glance, in Debian's Chromium: how plugins fare, that a world is a
- * collection too, and sound, film and paper shown for what they are.
- */
+/** Details of the shell's pages in Chromium: health of plugins, collections, audio, video, PDF. */
 
 import assert from "node:assert/strict";
 import { healthOf } from "../../worlds/usr/lib/shell/plugins_part.js?raw";
@@ -10,21 +7,21 @@ import { startTestMachine } from "./machine.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
-/** What the machine tells of a plugin's state, as far as the page looks at it. */
-interface Told {
+/** The fields of a plugin's state that the page uses. */
+interface PluginStatus {
   readonly state: string;
   readonly up?: boolean;
   readonly fault?: string;
   readonly health?: { readonly crashes?: number };
 }
 
-/** A plugin that answers. */
+/** A plugin without faults. */
 const WELL = `export const routes = ["/well"];
 export default { fetch: () => new Response("well") };`;
 
-Deno.test("healthOf() says in a word how a plugin fares", () => {
-  const words = (told: Told) => {
-    const { word, tone, detail } = healthOf(told);
+Deno.test("healthOf() returns the health of a plugin in one word", () => {
+  const words = (status: PluginStatus) => {
+    const { word, tone, detail } = healthOf(status);
     return [word, tone, detail];
   };
   assert.deepEqual(words({ state: "pending" }), ["pending", "pending", ""]);
@@ -46,17 +43,17 @@ Deno.test("healthOf() says in a word how a plugin fares", () => {
   );
 });
 
-Deno.test("the shell at a glance", async (t) => {
+Deno.test("the shell shows health, collections and media", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine();
   const { url } = machine;
   try {
     await t.step(
-      "the home page says how each plugin fares, and hears of its approval",
+      "GET / shows the health of each plugin and follows its activation",
       async () => {
         await machine.put("/lib/well", WELL);
         await machine.put("/lib/waiting", WELL.replace("/well", "/waiting"));
-        const { page, said } = await openPage(browser);
+        const { page, messages } = await openPage(browser);
         await page.goto(url);
         const rows = page.locator(".plugins li");
         await rows.filter({ hasText: "well" }).getByText("pending").waitFor();
@@ -67,17 +64,17 @@ Deno.test("the shell at a glance", async (t) => {
         });
         await rows.filter({ hasText: "waiting" }).getByText("pending").waitFor();
         await page.screenshot({ path: `${SHOTS}home-plugins-1440-light.png` });
-        assert.deepEqual(said, []);
+        assert.deepEqual(messages, []);
         await page.context().close();
       },
     );
 
-    await t.step("a world that is a collection too says so, and leads there", async () => {
+    await t.step("GET /home/both links to the collection of the same name", async () => {
       await machine.put("/home/both", "# both");
       await machine.put("/home/both/one", "1");
       await machine.put("/home/both/two", "2");
       await machine.put("/home/alone", "# alone");
-      const { page, said } = await openPage(browser);
+      const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/both`);
       await page.getByRole("link", { name: "also a collection of 2" }).click();
       await page.waitForURL(`${url}/home/both/`);
@@ -85,27 +82,27 @@ Deno.test("the shell at a glance", async (t) => {
       await page.goto(`${url}/home/alone`);
       await page.getByText("✓ verified").waitFor();
       assert.equal(await page.getByText("also a collection").count(), 0);
-      assert.deepEqual(said, []);
+      assert.deepEqual(messages, []);
       await page.context().close();
     });
 
-    await t.step("sound plays, film plays, and paper has a frame of its own", async () => {
-      const { page, said } = await openPage(browser);
+    await t.step("audio and video play, and a PDF has its own frame", async () => {
+      const { page, messages } = await openPage(browser);
       await machine.put("/home/tone.wav", tone());
       await page.goto(`${url}/home/tone.wav`);
       const duration = "document.querySelector('.media audio')?.duration > 0.4";
       await until(page, duration);
       await page.goto(`${url}/home/`);
-      await machine.put("/home/film.webm", Uint8Array.fromBase64(await film(page)));
-      await page.goto(`${url}/home/film.webm`);
+      await machine.put("/home/video.webm", Uint8Array.fromBase64(await recordVideo(page)));
+      await page.goto(`${url}/home/video.webm`);
       await until(page, "document.querySelector('.media video')?.videoWidth === 64");
-      await machine.put("/home/paper.pdf", paper("elastik on paper"));
-      await page.goto(`${url}/home/paper.pdf`);
+      await machine.put("/home/page.pdf", pdf("elastik as PDF"));
+      await page.goto(`${url}/home/page.pdf`);
       const frame = page.locator(".media.pdf iframe");
       await frame.waitFor();
       assert.match(await frame.getAttribute("src") ?? "", /^blob:/);
-      await page.screenshot({ path: `${SHOTS}paper-1440-light.png` });
-      assert.deepEqual(said, []);
+      await page.screenshot({ path: `${SHOTS}pdf-1440-light.png` });
+      assert.deepEqual(messages, []);
       await page.context().close();
     });
   } finally {
@@ -114,11 +111,13 @@ Deno.test("the shell at a glance", async (t) => {
   }
 });
 
-/** Waits until an expression holds in a page, whose policy forbids the usual way. */
+/** Waits until an expression is true. The page's policy forbids `waitForFunction`. */
 async function until(page: Page, expression: string): Promise<void> {
   const end = performance.now() + 10_000;
   while (await page.evaluate(expression) !== true) {
-    if (performance.now() > end) throw new Error(`It never came to be: ${expression}`);
+    if (performance.now() > end) {
+      throw new Error(`Cannot continue: the page never had ${expression}`);
+    }
     await page.waitForTimeout(50);
   }
 }
@@ -128,7 +127,7 @@ interface Page {
   waitForTimeout(ms: number): Promise<void>;
 }
 
-/** Half a second of 440 Hz as RIFF WAVE, 8 bits mono. */
+/** 0.5 s of 440 Hz as RIFF WAVE, 8 bits mono. */
 function tone(): Uint8Array<ArrayBuffer> {
   const rate = 8000;
   const samples = rate / 2;
@@ -153,8 +152,8 @@ function tone(): Uint8Array<ArrayBuffer> {
   return wave;
 }
 
-/** A short film, recorded by the browser itself, in base64. */
-async function film(page: Page): Promise<string> {
+/** A short video that the browser records, as base64. */
+async function recordVideo(page: Page): Promise<string> {
   return String(
     await page.evaluate(`(async () => {
       const canvas = document.createElement("canvas");
@@ -179,8 +178,8 @@ async function film(page: Page): Promise<string> {
   );
 }
 
-/** One page with a line of text on it. */
-function paper(line: string): string {
+/** A PDF of one page with one line of text. */
+function pdf(line: string): string {
   const content = `BT /F1 24 Tf 72 700 Td (${line}) Tj ET`;
   const objects = [
     "<</Type/Catalog/Pages 2 0 R>>",

@@ -1,13 +1,13 @@
 /**
- * A stranger's world in the shell's frame, trying everything. What it finds it writes into its own
- * page, where the test reads it; what it reaches outside is looked for outside.
+ * Hostile content in the shell's frame. It writes what it could access into its page, where the test
+ * reads it; a second server records what it reached.
  */
 
 import assert from "node:assert/strict";
 import { openPage, startBrowser } from "./browser.ts";
 import { startTestMachine } from "./machine.ts";
 
-/** Each attempt ends in what it got; every one of them must have got nothing. */
+/** Each attempt returns what it could access. All must fail. */
 const ATTEMPTS: Record<string, string> = {
   "the parent's document": "return parent.document.title",
   "the top's document": "return top.document.body.innerHTML",
@@ -50,7 +50,7 @@ const ATTEMPTS: Record<string, string> = {
     "const a = document.createElement('a'); a.href = 'data:,x'; a.download = 'x'; document.body.append(a); a.click(); refuse()",
   "full screen": "await document.documentElement.requestFullscreen(); return 1",
   "the clipboard": "return await navigator.clipboard.readText()",
-  "where somebody is":
+  "the position":
     "return await new Promise((ok, no) => navigator.geolocation.getCurrentPosition(ok, no))",
 };
 
@@ -87,14 +87,14 @@ function framed(src) {
 </script>`;
 }
 
-Deno.test("a hostile world", async (t) => {
+Deno.test("hostile content of a world", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine();
   const visits: string[] = [];
   const outside = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/control") {
-      // Those that end in a refusal would leave the page.
+      // Attempts that end in refuse() would navigate away.
       const staying = Object.entries(ATTEMPTS).filter(([, body]) => !body.includes("refuse()"));
       const headers = { "content-type": "text/html" };
       return new Response(hostile(request.url, staying), { headers });
@@ -118,7 +118,7 @@ Deno.test("a hostile world", async (t) => {
     await machine.put("/home/module.js", "export default 1");
     await machine.put("/home/hostile", hostile(outsideUrl));
 
-    await t.step("reaches nothing beyond its frame, though an approver looks at it", async () => {
+    await t.step("accesses nothing outside its frame, even if the viewer has T3", async () => {
       const { page } = await signedIn("/home/hostile");
       const popups: string[] = [];
       page.context().on("page", (popup) => popups.push(popup.url()));
@@ -138,7 +138,7 @@ Deno.test("a hostile world", async (t) => {
       await page.context().close();
     });
 
-    await t.step("would reach much of it without the frame", async () => {
+    await t.step("would access much of it without the frame", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${outsideUrl}control`);
       const done = page.locator("#done");
@@ -153,15 +153,15 @@ Deno.test("a hostile world", async (t) => {
           "a worker of its own",
         ]
       ) {
-        assert.ok(got.includes(what), `${what} is no test: ${got}`);
+        assert.ok(got.includes(what), `${what} is not accessible without the frame either: ${got}`);
       }
       visits.length = 0;
       await page.context().close();
     });
 
-    await t.step("cannot carry what it holds out of the machine by going there", async () => {
+    await t.step("cannot send data to another server by navigation", async () => {
       const leave = (how: string) => `<p>mine</p><script>setTimeout(() => { ${how} }, 50)</script>`;
-      const ways = {
+      const navigations = {
         location: `location = ${JSON.stringify(outsideUrl)} + "location"`,
         replace: `location.replace(${JSON.stringify(outsideUrl)} + "replace")`,
         refresh:
@@ -171,20 +171,20 @@ Deno.test("a hostile world", async (t) => {
         open: `open(${JSON.stringify(outsideUrl)}, "_self")`,
         raw: `location = "/home/secret?raw"`,
       };
-      for (const [name, how] of Object.entries(ways)) {
-        await machine.put("/home/leaver", leave(how));
-        const { page } = await signedIn("/home/leaver");
+      for (const [name, how] of Object.entries(navigations)) {
+        await machine.put("/home/navigates", leave(how));
+        const { page } = await signedIn("/home/navigates");
         await page.locator(".stage iframe").waitFor();
         await page.waitForTimeout(250);
         assert.deepEqual(visits, [], name);
         const secret = page.frameLocator(".stage iframe").getByText("secret", { exact: true });
         assert.equal(await secret.count(), 0, name);
-        assert.equal(page.url(), `${machine.url}/home/leaver`);
+        assert.equal(page.url(), `${machine.url}/home/navigates`);
         await page.context().close();
       }
     });
 
-    await t.step("is never told the credential, nor anything but its own bytes", async () => {
+    await t.step("receives its own bytes only, and never the credential", async () => {
       await machine.put(
         "/home/listener",
         `<p id="out"></p><script>
@@ -206,7 +206,7 @@ Deno.test("a hostile world", async (t) => {
       await page.context().close();
     });
 
-    await t.step("may wish for a link, which opens nothing until the reader opens it", async () => {
+    await t.step("can propose a link, which opens only if the user clicks it", async () => {
       await machine.put(
         "/home/linker",
         `<a href="${outsideUrl}x">away</a><a href="javascript:parent.x=1">run</a>`,
@@ -224,7 +224,7 @@ Deno.test("a hostile world", async (t) => {
     });
 
     await t.step(
-      "is text to the shell in its name, its metadata, its Markdown and its JSON",
+      "is text in names, metadata, Markdown and JSON",
       async () => {
         const evil = `<img src=x onerror="globalThis.hit=1"><script>globalThis.hit=1</script>`;
         const name = "/home/<img src=x onerror=hit=1>.md".replace(/[<>]/g, "'");
@@ -236,7 +236,7 @@ Deno.test("a hostile world", async (t) => {
         await machine.put("/home/evil.json", JSON.stringify({ [evil]: evil, __proto__: { x: 1 } }));
         await machine.put("/home/evil.csv", `${evil},b\n"${evil.replaceAll('"', '""')}",2\n`);
         for (const path of [encodeURI(name), "/home/evil.json", "/home/evil.csv", "/home/"]) {
-          const { page, said } = await openPage(browser);
+          const { page, messages } = await openPage(browser);
           await page.goto(machine.url + path);
           await page.getByText("onerror").first().waitFor();
           await page.waitForTimeout(150);
@@ -247,14 +247,14 @@ Deno.test("a hostile world", async (t) => {
             0,
             path,
           );
-          assert.deepEqual(said, [], path);
+          assert.deepEqual(messages, [], path);
           await page.context().close();
         }
         assert.deepEqual(visits, []);
       },
     );
 
-    await t.step("draws an SVG whose script runs in the cage alone", async () => {
+    await t.step("runs the script of an SVG only inside the frame", async () => {
       await machine.put(
         "/home/evil.svg",
         `<svg xmlns="http://www.w3.org/2000/svg"><text y="20" id="t">still</text><script>
@@ -271,7 +271,7 @@ Deno.test("a hostile world", async (t) => {
       await page.context().close();
     });
 
-    await t.step("cannot have the shell make markup or code of a string", async () => {
+    await t.step("cannot make the shell parse a string as markup or code", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${machine.url}/home/`);
       for (

@@ -1,14 +1,11 @@
-/**
- * A machine of the test's own: the real program in a process of its own, on a free port, with a data
- * folder that is gone afterwards.
- */
+/** A server for one test: the program in its own process, on a free port, with a temporary data folder. */
 
 const MAIN = new URL("../../main.ts", import.meta.url);
 const CONFIG = new URL("../../deno.json", import.meta.url);
 
-/** A machine that is up. */
+/** A running server. */
 export interface TestMachine {
-  /** `http://127.0.0.1:41234`, no slash at its end. */
+  /** `http://127.0.0.1:41234`, without a slash at the end. */
   readonly url: string;
   /** The T3 token. */
   readonly approve: string;
@@ -22,7 +19,7 @@ export interface TestMachine {
 }
 
 /**
- * Starts a machine.
+ * Starts a server.
  *
  * @param env further settings, such as `ELASTIK_TOKEN`
  */
@@ -50,7 +47,7 @@ export async function startTestMachine(env: Record<string, string> = {}): Promis
       await child.status;
       await Deno.remove(folder, { recursive: true });
       throw new Error(
-        `Cannot start a machine for the browser: it ended and printed "${printed}"; deno task start says why`,
+        `Cannot start a server for the browser: it ended and printed "${printed}"; run deno task start`,
       );
     }
     printed += value;
@@ -64,7 +61,7 @@ export async function startTestMachine(env: Record<string, string> = {}): Promis
     async put(path, body, headers = {}) {
       const response = await fetch(base + path, {
         method: "PUT",
-        // As bytes, because fetch would call a string text/plain and so choose the extension.
+        // As bytes: fetch sends a string as text/plain, which would determine the extension.
         body: typeof body === "string" ? new TextEncoder().encode(body) : body,
         headers: { authorization: `Bearer ${approve}`, ...headers },
       });

@@ -1,6 +1,4 @@
-/**
- * The shell's pure modules, which need no browser.
- */
+/** The pure modules of the shell, which need no browser. */
 
 import assert from "node:assert/strict";
 import { changedSpan } from "../../worlds/usr/lib/shell/code_view.js";
@@ -14,7 +12,7 @@ import { parseMarkdown } from "../../worlds/usr/lib/shell/markdown.js";
 import { pathOf, placeOf } from "../../worlds/usr/lib/shell/place.js";
 import { eventParser } from "../../worlds/usr/lib/shell/sse.js";
 
-Deno.test("placeOf() reads a path as a place of the tree", () => {
+Deno.test("placeOf() returns the name and the kind of a path", () => {
   assert.equal(placeOf("/").kind, "home");
   assert.equal(placeOf("/home/").kind, "collection");
   assert.equal(placeOf("/home").kind, "collection");
@@ -27,13 +25,13 @@ Deno.test("placeOf() reads a path as a place of the tree", () => {
   assert.equal(placeOf("/home/%E0%A4%A").name, "home/%E0%A4%A");
 });
 
-Deno.test("pathOf() encodes what a URL could misread, and placeOf() reads it back", () => {
+Deno.test("pathOf() encodes a name so that placeOf() returns it", () => {
   for (const name of ["home/a b", "home/100%", "home/#1?x", "home/埏埴", "home/a&b+c"]) {
     assert.equal(placeOf(new URL(pathOf(name), "http://x").pathname).name, name.normalize("NFC"));
   }
 });
 
-Deno.test("safeUrl() lets no URL pass that runs something", () => {
+Deno.test("safeUrl() rejects URLs that could run code", () => {
   for (
     const url of [
       "javascript:alert(1)",
@@ -52,9 +50,9 @@ Deno.test("safeUrl() lets no URL pass that runs something", () => {
   }
 });
 
-Deno.test("eventParser() reads events however they are cut", () => {
+Deno.test("eventParser() parses events wherever the text is cut", () => {
   const text =
-    ': beat\r\nevent: update\rid: 7\ndata: a\ndata:b\n\nid: 8\r\ndata: {"x":1}\r\n\r\nevent: empty\n\n';
+    ': ping\r\nevent: update\rid: 7\ndata: a\ndata:b\n\nid: 8\r\ndata: {"x":1}\r\n\r\nevent: empty\n\n';
   const expected = [
     { type: "update", data: "a\nb", id: "7" },
     { type: "message", data: '{"x":1}', id: "8" },
@@ -67,7 +65,7 @@ Deno.test("eventParser() reads events however they are cut", () => {
   }
 });
 
-Deno.test("parseCsv() reads quotes, line breaks within them and empty cells (RFC 4180)", () => {
+Deno.test("parseCsv() parses quotes, line breaks in quotes and empty cells (RFC 4180)", () => {
   assert.deepEqual(parseCsv('a,b\r\n"x, ""y""","1\n2"\n,\n'), [["a", "b"], ['x, "y"', "1\n2"], [
     "",
     "",
@@ -77,7 +75,7 @@ Deno.test("parseCsv() reads quotes, line breaks within them and empty cells (RFC
   assert.deepEqual(parseCsv(""), []);
 });
 
-Deno.test("parseMarkdown() reads the blocks and marks of everyday notes", () => {
+Deno.test("parseMarkdown() parses blocks and inline marks", () => {
   assert.deepEqual(parseMarkdown("# A *b*\n\ntext `c` **d** ~~e~~\n***\n> q\n"), [
     { tag: "h1", in: ["A ", { tag: "em", in: ["b"] }] },
     {
@@ -113,7 +111,7 @@ Deno.test("parseMarkdown() reads the blocks and marks of everyday notes", () => 
   assert.equal(JSON.stringify(table).includes("x|y"), true);
 });
 
-Deno.test("parseMarkdown() takes no long time over text made to be slow", () => {
+Deno.test("parseMarkdown() takes at most 1.5 s for text that is made to be slow", () => {
   for (
     const piece of [
       "*",
@@ -143,14 +141,14 @@ Deno.test("parseMarkdown() takes no long time over text made to be slow", () => 
   }
 });
 
-Deno.test("changedSpan() finds what lies between the common beginning and end", () => {
+Deno.test("changedSpan() returns the span between the common beginning and end", () => {
   assert.deepEqual(changedSpan("abc", "abXc"), { start: 2, end: 3 });
   assert.deepEqual(changedSpan("aaa", "aa"), { start: 2, end: 2 });
   assert.deepEqual(changedSpan("", "x"), { start: 0, end: 1 });
   assert.deepEqual(changedSpan("same", "same"), { start: 4, end: 4 });
 });
 
-Deno.test("spansOf() tells comments, strings, numbers and keywords apart", () => {
+Deno.test("spansOf() distinguishes comments, strings, numbers and keywords", () => {
   const source = 'const a = "b // c"; // d 1\n';
   const spans = spansOf(source, "ts").map((
     { kind, start, end }: { kind: string; start: number; end: number },
@@ -159,17 +157,17 @@ Deno.test("spansOf() tells comments, strings, numbers and keywords apart", () =>
   assert.deepEqual(spansOf("const", "txt"), []);
 });
 
-Deno.test("rank() puts the name that begins with the words first", () => {
+Deno.test("rank() puts names that begin with the query first", () => {
   const names = ["home/a/planet", "home/plan", "var/log/x", "home/explain", "home/p/l/a/n"];
   assert.deepEqual(rank(names, "plan").slice(0, 2), ["home/plan", "home/a/planet"]);
   assert.deepEqual(rank(names, "zzz"), []);
 });
 
-Deno.test("hexDump() shows offset, bytes and letters", () => {
+Deno.test("hexDump() shows offset, bytes and characters", () => {
   assert.equal(hexDump(new Uint8Array([65, 0, 255]), 16, 4), "00000010  41 00 ff     A··\n");
 });
 
-Deno.test("size(), ago() and duration() say it in few letters", () => {
+Deno.test("size(), ago() and duration() return short texts", () => {
   assert.deepEqual([0, 1023, 1024, 5_242_880].map(size), ["0 B", "1023 B", "1.0 KiB", "5.0 MiB"]);
   const now = Date.parse("2026-01-02T00:00:00Z");
   assert.deepEqual(

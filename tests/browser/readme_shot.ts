@@ -1,6 +1,6 @@
 /**
- * Makes the README's picture, `tests/browser/readme.png`, of a real machine in a real browser. Run it
- * when the shell looks different: `deno run -A tests/browser/readme_shot.ts`.
+ * Creates the picture of the README, `tests/browser/readme.png`. Run it after the shell's design
+ * changed: `deno run -A tests/browser/readme_shot.ts`.
  */
 
 import { openPage, startBrowser } from "./browser.ts";
@@ -17,7 +17,7 @@ const PAGE = `<!doctype html>
   .row b { position: absolute; top: -1.7em; width: 100%; text-align: center; font-size: 13px }
 </style>
 <h1>What the parser dropped</h1>
-<p>written by an agent with PUT, seen by whoever has this page open</p>
+<p>written by an agent with PUT, shown live to everyone who has this page open</p>
 <div class="row">
   <div style="height:32%"><b>9</b><span>Mon</span></div><div style="height:55%"><b>16</b><span>Tue</span></div>
   <div style="height:90%"><b>27</b><span>Wed</span></div><div style="height:41%"><b>12</b><span>Thu</span></div>
@@ -44,7 +44,7 @@ try {
     colorScheme: "light",
   });
   await page.goto(`${machine.url}/home/scratch/report`);
-  // The last thing that comes: the history, once its chain was checked.
+  // The history is drawn last, after the audit of the event chain.
   await page.getByText("verified").waitFor();
   await page.screenshot({ path: PICTURE });
   console.log(`${PICTURE}: ${Math.round((await Deno.stat(PICTURE)).size / 1024)} KiB`);

@@ -1,11 +1,8 @@
-/**
- * The thinking layer in Debian's Chromium: what a model writes streams into the page, is shown for
- * what it is, and runs nowhere.
- */
+/** `/shaped/…` in Chromium: the text of a model streams into the page, and no script of it runs. */
 
 import assert from "node:assert/strict";
 import { SCRIPTED } from "../plugins/shaper.ts";
-import { openPage, startBrowser, type Watched } from "./browser.ts";
+import { type OpenedPage, openPage, startBrowser } from "./browser.ts";
 import { startTestMachine, type TestMachine } from "./machine.ts";
 
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
@@ -20,29 +17,33 @@ const PAGE = [
   "</body></html>",
 ];
 
-/** What stands at `/dev/gpu` does as it is told. */
-async function tell(machine: TestMachine, door: string, told: unknown = {}): Promise<void> {
-  const answer = await fetch(`${machine.url}/dev/gpu/${door}`, {
+/** Controls the scripted model at `/dev/gpu`. */
+async function control(
+  machine: TestMachine,
+  command: string,
+  content: unknown = {},
+): Promise<void> {
+  const answer = await fetch(`${machine.url}/dev/gpu/${command}`, {
     method: "POST",
     headers: { authorization: `Bearer ${machine.approve}` },
-    body: JSON.stringify(told),
+    body: JSON.stringify(content),
   });
   await answer.body?.cancel();
   assert.equal(answer.status, 200);
 }
 
 async function shaped(
-  page: Watched["page"],
+  page: OpenedPage["page"],
   machine: TestMachine,
   accept: string,
   tokens: string[],
 ) {
-  await tell(machine, "script", [{ tokens }]);
+  await control(machine, "script", [{ tokens }]);
   const query = new URLSearchParams({ intent: `case ${accept}`, accept });
   await page.goto(`${machine.url}/shaped/home/retro?${query}`);
 }
 
-Deno.test("the thinking layer in the browser", async (t) => {
+Deno.test("GET /shaped/<path> in the browser", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine();
   const { url } = machine;
@@ -53,25 +54,25 @@ Deno.test("the thinking layer in the browser", async (t) => {
     await machine.put("/lib/semantic", await Deno.readTextFile(SEMANTIC));
     await machine.put("/lib/semantic/state", "active");
 
-    await t.step("a page streams in as it is written, and none of it runs", async () => {
+    await t.step("shows a page while it is written, and runs none of its scripts", async () => {
       const { page } = await openPage(browser);
-      await tell(machine, "script", [{ tokens: PAGE, hold: 3 }]);
+      await control(machine, "script", [{ tokens: PAGE, hold: 3 }]);
       await page.goto(`${url}/shaped/home/retro?intent=grandma/1.0%20(big-font)`);
       const frame = page.frameLocator(".stage iframe");
       await frame.getByText("We met, and it went well.").waitFor();
       assert.equal(await frame.getByText("Nobody is cross.").count(), 0);
       assert.equal(await page.getByRole("button", { name: "Stop" }).isVisible(), true);
-      await tell(machine, "release");
+      await control(machine, "release");
       await frame.getByText("Nobody is cross.").waitFor();
       await frame.locator("#two").click();
-      await page.getByText("fake/m1, on this machine").waitFor();
+      await page.getByText("fake/m1, on the server's computer").waitFor();
       await page.getByRole("button", { name: "Stop" }).waitFor({ state: "hidden" });
       assert.equal(await frame.locator("body").getAttribute("data-ran"), null);
       await frame.getByText("More").click();
       await page.getByRole("link", { name: `${url}/home/b` }).waitFor();
       assert.equal(new URL(page.url()).searchParams.get("accept"), "text/html");
       await page.screenshot({ path: `${SHOTS}shaped-1440-light.png` });
-      // The same again, from the cache, by who opens the same URL.
+      // The same URL is answered from the cache.
       await page.reload();
       await page.getByText("from the cache").waitFor();
       await frame.getByText("Nobody is cross.").waitFor();
@@ -80,8 +81,8 @@ Deno.test("the thinking layer in the browser", async (t) => {
       await page.context().close();
     });
 
-    await t.step("every other form is shown for what it is", async () => {
-      const { page, said } = await openPage(browser, { colorScheme: "dark" });
+    await t.step("shows every other form with its viewer", async () => {
+      const { page, messages } = await openPage(browser, { colorScheme: "dark" });
       await shaped(page, machine, "application/json", ['{"mood":"fine",', '"cross":[]}']);
       await page.locator(".json .key", { hasText: "mood" }).waitFor();
       await shaped(page, machine, "text/csv", ["who,mood\n", "all,fine\n"]);
@@ -95,20 +96,20 @@ Deno.test("the thinking layer in the browser", async (t) => {
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle id="dot" cx="4" cy="4" r="4"/></svg>';
       await shaped(page, machine, "image/svg+xml", [picture.slice(0, 50), picture.slice(50)]);
       await page.frameLocator(".stage iframe").locator("#dot").waitFor();
-      assert.deepEqual(said, []);
+      assert.deepEqual(messages, []);
       await page.screenshot({ path: `${SHOTS}shaped-picture-1440-dark.png` });
       await page.context().close();
     });
 
-    await t.step("what goes wrong is said in words", async () => {
+    await t.step("shows the problem if a request fails", async () => {
       const { page } = await openPage(browser);
       await shaped(page, machine, "application/json;x=1", ["{}"]);
       await page.getByText("Cannot give any form that Accept allows").waitFor();
-      await tell(machine, "forget");
-      await tell(machine, "script", [{ tokens: ['{"a":'] }]);
+      await control(machine, "forget");
+      await control(machine, "script", [{ tokens: ['{"a":'] }]);
       await page.goto(`${url}/shaped/home/retro?intent=broken&accept=application/json`);
       await page.getByText("it is not valid JSON").waitFor();
-      await tell(machine, "script", [{ status: 502 }]);
+      await control(machine, "script", [{ status: 502 }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.getByText("/dev/gpu answered 502").waitFor();
       await page.goto(`${url}/shaped/home/absent`);
@@ -116,17 +117,17 @@ Deno.test("the thinking layer in the browser", async (t) => {
       await page.context().close();
     });
 
-    await t.step("the box over a world does the same, and leads to the page", async () => {
-      const { page, said } = await openPage(browser);
+    await t.step("is the same in the dialog on the page of a world", async () => {
+      const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/retro`);
       await page.getByRole("button", { name: "Shape" }).click();
-      await tell(machine, "script", [{ tokens: ["It went ", "well."] }]);
+      await control(machine, "script", [{ tokens: ["It went ", "well."] }]);
       await page.getByRole("button", { name: "Shape it" }).click();
       await page.locator(".shape-text", { hasText: "It went well." }).waitFor();
-      await page.getByRole("link", { name: "Open it as a page" }).click();
+      await page.getByRole("link", { name: "Open as a page" }).click();
       await page.waitForURL(/\/shaped\/home\/retro\?/);
       await page.getByRole("heading", { name: "/home/retro, shaped" }).waitFor();
-      assert.deepEqual(said, []);
+      assert.deepEqual(messages, []);
       await page.context().close();
     });
   } finally {
@@ -135,7 +136,7 @@ Deno.test("the thinking layer in the browser", async (t) => {
   }
 });
 
-Deno.test("the thinking layer in the browser of a machine with tokens", async () => {
+Deno.test("GET /shaped/<path> asks for a token first if the server has tokens", async () => {
   const browser = await startBrowser();
   const machine = await startTestMachine({ ELASTIK_TOKEN: "token-in-tests" });
   try {

@@ -1,23 +1,22 @@
 /**
- * The shell in Debian's Chromium against a machine of its own: each page, alive, by mouse and by
- * keyboard, on a phone and on a wide screen, in the light and in the dark. Pictures go to `shots/`
- * for whoever changes how it looks.
+ * The shell in Chromium: each page, its live updates, mouse and keyboard, two widths, light and dark.
+ * Screenshots are written to `shots/`, to review changes of the design.
  */
 
 import assert from "node:assert/strict";
 import { openPage, startBrowser, within } from "./browser.ts";
 import { startTestMachine } from "./machine.ts";
 
-/** What a first look at a page may weigh, in bytes. */
-const PAGE_BYTES = 60 * 1024;
+/** Most bytes of a page on its first load. */
+const MAX_PAGE_BYTES = 60 * 1024;
 const SHOTS = new URL("./shots/", import.meta.url).pathname;
 
-Deno.test("the shell", async (t) => {
+Deno.test("the shell in the browser", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine();
   const { url } = machine;
   try {
-    await furnish(machine.put);
+    await putWorlds(machine.put);
 
     const pages = {
       home: ["/", "Recent changes"],
@@ -35,9 +34,9 @@ Deno.test("the shell", async (t) => {
     } as const;
     for (const [name, [path, text]] of Object.entries(pages)) {
       await t.step(
-        `${path} shows itself in under 60 KiB and says nothing on the console`,
+        `GET ${path} loads less than 60 KiB and logs nothing to the console`,
         async () => {
-          const { page, said } = await openPage(browser);
+          const { page, messages } = await openPage(browser);
           const sizes: Promise<number>[] = [];
           page.on("response", (response) => {
             if (!response.url().includes("/usr/lib/shell/") && response.url() !== url + path) {
@@ -49,9 +48,9 @@ Deno.test("the shell", async (t) => {
           await page.getByText(text).first().waitFor();
           await page.locator("main:not([aria-busy])").waitFor();
           await page.waitForTimeout(100);
-          assert.deepEqual(said.filter(notAboutState), []);
+          assert.deepEqual(messages.filter(isNotErrorStatus), []);
           const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-          assert.ok(bytes > 0 && bytes < PAGE_BYTES, `${path} weighs ${bytes} bytes`);
+          assert.ok(bytes > 0 && bytes < MAX_PAGE_BYTES, `${path} has ${bytes} bytes`);
           for (const colorScheme of ["light", "dark"] as const) {
             for (const width of [390, 1440]) {
               await page.emulateMedia({ colorScheme });
@@ -69,26 +68,26 @@ Deno.test("the shell", async (t) => {
     }
 
     await t.step(
-      "a world's page shows the next version within a second, without a reload",
+      "GET /home/hello shows a new version within 1 s, without a reload",
       async () => {
-        const { page, said } = await openPage(browser);
+        const { page, messages } = await openPage(browser);
         await page.goto(`${url}/home/hello`);
         const inside = page.frameLocator(".stage iframe").last();
-        await inside.getByText("I am alive").waitFor();
-        await page.evaluate("globalThis.stayed = true");
+        await inside.getByText("Hello").waitFor();
+        await page.evaluate("globalThis.isSamePage = true");
         await within(1000, async () => {
-          await machine.put("/home/hello", "<h1>I have changed</h1>");
+          await machine.put("/home/hello", "<h1>Changed</h1>");
           await page.getByText("version 2", { exact: true }).waitFor();
-          await inside.getByText("I have changed").waitFor();
+          await inside.getByText("Changed", { exact: true }).waitFor();
         });
-        assert.equal(await page.evaluate("globalThis.stayed"), true);
+        assert.equal(await page.evaluate("globalThis.isSamePage"), true);
         await page.getByText("✓ verified").waitFor();
-        assert.deepEqual(said, []);
+        assert.deepEqual(messages, []);
         await page.context().close();
       },
     );
 
-    await t.step("a world's page keeps its place when the content changes under it", async () => {
+    await t.step("GET /home/tall keeps its scroll position when the content changes", async () => {
       const tall = (word: string) => `<div style="height:4000px">top</div><p>${word}</p>`;
       await machine.put("/home/tall", tall("one"));
       const { page } = await openPage(browser);
@@ -105,7 +104,7 @@ Deno.test("the shell", async (t) => {
     });
 
     await t.step(
-      "the page of a world that is not there waits, and shows it once it is written",
+      "GET /home/later shows the world as soon as it is written, and its deletion",
       async () => {
         const { page } = await openPage(browser);
         const response = await page.goto(`${url}/home/later`);
@@ -113,36 +112,36 @@ Deno.test("the shell", async (t) => {
         await page.getByText("Nothing is here yet").waitFor();
         await page.locator("#live.live").waitFor();
         await within(1000, async () => {
-          await machine.put("/home/later", "<p>here I am</p>");
-          await page.frameLocator(".stage iframe").getByText("here I am").waitFor();
+          await machine.put("/home/later", "<p>written</p>");
+          await page.frameLocator(".stage iframe").getByText("written", { exact: true }).waitFor();
         });
         await fetch(`${url}/home/later`, {
           method: "DELETE",
           headers: { authorization: `Bearer ${machine.approve}` },
-        }).then((gone) => gone.body?.cancel());
+        }).then((response) => response.body?.cancel());
         await page.getByText("This world was deleted").waitFor();
         await page.context().close();
       },
     );
 
-    await t.step("a collection's page gains and loses children as they come and go", async () => {
-      const { page, said } = await openPage(browser);
+    await t.step("GET /home/notes/ follows created and deleted children", async () => {
+      const { page, messages } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);
       await page.getByRole("link", { name: "plan.md" }).waitFor();
       await machine.put("/home/notes/new.txt", "x");
       await page.getByRole("link", { name: "new.txt" }).waitFor();
-      await machine.put("/home/notes/deeper/still.txt", "x");
+      await machine.put("/home/notes/deeper/x.txt", "x");
       await page.getByRole("link", { name: "deeper/" }).waitFor();
       await fetch(`${url}/home/notes/new.txt`, {
         method: "DELETE",
         headers: { authorization: `Bearer ${machine.approve}` },
-      }).then((gone) => gone.body?.cancel());
+      }).then((response) => response.body?.cancel());
       await page.getByRole("link", { name: "new.txt" }).waitFor({ state: "detached" });
-      assert.deepEqual(said, []);
+      assert.deepEqual(messages, []);
       await page.context().close();
     });
 
-    await t.step("the home page tells a change the moment it happens", async () => {
+    await t.step("GET / shows a change within 1 s", async () => {
       const { page } = await openPage(browser);
       await page.goto(url);
       await page.locator("#live.live").waitFor();
@@ -154,9 +153,9 @@ Deno.test("the shell", async (t) => {
     });
 
     await t.step(
-      "the editor saves what was typed, and shows both texts when somebody was faster",
+      "the editor saves its text, and shows both texts after a conflict",
       async () => {
-        const { page, said } = await openPage(browser);
+        const { page, messages } = await openPage(browser);
         await machine.put("/home/shared.txt", "one\ntwo\n", { "x-meta-author": "ada" });
         await page.goto(`${url}/home/shared.txt`);
         await page.getByText("ada").waitFor();
@@ -165,7 +164,7 @@ Deno.test("the shell", async (t) => {
         await machine.put("/home/shared.txt", "one\ntheirs\n");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Version 2 was written while you edited").waitFor();
-        await page.locator(".theirs pre").getByText("theirs").waitFor();
+        await page.locator(".conflict pre").getByText("theirs").waitFor();
         await page.screenshot({ path: `${SHOTS}conflict-1440-light.png` });
         assert.equal(await (await fetch(`${url}/home/shared.txt?raw`)).text(), "one\ntheirs\n");
         await page.getByRole("button", { name: "Replace version 2" }).click();
@@ -173,38 +172,38 @@ Deno.test("the shell", async (t) => {
         const saved = await fetch(`${url}/home/shared.txt?raw`);
         assert.equal(await saved.text(), "one\nmine\n");
         assert.equal(saved.headers.get("x-meta-author"), "ada");
-        assert.deepEqual(said.filter((line) => !line.includes("412")), []);
+        assert.deepEqual(messages.filter((line) => !line.includes("412")), []);
         await page.context().close();
       },
     );
 
-    await t.step("an earlier version can be looked at and brought back", async () => {
+    await t.step("the history shows an earlier version and restores it", async () => {
       const { page } = await openPage(browser);
       await machine.put("/home/past.txt", "the first words");
       await machine.put("/home/past.txt", "the second words");
       await page.goto(`${url}/home/past.txt`);
       await page.getByRole("button", { name: "Show v1" }).click();
       await page.getByText("the first words").waitFor();
-      await page.getByRole("button", { name: "Bring it back" }).click();
+      await page.getByRole("button", { name: "Restore this version" }).click();
       await page.getByText("version 3", { exact: true }).waitFor();
       assert.equal(await (await fetch(`${url}/home/past.txt?raw`)).text(), "the first words");
       await page.context().close();
     });
 
     await t.step(
-      "a tab signs in, mints a capability, deletes, and signs out without leaving a trace",
+      "a tab signs in, mints a capability, deletes a world, and signs out without storing anything",
       async () => {
-        const { page, said } = await openPage(browser);
+        const { page, messages } = await openPage(browser);
         await page.goto(`${url}/home/past.txt`);
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByLabel("Token or password").fill("no such token");
         await page.getByRole("button", { name: "Sign in" }).last().click();
-        await page.getByText("does not know this credential").waitFor();
+        await page.getByText("The credential is unknown or has expired").waitFor();
         await page.getByLabel("Token or password").fill(machine.approve);
         await page.keyboard.press("Enter");
         await page.getByRole("button", { name: "T3" }).click();
         await page.getByRole("button", { name: "Mint a capability" }).click();
-        await page.getByLabel("Everything at and below").fill("/home/scratch");
+        await page.getByLabel("Prefix").fill("/home/scratch");
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         const token = await page.getByLabel("Token", { exact: true }).textContent();
         await page.screenshot({ path: `${SHOTS}mint-1440-light.png` });
@@ -226,21 +225,21 @@ Deno.test("the shell", async (t) => {
         await page.getByRole("button", { name: "T3" }).click();
         await page.getByRole("button", { name: "Sign out" }).click();
         await page.getByRole("button", { name: "Sign in" }).waitFor();
-        const kept =
+        const storage =
           "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie, location.href])";
-        assert.ok(!String(await page.evaluate(kept)).includes(machine.approve));
-        assert.deepEqual(said.filter((line) => !/401|404/.test(line)), []);
+        assert.ok(!String(await page.evaluate(storage)).includes(machine.approve));
+        assert.deepEqual(messages.filter((line) => !/401|404/.test(line)), []);
         await page.context().close();
       },
     );
 
-    await t.step("an approver sees what a plugin asks for, and turns it on and off", async () => {
+    await t.step("T3 sees what a plugin requests, activates it and disables it", async () => {
       const source = `export const description = "says hello";
         export const routes = ["/hello-test"];
         export const permissions = { net: ["api.example.com"] };
         export default { fetch: () => new Response("hello") };`;
       await machine.put("/lib/hello", source);
-      const { page, said } = await openPage(browser);
+      const { page, messages } = await openPage(browser);
       await page.goto(`${url}/lib/hello`);
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.getByText("T3 is required").waitFor();
@@ -251,7 +250,7 @@ Deno.test("the shell", async (t) => {
       await page.getByRole("button", { name: "Activate…" }).click();
       const box = page.getByRole("dialog");
       await box.getByText("It answers at /hello-test and below.").waitFor();
-      await box.getByText("It may reach over the network: api.example.com.").waitFor();
+      await box.getByText("It can reach over the network: api.example.com.").waitFor();
       await page.screenshot({ path: `${SHOTS}approve-1440-light.png` });
       await box.getByRole("button", { name: "Activate" }).click();
       await page.getByText("Its routes are up").waitFor();
@@ -262,12 +261,12 @@ Deno.test("the shell", async (t) => {
       await page.getByText('throw new Error("no")').waitFor();
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.locator(".plugin [role=alert]").getByText("Cannot").waitFor();
-      assert.deepEqual(said.filter((line) => !/401|403|422/.test(line)), []);
+      assert.deepEqual(messages.filter((line) => !/401|403|422/.test(line)), []);
       await page.context().close();
     });
 
     await t.step(
-      "who holds a capability begins at its prefix, and is told what lies outside",
+      "a capability starts at its prefix, and gets an error for other paths",
       async () => {
         const minted = await fetch(`${url}/auth/mint?prefix=/home/notes&mode=r`, {
           method: "POST",
@@ -288,20 +287,20 @@ Deno.test("the shell", async (t) => {
       },
     );
 
-    await t.step("the editor does not let unsaved words go unasked", async () => {
+    await t.step("the editor asks before unsaved text is lost", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/code.ts`);
       await page.getByText("verified").waitFor();
       await page.keyboard.press("e");
       await page.getByLabel("Text of").fill("not saved yet");
-      const asked: string[] = [];
+      const questions: string[] = [];
       page.once("dialog", (dialog) => {
-        asked.push(dialog.message());
+        questions.push(dialog.message());
         return dialog.dismiss();
       });
       await page.getByRole("link", { name: "Home", exact: true }).click();
       assert.equal(await page.getByLabel("Text of").inputValue(), "not saved yet");
-      assert.deepEqual(asked, ["Leave without saving?"]);
+      assert.deepEqual(questions, ["Leave without saving?"]);
       await page.context().close();
     });
 
@@ -314,18 +313,18 @@ Deno.test("the shell", async (t) => {
       await picture.body?.cancel();
     });
 
-    await t.step("shaping says so when nothing shapes", async () => {
+    await t.step("Shape shows that the semantic plugin is missing", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/notes/plan.md`);
       await page.getByRole("button", { name: "Shape" }).click();
       await page.getByRole("button", { name: "Shape it" }).click();
-      await page.getByText("The semantic plugin does").waitFor();
+      await page.getByText("which is not active on this server").waitFor();
       await page.goto(`${url}/shaped/home/notes/plan.md`);
-      await page.getByText("Nothing shapes here").waitFor();
+      await page.getByText("The semantic plugin is not active", { exact: true }).waitFor();
       await page.context().close();
     });
 
-    await t.step("files that are chosen or dropped become worlds", async () => {
+    await t.step("files that are chosen or dropped are written as worlds", async () => {
       const { page } = await openPage(browser);
       await page.goto(`${url}/home/notes/`);
       await page.getByRole("link", { name: "plan.md" }).waitFor();
@@ -334,7 +333,7 @@ Deno.test("the shell", async (t) => {
         page.getByRole("button", { name: "Upload" }).click(),
       ]);
       const bytes = new TextEncoder().encode("a,b\n1,2\n");
-      // Playwright asks for Node's own kind of bytes.
+      // Playwright requires a Buffer of Node.
       const { Buffer } = await import("node:buffer");
       await chooser.setFiles({
         name: "up load.csv",
@@ -354,7 +353,7 @@ Deno.test("the shell", async (t) => {
       await page.context().close();
     });
 
-    await t.step("everything can be reached with the keyboard alone", async () => {
+    await t.step("the search and the lists can be used with the keyboard only", async () => {
       const { page } = await openPage(browser);
       await page.goto(url);
       await page.locator("#live.live").waitFor();
@@ -377,7 +376,7 @@ Deno.test("the shell", async (t) => {
     });
 
     await t.step(
-      "a collection of ten thousand children scrolls without drawing them all",
+      "a collection of 10000 children scrolls without drawing all of them",
       async () => {
         const { page } = await openPage(browser);
         await page.route("**/stream/home/many/?brief", (route) => {
@@ -408,7 +407,7 @@ Deno.test("the shell", async (t) => {
   }
 });
 
-Deno.test("the shell of a guarded machine", async (t) => {
+Deno.test("the shell of a server with tokens", async (t) => {
   const browser = await startBrowser();
   const machine = await startTestMachine({
     ELASTIK_TOKEN: "write-in-tests",
@@ -421,31 +420,35 @@ Deno.test("the shell of a guarded machine", async (t) => {
     await machine.put("/home/secret", "<h1>for members</h1><script>document.title='ran'</script>");
     await machine.put("/home/pic.png", PNG);
 
-    await t.step("asks who you are, then shows the world you came for, live", async () => {
-      const { page } = await openPage(browser, remote);
-      const response = await page.goto(`${url}/home/secret`);
-      assert.equal(response?.status(), 401);
-      await page.getByRole("heading", { name: "Sign in" }).waitFor();
-      await page.screenshot({ path: `${SHOTS}sign-in-1440-light.png` });
-      await page.getByLabel("Token or password").fill("write-in-tests");
-      await page.keyboard.press("Enter");
-      const inside = page.frameLocator(".stage iframe").last();
-      await inside.getByText("for members").waitFor();
-      await within(1000, async () => {
-        await machine.put("/home/secret", "<h1>still for members</h1>");
-        await inside.getByText("still for members").waitFor();
-      });
-      await page.goto(`${url}/home/pic.png`);
-      await page.locator(".media img").waitFor();
-      const picture = "document.querySelector('.media img')";
-      const width = `${picture}.decode().then(() => ${picture}.naturalWidth)`;
-      assert.equal(await page.evaluate(width), 1);
-      const urls = "performance.getEntriesByType('resource').map((entry) => entry.name).join(' ')";
-      assert.ok(!String(await page.evaluate(urls)).includes("write-in-tests"));
-      await page.context().close();
-    });
+    await t.step(
+      "asks for a credential, then shows the requested world and its changes",
+      async () => {
+        const { page } = await openPage(browser, remote);
+        const response = await page.goto(`${url}/home/secret`);
+        assert.equal(response?.status(), 401);
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await page.screenshot({ path: `${SHOTS}sign-in-1440-light.png` });
+        await page.getByLabel("Token or password").fill("write-in-tests");
+        await page.keyboard.press("Enter");
+        const inside = page.frameLocator(".stage iframe").last();
+        await inside.getByText("for members").waitFor();
+        await within(1000, async () => {
+          await machine.put("/home/secret", "<h1>still for members</h1>");
+          await inside.getByText("still for members").waitFor();
+        });
+        await page.goto(`${url}/home/pic.png`);
+        await page.locator(".media img").waitFor();
+        const picture = "document.querySelector('.media img')";
+        const width = `${picture}.decode().then(() => ${picture}.naturalWidth)`;
+        assert.equal(await page.evaluate(width), 1);
+        const urls =
+          "performance.getEntriesByType('resource').map((entry) => entry.name).join(' ')";
+        assert.ok(!String(await page.evaluate(urls)).includes("write-in-tests"));
+        await page.context().close();
+      },
+    );
 
-    await t.step("signs an account in with its password", async () => {
+    await t.step("accepts an account with its password", async () => {
       await machine.put("/etc/passwd", "ada:T3\n");
       const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("grüße"));
       await machine.put("/etc/shadow", `ada:${new Uint8Array(digest).toHex()}\n`);
@@ -464,15 +467,15 @@ Deno.test("the shell of a guarded machine", async (t) => {
   }
 });
 
-/** A picture of one pixel. */
+/** An image of one pixel. */
 const PNG = Uint8Array.fromBase64(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
 );
 
-async function furnish(
+async function putWorlds(
   put: (path: string, body: string | Uint8Array<ArrayBuffer>) => Promise<unknown>,
 ) {
-  await put("/home/hello", "<h1>I am alive</h1>");
+  await put("/home/hello", "<h1>Hello</h1>");
   await put(
     "/home/notes/plan.md",
     "# A plan\n\n- one\n- two\n\n| a | b |\n|---|--:|\n| x | 1 |\n\n> quiet\n",
@@ -488,7 +491,7 @@ async function furnish(
   );
 }
 
-/** The browser reports a refused request on its console, whatever the page does with it. */
-function notAboutState(line: string): boolean {
+/** The browser logs an error status on the console, whatever the page does with it. */
+function isNotErrorStatus(line: string): boolean {
   return !line.startsWith("Failed to load resource");
 }

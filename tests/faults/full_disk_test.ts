@@ -42,7 +42,7 @@ async function assertDiskFull(
   equal([request, status], [request, 507], text);
   const problem = JSON.parse(text);
   equal(problem.type, "/usr/share/doc/problems/insufficient-storage.md");
-  match(problem.detail, /^Cannot .*: no space is left on the machine's disk/);
+  match(problem.detail, /^Cannot .*: the disk of the server is full/);
 }
 
 Deno.test("a server with a full disk answers 507 to writes, answers reads, and accepts writes again later", () =>

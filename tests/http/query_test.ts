@@ -6,7 +6,7 @@ function refuses(act: () => unknown): void {
   throws(act, (error: unknown) => error instanceof Problem && error.type === "bad-query");
 }
 
-Deno.test("readQueryValue() finds a parameter among others, decoded", () => {
+Deno.test("readQueryValue() decodes one of several parameters", () => {
   equal(readQueryValue("", "ext"), null);
   equal(readQueryValue("a=1&ext=md&b=2", "ext"), "md");
   equal(readQueryValue("ext", "ext"), "");
@@ -17,18 +17,18 @@ Deno.test("readQueryValue() finds a parameter among others, decoded", () => {
   equal(readQueryValue("&&p=1&&", "p"), "1");
 });
 
-Deno.test("readQueryValue() takes the last of several, so a second one cannot hide behind the first", () => {
+Deno.test("readQueryValue() returns the last value of a repeated parameter", () => {
   equal(readQueryValue("ext=md&ext=html", "ext"), "html");
 });
 
-Deno.test("readQueryValue() refuses broken escapes in the parameter that is asked for alone", () => {
+Deno.test("readQueryValue() throws for malformed escapes in the requested parameter only", () => {
   for (const broken of ["%", "%4", "%zz", "%ff", "%C0%AF", "%ED%A0%80"]) {
     refuses(() => readQueryValue(`p=${broken}`, "p"));
     equal(readQueryValue(`p=${broken}&q=1`, "q"), "1");
   }
 });
 
-Deno.test("hasQuery() does not mind a value", () => {
+Deno.test("hasQuery() accepts a parameter with and without a value", () => {
   equal(hasQuery("raw", "raw"), true);
   equal(hasQuery("raw=", "raw"), true);
   equal(hasQuery("at=1&raw=0", "raw"), true);
@@ -36,7 +36,7 @@ Deno.test("hasQuery() does not mind a value", () => {
   equal(hasQuery("rawer", "raw"), false);
 });
 
-Deno.test("readQueryNumber() takes whole numbers within the bound and nothing else", () => {
+Deno.test("readQueryNumber() accepts whole numbers up to the maximum only", () => {
   equal(readQueryNumber("", "n", 9), undefined);
   equal(readQueryNumber("n=0", "n", 9), 0);
   equal(readQueryNumber("n=9", "n", 9), 9);
@@ -46,7 +46,7 @@ Deno.test("readQueryNumber() takes whole numbers within the bound and nothing el
   }
 });
 
-Deno.test("readQueryNumber() shows no more than a little of what it refuses", () => {
+Deno.test("readQueryNumber() quotes at most 40 characters of an invalid value", () => {
   throws(
     () => readQueryNumber(`n=${"x".repeat(5000)}`, "n", 9),
     (error: unknown) => error instanceof Problem && error.detail.length < 200,

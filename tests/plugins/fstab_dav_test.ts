@@ -1,18 +1,18 @@
 import { deepStrictEqual, equal, match } from "node:assert/strict";
 import { needing, runTool, withFolder } from "../dav/tool.ts";
 import { APPROVE } from "../support/machine.ts";
-import { atPlace, type Place, T2, T3 } from "./fstab_place.ts";
+import { type MountServer, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 function hrefs(text: string): string[] {
   return [...text.matchAll(/<D:href>([^<]*)<\/D:href>/g)].map(([, href = ""]) => href);
 }
 
-async function propfind(place: Place, path: string, headers: Record<string, string> = T3) {
+async function propfind(place: MountServer, path: string, headers: Record<string, string> = T3) {
   return await place.send("PROPFIND", path, undefined, { depth: "1", ...headers });
 }
 
 Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of the caller", () =>
-  atPlace(async (place) => {
+  withMountServer(async (place) => {
     const { folder, server } = place;
     await Deno.mkdir(`${folder}/dav/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/dav/a b.md`, "# one");
@@ -52,7 +52,7 @@ Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of t
 Deno.test({
   ...needing("rclone", "rclone reads and writes a mount over WebDAV"),
   fn: () =>
-    atPlace((place) =>
+    withMountServer((place) =>
       withFolder(async (home) => {
         const { folder, machine } = place;
         await Deno.mkdir(`${folder}/dav/deep/er`, { recursive: true });

@@ -3,10 +3,10 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { plugin, record } from "../plugin/plugin_machine.ts";
 import { bearer } from "../support/machine.ts";
-import { atPlace, T2 } from "./fstab_place.ts";
+import { T2, withMountServer } from "./fstab/mount_server.ts";
 
 Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
-  await atPlace(async ({ machine, folder, get, send, mount }) => {
+  await withMountServer(async ({ machine, folder, get, send, mount }) => {
     await t.step("as a listing with one name per line", async () => {
       const found = await get("/mnt/works/");
       equal(

@@ -2,7 +2,7 @@
 
 import { equal, match, ok } from "node:assert/strict";
 import { fromCheckout, inFolder, startProgram } from "../project/program.ts";
-import { SOURCE } from "./fstab_place.ts";
+import { pluginText } from "../support/plugin_server.ts";
 
 Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refused", async () => {
   await inFolder(async (folder) => {
@@ -25,7 +25,7 @@ Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refus
       return answer.status;
     }
     try {
-      equal(await status("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE)), 201);
+      equal(await status("PUT", "/lib/fstab", await pluginText("fstab")), 201);
       for (const source of [`${folder}/here`, folder, `${folder}/here/.env`]) {
         await status("PUT", "/etc/fstab", `${source} /mnt/here ro`);
         const refused = await ask("PUT", "/lib/fstab/state", "active");

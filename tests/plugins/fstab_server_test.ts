@@ -2,12 +2,12 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer } from "../support/machine.ts";
-import { atPlace, BEARER, T2, T3 } from "./fstab_place.ts";
+import { BEARER, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 const LIMIT = 5 * 1024 * 1024;
 
 Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
-  await atPlace(async ({ machine, folder, server, get, send, mount }) => {
+  await withMountServer(async ({ machine, folder, server, get, send, mount }) => {
     await t.step("and returns its content, media type and version", async () => {
       server.answer = (_, path) =>
         new Response(`{"path":"${path}"}`, {

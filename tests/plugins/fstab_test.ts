@@ -4,7 +4,8 @@ import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { auth, config, permissions, routes } from "../../plugins/fstab.ts";
 import { eventually, record } from "../plugin/plugin_machine.ts";
 import { startTestMachine } from "../support/machine.ts";
-import { atPlace, BEARER, SOURCE, T2, T3 } from "./fstab_place.ts";
+import { pluginText } from "../support/plugin_server.ts";
+import { BEARER, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 function permissionsOf(table: string) {
   const { read, write, net, fault } = permissions({ config: { "/etc/fstab": table } });
@@ -73,7 +74,7 @@ Deno.test("permissions() grant nothing for a line that cannot be used, and repor
 });
 
 Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a secret", async (t) => {
-  await atPlace(async ({ machine, folder, server, get, send, mount }) => {
+  await withMountServer(async ({ machine, folder, server, get, send, mount }) => {
     await t.step("as text, as JSON, by HEAD, and with 304", async () => {
       const plain = await get("/mnt/");
       match(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
@@ -146,7 +147,7 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
 });
 
 Deno.test("PUT /etc/fstab with a mount of the server's data is refused, and the earlier table stays", async (t) => {
-  await atPlace(async ({ machine, folder, get, send }) => {
+  await withMountServer(async ({ machine, folder, get, send }) => {
     const { data } = machine;
     await Deno.symlink(data, `${folder}/data-link`);
     for (
@@ -180,7 +181,7 @@ Deno.test("fstab is not activated with a mount of the server's data", async () =
   const machine = await startTestMachine();
   try {
     await machine.approve("PUT", "/etc/fstab", `${machine.data} /mnt/data ro`);
-    await machine.approve("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE));
+    await machine.approve("PUT", "/lib/fstab", await pluginText("fstab"));
     const reply = await machine.approve("PUT", "/lib/fstab/state", "active");
     equal(reply.status, 422);
     match(reply.text, /own data/);

@@ -4,10 +4,10 @@ import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer } from "../support/machine.ts";
 import { Connection } from "../support/wire.ts";
 import { eventually, record } from "../plugin/plugin_machine.ts";
-import { atPlace, T2, T3 } from "./fstab_place.ts";
+import { T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
 Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
-  await atPlace(async ({ machine, folder, mount, server, get, send }) => {
+  await withMountServer(async ({ machine, folder, mount, server, get, send }) => {
     const read = (name: string) => Deno.readTextFile(`${folder}/${name}`);
     await t.step("for T2, T3 and a capability over the path", async () => {
       const cap = (prefix: string, mode: "r" | "rw") => bearer(machine.capability(prefix, mode));

@@ -1,7 +1,7 @@
 /** Responses of `/dev/gpu` in every wire format; over HTTP, with the plugin in its process. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
-import { startGpu } from "./gpu_machine.ts";
+import { withGpuServer } from "./gpu/gpu_server.ts";
 import type { ReceivedEvent } from "../support/event_reader.ts";
 import type { WireFormat } from "./fake_backend.ts";
 
@@ -20,9 +20,8 @@ const textOf = (events: readonly ReceivedEvent[]): string =>
   events.filter(({ type }) => type === "message").map(({ data }) => data).join("");
 
 Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", async (t) => {
-  const gpu = await startGpu();
-  const { backend } = gpu;
-  try {
+  await withGpuServer(async (gpu) => {
+    const { backend } = gpu;
     for (const [scheme, { format, path, model }] of Object.entries(SCHEMES)) {
       const headers = { "x-gpu-backend": scheme, "x-gpu-model": model, "x-gpu-local": "true" };
       backend.clear();
@@ -226,7 +225,5 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
       await gpu.configure(undefined);
       await server.shutdown();
     });
-  } finally {
-    await gpu.close();
-  }
+  });
 });

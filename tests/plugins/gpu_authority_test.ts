@@ -3,16 +3,17 @@
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { APPROVE, basic, bearer, TOKEN } from "../support/machine.ts";
 import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_machine.ts";
+import { pluginText } from "../support/plugin_server.ts";
 import { FakeBackend, withBackend } from "./fake_backend.ts";
-import { type GpuMachine, gpuSource, KEYS, withGpu } from "./gpu_machine.ts";
+import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
 
-async function put(gpu: GpuMachine, name: string, source: string): Promise<void> {
+async function put(gpu: GpuServer, name: string, source: string): Promise<void> {
   await gpu.machine.approve("PUT", `/lib/${name}`, source);
   equal((await setState(gpu.machine, name, "active")).status, 200);
 }
 
 Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capability over it", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     const { machine, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
     const cap = (prefix: string, mode: "r" | "rw" = "rw") =>
@@ -62,7 +63,7 @@ Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capabil
 });
 
 Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its caller can do", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     const { machine, backend } = gpu;
     await gpu.configure(`ollama://${backend.host}`);
     const body = `
@@ -115,12 +116,12 @@ Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its calle
 });
 
 Deno.test("gpu can read only the configured key and reach only the configured host", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     const { machine, backend } = gpu;
     const other = new FakeBackend();
     try {
       // The plugin with one more parameter, which shows what the plugin can access.
-      const source = await gpuSource();
+      const source = await pluginText("gpu");
       const probed = source.replace(
         "const settings = parseSettings(env.config[CONFIG_PATH]);",
         `const look = new URL(request.url).searchParams.get("look");
@@ -189,7 +190,7 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
 });
 
 Deno.test("gpu uses another backend without a restart, and a call continues at its first one", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     await withBackend(async (second) => {
       const { backend, machine } = gpu;
       const nothing = await gpu.ask("x");
@@ -236,7 +237,7 @@ Deno.test("gpu uses another backend without a restart, and a call continues at i
 });
 
 Deno.test("gpu logs each call in a world with an event chain, without its texts", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     const { machine, backend } = gpu;
     await gpu.configure(`openai://${backend.host}\nsystem the system prompt`);
     const secret = "a prompt that is not logged";

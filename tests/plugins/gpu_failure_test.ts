@@ -3,7 +3,7 @@
 import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { bearer, TOKEN } from "../support/machine.ts";
 import { eventually } from "../plugin/plugin_machine.ts";
-import { type GpuMachine, KEYS, startGpu, withGpu } from "./gpu_machine.ts";
+import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
 import type { Behaviour } from "./fake_backend.ts";
 
 const SCHEMES = ["ollama", "openai", "claude"] as const;
@@ -16,7 +16,7 @@ function detail(text: string): string {
 
 /** A failure after the response headers: 502 for `/dev/gpu`, an event for `/dev/gpu/stream`. */
 async function assertBreaksOff(
-  gpu: GpuMachine,
+  gpu: GpuServer,
   behaviour: Behaviour,
   found: RegExp,
   tokens: readonly string[] = [],
@@ -34,7 +34,7 @@ async function assertBreaksOff(
 
 /** A failure before the response headers: both paths answer with the same problem. */
 async function assertRefuses(
-  gpu: GpuMachine,
+  gpu: GpuServer,
   behaviour: Behaviour,
   status: number,
   found: RegExp,
@@ -49,9 +49,8 @@ async function assertRefuses(
 }
 
 Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every format", async (t) => {
-  const gpu = await startGpu();
-  const { backend } = gpu;
-  try {
+  await withGpuServer(async (gpu) => {
+    const { backend } = gpu;
     for (const scheme of SCHEMES) {
       backend.clear();
       await gpu.configure(`${scheme}://${backend.host}\ntimeout 1`);
@@ -368,13 +367,11 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       }
     });
     await gpu.machine.audit();
-  } finally {
-    await gpu.close();
-  }
+  });
 });
 
 Deno.test("POST /dev/gpu may take longer than the server allows other plugins", async () => {
-  await withGpu(async (gpu) => {
+  await withGpuServer(async (gpu) => {
     await gpu.configure(`ollama://localhost:${gpu.backend.port}`);
     // Twice the time of a plugin without `patience`.
     gpu.backend.behaviour = { head: () => new Promise((resolve) => setTimeout(resolve, 1000)) };

@@ -1,15 +1,14 @@
 /** The router with the gpu plugin, whose backend is a server of the test. */
 
 import { deepStrictEqual, equal, match } from "node:assert/strict";
-import { setState } from "../plugin/plugin_machine.ts";
 import { bearer, TOKEN } from "../support/machine.ts";
-import { type GpuMachine, startGpu } from "./gpu_machine.ts";
+import { installPlugin } from "../support/plugin_server.ts";
+import { type GpuServer, withGpuServer } from "./gpu/gpu_server.ts";
 
 const T2 = bearer(TOKEN);
-const SOURCE = new URL("../../plugins/router.ts", import.meta.url);
 
 async function leads(
-  { machine }: GpuMachine,
+  { machine }: GpuServer,
   target: string,
 ): Promise<string | number | undefined> {
   const reply = await machine.send({ method: "GET", target, headers: T2 });
@@ -17,14 +16,9 @@ async function leads(
 }
 
 Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
-  const gpu = await startGpu();
-  const { machine, backend } = gpu;
-  try {
-    equal(
-      (await machine.approve("PUT", "/lib/router", await Deno.readTextFile(SOURCE))).status,
-      201,
-    );
-    equal((await setState(machine, "router", "active")).status, 200);
+  await withGpuServer(async (gpu) => {
+    const { machine, backend } = gpu;
+    await installPlugin(machine, "router");
     await machine.approve("PUT", "/home/weather", "it rains");
     await machine.approve("PUT", "/home/sales", "1, 2, 3");
 
@@ -55,7 +49,5 @@ Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
       const log = await machine.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
       equal(log.text.includes("192.0.2.1"), false);
     });
-  } finally {
-    await gpu.close();
-  }
+  });
 });

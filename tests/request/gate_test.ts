@@ -8,7 +8,7 @@ import { APPROVE, basic, bearer, KEY, TOKEN } from "../support/machine.ts";
 interface Knock {
   readonly method?: string;
   readonly url?: string;
-  /** The authority in the URL, and no Host header: HTTP/2. */
+  /** The authority in the URL and no Host header, as over HTTP/2. */
   readonly authority?: string;
   readonly peer?: string;
   readonly headers?: Record<string, string>;
@@ -35,7 +35,8 @@ function gateOf(guarded: boolean, proxied = false) {
     const host: Record<string, string> = authority === undefined ? { host: "localhost:3005" } : {};
     const request = new Request("http://localhost/", { headers: { ...host, ...headers } });
     const whole = `http://${authority ?? "localhost"}${url}`;
-    // As the server hands it over: URL and method as on the wire, which Request would not let pass.
+    // As Deno passes it on: URL and method as on the wire, which the constructor of Request
+    // rejects.
     return gate(
       new Proxy(request, { get: (target, key) => asSent(target, key, whole, method) }),
       peer,
@@ -60,7 +61,7 @@ function refuses(gate: (knock: Knock) => unknown, knock: Knock, type: ProblemTyp
   );
 }
 
-Deno.test("createGate() hands on the canonical target and one caller", () => {
+Deno.test("createGate() returns the canonical target and the caller", () => {
   const { target, caller } = open({ url: "/home/caf%C3%A9/?raw&v=1" });
   deepStrictEqual(target, {
     path: "/home/café",
@@ -71,7 +72,7 @@ Deno.test("createGate() hands on the canonical target and one caller", () => {
   deepStrictEqual(caller, { tier: "T2", by: "T2:local" });
 });
 
-Deno.test("createGate() lets in the methods of HTTP and WebDAV and refuses all others", () => {
+Deno.test("createGate() admits the methods of HTTP and WebDAV and answers 501 to others", () => {
   for (
     const method of ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "LOCK"]
   ) {
@@ -82,7 +83,7 @@ Deno.test("createGate() lets in the methods of HTTP and WebDAV and refuses all o
   }
 });
 
-Deno.test("createGate() takes a local caller under a Host it does not know for a stranger", () => {
+Deno.test("createGate() does not treat a loopback client under an unknown Host as local", () => {
   for (
     const host of [
       "localhost",
@@ -115,7 +116,7 @@ Deno.test("createGate() takes a local caller under a Host it does not know for a
   equal(open({ headers: { host: "other.lan:8080" } }).caller.tier, "T2");
 });
 
-Deno.test("createGate() refuses a Host that is none on every machine", () => {
+Deno.test("createGate() rejects a malformed Host with and without tokens", () => {
   for (
     const host of ["a/b", "a b", "user@localhost", "localhost:x", "localhost, evil", "a?b", "a#b"]
   ) {
@@ -124,7 +125,7 @@ Deno.test("createGate() refuses a Host that is none on every machine", () => {
   }
 });
 
-Deno.test("createGate() takes HTTP/2's authority for the Host", () => {
+Deno.test("createGate() uses the authority of HTTP/2 as Host", () => {
   equal(open({ authority: "localhost:3005", method: "PUT" }).caller.tier, "T2");
   refuses(open, { authority: "evil.example" }, "unknown-host");
   refuses(open, { authority: "user@localhost" }, "bad-header");
@@ -135,7 +136,7 @@ Deno.test("createGate() takes HTTP/2's authority for the Host", () => {
   refuses(guarded, { authority: "other.lan", method: "PUT", headers: page }, "foreign-origin");
 });
 
-Deno.test("createGate() refuses changes that a foreign page asks a browser for", () => {
+Deno.test("createGate() rejects changes from pages of other sites", () => {
   const foreign: Record<string, string>[] = [
     { origin: "https://evil.example" },
     { origin: "null" },
@@ -164,7 +165,7 @@ Deno.test("createGate() refuses changes that a foreign page asks a browser for",
   }
 });
 
-Deno.test("createGate() takes nobody for local who comes through a proxy it does not know", () => {
+Deno.test("createGate() does not treat a client behind an unknown proxy as local", () => {
   for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
     equal(open({ headers: { [name]: "127.0.0.1" } }).caller.tier, "T1", name);
     equal(open({ headers: { [name]: "" } }).caller.tier, "T1", name);
@@ -173,7 +174,7 @@ Deno.test("createGate() takes nobody for local who comes through a proxy it does
   equal(open({ peer: "192.0.2.1" }).caller.tier, "T1");
 });
 
-Deno.test("createGate() believes a trusted proxy's header and nobody else's", () => {
+Deno.test("createGate() uses the header of a trusted proxy only", () => {
   const proxied = gateOf(true, true);
   equal(proxied({ headers: { "x-forwarded-for": "127.0.0.1" } }).caller.tier, "T1");
   refuses(proxied, { headers: { "x-forwarded-for": "203.0.113.9" } }, "unauthorized");
@@ -185,7 +186,7 @@ Deno.test("createGate() believes a trusted proxy's header and nobody else's", ()
   );
 });
 
-Deno.test("createGate() of a machine with tokens asks everyone from elsewhere for a credential", () => {
+Deno.test("createGate() with tokens requires a credential from clients on other computers", () => {
   const peer = "203.0.113.9";
   for (
     const url of ["/", "/home/x", "/usr/share/doc/x", "/bin", "/proc/status", "/usr/lib/shell"]

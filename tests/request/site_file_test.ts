@@ -14,7 +14,7 @@ function nameOf(method: string, path: string): string | undefined {
   return toSiteTarget(method, parseTarget(`http://h${path}`))?.name;
 }
 
-Deno.test("toSiteTarget() knows files at the top of a site, and nothing that is a place of the tree", () => {
+Deno.test("toSiteTarget() returns a target for file names at the root only", () => {
   equal(nameOf("GET", "/llms.txt?x=y"), "usr/lib/shell/site/llms.txt");
   equal(nameOf("HEAD", "/apple-touch-icon.png"), "usr/lib/shell/site/apple-touch-icon.png");
   equal(toSiteTarget("GET", parseTarget("http://h/a.txt?at=1"))?.query, "raw");
@@ -37,7 +37,7 @@ Deno.test("toSiteTarget() knows files at the top of a site, and nothing that is 
   }
 });
 
-Deno.test("/llms.txt is read by everyone from everywhere, replaced by T3, and needs no world to be 404", async () => {
+Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it answers 404", async () => {
   const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
   const foreign = { host: "elastik.example" };
   const ask = (method: string, target: string, headers: Record<string, string> = {}) =>
@@ -50,7 +50,7 @@ Deno.test("/llms.txt is read by everyone from everywhere, replaced by T3, and ne
       match(reply.headers.get("content-type") ?? "", /^text\/plain/);
       equal(reply.headers.get("x-content-type-options"), "nosniff");
     }
-    // A browser's Accept changes nothing: the bytes are what such a file is.
+    // Accept has no effect: a site file is always sent as its bytes.
     equal((await ask("GET", "/llms.txt", { accept: "text/html" })).text, "# elastik\n");
     equal((await ask("GET", "/llms.txt?at=9&secret")).status, 200);
     equal((await ask("HEAD", "/llms.txt")).status, 200);
@@ -66,7 +66,7 @@ Deno.test("/llms.txt is read by everyone from everywhere, replaced by T3, and ne
   }
 });
 
-Deno.test("a plugin that answers for such a path does not answer strangers", async () => {
+Deno.test("GET /llms.txt of an unauthenticated client is not answered by a plugin with that route", async () => {
   const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
   const source = `export const description = "secrets";
 export const routes = ["/llms.txt", "/other.txt"];
@@ -86,7 +86,7 @@ export default { fetch: () => new Response("a plugin's own") };
   }
 });
 
-Deno.test("what an AI reads to use the machine is for every credential, and for strangers not", async () => {
+Deno.test("GET /usr/lib/skills needs a credential on a server with tokens", async () => {
   const machine = await startTestMachine({ env: CLOSED, birth: BIRTH });
   const status = async (target: string, headers: Record<string, string>, method = "GET") =>
     (await machine.send({ method, target, headers: { host: "elastik.example", ...headers } }))

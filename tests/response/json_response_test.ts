@@ -5,7 +5,7 @@ async function shown(response: Response): Promise<[string | null, string]> {
   return [response.headers.get("content-type"), await response.text()];
 }
 
-Deno.test("jsonResponse() is a line of JSON that nobody keeps or takes for something else", async () => {
+Deno.test("jsonResponse() sends one line of JSON with no-store and nosniff", async () => {
   const response = jsonResponse({ a: "<b>" }, { link: "</x>" }, 201);
   equal(response.status, 201);
   equal(response.headers.get("link"), "</x>");
@@ -14,7 +14,7 @@ Deno.test("jsonResponse() is a line of JSON that nobody keeps or takes for somet
   deepStrictEqual(await shown(response), ["application/json", '{"a":"<b>"}\n']);
 });
 
-Deno.test("factsResponse() are JSON unless somebody prefers lines", async () => {
+Deno.test("factsResponse() sends JSON unless Accept prefers text", async () => {
   const value = { pid: 7, version: "1.2.3" };
   const text = "text/plain; charset=utf-8";
   for (const accept of [null, "*/*", "application/json", "image/png"]) {
@@ -30,7 +30,7 @@ Deno.test("factsResponse() are JSON unless somebody prefers lines", async () => 
   equal(factsResponse(null, value).headers.get("vary"), "Accept");
 });
 
-Deno.test("lineResponse() is a line unless somebody prefers JSON", async () => {
+Deno.test("lineResponse() sends text unless Accept prefers JSON", async () => {
   const text = "text/plain; charset=utf-8";
   deepStrictEqual(await shown(lineResponse(null, 1.5)), [text, "1.5\n"]);
   deepStrictEqual(await shown(lineResponse("*/*", "6.0.0")), [text, "6.0.0\n"]);

@@ -23,7 +23,7 @@ function ask(form: string, headers: Record<string, string> = {}, rows = ROWS): R
   return respondListing(new Request("http://machine/home/", { headers }), rows, form);
 }
 
-Deno.test("toListingRow() tells of a world what a listing knows, and of a collection that it is one", () => {
+Deno.test("toListingRow() returns the facts of a world, and only the name of a collection", () => {
   deepStrictEqual(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
     name: "a",
     dir: false,
@@ -39,19 +39,19 @@ Deno.test("toListingRow() tells of a world what a listing knows, and of a collec
   );
 });
 
-Deno.test("respondListing() gives pipes one name a line, both for a name that is two things", async () => {
+Deno.test("respondListing() sends one name per line as text, two lines for a world with a collection", async () => {
   const response = ask("text/plain");
   equal(await response.text(), "a\na/\nb/\nc d\ndev\n");
   equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
 });
 
-Deno.test("respondListing() gives programs the rows", async () => {
+Deno.test("respondListing() sends the rows as JSON", async () => {
   const response = ask("application/json");
   deepStrictEqual(await response.json(), ROWS);
   equal(response.headers.get("content-type"), "application/json");
 });
 
-Deno.test("respondListing() varies by Accept, asks to be revalidated, and is not sniffed", () => {
+Deno.test("respondListing() varies by Accept, requires revalidation, and forbids sniffing", () => {
   for (const form of ["text/plain", "application/json"]) {
     const { headers } = ask(form);
     equal(headers.get("vary"), "Accept");
@@ -61,7 +61,7 @@ Deno.test("respondListing() varies by Accept, asks to be revalidated, and is not
   }
 });
 
-Deno.test("respondListing() has a tag for each form and each content", () => {
+Deno.test("respondListing() sends a tag for each media type and each content", () => {
   const tags = [
     ask("text/plain"),
     ask("application/json"),
@@ -74,7 +74,7 @@ Deno.test("respondListing() has a tag for each form and each content", () => {
   equal(ask("text/plain").headers.get("etag"), tags[0]);
 });
 
-Deno.test("respondListing() answers 304 to its own tag and 412 to another's If-Match", () => {
+Deno.test("respondListing() answers 304 to its own tag and 412 to another If-Match", () => {
   const tag = ask("text/plain").headers.get("etag") ?? "";
   const unchanged = ask("text/plain", { "if-none-match": tag });
   deepStrictEqual([unchanged.status, unchanged.headers.get("etag")], [304, tag]);

@@ -40,7 +40,7 @@ function ask(
   return respondRepresentation(request, getRepresentation(of, form), form === "raw");
 }
 
-Deno.test("toWorldJson() holds the text of a text and the length of what is none", () => {
+Deno.test("toWorldJson() contains the text of UTF-8 bytes, otherwise their length", () => {
   deepStrictEqual(toWorldJson(world("é")), {
     stage_html: "é",
     version: 3,
@@ -66,12 +66,12 @@ Deno.test("toWorldJson() keeps a byte order mark and every other character of a 
   }
 });
 
-Deno.test("toWorldJson() shows the state of a plugin's source and of nothing else", () => {
+Deno.test("toWorldJson() contains the state of a plugin source only", () => {
   equal(toWorldJson(world("x", { name: "lib/x", state: "pending" })).state, "pending");
   equal("state" in toWorldJson(world("x", { name: "home/lib/x" })), false);
 });
 
-Deno.test("hasUtf8Body() takes well-formed UTF-8 for text", () => {
+Deno.test("hasUtf8Body() returns true for well-formed UTF-8", () => {
   equal(hasUtf8Body(world("")), true);
   equal(hasUtf8Body(world("é😀")), true);
   for (
@@ -81,7 +81,7 @@ Deno.test("hasUtf8Body() takes well-formed UTF-8 for text", () => {
   }
 });
 
-Deno.test("getRepresentation() gives each form of each version a tag of its own", () => {
+Deno.test("getRepresentation() gives each kind of each version its own tag", () => {
   const worlds = [
     world("a"),
     world("b"),
@@ -95,13 +95,13 @@ Deno.test("getRepresentation() gives each form of each version a tag of its own"
   notEqual(pending, active);
 });
 
-Deno.test("getRepresentation() makes a form once and respondRepresentation() sends it whole every time", async () => {
+Deno.test("getRepresentation() creates a kind once, and respondRepresentation() sends it repeatedly", async () => {
   const of = world("abc");
   equal(getRepresentation(of, "json"), getRepresentation(of, "json"));
   for (let time = 0; time < 3; time++) equal(await ask(of, "raw").text(), "abc");
 });
 
-Deno.test("getRepresentation() sandboxes what a browser would run, raw alone", () => {
+Deno.test("getRepresentation() sandboxes active content of kind raw only", () => {
   for (const ext of ["html", "htm", "xhtml", "svg", "xml", "rss", "atom", "mhtml"]) {
     const { headers } = getRepresentation(world("<a/>", { ext }), "raw");
     equal(headers["content-security-policy"], "sandbox allow-scripts", ext);
@@ -129,13 +129,13 @@ Deno.test("getRepresentation() sandboxes what a browser would run, raw alone", (
   }
 });
 
-Deno.test("getRepresentation() varies what is negotiated and nothing else", () => {
+Deno.test("getRepresentation() varies negotiated kinds only", () => {
   equal(getRepresentation(world("x"), "raw").headers.vary, undefined);
   equal(getRepresentation(world("x"), "json").headers.vary, "Accept");
   equal(getRepresentation(world("x"), "text").headers.vary, "Accept");
 });
 
-Deno.test("getRepresentation() tells the time in whole seconds, also where there is none", () => {
+Deno.test("getRepresentation() has Last-Modified in whole seconds, also for an invalid time", () => {
   const { headers } = getRepresentation(world("x"), "raw");
   equal(headers["last-modified"], "Fri, 02 Jan 2026 03:04:05 GMT");
   equal(
@@ -144,7 +144,7 @@ Deno.test("getRepresentation() tells the time in whole seconds, also where there
   );
 });
 
-Deno.test("respondRepresentation() sends parts of raw bytes with all headers, and of nothing else", async () => {
+Deno.test("respondRepresentation() sends ranges of kind raw with all headers, and of no other kind", async () => {
   const part = ask(world("0123456789"), "raw", { range: "bytes=3-5" });
   equal(part.status, 206);
   equal(await part.text(), "345");
@@ -160,7 +160,7 @@ Deno.test("respondRepresentation() sends parts of raw bytes with all headers, an
   );
 });
 
-Deno.test("respondRepresentation() answers 304 without what concerns the content", async () => {
+Deno.test("respondRepresentation() answers 304 without content headers", async () => {
   for (const form of FORMS) {
     const { etag } = getRepresentation(world("x", { ext: "html" }), form);
     const unchanged = ask(world("x", { ext: "html" }), form, { "if-none-match": etag });
@@ -172,7 +172,7 @@ Deno.test("respondRepresentation() answers 304 without what concerns the content
   }
 });
 
-Deno.test("isNotModified() keeps every header but the content's type", () => {
+Deno.test("notModifiedResponse() keeps every header except those of the content", () => {
   const response = notModifiedResponse({
     "content-type": "text/html",
     etag: '"1"',

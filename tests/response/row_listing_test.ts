@@ -4,7 +4,7 @@ import { parseTarget } from "../../lib/http/path.ts";
 import { respondRows } from "../../lib/response/row_listing.ts";
 import { withApp } from "../support/app.ts";
 
-Deno.test("respondRows() are lines for pipes, an array for programs and the shell for browsers", async () => {
+Deno.test("respondRows() sends lines, an array for JSON, and the shell for a browser", async () => {
   await withApp({}, async ({ store }) => {
     const ask = async (accept: string) => {
       const request = new Request("http://localhost/dev/", { headers: { accept } });

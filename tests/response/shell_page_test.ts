@@ -23,7 +23,7 @@ function world(name: string, text: string, more: Partial<World> = {}): World {
 
 const PAGE = world("usr/lib/shell/index.html", "<!doctype html>");
 
-/** As much of a store as the shell asks for. */
+/** The part of a store that the shell needs. */
 function holding(page: World | undefined): Pick<Store, "read"> {
   return { read: (name) => Promise.resolve(name === PAGE.name ? page : undefined) };
 }
@@ -42,7 +42,7 @@ function directive(policy: string, name: string): string[] {
   return found.slice(1);
 }
 
-Deno.test("shellPolicy() lets scripts, styles and frames come from the shell's folder alone", () => {
+Deno.test("shellPolicy() allows scripts, styles and frames from the shell's folder only", () => {
   const policy = shellPolicy("localhost:3005");
   for (const name of ["script-src", "style-src"]) {
     const sources = directive(policy, name);
@@ -55,7 +55,7 @@ Deno.test("shellPolicy() lets scripts, styles and frames come from the shell's f
   ok(!/unsafe|\*|https?:|data:[^ ]*script/.test(directive(policy, "script-src").join(" ")));
 });
 
-Deno.test("shellPolicy() never lets anybody's world count as the shell's script", () => {
+Deno.test("shellPolicy() never allows a stored world as a script", () => {
   for (const host of ["localhost", "box.lan:80", "127.0.0.1:3005"]) {
     for (const source of directive(shellPolicy(host), "script-src")) {
       ok(source.endsWith("/usr/lib/shell/"), source);
@@ -63,7 +63,7 @@ Deno.test("shellPolicy() never lets anybody's world count as the shell's script"
   }
 });
 
-Deno.test("respondShell() sends one page for all, under its policy and not to be framed", async () => {
+Deno.test("respondShell() sends one page for all paths, with its policy, and forbids framing", async () => {
   const response = await respondShell(holding(PAGE), ask());
   equal(response.status, 200);
   equal(await response.text(), "<!doctype html>");
@@ -74,7 +74,7 @@ Deno.test("respondShell() sends one page for all, under its policy and not to be
   match(response.headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
 });
 
-Deno.test("respondShell() holds nothing of the world it is shown for but its metadata", async () => {
+Deno.test("respondShell() contains only the metadata of the world", async () => {
   const subject = world("home/x", "<script>alert(1)</script>", {
     meta: [["x-meta-author", "codex"], ["x-meta-set-cookie", "a=b"]],
   });
@@ -95,7 +95,7 @@ Deno.test("respondShell() has a tag that changes with the world and with the pag
   equal(tags.size, 6);
 });
 
-Deno.test("respondShell() answers 304 to its own tag, and not in an error's place", async () => {
+Deno.test("respondShell() answers 304 to its own tag, but not for an error status", async () => {
   const subject = { world: world("home/x", "a") };
   const tag = (await respondShell(holding(PAGE), ask(), subject)).headers.get("etag") ?? "";
   equal((await respondShell(holding(PAGE), ask({ "if-none-match": tag }), subject)).status, 304);
@@ -108,7 +108,7 @@ Deno.test("respondShell() answers 304 to its own tag, and not in an error's plac
   equal(refused.headers.get("etag"), null);
 });
 
-Deno.test("respondShell() says when the page is missing", async () => {
+Deno.test("respondShell() throws not-found if the page is missing", async () => {
   await rejects(
     respondShell(holding(undefined), ask()),
     (error: unknown) => error instanceof Problem && error.type === "not-found",

@@ -10,12 +10,12 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
   ["gone", "Cannot read version 1: it was let go", 410, /^Cannot write \/home\/x: it was let go$/],
   ["too-large", "the world would hold 11 bytes and 10 is the most", 413, /11 bytes and 10/],
   ["lower", "whatever", 403, /a PUT covers it/],
-  ["full", "disk I/O error at /srv/data/home%2Fx", 507, /no space is left/],
+  ["full", "disk I/O error at /srv/data/home%2Fx", 507, /the disk of the server is full/],
   ["damaged", "file is not a database: /srv/data/home%2Fx/universe.db", 500, /cannot be read/],
   ["closed", "Cannot use the store: it is shutting down", 503, /shutting down/],
 ];
 
-Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no path of the disk", () => {
+Deno.test("toStoreProblem() maps store errors to problems without paths of the disk", () => {
   for (const [code, message, status, detail] of TABLE) {
     const problem = toStoreProblem(new StoreError(code, message), "PUT", "/home/x");
     ok(problem instanceof Problem, code);
@@ -25,20 +25,20 @@ Deno.test("toStoreProblem() says in HTTP why the store refused, and shows no pat
   }
 });
 
-Deno.test("toStoreProblem() tells when to come back where the machine is only stopping", () => {
+Deno.test("toStoreProblem() adds Retry-After for a server that is shutting down", () => {
   const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
   ok(problem instanceof Problem);
   equal(problem.headers["retry-after"], "5");
 });
 
-Deno.test("toStoreProblem() leaves every other error as it is", () => {
+Deno.test("toStoreProblem() returns every other error unchanged", () => {
   const error = new TypeError("a mistake of ours");
   equal(toStoreProblem(error, "PUT", "/home/x"), error);
   const problem = new Problem("not-found", "Cannot find it");
   equal(toStoreProblem(problem, "PUT", "/home/x"), problem);
 });
 
-Deno.test("toStoreProblem() names the world of the error, and the method if it has no verb", () => {
+Deno.test("toStoreProblem() uses the world of the error, and the method if it has no verb", () => {
   const error = new StoreError("absent", "nothing is here", "home/y");
   const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
   ok(problem instanceof Problem);

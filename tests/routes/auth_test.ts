@@ -12,7 +12,7 @@ import {
 } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("authRoutes() over HTTP", { env: CLOSED });
+const test = suite("/auth over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -37,7 +37,7 @@ async function mint(machine: TestMachine, query: string): Promise<Minted> {
   return minted;
 }
 
-test("authRoutes() mint a capability that is what its answer says", async (machine) => {
+test("POST /auth/mint creates a capability as described in the response", async (machine) => {
   const before = NOW();
   const minted = await mint(machine, "prefix=/home/scratch&ttl=60&mode=r");
   deepStrictEqual(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
@@ -63,7 +63,7 @@ test("authRoutes() mint a capability that is what its answer says", async (machi
   ok(ttl_sec > 55 && ttl_sec <= 60);
 });
 
-test("authRoutes() mint for an hour, to read and write, unless told otherwise", async (machine) => {
+test("POST /auth/mint defaults to one hour and mode rw", async (machine) => {
   const plain = await mint(machine, "prefix=/home/a");
   deepStrictEqual([plain.mode, plain.ttl_sec], ["rw", 3600]);
   for (
@@ -81,7 +81,7 @@ test("authRoutes() mint for an hour, to read and write, unless told otherwise", 
   }
 });
 
-/** What cannot be minted, even by T3. */
+/** Invalid parameters, also for T3. */
 // deno-fmt-ignore
 const NOT_MINTED = [
   "", "prefix=", "prefix", "prefix=home/scratch", "prefix=//", "prefix=///", "prefix=/home//",
@@ -97,13 +97,13 @@ const NOT_MINTED = [
 ];
 
 test(
-  "authRoutes() mint nothing that is not spelled canonically and bounded",
+  "POST /auth/mint rejects prefixes and times that are not canonical or too large",
   async (machine, t) => {
     await runScenarios(
       t,
       machine,
       NOT_MINTED.map((query): Scenario => ({
-        title: "is not minted",
+        title: "answers 400",
         send: `POST /auth/mint?${query}`,
         as: T3,
         status: 400,
@@ -114,7 +114,7 @@ test(
   },
 );
 
-test("authRoutes() let T3 alone mint, and tell nobody else what was wrong", async (machine, t) => {
+test("POST /auth/mint answers others than T3 the same for any parameters", async (machine, t) => {
   const whole = machine.capability("/", "rw");
   const inside = machine.capability("/auth", "rw");
   const callers: readonly (readonly [string, Record<string, string>, number])[] = [
@@ -139,30 +139,35 @@ test("authRoutes() let T3 alone mint, and tell nobody else what was wrong", asyn
   );
 });
 
-test("authRoutes() take each route's methods alone", async (machine, t) => {
+test("/auth answers 405 for other methods", async (machine, t) => {
   await runScenarios(t, machine, [
     {
-      title: "mint",
+      title: "answers 405",
       send: "GET /auth/mint?prefix=/home/x",
       as: T3,
       status: 405,
       has: { allow: "POST, OPTIONS" },
     },
-    { title: "mint", send: "PUT /auth/mint?prefix=/home/x", as: T3, status: 405 },
-    { title: "mint", send: "HEAD /auth/mint?prefix=/home/x", as: T3, status: 405 },
-    { title: "mint", send: "OPTIONS /auth/mint", status: 204, has: { allow: "POST, OPTIONS" } },
-    { title: "whoami", send: "POST /auth/whoami", as: T3, status: 405 },
+    { title: "answers 405", send: "PUT /auth/mint?prefix=/home/x", as: T3, status: 405 },
+    { title: "answers 405", send: "HEAD /auth/mint?prefix=/home/x", as: T3, status: 405 },
     {
-      title: "whoami",
+      title: "answers 405",
+      send: "OPTIONS /auth/mint",
+      status: 204,
+      has: { allow: "POST, OPTIONS" },
+    },
+    { title: "answers 405", send: "POST /auth/whoami", as: T3, status: 405 },
+    {
+      title: "answers 405",
       send: "OPTIONS /auth/whoami",
       status: 204,
       has: { allow: "GET, HEAD, OPTIONS" },
     },
-    { title: "whoami", send: "HEAD /auth/whoami", as: T3, status: 200, text: "" },
+    { title: "answers 405", send: "HEAD /auth/whoami", as: T3, status: 200, text: "" },
   ]);
 });
 
-test("authRoutes() say of every caller what it is", async (machine) => {
+test("GET /auth/whoami describes every kind of caller", async (machine) => {
   const password = "correct horse battery staple ü";
   machine.secrets.add(password);
   const hash = sha256Hex(password);
@@ -216,7 +221,7 @@ test("authRoutes() say of every caller what it is", async (machine) => {
   }
 });
 
-test("authRoutes() follow the accounts' files at once", async (machine) => {
+test("GET /auth/whoami follows changes of the account files at once", async (machine) => {
   const login = (password: string) =>
     machine.send({ method: "GET", target: "/auth/whoami", headers: basic("ada", password) });
   for (let round = 0; round < 10; round++) {

@@ -1,6 +1,6 @@
 /**
- * Conditional changes, deletes, collections and the lower layer over HTTP: who says what they saw
- * overwrites nothing else, and what is deleted is kept aside.
+ * Conditional changes, deletes, collections and the lower layer over HTTP. A stale precondition
+ * changes nothing, and deleted worlds move to the trash.
  */
 
 import { deepStrictEqual, equal } from "node:assert/strict";
@@ -10,7 +10,7 @@ import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("WorldRoutes change worlds over HTTP", { env: CLOSED });
+const test = suite("changes of worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -23,7 +23,7 @@ const tag = (version: number, body: string, rep = "raw") =>
 
 function put(path: string, body = "x", status = 201): Scenario {
   return {
-    title: "is there",
+    title: "creates or replaces the world",
     send: `PUT ${path}`,
     as: T3,
     body,
@@ -32,7 +32,7 @@ function put(path: string, body = "x", status = 201): Scenario {
   };
 }
 
-/** Method, conditions, and the status for a world at version 2 (`two`) and for one that is not there. */
+/** Method, conditions, and the status for a world at version 2 (`two`) and for an absent world. */
 // deno-fmt-ignore
 const CONDITIONS: readonly (readonly [headers: Record<string, string>, here: boolean | 400, absent: boolean | 400])[] = [
   [{ "if-match": '"2"' }, true, false],
@@ -76,7 +76,7 @@ function changed(method: string, status: number, name: string): Scenario["change
   return { [name]: [method === "PUT" ? "stage_written" : "stage_appended"] };
 }
 
-test("WorldRoutes change a world only in the state its writer saw", async (machine, t) => {
+test("PUT, POST and DELETE change a world only if their precondition holds", async (machine, t) => {
   const rows: Scenario[] = [];
   let serial = 0;
   for (const method of ["PUT", "POST", "DELETE"]) {
@@ -85,7 +85,7 @@ test("WorldRoutes change a world only in the state its writer saw", async (machi
       const row = (holds: boolean | 400, exists: boolean, of: string): Scenario => {
         const status = expected(method, holds, exists);
         return {
-          title: `${JSON.stringify(headers)} ${exists ? "of version 2" : "of nothing"}`,
+          title: `${JSON.stringify(headers)} ${exists ? "with version 2" : "without a world"}`,
           send: `${method} /${of}`,
           as: T3,
           headers,
@@ -95,7 +95,7 @@ test("WorldRoutes change a world only in the state its writer saw", async (machi
         };
       };
       rows.push(put(`/${name}`, "one"), put(`/${name}`, "two", 200), row(here, true, name));
-      // DELETE of nothing is 404 before its conditions are asked (RFC 9110 §13.2.1).
+      // DELETE of an absent world is 404 before its conditions are evaluated (RFC 9110 §13.2.1).
       const none = method === "DELETE" && absent === false ? true : absent;
       rows.push(row(none, false, `home/n${serial++}`));
     }
@@ -111,26 +111,26 @@ const COLLECTIONS: readonly Scenario[] = [
   put("/home/pure/b/c", "2"),
   put("/home/a%20b/%23", "odd"),
   {
-    title: "a world and a collection of one name: the world",
+    title: "reads the world of a name that is also a collection",
     send: "GET /home/both?raw",
     status: 200,
     text: "the world",
   },
   {
-    title: "and the collection",
+    title: "lists the collection of the same name",
     send: "GET /home/both/",
     status: 200,
     text: "x\n",
     has: { "content-type": "text/plain; charset=utf-8", vary: "Accept" },
   },
   {
-    title: "shows both in a listing",
+    title: "lists both",
     send: "GET /home/",
     status: 200,
     text: "a b/\nboot\nboth\nboth/\npure/\n",
   },
   {
-    title: "shows facts to programs",
+    title: "lists facts as JSON",
     send: "GET /home/pure/",
     headers: { accept: "application/json" },
     status: 200,
@@ -141,7 +141,7 @@ const COLLECTIONS: readonly Scenario[] = [
     has: { "content-type": "application/json" },
   },
   {
-    title: "shows browsers the shell",
+    title: "sends browsers the shell",
     send: "GET /home/pure/",
     headers: { accept: CHROME },
     status: 200,
@@ -149,104 +149,114 @@ const COLLECTIONS: readonly Scenario[] = [
     has: { "content-type": "text/html; charset=utf-8" },
   },
   {
-    title: "pure prefix: curl gets the listing",
+    title: "lists a collection without a world as text",
     send: "GET /home/pure",
     status: 200,
     text: "a\nb/\n",
   },
   {
-    title: "pure prefix: programs get the listing",
+    title: "lists a collection without a world as JSON",
     send: "GET /home/pure",
     headers: { accept: "application/json" },
     status: 200,
     json: [{ name: "a" }, { name: "b" }],
   },
   {
-    title: "pure prefix: browsers are sent to the slash",
+    title: "redirects browsers to the trailing slash",
     send: "GET /home/pure",
     headers: { accept: CHROME },
     status: 302,
     has: { location: "/home/pure/", vary: "Accept" },
   },
   {
-    title: "and find their way with odd names",
+    title: "redirects browsers with encoded names",
     send: "GET /home/a%20b",
     headers: { accept: CHROME },
     status: 302,
     has: { location: "/home/a%20b/" },
   },
   {
-    title: "has no bytes",
+    title: "answers 404: a collection has no bytes",
     send: "GET /home/pure?raw",
     status: 404,
-    text: /a collection only; GET \/home\/pure\/ lists it/,
+    text: /it is a collection, not a world; GET \/home\/pure\/ lists it/,
   },
-  { title: "has no bytes", send: "GET /home/pure/?raw", status: 404, text: /the collection/ },
-  { title: "has no bytes", send: "HEAD /home/pure?raw", status: 404 },
-  { title: "has no versions", send: "GET /home/pure?at=1", status: 404 },
-  { title: "an odd name lists", send: "GET /home/a%20b/", status: 200, text: "#\n" },
-  { title: "nothing is below", send: "GET /home/pure/a/", status: 404, text: /world without/ },
-  { title: "nothing is here", send: "GET /home/nothing/", status: 404 },
   {
-    title: "a namespace is there without its slash",
+    title: "answers 404: a collection has no bytes",
+    send: "GET /home/pure/?raw",
+    status: 404,
+    text: /the collection/,
+  },
+  { title: "answers 404: a collection has no bytes", send: "HEAD /home/pure?raw", status: 404 },
+  { title: "answers 404: a collection has no versions", send: "GET /home/pure?at=1", status: 404 },
+  { title: "lists an unusual name", send: "GET /home/a%20b/", status: 200, text: "#\n" },
+  {
+    title: "answers 404: the world has nothing below it",
+    send: "GET /home/pure/a/",
+    status: 404,
+    text: /a world with nothing below/,
+  },
+  { title: "answers 404", send: "GET /home/nothing/", status: 404 },
+  {
+    title: "lists a namespace without its slash",
     send: "GET /home",
     status: 200,
     text: "a b/\nboot\nboth\nboth/\npure/\n",
   },
   {
-    title: "browsers are sent to its slash",
+    title: "redirects browsers to the trailing slash",
     send: "GET /home",
     headers: { accept: CHROME },
     status: 302,
     has: { location: "/home/" },
   },
-  { title: "an empty namespace is empty", send: "GET /var/", status: 200, text: "" },
-  { title: "an empty namespace is empty", send: "GET /var", status: 200, text: "" },
+  { title: "lists an empty namespace", send: "GET /var/", status: 200, text: "" },
+  { title: "lists an empty namespace", send: "GET /var", status: 200, text: "" },
   {
-    title: "an empty namespace is an empty list",
+    title: "lists an empty namespace as an empty array",
     send: "GET /var/",
     headers: { accept: "application/json" },
     status: 200,
     text: "[]",
   },
   {
-    title: "DELETE of a pure prefix needs the slash",
+    title: "answers 404: a collection needs the trailing slash",
     send: "DELETE /home/pure",
     as: T3,
     status: 404,
     text: /DELETE \/home\/pure\/ deletes every world below it/,
   },
   {
-    title: "DELETE of a namespace is refused",
+    title: "answers 405",
     send: "DELETE /home/",
     as: T3,
     status: 405,
     has: { allow: "GET, HEAD, OPTIONS" },
   },
-  { title: "DELETE of a namespace is refused", send: "DELETE /home", as: T3, status: 405 },
+  { title: "answers 405", send: "DELETE /home", as: T3, status: 405 },
   {
-    title: "a condition on a whole collection cannot be kept, so nothing is deleted",
+    title: "answers 412 and deletes nothing",
     send: "DELETE /home/pure/",
     as: T3,
     headers: { "if-match": '"1"' },
     status: 412,
   },
   {
-    title: "a condition on a whole collection cannot be kept, so nothing is deleted",
+    title: "answers 412 and deletes nothing",
     send: "DELETE /home/pure/",
     as: T3,
     headers: { "if-none-match": "*" },
     status: 412,
   },
   {
-    title: "a condition on a whole collection cannot be kept, so nothing is deleted",
+    title: "answers 412 and deletes nothing",
     send: "DELETE /home/pure/",
     as: T3,
     headers: { "if-unmodified-since": FUTURE },
     status: 412,
   },
   {
-    title: "deletes every world below, and is there if it should be",
+    title: "deletes every world below it if the collection exists",
     send: "DELETE /home/pure/",
     as: T3,
     headers: { "if-match": "*" },
@@ -255,41 +265,51 @@ const COLLECTIONS: readonly Scenario[] = [
     has: { "content-type": "application/json" },
     changes: { "home/pure/a": "gone", "home/pure/b/c": "gone" },
   },
-  { title: "is gone", send: "GET /home/pure/", status: 404 },
-  { title: "is gone", send: "DELETE /home/pure/", as: T3, status: 404 },
+  { title: "answers 404", send: "GET /home/pure/", status: 404 },
+  { title: "answers 404", send: "DELETE /home/pure/", as: T3, status: 404 },
   {
-    title: "leaves the world of the same name",
+    title: "does not delete the world of the same name",
     send: "DELETE /home/both/",
     as: T3,
     status: 200,
     text: '{"deleted":["home/both/x"]}\n',
     changes: { "home/both/x": "gone" },
   },
-  { title: "is made", send: "MKCOL /dav/home/made/", as: T3, status: 201 },
-  { title: "is made", send: "MKCOL /dav/home/made/deep/", as: T3, status: 201 },
-  { title: "is made", send: "MKCOL /dav/home/made/deep/er/", as: T3, status: 201 },
-  { title: "is empty", send: "GET /home/made/deep/er/", status: 200, text: "" },
+  { title: "creates an empty collection", send: "MKCOL /dav/home/made/", as: T3, status: 201 },
+  { title: "creates an empty collection", send: "MKCOL /dav/home/made/deep/", as: T3, status: 201 },
   {
-    title: "goes with all the empty ones below it",
+    title: "creates an empty collection",
+    send: "MKCOL /dav/home/made/deep/er/",
+    as: T3,
+    status: 201,
+  },
+  { title: "lists an empty collection", send: "GET /home/made/deep/er/", status: 200, text: "" },
+  {
+    title: "deletes the empty collections below it",
     send: "DELETE /home/made/",
     as: T3,
     status: 200,
     text: '{"deleted":[]}\n',
   },
-  { title: "is gone", send: "GET /home/made/deep/er/", status: 404 },
-  { title: "is gone", send: "GET /home/made/", status: 404 },
-  { title: "is there", send: "GET /home/both?raw", status: 200, text: "the world" },
-  { title: "is a world alone", send: "GET /home/both/", status: 404 },
+  { title: "answers 404", send: "GET /home/made/deep/er/", status: 404 },
+  { title: "answers 404", send: "GET /home/made/", status: 404 },
+  {
+    title: "reads the world of the same name",
+    send: "GET /home/both?raw",
+    status: 200,
+    text: "the world",
+  },
+  { title: "answers 404: no collection is left", send: "GET /home/both/", status: 404 },
 ];
 
-test("WorldRoutes tell a world from the collection of its name", async (machine, t) => {
+test("GET and DELETE distinguish a world from the collection of its name", async (machine, t) => {
   await runScenarios(t, machine, COLLECTIONS);
   await machine.audit();
 });
 
-test("WorldRoutes keep both of two worlds that were deleted under one name", async (machine, t) => {
+test("DELETE keeps both of two worlds of one name in the trash", async (machine, t) => {
   const remove: Scenario = {
-    title: "goes",
+    title: "deletes the world",
     send: "DELETE /home/twice",
     as: T3,
     status: 200,
@@ -298,20 +318,25 @@ test("WorldRoutes keep both of two worlds that were deleted under one name", asy
   };
   await runScenarios(t, machine, [
     put("/home/twice", "first"),
-    { title: "may not go", send: "DELETE /home/twice", as: T2, status: 403 },
-    { title: "may not go", send: "DELETE /home/twice", status: 401 },
+    { title: "is refused", send: "DELETE /home/twice", as: T2, status: 403 },
+    { title: "is refused", send: "DELETE /home/twice", status: 401 },
     remove,
-    { title: "is gone", send: "GET /home/twice", status: 404 },
-    { title: "is gone", send: "GET /proc/log/home/twice", status: 404 },
-    { title: "is gone", send: "DELETE /home/twice", as: T3, status: 404 },
+    { title: "answers 404", send: "GET /home/twice", status: 404 },
+    { title: "answers 404", send: "GET /proc/log/home/twice", status: 404 },
+    { title: "answers 404", send: "DELETE /home/twice", as: T3, status: 404 },
     put("/home/twice", "second"),
-    { title: "begins anew", send: "GET /home/twice?at=1&raw", status: 200, text: "second" },
+    {
+      title: "reads the new version 1",
+      send: "GET /home/twice?at=1&raw",
+      status: 200,
+      text: "second",
+    },
     remove,
   ]);
   const bodies: string[] = [];
   for (const { name } of Deno.readDirSync(`${machine.data}/.trash`)) {
     const file = `${machine.data}/.trash/${name}/home%2Ftwice/universe.db`;
-    // The trash also holds what other cases deleted.
+    // The trash also contains worlds of other tests.
     if (!pathExists(file)) continue;
     const db = new DatabaseSync(file, { readOnly: true });
     bodies.push(String(db.prepare("SELECT CAST(stage_html AS TEXT) t FROM stage_meta").get()?.t));
@@ -326,49 +351,49 @@ test("WorldRoutes keep both of two worlds that were deleted under one name", asy
 const NOTE = "/usr/share/doc/note.md";
 const LOWER: readonly Scenario[] = [
   {
-    title: "is read",
+    title: "reads a lower-layer world",
     send: `GET ${NOTE}`,
     status: 200,
     json: { stage_html: "# A note\n", version: 0, ext: "md" },
   },
-  { title: "is read raw", send: `GET ${NOTE}?raw`, status: 200, text: "# A note\n" },
+  { title: "reads its bytes", send: `GET ${NOTE}?raw`, status: 200, text: "# A note\n" },
   {
-    title: "is read by its version",
+    title: "sends its tag",
     send: `GET ${NOTE}?at=0&raw`,
     status: 200,
     text: "# A note\n",
   },
-  { title: "has its version", send: `GET ${NOTE}?v=0`, status: 304 },
-  { title: "is listed", send: "GET /usr/share/doc/", status: 200, text: "note.md\n" },
+  { title: "reads its version 0", send: `GET ${NOTE}?v=0`, status: 304 },
+  { title: "lists it", send: "GET /usr/share/doc/", status: 200, text: "note.md\n" },
   {
-    title: "is a program without its suffix",
+    title: "finds a program without its suffix",
     send: "GET /home/boot?raw",
     status: 200,
     text: /boot/,
   },
   { title: "has no events", send: `GET /proc/log${NOTE}`, status: 200, text: "[]\n" },
   {
-    title: "has a clean audit",
+    title: "passes its audit",
     send: `GET /proc/audit${NOTE}`,
     status: 200,
     json: { ok: true, events: 0, version: 0 },
   },
   {
-    title: "cannot be deleted",
+    title: "answers 403: the lower layer is read-only",
     send: `DELETE ${NOTE}`,
     as: T3,
     status: 403,
     text: /lower-layer.*a PUT covers it/,
   },
   {
-    title: "cannot be deleted with its collection",
+    title: "answers 403: every world below is in the lower layer",
     send: "DELETE /usr/share/",
     as: T3,
     status: 403,
   },
-  { title: "is covered by T3 alone", send: `PUT ${NOTE}`, as: T2, body: "x", status: 403 },
+  { title: "is refused below T3", send: `PUT ${NOTE}`, as: T2, body: "x", status: 403 },
   {
-    title: "is there for If-None-Match",
+    title: "answers 412: the world exists",
     send: `PUT ${NOTE}`,
     as: T3,
     headers: { "if-none-match": "*" },
@@ -376,7 +401,7 @@ const LOWER: readonly Scenario[] = [
     status: 412,
   },
   {
-    title: "is at version 0 for If-Match",
+    title: "answers 412: the world has version 0",
     send: `PUT ${NOTE}`,
     as: T3,
     headers: { "if-match": '"1"' },
@@ -384,7 +409,7 @@ const LOWER: readonly Scenario[] = [
     status: 412,
   },
   {
-    title: "is covered, not created",
+    title: "covers it without 201",
     send: `PUT ${NOTE}`,
     as: T3,
     headers: { "if-match": '"0"', "x-meta-by": "me" },
@@ -405,30 +430,35 @@ const LOWER: readonly Scenario[] = [
       }]],
     },
   },
-  { title: "is covered", send: `GET ${NOTE}?raw`, status: 200, text: "cover" },
-  { title: "is there beneath", send: `GET ${NOTE}?at=0&raw`, status: 200, text: "# A note\n" },
+  { title: "reads the covering world", send: `GET ${NOTE}?raw`, status: 200, text: "cover" },
   {
-    title: "is uncovered",
+    title: "lists the covering world",
+    send: `GET ${NOTE}?at=0&raw`,
+    status: 200,
+    text: "# A note\n",
+  },
+  {
+    title: "deletes the covering world",
     send: `DELETE ${NOTE}`,
     as: T3,
     status: 200,
     changes: { "usr/share/doc/note.md": "uncovered" },
   },
   {
-    title: "is as it was",
+    title: "reads the lower-layer world again",
     send: `GET ${NOTE}?raw`,
     status: 200,
     text: "# A note\n",
     has: { "x-meta-by": null },
   },
   {
-    title: "cannot be uncovered twice",
+    title: "answers 403 for a second DELETE",
     send: `DELETE ${NOTE}`,
     as: T3,
     status: 403,
   },
   {
-    title: "is covered by what an append makes of it",
+    title: "covers it with the appended content",
     send: `POST ${NOTE}`,
     as: T3,
     body: "more\n",
@@ -436,20 +466,30 @@ const LOWER: readonly Scenario[] = [
     json: { version: 1, ext: "md" },
     changes: { "usr/share/doc/note.md": ["stage_appended"] },
   },
-  { title: "begins with it", send: `GET ${NOTE}?raw`, status: 200, text: "# A note\nmore\n" },
+  {
+    title: "starts with the lower-layer content",
+    send: `GET ${NOTE}?raw`,
+    status: 200,
+    text: "# A note\nmore\n",
+  },
   put("/usr/share/other", "upper"),
   {
-    title: "a collection loses its upper worlds and keeps the lower ones",
+    title: "deletes upper-layer worlds and keeps those of the lower layer",
     send: "DELETE /usr/share/",
     as: T3,
     status: 200,
     text: '{"deleted":["usr/share/doc/note.md","usr/share/other"]}\n',
     changes: { "usr/share/doc/note.md": "uncovered", "usr/share/other": "gone" },
   },
-  { title: "is there still", send: `GET ${NOTE}?raw`, status: 200, text: "# A note\n" },
+  {
+    title: "reads the lower-layer world",
+    send: `GET ${NOTE}?raw`,
+    status: 200,
+    text: "# A note\n",
+  },
 ];
 
-test("WorldRoutes cover and uncover the worlds a machine is born with", async (machine, t) => {
+test("PUT, POST and DELETE cover and uncover lower-layer worlds", async (machine, t) => {
   await runScenarios(t, machine, LOWER);
   await machine.audit();
 });

@@ -13,7 +13,7 @@ const SEE = (location = "/home/there") =>
   new Response(null, { status: 303, headers: { location } });
 const PROSE = (status = 404) => new Response("words", { status });
 
-/** An app with a fallback that does as it is told and notes what it was asked. */
+/** An app with a fallback that a test controls and that records its requests. */
 async function withFallback(
   test: (
     app: TestApp,
@@ -46,7 +46,7 @@ function cap(prefix: string): Record<string, string> {
   return bearer(mint({ key: KEY, prefix, mode: "r", exp: Math.floor(Date.now() / 1000) + 60 }));
 }
 
-Deno.test("Fallback asks for absent worlds and collections, and for what is nobody's", async () => {
+Deno.test("Fallback is called for absent worlds, absent collections and unknown paths", async () => {
   await withFallback(async ({ ask }, told, asked) => {
     const paths = [
       "/home/x",
@@ -72,7 +72,7 @@ Deno.test("Fallback asks for absent worlds and collections, and for what is nobo
   });
 });
 
-Deno.test("Fallback asks for nothing else", async () => {
+Deno.test("Fallback is not called for other requests", async () => {
   await withFallback(async ({ ask, store }, _told, asked) => {
     const put = { body: new TextEncoder().encode("x"), ext: "txt", meta: [], by: "T2" } as const;
     await store.put({ ...put, name: "home/there", state: "" });
@@ -124,7 +124,7 @@ Deno.test("Fallback asks for nothing else", async () => {
   });
 });
 
-Deno.test("Fallback leaves 401 and 403 as they are", async () => {
+Deno.test("Fallback does not replace 401 and 403", async () => {
   await withFallback(async ({ ask }, _told, asked) => {
     equal((await ask("GET", "/boot/x")).status, 401);
     equal((await ask("GET", "/home/x", { headers: cap("/home/other") })).status, 403);
@@ -132,7 +132,7 @@ Deno.test("Fallback leaves 401 and 403 as they are", async () => {
   });
 });
 
-Deno.test("Fallback asks for a caller of the fallback's tier alone, and others get the plain 404", async () => {
+Deno.test("Fallback is called only for callers with its tier; others get the 404", async () => {
   await withFallback(async ({ ask }, _told, asked) => {
     for (const headers of [{}, cap("/home")]) {
       const plain = await ask("GET", "/home/x", { headers });
@@ -145,7 +145,7 @@ Deno.test("Fallback asks for a caller of the fallback's tier alone, and others g
   }, { auth: "T3" });
 });
 
-Deno.test("Fallback never asks again on a plugin's behalf", async () => {
+Deno.test("Fallback is not called for requests of plugins", async () => {
   await withFallback(async ({ app, server }, _told, asked) => {
     for (const path of ["/home/x", "/x"]) {
       const request = new Request(`http://machine${path}`);
@@ -157,7 +157,7 @@ Deno.test("Fallback never asks again on a plugin's behalf", async () => {
   });
 });
 
-Deno.test("Fallback takes what points elsewhere on this machine, and prose; else the plain 404 stands", async () => {
+Deno.test("Fallback may answer with a redirect on this server, 300 or 404; otherwise the 404 is sent", async () => {
   await withFallback(async ({ ask }, told) => {
     const bad: [string, () => Response][] = [
       ["a success", () => new Response("taken over")],
@@ -189,7 +189,7 @@ Deno.test("Fallback takes what points elsewhere on this machine, and prose; else
   });
 });
 
-Deno.test("Fallback lets the fallback serve paths that are nobody's, but not to a capability", async () => {
+Deno.test("Fallback may serve paths outside the namespaces, but not to a capability", async () => {
   await withFallback(async ({ ask }, told) => {
     told.answer = () => new Response("served", { headers: { etag: '"a"' } });
     equal(await (await ask("GET", "/x", { headers: { "if-none-match": '"b"' } })).text(), "served");
@@ -202,7 +202,7 @@ Deno.test("Fallback lets the fallback serve paths that are nobody's, but not to 
   });
 });
 
-Deno.test("Fallback says to the operator what failed, and to the caller nothing", async () => {
+Deno.test("Fallback logs a failure and sends the 404", async () => {
   await withFallback(async ({ ask, log }, told) => {
     told.answer = () => {
       throw new Problem("bad-gateway", "The plugin last failed to answer");
@@ -216,7 +216,7 @@ Deno.test("Fallback says to the operator what failed, and to the caller nothing"
   });
 });
 
-Deno.test("Fallback sends nobody away from a world that was made while the fallback thought", async () => {
+Deno.test("Fallback does not replace a world that was created during its call", async () => {
   await withFallback(async ({ ask, store }, told) => {
     const asked = Promise.withResolvers<void>();
     const thought = Promise.withResolvers<Response>();
@@ -234,13 +234,13 @@ Deno.test("Fallback sends nobody away from a world that was made while the fallb
   });
 });
 
-Deno.test("Fallback does not ask again at once what was declined, until a world changes or time passes", async () => {
+Deno.test("Fallback is not called again for a declined path until a world changes or a time passes", async () => {
   let now = Date.now();
   await withFallback(async ({ ask, store }, told, asked) => {
     told.answer = () => new Response(null, { status: 404 });
     for (let i = 0; i < 3; i++) equal((await ask("GET", "/home/x")).status, 404);
     deepStrictEqual(asked, ["GET /home/x"]);
-    // Another path, another caller: another question.
+    // Another path or another caller is a new request.
     await ask("GET", "/home/x/");
     await ask("GET", "/home/x", { headers: bearer(APPROVE) });
     equal(asked.length, 3);
@@ -254,7 +254,7 @@ Deno.test("Fallback does not ask again at once what was declined, until a world 
     equal((await ask("GET", "/home/x")).status, 404);
     now += FALLBACK_DECLINE_MS;
     equal((await ask("GET", "/home/x")).status, 303);
-    // However many paths a stranger invents, no more than the bound is kept.
+    // The number of remembered paths is limited.
     told.answer = () => new Response(null, { status: 404 });
     for (let i = 0; i <= FALLBACK_DECLINE_CACHE_ENTRIES; i++) await ask("GET", `/n${i}`);
     const before = asked.length;

@@ -12,7 +12,7 @@ import {
   store,
 } from "../plugin/plugin_machine.ts";
 
-Deno.test("parseStatePath() names the world of exactly /lib/<name>/state", () => {
+Deno.test("parseStatePath() returns the world of exactly /lib/<name>/state", () => {
   equal(parseStatePath("lib/gpu/state"), "lib/gpu");
   equal(parseStatePath("lib/__proto__/state"), "lib/__proto__");
   equal(parseStatePath("lib/state/state"), "lib/state");
@@ -27,7 +27,7 @@ const SOURCE = plugin({ description: "d" }, "return new Response('x');");
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-Deno.test("handlePluginState() takes its methods from those who may use them, and no others", async (t) => {
+Deno.test("/lib/<name>/state allows each method to the callers with the right for it", async (t) => {
   await withMachine({ env: { ...CLOSED, ...QUICK } }, async (machine) => {
     const cap = bearer(machine.capability("/lib/p", "rw"));
     const stored = await machine.send({
@@ -39,33 +39,44 @@ Deno.test("handlePluginState() takes its methods from those who may use them, an
     equal(stored.status, 201);
     await runScenarios(t, machine, [
       {
-        title: "T1 reads it, and learns that it waits for approval",
+        title: "shows T1 a pending plugin",
         send: "GET /lib/p/state",
         status: 200,
         has: { "content-type": "application/json", "cache-control": "no-store" },
         json: { name: "p", state: "pending", up: false, health: { state: "down" } },
         lacks: ["asks", "pid"],
       },
-      { title: "as HEAD", send: "HEAD /lib/p/state", status: 200, text: "" },
+      { title: "answers HEAD", send: "HEAD /lib/p/state", status: 200, text: "" },
       {
-        title: "OPTIONS tells the methods",
+        title: "lists the methods",
         send: "OPTIONS /lib/p/state",
         status: 204,
         has: { allow: "GET, HEAD, PUT, OPTIONS" },
       },
       ...["POST", "DELETE", "PATCH"].map((method) => ({
-        title: "no other method, for nobody",
+        title: "answers 405",
         send: `${method} /lib/p/state`,
         as: T3,
         status: 405,
         has: { allow: "GET, HEAD, PUT, OPTIONS" },
       })),
-      { title: "T1 does not approve", send: "PUT /lib/p/state", body: "active", status: 401 },
-      { title: "nor does T2", send: "PUT /lib/p/state", as: T2, body: "active", status: 403 },
-      { title: "nor a capability", send: "PUT /lib/p/state", as: cap, body: "active", status: 403 },
-      { title: "T2 learns no wishes", send: "GET /lib/p/state?asks", as: T2, status: 403 },
+      { title: "is refused to T1", send: "PUT /lib/p/state", body: "active", status: 401 },
+      { title: "is refused to T2", send: "PUT /lib/p/state", as: T2, body: "active", status: 403 },
       {
-        title: "T3 learns what it asks for, and nothing is started",
+        title: "is refused to a capability",
+        send: "PUT /lib/p/state",
+        as: cap,
+        body: "active",
+        status: 403,
+      },
+      {
+        title: "does not show T2 what the source requests",
+        send: "GET /lib/p/state?asks",
+        as: T2,
+        status: 403,
+      },
+      {
+        title: "shows T3 what the source requests, without starting it",
         send: "GET /lib/p/state?asks",
         as: T3,
         status: 200,
@@ -76,32 +87,38 @@ Deno.test("handlePluginState() takes its methods from those who may use them, an
         },
       },
       {
-        title: "there are two states to be set",
+        title: "rejects other states",
         send: "PUT /lib/p/state",
         as: T3,
         body: "pending",
         status: 400,
         json: { type: "/usr/share/doc/problems/bad-body.md" },
       },
-      { title: "not none", send: "PUT /lib/p/state", as: T3, body: "", status: 400 },
+      { title: "rejects an empty state", send: "PUT /lib/p/state", as: T3, body: "", status: 400 },
       {
-        title: "a long word is not even read",
+        title: "answers 413 for a long body",
         send: "PUT /lib/p/state",
         as: T3,
         body: "active".repeat(1000),
         status: 413,
       },
-      { title: "nothing there", send: "PUT /lib/q/state", as: T3, body: "active", status: 404 },
-      { title: "nothing there to T1 either", send: "GET /lib/q/state", status: 404 },
       {
-        title: "a name that is none",
+        title: "answers 404 without a source",
+        send: "PUT /lib/q/state",
+        as: T3,
+        body: "active",
+        status: 404,
+      },
+      { title: "answers T1 404 without a source", send: "GET /lib/q/state", status: 404 },
+      {
+        title: "rejects an invalid name",
         send: "PUT /lib/a:b/state",
         as: T3,
         body: "active",
         status: 400,
       },
       {
-        title: "approval, by T3",
+        title: "activates the plugin for T3",
         send: "PUT /lib/p/state",
         as: T3,
         body: "active",
@@ -110,21 +127,21 @@ Deno.test("handlePluginState() takes its methods from those who may use them, an
         changes: { "lib/p": ["state_transition"] },
       },
       {
-        title: "T1 sees no process id",
+        title: "hides the process id from T1",
         send: "GET /lib/p/state",
         status: 200,
         json: { health: { state: "running", transport: "process", crashes: 0 } },
         lacks: ["pid"],
       },
       {
-        title: "T3 sees it",
+        title: "shows T3 the process id",
         send: "GET /lib/p/state",
         as: T3,
         status: 200,
         text: /"pid":\d+/,
       },
       {
-        title: "and turns it off",
+        title: "disables the plugin",
         send: "PUT /lib/p/state",
         as: T3,
         body: "disabled",
@@ -136,14 +153,14 @@ Deno.test("handlePluginState() takes its methods from those who may use them, an
   });
 });
 
-Deno.test("handlePluginState() tells nobody a plugin's own words; the log has them", async () => {
+Deno.test("GET /lib/<name>/state shows texts of a plugin to T3 only; the log has them", async () => {
   await withMachine({ env: QUICK }, async (machine) => {
     const words = "the-plugins-own-words";
     await install(machine, "p", plugin({}, `throw new Error("${words}");`));
     const reply = await get(machine, "/p");
     equal(reply.status, 502);
     ok(!reply.text.includes(words));
-    // A throw is the request's affair; the cell lives on.
+    // An exception fails one request; the cell continues.
     const { text } = await get(machine, "/lib/p/state");
     equal(JSON.parse(text).health.crashes, 0);
     ok(!text.includes(words));
@@ -151,7 +168,7 @@ Deno.test("handlePluginState() tells nobody a plugin's own words; the log has th
   });
 });
 
-Deno.test("handlePluginState() shows a crash and its reason, and what goes on the chain", async () => {
+Deno.test("GET /lib/<name>/state shows a crash and its reason, and the chain records the state", async () => {
   const env = { ...QUICK, ELASTIK_CELL_HEAP: "32", ELASTIK_CELL_MEMORY: "200" };
   await withMachine({ env }, async (machine) => {
     const bomb = `
@@ -180,7 +197,7 @@ Deno.test("handlePluginState() shows a crash and its reason, and what goes on th
   });
 });
 
-Deno.test("handlePluginState() approves nothing for a page of another site", async () => {
+Deno.test("PUT /lib/<name>/state rejects a page of another site", async () => {
   await withMachine({ env: QUICK }, async (machine) => {
     await store(machine, "p", SOURCE);
     const headers = { ...T3, "sec-fetch-site": "cross-site", origin: "http://evil.example" };

@@ -1,6 +1,6 @@
 /**
- * GET and HEAD of worlds over HTTP: forms by Accept, raw bytes, ranges, conditions, versions by
- * number, and the headers that keep strangers' markup from acting as this origin.
+ * GET and HEAD of worlds over HTTP: representations by Accept, raw bytes, ranges, conditions,
+ * versions by number, and headers that keep stored markup from running as this origin.
  */
 
 import { deepStrictEqual, equal } from "node:assert/strict";
@@ -8,7 +8,7 @@ import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 
-const test = suite("WorldRoutes read over HTTP", { env: CLOSED });
+const test = suite("reads of worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -30,7 +30,7 @@ const SETUP: readonly Scenario[] = [
   ["/home/e", ""] as const,
   ["/lib/plugin", "export {}"] as const,
 ].map(([path, body]): Scenario => ({
-  title: "is there",
+  title: "creates or replaces the world",
   send: `PUT ${path}`,
   as: T2,
   body,
@@ -38,7 +38,7 @@ const SETUP: readonly Scenario[] = [
   changes: { [path.slice(1)]: ["stage_written"] },
 }));
 
-/** Accept, and the media type that comes of it, for a text, and for bytes. */
+/** Accept, and the media type that is sent for a text and for other bytes. */
 // deno-fmt-ignore
 const FORMS: readonly (readonly [accept: string | undefined, text: string, binary: string])[] = [
   [undefined, "application/json", "application/json"],
@@ -63,21 +63,21 @@ const NEGOTIATED: readonly Scenario[] = FORMS.flatMap(([accept, text, binary]): 
   const headers = accept === undefined ? {} : { accept };
   return (["GET", "HEAD"] as const).flatMap((method): Scenario[] => [
     {
-      title: `Accept ${accept} is ${text}`,
+      title: `sends ${text} for Accept ${accept}`,
       send: `${method} /home/t`,
       headers,
       status: 200,
       has: { "content-type": text, vary: "Accept", "x-content-type-options": "nosniff" },
     },
     {
-      title: `Accept ${accept} of bytes is ${binary}`,
+      title: `sends ${binary} of bytes for Accept ${accept}`,
       send: `${method} /home/b`,
       headers,
       status: 200,
       has: { "content-type": binary, vary: "Accept" },
     },
     {
-      title: `Accept ${accept} does not concern the bytes themselves`,
+      title: `sends the bytes for Accept ${accept}`,
       send: `${method} /home/t?raw`,
       headers,
       status: 200,
@@ -90,7 +90,7 @@ const SANDBOX = { "content-security-policy": "sandbox allow-scripts" };
 
 const READS: readonly Scenario[] = [
   {
-    title: "is JSON",
+    title: "sends JSON",
     send: "GET /home/h",
     status: 200,
     json: { stage_html: "<h1>I am alive</h1>", version: 1, ext: "html", type: "html" },
@@ -103,62 +103,67 @@ const READS: readonly Scenario[] = [
     lacks: ["binary", '"state"'],
   },
   {
-    title: "says that bytes are no text",
+    title: "sends JSON without text for bytes",
     send: "GET /home/b",
     status: 200,
     json: { stage_html: "", version: 1, ext: "bin", type: "bin", binary: true, len: 256 },
   },
   {
-    title: "gives all 256 bytes",
+    title: "sends all 256 bytes",
     send: "GET /home/b?raw",
     status: 200,
     bytes: BYTES,
     has: { "content-type": "application/octet-stream", "content-length": "256" },
   },
   {
-    title: "shows a plugin's state",
+    title: "shows the state of a plugin",
     send: "GET /lib/plugin",
     status: 200,
     json: { state: "pending" },
   },
   {
-    title: "is sandboxed raw",
+    title: "sends the policy sandbox",
     send: "GET /home/h?raw",
     status: 200,
     has: { ...SANDBOX, "content-type": "text/html; charset=utf-8" },
   },
-  { title: "is sandboxed raw", send: "HEAD /home/h?raw", status: 200, has: SANDBOX },
-  { title: "is sandboxed raw", send: "GET /home/v.svg?raw", status: 200, has: SANDBOX },
-  { title: "is sandboxed raw", send: "GET /home/x.xml?raw", status: 200, has: SANDBOX },
-  { title: "is sandboxed raw", send: "GET /home/x.xhtml?raw", status: 200, has: SANDBOX },
-  { title: "is sandboxed at a version", send: "GET /home/h?at=1&raw", status: 200, has: SANDBOX },
+  { title: "sends the policy sandbox", send: "HEAD /home/h?raw", status: 200, has: SANDBOX },
+  { title: "sends the policy sandbox", send: "GET /home/v.svg?raw", status: 200, has: SANDBOX },
+  { title: "sends the policy sandbox", send: "GET /home/x.xml?raw", status: 200, has: SANDBOX },
+  { title: "sends the policy sandbox", send: "GET /home/x.xhtml?raw", status: 200, has: SANDBOX },
   {
-    title: "is sandboxed in a part",
+    title: "sends the policy sandbox for a version",
+    send: "GET /home/h?at=1&raw",
+    status: 200,
+    has: SANDBOX,
+  },
+  {
+    title: "sends the policy sandbox for a range",
     send: "GET /home/h?raw",
     headers: { range: "bytes=0-3" },
     status: 206,
     has: SANDBOX,
   },
   {
-    title: "need not be sandboxed",
+    title: "sends no policy for plain text",
     send: "GET /home/m.md?raw",
     status: 200,
     has: { "content-security-policy": null, "content-type": /^text\/markdown/ },
   },
   {
-    title: "knows parameters in any order and with values",
+    title: "accepts parameters in any order and with values",
     send: "GET /home/t?x=1&raw=",
     status: 200,
     text: "héllo wörld",
   },
-  { title: "reads text raw", send: "GET /home/t?raw=1", status: 200, text: "héllo wörld" },
-  { title: "is not there", send: "GET /home/absent", status: 404, text: /a PUT would create it/ },
-  { title: "is not there", send: "HEAD /home/absent", status: 404, text: "" },
-  { title: "is not there", send: "GET /home/absent?raw", status: 404 },
-  { title: "has no version 1 either", send: "GET /home/absent?at=1", status: 404 },
+  { title: "sends the text", send: "GET /home/t?raw=1", status: 200, text: "héllo wörld" },
+  { title: "answers 404", send: "GET /home/absent", status: 404, text: /a PUT would create it/ },
+  { title: "answers 404", send: "HEAD /home/absent", status: 404, text: "" },
+  { title: "answers 404", send: "GET /home/absent?raw", status: 404 },
+  { title: "answers 404 for version 1", send: "GET /home/absent?at=1", status: 404 },
 ];
 
-/** Range, If-Range, and the answer. */
+/** Range, If-Range, and the expected response. */
 // deno-fmt-ignore
 const RANGES: readonly (readonly [range: string, status: number, text: string, contentRange: string | null, ifRange?: string])[] = [
   ["bytes=0-0", 206, "0", "bytes 0-0/10"],
@@ -189,7 +194,7 @@ const RANGES: readonly (readonly [range: string, status: number, text: string, c
 
 const PARTS: readonly Scenario[] = [
   ...RANGES.map(([range, status, text, contentRange, ifRange]): Scenario => ({
-    title: `${range} ${ifRange ?? ""} is ${status}`,
+    title: `answers ${status} to ${range} ${ifRange ?? ""}`,
     send: "GET /home/r?raw",
     headers: { range, ...(ifRange === undefined ? {} : { "if-range": ifRange }) },
     status,
@@ -197,51 +202,51 @@ const PARTS: readonly Scenario[] = [
     has: { "content-range": contentRange, "accept-ranges": "bytes" },
   })),
   {
-    title: "HEAD ignores a range",
+    title: "ignores a range",
     send: "HEAD /home/r?raw",
     headers: { range: "bytes=0-1" },
     status: 200,
     has: { "content-length": "10", "content-range": null, "accept-ranges": "bytes" },
   },
   {
-    title: "HEAD ignores one that cannot be",
+    title: "ignores an unsatisfiable range",
     send: "HEAD /home/r?raw",
     headers: { range: "bytes=99-" },
     status: 200,
   },
   {
-    title: "JSON is not sent in parts",
+    title: "sends JSON without ranges",
     send: "GET /home/r",
     headers: { range: "bytes=0-1" },
     status: 200,
     has: { "content-range": null, "accept-ranges": null },
   },
   {
-    title: "an empty world has no first byte",
+    title: "answers 416: empty content has no first byte",
     send: "GET /home/e?raw",
     headers: { range: "bytes=0-" },
     status: 416,
     has: { "content-range": "bytes */0" },
   },
   {
-    title: "a condition comes before the range",
+    title: "evaluates the condition before the range",
     send: "GET /home/r?raw",
     headers: { range: "bytes=0-1", "if-none-match": tag(1, "0123456789", "raw") },
     status: 304,
   },
   {
-    title: "a failed If-Match comes before the range",
+    title: "evaluates If-Match before the range",
     send: "GET /home/r?raw",
     headers: { range: "bytes=0-1", "if-match": '"7"' },
     status: 412,
   },
 ];
 
-test("WorldRoutes read a world in the form the reader accepts", async (machine, t) => {
+test("GET negotiates the representation of a world", async (machine, t) => {
   await runScenarios(t, machine, [...SETUP, ...NEGOTIATED, ...READS, ...PARTS]);
 });
 
-test("WorldRoutes answer HEAD with the headers of GET", async (machine, t) => {
+test("HEAD sends the headers of GET", async (machine, t) => {
   await runScenarios(t, machine, SETUP);
   for (
     const [target, accept] of [
@@ -295,7 +300,7 @@ test("WorldRoutes answer HEAD with the headers of GET", async (machine, t) => {
 
 const CONDITIONS: readonly Scenario[] = [
   {
-    title: "version 2",
+    title: "creates version 2",
     send: "PUT /home/r",
     as: T2,
     body: "abc",
@@ -342,46 +347,51 @@ const CONDITIONS: readonly Scenario[] = [
     ];
   }),
   {
-    title: "an If-Match that is no list is refused",
+    title: "answers 400 to a malformed If-Match",
     send: "GET /home/r",
     headers: { "if-match": "2" },
     status: 400,
   },
-  { title: "a version known is not sent", send: "GET /home/r?v=2", status: 304, text: "" },
+  { title: "answers 304 to the current version", send: "GET /home/r?v=2", status: 304, text: "" },
   {
-    title: "with the tag of the form that GET would send",
+    title: "sends the tag of the representation that GET would send",
     send: "GET /home/r?v=2&raw",
     status: 304,
     has: { etag: tag(2, "abc", "raw") },
   },
   {
-    title: "with the tag of the text for who reads text",
+    title: "sends the tag of the text",
     send: "GET /home/r?v=2",
     headers: { accept: "text/plain" },
     status: 304,
     has: { etag: tag(2, "abc", "text"), vary: "Accept" },
   },
   {
-    title: "with the tag of the page for who reads pages",
+    title: "sends the tag of the page",
     send: "GET /home/r?v=2",
     headers: { accept: CHROME },
     status: 304,
     has: { etag: /\.html-/, vary: "Accept" },
   },
-  { title: "an older version known", send: "GET /home/r?v=1", status: 200, json: { version: 2 } },
-  { title: "a version to come", send: "GET /home/r?v=3", status: 200 },
-  { title: "is no version", send: "GET /home/r?v=x", status: 400 },
-  { title: "is no version", send: "GET /home/r?v=-1", status: 400 },
-  { title: "is no version", send: "GET /home/r?v=", status: 400 },
+  {
+    title: "answers 200 to an older version",
+    send: "GET /home/r?v=1",
+    status: 200,
+    json: { version: 2 },
+  },
+  { title: "answers 200 to a future version", send: "GET /home/r?v=3", status: 200 },
+  { title: "answers 400 to a malformed version", send: "GET /home/r?v=x", status: 400 },
+  { title: "answers 400 to a malformed version", send: "GET /home/r?v=-1", status: 400 },
+  { title: "answers 400 to a malformed version", send: "GET /home/r?v=", status: 400 },
 ];
 
-test("WorldRoutes answer 304 and 412 to readers by tag, date and version", async (machine, t) => {
+test("GET answers 304 and 412 by tag, date and version", async (machine, t) => {
   await runScenarios(t, machine, [...SETUP, ...CONDITIONS]);
 });
 
 const HISTORY: readonly Scenario[] = [
   ...["one", "two", "three", "four", "five"].map((body, i): Scenario => ({
-    title: `version ${i + 1}`,
+    title: `creates version ${i + 1}`,
     send: "PUT /home/w?ext=md",
     as: T2,
     headers: { "x-meta-n": String(i + 1) },
@@ -390,87 +400,111 @@ const HISTORY: readonly Scenario[] = [
     changes: { "home/w": ["stage_written"] },
   })),
   {
-    title: "version 6",
+    title: "creates version 6",
     send: "POST /home/w",
     as: T2,
     body: "+",
     status: 200,
     changes: { "home/w": ["stage_appended"] },
   },
-  { title: "is current", send: "GET /home/w?at=6&raw", status: 200, text: "five+" },
+  { title: "sends the current version", send: "GET /home/w?at=6&raw", status: 200, text: "five+" },
   {
-    title: "is kept",
+    title: "sends a kept version",
     send: "GET /home/w?at=5&raw",
     status: 200,
     text: "five",
     has: { "x-meta-n": "5", etag: tag(5, "five", "raw"), "content-type": /^text\/markdown/ },
   },
   {
-    title: "is kept",
+    title: "sends a kept version",
     send: "GET /home/w?at=4",
     status: 200,
     json: { stage_html: "four", version: 4, ext: "md" },
   },
   {
-    title: "is kept in parts too",
+    title: "sends a range of a kept version",
     send: "GET /home/w?at=4&raw",
     headers: { range: "bytes=1-2" },
     status: 206,
     text: "ou",
   },
   {
-    title: "is text for who reads text",
+    title: "sends a kept version as text",
     send: "GET /home/w?at=4",
     headers: { accept: "text/plain" },
     status: 200,
     text: "four",
   },
   {
-    title: "is not sent again",
+    title: "answers 304 for a kept version",
     send: "GET /home/w?at=4",
     headers: { "if-none-match": tag(4, "four", "json") },
     status: 304,
   },
   {
-    title: "was let go",
+    title: "answers 410 for an evicted version",
     send: "GET /home/w?at=3",
     status: 410,
     text: /version 3.*the current version is 6/,
   },
-  { title: "was let go", send: "GET /home/w?at=1&raw", status: 410 },
-  { title: "was let go", send: "HEAD /home/w?at=1&raw", status: 410 },
-  { title: "never was", send: "GET /home/w?at=7", status: 404, text: /version 7/ },
-  { title: "never was", send: "GET /home/w?at=0", status: 404, text: /version 0/ },
-  { title: "is no version", send: "GET /home/w?at=x", status: 400 },
-  { title: "is no version", send: "GET /home/w?at=-1", status: 400 },
-  { title: "is no version", send: "GET /home/w?at=1e3", status: 400 },
-  { title: "is no version", send: "GET /home/w?at=9999999999999999", status: 400 },
+  { title: "answers 410 for an evicted version", send: "GET /home/w?at=1&raw", status: 410 },
+  { title: "answers 410 for an evicted version", send: "HEAD /home/w?at=1&raw", status: 410 },
   {
-    title: "cannot come back",
+    title: "answers 404 for a version that never existed",
+    send: "GET /home/w?at=7",
+    status: 404,
+    text: /version 7/,
+  },
+  {
+    title: "answers 404 for a version that never existed",
+    send: "GET /home/w?at=0",
+    status: 404,
+    text: /version 0/,
+  },
+  { title: "answers 400 to a malformed version", send: "GET /home/w?at=x", status: 400 },
+  { title: "answers 400 to a malformed version", send: "GET /home/w?at=-1", status: 400 },
+  { title: "answers 400 to a malformed version", send: "GET /home/w?at=1e3", status: 400 },
+  {
+    title: "answers 400 to a malformed version",
+    send: "GET /home/w?at=9999999999999999",
+    status: 400,
+  },
+  {
+    title: "answers the error of reading that version",
     send: "PUT /home/w?from=3",
     as: T2,
     status: 410,
   },
-  { title: "cannot come back", send: "PUT /home/w?from=7", as: T2, status: 404 },
-  { title: "cannot come back", send: "PUT /home/absent?from=1", as: T2, status: 404 },
   {
-    title: "does not take content as well",
+    title: "answers the error of reading that version",
+    send: "PUT /home/w?from=7",
+    as: T2,
+    status: 404,
+  },
+  {
+    title: "answers the error of reading that version",
+    send: "PUT /home/absent?from=1",
+    as: T2,
+    status: 404,
+  },
+  {
+    title: "answers 400 to content",
     send: "PUT /home/w?from=5",
     as: T2,
     body: "x",
     status: 400,
     text: /bad-body/,
   },
-  { title: "needs the right to write", send: "PUT /home/w?from=5", status: 401 },
+  { title: "is refused without the right to write", send: "PUT /home/w?from=5", status: 401 },
   {
-    title: "needs the version expected",
+    title: "answers 412 to a stale precondition",
     send: "PUT /home/w?from=5",
     as: T2,
     headers: { "if-match": '"5"' },
     status: 412,
   },
   {
-    title: "comes back as a new version",
+    title: "restores it as a new version",
     send: "PUT /home/w?from=5",
     as: T2,
     headers: { "if-match": '"6"' },
@@ -489,23 +523,33 @@ const HISTORY: readonly Scenario[] = [
       }]],
     },
   },
-  { title: "is five again", send: "GET /home/w?raw", status: 200, text: "five" },
+  { title: "sends the restored content", send: "GET /home/w?raw", status: 200, text: "five" },
 ];
 
-Deno.test("WorldRoutes keep earlier versions within the bound and bring them back", async (t) => {
+Deno.test("PUT ?from= restores an earlier version within the history limit", async (t) => {
   await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "2" } }, async (machine) => {
     await runScenarios(t, machine, HISTORY);
     await machine.audit();
   });
 });
 
-Deno.test("WorldRoutes keep no earlier version where the bound is 0", async (t) => {
+Deno.test("GET ?at= answers 410 for every earlier version with a history of 0", async (t) => {
   await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "0" } }, async (machine) => {
     await runScenarios(t, machine, [
       ...HISTORY.slice(0, 6),
-      { title: "was let go", send: "GET /home/w?at=5", status: 410 },
-      { title: "is current", send: "GET /home/w?at=6&raw", status: 200, text: "five+" },
-      { title: "is let go", send: "PUT /home/w?from=5", as: T3, status: 410 },
+      { title: "answers 410 for an evicted version", send: "GET /home/w?at=5", status: 410 },
+      {
+        title: "sends the current version",
+        send: "GET /home/w?at=6&raw",
+        status: 200,
+        text: "five+",
+      },
+      {
+        title: "answers 410 for an evicted version",
+        send: "PUT /home/w?from=5",
+        as: T3,
+        status: 410,
+      },
     ]);
   });
 });

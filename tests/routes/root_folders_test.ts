@@ -6,66 +6,66 @@ import { runScenarios } from "../support/scenario.ts";
 
 const ROOT = "bin/\ndav/\ndev/\netc/\nhome/\nlib/\nmnt/\nproc/\nstream/\nusr/\nvar/\n";
 
-Deno.test("createRootFolderRoutes() show the tree from its root", async (t) => {
+Deno.test("GET / lists the namespaces and folders", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await runScenarios(t, machine, [
-      { title: "shows what everyone may see", send: "GET /", status: 200, text: ROOT },
+      { title: "lists what every caller can read", send: "GET /", status: 200, text: ROOT },
       {
-        title: "shows T3 all",
+        title: "lists everything for T3",
         send: "GET /",
         as: bearer(APPROVE),
         status: 200,
         text: `bin/\nboot/\n${ROOT.slice(5)}`,
       },
       {
-        title: "is an array for programs",
+        title: "sends an array as JSON",
         send: "GET /",
         headers: { accept: "application/json" },
         status: 200,
         json: ROOT.trim().split("\n").map((name) => ({ name: name.slice(0, -1), dir: true })),
       },
       {
-        title: "is the shell for browsers",
+        title: "sends browsers the shell",
         send: "GET /",
         headers: { accept: "text/html" },
         status: 200,
         text: /the shell/,
       },
       {
-        title: "is out of a capability's reach",
+        title: "is refused to a capability without it",
         send: "GET /",
         as: bearer(machine.capability("/home", "rw")),
         status: 403,
       },
-      { title: "has no devices yet", send: "GET /dev/", status: 200, text: "" },
+      { title: "lists no devices", send: "GET /dev/", status: 200, text: "" },
       {
-        title: "has no devices yet",
+        title: "lists no devices",
         send: "GET /dev",
         headers: { accept: "application/json" },
         status: 200,
         text: "[]",
       },
-      { title: "has no mounts yet", send: "GET /mnt/", status: 200, text: "" },
-      { title: "has no plugins yet", send: "GET /lib/", status: 200, text: "" },
+      { title: "lists no mounts", send: "GET /mnt/", status: 200, text: "" },
+      { title: "lists no plugins", send: "GET /lib/", status: 200, text: "" },
       ...["/", "/dev/", "/mnt/"].flatMap((path) => [
         {
-          title: "is only read",
+          title: "answers 405",
           send: `PUT ${path}`,
           as: bearer(APPROVE),
           body: "x",
           status: 405,
           has: { allow: "GET, HEAD, OPTIONS" },
         },
-        { title: "is only read", send: `DELETE ${path}`, as: bearer(APPROVE), status: 405 },
+        { title: "answers 405", send: `DELETE ${path}`, as: bearer(APPROVE), status: 405 },
         {
-          title: "is only read",
+          title: "answers 405",
           send: `OPTIONS ${path}`,
           status: 204,
           has: { allow: "GET, HEAD, OPTIONS" },
         },
       ]),
       {
-        title: "shows a plugin's source with its state",
+        title: "shows the state of a plugin source",
         send: "PUT /lib/example",
         as: bearer(APPROVE),
         body: "export {}",
@@ -74,7 +74,7 @@ Deno.test("createRootFolderRoutes() show the tree from its root", async (t) => {
         changes: { "lib/example": ["stage_written"] },
       },
       {
-        title: "shows a plugin's source with its state",
+        title: "shows the state of a plugin source",
         send: "GET /lib/",
         headers: { accept: "application/json" },
         status: 200,
@@ -84,7 +84,7 @@ Deno.test("createRootFolderRoutes() show the tree from its root", async (t) => {
   });
 });
 
-Deno.test("createRootFolderRoutes() show the first segments of what plugins mounted", async () => {
+Deno.test("GET /dev and GET /mnt list the first segments of plugin routes", async () => {
   const route = (path: string): PluginRoute => ({
     path,
     plugin: "lib/p",

@@ -6,13 +6,13 @@ import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withMachine } from "../support/machine.ts";
 import { runScenarios } from "../support/scenario.ts";
 
-Deno.test("listRoutes() list what each route does, for pipes and for programs", async (t) => {
+Deno.test("GET /bin lists every route with a description, as text and as JSON", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     const first = await machine.send({ method: "GET", target: "/bin" });
     const tag = first.headers.get("etag") ?? "";
     await runScenarios(t, machine, [
       {
-        title: "has a line a route",
+        title: "sends one line per route",
         send: "GET /bin/",
         status: 200,
         text: /^\/auth\/mint\t.+\n\/auth\/whoami\t.+\n\/bin\t.+\n/,
@@ -20,7 +20,7 @@ Deno.test("listRoutes() list what each route does, for pipes and for programs", 
         lacks: ["/boot"],
       },
       {
-        title: "has a row a route",
+        title: "sends one row per route",
         send: "GET /bin",
         headers: { accept: "application/json" },
         status: 200,
@@ -28,50 +28,55 @@ Deno.test("listRoutes() list what each route does, for pipes and for programs", 
         has: { "content-type": "application/json" },
       },
       {
-        title: "is not sent again",
+        title: "answers 304",
         send: "GET /bin",
         headers: { "if-none-match": tag },
         status: 304,
       },
       {
-        title: "has another tag in another form",
+        title: "sends another tag for JSON",
         send: "GET /bin",
         headers: { "if-none-match": tag, accept: "application/json" },
         status: 200,
       },
       {
-        title: "is a page for browsers",
+        title: "sends browsers the shell",
         send: "GET /bin",
         headers: { accept: "text/html" },
         status: 200,
         text: /the shell/,
       },
-      { title: "is only read", send: "PUT /bin", as: bearer(APPROVE), body: "x", status: 405 },
+      { title: "answers 405", send: "PUT /bin", as: bearer(APPROVE), body: "x", status: 405 },
       {
-        title: "is only read",
+        title: "answers 405",
         send: "OPTIONS /bin",
         status: 204,
         has: { allow: "GET, HEAD, OPTIONS" },
       },
       {
-        title: "shows T3 all",
+        title: "lists everything for T3",
         send: "GET /bin",
         as: bearer(APPROVE),
         status: 200,
         text: /^\/boot\t/m,
       },
       {
-        title: "is out of a capability's reach",
+        title: "is refused to a capability without it",
         send: "GET /bin",
         as: bearer(machine.capability("/home/a", "rw")),
         status: 403,
       },
-      { title: "is in a wider one's", send: "GET /bin", as: bearer(TOKEN), status: 200 },
+      {
+        title: "is allowed to a wider capability",
+        send: "GET /bin",
+        as: bearer(TOKEN),
+        status: 200,
+      },
     ]);
   });
 });
 
-Deno.test("CORE_ROUTES all lead somewhere", async () => {
+Deno.test("CORE_ROUTES all lead to a handler", async () => {
   await withApp({}, async ({ ask }) => {
     const headers = bearer(APPROVE);
     await ask("PUT", "/home/x", { headers, body: "x" });
@@ -86,17 +91,17 @@ Deno.test("CORE_ROUTES all lead somewhere", async () => {
   });
 });
 
-Deno.test("RESERVED_SEGMENTS hold every first segment that the core answers for", () => {
+Deno.test("RESERVED_SEGMENTS contain every first segment that only the core answers", () => {
   for (const namespace of NAMESPACES) ok(RESERVED_SEGMENTS.has(namespace), namespace);
   for (const route of Object.keys(CORE_ROUTES)) {
     const segment = route.split("/")[1] ?? "";
-    // Plugins live below these two.
+    // Plugins can claim paths below these two.
     if (segment === "dev" || segment === "mnt") continue;
     ok(RESERVED_SEGMENTS.has(segment), route);
   }
 });
 
-Deno.test("listRoutes() list plugins with where they come from", async () => {
+Deno.test("GET /bin lists routes of plugins with their sources", async () => {
   const route: PluginRoute = {
     path: "/example",
     plugin: "lib/example",

@@ -1,18 +1,18 @@
 /**
- * Many at once on one world, over HTTP: whoever says what they saw overwrites nobody, whoever appends
- * loses nothing, and readers never see half of a write.
+ * Many concurrent clients of one world over HTTP: no conditional write is lost, no append is lost,
+ * and readers never see a partial write.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { bearer, CLOSED, suite, type TestMachine, TOKEN } from "../support/machine.ts";
 import { Wire } from "../support/wire.ts";
 
-const test = suite("WorldRoutes under a crowd", { env: CLOSED });
+const test = suite("concurrent access to worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const CROWD = 32;
 
-/** Has each of the crowd act on a connection of its own. */
+/** Runs an action of each client on its own connection. */
 async function together<T>(machine: TestMachine, act: (wire: Wire, who: number) => Promise<T>) {
   return await Promise.all(Array.from({ length: CROWD }, async (_, who) => {
     const wire = new Wire(machine.port);
@@ -24,13 +24,13 @@ async function together<T>(machine: TestMachine, act: (wire: Wire, who: number) 
   }));
 }
 
-test("WorldRoutes end at exactly as many increments as succeeded", async (machine) => {
+test("PUT with If-Match applies exactly as many increments as it acknowledged", async (machine) => {
   const target = "/home/counter";
   await machine.send({ method: "PUT", target, headers: T2, body: "0" });
   const tallies = await together(machine, async (wire, who) => {
     const tally = { won: 0, lost: 0 };
     for (let tries = 0; tries < 12; tries++) {
-      // Half of them read JSON, half the bytes; either tag must do, and so must the number.
+      // Half of the clients read JSON, half the bytes; both tags and the version must work.
       const raw = who % 2 === 0;
       const read = await wire.send({ method: "GET", target: raw ? `${target}?raw` : target });
       const value = raw ? read.text : JSON.parse(read.text).stage_html;
@@ -60,7 +60,7 @@ test("WorldRoutes end at exactly as many increments as succeeded", async (machin
   await machine.audit();
 });
 
-test("WorldRoutes lose nothing that a crowd appends", async (machine) => {
+test("POST loses no append of concurrent clients", async (machine) => {
   const target = "/home/log";
   const versions = await together(machine, async (wire, who) => {
     const mine: number[] = [];
@@ -80,7 +80,7 @@ test("WorldRoutes lose nothing that a crowd appends", async (machine) => {
     versions.flat().sort((a, b) => a - b),
     Array.from({ length: CROWD * 10 }, (_, i) => i + 1),
   );
-  // What one of them wrote first stands first.
+  // The first line of each client comes before its second.
   for (let who = 0; who < CROWD; who++) {
     const own = lines.filter((line) => line.startsWith(`${who}:`));
     deepStrictEqual(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
@@ -88,7 +88,7 @@ test("WorldRoutes lose nothing that a crowd appends", async (machine) => {
   await machine.audit();
 });
 
-test("WorldRoutes let one of a crowd create with If-None-Match", async (machine) => {
+test("PUT with If-None-Match creates a world for exactly one client", async (machine) => {
   const headers = { ...T2, "if-none-match": "*" };
   const statuses = await together(machine, async (wire, who) => {
     const sent = { method: "PUT", target: "/home/first", headers, body: `by ${who}` };
@@ -101,7 +101,7 @@ test("WorldRoutes let one of a crowd create with If-None-Match", async (machine)
   equal(text, `by ${winner}`);
 });
 
-test("WorldRoutes show every reader a whole version while it is replaced", async (machine) => {
+test("GET returns a whole version while the world is replaced", async (machine) => {
   const target = "/home/whole";
   const body = (letter: string) => letter.repeat(50_000);
   await machine.send({ method: "PUT", target, headers: T2, body: body("a") });
@@ -121,7 +121,7 @@ test("WorldRoutes show every reader a whole version while it is replaced", async
   await machine.audit();
 });
 
-test("WorldRoutes read what they have just acknowledged", async (machine) => {
+test("GET returns what the same client has just written", async (machine) => {
   await together(machine, async (wire, who) => {
     for (let i = 0; i < 10; i++) {
       const target = `/home/own/${who}`;
@@ -140,7 +140,7 @@ test("WorldRoutes read what they have just acknowledged", async (machine) => {
   });
 });
 
-test("WorldRoutes keep deletes and writes of one name apart", async (machine) => {
+test("DELETE and PUT of one name exclude each other", async (machine) => {
   await together(machine, async (wire, who) => {
     const target = `/home/d/${who % 4}`;
     for (let i = 0; i < 8; i++) {

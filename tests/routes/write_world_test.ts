@@ -1,6 +1,6 @@
 /**
- * PUT, POST and DELETE of worlds over HTTP: codes, names, extensions, metadata, caps, and the exact
- * event each of them leaves. Rows run in order on one machine.
+ * PUT, POST and DELETE of worlds over HTTP: codes, names, extensions, metadata, limits, and the
+ * exact event of each. Rows depend on earlier rows.
  */
 
 import { equal, ok } from "node:assert/strict";
@@ -8,7 +8,7 @@ import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/machine.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 
-const test = suite("WorldRoutes write over HTTP", { env: CLOSED });
+const test = suite("writes of worlds over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -23,7 +23,7 @@ function again(name: string): Pick<Scenario, "status" | "changes"> {
 
 const WRITES: readonly Scenario[] = [
   {
-    title: "creates, and says where",
+    title: "creates the world and sends its location",
     send: "PUT /home/a",
     as: T2,
     body: "one",
@@ -47,7 +47,7 @@ const WRITES: readonly Scenario[] = [
     },
   },
   {
-    title: "replaces, without a Location",
+    title: "replaces the world without Location",
     send: "PUT /home/a",
     as: T3,
     headers: { "X-Meta-Author": "codex", "x-meta-confidence": "0.95" },
@@ -68,7 +68,7 @@ const WRITES: readonly Scenario[] = [
     },
   },
   {
-    title: "appends, and leaves extension and metadata alone",
+    title: "appends and keeps extension and metadata",
     send: "POST /home/a?ext=md",
     as: T2,
     headers: { "x-meta-author": "somebody else", "content-type": "text/html" },
@@ -88,27 +88,27 @@ const WRITES: readonly Scenario[] = [
     },
   },
   {
-    title: "has the metadata of the PUT after the POST",
+    title: "sends the metadata of the PUT after the POST",
     send: "GET /home/a?raw",
     status: 200,
     text: "two! three",
     has: { "x-meta-author": "codex", "x-meta-confidence": "0.95" },
   },
   {
-    title: "drops metadata that a later PUT does not bring",
+    title: "removes metadata that is not in a later PUT",
     send: "PUT /home/a",
     as: T2,
     body: "4",
     ...again("home/a"),
   },
   {
-    title: "no longer has them",
+    title: "sends no removed metadata",
     send: "HEAD /home/a",
     status: 200,
     has: { "x-meta-author": null, "x-meta-confidence": null },
   },
   {
-    title: "creates by POST",
+    title: "creates the world",
     send: "POST /home/log",
     as: T2,
     body: "first ",
@@ -128,7 +128,7 @@ const WRITES: readonly Scenario[] = [
     },
   },
   {
-    title: "POST that creates ignores X-Meta, as every POST does",
+    title: "ignores X-Meta when it creates the world",
     send: "POST /home/log2",
     as: T2,
     headers: { "x-meta-author": "x" },
@@ -136,9 +136,14 @@ const WRITES: readonly Scenario[] = [
     status: 201,
     changes: { "home/log2": ["stage_appended"] },
   },
-  { title: "shows none", send: "HEAD /home/log2", status: 200, has: { "x-meta-author": null } },
   {
-    title: "takes an empty world",
+    title: "sends no metadata",
+    send: "HEAD /home/log2",
+    status: 200,
+    has: { "x-meta-author": null },
+  },
+  {
+    title: "creates an empty world",
     send: "PUT /home/empty",
     as: T2,
     body: "",
@@ -152,13 +157,13 @@ const WRITES: readonly Scenario[] = [
     has: { "content-length": "0" },
   },
   {
-    title: "takes no content at all for an empty one",
+    title: "accepts a request without content",
     send: "PUT /home/none",
     as: T2,
     ...put("home/none"),
   },
   {
-    title: "refuses a part",
+    title: "rejects Content-Range",
     send: "PUT /home/a",
     as: T2,
     headers: { "content-range": "bytes 0-1/2" },
@@ -167,7 +172,7 @@ const WRITES: readonly Scenario[] = [
     text: /Content-Range/,
   },
   {
-    title: "refuses a namespace",
+    title: "rejects a namespace",
     send: "PUT /home",
     as: T3,
     body: "x",
@@ -175,45 +180,45 @@ const WRITES: readonly Scenario[] = [
     has: { allow: "GET, HEAD, OPTIONS" },
   },
   {
-    title: "refuses a collection",
+    title: "rejects a collection",
     send: "PUT /home/c/",
     as: T2,
     body: "x",
     status: 405,
     has: { allow: "GET, HEAD, DELETE, OPTIONS" },
   },
-  { title: "refuses a collection", send: "POST /home/c/", as: T2, body: "x", status: 405 },
+  { title: "rejects a collection", send: "POST /home/c/", as: T2, body: "x", status: 405 },
   {
-    title: "refuses a method that worlds do not take",
+    title: "answers 405 to a method that worlds do not support",
     send: "PATCH /home/a",
     as: T2,
     body: "x",
     status: 405,
     has: { allow: "GET, HEAD, PUT, POST, DELETE, OPTIONS" },
   },
-  { title: "does not know it", send: "BREW /home/a", as: T2, status: 501 },
-  { title: "methods are case-sensitive", send: "put /home/a", as: T2, body: "x", status: 501 },
-  { title: "will not echo", send: "TRACE /home/a", as: T2, status: 501, lacks: [TOKEN] },
+  { title: "answers 501 to an unknown method", send: "BREW /home/a", as: T2, status: 501 },
+  { title: "compares methods with case", send: "put /home/a", as: T2, body: "x", status: 501 },
+  { title: "does not echo TRACE", send: "TRACE /home/a", as: T2, status: 501, lacks: [TOKEN] },
   {
-    title: "tells what a world takes",
+    title: "lists the methods of a world",
     send: "OPTIONS /home/a",
     status: 204,
     has: { allow: "GET, HEAD, PUT, POST, DELETE, OPTIONS", "access-control-allow-origin": null },
   },
   {
-    title: "tells what a collection takes",
+    title: "lists the methods of a collection",
     send: "OPTIONS /home/a/",
     status: 204,
     has: { allow: "GET, HEAD, DELETE, OPTIONS" },
   },
   {
-    title: "tells what a namespace takes",
+    title: "lists the methods of a namespace",
     send: "OPTIONS /home/",
     status: 204,
     has: { allow: "GET, HEAD, OPTIONS" },
   },
   {
-    title: "refuses what lies in a plugin's name",
+    title: "rejects a path below a plugin source",
     send: "PUT /lib/a/b",
     as: T3,
     body: "x",
@@ -221,12 +226,12 @@ const WRITES: readonly Scenario[] = [
   },
 ];
 
-test("WorldRoutes write what they are sent and one event for it", async (machine, t) => {
+test("PUT, POST and DELETE store the content and one event", async (machine, t) => {
   await runScenarios(t, machine, WRITES);
   await machine.audit();
 });
 
-/** Target, headers, content, and the extension that must come of it. */
+/** Target, headers, content, and the extension that is chosen. */
 type ExtRow = readonly [
   target: string,
   headers: Record<string, string>,
@@ -239,7 +244,7 @@ const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 // deno-fmt-ignore
 const EXTENSIONS: readonly ExtRow[] = [
-  // ?ext= before everything
+  // ?ext= first
   ["/home/e1.json?ext=md", { "content-type": "text/html" }, "<p>", "md"],
   ["/home/e2?ext=MD", {}, "x", "md"],
   ["/home/e3?ext=zzz9", {}, "x", "zzz9"],
@@ -247,7 +252,7 @@ const EXTENSIONS: readonly ExtRow[] = [
   ["/lib/e5?ext=js", {}, "x", "js"],
   ["/home/e6?ext=md&ext=html", {}, "x", "html"],
   ["/home/e7?%65xt=md", {}, "x", "txt"],
-  // then the Content-Type
+  // then Content-Type
   ["/home/f1.json", { "content-type": "text/markdown" }, "{}", "md"],
   ["/home/f2", { "content-type": "text/html; charset=utf-8" }, "x", "html"],
   ["/home/f3", { "content-type": "TEXT/HTML" }, "x", "html"],
@@ -257,12 +262,12 @@ const EXTENSIONS: readonly ExtRow[] = [
   ["/home/f7.md", { "content-type": "no/such-type" }, "x", "md"],
   ["/home/f8", { "content-type": "" }, "<p>", "html"],
   ["/home/f9.md", { "content-type": "application/octet-stream" }, "x", "md"],
-  // what curl sends by itself counts as absent
+  // curl's default Content-Type counts as absent
   ["/home/g1", FORM, "<h1>hi</h1>", "html"],
   ["/home/g2", FORM, "hello", "txt"],
   ["/home/g3.csv", FORM, "a,b", "csv"],
   ["/home/g4", { "content-type": "application/x-www-form-urlencoded; charset=utf-8" }, "<p>", "html"],
-  // then the name's suffix
+  // then the suffix of the name
   ["/home/h1.md", {}, "<p>", "md"],
   ["/home/h2.TAR.GZ", {}, "x", "gz"],
   ["/home/h3.unknownsuffix", {}, "x", "txt"],
@@ -283,12 +288,12 @@ const EXTENSIONS: readonly ExtRow[] = [
 ];
 
 test(
-  "WorldRoutes choose the extension by query, type, name, place and bytes, in this order",
+  "PUT chooses the extension by query, type, name, namespace and bytes, in this order",
   async (machine, t) => {
     const rows = EXTENSIONS.map(([target, headers, body, ext]): Scenario => {
       const name = target.slice(1).split("?")[0] ?? "";
       return {
-        title: `becomes ${ext}`,
+        title: `chooses ${ext}`,
         send: `PUT ${target}`,
         as: T2,
         headers,
@@ -302,14 +307,14 @@ test(
       ...["", "a.b", "a/b", "%2e%2e", "a%0d%0ab", "x".repeat(17), "%", "é"].map((
         ext,
       ): Scenario => ({
-        title: "refuses what is no extension",
+        title: "rejects an invalid extension",
         send: `PUT /home/refused?ext=${ext}`,
         as: T2,
         body: "x",
         status: 400,
       })),
       {
-        title: "POST that creates chooses alike",
+        title: "chooses the extension in the same way for POST",
         send: "POST /home/k?ext=md",
         as: T2,
         body: "x",
@@ -321,7 +326,7 @@ test(
   },
 );
 
-/** Names as they are sent and as they must be known afterwards. */
+/** Names as sent, and their canonical form. */
 // deno-fmt-ignore
 const NAMES: readonly (readonly [target: string, name: string, location: string])[] = [
   ["/home/with%20space", "home/with space", "/home/with%20space"],
@@ -358,11 +363,11 @@ const NO_NAMES: readonly string[] = [
   `/home/${"%25".repeat(83)}`,
 ];
 
-test("WorldRoutes know a world by one name, however its path is spelled", async (machine, t) => {
+test("PUT and GET use one canonical name for every spelling of a path", async (machine, t) => {
   await runScenarios(t, machine, [
     ...NAMES.flatMap(([target, name, location]): Scenario[] => [
       {
-        title: `is ${name}`,
+        title: `stores ${name}`,
         send: `PUT ${target}`,
         as: T2,
         body: name,
@@ -377,28 +382,28 @@ test("WorldRoutes know a world by one name, however its path is spelled", async 
       },
     ]),
     {
-      title: "is the same world in NFD as in NFC",
+      title: "reads the same world by NFD and NFC",
       send: "PUT /home/cafe%CC%81",
       as: T2,
       body: "home/café",
       ...again("home/café"),
     },
     {
-      title: "takes the longest name",
+      title: "accepts the longest name",
       send: `PUT /home/${"x".repeat(248)}`,
       as: T2,
       body: "x",
       ...put(`home/${"x".repeat(248)}`),
     },
     {
-      title: "takes the longest name of slashes, which need three bytes each",
+      title: "accepts the longest name of slashes, which need three bytes each",
       send: `PUT /home/${"a/".repeat(61)}abcd`,
       as: T2,
       body: "x",
       ...put(`home/${"a/".repeat(61)}abcd`),
     },
     ...NO_NAMES.map((target): Scenario => ({
-      title: "is no name",
+      title: "rejects an invalid name",
       send: `PUT ${target.replace(/é/g, "%C3%A9")}`,
       as: T2,
       body: "x",
@@ -406,7 +411,7 @@ test("WorldRoutes know a world by one name, however its path is spelled", async 
       text: /"type":"\/usr\/share\/doc\/problems\/bad-(path|name)\.md"/,
     })),
     ...NO_NAMES.slice(0, 20).map((target): Scenario => ({
-      title: "is no name to read either",
+      title: "rejects an invalid name for reading",
       send: `GET ${target}`,
       status: 400,
     })),

@@ -5,7 +5,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { installPlugin } from "../support/plugin_server.ts";
-import { atPlace, type Place, T2, T3 } from "../plugins/fstab_place.ts";
+import { type MountServer, T2, T3, withMountServer } from "../plugins/fstab/mount_server.ts";
 import { APPROVE, basic, bearer } from "../support/machine.ts";
 import { traversalTargets } from "./path_spellings.ts";
 
@@ -24,7 +24,7 @@ const ROUTES = [
   "/mnt/api",
 ];
 
-async function setUp({ machine, send }: Place): Promise<void> {
+async function setUp({ machine, send }: MountServer): Promise<void> {
   for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(machine, name);
   for (const path of ["/boot/secret", "/etc/shadow"]) {
     equal((await send("PUT", path, `${SECRETS[1]}:x`, T3)).status, 201);
@@ -37,9 +37,9 @@ async function setUp({ machine, send }: Place): Promise<void> {
 }
 
 Deno.test("routes of plugins", async (t) => {
-  await atPlace(async (place) => {
-    const { machine, folder, send, get, server } = place;
-    await setUp(place);
+  await withMountServer(async (mounts) => {
+    const { machine, folder, send, get, server } = mounts;
+    await setUp(mounts);
     server.answer = (_, path) => new Response(`asked for ${path}`);
 
     await t.step("GET with any spelling stays in the folder of the route", async () => {

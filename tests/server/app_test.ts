@@ -9,7 +9,7 @@ const CHROME = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
 
-/** Paths of no room. Names that every object has must not open one. */
+/** Paths without a route, including the names of Object.prototype. */
 // deno-fmt-ignore
 const NOWHERE = [
   "/nowhere", "/nowhere/", "/Home/x", "/HOME", "/homes", "/hom", "/constructor", "/__proto__",
@@ -22,18 +22,18 @@ const NOWHERE = [
 const ROWS: readonly Scenario[] = [
   ...NOWHERE.flatMap((path): Scenario[] => [
     {
-      title: "nothing is here",
+      title: "answers 404",
       send: `GET ${path}`,
       status: 404,
       text: /"title":"Not found"/,
     },
-    { title: "nothing is here", send: `HEAD ${path}`, status: 404, text: "" },
-    { title: "nothing is here", send: `PUT ${path}`, as: T3, body: "x", status: 404 },
-    { title: "nothing is here", send: `DELETE ${path}`, as: T3, status: 404 },
-    { title: "nothing is here", send: `OPTIONS ${path}`, status: 404 },
+    { title: "answers 404", send: `HEAD ${path}`, status: 404, text: "" },
+    { title: "answers 404", send: `PUT ${path}`, as: T3, body: "x", status: 404 },
+    { title: "answers 404", send: `DELETE ${path}`, as: T3, status: 404 },
+    { title: "answers 404", send: `OPTIONS ${path}`, status: 404 },
   ]),
   {
-    title: "a refusal is a problem",
+    title: "answers with a problem",
     send: "GET /nowhere",
     status: 404,
     json: {
@@ -50,7 +50,7 @@ const ROWS: readonly Scenario[] = [
     },
   },
   {
-    title: "in words for who reads text",
+    title: "sends text to a client that prefers it",
     send: "GET /nowhere",
     headers: { accept: "text/plain" },
     status: 404,
@@ -58,7 +58,7 @@ const ROWS: readonly Scenario[] = [
     has: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
   },
   {
-    title: "browsers get the shell where nothing is",
+    title: "sends browsers the shell for an unknown path",
     send: "GET /nowhere",
     headers: CHROME,
     status: 404,
@@ -66,14 +66,14 @@ const ROWS: readonly Scenario[] = [
     has: { "content-type": "text/html; charset=utf-8", "content-security-policy": /default-src/ },
   },
   {
-    title: "browsers get the shell where no world is",
+    title: "sends browsers the shell for an absent world",
     send: "GET /home/absent",
     headers: CHROME,
     status: 404,
     text: /the shell/,
   },
   {
-    title: "browsers get the shell where they may not, without a window that asks",
+    title: "sends browsers the shell with a challenge that opens no dialog",
     send: "GET /boot/env",
     headers: CHROME,
     status: 401,
@@ -81,7 +81,7 @@ const ROWS: readonly Scenario[] = [
     has: { "www-authenticate": 'Bearer realm="elastik"' },
   },
   {
-    title: "browsers get the shell where their credential does not reach",
+    title: "sends browsers the shell with 403",
     send: "GET /boot/env",
     as: T2,
     headers: CHROME,
@@ -90,13 +90,13 @@ const ROWS: readonly Scenario[] = [
     has: { "www-authenticate": null },
   },
   {
-    title: "everyone else is asked for either credential",
+    title: "challenges other clients for Bearer and Basic",
     send: "GET /boot/env",
     status: 401,
     has: { "www-authenticate": 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"' },
   },
   {
-    title: "browsers get words where a change was refused",
+    title: "sends browsers text if a change is refused",
     send: "PUT /home/x",
     headers: CHROME,
     body: "x",
@@ -105,57 +105,57 @@ const ROWS: readonly Scenario[] = [
     has: { "content-type": "text/plain; charset=utf-8" },
   },
   {
-    title: "browsers get words for what the shell cannot mend",
+    title: "sends browsers text for errors other than 401, 403 and 404",
     send: "GET /home/x?at=x",
     headers: CHROME,
     status: 400,
     text: /^400 Invalid query parameter\n/,
   },
   {
-    title: "markup in a path is text in every refusal",
+    title: "sends markup in a path as plain text",
     send: "GET /nowhere%3Cscript%3Ealert(1)%3C/script%3E",
     headers: { accept: "text/plain" },
     status: 404,
     has: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
   },
   {
-    title: "an alias of a route",
+    title: "answers like its route",
     send: "GET /bin/proc/version",
     status: 200,
     text: /^\d+\.\d+\.\d+\n$/,
   },
   {
-    title: "an alias of a route",
+    title: "answers like its route",
     send: "GET /bin/auth/whoami",
     as: T2,
     status: 200,
     json: { tier: "T2" },
   },
-  { title: "an alias has its route's methods", send: "PUT /bin/proc/version", as: T3, status: 405 },
+  { title: "allows the methods of its route", send: "PUT /bin/proc/version", as: T3, status: 405 },
   {
-    title: "an alias has its route's policy",
+    title: "applies the policy of its route",
     send: "POST /bin/auth/mint?prefix=/home",
     as: T2,
     status: 403,
   },
   {
-    title: "an alias has its route's policy",
+    title: "applies the policy of its route",
     send: "GET /bin/proc/audit/etc/shadow",
     as: T2,
     status: 403,
   },
-  { title: "an alias has its route's policy", send: "GET /bin/proc/log/boot/env", status: 401 },
-  { title: "an alias has its route's policy", send: "GET /bin/stream/boot/env", status: 401 },
+  { title: "applies the policy of its route", send: "GET /bin/proc/log/boot/env", status: 401 },
+  { title: "applies the policy of its route", send: "GET /bin/stream/boot/env", status: 401 },
 ];
 
-Deno.test("createApp() finds a room for each path and refuses the rest as problems", async (t) => {
+Deno.test("createApp() answers each path by its route, and others with problems", async (t) => {
   await withMachine({ env: CLOSED }, async (machine) => {
     await runScenarios(t, machine, ROWS);
     deepStrictEqual(machine.log, []);
   });
 });
 
-Deno.test("createApp() answers an odd Host on a machine with tokens, by GET and by HEAD", async () => {
+Deno.test("createApp() with tokens answers an unusual Host, by GET and by HEAD", async () => {
   await withMachine({ env: CLOSED }, async (machine) => {
     for (const host of ["999.999.999.999", "1.2.3.4.5", "[::::]", "a..b", "xn--", "0x7f.1", "_"]) {
       for (const target of ["/proc/version", "/", "/home/", "/bin", "/auth/whoami"]) {
@@ -183,7 +183,7 @@ function plugins(answer: () => Promise<Response>): Partial<PluginRoutes> {
   };
 }
 
-Deno.test("createApp() hides what failed from the caller and tells the operator", async () => {
+Deno.test("createApp() hides an unexpected error from the client and logs it", async () => {
   const failing = plugins(() => Promise.reject(new TypeError("at /srv/secret/place: hunter2")));
   await withApp({ plugins: failing }, async ({ ask, log }) => {
     for (const accept of ["application/json", "text/plain", "text/html", "*/*"]) {
@@ -198,7 +198,7 @@ Deno.test("createApp() hides what failed from the caller and tells the operator"
   });
 });
 
-Deno.test("createApp() says nothing to the operator of a caller who went away", async () => {
+Deno.test("createApp() does not log a client that disconnected", async () => {
   const gone = new DOMException("The caller went away", "AbortError");
   await withApp({ plugins: plugins(() => Promise.reject(gone)) }, async ({ ask, log }) => {
     equal((await ask("GET", "/example/x")).status, 499);
@@ -206,7 +206,7 @@ Deno.test("createApp() says nothing to the operator of a caller who went away", 
   });
 });
 
-Deno.test("createApp() has who asks for plugins wait while they start, and nobody else", async () => {
+Deno.test("createApp() lets only requests for plugins wait while plugins are being started", async () => {
   const { promise: starting, resolve: started } = Promise.withResolvers<void>();
   const now: { routes: PluginRoute[]; starting: Promise<void> | undefined } = {
     routes: [],
@@ -247,7 +247,7 @@ Deno.test("createApp() has who asks for plugins wait while they start, and nobod
   });
 });
 
-Deno.test("createApp() has a plugin's route answer by every name of it", async () => {
+Deno.test("createApp() serves a plugin route by each of its names", async () => {
   await withApp(
     { plugins: plugins(() => Promise.resolve(new Response("hi"))) },
     async ({ ask }) => {
@@ -269,7 +269,7 @@ Deno.test("createApp() has a plugin's route answer by every name of it", async (
   );
 });
 
-Deno.test("createApp() lets no plugin stand in front of worlds, streams and aliases", async () => {
+Deno.test("createApp() does not let a plugin answer for worlds, streams and aliases", async () => {
   const greedy: Partial<PluginRoutes> = {
     ...plugins(() => Promise.resolve(new Response("taken"))),
     match: (path) => ({
@@ -290,7 +290,7 @@ Deno.test("createApp() lets no plugin stand in front of worlds, streams and alia
   });
 });
 
-Deno.test("createApp() shows the problem itself when the shell's page cannot be read", async () => {
+Deno.test("createApp() sends the problem if the page of the shell cannot be read", async () => {
   await withApp({
     store: (store) =>
       new Proxy(store, {

@@ -3,7 +3,7 @@ import { PUBLIC_SETTINGS, SETTINGS } from "../../lib/config.ts";
 import { formatBootEnv, writeBootWorlds } from "../../lib/server/boot_worlds.ts";
 import { withApp } from "../support/app.ts";
 
-Deno.test("formatBootEnv() tells of each setting, and the value of the harmless alone", () => {
+Deno.test("formatBootEnv() lists every setting, with values of public settings only", () => {
   const text = formatBootEnv((name) => `value of ${name}`);
   for (const name of Object.keys(SETTINGS)) {
     const harmless = PUBLIC_SETTINGS.some((known) => known === name);
@@ -15,7 +15,7 @@ Deno.test("formatBootEnv() tells of each setting, and the value of the harmless 
   }
 });
 
-Deno.test("writeBootWorlds() writes each world, and again only when it says something new", async () => {
+Deno.test("writeBootWorlds() writes each world once, and again after a change", async () => {
   await withApp({}, async ({ store }) => {
     const text = async (name: string) => new TextDecoder().decode((await store.read(name))?.body);
     await writeBootWorlds(store, () => undefined);

@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { cellMainUrl } from "../../lib/server/create_sandbox.ts";
 
-Deno.test("cellMainUrl() is the cells' own door in a checkout, and the machine's one where there is no other", async () => {
+Deno.test("cellMainUrl() returns the cells' own module in a checkout, otherwise the main module", async () => {
   const own = new URL("../../lib/plugin/transport/cell_main.ts", import.meta.url).href;
   equal(cellMainUrl(new URL("../../main.ts", import.meta.url).href), own);
   equal((await Deno.stat(new URL(own))).isFile, true);

@@ -12,7 +12,7 @@ function test(name: string, act: (folder: string) => Promise<void>): void {
   Deno.test({ name: `${name}${skipped}`, ignore: !able, fn: () => inFolder(act) });
 }
 
-/** Runs a test against a machine that has a certificate of its own. */
+/** Runs a test with a server that has its own certificate. */
 async function withMachine(
   folder: string,
   env: Record<string, string>,
@@ -29,7 +29,7 @@ async function withMachine(
   ok(!program.output().includes("PRIVATE"), program.output());
 }
 
-/** Asks with curl, which trusts one certificate alone. */
+/** Sends a request with curl, which trusts this certificate only. */
 async function curl(cert: string, args: readonly string[], code = 0): Promise<string> {
   const { code: ended, stdout, stderr } = await runProgram({
     command: "curl",
@@ -40,7 +40,7 @@ async function curl(cert: string, args: readonly string[], code = 0): Promise<st
   return stdout;
 }
 
-test("a machine with a certificate speaks HTTP/2 and HTTP/1.1 over TLS, and does all it does", (folder) =>
+test("a server with a certificate speaks HTTP/2 and HTTP/1.1 over TLS", (folder) =>
   withMachine(folder, {}, async (cert, port) => {
     const url = `https://localhost:${port}`;
     for (const [flag, version] of [["--http2", "2"], ["--http1.1", "1.1"]] as const) {
@@ -48,11 +48,11 @@ test("a machine with a certificate speaks HTTP/2 and HTTP/1.1 over TLS, and does
       const put = await curl(cert, [flag, "-w", " %{http_version}", "-T", cert, world]);
       match(put, new RegExp(`^\\{"version":1,"ext":"txt"\\}\\n ${version.replace(".", "\\.")}$`));
       equal(await curl(cert, [flag, `${world}?raw`]), await Deno.readTextFile(cert));
-      // A stream does not end by itself; 28 is curl's word for that.
+      // A stream does not end; 28 is the exit code of curl for a timeout.
       const stream = await curl(cert, [flag, "-Nm", "1", `${url}/stream/home/h${version}`], 28);
       match(stream, /^event: update\nid: 1\ndata: \{/m);
     }
-    // Rooms answer HEAD as GET; what leaves them must have lost its body before it gets to HTTP/2.
+    // Handlers answer HEAD like GET; the body must be removed before HTTP/2 sends it.
     for (
       const path of ["/home/h2?raw", "/home/", "/proc/status", "/bin", "/dav/home/h2", "/stream/"]
     ) {
@@ -61,11 +61,11 @@ test("a machine with a certificate speaks HTTP/2 and HTTP/1.1 over TLS, and does
     match(await curl(cert, ["--http2", "-I", `${url}/nothing`]), /^HTTP\/2 404/);
     const head = await curl(cert, ["--http2", "-I", `${url}/home/h2`]);
     match(head, /^content-length: [1-9]/m);
-    // A name may hold services that speak plain HTTP at other ports, which HSTS would close.
+    // Other services of the same name may speak plain HTTP, which HSTS would block.
     ok(!/strict-transport-security/i.test(head), head);
   }));
 
-test("over HTTP/2 the gate goes by :authority: foreign names, foreign pages, the shell's policy", (folder) =>
+test("createGate() uses :authority over HTTP/2 for unknown hosts, foreign pages and the policy", (folder) =>
   withMachine(folder, {}, async (cert, port) => {
     const ask = (args: readonly string[]) =>
       curl(cert, ["--http2", "-o", "/dev/null", "-D", "-", ...args]);
@@ -93,7 +93,7 @@ test("over HTTP/2 the gate goes by :authority: foreign names, foreign pages, the
     );
   }));
 
-test("on a machine with tokens a foreign name over HTTP/2 needs a credential to read", (folder) =>
+test("createGate() with tokens requires a credential under an unknown name over HTTP/2", (folder) =>
   withMachine(folder, { ...CLOSED }, async (cert, port) => {
     const url = `https://box.example:${port}/home/`;
     const args = ["--http2", "-k", "--resolve", `box.example:${port}:127.0.0.1`];
@@ -102,7 +102,7 @@ test("on a machine with tokens a foreign name over HTTP/2 needs a credential to 
     equal(await curl(cert, [...args, "-H", `Authorization: Bearer ${TOKEN}`, ...status]), "200");
   }));
 
-test("readTls() says what is wrong with a file, and nothing of what is in it", async (folder) => {
+test("readTls() explains what is wrong with a file, without its content", async (folder) => {
   const own = await certify(folder, "own");
   const other = await certify(folder, "other");
   const secret = (await Deno.readTextFile(own.key)).split("\n")[1] ?? "";
@@ -111,12 +111,12 @@ test("readTls() says what is wrong with a file, and nothing of what is in it", a
   await Deno.writeFile(`${folder}/binary`, new Uint8Array([255, 0, 254]));
   await Deno.writeTextFile(`${folder}/torn.crt`, "-----BEGIN CERTIFICATE-----\nAAAA\n");
   const rows: readonly [string, string, RegExp][] = [
-    [`${folder}/none`, own.key, /ELASTIK_TLS_CERT=.*none: no such file/],
-    [own.cert, `${folder}/none`, /ELASTIK_TLS_KEY=.*none: no such file/],
-    [own.key, own.key, /ELASTIK_TLS_CERT=.*: it holds no certificate in PEM/],
-    [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it holds no private key in PEM/],
+    [`${folder}/none`, own.key, /ELASTIK_TLS_CERT=.*none: there is no such file/],
+    [own.cert, `${folder}/none`, /ELASTIK_TLS_KEY=.*none: there is no such file/],
+    [own.key, own.key, /ELASTIK_TLS_CERT=.*: it contains no PEM certificate/],
+    [own.cert, own.cert, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [own.cert, locked, /the key is encrypted/],
-    [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it holds no private key/],
+    [own.cert, `${folder}/binary`, /ELASTIK_TLS_KEY=.*: it contains no PEM private key/],
     [folder, own.key, /ELASTIK_TLS_CERT=.*cannot be read as a text file/],
   ];
   for (const [cert, key, words] of rows) {
@@ -134,12 +134,12 @@ test("readTls() says what is wrong with a file, and nothing of what is in it", a
     warnings.length = 0;
     readTls(own, (line) => void warnings.push(line));
     equal(warnings.length, warned, mode.toString(8));
-    for (const line of warnings) match(line, /lies open .*chmod 600/);
+    for (const line of warnings) match(line, /other users .*chmod 600/);
   }
   equal(other.cert === own.cert, false);
 });
 
-test("serve stops with a sentence where certificate and key do not fit or one is missing", async (folder) => {
+test("serve exits with one sentence if certificate and key do not match or one is missing", async (folder) => {
   const own = await certify(folder, "own");
   const other = await certify(folder, "other");
   await Deno.writeTextFile(`${folder}/torn.crt`, "-----BEGIN CERTIFICATE-----\nAAAA\n");
@@ -152,7 +152,7 @@ test("serve stops with a sentence where certificate and key do not fit or one is
     ],
     [
       { ELASTIK_TLS_CERT: `${folder}/torn.crt`, ELASTIK_TLS_KEY: own.key },
-      /^Cannot use ELASTIK_TLS_CERT=\S+ with ELASTIK_TLS_KEY=\S+: the runtime does not take them/,
+      /^Cannot use ELASTIK_TLS_CERT=\S+ with ELASTIK_TLS_KEY=\S+: Deno rejects them/,
     ],
   ];
   for (const [env, words] of rows) {
@@ -163,7 +163,7 @@ test("serve stops with a sentence where certificate and key do not fit or one is
   }
 });
 
-test("serve greets with https, and what it suggests works where its certificate is trusted", async (folder) => {
+test("serve prints an https URL, and its suggested command works with the certificate", async (folder) => {
   const { cert, key } = await certify(folder, "own");
   const env = { ELASTIK_TLS_CERT: cert, ELASTIK_TLS_KEY: key };
   const program = await startProgram(fromCheckout(folder, [], env));
@@ -178,7 +178,7 @@ test("serve greets with https, and what it suggests works where its certificate 
   equal(tried.stdout, '{"version":1,"ext":"html"}\n', tried.stderr);
 });
 
-test("no plugin is granted the folder of the key, by name, by link or from above", async (folder) => {
+test("a plugin cannot be granted the folder of the key, by name, by symlink or by a parent", async (folder) => {
   const keys = `${folder}/keys`;
   await Deno.mkdir(keys);
   await Deno.symlink(keys, `${folder}/link`);
@@ -201,12 +201,12 @@ export default { fetch: () => new Response("") };
 `;
       await ask("PUT", "/lib/thief", source);
       const refused = await ask("PUT", "/lib/thief/state", "active");
-      match(refused, /"status":422.*machine's own data or its key/, path);
+      match(refused, /"status":422.*overlaps the server's own data, key or settings/, path);
     }
   });
 });
 
-Deno.test("toTlsError() leaves what is not about certificates as it is", () => {
+Deno.test("toTlsError() returns errors that are not about certificates unchanged", () => {
   const files = { cert: "c", key: "k" };
   for (const error of [new Deno.errors.AddrInUse("key"), new Error("disk"), "text"]) {
     equal(toTlsError(error, files), error);

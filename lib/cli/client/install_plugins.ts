@@ -35,13 +35,13 @@ export interface ShippedPlugins {
  * Resolves names and sets to plugin names, in order, without duplicates.
  *
  * @param named names from the command line
- * @param shelf the plugins that this program contains
+ * @param shipped the plugins that this program contains
  * @throws {InstallError} if a name is invalid or a plugin is not included
  */
-export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugins): string[] {
+export function resolvePluginNames(named: readonly string[], shipped: ShippedPlugins): string[] {
   const found: string[] = [];
   for (const name of named) {
-    const set = Object.hasOwn(shelf.sets, name) ? shelf.sets[name] : undefined;
+    const set = Object.hasOwn(shipped.sets, name) ? shipped.sets[name] : undefined;
     if (set === undefined && !/^[A-Za-z0-9_-]+$/.test(name)) {
       throw new InstallError(
         2,
@@ -50,12 +50,12 @@ export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugi
     }
     for (const one of set ?? [name]) if (!found.includes(one)) found.push(one);
   }
-  const missing = found.filter((name) => !Object.hasOwn(shelf.sources, name));
+  const missing = found.filter((name) => !Object.hasOwn(shipped.sources, name));
   if (missing.length === 0) return found;
   throw new InstallError(
     2,
     `Cannot install ${found.join(" ")}: this program does not include ${missing.join(" ")}; ` +
-      `it includes ${Object.keys(shelf.sources).join(" ")}, nothing was installed`,
+      `it includes ${Object.keys(shipped.sources).join(" ")}, nothing was installed`,
   );
 }
 
@@ -65,22 +65,22 @@ export function resolvePluginNames(named: readonly string[], shelf: ShippedPlugi
  * @param to the server and the operator's tokens
  * @param names plugin names from {@link resolvePluginNames}
  * @param sources plugin sources by name
- * @param say writes one line for the operator
+ * @param print writes one line for the operator
  * @throws {InstallError} {@link UnreachableError}
  */
 export async function installPlugins(
   to: ServerAccess,
   names: readonly string[],
   sources: Readonly<Record<string, string>>,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<void> {
-  const { client: machine, token } = to;
-  const status = await machine.request("GET", "/proc/status", {
+  const { client, token } = to;
+  const status = await client.request("GET", "/proc/status", {
     credential: token ?? to.approveToken,
     headers: { accept: "application/json" },
   });
   if (status.status !== 200) {
-    const found = `${machine.base} answers ${status.status} to GET /proc/status: ${
+    const found = `${client.base} answers ${status.status} to GET /proc/status: ${
       problemText(status)
     }`;
     throw new InstallError(
@@ -88,7 +88,7 @@ export async function installPlugins(
       `Cannot install ${names.join(" ")}: ${found}; set ELASTIK_TOKEN to the server's T2 token`,
     );
   }
-  const approve = to.approveToken ?? await machine.readStoredToken(to.data);
+  const approve = to.approveToken ?? await client.readStoredToken(to.data);
   if (approve === undefined) {
     throw new InstallError(
       2,
@@ -97,56 +97,62 @@ export async function installPlugins(
     );
   }
   if (to.approveToken === undefined) {
-    say(`Using the approve token that the server stores in ${to.data}/.approve-token`);
+    print(`Using the approve token that the server stores in ${to.data}/.approve-token`);
   }
   const installed: string[] = [];
   for (const name of names) {
     try {
-      await installOne(to, approve, name, sources[name] ?? "", say);
+      await installOne(to, approve, name, sources[name] ?? "", print);
     } catch (error) {
       if (!(error instanceof InstallError)) throw error;
       throw new InstallError(error.code, error.message, installed);
     }
     installed.push(name);
   }
-  say(`All plugins are up: ${machine.base}/bin lists the routes`);
+  print(`All plugins are up: ${client.base}/bin lists the routes`);
 }
 
 async function installOne(
-  { client: machine, token }: ServerAccess,
+  { client, token }: ServerAccess,
   approve: string,
   name: string,
   source: string,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<void> {
-  const stored = await machine.request("PUT", `/lib/${name}?ext=ts`, {
+  const stored = await client.request("PUT", `/lib/${name}?ext=ts`, {
     credential: token,
     headers: { "content-type": "text/plain" },
     body: source,
   });
   const version = readProperty(stored.json, "version");
   if ((stored.status !== 200 && stored.status !== 201) || typeof version !== "number") {
-    throw refused(`Cannot store ${name}`, stored, "set ELASTIK_TOKEN to the server's T2 token");
+    throw toInstallError(
+      `Cannot store ${name}`,
+      stored,
+      "set ELASTIK_TOKEN to the server's T2 token",
+    );
   }
-  say(`Stored ${name} as ${machine.base}/lib/${name}, version ${version}`);
+  print(`Stored ${name} as ${client.base}/lib/${name}, version ${version}`);
 
-  const waits = `${name} is stored but not active`;
-  const asks = await machine.request("GET", `/lib/${name}/state?asks`, { credential: approve });
+  const pending = `${name} is stored but not active`;
+  const asks = await client.request("GET", `/lib/${name}/state?asks`, { credential: approve });
   if (asks.status !== 200) {
-    const denied = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${waits}`;
-    throw refused(`Cannot approve ${name}`, asks, denied, waits);
+    const authAdvice = `set ELASTIK_APPROVE_TOKEN to the server's T3 token, ${pending}`;
+    throw toInstallError(`Cannot approve ${name}`, asks, authAdvice, pending);
   }
-  say("It requests:");
-  for (const line of formatRequests(readProperty(asks.json, "asks"))) say(line);
+  print("It requests:");
+  for (const line of formatRequests(readProperty(asks.json, "asks"))) print(line);
 
-  const active = await machine.request("PUT", `/lib/${name}/state`, {
+  const active = await client.request("PUT", `/lib/${name}/state`, {
     credential: approve,
     headers: { "if-match": `"${version}"` },
     body: "active",
   });
-  if (active.status !== 200) throw refused(`Cannot activate ${name}`, active, waits, waits);
+  if (active.status !== 200) {
+    throw toInstallError(`Cannot activate ${name}`, active, pending, pending);
+  }
 
-  const bin = await machine.request("GET", "/bin", {
+  const bin = await client.request("GET", "/bin", {
     credential: approve,
     headers: { accept: "application/json" },
   });
@@ -156,11 +162,11 @@ async function installOne(
   if (!listed && readProperty(active.json, "fallback") !== true) {
     throw new InstallError(
       1,
-      `Cannot find ${name} in ${machine.base}/bin, though it was activated; ` +
-        `${machine.base}/lib/${name}/state shows the reason`,
+      `Cannot find ${name} in ${client.base}/bin, though it was activated; ` +
+        `${client.base}/lib/${name}/state shows the reason`,
     );
   }
-  say(`Activated ${name}`);
+  print(`Activated ${name}`);
 }
 
 /** One line per requested item. The texts come from the plugin, so they are sanitized. */
@@ -172,17 +178,17 @@ function formatRequests(asks: unknown): string[] {
 }
 
 /** A refusal with the detail of the response, and advice if a token is missing. */
-function refused(
+function toInstallError(
   action: string,
   answer: ClientResponse,
-  denied: string,
-  otherwise?: string,
+  authAdvice: string,
+  otherAdvice?: string,
 ): InstallError {
   const isDenied = answer.status === 401 || answer.status === 403;
-  const next = isDenied ? denied : otherwise;
+  const next = isDenied ? authAdvice : otherAdvice;
   return new InstallError(
     1,
-    `${action}: ${isDenied || otherwise !== undefined ? "" : `${answer.status} `}${
+    `${action}: ${isDenied || otherAdvice !== undefined ? "" : `${answer.status} `}${
       problemText(answer)
     }` +
       (next === undefined ? "" : `; ${next}`),

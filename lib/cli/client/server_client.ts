@@ -55,12 +55,18 @@ export class ServerClient {
    *
    * @param method HTTP method
    * @param path path and query
-   * @param asked credential, headers and body
+   * @param options credential, headers and body
    * @throws {UnreachableError} if no response was received
    */
-  async request(method: string, path: string, asked: ClientRequest = {}): Promise<ClientResponse> {
-    const headers = new Headers(asked.headers);
-    if (asked.credential !== undefined) headers.set("authorization", `Bearer ${asked.credential}`);
+  async request(
+    method: string,
+    path: string,
+    options: ClientRequest = {},
+  ): Promise<ClientResponse> {
+    const headers = new Headers(options.headers);
+    if (options.credential !== undefined) {
+      headers.set("authorization", `Bearer ${options.credential}`);
+    }
     try {
       const answer = await fetch(`${this.base}${path}`, {
         method,
@@ -68,15 +74,15 @@ export class ServerClient {
         redirect: "manual",
         ...(this.#client === undefined ? {} : { client: this.#client }),
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-        ...(asked.body === undefined ? {} : { body: asked.body }),
+        ...(options.body === undefined ? {} : { body: options.body }),
       });
       const text = await answer.text();
       return { status: answer.status, text, json: parsed(text) };
     } catch (error) {
       const { cause } = error instanceof Error ? error : { cause: undefined };
       // The message of the error itself has no details.
-      const told = cause instanceof Error ? cause : error;
-      const why = (told instanceof Error ? told.message : String(told))
+      const reason = cause instanceof Error ? cause : error;
+      const why = (reason instanceof Error ? reason.message : String(reason))
         .replace(/^error sending request for url \([^)]*\): /, "");
       throw new UnreachableError(
         `Cannot reach ${this.base}: ${

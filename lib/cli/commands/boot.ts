@@ -19,11 +19,11 @@ import { lowerWorlds } from "../../../worlds/mod.ts";
 export async function run([url]: readonly string[]): Promise<number> {
   const env = await readEnvironment();
   const selfTest = await loadSelfTest();
-  const { client: machine, data, token, approveToken } = resolveServer(env, url);
+  const { client, data, token, approveToken } = resolveServer(env, url);
   const failed = await selfTest({
-    base: machine.base,
+    base: client.base,
     token,
-    approveToken: approveToken ?? await readToken(machine, data),
+    approveToken: approveToken ?? await readToken(client, data),
     write: (line: string) => console.log(line),
     colour: Deno.stdout.isTerminal() && env("NO_COLOR") === undefined,
     folder: `boot-${crypto.randomUUID().slice(0, 8)}`,
@@ -32,9 +32,9 @@ export async function run([url]: readonly string[]): Promise<number> {
 }
 
 /** If the server is unreachable, the self-test reports it. */
-async function readToken(machine: ServerClient, data: string): Promise<string | undefined> {
+async function readToken(client: ServerClient, data: string): Promise<string | undefined> {
   try {
-    return await machine.readStoredToken(data);
+    return await client.readStoredToken(data);
   } catch (error) {
     if (error instanceof UnreachableError) return undefined;
     throw error;

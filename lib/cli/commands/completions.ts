@@ -15,13 +15,13 @@ import { sanitizeText } from "../../base/sanitize_text.ts";
  * @throws {UsageError} if the shell is not supported
  */
 export async function run(
-  [asked = ""]: readonly string[],
+  [requested = ""]: readonly string[],
   { commands }: CommandContext,
 ): Promise<number> {
-  const shell = SHELLS.find((name) => name === asked);
+  const shell = SHELLS.find((name) => name === requested);
   if (shell === undefined) {
     throw new UsageError(
-      `Cannot complete for ${sanitizeText(asked)}: supported shells are ${SHELLS.join(", ")}`,
+      `Cannot complete for ${sanitizeText(requested)}: supported shells are ${SHELLS.join(", ")}`,
     );
   }
   const { pluginSets, pluginSources } = await import("../../../plugins/mod.ts");

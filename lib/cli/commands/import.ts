@@ -64,9 +64,11 @@ export async function run(
     } catch (error) {
       progress?.end();
       if (signal.aborted || !(error instanceof Error)) throw error;
-      const told = error instanceof ArchiveError || error instanceof ImportError ||
+      const isExpected = error instanceof ArchiveError || error instanceof ImportError ||
         error instanceof InvalidSecret;
-      console.error(sanitizeText(told ? error.message : `Cannot import ${from}: ${error.message}`));
+      console.error(
+        sanitizeText(isExpected ? error.message : `Cannot import ${from}: ${error.message}`),
+      );
       return 2;
     } finally {
       if (unpacked !== undefined) tryRemove(unpacked);

@@ -152,7 +152,7 @@ export class CellRun<A> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     // A caller that awaits `ready` gets the error; without one it must not end the process.
-    promise.catch(ignore);
+    promise.catch(() => {});
     this.#readyPromise = { resolve, reject };
     this.#endpoint = new RpcEndpoint({
       side: SIDE.HOST,
@@ -445,8 +445,4 @@ export class CellRun<A> {
     for (const { caller } of this.#open.values()) maxDepth = Math.max(maxDepth, caller.depth);
     return maxDepth;
   }
-}
-
-function ignore(): void {
-  // `ready` may reject before it is awaited. `onEnd` reports the end in any case.
 }

@@ -148,7 +148,7 @@ export class SqlRunner {
       return response;
     } catch (error) {
       // The race above has the error already; the late response has no reader.
-      call.response.catch(ignore);
+      call.response.catch(() => {});
       if (error instanceof QueryTimeout) {
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);
         return errorResponse("TimeoutError", `Cannot finish the query: it took more than ${ms} ms`);
@@ -229,8 +229,4 @@ function onceRead(
 
 function errorResponse(name: string, message: string): Response {
   return Response.json({ error: { name, message } });
-}
-
-function ignore(): void {
-  // The reason for which the run was killed is reported already.
 }

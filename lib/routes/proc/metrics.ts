@@ -1,7 +1,7 @@
 /**
- * What `/proc/metrics` tells: the machine's counters and gauges under names that a scraper keeps for
- * years. It tells numbers and the names of plugins, as `/proc/status` and `/lib/<name>/state` do; no
- * world, path or caller is ever a label.
+ * `/proc/metrics`: counters and gauges of the server, with names that must stay stable for
+ * scrapers. It contains numbers and the names of plugins only; worlds, paths and callers are never
+ * labels.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -18,7 +18,7 @@ import {
 import { type RequestCounts, WAIT_BOUNDS_SECONDS } from "../../observe/request_counts.ts";
 import type { PluginMetrics } from "../../request/plugin_routes.ts";
 
-/** What changes with every request. */
+/** Values that change with every request. */
 export interface LiveMetrics {
   readonly requests: Pick<RequestCounts, "list" | "waits">;
   readonly streams: { readonly size: number };
@@ -27,7 +27,7 @@ export interface LiveMetrics {
 const KIB = 1024;
 const OPEN_METRICS = "application/openmetrics-text";
 
-/** `GET /proc/metrics`: everything that is measured. */
+/** `GET /proc/metrics`: all metrics. */
 export function metrics(
   server: ServerContext,
   live: LiveMetrics,
@@ -37,12 +37,12 @@ export function metrics(
   return respondMetrics(context.request.headers.get("accept"), collectMetrics(server, live));
 }
 
-/** Answers with metrics, in the older format for who would rather have text. */
+/** Sends metrics as OpenMetrics, or in the Prometheus format for a client that prefers text. */
 export function respondMetrics(accept: string | null, families: readonly MetricFamily[]): Response {
-  const form = formFor(accept);
-  return new Response(formatMetrics(families, form), {
+  const format = chooseFormat(accept);
+  return new Response(formatMetrics(families, format), {
     headers: {
-      "content-type": METRICS_MEDIA_TYPES[form],
+      "content-type": METRICS_MEDIA_TYPES[format],
       "cache-control": "no-store",
       "vary": "Accept",
       "x-content-type-options": "nosniff",
@@ -50,23 +50,25 @@ export function respondMetrics(accept: string | null, families: readonly MetricF
   });
 }
 
-/** Versions are no business of ours: each form has had one for years, and scrapers read both. */
-function formFor(accept: string | null): MetricsFormat {
+/**
+ * Chooses the format. Version parameters are ignored: each format has had one version for years.
+ */
+function chooseFormat(accept: string | null): MetricsFormat {
   const plain = accept?.replace(/;\s*(?:version|charset|escaping)=[^;,]*/gi, "") ?? null;
   const [best] = negotiateTypes(plain, [OPEN_METRICS, "text/plain", "text/html"]);
   return best === undefined || best === OPEN_METRICS ? "openmetrics" : "prometheus";
 }
 
-/** Everything that is measured, as it is now. */
+/** Collects the current value of every metric. */
 export function collectMetrics(server: ServerContext, live: LiveMetrics): MetricFamily[] {
   const { store, plugins, version, startedAt } = server;
   const waits = live.requests.waits();
   return [
-    info("elastik_build", "The machine's version.", { version }),
+    info("elastik_build", "Version of the server.", { version }),
     {
       name: "elastik_http_requests",
       type: "counter",
-      help: "Requests from outside that were answered.",
+      help: "Answered requests from clients.",
       samples: live.requests.list().map(({ method, status, count }) => ({
         labels: { method, status },
         value: count,
@@ -76,19 +78,19 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
       name: "elastik_http_wait_seconds",
       type: "histogram",
       unit: "seconds",
-      help: "Time to the head of answers that had to wait, for a disk, a body or a plugin; " +
-        "reads out of memory do not wait and are not in it.",
+      help: "Time to the response head of requests that waited for a disk, a body or a plugin; " +
+        "reads from memory are not included.",
       histogram: { bounds: WAIT_BOUNDS_SECONDS, buckets: waits.buckets, sum: waits.seconds },
     },
-    gauge("elastik_streams_open", "Event streams that are open.", live.streams.size),
-    gauge("elastik_worlds", "Worlds there are, those of the lower layer included.", store.count()),
+    gauge("elastik_streams_open", "Open event streams.", live.streams.size),
+    gauge("elastik_worlds", "Worlds, including those of the lower layer.", store.count()),
     ...storeFamilies(server),
-    gauge("elastik_plugins_up", "Plugins whose routes answer.", plugins.activeCount),
+    gauge("elastik_plugins_up", "Active plugins whose routes answer.", plugins.activeCount),
     ...pluginFamilies(plugins.metrics()),
     {
       ...gauge(
         "process_resident_memory_bytes",
-        "Memory of the server, without that of its plugins.",
+        "Resident memory of the server without its plugins.",
         Deno.memoryUsage().rss,
       ),
       unit: "bytes",
@@ -96,7 +98,7 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
     {
       ...gauge(
         "process_start_time_seconds",
-        "Unix time at which the machine started.",
+        "Unix time at which the server started.",
         startedAt / 1000,
       ),
       unit: "seconds",
@@ -115,23 +117,23 @@ export function collectMetrics(server: ServerContext, live: LiveMetrics): Metric
 function storeFamilies({ store }: ServerContext): MetricFamily[] {
   const { cacheHits, cacheBytes, diskReads, notes } = store.counts;
   return [
-    counter("elastik_changes", "Changes of worlds that are on disk, deletions included.", [
+    counter("elastik_changes", "Changes of worlds that are on disk, including deletions.", [
       { value: store.seq },
     ]),
-    counter("elastik_notes", "Events on chains that are no change of their world.", [
+    counter("elastik_notes", "Events that do not change their world.", [
       { value: notes },
     ]),
-    counter("elastik_cache_hits", "Worlds that were found in memory.", [{ value: cacheHits }]),
-    counter("elastik_disk_reads", "Worlds that were read from disk.", [{ value: diskReads }]),
-    { ...gauge("elastik_cache_bytes", "Memory that holds worlds.", cacheBytes), unit: "bytes" },
+    counter("elastik_cache_hits", "Reads of worlds from memory.", [{ value: cacheHits }]),
+    counter("elastik_disk_reads", "Reads of worlds from disk.", [{ value: diskReads }]),
+    { ...gauge("elastik_cache_bytes", "Memory used by cached worlds.", cacheBytes), unit: "bytes" },
   ];
 }
 
-function pluginFamilies(vitals: readonly PluginMetrics[]): MetricFamily[] {
-  const each = (value: (vital: PluginMetrics) => number | undefined): MetricSample[] =>
-    vitals.flatMap((vital) => {
-      const found = value(vital);
-      const labels = { plugin: vital.plugin.slice("lib/".length) };
+function pluginFamilies(plugins: readonly PluginMetrics[]): MetricFamily[] {
+  const each = (value: (plugin: PluginMetrics) => number | undefined): MetricSample[] =>
+    plugins.flatMap((plugin) => {
+      const found = value(plugin);
+      const labels = { plugin: plugin.plugin.slice("lib/".length) };
       return found === undefined ? [] : [{ labels, value: found }];
     });
   const memory = each(({ residentKiB }) =>
@@ -146,31 +148,31 @@ function pluginFamilies(vitals: readonly PluginMetrics[]): MetricFamily[] {
     },
     counter(
       "elastik_plugin_requests",
-      "Requests a plugin was sent since it came up.",
-      each((vital) => vital.requests),
+      "Requests sent to a plugin since it became active.",
+      each((plugin) => plugin.requests),
     ),
     {
       name: "elastik_plugin_requests_open",
       type: "gauge",
-      help: "Requests that are in a plugin.",
-      samples: each((vital) => vital.open),
+      help: "Requests that a plugin has not answered yet.",
+      samples: each((plugin) => plugin.open),
     },
     {
       name: "elastik_plugin_requests_waiting",
       type: "gauge",
-      help: "Requests that wait for a place in a plugin.",
-      samples: each((vital) => vital.waiting),
+      help: "Requests that wait for a plugin.",
+      samples: each((plugin) => plugin.waiting),
     },
     counter(
       "elastik_plugin_crashes",
-      "Times a plugin ended by itself or was ended for cause since it came up.",
-      each((vital) => vital.crashes),
+      "Crashes of a plugin and stops because of a fault, since it became active.",
+      each((plugin) => plugin.crashes),
     ),
     {
       name: "elastik_plugin_resident_memory_bytes",
       type: "gauge",
       unit: "bytes",
-      help: "Memory of a plugin's process.",
+      help: "Resident memory of a plugin process.",
       samples: memory,
     },
   ];

@@ -1,6 +1,6 @@
 /**
- * `/proc`: facts about the server, and the audit and event log of worlds. It only reads, and shows of
- * worlds what the caller may read.
+ * `/proc`: facts about the server, and the audit and the event log of worlds. It only reads, and
+ * only worlds that the caller can read.
  */
 
 import { assertCan, isRedacted } from "../../auth/policy.ts";
@@ -22,7 +22,7 @@ const ROWS = Object.keys(CORE_ROUTES)
   .map((path) => path.slice(ROOT.length))
   .map((name) => ({ name, dir: FOLDERS.has(name) }));
 
-/** `GET /proc`: its routes. */
+/** `GET /proc`: lists its routes. */
 export function listProc(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
@@ -41,9 +41,9 @@ export function status(server: ServerContext, context: RequestContext): Response
     worlds: store.count(),
     plugins: plugins.activeCount,
     version,
-    // Present only while more plugins are about to start: this route does not wait for them.
+    // Present only while plugins are being started: this route does not wait for them.
     ...(plugins.starting === undefined ? {} : { starting: true }),
-    // Present only where the isolation is weaker than a process for each plugin.
+    // Present only if the isolation is weaker than one process per plugin.
     ...(plugins.containment === "worker" ? { containment: "worker" } : {}),
   });
 }
@@ -60,16 +60,20 @@ export function version(server: ServerContext, context: RequestContext): Respons
   return lineResponse(acceptOf(context), server.version);
 }
 
-/** `GET /proc/audit/<name>`: whether the chain is intact and the bytes match its last event. */
+/**
+ * `GET /proc/audit/<name>`: checks whether the chain is intact and the bytes match its last event.
+ */
 export async function audit(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
 ): Promise<Response> {
   const name = readSubject(context, "/proc/audit/");
-  return jsonResponse(shown(context, name, await store.audit(name)));
+  return jsonResponse(redactHashes(context, name, await store.audit(name)));
 }
 
-/** `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, a page at a time. */
+/**
+ * `GET /proc/log/<name>?before=&limit=`: the events of a world, newest first, one page at a time.
+ */
 export async function eventLog(
   { store }: Pick<ServerContext, "store">,
   context: RequestContext,
@@ -83,12 +87,12 @@ export async function eventLog(
   const more = oldest !== undefined && oldest > 1 && events.length === limit;
   const next = `/proc/log/${encodePath(name)}?before=${oldest}&limit=${limit}`;
   return jsonResponse(
-    shown(context, name, events),
+    redactHashes(context, name, events),
     more ? { "link": `<${next}>; rel="next"` } : {},
   );
 }
 
-/** The name behind a route's prefix, of a world that the caller may read. */
+/** The name after the prefix of a route, of a world that the caller can read. */
 function readSubject(context: RequestContext, prefix: string): string {
   const name = restOf(context, prefix);
   assertCan(context.caller, "read", `/${name}`);
@@ -106,12 +110,12 @@ function uptime(server: Pick<ServerContext, "now" | "startedAt">): number {
 }
 
 /**
- * What a caller may know of a world's receipt. Who sees a world with its secrets struck out could
- * guess them offline against the hash of the whole; the HMACs are no such help without the key.
+ * Replaces hashes for a caller that sees the world redacted: with the hash of the content a caller
+ * could guess its secrets offline. HMACs stay, because they do not help without the key.
  */
-function shown(context: RequestContext, name: string, value: unknown): unknown {
+function redactHashes(context: RequestContext, name: string, value: unknown): unknown {
   if (!isRedacted(context.caller, `/${name}`)) return value;
-  const strike = (key: string, fact: unknown) =>
+  const replaceHash = (key: string, fact: unknown) =>
     typeof fact === "string" && HASH.test(fact) && !key.endsWith("hmac") ? "***" : fact;
-  return JSON.parse(JSON.stringify(value, strike));
+  return JSON.parse(JSON.stringify(value, replaceHash));
 }

@@ -1,7 +1,7 @@
 /**
- * `/proc/snapshot/<name>`: the whole file of a world as a copy, for callers that may read all that is in
- * it. T3 may have the chain of the copy signed with another key, so that a clone does not need this
- * server's key. A key that is sent is neither stored nor returned.
+ * `/proc/snapshot/<name>`: a copy of the whole file of a world, for callers that can read
+ * everything in it. T3 can have the chain of the copy signed with another key, so that a clone does
+ * not need the key of this server. A key in a request is neither stored nor returned.
  */
 
 import { assertAllowed, assertCan, decideCopy } from "../../auth/policy.ts";
@@ -11,25 +11,25 @@ import { MAX_KEY_BODY_BYTES } from "../../limits.ts";
 import { assertValidName, type RequestContext, restOf } from "../../request/request_context.ts";
 import type { Store } from "../../world/store.ts";
 
-/** A key in the form in which the server stores its own: 32 bytes in lower-case hexadecimal. */
+/** The form of a key: 32 bytes in lower-case hex. */
 const KEY = /^[0-9a-f]{64}$/;
 
-/** `GET /proc/snapshot/<name>`: the copy; HEAD answers its headers without the length. */
+/** `GET /proc/snapshot/<name>`: the copy. HEAD sends its headers without Content-Length. */
 export async function respondSnapshot(
   { store }: { readonly store: Store },
   context: RequestContext,
 ): Promise<Response> {
   const name = readSubject(context);
-  // The length is known only after the copy is made, and HEAD does not send one.
+  // The length is known only after the copy is made; HEAD makes none.
   if (context.request.method === "HEAD") {
     if (store.stat(name)?.layer !== "upper") throw absent(name);
-    // A stream, because the runtime sends Content-Length 0 for an empty body (RFC 9110 §8.6).
+    // A stream, because Deno sends Content-Length 0 for an empty body (RFC 9110 §8.6; 2.9.6).
     return new Response(new Blob().stream(), { headers: headersOf(name) });
   }
   return await respondCopy(store, name);
 }
 
-/** `POST /proc/snapshot/<name>`: the copy, its chain signed with the key that the body holds (T3). */
+/** `POST /proc/snapshot/<name>`: the copy with its chain signed with the key in the body (T3). */
 export async function respondSignedSnapshot(
   { store }: { readonly store: Store },
   context: RequestContext,
@@ -58,16 +58,19 @@ async function readKey(request: Request): Promise<string> {
   if (KEY.test(text)) return text;
   throw new Problem(
     "bad-body",
-    "Cannot sign the copy: the content is no key; 32 random bytes as 64 lower-case hex characters " +
+    "Cannot sign the copy: the content is not a key; 32 random bytes as 64 lower-case hex digits " +
       "are needed",
   );
 }
 
 function absent(name: string): Problem {
-  return new Problem("not-found", `Cannot copy /${name}: no file of it is here`);
+  return new Problem("not-found", `Cannot copy /${name}: there is no file of this world`);
 }
 
-/** @param length bytes of the copy, told to those, too, who get no Content-Length (RFC 2183 §2.7) */
+/**
+ * @param length length of the copy in bytes; also sent as `size` for clients that get no
+ * Content-Length (RFC 2183 §2.7)
+ */
 function headersOf(name: string, length?: number): Record<string, string> {
   const file = encodeURIComponent(name.slice(name.lastIndexOf("/") + 1)).replaceAll("'", "%27");
   return {

@@ -1,6 +1,6 @@
 /**
- * `/proc/source/`: the files of the running program, for T3. It hands out what the program's source lists,
- * under exactly these names, and opens no path of its own.
+ * `/proc/source/`: the files of the running program, for T3. It serves exactly the names that the
+ * program source lists and opens no other path.
  */
 
 import { assertCan } from "../../auth/policy.ts";
@@ -21,7 +21,7 @@ export async function listSource(
   { caller, request }: RequestContext,
 ): Promise<Response> {
   assertCan(caller, "read", LIST);
-  const [source, files] = await from(server, async (found) => [found, await found.list()]);
+  const [source, files] = await withSource(server, async (found) => [found, await found.list()]);
   const vary = { vary: "Accept" };
   if (chooseType(request.headers.get("accept")) === "application/json") {
     return jsonResponse({ main: source.main, files }, vary);
@@ -37,7 +37,7 @@ export async function readSource(
 ): Promise<Response> {
   assertCan(context.caller, "read", context.target.path);
   const path = restOf(context, `${LIST}/`);
-  const bytes = await from(server, (found) => found.read(path));
+  const bytes = await withSource(server, (found) => found.read(path));
   if (bytes !== undefined) {
     const headers = { ...headersOf(path), "content-length": String(bytes.length) };
     return new Response(bytes, { headers });
@@ -48,7 +48,7 @@ export async function readSource(
   );
 }
 
-async function from<T>(
+async function withSource<T>(
   { source }: Pick<ServerContext, "source">,
   use: (source: ProgramSource) => Promise<T>,
 ): Promise<T> {
@@ -63,7 +63,7 @@ async function from<T>(
 function headersOf(path: string): Record<string, string> {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const type = toMediaType(name.includes(".") ? name.slice(name.lastIndexOf(".") + 1) : "txt");
-  // Most of it is text that the machine's own page may not run, nor a browser guess about.
+  // The files must neither run in this origin nor be interpreted by content sniffing.
   return {
     "content-type": type,
     "cache-control": "no-store",

@@ -1,7 +1,7 @@
 /**
- * `/proc/worlds`: every world the caller may read. Clients and plugins ask again and again whether
- * anything is new, so a list once made is kept until a world changes, for all who see the same. It
- * never serves a list to anybody whose sight is another.
+ * `/proc/worlds`: every world that the caller can read. Clients and plugins poll it for changes, so
+ * a list is cached until a world changes. A cached list is shared only by callers that can read the
+ * same worlds.
  */
 
 import { canRead, readScopeKey } from "../../auth/policy.ts";
@@ -12,11 +12,11 @@ import { MAX_CACHED_WORLDS_LIST_BYTES, WORLDS_LIST_CACHE_ENTRIES } from "../../l
 import type { Store, WorldEntry } from "../../world/store.ts";
 import { chooseRowsType } from "../../response/row_listing.ts";
 
-/** See the module. */
+/** Lists worlds and caches the lists. */
 export class WorldsList {
   readonly #store: Store;
-  readonly #kept = new Map<string, EncodedListing>();
-  /** The change after which what is kept was made. */
+  readonly #cache = new Map<string, EncodedListing>();
+  /** Sequence number of the last change before the cached lists. */
   #seq = -1;
 
   constructor(store: Store) {
@@ -30,33 +30,33 @@ export class WorldsList {
    */
   async respond(context: RequestContext): Promise<Response> {
     const { request } = context;
-    const form = chooseRowsType(request.headers.get("accept"));
-    if (form === "text/html") return await respondShell(this.#store, request);
-    return sendListing(request, await this.#list(context, form));
+    const mediaType = chooseRowsType(request.headers.get("accept"));
+    if (mediaType === "text/html") return await respondShell(this.#store, request);
+    return sendListing(request, await this.#list(context, mediaType));
   }
 
-  async #list({ caller }: RequestContext, form: string): Promise<EncodedListing> {
-    const sight = readScopeKey(caller);
-    const key = sight === undefined ? undefined : `${form}\n${sight}`;
+  async #list({ caller }: RequestContext, mediaType: string): Promise<EncodedListing> {
+    const scopeKey = readScopeKey(caller);
+    const key = scopeKey === undefined ? undefined : `${mediaType}\n${scopeKey}`;
     const { seq } = this.#store;
     if (seq !== this.#seq) {
-      this.#kept.clear();
+      this.#cache.clear();
       this.#seq = seq;
     }
-    const kept = key === undefined ? undefined : this.#kept.get(key);
-    if (kept !== undefined) return kept;
+    const cached = key === undefined ? undefined : this.#cache.get(key);
+    if (cached !== undefined) return cached;
     const all = await this.#store.walk("");
     const rows = all.filter((entry) => canRead(caller, `/${entry.name}`)).map(worldRow);
-    const made = encodeListing(rows, form);
-    // What changed while it was made may be in it or not.
+    const listing = encodeListing(rows, mediaType);
+    // A list is not cached if a world changed during the walk: the change may be missing in it.
     if (
       key !== undefined && this.#store.seq === seq &&
-      made.body.length <= MAX_CACHED_WORLDS_LIST_BYTES
+      listing.body.length <= MAX_CACHED_WORLDS_LIST_BYTES
     ) {
-      if (this.#kept.size >= WORLDS_LIST_CACHE_ENTRIES) this.#kept.clear();
-      this.#kept.set(key, made);
+      if (this.#cache.size >= WORLDS_LIST_CACHE_ENTRIES) this.#cache.clear();
+      this.#cache.set(key, listing);
     }
-    return made;
+    return listing;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * Feeds one stream with what happens below a collection: its listing at once, then an event a
- * changed world. Event ids count the machine's changes since its start, so a reader who comes back
- * gets the worlds that changed meanwhile, or the listing again when too much has happened.
+ * The event feed of a collection: sends its listing first, then one event per changed world. Event
+ * ids count the changes of the server since its start. A reader that reconnects gets the worlds
+ * that have changed since its last event, or the listing again if too many changes happened.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -17,12 +17,13 @@ import { type ReplayBuffer, replayBufferOf } from "./replay_buffer.ts";
 export interface CollectionFeedOptions {
   readonly store: Store;
   readonly caller: Caller;
-  /** The collection's name without a slash at its end; `""` is everything. */
+  /** Name of the collection without a trailing slash; `""` is the whole tree. */
   readonly name: string;
-  /** Leave the worlds' contents out. */
+  /** Whether events leave out the content of worlds. */
   readonly brief: boolean;
+  /** Sends bytes to the reader; returns false if it has disconnected. */
   readonly send: (bytes: Uint8Array) => boolean;
-  /** Ends the stream when the feed cannot go on; its reader comes back and is told why. */
+  /** Ends the stream after an error. The reader reconnects and gets the error as a response. */
   readonly onError: () => void;
 }
 
@@ -34,11 +35,11 @@ interface Encoded {
 
 const encoded = new WeakMap<World, Encoded>();
 
-/** Follows everything below one collection. */
+/** Follows every change below one collection for one reader. */
 export class CollectionFeed {
   readonly #options: CollectionFeedOptions;
   readonly #lastEventId: string | null;
-  readonly #log: ReplayBuffer;
+  readonly #replay: ReplayBuffer;
   #unwatch: () => void = () => {};
   #queue: Change[] = [];
   #busy = true;
@@ -46,13 +47,13 @@ export class CollectionFeed {
   constructor(options: CollectionFeedOptions, lastEventId: string | null) {
     this.#options = options;
     this.#lastEventId = lastEventId;
-    this.#log = replayBufferOf(options.store);
+    this.#replay = replayBufferOf(options.store);
   }
 
   async start(): Promise<void> {
     const { store, name } = this.#options;
     this.#unwatch = store.watch(`${name}/`, (change) => this.#changed(change));
-    const missed = this.#log.since(this.#lastEventId);
+    const missed = this.#replay.since(this.#lastEventId);
     if (missed === undefined) await this.#sendListing();
     else {
       const prefix = name === "" ? "" : `${name}/`;
@@ -68,7 +69,7 @@ export class CollectionFeed {
 
   async #sendListing(): Promise<void> {
     const { store, name, caller, send } = this.#options;
-    const id = this.#log.eventId(store.seq);
+    const id = this.#replay.eventId(store.seq);
     const children = await store.list(name);
     const shown = children.filter((child) =>
       canRead(caller, name === "" ? `/${child.name}` : `/${name}/${child.name}`)
@@ -89,14 +90,16 @@ export class CollectionFeed {
       if (!canRead(this.#options.caller, `/${change.name}`)) continue;
       if (change.kind === "update" && change.world === undefined) {
         const world = await this.#read(change.name);
-        // Deleted meanwhile: the event that says so comes next.
-        if (world !== undefined) this.#tell(change, world);
-      } else this.#tell(change, change.world);
+        // The world was deleted since; the delete event follows.
+        if (world !== undefined) this.#sendChange(change, world);
+      } else this.#sendChange(change, change.world);
     }
     this.#busy = false;
   }
 
-  /** A world that cannot be read is passed over: its neighbours' readers go on. */
+  /**
+   * Reads a world; one that cannot be read is skipped, so that the feed continues with the others.
+   */
   async #read(name: string): Promise<World | undefined> {
     try {
       return await this.#options.store.read(name);
@@ -106,28 +109,28 @@ export class CollectionFeed {
     }
   }
 
-  #tell(change: Change, world: World | undefined): void {
-    const id = this.#log.eventId(change.seq);
+  #sendChange(change: Change, world: World | undefined): void {
+    const id = this.#replay.eventId(change.seq);
     const { brief, caller, send } = this.#options;
     if (world === undefined) {
       const { name, version } = change;
       send(encodeEvent({ event: "delete", id, data: JSON.stringify({ name, version }) }));
-    } else send(updateOf(redactFor(caller, world), id, brief));
+    } else send(encodeUpdate(redactFor(caller, world), id, brief));
   }
 }
 
-/** A change as an event; encoded once for all its readers. */
-function updateOf(world: World, id: string, brief: boolean): Uint8Array<ArrayBuffer> {
-  let known = encoded.get(world);
-  if (known?.id !== id) encoded.set(world, known = { id });
-  return known[brief ? "brief" : "full"] ??= encodeEvent({
+/** Encodes a change as an event, once for all readers. */
+function encodeUpdate(world: World, id: string, brief: boolean): Uint8Array<ArrayBuffer> {
+  let cached = encoded.get(world);
+  if (cached?.id !== id) encoded.set(world, cached = { id });
+  return cached[brief ? "brief" : "full"] ??= encodeEvent({
     event: "update",
     id,
-    data: brief ? briefly(world) : JSON.stringify({ name: world.name, ...toWorldJson(world) }),
+    data: brief ? formatBrief(world) : JSON.stringify({ name: world.name, ...toWorldJson(world) }),
   });
 }
 
-function briefly({ name, version, ext, state, updatedAt, body }: World): string {
+function formatBrief({ name, version, ext, state, updatedAt, body }: World): string {
   return JSON.stringify({
     name,
     version,

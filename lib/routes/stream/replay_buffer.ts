@@ -1,32 +1,35 @@
 /**
- * The last changes of the machine, for readers of collection streams who come back. It remembers
- * names, not contents, and is bounded; ids carry the process they were given by, because the count
- * begins anew with every start.
+ * The latest changes of all worlds, for readers of collection streams that reconnect. It keeps
+ * names without contents, up to a limit. Event ids contain a random id of this process, because the
+ * count starts again with every start.
  */
 
 import { MAX_STREAM_REPLAY_CHANGES } from "../../limits.ts";
 import type { Change, Store } from "../../world/store.ts";
 
-const logs = new WeakMap<Store, ReplayBuffer>();
+const buffers = new WeakMap<Store, ReplayBuffer>();
 
-/** The log of a store; it begins with the first call. */
+/** Returns the buffer of a store; the first call creates it. */
 export function replayBufferOf(store: Store): ReplayBuffer {
-  let log = logs.get(store);
-  if (log === undefined) {
-    log = new ReplayBuffer(store, crypto.randomUUID().slice(0, 8));
-    logs.set(store, log);
+  let buffer = buffers.get(store);
+  if (buffer === undefined) {
+    buffer = new ReplayBuffer(store, crypto.randomUUID().slice(0, 8));
+    buffers.set(store, buffer);
   }
-  return log;
+  return buffer;
 }
 
-/** Changes since the log began, newest last, without contents. */
+/** Changes since the buffer was created, newest last, without contents. */
 export class ReplayBuffer {
   readonly #store: Pick<Store, "seq" | "watch">;
   readonly #run: string;
   readonly #begin: number;
   #changes: Change[] = [];
 
-  /** @param run tells this run's ids from those of other runs; letters and digits */
+  /**
+   * @param store the store to follow
+   * @param run id of this process, of letters and digits
+   */
   constructor(store: Pick<Store, "seq" | "watch">, run: string) {
     this.#store = store;
     this.#run = run;
@@ -39,14 +42,16 @@ export class ReplayBuffer {
     });
   }
 
-  /** The event id of a change. */
+  /** Formats the event id of a change. */
   eventId(seq: number): string {
     return `${this.#run}-${seq}`;
   }
 
   /**
-   * The changes after an event id, each world once; `undefined` when the id is not of this run, too
-   * old, or still to come, so that the reader must begin anew.
+   * Returns the changes after an event id, each world once.
+   *
+   * @returns undefined if the id is from another process, too old, or in the future; the reader
+   * then needs the whole state
    */
   since(id: string | null): Change[] | undefined {
     const [run, text] = id?.split("-") ?? [];

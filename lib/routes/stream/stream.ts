@@ -1,7 +1,8 @@
 /**
- * Worlds as server-sent events: the current state at once, then every change the moment it is on
- * disk, pushed by the store. One timer beats for all streams; an idle stream costs nothing else.
- * Nobody is told of a world they may not read, and a capability's stream ends with the capability.
+ * Event streams (WHATWG server-sent events) of worlds and collections. A stream sends the current
+ * state first and then every change as soon as it is on disk. The store calls the feed; there is no
+ * polling. One timer sends heartbeats to all streams. A stream sends only worlds that the caller
+ * can read, and it ends when the capability of its caller expires.
  */
 
 import { isExpired } from "../../auth/caller.ts";
@@ -22,12 +23,13 @@ const HEADERS = {
   // nginx would otherwise hold events back until its buffer is full.
   "x-accel-buffering": "no",
 };
-const BEAT = encodeComment("beat");
+const HEARTBEAT = encodeComment("beat");
 
-/** Feeds one stream from the store until it ends. */
+/** Sends the events of one stream until it ends. */
 export interface Feed {
-  /** Sends the current state and begins to follow changes. */
+  /** Sends the current state and starts to follow changes. */
   start(): Promise<void>;
+  /** Stops following changes. */
   stop(): void;
 }
 
@@ -43,7 +45,10 @@ export class Streams {
   readonly #open = new Set<Open>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param heartbeatMs milliseconds between two heartbeats */
+  /**
+   * @param server services of the server
+   * @param heartbeatMs interval between two heartbeats in milliseconds
+   */
   constructor(server: ServerContext, heartbeatMs = HEARTBEAT_SECONDS * 1000) {
     this.#server = server;
     this.#heartbeatMs = heartbeatMs;
@@ -64,27 +69,30 @@ export class Streams {
     const subject = subjectOf(target.name);
     const path = `/${subject}`;
     assertCan(caller, "read", path);
-    const whole = target.isCollection || subject === "" || !subject.includes("/");
-    if (!whole) assertValidName(subject, "stream");
+    const isCollection = target.isCollection || subject === "" || !subject.includes("/");
+    if (!isCollection) assertValidName(subject, "stream");
     if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
     const ended = () => isExpired(caller, this.#server.now() / 1000);
     const stream = new EventStream(() => {
       feed.stop();
-      this.#leave(open);
+      this.#remove(open);
     });
     const open: Open = { stream, ended };
     const brief = hasQuery(target.query, "brief");
-    const seen = request.headers.get("last-event-id");
+    const lastEventId = request.headers.get("last-event-id");
     const send = (bytes: Uint8Array) => {
       if (ended()) stream.close();
       return stream.send(bytes);
     };
     const { store } = this.#server;
     const fail = () => stream.close();
-    const feed: Feed = whole
-      ? new CollectionFeed({ store, caller, name: subject, brief, send, onError: fail }, seen)
-      : new WorldFeed({ store, caller, name: subject, send, onError: fail }, seen);
-    this.#join(open);
+    const feed: Feed = isCollection
+      ? new CollectionFeed(
+        { store, caller, name: subject, brief, send, onError: fail },
+        lastEventId,
+      )
+      : new WorldFeed({ store, caller, name: subject, send, onError: fail }, lastEventId);
+    this.#add(open);
     try {
       await feed.start();
     } catch (error) {
@@ -94,32 +102,32 @@ export class Streams {
     return new Response(stream.readable, { headers: HEADERS });
   }
 
-  /** Ends every stream, so that a shutdown need not wait for their readers. */
+  /** Ends every stream, so that a shutdown does not wait for their readers. */
   close(): void {
     for (const { stream } of [...this.#open]) stream.close();
   }
 
-  #join(open: Open): void {
+  #add(open: Open): void {
     this.#open.add(open);
-    this.#timer ??= setInterval(() => this.#beat(), this.#heartbeatMs);
+    this.#timer ??= setInterval(() => this.#sendHeartbeats(), this.#heartbeatMs);
   }
 
-  #leave(open: Open): void {
+  #remove(open: Open): void {
     this.#open.delete(open);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  #beat(): void {
+  #sendHeartbeats(): void {
     for (const { stream, ended } of [...this.#open]) {
       if (ended()) stream.close();
-      else stream.send(BEAT);
+      else stream.send(HEARTBEAT);
     }
   }
 }
 
-/** `stream/x` is `home/x` when `x` is not a namespace; `stream` alone is everything. */
+/** `stream/x` means `home/x` if `x` is not a namespace; `stream` is the isCollection tree. */
 function subjectOf(name: string): string {
   const subject = name === "stream" ? "" : name.slice("stream/".length);
   return subject === "" || isInNamespace(subject) ? subject : `home/${subject}`;

@@ -1,7 +1,7 @@
 /**
- * Feeds one stream with the versions of one world: what it missed, what is current, what comes. The
- * same version is encoded once for all its readers. It never sends a version twice or out of order;
- * a reader who does not wait for the store is told of the newest one alone.
+ * The event feed of one world: sends missed versions, the current one, and every later one. A
+ * version is encoded once for all its readers. Versions are never sent twice or out of order. If
+ * changes arrive faster than they can be read, only the newest is sent.
  */
 
 import type { Caller } from "../../auth/caller.ts";
@@ -16,15 +16,18 @@ export interface WorldFeedOptions {
   readonly store: Store;
   readonly caller: Caller;
   readonly name: string;
-  /** Hands bytes to the reader; false when the reader is gone. */
+  /** Sends bytes to the reader; returns false if it has disconnected. */
   readonly send: (bytes: Uint8Array) => boolean;
-  /** Ends the stream when the world cannot be read; its reader comes back and is told why. */
+  /**
+   * Ends the stream if the world cannot be read. The reader reconnects and gets the error as a
+   * response.
+   */
   readonly onError: () => void;
 }
 
 const encoded = new WeakMap<World, Uint8Array<ArrayBuffer>>();
 
-/** One version as an event; encoded once. */
+/** Encodes a version as an event, once for all readers. */
 export function encodeUpdate(world: World): Uint8Array<ArrayBuffer> {
   let bytes = encoded.get(world);
   if (bytes === undefined) {
@@ -38,15 +41,15 @@ export function encodeUpdate(world: World): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Follows one world. */
+/** Follows one world for one reader. */
 export class WorldFeed {
   readonly #options: WorldFeedOptions;
   readonly #lastEventId: string | null;
   #unwatch: () => void = () => {};
-  /** Changes that came while something is being read; afterwards only the newest counts. */
-  #behind: Change | undefined;
+  /** The newest change that arrived during a read; older ones are dropped. */
+  #pending: Change | undefined;
   #busy = true;
-  /** What the reader has. */
+  /** The version that the reader has. */
   #sent: World | undefined;
 
   constructor(options: WorldFeedOptions, lastEventId: string | null) {
@@ -56,12 +59,12 @@ export class WorldFeed {
 
   async start(): Promise<void> {
     const { store, name } = this.#options;
-    // First the watch, then the look: what changes in between is seen twice rather than never.
+    // Watches before it reads: a change in between is then seen twice, but never missed.
     this.#unwatch = store.watch(name, (change) => this.#changed(change));
     const world = await store.read(name);
-    const seen = versionOf(this.#lastEventId);
-    if (world !== undefined) await this.#catchUp(world, seen);
-    else if (seen !== undefined) this.#sendDelete(seen);
+    const lastVersion = versionOf(this.#lastEventId);
+    if (world !== undefined) await this.#catchUp(world, lastVersion);
+    else if (lastVersion !== undefined) this.#sendDelete(lastVersion);
     await this.#drain();
   }
 
@@ -69,27 +72,30 @@ export class WorldFeed {
     this.#unwatch();
   }
 
-  /** Sends what a reader who reconnects has missed, as far as it is kept, and the current state. */
-  async #catchUp(world: World, seen: number | undefined): Promise<void> {
-    if (seen === world.version) {
+  /**
+   * Sends the versions that a reconnecting reader has missed, as far as they are kept, and the
+   * current one.
+   */
+  async #catchUp(world: World, lastVersion: number | undefined): Promise<void> {
+    if (lastVersion === world.version) {
       this.#sent = world;
       return;
     }
-    if (seen !== undefined && seen < world.version) {
-      const first = Math.max(seen + 1, world.version - MAX_STREAM_REPLAY_VERSIONS);
+    if (lastVersion !== undefined && lastVersion < world.version) {
+      const first = Math.max(lastVersion + 1, world.version - MAX_STREAM_REPLAY_VERSIONS);
       for (let version = first; version < world.version; version++) {
-        const missed = await this.#kept(version);
+        const missed = await this.#readVersion(version);
         if (missed !== undefined) this.#send(missed);
       }
     }
     this.#send(world);
   }
 
-  async #kept(version: number): Promise<World | undefined> {
+  async #readVersion(version: number): Promise<World | undefined> {
     try {
       return await this.#options.store.readAt(this.#options.name, version);
     } catch (error) {
-      // Let go by the history bound: the reader gets what is left, and the current state.
+      // The history limit has dropped this version; the reader gets the remaining ones.
       if (error instanceof StoreError && (error.code === "gone" || error.code === "absent")) {
         return undefined;
       }
@@ -99,25 +105,25 @@ export class WorldFeed {
 
   #changed(change: Change): void {
     if (this.#busy || (change.kind === "update" && change.world === undefined)) {
-      this.#behind = change;
+      this.#pending = change;
       if (this.#busy) return;
       this.#busy = true;
       this.#drain().catch(() => this.#options.onError());
-    } else this.#tell(change, change.world);
+    } else this.#sendChange(change, change.world);
   }
 
   async #drain(): Promise<void> {
     const { store, name } = this.#options;
-    while (this.#behind !== undefined) {
-      const change = this.#behind;
-      this.#behind = undefined;
+    while (this.#pending !== undefined) {
+      const change = this.#pending;
+      this.#pending = undefined;
       const world = change.kind === "delete" ? undefined : change.world ?? await store.read(name);
-      this.#tell(change, world);
+      this.#sendChange(change, world);
     }
     this.#busy = false;
   }
 
-  #tell(change: Change, world: World | undefined): void {
+  #sendChange(change: Change, world: World | undefined): void {
     if (world !== undefined) this.#send(world);
     else this.#sendDelete(change.version);
   }
@@ -135,12 +141,15 @@ export class WorldFeed {
   }
 }
 
-/** The version a Last-Event-ID names. */
+/** Parses the version in a Last-Event-ID. */
 function versionOf(lastEventId: string | null): number | undefined {
   return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
 }
 
-/** A version number alone begins anew after a delete, and a state may change without a new one. */
+/**
+ * The version number is not sufficient: it starts again after a delete, and the state of a plugin
+ * can change without a new version.
+ */
 function isSame(a: World | undefined, b: World): boolean {
   return a?.version === b.version && a.updatedAt === b.updatedAt && a.sha256 === b.sha256;
 }

@@ -33,7 +33,7 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
         [["/home/x", "--ttl", "soon"], 2, /^Cannot run mint: --ttl is soon; a duration/],
         [["/home/x", "--mode", "w"], 2, /^Cannot run mint: --mode is w; r or rw/],
-        [["/home/../etc"], 1, /^Cannot mint a capability: \?prefix= is no canonical/],
+        [["/home/../etc"], 1, /^Cannot create a capability: \?prefix= is not a canonical/],
         [["/home/x", "--ttl", "9999d"], 1, /ttl/],
       ];
       for (const [args, code, says] of refused) {

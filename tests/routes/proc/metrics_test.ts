@@ -20,7 +20,7 @@ async function scrape(machine: TestMachine): Promise<ReadonlyMap<string, MetricF
   return readOpenMetrics(reply.text);
 }
 
-/** The value of a sample, chosen by its labels. */
+/** The value of a sample with these labels. */
 function valueOf(
   page: ReadonlyMap<string, MetricFamily>,
   family: string,
@@ -31,7 +31,7 @@ function valueOf(
     ?.value;
 }
 
-Deno.test("/proc/metrics is a page that a strict reader takes, and counts what happens", async () => {
+Deno.test("GET /proc/metrics passes a strict parser and counts requests", async () => {
   const machine = await startTestMachine();
   try {
     const before = await scrape(machine);
@@ -69,7 +69,7 @@ Deno.test("/proc/metrics is a page that a strict reader takes, and counts what h
   }
 });
 
-Deno.test("/proc/metrics is read like /proc/status, and by a capability over it alone", async () => {
+Deno.test("GET /proc/metrics has the rights of /proc/status, and needs a capability that covers it", async () => {
   const machine = await startTestMachine({ env: CLOSED });
   try {
     const target = "/proc/metrics";
@@ -88,7 +88,7 @@ Deno.test("/proc/metrics is read like /proc/status, and by a capability over it 
   }
 });
 
-Deno.test("/proc/metrics comes in the older format for who asks for it", async () => {
+Deno.test("GET /proc/metrics sends the Prometheus format to clients that prefer it", async () => {
   const machine = await startTestMachine();
   try {
     const form = async (accept?: string) => {
@@ -104,7 +104,7 @@ Deno.test("/proc/metrics comes in the older format for who asks for it", async (
     equal(await form("text/plain;version=0.0.4"), "prometheus");
     equal(await form("text/plain;version=0.0.4;q=1,*/*;q=0.1"), "prometheus");
     equal(await form("text/html,application/xhtml+xml,*/*;q=0.8"), "prometheus");
-    // What Prometheus itself sends, with and without its escaping schemes.
+    // The Accept headers of Prometheus, with and without its escaping schemes.
     equal(
       await form(
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5," +
@@ -119,7 +119,7 @@ Deno.test("/proc/metrics comes in the older format for who asks for it", async (
   }
 });
 
-Deno.test("/proc/metrics tells how every plugin fares, also one that is not up", async () => {
+Deno.test("GET /proc/metrics reports every plugin, also one that is not active", async () => {
   const machine = await startTestMachine();
   const source = `export const description = "counts";
 export const routes = ["/count"];

@@ -1,6 +1,6 @@
 /**
- * `/proc` over HTTP: the receipt of each change exactly as it was written, pages of a long log, the
- * audit of what was tampered with, and nothing of what the asker may not read.
+ * `/proc` over HTTP: the events of each change, pages of a long log, the audit of tampered worlds,
+ * and nothing that the caller cannot read.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
@@ -20,7 +20,7 @@ import {
 import { runScenarios, type Scenario } from "../../support/scenario.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 
-const test = suite("procRoutes() over HTTP", { env: CLOSED });
+const test = suite("/proc over HTTP", { env: CLOSED });
 
 const T2 = bearer(TOKEN);
 const T3 = bearer(APPROVE);
@@ -28,41 +28,41 @@ const JSON_TYPE = { accept: "application/json" };
 
 const ABOUT: readonly Scenario[] = [
   {
-    title: "is a folder",
+    title: "lists its routes",
     send: "GET /proc/",
     status: 200,
     text: "audit/\nlog/\nmetrics\nsnapshot/\nsource/\nstatus\nuptime\nversion\nworlds\n",
   },
   {
-    title: "tells how the machine is",
+    title: "sends the facts as JSON",
     send: "GET /proc/status",
     status: 200,
     text: /^\{"pid":\d+,"uptime":[\d.]+,"worlds":\d+,"plugins":0,"version":"\d+\.\d+\.\d+"\}\n$/,
     has: { "content-type": "application/json", "cache-control": "no-store", vary: "Accept" },
   },
   {
-    title: "tells it a line a fact",
+    title: "sends one line per fact",
     send: "GET /proc/status",
     headers: { accept: "text/plain" },
     status: 200,
     text: /^pid \d+\nuptime [\d.]+\nworlds \d+\nplugins 0\nversion [\d.]+\n$/,
   },
   {
-    title: "is a line",
+    title: "sends a line",
     send: "GET /proc/uptime",
     status: 200,
     text: /^\d+(\.\d+)?\n$/,
     has: { "content-type": "text/plain; charset=utf-8", vary: "Accept" },
   },
   {
-    title: "is a number",
+    title: "sends a number",
     send: "GET /proc/uptime",
     headers: JSON_TYPE,
     status: 200,
     text: /^[\d.]+\n$/,
   },
   {
-    title: "is a string",
+    title: "sends a string",
     send: "GET /proc/version",
     headers: JSON_TYPE,
     status: 200,
@@ -79,34 +79,34 @@ const ABOUT: readonly Scenario[] = [
   ]
     .flatMap((path): Scenario[] => [
       {
-        title: "is only read",
+        title: "answers 405",
         send: `PUT ${path}`,
         as: T3,
         body: "x",
         status: 405,
         has: { allow: "GET, HEAD, OPTIONS" },
       },
-      { title: "is only read", send: `DELETE ${path}`, as: T3, status: 405 },
+      { title: "answers 405", send: `DELETE ${path}`, as: T3, status: 405 },
       {
-        title: "is only read",
+        title: "answers 405",
         send: `OPTIONS ${path}`,
         status: 204,
         has: { allow: "GET, HEAD, OPTIONS" },
       },
     ]),
-  { title: "no world", send: "GET /proc/audit/home/absent", status: 404 },
-  { title: "no world", send: "GET /proc/log/home/absent", status: 404 },
-  { title: "no world", send: "GET /proc/audit/home", status: 400 },
-  { title: "no world", send: "GET /proc/audit/proc/status", status: 400 },
-  { title: "no world", send: "GET /proc/log/nowhere/x", status: 400 },
-  { title: "no world", send: "GET /proc/log/..%2fetc/shadow", status: 400 },
-  { title: "no page", send: "GET /proc/log/home/x?limit=x", status: 400 },
-  { title: "no page", send: "GET /proc/log/home/x?limit=1001", status: 400 },
-  { title: "no page", send: "GET /proc/log/home/x?before=-1", status: 400 },
+  { title: "answers 404: no such world", send: "GET /proc/audit/home/absent", status: 404 },
+  { title: "answers 404: no such world", send: "GET /proc/log/home/absent", status: 404 },
+  { title: "rejects an invalid name", send: "GET /proc/audit/home", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/audit/proc/status", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/log/nowhere/x", status: 400 },
+  { title: "rejects an invalid name", send: "GET /proc/log/..%2fetc/shadow", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?limit=x", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?limit=1001", status: 400 },
+  { title: "answers 400 to an invalid page", send: "GET /proc/log/home/x?before=-1", status: 400 },
 ];
 
 test(
-  "procRoutes() tell of the machine, and only tell",
+  "GET /proc/status, /proc/uptime and /proc/version describe the server",
   (machine, t) => runScenarios(t, machine, ABOUT),
 );
 
@@ -129,7 +129,7 @@ async function log(
   return { events: JSON.parse(reply.text), ...(link === undefined ? {} : { link }) };
 }
 
-test("procRoutes() show a chain that whoever holds the key can check by hand", async (machine) => {
+test("GET /proc/log sends a chain that the key can verify by hand", async (machine) => {
   await machine.send({
     method: "PUT",
     target: "/home/d",
@@ -189,7 +189,7 @@ test("procRoutes() show a chain that whoever holds the key can check by hand", a
   }
 });
 
-test("procRoutes() page through a log by Link until its beginning", async (machine) => {
+test("GET /proc/log links each page to the next until the first event", async (machine) => {
   const path = "/home/caf%C3%A9%20log";
   for (let i = 1; i <= 57; i++) {
     await machine.send({ method: "POST", target: path, headers: T2, body: "." });
@@ -216,7 +216,7 @@ test("procRoutes() page through a log by Link until its beginning", async (machi
   equal((await log(machine, `/proc/log${path}?limit=0`)).events.length, 0);
 });
 
-/** What a hand with sqlite3 does to a world while the machine is stopped, and what the audit says. */
+/** Changes to a world file with sqlite3 while the server is stopped, and the expected audit. */
 const TAMPERING: readonly (readonly [name: string, sql: string, found: RegExp])[] = [
   ["bytes", "UPDATE stage_meta SET stage_html = X'00'", /"body":\{"ok":false/],
   ["version", "UPDATE stage_meta SET version = 9", /"body":\{"ok":false.*version 9/],
@@ -245,7 +245,7 @@ const TAMPERING: readonly (readonly [name: string, sql: string, found: RegExp])[
   ],
 ];
 
-Deno.test("createProcRoutes() find what was tampered with while the machine was stopped", async (t) => {
+Deno.test("GET /proc/audit finds what was changed while the server was stopped", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "elastik-test-" });
   try {
     const data = `${folder}/data`;
@@ -293,7 +293,7 @@ Deno.test("createProcRoutes() find what was tampered with while the machine was 
   }
 });
 
-test("procRoutes() list the worlds that their reader may read", async (machine) => {
+test("GET /proc/worlds lists the worlds that the caller can read", async (machine) => {
   await machine.approve("PUT", "/etc/shadow", "x:y");
   await machine.approve("PUT", "/etc/passwd", "x:T1");
   await machine.approve("PUT", "/home/a/b", "1");
@@ -327,7 +327,7 @@ test("procRoutes() list the worlds that their reader may read", async (machine) 
   deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
 });
 
-test("procRoutes() give nobody below T3 a hash to guess a mount's secret against", async (machine) => {
+test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (machine) => {
   const body = "https://a /mnt/a bearer=guess-me";
   await machine.approve("PUT", "/etc/fstab", body);
   await machine.approve("POST", "/etc/fstab", "\nhttps://b /mnt/b bearer=me-too");

@@ -18,9 +18,9 @@ const T3 = bearer(APPROVE);
 const NEW_KEY = "0123456789abcdef".repeat(4);
 const FSTAB = "remote https://example.com ro,bearer=upstream-5ecret\n";
 
-const test = suite("addSnapshotRoute() over HTTP", { env: CLOSED });
+const test = suite("/proc/snapshot over HTTP", { env: CLOSED });
 
-/** What a check of a copy finds under a key. */
+/** Verifies a copy with a key. */
 function faults(bytes: Uint8Array, key: string): readonly unknown[] {
   const db = new DatabaseSync(":memory:");
   try {
@@ -36,7 +36,7 @@ async function put(machine: TestMachine, path: string, body: string): Promise<vo
   ok(reply.status < 300, reply.text);
 }
 
-test("addSnapshotRoute() gives whoever may read a world its whole file", async (machine) => {
+test("GET /proc/snapshot sends the whole file to callers that can read the world", async (machine) => {
   await put(machine, "/home/a%20b%25", "one");
   await put(machine, "/home/a%20b%25", "two");
   const target = "/proc/snapshot/home/a%20b%25";
@@ -53,7 +53,7 @@ test("addSnapshotRoute() gives whoever may read a world its whole file", async (
   equal([head.status, head.headers.get("content-length") ?? null], [200, null]);
 });
 
-test("addSnapshotRoute() signs a copy with the key that T3 brings, and tells it to nobody", async (machine) => {
+test("POST /proc/snapshot signs the copy with the key in the body and does not reveal it", async (machine) => {
   await put(machine, "/home/x", "one");
   machine.secrets.add(NEW_KEY);
   const target = "/proc/snapshot/home/x";
@@ -66,21 +66,31 @@ test("addSnapshotRoute() signs a copy with the key that T3 brings, and tells it 
   equal(faults((await machine.send({ method: "GET", target })).body, KEY), []);
 });
 
-test("addSnapshotRoute() gives nobody more than reading gives", async (machine, t) => {
+test("/proc/snapshot requires the right to read the whole world", async (machine, t) => {
   await put(machine, "/home/x", "one");
   await put(machine, "/etc/fstab", FSTAB);
   await put(machine, "/etc/shadow", `ada:${"0".repeat(64)}\n`);
   const inside = bearer(machine.capability("/home/x", "r"));
   const outside = bearer(machine.capability("/home/y", "rw"));
   const rows: Scenario[] = [
-    { title: "to a capability", send: "GET /proc/snapshot/home/x", as: inside, status: 200 },
-    { title: "not to another", send: "GET /proc/snapshot/home/x", as: outside, status: 403 },
+    {
+      title: "is allowed to a capability that covers it",
+      send: "GET /proc/snapshot/home/x",
+      as: inside,
+      status: 200,
+    },
+    {
+      title: "is refused to another capability",
+      send: "GET /proc/snapshot/home/x",
+      as: outside,
+      status: 403,
+    },
     ...["/etc/shadow", "/etc/Shadow", "/boot/env"].flatMap((path): Scenario[] => [
-      { title: "is private", send: `GET /proc/snapshot${path}`, as: T2, status: 403 },
-      { title: "is private", send: `HEAD /proc/snapshot${path}`, status: 401 },
+      { title: "is refused below T3", send: `GET /proc/snapshot${path}`, as: T2, status: 403 },
+      { title: "is refused below T3", send: `HEAD /proc/snapshot${path}`, status: 401 },
     ]),
     {
-      title: "holds what only T3 is shown",
+      title: "is refused: the file contains secrets",
       send: "GET /proc/snapshot/etc/fstab",
       as: T2,
       status: 403,
@@ -88,25 +98,25 @@ test("addSnapshotRoute() gives nobody more than reading gives", async (machine, 
       lacks: ["upstream-5ecret"],
     },
     {
-      title: "holds what only T3 is shown",
+      title: "is refused: the file contains secrets",
       send: "GET /proc/snapshot/etc/fstab",
       as: bearer(machine.capability("/etc", "rw")),
       status: 403,
     },
-    { title: "holds it", send: "GET /proc/snapshot/etc/fstab", status: 401 },
-    { title: "T3 is shown it", send: "GET /proc/snapshot/etc/fstab", as: T3, status: 200 },
+    { title: "is refused without a credential", send: "GET /proc/snapshot/etc/fstab", status: 401 },
+    { title: "is allowed to T3", send: "GET /proc/snapshot/etc/fstab", as: T3, status: 200 },
     ...[T2, inside, bearer(machine.capability("/", "rw"))].map((as): Scenario => ({
-      title: "is T3's to sign",
+      title: "needs T3 to sign",
       send: "POST /proc/snapshot/home/x",
       as,
       body: NEW_KEY,
       status: 403,
     })),
-    { title: "is T3's", send: "POST /proc/snapshot/home/x", body: NEW_KEY, status: 401 },
+    { title: "needs T3 to sign", send: "POST /proc/snapshot/home/x", body: NEW_KEY, status: 401 },
     ...["", "short", NEW_KEY.toUpperCase(), `${NEW_KEY}00`, `${NEW_KEY} x`].map((
       body,
     ): Scenario => ({
-      title: "takes keys alone",
+      title: "rejects a body that is not a key",
       send: "POST /proc/snapshot/home/x",
       as: T3,
       body,
@@ -114,7 +124,7 @@ test("addSnapshotRoute() gives nobody more than reading gives", async (machine, 
       lacks: body.length > 40 ? [body] : [],
     })),
     {
-      title: "takes keys alone",
+      title: "rejects a body that is not a key",
       send: "POST /proc/snapshot/home/x",
       as: T3,
       body: "a".repeat(1000),
@@ -124,32 +134,32 @@ test("addSnapshotRoute() gives nobody more than reading gives", async (machine, 
   await runScenarios(t, machine, rows);
 });
 
-test("addSnapshotRoute() says what it has no copy of, and what it takes", async (machine, t) => {
+test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (machine, t) => {
   await runScenarios(t, machine, [
-    { title: "is not there", send: "GET /proc/snapshot/home/none", status: 404 },
-    { title: "is not there", send: "HEAD /proc/snapshot/home/none", status: 404 },
+    { title: "answers 404", send: "GET /proc/snapshot/home/none", status: 404 },
+    { title: "answers 404", send: "HEAD /proc/snapshot/home/none", status: 404 },
     {
-      title: "has no file",
+      title: "answers 404 for a lower-layer world",
       send: "GET /proc/snapshot/usr/share/doc/note.md",
       status: 404,
-      text: /it came with the program and has no file/,
+      text: /it is in the lower layer and has no file/,
     },
-    { title: "is no world", send: "GET /proc/snapshot/home", status: 400 },
-    { title: "is no world", send: "GET /proc/snapshot/proc/status", status: 400 },
-    { title: "is no world", send: "GET /proc/snapshot/..%2fetc/shadow", status: 400 },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/home", status: 400 },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/proc/status", status: 400 },
+    { title: "rejects an invalid name", send: "GET /proc/snapshot/..%2fetc/shadow", status: 400 },
     {
-      title: "is only copied",
+      title: "answers 405",
       send: "PUT /proc/snapshot/home/x",
       as: T3,
       body: "x",
       status: 405,
       has: { allow: "GET, HEAD, POST, OPTIONS" },
     },
-    { title: "is only copied", send: "DELETE /proc/snapshot/home/x", as: T3, status: 405 },
+    { title: "answers 405", send: "DELETE /proc/snapshot/home/x", as: T3, status: 405 },
   ]);
 });
 
-test("addSnapshotRoute() copies worlds that are being written, each as it was at one moment", async (machine) => {
+test("GET /proc/snapshot copies worlds under concurrent writes, each at one moment", async (machine) => {
   const url = `http://127.0.0.1:${machine.port}`;
   const line = "a line of sixty-four bytes, so that what is torn would show it.\n";
   let writing = true;
@@ -177,7 +187,7 @@ test("addSnapshotRoute() copies worlds that are being written, each as it was at
   ok((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
 });
 
-test("addSnapshotRoute() streams a long world from a file that is gone with its reader", async (machine) => {
+test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (machine) => {
   const url = `http://127.0.0.1:${machine.port}/proc/snapshot/home/long`;
   const long = new Uint8Array(4_000_000).fill(0x61);
   await machine.approve("PUT", "/home/long", long);

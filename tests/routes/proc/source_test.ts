@@ -12,7 +12,7 @@ const T3 = bearer(APPROVE);
 
 const test = suite("/proc/source", { env: CLOSED });
 
-test("/proc/source shows T3 the files of the program", async (machine) => {
+test("GET /proc/source sends T3 the files of the program", async (machine) => {
   const list = await machine.approve("GET", "/proc/source/");
   const files = list.text.trimEnd().split("\n");
   ok(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
@@ -29,7 +29,7 @@ test("/proc/source shows T3 the files of the program", async (machine) => {
     "worlds/usr/lib/shell/app.js": "text/javascript; charset=utf-8",
   };
   for (const [path, type] of Object.entries(types)) {
-    // Sources of this test's own machine name its secrets; these four do not.
+    // Test sources contain the secrets of this server; these four do not.
     const got = await machine.approve("GET", `/proc/source/${path}`);
     equal([got.status, got.headers.get("content-type")], [200, type]);
     equal(got.body, await Deno.readFile(new URL(path, ROOT)));
@@ -38,7 +38,7 @@ test("/proc/source shows T3 the files of the program", async (machine) => {
 });
 
 test(
-  "/proc/source answers callers below T3 alike whether a file exists or not",
+  "GET /proc/source answers callers below T3 in the same way for existing and other files",
   async (machine, t) => {
     const callers: readonly (readonly [Record<string, string>, number])[] = [
       [{}, 401],
@@ -53,7 +53,7 @@ test(
       machine,
       callers.flatMap(([as, status]) =>
         paths.map((path): Scenario => ({
-          title: "is T3's",
+          title: "is refused below T3",
           send: `GET /proc/source${path}`,
           as,
           status,
@@ -64,29 +64,29 @@ test(
   },
 );
 
-test("/proc/source has only the files of its list", async (machine, t) => {
+test("GET /proc/source serves only the files of its list", async (machine, t) => {
   const none = [".env", "data/.key", ".git/config", "lib", "none.ts", "lib/none.ts", "deno.jsonc"];
   await runScenarios(t, machine, [
     ...none.map((path): Scenario => ({
-      title: "is no source",
+      title: "answers 404: not a source file",
       send: `GET /proc/source/${path}`,
       as: T3,
       status: 404,
     })),
     ...["../etc/passwd", "%2e%2e/x", "lib%2fcli.ts", "lib//cli.ts"].map((path): Scenario => ({
-      title: "is no path",
+      title: "rejects an invalid path",
       send: `GET /proc/source/${path}`,
       as: T3,
       status: 400,
     })),
     ...["PUT", "POST", "DELETE"].map((method): Scenario => ({
-      title: "is only read",
+      title: "answers 405",
       send: `${method} /proc/source/main.ts`,
       as: T3,
       status: 405,
       has: { allow: "GET, HEAD, OPTIONS" },
     })),
-    { title: "is listed", send: "GET /proc/", status: 200, text: /^source\/$/m },
+    { title: "lists the files", send: "GET /proc/", status: 200, text: /^source\/$/m },
   ]);
 });
 

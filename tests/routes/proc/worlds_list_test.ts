@@ -8,7 +8,7 @@ import { APPROVE, bearer, KEY } from "../../support/machine.ts";
 const JSON_TYPE = { accept: "application/json" };
 const T3 = bearer(APPROVE);
 
-/** An app whose store counts how often all of it is walked through. */
+/** An app whose store counts how often all worlds are listed. */
 async function withCount(test: (app: TestApp, walks: () => number) => Promise<void>) {
   let walks = 0;
   const counted = (store: Store): Store =>
@@ -36,7 +36,7 @@ async function names({ ask }: TestApp, headers: Record<string, string> = {}): Pr
   return text.split("\n").filter((line) => /^(?:home|boot|etc)\/(?!boot)/.test(line));
 }
 
-Deno.test("WorldsList walks through the store once for all who see the same, until a world changes", async () => {
+Deno.test("WorldsList lists the worlds once for callers with equal rights, until a world changes", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
     for (let i = 0; i < 3; i++) deepStrictEqual(await names(app), ["home/a"]);
@@ -50,7 +50,7 @@ Deno.test("WorldsList walks through the store once for all who see the same, unt
   });
 });
 
-Deno.test("WorldsList serves what was made for one to nobody who sees less", async () => {
+Deno.test("WorldsList does not send a cached list to a caller with fewer rights", async () => {
   await withCount(async (app) => {
     await put(app, "home/a/x");
     await put(app, "home/b/x");
@@ -68,7 +68,7 @@ Deno.test("WorldsList serves what was made for one to nobody who sees less", asy
   });
 });
 
-Deno.test("WorldsList keeps each form by itself, and its tag with it", async () => {
+Deno.test("WorldsList caches each media type with its own tag", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
     const json = await app.ask("GET", "/proc/worlds", { headers: JSON_TYPE });
@@ -84,7 +84,7 @@ Deno.test("WorldsList keeps each form by itself, and its tag with it", async () 
   });
 });
 
-Deno.test("WorldsList keeps no more lists than its bound", async () => {
+Deno.test("WorldsList caches a limited number of lists", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
     for (let i = 0; i <= WORLDS_LIST_CACHE_ENTRIES; i++) await names(app, cap(`/home/${i}`));

@@ -43,7 +43,7 @@ function idOf(piece: Uint8Array | undefined): string {
   return /^id: (.*)$/m.exec(decoder.decode(piece))?.[1] ?? "";
 }
 
-Deno.test("CollectionFeed tells of everything below a collection and of nothing else", async () => {
+Deno.test("CollectionFeed sends every change below its collection and no other", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "home/c/a");
     const { feed, told } = follow(store, "home/c");
@@ -59,7 +59,7 @@ Deno.test("CollectionFeed tells of everything below a collection and of nothing 
   });
 });
 
-Deno.test("CollectionFeed of the whole tree leaves out what its reader may not read", async () => {
+Deno.test("CollectionFeed of the whole tree leaves out worlds that the caller cannot read", async () => {
   await withApp({}, async ({ store }) => {
     const { feed, told } = follow(store, "");
     await feed.start();
@@ -72,7 +72,7 @@ Deno.test("CollectionFeed of the whole tree leaves out what its reader may not r
   });
 });
 
-Deno.test("CollectionFeed encodes a change once for all its readers, brief ones apart", async () => {
+Deno.test("CollectionFeed encodes a change once for all readers, brief events separately", async () => {
   await withApp({}, async ({ store }) => {
     const readers = [
       follow(store, "home"),
@@ -94,7 +94,7 @@ Deno.test("CollectionFeed encodes a change once for all its readers, brief ones 
   });
 });
 
-Deno.test("CollectionFeed goes on where its reader left it", async () => {
+Deno.test("CollectionFeed continues after the last event id of its reader", async () => {
   await withApp({}, async ({ store }) => {
     const first = follow(store, "home");
     await first.feed.start();

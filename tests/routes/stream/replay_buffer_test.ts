@@ -16,7 +16,7 @@ function names(changes: readonly Change[] | undefined): string[] | undefined {
   return changes?.map(({ name }) => name);
 }
 
-Deno.test("ReplayBuffer gives what came after an id, each world once and where it came last", () => {
+Deno.test("ReplayBuffer returns the changes after an id, each world once at its last change", () => {
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
   equal(log.eventId(3), "run-3");
@@ -28,7 +28,7 @@ Deno.test("ReplayBuffer gives what came after an id, each world once and where i
   deepStrictEqual(log.since("run-4")?.map(({ kind, seq }) => [kind, seq]), [["delete", 5]]);
 });
 
-Deno.test("ReplayBuffer knows no id of another run, of the time before it, or of the future", () => {
+Deno.test("ReplayBuffer returns undefined for ids of another process, too old or in the future", () => {
   const hub = new ChangeHub(failed);
   tell(hub, "home/before");
   const log = new ReplayBuffer(hub, "run");
@@ -41,7 +41,7 @@ Deno.test("ReplayBuffer knows no id of another run, of the time before it, or of
   }
 });
 
-Deno.test("ReplayBuffer remembers a bounded number of changes, and says when it is too few", () => {
+Deno.test("ReplayBuffer keeps a limited number of changes and returns undefined beyond it", () => {
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
   for (let i = 1; i <= 5 * MAX_STREAM_REPLAY_CHANGES; i++) tell(hub, `home/${i}`);
@@ -51,7 +51,7 @@ Deno.test("ReplayBuffer remembers a bounded number of changes, and says when it 
   equal(log.since(`run-${last - 3 * MAX_STREAM_REPLAY_CHANGES}`), undefined);
 });
 
-Deno.test("ReplayBuffer keeps no world's contents alive", () => {
+Deno.test("ReplayBuffer does not keep the content of worlds in memory", () => {
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
   const body = new Uint8Array(3);

@@ -1,6 +1,6 @@
 /**
- * Worlds as events over HTTP, read as a browser reads them: order, replay, deletes, collections, and
- * what becomes of readers who may not, cannot or will not keep up.
+ * Event streams over HTTP, parsed as a browser does: order, replay, deletes, collections, and
+ * readers that have no right, disconnect or are too slow.
  */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
@@ -37,7 +37,7 @@ function put(machine: TestMachine, target: string, body: string) {
   return machine.send({ method: "PUT", target, headers: T3, body });
 }
 
-/** What an event says, short. */
+/** A short form of an event. */
 function told(event: ReceivedEvent | undefined): string {
   if (event === undefined) return "the end";
   const data = JSON.parse(event.data);
@@ -45,7 +45,7 @@ function told(event: ReceivedEvent | undefined): string {
   return `${event.type} ${event.lastEventId}${what} ${data.stage_html ?? `v${data.version}`}`;
 }
 
-test("Streams send the current state at once and then every change, in order", async (machine) => {
+test("GET /stream/<name> sends the current state at once and then every change, in order", async (machine) => {
   await put(machine, "/home/x", "one");
   const reader = await open(machine, "/stream/home/x");
   const { headers, status } = reader.response;
@@ -73,7 +73,7 @@ test("Streams send the current state at once and then every change, in order", a
   await reader.close();
 });
 
-test("Streams carry any text unharmed to a browser's parser", async (machine) => {
+test("GET /stream/<name> passes any text to the parser of a browser", async (machine) => {
   const texts = [
     "data: forged\n\nevent: delete\ndata: {}\n\n",
     "a\r\nb\rc\n",
@@ -101,7 +101,7 @@ test("Streams carry any text unharmed to a browser's parser", async (machine) =>
   await reader.close();
 });
 
-test("Streams wait for a world that is not there yet", async (machine) => {
+test("GET /stream/<name> waits for an absent world", async (machine) => {
   const reader = await open(machine, "/stream/home/later");
   equal(reader.response.status, 200);
   await put(machine, "/home/later", "now");
@@ -109,7 +109,7 @@ test("Streams wait for a world that is not there yet", async (machine) => {
   await reader.close();
 });
 
-test("Streams take /stream/x for /stream/home/x where x is no namespace", async (machine) => {
+test("GET /stream/x means /stream/home/x if x is not a namespace", async (machine) => {
   await put(machine, "/home/short", "s");
   await put(machine, "/home/a/b", "ab");
   await put(machine, "/etc/x", "etc");
@@ -127,7 +127,7 @@ test("Streams take /stream/x for /stream/home/x where x is no namespace", async 
   }
 });
 
-Deno.test("Streams replay to a reader who comes back what was kept, then go on", async () => {
+Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then continues", async () => {
   await withMachine({ env: { ...CLOSED, ELASTIK_HISTORY: "3" } }, async (machine) => {
     for (const body of ["1", "2", "3", "4", "5", "6"]) await put(machine, "/home/x", body);
     const replay = async (id: string, count: number) => {
@@ -150,7 +150,7 @@ Deno.test("Streams replay to a reader who comes back what was kept, then go on",
   });
 });
 
-test("Streams tell a reader who comes back that the world is gone meanwhile", async (machine) => {
+test("GET /stream/<name> sends a delete event if the world was deleted since", async (machine) => {
   await put(machine, "/home/x", "1");
   await machine.approve("DELETE", "/home/x");
   const reader = await open(machine, "/stream/home/x", { "last-event-id": "1" });
@@ -160,7 +160,7 @@ test("Streams tell a reader who comes back that the world is gone meanwhile", as
   await reader.close();
 });
 
-test("Streams show a cover lifted as the world beneath", async (machine) => {
+test("GET /stream/<name> sends the lower-layer world after its cover was deleted", async (machine) => {
   const path = "/usr/lib/shell/app.js";
   const beneath = (await machine.approve("GET", `${path}?raw`)).text;
   const reader = await open(machine, `/stream${path}`);
@@ -172,7 +172,7 @@ test("Streams show a cover lifted as the world beneath", async (machine) => {
   await reader.close();
 });
 
-test("Streams follow a collection: its listing, then each world below it", async (machine) => {
+test("GET /stream/<name>/ sends the listing of a collection, then each change below it", async (machine) => {
   await put(machine, "/home/c/a", "1");
   await put(machine, "/home/c/d/e", "2");
   await put(machine, "/home/cc", "not below");
@@ -218,7 +218,7 @@ test("Streams follow a collection: its listing, then each world below it", async
   }
 });
 
-test("Streams leave the contents out of a brief collection stream", async (machine) => {
+test("GET /stream/<name>/?brief leaves out the content of worlds", async (machine) => {
   const brief = await open(machine, "/stream/home/?brief");
   const full = await open(machine, "/stream/home/");
   await brief.next();
@@ -233,7 +233,7 @@ test("Streams leave the contents out of a brief collection stream", async (machi
   await full.close();
 });
 
-test("Streams show a collection's reader only what the reader may read", async (machine) => {
+test("GET /stream/<name>/ sends only worlds that the caller can read", async (machine) => {
   await put(machine, "/etc/shadow", "ada:0000");
   const readers = {
     anonymous: await open(machine, "/stream/"),
@@ -281,7 +281,7 @@ test("Streams show a collection's reader only what the reader may read", async (
   }
 });
 
-test("Streams refuse whom and what they must", async (machine) => {
+test("GET /stream/<name> refuses callers without the right, and invalid names and methods", async (machine) => {
   const cap = bearer(machine.capability("/home/a", "rw"));
   // deno-fmt-ignore
   const rows: readonly (readonly [string, string, Record<string, string>, number])[] = [
@@ -311,14 +311,14 @@ test("Streams refuse whom and what they must", async (machine) => {
   }
 });
 
-test("Streams drop a reader who does not keep up, and nobody else", async (machine) => {
+test("Streams disconnect a reader that is too slow, and no other", async (machine) => {
   await put(machine, "/home/x", "start");
   const good = await open(machine, "/stream/home/x");
   await good.next();
   const slow = await Connection.open(machine.port);
   await slow.write("GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
   const body = "x".repeat(2 * 1024 * 1024);
-  // Far more than the kernel's buffers and the 8 MiB that a reader may lag.
+  // Far more than the buffers of the kernel and the 8 MiB that a reader may lag.
   for (let i = 0; i < 16; i++) {
     await put(machine, "/home/x", `${i}${body}`);
     equal((await good.next())?.lastEventId, String(i + 2));
@@ -331,15 +331,15 @@ test("Streams drop a reader who does not keep up, and nobody else", async (machi
   await good.close();
 });
 
-/** A caller whose capability ends, and routes that beat as often as a test wants. */
+/** A capability that expires, and streams with heartbeats under the control of a test. */
 async function withCapability(
   heartbeatMs: number | undefined,
   test: (tools: {
     readonly routes: Streams;
     readonly store: Store;
-    /** Opens a stream as the capability's holder, or as somebody whose right does not end. */
+    /** Opens a stream with the capability, or with a caller that does not expire. */
     start(lasting?: boolean): Promise<EventReader>;
-    /** Moves the clock to so many seconds after the capability's end. */
+    /** Moves the clock to a number of seconds after the expiry. */
     goTo(seconds: number): void;
   }) => Promise<void>,
 ): Promise<void> {
@@ -372,7 +372,7 @@ function write(store: Store, text: string): Promise<unknown> {
   return store.put({ name: "home/x", ext: "txt", meta: [], by: "T2", body });
 }
 
-Deno.test("Streams send nothing to a capability that has ended, however soon after", async () => {
+Deno.test("Streams send nothing to a capability after its expiry", async () => {
   await withCapability(undefined, async ({ routes, store, start, goTo }) => {
     const [mine, lasting] = [await start(), await start(true)];
     goTo(-1);
@@ -390,7 +390,7 @@ Deno.test("Streams send nothing to a capability that has ended, however soon aft
   });
 });
 
-Deno.test("Streams beat on idle streams and end those whose capability has ended", async () => {
+Deno.test("Streams send heartbeats to idle streams and end those with an expired capability", async () => {
   await withCapability(5, async ({ routes, start, goTo }) => {
     const [mine, lasting] = [await start(), await start(true)];
     await mine.beats(2);
@@ -415,7 +415,7 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
             return () => Promise.reject(new StoreError("damaged", "the file is torn"));
           }
           if (key === "watch") {
-            // As after a change that is too large to be kept in memory.
+            // As after a change that is too large for the cache.
             return (name: string, listener: (change: object) => void) =>
               target.watch(name, ({ world: _, ...change }) => listener(change));
           }
@@ -442,7 +442,7 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
   });
 });
 
-Deno.test("Streams forget readers who went away, however early", async () => {
+Deno.test("Streams remove readers that disconnect, at any time", async () => {
   await withApp({}, async ({ server: machine, store }) => {
     const routes = new Streams(machine);
     const server = Deno.serve(
@@ -458,7 +458,7 @@ Deno.test("Streams forget readers who went away, however early", async () => {
     }
     const witness = await Connection.open(server.addr.port);
     await witness.write(message);
-    // A write finds out who is gone; each further one gives the runtime a turn.
+    // A write detects disconnected readers; each further write yields to the event loop.
     for (let i = 0; i < 2000 && routes.size !== 1; i++) {
       await store.put({
         name: "home/x",
@@ -475,7 +475,7 @@ Deno.test("Streams forget readers who went away, however early", async () => {
   });
 });
 
-test("Streams tell a thousand readers of one write", async (machine) => {
+test("Streams send one write to a thousand readers", async (machine) => {
   await put(machine, "/home/x", "one");
   const message = "GET /stream/home/x HTTP/1.1\r\nhost: localhost\r\n\r\n";
   const readers = await Promise.all(Array.from({ length: 1000 }, async () => {
@@ -500,7 +500,7 @@ test("Streams tell a thousand readers of one write", async (machine) => {
   for (const { connection } of readers) connection.close();
 });
 
-Deno.test("Streams end when the machine stops, and do not hold it up", async () => {
+Deno.test("Streams end at shutdown and do not block it", async () => {
   const started = performance.now();
   await withMachine({ env: CLOSED }, async (machine) => {
     const reader = await open(machine, "/stream/home/");
@@ -512,7 +512,7 @@ Deno.test("Streams end when the machine stops, and do not hold it up", async () 
   ok(performance.now() - started < SHUTDOWN_TIMEOUT_MS, "the shutdown waited for its readers");
 });
 
-Deno.test("EventReader reads what encodeEvent() writes", async () => {
+Deno.test("EventReader parses what encodeEvent() writes", async () => {
   const bytes = encodeEvent({ event: "update", id: "3", data: "a\nb" });
   const reader = new EventReader(new Response(bytes), new AbortController());
   deepStrictEqual(await reader.next(), { type: "update", data: "a\nb", lastEventId: "3" });

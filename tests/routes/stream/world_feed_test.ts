@@ -6,7 +6,7 @@ import { withApp } from "../../support/app.ts";
 
 const decoder = new TextDecoder();
 
-/** Event, id and text of each piece that was sent. */
+/** Event, id and data of each chunk that was sent. */
 function told(pieces: readonly Uint8Array[]): string[] {
   return pieces.map((piece) => {
     const text = decoder.decode(piece);
@@ -38,7 +38,7 @@ function follow(store: Store, lastEventId: string | null = null): Followed {
   return { feed, pieces, failures };
 }
 
-/** A store whose changes bring no world with them, and whose reads wait until they are let go. */
+/** A store whose changes come without content, and whose reads wait for the test. */
 function slow(store: Store) {
   const waiting: (() => void)[] = [];
   const held = new Proxy(store, {
@@ -66,7 +66,7 @@ function slow(store: Store) {
   return { held, letGo };
 }
 
-Deno.test("encodeUpdate() encodes a version once for all its readers", async () => {
+Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "a");
     const world = await store.read("home/x");
@@ -82,13 +82,13 @@ Deno.test("encodeUpdate() encodes a version once for all its readers", async () 
   });
 });
 
-Deno.test("WorldFeed sends no version twice that changed while it began", async () => {
+Deno.test("WorldFeed sends a version that changed during its start only once", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
     const { held, letGo } = slow(store);
     const { feed, pieces } = follow(held);
     const started = feed.start();
-    // The read under way has version 1; what changes meanwhile is told once it is done.
+    // The pending read returns version 1; later changes are sent after it.
     await put(store, "2");
     await put(store, "3");
     await letGo();
@@ -107,7 +107,7 @@ Deno.test("WorldFeed sends no version twice that changed while it began", async 
   });
 });
 
-Deno.test("WorldFeed tells a reader who waits for the disk of the newest version alone", async () => {
+Deno.test("WorldFeed sends only the newest version to a reader that waits for the disk", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
     const { held, letGo } = slow(store);
@@ -126,7 +126,7 @@ Deno.test("WorldFeed tells a reader who waits for the disk of the newest version
   });
 });
 
-Deno.test("WorldFeed stops when told to", async () => {
+Deno.test("WorldFeed.stop() ends all events", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
     const { feed, pieces } = follow(store);
@@ -138,7 +138,7 @@ Deno.test("WorldFeed stops when told to", async () => {
   });
 });
 
-Deno.test("WorldFeed says nothing to a reader who has the current version", async () => {
+Deno.test("WorldFeed sends nothing to a reader with the current version", async () => {
   await withApp({}, async ({ store }) => {
     await put(store, "1");
     const { feed, pieces } = follow(store, "1");
@@ -150,7 +150,7 @@ Deno.test("WorldFeed says nothing to a reader who has the current version", asyn
   });
 });
 
-Deno.test("WorldFeed calls fail() when a change cannot be read, and not when it can", async () => {
+Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
   let broken = false;
   await withApp({}, async ({ store }) => {
     await put(store, "1");

@@ -36,12 +36,12 @@ function textOf(found: World | undefined): string | undefined {
 Deno.test("planPut() takes along what the caller saw and what lies below", () => {
   const precondition = { match: "*" as const };
   const { job } = planPut({ ...change, meta: META, precondition }, world(0, "low"));
-  equal([job.precondition, job.below?.sha256, job.below?.body], [
+  equal([job.precondition, job.lower?.sha256, job.lower?.body], [
     precondition,
     "s0",
     encoder.encode("low"),
   ]);
-  equal("below" in planPut({ ...change, meta: META }, undefined).job, false);
+  equal("lower" in planPut({ ...change, meta: META }, undefined).job, false);
 });
 
 Deno.test("planPut() knows the world after it, whatever was there before", () => {

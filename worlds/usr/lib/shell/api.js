@@ -1,13 +1,12 @@
 /**
- * How the shell asks the machine: like any other client, by path and method. A refusal becomes an
- * error that carries the machine's own words.
+ * Requests to the server, as any HTTP client sends them. An error status becomes a RequestError.
  */
 
 import { authorization } from "./session.js?raw";
 
-/** An answer that is none: the machine's problem document (RFC 9457), or why nothing came. */
-export class Refusal extends Error {
-  /** @param {number} status 0 when the machine was not reached */
+/** A problem of the server (RFC 9457), or why there is no response. */
+export class RequestError extends Error {
+  /** @param {number} status 0 if the server was not reached */
   constructor(status, title, detail) {
     super(detail || title);
     this.status = status;
@@ -16,7 +15,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Asks; any status comes back. Throws a Refusal when the machine cannot be reached. */
+/** Sends a request and returns any response. @throws {RequestError} if there is none */
 export async function request(path, init = {}) {
   const headers = new Headers(init.headers);
   const credential = authorization();
@@ -24,40 +23,44 @@ export async function request(path, init = {}) {
     headers.set("authorization", credential);
   }
   if (!headers.has("accept")) headers.set("accept", "application/json");
-  // Exactly this path (RFC 7240): a plugin that resolves what is not there would have another world
-  // shown, and written, under this name.
+  // Exactly this path (RFC 7240): without it, a plugin may answer for a missing path with another
+  // world, which would then be shown, and written, under this name.
   headers.set("prefer", "handling=strict");
   try {
     return await fetch(path, { ...init, headers, credentials: "omit", cache: "no-cache" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Refusal(
+    throw new RequestError(
       0,
-      "The machine does not answer",
-      "It may be restarting, or the network is gone",
+      "The server does not answer",
+      "It may be restarting, or the network is down",
     );
   }
 }
 
-/** Asks, and takes nothing but a success; throws a Refusal. */
-export async function ask(path, init) {
+/** Sends a request. @throws {RequestError} unless the response is 2xx */
+export async function send(path, init) {
   const response = await request(path, init);
-  if (!response.ok) throw await refusalOf(response);
+  if (!response.ok) throw await readError(response);
   return response;
 }
 
-/** Asks for JSON. */
-export async function askJson(path, init) {
-  return await (await ask(path, init)).json();
+/** Requests JSON. */
+export async function requestJson(path, init) {
+  return await (await send(path, init)).json();
 }
 
-/** Reads a refusal out of a response. */
-export async function refusalOf(response) {
+/** Reads the problem of a response. */
+export async function readError(response) {
   const text = await response.text().catch(() => "");
   try {
     const { title, detail } = JSON.parse(text);
-    return new Refusal(response.status, String(title ?? response.statusText), String(detail ?? ""));
+    return new RequestError(
+      response.status,
+      String(title ?? response.statusText),
+      String(detail ?? ""),
+    );
   } catch {
-    return new Refusal(response.status, response.statusText || "Refused", text.slice(0, 500));
+    return new RequestError(response.status, response.statusText || "Error", text.slice(0, 500));
   }
 }

@@ -1,11 +1,10 @@
 /**
- * The shell's beginning: it looks where the browser is, shows that place, and follows the links that
- * stay on the machine without loading the page anew. One view lives at a time; its signal ends
- * everything it started.
+ * The entry of the shell. It shows the view for the path of the address bar, and follows links inside
+ * the server without loading a page. The signal of a view ends everything that the view started.
  */
 
-import { Refusal, request } from "./api.js?raw";
-import { refreshWho, setLive, setPlace } from "./chrome.js?raw";
+import { request, RequestError } from "./api.js?raw";
+import { refreshCaller, setLive, setPlace } from "./chrome.js?raw";
 import { byId, h } from "./dom.js?raw";
 import { ago } from "./format.js?raw";
 import { pathOf, placeOf } from "./place.js?raw";
@@ -19,12 +18,12 @@ const VIEWS = {
   route: () => import("./route.js?raw"),
 };
 
-/** How often times are told anew, in milliseconds. */
-const AGO_MS = 10_000;
+/** Interval at which relative times are updated. */
+const TIMES_MS = 10_000;
 
 let view = new AbortController();
 
-/** Shows the place in the address bar. */
+/** Shows the path of the address bar. */
 async function show() {
   view.abort();
   view = new AbortController();
@@ -35,40 +34,41 @@ async function show() {
   setLive("off");
   main.setAttribute("aria-busy", "true");
   try {
-    const asked = place.kind === "world" ? request(pathOf(place.name), { signal }) : undefined;
-    asked?.catch(() => {}); // whoever waits for it is told
+    // Requested while the module of the view loads.
+    const response = place.kind === "world" ? request(pathOf(place.name), { signal }) : undefined;
+    response?.catch(() => {}); // the view handles it
     const { show } = await VIEWS[place.kind]();
-    if (!signal.aborted) await show(main, place, { signal, refused, asked });
+    if (!signal.aborted) await show(main, place, { signal, showError, response });
   } catch (error) {
-    if (!signal.aborted) refused(error);
+    if (!signal.aborted) showError(error);
   } finally {
     if (!signal.aborted) main.removeAttribute("aria-busy");
   }
 }
 
-/** Shows why there is nothing to see; a view calls it when the machine turns it away later on. */
-async function refused(error) {
+/** Shows an error in place of the view, or asks for a credential. */
+async function showError(error) {
   const main = byId("main");
   if (error.status === 401 || error.status === 403) {
     const { signInView } = await import("./sign_in.js?raw");
     signInView(main, error, show);
     return;
   }
-  if (!(error instanceof Refusal)) console.error(error);
+  if (!(error instanceof RequestError)) console.error(error);
   main.replaceChildren(
     h(
       "section",
       { class: "card narrow" },
-      h("h1", {}, error.title ?? "The shell failed"),
+      h("h1", {}, error.title ?? "Internal error of the page"),
       h("p", { class: "hint" }, error.message),
       h("p", {}, h("a", { href: "/" }, "Home")),
     ),
   );
 }
 
-/** Goes to a path of this machine. */
+/** Shows a path of this server. */
 function go(path) {
-  // Whoever has something unsaved may hold us back.
+  // An editor with unsaved text can cancel it.
   if (!dispatchEvent(new CustomEvent("shell:leave", { cancelable: true }))) return;
   if (path !== location.pathname) history.pushState(null, "", path);
   show();
@@ -94,7 +94,7 @@ async function openMenu() {
   openSession();
 }
 
-/** Opens the search; what is typed before it is there is not lost. */
+/** Opens the search, and keeps what is typed while its module loads. */
 async function openSearch() {
   let typed = "";
   function collect(event) {
@@ -125,8 +125,8 @@ document.addEventListener("keydown", (event) => {
 
 setInterval(() => {
   for (const node of document.querySelectorAll("main time")) node.textContent = ago(node.dateTime);
-}, AGO_MS);
+}, TIMES_MS);
 
 onSession(show);
-refreshWho();
+refreshCaller();
 show();

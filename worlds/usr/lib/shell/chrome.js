@@ -1,6 +1,6 @@
 /**
- * The bar at the top and the notes at the bottom: where you are, whether it is live, who you are.
- * Everything a world could imitate is drawn here, outside its frame, and only from names.
+ * The bar at the top and the notes at the bottom: path, connection, caller. They are outside the frame
+ * of the content and use only its name, so that content cannot imitate them.
  */
 
 import { request } from "./api.js?raw";
@@ -11,7 +11,7 @@ import { authorization } from "./session.js?raw";
 
 const LIVE = { live: "live", waiting: "reconnecting", off: "" };
 
-/** Draws the path; every segment but the last leads to its collection. */
+/** Draws the path; each segment except the last links to its collection. */
 export function setPlace({ name, collection }) {
   const segments = name === "" ? [] : name.split("/");
   const crumbs = segments.map((segment, at) => {
@@ -30,15 +30,15 @@ export function setPlace({ name, collection }) {
   document.title = name === "" ? "elastik" : `/${name}${collection ? "/" : ""}`;
 }
 
-/** Says whether what is shown follows the machine: `live`, `waiting`, `off`. */
+/** Shows the state of the event stream: `live`, `waiting` or `off`. */
 export function setLive(state) {
   const live = byId("live");
   live.className = state;
   if (live.textContent !== LIVE[state]) live.textContent = LIVE[state];
 }
 
-/** Asks the machine who this tab is, and shows it. */
-export async function refreshWho() {
+/** Requests the caller of this tab, and shows it. */
+export async function refreshCaller() {
   const response = await request("/auth/whoami").catch(() => undefined);
   const caller = response?.ok ? await response.json() : { rejected: true };
   const signedIn = authorization() !== null;
@@ -51,12 +51,12 @@ export async function refreshWho() {
   return caller;
 }
 
-/** Shows a note for some seconds. */
+/** Shows a note for six seconds. */
 export async function note(text, kind = "") {
   (await import("./notes.js?raw")).showNote(text, kind);
 }
 
-/** Shows why something was refused. */
-export function noteRefusal(error) {
+/** Shows an error as a note. */
+export function noteError(error) {
   note(error.status ? `${error.status}: ${error.message}` : error.message, "bad");
 }

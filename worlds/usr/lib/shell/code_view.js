@@ -1,12 +1,12 @@
 /**
- * Text and source. The whole text is one node, so nothing in it can be anything but text and a
- * reader can select it all; what changed with a new version lights up for a moment.
+ * Text and source. The whole text is one text node, so that it cannot become markup and can be selected
+ * as a whole. The part that changed with a new version is highlighted for a moment.
  */
 
 import { h } from "./dom.js?raw";
 import { paint } from "./highlight.js?raw";
 
-/** Extensions that are read as prose: no line numbers, and long lines wrap. */
+/** Extensions of prose: no line numbers, and long lines wrap. */
 const PROSE = new Set(["txt", "log", "md", "markdown", "org", "tex", "srt", "vtt", "rst"]);
 
 /** The viewer. */
@@ -31,18 +31,18 @@ export function codeView() {
     before = after;
   }
 
-  /** Lays a fading light over a span of the text. */
+  /** Highlights a span of the text for a moment. */
   function mark({ start, end }) {
     const range = document.createRange();
-    const letters = text.firstChild;
-    if (letters === null) return;
-    range.setStart(letters, start);
-    range.setEnd(letters, Math.max(end, start));
+    const content = text.firstChild;
+    if (content === null) return;
+    range.setStart(content, start);
+    range.setEnd(content, Math.max(end, start));
     const span = range.getBoundingClientRect();
-    const home = text.getBoundingClientRect();
+    const box = text.getBoundingClientRect();
     if (span.height === 0) return;
     const light = h("span", { class: "light", "aria-hidden": "true" });
-    light.style.top = `${span.top - home.top + text.scrollTop}px`;
+    light.style.top = `${span.top - box.top + text.scrollTop}px`;
     light.style.height = `${span.height}px`;
     text.append(light);
     light.addEventListener("animationend", () => light.remove());
@@ -52,8 +52,7 @@ export function codeView() {
 }
 
 /**
- * The span of the new text that is not in the old one: what lies between their common beginning and
- * their common end.
+ * The span of the new text between the common beginning and the common end of both texts.
  *
  * @param {string} before
  * @param {string} after

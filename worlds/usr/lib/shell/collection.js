@@ -1,16 +1,15 @@
 /**
- * A collection's page: its children, alive. The stream brings the listing first and then every
- * change below it, so the page asks for nothing twice.
+ * The view of a collection. Its event stream sends the listing first, then each change below it.
  */
 
-import { ask, askJson } from "./api.js?raw";
-import { note, noteRefusal } from "./chrome.js?raw";
+import { requestJson, send } from "./api.js?raw";
+import { note, noteError } from "./chrome.js?raw";
 import { button, h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 import { rowList } from "./row_list.js?raw";
 import { follow } from "./stream.js?raw";
-import { takeFiles } from "./upload.js?raw";
+import { acceptFiles } from "./upload.js?raw";
 
 await style("lists");
 
@@ -25,22 +24,22 @@ const ORDERS = {
   },
 };
 
-/** Shows the page and keeps it true. */
-export function show(main, { name }, { signal, refused }) {
+/** Shows the collection and follows its changes. */
+export function show(main, { name }, { signal, showError }) {
   const facts = h("p", { class: "facts" });
   const actions = h("div", { class: "actions" });
   const columns = h("div", { class: "columns", role: "group", "aria-label": "Sort by" });
   const empty = h(
     "p",
     { class: "empty-line", hidden: true },
-    "Nothing here yet. What is written below this path appears at once.",
+    "Empty. Worlds that are written below this path appear here at once.",
   );
-  const fresh = new Set();
-  const list = rowList((row) => drawRow(name, row, fresh), signal);
+  const changed = new Set();
+  const list = rowList((row) => drawRow(name, row, changed), signal);
   /** @type {Map<string, any>} */
   const rows = new Map();
   let order = "name";
-  let drawn = false;
+  let isScheduled = false;
 
   function draw() {
     const sorted = [...rows.values()].sort((a, b) =>
@@ -50,37 +49,38 @@ export function show(main, { name }, { signal, refused }) {
     empty.hidden = sorted.length > 0;
     columns.hidden = sorted.length === 0;
     facts.replaceChildren(h("span", {}, count(rows.size, "entry", "entries")));
-    fresh.clear();
+    changed.clear();
   }
 
   /** Many changes in one frame are drawn once. */
   function drawSoon() {
-    if (drawn) return;
-    drawn = true;
+    if (isScheduled) return;
+    isScheduled = true;
     requestAnimationFrame(() => {
-      drawn = false;
+      isScheduled = false;
       if (!signal.aborted) draw();
     });
   }
 
-  function take(listing) {
+  function setRows(listing) {
     rows.clear();
     for (const row of listing) rows.set(row.name, row);
   }
 
-  let asking = 0;
+  let timer = 0;
+  /** After a deletion below a child, only a listing tells whether the child still exists. */
   function listAgain() {
-    clearTimeout(asking);
-    asking = setTimeout(async () => {
-      const listing = await askJson(`${pathOf(name)}/`, { signal }).catch(() => []);
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const listing = await requestJson(`${pathOf(name)}/`, { signal }).catch(() => []);
       if (signal.aborted) return;
-      take(listing);
+      setRows(listing);
       draw();
     }, 200);
   }
 
   function onEvent({ type, data }) {
-    if (type === "list") take(data);
+    if (type === "list") setRows(data);
     else {
       const rest = data.name.slice(name.length + 1);
       const [child] = rest.split("/", 1);
@@ -92,7 +92,7 @@ export function show(main, { name }, { signal, refused }) {
         rows.delete(child);
         if (row.dir) rows.set(child, { name: child, dir: true });
       } else rows.set(child, { ...row, ...data, name: child });
-      fresh.add(child);
+      changed.add(child);
     }
     drawSoon();
   }
@@ -115,7 +115,7 @@ export function show(main, { name }, { signal, refused }) {
       }, label),
     );
   }
-  drawActions(actions, name, takeFiles(signal, (file) => `${name}/${file.name}`));
+  drawActions(actions, name, acceptFiles(signal, (file) => `${name}/${file.name}`));
   main.replaceChildren(
     h(
       "section",
@@ -126,19 +126,19 @@ export function show(main, { name }, { signal, refused }) {
       empty,
     ),
   );
-  follow(`/stream${pathOf(name)}/?brief`, { signal, onEvent, onRefusal: refused });
+  follow(`/stream${pathOf(name)}/?brief`, { signal, onEvent, onError: showError });
 }
 
 function drawActions(node, name, choose) {
   node.replaceChildren(
-    button("New", () => askName(name)),
+    button("New", () => openNameDialog(name)),
     button("Upload", choose),
-    ...(name.includes("/") ? [button("Delete", () => removeAll(name), { class: "danger" })] : []),
+    ...(name.includes("/") ? [button("Delete", () => deleteAll(name), { class: "danger" })] : []),
   );
 }
 
-/** A new world needs nothing but a name; its page offers the rest. */
-async function askName(folder) {
+/** Asks for the name of a new world and shows its page, where it can be written. */
+async function openNameDialog(folder) {
   const { openDialog } = await import("./dialog.js?raw");
   const input = h("input", { "aria-label": "Name", required: true, spellcheck: "false" });
   function submit(event) {
@@ -149,33 +149,33 @@ async function askName(folder) {
     );
   }
   const node = openDialog(
-    "A new world",
+    "New world",
     h(
       "form",
       { class: "sign-in", on: { submit } },
       h("label", {}, h("span", {}, `Name below /${folder}/`), input),
-      h("button", { type: "submit", class: "primary" }, "Go there"),
+      h("button", { type: "submit", class: "primary" }, "Open"),
     ),
   );
 }
 
-async function removeAll(name) {
+async function deleteAll(name) {
   const { confirmDialog } = await import("./dialog.js?raw");
   const sure = await confirmDialog(
     "Delete everything below?",
-    `Every world below /${name}/ moves to the machine's trash.`,
+    `All worlds below /${name}/ move to the trash.`,
     "Delete all",
   );
   if (!sure) return;
   try {
-    const { deleted } = await (await ask(`${pathOf(name)}/`, { method: "DELETE" })).json();
+    const { deleted } = await (await send(`${pathOf(name)}/`, { method: "DELETE" })).json();
     note(`${count(deleted.length, "world")} deleted`);
   } catch (error) {
-    noteRefusal(error);
+    noteError(error);
   }
 }
 
-function drawRow(folder, row, fresh) {
+function drawRow(folder, row, changed) {
   const world = row.version !== undefined;
   const path = pathOf(`${folder}/${row.name}`);
   const cells = world
@@ -192,7 +192,7 @@ function drawRow(folder, row, fresh) {
     : [];
   return h(
     "li",
-    { class: fresh.has(row.name) ? "flash" : "" },
+    { class: changed.has(row.name) ? "flash" : "" },
     h(
       "a",
       { href: world ? path : `${path}/` },

@@ -1,7 +1,4 @@
-/**
- * Texts to be copied: the commands that do from a terminal what a page does, and whatever else
- * somebody takes elsewhere.
- */
+/** Texts that can be copied, such as the curl commands of a world. */
 
 import { button, h, style } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
@@ -28,7 +25,7 @@ export function copyable(label, text) {
     await navigator.clipboard.writeText(text).then(() => {
       copy.textContent = "Copied";
     }, () => {
-      // Without the permission, a selection is the next best thing.
+      // Without the permission to copy, the text is selected.
       getSelection()?.selectAllChildren(area);
       copy.textContent = "Selected";
     });

@@ -1,8 +1,8 @@
-/**
- * Comma- and tab-separated values (RFC 4180) as rows of strings. Pure.
- */
+/** Parses comma- and tab-separated values (RFC 4180). Pure. */
 
 /**
+ * Returns rows of strings.
+ *
  * @param {string} text
  * @param {string} [separator]
  * @returns {string[][]}
@@ -35,7 +35,7 @@ export function parseCsv(text, separator = ",") {
       if (at === text.length) row.push("");
       continue;
     }
-    // What follows a closing quote up to the line's end belongs to nothing.
+    // Text after a closing quote is not valid, and skipped to the end of the line.
     while (at < text.length && text[at] !== "\n" && text[at] !== "\r") at++;
     at += text[at] === "\r" && text[at + 1] === "\n" ? 2 : 1;
     rows.push(row);

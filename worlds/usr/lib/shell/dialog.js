@@ -1,6 +1,5 @@
 /**
- * A box over the page that asks for one thing. The browser's own dialog keeps the focus inside and
- * gives it back.
+ * Dialogs. They use the browser's dialog element, which keeps the focus inside and gives it back.
  */
 
 import { button, h, style } from "./dom.js?raw";
@@ -8,7 +7,7 @@ import { button, h, style } from "./dom.js?raw";
 await style("boxes");
 
 /**
- * Opens one; it is gone from the page once it is closed.
+ * Opens a dialog, which is removed from the page when it is closed.
  *
  * @param {string} title
  * @param {...unknown} content
@@ -35,8 +34,8 @@ export function openDialog(title, ...content) {
   return node;
 }
 
-/** Asks before something that cannot be taken back lightly; resolves with the answer. */
-export function confirmDialog(title, text, act) {
+/** Asks for a confirmation. Resolves with true if it is given. */
+export function confirmDialog(title, text, label) {
   return new Promise((resolve) => {
     const node = openDialog(
       title,
@@ -45,7 +44,7 @@ export function confirmDialog(title, text, act) {
         "div",
         { class: "actions" },
         button("Cancel", () => node.close()),
-        button(act, () => {
+        button(label, () => {
           resolve(true);
           node.close();
         }, { class: "danger" }),

@@ -1,13 +1,12 @@
 /**
- * The one way anything gets into the page: elements made by name, strings set as text. No string is
- * ever parsed as markup here or elsewhere in the shell, and the page's policy (Trusted Types)
- * refuses whoever tries.
+ * Creates the elements of the page. Strings are set as text: neither this module nor any other of the
+ * shell parses a string as markup, and the page's policy (Trusted Types) refuses every attempt.
  */
 
-/** What is set as a property, because the attribute means something else or nothing. */
+/** Set as properties, because the attribute has another meaning or none. */
 const PROPERTIES = new Set(["value", "checked", "disabled", "open", "hidden", "textContent"]);
 
-/** Makes an element; `props.on` holds listeners by event, and null and false are no children. */
+/** Creates an element. `props.on` has listeners by event; null and false children are skipped. */
 export function h(tag, props, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props ?? {})) {
@@ -26,16 +25,16 @@ export function h(tag, props, ...children) {
   return node;
 }
 
-/** The URL if following it runs nothing: `javascript:` and the like are dropped. */
+/** The URL, or undefined if following it could run code, as with `javascript:`. */
 export function safeUrl(url, base = globalThis.location?.href ?? "http://localhost/") {
   if (!URL.canParse(url, base)) return undefined;
   const { protocol } = new URL(url, base);
   return ["http:", "https:", "mailto:", "blob:"].includes(protocol) ? url : undefined;
 }
 
-/** A button. */
-export function button(label, act, props = {}) {
-  return h("button", { type: "button", ...props, on: { click: act } }, label);
+/** Creates a button. */
+export function button(label, onClick, props = {}) {
+  return h("button", { type: "button", ...props, on: { click: onClick } }, label);
 }
 
 /** An element of `index.html`. */
@@ -43,12 +42,12 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Puts children in the place of what is there; null and false are left out. */
+/** Replaces the children; null and false are skipped. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat(3).filter((child) => child));
 }
 
-/** Loads one of the shell's style sheets; what needs it waits for it, so that nothing jumps. */
+/** Loads a style sheet of the shell. Await it before drawing, so that the layout does not shift. */
 export function style(name) {
   const href = `/usr/lib/shell/${name}.css?raw`;
   if (document.querySelector(`link[href="${href}"]`) !== null) return Promise.resolve();
@@ -59,10 +58,10 @@ export function style(name) {
   });
 }
 
-/** Shows a node again with a quiet flash. */
+/** Plays the flash animation of a node. */
 export function flash(node) {
   node.classList.remove("flash");
-  // Reading a layout property is what lets the same animation start anew.
+  // The browser restarts an animation only after a layout, which reading the property forces.
   void node.offsetWidth;
   node.classList.add("flash");
 }

@@ -1,10 +1,10 @@
 /**
- * Writes a world from the browser. It sends what it began with as `If-Match`, so nobody's work is
- * overwritten unseen; when somebody was faster, both texts are shown side by side.
+ * Edits a world. It sends the version that it began with as `If-Match`. If another client wrote a
+ * version in between, both texts are shown side by side.
  */
 
-import { ask, askJson } from "./api.js?raw";
-import { noteRefusal } from "./chrome.js?raw";
+import { requestJson, send as sendRequest } from "./api.js?raw";
+import { noteError } from "./chrome.js?raw";
 import { changedSpan } from "./code_view.js?raw";
 import { button, h, style } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
@@ -13,13 +13,13 @@ await style("boxes");
 
 /**
  * @param {string} name
- * @param {import("./viewers.js").Shown | undefined} world what is there now
+ * @param {import("./viewers.js").Shown | undefined} world the current version; undefined if none
  * @param {[string, string][]} meta its `x-meta-*` pairs
- * @param {() => void} done called when it was saved or given up
+ * @param {() => void} done called after saving or cancelling
  */
 export function editor(name, world, meta, done) {
   const path = pathOf(name);
-  // A text area knows only LF; what came with CRLF goes back with it.
+  // A text area has LF only. A text with CRLF is sent with CRLF.
   const crlf = /\r\n/.test(world?.text ?? "") && !/[^\r]\n/.test(world?.text ?? "");
   const text = h("textarea", {
     "aria-label": `Text of /${name}`,
@@ -35,18 +35,18 @@ export function editor(name, world, meta, done) {
     spellcheck: "false",
   });
   const pairs = h("textarea", {
-    "aria-label": "Metadata, one name: value a line",
+    "aria-label": "Metadata, one name: value per line",
     class: "pairs",
     placeholder: "author: you",
     spellcheck: "false",
     value: meta.map(([key, value]) => `${key.slice("x-meta-".length)}: ${value}`).join("\n"),
   });
-  const other = h("div", { class: "theirs", hidden: true });
-  const save = button("Save", () => send(), { class: "primary" });
+  const conflictPane = h("div", { class: "conflict", hidden: true });
+  const save = button("Save", () => submit(), { class: "primary" });
   const node = h(
     "form",
     { class: "editor", on: { submit: (event) => event.preventDefault() } },
-    h("div", { class: "sides" }, text, other),
+    h("div", { class: "sides" }, text, conflictPane),
     h("details", { open: meta.length > 0 }, h("summary", {}, "Metadata"), pairs),
     h(
       "div",
@@ -62,22 +62,22 @@ export function editor(name, world, meta, done) {
     leaving.abort();
     done();
   }
-  function hold(event) {
-    // Gone from the page, there is nothing left to lose.
+  function confirmLeave(event) {
+    // Removed from the page, the editor has no text to lose.
     if (!node.isConnected) return leaving.abort();
     if (text.value === (world?.text ?? "")) return;
     if (event.type === "beforeunload" || !confirm("Leave without saving?")) event.preventDefault();
   }
-  addEventListener("beforeunload", hold, { signal: leaving.signal });
-  addEventListener("shell:leave", hold, { signal: leaving.signal });
+  addEventListener("beforeunload", confirmLeave, { signal: leaving.signal });
+  addEventListener("shell:leave", confirmLeave, { signal: leaving.signal });
   node.addEventListener("keydown", (event) => {
     if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      send();
+      submit();
     } else if (event.key === "Escape" && text.value === (world?.text ?? "")) onDone();
   });
 
-  async function send() {
+  async function submit() {
     save.disabled = true;
     const type = ext.value.trim();
     const headers = new Headers(
@@ -92,46 +92,46 @@ export function editor(name, world, meta, done) {
         }
       }
       const body = crlf ? text.value.replaceAll("\n", "\r\n") : text.value;
-      await ask(`${path}${type === "" ? "" : `?ext=${encodeURIComponent(type)}`}`, {
+      await sendRequest(`${path}${type === "" ? "" : `?ext=${encodeURIComponent(type)}`}`, {
         method: "PUT",
         body: new TextEncoder().encode(body),
         headers,
       });
       onDone();
     } catch (error) {
-      if (error.status === 412) await conflict().catch(noteRefusal);
-      else noteRefusal(error);
+      if (error.status === 412) await showConflict().catch(noteError);
+      else noteError(error);
     } finally {
       save.disabled = false;
     }
   }
 
-  /** Shows what is there now beside what was to be saved. */
-  async function conflict() {
-    const theirs = await askJson(path);
-    const current = theirs.stage_html;
-    base = theirs.version;
+  /** Shows the current version next to the text of the editor. */
+  async function showConflict() {
+    const latest = await requestJson(path);
+    const current = latest.stage_html;
+    base = latest.version;
     const { start, end } = changedSpan(text.value, current);
-    other.replaceChildren(
+    conflictPane.replaceChildren(
       h(
         "p",
         { role: "alert" },
-        `Version ${base} was written while you edited. Yours is on the left; saving again replaces theirs.`,
+        `Version ${base} was written while you edited. Your text is on the left. Saving replaces that version.`,
       ),
       h(
         "pre",
-        { tabindex: "0", "aria-label": "Their text" },
+        { tabindex: "0", "aria-label": `Version ${base}` },
         current.slice(0, start),
         h("mark", {}, current.slice(start, end)),
         current.slice(end),
       ),
-      button("Take theirs instead", () => {
+      button("Use this text", () => {
         text.value = current;
-        other.hidden = true;
+        conflictPane.hidden = true;
         save.textContent = "Save";
       }),
     );
-    other.hidden = false;
+    conflictPane.hidden = false;
     save.textContent = `Replace version ${base}`;
   }
 

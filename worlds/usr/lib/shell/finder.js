@@ -1,18 +1,16 @@
-/**
- * Search as you type over the names of all worlds and collections that this tab may read.
- */
+/** Search by name over all worlds and collections that this tab can read. */
 
-import { askJson } from "./api.js?raw";
-import { noteRefusal } from "./chrome.js?raw";
+import { requestJson } from "./api.js?raw";
+import { noteError } from "./chrome.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 import { rank } from "./rank.js?raw";
 
 /**
- * Opens the box.
+ * Opens the search.
  *
- * @param {string} [typed] what was typed already
+ * @param {string} [typed] what was typed before it opened
  */
 export function openFinder(typed = "") {
   if (document.querySelector("dialog[open]") !== null) return;
@@ -88,10 +86,10 @@ export function openFinder(typed = "") {
     ),
   );
   node.classList.add("finder");
-  askJson("/proc/worlds").then((worlds) => {
+  requestJson("/proc/worlds").then((worlds) => {
     names = withCollections(worlds.map(({ name }) => name));
     draw();
-  }, noteRefusal);
+  }, noteError);
 }
 
 function withCollections(worlds) {

@@ -1,6 +1,4 @@
-/**
- * Facts as people read them. Pure, but for the clock.
- */
+/** Formats sizes, times and counts. Pure, except for the clock. */
 
 const UNITS = ["B", "KiB", "MiB", "GiB"];
 
@@ -13,7 +11,7 @@ export function size(bytes) {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** A time as a distance from now, in few letters: `4 s`, `12 min`, `3 h`, then a date. */
+/** The time since a point in time: `4 s`, `12 min`, `3 h`; a date after a day. */
 export function ago(time, now = Date.now()) {
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1000));
   if (Number.isNaN(seconds)) return "";

@@ -1,8 +1,6 @@
-/**
- * Bytes that are nothing else to us: offset, hex, and what of it is ASCII.
- */
+/** Bytes without another viewer: offset, hexadecimal digits and ASCII characters. */
 
-import { ask } from "./api.js?raw";
+import { send } from "./api.js?raw";
 import { button, h } from "./dom.js?raw";
 import { size } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
@@ -19,7 +17,9 @@ export function hexView() {
   async function update(world) {
     const mine = ++turn;
     const at = world.past ? `&at=${world.version}` : "";
-    const bytes = new Uint8Array(await (await ask(`${pathOf(world.name)}?raw${at}`)).arrayBuffer());
+    const bytes = new Uint8Array(
+      await (await send(`${pathOf(world.name)}?raw${at}`)).arrayBuffer(),
+    );
     if (mine !== turn) return;
     const width = matchMedia("(max-width: 700px)").matches ? 8 : 16;
     text.textContent = "";
@@ -41,11 +41,11 @@ export function hexView() {
 }
 
 /**
- * A dump of bytes, a line each `width`.
+ * Formats bytes as lines of `width` bytes.
  *
  * @param {Uint8Array} bytes
  * @param {number} offset of the first byte
- * @param {number} width bytes a line
+ * @param {number} width bytes per line
  */
 export function hexDump(bytes, offset, width) {
   let out = "";

@@ -1,7 +1,7 @@
 /**
- * Colours for source, painted over plain text with the CSS Custom Highlight API: the text stays one
- * node, and a browser without the interface shows it uncoloured. A rough reading of comments,
- * strings, numbers and keywords is all it is; it knows no language truly.
+ * Colours source text with the CSS Custom Highlight API: the text stays one node, and a browser
+ * without the API shows it uncoloured. Comments, strings, numbers and keywords are found by patterns
+ * that are the same for most languages.
  */
 
 const KEYWORDS = new Set(
@@ -21,7 +21,7 @@ const HASH = new Set("py rb sh bash zsh yaml yml toml ini cfg conf env pl r dock
 const DASH = new Set("sql lua hs elm".split(" "));
 const PLAIN = new Set("txt log md markdown csv tsv bin org tex srt vtt rst".split(" "));
 /** Longest text that is coloured, in characters. */
-const MOST = 200_000;
+const MAX_LENGTH = 200_000;
 const STRING = `"(?:[^"\\\\\\n]|\\\\.)*"|'(?:[^'\\\\\\n]|\\\\.)*'|\`(?:[^\`\\\\]|\\\\[^])*\``;
 
 /**
@@ -32,7 +32,7 @@ const STRING = `"(?:[^"\\\\\\n]|\\\\.)*"|'(?:[^'\\\\\\n]|\\\\.)*'|\`(?:[^\`\\\\]
  * @returns {{ kind: "comment" | "string" | "number" | "keyword", start: number, end: number }[]}
  */
 export function spansOf(text, ext) {
-  if (PLAIN.has(ext) || text.length > MOST) return [];
+  if (PLAIN.has(ext) || text.length > MAX_LENGTH) return [];
   const comment = HASH.has(ext)
     ? "(?<![\\w$&])#.*"
     : DASH.has(ext)
@@ -55,7 +55,7 @@ function isKeyword(word, ext) {
   return ext === "sql" ? SQL.has(word.toLowerCase()) : KEYWORDS.has(word);
 }
 
-/** Colours a text node; what was coloured before is forgotten. */
+/** Colours a text node, and removes the colours of any earlier one. */
 export function paint(node, text, ext) {
   if (!("highlights" in CSS)) return;
   const ranges = { comment: [], string: [], number: [], keyword: [] };

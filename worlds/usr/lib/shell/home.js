@@ -1,9 +1,9 @@
 /**
- * The machine at a glance: its tree with counts, what changes while you look, and what it is made
- * of. Everything is read from the machine's own paths.
+ * The home page: the tree with counts, recent changes, and the state of the server. Everything is read
+ * from public paths of the server.
  */
 
-import { askJson } from "./api.js?raw";
+import { requestJson } from "./api.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, duration } from "./format.js?raw";
 import { NAMESPACES, pathOf } from "./place.js?raw";
@@ -19,21 +19,21 @@ const ABOUT = {
   etc: "configuration",
   usr: "skills, renderers, documents",
   var: "logs and caches",
-  boot: "startup, for approvers",
+  boot: "startup, for T3",
   lib: "plugins",
 };
 
-/** Shows the page and keeps it true. */
-export async function show(main, _place, { signal, refused }) {
+/** Shows the page and follows all changes. */
+export async function show(main, _place, { signal, showError }) {
   const [worlds, status, routes, devices, mounts] = await Promise.all([
-    askJson("/proc/worlds", { signal }),
-    askJson("/proc/status", { signal }),
-    askJson("/bin", { signal }),
-    askJson("/dev/", { signal }),
-    askJson("/mnt/", { signal }),
+    requestJson("/proc/worlds", { signal }),
+    requestJson("/proc/status", { signal }),
+    requestJson("/bin", { signal }),
+    requestJson("/dev/", { signal }),
+    requestJson("/mnt/", { signal }),
   ]).catch(async (error) => {
-    // Who holds a part of the tree begins there.
-    const { prefix } = error.status === 403 ? await askJson("/auth/whoami", { signal }) : {};
+    // A capability that cannot read all of this starts at its prefix.
+    const { prefix } = error.status === 403 ? await requestJson("/auth/whoami", { signal }) : {};
     if (!prefix) throw error;
     dispatchEvent(new CustomEvent("shell:go", { detail: `${pathOf(prefix.slice(1))}/` }));
     return [];
@@ -51,14 +51,14 @@ export async function show(main, _place, { signal, refused }) {
       ...NAMESPACES.toSorted(byUse).map((space) => tree(space, ABOUT[space], byName)),
     );
   }
-  function drawRecent(fresh) {
+  function drawRecent(changed) {
     const newest = [...byName.values()]
       .filter(({ layer }) => layer !== "lower")
       .sort((a, b) => a.updated_at < b.updated_at ? 1 : -1)
       .slice(0, RECENT);
-    recent.replaceChildren(...newest.map((world) => changeRow(world, world.name === fresh)));
+    recent.replaceChildren(...newest.map((world) => changeRow(world, world.name === changed)));
     if (newest.length === 0) {
-      recent.append(h("li", { class: "empty-line" }, "No change yet. Write something into /home."));
+      recent.append(h("li", { class: "empty-line" }, "No changes yet. Write a world below /home."));
     }
   }
 
@@ -69,22 +69,22 @@ export async function show(main, _place, { signal, refused }) {
     plugins.draw(found);
   }
 
-  let later = 0;
-  let healthLater = 0;
+  let treeTimer = 0;
+  let pluginsTimer = 0;
   function onEvent({ type, data }) {
     if (type === "list") return;
-    // The state is told before its routes are up or down.
+    // The event of a state comes before the routes of the plugin change.
     if (data.name.startsWith("lib/")) {
-      clearTimeout(healthLater);
-      healthLater = setTimeout(drawPlugins, 300);
+      clearTimeout(pluginsTimer);
+      pluginsTimer = setTimeout(drawPlugins, 300);
     }
     const known = byName.has(data.name);
     if (type === "delete") byName.delete(data.name);
     else byName.set(data.name, { ...data, layer: data.version === 0 ? "lower" : "upper" });
     drawRecent(data.name);
     if (known && type !== "delete") return;
-    clearTimeout(later);
-    later = setTimeout(drawTree, 100);
+    clearTimeout(treeTimer);
+    treeTimer = setTimeout(drawTree, 100);
   }
 
   drawTree();
@@ -100,7 +100,7 @@ export async function show(main, _place, { signal, refused }) {
       h(
         "section",
         { class: "card machine" },
-        h("h2", {}, "Machine"),
+        h("h2", {}, "Server"),
         h(
           "dl",
           {},
@@ -133,7 +133,7 @@ export async function show(main, _place, { signal, refused }) {
       ),
     ),
   );
-  follow("/stream/?brief", { signal, onEvent, onRefusal: refused });
+  follow("/stream/?brief", { signal, onEvent, onError: showError });
 }
 
 function byUse(a, b) {
@@ -158,10 +158,10 @@ function item(path, name, about) {
   return h("li", {}, h("a", { href: path }, name), about ? h("small", {}, about) : null);
 }
 
-function changeRow({ name, version, ext, updated_at }, fresh) {
+function changeRow({ name, version, ext, updated_at }, isNew) {
   return h(
     "li",
-    { class: fresh ? "flash" : "" },
+    { class: isNew ? "flash" : "" },
     h(
       "a",
       { href: pathOf(name) },

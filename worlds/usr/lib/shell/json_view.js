@@ -1,13 +1,13 @@
 /**
- * JSON as a tree to fold, one document or one a line. Branches are drawn when they are opened, so
- * size costs nothing until it is looked at. What does not parse is shown as the text it is.
+ * JSON as a tree: one document, or one value per line. A branch is drawn when it is opened, so that a
+ * large document opens fast. A text that does not parse is shown as text.
  */
 
 import { button, h, style } from "./dom.js?raw";
 
 /** Children drawn at a time. */
 const STEP = 200;
-/** Levels that are open at first, and how many children at most an open one has. */
+/** Levels that are open at first, and most children of an open branch. */
 const OPEN_LEVELS = 2;
 const OPEN_CHILDREN = 50;
 
@@ -27,7 +27,7 @@ export function jsonView() {
       const plain = (await import("./code_view.js?raw")).codeView();
       plain.update(world);
       node.replaceChildren(
-        h("p", { class: "fault" }, `This is no JSON: ${error.message}`),
+        h("p", { class: "fault" }, `This is not JSON: ${error.message}`),
         plain.node,
       );
     }

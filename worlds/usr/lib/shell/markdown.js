@@ -1,7 +1,6 @@
 /**
- * Markdown as a tree of plain values: headings, paragraphs, lists, quotes, code, tables, rules, and
- * the marks within a line. Pure. HTML in the text stays text: what a stranger wrote never becomes
- * markup of the shell's.
+ * Parses Markdown to a tree of plain values: headings, paragraphs, lists, quotes, code, tables, rules,
+ * and the marks within a line. Pure. HTML in the text stays text, because the text is untrusted.
  *
  * @typedef {string | { tag: string, in: Node[], [fact: string]: unknown }} Node
  */
@@ -12,13 +11,13 @@ const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])(?:\s+|$)/;
 const QUOTE = /^ {0,3}>\s?/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-/** A longer line is a paragraph's, so that no pattern meets more than this many characters. */
-const LONGEST = 1000;
-/** How deep lists and quotes may nest; beyond it they are text. */
-const DEEPEST = 12;
+/** A longer line is part of a paragraph, which bounds the work of the patterns. In characters. */
+const MAX_LINE = 1000;
+/** Most levels of nested lists and quotes; deeper ones are text. */
+const MAX_DEPTH = 12;
 
 /**
- * Reads a document.
+ * Parses a document.
  *
  * @param {string} text
  * @returns {Node[]}
@@ -31,7 +30,7 @@ function blocks(lines, depth) {
   const out = [];
   let at = 0;
   while (at < lines.length) {
-    const line = lines[at].length > LONGEST ? "x" : lines[at];
+    const line = lines[at].length > MAX_LINE ? "x" : lines[at];
     const fence = FENCE.exec(line);
     const heading = HEADING.exec(line);
     if (line.trim() === "") at++;
@@ -51,12 +50,12 @@ function blocks(lines, depth) {
     } else if (RULE.test(line)) {
       out.push({ tag: "hr", in: [] });
       at++;
-    } else if (QUOTE.test(line) && depth < DEEPEST) {
+    } else if (QUOTE.test(line) && depth < MAX_DEPTH) {
       const start = at;
       while (at < lines.length && QUOTE.test(lines[at])) at++;
       const inner = lines.slice(start, at).map((quoted) => quoted.replace(QUOTE, ""));
       out.push({ tag: "blockquote", in: blocks(inner, depth + 1) });
-    } else if (ITEM.test(line) && depth < DEEPEST) {
+    } else if (ITEM.test(line) && depth < MAX_DEPTH) {
       at = list(lines, at, depth, out);
     } else if (line.includes("|") && isTableRule(lines[at + 1] ?? "")) {
       at = table(lines, at, out);
@@ -70,11 +69,11 @@ function blocks(lines, depth) {
 }
 
 function isTableRule(line) {
-  return line.length <= LONGEST && TABLE_RULE.test(line);
+  return line.length <= MAX_LINE && TABLE_RULE.test(line);
 }
 
 function breaksParagraph(line) {
-  if (line.length > LONGEST) return false;
+  if (line.length > MAX_LINE) return false;
   return line.trim() === "" || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) ||
     RULE.test(line) || ITEM.test(line);
 }
@@ -138,13 +137,13 @@ function cells(line) {
     .map((cell) => cell.trim().replace(/\\\|/g, "|"));
 }
 
-// Each alternative begins with a letter of its own and looks ahead over one line's worth at most.
+// Each alternative begins with a different character and has a limited length, which bounds the work.
 const INLINE =
   /(?<!`)(?<code>`{1,3})(?!`)(?<codeText>[^]{0,2000}?[^`])\k<code>(?!`)|(?<image>!?)\[(?<label>(?:[^[\]\\]|\\.|\[[^[\]]{0,200}\]){0,1000})\]\((?<url><[^<>\n]{0,2000}>|[^\s()]{0,2000}(?:\([^\s()]{0,500}\)[^\s()]{0,500})?)(?:\s+"[^"]{0,500}")?\)|(?<auto><?https?:\/\/[^\s<>]{1,2000}>?)|(?<strong>\*\*|__)(?=\S)(?<strongText>[^]{0,2000}?\S)\k<strong>|(?<em>[*_])(?=[^\s*_])(?<emText>[^*_]{0,2000}?[^\s*_])\k<em>(?![\p{L}\p{N}])|~~(?=\S)(?<gone>[^~]{0,2000})~~|\\(?<literal>[\\`*_{}[\]()#+.!|<>~-])|(?<br>(?: {2,}|\\)\n)/gu;
 
-/** Reads the marks within a paragraph. */
+/** Parses the marks within a paragraph. */
 export function inline(text, depth = 0) {
-  if (depth > DEEPEST) return [text];
+  if (depth > MAX_DEPTH) return [text];
   const out = [];
   let from = 0;
   for (const match of text.matchAll(INLINE)) {

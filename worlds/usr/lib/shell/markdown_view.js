@@ -1,6 +1,6 @@
 /**
- * Markdown as a page. Links lead where they say and nowhere that runs anything; pictures are of this
- * machine only, because a picture from elsewhere would tell its host who is reading.
+ * Markdown as a page. A link that could run code is text. Images are loaded from this server only,
+ * because another server would learn who reads the page.
  */
 
 import { h, safeUrl } from "./dom.js?raw";
@@ -24,7 +24,7 @@ function element(part, base) {
     case "a":
       return link(part, base, children);
     case "img":
-      return picture(part, base);
+      return image(part, base);
     case "pre":
       return h("pre", { tabindex: "0" }, children);
     case "ol":
@@ -54,14 +54,14 @@ function element(part, base) {
 function link({ href }, base, children) {
   if (href.startsWith("#") || safeUrl(href, base) === undefined) return h("span", {}, children);
   const url = new URL(href, base);
-  const inside = url.origin === location.origin;
+  const isLocal = url.origin === location.origin;
   return h("a", {
     href: url.href,
-    ...(inside ? {} : { target: "_blank", rel: "noopener noreferrer" }),
+    ...(isLocal ? {} : { target: "_blank", rel: "noopener noreferrer" }),
   }, children);
 }
 
-function picture({ src, alt }, base) {
+function image({ src, alt }, base) {
   if (safeUrl(src, base) === undefined) return alt;
   const url = new URL(src, base);
   if (url.origin !== location.origin) {

@@ -1,9 +1,9 @@
 /**
- * Pictures, sound, film and PDF. The bytes are read as any client reads them, with this tab's
- * credential, and handed to the element as a blob of exactly the type that its extension stands for.
+ * Images, audio, video and PDF. The bytes are requested with the credential of this tab, and passed to
+ * the element as a blob with the media type of the extension.
  */
 
-import { ask } from "./api.js?raw";
+import { send } from "./api.js?raw";
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
@@ -23,12 +23,12 @@ export function mediaView(kind) {
   async function update(world) {
     const mine = ++turn;
     const at = world.past ? `&at=${world.version}` : "";
-    const response = await ask(`${pathOf(world.name)}?raw${at}`);
+    const response = await send(`${pathOf(world.name)}?raw${at}`);
     const type = response.headers.get("content-type") ?? "";
     const bytes = await response.arrayBuffer();
     if (mine !== turn) return;
     if (url !== undefined) URL.revokeObjectURL(url);
-    // A type of the right family, whatever the world calls itself: a blob: page is of our origin.
+    // A blob: page has the origin of the shell, so only types that run no scripts are kept.
     const family = kind === "pdf" ? "application/pdf" : `${kind}/`;
     const safe = type.startsWith(family) && !type.includes("svg")
       ? type

@@ -1,9 +1,6 @@
-/**
- * Gives an agent a key to a part of the tree: a capability for a prefix, for a time, with the words
- * that tell an agent what it is.
- */
+/** Mints a capability for a prefix, with a prompt that explains it to an agent. */
 
-import { askJson } from "./api.js?raw";
+import { requestJson } from "./api.js?raw";
 import { copyable } from "./commands.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { h } from "./dom.js?raw";
@@ -18,7 +15,7 @@ const LIFETIMES = {
   "2592000": "30 days",
 };
 
-/** Opens the box; the prefix is where the browser is, unless somebody says otherwise. */
+/** Opens the dialog. The proposed prefix is the collection that is shown. */
 export function openMint() {
   const place = placeOf(location.pathname);
   const here = place.collection ? place.name : parentOf(place.name);
@@ -54,11 +51,11 @@ export function openMint() {
       mode: mode.value,
     });
     try {
-      const cap = await askJson(`/auth/mint?${query}`, { method: "POST" });
+      const cap = await requestJson(`/auth/mint?${query}`, { method: "POST" });
       result.replaceChildren(
         copyable("Token", cap.token),
         copyable("Prompt for an agent", agentPrompt(location.origin, cap)),
-        h("p", { class: "hint" }, "It is shown here and kept nowhere; it ends by itself."),
+        h("p", { class: "hint" }, "Copy it now: it is not stored. It expires automatically."),
       );
     } catch (error) {
       fault.textContent = error.message;
@@ -69,12 +66,12 @@ export function openMint() {
     h(
       "form",
       { class: "sign-in", on: { submit } },
-      h("label", {}, h("span", {}, "Everything at and below"), prefix),
+      h("label", {}, h("span", {}, "Prefix: this path and all below it"), prefix),
       h(
         "div",
         { class: "pair" },
-        h("label", {}, h("span", {}, "May"), mode),
-        h("label", {}, h("span", {}, "For"), ttl),
+        h("label", {}, h("span", {}, "Access"), mode),
+        h("label", {}, h("span", {}, "Valid for"), ttl),
       ),
       fault,
       h("button", { type: "submit", class: "primary" }, "Mint"),
@@ -84,25 +81,25 @@ export function openMint() {
 }
 
 /**
- * What an agent needs to be told.
+ * The prompt for an agent that gets the capability.
  *
- * @param {string} origin of the machine
+ * @param {string} origin of the server
  * @param {{ token: string, prefix: string, mode: string, exp: number }} cap
  */
 export function agentPrompt(origin, { token, prefix, mode, exp }) {
-  const writes = mode === "rw";
+  const canWrite = mode === "rw";
   return [
-    `You have a place on an HTTP machine: ${origin}${prefix}/`,
+    `You can use a part of an HTTP server: ${origin}${prefix}/`,
     `Send this header with every request: Authorization: Bearer ${token}`,
-    `GET ${origin}${prefix}/ lists what is there, one name a line. GET a name reads it as JSON; ?raw gives its bytes.`,
-    ...(writes
+    `GET ${origin}${prefix}/ lists the names, one per line. GET of a name reads it as JSON; with ?raw as bytes.`,
+    ...(canWrite
       ? [
-        "PUT a name with a body creates or replaces it; POST appends. Any name and any format will do; a person watches the pages live in a browser, and HTML, SVG, Markdown, JSON and CSV are shown rendered.",
-        'To change what others may change too, read it first and send its ETag back as If-Match: "…"; 412 means that somebody was faster, so read again.',
-        "Say what a write is worth in headers such as X-Meta-Author, X-Meta-Confidence, X-Meta-Source.",
+        "PUT creates or replaces a name; POST appends to it. Any name and any format are allowed. People watch the pages live in a browser, which renders HTML, SVG, Markdown, JSON and CSV.",
+        'Before you change content that others can change, read it and send its ETag as If-Match: "…". 412 means that it changed in between: read it again.',
+        "Describe a write in headers such as X-Meta-Author, X-Meta-Confidence, X-Meta-Source.",
       ]
-      : ["You may read and nothing else."]),
-    `Everything outside ${prefix} is closed to you. The key ends at ${
+      : ["You can only read."]),
+    `You cannot access anything outside ${prefix}. The token expires at ${
       new Date(exp * 1000).toISOString()
     }.`,
   ].join("\n");

@@ -1,17 +1,15 @@
-/**
- * Short notes at the page's corner, read out by a screen reader, gone by themselves.
- */
+/** Short notes in the corner of the page. Screen readers announce them. */
 
 import { button, byId, h, style } from "./dom.js?raw";
 
 await style("notes");
 
-const MS = 6000;
+const NOTE_MS = 6000;
 
-/** Shows one; `bad` is a kind. */
+/** Shows a note for {@link NOTE_MS}. @param {string} kind `bad` for errors */
 export function showNote(text, kind) {
   const node = h("p", { class: `note ${kind}` }, h("span", {}, text));
   node.append(button("×", () => node.remove(), { class: "quiet", "aria-label": "Dismiss" }));
   byId("notes").append(node);
-  setTimeout(() => node.remove(), MS);
+  setTimeout(() => node.remove(), NOTE_MS);
 }

@@ -1,18 +1,15 @@
-/**
- * Where the browser is, in the machine's terms: the path of the address bar as a name, and back.
- * Pure; knows nothing of the page.
- */
+/** Converts between paths of the address bar and names of worlds. Pure. */
 
-/** The namespaces that hold worlds. */
+/** The namespaces that contain worlds. */
 export const NAMESPACES = ["boot", "etc", "home", "lib", "usr", "var"];
 
-/** Reads a URL's path: its name without slashes at its ends, and what kind of place it is. */
+/** Parses the path of a URL: the name without slashes at its ends, and which view shows it. */
 export function placeOf(pathname) {
   let path = pathname;
   try {
     path = decodeURIComponent(pathname).normalize("NFC");
   } catch {
-    // A broken escape names nothing; shown as it is, and the machine will say so.
+    // An invalid escape stays as it is, and the server answers with an error.
   }
   const name = path.replace(/^\/|\/$/g, "");
   const collection = path.endsWith("/");
@@ -24,7 +21,7 @@ export function placeOf(pathname) {
   return { name, collection, kind: first === "shaped" ? "shaped" : "route" };
 }
 
-/** The path of a world or, with a slash at its end, of a collection. */
+/** The path of a world; of a collection if the name ends in a slash. */
 export function pathOf(name) {
   return `/${name.split("/").map(encodeURIComponent).join("/")}`;
 }

@@ -1,9 +1,9 @@
 /**
- * The approver's page of a plugin: what it is, what it asks for in plain words, how it fares, and
- * the switch. Whether somebody may turn it is the machine's decision.
+ * The panel of a plugin: its description, what it requests, its health, and the buttons that activate
+ * and disable it. The server decides whether the caller is allowed to.
  */
 
-import { ask, askJson, request } from "./api.js?raw";
+import { request, requestJson, send } from "./api.js?raw";
 import { button, fill, h, style } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
@@ -14,22 +14,24 @@ export function pluginPanel(name) {
   const path = `${pathOf(name)}/state`;
   const node = h("section", { class: "card plugin", "aria-label": "Plugin" });
   const fault = h("pre", { class: "command fault", role: "alert", hidden: true });
-  let seen;
+  let shown;
 
   async function update(world) {
-    seen = world;
+    shown = world;
     const response = await request(path).catch(() => undefined);
-    const told = response?.ok ? await response.json().catch(() => ({})) : {};
-    const asked = told.routes === undefined ? [] : (await import("./wishes.js?raw")).wishes(told);
-    draw({ state: world.state, ...told }, asked);
+    const status = response?.ok ? await response.json().catch(() => ({})) : {};
+    const permissions = status.routes === undefined
+      ? []
+      : (await import("./permission_list.js?raw")).listPermissions(status);
+    draw({ state: world.state, ...status }, permissions);
   }
 
-  /** Runs an act of the approver's; the machine's refusal stays on the page until the next one. */
-  async function attempt(act) {
+  /** Runs an action of the operator. Its error stays on the page until the next action. */
+  async function attempt(action) {
     fault.hidden = true;
     node.setAttribute("aria-busy", "true");
     try {
-      await act();
+      await action();
     } catch (error) {
       fault.textContent = error.message;
       fault.hidden = false;
@@ -38,21 +40,21 @@ export function pluginPanel(name) {
     }
   }
 
-  /** Approval is of the source that is on the page, so its version goes along. */
-  async function turn(to) {
-    await ask(path, { method: "PUT", body: to, headers: { "if-match": `"${seen.version}"` } });
-    await update({ ...seen, state: to });
+  /** Sends the version that is shown, so that exactly this source is approved. */
+  async function setState(to) {
+    await send(path, { method: "PUT", body: to, headers: { "if-match": `"${shown.version}"` } });
+    await update({ ...shown, state: to });
   }
 
   async function activate() {
-    const { asks } = await askJson(`${path}?asks`);
-    const { approve } = await import("./wishes.js?raw");
-    if (await approve(name, asks)) await turn("active");
+    const { asks } = await requestJson(`${path}?asks`);
+    const { confirmActivation } = await import("./permission_list.js?raw");
+    if (await confirmActivation(name, asks)) await setState("active");
   }
 
-  function draw(told, asked) {
-    const { state = "unknown" } = told;
-    const trouble = [told.fault, told.health?.reason].filter(Boolean).join("\n");
+  function draw(status, permissions) {
+    const { state = "unknown" } = status;
+    const faults = [status.fault, status.health?.reason].filter(Boolean).join("\n");
     fill(
       node,
       h(
@@ -64,18 +66,18 @@ export function pluginPanel(name) {
           "div",
           { class: "actions" },
           state === "active"
-            ? button("Disable", () => attempt(() => turn("disabled")), { class: "danger" })
+            ? button("Disable", () => attempt(() => setState("disabled")), { class: "danger" })
             : button("Activate…", () => attempt(activate), { class: "primary" }),
         ),
       ),
-      told.description ? h("p", {}, told.description) : null,
-      asked.length > 0 ? h("ul", {}, asked.map((wish) => h("li", {}, wish))) : h(
+      status.description ? h("p", {}, status.description) : null,
+      permissions.length > 0 ? h("ul", {}, permissions.map((text) => h("li", {}, text))) : h(
         "p",
         { class: "hint" },
-        "It is not running. Activating it shows first what it asks for.",
+        "Not active. Activate shows first what the plugin requests.",
       ),
-      told.up === undefined ? null : h("p", { class: "hint" }, healthOf(told)),
-      trouble === "" ? null : h("pre", { class: "command fault" }, trouble),
+      status.up === undefined ? null : h("p", { class: "hint" }, formatHealth(status)),
+      faults === "" ? null : h("pre", { class: "command fault" }, faults),
       fault,
     );
   }
@@ -83,13 +85,13 @@ export function pluginPanel(name) {
   return { node, update };
 }
 
-function healthOf({ up, health = {} }) {
+function formatHealth({ up, health = {} }) {
   const { state, requests, crashes, residentKiB } = health;
   return [
     up ? "Its routes are up" : "Its routes are down",
-    state && `the cell is ${state}`,
+    state && `its process is ${state}`,
     residentKiB && `${Math.round(residentKiB / 1024)} MiB`,
-    requests && `${requests} requests open`,
+    requests && `${requests} open requests`,
     crashes && `ended ${crashes} times`,
   ].filter(Boolean).join(" · ");
 }

@@ -1,9 +1,6 @@
-/**
- * The plugins on the home page: each with its state, and whether it is well. What the machine knows of
- * a plugin's health is at its state's path.
- */
+/** The plugins on the home page, each with its state and health from `/lib/<name>/state`. */
 
-import { askJson } from "./api.js?raw";
+import { requestJson } from "./api.js?raw";
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
@@ -15,7 +12,7 @@ export function pluginsPart(signal) {
   const node = h("ul", { class: "plugins" });
   let turn = 0;
 
-  /** Draws the list at once, and what needs asking as soon as it is known. */
+  /** Draws the list, then the health of each plugin as it arrives. */
   async function draw(plugins) {
     const mine = ++turn;
     const rows = plugins.toSorted((a, b) => a.name < b.name ? -1 : 1).map(({ name, state }) => ({
@@ -30,9 +27,9 @@ export function pluginsPart(signal) {
     );
     if (rows.length === 0) node.append(h("li", { class: "hint" }, "none"));
     await Promise.all(rows.map(async ({ name, mark, about }) => {
-      const told = await askJson(`${pathOf(name)}/state`, { signal }).catch(() => undefined);
-      if (told === undefined || mine !== turn || signal.aborted) return;
-      const { word, tone, detail } = healthOf(told);
+      const status = await requestJson(`${pathOf(name)}/state`, { signal }).catch(() => undefined);
+      if (status === undefined || mine !== turn || signal.aborted) return;
+      const { word, tone, detail } = healthOf(status);
       mark.textContent = word;
       mark.className = `tag ${tone}`;
       mark.title = detail;
@@ -44,17 +41,17 @@ export function pluginsPart(signal) {
 }
 
 /**
- * A plugin's health in a word, its tone, and what there is to add.
+ * The health of a plugin: one word, its colour, and details.
  *
- * @param {any} told what the machine tells of its state
+ * @param {any} status the JSON of `/lib/<name>/state`
  */
 export function healthOf({ state = "unknown", up = false, fault, health = {} }) {
   if (state !== "active") return { word: state, tone: state, detail: "" };
-  const trouble = fault ?? health.reason ?? "";
-  if (!up) return { word: "down", tone: "bad", detail: trouble };
+  const reason = fault ?? health.reason ?? "";
+  if (!up) return { word: "down", tone: "bad", detail: reason };
   if (health.crashes > 0) {
     const times = health.crashes === 1 ? "once" : `${health.crashes} times`;
     return { word: "up", tone: "pending", detail: `ended ${times}` };
   }
-  return { word: "up", tone: "good", detail: trouble };
+  return { word: "up", tone: "good", detail: reason };
 }

@@ -1,13 +1,11 @@
-/**
- * Which names fit what was typed. Pure.
- */
+/** Finds the names that match a search. Pure. */
 
-/** Names that are shown at most. */
-const MOST = 12;
+/** Most names that are shown. */
+const MAX_NAMES = 12;
 
 /**
- * The names that fit best, best first: those whose last part begins with the words, then those that
- * hold them, then those that have their letters in this order.
+ * The best matches, best first: names whose last segment begins with the query, then names that
+ * contain it, then names that have its letters in the same order.
  *
  * @param {string[]} names
  * @param {string} query
@@ -19,7 +17,7 @@ export function rank(names, query) {
     const score = scoreOf(name.toLowerCase(), wanted);
     if (score > 0) scored.push({ name, score: score - name.length / 1000 });
   }
-  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, MOST)
+  return scored.sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1)).slice(0, MAX_NAMES)
     .map(({ name }) => name);
 }
 

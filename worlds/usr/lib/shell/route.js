@@ -1,18 +1,15 @@
-/**
- * The parts of the tree that are routes and not worlds: what `/bin`, `/dev`, `/mnt` and `/proc`
- * list, and the machine's own words for everything else.
- */
+/** The view of routes: the listings of `/bin`, `/dev`, `/mnt` and `/proc`, and any other response. */
 
-import { ask } from "./api.js?raw";
+import { send } from "./api.js?raw";
 import { h, style } from "./dom.js?raw";
 import { ago, count, size } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
 
 await style("lists");
 
-/** Shows a listing of routes, or what the machine answers. */
+/** Shows a listing as rows, and any other response as text. */
 export async function show(main, { name }, { signal }) {
-  const response = await ask(pathOf(name), { signal });
+  const response = await send(pathOf(name), { signal });
   const type = response.headers.get("content-type") ?? "";
   const answer = type.includes("json") ? await response.json() : await response.text();
   if (signal.aborted) return;
@@ -40,7 +37,7 @@ export async function show(main, { name }, { signal }) {
 
 function listing(folder, rows) {
   if (rows.length === 0) {
-    return h("p", { class: "empty-line" }, "Nothing here. Plugins bring devices and mounts.");
+    return h("p", { class: "empty-line" }, "Empty. Plugins provide devices and mounts.");
   }
   return h("ul", { class: "rows" }, rows.map((row) => rowOf(folder, row)));
 }

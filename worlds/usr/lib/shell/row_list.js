@@ -1,6 +1,6 @@
 /**
- * A list of any length that scrolls smoothly: rows of one height in blocks, of which only those near
- * the window are in the page. Arrow keys move through it.
+ * A list of any length: rows of equal height in blocks. Only the blocks near the window are in the
+ * page. Arrow keys move the focus.
  */
 
 import { h } from "./dom.js?raw";
@@ -11,7 +11,7 @@ const ROW = 44;
 const BLOCK = 50;
 
 /**
- * @param {(row: any) => HTMLElement} draw makes a row; it is an `li` with one link first
+ * @param {(row: any) => HTMLElement} draw creates a row: an `li` whose first child is a link
  * @param {AbortSignal} signal
  */
 export function rowList(draw, signal) {
@@ -30,7 +30,7 @@ export function rowList(draw, signal) {
     block.replaceChildren(...rows.slice(first, first + BLOCK).map(draw));
   }
 
-  /** Takes new rows; what has the focus keeps it. */
+  /** Sets the rows, and keeps the focus. */
   function set(next) {
     rows = next;
     const focused = node.contains(document.activeElement)
@@ -62,7 +62,7 @@ export function rowList(draw, signal) {
     }
   }
 
-  /** Moves the focus to a row, which is brought into the window first. */
+  /** Moves the focus to a row, which is drawn first if needed. */
   function focusRow(index) {
     const at = Math.max(0, Math.min(rows.length - 1, index));
     const block = node.children[Math.floor(at / BLOCK)];

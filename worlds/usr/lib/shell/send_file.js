@@ -1,8 +1,6 @@
-/**
- * Writes a file as a world. What is there already is replaced only when somebody says so.
- */
+/** Writes a file as a world. An existing world is replaced only after a confirmation. */
 
-import { ask } from "./api.js?raw";
+import { send } from "./api.js?raw";
 import { note } from "./chrome.js?raw";
 import { confirmDialog } from "./dialog.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
@@ -10,12 +8,12 @@ import { lastOf, pathOf } from "./place.js?raw";
 /**
  * @param {string} name of the world
  * @param {File} file
- * @throws {import("./api.js").Refusal}
+ * @throws {import("./api.js").RequestError}
  */
 export async function sendFile(name, file) {
   const path = pathOf(name);
   const put = (condition) =>
-    ask(path, {
+    send(path, {
       method: "PUT",
       body: file,
       headers: { "content-type": file.type || "application/octet-stream", ...condition },
@@ -24,13 +22,13 @@ export async function sendFile(name, file) {
     await put({ "if-none-match": "*" });
   } catch (error) {
     if (error.status !== 412) throw error;
-    const sure = await confirmDialog(
+    const isConfirmed = await confirmDialog(
       "Replace?",
-      `/${name} is there already. Shall the file take its place as a new version?`,
+      `/${name} already exists. Replace it with the file, as a new version?`,
       "Replace",
     );
-    if (!sure) return;
+    if (!isConfirmed) return;
     await put({});
   }
-  note(`${lastOf(name)} is written`);
+  note(`${lastOf(name)} was written`);
 }

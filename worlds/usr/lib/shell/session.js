@@ -1,6 +1,6 @@
 /**
- * The credential of this tab. It lives in the tab's session storage and goes out in a header; never
- * in a URL, never in a cookie, and nowhere once the tab is closed or signed out.
+ * The credential of this tab. It is kept in session storage and sent in a header, never in a URL or a
+ * cookie. Signing out or closing the tab deletes it.
  */
 
 const KEY = "elastik.authorization";
@@ -12,14 +12,14 @@ export function authorization() {
   return sessionStorage.getItem(KEY);
 }
 
-/** Keeps a credential, or forgets it with null. */
+/** Stores a credential; null deletes it. */
 export function setAuthorization(value) {
   if (value === null) sessionStorage.removeItem(KEY);
   else sessionStorage.setItem(KEY, value);
   for (const listener of listeners) listener();
 }
 
-/** Calls back when somebody signs in or out. */
+/** Calls the listener after signing in or out. */
 export function onSession(listener) {
   listeners.add(listener);
 }

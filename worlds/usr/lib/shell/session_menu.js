@@ -1,8 +1,6 @@
-/**
- * Who this tab is to the machine, and how to become somebody else.
- */
+/** The dialog about the caller of this tab: sign in, sign out, mint a capability. */
 
-import { refreshWho } from "./chrome.js?raw";
+import { refreshCaller } from "./chrome.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { button, h } from "./dom.js?raw";
 import { duration } from "./format.js?raw";
@@ -10,15 +8,15 @@ import { openMint } from "./mint.js?raw";
 import { authorization, setAuthorization } from "./session.js?raw";
 import { signInForm } from "./sign_in.js?raw";
 
-const MAY = {
-  T1: "May read what is public.",
-  T2: "May also write below /home and plugin sources below /lib.",
-  T3: "May do everything: write anywhere, delete, activate plugins, mint capabilities.",
+const RIGHTS = {
+  T1: "Can read what is public.",
+  T2: "Can also write below /home, and plugin sources below /lib.",
+  T3: "Can do everything: write anywhere, delete, activate plugins, mint capabilities.",
 };
 
-/** Opens the box. */
+/** Opens the dialog. */
 export async function openSession() {
-  const caller = await refreshWho();
+  const caller = await refreshCaller();
   const signedIn = authorization() !== null;
   const node = openDialog(
     signedIn ? "Signed in" : "Sign in",
@@ -36,7 +34,7 @@ export async function openSession() {
       signedIn
         ? button("Sign out", () => {
           setAuthorization(null);
-          refreshWho();
+          refreshCaller();
           node.close();
         }, { class: "danger" })
         : null,
@@ -47,17 +45,17 @@ export async function openSession() {
 function describe(caller, signedIn) {
   if (caller.prefix) {
     const mode = caller.mode === "rw" ? "read and write" : "read";
-    return `A capability: may ${mode} below ${caller.prefix}, for another ${
+    return `A capability: can ${mode} below ${caller.prefix}, valid for another ${
       duration(caller.ttl_sec)
     }.`;
   }
   if (caller.rejected) {
     return signedIn
-      ? "The machine no longer knows this credential."
-      : "This machine wants a credential, even to read.";
+      ? "The server no longer accepts this credential."
+      : "This server requires a credential for reading, too.";
   }
   const start = signedIn
     ? `${caller.by}, tier ${caller.tier}.`
     : `Without a credential: tier ${caller.tier}.`;
-  return `${start} ${MAY[caller.tier] ?? ""}`;
+  return `${start} ${RIGHTS[caller.tier] ?? ""}`;
 }

@@ -1,13 +1,13 @@
 /**
- * Shows a shape while it is being written, and once it is whole as what it is: pages and pictures in a
- * cage where nothing runs, tables as tables, JSON as a tree, everything else as text.
+ * Shows the response of `/shaped/…` while a model writes it: pages and pictures in a sandboxed frame
+ * without scripts, everything else as text. A complete table, JSON or Markdown gets its viewer.
  */
 
 import { h } from "./dom.js?raw";
-import { growingStage } from "./growing_stage.js?raw";
+import { streamedStage } from "./streamed_stage.js?raw";
 import { makeViewer } from "./viewers.js?raw";
 
-/** What one can ask for, by media type. */
+/** The forms that can be requested, by media type. */
 export const FORMS = {
   "text/plain": "text",
   "text/markdown": "Markdown",
@@ -17,38 +17,38 @@ export const FORMS = {
   "image/svg+xml": "picture",
   "application/xml": "XML",
 };
-/** Fits a picture to the window. */
+/** Fits an SVG picture to the frame. */
 const FRAME =
   "<!doctype html><style>body{margin:0}svg{display:block;width:100%;height:100vh}</style>";
-/** The viewer of a form that is whole, and the extension it goes by. */
-const WHOLE = {
+/** The viewer of a complete response, and its extension. */
+const COMPLETE = {
   "text/markdown": ["markdown", "md"],
   "application/json": ["json", "json"],
   "text/csv": ["table", "csv"],
 };
 
 /**
- * Makes the view of one shape.
+ * Creates the view of one response.
  *
  * @param {string} type media type
  * @param {string} name of the source
- * @returns {{ node: Node, push: (text: string) => void, end: (whole: boolean) => Promise<void> }}
+ * @returns {{ node: Node, push: (text: string) => void, end: (isComplete: boolean) => Promise<void> }}
  */
-export function growing(type, name) {
-  if (type === "text/html") return growingStage(name);
-  if (type === "image/svg+xml") return growingStage(name, FRAME);
-  return growingText(type, name);
+export function streamedView(type, name) {
+  if (type === "text/html") return streamedStage(name);
+  if (type === "image/svg+xml") return streamedStage(name, FRAME);
+  return streamedText(type, name);
 }
 
-function growingText(type, name) {
+function streamedText(type, name) {
   const text = h("pre", { class: "shape-text", tabindex: "0" });
   const node = h("div", {}, text);
   return {
     node,
     push: (piece) => text.append(piece),
-    async end(whole) {
-      const [kind, ext] = WHOLE[type] ?? [];
-      if (!whole || kind === undefined) return;
+    async end(isComplete) {
+      const [kind, ext] = COMPLETE[type] ?? [];
+      if (!isComplete || kind === undefined) return;
       const viewer = await makeViewer(kind, { onLink() {} });
       await viewer.update({ name, ext, version: 1, text: text.textContent });
       node.replaceChildren(viewer.node);

@@ -1,54 +1,53 @@
 /**
- * A world through the thinking layer: the form and the intent are chosen, and what the machine makes
- * of it streams in. It is a box over a world's page, and the page of `/shaped/…` itself. Without the
- * semantic plugin there is no such route, and it says so.
+ * The form for `/shaped/…`: the user chooses a form and an intent, and a model rewrites the world
+ * while the text streams in. It is a dialog on the page of a world, and the view of `/shaped/…`.
+ * The route needs the semantic plugin.
  */
 
-import { Refusal, refusalOf, request } from "./api.js?raw";
+import { readError, request, RequestError } from "./api.js?raw";
 import { openDialog } from "./dialog.js?raw";
 import { button, h, style } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
-import { FORMS, growing } from "./shape_view.js?raw";
+import { FORMS, streamedView } from "./shape_view.js?raw";
 import { eventParser } from "./sse.js?raw";
 
-const MISSING =
-  "Nothing answers at /shaped. The semantic plugin does, once it is installed and active.";
-const SHAPED = "The thinking layer is the semantic plugin, and it is not active on this machine";
-const KEPT = {
+const NO_PLUGIN = "The semantic plugin is not active";
+const NO_PLUGIN_DETAIL = "/shaped needs the semantic plugin, which is not active on this server";
+const CACHE_STATES = {
   hit: "from the cache",
-  generated: "written now",
-  shared: "written now, for you and others",
-  "fallback-raw": "the source as it is, since no model wrote",
+  generated: "generated now",
+  shared: "generated now, for several requests",
+  "fallback-raw": "the unchanged source, because no model answered",
 };
 
-/** Opens the box for a world. */
+/** Opens the dialog for a world. */
 export async function openShaped(name) {
   await style("shaped");
   const stop = new AbortController();
-  const box = shaper(name, { intent: "summarise in five sentences", signal: stop.signal });
-  const page = h("a", { href: `/shaped${pathOf(name)}` }, "Open it as a page");
-  const node = openDialog("Shaped", box.node, h("p", { class: "hint" }, page));
+  const form = shaper(name, { intent: "summarise in five sentences", signal: stop.signal });
+  const page = h("a", { href: `/shaped${pathOf(name)}` }, "Open as a page");
+  const node = openDialog("Shaped", form.node, h("p", { class: "hint" }, page));
   node.classList.add("shaping");
   node.addEventListener("close", () => stop.abort());
 }
 
-/** Shows the page of `/shaped/…`: what its URL asks for streams in at once. */
-export async function show(main, { name }, { signal, refused }) {
+/** Shows the view of `/shaped/…`, and requests what its URL asks for. */
+export async function show(main, { name }, { signal, showError }) {
   await Promise.all([style("shaped"), style("boxes")]);
   if (signal.aborted) return;
   const source = name.slice("shaped/".length);
-  const asked = new URLSearchParams(location.search);
-  const box = shaper(source, {
-    intent: asked.get("intent") ?? "",
-    form: asked.get("accept") ?? "text/html",
+  const query = new URLSearchParams(location.search);
+  const form = shaper(source, {
+    intent: query.get("intent") ?? "",
+    form: query.get("accept") ?? "text/html",
     signal,
-    onAsk(intent, form) {
-      const query = new URLSearchParams({ ...(intent === "" ? {} : { intent }), accept: form });
+    onRequest(intent, accept) {
+      const query = new URLSearchParams({ ...(intent === "" ? {} : { intent }), accept });
       history.replaceState(null, "", `${location.pathname}?${query}`);
     },
-    onRefusal(refusal) {
-      if (refusal.absent) refused(new Refusal(404, "Nothing shapes here", SHAPED));
-      else if (refusal.status === 401 || refusal.status === 403) refused(refusal);
+    onError(error) {
+      if (error.isPluginMissing) showError(error);
+      else if (error.status === 401 || error.status === 403) showError(error);
       else return false;
       return true;
     },
@@ -64,25 +63,26 @@ export async function show(main, { name }, { signal, refused }) {
         h(
           "div",
           { class: "actions" },
-          h("a", { class: "button", href: pathOf(source) }, "The source"),
+          h("a", { class: "button", href: pathOf(source) }, "Source"),
         ),
       ),
-      box.node,
+      form.node,
     ),
   );
-  await box.shape();
+  await form.shape();
 }
 
 /**
- * The form and what comes back.
+ * The form and the response.
  *
  * @param {string} name of the source
  * @param {object} options
  * @param {AbortSignal} options.signal ends it
- * @param {(intent: string, form: string) => void} [options.onAsk]
- * @param {(refusal: Refusal & { absent?: boolean }) => boolean} [options.onRefusal] whether it was dealt with
+ * @param {(intent: string, accept: string) => void} [options.onRequest] called before each request
+ * @param {(error: RequestError & { isPluginMissing?: boolean }) => boolean} [options.onError] returns
+ * whether it handled the error
  */
-function shaper(name, { intent: words, form: type = "text/plain", signal, onAsk, onRefusal }) {
+function shaper(name, { intent: words, form: type = "text/plain", signal, onRequest, onError }) {
   const listed = Object.hasOwn(FORMS, type) ? FORMS : { ...FORMS, [type]: type };
   const form = h(
     "select",
@@ -99,26 +99,26 @@ function shaper(name, { intent: words, form: type = "text/plain", signal, onAsk,
   });
   const facts = h("p", { class: "facts", role: "status" });
   const fault = h("p", { class: "fault", role: "alert" });
-  const output = h("div", { class: "content", role: "region", "aria-label": "What comes back" });
+  const output = h("div", { class: "content", role: "region", "aria-label": "Result" });
   const end = button("Stop", () => current?.abort(), { hidden: true });
   let current;
 
   async function shape() {
     current?.abort();
-    const mine = new AbortController();
-    current = mine;
-    const stop = () => mine.abort();
+    const own = new AbortController();
+    current = own;
+    const stop = () => own.abort();
     signal.addEventListener("abort", stop, { once: true });
     fault.textContent = facts.textContent = "";
     output.setAttribute("aria-busy", "true");
     end.hidden = false;
     try {
-      await stream(mine.signal);
+      await stream(own.signal);
     } catch (error) {
-      if (!mine.signal.aborted && !onRefusal?.(error)) fault.textContent = error.message;
+      if (!own.signal.aborted && !onError?.(error)) fault.textContent = error.message;
     } finally {
       signal.removeEventListener("abort", stop);
-      if (current === mine) {
+      if (current === own) {
         output.removeAttribute("aria-busy");
         end.hidden = true;
       }
@@ -127,30 +127,30 @@ function shaper(name, { intent: words, form: type = "text/plain", signal, onAsk,
 
   async function stream(stopped) {
     const words = intent.value.trim();
-    onAsk?.(words, form.value);
+    onRequest?.(words, form.value);
     const response = await request(`/shaped${pathOf(name)}`, {
       headers: {
         accept: `text/event-stream, ${form.value}`,
-        // A header carries Latin-1; an intent in other letters goes as their percent escapes.
+        // Headers are Latin-1, so an intent with other characters is percent-encoded.
         ...(words === "" ? {} : { "x-semantic-intent": headerOf(words) }),
       },
       signal: stopped,
     });
-    if (!response.ok) throw await refusedBy(response);
-    const view = growing(response.headers.get("x-semantic-shape") ?? form.value, name);
+    if (!response.ok) throw await readShapedError(response);
+    const view = streamedView(response.headers.get("x-semantic-shape") ?? form.value, name);
     output.replaceChildren(view.node);
     facts.replaceChildren(...factsOf(response.headers));
-    let whole = false;
+    let isComplete = false;
     const feed = eventParser(({ type, data }) => {
       if (type === "message") view.push(data);
-      else if (type === "done") whole = true;
+      else if (type === "done") isComplete = true;
       else fault.textContent = data;
     });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) feed(part.value);
-    await view.end(whole);
-    if (!whole && fault.textContent === "") {
-      fault.textContent = "It broke off in the middle; what is here is not all of it.";
+    await view.end(isComplete);
+    if (!isComplete && fault.textContent === "") {
+      fault.textContent = "The response was interrupted; this text is not complete.";
     }
   }
 
@@ -160,7 +160,7 @@ function shaper(name, { intent: words, form: type = "text/plain", signal, onAsk,
     h(
       "form",
       {
-        class: "wish",
+        class: "request",
         on: {
           submit(event) {
             event.preventDefault();
@@ -168,7 +168,7 @@ function shaper(name, { intent: words, form: type = "text/plain", signal, onAsk,
           },
         },
       },
-      h("label", {}, h("span", {}, "Intent: who reads it, what for"), intent),
+      h("label", {}, h("span", {}, "Intent: reader and purpose"), intent),
       h("label", {}, h("span", {}, "Form"), form),
       h("button", { type: "submit", class: "primary" }, "Shape it"),
       end,
@@ -184,19 +184,21 @@ function headerOf(words) {
   return /^[\x20-\x7e]*$/.test(words) ? words : encodeURIComponent(words);
 }
 
-/** The refusal, which says whether it was the plugin's or whether there is none. */
-async function refusedBy(response) {
-  const absent = response.status === 404 && !response.headers.has("x-semantic-cache");
-  if (absent) return Object.assign(new Refusal(404, "Nothing shapes here", MISSING), { absent });
-  return await refusalOf(response);
+/** The error of a response: of the plugin, or because there is no such plugin. */
+async function readShapedError(response) {
+  const isPluginMissing = response.status === 404 && !response.headers.has("x-semantic-cache");
+  if (!isPluginMissing) return await readError(response);
+  return Object.assign(new RequestError(404, NO_PLUGIN, NO_PLUGIN_DETAIL), { isPluginMissing });
 }
 
 function factsOf(headers) {
   const [model = "", place = ""] = (headers.get("x-semantic-gpu") ?? "").split("; ");
   const cut = headers.get("x-semantic-cut");
   return [
-    KEPT[headers.get("x-semantic-cache")] ?? "",
-    model === "none" ? "" : `${model}, ${place === "local" ? "on this machine" : "elsewhere"}`,
-    cut === null ? "" : `of the source's beginning alone (${cut.replace("/", " of ")} bytes)`,
+    CACHE_STATES[headers.get("x-semantic-cache")] ?? "",
+    model === "none"
+      ? ""
+      : `${model}, ${place === "local" ? "on the server's computer" : "on another computer"}`,
+    cut === null ? "" : `only the start of the source (${cut.replace("/", " of ")} bytes)`,
   ].filter((fact) => fact !== "").map((fact) => h("span", {}, fact));
 }

@@ -1,9 +1,9 @@
 /**
- * What the machine knows of a world beside its content: metadata, hash, the chain of events with its
- * verdict, and the commands that do what this page does.
+ * The panel next to the content of a world: metadata, hash, the event chain with its audit, and the
+ * curl commands.
  */
 
-import { askJson, request } from "./api.js?raw";
+import { request, requestJson } from "./api.js?raw";
 import { button, h } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { pathOf } from "./place.js?raw";
@@ -11,7 +11,7 @@ import { pathOf } from "./place.js?raw";
 /** Events shown at a time. */
 const STEP = 20;
 
-/** `onVersion` is called when somebody wants to see a version. */
+/** `onVersion` is called to show a version. */
 export function side(name, signal, onVersion) {
   const path = pathOf(name);
   const verdict = h("span", { class: "tag", role: "status" });
@@ -37,7 +37,7 @@ export function side(name, signal, onVersion) {
   );
   let turn = 0;
 
-  /** Reads everything anew; of calls that overlap the last wins. */
+  /** Requests everything again. Of overlapping calls only the last one draws. */
   async function update(world) {
     const mine = ++turn;
     const head = await request(path, { method: "HEAD", signal }).catch(() => undefined);
@@ -48,7 +48,7 @@ export function side(name, signal, onVersion) {
     else {
       verdict.textContent = "built in";
       events.replaceChildren(
-        h("li", { class: "hint" }, "Born with the machine; nobody has changed it."),
+        h("li", { class: "hint" }, "Delivered with the server, and not changed."),
       );
     }
     return meta;
@@ -70,14 +70,14 @@ export function side(name, signal, onVersion) {
 
   async function drawChain(mine) {
     const [audit, log] = await Promise.all([
-      askJson(`/proc/audit${path}`, { signal }),
-      askJson(`/proc/log${path}?limit=${STEP}`, { signal }),
+      requestJson(`/proc/audit${path}`, { signal }),
+      requestJson(`/proc/log${path}?limit=${STEP}`, { signal }),
     ]).catch((error) => [{ ok: false, chain: { reason: error.message } }, []]);
     if (mine !== turn || signal.aborted) return;
     verdict.className = `tag ${audit.ok ? "good" : "bad"}`;
     verdict.textContent = audit.ok ? "✓ verified" : "✗ broken";
     verdict.title = audit.ok
-      ? "The chain of events is intact, and the bytes are those of its last event"
+      ? "The event chain is intact, and its last event matches the content"
       : [audit.chain?.reason, audit.body?.reason].filter(Boolean).join("; ");
     if (audit.body?.sha256) {
       facts.append(
@@ -86,7 +86,7 @@ export function side(name, signal, onVersion) {
     }
     if (!audit.ok) {
       facts.append(
-        h("div", { class: "fault" }, h("dt", {}, "receipt"), h("dd", {}, verdict.title)),
+        h("div", { class: "fault" }, h("dt", {}, "audit"), h("dd", {}, verdict.title)),
       );
     }
     events.replaceChildren();
@@ -98,7 +98,9 @@ export function side(name, signal, onVersion) {
     const oldest = log.at(-1)?.id ?? 1;
     if (log.length < STEP || oldest <= 1) return;
     const next = button("Older", async () => {
-      const older = await askJson(`/proc/log${path}?limit=${STEP}&before=${oldest}`, { signal });
+      const older = await requestJson(`/proc/log${path}?limit=${STEP}&before=${oldest}`, {
+        signal,
+      });
       next.parentElement.remove();
       more(older);
     }, { class: "quiet" });
@@ -112,11 +114,11 @@ function eventRow({ id, timestamp, type, payload }, onVersion) {
   const version = payload.version_after ?? payload.version;
   const what = {
     stage_written: payload.from_version
-      ? `brought back version ${payload.from_version}`
+      ? `restored version ${payload.from_version}`
       : `written, ${size(payload.len)}`,
     stage_appended: `appended, ${size(payload.append_len)}`,
     state_transition: `${payload.from || "new"} → ${payload.to}`,
-    world_moved: `came from ${payload.from}`,
+    world_moved: `moved from ${payload.from}`,
     world_deleted: "deleted",
   }[type] ?? type.replaceAll("_", " ");
   const written = payload.version_after !== undefined;

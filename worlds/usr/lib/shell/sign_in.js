@@ -1,10 +1,10 @@
 /**
- * Asks for a credential: a token, or an account with its password. What was typed goes to the
- * machine once, in a header, and is kept only if the machine knows it.
+ * Asks for a credential: a token, or an account with its password. It is sent once, in a header, and
+ * stored only if the server accepts it.
  */
 
-import { Refusal, refusalOf, request } from "./api.js?raw";
-import { refreshWho } from "./chrome.js?raw";
+import { readError, request, RequestError } from "./api.js?raw";
+import { refreshCaller } from "./chrome.js?raw";
 import { h, style } from "./dom.js?raw";
 import { authorization, setAuthorization } from "./session.js?raw";
 
@@ -13,7 +13,7 @@ await style("boxes");
 /**
  * The form.
  *
- * @param {() => void} onDone called when the machine knows the credential
+ * @param {() => void} onDone called when the server accepted the credential
  */
 export function signInForm(onDone) {
   const user = h("input", {
@@ -39,8 +39,8 @@ export function signInForm(onDone) {
       await tryCredential(name === "" ? bearer(secret.value.trim()) : basic(name, secret.value));
       onDone();
     } catch (error) {
-      fault.textContent = error instanceof Refusal && error.status === 401
-        ? "The machine does not know this credential, or it has expired."
+      fault.textContent = error instanceof RequestError && error.status === 401
+        ? "The credential is unknown or has expired."
         : error.message;
     } finally {
       send.disabled = false;
@@ -58,21 +58,21 @@ export function signInForm(onDone) {
     ),
     fault,
     send,
-    h("p", { class: "hint" }, "Kept in this tab only, until it is closed."),
+    h("p", { class: "hint" }, "Stored in this tab only, until you close it."),
   );
 }
 
-/** The whole view that a refused page becomes. */
-export function signInView(main, refusal, onDone) {
-  const known = authorization() !== null;
+/** Shows the form in place of a view that the caller cannot read. */
+export function signInView(main, error, onDone) {
+  const isSignedIn = authorization() !== null;
   main.replaceChildren(
     h(
       "section",
       { class: "card narrow" },
-      h("h1", {}, refusal.status === 403 ? "Not within your reach" : "Sign in"),
-      h("p", { class: "hint" }, `${refusal.message}.`),
-      known && refusal.status === 403
-        ? h("p", {}, "Sign in with a credential that reaches it:")
+      h("h1", {}, error.status === 403 ? "Not allowed" : "Sign in"),
+      h("p", { class: "hint" }, `${error.message}.`),
+      isSignedIn && error.status === 403
+        ? h("p", {}, "Sign in with a credential that allows it:")
         : null,
       signInForm(onDone),
     ),
@@ -81,12 +81,12 @@ export function signInView(main, refusal, onDone) {
 
 async function tryCredential(value) {
   const response = await request("/auth/whoami", { headers: { authorization: value } });
-  if (!response.ok) throw await refusalOf(response);
+  if (!response.ok) throw await readError(response);
   setAuthorization(value);
-  await refreshWho();
+  await refreshCaller();
 }
 
-/** The header value for a token (RFC 6750). Headers carry bytes, so the token goes out as UTF-8. */
+/** The header value for a token (RFC 6750). Headers are bytes; the token is sent as UTF-8. */
 function bearer(token) {
   return `Bearer ${bytesAsText(token)}`;
 }

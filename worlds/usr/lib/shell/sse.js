@@ -1,9 +1,9 @@
 /**
- * Reads server-sent events out of text that arrives in pieces (WHATWG HTML §9.2.6). Pure. The
- * browser's own EventSource would do, but it cannot send a credential.
+ * Parses server-sent events from pieces of text (WHATWG HTML §9.2.6). Pure. The browser's EventSource
+ * is not used because it cannot send an Authorization header.
  */
 
-/** Makes a parser: a function that takes the next piece of text. */
+/** Creates a parser: a function that takes the next piece of text. */
 export function eventParser(onEvent) {
   let rest = "";
   let data = [];
@@ -25,7 +25,7 @@ export function eventParser(onEvent) {
   }
   return function feed(piece) {
     rest += piece;
-    // A CR at the very end may be half of a CRLF, so it waits for the next piece.
+    // A CR at the end may be the first half of a CRLF, so it waits for the next piece.
     const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? "";
     for (const text of lines) line(text);

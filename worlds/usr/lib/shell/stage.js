@@ -1,21 +1,21 @@
 /**
- * Shows a stranger's HTML or SVG alive, in a frame whose origin is nobody's. The markup is handed to
- * the frame's own page as a message, so a world that only a token may read is shown the same way as a
- * public one and never gets the token; the frame's policy closes every connection. A new version is
- * drawn behind the old one and takes its place when it is ready, at the same scroll position.
+ * Shows HTML or SVG of a world in a sandboxed frame with an opaque origin. The frame gets the markup by
+ * a message and never the credential, so that worlds that need one are shown in the same way. The
+ * frame's policy allows no connection. A new version is drawn behind the current one and replaces it
+ * when it is loaded, at the same scroll position.
  */
 
 import { h } from "./dom.js?raw";
 import { pathOf } from "./place.js?raw";
 
 const PAGE = "/usr/lib/shell/stage.html?raw";
-/** Milliseconds after which a new version is shown whether or not it says that it is ready. */
-const PATIENCE = 700;
+/** A new version is shown after this time even if it did not report that it is loaded. */
+const MAX_LOAD_MS = 700;
 
 /**
- * Makes the stage.
+ * Creates the stage.
  *
- * @param {(url: string) => void} onLink called with a URL the content wants to open; it is a wish
+ * @param {(url: string) => void} onLink called with an untrusted URL that the content wants to open
  */
 export function stage(onLink) {
   const node = h("div", { class: "stage" });
@@ -42,8 +42,8 @@ export function stage(onLink) {
       shown = frame;
       frame.className = "";
     }
-    function hear({ data }) {
-      // Whatever comes through the port comes from the stranger.
+    function onMessage({ data }) {
+      // Messages of the frame are untrusted input.
       if (data?.shown === true) reveal();
       else if (typeof data?.link === "string") onLink(data.link.slice(0, 2000));
       else if (Number.isFinite(data?.x) && Number.isFinite(data?.y) && shown === frame) {
@@ -53,8 +53,8 @@ export function stage(onLink) {
     }
     frame.addEventListener("load", () => {
       const { port1, port2 } = new MessageChannel();
-      port1.onmessage = hear;
-      // A sandboxed frame has no origin to name; the policy lets no other page into it.
+      port1.onmessage = onMessage;
+      // The frame has an opaque origin, so "*" is needed; its policy allows no other page in it.
       frame.contentWindow.postMessage(
         {
           kind: world.ext === "svg" ? "svg" : "html",
@@ -65,7 +65,7 @@ export function stage(onLink) {
         "*",
         [port2],
       );
-      timer = setTimeout(reveal, PATIENCE);
+      timer = setTimeout(reveal, MAX_LOAD_MS);
     }, { once: true });
     node.append(frame);
   }

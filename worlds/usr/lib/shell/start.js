@@ -1,6 +1,6 @@
-/** Asks for what this path's page will need while the shell is on its way; it imports nothing. */
+/** Preloads the modules that this path needs while the shell loads. It has no imports itself. */
 
-/** What shows worlds whose names say what they are. */
+/** Modules of the viewers, by the extension of a name. */
 const VIEWERS = {
   html: ["stage"],
   md: ["markdown_view", "markdown"],
@@ -13,7 +13,7 @@ const VIEWERS = {
   bin: ["hex_view"],
 };
 
-function partsOf(path) {
+function modulesOf(path) {
   if (path === "/") return ["home", "tree", "plugins_part", "stream"];
   if (!/^\/(?:home|etc|usr|var|boot|lib)\//.test(path)) return ["route"];
   if (path.endsWith("/")) return ["collection", "row_list", "stream"];
@@ -22,4 +22,4 @@ function partsOf(path) {
   return ["world", "viewers", "stream", "world_actions", ...(VIEWERS[kind] ?? [])];
 }
 
-for (const part of partsOf(location.pathname)) import(`./${part}.js?raw`);
+for (const module of modulesOf(location.pathname)) import(`./${module}.js?raw`);

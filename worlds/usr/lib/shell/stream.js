@@ -1,65 +1,64 @@
 /**
- * Follows one of the machine's event streams for as long as a view lives: connects again when the
- * connection breaks or falls silent, and lets it rest while nobody looks at the tab, because a
- * browser grants a machine only six connections.
+ * Follows an event stream until the view ends. Reconnects after an error or when the connection is
+ * idle. Disconnects while the tab is hidden: a browser allows six connections to one server.
  */
 
-import { refusalOf, request } from "./api.js?raw";
+import { readError, request } from "./api.js?raw";
 import { setLive } from "./chrome.js?raw";
 import { eventParser } from "./sse.js?raw";
 
-/** Longest silence in milliseconds; the machine beats every 15 seconds. */
-const SILENCE = 40_000;
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 10_000;
+/** Longest time without a byte; the server sends a comment every 15 seconds. */
+const IDLE_MS = 40_000;
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 10_000;
 
-/** `last` is the id of the event that is known already; `onRefusal` hears a no that is for good. */
-export async function follow(path, { signal, last = "", onEvent, onRefusal }) {
-  let pause = FIRST_PAUSE;
+/** `last`: id of the last known event. `onError` gets a 4xx response, which ends the function. */
+export async function follow(path, { signal, last = "", onEvent, onError }) {
+  let pause = FIRST_PAUSE_MS;
   while (!signal.aborted) {
     await whileHidden(signal);
     const connection = new AbortController();
     const stop = () => connection.abort();
     signal.addEventListener("abort", stop);
     document.addEventListener("visibilitychange", stop);
-    let silence = setTimeout(stop, SILENCE);
+    let idle = setTimeout(stop, IDLE_MS);
     try {
       const response = await request(path, {
         headers: { accept: "text/event-stream", ...(last === "" ? {} : { "last-event-id": last }) },
         signal: connection.signal,
       });
       if (response.status >= 400 && response.status < 500) {
-        const refusal = await refusalOf(response);
+        const error = await readError(response);
         if (!signal.aborted) setLive("off");
-        onRefusal?.(refusal);
+        onError?.(error);
         return;
       }
       if (response.ok) {
         setLive("live");
-        pause = FIRST_PAUSE;
+        pause = FIRST_PAUSE_MS;
         const feed = eventParser((event) => {
           last = event.id || last;
           if (!signal.aborted) onEvent({ ...event, data: JSON.parse(event.data) });
         });
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
         for (let part = await reader.read(); !part.done; part = await reader.read()) {
-          clearTimeout(silence);
-          silence = setTimeout(stop, SILENCE);
+          clearTimeout(idle);
+          idle = setTimeout(stop, IDLE_MS);
           feed(part.value);
         }
       }
     } catch (error) {
-      // A broken connection is what the loop is for; anything else is a fault of ours.
+      // The loop handles a broken connection; an error of the shell itself is thrown.
       if (error instanceof SyntaxError || error instanceof ReferenceError) throw error;
     } finally {
-      clearTimeout(silence);
+      clearTimeout(idle);
       signal.removeEventListener("abort", stop);
       document.removeEventListener("visibilitychange", stop);
     }
     if (signal.aborted) return;
     setLive("waiting");
     if (!document.hidden) await sleep(pause, signal);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
+    pause = Math.min(pause * 2, MAX_PAUSE_MS);
   }
 }
 

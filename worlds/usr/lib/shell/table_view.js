@@ -1,14 +1,12 @@
-/**
- * Comma- and tab-separated values as a table, its first row as head. Long ones come in steps.
- */
+/** Comma- and tab-separated values as a table with the first row as its head. */
 
 import { parseCsv } from "./csv.js?raw";
 import { button, h } from "./dom.js?raw";
 import { count } from "./format.js?raw";
 
-/** Rows drawn at a time, and columns at most. */
+/** Rows drawn at a time, and most columns. */
 const STEP = 500;
-const MOST_COLUMNS = 200;
+const MAX_COLUMNS = 200;
 const NUMBER = /^-?[\d.,]+%?$/;
 
 /** The viewer. */
@@ -38,7 +36,7 @@ function line(cells, tag, numeric) {
   return h(
     "tr",
     {},
-    cells.slice(0, MOST_COLUMNS).map((cell, at) =>
+    cells.slice(0, MAX_COLUMNS).map((cell, at) =>
       h(tag, { class: numeric[at] ? "right" : null, scope: tag === "th" && "col" }, cell)
     ),
   );

@@ -1,13 +1,11 @@
-/**
- * A part of the tree to fold open, drawn from the names alone and only as deep as it is opened.
- */
+/** A collapsible part of the tree. A level is drawn when it is opened. */
 
 import { h } from "./dom.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 
-/** Entries of one level drawn before the collection's own page is the better place. */
-const MOST = 100;
-/** What is open stays open when the tree is drawn anew. */
+/** Most entries of one level; the rest is on the page of the collection. */
+const MAX_ENTRIES = 100;
+/** Names of open parts, which stay open when the tree is drawn again. */
 const opened = new Set();
 
 /**
@@ -18,7 +16,7 @@ const opened = new Set();
 export function tree(name, about, worlds) {
   const below = [...worlds.keys()].filter((world) => world.startsWith(`${name}/`));
   const inside = h("div", { class: "inside" });
-  const fold = h("button", { type: "button", class: "fold", on: { click: turn } }, "›");
+  const fold = h("button", { type: "button", class: "fold", on: { click: toggle } }, "›");
   const node = h(
     "div",
     { class: "tree" },
@@ -32,14 +30,14 @@ export function tree(name, about, worlds) {
     ),
     inside,
   );
-  function turn() {
+  function toggle() {
     if (!opened.delete(name)) opened.add(name);
     draw();
   }
   function draw() {
     const open = opened.has(name);
     fold.setAttribute("aria-expanded", String(open));
-    fold.setAttribute("aria-label", `What is in ${name}`);
+    fold.setAttribute("aria-label", `Contents of ${name}`);
     inside.hidden = !open;
     if (open && inside.firstChild === null) inside.append(...level(name, below, worlds));
   }
@@ -55,9 +53,13 @@ function level(name, below, worlds) {
   }
   const nodes = [];
   for (const [child, dir] of [...children].sort(([a], [b]) => a < b ? -1 : 1)) {
-    if (nodes.length >= MOST) {
+    if (nodes.length >= MAX_ENTRIES) {
       nodes.push(
-        h("a", { href: `${pathOf(name)}/`, class: "more" }, `${children.size - MOST} more …`),
+        h(
+          "a",
+          { href: `${pathOf(name)}/`, class: "more" },
+          `${children.size - MAX_ENTRIES} more …`,
+        ),
       );
       break;
     }

@@ -1,22 +1,20 @@
-/**
- * Files that are dropped on a page, or chosen, become worlds.
- */
+/** Writes files as worlds that are dropped on the page or chosen. */
 
-import { noteRefusal } from "./chrome.js?raw";
+import { noteError } from "./chrome.js?raw";
 import { byId, h } from "./dom.js?raw";
 
 /**
- * Takes files for as long as a view lives.
+ * Accepts files until the view ends.
  *
  * @param {AbortSignal} signal
- * @param {(file: File) => string} nameFor the world a file becomes
- * @returns {() => void} opens the browser's own chooser
+ * @param {(file: File) => string} nameFor the name of the world for a file
+ * @returns {() => void} opens the file chooser
  */
-export function takeFiles(signal, nameFor) {
+export function acceptFiles(signal, nameFor) {
   const main = byId("main");
-  async function take(files) {
+  async function sendAll(files) {
     const { sendFile } = await import("./send_file.js?raw");
-    for (const file of files) await sendFile(nameFor(file), file).catch(noteRefusal);
+    for (const file of files) await sendFile(nameFor(file), file).catch(noteError);
   }
   main.addEventListener("dragover", (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
@@ -29,11 +27,11 @@ export function takeFiles(signal, nameFor) {
   main.addEventListener("drop", (event) => {
     event.preventDefault();
     main.classList.remove("dropping");
-    take([...event.dataTransfer.files]);
+    sendAll([...event.dataTransfer.files]);
   }, { signal });
   return () => {
     const chooser = h("input", { type: "file", multiple: true });
-    chooser.addEventListener("change", () => take([...chooser.files]));
+    chooser.addEventListener("change", () => sendAll([...chooser.files]));
     chooser.click();
   };
 }

@@ -1,7 +1,4 @@
-/**
- * Which way a world is shown, by its extension. A viewer has a node and takes each new version; it
- * is loaded when it is first needed.
- */
+/** Chooses the viewer of a world by its extension. A viewer is loaded when it is first needed. */
 
 import { style } from "./dom.js?raw";
 
@@ -20,22 +17,22 @@ const BY_EXT = Object.fromEntries(
   Object.entries(KINDS).flatMap(([kind, exts]) => exts.split(" ").map((ext) => [ext, kind])),
 );
 
-/** The style sheet of a kind; what is not named is data. */
+/** The style sheet of a kind; `data` for all others. */
 const SHEETS = { stage: "", markdown: "markdown", code: "code" };
 
-/** How a world is shown: `stage`, `markdown`, … or `code` and `hex` for everything else. */
+/** The kind of viewer: `stage`, `markdown`, …; `code` for other text and `hex` for other bytes. */
 export function kindOf({ ext, text }) {
   const kind = BY_EXT[ext];
   if (["image", "audio", "video", "pdf"].includes(kind)) return kind;
   return text === undefined ? "hex" : kind ?? "code";
 }
 
-/** Whether a kind has a source worth a look of its own. */
+/** Whether a kind can also be shown as source. */
 export function hasSource(kind) {
   return ["stage", "markdown", "json", "table"].includes(kind);
 }
 
-/** A viewer: its `node`, and `update(world)`, which takes each new version. */
+/** Creates a viewer: its `node`, and `update(world)` for each new version. */
 export async function makeViewer(kind, { onLink }) {
   const sheet = SHEETS[kind] ?? "data";
   if (sheet !== "") await style(sheet);

@@ -1,33 +1,33 @@
 /**
- * A world's page: its content shown for what it is, alive, beside what the machine knows of it. A
- * world that is not there yet has the same page, which waits and shows it the moment it is written.
+ * The view of a world: its content, and a panel with metadata and history. If the world does not
+ * exist, the view waits until it is written.
  */
 
-import { refusalOf, request } from "./api.js?raw";
+import { readError, request } from "./api.js?raw";
 import { note } from "./chrome.js?raw";
 import { button, byId, fill, flash, h, style } from "./dom.js?raw";
 import { ago, size } from "./format.js?raw";
 import { lastOf, pathOf } from "./place.js?raw";
 import { follow } from "./stream.js?raw";
 import { hasSource, kindOf, makeViewer } from "./viewers.js?raw";
-import { act, keys } from "./world_actions.js?raw";
+import { addKeys, drawActions } from "./world_actions.js?raw";
 
-/** Milliseconds after a change until the panel is read anew, so that a burst costs one reading. */
-const PANEL_PAUSE = 150;
+/** Delay of the panel, so that several changes cause one update. */
+const PANEL_DELAY_MS = 150;
 
-/** A world as the viewers take it, from the machine's JSON. */
-function worldOf(name, { stage_html, version, ext, updated_at, binary, len, state }) {
+/** The world for the viewers, from the server's JSON. */
+function toWorld(name, { stage_html, version, ext, updated_at, binary, len, state }) {
   const text = binary ? undefined : stage_html;
   const bytes = text === undefined ? len : new TextEncoder().encode(text).length;
   return { name, version, ext, updatedAt: updated_at, text, size: bytes, state };
 }
 
-/** Shows the page and keeps it true. */
-export async function show(main, { name }, { signal, refused, asked }) {
+/** Shows the world and follows its changes. */
+export async function show(main, { name }, { signal, showError, response: requested }) {
   const path = pathOf(name);
-  const response = await (asked ?? request(path, { signal }));
+  const response = await (requested ?? request(path, { signal }));
   if (signal.aborted) return;
-  if (!response.ok && response.status !== 404) throw await refusalOf(response);
+  if (!response.ok && response.status !== 404) throw await readError(response);
   const json = response.ok ? await response.json() : undefined;
   if (Array.isArray(json)) {
     location.replace(`${path}/`);
@@ -38,19 +38,19 @@ export async function show(main, { name }, { signal, refused, asked }) {
     : undefined;
   const page = new WorldPage(name, plugin, signal);
   main.replaceChildren(page.node);
-  if (json === undefined) page.absent();
-  else await page.apply(worldOf(name, json));
+  if (json === undefined) page.showMissing();
+  else await page.apply(toWorld(name, json));
   follow(`/stream${path}`, {
     signal,
     last: json?.version > 0 ? String(json.version) : "",
     onEvent({ type, data }) {
-      if (type === "delete") page.absent(true);
-      else if (type === "update") page.apply(worldOf(name, data));
+      if (type === "delete") page.showMissing(true);
+      else if (type === "update") page.apply(toWorld(name, data));
     },
-    onRefusal: refused,
+    onError: showError,
   });
-  const { childrenOf } = await import("./below.js?raw");
-  page.tellChildren(await childrenOf(path, signal));
+  const { countChildren } = await import("./child_count.js?raw");
+  page.setChildren(await countChildren(path, signal));
 }
 
 class WorldPage {
@@ -65,7 +65,7 @@ class WorldPage {
   #kind = "";
   #source = false;
   #editing = false;
-  #past;
+  #earlier;
   #meta = [];
   #children = 0;
   #side;
@@ -75,13 +75,15 @@ class WorldPage {
     this.plugin = plugin;
     this.path = pathOf(name);
     this.signal = signal;
-    /** The version that is current, as far as this page knows. */
+    /** The latest version. */
     this.world = undefined;
-    let files;
-    const take = () =>
-      files ??= import("./upload.js?raw").then(({ takeFiles }) => takeFiles(signal, () => name));
-    this.choose = async () => (await take())();
-    byId("main").addEventListener("dragenter", take, { signal });
+    let chooser;
+    const accept = () =>
+      chooser ??= import("./upload.js?raw").then((upload) =>
+        upload.acceptFiles(signal, () => name)
+      );
+    this.choose = async () => (await accept())();
+    byId("main").addEventListener("dragenter", accept, { signal });
     this.node = h(
       "article",
       { class: "world" },
@@ -89,56 +91,56 @@ class WorldPage {
       this.#bar,
       h("div", { class: "split" }, this.#content, this.#aside),
     );
-    keys(this);
+    addKeys(this);
   }
 
-  /** Shows a version; versions are drawn one after the other. */
+  /** Shows a version. Versions are drawn in order. */
   apply(world) {
     const before = this.world;
     this.world = world;
     this.#turn = this.#turn.then(async () => {
       if (this.signal.aborted || this.world !== world) return;
-      this.#panel(before === undefined);
+      this.#updatePanel(before === undefined);
       this.#drawHead();
-      if (this.#editing || this.#past !== undefined) return;
+      if (this.#editing || this.#earlier !== undefined) return;
       await this.#draw(world);
       if (before !== undefined) flash(this.#content);
     }).catch((error) => note(error.message, "bad"));
     return this.#turn;
   }
 
-  /** Says that the world is a collection as well. */
-  tellChildren(children) {
+  /** Shows that the world is a collection too. */
+  setChildren(children) {
     this.#children = children;
     if (children > 0 && this.world !== undefined) this.#drawHead();
   }
 
-  /** Says that nothing is there, and waits. */
-  absent(deleted = false) {
+  /** Shows that the world does not exist. */
+  showMissing(deleted = false) {
     clearTimeout(this.#timer);
     this.world = undefined;
     this.#viewer = undefined;
-    this.#past = undefined;
+    this.#earlier = undefined;
     this.#facts.replaceChildren(h("span", {}, deleted ? "deleted" : "not written yet"));
     this.#aside.replaceChildren();
     this.#bar.hidden = true;
-    act(this, this.#actions, {});
+    drawActions(this, this.#actions, {});
     if (this.#editing) return;
     this.#content.className = "content";
     this.#turn = this.#turn.then(async () => {
-      const { absentView } = await import("./absent.js?raw");
-      if (this.world === undefined) this.#content.replaceChildren(absentView(this.path, deleted));
+      const { missingView } = await import("./missing_world.js?raw");
+      if (this.world === undefined) this.#content.replaceChildren(missingView(this.path, deleted));
     });
   }
 
-  /** Shows the source, or what it is the source of. */
+  /** Switches between the content and its source. */
   toggleSource() {
     this.#source = !this.#source;
     this.#drawHead();
-    return this.#draw(this.#past ?? this.world);
+    return this.#draw(this.#earlier ?? this.world);
   }
 
-  /** Opens the editor in the content's place. */
+  /** Opens the editor in place of the content. */
   async edit() {
     if (this.#editing || (this.world !== undefined && this.world.text === undefined)) return;
     const { editor } = await import("./editor.js?raw");
@@ -152,23 +154,23 @@ class WorldPage {
 
   #stopEditing() {
     this.#editing = false;
-    if (this.world === undefined) this.absent();
+    if (this.world === undefined) this.showMissing();
     else this.#draw(this.world);
   }
 
-  /** Shows an earlier version until somebody goes back to now. */
-  async showPast(version) {
-    if (version === this.world?.version) return this.look(undefined);
-    const { showPast } = await import("./past.js?raw");
-    await showPast(this, version, (json) => worldOf(this.name, json));
+  /** Requests an earlier version and shows it. */
+  async showEarlier(version) {
+    if (version === this.world?.version) return this.showVersion(undefined);
+    const { showEarlier } = await import("./earlier_version.js?raw");
+    await showEarlier(this, version, (json) => toWorld(this.name, json));
   }
 
-  /** Shows an earlier version, or the current one again. */
-  look(past) {
-    this.#past = past;
-    if (past === undefined) this.#bar.hidden = true;
+  /** Shows an earlier version; the current one if undefined. */
+  showVersion(earlier) {
+    this.#earlier = earlier;
+    if (earlier === undefined) this.#bar.hidden = true;
     else this.#editing = false;
-    const world = past ?? this.world;
+    const world = earlier ?? this.world;
     return world === undefined ? undefined : this.#draw(world);
   }
 
@@ -176,7 +178,7 @@ class WorldPage {
     const natural = kindOf(world);
     const kind = this.#source && hasSource(natural) ? "code" : natural;
     if (kind !== this.#kind || this.#viewer === undefined) {
-      this.#viewer = await makeViewer(kind, { onLink: (url) => this.#wish(url) });
+      this.#viewer = await makeViewer(kind, { onLink: (url) => this.#showLink(url) });
       if (this.signal.aborted) return;
       this.#kind = kind;
       this.#content.className = `content ${kind}-content`;
@@ -197,39 +199,42 @@ class WorldPage {
         ? null
         : h("a", { href: `${this.path}/` }, `also a collection of ${this.#children}`),
     );
-    act(this, this.#actions, { source: hasSource(kindOf(this.world)), pressed: this.#source });
+    drawActions(this, this.#actions, {
+      source: hasSource(kindOf(this.world)),
+      pressed: this.#source,
+    });
   }
 
-  /** Reads the panel anew, at once or soon. */
-  #panel(now) {
+  /** Updates the panel, at once or after a delay. */
+  #updatePanel(now) {
     clearTimeout(this.#timer);
-    // Something of the panel's width is there at once, so that nothing moves when it comes.
+    // A card of the same width avoids a layout shift when the panel loads.
     if (now) fill(this.#aside, this.plugin?.node, this.#side?.node ?? h("div", { class: "card" }));
     this.#timer = setTimeout(async () => {
       if (this.world === undefined || this.signal.aborted) return;
       this.plugin?.update(this.world);
       if (this.#side === undefined) {
         const { side } = await import("./side.js?raw");
-        this.#side ??= side(this.name, this.signal, (version) => this.showPast(version));
+        this.#side ??= side(this.name, this.signal, (version) => this.showEarlier(version));
       }
       if (this.world === undefined) return;
       fill(this.#aside, this.plugin?.node, this.#side.node);
       this.#meta = await this.#side.update(this.world) ?? this.#meta;
-    }, now ? 0 : PANEL_PAUSE);
+    }, now ? 0 : PANEL_DELAY_MS);
   }
 
-  /** The content may wish to open something; whether it does is up to the reader. */
-  #wish(url) {
+  /** Shows a link of the content, which opens if the user clicks it. */
+  #showLink(url) {
     const link = h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, url);
-    this.say(
+    this.showBar(
       "The content links to",
       link,
       button("Dismiss", () => this.#bar.hidden = true, { class: "quiet" }),
     );
   }
 
-  /** Says something above the content. */
-  async say(text, ...more) {
+  /** Shows a bar above the content. */
+  async showBar(text, ...more) {
     await style("notes");
     this.#bar.replaceChildren(h("span", {}, text), ...more);
     this.#bar.hidden = false;

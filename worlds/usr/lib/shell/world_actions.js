@@ -1,52 +1,48 @@
-/**
- * What one can do with a world: the buttons of its page and their keys.
- */
+/** The actions on a world: the buttons of its page, and their keys. */
 
-import { noteRefusal } from "./chrome.js?raw";
+import { noteError } from "./chrome.js?raw";
 import { button, h } from "./dom.js?raw";
 import { authorization } from "./session.js?raw";
 
-/** Draws the buttons; `source` says whether there is a source to look at, `pressed` whether it is seen. */
-export function act(page, node, { source, pressed }) {
+/** Draws the buttons. `source`: whether the source can be shown; `pressed`: whether it is shown. */
+export function drawActions(page, node, { source, pressed }) {
   const { world } = page;
   const text = world === undefined || world.text !== undefined;
   const buttons = [
     source
       ? button("Source", () => page.toggleSource(), { "aria-pressed": String(pressed) })
       : null,
-    text
-      ? button(world === undefined ? "Write it" : "Edit", () => page.edit(), { title: "e" })
-      : null,
+    text ? button(world === undefined ? "Write" : "Edit", () => page.edit(), { title: "e" }) : null,
     world === undefined || !text ? button("Upload", page.choose) : null,
     world === undefined || !text ? null : button("Shape", async () => {
       const { openShaped } = await import("./shaped.js?raw");
       openShaped(page.name);
-    }, { title: "Read it through the thinking layer" }),
+    }, { title: "Rewrite it for a reader, by a model" }),
     world === undefined ? null : rawLink(page),
     world === undefined || world.version === 0
       ? null
-      : button("Delete", async () => (await acts()).remove(page).catch(noteRefusal), {
+      : button("Delete", async () => (await commands()).remove(page).catch(noteError), {
         class: "danger",
       }),
   ];
   node.replaceChildren(...buttons.filter((item) => item !== null));
 }
 
-/** The bytes in a tab of their own where no credential is needed for them, else as a download. */
+/** A link to the bytes; a download if they need the credential, which a link cannot send. */
 function rawLink(page) {
   if (authorization() === null) {
     const props = { class: "button", href: `${page.path}?raw`, target: "_blank", rel: "noopener" };
     return h("a", props, "Raw");
   }
-  return button("Download", async () => (await acts()).download(page).catch(noteRefusal));
+  return button("Download", async () => (await commands()).download(page).catch(noteError));
 }
 
-function acts() {
-  return import("./world_acts.js?raw");
+function commands() {
+  return import("./world_commands.js?raw");
 }
 
-/** `e` edits, for as long as the page lives. */
-export function keys(page) {
+/** `e` opens the editor, until the view ends. */
+export function addKeys(page) {
   document.addEventListener("keydown", (event) => {
     if (event.target.closest?.("input, textarea, select, dialog")) return;
     if (event.key !== "e" || event.ctrlKey || event.metaKey || event.altKey) return;

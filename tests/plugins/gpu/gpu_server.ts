@@ -3,11 +3,12 @@
  * plugin and of the plugins that call it.
  */
 
-import { EventReader, type ReceivedEvent } from "../support/event_reader.ts";
-import { bearer, CLOSED, startTestMachine, type TestMachine, TOKEN } from "../support/machine.ts";
-import type { Reply } from "../support/wire.ts";
-import { eventsOf, eventually, QUICK, setState } from "../plugin/plugin_machine.ts";
-import { FakeBackend } from "./fake_backend.ts";
+import { EventReader, type ReceivedEvent } from "../../support/event_reader.ts";
+import { bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { withPluginServer } from "../../support/plugin_server.ts";
+import type { Reply } from "../../support/wire.ts";
+import { eventsOf, eventually } from "../../plugin/plugin_machine.ts";
+import { FakeBackend } from "../fake_backend.ts";
 
 /** Keys of the server's environment. No response, log line or world may contain one. */
 export const KEYS = {
@@ -19,7 +20,7 @@ export const KEYS = {
 };
 
 /** What a test gets. */
-export interface GpuMachine {
+export interface GpuServer {
   readonly machine: TestMachine;
   readonly backend: FakeBackend;
   readonly url: string;
@@ -35,25 +36,29 @@ export interface GpuMachine {
   usage(count: number): Promise<Record<string, unknown>[]>;
 }
 
-/** The source of the plugin. */
-export function gpuSource(): Promise<string> {
-  return Deno.readTextFile(new URL("../../plugins/gpu.ts", import.meta.url));
+/**
+ * Runs a test with such a server. The plugin is active and not configured.
+ *
+ * @param env further settings
+ */
+export async function withGpuServer(
+  test: (gpu: GpuServer) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const backend = new FakeBackend();
+  try {
+    // The keys are variables of the environment and not settings of the server.
+    const variables = { ELASTIK_WRITERS: "1", ...KEYS, ...env };
+    await withPluginServer({ plugins: ["gpu"], env: variables }, async (machine) => {
+      for (const key of Object.values(KEYS)) machine.secrets.add(key);
+      await test(gpuServer(machine, backend));
+    });
+  } finally {
+    await backend.close();
+  }
 }
 
-/**
- * Starts a server with tokens. The plugin is active and not configured.
- *
- * @param more further settings
- */
-export async function startGpu(
-  more: Readonly<Record<string, string>> = {},
-): Promise<GpuMachine & { close(): Promise<void> }> {
-  const backend = new FakeBackend();
-  const env = { ...CLOSED, ...QUICK, ...KEYS, ...more };
-  const machine = await startTestMachine({ env });
-  for (const key of Object.values(KEYS)) machine.secrets.add(key);
-  await machine.approve("PUT", "/lib/gpu", await gpuSource());
-  await setState(machine, "gpu", "active");
+function gpuServer(machine: TestMachine, backend: FakeBackend): GpuServer {
   const url = `http://127.0.0.1:${machine.port}`;
   const changes = async (): Promise<number> =>
     (await eventsOf(machine, "gpu")).filter(({ type }) => type === "plugin_reconfigured").length;
@@ -102,22 +107,5 @@ export async function startGpu(
         return lines.length < count ? undefined : lines.map((line) => JSON.parse(line));
       }, `${count} calls in the usage log`);
     },
-    async close() {
-      await backend.close();
-      await machine.close();
-    },
   };
-}
-
-/** Runs a test with such a server. */
-export async function withGpu(
-  test: (gpu: GpuMachine) => Promise<void>,
-  more: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const gpu = await startGpu(more);
-  try {
-    await test(gpu);
-  } finally {
-    await gpu.close();
-  }
 }

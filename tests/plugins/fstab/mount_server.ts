@@ -4,19 +4,11 @@
  */
 
 import { equal } from "node:assert/strict";
-import { eventually, QUICK } from "../plugin/plugin_machine.ts";
-import {
-  APPROVE,
-  bearer,
-  CLOSED,
-  startTestMachine,
-  type TestMachine,
-  TOKEN,
-} from "../support/machine.ts";
-import type { Reply } from "../support/wire.ts";
+import { eventually } from "../../plugin/plugin_machine.ts";
+import { APPROVE, bearer, type TestMachine, TOKEN } from "../../support/machine.ts";
+import { withPluginServer } from "../../support/plugin_server.ts";
+import type { Reply } from "../../support/wire.ts";
 
-/** The source of the plugin. */
-export const SOURCE = new URL("../../plugins/fstab.ts", import.meta.url);
 /** The bearer of the mounted web server. */
 export const BEARER = "upstream-5ecret-of-the-mount";
 export const T2 = bearer(TOKEN);
@@ -30,7 +22,7 @@ export interface Server {
 }
 
 /** What a test gets. */
-export interface Place {
+export interface MountServer {
   readonly machine: TestMachine;
   /** The mounted folder. The folder `secret` next to it is not mounted. */
   readonly folder: string;
@@ -49,7 +41,7 @@ export interface Place {
 let tables = 0;
 
 /** Runs a test with a server and folders, and removes them afterwards. */
-export async function atPlace(test: (place: Place) => Promise<void>): Promise<void> {
+export async function withMountServer(test: (mounts: MountServer) => Promise<void>): Promise<void> {
   const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "elastik-fstab-" }));
   const folder = `${base}/files`;
   const asked: { url: string; headers: Headers }[] = [];
@@ -69,40 +61,47 @@ export async function atPlace(test: (place: Place) => Promise<void>): Promise<vo
     answer: () => new Response("nothing", { status: 404 }),
   };
   await fill(base, folder);
-  const machine = await startTestMachine({ env: { ...QUICK, ...CLOSED } });
-  machine.secrets.add(BEARER);
-  const send: Place["send"] = (method, path, body, headers = {}) =>
-    machine.send({ method, target: path, headers, ...(body === undefined ? {} : { body }) });
-  async function mount(...lines: string[]): Promise<void> {
-    const marker = `t${++tables}`;
-    const table = [...lines, `marker://x /mnt/${marker} ro`].join("\n");
-    const put = await machine.send(
-      { method: "PUT", target: "/etc/fstab", headers: T3, body: table },
-      true,
-    );
-    equal(put.status === 200 || put.status === 201, true, put.text);
-    await eventually(async () => {
-      const { text } = await send("GET", "/mnt/");
-      return text.split("\n").includes(`${marker}/`) || undefined;
-    }, "the table is used");
-  }
   try {
-    const stored = await send("PUT", "/lib/fstab", await Deno.readTextFile(SOURCE), T2);
-    equal(stored.status, 201, stored.text);
-    equal((await send("PUT", "/lib/fstab/state", "active", T3)).status, 200);
-    await mount(
-      `${folder} /mnt/works rw`,
-      `${folder}/a b /mnt/docs ro`,
-      `${server.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
-    );
-    const get: Place["get"] = (path, headers) => send("GET", path, undefined, headers);
-    await test({ machine, folder, server, mount, get, send });
+    await withPluginServer({ plugins: ["fstab"] }, async (machine) => {
+      machine.secrets.add(BEARER);
+      const mounts = mountServer(machine, folder, server);
+      await mounts.mount(
+        `${folder} /mnt/works rw`,
+        `${folder}/a b /mnt/docs ro`,
+        `${server.origin} /mnt/api ro,timeout=5,bearer=${BEARER}`,
+      );
+      await test(mounts);
+    });
   } finally {
-    await machine.close();
     ended.abort();
     await listener.finished;
     await Deno.remove(base, { recursive: true });
   }
+}
+
+function mountServer(machine: TestMachine, folder: string, server: Server): MountServer {
+  const send: MountServer["send"] = (method, path, body, headers = {}) =>
+    machine.send({ method, target: path, headers, ...(body === undefined ? {} : { body }) });
+  return {
+    machine,
+    folder,
+    server,
+    send,
+    get: (path, headers) => send("GET", path, undefined, headers),
+    async mount(...lines) {
+      const marker = `t${++tables}`;
+      const table = [...lines, `marker://x /mnt/${marker} ro`].join("\n");
+      const put = await machine.send(
+        { method: "PUT", target: "/etc/fstab", headers: T3, body: table },
+        true,
+      );
+      equal(put.status === 200 || put.status === 201, true, put.text);
+      await eventually(async () => {
+        const { text } = await send("GET", "/mnt/");
+        return text.split("\n").includes(`${marker}/`) || undefined;
+      }, "the table is used");
+    },
+  };
 }
 
 async function fill(base: string, folder: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Whether a world is a collection too. The stream of what lies below it begins with the listing, which
- * is all that is taken of it: the listing's own path would answer 404 where nothing is below.
+ * Counts the children of a world, which may be a collection too. The first event of the stream below
+ * it is the listing. The path of the listing itself would answer 404 if there are no children.
  */
 
 import { request } from "./api.js?raw";
@@ -8,9 +8,9 @@ import { request } from "./api.js?raw";
 /**
  * @param {string} path of the world
  * @param {AbortSignal} signal
- * @returns {Promise<number>} how many children it has; 0 when nobody can tell
+ * @returns {Promise<number>} 0 also if the listing cannot be read
  */
-export async function childrenOf(path, signal) {
+export async function countChildren(path, signal) {
   const connection = new AbortController();
   signal.addEventListener("abort", () => connection.abort());
   try {
@@ -23,7 +23,7 @@ export async function childrenOf(path, signal) {
       if (list) return JSON.parse(list[1]).length;
     }
   } catch {
-    // The page is left, or the machine is not reached, which the page says elsewhere.
+    // The view ended, or the server is not reached, which the page shows elsewhere.
   } finally {
     connection.abort();
   }

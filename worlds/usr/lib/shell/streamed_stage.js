@@ -1,7 +1,7 @@
 /**
- * A page or a picture that a model writes, shown as it grows, in the same cage as strangers' markup
- * and with less: before the first word the stage takes away every script, so that nothing which a
- * source talked the model into can run.
+ * Shows a page or a picture while a model writes it, in the sandboxed frame of `stage.html`. Scripts
+ * are disabled before the first piece is written, because the source may have made the model write
+ * one.
  */
 
 import { h } from "./dom.js?raw";
@@ -10,12 +10,12 @@ import { pathOf } from "./place.js?raw";
 const PAGE = "/usr/lib/shell/stage.html?raw";
 
 /**
- * Makes the stage. What is pushed before it is there waits in the port.
+ * Creates the stage. Pieces that are pushed before the frame is loaded wait in the port.
  *
- * @param {string} name of the source, against which links are read
- * @param {string} [before] markup of ours that goes before the first word
+ * @param {string} name of the source, against which links are resolved
+ * @param {string} [before] markup of the shell, before the first piece
  */
-export function growingStage(name, before = "") {
+export function streamedStage(name, before = "") {
   const links = h("p", { class: "hint" });
   const frame = h("iframe", {
     sandbox: "allow-scripts",
@@ -25,8 +25,10 @@ export function growingStage(name, before = "") {
   });
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }) => {
-    // Whatever comes through the port comes from a stranger; a link is a wish.
-    if (typeof data?.link === "string") links.replaceChildren(...wish(data.link.slice(0, 2000)));
+    // Messages of the frame are untrusted input.
+    if (typeof data?.link === "string") {
+      links.replaceChildren(...linkNote(data.link.slice(0, 2000)));
+    }
   };
   frame.addEventListener("load", () => {
     const base = new URL(pathOf(name), location.href).href;
@@ -40,7 +42,7 @@ export function growingStage(name, before = "") {
   };
 }
 
-function wish(href) {
+function linkNote(href) {
   const link = h("a", { href, target: "_blank", rel: "noopener noreferrer" }, href);
-  return link.hasAttribute("href") ? ["It links to ", link] : [];
+  return link.hasAttribute("href") ? ["The content links to ", link] : [];
 }

@@ -153,10 +153,11 @@ function faultOf({ from, to, typeOnly }: Arrow): string | undefined {
     const own = plugin !== undefined && /^plugins\/(\w+)\//.exec(to)?.[1] === plugin;
     const kit = plugin !== undefined && to.startsWith("plugins/kit/");
     const types = typeOnly && to.startsWith("lib/");
-    // `deno task plugins` links the sources of the package into the plugin.
-    const linked = plugin === "kit" && to === "lib/deps/eventsource_parser.ts";
-    const allowed = own || kit || types || linked;
-    return allowed ? undefined : "a plugin may import itself, the kit and types of lib";
+    // The linker writes the sources of this package into the plugin.
+    const linked = to === "lib/deps/eventsource_parser.ts" && from.startsWith("plugins/kit/");
+    return own || kit || types || linked
+      ? undefined
+      : "a plugin may import itself, the kit and types of lib";
   }
   const unit = unitOf(from);
   const { values, types } = TABLE.get(unit ?? "") ?? { values: new Set(), types: new Set() };

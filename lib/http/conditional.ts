@@ -26,6 +26,16 @@ export interface CacheValidators {
  * @param current entity tag of the representation, quoted
  * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
  * such time
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isNotModified } from "./conditional.ts";
+ *
+ * const headers = { ifNoneMatch: '"3-2c26b46b68ffc68f.raw"', ifModifiedSince: null };
+ * strictEqual(isNotModified(headers, '"3-2c26b46b68ffc68f.raw"', undefined), true);
+ * strictEqual(isNotModified(headers, '"4-7d865e959b2466f0.raw"', undefined), false);
+ * ```
  */
 export function isNotModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
@@ -59,6 +69,15 @@ export function isNotModified(
  * @returns `send` for a 200 or 206, `not-modified` for a 304
  * @throws {Problem} `precondition-failed` (412) if If-Match or If-Unmodified-Since is false;
  * `bad-header` (400) if If-Match is malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { evaluateConditions } from "./conditional.ts";
+ *
+ * const headers = new Headers({ "if-none-match": "*" });
+ * strictEqual(evaluateConditions(headers, '"3-2c26b46b68ffc68f.raw"', undefined), "not-modified");
+ * ```
  */
 export function evaluateConditions(
   headers: HeaderReader,
@@ -116,6 +135,15 @@ export type ReadTags = (
  * @returns the precondition, or undefined if no conditional header was sent
  * @throws {Problem} `bad-header` if If-Match or If-None-Match is neither `*` nor a list of entity
  * tags
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { parsePrecondition } from "./conditional.ts";
+ *
+ * strictEqual(parsePrecondition(new Headers()), undefined);
+ * throws(() => parsePrecondition(new Headers({ "if-match": "3" })), { type: "bad-header" });
+ * ```
  */
 export function parsePrecondition(
   headers: HeaderReader,

@@ -1200,7 +1200,7 @@ class Deadline {
   }
 }
 
-// ---- plugins/kit/eventsource_parser.ts
+// ---- lib/deps/eventsource_parser.ts
 
 /**
  * A parser of server-sent events: the sources of `eventsource-parser` 4.1.3, joined to one module by
@@ -1993,8 +1993,8 @@ function isPotentialField(line: string, field: string): boolean {
 // ---- plugins/kit/sse.ts
 
 /**
- * Server-sent events (WHATWG HTML §9.2). Events are parsed by the `eventsource-parser` package, which
- * the linker copies into the plugin; they are written here.
+ * Server-sent events (WHATWG HTML §9.2). Events are parsed by the `eventsource-parser` package, whose
+ * sources are linked into the plugin; they are written here.
  */
 
 /** A parsed event. */

@@ -17,19 +17,14 @@ import { linkModules } from "./link_modules.ts";
 
 /** Folder with sources that are linked into plugins and are not one themselves. */
 const KIT = "kit";
-const PARSER_PACKAGE = "lib/deps/eventsource_parser.ts";
+/** The module that is linked as the sources of its package. */
+const PARSER = "lib/deps/eventsource_parser.ts";
 
-/**
- * Returns the generated modules of the kit by path.
- *
- * @param root folder of the repository with a slash at the end
- */
-export async function generatedKit(root: string): Promise<ReadonlyMap<string, string>> {
-  const parser = parserModule(await readParserPackage(`${root}${PARSER_PACKAGE}`));
+/** Returns the generated modules of the kit by path. */
+export function generatedKit(): ReadonlyMap<string, string> {
   return new Map([
     ["plugins/kit/problem_types.ts", problemTypesModule(PROBLEMS)],
     ["plugins/kit/media_types.ts", mediaTypesModule()],
-    ["plugins/kit/eventsource_parser.ts", await formatTypeScript(parser)],
   ]);
 }
 
@@ -39,19 +34,21 @@ export async function generatedKit(root: string): Promise<ReadonlyMap<string, st
  * @param root folder of the repository with a slash at the end
  * @returns texts of the plugins by path
  */
-export function linkedPlugins(root: string): ReadonlyMap<string, string> {
+export async function linkedPlugins(root: string): Promise<ReadonlyMap<string, string>> {
+  const parser = await formatTypeScript(parserModule(await readParserPackage(`${root}${PARSER}`)));
+  const read = (path: string): string =>
+    path === PARSER ? parser : Deno.readTextFileSync(`${root}${path}`);
   const linked = new Map<string, string>();
   for (const { name, isDirectory } of Deno.readDirSync(`${root}plugins`)) {
     if (!isDirectory || name === KIT) continue;
-    const read = (path: string): string => Deno.readTextFileSync(`${root}${path}`);
     linked.set(`plugins/${name}.ts`, linkModules(`plugins/${name}/mod.ts`, read));
   }
   return new Map([...linked].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 if (import.meta.main) {
-  for (const [path, text] of await generatedKit("")) await Deno.writeTextFile(path, text);
-  for (const [path, text] of linkedPlugins("")) await Deno.writeTextFile(path, text);
+  for (const [path, text] of generatedKit()) await Deno.writeTextFile(path, text);
+  for (const [path, text] of await linkedPlugins("")) await Deno.writeTextFile(path, text);
   const files = [...Deno.readDirSync("plugins")].map(({ name }) => name);
   const installer = await Deno.readTextFile("plugins/install.sh");
   await Deno.writeTextFile("plugins/mod.ts", formatPluginsModule(files, installer));

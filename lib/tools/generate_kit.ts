@@ -1,7 +1,7 @@
 /**
- * Generates the modules of `plugins/kit/` whose content comes from elsewhere: problem types from the
- * core, media types from the `mime` package, the parser of server-sent events from its package. A
- * plugin imports nothing at run time, so the content is copied; a test compares every copy.
+ * Generates modules whose content comes from elsewhere: problem types from the core, media types from
+ * the `mime` package, the parser of server-sent events from its package. A plugin imports nothing at
+ * run time, so the content is copied; tests compare every copy.
  */
 
 import type { PROBLEMS } from "../http/problem.ts";
@@ -110,7 +110,7 @@ export interface ParserPackage {
   readonly sources: readonly string[];
 }
 
-/** Returns the text of `plugins/kit/eventsource_parser.ts`, not formatted. */
+/** Joins the sources of the package to the text of one module, not formatted. */
 export function parserModule({ version, licence, sources }: ParserPackage): string {
   const code = sources.map((source) =>
     source.replace(/^import (?:type )?\{[^}]*\} from '\.\/[a-z]+\.ts'\n/gm, "").trim()

@@ -8,6 +8,9 @@
  * evaluated first, its top-level statements must not use constants and classes of other modules; its
  * functions may.
  *
+ * A module of `lib/deps` can be linked if `read` returns the sources of its package. All other modules
+ * of `lib` can be imported for their types only; these imports stay.
+ *
  * The linker works on lines of formatted source, not on a syntax tree: text that it does not change
  * stays exactly as it was written. What it does not understand it refuses, with file and line.
  */
@@ -44,6 +47,8 @@ interface Module {
   readonly names: ReadonlyMap<string, number>;
 }
 
+/** Modules that are linked; other modules are imported for their types only. */
+const LINKED_PATH = /^(?:plugins|lib\/deps)\//;
 const IMPORT = /^import (type )?\{([^}]*)\} from "([^"]*)";\n/gm;
 const DECLARATION =
   /^(?:export )?(?:default )?(?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|var|interface|type|enum|namespace) ([\w$]+)/gm;
@@ -105,7 +110,7 @@ function modulesInOrder(entry: string, read: (path: string) => string): Module[]
     open.push(path);
     const module = parseModule(path, read(path), path === entry);
     for (const { path: imported, line } of module.imports) {
-      if (imported.startsWith("plugins/")) visit(imported, { path, line });
+      if (LINKED_PATH.test(imported)) visit(imported, { path, line });
     }
     open.pop();
     done.set(path, module);
@@ -156,8 +161,8 @@ function parseImport(
     throw new LinkError(path, line, `"${specifier}" is not a path to a module of the repository`);
   }
   const imported = new URL(specifier, `file:///${path}`).pathname.slice(1);
-  if (!imported.startsWith("plugins/") && !typesOnly) {
-    const found = `${imported} is not below plugins/; only \`import type\` is allowed there`;
+  if (!LINKED_PATH.test(imported) && !typesOnly) {
+    const found = `${imported} is not below plugins/ or lib/deps/; use \`import type\``;
     throw new LinkError(path, line, found);
   }
   return { line, typesOnly, names, path: imported };
@@ -168,7 +173,7 @@ function typeImports(modules: readonly Module[]): string {
   const names = new Map<string, Set<string>>();
   for (const { imports } of modules) {
     for (const { path, names: imported } of imports) {
-      if (path.startsWith("plugins/")) continue;
+      if (LINKED_PATH.test(path)) continue;
       names.set(path, new Set([...names.get(path) ?? [], ...imported]));
     }
   }
@@ -202,7 +207,7 @@ function assertDistinctNames(modules: readonly Module[]): void {
   for (const { path, imports } of modules) {
     for (const { line, names, path: imported } of imports) {
       const taken = names.find((name) => owners.has(name));
-      if (imported.startsWith("plugins/") || taken === undefined) continue;
+      if (LINKED_PATH.test(imported) || taken === undefined) continue;
       const found = `${taken} is defined in ${owners.get(taken)?.path} as well; rename that one`;
       throw new LinkError(path, line, found);
     }

@@ -1,9 +1,9 @@
 /**
- * Server-sent events (WHATWG HTML §9.2). Events are parsed by the `eventsource-parser` package, which
- * the linker copies into the plugin; they are written here.
+ * Server-sent events (WHATWG HTML §9.2). Events are parsed by the `eventsource-parser` package, whose
+ * sources are linked into the plugin; they are written here.
  */
 
-import { createParser } from "./eventsource_parser.ts";
+import { createParser } from "../../lib/deps/eventsource_parser.ts";
 
 /** A parsed event. */
 export interface ServerEvent {

@@ -21,7 +21,7 @@ const WEB: Mount = {
   timeoutMs: 1,
 };
 
-Deno.test("decodeSegments() decodes each segment by itself", () => {
+Deno.test("decodeSegments() decodes each segment separately", () => {
   deepStrictEqual(decodeSegments("/mnt/a%20b/%C3%BC%2Fx/"), ["mnt", "a b", "ü/x", ""]);
   throws(() => decodeSegments("/mnt/%zz"), { status: 400 });
 });

@@ -1,6 +1,4 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { createParser as packageParser } from "../../../lib/deps/eventsource_parser.ts";
-import { createParser as copiedParser } from "../../../plugins/kit/eventsource_parser.ts";
 import {
   EventReader,
   EventTooLong,
@@ -67,14 +65,4 @@ Deno.test("formatEvent() writes what EventReader reads", () => {
   for (const data of ["", "a", "a\nb", "\n\n", " leading", "colon: x"]) {
     deepStrictEqual(eventsOf(formatEvent(data, "x")), [{ event: "x", data }]);
   }
-});
-
-Deno.test("the copied parser and the package find the same events", () => {
-  const heard = (create: typeof packageParser): unknown[] => {
-    const found: unknown[] = [];
-    const parser = create({ onEvent: (event) => void found.push(event) });
-    for (const [text] of TEXTS) parser.feed(text);
-    return found;
-  };
-  deepStrictEqual(heard(copiedParser), heard(packageParser));
 });

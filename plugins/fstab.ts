@@ -1528,9 +1528,8 @@ async function findFile(
   } catch (error) {
     if (classifyFileError(error).type !== "not-found") throw fileProblem(error, "read", path);
     const other = await findOtherSpelling(files, folder, segments);
-    // A name that cannot be read in its other form is reported under the form that was asked for.
-    const info = other === undefined ? undefined : await files.stat(other).catch(() => undefined);
     // The first error is reported: the path does not exist as it was requested.
+    const info = other === undefined ? undefined : await files.stat(other).catch(() => undefined);
     if (other === undefined || info === undefined) throw fileProblem(error, "read", path);
     return { place: other, info };
   }

@@ -43,6 +43,15 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @throws {Problem} `bad-query` if a field is not canonical or the token would be longer than
  * {@link MAX_CAPABILITY_CHARS}
  * @throws {TypeError} if the key is empty, because any client could then sign capabilities
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { mint, verify } from "./capability.ts";
+ *
+ * const token = mint({ key: "signing key", prefix: "/home", mode: "rw", exp: 2000000000 });
+ * strictEqual(verify("signing key", token, 1900000000)?.mode, "rw");
+ * ```
  */
 export function mint(grant: CapabilityLine & { readonly key: string }): string {
   if (grant.key === "") throw new TypeError("Cannot mint a capability: the signing key is empty");
@@ -59,6 +68,17 @@ export function mint(grant: CapabilityLine & { readonly key: string }): string {
  * @throws {Problem} `bad-query` if the token is malformed, a field is not canonical, or the result
  * would be longer than {@link MAX_CAPABILITY_CHARS} or have more than {@link MAX_CAPABILITY_LINES}
  * lines
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { mint, narrow, verify } from "./capability.ts";
+ *
+ * const wide = mint({ key: "signing key", prefix: "/home", mode: "rw", exp: 2000000000 });
+ * const token = narrow(wide, { prefix: "/home/notes", mode: "r", exp: 1950000000 });
+ * strictEqual(verify("signing key", token, 1900000000)?.mode, "r");
+ * strictEqual(verify("signing key", token, 1960000000), undefined);
+ * ```
  */
 export function narrow(token: string, grant: CapabilityLine): string {
   const parts = parseToken(token);
@@ -85,6 +105,17 @@ export function narrow(token: string, grant: CapabilityLine): string {
  * @param token untrusted input
  * @param nowSeconds current time in Unix seconds
  * @returns what all lines together allow, or undefined if the token is malformed, forged or expired
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { mint, verify } from "./capability.ts";
+ *
+ * const token = mint({ key: "signing key", prefix: "/home", mode: "r", exp: 2000000000 });
+ * strictEqual(verify("signing key", token, 1900000000)?.mode, "r");
+ * strictEqual(verify("another key", token, 1900000000), undefined);
+ * strictEqual(verify("signing key", token, 2000000001), undefined);
+ * ```
  */
 export function verify(key: string, token: string, nowSeconds: number): Scope | undefined {
   const parts = parseToken(token);
@@ -109,6 +140,17 @@ export function verify(key: string, token: string, nowSeconds: number): Scope | 
  * Checks whether a path is at or below every prefix of a scope, by whole segments.
  *
  * @param path canonical absolute path, as `parseTarget` returns it
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isInside, mint, verify } from "./capability.ts";
+ *
+ * const token = mint({ key: "signing key", prefix: "/home", mode: "r", exp: 2000000000 });
+ * const scope = verify("signing key", token, 1900000000);
+ * strictEqual(scope !== undefined && isInside(scope, "/home/x"), true);
+ * strictEqual(scope !== undefined && isInside(scope, "/homes"), false);
+ * ```
  */
 export function isInside(scope: Scope, path: string): boolean {
   for (const prefix of scope.prefixes) {
@@ -123,7 +165,17 @@ function isBelow(path: string, prefix: string): boolean {
     (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
 }
 
-/** Checks whether a text looks like a token. Verifies nothing. */
+/**
+ * Checks whether a text looks like a token. Verifies nothing.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isCapabilityShaped } from "./capability.ts";
+ *
+ * strictEqual(isCapabilityShaped("t2-token"), false);
+ * ```
+ */
 export function isCapabilityShaped(text: string): boolean {
   return text.length <= MAX_CAPABILITY_CHARS && text.length > SIGNATURE_CHARS + 1 &&
     text.charCodeAt(text.length - SIGNATURE_CHARS - 1) === 0x2e;

@@ -8,6 +8,14 @@
  *
  * @param pieces the arrays, in order
  * @param length their total length in bytes, if it is known already
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { concatBytes } from "./concat_bytes.ts";
+ *
+ * deepStrictEqual(concatBytes([Uint8Array.of(1), Uint8Array.of(2, 3)]), Uint8Array.of(1, 2, 3));
+ * ```
  */
 export function concatBytes(
   pieces: readonly Uint8Array[],

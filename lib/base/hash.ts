@@ -9,6 +9,14 @@ import { createHash, createHmac, hash, timingSafeEqual } from "node:crypto";
  * Computes a SHA-256 in lower-case hex.
  *
  * @param data bytes, or text that is encoded as UTF-8
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { sha256Hex } from "./hash.ts";
+ *
+ * strictEqual(sha256Hex("abc").slice(0, 16), "ba7816bf8f01cfea");
+ * ```
  */
 export function sha256Hex(data: Uint8Array | string): string {
   return hash("sha256", data, "hex");
@@ -19,6 +27,14 @@ export function sha256Hex(data: Uint8Array | string): string {
  *
  * @param key secret key
  * @param data bytes, or text that is encoded as UTF-8
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { hmacSha256 } from "./hash.ts";
+ *
+ * strictEqual(hmacSha256("key", "text").length, 32);
+ * ```
  */
 export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string): Uint8Array {
   return new Uint8Array(createHmac("sha256", key).update(data).digest());
@@ -27,6 +43,15 @@ export function hmacSha256(key: Uint8Array | string, data: Uint8Array | string):
 /**
  * Compares two secrets in a time that depends on neither. Both are hashed first, so the time does
  * not reveal their lengths either.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isSameSecret } from "./hash.ts";
+ *
+ * strictEqual(isSameSecret("secret", "secret"), true);
+ * strictEqual(isSameSecret("secret", "other"), false);
+ * ```
  */
 export function isSameSecret(a: string, b: string): boolean {
   return timingSafeEqual(

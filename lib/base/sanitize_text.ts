@@ -9,6 +9,14 @@
  *
  * @param text untrusted text
  * @returns one line
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { sanitizeText } from "./sanitize_text.ts";
+ *
+ * strictEqual(sanitizeText("a\nb\u202ec"), "a?b?c");
+ * ```
  */
 export function sanitizeText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");

@@ -7,6 +7,15 @@
  * @param ms maximum wait in milliseconds
  * @param promise what to wait for
  * @throws the reason of the promise if it rejects in time
+ *
+ * @example
+ * ```ts
+ * import { rejects } from "node:assert/strict";
+ * import { withTimeout } from "./timeout.ts";
+ *
+ * await withTimeout(1, new Promise(() => {})); // returns after a millisecond
+ * await rejects(withTimeout(1000, Promise.reject(new Error("failed"))), /failed/);
+ * ```
  */
 export async function withTimeout(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -30,6 +30,18 @@ const ONE_RANGE = /^bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*$/i;
  * @param length length of the representation in bytes, at least 0
  * @returns `whole` if Range is absent, malformed, in another unit, has several ranges, or If-Range
  * is not current; `unsatisfiable` if no byte of the range exists
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ * import { selectRange } from "./byte_range.ts";
+ *
+ * const etag = '"3-2c26b46b68ffc68f.raw"';
+ * deepStrictEqual(selectRange("bytes=0-3", null, etag, 0, 10), { start: 0, end: 3 });
+ * deepStrictEqual(selectRange("bytes=-2", null, etag, 0, 10), { start: 8, end: 9 });
+ * strictEqual(selectRange("bytes=10-", null, etag, 0, 10), "unsatisfiable");
+ * strictEqual(selectRange("bytes=0-3", '"2-0000000000000000.raw"', etag, 0, 10), "whole");
+ * ```
  */
 export function selectRange(
   range: string | null,
@@ -60,6 +72,15 @@ export function selectRange(
  * @param range the range that is sent, or `unsatisfiable` for a 416
  * @param length length of the whole representation in bytes
  * @returns the header value, such as `bytes 0-3/10`
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { formatContentRange } from "./byte_range.ts";
+ *
+ * strictEqual(formatContentRange({ start: 0, end: 3 }, 10), "bytes 0-3/10");
+ * strictEqual(formatContentRange("unsatisfiable", 10).endsWith("/10"), true);
+ * ```
  */
 export function formatContentRange(range: ByteRange | "unsatisfiable", length: number): string {
   return range === "unsatisfiable"

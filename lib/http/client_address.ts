@@ -45,6 +45,16 @@ const LOCAL_V6: ClientAddress = Object.freeze({ address: "::1", loopback: true }
  * @returns a function that never throws
  * @throws {TypeError} if a trusted address is malformed, or if only one of the two settings is
  * given
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { createClientFinder } from "./client_address.ts";
+ *
+ * const find = createClientFinder({ trustHeader: "x-forwarded-for", trustFrom: ["10.0.0.0/8"] });
+ * const headers = new Headers({ "x-forwarded-for": "192.0.2.7, 10.0.0.2" });
+ * strictEqual(find("10.0.0.1", headers).address, "192.0.2.7");
+ * ```
  */
 export function createClientFinder({ trustHeader, trustFrom = [] }: ProxyTrust): ClientFinder {
   const ranges = trustFrom.map(rangeOf);

@@ -26,6 +26,16 @@ export interface CacheValidators {
  * @param current entity tag of the representation, quoted
  * @param lastModified time of the last change, Unix milliseconds; undefined if the resource has no
  * such time
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isNotModified } from "./conditional.ts";
+ *
+ * const headers = { ifNoneMatch: '"3-2c26b46b68ffc68f.raw"', ifModifiedSince: null };
+ * strictEqual(isNotModified(headers, '"3-2c26b46b68ffc68f.raw"', undefined), true);
+ * strictEqual(isNotModified(headers, '"4-7d865e959b2466f0.raw"', undefined), false);
+ * ```
  */
 export function isNotModified(
   { ifNoneMatch, ifModifiedSince }: CacheValidators,
@@ -59,6 +69,15 @@ export function isNotModified(
  * @returns `send` for a 200 or 206, `not-modified` for a 304
  * @throws {Problem} `precondition-failed` (412) if If-Match or If-Unmodified-Since is false;
  * `bad-header` (400) if If-Match is malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { evaluateConditions } from "./conditional.ts";
+ *
+ * const headers = new Headers({ "if-none-match": "*" });
+ * strictEqual(evaluateConditions(headers, '"3-2c26b46b68ffc68f.raw"', undefined), "not-modified");
+ * ```
  */
 export function evaluateConditions(
   headers: HeaderReader,
@@ -97,15 +116,39 @@ export function evaluateConditions(
 }
 
 /**
+ * Reads the entity tags of a header as versions.
+ *
+ * @throws {Problem} `bad-header` if it is neither `*` nor a list of entity tags
+ */
+export type ReadTags = (
+  name: string,
+  header: string,
+  comparison: "strong" | "weak",
+) => "*" | readonly VersionTag[];
+
+/**
  * Parses the conditional headers of a PUT, POST or DELETE for the store to check. A malformed
  * header is an error and never ignored: its sender wants protection against overwriting.
  *
  * @param headers the request headers
+ * @param readTags how tags name versions; by default the tags of worlds
  * @returns the precondition, or undefined if no conditional header was sent
  * @throws {Problem} `bad-header` if If-Match or If-None-Match is neither `*` nor a list of entity
  * tags
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { parsePrecondition } from "./conditional.ts";
+ *
+ * strictEqual(parsePrecondition(new Headers()), undefined);
+ * throws(() => parsePrecondition(new Headers({ "if-match": "3" })), { type: "bad-header" });
+ * ```
  */
-export function parsePrecondition(headers: HeaderReader): Precondition | undefined {
+export function parsePrecondition(
+  headers: HeaderReader,
+  readTags: ReadTags = readWorldTags,
+): Precondition | undefined {
   const ifMatch = headers.get("if-match");
   const ifNoneMatch = headers.get("if-none-match");
   // §13.1.4: "A recipient MUST ignore If-Unmodified-Since if the request contains an If-Match header
@@ -118,12 +161,10 @@ export function parsePrecondition(headers: HeaderReader): Precondition | undefin
   return {
     // §13.1.1: "An origin server MUST use the strong comparison function when comparing entity tags
     // for If-Match".
-    ...(ifMatch !== null && { match: demanded("If-Match", parseWorldTags(ifMatch, "strong")) }),
+    ...(ifMatch !== null && { match: readTags("If-Match", ifMatch, "strong") }),
     // §13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags for
     // If-None-Match".
-    ...(ifNoneMatch !== null && {
-      noneMatch: demanded("If-None-Match", parseWorldTags(ifNoneMatch, "weak")),
-    }),
+    ...(ifNoneMatch !== null && { noneMatch: readTags("If-None-Match", ifNoneMatch, "weak") }),
     // A date covers a whole second and worlds have times in milliseconds, so the comparison uses
     // the last millisecond of that second.
     ...(since !== undefined && { unmodifiedSince: since + 999 }),
@@ -151,11 +192,13 @@ function hasTag(header: string, current: string, comparison: "strong" | "weak"):
   return false;
 }
 
-function demanded(
+function readWorldTags(
+  name: string,
   header: string,
-  tags: "*" | readonly VersionTag[] | TagFault,
+  comparison: "strong" | "weak",
 ): "*" | readonly VersionTag[] {
-  if (tags !== "*" && "fault" in tags) throw unreadable(header, tags);
+  const tags = parseWorldTags(header, comparison);
+  if (tags !== "*" && "fault" in tags) throw unreadable(name, tags);
   return tags;
 }
 

@@ -13,6 +13,17 @@ import { withTimeout } from "../base/timeout.ts";
  *
  * @param request the request; never makes the call fail
  * @returns after the body ended or after {@link DRAIN_BODY_TIMEOUT_MS} milliseconds
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { drainBody } from "./drain_body.ts";
+ *
+ * const headers = { "content-length": "4" };
+ * const request = new Request("https://example.org/x", { method: "PUT", body: "text", headers });
+ * await drainBody(request);
+ * strictEqual(request.bodyUsed, true);
+ * ```
  */
 export async function drainBody(request: Request): Promise<void> {
   if (request.headers.has("host") || request.body === null || request.bodyUsed) return;

@@ -35,6 +35,15 @@ const WORLD_TAG = /^(0|[1-9]\d{0,14})(?:-([0-9a-f]{16})\.[a-z0-9-]+)?$/;
  * @param rep name of the representation: `raw`, `json`, `text`, `html`, `list`, …; lower-case
  * letters, digits and hyphens
  * @returns the tag with its quotes
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { formatEtag } from "./etag.ts";
+ *
+ * const sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+ * strictEqual(formatEtag(3, sha256, "json"), '"3-2c26b46b68ffc68f.json"');
+ * ```
  */
 export function formatEtag(version: number, sha256: string, rep: string): string {
   return `"${version}-${sha256.slice(0, HASH_DIGITS)}.${rep}"`;
@@ -47,6 +56,18 @@ export function formatEtag(version: number, sha256: string, rep: string): string
  * @param header the header value
  * @returns `*`, the tags in order, or a fault if the value is malformed, has more than
  * {@link MAX_ENTITY_TAGS} tags or more than {@link MAX_ENTITY_TAGS_CHARS} characters
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ * import { parseEntityTags } from "./etag.ts";
+ *
+ * deepStrictEqual(parseEntityTags('"a", W/"b"'), [
+ *   { opaque: "a", weak: false },
+ *   { opaque: "b", weak: true },
+ * ]);
+ * strictEqual(parseEntityTags("*"), "*");
+ * ```
  */
 export function parseEntityTags(header: string): "*" | readonly EntityTag[] | TagFault {
   if (header.length > MAX_ENTITY_TAGS_CHARS) {
@@ -79,6 +100,16 @@ export function parseEntityTags(header: string): "*" | readonly EntityTag[] | Ta
  * @param comparison `strong` skips weak tags, as If-Match requires; `weak` includes them (RFC 9110
  * §8.8.3.2)
  * @returns `*`, the versions in order, or a fault
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { parseWorldTags } from "./etag.ts";
+ *
+ * const header = 'W/"3-2c26b46b68ffc68f.raw", "other"';
+ * deepStrictEqual(parseWorldTags(header, "strong"), []);
+ * deepStrictEqual(parseWorldTags("*", "strong"), "*");
+ * ```
  */
 export function parseWorldTags(
   header: string,
@@ -103,6 +134,16 @@ export function parseWorldTags(
  *
  * @param opaque the client's tag without quotes
  * @param current entity tag of the representation, as {@link formatEtag} returns it
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isTagOf } from "./etag.ts";
+ *
+ * strictEqual(isTagOf("3-2c26b46b68ffc68f.raw", '"3-2c26b46b68ffc68f.raw"'), true);
+ * strictEqual(isTagOf("3", '"3-2c26b46b68ffc68f.raw"'), true);
+ * strictEqual(isTagOf("4", '"3-2c26b46b68ffc68f.raw"'), false);
+ * ```
  */
 export function isTagOf(opaque: string, current: string): boolean {
   if (opaque.length === current.length - 2) return current.slice(1, -1) === opaque;

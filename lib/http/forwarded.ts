@@ -16,6 +16,17 @@ const PLAIN_QUOTED = /^"[^"\\]*"$/;
  * without ports and brackets. The addresses are not validated.
  *
  * @param value the header value
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { parseForwardedFor } from "./forwarded.ts";
+ *
+ * deepStrictEqual([...parseForwardedFor("192.0.2.7, [2001:db8::1]:443")], [
+ *   "2001:db8::1",
+ *   "192.0.2.7",
+ * ]);
+ * ```
  */
 export function* parseForwardedFor(value: string): Generator<string> {
   let end = value.length;
@@ -31,6 +42,17 @@ export function* parseForwardedFor(value: string): Generator<string> {
  * An element without a readable `for` yields `""`, because it still counts as a hop.
  *
  * @param value the header value
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { parseForwarded } from "./forwarded.ts";
+ *
+ * deepStrictEqual([...parseForwarded('for=192.0.2.7;proto=https, for="[2001:db8::1]:443"')], [
+ *   "2001:db8::1",
+ *   "192.0.2.7",
+ * ]);
+ * ```
  */
 export function* parseForwarded(value: string): Generator<string> {
   for (const element of fromRight(value, COMMA)) yield withoutPort(forNode(element));

@@ -9,6 +9,17 @@
  * response unchanged.
  *
  * @param request the request; one with a Host header came over HTTP/1.1
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { toHeadResponse } from "./head_response.ts";
+ *
+ * const request = new Request("https://example.org/", { method: "HEAD" });
+ * const response = toHeadResponse(request, new Response("text", { headers: { etag: '"1"' } }));
+ * strictEqual(response.body, null);
+ * strictEqual(response.headers.get("etag"), '"1"');
+ * ```
  */
 export function toHeadResponse(request: Request, response: Response): Response {
   if (request.method !== "HEAD" || request.headers.has("host")) return response;

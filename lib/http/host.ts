@@ -21,6 +21,14 @@ const MAX_NAME_LENGTH = 255;
  * HTTP/2 it is a pseudo-header (RFC 9113 §8.3.1), which Deno puts into the URL only. An HTTP/1.0
  * client without Host gets `localhost` from Deno; browsers always send it, so this does not allow
  * DNS rebinding.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { readHost } from "./host.ts";
+ *
+ * strictEqual(readHost(new Request("https://example.org:8443/x")), "example.org:8443");
+ * ```
  */
 export function readHost({ headers, url }: Pick<Request, "headers" | "url">): string {
   const host = headers.get("host");
@@ -36,6 +44,15 @@ export function readHost({ headers, url }: Pick<Request, "headers" | "url">): st
  *
  * @param header the Host header, or null if it was not sent, as over HTTP/2
  * @returns a clause for an error message, or undefined if the header is absent or well-formed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { hostFault } from "./host.ts";
+ *
+ * strictEqual(hostFault("example.org:8443"), undefined);
+ * strictEqual(typeof hostFault("a/b"), "string");
+ * ```
  */
 export function hostFault(header: string | null): string | undefined {
   if (header === null || portStart(header) >= 0) return undefined;
@@ -49,6 +66,16 @@ export function hostFault(header: string | null): string | undefined {
  *
  * @param header the Host header, or null if it was not sent
  * @param allowed configured names in lower case: `name` (any port) or `name:port`
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isKnownHost } from "./host.ts";
+ *
+ * strictEqual(isKnownHost("localhost:8000", new Set()), true);
+ * strictEqual(isKnownHost("example.org", new Set()), false);
+ * strictEqual(isKnownHost("example.org", new Set(["example.org"])), true);
+ * ```
  */
 export function isKnownHost(header: string | null, allowed: ReadonlySet<string>): boolean {
   if (header === null) return false;
@@ -63,6 +90,15 @@ export function isKnownHost(header: string | null, allowed: ReadonlySet<string>)
  * Parses `host[:port]`.
  *
  * @returns the parts, or undefined if the text is malformed
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual, strictEqual } from "node:assert/strict";
+ * import { parseAuthority } from "./host.ts";
+ *
+ * deepStrictEqual(parseAuthority("Example.org:80"), { host: "example.org", port: "80" });
+ * strictEqual(parseAuthority("a b"), undefined);
+ * ```
  */
 export function parseAuthority(authority: string): Authority | undefined {
   const end = portStart(authority);

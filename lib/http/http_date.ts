@@ -31,6 +31,15 @@ const memo = new Map<string, number>();
  * @param now returns the current time in Unix milliseconds; decides the century of a two-digit year
  * @returns Unix milliseconds, or undefined if the text is not an HTTP date; RFC 9110 §13.1 then
  * requires to ignore the header
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { parseHttpDate } from "./http_date.ts";
+ *
+ * strictEqual(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777000);
+ * strictEqual(parseHttpDate("1994-11-06"), undefined);
+ * ```
  */
 export function parseHttpDate(text: string, now: () => number = Date.now): number | undefined {
   const known = memo.get(text);
@@ -58,7 +67,17 @@ export function parseHttpDate(text: string, now: () => number = Date.now): numbe
   return undefined;
 }
 
-/** Formats Unix milliseconds as an HTTP date, rounded down to whole seconds. */
+/**
+ * Formats Unix milliseconds as an HTTP date, rounded down to whole seconds.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { formatHttpDate } from "./http_date.ts";
+ *
+ * strictEqual(formatHttpDate(784111777000), "Sun, 06 Nov 1994 08:49:37 GMT");
+ * ```
+ */
 export function formatHttpDate(time: number): string {
   return new Date(time).toUTCString();
 }
@@ -66,6 +85,14 @@ export function formatHttpDate(time: number): string {
 /**
  * Rounds Unix milliseconds down to whole seconds, the precision of an HTTP date. The result is in
  * milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { toWholeSeconds } from "./http_date.ts";
+ *
+ * strictEqual(toWholeSeconds(1999), 1000);
+ * ```
  */
 export function toWholeSeconds(time: number): number {
   return Math.floor(time / 1000) * 1000;

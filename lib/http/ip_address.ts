@@ -22,6 +22,15 @@ const MAPPED_BITS = 96;
  * Parses an IPv4 or IPv6 address.
  *
  * @returns the address, or undefined if the text is malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { parseIp } from "./ip_address.ts";
+ *
+ * strictEqual(parseIp("192.0.2.7")?.v4, true);
+ * strictEqual(parseIp("192.0.2.007"), undefined);
+ * ```
  */
 export function parseIp(text: string): IpAddress | undefined {
   const packed = packV4(text);
@@ -33,7 +42,18 @@ export function parseIp(text: string): IpAddress | undefined {
   return { groups, v4: true, text: `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}` };
 }
 
-/** Checks whether an address is in 127.0.0.0/8 or is ::1. */
+/**
+ * Checks whether an address is in 127.0.0.0/8 or is ::1.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isLoopback, parseIp } from "./ip_address.ts";
+ *
+ * const address = parseIp("127.0.0.1");
+ * strictEqual(address !== undefined && isLoopback(address), true);
+ * ```
+ */
 export function isLoopback({ v4, groups }: IpAddress): boolean {
   if (v4) return (groups[6] ?? 0) >> 8 === 127;
   return groups.every((group, at) => group === (at === 7 ? 1 : 0));
@@ -44,6 +64,17 @@ export function isLoopback({ v4, groups }: IpAddress): boolean {
  * are ignored. An IPv6 block contains IPv4 addresses only if it is an IPv4-mapped block.
  *
  * @returns a test for addresses, or undefined if the text is malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { parseIp, parseIpRange } from "./ip_address.ts";
+ *
+ * const contains = parseIpRange("192.0.2.0/24");
+ * const address = parseIp("192.0.2.7");
+ * strictEqual(address !== undefined && contains?.(address), true);
+ * strictEqual(parseIpRange("192.0.2.0/33"), undefined);
+ * ```
  */
 export function parseIpRange(text: string): IpRange | undefined {
   const slash = text.indexOf("/");

@@ -16,6 +16,17 @@ import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS, MAX_CACHED_ACCEPT_CHARS } from 
  * @param accept value of the Accept header, or null if it was not sent
  * @param offered media types without parameters, in the server's order of preference
  * @returns a subset of `offered`; empty if none is acceptable
+ *
+ * @example
+ * ```ts
+ * import { deepStrictEqual } from "node:assert/strict";
+ * import { negotiateTypes } from "./negotiate.ts";
+ *
+ * const offered = ["application/json", "text/plain"];
+ * deepStrictEqual(negotiateTypes("text/*, application/json;q=0.1", offered), ["text/plain", "application/json"]);
+ * deepStrictEqual(negotiateTypes("image/png", offered), []);
+ * deepStrictEqual(negotiateTypes(null, offered), offered);
+ * ```
  */
 export function negotiateTypes(accept: string | null, offered: readonly string[]): string[] {
   if (accept === null || accept.length > MAX_ACCEPT_CHARS || accept.trim() === "") {
@@ -37,6 +48,16 @@ export function negotiateTypes(accept: string | null, offered: readonly string[]
  * absent
  * @param fallback media type to send if no offered type is acceptable (RFC 9110 §12.5.1 allows
  * this)
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { createTypeChooser } from "./negotiate.ts";
+ *
+ * const choose = createTypeChooser(["application/json", "text/plain"], "application/json");
+ * strictEqual(choose("text/plain"), "text/plain");
+ * strictEqual(choose("image/png"), "application/json");
+ * ```
  */
 export function createTypeChooser(
   offered: readonly string[],
@@ -67,6 +88,16 @@ const chooseWords = createTypeChooser(
  * Checks whether a client prefers text to JSON: a browser, or a client with `Accept: text/plain`.
  *
  * @param accept value of the Accept header, or null if it was not sent
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { prefersText } from "./negotiate.ts";
+ *
+ * strictEqual(prefersText("text/html, application/json;q=0.8"), true);
+ * strictEqual(prefersText("application/json"), false);
+ * strictEqual(prefersText(null), false);
+ * ```
  */
 export function prefersText(accept: string | null): boolean {
   const best = chooseWords(accept);

@@ -19,6 +19,16 @@ const MAX_QUOTED_CHARS = 100;
  * @param origin the Origin header (RFC 6454 §7), or null if it was not sent
  * @param secFetchSite the Sec-Fetch-Site header (Fetch Metadata §2.3), or null if it was not sent
  * @returns a clause for an error message, or undefined if the request is not cross-site
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { foreignOriginFault } from "./origin.ts";
+ *
+ * strictEqual(foreignOriginFault("PUT", "a.example", "https://a.example", null), undefined);
+ * strictEqual(typeof foreignOriginFault("PUT", "a.example", "https://b.example", null), "string");
+ * strictEqual(foreignOriginFault("GET", "a.example", "https://b.example", null), undefined);
+ * ```
  */
 export function foreignOriginFault(
   method: string,

@@ -45,6 +45,17 @@ function refuse(found: string): never {
  * `bad-path` for broken escapes, bytes that are not UTF-8, encoded slashes, backslashes, control
  * characters, dot or empty segments, and for a `#`, which no request target contains (RFC 9112
  * §3.2) and at which other parsers cut the URL
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { parseTarget } from "./path.ts";
+ *
+ * const { path, query } = parseTarget("http://localhost/home/a%20b?raw");
+ * strictEqual(path, "/home/a b");
+ * strictEqual(query, "raw");
+ * throws(() => parseTarget("http://localhost/home/../etc/x"), { type: "bad-path" });
+ * ```
  */
 export function parseTarget(url: string): RequestTarget {
   const authority = url.indexOf("://") + 3;
@@ -76,6 +87,15 @@ export function parseTarget(url: string): RequestTarget {
  * parameter) with {@link encodePath} first, or it is decoded twice
  * @returns the canonical path, with a trailing slash if `raw` has one
  * @throws {Problem} `bad-path` if the path is ambiguous or malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { canonicalizePath } from "./path.ts";
+ *
+ * strictEqual(canonicalizePath("/home/caf%C3%A9/"), "/home/café/");
+ * throws(() => canonicalizePath("/home//x"), { type: "bad-path" });
+ * ```
  */
 export function canonicalizePath(raw: string): string {
   let path = raw;
@@ -109,6 +129,16 @@ function decodedFault(path: string): string | undefined {
  * Checks whether a decoded path has the spelling that {@link parseTarget} returns: absolute, NFC,
  * without a trailing slash except for the root, without anything that it rejects. For paths that do
  * not come from a URL.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { isCanonicalPath } from "./path.ts";
+ *
+ * strictEqual(isCanonicalPath("/home/x"), true);
+ * strictEqual(isCanonicalPath("/home/x/"), false);
+ * strictEqual(isCanonicalPath("/home/../x"), false);
+ * ```
  */
 export function isCanonicalPath(path: string): boolean {
   if (!path.startsWith("/") || (path.endsWith("/") && path !== "/")) return false;
@@ -116,7 +146,17 @@ export function isCanonicalPath(path: string): boolean {
   return PLAIN.test(path) || (decodedFault(path) === undefined && path.normalize("NFC") === path);
 }
 
-/** Percent-encodes a canonical path for a Location or Link header. Slashes are kept. */
+/**
+ * Percent-encodes a canonical path for a Location or Link header. Slashes are kept.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { encodePath } from "./path.ts";
+ *
+ * strictEqual(encodePath("/home/a b"), "/home/a%20b");
+ * ```
+ */
 export function encodePath(path: string): string {
   return path.split("/").map((segment) => encodeURIComponent(segment)).join("/");
 }
@@ -126,6 +166,14 @@ export function encodePath(path: string): string {
  * at most 200 characters.
  *
  * @param url absolute URL of the request as the server received it
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { pathForLog } from "./path.ts";
+ *
+ * strictEqual(pathForLog("http://localhost/home/x?token=secret"), "/home/x");
+ * ```
  */
 export function pathForLog(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);

@@ -5,6 +5,7 @@
  * disk.
  */
 
+import { UNCACHED_HEADERS } from "./headers.ts";
 import { prefersText } from "./negotiate.ts";
 
 const encoder = new TextEncoder();
@@ -58,7 +59,18 @@ export const PROBLEMS = {
 /** Name of a problem type: the last segment of its `type` URI. */
 export type ProblemType = keyof typeof PROBLEMS;
 
-/** An error that becomes a problem response. Any code behind the gate may throw it. */
+/**
+ * An error that becomes a problem response. Any code behind the gate may throw it.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { Problem } from "./problem.ts";
+ *
+ * const problem = new Problem("not-found", "Cannot read /home/x: it does not exist");
+ * strictEqual(problem.status, 404);
+ * ```
+ */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: number;
@@ -85,6 +97,18 @@ export class Problem extends Error {
  * @param problem the problem
  * @param accept value of the Accept header, or null if it was not sent
  * @param head true for a HEAD request: the response has no body, and Content-Length is that of GET
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { Problem, toProblemResponse } from "./problem.ts";
+ *
+ * const problem = new Problem("not-found", "Cannot read /home/x: it does not exist");
+ * const response = toProblemResponse(problem, "application/json");
+ * strictEqual(response.status, 404);
+ * strictEqual(response.headers.get("content-type"), "application/problem+json");
+ * strictEqual((await response.json()).detail, "Cannot read /home/x: it does not exist");
+ * ```
  */
 export function toProblemResponse(problem: Problem, accept: string | null, head = false): Response {
   const { status, title } = PROBLEMS[problem.type];
@@ -97,8 +121,7 @@ export function toProblemResponse(problem: Problem, accept: string | null, head 
   }) + "\n";
   const headers = new Headers({
     "content-type": text ? "text/plain; charset=utf-8" : "application/problem+json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    ...UNCACHED_HEADERS,
     "vary": "Accept",
     ...problem.headers,
   });

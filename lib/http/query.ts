@@ -12,6 +12,15 @@ import { Problem } from "./problem.ts";
  * @param name name of the parameter
  * @returns the decoded value; `""` without a value, null if the parameter is absent
  * @throws {Problem} `bad-query` if its percent escapes are malformed
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { readQueryValue } from "./query.ts";
+ *
+ * strictEqual(readQueryValue("ext=md&by=a%20b", "by"), "a b");
+ * strictEqual(readQueryValue("ext=md", "by"), null);
+ * ```
  */
 export function readQueryValue(query: string, name: string): string | null {
   if (query === "") return null;
@@ -25,7 +34,18 @@ export function readQueryValue(query: string, name: string): string | null {
   return found;
 }
 
-/** Checks whether a parameter occurs, with or without a value: `?raw`. */
+/**
+ * Checks whether a parameter occurs, with or without a value: `?raw`.
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { hasQuery } from "./query.ts";
+ *
+ * strictEqual(hasQuery("raw&at=3", "raw"), true);
+ * strictEqual(hasQuery("at=3", "raw"), false);
+ * ```
+ */
 export function hasQuery(query: string, name: string): boolean {
   return query === name || (query !== "" && readQueryValue(query, name) !== null);
 }
@@ -38,6 +58,15 @@ export function hasQuery(query: string, name: string): boolean {
  * @param max largest valid value
  * @returns undefined if the parameter is absent
  * @throws {Problem} `bad-query` if it is not a whole number of at most `max`
+ *
+ * @example
+ * ```ts
+ * import { strictEqual, throws } from "node:assert/strict";
+ * import { readQueryNumber } from "./query.ts";
+ *
+ * strictEqual(readQueryNumber("limit=20", "limit", 100), 20);
+ * throws(() => readQueryNumber("limit=101", "limit", 100), { type: "bad-query" });
+ * ```
  */
 export function readQueryNumber(query: string, name: string, max: number): number | undefined {
   const text = readQueryValue(query, name);

@@ -15,6 +15,17 @@ import { Problem } from "./problem.ts";
  * @returns the bytes; empty if the request has no body
  * @throws {Problem} `body-too-large` (413) if it is longer than `maxBytes`; `bad-body` (400) if it ends
  * early
+ *
+ * @example
+ * ```ts
+ * import { rejects, strictEqual } from "node:assert/strict";
+ * import { readBody } from "./read_body.ts";
+ *
+ * const request = new Request("https://example.org/x", { method: "PUT", body: "text" });
+ * strictEqual((await readBody(request, 4)).length, 4);
+ * const long = new Request("https://example.org/x", { method: "PUT", body: "longer" });
+ * await rejects(readBody(long, 4), { type: "body-too-large" });
+ * ```
  */
 export async function readBody(
   request: Request,

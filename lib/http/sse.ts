@@ -28,6 +28,15 @@ const UNSAFE = /[\u0000\r\n]/;
  * @param event the fields; `event` and `id` are one line each
  * @throws {TypeError} if `event` or `id` contains a NUL or a line break, which could forge other
  * fields or drop the id, or if `retry` is not a whole number of milliseconds
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { encodeEvent } from "./sse.ts";
+ *
+ * const bytes = encodeEvent({ event: "change", id: "7", data: "one\ntwo" });
+ * strictEqual(new TextDecoder().decode(bytes), "event: change\nid: 7\ndata: one\ndata: two\n\n");
+ * ```
  */
 export function encodeEvent(event: ServerSentEvent): Uint8Array<ArrayBuffer> {
   let text = "";
@@ -49,6 +58,14 @@ export function encodeEvent(event: ServerSentEvent): Uint8Array<ArrayBuffer> {
  * Encodes a comment, which readers ignore. Heartbeats are comments.
  *
  * @param text the comment; may contain line breaks
+ *
+ * @example
+ * ```ts
+ * import { strictEqual } from "node:assert/strict";
+ * import { encodeComment } from "./sse.ts";
+ *
+ * strictEqual(new TextDecoder().decode(encodeComment("heartbeat")), ": heartbeat\n\n");
+ * ```
  */
 export function encodeComment(text = ""): Uint8Array<ArrayBuffer> {
   return encoder.encode(lines(": ", text) + "\n");

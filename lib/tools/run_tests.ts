@@ -30,7 +30,12 @@ const SEQUENTIAL = [
   "tests/plugins/db_file_test.ts",
 ];
 /** Folders and files whose `@example` blocks run as tests. */
-const DOCUMENTED = ["lib/base", "lib/http", "lib/auth/capability.ts", "plugins/kit"];
+export const DOCUMENTED: readonly string[] = [
+  "lib/base",
+  "lib/http",
+  "lib/auth/capability.ts",
+  "plugins/kit",
+];
 /** What starts a process, a Worker or a server. */
 const STARTS = /\bDeno\.(?:Command|serve|listen\w*|connect\w*)\b|\bnew Worker\(/;
 /** Static and dynamic imports of modules of the project, and Workers' addresses; not `import type`. */

@@ -6,7 +6,7 @@
  */
 
 import { cp } from "node:fs/promises";
-import { ticks, tree } from "../faults/hostile/ground.ts";
+import { cpuTicks, processTree } from "../faults/hostile/attacked_server.ts";
 import { type Program, ROOT, startProgram } from "../project/program.ts";
 import { load } from "./load.ts";
 import { median, report } from "./report.ts";
@@ -61,10 +61,10 @@ async function start(root: string, data: string): Promise<Program> {
 
 /** Microseconds of processor time of one request, of the server and the plugin together. */
 async function measure({ url, pid }: Program): Promise<number> {
-  const pids = tree(pid);
-  const before = ticks(pids);
+  const pids = processTree(pid);
+  const before = cpuTicks(pids);
   const { perSecond } = await load(`${url}/example/x`, { seconds: SECONDS });
-  return (ticks(pids) - before) * 10_000 / (perSecond * SECONDS);
+  return (cpuTicks(pids) - before) * 10_000 / (perSecond * SECONDS);
 }
 
 if (import.meta.main) {

@@ -129,7 +129,7 @@ Deno.test("no tracked file names a registry, a machine's folder or a secret", as
   // Without git there is no list of tracked files; a release holds nothing else.
   const all = listed.code === 0 ? listed.stdout.split("\0").filter(Boolean) : [...lib.keys()];
   const rules: readonly [RegExp, string][] = [
-    [new RegExp(["registry.npmjs", "npm.jsr", "registry.yarnpkg"].join("|"), "i"), "a registry"],
+    [new RegExp(["registry.npmjs", "npm\\.jsr", "registry.yarnpkg"].join("|"), "i"), "a registry"],
     [/\/(?:root|work|Users)\/[\w.-]+\//, "a machine's folder"],
     [/\/home\/[\w.-]+\/\.(?:cache|deno|npm)\b/, "a machine's folder"],
     [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, "a secret"],

@@ -147,7 +147,8 @@ async function filesBelow(folder: string): Promise<string[]> {
 /** The prose of a file, or undefined if the list does not cover the file. */
 function proseOf(file: string, text: string): string | undefined {
   if (/^(?:lib|plugins)\/.*\.ts$/.test(file)) {
-    const generated = file === "plugins/mod.ts" || text.startsWith("// Built from ");
+    const generated = file === "plugins/mod.ts" ||
+      /^(?:\/\/ Built from |.*\n.*\n.*do not edit)/.test(text);
     return generated ? undefined : proseOfSource(text);
   }
   if (/^tests\/.*\.ts$/.test(file)) return proseOfSource(text, true);

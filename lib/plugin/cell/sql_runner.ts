@@ -148,7 +148,6 @@ export class SqlRunner {
       return response;
     } catch (error) {
       // The race above has the error already; the late response has no reader.
-      // The reason for which the run is killed is in `error`.
       call.response.catch(() => {});
       if (error instanceof QueryTimeout) {
         this.#options.log("warn", `a query was ended: it took more than ${ms} ms`);

@@ -1,7 +1,11 @@
 /**
- * What the machine knows of its worlds without opening them, as a tree in memory: it answers
- * listings at a cost that depends on what is listed alone. Two layers share the tree; an upper
- * world hides the lower one of its name. It never touches a disk.
+ * The catalog: an index of all worlds in memory, as a tree of name segments.
+ *
+ * It contains name, version, extension, length, state and time of each world, so that listings and
+ * existence checks need no file. A listing costs in proportion to its rows, not to the number of
+ * worlds. Both layers are in the tree; an upper-layer world hides the lower-layer world of the same
+ * name. A collection exists if worlds are below its name or if it is marked. The catalog must never
+ * access the disk; catalog_writer.ts saves it.
  */
 
 import type { Child, WorldEntry } from "../store.ts";
@@ -11,44 +15,44 @@ interface Node {
   upper?: WorldEntry | undefined;
   lower?: WorldEntry | undefined;
   marked?: boolean;
-  /** The newest write at or below, in RFC 3339. */
+  /** RFC 3339 time of the newest write at or below this node. */
   changedAt?: string;
-  /** The children's names in order, made when first asked for after a change. */
+  /** Sorted names of the children; computed at the first use after a change. */
   sorted?: readonly string[] | undefined;
 }
 
-/** The tree of all worlds. */
+/** The index of all worlds of a store. */
 export class Catalog {
   readonly #root: Node = { children: new Map() };
   readonly #upper = new Map<string, WorldEntry>();
   readonly #lower = new Map<string, WorldEntry>();
   #hidden = 0;
 
-  /** The world a name reads as: upper before lower. */
+  /** Returns the visible world of a name: upper layer before lower layer. */
   get(name: string): WorldEntry | undefined {
     return this.#upper.get(name) ?? this.#lower.get(name);
   }
 
-  /** The upper world of a name, if there is one. */
+  /** Returns the upper-layer world of a name, if it exists. */
   upper(name: string): WorldEntry | undefined {
     return this.#upper.get(name);
   }
 
-  /** Number of names that read as a world. */
+  /** Number of visible worlds. */
   get size(): number {
     return this.#upper.size + this.#lower.size - this.#hidden;
   }
 
-  /** Puts a world into its layer, in place of what was there. */
+  /** Adds a world to its layer or replaces it. */
   set(entry: WorldEntry): void {
     const layer = entry.layer === "upper" ? this.#upper : this.#lower;
     const other = entry.layer === "upper" ? this.#lower : this.#upper;
     if (!layer.has(entry.name) && other.has(entry.name)) this.#hidden += 1;
     layer.set(entry.name, entry);
-    this.#grow(entry.name, entry.updatedAt)[entry.layer] = entry;
+    this.#ensureNode(entry.name, entry.updatedAt)[entry.layer] = entry;
   }
 
-  /** Takes an upper world out. */
+  /** Removes an upper-layer world. */
   remove(name: string): void {
     if (!this.#upper.delete(name)) return;
     if (this.#lower.has(name)) this.#hidden -= 1;
@@ -57,10 +61,10 @@ export class Catalog {
     this.#prune(name);
   }
 
-  /** Marks a collection as existing without a world in it, or takes the mark away. */
+  /** Marks a name as a collection, so that it exists without worlds, or removes the mark. */
   markCollection(name: string, present: boolean): void {
     if (present) {
-      this.#grow(name).marked = true;
+      this.#ensureNode(name).marked = true;
       return;
     }
     const node = this.#find(name);
@@ -69,18 +73,18 @@ export class Catalog {
     this.#prune(name);
   }
 
-  /** Whether anything lies below a name, or it was marked. */
+  /** Whether a name has worlds below it or is marked. */
   isCollection(name: string): boolean {
     const node = this.#find(name);
     return node !== undefined && (node.children.size > 0 || node.marked === true);
   }
 
-  /** When anything at or below a name was last written, as far as entries tell. */
+  /** Returns the RFC 3339 time of the newest known write at or below a name. */
   changedAt(name: string): string | undefined {
     return this.#find(name)?.changedAt;
   }
 
-  /** Children of a collection in order of their names' UTF-16 code units. */
+  /** Lists the children of a collection, sorted by the UTF-16 code units of their names. */
   list(name: string): Child[] {
     const node = this.#find(name);
     if (node === undefined) return [];
@@ -96,7 +100,7 @@ export class Catalog {
     return found;
   }
 
-  /** Every world at or below a name, in order; `""` is all. */
+  /** Lists all visible worlds at or below a name, sorted; `""` lists all. */
   walk(name: string): WorldEntry[] {
     const start = this.#find(name);
     const found: WorldEntry[] = [];
@@ -104,7 +108,7 @@ export class Catalog {
     return found;
   }
 
-  /** Names of marked collections, in order. */
+  /** Returns the names of marked collections. */
   markedCollections(): string[] {
     const found: string[] = [];
     collectMarks(this.#root, "", found);
@@ -121,7 +125,8 @@ export class Catalog {
     return node;
   }
 
-  #grow(name: string, writtenAt = ""): Node {
+  /** Returns the node of a name, creating it if necessary, and updates times on the path to it. */
+  #ensureNode(name: string, writtenAt = ""): Node {
     let node = this.#root;
     touch(node, writtenAt);
     if (name === "") return node;
@@ -138,7 +143,7 @@ export class Catalog {
     return node;
   }
 
-  /** Takes away branches that lead to nothing. */
+  /** Removes nodes on the path to a name that have no world, no children and no mark. */
   #prune(name: string): void {
     const path: { parent: Node; segment: string; node: Node }[] = [];
     let parent = this.#root;
@@ -158,7 +163,7 @@ export class Catalog {
 }
 
 function touch(node: Node, writtenAt: string): void {
-  // All times are UTC in one form, so that their order is that of their characters.
+  // All times are UTC in the same form, so that they can be compared as strings.
   if (writtenAt > (node.changedAt ?? "")) node.changedAt = writtenAt;
 }
 

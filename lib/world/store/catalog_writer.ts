@@ -1,16 +1,14 @@
 /**
- * Keeps the catalog on disk a moment behind the one in memory. What is lost in that moment costs
- * the next start a look into the worlds that changed in it, nothing else.
+ * Saves changes of the catalog to disk, half a second later and many at a time. If the process
+ * stops before that, the next start only has to read the changed worlds again.
  */
 
+import { CATALOG_SAVE_DELAY_MS } from "../../limits.ts";
 import type { CatalogRow, FileStamp } from "./worker_messages.ts";
 import type { WorldEntry } from "../store.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** How long changes gather before they are written, in milliseconds. */
-const GATHER_MS = 500;
-
-/** Gathers changed entries and writes them in one go. */
+/** Collects changed entries and saves them together. */
 export class CatalogWriter {
   readonly #changed = new Map<string, CatalogRow>();
   readonly #gone = new Set<string>();
@@ -18,23 +16,27 @@ export class CatalogWriter {
 
   constructor(readonly files: Pick<WorldFiles, "saveCatalog">) {}
 
-  /** Notes an entry; without `settled` the next start looks into the world again. */
-  changed(entry: WorldEntry, settled: FileStamp = { mtime: 0, size: 0 }): void {
+  /**
+   * Records a changed entry.
+   *
+   * @param stamp stamp of the closed file; without it the next start reads the world again
+   */
+  changed(entry: WorldEntry, stamp: FileStamp = { mtime: 0, size: 0 }): void {
     const { name, version, ext, len, state, updatedAt } = entry;
-    const { mtime, size } = settled;
+    const { mtime, size } = stamp;
     this.#gone.delete(name);
     this.#changed.set(name, { name, version, ext, len, state, updatedAt, mtime, size });
     this.#schedule();
   }
 
-  /** Notes that a world is gone. */
+  /** Records that a world no longer exists. */
   gone(name: string): void {
     this.#changed.delete(name);
     this.#gone.add(name);
     this.#schedule();
   }
 
-  /** Writes what has gathered, now. */
+  /** Saves all recorded changes now. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -46,11 +48,12 @@ export class CatalogWriter {
     try {
       await this.files.saveCatalog(rows, gone);
     } catch {
-      // Derived: rows that were not written are found stale at the next start and read again.
+      // Safe to ignore: the catalog is derived. The next start detects old rows and reads the
+      // worlds.
     }
   }
 
   #schedule(): void {
-    this.#timer ??= setTimeout(() => void this.flush(), GATHER_MS);
+    this.#timer ??= setTimeout(() => void this.flush(), CATALOG_SAVE_DELAY_MS);
   }
 }

@@ -1,21 +1,21 @@
 /**
- * Tells watchers of changes: of one world, of everything below a collection, or of everything. It
- * is called after the commit, calls each listener once a change, and keeps nothing.
+ * Notifies watchers of changes: of one world, of all worlds below a collection, or of all worlds.
+ * It is called after the commit, calls each listener once per change, and stores no changes.
  */
 
 import type { Change } from "../store.ts";
 
 type Listener = (change: Change) => void;
 
-/** Who listens to what. */
+/** The listeners of one store. */
 export class ChangeHub {
   readonly #listeners = new Map<string, Set<Listener>>();
   #seq = 0;
 
-  /** @param onListenerError told what a listener threw; whoever made the change must not suffer for it */
+  /** @param onListenerError called with errors of listeners, which must not fail the change */
   constructor(readonly onListenerError: (error: unknown) => void) {}
 
-  /** Sequence number of the newest change. */
+  /** Number of changes that were published. */
   get seq(): number {
     return this.#seq;
   }
@@ -23,8 +23,8 @@ export class ChangeHub {
   /**
    * Adds a listener.
    *
-   * @param name a world's name; a collection's with its trailing slash; `/` for everything
-   * @returns the function that takes it away again; calling it twice is harmless
+   * @param name name of a world; with a trailing slash, all worlds below it; `/` means all worlds
+   * @returns the function that removes the listener; idempotent
    */
   watch(name: string, listener: Listener): () => void {
     const set = this.#listeners.get(name) ?? new Set();
@@ -35,7 +35,7 @@ export class ChangeHub {
     };
   }
 
-  /** Tells everyone who watches the changed name, in the order they came. */
+  /** Calls the listeners of the changed name, in the order in which they were added. */
   publish(change: Omit<Change, "seq">): void {
     const numbered: Change = { ...change, seq: ++this.#seq };
     if (this.#listeners.size === 0) return;
@@ -50,7 +50,7 @@ export class ChangeHub {
   #call(key: string, change: Change): void {
     const set = this.#listeners.get(key);
     if (set === undefined) return;
-    // Over a copy: a listener that watches anew must not be told of the same change without end.
+    // A copy, because a listener that adds another one must not extend this loop.
     for (const listener of [...set]) {
       if (!set.has(listener)) continue;
       try {

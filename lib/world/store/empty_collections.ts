@@ -1,6 +1,7 @@
 /**
- * Collections that exist without a world in them, kept in one small file. A mark counts once it is on
- * disk; a list that cannot be read costs empty collections, and never a start.
+ * The marks of collections that exist without worlds, stored in one small file. A mark is in the
+ * catalog only after it is on disk. If the file cannot be read, the marks are lost, but the store
+ * starts.
  */
 
 import type { Catalog } from "./catalog.ts";
@@ -8,7 +9,7 @@ import { COLLECTIONS_FILE } from "../file/durable_fs.ts";
 import { nameFault } from "../name.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** Marks in a catalog and on disk. */
+/** The marks in the catalog and on disk. */
 export class EmptyCollections {
   readonly #catalog: Catalog;
   readonly #files: Pick<WorldFiles, "saveCollections">;
@@ -19,12 +20,12 @@ export class EmptyCollections {
     this.#files = files;
   }
 
-  /** Takes the marks of a data folder into the catalog. */
+  /** Reads the marks of a data folder into the catalog. */
   load(data: string): void {
     for (const name of readMarks(data)) this.#catalog.markCollection(name, true);
   }
 
-  /** Marks or unmarks a collection; one at a time, because each writes all of them. */
+  /** Adds or removes a mark. Calls run one after another, because each writes the whole file. */
   mark(name: string, present: boolean): Promise<void> {
     const turn = this.#turn.then(() => this.#mark(name, present));
     // The caller gets the error; the next turn only waits for the end of this one.
@@ -47,6 +48,6 @@ function readMarks(data: string): string[] {
     return Deno.readTextFileSync(`${data}/${COLLECTIONS_FILE}`).split("\n")
       .filter((name) => name !== "" && nameFault(name) === undefined);
   } catch {
-    return []; // no list, or what lies there is none: the next mark writes it anew
+    return []; // missing or not a text file: the next mark writes it again
   }
 }

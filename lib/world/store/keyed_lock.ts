@@ -1,12 +1,17 @@
 /**
- * A shared/exclusive lock for each key. Holders that share a key run together; an exclusive holder runs
- * alone at all of its keys: after the shared and exclusive holders that came before it, and before those
- * that come later.
+ * A shared/exclusive lock for each key. Shared holders of a key run at the same time. An exclusive
+ * holder runs after all earlier holders of its keys have ended, and before all later ones start.
  *
- * The store has two. In `readLocks` reads of a world's file share, and removal and rename exclude: closing
- * a handle to a moved file late can delete the WAL of a newer file. In `writeLocks` only rename holds:
- * changes ask `pending`, because the two writers of a rename must not receive a change between its steps.
- * One lock is not enough: a change must not wait for readers.
+ * The store has two of these locks, with names of worlds as keys:
+ *
+ * - `readLocks`: reads share it; removal and rename take it exclusively. Otherwise a read that
+ * closes its
+ *   handle late, after the file was moved, could delete the write-ahead log of a newer file.
+ * - `writeLocks`: only a rename takes it, exclusively. Changes wait for `pending`, because the two
+ * writers
+ *   of a rename must not receive a change between its steps.
+ *
+ * One lock is not enough, because a change must not wait for reads.
  */
 
 /** See the module. */
@@ -15,14 +20,14 @@ export class KeyedLock {
   readonly #exclusive = new Map<string, Promise<void>>();
 
   /**
-   * What has to be awaited before a key is free of exclusive holders; undefined if it is free now. It
-   * answers without a promise, because every change asks.
+   * Returns a promise that resolves when a key has no exclusive holder, or undefined if it has none
+   * now. Synchronous, because every change calls it.
    */
   pending(key: string): Promise<void> | undefined {
     return this.#exclusive.size === 0 ? undefined : this.#exclusive.get(key);
   }
 
-  /** Runs an action that shares its keys, as soon as none of them has an exclusive holder. */
+  /** Runs an action as a shared holder, as soon as none of its keys has an exclusive holder. */
   async shared<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
     for (let busy = this.#busy(keys); busy.length > 0; busy = this.#busy(keys)) {
       await Promise.all(busy);
@@ -42,7 +47,7 @@ export class KeyedLock {
     }
   }
 
-  /** Runs an action alone at its keys. Holders that fail are waited for like others. */
+  /** Runs an action as exclusive holder of its keys. Errors of earlier holders are ignored. */
   async exclusive<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
     for (let busy = this.#busy(keys); busy.length > 0; busy = this.#busy(keys)) {
       await Promise.all(busy);
@@ -60,7 +65,7 @@ export class KeyedLock {
     return await running;
   }
 
-  /** What exclusive holders of any of the keys have to be awaited; without one, nothing is awaited. */
+  /** Returns the exclusive holders of any of the keys. */
   #busy(keys: readonly string[]): readonly Promise<void>[] {
     return keys.flatMap((key) => this.#exclusive.get(key) ?? []);
   }

@@ -1,7 +1,7 @@
 /**
- * Reads of worlds that are not in memory, while others write, remove and create them. What it gives is
- * never older than what had been acknowledged when it was asked, and what it leaves in the cache is
- * never older than what is acknowledged now.
+ * Reads worlds that are not in the cache, during concurrent writes, removals and creations. The
+ * result is never older than the changes that were acknowledged before the call. A world that it
+ * adds to the cache is never older than the changes that are acknowledged at that time.
  */
 
 import type { Catalog } from "./catalog.ts";
@@ -11,10 +11,10 @@ import { toWorld } from "./records.ts";
 import type { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** Times a read is repeated when changes overtake it. */
-const TRIES = 5;
+/** Maximum number of attempts of a read during concurrent changes. */
+const MAX_ATTEMPTS = 5;
 
-/** What a read through needs. */
+/** Dependencies of {@link ReadThrough}. */
 export interface ReadThroughOptions {
   readonly catalog: Pick<Catalog, "upper" | "remove">;
   readonly cache: Pick<WorldCache, "get" | "set">;
@@ -27,7 +27,7 @@ interface Reading {
   readonly world: Promise<World | undefined>;
 }
 
-/** Cold reads under way. */
+/** Reads of worlds from disk; concurrent reads of one world share the result. */
 export class ReadThrough {
   readonly #options: ReadThroughOptions;
   readonly #readings = new Map<string, Reading>();
@@ -37,21 +37,22 @@ export class ReadThrough {
     this.#options = options;
   }
 
-  /** Reads that went to disk since the beginning. */
+  /** Number of reads from disk since the start. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * Reads an upper world.
+   * Reads an upper-layer world from disk.
    *
-   * @param entry the catalog's entry of it
-   * @returns `undefined` when it was removed meanwhile
-   * @throws {StoreError} `damaged`
+   * @param entry present catalog entry of the world
+   * @returns `undefined` if the world was removed during the read
+   * @throws {StoreError} `damaged` if the file is missing, older than the catalog, or cannot be
+   * read
    */
   async read(name: string, entry: WorldEntry): Promise<World | undefined> {
     const shared = this.#readings.get(name);
-    // A reading from before the last change would hide that change from whoever made it.
+    // A read that began before the last change is not shared: it could miss that change.
     if (shared !== undefined && shared.entry === entry) return await shared.world;
     this.#count++;
     const reading: Reading = { entry, world: this.#read(name) };
@@ -65,16 +66,16 @@ export class ReadThrough {
 
   async #read(name: string): Promise<World | undefined> {
     const { catalog, cache, files, unindexed } = this.#options;
-    for (let tries = 0; tries < TRIES; tries++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const before = catalog.upper(name);
       if (before === undefined) return undefined;
       const found = await files.read(name);
-      // A write may have been acknowledged meanwhile; its world is newer than what was read.
-      const hot = cache.get(name);
-      if (hot !== undefined) return hot;
+      // A write during the read left a newer world in the cache.
+      const cached = cache.get(name);
+      if (cached !== undefined) return cached;
       const unchanged = catalog.upper(name) === before;
       if (found === undefined) {
-        // The row of a world that a crash caught on its way to the trash has not been read yet.
+        // After a crash during its removal, a deleted world can still be listed as unindexed.
         if (unindexed.delete(name)) catalog.remove(name);
         else if (unchanged) break;
         continue;
@@ -86,7 +87,7 @@ export class ReadThrough {
     }
     throw new StoreError(
       "damaged",
-      "Cannot read the world: its file is gone, or older than its row",
+      "Cannot read the world: its file is missing or older than its catalog entry",
       name,
     );
   }

@@ -1,13 +1,14 @@
 /**
- * Renames a world: the writer of the old name releases the file, the writer of the new name adopts it.
- * Both names must be held by the caller (`WorldFiles.rename`); memory is the caller's concern.
+ * Renames a world on disk: the writer of the old name releases the file, and the writer of the new
+ * name adopts it. The caller (`WorldFiles.rename`) must hold both names exclusively and must update
+ * the state in memory.
  */
 
 import type { Rename } from "../store.ts";
 import type { WriteResult } from "./worker_messages.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
-/** The world as it left its old name, and as it is under the new one. */
+/** The world under its old name before the rename, and under its new name after it. */
 export interface RenameResult {
   readonly source: WriteResult;
   readonly target: WriteResult;
@@ -16,8 +17,8 @@ export interface RenameResult {
 /**
  * Moves the folder of a world, with its chain and history.
  *
- * @throws {StoreError} `absent` if the old name has no world, `precondition` if it changed or the new name
- *   is taken
+ * @throws {StoreError} `absent` if the old name has no world; `precondition` if the precondition
+ * fails or the new name has a world
  */
 export async function renameWorld(
   workers: Pick<WorkerPool, "writerFor">,

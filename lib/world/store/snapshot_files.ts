@@ -1,7 +1,7 @@
 /**
- * The copies of long worlds on their way out: each lies in a file that loses its name as soon as it is
- * open, so that it is gone when its reader is, or the server. It bounds how many there are and knows
- * nothing of what is in them.
+ * Copies of worlds for snapshots. A short copy is in memory. A long copy is a temporary file that
+ * is unlinked after it is opened, so that it disappears when its stream ends or the process stops.
+ * The number of long copies at the same time is limited.
  */
 
 import { MAX_SNAPSHOT_FILES } from "../../limits.ts";
@@ -9,41 +9,47 @@ import { INCOMING_FOLDER, tryRemove } from "../file/durable_fs.ts";
 import { type Snapshot, StoreError } from "../store.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** Bytes read at a time. */
-const PIECE = 64 * 1024;
+/** Bytes that are read from a copy at a time. */
+const CHUNK_BYTES = 64 * 1024;
 
-/** See the module. */
+/** Creates snapshots and limits the number of long ones. */
 export class SnapshotFiles {
   readonly #data: string;
   readonly #files: Pick<WorldFiles, "copy">;
-  readonly #most: number;
+  readonly #maxFiles: number;
   #open = 0;
   #serial = 0;
 
   /**
-   * @param data the data folder
-   * @param files makes a copy, in the job's file if it is long
-   * @param most files at once
+   * @param data path of the data folder
+   * @param files copies worlds, to a file if the copy is long
+   * @param maxFiles maximum number of long copies that are being read
    */
-  constructor(data: string, files: Pick<WorldFiles, "copy">, most: number = MAX_SNAPSHOT_FILES) {
+  constructor(
+    data: string,
+    files: Pick<WorldFiles, "copy">,
+    maxFiles: number = MAX_SNAPSHOT_FILES,
+  ) {
     this.#data = data;
     this.#files = files;
-    this.#most = most;
+    this.#maxFiles = maxFiles;
   }
 
-  /** Number of files that are still being read. */
+  /** Number of long copies that are being read. */
   get openCount(): number {
     return this.#open;
   }
 
   /**
-   * Has a copy made and gives it out.
+   * Creates a copy of a world.
    *
-   * @param key signs the copy's chain anew
-   * @throws {StoreError} `busy`, and what the copy rejects with
+   * @param key signing key of the copy; absent keeps the HMACs
+   * @returns `undefined` if the world has no file
+   * @throws {StoreError} `busy` if the maximum number of long copies is reached, and errors of the
+   * copy
    */
   async create(name: string, key?: string): Promise<Snapshot | undefined> {
-    if (this.#open >= this.#most) throw this.#busy();
+    if (this.#open >= this.#maxFiles) throw this.#busy();
     const found = await this.#files.copy({
       kind: "snapshot",
       name,
@@ -54,8 +60,8 @@ export class SnapshotFiles {
     const { version } = found;
     if ("bytes" in found) return { version, length: found.bytes.length, body: found.bytes };
     const { path, length } = found;
-    // Others may have had theirs made meanwhile.
-    if (this.#open >= this.#most) {
+    // Other copies can have been created since the first check.
+    if (this.#open >= this.#maxFiles) {
       tryRemove(path);
       throw this.#busy();
     }
@@ -72,7 +78,7 @@ export class SnapshotFiles {
   #busy(): StoreError {
     return new StoreError(
       "busy",
-      `Cannot copy the world: ${this.#open} long copies are being read and ${this.#most} are the most`,
+      `Cannot copy the world: ${this.#open} long copies are being read; at most ${this.#maxFiles} are allowed`,
     );
   }
 }
@@ -93,9 +99,9 @@ function contentOf(file: Deno.FsFile, done: () => void): ReadableStream<Uint8Arr
   return new ReadableStream({
     async pull(controller) {
       try {
-        const piece = new Uint8Array(PIECE);
-        const read = await file.read(piece);
-        if (read !== null) return controller.enqueue(piece.subarray(0, read));
+        const chunk = new Uint8Array(CHUNK_BYTES);
+        const read = await file.read(chunk);
+        if (read !== null) return controller.enqueue(chunk.subarray(0, read));
         end();
         controller.close();
       } catch (error) {

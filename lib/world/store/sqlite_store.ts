@@ -1,7 +1,14 @@
 /**
- * The store of SQLite files: one `universe.db` a world, written by Workers, read from memory where
- * it can be. This file joins catalog, cache, Workers and watchers so that a change is on disk before
- * anyone hears of it. It knows no SQL and no HTTP.
+ * The store: the implementation of `Store` with one SQLite file (`universe.db`) per world.
+ *
+ * - A read is answered from the cache, otherwise by the reader Worker. Each world belongs to one of
+ *   several writer Workers, which commit its changes.
+ * - A change is first committed to disk with its event, then applied to cache and catalog, then
+ * sent to
+ *   watchers, and only then acknowledged to the caller. It must never be visible before it is on disk.
+ * - Names are looked up in the catalog. Names of the lower layer are answered from memory.
+ *
+ * This module connects catalog, cache, files and watchers. It contains no SQL and no HTTP.
  */
 
 import {
@@ -44,28 +51,38 @@ import { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldCache } from "./world_cache.ts";
 import { toUpperEntry, toWorld, unindexedEntry } from "./records.ts";
 
-/** How a store is opened. */
+/** Options of {@link openSqliteStore}. */
 export interface SqliteStoreOptions {
+  /** The locked data folder; the store releases it when it is closed. */
   readonly folder: DataFolder;
-  /** The signing key of the event chain. */
+  /** Signing key of the event chains. */
   readonly key: string;
-  /** The worlds of the read-only layer below. */
+  /** The lower-layer worlds by name. */
   readonly lower: ReadonlyMap<string, World>;
   /** URL of the store Worker's module. */
   readonly workerUrl: string;
+  /** Number of writer Workers; default 2. */
   readonly writers?: number;
+  /** SQLite's `synchronous` setting; `full`, the default, syncs each commit. */
   readonly sync?: "full" | "normal";
+  /** Limits of the earlier versions of each world. */
   readonly history?: { readonly versions: number; readonly bytes: number };
+  /** Maximum size of a world after an append, in bytes. */
   readonly maxWorldBytes?: number;
+  /** Maximum size of the cache in bytes. */
   readonly cacheBytes?: number;
+  /** Maximum number of files that each writer keeps open. */
   readonly handles?: number;
-  /** Called once if a Worker dies; the store answers `closed` from then on. */
+  /** Called once if a Worker stops; all later calls fail with `closed`. */
   readonly onWorkerExit?: (reason: string) => void;
   /** Writes a line for the operator. */
   readonly log?: (line: string) => void;
 }
 
-/** Opens the store and learns which worlds there are. */
+/**
+ * Opens a store and reads its catalog. Worlds without a valid catalog row are read in the
+ * background.
+ */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const store = new SqliteStore(options);
   await store.scan();
@@ -133,7 +150,7 @@ class SqliteStore implements Store {
     return { cacheHits: hits, cacheBytes: bytes, diskReads: count, notes: this.#notes };
   }
 
-  /** Reads which worlds there are; those with a stale catalog row are indexed in the background. */
+  /** Reads the catalog; worlds without a valid row are indexed in the background. */
   async scan(): Promise<void> {
     const { rows, unindexed } = await this.#files.scan();
     for (const row of rows) this.#catalog.set(toUpperEntry(row));
@@ -161,7 +178,7 @@ class SqliteStore implements Store {
     const lower = this.#lower.get(name);
     if (version === 0 && lower !== undefined) return lower;
     if (this.#catalog.upper(name) === undefined) {
-      throw new StoreError("absent", `there is no version ${version}: nothing is here`, name);
+      throw new StoreError("absent", `there is no version ${version}: it does not exist`, name);
     }
     return toWorld(name, await this.#files.readAt(name, version));
   }
@@ -260,7 +277,7 @@ class SqliteStore implements Store {
     const result = isUpper ? await this.#files.audit(name) : undefined;
     if (result !== undefined) return result;
     const lower = this.#lower.get(name);
-    if (lower === undefined) throw new StoreError("absent", "nothing is here", name);
+    if (lower === undefined) throw new StoreError("absent", "it does not exist", name);
     return lowerAuditResult(lower);
   }
 
@@ -273,7 +290,7 @@ class SqliteStore implements Store {
     const events = isUpper ? await this.#files.log(name, before, page.limit) : undefined;
     if (events !== undefined) return events;
     if (this.#lower.has(name)) return [];
-    throw new StoreError("absent", "nothing is here", name);
+    throw new StoreError("absent", "it does not exist", name);
   }
 
   async snapshot(name: string, key?: string): Promise<Snapshot> {
@@ -281,8 +298,8 @@ class SqliteStore implements Store {
     const copy = isUpper ? await this.#snapshots.create(name, key) : undefined;
     if (copy !== undefined) return copy;
     const reason = this.#lower.has(name)
-      ? "it belongs to the lower layer and has no file"
-      : "nothing is here";
+      ? "it is in the lower layer and has no file"
+      : "it does not exist";
     throw new StoreError("absent", reason, name);
   }
 
@@ -291,7 +308,7 @@ class SqliteStore implements Store {
       .then(() => this.#folder.release());
   }
 
-  /** One change: on disk, then in memory, then to the watchers, then to the caller. */
+  /** Commits a change, applies it to the state in memory, and returns its result. */
   #submit({ job, nextWorld }: WritePlan): Promise<ChangeResult> {
     const { name, by } = job;
     return this.#files.submit(job, (result) => {
@@ -306,7 +323,7 @@ class SqliteStore implements Store {
   #assertUpper(name: string): void {
     if (this.#catalog.upper(name) !== undefined) return;
     throw this.#lower.has(name)
-      ? new StoreError("lower", "the world belongs to the read-only lower layer", name)
-      : new StoreError("absent", "nothing is here", name);
+      ? new StoreError("lower", "it is in the read-only lower layer", name)
+      : new StoreError("absent", "it does not exist", name);
   }
 }

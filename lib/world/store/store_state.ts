@@ -1,6 +1,6 @@
 /**
- * What the store keeps in memory of its worlds, and who is told when that changes: catalog, hot worlds,
- * the catalog's copy on disk, watchers. Everything told to it is on disk already. It asks nobody.
+ * The state of the store in memory: catalog, cache and watchers, and the writer of the catalog
+ * file. Its methods apply changes that are already on disk. It starts no reads or writes of worlds.
  */
 
 import { MAX_CACHE_ENTRY_BYTES } from "../../limits.ts";
@@ -14,19 +14,19 @@ import { toEntry, toUpperEntry } from "./records.ts";
 import type { UnindexedWorlds } from "./unindexed_worlds.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** What a store's memory is made with. */
+/** Options of {@link StoreState}. */
 export interface StoreStateOptions {
   readonly lower: ReadonlyMap<string, World>;
-  /** Bytes of hot worlds. */
+  /** Maximum size of the cache in bytes. */
   readonly cacheBytes: number;
   readonly files: Pick<WorldFiles, "saveCatalog">;
-  /** Loses the names of worlds of which everything is known. */
+  /** Names that are removed when their worlds change, because their entries are then known. */
   readonly unindexed: Pick<UnindexedWorlds, "delete">;
   /** Writes a line for the operator. */
   readonly log: (line: string) => void;
 }
 
-/** The memory of one store. */
+/** The state of one store in memory. */
 export class StoreState {
   readonly catalog = new Catalog();
   readonly cache: WorldCache;
@@ -45,9 +45,10 @@ export class StoreState {
   }
 
   /**
-   * A change of a world.
+   * Applies a committed change of a world and notifies its watchers.
    *
-   * @param world the world after it, or `undefined` when its file must be read again
+   * @param by the caller, as in the event
+   * @param world the world after the change, or `undefined` if its file must be read again
    */
   applyChange(
     name: string,
@@ -58,16 +59,19 @@ export class StoreState {
     this.#unindexed.delete(name);
     if (world === undefined) this.cache.delete(name);
     else this.cache.set(world);
-    const { version, ext, sha256, state, updatedAt, len, created, fileStamp: settled } = result;
+    const { version, ext, sha256, state, updatedAt, len, created, fileStamp } = result;
     const entry: WorldEntry = { name, version, ext, len, state, updatedAt, layer: "upper" };
     this.catalog.set(entry);
-    this.catalogWriter.changed(entry, settled);
+    this.catalogWriter.changed(entry, fileStamp);
     const known = world === undefined ? {} : { world };
     this.hub.publish({ kind: "update", name, version, by, ...known });
     return { version, ext, sha256, state, updatedAt, created };
   }
 
-  /** An upper world that is gone from its name; what it covered is there again. */
+  /**
+   * Applies the removal of an upper-layer world; the lower-layer world of its name is visible
+   * again.
+   */
   applyRemoval(name: string, by: string, { version }: WriteResult): { readonly version: number } {
     this.#unindexed.delete(name);
     this.cache.delete(name);
@@ -79,7 +83,7 @@ export class StoreState {
     return { version };
   }
 
-  /** The row of a world that nothing was known of. */
+  /** Applies the row of a world that was not indexed; `undefined` if it has no file. */
   applyRow(name: string, row: CatalogRow | undefined): void {
     if (row === undefined) {
       this.catalog.remove(name);
@@ -89,7 +93,7 @@ export class StoreState {
     this.catalogWriter.changed(toUpperEntry(row), row);
   }
 
-  /** What the files of worlds look like whose handles were closed. */
+  /** Records the stamps of closed files in the catalog file. */
   applyFileStamps(worlds: readonly (FileStamp & { readonly name: string })[]): void {
     for (const { name, mtime, size } of worlds) {
       const entry = this.catalog.upper(name);

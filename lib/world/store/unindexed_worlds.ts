@@ -1,16 +1,16 @@
 /**
- * Worlds on disk whose catalog rows have not been read yet, because a start opens no file without need.
- * They are indexed in the background, or when a listing needs them. A change that happens in the meantime
- * is newer than what is read, and takes the name out first.
+ * Worlds on disk that have no valid catalog row after a start. They are indexed, which means that
+ * their rows are read from their files, in the background or when a listing needs them. A change of
+ * a world removes its name, because the row of the change is newer than a row that is being read.
  */
 
 import type { CatalogRow } from "./worker_messages.ts";
 import type { WorldFiles } from "./world_files.ts";
 
-/** Worlds read at a time, so that other readers get their turn in between. */
+/** Worlds that are indexed at a time; other reads can run between two steps. */
 const WORLDS_PER_STEP = 16;
 
-/** Receives the row of a world that was not indexed until now; undefined if it has no file. */
+/** Receives the row of a newly indexed world; undefined if the world has no file. */
 export type OnRow = (name: string, row: CatalogRow | undefined) => void;
 
 /** The names of worlds that are not indexed yet. */
@@ -35,7 +35,7 @@ export class UnindexedWorlds {
     return this.#names.delete(name);
   }
 
-  /** Indexes those of some names that are not indexed. */
+  /** Indexes the given worlds, except those that are indexed already. */
   async index(names: readonly string[], onRow: OnRow): Promise<void> {
     const missing = names.filter((name) => this.#names.has(name));
     for (let at = 0; at < missing.length && !this.#files.isClosing; at += WORLDS_PER_STEP) {
@@ -43,7 +43,7 @@ export class UnindexedWorlds {
     }
   }
 
-  /** Indexes all of them, some at a time. */
+  /** Indexes all worlds, in steps. */
   async indexAll(onRow: OnRow): Promise<void> {
     while (this.#names.size > 0 && !this.#files.isClosing) {
       await this.#indexStep(this.#names.values().take(WORLDS_PER_STEP).toArray(), onRow);

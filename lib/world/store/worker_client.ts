@@ -1,22 +1,21 @@
 /**
- * The main thread's side of one store Worker: sends jobs in batches, matches replies, and says so
- * when the Worker dies. While a Worker is busy, what arrives for it waits here and goes out as one
- * batch, which is what makes one commit of many changes.
+ * The main-thread side of one store Worker: sends jobs in batches, matches replies to jobs, and
+ * reports when the Worker stops. While the Worker is busy, new jobs are queued and then sent as one
+ * batch; a writer commits the changes of one world in a batch together.
  */
 
+import { MAX_WORKER_BATCHES } from "../../limits.ts";
 import type { FileStamp, Job, JobResults, ReplyBatch, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 
-/** Batches a Worker may have before the next waits: one in work, one at the door. */
-const BATCHES_UNDER_WAY = 2;
-
-/** A job before its client has numbered it. */
+/** A job without the id that the client assigns. */
 export type WithoutId<J> = J extends Job ? Omit<J, "id"> : never;
 
-/** What a client tells its owner. */
+/** Callbacks of a {@link WorkerClient}. */
 export interface WorkerEvents {
+  /** Worlds whose files the Worker has closed. */
   onFilesClosed(worlds: readonly (FileStamp & { readonly name: string })[]): void;
-  /** The Worker is gone; nothing it was asked will be answered. */
+  /** The Worker stopped; its pending jobs fail. */
   onExit(reason: string): void;
 }
 
@@ -25,7 +24,7 @@ interface Waiting {
   reject(error: StoreError): void;
 }
 
-/** One Worker of the store; its thread starts with its first job, since an idle one costs 12 MB. */
+/** One store Worker. It starts with its first job, because an idle Worker needs 12 MB. */
 export class WorkerClient {
   readonly #url: string;
   readonly #setup: WorkerSetup;
@@ -33,7 +32,7 @@ export class WorkerClient {
   readonly #waiting = new Map<number, Waiting>();
   #queue: Job[] = [];
   #scheduled = false;
-  #underWay = 0;
+  #pendingBatches = 0;
   #nextId = 1;
   #dead: string | undefined;
 
@@ -42,25 +41,25 @@ export class WorkerClient {
     this.#setup = setup;
   }
 
-  /** Whether the Worker was ever given a job. */
+  /** Whether the Worker has received a job. */
   get started(): boolean {
     return this.#worker !== undefined || this.#queue.length > 0;
   }
 
   /**
-   * Has the Worker do one job.
+   * Runs one job in the Worker.
    *
-   * @throws {StoreError} what the job failed with, or `closed` when the Worker is gone
+   * @throws {StoreError} the error of the job, or `closed` if the Worker has stopped
    */
   ask<K extends Job["kind"]>(job: WithoutId<Extract<Job, { kind: K }>>): Promise<JobResults[K]> {
     if (this.#dead !== undefined) {
       return Promise.reject(
-        new StoreError("closed", `Cannot use the store: its Worker ended: ${this.#dead}`),
+        new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#dead}`),
       );
     }
     const id = this.#nextId++;
     return new Promise<JobResults[K]>((resolve, reject) => {
-      // The Worker answers each id with the result of that id's kind; both ends are this program.
+      // Both sides of the protocol are this program, so a reply has the result type of its job.
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       this.#queue.push({ ...job, id } as unknown as Job);
       if (this.#scheduled) return;
@@ -69,7 +68,7 @@ export class WorkerClient {
     });
   }
 
-  /** Ends the Worker's thread. Only for a Worker that has answered `close`, or died. */
+  /** Terminates the Worker. It must have replied to `close`, or have stopped. */
   terminate(): void {
     this.#dead ??= "it was closed";
     this.#worker?.terminate();
@@ -78,10 +77,10 @@ export class WorkerClient {
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#queue.length === 0 || this.#underWay >= BATCHES_UNDER_WAY) return;
+    if (this.#queue.length === 0 || this.#pendingBatches >= MAX_WORKER_BATCHES) return;
     const batch = this.#queue;
     this.#queue = [];
-    this.#underWay += 1;
+    this.#pendingBatches += 1;
     this.#worker ??= this.#start();
     this.#worker.postMessage(batch);
   }
@@ -99,7 +98,7 @@ export class WorkerClient {
     return worker;
   }
 
-  #received({ replies, closedFiles: settled, done }: ReplyBatch): void {
+  #received({ replies, closedFiles, done }: ReplyBatch): void {
     for (const reply of replies) {
       const waiting = this.#waiting.get(reply.id);
       if (waiting === undefined) continue;
@@ -108,9 +107,9 @@ export class WorkerClient {
         waiting.reject(new StoreError(reply.error.code, reply.error.message));
       } else waiting.resolve(reply.value);
     }
-    if (settled.length > 0) this.events.onFilesClosed(settled);
+    if (closedFiles.length > 0) this.events.onFilesClosed(closedFiles);
     if (!done) return;
-    this.#underWay -= 1;
+    this.#pendingBatches -= 1;
     this.#flush();
   }
 
@@ -123,7 +122,7 @@ export class WorkerClient {
 
   #rejectWaiting(): void {
     for (const { reject } of this.#waiting.values()) {
-      reject(new StoreError("closed", `Cannot use the store: its Worker ended: ${this.#dead}`));
+      reject(new StoreError("closed", `Cannot use the store: its Worker stopped: ${this.#dead}`));
     }
     this.#waiting.clear();
   }

@@ -1,7 +1,7 @@
 /**
- * What the store says to its Workers and what they answer. Jobs go out and replies come back in
- * batches, because one message costs more than the work of a small job. Both ends are this
- * program, so the shapes are trusted; nothing from outside ever travels here unchecked.
+ * The messages between the store and its Workers: jobs and replies, in batches, because one message
+ * costs more than a small job. Both sides are this program, so receivers do not validate messages.
+ * Data from clients must be validated before it becomes part of a job.
  */
 
 import type { HistoryLimits } from "../file/history_table.ts";
@@ -14,22 +14,24 @@ import type {
   WorldEntry,
 } from "../store.ts";
 
-/** Everything a Worker needs to know, sent once as its first message. */
+/** The setup of a Worker, sent once as its first message. */
 export interface WorkerSetup {
   readonly role: "writer" | "reader";
-  /** Number of this Worker among the writers; keeps names of temporary folders apart. */
+  /** Index of this Worker among the writers; part of the names of temporary folders. */
   readonly shard: number;
+  /** Path of the data folder. */
   readonly data: string;
+  /** Signing key of the event chains. */
   readonly key: string;
   readonly sync: "full" | "normal";
   readonly history: HistoryLimits;
-  /** Most bytes a world may grow to by appends. */
+  /** Maximum size of a world after an append, in bytes. */
   readonly maxWorldBytes: number;
-  /** Most SQLite handles a writer keeps open. */
+  /** Maximum number of files that a writer keeps open. */
   readonly handles: number;
 }
 
-/** A lower world that the change would cover. */
+/** The lower-layer world that a change would cover. */
 export interface LowerWorld {
   readonly sha256: string;
   readonly ext: string;
@@ -38,14 +40,16 @@ export interface LowerWorld {
   readonly updatedAt: string;
 }
 
+/** Fields of all jobs of a writer. */
 interface WriteBase {
   readonly id: number;
   readonly name: string;
   readonly by: string;
   readonly precondition?: Precondition;
-  readonly below?: LowerWorld;
+  readonly lower?: LowerWorld;
 }
 
+/** Replaces or creates a world. */
 export interface PutJob extends WriteBase {
   readonly kind: "put";
   readonly body: Uint8Array<ArrayBuffer>;
@@ -55,6 +59,7 @@ export interface PutJob extends WriteBase {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+/** Appends to a world, or creates it. */
 export interface AppendJob extends WriteBase {
   readonly kind: "append";
   readonly body: Uint8Array<ArrayBuffer>;
@@ -62,36 +67,39 @@ export interface AppendJob extends WriteBase {
   readonly state: string;
 }
 
+/** Changes the state of a world. */
 export interface TransitionJob extends WriteBase {
   readonly kind: "transition";
   readonly to: string;
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+/** Appends an event without a change. */
 export interface NoteJob extends WriteBase {
   readonly kind: "note";
   readonly type: string;
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
+/** Moves a world to the trash. */
 export interface RemoveJob extends WriteBase {
   readonly kind: "remove";
 }
 
-/** Lets a world go, closed and whole, for another writer to adopt. */
+/** Closes a world, so that another writer can adopt it. */
 export interface ReleaseJob extends WriteBase {
   readonly kind: "release";
 }
 
-/** Takes a world that was let go under another name. */
+/** Renames the folder of a released world and opens it. */
 export interface AdoptJob extends WriteBase {
   readonly kind: "adopt";
-  /** The name it had. */
+  /** The old name. */
   readonly from: string;
   readonly ext: string;
 }
 
-/** What a writer does. */
+/** A job of a writer. */
 export type WriteJob =
   | PutJob
   | AppendJob
@@ -101,14 +109,14 @@ export type WriteJob =
   | ReleaseJob
   | AdoptJob;
 
-/** What the file of a world without an open handle looks like from outside. */
+/** Size and modification time of a closed file; a catalog row is valid while they do not change. */
 export interface FileStamp {
   /** Modification time in Unix milliseconds. */
   readonly mtime: number;
   readonly size: number;
 }
 
-/** What a writer answers to every kind of change. */
+/** Result of a job of a writer: the world after the job. */
 export interface WriteResult {
   readonly version: number;
   readonly ext: string;
@@ -120,7 +128,7 @@ export interface WriteResult {
   readonly fileStamp?: FileStamp;
 }
 
-/** A world as the reader found it on disk. */
+/** The row of a world as the reader read it. */
 export interface ReadResult {
   readonly version: number;
   readonly ext: string;
@@ -131,7 +139,7 @@ export interface ReadResult {
   readonly sha256: string;
 }
 
-/** A copy of a world's file: its bytes, or where they lie and how many they are. */
+/** A copy of a world's file: its bytes, or path and length of a file. */
 export type SnapshotResult =
   & { readonly version: number }
   & (
@@ -139,28 +147,28 @@ export type SnapshotResult =
     | { readonly path: string; readonly length: number }
   );
 
-/** A catalog row as it is kept on disk. */
+/** A row of the catalog file. */
 export interface CatalogRow extends Omit<WorldEntry, "layer">, FileStamp {}
 
-/** What the start-up scan found. */
+/** Result of the scan at start. */
 export interface ScanResult {
   readonly rows: readonly CatalogRow[];
   /** Worlds on disk whose row is missing or stale. */
   readonly unindexed: readonly string[];
 }
 
-/** Copies a world's file. */
+/** Copies a world. */
 export interface SnapshotJob {
   readonly id: number;
   readonly kind: "snapshot";
   readonly name: string;
-  /** Signs the copy's chain; absent, the events stay as they are. */
+  /** Signing key of the copy; absent keeps the HMACs. */
   readonly key?: string;
-  /** Where the copy goes when it is too long for memory; nothing is there yet. */
+  /** Path of the file for a long copy; the file must not exist. */
   readonly path: string;
 }
 
-/** What the reader does. */
+/** A job of the reader. */
 export type ReadJob =
   | { readonly id: number; readonly kind: "read"; readonly name: string }
   | {
@@ -188,15 +196,16 @@ export type ReadJob =
   }
   | { readonly id: number; readonly kind: "mark"; readonly collections: readonly string[] };
 
-/** Tells a Worker to close its files and end. */
+/** Makes a Worker close its files; its last job. */
 export interface CloseJob {
   readonly id: number;
   readonly kind: "close";
 }
 
+/** A job of any Worker. */
 export type Job = WriteJob | ReadJob | CloseJob;
 
-/** The value each kind of job answers with. */
+/** The result of each kind of job. */
 export interface JobResults {
   put: WriteResult;
   append: WriteResult;
@@ -217,16 +226,16 @@ export interface JobResults {
   close: undefined;
 }
 
-/** One answer. */
+/** The reply to one job. */
 export type Reply =
   | { readonly id: number; readonly value: JobResults[keyof JobResults] }
   | { readonly id: number; readonly error: { code: StoreErrorCode; message: string } };
 
-/** What a Worker sends. */
+/** A message from a Worker. */
 export interface ReplyBatch {
   readonly replies: readonly Reply[];
-  /** Worlds whose handles were closed since the last message. */
+  /** Worlds whose files were closed since the last message. */
   readonly closedFiles: readonly (FileStamp & { readonly name: string })[];
-  /** The batch is done, so the next may come. */
+  /** Whether the batch is complete, so that the next can be sent. */
   readonly done: boolean;
 }

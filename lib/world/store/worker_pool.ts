@@ -1,6 +1,7 @@
 /**
- * The threads of a store: one that reads and some that write, each world always by the same one. They
- * start with their first job and end in order: the writers first, whose files tell the last rows.
+ * The Workers of a store: one reader and several writers; each world always belongs to the same
+ * writer. They start with their first job. The writers are closed before the reader, because the
+ * reader saves the stamps of the files that the writers close.
  */
 
 import { shardOf } from "../../base/hash.ts";
@@ -8,7 +9,7 @@ import type { Job, WorkerSetup } from "./worker_messages.ts";
 import { StoreError } from "../store.ts";
 import { WorkerClient, type WorkerEvents } from "./worker_client.ts";
 
-/** How the threads are made. */
+/** Options of {@link WorkerPool}. */
 export interface WorkerPoolOptions {
   /** URL of the store Worker's module. */
   readonly url: string;
@@ -18,7 +19,7 @@ export interface WorkerPoolOptions {
   readonly events: WorkerEvents;
 }
 
-/** The threads of one store. */
+/** The Workers of one store. */
 export class WorkerPool {
   readonly reader: WorkerClient;
   readonly #writers: readonly WorkerClient[];
@@ -31,19 +32,19 @@ export class WorkerPool {
     );
   }
 
-  /** The writer of a world. */
+  /** Returns the writer of a world. */
   writerFor(name: string): WorkerClient {
     const writer = this.#writers[shardOf(name, this.#writers.length)];
     if (writer === undefined) throw new StoreError("closed", "Cannot write: there are no writers");
     return writer;
   }
 
-  /** Has the writers finish what they were given and close their files. */
+  /** Waits until the writers have completed their jobs and closed their files. */
   async closeWriters(): Promise<void> {
     await Promise.allSettled(this.#writers.map(askToClose));
   }
 
-  /** Has the reader finish too, and ends all threads. */
+  /** Waits for the reader and terminates all Workers. */
   async close(): Promise<void> {
     await Promise.allSettled([askToClose(this.reader)]);
     for (const worker of [...this.#writers, this.reader]) worker.terminate();

@@ -1,33 +1,34 @@
 /**
- * Hot worlds in memory, bounded by bytes; what was used longest ago goes first. A cached world is
- * always the newest acknowledged version, because every write passes by here. It reads nothing.
+ * A cache of worlds in memory, limited by bytes. It evicts the least recently used world first, by
+ * the CLOCK algorithm. A cached world is always the newest acknowledged version, because every
+ * change updates the cache.
  */
 
 import type { World } from "../store.ts";
 
-/** Bytes one world costs beside its body: name, metadata, its place in the map. */
+/** Estimated memory of a cached world in addition to its body: name, metadata and map entry. */
 const OVERHEAD_BYTES = 512;
 
-/** A least-recently-used cache of worlds. */
+/** The cache of one store. */
 export class WorldCache {
   readonly #worlds = new Map<string, World>();
-  /** Worlds read since the line last came to them. */
+  /** Worlds that were read since they were last considered for eviction. */
   readonly #recent = new Set<string>();
   #bytes = 0;
   #hits = 0;
 
   /**
-   * @param maxBytes most bytes held in all
-   * @param maxEntryBytes longest body that is kept, in bytes
+   * @param maxBytes maximum total size in bytes
+   * @param maxEntryBytes maximum size of a body in bytes; longer ones are not cached
    */
   constructor(readonly maxBytes: number, readonly maxEntryBytes: number) {}
 
-  /** The world of a name, without telling the cache that it was used. */
+  /** Returns the world of a name without counting it as used. */
   peek(name: string): World | undefined {
     return this.#worlds.get(name);
   }
 
-  /** Keeps a world, and lets the least recently kept go. */
+  /** Adds or replaces a world and evicts others if necessary. */
   set(world: World): void {
     this.delete(world.name);
     if (world.body.length > this.maxEntryBytes) return;
@@ -36,7 +37,7 @@ export class WorldCache {
     for (const [name, oldest] of this.#worlds) {
       if (this.#bytes <= this.maxBytes) break;
       if (this.#recent.has(name)) {
-        // Used since it was last looked at: it goes to the end of the line once.
+        // Used since the last check: move it to the end once.
         this.#recent.delete(name);
         this.#worlds.delete(name);
         this.#worlds.set(name, oldest);
@@ -46,7 +47,7 @@ export class WorldCache {
     }
   }
 
-  /** The world of a name; keeps it from being let go next. */
+  /** Returns the world of a name and counts it as used. */
   get(name: string): World | undefined {
     const world = this.#worlds.get(name);
     if (world === undefined) return undefined;
@@ -55,6 +56,7 @@ export class WorldCache {
     return world;
   }
 
+  /** Removes a world. */
   delete(name: string): void {
     const world = this.#worlds.get(name);
     if (world === undefined) return;
@@ -63,12 +65,12 @@ export class WorldCache {
     this.#bytes -= world.body.length + OVERHEAD_BYTES;
   }
 
-  /** How often a world was found. */
+  /** Number of reads that found their world. */
   get hits(): number {
     return this.#hits;
   }
 
-  /** Bytes held now. */
+  /** Present size in bytes. */
   get bytes(): number {
     return this.#bytes;
   }

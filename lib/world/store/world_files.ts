@@ -1,8 +1,8 @@
 /**
- * The files of all worlds, as verbs. It owns the Workers, the locks of names, and the list of what a clean
- * shutdown waits for; it keeps nothing of the content of a world. What a result means to memory is
- * applied by the caller in `apply`, which runs on the reply itself: replies come in the order of the
- * commits, and nothing may overtake there.
+ * Operations on the files of all worlds. It owns the Workers, the locks of names and the promises
+ * that a clean shutdown waits for. It stores no content of worlds. The caller updates its state in
+ * the callback `apply`, which runs directly on the reply: replies arrive in the order of the
+ * commits, and the updates must have the same order.
  */
 
 import { type ChainEvent, type Rename, StoreError } from "../store.ts";
@@ -20,7 +20,7 @@ import type {
 } from "./worker_messages.ts";
 import { WorkerPool, type WorkerPoolOptions } from "./worker_pool.ts";
 
-/** See the module. */
+/** The files of one store. */
 export class WorldFiles {
   readonly #workers: WorkerPool;
   readonly #readLocks = new KeyedLock();
@@ -32,17 +32,17 @@ export class WorldFiles {
     this.#workers = new WorkerPool(options);
   }
 
-  /** Whether the store is shutting down; every verb but `close` then fails with `closed`. */
+  /** Whether the store is shutting down; all methods except `close` then fail with `closed`. */
   get isClosing(): boolean {
     return this.#isClosing;
   }
 
-  /** The catalog as it was saved, and the worlds on disk whose rows are missing or stale. */
+  /** Reads the valid rows of the catalog file, and the names of worlds without one. */
   scan(): Promise<JobResults["scan"]> {
     return this.#workers.reader.ask<"scan">({ kind: "scan" });
   }
 
-  /** The current version of a world; undefined if it has no file. */
+  /** Reads the current version of a world; undefined if it has no file. */
   async read(name: string): Promise<ReadResult | undefined> {
     this.assertOpen();
     return await this.#readLocks.shared(
@@ -52,9 +52,9 @@ export class WorldFiles {
   }
 
   /**
-   * An earlier version of a world, or the current one by its number.
+   * Reads a version of a world by number.
    *
-   * @throws {StoreError} `absent`, `gone`
+   * @throws {StoreError} `absent` if the world never had it, `gone` if it is no longer kept
    */
   async readAt(name: string, version: number): Promise<ReadResult> {
     this.assertOpen();
@@ -64,7 +64,7 @@ export class WorldFiles {
     );
   }
 
-  /** Catalog rows read from the files of worlds; undefined for a world without a file. */
+  /** Reads the catalog rows of worlds from their files; undefined for a world without a file. */
   async stat(names: readonly string[]): Promise<readonly (CatalogRow | undefined)[]> {
     this.assertOpen();
     return await this.#readLocks.shared(
@@ -73,7 +73,7 @@ export class WorldFiles {
     );
   }
 
-  /** Both checks of a world's event chain; undefined if it has no file. */
+  /** Audits a world; undefined if it has no file. */
   async audit(name: string): Promise<JobResults["audit"]> {
     this.assertOpen();
     return await this.#readLocks.shared(
@@ -82,7 +82,9 @@ export class WorldFiles {
     );
   }
 
-  /** Events of a world before an id, newest first; undefined if it has no file. */
+  /**
+   * Reads at most `limit` events with an id below `before`, newest first; undefined without a file.
+   */
   async log(
     name: string,
     before: number,
@@ -95,7 +97,7 @@ export class WorldFiles {
     );
   }
 
-  /** A copy of a world's file, in memory or in the job's file; undefined if the world has no file. */
+  /** Copies a world to memory or to the file of the job; undefined if the world has no file. */
   async copy(job: Omit<SnapshotJob, "id">): Promise<SnapshotResult | undefined> {
     this.assertOpen();
     return await this.#readLocks.shared(
@@ -104,7 +106,7 @@ export class WorldFiles {
     );
   }
 
-  /** Saves catalog rows and forgets others. */
+  /** Saves rows in the catalog file and drops others. */
   async saveCatalog(rows: readonly CatalogRow[], gone: readonly string[]): Promise<void> {
     await this.#workers.reader.ask<"save">({ kind: "save", rows, gone });
   }
@@ -115,23 +117,25 @@ export class WorldFiles {
   }
 
   /**
-   * Has the writer of a world commit one change. It waits for a rename from or to the name.
+   * Commits one change of a world, after a running rename from or to its name.
    *
    * @param apply called with the result, in the order of the commits
    */
   submit<T>(job: WithoutId<WriteJob>, apply: (result: WriteResult) => T): Promise<T> {
     if (this.#isClosing) return Promise.reject(createClosedError());
-    const moving = this.#writeLocks.pending(job.name);
-    if (moving === undefined) return this.track(this.#send(job, apply));
-    return this.track(moving.then(() => this.submit(job, apply)));
+    const renaming = this.#writeLocks.pending(job.name);
+    if (renaming === undefined) return this.track(this.#send(job, apply));
+    return this.track(renaming.then(() => this.submit(job, apply)));
   }
 
-  /** Whether a rename from or to this name is under way, and what to await. */
+  /**
+   * Returns a promise that resolves after a running rename from or to this name; else undefined.
+   */
   renaming(name: string): Promise<void> | undefined {
     return this.#writeLocks.pending(name);
   }
 
-  /** Has the writer of a world move its file to the trash, when no read has it open. */
+  /** Moves a world to the trash after all running reads of it. */
   remove<T>(
     job: WithoutId<WriteJob & { kind: "remove" }>,
     apply: (result: WriteResult) => T,
@@ -141,12 +145,13 @@ export class WorldFiles {
   }
 
   /**
-   * Moves a world's file to another name, with its chain and history. No read and no change of either
-   * name runs in between.
+   * Renames a world with its chain and history. No read and no change of either name runs at the
+   * same time.
    *
-   * @param isFree whether the new name is free; asked when the names are held
-   * @param apply called with both results before either name is released
-   * @throws {StoreError} `precondition` if the new name is taken, `absent` if the old one has no world
+   * @param isFree returns whether the new name is free; called when both names are locked
+   * @param apply called with both results before the names are unlocked
+   * @throws {StoreError} `precondition` if the new name has a world, `absent` if the old name has
+   * none
    */
   rename<T>(
     change: Rename,
@@ -159,7 +164,7 @@ export class WorldFiles {
       this.#writeLocks.exclusive(names, () =>
         this.#readLocks.exclusive(names, async () => {
           if (!isFree()) {
-            throw new StoreError("precondition", "something is there already", change.to);
+            throw new StoreError("precondition", "a world with the new name exists", change.to);
           }
           return apply(await renameWorld(this.#workers, change));
         })),
@@ -175,9 +180,9 @@ export class WorldFiles {
   }
 
   /**
-   * Waits for everything under way, ends the writers, then the reader.
+   * Waits for running operations, then closes the writers, then the reader.
    *
-   * @param beforeEnd runs when the writers have closed their files and the reader still answers
+   * @param beforeEnd called after the writers have closed their files, before the reader is closed
    */
   async close(beforeEnd: () => Promise<void>): Promise<void> {
     this.#isClosing = true;

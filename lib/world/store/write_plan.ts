@@ -1,6 +1,6 @@
 /**
- * What a caller's change is for a writer, and what becomes of the world in memory when the writer has
- * done it. Pure: values in, values out; nobody is asked and nothing is kept.
+ * Plans a change: the job for the writer, and a function that computes the world after the change
+ * from the cached world, so that its file need not be read again. Pure.
  */
 
 import { concatBytes } from "../../base/concat_bytes.ts";
@@ -10,30 +10,42 @@ import type { Append, Precondition, Put, Transition, World } from "../store.ts";
 import type { WithoutId } from "./worker_client.ts";
 import { toWorld } from "./records.ts";
 
-/** A change on its way. */
+/** A planned change. */
 export interface WritePlan {
   readonly job: WithoutId<Exclude<WriteJob, { kind: "remove" | "note" }>>;
   /**
-   * The world after it, from the one in memory before it; `undefined` when that does not tell, and
-   * the file must be read again.
+   * Computes the world after the change.
+   *
+   * @param before the cached world before the change
+   * @returns `undefined` if the world cannot be computed and its file must be read again
    */
   readonly nextWorld: (result: WriteResult, before: World | undefined) => World | undefined;
 }
 
-/** Stages a replacement over what may lie below. */
+/** Plans a replacement or creation. */
 export function planPut(change: Put, lower: World | undefined): WritePlan {
   const { name, by, body, ext, meta, precondition, state = "", facts = {} } = change;
   return {
-    job: { kind: "put", name, by, body, ext, meta, state, facts, ...on(precondition, lower) },
+    job: {
+      kind: "put",
+      name,
+      by,
+      body,
+      ext,
+      meta,
+      state,
+      facts,
+      ...optionalFields(precondition, lower),
+    },
     nextWorld: (result) => toWorld(name, { ...result, body, headers: "" }, meta),
   };
 }
 
-/** Stages an append; over a lower world its bytes come first. */
+/** Plans an append; the bytes of a covered lower-layer world come first. */
 export function planAppend(change: Append, lower: World | undefined): WritePlan {
   const { name, by, body, ext, precondition, state = "" } = change;
   return {
-    job: { kind: "append", name, by, body, ext, state, ...on(precondition, lower) },
+    job: { kind: "append", name, by, body, ext, state, ...optionalFields(precondition, lower) },
     nextWorld(result, before) {
       const base = result.version === 1 ? lower : before;
       if (result.version > 1 && before?.version !== result.version - 1) return undefined;
@@ -44,24 +56,24 @@ export function planAppend(change: Append, lower: World | undefined): WritePlan 
   };
 }
 
-/** Stages a change of the state alone. */
+/** Plans a change of the state. */
 export function planTransition(change: Transition, lower: World | undefined): WritePlan {
   const { name, by, to, reason, precondition } = change;
   const facts = { ...(reason === undefined ? {} : { reason }), ...change.facts };
   return {
-    job: { kind: "transition", name, by, to, facts, ...on(precondition, lower) },
+    job: { kind: "transition", name, by, to, facts, ...optionalFields(precondition, lower) },
     nextWorld: ({ state, updatedAt }, before) =>
       before === undefined ? undefined : { ...before, state, updatedAt },
   };
 }
 
-/** What a change stands on: what its caller claims to have seen, and what lies below. */
-function on(
+/** Returns the optional fields of a job: its precondition and the lower-layer world of its name. */
+function optionalFields(
   precondition: Precondition | undefined,
   lower: World | undefined,
-): { precondition?: Precondition; below?: LowerWorld } {
-  const claimed = precondition === undefined ? {} : { precondition };
-  if (lower === undefined) return claimed;
+): { precondition?: Precondition; lower?: LowerWorld } {
+  const condition = precondition === undefined ? {} : { precondition };
+  if (lower === undefined) return condition;
   const { sha256, ext, meta, body, updatedAt } = lower;
-  return { ...claimed, below: { sha256, ext, meta, body, updatedAt } };
+  return { ...condition, lower: { sha256, ext, meta, body, updatedAt } };
 }

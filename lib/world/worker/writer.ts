@@ -207,20 +207,20 @@ export class Writer {
     if (job.kind === "transition" || job.kind === "note") {
       throw new StoreError("absent", "Cannot change the world: it does not exist", job.name);
     }
-    const { below } = job;
+    const { lower } = job;
     const fault = preconditionFault(
       job.precondition,
-      below === undefined ? undefined : { version: 0, ...below },
+      lower === undefined ? undefined : { version: 0, ...lower },
     );
     if (fault !== undefined) throw new StoreError("precondition", fault, job.name);
-    const over = job.kind === "append" ? below : undefined;
+    const over = job.kind === "append" ? lower : undefined;
     const body = over === undefined ? job.body : concatBytes([over.body, job.body]);
     if (job.kind === "append" && body.length > this.setup.maxWorldBytes) {
       throw tooLarge(job.name, body.length, this.setup.maxWorldBytes);
     }
     const facts = {
       by: job.by,
-      ...(below === undefined ? {} : { covers: "lower" }),
+      ...(lower === undefined ? {} : { covers: "lower" }),
       ...(job.kind === "put" ? job.facts : {}),
     };
     const { row, sha256, image } = this.#images.build({
@@ -236,7 +236,7 @@ export class Writer {
     createWorldFolder(this.setup.data, folder, image, this.#unique());
     const { version, ext, state, updatedAt, len } = row;
     const fileStamp = readFileStamp(this.setup.data, job.name);
-    const created = below === undefined;
+    const created = lower === undefined;
     return { version, ext, state, updatedAt, len, sha256, created, fileStamp };
   }
 
@@ -333,7 +333,7 @@ export class Writer {
   }
 
   /**
-   * Opens the file of a world; `undefined` if there is none. Moves a deleted world to the trash.
+   * Opens the file of a world; `undefined` if it does not exist. Moves a deleted world to the trash.
    */
   #opened(name: string): WorldFile | undefined {
     const known = this.#open.has(name);

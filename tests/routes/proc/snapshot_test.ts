@@ -142,7 +142,7 @@ test("/proc/snapshot answers 404, 400 and 405 to invalid requests", async (machi
       title: "answers 404 for a lower-layer world",
       send: "GET /proc/snapshot/usr/share/doc/note.md",
       status: 404,
-      text: /it came with the program and has no file/,
+      text: /it is in the lower layer and has no file/,
     },
     { title: "rejects an invalid name", send: "GET /proc/snapshot/home", status: 400 },
     { title: "rejects an invalid name", send: "GET /proc/snapshot/proc/status", status: 400 },

@@ -18,7 +18,7 @@ function shown(catalog: Catalog, name: string): string[] {
   );
 }
 
-Deno.test("Catalog.list() shows worlds, collections, and what is both", () => {
+Deno.test("Catalog.list() returns worlds, collections, and names that are both", () => {
   const catalog = catalogOf(entry("home/b"), entry("home/a/x"), entry("home/a"), entry("etc/c/d"));
   equal(shown(catalog, ""), ["etc/", "home/"]);
   equal(shown(catalog, "home"), ["a/=1", "b=1"]);
@@ -28,7 +28,7 @@ Deno.test("Catalog.list() shows worlds, collections, and what is both", () => {
   equal(shown(catalog, "home/none/at/all"), []);
 });
 
-Deno.test("Catalog.list() keeps its order through additions and removals", () => {
+Deno.test("Catalog.list() remains sorted after additions and removals", () => {
   const catalog = catalogOf(entry("home/m"));
   equal(shown(catalog, "home"), ["m=1"]);
   for (const name of ["z", "a", "B", "ä", "10", "9"]) catalog.set(entry(`home/${name}`));
@@ -37,7 +37,7 @@ Deno.test("Catalog.list() keeps its order through additions and removals", () =>
   equal(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "m", "z", "ä"]);
 });
 
-Deno.test("Catalog takes names for names, not for properties of anything", () => {
+Deno.test("Catalog accepts names of object properties such as __proto__", () => {
   const names = ["home/__proto__", "home/constructor/x", "home/toString", "home/hasOwnProperty"];
   const catalog = catalogOf(...names.map((name) => entry(name)));
   equal(catalog.walk("").map(({ name }) => name), [
@@ -51,7 +51,7 @@ Deno.test("Catalog takes names for names, not for properties of anything", () =>
   equal(catalog.isCollection("constructor"), false);
 });
 
-Deno.test("Catalog hides a lower world behind the upper one and shows it again", () => {
+Deno.test("Catalog.get() returns the upper-layer world until it is removed", () => {
   const catalog = catalogOf(entry("usr/a", "lower", 0), entry("usr/b", "lower", 0));
   equal([catalog.size, catalog.get("usr/a")?.version], [2, 0]);
   catalog.set(entry("usr/a", "upper", 7));
@@ -66,7 +66,7 @@ Deno.test("Catalog hides a lower world behind the upper one and shows it again",
   equal(catalog.upper("usr/a"), undefined);
 });
 
-Deno.test("Catalog counts names, whatever the order in which the layers come", () => {
+Deno.test("Catalog.size counts visible worlds in any order of additions", () => {
   const catalog = catalogOf(entry("usr/a"), entry("usr/a", "lower", 0), entry("usr/c"));
   equal(catalog.size, 2);
   catalog.remove("usr/a");
@@ -77,7 +77,7 @@ Deno.test("Catalog counts names, whatever the order in which the layers come", (
   equal(catalog.size, 1);
 });
 
-Deno.test("Catalog.remove() takes away branches that lead to nothing, and no others", () => {
+Deno.test("Catalog.remove() removes empty collections and no others", () => {
   const catalog = catalogOf(entry("home/a/b/c"), entry("home/a/x"));
   catalog.remove("home/a/b/c");
   equal([catalog.isCollection("home/a/b"), catalog.isCollection("home/a")], [false, true]);
@@ -85,14 +85,14 @@ Deno.test("Catalog.remove() takes away branches that lead to nothing, and no oth
   equal([catalog.isCollection("home"), shown(catalog, "")], [false, []]);
 });
 
-Deno.test("Catalog.remove() leaves what lies below a world", () => {
+Deno.test("Catalog.remove() keeps worlds below the removed one", () => {
   const catalog = catalogOf(entry("home/a"), entry("home/a/b"));
   catalog.remove("home/a");
   equal(shown(catalog, "home"), ["a/"]);
   equal(catalog.get("home/a/b")?.version, 1);
 });
 
-Deno.test("Catalog.mark() keeps an empty collection, and lets it go", () => {
+Deno.test("Catalog.markCollection() adds and removes an empty collection", () => {
   const catalog = catalogOf(entry("home/x"));
   catalog.markCollection("home/new/deep", true);
   catalog.markCollection("home/new/deep", true);
@@ -104,7 +104,7 @@ Deno.test("Catalog.mark() keeps an empty collection, and lets it go", () => {
   equal([catalog.isCollection("home/new"), catalog.markedCollections()], [false, []]);
 });
 
-Deno.test("Catalog.mark() outlives the worlds of a collection, and its end spares them", () => {
+Deno.test("Catalog.markCollection() is independent of the worlds in the collection", () => {
   const catalog = catalogOf(entry("home/c/x"));
   catalog.markCollection("home/c", true);
   catalog.remove("home/c/x");
@@ -114,7 +114,7 @@ Deno.test("Catalog.mark() outlives the worlds of a collection, and its end spare
   equal(shown(catalog, "home/c"), ["y=1"]);
 });
 
-Deno.test("Catalog.walk() finds every world at or below a name, upper before lower, in order", () => {
+Deno.test("Catalog.walk() returns all visible worlds at or below a name in order", () => {
   const catalog = catalogOf(
     entry("home/b/2"),
     entry("home/b"),
@@ -131,7 +131,7 @@ Deno.test("Catalog.walk() finds every world at or below a name, upper before low
   equal(catalog.walk("home/none"), []);
 });
 
-Deno.test("Catalog.list() costs what is listed, not what there is", () => {
+Deno.test("Catalog.list() takes time in proportion to its rows, not to all worlds", () => {
   const catalog = new Catalog();
   for (let i = 0; i < 20_000; i++) catalog.set(entry(`home/c${i >> 3}/w${i}`));
   const begun = performance.now();
@@ -140,7 +140,7 @@ Deno.test("Catalog.list() costs what is listed, not what there is", () => {
   equal(spent < 500, true, `1,000 listings of 8 among 20,000 took ${spent} ms`);
 });
 
-Deno.test("Catalog.changedAt() is the newest write at or below a name, in either layer", () => {
+Deno.test("Catalog.changedAt() returns the newest write at or below a name in both layers", () => {
   const at = (name: string, updatedAt: string, layer: "upper" | "lower" = "upper") => ({
     ...entry(name, layer),
     updatedAt,

@@ -6,7 +6,7 @@ function entry(name: string, version: number): WorldEntry {
   return { name, version, ext: "txt", len: 1, state: "", updatedAt: "t", layer: "upper" };
 }
 
-/** A keeper that writes into a list. */
+/** Creates a writer that saves to a list. */
 function listening(): { keeper: CatalogWriter; saved: string[] } {
   const saved: string[] = [];
   const keeper = new CatalogWriter({
@@ -21,7 +21,7 @@ function listening(): { keeper: CatalogWriter; saved: string[] } {
   return { keeper, saved };
 }
 
-Deno.test("CatalogWriter.flush() writes the newest row of each world in one go", async () => {
+Deno.test("CatalogWriter.flush() saves the newest row of each world in one call", async () => {
   const { keeper, saved } = listening();
   keeper.changed(entry("home/a", 1));
   keeper.changed(entry("home/b", 1), { mtime: 7, size: 8 });
@@ -30,7 +30,7 @@ Deno.test("CatalogWriter.flush() writes the newest row of each world in one go",
   equal(saved, ["home/a=2@5+6 home/b=1@7+8"]);
 });
 
-Deno.test("CatalogWriter.changed() without a settled file takes back that an older row was settled", async () => {
+Deno.test("CatalogWriter.changed() without a stamp replaces an earlier stamp", async () => {
   const { keeper, saved } = listening();
   keeper.changed(entry("home/a", 1), { mtime: 5, size: 6 });
   keeper.changed(entry("home/a", 2));
@@ -38,7 +38,7 @@ Deno.test("CatalogWriter.changed() without a settled file takes back that an old
   equal(saved, ["home/a=2@0+0"]);
 });
 
-Deno.test("CatalogWriter keeps a world that went and came back, and drops one that came and went", async () => {
+Deno.test("CatalogWriter.flush() saves a world that was removed and created again, and drops one that was created and removed", async () => {
   const { keeper, saved } = listening();
   keeper.gone("home/a");
   keeper.changed(entry("home/a", 1));
@@ -48,7 +48,7 @@ Deno.test("CatalogWriter keeps a world that went and came back, and drops one th
   equal(saved, ["home/a=1@0+0 -home/b"]);
 });
 
-Deno.test("CatalogWriter.flush() writes nothing when nothing changed, and nothing twice", async () => {
+Deno.test("CatalogWriter.flush() saves nothing without changes and no change twice", async () => {
   const { keeper, saved } = listening();
   await keeper.flush();
   keeper.gone("home/a");
@@ -57,7 +57,7 @@ Deno.test("CatalogWriter.flush() writes nothing when nothing changed, and nothin
   equal(saved, ["-home/a"]);
 });
 
-Deno.test("CatalogWriter writes by itself after a moment", async () => {
+Deno.test("CatalogWriter.changed() saves automatically after a delay", async () => {
   const written = Promise.withResolvers<number>();
   const keeper = new CatalogWriter({
     saveCatalog(rows) {
@@ -70,7 +70,7 @@ Deno.test("CatalogWriter writes by itself after a moment", async () => {
   equal(await written.promise, 2);
 });
 
-Deno.test("CatalogWriter goes on after a save that failed: what it keeps is derived", async () => {
+Deno.test("CatalogWriter.flush() ignores a failed save", async () => {
   let calls = 0;
   const keeper = new CatalogWriter({
     saveCatalog() {

@@ -10,16 +10,16 @@ function hub(failures: unknown[] = []): ChangeHub {
   return new ChangeHub((error) => failures.push(error));
 }
 
-/** Names told to a watcher of each key after one change of `name`. */
+/** Returns the names that watchers of each key receive after one change of `name`. */
 function toldTo(keys: readonly string[], name: string): string[] {
   const changes = hub();
-  const told: string[] = [];
-  for (const key of keys) changes.watch(key, () => told.push(key));
+  const called: string[] = [];
+  for (const key of keys) changes.watch(key, () => called.push(key));
   changes.publish(change(name));
-  return told;
+  return called;
 }
 
-Deno.test("ChangeHub.tell() tells those who watch the world, a collection above it, or everything", () => {
+Deno.test("ChangeHub.publish() calls watchers of the world, of collections above it, and of all worlds", () => {
   equal(toldTo(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
     "home/a/b",
     "home/a/",
@@ -28,23 +28,23 @@ Deno.test("ChangeHub.tell() tells those who watch the world, a collection above 
   ]);
 });
 
-Deno.test("ChangeHub.tell() tells nobody else", () => {
+Deno.test("ChangeHub.publish() calls no other watchers", () => {
   const others = ["home/a", "home/a/b/", "home/a/bb", "home/aa/", "home/a/b/c", "etc/", "home", ""];
   equal(toldTo(others, "home/a/b"), []);
 });
 
-Deno.test("ChangeHub.tell() tells a listener once for each time it watches, in the order they came", () => {
+Deno.test("ChangeHub.publish() calls a listener once per registration, in the order of registration", () => {
   const changes = hub();
-  const told: string[] = [];
-  const first = () => void told.push("first");
+  const called: string[] = [];
+  const first = () => void called.push("first");
   changes.watch("home/a", first);
-  changes.watch("home/a", () => told.push("second"));
+  changes.watch("home/a", () => called.push("second"));
   changes.watch("home/a", first);
   changes.publish(change("home/a"));
-  equal(told, ["first", "second"]);
+  equal(called, ["first", "second"]);
 });
 
-Deno.test("ChangeHub numbers changes, also those nobody watches", () => {
+Deno.test("ChangeHub.publish() numbers all changes, watched or not", () => {
   const changes = hub();
   changes.publish(change("home/a"));
   const seen: number[] = [];
@@ -54,56 +54,56 @@ Deno.test("ChangeHub numbers changes, also those nobody watches", () => {
   equal([seen, changes.seq], [[2, 3], 3]);
 });
 
-Deno.test("ChangeHub.watch() ends for the listener that ends it, however often, and for no other", () => {
+Deno.test("ChangeHub.watch() returns a function that removes only its own listener and is idempotent", () => {
   const changes = hub();
-  const told: string[] = [];
-  const end = changes.watch("home/a", () => told.push("first"));
+  const called: string[] = [];
+  const end = changes.watch("home/a", () => called.push("first"));
   end();
-  changes.watch("home/a", () => told.push("second"));
+  changes.watch("home/a", () => called.push("second"));
   end();
   changes.publish(change("home/a"));
-  equal(told, ["second"]);
+  equal(called, ["second"]);
 });
 
-Deno.test("ChangeHub.tell() no longer tells whom an earlier listener sent away", () => {
+Deno.test("ChangeHub.publish() does not call a listener that an earlier one removed", () => {
   const changes = hub();
-  const told: string[] = [];
+  const called: string[] = [];
   let end = () => {};
   changes.watch("home/a", () => {
-    told.push("first");
+    called.push("first");
     end();
   });
-  end = changes.watch("home/a", () => told.push("second"));
+  end = changes.watch("home/a", () => called.push("second"));
   changes.publish(change("home/a"));
-  equal(told, ["first"]);
+  equal(called, ["first"]);
 });
 
-Deno.test("ChangeHub.tell() ends although a listener watches anew each time it is told", () => {
+Deno.test("ChangeHub.publish() ends if a listener adds a listener", () => {
   const changes = hub();
-  let told = 0;
+  let called = 0;
   function again(): void {
-    told += 1;
-    if (told > 100) throw new Error("told without end");
+    called += 1;
+    if (called > 100) throw new Error("called without end");
     end();
     end = changes.watch("home/a", again);
   }
   let end = changes.watch("home/a", again);
   changes.publish(change("home/a"));
-  equal(told, 1);
+  equal(called, 1);
   changes.publish(change("home/a"));
-  equal(told, 2);
+  equal(called, 2);
 });
 
-Deno.test("ChangeHub.tell() tells everyone although one of them throws, and reports that", () => {
+Deno.test("ChangeHub.publish() calls all listeners if one throws, and reports the error", () => {
   const failures: unknown[] = [];
   const changes = hub(failures);
-  const told: string[] = [];
+  const called: string[] = [];
   changes.watch("home/a", () => {
     throw new Error("a broken stream");
   });
-  changes.watch("home/a", () => told.push("second"));
-  changes.watch("/", () => told.push("all"));
+  changes.watch("home/a", () => called.push("second"));
+  changes.watch("/", () => called.push("all"));
   changes.publish(change("home/a"));
-  equal(told, ["second", "all"]);
+  equal(called, ["second", "all"]);
   equal(failures.map(String), ["Error: a broken stream"]);
 });

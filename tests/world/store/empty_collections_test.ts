@@ -3,7 +3,7 @@ import { Catalog } from "../../../lib/world/store/catalog.ts";
 import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
-Deno.test("EmptyCollections.mark() counts a mark once it is on disk", async () => {
+Deno.test("EmptyCollections.mark() adds a mark to the catalog after it is on disk", async () => {
   const catalog = new Catalog();
   const saving = Promise.withResolvers<void>();
   const marks = new EmptyCollections(catalog, { saveCollections: () => saving.promise });
@@ -15,7 +15,7 @@ Deno.test("EmptyCollections.mark() counts a mark once it is on disk", async () =
   equal(catalog.isCollection("home/a"), true);
 });
 
-Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and the next goes on", async () => {
+Deno.test("EmptyCollections.mark() changes nothing if it fails, and the next call succeeds", async () => {
   const catalog = new Catalog();
   const saved: string[] = [];
   let full = true;
@@ -32,7 +32,7 @@ Deno.test("EmptyCollections.mark() that fails leaves everything as it was, and t
   equal([catalog.markedCollections(), saved], [["home/b"], ["home/b"]]);
 });
 
-Deno.test("EmptyCollections.mark() loses none of those that come at once, and writes nothing twice", async () => {
+Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and none twice", async () => {
   const catalog = new Catalog();
   const saved: string[] = [];
   const marks = new EmptyCollections(catalog, {
@@ -51,7 +51,7 @@ Deno.test("EmptyCollections.mark() loses none of those that come at once, and wr
   equal([catalog.markedCollections(), saved], [["home/b"], ["home/a", "home/a,home/b", "home/b"]]);
 });
 
-Deno.test("EmptyCollections.load() takes names that can be collections, and gets over anything else", () =>
+Deno.test("EmptyCollections.load() reads valid names and ignores other content", () =>
   withTempData((data) => {
     const catalog = new Catalog();
     const marks = new EmptyCollections(catalog, { saveCollections: () => Promise.resolve() });

@@ -6,7 +6,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }
 
-/** An action that logs its start and ends when the test says so. */
+/** Creates an action that logs its start and ends when the test releases it. */
 function step(log: string[], name: string) {
   const end = Promise.withResolvers<string>();
   return {

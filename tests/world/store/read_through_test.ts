@@ -17,7 +17,7 @@ function entry(version: number): WorldEntry {
   return toUpperEntry({ name: NAME, version, ext: "txt", len: 1, state: "", updatedAt: "" });
 }
 
-/** Cold reads over a file whose versions are handed out one look after another. */
+/** Creates a ReadThrough whose reads return the given versions one after another. */
 function ground(looks: (() => ReadResult | undefined)[]) {
   const catalog = new Catalog();
   const cache = new WorldCache(1_000_000, 1_000_000);
@@ -44,19 +44,19 @@ function ground(looks: (() => ReadResult | undefined)[]) {
   return { catalog, cache, unknown, read, asked: () => asked };
 }
 
-Deno.test("ReadThrough.read() keeps what it read where nothing came between", async () => {
+Deno.test("ReadThrough.read() caches the world if it has not changed", async () => {
   const { catalog, cache, read } = ground([() => found(3)]);
   catalog.set(entry(3));
   equal([await read(), cache.peek(NAME)?.version], [3, 3]);
 });
 
-Deno.test("ReadThrough.read() reads once for all who ask before the next change", async () => {
+Deno.test("ReadThrough.read() reads once for calls before the next change", async () => {
   const { catalog, read, asked } = ground([() => found(3)]);
   catalog.set(entry(3));
   equal([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
 });
 
-Deno.test("ReadThrough.read() reads anew for whoever asks after a change", async () => {
+Deno.test("ReadThrough.read() reads again for a call after a change", async () => {
   const { catalog, cache, read, asked } = ground([() => found(3), () => found(4)]);
   catalog.set(entry(3));
   const before = read();
@@ -65,7 +65,7 @@ Deno.test("ReadThrough.read() reads anew for whoever asks after a change", async
   equal(cache.peek(NAME)?.version, 4);
 });
 
-Deno.test("ReadThrough.read() gives what a write left in memory while it was reading", async () => {
+Deno.test("ReadThrough.read() returns the world that a concurrent write added to the cache", async () => {
   const { catalog, cache, read } = ground([() => {
     catalog.set(entry(4));
     cache.set(toWorld(NAME, found(4)));
@@ -75,7 +75,7 @@ Deno.test("ReadThrough.read() gives what a write left in memory while it was rea
   equal(await read(), 4);
 });
 
-Deno.test("ReadThrough.read() is not damage when writes overtake it for ever", async () => {
+Deno.test("ReadThrough.read() returns a world during continuous writes", async () => {
   const { catalog, cache, read } = ground([() => {
     const { version = 0 } = catalog.upper(NAME) ?? {};
     catalog.set(entry(version + 1));
@@ -85,13 +85,13 @@ Deno.test("ReadThrough.read() is not damage when writes overtake it for ever", a
   equal([await read(), cache.peek(NAME)], [3, undefined]);
 });
 
-Deno.test("ReadThrough.read() shows a version that is on disk before it was acknowledged, and does not keep it", async () => {
+Deno.test("ReadThrough.read() returns a version before its acknowledgement and does not cache it", async () => {
   const { catalog, cache, read } = ground([() => found(4)]);
   catalog.set(entry(3));
   equal([await read(), cache.peek(NAME)], [4, undefined]);
 });
 
-Deno.test("ReadThrough.read() keeps nothing of a world that was removed and made again meanwhile", async () => {
+Deno.test("ReadThrough.read() does not cache a world that was removed and created again during the read", async () => {
   const { catalog, cache, read } = ground([
     () => {
       catalog.remove(NAME);
@@ -103,7 +103,7 @@ Deno.test("ReadThrough.read() keeps nothing of a world that was removed and made
   equal([await read(), cache.peek(NAME)], [1, undefined]);
 });
 
-Deno.test("ReadThrough.read() gives nothing for a world that was removed meanwhile", async () => {
+Deno.test("ReadThrough.read() returns undefined for a world that was removed during the read", async () => {
   const { catalog, read } = ground([() => {
     catalog.remove(NAME);
     return undefined;
@@ -112,7 +112,7 @@ Deno.test("ReadThrough.read() gives nothing for a world that was removed meanwhi
   equal(await read(), undefined);
 });
 
-Deno.test("ReadThrough.read() reads again when a world was away for the moment of a look", async () => {
+Deno.test("ReadThrough.read() reads again if the world was absent during the first read", async () => {
   const { catalog, read } = ground([
     () => {
       catalog.remove(NAME);
@@ -125,14 +125,14 @@ Deno.test("ReadThrough.read() reads again when a world was away for the moment o
   equal(await read(), 1);
 });
 
-Deno.test("ReadThrough.read() forgets a world nobody had looked into that is not there after all", async () => {
+Deno.test("ReadThrough.read() removes an unindexed world without a file from the catalog", async () => {
   const { catalog, unknown, read } = ground([() => undefined]);
   catalog.set(unindexedEntry(NAME));
   unknown.add(NAME);
   equal([await read(), catalog.upper(NAME)], [undefined, undefined]);
 });
 
-Deno.test("ReadThrough.read() calls a file that is gone, or older than its row, damage", async () => {
+Deno.test("ReadThrough.read() throws damaged if the file is missing or older than the catalog entry", async () => {
   for (const look of [() => undefined, () => found(2)]) {
     const { catalog, read, asked } = ground([look]);
     catalog.set(entry(3));

@@ -16,19 +16,19 @@ const FOUND = {
   sha256: "ab",
 };
 
-Deno.test("toWorld() reads the metadata from the file, or takes what is known", () => {
+Deno.test("toWorld() parses the metadata of the row, or uses the given metadata", () => {
   equal(toWorld("home/x", FOUND).meta, [["x-meta-a", "1"]]);
   equal(toWorld("home/x", FOUND, []).meta, []);
   equal(toWorld("home/x", FOUND).layer, "upper");
 });
 
-Deno.test("toWorld() lets no extension through that a hand has made of a header", () => {
+Deno.test("toWorld() replaces an invalid stored extension with bin", () => {
   for (const ext of ["", "a b", "html\r\nset-cookie: x", "x".repeat(99), "../x"]) {
     equal(toWorld("home/x", { ...FOUND, ext }).ext, "bin", JSON.stringify(ext));
   }
 });
 
-Deno.test("toEntry() and toUpperEntry() show what a listing knows, and nothing else", () => {
+Deno.test("toEntry() and toUpperEntry() return only the fields of a catalog entry", () => {
   const entry = {
     name: "home/x",
     version: 3,
@@ -43,6 +43,6 @@ Deno.test("toEntry() and toUpperEntry() show what a listing knows, and nothing e
   equal(toUpperEntry(row), entry);
 });
 
-Deno.test("unindexedEntry() stands for a world of no version yet", () => {
+Deno.test("unindexedEntry() returns an entry with version 0", () => {
   equal([unindexedEntry("home/x").version, unindexedEntry("home/x").layer], [0, "upper"]);
 });

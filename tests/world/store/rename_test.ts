@@ -15,7 +15,7 @@ function result(version: number): WriteResult {
   return { version, ...more };
 }
 
-Deno.test("renameWorld() has the old writer release the world and the new one adopt it", async () => {
+Deno.test("renameWorld() sends release to the old writer and adopt to the new one", async () => {
   const log: string[] = [];
   const writer = {
     ask(job: { readonly kind: string; readonly name: string }): Promise<WriteResult> {
@@ -30,7 +30,7 @@ Deno.test("renameWorld() has the old writer release the world and the new one ad
   equal([source.version, target.version], [1, 2]);
 });
 
-Deno.test("Writer.apply() lets a world go and adopts it, and never onto another", () =>
+Deno.test("Writer.apply() releases and adopts a world, and refuses an existing name", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const other = testWriter(data, { shard: 1 });
@@ -52,7 +52,7 @@ Deno.test("Writer.apply() lets a world go and adopts it, and never onto another"
     other.close();
   }));
 
-Deno.test("a world that was renamed but not told of it, as a crash would leave it, is whole", () =>
+Deno.test("verifyWorld() accepts a world whose rename was interrupted by a crash", () =>
   withTempData(async (data) => {
     const writer = testWriter(data);
     writer.apply([putJob("home/a", "a")]);

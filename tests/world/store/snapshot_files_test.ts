@@ -18,13 +18,13 @@ function withFiles(
   });
 }
 
-/** Makes a file of two hundred thousand bytes, each the copy's number. */
+/** Creates a copy of 200 000 bytes, each with the number of the copy. */
 const makeFile: Make = async ({ path }) => {
   await Deno.writeFile(path, new Uint8Array(200_000).fill(path.length));
   return { version: 1, path, length: 200_000 };
 };
 
-Deno.test("SnapshotFiles gives a file out that nobody finds any more", () =>
+Deno.test("SnapshotFiles.create() returns the stream of an unlinked file", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const taken = await files.create("home/x");
     equal([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
@@ -32,7 +32,7 @@ Deno.test("SnapshotFiles gives a file out that nobody finds any more", () =>
     equal(files.openCount, 0);
   }));
 
-Deno.test("SnapshotFiles refuses one file too many, until one is read or given up", () =>
+Deno.test("SnapshotFiles.create() throws busy at the limit, until a stream ends or is cancelled", () =>
   withFiles(2, makeFile, async (files) => {
     const taken = await Promise.all([files.create("home/a"), files.create("home/b")]);
     await rejects(files.create("home/c"), { code: "busy" });
@@ -43,7 +43,7 @@ Deno.test("SnapshotFiles refuses one file too many, until one is read or given u
     equal(files.openCount, 2);
   }));
 
-Deno.test("SnapshotFiles keeps no more files than it may when many come at once", () =>
+Deno.test("SnapshotFiles.create() keeps its limit for simultaneous calls", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const names = ["home/a", "home/b", "home/c", "home/d"];
     const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
@@ -56,7 +56,7 @@ Deno.test("SnapshotFiles keeps no more files than it may when many come at once"
     equal(files.openCount, 0);
   }));
 
-Deno.test("SnapshotFiles counts nothing that was short, failed or is not there", async () => {
+Deno.test("SnapshotFiles.create() does not count short, failed and missing copies", async () => {
   const make: Make = ({ name }) => {
     if (name === "home/bad") return Promise.reject(new Error("no"));
     if (name === "home/none") return Promise.resolve(undefined);

@@ -25,7 +25,7 @@ function open(data: string, { lower = {}, ...options }: Options = {}): Promise<S
   });
 }
 
-/** A store on a folder of its own, closed and removed afterwards. */
+/** Runs a test with a store in a temporary folder. */
 function withStore(
   options: Options,
   use: (fixture: { store: Store; data: string; reopen(): Promise<Store> }) => Promise<void>,
@@ -57,14 +57,14 @@ async function readText(store: Store, name: string): Promise<string | undefined>
   return world === undefined ? undefined : new TextDecoder().decode(world.body);
 }
 
-/** A folder that a server left with worlds in it, and no catalog. */
+/** Creates a data folder with worlds and without a catalog file. */
 function fill(data: string, names: readonly string[]): void {
   const writer = testWriter(data);
   writer.apply(names.map((name) => putJob(name, name)));
   writer.close();
 }
 
-Deno.test("SqliteStore.close() gives the folder back and leaves files at rest", () =>
+Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
   withTempData(async (data) => {
     const store = await open(data);
     await put(store, "home/x", "1");
@@ -75,7 +75,7 @@ Deno.test("SqliteStore.close() gives the folder back and leaves files at rest", 
     acquireDataFolder(data).release();
   }));
 
-Deno.test("SqliteStore knows its worlds without a catalog, listed and read at once", () =>
+Deno.test("SqliteStore lists and reads all worlds at once without a catalog file", () =>
   withTempData(async (data) => {
     const names = Array.from({ length: 60 }, (_, i) => `home/c${i % 3}/w${i}`);
     fill(data, names);
@@ -88,7 +88,7 @@ Deno.test("SqliteStore knows its worlds without a catalog, listed and read at on
     await store.close();
   }));
 
-Deno.test("SqliteStore changes worlds whose rows it has not read yet", () =>
+Deno.test("SqliteStore changes worlds that are not indexed yet", () =>
   withTempData(async (data) => {
     const names = Array.from({ length: 40 }, (_, i) => `home/w${i}`);
     fill(data, names);
@@ -101,7 +101,7 @@ Deno.test("SqliteStore changes worlds whose rows it has not read yet", () =>
     await store.close();
   }));
 
-Deno.test("SqliteStore has no world, nor a memory of it, whose folder was removed while it was off", () =>
+Deno.test("SqliteStore does not list a world whose folder was deleted between two runs", () =>
   withStore({ lower: { "usr/low": "lower" } }, async ({ store, data, reopen }) => {
     for (const name of ["home/a", "home/b/c", "usr/low"]) await put(store, name, name);
     await store.close();
@@ -121,7 +121,7 @@ Deno.test("SqliteStore has no world, nor a memory of it, whose folder was remove
     equal((await put(again, "home/a", "new")).created, true);
   }));
 
-Deno.test("SqliteStore finishes a removal that a crash cut off, and reads as if it had been finished", () =>
+Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
   withTempData(async (data) => {
     fill(data, ["home/a", "home/b", "usr/low"]);
     const writer = testWriter(data);
@@ -133,7 +133,7 @@ Deno.test("SqliteStore finishes a removal that a crash cut off, and reads as if 
     ok(pathExists(`${data}/home%2Fa/universe.db`));
 
     const store = await open(data, { lower: { "usr/low": "lower" } });
-    // Asked before the rows have been read in the background.
+    // Called before the background indexing has read the rows.
     const found = await Promise.all(["home/a", "usr/low"].map((name) => readText(store, name)));
     equal(found, [undefined, "lower"]);
     equal((await store.list("")).map(({ name }) => name), ["usr"]);
@@ -142,7 +142,7 @@ Deno.test("SqliteStore finishes a removal that a crash cut off, and reads as if 
     await store.close();
   }));
 
-Deno.test("SqliteStore lets a damaged world fail alone, and lists it", async (t) => {
+Deno.test("SqliteStore lists a damaged world and fails only for that one", async (t) => {
   for (const [kind, { inflict, read }] of Object.entries(FILE_DAMAGE)) {
     await t.step(kind, () =>
       withTempData(async (data) => {
@@ -164,7 +164,7 @@ Deno.test("SqliteStore lets a damaged world fail alone, and lists it", async (t)
   }
 });
 
-Deno.test("SqliteStore starts whatever lies where the list of collections should be", async (t) => {
+Deno.test("SqliteStore starts with any damage of the file of collections", async (t) => {
   const lists: Readonly<Record<string, (path: string) => void>> = {
     garbage: (path) => Deno.writeFileSync(path, crypto.getRandomValues(new Uint8Array(5000))),
     a_directory: (path) => Deno.mkdirSync(path),
@@ -184,7 +184,7 @@ Deno.test("SqliteStore starts whatever lies where the list of collections should
   }
 });
 
-Deno.test("SqliteStore answers damage, and then the world again, when a file comes back", () =>
+Deno.test("SqliteStore throws damaged for a missing file and reads it after it is restored", () =>
   withStore({ cacheBytes: 0 }, async ({ store, data }) => {
     await put(store, "home/x", "1");
     Deno.renameSync(`${data}/home%2Fx`, `${data}/.aside`);
@@ -193,7 +193,7 @@ Deno.test("SqliteStore answers damage, and then the world again, when a file com
     equal(await readText(store, "home/x"), "1");
   }));
 
-Deno.test("SqliteStore never replays what a hand has put where headers come from", () =>
+Deno.test("SqliteStore does not return edited metadata that is not valid", () =>
   withStore({}, async ({ store, data, reopen }) => {
     await put(store, "home/x", "1");
     await store.close();
@@ -206,7 +206,7 @@ Deno.test("SqliteStore never replays what a hand has put where headers come from
     equal([world?.ext, world?.meta], ["bin", [["x-meta-b", "2"]]]);
   }));
 
-Deno.test("SqliteStore says so and answers closed when one of its Workers dies", () =>
+Deno.test("SqliteStore throws closed after one of its Workers stopped, and reports it", () =>
   withTempData(async (data) => {
     const dying = `${data}/dying_worker.ts`;
     Deno.writeTextFileSync(
@@ -235,9 +235,9 @@ Deno.test("SqliteStore says so and answers closed when one of its Workers dies",
     await store.close();
   }));
 
-Deno.test("SqliteStore keeps its secrets and worlds where only this user reads them", () =>
+Deno.test("SqliteStore creates files and folders that only this user can read", () =>
   withStore({}, async ({ store, data }) => {
-    if (Deno.build.os === "windows") return; // no modes there
+    if (Deno.build.os === "windows") return; // Windows has no file modes
     loadOrCreateSecret(data, ".key");
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");

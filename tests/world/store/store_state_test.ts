@@ -21,7 +21,7 @@ function memory(...lower: World[]) {
   const saved: string[] = [];
   const told: [Change["kind"], string, number, boolean][] = [];
   const made = new StoreState({
-    lower: new Map(lower.map((below) => [below.name, below])),
+    lower: new Map(lower.map((world) => [world.name, world])),
     cacheBytes: 10_000,
     files: {
       saveCatalog(rows, gone) {
@@ -41,7 +41,7 @@ function memory(...lower: World[]) {
   return { made, saved, told };
 }
 
-Deno.test("StoreState.changed() lists, keeps and tells the world", async () => {
+Deno.test("StoreState.applyChange() updates catalog and cache and notifies watchers", async () => {
   const { made, saved, told } = memory();
   const settled = { mtime: 5, size: 1 };
   const written = made.applyChange(
@@ -58,7 +58,7 @@ Deno.test("StoreState.changed() lists, keeps and tells the world", async () => {
   equal(saved, ["home/a@5"]);
 });
 
-Deno.test("StoreState.changed() forgets the bytes of a world that must be read again", () => {
+Deno.test("StoreState.applyChange() evicts a world that must be read again", () => {
   const { made, told } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   made.applyChange("home/a", "T2", result("home/a", "xy"), undefined);
@@ -66,7 +66,7 @@ Deno.test("StoreState.changed() forgets the bytes of a world that must be read a
   equal(told.at(-1), ["update", "home/a", 3, false]);
 });
 
-Deno.test("StoreState.removed() takes the world out of everything and tells of a deletion", async () => {
+Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of a deletion", async () => {
   const { made, saved, told } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   equal(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
@@ -76,7 +76,7 @@ Deno.test("StoreState.removed() takes the world out of everything and tells of a
   equal(saved, ["-home/a"]);
 });
 
-Deno.test("StoreState.removed() uncovers the world below and tells of an update", () => {
+Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies watchers of an update", () => {
   const { made, told } = memory(world("usr/a", "low", "lower"));
   made.applyChange("usr/a", "T3", result("usr/a", "high"), undefined);
   made.applyRemoval("usr/a", "T3", result("usr/a", "high"));
@@ -84,7 +84,7 @@ Deno.test("StoreState.removed() uncovers the world below and tells of an update"
   equal(told.at(-1), ["update", "usr/a", 0, true]);
 });
 
-Deno.test("StoreState.learned() takes a row, or that there is none", () => {
+Deno.test("StoreState.applyRow() adds a row, or removes a world without one", () => {
   const { made } = memory();
   const row = { name: "home/a", version: 2, ext: "md", len: 4, state: "", updatedAt: TIME };
   made.applyRow("home/a", { ...row, mtime: 1, size: 2 });
@@ -93,7 +93,7 @@ Deno.test("StoreState.learned() takes a row, or that there is none", () => {
   equal(made.catalog.get("home/a"), undefined);
 });
 
-Deno.test("StoreState.settled() saves what closed files look like, of worlds that are there", async () => {
+Deno.test("StoreState.applyFileStamps() saves the stamps of existing worlds", async () => {
   const { made, saved } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), undefined);
   made.applyFileStamps([{ name: "home/a", mtime: 9, size: 1 }, {

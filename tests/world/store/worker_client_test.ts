@@ -5,7 +5,7 @@ import { sampleSetup } from "../../testdata/sample_world.ts";
 
 const setup: WorkerSetup = { ...sampleSetup("/nowhere"), role: "reader" };
 
-/** A Worker of these lines; `jobs` is the batch, `say` answers. The first message is the setup. */
+/** Returns a Worker with these lines; `jobs` is the batch, `say` sends replies. */
 function program(lines: string): string {
   return `data:application/javascript,${
     encodeURIComponent(`
@@ -19,7 +19,7 @@ function program(lines: string): string {
   }`;
 }
 
-/** Runs a client of a Worker and ends it afterwards. */
+/** Runs a test with a client of a Worker. */
 async function withClient(
   url: string,
   use: (client: WorkerClient, deaths: string[]) => Promise<void>,
@@ -42,7 +42,7 @@ function read(client: WorkerClient, name: string): Promise<unknown> {
   return client.ask<"read">({ kind: "read", name });
 }
 
-Deno.test("WorkerClient.ask() matches answers to questions, whatever their order", () =>
+Deno.test("WorkerClient.ask() matches replies to jobs in any order", () =>
   withClient(
     program("say(jobs.map(({ id, name }) => ({ id, value: name })).reverse());"),
     async (client) => {
@@ -51,7 +51,7 @@ Deno.test("WorkerClient.ask() matches answers to questions, whatever their order
     },
   ));
 
-Deno.test("WorkerClient.ask() sends what is asked in one turn as one batch", () =>
+Deno.test("WorkerClient.ask() sends the jobs of one event loop turn as one batch", () =>
   withClient(
     program("say(jobs.map(({ id }) => ({ id, value: jobs.length })));"),
     async (client) => {
@@ -61,7 +61,7 @@ Deno.test("WorkerClient.ask() sends what is asked in one turn as one batch", () 
     },
   ));
 
-Deno.test("WorkerClient lets questions gather while two batches are under way", () =>
+Deno.test("WorkerClient.ask() queues jobs while two batches are pending", () =>
   withClient(
     program(`
       self.held = self.held ?? [];
@@ -81,7 +81,7 @@ Deno.test("WorkerClient lets questions gather while two batches are under way", 
     },
   ));
 
-Deno.test("WorkerClient.ask() rejects with the code the job failed with", () =>
+Deno.test("WorkerClient.ask() rejects with the code of the job's error", () =>
   withClient(
     program("say(jobs.map(({ id }) => ({ id, error: { code: 'full', message: 'no space' } })));"),
     async (client) => {
@@ -89,13 +89,13 @@ Deno.test("WorkerClient.ask() rejects with the code the job failed with", () =>
     },
   ));
 
-Deno.test("WorkerClient starts no thread before the first question", () =>
+Deno.test("WorkerClient starts no Worker before the first job", () =>
   withClient("data:application/javascript,throw new Error('started')", (client, deaths) => {
     equal([client.started, deaths], [false, []]);
     return Promise.resolve();
   }));
 
-Deno.test("WorkerClient says so when its Worker dies, and rejects what was and will be asked", () =>
+Deno.test("WorkerClient rejects pending and later jobs after its Worker stopped, and reports it", () =>
   withClient(
     program("if (jobs[0].name === 'die') throw new Error('the disk fell off');"),
     async (client, deaths) => {
@@ -112,7 +112,7 @@ Deno.test("WorkerClient says so when its Worker dies, and rejects what was and w
     },
   ));
 
-Deno.test("WorkerClient says so when its Worker fails where no one waits for it", () =>
+Deno.test("WorkerClient reports an error of its Worker outside a job", () =>
   withClient(
     program("Promise.reject(new Error('nobody caught this'));"),
     async (client, deaths) => {
@@ -121,13 +121,13 @@ Deno.test("WorkerClient says so when its Worker fails where no one waits for it"
     },
   ));
 
-Deno.test("WorkerClient says so when its Worker cannot be loaded", () =>
+Deno.test("WorkerClient reports a Worker that cannot be loaded", () =>
   withClient("data:application/javascript,this is no program", async (client, deaths) => {
     await rejects(read(client, "a"), { code: "closed" });
     equal(deaths.length, 1);
   }));
 
-Deno.test("WorkerClient hands on which worlds were settled, and passes over answers to nothing", async () => {
+Deno.test("WorkerClient reports closed files and ignores replies to unknown jobs", async () => {
   const seen: string[] = [];
   await withClient(
     program(`

@@ -12,7 +12,7 @@ function workers(data: string, writers: number): WorkerPool {
   return new WorkerPool({ url: URL_OF_WORKER, setup, writers, events });
 }
 
-Deno.test("WorkerPool.writerOf() gives a world the same writer always, and spreads worlds", () => {
+Deno.test("WorkerPool.writerFor() returns the same writer for a name and distributes names", () => {
   const threads = workers("/nowhere", 4);
   const used = new Set<unknown>();
   for (let i = 0; i < 100; i++) {
@@ -23,7 +23,7 @@ Deno.test("WorkerPool.writerOf() gives a world the same writer always, and sprea
   equal(used.size, 4);
 });
 
-Deno.test("WorkerPool ends in order: what was given is done, what comes later is refused", () =>
+Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", () =>
   withTempData(async (data) => {
     for (const folder of [".incoming", ".trash"]) Deno.mkdirSync(`${data}/${folder}`);
     const threads = workers(data, 2);
@@ -38,7 +38,7 @@ Deno.test("WorkerPool ends in order: what was given is done, what comes later is
     await rejects(threads.reader.ask<"read">({ kind: "read", name: "home/x" }), { code: "closed" });
   }));
 
-Deno.test("WorkerPool ends threads that never started", async () => {
+Deno.test("WorkerPool.close() succeeds if no Worker was started", async () => {
   const threads = workers("/nowhere", 2);
   await threads.closeWriters();
   await threads.close();

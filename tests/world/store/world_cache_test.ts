@@ -2,7 +2,7 @@ import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import type { World } from "../../../lib/world/store.ts";
 import { WorldCache } from "../../../lib/world/store/world_cache.ts";
 
-/** Bytes a world of this many takes in the cache. */
+/** Returns the bytes that a world of this length takes in the cache. */
 const COST = (bytes: number) => bytes + 512;
 
 function world(name: string, bytes: number, version = 1): World {
@@ -25,7 +25,7 @@ function held(cache: WorldCache, names: readonly string[]): string {
 
 const NAMES = ["a", "b", "c", "d", "e"];
 
-Deno.test("WorldCache.get() gives the newest version back and counts it once", () => {
+Deno.test("WorldCache.get() returns the newest version, which is counted once", () => {
   const cache = new WorldCache(10_000, 5000);
   cache.set(world("a", 100, 1));
   cache.set(world("a", 300, 2));
@@ -33,7 +33,7 @@ Deno.test("WorldCache.get() gives the newest version back and counts it once", (
   equal([cache.get("b"), cache.peek("b")], [undefined, undefined]);
 });
 
-Deno.test("WorldCache.set() holds its bound, and lets the oldest go first", () => {
+Deno.test("WorldCache.set() keeps its limit and evicts the oldest world first", () => {
   const cache = new WorldCache(3 * COST(100), 5000);
   for (const name of NAMES) {
     cache.set(world(name, 100));
@@ -42,7 +42,7 @@ Deno.test("WorldCache.set() holds its bound, and lets the oldest go first", () =
   equal(held(cache, NAMES), "cde");
 });
 
-Deno.test("WorldCache.set() spares once what was used since", () => {
+Deno.test("WorldCache.set() keeps a used world once more", () => {
   const cache = new WorldCache(3 * COST(100), 5000);
   for (const name of ["a", "b", "c"]) cache.set(world(name, 100));
   cache.get("a");
@@ -54,7 +54,7 @@ Deno.test("WorldCache.set() spares once what was used since", () => {
   equal(held(cache, NAMES), "abe");
 });
 
-Deno.test("WorldCache.set() ends although everything was used", () => {
+Deno.test("WorldCache.set() evicts a world if all were used", () => {
   const cache = new WorldCache(3 * COST(100), 5000);
   for (const name of ["a", "b", "c"]) cache.set(world(name, 100));
   for (const name of ["a", "b", "c"]) cache.get(name);
@@ -64,7 +64,7 @@ Deno.test("WorldCache.set() ends although everything was used", () => {
   ok(cache.peek("e"));
 });
 
-Deno.test("WorldCache.peek() does not count as use", () => {
+Deno.test("WorldCache.peek() does not count the world as used", () => {
   const cache = new WorldCache(2 * COST(100), 5000);
   cache.set(world("a", 100));
   cache.set(world("b", 100));
@@ -73,7 +73,7 @@ Deno.test("WorldCache.peek() does not count as use", () => {
   equal(held(cache, NAMES), "bc");
 });
 
-Deno.test("WorldCache.set() keeps no world past its length, and then not the older version either", () => {
+Deno.test("WorldCache.set() does not cache a long world and removes its older version", () => {
   const cache = new WorldCache(10_000, 100);
   cache.set(world("a", 100, 1));
   ok(cache.peek("a"));
@@ -81,13 +81,13 @@ Deno.test("WorldCache.set() keeps no world past its length, and then not the old
   equal([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
-Deno.test("WorldCache.set() keeps nothing where there is no room for anything", () => {
+Deno.test("WorldCache.set() caches nothing with a limit of 0", () => {
   const cache = new WorldCache(0, 5000);
   cache.set(world("a", 1));
   equal([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
-Deno.test("WorldCache.delete() gives the bytes back, once", () => {
+Deno.test("WorldCache.delete() subtracts the bytes once", () => {
   const cache = new WorldCache(10_000, 5000);
   cache.set(world("a", 100));
   cache.delete("a");
@@ -95,7 +95,7 @@ Deno.test("WorldCache.delete() gives the bytes back, once", () => {
   equal([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
-Deno.test("WorldCache counts right through thousands of random changes", () => {
+Deno.test("WorldCache.bytes is right after thousands of random changes", () => {
   const cache = new WorldCache(20 * COST(50), 100);
   let state = 7;
   const random = (below: number) => (state = (state * 48271) % 2147483647) % below;

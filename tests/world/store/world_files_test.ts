@@ -66,7 +66,7 @@ Deno.test("WorldFiles.rename() changes nothing if the new name is taken", () =>
     equal((await files.read("home/a"))?.version, 1);
   }));
 
-Deno.test("WorldFiles.remove() waits for reads under way, and later reads find nothing", () =>
+Deno.test("WorldFiles.remove() waits for running reads, and later reads return undefined", () =>
   withFiles(async (files) => {
     await files.submit(put("home/a", "one"), () => {});
     const before = files.read("home/a");
@@ -77,7 +77,7 @@ Deno.test("WorldFiles.remove() waits for reads under way, and later reads find n
     equal(await after, undefined);
   }));
 
-Deno.test("WorldFiles.close() lets submitted changes finish and refuses others", () =>
+Deno.test("WorldFiles.close() completes submitted changes and refuses later ones", () =>
   withFiles(async (files) => {
     const written = files.submit(put("home/a", "one"), ({ version }) => version);
     const closing = files.close(() => Promise.resolve());

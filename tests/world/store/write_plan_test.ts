@@ -33,18 +33,18 @@ function textOf(found: World | undefined): string | undefined {
   return found === undefined ? undefined : decoder.decode(found.body);
 }
 
-Deno.test("planPut() takes along what the caller saw and what lies below", () => {
+Deno.test("planPut() adds the precondition and the lower-layer world to the job", () => {
   const precondition = { match: "*" as const };
   const { job } = planPut({ ...change, meta: META, precondition }, world(0, "low"));
-  equal([job.precondition, job.below?.sha256, job.below?.body], [
+  equal([job.precondition, job.lower?.sha256, job.lower?.body], [
     precondition,
     "s0",
     encoder.encode("low"),
   ]);
-  equal("below" in planPut({ ...change, meta: META }, undefined).job, false);
+  equal("lower" in planPut({ ...change, meta: META }, undefined).job, false);
 });
 
-Deno.test("planPut() knows the world after it, whatever was there before", () => {
+Deno.test("planPut() computes the next world without the present one", () => {
   const { nextWorld: after } = planPut({ ...change, meta: META }, undefined);
   const found = after(result(7, 3), undefined);
   equal([textOf(found), found?.version, found?.ext, found?.meta, found?.sha256], [
@@ -56,7 +56,7 @@ Deno.test("planPut() knows the world after it, whatever was there before", () =>
   ]);
 });
 
-Deno.test("planAppend() knows the world after it only from the version just before", () => {
+Deno.test("planAppend() computes the next world only from the previous version", () => {
   const { nextWorld: after } = planAppend(change, undefined);
   const found = after(result(4, 6), world(3, "old"));
   equal([textOf(found), found?.meta], ["oldnew", META]);
@@ -65,19 +65,19 @@ Deno.test("planAppend() knows the world after it only from the version just befo
   equal(after(result(4, 6), undefined), undefined);
 });
 
-Deno.test("planAppend() begins with the lower world's bytes, or with none", () => {
+Deno.test("planAppend() starts with the bytes of the lower-layer world, or without bytes", () => {
   equal(textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)), "lownew");
   equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
-  // A world that was removed meanwhile is nothing to begin with.
+  // The cached world was removed, so it is not the previous version.
   equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))), "new");
 });
 
-Deno.test("planAppend() leaves a world that is too long for memory out of it", () => {
+Deno.test("planAppend() computes no world that is too long for the cache", () => {
   const { nextWorld: after } = planAppend(change, undefined);
   equal(after(result(2, 64 * 1024 * 1024), world(1, "old")), undefined);
 });
 
-Deno.test("planTransition() changes the state of what is in memory, and nothing else", () => {
+Deno.test("planTransition() changes only the state of the cached world", () => {
   const { job, nextWorld: after } = planTransition(
     { name: NAME, by: "T3", to: "active", reason: "ok", facts: { more: 1 } },
     undefined,

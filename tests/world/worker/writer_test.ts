@@ -186,7 +186,7 @@ Deno.test("Writer.apply() allows appends up to the maximum size and refuses one 
       appendJob(NAME, "x"),
       appendJob(NAME, ""),
       appendJob("home/other", "x".repeat(11)),
-      appendJob("home/other", "x".repeat(6), { below: lowerWorld("lower") }),
+      appendJob("home/other", "x".repeat(6), { lower: lowerWorld("lower") }),
     ];
     equal(versionsOf(writer.apply(jobs), jobs), [1, 2, "too-large", 3, "too-large", "too-large"]);
     writer.close();
@@ -197,15 +197,15 @@ Deno.test("Writer.apply() allows appends up to the maximum size and refuses one 
 Deno.test("Writer.apply() covers a lower-layer world and records that in the event", () =>
   withTempData((data) => {
     const writer = testWriter(data);
-    const below = lowerWorld("lower");
+    const lower = lowerWorld("lower");
     const jobs = [
-      putJob(NAME, "never", { below, precondition: { noneMatch: "*" } }),
-      putJob(NAME, "never", { below, precondition: { match: [{ version: 1 }] } }),
+      putJob(NAME, "never", { lower, precondition: { noneMatch: "*" } }),
+      putJob(NAME, "never", { lower, precondition: { match: [{ version: 1 }] } }),
       putJob(NAME, "upper", {
-        below,
-        precondition: { match: [{ version: 0, sha256: below.sha256 }] },
+        lower,
+        precondition: { match: [{ version: 0, sha256: lower.sha256 }] },
       }),
-      appendJob("home/a", " and more", { below }),
+      appendJob("home/a", " and more", { lower }),
     ];
     const replies = writer.apply(jobs);
     equal(versionsOf(replies, jobs), ["precondition", "precondition", 1, 1]);

@@ -1,6 +1,7 @@
 /** Responses of the router over HTTP. */
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { PROBLEMS } from "../../lib/http/problem.ts";
 import { BROWSER, routerSuite } from "./router/router_server.ts";
 
 const TYPO = "/salse-report";
@@ -148,13 +149,13 @@ routerSuite("router asks a model about other paths", (add) => {
     const { type, title, status, detail, near } = JSON.parse(problem.text);
     deepStrictEqual([type, title, status], [
       "/usr/share/doc/problems/not-found.md",
-      "Nothing is here",
+      PROBLEMS["not-found"].title,
       404,
     ]);
     match(detail, /^Cannot find \/sales-of-2019: nothing is here; near it are \/home\/sales-/);
     deepStrictEqual([...near].sort(), ["/home/sales-plan", "/home/sales-report"]);
     const text = await router.get("/sales-of-2019", { accept: "text/plain" });
-    match(text.text, /^404 Nothing is here\nCannot find .*near it are/);
+    match(text.text, /^404 [\w ]+\nCannot find .*near it are/);
     const nothing = await router.get("/zzzz");
     match(nothing.text, /none of the 3 names that were considered fits/);
     const shell = await router.get("/sales-of-2019", BROWSER);

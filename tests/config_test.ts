@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "./support/assert.ts";
 import {
   ConfigError,
   isLoopbackHost,
@@ -19,7 +19,7 @@ function read(settings: Record<string, string>) {
 }
 
 function refuses(settings: Record<string, string>, words: RegExp): void {
-  throws(
+  assertThrows(
     () => read(settings),
     (error: unknown) => error instanceof ConfigError && words.test(error.message),
     JSON.stringify(settings),
@@ -41,13 +41,13 @@ Deno.test("readConfig() without settings listens on loopback without tokens", ()
     sync: "full",
     writers: 2,
   };
-  deepStrictEqual({ ...config, ...expected }, config);
-  deepStrictEqual([config.token, config.approveToken, config.key], [
+  assertEquals({ ...config, ...expected }, config);
+  assertEquals([config.token, config.approveToken, config.key], [
     undefined,
     undefined,
     undefined,
   ]);
-  equal(MAX_BODY_BYTES, 5 * 1024 * 1024);
+  assertStrictEquals(MAX_BODY_BYTES, 5 * 1024 * 1024);
 });
 
 Deno.test("readConfig() reads every setting", () => {
@@ -85,7 +85,7 @@ Deno.test("readConfig() reads every setting", () => {
     sync: "normal",
     writers: 4,
   };
-  deepStrictEqual({ ...config, ...expected }, config);
+  assertEquals({ ...config, ...expected }, config);
 });
 
 Deno.test("readConfig() throws for an invalid value with the setting, the value and what is valid", () => {
@@ -107,8 +107,8 @@ Deno.test("readConfig() throws for an invalid value with the setting, the value 
 });
 
 Deno.test("readConfig() accepts 0 as no history, and uses at least one writer", () => {
-  deepStrictEqual(read({ ELASTIK_HISTORY: "0" }).history, { versions: 0, bytes: HISTORY_BYTES });
-  equal(read({ ELASTIK_WRITERS: "0" }).writers, 1);
+  assertEquals(read({ ELASTIK_HISTORY: "0" }).history, { versions: 0, bytes: HISTORY_BYTES });
+  assertEquals(read({ ELASTIK_WRITERS: "0" }).writers, 1);
 });
 
 Deno.test("readConfig() rejects a reachable address until both tokens are set", () => {
@@ -127,15 +127,15 @@ Deno.test("readConfig() rejects a reachable address until both tokens are set", 
     refuses({ ELASTIK_HOST: host }, /needs ELASTIK_TOKEN and ELASTIK_APPROVE_TOKEN/);
     refuses({ ELASTIK_HOST: host, ELASTIK_TOKEN: "a" }, /set both/);
     refuses({ ELASTIK_HOST: host, ELASTIK_APPROVE_TOKEN: "b" }, /set both/);
-    equal(read({ ELASTIK_HOST: host, ...both }).host, host);
+    assertStrictEquals(read({ ELASTIK_HOST: host, ...both }).host, host);
   }
   for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) {
-    equal(read({ ELASTIK_HOST: host }).host, host);
+    assertStrictEquals(read({ ELASTIK_HOST: host }).host, host);
   }
 });
 
 Deno.test("readConfig() never includes a secret in an error", () => {
-  throws(
+  assertThrows(
     () => read({ ELASTIK_TOKEN: "s3cret", ELASTIK_KEY: "k3y", ELASTIK_HOST: "0.0.0.0" }),
     (error: unknown) => error instanceof ConfigError && !/s3cret|k3y/.test(error.message),
   );
@@ -143,17 +143,17 @@ Deno.test("readConfig() never includes a secret in an error", () => {
 
 Deno.test("isLoopbackHost() accepts addresses that only this computer reaches", () => {
   for (const host of ["127.0.0.1", "127.255.0.9", "::1", "localhost"]) {
-    ok(isLoopbackHost(host), host);
+    assert(isLoopbackHost(host), host);
   }
   for (const host of ["0.0.0.0", "::", "128.0.0.1", "127.1", "localhost.", "LOCALHOST.evil", ""]) {
-    ok(!isLoopbackHost(host), host);
+    assert(!isLoopbackHost(host), host);
   }
 });
 
 Deno.test("PUBLIC_SETTINGS contains no setting with a secret value", () => {
   for (const name of PUBLIC_SETTINGS) {
-    ok(name in SETTINGS, name);
-    ok(!/TOKEN|KEY|TRUST|HOSTS/.test(name), name);
+    assert(name in SETTINGS, name);
+    assert(!/TOKEN|KEY|TRUST|HOSTS/.test(name), name);
   }
 });
 
@@ -163,7 +163,7 @@ Deno.test("readConfig() reads all SETTINGS and no other variable", () => {
     asked.add(name);
     return undefined;
   });
-  deepStrictEqual([...asked].sort(), Object.keys(SETTINGS).sort());
+  assertEquals([...asked].sort(), Object.keys(SETTINGS).sort());
 });
 
 Deno.test("readEnvironment() uses .env of the working folder for unset variables", async () => {
@@ -184,8 +184,8 @@ Deno.test("readEnvironment() uses .env of the working folder for unset variables
       cwd: folder,
       env: { ELASTIK_KEY: "real key", ELASTIK_PORT: "", NO_COLOR: "1" },
     }).output();
-    equal(code, 0, new TextDecoder().decode(stderr));
-    deepStrictEqual(JSON.parse(new TextDecoder().decode(stdout)), [
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [
       "from the file",
       "real key",
       null,

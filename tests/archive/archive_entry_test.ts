@@ -1,4 +1,4 @@
-import { equal, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../support/assert.ts";
 import { ArchiveError, parseEntryPath } from "../../lib/archive/archive_entry.ts";
 
 Deno.test("parseEntryPath() returns the paths that a data folder needs, with and without data/", () => {
@@ -23,8 +23,8 @@ Deno.test("parseEntryPath() returns the paths that a data folder needs, with and
     [".env", undefined],
     ["data", undefined],
   ];
-  for (const [name, path] of rows) equal(parseEntryPath(name, "file"), path, name);
-  equal(parseEntryPath("data/home%2Fx/", "directory"), undefined);
+  for (const [name, path] of rows) assertStrictEquals(parseEntryPath(name, "file"), path, name);
+  assertEquals(parseEntryPath("data/home%2Fx/", "directory"), undefined);
 });
 
 Deno.test("parseEntryPath() throws for names that could leave the folder", () => {
@@ -46,13 +46,16 @@ Deno.test("parseEntryPath() throws for names that could leave the folder", () =>
     "data/\ud800/universe.db",
   ];
   for (const name of names) {
-    throws(() => parseEntryPath(name, "file"), ArchiveError, JSON.stringify(name));
-    throws(() => parseEntryPath(name, "directory"), ArchiveError, JSON.stringify(name));
+    assertThrows(() => parseEntryPath(name, "file"), ArchiveError, JSON.stringify(name));
+    assertThrows(() => parseEntryPath(name, "directory"), ArchiveError, JSON.stringify(name));
   }
 });
 
 Deno.test("parseEntryPath() throws for entries that are neither a file nor a directory", () => {
   for (const type of ["symlink", "link", "fifo", "character-device", "block-device"]) {
-    throws(() => parseEntryPath("data/home%2Fx/universe.db", type), /it is a [a-z-]+; only files/);
+    assertThrows(
+      () => parseEntryPath("data/home%2Fx/universe.db", type),
+      /it is a [a-z-]+; only files/,
+    );
   }
 });

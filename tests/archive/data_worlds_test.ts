@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { openDataWorlds } from "../../lib/archive/data_worlds.ts";
 import { acquireDataFolder } from "../../lib/world/file/data_folder.ts";
@@ -15,12 +15,16 @@ Deno.test("openDataWorlds() without a server leaves no trace and locks the folde
     acquireDataFolder(data).release();
     const before = snapshot(data);
     const worlds = openDataWorlds(data);
-    equal([worlds.isLive, worlds.folders], [false, ["etc%2Fconf", "home%2Fa", "home%2Fb c%25d"]]);
-    equal(worlds.read("home%2Fa", versionOf), 2);
-    equal(worlds.read("home%2Fgone", versionOf), undefined);
-    throws(() => acquireDataFolder(data), /another server holds it/);
+    assertEquals([worlds.isLive, worlds.folders], [false, [
+      "etc%2Fconf",
+      "home%2Fa",
+      "home%2Fb c%25d",
+    ]]);
+    assertEquals(worlds.read("home%2Fa", versionOf), 2);
+    assertEquals(worlds.read("home%2Fgone", versionOf), undefined);
+    assertThrows(() => acquireDataFolder(data), /another server holds it/);
     worlds.close();
-    equal(snapshot(data), before);
+    assertEquals(snapshot(data), before);
     acquireDataFolder(data).release();
   }));
 
@@ -31,14 +35,14 @@ Deno.test("openDataWorlds() next to a server reads the write-ahead log too", () 
     const writer = testWriter(data, { key: KEY });
     writer.apply([putJob("home/a", "three")]);
     const worlds = openDataWorlds(data);
-    equal(worlds.isLive, true);
-    equal(worlds.read("home%2Fa", versionOf), 3);
-    throws(() => worlds.read("home%2Fa", (db) => db.exec("DELETE FROM events")), /readonly/);
+    assertEquals(worlds.isLive, true);
+    assertEquals(worlds.read("home%2Fa", versionOf), 3);
+    assertThrows(() => worlds.read("home%2Fa", (db) => db.exec("DELETE FROM events")), /readonly/);
     worlds.close();
     writer.apply([putJob("home/a", "four")]);
     writer.close();
     server.release();
-    ok(!Deno.readDirSync(`${data}/home%2Fa`).some(({ name }) => name.endsWith("-wal")));
+    assert(!Deno.readDirSync(`${data}/home%2Fa`).some(({ name }) => name.endsWith("-wal")));
   }));
 
 Deno.test("openDataWorlds() skips a world that is being deleted", () =>
@@ -48,6 +52,6 @@ Deno.test("openDataWorlds() skips a world that is being deleted", () =>
     db.exec(MARK_DELETED);
     db.close();
     const worlds = openDataWorlds(data);
-    equal(worlds.read("home%2Fa", versionOf), undefined);
+    assertEquals(worlds.read("home%2Fa", versionOf), undefined);
     worlds.close();
   }));

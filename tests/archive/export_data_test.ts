@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { exportData, type ExportOptions } from "../../lib/archive/export_data.ts";
 import { createTarDecoder } from "../../lib/deps/modern_tar.ts";
@@ -57,20 +57,25 @@ Deno.test("exportData() includes every world and nothing that is secret or deriv
     writer.close();
     const before = snapshot(data);
     const { worlds, isLive: live, includesKey: key, damaged, entries } = await exported(data);
-    equal(snapshot(data), before, "the folder was changed");
-    equal({ worlds, live, key, damaged }, { worlds: 3, live: false, key: true, damaged: [] });
-    equal([...entries.keys()].sort(), [
+    assertEquals(snapshot(data), before, "the folder was changed");
+    assertEquals({ worlds, live, key, damaged }, {
+      worlds: 3,
+      live: false,
+      key: true,
+      damaged: [],
+    });
+    assertEquals([...entries.keys()].sort(), [
       "data/.collections",
       "data/.key",
       ...WORLDS.map((folder) => `data/${folder}/universe.db`),
     ]);
-    equal(new TextDecoder().decode(entries.get("data/.key")?.bytes), `${KEY}\n`);
+    assertEquals(new TextDecoder().decode(entries.get("data/.key")?.bytes), `${KEY}\n`);
     for (const [name, entry] of entries) {
-      equal(entry.mode, 0o600, name);
+      assertEquals(entry.mode, 0o600, name);
       const folder = name.split("/")[1] ?? "";
-      if (WORLDS.includes(folder)) equal(faultsOf(folder, entry), [], name);
+      if (WORLDS.includes(folder)) assertEquals(faultsOf(folder, entry), [], name);
       const text = new TextDecoder("latin1").decode(entry.bytes);
-      ok(!text.includes("e".repeat(64)) && !text.includes("deleted"), name);
+      assert(!text.includes("e".repeat(64)) && !text.includes("deleted"), name);
     }
   }));
 
@@ -78,9 +83,9 @@ Deno.test("exportData() excludes the key with withKey false", () =>
   withTempData(async (data) => {
     fillData(data);
     const { includesKey: key, entries } = await exported(data, { withKey: false });
-    equal([key, entries.has("data/.key")], [false, false]);
+    assertEquals([key, entries.has("data/.key")], [false, false]);
     for (const [name, { bytes }] of entries) {
-      ok(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);
+      assert(!new TextDecoder("latin1").decode(bytes).includes(KEY), name);
     }
   }));
 
@@ -89,7 +94,7 @@ Deno.test("exportData() reports a world that cannot be read and exports the othe
     fillData(data);
     Deno.writeTextFileSync(`${data}/home%2Fa/universe.db`, "no database ".repeat(500));
     const { worlds, damaged } = await exported(data);
-    equal([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
+    assertEquals([worlds, damaged.map(({ folder }) => folder)], [2, ["home%2Fa"]]);
   }));
 
 Deno.test("exportData() rejects with the reason of the failure", () =>
@@ -97,12 +102,12 @@ Deno.test("exportData() rejects with the reason of the failure", () =>
     fillData(data);
     const full = new WritableStream({ write: () => Promise.reject(new Error("the disk is full")) });
     const options = { data, sink: full, withKey: true, versions: 1 };
-    await rejects(exportData(options), /the disk is full/);
+    await assertRejects(exportData(options), /the disk is full/);
     const control = new AbortController();
     control.abort(new Error("enough"));
     const sink = new WritableStream();
-    await rejects(exportData({ ...options, sink, signal: control.signal }), /enough/);
-    await rejects(
+    await assertRejects(exportData({ ...options, sink, signal: control.signal }), /enough/);
+    await assertRejects(
       exportData({ ...options, data: `${data}/nowhere`, sink: new WritableStream() }),
       Deno.errors.NotFound,
     );

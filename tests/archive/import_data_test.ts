@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import {
   ImportError,
@@ -33,7 +33,7 @@ function bring(
 /** Asserts that a folder verifies, by default with its own key. */
 function verified(data: string, key = readSecret(data, ".key") ?? ""): number {
   const { worlds, broken, leftovers } = verifyDataFolder({ data, key });
-  equal([broken, leftovers], [[], []]);
+  assertEquals([broken, leftovers], [[], []]);
   return worlds;
 }
 
@@ -60,19 +60,19 @@ Deno.test("importFolder() creates an equal folder, including the key, and leaves
   withTempData(async (folder) => {
     fillActive(`${folder}/source`, KEY);
     const found = await bring(`${folder}/source`, `${folder}/into`);
-    equal([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
-    equal([found.adoptedKey, found.active, found.demoted], [true, ["lib/p"], []]);
-    equal(readSecret(`${folder}/into`, ".key"), KEY);
-    equal((Deno.statSync(`${folder}/into/.key`).mode ?? 0) & 0o777, 0o600);
-    equal(Deno.readTextFileSync(`${folder}/into/.collections`), "home/empty\n");
-    equal(verified(`${folder}/into`), 4);
-    equal(stateOf(`${folder}/into`, "lib%2Fp"), "active");
-    equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
-    equal(
+    assertEquals([...found.worlds].sort(), ["etc/conf", "home/a", "home/b c%d", "lib/p"]);
+    assertEquals([found.adoptedKey, found.active, found.demoted], [true, ["lib/p"], []]);
+    assertEquals(readSecret(`${folder}/into`, ".key"), KEY);
+    assertEquals((Deno.statSync(`${folder}/into/.key`).mode ?? 0) & 0o777, 0o600);
+    assertEquals(Deno.readTextFileSync(`${folder}/into/.collections`), "home/empty\n");
+    assertEquals(verified(`${folder}/into`), 4);
+    assertEquals(stateOf(`${folder}/into`, "lib%2Fp"), "active");
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
+    assertEquals(
       [...Deno.readDirSync(`${folder}/into`)].some(({ name }) => /token|import/.test(name)),
       false,
     );
-    equal([...Deno.readDirSync(`${folder}/into/.incoming`)], []);
+    assertEquals([...Deno.readDirSync(`${folder}/into/.incoming`)], []);
   }));
 
 Deno.test("importFolder() never overwrites a world, with or without merge", () =>
@@ -80,7 +80,7 @@ Deno.test("importFolder() never overwrites a world, with or without merge", () =
     fillData(`${folder}/source`);
     fillData(`${folder}/into`, OTHER_KEY);
     const before = snapshot(`${folder}/into`).filter((line) => /universe|\.key/.test(line));
-    await rejects(
+    await assertRejects(
       bring(`${folder}/source`, `${folder}/into`),
       (error) =>
         error instanceof ImportError && /contains worlds already; .*--merge/.test(error.message),
@@ -89,14 +89,14 @@ Deno.test("importFolder() never overwrites a world, with or without merge", () =
     writer.apply([putJob("home/a", "three"), putJob("home/new", "new")]);
     writer.close();
     const found = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
-    equal([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
-    equal([...found.same].sort(), ["etc/conf", "home/b c%d"]);
-    equal(found.adoptedKey, false);
+    assertEquals([found.worlds, found.conflicts], [["home/new"], ["home/a"]]);
+    assertEquals([...found.same].sort(), ["etc/conf", "home/b c%d"]);
+    assertEquals(found.adoptedKey, false);
     const after = new Set(snapshot(`${folder}/into`));
-    equal(before.filter((line) => !after.has(line)), [], "something was overwritten");
-    equal(verified(`${folder}/into`, OTHER_KEY), 4);
+    assertEquals(before.filter((line) => !after.has(line)), [], "something was overwritten");
+    assertEquals(verified(`${folder}/into`, OTHER_KEY), 4);
     const again = await bring(`${folder}/source`, `${folder}/into`, { merge: true });
-    equal([again.worlds, again.same.length], [[], 3]);
+    assertEquals([again.worlds, again.same.length], [[], 3]);
   }));
 
 Deno.test("importFolder() re-signs for another server and demotes its plugins", () =>
@@ -110,12 +110,12 @@ Deno.test("importFolder() re-signs for another server and demotes its plugins", 
     fillData(`${folder}/merged`, OTHER_KEY);
     for (const [into, options, key] of rows) {
       const found = await bring(`${folder}/source`, `${folder}/${into}`, options);
-      equal([found.active, found.demoted, found.adoptedKey], [[], ["lib/p"], false], into);
+      assertEquals([found.active, found.demoted, found.adoptedKey], [[], ["lib/p"], false], into);
       verified(`${folder}/${into}`, key);
-      equal(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");
+      assertEquals(stateOf(`${folder}/${into}`, "lib%2Fp"), "pending");
     }
-    ok(readSecret(`${folder}/new`, ".key") !== KEY);
-    equal(readSecret(`${folder}/configured`, ".key"), undefined);
+    assert(readSecret(`${folder}/new`, ".key") !== KEY);
+    assertEquals(readSecret(`${folder}/configured`, ".key"), undefined);
   }));
 
 Deno.test("importFolder() throws if no chain fits the key, and changes nothing", () =>
@@ -126,19 +126,19 @@ Deno.test("importFolder() throws if no chain fits the key, and changes nothing",
     const before = snapshot(`${folder}/into`).filter((line) =>
       !/\.(lock|incoming|trash)/.test(line)
     );
-    await rejects(
+    await assertRejects(
       bring(`${folder}/source`, `${folder}/into`, { merge: true }),
       /none of the 3 chains fits the key; give the key that signed them with --key/,
     );
-    equal(
+    assertEquals(
       snapshot(`${folder}/into`).filter((line) => !/\.(lock|incoming|trash)/.test(line)),
       before,
     );
-    await rejects(bring(`${folder}/source`, `${folder}/fresh`), ImportError);
-    equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
+    await assertRejects(bring(`${folder}/source`, `${folder}/fresh`), ImportError);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["into", "source"]);
     const found = await bring(`${folder}/source`, `${folder}/fresh`, { key: KEY });
-    equal([found.worlds.length, found.adoptedKey], [3, false]);
-    equal(verified(`${folder}/fresh`), 3);
+    assertEquals([found.worlds.length, found.adoptedKey], [3, false]);
+    assertEquals(verified(`${folder}/fresh`), 3);
   }));
 
 Deno.test("importFolder() imports a world that does not verify and reports it", () =>
@@ -150,9 +150,9 @@ Deno.test("importFolder() imports a world that does not verify and reports it", 
     for (const newKey of [false, true]) {
       const into = `${folder}/into-${newKey}`;
       const found = await bring(`${folder}/source`, into, { newKey });
-      equal(found.broken.map(({ name }) => name), ["home/a"]);
+      assertEquals(found.broken.map(({ name }) => name), ["home/a"]);
       const { broken } = verifyDataFolder({ data: into, key: readSecret(into, ".key") ?? "" });
-      equal(broken.map(({ name, faults }) => [name, faults[0]?.event]), [["home/a", 2]]);
+      assertEquals(broken.map(({ name, faults }) => [name, faults[0]?.event]), [["home/a", 2]]);
     }
   }));
 
@@ -170,14 +170,17 @@ Deno.test("importFolder() copies only the rows of a file", () =>
     Deno.symlinkSync(file("etc%2Fconf"), file("home%2Flink"));
     Deno.mkdirSync(`${folder}/source/home%2Fnone`);
     const found = await bring(`${folder}/source`, `${folder}/into`);
-    equal([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
-    equal(found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]), [
-      ["home%2Fa", "it contains a trigger", false],
-      ["home%2Flink", "it does not contain universe.db", false],
-      ["home%2Fnone", "it does not contain universe.db", true],
-    ]);
+    assertEquals([...found.worlds].sort(), ["etc/conf", "home/b c%d"]);
+    assertEquals(
+      found.rejected.map(({ folder: name, reason, harmless }) => [name, reason, harmless]),
+      [
+        ["home%2Fa", "it contains a trigger", false],
+        ["home%2Flink", "it does not contain universe.db", false],
+        ["home%2Fnone", "it does not contain universe.db", true],
+      ],
+    );
     const db = new DatabaseSync(`${folder}/into/etc%2Fconf/universe.db`);
-    equal(db.prepare("PRAGMA application_id").get()?.application_id, 0);
+    assertEquals(db.prepare("PRAGMA application_id").get()?.application_id, 0);
     db.close();
   }));
 
@@ -188,9 +191,9 @@ Deno.test("importFolder() deletes no file that a super-journal names", () =>
     const journal = `${folder}/source/home%2Fa/universe.db-journal`;
     Deno.writeFileSync(journal, superJournal(`${folder}/precious`));
     const found = await bring(`${folder}/source`, `${folder}/into`);
-    equal(found.rejected.map(({ folder: name }) => name), ["home%2Fa"]);
-    match(found.rejected[0]?.reason ?? "", /its journal names another file/);
-    equal(Deno.readTextFileSync(`${folder}/precious`), "kept");
+    assertEquals(found.rejected.map(({ folder: name }) => name), ["home%2Fa"]);
+    assertMatch(found.rejected[0]?.reason ?? "", /its journal names another file/);
+    assertEquals(Deno.readTextFileSync(`${folder}/precious`), "kept");
   }));
 
 Deno.test("importFolder() copies worlds with invalid names into the aside folder", () =>
@@ -200,12 +203,12 @@ Deno.test("importFolder() copies worlds with invalid names into the aside folder
     Deno.renameSync(`${folder}/source/home%2Fa`, `${folder}/source/home%2F..%2Fa`);
     const found = await bring(`${folder}/source`, `${folder}/into`);
     const refused = found.rejected.map(({ folder: name, aside }) => [name, aside]);
-    equal(refused, [["a:b", true], ["home%2F..%2Fa", true]]);
-    equal([...Deno.readDirSync(`${folder}/into/.aside`)].map(({ name }) => name).sort(), [
+    assertEquals(refused, [["a:b", true], ["home%2F..%2Fa", true]]);
+    assertEquals([...Deno.readDirSync(`${folder}/into/.aside`)].map(({ name }) => name).sort(), [
       "a:b",
       "home%2F..%2Fa",
     ]);
-    equal(verified(`${folder}/into`), 2);
+    assertEquals(verified(`${folder}/into`), 2);
   }));
 
 Deno.test("importFolder() converts worlds of elastik v5, and the result verifies", () =>
@@ -221,28 +224,37 @@ Deno.test("importFolder() converts worlds of elastik v5, and the result verifies
     db.exec("UPDATE events SET hmac = 'x' WHERE id = 2");
     db.close();
     const found = await bring(`${folder}/source`, `${folder}/into`, { key: "their key" });
-    equal(found.v5Worlds.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]), [
-      ["etc/gpu.conf", "broken", 2],
-      ["home/hello", "holds", undefined],
-      ["lib/gpu", "holds", undefined],
-    ]);
-    equal(found.conflicts, ["home/hello"]);
-    equal(found.rejected.map(({ folder: name, harmless }) => [name, harmless]), [["never", true]]);
-    equal([found.active, found.demoted, found.adoptedKey], [[], ["lib/gpu"], false]);
-    equal(verified(`${folder}/into`), 3);
-    equal(stateOf(`${folder}/into`, "lib%2Fgpu"), "pending");
+    assertEquals(
+      found.v5Worlds.map(({ name, verdict }) => [name, verdict.chain, verdict.broken_at]),
+      [
+        ["etc/gpu.conf", "broken", 2],
+        ["home/hello", "holds", undefined],
+        ["lib/gpu", "holds", undefined],
+      ],
+    );
+    assertEquals(found.conflicts, ["home/hello"]);
+    assertEquals(found.rejected.map(({ folder: name, harmless }) => [name, harmless]), [[
+      "never",
+      true,
+    ]]);
+    assertEquals([found.active, found.demoted, found.adoptedKey], [[], ["lib/gpu"], false]);
+    assertEquals(verified(`${folder}/into`), 3);
+    assertEquals(stateOf(`${folder}/into`, "lib%2Fgpu"), "pending");
   }));
 
 Deno.test("importFolder() does not change a folder that a server holds", () =>
   withTempData(async (folder) => {
     fillData(`${folder}/source`);
     const held = acquireDataFolder(`${folder}/into`);
-    await rejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
+    await assertRejects(bring(`${folder}/source`, `${folder}/into`), /another server holds it/);
     held.release();
     const source = acquireDataFolder(`${folder}/source`);
-    await rejects(bring(`${folder}/source`, `${folder}/other`), /another server holds it/);
+    await assertRejects(bring(`${folder}/source`, `${folder}/other`), /another server holds it/);
     source.release();
-    match([...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(), /^into,source$/);
+    assertMatch(
+      [...Deno.readDirSync(folder)].map(({ name }) => name).sort().join(),
+      /^into,source$/,
+    );
   }));
 
 Deno.test("importFolder() leaves nothing after an abort", () =>
@@ -257,6 +269,6 @@ Deno.test("importFolder() leaves nothing after an abort", () =>
     const writer = testWriter(`${folder}/source`, { key: KEY });
     writer.apply(more);
     writer.close();
-    await rejects(bring(`${folder}/source`, `${folder}/into`, options), /enough/);
-    equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
+    await assertRejects(bring(`${folder}/source`, `${folder}/into`, options), /enough/);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["source"]);
   }));

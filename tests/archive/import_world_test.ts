@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { type IncomingWorld, WorldImporter } from "../../lib/archive/import_world.ts";
 import { createChainSigner } from "../../lib/world/event_chain.ts";
@@ -42,10 +42,10 @@ Deno.test("WorldImporter re-signs for another key, including earlier versions", 
   withTempData((data) => {
     fillData(data);
     const same = placed(read(data, "home%2Fa"));
-    equal([same.name, same.faults, faultsOf(same, KEY)], ["home/a", [], []]);
+    assertEquals([same.name, same.faults, faultsOf(same, KEY)], ["home/a", [], []]);
     const anew = placed(read(data, "home%2Fa", { to: OTHER_KEY }));
-    equal([anew.faults, faultsOf(anew, OTHER_KEY)], [[], []]);
-    ok(JSON.stringify(faultsOf(anew, KEY)) !== "[]");
+    assertEquals([anew.faults, faultsOf(anew, OTHER_KEY)], [[], []]);
+    assert(JSON.stringify(faultsOf(anew, KEY)) !== "[]");
   }));
 
 Deno.test("WorldImporter demotes a plugin of another server and records that in the chain", () =>
@@ -55,12 +55,12 @@ Deno.test("WorldImporter demotes a plugin of another server and records that in 
     writer.apply([transitionJob("lib/p", "active")]);
     writer.close();
     const same = placed(read(data, "lib%2Fp"));
-    equal([same.active, same.wasActive], [true, true]);
+    assertEquals([same.active, same.wasActive], [true, true]);
     const anew = placed(read(data, "lib%2Fp", { to: OTHER_KEY }));
-    equal([anew.active, anew.wasActive, faultsOf(anew, OTHER_KEY)], [false, true, []]);
+    assertEquals([anew.active, anew.wasActive, faultsOf(anew, OTHER_KEY)], [false, true, []]);
     // With a wrong key the chain cannot be re-signed, but the plugin is demoted too.
     const foreign = placed(read(data, "lib%2Fp", { from: "wrong", to: OTHER_KEY }));
-    equal([foreign.active, foreign.faults[0]?.event], [false, 1]);
+    assertEquals([foreign.active, foreign.faults[0]?.event], [false, 1]);
   }));
 
 Deno.test("WorldImporter explains why a world is skipped", () =>
@@ -76,6 +76,6 @@ Deno.test("WorldImporter explains why a world is skipped", () =>
       const [folder, why] of [...rows, ["home%2f a", "name"], ["etc%2Fconf", "leaving"]] as const
     ) {
       const found = read(data, folder);
-      equal("kind" in found && found.kind, why, folder);
+      assertEquals("kind" in found && found.kind, why, folder);
     }
   }));

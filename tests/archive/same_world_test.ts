@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertStrictEquals } from "../support/assert.ts";
 import { isSameWorld } from "../../lib/archive/same_world.ts";
 import { WORLD_FILE } from "../../lib/world/file/durable_fs.ts";
 import { withTempData } from "../testdata/temp_data.ts";
@@ -24,6 +24,6 @@ Deno.test("isSameWorld() compares content and metadata, not signatures", () =>
       [make("version", KEY, ["home/x", "0"], ["home/x", "1"]), false],
     ];
     for (const [other, same] of rows) {
-      equal(isSameWorld(own, Deno.readFileSync(other), scratch), same, other);
+      assertStrictEquals(isSameWorld(own, Deno.readFileSync(other), scratch), same, other);
     }
   }));

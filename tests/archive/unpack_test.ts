@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { ArchiveError } from "../../lib/archive/archive_entry.ts";
 import { unpackArchive, type UnpackLimits } from "../../lib/archive/unpack.ts";
 import { withTempData } from "../testdata/temp_data.ts";
@@ -34,10 +34,10 @@ Deno.test("unpackArchive() writes the files of a data folder, readable by this u
         { name: "data/.key", body: "key" },
         { name: "data/home%2Fempty/universe.db" },
       ], gzip);
-      equal(await unpackArchive(archive, to), { files: 3, skipped: 3 });
-      equal(paths(to), [".key", "home%2Fempty/universe.db", "home%2Fx/universe.db"]);
-      equal(Deno.readTextFileSync(`${to}/home%2Fx/universe.db`), "bytes");
-      equal((Deno.statSync(`${to}/.key`).mode ?? 0) & 0o777, 0o600);
+      assertEquals(await unpackArchive(archive, to), { files: 3, skipped: 3 });
+      assertEquals(paths(to), [".key", "home%2Fempty/universe.db", "home%2Fx/universe.db"]);
+      assertEquals(Deno.readTextFileSync(`${to}/home%2Fx/universe.db`), "bytes");
+      assertEquals((Deno.statSync(`${to}/.key`).mode ?? 0) & 0o777, 0o600);
     }
   }));
 
@@ -45,7 +45,7 @@ Deno.test("unpackArchive() accepts names of the maximum folder length", () =>
   withTempData(async (folder) => {
     const long = `home%2F${"ü".repeat(124)}`;
     await unpackArchive(await tarOf([{ name: `data/${long}/universe.db` }]), folder);
-    equal(paths(folder), [`${long}/universe.db`]);
+    assertEquals(paths(folder), [`${long}/universe.db`]);
   }));
 
 Deno.test("unpackArchive() accepts a long world that compresses to few bytes", () =>
@@ -59,8 +59,8 @@ Deno.test("unpackArchive() accepts a long world that compresses to few bytes", (
       ),
       { name: "data/home%2Fb/universe.db", body: zeros },
     ]);
-    equal((await unpackArchive(archive, folder)).files, 52);
-    equal(Deno.statSync(`${folder}/home%2Fb/universe.db`).size, zeros.length);
+    assertEquals((await unpackArchive(archive, folder)).files, 52);
+    assertEquals(Deno.statSync(`${folder}/home%2Fb/universe.db`).size, zeros.length);
   }));
 
 Deno.test("unpackArchive() rejects malicious archives and writes nothing outside the folder", () =>
@@ -106,13 +106,13 @@ Deno.test("unpackArchive() rejects malicious archives and writes nothing outside
     for (const [title, entries, says] of rows) {
       const to = `${folder}/${title}`;
       Deno.mkdirSync(to);
-      await rejects(
+      await assertRejects(
         unpackArchive(await tarOf(entries), to, LIMITS),
         (error) => error instanceof ArchiveError && says.test(error.message),
         title,
       );
     }
-    equal([...Deno.readDirSync(folder)].length, rows.length, "something lies outside");
+    assertEquals([...Deno.readDirSync(folder)].length, rows.length, "something lies outside");
   }));
 
 Deno.test("unpackArchive() rejects damaged and truncated archives and other files", () =>
@@ -134,7 +134,7 @@ Deno.test("unpackArchive() rejects damaged and truncated archives and other file
     for (const [title, bytes] of rows) {
       const to = `${folder}/${title}`;
       Deno.mkdirSync(to);
-      await rejects(unpackArchive(streamOf(bytes), to, LIMITS), ArchiveError, title);
+      await assertRejects(unpackArchive(streamOf(bytes), to, LIMITS), ArchiveError, title);
     }
   }));
 
@@ -147,9 +147,9 @@ Deno.test("unpackArchive() rejects a size in a header before it reads the conten
         controller.enqueue(read++ === 0 ? start : new Uint8Array(64 * 1024));
       },
     });
-    await rejects(unpackArchive(archive, folder), /it has 8589934591 bytes/);
-    ok(read < 64, `${read} pieces were read`);
-    equal(paths(folder), []);
+    await assertRejects(unpackArchive(archive, folder), /it has 8589934591 bytes/);
+    assert(read < 64, `${read} pieces were read`);
+    assertEquals(paths(folder), []);
   }));
 
 Deno.test("unpackArchive() limits the memory for names", () =>
@@ -162,12 +162,12 @@ Deno.test("unpackArchive() limits the memory for names", () =>
           controller.enqueue(read++ === 0 ? start : new Uint8Array(64 * 1024).fill(97));
         },
       });
-      await rejects(
+      await assertRejects(
         unpackArchive(archive, folder, LIMITS),
         /bytes of it are not part of a file|damaged/,
         flag,
       );
-      ok(read < 64, `${flag}: ${read} pieces were read`);
+      assert(read < 64, `${flag}: ${read} pieces were read`);
     }
   }));
 
@@ -181,5 +181,5 @@ Deno.test("unpackArchive() does not decompress a bomb of zeros", () =>
       },
     });
     const bomb = zeros.pipeThrough(new CompressionStream("gzip"));
-    await rejects(unpackArchive(bomb, folder, LIMITS), ArchiveError);
+    await assertRejects(unpackArchive(bomb, folder, LIMITS), ArchiveError);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { UntrustedWorldError, withUntrustedWorld } from "../../lib/archive/untrusted_world.ts";
 import { CREATE_HISTORY, CREATE_WORLD } from "../../lib/world/file/sql.ts";
@@ -7,7 +7,7 @@ import { fillOriginal } from "./fixtures.ts";
 
 function look(path: string): string {
   return withUntrustedWorld(path, () => Deno.makeTempDirSync(), (db) => {
-    throws(() => db.exec("DELETE FROM events"), /readonly/);
+    assertThrows(() => db.exec("DELETE FROM events"), /readonly/);
     return "looked";
   });
 }
@@ -18,8 +18,8 @@ Deno.test("withUntrustedWorld() opens worlds and v5 worlds read-only", () =>
     own.exec(CREATE_WORLD + CREATE_HISTORY);
     own.close();
     fillOriginal(folder, [{ folder: "x", body: "hi" }]);
-    equal(look(`${folder}/own.db`), "looked");
-    equal(look(`${folder}/x/universe.db`), "looked");
+    assertEquals(look(`${folder}/own.db`), "looked");
+    assertEquals(look(`${folder}/x/universe.db`), "looked");
   }));
 
 Deno.test("withUntrustedWorld() rejects files with triggers, views, virtual tables or generated columns", () =>
@@ -57,7 +57,7 @@ Deno.test("withUntrustedWorld() rejects files with triggers, views, virtual tabl
       const db = new DatabaseSync(`${folder}/${i}.db`);
       db.exec(`${CREATE_WORLD}${made}`);
       db.close();
-      throws(
+      assertThrows(
         () => look(`${folder}/${i}.db`),
         (error) => error instanceof UntrustedWorldError && error.message === reason,
         made,
@@ -69,6 +69,6 @@ Deno.test("withUntrustedWorld() rejects files that are not a database", () =>
   withTempData((folder) => {
     for (const [name, text] of [["text", "no database ".repeat(99)], ["empty", ""]] as const) {
       Deno.writeTextFileSync(`${folder}/${name}`, text);
-      throws(() => look(`${folder}/${name}`), name);
+      assertThrows(() => look(`${folder}/${name}`), name);
     }
   }));

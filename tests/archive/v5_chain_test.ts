@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import { V5_DEFAULT_KEY, V5Chain } from "../../lib/archive/v5_chain.ts";
 import type { EventRow } from "../../lib/world/event_chain.ts";
@@ -37,17 +37,21 @@ function verdict(rows: readonly EventRow[], key?: string, hash = HASH) {
 Deno.test("V5Chain accepts a chain with the given key and with the default key", () => {
   const rows = events("secret");
   const head = rows[2]?.hmac;
-  equal(verdict(rows, "secret"), { events: 3, head, chain: "holds", body: "holds" });
-  equal(verdict(events(V5_DEFAULT_KEY)).chain, "holds");
-  equal(verdict(rows, "secret", "0").body, "differs");
-  equal(verdict([]), { events: 0, head: "", chain: "empty", body: "untold" });
+  assertEquals(verdict(rows, "secret"), { events: 3, head, chain: "holds", body: "holds" });
+  assertEquals(verdict(events(V5_DEFAULT_KEY)).chain, "holds");
+  assertEquals(verdict(rows, "secret", "0").body, "differs");
+  assertEquals(verdict([]), { events: 0, head: "", chain: "empty", body: "untold" });
 });
 
 Deno.test("V5Chain returns unchecked without a key", () => {
   const rows = events("secret");
-  equal(verdict(rows).chain, "unchecked");
-  equal(verdict(rows.toSpliced(1, 1)).broken_at, 3, "a gap shows without a key");
-  equal(verdict(rows, "other"), { ...verdict(rows, "secret"), chain: "broken", broken_at: 1 });
+  assertEquals(verdict(rows).chain, "unchecked");
+  assertEquals(verdict(rows.toSpliced(1, 1)).broken_at, 3, "a gap shows without a key");
+  assertEquals(verdict(rows, "other"), {
+    ...verdict(rows, "secret"),
+    chain: "broken",
+    broken_at: 1,
+  });
 });
 
 Deno.test("V5Chain returns the first invalid event", () => {
@@ -60,7 +64,7 @@ Deno.test("V5Chain returns the first invalid event", () => {
   for (const [id, change] of changes) {
     const rows = events("k").map((row) => row.id === id ? { ...row, ...change } : row);
     const { chain, broken_at } = verdict(rows, "k");
-    equal([chain, broken_at], ["broken", id], JSON.stringify(change));
+    assertEquals([chain, broken_at], ["broken", id], JSON.stringify(change));
   }
-  equal(verdict(events("k").slice(1), "k").broken_at, 2, "the first is missing");
+  assertEquals(verdict(events("k").slice(1), "k").broken_at, 2, "the first is missing");
 });

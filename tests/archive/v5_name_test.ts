@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { convertV5Name } from "../../lib/archive/v5_name.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
 
@@ -18,16 +18,16 @@ Deno.test("convertV5Name() puts names outside the namespaces below home", () => 
   ];
   for (const [folder, name] of rows) {
     const found = convertV5Name(folder);
-    equal([found.name, found.fault], [name, undefined], folder);
-    equal(found.original, folder.replaceAll("%2F", "/"));
+    assertEquals([found.name, found.fault], [name, undefined], folder);
+    assertEquals(found.original, folder.replaceAll("%2F", "/"));
   }
-  for (const space of NAMESPACES) equal(convertV5Name(`${space}%2Fx`).name, `${space}/x`);
+  for (const space of NAMESPACES) assertEquals(convertV5Name(`${space}%2Fx`).name, `${space}/x`);
 });
 
 Deno.test("convertV5Name() explains why a name is invalid here", () => {
-  match(convertV5Name("a:b").fault ?? "", /the character :/);
-  match(convertV5Name("home%2F..%2Fetc%2Fx").fault ?? "", /a dot segment/);
-  match(convertV5Name("a%2F%2Fb").fault ?? "", /an empty segment/);
-  match(convertV5Name("x".repeat(250)).fault ?? "", /at most 255 are allowed/);
-  ok(convertV5Name("a\u0001").fault);
+  assertMatch(convertV5Name("a:b").fault ?? "", /the character :/);
+  assertMatch(convertV5Name("home%2F..%2Fetc%2Fx").fault ?? "", /a dot segment/);
+  assertMatch(convertV5Name("a%2F%2Fb").fault ?? "", /an empty segment/);
+  assertMatch(convertV5Name("x".repeat(250)).fault ?? "", /at most 255 are allowed/);
+  assert(convertV5Name("a\u0001").fault);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { convertV5Name } from "../../lib/archive/v5_name.ts";
 import { copyV5World, isV5World } from "../../lib/archive/v5_world.ts";
@@ -15,7 +15,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
   const from = new DatabaseSync(`${folder}/${world.folder}/universe.db`);
   from.exec(change);
   const to = new DatabaseSync(":memory:");
-  ok(isV5World(from));
+  assert(isV5World(from));
   const name = convertV5Name(world.folder);
   const verdict = copyV5World(from, to, { name, key, signer: SEAL, now: NOW });
   const row = verdict === undefined ? undefined : to.prepare(SELECT_STAGE).get();
@@ -27,7 +27,7 @@ function copied(folder: string, world: Original, key?: string, change = "") {
     toEventRow(found)
   );
   from.close();
-  if (verdict !== undefined) equal(isV5World(to), false);
+  if (verdict !== undefined) assertEquals(isV5World(to), false);
   to.close();
   return { verdict, row, events, check, old };
 }
@@ -43,35 +43,35 @@ Deno.test("copyV5World() keeps content, version, time and metadata, and the resu
         '[["x-meta-author","codex"],["x-accel-redirect","/etc/passwd"],["X-Meta-Bad","a\\nb"]]',
       writes: 3,
     }, "secret");
-    equal([verdict?.chain, verdict?.body], ["holds", "holds"]);
-    equal(check, { faults: [], isDeleted: false });
-    equal(
+    assertEquals([verdict?.chain, verdict?.body], ["holds", "holds"]);
+    assertEquals(check, { faults: [], isDeleted: false });
+    assertEquals(
       new TextDecoder().decode(row?.stage_html instanceof Uint8Array ? row.stage_html : undefined),
       body,
     );
     const { version, ext, headers, state, updated_at } = row ?? {};
-    equal([version, ext, headers, state, updated_at], [
+    assertEquals([version, ext, headers, state, updated_at], [
       3,
       "md",
       '[["x-meta-author","codex"]]',
       "",
       "2026-04-01T12:00:00.000Z",
     ]);
-    equal(events.map((event) => event.event_type), [
+    assertEquals(events.map((event) => event.event_type), [
       ...old.map(() => "event_imported"),
       "world_imported",
       "stage_written",
     ]);
     // The old chain can still be verified with the old key.
     const found = events.slice(0, 3).map((event) => JSON.parse(event.payload));
-    equal(
+    assertEquals(
       found.map(({ id, timestamp, type, payload, hmac, prev_hmac }) =>
         toEventRow({ id, timestamp, event_type: type, payload, hmac, prev_hmac })
       ),
       old,
     );
     const told = JSON.parse(events[3]?.payload ?? "");
-    equal(told, {
+    assertEquals(told, {
       from: "elastik v5",
       name: "findings/x",
       events: 3,
@@ -89,8 +89,8 @@ Deno.test("copyV5World() imports a plugin as pending, whatever its state was", (
       body: "import os\nROUTES = {}\n",
       state: "active",
     });
-    equal([row?.state, row?.ext], ["pending", "py"]);
-    equal(check?.faults, []);
+    assertEquals([row?.state, row?.ext], ["pending", "py"]);
+    assertEquals(check?.faults, []);
   }));
 
 Deno.test("copyV5World() records a broken chain and changed content, and the result verifies", () =>
@@ -101,20 +101,30 @@ Deno.test("copyV5World() records a broken chain and changed content, and the res
       "k",
       "UPDATE stage_meta SET stage_html = 'y'; UPDATE events SET payload = '{}' WHERE id = 1",
     );
-    equal([changed.verdict?.chain, changed.verdict?.broken_at, changed.verdict?.body], [
+    assertEquals([changed.verdict?.chain, changed.verdict?.broken_at, changed.verdict?.body], [
       "broken",
       1,
       "differs",
     ]);
-    equal(changed.check?.faults, []);
-    match(changed.events.at(-2)?.payload ?? "", /"chain":"broken","broken_at":1,"body":"differs"/);
+    assertEquals(changed.check?.faults, []);
+    assertMatch(
+      changed.events.at(-2)?.payload ?? "",
+      /"chain":"broken","broken_at":1,"body":"differs"/,
+    );
   }));
 
 Deno.test("copyV5World() skips a world that was never written, and keeps one without events", () =>
   withTempData((folder) => {
-    equal(copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict, undefined);
+    assertEquals(
+      copied(folder, { folder: "a", body: "", version: 0, writes: 0 }).verdict,
+      undefined,
+    );
     const silent = copied(folder, { folder: "b", body: "by hand", version: 0, writes: 0 });
-    equal([silent.verdict?.chain, silent.row?.version, silent.check?.faults], ["empty", 1, []]);
+    assertEquals([silent.verdict?.chain, silent.row?.version, silent.check?.faults], [
+      "empty",
+      1,
+      [],
+    ]);
   }));
 
 Deno.test("copyV5World() accepts older columns and replaces invalid values", () =>
@@ -138,7 +148,7 @@ Deno.test("copyV5World() accepts older columns and replaces invalid values", () 
     ];
     for (const [change, ext, name] of rows) {
       const { row, check } = copied(folder, { folder: name, body: "x" }, undefined, change);
-      equal([row?.ext, row?.headers, check?.faults], [ext, "[]", []], change);
-      if (name === "3") equal(row?.updated_at, NOW);
+      assertEquals([row?.ext, row?.headers, check?.faults], [ext, "[]", []], change);
+      if (name === "3") assertEquals(row?.updated_at, NOW);
     }
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { runVerify, verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import {
@@ -68,7 +68,11 @@ function crash(data: string): void {
 Deno.test("verifyDataFolder() reports no fault for valid worlds and counts them", () =>
   withTempData((data) => {
     fill(data);
-    equal(verifyDataFolder({ data, key: SAMPLE_KEY }), { worlds: 3, broken: [], leftovers: [] });
+    assertEquals(verifyDataFolder({ data, key: SAMPLE_KEY }), {
+      worlds: 3,
+      broken: [],
+      leftovers: [],
+    });
   }));
 
 Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", () =>
@@ -77,8 +81,8 @@ Deno.test("verifyDataFolder() leaves no trace, also next to a write-ahead log", 
     acquireDataFolder(data).release();
     crash(data);
     const before = snapshot(data);
-    equal(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
-    equal(snapshot(data), before);
+    assertEquals(verifyDataFolder({ data, key: SAMPLE_KEY }).broken, []);
+    assertEquals(snapshot(data), before);
   }));
 
 Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log", () =>
@@ -93,7 +97,7 @@ Deno.test("verifyDataFolder() verifies what a crash left in the write-ahead log"
     Deno.writeFileSync(path, forged[0]);
     Deno.writeFileSync(`${path}-wal`, forged[1]);
     const { broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
-    equal(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
+    assertEquals(broken.map(({ name, faults }) => [name, faults[0]?.check]), [["home/a", "body"]]);
   }));
 
 Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no other world", async (t) => {
@@ -104,7 +108,7 @@ Deno.test("verifyDataFolder() reports the fault of each damaged chain, and of no
         fill(data);
         damageSample(data, damage);
         const { worlds, broken } = verifyDataFolder({ data, key: SAMPLE_KEY });
-        equal([worlds, broken], [4, [{ name: SAMPLE_NAME, faults: damage.findings }]]);
+        assertEquals([worlds, broken], [4, [{ name: SAMPLE_NAME, faults: damage.findings }]]);
       }));
   }
 });
@@ -121,8 +125,8 @@ Deno.test("verifyDataFolder() reports each damaged file, and no other world", as
           { name, faults },
         ) => [name, ...faults.map(({ check }) => check)]);
         // An invalid log contains nothing: the database file is valid.
-        equal(checks, kind === "log_of_garbage" ? [] : [[SAMPLE_NAME, "unreadable"]]);
-        equal(worlds, 4);
+        assertEquals(checks, kind === "log_of_garbage" ? [] : [[SAMPLE_NAME, "unreadable"]]);
+        assertEquals(worlds, 4);
       }));
   }
 });
@@ -139,23 +143,23 @@ Deno.test("verifyDataFolder() reports entries that are not worlds, and deleted w
     writer.apply([removeJob("home/a")]);
     writer.close();
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: SAMPLE_KEY });
-    equal([worlds, broken], [3, []]);
-    equal(leftovers, [
+    assertEquals([worlds, broken], [3, []]);
+    assertEquals(leftovers, [
       { folder: "home%2Fa", reason: "was deleted and is not in the trash yet" },
       { folder: "home%2Fempty", reason: "does not contain universe.db" },
       { folder: "notes", reason: "its name is not the encoding of a world name" },
     ]);
     const { code, out } = run(data);
-    equal([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
+    assertEquals([code, out.at(-1)], [0, "3 worlds checked, 0 broken, 3 leftovers"]);
   }));
 
 Deno.test("verifyDataFolder() throws for a folder that a server holds", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
-    throws(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
+    assertThrows(() => verifyDataFolder({ data, key: "k" }), DataFolderBusy);
     const { code, out, err } = run(data);
-    equal([code, out], [2, []]);
-    match(err.join(), /another server holds it \(process \d+\); stop it/);
+    assertEquals([code, out], [2, []]);
+    assertMatch(err.join(), /another server holds it \(process \d+\); stop it/);
     folder.release();
   }));
 
@@ -168,8 +172,8 @@ Deno.test("runVerify() prints a line for each broken world and a summary, and re
     damageSample(data, damage);
     Deno.truncateSync(`${data}/home%2Fa/universe.db`, 0);
     const { code, out, err } = run(data);
-    equal([code, err], [1, []]);
-    equal(out, [
+    assertEquals([code, err], [1, []]);
+    assertEquals(out, [
       "home/a: unreadable: no such table: stage_meta",
       `${SAMPLE_NAME}: chain at event 3: prev_hmac is not the hmac of the previous event`,
       "4 worlds checked, 2 broken",
@@ -184,8 +188,8 @@ Deno.test("runVerify() prints one line per world, whatever a damaged file contai
     db.close();
     Deno.mkdirSync(`${data}/no\u001bte`);
     const { out } = run(data);
-    equal(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
-    match(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
+    assertEquals(out.map((line) => /\p{Cc}/u.test(line)), [false, false, false]);
+    assertMatch(out[0] ?? "", /the row has ext "a\?\?\[2Jb"/);
   }));
 
 Deno.test("runVerify() uses the key of the folder, or the given one", () =>
@@ -196,27 +200,29 @@ Deno.test("runVerify() uses the key of the folder, or the given one", () =>
     writer.close();
     const out: string[] = [];
     const terminal = { out: (line: string) => out.push(line), err: () => {} };
-    equal(runVerify(data, undefined, terminal), 0);
-    equal(runVerify(data, "another key", terminal), 1);
-    equal(
+    assertEquals(runVerify(data, undefined, terminal), 0);
+    assertEquals(runVerify(data, "another key", terminal), 1);
+    assertEquals(
       out.at(-1),
       "2 worlds checked, 2 broken; no chain fits this key; give the key that signed them in ELASTIK_KEY",
     );
-    equal(out.some((line) => line.includes(secret)), false);
+    assertEquals(out.some((line) => line.includes(secret)), false);
   }));
 
 Deno.test("runVerify() reports what is missing and returns 2", () =>
   withTempData((data) => {
     const none = run(`${data}/none`);
-    equal([none.code, none.err], [2, [`Cannot verify ${data}/none: there is no such folder`]]);
+    assertEquals([none.code, none.err], [2, [
+      `Cannot verify ${data}/none: there is no such folder`,
+    ]]);
     const out: string[] = [];
     const terminal = { out: () => {}, err: (line: string) => out.push(line) };
-    equal(runVerify(data, undefined, terminal), 2);
-    match(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
+    assertEquals(runVerify(data, undefined, terminal), 2);
+    assertMatch(out.join(), /its signing key is neither in ELASTIK_KEY nor in/);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
-    equal(runVerify(data, undefined, terminal), 2);
-    match(out.join(), /does not contain 64 hexadecimal digits/);
-    equal(snapshot(data).length, 1);
+    assertEquals(runVerify(data, undefined, terminal), 2);
+    assertMatch(out.join(), /does not contain 64 hexadecimal digits/);
+    assertEquals(snapshot(data).length, 1);
   }));
 
 Deno.test("runVerify() shows its progress and clears it at the end", () =>
@@ -225,9 +231,9 @@ Deno.test("runVerify() shows its progress and clears it at the end", () =>
     writer.apply(Array.from({ length: 250 }, (_, i) => putJob(`home/w${i}`, "1")));
     writer.close();
     const { progress } = run(data);
-    equal(progress.length, 252);
-    equal([progress[0], progress[100], progress[250]], ["0/250", "100/250", "250/250"]);
-    equal(progress.at(-1), "end");
+    assertEquals(progress.length, 252);
+    assertEquals([progress[0], progress[100], progress[250]], ["0/250", "100/250", "250/250"]);
+    assertEquals(progress.at(-1), "end");
   }));
 
 Deno.test("verify checks a folder with read permission only", () =>
@@ -246,10 +252,10 @@ Deno.test("verify checks a folder with read permission only", () =>
       return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
     }
     const before = snapshot(data);
-    equal(await verify(), { code: 0, out: "1 worlds checked, 0 broken\n", err: "" });
-    equal(snapshot(data), before);
+    assertEquals(await verify(), { code: 0, out: "1 worlds checked, 0 broken\n", err: "" });
+    assertEquals(snapshot(data), before);
     Deno.truncateSync(`${data}/home%2Fa/universe.db`, 100);
     const { code, out } = await verify();
-    equal(code, 1);
-    ok(out.endsWith("1 worlds checked, 1 broken\n"), out);
+    assertEquals(code, 1);
+    assert(out.endsWith("1 worlds checked, 1 broken\n"), out);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import type { Authenticator } from "../../lib/auth/authenticate.ts";
 import { ANONYMOUS } from "../../lib/auth/authenticate.ts";
 import { syncAccounts } from "../../lib/auth/account_sync.ts";
@@ -67,12 +67,12 @@ function settle(): Promise<void> {
 Deno.test("syncAccounts() loads both files, and again after a change of either", async () => {
   const [files, witness] = [new Files(), new Witness()];
   await syncAccounts(files, witness, () => {});
-  deepStrictEqual(witness.seen, [["", ""]]);
+  assertEquals(witness.seen, [["", ""]]);
   files.put("etc/passwd", "ada:T2");
   await settle();
   files.put("etc/shadow", "ada:00");
   await settle();
-  deepStrictEqual(witness.seen.at(-1), ["ada:T2", "ada:00"]);
+  assertEquals(witness.seen.at(-1), ["ada:T2", "ada:00"]);
 });
 
 Deno.test("syncAccounts() keeps the newest files, in whichever order the loads complete", async () => {
@@ -86,17 +86,17 @@ Deno.test("syncAccounts() keeps the newest files, in whichever order the loads c
   await settle();
   for (const resume of early) resume();
   await settle();
-  deepStrictEqual(witness.seen.at(-1), ["# nobody", ""]);
+  assertEquals(witness.seen.at(-1), ["# nobody", ""]);
 });
 
 Deno.test("syncAccounts() accepts no account if the files cannot be read", async () => {
   const [files, witness, log] = [new Files(), new Witness(), [] as string[]];
   files.put("etc/passwd", "ada:T2");
   await syncAccounts(files, witness, (line) => void log.push(line));
-  equal(witness.seen.at(-1)?.[0], "ada:T2");
+  assertEquals(witness.seen.at(-1)?.[0], "ada:T2");
   files.damaged = true;
   files.put("etc/passwd", "ada:T2");
   await settle();
-  deepStrictEqual(witness.seen.at(-1), ["", ""]);
-  match(log.join(), /accounts are disabled: the file is torn/);
+  assertEquals(witness.seen.at(-1), ["", ""]);
+  assertMatch(log.join(), /accounts are disabled: the file is torn/);
 });

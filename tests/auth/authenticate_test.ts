@@ -1,4 +1,10 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "../support/assert.ts";
 import { Buffer } from "node:buffer";
 import { ANONYMOUS, createAuthenticator, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
@@ -38,46 +44,46 @@ function cap(prefix = "/home/scratch", mode: "r" | "rw" = "rw", exp = NOW + 60):
 }
 
 Deno.test("authenticate() without a header returns T1, or T2 on loopback without a token", () => {
-  assert.deepEqual(ANONYMOUS, { tier: "T1", by: "T1" });
-  assert.deepEqual(LOCAL, { tier: "T2", by: "T2:local" });
-  assert.equal(createTestAuthenticator().authenticate(null, true), ANONYMOUS);
-  assert.equal(createTestAuthenticator().authenticate(null, false), ANONYMOUS);
-  assert.equal(openMachine().authenticate(null, true), LOCAL);
-  assert.equal(openMachine().authenticate(null, false), ANONYMOUS);
+  assertEquals(ANONYMOUS, { tier: "T1", by: "T1" });
+  assertEquals(LOCAL, { tier: "T2", by: "T2:local" });
+  assertStrictEquals(createTestAuthenticator().authenticate(null, true), ANONYMOUS);
+  assertStrictEquals(createTestAuthenticator().authenticate(null, false), ANONYMOUS);
+  assertStrictEquals(openMachine().authenticate(null, true), LOCAL);
+  assertStrictEquals(openMachine().authenticate(null, false), ANONYMOUS);
 });
 
 Deno.test("authenticate() requires a token if it is set to the empty string", () => {
   const empty = createTestAuthenticator({ token: "" });
-  assert.equal(empty.authenticate(null, true), ANONYMOUS);
+  assertStrictEquals(empty.authenticate(null, true), ANONYMOUS);
   for (const header of ["Bearer ", "Bearer", "Bearer  ", basic("", ""), basic("x", "")]) {
-    assert.equal(empty.authenticate(header, true), REJECTED, header);
+    assertStrictEquals(empty.authenticate(header, true), REJECTED, header);
   }
 });
 
 Deno.test("authenticate() accepts the tokens as Bearer", () => {
   for (const loopback of [true, false]) {
-    assert.deepEqual(createTestAuthenticator().authenticate(`Bearer ${TOKEN}`, loopback), T2);
-    assert.deepEqual(createTestAuthenticator().authenticate(`Bearer ${APPROVE}`, loopback), T3);
-    assert.deepEqual(openMachine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+    assertEquals(createTestAuthenticator().authenticate(`Bearer ${TOKEN}`, loopback), T2);
+    assertEquals(createTestAuthenticator().authenticate(`Bearer ${APPROVE}`, loopback), T3);
+    assertEquals(openMachine().authenticate(`Bearer ${APPROVE}`, loopback), T3);
   }
 });
 
 Deno.test("authenticate() accepts scheme names in any case, followed by any number of spaces", () => {
   for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR"]) {
-    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme} ${TOKEN}`, false), T2);
-    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme}   ${TOKEN}`, false), T2);
+    assertEquals(createTestAuthenticator().authenticate(`${scheme} ${TOKEN}`, false), T2);
+    assertEquals(createTestAuthenticator().authenticate(`${scheme}   ${TOKEN}`, false), T2);
   }
   const encoded = basic("x", TOKEN).slice(6);
   for (const scheme of ["Basic", "basic", "BASIC"]) {
-    assert.deepEqual(createTestAuthenticator().authenticate(`${scheme} ${encoded}`, false), T2);
+    assertEquals(createTestAuthenticator().authenticate(`${scheme} ${encoded}`, false), T2);
   }
 });
 
 Deno.test("authenticate() accepts tokens and capabilities as Basic password of any user", () => {
   for (const user of ["", "x", "T3", "ada", "é", "a b"]) {
-    assert.deepEqual(createTestAuthenticator().authenticate(basic(user, TOKEN), false), T2, user);
-    assert.deepEqual(createTestAuthenticator().authenticate(basic(user, APPROVE), false), T3, user);
-    assert.equal(
+    assertEquals(createTestAuthenticator().authenticate(basic(user, TOKEN), false), T2, user);
+    assertEquals(createTestAuthenticator().authenticate(basic(user, APPROVE), false), T3, user);
+    assertEquals(
       createTestAuthenticator().authenticate(basic(user, cap()), false).by,
       "cap:/home/scratch",
       user,
@@ -134,40 +140,48 @@ Deno.test("authenticate() rejects unknown and malformed credentials, with and wi
   ];
   for (const header of headers) {
     for (const loopback of [true, false]) {
-      assert.equal(createTestAuthenticator().authenticate(header, loopback), REJECTED, header);
-      assert.equal(openMachine().authenticate(header, loopback), REJECTED, header);
+      assertStrictEquals(
+        createTestAuthenticator().authenticate(header, loopback),
+        REJECTED,
+        header,
+      );
+      assertStrictEquals(openMachine().authenticate(header, loopback), REJECTED, header);
     }
   }
-  assert.deepEqual(REJECTED, { tier: "T1", by: "T1", rejected: true });
+  assertEquals(REJECTED, { tier: "T1", by: "T1", rejected: true });
 });
 
 Deno.test("authenticate() never matches an empty token", () => {
   for (const settings of [{ approveToken: "" }, { token: "", approveToken: "" }]) {
     for (const header of ["Bearer ", "Bearer", "", basic("", ""), basic("x", "")]) {
-      assert.equal(createTestAuthenticator(settings).authenticate(header, true), REJECTED, header);
+      assertStrictEquals(
+        createTestAuthenticator(settings).authenticate(header, true),
+        REJECTED,
+        header,
+      );
     }
   }
 });
 
 Deno.test("authenticate() returns T3 if both tokens are equal", () => {
   const both = createTestAuthenticator({ token: "same", approveToken: "same" });
-  assert.deepEqual(both.authenticate("Bearer same", false), T3);
+  assertEquals(both.authenticate("Bearer same", false), T3);
 });
 
 Deno.test("authenticate() compares tokens beyond ASCII by their bytes on the wire", () => {
   for (const token of ["voilà", "文", "pässword 🔑"]) {
     const wire = Buffer.from(token).toString("latin1");
-    assert.deepEqual(
+    assertEquals(
       createTestAuthenticator({ token }).authenticate(`Bearer ${wire}`, false),
       T2,
       token,
     );
-    assert.deepEqual(
+    assertEquals(
       createTestAuthenticator({ token }).authenticate(basic("x", token), false),
       T2,
       token,
     );
-    assert.equal(
+    assertStrictEquals(
       createTestAuthenticator({ token }).authenticate(`Bearer ${token}`, false),
       REJECTED,
       token,
@@ -177,12 +191,12 @@ Deno.test("authenticate() compares tokens beyond ASCII by their bytes on the wir
 
 Deno.test("authenticate() parses headers of 8192 characters and rejects longer ones", () => {
   const secret = "s".repeat(MAX_AUTHORIZATION_CHARS - "Bearer ".length);
-  assert.deepEqual(
+  assertEquals(
     createTestAuthenticator({ token: secret }).authenticate(`Bearer ${secret}`, false),
     T2,
   );
   const longer = createTestAuthenticator({ token: secret + "s" });
-  assert.equal(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
+  assertStrictEquals(longer.authenticate(`Bearer ${secret}s`, false), REJECTED);
 });
 
 Deno.test("authenticate() returns T2 with the scope of a capability", () => {
@@ -195,20 +209,20 @@ Deno.test("authenticate() returns T2 with the scope of a capability", () => {
   };
   const header = `Bearer ${cap("/home/scratch", "r")}`;
   for (let again = 0; again < 3; again++) {
-    assert.deepEqual(auth.authenticate(header, again === 1), expected);
+    assertEquals(auth.authenticate(header, again === 1), expected);
   }
 });
 
 Deno.test("authenticate() names a narrowed capability after its longest prefix", () => {
   const line = { mode: "rw", exp: NOW + 60 } as const;
   const narrower = narrow(cap(), { ...line, prefix: "/home/scratch/sub" });
-  assert.equal(
+  assertEquals(
     createTestAuthenticator().authenticate(`Bearer ${narrower}`, false).by,
     "cap:/home/scratch/sub",
   );
   // A line with a wider prefix must not change the name in the event chain.
   const pretender = narrow(narrower, { ...line, prefix: "/" });
-  assert.equal(
+  assertEquals(
     createTestAuthenticator().authenticate(`Bearer ${pretender}`, false).by,
     "cap:/home/scratch/sub",
   );
@@ -218,8 +232,12 @@ Deno.test("authenticate() rejects capabilities with another key, expired or chan
   const foreign = mint({ key: "other", prefix: "/", mode: "rw", exp: NOW + 60 });
   const tampered = cap().replace(/^./, (first) => (first === "A" ? "B" : "A"));
   for (const token of [foreign, tampered, cap("/", "rw", NOW), cap().slice(0, -1), cap() + "A"]) {
-    assert.equal(createTestAuthenticator().authenticate(`Bearer ${token}`, true), REJECTED, token);
-    assert.equal(openMachine().authenticate(basic("x", token), true), REJECTED, token);
+    assertStrictEquals(
+      createTestAuthenticator().authenticate(`Bearer ${token}`, true),
+      REJECTED,
+      token,
+    );
+    assertStrictEquals(openMachine().authenticate(basic("x", token), true), REJECTED, token);
   }
 });
 
@@ -227,31 +245,31 @@ Deno.test("authenticate() rejects a cached capability after its expiry", () => {
   let seconds = NOW;
   const auth = createTestAuthenticator({ now: () => seconds * 1000 });
   const header = `Bearer ${cap("/home/scratch", "rw", NOW + 60)}`;
-  assert.equal(auth.authenticate(header, false).authenticated, true);
+  assertEquals(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 59.9;
-  assert.equal(auth.authenticate(header, false).authenticated, true);
+  assertEquals(auth.authenticate(header, false).authenticated, true);
   seconds = NOW + 60;
-  assert.equal(auth.authenticate(header, false), REJECTED);
-  assert.equal(auth.authenticate(header, false), REJECTED);
+  assertStrictEquals(auth.authenticate(header, false), REJECTED);
+  assertStrictEquals(auth.authenticate(header, false), REJECTED);
 });
 
 Deno.test("authenticate() limits its cache and still accepts a capability that was evicted", () => {
   const auth = createTestAuthenticator();
   const first = `Bearer ${cap("/home/0")}`;
-  assert.equal(auth.authenticate(first, false).by, "cap:/home/0");
+  assertEquals(auth.authenticate(first, false).by, "cap:/home/0");
   const remembered = auth.authenticate(first, false);
-  assert.equal(auth.authenticate(first, false), remembered);
+  assertStrictEquals(auth.authenticate(first, false), remembered);
   for (let n = 1; n <= CAPABILITY_CACHE_ENTRIES; n++) {
-    assert.equal(auth.authenticate(`Bearer ${cap(`/home/${n}`)}`, false).by, `cap:/home/${n}`);
+    assertEquals(auth.authenticate(`Bearer ${cap(`/home/${n}`)}`, false).by, `cap:/home/${n}`);
   }
   const again = auth.authenticate(first, false);
-  assert.notEqual(again, remembered);
-  assert.deepEqual(again, remembered);
+  assertNotStrictEquals(again, remembered);
+  assertEquals(again, remembered);
 });
 
 Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", () => {
   const auth = createTestAuthenticator();
-  assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
+  assertStrictEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
   const digests = ["a", "b", "c", "pässwörd"].map(sha256Hex);
   auth.setAccounts(
     "ada:T1\nbob:T2\ncy:T3\nève:T2\n",
@@ -271,20 +289,20 @@ Deno.test("authenticate() accepts the accounts of /etc/passwd and /etc/shadow", 
     ["ada", digests[0] ?? "", REJECTED],
   ];
   for (const [user, password, caller] of rows) {
-    assert.deepEqual(auth.authenticate(basic(user, password), true), caller, `${user}:${password}`);
+    assertEquals(auth.authenticate(basic(user, password), true), caller, `${user}:${password}`);
   }
   // An account is not accepted as a Bearer token.
-  assert.equal(auth.authenticate("Bearer a", false), REJECTED);
-  assert.equal(auth.authenticate("Bearer ada:a", false), REJECTED);
+  assertStrictEquals(auth.authenticate("Bearer a", false), REJECTED);
+  assertStrictEquals(auth.authenticate("Bearer ada:a", false), REJECTED);
   auth.setAccounts("", "");
-  assert.equal(auth.authenticate(basic("ada", "a"), false), REJECTED);
+  assertStrictEquals(auth.authenticate(basic("ada", "a"), false), REJECTED);
 });
 
 Deno.test("authenticate() splits Basic credentials at the first colon", () => {
   const auth = createTestAuthenticator({ token: "with:colons:" });
-  assert.deepEqual(auth.authenticate(basic("x", "with:colons:"), false), T2);
+  assertEquals(auth.authenticate(basic("x", "with:colons:"), false), T2);
   auth.setAccounts("ada:T2\n", `ada:${sha256Hex("a:b:c")}\n`);
-  assert.equal(auth.authenticate(basic("ada", "a:b:c"), false).by, "user:ada");
+  assertEquals(auth.authenticate(basic("ada", "a:b:c"), false).by, "user:ada");
 });
 
 Deno.test("authenticate() returns callers without a secret", () => {
@@ -303,7 +321,7 @@ Deno.test("authenticate() returns callers without a secret", () => {
     for (
       const secret of [TOKEN, APPROVE, KEY, token.slice(-43), "password", sha256Hex("password")]
     ) {
-      assert.ok(!told.includes(secret), told);
+      assert(!told.includes(secret), told);
     }
   }
 });
@@ -311,13 +329,13 @@ Deno.test("authenticate() returns callers without a secret", () => {
 Deno.test("authenticate() returns frozen callers", () => {
   for (const header of [null, "x", `Bearer ${TOKEN}`, `Bearer ${APPROVE}`, `Bearer ${cap()}`]) {
     const caller = createTestAuthenticator().authenticate(header, false);
-    assert.ok(Object.isFrozen(caller), String(header));
-    assert.ok(caller.scope === undefined || Object.isFrozen(caller.scope));
+    assert(Object.isFrozen(caller), String(header));
+    assert(caller.scope === undefined || Object.isFrozen(caller.scope));
   }
 });
 
 Deno.test("createAuthenticator() throws if the signing key is empty", () => {
-  assert.throws(
+  assertThrows(
     () => createAuthenticator({ approveToken: APPROVE, key: "", now: Date.now }),
     { name: "TypeError", message: /ELASTIK_KEY is empty/ },
   );

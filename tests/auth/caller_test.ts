@@ -1,19 +1,19 @@
-import assert from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { type Caller, isAtLeast, isExpired } from "../../lib/auth/caller.ts";
 
 Deno.test("isAtLeast() orders the tiers", () => {
   const rows = { T1: ["T1"], T2: ["T1", "T2"], T3: ["T1", "T2", "T3"] } as const;
   for (const tier of ["T1", "T2", "T3"] as const) {
     const below = (["T1", "T2", "T3"] as const).filter((needed) => isAtLeast(tier, needed));
-    assert.deepEqual(below, rows[tier]);
+    assertEquals(below, rows[tier]);
   }
 });
 
 Deno.test("isExpired() returns true for a capability from its expiry second on, false for other callers", () => {
   const scope = { prefixes: ["/home"], mode: "rw", exp: 100 } as const;
   const cap: Caller = { tier: "T2", by: "cap:/home", scope, authenticated: true };
-  assert.equal(isExpired(cap, 99.9), false);
-  assert.equal(isExpired(cap, 100), true);
-  assert.equal(isExpired({ tier: "T3", by: "T3", authenticated: true }, 1e12), false);
-  assert.equal(isExpired({ tier: "T1", by: "T1" }, 1e12), false);
+  assertEquals(isExpired(cap, 99.9), false);
+  assertEquals(isExpired(cap, 100), true);
+  assertEquals(isExpired({ tier: "T3", by: "T3", authenticated: true }, 1e12), false);
+  assertEquals(isExpired({ tier: "T1", by: "T1" }, 1e12), false);
 });

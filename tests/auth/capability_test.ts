@@ -1,4 +1,11 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStrictEquals,
+  assertThrows,
+  fail,
+} from "../support/assert.ts";
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Scope } from "../../lib/auth/caller.ts";
@@ -30,7 +37,7 @@ function refusal(call: () => unknown): string {
 }
 
 Deno.test("mint() creates the token that the contract describes", () => {
-  assert.equal(mint(SCRATCH), sign(`/home/scratch|${LATER}|rw`));
+  assertStrictEquals(mint(SCRATCH), sign(`/home/scratch|${LATER}|rw`));
 });
 
 Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
@@ -39,8 +46,8 @@ Deno.test("mint() and verify() agree for every mode and kind of prefix", () => {
       const prefix of ["/", "/home", "/home/a b", "/home/100%", "/home/%2F", "/home/é/张", "/etc"]
     ) {
       const token = mint({ key: KEY, prefix, mode, exp: LATER });
-      assert.deepEqual(verify(KEY, token, NOW), { prefixes: [prefix], mode, exp: LATER });
-      assert.match(token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
+      assertEquals(verify(KEY, token, NOW), { prefixes: [prefix], mode, exp: LATER });
+      assertMatch(token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
     }
   }
 });
@@ -58,15 +65,15 @@ Deno.test("mint() throws for fields without a canonical spelling", () => {
     "/a\nb",
   ];
   for (const prefix of [...prefixes, "/home/e\u0301", "/home/\\x", "/home/\0", "/home/\ud800"]) {
-    assert.match(refusal(() => mint({ ...SCRATCH, prefix })), /^bad-query: /, prefix);
+    assertMatch(refusal(() => mint({ ...SCRATCH, prefix })), /^bad-query: /, prefix);
   }
   for (const exp of [0, -1, 1.5, NaN, Infinity, 2 ** 53]) {
-    assert.match(refusal(() => mint({ ...SCRATCH, exp })), /^bad-query: /, String(exp));
+    assertMatch(refusal(() => mint({ ...SCRATCH, exp })), /^bad-query: /, String(exp));
   }
 });
 
 Deno.test("mint() throws if the key is empty", () => {
-  assert.throws(() => mint({ ...SCRATCH, key: "" }), {
+  assertThrows(() => mint({ ...SCRATCH, key: "" }), {
     name: "TypeError",
     message: /key is empty/,
   });
@@ -74,26 +81,26 @@ Deno.test("mint() throws if the key is empty", () => {
 
 Deno.test("verify() checks the expiry to the second", () => {
   const token = mint({ ...SCRATCH, exp: NOW });
-  assert.equal(verify(KEY, token, NOW - 1)?.exp, NOW);
-  assert.equal(verify(KEY, token, NOW - 0.001)?.exp, NOW);
-  assert.equal(verify(KEY, token, NOW), undefined);
-  assert.equal(verify(KEY, token, NOW + 1), undefined);
+  assertStrictEquals(verify(KEY, token, NOW - 1)?.exp, NOW);
+  assertStrictEquals(verify(KEY, token, NOW - 0.001)?.exp, NOW);
+  assertEquals(verify(KEY, token, NOW), undefined);
+  assertEquals(verify(KEY, token, NOW + 1), undefined);
 });
 
 Deno.test("verify() rejects a token that was signed with another key", () => {
   const token = mint(SCRATCH);
   for (const key of ["", "another key", KEY + " ", KEY.toUpperCase()]) {
-    assert.equal(verify(key, token, NOW), undefined, key);
+    assertEquals(verify(key, token, NOW), undefined, key);
   }
   const unkeyed = sign(`/home/scratch|${LATER}|rw`).split(".")[0] + "." +
     createHmac("sha256", "").update(`/home/scratch|${LATER}|rw`).digest("base64url");
-  assert.equal(verify("", unkeyed, NOW), undefined);
+  assertEquals(verify("", unkeyed, NOW), undefined);
 });
 
 Deno.test("narrow() needs no key, and verify() applies every added line", () => {
   const once = narrow(mint(SCRATCH), { prefix: "/home/scratch/sub", mode: "rw", exp: LATER - 60 });
   const twice = narrow(once, { prefix: "/home/scratch/sub/x", mode: "r", exp: LATER });
-  assert.equal(
+  assertStrictEquals(
     twice,
     sign(
       `/home/scratch|${LATER}|rw\n/home/scratch/sub|${
@@ -101,7 +108,7 @@ Deno.test("narrow() needs no key, and verify() applies every added line", () => 
       }|rw\n/home/scratch/sub/x|${LATER}|r`,
     ),
   );
-  assert.deepEqual(verify(KEY, twice, NOW), {
+  assertEquals(verify(KEY, twice, NOW), {
     prefixes: ["/home/scratch", "/home/scratch/sub", "/home/scratch/sub/x"],
     mode: "r",
     exp: LATER - 60,
@@ -112,54 +119,54 @@ Deno.test("narrow() cannot widen prefix, mode or expiry", () => {
   const base = mint({ ...SCRATCH, mode: "r", exp: NOW + 10 });
   const wider = narrow(base, { prefix: "/", mode: "rw", exp: NOW + 10_000 });
   const scope = verify(KEY, wider, NOW);
-  assert.deepEqual(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
-  assert.equal(isInside(scope ?? assert.fail(), "/home/other"), false);
-  assert.equal(verify(KEY, wider, NOW + 10), undefined);
+  assertEquals(scope, { prefixes: ["/home/scratch", "/"], mode: "r", exp: NOW + 10 });
+  assertEquals(isInside(scope ?? fail(), "/home/other"), false);
+  assertEquals(verify(KEY, wider, NOW + 10), undefined);
   const elsewhere = narrow(base, { prefix: "/home/other", mode: "rw", exp: LATER });
-  const nowhere = verify(KEY, elsewhere, NOW) ?? assert.fail();
+  const nowhere = verify(KEY, elsewhere, NOW) ?? fail();
   for (const path of ["/", "/home", "/home/other", "/home/scratch", "/home/scratch/x"]) {
-    assert.equal(isInside(nowhere, path), false, path);
+    assertEquals(isInside(nowhere, path), false, path);
   }
 });
 
 Deno.test("narrow() with an expired line gives an expired token", () => {
   const token = narrow(mint(SCRATCH), { prefix: "/home/scratch", mode: "rw", exp: NOW - 1 });
-  assert.equal(verify(KEY, token, NOW), undefined);
+  assertEquals(verify(KEY, token, NOW), undefined);
 });
 
 Deno.test("narrow() throws for malformed tokens and lines without a canonical spelling", () => {
   for (const token of ["", ".", "a.b", "x".repeat(80), mint(SCRATCH) + "=", "é".repeat(50)]) {
-    assert.match(refusal(() => narrow(token, SCRATCH)), /^bad-query: .*malformed/, token);
+    assertMatch(refusal(() => narrow(token, SCRATCH)), /^bad-query: .*malformed/, token);
   }
-  assert.match(refusal(() => narrow(mint(SCRATCH), { ...SCRATCH, prefix: "/a/" })), /^bad-query: /);
+  assertMatch(refusal(() => narrow(mint(SCRATCH), { ...SCRATCH, prefix: "/a/" })), /^bad-query: /);
 });
 
 Deno.test("narrow() adds at most 16 lines, and verify() accepts no more", () => {
-  assert.equal(MAX_CAPABILITY_LINES, 16);
+  assertEquals(MAX_CAPABILITY_LINES, 16);
   let token = mint({ ...SCRATCH, prefix: "/" });
   for (let lines = 1; lines < MAX_CAPABILITY_LINES; lines++) {
     token = narrow(token, { prefix: "/home", mode: "rw", exp: LATER });
   }
-  assert.equal(verify(KEY, token, NOW)?.prefixes.length, 16);
+  assertEquals(verify(KEY, token, NOW)?.prefixes.length, 16);
   const more = { prefix: "/home", mode: "rw", exp: LATER } as const;
-  assert.match(refusal(() => narrow(token, more)), /^bad-query: .*16 lines/);
-  assert.ok(verify(KEY, sign(Array(16).fill(`/|${LATER}|r`).join("\n")), NOW));
-  assert.equal(verify(KEY, sign(Array(17).fill(`/|${LATER}|r`).join("\n")), NOW), undefined);
+  assertMatch(refusal(() => narrow(token, more)), /^bad-query: .*16 lines/);
+  assert(verify(KEY, sign(Array(16).fill(`/|${LATER}|r`).join("\n")), NOW));
+  assertEquals(verify(KEY, sign(Array(17).fill(`/|${LATER}|r`).join("\n")), NOW), undefined);
 });
 
 Deno.test("mint() and verify() accept at most 4096 characters", () => {
-  assert.equal(MAX_CAPABILITY_CHARS, 4096);
+  assertEquals(MAX_CAPABILITY_CHARS, 4096);
   const prefix = (bytes: number) => "/" + "a".repeat(bytes - 1);
   // 4096 = 4052 of payload, a dot and 43 of signature; 4052 base64url characters are 3039 bytes.
   const rest = `|${LATER}|rw`.length;
   const fits = mint({ ...SCRATCH, prefix: prefix(3039 - rest) });
-  assert.equal(fits.length, 4096);
-  assert.ok(verify(KEY, fits, NOW));
-  assert.match(
+  assertEquals(fits.length, 4096);
+  assert(verify(KEY, fits, NOW));
+  assertMatch(
     refusal(() => mint({ ...SCRATCH, prefix: prefix(3040 - rest) })),
     /at most 4096 are allowed/,
   );
-  assert.equal(verify(KEY, sign(prefix(3040 - rest) + `|${LATER}|rw`), NOW), undefined);
+  assertEquals(verify(KEY, sign(prefix(3040 - rest) + `|${LATER}|rw`), NOW), undefined);
 });
 
 Deno.test("verify() rejects a token with one character changed, added or removed", () => {
@@ -167,16 +174,16 @@ Deno.test("verify() rejects a token with one character changed, added or removed
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n";
   for (let at = 0; at <= token.length; at++) {
     const [before, after] = [token.slice(0, at), token.slice(at)];
-    assert.equal(verify(KEY, before + after.slice(1) + (after ? "" : "A"), NOW), undefined);
+    assertEquals(verify(KEY, before + after.slice(1) + (after ? "" : "A"), NOW), undefined);
     for (const char of alphabet) {
-      assert.equal(verify(KEY, before + char + after, NOW), undefined);
+      assertEquals(verify(KEY, before + char + after, NOW), undefined);
       if (char !== after[0] && after !== "") {
-        assert.equal(verify(KEY, before + char + after.slice(1), NOW), undefined);
+        assertEquals(verify(KEY, before + char + after.slice(1), NOW), undefined);
       }
     }
   }
   for (let at = 0; at < token.length; at++) {
-    assert.equal(verify(KEY, token.slice(0, at), NOW), undefined);
+    assertEquals(verify(KEY, token.slice(0, at), NOW), undefined);
   }
 });
 
@@ -184,7 +191,7 @@ Deno.test("verify() rejects lines that were removed, prepended, repeated or reor
   const first = `/home/scratch|${LATER}|rw`;
   const second = `/home/scratch/x|${LATER}|r`;
   const honest = sign(`${first}\n${second}`);
-  assert.ok(verify(KEY, honest, NOW));
+  assert(verify(KEY, honest, NOW));
   const signature = honest.slice(honest.indexOf("."));
   for (
     const payload of [
@@ -200,10 +207,10 @@ Deno.test("verify() rejects lines that were removed, prepended, repeated or reor
     ]
   ) {
     const token = Buffer.from(payload).toString("base64url") + signature;
-    assert.equal(verify(KEY, token, NOW), undefined, payload);
+    assertEquals(verify(KEY, token, NOW), undefined, payload);
   }
   // A signature over the joined text is not the signature of the chain.
-  assert.equal(verify(KEY, sign(`${first}\n${second}`, [`${first}\n${second}`]), NOW), undefined);
+  assertEquals(verify(KEY, sign(`${first}\n${second}`, [`${first}\n${second}`]), NOW), undefined);
 });
 
 Deno.test("verify() rejects a correctly signed line in another than the canonical spelling", () => {
@@ -252,15 +259,15 @@ Deno.test("verify() rejects a correctly signed line in another than the canonica
     `/home|１８００００３６００|rw`,
   ];
   for (const line of lines) {
-    assert.equal(verify(KEY, sign(line), NOW), undefined, JSON.stringify(line));
+    assertEquals(verify(KEY, sign(line), NOW), undefined, JSON.stringify(line));
     const second = sign(`/|${LATER}|rw\n${line}`);
-    assert.equal(verify(KEY, second, NOW), undefined, `second ${JSON.stringify(line)}`);
+    assertEquals(verify(KEY, second, NOW), undefined, `second ${JSON.stringify(line)}`);
   }
 });
 
 Deno.test("verify() rejects other spellings of base64url", () => {
   const token = mint({ ...SCRATCH, prefix: "/home/~~~ÿÿÿ>>>" });
-  assert.ok(verify(KEY, token, NOW));
+  assert(verify(KEY, token, NOW));
   const [payload = "", signature = ""] = token.split(".");
   const spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const others = [
@@ -282,7 +289,7 @@ Deno.test("verify() rejects other spellings of base64url", () => {
     // The last of 43 characters has two bits that are not decoded.
     `${payload}.${signature.slice(0, -1)}${spare[spare.indexOf(signature.at(-1) ?? "") + 1]}`,
   ].filter((other) => other !== token);
-  for (const other of others) assert.equal(verify(KEY, other, NOW), undefined, other);
+  for (const other of others) assertEquals(verify(KEY, other, NOW), undefined, other);
 });
 
 Deno.test("verify() rejects a correctly signed payload that is not UTF-8", () => {
@@ -294,7 +301,7 @@ Deno.test("verify() rejects a correctly signed payload that is not UTF-8", () =>
     ]);
     for (const signed of [line, Buffer.from(line.toString())]) {
       const signature = createHmac("sha256", KEY).update(signed).digest("base64url");
-      assert.equal(verify(KEY, `${line.toString("base64url")}.${signature}`, NOW), undefined);
+      assertEquals(verify(KEY, `${line.toString("base64url")}.${signature}`, NOW), undefined);
     }
   }
 });
@@ -312,12 +319,12 @@ Deno.test("verify() never throws for untrusted text", () => {
     "=" + dot43,
   ];
   for (const text of [...texts, "a".repeat(1e5), ".".repeat(100), "A".repeat(4052) + dot43]) {
-    assert.equal(verify(KEY, text, NOW), undefined);
+    assertEquals(verify(KEY, text, NOW), undefined);
   }
 });
 
 Deno.test("isCapabilityShaped() checks the outer form only", () => {
-  assert.equal(isCapabilityShaped(mint(SCRATCH)), true);
+  assertEquals(isCapabilityShaped(mint(SCRATCH)), true);
   for (
     const text of [
       "",
@@ -327,7 +334,7 @@ Deno.test("isCapabilityShaped() checks the outer form only", () => {
       "A".repeat(4053) + "." + "A".repeat(43),
     ]
   ) {
-    assert.equal(isCapabilityShaped(text), false, text.slice(0, 60));
+    assertEquals(isCapabilityShaped(text), false, text.slice(0, 60));
   }
 });
 
@@ -357,14 +364,14 @@ Deno.test("isInside() compares whole segments", () => {
   ];
   for (const [prefix, path, inside] of rows) {
     const scope: Scope = { prefixes: [prefix], mode: "rw", exp: LATER };
-    assert.equal(isInside(scope, path), inside, `${path} in ${prefix}`);
+    assertStrictEquals(isInside(scope, path), inside, `${path} in ${prefix}`);
   }
 });
 
 Deno.test("isInside() requires the path to be inside every prefix", () => {
   const scope: Scope = { prefixes: ["/home", "/home/a", "/home/a/b"], mode: "rw", exp: LATER };
-  assert.equal(isInside(scope, "/home/a/b/c"), true);
+  assertEquals(isInside(scope, "/home/a/b/c"), true);
   for (const path of ["/home", "/home/a", "/home/a/c", "/home/b"]) {
-    assert.equal(isInside(scope, path), false, path);
+    assertEquals(isInside(scope, path), false, path);
   }
 });

@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Grants } from "../../lib/auth/caller.ts";
 import { grantFault, isGranted } from "../../lib/auth/grants.ts";
 
@@ -14,14 +14,14 @@ function allowed(grants: Grants, path: string): string {
 
 Deno.test("isGranted() matches everything below a prefix with a trailing slash, otherwise the path only", () => {
   const grants: Grants = { "/home/a/": "r", "/var/x": "rw" };
-  equal(allowed(grants, "/home/a"), "r");
-  equal(allowed(grants, "/home/a/b/c"), "r");
-  equal(allowed(grants, "/home/ab"), "");
-  equal(allowed(grants, "/home"), "");
-  equal(allowed(grants, "/var/x"), "rwd");
-  equal(allowed(grants, "/var/x/y"), "");
-  equal(allowed(grants, "/var/xy"), "");
-  equal(allowed({}, "/home/a"), "");
+  assertEquals(allowed(grants, "/home/a"), "r");
+  assertEquals(allowed(grants, "/home/a/b/c"), "r");
+  assertEquals(allowed(grants, "/home/ab"), "");
+  assertEquals(allowed(grants, "/home"), "");
+  assertEquals(allowed(grants, "/var/x"), "rwd");
+  assertEquals(allowed(grants, "/var/x/y"), "");
+  assertEquals(allowed(grants, "/var/xy"), "");
+  assertEquals(allowed({}, "/home/a"), "");
 });
 
 Deno.test("isGranted() uses the grant for exactly the path, otherwise the longest", () => {
@@ -32,20 +32,20 @@ Deno.test("isGranted() uses the grant for exactly the path, otherwise the longes
     "/home/c/": "r",
     "/home/c": "rw",
   };
-  equal(allowed(grants, "/home/x"), "rwd");
-  equal(allowed(grants, "/home/a/x"), "r");
-  equal(allowed(grants, "/home/a/b"), "rwd");
-  equal(allowed(grants, "/home/a/b/c"), "r");
-  ok(isGranted(grants, "write", "/home/c"));
-  equal(allowed(grants, "/home/c/d"), "r");
+  assertEquals(allowed(grants, "/home/x"), "rwd");
+  assertEquals(allowed(grants, "/home/a/x"), "r");
+  assertEquals(allowed(grants, "/home/a/b"), "rwd");
+  assertEquals(allowed(grants, "/home/a/b/c"), "r");
+  assert(isGranted(grants, "write", "/home/c"));
+  assertEquals(allowed(grants, "/home/c/d"), "r");
 });
 
 Deno.test("isGranted() does not delete a collection that contains a read-only grant", () => {
   const grants: Grants = { "/var/c/": "rw", "/var/c/kept/deep": "r" };
-  equal(allowed(grants, "/var/c"), "rw");
-  equal(allowed(grants, "/var/c/kept"), "rw");
-  equal(allowed(grants, "/var/c/other"), "rwd");
-  equal(allowed(grants, "/var/c/kept/deep"), "r");
+  assertEquals(allowed(grants, "/var/c"), "rw");
+  assertEquals(allowed(grants, "/var/c/kept"), "rw");
+  assertEquals(allowed(grants, "/var/c/other"), "rwd");
+  assertEquals(allowed(grants, "/var/c/kept/deep"), "r");
 });
 
 Deno.test("isGranted() writes no path that decides about rights, in any spelling", () => {
@@ -71,28 +71,28 @@ Deno.test("isGranted() writes no path that decides about rights, in any spelling
       "/usr/lib/Shell",
     ]
   ) {
-    ok(!isGranted(all, "write", path), path);
-    ok(!isGranted(all, "delete", path), path);
+    assert(!isGranted(all, "write", path), path);
+    assert(!isGranted(all, "delete", path), path);
   }
-  equal(allowed(all, "/etc/other"), "rwd");
+  assertEquals(allowed(all, "/etc/other"), "rwd");
 });
 
 Deno.test("isGranted() reads private paths only with an explicit grant", () => {
   const over: Grants = { "/etc/": "r" };
-  equal(allowed(over, "/etc/fstab"), "r");
+  assertEquals(allowed(over, "/etc/fstab"), "r");
   for (const path of ["/etc/shadow", "/etc/SHADOW", "/etc/shadow/x", "/boot", "/boot/env"]) {
-    equal(allowed(over, path), "", path);
+    assertEquals(allowed(over, path), "", path);
   }
-  equal(allowed({ "/etc/shadow": "r" }, "/etc/shadow"), "r");
-  equal(allowed({ "/boot/": "r" }, "/boot/env"), "r");
-  equal(allowed({ "/proc/": "r" }, "/proc/source/main.ts"), "");
-  equal(allowed({ "/proc/source/": "r" }, "/proc/source/main.ts"), "r");
-  equal(allowed({ "/boot/env": "r", "/": "r" }, "/boot/plugins"), "");
+  assertEquals(allowed({ "/etc/shadow": "r" }, "/etc/shadow"), "r");
+  assertEquals(allowed({ "/boot/": "r" }, "/boot/env"), "r");
+  assertEquals(allowed({ "/proc/": "r" }, "/proc/source/main.ts"), "");
+  assertEquals(allowed({ "/proc/source/": "r" }, "/proc/source/main.ts"), "r");
+  assertEquals(allowed({ "/boot/env": "r", "/": "r" }, "/boot/plugins"), "");
 });
 
 Deno.test("isGranted() finds no grant in the prototype", () => {
   for (const path of ["/__proto__", "/constructor", "constructor", "__proto__"]) {
-    equal(allowed({}, path), "");
+    assertEquals(allowed({}, path), "");
   }
 });
 
@@ -112,12 +112,12 @@ Deno.test("grantFault() rejects never-writable paths, their parents and children
       "/",
     ]
   ) {
-    match(grantFault(prefix, "rw") ?? "", /^writing \/\S+ would let the plugin/, prefix);
-    equal(grantFault(prefix, "r"), undefined);
+    assertMatch(grantFault(prefix, "rw") ?? "", /^writing \/\S+ would let the plugin/, prefix);
+    assertEquals(grantFault(prefix, "r"), undefined);
   }
   for (
     const prefix of ["/home/", "/etc/x", "/etc/passwd2", "/usr/lib/skills/", "/var/", "/library/"]
   ) {
-    equal(grantFault(prefix, "rw"), undefined, prefix);
+    assertEquals(grantFault(prefix, "rw"), undefined, prefix);
   }
 });

@@ -3,7 +3,7 @@
  * decision. The decisions are literals; a change of rights changes a cell.
  */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "../support/assert.ts";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import { type Action, decide } from "../../lib/auth/policy.ts";
@@ -122,11 +122,11 @@ const TABLE: readonly (readonly [action: Action, path: string, verdicts: string]
 for (const [action, path, verdicts] of TABLE) {
   Deno.test(`decide() returns the decisions of the table for ${action} ${path}`, () => {
     const expected = verdicts.split(/ +/);
-    assert.equal(expected.length, CALLERS.length);
+    assertStrictEquals(expected.length, CALLERS.length);
     for (const [at, [name, caller]] of CALLERS.entries()) {
       const verdict = decide(caller, action, path);
       const found = verdict.allowed ? "ok" : String(verdict.status);
-      assert.equal(found, expected[at], `${name}: ${action} ${path}`);
+      assertStrictEquals(found, expected[at], `${name}: ${action} ${path}`);
     }
   });
 }
@@ -135,8 +135,8 @@ Deno.test("the policy table has every action, and a row for every namespace of i
   const rows = new Set(TABLE.map(([action, path]) => `${action} ${path.split("/")[1]}`));
   for (const namespace of NAMESPACES) {
     for (const action of ["read", "write", "delete", "mint"]) {
-      assert.ok(rows.has(`${action} ${namespace}`), `${action} ${namespace}`);
+      assert(rows.has(`${action} ${namespace}`), `${action} ${namespace}`);
     }
   }
-  assert.ok(rows.has("activate lib"));
+  assert(rows.has("activate lib"));
 });

@@ -1,4 +1,11 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  fail,
+} from "../support/assert.ts";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import {
@@ -53,13 +60,13 @@ function problem(call: () => void): Problem {
     if (error instanceof Problem) return error;
     throw error;
   }
-  return assert.fail("nothing was thrown");
+  return fail("nothing was thrown");
 }
 
 Deno.test("decide() returns one shared object if it allows the action", () => {
-  assert.equal(decide(ANONYMOUS, "read", "/home/x"), ALLOWED);
-  assert.equal(decide(T3, "delete", "/etc/x"), ALLOWED);
-  assert.ok(Object.isFrozen(ALLOWED));
+  assertStrictEquals(decide(ANONYMOUS, "read", "/home/x"), ALLOWED);
+  assertStrictEquals(decide(T3, "delete", "/etc/x"), ALLOWED);
+  assert(Object.isFrozen(ALLOWED));
 });
 
 Deno.test("decide() explains a refusal: the action, the caller and what would be enough", () => {
@@ -97,7 +104,7 @@ Deno.test("decide() explains a refusal: the action, the caller and what would be
       "mode r; T3 is required",
     ],
   ];
-  for (const [found, expected] of rows) assert.equal(found, expected);
+  for (const [found, expected] of rows) assertStrictEquals(found, expected);
 });
 
 Deno.test("decide() keeps private prefixes private, by whole segments", () => {
@@ -112,32 +119,32 @@ Deno.test("decide() keeps private prefixes private, by whole segments", () => {
     "/b",
   ];
   for (const path of secret) {
-    assert.equal(detail(ANONYMOUS, "read", path).slice(0, 3), "401", path);
-    assert.equal(detail(T2, "read", path).slice(0, 3), "403", path);
-    assert.equal(detail(T3, "read", path), "allowed", path);
+    assertEquals(detail(ANONYMOUS, "read", path).slice(0, 3), "401", path);
+    assertEquals(detail(T2, "read", path).slice(0, 3), "403", path);
+    assertEquals(detail(T3, "read", path), "allowed", path);
   }
   for (const path of [...open, ...more]) {
-    assert.equal(detail(ANONYMOUS, "read", path), "allowed", path);
+    assertEquals(detail(ANONYMOUS, "read", path), "allowed", path);
   }
 });
 
 Deno.test("decide() protects spellings that a case-insensitive disk maps to a private world", () => {
   for (const path of ["/etc/Shadow", "/etc/SHADOW", "/ETC/shadow", "/Boot/env", "/etc/shadoW/x"]) {
-    assert.equal(detail(T2, "read", path).slice(0, 3), "403", path);
+    assertEquals(detail(T2, "read", path).slice(0, 3), "403", path);
   }
 });
 
 Deno.test("decide() allows T2 to write plugin sources and nothing else below /lib", () => {
-  assert.equal(detail(T2, "write", "/lib/example"), "allowed");
+  assertEquals(detail(T2, "write", "/lib/example"), "allowed");
   for (const path of ["/lib", "/lib/", "/lib/example/state", "/lib/a/b", "/libx", "/library/x"]) {
-    assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
+    assertEquals(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
 Deno.test("decide() allows T2 to write below /home, but not /home itself", () => {
-  assert.equal(detail(T2, "write", "/home/a/b/c"), "allowed");
+  assertEquals(detail(T2, "write", "/home/a/b/c"), "allowed");
   for (const path of ["/home", "/homes/x", "/", "/Home/x", "/dev/x", "/proc/x", "/example"]) {
-    assert.equal(detail(T2, "write", path).slice(0, 6), "403 T3", path);
+    assertEquals(detail(T2, "write", path).slice(0, 6), "403 T3", path);
   }
 });
 
@@ -145,12 +152,12 @@ Deno.test("decide() limits a capability to every prefix, for reads too", () => {
   const caller = cap("rw", "/home/scratch");
   for (const action of ["read", "write"] as const) {
     for (const path of ["/home/scratch", "/home/scratch/x", "/home/scratch/x/y"]) {
-      assert.equal(decide(caller, action, path), ALLOWED, `${action} ${path}`);
+      assertStrictEquals(decide(caller, action, path), ALLOWED, `${action} ${path}`);
     }
     for (
       const path of ["/", "/home", "/home/scratchy", "/home/scratch2/x", "/home/x", "/etc/passwd"]
     ) {
-      assert.match(
+      assertMatch(
         JSON.stringify(decide(caller, action, path)),
         /"status":403/,
         `${action} ${path}`,
@@ -159,34 +166,34 @@ Deno.test("decide() limits a capability to every prefix, for reads too", () => {
   }
   const nowhere = cap("rw", "/home/a", "/home/b");
   for (const path of ["/", "/home", "/home/a", "/home/b", "/home/a/b"]) {
-    assert.equal(decide(nowhere, "read", path).allowed, false, path);
+    assertEquals(decide(nowhere, "read", path).allowed, false, path);
   }
 });
 
 Deno.test("decide() allows every capability to read the shell's files and /auth/whoami", () => {
   const caller = cap("r", "/home/scratch");
   for (const path of ["/usr/lib/shell/index.html", "/usr/lib/shell/a/b.js", "/auth/whoami"]) {
-    assert.equal(decide(caller, "read", path), ALLOWED, path);
-    assert.equal(decide(caller, "write", path).allowed, false, path);
-    assert.equal(canRead(caller, path), true, path);
+    assertStrictEquals(decide(caller, "read", path), ALLOWED, path);
+    assertEquals(decide(caller, "write", path).allowed, false, path);
+    assertEquals(canRead(caller, path), true, path);
   }
   for (const path of ["/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/mint", "/auth"]) {
-    assert.equal(decide(caller, "read", path).allowed, false, path);
+    assertEquals(decide(caller, "read", path).allowed, false, path);
   }
 });
 
 Deno.test("decide() allows a capability no more than T2", () => {
   for (const caller of [cap("rw", "/"), cap("rw", "/etc"), cap("rw", "/boot"), cap("rw", "/lib")]) {
     for (const path of ["/etc/x", "/etc/shadow", "/boot/env", "/lib/x/state", "/usr/x", "/var/x"]) {
-      assert.equal(decide(caller, "write", path).allowed, false, path);
+      assertEquals(decide(caller, "write", path).allowed, false, path);
     }
     for (const action of ["delete", "activate", "mint"] as const) {
       for (const path of ["/", "/home/x", "/etc/x", "/lib/x", "/boot/x"]) {
-        assert.equal(decide(caller, action, path).allowed, false, `${action} ${path}`);
+        assertEquals(decide(caller, action, path).allowed, false, `${action} ${path}`);
       }
     }
     for (const path of ["/boot", "/boot/env", "/etc/shadow"]) {
-      assert.equal(decide(caller, "read", path).allowed, false, path);
+      assertEquals(decide(caller, "read", path).allowed, false, path);
     }
   }
 });
@@ -212,7 +219,7 @@ Deno.test("canRead() agrees with decide() for every caller and path", () => {
   ];
   for (const caller of EVERYONE) {
     for (const path of [...paths, ...more, "/auth/whoami", "/var/x", "/proc/status"]) {
-      assert.equal(
+      assertStrictEquals(
         canRead(caller, path),
         decide(caller, "read", path).allowed,
         `${caller.by} ${path}`,
@@ -225,51 +232,51 @@ Deno.test("isRedacted() returns true for /etc/fstab below T3", () => {
   for (const caller of EVERYONE) {
     const below = caller.tier !== "T3";
     for (const path of ["/etc/fstab", "/etc/FSTAB", "/etc/fstab/x"]) {
-      assert.equal(isRedacted(caller, path), below, `${caller.by} ${path}`);
+      assertStrictEquals(isRedacted(caller, path), below, `${caller.by} ${path}`);
     }
     for (const path of ["/", "/etc", "/etc/fstabs", "/etc/passwd", "/home/etc/fstab"]) {
-      assert.equal(isRedacted(caller, path), false, `${caller.by} ${path}`);
+      assertEquals(isRedacted(caller, path), false, `${caller.by} ${path}`);
     }
   }
 });
 
 Deno.test("assertCan() throws 401 with a challenge for Bearer and Basic", () => {
   const thrown = problem(() => assertCan(ANONYMOUS, "write", "/home/x"));
-  assert.equal(thrown.type, "unauthorized");
-  assert.equal(thrown.status, 401);
-  assert.deepEqual(thrown.headers, {
+  assertEquals(thrown.type, "unauthorized");
+  assertEquals(thrown.status, 401);
+  assertEquals(thrown.headers, {
     "www-authenticate": 'Bearer realm="elastik", Basic realm="elastik", charset="UTF-8"',
   });
-  assert.equal(thrown.headers["www-authenticate"], CHALLENGE);
+  assertStrictEquals(thrown.headers["www-authenticate"], CHALLENGE);
 });
 
 Deno.test("assertCan() throws 403 without a challenge, and nothing if allowed", () => {
   const thrown = problem(() => assertCan(T2, "delete", "/home/x"));
-  assert.equal(thrown.type, "forbidden");
-  assert.equal(thrown.status, 403);
-  assert.deepEqual(thrown.headers, {});
-  assert.equal(assertCan(T3, "delete", "/home/x"), undefined);
+  assertEquals(thrown.type, "forbidden");
+  assertEquals(thrown.status, 403);
+  assertEquals(thrown.headers, {});
+  assertEquals(assertCan(T3, "delete", "/home/x"), undefined);
 });
 
 Deno.test("assertAllowed() throws the same problems as assertCan()", () => {
-  assert.equal(problem(() => assertAllowed(decideEntry(ANONYMOUS, "/home/x", false))).status, 401);
-  assert.equal(assertAllowed(ALLOWED), undefined);
+  assertEquals(problem(() => assertAllowed(decideEntry(ANONYMOUS, "/home/x", false))).status, 401);
+  assertEquals(assertAllowed(ALLOWED), undefined);
 });
 
 Deno.test("decideEntry() requires a credential from clients on other computers", () => {
   for (const caller of EVERYONE) {
     const known = caller.authenticated === true;
-    assert.equal(decideEntry(caller, "/home/x", false).allowed, known, caller.by);
-    assert.equal(decideEntry(caller, "/home/x", true), ALLOWED, caller.by);
+    assertStrictEquals(decideEntry(caller, "/home/x", false).allowed, known, caller.by);
+    assertStrictEquals(decideEntry(caller, "/home/x", true), ALLOWED, caller.by);
   }
   const refusal = decideEntry(REJECTED, "/home/x", false);
-  assert.equal(!refusal.allowed && refusal.status, 401);
+  assertEquals(!refusal.allowed && refusal.status, 401);
 });
 
 Deno.test("decideEntry() allows everyone the shell's files and no other path", () => {
-  assert.equal(decideEntry(ANONYMOUS, "/usr/lib/shell/index.html", false), ALLOWED);
+  assertStrictEquals(decideEntry(ANONYMOUS, "/usr/lib/shell/index.html", false), ALLOWED);
   for (const path of ["/", "/usr/lib/shell", "/usr/lib/shells/x", "/usr/lib/x", "/auth/whoami"]) {
-    assert.equal(decideEntry(ANONYMOUS, path, false).allowed, false, path);
+    assertEquals(decideEntry(ANONYMOUS, path, false).allowed, false, path);
   }
 });
 
@@ -287,7 +294,11 @@ Deno.test("decideCall() requires the tier that the plugin declares", () => {
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
       const verdict = decideCall(caller, "write", "/dev/gpu", tier);
-      assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
+      assertStrictEquals(
+        verdict.allowed ? 200 : verdict.status,
+        expected[tier],
+        `${caller.by} ${tier}`,
+      );
     }
   }
 });
@@ -308,7 +319,11 @@ Deno.test("decideFallback() requires only the fallback's tier, and refuses plugi
   for (const [caller, expected] of rows) {
     for (const tier of ["T1", "T2", "T3"] as const) {
       const verdict = decideFallback(caller, "/nowhere", tier);
-      assert.equal(verdict.allowed ? 200 : verdict.status, expected[tier], `${caller.by} ${tier}`);
+      assertStrictEquals(
+        verdict.allowed ? 200 : verdict.status,
+        expected[tier],
+        `${caller.by} ${tier}`,
+      );
     }
   }
 });
@@ -329,16 +344,20 @@ Deno.test("readScopeKey() is equal only for callers with equal canRead()", () =>
     authenticated: true,
     grants: { "/home/": "r" },
   };
-  assert.equal(readScopeKey(grants), undefined);
+  assertEquals(readScopeKey(grants), undefined);
   for (const one of EVERYONE) {
     for (const other of EVERYONE) {
       if (readScopeKey(one) !== readScopeKey(other)) continue;
       for (const path of paths) {
-        assert.equal(canRead(one, path), canRead(other, path), `${one.by} ${other.by} ${path}`);
+        assertStrictEquals(
+          canRead(one, path),
+          canRead(other, path),
+          `${one.by} ${other.by} ${path}`,
+        );
       }
     }
   }
-  assert.notEqual(
+  assertNotStrictEquals(
     readScopeKey(cap("r", "/home/a", "/home/b")),
     readScopeKey(cap("r", '/home/a","/home/b')),
   );
@@ -346,15 +365,15 @@ Deno.test("readScopeKey() is equal only for callers with equal canRead()", () =>
 
 Deno.test("decideCall() compares a capability with the subject of the route", () => {
   const caller = cap("r", "/home/scratch");
-  assert.equal(
+  assertStrictEquals(
     decideCall(caller, "read", "/shaped/home/scratch/x", "T2", "/home/scratch/x"),
     ALLOWED,
   );
-  assert.equal(
+  assertEquals(
     decideCall(caller, "read", "/shaped/home/other", "T2", "/home/other").allowed,
     false,
   );
-  assert.equal(
+  assertEquals(
     decideCall(caller, "read", "/shaped/home/scratch/x", "T3", "/home/scratch/x").allowed,
     false,
   );

@@ -1,4 +1,9 @@
-import { equal, notEqual, ok } from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "../support/assert.ts";
 import { ANONYMOUS, LOCAL, REJECTED } from "../../lib/auth/authenticate.ts";
 import type { Caller } from "../../lib/auth/caller.ts";
 import { redactFor } from "../../lib/auth/redact.ts";
@@ -43,7 +48,7 @@ function shown(caller: Caller, body: string | Uint8Array, name?: string): string
 
 Deno.test("redactFor() returns the same object for T3", () => {
   const world = fstab("https://x /mnt/x bearer=s3cret");
-  equal(redactFor(T3, world), world);
+  assertStrictEquals(redactFor(T3, world), world);
 });
 
 Deno.test("redactFor() replaces every bearer token below T3", () => {
@@ -66,31 +71,31 @@ Deno.test("redactFor() replaces every bearer token below T3", () => {
     ["nothing to hide", "nothing to hide"],
   ] as const;
   for (const caller of BELOW) {
-    for (const [body, seen] of table) equal(shown(caller, body), seen, caller.by);
+    for (const [body, seen] of table) assertStrictEquals(shown(caller, body), seen, caller.by);
   }
 });
 
 Deno.test("redactFor() replaces secrets in bytes that are not UTF-8", () => {
   const seen = shown(ANONYMOUS, new Uint8Array([0xff, ...bytesOf(" bearer=s3cret "), 0xfe]));
-  ok(!seen.includes("s3cret"), seen);
+  assert(!seen.includes("s3cret"), seen);
 });
 
 Deno.test("redactFor() returns a world whose hash does not depend on the secret", () => {
   const world = fstab("a bearer=s3cret");
   const other = fstab("a bearer=0ther");
   const seen = redactFor(ANONYMOUS, world);
-  notEqual(seen.sha256, world.sha256);
-  equal(seen.sha256, redactFor(ANONYMOUS, other).sha256);
-  equal(seen.version, world.version);
-  equal(redactFor(LOCAL, world), seen);
+  assertNotStrictEquals(seen.sha256, world.sha256);
+  assertStrictEquals(seen.sha256, redactFor(ANONYMOUS, other).sha256);
+  assertStrictEquals(seen.version, world.version);
+  assertStrictEquals(redactFor(LOCAL, world), seen);
 });
 
 Deno.test("redactFor() changes the mount table only, in any letter case and below it", () => {
   const body = "bearer=s3cret";
   for (const name of ["etc/fstab", "etc/FSTAB", "etc/fstab/x"]) {
-    equal(shown(ANONYMOUS, body, name), "bearer=***", name);
+    assertEquals(shown(ANONYMOUS, body, name), "bearer=***", name);
   }
   for (const name of ["home/etc/fstab", "etc/fstab2", "etc/passwd", "home/fstab"]) {
-    equal(shown(ANONYMOUS, body, name), body, name);
+    assertStrictEquals(shown(ANONYMOUS, body, name), body, name);
   }
 });

@@ -1,7 +1,7 @@
-import { equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { sanitizeText } from "../../lib/base/sanitize_text.ts";
 
 Deno.test("sanitizeText() replaces line breaks, terminal controls and direction marks", () => {
-  equal(sanitizeText("a\nb\r\x1b[31m\u009b\u202e\u2028z"), "a?b??[31m???z");
-  equal(sanitizeText("grüße, 帮我 🗿"), "grüße, 帮我 🗿");
+  assertEquals(sanitizeText("a\nb\r\x1b[31m\u009b\u202e\u2028z"), "a?b??[31m???z");
+  assertEquals(sanitizeText("grüße, 帮我 🗿"), "grüße, 帮我 🗿");
 });

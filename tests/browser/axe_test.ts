@@ -2,7 +2,7 @@
 
 // deno-lint-ignore-file no-import-prefix -- lib/deps/ is for packages that the server loads
 
-import assert from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import axe from "npm:axe-core@4.14.1";
 import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
@@ -80,7 +80,7 @@ Deno.test("the shell violates no rule of axe-core", async (t) => {
         await page.getByRole("button", { name: "Mint", exact: true }).click();
         await page.getByLabel("Token", { exact: true }).waitFor();
         violations.push(...await check(page, "the minting dialog"));
-        assert.deepEqual(violations, []);
+        assertEquals(violations, []);
         await page.context().close();
       });
     }

@@ -1,6 +1,6 @@
 /** Details of the shell's pages in Chromium: health of plugins, collections, audio, video, PDF. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { healthOf } from "../../worlds/usr/lib/shell/plugins_part.js?raw";
 import { openPage, startBrowser, within } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
@@ -24,20 +24,20 @@ Deno.test("healthOf() returns the health of a plugin in one word", () => {
     const { word, tone, detail } = healthOf(status);
     return [word, tone, detail];
   };
-  assert.deepEqual(words({ state: "pending" }), ["pending", "pending", ""]);
-  assert.deepEqual(words({ state: "disabled", up: false }), ["disabled", "disabled", ""]);
-  assert.deepEqual(words({ state: "active", up: true, health: {} }), ["up", "good", ""]);
-  assert.deepEqual(words({ state: "active", up: false, fault: "no net" }), [
+  assertEquals(words({ state: "pending" }), ["pending", "pending", ""]);
+  assertEquals(words({ state: "disabled", up: false }), ["disabled", "disabled", ""]);
+  assertEquals(words({ state: "active", up: true, health: {} }), ["up", "good", ""]);
+  assertEquals(words({ state: "active", up: false, fault: "no net" }), [
     "down",
     "bad",
     "no net",
   ]);
-  assert.deepEqual(words({ state: "active", up: true, health: { crashes: 1 } }), [
+  assertEquals(words({ state: "active", up: true, health: { crashes: 1 } }), [
     "up",
     "pending",
     "ended once",
   ]);
-  assert.deepEqual(
+  assertEquals(
     words({ state: "active", up: true, health: { crashes: 3 } })[2],
     "ended 3 times",
   );
@@ -64,7 +64,7 @@ Deno.test("the shell shows health, collections and media", async (t) => {
         });
         await rows.filter({ hasText: "waiting" }).getByText("pending").waitFor();
         await page.screenshot({ path: `${SHOTS}home-plugins-1440-light.png` });
-        assert.deepEqual(messages, []);
+        assertEquals(messages, []);
         await page.context().close();
       },
     );
@@ -81,8 +81,8 @@ Deno.test("the shell shows health, collections and media", async (t) => {
       await page.getByRole("link", { name: "one" }).waitFor();
       await page.goto(`${url}/home/alone`);
       await page.getByText("✓ verified").waitFor();
-      assert.equal(await page.getByText("also a collection").count(), 0);
-      assert.deepEqual(messages, []);
+      assertEquals(await page.getByText("also a collection").count(), 0);
+      assertEquals(messages, []);
       await page.context().close();
     });
 
@@ -100,9 +100,9 @@ Deno.test("the shell shows health, collections and media", async (t) => {
       await page.goto(`${url}/home/page.pdf`);
       const frame = page.locator(".media.pdf iframe");
       await frame.waitFor();
-      assert.match(await frame.getAttribute("src") ?? "", /^blob:/);
+      assertMatch(await frame.getAttribute("src") ?? "", /^blob:/);
       await page.screenshot({ path: `${SHOTS}pdf-1440-light.png` });
-      assert.deepEqual(messages, []);
+      assertEquals(messages, []);
       await page.context().close();
     });
   } finally {

@@ -3,7 +3,7 @@
  * reads it; a second server records what it reached.
  */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { openPage, startBrowser } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
@@ -125,13 +125,13 @@ Deno.test("hostile content of a world", async (t) => {
       page.on("download", () => popups.push("download"));
       const done = page.frameLocator(".stage iframe").locator("#done");
       await done.waitFor({ timeout: 25_000 });
-      assert.deepEqual(JSON.parse(await done.textContent() ?? ""), []);
-      assert.equal(page.url(), `${server.url}/home/hostile`);
-      assert.deepEqual(popups, []);
-      assert.deepEqual(visits, []);
+      assertEquals(JSON.parse(await done.textContent() ?? ""), []);
+      assertEquals(page.url(), `${server.url}/home/hostile`);
+      assertEquals(popups, []);
+      assertEquals(visits, []);
       const names = await (await fetch(`${server.url}/home/`)).text();
-      assert.deepEqual(names.split("\n").filter((name) => /beacon|form/.test(name)), []);
-      assert.equal(
+      assertEquals(names.split("\n").filter((name) => /beacon|form/.test(name)), []);
+      assertEquals(
         await page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)"),
         0,
       );
@@ -153,7 +153,7 @@ Deno.test("hostile content of a world", async (t) => {
           "a worker of its own",
         ]
       ) {
-        assert.ok(got.includes(what), `${what} is not accessible without the frame either: ${got}`);
+        assert(got.includes(what), `${what} is not accessible without the frame either: ${got}`);
       }
       visits.length = 0;
       await page.context().close();
@@ -176,10 +176,10 @@ Deno.test("hostile content of a world", async (t) => {
         const { page } = await signedIn("/home/navigates");
         await page.locator(".stage iframe").waitFor();
         await page.waitForTimeout(250);
-        assert.deepEqual(visits, [], name);
+        assertEquals(visits, [], name);
         const secret = page.frameLocator(".stage iframe").getByText("secret", { exact: true });
-        assert.equal(await secret.count(), 0, name);
-        assert.equal(page.url(), `${server.url}/home/navigates`);
+        assertEquals(await secret.count(), 0, name);
+        assertEquals(page.url(), `${server.url}/home/navigates`);
         await page.context().close();
       }
     });
@@ -200,9 +200,9 @@ Deno.test("hostile content of a world", async (t) => {
       const { page } = await signedIn("/home/listener");
       const out = page.frameLocator(".stage iframe").locator("#out");
       await page.waitForTimeout(300);
-      assert.ok(!(await out.textContent() ?? "").includes(server.approve));
+      assert(!(await out.textContent() ?? "").includes(server.approve));
       const html = await page.frames().at(-1)?.content();
-      assert.ok(html !== undefined && !html.includes(server.approve));
+      assert(html !== undefined && !html.includes(server.approve));
       await page.context().close();
     });
 
@@ -214,12 +214,12 @@ Deno.test("hostile content of a world", async (t) => {
       const { page } = await signedIn("/home/linker");
       await page.frameLocator(".stage iframe").getByText("away").click();
       const link = page.locator(".link-bar a");
-      assert.equal(await link.getAttribute("href"), `${outsideUrl}x`);
-      assert.equal(await link.getAttribute("rel"), "noopener noreferrer");
+      assertEquals(await link.getAttribute("href"), `${outsideUrl}x`);
+      assertEquals(await link.getAttribute("rel"), "noopener noreferrer");
       await page.frameLocator(".stage iframe").getByText("run").click();
       await page.getByText("javascript:parent.x=1").waitFor();
-      assert.equal(await link.getAttribute("href"), null);
-      assert.deepEqual(visits, []);
+      assertEquals(await link.getAttribute("href"), null);
+      assertEquals(visits, []);
       await page.context().close();
     });
 
@@ -240,17 +240,17 @@ Deno.test("hostile content of a world", async (t) => {
           await page.goto(server.url + path);
           await page.getByText("onerror").first().waitFor();
           await page.waitForTimeout(150);
-          assert.equal(await page.evaluate("globalThis.hit"), undefined, path);
-          assert.equal(await page.locator("main img, main script").count(), 0, path);
-          assert.equal(
+          assertEquals(await page.evaluate("globalThis.hit"), undefined, path);
+          assertEquals(await page.locator("main img, main script").count(), 0, path);
+          assertEquals(
             await page.locator("a[href^='javascript'], a[href^='data']").count(),
             0,
             path,
           );
-          assert.deepEqual(messages, [], path);
+          assertEquals(messages, [], path);
           await page.context().close();
         }
-        assert.deepEqual(visits, []);
+        assertEquals(visits, []);
       },
     );
 
@@ -267,7 +267,7 @@ Deno.test("hostile content of a world", async (t) => {
       const { page } = await signedIn("/home/evil.svg");
       await page.frameLocator(".stage iframe").getByText("got nothing").waitFor();
       await page.waitForTimeout(800);
-      assert.deepEqual(visits, []);
+      assertEquals(visits, []);
       await page.context().close();
     });
 
@@ -282,7 +282,7 @@ Deno.test("hostile content of a world", async (t) => {
           "setTimeout('globalThis.hit = 1')",
           "document.createElement('script').src = '/home/sw.js?raw'",
         ]
-      ) await assert.rejects(page.evaluate(way), /TrustedHTML|TrustedScript/, way);
+      ) await assertRejects(page.evaluate(way), /TrustedHTML|TrustedScript/, way);
       await page.context().close();
     });
   } finally {

@@ -1,6 +1,6 @@
 /** The pure modules of the shell, which need no browser. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { changedSpan } from "../../worlds/usr/lib/shell/code_view.js";
 import { parseCsv } from "../../worlds/usr/lib/shell/csv.js";
 import { safeUrl } from "../../worlds/usr/lib/shell/dom.js";
@@ -13,21 +13,24 @@ import { pathOf, placeOf } from "../../worlds/usr/lib/shell/place.js";
 import { eventParser } from "../../worlds/usr/lib/shell/sse.js";
 
 Deno.test("placeOf() returns the name and the kind of a path", () => {
-  assert.equal(placeOf("/").kind, "home");
-  assert.equal(placeOf("/home/").kind, "collection");
-  assert.equal(placeOf("/home").kind, "collection");
-  assert.deepEqual(placeOf("/home/a%20b/%C3%A4"), {
+  assertEquals(placeOf("/").kind, "home");
+  assertEquals(placeOf("/home/").kind, "collection");
+  assertEquals(placeOf("/home").kind, "collection");
+  assertEquals(placeOf("/home/a%20b/%C3%A4"), {
     name: "home/a b/ä",
     collection: false,
     kind: "world",
   });
-  assert.equal(placeOf("/bin").kind, "route");
-  assert.equal(placeOf("/home/%E0%A4%A").name, "home/%E0%A4%A");
+  assertEquals(placeOf("/bin").kind, "route");
+  assertEquals(placeOf("/home/%E0%A4%A").name, "home/%E0%A4%A");
 });
 
 Deno.test("pathOf() encodes a name so that placeOf() returns it", () => {
   for (const name of ["home/a b", "home/100%", "home/#1?x", "home/埏埴", "home/a&b+c"]) {
-    assert.equal(placeOf(new URL(pathOf(name), "http://x").pathname).name, name.normalize("NFC"));
+    assertStrictEquals(
+      placeOf(new URL(pathOf(name), "http://x").pathname).name,
+      name.normalize("NFC"),
+    );
   }
 });
 
@@ -43,10 +46,10 @@ Deno.test("safeUrl() rejects URLs that could run code", () => {
       "file:///etc",
     ]
   ) {
-    assert.equal(safeUrl(url, "http://x/"), undefined, url);
+    assertEquals(safeUrl(url, "http://x/"), undefined, url);
   }
   for (const url of ["/a", "b?c", "#d", "https://e", "mailto:f@g"]) {
-    assert.equal(safeUrl(url, "http://x/"), url);
+    assertStrictEquals(safeUrl(url, "http://x/"), url);
   }
 });
 
@@ -61,22 +64,22 @@ Deno.test("eventParser() parses events wherever the text is cut", () => {
     const found: unknown[] = [];
     const feed = eventParser((event: unknown) => found.push(event));
     for (let at = 0; at < text.length; at += cut) feed(text.slice(at, at + cut));
-    assert.deepEqual(found, expected, `cut every ${cut}`);
+    assertEquals(found, expected, `cut every ${cut}`);
   }
 });
 
 Deno.test("parseCsv() parses quotes, line breaks in quotes and empty cells (RFC 4180)", () => {
-  assert.deepEqual(parseCsv('a,b\r\n"x, ""y""","1\n2"\n,\n'), [["a", "b"], ['x, "y"', "1\n2"], [
+  assertEquals(parseCsv('a,b\r\n"x, ""y""","1\n2"\n,\n'), [["a", "b"], ['x, "y"', "1\n2"], [
     "",
     "",
   ]]);
-  assert.deepEqual(parseCsv("a\tb\nc", "\t"), [["a", "b"], ["c"]]);
-  assert.deepEqual(parseCsv('"open'), [["open"]]);
-  assert.deepEqual(parseCsv(""), []);
+  assertEquals(parseCsv("a\tb\nc", "\t"), [["a", "b"], ["c"]]);
+  assertEquals(parseCsv('"open'), [["open"]]);
+  assertEquals(parseCsv(""), []);
 });
 
 Deno.test("parseMarkdown() parses blocks and inline marks", () => {
-  assert.deepEqual(parseMarkdown("# A *b*\n\ntext `c` **d** ~~e~~\n***\n> q\n"), [
+  assertEquals(parseMarkdown("# A *b*\n\ntext `c` **d** ~~e~~\n***\n> q\n"), [
     { tag: "h1", in: ["A ", { tag: "em", in: ["b"] }] },
     {
       tag: "p",
@@ -92,7 +95,7 @@ Deno.test("parseMarkdown() parses blocks and inline marks", () => {
     { tag: "hr", in: [] },
     { tag: "blockquote", in: [{ tag: "p", in: ["q"] }] },
   ]);
-  assert.deepEqual(parseMarkdown("- a\n  - b\n- [x] c\n\n2. d\n"), [
+  assertEquals(parseMarkdown("- a\n  - b\n- [x] c\n\n2. d\n"), [
     {
       tag: "ul",
       in: [
@@ -102,13 +105,13 @@ Deno.test("parseMarkdown() parses blocks and inline marks", () => {
     },
     { tag: "ol", start: 2, in: [{ tag: "li", in: ["d"] }] },
   ]);
-  assert.deepEqual(parseMarkdown("```js\n# no\n<b>\n```\n"), [{ tag: "pre", in: ["# no\n<b>"] }]);
-  assert.deepEqual(parseMarkdown("[a](/b) snake_case_name <i>"), [
+  assertEquals(parseMarkdown("```js\n# no\n<b>\n```\n"), [{ tag: "pre", in: ["# no\n<b>"] }]);
+  assertEquals(parseMarkdown("[a](/b) snake_case_name <i>"), [
     { tag: "p", in: [{ tag: "a", href: "/b", in: ["a"] }, " snake_case_name <i>"] },
   ]);
   const [table] = parseMarkdown("| a | b |\n|---|--:|\n| 1 | x\\|y |\n");
-  assert.equal(JSON.stringify(table).includes('"align":"right"'), true);
-  assert.equal(JSON.stringify(table).includes("x|y"), true);
+  assertEquals(JSON.stringify(table).includes('"align":"right"'), true);
+  assertEquals(JSON.stringify(table).includes("x|y"), true);
 });
 
 Deno.test("parseMarkdown() takes at most 1.5 s for text that is made to be slow", () => {
@@ -137,15 +140,15 @@ Deno.test("parseMarkdown() takes at most 1.5 s for text that is made to be slow"
     const start = performance.now();
     parseMarkdown(piece.repeat(20_000));
     const took = performance.now() - start;
-    assert.ok(took < 1500, `${JSON.stringify(piece)} took ${Math.round(took)} ms`);
+    assert(took < 1500, `${JSON.stringify(piece)} took ${Math.round(took)} ms`);
   }
 });
 
 Deno.test("changedSpan() returns the span between the common beginning and end", () => {
-  assert.deepEqual(changedSpan("abc", "abXc"), { start: 2, end: 3 });
-  assert.deepEqual(changedSpan("aaa", "aa"), { start: 2, end: 2 });
-  assert.deepEqual(changedSpan("", "x"), { start: 0, end: 1 });
-  assert.deepEqual(changedSpan("same", "same"), { start: 4, end: 4 });
+  assertEquals(changedSpan("abc", "abXc"), { start: 2, end: 3 });
+  assertEquals(changedSpan("aaa", "aa"), { start: 2, end: 2 });
+  assertEquals(changedSpan("", "x"), { start: 0, end: 1 });
+  assertEquals(changedSpan("same", "same"), { start: 4, end: 4 });
 });
 
 Deno.test("spansOf() distinguishes comments, strings, numbers and keywords", () => {
@@ -153,27 +156,27 @@ Deno.test("spansOf() distinguishes comments, strings, numbers and keywords", () 
   const spans = spansOf(source, "ts").map((
     { kind, start, end }: { kind: string; start: number; end: number },
   ) => [kind, source.slice(start, end)]);
-  assert.deepEqual(spans, [["keyword", "const"], ["string", '"b // c"'], ["comment", "// d 1"]]);
-  assert.deepEqual(spansOf("const", "txt"), []);
+  assertEquals(spans, [["keyword", "const"], ["string", '"b // c"'], ["comment", "// d 1"]]);
+  assertEquals(spansOf("const", "txt"), []);
 });
 
 Deno.test("rank() puts names that begin with the query first", () => {
   const names = ["home/a/planet", "home/plan", "var/log/x", "home/explain", "home/p/l/a/n"];
-  assert.deepEqual(rank(names, "plan").slice(0, 2), ["home/plan", "home/a/planet"]);
-  assert.deepEqual(rank(names, "zzz"), []);
+  assertEquals(rank(names, "plan").slice(0, 2), ["home/plan", "home/a/planet"]);
+  assertEquals(rank(names, "zzz"), []);
 });
 
 Deno.test("hexDump() shows offset, bytes and characters", () => {
-  assert.equal(hexDump(new Uint8Array([65, 0, 255]), 16, 4), "00000010  41 00 ff     A··\n");
+  assertEquals(hexDump(new Uint8Array([65, 0, 255]), 16, 4), "00000010  41 00 ff     A··\n");
 });
 
 Deno.test("size(), ago() and duration() return short texts", () => {
-  assert.deepEqual([0, 1023, 1024, 5_242_880].map(size), ["0 B", "1023 B", "1.0 KiB", "5.0 MiB"]);
+  assertEquals([0, 1023, 1024, 5_242_880].map(size), ["0 B", "1023 B", "1.0 KiB", "5.0 MiB"]);
   const now = Date.parse("2026-01-02T00:00:00Z");
-  assert.deepEqual(
+  assertEquals(
     ["2026-01-02T00:00:00Z", "2026-01-01T23:59:30Z", "2026-01-01T23:00:00Z", "2025-12-01T00:00:00Z"]
       .map((time) => ago(time, now)),
     ["now", "30 s", "1 h", "2025-12-01"],
   );
-  assert.deepEqual([5, 61, 3661, 90_000].map(duration), ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+  assertEquals([5, 61, 3661, 90_000].map(duration), ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]);
 });

@@ -1,6 +1,6 @@
 /** `/shaped/…` in Chromium: the text of a model streams into the page, and no script of it runs. */
 
-import assert from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { SCRIPTED } from "../plugins/shaper.ts";
 import { type OpenedPage, openPage, startBrowser } from "./browser.ts";
 import { type BrowserServer, startBrowserServer } from "./browser_server.ts";
@@ -29,7 +29,7 @@ async function control(
     body: JSON.stringify(content),
   });
   await answer.body?.cancel();
-  assert.equal(answer.status, 200);
+  assertEquals(answer.status, 200);
 }
 
 async function shaped(
@@ -60,17 +60,17 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
       await page.goto(`${url}/shaped/home/retro?intent=grandma/1.0%20(big-font)`);
       const frame = page.frameLocator(".stage iframe");
       await frame.getByText("We met, and it went well.").waitFor();
-      assert.equal(await frame.getByText("Nobody is cross.").count(), 0);
-      assert.equal(await page.getByRole("button", { name: "Stop" }).isVisible(), true);
+      assertEquals(await frame.getByText("Nobody is cross.").count(), 0);
+      assertEquals(await page.getByRole("button", { name: "Stop" }).isVisible(), true);
       await control(server, "release");
       await frame.getByText("Nobody is cross.").waitFor();
       await frame.locator("#two").click();
       await page.getByText("fake/m1, on the server's computer").waitFor();
       await page.getByRole("button", { name: "Stop" }).waitFor({ state: "hidden" });
-      assert.equal(await frame.locator("body").getAttribute("data-ran"), null);
+      assertEquals(await frame.locator("body").getAttribute("data-ran"), null);
       await frame.getByText("More").click();
       await page.getByRole("link", { name: `${url}/home/b` }).waitFor();
-      assert.equal(new URL(page.url()).searchParams.get("accept"), "text/html");
+      assertEquals(new URL(page.url()).searchParams.get("accept"), "text/html");
       await page.screenshot({ path: `${SHOTS}shaped-1440-light.png` });
       // The same URL is answered from the cache.
       await page.reload();
@@ -87,7 +87,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
       await page.locator(".json .key", { hasText: "mood" }).waitFor();
       await shaped(page, server, "text/csv", ["who,mood\n", "all,fine\n"]);
       await page.locator("table th", { hasText: "mood" }).waitFor();
-      assert.equal(await page.locator("table td").count(), 2);
+      assertEquals(await page.locator("table td").count(), 2);
       await shaped(page, server, "text/markdown", ["# Retro\n\n", "- **fine**\n"]);
       await page.locator(".prose-page h1", { hasText: "Retro" }).waitFor();
       await shaped(page, server, "text/plain", ["<b>fine</b>"]);
@@ -96,7 +96,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle id="dot" cx="4" cy="4" r="4"/></svg>';
       await shaped(page, server, "image/svg+xml", [picture.slice(0, 50), picture.slice(50)]);
       await page.frameLocator(".stage iframe").locator("#dot").waitFor();
-      assert.deepEqual(messages, []);
+      assertEquals(messages, []);
       await page.screenshot({ path: `${SHOTS}shaped-picture-1440-dark.png` });
       await page.context().close();
     });
@@ -127,7 +127,7 @@ Deno.test("GET /shaped/<path> in the browser", async (t) => {
       await page.getByRole("link", { name: "Open as a page" }).click();
       await page.waitForURL(/\/shaped\/home\/retro\?/);
       await page.getByRole("heading", { name: "/home/retro, shaped" }).waitFor();
-      assert.deepEqual(messages, []);
+      assertEquals(messages, []);
       await page.context().close();
     });
   } finally {

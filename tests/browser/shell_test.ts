@@ -3,7 +3,7 @@
  * Screenshots are written to `shots/`, to review changes of the design.
  */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { openPage, startBrowser, within } from "./browser.ts";
 import { startBrowserServer } from "./browser_server.ts";
 
@@ -48,9 +48,9 @@ Deno.test("the shell in the browser", async (t) => {
           await page.getByText(text).first().waitFor();
           await page.locator("main:not([aria-busy])").waitFor();
           await page.waitForTimeout(100);
-          assert.deepEqual(messages.filter(isNotErrorStatus), []);
+          assertEquals(messages.filter(isNotErrorStatus), []);
           const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-          assert.ok(bytes > 0 && bytes < MAX_PAGE_BYTES, `${path} has ${bytes} bytes`);
+          assert(bytes > 0 && bytes < MAX_PAGE_BYTES, `${path} has ${bytes} bytes`);
           for (const colorScheme of ["light", "dark"] as const) {
             for (const width of [390, 1440]) {
               await page.emulateMedia({ colorScheme });
@@ -59,7 +59,7 @@ Deno.test("the shell in the browser", async (t) => {
               const wide = Number(
                 await page.evaluate("document.documentElement.scrollWidth - innerWidth"),
               );
-              assert.ok(wide <= 0, `${path} is ${wide}px wider than ${width}px`);
+              assert(wide <= 0, `${path} is ${wide}px wider than ${width}px`);
             }
           }
           await page.context().close();
@@ -80,9 +80,9 @@ Deno.test("the shell in the browser", async (t) => {
           await page.getByText("version 2", { exact: true }).waitFor();
           await inside.getByText("Changed", { exact: true }).waitFor();
         });
-        assert.equal(await page.evaluate("globalThis.isSamePage"), true);
+        assertEquals(await page.evaluate("globalThis.isSamePage"), true);
         await page.getByText("✓ verified").waitFor();
-        assert.deepEqual(messages, []);
+        assertEquals(messages, []);
         await page.context().close();
       },
     );
@@ -99,7 +99,7 @@ Deno.test("the shell in the browser", async (t) => {
       await inside.getByText("two").waitFor();
       const frame = page.frames().at(-1);
       await page.locator(".stage iframe.coming").waitFor({ state: "detached" });
-      assert.ok(Number(await frame?.evaluate("scrollY")) > 1000);
+      assert(Number(await frame?.evaluate("scrollY")) > 1000);
       await page.context().close();
     });
 
@@ -108,7 +108,7 @@ Deno.test("the shell in the browser", async (t) => {
       async () => {
         const { page } = await openPage(browser);
         const response = await page.goto(`${url}/home/later`);
-        assert.equal(response?.status(), 404);
+        assertEquals(response?.status(), 404);
         await page.getByText("Nothing is here yet").waitFor();
         await page.locator("#live.live").waitFor();
         await within(1000, async () => {
@@ -137,7 +137,7 @@ Deno.test("the shell in the browser", async (t) => {
         headers: { authorization: `Bearer ${server.approve}` },
       }).then((response) => response.body?.cancel());
       await page.getByRole("link", { name: "new.txt" }).waitFor({ state: "detached" });
-      assert.deepEqual(messages, []);
+      assertEquals(messages, []);
       await page.context().close();
     });
 
@@ -166,13 +166,13 @@ Deno.test("the shell in the browser", async (t) => {
         await page.getByText("Version 2 was written while you edited").waitFor();
         await page.locator(".conflict pre").getByText("theirs").waitFor();
         await page.screenshot({ path: `${SHOTS}conflict-1440-light.png` });
-        assert.equal(await (await fetch(`${url}/home/shared.txt?raw`)).text(), "one\ntheirs\n");
+        assertEquals(await (await fetch(`${url}/home/shared.txt?raw`)).text(), "one\ntheirs\n");
         await page.getByRole("button", { name: "Replace version 2" }).click();
         await page.getByText("version 3", { exact: true }).waitFor();
         const saved = await fetch(`${url}/home/shared.txt?raw`);
-        assert.equal(await saved.text(), "one\nmine\n");
-        assert.equal(saved.headers.get("x-meta-author"), "ada");
-        assert.deepEqual(messages.filter((line) => !line.includes("412")), []);
+        assertEquals(await saved.text(), "one\nmine\n");
+        assertEquals(saved.headers.get("x-meta-author"), "ada");
+        assertEquals(messages.filter((line) => !line.includes("412")), []);
         await page.context().close();
       },
     );
@@ -186,7 +186,7 @@ Deno.test("the shell in the browser", async (t) => {
       await page.getByText("the first words").waitFor();
       await page.getByRole("button", { name: "Restore this version" }).click();
       await page.getByText("version 3", { exact: true }).waitFor();
-      assert.equal(await (await fetch(`${url}/home/past.txt?raw`)).text(), "the first words");
+      assertEquals(await (await fetch(`${url}/home/past.txt?raw`)).text(), "the first words");
       await page.context().close();
     });
 
@@ -208,7 +208,7 @@ Deno.test("the shell in the browser", async (t) => {
         const token = await page.getByLabel("Token", { exact: true }).textContent();
         await page.screenshot({ path: `${SHOTS}mint-1440-light.png` });
         const prompt = await page.getByLabel("Prompt for an agent", { exact: true }).textContent();
-        assert.ok(prompt?.includes(`${url}/home/scratch/`) && prompt.includes(token ?? "?"));
+        assert(prompt?.includes(`${url}/home/scratch/`) && prompt.includes(token ?? "?"));
         const write = (path: string) =>
           fetch(url + path, {
             method: "PUT",
@@ -216,8 +216,8 @@ Deno.test("the shell in the browser", async (t) => {
             headers: { authorization: `Bearer ${token}` },
           })
             .then(async (response) => (await response.body?.cancel(), response.status));
-        assert.equal(await write("/home/scratch/a"), 201);
-        assert.equal(await write("/home/elsewhere"), 403);
+        assertEquals(await write("/home/scratch/a"), 201);
+        assertEquals(await write("/home/elsewhere"), 403);
         await page.keyboard.press("Escape");
         await page.getByRole("button", { name: "Delete" }).click();
         await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
@@ -227,8 +227,8 @@ Deno.test("the shell in the browser", async (t) => {
         await page.getByRole("button", { name: "Sign in" }).waitFor();
         const storage =
           "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie, location.href])";
-        assert.ok(!String(await page.evaluate(storage)).includes(server.approve));
-        assert.deepEqual(messages.filter((line) => !/401|404/.test(line)), []);
+        assert(!String(await page.evaluate(storage)).includes(server.approve));
+        assertEquals(messages.filter((line) => !/401|404/.test(line)), []);
         await page.context().close();
       },
     );
@@ -254,14 +254,14 @@ Deno.test("the shell in the browser", async (t) => {
       await page.screenshot({ path: `${SHOTS}approve-1440-light.png` });
       await box.getByRole("button", { name: "Activate" }).click();
       await page.getByText("Its routes are up").waitFor();
-      assert.equal(await (await fetch(`${url}/hello-test`)).text(), "hello");
+      assertEquals(await (await fetch(`${url}/hello-test`)).text(), "hello");
       await page.getByRole("button", { name: "Disable" }).click();
       await page.getByRole("button", { name: "Activate…" }).waitFor();
       await server.put("/lib/hello", `${source}\nthrow new Error("no");`);
       await page.getByText('throw new Error("no")').waitFor();
       await page.getByRole("button", { name: "Activate…" }).click();
       await page.locator(".plugin [role=alert]").getByText("Cannot").waitFor();
-      assert.deepEqual(messages.filter((line) => !/401|403|422/.test(line)), []);
+      assertEquals(messages.filter((line) => !/401|403|422/.test(line)), []);
       await page.context().close();
     });
 
@@ -299,17 +299,17 @@ Deno.test("the shell in the browser", async (t) => {
         return dialog.dismiss();
       });
       await page.getByRole("link", { name: "Home", exact: true }).click();
-      assert.equal(await page.getByLabel("Text of").inputValue(), "not saved yet");
-      assert.deepEqual(questions, ["Leave without saving?"]);
+      assertEquals(await page.getByLabel("Text of").inputValue(), "not saved yet");
+      assertEquals(questions, ["Leave without saving?"]);
       await page.context().close();
     });
 
     await t.step("the shell can be installed", async () => {
       const manifest = await fetch(`${url}/usr/lib/shell/shell.webmanifest?raw`);
-      assert.equal(manifest.headers.get("content-type"), "application/manifest+json");
+      assertEquals(manifest.headers.get("content-type"), "application/manifest+json");
       const { icons: [icon] } = await manifest.json();
       const picture = await fetch(url + icon.src);
-      assert.equal(picture.headers.get("content-type"), icon.type);
+      assertStrictEquals(picture.headers.get("content-type"), icon.type);
       await picture.body?.cancel();
     });
 
@@ -369,7 +369,7 @@ Deno.test("the shell in the browser", async (t) => {
       await page.keyboard.press("ArrowDown");
       const focused = "document.activeElement.getAttribute('href')";
       const first = await page.locator(".rows a").nth(1).getAttribute("href");
-      assert.equal(await page.evaluate(focused), first);
+      assertStrictEquals(await page.evaluate(focused), first);
       await page.keyboard.press("Enter");
       await page.waitForURL(url + first);
       await page.context().close();
@@ -394,10 +394,10 @@ Deno.test("the shell in the browser", async (t) => {
         await server.put("/home/many/one", "x");
         await page.goto(`${url}/home/many/`);
         await page.getByText("10,000 entries").waitFor();
-        assert.ok(await page.locator(".rows li").count() < 400);
+        assert(await page.locator(".rows li").count() < 400);
         await page.keyboard.press("End");
         await page.getByRole("link", { name: "world-09999" }).waitFor();
-        assert.ok(await page.locator(".rows li").count() < 600);
+        assert(await page.locator(".rows li").count() < 600);
         await page.context().close();
       },
     );
@@ -425,7 +425,7 @@ Deno.test("the shell of a server with tokens", async (t) => {
       async () => {
         const { page } = await openPage(browser, remote);
         const response = await page.goto(`${url}/home/secret`);
-        assert.equal(response?.status(), 401);
+        assertEquals(response?.status(), 401);
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
         await page.screenshot({ path: `${SHOTS}sign-in-1440-light.png` });
         await page.getByLabel("Token or password").fill("write-in-tests");
@@ -440,10 +440,10 @@ Deno.test("the shell of a server with tokens", async (t) => {
         await page.locator(".media img").waitFor();
         const picture = "document.querySelector('.media img')";
         const width = `${picture}.decode().then(() => ${picture}.naturalWidth)`;
-        assert.equal(await page.evaluate(width), 1);
+        assertEquals(await page.evaluate(width), 1);
         const urls =
           "performance.getEntriesByType('resource').map((entry) => entry.name).join(' ')";
-        assert.ok(!String(await page.evaluate(urls)).includes("write-in-tests"));
+        assert(!String(await page.evaluate(urls)).includes("write-in-tests"));
         await page.context().close();
       },
     );

@@ -3,7 +3,7 @@
  * none of its modules and no lower layer but its own.
  */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import { MACHINE_PROGRAM } from "../support/server_process.ts";
 import { inFolder, ROOT, runProgram } from "../project/program.ts";
@@ -38,7 +38,7 @@ Deno.test("the bundle passes the tests that the checkout passes over HTTP", () =
       cwd: ROOT,
       env: { [MACHINE_PROGRAM]: `${folder}/elastik.js` },
     });
-    equal(code, 0, stdout + stderr);
+    assertEquals(code, 0, stdout + stderr);
     const [, passed, steps] = /\| (\d+) passed \((\d+) steps\) \| 0 failed/.exec(stdout) ?? [];
-    ok(Number(passed) + Number(steps) >= LEAST, `${passed} passed, ${steps} steps`);
+    assert(Number(passed) + Number(steps) >= LEAST, `${passed} passed, ${steps} steps`);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { listCommandNames } from "../../lib/cli/command.ts";
 import { COMMANDS } from "../../lib/cli/main.ts";
 import { completionScript, SHELLS } from "../../lib/cli/completion_scripts.ts";
@@ -6,12 +6,12 @@ import { completionScript, SHELLS } from "../../lib/cli/completion_scripts.ts";
 Deno.test("completionScript() contains every command and option that is not hidden", () => {
   for (const shell of SHELLS) {
     const script = completionScript(shell, COMMANDS, ["gpu"]);
-    ok(script.includes("gpu"), shell);
-    ok(!/\bcell\b/.test(script), shell);
+    assert(script.includes("gpu"), shell);
+    assert(!/\bcell\b/.test(script), shell);
     for (const name of listCommandNames(COMMANDS)) {
-      ok(script.includes(name), `${shell}: ${name}`);
+      assert(script.includes(name), `${shell}: ${name}`);
       for (const option of Object.keys(COMMANDS[name]?.options ?? {})) {
-        ok(
+        assert(
           script.includes(shell === "fish" ? `-l ${option}` : `--${option}`),
           `${shell}: ${option}`,
         );
@@ -23,7 +23,7 @@ Deno.test("completionScript() contains every command and option that is not hidd
 Deno.test("completionScript() has balanced quotes", () => {
   for (const shell of SHELLS) {
     for (const line of completionScript(shell, COMMANDS, ["gpu"]).split("\n")) {
-      equal((line.match(/'/g) ?? []).length % 2, 0, `${shell}: ${line}`);
+      assertEquals((line.match(/'/g) ?? []).length % 2, 0, `${shell}: ${line}`);
     }
   }
 });

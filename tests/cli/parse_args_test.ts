@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import {
   type ArgumentSpec,
   getTextOption,
@@ -15,18 +15,18 @@ const SHAPE: ArgumentSpec = {
 const read = (...args: string[]) => parseArgs("try", args, SHAPE);
 
 Deno.test("parseArgs() separates operands and options in any order", () => {
-  equal(read("a"), { words: ["a"], options: {} });
-  equal(read("--flag", "a", "--name", "x", "b"), {
+  assertEquals(read("a"), { words: ["a"], options: {} });
+  assertEquals(read("--flag", "a", "--name", "x", "b"), {
     words: ["a", "b"],
     options: { flag: true, name: "x" },
   });
-  equal(read("a", "--name=x=y"), { words: ["a"], options: { name: "x=y" } });
-  equal(read("--name", "--flag", "a"), { words: ["a"], options: { name: "--flag" } });
+  assertEquals(read("a", "--name=x=y"), { words: ["a"], options: { name: "x=y" } });
+  assertEquals(read("--name", "--flag", "a"), { words: ["a"], options: { name: "--flag" } });
 });
 
 Deno.test("parseArgs() treats - as an operand, and everything after --", () => {
-  equal(read("-"), { words: ["-"], options: {} });
-  equal(read("--", "--flag", "-x"), { words: ["--flag", "-x"], options: {} });
+  assertEquals(read("-"), { words: ["-"], options: {} });
+  assertEquals(read("--", "--flag", "-x"), { words: ["--flag", "-x"], options: {} });
 });
 
 Deno.test("parseArgs() throws for invalid arguments and states what is valid", () => {
@@ -42,9 +42,12 @@ Deno.test("parseArgs() throws for invalid arguments and states what is valid", (
     [["a", "--name="], /--name needs <text>/],
   ];
   for (const [args, says] of rows) {
-    throws(() => read(...args), (error) => error instanceof UsageError && says.test(error.message));
+    assertThrows(
+      () => read(...args),
+      (error) => error instanceof UsageError && says.test(error.message),
+    );
   }
-  throws(
+  assertThrows(
     () => parseArgs("bare", ["--x"], { usage: "", maxArguments: 0 }),
     /it takes no options/,
   );
@@ -52,7 +55,7 @@ Deno.test("parseArgs() throws for invalid arguments and states what is valid", (
 
 Deno.test("getTextOption() returns a value, and undefined for a flag", () => {
   const { options } = read("a", "--flag", "--name", "x");
-  equal(["name", "flag", "other"].map((name) => getTextOption(options, name)), [
+  assertEquals(["name", "flag", "other"].map((name) => getTextOption(options, name)), [
     "x",
     undefined,
     undefined,

@@ -1,23 +1,23 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { formatBar, ProgressBar } from "../../lib/cli/progress_bar.ts";
 
 const WORK = { title: "verify", unit: "worlds" };
 
 Deno.test("formatBar() fits a terminal of any width", () => {
-  equal(
+  assertEquals(
     formatBar({ ...WORK, columns: 41 }, 5, 10),
     `verify [${"#".repeat(10)}${"-".repeat(9)}] 5/10 worlds`,
   );
   for (const columns of [1, 5, 20, 40, 80, 300]) {
     for (const done of [0, 7, 12_345]) {
-      ok(
+      assert(
         formatBar({ ...WORK, columns }, done, 12_345).length < Math.max(2, columns),
         `${columns} ${done}`,
       );
     }
   }
-  ok(formatBar({ ...WORK, columns: 80 }, 0, 0).includes("0/0 worlds"));
-  ok(!formatBar({ ...WORK, columns: 80 }, 9, 5).includes("-"));
+  assert(formatBar({ ...WORK, columns: 80 }, 0, 0).includes("0/0 worlds"));
+  assert(!formatBar({ ...WORK, columns: 80 }, 9, 5).includes("-"));
 });
 
 Deno.test("ProgressBar redraws at most every 50 ms and clears its line at the end", () => {
@@ -30,9 +30,9 @@ Deno.test("ProgressBar redraws at most every 50 ms and clears its line at the en
     now: () => now,
   });
   bar.end();
-  equal(written, "", "nothing was drawn");
+  assertEquals(written, "", "nothing was drawn");
   for (let i = 0; i < 100; i++, now += 10) bar.update(i, 100);
-  equal(written.split("\r").length - 1, 20);
+  assertEquals(written.split("\r").length - 1, 20);
   bar.end();
-  ok(written.endsWith("\r\x1b[K"));
+  assert(written.endsWith("\r\x1b[K"));
 });

@@ -3,7 +3,7 @@
  * the responses.
  */
 
-import { equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { childElements, findDavChild, parseXml } from "../../lib/dav/xml/xml_reader.ts";
 import { toNameKey, type XmlElement } from "../../lib/dav/xml/xml_writer.ts";
 import type { TestApp } from "../support/app.ts";
@@ -38,7 +38,7 @@ export function asking({ ask }: TestApp): Ask {
       ...(body === undefined ? {} : { body }),
     });
     const text = await answer.text();
-    equal(answer.status, status, `${line}: ${text.slice(0, 400)}`);
+    assertStrictEquals(answer.status, status, `${line}: ${text.slice(0, 400)}`);
     return { status: answer.status, headers: answer.headers, text };
   };
 }
@@ -53,7 +53,7 @@ export interface Resource {
 /** Parses a multi-status response. */
 export function resources(text: string): Resource[] {
   const root = parseXml(new TextEncoder().encode(text));
-  equal(toNameKey(root), "{DAV:}multistatus");
+  assertEquals(toNameKey(root), "{DAV:}multistatus");
   return childElements(root).map((response) => {
     const properties: Record<string, ReadonlyMap<string, XmlElement>> = {};
     for (const propstat of childElements(response).filter(({ name }) => name === "propstat")) {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import { hasTool, needing, runTool, withFolder } from "./tool.ts";
@@ -39,7 +39,7 @@ async function rclone(server: TestServer, cwd: string, ...args: string[]): Promi
       RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
     },
   });
-  equal(code, 0, text);
+  assertEquals(code, 0, text);
   return text;
 }
 
@@ -53,11 +53,11 @@ Deno.test({
       withFolder(async (folder) => {
         await makeTree(`${folder}/up`);
         const local = await hashes(`${folder}/up`);
-        equal(Object.keys(local).length, FILES + 2);
+        assertStrictEquals(Object.keys(local).length, FILES + 2);
         await rclone(server, folder, "sync", "up", "dav:tree");
         await rclone(server, folder, "check", "--download", "up", "dav:tree");
         await rclone(server, folder, "sync", "dav:tree", "down");
-        deepStrictEqual(await hashes(`${folder}/down`), local);
+        assertEquals(await hashes(`${folder}/down`), local);
         // A deleted local folder is deleted on the server too; other files do not change.
         await Deno.remove(`${folder}/up/d3`, { recursive: true });
         await Deno.writeTextFile(`${folder}/up/new.txt`, "new");
@@ -65,7 +65,7 @@ Deno.test({
         await rclone(server, folder, "moveto", "dav:tree/d1", "dav:tree/moved");
         await rclone(server, folder, "sync", "dav:tree", "down");
         await Deno.rename(`${folder}/up/d1`, `${folder}/up/moved`);
-        deepStrictEqual(await hashes(`${folder}/down`), await hashes(`${folder}/up`));
+        assertEquals(await hashes(`${folder}/down`), await hashes(`${folder}/up`));
         await server.audit();
       })),
 });
@@ -105,13 +105,13 @@ Deno.test({
             "",
           ].join("\n"),
         });
-        ok(!/failed|Could not/.test(text), text);
-        match(text, /Setting property on .*succeeded/);
-        match(text, /Value of colour is: blue/);
-        match(text, /copy\.txt\s+6 /);
-        match(text, /Unlocking `c\/copy\.txt': succeeded/);
-        equal(await Deno.readTextFile(`${folder}/back.txt`), "a note");
-        equal((await server.approve("GET", "/home/")).text, "boot\n");
+        assert(!/failed|Could not/.test(text), text);
+        assertMatch(text, /Setting property on .*succeeded/);
+        assertMatch(text, /Value of colour is: blue/);
+        assertMatch(text, /copy\.txt\s+6 /);
+        assertMatch(text, /Unlocking `c\/copy\.txt': succeeded/);
+        assertEquals(await Deno.readTextFile(`${folder}/back.txt`), "a note");
+        assertEquals((await server.approve("GET", "/home/")).text, "boot\n");
         await server.audit();
       })),
 });
@@ -131,21 +131,21 @@ Deno.test({
         const waited = await curl(
           ...["-u", `ada:${TOKEN}`, "-H", "Expect: 100-continue", "-T", "big", `${url}/big`],
         );
-        match(waited.text, /< HTTP\/1\.1 100 Continue/);
-        match(waited.text, /< HTTP\/1\.1 201 Created/);
+        assertMatch(waited.text, /< HTTP\/1\.1 100 Continue/);
+        assertMatch(waited.text, /< HTTP\/1\.1 201 Created/);
         const refused = await curl("-H", "Expect: 100-continue", "-T", "big", `${url}/none`);
-        match(refused.text, /< HTTP\/1\.1 401 /);
+        assertMatch(refused.text, /< HTTP\/1\.1 401 /);
         // Deno sends 100 before the server refuses the request; no world must be created.
-        equal((await server.approve("GET", "/home/none")).status, 404);
+        assertEquals((await server.approve("GET", "/home/none")).status, 404);
         const chunked = await curl(
           ...["-u", `ada:${TOKEN}`, "-H", "Transfer-Encoding: chunked", "-T", "big", `${url}/c`],
         );
-        match(chunked.text, /< HTTP\/1\.1 201 Created/);
+        assertMatch(chunked.text, /< HTTP\/1\.1 201 Created/);
         await curl("-o", "back", "-r", "1000000-", `${url}/c`);
-        deepStrictEqual(await Deno.readFile(`${folder}/back`), bytes.subarray(1_000_000));
+        assertEquals(await Deno.readFile(`${folder}/back`), bytes.subarray(1_000_000));
         // curl sends its credentials after the 401 response.
         const asked = await curl("--anyauth", "-u", `ada:${TOKEN}`, "-X", "MKCOL", `${url}/col/`);
-        match(asked.text, /< HTTP\/1\.1 201 Created/);
+        assertMatch(asked.text, /< HTTP\/1\.1 201 Created/);
       })),
 });
 
@@ -186,20 +186,20 @@ Deno.test({
         const mount = await runTool("mount.davfs", [url, `${folder}/mnt`, "-o", options], {
           cwd: folder,
         });
-        equal(mount.code, 0, mount.text);
+        assertEquals(mount.code, 0, mount.text);
         try {
           await Deno.mkdir(`${folder}/mnt/c`);
           await Deno.writeTextFile(`${folder}/mnt/c/a.txt`, "by davfs");
           await Deno.rename(`${folder}/mnt/c/a.txt`, `${folder}/mnt/c/b.md`);
-          equal(await Deno.readTextFile(`${folder}/mnt/c/b.md`), "by davfs");
+          assertEquals(await Deno.readTextFile(`${folder}/mnt/c/b.md`), "by davfs");
           await Deno.writeTextFile(`${folder}/mnt/c/gone`, "x");
           await Deno.remove(`${folder}/mnt/c/gone`);
         } finally {
           const left = await runTool("umount.davfs", [`${folder}/mnt`], { cwd: folder });
-          equal(left.code, 0, left.text);
+          assertEquals(left.code, 0, left.text);
         }
-        equal((await server.approve("GET", "/home/c/b.md?raw")).text, "by davfs");
-        equal((await server.approve("GET", "/home/c/")).text, "b.md\n");
+        assertEquals((await server.approve("GET", "/home/c/b.md?raw")).text, "by davfs");
+        assertEquals((await server.approve("GET", "/home/c/")).text, "b.md\n");
         await server.audit();
       })),
 });

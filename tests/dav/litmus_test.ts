@@ -1,4 +1,4 @@
-import { equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { APPROVE, withServer } from "../support/test_server.ts";
 import { needing, runTool, withFolder } from "./tool.ts";
 
@@ -15,9 +15,9 @@ for (const suite of SUITES) {
             cwd: folder,
             env: { TESTS: suite },
           });
-          match(text, /(\d+) tests run: \1 passed, 0 failed\. 100\.0%/, text);
-          equal(/WARNING/.test(text), false, text);
-          equal(code, 0, text);
+          assertMatch(text, /(\d+) tests run: \1 passed, 0 failed\. 100\.0%/, text);
+          assertEquals(/WARNING/.test(text), false, text);
+          assertEquals(code, 0, text);
           // After the requests of the suite, the audit of every world is ok.
           await server.audit();
         })),

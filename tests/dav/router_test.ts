@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { DAV_HEADERS } from "../../lib/dav/resource/dav_headers.ts";
 import { DavRouter } from "../../lib/dav/router.ts";
 import {
@@ -173,8 +173,8 @@ Deno.test("DavRouter checks the tier of the caller", async (t) => {
 Deno.test("DavRouter allows the WebDAV methods only and refuses ambiguous paths", async () => {
   await withServer({}, async (server) => {
     const post = await server.approve("POST", "/dav/home/a", "x");
-    equal(post.status, 405);
-    equal(post.headers.get("allow"), ALLOW);
+    assertEquals(post.status, 405);
+    assertStrictEquals(post.headers.get("allow"), ALLOW);
     for (
       const target of [
         "/dav/home%2Fa",
@@ -183,14 +183,14 @@ Deno.test("DavRouter allows the WebDAV methods only and refuses ambiguous paths"
         "/dav/home/%00",
         "/dav/\\a",
       ]
-    ) equal((await server.approve("PUT", target, "x")).status, 400, target);
-    equal((await server.approve("PUT", "/davhome/a", "x")).status, 404);
-    equal((await server.approve("GET", "/dav/mnt")).status, 404);
-    equal((await server.approve("GET", "/dav/proc/status")).status, 404);
-    equal((await server.approve("PUT", "/bin/dav/home/alias", "x")).status, 201);
-    equal((await server.approve("GET", "/dav/home/alias")).text, "x");
-    deepStrictEqual(Object.keys(DAV_HEADERS), ["dav", "ms-author-via"]);
-    equal(typeof DavRouter, "function");
+    ) assertEquals((await server.approve("PUT", target, "x")).status, 400, target);
+    assertEquals((await server.approve("PUT", "/davhome/a", "x")).status, 404);
+    assertEquals((await server.approve("GET", "/dav/mnt")).status, 404);
+    assertEquals((await server.approve("GET", "/dav/proc/status")).status, 404);
+    assertEquals((await server.approve("PUT", "/bin/dav/home/alias", "x")).status, 201);
+    assertEquals((await server.approve("GET", "/dav/home/alias")).text, "x");
+    assertEquals(Object.keys(DAV_HEADERS), ["dav", "ms-author-via"]);
+    assertEquals(typeof DavRouter, "function");
   });
 });
 
@@ -205,9 +205,9 @@ Deno.test("DavRouter returns the free space of the disk and not its path", async
       body,
     });
     const [, available = "0"] = /<D:quota-available-bytes>(\d+)</.exec(text) ?? [];
-    ok(Number(available) > 0, text);
-    ok(/<D:quota-used-bytes>\d+</.test(text));
-    ok(!text.includes(server.data));
+    assert(Number(available) > 0, text);
+    assert(/<D:quota-used-bytes>\d+</.test(text));
+    assert(!text.includes(server.data));
   });
 });
 
@@ -219,22 +219,25 @@ Deno.test("DavRouter accepts a chunked body", async () => {
       headers: { "transfer-encoding": "chunked" },
       body: "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
     });
-    equal(chunked.status, 201);
-    equal((await server.approve("GET", "/dav/home/chunked")).text, "abcdefg");
+    assertEquals(chunked.status, 201);
+    assertEquals((await server.approve("GET", "/dav/home/chunked")).text, "abcdefg");
   });
 });
 
 Deno.test("writtenResponse(), deletedResponse() and toNotModifiedResponse() say what happened", async () => {
   const written = { version: 2, ext: "md", sha256: "ab".repeat(32), state: "", updatedAt: "" };
   const created = writtenResponse("/home/ä", { ...written, created: true });
-  equal(created.status, 201);
-  equal(created.headers.get("location"), "/home/%C3%A4");
-  equal(await created.text(), '{"version":2,"ext":"md"}\n');
-  equal(writtenResponse("/home/a", { ...written, created: false }).headers.get("location"), null);
-  equal(await deletedResponse(["home/a"]).text(), '{"deleted":["home/a"]}\n');
+  assertEquals(created.status, 201);
+  assertEquals(created.headers.get("location"), "/home/%C3%A4");
+  assertEquals(await created.text(), '{"version":2,"ext":"md"}\n');
+  assertEquals(
+    writtenResponse("/home/a", { ...written, created: false }).headers.get("location"),
+    null,
+  );
+  assertEquals(await deletedResponse(["home/a"]).text(), '{"deleted":["home/a"]}\n');
   const whole = new Response("x", { headers: { etag: '"1"', "content-range": "bytes 0-0/1" } });
   const same = toNotModifiedResponse(whole);
-  equal(same.status, 304);
-  equal(same.headers.get("etag"), '"1"');
-  equal(same.headers.get("content-range"), null);
+  assertEquals(same.status, 304);
+  assertEquals(same.headers.get("etag"), '"1"');
+  assertEquals(same.headers.get("content-range"), null);
 });

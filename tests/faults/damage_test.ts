@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { withTempData } from "../testdata/temp_data.ts";
 import { FILE_DAMAGE } from "../testdata/file_damage.ts";
 import { approval, ServerProcess } from "./server_process.ts";
@@ -14,7 +14,7 @@ async function withServer(
   try {
     await use(server);
     const { code, stderr } = await server.end();
-    equal(code, 0);
+    assertEquals(code, 0);
     return stderr;
   } finally {
     await server.end("SIGKILL");
@@ -34,7 +34,9 @@ Deno.test("a damaged universe.db makes its world answer 500 and affects no other
     const data = `${folder}/data`;
     const kinds = Object.keys(FILE_DAMAGE);
     await withServer(data, async (server) => {
-      for (const kind of kinds) equal((await put(server, `/home/${kind}`, kind)).status, 201);
+      for (const kind of kinds) {
+        assertEquals((await put(server, `/home/${kind}`, kind)).status, 201);
+      }
       await put(server, "/home/good", "good");
       const approve = approval(data);
       for (const path of ["/etc/passwd", "/usr/share/x"]) {
@@ -51,19 +53,19 @@ Deno.test("a damaged universe.db makes its world answer 500 and affects no other
     }
     const stderr = await withServer(data, async (server) => {
       const listed = (await server.ask("/home/")).text.split("\n");
-      for (const kind of [...kinds, "good"]) ok(listed.includes(kind), `${kind} is not listed`);
+      for (const kind of [...kinds, "good"]) assert(listed.includes(kind), `${kind} is not listed`);
       for (const [kind, { read }] of Object.entries(FILE_DAMAGE)) {
         const path = `/home/${kind}`;
         const found = await server.fetch(path, { headers: JSON_ONLY });
         const body = await found.json();
         if (read === "whole") {
-          equal([found.status, body.stage_html], [200, kind]);
+          assertEquals([found.status, body.stage_html], [200, kind]);
           continue;
         }
-        equal([kind, found.status, body.status], [kind, 500, 500]);
-        equal(body.type, "/usr/share/doc/problems/world-damaged.md");
-        match(body.detail, new RegExp(`^Cannot read ${path}: its file cannot be read`));
-        ok(!JSON.stringify(body).includes(data), "the response contains a path of the disk");
+        assertEquals([kind, found.status, body.status], [kind, 500, 500]);
+        assertEquals(body.type, "/usr/share/doc/problems/world-damaged.md");
+        assertMatch(body.detail, new RegExp(`^Cannot read ${path}: its file cannot be read`));
+        assert(!JSON.stringify(body).includes(data), "the response contains a path of the disk");
         for (
           const answer of [
             await put(server, path, "new"),
@@ -71,25 +73,25 @@ Deno.test("a damaged universe.db makes its world answer 500 and affects no other
             await server.ask(`/proc/audit/home/${kind}`),
             await server.ask(path, { method: "DELETE", headers: approval(data) }),
           ]
-        ) equal([kind, answer.status], [kind, 500]);
+        ) assertEquals([kind, answer.status], [kind, 500]);
         // If only the row is damaged, the event log can still be read.
         const log = await server.ask(`/proc/log/home/${kind}`);
-        ok(log.status === 500 || kind === "middle_overwritten", `${kind}: ${log.text}`);
+        assert(log.status === 500 || kind === "middle_overwritten", `${kind}: ${log.text}`);
       }
       const events = await server.ask("/proc/audit/home/events_overwritten");
-      equal(events.status, 500, "a chain that cannot be read passed the audit");
-      equal((await server.ask("/lib/p", { headers: JSON_ONLY })).status, 500);
-      equal((await server.ask("/home/good?raw")).text, "good");
-      equal((await put(server, "/home/good", "better")).status, 200);
-      equal((await put(server, "/home/new", "new")).status, 201);
-      equal((await put(server, "/usr/share/x", "y", approval(data))).status, 200);
-      equal((await server.ask("/proc/status")).status, 200);
-      equal((await server.ask("/proc/worlds")).status, 200);
+      assertEquals(events.status, 500, "a chain that cannot be read passed the audit");
+      assertEquals((await server.ask("/lib/p", { headers: JSON_ONLY })).status, 500);
+      assertEquals((await server.ask("/home/good?raw")).text, "good");
+      assertEquals((await put(server, "/home/good", "better")).status, 200);
+      assertEquals((await put(server, "/home/new", "new")).status, 201);
+      assertEquals((await put(server, "/usr/share/x", "y", approval(data))).status, 200);
+      assertEquals((await server.ask("/proc/status")).status, 200);
+      assertEquals((await server.ask("/proc/worlds")).status, 200);
     });
-    match(stderr, /accounts are disabled/);
+    assertMatch(stderr, /accounts are disabled/);
     // The server log contains the details that the response omits.
-    match(stderr, /GET \/home\/middle_overwritten: .*malformed/);
-    match(stderr, /GET \/home\/text_in_its_place: .*file is not a database/);
+    assertMatch(stderr, /GET \/home\/middle_overwritten: .*malformed/);
+    assertMatch(stderr, /GET \/home\/text_in_its_place: .*file is not a database/);
   }));
 
 const CATALOG_DAMAGE: Readonly<Record<string, (path: string) => void>> = {
@@ -120,20 +122,23 @@ Deno.test("a server starts with correct listings if its catalog is missing or da
       await withServer(data, async (server) => {
         const { text } = await server.ask("/home/c/", { headers: JSON_ONLY });
         const rows: { name: string; version: number }[] = JSON.parse(text);
-        equal([kind, rows.map(({ name }) => name)], [kind, names]);
-        ok(rows.every(({ version }) => version === round), `${kind}: ${text.slice(0, 200)}`);
-        ok(Date.now() - start < 5000, `the start took ${Date.now() - start} ms`);
-        equal((await server.ask("/home/c/w07?raw")).text, round === 1 ? "w07" : `${round - 1}`);
-        equal((await server.ask(`/home/gone/${round - 1}`)).status, 404);
+        assertEquals([kind, rows.map(({ name }) => name)], [kind, names]);
+        assert(rows.every(({ version }) => version === round), `${kind}: ${text.slice(0, 200)}`);
+        assert(Date.now() - start < 5000, `the start took ${Date.now() - start} ms`);
+        assertEquals(
+          (await server.ask("/home/c/w07?raw")).text,
+          round === 1 ? "w07" : `${round - 1}`,
+        );
+        assertEquals((await server.ask(`/home/gone/${round - 1}`)).status, 404);
         const rest = await server.ask("/home/gone/");
-        if (round === 5) equal(rest.status, 404);
-        else equal(rest.text.split("\n").length - 1, 5 - round);
+        if (round === 5) assertEquals(rest.status, 404);
+        else assertEquals(rest.text.split("\n").length - 1, 5 - round);
         for (const name of names) {
-          equal((await put(server, `/home/c/${name}`, `${round}`)).status, 200);
+          assertEquals((await put(server, `/home/c/${name}`, `${round}`)).status, 200);
         }
       });
     }
     await withServer(data, async (server) => {
-      equal((await put(server, "/home/gone/0", "back")).status, 201);
+      assertEquals((await put(server, "/home/gone/0", "back")).status, 201);
     });
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { readSecret } from "../../lib/world/file/data_folder.ts";
 import { approval, ServerProcess } from "./server_process.ts";
@@ -39,10 +39,10 @@ async function assertDiskFull(
   answer: Promise<{ status: number; text: string }>,
 ): Promise<void> {
   const { status, text } = await answer;
-  equal([request, status], [request, 507], text);
+  assertEquals([request, status], [request, 507], text);
   const problem = JSON.parse(text);
-  equal(problem.type, "/usr/share/doc/problems/insufficient-storage.md");
-  match(problem.detail, /^Cannot .*: the disk of the server is full/);
+  assertEquals(problem.type, "/usr/share/doc/problems/insufficient-storage.md");
+  assertMatch(problem.detail, /^Cannot .*: the disk of the server is full/);
 }
 
 Deno.test("a server with a full disk answers 507 to writes, answers reads, and accepts writes again later", () =>
@@ -50,9 +50,9 @@ Deno.test("a server with a full disk answers 507 to writes, answers reads, and a
     const data = `${disk.outside}/data`;
     let server = await start(disk);
     try {
-      for (const name of NAMES) equal((await put(server, name, `${name} 1`)).status, 201);
+      for (const name of NAMES) assertEquals((await put(server, name, `${name} 1`)).status, 201);
       await put(server, "b", "b 2");
-      equal((await server.end()).code, 0);
+      assertEquals((await server.end()).code, 0);
 
       server = await start(disk);
       // One world is open, with its newest version in the WAL; the others are closed.
@@ -69,30 +69,30 @@ Deno.test("a server with a full disk answers 507 to writes, answers reads, and a
       await assertDiskFull("POST", server.ask(pathOf("b"), { method: "POST", body: BIG }));
       const headers = approve;
       await assertDiskFull("DELETE", server.ask(pathOf("d"), { method: "DELETE", headers }));
-      equal(await readEverything(server), before);
-      equal((await server.ask("/home/new")).status, 404);
-      equal(Array.from(Deno.readDirSync(`${data}/.incoming`)), []);
+      assertEquals(await readEverything(server), before);
+      assertEquals((await server.ask("/home/new")).status, 404);
+      assertEquals(Array.from(Deno.readDirSync(`${data}/.incoming`)), []);
 
       // After SIGKILL it starts on the full disk, and everything can be read.
       await server.end("SIGKILL");
       server = await start(disk);
-      equal(await readEverything(server), before);
+      assertEquals(await readEverything(server), before);
       await assertDiskFull("PUT after a restart", put(server, "a", BIG));
 
       disk.free();
       for (const name of ["a", "new", "d", "name #5"]) {
         const { status, text } = await put(server, name, `${name} later`);
-        ok(status === 200 || status === 201, text);
+        assert(status === 200 || status === 201, text);
       }
-      equal((await server.ask(`${pathOf("a")}?raw`)).text, "a later");
+      assertEquals((await server.ask(`${pathOf("a")}?raw`)).text, "a later");
       const gone = await server.ask(pathOf("d"), { method: "DELETE", headers });
-      equal(gone.status, 200, gone.text);
+      assertEquals(gone.status, 200, gone.text);
       const { code } = await server.end();
-      equal(code, 0);
+      assertEquals(code, 0);
       const key = readSecret(data, ".key") ?? "";
       const { worlds, broken, leftovers } = verifyDataFolder({ data, key });
-      equal([broken, leftovers], [[], []]);
-      equal(worlds, NAMES.length + 2); // new; without d; /boot/env and /boot/plugins
+      assertEquals([broken, leftovers], [[], []]);
+      assertEquals(worlds, NAMES.length + 2); // new; without d; /boot/env and /boot/plugins
     } finally {
       await server.end("SIGKILL");
     }
@@ -111,21 +111,21 @@ Deno.test("a disk that becomes full during writes loses no acknowledged change",
           const { status, text } = await put(server, name, body);
           if (status === 201) acknowledged.set(name, body);
           else {
-            equal(status, 507, text);
+            assertEquals(status, 507, text);
             refusals += 1;
           }
         }
       }));
-      ok(refusals > 0, "the disk did not become full");
+      assert(refusals > 0, "the disk did not become full");
       for (const [name, body] of acknowledged) {
-        equal((await server.ask(`${pathOf(name)}?raw`)).text, body);
+        assertEquals((await server.ask(`${pathOf(name)}?raw`)).text, body);
       }
       await server.end("SIGKILL");
       const data = `${disk.outside}/data`;
       const key = readSecret(data, ".key") ?? "";
       const { worlds, broken } = verifyDataFolder({ data, key });
-      equal(broken, []);
-      ok(worlds >= acknowledged.size);
+      assertEquals(broken, []);
+      assert(worlds >= acknowledged.size);
     } finally {
       await server.end("SIGKILL");
     }

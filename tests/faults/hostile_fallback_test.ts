@@ -4,7 +4,7 @@
  * measures them, and `/usr/share/doc/plugins.md` lists them.
  */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { RESPONSES } from "./hostile/responses.ts";
 import type { Attack } from "./hostile/attack.ts";
 import { CALLS } from "./hostile/calls.ts";
@@ -37,18 +37,18 @@ Deno.test("a server that runs plugins in Workers survives every attack that a Wo
     for (const { name } of CONTAINED) {
       await t.step(name, () => {
         const failure = failures.find((line) => line.startsWith(`${name}:`));
-        ok(failure === undefined, failure);
+        assert(failure === undefined, failure);
       });
     }
     await t.step(
       "it logs how plugins run, other clients get no error, and no CPU is used afterwards",
       async () => {
-        match(server.program.output(), /plugins run in Workers of the server/);
-        equal(report.errors, []);
+        assertMatch(server.program.output(), /plugins run in Workers of the server/);
+        assertEquals(report.errors, []);
         const { cpu, rssMiB, pids } = await server.untilIdle(1);
         console.log(`left: ${(cpu * 100).toFixed(0)} % of a processor, ${rssMiB.toFixed(0)} MiB`);
-        equal(pids, [server.program.pid]);
-        ok(cpu < 0.2, `${cpu} of a processor`);
+        assertEquals(pids, [server.program.pid]);
+        assert(cpu < 0.2, `${cpu} of a processor`);
       },
     );
   } finally {

@@ -4,7 +4,7 @@
  * again or its state gives the reason, and no process, thread or memory of it is left.
  */
 
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { RESPONSES } from "./hostile/responses.ts";
 import type { Attack } from "./hostile/attack.ts";
 import { CALLS } from "./hostile/calls.ts";
@@ -56,15 +56,15 @@ Deno.test("a server with plugin processes survives every hostile plugin and serv
       for (const attack of attacks) {
         await t.step(`${name}: ${attack.name}`, () => {
           const failure = failures.find((line) => line.startsWith(`${attack.name}:`));
-          ok(failure === undefined, failure);
+          assert(failure === undefined, failure);
         });
       }
     }
     await t.step("other clients get no error and no slow response", () => {
       const report = joinReports(reports);
       console.log(`${report.format("during all")}, ${(report.p99 / idle.p99).toFixed(1)} x idle`);
-      equal(report.errors, []);
-      ok(
+      assertEquals(report.errors, []);
+      assert(
         report.p99 < Math.max(5 * idle.p99, PASSING_P99_MS),
         `p99 ${report.p99} ms, idle ${idle.p99} ms`,
       );
@@ -78,11 +78,11 @@ Deno.test("a server with plugin processes survives every hostile plugin and serv
             before.rssMiB.toFixed(0)
           } before), ${threadsAfter} threads (${threadsBefore} before)`,
       );
-      equal(pids, [server.program.pid]);
-      ok(cpu < 0.2, `${cpu} of a processor`);
+      assertEquals(pids, [server.program.pid]);
+      assert(cpu < 0.2, `${cpu} of a processor`);
       // A server that was busy keeps up to this much memory under any load; a memory attack takes far more.
-      ok(rssMiB < before.rssMiB + 250, `${rssMiB} MiB, ${before.rssMiB} before`);
-      ok(threadsAfter <= threadsBefore + 8, `${threadsAfter} threads, ${threadsBefore} before`);
+      assert(rssMiB < before.rssMiB + 250, `${rssMiB} MiB, ${before.rssMiB} before`);
+      assert(threadsAfter <= threadsBefore + 8, `${threadsAfter} threads, ${threadsBefore} before`);
     });
   } finally {
     await server.close();

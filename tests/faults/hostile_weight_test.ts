@@ -1,6 +1,6 @@
 /** Bodies of 200 MB through a plugin in both directions: the server must not buffer them. */
 
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import {
   type AttackedServer,
   residentMiB,
@@ -42,7 +42,7 @@ for (const how of ["process", "worker"] as const) {
     async () => {
       const server = await startAttackedServer(how);
       try {
-        equal((await server.install("weight", SOURCE)).status, 200);
+        assertEquals((await server.install("weight", SOURCE)).status, 200);
         // Once before the measurement, so that modules loaded on first use are not counted.
         await receive(server, 8 * MIB);
         const out = await growth(server, () => receive(server, LENGTH));
@@ -50,8 +50,8 @@ for (const how of ["process", "worker"] as const) {
         console.log(
           `${how}: ${out.toFixed(0)} MiB for a response, ${into.toFixed(0)} for a request`,
         );
-        ok(out < MAX_GROWTH_MIB[how], `a response made the server grow by ${out} MiB`);
-        ok(into < MAX_GROWTH_MIB[how], `a request made the server grow by ${into} MiB`);
+        assert(out < MAX_GROWTH_MIB[how], `a response made the server grow by ${out} MiB`);
+        assert(into < MAX_GROWTH_MIB[how], `a request made the server grow by ${into} MiB`);
       } finally {
         await server.kill();
       }
@@ -61,7 +61,7 @@ for (const how of ["process", "worker"] as const) {
 
 async function receive({ url }: AttackedServer, atLeast: number): Promise<void> {
   const answer = await fetch(`${url}/hostile/weight`);
-  equal(answer.status, 200);
+  assertEquals(answer.status, 200);
   const reader = answer.body!.getReader();
   let got = 0;
   while (got < atLeast) {
@@ -70,7 +70,7 @@ async function receive({ url }: AttackedServer, atLeast: number): Promise<void> 
     got += value.length;
   }
   await reader.cancel();
-  ok(got >= atLeast, `${got} bytes came`);
+  assert(got >= atLeast, `${got} bytes came`);
 }
 
 /**
@@ -86,7 +86,7 @@ async function send({ url }: AttackedServer): Promise<void> {
   const piece = new Uint8Array(64 * 1024);
   for (let left = LENGTH; left > 0; left -= piece.length) await writeAll(connection, piece);
   const answer = await new Response(connection.readable).text();
-  ok(answer.startsWith("HTTP/1.1 200") && answer.endsWith(`\r\n\r\n${LENGTH}`), answer);
+  assert(answer.startsWith("HTTP/1.1 200") && answer.endsWith(`\r\n\r\n${LENGTH}`), answer);
 }
 
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {

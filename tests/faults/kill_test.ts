@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { withTempData } from "../testdata/temp_data.ts";
@@ -79,7 +79,7 @@ async function write(
 async function putNew(server: ServerProcess, ledger: Ledger, path: string, body: string) {
   ledger.sent.set(path, body);
   const { status, text } = await server.ask(path, { method: "PUT", body });
-  equal(status, 201, text);
+  assertEquals(status, 201, text);
   ledger.acknowledged.add(path);
   ledger.add(1);
 }
@@ -87,11 +87,11 @@ async function putNew(server: ServerProcess, ledger: Ledger, path: string, body:
 async function putSame(server: ServerProcess, ledger: Ledger, path: string, body: string) {
   setOf(ledger.bodies, path).add(body);
   const { status, text } = await server.ask(path, { method: "PUT", body });
-  ok(status === 200 || status === 201, text);
+  assert(status === 200 || status === 201, text);
   const versions = ledger.versions.get(path) ?? new Map<number, string>();
   ledger.versions.set(path, versions);
   const { version } = JSON.parse(text);
-  equal(versions.has(version), false, `${path}: version ${version} was acknowledged twice`);
+  assertEquals(versions.has(version), false, `${path}: version ${version} was acknowledged twice`);
   versions.set(version, body);
   ledger.add(1);
 }
@@ -99,7 +99,7 @@ async function putSame(server: ServerProcess, ledger: Ledger, path: string, body
 async function append(server: ServerProcess, ledger: Ledger, path: string, line: string) {
   setOf(ledger.lines, path).add(line);
   const { status, text } = await server.ask(path, { method: "POST", body: line });
-  ok(status === 200 || status === 201, text);
+  assert(status === 200 || status === 201, text);
   setOf(ledger.kept, path).add(line);
   ledger.add(1);
 }
@@ -114,9 +114,9 @@ async function putAndDelete(
   ledger.deleted.delete(path);
   // 200 if the server was killed between PUT and DELETE.
   const made = await server.ask(path, { method: "PUT", body });
-  ok(made.status === 200 || made.status === 201, made.text);
+  assert(made.status === 200 || made.status === 201, made.text);
   const { status, text } = await server.ask(path, { method: "DELETE", headers: approve });
-  equal(status, 200, text);
+  assertEquals(status, 200, text);
   ledger.deleted.add(path);
   ledger.add(2);
 }
@@ -126,38 +126,38 @@ async function check(server: ServerProcess, ledger: Ledger, round: number): Prom
   const paths = [...ledger.sent.keys()].filter((path) => path.startsWith(`/home/new/${round}.`));
   await forEachConcurrently(paths, async (path) => {
     const { status, text } = await server.ask(`${path}?raw`);
-    if (status === 404) equal(ledger.acknowledged.has(path), false, `${path} is lost`);
-    else equal(text, ledger.sent.get(path), path);
+    if (status === 404) assertEquals(ledger.acknowledged.has(path), false, `${path} is lost`);
+    else assertStrictEquals(text, ledger.sent.get(path), path);
   });
   for (const [path, sent] of ledger.lines) {
     const { status, text } = await server.ask(`${path}?raw`);
     // Killed before the first line was stored: the world does not exist, and no line was acknowledged.
     const found = status === 404 ? [] : text.split("\n").slice(0, -1).map((line) => `${line}\n`);
-    equal(new Set(found).size, found.length, `${path} contains a line twice`);
+    assertStrictEquals(new Set(found).size, found.length, `${path} contains a line twice`);
     for (const line of found) {
-      ok(sent.has(line), `${path} contains a line that was not sent: ${line}`);
+      assert(sent.has(line), `${path} contains a line that was not sent: ${line}`);
     }
     const present = new Set(found);
-    for (const line of setOf(ledger.kept, path)) ok(present.has(line), `${path} lost ${line}`);
+    for (const line of setOf(ledger.kept, path)) assert(present.has(line), `${path} lost ${line}`);
   }
   for (const [path, versions] of ledger.versions) {
     const newest = JSON.parse((await server.ask(path)).text);
-    ok(
+    assert(
       newest.version >= Math.max(...versions.keys()),
       `${path} has an earlier version than acknowledged`,
     );
-    ok(
+    assert(
       setOf(ledger.bodies, path).has(newest.stage_html),
       `${path} contains a text that was not sent`,
     );
     await forEachConcurrently([...versions].slice(-40), async ([version, body]) => {
       const { status, text } = await server.ask(`${path}?at=${version}&raw`);
-      if (status === 410) ok(version < newest.version - 100, `${path} lost version ${version}`);
-      else equal(text, body, `${path} version ${version}`);
+      if (status === 410) assert(version < newest.version - 100, `${path} lost version ${version}`);
+      else assertStrictEquals(text, body, `${path} version ${version}`);
     });
   }
   for (const path of ledger.deleted) {
-    equal((await server.ask(path)).status, 404, `${path} exists again`);
+    assertEquals((await server.ask(path)).status, 404, `${path} exists again`);
   }
 }
 
@@ -205,16 +205,16 @@ Deno.test(`SIGKILL loses no acknowledged change (${ROUNDS} rounds)`, () =>
         server = await ServerProcess.start({ data });
         await check(server, ledger, round);
       }
-      ok(ledger.total >= ROUNDS * CHANGES[0], `only ${ledger.total} changes were acknowledged`);
+      assert(ledger.total >= ROUNDS * CHANGES[0], `only ${ledger.total} changes were acknowledged`);
       const { code, stderr } = await server.end();
-      equal([code, stderr].join(), "0,");
+      assertEquals([code, stderr].join(), "0,");
     } finally {
       await server.end("SIGKILL");
     }
     const { secret } = loadOrCreateSecret(data, ".key");
     const { worlds, broken, leftovers } = verifyDataFolder({ data, key: secret });
-    equal(JSON.stringify(broken), "[]");
-    ok(worlds >= ledger.acknowledged.size);
-    for (const { reason } of leftovers) match(reason, /was deleted/);
+    assertEquals(JSON.stringify(broken), "[]");
+    assert(worlds >= ledger.acknowledged.size);
+    for (const { reason } of leftovers) assertMatch(reason, /was deleted/);
     console.log(`${ledger.total} changes acknowledged, ${worlds} worlds verified`);
   }));

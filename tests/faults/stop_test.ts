@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { verifyDataFolder } from "../../lib/archive/verify_data_folder.ts";
 import { loadOrCreateSecret } from "../../lib/world/file/data_folder.ts";
 import { snapshot, withTempData } from "../testdata/temp_data.ts";
@@ -25,7 +25,7 @@ async function appendUntilClosed(
       return acknowledged; // the server accepts no more requests on this connection
     }
     const text = await response.text();
-    ok(response.ok, `${response.status} ${text}`);
+    assert(response.ok, `${response.status} ${text}`);
     acknowledged.push(line);
     if (i === 20) onStarted();
   }
@@ -46,19 +46,19 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
           }));
         await half.promise;
         const { code, signal: endedBy, stderr } = await server.end(signal);
-        equal([code, endedBy, stderr], [0, null, ""]);
+        assertEquals([code, endedBy, stderr], [0, null, ""]);
         const acknowledged = (await Promise.all(writers)).flat();
-        equal(logsIn(data), []);
+        assertEquals(logsIn(data), []);
         const again = await ServerProcess.start({ data });
         const { text } = await again.ask("/home/log?raw");
-        equal((await again.end()).code, 0);
+        assertEquals((await again.end()).code, 0);
         const stored = text.split("\n").slice(0, -1).map((line) => `${line}\n`);
-        equal(stored.toSorted(), acknowledged.toSorted());
+        assertEquals(stored.toSorted(), acknowledged.toSorted());
       } finally {
         await server.end("SIGKILL");
       }
       const { secret } = loadOrCreateSecret(data, ".key");
-      equal(verifyDataFolder({ data, key: secret }).broken, []);
+      assertEquals(verifyDataFolder({ data, key: secret }).broken, []);
     }));
 }
 
@@ -73,10 +73,10 @@ Deno.test("SIGTERM stops a server with open streams within 8 seconds", () =>
       );
       const start = Date.now();
       const { code } = await server.end();
-      equal(code, 0);
-      ok(Date.now() - start < 8000, "an open stream delayed the stop");
+      assertEquals(code, 0);
+      assert(Date.now() - start < 8000, "an open stream delayed the stop");
       for (const stream of streams) await stream.body?.cancel().catch(() => {});
-      equal(logsIn(data), []);
+      assertEquals(logsIn(data), []);
     } finally {
       await server.end("SIGKILL");
     }
@@ -87,18 +87,18 @@ Deno.test("a second server on a data folder ends with an error, and the first co
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data });
     try {
-      equal((await server.ask("/home/x", { method: "PUT", body: "1" })).status, 201);
+      assertEquals((await server.ask("/home/x", { method: "PUT", body: "1" })).status, 201);
       const before = snapshot(`${data}/home%2Fx`);
       const { code, stderr } = await runServer({ data });
-      equal(code, 1);
-      match(stderr, new RegExp(`another server holds it \\(process ${server.pid}\\)`));
-      match(stderr, /stop it, or set ELASTIK_DATA to another folder/);
-      ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
-      equal(snapshot(`${data}/home%2Fx`), before);
-      equal((await server.ask("/home/x", { method: "PUT", body: "2" })).status, 200);
-      equal((await server.ask("/home/x?raw")).text, "2");
+      assertEquals(code, 1);
+      assertMatch(stderr, new RegExp(`another server holds it \\(process ${server.pid}\\)`));
+      assertMatch(stderr, /stop it, or set ELASTIK_DATA to another folder/);
+      assert(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
+      assertEquals(snapshot(`${data}/home%2Fx`), before);
+      assertEquals((await server.ask("/home/x", { method: "PUT", body: "2" })).status, 200);
+      assertEquals((await server.ask("/home/x?raw")).text, "2");
     } finally {
-      equal((await server.end()).code, 0);
+      assertEquals((await server.end()).code, 0);
     }
   }));
 
@@ -107,12 +107,12 @@ Deno.test("exactly one of three servers that start at the same time on a new fol
     const data = `${folder}/data`;
     const starts = await Promise.allSettled([1, 2, 3].map(() => ServerProcess.start({ data })));
     const running = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
-    equal(running.length, 1);
+    assertEquals(running.length, 1);
     for (const start of starts) {
-      if (start.status === "rejected") match(String(start.reason), /another server holds it/);
+      if (start.status === "rejected") assertMatch(String(start.reason), /another server holds it/);
     }
-    equal((await running[0]?.ask("/home/x", { method: "PUT", body: "1" }))?.status, 201);
-    equal((await running[0]?.end())?.code, 0);
+    assertEquals((await running[0]?.ask("/home/x", { method: "PUT", body: "1" }))?.status, 201);
+    assertEquals((await running[0]?.end())?.code, 0);
   }));
 
 Deno.test("a server whose store Worker fails answers 503, reports the reason and ends with exit code 1", () =>
@@ -141,22 +141,22 @@ Deno.test("a server whose store Worker fails answers 503, reports the reason and
     const data = `${folder}/data`;
     const server = await ServerProcess.start({ data, main: `${folder}/main.ts` });
     try {
-      equal((await server.ask("/home/x", { method: "PUT", body: "kept" })).status, 201);
+      assertEquals((await server.ask("/home/x", { method: "PUT", body: "kept" })).status, 201);
       // The process may end before it has sent the response.
       const last = await server.ask("/home/die", { method: "PUT", body: "1" }).catch(() =>
         undefined
       );
-      ok(last === undefined || last.status === 503, JSON.stringify(last));
+      assert(last === undefined || last.status === 503, JSON.stringify(last));
       const { code, signal, stderr } = await server.ended;
-      equal([code, signal], [1, null]);
-      match(stderr, /The store failed: .*the disk fell off.*; start the server again/);
+      assertEquals([code, signal], [1, null]);
+      assertMatch(stderr, /The store failed: .*the disk fell off.*; start the server again/);
     } finally {
       await server.end("SIGKILL");
     }
     const again = await ServerProcess.start({ data });
-    equal((await again.ask("/home/x?raw")).text, "kept");
-    equal((await again.ask("/home/die")).status, 404);
-    equal((await again.end()).code, 0);
+    assertEquals((await again.ask("/home/x?raw")).text, "kept");
+    assertEquals((await again.ask("/home/die")).status, 404);
+    assertEquals((await again.end()).code, 0);
   }));
 
 Deno.test("a server with an invalid secret reports which one and ends with exit code 1", () =>
@@ -165,11 +165,11 @@ Deno.test("a server with an invalid secret reports which one and ends with exit 
     Deno.mkdirSync(data);
     Deno.writeTextFileSync(`${data}/.key`, "half a key");
     const { code, stderr } = await runServer({ data });
-    equal(code, 1);
-    match(
+    assertEquals(code, 1);
+    assertMatch(
       stderr,
       /Cannot use the secret \.key in the data folder: it does not contain 64 hexadecimal digits/,
     );
-    ok(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
-    equal(Deno.readTextFileSync(`${data}/.key`), "half a key");
+    assert(!/\bat .*:\d+:\d+/.test(stderr), "a stack was printed");
+    assertEquals(Deno.readTextFileSync(`${data}/.key`), "half a key");
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
@@ -12,7 +12,7 @@ async function promptFor(url: string, token: string): Promise<string> {
   const page = await Deno.readTextFile(README);
   const quoted = /^((?:> .*\n)+)/m.exec(page)?.[1] ?? "";
   const prompt = quoted.replace(/^> /gm, "").replaceAll("\n", " ").trim();
-  match(prompt, /Token: …$/);
+  assertMatch(prompt, /Token: …$/);
   return prompt.replaceAll("http://localhost:3005", url).replace("…", token);
 }
 
@@ -26,7 +26,7 @@ class Agent {
 
   constructor(prompt: string, from?: string) {
     const urls = prompt.match(/https?:\/\/[^\s,]+/g) ?? [];
-    equal(urls.length, 2, prompt);
+    assertEquals(urls.length, 2, prompt);
     this.manual = urls[0] ?? "";
     this.place = urls[1] ?? "";
     this.#token = /Token: (\S+)$/.exec(prompt)?.[1] ?? "";
@@ -61,14 +61,14 @@ async function loop(server: TestServer, url: string, from?: string): Promise<voi
 
   // It reads the page from the prompt and learns there how to find out its rights.
   const manual = await agent.ask("GET", agent.manual);
-  equal(manual.status, 200, manual.text);
-  match(manual.text, /^# How to use this server/);
+  assertEquals(manual.status, 200, manual.text);
+  assertMatch(manual.text, /^# How to use this server/);
   const origin = new URL(agent.place).origin;
   const [, who = ""] = /curl "\$URL(\/auth\/\w+)"/.exec(manual.text) ?? [];
   const me = JSON.parse((await agent.ask("GET", `${origin}${who}`)).text);
-  equal([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
-  ok(me.ttl_sec > 0);
-  ok(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
+  assertEquals([me.tier, me.prefix, me.mode], ["T2", "/home/scratch", "rw"]);
+  assert(me.ttl_sec > 0);
+  assert(new URL(agent.place).pathname.startsWith(me.prefix), "it is told to write where it may");
 
   // It writes a page while another client watches.
   const page = new URL("page", agent.place).href;
@@ -76,41 +76,41 @@ async function loop(server: TestServer, url: string, from?: string): Promise<voi
     page.replace("/home/", "/stream/home/"),
     agent.headers(),
   );
-  match(manual.text, /JavaScript's\s`fetch`\s[\s\S]*`\?ext=html`/);
+  assertMatch(manual.text, /JavaScript's\s`fetch`\s[\s\S]*`\?ext=html`/);
   const first = await agent.ask("PUT", `${page}?ext=html`, idea(1), { "if-none-match": "*" });
-  equal([first.status, JSON.parse(first.text)], [201, { version: 1, ext: "html" }]);
+  assertEquals([first.status, JSON.parse(first.text)], [201, { version: 1, ext: "html" }]);
   const shown = await stream.next();
-  equal([shown?.type, shown?.lastEventId], ["update", "1"]);
-  equal(JSON.parse(shown?.data ?? "{}").stage_html, idea(1));
+  assertEquals([shown?.type, shown?.lastEventId], ["update", "1"]);
+  assertEquals(JSON.parse(shown?.data ?? "{}").stage_html, idea(1));
 
   // It reads the page and keeps the entity tag.
   const back = await agent.ask("GET", page);
-  equal(JSON.parse(back.text).stage_html, idea(1));
+  assertEquals(JSON.parse(back.text).stage_html, idea(1));
   const seen = first.headers.get("etag") ?? "";
-  equal((await agent.ask("GET", `${page}?v=1`)).status, 304);
+  assertEquals((await agent.ask("GET", `${page}?v=1`)).status, 304);
 
   // Another client writes; the agent's update gets 412, and it reads again.
   await server.approve("PUT", "/home/scratch/page", "<h1>a person was here</h1>");
-  equal(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
+  assertEquals(JSON.parse((await stream.next())?.data ?? "{}").version, 2);
   const lost = await agent.ask("PUT", `${page}?ext=html`, idea(2), { "if-match": seen });
-  equal(lost.status, 412);
-  match(JSON.parse(lost.text).detail, /\S/);
+  assertEquals(lost.status, 412);
+  assertMatch(JSON.parse(lost.text).detail, /\S/);
   const now = await agent.ask("GET", page);
-  match(JSON.parse(now.text).stage_html, /a person was here/);
+  assertMatch(JSON.parse(now.text).stage_html, /a person was here/);
   const merged = `${JSON.parse(now.text).stage_html}${idea(2)}`;
   const tag = now.headers.get("etag") ?? "";
   const again = await agent.ask("PUT", `${page}?ext=html`, merged, { "if-match": tag });
-  equal(JSON.parse(again.text).version, 3);
-  equal(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
+  assertEquals(JSON.parse(again.text).version, 3);
+  assertEquals(JSON.parse((await stream.next())?.data ?? "{}").stage_html, merged);
 
   // It appends to a log, sends its name, and lists its worlds.
   const log = new URL("log", agent.place).href;
   for (const line of ["read the manual\n", "wrote a page\n"]) await agent.ask("POST", log, line);
-  equal((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
+  assertEquals((await agent.ask("GET", `${log}?raw`)).text, "read the manual\nwrote a page\n");
   const finding = new URL("finding", agent.place).href;
   await agent.ask("PUT", finding, "odd", { "x-meta-author": "agent-7" });
-  equal((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
-  equal((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
+  assertEquals((await agent.ask("HEAD", finding)).headers.get("x-meta-author"), "agent-7");
+  assertEquals((await agent.ask("GET", agent.place)).text, "finding\nlog\npage\n");
 
   // Outside its prefix nothing changes, and the error states what is required.
   const outside: readonly [string, string][] = [
@@ -126,15 +126,18 @@ async function loop(server: TestServer, url: string, from?: string): Promise<voi
   const worlds = JSON.stringify(await server.approve("GET", "/proc/worlds"));
   for (const [method, path] of outside) {
     const refused = await agent.ask(method, `${origin}${path}`, method === "PUT" ? "x" : undefined);
-    ok(refused.status === 403 || refused.status === 400, `${method} ${path}: ${refused.status}`);
-    match(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
+    assert(
+      refused.status === 403 || refused.status === 400,
+      `${method} ${path}: ${refused.status}`,
+    );
+    assertMatch(JSON.parse(refused.text).detail, /required|send a canonical path/, path);
   }
-  equal(JSON.stringify(await server.approve("GET", "/proc/worlds")), worlds);
+  assertEquals(JSON.stringify(await server.approve("GET", "/proc/worlds")), worlds);
   await stream.close();
 
   // The event chain records its writes under its name.
   const events = JSON.parse((await server.approve("GET", "/proc/log/home/scratch/page")).text);
-  equal(
+  assertEquals(
     events.map(({ payload }: { payload: { by: string } }) => payload.by),
     ["cap:/home/scratch", "T3", "cap:/home/scratch"],
   );
@@ -165,7 +168,10 @@ Deno.test("an agent on another computer needs only the README's prompt and a cap
     const stranger = await fetch(`${url}/home/private`, {
       headers: { "x-forwarded-for": ELSEWHERE },
     });
-    equal([stranger.status, (await stranger.text()).includes("not for agents")], [401, false]);
+    assertEquals([stranger.status, (await stranger.text()).includes("not for agents")], [
+      401,
+      false,
+    ]);
     await loop(server, url, ELSEWHERE);
   } finally {
     await server.close();
@@ -176,11 +182,11 @@ Deno.test("GET /llms.txt links to existing pages, from any address", async () =>
   const server = await startTestServer({ birth: lowerWorlds });
   try {
     const { text } = await server.send({ method: "GET", target: "/llms.txt" });
-    match(text, /^# \S+\n\n> /);
+    assertMatch(text, /^# \S+\n\n> /);
     const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
-    ok(links.includes("/usr/lib/skills/elastik.md?raw"));
+    assert(links.includes("/usr/lib/skills/elastik.md?raw"));
     for (const link of links) {
-      equal((await server.send({ method: "GET", target: link })).status, 200, link);
+      assertEquals((await server.send({ method: "GET", target: link })).status, 200, link);
     }
   } finally {
     await server.close();

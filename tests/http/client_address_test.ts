@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../support/assert.ts";
 import { createClientFinder, type ProxyTrust } from "../../lib/http/client_address.ts";
 
 function find(trust: ProxyTrust, peer: string, headers: Record<string, string> = {}): string {
@@ -25,7 +25,7 @@ Deno.test("createClientFinder() uses the peer if no proxy is trusted", () => {
     ["fe80::1%2", "fe80::1%2"],
     ["", ""],
   ];
-  for (const [peer, client] of rows) assert.equal(find(NO_TRUST, peer), client, peer);
+  for (const [peer, client] of rows) assertStrictEquals(find(NO_TRUST, peer), client, peer);
 });
 
 Deno.test("createClientFinder() does not treat a loopback proxy as a local client", () => {
@@ -45,7 +45,11 @@ Deno.test("createClientFinder() does not treat a loopback proxy as a local clien
     for (const peer of ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.2"]) {
       for (const trust of trusts) {
         const client = find(trust, peer, headers);
-        assert.equal(client, peer.replace("::ffff:", ""), `${peer} ${JSON.stringify(headers)}`);
+        assertStrictEquals(
+          client,
+          peer.replace("::ffff:", ""),
+          `${peer} ${JSON.stringify(headers)}`,
+        );
       }
     }
   }
@@ -55,7 +59,7 @@ Deno.test("createClientFinder() ignores the header of an untrusted peer", () => 
   const trust = { trustHeader: "X-Forwarded-For", trustFrom: ["10.0.0.0/24"] };
   for (const peer of ["10.0.1.1", "192.0.2.1", "2001:db8::1", "::ffff:10.0.1.1"]) {
     const client = find(trust, peer, { "x-forwarded-for": "127.0.0.1" });
-    assert.equal(client, peer.replace("::ffff:", ""));
+    assertStrictEquals(client, peer.replace("::ffff:", ""));
   }
 });
 
@@ -85,7 +89,7 @@ Deno.test("createClientFinder() returns the rightmost address that is not a trus
     ["127.0.0.1", "127.1", "127.0.0.1"],
   ];
   for (const [peer, value, client] of rows) {
-    assert.equal(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
+    assertStrictEquals(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
   }
 });
 
@@ -99,22 +103,22 @@ Deno.test("createClientFinder() returns a local client only if every hop is loop
     ["127.0.0.1", "127.0.0.1, 10.0.0.66", "127.0.0.1"],
   ];
   for (const [peer, value, client] of rows) {
-    assert.equal(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
+    assertStrictEquals(find(trust, peer, { "x-forwarded-for": value }), client, `${peer} ${value}`);
   }
 });
 
 Deno.test("createClientFinder() returns a trusted peer that sends no header", () => {
   const trust = { trustHeader: "X-Real-IP", trustFrom: ["127.0.0.1", "10.0.0.1"] };
-  assert.equal(find(trust, "127.0.0.1"), "127.0.0.1 loopback");
-  assert.equal(find(trust, "10.0.0.1"), "10.0.0.1");
-  assert.equal(find(trust, "127.0.0.1", { "x-forwarded-for": "192.0.2.1" }), "127.0.0.1");
+  assertEquals(find(trust, "127.0.0.1"), "127.0.0.1 loopback");
+  assertEquals(find(trust, "10.0.0.1"), "10.0.0.1");
+  assertEquals(find(trust, "127.0.0.1", { "x-forwarded-for": "192.0.2.1" }), "127.0.0.1");
 });
 
 Deno.test("createClientFinder() parses X-Real-IP and Forwarded", () => {
   const real = { trustHeader: "x-real-ip", trustFrom: ["10.0.0.1"] };
-  assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "2001:db8::1" }), "2001:db8::1");
+  assertEquals(find(real, "10.0.0.1", { "X-Real-IP": "2001:db8::1" }), "2001:db8::1");
   // Two header lines are joined; the later one is the proxy's.
-  assert.equal(find(real, "10.0.0.1", { "X-Real-IP": "127.0.0.1, 192.0.2.1" }), "192.0.2.1");
+  assertEquals(find(real, "10.0.0.1", { "X-Real-IP": "127.0.0.1, 192.0.2.1" }), "192.0.2.1");
   const rfc = { trustHeader: "Forwarded", trustFrom: ["10.0.0.1"] };
   const rows: [string, string][] = [
     ["for=192.0.2.60;proto=https", "192.0.2.60"],
@@ -125,7 +129,7 @@ Deno.test("createClientFinder() parses X-Real-IP and Forwarded", () => {
     ["proto=https", "10.0.0.1"],
   ];
   for (const [value, client] of rows) {
-    assert.equal(find(rfc, "10.0.0.1", { forwarded: value }), client, value);
+    assertStrictEquals(find(rfc, "10.0.0.1", { forwarded: value }), client, value);
   }
 });
 
@@ -139,6 +143,6 @@ Deno.test("createClientFinder() throws for incomplete or malformed settings", ()
     [{ trustHeader: "X-Real-IP", trustFrom: ["10.0.0.1", "10.0.0.0/33"] }, /10\.0\.0\.0\/33/],
   ];
   for (const [trust, message] of bad) {
-    assert.throws(() => createClientFinder(trust), { name: "TypeError", message });
+    assertThrows(() => createClientFinder(trust), { name: "TypeError", message });
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { drainBody } from "../../lib/http/drain_body.ts";
 import { MAX_DRAINED_BODY_BYTES } from "../../lib/limits.ts";
 
@@ -13,7 +13,7 @@ function upload(length: number, headers: Record<string, string> = {}): Request {
 Deno.test("drainBody() reads a short body to its end", async () => {
   const request = upload(MAX_DRAINED_BODY_BYTES);
   await drainBody(request);
-  equal(request.bodyUsed, true);
+  assertEquals(request.bodyUsed, true);
   await drainBody(request);
 });
 
@@ -21,7 +21,7 @@ Deno.test("drainBody() does not read a long body, one of unknown length, or one 
   const unknown = new Request("https://h/x", { method: "PUT", body: new ReadableStream() });
   for (const request of [upload(MAX_DRAINED_BODY_BYTES + 1), upload(1, { host: "h" }), unknown]) {
     await drainBody(request);
-    equal(request.bodyUsed, false);
+    assertEquals(request.bodyUsed, false);
   }
   await drainBody(new Request("https://h/x"));
 });
@@ -33,6 +33,6 @@ Deno.test("drainBody() resolves if the client disconnects", async () => {
     body: broken,
     headers: { "content-length": "5" },
   });
-  equal(await drainBody(request), undefined);
-  equal(request.bodyUsed, true);
+  assertEquals(await drainBody(request), undefined);
+  assertEquals(request.bodyUsed, true);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { formatEtag, isTagOf, parseEntityTags, parseWorldTags } from "../../lib/http/etag.ts";
 import { MAX_ENTITY_TAGS, MAX_ENTITY_TAGS_CHARS } from "../../lib/limits.ts";
@@ -12,7 +12,7 @@ function fault(header: string): string {
 }
 
 Deno.test("formatEtag() contains version, hash and representation", () => {
-  equal(formatEtag(3, SHA, "json"), `"3-${SHORT}.json"`);
+  assertEquals(formatEtag(3, SHA, "json"), `"3-${SHORT}.json"`);
 });
 
 Deno.test("formatEtag() differs between versions, bodies and representations", () => {
@@ -23,25 +23,25 @@ Deno.test("formatEtag() differs between versions, bodies and representations", (
     formatEtag(1, SHA, "json"),
     formatEtag(12, SHA, "raw"),
   ];
-  equal(new Set(tags).size, tags.length);
+  assertEquals(new Set(tags).size, tags.length);
 });
 
 Deno.test("formatEtag() is parsed by parseEntityTags() and parseWorldTags()", () => {
   const tag = formatEtag(7, SHA, "html-2");
-  equal(parseEntityTags(tag), [{ weak: false, opaque: `7-${SHORT}.html-2` }]);
-  equal(parseWorldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
+  assertEquals(parseEntityTags(tag), [{ weak: false, opaque: `7-${SHORT}.html-2` }]);
+  assertEquals(parseWorldTags(tag, "strong"), [{ version: 7, sha256: SHORT }]);
 });
 
 Deno.test("parseEntityTags() parses a single *", () => {
-  equal(parseEntityTags("*"), "*");
-  equal(parseEntityTags(" * "), "*");
-  ok(fault('*, "a"'));
-  ok(fault('"a", *'));
-  ok(fault("*, *"));
+  assertEquals(parseEntityTags("*"), "*");
+  assertEquals(parseEntityTags(" * "), "*");
+  assert(fault('*, "a"'));
+  assert(fault('"a", *'));
+  assert(fault("*, *"));
 });
 
 Deno.test("parseEntityTags() parses lists, weak prefixes and commas inside quotes", () => {
-  equal(parseEntityTags('"a", W/"b","c,d" ,\t"", "e"'), [
+  assertEquals(parseEntityTags('"a", W/"b","c,d" ,\t"", "e"'), [
     { weak: false, opaque: "a" },
     { weak: true, opaque: "b" },
     { weak: false, opaque: "c,d" },
@@ -51,16 +51,16 @@ Deno.test("parseEntityTags() parses lists, weak prefixes and commas inside quote
 });
 
 Deno.test("parseEntityTags() skips empty list elements", () => {
-  equal(parseEntityTags(""), []);
-  equal(parseEntityTags(" , ,"), []);
-  equal(parseEntityTags(', "a",, "b", '), [
+  assertEquals(parseEntityTags(""), []);
+  assertEquals(parseEntityTags(" , ,"), []);
+  assertEquals(parseEntityTags(', "a",, "b", '), [
     { weak: false, opaque: "a" },
     { weak: false, opaque: "b" },
   ]);
 });
 
 Deno.test("parseEntityTags() accepts every opaque character, and a backslash as itself", () => {
-  equal(parseEntityTags('"!#~\\\x80\xff"'), [{ weak: false, opaque: "!#~\\\x80\xff" }]);
+  assertEquals(parseEntityTags('"!#~\\\x80\xff"'), [{ weak: false, opaque: "!#~\\\x80\xff" }]);
 });
 
 Deno.test("parseEntityTags() returns a fault for anything but a list of tags", () => {
@@ -82,19 +82,19 @@ Deno.test("parseEntityTags() returns a fault for anything but a list of tags", (
       '"a";q=1',
       "'a'",
     ]
-  ) ok(fault(header), header);
+  ) assert(fault(header), header);
 });
 
 Deno.test("parseEntityTags() accepts 64 tags and returns a fault for one more", () => {
   const most = Array.from({ length: MAX_ENTITY_TAGS }, (_, i) => `"${i}"`).join(",");
-  equal(Object.keys(parseEntityTags(most)).length, MAX_ENTITY_TAGS);
-  ok(fault(most + ',"x"').includes(String(MAX_ENTITY_TAGS)));
+  assertEquals(Object.keys(parseEntityTags(most)).length, MAX_ENTITY_TAGS);
+  assert(fault(most + ',"x"').includes(String(MAX_ENTITY_TAGS)));
 });
 
 Deno.test("parseEntityTags() accepts the longest header and returns a fault for a longer one", () => {
   const longest = `"${"a".repeat(MAX_ENTITY_TAGS_CHARS - 2)}"`;
-  equal(Object.keys(parseEntityTags(longest)).length, 1);
-  ok(fault(longest + ","));
+  assertEquals(Object.keys(parseEntityTags(longest)).length, 1);
+  assert(fault(longest + ","));
 });
 
 Deno.test("parseEntityTags() takes linear time for white space and commas", () => {
@@ -102,11 +102,11 @@ Deno.test("parseEntityTags() takes linear time for white space and commas", () =
   for (const part of [" ", ",", '"",', '" ,']) {
     fault('"a"' + part.repeat(8000 / part.length) + "!");
   }
-  ok(performance.now() - start < 50);
+  assert(performance.now() - start < 50);
 });
 
 Deno.test("parseWorldTags() parses the tags of all representations and the short form", () => {
-  equal(parseWorldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
+  assertEquals(parseWorldTags(`"3-${SHORT}.raw", "3-${SHORT}.json", "4", "0"`, "strong"), [
     { version: 3, sha256: SHORT },
     { version: 3, sha256: SHORT },
     { version: 4 },
@@ -115,8 +115,8 @@ Deno.test("parseWorldTags() parses the tags of all representations and the short
 });
 
 Deno.test("parseWorldTags() skips weak tags for strong comparison and includes them for weak", () => {
-  equal(parseWorldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
-  equal(parseWorldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
+  assertEquals(parseWorldTags(`W/"3", "4"`, "strong"), [{ version: 4 }]);
+  assertEquals(parseWorldTags(`W/"3", "4"`, "weak"), [{ version: 3 }, { version: 4 }]);
 });
 
 Deno.test("parseWorldTags() of foreign tags returns an empty list", () => {
@@ -135,26 +135,26 @@ Deno.test("parseWorldTags() of foreign tags returns an empty list", () => {
       '""',
       "",
     ]
-  ) equal(parseWorldTags(foreign, "weak"), [], foreign);
+  ) assertEquals(parseWorldTags(foreign, "weak"), [], foreign);
 });
 
 Deno.test("parseWorldTags() returns * and faults unchanged", () => {
-  equal(parseWorldTags("*", "strong"), "*");
-  ok("fault" in Object(parseWorldTags("3", "strong")));
+  assertEquals(parseWorldTags("*", "strong"), "*");
+  assert("fault" in Object(parseWorldTags("3", "strong")));
 });
 
 Deno.test("isTagOf() accepts only its own tag and the short form of its version", () => {
   const current = formatEtag(3, SHA, "raw");
-  equal(isTagOf(current.slice(1, -1), current), true);
-  equal(isTagOf("3", current), true);
+  assertEquals(isTagOf(current.slice(1, -1), current), true);
+  assertEquals(isTagOf("3", current), true);
   for (
     const other of ["", "2", "30", "3-", `3-${SHORT}`, `3-${SHORT}.json`, `3-${SHORT}.rax`, "33"]
-  ) equal(isTagOf(other, current), false, other);
-  equal(isTagOf("3", formatEtag(33, SHA, "raw")), false);
-  equal(isTagOf("33", formatEtag(3, SHA, "raw")), false);
+  ) assertEquals(isTagOf(other, current), false, other);
+  assertEquals(isTagOf("3", formatEtag(33, SHA, "raw")), false);
+  assertEquals(isTagOf("33", formatEtag(3, SHA, "raw")), false);
 });
 
 Deno.test("isTagOf() rejects a short form that is only a prefix of the version", () => {
-  equal(isTagOf(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
-  equal(isTagOf(SHORT, `"${SHORT}-x"`), false);
+  assertEquals(isTagOf(`${SHORT}.list`, `"${SHORT}.list-json"`), false);
+  assertEquals(isTagOf(SHORT, `"${SHORT}-x"`), false);
 });

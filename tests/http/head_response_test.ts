@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { toHeadResponse } from "../../lib/http/head_response.ts";
 
 const HEADERS = { "content-length": "4", "x-meta-a": "b" };
@@ -9,23 +9,26 @@ Deno.test("toHeadResponse() removes the body of a HEAD response over HTTP/2", as
   for (const body of ["text", stream]) {
     const request = new Request("https://h/x", { method: "HEAD" });
     const answer = toHeadResponse(request, new Response(body, { status: 207, headers: HEADERS }));
-    equal(answer.status, 207);
-    equal(answer.body, null);
-    equal(answer.headers.get("content-length"), "4");
-    equal(answer.headers.get("x-meta-a"), "b");
+    assertEquals(answer.status, 207);
+    assertEquals(answer.body, null);
+    assertEquals(answer.headers.get("content-length"), "4");
+    assertEquals(answer.headers.get("x-meta-a"), "b");
   }
   await Promise.resolve();
-  equal(cancelled, true);
+  assertEquals(cancelled, true);
 });
 
 Deno.test("toHeadResponse() returns other responses unchanged", () => {
   const answer = new Response("text", { headers: HEADERS });
   const empty = new Response(null, { headers: HEADERS });
   const host = { headers: { host: "h" } };
-  equal(
+  assertEquals(
     toHeadResponse(new Request("http://h/x", { method: "HEAD", ...host }), answer) === answer,
     true,
   );
-  equal(toHeadResponse(new Request("https://h/x"), answer) === answer, true);
-  equal(toHeadResponse(new Request("https://h/x", { method: "HEAD" }), empty) === empty, true);
+  assertEquals(toHeadResponse(new Request("https://h/x"), answer) === answer, true);
+  assertEquals(
+    toHeadResponse(new Request("https://h/x", { method: "HEAD" }), empty) === empty,
+    true,
+  );
 });

@@ -1,8 +1,8 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { UNCACHED_HEADERS } from "../../lib/http/headers.ts";
 
 Deno.test("UNCACHED_HEADERS forbid storing and guessing of the media type", () => {
-  equal([...new Headers(UNCACHED_HEADERS)], [
+  assertEquals([...new Headers(UNCACHED_HEADERS)], [
     ["cache-control", "no-store"],
     ["x-content-type-options", "nosniff"],
   ]);

@@ -1,18 +1,18 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { hostFault, isKnownHost, parseAuthority, readHost } from "../../lib/http/host.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 const BOX: ReadonlySet<string> = new Set(["box.local", "other:8080", "[fd00::1]"]);
 
 Deno.test("readHost() returns the Host header, or over HTTP/2 the authority of the URL", () => {
-  assert.equal(readHost(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
+  assertEquals(readHost(new Request("http://a/x", { headers: { host: "b:1" } })), "b:1");
   for (
     const [url, host] of [["https://a:1/x?y", "a:1"], ["https://a?x", "a"], [
       "http://[::1]",
       "[::1]",
     ]]
   ) {
-    assert.equal(readHost({ url: url ?? "", headers: new Headers() }), host);
+    assertStrictEquals(readHost({ url: url ?? "", headers: new Headers() }), host);
   }
 });
 
@@ -32,7 +32,7 @@ Deno.test("isKnownHost() accepts loopback names and addresses with any port", ()
     "[::1]",
     "[::1]:3005",
   ];
-  for (const host of hosts) assert.equal(isKnownHost(host, NONE), true, host);
+  for (const host of hosts) assertEquals(isKnownHost(host, NONE), true, host);
 });
 
 Deno.test("isKnownHost() rejects names that resemble loopback", () => {
@@ -80,11 +80,11 @@ Deno.test("isKnownHost() rejects names that resemble loopback", () => {
     "::1]",
     "[]",
   ];
-  for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, host);
+  for (const host of hosts) assertEquals(isKnownHost(host, NONE), false, host);
 });
 
 Deno.test("isKnownHost() rejects a missing, repeated or malformed header", () => {
-  assert.equal(isKnownHost(null, NONE), false);
+  assertEquals(isKnownHost(null, NONE), false);
   const hosts = [
     "",
     " ",
@@ -122,15 +122,15 @@ Deno.test("isKnownHost() rejects a missing, repeated or malformed header", () =>
     "[localhost]",
     ":3005",
   ];
-  for (const host of hosts) assert.equal(isKnownHost(host, NONE), false, JSON.stringify(host));
+  for (const host of hosts) assertEquals(isKnownHost(host, NONE), false, JSON.stringify(host));
 });
 
 Deno.test("isKnownHost() accepts configured names, with their port if one is configured", () => {
   for (const host of ["box.local", "BOX.local", "box.local:1", "other:8080", "[fd00::1]:80"]) {
-    assert.equal(isKnownHost(host, BOX), true, host);
+    assertEquals(isKnownHost(host, BOX), true, host);
   }
   for (const host of ["other", "other:80", "xbox.local", "box.local.evil", "[fd00::2]"]) {
-    assert.equal(isKnownHost(host, BOX), false, host);
+    assertEquals(isKnownHost(host, BOX), false, host);
   }
 });
 
@@ -144,7 +144,7 @@ Deno.test("hostFault() accepts names and addresses", () => {
     "xn--bcher-kva.example",
   ];
   for (const host of [...hosts, "1.2.3.4", "[2001:db8::1]:8080", "[::ffff:1.2.3.4]", "a-b.c"]) {
-    assert.equal(hostFault(host), undefined, String(host));
+    assertEquals(hostFault(host), undefined, String(host));
   }
 });
 
@@ -167,15 +167,15 @@ Deno.test("hostFault() rejects headers that would move the path of the URL", () 
     "å",
     "a".repeat(256),
   ];
-  for (const host of hosts) assert.match(hostFault(host) ?? "", /Host header is not/, host);
+  for (const host of hosts) assertMatch(hostFault(host) ?? "", /Host header is not/, host);
 });
 
 Deno.test("parseAuthority() lower-cases the host and keeps the port as sent", () => {
-  assert.deepEqual(parseAuthority("Box.Example:080"), { host: "box.example", port: "080" });
-  assert.deepEqual(parseAuthority("box"), { host: "box", port: "" });
-  assert.deepEqual(parseAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });
-  assert.deepEqual(parseAuthority("[fd00::1]"), { host: "[fd00::1]", port: "" });
+  assertEquals(parseAuthority("Box.Example:080"), { host: "box.example", port: "080" });
+  assertEquals(parseAuthority("box"), { host: "box", port: "" });
+  assertEquals(parseAuthority("[FD00::1]:1"), { host: "[fd00::1]", port: "1" });
+  assertEquals(parseAuthority("[fd00::1]"), { host: "[fd00::1]", port: "" });
   for (const odd of ["", ":1", "a:", "a/b", "[::1", "a:b", "a@b"]) {
-    assert.equal(parseAuthority(odd), undefined, odd);
+    assertEquals(parseAuthority(odd), undefined, odd);
   }
 });

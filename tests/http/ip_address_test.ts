@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, fail } from "../support/assert.ts";
 import { isLoopback, parseIp, parseIpRange } from "../../lib/http/ip_address.ts";
 
 Deno.test("parseIp() returns one text and one set of groups for every spelling", () => {
@@ -9,9 +9,9 @@ Deno.test("parseIp() returns one text and one set of groups for every spelling",
   ];
   for (const [text, spelled] of groups) {
     for (const spelling of spelled) {
-      assert.equal(parseIp(spelling)?.text, text, spelling);
-      assert.equal(parseIp(spelling)?.v4, true, spelling);
-      assert.deepEqual(parseIp(spelling)?.groups, parseIp(text)?.groups, spelling);
+      assertStrictEquals(parseIp(spelling)?.text, text, spelling);
+      assertEquals(parseIp(spelling)?.v4, true, spelling);
+      assertEquals(parseIp(spelling)?.groups, parseIp(text)?.groups, spelling);
     }
   }
 });
@@ -31,8 +31,8 @@ Deno.test("parseIp() parses IPv6 into eight groups", () => {
   for (const [text, hex] of rows) {
     const ip = parseIp(text);
     const groups = ip?.groups.map((group) => group.toString(16).padStart(4, "0"));
-    assert.equal(groups?.join(""), hex, text);
-    assert.equal(ip?.v4, false, text);
+    assertStrictEquals(groups?.join(""), hex, text);
+    assertEquals(ip?.v4, false, text);
   }
 });
 
@@ -59,7 +59,7 @@ Deno.test("parseIp() rejects lenient and malformed spellings", () => {
     " 1.2.3.4",
   ];
   for (const text of [...texts, ...more, "1.2.3.4:80", "::ffff:1.2.3", "12345::"]) {
-    assert.equal(parseIp(text), undefined, text);
+    assertEquals(parseIp(text), undefined, text);
   }
 });
 
@@ -73,9 +73,9 @@ Deno.test("isLoopback() accepts only 127.0.0.0/8 and ::1", () => {
     "::ffff:7f00:1",
   ];
   const others = ["126.0.0.1", "128.0.0.1", "0.0.0.0", "::", "::2", "1::1", "::127.0.0.1"];
-  for (const text of own) assert.equal(isLoopback(parseIp(text) ?? assert.fail(text)), true, text);
+  for (const text of own) assertEquals(isLoopback(parseIp(text) ?? fail(text)), true, text);
   for (const text of [...others, "64:ff9b::127.0.0.1", "::1:0:0:1", "10.0.0.1"]) {
-    assert.equal(isLoopback(parseIp(text) ?? assert.fail(text)), false, text);
+    assertEquals(isLoopback(parseIp(text) ?? fail(text)), false, text);
   }
 });
 
@@ -94,12 +94,12 @@ Deno.test("parseIpRange() matches the addresses of its block and no others", () 
     ["::ffff:10.0.0.0/104", ["10.1.2.3"], ["11.0.0.0", "2001:db8::1"]],
   ];
   for (const [text, inside, outside] of rows) {
-    const range = parseIpRange(text) ?? assert.fail(text);
+    const range = parseIpRange(text) ?? fail(text);
     for (const ip of inside) {
-      assert.equal(range(parseIp(ip) ?? assert.fail(ip)), true, `${text} ${ip}`);
+      assertEquals(range(parseIp(ip) ?? fail(ip)), true, `${text} ${ip}`);
     }
     for (const ip of outside) {
-      assert.equal(range(parseIp(ip) ?? assert.fail(ip)), false, `${text} ${ip}`);
+      assertEquals(range(parseIp(ip) ?? fail(ip)), false, `${text} ${ip}`);
     }
   }
 });
@@ -125,6 +125,6 @@ Deno.test("parseIpRange() returns undefined for anything but an address or a blo
     "1.2.3.4/8/8",
   ];
   for (const text of [...texts, ...more, "*", "10.0.0.*", "::/"]) {
-    assert.equal(parseIpRange(text), undefined, text);
+    assertEquals(parseIpRange(text), undefined, text);
   }
 });

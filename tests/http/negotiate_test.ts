@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { createTypeChooser, negotiateTypes, prefersText } from "../../lib/http/negotiate.ts";
 import { ACCEPT_CACHE_ENTRIES, MAX_ACCEPT_CHARS } from "../../lib/limits.ts";
 
@@ -40,8 +40,8 @@ const listingForm = createTypeChooser(LISTING, JSON_TYPE);
 
 for (const [who, accept, world, listing] of CLIENTS) {
   Deno.test(`createTypeChooser() serves ${who}`, () => {
-    equal([worldForm(accept), listingForm(accept)], [world, listing]);
-    equal(
+    assertEquals([worldForm(accept), listingForm(accept)], [world, listing]);
+    assertEquals(
       [worldForm(accept), listingForm(accept)],
       [world, listing],
       "the second time, from memory",
@@ -50,71 +50,71 @@ for (const [who, accept, world, listing] of CLIENTS) {
 }
 
 Deno.test("createTypeChooser() never returns a type with q=0, even for */*", () => {
-  equal(worldForm("application/json;q=0, */*"), "text/plain");
-  equal(worldForm("text/html;q=0, text/*"), "text/plain");
-  equal(listingForm("*/*, text/plain;q=0.000"), JSON_TYPE);
+  assertEquals(worldForm("application/json;q=0, */*"), "text/plain");
+  assertEquals(worldForm("text/html;q=0, text/*"), "text/plain");
+  assertEquals(listingForm("*/*, text/plain;q=0.000"), JSON_TYPE);
 });
 
 Deno.test("createTypeChooser() prefers the more specific range, in any order", () => {
-  equal(worldForm("text/plain;q=0.2, text/*;q=0.9"), "text/html");
-  equal(worldForm("text/*;q=0.9, text/plain;q=0.2"), "text/html");
-  equal(worldForm("*/*;q=0.9, application/json;q=0.1"), "text/plain");
+  assertEquals(worldForm("text/plain;q=0.2, text/*;q=0.9"), "text/html");
+  assertEquals(worldForm("text/*;q=0.9, text/plain;q=0.2"), "text/html");
+  assertEquals(worldForm("*/*;q=0.9, application/json;q=0.1"), "text/plain");
 });
 
 Deno.test("createTypeChooser() applies q-values before order", () => {
-  equal(worldForm("text/html;q=0.5, text/plain;q=0.6"), "text/plain");
-  equal(worldForm("text/html, application/json"), "text/html");
-  equal(worldForm("application/json, text/html"), JSON_TYPE);
+  assertEquals(worldForm("text/html;q=0.5, text/plain;q=0.6"), "text/plain");
+  assertEquals(worldForm("text/html, application/json"), "text/html");
+  assertEquals(worldForm("application/json, text/html"), JSON_TYPE);
 });
 
 Deno.test("createTypeChooser() returns a result for malformed headers and never throws", () => {
   for (
     const accept of [",", ";", "q=1", "/", "text", "text/html;q=x", "a/b;q=", '"', "\\", ";;;,,"]
   ) {
-    ok(WORLD.includes(worldForm(accept)), accept);
+    assert(WORLD.includes(worldForm(accept)), accept);
   }
 });
 
 Deno.test("createTypeChooser() without offers returns the fallback", () => {
-  equal(createTypeChooser([], "text/plain")(null), "text/plain");
-  equal(createTypeChooser([], "text/plain")("*/*"), "text/plain");
+  assertEquals(createTypeChooser([], "text/plain")(null), "text/plain");
+  assertEquals(createTypeChooser([], "text/plain")("*/*"), "text/plain");
 });
 
 Deno.test("createTypeChooser() stays correct when many different headers fill its cache", () => {
   const form = createTypeChooser(WORLD, JSON_TYPE);
   for (let i = 0; i < 3 * ACCEPT_CACHE_ENTRIES; i++) {
-    equal(form(`x/y${i}, text/plain;q=0.5`), "text/plain");
-    equal(form(FIREFOX), "text/html");
+    assertEquals(form(`x/y${i}, text/plain;q=0.5`), "text/plain");
+    assertEquals(form(FIREFOX), "text/html");
   }
 });
 
 Deno.test("negotiateTypes() returns the acceptable types, best first", () => {
-  equal(negotiateTypes(null, WORLD), WORLD);
-  equal(negotiateTypes("text/html, application/json;q=0.9", WORLD), [
+  assertEquals(negotiateTypes(null, WORLD), WORLD);
+  assertEquals(negotiateTypes("text/html, application/json;q=0.9", WORLD), [
     "text/html",
     "application/json",
   ]);
-  equal(negotiateTypes("image/png", WORLD), []);
+  assertEquals(negotiateTypes("image/png", WORLD), []);
 });
 
 Deno.test("negotiateTypes() negotiates a header of the maximum length and ignores a longer one", () => {
   const fits = "text/html,".padEnd(MAX_ACCEPT_CHARS, " ");
-  equal(negotiateTypes(fits, WORLD), ["text/html"]);
-  equal(negotiateTypes(fits + " ", WORLD), WORLD);
+  assertEquals(negotiateTypes(fits, WORLD), ["text/html"]);
+  assertEquals(negotiateTypes(fits + " ", WORLD), WORLD);
 });
 
 Deno.test("negotiateTypes() returns at once for a header of one megabyte", () => {
   const start = performance.now();
   negotiateTypes("a/b,".repeat(250_000), WORLD);
-  ok(performance.now() - start < 50);
+  assert(performance.now() - start < 50);
 });
 
 Deno.test("prefersText() returns true for browsers and for text/plain", () => {
   for (const accept of [CHROME, FIREFOX, "text/plain", "text/*", "text/html;q=0.2"]) {
-    equal(prefersText(accept), true, accept);
+    assertEquals(prefersText(accept), true, accept);
   }
   for (const accept of [null, "*/*", "application/json", "text/event-stream", IMG, "image/png"]) {
-    equal(prefersText(accept), false, String(accept));
+    assertEquals(prefersText(accept), false, String(accept));
   }
-  equal(prefersText("application/problem+json, text/plain;q=0.5"), false);
+  assertEquals(prefersText("application/problem+json, text/plain;q=0.5"), false);
 });

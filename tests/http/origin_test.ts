@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { foreignOriginFault } from "../../lib/http/origin.ts";
 
 const HOST = "localhost:3005";
@@ -17,14 +17,14 @@ const UNSAFE = [
 
 Deno.test("foreignOriginFault() allows programs, which send neither header", () => {
   for (const method of UNSAFE) {
-    assert.equal(foreignOriginFault(method, HOST, null, null), undefined);
+    assertEquals(foreignOriginFault(method, HOST, null, null), undefined);
   }
-  assert.equal(foreignOriginFault("PUT", null, null, null), undefined);
+  assertEquals(foreignOriginFault("PUT", null, null, null), undefined);
 });
 
 Deno.test("foreignOriginFault() allows safe methods", () => {
   for (const method of ["GET", "HEAD", "OPTIONS"]) {
-    assert.equal(foreignOriginFault(method, HOST, "https://evil.example", "cross-site"), undefined);
+    assertEquals(foreignOriginFault(method, HOST, "https://evil.example", "cross-site"), undefined);
   }
 });
 
@@ -34,17 +34,17 @@ Deno.test("foreignOriginFault() rejects unsafe methods from other sites by Fetch
       const site of ["cross-site", "same-site", "", "Same-Origin", "none, cross-site", "new-value"]
     ) {
       const reason = foreignOriginFault(method, HOST, null, site);
-      assert.equal(reason, `the browser sent Sec-Fetch-Site: ${site}`);
+      assertEquals(reason, `the browser sent Sec-Fetch-Site: ${site}`);
     }
   }
   // A matching Origin does not change that.
-  assert.ok(foreignOriginFault("PUT", HOST, `http://${HOST}`, "cross-site"));
+  assert(foreignOriginFault("PUT", HOST, `http://${HOST}`, "cross-site"));
 });
 
 Deno.test("foreignOriginFault() allows the server's own pages and the address bar", () => {
   for (const site of ["same-origin", "none", null]) {
-    assert.equal(foreignOriginFault("PUT", HOST, `http://${HOST}`, site), undefined);
-    assert.equal(foreignOriginFault("PUT", HOST, null, site), undefined);
+    assertEquals(foreignOriginFault("PUT", HOST, `http://${HOST}`, site), undefined);
+    assertEquals(foreignOriginFault("PUT", HOST, null, site), undefined);
   }
 });
 
@@ -81,7 +81,7 @@ Deno.test("foreignOriginFault() rejects every Origin that differs from the Host"
   for (const origin of origins) {
     for (const site of ["same-origin", "none", null]) {
       const reason = foreignOriginFault("PUT", HOST, origin, site);
-      assert.match(reason ?? "", /does not match the Host/, JSON.stringify(origin));
+      assertMatch(reason ?? "", /does not match the Host/, JSON.stringify(origin));
     }
   }
 });
@@ -103,7 +103,7 @@ Deno.test("foreignOriginFault() compares ports with the default of the Origin's 
     ["box.example", "https://box.example.", true],
   ];
   for (const [host, origin, foreign] of rows) {
-    assert.equal(
+    assertStrictEquals(
       foreignOriginFault("PUT", host, origin, null) !== undefined,
       foreign,
       `${host} ${origin}`,
@@ -113,7 +113,7 @@ Deno.test("foreignOriginFault() compares ports with the default of the Origin's 
 
 Deno.test("foreignOriginFault() rejects an Origin if the Host is missing or malformed", () => {
   for (const host of [null, "", "a, b", "localhost:3005, evil.example"]) {
-    assert.ok(
+    assert(
       foreignOriginFault("PUT", host, "http://localhost:3005", "same-origin"),
       String(host),
     );
@@ -122,6 +122,6 @@ Deno.test("foreignOriginFault() rejects an Origin if the Host is missing or malf
 
 Deno.test("foreignOriginFault() quotes at most 100 characters of a header", () => {
   const long = foreignOriginFault("PUT", HOST, "http://" + "a".repeat(5000), null) ?? "";
-  assert.ok(long.length > 100 && long.length < 200, String(long.length));
-  assert.ok((foreignOriginFault("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);
+  assert(long.length > 100 && long.length < 200, String(long.length));
+  assert((foreignOriginFault("PUT", HOST, null, "x".repeat(5000)) ?? "").length < 200);
 });

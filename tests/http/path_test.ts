@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { MAX_URL_BYTES } from "../../lib/limits.ts";
 import { canonicalizePath, encodePath, isCanonicalPath, parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
@@ -19,8 +19,8 @@ function refuses(raws: Iterable<string>, reason: RegExp): void {
   for (const raw of raws) {
     for (const call of [() => canonicalizePath(raw), () => parseTarget(ORIGIN + raw)]) {
       const { type, detail } = refusal(call);
-      assert.equal(type, "bad-path", `${JSON.stringify(raw)} gave ${detail}`);
-      assert.match(detail, reason, JSON.stringify(raw));
+      assertEquals(type, "bad-path", `${JSON.stringify(raw)} gave ${detail}`);
+      assertMatch(detail, reason, JSON.stringify(raw));
     }
   }
 }
@@ -67,10 +67,10 @@ Deno.test("parseTarget() returns path, name, isCollection and query", () => {
   ];
   for (const [raw, path, name, isCollection, query] of rows) {
     if (path === "refused") {
-      assert.equal(refusal(() => parseTarget(ORIGIN + raw)).type, "bad-path", raw);
+      assertEquals(refusal(() => parseTarget(ORIGIN + raw)).type, "bad-path", raw);
       continue;
     }
-    assert.deepEqual(parseTarget(ORIGIN + raw), { path, name, isCollection, query }, raw);
+    assertEquals(parseTarget(ORIGIN + raw), { path, name, isCollection, query }, raw);
   }
 });
 
@@ -86,36 +86,36 @@ Deno.test("parseTarget() ignores authority and scheme", () => {
       "http://",
     ]
   ) {
-    assert.equal(parseTarget(origin + path).path, path, origin);
+    assertStrictEquals(parseTarget(origin + path).path, path, origin);
   }
-  assert.equal(parseTarget("http://box").path, "/");
+  assertEquals(parseTarget("http://box").path, "/");
 });
 
 Deno.test("parseTarget() takes no path from a query directly after the authority", () => {
   for (
     const url of ["http://evil?x=/home/x", "http://evil?/etc/shadow", "http://box?", "http://?/x"]
   ) {
-    assert.equal(refusal(() => parseTarget(url)).type, "bad-path", url);
+    assertEquals(refusal(() => parseTarget(url)).type, "bad-path", url);
   }
 });
 
 Deno.test("parseTarget() rejects # in the path and in the query", () => {
   for (const raw of ["/home/x#", "/#/etc", "/home/x#?raw", "/home/x?raw#", "/home/x?a#b", "/#"]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
-    assert.equal(type, "bad-path", raw);
-    assert.match(detail, /not encoded/, raw);
+    assertEquals(type, "bad-path", raw);
+    assertMatch(detail, /not encoded/, raw);
   }
 });
 
 Deno.test("parseTarget() accepts a target of 8192 bytes and throws 414 for a longer one", () => {
   const fits = "/home/" + "a".repeat(MAX_URL_BYTES - 6);
-  assert.equal(parseTarget(ORIGIN + fits).path, fits);
+  assertStrictEquals(parseTarget(ORIGIN + fits).path, fits);
   const query = "/home/x?" + "q".repeat(MAX_URL_BYTES - 8);
-  assert.equal(parseTarget(ORIGIN + query).query.length, MAX_URL_BYTES - 8);
+  assertStrictEquals(parseTarget(ORIGIN + query).query.length, MAX_URL_BYTES - 8);
   for (const raw of [fits + "a", query + "q", "/%" + "0".repeat(MAX_URL_BYTES)]) {
     const { type, detail } = refusal(() => parseTarget(ORIGIN + raw));
-    assert.equal(type, "uri-too-long");
-    assert.match(detail, /it has \d+ bytes; at most 8192 are allowed/);
+    assertEquals(type, "uri-too-long");
+    assertMatch(detail, /it has \d+ bytes; at most 8192 are allowed/);
   }
 });
 
@@ -125,7 +125,7 @@ Deno.test("parseTarget() rejects every spelling of a dot segment", () => {
     raws.push(`/${dots}`, `/${dots}/`, `/home/${dots}`, `/home/${dots}/etc/shadow`);
     raws.push(`/${dots}/${dots}/etc/passwd`, `/home/%C3%A9/${dots}/x`, `/home/x/${dots}/`);
   }
-  assert.ok(raws.length > 80, String(raws.length));
+  assert(raws.length > 80, String(raws.length));
   refuses(raws, /dot segment/);
 });
 
@@ -177,7 +177,7 @@ Deno.test("parseTarget() rejects every control character, encoded or raw", () =>
     const encoded = encodeURIComponent(char);
     return [`/home/${encoded}`, `/home/x${encoded}y`, `/etc/shadow${encoded}`, `/home/${char}`];
   });
-  assert.ok(raws.length > 260);
+  assert(raws.length > 260);
   refuses(raws, /control character/);
 });
 
@@ -234,20 +234,20 @@ Deno.test("canonicalizePath() rejects a path that does not start with a slash", 
   for (
     const raw of ["", "home/x", "home", "%2Fhome", "?", "*", ".", "..", "http:", "é", " /home"]
   ) {
-    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
+    assertEquals(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
 Deno.test("canonicalizePath() rejects an unencoded ? or #", () => {
   for (const raw of ["/home/a?b", "/home/a#b", "/?", "/home/%C3%A9?"]) {
-    assert.equal(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
+    assertEquals(refusal(() => canonicalizePath(raw)).type, "bad-path", raw);
   }
 });
 
 Deno.test("canonicalizePath() keeps a trailing slash", () => {
-  assert.equal(canonicalizePath("/"), "/");
-  assert.equal(canonicalizePath("/home/"), "/home/");
-  assert.equal(canonicalizePath("/home/%C3%A9/"), "/home/é/");
+  assertEquals(canonicalizePath("/"), "/");
+  assertEquals(canonicalizePath("/home/"), "/home/");
+  assertEquals(canonicalizePath("/home/%C3%A9/"), "/home/é/");
 });
 
 Deno.test("canonicalizePath() decodes exactly once", () => {
@@ -260,7 +260,7 @@ Deno.test("canonicalizePath() decodes exactly once", () => {
     ["/home/%25", "/home/%"],
     ["/etc%252Fshadow", "/etc%2Fshadow"],
   ];
-  for (const [raw, path] of rows) assert.equal(canonicalizePath(raw), path, raw);
+  for (const [raw, path] of rows) assertStrictEquals(canonicalizePath(raw), path, raw);
 });
 
 Deno.test("canonicalizePath() returns one path for every spelling of a name", () => {
@@ -276,7 +276,7 @@ Deno.test("canonicalizePath() returns one path for every spelling of a name", ()
     ["/home/ab", spellings("ab").map((s) => `/home/${s}`)],
   ];
   for (const [path, raws] of groups) {
-    for (const raw of raws) assert.equal(canonicalizePath(raw), path, raw);
+    for (const raw of raws) assertStrictEquals(canonicalizePath(raw), path, raw);
   }
 });
 
@@ -301,8 +301,8 @@ Deno.test("canonicalizePath() keeps characters that resemble slash, dot and lett
     "/home/x;y=z",
   ];
   for (const path of names) {
-    assert.equal(canonicalizePath(encodePath(path)), path);
-    assert.equal(isCanonicalPath(path), true, path);
+    assertStrictEquals(canonicalizePath(encodePath(path)), path);
+    assertEquals(isCanonicalPath(path), true, path);
   }
 });
 
@@ -310,7 +310,7 @@ Deno.test("isCanonicalPath() accepts exactly one spelling of a decoded path", ()
   for (
     const path of ["/", "/home", "/home/x", "/home/100%", "/home/%2F", "/home/a?b#c", "/home/é"]
   ) {
-    assert.equal(isCanonicalPath(path), true, path);
+    assertEquals(isCanonicalPath(path), true, path);
   }
   const others = [
     "",
@@ -335,7 +335,7 @@ Deno.test("isCanonicalPath() accepts exactly one spelling of a decoded path", ()
     " /home",
     "\ufeff/home",
   ];
-  for (const path of others) assert.equal(isCanonicalPath(path), false, JSON.stringify(path));
+  for (const path of others) assertEquals(isCanonicalPath(path), false, JSON.stringify(path));
 });
 
 Deno.test("encodePath() writes what canonicalizePath() decodes", () => {
@@ -348,8 +348,8 @@ Deno.test("encodePath() writes what canonicalizePath() decodes", () => {
     "/home/é/张",
     "/home/%2F",
   ];
-  for (const path of paths) assert.equal(canonicalizePath(encodePath(path)), path, path);
-  assert.equal(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
+  for (const path of paths) assertStrictEquals(canonicalizePath(encodePath(path)), path, path);
+  assertEquals(encodePath("/home/a b/é?"), "/home/a%20b/%C3%A9%3F");
 });
 
 /** Mulberry32: a small seeded generator, so that a failure can be repeated. */
@@ -412,21 +412,21 @@ Deno.test("parseTarget() throws or returns a canonical path for ten thousand hos
     try {
       target = parseTarget(ORIGIN + raw);
     } catch (error) {
-      assert.ok(error instanceof Problem && error.status === 400, told);
+      assert(error instanceof Problem && error.status === 400, told);
       continue;
     }
     accepted++;
     const { path, name, isCollection: collection } = target;
-    assert.ok(isCanonicalPath(path), told);
-    assert.equal(path, `/${name}`, told);
+    assert(isCanonicalPath(path), told);
+    assertEquals(path, `/${name}`, told);
     const again = parseTarget(ORIGIN + encodePath(path) + (collection && path !== "/" ? "/" : ""));
-    assert.deepEqual(again, { ...target, query: "" }, told);
-    assert.ok(!name.split("/").some((part) => part === "." || part === ".."), told);
+    assertEquals(again, { ...target, query: "" }, told);
+    assert(!name.split("/").some((part) => part === "." || part === ".."), told);
     // A browser's parser must not find another path in the same URL.
     const browser = decodeURIComponent(new URL(ORIGIN + raw).pathname).normalize("NFC");
-    assert.equal(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, told);
+    assertStrictEquals(browser.length > 1 ? browser.replace(/\/$/, "") : browser, path, told);
   }
-  assert.ok(accepted > 500, `seed ${seed}: only ${accepted} accepted`);
+  assert(accepted > 500, `seed ${seed}: only ${accepted} accepted`);
 });
 
 Deno.test("parseTarget() rejects ambiguous targets as Deno receives them from the wire", async () => {
@@ -456,6 +456,6 @@ Deno.test("parseTarget() rejects ambiguous targets as Deno receives them from th
     const request = `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
     await connection.write(new TextEncoder().encode(request));
     const answer = await new Response(connection.readable).text();
-    assert.match(answer.slice(answer.indexOf("\r\n\r\n") + 4), expected, target);
+    assertMatch(answer.slice(answer.indexOf("\r\n\r\n") + 4), expected, target);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { Problem, PROBLEMS, toProblemResponse } from "../../lib/http/problem.ts";
 
 const PAGES = new URL("../../worlds/usr/share/doc/problems/", import.meta.url);
@@ -10,16 +10,16 @@ function absent(): Problem {
 
 Deno.test("Problem is an error with the status of its type", () => {
   const problem = absent();
-  ok(problem instanceof Error);
-  equal([problem.name, problem.status, problem.message], ["Problem", 404, problem.detail]);
+  assert(problem instanceof Error);
+  assertEquals([problem.name, problem.status, problem.message], ["Problem", 404, problem.detail]);
 });
 
 Deno.test("toProblemResponse() sends RFC 9457 JSON unless text is preferred", async () => {
   for (const accept of [null, "*/*", "application/json", "text/event-stream", "image/png"]) {
     const response = toProblemResponse(absent(), accept);
-    equal(response.status, 404);
-    equal(response.headers.get("content-type"), "application/problem+json");
-    equal(await response.json(), {
+    assertEquals(response.status, 404);
+    assertEquals(response.headers.get("content-type"), "application/problem+json");
+    assertEquals(await response.json(), {
       type: "/usr/share/doc/problems/not-found.md",
       title: PROBLEMS["not-found"].title,
       status: 404,
@@ -31,8 +31,8 @@ Deno.test("toProblemResponse() sends RFC 9457 JSON unless text is preferred", as
 Deno.test("toProblemResponse() sends the same text to browsers and clients that prefer text", async () => {
   for (const accept of [BROWSER, "text/plain", "text/html"]) {
     const response = toProblemResponse(absent(), accept);
-    equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
-    equal(
+    assertEquals(response.headers.get("content-type"), "text/plain; charset=utf-8");
+    assertEquals(
       await response.text(),
       `404 ${PROBLEMS["not-found"].title}\nCannot read /home/x: nothing is here\n`,
     );
@@ -44,55 +44,55 @@ Deno.test("toProblemResponse() never lets a browser treat a detail as markup", a
     new Problem("bad-path", "Cannot read <script>alert(1)</script>"),
     BROWSER,
   );
-  equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
-  equal(response.headers.get("x-content-type-options"), "nosniff");
+  assertEquals(response.headers.get("content-type"), "text/plain; charset=utf-8");
+  assertEquals(response.headers.get("x-content-type-options"), "nosniff");
   await response.body?.cancel();
 });
 
 Deno.test("toProblemResponse() is never cached and varies with Accept", async () => {
   const response = toProblemResponse(absent(), null);
-  equal(response.headers.get("cache-control"), "no-store");
-  equal(response.headers.get("vary"), "Accept");
+  assertEquals(response.headers.get("cache-control"), "no-store");
+  assertEquals(response.headers.get("vary"), "Accept");
   await response.body?.cancel();
 });
 
 Deno.test("toProblemResponse() includes the headers of the problem", async () => {
   const busy = new Problem("unavailable", "Cannot shape: no model", { "retry-after": "5" });
   const response = toProblemResponse(busy, null);
-  equal([response.status, response.headers.get("retry-after")], [503, "5"]);
+  assertEquals([response.status, response.headers.get("retry-after")], [503, "5"]);
   await response.body?.cancel();
 });
 
 Deno.test("toProblemResponse() for a HEAD has the headers and no body", async () => {
   const response = toProblemResponse(absent(), null, true);
-  equal([response.status, response.body, await response.text()], [404, null, ""]);
-  equal(response.headers.get("content-type"), "application/problem+json");
+  assertEquals([response.status, response.body, await response.text()], [404, null, ""]);
+  assertEquals(response.headers.get("content-type"), "application/problem+json");
 });
 
 Deno.test("PROBLEMS have an error status and a title each", () => {
   for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
-    ok(status >= 400 && status < 600, type);
-    ok(/^[a-z]+(?:-[a-z]+)*$/.test(type), type);
-    ok(/^[A-Z].*[^.]$/.test(title), title);
+    assert(status >= 400 && status < 600, type);
+    assert(/^[a-z]+(?:-[a-z]+)*$/.test(type), type);
+    assert(/^[A-Z].*[^.]$/.test(title), title);
   }
 });
 
 Deno.test("PROBLEMS have one page each, and there are no other pages", () => {
   const pages = [...Deno.readDirSync(PAGES)].map(({ name }) => name).sort();
-  equal(pages, Object.keys(PROBLEMS).map((type) => `${type}.md`).sort());
+  assertEquals(pages, Object.keys(PROBLEMS).map((type) => `${type}.md`).sort());
 });
 
 Deno.test("the pages of PROBLEMS are short and start with status and title", () => {
   for (const [type, { status, title }] of Object.entries(PROBLEMS)) {
     const page = Deno.readTextFileSync(new URL(`${type}.md`, PAGES));
     const lines = page.trimEnd().split("\n");
-    equal(lines[0], `# ${status} ${title}`);
-    ok(lines.length >= 5 && lines.length <= 35, `${type}.md has ${lines.length} lines`);
+    assertEquals(lines[0], `# ${status} ${title}`);
+    assert(lines.length >= 5 && lines.length <= 35, `${type}.md has ${lines.length} lines`);
   }
 });
 
 Deno.test("PROBLEMS have titles of at most six words without a final period", () => {
   for (const { title } of Object.values(PROBLEMS)) {
-    ok(title.split(" ").length <= 6 && /^[A-Z].*[^.]$/.test(title), title);
+    assert(title.split(" ").length <= 6 && /^[A-Z].*[^.]$/.test(title), title);
   }
 });

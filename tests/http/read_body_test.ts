@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects, assertStrictEquals } from "../support/assert.ts";
 import { readBody } from "../../lib/http/read_body.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { bearer, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
@@ -28,29 +28,29 @@ function is(type: string): (error: unknown) => boolean {
 }
 
 Deno.test("readBody() returns the bytes, in any number of chunks", async () => {
-  deepStrictEqual(await readBody(request(null), MOST), new Uint8Array());
-  deepStrictEqual(await readBody(request("abc"), MOST), bytesOf("abc"));
-  deepStrictEqual(await readBody(request(stream(2, 0, 3)), MOST), new Uint8Array(5).fill(7));
-  deepStrictEqual(await readBody(request(stream()), MOST), new Uint8Array());
+  assertEquals(await readBody(request(null), MOST), new Uint8Array());
+  assertEquals(await readBody(request("abc"), MOST), bytesOf("abc"));
+  assertEquals(await readBody(request(stream(2, 0, 3)), MOST), new Uint8Array(5).fill(7));
+  assertEquals(await readBody(request(stream()), MOST), new Uint8Array());
   const declared = request("abc", { "content-length": "3" });
-  deepStrictEqual(await readBody(declared, MOST), bytesOf("abc"));
+  assertEquals(await readBody(declared, MOST), bytesOf("abc"));
 });
 
 Deno.test("readBody() accepts the maximum and no byte more", async () => {
-  equal((await readBody(request(stream(600, 400)), MOST)).length, MOST);
-  await rejects(readBody(request(stream(600, 401)), MOST), is("body-too-large"));
-  equal((await readBody(request(new Uint8Array(MOST)), MOST)).length, MOST);
-  await rejects(readBody(request(new Uint8Array(MOST + 1)), MOST), is("body-too-large"));
+  assertStrictEquals((await readBody(request(stream(600, 400)), MOST)).length, MOST);
+  await assertRejects(readBody(request(stream(600, 401)), MOST), is("body-too-large"));
+  assertStrictEquals((await readBody(request(new Uint8Array(MOST)), MOST)).length, MOST);
+  await assertRejects(readBody(request(new Uint8Array(MOST + 1)), MOST), is("body-too-large"));
 });
 
 Deno.test("readBody() rejects a declared length unread, and a false one while reading", async () => {
   let pulled = false;
   const unread = new ReadableStream({ pull: () => void (pulled = true) }, { highWaterMark: 0 });
   const long = request(unread, { "content-length": "1001" });
-  await rejects(readBody(long, MOST), is("body-too-large"));
-  equal(pulled, false);
+  await assertRejects(readBody(long, MOST), is("body-too-large"));
+  assertEquals(pulled, false);
   const lie = request(new Uint8Array(MOST + 1), { "content-length": "3" });
-  await rejects(readBody(lie, MOST), is("body-too-large"));
+  await assertRejects(readBody(lie, MOST), is("body-too-large"));
 });
 
 Deno.test("readBody() stops reading at the first byte beyond the limit", async () => {
@@ -63,14 +63,14 @@ Deno.test("readBody() stops reading at the first byte beyond the limit", async (
     },
     cancel: () => void (cancelled = true),
   }, { highWaterMark: 0 });
-  await rejects(readBody(request(endless), MOST), is("body-too-large"));
-  deepStrictEqual([pulls, cancelled], [3, true]);
+  await assertRejects(readBody(request(endless), MOST), is("body-too-large"));
+  assertEquals([pulls, cancelled], [3, true]);
 });
 
 Deno.test("readBody() reports for a truncated body that nothing was stored", async () => {
   const broken = () => stream(5, new Error("reset"));
-  await rejects(readBody(request(broken()), MOST), is("bad-body"));
-  await rejects(readBody(request(broken(), { "content-length": "9" }), MOST), is("bad-body"));
+  await assertRejects(readBody(request(broken()), MOST), is("bad-body"));
+  await assertRejects(readBody(request(broken(), { "content-length": "9" }), MOST), is("bad-body"));
 });
 
 async function versionOf(server: TestServer, path: string): Promise<number | undefined> {
@@ -108,11 +108,11 @@ Deno.test("PUT and POST store bodies up to the limit, with and without Content-L
           headers: { ...T2, ...(how === "chunked" ? { "transfer-encoding": "chunked" } : {}) },
           body: how === "chunked" ? chunked(bytes, 300) : "c".repeat(bytes),
         });
-        equal(reply.status, status, reply.text);
-        equal(await versionOf(server, target), status === 201 ? 1 : undefined);
+        assertStrictEquals(reply.status, status, reply.text);
+        assertStrictEquals(await versionOf(server, target), status === 201 ? 1 : undefined);
         if (status === 201) {
           const raw = await server.send({ method: "GET", target: `${target}?raw` });
-          equal(raw.text, "c".repeat(bytes));
+          assertStrictEquals(raw.text, "c".repeat(bytes));
         }
       });
     }
@@ -127,10 +127,10 @@ Deno.test("PUT answers 413 before the body is sent if Content-Length is too larg
         `content-length: 99999999999\r\n\r\n`,
     );
     const reply = await connection.reply();
-    equal(reply.status, 413);
-    equal(reply.headers.get("content-type"), "application/problem+json");
+    assertEquals(reply.status, 413);
+    assertEquals(reply.headers.get("content-type"), "application/problem+json");
     connection.close();
-    equal(await versionOf(server, "/home/big"), undefined);
+    assertEquals(await versionOf(server, "/home/big"), undefined);
   });
 });
 
@@ -138,11 +138,14 @@ Deno.test("POST answers 413 if the world would exceed its limit", async () => {
   await withServer({ env: { ...CLOSED, ELASTIK_MAX_WORLD: "10" } }, async (server) => {
     const append = (body: string) =>
       server.send({ method: "POST", target: "/home/log", headers: T2, body });
-    equal((await append("12345")).status, 201);
-    equal((await append("67890")).status, 200);
+    assertEquals((await append("12345")).status, 201);
+    assertEquals((await append("67890")).status, 200);
     const over = await append("x");
-    equal(over.status, 413);
-    equal((await server.send({ method: "GET", target: "/home/log?raw" })).text, "1234567890");
-    equal(await versionOf(server, "/home/log"), 2);
+    assertEquals(over.status, 413);
+    assertEquals(
+      (await server.send({ method: "GET", target: "/home/log?raw" })).text,
+      "1234567890",
+    );
+    assertEquals(await versionOf(server, "/home/log"), 2);
   });
 });

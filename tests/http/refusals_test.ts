@@ -3,7 +3,7 @@
  * HEAD. The form is always the same, the detail names the action, and nothing is stored.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { PROBLEMS, type ProblemType } from "../../lib/http/problem.ts";
 import { lowerWorlds } from "../../worlds/mod.ts";
 import {
@@ -57,7 +57,7 @@ async function worlds(server: TestServer): Promise<string> {
   const headers = { ...T3, accept: "application/json" };
   const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
   const rows: unknown = JSON.parse(text);
-  ok(Array.isArray(rows));
+  assert(Array.isArray(rows));
   return rows.map(({ name, version }) => `${name} ${version}`).join();
 }
 
@@ -88,42 +88,45 @@ Deno.test("toProblemResponse() has one form for every problem over HTTP", async 
         const { status, title } = PROBLEMS[type];
         const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
         const reply = await server.send(sent);
-        equal(reply.status, status, reply.text);
-        equal(reply.headers.get("content-type"), "application/problem+json");
-        equal(reply.headers.get("cache-control"), "no-store");
+        assertStrictEquals(reply.status, status, reply.text);
+        assertEquals(reply.headers.get("content-type"), "application/problem+json");
+        assertEquals(reply.headers.get("cache-control"), "no-store");
         for (const [name, value] of Object.entries(belonging)) {
-          match(reply.headers.get(name) ?? "", value);
+          assertMatch(reply.headers.get(name) ?? "", value);
         }
         const problem: Record<string, unknown> = JSON.parse(reply.text);
-        deepStrictEqual(Object.keys(problem), ["type", "title", "status", "detail"]);
-        equal(problem.type, `/usr/share/doc/problems/${type}.md`);
-        ok(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
-        deepStrictEqual([problem.title, problem.status], [title, status]);
+        assertEquals(Object.keys(problem), ["type", "title", "status", "detail"]);
+        assertEquals(problem.type, `/usr/share/doc/problems/${type}.md`);
+        assert(Object.hasOwn(lowerWorlds, String(problem.type).slice(1)), "its page is missing");
+        assertEquals([problem.title, problem.status], [title, status]);
         const detail = String(problem.detail);
-        match(detail, /^Cannot [^]+[^.\s]$/);
-        ok(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
+        assertMatch(detail, /^Cannot [^]+[^.\s]$/);
+        assert(!detail.includes(folder) && !/%2F|universe\.db|\n/.test(detail), detail);
         const words = await server.send({
           ...sent,
           headers: { ...headers, accept: "text/plain" },
         });
-        equal(words.status, status);
-        equal(words.headers.get("content-type"), "text/plain; charset=utf-8");
+        assertStrictEquals(words.status, status);
+        assertEquals(words.headers.get("content-type"), "text/plain; charset=utf-8");
         // Each representation has its own tag, also in a refusal.
         const said = words.text.replaceAll('.text"', '.json"');
-        equal(said, `${status} ${title}\n${detail}\n`);
+        assertEquals(said, `${status} ${title}\n${detail}\n`);
         if (method === "GET" && type !== "range-not-satisfiable") {
           const head = await server.send({ ...sent, method: "HEAD" });
-          deepStrictEqual([head.status, head.text], [status, ""]);
-          equal(head.headers.get("content-length"), reply.headers.get("content-length"));
+          assertEquals([head.status, head.text], [status, ""]);
+          assertStrictEquals(
+            head.headers.get("content-length"),
+            reply.headers.get("content-length"),
+          );
         }
       });
     }
-    equal(await worlds(server), before);
+    assertStrictEquals(await worlds(server), before);
     // The other worlds are unchanged.
-    equal((await server.send({ method: "GET", target: "/home/x?raw" })).text, "six");
-    equal((await server.send({ method: "GET", target: "/home/" })).status, 200);
-    ok(server.log.length > 0 && server.log.every((line) => !line.includes(TOKEN)));
-    equal((await server.approve("DELETE", "/home/torn")).status, 500);
+    assertEquals((await server.send({ method: "GET", target: "/home/x?raw" })).text, "six");
+    assertEquals((await server.send({ method: "GET", target: "/home/" })).status, 200);
+    assert(server.log.length > 0 && server.log.every((line) => !line.includes(TOKEN)));
+    assertEquals((await server.approve("DELETE", "/home/torn")).status, 500);
   } finally {
     await server.stop();
     await Deno.remove(folder, { recursive: true });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { encodeComment, encodeEvent, EventStream, type StreamEnd } from "../../lib/http/sse.ts";
 
 const decoder = new TextDecoder();
@@ -29,11 +29,11 @@ function interpret(wire: string): { event: string; data: string; id: string }[] 
 }
 
 Deno.test("encodeEvent() writes the fields in order and ends with an empty line", () => {
-  equal(
+  assertEquals(
     text(encodeEvent({ event: "update", id: "3", retry: 2000, data: '{"version":3}' })),
     'event: update\nid: 3\nretry: 2000\ndata: {"version":3}\n\n',
   );
-  equal(text(encodeEvent({ retry: 0 })), "retry: 0\n\n");
+  assertEquals(text(encodeEvent({ retry: 0 })), "retry: 0\n\n");
 });
 
 Deno.test("encodeEvent() passes any data to a reader, with line breaks as LF", () => {
@@ -52,80 +52,82 @@ Deno.test("encodeEvent() passes any data to a reader, with line breaks as LF", (
       "a\u2028b",
     ]
   ) {
-    equal(interpret(text(encodeEvent({ event: "update", id: "1", data }))), [
+    assertEquals(interpret(text(encodeEvent({ event: "update", id: "1", data }))), [
       { event: "update", id: "1", data },
     ]);
   }
-  equal(interpret(text(encodeEvent({ data: "a\r\nb\rc\nd" })))[0]?.data, "a\nb\nc\nd");
+  assertEquals(interpret(text(encodeEvent({ data: "a\r\nb\rc\nd" })))[0]?.data, "a\nb\nc\nd");
 });
 
 Deno.test("encodeEvent() does not let data forge another field or event", () => {
   for (const end of ["\n", "\r", "\r\n", "\n\n", "\r\r", "\n\r\n"]) {
     const data = `x${end}event: forged${end}id: 666${end}${end}data: forged`;
     const events = interpret(text(encodeEvent({ event: "update", id: "1", data })));
-    equal(events.map(({ event, id }) => [event, id]), [["update", "1"]]);
+    assertEquals(events.map(({ event, id }) => [event, id]), [["update", "1"]]);
   }
 });
 
 Deno.test("encodeEvent() throws for line breaks and NUL in event and id", () => {
   for (const bad of ["a\nb", "a\rb", "a\0b", "\n"]) {
-    throws(() => encodeEvent({ event: bad }), /Cannot encode event/);
-    throws(() => encodeEvent({ id: bad }), /Cannot encode id/);
+    assertThrows(() => encodeEvent({ event: bad }), /Cannot encode event/);
+    assertThrows(() => encodeEvent({ id: bad }), /Cannot encode id/);
   }
 });
 
 Deno.test("encodeEvent() throws for a retry that is not a whole number of milliseconds", () => {
-  for (const retry of [-1, 1.5, NaN, Infinity]) throws(() => encodeEvent({ retry }), TypeError);
+  for (const retry of [-1, 1.5, NaN, Infinity]) {
+    assertThrows(() => encodeEvent({ retry }), TypeError);
+  }
 });
 
 Deno.test("encodeComment() is ignored by readers, whatever its text", () => {
-  equal(text(encodeComment()), ": \n\n");
-  equal(interpret(text(encodeComment("hi\ndata: forged\r\rdata: forged"))), []);
+  assertEquals(text(encodeComment()), ": \n\n");
+  assertEquals(interpret(text(encodeComment("hi\ndata: forged\r\rdata: forged"))), []);
 });
 
 Deno.test("EventStream delivers events in order, sent before or after the reader waits", async () => {
   const stream = new EventStream();
   const reader = stream.readable.getReader();
-  ok(stream.send(encodeComment("a")));
-  ok(stream.send(encodeComment("b")));
-  equal(text((await reader.read()).value ?? new Uint8Array()), ": a\n\n");
-  equal(text((await reader.read()).value ?? new Uint8Array()), ": b\n\n");
+  assert(stream.send(encodeComment("a")));
+  assert(stream.send(encodeComment("b")));
+  assertEquals(text((await reader.read()).value ?? new Uint8Array()), ": a\n\n");
+  assertEquals(text((await reader.read()).value ?? new Uint8Array()), ": b\n\n");
   const waiting = reader.read();
   await Promise.resolve();
-  ok(stream.send(encodeComment("c")));
-  equal(text((await waiting).value ?? new Uint8Array()), ": c\n\n");
-  equal(stream.lagBytes, 0);
+  assert(stream.send(encodeComment("c")));
+  assertEquals(text((await waiting).value ?? new Uint8Array()), ": c\n\n");
+  assertEquals(stream.lagBytes, 0);
   await reader.cancel();
 });
 
 Deno.test("EventStream keeps a reader up to the limit and disconnects it one byte later", async () => {
   const ends: StreamEnd[] = [];
   const stream = new EventStream((end) => ends.push(end), 10);
-  ok(stream.send(new Uint8Array(4)));
-  ok(stream.send(new Uint8Array(6)));
-  equal(stream.lagBytes, 10);
-  equal(stream.send(new Uint8Array(1)), false);
-  equal([ends, stream.isOpen, stream.lagBytes], [["lagged"], false, 0]);
-  equal(stream.send(new Uint8Array(1)), false);
-  equal(await stream.readable.getReader().read(), { done: true, value: undefined });
-  equal(ends, ["lagged"]);
+  assert(stream.send(new Uint8Array(4)));
+  assert(stream.send(new Uint8Array(6)));
+  assertEquals(stream.lagBytes, 10);
+  assertEquals(stream.send(new Uint8Array(1)), false);
+  assertEquals([ends, stream.isOpen, stream.lagBytes], [["lagged"], false, 0]);
+  assertEquals(stream.send(new Uint8Array(1)), false);
+  assertEquals(await stream.readable.getReader().read(), { done: true, value: undefined });
+  assertEquals(ends, ["lagged"]);
 });
 
 Deno.test("EventStream keeps a reader that catches up", async () => {
   const stream = new EventStream(undefined, 10);
   const reader = stream.readable.getReader();
   for (let i = 0; i < 100; i++) {
-    ok(stream.send(new Uint8Array(10)));
-    equal((await reader.read()).value?.length, 10);
+    assert(stream.send(new Uint8Array(10)));
+    assertEquals((await reader.read()).value?.length, 10);
   }
   await reader.cancel();
 });
 
 Deno.test("EventStream sends one event larger than the limit to a reader without lag", async () => {
   const stream = new EventStream(undefined, 10);
-  ok(stream.send(new Uint8Array(50)));
-  equal(stream.send(new Uint8Array(1)), false);
-  equal((await stream.readable.getReader().read()).done, true);
+  assert(stream.send(new Uint8Array(50)));
+  assertEquals(stream.send(new Uint8Array(1)), false);
+  assertEquals((await stream.readable.getReader().read()).done, true);
 });
 
 Deno.test("EventStream calls onClose once if the reader cancels", async () => {
@@ -133,10 +135,10 @@ Deno.test("EventStream calls onClose once if the reader cancels", async () => {
   const stream = new EventStream((end) => ends.push(end));
   stream.send(new Uint8Array(5));
   await stream.readable.cancel();
-  equal([ends, stream.isOpen, stream.lagBytes], [["cancelled"], false, 0]);
-  equal(stream.send(new Uint8Array(1)), false);
+  assertEquals([ends, stream.isOpen, stream.lagBytes], [["cancelled"], false, 0]);
+  assertEquals(stream.send(new Uint8Array(1)), false);
   stream.close();
-  equal(ends, ["cancelled"]);
+  assertEquals(ends, ["cancelled"]);
 });
 
 Deno.test("EventStream.close() delivers what is queued, then ends the stream", async () => {
@@ -146,19 +148,19 @@ Deno.test("EventStream.close() delivers what is queued, then ends the stream", a
   stream.send(new Uint8Array(2));
   stream.close();
   stream.close();
-  equal(ends, ["closed"]);
-  equal(stream.send(new Uint8Array(3)), false);
+  assertEquals(ends, ["closed"]);
+  assertEquals(stream.send(new Uint8Array(3)), false);
   const reader = stream.readable.getReader();
-  equal((await reader.read()).value?.length, 1);
-  equal((await reader.read()).value?.length, 2);
-  equal((await reader.read()).done, true);
+  assertEquals((await reader.read()).value?.length, 1);
+  assertEquals((await reader.read()).value?.length, 2);
+  assertEquals((await reader.read()).done, true);
 });
 
 Deno.test("EventStream.close() ends a pending read", async () => {
   const stream = new EventStream();
   const waiting = stream.readable.getReader().read();
   stream.close();
-  equal(await waiting, { done: true, value: undefined });
+  assertEquals(await waiting, { done: true, value: undefined });
 });
 
 Deno.test("EventStream calls onClose once if a closed stream is cancelled before it is read", async () => {
@@ -167,7 +169,7 @@ Deno.test("EventStream calls onClose once if a closed stream is cancelled before
   stream.send(new Uint8Array(1));
   stream.close();
   await stream.readable.cancel();
-  equal(ends, ["closed"]);
+  assertEquals(ends, ["closed"]);
 });
 
 Deno.test("EventStream can be closed from its own onClose", () => {
@@ -179,7 +181,7 @@ Deno.test("EventStream can be closed from its own onClose", () => {
   }, 1);
   stream.send(new Uint8Array(1));
   stream.send(new Uint8Array(1));
-  equal(ends, ["lagged"]);
+  assertEquals(ends, ["lagged"]);
 });
 
 Deno.test("EventStream detects over HTTP that its reader has disconnected", async () => {
@@ -192,8 +194,8 @@ Deno.test("EventStream detects over HTTP that its reader has disconnected", asyn
   const leave = new AbortController();
   const response = await fetch(`http://127.0.0.1:${server.addr.port}/`, { signal: leave.signal });
   const reader = response.body?.getReader();
-  equal(text((await reader?.read())?.value ?? new Uint8Array()), "data: hello\n\n");
+  assertEquals(text((await reader?.read())?.value ?? new Uint8Array()), "data: hello\n\n");
   leave.abort();
-  equal(await left.promise, "cancelled");
+  assertEquals(await left.promise, "cancelled");
   await server.shutdown();
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { EventReader } from "../support/event_reader.ts";
 import { bearer, CLOSED, startTestServer, type TestServer, TOKEN } from "../support/test_server.ts";
 
@@ -39,7 +39,7 @@ async function withLog(
   } finally {
     await server.close();
   }
-  for (const secret of server.secrets) ok(!written.includes(secret), "the log shows a secret");
+  for (const secret of server.secrets) assert(!written.includes(secret), "the log shows a secret");
   return written;
 }
 
@@ -62,13 +62,13 @@ Deno.test("AccessLog logs every response with caller, size and path, without the
     await ask("GET", "/home/../etc/x?t=s3cr3t");
     await ask("DELETE", "/home/a%20b/x", bearer(server.approveToken));
   });
-  ok(!written.includes("s3cr3t"));
+  assert(!written.includes("s3cr3t"));
   const found = rows(written);
   for (const { client, ms } of found) {
-    equal(client, "127.0.0.1");
-    ok(ms >= 0 && ms < 60_000);
+    assertEquals(client, "127.0.0.1");
+    assert(ms >= 0 && ms < 60_000);
   }
-  equal(
+  assertEquals(
     found.map(({ by, method, path, status, bytes }) => [by, method, path, status, bytes]),
     [
       ["cap:/home/a b", "PUT", "/home/a%20b/x", 201, 25],
@@ -101,10 +101,10 @@ Deno.test("AccessLog logs the client behind a trusted proxy, and ignores untrust
       await server.send({ method: "GET", target: "/home/", headers: forwarded });
     });
     const found = rows(written);
-    equal(found.map(({ status }) => status), [200, 401]);
+    assertEquals(found.map(({ status }) => status), [200, 401]);
     seen.push(...found.map(({ client }) => client));
   }
-  equal(seen, ["198.51.100.9", "198.51.100.9", "127.0.0.1", "127.0.0.1"]);
+  assertEquals(seen, ["198.51.100.9", "198.51.100.9", "127.0.0.1", "127.0.0.1"]);
 });
 
 Deno.test("AccessLog logs an event stream at its end, with all bytes sent", async () => {
@@ -120,15 +120,15 @@ Deno.test("AccessLog logs an event stream at its end, with all bytes sent", asyn
     await logged("/stream/");
   });
   const found = rows(written);
-  equal(found.map(({ method, path }) => `${method} ${path}`).sort(), [
+  assertEquals(found.map(({ method, path }) => `${method} ${path}`).sort(), [
     "GET /stream/home/x",
     "PUT /home/x",
     "PUT /home/x",
   ]);
   const stream = found.find(({ path }) => path.startsWith("/stream"));
-  equal(stream?.aborted, true);
-  equal(stream?.by, "T2:local");
-  ok(stream.bytes >= wire && wire > 100);
+  assertEquals(stream?.aborted, true);
+  assertEquals(stream?.by, "T2:local");
+  assert(stream.bytes >= wire && wire > 100);
 });
 
 Deno.test("AccessLog logs a stream that is ended by the shutdown", async () => {
@@ -138,7 +138,7 @@ Deno.test("AccessLog logs a stream that is ended by the shutdown", async () => {
     await stream.next();
   });
   await stream?.close();
-  equal(rows(written).map(({ path }) => path), ["/stream/home"]);
+  assertEquals(rows(written).map(({ path }) => path), ["/stream/home"]);
 });
 
 Deno.test("AccessLog does not change responses", async () => {
@@ -163,19 +163,19 @@ Deno.test("AccessLog does not change responses", async () => {
   };
   await withLog({ ELASTIK_LOG: "line" }, ask);
   await withLog({ ELASTIK_LOG: "off" }, ask);
-  equal(answers[0], answers[1]);
+  assertEquals(answers[0], answers[1]);
 });
 
 Deno.test("AccessLog writes lines, and nothing with the format off", async () => {
   const ask = async (server: TestServer) => {
     await server.send({ method: "GET", target: "/proc/version" });
   };
-  match(
+  assertMatch(
     (await withLog({ ELASTIK_LOG: "line" }, ask)).split("\n").find((line) =>
       line.includes("version")
     ) ??
       "",
     /^\S+Z 127\.0\.0\.1 T2:local GET \/proc\/version 200 \d+ [\d.]+ms$/,
   );
-  equal(await withLog({ ELASTIK_LOG: "off" }, ask), "");
+  assertEquals(await withLog({ ELASTIK_LOG: "off" }, ask), "");
 });

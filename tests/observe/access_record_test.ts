@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { type AccessRecord, formatRecord } from "../../lib/observe/access_record.ts";
 
 const RECORD: AccessRecord = {
@@ -13,12 +13,12 @@ const RECORD: AccessRecord = {
 };
 
 Deno.test("formatRecord() writes values in a fixed order, separated by spaces", () => {
-  equal(
+  assertEquals(
     formatRecord(RECORD, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 T2 PUT /home/x 201 27 1.23ms\n",
   );
   const { by: _by, ...nobody } = RECORD;
-  equal(
+  assertEquals(
     formatRecord({ ...nobody, aborted: true }, "line"),
     "2026-01-02T03:04:05.678Z 192.0.2.7 - PUT /home/x 201 27 1.23ms aborted\n",
   );
@@ -26,8 +26,8 @@ Deno.test("formatRecord() writes values in a fixed order, separated by spaces", 
 
 Deno.test("formatRecord() writes a JSON object on one line", () => {
   const line = formatRecord({ ...RECORD, aborted: true }, "json");
-  ok(line.endsWith("}\n"));
-  equal(JSON.parse(line), {
+  assert(line.endsWith("}\n"));
+  assertEquals(JSON.parse(line), {
     time: "2026-01-02T03:04:05.678Z",
     client: "192.0.2.7",
     by: "T2",
@@ -56,11 +56,14 @@ Deno.test("formatRecord() keeps every value within its field", () => {
   for (const text of HOSTILE) {
     const record = { ...RECORD, client: text, by: text, method: text, path: text };
     const line = formatRecord(record, "line");
-    match(line, /^(?:[\x21-\x7e]+ ){7}[\x21-\x7e]+\n$/);
+    assertMatch(line, /^(?:[\x21-\x7e]+ ){7}[\x21-\x7e]+\n$/);
     const json = formatRecord(record, "json");
-    match(json, /^[\x20-\x7e]+\n$/);
-    equal(JSON.parse(json).path, text.toWellFormed() === text ? text : JSON.parse(json).path);
-    equal(Object.keys(JSON.parse(json)).length, 8);
+    assertMatch(json, /^[\x20-\x7e]+\n$/);
+    assertEquals(
+      JSON.parse(json).path,
+      text.toWellFormed() === text ? text : JSON.parse(json).path,
+    );
+    assertEquals(Object.keys(JSON.parse(json)).length, 8);
   }
 });
 
@@ -68,7 +71,7 @@ Deno.test("formatRecord() limits the length of untrusted values", () => {
   const long = "\u0080".repeat(100_000);
   const record = { ...RECORD, client: long, by: long, method: long, path: long };
   for (const form of ["line", "json"] as const) {
-    ok(formatRecord(record, form).length < 12_000);
+    assert(formatRecord(record, form).length < 12_000);
   }
-  match(formatRecord({ ...RECORD, path: "" }, "line"), / - 201 /);
+  assertMatch(formatRecord({ ...RECORD, path: "" }, "line"), / - 201 /);
 });

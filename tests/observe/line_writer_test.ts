@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { LineWriter } from "../../lib/observe/line_writer.ts";
 
 /** A slow output that a test can read. */
@@ -34,10 +34,10 @@ Deno.test("LineWriter writes many lines at once, in order", async () => {
   const place = new Place();
   const writer = place.writer();
   for (let i = 0; i < 1000; i++) writer.write(`${i}\n`);
-  equal(place.batches, []);
+  assertEquals(place.batches, []);
   await writer.close();
-  equal(place.batches.length, 1);
-  equal(place.text.split("\n").slice(0, -1), Array.from({ length: 1000 }, (_, i) => `${i}`));
+  assertEquals(place.batches.length, 1);
+  assertEquals(place.text.split("\n").slice(0, -1), Array.from({ length: 1000 }, (_, i) => `${i}`));
 });
 
 Deno.test("LineWriter continues after a partial write", async () => {
@@ -47,7 +47,7 @@ Deno.test("LineWriter continues after a partial write", async () => {
   writer.write("one line\n");
   writer.write("another\n");
   await writer.close();
-  equal(place.text, "one line\nanother\n");
+  assertEquals(place.text, "one line\nanother\n");
 });
 
 Deno.test("LineWriter drops and counts lines beyond its limit", async () => {
@@ -58,7 +58,7 @@ Deno.test("LineWriter drops and counts lines beyond its limit", async () => {
   for (let i = 0; i < 100; i++) writer.write("four\n");
   resolve();
   await writer.close();
-  equal(place.text, "four\nfour\n98 dropped\n");
+  assertEquals(place.text, "four\nfour\n98 dropped\n");
 });
 
 Deno.test("LineWriter accepts lines during a write and writes them next", async () => {
@@ -68,7 +68,7 @@ Deno.test("LineWriter accepts lines during a write and writes them next", async 
   const closing = writer.close();
   writer.write("second\n");
   await closing;
-  equal(place.batches, ["first\n", "second\n"]);
+  assertEquals(place.batches, ["first\n", "second\n"]);
 });
 
 Deno.test("LineWriter calls onError once and writes nothing afterwards", async () => {
@@ -83,8 +83,8 @@ Deno.test("LineWriter calls onError once and writes nothing afterwards", async (
   await writer.close();
   writer.write("lost too\n");
   await writer.close();
-  equal(failures.length, 1);
-  ok(failures[0] instanceof Deno.errors.BrokenPipe);
+  assertEquals(failures.length, 1);
+  assert(failures[0] instanceof Deno.errors.BrokenPipe);
 });
 
 Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the place never takes a line", async () => {
@@ -102,6 +102,6 @@ Deno.test("LineWriter.close() returns after LOG_CLOSE_TIMEOUT_MS if the place ne
   const start = performance.now();
   await writer.close();
   const elapsed = performance.now() - start;
-  equal([written, errors], [1, []]);
-  ok(elapsed < 10_000, `it returned after ${elapsed} ms`);
+  assertEquals([written, errors], [1, []]);
+  assert(elapsed < 10_000, `it returned after ${elapsed} ms`);
 });

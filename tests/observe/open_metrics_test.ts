@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
+import { assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { formatMetrics, type MetricFamily } from "../../lib/observe/open_metrics.ts";
 import { readOpenMetrics } from "../support/open_metrics.ts";
 
@@ -29,14 +29,14 @@ const FAMILIES: readonly MetricFamily[] = [
 
 Deno.test("formatMetrics() writes OpenMetrics that a strict parser accepts", () => {
   const found = readOpenMetrics(formatMetrics(FAMILIES, "openmetrics"));
-  equal([...found.keys()], FAMILIES.map(({ name }) => name));
-  equal(found.get("a_requests")?.samples, [
+  assertEquals([...found.keys()], FAMILIES.map(({ name }) => name));
+  assertEquals(found.get("a_requests")?.samples, [
     { name: "a_requests_total", labels: { method: 'G"E\\T\n' }, value: 3 },
     { name: "a_requests_total", labels: { method: "b" }, value: 0 },
   ]);
-  equal(found.get("a_memory_bytes")?.samples[0]?.value, 1.5e21);
+  assertEquals(found.get("a_memory_bytes")?.samples[0]?.value, 1.5e21);
   const wait = found.get("a_wait_seconds");
-  equal(wait?.samples.map(({ labels, value }) => [labels.le, value]), [
+  assertEquals(wait?.samples.map(({ labels, value }) => [labels.le, value]), [
     ["0.001", 1],
     ["1.0", 1],
     ["2.5", 3],
@@ -48,11 +48,14 @@ Deno.test("formatMetrics() writes OpenMetrics that a strict parser accepts", () 
 
 Deno.test("formatMetrics() writes the Prometheus format with its names and types", () => {
   const text = formatMetrics(FAMILIES, "prometheus");
-  match(text, /^# HELP a_build_info What\.\n# TYPE a_build_info gauge\na_build_info\{v="1"\} 1\n/);
-  match(text, /^# TYPE a_requests_total counter\n/m);
-  match(text, /^# HELP a_requests_total Back\\\\slash, "quote" and\\nbreak\.$/m);
-  match(text, /^# TYPE a_wait_seconds histogram\na_wait_seconds_bucket\{le="0\.001"\} 1\n/m);
-  equal(/^# (?:EOF|UNIT)/m.test(text), false);
+  assertMatch(
+    text,
+    /^# HELP a_build_info What\.\n# TYPE a_build_info gauge\na_build_info\{v="1"\} 1\n/,
+  );
+  assertMatch(text, /^# TYPE a_requests_total counter\n/m);
+  assertMatch(text, /^# HELP a_requests_total Back\\\\slash, "quote" and\\nbreak\.$/m);
+  assertMatch(text, /^# TYPE a_wait_seconds histogram\na_wait_seconds_bucket\{le="0\.001"\} 1\n/m);
+  assertEquals(/^# (?:EOF|UNIT)/m.test(text), false);
 });
 
 Deno.test("formatMetrics() throws for invalid names, units and values", () => {
@@ -72,5 +75,5 @@ Deno.test("formatMetrics() throws for invalid names, units and values", () => {
     one({ type: "histogram", histogram: { bounds: [1], buckets: [1], sum: 0 } }),
     [...one({}), ...one({})],
   ];
-  for (const families of bad) throws(() => formatMetrics(families, "openmetrics"), TypeError);
+  for (const families of bad) assertThrows(() => formatMetrics(families, "openmetrics"), TypeError);
 });

@@ -1,16 +1,16 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { RequestCounts, WAIT_BOUNDS_SECONDS } from "../../lib/observe/request_counts.ts";
 
 Deno.test("RequestCounts counts by method and class of status", () => {
   const counts = new RequestCounts();
-  equal(counts.list(), []);
+  assertEquals(counts.list(), []);
   counts.countResponse("GET", 200);
   counts.countResponse("GET", 206);
   counts.countResponse("GET", 404);
   counts.countResponse("PROPFIND", 207);
   counts.countResponse("BREW", 501);
   counts.countResponse("get", 501);
-  equal(counts.list(), [
+  assertEquals(counts.list(), [
     { method: "GET", status: "2xx", count: 2 },
     { method: "GET", status: "4xx", count: 1 },
     { method: "PROPFIND", status: "2xx", count: 1 },
@@ -21,7 +21,7 @@ Deno.test("RequestCounts counts by method and class of status", () => {
 Deno.test("RequestCounts ignores an invalid status", () => {
   const counts = new RequestCounts();
   for (const status of [0, 99, Number.NaN]) counts.countResponse("GET", status);
-  equal(counts.list(), []);
+  assertEquals(counts.list(), []);
 });
 
 Deno.test("RequestCounts puts a waiting time into the first bucket whose bound is not below it", () => {
@@ -31,10 +31,10 @@ Deno.test("RequestCounts puts a waiting time into the first bucket whose bound i
   counts.observeWait(29_999);
   counts.observeWait(31_000);
   const { buckets, seconds } = counts.waits();
-  equal(buckets.length, WAIT_BOUNDS_SECONDS.length + 1);
-  equal(buckets[0], 1);
-  equal(buckets[1], 1);
-  equal(buckets.at(-2), 1);
-  equal(buckets.at(-1), 1);
-  equal(seconds.toFixed(4), "61.0015");
+  assertEquals(buckets.length, WAIT_BOUNDS_SECONDS.length + 1);
+  assertEquals(buckets[0], 1);
+  assertEquals(buckets[1], 1);
+  assertEquals(buckets.at(-2), 1);
+  assertEquals(buckets.at(-1), 1);
+  assertEquals(seconds.toFixed(4), "61.0015");
 });

@@ -1,6 +1,6 @@
 /** Tests of `env.files` and `env.sql` from inside a cell, with attempts to leave a granted folder. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertRejects } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
 
@@ -34,8 +34,8 @@ async function withFolder(body: (root: string) => Promise<void>): Promise<void> 
     await Deno.mkdir(`${base}/granted-too`);
     await Deno.writeTextFile(`${base}/granted-too/x`, "secret");
     await body(root);
-    assert.equal(await Deno.readTextFile(`${base}/secret`), "secret");
-    await assert.rejects(Deno.lstat(`${base}/new`));
+    assertEquals(await Deno.readTextFile(`${base}/secret`), "secret");
+    await assertRejects(Deno.lstat(`${base}/new`));
   } finally {
     await Deno.remove(base, { recursive: true });
   }
@@ -66,7 +66,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         source,
         { launch, permissions, config: { "/root": root } },
         async ({ ask }) => {
-          assert.deepEqual(await (await ask("/")).json(), {
+          assertEquals(await (await ask("/")).json(), {
             read: "0123456789",
             range: "3456",
             stream: "89",
@@ -116,8 +116,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await withCell(plugin(attempts), options, async ({ ask }) => {
         const found: Record<string, unknown> = await (await ask("/")).json();
         for (const [name, words] of Object.entries(found)) {
-          assert.match(String(words), /^(TypeError|NotFound|InvalidData|Error|NotCapable)\b/, name);
-          assert.doesNotMatch(String(words), /secret\n?$/, name);
+          assertMatch(String(words), /^(TypeError|NotFound|InvalidData|Error|NotCapable)\b/, name);
+          assertNotMatch(String(words), /secret\n?$/, name);
         }
       });
     });
@@ -136,9 +136,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         { launch, permissions, config: { "/root": root } },
         async ({ ask }) => {
           const found = await (await ask("/")).json();
-          assert.match(found.write, /not in a folder granted for writing/);
-          assert.equal(found.sub, "wrote");
-          assert.match(found.remove, /not in a folder granted for writing/);
+          assertMatch(found.write, /not in a folder granted for writing/);
+          assertEquals(found.sub, "wrote");
+          assertMatch(found.remove, /not in a folder granted for writing/);
         },
       );
     });
@@ -183,18 +183,18 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await withCell(source, options, async ({ ask }) => {
         const found: Record<string, unknown> = await (await ask("/")).json();
         const { rows, most, info, cte, explain, copy, ...refused } = found;
-        assert.deepEqual(rows, {
+        assertEquals(rows, {
           columns: ["id", "name"],
           rows: [[2, "ü"], ["9007199254740993", null]],
           truncated: false,
         });
-        assert.deepEqual([most, info, cte, explain, copy], [true, 2, 15, true, 3]);
+        assertEquals([most, info, cte, explain, copy], [true, 2, 15, true, 3]);
         for (const [name, words] of Object.entries(refused)) {
-          assert.match(String(words), /Error|NotFound/, `${name}: ${JSON.stringify(words)}`);
+          assertMatch(String(words), /Error|NotFound/, `${name}: ${JSON.stringify(words)}`);
         }
       });
-      assert.equal(database.prepare("SELECT count(*) AS n FROM t").get()?.n, 3);
-      assert.equal(database.prepare("PRAGMA user_version").get()?.user_version, 0);
+      assertEquals(database.prepare("SELECT count(*) AS n FROM t").get()?.n, 3);
+      assertEquals(database.prepare("PRAGMA user_version").get()?.user_version, 0);
       database.close();
     });
   });

@@ -1,6 +1,6 @@
 /** Test of a Hono app, bundled to one file, as a plugin. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { CELL_LIMITS } from "../../lib/limits.ts";
 import { probeManifest } from "../../lib/plugin/host/probe_manifest.ts";
 import { LAUNCHES, withCell } from "./cell_fixture.ts";
@@ -29,7 +29,7 @@ Deno.test("probeManifest() and Cell accept a Hono app that is bundled to one fil
       stdout: "null",
       stderr: "piped",
     }).output();
-    assert.ok(bundled.success, new TextDecoder().decode(bundled.stderr));
+    assert(bundled.success, new TextDecoder().decode(bundled.stderr));
     const source = await Deno.readTextFile(`${folder}/app.js`);
     const { manifest } = await probeManifest({
       name: "hono",
@@ -40,15 +40,15 @@ Deno.test("probeManifest() and Cell accept a Hono app that is bundled to one fil
       routeFault: () => undefined,
       readConfig: () => Promise.resolve(undefined),
     });
-    assert.deepEqual(manifest.routes, ["/api"]);
+    assertEquals(manifest.routes, ["/api"]);
     await withCell(source, {}, async ({ ask, text }) => {
       const hello = await ask("/api/hello/ada");
-      assert.deepEqual(await hello.json(), { hello: "ada", tier: "T2" });
-      assert.equal(hello.headers.get("access-control-allow-origin"), "*");
-      assert.equal(await text("/api/echo", { method: "POST", body: "ü" }), "ü");
-      assert.equal(await text("/api/events"), "data: 0\n\ndata: 1\n\ndata: 2\n\n");
-      assert.equal((await ask("/api/boom")).status, 500);
-      assert.equal((await ask("/api/none")).status, 404);
+      assertEquals(await hello.json(), { hello: "ada", tier: "T2" });
+      assertEquals(hello.headers.get("access-control-allow-origin"), "*");
+      assertEquals(await text("/api/echo", { method: "POST", body: "ü" }), "ü");
+      assertEquals(await text("/api/events"), "data: 0\n\ndata: 1\n\ndata: 2\n\n");
+      assertEquals((await ask("/api/boom")).status, 500);
+      assertEquals((await ask("/api/none")).status, 404);
     });
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -4,7 +4,13 @@
  * that the Worker transport cannot contain are listed in {@link UNCONTAINED} and skipped for it.
  */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertRejects,
+} from "../support/assert.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import {
   type Fixture,
@@ -127,9 +133,9 @@ async function statusOf(promise: Promise<Response>): Promise<number> {
     await response.body?.cancel();
     return response.status;
   } catch (error) {
-    assert.ok(error instanceof Problem, `expected a Problem, got ${error}`);
-    assert.ok(error.detail.length > 20);
-    assert.doesNotMatch(error.detail, /boom|file:|\/tmp|data:/, "no text of the plugin, no paths");
+    assert(error instanceof Problem, `expected a Problem, got ${error}`);
+    assert(error.detail.length > 20);
+    assertNotMatch(error.detail, /boom|file:|\/tmp|data:/, "no text of the plugin, no paths");
     return error.status;
   }
 }
@@ -137,7 +143,7 @@ async function statusOf(promise: Promise<Response>): Promise<number> {
 async function servesAgain({ ask }: Fixture): Promise<void> {
   for (let tries = 0;; tries++) {
     try {
-      assert.equal(await (await ask("/ok")).text(), "ok");
+      assertEquals(await (await ask("/ok")).text(), "ok");
       return;
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 503 || tries > 50) throw error;
@@ -154,10 +160,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         if (!attack.module) await servesAgain(fixture);
         const { pid } = fixture.cell.health();
         const status = await statusOf(fixture.ask("/"));
-        assert.ok(attack.status.includes(status), `the caller got ${status}`);
+        assert(attack.status.includes(status), `the caller got ${status}`);
         if (attack.ended) {
           const end = fixture.events.find((event) => event.type === "ended");
-          assert.ok(end?.kind && attack.ended.includes(end.kind), `it ended by ${end?.kind}`);
+          assert(end?.kind && attack.ended.includes(end.kind), `it ended by ${end?.kind}`);
           if (pid !== undefined) await until(() => !isAlive(pid), 2000, "the process has ended");
         }
         if (!attack.module) await servesAgain(fixture);
@@ -174,9 +180,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
       await servesAgain(fixture);
       const response = await fixture.ask("/");
-      await assert.rejects(response.bytes());
+      await assertRejects(response.bytes());
       await servesAgain(fixture);
-      assert.equal(fixture.cell.health().requests, 0);
+      assertEquals(fixture.cell.health().requests, 0);
     });
   });
 
@@ -187,7 +193,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     if (launch === "worker") return; // The endless loop would outlive the test: see UNCONTAINED.
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
       const response = await fixture.ask("/");
-      await assert.rejects(response.bytes(), /heartbeat|resident memory/);
+      await assertRejects(response.bytes(), /heartbeat|resident memory/);
       await servesAgain(fixture);
     });
   });
@@ -208,7 +214,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         2000,
         "the plugin's stream is cancelled",
       );
-      assert.equal(fixture.cell.health().requests, 0);
+      assertEquals(fixture.cell.health().requests, 0);
       await servesAgain(fixture);
     });
   });
@@ -222,8 +228,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       moduleOf({ name: "", source, status: [] }),
       { launch, limits },
       async (fixture) => {
-        assert.equal(await fixture.text("/"), "done");
-        assert.ok(fixture.lines.length <= 60, `${fixture.lines.length} lines came through`);
+        assertEquals(await fixture.text("/"), "done");
+        assert(fixture.lines.length <= 60, `${fixture.lines.length} lines came through`);
         await servesAgain(fixture);
       },
     );
@@ -236,10 +242,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await new Promise((r) => setTimeout(r, 30));
       return new Response("alive");`;
     await withCell(moduleOf({ name: "", source, status: [] }), { launch }, async (fixture) => {
-      assert.equal(await fixture.text("/"), "alive");
-      assert.match(fixture.lines.join("\n"), /unheard/);
-      assert.match(fixture.lines.join("\n"), /thrown/);
-      assert.deepEqual(fixture.events.map((event) => event.type), ["started"]);
+      assertEquals(await fixture.text("/"), "alive");
+      assertMatch(fixture.lines.join("\n"), /unheard/);
+      assertMatch(fixture.lines.join("\n"), /thrown/);
+      assertEquals(fixture.events.map((event) => event.type), ["started"]);
     });
   });
 }

@@ -3,7 +3,7 @@
  * `env.machine` has the plugin's grants. Each attempt runs inside a real plugin.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import {
   APPROVE,
   basic,
@@ -41,7 +41,7 @@ async function send(
 ): Promise<Record<string, unknown>> {
   const body = JSON.stringify(errand);
   const { status, text } = await server.send({ method: "POST", target, headers: as, body });
-  equal(status, 200, text);
+  assertEquals(status, 200, text);
   return record(JSON.parse(text));
 }
 
@@ -61,7 +61,7 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
         headers: T2,
         body: plugin({}, DEPUTY),
       });
-      equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
+      assertEquals((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     });
     const rows: [as: Record<string, string>, errand: Errand, status: number][] = [
       [NOBODY, { via: "caller", path: "/home/x?raw" }, 200],
@@ -86,10 +86,10 @@ Deno.test("env.caller has the authority of its caller, for every tier", async ()
     ];
     for (const [as, errand, status] of rows) {
       const told = await send(server, as, errand);
-      equal(told.status, status, `${JSON.stringify([errand, told])}`);
+      assertStrictEquals(told.status, status, `${JSON.stringify([errand, told])}`);
     }
     const log = await server.approve("GET", "/proc/log/home/y");
-    match(log.text, /"by":"T2"/);
+    assertMatch(log.text, /"by":"T2"/);
     await server.audit();
   });
 });
@@ -104,9 +104,9 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
     const inside = "/shape/home/a/x";
     // The route is outside the capability; the world that the request concerns is inside.
     const refused = await server.send({ method: "GET", target: "/shape", headers: rw });
-    equal(refused.status, 403);
+    assertEquals(refused.status, 403);
     const other = await server.send({ method: "GET", target: "/shape/home/b", headers: rw });
-    equal(other.status, 403);
+    assertEquals(other.status, 403);
     const rows: [Errand, number][] = [
       [{ via: "caller", path: "/home/a/x" }, 200],
       [{ via: "caller", path: "/home/b" }, 403],
@@ -116,11 +116,15 @@ Deno.test("env.caller is limited to the prefix and mode of the caller's capabili
       [{ via: "caller", method: "PUT", path: "/home/b", body: "y" }, 403],
     ];
     for (const [errand, status] of rows) {
-      equal((await send(server, rw, errand, inside)).status, status, JSON.stringify(errand));
+      assertStrictEquals(
+        (await send(server, rw, errand, inside)).status,
+        status,
+        JSON.stringify(errand),
+      );
     }
     const posted = await server.send({ method: "POST", target: inside, headers: r, body: "{}" });
-    equal(posted.status, 403);
-    match(posted.text, /capability of mode rw/);
+    assertEquals(posted.status, 403);
+    assertMatch(posted.text, /capability of mode rw/);
   });
 });
 
@@ -138,7 +142,7 @@ Deno.test("env.caller answers 401 after the caller's capability has expired duri
     await install(server, "p", plugin({ routes: ["/p"] }, body));
     const cap = bearer(server.capability("/home/a", "r", 2));
     const reply = await server.send({ method: "GET", target: "/p/home/a", headers: cap });
-    deepStrictEqual(JSON.parse(reply.text), [200, 401]);
+    assertEquals(JSON.parse(reply.text), [200, 401]);
   });
 });
 
@@ -155,12 +159,15 @@ Deno.test("env.caller rejects after its request has ended", async () => {
       told.push((await env.caller.fetch("/etc/x", { method: "PUT", body: "x" })).status);
       return Response.json(told);`;
     await install(server, "p", plugin({}, body));
-    equal((await server.send({ method: "GET", target: "/p/keep", headers: T3 })).text, "kept");
+    assertEquals(
+      (await server.send({ method: "GET", target: "/p/keep", headers: T3 })).text,
+      "kept",
+    );
     const reply = await server.send({ method: "GET", target: "/p/use" });
     const [dead, own] = JSON.parse(reply.text);
-    match(String(dead), /request has ended/);
-    equal(own, 401);
-    equal((await server.approve("GET", "/etc/x")).status, 404);
+    assertMatch(String(dead), /request has ended/);
+    assertEquals(own, 401);
+    assertEquals((await server.approve("GET", "/etc/x")).status, 404);
   });
 });
 
@@ -210,7 +217,7 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
       for (const [method, path, status] of rows) {
         const body = method === "PUT" || method === "POST" ? { body: "active" } : {};
         const told = await send(server, as, { via: "machine", method, path, ...body });
-        equal(
+        assertEquals(
           told.status === 201 ? status === 201 || status === 200 : told.status === status ||
             (status === 201 && told.status === 200),
           true,
@@ -219,8 +226,8 @@ Deno.test("env.machine is limited to the plugin's grants, whatever tier the call
       }
     }
     const log = await server.approve("GET", "/proc/log/var/c/fixed/x");
-    equal(JSON.parse(log.text).length, 1);
-    match((await server.approve("GET", "/proc/log/etc/one")).text, /"by":"plugin:p"/);
+    assertEquals(JSON.parse(log.text).length, 1);
+    assertMatch((await server.approve("GET", "/proc/log/etc/one")).text, /"by":"plugin:p"/);
     await server.audit();
   });
 });
@@ -255,9 +262,10 @@ Deno.test("env.machine.fetch() resolves a path as the gate does, in every spelli
     ];
     for (const [path, expected] of rows) {
       const told = await send(server, NOBODY, { via: "machine", path });
-      if (typeof expected === "number") equal(told.status, expected, `${path}: ${told.text}`);
-      else match(String(told.thrown), expected, path);
-      ok(told.status !== 200 || told.text !== "secret");
+      if (typeof expected === "number") {
+        assertStrictEquals(told.status, expected, `${path}: ${told.text}`);
+      } else assertMatch(String(told.thrown), expected, path);
+      assert(told.status !== 200 || told.text !== "secret");
     }
   });
 });
@@ -279,11 +287,11 @@ Deno.test("GET of a plugin answers 508 if plugins call each other beyond the lim
     );
     for (const path of ["/self", "/a", "/b", "/bin/self"]) {
       const reply = await server.send({ method: "GET", target: path });
-      equal(reply.status, 508, reply.text);
-      match(reply.text, /plugins already wait for each other/);
+      assertEquals(reply.status, 508, reply.text);
+      assertMatch(reply.text, /plugins already wait for each other/);
     }
     await install(server, "self", plugin({ routes: ["/self"] }, "return new Response('fine');"));
-    equal((await server.send({ method: "GET", target: "/self" })).text, "fine");
+    assertEquals((await server.send({ method: "GET", target: "/self" })).text, "fine");
   });
 });
 
@@ -294,7 +302,7 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
     for (const auth of ["T1", "T2", "T3"]) {
       const source = plugin({ routes: [`/${auth}`], auth }, body);
       await server.send({ method: "PUT", target: `/lib/${auth}`, headers: T2, body: source });
-      equal((await server.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
+      assertEquals((await server.approve("PUT", `/lib/${auth}/state`, "active")).status, 200);
     }
     const rows: [as: Record<string, string>, statuses: number[]][] = [
       [NOBODY, [200, 401, 401]],
@@ -308,8 +316,8 @@ Deno.test("GET of a plugin requires the tier of `auth`, and the plugin gets no a
     for (const [as, statuses] of rows) {
       for (const [at, tier] of ["T1", "T2", "T3"].entries()) {
         const reply = await server.send({ method: "GET", target: `/${tier}`, headers: as });
-        equal(reply.status, statuses[at], `${tier} ${reply.text}`);
-        ok(!reply.text.includes("authorization"));
+        assertStrictEquals(reply.status, statuses[at], `${tier} ${reply.text}`);
+        assert(!reply.text.includes("authorization"));
       }
     }
   });
@@ -333,7 +341,7 @@ Deno.test("fetch() in a plugin cannot connect to its own server by any name of t
     await install(server, "p", plugin({ permissions: { net } }, body));
     const reply = await server.send({ method: "GET", target: "/p" });
     for (const [host, told] of Object.entries(record(JSON.parse(reply.text)))) {
-      ok(!/^200/.test(String(told)), `${host}: ${told}`);
+      assert(!/^200/.test(String(told)), `${host}: ${told}`);
     }
   });
 });

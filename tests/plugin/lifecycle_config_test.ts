@@ -1,6 +1,6 @@
 /** Tests of config worlds: a change of one changes the permissions of a running plugin. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { Wire } from "../support/wire.ts";
 import {
   eventsOf,
@@ -33,7 +33,7 @@ const SOURCE = `${
 Deno.test("PUT of a config world replaces the cell, and open requests are completed", async () => {
   await withPlugins(async (server) => {
     await install(server, "p", SOURCE);
-    equal((await get(server, "/p")).text, "none");
+    assertEquals((await get(server, "/p")).text, "none");
     await server.approve("PUT", "/etc/p.conf", "one.example");
     await eventually(async () => {
       return (await get(server, "/p")).text === "one.example" || undefined;
@@ -47,17 +47,17 @@ Deno.test("PUT of a config world replaces the cell, and open requests are comple
     await server.approve("PUT", "/etc/p.conf", "two.example");
     await eventually(async () => {
       const reply = await get(server, "/p");
-      equal(reply.status, 200, "a request during the replacement succeeds");
+      assertEquals(reply.status, 200, "a request during the replacement succeeds");
       return reply.text === "two.example" || undefined;
     }, "the plugin has the newer config");
-    equal((await slow).text, "slow one.example");
+    assertEquals((await slow).text, "slow one.example");
     wire.close();
     const state = await stateOf(server, "p");
-    deepStrictEqual(state.permissions, { net: ["two.example"], read: [], write: [], env: [] });
+    assertEquals(state.permissions, { net: ["two.example"], read: [], write: [], env: [] });
     const noted = (await eventsOf(server, "p")).filter(({ type }) =>
       type === "plugin_reconfigured"
     );
-    deepStrictEqual(
+    assertEquals(
       noted.map(({ payload }) => JSON.stringify(payload.permissions).match(/\w+\.example/)?.[0]),
       ["one.example", "two.example"],
     );
@@ -79,14 +79,14 @@ Deno.test("PUT of an invalid config world keeps the old configuration and report
         const told = await stateOf(server, "p");
         return told.fault === undefined ? undefined : told;
       }, "the fault is reported");
-      match(String(state.fault), /the old one is still used: .*`permissions/);
-      deepStrictEqual([state.state, state.up], ["active", true]);
-      equal((await get(server, "/p")).text, "one.example");
-      equal(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
-      ok(server.log.some((line) => line.includes("keeps its old configuration")));
+      assertMatch(String(state.fault), /the old one is still used: .*`permissions/);
+      assertEquals([state.state, state.up], ["active", true]);
+      assertEquals((await get(server, "/p")).text, "one.example");
+      assertEquals(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
+      assert(server.log.some((line) => line.includes("keeps its old configuration")));
       // PUT active is refused while the config is invalid; the running cell continues.
-      equal((await setState(server, "p", "active")).status, 422);
-      equal((await get(server, "/p")).text, "one.example");
+      assertEquals((await setState(server, "p", "active")).status, 422);
+      assertEquals((await get(server, "/p")).text, "one.example");
       await server.approve("PUT", "/etc/p.conf", "one.example");
       await eventually(async () => {
         return (await stateOf(server, "p")).fault === undefined || undefined;
@@ -112,7 +112,7 @@ Deno.test("PUT of a config world during an approval reaches the plugin", async (
         });
       }
       wire.close();
-      equal((await approving).status, 200);
+      assertEquals((await approving).status, 200);
       await eventually(async () => {
         return (await get(server, "/p")).text === last || undefined;
       }, `the plugin has the last config: ${last}`);
@@ -132,12 +132,12 @@ Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about 
       config["/etc/p.conf"] === "bad" ? { net: [], fault: "line 1: it is bad" } : {};\n`;
     await server.approve("PUT", "/etc/p.conf", "bad");
     await install(server, "p", source);
-    equal((await get(server, "/p")).text, "bad");
+    assertEquals((await get(server, "/p")).text, "bad");
     const words = "its configuration is invalid: line 1: it is bad";
-    equal((await stateOf(server, "p")).fault, words);
+    assertStrictEquals((await stateOf(server, "p")).fault, words);
     const asks = JSON.parse((await server.approve("GET", "/lib/p/state?asks")).text).asks;
-    equal(asks.fault, "line 1: it is bad");
-    equal(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
+    assertEquals(asks.fault, "line 1: it is bad");
+    assertEquals(JSON.parse((await get(server, "/lib/p/state")).text).fault, "shown to T3 only");
     await server.approve("PUT", "/etc/p.conf", "good");
     await eventually(async () => {
       return (await stateOf(server, "p")).fault === undefined || undefined;
@@ -146,10 +146,10 @@ Deno.test("GET /lib/p/state returns to T3 the fault that a plugin reports about 
     await eventually(async () => {
       return (await stateOf(server, "p")).fault === words || undefined;
     }, "the fault is reported again");
-    equal((await get(server, "/p")).text, "bad");
+    assertEquals((await get(server, "/p")).text, "bad");
     const noted = (await eventsOf(server, "p")).findLast(({ type }) =>
       type === "plugin_reconfigured"
     );
-    equal(noted?.payload.fault, "line 1: it is bad");
+    assertEquals(noted?.payload.fault, "line 1: it is bad");
   });
 });

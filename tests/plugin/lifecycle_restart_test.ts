@@ -1,6 +1,6 @@
 /** Tests of which plugins start with the server. The column `state` alone does not start a plugin. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { startTestServer, type TestServer } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
@@ -68,9 +68,9 @@ Deno.test("startAll() starts active plugins, and early requests wait for them", 
       wires.map((wire) => wire.send({ method: "GET", target: "/p" })),
     );
     for (const wire of wires) wire.close();
-    deepStrictEqual(early.map(({ text }) => text), Array(8).fill("hello"));
-    equal((await get(second, "/off")).status, 404);
-    equal((await get(second, "/new")).status, 404);
+    assertEquals(early.map(({ text }) => text), Array(8).fill("hello"));
+    assertEquals((await get(second, "/off")).status, 404);
+    assertEquals((await get(second, "/new")).status, 404);
     await second.audit();
   });
 });
@@ -93,19 +93,19 @@ Deno.test("startAll() reports a plugin that cannot start as active with a fault,
     await Deno.symlink(data, folder);
     const second = await start();
     const state = await settled(second, "q");
-    deepStrictEqual([state.state, state.up], ["active", false]);
-    match(String(state.fault), /server's own data/);
-    equal((await get(second, "/q")).status, 404);
-    equal((await get(second, "/p")).text, "hello");
+    assertEquals([state.state, state.up], ["active", false]);
+    assertMatch(String(state.fault), /server's own data/);
+    assertEquals((await get(second, "/q")).status, 404);
+    assertEquals((await get(second, "/p")).text, "hello");
     const shown = JSON.parse((await get(second, "/lib/q/state")).text);
-    equal(shown.fault, "shown to T3 only");
-    ok((await eventsOf(second, "q")).some(({ type }) => type === "plugin_failed"));
-    equal((await setState(second, "q", "active")).status, 422);
+    assertEquals(shown.fault, "shown to T3 only");
+    assert((await eventsOf(second, "q")).some(({ type }) => type === "plugin_failed"));
+    assertEquals((await setState(second, "q", "active")).status, 422);
     await Deno.remove(folder);
     await Deno.mkdir(folder);
-    equal((await setState(second, "q", "active")).status, 200);
-    equal((await get(second, "/q")).text, "q");
-    equal((await stateOf(second, "q")).fault, undefined);
+    assertEquals((await setState(second, "q", "active")).status, 200);
+    assertEquals((await get(second, "/q")).text, "q");
+    assertEquals((await stateOf(second, "q")).fault, undefined);
   });
 });
 
@@ -120,10 +120,10 @@ Deno.test("startAll() does not start a source that was edited while the server w
     });
     const second = await start();
     const state = await settled(second, "p");
-    deepStrictEqual([state.state, state.up], ["active", false]);
-    match(String(state.fault), /does not match its event chain/);
-    equal((await get(second, "/p")).status, 404);
-    ok(second.log.some((line) => line.startsWith("plugin p cannot be started: ")));
+    assertEquals([state.state, state.up], ["active", false]);
+    assertMatch(String(state.fault), /does not match its event chain/);
+    assertEquals((await get(second, "/p")).status, 404);
+    assert(second.log.some((line) => line.startsWith("plugin p cannot be started: ")));
   });
 });
 
@@ -153,9 +153,9 @@ Deno.test("startAll() does not start a plugin with a forged state or a broken ev
         inFile(data, "p", (db) => db.exec(sql));
         const second = await start();
         const state = await settled(second, "p");
-        equal(state.up, false);
-        match(String(state.fault), fault);
-        equal((await get(second, "/p")).status, 404);
+        assertEquals(state.up, false);
+        assertMatch(String(state.fault), fault);
+        assertEquals((await get(second, "/p")).status, 404);
       });
     });
   }
@@ -187,11 +187,11 @@ Deno.test("startAll() does not start a source that declares more than was approv
     for (const field of Object.keys(WISHES)) {
       await t.step(field, async () => {
         const state = await settled(second, field);
-        equal(state.up, false);
-        match(String(state.fault), new RegExp(`\`${field}\` differs from the approval`));
-        equal((await get(second, `/the-${field}`)).status, 404);
-        equal((await setState(second, field, "active")).status, 200);
-        equal((await settled(second, field)).up, true);
+        assertEquals(state.up, false);
+        assertMatch(String(state.fault), new RegExp(`\`${field}\` differs from the approval`));
+        assertEquals((await get(second, `/the-${field}`)).status, 404);
+        assertEquals((await setState(second, field, "active")).status, 200);
+        assertEquals((await settled(second, field)).up, true);
       });
     }
   });
@@ -208,7 +208,7 @@ Deno.test("PluginHost.close() during startAll() leaves no process", async () => 
     await second.stop();
     // Deno's leak detection fails this test if a process is left.
     const third = await start();
-    equal((await get(third, "/f")).text, "x");
+    assertEquals((await get(third, "/f")).text, "x");
     await third.audit();
   });
 });
@@ -221,10 +221,10 @@ Deno.test("startAll() works after the folder of a bad plugin was removed while t
     await first.stop();
     await Deno.remove(`${data}/lib%2Fbad`, { recursive: true });
     const second = await start();
-    equal((await get(second, "/p")).text, "hello");
-    equal((await get(second, "/bad")).status, 404);
-    equal((await second.approve("GET", "/lib/bad/state")).status, 404);
-    equal((await get(second, "/lib/")).text, "p\n");
+    assertEquals((await get(second, "/p")).text, "hello");
+    assertEquals((await get(second, "/bad")).status, 404);
+    assertEquals((await second.approve("GET", "/lib/bad/state")).status, 404);
+    assertEquals((await get(second, "/lib/")).text, "p\n");
     await second.audit();
   });
 });

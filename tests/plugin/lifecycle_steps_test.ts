@@ -1,6 +1,6 @@
 /** Tests of the states of a plugin over HTTP: transitions, events on the chain, and refusals. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
@@ -25,14 +25,14 @@ Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it aga
       `return Response.json({ hi: await request.text() });`,
     );
     const stored = await server.send({ method: "PUT", target: "/lib/p", body: source });
-    equal(stored.status, 201);
-    equal((await stateOf(server, "p")).state, "pending");
-    equal((await get(server, "/p")).status, 404);
+    assertEquals(stored.status, 201);
+    assertEquals((await stateOf(server, "p")).state, "pending");
+    assertEquals((await get(server, "/p")).status, 404);
 
     const active = await setState(server, "p", "active");
-    equal(active.status, 200, active.text);
+    assertEquals(active.status, 200, active.text);
     const told = JSON.parse(active.text);
-    deepStrictEqual(
+    assertEquals(
       [told.state, told.up, told.sha256, told.routes, told.auth, told.grants, told.permissions],
       ["active", true, hash(source), ["/p"], "T1", { "/var/cache/p/": "rw" }, {
         net: [],
@@ -42,36 +42,36 @@ Deno.test("PUT /lib/p/state activates a plugin, disables it and activates it aga
       }],
     );
     const used = await server.send({ method: "POST", target: "/p/deeper", body: "there" });
-    deepStrictEqual(JSON.parse(used.text), { hi: "there" });
+    assertEquals(JSON.parse(used.text), { hi: "there" });
     const byAlias = await server.send({ method: "POST", target: "/bin/p/x?y=1", body: "alias" });
-    deepStrictEqual(JSON.parse(byAlias.text), { hi: "alias" });
-    match((await get(server, "/bin")).text, /^\/p\tsays <hi>$/m);
+    assertEquals(JSON.parse(byAlias.text), { hi: "alias" });
+    assertMatch((await get(server, "/bin")).text, /^\/p\tsays <hi>$/m);
     const listed = JSON.parse((await get(server, "/lib/", { accept: "application/json" })).text);
-    equal(listed[0].state, "active");
+    assertEquals(listed[0].state, "active");
     const worlds = await get(server, "/proc/worlds", { accept: "application/json" });
-    equal(
+    assertEquals(
       JSON.parse(worlds.text).find((row: { name: string }) => row.name === "lib/p").state,
       "active",
     );
-    equal(JSON.parse((await get(server, "/lib/p")).text).state, "active");
-    equal(JSON.parse((await get(server, "/proc/status")).text).plugins, 1);
+    assertEquals(JSON.parse((await get(server, "/lib/p")).text).state, "active");
+    assertEquals(JSON.parse((await get(server, "/proc/status")).text).plugins, 1);
 
     for (let times = 0; times < 2; times++) {
       const off = await setState(server, "p", "disabled");
-      equal(JSON.parse(off.text).state, "disabled");
-      equal((await get(server, "/p")).status, 404);
-      ok(!(await get(server, "/bin")).text.includes("/p\t"));
+      assertEquals(JSON.parse(off.text).state, "disabled");
+      assertEquals((await get(server, "/p")).status, 404);
+      assert(!(await get(server, "/bin")).text.includes("/p\t"));
     }
-    equal((await setState(server, "p", " active\n")).status, 200);
+    assertEquals((await setState(server, "p", " active\n")).status, 200);
     const gone = await server.approve("DELETE", "/lib/p");
-    deepStrictEqual(JSON.parse(gone.text), { deleted: ["lib/p"] });
-    equal((await get(server, "/p")).status, 404);
-    equal((await server.approve("GET", "/lib/p/state")).status, 404);
+    assertEquals(JSON.parse(gone.text), { deleted: ["lib/p"] });
+    assertEquals((await get(server, "/p")).status, 404);
+    assertEquals((await server.approve("GET", "/lib/p/state")).status, 404);
     const [trashed] = [...Deno.readDirSync(`${server.data}/.trash`)];
-    ok(Deno.statSync(`${server.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
+    assert(Deno.statSync(`${server.data}/.trash/${trashed?.name}/lib%2Fp/universe.db`).isFile);
     // A new source with the same name has no approval.
     await store(server, "p", source);
-    equal((await stateOf(server, "p")).state, "pending");
+    assertEquals((await stateOf(server, "p")).state, "pending");
   });
 });
 
@@ -84,7 +84,7 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
     const second = SAYS("two");
     await store(server, "p", second);
     await store(server, "p", "import 'x';");
-    equal((await setState(server, "p", "active")).status, 422);
+    assertEquals((await setState(server, "p", "active")).status, 422);
     const events = await eventsOf(server, "p");
     const told = events.map(({ type, payload }) => [
       type,
@@ -92,7 +92,7 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
       payload.to ?? null,
       payload.source_sha256 ?? payload.body_sha256_after ?? null,
     ]);
-    deepStrictEqual(told, [
+    assertEquals(told, [
       ["stage_written", "T2:local", null, hash(first)],
       ["state_transition", "T3", "active", hash(first)],
       ["state_transition", "T3", "disabled", hash(first)],
@@ -104,13 +104,13 @@ Deno.test("GET /proc/log/lib/p lists every transition with the hash of the sourc
     ]);
     // The event of an approval contains what was approved.
     const { routes, auth, grants, permissions } = events[1]?.payload ?? {};
-    deepStrictEqual({ routes, auth, grants, permissions }, {
+    assertEquals({ routes, auth, grants, permissions }, {
       routes: ["/p"],
       auth: "T1",
       grants: {},
       permissions: { net: [], read: [], write: [], env: [] },
     });
-    match(String(events.at(-1)?.payload.reason), /an import \(line 1\)/);
+    assertMatch(String(events.at(-1)?.payload.reason), /an import \(line 1\)/);
     await server.audit();
   });
 });
@@ -164,20 +164,20 @@ Deno.test("PUT /lib/bad/state answers 422 with the reason and changes nothing", 
         await store(server, "bad", source);
         const { version } = await stateOf(server, "bad");
         const reply = await setState(server, "bad", "active");
-        equal(reply.status, 422, reply.text);
-        equal(reply.headers.get("content-type"), "application/problem+json");
-        match(JSON.parse(reply.text).detail, names);
+        assertEquals(reply.status, 422, reply.text);
+        assertEquals(reply.headers.get("content-type"), "application/problem+json");
+        assertMatch(JSON.parse(reply.text).detail, names);
         const after = await stateOf(server, "bad");
-        deepStrictEqual([after.state, after.version, after.up], ["pending", version, false]);
-        equal((await get(server, "/p")).status, 404);
-        equal(JSON.parse((await get(server, "/proc/status")).text).plugins, 0);
+        assertEquals([after.state, after.version, after.up], ["pending", version, false]);
+        assertEquals((await get(server, "/p")).status, 404);
+        assertEquals(JSON.parse((await get(server, "/proc/status")).text).plugins, 0);
       });
     }
     await t.step("the server's own data folder", async () => {
       await store(server, "bad", plugin({ permissions: { read: [server.data] } }, ""));
       const reply = await setState(server, "bad", "active");
-      equal(reply.status, 422);
-      match(reply.text, /server's own data/);
+      assertEquals(reply.status, 422);
+      assertMatch(reply.text, /server's own data/);
     });
   });
 });
@@ -188,17 +188,17 @@ Deno.test("PUT /lib/second/state answers 422 for a route that equals, contains o
     for (const route of ["/a/b", "/a", "/a/b/c"]) {
       await store(server, "second", plugin({ routes: ["/free", route] }, ""));
       const reply = await setState(server, "second", "active");
-      equal(reply.status, 422);
-      match(reply.text, /`routes`.* is taken: \/lib\/first has the route \/a\/b/);
-      equal((await get(server, "/free")).status, 404);
+      assertEquals(reply.status, 422);
+      assertMatch(reply.text, /`routes`.* is taken: \/lib\/first has the route \/a\/b/);
+      assertEquals((await get(server, "/free")).status, 404);
     }
     await install(server, "second", plugin({ routes: ["/a/bc"] }, "return new Response('bc');"));
-    equal((await get(server, "/a/bc")).text, "bc");
-    equal((await get(server, "/a/b/c")).text, "first");
+    assertEquals((await get(server, "/a/bc")).text, "bc");
+    assertEquals((await get(server, "/a/b/c")).text, "first");
     await setState(server, "first", "disabled");
     await install(server, "second", plugin({ routes: ["/a"] }, "return new Response('second');"));
-    equal((await get(server, "/a/b/c")).text, "second");
-    equal((await setState(server, "first", "active")).status, 422);
+    assertEquals((await get(server, "/a/b/c")).text, "second");
+    assertEquals((await setState(server, "first", "active")).status, 422);
   });
 });
 
@@ -216,9 +216,9 @@ Deno.test("PUT /lib/<name>/state of two plugins for one route at the same time a
       })
     ));
     for (const wire of wires) wire.close();
-    deepStrictEqual(replies.map(({ status }) => status).sort(), [200, 422]);
+    assertEquals(replies.map(({ status }) => status).sort(), [200, 422]);
     const winner = replies[0]?.status === 200 ? "one" : "two";
-    equal((await get(server, "/p")).text, winner);
+    assertStrictEquals((await get(server, "/p")).text, winner);
   });
 });
 
@@ -226,16 +226,19 @@ Deno.test("PUT /lib/other/state answers 422 for a second fallback; the first ans
   await withPlugins(async (server) => {
     const fallback = plugin({ routes: [], fallback: true }, "return new Response(url.pathname);");
     await install(server, "last", fallback);
-    equal((await get(server, "/nothing/here")).text, "/nothing/here");
-    equal((await server.send({ method: "POST", target: "/nothing", body: "x" })).status, 404);
-    equal((await get(server, "/home/nothing")).status, 404);
-    equal((await get(server, "/proc/nothing")).status, 404);
+    assertEquals((await get(server, "/nothing/here")).text, "/nothing/here");
+    assertEquals(
+      (await server.send({ method: "POST", target: "/nothing", body: "x" })).status,
+      404,
+    );
+    assertEquals((await get(server, "/home/nothing")).status, 404);
+    assertEquals((await get(server, "/proc/nothing")).status, 404);
     await store(server, "other", fallback);
     const reply = await setState(server, "other", "active");
-    equal(reply.status, 422);
-    match(reply.text, /`fallback`: it is taken: \/lib\/last is the fallback/);
+    assertEquals(reply.status, 422);
+    assertMatch(reply.text, /`fallback`: it is taken: \/lib\/last is the fallback/);
     await setState(server, "last", "disabled");
-    equal((await get(server, "/nothing/here")).status, 404);
+    assertEquals((await get(server, "/nothing/here")).status, 404);
   });
 });
 
@@ -245,15 +248,18 @@ Deno.test("PUT /lib/p/state answers 412 if If-Match is not the current version",
     const seen = (await get(server, "/lib/p?raw")).headers.get("etag") ?? "";
     await store(server, "p", SAYS("two"));
     const late = await setState(server, "p", "active", { "if-match": seen });
-    equal(late.status, 412, late.text);
-    equal((await get(server, "/p")).status, 404);
+    assertEquals(late.status, 412, late.text);
+    assertEquals((await get(server, "/p")).status, 404);
     const { version } = await stateOf(server, "p");
-    equal((await setState(server, "p", "active", { "if-match": `"${version}"` })).status, 200);
-    equal((await get(server, "/p")).text, "two");
+    assertEquals(
+      (await setState(server, "p", "active", { "if-match": `"${version}"` })).status,
+      200,
+    );
+    assertEquals((await get(server, "/p")).text, "two");
     // The same for an active plugin, and for disabling it.
-    equal((await setState(server, "p", "active", { "if-match": seen })).status, 412);
-    equal((await setState(server, "p", "disabled", { "if-match": seen })).status, 412);
-    equal((await get(server, "/p")).text, "two");
+    assertEquals((await setState(server, "p", "active", { "if-match": seen })).status, 412);
+    assertEquals((await setState(server, "p", "disabled", { "if-match": seen })).status, 412);
+    assertEquals((await get(server, "/p")).text, "two");
   });
 });
 
@@ -271,10 +277,10 @@ Deno.test("PUT /lib/p/state answers 409 if the source changes while it is loaded
     await store(server, "p", SAYS("two"));
     const reply = await approving;
     wire.close();
-    equal(reply.status, 409, reply.text);
-    match(reply.text, /another caller changed its source/);
-    equal((await stateOf(server, "p")).state, "pending");
-    equal((await get(server, "/p")).status, 404);
+    assertEquals(reply.status, 409, reply.text);
+    assertMatch(reply.text, /another caller changed its source/);
+    assertEquals((await stateOf(server, "p")).state, "pending");
+    assertEquals((await get(server, "/p")).status, 404);
   });
 });
 
@@ -294,8 +300,8 @@ Deno.test("POST /lib/p during an approval never leaves a route active with a pen
       while (!over) await server.send({ method: "POST", target: "/lib/p", body: "//\n" });
       await approving;
       await server.send({ method: "POST", target: "/lib/p", body: "//\n" });
-      equal((await stateOf(server, "p")).state, "pending");
-      equal((await get(server, "/p")).status, 404);
+      assertEquals((await stateOf(server, "p")).state, "pending");
+      assertEquals((await get(server, "/p")).status, 404);
     }
     wire.close();
   });
@@ -317,14 +323,14 @@ Deno.test("PUT and POST /lib/p remove the plugin's routes before the response", 
     for (const [what, change] of Object.entries(CHANGES)) {
       await t.step(what, async () => {
         await install(server, "p", SAYS("old"));
-        equal((await get(server, "/p")).text, "old");
+        assertEquals((await get(server, "/p")).text, "old");
         const reply = await server.send(change(server.data));
-        equal(reply.status, 200, reply.text);
-        equal((await get(server, "/p")).status, 404);
+        assertEquals(reply.status, 200, reply.text);
+        assertEquals((await get(server, "/p")).status, 404);
         const state = await stateOf(server, "p");
-        deepStrictEqual([state.state, state.up], ["pending", false]);
-        equal((await setState(server, "p", "active")).status, 200);
-        ok((await get(server, "/p")).status === 200);
+        assertEquals([state.state, state.up], ["pending", false]);
+        assertEquals((await setState(server, "p", "active")).status, 200);
+        assert((await get(server, "/p")).status === 200);
       });
     }
   });
@@ -334,13 +340,13 @@ Deno.test("PUT /lib/q/state that fails does not affect a running plugin", async 
   await withPlugins(async (server) => {
     await install(server, "p", SAYS("fine"));
     await store(server, "q", plugin({ routes: ["/q"] }, ""));
-    equal((await setState(server, "q", "approved")).status, 400);
-    equal((await setState(server, "nothing", "active")).status, 404);
-    equal((await setState(server, "nothing", "disabled")).status, 404);
+    assertEquals((await setState(server, "q", "approved")).status, 400);
+    assertEquals((await setState(server, "nothing", "active")).status, 404);
+    assertEquals((await setState(server, "nothing", "disabled")).status, 404);
     const { version } = await stateOf(server, "p");
     // Approving an active plugin again changes nothing and adds no event.
-    equal((await setState(server, "p", "active")).status, 200);
-    equal((await stateOf(server, "p")).version, version);
-    equal((await get(server, "/p")).text, "fine");
+    assertEquals((await setState(server, "p", "active")).status, 200);
+    assertStrictEquals((await stateOf(server, "p")).version, version);
+    assertEquals((await get(server, "/p")).text, "fine");
   });
 });

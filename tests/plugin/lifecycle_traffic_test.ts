@@ -1,6 +1,6 @@
 /** Tests of requests and responses between a client and a plugin through the whole server. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 import { eventually, get, install, plugin, QUICK, withPlugins } from "./plugin_test_server.ts";
@@ -17,28 +17,28 @@ Deno.test("GET of a route with Accept: text/html returns the description page wi
       plugin({ description, routes, auth: "T3" }, "return new Response('asked ' + url.search);"),
     );
     const page = await get(server, "/p", BROWSER);
-    equal(page.status, 200);
-    equal(page.headers.get("content-type"), "text/html; charset=utf-8");
-    match(
+    assertEquals(page.status, 200);
+    assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
+    assertMatch(
       page.headers.get("content-security-policy") ?? "",
       /^default-src 'none'; style-src 'sha256-/,
     );
-    match(page.text, /&#60;script&#62;alert\(1\)&#60;\/script&#62; &#38; &#34;quotes&#34;/);
-    ok(!page.text.includes("<script"));
-    match(page.text, /the approve token \(T3\)/);
-    match(page.text, new RegExp(`curl &#39;http://127.0.0.1:${server.port}/p&#39; -H`));
+    assertMatch(page.text, /&#60;script&#62;alert\(1\)&#60;\/script&#62; &#38; &#34;quotes&#34;/);
+    assert(!page.text.includes("<script"));
+    assertMatch(page.text, /the approve token \(T3\)/);
+    assertMatch(page.text, new RegExp(`curl &#39;http://127.0.0.1:${server.port}/p&#39; -H`));
     const odd = await get(server, "/other/it%27s%24%28x%29", BROWSER);
-    match(odd.text, /\/other\/it%27s%24%28x%29&#39;/);
+    assertMatch(odd.text, /\/other\/it%27s%24%28x%29&#39;/);
     const head = await server.send({ method: "HEAD", target: "/p", headers: BROWSER });
-    deepStrictEqual([head.status, head.body.length], [200, 0]);
-    equal((await get(server, "/bin/p", BROWSER)).text, page.text);
+    assertEquals([head.status, head.body.length], [200, 0]);
+    assertStrictEquals((await get(server, "/bin/p", BROWSER)).text, page.text);
     // Every other request goes to the plugin, or is refused by the policy.
-    equal((await get(server, "/p")).status, 401);
-    equal((await server.approve("GET", "/p")).text, "asked ");
+    assertEquals((await get(server, "/p")).status, 401);
+    assertEquals((await server.approve("GET", "/p")).text, "asked ");
     const asked = { ...BROWSER, ...bearer("t3-5ecret-0f-the-test-machine") };
-    equal((await get(server, "/p?x=1", asked)).text, "asked ?x=1");
-    equal((await get(server, "/p/below", asked)).text, "asked ");
-    ok((await server.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
+    assertEquals((await get(server, "/p?x=1", asked)).text, "asked ?x=1");
+    assertEquals((await get(server, "/p/below", asked)).text, "asked ");
+    assert((await server.send({ method: "POST", target: "/p", headers: BROWSER })).status === 401);
   });
 });
 
@@ -46,24 +46,24 @@ Deno.test("GET of a route answers 403 without a description page to a caller tha
   await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     const source = plugin({ description: "in hiding" }, "return new Response('x');");
     await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
-    equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
+    assertEquals((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     const cap = bearer(server.capability("/home/a", "r"));
     const reply = await get(server, "/p", { ...BROWSER, ...cap });
-    equal(reply.status, 403);
-    ok(!reply.text.includes("in hiding"));
+    assertEquals(reply.status, 403);
+    assert(!reply.text.includes("in hiding"));
   });
 });
 
 Deno.test("GET of a mount and of a fallback path goes to the plugin, not to the description page", async () => {
   await withPlugins(async (server) => {
     await install(server, "mnt", plugin({ routes: ["/mnt"] }, "return new Response('mounts');"));
-    equal((await get(server, "/mnt", BROWSER)).text, "mounts");
+    assertEquals((await get(server, "/mnt", BROWSER)).text, "mounts");
     await install(
       server,
       "last",
       plugin({ routes: [], fallback: true }, "return new Response('resolved');"),
     );
-    equal((await get(server, "/somewhere", BROWSER)).text, "resolved");
+    assertEquals((await get(server, "/somewhere", BROWSER)).text, "resolved");
   });
 });
 
@@ -80,16 +80,16 @@ Deno.test("GET of a plugin returns its status, headers and cookies, with a sandb
       return new Response("<h1>" + request.headers.get("x-sent") + url.search, { status: 203, headers });`;
     await install(server, "p", plugin({}, body));
     const reply = await get(server, "/p/x?y=%2F", { "x-sent": "yes" });
-    deepStrictEqual([reply.status, reply.text], [203, "<h1>yes?y=%2F"]);
-    equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts");
-    equal(reply.headers.get("x-content-type-options"), "nosniff");
-    equal(reply.headers.get("x-own"), "1");
-    match(reply.head, /set-cookie: a=1; Path=\/p\r\n.*set-cookie: b=2/is);
-    ok(!reply.headers.has("upgrade") && !/connection: close/i.test(reply.head));
+    assertEquals([reply.status, reply.text], [203, "<h1>yes?y=%2F"]);
+    assertEquals(reply.headers.get("content-security-policy"), "sandbox allow-scripts");
+    assertEquals(reply.headers.get("x-content-type-options"), "nosniff");
+    assertEquals(reply.headers.get("x-own"), "1");
+    assertMatch(reply.head, /set-cookie: a=1; Path=\/p\r\n.*set-cookie: b=2/is);
+    assert(!reply.headers.has("upgrade") && !/connection: close/i.test(reply.head));
     const own = await get(server, "/p/own");
-    equal(own.headers.get("content-security-policy"), "default-src 'self'");
+    assertEquals(own.headers.get("content-security-policy"), "default-src 'self'");
     const head = await server.send({ method: "HEAD", target: "/p/x" });
-    deepStrictEqual([head.status, head.body.length], [203, 0]);
+    assertEquals([head.status, head.body.length], [203, 0]);
   });
 });
 
@@ -102,15 +102,15 @@ Deno.test("requests with ranges, any method and long queries are forwarded to th
       return Response.json([request.method, url.pathname, url.search.length]);`;
     await install(server, "p", plugin({}, body));
     const range = await get(server, "/p", { range: "bytes=1-2" });
-    deepStrictEqual(
+    assertEquals(
       [range.status, range.headers.get("content-range"), range.text],
       [206, "bytes 1-2/4", "bc"],
     );
     for (const method of ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
       const reply = await server.send({ method, target: `/p/a%20b?${"x".repeat(4000)}` });
-      equal(reply.text, JSON.stringify([method, "/p/a%20b", 4001]));
+      assertStrictEquals(reply.text, JSON.stringify([method, "/p/a%20b", 4001]));
     }
-    equal((await server.send({ method: "TRACE", target: "/p" })).status, 501);
+    assertEquals((await server.send({ method: "TRACE", target: "/p" })).status, 501);
   });
 });
 
@@ -118,10 +118,10 @@ Deno.test("POST to a plugin works with a Host header that does not form a valid 
   await withServer({ env: { ...CLOSED, ...QUICK } }, async (server) => {
     const source = plugin({}, "return new Response(url.pathname + await request.text());");
     await server.send({ method: "PUT", target: "/lib/p", headers: bearer(TOKEN), body: source });
-    equal((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
+    assertEquals((await server.approve("PUT", "/lib/p/state", "active")).status, 200);
     const headers = { ...bearer(TOKEN), host: "1.2.3.4.5" };
     const reply = await server.send({ method: "POST", target: "/p/x", headers, body: "sent" });
-    deepStrictEqual([reply.status, reply.text], [200, "/p/xsent"]);
+    assertEquals([reply.status, reply.text], [200, "/p/xsent"]);
   });
 });
 
@@ -134,8 +134,8 @@ Deno.test("GET of a plugin with a WebSocket upgrade answers 501", async () => {
       "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
       "sec-websocket-version": "13",
     });
-    equal(reply.status, 501);
-    match(reply.text, /text\/event-stream/);
+    assertEquals(reply.status, 501);
+    assertMatch(reply.text, /text\/event-stream/);
   });
 });
 
@@ -154,15 +154,15 @@ Deno.test("GET of an event stream returns each event at once, and its end aborts
     await install(server, "p", plugin({}, body));
     const abort = new AbortController();
     const answer = await fetch(`http://127.0.0.1:${server.port}/p`, { signal: abort.signal });
-    equal(answer.headers.get("content-type"), "text/event-stream");
+    assertEquals(answer.headers.get("content-type"), "text/event-stream");
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
     // Each event is read before the next one is created, so no part of the path buffers events.
     for (let at = 0; at < 3; at++) {
-      equal((await reader.read()).value, `data: ${at}\n\n`);
+      assertEquals((await reader.read()).value, `data: ${at}\n\n`);
       await get(server, "/p/next");
     }
     abort.abort();
-    await reader.read().catch((error) => equal(error.name, "AbortError"));
+    await reader.read().catch((error) => assertEquals(error.name, "AbortError"));
     await eventually(async () => {
       return (await get(server, "/p/told")).text === '"aborted"' || undefined;
     }, "the plugin's request.signal was aborted");

@@ -1,6 +1,6 @@
 /** Tests that a hostile plugin does not affect another plugin and leaves no process. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { isAlive, makeCell, until, withCell } from "./cell_fixture.ts";
 
 const BOMBS: Record<string, string> = {
@@ -35,7 +35,7 @@ Deno.test({
       const probing = (async () => {
         while (!over) {
           const start = performance.now();
-          assert.equal(await good.text("/"), "fine");
+          assertEquals(await good.text("/"), "fine");
           worst = Math.max(worst, performance.now() - start);
           asked++;
           await new Promise((resolve) => setTimeout(resolve, 2));
@@ -49,17 +49,17 @@ Deno.test({
           1000,
           "the cell can be started again",
         );
-        assert.equal(await bad.text("/ok"), "ok", `before ${name}`);
+        assertEquals(await bad.text("/ok"), "ok", `before ${name}`);
         pids.push(bad.cell.health().pid ?? 0);
         const status = await bad.ask(`/${name}`).then((r) => r.status, (error) => error.status);
-        assert.ok(status === 502 || status === 504, `${name}: ${status}`);
+        assert(status === 502 || status === 504, `${name}: ${status}`);
       }
       await bad.cell.stop({ drain: false });
       over = true;
       await probing;
-      assert.ok(asked > 100, `${asked} requests to the other plugin`);
-      assert.ok(worst < 500, `the slowest took ${worst} ms`);
-      for (const pid of pids) assert.ok(!isAlive(pid), "a process is left");
+      assert(asked > 100, `${asked} requests to the other plugin`);
+      assert(worst < 500, `the slowest took ${worst} ms`);
+      for (const pid of pids) assert(!isAlive(pid), "a process is left");
     });
   },
 });
@@ -70,12 +70,12 @@ Deno.test("Cell ends a plugin with a busy loop by its heartbeat, also without an
     return new Response("ok");
   } };`;
   await withCell(source, {}, async ({ text, events, cell }) => {
-    assert.equal(await text("/"), "ok");
+    assertEquals(await text("/"), "ok");
     const { pid } = cell.health();
     await until(() => events.some(({ kind }) => kind === "silence"), 4000, "the cell is ended");
     if (pid !== undefined && Deno.build.os === "linux") {
       await until(() => !isAlive(pid), 1000, "its process has ended");
     }
-    assert.equal(cell.health().crashes, 1);
+    assertEquals(cell.health().crashes, 1);
   });
 });

@@ -1,6 +1,6 @@
 /** Shared by the tests of plugins on a whole server: start, store, approve and read the state. */
 
-import { equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { APPROVE, bearer, type TestServer, withServer } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
@@ -24,7 +24,7 @@ export default { async fetch(request, env, ctx) { const url = new URL(request.ur
 /** Stores a source as a loopback caller, which has tier T2. */
 export async function store(server: TestServer, name: string, source: string): Promise<Reply> {
   const reply = await server.send({ method: "PUT", target: `/lib/${name}`, body: source });
-  equal(reply.status === 200 || reply.status === 201, true, reply.text);
+  assertEquals(reply.status === 200 || reply.status === 201, true, reply.text);
   return reply;
 }
 
@@ -47,7 +47,7 @@ export function setState(
 export async function install(server: TestServer, name: string, source: string): Promise<Reply> {
   await store(server, name, source);
   const reply = await setState(server, name, "active");
-  equal(reply.status, 200, reply.text);
+  assertEquals(reply.status, 200, reply.text);
   return reply;
 }
 
@@ -74,7 +74,7 @@ export async function stateOf(
   name: string,
 ): Promise<Record<string, unknown>> {
   const reply = await server.approve("GET", `/lib/${name}/state`);
-  equal(reply.status, 200, reply.text);
+  assertEquals(reply.status, 200, reply.text);
   return record(JSON.parse(reply.text));
 }
 

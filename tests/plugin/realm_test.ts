@@ -1,6 +1,6 @@
 /** Tests of what code inside a cell can reach, run inside the cell, with both transports. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch } from "../support/assert.ts";
 import { LAUNCHES, type LaunchName, withCell } from "./cell_fixture.ts";
 
 /** Each attempt is the body of an async function. Its result or error is compared as text. */
@@ -135,7 +135,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(MODULE, { launch, limits: { responseTimeoutMs: 8000 } }, async ({ ask }) => {
       const found: Record<string, string> = await (await ask("/")).json();
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
-        await t.step(name, () => assert.match(found[name] ?? "nothing", expected));
+        await t.step(name, () => assertMatch(found[name] ?? "nothing", expected));
       }
     });
   });
@@ -170,8 +170,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       for (const path of ["/pass", "/true"]) {
         await withCell(source, options, async ({ ask }) => {
           const words = await ask(path).then((r) => r.text()).catch((error) => String(error));
-          assert.doesNotMatch(words, /secret/);
-          if (path === "/pass") assert.equal(words, "no,no,no");
+          assertNotMatch(words, /secret/);
+          if (path === "/pass") assertEquals(words, "no,no,no");
         });
       }
     } finally {

@@ -3,7 +3,7 @@
  * imports must fail. These tests skip the check. Each case depends on a behaviour of Deno.
  */
 
-import assert from "node:assert/strict";
+import { assertMatch } from "../support/assert.ts";
 import { Cell } from "../../lib/plugin/cell/cell.ts";
 import { createBareInit } from "../../lib/plugin/wire/cell_init.ts";
 import { LAUNCHES, type LaunchName, SHORT } from "./cell_fixture.ts";
@@ -46,7 +46,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       ['"http://127.0.0.1:8123/x.js"', ""],
     ];
     for (const [specifier, options] of attempts) {
-      assert.match(await unchecked(launch, specifier, options), /^\w*Error/, specifier);
+      assertMatch(await unchecked(launch, specifier, options), /^\w*Error/, specifier);
     }
   });
 }
@@ -54,6 +54,6 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
 Deno.test("Cell (process) imports no npm package, even with an unchecked source", async () => {
   // Permissions do not cover npm imports (Deno 2.9.6); the flag --no-npm does. A Worker has no such flag.
   for (const specifier of ['"npm:hono@4.13.19"', '"npm:" + "is-odd@3.0.1"', '"jsr:@std/assert"']) {
-    assert.match(await unchecked("process", specifier), /^\w*Error/, specifier);
+    assertMatch(await unchecked("process", specifier), /^\w*Error/, specifier);
   }
 });

@@ -1,6 +1,6 @@
 /** `/dev/db` over files below file mounts: status codes, files that other programs have open, links. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { APPROVE } from "../support/test_server.ts";
 import { type DbServer, ENDLESS, makeDatabase, withDb } from "./db/queries.ts";
 
@@ -33,10 +33,10 @@ async function holding(
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const stdin = child.stdin.getWriter();
   try {
-    match(String((await lines.read()).value), /ready/);
+    assertMatch(String((await lines.read()).value), /ready/);
     await test(async (sql) => {
       await stdin.write(new TextEncoder().encode(sql));
-      match(String((await lines.read()).value), /done/);
+      assertMatch(String((await lines.read()).value), /done/);
     });
   } finally {
     child.kill("SIGKILL");
@@ -61,12 +61,12 @@ add("queries a file below a mount, by ?file= or by path, ro or rw", async (db) =
       "/mnt/data/sub%20dir/%C3%BC.db",
       "?file=both/some%20data/sub%20dir/%C3%BC.db",
     ]
-  ) equal(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
+  ) assertEquals(await rows(target, "SELECT a FROM t"), [{ a: 1 }], target);
   const cap = server.capability("/mnt/data", "r");
   const asked = await query("/mnt/data/sub%20dir/%C3%BC.db?sql=SELECT+a+FROM+t", undefined, {
     token: cap,
   });
-  equal(asked.status, 200, asked.text);
+  assertEquals(asked.status, 200, asked.text);
 });
 
 add("answers with a status of its own to each file that cannot be queried", async (db) => {
@@ -106,12 +106,12 @@ add("answers with a status of its own to each file that cannot be queried", asyn
     ] as const
   ) {
     const reply = await query(`?file=${file}`, "SELECT * FROM t");
-    equal(reply.status, status, `${file} ${reply.text}`);
-    match(reply.text, words, file);
-    ok(!reply.text.includes(folder), reply.text);
+    assertEquals(reply.status, status, `${file} ${reply.text}`);
+    assertMatch(reply.text, words, file);
+    assert(!reply.text.includes(folder), reply.text);
   }
   const folderAsked = await query("?file=both/some%20data", "SELECT 1");
-  equal(folderAsked.status, 400, folderAsked.text);
+  assertEquals(folderAsked.status, 400, folderAsked.text);
 });
 
 add("activates and queries the other mounts if the folder of one line has a comma", async (db) => {
@@ -119,10 +119,10 @@ add("activates and queries the other mounts if the folder of one line has a comm
   await Deno.mkdir(`${folder}/../a,b`);
   makeDatabase(`${folder}/../a,b/x.db`, "CREATE TABLE t(a)");
   makeDatabase(`${folder}/beside.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
-  equal(await rows("?file=data/beside.db", "SELECT a FROM t"), [{ a: 1 }]);
+  assertEquals(await rows("?file=data/beside.db", "SELECT a FROM t"), [{ a: 1 }]);
   const disabled = await query("?file=comma/x.db", "SELECT a FROM t");
-  equal(disabled.status, 404, disabled.text);
-  match(disabled.text, /nothing is mounted at \/mnt\/comma/);
+  assertEquals(disabled.status, 404, disabled.text);
+  assertMatch(disabled.text, /nothing is mounted at \/mnt\/comma/);
 });
 
 add("finds a file whose name is in NFD on the disk, by ?file= or by path", async (db) => {
@@ -138,21 +138,21 @@ add("finds a file whose name is in NFD on the disk, by ?file= or by path", async
       `?file=data/${decomposed}`,
       `/mnt/data/${decomposed}`,
     ]
-  ) equal(await rows(target, "SELECT a FROM t"), [{ a: 7 }], target);
-  equal((await query(`?file=data/${encodeURI("\u00f6.db")}`, "SELECT 1")).status, 404);
+  ) assertEquals(await rows(target, "SELECT a FROM t"), [{ a: 7 }], target);
+  assertEquals((await query(`?file=data/${encodeURI("\u00f6.db")}`, "SELECT 1")).status, 404);
 });
 
 add(
   "reports lines that cannot be used to T3, without their source and options",
   async ({ server }) => {
     const { text } = await server.approve("GET", "/lib/db/state");
-    match(
+    assertMatch(
       text,
       /\/etc\/fstab line \d+: the mode of \/mnt\/broken is neither ro nor rw; line \d+: /,
     );
-    match(text, /\/mnt\/own: a whole disk cannot be mounted/);
-    match(text, /\/mnt\/comma: the path of the folder contains a comma/);
-    ok(!text.includes("s3cret"));
+    assertMatch(text, /\/mnt\/own: a whole disk cannot be mounted/);
+    assertMatch(text, /\/mnt\/comma: the path of the folder contains a comma/);
+    assert(!text.includes("s3cret"));
   },
 );
 
@@ -168,35 +168,35 @@ add(
       PRAGMA wal_autocheckpoint = 0; DELETE FROM t; INSERT INTO t VALUES (2), (3)`;
       await holding(path, script, async (tell) => {
         const before = names(folder);
-        equal(await count(), [{ n: 2 }], locking);
+        assertEquals(await count(), [{ n: 2 }], locking);
         await tell("INSERT INTO t VALUES (4)");
-        equal(await count(), [{ n: 3 }], locking);
+        assertEquals(await count(), [{ n: 3 }], locking);
         // A change that is not committed is not visible.
         await tell("BEGIN; INSERT INTO t VALUES (5)");
-        equal(await count(), [{ n: 3 }], locking);
+        assertEquals(await count(), [{ n: 3 }], locking);
         await tell("COMMIT; PRAGMA wal_checkpoint(PASSIVE)");
-        equal(await count(), [{ n: 4 }], locking);
-        equal(names(folder), before);
+        assertEquals(await count(), [{ n: 4 }], locking);
+        assertEquals(names(folder), before);
       });
     }
     // The other process was killed: its write-ahead log is read, and not removed.
     const left = names(folder);
-    equal(await count(), [{ n: 4 }]);
-    equal(names(folder), left);
+    assertEquals(await count(), [{ n: 4 }]);
+    assertEquals(names(folder), left);
     // A rollback journal and an exclusive lock, as browsers use them.
     makeDatabase(`${folder}/locked.db`, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
     const exclusive = "PRAGMA locking_mode = EXCLUSIVE; INSERT INTO t VALUES (2)";
     await holding(`${folder}/locked.db`, exclusive, async (tell) => {
-      equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
+      assertEquals(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
       // A transaction that has written to the file leaves no consistent state to read.
       await tell(
         "PRAGMA cache_size = 2; BEGIN; INSERT INTO t SELECT zeroblob(3000) FROM " +
           "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT * FROM n)",
       );
       const busy = await query("?file=data/locked.db", "SELECT count(*) AS n FROM t");
-      equal([busy.status, busy.headers.get("retry-after")], [503, "1"], busy.text);
+      assertEquals([busy.status, busy.headers.get("retry-after")], [503, "1"], busy.text);
       await tell("COMMIT");
-      equal(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 102 }]);
+      assertEquals(await rows("?file=data/locked.db", "SELECT count(*) AS n FROM t"), [{ n: 102 }]);
     });
   },
 );
@@ -210,11 +210,11 @@ add("reads a database in a read-only folder", async (db) => {
   const before = names(folder);
   await Deno.chmod(folder, 0o555);
   try {
-    equal(await rows("?file=data/still.db", "SELECT a FROM t"), [{ a: 1 }]);
+    assertEquals(await rows("?file=data/still.db", "SELECT a FROM t"), [{ a: 1 }]);
   } finally {
     await Deno.chmod(folder, 0o755);
   }
-  equal(names(folder), before);
+  assertEquals(names(folder), before);
 });
 
 add("answers 400 to a damaged file", async (db) => {
@@ -227,14 +227,16 @@ add("answers 400 to a damaged file", async (db) => {
   for (const [name, content] of Object.entries({ torn, wild, short: bytes.slice(0, 60) })) {
     await Deno.writeFile(`${folder}/${name}.db`, content);
     const { status, text } = await query(`?file=data/${name}.db`, "SELECT * FROM t");
-    ok(status === 400 || status === 200 && name === "torn", `${name} ${status} ${text}`);
+    assert(status === 400 || status === 200 && name === "torn", `${name} ${status} ${text}`);
   }
   await Deno.writeFile(`${folder}/empty.db`, new Uint8Array());
-  equal(await rows("?file=data/empty.db", "SELECT count(*) AS n FROM sqlite_master"), [{ n: 0 }]);
+  assertEquals(await rows("?file=data/empty.db", "SELECT count(*) AS n FROM sqlite_master"), [{
+    n: 0,
+  }]);
   // A write-ahead log that is a link out of the mount is not followed.
   await Deno.writeTextFile(`${folder}/../secret`, "secret");
   await Deno.symlink(`${folder}/../secret`, `${folder}/ok.db-wal`);
-  equal((await query("?file=data/ok.db", "SELECT * FROM t")).status, 403);
+  assertEquals((await query("?file=data/ok.db", "SELECT * FROM t")).status, 403);
   await Deno.remove(`${folder}/ok.db-wal`);
 });
 
@@ -253,20 +255,20 @@ add(
     );
     // Other queries are answered while these run.
     for (let i = 0; i < 5; i++) {
-      equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
+      assertEquals((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
     }
-    ok(performance.now() - start < 1900, `${performance.now() - start} ms`);
+    assert(performance.now() - start < 1900, `${performance.now() - start} ms`);
     for (const runaway of runaways) {
       const { status, text, after } = await runaway;
-      equal(status, 408, text);
-      match(text, /more than 2 s/);
-      ok(after >= 1900 && after < 4000, `${after} ms`);
+      assertEquals(status, 408, text);
+      assertMatch(text, /more than 2 s/);
+      assert(after >= 1900 && after < 4000, `${after} ms`);
     }
-    equal((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
+    assertEquals((await rows("?file=data/ok.db", "SELECT 1 AS a")).length, 1);
     const used = cpuOfChildren();
     await new Promise((resolve) => setTimeout(resolve, 500));
     // Half a second of one busy core would be 50 jiffies.
-    if (used !== undefined) ok((cpuOfChildren() ?? 0) - used < 15, "a query is still running");
+    if (used !== undefined) assert((cpuOfChildren() ?? 0) - used < 15, "a query is still running");
   },
 );
 
@@ -292,19 +294,19 @@ function cpuOfChildren(): number | undefined {
 add("follows a change of /etc/fstab", async (db) => {
   const { server, folder, query, put } = db;
   makeDatabase(`${folder}/ok.db`, "CREATE TABLE IF NOT EXISTS t(a)");
-  equal((await query("?file=data/ok.db", "SELECT 1")).status, 200);
+  assertEquals((await query("?file=data/ok.db", "SELECT 1")).status, 200);
   await put("/etc/fstab", `${folder} /mnt/other ro\n`);
   for (let tries = 0; tries < 500; tries++) {
     if ((await query("?file=other/ok.db", "SELECT 1")).status === 200) break;
   }
-  equal((await query("?file=other/ok.db", "SELECT 1")).status, 200);
-  equal((await query("?file=data/ok.db", "SELECT 1")).status, 404);
+  assertEquals((await query("?file=other/ok.db", "SELECT 1")).status, 200);
+  assertEquals((await query("?file=data/ok.db", "SELECT 1")).status, 404);
   await put("/etc/fstab", "");
   for (let tries = 0; tries < 500; tries++) {
     if ((await query("?file=other/ok.db", "SELECT 1")).status === 404) break;
   }
-  equal((await query("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
-  equal(server.log.filter((line) => line.includes("did not")), []);
+  assertEquals((await query("?file=other/ok.db", "SELECT 1", { token: APPROVE })).status, 404);
+  assertEquals(server.log.filter((line) => line.includes("did not")), []);
 });
 
 Deno.test("/dev/db queries files", async (t) => {

@@ -1,6 +1,6 @@
 /** `/dev/db` over worlds: rights, targets, statements, formats. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { APPROVE, TOKEN } from "../support/test_server.ts";
 import { type DbServer, withDb } from "./db/queries.ts";
@@ -31,12 +31,12 @@ add("queries the tables of a world by its name, with or without home/", async ({
   for (
     const target of ["?world=home/deep/x", "?world=deep/x", "?world=/home/deep/x", "/home/deep/x"]
   ) {
-    equal(await rows(target, EVENTS), [
+    assertEquals(await rows(target, EVENTS), [
       { event_type: "stage_written", by: "T3" },
       { event_type: "stage_written", by: "T3" },
     ], target);
   }
-  equal(
+  assertEquals(
     await rows(
       "?world=deep/x",
       "SELECT version, ext, CAST(stage_html AS TEXT) AS text FROM stage_meta",
@@ -44,22 +44,22 @@ add("queries the tables of a world by its name, with or without home/", async ({
     [{ version: 2, ext: "html", text: "<p>two</p>" }],
   );
   await put("/usr/share/x", "elsewhere");
-  equal((await rows("?world=usr/share/x", EVENTS)).length, 1);
+  assertEquals((await rows("?world=usr/share/x", EVENTS)).length, 1);
   await put("/home/a%20b/%C3%BC%25", "odd");
-  equal((await rows("?world=home/a%20b/%C3%BC%25", EVENTS)).length, 1);
+  assertEquals((await rows("?world=home/a%20b/%C3%BC%25", EVENTS)).length, 1);
 });
 
 add("queries the content of a world with ?content", async ({ query, rows, put }) => {
   await put("/home/up.sqlite", uploaded("CREATE TABLE t(a); INSERT INTO t VALUES (1), ('b')"));
-  equal(await rows("?world=up.sqlite&content", "SELECT a FROM t"), [{ a: 1 }, { a: "b" }]);
-  equal(await rows("/home/up.sqlite?content", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
+  assertEquals(await rows("?world=up.sqlite&content", "SELECT a FROM t"), [{ a: 1 }, { a: "b" }]);
+  assertEquals(await rows("/home/up.sqlite?content", "SELECT count(*) AS n FROM t"), [{ n: 2 }]);
   const logged = uploaded("PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (7)");
   await put("/home/wal", logged);
-  equal(await rows("?world=wal&content", "SELECT a FROM t"), [{ a: 7 }]);
+  assertEquals(await rows("?world=wal&content", "SELECT a FROM t"), [{ a: 7 }]);
   await put("/home/text", "no database at all, however long it may be ".repeat(40));
   const none = await query("?world=text&content", "SELECT 1 FROM sqlite_master");
-  equal(none.status, 400);
-  match(none.text, /file is not a database/);
+  assertEquals(none.status, 400);
+  assertMatch(none.text, /file is not a database/);
 });
 
 add("refuses a world that the caller cannot read", async ({ server, query, rows, put }) => {
@@ -79,17 +79,17 @@ add("refuses a world that the caller cannot read", async ({ server, query, rows,
     for (const how of ["", "&content"]) {
       if (world === "etc/fstab" && how !== "" || world.endsWith(".md") && how !== "") continue;
       const reply = await query(`?world=${world}${how}`, "SELECT * FROM stage_meta", { token });
-      equal(reply.status, status, `${world}${how} ${reply.text}`);
+      assertEquals(reply.status, status, `${world}${how} ${reply.text}`);
     }
   }
-  match((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
+  assertMatch((await query("?world=etc/fstab", "SELECT 1")).text, /T3 is required/);
   // The content without its secrets is not a database.
-  equal((await query("?world=etc/fstab&content", "SELECT 1")).status, 400);
+  assertEquals((await query("?world=etc/fstab&content", "SELECT 1")).status, 400);
   const all = await query("?world=etc/shadow", "SELECT 1 AS a", { token: APPROVE });
-  equal([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
+  assertEquals([all.status, JSON.parse(all.text)], [200, [{ a: 1 }]]);
   await put("/home/x", "x");
-  equal((await rows("?world=x", "SELECT 1 AS a")).length, 1);
-  equal(server.log.filter((line) => line.includes("failed")), []);
+  assertEquals((await rows("?world=x", "SELECT 1 AS a")).length, 1);
+  assertEquals(server.log.filter((line) => line.includes("failed")), []);
 });
 
 add("accepts a capability for the worlds below its prefix, by path only", async (db) => {
@@ -117,7 +117,7 @@ add("accepts a capability for the worlds below its prefix, by path only", async 
     ] as const
   ) {
     const reply = await query(target, sql, { token });
-    equal(reply.status, status, `${target} ${reply.text}`);
+    assertEquals(reply.status, status, `${target} ${reply.text}`);
   }
 });
 
@@ -141,8 +141,8 @@ add("answers 400 to a target that is not valid", async ({ query }) => {
     ] as const
   ) {
     const { status, text } = await query(target, "SELECT 1");
-    equal(status, 400, `${target} ${text}`);
-    match(JSON.parse(text).detail, words);
+    assertEquals(status, 400, `${target} ${text}`);
+    assertMatch(JSON.parse(text).detail, words);
   }
 });
 
@@ -165,15 +165,15 @@ add("answers 400 to a statement that is not one, or does not only read", async (
     ] as const
   ) {
     const { status: found, text } = await query("?world=x", sql);
-    equal(found, status, `${sql.slice(0, 60)} ${text}`);
-    match(JSON.parse(text).detail, words);
+    assertEquals(found, status, `${sql.slice(0, 60)} ${text}`);
+    assertMatch(JSON.parse(text).detail, words);
   }
-  equal((await query("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
-  equal((await query("?world=x")).status, 400);
+  assertEquals((await query("?world=x&sql=SELECT+1", "SELECT 2")).status, 400);
+  assertEquals((await query("?world=x")).status, 400);
   const put405 = await query("?world=x", "SELECT 1", { method: "PUT" });
-  equal([put405.status, put405.headers.get("allow")], [405, "GET, HEAD, POST"]);
+  assertEquals([put405.status, put405.headers.get("allow")], [405, "GET, HEAD, POST"]);
   for (const sql of ["EXPLAIN QUERY PLAN SELECT 1", "PRAGMA table_info(events)", "VALUES (1)"]) {
-    equal((await query("?world=x", sql)).status, 200, sql);
+    assertEquals((await query("?world=x", sql)).status, 200, sql);
   }
 });
 
@@ -182,14 +182,17 @@ add(
   async ({ server, rows, put }) => {
     await put("/home/x", "x");
     const types = "SELECT typeof(:a) AS a, typeof(:b) AS b, typeof(@c) AS c, typeof($d) AS d";
-    equal(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
+    assertEquals(await rows("?world=x&p.a=7&n.b=7&n.c=1.5e-3", types), [
       { a: "text", b: "integer", c: "real", d: "null" },
     ]);
-    equal(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
+    assertEquals(await rows("?world=x&p.a=%27;DROP%20TABLE%20events--", "SELECT :a AS a"), [
       { a: "';DROP TABLE events--" },
     ]);
-    equal(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{ a: "a", b: 3 }]);
-    equal(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
+    assertEquals(await rows("?world=x&p.1=a&n.2=2", "SELECT ?1 AS a, ? + 1 AS b"), [{
+      a: "a",
+      b: 3,
+    }]);
+    assertEquals(await rows("?world=x&n.a=9223372036854775807", "SELECT :a AS a"), [
       { a: "9223372036854775807" },
     ]);
     const unknown = await server.send({
@@ -198,8 +201,8 @@ add(
       headers: { authorization: `Bearer ${TOKEN}` },
       body: "SELECT 1",
     });
-    equal(unknown.status, 400);
-    match(unknown.text, /Unknown named parameter 'z'/);
+    assertEquals(unknown.status, 400);
+    assertMatch(unknown.text, /Unknown named parameter 'z'/);
   },
 );
 
@@ -223,26 +226,26 @@ add("sends the format that Accept prefers", async ({ query, put }) => {
     ] as const
   ) {
     const reply = await query("?world=x", "SELECT 1", accept === undefined ? {} : { accept });
-    equal([reply.status, reply.headers.get("content-type")], [200, type], accept);
-    equal(reply.headers.get("vary"), "Accept");
+    assertEquals([reply.status, reply.headers.get("content-type")], [200, type], accept);
+    assertEquals(reply.headers.get("vary"), "Accept");
   }
   for (const accept of ["text/html", "image/*", "application/json;q=0"]) {
-    equal((await query("?world=x", "SELECT 1", { accept })).status, 406, accept);
+    assertEquals((await query("?world=x", "SELECT 1", { accept })).status, 406, accept);
   }
   const head = await query("?world=x&sql=SELECT+1", undefined, { method: "HEAD" });
   const got = await query("?world=x&sql=SELECT+1");
-  equal([head.status, head.text], [200, ""]);
-  equal(head.headers.get("content-length"), got.headers.get("content-length"));
+  assertEquals([head.status, head.text], [200, ""]);
+  assertEquals(head.headers.get("content-length"), got.headers.get("content-length"));
 });
 
 add("sends JSON with every column in order", async ({ query, put }) => {
   await put("/home/x", "x");
   const row = `{"a":1,"b":"x,\\"y\\"","a_2":null,"2":{"base64":"AP8="},"1":"9007199254740993",` +
     `"__proto__":1.5,"e":"","f":"two\\nlines","g":"Infinity"}`;
-  equal((await query("?world=x", ODD)).text, `[\n${row}\n]\n`);
-  equal((await query("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
-  equal((await query("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
-  equal(
+  assertEquals((await query("?world=x", ODD)).text, `[\n${row}\n]\n`);
+  assertEquals((await query("?world=x", ODD, { accept: "application/x-ndjson" })).text, `${row}\n`);
+  assertEquals((await query("?world=x", "SELECT 1 WHERE 0")).text, "[]\n");
+  assertEquals(
     (await query("?world=x", "SELECT 1 AS a, 2 AS a_2, 3 AS a, 4 AS a")).text,
     '[\n{"a":1,"a_2":2,"a_3":3,"a_4":4}\n]\n',
   );
@@ -250,7 +253,7 @@ add("sends JSON with every column in order", async ({ query, put }) => {
 
 add("sends CSV that tells NULL from an empty text", async ({ query, put }) => {
   await put("/home/x", "x");
-  equal(
+  assertEquals(
     (await query("?world=x", ODD, { accept: "text/csv" })).text,
     'a,b,a,2,1,__proto__,e,f,g\r\n1,"x,""y""",,x\'00ff\',9007199254740993,1.5,"","two\nlines",Infinity\r\n',
   );
@@ -260,7 +263,7 @@ add("sends an aligned table without control characters", async ({ query, put }) 
   await put("/home/x", "x");
   const sql = "SELECT 1 AS n, 'é你' AS word, x'01' AS b UNION ALL " +
     "SELECT 200, char(27) || '[2J' || char(10), NULL UNION ALL SELECT NULL, 'z', NULL";
-  equal(
+  assertEquals(
     (await query("?world=x", sql, { accept: "text/plain" })).text,
     [
       "   n  word         b",
@@ -274,7 +277,7 @@ add("sends an aligned table without control characters", async ({ query, put }) 
   const long = await query("?world=x", `SELECT '${"y".repeat(500)}' AS a`, {
     accept: "text/plain",
   });
-  equal(long.text.split("\n")[2]?.length, 200);
+  assertEquals(long.text.split("\n")[2]?.length, 200);
 });
 
 add("cuts a result at 1000 rows and refuses one that is too long", async (db) => {
@@ -282,12 +285,15 @@ add("cuts a result at 1000 rows and refuses one that is too long", async (db) =>
   await put("/home/x", "x");
   const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
   const cut = await query("?world=x", many);
-  equal([cut.status, JSON.parse(cut.text).length], [200, 1000]);
-  equal([cut.headers.get("x-db-rows"), cut.headers.get("x-db-truncated")], ["1000", "true"]);
+  assertEquals([cut.status, JSON.parse(cut.text).length], [200, 1000]);
+  assertEquals([cut.headers.get("x-db-rows"), cut.headers.get("x-db-truncated")], ["1000", "true"]);
   const table = await query("?world=x", many, { accept: "text/plain" });
-  match(table.text, /\(the first 1000 rows; there are more\)\n$/);
+  assertMatch(table.text, /\(the first 1000 rows; there are more\)\n$/);
   const whole = await query("?world=x", `${many} LIMIT 1000`);
-  equal([whole.headers.get("x-db-rows"), whole.headers.get("x-db-truncated")], ["1000", undefined]);
+  assertEquals([whole.headers.get("x-db-rows"), whole.headers.get("x-db-truncated")], [
+    "1000",
+    undefined,
+  ]);
   for (
     const sql of [
       "SELECT hex(zeroblob(10000000))",
@@ -297,29 +303,31 @@ add("cuts a result at 1000 rows and refuses one that is too long", async (db) =>
     ]
   ) {
     const { status, text } = await query("?world=x", sql);
-    equal(status, 413, `${sql} ${text.slice(0, 300)}`);
+    assertEquals(status, 413, `${sql} ${text.slice(0, 300)}`);
   }
   const almost = await query("?world=x", "SELECT hex(zeroblob(8000000)) AS a", {
     accept: "text/csv",
   });
-  equal([almost.status, almost.body.length], [200, 16_000_005]);
+  assertEquals([almost.status, almost.body.length], [200, 16_000_005]);
 });
 
 add("sends a problem, or text to a client that prefers text", async ({ query, put }) => {
   await put("/home/x", "x");
   const problem = await query("?world=x", "SELEC");
-  equal(problem.headers.get("content-type"), "application/problem+json");
-  equal(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-body.md");
+  assertEquals(problem.headers.get("content-type"), "application/problem+json");
+  assertEquals(JSON.parse(problem.text).type, "/usr/share/doc/problems/bad-body.md");
   const text = await query("?world=x", "SELEC", { accept: "text/csv" });
-  equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
-  match(text.text, /^400 [\w ]+\nCannot query \/home\/x: near/);
+  assertEquals(text.headers.get("content-type"), "text/plain; charset=utf-8");
+  assertMatch(text.text, /^400 [\w ]+\nCannot query \/home\/x: near/);
 });
 
 add("adds no event to the queried world", async ({ server, rows, put }) => {
   await put("/home/x", "x");
-  for (let i = 0; i < 3; i++) equal((await rows("?world=x", "SELECT * FROM events")).length, 1);
+  for (let i = 0; i < 3; i++) {
+    assertEquals((await rows("?world=x", "SELECT * FROM events")).length, 1);
+  }
   await server.audit();
-  ok(true);
+  assert(true);
 });
 
 Deno.test("/dev/db queries worlds", async (t) => {

@@ -1,6 +1,6 @@
 /** The fake backend, called as the public documentation of each format describes. */
 
-import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { withBackend } from "./fake_backend.ts";
 
 function post(url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
@@ -14,16 +14,16 @@ Deno.test("FakeBackend answers in the wire format of the path", async () => {
   await withBackend(async (backend) => {
     const ollama = await (await post(`${backend.url}/api/chat`, ASK)).text();
     const lines = ollama.trimEnd().split("\n").map((line) => JSON.parse(line));
-    equal(lines.slice(0, -1).map((part) => part.message.content).join(""), "You said: häh?");
-    equal(lines.at(-1).done, true);
+    assertEquals(lines.slice(0, -1).map((part) => part.message.content).join(""), "You said: häh?");
+    assertEquals(lines.at(-1).done, true);
     const openai = await (await post(`${backend.url}/v1/chat/completions`, ASK)).text();
-    match(openai, /"delta":\{"content":"häh\?"\}/);
-    ok(openai.endsWith("data: [DONE]\n\n"));
+    assertMatch(openai, /"delta":\{"content":"häh\?"\}/);
+    assert(openai.endsWith("data: [DONE]\n\n"));
     const claude = await (await post(`${backend.url}/v1/messages`, ASK)).text();
-    match(claude, /event: content_block_delta\ndata: .*"text":"häh\?"/);
-    match(claude, /event: message_stop\ndata: \{"type":"message_stop"\}\n\n$/);
-    deepStrictEqual(backend.calls.map((call) => call.format), ["ollama", "openai", "claude"]);
-    equal(backend.last.prompt, "häh?");
+    assertMatch(claude, /event: content_block_delta\ndata: .*"text":"häh\?"/);
+    assertMatch(claude, /event: message_stop\ndata: \{"type":"message_stop"\}\n\n$/);
+    assertEquals(backend.calls.map((call) => call.format), ["ollama", "openai", "claude"]);
+    assertEquals(backend.last.prompt, "häh?");
   });
 });
 
@@ -32,14 +32,17 @@ Deno.test("FakeBackend.next() applies to one request, behaviour to all others", 
     const url = `${backend.url}/v1/chat/completions`;
     backend.next({ status: 429, headers: { "retry-after": "7" }, says: "slow down" });
     const limited = await post(url, ASK);
-    deepStrictEqual([limited.status, limited.headers.get("retry-after")], [429, "7"]);
-    equal((await limited.json()).error.message, "slow down");
+    assertEquals([limited.status, limited.headers.get("retry-after")], [429, "7"]);
+    assertEquals((await limited.json()).error.message, "slow down");
     backend.behaviour = { tokens: ["a"], end: "broken" };
-    await rejects(async () => await (await post(url, ASK)).text());
+    await assertRejects(async () => await (await post(url, ASK)).text());
     backend.behaviour = { tokens: ["a"], end: "unmarked" };
-    ok(!(await (await post(url, ASK)).text()).includes("[DONE]"));
+    assert(!(await (await post(url, ASK)).text()).includes("[DONE]"));
     backend.behaviour = { document: true };
-    equal((await (await post(url, ASK)).json()).choices[0].message.content, "You said: häh?");
+    assertEquals(
+      (await (await post(url, ASK)).json()).choices[0].message.content,
+      "You said: häh?",
+    );
   });
 });
 
@@ -50,7 +53,7 @@ Deno.test("SeenCall.left resolves when the caller disconnects, before or after t
     const asked = post(`${backend.url}/api/chat`, ASK, gone.signal);
     await backend.called(1);
     gone.abort();
-    await rejects(asked);
+    await assertRejects(asked);
     await backend.last.left;
     const later = new AbortController();
     backend.next({ end: "hang" });

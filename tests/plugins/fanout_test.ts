@@ -1,6 +1,6 @@
 /** `/dev/fanout` over HTTP: rights, headers, results. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventually } from "../plugin/plugin_test_server.ts";
 import { bearer, type TestServer, TOKEN } from "../support/test_server.ts";
 import { withPluginServer } from "../support/plugin_server.ts";
@@ -35,57 +35,62 @@ function results(reply: Reply): [target: string, status: number][] {
 add("PUT replaces and POST appends to every target once", async (f) => {
   await f.list("# targets\n\nhome/a\n/home/b\n  c  \nhome/c\n/home/deep/d e\n#home/not\n");
   const put = await f.send("PUT", "one");
-  equal(put.status, 200, put.text);
-  equal(results(put), [
+  assertEquals(put.status, 200, put.text);
+  assertEquals(results(put), [
     ["/home/a", 201],
     ["/home/b", 201],
     ["/home/c", 201],
     ["/home/deep/d e", 201],
   ]);
-  equal(JSON.parse(put.text).results[0].version, 1);
+  assertEquals(JSON.parse(put.text).results[0].version, 1);
   const post = await f.send("POST", "+two");
-  equal([post.status, JSON.parse(post.text).written], [200, 4]);
-  for (const path of ["a", "b", "c", "deep/d%20e"]) equal(await f.read(`/home/${path}`), "one+two");
-  equal(await f.read("/home/not"), 404);
+  assertEquals([post.status, JSON.parse(post.text).written], [200, 4]);
+  for (const path of ["a", "b", "c", "deep/d%20e"]) {
+    assertEquals(await f.read(`/home/${path}`), "one+two");
+  }
+  assertEquals(await f.read("/home/not"), 404);
 });
 
 add("passes on type, metadata, extension and preconditions", async (f) => {
   await f.list("a\nb");
   const meta = { "x-meta-author": "codex", "x-meta-confidence": "0.9", "x-other": "no" };
-  equal((await f.send("PUT", "a,b", { "content-type": "text/csv", ...meta })).status, 200);
+  assertEquals((await f.send("PUT", "a,b", { "content-type": "text/csv", ...meta })).status, 200);
   for (const name of ["a", "b"]) {
     const { headers } = await f.server.approve("GET", `/home/${name}?raw`);
-    match(headers.get("content-type") ?? "", /^text\/csv/);
-    equal([headers.get("x-meta-author"), headers.get("x-meta-confidence")], ["codex", "0.9"]);
-    equal(headers.get("x-other"), undefined);
+    assertMatch(headers.get("content-type") ?? "", /^text\/csv/);
+    assertEquals([headers.get("x-meta-author"), headers.get("x-meta-confidence")], [
+      "codex",
+      "0.9",
+    ]);
+    assertEquals(headers.get("x-other"), undefined);
   }
-  equal((await f.send("PUT", "# md", {}, "?ext=md")).status, 200);
-  match(
+  assertEquals((await f.send("PUT", "# md", {}, "?ext=md")).status, 200);
+  assertMatch(
     (await f.server.approve("GET", "/home/a?raw")).headers.get("content-type") ?? "",
     /markdown/,
   );
   const refused = await f.send("PUT", "new", { "if-none-match": "*" });
-  equal([refused.status, await f.read("/home/a")], [412, "# md"]);
+  assertEquals([refused.status, await f.read("/home/a")], [412, "# md"]);
   const bad = await f.send("PUT", "x", { "x-meta-long": "y".repeat(2000) });
-  equal([bad.status, results(bad)], [400, [["/home/a", 400], ["/home/b", 400]]]);
+  assertEquals([bad.status, results(bad)], [400, [["/home/a", 400], ["/home/b", 400]]]);
 });
 
 add("writes each world with the rights of the caller and reports each result", async (f) => {
   await f.list("right\n/etc/motd\n/boot/x");
   const two = await f.send("PUT", "text");
-  equal(two.status, 207);
-  equal(results(two), [["/home/right", 201], ["/etc/motd", 403], ["/boot/x", 403]]);
-  match(JSON.parse(two.text).results[1].detail, /T3 is required/);
-  equal([await f.read("/home/right"), await f.read("/etc/motd")], ["text", 404]);
+  assertEquals(two.status, 207);
+  assertEquals(results(two), [["/home/right", 201], ["/etc/motd", 403], ["/boot/x", 403]]);
+  assertMatch(JSON.parse(two.text).results[1].detail, /T3 is required/);
+  assertEquals([await f.read("/home/right"), await f.read("/etc/motd")], ["text", 404]);
   const three = await f.server.approve("PUT", "/dev/fanout", "by T3");
-  equal([three.status, results(three).map(([, status]) => status)], [200, [200, 201, 201]]);
+  assertEquals([three.status, results(three).map(([, status]) => status)], [200, [200, 201, 201]]);
   const { text } = await f.server.approve("GET", "/proc/log/home/right");
-  equal(JSON.parse(text).map(({ payload }: { payload: { by: string } }) => payload.by), [
+  assertEquals(JSON.parse(text).map(({ payload }: { payload: { by: string } }) => payload.by), [
     "T3",
     "T2",
   ]);
   await f.list("/etc/motd\n/etc/other");
-  equal((await f.send("POST", "x")).status, 403);
+  assertEquals((await f.send("POST", "x")).status, 403);
 });
 
 add("refuses callers below T2 and capabilities", async (f) => {
@@ -101,7 +106,7 @@ add("refuses callers below T2 and capabilities", async (f) => {
   ) {
     for (const method of ["GET", "PUT", "POST"]) {
       const reply = await f.server.send({ method, target: "/dev/fanout", headers, body: "x" });
-      equal(reply.status, status, `${method} ${reply.text}`);
+      assertEquals(reply.status, status, `${method} ${reply.text}`);
     }
   }
   const words = await f.server.send({
@@ -110,8 +115,11 @@ add("refuses callers below T2 and capabilities", async (f) => {
     headers: bearer(f.server.capability("/", "rw")),
     body: "x",
   });
-  match(words.text, /a capability is valid for worlds below its own prefix only; T2 is required/);
-  equal(await f.read("/home/scratch/x"), 404);
+  assertMatch(
+    words.text,
+    /a capability is valid for worlds below its own prefix only; T2 is required/,
+  );
+  assertEquals(await f.read("/home/scratch/x"), 404);
 });
 
 add("never writes to a line that is not the name of a world", async (f) => {
@@ -134,40 +142,40 @@ add("never writes to a line that is not the name of a world", async (f) => {
   ];
   await f.list(lines.join("\n"));
   const reply = await f.server.approve("PUT", "/dev/fanout", "x");
-  equal(reply.status, 207, reply.text);
+  assertEquals(reply.status, 207, reply.text);
   const [first, ...rest] = JSON.parse(reply.text).results;
-  equal([first.target, first.status], ["/home/ok", 201]);
-  ok(rest.length >= 11, reply.text);
+  assertEquals([first.target, first.status], ["/home/ok", 201]);
+  assert(rest.length >= 11, reply.text);
   for (const { target, status, detail } of rest) {
     if (target === "/home/home") continue;
-    equal(status, 400, target);
-    match(detail, /^\/etc\/fanout\.conf line \d+: /);
+    assertEquals(status, 400, target);
+    assertMatch(detail, /^\/etc\/fanout\.conf line \d+: /);
   }
   const { text } = await f.server.approve("GET", "/lib/fanout/state");
-  match(text, /fanout\.conf line 2: only worlds can be targets/);
+  assertMatch(text, /fanout\.conf line 2: only worlds can be targets/);
   const list = await f.server.approve("GET", "/etc/fanout.conf?raw");
-  ok(list.text.startsWith(lines.join("\n")));
+  assert(list.text.startsWith(lines.join("\n")));
 });
 
 add("answers 503 if the list names no world", async (f) => {
   for (const text of ["", "# nothing\n", "/dev/fanout"]) {
     await f.list(text);
     const reply = await f.send("POST", "x");
-    equal(reply.status, 503, reply.text);
-    match(reply.text, /names no world; T3 can write it/);
+    assertEquals(reply.status, 503, reply.text);
+    assertMatch(reply.text, /names no world; T3 can write it/);
   }
 });
 
 add("answers 413 to a body that is too long", async (f) => {
   await f.list("a\nb");
   const five = new Uint8Array(5 * 1024 * 1024).fill(120);
-  equal((await f.send("PUT", five)).status, 200);
+  assertEquals((await f.send("PUT", five)).status, 200);
   const six = await f.send("PUT", new Uint8Array(6 * 1024 * 1024));
-  equal([six.status, results(six)], [413, [["/home/a", 413], ["/home/b", 413]]]);
+  assertEquals([six.status, results(six)], [413, [["/home/a", 413], ["/home/b", 413]]]);
   const huge = await f.send("PUT", new Uint8Array(17 * 1024 * 1024));
-  equal(huge.status, 413);
-  match(huge.text, /nothing was written/);
-  equal(String(await f.read("/home/a")).length, five.length);
+  assertEquals(huge.status, 413);
+  assertMatch(huge.text, /nothing was written/);
+  assertEquals(String(await f.read("/home/a")).length, five.length);
 });
 
 add("writes 256 targets in the order of the list", async (f) => {
@@ -175,25 +183,25 @@ add("writes 256 targets in the order of the list", async (f) => {
   await f.list(names.join("\n"));
   const reply = await f.send("PUT", "x");
   const all = results(reply);
-  equal(reply.status, 207);
-  equal(all.slice(0, 256), names.slice(0, 256).map((name) => [`/home/${name}`, 201]));
-  equal(all.slice(256).map(([, status]) => status), [400]);
-  equal(await f.read("/home/many/255"), "x");
-  equal(await f.read("/home/many/256"), 404);
+  assertEquals(reply.status, 207);
+  assertEquals(all.slice(0, 256), names.slice(0, 256).map((name) => [`/home/${name}`, 201]));
+  assertEquals(all.slice(256).map(([, status]) => status), [400]);
+  assertEquals(await f.read("/home/many/255"), "x");
+  assertEquals(await f.read("/home/many/256"), 404);
 });
 
 add("GET lists the targets; other methods and queries are refused", async (f) => {
   await f.list("told\n/dev/x");
   const { text } = await f.send("GET");
-  equal(JSON.parse(text)[0], { line: 1, target: "/home/told" });
-  match(JSON.parse(text)[1].fault, /only worlds/);
+  assertEquals(JSON.parse(text)[0], { line: 1, target: "/home/told" });
+  assertMatch(JSON.parse(text)[1].fault, /only worlds/);
   const plain = await f.send("PUT", "x", { accept: "text/plain" });
-  match(plain.text, /^201\t\/home\/told\n400\t\/dev\/x\t/);
-  equal((await f.send("PUT", "x", {}, "?to=a")).status, 400);
-  equal((await f.send("PATCH", "x")).status, 405);
-  equal((await f.send("DELETE")).status, 405);
+  assertMatch(plain.text, /^201\t\/home\/told\n400\t\/dev\/x\t/);
+  assertEquals((await f.send("PUT", "x", {}, "?to=a")).status, 400);
+  assertEquals((await f.send("PATCH", "x")).status, 405);
+  assertEquals((await f.send("DELETE")).status, 405);
   const below = await f.server.approve("PUT", "/dev/fanout/x", "x");
-  equal(below.status, 404);
+  assertEquals(below.status, 404);
 });
 
 Deno.test("/dev/fanout writes to every target", async (t) => {
@@ -212,7 +220,7 @@ Deno.test("/dev/fanout writes to every target", async (t) => {
     const list: Fanout["list"] = async (text) => {
       const before = await turns();
       const marked = `${text}\n# ${crypto.randomUUID()}`;
-      ok((await server.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
+      assert((await server.approve("PUT", "/etc/fanout.conf", marked)).status < 300);
       await eventually(async () => await turns() > before || undefined, "the list is in use");
     };
     const read: Fanout["read"] = async (path) => {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { needing, runTool, withFolder } from "../dav/tool.ts";
 import { APPROVE } from "../support/test_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "./fstab/mount_server.ts";
@@ -17,24 +17,24 @@ Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of t
     await Deno.mkdir(`${folder}/dav/sub`, { recursive: true });
     await Deno.writeTextFile(`${folder}/dav/a b.md`, "# one");
     await place.mount(`${folder}/dav /mnt/notes rw`, `${upstream.origin} /mnt/api ro`);
-    match((await propfind(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
+    assertMatch((await propfind(place, "/dav/")).text, /<D:href>\/dav\/mnt\/<\/D:href>/);
     const mounts = hrefs((await propfind(place, "/dav/mnt/")).text);
-    deepStrictEqual(mounts.slice(0, 3), ["/dav/mnt/", "/dav/mnt/api/", "/dav/mnt/notes/"]);
-    deepStrictEqual(hrefs((await propfind(place, "/dav/mnt/notes/")).text), [
+    assertEquals(mounts.slice(0, 3), ["/dav/mnt/", "/dav/mnt/api/", "/dav/mnt/notes/"]);
+    assertEquals(hrefs((await propfind(place, "/dav/mnt/notes/")).text), [
       "/dav/mnt/notes/",
       "/dav/mnt/notes/a%20b.md",
       "/dav/mnt/notes/sub/",
     ]);
     const part = await place.get("/dav/mnt/notes/a%20b.md", { ...T3, range: "bytes=2-4" });
-    deepStrictEqual([part.status, part.text], [206, "one"]);
+    assertEquals([part.status, part.text], [206, "one"]);
 
     const put = await place.send("PUT", "/dav/mnt/notes/new.txt", "new", T2);
-    equal(put.status, 201, put.text);
-    equal(await Deno.readTextFile(`${folder}/dav/new.txt`), "new");
-    equal((await place.send("PUT", "/dav/mnt/notes/new.txt", "newer", T2)).status, 204);
-    equal((await place.send("PUT", "/dav/mnt/api/x", "new", T2)).status, 405);
-    equal((await place.send("PUT", "/dav/mnt/notes/../../secret", "x", T2)).status, 400);
-    equal((await propfind(place, "/dav/mnt/none/")).status, 404);
+    assertEquals(put.status, 201, put.text);
+    assertEquals(await Deno.readTextFile(`${folder}/dav/new.txt`), "new");
+    assertEquals((await place.send("PUT", "/dav/mnt/notes/new.txt", "newer", T2)).status, 204);
+    assertEquals((await place.send("PUT", "/dav/mnt/api/x", "new", T2)).status, 405);
+    assertEquals((await place.send("PUT", "/dav/mnt/notes/../../secret", "x", T2)).status, 400);
+    assertEquals((await propfind(place, "/dav/mnt/none/")).status, 404);
 
     upstream.answer = (_request, path) =>
       path === "/users/42"
@@ -44,9 +44,9 @@ Deno.test("PROPFIND, GET and PUT /dav/mnt/ reach the mounts with the rights of t
       depth: "0",
       ...T3,
     });
-    equal(user.status, 207, user.text);
-    match(user.text, /<D:getcontenttype>application\/json/);
-    equal((await place.get("/dav/mnt/api/users/42", T3)).text, '{"id":42}');
+    assertEquals(user.status, 207, user.text);
+    assertMatch(user.text, /<D:getcontenttype>application\/json/);
+    assertEquals((await place.get("/dav/mnt/api/users/42", T3)).text, '{"id":42}');
   }));
 
 Deno.test({
@@ -68,15 +68,15 @@ Deno.test({
               RCLONE_CONFIG_DAV_HEADERS: `Authorization,Basic ${btoa(`rclone:${APPROVE}`)}`,
             },
           });
-          equal(code, 0, text);
+          assertEquals(code, 0, text);
           return text;
         };
         await rclone("copy", "dav:", "down");
-        equal(await Deno.readTextFile(`${home}/down/deep/er/file.txt`), "at the bottom");
-        equal((await Deno.readFile(`${home}/down/bytes.bin`)).length, 300_000);
+        assertEquals(await Deno.readTextFile(`${home}/down/deep/er/file.txt`), "at the bottom");
+        assertEquals((await Deno.readFile(`${home}/down/bytes.bin`)).length, 300_000);
         await Deno.writeTextFile(`${home}/up.txt`, "uploaded");
         await rclone("copyto", "up.txt", "dav:up.txt");
-        equal(await Deno.readTextFile(`${folder}/dav/up.txt`), "uploaded");
+        assertEquals(await Deno.readTextFile(`${folder}/dav/up.txt`), "uploaded");
       })
     ),
 });

@@ -1,6 +1,6 @@
 /** Reading mounted folders: listings, content, ranges, preconditions, unusual names, escapes. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { plugin, record } from "../plugin/plugin_test_server.ts";
 import { bearer } from "../support/test_server.ts";
 import { T2, withMountServer } from "./fstab/mount_server.ts";
@@ -9,53 +9,53 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
   await withMountServer(async ({ server, folder, get, send, mount }) => {
     await t.step("as a listing with one name per line", async () => {
       const found = await get("/mnt/works/");
-      equal(
+      assertEquals(
         found.text,
         "a b/\ndangling\nescape\nescape-folder\nhello.txt\ninner\ninner-folder/\nloop\npage.html\n",
       );
-      equal((await get("/mnt/works")).text, found.text);
-      equal((await get("/mnt/docs/%C3%BC/")).text, "100% sure?#1.md\n");
+      assertStrictEquals((await get("/mnt/works")).text, found.text);
+      assertEquals((await get("/mnt/docs/%C3%BC/")).text, "100% sure?#1.md\n");
     });
     await t.step("as JSON that marks symlinks, and those that lead out", async () => {
       const { text, headers } = await get("/mnt/works/", { accept: "application/json" });
-      equal(headers.get("content-type"), "application/json");
+      assertEquals(headers.get("content-type"), "application/json");
       const rows: unknown = JSON.parse(text);
-      ok(Array.isArray(rows));
+      assert(Array.isArray(rows));
       const of = (name: string) => record(rows.find((row: unknown) => record(row).name === name));
       const { updated_at, ...hello } = of("hello.txt");
-      deepStrictEqual(hello, { name: "hello.txt", dir: false, size: 10, len: 10 });
-      ok(Math.abs(Date.parse(String(updated_at)) - Date.now()) < 60_000);
-      equal(of("a b").dir, true);
-      deepStrictEqual([of("inner").size, of("inner").link], [10, true]);
-      equal(of("inner-folder").dir, true);
+      assertEquals(hello, { name: "hello.txt", dir: false, size: 10, len: 10 });
+      assert(Math.abs(Date.parse(String(updated_at)) - Date.now()) < 60_000);
+      assertEquals(of("a b").dir, true);
+      assertEquals([of("inner").size, of("inner").link], [10, true]);
+      assertEquals(of("inner-folder").dir, true);
       for (const name of ["escape", "escape-folder", "dangling", "loop"]) {
-        deepStrictEqual(of(name), { name, dir: false, link: true, reachable: false });
+        assertEquals(of(name), { name, dir: false, link: true, reachable: false });
       }
     });
     await t.step("as the shell's page in a browser", async () => {
       const html = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
       const bare = await get("/mnt/docs/%C3%BC", html);
-      deepStrictEqual([bare.status, bare.headers.get("location")], [302, "/mnt/docs/%C3%BC/"]);
+      assertEquals([bare.status, bare.headers.get("location")], [302, "/mnt/docs/%C3%BC/"]);
       const page = await get("/mnt/docs/%C3%BC/", html);
-      equal(page.text, "<!doctype html><title>the shell</title>");
-      ok(!page.headers.get("content-security-policy")?.includes("sandbox"));
-      equal((await get("/mnt/works/hello.txt", html)).text, "0123456789");
+      assertEquals(page.text, "<!doctype html><title>the shell</title>");
+      assert(!page.headers.get("content-security-policy")?.includes("sandbox"));
+      assertEquals((await get("/mnt/works/hello.txt", html)).text, "0123456789");
     });
     await t.step("as the content of a file, with its validators", async () => {
       const found = await get("/mnt/works/hello.txt");
-      equal(found.text, "0123456789");
-      equal(found.headers.get("content-type"), "text/plain; charset=utf-8");
-      equal(found.headers.get("content-length"), "10");
-      equal(found.headers.get("accept-ranges"), "bytes");
-      equal(found.headers.get("x-content-type-options"), "nosniff");
+      assertEquals(found.text, "0123456789");
+      assertEquals(found.headers.get("content-type"), "text/plain; charset=utf-8");
+      assertEquals(found.headers.get("content-length"), "10");
+      assertEquals(found.headers.get("accept-ranges"), "bytes");
+      assertEquals(found.headers.get("x-content-type-options"), "nosniff");
       const { mtime } = await Deno.stat(`${folder}/hello.txt`);
-      equal(found.headers.get("x-mount-version"), `mtime:${mtime?.getTime()}000000`);
-      equal(found.headers.get("last-modified"), mtime?.toUTCString());
-      equal((await get("/mnt/works/hello.txt?raw")).text, "0123456789");
-      equal((await get("/mnt/works/inner")).text, "0123456789");
-      equal((await get("/bin/mnt/works/hello.txt")).text, "0123456789");
+      assertEquals(found.headers.get("x-mount-version"), `mtime:${mtime?.getTime()}000000`);
+      assertStrictEquals(found.headers.get("last-modified"), mtime?.toUTCString());
+      assertEquals((await get("/mnt/works/hello.txt?raw")).text, "0123456789");
+      assertEquals((await get("/mnt/works/inner")).text, "0123456789");
+      assertEquals((await get("/bin/mnt/works/hello.txt")).text, "0123456789");
       const head = await send("HEAD", "/mnt/works/hello.txt");
-      deepStrictEqual(
+      assertEquals(
         [...head.headers].filter(([name]) => name !== "date"),
         [
           ...found.headers,
@@ -77,24 +77,26 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       ];
       for (const [range, status, text, contentRange] of rows) {
         const found = await get("/mnt/works/hello.txt", { range });
-        equal(found.status, status, range);
-        if (status !== 416) equal(found.text, text, range);
-        equal(found.headers.get("content-range"), contentRange, range);
-        if (status === 206) equal(found.headers.get("content-length"), String(text.length));
+        assertStrictEquals(found.status, status, range);
+        if (status !== 416) assertStrictEquals(found.text, text, range);
+        assertStrictEquals(found.headers.get("content-range"), contentRange, range);
+        if (status === 206) {
+          assertStrictEquals(found.headers.get("content-length"), String(text.length));
+        }
       }
       const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const range = "bytes=0-0";
-      equal((await get("/mnt/works/hello.txt", { range, "if-range": etag })).status, 206);
-      equal((await get("/mnt/works/hello.txt", { range, "if-range": '"x"' })).status, 200);
+      assertEquals((await get("/mnt/works/hello.txt", { range, "if-range": etag })).status, 206);
+      assertEquals((await get("/mnt/works/hello.txt", { range, "if-range": '"x"' })).status, 200);
       const head = await send("HEAD", "/mnt/works/hello.txt", undefined, { range });
-      deepStrictEqual([head.status, head.headers.get("content-length")], [200, "10"]);
+      assertEquals([head.status, head.headers.get("content-length")], [200, "10"]);
     });
     await t.step("with preconditions", async () => {
       const { headers } = await get("/mnt/works/hello.txt");
       const etag = headers.get("etag") ?? "";
       const modified = headers.get("last-modified") ?? "";
-      match(etag, /^"[a-z0-9-]+"$/);
+      assertMatch(etag, /^"[a-z0-9-]+"$/);
       const rows: [headers: Record<string, string>, status: number][] = [
         [{ "if-none-match": etag }, 304],
         [{ "if-none-match": `"other", W/${etag}` }, 304],
@@ -111,30 +113,33 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       ];
       for (const [given, status] of rows) {
         const found = await get("/mnt/works/hello.txt", given);
-        equal(found.status, status, JSON.stringify(given));
+        assertStrictEquals(found.status, status, JSON.stringify(given));
         if (status === 304) {
-          deepStrictEqual([found.body.length, found.headers.get("etag")], [0, etag]);
+          assertEquals([found.body.length, found.headers.get("etag")], [0, etag]);
         }
       }
       await Deno.writeTextFile(`${folder}/changing`, "one");
       const before = (await get("/mnt/works/changing")).headers.get("etag");
       await Deno.writeTextFile(`${folder}/changing`, "three");
-      equal((await get("/mnt/works/changing", { "if-none-match": before ?? "" })).text, "three");
+      assertEquals(
+        (await get("/mnt/works/changing", { "if-none-match": before ?? "" })).text,
+        "three",
+      );
       await Deno.remove(`${folder}/changing`);
     });
     await t.step(
       "with names that have spaces, percent signs and letters of all scripts",
       async () => {
-        equal((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
-        equal((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
+        assertEquals((await get("/mnt/docs/%C3%BC/100%25%20sure%3F%231.md")).text, "# odd name\n");
+        assertEquals((await get("/mnt/docs/u%CC%88/100%25%20sure%3F%231.md")).text, "# odd name\n");
         await Deno.writeTextFile(`${folder}/nfd-u\u0308.txt`, "NFD on the disk");
-        match((await get("/mnt/works/")).text, /^nfd-ü\.txt$/m);
-        equal((await get("/mnt/works/nfd-%C3%BC.txt")).text, "NFD on the disk");
+        assertMatch((await get("/mnt/works/")).text, /^nfd-ü\.txt$/m);
+        assertEquals((await get("/mnt/works/nfd-%C3%BC.txt")).text, "NFD on the disk");
         await Deno.writeTextFile(`${folder}/%2e%2e`, "encoded dots");
-        equal((await get("/mnt/works/%252e%252e")).text, "encoded dots");
+        assertEquals((await get("/mnt/works/%252e%252e")).text, "encoded dots");
         await Deno.writeTextFile(`${folder}/two\nlines`, "x");
         await Deno.writeTextFile(`${folder}/back\\slash`, "x");
-        ok(
+        assert(
           !/two|back/.test((await get("/mnt/works/")).text),
           "a name cannot add a line to the listing",
         );
@@ -177,20 +182,24 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
           if (body !== undefined && status === 404) continue;
           const found = await send(method, target, body, T2);
           const isFolder = body !== undefined && path.endsWith("/");
-          equal(found.status, isFolder ? 409 : status, `${method} ${path}: ${found.text}`);
-          ok(!found.text.includes("secret beside"), path);
-          ok(!found.text.includes(folder), `${path} reveals the path of the folder`);
+          assertStrictEquals(
+            found.status,
+            isFolder ? 409 : status,
+            `${method} ${path}: ${found.text}`,
+          );
+          assert(!found.text.includes("secret beside"), path);
+          assert(!found.text.includes(folder), `${path} reveals the path of the folder`);
         }
       }
-      equal(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
+      assertEquals(await Deno.readTextFile(`${folder}/../secret/key`), "the secret beside it");
     });
     await t.step("with a sandbox for pages", async () => {
       const page = await get("/mnt/works/page.html");
-      equal(page.headers.get("content-type"), "text/html; charset=utf-8");
-      equal(page.headers.get("content-security-policy"), "sandbox allow-scripts");
+      assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
+      assertEquals(page.headers.get("content-security-policy"), "sandbox allow-scripts");
       await Deno.writeTextFile(`${folder}/x.svg`, "<svg xmlns='http://www.w3.org/2000/svg'/>");
       const svg = await get("/mnt/works/x.svg", { range: "bytes=0-3" });
-      deepStrictEqual(
+      assertEquals(
         [svg.status, svg.headers.get("content-type"), svg.headers.get("content-security-policy")],
         [206, "image/svg+xml", "sandbox allow-scripts"],
       );
@@ -200,33 +209,33 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       const made = await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output()
         .catch(() => ({ success: false }));
       if (!made.success) return; // this system has no named pipes
-      equal((await get("/mnt/works/pipe")).status, 403);
-      equal((await send("POST", "/mnt/works/pipe", "x", T2)).status, 409);
-      equal((await send("PUT", "/mnt/works/pipe", "x", T2)).status, 409);
+      assertEquals((await get("/mnt/works/pipe")).status, 403);
+      assertEquals((await send("POST", "/mnt/works/pipe", "x", T2)).status, 409);
+      assertEquals((await send("PUT", "/mnt/works/pipe", "x", T2)).status, 409);
       await Deno.remove(`${folder}/pipe`);
     });
     await t.step("if it is empty or large", async () => {
       await Deno.writeTextFile(`${folder}/empty`, "");
       const empty = await get("/mnt/works/empty");
-      deepStrictEqual([empty.status, empty.headers.get("content-length")], [200, "0"]);
-      equal((await get("/mnt/works/empty", { range: "bytes=0-" })).status, 416);
-      equal((await get("/mnt/works/empty", { range: "bytes=-5" })).status, 200);
+      assertEquals([empty.status, empty.headers.get("content-length")], [200, "0"]);
+      assertEquals((await get("/mnt/works/empty", { range: "bytes=0-" })).status, 416);
+      assertEquals((await get("/mnt/works/empty", { range: "bytes=-5" })).status, 200);
       const large = new Uint8Array(9_000_000).map((_, at) => at * 7 % 251);
       await Deno.writeFile(`${folder}/large.bin`, large);
       const found = await get("/mnt/works/large.bin");
-      equal(found.headers.get("content-type"), "application/octet-stream");
-      deepStrictEqual(found.body, large);
+      assertEquals(found.headers.get("content-type"), "application/octet-stream");
+      assertEquals(found.body, large);
       const part = await get("/mnt/works/large.bin", { range: "bytes=300000-899999" });
-      deepStrictEqual(part.body, large.slice(300_000, 900_000));
+      assertEquals(part.body, large.slice(300_000, 900_000));
       for (const name of ["empty", "large.bin"]) await Deno.remove(`${folder}/${name}`);
     });
     await t.step("with a capability over it, and no other capability", async () => {
       const over = bearer(server.capability("/mnt/works", "r"));
-      equal((await get("/mnt/works/hello.txt", over)).status, 200);
-      equal((await get("/mnt/docs/note.md", over)).status, 403);
-      equal((await get("/mnt/", over)).status, 403);
+      assertEquals((await get("/mnt/works/hello.txt", over)).status, 200);
+      assertEquals((await get("/mnt/docs/note.md", over)).status, 403);
+      assertEquals((await get("/mnt/", over)).status, 403);
       const other = bearer(server.capability("/home/x", "rw"));
-      equal((await get("/mnt/works/hello.txt", other)).status, 403);
+      assertEquals((await get("/mnt/works/hello.txt", other)).status, 403);
     });
     await t.step("if the name of its folder has spaces and percent signs", async () => {
       const odd = `${folder}/odd %2f;name`;
@@ -234,10 +243,10 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
       await Deno.writeTextFile(`${odd}/x`, "odd");
       await Deno.symlink("/etc/hostname", `${odd}/host`);
       await mount(`${odd} /mnt/odd rw`, `${folder} /mnt/works rw`, `${folder}/a b /mnt/docs ro`);
-      equal((await get("/mnt/odd/x")).text, "odd");
-      equal((await get("/mnt/odd/host")).status, 403);
-      equal((await send("PUT", "/mnt/odd/y", "y", T2)).status, 201);
-      equal(await Deno.readTextFile(`${odd}/y`), "y");
+      assertEquals((await get("/mnt/odd/x")).text, "odd");
+      assertEquals((await get("/mnt/odd/host")).status, 403);
+      assertEquals((await send("PUT", "/mnt/odd/y", "y", T2)).status, 201);
+      assertEquals(await Deno.readTextFile(`${odd}/y`), "y");
       await Deno.remove(odd, { recursive: true });
     });
     await t.step("through another plugin, with the rights of its caller", async () => {
@@ -248,17 +257,17 @@ Deno.test("GET /mnt/<name> reads a mounted folder", async (t) => {
         return new Response(answer.status + " " + await answer.text());`,
       );
       const stored = await send("PUT", "/lib/via", source, T2);
-      equal(stored.status, 201);
-      equal((await server.approve("PUT", "/lib/via/state", "active")).status, 200);
-      equal((await get("/via/mnt/works/hello.txt?raw")).text, "200 0123456789");
-      equal(
+      assertEquals(stored.status, 201);
+      assertEquals((await server.approve("PUT", "/lib/via/state", "active")).status, 200);
+      assertEquals((await get("/via/mnt/works/hello.txt?raw")).text, "200 0123456789");
+      assertEquals(
         (await get("/via/mnt/docs/%C3%BC/100%25%20sure%3F%231.md?raw")).text,
         "200 # odd name\n",
       );
-      match((await get("/via/mnt/works/escape?raw")).text, /^403 /);
+      assertMatch((await get("/via/mnt/works/escape?raw")).text, /^403 /);
       const over = bearer(server.capability("/mnt/docs", "r"));
-      equal((await get("/via/mnt/docs/note.md?raw", over)).text, "200 # note\n");
-      equal((await get("/via/mnt/works/hello.txt?raw", over)).status, 403);
+      assertEquals((await get("/via/mnt/docs/note.md?raw", over)).text, "200 # note\n");
+      assertEquals((await get("/via/mnt/works/hello.txt?raw", over)).status, 403);
     });
   });
 });

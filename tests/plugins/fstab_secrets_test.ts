@@ -1,6 +1,6 @@
 /** The server's settings, which may contain its tokens, cannot be mounted. */
 
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { fromCheckout, inFolder, startProgram } from "../project/program.ts";
 import { pluginText } from "../support/plugin_server.ts";
 
@@ -25,19 +25,19 @@ Deno.test("PUT /etc/fstab with a folder that contains the server's .env is refus
       return answer.status;
     }
     try {
-      equal(await status("PUT", "/lib/fstab", await pluginText("fstab")), 201);
+      assertEquals(await status("PUT", "/lib/fstab", await pluginText("fstab")), 201);
       for (const source of [`${folder}/here`, folder, `${folder}/here/.env`]) {
         await status("PUT", "/etc/fstab", `${source} /mnt/here ro`);
         const refused = await ask("PUT", "/lib/fstab/state", "active");
-        match(await refused.text(), /own data/);
-        equal(refused.status, 422);
+        assertMatch(await refused.text(), /own data/);
+        assertEquals(refused.status, 422);
       }
       await status("PUT", "/etc/fstab", `${folder}/here/sub /mnt/sub ro`);
-      equal(await status("PUT", "/lib/fstab/state", "active"), 200);
+      assertEquals(await status("PUT", "/lib/fstab/state", "active"), 200);
       const link = await ask("GET", "/mnt/sub/env");
-      ok(!(await link.text()).includes("s3cret"));
-      equal(link.status, 403);
-      equal(await (await ask("GET", "/mnt/sub/x")).text(), "x");
+      assert(!(await link.text()).includes("s3cret"));
+      assertEquals(link.status, 403);
+      assertEquals(await (await ask("GET", "/mnt/sub/x")).text(), "x");
     } finally {
       await machine.stop();
     }

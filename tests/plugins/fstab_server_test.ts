@@ -1,6 +1,6 @@
 /** Mounted web servers: what is sent to them, what is returned, and what is neither. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { bearer } from "../support/test_server.ts";
 import { BEARER, T2, T3, withMountServer } from "./fstab/mount_server.ts";
 
@@ -14,16 +14,16 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           headers: { "content-type": "application/json", "etag": 'W/"v1"' },
         });
       const found = await get("/mnt/api/users/42?page=2&raw");
-      equal(found.text, '{"path":"/users/42"}');
-      equal(upstream.asked.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
-      equal(found.headers.get("content-type"), "application/json");
-      equal(found.headers.get("x-mount-version"), 'etag:W/"v1"');
-      equal(found.headers.get("etag"), 'W/"v1"');
-      equal(found.headers.get("content-length"), String(found.body.length));
-      equal(found.headers.get("content-security-policy"), "sandbox allow-scripts");
-      equal((await get("/mnt/api/users/42", { "if-none-match": '"v1"' })).status, 304);
+      assertEquals(found.text, '{"path":"/users/42"}');
+      assertEquals(upstream.asked.at(-1)?.url, `${upstream.origin}/users/42?page=2`);
+      assertEquals(found.headers.get("content-type"), "application/json");
+      assertEquals(found.headers.get("x-mount-version"), 'etag:W/"v1"');
+      assertEquals(found.headers.get("etag"), 'W/"v1"');
+      assertStrictEquals(found.headers.get("content-length"), String(found.body.length));
+      assertEquals(found.headers.get("content-security-policy"), "sandbox allow-scripts");
+      assertEquals((await get("/mnt/api/users/42", { "if-none-match": '"v1"' })).status, 304);
       const head = await send("HEAD", "/mnt/api/users/42");
-      deepStrictEqual(
+      assertEquals(
         [head.status, head.headers.get("content-length"), head.body.length],
         [200, String(found.body.length), 0],
       );
@@ -31,12 +31,12 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
     await t.step("and makes an entity tag if the server sent none", async () => {
       upstream.answer = () => new Response("hello", { headers: { "content-type": "text/plain" } });
       const found = await get("/mnt/api/x");
-      equal(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
+      assertEquals(found.headers.get("x-mount-version"), "len=5;head=68656c6c6f");
       const etag = found.headers.get("etag") ?? "";
-      match(etag, /^"[0-9a-f]{16}\.5"$/);
-      equal((await get("/mnt/api/x", { "if-none-match": etag })).status, 304);
+      assertMatch(etag, /^"[0-9a-f]{16}\.5"$/);
+      assertEquals((await get("/mnt/api/x", { "if-none-match": etag })).status, 304);
       upstream.answer = () => new Response("hullo");
-      equal((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
+      assertEquals((await get("/mnt/api/x", { "if-none-match": etag })).text, "hullo");
     });
     await t.step("and passes its preconditions and 304 on", async () => {
       upstream.answer = (request) =>
@@ -44,7 +44,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           ? new Response(null, { status: 304, headers: { etag: '"v9"' } })
           : new Response("nine", { headers: { etag: '"v9"' } });
       const found = await get("/mnt/api/x", { "if-none-match": '"v9"' });
-      deepStrictEqual([found.status, found.headers.get("etag")], [304, '"v9"']);
+      assertEquals([found.status, found.headers.get("etag")], [304, '"v9"']);
     });
     await t.step("with the same path and query", async () => {
       upstream.answer = () => new Response("ok");
@@ -59,25 +59,25 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         ["/mnt/api/x?a=%2F&b=c%20d", "/x?a=%2F&b=c%20d"],
       ];
       for (const [path, asked] of rows) {
-        equal((await get(path)).status, 200, path);
-        equal(upstream.asked.at(-1)?.url, upstream.origin + asked, path);
+        assertEquals((await get(path)).status, 200, path);
+        assertStrictEquals(upstream.asked.at(-1)?.url, upstream.origin + asked, path);
       }
       for (const path of ["/mnt/api/../x", "/mnt/api/%2e%2e/x", "/mnt/api/a%2fb", "/mnt/api//x"]) {
-        equal((await get(path)).status, 400, path);
+        assertEquals((await get(path)).status, 400, path);
       }
-      equal((await get("/mnt/api/..;/x")).status, 403);
+      assertEquals((await get("/mnt/api/..;/x")).status, 403);
     });
     await t.step("with the mount's bearer and without the caller's credentials", async () => {
       upstream.answer = () => new Response("ok");
       const cap = bearer(server.capability("/mnt/api", "r"));
       for (const as of [T2, T3, cap]) {
         const mine = { ...as, cookie: "session=1", "x-forwarded-for": "1.2.3.4", "x-other": "y" };
-        equal((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
+        assertEquals((await get("/mnt/api/x", { ...mine, "accept": "text/csv" })).status, 200);
         const { headers } = upstream.asked.at(-1) ?? { headers: new Headers() };
-        equal(headers.get("authorization"), `Bearer ${BEARER}`);
-        equal(headers.get("accept"), "text/csv");
+        assertEquals(headers.get("authorization"), `Bearer ${BEARER}`);
+        assertEquals(headers.get("accept"), "text/csv");
         for (const name of ["cookie", "x-forwarded-for", "x-other", "origin", "referer"]) {
-          equal(headers.get(name), null, name);
+          assertEquals(headers.get(name), null, name);
         }
       }
     });
@@ -102,8 +102,8 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           },
         });
       const found = await get("/mnt/api/page", { accept: "text/html" });
-      equal(found.text, "<h1>x</h1>");
-      deepStrictEqual([...found.headers.keys()].sort(), [
+      assertEquals(found.text, "<h1>x</h1>");
+      assertEquals([...found.headers.keys()].sort(), [
         "cache-control",
         "content-length",
         "content-security-policy",
@@ -114,21 +114,21 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
         "x-content-type-options",
         "x-mount-version",
       ]);
-      equal(found.headers.get("content-security-policy"), "sandbox allow-scripts");
-      equal(found.headers.get("cache-control"), "no-cache");
+      assertEquals(found.headers.get("content-security-policy"), "sandbox allow-scripts");
+      assertEquals(found.headers.get("cache-control"), "no-cache");
     });
     await t.step("and refuses a response that contains the bearer", async () => {
       upstream.answer = (request) => Response.json([...request.headers]);
-      equal((await get("/mnt/api/echo")).status, 502);
+      assertEquals((await get("/mnt/api/echo")).status, 502);
       upstream.answer = (request) =>
         new Response("x", { headers: { etag: `"${request.headers.get("authorization")}"` } });
-      equal((await get("/mnt/api/echo")).status, 502);
+      assertEquals((await get("/mnt/api/echo")).status, 502);
       upstream.answer = (request) =>
         new Response(`no: ${request.headers.get("authorization")}`, {
           status: 403,
           headers: { "content-type": "text/plain" },
         });
-      equal((await get("/mnt/api/echo")).status, 502);
+      assertEquals((await get("/mnt/api/echo")).status, 502);
       // An entity tag that is not returned is not used for the version either.
       for (const more of ["\u00e9", "x".repeat(1024)]) {
         upstream.answer = (request) =>
@@ -136,7 +136,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
             headers: { etag: `"${more}${request.headers.get("authorization")}"` },
           });
         const found = await get("/mnt/api/echo");
-        equal(found.headers.get("x-mount-version"), "len=1;head=78");
+        assertEquals(found.headers.get("x-mount-version"), "len=1;head=78");
       }
     });
     await t.step("and reports its errors as problems", async () => {
@@ -160,14 +160,14 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
             headers: { "content-type": "text/plain", "retry-after": "7" },
           });
         const found = await get("/mnt/api/x");
-        equal(found.status, becomes, found.text);
-        equal(found.headers.get("content-type"), "application/problem+json");
-        match(JSON.parse(found.text).detail, words);
-        equal(found.headers.get("retry-after"), becomes < 500 ? "7" : undefined);
-        equal(found.headers.get("www-authenticate"), undefined);
+        assertStrictEquals(found.status, becomes, found.text);
+        assertEquals(found.headers.get("content-type"), "application/problem+json");
+        assertMatch(JSON.parse(found.text).detail, words);
+        assertStrictEquals(found.headers.get("retry-after"), becomes < 500 ? "7" : undefined);
+        assertEquals(found.headers.get("www-authenticate"), undefined);
       }
       upstream.answer = () => new Response(null, { status: 204 });
-      equal((await get("/mnt/api/x")).status, 204);
+      assertEquals((await get("/mnt/api/x")).status, 204);
     });
     await t.step("and follows redirects inside the mount only", async () => {
       const other = Deno.serve(
@@ -210,19 +210,19 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           });
         };
         const found = await get("/mnt/api/start");
-        equal(found.status, status, `${location}: ${found.text}`);
-        equal(found.text.includes("strayed"), false, `${location}`);
-        if (status === 200) equal(found.text, "the end");
+        assertStrictEquals(found.status, status, `${location}: ${found.text}`);
+        assertEquals(found.text.includes("strayed"), false, `${location}`);
+        if (status === 200) assertEquals(found.text, "the end");
       }
       await other.shutdown();
-      deepStrictEqual(stolen, []);
+      assertEquals(stolen, []);
     });
     await t.step(
       "and refuses a response of more than 5 MiB, with or without Content-Length",
       async () => {
         await mount(`${upstream.origin} /mnt/api ro,timeout=10`);
         upstream.answer = () => new Response(new Uint8Array(LIMIT + 1));
-        equal((await get("/mnt/api/declared")).status, 413);
+        assertEquals((await get("/mnt/api/declared")).status, 413);
         let sent = 0;
         upstream.answer = () =>
           new Response(
@@ -233,23 +233,23 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
               },
             }),
           );
-        equal((await get("/mnt/api/endless")).status, 413);
-        ok(sent < 4 * LIMIT, `${sent} bytes were taken`);
+        assertEquals((await get("/mnt/api/endless")).status, 413);
+        assert(sent < 4 * LIMIT, `${sent} bytes were taken`);
         upstream.answer = () => new Response(new Uint8Array(LIMIT).fill(65));
         const most = await get("/mnt/api/most");
-        deepStrictEqual([most.status, most.body.length], [200, LIMIT]);
+        assertEquals([most.status, most.body.length], [200, LIMIT]);
         // A few kilobytes that decompress to 100 MB.
         const bomb = new Blob([new Uint8Array(100_000_000)]).stream()
           .pipeThrough(new CompressionStream("gzip"));
         const packed = await new Response(bomb).bytes();
         upstream.answer = () => new Response(packed, { headers: { "content-encoding": "gzip" } });
-        equal((await get("/mnt/api/bomb")).status, 413);
+        assertEquals((await get("/mnt/api/bomb")).status, 413);
         const small = new Blob(["small"]).stream().pipeThrough(new CompressionStream("gzip"));
         const little = await new Response(small).bytes();
         upstream.answer = () => new Response(little, { headers: { "content-encoding": "gzip" } });
-        equal((await get("/mnt/api/gzip")).text, "small");
+        assertEquals((await get("/mnt/api/gzip")).text, "small");
         upstream.answer = () => new Response("x", { headers: { "content-encoding": "compress" } });
-        equal((await get("/mnt/api/odd")).status, 502);
+        assertEquals((await get("/mnt/api/odd")).status, 502);
       },
     );
     await t.step("and releases the memory of large responses", async () => {
@@ -260,7 +260,7 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
           await answer.bytes();
           return answer.status;
         }));
-        deepStrictEqual([...new Set(statuses)], [200]);
+        assertEquals([...new Set(statuses)], [200]);
       }
     });
     await t.step("and distinguishes servers that are slow, broken or absent", async () => {
@@ -279,21 +279,25 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       );
       const never = Promise.withResolvers<Response>();
       upstream.answer = () => never.promise;
-      equal((await get("/mnt/slow/head")).status, 504);
+      assertEquals((await get("/mnt/slow/head")).status, 504);
       upstream.answer = () =>
         new Response(
           new ReadableStream({
             start: (controller) => controller.enqueue(new Uint8Array(10)),
           }),
         );
-      equal((await get("/mnt/slow/body")).status, 504);
+      assertEquals((await get("/mnt/slow/body")).status, 504);
       never.resolve(new Response("late"));
-      equal((await get("/mnt/gone/x")).status, 502);
-      equal((await get("/mnt/nowhere/x")).status, 502);
-      equal((await get("/mnt/broken/head")).status, 502);
-      equal((await get("/mnt/broken/body")).status, 502);
-      equal((await get("/mnt/self/proc/status")).status, 502, "the server cannot mount itself");
-      equal((await get("/mnt/works/hello.txt")).status, 200);
+      assertEquals((await get("/mnt/gone/x")).status, 502);
+      assertEquals((await get("/mnt/nowhere/x")).status, 502);
+      assertEquals((await get("/mnt/broken/head")).status, 502);
+      assertEquals((await get("/mnt/broken/body")).status, 502);
+      assertEquals(
+        (await get("/mnt/self/proc/status")).status,
+        502,
+        "the server cannot mount itself",
+      );
+      assertEquals((await get("/mnt/works/hello.txt")).status, 200);
       raw.close();
     });
     await t.step("but never writes to it", async () => {
@@ -302,15 +306,15 @@ Deno.test("GET /mnt/<name> reads a mounted web server", async (t) => {
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "PROPFIND"]) {
         for (const as of [{}, T2, T3]) {
           const found = await send(method, "/mnt/api/x", "x", as);
-          deepStrictEqual(
+          assertEquals(
             [found.status, found.headers.get("allow")],
             [405, "GET, HEAD, OPTIONS"],
             method,
           );
         }
       }
-      equal((await send("OPTIONS", "/mnt/api/x")).status, 204);
-      equal(upstream.asked.length, before);
+      assertEquals((await send("OPTIONS", "/mnt/api/x")).status, 204);
+      assertStrictEquals(upstream.asked.length, before);
     });
   });
 });

@@ -1,6 +1,6 @@
 /** The mount table: what it grants, and what the list of mounts shows of it. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { auth, config, permissions, routes } from "../../plugins/fstab.ts";
 import { eventually, record } from "../plugin/plugin_test_server.ts";
 import { startTestServer } from "../support/test_server.ts";
@@ -13,11 +13,11 @@ function permissionsOf(table: string) {
 }
 
 Deno.test("fstab declares its route for T1 and the mount table as its configuration", () => {
-  deepStrictEqual([routes, auth, config], [["/mnt"], "T1", ["/etc/fstab"]]);
+  assertEquals([routes, auth, config], [["/mnt"], "T1", ["/etc/fstab"]]);
 });
 
 Deno.test("permissions() are exactly the mounted folders and hosts, and writing only for rw", () => {
-  deepStrictEqual(
+  assertEquals(
     permissionsOf(`# comment
       /srv/projects /mnt/works rw
 
@@ -45,8 +45,8 @@ postgres://db /mnt/pg ro
         "/etc/fstab line 8: /mnt/bad: its file:// URL contains a percent escape that is not valid",
     },
   );
-  deepStrictEqual(permissionsOf(""), { read: [], write: [], net: [], fault: undefined });
-  deepStrictEqual(permissionsOf("\ufeff/a /mnt/a ro\r\n/b /mnt/b rw\r\n"), {
+  assertEquals(permissionsOf(""), { read: [], write: [], net: [], fault: undefined });
+  assertEquals(permissionsOf("\ufeff/a /mnt/a ro\r\n/b /mnt/b rw\r\n"), {
     read: ["/a", "/b"],
     write: ["/b"],
     net: [],
@@ -66,10 +66,10 @@ Deno.test("permissions() grant nothing for a line that cannot be used, and repor
   ];
   for (const [line, found] of lines) {
     const { fault = "", ...granted } = permissionsOf(`${line}\n/good /mnt/good ro`);
-    deepStrictEqual(granted, { read: ["/good"], write: [], net: [] }, line);
-    match(fault, /^\/etc\/fstab line 1: /, line);
-    match(fault, found, line);
-    ok(!fault.includes("hunter2"), line);
+    assertEquals(granted, { read: ["/good"], write: [], net: [] }, line);
+    assertMatch(fault, /^\/etc\/fstab line 1: /, line);
+    assertMatch(fault, found, line);
+    assert(!fault.includes("hunter2"), line);
   }
 });
 
@@ -77,33 +77,36 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
   await withMountServer(async ({ server, folder, upstream, get, send, mount }) => {
     await t.step("as text, as JSON, by HEAD, and with 304", async () => {
       const plain = await get("/mnt/");
-      match(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
-      equal((await get("/mnt")).text, plain.text);
-      equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
+      assertMatch(plain.text, /^api\/\ndocs\/\nt\d+\/\nworks\/\n$/);
+      assertStrictEquals((await get("/mnt")).text, plain.text);
+      assertEquals(plain.headers.get("content-type"), "text/plain; charset=utf-8");
       const etag = plain.headers.get("etag") ?? "";
-      equal((await get("/mnt/", { "if-none-match": etag })).status, 304);
+      assertEquals((await get("/mnt/", { "if-none-match": etag })).status, 304);
       const head = await send("HEAD", "/mnt/");
-      equal(head.headers.get("content-length"), String(plain.body.length));
+      assertStrictEquals(head.headers.get("content-length"), String(plain.body.length));
       const json = await get("/mnt/", { accept: "application/json" });
       const rows: unknown = JSON.parse(json.text);
-      ok(Array.isArray(rows));
+      assert(Array.isArray(rows));
       const [api, docs, , work] = rows.map(record);
-      deepStrictEqual([api?.name, api?.dir, api?.kind, api?.mode], ["api", true, "http", "ro"]);
-      deepStrictEqual([docs?.kind, docs?.mode, work?.mode], ["file", "ro", "rw"]);
+      assertEquals([api?.name, api?.dir, api?.kind, api?.mode], ["api", true, "http", "ro"]);
+      assertEquals([docs?.kind, docs?.mode, work?.mode], ["file", "ro", "rw"]);
     });
     await t.step("as the shell's page for a browser", async () => {
       const page = await get("/mnt/", { accept: "text/html,*/*;q=0.8" });
-      equal(page.text, "<!doctype html><title>the shell</title>");
-      match(page.headers.get("content-security-policy") ?? "", /script-src 127\.0\.0\.1:\d+\/usr/);
-      equal(page.headers.get("x-show"), undefined);
+      assertEquals(page.text, "<!doctype html><title>the shell</title>");
+      assertMatch(
+        page.headers.get("content-security-policy") ?? "",
+        /script-src 127\.0\.0\.1:\d+\/usr/,
+      );
+      assertEquals(page.headers.get("x-show"), undefined);
     });
     await t.step("and answers 405 to methods that would change it", async () => {
       const options = await send("OPTIONS", "/mnt/");
-      deepStrictEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+      assertEquals([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
       for (const method of ["PUT", "POST", "DELETE", "PROPFIND"]) {
         const reply = await send(method, "/mnt/", undefined, T3);
-        equal(reply.status, 405, method);
-        equal(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
+        assertEquals(reply.status, 405, method);
+        assertEquals(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
       }
     });
     await t.step("with lines that cannot be used, while the others stay in force", async () => {
@@ -116,32 +119,35 @@ Deno.test("GET /mnt/ lists the mounts and the faults of the table, without a sec
         `https://x /mnt/y ro,what=${BEARER}`,
       );
       const { text } = await get("/mnt/");
-      match(text, /^gone\/\ns3\/\nt\d+\/\nworks\/\n# line 2: .*\n# line 3: .*\n# line 6: .*\n$/);
-      equal((await get("/mnt/works/hello.txt")).text, "0123456789");
-      equal((await get("/mnt/s3/x")).status, 501);
-      equal((await send("PUT", "/mnt/s3/x", "x", T2)).status, 501);
-      equal((await get("/mnt/gone/")).status, 404);
-      equal((await get("/mnt/none/x")).status, 404);
+      assertMatch(
+        text,
+        /^gone\/\ns3\/\nt\d+\/\nworks\/\n# line 2: .*\n# line 3: .*\n# line 6: .*\n$/,
+      );
+      assertEquals((await get("/mnt/works/hello.txt")).text, "0123456789");
+      assertEquals((await get("/mnt/s3/x")).status, 501);
+      assertEquals((await send("PUT", "/mnt/s3/x", "x", T2)).status, 501);
+      assertEquals((await get("/mnt/gone/")).status, 404);
+      assertEquals((await get("/mnt/none/x")).status, 404);
       const rows: unknown = JSON.parse(
         (await get("/mnt/", { accept: "application/json" })).text,
       );
-      ok(Array.isArray(rows));
-      equal(record(rows[0]).problem, "it does not exist");
-      match(String(record(rows[1]).problem), /no adapter/);
-      equal(record(rows.at(-1)).line, 6);
+      assert(Array.isArray(rows));
+      assertEquals(record(rows[0]).problem, "it does not exist");
+      assertMatch(String(record(rows[1]).problem), /no adapter/);
+      assertEquals(record(rows.at(-1)).line, 6);
       const state = record(JSON.parse((await send("GET", "/lib/fstab/state", undefined, T3)).text));
-      match(String(state.fault), /line 2/);
+      assertMatch(String(state.fault), /line 2/);
     });
     await t.step("and /etc/fstab shows no bearer below T3", async () => {
       await mount(`${upstream.origin} /mnt/api ro,bearer=${BEARER}`);
-      match((await get("/etc/fstab?raw")).text, /bearer=\*\*\*/);
-      match((await get("/etc/fstab?raw", T2)).text, /bearer=\*\*\*/);
+      assertMatch((await get("/etc/fstab?raw")).text, /bearer=\*\*\*/);
+      assertMatch((await get("/etc/fstab?raw", T2)).text, /bearer=\*\*\*/);
       const whole = await server.send(
         { method: "GET", target: "/etc/fstab?raw", headers: T3 },
         true,
       );
-      ok(whole.text.includes(BEARER));
-      equal((await send("PUT", "/etc/fstab", "/ /mnt/x rw", T2)).status, 403);
+      assert(whole.text.includes(BEARER));
+      assertEquals((await send("PUT", "/etc/fstab", "/ /mnt/x rw", T2)).status, 403);
     });
   });
 });
@@ -161,19 +167,19 @@ Deno.test("PUT /etc/fstab with a mount of the server's data is refused, and the 
           : "a folder above it",
         async () => {
           const put = await send("PUT", "/etc/fstab", `${source} /mnt/data rw`, T3);
-          equal(put.status, 200, put.text);
+          assertEquals(put.status, 200, put.text);
           await eventually(async () => {
             const { text } = await send("GET", "/lib/fstab/state", undefined, T3);
             return text.includes(`${source} overlaps the server's own data`) || undefined;
           }, "the table is refused");
-          equal((await get("/mnt/data/.approve-token")).status, 404);
-          equal((await get("/mnt/works/hello.txt")).text, "0123456789");
+          assertEquals((await get("/mnt/data/.approve-token")).status, 404);
+          assertEquals((await get("/mnt/works/hello.txt")).text, "0123456789");
         },
       );
     }
     // A symlink that is created later cannot be followed either.
-    equal((await get("/mnt/works/data-link/")).status, 403);
-    equal((await get("/mnt/works/data-link/.signing-key")).status, 403);
+    assertEquals((await get("/mnt/works/data-link/")).status, 403);
+    assertEquals((await get("/mnt/works/data-link/.signing-key")).status, 403);
   });
 });
 
@@ -183,8 +189,8 @@ Deno.test("fstab is not activated with a mount of the server's data", async () =
     await server.approve("PUT", "/etc/fstab", `${server.data} /mnt/data ro`);
     await server.approve("PUT", "/lib/fstab", await pluginText("fstab"));
     const reply = await server.approve("PUT", "/lib/fstab/state", "active");
-    equal(reply.status, 422);
-    match(reply.text, /own data/);
+    assertEquals(reply.status, 422);
+    assertMatch(reply.text, /own data/);
   } finally {
     await server.close();
   }

@@ -1,6 +1,6 @@
 /** Writing to folders that are mounted `rw`: tiers, replacing, appending, concurrent writers. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { bearer } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 import { eventually, record } from "../plugin/plugin_test_server.ts";
@@ -28,39 +28,42 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       for (const [as, status] of rows) {
         for (const method of ["PUT", "POST"]) {
           const found = await send(method, "/mnt/works/tiers", "x", as);
-          equal(found.status, status, `${method} ${JSON.stringify(as)} ${found.text}`);
-          if (status === 401) match(found.headers.get("www-authenticate") ?? "", /^Bearer/);
+          assertStrictEquals(found.status, status, `${method} ${JSON.stringify(as)} ${found.text}`);
+          if (status === 401) assertMatch(found.headers.get("www-authenticate") ?? "", /^Bearer/);
         }
       }
     });
     await t.step("PUT creates and replaces a file, and reports its version", async () => {
       const made = await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "# one\n", T2);
-      equal(made.status, 201, made.text);
-      equal(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
+      assertEquals(made.status, 201, made.text);
+      assertEquals(made.headers.get("location"), "/mnt/works/new/deep/%C3%BC%20%25.md");
       const told = record(JSON.parse(made.text));
-      deepStrictEqual([told.path, told.size], ["/mnt/works/new/deep/ü %.md", 6]);
-      equal(told.version, made.headers.get("x-mount-version"));
+      assertEquals([told.path, told.size], ["/mnt/works/new/deep/ü %.md", 6]);
+      assertStrictEquals(told.version, made.headers.get("x-mount-version"));
       const etag = made.headers.get("etag");
       const found = await get("/mnt/works/new/deep/%C3%BC%20%25.md");
-      deepStrictEqual([found.text, found.headers.get("etag")], ["# one\n", etag]);
-      equal((await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "two", T2)).status, 200);
-      equal(await read("new/deep/ü %.md"), "two");
-      equal((await send("PUT", "/mnt/works/void", undefined, T2)).status, 201);
-      equal(await read("void"), "");
+      assertEquals([found.text, found.headers.get("etag")], ["# one\n", etag]);
+      assertEquals(
+        (await send("PUT", "/mnt/works/new/deep/%C3%BC%20%25.md", "two", T2)).status,
+        200,
+      );
+      assertEquals(await read("new/deep/ü %.md"), "two");
+      assertEquals((await send("PUT", "/mnt/works/void", undefined, T2)).status, 201);
+      assertEquals(await read("void"), "");
       const bytes = new Uint8Array(3_000_000).map((_, at) => at % 253);
-      equal((await send("PUT", "/mnt/works/bytes", bytes, T2)).status, 201);
-      deepStrictEqual(await Deno.readFile(`${folder}/bytes`), bytes);
+      assertEquals((await send("PUT", "/mnt/works/bytes", bytes, T2)).status, 201);
+      assertEquals(await Deno.readFile(`${folder}/bytes`), bytes);
     });
     await t.step("POST appends to a file, or creates it", async () => {
       const made = await send("POST", "/mnt/works/log/today", "one", T2);
-      equal(made.status, 201, made.text);
+      assertEquals(made.status, 201, made.text);
       const more = await send("POST", "/mnt/works/log/today", " two", T2);
-      deepStrictEqual([more.status, await read("log/today")], [200, "one two"]);
-      ok(made.headers.get("etag") !== more.headers.get("etag"));
+      assertEquals([more.status, await read("log/today")], [200, "one two"]);
+      assert(made.headers.get("etag") !== more.headers.get("etag"));
       const large = new Uint8Array(5 * 1024 * 1024 + 1);
-      equal((await send("POST", "/mnt/works/log/today", large, T2)).status, 413);
-      equal((await send("POST", "/mnt/works/log/today", large.subarray(1), T2)).status, 200);
-      equal((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
+      assertEquals((await send("POST", "/mnt/works/log/today", large, T2)).status, 413);
+      assertEquals((await send("POST", "/mnt/works/log/today", large.subarray(1), T2)).status, 200);
+      assertStrictEquals((await Deno.stat(`${folder}/log/today`)).size, 7 + 5 * 1024 * 1024);
     });
     await t.step(
       "a replaced file keeps its permissions, and a symlink to it stays a symlink",
@@ -68,11 +71,11 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         await Deno.writeTextFile(`${folder}/script`, "old");
         if (Deno.build.os !== "windows") await Deno.chmod(`${folder}/script`, 0o750);
         await Deno.symlink("script", `${folder}/script-link`);
-        equal((await send("PUT", "/mnt/works/script-link", "new", T2)).status, 200);
-        equal(await read("script"), "new");
-        ok((await Deno.lstat(`${folder}/script-link`)).isSymlink);
+        assertEquals((await send("PUT", "/mnt/works/script-link", "new", T2)).status, 200);
+        assertEquals(await read("script"), "new");
+        assert((await Deno.lstat(`${folder}/script-link`)).isSymlink);
         if (Deno.build.os !== "windows") {
-          equal(((await Deno.stat(`${folder}/script`)).mode ?? 0) & 0o777, 0o750);
+          assertEquals(((await Deno.stat(`${folder}/script`)).mode ?? 0) & 0o777, 0o750);
         }
       },
     );
@@ -80,26 +83,29 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       const path = "/mnt/works/guarded";
       const put = (headers: Record<string, string>, method = "PUT") =>
         send(method, path, "x", { ...T2, ...headers });
-      equal((await put({ "if-match": "*" })).status, 412);
-      equal((await put({ "if-match": '"x"' })).status, 412);
+      assertEquals((await put({ "if-match": "*" })).status, 412);
+      assertEquals((await put({ "if-match": '"x"' })).status, 412);
       const made = await put({ "if-none-match": "*" });
-      equal(made.status, 201);
+      assertEquals(made.status, 201);
       const etag = made.headers.get("etag") ?? "";
       for (const method of ["PUT", "POST"]) {
         const late = await put({ "if-none-match": "*" }, method);
-        deepStrictEqual([late.status, late.headers.get("etag")], [412, etag]);
-        equal((await put({ "if-none-match": etag }, method)).status, 412);
-        equal((await put({ "if-match": '"other"' }, method)).status, 412);
-        equal((await put({ "if-match": `W/${etag}` }, method)).status, 412);
+        assertEquals([late.status, late.headers.get("etag")], [412, etag]);
+        assertEquals((await put({ "if-none-match": etag }, method)).status, 412);
+        assertEquals((await put({ "if-match": '"other"' }, method)).status, 412);
+        assertEquals((await put({ "if-match": `W/${etag}` }, method)).status, 412);
         const old = "Sat, 01 Jan 2000 00:00:00 GMT";
-        equal((await put({ "if-unmodified-since": old }, method)).status, 412);
+        assertEquals((await put({ "if-unmodified-since": old }, method)).status, 412);
       }
-      equal(await read("guarded"), "x");
+      assertEquals(await read("guarded"), "x");
       const again = await put({ "if-match": etag }, "POST");
-      equal(again.status, 200, again.text);
-      equal((await put({ "if-match": etag })).status, 412);
-      equal((await put({ "if-match": `"other", ${again.headers.get("etag")}` })).status, 200);
-      equal((await put({ "content-range": "bytes 0-0/5" })).status, 400);
+      assertEquals(again.status, 200, again.text);
+      assertEquals((await put({ "if-match": etag })).status, 412);
+      assertEquals(
+        (await put({ "if-match": `"other", ${again.headers.get("etag")}` })).status,
+        200,
+      );
+      assertEquals((await put({ "content-range": "bytes 0-0/5" })).status, 400);
     });
     await t.step("but not to a mount that is ro, to a folder, or below a file", async () => {
       const rows: [method: string, path: string, status: number, allow?: string][] = [
@@ -118,21 +124,24 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       ];
       for (const [method, path, status, allow] of rows) {
         const found = await send(method, path, method === "MKCOL" ? undefined : "x", T3);
-        equal(found.status, status, `${method} ${path}: ${found.text}`);
-        if (allow !== undefined) equal(found.headers.get("allow"), allow);
-        ok(!found.text.includes(folder), found.text);
+        assertStrictEquals(found.status, status, `${method} ${path}: ${found.text}`);
+        if (allow !== undefined) assertStrictEquals(found.headers.get("allow"), allow);
+        assert(!found.text.includes(folder), found.text);
       }
-      equal(
+      assertEquals(
         (await send("PUT", "/mnt/docs/note.md", "x")).status,
         405,
         "a missing credential does not matter",
       );
       const options = await send("OPTIONS", "/mnt/works/hello.txt");
-      equal(options.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
-      equal((await send("OPTIONS", "/mnt/docs/")).headers.get("allow"), "GET, HEAD, OPTIONS");
-      equal(await read("a b/note.md"), "# note\n");
+      assertEquals(options.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
+      assertEquals(
+        (await send("OPTIONS", "/mnt/docs/")).headers.get("allow"),
+        "GET, HEAD, OPTIONS",
+      );
+      assertEquals(await read("a b/note.md"), "# note\n");
       const forged = { ...T2, origin: "https://elsewhere.example" };
-      equal((await send("PUT", "/mnt/works/forged", "x", forged)).status, 403);
+      assertEquals((await send("PUT", "/mnt/works/forged", "x", forged)).status, 403);
     });
     await t.step("completely or not at all, with concurrent writers", async () => {
       const letters = [..."abcdefgh"];
@@ -164,7 +173,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
       ));
       writing = false;
       await Promise.all(watching);
-      deepStrictEqual([torn, [...new Set(statuses)]], [[], [200]]);
+      assertEquals([torn, [...new Set(statuses)]], [[], [200]]);
       const lines = Array.from({ length: 60 }, (_, at) => `line ${at} ${"-".repeat(at * 40)}\n`);
       await Promise.all(lines.map(async (body) => {
         const target = `http://127.0.0.1:${server.port}/mnt/works/appended`;
@@ -172,7 +181,7 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         await answer.body?.cancel();
       }));
       const found = (await read("appended")).split(/(?<=\n)/);
-      deepStrictEqual(found.sort(), [...lines].sort());
+      assertEquals(found.sort(), [...lines].sort());
     });
     await t.step(
       "for one of several writers with the same If-Match; the others get 412",
@@ -188,8 +197,8 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
           await answer.body?.cancel();
           return answer.status;
         }));
-        equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
-        equal(statuses.filter((status) => status === 412).length, 11);
+        assertEquals(statuses.filter((status) => status === 200).length, 1, statuses.join());
+        assertEquals(statuses.filter((status) => status === 412).length, 11);
       },
     );
     await t.step("but not if the writer disconnects before the end", async () => {
@@ -206,9 +215,9 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
             async () => (await partsIn(folder)).length === 1 || undefined,
             "the upload has started",
           );
-          ok(!(await get("/mnt/works/")).text.includes(".elastik-"));
+          assert(!(await get("/mnt/works/")).text.includes(".elastik-"));
           const [part = ""] = await partsIn(folder);
-          equal((await get(`/mnt/works/${part}`)).status, 404);
+          assertEquals((await get(`/mnt/works/${part}`)).status, 404);
         }
         connection.close();
       }
@@ -216,24 +225,24 @@ Deno.test("PUT and POST /mnt/<name> write to a mounted folder", async (t) => {
         async () => (await partsIn(folder)).length === 0 || undefined,
         "the upload was removed",
       );
-      equal(await read("kept"), "kept");
+      assertEquals(await read("kept"), "kept");
     });
     await t.step("but never create the mounted folder itself", async () => {
       await mount(`${folder}/gone /mnt/gone rw`, `${upstream.origin} /mnt/api ro`);
-      equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
-      equal((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
+      assertEquals((await send("PUT", "/mnt/gone/x", "x", T2)).status, 409);
+      assertEquals((await send("POST", "/mnt/gone/x/y", "x", T2)).status, 409);
       await Deno.lstat(`${folder}/gone`).then(
-        () => ok(false, "it was created"),
-        (error) => ok(error instanceof Deno.errors.NotFound),
+        () => assert(false, "it was created"),
+        (error) => assert(error instanceof Deno.errors.NotFound),
       );
       await Deno.mkdir(`${folder}/gone`);
-      equal((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
+      assertEquals((await send("PUT", "/mnt/gone/x", "x", T2)).status, 201);
     });
     await t.step("until the mount becomes ro", async () => {
       await mount(`${folder} /mnt/works ro`);
-      equal((await send("PUT", "/mnt/works/late", "x", T3)).status, 405);
-      equal((await get("/mnt/docs/note.md")).status, 404);
-      equal((await get("/mnt/works/hello.txt")).text, "0123456789");
+      assertEquals((await send("PUT", "/mnt/works/late", "x", T3)).status, 405);
+      assertEquals((await get("/mnt/docs/note.md")).status, 404);
+      assertEquals((await get("/mnt/works/hello.txt")).text, "0123456789");
     });
   });
 });

@@ -1,6 +1,6 @@
 /** Responses of `/dev/gpu` in every wire format; over HTTP, with the plugin in its process. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { withGpuServer } from "./gpu/gpu_server.ts";
 import type { ReceivedEvent } from "../support/event_reader.ts";
 import type { WireFormat } from "./fake_backend.ts";
@@ -29,32 +29,35 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
 
       await t.step(`${scheme}: /dev/gpu answers with text`, async () => {
         const reply = await gpu.ask("häh?");
-        deepStrictEqual([reply.status, reply.text], [200, "You said: häh?"], reply.text);
-        equal(reply.headers.get("content-type"), "text/plain; charset=utf-8");
+        assertEquals([reply.status, reply.text], [200, "You said: häh?"], reply.text);
+        assertEquals(reply.headers.get("content-type"), "text/plain; charset=utf-8");
         for (const [name, value] of Object.entries(headers)) {
-          equal(reply.headers.get(name), value, name);
+          assertStrictEquals(reply.headers.get(name), value, name);
         }
-        equal(reply.headers.get("x-gpu-finish"), "stop");
+        assertEquals(reply.headers.get("x-gpu-finish"), "stop");
         const { last } = backend;
-        deepStrictEqual([last.format, last.method, last.path], [format, "POST", path]);
-        deepStrictEqual([last.json?.model, last.json?.stream, last.system], [
+        assertEquals([last.format, last.method, last.path], [format, "POST", path]);
+        assertEquals([last.json?.model, last.json?.stream, last.system], [
           model,
           true,
           undefined,
         ]);
-        equal(last.headers.get("accept-encoding"), "identity");
-        equal(last.json?.max_tokens, format === "claude" ? 4096 : undefined);
+        assertEquals(last.headers.get("accept-encoding"), "identity");
+        assertStrictEquals(last.json?.max_tokens, format === "claude" ? 4096 : undefined);
       });
 
       await t.step(`${scheme}: /dev/gpu/stream sends one event per token, then done`, async () => {
         const reader = await gpu.open("hi");
-        equal(reader.response.status, 200);
-        equal(reader.response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+        assertEquals(reader.response.status, 200);
+        assertEquals(
+          reader.response.headers.get("content-type"),
+          "text/event-stream; charset=utf-8",
+        );
         for (const [name, value] of Object.entries(headers)) {
-          equal(reader.response.headers.get(name), value, name);
+          assertStrictEquals(reader.response.headers.get(name), value, name);
         }
         await reader.close();
-        deepStrictEqual(
+        assertEquals(
           (await gpu.events("hi")).map(({ type, data }) => [type, data]),
           [["message", "You said: "], ["message", "hi"], ["done", "stop"]],
         );
@@ -67,14 +70,18 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
             for (const newline of ["\n", "\r\n", "\r"] as const) {
               if (format === "ollama" && newline !== "\n") continue;
               backend.behaviour = { tokens: TOKENS, pieces, newline };
-              equal(
+              assertStrictEquals(
                 (await gpu.ask("x")).text,
                 TOKENS.join(""),
                 `${pieces} ${JSON.stringify(newline)}`,
               );
               const events = await gpu.events("x");
-              equal(textOf(events), STREAMED_TEXT, `${pieces} ${JSON.stringify(newline)}`);
-              equal(events.at(-1)?.type, "done");
+              assertStrictEquals(
+                textOf(events),
+                STREAMED_TEXT,
+                `${pieces} ${JSON.stringify(newline)}`,
+              );
+              assertEquals(events.at(-1)?.type, "done");
             }
           }
           backend.behaviour = {};
@@ -89,19 +96,19 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
           const reader = await gpu.open("x");
           for (const [index, token] of ["a", "b", "c"].entries()) {
             gates[index]?.resolve();
-            equal((await reader.next())?.data, token);
+            assertStrictEquals((await reader.next())?.data, token);
           }
           gates[3]?.resolve();
-          equal((await reader.next())?.type, "done");
-          equal(await reader.next(), undefined);
+          assertEquals((await reader.next())?.type, "done");
+          assertEquals(await reader.next(), undefined);
         },
       );
 
       await t.step(`${scheme}: a response that is not streamed is read too`, async () => {
         backend.behaviour = { document: true };
-        equal((await gpu.ask("whole")).text, "You said: whole");
+        assertEquals((await gpu.ask("whole")).text, "You said: whole");
         const events = await gpu.events("whole");
-        deepStrictEqual([textOf(events), events.at(-1)?.type], ["You said: whole", "done"]);
+        assertEquals([textOf(events), events.at(-1)?.type], ["You said: whole", "done"]);
         backend.behaviour = {};
       });
 
@@ -109,12 +116,12 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         `${scheme}: ?model= is sent to the backend and named in the response`,
         async () => {
           const reply = await gpu.ask("x", "/dev/gpu?model=org%2Fmodel%3A7b");
-          deepStrictEqual([reply.status, reply.headers.get("x-gpu-model")], [200, "org/model:7b"]);
-          equal(backend.last.json?.model, "org/model:7b");
+          assertEquals([reply.status, reply.headers.get("x-gpu-model")], [200, "org/model:7b"]);
+          assertEquals(backend.last.json?.model, "org/model:7b");
           for (const bad of ["", "a%20b", "a%0d%0ax-evil:1", "%C3%BC", "x".repeat(201)]) {
             const refused = await gpu.ask("x", `/dev/gpu?model=${bad}`);
-            equal(refused.status, 400, bad);
-            match(refused.text, /the value of \?model= is not a model name/);
+            assertEquals(refused.status, 400, bad);
+            assertMatch(refused.text, /the value of \?model= is not a model name/);
           }
         },
       );
@@ -136,8 +143,8 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
           await gpu.configure(`${scheme}://${backend.host}\n# ${scheme} cut`);
           backend.behaviour = { body };
           const reply = await gpu.ask("x");
-          deepStrictEqual([reply.text, reply.headers.get("x-gpu-finish")], ["x", "length"], scheme);
-          deepStrictEqual((await gpu.events("x")).at(-1)?.data, "length", scheme);
+          assertEquals([reply.text, reply.headers.get("x-gpu-finish")], ["x", "length"], scheme);
+          assertEquals((await gpu.events("x")).at(-1)?.data, "length", scheme);
         }
         backend.behaviour = {};
       },
@@ -157,7 +164,7 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         await gpu.ask("p");
         const system = "You are # terse.\nVery.";
         const user = { role: "user", content: "p" };
-        deepStrictEqual(backend.last.json, {
+        assertEquals(backend.last.json, {
           model: "m",
           messages: [{ role: "system", content: system }, user],
           options: { temperature: 0.2, num_predict: 77 },
@@ -167,8 +174,8 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         backend.next({
           body: '{"response":"gen","done":false}\n{"response":"erated","done":true}',
         });
-        equal((await gpu.ask("p")).text, "generated");
-        deepStrictEqual(backend.last.json, {
+        assertEquals((await gpu.ask("p")).text, "generated");
+        assertEquals(backend.last.json, {
           model: "llama3.2",
           prompt: "p",
           system: "s",
@@ -176,8 +183,8 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         });
         await gpu.configure(`openai://${backend.host}/base/v1/\n${more}`);
         await gpu.ask("p");
-        equal(backend.last.path, "/base/v1/chat/completions");
-        deepStrictEqual(backend.last.json, {
+        assertEquals(backend.last.path, "/base/v1/chat/completions");
+        assertEquals(backend.last.json, {
           model: "m",
           messages: [{ role: "system", content: system }, user],
           temperature: 0.2,
@@ -186,8 +193,8 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         });
         await gpu.configure(`claude://${backend.host}/proxy/messages\n${more}`);
         await gpu.ask("p");
-        equal(backend.last.path, "/proxy/messages");
-        deepStrictEqual(backend.last.json, {
+        assertEquals(backend.last.path, "/proxy/messages");
+        assertEquals(backend.last.json, {
           model: "m",
           max_tokens: 77,
           system,
@@ -195,17 +202,17 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
           messages: [user],
           stream: true,
         });
-        equal(backend.last.headers.get("anthropic-version"), "2023-06-01");
+        assertEquals(backend.last.headers.get("anthropic-version"), "2023-06-01");
       },
     );
 
     await t.step("?model= is limited to the models of the configuration", async () => {
       await gpu.configure(`openai://${backend.host}\nmodel small\nmodels small large`);
-      equal((await gpu.ask("x", "/dev/gpu?model=large")).status, 200);
+      assertEquals((await gpu.ask("x", "/dev/gpu?model=large")).status, 200);
       const calls = backend.calls.length;
       const refused = await gpu.ask("x", "/dev/gpu/stream?model=largest");
-      deepStrictEqual([refused.status, backend.calls.length], [400, calls]);
-      match(refused.text, /\/etc\/gpu\.conf does not allow the model in \?model=/);
+      assertEquals([refused.status, backend.calls.length], [400, calls]);
+      assertMatch(refused.text, /\/etc\/gpu\.conf does not allow the model in \?model=/);
     });
 
     await t.step("connections to the backend are used again", async () => {
@@ -219,9 +226,9 @@ Deno.test("POST /dev/gpu answers with the text of a backend of every scheme", as
         },
       );
       await gpu.configure(`openai://127.0.0.1:${server.addr.port}`);
-      for (let times = 0; times < 5; times++) equal((await gpu.ask("x")).text, "x");
-      for (let times = 0; times < 5; times++) equal((await gpu.events("x")).length, 2);
-      ok(ports.size <= 2, `${ports.size} connections for ten calls`);
+      for (let times = 0; times < 5; times++) assertEquals((await gpu.ask("x")).text, "x");
+      for (let times = 0; times < 5; times++) assertEquals((await gpu.events("x")).length, 2);
+      assert(ports.size <= 2, `${ports.size} connections for ten calls`);
       await gpu.configure(undefined);
       await server.shutdown();
     });

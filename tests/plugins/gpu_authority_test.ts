@@ -1,6 +1,6 @@
 /** Which callers can use the device, what the plugin can reach, and what is logged of a call. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, basic, bearer, TOKEN } from "../support/test_server.ts";
 import { eventsOf, get, plugin, record, setState, stateOf } from "../plugin/plugin_test_server.ts";
 import { pluginText } from "../support/plugin_server.ts";
@@ -9,7 +9,7 @@ import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
 
 async function put(gpu: GpuServer, name: string, source: string): Promise<void> {
   await gpu.server.approve("PUT", `/lib/${name}`, source);
-  equal((await setState(gpu.server, name, "active")).status, 200);
+  assertEquals((await setState(gpu.server, name, "active")).status, 200);
 }
 
 Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capability over it", async () => {
@@ -36,23 +36,23 @@ Deno.test("POST /dev/gpu calls the backend only for callers with T2 or a capabil
       const before = backend.calls.length;
       for (const target of ["/dev/gpu", "/bin/dev/gpu", "/dev/gpu/stream", "/dev/%67pu"]) {
         const reply = await server.send({ method: "POST", target, headers, body: "x" });
-        equal(reply.status, post, `${caller} ${target}: ${reply.text}`);
+        assertStrictEquals(reply.status, post, `${caller} ${target}: ${reply.text}`);
       }
-      equal(backend.calls.length - before, post === 200 ? 4 : 0, caller);
-      equal((await get(server, "/dev/gpu", headers)).status, read, caller);
+      assertStrictEquals(backend.calls.length - before, post === 200 ? 4 : 0, caller);
+      assertStrictEquals((await get(server, "/dev/gpu", headers)).status, read, caller);
     }
     // A capability for the stream only, and paths that end in a world which a capability covers.
     const stream = cap("/dev/gpu/stream");
     const calls = backend.calls.length;
     const send = (target: string, headers: Record<string, string>) =>
       server.send({ method: "POST", target, headers, body: "x" });
-    equal((await send("/dev/gpu/stream", stream)).status, 200);
-    equal((await send("/dev/gpu", stream)).status, 403);
-    equal((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
-    equal((await send("/dev/gpu/stream/home/scratch", cap("/home/scratch"))).status, 403);
-    equal(backend.calls.length, calls + 1);
+    assertEquals((await send("/dev/gpu/stream", stream)).status, 200);
+    assertEquals((await send("/dev/gpu", stream)).status, 403);
+    assertEquals((await send("/dev/gpu/home/scratch", cap("/home/scratch"))).status, 404);
+    assertEquals((await send("/dev/gpu/stream/home/scratch", cap("/home/scratch"))).status, 403);
+    assertStrictEquals(backend.calls.length, calls + 1);
     const logged = await gpu.usage(21);
-    deepStrictEqual([...new Set(logged.map(({ by }) => by))].sort(), [
+    assertEquals([...new Set(logged.map(({ by }) => by))].sort(), [
       "T2",
       "T3",
       "cap:/dev",
@@ -83,31 +83,35 @@ Deno.test("POST /dev/gpu by a plugin uses the plugin's grant, whatever its calle
     ];
     // The caller sends no credential, so only the plugin's grant counts.
     for (const [route, device, stream, status] of rows) {
-      equal((await get(server, `${route}?to=/dev/gpu`)).status, device, route);
-      equal((await get(server, `${route}?to=/dev/gpu/stream`)).status, stream, route);
-      equal((await get(server, `${route}?to=/dev/gpu&get`)).status, status, route);
-      equal((await get(server, `${route}?to=/dev/gpu&caller`)).status, 401, route);
-      equal((await get(server, `${route}?to=/dev/gpu&caller`, bearer(TOKEN))).status, 200, route);
+      assertStrictEquals((await get(server, `${route}?to=/dev/gpu`)).status, device, route);
+      assertStrictEquals((await get(server, `${route}?to=/dev/gpu/stream`)).status, stream, route);
+      assertStrictEquals((await get(server, `${route}?to=/dev/gpu&get`)).status, status, route);
+      assertEquals((await get(server, `${route}?to=/dev/gpu&caller`)).status, 401, route);
+      assertEquals(
+        (await get(server, `${route}?to=/dev/gpu&caller`, bearer(TOKEN))).status,
+        200,
+        route,
+      );
     }
     const answered = await get(server, "/one?to=/dev/gpu");
-    equal(answered.text, "You said: from a plugin");
-    deepStrictEqual(
+    assertEquals(answered.text, "You said: from a plugin");
+    assertEquals(
       ["backend", "model", "local", "finish"].map((name) => answered.headers.get(`x-gpu-${name}`)),
       ["ollama", "llama3.2", "true", "stop"],
     );
     const streamed = await get(server, "/both?to=/dev/gpu/stream");
-    match(
+    assertMatch(
       streamed.text,
       /^data: You said: \n\ndata: from a plugin\n\nevent: done\ndata: stop\n\n$/,
     );
-    deepStrictEqual(JSON.parse((await get(server, "/one?to=/dev/gpu&get")).text), {
+    assertEquals(JSON.parse((await get(server, "/one?to=/dev/gpu&get")).text), {
       backend: "ollama",
       model: "llama3.2",
       local: true,
       configured: true,
     });
     const logged = await gpu.usage(9);
-    deepStrictEqual([...new Set(logged.map(({ by }) => by))].sort(), [
+    assertEquals([...new Set(logged.map(({ by }) => by))].sort(), [
       "T2",
       "plugin:both",
       "plugin:one",
@@ -131,9 +135,9 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
          }
          $&`,
       );
-      ok(probed !== source);
+      assert(probed !== source);
       await server.approve("PUT", "/lib/gpu", probed);
-      equal((await setState(server, "gpu", "active")).status, 200);
+      assertEquals((await setState(server, "gpu", "active")).status, 200);
       const look = async (what: string): Promise<string> =>
         // Unlike a response of the plugin itself, this one may contain a key.
         (await server.send({
@@ -141,8 +145,8 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
           target: `/dev/gpu?look=${encodeURIComponent(what)}`,
           headers: bearer(TOKEN),
         }, true)).text;
-      equal(await look("vars"), "{}");
-      equal(await look(backend.url), "not reached");
+      assertEquals(await look("vars"), "{}");
+      assertEquals(await look(backend.url), "not reached");
       const needs: [line: string, key: keyof typeof KEYS | undefined, header: string][] = [
         [`ollama://${backend.host}`, undefined, ""],
         [`openai://${backend.host}`, "OPENAI_API_KEY", "authorization"],
@@ -154,35 +158,35 @@ Deno.test("gpu can read only the configured key and reach only the configured ho
       ];
       for (const [line, key, header] of needs) {
         await gpu.configure(line);
-        deepStrictEqual(
+        assertEquals(
           JSON.parse(await look("vars")),
           key === undefined ? {} : { [key]: KEYS[key] },
         );
-        equal(await look(`${backend.url}/x`), "reached", line);
+        assertEquals(await look(`${backend.url}/x`), "reached", line);
         for (const away of [other.url, gpu.url, `${gpu.url}/proc/status`, "https://example.com"]) {
-          equal(await look(away), "not reached", away);
+          assertEquals(await look(away), "not reached", away);
         }
         const { permissions } = await stateOf(server, "gpu");
-        deepStrictEqual(permissions, {
+        assertEquals(permissions, {
           net: [backend.host],
           read: [],
           write: [],
           env: key === undefined ? [] : [key],
         });
         backend.clear();
-        equal((await gpu.ask("x")).status, 200);
+        assertEquals((await gpu.ask("x")).status, 200);
         const sent = [...backend.last.headers].filter(([, value]) =>
           Object.values(KEYS).some((secret) => value.includes(secret))
         );
         const value = key === undefined ? "" : KEYS[key];
-        deepStrictEqual(
+        assertEquals(
           sent,
           key === undefined ? [] : [[header, header === "x-api-key" ? value : `Bearer ${value}`]],
         );
-        ok(!backend.last.text.includes("sk-") && !backend.last.headers.has("cookie"));
-        ok(![...backend.last.headers.values()].some((text) => text.includes(TOKEN)));
+        assert(!backend.last.text.includes("sk-") && !backend.last.headers.has("cookie"));
+        assert(![...backend.last.headers.values()].some((text) => text.includes(TOKEN)));
       }
-      equal(other.calls.length, 0);
+      assertEquals(other.calls.length, 0);
     } finally {
       await other.close();
     }
@@ -194,8 +198,11 @@ Deno.test("gpu uses another backend without a restart, and a call continues at i
     await withBackend(async (second) => {
       const { backend, server } = gpu;
       const nothing = await gpu.ask("x");
-      equal(nothing.status, 503);
-      match(nothing.text, /no backend is configured; PUT \/etc\/gpu\.conf with a line such as/);
+      assertEquals(nothing.status, 503);
+      assertMatch(
+        nothing.text,
+        /no backend is configured; PUT \/etc\/gpu\.conf with a line such as/,
+      );
       await gpu.configure(`ollama://${backend.host}`);
       const gate = Promise.withResolvers<void>();
       backend.next({
@@ -203,32 +210,35 @@ Deno.test("gpu uses another backend without a restart, and a call continues at i
         before: (at) => at === 1 ? gate.promise : undefined,
       });
       const slow = await gpu.open("x");
-      equal((await slow.next())?.data, "still");
+      assertEquals((await slow.next())?.data, "still");
       await gpu.configure(`claude://${second.host}`);
-      equal((await gpu.ask("y")).headers.get("x-gpu-backend"), "claude");
-      deepStrictEqual([backend.calls.length, second.calls.length], [1, 1]);
+      assertEquals((await gpu.ask("y")).headers.get("x-gpu-backend"), "claude");
+      assertEquals([backend.calls.length, second.calls.length], [1, 1]);
       gate.resolve();
-      deepStrictEqual([(await slow.next())?.data, (await slow.next())?.data], [" here", "stop"]);
+      assertEquals([(await slow.next())?.data, (await slow.next())?.data], [" here", "stop"]);
 
       // A configuration with a fault is reported, and the earlier backend is not used instead.
       await gpu.configure(`claude://${second.host}\n\ntemperature warm`);
       const broken = await gpu.ask("x", "/dev/gpu", { accept: "text/plain" });
-      equal(broken.status, 503);
-      match(broken.text, /\/etc\/gpu\.conf line 3: temperature is not a number from 0 to 2/);
-      match((await get(server, "/dev/gpu", bearer(TOKEN))).text, /line 3: temperature is not/);
+      assertEquals(broken.status, 503);
+      assertMatch(broken.text, /\/etc\/gpu\.conf line 3: temperature is not a number from 0 to 2/);
+      assertMatch(
+        (await get(server, "/dev/gpu", bearer(TOKEN))).text,
+        /line 3: temperature is not/,
+      );
       const state = await stateOf(server, "gpu");
-      match(String(state.fault), /\/etc\/gpu\.conf line 3: temperature is not/);
-      equal(state.up, true);
-      deepStrictEqual(state.permissions, { net: [], read: [], write: [], env: [] });
+      assertMatch(String(state.fault), /\/etc\/gpu\.conf line 3: temperature is not/);
+      assertEquals(state.up, true);
+      assertEquals(state.permissions, { net: [], read: [], write: [], env: [] });
       const asks = await server.approve("GET", "/lib/gpu/state?asks");
-      match(String(record(JSON.parse(asks.text).asks).fault), /line 3: temperature is not/);
-      equal(second.calls.length, 1);
+      assertMatch(String(record(JSON.parse(asks.text).asks).fault), /line 3: temperature is not/);
+      assertEquals(second.calls.length, 1);
       await gpu.configure(`claude://${second.host}\n\ntemperature 0.7`);
-      equal((await gpu.ask("z")).text, "You said: z");
-      equal((await stateOf(server, "gpu")).fault, undefined);
+      assertEquals((await gpu.ask("z")).text, "You said: z");
+      assertEquals((await stateOf(server, "gpu")).fault, undefined);
       await gpu.configure(undefined);
-      equal((await gpu.ask("x", "/dev/gpu/stream")).status, 503);
-      equal(
+      assertEquals((await gpu.ask("x", "/dev/gpu/stream")).status, 503);
+      assertEquals(
         (await eventsOf(server, "gpu")).filter(({ type }) => type === "plugin_ended").length,
         0,
       );
@@ -252,15 +262,15 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     await gpu.ask(secret);
     const logged = await gpu.usage(5);
     const records = logged.map(({ at, ms, first_ms, ...rest }) => {
-      match(String(at), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-      ok(typeof ms === "number" && ms >= 0);
-      equal(typeof first_ms, Number(rest.answer_bytes) > 0 ? "number" : "undefined");
+      assertMatch(String(at), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      assert(typeof ms === "number" && ms >= 0);
+      assertStrictEquals(typeof first_ms, Number(rest.answer_bytes) > 0 ? "number" : "undefined");
       return rest;
     });
     const common = { by: "T2", backend: "openai", model: "default", prompt_bytes: secret.length };
     const device = { ...common, route: "/dev/gpu" };
     const stream = { ...common, route: "/dev/gpu/stream" };
-    deepStrictEqual(records, [
+    assertEquals(records, [
       { ...device, answer_bytes: 33, status: 200, finish: "stop" },
       { ...stream, model: "other", answer_bytes: 33, status: 200, finish: "stop" },
       { ...device, answer_bytes: 0, status: 502, finish: "error" },
@@ -269,11 +279,11 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     ]);
     const day = new Date().toISOString().slice(0, 10);
     const log = (await server.approve("GET", `/proc/log/var/log/gpu/${day}.ndjson`)).text;
-    match(log, /"by":"plugin:gpu"/);
+    assertMatch(log, /"by":"plugin:gpu"/);
     const audit = JSON.parse(
       (await server.approve("GET", `/proc/audit/var/log/gpu/${day}.ndjson`)).text,
     );
-    equal(audit.ok, true);
+    assertEquals(audit.ok, true);
     await server.audit();
     const worlds = (await server.approve("GET", "/proc/worlds")).text.trim().split("\n");
     const texts = await Promise.all(
@@ -283,7 +293,7 @@ Deno.test("gpu logs each call in a world with an event chain, without its texts"
     );
     for (const text of [...texts, log, ...server.log]) {
       for (const word of ["that is not logged", "the system prompt", "text of the backend"]) {
-        ok(!text.includes(word), `${word} in ${text}`);
+        assert(!text.includes(word), `${word} in ${text}`);
       }
     }
   });

@@ -1,6 +1,12 @@
 /** Failures of a backend, and the response to the caller; over HTTP, with the plugin in its process. */
 
-import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+} from "../support/assert.ts";
 import { bearer, TOKEN } from "../support/test_server.ts";
 import { eventually } from "../plugin/plugin_test_server.ts";
 import { type GpuServer, KEYS, withGpuServer } from "./gpu/gpu_server.ts";
@@ -23,13 +29,13 @@ async function assertBreaksOff(
 ): Promise<void> {
   gpu.backend.behaviour = behaviour;
   const reply = await gpu.ask("x");
-  equal(reply.status, 502, reply.text);
-  match(detail(reply.text), found);
+  assertEquals(reply.status, 502, reply.text);
+  assertMatch(detail(reply.text), found);
   const events = await gpu.events("x");
-  deepStrictEqual(events.slice(-2).map(({ type }) => type), ["error", "done"]);
-  match(events.at(-2)?.data ?? "", found);
-  equal(events.at(-1)?.data, "error");
-  deepStrictEqual(events.slice(0, -2).map(({ data }) => data), tokens);
+  assertEquals(events.slice(-2).map(({ type }) => type), ["error", "done"]);
+  assertMatch(events.at(-2)?.data ?? "", found);
+  assertEquals(events.at(-1)?.data, "error");
+  assertEquals(events.slice(0, -2).map(({ data }) => data), tokens);
 }
 
 /** A failure before the response headers: both paths answer with the same problem. */
@@ -42,9 +48,9 @@ async function assertRefuses(
   gpu.backend.behaviour = behaviour;
   for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
     const reply = await gpu.ask("x", target);
-    equal(reply.status, status, reply.text);
-    match(detail(reply.text), found);
-    equal(reply.headers.get("x-gpu-local"), "true");
+    assertStrictEquals(reply.status, status, reply.text);
+    assertMatch(detail(reply.text), found);
+    assertEquals(reply.headers.get("x-gpu-local"), "true");
   }
 }
 
@@ -73,19 +79,19 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         const before = (index: number) => index === 1 ? sent.promise : undefined;
         backend.next({ tokens: ["half"], end: "broken", before });
         const reader = await gpu.open("x");
-        equal((await reader.next())?.data, "half");
+        assertEquals((await reader.next())?.data, "half");
         sent.resolve();
-        equal(
+        assertEquals(
           (await reader.next())?.data,
           `Cannot answer: the ${scheme} backend closed the connection before its response was complete`,
         );
-        deepStrictEqual(await reader.next(), { type: "done", data: "error", lastEventId: "" });
-        equal(await reader.next(), undefined);
+        assertEquals(await reader.next(), { type: "done", data: "error", lastEventId: "" });
+        assertEquals(await reader.next(), undefined);
         sent = Promise.withResolvers<void>();
         sent.resolve();
         backend.next({ tokens: ["half"], end: "broken", before });
         const reply = await gpu.ask("x");
-        deepStrictEqual([reply.status, detail(reply.text)], [
+        assertEquals([reply.status, detail(reply.text)], [
           502,
           `Cannot answer: the ${scheme} backend closed the connection before its response was complete`,
         ]);
@@ -143,7 +149,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           tokens: ["a", "", "b"],
           raw: { 1: scheme === "ollama" ? noise : noise.replace("data\n", "") },
         };
-        equal((await gpu.ask("x")).text, "ab");
+        assertEquals((await gpu.ask("x")).text, "ab");
       });
 
       await t.step(`${scheme}: a rate limit is passed on with its Retry-After`, async () => {
@@ -163,8 +169,8 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           };
           for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
             const reply = await gpu.ask("x", target);
-            deepStrictEqual([reply.status, reply.headers.get("retry-after")], [429, told]);
-            match(detail(reply.text), /backend asks to wait: wait, \*\*\*/);
+            assertEquals([reply.status, reply.headers.get("retry-after")], [429, told]);
+            assertMatch(detail(reply.text), /backend asks to wait: wait, \*\*\*/);
           }
         }
       });
@@ -183,7 +189,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
           }
           const reply = await gpu.ask("x");
           for (const part of [key.slice(0, 8), key.slice(-8), key.slice(10, 18), "sk-other"]) {
-            ok(!reply.text.includes(part), `${part} in ${reply.text}`);
+            assert(!reply.text.includes(part), `${part} in ${reply.text}`);
           }
           for (const body of ["<h1>oh</h1>", "", "[]", '{"error":7}', "x".repeat(200_000)]) {
             await assertRefuses(gpu, { status: 500, body }, 502, /backend answered 500$/);
@@ -214,7 +220,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
             /answered \d+; redirects are not followed/,
           );
         }
-        equal(backend.calls.length, calls + 10);
+        assertStrictEquals(backend.calls.length, calls + 10);
       });
 
       await t.step(
@@ -222,12 +228,15 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         async () => {
           backend.next({ head: never });
           const reply = await gpu.ask("x");
-          equal(reply.status, 504);
-          equal(detail(reply.text), `Cannot answer: the ${scheme} backend sent nothing for 1 s`);
+          assertEquals(reply.status, 504);
+          assertEquals(
+            detail(reply.text),
+            `Cannot answer: the ${scheme} backend sent nothing for 1 s`,
+          );
           await backend.last.left;
           backend.next({ tokens: ["half"], end: "hang" });
           const events = await gpu.events("x");
-          deepStrictEqual(events.map(({ type, data }) => [type, data]), [
+          assertEquals(events.map(({ type, data }) => [type, data]), [
             ["message", "half"],
             ["error", `Cannot answer: the ${scheme} backend sent nothing for 1 s`],
             ["done", "error"],
@@ -250,18 +259,18 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         });
         await backend.called(1);
         early.abort();
-        await rejects(asked);
+        await assertRejects(asked);
         await backend.last.left;
         backend.next({ tokens: ["a"], end: "hang" });
         const reader = await gpu.open("x");
-        equal((await reader.next())?.data, "a");
+        assertEquals((await reader.next())?.data, "a");
         await reader.close();
         await backend.last.left;
         const records = await eventually(async () => {
           const found = (await gpu.usage(2)).slice(-2);
           return found.every(({ finish }) => finish === "left") ? found : undefined;
         }, "both calls are logged as left");
-        deepStrictEqual(records.map(({ status, answer_bytes }) => [status, answer_bytes]), [
+        assertEquals(records.map(({ status, answer_bytes }) => [status, answer_bytes]), [
           [499, 0],
           [499, 1],
         ]);
@@ -274,13 +283,13 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         await gpu.configure(`openai://${backend.host}`);
         backend.behaviour = { tokens: Array.from({ length: 80 }, () => "x".repeat(60_000)) };
         const reply = await gpu.ask("x");
-        equal(reply.status, 502);
-        match(
+        assertEquals(reply.status, 502);
+        assertMatch(
           detail(reply.text),
           /longer than 4194304 bytes; \/dev\/gpu\/stream has no limit/,
         );
         const events = await gpu.events("x");
-        deepStrictEqual([events.length, events.at(-1)?.data], [81, "stop"]);
+        assertEquals([events.length, events.at(-1)?.data], [81, "stop"]);
       },
     );
 
@@ -304,8 +313,8 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       );
       await gpu.configure("openai://no-such-host.invalid");
       const nowhere = await gpu.ask("x");
-      equal(nowhere.headers.get("x-gpu-local"), "false");
-      match(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
+      assertEquals(nowhere.headers.get("x-gpu-local"), "false");
+      assertMatch(nowhere.text, /has a host name that cannot be resolved|cannot be reached/);
       await gpu.configure("openai://127.0.0.1:22");
       await assertRefuses(gpu, {}, 502, /refused the connection|uses a port that fetch blocks/);
       // The plugin cannot reach the port of its own server, whatever is configured.
@@ -325,7 +334,7 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
       for (const target of ["/dev/gpu", "/dev/gpu/stream"]) {
         for (const empty of ["", " \n\t"]) {
           const reply = await gpu.ask(empty, target);
-          deepStrictEqual([reply.status, /the prompt is empty/.test(reply.text)], [400, true]);
+          assertEquals([reply.status, /the prompt is empty/.test(reply.text)], [400, true]);
         }
         const send = (body: Uint8Array | string, headers: Record<string, string> = {}) =>
           gpu.server.send({
@@ -334,18 +343,18 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
             body,
             headers: { ...bearer(TOKEN), ...headers },
           });
-        equal((await send(new Uint8Array([0xff, 0xfe, 0x41]))).status, 400);
-        equal((await send("x".repeat(1024 * 1024 + 1))).status, 413);
+        assertEquals((await send(new Uint8Array([0xff, 0xfe, 0x41]))).status, 400);
+        assertEquals((await send("x".repeat(1024 * 1024 + 1))).status, 413);
         const chunks = `${(1024 * 1024 + 1).toString(16)}\r\n${
           "x".repeat(1024 * 1024 + 1)
         }\r\n0\r\n\r\n`;
-        equal((await send(chunks, { "transfer-encoding": "chunked" })).status, 413);
+        assertEquals((await send(chunks, { "transfer-encoding": "chunked" })).status, 413);
       }
-      equal(backend.calls.length, 0);
+      assertEquals(backend.calls.length, 0);
       backend.behaviour = { tokens: ["long"] };
-      equal((await gpu.ask("x".repeat(1024 * 1024))).text, "long");
-      equal(backend.last.prompt.length, 1024 * 1024);
-      equal((await gpu.usage(logged + 1)).length, logged + 1);
+      assertEquals((await gpu.ask("x".repeat(1024 * 1024))).text, "long");
+      assertStrictEquals(backend.last.prompt.length, 1024 * 1024);
+      assertStrictEquals((await gpu.usage(logged + 1)).length, logged + 1);
     });
 
     await t.step("other methods answer 405 with Allow, other paths 404", async () => {
@@ -353,17 +362,20 @@ Deno.test("/dev/gpu and /dev/gpu/stream report how the backend failed, in every 
         gpu.server.send({ method, target, headers: bearer(TOKEN) });
       for (const method of ["PUT", "DELETE", "PATCH"]) {
         const reply = await send(method, "/dev/gpu");
-        deepStrictEqual([reply.status, reply.headers.get("allow")], [
+        assertEquals([reply.status, reply.headers.get("allow")], [
           405,
           "GET, HEAD, POST, OPTIONS",
         ]);
       }
       const get = await send("GET", "/dev/gpu/stream");
-      deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
-      equal((await send("OPTIONS", "/dev/gpu/stream")).headers.get("allow"), "POST, OPTIONS");
+      assertEquals([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
+      assertEquals(
+        (await send("OPTIONS", "/dev/gpu/stream")).headers.get("allow"),
+        "POST, OPTIONS",
+      );
       for (const target of ["/dev/gpu/other", "/dev/gpu/stream/x", "/dev/gpu/home/x"]) {
-        equal((await send("POST", target)).status, 404);
-        equal((await send("GET", target)).status, 404);
+        assertEquals((await send("POST", target)).status, 404);
+        assertEquals((await send("GET", target)).status, 404);
       }
     });
     await gpu.server.audit();
@@ -376,7 +388,7 @@ Deno.test("POST /dev/gpu may take longer than the server allows other plugins", 
     // Twice the time of a plugin without `patience`.
     gpu.backend.behaviour = { head: () => new Promise((resolve) => setTimeout(resolve, 1000)) };
     const [reply, events] = await Promise.all([gpu.ask("x"), gpu.events("x")]);
-    deepStrictEqual([reply.status, reply.headers.get("x-gpu-local")], [200, "true"], reply.text);
-    equal(events.at(-1)?.data, "stop");
+    assertEquals([reply.status, reply.headers.get("x-gpu-local")], [200, "true"], reply.text);
+    assertEquals(events.at(-1)?.data, "stop");
   }, { ELASTIK_CELL_ANSWER: "500" });
 });

@@ -1,6 +1,6 @@
 /** Runs the commands of gpu.md with a fake Ollama. */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
@@ -16,7 +16,7 @@ Deno.test({
   async fn(t) {
     const page = await Deno.readTextFile(`${ROOT}/worlds/usr/share/doc/gpu.md`);
     const blocks = blocksOf(page);
-    ok(blocks.length > 5);
+    assert(blocks.length > 5);
     await withBackend(async (backend) => {
       await inFolder(async (folder) => {
         await Deno.symlink(`${ROOT}/plugins`, `${folder}/plugins`);
@@ -30,10 +30,10 @@ Deno.test({
               const here = commands.replaceAll("localhost:3005", host)
                 .replaceAll("localhost:11434", backend.host);
               const { code, output, complaints } = await shell.paste(here);
-              equal(code, 0, `${output}\n${complaints}`);
+              assertEquals(code, 0, `${output}\n${complaints}`);
               const absent = missingAnswer(answers, output);
-              ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
-              ok(!/"status":[45]\d\d/.test(output), output);
+              assert(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
+              assert(!/"status":[45]\d\d/.test(output), output);
             });
             if (!commands.includes("PUT http://localhost:3005/etc/gpu.conf")) continue;
             // The first configuration is written before the plugin is activated; a later one needs a moment.
@@ -43,7 +43,7 @@ Deno.test({
               return log.split("plugin_reconfigured").length === configured || undefined;
             }, "the new configuration is used");
           }
-          equal(backend.last.system, "You answer in one sentence.");
+          assertEquals(backend.last.system, "You answer in one sentence.");
         } finally {
           await shell.close();
           await machine.stop();

@@ -1,13 +1,13 @@
 /** The manifest of gpu, and the requests that it sends to the public services. */
 
-import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import gpu, { auth, config, grants, patience, permissions, routes } from "../../plugins/gpu.ts";
 
 const permissionsOf = (text: string | undefined) =>
   permissions({ config: { "/etc/gpu.conf": text } });
 
 Deno.test("gpu declares one route for T2, its configuration and its usage log", () => {
-  deepStrictEqual([routes, auth, config, grants, patience], [
+  assertEquals([routes, auth, config, grants, patience], [
     ["/dev/gpu"],
     "T2",
     ["/etc/gpu.conf"],
@@ -34,21 +34,21 @@ Deno.test("permissions() are exactly the configured host and the key that it nee
   ];
   for (const [text, host, key] of rows) {
     const expected = { net: [host], env: key === undefined ? [] : [key] };
-    deepStrictEqual(permissionsOf(text), expected, text);
+    assertEquals(permissionsOf(text), expected, text);
   }
 });
 
 Deno.test("permissions() are empty if nothing is configured", () => {
   for (const text of [undefined, "", "# ollama://localhost"]) {
-    deepStrictEqual(permissionsOf(text), {}, text);
+    assertEquals(permissionsOf(text), {}, text);
   }
 });
 
 Deno.test("permissions() report a configuration that cannot be used, without quoting it", () => {
   const { fault, ...rest } = permissionsOf("ollama://localhost\nkey SECRET");
-  deepStrictEqual(rest, {});
-  match(String(fault), /^\/etc\/gpu\.conf line 2: key is neither none nor/);
-  ok(!String(fault).includes("SECRET"));
+  assertEquals(rest, {});
+  assertMatch(String(fault), /^\/etc\/gpu\.conf line 2: key is neither none nor/);
+  assert(!String(fault).includes("SECRET"));
 });
 
 Deno.test("POST /dev/gpu sends each public service the request that its documentation requires", async () => {
@@ -118,16 +118,16 @@ Deno.test("POST /dev/gpu sends each public service the request that its document
       };
       const request = new Request("http://m/dev/gpu", { method: "POST", body: "hi" });
       const reply = await gpu.fetch(request, env, { waitUntil: () => {} });
-      deepStrictEqual([reply.status, reply.headers.get("x-gpu-local")], [502, "false"]);
+      assertEquals([reply.status, reply.headers.get("x-gpu-local")], [502, "false"]);
       const [input, init] = sent ?? [];
-      deepStrictEqual([input, init?.method, init?.redirect], [url, "POST", "manual"]);
+      assertEquals([input, init?.method, init?.redirect], [url, "POST", "manual"]);
       const { accept: _accept, ...headers } = Object.fromEntries(new Headers(init?.headers));
-      deepStrictEqual(headers, {
+      assertEquals(headers, {
         "content-type": "application/json",
         "accept-encoding": "identity",
         ...key,
       });
-      deepStrictEqual(JSON.parse(String(init?.body)), body);
+      assertEquals(JSON.parse(String(init?.body)), body);
     }
   } finally {
     globalThis.fetch = original;

@@ -1,6 +1,6 @@
 /** The scripts that install plugins: install.sh is run, install.ps1 is compared with it. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, CLOSED, type TestServer, TOKEN, withServer } from "../support/test_server.ts";
 import {
   fromCheckout,
@@ -57,21 +57,21 @@ Deno.test({
       await withScript(async (folder) => {
         for (let times = 1; times <= 2; times++) {
           const ran = await install(folder, ["example"], { ...TOKENS, ...url(server) });
-          equal(ran.code, 0, ran.stderr);
-          match(
+          assertEquals(ran.code, 0, ran.stderr);
+          assertMatch(
             ran.stdout,
             new RegExp(
               `Stored example as http://127.0.0.1:${server.port}/lib/example, version ${times}`,
             ),
           );
-          match(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
-          match(ran.stdout, /"description":"says hello and echoes what is sent"/);
-          for (const line of ran.stdout.split("\n").slice(0, -1)) match(line, /\S/);
-          match(ran.stdout, /Activated example\nAll plugins are up: /);
+          assertMatch(ran.stdout, /It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/);
+          assertMatch(ran.stdout, /"description":"says hello and echoes what is sent"/);
+          for (const line of ran.stdout.split("\n").slice(0, -1)) assertMatch(line, /\S/);
+          assertMatch(ran.stdout, /Activated example\nAll plugins are up: /);
           server.witness(ran.stdout + ran.stderr, "install.sh");
         }
         const used = await server.send({ method: "POST", target: "/example", body: "hi" });
-        equal(used.text, '{"hello":"from example plugin","echo":"hi"}');
+        assertEquals(used.text, '{"hello":"from example plugin","echo":"hi"}');
       });
     });
   },
@@ -94,18 +94,18 @@ Deno.test({
         await Deno.rename(`${folder}/plugins`, `${folder}/copy/plugins`);
         const copy = `${folder}/copy`;
         const nowhere = await install(copy, ["example"], env, `${folder}/elsewhere`);
-        equal(nowhere.code, 2);
-        match(nowhere.stderr, /ELASTIK_APPROVE_TOKEN is not set; .*nothing was installed/);
+        assertEquals(nowhere.code, 2);
+        assertMatch(nowhere.stderr, /ELASTIK_APPROVE_TOKEN is not set; .*nothing was installed/);
         const ran = await install(copy, ["example"], env, folder);
-        equal(ran.code, 0, ran.stderr);
-        match(
+        assertEquals(ran.code, 0, ran.stderr);
+        assertMatch(
           ran.stdout,
           /Using the approve token that the server stores in data\/\.approve-token/,
         );
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
-        ok(!ran.stdout.includes(kept));
+        assert(!ran.stdout.includes(kept));
         const named = { ...env, ELASTIK_DATA: `${folder}/data` };
-        equal((await install(copy, ["example"], named)).code, 0);
+        assertEquals((await install(copy, ["example"], named)).code, 0);
       } finally {
         await machine.stop();
       }
@@ -155,8 +155,8 @@ Deno.test({
           says = text;
           await Deno.writeTextFile(`${folder}/data/.lock`, lock);
           const ran = await install(folder, ["example"], { ELASTIK_URL: where }, folder);
-          ok([2, 3].includes(ran.code), `${why}: ${ran.code} ${ran.stdout}${ran.stderr}`);
-          ok(!heard.includes(kept), why);
+          assert([2, 3].includes(ran.code), `${why}: ${ran.code} ${ran.stdout}${ran.stderr}`);
+          assert(!heard.includes(kept), why);
         }
       } finally {
         ended.abort();
@@ -185,11 +185,11 @@ Deno.test({
         ];
         for (const [args, code, says] of rows) {
           const ran = await install(folder, args, env);
-          equal(ran.code, code, ran.stdout + ran.stderr);
-          match(ran.stderr, says);
+          assertStrictEquals(ran.code, code, ran.stdout + ran.stderr);
+          assertMatch(ran.stderr, says);
         }
-        equal(JSON.parse((await server.approve("GET", "/proc/status")).text).plugins, 0);
-        equal((await server.approve("GET", "/lib/gpu/state")).status, 404);
+        assertEquals(JSON.parse((await server.approve("GET", "/proc/status")).text).plugins, 0);
+        assertEquals((await server.approve("GET", "/lib/gpu/state")).status, 404);
         // A port without a listener.
         const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
         const { port } = listener.addr;
@@ -198,8 +198,8 @@ Deno.test({
           ...TOKENS,
           ELASTIK_URL: `http://127.0.0.1:${port}`,
         });
-        equal(away.code, 3);
-        match(
+        assertEquals(away.code, 3);
+        assertMatch(
           away.stderr,
           /Cannot reach http:\/\/127\.0\.0\.1:\d+: curl: \(7\).*start the server/s,
         );
@@ -234,8 +234,11 @@ Deno.test("install.sh takes ELASTIK_URL, else ELASTIK_PORT of the environment, e
     for (const [file, env, address] of rows) {
       if (file !== undefined) await Deno.writeTextFile(`${folder}/.env`, file);
       const ran = await install(folder, ["example"], { PATH, ...env }, folder);
-      equal(ran.code, 3);
-      match(ran.stderr, new RegExp(`^Cannot reach http://${address.replaceAll(".", "\\.")}: `));
+      assertEquals(ran.code, 3);
+      assertMatch(
+        ran.stderr,
+        new RegExp(`^Cannot reach http://${address.replaceAll(".", "\\.")}: `),
+      );
     }
   }));
 
@@ -245,7 +248,7 @@ Deno.test("install.ps1 finds the port in .env by a pattern that finds what insta
   const line = new RegExp(quoted.replaceAll("''", "'"));
   for (const [file = "", port] of ENV_FILES) {
     const found = file.split(/\r?\n/).map((text) => line.exec(text)?.[1]);
-    equal(found.findLast((value) => value !== undefined) || "3005", port, file);
+    assertStrictEquals(found.findLast((value) => value !== undefined) || "3005", port, file);
   }
 });
 
@@ -262,23 +265,26 @@ Deno.test({
         await put("fanout", "import 'x';");
         const env = { ...TOKENS, ...url(server) };
         const ran = await install(folder, ["primitives", "--with-semantic"], env);
-        equal(ran.code, 1);
-        match(
+        assertEquals(ran.code, 1);
+        assertMatch(
           ran.stderr,
           /Cannot approve fanout: .*an import \(line 1\).*fanout is stored but not active/,
         );
-        match(ran.stderr, /Installed before that: gpu fstab db\n/);
-        equal((await stateOf(server, "fanout")).state, "pending");
-        equal((await stateOf(server, "db")).up, true);
+        assertMatch(ran.stderr, /Installed before that: gpu fstab db\n/);
+        assertEquals((await stateOf(server, "fanout")).state, "pending");
+        assertEquals((await stateOf(server, "db")).up, true);
         await put("fanout", plugin({ routes: [], fallback: true }, "return new Response('fan');"));
         const again = await install(folder, ["primitives", "--with-semantic"], env);
-        equal(again.code, 0, again.stderr);
-        deepStrictEqual(
+        assertEquals(again.code, 0, again.stderr);
+        assertEquals(
           [...again.stdout.matchAll(/^Activated (\w+)$/gm)].map(([, name]) => name),
           ["gpu", "fstab", "db", "fanout", "semantic"],
         );
         // A fallback is active although it is not in /bin.
-        equal((await get(server, "/nothing", { authorization: `Bearer ${TOKEN}` })).text, "fan");
+        assertEquals(
+          (await get(server, "/nothing", { authorization: `Bearer ${TOKEN}` })).text,
+          "fan",
+        );
       });
     });
   },
@@ -306,8 +312,8 @@ Deno.test({
         ];
         for (const [env, code, says] of rows) {
           const ran = await install(folder, ["example"], { ...where, ...env });
-          equal(ran.code, code, ran.stderr);
-          match(ran.stderr, says);
+          assertStrictEquals(ran.code, code, ran.stderr);
+          assertMatch(ran.stderr, says);
           server.witness(ran.stdout + ran.stderr, "install.sh");
         }
       });
@@ -324,7 +330,7 @@ Deno.test({
       args: [`${ROOT}/plugins/install.sh`],
       cwd: "/",
     });
-    equal(ran.code, 0, ran.stdout);
+    assertEquals(ran.code, 0, ran.stdout);
   },
 });
 
@@ -349,8 +355,8 @@ Deno.test("install.ps1 has the same steps and messages as install.sh", async () 
   // A quote inside a command substitution does not end a message.
   const plain = sh.replaceAll('$(words "$body")', "$(words $body)");
   const steps = outline(plain, "say", "stop", "words");
-  ok(steps.length > 30, String(steps.length));
-  deepStrictEqual(outline(ps, "Say", "Stop-With", "Get-Words"), steps);
+  assert(steps.length > 30, String(steps.length));
+  assertEquals(outline(ps, "Say", "Stop-With", "Get-Words"), steps);
 });
 
 Deno.test("install.ps1 closes every quote and bracket", async () => {
@@ -364,14 +370,19 @@ Deno.test("install.ps1 closes every quote and bracket", async () => {
     if (quote !== "") {
       if (quote === '"' && char === "`") at++;
       else if (char === quote) quote = "";
-      ok(char !== "\n", `a string continues on the next line before ${code.slice(at, at + 40)}`);
+      assert(
+        char !== "\n",
+        `a string continues on the next line before ${code.slice(at, at + 40)}`,
+      );
       continue;
     }
     if (char === '"' || char === "'") quote = char;
     else if ("({[".includes(char)) open.push(char);
-    else if (pairs[char] !== undefined) equal(open.pop(), pairs[char], code.slice(at - 40, at + 1));
+    else if (pairs[char] !== undefined) {
+      assertStrictEquals(open.pop(), pairs[char], code.slice(at - 40, at + 1));
+    }
   }
-  deepStrictEqual([open, quote], [[], ""]);
+  assertEquals([open, quote], [[], ""]);
   // PowerShell reads a name before a colon as a drive, unless it is in braces.
-  equal(/"[^"\n]*\$\w+:[^"\n]*"/.exec(code.replace(/\$env:\w+/g, "")), null);
+  assertEquals(/"[^"\n]*\$\w+:[^"\n]*"/.exec(code.replace(/\$env:\w+/g, "")), null);
 });

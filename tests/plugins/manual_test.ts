@@ -1,6 +1,6 @@
 /** Runs the commands of the pages about plugins, and the recovery from a plugin that blocks. */
 
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
@@ -26,7 +26,7 @@ async function withReader(
     try {
       await test(shell, folder, async (act) => {
         const again = { ELASTIK_PORT: port() };
-        equal((await machine.stop()).code, 0, machine.output());
+        assertEquals((await machine.stop()).code, 0, machine.output());
         await act();
         machine = await startProgram(fromCheckout(folder, [], again));
       }, port);
@@ -52,17 +52,17 @@ for (const page of PAGES) {
     ignore: missing !== "",
     async fn(t) {
       const blocks = blocksOf(await Deno.readTextFile(`${ROOT}/${page}`));
-      ok(blocks.length > 1);
+      assert(blocks.length > 1);
       await withReader(async (shell, _folder, _restart, port) => {
         for (const { commands, answers } of blocks.flat()) {
           await t.step(commands.split("\n")[0] ?? "", async () => {
             const { code, output, complaints } = await shell.paste(
               commands.replaceAll(PORT, port()),
             );
-            equal(code, 0, `${output}\n${complaints}`);
+            assertEquals(code, 0, `${output}\n${complaints}`);
             const absent = missingAnswer(answers, output.replaceAll(port(), PORT));
-            ok(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
-            ok(!/"status":[45]\d\d/.test(output), output);
+            assert(absent === undefined, `should answer\n${absent}\nand answers\n${output}`);
+            assert(!/"status":[45]\d\d/.test(output), output);
           });
         }
       });
@@ -87,9 +87,9 @@ Deno.test({
         curl -s -X PUT $ELASTIK_URL/lib/bad/state --data-binary active \\
           -H "Authorization: Bearer $ELASTIK_APPROVE_TOKEN"
         curl -s $ELASTIK_URL/bin`);
-      match(setUp.output, /^\/bad\t/m);
+      assertMatch(setUp.output, /^\/bad\t/m);
       await restart(async () => {
-        equal((await shell.paste('rm -rf "data/lib%2Fbad/"')).code, 0);
+        assertEquals((await shell.paste('rm -rf "data/lib%2Fbad/"')).code, 0);
       });
       const after = await shell.paste(`
         curl -s $ELASTIK_URL/bin
@@ -97,11 +97,11 @@ Deno.test({
         curl -s -o /dev/null -w 'bad %{http_code}\\n' $ELASTIK_URL/bad
         curl -s $ELASTIK_URL/home/kept?raw; echo
         curl -s $ELASTIK_URL/proc/audit/home/kept`);
-      ok(!/^(?:\/)?bad\b(?! 404)/m.test(after.output), after.output);
-      match(after.output, /^bad 404$/m);
-      match(after.output, /^kept$/m);
-      match(after.output, /"ok":true/);
-      ok(port() !== "");
+      assert(!/^(?:\/)?bad\b(?! 404)/m.test(after.output), after.output);
+      assertMatch(after.output, /^bad 404$/m);
+      assertMatch(after.output, /^kept$/m);
+      assertMatch(after.output, /"ok":true/);
+      assert(port() !== "");
     });
   },
 });

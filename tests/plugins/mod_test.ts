@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import {
   formatPluginsModule,
   parsePluginSets as setsOf,
@@ -11,7 +11,7 @@ const installer = await Deno.readTextFile(`${ROOT}/plugins/install.sh`);
 
 Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
   const text = await Deno.readTextFile(`${ROOT}/plugins/mod.ts`);
-  equal(
+  assertEquals(
     text,
     formatPluginsModule(files, installer),
     "run `deno task plugins` and commit plugins/mod.ts",
@@ -19,25 +19,25 @@ Deno.test("plugins/mod.ts is what `deno task plugins` writes", async () => {
 });
 
 Deno.test("pluginSources have the text of the files", async () => {
-  equal(
+  assertEquals(
     Object.keys(pluginSources),
     files.filter((name) => name.endsWith(".ts") && name !== "mod.ts")
       .map((name) => name.slice(0, -3)).sort(),
   );
   for (const [name, text] of Object.entries(pluginSources)) {
-    equal(text, await Deno.readTextFile(`${ROOT}/plugins/${name}.ts`), name);
+    assertEquals(text, await Deno.readTextFile(`${ROOT}/plugins/${name}.ts`), name);
   }
 });
 
 Deno.test("parsePluginSets() returns the sets of the install script", () => {
-  equal(pluginSets, setsOf(installer));
-  ok(pluginSets.primitives?.includes("gpu"));
-  throws(() => setsOf("nothing"), /has no line with primitives/);
+  assertEquals(pluginSets, setsOf(installer));
+  assert(pluginSets.primitives?.includes("gpu"));
+  assertThrows(() => setsOf("nothing"), /has no line with primitives/);
 });
 
 Deno.test("formatPluginsModule() lists sources only, in order", () => {
   const script = "primitives='b'\n";
-  equal(
+  assertEquals(
     formatPluginsModule(["b.ts", "a.ts"], script),
     formatPluginsModule(["a.ts", "mod.ts", "README.md", "install.sh", "b.ts"], script),
   );

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-import-prefix -- lib/deps has what servers download; the tests need a parser for PowerShell
 /** The PowerShell script, checked by a grammar: PowerShell is not available on the build computers. */
 
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { fileURLToPath } from "node:url";
 // Imported so that the package is downloaded; the test reads another file of it.
 import grammar from "npm:tree-sitter-powershell@0.26.4/package.json" with { type: "json" };
@@ -33,9 +33,9 @@ async function faultsIn(script: string): Promise<string[]> {
 
 Deno.test("install.ps1 is valid PowerShell", async () => {
   const script = await Deno.readTextFile(new URL("../../plugins/install.ps1", import.meta.url));
-  equal(await faultsIn(script), []);
+  assertEquals(await faultsIn(script), []);
   // The grammar refuses these, so the assertion above can fail.
   for (const broken of ["if ($a { 1 }", "function Say([string]$x { }", 'Say "open']) {
-    equal((await faultsIn(`${script}\n${broken}\n`)).length > 0, true, broken);
+    assertEquals((await faultsIn(`${script}\n${broken}\n`)).length > 0, true, broken);
   }
 });

@@ -1,6 +1,6 @@
 /** The commands of `reality.md`, run as a reader would. */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { cacheIn, fromCheckout, inFolder, onPath, ROOT, startProgram } from "../project/program.ts";
 import { blocksOf, missingAnswer } from "../project/readme.ts";
 import { ReaderShell } from "../project/reader_shell.ts";
@@ -37,13 +37,13 @@ Deno.test({
           await t.step(commands.split("\n")[0] ?? "", async () => {
             const here = commands.replaceAll("3005", port).replaceAll("3006", second);
             const { code, output, complaints } = await shell.paste(here);
-            equal(code, 0, `${output}\n${complaints}`);
+            assertEquals(code, 0, `${output}\n${complaints}`);
             const absent = missingAnswer(answers, output.replaceAll(port, "3005"));
-            ok(
+            assert(
               absent === undefined,
               `should answer\n${absent}\nand answers\n${output}\n${complaints}`,
             );
-            ok(!/"status":[45]\d\d/.test(output), output);
+            assert(!/"status":[45]\d\d/.test(output), output);
           });
         }
       } finally {

@@ -3,7 +3,7 @@
  * of their own in empty folders.
  */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import {
   ask,
@@ -37,8 +37,8 @@ function startHere(folder: string, env: Readonly<Record<string, string>> = {}): 
 /** Requests an archive as T3 and unpacks it. */
 async function take(url: string, path: string, token: string, into: string): Promise<void> {
   const answer = await fetch(`${url}${path}`, { headers: bearer(token) });
-  equal(answer.status, 200, path);
-  ok(answer.body !== null);
+  assertEquals(answer.status, 200, path);
+  assert(answer.body !== null);
   const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));
   await untar(await new Response(tar).bytes(), into);
 }
@@ -47,9 +47,9 @@ async function installReality(url: string, token: string): Promise<void> {
   const headers = bearer(token);
   const source = await Deno.readTextFile(`${ROOT}/plugins/reality.ts`);
   const stored = await ask(`${url}/lib/reality`, { method: "PUT", body: source, headers });
-  ok(stored.status < 300, stored.text);
+  assert(stored.status < 300, stored.text);
   const up = await ask(`${url}/lib/reality/state`, { method: "PUT", body: "active", headers });
-  equal(up.status, 200, up.text);
+  assertEquals(up.status, 200, up.text);
 }
 
 async function verify(folder: string): Promise<void> {
@@ -58,7 +58,7 @@ async function verify(folder: string): Promise<void> {
     args: ["run", "-A", "main.ts", "verify"],
     cwd: folder,
   });
-  equal(code, 0, stdout + stderr);
+  assertEquals(code, 0, stdout + stderr);
 }
 
 async function keptToken(folder: string): Promise<string> {
@@ -88,17 +88,17 @@ Deno.test("two archives make a second server, and that one a third", () =>
       const t3 = SECRETS.ELASTIK_APPROVE_TOKEN;
       await installReality(a.url, t3);
       const put = { method: "PUT", body: "kept", headers: bearer(SECRETS.ELASTIK_TOKEN) };
-      equal((await ask(`${a.url}/home/x`, put)).status, 201);
+      assertEquals((await ask(`${a.url}/home/x`, put)).status, 201);
       await take(a.url, "/self", t3, second);
       await take(a.url, "/__reality__", t3, second);
       // The first server is unchanged.
-      equal((await ask(`${a.url}/proc/audit/home/x`, { headers: bearer(t3) })).status, 200);
+      assertEquals((await ask(`${a.url}/proc/audit/home/x`, { headers: bearer(t3) })).status, 200);
     } finally {
-      equal((await a.stop()).code, 0);
+      assertEquals((await a.stop()).code, 0);
     }
     for (const [path, { bytes }] of filesBelow(second)) {
       for (const secret of Object.values(SECRETS)) {
-        ok(path === "tests/plugins/reality_seed_test.ts" || !holds(bytes, secret), path);
+        assert(path === "tests/plugins/reality_seed_test.ts" || !holds(bytes, secret), path);
       }
     }
     await verify(second);
@@ -106,22 +106,25 @@ Deno.test("two archives make a second server, and that one a third", () =>
     const b = await startHere(second);
     try {
       const t3 = await keptToken(second);
-      ok(!Object.values(SECRETS).includes(t3));
-      equal((await ask(`${b.url}/home/x?raw`)).text, "kept");
-      equal((await ask(`${b.url}/home/y`, { method: "PUT", body: "new" })).status, 201);
+      assert(!Object.values(SECRETS).includes(t3));
+      assertEquals((await ask(`${b.url}/home/x?raw`)).text, "kept");
+      assertEquals((await ask(`${b.url}/home/y`, { method: "PUT", body: "new" })).status, 201);
       const old = bearer(SECRETS.ELASTIK_APPROVE_TOKEN);
-      equal((await ask(`${b.url}/self`, { headers: old })).status, 401);
+      assertEquals((await ask(`${b.url}/self`, { headers: old })).status, 401);
       await take(b.url, "/self", t3, third);
       await take(b.url, "/__reality__", t3, third);
     } finally {
-      equal((await b.stop()).code, 0);
+      assertEquals((await b.stop()).code, 0);
     }
     await verify(second);
     await verify(third);
-    equal([...filesBelow(third).keys()].filter((path) => path.startsWith("data/home")).sort(), [
-      "data/home%2Fx/universe.db",
-      "data/home%2Fy/universe.db",
-    ]);
+    assertEquals(
+      [...filesBelow(third).keys()].filter((path) => path.startsWith("data/home")).sort(),
+      [
+        "data/home%2Fx/universe.db",
+        "data/home%2Fy/universe.db",
+      ],
+    );
   }));
 
 /** The command that runs a server from another one. */
@@ -146,39 +149,39 @@ Deno.test("a server runs from the modules of another, from the cache the second 
         () => "it started",
         (error: Error) => error.message,
       );
-      match(refused, /401/);
+      assertMatch(refused, /401/);
       const capability = server.capability("/self", "r");
       start = seed(url, here, {
         ...cache,
         DENO_AUTH_TOKENS: `${capability}@127.0.0.1:${server.port}`,
       });
       const b = await startProgram(start);
-      equal((await ask(`${b.url}/home/x`, { method: "PUT", body: "kept" })).status, 201);
-      equal((await b.stop()).code, 0);
+      assertEquals((await ask(`${b.url}/home/x`, { method: "PUT", body: "kept" })).status, 201);
+      assertEquals((await b.stop()).code, 0);
     });
-    equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
-    ok(start !== undefined);
+    assertEquals([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
+    assert(start !== undefined);
     // The first server is stopped.
     const b = await startProgram(start);
     try {
-      equal((await ask(`${b.url}/home/x?raw`)).text, "kept");
+      assertEquals((await ask(`${b.url}/home/x?raw`)).text, "kept");
       const t3 = await keptToken(here);
       await installReality(b.url, t3);
       await take(b.url, "/self", t3, third);
       await take(b.url, "/__reality__", t3, third);
       // Modules that only types need are not in the cache: one attempt to load them is made.
-      ok(b.output().split("Download").length <= 2, b.output());
+      assert(b.output().split("Download").length <= 2, b.output());
     } finally {
-      equal((await b.stop()).code, 0);
+      assertEquals((await b.stop()).code, 0);
     }
     const files = filesBelow(third);
     for (const path of ["main.ts", "LICENSE", "deno.json", "plugins/reality.ts"]) {
-      equal(files.get(path)?.bytes, await Deno.readFile(`${ROOT}/${path}`), path);
+      assertEquals(files.get(path)?.bytes, await Deno.readFile(`${ROOT}/${path}`), path);
     }
     await verify(third);
     const c = await startHere(third);
-    equal((await ask(`${c.url}/home/x?raw`)).text, "kept");
-    equal((await c.stop()).code, 0);
+    assertEquals((await ask(`${c.url}/home/x?raw`)).text, "kept");
+    assertEquals((await c.stop()).code, 0);
   }));
 
 Deno.test("a server that is a single file sends that file, and others run from it", () =>
@@ -198,8 +201,8 @@ Deno.test("a server that is a single file sends that file, and others run from i
       const t3 = await keptToken(here);
       await installReality(a.url, t3);
       await take(a.url, "/self", t3, there);
-      equal([...filesBelow(there).keys()], ["elastik.js"]);
-      equal(
+      assertEquals([...filesBelow(there).keys()], ["elastik.js"]);
+      assertEquals(
         filesBelow(there).get("elastik.js")?.bytes,
         await Deno.readFile(`${folder}/elastik.js`),
       );
@@ -217,9 +220,9 @@ Deno.test("a server that is a single file sends that file, and others run from i
         const own = await keptToken(there);
         await installReality(b.url, own);
         const listed = await ask(`${b.url}/proc/source/`, { headers: bearer(own) });
-        equal(listed.text, "elastik.js\n");
+        assertEquals(listed.text, "elastik.js\n");
         const file = await ask(`${b.url}/self/elastik.js`, { headers: bearer(own) });
-        equal(file.text, await Deno.readTextFile(`${folder}/elastik.js`));
+        assertEquals(file.text, await Deno.readTextFile(`${folder}/elastik.js`));
       } finally {
         await b.stop();
       }

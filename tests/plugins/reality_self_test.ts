@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import reality from "../../plugins/reality.ts";
 import { narrow } from "../../lib/auth/capability.ts";
 import { APPROVE, bearer, type TestServer, TOKEN } from "../support/test_server.ts";
@@ -22,14 +22,14 @@ Deno.test("/self packs the listed source, with programs executable", () =>
     await withTempFolder(async (folder) => {
       await untar(await fetchTar(server, "/self"), folder);
       const files = filesBelow(folder);
-      equal([...files.keys()].sort(), list);
+      assertEquals([...files.keys()].sort(), list);
       for (const [path, { bytes, mode }] of files) {
         const program = bytes[0] === 0x23 && bytes[1] === 0x21;
-        equal(mode & 0o700, program ? 0o700 : 0o600, path);
+        assertEquals(mode & 0o700, program ? 0o700 : 0o600, path);
       }
-      ok((files.get(".ci/run")?.mode ?? 0) & 0o100);
+      assert((files.get(".ci/run")?.mode ?? 0) & 0o100);
       for (const path of ["main.ts", "plugins/reality.ts", "tests/browser/axe_test.ts"]) {
-        equal(files.get(path)?.bytes, await Deno.readFile(new URL(path, ROOT)), path);
+        assertEquals(files.get(path)?.bytes, await Deno.readFile(new URL(path, ROOT)), path);
       }
     });
   }));
@@ -168,9 +168,9 @@ Deno.test("/self/main.ts redirects to the single file of the program", async () 
     );
   const env = { caller: { tier: "T3", fetch }, machine: { fetch } };
   const answer = await reality.fetch(new Request("http://server/self/main.ts"), env);
-  equal([answer.status, answer.headers.get("location")], [307, "./my%20machine.js"]);
+  assertEquals([answer.status, answer.headers.get("location")], [307, "./my%20machine.js"]);
   const other = await reality.fetch(new Request("http://server/self/lib/main.ts"), env);
-  equal(other.status, 404);
+  assertEquals(other.status, 404);
 });
 
 Deno.test("/self passes on the refusal of a server without source", async () => {
@@ -178,7 +178,7 @@ Deno.test("/self passes on the refusal of a server without source", async () => 
   const env = { caller: { tier: "T3", fetch: refused }, machine: { fetch: refused } };
   for (const path of ["/self", "/self/", "/self/main.ts"]) {
     const answer = await reality.fetch(new Request(`http://server${path}`), env);
-    equal(answer.status, 501);
-    match(await answer.text(), /one binary/);
+    assertEquals(answer.status, 501);
+    assertMatch(await answer.text(), /one binary/);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { randomBytes } from "node:crypto";
 import reality from "../../plugins/reality.ts";
 import { APPROVE, bearer, KEY, startTestServer, TOKEN } from "../support/test_server.ts";
@@ -21,7 +21,7 @@ Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
     };
     for (const [path, body] of Object.entries(worlds)) {
       const put = await server.approve("PUT", path, body);
-      ok(put.status < 300, put.text);
+      assert(put.status < 300, put.text);
     }
     await server.approve("PUT", "/home/x", "two");
     const listed = (await server.approve("GET", "/proc/worlds")).text.split("\n")
@@ -30,23 +30,25 @@ Deno.test("/__reality__ packs every world, and a key made for the copy", () =>
       await untar(await fetchTar(server, "/__reality__"), folder);
       const files = filesBelow(folder);
       const packed = [...files.keys()].filter((path) => path !== "data/.key");
-      equal(
+      assertEquals(
         packed.sort(),
         listed.map((name) =>
           `data/${name.replaceAll("%", "%25").replaceAll("/", "%2F")}/universe.db`
         )
           .sort(),
       );
-      ok([...files.values()].every(({ mode }) => mode === 0o600));
-      equal((Deno.lstatSync(`${folder}/data`).mode ?? 0) & 0o777, 0o700);
+      assert([...files.values()].every(({ mode }) => mode === 0o600));
+      assertEquals((Deno.lstatSync(`${folder}/data`).mode ?? 0) & 0o777, 0o700);
       const key = new TextDecoder().decode(files.get("data/.key")?.bytes);
-      match(key, /^[0-9a-f]{64}\n$/);
+      assertMatch(key, /^[0-9a-f]{64}\n$/);
       const { code, lines } = verified(`${folder}/data`);
-      equal([code, lines], [0, [`${listed.length} worlds checked, 0 broken`]]);
+      assertEquals([code, lines], [0, [`${listed.length} worlds checked, 0 broken`]]);
       // With the key of the first server no chain is valid.
-      equal(verified(`${folder}/data`, KEY).code, 1);
+      assertEquals(verified(`${folder}/data`, KEY).code, 1);
       for (const [path, { bytes }] of files) {
-        for (const secret of [TOKEN, APPROVE, KEY]) ok(!holds(bytes, secret), `${path}: a secret`);
+        for (const secret of [TOKEN, APPROVE, KEY]) {
+          assert(!holds(bytes, secret), `${path}: a secret`);
+        }
       }
     });
   }));
@@ -64,20 +66,20 @@ Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
       };
       const clone = await startTestServer({ data: `${folder}/data`, env });
       try {
-        ok(clone.fresh, "the clone had an approve token");
+        assert(clone.fresh, "the clone had an approve token");
         const read = await clone.send({ method: "GET", target: "/home/x?raw" });
-        equal(read.text, "kept");
+        assertEquals(read.text, "kept");
         const sent = { method: "PUT", target: "/home/y", body: "no" };
         const refused = await clone.send({ ...sent, headers: bearer(capability) });
-        equal(refused.status, 401);
-        equal((await clone.send({ ...sent, headers: T3 })).status, 401);
+        assertEquals(refused.status, 401);
+        assertEquals((await clone.send({ ...sent, headers: T3 })).status, 401);
         await clone.approve("PUT", "/home/x", "grown");
         await clone.audit();
         // The plugin is in the clone, approved, and can clone the clone.
         await withTempFolder(async (other) => {
           await untar(await fetchTar(clone, "/__reality__"), other);
-          equal(verified(`${other}/data`).code, 0);
-          ok(
+          assertEquals(verified(`${other}/data`).code, 0);
+          assert(
             Deno.readTextFileSync(`${other}/data/.key`) !==
               Deno.readTextFileSync(`${folder}/data/.key`),
           );
@@ -85,7 +87,7 @@ Deno.test("/__reality__ makes a clone with equal worlds and other keys", () =>
       } finally {
         await clone.stop();
       }
-      equal(verified(`${folder}/data`).code, 0);
+      assertEquals(verified(`${folder}/data`).code, 0);
     });
   }));
 
@@ -119,10 +121,10 @@ Deno.test("/__reality__ is consistent during writes, and leaves out deleted worl
     await withTempFolder(async (folder) => {
       await untar(archive, folder);
       const { code, lines } = verified(`${folder}/data`);
-      equal([code, lines.length], [0, 1], lines.join("\n"));
+      assertEquals([code, lines.length], [0, 1], lines.join("\n"));
       const paths = [...filesBelow(folder).keys()];
       for (const name of names.slice(0, 35)) {
-        ok(paths.includes(`data/home%2Fh%2F${name}/universe.db`), name);
+        assert(paths.includes(`data/home%2Fh%2F${name}/universe.db`), name);
       }
     });
   }));
@@ -137,12 +139,15 @@ Deno.test("/__reality__ has a text in place of a damaged world, which verify rep
     await withTempFolder(async (folder) => {
       await untar(await fetchTar(server, "/__reality__"), folder);
       const { code, lines } = verified(`${folder}/data`);
-      equal(code, 1);
-      equal(lines.filter((line) => line.includes("unreadable")).length, 1);
-      ok(lines.some((line) => line.startsWith("home/rotten: unreadable")));
-      match(Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`), /\/home\/rotten/);
+      assertEquals(code, 1);
+      assertEquals(lines.filter((line) => line.includes("unreadable")).length, 1);
+      assert(lines.some((line) => line.startsWith("home/rotten: unreadable")));
+      assertMatch(
+        Deno.readTextFileSync(`${folder}/data/home%2Frotten/universe.db`),
+        /\/home\/rotten/,
+      );
     });
-    ok(server.log.some((line) => line.includes("Cannot copy /home/rotten")));
+    assert(server.log.some((line) => line.includes("Cannot copy /home/rotten")));
   }));
 
 Deno.test("/__reality__ removes its copies after the client disconnects", () =>
@@ -160,9 +165,9 @@ Deno.test("/__reality__ removes its copies after the client disconnects", () =>
     // Sixteen copies can be open; copies that were not removed would use them up.
     await withTempFolder(async (folder) => {
       await untar(await fetchTar(server, "/__reality__"), folder);
-      equal(verified(`${folder}/data`).code, 0);
+      assertEquals(verified(`${folder}/data`).code, 0);
     });
-    equal([...Deno.readDirSync(`${server.data}/.incoming`)], []);
+    assertEquals([...Deno.readDirSync(`${server.data}/.incoming`)], []);
   }));
 
 /** A server of one world that answers requests for its copy with these responses. */
@@ -182,7 +187,7 @@ function copyOf(body: string, size: number | string): Response {
 
 async function tarOf(env: ReturnType<typeof envOf>): Promise<string> {
   const answer = await reality.fetch(new Request("http://server/__reality__"), env);
-  ok(answer.body !== null);
+  assert(answer.body !== null);
   const tar = answer.body.pipeThrough(new DecompressionStream("gzip"));
   return new TextDecoder("latin1").decode(await new Response(tar).bytes());
 }
@@ -201,13 +206,13 @@ Deno.test("/__reality__ breaks off if a world cannot be copied", async () => {
   try {
     for (const copies of failures) {
       const outcome = await tarOf(envOf(...copies)).then(() => "whole", () => "broken");
-      equal(outcome, "broken");
+      assertEquals(outcome, "broken");
     }
   } finally {
     console.error = said;
   }
-  equal(lines.length, failures.length);
-  match(
+  assertEquals(lines.length, failures.length);
+  assertMatch(
     String(lines[0]),
     /^Cannot complete data\.tar\.gz: Cannot pack data\/home%2Fx\/universe\.db/,
   );
@@ -216,7 +221,7 @@ Deno.test("/__reality__ breaks off if a world cannot be copied", async () => {
 Deno.test("/__reality__ waits for a busy server, and leaves out deleted worlds", async () => {
   const busy = new Response("busy", { status: 503 });
   const packed = await tarOf(envOf(busy, copyOf("ten bytes.", 10)));
-  ok(packed.includes("ten bytes.") && packed.includes("data/.key"));
+  assert(packed.includes("ten bytes.") && packed.includes("data/.key"));
   const without = await tarOf(envOf(new Response("gone", { status: 404 })));
-  ok(!without.includes("home%2Fx") && without.includes("data/.key"));
+  assert(!without.includes("home%2Fx") && without.includes("data/.key"));
 });

@@ -1,6 +1,6 @@
 /** Memory that a server needs to send an archive of itself; the server is a process of its own. */
 
-import { ok } from "node:assert/strict";
+import { assert } from "../support/assert.ts";
 import { randomBytes } from "node:crypto";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, ROOT, startProgram } from "../project/program.ts";
@@ -33,7 +33,7 @@ Deno.test({
       const tell = async (path: string, body: BodyInit) => {
         const init = { method: "PUT", body, headers: bearer(TOKEN) };
         const answer = await fetch(`${machine.url}${path}`, init);
-        ok(answer.ok, await answer.text());
+        assert(answer.ok, await answer.text());
       };
       try {
         await tell("/lib/reality", await Deno.readTextFile(`${ROOT}/plugins/reality.ts`));
@@ -51,7 +51,7 @@ Deno.test({
         let peak = before;
         const timer = setInterval(() => peak = Math.max(peak, weigh()), 5);
         try {
-          ok(await read(machine.url) > WORLDS * BYTES);
+          assert(await read(machine.url) > WORLDS * BYTES);
           // A client that reads a little and then pauses.
           const answer = await fetch(`${machine.url}/__reality__`, { headers: bearer(TOKEN) });
           const reader = answer.body?.getReader();
@@ -61,7 +61,7 @@ Deno.test({
         } finally {
           clearInterval(timer);
         }
-        ok(peak - before < GROWTH_KIB, `it grew by ${Math.round((peak - before) / 1000)} MB`);
+        assert(peak - before < GROWTH_KIB, `it grew by ${Math.round((peak - before) / 1000)} MB`);
       } finally {
         await machine.stop();
       }

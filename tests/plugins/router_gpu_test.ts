@@ -1,6 +1,6 @@
 /** The router with the gpu plugin, whose backend is a server of the test. */
 
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { bearer, TOKEN } from "../support/test_server.ts";
 import { installPlugin } from "../support/plugin_server.ts";
 import { type GpuServer, withGpuServer } from "./gpu/gpu_server.ts";
@@ -25,29 +25,29 @@ Deno.test("router asks the gpu plugin if its backend is local", async (t) => {
     await t.step(
       "resolves typing errors only if no backend is configured",
       async () => {
-        equal(await leads(gpu, "/waether"), "/home/weather");
-        equal(await leads(gpu, "/how-much-did-it-rain"), 404);
+        assertEquals(await leads(gpu, "/waether"), "/home/weather");
+        assertEquals(await leads(gpu, "/how-much-did-it-rain"), 404);
       },
     );
     await t.step("asks a local backend one question", async () => {
       await gpu.configure(`ollama://${backend.host}`);
       backend.behaviour = { tokens: ["/home/", "weather", "\n"] };
-      equal(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
-      equal(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
-      deepStrictEqual(backend.calls.length, 1);
-      match(backend.calls[0]?.prompt ?? "", /\nTyped: "\/雨下得多大"$/);
+      assertEquals(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
+      assertEquals(await leads(gpu, encodeURI("/雨下得多大")), "/home/weather");
+      assertEquals(backend.calls.length, 1);
+      assertMatch(backend.calls[0]?.prompt ?? "", /\nTyped: "\/雨下得多大"$/);
     });
     await t.step("answers the standard 404 if the backend breaks off", async () => {
       backend.behaviour = { tokens: ["/home/weather"], end: "broken" };
-      equal(await leads(gpu, "/will-it-rain"), 404);
+      assertEquals(await leads(gpu, "/will-it-rain"), 404);
     });
     await t.step("sends nothing to a remote backend", async () => {
       await gpu.configure("openai://192.0.2.1/v1");
-      equal(await leads(gpu, "/where-does-it-rain"), 404);
-      equal(await leads(gpu, "/waether"), "/home/weather");
+      assertEquals(await leads(gpu, "/where-does-it-rain"), 404);
+      assertEquals(await leads(gpu, "/waether"), "/home/weather");
       const day = new Date().toISOString().slice(0, 10);
       const log = await server.approve("GET", `/var/log/gpu/${day}.ndjson?raw`);
-      equal(log.text.includes("192.0.2.1"), false);
+      assertEquals(log.text.includes("192.0.2.1"), false);
     });
   });
 });

@@ -1,6 +1,6 @@
 /** The router with models that invent names, hang, fail, are remote or absent. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { eventually, setState, stateOf } from "../plugin/plugin_test_server.ts";
 import { type Behaviour, routerSuite } from "./router/router_server.ts";
 
@@ -10,13 +10,13 @@ routerSuite("router handles every failure of the model", (add) => {
     await router.tell({ says: "/home/made-up\n/home/weather\n/home/also-made-up" });
     await router.leads("/rain", "/home/weather");
     await router.tell({ says: "The answer is /home/weather, I think." });
-    equal((await router.get("/storm")).status, 404);
+    assertEquals((await router.get("/storm")).status, 404);
     await router.tell({ says: "\u0000\uffff" + "x".repeat(200_000) });
-    equal((await router.get("/hail")).status, 404);
+    assertEquals((await router.get("/hail")).status, 404);
     const all = ["home/c1", "home/c2", "home/c3", "home/c4", "home/c5", "home/c6"];
     await router.make(...all);
     await router.tell({ says: all.map((name) => `/${name}`).join("\n") });
-    equal((await router.get("/snow")).status, 404, "an answer with all names chooses none");
+    assertEquals((await router.get("/snow")).status, 404, "an answer with all names chooses none");
   });
 
   const DEAD: [string, Behaviour][] = [
@@ -37,8 +37,8 @@ routerSuite("router handles every failure of the model", (add) => {
         await router.plain("/rain");
         await router.leads("/waether", "/home/weather");
         const asked = (await router.asked()).length;
-        equal(asked <= 1, true);
-        equal(behaviour.local === false || behaviour.configured === false ? asked : 0, 0);
+        assertEquals(asked <= 1, true);
+        assertEquals(behaviour.local === false || behaviour.configured === false ? asked : 0, 0);
       },
     );
   }
@@ -50,13 +50,13 @@ routerSuite("router handles every failure of the model", (add) => {
       const start = performance.now();
       await router.plain("/rain");
       const took = performance.now() - start;
-      ok(took > 900 && took < 8_000, String(took));
+      assert(took > 900 && took < 8_000, String(took));
       // The next request does not wait.
       const again = performance.now();
       await router.plain("/storm");
-      ok(performance.now() - again < 900);
-      equal((await router.asked()).length, 1);
-      equal((await stateOf(router.server, "router")).up, true);
+      assert(performance.now() - again < 900);
+      assertEquals((await router.asked()).length, 1);
+      assertEquals((await stateOf(router.server, "router")).up, true);
     });
   }
 
@@ -84,14 +84,14 @@ routerSuite("router handles every failure of the model", (add) => {
     await router.make("home/weather", "home/sales");
     await router.tell({ says: "/home/weather" });
     for (let i = 0; i < 3; i++) await router.leads("/rain", "/home/weather");
-    equal((await router.asked()).length, 1);
+    assertEquals((await router.asked()).length, 1);
     await router.make("home/rain-gauge");
     await router.leads("/rain", "/home/weather");
-    equal((await router.asked()).length, 2);
+    assertEquals((await router.asked()).length, 2);
     // A new version with the same names is not another question.
     await router.make("home/weather");
     await router.leads("/rain", "/home/weather");
-    equal((await router.asked()).length <= 3, true);
+    assertEquals((await router.asked()).length <= 3, true);
   });
 });
 
@@ -105,8 +105,8 @@ routerSuite("router follows /etc/router.conf", (add) => {
   add("counts questions against the budget, not typing errors", async (router) => {
     await router.reset({ says: "NONE" }, "budget = 2");
     await router.make("home/weather");
-    for (let i = 0; i < 5; i++) equal((await router.get(`/rain${i}`)).status, 404);
-    equal((await router.asked()).length, 2);
+    for (let i = 0; i < 5; i++) assertEquals((await router.get(`/rain${i}`)).status, 404);
+    assertEquals((await router.asked()).length, 2);
     await router.leads("/waether", "/home/weather");
   });
 
@@ -114,7 +114,7 @@ routerSuite("router follows /etc/router.conf", (add) => {
     await router.reset({ says: "NONE" }, "candidates = 3");
     await router.make("home/rain-gauge", "home/old", "home/older", "home/new", "home/newest");
     await router.get("/rain");
-    deepStrictEqual(await router.shown(), ["/home/rain-gauge", "/home/newest", "/home/new"]);
+    assertEquals(await router.shown(), ["/home/rain-gauge", "/home/newest", "/home/new"]);
   });
 
   add("reports a configuration that is not valid and uses the defaults", async (router) => {
@@ -123,10 +123,13 @@ routerSuite("router follows /etc/router.conf", (add) => {
       "allow_remote = yes\nbudget = lots\n",
     );
     const { fault } = await stateOf(router.server, "router");
-    match(String(fault), /\/etc\/router\.conf line 2: budget must be a whole number from 0 to 600/);
+    assertMatch(
+      String(fault),
+      /\/etc\/router\.conf line 2: budget must be a whole number from 0 to 600/,
+    );
     await router.make("home/weather");
     await router.plain("/rain");
-    deepStrictEqual(await router.asked(), []);
+    assertEquals(await router.asked(), []);
     // Corrected while it runs, without a new approval.
     await router.server.approve("PUT", "/etc/router.conf", "allow_remote = yes\n");
     await eventually(

@@ -1,6 +1,6 @@
 /** Responses of the router over HTTP. */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { PROBLEMS } from "../../lib/http/problem.ts";
 import { BROWSER, routerSuite } from "./router/router_server.ts";
 
@@ -28,7 +28,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
       await router.leads("/reprots/", "/home/reports/");
       await router.leads("/home/weekly-plan", "/home/Weekly%20Plan.md");
       await router.leads("/etc/gpu.cnof", "/etc/gpu.conf");
-      deepStrictEqual(await router.asked(), []);
+      assertEquals(await router.asked(), []);
     },
   );
   add("keeps the query in Location", async (router) => {
@@ -39,7 +39,7 @@ routerSuite("router resolves typing errors without a model", (add) => {
       "/home/sales-report?raw&x=%0d%0aset-cookie:%20a",
     );
     const read = await fetch(`http://127.0.0.1:${router.server.port}/home/salse-report?raw`);
-    equal(await read.text(), "bytes of home/sales-report");
+    assertEquals(await read.text(), "bytes of home/sales-report");
   });
   add("resolves every script, percent-encoded in Location", async (router) => {
     await router.make("home/销售饼图", "home/übersicht");
@@ -52,10 +52,10 @@ routerSuite("router resolves typing errors without a model", (add) => {
     await router.make("home/sales-report");
     for (const method of ["GET", "HEAD"]) {
       const reply = await router.server.send({ method, target: TYPO });
-      equal(reply.status, 303);
-      equal(reply.headers.get("cache-control"), "no-store");
-      equal(reply.headers.get("vary"), "Accept, Authorization");
-      equal(reply.text === "", method === "HEAD");
+      assertEquals(reply.status, 303);
+      assertEquals(reply.headers.get("cache-control"), "no-store");
+      assertEquals(reply.headers.get("vary"), "Accept, Authorization");
+      assertStrictEquals(reply.text === "", method === "HEAD");
     }
   });
   add("answers the standard 404 for a name with another number or meaning", async (router) => {
@@ -77,22 +77,22 @@ routerSuite("router resolves typing errors without a model", (add) => {
     ) {
       await router.plain(path);
     }
-    deepStrictEqual(await router.asked(), [], "the model was asked");
+    assertEquals(await router.asked(), [], "the model was asked");
   });
   add("does not answer for a world that exists", async (router) => {
     await router.make("home/sales-report", "home/salse-report");
     for (const path of ["/home/salse-report", "/home/salse-report?raw"]) {
-      equal((await router.get(path)).status, 200);
+      assertEquals((await router.get(path)).status, 200);
     }
     await router.server.approve("DELETE", "/home/salse-report");
     for (let i = 0; i < 20; i++) {
       const target = `/home/sales-reprot${i % 2 === 0 ? "" : "s"}`;
       const put = await router.server.send({ method: "PUT", target, body: String(i) });
-      ok(put.status === 200 || put.status === 201);
-      equal((await router.get(`${target}?raw`)).text, String(i));
+      assert(put.status === 200 || put.status === 201);
+      assertStrictEquals((await router.get(`${target}?raw`)).text, String(i));
       await router.server.approve("DELETE", target);
       // Two edits in so short a word are not a typing error.
-      if (target.endsWith("s")) equal((await router.get(target)).status, 404);
+      if (target.endsWith("s")) assertEquals((await router.get(target)).status, 404);
       else await router.leads(target, "/home/sales-report");
     }
   });
@@ -106,7 +106,7 @@ routerSuite("router asks a model about other paths", (add) => {
     await router.tell({ says: "- `/home/weather`\n" });
     await router.leads(encodeURI("/帮我画销售饼图"), "/home/weather");
     const [asked = ""] = await router.asked();
-    match(asked, /^Typed: "\/帮我画销售饼图"$/m);
+    assertMatch(asked, /^Typed: "\/帮我画销售饼图"$/m);
   });
   add("lists two to five names in the type that Accept prefers", async (router) => {
     const names = ["home/<b>&\"'", "home/销售"].map((name) => name.replace(/["<>]/g, ""));
@@ -115,52 +115,58 @@ routerSuite("router asks a model about other paths", (add) => {
     await router.tell({ says: `/${second}\n/${first}` });
     const hrefs = [`/home/${encodeURIComponent("销售")}`, `/home/${encodeURIComponent("b&'")}`];
     const text = await router.get("/sales?x=1");
-    equal(text.status, 300);
-    equal(text.text, `/${second}\n/${first}\n`);
-    equal(
+    assertEquals(text.status, 300);
+    assertEquals(text.text, `/${second}\n/${first}\n`);
+    assertStrictEquals(
       text.headers.get("link"),
       hrefs.map((href) => `<${href}?x=1>; rel="alternate"`).join(", "),
     );
-    equal(text.headers.get("cache-control"), "no-store");
+    assertEquals(text.headers.get("cache-control"), "no-store");
     const json = await router.get("/sales", { accept: "application/json" });
-    deepStrictEqual(JSON.parse(json.text), [
+    assertEquals(JSON.parse(json.text), [
       { path: `/${second}`, href: hrefs[0] },
       { path: `/${first}`, href: hrefs[1] },
     ]);
     const page = await router.get('/sales%3Cscript%3E?"><script>', BROWSER);
-    equal(page.status, 300);
-    equal(page.headers.get("content-type"), "text/html; charset=utf-8");
-    equal(
+    assertEquals(page.status, 300);
+    assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
+    assertEquals(
       page.headers.get("content-security-policy"),
       "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
-    ok(!/<script|onerror|javascript:/i.test(page.text), page.text);
-    match(page.text, /<a href="\/home\/b%26&#39;\?%22%3E%3Cscript%3E">\/home\/b&amp;&#39;<\/a>/);
+    assert(!/<script|onerror|javascript:/i.test(page.text), page.text);
+    assertMatch(
+      page.text,
+      /<a href="\/home\/b%26&#39;\?%22%3E%3Cscript%3E">\/home\/b&amp;&#39;<\/a>/,
+    );
     const head = await router.server.send({ method: "HEAD", target: "/sales?x=1" });
-    deepStrictEqual([head.status, head.text], [300, ""]);
-    equal(head.headers.get("link"), text.headers.get("link"));
+    assertEquals([head.status, head.text], [300, ""]);
+    assertStrictEquals(head.headers.get("link"), text.headers.get("link"));
   });
   add("answers 404 with near names, and leaves HTML to the shell", async (router) => {
     await router.make("home/sales-report", "home/sales-plan", "home/weather");
     await router.tell({ says: "NONE" });
     const problem = await router.get("/sales-of-2019");
-    equal(problem.status, 404);
-    equal(problem.headers.get("content-type"), "application/problem+json");
+    assertEquals(problem.status, 404);
+    assertEquals(problem.headers.get("content-type"), "application/problem+json");
     const { type, title, status, detail, near } = JSON.parse(problem.text);
-    deepStrictEqual([type, title, status], [
+    assertEquals([type, title, status], [
       "/usr/share/doc/problems/not-found.md",
       PROBLEMS["not-found"].title,
       404,
     ]);
-    match(detail, /^Cannot find \/sales-of-2019: nothing is here; near it are \/home\/sales-/);
-    deepStrictEqual([...near].sort(), ["/home/sales-plan", "/home/sales-report"]);
+    assertMatch(
+      detail,
+      /^Cannot find \/sales-of-2019: nothing is here; near it are \/home\/sales-/,
+    );
+    assertEquals([...near].sort(), ["/home/sales-plan", "/home/sales-report"]);
     const text = await router.get("/sales-of-2019", { accept: "text/plain" });
-    match(text.text, /^404 [\w ]+\nCannot find .*near it are/);
+    assertMatch(text.text, /^404 [\w ]+\nCannot find .*near it are/);
     const nothing = await router.get("/zzzz");
-    match(nothing.text, /none of the 3 names that were considered fits/);
+    assertMatch(nothing.text, /none of the 3 names that were considered fits/);
     const shell = await router.get("/sales-of-2019", BROWSER);
-    equal(shell.status, 404);
-    match(shell.text, /the shell/);
+    assertEquals(shell.status, 404);
+    assertMatch(shell.text, /the shell/);
   });
   add(
     "asks about several typing errors, and lists them without a model",
@@ -168,12 +174,12 @@ routerSuite("router asks a model about other paths", (add) => {
       await router.make("home/planes", "home/planet");
       await router.tell({ says: "/home/planet" });
       await router.leads("/home/planer", "/home/planet");
-      equal((await router.asked()).length, 1);
+      assertEquals((await router.asked()).length, 1);
       await router.make("home/planed2", "home/planet2");
       await router.tell({ status: 503 });
       const reply = await router.get("/home/planex2");
-      equal(reply.status, 300, reply.text);
-      deepStrictEqual(reply.text.trim().split("\n").sort(), ["/home/planed2", "/home/planet2"]);
+      assertEquals(reply.status, 300, reply.text);
+      assertEquals(reply.text.trim().split("\n").sort(), ["/home/planed2", "/home/planet2"]);
     },
   );
 });
@@ -182,31 +188,31 @@ routerSuite("router does not answer other requests", (add) => {
   add("answers 414 to a URL of more than 4096 bytes without a question", async (router) => {
     await router.make("home/sales-report");
     const long = await router.get(`/${"x".repeat(4096)}`);
-    equal(long.status, 414);
-    equal(JSON.parse(long.text).type, "/usr/share/doc/problems/uri-too-long.md");
-    equal((await router.get(`/${"%E9%94%80".repeat(456)}`)).status, 414);
-    deepStrictEqual(await router.asked(), []);
-    equal((await router.get(`/${"x".repeat(4095)}`)).status, 404);
-    equal((await router.asked()).length, 1);
+    assertEquals(long.status, 414);
+    assertEquals(JSON.parse(long.text).type, "/usr/share/doc/problems/uri-too-long.md");
+    assertEquals((await router.get(`/${"%E9%94%80".repeat(456)}`)).status, 414);
+    assertEquals(await router.asked(), []);
+    assertEquals((await router.get(`/${"x".repeat(4095)}`)).status, 404);
+    assertEquals((await router.asked()).length, 1);
   });
   add("has no route", async (router) => {
     await router.make("home/sales-report");
     await router.tell({ says: "NONE" });
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
-      equal(
+      assertEquals(
         (await router.server.send({ method, target: "/_router_fallback" })).status,
         404,
         method,
       );
     }
     const reply = await router.get("/_router_fallback");
-    equal(reply.status, 404);
-    equal(
+    assertEquals(reply.status, 404);
+    assertStrictEquals(
       reply.text.replaceAll("/zzz", ""),
       (await router.get("/zzz")).text.replaceAll("/zzz", "")
         .replace("Cannot find ", "Cannot find /_router_fallback"),
     );
-    ok(!(await router.get("/bin")).text.includes("router"));
+    assert(!(await router.get("/bin")).text.includes("router"));
   });
   add("answers the standard 404 to scanners and scripts", async (router) => {
     await router.make("home/favicon", "home/robots", "home/index");
@@ -226,7 +232,7 @@ routerSuite("router does not answer other requests", (add) => {
     await router.plain("/indxe", { "sec-fetch-mode": "cors" });
     await router.plain("/home/indxe", { "sec-fetch-mode": "no-cors" });
     await router.leads("/home/indxe", "/home/index", { "sec-fetch-mode": "navigate" });
-    deepStrictEqual(await router.asked(), []);
+    assertEquals(await router.asked(), []);
   });
   add("does not resolve paths below /usr, /var and /lib", async (router) => {
     await router.make("home/sales-report", "usr/sales-report", "var/sales-report");
@@ -241,14 +247,14 @@ routerSuite("router does not answer other requests", (add) => {
     await router.plain("/home/salse-report");
     await router.make("home/sales-report");
     await router.leads("/home/salse-report", "/home/sales-report");
-    equal((await router.server.approve("DELETE", "/home/sales-report")).status, 200);
+    assertEquals((await router.server.approve("DELETE", "/home/sales-report")).status, 200);
     await router.plain("/home/salse-report");
     await router.make("home/planet");
     await router.leads("/home/planer", "/home/planet");
     await router.make("home/planes");
     const reply = await router.get("/home/planer");
-    equal(reply.status, 404, "two names are equally near, and the model chooses none");
-    match(reply.text, /near it are \/home\/plane/);
+    assertEquals(reply.status, 404, "two names are equally near, and the model chooses none");
+    assertMatch(reply.text, /near it are \/home\/plane/);
   });
   add("answers the standard 404 to conditional, range and strict requests", async (router) => {
     await router.make("home/sales-report");
@@ -275,8 +281,8 @@ routerSuite("router does not answer other requests", (add) => {
     ];
     for (const path of paths) {
       const reply = await router.get(path);
-      equal(reply.status, 404, path);
-      ok(!/near/.test(reply.text), reply.text);
+      assertEquals(reply.status, 404, path);
+      assert(!/near/.test(reply.text), reply.text);
     }
   });
 });

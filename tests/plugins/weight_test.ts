@@ -1,6 +1,6 @@
 /** What large bodies through a plugin cost the machine, which is a process of its own here. */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { readResidentKiB } from "../../lib/plugin/cell/process_memory.ts";
 import { fromCheckout, inFolder, onPath, startProgram } from "../project/program.ts";
 import { plugin } from "../plugin/plugin_test_server.ts";
@@ -72,21 +72,23 @@ Deno.test({
       );
       try {
         const { url, pid } = machine;
-        equal((await put(`${url}/lib/p`, SOURCE)).status, 201);
-        equal((await put(`${url}/lib/p/state`, "active")).status, 200);
+        assertEquals((await put(`${url}/lib/p`, SOURCE)).status, 201);
+        assertEquals((await put(`${url}/lib/p/state`, "active")).status, 200);
         // One small body each way first: code is loaded and buffers are made by then.
-        for (const pass of Object.values(PASSES)) equal(await pass(url, PIECE * 16), PIECE * 16);
+        for (const pass of Object.values(PASSES)) {
+          assertStrictEquals(await pass(url, PIECE * 16), PIECE * 16);
+        }
         for (const [what, pass] of Object.entries(PASSES)) {
           const before = readResidentKiB(pid) ?? 0;
           let most = before;
           const look = setInterval(() => most = Math.max(most, readResidentKiB(pid) ?? 0), 10);
           try {
-            equal(await pass(url, BIG), BIG);
+            assertStrictEquals(await pass(url, BIG), BIG);
           } finally {
             clearInterval(look);
           }
-          ok(before > 0);
-          ok(most - before < GROWTH_KIB, `${what}: it grew by ${most - before} KiB`);
+          assert(before > 0);
+          assert(most - before < GROWTH_KIB, `${what}: it grew by ${most - before} KiB`);
         }
       } finally {
         await machine.stop();

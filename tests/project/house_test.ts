@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT, runProgram } from "./program.ts";
 import { blocksOf, missingAnswer } from "./readme.ts";
 
@@ -23,7 +23,7 @@ Deno.test("every file that a task of deno.json names exists", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
   for (const command of Object.values(tasks)) {
     for (const [path] of String(command).matchAll(/\b[\w/.]+\.ts\b/g)) {
-      ok(Deno.statSync(`${ROOT}/${path}`).isFile, path);
+      assert(Deno.statSync(`${ROOT}/${path}`).isFile, path);
     }
   }
 });
@@ -33,12 +33,12 @@ Deno.test("deno.lock names what machines download, and not what tests do", async
   const runtime = [...lib].filter(([path]) => path.startsWith("lib/deps/"))
     .flatMap(([, text]) => text.match(/npm:[^"]+@\d[^"/]*/g) ?? []);
   const locked = Object.keys(specifiers);
-  equal(locked.filter((name) => !runtime.includes(name)), []);
-  ok(locked.length > 3, "it locks nothing");
+  assertEquals(locked.filter((name) => !runtime.includes(name)), []);
+  assert(locked.length > 3, "it locks nothing");
 });
 
 Deno.test("every module of lib says first what it is for", () => {
-  for (const [path, text] of lib) ok(/^\/\*\*(?: |\n \* )/.test(text), path);
+  for (const [path, text] of lib) assert(/^\/\*\*(?: |\n \* )/.test(text), path);
 });
 
 Deno.test("no code opts out of types or puts work off", () => {
@@ -54,7 +54,7 @@ Deno.test("no code opts out of types or puts work off", () => {
     const code = text.replace(/^\s*(?:\*|\/\*\*).*$/gm, "");
     for (const [pattern, what] of rules) {
       const found = pattern.exec(code);
-      ok(found === null, `${path} holds ${what}: ${found?.[0]}`);
+      assert(found === null, `${path} holds ${what}: ${found?.[0]}`);
     }
   }
 });
@@ -87,7 +87,7 @@ Deno.test("no module of lib and no plugin swallows an error without a reason in 
   const found = [...lib, ...plugins].flatMap(([path, text]) =>
     swallowedErrors(text).map((line) => `${path}:${line}`)
   );
-  equal(found, []);
+  assertEquals(found, []);
 });
 
 Deno.test("swallowedErrors() finds each form of a handler that does nothing", () => {
@@ -102,24 +102,24 @@ Deno.test("swallowedErrors() finds each form of a handler that does nothing", ()
     "function lost(): void {}\na.catch(lost);",
   ];
   for (const form of forms) {
-    equal(swallowedErrors(form).length, 1, form);
-    equal(swallowedErrors(form.replace(/(?=^.*catch|^.*then)/m, "// why\n")), [], form);
+    assertEquals(swallowedErrors(form).length, 1, form);
+    assertEquals(swallowedErrors(form.replace(/(?=^.*catch|^.*then)/m, "// why\n")), [], form);
   }
-  equal(swallowedErrors("a.catch((error) => log(error)); a.then(() => {});"), []);
+  assertEquals(swallowedErrors("a.catch((error) => log(error)); a.then(() => {});"), []);
 });
 
 Deno.test("only lib/config.ts reads the environment of the core", () => {
   for (const [path, text] of lib) {
     if (path === "lib/config.ts" || path.startsWith("lib/tools/")) continue;
-    ok(!/\bDeno\.env\b|\bprocess\.env\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, "")), path);
+    assert(!/\bDeno\.env\b|\bprocess\.env\b/.test(text.replace(/^\s*(?:\/\/|\*).*$/gm, "")), path);
   }
 });
 
 Deno.test("third-party packages are named in lib/deps alone, with their versions", () => {
   for (const [path, text] of lib) {
     for (const [, specifier = ""] of text.matchAll(/from "((?:npm|jsr|https?):[^"]*)"/g)) {
-      ok(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
-      ok(/^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(specifier), specifier);
+      assert(path.startsWith("lib/deps/"), `${path} imports ${specifier}`);
+      assert(/^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(specifier), specifier);
     }
   }
 });
@@ -145,7 +145,7 @@ Deno.test("no tracked file names a registry, a machine's folder or a secret", as
     }
     for (const [pattern, what] of rules) {
       const found = pattern.exec(text);
-      ok(found === null, `${path} names ${what}: ${found?.[0]}`);
+      assert(found === null, `${path} names ${what}: ${found?.[0]}`);
     }
   }
 });
@@ -154,13 +154,13 @@ Deno.test("missingAnswer() finds what a page promises and the machine does not s
   const [[first, second] = [], rest] = blocksOf(
     "```sh\na\n# → one …\n# → two\nb \\\n  c\n```\ntext\n```json\n{}\n```\n```sh\nd\n```\n",
   );
-  equal(first, { commands: "a", answers: ["one …", "two"] });
-  equal(second, { commands: "b \\\n  c", answers: [] });
-  equal(rest, [{ commands: "d", answers: [] }]);
+  assertEquals(first, { commands: "a", answers: ["one …", "two"] });
+  assertEquals(second, { commands: "b \\\n  c", answers: [] });
+  assertEquals(rest, [{ commands: "d", answers: [] }]);
   const [recorded] = blocksOf("```console\n$ a\n# one\n$ b\n```\n");
-  equal(recorded, [{ commands: "a", answers: ["# one"] }, { commands: "b", answers: [] }]);
-  equal(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
-  equal(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
-  equal(missingAnswer(["{…}"], "(}"), "{…}");
-  equal(missingAnswer(["a.c"], "abc"), "a.c");
+  assertEquals(recorded, [{ commands: "a", answers: ["# one"] }, { commands: "b", answers: [] }]);
+  assertEquals(missingAnswer(["one …", "two"], "zero\none fine day\ntwo\n"), undefined);
+  assertEquals(missingAnswer(["one …", "two"], "two\none fine day\n"), "two");
+  assertEquals(missingAnswer(["{…}"], "(}"), "{…}");
+  assertEquals(missingAnswer(["a.c"], "abc"), "a.c");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { needing } from "../dav/tool.ts";
 import { bearer, CLOSED, startTestServer, type TestServer } from "../support/test_server.ts";
 import { inFolder, ROOT, runProgram } from "./program.ts";
@@ -42,21 +42,21 @@ Deno.test({
   fn: () =>
     withInstalledServer({}, async (server, folder) => {
       const { code, stdout, stderr } = await paste(server, folder);
-      equal(code, 0, stderr);
-      equal(stdout.match(/env\/\w+/g)?.map((path) => path.slice(4)).sort(), FACTS);
-      match(await factOf(server, "os"), /^(?:Linux|Darwin) /);
-      match(await factOf(server, "disk"), /^Filesystem.*\n.*\d+%/);
-      match(await factOf(server, "memory"), /\d/);
-      match(await factOf(server, "processes"), /USER\s+PID\s+%CPU\s+%MEM\s+COMM/);
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout.match(/env\/\w+/g)?.map((path) => path.slice(4)).sort(), FACTS);
+      assertMatch(await factOf(server, "os"), /^(?:Linux|Darwin) /);
+      assertMatch(await factOf(server, "disk"), /^Filesystem.*\n.*\d+%/);
+      assertMatch(await factOf(server, "memory"), /\d/);
+      assertMatch(await factOf(server, "processes"), /USER\s+PID\s+%CPU\s+%MEM\s+COMM/);
       const reply = await server.send({ method: "GET", target: "/home/env/os" });
-      equal(reply.headers.get("x-meta-source"), "introspect");
-      equal(JSON.parse(reply.text).ext, "txt");
-      equal((await paste(server, folder)).code, 0);
-      equal(
+      assertEquals(reply.headers.get("x-meta-source"), "introspect");
+      assertEquals(JSON.parse(reply.text).ext, "txt");
+      assertEquals((await paste(server, folder)).code, 0);
+      assertEquals(
         JSON.parse((await server.send({ method: "GET", target: "/home/env/os" })).text).version,
         2,
       );
-      equal([...Deno.readDirSync(folder)], [], "the temporary folder is not empty");
+      assertEquals([...Deno.readDirSync(folder)], [], "the temporary folder is not empty");
     }),
 });
 
@@ -87,18 +87,18 @@ Deno.test({
           ELASTIK_TOKEN: token,
           PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
         });
-        equal(code, 0, stderr);
+        assertEquals(code, 0, stderr);
       } finally {
         await sleeper.stdin.close();
         await sleeper.status;
       }
       const seen = await Deno.readTextFile(`${folder}/seen`);
-      match(seen, /--config -/);
-      ok(!seen.includes(token), seen);
+      assertMatch(seen, /--config -/);
+      assert(!seen.includes(token), seen);
       for (const fact of FACTS) {
         const text = await factOf(server, fact);
-        ok(text.length > 0);
-        ok(!text.includes(secret) && !text.includes(token), fact);
+        assert(text.length > 0);
+        assert(!text.includes(secret) && !text.includes(token), fact);
       }
     }),
 });
@@ -111,17 +111,20 @@ Deno.test({
   fn: () =>
     withInstalledServer({ ...CLOSED }, async (server, folder) => {
       const refused = await paste(server, folder);
-      equal(refused.code, 1);
-      match(refused.stderr, /^Cannot write \/home\/env\/os: .*no credential.*set ELASTIK_TOKEN/s);
+      assertEquals(refused.code, 1);
+      assertMatch(
+        refused.stderr,
+        /^Cannot write \/home\/env\/os: .*no credential.*set ELASTIK_TOKEN/s,
+      );
       const outside = await paste(server, folder, {
         ELASTIK_TOKEN: server.capability("/home/x", "rw"),
       });
-      equal(outside.code, 1);
-      match(outside.stderr, /the capability covers \/home\/x/);
+      assertEquals(outside.code, 1);
+      assertMatch(outside.stderr, /the capability covers \/home\/x/);
       const unreachable = await paste(server, folder, { ELASTIK_URL: "http://127.0.0.1:1" });
-      equal(unreachable.code, 3);
-      match(unreachable.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
-      equal([...Deno.readDirSync(folder)], []);
+      assertEquals(unreachable.code, 3);
+      assertMatch(unreachable.stderr, /^Cannot reach http:\/\/127\.0\.0\.1:1: /);
+      assertEquals([...Deno.readDirSync(folder)], []);
     }),
 });
 
@@ -165,19 +168,22 @@ Deno.test({
         cwd: folder,
         env: { PATH: bin, ELASTIK_URL: `http://127.0.0.1:${server.port}`, TMPDIR: folder },
       });
-      equal(code, 0, stderr);
-      match(await factOf(server, "os"), /^Darwin 23\.1\.0 arm64\nProductName: macOS\n/);
-      match(await factOf(server, "memory"), /^hw\.memsize: 17179869184\nPages free: 12345\.\n/);
-      equal(
+      assertEquals(code, 0, stderr);
+      assertMatch(await factOf(server, "os"), /^Darwin 23\.1\.0 arm64\nProductName: macOS\n/);
+      assertMatch(
+        await factOf(server, "memory"),
+        /^hw\.memsize: 17179869184\nPages free: 12345\.\n/,
+      );
+      assertEquals(
         (await factOf(server, "network")).split("\n").slice(0, 4),
         ["en0", "  inet 192.168.1.5", "  inet6 fe80::1%en0", "default  192.168.1.1  UGScg  en0"],
       );
-      match(await factOf(server, "processes"), /launchd/);
+      assertMatch(await factOf(server, "processes"), /launchd/);
     }),
 });
 
 Deno.test("examples/introspect.sh is the world /usr/bin/introspect.sh", async () => {
-  equal(
+  assertEquals(
     await Deno.readTextFile(`${ROOT}/examples/introspect.sh`),
     BIRTH["usr/bin/introspect.sh"],
     "run: cp worlds/usr/bin/introspect.sh examples/introspect.sh",
@@ -195,8 +201,8 @@ Deno.test({
         cwd: folder,
         env: { TMPDIR: folder },
       });
-      equal(code, 0, stderr);
-      match(stdout, new RegExp(`^http://localhost:${server.port}/home/env/os$`, "m"));
+      assertEquals(code, 0, stderr);
+      assertMatch(stdout, new RegExp(`^http://localhost:${server.port}/home/env/os$`, "m"));
     }),
 });
 
@@ -208,6 +214,6 @@ Deno.test({
       args: ["-s", "sh", SCRIPT],
       cwd: ROOT,
     });
-    equal(code, 0, stdout);
+    assertEquals(code, 0, stdout);
   },
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { ask, inFolder, onPath, ROOT, runProgram, startProgram } from "./program.ts";
 
 const missing = onPath("npx") ? "" : " (skipped: no npx here)";
@@ -18,7 +18,7 @@ function pathWithoutDeno(): string {
 /** The command of the README for computers without Deno. */
 function npxLine(task: string): string {
   const line = new RegExp(`\`(npx -y deno@[\\d.]+ task ${task})\``).exec(README)?.[1];
-  ok(line !== undefined, `README.md lacks the npx command for ${task}`);
+  assert(line !== undefined, `README.md lacks the npx command for ${task}`);
   return line;
 }
 
@@ -37,7 +37,7 @@ Deno.test({
       const { pid } = JSON.parse(status.text);
       const ended = program.ended();
       Deno.kill(pid, "SIGTERM");
-      equal((await ended).code, 0, program.output());
+      assertEquals((await ended).code, 0, program.output());
     }),
 });
 
@@ -51,7 +51,7 @@ Deno.test({
       cwd: ROOT,
       env: { PATH: pathWithoutDeno() },
     });
-    equal(code, 0, stdout + stderr);
-    match(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
   },
 });

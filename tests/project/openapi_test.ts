@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
@@ -51,34 +51,37 @@ function follow<T extends { readonly $ref?: string }>(value: T): T {
 }
 
 Deno.test("openapi.json has version 3.1 and this server's version, and every reference has a target", () => {
-  equal(DOCUMENT.openapi, "3.1.0");
-  equal(DOCUMENT.info.version, VERSION);
+  assertEquals(DOCUMENT.openapi, "3.1.0");
+  assertEquals(DOCUMENT.info.version, VERSION);
   const refs = [...JSON.stringify(DOCUMENT).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = ""]) =>
     ref
   );
-  for (const ref of refs) ok(resolve(ref, DOCUMENT) !== undefined, ref);
+  for (const ref of refs) assert(resolve(ref, DOCUMENT) !== undefined, ref);
   // Every component is used.
   for (const [kind, members] of Object.entries(DOCUMENT.components)) {
     if (kind === "securitySchemes") continue;
     for (const name of Object.keys(members as object)) {
-      ok(refs.includes(`#/components/${kind}/${name}`), `${kind}/${name} is not used`);
+      assert(refs.includes(`#/components/${kind}/${name}`), `${kind}/${name} is not used`);
     }
   }
 });
 
 Deno.test("openapi.json has each operation once, with summary, tag and path parameters", () => {
   const ids = OPERATIONS.map(({ operation }) => operation.operationId);
-  equal(new Set(ids).size, ids.length);
+  assertEquals(new Set(ids).size, ids.length);
   const tags = DOCUMENT.tags.map(({ name }: { name: string }) => name);
   for (const { path, item, operation } of OPERATIONS) {
-    ok(operation.summary.length > 0 && operation.tags.every((tag) => tags.includes(tag)), path);
+    assert(operation.summary.length > 0 && operation.tags.every((tag) => tags.includes(tag)), path);
     const declared = [...item.parameters ?? [], ...operation.parameters ?? []].map(follow);
     const inPath = declared.filter((parameter) => parameter.in === "path").map(({ name }) => name);
-    equal(inPath, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), path);
+    assertEquals(inPath, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), path);
     for (const [status, answer] of Object.entries(operation.responses)) {
-      ok(/^(?:[1-5]\d\d|default)$/.test(status) && follow(answer).description, `${path} ${status}`);
+      assert(
+        /^(?:[1-5]\d\d|default)$/.test(status) && follow(answer).description,
+        `${path} ${status}`,
+      );
     }
-    ok(operation.responses.default !== undefined, path);
+    assert(operation.responses.default !== undefined, path);
   }
 });
 
@@ -89,7 +92,7 @@ Deno.test("openapi.json describes every route of the core", () => {
       : [path]
   );
   for (const route of Object.keys(CORE_ROUTES)) {
-    ok(starts.some((path) => path === route || path.startsWith(`${route}/`)), route);
+    assert(starts.some((path) => path === route || path.startsWith(`${route}/`)), route);
   }
 });
 
@@ -340,21 +343,21 @@ function assertDescribed(
   answers: Operation["responses"],
 ): void {
   const where = `${row.id} ${row.target} ${row.status}`;
-  equal(reply.status, row.status, `${where}: ${reply.text.slice(0, 300)}`);
+  assertEquals(reply.status, row.status, `${where}: ${reply.text.slice(0, 300)}`);
   const described = answers[String(row.status)] ?? answers.default;
-  ok(described !== undefined);
+  assert(described !== undefined);
   const { content, headers } = follow(described);
   for (const name of Object.keys(headers ?? {})) {
-    ok(reply.headers.has(name.toLowerCase()), `${where}: no ${name}`);
+    assert(reply.headers.has(name.toLowerCase()), `${where}: no ${name}`);
   }
-  if (method === "head" || reply.status === 304) return equal(reply.text, "", where);
-  if (content === undefined) return equal(reply.text, "", where);
+  if (method === "head" || reply.status === 304) return assertEquals(reply.text, "", where);
+  if (content === undefined) return assertEquals(reply.text, "", where);
   const type = (reply.headers.get("content-type") ?? "").split(";", 1)[0] ?? "";
   const media = content[type] ?? content["*/*"];
-  ok(media !== undefined, `${where}: ${type} is not described`);
+  assert(media !== undefined, `${where}: ${type} is not described`);
   const json = /[/+]json$/.test(type) && content[type] !== undefined;
   const value: unknown = json ? JSON.parse(reply.text) : reply.text;
-  equal(schemaFaults(media.schema, value, DOCUMENT), [], where);
+  assertEquals(schemaFaults(media.schema, value, DOCUMENT), [], where);
 }
 
 Deno.test("openapi.json describes the responses of every operation, and every response occurs", async () => {
@@ -368,9 +371,9 @@ Deno.test("openapi.json describes the responses of every operation, and every re
     const received = new Set<string>();
     for (const row of ROWS) {
       const found = OPERATIONS.find(({ operation }) => operation.operationId === row.id);
-      ok(found !== undefined, row.id);
+      assert(found !== undefined, row.id);
       const { path, method, operation } = found;
-      ok(matchesPath(path, row.target), `${row.target} does not match ${path}`);
+      assert(matchesPath(path, row.target), `${row.target} does not match ${path}`);
       const reply = await send(server, row, method);
       assertDescribed(reply, row, method, operation.responses);
       received.add(
@@ -392,7 +395,7 @@ Deno.test("openapi.json describes the responses of every operation, and every re
         }
       }
     }
-    equal(missing, [], "these documented responses never occurred");
+    assertEquals(missing, [], "these documented responses never occurred");
   } finally {
     await server.close();
   }
@@ -410,12 +413,18 @@ Deno.test("schemaFaults() lists each fault, and throws for a schema that it does
     required: ["n"],
     additionalProperties: false,
   };
-  equal(schemaFaults(schema, { n: 1, list: ["x"], at: "2026-01-01T00:00:00.000Z" }, root), []);
-  equal(schemaFaults(schema, { n: 0, list: ["y"], more: 1, at: "soon" }, root).length, 4);
-  equal(schemaFaults(schema, {}, root).length, 1);
-  equal(schemaFaults(schema, [], root).length, 1);
-  throws(() => schemaFaults({ oneof: [] }, 1, root), /unknown keyword: "oneof"/);
-  throws(() => schemaFaults({ type: "string", format: "odd" }, "", root), /unknown format "odd"/);
-  throws(() => schemaFaults({ $ref: "#/components/b" }, 1, root), /can't resolve reference/);
-  throws(() => resolve("#/components/b", root), /Cannot follow/);
+  assertEquals(
+    schemaFaults(schema, { n: 1, list: ["x"], at: "2026-01-01T00:00:00.000Z" }, root),
+    [],
+  );
+  assertEquals(schemaFaults(schema, { n: 0, list: ["y"], more: 1, at: "soon" }, root).length, 4);
+  assertEquals(schemaFaults(schema, {}, root).length, 1);
+  assertEquals(schemaFaults(schema, [], root).length, 1);
+  assertThrows(() => schemaFaults({ oneof: [] }, 1, root), /unknown keyword: "oneof"/);
+  assertThrows(
+    () => schemaFaults({ type: "string", format: "odd" }, "", root),
+    /unknown format "odd"/,
+  );
+  assertThrows(() => schemaFaults({ $ref: "#/components/b" }, 1, root), /can't resolve reference/);
+  assertThrows(() => resolve("#/components/b", root), /Cannot follow/);
 });

@@ -3,7 +3,7 @@
  * of signals, permissions and the ways to run it.
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { fileURLToPath } from "node:url";
 
 /** The folder of the repository. */
@@ -174,20 +174,20 @@ export function onPath(name: string): boolean {
  */
 export async function worksAt({ url }: Program, data: string): Promise<void> {
   const put = await ask(`${url}/home/x`, { method: "PUT", body: "kept" });
-  ok(put.status === 201 || put.status === 200, put.text);
-  equal((await ask(`${url}/home/x?raw`)).text, "kept");
-  match((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
+  assert(put.status === 201 || put.status === 200, put.text);
+  assertEquals((await ask(`${url}/home/x?raw`)).text, "kept");
+  assertMatch((await ask(url, { headers: { accept: "text/html" } })).text, /<html/);
   for (const path of ["usr/share/doc/http.md", "usr/lib/shell/app.js", "home/boot.ts"]) {
     const { text } = await ask(`${url}/${path.replace(/\.ts$/, "")}?raw`);
-    equal(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
+    assertStrictEquals(text, await Deno.readTextFile(`${ROOT}/worlds/${path}`), path);
   }
   const token = (await Deno.readTextFile(`${data}/.approve-token`)).trim();
   const headers = { authorization: `Bearer ${token}` };
   const source = await Deno.readTextFile(`${ROOT}/plugins/example.ts`);
   await ask(`${url}/lib/example`, { method: "PUT", body: source, headers });
   const state = await ask(`${url}/lib/example/state`, { method: "PUT", body: "active", headers });
-  equal(state.status, 200, state.text);
-  match(state.text, /"transport":"process"/);
+  assertEquals(state.status, 200, state.text);
+  assertMatch(state.text, /"transport":"process"/);
   const answer = await ask(`${url}/example`, { method: "POST", body: "hi" });
-  equal(answer.text, '{"hello":"from example plugin","echo":"hi"}');
+  assertEquals(answer.text, '{"hello":"from example plugin","echo":"hi"}');
 }

@@ -1,6 +1,6 @@
 /** The configurations of proxy.md, each with its proxy in front of a server with tokens. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { needing, runTool } from "../dav/tool.ts";
 import { certify } from "../support/certificate.ts";
 import { EventReader } from "../support/event_reader.ts";
@@ -36,7 +36,7 @@ function configOf(
 ): string {
   let text = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(page)?.[1] ?? "";
   for (const [from, to] of Object.entries(changes)) {
-    equal(text.split(from).length, 2, `${from} must occur once`);
+    assertEquals(text.split(from).length, 2, `${from} must occur once`);
     text = text.replace(from, to);
   }
   return text;
@@ -111,7 +111,7 @@ async function withProxy(
     const port = freePort();
     const page = await Deno.readTextFile(PAGE);
     const start = PROXIES[name];
-    ok(start !== undefined);
+    assert(start !== undefined);
     const setup = { page, folder, machinePort: server.port, port, cert, key };
     const [command = "", ...args] = await start(setup);
     const proxy = new Deno.Command(command, {
@@ -133,7 +133,7 @@ async function withProxy(
           const local = ["--noproxy", "*", "--resolve", `elastik.example:${port}:127.0.0.1`];
           const all = ["-sS", ...local, "--cacert", cert, ...args];
           const { code, text } = await runTool("curl", all, { cwd: folder });
-          equal(code, 0, text);
+          assertEquals(code, 0, text);
           return text;
         },
       });
@@ -198,7 +198,7 @@ for (const name of Object.keys(PROXIES)) {
 }
 
 async function assertRefused({ url, curl }: ProxiedServer): Promise<void> {
-  equal(await curl([...STATUS, `${url}/home/`]), "401");
+  assertEquals(await curl([...STATUS, `${url}/home/`]), "401");
   for (const forged of ["127.0.0.1", "203.0.113.9, 127.0.0.1", "::1, 127.0.0.1", "unknown"]) {
     const status = await curl([
       ...STATUS,
@@ -208,12 +208,12 @@ async function assertRefused({ url, curl }: ProxiedServer): Promise<void> {
       "PUT",
       `${url}/home/x`,
     ]);
-    equal(status, "401", forged);
+    assertEquals(status, "401", forged);
   }
-  equal(await curl([...STATUS, ...TOKEN_HEADER, `${url}/home/`]), "200");
+  assertEquals(await curl([...STATUS, ...TOKEN_HEADER, `${url}/home/`]), "200");
   const foreign = ["-H", "Origin: https://evil.example", "-X", "PUT", "-d", "x"];
-  equal(await curl([...STATUS, ...TOKEN_HEADER, ...foreign, `${url}/home/x`]), "403");
-  equal(
+  assertEquals(await curl([...STATUS, ...TOKEN_HEADER, ...foreign, `${url}/home/x`]), "403");
+  assertEquals(
     await curl([
       ...STATUS,
       ...TOKEN_HEADER,
@@ -231,10 +231,10 @@ async function assertRefused({ url, curl }: ProxiedServer): Promise<void> {
 
 async function assertPaths({ url, curl }: ProxiedServer): Promise<void> {
   const put = ["-X", "PUT", "-d", "x", ...TOKEN_HEADER];
-  equal(await curl([...STATUS, ...put, `${url}/home/a%20b/%E4%BD%A0%25`]), "201");
-  equal(await curl([...TOKEN_HEADER, `${url}/home/a%20b/%E4%BD%A0%25?raw`]), "x");
+  assertEquals(await curl([...STATUS, ...put, `${url}/home/a%20b/%E4%BD%A0%25`]), "201");
+  assertEquals(await curl([...TOKEN_HEADER, `${url}/home/a%20b/%E4%BD%A0%25?raw`]), "x");
   for (const path of ["/home//x", "/home/%2e%2e/etc/x", "/home/a%2Fb"]) {
-    equal(await curl([...STATUS, "--path-as-is", ...put, `${url}${path}`]), "400", path);
+    assertEquals(await curl([...STATUS, "--path-as-is", ...put, `${url}${path}`]), "400", path);
   }
 }
 
@@ -251,7 +251,7 @@ async function assertStreams({ url, curl, server }: ProxiedServer): Promise<void
   }).spawn();
   const reader = new EventReader(new Response(child.stdout), new AbortController());
   try {
-    match((await reader.next())?.data ?? "", /"stage_html":"one"/);
+    assertMatch((await reader.next())?.data ?? "", /"stage_html":"one"/);
     for (const word of ["two", "three"]) {
       await server.send({
         method: "PUT",
@@ -259,7 +259,7 @@ async function assertStreams({ url, curl, server }: ProxiedServer): Promise<void
         headers: bearer(TOKEN),
         body: word,
       });
-      match((await reader.next())?.data ?? "", new RegExp(`"stage_html":"${word}"`));
+      assertMatch((await reader.next())?.data ?? "", new RegExp(`"stage_html":"${word}"`));
     }
   } finally {
     child.kill("SIGTERM");
@@ -272,12 +272,12 @@ async function assertWebDav({ url, curl }: ProxiedServer): Promise<void> {
   const dav = `${url}/dav/home/work`;
   const ask = (method: string, target: string, ...more: string[]) =>
     curl([...STATUS, ...APPROVE_HEADER, "-X", method, ...more, target]);
-  equal(await ask("MKCOL", `${dav}/`), "201");
-  equal(await ask("PUT", `${dav}/a.txt`, "-d", "text"), "201");
-  equal(await ask("COPY", `${dav}/a.txt`, "-H", `Destination: ${dav}/b.txt`), "201");
-  equal(await ask("MOVE", `${dav}/b.txt`, "-H", `Destination: ${dav}/c%20c.txt`), "201");
-  equal(await ask("MOVE", `${dav}/`, "-H", `Destination: ${url}/dav/home/moved/`), "201");
-  equal(
+  assertEquals(await ask("MKCOL", `${dav}/`), "201");
+  assertEquals(await ask("PUT", `${dav}/a.txt`, "-d", "text"), "201");
+  assertEquals(await ask("COPY", `${dav}/a.txt`, "-H", `Destination: ${dav}/b.txt`), "201");
+  assertEquals(await ask("MOVE", `${dav}/b.txt`, "-H", `Destination: ${dav}/c%20c.txt`), "201");
+  assertEquals(await ask("MOVE", `${dav}/`, "-H", `Destination: ${url}/dav/home/moved/`), "201");
+  assertEquals(
     await ask(
       "COPY",
       `${url}/dav/home/moved/a.txt`,
@@ -294,7 +294,7 @@ async function assertWebDav({ url, curl }: ProxiedServer): Promise<void> {
     "Depth: 1",
     `${url}/dav/home/moved/`,
   ]);
-  match(listed, /moved\/a\.txt<[\s\S]*moved\/c%20c\.txt</);
+  assertMatch(listed, /moved\/a\.txt<[\s\S]*moved\/c%20c\.txt</);
   const lock =
     '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>';
   const locked = await curl([
@@ -307,12 +307,15 @@ async function assertWebDav({ url, curl }: ProxiedServer): Promise<void> {
     `${url}/dav/home/moved/a.txt`,
   ]);
   const token = /lock-token: (<[^>]+>)/i.exec(locked)?.[1] ?? "";
-  equal(await ask("PUT", `${url}/dav/home/moved/a.txt`, "-d", "no"), "423");
+  assertEquals(await ask("PUT", `${url}/dav/home/moved/a.txt`, "-d", "no"), "423");
   // A tagged list names the resource by its public URL.
   const tagged = `If: <${url}/dav/home/moved/a.txt> (${token})`;
-  equal(await ask("PUT", `${url}/dav/home/moved/a.txt`, "-d", "yes", "-H", tagged), "204");
-  equal(await ask("UNLOCK", `${url}/dav/home/moved/a.txt`, "-H", `Lock-Token: ${token}`), "204");
-  equal(await ask("DELETE", `${url}/dav/home/moved/`), "204");
+  assertEquals(await ask("PUT", `${url}/dav/home/moved/a.txt`, "-d", "yes", "-H", tagged), "204");
+  assertEquals(
+    await ask("UNLOCK", `${url}/dav/home/moved/a.txt`, "-H", `Lock-Token: ${token}`),
+    "204",
+  );
+  assertEquals(await ask("DELETE", `${url}/dav/home/moved/`), "204");
 }
 
 async function assertConditions({ url, curl }: ProxiedServer): Promise<void> {
@@ -330,12 +333,12 @@ async function assertConditions({ url, curl }: ProxiedServer): Promise<void> {
     `${url}/home/page?raw`,
   ]);
   const tag = /^etag: ("[^"]+")\r$/im.exec(head)?.[1] ?? "";
-  ok(tag !== "", head);
+  assert(tag !== "", head);
   const write = ["-X", "PUT", "-d", "next", "-H", `If-Match: ${tag}`];
-  equal(await curl([...STATUS, ...TOKEN_HEADER, ...write, `${url}/home/page`]), "200");
-  equal(await curl([...STATUS, ...TOKEN_HEADER, ...write, `${url}/home/page`]), "412");
-  equal(await curl([...TOKEN_HEADER, "-r", "1-2", `${url}/home/page?raw`]), "ex");
-  equal(await curl([...STATUS, ...TOKEN_HEADER, "-I", `${url}/home/page`]), "200");
+  assertEquals(await curl([...STATUS, ...TOKEN_HEADER, ...write, `${url}/home/page`]), "200");
+  assertEquals(await curl([...STATUS, ...TOKEN_HEADER, ...write, `${url}/home/page`]), "412");
+  assertEquals(await curl([...TOKEN_HEADER, "-r", "1-2", `${url}/home/page?raw`]), "ex");
+  assertEquals(await curl([...STATUS, ...TOKEN_HEADER, "-I", `${url}/home/page`]), "200");
 }
 
 async function assertBodies({ url, curl, server }: ProxiedServer): Promise<void> {
@@ -346,23 +349,23 @@ async function assertBodies({ url, curl, server }: ProxiedServer): Promise<void>
     await Deno.writeFile(`${folder}/whole`, whole);
     await Deno.writeFile(`${folder}/more`, new Uint8Array(whole.length + 1));
     const put = [...TOKEN_HEADER, "-T"];
-    match(await curl([...put, `${folder}/whole`, `${url}/home/big`]), /"version":1/);
+    assertMatch(await curl([...put, `${folder}/whole`, `${url}/home/big`]), /"version":1/);
     await curl([...TOKEN_HEADER, "-o", `${folder}/back`, `${url}/home/big?raw`]);
-    equal(await Deno.readFile(`${folder}/back`), whole);
-    match(await curl([...put, `${folder}/more`, `${url}/home/big`]), /"status":413/);
+    assertEquals(await Deno.readFile(`${folder}/back`), whole);
+    assertMatch(await curl([...put, `${folder}/more`, `${url}/home/big`]), /"status":413/);
     const { text } = await server.approve("GET", "/proc/log/home/big");
-    equal(JSON.parse(text).length, 1);
+    assertEquals(JSON.parse(text).length, 1);
   });
 }
 
 async function assertPolicy({ url, curl }: ProxiedServer): Promise<void> {
   const head = await curl([...TOKEN_HEADER, "-I", "-H", "Accept: text/html", `${url}/home/`]);
   const host = url.slice("https://".length);
-  match(head, new RegExp(`script-src ${host.replaceAll(".", "\\.")}/usr/lib/shell/;`));
+  assertMatch(head, new RegExp(`script-src ${host.replaceAll(".", "\\.")}/usr/lib/shell/;`));
 }
 
 async function assertLog({ url, curl, log }: ProxiedServer): Promise<void> {
   await curl([...TOKEN_HEADER, `${url}/proc/version`]);
   while (!log().includes(" /proc/version ")) await new Promise((resolve) => setTimeout(resolve, 5));
-  match(log(), /^\S+ (?:127\.0\.0\.1|::1) T2 GET \/proc\/version 200 /m);
+  assertMatch(log(), /^\S+ (?:127\.0\.0\.1|::1) T2 GET \/proc\/version 200 /m);
 }

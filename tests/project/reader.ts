@@ -3,7 +3,7 @@
  * the commands into, and a second one for streams, which do not end.
  */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { inFolder, type Program, ROOT, startProgram } from "./program.ts";
 import { blocksOf, type Chunk, missingAnswer } from "./readme.ts";
 import { ReaderShell, StreamTerminal } from "./reader_shell.ts";
@@ -65,7 +65,7 @@ export class Reader {
     await this.expectStream();
     const server = this.#server;
     this.#server = undefined;
-    if (server !== undefined) equal((await server.stop()).code, 0, server.output());
+    if (server !== undefined) assertEquals((await server.stop()).code, 0, server.output());
   }
 
   async close(): Promise<void> {
@@ -105,15 +105,15 @@ export class Reader {
     const output = await stream.terminal.until((seen) => missing(seen) === undefined);
     await stream.terminal.close();
     const absent = missing(output);
-    ok(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
+    assert(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
   }
 
   async #paste({ commands, answers }: Chunk): Promise<void> {
     const { code, output, complaints } = await this.#shell.paste(this.#local(commands));
-    equal(code, 0, `${commands}\n${output}\n${complaints}`);
+    assertEquals(code, 0, `${commands}\n${output}\n${complaints}`);
     const absent = missingAnswer(answers, this.#asWritten(output));
-    ok(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
-    ok(answers.length > 0 || !/"status":[45]\d\d/.test(output), `${commands}\n${output}`);
+    assert(absent === undefined, `${commands}\nshould answer\n${absent}\nand answers\n${output}`);
+    assert(answers.length > 0 || !/"status":[45]\d\d/.test(output), `${commands}\n${output}`);
   }
 
   /** Commands of a page as they run here: another port, another model, no file in /tmp. */

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { needing } from "../dav/tool.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
 
@@ -14,12 +14,12 @@ function sections(unit: string): Map<string, Map<string, string[]>> {
     if (line === "" || line.startsWith("#")) continue;
     const name = /^\[(\w+)\]$/.exec(line)?.[1];
     if (name !== undefined) {
-      ok(!found.has(name), `${name} twice`);
+      assert(!found.has(name), `${name} twice`);
       found.set(name, section = new Map());
       continue;
     }
     const [, key = "", value = ""] = /^([A-Z]\w*)=(.*)$/.exec(line) ?? [];
-    ok(key !== "" && section !== undefined, `not a setting: ${line}`);
+    assert(key !== "" && section !== undefined, `not a setting: ${line}`);
     section.set(key, [...section.get(key) ?? [], value]);
   }
   return found;
@@ -34,8 +34,8 @@ function startOf(folder: string) {
   const env = Object.fromEntries(
     (service.get("Environment")?.[0] ?? "").split(" ").map((pair) => pair.split("=", 2)),
   );
-  equal(command, "/usr/local/bin/deno");
-  equal(args.pop(), "/opt/elastik/elastik.js");
+  assertEquals(command, "/usr/local/bin/deno");
+  assertEquals(args.pop(), "/opt/elastik/elastik.js");
   return {
     command: Deno.execPath(),
     // The bundle has its own test.
@@ -52,7 +52,7 @@ function startOf(folder: string) {
 }
 
 Deno.test("elastik.service restricts the server to what it needs", () => {
-  equal([...unit.keys()], ["Unit", "Service", "Install"]);
+  assertEquals([...unit.keys()], ["Unit", "Service", "Install"]);
   const value = (name: string) => service.get(name)?.join(" ");
   const restrictions = [
     "NoNewPrivileges",
@@ -66,17 +66,17 @@ Deno.test("elastik.service restricts the server to what it needs", () => {
     "RestrictSUIDSGID",
     "LockPersonality",
   ];
-  for (const name of restrictions) equal(value(name), "yes", name);
-  equal(value("ProtectSystem"), "strict");
-  equal(value("CapabilityBoundingSet"), "");
-  equal(value("StateDirectory"), "elastik");
-  equal(value("UMask"), "0077");
-  equal(value("WorkingDirectory"), "/var/lib/elastik");
+  for (const name of restrictions) assertEquals(value(name), "yes", name);
+  assertEquals(value("ProtectSystem"), "strict");
+  assertEquals(value("CapabilityBoundingSet"), "");
+  assertEquals(value("StateDirectory"), "elastik");
+  assertEquals(value("UMask"), "0077");
+  assertEquals(value("WorkingDirectory"), "/var/lib/elastik");
   // V8 generates code at run time; the server reads how much memory its cells use.
-  for (const name of ["MemoryDenyWriteExecute", "ProcSubset"]) equal(value(name), undefined);
+  for (const name of ["MemoryDenyWriteExecute", "ProcSubset"]) assertEquals(value(name), undefined);
   // The server ends its cells, after their running requests.
-  equal(value("KillMode"), "mixed");
-  ok(
+  assertEquals(value("KillMode"), "mixed");
+  assert(
     !/TOKEN|KEY/.test(value("Environment") ?? ""),
     "a unit is readable by all users and must not have a secret",
   );
@@ -88,7 +88,7 @@ Deno.test("the command and environment of elastik.service start a server with pl
     try {
       await worksAt(program, `${folder}/data`);
     } finally {
-      equal((await program.stop()).code, 0, program.output());
+      assertEquals((await program.stop()).code, 0, program.output());
     }
   }));
 
@@ -107,8 +107,8 @@ Deno.test({
       const run = (args: string[]) =>
         runProgram({ command: "systemd-analyze", args, cwd: folder, env: { LC_ALL: "C.UTF-8" } });
       const verified = await run(["verify", "--man=no", path]);
-      equal(verified.stderr.replace(/^# .*\n/gm, ""), "");
-      equal(verified.code, 0);
+      assertEquals(verified.stderr.replace(/^# .*\n/gm, ""), "");
+      assertEquals(verified.code, 0);
       const { code, stdout, stderr } = await run([
         "security",
         "--offline=true",
@@ -116,8 +116,8 @@ Deno.test({
         "--no-pager",
         path,
       ]);
-      match(stdout, /Overall exposure level/, stderr);
-      equal(code, 0, stdout);
+      assertMatch(stdout, /Overall exposure level/, stderr);
+      assertEquals(code, 0, stdout);
     }),
 });
 
@@ -131,7 +131,7 @@ Deno.test("service.md and elastik.service use the same paths", async () => {
       "/var/lib/elastik",
     ]
   ) {
-    ok(page.includes(path), path);
-    ok((await Deno.readTextFile(UNIT)).includes(path), path);
+    assert(page.includes(path), path);
+    assert((await Deno.readTextFile(UNIT)).includes(path), path);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { ask, cacheIn, inFolder, ROOT, runProgram, startProgram, worksAt } from "./program.ts";
 import { commandsOf } from "./readme.ts";
 
@@ -44,37 +44,37 @@ Deno.test("main.ts runs from a URL in an empty folder, and again without the net
     try {
       const program = await startProgram(start);
       await worksAt(program, `${here}/data`);
-      equal((await program.stop()).code, 0);
+      assertEquals((await program.stop()).code, 0);
     } finally {
       await files.stop();
     }
-    equal([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
+    assertEquals([...Deno.readDirSync(here)].map(({ name }) => name), ["data"]);
     const again = await startProgram(start);
-    equal((await ask(`${again.url}/home/x?raw`)).text, "kept");
+    assertEquals((await ask(`${again.url}/home/x?raw`)).text, "kept");
     await worksAt(again, `${here}/data`);
     const at = (...args: string[]) => runProgram({ ...start, args: [...start.args, ...args] });
     // What a command needs came with the first start, whichever command that was.
     const installed = await at("install", "example", "--url", again.url);
-    equal(installed.code, 0, installed.stderr);
+    assertEquals(installed.code, 0, installed.stderr);
     const minted = await at("mint", "home/x", "--url", again.url);
-    match(minted.stdout, /^[\w-]+\.[\w-]+\n$/);
-    equal((await at("boot", again.url)).code, 0);
-    equal((await at("export", "all.tar.gz")).code, 0);
-    ok(!again.output().includes("Download"), again.output());
+    assertMatch(minted.stdout, /^[\w-]+\.[\w-]+\n$/);
+    assertEquals((await at("boot", again.url)).code, 0);
+    assertEquals((await at("export", "all.tar.gz")).code, 0);
+    assert(!again.output().includes("Download"), again.output());
     await again.stop();
-    equal((await at("import", "all.tar.gz", "--into", "copy")).code, 0);
+    assertEquals((await at("import", "all.tar.gz", "--into", "copy")).code, 0);
     const verified = await at("verify", "copy");
-    equal(verified.code, 0, verified.stdout);
+    assertEquals(verified.code, 0, verified.stdout);
     for (const { stderr } of [installed, minted, verified]) {
-      ok(!stderr.includes("Download"), stderr);
+      assert(!stderr.includes("Download"), stderr);
     }
   }));
 
 Deno.test("main.ts runs with the permissions of the line in running.md", () =>
   inFolder(async (folder) => {
     const line = commandsOf(PAGE).find((command) => command.includes("--allow-net="));
-    ok(line !== undefined, `no such line in ${PAGE}`);
-    ok(!/ -A\b|--allow-all/.test(line));
+    assert(line !== undefined, `no such line in ${PAGE}`);
+    assert(!/ -A\b|--allow-all/.test(line));
     const port = freePort();
     const files = serveFiles();
     const env = { ...await cacheIn(folder), ELASTIK_PORT: String(port) };
@@ -101,7 +101,7 @@ Deno.test("main.ts runs with the permissions of the line in running.md", () =>
           env: { ...env, ELASTIK_DATA: data, PATH: pathWithDeno() },
         });
         await worksAt(program, `${folder}/data`);
-        equal((await program.stop()).code, 0);
+        assertEquals((await program.stop()).code, 0);
       }
     } finally {
       await files.stop();
@@ -114,7 +114,7 @@ Deno.test("main.ts does not start without a permission of the line in running.md
     const needed = [...line.matchAll(/'?--allow-(net|env|read|write)=[^ ]+/g)].map(([flag]) =>
       flag
     );
-    equal(needed.length, 4);
+    assertEquals(needed.length, 4);
     for (const flag of needed) {
       const port = String(freePort());
       const flags = line.replace(flag, "").replaceAll("3005", port).replaceAll(
@@ -132,7 +132,7 @@ Deno.test("main.ts does not start without a permission of the line in running.md
         await outcome.stop();
         throw new Error(`it started without ${flag}`);
       }
-      match(outcome, /Requires (?:net|env|read|write) access/);
+      assertMatch(outcome, /Requires (?:net|env|read|write) access/);
     }
   }));
 

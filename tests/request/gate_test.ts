@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../support/assert.ts";
 import { createAuthenticator } from "../../lib/auth/authenticate.ts";
 import { createClientFinder } from "../../lib/http/client_address.ts";
 import { createGate } from "../../lib/request/gate.ts";
@@ -54,7 +54,7 @@ const open = gateOf(false);
 const guarded = gateOf(true);
 
 function refuses(gate: (knock: Knock) => unknown, knock: Knock, type: ProblemType): void {
-  throws(
+  assertThrows(
     () => gate(knock),
     (error: unknown) => error instanceof Problem && error.type === type,
     `${JSON.stringify(knock)} should be ${type}`,
@@ -63,20 +63,20 @@ function refuses(gate: (knock: Knock) => unknown, knock: Knock, type: ProblemTyp
 
 Deno.test("createGate() returns the canonical target and the caller", () => {
   const { target, caller } = open({ url: "/home/caf%C3%A9/?raw&v=1" });
-  deepStrictEqual(target, {
+  assertEquals(target, {
     path: "/home/café",
     name: "home/café",
     isCollection: true,
     query: "raw&v=1",
   });
-  deepStrictEqual(caller, { tier: "T2", by: "T2:local" });
+  assertEquals(caller, { tier: "T2", by: "T2:local" });
 });
 
 Deno.test("createGate() admits the methods of HTTP and WebDAV and answers 501 to others", () => {
   for (
     const method of ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "LOCK"]
   ) {
-    equal(open({ method }).request.method, method);
+    assertStrictEquals(open({ method }).request.method, method);
   }
   for (const method of ["get", "BREW", "TRACE", "CONNECT", "M-SEARCH", "X".repeat(500)]) {
     refuses(open, { method }, "not-implemented");
@@ -94,7 +94,7 @@ Deno.test("createGate() does not treat a loopback client under an unknown Host a
       "box.lan:9",
     ]
   ) {
-    equal(open({ headers: { host } }).caller.tier, "T2", host);
+    assertEquals(open({ headers: { host } }).caller.tier, "T2", host);
   }
   for (
     const host of [
@@ -110,10 +110,14 @@ Deno.test("createGate() does not treat a loopback client under an unknown Host a
   ) {
     refuses(open, { headers: { host } }, "unknown-host");
     refuses(guarded, { headers: { host } }, "unauthorized");
-    equal(guarded({ headers: { host, ...bearer(TOKEN) } }).caller.tier, "T2", host);
-    equal(guarded({ url: "/usr/lib/shell/app.js", headers: { host } }).caller.tier, "T1", host);
+    assertEquals(guarded({ headers: { host, ...bearer(TOKEN) } }).caller.tier, "T2", host);
+    assertEquals(
+      guarded({ url: "/usr/lib/shell/app.js", headers: { host } }).caller.tier,
+      "T1",
+      host,
+    );
   }
-  equal(open({ headers: { host: "other.lan:8080" } }).caller.tier, "T2");
+  assertEquals(open({ headers: { host: "other.lan:8080" } }).caller.tier, "T2");
 });
 
 Deno.test("createGate() rejects a malformed Host with and without tokens", () => {
@@ -126,12 +130,12 @@ Deno.test("createGate() rejects a malformed Host with and without tokens", () =>
 });
 
 Deno.test("createGate() uses the authority of HTTP/2 as Host", () => {
-  equal(open({ authority: "localhost:3005", method: "PUT" }).caller.tier, "T2");
+  assertEquals(open({ authority: "localhost:3005", method: "PUT" }).caller.tier, "T2");
   refuses(open, { authority: "evil.example" }, "unknown-host");
   refuses(open, { authority: "user@localhost" }, "bad-header");
   refuses(open, { authority: "localhost", url: "?x" }, "bad-path");
   const page = { "sec-fetch-site": "same-origin", origin: "https://box.lan" };
-  equal(guarded({ authority: "box.lan", method: "PUT", headers: page }).caller.tier, "T1");
+  assertEquals(guarded({ authority: "box.lan", method: "PUT", headers: page }).caller.tier, "T1");
   refuses(guarded, { authority: "evil.example" }, "unauthorized");
   refuses(guarded, { authority: "other.lan", method: "PUT", headers: page }, "foreign-origin");
 });
@@ -158,25 +162,25 @@ Deno.test("createGate() rejects changes from pages of other sites", () => {
       refuses(open, { method, headers }, "foreign-origin");
       refuses(guarded, { method, headers: { ...headers, ...bearer(APPROVE) } }, "foreign-origin");
     }
-    for (const headers of own) equal(open({ method, headers }).caller.tier, "T2");
+    for (const headers of own) assertEquals(open({ method, headers }).caller.tier, "T2");
   }
   for (const method of ["GET", "HEAD", "OPTIONS"]) {
-    for (const headers of foreign) equal(open({ method, headers }).caller.tier, "T2");
+    for (const headers of foreign) assertEquals(open({ method, headers }).caller.tier, "T2");
   }
 });
 
 Deno.test("createGate() does not treat a client behind an unknown proxy as local", () => {
   for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
-    equal(open({ headers: { [name]: "127.0.0.1" } }).caller.tier, "T1", name);
-    equal(open({ headers: { [name]: "" } }).caller.tier, "T1", name);
+    assertEquals(open({ headers: { [name]: "127.0.0.1" } }).caller.tier, "T1", name);
+    assertEquals(open({ headers: { [name]: "" } }).caller.tier, "T1", name);
     refuses(guarded, { headers: { [name]: "127.0.0.1" } }, "unauthorized");
   }
-  equal(open({ peer: "192.0.2.1" }).caller.tier, "T1");
+  assertEquals(open({ peer: "192.0.2.1" }).caller.tier, "T1");
 });
 
 Deno.test("createGate() uses the header of a trusted proxy only", () => {
   const proxied = gateOf(true, true);
-  equal(proxied({ headers: { "x-forwarded-for": "127.0.0.1" } }).caller.tier, "T1");
+  assertEquals(proxied({ headers: { "x-forwarded-for": "127.0.0.1" } }).caller.tier, "T1");
   refuses(proxied, { headers: { "x-forwarded-for": "203.0.113.9" } }, "unauthorized");
   refuses(proxied, { headers: { "x-forwarded-for": "127.0.0.1, 203.0.113.9" } }, "unauthorized");
   refuses(
@@ -194,11 +198,11 @@ Deno.test("createGate() with tokens requires a credential from clients on other 
     refuses(guarded, { peer, url }, "unauthorized");
     refuses(guarded, { peer, url, headers: bearer("wrong") }, "unauthorized");
     refuses(guarded, { peer, url, headers: basic("guest", "wrong") }, "unauthorized");
-    equal(guarded({ peer, url, headers: bearer(TOKEN) }).caller.tier, "T2");
-    equal(guarded({ peer, url, headers: basic("anyone", APPROVE) }).caller.tier, "T3");
-    equal(guarded({ url }).caller.tier, "T1");
+    assertEquals(guarded({ peer, url, headers: bearer(TOKEN) }).caller.tier, "T2");
+    assertEquals(guarded({ peer, url, headers: basic("anyone", APPROVE) }).caller.tier, "T3");
+    assertEquals(guarded({ url }).caller.tier, "T1");
   }
-  equal(guarded({ peer, url: "/usr/lib/shell/app.js" }).caller.tier, "T1");
+  assertEquals(guarded({ peer, url: "/usr/lib/shell/app.js" }).caller.tier, "T1");
   refuses(guarded, { peer, url: "/usr/lib/shell/../../../home/x" }, "bad-path");
   refuses(guarded, { peer, url: "/usr/lib/shell%2f..%2f..%2fhome/x" }, "bad-path");
   refuses(guarded, { peer, url: "/bin/usr/lib/shell/x" }, "unauthorized");

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { toSiteTarget } from "../../lib/request/site_file.ts";
 import { bearer, CLOSED, startTestServer, TOKEN } from "../support/test_server.ts";
@@ -15,9 +15,9 @@ function nameOf(method: string, path: string): string | undefined {
 }
 
 Deno.test("toSiteTarget() returns a target for file names at the root only", () => {
-  equal(nameOf("GET", "/llms.txt?x=y"), "usr/lib/shell/site/llms.txt");
-  equal(nameOf("HEAD", "/apple-touch-icon.png"), "usr/lib/shell/site/apple-touch-icon.png");
-  equal(toSiteTarget("GET", parseTarget("http://h/a.txt?at=1"))?.query, "raw");
+  assertEquals(nameOf("GET", "/llms.txt?x=y"), "usr/lib/shell/site/llms.txt");
+  assertEquals(nameOf("HEAD", "/apple-touch-icon.png"), "usr/lib/shell/site/apple-touch-icon.png");
+  assertEquals(toSiteTarget("GET", parseTarget("http://h/a.txt?at=1"))?.query, "raw");
   const others = [
     "/",
     "/llms",
@@ -31,9 +31,9 @@ Deno.test("toSiteTarget() returns a target for file names at the root only", () 
     `/${"a".repeat(65)}.txt`,
     "/bin",
   ];
-  for (const path of others) equal(nameOf("GET", path), undefined, path);
+  for (const path of others) assertEquals(nameOf("GET", path), undefined, path);
   for (const method of ["PUT", "POST", "DELETE", "OPTIONS", "PROPFIND"]) {
-    equal(nameOf(method, "/llms.txt"), undefined, method);
+    assertEquals(nameOf(method, "/llms.txt"), undefined, method);
   }
 });
 
@@ -46,21 +46,27 @@ Deno.test("GET /llms.txt is public, T3 can replace it, and without its world it 
     const cap = bearer(server.capability("/home/scratch", "rw"));
     for (const headers of [{}, bearer(TOKEN), cap, bearer("unknown")]) {
       const reply = await ask("GET", "/llms.txt", headers);
-      equal([reply.status, reply.text], [200, "# elastik\n"]);
-      match(reply.headers.get("content-type") ?? "", /^text\/plain/);
-      equal(reply.headers.get("x-content-type-options"), "nosniff");
+      assertEquals([reply.status, reply.text], [200, "# elastik\n"]);
+      assertMatch(reply.headers.get("content-type") ?? "", /^text\/plain/);
+      assertEquals(reply.headers.get("x-content-type-options"), "nosniff");
     }
     // Accept has no effect: a site file is always sent as its bytes.
-    equal((await ask("GET", "/llms.txt", { accept: "text/html" })).text, "# elastik\n");
-    equal((await ask("GET", "/llms.txt?at=9&secret")).status, 200);
-    equal((await ask("HEAD", "/llms.txt")).status, 200);
-    equal((await ask("GET", "/robots.txt")).status, 404);
-    equal((await ask("PUT", "/llms.txt", bearer(server.approveToken))).status, 404);
-    equal((await server.approve("PUT", "/usr/lib/shell/site/llms.txt", "mine\n")).status, 200);
-    equal((await server.approve("PUT", "/usr/lib/shell/site/icon.svg", "<svg/>")).status, 201);
-    equal((await ask("GET", "/llms.txt")).text, "mine\n");
+    assertEquals((await ask("GET", "/llms.txt", { accept: "text/html" })).text, "# elastik\n");
+    assertEquals((await ask("GET", "/llms.txt?at=9&secret")).status, 200);
+    assertEquals((await ask("HEAD", "/llms.txt")).status, 200);
+    assertEquals((await ask("GET", "/robots.txt")).status, 404);
+    assertEquals((await ask("PUT", "/llms.txt", bearer(server.approveToken))).status, 404);
+    assertEquals(
+      (await server.approve("PUT", "/usr/lib/shell/site/llms.txt", "mine\n")).status,
+      200,
+    );
+    assertEquals(
+      (await server.approve("PUT", "/usr/lib/shell/site/icon.svg", "<svg/>")).status,
+      201,
+    );
+    assertEquals((await ask("GET", "/llms.txt")).text, "mine\n");
     const icon = await ask("GET", "/icon.svg");
-    match(icon.headers.get("content-security-policy") ?? "", /sandbox/);
+    assertMatch(icon.headers.get("content-security-policy") ?? "", /sandbox/);
   } finally {
     await server.close();
   }
@@ -75,12 +81,12 @@ export default { fetch: () => new Response("a plugin's own") };
   const ask = async (target: string, headers: Record<string, string> = {}) =>
     await server.send({ method: "GET", target, headers: { host: "elastik.example", ...headers } });
   try {
-    equal((await server.approve("PUT", "/lib/secrets", source)).status, 201);
-    equal((await server.approve("PUT", "/lib/secrets/state", "active")).status, 200);
-    equal((await ask("/llms.txt", bearer(TOKEN))).text, "a plugin's own");
-    equal((await ask("/llms.txt")).text, "# elastik\n");
-    equal((await ask("/other.txt")).status, 404);
-    equal((await ask("/other.txt", bearer(TOKEN))).status, 200);
+    assertEquals((await server.approve("PUT", "/lib/secrets", source)).status, 201);
+    assertEquals((await server.approve("PUT", "/lib/secrets/state", "active")).status, 200);
+    assertEquals((await ask("/llms.txt", bearer(TOKEN))).text, "a plugin's own");
+    assertEquals((await ask("/llms.txt")).text, "# elastik\n");
+    assertEquals((await ask("/other.txt")).status, 404);
+    assertEquals((await ask("/other.txt", bearer(TOKEN))).status, 200);
   } finally {
     await server.close();
   }
@@ -93,11 +99,11 @@ Deno.test("GET /usr/lib/skills needs a credential on a server with tokens", asyn
       .status;
   try {
     const cap = bearer(server.capability("/home/scratch", "rw"));
-    equal(await status("/usr/lib/skills/elastik.md", cap), 200);
-    equal(await status("/usr/lib/skills/elastik.md", cap, "PUT"), 403);
-    equal(await status("/usr/share/doc/http.md", cap), 403);
-    equal(await status("/usr/lib/skills/elastik.md", {}), 401);
-    equal(await status("/usr/lib/skills/elastik.md", bearer("unknown")), 401);
+    assertEquals(await status("/usr/lib/skills/elastik.md", cap), 200);
+    assertEquals(await status("/usr/lib/skills/elastik.md", cap, "PUT"), 403);
+    assertEquals(await status("/usr/share/doc/http.md", cap), 403);
+    assertEquals(await status("/usr/lib/skills/elastik.md", {}), 401);
+    assertEquals(await status("/usr/lib/skills/elastik.md", bearer("unknown")), 401);
   } finally {
     await server.close();
   }

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../support/assert.ts";
 import { type ListingRow, respondListing, toListingRow } from "../../lib/response/listing.ts";
 import { Problem } from "../../lib/http/problem.ts";
 
@@ -24,7 +24,7 @@ function ask(form: string, headers: Record<string, string> = {}, rows = ROWS): R
 }
 
 Deno.test("toListingRow() returns the facts of a world, and only the name of a collection", () => {
-  deepStrictEqual(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
+  assertEquals(toListingRow({ name: "a", dir: false, entry: ENTRY }), {
     name: "a",
     dir: false,
     version: 3,
@@ -32,8 +32,8 @@ Deno.test("toListingRow() returns the facts of a world, and only the name of a c
     len: 12,
     updated_at: "2026-01-02T03:04:05.678Z",
   });
-  deepStrictEqual(toListingRow({ name: "b", dir: true }), { name: "b", dir: true });
-  equal(
+  assertEquals(toListingRow({ name: "b", dir: true }), { name: "b", dir: true });
+  assertEquals(
     toListingRow({ name: "p", dir: false, entry: { ...ENTRY, state: "active" } }).state,
     "active",
   );
@@ -41,23 +41,23 @@ Deno.test("toListingRow() returns the facts of a world, and only the name of a c
 
 Deno.test("respondListing() sends one name per line as text, two lines for a world with a collection", async () => {
   const response = ask("text/plain");
-  equal(await response.text(), "a\na/\nb/\nc d\ndev\n");
-  equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
+  assertEquals(await response.text(), "a\na/\nb/\nc d\ndev\n");
+  assertEquals(response.headers.get("content-type"), "text/plain; charset=utf-8");
 });
 
 Deno.test("respondListing() sends the rows as JSON", async () => {
   const response = ask("application/json");
-  deepStrictEqual(await response.json(), ROWS);
-  equal(response.headers.get("content-type"), "application/json");
+  assertEquals(await response.json(), ROWS);
+  assertEquals(response.headers.get("content-type"), "application/json");
 });
 
 Deno.test("respondListing() varies by Accept, requires revalidation, and forbids sniffing", () => {
   for (const form of ["text/plain", "application/json"]) {
     const { headers } = ask(form);
-    equal(headers.get("vary"), "Accept");
-    equal(headers.get("cache-control"), "no-cache");
-    equal(headers.get("x-content-type-options"), "nosniff");
-    equal(headers.get("last-modified"), null);
+    assertEquals(headers.get("vary"), "Accept");
+    assertEquals(headers.get("cache-control"), "no-cache");
+    assertEquals(headers.get("x-content-type-options"), "nosniff");
+    assertEquals(headers.get("last-modified"), null);
   }
 });
 
@@ -70,18 +70,21 @@ Deno.test("respondListing() sends a tag for each media type and each content", (
     ask("text/plain", {}, []),
     ask("application/json", {}, []),
   ].map(({ headers }) => headers.get("etag"));
-  equal(new Set(tags).size, tags.length);
-  equal(ask("text/plain").headers.get("etag"), tags[0]);
+  assertStrictEquals(new Set(tags).size, tags.length);
+  assertStrictEquals(ask("text/plain").headers.get("etag"), tags[0]);
 });
 
 Deno.test("respondListing() answers 304 to its own tag and 412 to another If-Match", () => {
   const tag = ask("text/plain").headers.get("etag") ?? "";
   const unchanged = ask("text/plain", { "if-none-match": tag });
-  deepStrictEqual([unchanged.status, unchanged.headers.get("etag")], [304, tag]);
-  equal(ask("application/json", { "if-none-match": tag }).status, 200);
-  equal(ask("text/plain", { "if-modified-since": new Date(1e13).toUTCString() }).status, 200);
-  equal(ask("text/plain", { "if-match": tag }).status, 200);
-  throws(
+  assertEquals([unchanged.status, unchanged.headers.get("etag")], [304, tag]);
+  assertEquals(ask("application/json", { "if-none-match": tag }).status, 200);
+  assertEquals(
+    ask("text/plain", { "if-modified-since": new Date(1e13).toUTCString() }).status,
+    200,
+  );
+  assertEquals(ask("text/plain", { "if-match": tag }).status, 200);
+  assertThrows(
     () => ask("application/json", { "if-match": tag }),
     (error: unknown) => error instanceof Problem && error.type === "precondition-failed",
   );

@@ -1,4 +1,10 @@
-import { deepStrictEqual, equal, match, notEqual, throws } from "node:assert/strict";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   getRepresentation,
@@ -41,14 +47,14 @@ function ask(
 }
 
 Deno.test("toWorldJson() contains the text of UTF-8 bytes, otherwise their length", () => {
-  deepStrictEqual(toWorldJson(world("é")), {
+  assertEquals(toWorldJson(world("é")), {
     stage_html: "é",
     version: 3,
     ext: "txt",
     type: "txt",
     updated_at: "2026-01-02T03:04:05.678Z",
   });
-  deepStrictEqual(toWorldJson(world(new Uint8Array([0xff, 0x00]), { ext: "bin" })), {
+  assertEquals(toWorldJson(world(new Uint8Array([0xff, 0x00]), { ext: "bin" })), {
     stage_html: "",
     version: 3,
     ext: "bin",
@@ -61,23 +67,23 @@ Deno.test("toWorldJson() contains the text of UTF-8 bytes, otherwise their lengt
 
 Deno.test("toWorldJson() keeps a byte order mark and every other character of a text", async () => {
   for (const text of ["\ufeffx", "\u0000", "a\r\nb", "\u2028", '"\\', "</script>", "\ufffd"]) {
-    equal(toWorldJson(world(text)).stage_html, text);
-    equal((await ask(world(text), "json").json()).stage_html, text);
+    assertStrictEquals(toWorldJson(world(text)).stage_html, text);
+    assertStrictEquals((await ask(world(text), "json").json()).stage_html, text);
   }
 });
 
 Deno.test("toWorldJson() contains the state of a plugin source only", () => {
-  equal(toWorldJson(world("x", { name: "lib/x", state: "pending" })).state, "pending");
-  equal("state" in toWorldJson(world("x", { name: "home/lib/x" })), false);
+  assertEquals(toWorldJson(world("x", { name: "lib/x", state: "pending" })).state, "pending");
+  assertEquals("state" in toWorldJson(world("x", { name: "home/lib/x" })), false);
 });
 
 Deno.test("hasUtf8Body() returns true for well-formed UTF-8", () => {
-  equal(hasUtf8Body(world("")), true);
-  equal(hasUtf8Body(world("é😀")), true);
+  assertEquals(hasUtf8Body(world("")), true);
+  assertEquals(hasUtf8Body(world("é😀")), true);
   for (
     const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc3]]
   ) {
-    equal(hasUtf8Body(world(new Uint8Array(bytes))), false, String(bytes));
+    assertEquals(hasUtf8Body(world(new Uint8Array(bytes))), false, String(bytes));
   }
 });
 
@@ -88,40 +94,40 @@ Deno.test("getRepresentation() gives each kind of each version its own tag", () 
     world("a", { version: 4 }),
   ];
   const tags = worlds.flatMap((of) => FORMS.map((form) => getRepresentation(of, form).etag));
-  equal(new Set(tags).size, 9);
-  for (const tag of tags) match(tag, /^"\d-[0-9a-f]{16}\.(raw|json|text)"$/);
+  assertEquals(new Set(tags).size, 9);
+  for (const tag of tags) assertMatch(tag, /^"\d-[0-9a-f]{16}\.(raw|json|text)"$/);
   const pending = getRepresentation(world("a", { name: "lib/a", state: "pending" }), "json").etag;
   const active = getRepresentation(world("a", { name: "lib/a", state: "active" }), "json").etag;
-  notEqual(pending, active);
+  assertNotStrictEquals(pending, active);
 });
 
 Deno.test("getRepresentation() creates a kind once, and respondRepresentation() sends it repeatedly", async () => {
   const of = world("abc");
-  equal(getRepresentation(of, "json"), getRepresentation(of, "json"));
-  for (let time = 0; time < 3; time++) equal(await ask(of, "raw").text(), "abc");
+  assertStrictEquals(getRepresentation(of, "json"), getRepresentation(of, "json"));
+  for (let time = 0; time < 3; time++) assertEquals(await ask(of, "raw").text(), "abc");
 });
 
 Deno.test("getRepresentation() sandboxes active content of kind raw only", () => {
   for (const ext of ["html", "htm", "xhtml", "svg", "xml", "rss", "atom", "mhtml"]) {
     const { headers } = getRepresentation(world("<a/>", { ext }), "raw");
-    equal(headers["content-security-policy"], "sandbox allow-scripts", ext);
-    equal(headers["x-content-type-options"], "nosniff", ext);
-    equal(
+    assertEquals(headers["content-security-policy"], "sandbox allow-scripts", ext);
+    assertEquals(headers["x-content-type-options"], "nosniff", ext);
+    assertEquals(
       getRepresentation(world("<a/>", { ext }), "text").headers["content-type"],
       "text/plain; charset=utf-8",
     );
-    equal(
+    assertEquals(
       getRepresentation(world("<a/>", { ext }), "json").headers["content-type"],
       "application/json",
     );
   }
   for (const ext of ["txt", "md", "js", "css", "json", "png", "bin", "nonsense"]) {
-    equal(
+    assertEquals(
       getRepresentation(world("x", { ext }), "raw").headers["content-security-policy"],
       undefined,
       ext,
     );
-    equal(
+    assertEquals(
       getRepresentation(world("x", { ext }), "raw").headers["x-content-type-options"],
       "nosniff",
       ext,
@@ -130,15 +136,15 @@ Deno.test("getRepresentation() sandboxes active content of kind raw only", () =>
 });
 
 Deno.test("getRepresentation() varies negotiated kinds only", () => {
-  equal(getRepresentation(world("x"), "raw").headers.vary, undefined);
-  equal(getRepresentation(world("x"), "json").headers.vary, "Accept");
-  equal(getRepresentation(world("x"), "text").headers.vary, "Accept");
+  assertEquals(getRepresentation(world("x"), "raw").headers.vary, undefined);
+  assertEquals(getRepresentation(world("x"), "json").headers.vary, "Accept");
+  assertEquals(getRepresentation(world("x"), "text").headers.vary, "Accept");
 });
 
 Deno.test("getRepresentation() has Last-Modified in whole seconds, also for an invalid time", () => {
   const { headers } = getRepresentation(world("x"), "raw");
-  equal(headers["last-modified"], "Fri, 02 Jan 2026 03:04:05 GMT");
-  equal(
+  assertEquals(headers["last-modified"], "Fri, 02 Jan 2026 03:04:05 GMT");
+  assertEquals(
     getRepresentation(world("x", { updatedAt: "edited by hand" }), "raw").headers["last-modified"],
     "Thu, 01 Jan 1970 00:00:00 GMT",
   );
@@ -146,13 +152,13 @@ Deno.test("getRepresentation() has Last-Modified in whole seconds, also for an i
 
 Deno.test("respondRepresentation() sends ranges of kind raw with all headers, and of no other kind", async () => {
   const part = ask(world("0123456789"), "raw", { range: "bytes=3-5" });
-  equal(part.status, 206);
-  equal(await part.text(), "345");
-  equal(part.headers.get("content-range"), "bytes 3-5/10");
-  equal(part.headers.get("x-meta-author"), "codex");
-  equal(ask(world("0123456789"), "json", { range: "bytes=3-5" }).status, 200);
-  equal(ask(world("0123456789"), "raw", { range: "bytes=3-5" }, "HEAD").status, 200);
-  throws(
+  assertEquals(part.status, 206);
+  assertEquals(await part.text(), "345");
+  assertEquals(part.headers.get("content-range"), "bytes 3-5/10");
+  assertEquals(part.headers.get("x-meta-author"), "codex");
+  assertEquals(ask(world("0123456789"), "json", { range: "bytes=3-5" }).status, 200);
+  assertEquals(ask(world("0123456789"), "raw", { range: "bytes=3-5" }, "HEAD").status, 200);
+  assertThrows(
     () => ask(world("0123456789"), "raw", { range: "bytes=10-" }),
     (error: unknown) =>
       error instanceof Problem && error.type === "range-not-satisfiable" &&
@@ -164,11 +170,11 @@ Deno.test("respondRepresentation() answers 304 without content headers", async (
   for (const form of FORMS) {
     const { etag } = getRepresentation(world("x", { ext: "html" }), form);
     const unchanged = ask(world("x", { ext: "html" }), form, { "if-none-match": etag });
-    equal(unchanged.status, 304);
-    equal(await unchanged.text(), "");
-    equal(unchanged.headers.get("content-type"), null);
-    equal(unchanged.headers.get("etag"), etag);
-    equal(unchanged.headers.get("x-meta-author"), "codex");
+    assertEquals(unchanged.status, 304);
+    assertEquals(await unchanged.text(), "");
+    assertEquals(unchanged.headers.get("content-type"), null);
+    assertStrictEquals(unchanged.headers.get("etag"), etag);
+    assertEquals(unchanged.headers.get("x-meta-author"), "codex");
   }
 });
 
@@ -178,5 +184,5 @@ Deno.test("notModifiedResponse() keeps every header except those of the content"
     etag: '"1"',
     vary: "Accept",
   });
-  deepStrictEqual([...response.headers], [["etag", '"1"'], ["vary", "Accept"]]);
+  assertEquals([...response.headers], [["etag", '"1"'], ["vary", "Accept"]]);
 });

@@ -1,4 +1,4 @@
-import { equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { respondRows } from "../../lib/response/row_listing.ts";
@@ -16,11 +16,11 @@ Deno.test("respondRows() sends lines, an array for JSON, and the shell for a bro
       }];
       return await respondRows(store, exchange, rows);
     };
-    equal(await (await ask("*/*")).text(), "gpu/\nnull\n");
-    equal(
+    assertEquals(await (await ask("*/*")).text(), "gpu/\nnull\n");
+    assertEquals(
       await (await ask("application/json")).text(),
       '[{"name":"gpu","dir":true},{"name":"null","dir":false,"description":"nothing"}]',
     );
-    match(await (await ask("text/html")).text(), /the shell/);
+    assertMatch(await (await ask("text/html")).text(), /the shell/);
   });
 });

@@ -1,4 +1,4 @@
-import { equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { respondShell, shellPolicy } from "../../lib/response/shell_page.ts";
@@ -38,7 +38,7 @@ function ask(headers: Record<string, string> = {}, method = "GET"): Request {
 /** The sources of one directive. */
 function directive(policy: string, name: string): string[] {
   const found = policy.split("; ").map((part) => part.split(" ")).find(([first]) => first === name);
-  ok(found !== undefined, `no ${name}`);
+  assert(found !== undefined, `no ${name}`);
   return found.slice(1);
 }
 
@@ -46,32 +46,32 @@ Deno.test("shellPolicy() allows scripts, styles and frames from the shell's fold
   const policy = shellPolicy("localhost:3005");
   for (const name of ["script-src", "style-src"]) {
     const sources = directive(policy, name);
-    equal(sources.join(), "localhost:3005/usr/lib/shell/", name);
+    assertEquals(sources.join(), "localhost:3005/usr/lib/shell/", name);
   }
-  ok(directive(policy, "frame-src").every((source) => source !== "'self'"));
+  assert(directive(policy, "frame-src").every((source) => source !== "'self'"));
   for (const name of ["default-src", "base-uri", "form-action", "frame-ancestors"]) {
-    equal(directive(policy, name).join(), "'none'", name);
+    assertEquals(directive(policy, name).join(), "'none'", name);
   }
-  ok(!/unsafe|\*|https?:|data:[^ ]*script/.test(directive(policy, "script-src").join(" ")));
+  assert(!/unsafe|\*|https?:|data:[^ ]*script/.test(directive(policy, "script-src").join(" ")));
 });
 
 Deno.test("shellPolicy() never allows a stored world as a script", () => {
   for (const host of ["localhost", "box.lan:80", "127.0.0.1:3005"]) {
     for (const source of directive(shellPolicy(host), "script-src")) {
-      ok(source.endsWith("/usr/lib/shell/"), source);
+      assert(source.endsWith("/usr/lib/shell/"), source);
     }
   }
 });
 
 Deno.test("respondShell() sends one page for all paths, with its policy, and forbids framing", async () => {
   const response = await respondShell(holding(PAGE), ask());
-  equal(response.status, 200);
-  equal(await response.text(), "<!doctype html>");
-  equal(response.headers.get("content-type"), "text/html; charset=utf-8");
-  equal(response.headers.get("vary"), "Accept");
-  equal(response.headers.get("x-content-type-options"), "nosniff");
-  equal(response.headers.get("cache-control"), "no-cache");
-  match(response.headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
+  assertEquals(response.status, 200);
+  assertEquals(await response.text(), "<!doctype html>");
+  assertEquals(response.headers.get("content-type"), "text/html; charset=utf-8");
+  assertEquals(response.headers.get("vary"), "Accept");
+  assertEquals(response.headers.get("x-content-type-options"), "nosniff");
+  assertEquals(response.headers.get("cache-control"), "no-cache");
+  assertMatch(response.headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
 });
 
 Deno.test("respondShell() contains only the metadata of the world", async () => {
@@ -79,9 +79,9 @@ Deno.test("respondShell() contains only the metadata of the world", async () => 
     meta: [["x-meta-author", "codex"], ["x-meta-set-cookie", "a=b"]],
   });
   const response = await respondShell(holding(PAGE), ask(), { world: subject });
-  equal(await response.text(), "<!doctype html>");
-  equal(response.headers.get("x-meta-author"), "codex");
-  equal(response.headers.get("set-cookie"), null);
+  assertEquals(await response.text(), "<!doctype html>");
+  assertEquals(response.headers.get("x-meta-author"), "codex");
+  assertEquals(response.headers.get("set-cookie"), null);
 });
 
 Deno.test("respondShell() has a tag that changes with the world and with the page", async () => {
@@ -92,24 +92,27 @@ Deno.test("respondShell() has a tag that changes with the world and with the pag
       tags.add((await respondShell(holding(page), ask(), shown)).headers.get("etag"));
     }
   }
-  equal(tags.size, 6);
+  assertEquals(tags.size, 6);
 });
 
 Deno.test("respondShell() answers 304 to its own tag, but not for an error status", async () => {
   const subject = { world: world("home/x", "a") };
   const tag = (await respondShell(holding(PAGE), ask(), subject)).headers.get("etag") ?? "";
-  equal((await respondShell(holding(PAGE), ask({ "if-none-match": tag }), subject)).status, 304);
+  assertEquals(
+    (await respondShell(holding(PAGE), ask({ "if-none-match": tag }), subject)).status,
+    304,
+  );
   const refused = await respondShell(holding(PAGE), ask({ "if-none-match": "*" }), {
     status: 404,
     headers: { "www-authenticate": "Bearer" },
   });
-  equal(refused.status, 404);
-  equal(refused.headers.get("www-authenticate"), "Bearer");
-  equal(refused.headers.get("etag"), null);
+  assertEquals(refused.status, 404);
+  assertEquals(refused.headers.get("www-authenticate"), "Bearer");
+  assertEquals(refused.headers.get("etag"), null);
 });
 
 Deno.test("respondShell() throws not-found if the page is missing", async () => {
-  await rejects(
+  await assertRejects(
     respondShell(holding(undefined), ask()),
     (error: unknown) => error instanceof Problem && error.type === "not-found",
   );

@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { Problem } from "../../lib/http/problem.ts";
 import { toStoreProblem } from "../../lib/response/store_problem.ts";
 import { StoreError, type StoreErrorCode } from "../../lib/world/store.ts";
@@ -18,29 +18,32 @@ const TABLE: readonly (readonly [code: StoreErrorCode, message: string, status: 
 Deno.test("toStoreProblem() maps store errors to problems without paths of the disk", () => {
   for (const [code, message, status, detail] of TABLE) {
     const problem = toStoreProblem(new StoreError(code, message), "PUT", "/home/x");
-    ok(problem instanceof Problem, code);
-    equal(problem.status, status, code);
-    match(problem.detail, detail);
-    ok(!problem.detail.includes("/srv/data") && !problem.detail.includes("%2F"), problem.detail);
+    assert(problem instanceof Problem, code);
+    assertStrictEquals(problem.status, status, code);
+    assertMatch(problem.detail, detail);
+    assert(
+      !problem.detail.includes("/srv/data") && !problem.detail.includes("%2F"),
+      problem.detail,
+    );
   }
 });
 
 Deno.test("toStoreProblem() adds Retry-After for a server that is shutting down", () => {
   const problem = toStoreProblem(new StoreError("closed", ""), "PUT", "/home/x");
-  ok(problem instanceof Problem);
-  equal(problem.headers["retry-after"], "5");
+  assert(problem instanceof Problem);
+  assertEquals(problem.headers["retry-after"], "5");
 });
 
 Deno.test("toStoreProblem() returns every other error unchanged", () => {
   const error = new TypeError("a mistake of ours");
-  equal(toStoreProblem(error, "PUT", "/home/x"), error);
+  assertStrictEquals(toStoreProblem(error, "PUT", "/home/x"), error);
   const problem = new Problem("not-found", "Cannot find it");
-  equal(toStoreProblem(problem, "PUT", "/home/x"), problem);
+  assertStrictEquals(toStoreProblem(problem, "PUT", "/home/x"), problem);
 });
 
 Deno.test("toStoreProblem() uses the world of the error, and the method if it has no verb", () => {
   const error = new StoreError("absent", "nothing is here", "home/y");
   const problem = toStoreProblem(error, "MOVE", "/dav/home/y");
-  ok(problem instanceof Problem);
-  equal(problem.detail, "Cannot MOVE /home/y: nothing is here");
+  assert(problem instanceof Problem);
+  assertEquals(problem.detail, "Cannot MOVE /home/y: nothing is here");
 });

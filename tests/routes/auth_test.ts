@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { narrow } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import {
@@ -29,9 +29,9 @@ interface Minted {
 async function mint(server: TestServer, query: string): Promise<Minted> {
   const sent = { method: "POST", target: `/auth/mint?${query}`, headers: T3 };
   const reply = await server.send(sent, true);
-  equal(reply.status, 200, reply.text);
-  equal(reply.headers.get("cache-control"), "no-store");
-  equal(reply.headers.get("content-type"), "application/json");
+  assertEquals(reply.status, 200, reply.text);
+  assertEquals(reply.headers.get("cache-control"), "no-store");
+  assertEquals(reply.headers.get("content-type"), "application/json");
   const minted = JSON.parse(reply.text);
   server.secrets.add(minted.token);
   return minted;
@@ -40,19 +40,19 @@ async function mint(server: TestServer, query: string): Promise<Minted> {
 test("POST /auth/mint creates a capability as described in the response", async (server) => {
   const before = NOW();
   const minted = await mint(server, "prefix=/home/scratch&ttl=60&mode=r");
-  deepStrictEqual(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
-  equal(minted.prefix, "/home/scratch");
-  equal(minted.mode, "r");
-  equal(minted.ttl_sec, 60);
-  ok(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
-  match(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
+  assertEquals(Object.keys(minted), ["token", "prefix", "mode", "ttl_sec", "exp"]);
+  assertEquals(minted.prefix, "/home/scratch");
+  assertEquals(minted.mode, "r");
+  assertEquals(minted.ttl_sec, 60);
+  assert(minted.exp >= before + 60 && minted.exp <= NOW() + 60);
+  assertMatch(minted.token, /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
   const who = await server.send({
     method: "GET",
     target: "/auth/whoami",
     headers: bearer(minted.token),
   });
   const { ttl_sec, ...rest } = JSON.parse(who.text);
-  deepStrictEqual(rest, {
+  assertEquals(rest, {
     tier: "T2",
     by: "cap:/home/scratch",
     prefix: "/home/scratch",
@@ -60,12 +60,12 @@ test("POST /auth/mint creates a capability as described in the response", async 
     mode: "r",
     exp: minted.exp,
   });
-  ok(ttl_sec > 55 && ttl_sec <= 60);
+  assert(ttl_sec > 55 && ttl_sec <= 60);
 });
 
 test("POST /auth/mint defaults to one hour and mode rw", async (server) => {
   const plain = await mint(server, "prefix=/home/a");
-  deepStrictEqual([plain.mode, plain.ttl_sec], ["rw", 3600]);
+  assertEquals([plain.mode, plain.ttl_sec], ["rw", 3600]);
   for (
     const [query, prefix] of [
       ["prefix=/home/scratch/", "/home/scratch"],
@@ -77,7 +77,7 @@ test("POST /auth/mint defaults to one hour and mode rw", async (server) => {
       ["ttl=31536000&prefix=/home", "/home"],
     ] as const
   ) {
-    equal((await mint(server, query)).prefix, prefix, query);
+    assertStrictEquals((await mint(server, query)).prefix, prefix, query);
   }
 });
 
@@ -212,11 +212,15 @@ test("GET /auth/whoami describes every kind of caller", async (server) => {
   ];
   for (const [headers, status, expected] of cases) {
     const reply = await server.send({ method: "GET", target: "/auth/whoami", headers });
-    equal(reply.status, status, `${JSON.stringify(headers).slice(0, 80)} ${reply.text}`);
+    assertStrictEquals(
+      reply.status,
+      status,
+      `${JSON.stringify(headers).slice(0, 80)} ${reply.text}`,
+    );
     const body = JSON.parse(reply.text);
-    for (const [key, value] of Object.entries(expected)) deepStrictEqual(body[key], value);
+    for (const [key, value] of Object.entries(expected)) assertEquals(body[key], value);
     if (status === 401) {
-      match(reply.headers.get("www-authenticate") ?? "", /^Bearer realm="elastik", Basic /);
+      assertMatch(reply.headers.get("www-authenticate") ?? "", /^Bearer realm="elastik", Basic /);
     }
   }
 });
@@ -228,11 +232,11 @@ test("GET /auth/whoami follows changes of the account files at once", async (ser
     const password = `password ${round}`;
     await server.approve("PUT", "/etc/passwd", "ada:T2\n");
     await server.approve("PUT", "/etc/shadow", `ada:${sha256Hex(password)}\n`);
-    equal((await login(password)).status, 200, `round ${round}`);
-    equal((await login(`password ${round - 1}`)).status, 401, `round ${round}`);
+    assertEquals((await login(password)).status, 200, `round ${round}`);
+    assertEquals((await login(`password ${round - 1}`)).status, 401, `round ${round}`);
   }
   await server.approve("POST", "/etc/passwd", "ada:T3\n");
-  match((await login("password 9")).text, /"tier":"T2"/);
+  assertMatch((await login("password 9")).text, /"tier":"T2"/);
   await server.approve("DELETE", "/etc/shadow");
-  equal((await login("password 9")).status, 401);
+  assertEquals((await login("password 9")).status, 401);
 });

@@ -3,7 +3,7 @@
  * changes nothing, and deleted worlds move to the trash.
  */
 
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { pathExists } from "../../lib/world/file/durable_fs.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
@@ -341,11 +341,11 @@ test("DELETE keeps both of two worlds of one name in the trash", async (server, 
     const db = new DatabaseSync(file, { readOnly: true });
     bodies.push(String(db.prepare("SELECT CAST(stage_html AS TEXT) t FROM stage_meta").get()?.t));
     const last = db.prepare("SELECT event_type, payload FROM events ORDER BY id DESC").get();
-    equal(last?.event_type, "world_deleted");
-    deepStrictEqual(JSON.parse(String(last?.payload)).by, "T3");
+    assertEquals(last?.event_type, "world_deleted");
+    assertEquals(JSON.parse(String(last?.payload)).by, "T3");
     db.close();
   }
-  deepStrictEqual(bodies.sort(), ["first", "second"]);
+  assertEquals(bodies.sort(), ["first", "second"]);
 });
 
 const NOTE = "/usr/share/doc/note.md";

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { mint } from "../../lib/auth/capability.ts";
 import type { RequestContext } from "../../lib/request/request_context.ts";
 import { parseTarget } from "../../lib/http/path.ts";
@@ -61,14 +61,14 @@ Deno.test("Fallback is called for absent worlds, absent collections and unknown 
     for (const path of paths) {
       for (const method of ["GET", "HEAD"]) {
         asked.length = 0;
-        equal((await ask(method, path)).status, 303, path);
-        deepStrictEqual(asked, [`${method} ${parseTarget(`http://x${path}`).path}`]);
+        assertEquals((await ask(method, path)).status, 303, path);
+        assertEquals(asked, [`${method} ${parseTarget(`http://x${path}`).path}`]);
       }
     }
     told.answer = () => PROSE();
-    equal(await (await ask("GET", "/home/x")).text(), "words");
+    assertEquals(await (await ask("GET", "/home/x")).text(), "words");
     told.answer = () => PROSE(300);
-    equal((await ask("GET", "/home/x")).status, 300);
+    assertEquals((await ask("GET", "/home/x")).status, 300);
   });
 });
 
@@ -118,17 +118,17 @@ Deno.test("Fallback is not called for other requests", async () => {
     ];
     for (const [method, path, headers = {}] of rows) {
       const answer = await ask(method, path, { headers });
-      deepStrictEqual(asked, [], `${method} ${path} ${JSON.stringify(headers)}`);
-      ok(answer.status !== 303, `${method} ${path}`);
+      assertEquals(asked, [], `${method} ${path} ${JSON.stringify(headers)}`);
+      assert(answer.status !== 303, `${method} ${path}`);
     }
   });
 });
 
 Deno.test("Fallback does not replace 401 and 403", async () => {
   await withFallback(async ({ ask }, _told, asked) => {
-    equal((await ask("GET", "/boot/x")).status, 401);
-    equal((await ask("GET", "/home/x", { headers: cap("/home/other") })).status, 403);
-    deepStrictEqual(asked, []);
+    assertEquals((await ask("GET", "/boot/x")).status, 401);
+    assertEquals((await ask("GET", "/home/x", { headers: cap("/home/other") })).status, 403);
+    assertEquals(asked, []);
   });
 });
 
@@ -136,12 +136,12 @@ Deno.test("Fallback is called only for callers with its tier; others get the 404
   await withFallback(async ({ ask }, _told, asked) => {
     for (const headers of [{}, cap("/home")]) {
       const plain = await ask("GET", "/home/x", { headers });
-      equal(plain.status, 404);
-      match(await plain.text(), /a PUT would create it/);
-      equal((await ask("GET", "/x", { headers })).status, 404);
+      assertEquals(plain.status, 404);
+      assertMatch(await plain.text(), /a PUT would create it/);
+      assertEquals((await ask("GET", "/x", { headers })).status, 404);
     }
-    deepStrictEqual(asked, []);
-    equal((await ask("GET", "/x", { headers: bearer(APPROVE) })).status, 303);
+    assertEquals(asked, []);
+    assertEquals((await ask("GET", "/x", { headers: bearer(APPROVE) })).status, 303);
   }, { auth: "T3" });
 });
 
@@ -151,9 +151,9 @@ Deno.test("Fallback is not called for requests of plugins", async () => {
       const request = new Request(`http://machine${path}`);
       const caller = server.authenticator.authenticate(null, true);
       const exchange = { request, target: parseTarget(request.url), caller, depth: 1 };
-      equal((await app.handleInternal(exchange)).status, 404);
+      assertEquals((await app.handleInternal(exchange)).status, 404);
     }
-    deepStrictEqual(asked, []);
+    assertEquals(asked, []);
   });
 });
 
@@ -183,8 +183,12 @@ Deno.test("Fallback may answer with a redirect on this server, 300 or 404; other
     for (const [i, [what, answer]] of bad.entries()) {
       told.answer = answer;
       const plain = await ask("GET", `/home/x${i}`);
-      equal(plain.status, 404, what);
-      equal(JSON.parse(await plain.text()).type, "/usr/share/doc/problems/not-found.md", what);
+      assertEquals(plain.status, 404, what);
+      assertEquals(
+        JSON.parse(await plain.text()).type,
+        "/usr/share/doc/problems/not-found.md",
+        what,
+      );
     }
   });
 });
@@ -192,13 +196,16 @@ Deno.test("Fallback may answer with a redirect on this server, 300 or 404; other
 Deno.test("Fallback may serve paths outside the namespaces, but not to a capability", async () => {
   await withFallback(async ({ ask }, told) => {
     told.answer = () => new Response("served", { headers: { etag: '"a"' } });
-    equal(await (await ask("GET", "/x", { headers: { "if-none-match": '"b"' } })).text(), "served");
+    assertEquals(
+      await (await ask("GET", "/x", { headers: { "if-none-match": '"b"' } })).text(),
+      "served",
+    );
     const headers = cap("/home/scratch");
-    equal((await ask("GET", "/y", { headers })).status, 404);
+    assertEquals((await ask("GET", "/y", { headers })).status, 404);
     told.answer = () => SEE();
-    equal((await ask("GET", "/z", { headers })).status, 303);
+    assertEquals((await ask("GET", "/z", { headers })).status, 303);
     told.answer = () => new Response("oh", { status: 502 });
-    equal((await ask("GET", "/u")).status, 404);
+    assertEquals((await ask("GET", "/u")).status, 404);
   });
 });
 
@@ -208,8 +215,8 @@ Deno.test("Fallback logs a failure and sends the 404", async () => {
       throw new Problem("bad-gateway", "The plugin last failed to answer");
     };
     const plain = await ask("GET", "/home/x");
-    ok(!/plugin|last/.test(await plain.text()));
-    match(
+    assert(!/plugin|last/.test(await plain.text()));
+    assertMatch(
       log.join("\n"),
       /^fallback failed: GET \/home\/x: 502 The plugin last failed to answer$/m,
     );
@@ -229,8 +236,8 @@ Deno.test("Fallback does not replace a world that was created during its call", 
     const body = new TextEncoder().encode("x");
     await store.put({ name: "home/slow", body, ext: "txt", meta: [], by: "T2", state: "" });
     thought.resolve(SEE());
-    equal((await pending).status, 404);
-    equal((await ask("GET", "/home/slow?raw")).status, 200);
+    assertEquals((await pending).status, 404);
+    assertEquals((await ask("GET", "/home/slow?raw")).status, 200);
   });
 });
 
@@ -238,27 +245,27 @@ Deno.test("Fallback is not called again for a declined path until a world change
   let now = Date.now();
   await withFallback(async ({ ask, store }, told, asked) => {
     told.answer = () => new Response(null, { status: 404 });
-    for (let i = 0; i < 3; i++) equal((await ask("GET", "/home/x")).status, 404);
-    deepStrictEqual(asked, ["GET /home/x"]);
+    for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/home/x")).status, 404);
+    assertEquals(asked, ["GET /home/x"]);
     // Another path or another caller is a new request.
     await ask("GET", "/home/x/");
     await ask("GET", "/home/x", { headers: bearer(APPROVE) });
-    equal(asked.length, 3);
+    assertEquals(asked.length, 3);
     told.answer = () => SEE();
     const body = new TextEncoder().encode("x");
     await store.put({ name: "home/y", body, ext: "txt", meta: [], by: "T2", state: "" });
-    equal((await ask("GET", "/home/x")).status, 303);
+    assertEquals((await ask("GET", "/home/x")).status, 303);
     told.answer = () => new Response(null, { status: 404 });
-    equal((await ask("GET", "/home/x")).status, 404);
+    assertEquals((await ask("GET", "/home/x")).status, 404);
     told.answer = () => SEE();
-    equal((await ask("GET", "/home/x")).status, 404);
+    assertEquals((await ask("GET", "/home/x")).status, 404);
     now += FALLBACK_DECLINE_MS;
-    equal((await ask("GET", "/home/x")).status, 303);
+    assertEquals((await ask("GET", "/home/x")).status, 303);
     // The number of remembered paths is limited.
     told.answer = () => new Response(null, { status: 404 });
     for (let i = 0; i <= FALLBACK_DECLINE_CACHE_ENTRIES; i++) await ask("GET", `/n${i}`);
     const before = asked.length;
     await ask("GET", "/n0");
-    equal(asked.length, before + 1);
+    assertStrictEquals(asked.length, before + 1);
   }, { now: () => now });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem } from "../../lib/http/problem.ts";
@@ -14,30 +14,30 @@ const text = (body: string) => () => new Response(body);
 
 Deno.test("only() calls the handler of the method, and GET for HEAD", async () => {
   const handler = only({ GET: text("read"), POST: text("added") });
-  equal(await (await handler(contextOf("GET", "/x"))).text(), "read");
-  equal(await (await handler(contextOf("HEAD", "/x"))).text(), "read");
-  equal(await (await handler(contextOf("POST", "/x"))).text(), "added");
+  assertEquals(await (await handler(contextOf("GET", "/x"))).text(), "read");
+  assertEquals(await (await handler(contextOf("HEAD", "/x"))).text(), "read");
+  assertEquals(await (await handler(contextOf("POST", "/x"))).text(), "added");
 });
 
 Deno.test("only() answers synchronously if the handler does", () => {
-  equal(only({ GET: text("read") })(contextOf("GET", "/x")) instanceof Response, true);
+  assertEquals(only({ GET: text("read") })(contextOf("GET", "/x")) instanceof Response, true);
 });
 
 Deno.test("only() answers OPTIONS with the methods, or with the handler given for it", async () => {
   const options = await only({ GET: text(""), POST: text("") })(contextOf("OPTIONS", "/x"));
-  deepStrictEqual([options.status, options.headers.get("allow")], [
+  assertEquals([options.status, options.headers.get("allow")], [
     204,
     "GET, HEAD, POST, OPTIONS",
   ]);
   const own = await only({ GET: text(""), OPTIONS: text("mine") })(contextOf("OPTIONS", "/x"));
-  equal(await own.text(), "mine");
+  assertEquals(await own.text(), "mine");
 });
 
 Deno.test("only() throws method-not-allowed for other methods, with Allow", () => {
   const handler = only({ GET: text("") }, ({ target }) => target.isCollection ? "GET" : "GET, PUT");
   for (const [path, allow] of [["/x/", "GET"], ["/x", "GET, PUT"]] as const) {
-    throws(() => handler(contextOf("PATCH", path)), (error: unknown) => {
-      deepStrictEqual(error instanceof Problem && [error.type, error.headers], [
+    assertThrows(() => handler(contextOf("PATCH", path)), (error: unknown) => {
+      assertEquals(error instanceof Problem && [error.type, error.headers], [
         "method-not-allowed",
         { allow },
       ]);
@@ -47,11 +47,11 @@ Deno.test("only() throws method-not-allowed for other methods, with Allow", () =
 });
 
 Deno.test("only() takes no method from the prototype of an object", () => {
-  throws(() => only({ GET: text("") })(contextOf("constructor", "/x")), Problem);
+  assertThrows(() => only({ GET: text("") })(contextOf("constructor", "/x")), Problem);
 });
 
 Deno.test("createMethodProblem() names the path as it was requested", () => {
   const detail = (target: string) => createMethodProblem(contextOf("PUT", target), "GET").detail;
-  equal(detail("/home/x/"), "Cannot PUT /home/x/: allowed methods are GET");
-  equal(detail("/"), "Cannot PUT /: allowed methods are GET");
+  assertEquals(detail("/home/x/"), "Cannot PUT /home/x/: allowed methods are GET");
+  assertEquals(detail("/"), "Cannot PUT /: allowed methods are GET");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { parseStatePath } from "../../lib/routes/plugin_state.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios } from "../support/scenario.ts";
@@ -13,13 +13,13 @@ import {
 } from "../plugin/plugin_test_server.ts";
 
 Deno.test("parseStatePath() returns the world of exactly /lib/<name>/state", () => {
-  equal(parseStatePath("lib/gpu/state"), "lib/gpu");
-  equal(parseStatePath("lib/__proto__/state"), "lib/__proto__");
-  equal(parseStatePath("lib/state/state"), "lib/state");
+  assertEquals(parseStatePath("lib/gpu/state"), "lib/gpu");
+  assertEquals(parseStatePath("lib/__proto__/state"), "lib/__proto__");
+  assertEquals(parseStatePath("lib/state/state"), "lib/state");
   for (
     const name of ["lib/state", "lib//state", "lib/a/b/state", "home/lib/a/state", "lib/a/states"]
   ) {
-    equal(parseStatePath(name), undefined, name);
+    assertEquals(parseStatePath(name), undefined, name);
   }
 });
 
@@ -36,7 +36,7 @@ Deno.test("/lib/<name>/state allows each method to the callers with the right fo
       headers: T2,
       body: SOURCE,
     });
-    equal(stored.status, 201);
+    assertEquals(stored.status, 201);
     await runScenarios(t, server, [
       {
         title: "shows T1 a pending plugin",
@@ -158,13 +158,13 @@ Deno.test("GET /lib/<name>/state shows texts of a plugin to T3 only; the log has
     const words = "the-plugins-own-words";
     await install(server, "p", plugin({}, `throw new Error("${words}");`));
     const reply = await get(server, "/p");
-    equal(reply.status, 502);
-    ok(!reply.text.includes(words));
+    assertEquals(reply.status, 502);
+    assert(!reply.text.includes(words));
     // An exception fails one request; the cell continues.
     const { text } = await get(server, "/lib/p/state");
-    equal(JSON.parse(text).health.crashes, 0);
-    ok(!text.includes(words));
-    ok(server.log.some((line) => line.includes(words)));
+    assertEquals(JSON.parse(text).health.crashes, 0);
+    assert(!text.includes(words));
+    assert(server.log.some((line) => line.includes(words)));
   });
 });
 
@@ -178,21 +178,21 @@ Deno.test("GET /lib/<name>/state shows a crash and its reason, and the chain rec
     await install(server, "p", plugin({}, bomb));
     const { version } = await stateOf(server, "p");
     const reply = await get(server, "/p");
-    ok(reply.status === 502 || reply.status === 504, reply.text);
+    assert(reply.status === 502 || reply.status === 504, reply.text);
     const state = await eventually(async () => {
       const told = await stateOf(server, "p");
       return JSON.stringify(told.health).includes('"crashes":1') ? told : undefined;
     }, "the crash is counted");
-    deepStrictEqual([state.state, state.up, state.version], ["active", true, version]);
-    match(JSON.stringify(state.health), /"reason":"/);
+    assertEquals([state.state, state.up, state.version], ["active", true, version]);
+    assertMatch(JSON.stringify(state.health), /"reason":"/);
     const shown = JSON.parse((await get(server, "/lib/p/state")).text);
-    equal(shown.health.reason, "shown to T3 only");
+    assertEquals(shown.health.reason, "shown to T3 only");
     const log = await eventually(async () => {
       const { text } = await server.approve("GET", "/proc/log/lib/p");
       return text.includes("plugin_ended") ? text : undefined;
     }, "the end is on the chain");
-    match(log, new RegExp(`"source_sha256":"${state.sha256}"`));
-    equal((await get(server, "/p/fine")).text, "fine");
+    assertMatch(log, new RegExp(`"source_sha256":"${state.sha256}"`));
+    assertEquals((await get(server, "/p/fine")).text, "fine");
     await server.audit();
   });
 });
@@ -207,7 +207,7 @@ Deno.test("PUT /lib/<name>/state rejects a page of another site", async () => {
       headers,
       body: "active",
     });
-    equal(reply.status, 403);
-    equal((await stateOf(server, "p")).state, "pending");
+    assertEquals(reply.status, 403);
+    assertEquals((await stateOf(server, "p")).state, "pending");
   });
 });

@@ -3,7 +3,7 @@
  * versions by number, and headers that keep stored markup from running as this origin.
  */
 
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN, withServer } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
@@ -287,13 +287,13 @@ test("HEAD sends the headers of GET", async (server, t) => {
     await t.step(`HEAD ${target} ${accept ?? ""}`, async () => {
       const headers = accept === undefined ? {} : { accept };
       const head = await server.send({ method: "HEAD", target, headers });
-      equal(head.body.length, 0);
-      if (target.startsWith("/stream/")) return equal(head.status, 200);
+      assertEquals(head.body.length, 0);
+      if (target.startsWith("/stream/")) return assertEquals(head.status, 200);
       const get = await server.send({ method: "GET", target, headers });
-      equal(head.status, get.status);
+      assertStrictEquals(head.status, get.status);
       const [a, b] = [head, get].map((reply) => new Map(reply.headers));
       for (const map of [a, b]) map?.delete("date");
-      deepStrictEqual(a, b);
+      assertEquals(a, b);
     });
   }
 });

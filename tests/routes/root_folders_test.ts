@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import type { PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { withApp } from "../support/app.ts";
 import { APPROVE, bearer, CLOSED, withServer } from "../support/test_server.ts";
@@ -103,13 +103,13 @@ Deno.test("GET /dev and GET /mnt list the first segments of plugin routes", asyn
   await withApp({ plugins }, async ({ ask }) => {
     const rows = async (path: string) =>
       await (await ask("GET", path, { headers: { accept: "application/json" } })).json();
-    deepStrictEqual(await rows("/dev/"), [
+    assertEquals(await rows("/dev/"), [
       { name: "gpu", dir: true, plugin: "/lib/p", description: "is /dev/gpu" },
       { name: "z", dir: true },
     ]);
-    deepStrictEqual(await rows("/mnt/"), [
+    assertEquals(await rows("/mnt/"), [
       { name: "disk", dir: false, plugin: "/lib/p", description: "is /mnt/disk" },
     ]);
-    equal(await (await ask("GET", "/dev/")).text(), "gpu/\nz/\n");
+    assertEquals(await (await ask("GET", "/dev/")).text(), "gpu/\nz/\n");
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { PluginRoute } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES, RESERVED_SEGMENTS } from "../../lib/request/core_routes.ts";
 import { NAMESPACES } from "../../lib/world/name.ts";
@@ -85,19 +85,19 @@ Deno.test("CORE_ROUTES all lead to a handler", async () => {
       const below = /^\/proc\/(audit|log|snapshot)$/.test(route) ? "/home/x" : "";
       const query = method === "POST" ? "?prefix=/home" : "";
       const response = await ask(method, `${route}${below}${query}`, { headers });
-      equal(response.status, 200, route);
+      assertEquals(response.status, 200, route);
       await response.body?.cancel();
     }
   });
 });
 
 Deno.test("RESERVED_SEGMENTS contain every first segment that only the core answers", () => {
-  for (const namespace of NAMESPACES) ok(RESERVED_SEGMENTS.has(namespace), namespace);
+  for (const namespace of NAMESPACES) assert(RESERVED_SEGMENTS.has(namespace), namespace);
   for (const route of Object.keys(CORE_ROUTES)) {
     const segment = route.split("/")[1] ?? "";
     // Plugins can claim paths below these two.
     if (segment === "dev" || segment === "mnt") continue;
-    ok(RESERVED_SEGMENTS.has(segment), route);
+    assert(RESERVED_SEGMENTS.has(segment), route);
   }
 });
 
@@ -110,11 +110,14 @@ Deno.test("GET /bin lists routes of plugins with their sources", async () => {
   };
   const plugins = { list: () => [route] };
   await withApp({ plugins }, async ({ ask }) => {
-    match(await (await ask("GET", "/bin")).text(), /^\/etc\t.*\n\/example\tsays hello\n\/home\t/m);
+    assertMatch(
+      await (await ask("GET", "/bin")).text(),
+      /^\/etc\t.*\n\/example\tsays hello\n\/home\t/m,
+    );
     const rows: unknown =
       await (await ask("GET", "/bin", { headers: { accept: "application/json" } })).json();
-    ok(Array.isArray(rows));
-    deepStrictEqual(rows.find((row) => row.plugin !== undefined), {
+    assert(Array.isArray(rows));
+    assertEquals(rows.find((row) => row.plugin !== undefined), {
       route: "/example",
       description: "says hello",
       plugin: "/lib/example",

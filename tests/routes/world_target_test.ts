@@ -1,4 +1,4 @@
-import { equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import { LOCAL } from "../../lib/auth/authenticate.ts";
 import { parseTarget } from "../../lib/http/path.ts";
 import { Problem, type ProblemType } from "../../lib/http/problem.ts";
@@ -11,10 +11,10 @@ function contextOf(path: string): RequestContext {
 }
 
 Deno.test("allowedMethods() depends on whether the path is a namespace, a collection or a world", () => {
-  equal(allowedMethods(contextOf("/home")), "GET, HEAD, OPTIONS");
-  equal(allowedMethods(contextOf("/home/")), "GET, HEAD, OPTIONS");
-  equal(allowedMethods(contextOf("/home/x/")), "GET, HEAD, DELETE, OPTIONS");
-  equal(allowedMethods(contextOf("/home/x")), "GET, HEAD, PUT, POST, DELETE, OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home")), "GET, HEAD, OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home/")), "GET, HEAD, OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home/x/")), "GET, HEAD, DELETE, OPTIONS");
+  assertEquals(allowedMethods(contextOf("/home/x")), "GET, HEAD, PUT, POST, DELETE, OPTIONS");
 });
 
 Deno.test("assertWorldTarget() accepts worlds only, and one segment below /lib", () => {
@@ -24,7 +24,7 @@ Deno.test("assertWorldTarget() accepts worlds only, and one segment below /lib",
     ["/lib/a/b", "bad-name"],
   ];
   for (const [path, type] of rows) {
-    throws(
+    assertThrows(
       () => assertWorldTarget(contextOf(path)),
       (error: unknown) => error instanceof Problem && error.type === type,
       path,

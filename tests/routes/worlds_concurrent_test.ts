@@ -3,7 +3,7 @@
  * and readers never see a partial write.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -42,7 +42,7 @@ test("PUT with If-Match applies exactly as many increments as it acknowledged", 
         headers: { ...T2, "if-match": seen },
         body: String(Number(value) + 1),
       });
-      ok(status === 200 || status === 412, String(status));
+      assert(status === 200 || status === 412, String(status));
       if (status === 200) tally.won++;
       else tally.lost++;
     }
@@ -50,10 +50,10 @@ test("PUT with If-Match applies exactly as many increments as it acknowledged", 
   });
   const won = tallies.reduce((sum, tally) => sum + tally.won, 0);
   const lost = tallies.reduce((sum, tally) => sum + tally.lost, 0);
-  equal(won + lost, CROWD * 12);
-  ok(won >= 12 && lost > 0, `${won} won, ${lost} lost`);
+  assertStrictEquals(won + lost, CROWD * 12);
+  assert(won >= 12 && lost > 0, `${won} won, ${lost} lost`);
   const { text } = await server.send({ method: "GET", target });
-  deepStrictEqual([JSON.parse(text).stage_html, JSON.parse(text).version], [
+  assertEquals([JSON.parse(text).stage_html, JSON.parse(text).version], [
     String(won),
     won + 1,
   ]);
@@ -67,23 +67,23 @@ test("POST loses no append of concurrent clients", async (server) => {
     for (let i = 0; i < 10; i++) {
       const body = `${who}:${i}\n`;
       const reply = await wire.send({ method: "POST", target, headers: T2, body });
-      ok(reply.status === 200 || reply.status === 201, reply.text);
+      assert(reply.status === 200 || reply.status === 201, reply.text);
       mine.push(JSON.parse(reply.text).version);
     }
     return mine;
   });
   const { text } = await server.send({ method: "GET", target: `${target}?raw` });
   const lines = text.trim().split("\n");
-  equal(lines.length, CROWD * 10);
-  equal(new Set(lines).size, CROWD * 10);
-  deepStrictEqual(
+  assertStrictEquals(lines.length, CROWD * 10);
+  assertStrictEquals(new Set(lines).size, CROWD * 10);
+  assertEquals(
     versions.flat().sort((a, b) => a - b),
     Array.from({ length: CROWD * 10 }, (_, i) => i + 1),
   );
   // The first line of each client comes before its second.
   for (let who = 0; who < CROWD; who++) {
     const own = lines.filter((line) => line.startsWith(`${who}:`));
-    deepStrictEqual(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
+    assertEquals(own, Array.from({ length: 10 }, (_, i) => `${who}:${i}`));
   }
   await server.audit();
 });
@@ -94,11 +94,11 @@ test("PUT with If-None-Match creates a world for exactly one client", async (ser
     const sent = { method: "PUT", target: "/home/first", headers, body: `by ${who}` };
     return (await wire.send(sent)).status;
   });
-  equal(statuses.filter((status) => status === 201).length, 1);
-  equal(statuses.filter((status) => status === 412).length, CROWD - 1);
+  assertEquals(statuses.filter((status) => status === 201).length, 1);
+  assertStrictEquals(statuses.filter((status) => status === 412).length, CROWD - 1);
   const winner = statuses.indexOf(201);
   const { text } = await server.send({ method: "GET", target: "/home/first?raw" });
-  equal(text, `by ${winner}`);
+  assertEquals(text, `by ${winner}`);
 });
 
 test("GET returns a whole version while the world is replaced", async (server) => {
@@ -110,11 +110,11 @@ test("GET returns a whole version while the world is replaced", async (server) =
       if (who % 8 === 0) {
         const letter = String.fromCharCode(97 + (who + i) % 26);
         const sent = { method: "PUT", target, headers: T2, body: body(letter) };
-        equal((await wire.send(sent)).status, 200);
+        assertEquals((await wire.send(sent)).status, 200);
       } else {
         const { text, headers } = await wire.send({ method: "GET", target: `${target}?raw` });
-        equal(text, body(text[0] ?? "-"));
-        match(headers.get("etag") ?? "", /^"\d+-[0-9a-f]{16}\.raw"$/);
+        assertStrictEquals(text, body(text[0] ?? "-"));
+        assertMatch(headers.get("etag") ?? "", /^"\d+-[0-9a-f]{16}\.raw"$/);
       }
     }
   });
@@ -132,10 +132,10 @@ test("GET returns what the same client has just written", async (server) => {
         body: `${who} ${i}`,
       });
       const read = await wire.send({ method: "GET", target: `${target}?raw` });
-      equal(read.text, `${who} ${i}`);
-      equal(read.headers.get("etag"), written.headers.get("etag"));
+      assertEquals(read.text, `${who} ${i}`);
+      assertStrictEquals(read.headers.get("etag"), written.headers.get("etag"));
       const listed = await wire.send({ method: "GET", target: "/home/own/" });
-      ok(listed.text.split("\n").includes(String(who)));
+      assert(listed.text.split("\n").includes(String(who)));
     }
   });
 });
@@ -153,14 +153,14 @@ test("DELETE and PUT of one name exclude each other", async (server) => {
         ...(method === "PUT" ? { body: "x" } : {}),
       };
       const { status, text } = await wire.send(sent);
-      ok([200, 201, 404].includes(status), `${method} ${status} ${text}`);
+      assert([200, 201, 404].includes(status), `${method} ${status} ${text}`);
     }
   });
   await server.audit();
   for (let i = 0; i < 4; i++) {
     const target = `/home/d/${i}`;
     await server.approve("PUT", target, "last");
-    equal((await server.send({ method: "GET", target: `${target}?raw` })).text, "last");
+    assertEquals((await server.send({ method: "GET", target: `${target}?raw` })).text, "last");
   }
-  deepStrictEqual(server.log, []);
+  assertEquals(server.log, []);
 });

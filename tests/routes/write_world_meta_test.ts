@@ -3,7 +3,7 @@
  * other request header is stored.
  */
 
-import { equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { Connection } from "../support/wire.ts";
@@ -245,16 +245,16 @@ test("PUT joins a repeated X-Meta header and rejects line breaks", async (server
   const start =
     `PUT /home/twice HTTP/1.1\r\nhost: localhost\r\nauthorization: ${T3.authorization}\r\n`;
   await connection.write(`${start}x-meta-a: one\r\nX-Meta-A: two\r\ncontent-length: 0\r\n\r\n`);
-  equal((await connection.reply()).status, 201);
+  assertEquals((await connection.reply()).status, 201);
   const read = await server.send({ method: "HEAD", target: "/home/twice" });
-  equal(read.headers.get("x-meta-a"), "one, two");
+  assertEquals(read.headers.get("x-meta-a"), "one, two");
   for (const value of ["a\u0000b", "a\rb", "a\u007fb", "a\u001bb"]) {
     const raw = await Connection.open(server.port);
     await raw.write(`${start}x-meta-a: ${value}\r\ncontent-length: 0\r\n\r\n`);
-    match(await Promise.race([raw.reply().then(({ head }) => head)]), /^HTTP\/1.1 400 /);
+    assertMatch(await Promise.race([raw.reply().then(({ head }) => head)]), /^HTTP\/1.1 400 /);
     raw.close();
   }
   connection.close();
   const after = await server.send({ method: "HEAD", target: "/home/twice" });
-  equal(after.headers.get("etag"), read.headers.get("etag"));
+  assertStrictEquals(after.headers.get("etag"), read.headers.get("etag"));
 });

@@ -3,7 +3,7 @@
  * exact event of each. Rows depend on earlier rows.
  */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { APPROVE, bearer, CLOSED, suite, TOKEN } from "../support/test_server.ts";
 import { runScenarios, type Scenario } from "../support/scenario.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
@@ -418,8 +418,8 @@ test("PUT and GET use one canonical name for every spelling of a path", async (s
   ]);
   const folders = [...Deno.readDirSync(server.data)].map(({ name }) => name);
   for (const name of ["home%2F100%25", "home%2Fa%2525b", "home%2Fwith space", "home%2Fcafé"]) {
-    ok(folders.includes(name), name);
+    assert(folders.includes(name), name);
   }
-  equal(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
+  assertEquals(folders.filter((name) => name.includes("\\") || name.includes("..%2F")).length, 0);
   await server.audit();
 });

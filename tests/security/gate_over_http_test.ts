@@ -3,7 +3,7 @@
  * host name. A trusted proxy header simulates the remote client.
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import {
   APPROVE,
@@ -159,7 +159,7 @@ Deno.test("the public gate uses the configured header of the trusted proxy and n
   await withServer({ env: PROXIED }, async (server) => {
     for (const [headers, local] of CHAINS) {
       const { status } = await server.send({ method: "GET", target: "/home/", headers });
-      equal(status, local ? 200 : 401, JSON.stringify(headers));
+      assertStrictEquals(status, local ? 200 : 401, JSON.stringify(headers));
     }
   });
 });
@@ -176,16 +176,16 @@ Deno.test("a server without tokens does not treat a forwarded request as local",
       ]
     ) {
       const put = { method: "PUT", target: "/home/x", headers, body: "x" };
-      equal((await server.send(put)).status, 401, JSON.stringify(headers));
+      assertEquals((await server.send(put)).status, 401, JSON.stringify(headers));
       const read = { method: "GET", target: "/home/boot", headers };
-      equal((await server.send(read)).status, 200);
+      assertEquals((await server.send(read)).status, 200);
     }
     const local = await server.send({ method: "PUT", target: "/home/x", body: "x" });
-    equal(local.status, 201);
+    assertEquals(local.status, 201);
     const who = await server.send({ method: "GET", target: "/auth/whoami" });
-    equal(who.text, '{"tier":"T2","by":"T2:local"}\n');
+    assertEquals(who.text, '{"tier":"T2","by":"T2:local"}\n');
     const log = await server.send({ method: "GET", target: "/proc/log/home/x" });
-    match(log.text, /"by":"T2:local"/);
+    assertMatch(log.text, /"by":"T2:local"/);
   });
 });
 
@@ -205,16 +205,16 @@ Deno.test("a server without tokens answers 403 to an unknown Host", async () => 
           ]] as const
         ) {
           const reply = await send(host, method, target);
-          equal(reply.status, 403, host);
-          match(reply.text, /unknown-host/);
+          assertEquals(reply.status, 403, host);
+          assertMatch(reply.text, /unknown-host/);
         }
         const page = { host, accept: "text/html" };
         const reply = await server.send({ method: "GET", target: "/", headers: page });
-        equal(reply.status, 403);
-        ok(!reply.text.includes("the shell"));
+        assertEquals(reply.status, 403);
+        assert(!reply.text.includes("the shell"));
       }
       for (const host of ["localhost:1", "127.0.0.1", "[::1]", "BOX.lan:99", "other.lan:80"]) {
-        equal((await send(host, "GET", "/home/boot")).status, 200, host);
+        assertEquals((await send(host, "GET", "/home/boot")).status, 200, host);
       }
     },
   );
@@ -242,14 +242,17 @@ Deno.test("a server with tokens answers 401 to an unknown Host, also from loopba
         ]
       ) {
         const reply = await server.send({ method: "GET", target, headers: { host } });
-        equal(reply.status, 401, `${target} at ${host}`);
-        ok(!reply.text.includes("5ecret-enough"));
+        assertEquals(reply.status, 401, `${target} at ${host}`);
+        assert(!reply.text.includes("5ecret-enough"));
       }
       const known = { host, ...bearer(TOKEN) };
-      equal((await server.send({ method: "GET", target: "/home/x", headers: known })).status, 200);
+      assertEquals(
+        (await server.send({ method: "GET", target: "/home/x", headers: known })).status,
+        200,
+      );
     }
     for (const host of ["localhost:9", "127.0.0.1", "[::1]:80", "box.lan"]) {
-      equal(
+      assertEquals(
         (await server.send({ method: "GET", target: "/home/x", headers: { host } })).status,
         200,
       );

@@ -3,7 +3,7 @@
  * response may contain a private world, and no request may write outside the prefix of its capability.
  */
 
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import type { Reply } from "../support/wire.ts";
 import { SLASHES, traversalTargets } from "./path_spellings.ts";
@@ -142,8 +142,8 @@ async function send(
 }
 
 function assertHidden(reply: Reply, request: string): void {
-  ok(!`${reply.head}${reply.text}`.includes(SECRET), `${request} shows the secret`);
-  ok(reply.status < 500 || reply.status === 501, `${request} is ${reply.status}`);
+  assert(!`${reply.head}${reply.text}`.includes(SECRET), `${request} shows the secret`);
+  assert(reply.status < 500 || reply.status === 501, `${request} is ${reply.status}`);
 }
 
 test("GET with any spelling shows no private world to a caller that cannot read it", async (server) => {
@@ -161,7 +161,7 @@ test("GET with any spelling shows no private world to a caller that cannot read 
     ...traversalTargets("/stream/home", "/boot/secret"),
     ...traversalTargets("/proc/log/home", "/boot/secret"),
   ].filter((target) => !target.includes(" ") && !target.includes("\n"));
-  ok(targets.length > 500, `${targets.length} spellings`);
+  assert(targets.length > 500, `${targets.length} spellings`);
   for (const target of targets) {
     // A stream that the caller can read does not end, so only its head is requested.
     const method = target.includes("stream") ? "HEAD" : "GET";
@@ -176,7 +176,7 @@ test("GET with any spelling shows no private world to a caller that cannot read 
   }
   // The canonical path, with T3: the marker is stored, so the checks above can fail.
   const { text } = await server.approve("GET", "/etc/shadow?raw");
-  ok(text.includes(SECRET));
+  assert(text.includes(SECRET));
 });
 
 test("PUT and DELETE with any spelling change nothing outside the rights of the caller", async (server) => {
@@ -188,7 +188,7 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
     const headers = { ...bearer(APPROVE), accept: "application/json" };
     const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
     const rows: unknown = JSON.parse(text);
-    ok(Array.isArray(rows));
+    assert(Array.isArray(rows));
     return rows.map(({ name, version }) => `${name} ${version}`);
   };
   const before = await worlds();
@@ -201,15 +201,18 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
       for (const method of ["PUT", "DELETE"]) {
         sent++;
         const reply = await send(server, method, target, cap);
-        ok(reply.status < 500 || reply.status === 501, `${method} ${target} is ${reply.status}`);
+        assert(
+          reply.status < 500 || reply.status === 501,
+          `${method} ${target} is ${reply.status}`,
+        );
         if (reply.status < 300 && method === "PUT") {
-          ok(target.startsWith("/home/s"), `${target} was written`);
+          assert(target.startsWith("/home/s"), `${target} was written`);
         }
       }
     }
   }
-  ok(sent > 1000, `${sent} requests`);
-  deepStrictEqual(outside(await worlds(), "home/s"), outside(before, "home/s"));
+  assert(sent > 1000, `${sent} requests`);
+  assertEquals(outside(await worlds(), "home/s"), outside(before, "home/s"));
   const t2 = await worlds();
   for (const victim of ["/etc/x", "/boot/x", "/usr/x"]) {
     for (const target of [...spellings(victim), ...traversalTargets("/home/s", victim)]) {
@@ -217,7 +220,7 @@ test("PUT and DELETE with any spelling change nothing outside the rights of the 
       await send(server, "PUT", target, bearer(TOKEN));
     }
   }
-  deepStrictEqual(outside(await worlds(), "home"), outside(t2, "home"));
+  assertEquals(outside(await worlds(), "home"), outside(t2, "home"));
   await server.audit();
 });
 
@@ -228,8 +231,8 @@ test("PUT with an accepted spelling stores the world under its canonical name", 
     if (reply.status !== 201) continue;
     const location = reply.headers.get("location") ?? "";
     const read = await server.send({ method: "GET", target: `${location}?raw` });
-    equal(read.text, "tricked", `${target} is at ${location}`);
-    equal(
+    assertEquals(read.text, "tricked", `${target} is at ${location}`);
+    assertStrictEquals(
       new URL(location, "http://127.0.0.1").pathname,
       location,
       `${target} is at ${location}`,
@@ -237,6 +240,6 @@ test("PUT with an accepted spelling stores the world under its canonical name", 
   }
   const folders = [...Deno.readDirSync(server.data)].map(({ name }) => name);
   for (const folder of folders.filter((name) => name.includes("%2F"))) {
-    ok(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
+    assert(!/%2F\.{1,2}(%2F|$)/.test(folder), folder);
   }
 });

@@ -3,7 +3,7 @@
  * with capabilities for other paths, and by pages of other sites.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { installPlugin } from "../support/plugin_server.ts";
 import { type MountServer, T2, T3, withMountServer } from "../plugins/fstab/mount_server.ts";
 import { APPROVE, basic, bearer } from "../support/test_server.ts";
@@ -27,11 +27,11 @@ const ROUTES = [
 async function setUp({ server, send }: MountServer): Promise<void> {
   for (const name of ["db", "reality", "semantic", "fanout"]) await installPlugin(server, name);
   for (const path of ["/boot/secret", "/etc/shadow"]) {
-    equal((await send("PUT", path, `${SECRETS[1]}:x`, T3)).status, 201);
+    assertEquals((await send("PUT", path, `${SECRETS[1]}:x`, T3)).status, 201);
   }
-  equal((await send("PUT", "/etc/fanout.conf", "board\n", T3)).status, 201);
+  assertEquals((await send("PUT", "/etc/fanout.conf", "board\n", T3)).status, 201);
   for (const name of ["works", "works2", "x"]) {
-    equal((await send("PUT", `/home/${name}/note`, "a note", T2)).status, 201);
+    assertEquals((await send("PUT", `/home/${name}/note`, "a note", T2)).status, 201);
   }
   for (const secret of SECRETS) server.secrets.add(secret);
 }
@@ -54,13 +54,15 @@ Deno.test("routes of plugins", async (t) => {
               `${target}${route.includes("db") ? "?sql=SELECT+1" : ""}`,
               T2,
             );
-            ok(status >= 400 || status === 200 && route === "/mnt/api", `${status} ${target}`);
+            assert(status >= 400 || status === 200 && route === "/mnt/api", `${status} ${target}`);
             counts[status] = (counts[status] ?? 0) + 1;
           }
         }
       }
-      ok((counts[400] ?? 0) > 500, JSON.stringify(counts));
-      for (const { url } of upstream.asked) ok(!/\/\.\.?(?:\/|$)/.test(new URL(url).pathname), url);
+      assert((counts[400] ?? 0) > 500, JSON.stringify(counts));
+      for (const { url } of upstream.asked) {
+        assert(!/\/\.\.?(?:\/|$)/.test(new URL(url).pathname), url);
+      }
     });
 
     await t.step("a capability reaches nothing outside its prefix through a plugin", async () => {
@@ -103,12 +105,15 @@ Deno.test("routes of plugins", async (t) => {
         const credential = cap(prefix);
         for (const target of reached) {
           const { status, text } = await get(target, credential);
-          equal(status, 200, `${prefix} ${target}: ${text}`);
+          assertEquals(status, 200, `${prefix} ${target}: ${text}`);
         }
         for (const target of refused) {
           const { status } = await get(target, credential);
           // A request with two files is invalid for every caller.
-          ok(status === 403 || status === 400 && target.includes("?file="), `${prefix} ${target}`);
+          assert(
+            status === 403 || status === 400 && target.includes("?file="),
+            `${prefix} ${target}`,
+          );
         }
       }
       const writes = ["/mnt/works/new", "/dav/mnt/works/new"];
@@ -122,12 +127,12 @@ Deno.test("routes of plugins", async (t) => {
         ];
         for (const credential of headers) {
           const { status } = await send("PUT", target, "x", credential);
-          ok(status === 401 || status === 403, `${status} ${target}`);
+          assert(status === 401 || status === 403, `${status} ${target}`);
         }
       }
-      equal((await send("POST", "/dev/fanout", "x", cap("/"))).status, 403);
-      equal((await get("/home/board?raw", T2)).status, 404);
-      deepStrictEqual([...Deno.readDirSync(folder)].map(({ name }) => name).includes("new"), false);
+      assertEquals((await send("POST", "/dev/fanout", "x", cap("/"))).status, 403);
+      assertEquals((await get("/home/board?raw", T2)).status, 404);
+      assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).includes("new"), false);
     });
 
     await t.step("a page of another site cannot write through a plugin", async () => {
@@ -150,17 +155,17 @@ Deno.test("routes of plugins", async (t) => {
       for (const headers of foreign) {
         for (const [method, target] of writes) {
           const reply = await send(method, target, "forged", { ...basic("", APPROVE), ...headers });
-          equal(reply.status, 403, `${method} ${target}`);
-          match(reply.text, /foreign-origin/);
+          assertEquals(reply.status, 403, `${method} ${target}`);
+          assertMatch(reply.text, /foreign-origin/);
         }
         const shape = await get("/shaped/home/x/note", { ...T2, ...headers });
-        ok(
+        assert(
           headers.origin !== undefined || shape.status === 403,
           "a page of another site cannot start a generation",
         );
       }
-      equal(await Deno.readTextFile(`${folder}/hello.txt`), "0123456789");
-      equal([...Deno.readDirSync(folder)].some(({ name }) => name === "forged"), false);
+      assertEquals(await Deno.readTextFile(`${folder}/hello.txt`), "0123456789");
+      assertEquals([...Deno.readDirSync(folder)].some(({ name }) => name === "forged"), false);
     });
 
     await t.step(
@@ -189,13 +194,17 @@ Deno.test("routes of plugins", async (t) => {
               ] as const
             ) {
               const reply = await send(method, `${route}/${path}`, undefined, headers);
-              ok(reply.status === 200 || reply.status === 206, `${reply.status} ${path}`);
-              equal(reply.headers.get("content-security-policy"), "sandbox allow-scripts", path);
-              equal(reply.headers.get("x-content-type-options"), "nosniff", path);
+              assert(reply.status === 200 || reply.status === 206, `${reply.status} ${path}`);
+              assertEquals(
+                reply.headers.get("content-security-policy"),
+                "sandbox allow-scripts",
+                path,
+              );
+              assertEquals(reply.headers.get("x-content-type-options"), "nosniff", path);
               for (const name of ["set-cookie", "x-show", "access-control-allow-origin"]) {
-                equal(reply.headers.get(name), undefined, name);
+                assertEquals(reply.headers.get(name), undefined, name);
               }
-              equal(reply.headers.get("service-worker-allowed"), undefined);
+              assertEquals(reply.headers.get("service-worker-allowed"), undefined);
             }
           }
         }

@@ -3,7 +3,7 @@
  * table. Nothing in it is computed. A change of the policy changes a cell.
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { mint, narrow } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import {
@@ -185,7 +185,7 @@ async function assertUnchanged(
     target: `${target}?raw`,
     headers: bearer(APPROVE),
   });
-  equal(reply.text, BODY, `${request} was refused and changed something`);
+  assertStrictEquals(reply.text, BODY, `${request} was refused and changed something`);
 }
 
 test("the policy decides every request for every caller", async (server, t) => {
@@ -194,17 +194,17 @@ test("the policy decides every request for every caller", async (server, t) => {
   for (const [request, statuses] of TABLE) {
     await t.step(request, async () => {
       const cells = statuses.split(" ");
-      equal(cells.length, columns.length, "a cell for each caller");
+      assertStrictEquals(cells.length, columns.length, "a cell for each caller");
       const [method = "", target = ""] = request.split(" ");
       for (const [i, [caller, headers]] of columns.entries()) {
         const body = method === "PUT" || method === "POST" ? "changed" : undefined;
         const sent = { method, target, headers, ...(body === undefined ? {} : { body }) };
         const sensitive = target.includes("/etc/shadow") || target.startsWith("/auth/mint");
         const reply = await server.send(sent, sensitive && cells[i] === "200");
-        equal(String(reply.status), cells[i], `${caller}: ${reply.text}`);
+        assertStrictEquals(String(reply.status), cells[i], `${caller}: ${reply.text}`);
         if (reply.status === 401) {
-          match(reply.headers.get("www-authenticate") ?? "", /Basic realm="elastik"/, caller);
-        } else equal(reply.headers.get("www-authenticate"), undefined, caller);
+          assertMatch(reply.headers.get("www-authenticate") ?? "", /Basic realm="elastik"/, caller);
+        } else assertEquals(reply.headers.get("www-authenticate"), undefined, caller);
         await assertUnchanged(server, request, reply.status);
       }
     });
@@ -223,9 +223,9 @@ test("an error response is the same whether or not the world exists", async (ser
         const send = (name: string) =>
           server.send({ method, target: `${folder}/${name}`, headers });
         const [there, absent] = [await send("there"), await send("never")];
-        ok(there.status >= 400);
-        equal(there.status, absent.status);
-        equal(there.text, absent.text.replaceAll("never", "there"));
+        assert(there.status >= 400);
+        assertStrictEquals(there.status, absent.status);
+        assertStrictEquals(there.text, absent.text.replaceAll("never", "there"));
       }
     }
   }
@@ -233,7 +233,7 @@ test("an error response is the same whether or not the world exists", async (ser
     const send = (name: string) =>
       server.send({ method, target: `/home/other/${name}`, headers: bearer(cap) });
     const [there, absent] = [await send("there"), await send("never")];
-    equal(there.status, 403);
-    equal(there.text, absent.text.replaceAll("never", "there"));
+    assertEquals(there.status, 403);
+    assertStrictEquals(there.text, absent.text.replaceAll("never", "there"));
   }
 });

@@ -4,7 +4,13 @@
  * secrets, also in other encodings.
  */
 
-import { deepStrictEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "../support/assert.ts";
 import { narrow } from "../../lib/auth/capability.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { EventReader } from "../support/event_reader.ts";
@@ -136,7 +142,7 @@ Deno.test("no response, header, event, log line, listing or file name contains a
     await server.send({ method: "PUT", target: "/home/x", headers, body: "content" });
   }
   const log = await server.send({ method: "GET", target: "/proc/log/home/x" });
-  match(log.text, /"by":"cap:\/home\/x".*"by":"cap:\/home".*"by":"user:ada".*"by":"T2"/);
+  assertMatch(log.text, /"by":"cap:\/home\/x".*"by":"cap:\/home".*"by":"user:ada".*"by":"T2"/);
   await server.approve("PUT", "/etc/fstab", `https://c /mnt/c bearer=${MOUNT}`);
   await server.approve("PUT", "/etc/shadow", `# end\nada:${hash}`);
   await server.approve("PUT", "/etc/last", "end");
@@ -146,14 +152,14 @@ Deno.test("no response, header, event, log line, listing or file name contains a
     }
     await stream.close();
     if (i !== 2) server.witness(stream.wire, `the stream of caller ${i}`);
-    else ok(stream.wire.includes(MOUNT));
+    else assert(stream.wire.includes(MOUNT));
   }
   await server.stop();
   const files = [...walk(server.data)];
   const everything = [...server.answers, ...server.log, ...files].join("\n");
   for (const secret of server.secrets) {
     for (const encoding of encodingsOf(secret)) {
-      ok(!everything.includes(encoding), `${secret} as ${encoding}`);
+      assert(!everything.includes(encoding), `${secret} as ${encoding}`);
     }
   }
   // No file of the data folder contains a secret of the settings. A password hash is in its own world.
@@ -161,10 +167,10 @@ Deno.test("no response, header, event, log line, listing or file name contains a
     const bytes = await Deno.readFile(file);
     const text = new TextDecoder("latin1").decode(bytes);
     for (const secret of [TOKEN, APPROVE, KEY, wide, tight, etc, PASSWORD]) {
-      ok(!text.includes(secret), `${file} contains ${secret}`);
+      assert(!text.includes(secret), `${file} contains ${secret}`);
     }
   }
-  ok(server.answers.length > 4000, `${server.answers.length} answers`);
+  assert(server.answers.length > 4000, `${server.answers.length} answers`);
   await server.close();
 });
 
@@ -182,24 +188,26 @@ Deno.test("generated secrets are stored in files that only the user of the serve
     const data = `${folder}/data`;
     const first = await startTestServer({ env, data });
     const key = (await Deno.readTextFile(`${data}/.key`)).trim();
-    match(key, /^[0-9a-f]{64}$/);
-    match(first.approveToken, /^[0-9a-f]{64}$/);
-    notEqual(key, first.approveToken);
-    equal(first.fresh, true);
+    assertMatch(key, /^[0-9a-f]{64}$/);
+    assertMatch(first.approveToken, /^[0-9a-f]{64}$/);
+    assertNotStrictEquals(key, first.approveToken);
+    assertEquals(first.fresh, true);
     first.secrets.add(key);
     await requestEverything(first, [{}, bearer("wrong"), bearer(first.approveToken)]);
-    equal((await first.approve("PUT", "/etc/x", "x")).status, 201);
+    assertEquals((await first.approve("PUT", "/etc/x", "x")).status, 201);
     await first.stop();
     const second = await startTestServer({ env, data });
-    deepStrictEqual([second.fresh, second.approveToken], [false, first.approveToken]);
+    assertEquals([second.fresh, second.approveToken], [false, first.approveToken]);
     await second.audit();
     await second.stop();
     for (const file of walk(data)) {
       const { mode } = await Deno.stat(file);
       const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
       const containsSecret = [key, first.approveToken].some((secret) => text.includes(secret));
-      equal(containsSecret, /\/\.(key|approve-token)$/.test(file), file);
-      if (containsSecret && Deno.build.os !== "windows") equal((mode ?? 0) & 0o777, 0o600, file);
+      assertStrictEquals(containsSecret, /\/\.(key|approve-token)$/.test(file), file);
+      if (containsSecret && Deno.build.os !== "windows") {
+        assertEquals((mode ?? 0) & 0o777, 0o600, file);
+      }
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -4,7 +4,7 @@
  * (request smuggling), and must serve other clients at the same time.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { APPROVE, bearer, CLOSED, suite, type TestServer, TOKEN } from "../support/test_server.ts";
 import { Connection } from "../support/wire.ts";
 
@@ -19,7 +19,7 @@ async function worlds(server: TestServer): Promise<string> {
   const headers = { ...bearer(APPROVE), accept: "application/json" };
   const { text } = await server.send({ method: "GET", target: "/proc/worlds", headers });
   const rows: unknown = JSON.parse(text);
-  ok(Array.isArray(rows));
+  assert(Array.isArray(rows));
   return rows.map(({ name, version }) => `${name} ${version}`).join("\n");
 }
 
@@ -57,7 +57,7 @@ function startReader(server: TestServer): { stop(): Promise<number> } {
     let count = 0;
     while (isRunning) {
       const reply = await server.send({ method: "GET", target: "/home/boot?raw" });
-      equal(reply.status, 200);
+      assertEquals(reply.status, 200);
       count++;
     }
     return count;
@@ -132,9 +132,9 @@ test("PUT and POST store nothing if the framing is ambiguous or incomplete", asy
     await t.step(name, async () => {
       for (const start of ["PUT /home/new", "PUT /home/there", "POST /home/there"]) {
         const answer = await sendBytes(server, `${start} HTTP/1.1\r\n${AUTH}${rest}${LAST}`);
-        ok(!/^HTTP\/1\.1 2/m.test(answer), answer);
+        assert(!/^HTTP\/1\.1 2/m.test(answer), answer);
       }
-      equal(await worlds(server), before);
+      assertStrictEquals(await worlds(server), before);
     });
   }
   for (const [name, rest] of UNFINISHED) {
@@ -143,14 +143,14 @@ test("PUT and POST store nothing if the framing is ambiguous or incomplete", asy
         const connection = await Connection.open(server.port);
         await connection.write(`${start} HTTP/1.1\r\n${AUTH}${rest}`);
         await connection.closeWrite();
-        ok(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
+        assert(!/^HTTP\/1\.1 2/m.test(await connection.rest()));
         connection.close();
       }
-      equal(await worlds(server), before);
+      assertStrictEquals(await worlds(server), before);
     });
   }
-  ok(await reader.stop() > 0);
-  deepStrictEqual(server.log, []);
+  assert(await reader.stop() > 0);
+  assertEquals(server.log, []);
 });
 
 test("PUT accepts chunk extensions and trailers, and ignores headers in a trailer", async (server) => {
@@ -159,16 +159,16 @@ test("PUT accepts chunk extensions and trailers, and ignores headers in a traile
     server,
     `${chunked}3;name=value\r\nabc\r\n0002\r\nde\r\n0\r\nx-meta-late: 1\r\n\r\n${LAST}`,
   );
-  match(answer, /^HTTP\/1\.1 201 /);
+  assertMatch(answer, /^HTTP\/1\.1 201 /);
   const reply = await server.send({ method: "GET", target: "/home/chunks?raw" });
-  equal(reply.text, "abcde");
-  equal(reply.headers.get("x-meta-late"), undefined);
+  assertEquals(reply.text, "abcde");
+  assertEquals(reply.headers.get("x-meta-late"), undefined);
   const unsigned = `PUT /home/late HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n`;
   const late = await sendBytes(
     server,
     `${unsigned}3\r\nabc\r\n0\r\nauthorization: Bearer ${TOKEN}\r\n\r\n${LAST}`,
   );
-  match(late, /^HTTP\/1\.1 401 /);
+  assertMatch(late, /^HTTP\/1\.1 401 /);
 });
 
 test("PUT and POST store nothing of an upload whose sender disconnects", async (server) => {
@@ -201,9 +201,12 @@ test("PUT and POST store nothing of an upload whose sender disconnects", async (
     headers: bearer(TOKEN),
     body: "!",
   });
-  equal(reply.status, 200);
-  equal((await server.send({ method: "GET", target: "/home/there?raw" })).text, "as it was!");
-  equal(await worlds(server), before.replace("home/there 1", "home/there 2"));
+  assertEquals(reply.status, 200);
+  assertEquals(
+    (await server.send({ method: "GET", target: "/home/there?raw" })).text,
+    "as it was!",
+  );
+  assertStrictEquals(await worlds(server), before.replace("home/there 1", "home/there 2"));
 });
 
 test("pipelined requests are answered in order", async (server) => {
@@ -218,11 +221,11 @@ test("pipelined requests are answered in order", async (server) => {
   let text = "";
   for (let i = 1; i <= 20; i++) {
     text += `${i % 10},`;
-    equal((await connection.reply()).status, i === 1 ? 201 : 200);
-    equal((await connection.reply()).text, text);
+    assertStrictEquals((await connection.reply()).status, i === 1 ? 201 : 200);
+    assertStrictEquals((await connection.reply()).text, text);
   }
-  equal((await connection.reply()).status, 404);
-  equal((await connection.reply(true)).headers.get("etag")?.slice(0, 4), '"20-');
+  assertEquals((await connection.reply()).status, 404);
+  assertEquals((await connection.reply(true)).headers.get("etag")?.slice(0, 4), '"20-');
   connection.close();
 });
 
@@ -232,18 +235,18 @@ test("a request target of more than 8192 bytes is answered with 414", async (ser
   const statusOf = async (target: string, method = "GET") =>
     (await server.send({ method, target, headers: bearer(TOKEN) })).status;
   const fill = (path: string, length: number) => path + "a".repeat(length - path.length);
-  equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET)), 200);
-  equal(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET + 1)), 414);
-  equal(await statusOf(fill("/home/boot?raw&x=", 60_000)), 414);
-  equal(await statusOf(fill("/home/", MAX_TARGET)), 400);
-  equal(await statusOf(fill("/home/", MAX_TARGET + 1)), 414);
-  equal(await statusOf(fill("/home/", MAX_TARGET + 1), "PUT"), 414);
-  equal(await statusOf(`/home${"/a".repeat(4000)}`), 400);
-  equal(await statusOf(`/home${"/a".repeat(10_000)}`), 414);
-  equal(await statusOf(`/home/${"%C3%A9".repeat(1300)}`), 400);
+  assertEquals(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET)), 200);
+  assertEquals(await statusOf(fill("/home/boot?raw&x=", MAX_TARGET + 1)), 414);
+  assertEquals(await statusOf(fill("/home/boot?raw&x=", 60_000)), 414);
+  assertEquals(await statusOf(fill("/home/", MAX_TARGET)), 400);
+  assertEquals(await statusOf(fill("/home/", MAX_TARGET + 1)), 414);
+  assertEquals(await statusOf(fill("/home/", MAX_TARGET + 1), "PUT"), 414);
+  assertEquals(await statusOf(`/home${"/a".repeat(4000)}`), 400);
+  assertEquals(await statusOf(`/home${"/a".repeat(10_000)}`), 414);
+  assertEquals(await statusOf(`/home/${"%C3%A9".repeat(1300)}`), 400);
   // curl sends letters outside ASCII as UTF-8; they name the same world as their escapes.
-  equal(await statusOf("/home/café", "PUT"), 201);
-  equal(await statusOf("/home/caf%C3%A9"), 200);
+  assertEquals(await statusOf("/home/café", "PUT"), 201);
+  assertEquals(await statusOf("/home/caf%C3%A9"), 200);
 });
 
 test("floods and random bytes do not disturb requests of other clients", async (server) => {
@@ -299,8 +302,8 @@ test("floods and random bytes do not disturb requests of other clients", async (
   // All at the same time: many of them wait for an end that is not sent.
   await Promise.all(messages.map(async (message) => {
     const answer = await sendBytes(server, message);
-    ok(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
-    ok(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
+    assert(!/^HTTP\/1\.1 (2\d\d|500)/m.test(answer) || String(message).startsWith("GET"), answer);
+    assert(!/^HTTP\/1\.1 500/m.test(answer), `${String(message).slice(0, 100)}: ${answer}`);
   }));
   // 200 incomplete requests stay open while other requests are served.
   const idle = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
@@ -310,9 +313,9 @@ test("floods and random bytes do not disturb requests of other clients", async (
     );
     return connection;
   }));
-  equal((await server.send({ method: "GET", target: "/proc/version" })).status, 200);
+  assertEquals((await server.send({ method: "GET", target: "/proc/version" })).status, 200);
   for (const connection of idle) connection.close();
-  ok(await reader.stop() > 10);
-  equal(await worlds(server), before);
-  deepStrictEqual(server.log, []);
+  assert(await reader.stop() > 10);
+  assertStrictEquals(await worlds(server), before);
+  assertEquals(server.log, []);
 });

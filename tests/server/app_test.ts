@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { PluginMatch, PluginRoute, PluginRoutes } from "../../lib/request/plugin_routes.ts";
 import { CORE_ROUTES } from "../../lib/request/core_routes.ts";
 import { withApp } from "../support/app.ts";
@@ -151,7 +151,7 @@ const ROWS: readonly Scenario[] = [
 Deno.test("createApp() answers each path by its route, and others with problems", async (t) => {
   await withServer({ env: CLOSED }, async (server) => {
     await runScenarios(t, server, ROWS);
-    deepStrictEqual(server.log, []);
+    assertEquals(server.log, []);
   });
 });
 
@@ -161,7 +161,7 @@ Deno.test("createApp() with tokens answers an unusual Host, by GET and by HEAD",
       for (const target of ["/proc/version", "/", "/home/", "/bin", "/auth/whoami"]) {
         for (const method of ["GET", "HEAD"]) {
           const { status } = await server.send({ method, target, headers: { host, ...T2 } });
-          equal(status, 200, `${method} ${target} at ${host}`);
+          assertEquals(status, 200, `${method} ${target} at ${host}`);
         }
       }
     }
@@ -188,21 +188,24 @@ Deno.test("createApp() hides an unexpected error from the client and logs it", a
   await withApp({ plugins: failing }, async ({ ask, log }) => {
     for (const accept of ["application/json", "text/plain", "text/html", "*/*"]) {
       const response = await ask("GET", "/example/x?token=hunter3", { headers: { accept } });
-      equal(response.status, 500);
+      assertEquals(response.status, 500);
       const text = await response.text();
-      ok(!/srv|hunter|TypeError| at /.test(text), text);
+      assert(!/srv|hunter|TypeError| at /.test(text), text);
     }
-    equal(log.length, 4);
-    match(log[0] ?? "", /^failed: GET \/example\/x: TypeError: at \/srv\/secret\/place: hunter2/);
-    ok(log.every((line) => !line.includes("hunter3")), "the query is in the log");
+    assertEquals(log.length, 4);
+    assertMatch(
+      log[0] ?? "",
+      /^failed: GET \/example\/x: TypeError: at \/srv\/secret\/place: hunter2/,
+    );
+    assert(log.every((line) => !line.includes("hunter3")), "the query is in the log");
   });
 });
 
 Deno.test("createApp() does not log a client that disconnected", async () => {
   const gone = new DOMException("The caller went away", "AbortError");
   await withApp({ plugins: plugins(() => Promise.reject(gone)) }, async ({ ask, log }) => {
-    equal((await ask("GET", "/example/x")).status, 499);
-    equal(log.length, 0);
+    assertEquals((await ask("GET", "/example/x")).status, 499);
+    assertEquals(log.length, 0);
   });
 });
 
@@ -225,25 +228,25 @@ Deno.test("createApp() lets only requests for plugins wait while plugins are bei
   await withApp({ plugins: late }, async ({ ask, server }) => {
     Object.defineProperty(server.plugins, "starting", { get: () => now.starting });
     for (const path of ["/proc/worlds", "/home/", "/auth/whoami", "/"]) {
-      equal((await ask("GET", path)).status, 200, path);
+      assertEquals((await ask("GET", path)).status, 200, path);
     }
-    equal((await ask("GET", "/home/x")).status, 404);
+    assertEquals((await ask("GET", "/home/x")).status, 404);
     const status = await (await ask("GET", "/proc/status")).json();
-    deepStrictEqual([status.plugins, status.starting], [0, true]);
+    assertEquals([status.plugins, status.starting], [0, true]);
     const waiting = ["/example", "/bin", "/dev"].map((path) => ask("GET", path));
     let answered = 0;
     for (const each of waiting) void each.then(() => answered += 1);
-    for (let i = 0; i < 3; i++) equal((await ask("GET", "/home/boot?raw")).status, 200);
-    equal(answered, 0);
+    for (let i = 0; i < 3; i++) assertEquals((await ask("GET", "/home/boot?raw")).status, 200);
+    assertEquals(answered, 0);
     const route = { path: "/dev/late", plugin: "lib/late", description: "comes", auth: "T1" };
     now.routes = [{ ...route, auth: "T1" }, { ...route, path: "/example", auth: "T1" }];
     now.starting = undefined;
     started();
     const [example, bin, dev] = await Promise.all(waiting);
-    equal(await example?.text(), "hello");
-    match(await bin?.text() ?? "", /^\/dev\/late\tcomes$/m);
-    match(await dev?.text() ?? "", /^late$/m);
-    ok(!("starting" in await (await ask("GET", "/proc/status")).json()));
+    assertEquals(await example?.text(), "hello");
+    assertMatch(await bin?.text() ?? "", /^\/dev\/late\tcomes$/m);
+    assertMatch(await dev?.text() ?? "", /^late$/m);
+    assert(!("starting" in await (await ask("GET", "/proc/status")).json()));
   });
 });
 
@@ -260,11 +263,11 @@ Deno.test("createApp() serves a plugin route by each of its names", async () => 
           "/bin/example/x",
         ]
       ) {
-        equal(await (await ask("GET", path)).text(), "hi", path);
+        assertEquals(await (await ask("GET", path)).text(), "hi", path);
       }
-      equal((await ask("GET", "/examples")).status, 404);
+      assertEquals((await ask("GET", "/examples")).status, 404);
       const listed = await (await ask("GET", "/bin")).text();
-      match(listed, /^\/example\tsays hello$/m);
+      assertMatch(listed, /^\/example\tsays hello$/m);
     },
   );
 });
@@ -282,10 +285,10 @@ Deno.test("createApp() does not let a plugin answer for worlds, streams and alia
   };
   await withApp({ plugins: greedy }, async ({ ask }) => {
     for (const path of ["/home/", "/usr/share/doc/note.md?raw", "/etc/", "/lib/", "/home/absent"]) {
-      ok(!(await (await ask("GET", path)).text()).includes("taken"), path);
+      assert(!(await (await ask("GET", path)).text()).includes("taken"), path);
     }
     const stream = await ask("GET", "/stream/home/x");
-    equal(stream.headers.get("content-type"), "text/event-stream");
+    assertEquals(stream.headers.get("content-type"), "text/event-stream");
     await stream.body?.cancel();
   });
 });
@@ -302,8 +305,8 @@ Deno.test("createApp() sends the problem if the page of the shell cannot be read
       }),
   }, async ({ ask }) => {
     const response = await ask("GET", "/nowhere", { headers: CHROME });
-    equal(response.status, 404);
-    match(await response.text(), /^404 Not found\n/);
+    assertEquals(response.status, 404);
+    assertMatch(await response.text(), /^404 Not found\n/);
   });
 });
 
@@ -313,7 +316,7 @@ Deno.test("createApp() registers a route for every entry of CORE_ROUTES, and no 
       path.replace(/\/(?:\*|:\w+(?:\{[^}]*\})?)(?:\/.*)?$/, "")
     );
     const folders = ["", "/", "/proc"]; // the root and /proc list what is below them
-    deepStrictEqual(
+    assertEquals(
       [...new Set(registered)].filter((path) => !folders.includes(path)).sort(),
       Object.keys(CORE_ROUTES).sort(),
     );

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { ConfigError } from "../../lib/config.ts";
 import { readTls, toTlsError } from "../../lib/server/tls.ts";
 import { canCertify, certify, openssl } from "../support/certificate.ts";
@@ -26,7 +26,7 @@ async function withTlsServer(
   } finally {
     await program.stop();
   }
-  ok(!program.output().includes("PRIVATE"), program.output());
+  assert(!program.output().includes("PRIVATE"), program.output());
 }
 
 /** Sends a request with curl, which trusts this certificate only. */
@@ -36,7 +36,7 @@ async function curl(cert: string, args: readonly string[], code = 0): Promise<st
     args: ["-s", "--show-error", "--noproxy", "*", "--cacert", cert, ...args],
     cwd: "/",
   });
-  equal(ended, code, stderr);
+  assertEquals(ended, code, stderr);
   return stdout;
 }
 
@@ -46,23 +46,26 @@ test("a server with a certificate speaks HTTP/2 and HTTP/1.1 over TLS", (folder)
     for (const [flag, version] of [["--http2", "2"], ["--http1.1", "1.1"]] as const) {
       const world = `${url}/home/h${version}`;
       const put = await curl(cert, [flag, "-w", " %{http_version}", "-T", cert, world]);
-      match(put, new RegExp(`^\\{"version":1,"ext":"txt"\\}\\n ${version.replace(".", "\\.")}$`));
-      equal(await curl(cert, [flag, `${world}?raw`]), await Deno.readTextFile(cert));
+      assertMatch(
+        put,
+        new RegExp(`^\\{"version":1,"ext":"txt"\\}\\n ${version.replace(".", "\\.")}$`),
+      );
+      assertEquals(await curl(cert, [flag, `${world}?raw`]), await Deno.readTextFile(cert));
       // A stream does not end; 28 is the exit code of curl for a timeout.
       const stream = await curl(cert, [flag, "-Nm", "1", `${url}/stream/home/h${version}`], 28);
-      match(stream, /^event: update\nid: 1\ndata: \{/m);
+      assertMatch(stream, /^event: update\nid: 1\ndata: \{/m);
     }
     // Handlers answer HEAD like GET; the body must be removed before HTTP/2 sends it.
     for (
       const path of ["/home/h2?raw", "/home/", "/proc/status", "/bin", "/dav/home/h2", "/stream/"]
     ) {
-      match(await curl(cert, ["--http2", "-I", `${url}${path}`]), /^HTTP\/2 200/, path);
+      assertMatch(await curl(cert, ["--http2", "-I", `${url}${path}`]), /^HTTP\/2 200/, path);
     }
-    match(await curl(cert, ["--http2", "-I", `${url}/nothing`]), /^HTTP\/2 404/);
+    assertMatch(await curl(cert, ["--http2", "-I", `${url}/nothing`]), /^HTTP\/2 404/);
     const head = await curl(cert, ["--http2", "-I", `${url}/home/h2`]);
-    match(head, /^content-length: [1-9]/m);
+    assertMatch(head, /^content-length: [1-9]/m);
     // Other services of the same name may speak plain HTTP, which HSTS would block.
-    ok(!/strict-transport-security/i.test(head), head);
+    assert(!/strict-transport-security/i.test(head), head);
   }));
 
 test("createGate() uses :authority over HTTP/2 for unknown hosts, foreign pages and the policy", (folder) =>
@@ -70,18 +73,18 @@ test("createGate() uses :authority over HTTP/2 for unknown hosts, foreign pages 
     const ask = (args: readonly string[]) =>
       curl(cert, ["--http2", "-o", "/dev/null", "-D", "-", ...args]);
     const rebound = ["--resolve", `evil.example:${port}:127.0.0.1`, "-k"];
-    match(await ask([...rebound, `https://evil.example:${port}/home/`]), /^HTTP\/2 403/);
+    assertMatch(await ask([...rebound, `https://evil.example:${port}/home/`]), /^HTTP\/2 403/);
     const own = `https://localhost:${port}`;
     const put = ["-X", "PUT", "-d", "x", `${own}/home/x`];
-    match(await ask(["-H", "Origin: https://evil.example", ...put]), /^HTTP\/2 403/);
-    match(await ask(["-H", `Origin: ${own}`, ...put]), /^HTTP\/2 201/);
+    assertMatch(await ask(["-H", "Origin: https://evil.example", ...put]), /^HTTP\/2 403/);
+    assertMatch(await ask(["-H", `Origin: ${own}`, ...put]), /^HTTP\/2 201/);
     const shell = await ask(["-H", "Accept: text/html", `${own}/`]);
-    match(shell, new RegExp(`script-src localhost:${port}/usr/lib/shell/;`));
-    match(
+    assertMatch(shell, new RegExp(`script-src localhost:${port}/usr/lib/shell/;`));
+    assertMatch(
       await ask(["-X", "COPY", "-H", `Destination: ${own}/dav/home/y`, `${own}/dav/home/x`]),
       /^HTTP\/2 201/,
     );
-    match(
+    assertMatch(
       await ask([
         "-X",
         "COPY",
@@ -98,8 +101,11 @@ test("createGate() with tokens requires a credential under an unknown name over 
     const url = `https://box.example:${port}/home/`;
     const args = ["--http2", "-k", "--resolve", `box.example:${port}:127.0.0.1`];
     const status = ["-o", "/dev/null", "-w", "%{http_code}", url];
-    equal(await curl(cert, [...args, ...status]), "401");
-    equal(await curl(cert, [...args, "-H", `Authorization: Bearer ${TOKEN}`, ...status]), "200");
+    assertEquals(await curl(cert, [...args, ...status]), "401");
+    assertEquals(
+      await curl(cert, [...args, "-H", `Authorization: Bearer ${TOKEN}`, ...status]),
+      "200",
+    );
   }));
 
 test("readTls() explains what is wrong with a file, without its content", async (folder) => {
@@ -120,9 +126,9 @@ test("readTls() explains what is wrong with a file, without its content", async 
     [folder, own.key, /ELASTIK_TLS_CERT=.*cannot be read as a text file/],
   ];
   for (const [cert, key, words] of rows) {
-    throws(() => readTls({ cert, key }, () => {}), (error: Error) => {
-      ok(error instanceof ConfigError);
-      match(error.message, words);
+    assertThrows(() => readTls({ cert, key }, () => {}), (error: Error) => {
+      assert(error instanceof ConfigError);
+      assertMatch(error.message, words);
       return !error.message.includes(secret);
     });
   }
@@ -133,10 +139,10 @@ test("readTls() explains what is wrong with a file, without its content", async 
     await Deno.chmod(own.key, mode);
     warnings.length = 0;
     readTls(own, (line) => void warnings.push(line));
-    equal(warnings.length, warned, mode.toString(8));
-    for (const line of warnings) match(line, /other users .*chmod 600/);
+    assertEquals(warnings.length, warned, mode.toString(8));
+    for (const line of warnings) assertMatch(line, /other users .*chmod 600/);
   }
-  equal(other.cert === own.cert, false);
+  assertEquals(other.cert === own.cert, false);
 });
 
 test("serve exits with one sentence if certificate and key do not match or one is missing", async (folder) => {
@@ -157,9 +163,9 @@ test("serve exits with one sentence if certificate and key do not match or one i
   ];
   for (const [env, words] of rows) {
     const { code, stderr } = await runProgram(fromCheckout(folder, [], env));
-    equal(code, 1);
-    match(stderr, words);
-    equal(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 1);
+    assertMatch(stderr, words);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
   }
 });
 
@@ -174,8 +180,8 @@ test("serve prints an https URL, and its suggested command works with the certif
     cwd: folder,
   });
   await program.stop();
-  match(program.url, /^https:\/\/127\.0\.0\.1:\d+$/);
-  equal(tried.stdout, '{"version":1,"ext":"html"}\n', tried.stderr);
+  assertMatch(program.url, /^https:\/\/127\.0\.0\.1:\d+$/);
+  assertEquals(tried.stdout, '{"version":1,"ext":"html"}\n', tried.stderr);
 });
 
 test("a plugin cannot be granted the folder of the key, by name, by symlink or by a parent", async (folder) => {
@@ -201,7 +207,7 @@ export default { fetch: () => new Response("") };
 `;
       await ask("PUT", "/lib/thief", source);
       const refused = await ask("PUT", "/lib/thief/state", "active");
-      match(refused, /"status":422.*overlaps the server's own data, key or settings/, path);
+      assertMatch(refused, /"status":422.*overlaps the server's own data, key or settings/, path);
     }
   });
 });
@@ -209,6 +215,6 @@ export default { fetch: () => new Response("") };
 Deno.test("toTlsError() returns errors that are not about certificates unchanged", () => {
   const files = { cert: "c", key: "k" };
   for (const error of [new Deno.errors.AddrInUse("key"), new Error("disk"), "text"]) {
-    equal(toTlsError(error, files), error);
+    assertEquals(toTlsError(error, files), error);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { CachedModules, COMPANION_FILES } from "../../lib/source/cached_modules.ts";
 import { Checkout } from "../../lib/source/checkout.ts";
 
@@ -35,8 +35,8 @@ const FILES = {
 Deno.test("CachedModules lists all files that the program refers to below its main module", async () => {
   const { load, asked } = cacheOf(FILES);
   const source = new CachedModules(`${BASE}main.ts`, load);
-  equal(source.main, "main.ts");
-  equal(await source.list(), [
+  assertEquals(source.main, "main.ts");
+  assertEquals(await source.list(), [
     "lib/a.ts",
     "lib/b.ts",
     "lib/more_types.ts",
@@ -45,10 +45,13 @@ Deno.test("CachedModules lists all files that the program refers to below its ma
     "main.ts",
     "worlds/ä b.md",
   ]);
-  ok(asked.every((url) => url.startsWith(BASE)), asked.join(" "));
-  equal(new TextDecoder().decode(await source.read("worlds/ä b.md")), FILES["worlds/ä b.md"]);
+  assert(asked.every((url) => url.startsWith(BASE)), asked.join(" "));
+  assertEquals(
+    new TextDecoder().decode(await source.read("worlds/ä b.md")),
+    FILES["worlds/ä b.md"],
+  );
   for (const path of ["unnamed.ts", "../etc/passwd", "lib/../main.ts", "/main.ts", ""]) {
-    equal(await source.read(path), undefined, path);
+    assertEquals(await source.read(path), undefined, path);
   }
 });
 
@@ -57,8 +60,8 @@ Deno.test("CachedModules skips missing type-only modules after one wait", async 
   const files = { ...cached, "lib/b.ts": `import type { V } from "./v.ts";\nimport "./a.ts";` };
   const { load, asked } = cacheOf(files);
   const found = await new CachedModules(`${BASE}main.ts`, load).list();
-  equal(found, ["lib/a.ts", "lib/b.ts", "lib/worker.ts", "main.ts"]);
-  equal(asked.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
+  assertEquals(found, ["lib/a.ts", "lib/b.ts", "lib/worker.ts", "main.ts"]);
+  assertEquals(asked.filter((url) => /types|\/v\.ts/.test(url)).length, 1);
 });
 
 Deno.test("CachedModules works with any folder and main module", async () => {
@@ -66,8 +69,8 @@ Deno.test("CachedModules works with any folder and main module", async () => {
     "https://seed.test/a%20b/m%C3%A4in.ts?x",
     () => Promise.resolve(""),
   );
-  equal(source.main, "mäin.ts");
-  equal(await source.list(), ["mäin.ts"]);
+  assertEquals(source.main, "mäin.ts");
+  assertEquals(await source.list(), ["mäin.ts"]);
 });
 
 Deno.test("CachedModules lists this program without tests and tools", async () => {
@@ -83,10 +86,10 @@ Deno.test("CachedModules lists this program without tests and tools", async () =
     "lib/plugin/transport/cell_main.ts",
     "lib/deps/eventsource_parser.ts",
   ]);
-  equal(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
-  for (const path of found) ok(all.includes(path), path);
-  for (const path of ["LICENSE", "README.md", "deno.json"]) ok(found.has(path), path);
-  for (const load of COMPANION_FILES) ok(await load());
+  assertEquals(expected.filter((path) => !found.has(path) && !apart.has(path)), []);
+  for (const path of found) assert(all.includes(path), path);
+  for (const path of ["LICENSE", "README.md", "deno.json"]) assert(found.has(path), path);
+  for (const load of COMPANION_FILES) assert(await load());
 });
 
 Deno.test("CachedModules throws if the cache is unreadable, and lists the files later", async () => {
@@ -97,7 +100,7 @@ Deno.test("CachedModules throws if the cache is unreadable, and lists the files 
     (url) => broken ? Promise.reject(new Deno.errors.NotCapable("no")) : load(url),
   );
   const message = /--allow-import=seed\.test:3005 may be missing/;
-  await rejects(source.list(), { name: "SourceUnavailableError", message });
+  await assertRejects(source.list(), { name: "SourceUnavailableError", message });
   broken = false;
-  equal((await source.list()).length, 7);
+  assertEquals((await source.list()).length, 7);
 });

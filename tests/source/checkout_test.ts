@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { pathToFileURL } from "node:url";
 import { Checkout } from "../../lib/source/checkout.ts";
 
@@ -69,10 +69,12 @@ const FORBIDDEN = {
 Deno.test("Checkout lists the program and no other file of the folder", () =>
   withFiles({ ...SOURCE, ...FORBIDDEN }, async (root) => {
     const source = checkout(root);
-    equal(await source.list(), Object.keys(SOURCE).sort());
-    for (const path of Object.keys(FORBIDDEN)) equal(await source.read(path), undefined, path);
+    assertEquals(await source.list(), Object.keys(SOURCE).sort());
+    for (const path of Object.keys(FORBIDDEN)) {
+      assertEquals(await source.read(path), undefined, path);
+    }
     for (const [path, text] of Object.entries(SOURCE)) {
-      equal(new TextDecoder().decode(await source.read(path)), text);
+      assertEquals(new TextDecoder().decode(await source.read(path)), text);
     }
   }));
 
@@ -93,27 +95,27 @@ Deno.test("Checkout reads nothing for another spelling of a path", () =>
       `${root}/.env`,
       "main.ts\u0000",
     ];
-    for (const path of spellings) equal(await source.read(path), undefined, path);
+    for (const path of spellings) assertEquals(await source.read(path), undefined, path);
   }));
 
 Deno.test("Checkout does not read a symlink that replaced a file after it was listed", () =>
   withFiles({ ...SOURCE, ...FORBIDDEN }, async (root) => {
     const source = checkout(root);
-    ok((await source.list()).includes("lib/a.ts"));
+    assert((await source.list()).includes("lib/a.ts"));
     await Deno.remove(`${root}/lib/a.ts`);
     await Deno.symlink("../.env", `${root}/lib/a.ts`);
-    equal(await source.read("lib/a.ts"), undefined);
+    assertEquals(await source.read("lib/a.ts"), undefined);
     await Deno.remove(`${root}/lib/a.ts`);
-    equal(await source.read("lib/a.ts"), undefined);
+    assertEquals(await source.read("lib/a.ts"), undefined);
   }));
 
 Deno.test("Checkout excludes the data folder wherever it is", () =>
   withFiles({ ...SOURCE, "worlds/mine/home%2Fx/words.txt": "secret" }, async (root) => {
     await Deno.symlink(`${root}/worlds/mine`, `${root}/elsewhere`);
     for (const data of [`${root}/worlds/mine`, `${root}/elsewhere`]) {
-      equal(await checkout(root, data).list(), Object.keys(SOURCE).sort());
+      assertEquals(await checkout(root, data).list(), Object.keys(SOURCE).sort());
     }
-    equal((await checkout(root).list()).length, Object.keys(SOURCE).length + 1);
+    assertEquals((await checkout(root).list()).length, Object.keys(SOURCE).length + 1);
   }));
 
 Deno.test("Checkout applies the ignore files of every folder, and .git/info/exclude", () =>
@@ -125,15 +127,18 @@ Deno.test("Checkout applies the ignore files of every folder, and .git/info/excl
     ".git/info/exclude": "mine.ts\n",
     "lib/mine.ts": "secret",
   }, async (root) => {
-    equal(await checkout(root).list(), [...Object.keys(SOURCE), "lib/d.ts"].sort());
+    assertEquals(await checkout(root).list(), [...Object.keys(SOURCE), "lib/d.ts"].sort());
   }));
 
 Deno.test("Checkout throws SourceUnavailableError if its files are gone", () =>
   withFiles({ "lib/a.ts": "a" }, async (root) => {
     const source = checkout(root);
-    await rejects(source.list(), { name: "SourceUnavailableError", message: /no longer there/ });
+    await assertRejects(source.list(), {
+      name: "SourceUnavailableError",
+      message: /no longer there/,
+    });
     await Deno.writeTextFile(`${root}/main.ts`, "main");
-    equal(await source.list(), ["lib/a.ts", "main.ts"]);
+    assertEquals(await source.list(), ["lib/a.ts", "main.ts"]);
   }));
 
 Deno.test("Checkout lists exactly the files that git tracks, and uncommitted ones", async () => {
@@ -143,11 +148,11 @@ Deno.test("Checkout lists exactly the files that git tracks, and uncommitted one
   for (
     const path of ["main.ts", "LICENSE", "lib/source/checkout.ts", "tests/source/checkout_test.ts"]
   ) {
-    ok(listed.has(path), path);
+    assert(listed.has(path), path);
   }
   // A copy of the source is not a repository.
   if (!success) return;
   for (const path of new TextDecoder().decode(stdout).trim().split("\n")) {
-    ok(listed.has(path) || path.includes('"'), path);
+    assert(listed.has(path) || path.includes('"'), path);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
+import { assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { pathToFileURL } from "node:url";
 import { findProgramSource } from "../../lib/source/find_program_source.ts";
 import { toSourceError } from "../../lib/source/program_source.ts";
@@ -16,7 +16,7 @@ Deno.test("findProgramSource() returns the source for each way to start the prog
     { standalone, data },
   ];
   const found = await Promise.all(ways.map(findProgramSource));
-  equal(found.map((source) => source.constructor.name), [
+  assertEquals(found.map((source) => source.constructor.name), [
     "Checkout",
     "CachedModules",
     "SingleFile",
@@ -24,8 +24,8 @@ Deno.test("findProgramSource() returns the source for each way to start the prog
     "NoSource",
   ]);
   for (const none of found.slice(3)) {
-    await rejects(none.list(), { name: "SourceUnavailableError", message: /one binary/ });
-    await rejects(none.read("main.ts"), { name: "SourceUnavailableError" });
+    await assertRejects(none.list(), { name: "SourceUnavailableError", message: /one binary/ });
+    await assertRejects(none.read("main.ts"), { name: "SourceUnavailableError" });
   }
 });
 
@@ -35,11 +35,13 @@ Deno.test("SingleFile lists the one file from which it was started", async () =>
     await Deno.writeTextFile(`${folder}/my server.js`, "console.log(1);\n");
     await Deno.writeTextFile(`${folder}/.env`, "secret");
     const source = new SingleFile(pathToFileURL(`${folder}/my server.js`).href);
-    equal([source.main, await source.list()], ["my server.js", ["my server.js"]]);
-    equal(new TextDecoder().decode(await source.read("my server.js")), "console.log(1);\n");
-    for (const path of [".env", "main.ts", "../x", ""]) equal(await source.read(path), undefined);
+    assertEquals([source.main, await source.list()], ["my server.js", ["my server.js"]]);
+    assertEquals(new TextDecoder().decode(await source.read("my server.js")), "console.log(1);\n");
+    for (const path of [".env", "main.ts", "../x", ""]) {
+      assertEquals(await source.read(path), undefined);
+    }
     await Deno.remove(`${folder}/my server.js`);
-    await rejects(source.read("my server.js"), { name: "SourceUnavailableError" });
+    await assertRejects(source.read("my server.js"), { name: "SourceUnavailableError" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -47,7 +49,10 @@ Deno.test("SingleFile lists the one file from which it was started", async () =>
 
 Deno.test("toSourceError() includes no path", () => {
   const found = toSourceError(new Deno.errors.NotCapable('Requires read access to "/home/ada"'));
-  match(String(found), /^SourceUnavailableError: the server was started without the permission/);
+  assertMatch(
+    String(found),
+    /^SourceUnavailableError: the server was started without the permission/,
+  );
   const other = new Error("else");
-  equal(toSourceError(other), other);
+  assertEquals(toSourceError(other), other);
 });

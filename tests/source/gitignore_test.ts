@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { parseGitignore } from "../../lib/source/gitignore.ts";
 
 const ROWS: readonly (readonly [pattern: string, ignored: string[], kept: string[]])[] = [
@@ -29,12 +29,12 @@ for (const [pattern, ignored, kept] of ROWS) {
   Deno.test(`parseGitignore() reads ${JSON.stringify(pattern)} as git does`, () => {
     const ignore = parseGitignore(pattern);
     const at = (path: string) => ignore(path.replace(/\/$/, ""), path.endsWith("/"));
-    for (const path of ignored) ok(at(path), `keeps ${path}`);
-    for (const path of kept) ok(!at(path), `ignores ${path}`);
+    for (const path of ignored) assert(at(path), `keeps ${path}`);
+    for (const path of kept) assert(!at(path), `ignores ${path}`);
   });
 }
 
 Deno.test("parseGitignore() ignores negated patterns", () => {
   const ignore = parseGitignore("*.key\n!important.key\n");
-  equal(ignore("important.key", false), true);
+  assertEquals(ignore("important.key", false), true);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { findImportSpecifiers, type ImportSpecifier } from "../../lib/source/import_specifiers.ts";
 
 const ROWS: readonly (readonly [
@@ -31,6 +31,6 @@ const ROWS: readonly (readonly [
 
 for (const [text, found] of ROWS) {
   Deno.test(`findImportSpecifiers() reads ${JSON.stringify(text)}`, () => {
-    equal(findImportSpecifiers(text).map(({ specifier, kind }) => [specifier, kind]), found);
+    assertEquals(findImportSpecifiers(text).map(({ specifier, kind }) => [specifier, kind]), found);
   });
 }

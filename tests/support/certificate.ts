@@ -3,7 +3,7 @@
  * and the tests that need one say so.
  */
 
-import { equal } from "node:assert/strict";
+import { assertEquals } from "./assert.ts";
 
 /** A certificate and its key. */
 export interface Certificate {
@@ -65,5 +65,5 @@ export async function openssl(args: readonly string[]): Promise<void> {
     stdout: "null",
     stderr: "piped",
   }).output();
-  equal(code, 0, new TextDecoder().decode(stderr));
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
 }

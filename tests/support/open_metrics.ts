@@ -3,7 +3,7 @@
  * write: what a lenient scraper would let pass fails here.
  */
 
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "./assert.ts";
 
 /** One line of numbers. */
 export interface MetricSample {
@@ -42,9 +42,9 @@ const META = new RegExp(`^# (TYPE|UNIT|HELP) (${NAME})(?: (.*))?$`);
 
 /** The families of a page, by name; fails the test at the first thing that is not allowed. */
 export function readOpenMetrics(text: string): ReadonlyMap<string, MetricFamily> {
-  ok(text.endsWith("\n# EOF\n"), "the page does not end with # EOF");
+  assert(text.endsWith("\n# EOF\n"), "the page does not end with # EOF");
   const lines = text.slice(0, -"# EOF\n".length).split("\n");
-  equal(lines.pop(), "", "there is no line break before # EOF");
+  assertEquals(lines.pop(), "", "there is no line break before # EOF");
   const families: Opening[] = [];
   for (const line of lines) {
     const meta = META.exec(line);
@@ -53,7 +53,7 @@ export function readOpenMetrics(text: string): ReadonlyMap<string, MetricFamily>
   }
   const found = new Map<string, MetricFamily>();
   for (const family of families) {
-    ok(!found.has(family.name), `the family ${family.name} is there twice`);
+    assert(!found.has(family.name), `the family ${family.name} is there twice`);
     found.set(family.name, check(family));
   }
   return found;
@@ -65,38 +65,41 @@ function takeMeta(families: Opening[], what: string, name: string, text: string,
     family = { name, samples: [] };
     families.push(family);
   }
-  ok(family.samples.length === 0, `metadata after samples: ${line}`);
+  assert(family.samples.length === 0, `metadata after samples: ${line}`);
   const key = what === "TYPE" ? "type" : what === "UNIT" ? "unit" : "help";
-  ok(family[key] === undefined, `said twice: ${line}`);
-  if (key === "help") ok(!/(?<!\\)(?:\\\\)*\\(?![\\n"])/.test(text), `a bad escape: ${line}`);
+  assert(family[key] === undefined, `said twice: ${line}`);
+  if (key === "help") assert(!/(?<!\\)(?:\\\\)*\\(?![\\n"])/.test(text), `a bad escape: ${line}`);
   family[key] = text;
 }
 
 function takeSample(families: Opening[], line: string) {
   const [, name = "", labels = "", value = ""] = SAMPLE.exec(line) ?? [];
-  ok(name !== "", `not a sample: ${JSON.stringify(line)}`);
-  ok(/^[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|Inf)$|^NaN$/i.test(value), `not a number: ${line}`);
+  assert(name !== "", `not a sample: ${JSON.stringify(line)}`);
+  assert(/^[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|Inf)$|^NaN$/i.test(value), `not a number: ${line}`);
   const family = families.at(-1);
   const suffixes = SUFFIXES[family?.type ?? ""] ?? [];
-  ok(
+  assert(
     family !== undefined && suffixes.some((suffix) => name === `${family.name}${suffix}`),
     `not of the family above it: ${line}`,
   );
   const pairs = [...labels.matchAll(/([^,=]+)="((?:[^"\\]|\\.)*)"/g)]
     .map(([, key = "", text = ""]) => [key, unescaped(text)] as const);
-  equal(new Set(pairs.map(([key]) => key)).size, pairs.length, `a label twice: ${line}`);
+  assertEquals(new Set(pairs.map(([key]) => key)).size, pairs.length, `a label twice: ${line}`);
   family.samples.push({ name, labels: Object.fromEntries(pairs), value: numberOf(value) });
 }
 
 function check({ name, type, unit, help, samples }: Opening): MetricFamily {
-  ok(type !== undefined && Object.hasOwn(SUFFIXES, type), `${name} has no type that is known`);
-  ok(unit === undefined || unit === "" || name.endsWith(`_${unit}`), `${name} is not in ${unit}`);
+  assert(type !== undefined && Object.hasOwn(SUFFIXES, type), `${name} has no type that is known`);
+  assert(
+    unit === undefined || unit === "" || name.endsWith(`_${unit}`),
+    `${name} is not in ${unit}`,
+  );
   const keys = samples.map(({ name, labels }) => JSON.stringify([name, Object.entries(labels)]));
-  equal(new Set(keys).size, keys.length, `${name} says something twice`);
+  assertEquals(new Set(keys).size, keys.length, `${name} says something twice`);
   for (const { value, labels } of samples) {
-    if (type === "counter") ok(value >= 0 && Number.isFinite(value), `${name} counts ${value}`);
-    if (type === "info") equal(value, 1);
-    ok(!Object.hasOwn(labels, "le") || type === "histogram", `${name} has a label le`);
+    if (type === "counter") assert(value >= 0 && Number.isFinite(value), `${name} counts ${value}`);
+    if (type === "info") assertEquals(value, 1);
+    assert(!Object.hasOwn(labels, "le") || type === "histogram", `${name} has a label le`);
   }
   if (type === "histogram") checkHistogram(name, samples);
   return {
@@ -111,16 +114,16 @@ function check({ name, type, unit, help, samples }: Opening): MetricFamily {
 function checkHistogram(name: string, samples: readonly MetricSample[]) {
   const buckets = samples.filter((sample) => sample.name === `${name}_bucket`);
   const bounds = buckets.map(({ labels }) => numberOf(labels.le ?? ""));
-  equal(bounds, [...bounds].sort((a, b) => a - b), `${name}: bounds are not in order`);
-  equal(bounds.at(-1), Infinity, `${name} has no bucket for all`);
+  assertEquals(bounds, [...bounds].sort((a, b) => a - b), `${name}: bounds are not in order`);
+  assertEquals(bounds.at(-1), Infinity, `${name} has no bucket for all`);
   for (const { labels } of buckets) {
-    ok(/^(?:\d+\.\d+|\+Inf)$/.test(labels.le ?? ""), `${name}: ${labels.le} is not canonical`);
+    assert(/^(?:\d+\.\d+|\+Inf)$/.test(labels.le ?? ""), `${name}: ${labels.le} is not canonical`);
   }
   const counts = buckets.map(({ value }) => value);
-  equal(counts, [...counts].sort((a, b) => a - b), `${name}: buckets do not add up`);
+  assertEquals(counts, [...counts].sort((a, b) => a - b), `${name}: buckets do not add up`);
   const count = samples.find((sample) => sample.name === `${name}_count`);
-  equal(count?.value, counts.at(-1));
-  ok(samples.some((sample) => sample.name === `${name}_sum`));
+  assertEquals(count?.value, counts.at(-1));
+  assert(samples.some((sample) => sample.name === `${name}_sum`));
 }
 
 function numberOf(text: string): number {

@@ -1,6 +1,6 @@
 /** A server with plugins, for the tests of the plugins. Not a test itself. */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "./assert.ts";
 import { CLOSED, type TestServer, type TestServerOptions, withServer } from "./test_server.ts";
 
 /** A plugin of the folder `plugins` by its name, or a name with a source that the test wrote. */
@@ -28,7 +28,7 @@ export async function installPlugin(server: TestServer, plugin: PluginSource): P
   const [name, source] = typeof plugin === "string" ? [plugin, await pluginText(plugin)] : plugin;
   await putWorld(server, `/lib/${name}`, source);
   const activated = await server.approve("PUT", `/lib/${name}/state`, "active");
-  equal(activated.status, 200, activated.text);
+  assertEquals(activated.status, 200, activated.text);
 }
 
 /** Stores a world as T3. */
@@ -38,7 +38,7 @@ export async function putWorld(
   body: string | Uint8Array,
 ): Promise<void> {
   const { status, text } = await server.approve("PUT", path, body);
-  ok(status < 300, text);
+  assert(status < 300, text);
 }
 
 /** Runs a test on a server with plugins. */

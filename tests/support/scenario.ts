@@ -4,7 +4,7 @@
  * nothing was stored.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "./assert.ts";
 import { APPROVE, bearer, type TestServer } from "./test_server.ts";
 import { bytesOf, type Reply } from "./wire.ts";
 
@@ -55,7 +55,7 @@ export async function runScenarios(
       const after = await look(server);
       const changes = await compare(server, before, after, lastEvent);
       before = after;
-      deepStrictEqual(summary(changes, row.changes ?? {}), row.changes ?? {});
+      assertEquals(summary(changes, row.changes ?? {}), row.changes ?? {});
     });
   }
 }
@@ -73,19 +73,22 @@ export async function sendRow(server: TestServer, row: Scenario): Promise<Reply>
 
 /** Compares an answer with what its row says. */
 export function checkReply(reply: Reply, row: Scenario): void {
-  equal(reply.status, row.status, reply.text.slice(0, 500));
+  assertStrictEquals(reply.status, row.status, reply.text.slice(0, 500));
   for (const [name, value] of Object.entries(row.has ?? {})) {
     const found = reply.headers.get(name) ?? null;
-    if (value instanceof RegExp) match(found ?? "", value, name);
-    else equal(found, value, name);
+    if (value instanceof RegExp) assertMatch(found ?? "", value, name);
+    else assertStrictEquals(found, value, name);
   }
-  if (row.text instanceof RegExp) match(reply.text, row.text);
-  else if (row.text !== undefined) equal(reply.text, row.text);
-  if (row.bytes !== undefined) deepStrictEqual(reply.body, bytesOf(row.bytes));
-  if (row.json !== undefined) deepStrictEqual(pick(JSON.parse(reply.text), row.json), row.json);
+  if (row.text instanceof RegExp) assertMatch(reply.text, row.text);
+  else if (row.text !== undefined) assertStrictEquals(reply.text, row.text);
+  if (row.bytes !== undefined) assertEquals(reply.body, bytesOf(row.bytes));
+  if (row.json !== undefined) assertEquals(pick(JSON.parse(reply.text), row.json), row.json);
   for (const lack of row.lacks ?? []) {
     const whole = `${reply.head}\n${reply.text}`;
-    ok(typeof lack === "string" ? !whole.includes(lack) : !lack.test(whole), `it holds ${lack}`);
+    assert(
+      typeof lack === "string" ? !whole.includes(lack) : !lack.test(whole),
+      `it holds ${lack}`,
+    );
   }
 }
 
@@ -106,7 +109,7 @@ async function look(server: TestServer): Promise<Seen> {
     target: "/proc/worlds",
     headers: { ...bearer(APPROVE), accept: "application/json" },
   });
-  equal(status, 200, text);
+  assertEquals(status, 200, text);
   const seen = new Map<string, { mark: string; layer: string }>();
   for (const row of list(JSON.parse(text))) {
     const { name, version, state, layer } = row;
@@ -160,7 +163,7 @@ function summary(
 }
 
 function list(value: unknown): Record<string, unknown>[] {
-  ok(Array.isArray(value));
+  assert(Array.isArray(value));
   return value.filter(isRecord);
 }
 

@@ -3,7 +3,7 @@
  * find again, and a witness that reads every answer for them. It leaves nothing behind.
  */
 
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "./assert.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { mint } from "../../lib/auth/capability.ts";
 import { readConfig, type SettingName } from "../../lib/config.ts";
@@ -124,7 +124,7 @@ export class TestServer {
   /** Fails when a text holds a secret of this machine. */
   witness(text: string, where: string): void {
     this.answers.push(text);
-    for (const secret of this.secrets) ok(!text.includes(secret), `${where} shows a secret`);
+    for (const secret of this.secrets) assert(!text.includes(secret), `${where} shows a secret`);
   }
 
   /** A capability as the machine would mint it, without asking the machine. */
@@ -167,8 +167,8 @@ export class TestServer {
     for (const name of text.split("\n").filter((line) => line !== "")) {
       const path = name.split("/").map(encodeURIComponent).join("/");
       const verdict: unknown = JSON.parse((await this.approve("GET", `/proc/audit/${path}`)).text);
-      ok(typeof verdict === "object" && verdict !== null && "ok" in verdict, name);
-      equal(verdict.ok, true, `${name}: ${JSON.stringify(verdict)}`);
+      assert(typeof verdict === "object" && verdict !== null && "ok" in verdict, name);
+      assertEquals(verdict.ok, true, `${name}: ${JSON.stringify(verdict)}`);
     }
   }
 }

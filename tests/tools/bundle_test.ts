@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle, formatEntryModule } from "../../lib/tools/bundle.ts";
 import {
   ask,
@@ -33,14 +33,14 @@ function run(folder: string, ...args: string[]): Start {
 Deno.test("bundle() builds one file that runs from any folder and can be restarted", () =>
   inFolder(async (folder) => {
     const length = await bundle(`${folder}/elastik.js`);
-    equal(length, (await Deno.stat(`${folder}/elastik.js`)).size);
+    assertEquals(length, (await Deno.stat(`${folder}/elastik.js`)).size);
     await Deno.mkdir(`${folder}/empty`);
 
     const program = await startProgram(run(folder));
     await worksAt(program, `${folder}/empty/data`);
     const tested = await runProgram(run(folder, "boot", program.url));
-    equal(tested.code, 0, tested.stdout + tested.stderr);
-    match(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    assertEquals(tested.code, 0, tested.stdout + tested.stderr);
+    assertMatch(tested.stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
     for (
       const args of [
         ["install", "example", "--url", program.url],
@@ -48,19 +48,19 @@ Deno.test("bundle() builds one file that runs from any folder and can be restart
         ["export", `${folder}/all.tar.gz`],
         ["completions", "bash"],
       ]
-    ) equal((await runProgram(run(folder, ...args))).code, 0, args.join(" "));
-    equal((await program.stop()).code, 0);
+    ) assertEquals((await runProgram(run(folder, ...args))).code, 0, args.join(" "));
+    assertEquals((await program.stop()).code, 0);
     const imported = await runProgram(
       run(folder, "import", `${folder}/all.tar.gz`, "--into", `${folder}/copy`),
     );
-    equal(imported.code, 0, imported.stdout + imported.stderr);
+    assertEquals(imported.code, 0, imported.stdout + imported.stderr);
 
     const again = await startProgram(run(folder));
-    equal((await ask(`${again.url}/home/x?raw`)).text, "kept");
+    assertEquals((await ask(`${again.url}/home/x?raw`)).text, "kept");
     await again.stop();
     const verified = await runProgram(run(folder, "verify"));
-    equal(verified.code, 0, verified.stdout + verified.stderr);
-    equal([...Deno.readDirSync(`${folder}/empty`)].map(({ name }) => name), ["data"]);
+    assertEquals(verified.code, 0, verified.stdout + verified.stderr);
+    assertEquals([...Deno.readDirSync(`${folder}/empty`)].map(({ name }) => name), ["data"]);
   }));
 
 Deno.test("bundle() is reproducible and contains no path of the build computer", () =>
@@ -68,23 +68,26 @@ Deno.test("bundle() is reproducible and contains no path of the build computer",
     await bundle(`${folder}/a/elastik.js`);
     await bundle(`${folder}/b.js`);
     const text = await Deno.readTextFile(`${folder}/a/elastik.js`);
-    ok(text === await Deno.readTextFile(`${folder}/b.js`), "two builds differ");
-    match(text, /^#!\/usr\/bin\/env -S deno run -A --unstable-worker-options\n/);
+    assert(text === await Deno.readTextFile(`${folder}/b.js`), "two builds differ");
+    assertMatch(text, /^#!\/usr\/bin\/env -S deno run -A --unstable-worker-options\n/);
     // With a trailing slash: "/root" is also part of a module's name.
     const traces = [ROOT, folder, "elastik-bundle-", `${cleanEnv().HOME ?? ROOT}/`];
     for (const line of text.split("\n")) {
       // The texts of lower-layer worlds are string literals on lines of their own.
       if (!/^\s*(?:var \w+ = |\w+_default = )["'`]/.test(line)) {
-        ok(!traces.some((trace) => trace.length > 4 && line.includes(trace)), line.slice(0, 200));
+        assert(
+          !traces.some((trace) => trace.length > 4 && line.includes(trace)),
+          line.slice(0, 200),
+        );
       }
     }
     for (const name of ["hono", "negotiator", "mime"]) {
-      match(text, new RegExp(`^/\\*! ${name} `, "m"));
+      assertMatch(text, new RegExp(`^/\\*! ${name} `, "m"));
     }
   }));
 
 Deno.test("formatEntryModule() quotes any path", () => {
   const text = formatEntryModule('file:///a"b/cli.ts', "C:\\x\\worker.js");
-  ok(text.includes(String.raw`from "file:///a\"b/cli.ts";`));
-  ok(text.includes(String.raw`from "C:\\x\\worker.js" with`));
+  assert(text.includes(String.raw`from "file:///a\"b/cli.ts";`));
+  assert(text.includes(String.raw`from "C:\\x\\worker.js" with`));
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { bundle } from "../../lib/tools/bundle.ts";
 import { compilerArgs, extractError } from "../../lib/tools/compile.ts";
 import { inFolder, ROOT, runProgram, startProgram, worksAt } from "../project/program.ts";
@@ -40,11 +40,11 @@ Deno.test("a compiled program starts its cells from itself and works as a server
     const program = await startProgram(at());
     await worksAt(program, `${folder}/empty/data`);
     const installed = await runProgram(at("install", "example", "--url", program.url));
-    equal(installed.code, 0, installed.stderr);
+    assertEquals(installed.code, 0, installed.stderr);
     const tested = await runProgram(at("boot", program.url));
-    equal(tested.code, 0, tested.stdout + tested.stderr);
-    equal((await program.stop()).code, 0);
-    equal((await runProgram(at("verify"))).code, 0);
+    assertEquals(tested.code, 0, tested.stdout + tested.stderr);
+    assertEquals((await program.stop()).code, 0);
+    assertEquals((await runProgram(at("verify"))).code, 0);
   }));
 
 Deno.test("compile() embeds the whole bundle and nothing else", () =>
@@ -65,14 +65,14 @@ Deno.test("compile() embeds the whole bundle and nothing else", () =>
       // The full runtime replaces the smaller one of a release.
       env: { DENORT_BIN: Deno.execPath() },
     });
-    equal(code, 0, stderr);
-    match(stdout, /^\[ "elastik\.js \(\d+(?:\.\d+)?MB\)" \]$/m);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^\[ "elastik\.js \(\d+(?:\.\d+)?MB\)" \]$/m);
     const program = await Deno.readFile(`${folder}/x`);
     const script = await Deno.readFile(`${folder}/elastik.js`);
     const at = indexOf(program, script.subarray(0, 4096));
-    ok(at > 0, "the bundle is not in it");
-    equal(program.subarray(at, at + script.length), script);
-    ok((await Deno.stat(`${folder}/x`)).mode! & 0o100);
+    assert(at > 0, "the bundle is not in it");
+    assertEquals(program.subarray(at, at + script.length), script);
+    assert((await Deno.stat(`${folder}/x`)).mode! & 0o100);
   }));
 
 function indexOf(bytes: Uint8Array, part: Uint8Array): number {
@@ -82,16 +82,16 @@ function indexOf(bytes: Uint8Array, part: Uint8Array): number {
 Deno.test("compilerArgs() excludes everything but the bundle, and passes the target", () => {
   const args = compilerArgs({ bundle: "b.js", output: "out", target: "aarch64-apple-darwin" });
   for (const flag of ["--no-npm", "--no-remote", "--no-config", "--unstable-worker-options"]) {
-    ok(args.includes(flag), flag);
+    assert(args.includes(flag), flag);
   }
-  equal(args.slice(-5), ["--target", "aarch64-apple-darwin", "--output", "out", "b.js"]);
-  equal(args.indexOf("compile"), 0);
+  assertEquals(args.slice(-5), ["--target", "aarch64-apple-darwin", "--output", "out", "b.js"]);
+  assertEquals(args.indexOf("compile"), 0);
 });
 
 Deno.test("extractError() returns the last cause without a backtrace", () => {
   const words =
     "error: Downloading it\n\nCaused by:\n    0: a\n    4: no such host\n\nStack backtrace:\n 0: x\n";
-  equal(extractError(words), "no such host");
-  equal(extractError("error: one line\n"), "one line");
-  equal(extractError(""), "the compiler printed no reason");
+  assertEquals(extractError(words), "no such host");
+  assertEquals(extractError("error: one line\n"), "one line");
+  assertEquals(extractError(""), "the compiler printed no reason");
 });

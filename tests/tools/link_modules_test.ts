@@ -1,4 +1,4 @@
-import { match, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { LinkError, linkModules } from "../../lib/tools/link_modules.ts";
 
 const ENTRY = "plugins/a/mod.ts";
@@ -15,7 +15,7 @@ function link(files: Readonly<Record<string, string>>): string {
 /** Links files and returns the message of the error. */
 function refusalOf(files: Readonly<Record<string, string>>): string {
   let message = "";
-  throws(() => link(files), (error) => {
+  assertThrows(() => link(files), (error) => {
     if (error instanceof LinkError) message = error.message;
     return error instanceof LinkError;
   });
@@ -51,7 +51,7 @@ export function b(): string {
 `,
     "plugins/kit/c.ts": "/** What c is. */\n\nexport const isC = true;\n",
   });
-  strictEqual(
+  assertEquals(
     text,
     `// Built from plugins/a/ by deno task plugins. Edit the sources there.
 
@@ -86,9 +86,9 @@ Deno.test("linkModules() keeps types, and drops imports of types between linked 
     'import type { B } from "./b.ts";\n\nexport const value: B = { of: "b" };\n',
     "export interface B {\n  readonly of: string;\n}\n",
   ));
-  match(text, /^export const value: B = \{ of: "b" \};$/m);
-  match(text, /^interface B \{$/m);
-  strictEqual(text.includes("import"), false);
+  assertMatch(text, /^export const value: B = \{ of: "b" \};$/m);
+  assertMatch(text, /^interface B \{$/m);
+  assertEquals(text.includes("import"), false);
 });
 
 Deno.test("linkModules() writes imports of types from lib once, for the folder of the output", () => {
@@ -98,8 +98,8 @@ Deno.test("linkModules() writes imports of types from lib once, for the folder o
     "plugins/a/c.ts":
       'import type {\n  A,\n} from "../../lib/x/y.ts";\n\nexport const c: A = null;\n',
   });
-  strictEqual(text.match(/import/g)?.length, 1);
-  match(text, /^import type \{ A, B \} from "\.\.\/lib\/x\/y\.ts";$/m);
+  assertEquals(text.match(/import/g)?.length, 1);
+  assertMatch(text, /^import type \{ A, B \} from "\.\.\/lib\/x\/y\.ts";$/m);
 });
 
 Deno.test("linkModules() breaks a long import of types as the formatter does", () => {
@@ -108,7 +108,10 @@ Deno.test("linkModules() breaks a long import of types as the formatter does", (
     [ENTRY]: `${HEADER}import type { ${names.join(", ")} } from "../../lib/x.ts";\n\n` +
       "export const a = 1;\n",
   });
-  match(text, /^import type \{\n {2}LongNameA,\n(?: {2}\w+,\n)+\} from "\.\.\/lib\/x\.ts";$/m);
+  assertMatch(
+    text,
+    /^import type \{\n {2}LongNameA,\n(?: {2}\w+,\n)+\} from "\.\.\/lib\/x\.ts";$/m,
+  );
 });
 
 Deno.test("linkModules() links a module of lib/deps whose sources are given", () => {
@@ -116,7 +119,7 @@ Deno.test("linkModules() links a module of lib/deps whose sources are given", ()
     [ENTRY]: `${HEADER}import { b } from "../../lib/deps/b.ts";\n\nexport const a = () => b;\n`,
     "lib/deps/b.ts": "export const b = 1;\n",
   });
-  match(text, /\n\/\/ ---- lib\/deps\/b\.ts\n\nconst b = 1;\n$/);
+  assertMatch(text, /\n\/\/ ---- lib\/deps\/b\.ts\n\nconst b = 1;\n$/);
 });
 
 Deno.test("linkModules() leaves examples out of comments and keeps the rest", () => {
@@ -151,11 +154,11 @@ class C {
 }
 `,
   });
-  match(
+  assertMatch(
     text,
     /\/\*\*\n \* Returns b\.\n \*\n \* @returns b\n \* @throws nothing\n \*\/\nfunction b/,
   );
-  match(text, / {2}\/\*\*\n {3}\* Does it\.\n {3}\*\/\n {2}do/);
+  assertMatch(text, / {2}\/\*\*\n {3}\* Does it\.\n {3}\*\/\n {2}do/);
 });
 
 Deno.test("linkModules() refuses a name that two modules define", () => {
@@ -164,7 +167,7 @@ Deno.test("linkModules() refuses a name that two modules define", () => {
     ...withModule('import { b } from "./b.ts";\n\nconst same = b;\n', module),
     "plugins/a/c.ts": "export const c = 1;\n",
   });
-  strictEqual(
+  assertEquals(
     message,
     "Cannot link plugins/a/mod.ts line 5: same is defined in plugins/a/b.ts line 5 as well; " +
       "rename one",
@@ -172,11 +175,11 @@ Deno.test("linkModules() refuses a name that two modules define", () => {
 });
 
 Deno.test("linkModules() refuses a name that hides a global or an imported type", () => {
-  match(
+  assertMatch(
     refusalOf({ [ENTRY]: `${HEADER}const one = 1;\nfunction fetch() {}\n` }),
     /line 4: fetch hides/,
   );
-  match(
+  assertMatch(
     refusalOf({ [ENTRY]: `${HEADER}import type { A } from "../../lib/x.ts";\n\nclass A {}\n` }),
     /line 3: A is defined in plugins\/a\/mod\.ts as well/,
   );
@@ -187,7 +190,7 @@ Deno.test("linkModules() refuses modules that import each other", () => {
     'import { b } from "./b.ts";\n\nexport const a = b;\n',
     'import type { a } from "./mod.ts";\n\nexport const b = 1;\n',
   ));
-  match(
+  assertMatch(
     message,
     /b\.ts line 1: .*: plugins\/a\/mod\.ts → plugins\/a\/b\.ts → plugins\/a\/mod\.ts$/,
   );
@@ -210,18 +213,18 @@ Deno.test("linkModules() refuses forms that it does not understand, with file an
   ];
   for (const [code, line, message] of refused) {
     const found = refusalOf({ [ENTRY]: HEADER + code });
-    match(found, message);
-    match(found, new RegExp(`^Cannot link plugins/a/mod\\.ts line ${line}: `), code);
+    assertMatch(found, message);
+    assertMatch(found, new RegExp(`^Cannot link plugins/a/mod\\.ts line ${line}: `), code);
   }
-  match(
+  assertMatch(
     refusalOf(withModule('import { b } from "./b.ts";\n', "export default 1;\n")),
     /b\.ts line 1: a default export/,
   );
-  match(refusalOf({ [ENTRY]: "export const a = 1;\n" }), /line 1: .* without a doc comment/);
+  assertMatch(refusalOf({ [ENTRY]: "export const a = 1;\n" }), /line 1: .* without a doc comment/);
 });
 
 Deno.test("linkModules() takes comments that speak of imports", () => {
   const comment =
     "// A plugin calls no import().\n/**\n * import { a } from it, import.meta\n */\n";
-  match(link({ [ENTRY]: `${HEADER}${comment}const b = 1;\n` }), /import\.meta/);
+  assertMatch(link({ [ENTRY]: `${HEADER}${comment}const b = 1;\n` }), /import\.meta/);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { CompileError } from "../../lib/tools/compile.ts";
 import { release, SUMS_FILE, TARGETS } from "../../lib/tools/release.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -19,24 +19,24 @@ Deno.test({
         return [];
       }, (line) => lines.push(line));
       const name = `elastik-${VERSION}`;
-      equal(found.files, [
+      assertEquals(found.files, [
         `${name}.js`,
         `${name}-linux-x64`,
         `${name}-linux-arm64`,
         `${name}-windows-x64.exe`,
       ]);
-      equal(found.missing, [
+      assertEquals(found.missing, [
         { file: `${name}-macos-x64`, reason: "no such host" },
         { file: `${name}-macos-arm64`, reason: "no such host" },
       ]);
-      match(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
-      equal(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
+      assertMatch(lines.join("\n"), /-macos-x64: cannot be built here: no such host\n/);
+      assertEquals(lines.at(-1), `${SUMS_FILE}: 4 of 6 files`);
       const checked = await runProgram({
         command: "sha256sum",
         args: ["--check", "--strict", SUMS_FILE],
         cwd: `${folder}/dist`,
       });
-      equal(checked.code, 0, checked.stderr);
-      equal(checked.stdout.trim().split("\n").length, 4);
+      assertEquals(checked.code, 0, checked.stderr);
+      assertEquals(checked.stdout.trim().split("\n").length, 4);
     }),
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { CHAIN_START, type ChainState } from "../../lib/world/event_chain.ts";
 import { type AuditedRow, auditResult } from "../../lib/world/audit_result.ts";
 
@@ -16,12 +16,12 @@ const CHAIN: ChainState = {
 /** Returns whether the checks of chain and body passed. */
 function checks(row: Partial<AuditedRow>, chain: Partial<ChainState> = {}): [boolean, boolean] {
   const audit = auditResult("home/x", { ...ROW, ...row }, { ...CHAIN, ...chain });
-  equal(audit.ok, audit.chain.ok && audit.body.ok);
+  assertEquals(audit.ok, audit.chain.ok && audit.body.ok);
   return [audit.chain.ok, audit.body.ok];
 }
 
 Deno.test("auditResult() is ok if row and chain match", () => {
-  equal(auditResult("home/x", ROW, CHAIN), {
+  assertEquals(auditResult("home/x", ROW, CHAIN), {
     name: "home/x",
     ok: true,
     events: 2,
@@ -32,34 +32,36 @@ Deno.test("auditResult() is ok if row and chain match", () => {
 });
 
 Deno.test("auditResult() reports chain and body independently", () => {
-  equal(checks({}, { brokenAt: 1, reason: "r" }), [false, true]);
-  equal(checks({ sha256: "bb" }), [true, false]);
-  equal(checks({ sha256: "bb" }, { brokenAt: 1, reason: "r" }), [false, false]);
+  assertEquals(checks({}, { brokenAt: 1, reason: "r" }), [false, true]);
+  assertEquals(checks({ sha256: "bb" }), [true, false]);
+  assertEquals(checks({ sha256: "bb" }, { brokenAt: 1, reason: "r" }), [false, false]);
 });
 
 Deno.test("auditResult() detects a column that differs from its event", () => {
   for (const row of [{ version: 3 }, { ext: "html" }, { headers: '[["x-meta-a","1"]]' }]) {
-    equal(checks(row), [true, false], JSON.stringify(row));
+    assertEquals(checks(row), [true, false], JSON.stringify(row));
   }
 });
 
 Deno.test("auditResult() accepts a state only if the newest transition led to it", () => {
-  equal(checks({ state: "pending" }), [true, true]);
-  for (const state of ["active", "disabled", "anything"]) equal(checks({ state }), [true, false]);
-  equal(checks({ state: "active" }, { state: "active" }), [true, true]);
-  equal(checks({ state: "active" }, { state: "disabled" }), [true, false]);
-  equal(checks({ state: "" }, { state: "disabled" }), [true, false]);
+  assertEquals(checks({ state: "pending" }), [true, true]);
+  for (const state of ["active", "disabled", "anything"]) {
+    assertEquals(checks({ state }), [true, false]);
+  }
+  assertEquals(checks({ state: "active" }, { state: "active" }), [true, true]);
+  assertEquals(checks({ state: "active" }, { state: "disabled" }), [true, false]);
+  assertEquals(checks({ state: "" }, { state: "disabled" }), [true, false]);
 });
 
 Deno.test("auditResult() ignores columns that no event records", () => {
   const { ext: _ext, meta: _meta, ...silent } = CHAIN;
   const row = { ...ROW, ext: "anything", headers: "anything" };
-  equal(auditResult("home/x", row, silent).ok, true);
+  assertEquals(auditResult("home/x", row, silent).ok, true);
 });
 
 Deno.test("auditResult() is not ok for a chain without events", () => {
   const audit = auditResult("home/x", ROW, CHAIN_START);
-  equal([audit.ok, audit.chain.reason, audit.body.reason], [
+  assertEquals([audit.ok, audit.chain.reason, audit.body.reason], [
     false,
     "the chain has no events",
     "no event records the hash of the body",

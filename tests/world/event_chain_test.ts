@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, notStrictEqual } from "node:assert/strict";
+import { assertEquals, assertNotStrictEquals } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import {
   canonicalEvent,
@@ -72,8 +72,8 @@ Deno.test("createHmacSha256() returns the codes of RFC 4231", () => {
   ];
   for (const [at, [key, data, code]] of vectors.entries()) {
     const found = createHmacSha256(key)(data);
-    equal(found.length, 64);
-    equal(found.slice(0, code.length), code, `test case ${at + 1}`);
+    assertEquals(found.length, 64);
+    assertEquals(found.slice(0, code.length), code, `test case ${at + 1}`);
   }
 });
 
@@ -97,15 +97,15 @@ Deno.test("createChainSigner() returns HMAC-SHA256 for keys of every length", ()
     const signWithKey = createChainSigner(key);
     for (const event of events) {
       const expected = createHmac("sha256", key).update(canonicalEvent(...event)).digest("hex");
-      equal(signWithKey(...event), expected, `${key.length} ${event[2]}`);
+      assertEquals(signWithKey(...event), expected, `${key.length} ${event[2]}`);
     }
   }
 });
 
 Deno.test("createChainSigner() returns a signer with equal results for equal input", () => {
   const [first, second] = [sign("a", "b", "c", "d"), sign("a", "b", "c", "d")];
-  equal(first, second);
-  notStrictEqual(first, createChainSigner("the kez")("a", "b", "c", "d"));
+  assertEquals(first, second);
+  assertNotStrictEquals(first, createChainSigner("the kez")("a", "b", "c", "d"));
 });
 
 Deno.test("canonicalEvent() returns different texts for different events, even if joined fields are equal", () => {
@@ -123,7 +123,7 @@ Deno.test("canonicalEvent() returns different texts for different events, even i
     ["a", "b", "c", "\ud801"],
     ["a", "b", "c", "\ufffd"],
   ];
-  equal(
+  assertEquals(
     new Set(events.map((event) => canonicalEvent(...event))).size,
     events.length,
   );
@@ -134,21 +134,21 @@ Deno.test("stepChain() returns the fields of the newest events of a valid chain"
     '{"op":"put","version_after":1,"body_sha256_after":"aa","ext":"md","meta_headers":[["x-meta-a","1"]]}',
     '{"op":"put","version_after":2,"body_sha256_after":"bb","ext":"txt","meta_headers":[]}',
   ]));
-  equal(state.brokenAt, undefined);
-  equal(state.events, 2);
-  equal([state.version, state.bodySha256, state.ext, state.meta], [2, "bb", "txt", "[]"]);
+  assertEquals(state.brokenAt, undefined);
+  assertEquals(state.events, 2);
+  assertEquals([state.version, state.bodySha256, state.ext, state.meta], [2, "bb", "txt", "[]"]);
 });
 
 Deno.test("stepChain() ignores the fields of events of other types", () => {
   const payload = '{"version_after":9,"body_sha256_after":"ff","ext":"html","to":"active"}';
   const state = checkAll(chainOf([payload], "remark"));
-  equal([state.version, state.bodySha256, state.ext, state.state], [
+  assertEquals([state.version, state.bodySha256, state.ext, state.state], [
     undefined,
     undefined,
     undefined,
     undefined,
   ]);
-  equal(
+  assertEquals(
     checkAll(chainOf(['{"from":"pending","to":"active"}'], "state_transition")).state,
     "active",
   );
@@ -167,8 +167,12 @@ Deno.test("stepChain() ignores fields of a wrong type and payloads that are not 
     ]
   ) {
     const state = checkAll(chainOf([payload]));
-    equal([state.version, state.bodySha256, state.ext], [undefined, undefined, undefined], payload);
-    equal(state.brokenAt, undefined, payload);
+    assertEquals(
+      [state.version, state.bodySha256, state.ext],
+      [undefined, undefined, undefined],
+      payload,
+    );
+    assertEquals(state.brokenAt, undefined, payload);
   }
 });
 
@@ -176,8 +180,8 @@ Deno.test("stepChain() keeps the first event that is not valid", () => {
   const rows = chainOf(["1", "2", "3", "4", "5"]);
   const broken = rows.map((row) => row.id === 2 || row.id === 4 ? { ...row, payload: "x" } : row);
   const state = checkAll(broken);
-  equal(state.brokenAt, 2);
-  equal(state.events, 5);
+  assertEquals(state.brokenAt, 2);
+  assertEquals(state.events, 5);
 });
 
 Deno.test("stepChain() detects a change of any character in any field of any event", () => {
@@ -190,7 +194,7 @@ Deno.test("stepChain() detects a change of any character in any field of any eve
         const flipped = text.slice(0, at) + (text[at] === "0" ? "1" : "0") + text.slice(at + 1);
         if (flipped === text) continue;
         const changed = rows.map((row) => row === target ? { ...row, [field]: flipped } : row);
-        equal(checkAll(changed).brokenAt, target.id, `${field} of ${target.id} at ${at}`);
+        assertEquals(checkAll(changed).brokenAt, target.id, `${field} of ${target.id} at ${at}`);
       }
     }
   }
@@ -200,6 +204,6 @@ Deno.test("toEventRow() converts a BLOB to text that does not match the HMAC", (
   const [row] = chainOf(["{}"]);
   if (row === undefined) throw new Error("no row");
   const blob = toEventRow({ ...row, payload: new TextEncoder().encode("{}") });
-  equal(stepChain(CHAIN_START, blob, sign).brokenAt, 1);
-  equal(stepChain(CHAIN_START, toEventRow({ ...row }), sign).brokenAt, undefined);
+  assertEquals(stepChain(CHAIN_START, blob, sign).brokenAt, 1);
+  assertEquals(stepChain(CHAIN_START, toEventRow({ ...row }), sign).brokenAt, undefined);
 });

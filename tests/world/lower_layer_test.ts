@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import { createLowerLayer, lowerAuditResult } from "../../lib/world/lower_layer.ts";
 
@@ -7,7 +7,7 @@ const AT = "2026-01-01T00:00:00.000Z";
 Deno.test("createLowerLayer() creates worlds of version 0 with the unchanged texts", () => {
   const worlds = createLowerLayer({ "usr/share/doc/http.md": "# ü\n" }, AT);
   const body = new TextEncoder().encode("# ü\n");
-  equal([...worlds], [["usr/share/doc/http.md", {
+  assertEquals([...worlds], [["usr/share/doc/http.md", {
     name: "usr/share/doc/http.md",
     version: 0,
     ext: "md",
@@ -26,7 +26,7 @@ Deno.test("createLowerLayer() removes the suffix from names of TypeScript files 
     "usr/lib/a.d/x.js": "",
     "usr/ts/plain": "",
   }, AT);
-  equal([...worlds.values()].map(({ name, ext }) => [name, ext]), [
+  assertEquals([...worlds.values()].map(({ name, ext }) => [name, ext]), [
     ["home/boot", "ts"],
     ["usr/lib/a.d/x.js", "js"],
     ["usr/ts/plain", "txt"],
@@ -38,13 +38,13 @@ Deno.test("createLowerLayer() uses txt for a suffix that is not a valid extensio
     { "usr/a.b c": "", "usr/b.": "", "usr/c.tooLongToBeAnExtension": "" },
     AT,
   );
-  equal([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
+  assertEquals([...worlds.values()].map(({ ext }) => ext), ["txt", "txt", "txt"]);
 });
 
 Deno.test("lowerAuditResult() returns ok for a world without events", () => {
   const [world] = createLowerLayer({ "usr/a": "a" }, AT).values();
   if (world === undefined) throw new Error("no world");
-  equal(lowerAuditResult(world), {
+  assertEquals(lowerAuditResult(world), {
     name: "usr/a",
     ok: true,
     events: 0,

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import {
   chooseExt,
   isActiveExt,
@@ -54,14 +54,14 @@ Deno.test("toMediaType() returns the type of an extension, with a charset for te
     pdf: "application/pdf",
     bin: "application/octet-stream",
   };
-  for (const [ext, type] of Object.entries(types)) equal(toMediaType(ext), type);
+  for (const [ext, type] of Object.entries(types)) assertEquals(toMediaType(ext), type);
 });
 
 Deno.test("toMediaType() returns application/octet-stream for an unknown or invalid extension", () => {
   for (const ext of ["", "nosuch", "constructor", "__proto__", "a/b.html", "html;x", "HTML"]) {
-    equal(toMediaType(ext), "application/octet-stream", ext);
-    equal(isActiveExt(ext), false);
-    equal(isTextExt(ext), false);
+    assertEquals(toMediaType(ext), "application/octet-stream", ext);
+    assertEquals(isActiveExt(ext), false);
+    assertEquals(isTextExt(ext), false);
   }
 });
 
@@ -71,19 +71,19 @@ Deno.test("isTextExt() is true for source code, markup and text data", () => {
       " ",
     )
   ) {
-    equal(isTextExt(ext), true, ext);
+    assertEquals(isTextExt(ext), true, ext);
   }
   for (const ext of "bin png jpg pdf zip wasm mp4 sqlite".split(" ")) {
-    equal(isTextExt(ext), false, ext);
+    assertEquals(isTextExt(ext), false, ext);
   }
 });
 
 Deno.test("isActiveExt() is true for documents that can run scripts", () => {
   const active =
     "html htm shtml xhtml xht svg svgz xml xsl xslt rss atom rdf mathml mht mhtml eml xul";
-  for (const ext of active.split(" ")) equal(isActiveExt(ext), true, ext);
+  for (const ext of active.split(" ")) assertEquals(isActiveExt(ext), true, ext);
   for (const ext of "txt md json js ts css csv png pdf bin py wasm".split(" ")) {
-    equal(isActiveExt(ext), false, ext);
+    assertEquals(isActiveExt(ext), false, ext);
   }
 });
 
@@ -94,38 +94,38 @@ Deno.test("isActiveExt() is true for each extension with an HTML or XML type", (
       for (const c of letters) {
         const ext = a + b + c;
         const type = toMediaType(ext);
-        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) ok(isActiveExt(ext), `${ext} ${type}`);
+        if (/(?:[+/]xml|html)(?:;|$)/.test(type)) assert(isActiveExt(ext), `${ext} ${type}`);
       }
     }
   }
 });
 
 Deno.test("isValidExt() accepts 1 to 16 lower-case letters and digits", () => {
-  for (const text of ["md", "7z", "a".repeat(16)]) equal(isValidExt(text), true, text);
+  for (const text of ["md", "7z", "a".repeat(16)]) assertEquals(isValidExt(text), true, text);
   for (const text of ["", "MD", ".md", "a.b", "é", "md\n", "a".repeat(17)]) {
-    equal(isValidExt(text), false);
+    assertEquals(isValidExt(text), false);
   }
 });
 
 Deno.test("isUtf8() is true only for well-formed UTF-8", () => {
   for (const text of ["", "a", "é✓😀", "\ufeffa", "a\0b"]) {
-    equal(isUtf8(encoder.encode(text)), true);
+    assertEquals(isUtf8(encoder.encode(text)), true);
   }
   for (const bytes of [[0xff], [0xc3], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) {
-    equal(isUtf8(new Uint8Array(bytes)), false);
+    assertEquals(isUtf8(new Uint8Array(bytes)), false);
   }
 });
 
 Deno.test("chooseExt() uses ?ext= first", () => {
-  equal(choose({ ext: "md", type: "text/html", name: "home/x.png", body: "<p>" }), "md");
-  equal(choose({ ext: "MD" }), "md");
-  equal(choose({ ext: "nosuch" }), "nosuch");
-  equal(choose({ ext: "a".repeat(16) }), "a".repeat(16));
+  assertEquals(choose({ ext: "md", type: "text/html", name: "home/x.png", body: "<p>" }), "md");
+  assertEquals(choose({ ext: "MD" }), "md");
+  assertEquals(choose({ ext: "nosuch" }), "nosuch");
+  assertEquals(choose({ ext: "a".repeat(16) }), "a".repeat(16));
 });
 
 Deno.test("chooseExt() returns a fault for an invalid ?ext=", () => {
   for (const ext of ["", ".md", "a/b", "a.b", "é", "a".repeat(17), "md\r\n", "m d", "%00"]) {
-    ok(choose({ ext }).startsWith("fault: ext is"), ext);
+    assert(choose({ ext }).startsWith("fault: ext is"), ext);
   }
 });
 
@@ -152,7 +152,7 @@ Deno.test("chooseExt() uses a known Content-Type and ignores its parameters", ()
     "application/pdf": "pdf",
   };
   for (const [type, ext] of Object.entries(types)) {
-    equal(choose({ type, name: "home/x.css", body: BINARY }), ext, type);
+    assertEquals(choose({ type, name: "home/x.css", body: BINARY }), ext, type);
   }
 });
 
@@ -177,7 +177,7 @@ Deno.test("chooseExt() returns an extension with the type of the Content-Type", 
       "video/mp4",
       "audio/mpeg",
     ]
-  ) equal(toMediaType(choose({ type })).split(";")[0], type);
+  ) assertEquals(toMediaType(choose({ type })).split(";")[0], type);
 });
 
 Deno.test("chooseExt() ignores types that clients send by default", () => {
@@ -193,17 +193,17 @@ Deno.test("chooseExt() ignores types that clients send by default", () => {
       "constructor",
     ]
   ) {
-    equal(choose({ type, name: "home/x.md" }), "md", type);
-    equal(choose({ type, body: "<h1>hi</h1>" }), "html", type);
-    equal(choose({ type, body: BINARY }), "bin", type);
+    assertEquals(choose({ type, name: "home/x.md" }), "md", type);
+    assertEquals(choose({ type, body: "<h1>hi</h1>" }), "html", type);
+    assertEquals(choose({ type, body: BINARY }), "bin", type);
   }
 });
 
 Deno.test("chooseExt() uses a known suffix of the name", () => {
-  equal(choose({ name: "home/notes.md" }), "md");
-  equal(choose({ name: "home/README.MD" }), "md");
-  equal(choose({ name: "home/a.tar.gz", body: BINARY }), "gz");
-  equal(choose({ name: "home/a.b/c.ts" }), "ts");
+  assertEquals(choose({ name: "home/notes.md" }), "md");
+  assertEquals(choose({ name: "home/README.MD" }), "md");
+  assertEquals(choose({ name: "home/a.tar.gz", body: BINARY }), "gz");
+  assertEquals(choose({ name: "home/a.b/c.ts" }), "ts");
 });
 
 Deno.test("chooseExt() ignores the suffix of hosts, versions, dot files and folders", () => {
@@ -217,28 +217,28 @@ Deno.test("chooseExt() ignores the suffix of hosts, versions, dot files and fold
       "home/x.nosuch",
     ]
   ) {
-    equal(choose({ name }), "txt", name);
+    assertEquals(choose({ name }), "txt", name);
   }
 });
 
 Deno.test("chooseExt() returns ts below lib/ for all bytes", () => {
-  equal(choose({ name: "lib/example" }), "ts");
-  equal(choose({ name: "lib/example", body: "<T>(x: T) => x" }), "ts");
-  equal(choose({ name: "lib/example", type: "text/plain;charset=UTF-8" }), "ts");
-  equal(choose({ name: "lib/example", type: "text/javascript" }), "js");
-  equal(choose({ name: "lib/example.js" }), "js");
-  equal(choose({ name: "library" }), "txt");
+  assertEquals(choose({ name: "lib/example" }), "ts");
+  assertEquals(choose({ name: "lib/example", body: "<T>(x: T) => x" }), "ts");
+  assertEquals(choose({ name: "lib/example", type: "text/plain;charset=UTF-8" }), "ts");
+  assertEquals(choose({ name: "lib/example", type: "text/javascript" }), "js");
+  assertEquals(choose({ name: "lib/example.js" }), "js");
+  assertEquals(choose({ name: "library" }), "txt");
 });
 
 Deno.test("chooseExt() detects markup, text and other bytes", () => {
   for (
     const body of ["<h1>", " \r\n\t<p>", "\ufeff<!doctype html>", "<!-- x -->", "</p>", "<?xml ?>"]
   ) {
-    equal(choose({ body }), "html", body);
+    assertEquals(choose({ body }), "html", body);
   }
   for (const body of ["", " ", "<", "<3 you", "< p>", "a <b>", "{}", "\ufeff", "1 < 2"]) {
-    equal(choose({ body }), "txt", body);
+    assertEquals(choose({ body }), "txt", body);
   }
-  equal(choose({ body: BINARY }), "bin");
-  equal(choose({ body: new Uint8Array([0x3c, 0x70, 0x3e, 0xff]) }), "bin");
+  assertEquals(choose({ body: BINARY }), "bin");
+  assertEquals(choose({ body: new Uint8Array([0x3c, 0x70, 0x3e, 0xff]) }), "bin");
 });

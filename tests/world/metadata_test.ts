@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { MAX_META_TOTAL_BYTES, MAX_META_VALUE_BYTES } from "../../lib/limits.ts";
 import {
   filterMeta,
@@ -18,7 +18,7 @@ function fault(headers: [string, string][]): string {
 }
 
 Deno.test("parseMetaHeaders() returns only X-Meta headers, in lower case and sorted by name", () => {
-  equal(
+  assertEquals(
     meta([
       ["Host", "localhost"],
       ["X-Meta-Confidence", "0.95"],
@@ -32,7 +32,7 @@ Deno.test("parseMetaHeaders() returns only X-Meta headers, in lower case and sor
     ]),
     [["x-meta-author", "codex"], ["x-meta-confidence", "0.95"]],
   );
-  equal(meta([["host", "x"]]), []);
+  assertEquals(meta([["host", "x"]]), []);
 });
 
 Deno.test("parseMetaHeaders() reads headers as Deno iterates them", () => {
@@ -41,11 +41,14 @@ Deno.test("parseMetaHeaders() reads headers as Deno iterates them", () => {
     ["X-Meta-Alpha", "one"],
     ["x-meta-alpha", "two"],
   ]);
-  equal(meta([...headers]), [["x-meta-alpha", "one, two"], ["x-meta-zeta", "spaces around"]]);
+  assertEquals(meta([...headers]), [["x-meta-alpha", "one, two"], [
+    "x-meta-zeta",
+    "spaces around",
+  ]]);
 });
 
 Deno.test("parseMetaHeaders() accepts an empty value and inner spaces", () => {
-  equal(meta([["x-meta-a", ""], ["x-meta-b", "a  b ~!"]]), [["x-meta-a", ""], [
+  assertEquals(meta([["x-meta-a", ""], ["x-meta-b", "a  b ~!"]]), [["x-meta-a", ""], [
     "x-meta-b",
     "a  b ~!",
   ]]);
@@ -55,7 +58,7 @@ Deno.test("parseMetaHeaders() refuses a value that is not visible ASCII and name
   for (
     const value of ["é", "Ã©", "a\tb", "a\nb", "a\r\nset-cookie: x", "a\0", " a", "a ", "\x7f"]
   ) {
-    ok(fault([["x-meta-ok", "1"], ["x-meta-title", value]]).startsWith("x-meta-title "), value);
+    assert(fault([["x-meta-ok", "1"], ["x-meta-title", value]]).startsWith("x-meta-title "), value);
   }
 });
 
@@ -63,14 +66,14 @@ Deno.test("parseMetaHeaders() refuses names that are not tokens", () => {
   for (
     const name of ["x-meta-", "x-meta-a b", "x-meta-a:b", "x-meta-é", "x-meta-a\nb", "x-meta-a/b"]
   ) {
-    ok(fault([[name, "1"]]), name);
-    ok(!/[^\x20-\x7e]/.test(fault([[name, "1"]])), name);
+    assert(fault([[name, "1"]]), name);
+    assert(!/[^\x20-\x7e]/.test(fault([[name, "1"]])), name);
   }
 });
 
 Deno.test("parseMetaHeaders() accepts a value of the maximum length and refuses one more byte", () => {
-  equal(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES)]]), "");
-  ok(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES + 1)]]).startsWith("x-meta-a "));
+  assertEquals(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES)]]), "");
+  assert(fault([["x-meta-a", "v".repeat(MAX_META_VALUE_BYTES + 1)]]).startsWith("x-meta-a "));
 });
 
 Deno.test("parseMetaHeaders() accepts the maximum total of names and values and refuses one more byte", () => {
@@ -82,16 +85,16 @@ Deno.test("parseMetaHeaders() accepts the maximum total of names and values and 
     full.push([name(i), value]);
     left -= name(i).length + value.length;
   }
-  equal(left, 0);
-  equal(fault(full), "");
+  assertEquals(left, 0);
+  assertEquals(fault(full), "");
   const last = full.at(-1);
-  ok(last);
+  assert(last);
   const over: [string, string][] = [...full.slice(0, -1), [last[0], last[1] + "v"]];
-  ok(fault(over).startsWith(`${last[0]} `));
+  assert(fault(over).startsWith(`${last[0]} `));
 });
 
 Deno.test("filterMeta() returns only valid pairs", () => {
-  equal(
+  assertEquals(
     filterMeta([
       ["x-meta-author", "codex"],
       ["X-Meta-Upper", "1"],
@@ -116,7 +119,7 @@ Deno.test("filterMeta() returns only valid pairs", () => {
 
 Deno.test("filterMeta() returns no pairs for other shapes", () => {
   for (const stored of [undefined, null, "x", 1, {}, { "x-meta-a": "1" }, [], { length: 1 }]) {
-    equal(filterMeta(stored), []);
+    assertEquals(filterMeta(stored), []);
   }
 });
 
@@ -125,22 +128,22 @@ Deno.test("filterMeta() returns at most the maximum total of bytes", () => {
     Array.from({ length: 100 }, (_, i) => [`x-meta-${i}`, "v".repeat(MAX_META_VALUE_BYTES)]),
   );
   const total = kept.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
-  ok(kept.length > 0 && total <= MAX_META_TOTAL_BYTES);
+  assert(kept.length > 0 && total <= MAX_META_TOTAL_BYTES);
 });
 
 Deno.test("filterMeta() returns pairs that Headers accepts", () => {
   const kept = filterMeta([["x-meta-a", "\n"], ["x-meta-b", ""], ["x-meta-^`|~", "~ ~"]]);
   const headers = new Headers();
   for (const [name, value] of kept) headers.set(name, value);
-  equal([...headers.keys()], ["x-meta-^`|~", "x-meta-b"].sort());
+  assertEquals([...headers.keys()], ["x-meta-^`|~", "x-meta-b"].sort());
 });
 
 Deno.test("parseMeta() returns the pairs that stringifyMeta() wrote", () => {
   const pairs = [["x-meta-author", 'co"dex']] as const;
-  equal(stringifyMeta(pairs), '[["x-meta-author","co\\"dex"]]');
-  equal(parseMeta(stringifyMeta(pairs)), pairs);
+  assertEquals(stringifyMeta(pairs), '[["x-meta-author","co\\"dex"]]');
+  assertEquals(parseMeta(stringifyMeta(pairs)), pairs);
 });
 
 Deno.test("parseMeta() returns no pairs for text that is not JSON", () => {
-  for (const text of [null, "", "[]", "x", "[[", '{"a":1}']) equal(parseMeta(text), []);
+  for (const text of [null, "", "[]", "x", "[[", '{"a":1}']) assertEquals(parseMeta(text), []);
 });

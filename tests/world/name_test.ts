@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { MAX_FOLDER_BYTES } from "../../lib/limits.ts";
 import {
   fromFolderName,
@@ -10,24 +10,24 @@ import {
 } from "../../lib/world/name.ts";
 
 Deno.test("NAMESPACES has the six namespaces of worlds", () => {
-  assert.deepEqual([...NAMESPACES], ["home", "etc", "usr", "var", "boot", "lib"]);
+  assertEquals([...NAMESPACES], ["home", "etc", "usr", "var", "boot", "lib"]);
 });
 
 Deno.test("namespaceOf() returns the first segment", () => {
-  assert.equal(namespaceOf("home/a/b"), "home");
-  assert.equal(namespaceOf("home"), "home");
-  assert.equal(namespaceOf(""), "");
-  assert.equal(namespaceOf("home/etc/shadow"), "home");
+  assertEquals(namespaceOf("home/a/b"), "home");
+  assertEquals(namespaceOf("home"), "home");
+  assertEquals(namespaceOf(""), "");
+  assertEquals(namespaceOf("home/etc/shadow"), "home");
 });
 
 Deno.test("isInNamespace() is true only for the exact spelling of a namespace", () => {
   for (const name of ["home", "home/x", "etc/passwd", "usr/a/b", "var/x", "boot/env", "lib/x"]) {
-    assert.equal(isInNamespace(name), true, name);
+    assertEquals(isInNamespace(name), true, name);
   }
   for (
     const name of ["", "Home/x", "HOME", "homes/x", "hom", "etc2/x", " home/x", "proc/x", "dev"]
   ) {
-    assert.equal(isInNamespace(name), false, name);
+    assertEquals(isInNamespace(name), false, name);
   }
 });
 
@@ -64,25 +64,25 @@ Deno.test("nameFault() returns undefined for valid names", () => {
     "var/cache/semantic/x",
     "usr/lib/shell/index.html",
   ];
-  for (const name of names) assert.equal(nameFault(name), undefined, name);
+  for (const name of names) assertEquals(nameFault(name), undefined, name);
 });
 
 Deno.test("nameFault() refuses names outside the namespaces", () => {
   for (
     const name of ["", "x", "proc/x", "dev/gpu", "Home/x", "homex", "/home/x", "data/x", "..", "."]
   ) {
-    assert.match(nameFault(name) ?? "", /is not in one of home, etc/, name);
+    assertMatch(nameFault(name) ?? "", /is not in one of home, etc/, name);
   }
 });
 
 Deno.test("nameFault() refuses the name of a namespace", () => {
-  for (const name of NAMESPACES) assert.match(nameFault(name) ?? "", /cannot be a world/, name);
+  for (const name of NAMESPACES) assertMatch(nameFault(name) ?? "", /cannot be a world/, name);
 });
 
 Deno.test("nameFault() reports each character that is not allowed", () => {
   for (const char of '\\:*?"<>|') {
     for (const name of [`home/${char}`, `home/a${char}b`, `home/a/b${char}`, `home/é${char}`]) {
-      assert.equal(nameFault(name), `it contains the character ${char}`, name);
+      assertEquals(nameFault(name), `it contains the character ${char}`, name);
     }
   }
 });
@@ -93,7 +93,7 @@ Deno.test("nameFault() refuses each control character and line separator without
   for (let code = 0x7f; code < 0xa0; code++) codes.push(code);
   for (const code of codes) {
     const fault = nameFault(`home/a${String.fromCharCode(code)}b`);
-    assert.equal(fault, "it contains a control character", code.toString(16));
+    assertEquals(fault, "it contains a control character", code.toString(16));
   }
 });
 
@@ -101,10 +101,10 @@ Deno.test("nameFault() refuses dot segments and empty segments", () => {
   for (
     const name of ["home/.", "home/..", "home/../etc/shadow", "home/a/./b", "home/a/..", "lib/.."]
   ) {
-    assert.equal(nameFault(name), "it contains a dot segment", name);
+    assertEquals(nameFault(name), "it contains a dot segment", name);
   }
   for (const name of ["home/", "home//x", "home/x/", "home/é//x", "home/é/"]) {
-    assert.equal(nameFault(name), "it contains an empty segment", name);
+    assertEquals(nameFault(name), "it contains an empty segment", name);
   }
 });
 
@@ -112,7 +112,7 @@ Deno.test("nameFault() refuses names that are not in NFC or not well-formed", ()
   for (
     const name of ["home/e\u0301", "home/\u212b", "home/\u037e", "home/\u1100\u1161", "home/\ud800"]
   ) {
-    assert.equal(nameFault(name), "it is not in NFC", name);
+    assertEquals(nameFault(name), "it is not in NFC", name);
   }
 });
 
@@ -126,23 +126,23 @@ Deno.test("nameFault() allows a folder of 255 bytes and refuses one of 256", () 
   for (const [kind, name] of grow) {
     const fits = name(MAX_FOLDER_BYTES);
     const past = name(MAX_FOLDER_BYTES + 1);
-    assert.equal(new TextEncoder().encode(toFolderName(fits)).length, 255, kind);
-    assert.equal(nameFault(fits), undefined, kind);
-    assert.match(nameFault(past) ?? "", /is 256 bytes long; at most 255 are allowed/, kind);
+    assertEquals(new TextEncoder().encode(toFolderName(fits)).length, 255, kind);
+    assertEquals(nameFault(fits), undefined, kind);
+    assertMatch(nameFault(past) ?? "", /is 256 bytes long; at most 255 are allowed/, kind);
   }
 });
 
 Deno.test("nameFault() measures the folder name of a short name with many slashes", () => {
   const name = "home" + "/a".repeat(90);
-  assert.ok(name.length < 200);
-  assert.match(nameFault(name) ?? "", /its folder name is 364 bytes long/);
+  assert(name.length < 200);
+  assertMatch(nameFault(name) ?? "", /its folder name is 364 bytes long/);
 });
 
 Deno.test("toFolderName() encodes only % as %25 and / as %2F", () => {
-  assert.equal(toFolderName("home/findings/x"), "home%2Ffindings%2Fx");
-  assert.equal(toFolderName("home/100%"), "home%2F100%25");
-  assert.equal(toFolderName("home/%2F"), "home%2F%252F");
-  assert.equal(toFolderName("home/é &+"), "home%2Fé &+");
+  assertEquals(toFolderName("home/findings/x"), "home%2Ffindings%2Fx");
+  assertEquals(toFolderName("home/100%"), "home%2F100%25");
+  assertEquals(toFolderName("home/%2F"), "home%2F%252F");
+  assertEquals(toFolderName("home/é &+"), "home%2Fé &+");
 });
 
 Deno.test("fromFolderName() is the inverse of toFolderName()", () => {
@@ -155,7 +155,7 @@ Deno.test("fromFolderName() is the inverse of toFolderName()", () => {
     "etc/a/b/c",
     "home/é",
   ];
-  for (const name of names) assert.equal(fromFolderName(toFolderName(name)), name);
+  for (const name of names) assertStrictEquals(fromFolderName(toFolderName(name)), name);
 });
 
 Deno.test("fromFolderName() returns undefined for folders that toFolderName() never returns", () => {
@@ -181,5 +181,5 @@ Deno.test("fromFolderName() returns undefined for folders that toFolderName() ne
     "home%2Fe\u0301",
     "catalog.json",
   ];
-  for (const folder of folders) assert.equal(fromFolderName(folder), undefined, folder);
+  for (const folder of folders) assertEquals(fromFolderName(folder), undefined, folder);
 });

@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../support/assert.ts";
 import { preconditionFault } from "../../lib/world/precondition.ts";
 import type { Precondition } from "../../lib/world/store.ts";
 
@@ -6,17 +6,17 @@ const current = { version: 3, sha256: "ab".repeat(32), updatedAt: "2026-01-01T00
 const at = Date.parse("2026-01-01T00:00:01.000Z");
 
 function holds(precondition: Precondition, found: typeof current | undefined = current): void {
-  equal(preconditionFault(precondition, found), undefined, JSON.stringify(precondition));
+  assertEquals(preconditionFault(precondition, found), undefined, JSON.stringify(precondition));
 }
 
 function fails(precondition: Precondition, found?: typeof current): void {
-  ok(preconditionFault(precondition, found), JSON.stringify(precondition));
+  assert(preconditionFault(precondition, found), JSON.stringify(precondition));
 }
 
 Deno.test("preconditionFault() returns undefined without a condition", () => {
-  equal(preconditionFault(undefined, current), undefined);
+  assertEquals(preconditionFault(undefined, current), undefined);
   holds({});
-  equal(preconditionFault({}, undefined), undefined);
+  assertEquals(preconditionFault({}, undefined), undefined);
 });
 
 Deno.test("preconditionFault() compares If-Match by version, and by hash if the tag has one", () => {
@@ -38,14 +38,14 @@ Deno.test("preconditionFault() returns a fault for If-None-Match if its tag is c
   fails({ noneMatch: [{ version: 3 }] }, current);
   holds({ noneMatch: [{ version: 3, sha256: "cd" }] });
   holds({ noneMatch: [{ version: 2 }] });
-  equal(preconditionFault({ noneMatch: "*" }, undefined), undefined);
+  assertEquals(preconditionFault({ noneMatch: "*" }, undefined), undefined);
 });
 
 Deno.test("preconditionFault() compares If-Unmodified-Since in whole seconds", () => {
   holds({ unmodifiedSince: at });
   holds({ unmodifiedSince: at + 1000 });
   fails({ unmodifiedSince: at - 1000 }, current);
-  equal(preconditionFault({ unmodifiedSince: at - 1000 }, undefined), undefined);
+  assertEquals(preconditionFault({ unmodifiedSince: at - 1000 }, undefined), undefined);
 });
 
 Deno.test("preconditionFault() ignores If-Unmodified-Since if If-Match was sent (RFC 9110 §13.2.2)", () => {
@@ -60,6 +60,6 @@ Deno.test("preconditionFault() reads the hash only if a tag has one", () => {
       throw new Error("the hash was read");
     },
   };
-  equal(preconditionFault({ match: [{ version: 3 }] }, lazy), undefined);
-  ok(preconditionFault({ match: [{ version: 2, sha256: "ab" }] }, lazy));
+  assertEquals(preconditionFault({ match: [{ version: 3 }] }, lazy), undefined);
+  assert(preconditionFault({ match: [{ version: 2, sha256: "ab" }] }, lazy));
 });

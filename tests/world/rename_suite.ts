@@ -3,7 +3,7 @@
  * store_suite.ts.
  */
 
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import type { Change, Store, World } from "../../lib/world/store.ts";
 import type { WithStore } from "./store_suite.ts";
 
@@ -36,22 +36,22 @@ export function renameSuite(engine: string, withStore: WithStore): void {
           await put(store, "home/a", "two", { meta, ext: "md" });
           const before = await store.log("home/a", { limit: 10 });
           const written = await rename(store, "home/a", "var/deep/b", { ext: "html" });
-          equal([written.version, written.ext, written.created], [3, "html", true]);
+          assertEquals([written.version, written.ext, written.created], [3, "html", true]);
           for (const again of [false, true]) {
             const at = again ? await reopen() : store;
-            equal([await at.read("home/a"), at.stat("home/a")], [undefined, undefined]);
-            equal(at.isCollection("home"), false);
+            assertEquals([await at.read("home/a"), at.stat("home/a")], [undefined, undefined]);
+            assertEquals(at.isCollection("home"), false);
             const world = await at.read("var/deep/b");
-            equal([world?.version, world?.ext, world?.meta], [3, "html", meta]);
-            equal(await textOf(at.read("var/deep/b")), "two");
-            equal(await textOf(at.readAt("var/deep/b", 1)), "one");
-            equal((await at.readAt("var/deep/b", 2)).ext, "md");
+            assertEquals([world?.version, world?.ext, world?.meta], [3, "html", meta]);
+            assertEquals(await textOf(at.read("var/deep/b")), "two");
+            assertEquals(await textOf(at.readAt("var/deep/b", 1)), "one");
+            assertEquals((await at.readAt("var/deep/b", 2)).ext, "md");
             const log = await at.log("var/deep/b", { limit: 10 });
-            equal(log.slice(1), before);
-            equal(log[0]?.type, "world_moved");
+            assertEquals(log.slice(1), before);
+            assertEquals(log[0]?.type, "world_moved");
             const payload = { ...Object(log[0]?.payload) };
-            equal([payload.from, payload.to, payload.by], ["/home/a", "/var/deep/b", "T3"]);
-            equal((await at.audit("var/deep/b")).ok, true);
+            assertEquals([payload.from, payload.to, payload.by], ["/home/a", "/var/deep/b", "T3"]);
+            assertEquals((await at.audit("var/deep/b")).ok, true);
           }
         }),
     );
@@ -62,17 +62,17 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       await put(store, "home/a", "a");
       await put(store, "home/b", "b");
       const code = (promise: Promise<unknown>, name: string) =>
-        rejects(promise, { name: "StoreError", code: name });
+        assertRejects(promise, { name: "StoreError", code: name });
       await code(rename(store, "home/a", "home/b"), "precondition");
       await code(rename(store, "home/a", "usr/low"), "precondition");
       await code(rename(store, "usr/low", "home/c"), "lower");
       await code(rename(store, "home/none", "home/c"), "absent");
       const precondition = { match: [{ version: 7 }] };
       await code(rename(store, "home/a", "home/c", { precondition }), "precondition");
-      equal(await textOf(store.read("home/a")), "a");
-      equal(await textOf(store.read("home/b")), "b");
-      equal(await store.read("home/c"), undefined);
-      equal((await put(store, "home/a", "still")).version, 2);
+      assertEquals(await textOf(store.read("home/a")), "a");
+      assertEquals(await textOf(store.read("home/b")), "b");
+      assertEquals(await store.read("home/c"), undefined);
+      assertEquals((await put(store, "home/a", "still")).version, 2);
     }));
 
   Deno.test(`${engine} shows a lower-layer world again after the world that covered it is renamed`, () =>
@@ -81,8 +81,8 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       await rename(store, "usr/low", "home/high");
       for (const again of [false, true]) {
         const at = again ? await reopen() : store;
-        equal(await textOf(at.read("usr/low")), "low");
-        equal(await textOf(at.read("home/high")), "high");
+        assertEquals(await textOf(at.read("usr/low")), "low");
+        assertEquals(await textOf(at.read("home/high")), "high");
       }
     }));
 
@@ -92,7 +92,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       const changes: [Change["kind"], string, number][] = [];
       store.watch("/", ({ kind, name, version }) => void changes.push([kind, name, version]));
       await rename(store, "home/a", "home/b");
-      equal(changes, [["update", "home/b", 2], ["delete", "home/a", 1]]);
+      assertEquals(changes, [["update", "home/b", 2], ["delete", "home/a", 1]]);
     }));
 
   Deno.test(`${engine} keeps all changes during renames of their world`, () =>
@@ -117,22 +117,22 @@ export function renameSuite(engine: string, withStore: WithStore): void {
           await rename(store, name, to);
           moves += 1;
         } catch (error) {
-          ok(error instanceof Error && error.name === "StoreError", String(error));
+          assert(error instanceof Error && error.name === "StoreError", String(error));
         }
         await store.read(name);
         await put(store, `home/between${i % 2}`, "");
       }
       done = true;
       await Promise.all(writers);
-      ok(moves > 20, `only ${moves} moves`);
+      assert(moves > 20, `only ${moves} moves`);
       for (const again of [false, true]) {
         const at = again ? await reopen() : store;
         const lines: string[] = [];
         for (const { name } of await at.walk("")) {
           lines.push(...(await textOf(at.read(name)) ?? "").match(/.+\n/g) ?? []);
-          equal((await at.audit(name)).ok, true, name);
+          assertEquals((await at.audit(name)).ok, true, name);
         }
-        equal(lines.sort(), added.toSorted());
+        assertEquals(lines.sort(), added.toSorted());
       }
     }));
 
@@ -141,7 +141,7 @@ export function renameSuite(engine: string, withStore: WithStore): void {
       const names = Array.from({ length: 8 }, (_, i) => `home/w${i}`);
       await Promise.all(names.map((name) => put(store, name, name)));
       const outcomes = await Promise.allSettled(names.map((name) => rename(store, name, "home/x")));
-      equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
-      equal((await store.walk("home")).length, 8);
+      assertEquals(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+      assertEquals((await store.walk("home")).length, 8);
     }));
 }

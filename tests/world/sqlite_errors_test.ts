@@ -1,4 +1,4 @@
-import { equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sqliteErrorCode, toStoreError } from "../../lib/world/sqlite_errors.ts";
 import { StoreError } from "../../lib/world/store.ts";
@@ -14,7 +14,7 @@ function thrownBy(act: () => void): unknown {
 
 Deno.test("toStoreError() returns a StoreError unchanged", () => {
   const error = new StoreError("precondition", "seen another", "home/x");
-  equal(toStoreError(error, "home/y"), error);
+  assertStrictEquals(toStoreError(error, "home/y"), error);
 });
 
 Deno.test("toStoreError() returns the code full for a full disk, from SQLite and from the file system", () => {
@@ -28,16 +28,16 @@ Deno.test("toStoreError() returns the code full for a full disk, from SQLite and
   ];
   for (const error of errors) {
     const failure = toStoreError(error, "home/x");
-    equal(failure.code, "full", error.message);
-    equal(failure.world, "home/x");
+    assertEquals(failure.code, "full", error.message);
+    assertEquals(failure.world, "home/x");
   }
 });
 
 Deno.test("toStoreError() returns the code damaged for other errors and keeps their message", () => {
   for (const error of [new Error("file is not a database"), "a string", undefined, null, 7]) {
     const failure = toStoreError(error, "home/x");
-    equal(failure.code, "damaged");
-    match(failure.message, /^Cannot use the file of the world: /);
+    assertEquals(failure.code, "damaged");
+    assertMatch(failure.message, /^Cannot use the file of the world: /);
   }
 });
 
@@ -46,9 +46,9 @@ Deno.test("sqliteErrorCode() returns the primary result code of an error of node
   db.exec("CREATE TABLE t (x UNIQUE)");
   db.exec("INSERT INTO t VALUES (1)");
   const error = thrownBy(() => db.prepare("INSERT INTO t VALUES (1)").run());
-  equal(sqliteErrorCode(error), 19);
+  assertEquals(sqliteErrorCode(error), 19);
   db.close();
   for (const other of [undefined, null, "x", {}, { errcode: "13" }]) {
-    equal(sqliteErrorCode(other), undefined);
+    assertEquals(sqliteErrorCode(other), undefined);
   }
 });

@@ -3,7 +3,7 @@
  * They do not depend on how worlds are stored.
  */
 
-import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { sha256Hex } from "../../lib/base/hash.ts";
 import type { Change, ChangeResult, Store, StoreErrorCode, World } from "../../lib/world/store.ts";
 
@@ -50,7 +50,7 @@ async function readText(store: Store, name: string): Promise<string | undefined>
 }
 
 async function fails(promise: Promise<unknown>, code: StoreErrorCode): Promise<void> {
-  await rejects(promise, { name: "StoreError", code });
+  await assertRejects(promise, { name: "StoreError", code });
 }
 
 /** Returns the code of the error of a promise, or `done`. */
@@ -103,27 +103,27 @@ export function storeSuite(engine: string, withStore: WithStore): void {
   }
 
   promise("returns undefined or throws absent for missing worlds", {}, async ({ store }) => {
-    equal(await store.read("home/none"), undefined);
-    equal([store.peek("home/none"), store.stat("home/none")], [undefined, undefined]);
-    equal([store.isCollection("home"), store.count(), store.seq], [false, 0, 0]);
-    equal([await store.list("home"), await store.walk("")], [[], []]);
+    assertEquals(await store.read("home/none"), undefined);
+    assertEquals([store.peek("home/none"), store.stat("home/none")], [undefined, undefined]);
+    assertEquals([store.isCollection("home"), store.count(), store.seq], [false, 0, 0]);
+    assertEquals([await store.list("home"), await store.walk("")], [[], []]);
     await fails(store.readAt("home/none", 1), "absent");
     await fails(store.audit("home/none"), "absent");
     await fails(store.log("home/none", { limit: 5 }), "absent");
     await fails(store.remove({ name: "home/none", by: "T3" }), "absent");
     await fails(store.transition({ name: "home/none", to: "active", by: "T3" }), "absent");
     await fails(store.note({ name: "home/none", type: "remark", payload: {}, by: "T3" }), "absent");
-    equal(store.count(), 0);
+    assertEquals(store.count(), 0);
   });
 
   promise("reads all fields that were put", {}, async ({ store, reopen }) => {
     const body = encoder.encode("hello\n");
     const meta = [["x-meta-author", "codex"], ["x-meta-empty", ""]] as const;
     const written = await store.put({ name: "home/x", body, ext: "md", meta, by: "T2" });
-    match(written.updatedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assertMatch(written.updatedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     const { updatedAt } = written;
     const sha256 = sha256Hex(body);
-    equal(written, { version: 1, ext: "md", sha256, state: "", updatedAt, created: true });
+    assertEquals(written, { version: 1, ext: "md", sha256, state: "", updatedAt, created: true });
     const expected = {
       name: "home/x",
       version: 1,
@@ -135,8 +135,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       sha256,
       layer: "upper",
     };
-    equal(await store.read("home/x"), expected);
-    equal(await (await reopen()).read("home/x"), expected);
+    assertEquals(await store.read("home/x"), expected);
+    assertEquals(await (await reopen()).read("home/x"), expected);
   });
 
   promise("increments versions and reports created only for the first", {}, async ({ store }) => {
@@ -145,12 +145,12 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await append(store, "home/x", "2"),
       await put(store, "home/x", "3"),
     ];
-    equal(written.map(({ version, created }) => [version, created]), [
+    assertEquals(written.map(({ version, created }) => [version, created]), [
       [1, true],
       [2, false],
       [3, false],
     ]);
-    equal(written.map(({ sha256 }) => sha256), ["1", "12", "3"].map(sha256Hex));
+    assertEquals(written.map(({ sha256 }) => sha256), ["1", "12", "3"].map(sha256Hex));
   });
 
   promise("stores all bytes unchanged", {}, async ({ store, reopen }) => {
@@ -170,8 +170,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     const again = await reopen();
     for (const [i, body] of bodies.entries()) {
       const found = (await again.read(`home/b${i}`))?.body ?? new Uint8Array();
-      equal(sha256Hex(found), sha256Hex(Uint8Array.from([...body, 0, i])));
-      equal(sha256Hex((await again.readAt(`home/b${i}`, 1)).body), sha256Hex(body));
+      assertEquals(sha256Hex(found), sha256Hex(Uint8Array.from([...body, 0, i])));
+      assertEquals(sha256Hex((await again.readAt(`home/b${i}`, 1)).body), sha256Hex(body));
     }
   });
 
@@ -197,8 +197,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     ];
     await Promise.all(names.map((name) => put(store, name, name)));
     const again = await reopen();
-    for (const name of names) equal(await readText(again, name), name);
-    equal((await again.walk("")).map(({ name }) => name).sort(), names.toSorted());
+    for (const name of names) assertEquals(await readText(again, name), name);
+    assertEquals((await again.walk("")).map(({ name }) => name).sort(), names.toSorted());
   });
 
   promise(
@@ -213,8 +213,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await beforeAndAfter({ store, reopen }, async (each) => {
         const log = await each.read("home/log");
         const doc = await each.read("home/doc");
-        equal([textOf(log), log?.ext, log?.version], ["ab", "csv", 2]);
-        equal([textOf(doc), doc?.ext, doc?.meta], ["cd", "md", meta]);
+        assertEquals([textOf(log), log?.ext, log?.version], ["ab", "csv", 2]);
+        assertEquals([textOf(doc), doc?.ext, doc?.meta], ["cd", "md", meta]);
       });
     },
   );
@@ -239,10 +239,10 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       put(store, "home/x", "2", { precondition: { unmodifiedSince: Date.parse("2020-01-01") } }),
       "precondition",
     );
-    equal([await readText(store, "home/x"), store.count(), store.seq], ["1", 1, 1]);
+    assertEquals([await readText(store, "home/x"), store.count(), store.seq], ["1", 1, 1]);
     await put(store, "home/x", "2", { precondition: { match: [{ version: 1, sha256 }] } });
     await store.remove({ name: "home/x", by: "T3", precondition: { match: "*" } });
-    equal(store.count(), 0);
+    assertEquals(store.count(), 0);
   });
 
   promise("allows appends up to the maximum size", { maxWorldBytes: 8 }, async ({ store }) => {
@@ -250,23 +250,29 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     await append(store, "home/x", "5678");
     await fails(append(store, "home/x", "9"), "too-large");
     await fails(append(store, "home/y", "123456789"), "too-large");
-    equal([await readText(store, "home/x"), store.stat("home/y")], ["12345678", undefined]);
+    assertEquals([await readText(store, "home/x"), store.stat("home/y")], ["12345678", undefined]);
   });
 
   promise("changes a state without a new version", {}, async ({ store, reopen }) => {
     await put(store, "lib/p", "source", { state: "pending" });
     const written = await store.transition({ name: "lib/p", to: "active", by: "T3", reason: "ok" });
-    equal([written.version, written.state, written.created], [1, "active", false]);
-    equal([(await store.read("lib/p"))?.state, store.stat("lib/p")?.state], ["active", "active"]);
+    assertEquals([written.version, written.state, written.created], [1, "active", false]);
+    assertEquals([(await store.read("lib/p"))?.state, store.stat("lib/p")?.state], [
+      "active",
+      "active",
+    ]);
     const [event] = await store.log("lib/p", { limit: 1 });
-    equal([event?.type, event?.payload], [
+    assertEquals([event?.type, event?.payload], [
       "state_transition",
       { from: "pending", to: "active", version: 1, reason: "ok", by: "T3" },
     ]);
     const sunk = await put(store, "lib/p", "other source", { state: "pending" });
-    equal([sunk.version, sunk.state], [2, "pending"]);
+    assertEquals([sunk.version, sunk.state], [2, "pending"]);
     const again = await reopen();
-    equal([(await again.read("lib/p"))?.state, (await again.audit("lib/p")).ok], ["pending", true]);
+    assertEquals([(await again.read("lib/p"))?.state, (await again.audit("lib/p")).ok], [
+      "pending",
+      true,
+    ]);
   });
 
   promise("appends the event of a note without a change", {}, async ({ store }) => {
@@ -274,16 +280,19 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     const seq = store.seq;
     await store.note({ name: "home/x", type: "remark", payload: { why: "because" }, by: "T3" });
     const world = await store.read("home/x");
-    equal([world?.version, textOf(world), store.seq], [1, "1", seq]);
+    assertEquals([world?.version, textOf(world), store.seq], [1, "1", seq]);
     const [event] = await store.log("home/x", { limit: 9 });
-    equal([event?.id, event?.type, event?.payload], [2, "remark", { why: "because", by: "T3" }]);
+    assertEquals([event?.id, event?.type, event?.payload], [2, "remark", {
+      why: "because",
+      by: "T3",
+    }]);
   });
 
   promise("records the caller in every event", {}, async ({ store }) => {
     await put(store, "home/x", "1", { by: "cap:/home/x", facts: { from_version: 7 } });
     await append(store, "home/x", "2", { by: "T2" });
     const log = await store.log("home/x", { limit: 9 });
-    equal(log.map(({ payload }) => payload), [
+    assertEquals(log.map(({ payload }) => payload), [
       {
         op: "append",
         append_len: 1,
@@ -315,11 +324,17 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       const second = await store.log("home/x", { before: first.at(-1)?.id ?? 0, limit: 3 });
       const third = await store.log("home/x", { before: second.at(-1)?.id ?? 0, limit: 3 });
       const all = [...first, ...second, ...third];
-      equal(all.map(({ id }) => id), [7, 6, 5, 4, 3, 2, 1]);
-      all.slice(0, -1).forEach(({ prev_hmac: previous }, i) => equal(previous, all[i + 1]?.hmac));
+      assertEquals(all.map(({ id }) => id), [7, 6, 5, 4, 3, 2, 1]);
+      all.slice(0, -1).forEach(({ prev_hmac: previous }, i) =>
+        assertEquals(previous, all[i + 1]?.hmac)
+      );
       const { ok: whole, events, version, chain, body } = await store.audit("home/x");
-      equal([whole, events, version, chain], [true, 7, 7, { ok: true }]);
-      equal(body, { ok: true, sha256: sha256Hex("0123456"), expected: sha256Hex("0123456") });
+      assertEquals([whole, events, version, chain], [true, 7, 7, { ok: true }]);
+      assertEquals(body, {
+        ok: true,
+        sha256: sha256Hex("0123456"),
+        expected: sha256Hex("0123456"),
+      });
     },
   );
 
@@ -327,14 +342,14 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");
     await put(store, "home/x/below", "stays");
-    equal(await store.remove({ name: "home/x", by: "T3" }), { version: 2 });
+    assertEquals(await store.remove({ name: "home/x", by: "T3" }), { version: 2 });
     await beforeAndAfter({ store, reopen }, async (each) => {
-      equal([await readText(each, "home/x"), each.stat("home/x"), each.peek("home/x")], [
+      assertEquals([await readText(each, "home/x"), each.stat("home/x"), each.peek("home/x")], [
         undefined,
         undefined,
         undefined,
       ]);
-      equal([each.count(), await readText(each, "home/x/below")], [1, "stays"]);
+      assertEquals([each.count(), await readText(each, "home/x/below")], [1, "stays"]);
       await fails(each.remove({ name: "home/x", by: "T3" }), "absent");
     });
   });
@@ -343,14 +358,17 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     await put(store, "home/x", "old");
     await store.remove({ name: "home/x", by: "T3" });
     const written = await put(store, "home/x", "new");
-    equal([written.version, written.created], [1, true]);
+    assertEquals([written.version, written.created], [1, true]);
     await fails(store.readAt("home/x", 2), "absent");
     const again = await reopen();
-    equal([await readText(again, "home/x"), (await again.log("home/x", { limit: 9 })).length], [
+    assertEquals([
+      await readText(again, "home/x"),
+      (await again.log("home/x", { limit: 9 })).length,
+    ], [
       "new",
       1,
     ]);
-    equal((await again.audit("home/x")).ok, true);
+    assertEquals((await again.audit("home/x")).ok, true);
   });
 
   promise("keeps earlier versions", {}, async ({ store, reopen }) => {
@@ -361,15 +379,15 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       const texts = [];
       for (const version of [1, 2, 3]) {
         const world = await each.readAt("home/x", version);
-        equal([world.version, world.sha256], [version, sha256Hex(world.body)]);
+        assertEquals([world.version, world.sha256], [version, sha256Hex(world.body)]);
         texts.push(textOf(world));
       }
-      equal(texts, ["1", "12", "three"]);
+      assertEquals(texts, ["1", "12", "three"]);
       const first = await each.readAt("home/x", 1);
-      equal([first.ext, first.meta, first.name], ["md", [["x-meta-a", "1"]], "home/x"]);
+      assertEquals([first.ext, first.meta, first.name], ["md", [["x-meta-a", "1"]], "home/x"]);
       await fails(each.readAt("home/x", 4), "absent");
       await fails(each.readAt("home/x", 0), "absent");
-      equal((await each.read("home/x"))?.version, 3);
+      assertEquals((await each.read("home/x"))?.version, 3);
     });
   });
 
@@ -379,7 +397,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     async ({ store }) => {
       for (const text of ["1", "2", "3", "4"]) await put(store, "home/x", text);
       await fails(store.readAt("home/x", 1), "gone");
-      equal(textOf(await store.readAt("home/x", 2)), "2");
+      assertEquals(textOf(await store.readAt("home/x", 2)), "2");
     },
   );
 
@@ -390,7 +408,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await put(store, "home/x", "1");
       await put(store, "home/x", "2");
       await fails(store.readAt("home/x", 1), "gone");
-      equal(textOf(await store.readAt("home/x", 2)), "2");
+      assertEquals(textOf(await store.readAt("home/x", 2)), "2");
     },
   );
 
@@ -398,18 +416,21 @@ export function storeSuite(engine: string, withStore: WithStore): void {
 
   promise("shows lower-layer worlds that are not covered", { lower }, async ({ store }) => {
     const world = await store.read("usr/a");
-    equal([textOf(world), world?.version, world?.layer], ["lower a", 0, "lower"]);
-    equal([store.stat("usr/a")?.layer, store.count(), store.isCollection("usr/c")], [
+    assertEquals([textOf(world), world?.version, world?.layer], ["lower a", 0, "lower"]);
+    assertEquals([store.stat("usr/a")?.layer, store.count(), store.isCollection("usr/c")], [
       "lower",
       3,
       true,
     ]);
-    equal((await store.walk("usr")).map(({ name }) => name), ["usr/a", "usr/c/d"]);
-    equal(textOf(await store.readAt("usr/a", 0)), "lower a");
+    assertEquals((await store.walk("usr")).map(({ name }) => name), ["usr/a", "usr/c/d"]);
+    assertEquals(textOf(await store.readAt("usr/a", 0)), "lower a");
     await fails(store.readAt("usr/a", 1), "absent");
     await fails(store.remove({ name: "usr/a", by: "T3" }), "lower");
-    equal([await store.log("usr/a", { limit: 9 }), (await store.audit("usr/a")).ok], [[], true]);
-    equal(store.seq, 0);
+    assertEquals([await store.log("usr/a", { limit: 9 }), (await store.audit("usr/a")).ok], [
+      [],
+      true,
+    ]);
+    assertEquals(store.seq, 0);
   });
 
   promise(
@@ -417,19 +438,22 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     { lower },
     async ({ store, reopen }) => {
       const written = await put(store, "usr/a", "upper");
-      equal([written.version, written.created], [1, false]);
-      equal([await readText(store, "usr/a"), store.count()], ["upper", 3]);
+      assertEquals([written.version, written.created], [1, false]);
+      assertEquals([await readText(store, "usr/a"), store.count()], ["upper", 3]);
       const again = await reopen();
-      equal([await readText(again, "usr/a"), again.stat("usr/a")?.layer], ["upper", "upper"]);
-      equal(textOf(await again.readAt("usr/a", 0)), "lower a");
+      assertEquals([await readText(again, "usr/a"), again.stat("usr/a")?.layer], [
+        "upper",
+        "upper",
+      ]);
+      assertEquals(textOf(await again.readAt("usr/a", 0)), "lower a");
       await again.remove({ name: "usr/a", by: "T3" });
-      equal([await readText(again, "usr/a"), again.count(), again.stat("usr/a")?.version], [
+      assertEquals([await readText(again, "usr/a"), again.count(), again.stat("usr/a")?.version], [
         "lower a",
         3,
         0,
       ]);
       await fails(again.remove({ name: "usr/a", by: "T3" }), "lower");
-      equal(await readText(await reopen(), "usr/a"), "lower a");
+      assertEquals(await readText(await reopen(), "usr/a"), "lower a");
     },
   );
 
@@ -438,14 +462,14 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     { lower },
     async ({ store, reopen }) => {
       const written = await append(store, "usr/a", " and more", { ext: "html" });
-      equal([written.version, written.ext, written.created], [1, "txt", false]);
+      assertEquals([written.version, written.ext, written.created], [1, "txt", false]);
       await append(store, "usr/a", "!");
       await beforeAndAfter({ store, reopen }, async (each) => {
-        equal([await readText(each, "usr/a"), (await each.audit("usr/a")).ok], [
+        assertEquals([await readText(each, "usr/a"), (await each.audit("usr/a")).ok], [
           "lower a and more!",
           true,
         ]);
-        equal(textOf(await each.readAt("usr/a", 1)), "lower a and more");
+        assertEquals(textOf(await each.readAt("usr/a", 1)), "lower a and more");
       });
     },
   );
@@ -460,7 +484,10 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         "precondition",
       );
       const seen = { version: 0, sha256: sha256Hex("lower a") };
-      equal((await put(store, "usr/a", "x", { precondition: { match: [seen] } })).version, 1);
+      assertEquals(
+        (await put(store, "usr/a", "x", { precondition: { match: [seen] } })).version,
+        1,
+      );
     },
   );
 
@@ -479,19 +506,19 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         const shown = (await each.list("home")).map((
           { name, dir, entry },
         ) => [name, dir, entry?.version]);
-        equal(shown, [["b", true, 1], ["m", false, 0], ["z", false, 1]]);
-        equal((await each.list("")).map(({ name }) => name), ["etc", "home"]);
-        equal((await each.walk("home/b")).map(({ name }) => name), [
+        assertEquals(shown, [["b", true, 1], ["m", false, 0], ["z", false, 1]]);
+        assertEquals((await each.list("")).map(({ name }) => name), ["etc", "home"]);
+        assertEquals((await each.walk("home/b")).map(({ name }) => name), [
           "home/b",
           "home/b/1",
           "home/b/2",
         ]);
-        equal([each.isCollection("home/b"), each.isCollection("home/z"), each.count()], [
+        assertEquals([each.isCollection("home/b"), each.isCollection("home/z"), each.count()], [
           true,
           false,
           6,
         ]);
-        equal(each.stat("home/b/1")?.len, "home/b/1".length);
+        assertEquals(each.stat("home/b/1")?.len, "home/b/1".length);
       });
     },
   );
@@ -506,7 +533,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       store.markCollection("home/never", false),
     ]);
     await beforeAndAfter({ store, reopen }, async (each) => {
-      equal([
+      assertEquals([
         each.isCollection("home/new"),
         each.isCollection("home/other"),
         each.isCollection("home/gone"),
@@ -515,7 +542,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         true,
         false,
       ]);
-      equal([each.count(), await each.list("home/new")], [0, []]);
+      assertEquals([each.count(), await each.list("home/new")], [0, []]);
     });
   });
 
@@ -528,11 +555,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       function hear(where: string): (change: Change) => void {
         return ({ kind, name, version, by, seq, world }) => {
           told.push(`${where}: ${kind} ${name} ${version} ${by} #${seq}`);
-          if (kind === "update" && world !== undefined) equal(world.version, version);
-          if (kind === "delete") equal(world, undefined);
+          if (kind === "update" && world !== undefined) assertEquals(world.version, version);
+          if (kind === "delete") assertEquals(world, undefined);
           checks.push(
             store.read(name).then((found) =>
-              equal(found?.version ?? -1, kind === "delete" ? -1 : version)
+              assertEquals(found?.version ?? -1, kind === "delete" ? -1 : version)
             ),
           );
         };
@@ -549,7 +576,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       await put(store, "usr/a", "upper");
       await store.remove({ name: "usr/a", by: "T3" });
       await Promise.all(checks);
-      equal(told, [
+      assertEquals(told, [
         "x: update home/x 1 T2 #1",
         "home: update home/x 1 T2 #1",
         "x: update home/x 2 T2 #2",
@@ -559,7 +586,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         "a: update usr/a 1 T2 #5",
         "a: update usr/a 0 T3 #6",
       ]);
-      equal(store.seq, 6);
+      assertEquals(store.seq, 6);
     },
   );
 
@@ -569,9 +596,9 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     });
     const told: number[] = [];
     store.watch("/", ({ version }) => told.push(version));
-    equal((await put(store, "home/x", "1")).version, 1);
-    equal((await put(store, "home/x", "2")).version, 2);
-    equal([told, await readText(store, "home/x")], [[1, 2], "2"]);
+    assertEquals((await put(store, "home/x", "1")).version, 1);
+    assertEquals((await put(store, "home/x", "2")).version, 2);
+    assertEquals([told, await readText(store, "home/x")], [[1, 2], "2"]);
   });
 
   promise(
@@ -592,9 +619,9 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         }
       }
       await Promise.all(Array.from({ length: 32 }, () => increment(8)));
-      equal([successes, await readText(store, "home/counter")], [256, "256"]);
-      equal((await store.read("home/counter"))?.version, 257);
-      equal((await store.audit("home/counter")).ok, true);
+      assertEquals([successes, await readText(store, "home/counter")], [256, "256"]);
+      assertEquals((await store.read("home/counter"))?.version, 257);
+      assertEquals((await store.audit("home/counter")).ok, true);
     },
   );
 
@@ -606,12 +633,12 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         written.set((await append(store, "home/log", line)).version, line);
       }
     }));
-    equal(written.size, 512);
+    assertEquals(written.size, 512);
     const expected = Array.from({ length: 512 }, (_, i) => written.get(i + 1)).join("");
-    equal(await readText(store, "home/log"), expected);
+    assertEquals(await readText(store, "home/log"), expected);
     const again = await reopen();
-    equal(await readText(again, "home/log"), expected);
-    equal((await again.audit("home/log")).ok, true);
+    assertEquals(await readText(again, "home/log"), expected);
+    assertEquals((await again.audit("home/log")).ok, true);
   });
 
   for (const cacheBytes of [0, 1024 * 1024]) {
@@ -634,15 +661,15 @@ export function storeSuite(engine: string, withStore: WithStore): void {
           while (writing) {
             const least = acknowledged;
             const world = await store.read("home/x");
-            ok((world?.version ?? 0) >= least, `read ${world?.version} after ${least}`);
-            equal(textOf(world), `v${world?.version}`);
+            assert((world?.version ?? 0) >= least, `read ${world?.version} after ${least}`);
+            assertEquals(textOf(world), `v${world?.version}`);
             reads += 1;
             // A read from memory does not wait, but the reply of the writer needs the event loop.
             if (cacheBytes > 0) await new Promise((resume) => setTimeout(resume, 0));
           }
         }
         await Promise.all([write(), read(), read(), read()]);
-        ok(reads > 10);
+        assert(reads > 10);
       },
     );
 
@@ -665,11 +692,11 @@ export function storeSuite(engine: string, withStore: WithStore): void {
             const world = await store.read("home/x");
             if (world === undefined) seen.add("none");
             else {
-              match(
+              assertMatch(
                 textOf(world) ?? "",
                 world.version === 1 ? /^first \d+$/ : /^first \d+, second$/,
               );
-              equal(world.sha256, sha256Hex(world.body));
+              assertEquals(world.sha256, sha256Hex(world.body));
               seen.add(`${world.version}`);
             }
             await new Promise((resume) => setTimeout(resume, 0));
@@ -682,15 +709,15 @@ export function storeSuite(engine: string, withStore: WithStore): void {
               await codeOf(store.log("home/x", { limit: 2 })),
               await codeOf(store.readAt("home/x", 1)),
             ];
-            for (const code of codes) ok(code === "done" || code === "absent", code);
+            for (const code of codes) assert(code === "done" || code === "absent", code);
             await store.list("home");
             // These calls do not wait if the world is absent, and would block the event loop.
             await new Promise((resume) => setTimeout(resume, 0));
           }
         }
         await Promise.all([churn(), read(), read(), look(), look()]);
-        ok(seen.size > 0);
-        equal([store.count(), await store.read("home/x")], [0, undefined]);
+        assert(seen.size > 0);
+        assertEquals([store.count(), await store.read("home/x")], [0, undefined]);
       },
     );
   }
@@ -720,10 +747,10 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       }
       const codes = new Set(await Promise.all(changes));
       for (const code of codes) {
-        ok(["done", "absent", "lower"].includes(code), `seed ${seed}: ${code}`);
+        assert(["done", "absent", "lower"].includes(code), `seed ${seed}: ${code}`);
       }
       const before = await portrait(store);
-      equal(await portrait(await reopen()), before, `seed ${seed}`);
+      assertEquals(await portrait(await reopen()), before, `seed ${seed}`);
     },
   );
 
@@ -736,7 +763,7 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       const reading = store.read("home/old");
       const removal = store.remove({ name: "home/old", by: "T3" });
       const closing = store.close();
-      equal(store.close(), closing);
+      assertEquals(store.close(), closing);
       const late = [
         codeOf(put(store, "home/late", "1")),
         codeOf(append(store, "home/late", "1")),
@@ -745,12 +772,12 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       ];
       await Promise.all([...accepted, reading, removal]);
       await closing;
-      for (const code of await Promise.all(late)) ok(["closed", "absent"].includes(code), code);
+      for (const code of await Promise.all(late)) assert(["closed", "absent"].includes(code), code);
       await fails(put(store, "home/later", "1"), "closed");
       const again = await reopen();
-      equal([again.count(), again.stat("home/old")], [20, undefined]);
+      assertEquals([again.count(), again.stat("home/old")], [20, undefined]);
       for (let i = 0; i < 20; i++) {
-        equal([await readText(again, `home/n${i}`), again.stat(`home/n${i}`)?.version], [
+        assertEquals([await readText(again, `home/n${i}`), again.stat(`home/n${i}`)?.version], [
           `${80 + i}`,
           5,
         ]);
@@ -768,8 +795,8 @@ export function storeSuite(engine: string, withStore: WithStore): void {
     await put(store, "home/gone", "1");
     await store.remove({ name: "home/gone", by: "T3" });
     const before = await portrait(store);
-    equal(await portrait(await reopen()), before);
-    equal(await portrait(await reopen()), before);
+    assertEquals(await portrait(await reopen()), before);
+    assertEquals(await portrait(await reopen()), before);
   });
 
   promise(
@@ -780,10 +807,13 @@ export function storeSuite(engine: string, withStore: WithStore): void {
       for (let i = 0; i < 2; i++) {
         await store.append({ name: "home/big", body: chunk, ext: "bin", by: "T2" });
       }
-      equal((await store.read("home/big"))?.body.length, 2 * chunk.length);
-      equal((await store.readAt("home/big", 1)).body.length, chunk.length);
-      equal((await store.transition({ name: "home/big", to: "seen", by: "T3" })).state, "seen");
-      equal((await store.read("home/big"))?.state, "seen");
+      assertEquals((await store.read("home/big"))?.body.length, 2 * chunk.length);
+      assertEquals((await store.readAt("home/big", 1)).body.length, chunk.length);
+      assertEquals(
+        (await store.transition({ name: "home/big", to: "seen", by: "T3" })).state,
+        "seen",
+      );
+      assertEquals((await store.read("home/big"))?.state, "seen");
     },
   );
 
@@ -796,9 +826,9 @@ export function storeSuite(engine: string, withStore: WithStore): void {
         // A concurrent write is either completely in the copy or not at all.
         const [copy] = await Promise.all([copying, append(store, "home/x", "more")]);
         const bytes = await new Response(copy.body).bytes();
-        equal(bytes.length, copy.length);
-        equal(decoder.decode(bytes.subarray(0, 16)), "SQLite format 3\0");
-        ok(bytes.length > body.length);
+        assertEquals(bytes.length, copy.length);
+        assertEquals(decoder.decode(bytes.subarray(0, 16)), "SQLite format 3\0");
+        assert(bytes.length > body.length);
       }
     }
     await fails(store.snapshot("home/none"), "absent");

@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { formatDuration, parseDurationSeconds } from "../../../lib/cli/client/duration.ts";
 
 Deno.test("parseDurationSeconds() accepts seconds, minutes, hours and days only", () => {
@@ -18,13 +18,13 @@ Deno.test("parseDurationSeconds() accepts seconds, minutes, hours and days only"
     ["1 h", undefined],
     ["9999999999", undefined],
   ];
-  for (const [text, seconds] of rows) equal(parseDurationSeconds(text), seconds, text);
+  for (const [text, seconds] of rows) assertStrictEquals(parseDurationSeconds(text), seconds, text);
 });
 
 Deno.test("formatDuration() uses the largest whole unit", () => {
-  equal(formatDuration(1), "1 second");
-  equal(formatDuration(90), "90 seconds");
-  equal(formatDuration(60), "1 minute");
-  equal(formatDuration(3600), "1 hour");
-  equal(formatDuration(604_800), "7 days");
+  assertEquals(formatDuration(1), "1 second");
+  assertEquals(formatDuration(90), "90 seconds");
+  assertEquals(formatDuration(60), "1 minute");
+  assertEquals(formatDuration(3600), "1 hour");
+  assertEquals(formatDuration(604_800), "7 days");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import { InstallError, resolvePluginNames } from "../../../lib/cli/client/install_plugins.ts";
 
 const SHELF = {
@@ -7,8 +7,8 @@ const SHELF = {
 };
 
 Deno.test("resolvePluginNames() expands sets in order, without duplicates", () => {
-  equal(resolvePluginNames(["c"], SHELF), ["c"]);
-  equal(resolvePluginNames(["primitives", "semantic", "a"], SHELF), ["a", "b", "semantic"]);
+  assertEquals(resolvePluginNames(["c"], SHELF), ["c"]);
+  assertEquals(resolvePluginNames(["primitives", "semantic", "a"], SHELF), ["a", "b", "semantic"]);
 });
 
 Deno.test("resolvePluginNames() throws for invalid names and names the missing plugins", () => {
@@ -20,7 +20,7 @@ Deno.test("resolvePluginNames() throws for invalid names and names the missing p
     [["all"], /Cannot install a x: this program does not include x;/],
   ];
   for (const [named, says] of rows) {
-    throws(
+    assertThrows(
       () => resolvePluginNames(named, SHELF),
       (error) => error instanceof InstallError && error.code === 2 && says.test(error.message),
     );

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects, throws } from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import { UsageError } from "../../../lib/cli/parse_args.ts";
 import {
   configuredUrl,
@@ -13,8 +13,8 @@ import { nobodyAt, startStranger } from "./impostor.ts";
 const env = (settings: Record<string, string>) => (name: string) => settings[name];
 
 Deno.test("resolveServer() uses the server of the settings unless a URL is given", () => {
-  equal(resolveServer(env({}), undefined).client.base, "http://127.0.0.1:3005");
-  equal(
+  assertEquals(resolveServer(env({}), undefined).client.base, "http://127.0.0.1:3005");
+  assertEquals(
     resolveServer(env({ ELASTIK_PORT: "8080" }), undefined).client.base,
     "http://127.0.0.1:8080",
   );
@@ -24,23 +24,26 @@ Deno.test("resolveServer() uses the server of the settings unless a URL is given
     ["localhost:3005", "http://localhost:3005"],
     ["[::1]:3005", "http://[::1]:3005"],
   ];
-  for (const [url, base] of rows) equal(resolveServer(env({}), url).client.base, base);
+  for (const [url, base] of rows) assertEquals(resolveServer(env({}), url).client.base, base);
 });
 
 Deno.test("resolveServer() throws for a malformed URL and for one with credentials", () => {
   for (
     const url of ["ftp://x", "http://", "http://u:p@x", "http://x/?q", "javascript://x", "", "a b"]
   ) {
-    throws(() => resolveServer(env({}), url), UsageError, url);
+    assertThrows(() => resolveServer(env({}), url), UsageError, url);
   }
 });
 
 Deno.test("configuredUrl() returns an address that accepts connections", () => {
-  equal(configuredUrl({ host: "0.0.0.0", port: 1 }), "http://127.0.0.1:1");
-  equal(configuredUrl({ host: "::", port: 1 }), "http://[::1]:1");
-  equal(configuredUrl({ host: "::1", port: 1 }), "http://[::1]:1");
-  equal(configuredUrl({ host: "192.0.2.1", port: 1 }), "http://192.0.2.1:1");
-  equal(configuredUrl({ host: "::1", port: 1, tls: { cert: "c", key: "k" } }), "https://[::1]:1");
+  assertEquals(configuredUrl({ host: "0.0.0.0", port: 1 }), "http://127.0.0.1:1");
+  assertEquals(configuredUrl({ host: "::", port: 1 }), "http://[::1]:1");
+  assertEquals(configuredUrl({ host: "::1", port: 1 }), "http://[::1]:1");
+  assertEquals(configuredUrl({ host: "192.0.2.1", port: 1 }), "http://192.0.2.1:1");
+  assertEquals(
+    configuredUrl({ host: "::1", port: 1, tls: { cert: "c", key: "k" } }),
+    "https://[::1]:1",
+  );
 });
 
 Deno.test("ServerClient.request() does not send a credential to a redirect target", async () => {
@@ -52,12 +55,12 @@ Deno.test("ServerClient.request() does not send a credential to a redirect targe
     .request("GET", "/proc/status", { credential: "5ecret" });
   await stranger.stop();
   await thief.stop();
-  equal(status, 307);
-  equal(thief.heard.length, 0);
+  assertEquals(status, 307);
+  assertEquals(thief.heard.length, 0);
 });
 
 Deno.test("ServerClient.request() throws UnreachableError with the URL and advice", async () => {
-  await rejects(
+  await assertRejects(
     new ServerClient(nobodyAt()).request("GET", "/"),
     (error) =>
       error instanceof UnreachableError &&
@@ -68,14 +71,14 @@ Deno.test("ServerClient.request() throws UnreachableError with the URL and advic
 
 Deno.test("problemText() returns the detail of a problem, sanitized", () => {
   const problem = { status: 403, text: "", json: { detail: "Cannot\n\x1b]0;x\x07do it" } };
-  equal(problemText(problem), "Cannot??]0;x?do it");
-  equal(problemText({ status: 500, text: " plain \n", json: undefined }), "plain");
-  ok(problemText({ status: 500, text: "x".repeat(9999), json: [] }).length === 2000);
+  assertEquals(problemText(problem), "Cannot??]0;x?do it");
+  assertEquals(problemText({ status: 500, text: " plain \n", json: undefined }), "plain");
+  assert(problemText({ status: 500, text: "x".repeat(9999), json: [] }).length === 2000);
 });
 
 Deno.test("readProperty() reads own properties of objects only", () => {
-  equal(readProperty({ a: 1 }, "a"), 1);
-  equal(readProperty({}, "toString"), undefined);
-  equal(readProperty(null, "a"), undefined);
-  equal(readProperty("text", "length"), undefined);
+  assertEquals(readProperty({ a: 1 }, "a"), 1);
+  assertEquals(readProperty({}, "toString"), undefined);
+  assertEquals(readProperty(null, "a"), undefined);
+  assertEquals(readProperty("text", "length"), undefined);
 });

@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { readStoredToken } from "../../../lib/cli/client/stored_token.ts";
 import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
@@ -12,24 +12,32 @@ Deno.test("readStoredToken() returns the token if the server on this computer ho
     const folder = acquireDataFolder(data);
     const { secret } = loadOrCreateSecret(data, ".approve-token");
     for (const base of [HERE, "http://localhost:1", "http://[::1]:1", "https://127.0.0.1"]) {
-      equal(await held(data, base, Deno.pid), secret, base);
+      assertStrictEquals(await held(data, base, Deno.pid), secret, base);
     }
-    equal(await held(data, "http://192.0.2.1:3005", Deno.pid), undefined, "another computer");
-    equal(await held(data, "http://localhost.example:3005", Deno.pid), undefined, "a name alike");
-    equal(await held(data, HERE, Deno.pid + 1), undefined, "another process");
-    equal(await held(data, HERE, undefined), undefined, "one that does not say");
+    assertEquals(
+      await held(data, "http://192.0.2.1:3005", Deno.pid),
+      undefined,
+      "another computer",
+    );
+    assertEquals(
+      await held(data, "http://localhost.example:3005", Deno.pid),
+      undefined,
+      "a name alike",
+    );
+    assertEquals(await held(data, HERE, Deno.pid + 1), undefined, "another process");
+    assertEquals(await held(data, HERE, undefined), undefined, "one that does not say");
     folder.release();
-    equal(await held(data, HERE, Deno.pid), undefined, "nobody holds the folder any more");
+    assertEquals(await held(data, HERE, Deno.pid), undefined, "nobody holds the folder any more");
   }));
 
 Deno.test("readStoredToken() calls no server without a folder, and returns undefined for an empty token", () =>
   withTempData(async (data) => {
     const nobody = () => Promise.reject(new Error("asked"));
-    equal(
+    assertEquals(
       await readStoredToken({ base: HERE, data: `${data}/none`, readServerPid: nobody }),
       undefined,
     );
     const folder = acquireDataFolder(data);
-    equal(await held(data, HERE, Deno.pid), undefined);
+    assertEquals(await held(data, HERE, Deno.pid), undefined);
     folder.release();
   }));

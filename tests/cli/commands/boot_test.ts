@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import {
   ask,
   fromCheckout,
@@ -42,14 +42,14 @@ Deno.test("/home/boot passes on a new server and reports what it could not delet
       ),
     );
     await program.stop();
-    equal(code, 0, stdout + stderr);
-    match(stdout, new RegExp(`^self-test of ${program.url}$`, "m"));
-    match(stdout, /^capabilities .* not checked {2}ELASTIK_APPROVE_TOKEN is needed$/m);
-    match(stdout, new RegExp(`^left ${left.length} empty worlds below /home/boot-`, "m"));
-    match(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
-    ok(left.length > 0);
-    ok(lengths.every((length) => length === 0), "a world was left with content");
-    ok(!stdout.includes("\x1b"), "colours in a pipe");
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, new RegExp(`^self-test of ${program.url}$`, "m"));
+    assertMatch(stdout, /^capabilities .* not checked {2}ELASTIK_APPROVE_TOKEN is needed$/m);
+    assertMatch(stdout, new RegExp(`^left ${left.length} empty worlds below /home/boot-`, "m"));
+    assertMatch(stdout, /\n\d+ ok, 0 failed, 4 not checked in \d+ ms\n$/);
+    assert(left.length > 0);
+    assert(lengths.every((length) => length === 0), "a world was left with content");
+    assert(!stdout.includes("\x1b"), "colours in a pipe");
   }));
 
 Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", () =>
@@ -58,10 +58,12 @@ Deno.test("/home/boot runs all checks and leaves nothing if it has the tokens", 
     const { code, stdout, stderr } = await runProgram(byUrl(program, folder, TOKENS));
     const left = await worldsBelowHome(program);
     await program.stop();
-    equal(code, 0, stdout + stderr);
-    match(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
-    equal(left, []);
-    for (const token of Object.values(TOKENS)) ok(!stdout.includes(token), "a token was printed");
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    assertEquals(left, []);
+    for (const token of Object.values(TOKENS)) {
+      assert(!stdout.includes(token), "a token was printed");
+    }
   }));
 
 Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the environment, else of .env", () =>
@@ -85,7 +87,7 @@ Deno.test("/home/boot as a file takes ELASTIK_URL, else ELASTIK_PORT of the envi
         cwd: folder,
         env,
       });
-      equal([code, stdout.split("\n")[0]], [1, `self-test of http://${address}`]);
+      assertEquals([code, stdout.split("\n")[0]], [1, `self-test of http://${address}`]);
     }
   }));
 
@@ -95,9 +97,9 @@ Deno.test("boot finds the approve token of a new server in its folder", () =>
     const { code, stdout, stderr } = await runProgram(fromCheckout(folder, ["boot", program.url]));
     const left = await worldsBelowHome(program);
     await program.stop();
-    equal(code, 0, stdout + stderr);
-    match(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
-    equal(left, []);
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, /\n\d+ ok, 0 failed in \d+ ms\n$/);
+    assertEquals(left, []);
   }));
 
 Deno.test("boot does not send the stored token to a server that does not hold the folder", () =>
@@ -117,10 +119,10 @@ Deno.test("boot does not send the stored token to a server that does not hold th
     const url = `http://127.0.0.1:${stranger.addr.port}`;
     const { code, stdout } = await runProgram(fromCheckout(folder, ["boot", url]));
     await stranger.shutdown();
-    equal(code, 1);
-    match(stdout, /^worlds .* failed /m);
-    ok(heard.length > 5);
-    equal(heard.filter((sent) => sent?.includes("aaaa")), []);
+    assertEquals(code, 1);
+    assertMatch(stdout, /^worlds .* failed /m);
+    assert(heard.length > 5);
+    assertEquals(heard.filter((sent) => sent?.includes("aaaa")), []);
   }));
 
 Deno.test("boot fails at once if no server answers", () =>
@@ -131,6 +133,6 @@ Deno.test("boot fails at once if no server answers", () =>
     const { code, stdout } = await runProgram(
       fromCheckout(folder, ["boot", `http://127.0.0.1:${port}`]),
     );
-    equal(code, 1);
-    match(stdout, /\n0 ok, 1 failed in \d+ ms\n$/);
+    assertEquals(code, 1);
+    assertMatch(stdout, /\n0 ok, 1 failed in \d+ ms\n$/);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { fromCheckout, inFolder, onPath, runProgram } from "../../project/program.ts";
 
 const without = (shell: string) => onPath(shell) ? "" : ` (skipped: no ${shell} here)`;
@@ -19,7 +19,7 @@ async function offered(folder: string, words: readonly string[]): Promise<string
     args: ["-uc", ask],
     cwd: folder,
   });
-  equal(code, 0, stderr);
+  assertEquals(code, 0, stderr);
   return stdout.split("\n").filter((line) => line !== "");
 }
 
@@ -28,11 +28,11 @@ Deno.test({
   ignore: !onPath("bash"),
   fn: () =>
     inFolder(async (folder) => {
-      equal(await offered(folder, ["ver"]), ["verify"]);
-      equal(await offered(folder, ["mint", "--t"]), ["--ttl"]);
-      equal(await offered(folder, ["install", "exa"]), ["example"]);
-      equal(await offered(folder, ["verify", "scr"]), ["script"]);
-      equal(await offered(folder, ["nope", ""]), []);
+      assertEquals(await offered(folder, ["ver"]), ["verify"]);
+      assertEquals(await offered(folder, ["mint", "--t"]), ["--ttl"]);
+      assertEquals(await offered(folder, ["install", "exa"]), ["example"]);
+      assertEquals(await offered(folder, ["verify", "scr"]), ["script"]);
+      assertEquals(await offered(folder, ["nope", ""]), []);
     }),
 });
 
@@ -48,7 +48,7 @@ Deno.test({
         args: ["-fc", "autoload -U compinit; compinit -D; . ./script; print $_comps[elastik]"],
         cwd: folder,
       });
-      equal([code, stdout], [0, "_elastik\n"], stderr);
+      assertEquals([code, stdout], [0, "_elastik\n"], stderr);
     }),
 });
 
@@ -72,8 +72,8 @@ Deno.test({
           cwd: folder,
           env: { HOME: folder },
         });
-        equal(code, 0, stderr);
-        equal(stdout.split("\n").map((found) => found.split("\t")[0])[0], offered, stdout);
+        assertEquals(code, 0, stderr);
+        assertEquals(stdout.split("\n").map((found) => found.split("\t")[0])[0], offered, stdout);
       }
     }),
 });
@@ -81,6 +81,6 @@ Deno.test({
 Deno.test("completions exits with 2 for an unsupported shell", () =>
   inFolder(async (folder) => {
     const { code, stderr } = await runProgram(fromCheckout(folder, ["completions", "cmd"]));
-    equal(code, 2);
-    match(stderr, /^Cannot complete for cmd: supported shells are bash, zsh, fish$/m);
+    assertEquals(code, 2);
+    assertMatch(stderr, /^Cannot complete for cmd: supported shells are bash, zsh, fish$/m);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
 Deno.test("export of a server that writes can be imported, verified and served", () =>
@@ -15,28 +15,33 @@ Deno.test("export of a server that writes can be imported, verified and served",
     writing = false;
     await writer;
     const audit = await ask(`${program.url}/proc/audit/home/busy`);
-    equal(JSON.parse(audit.text).ok, true, "the server's own world suffered");
+    assertEquals(JSON.parse(audit.text).ok, true, "the server's own world suffered");
     await program.stop();
-    equal(exported.code, 0, exported.stderr);
-    match(
+    assertEquals(exported.code, 0, exported.stderr);
+    assertMatch(
       exported.stdout,
       /^Exported \d+ worlds to all\.tar\.gz, \d+ KiB, while its server runs$/m,
     );
-    match(exported.stdout, /^The archive contains the signing key, .*: keep the file secret$/m);
-    equal((await Deno.stat(`${folder}/all.tar.gz`)).mode! & 0o777, 0o600);
+    assertMatch(
+      exported.stdout,
+      /^The archive contains the signing key, .*: keep the file secret$/m,
+    );
+    assertEquals((await Deno.stat(`${folder}/all.tar.gz`)).mode! & 0o777, 0o600);
 
     const imported = await runProgram(
       fromCheckout(folder, ["import", "all.tar.gz", "--into", "copy"]),
     );
-    equal(imported.code, 0, imported.stdout + imported.stderr);
-    match(imported.stdout, /^Imported \d+ worlds into copy$/m);
-    match(imported.stdout, /^The signing key of the archive was adopted: .*--new-key/m);
+    assertEquals(imported.code, 0, imported.stdout + imported.stderr);
+    assertMatch(imported.stdout, /^Imported \d+ worlds into copy$/m);
+    assertMatch(imported.stdout, /^The signing key of the archive was adopted: .*--new-key/m);
     const verified = await runProgram(fromCheckout(folder, ["verify", "copy"]));
-    equal(verified.code, 0, verified.stdout);
+    assertEquals(verified.code, 0, verified.stdout);
     const copy = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "copy" }));
-    for (let i = 0; i < 20; i++) equal((await ask(`${copy.url}/home/w${i}?raw`)).text, `${i}`);
-    match((await ask(`${copy.url}/home/busy?raw`)).text, /^\d+$/);
-    ok(
+    for (let i = 0; i < 20; i++) {
+      assertEquals((await ask(`${copy.url}/home/w${i}?raw`)).text, `${i}`);
+    }
+    assertMatch((await ask(`${copy.url}/home/busy?raw`)).text, /^\d+$/);
+    assert(
       copy.output().includes("approve token (T3), shown once"),
       "the archive contained the old approve token",
     );
@@ -56,16 +61,19 @@ Deno.test("export - writes to a pipe, and tar unpacks it into data/", () =>
       cwd: folder,
       env: env ?? {},
     });
-    equal([piped.code, piped.stdout], [0, ""]);
-    match(
+    assertEquals([piped.code, piped.stdout], [0, ""]);
+    assertMatch(
       piped.stderr,
       /^Exported \d+ worlds to the standard output\nThe archive does not contain the signing key/,
     );
-    equal([...Deno.readDirSync(`${folder}/there/data`)].some(({ name }) => name === ".key"), false);
+    assertEquals(
+      [...Deno.readDirSync(`${folder}/there/data`)].some(({ name }) => name === ".key"),
+      false,
+    );
     const key = (await Deno.readTextFile(`${folder}/data/.key`)).trim();
     const at = (...words: string[]) =>
       runProgram(fromCheckout(`${folder}/there`, words, { ELASTIK_KEY: key }));
-    equal((await at("verify")).code, 0);
+    assertEquals((await at("verify")).code, 0);
   }));
 
 Deno.test("export does not overwrite a file and reports its errors", () =>
@@ -80,11 +88,11 @@ Deno.test("export does not overwrite a file and reports its errors", () =>
     ];
     for (const [args, code, says] of rows) {
       const ran = await runProgram(fromCheckout(folder, ["export", ...args]));
-      equal(ran.code, code, ran.stdout + ran.stderr);
-      match(ran.stderr, says);
+      assertEquals(ran.code, code, ran.stdout + ran.stderr);
+      assertMatch(ran.stderr, says);
     }
-    equal(await Deno.readTextFile(`${folder}/there`), "precious");
-    equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["data", "there"]);
+    assertEquals(await Deno.readTextFile(`${folder}/there`), "precious");
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["data", "there"]);
     const named = await runProgram(fromCheckout(folder, ["export"]));
-    match(named.stdout, /^Exported 0 worlds to elastik-\d{14}\.tar\.gz, 1 KiB\n/);
+    assertMatch(named.stdout, /^Exported 0 worlds to elastik-\d{14}\.tar\.gz, 1 KiB\n/);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData, fillOriginal, KEY, tarOf } from "../../archive/fixtures.ts";
 import { ask, fromCheckout, inFolder, runProgram, startProgram } from "../../project/program.ts";
 
@@ -31,21 +31,21 @@ Deno.test("import adds a snapshot of elastik v5 and reports the check of each ch
     await archiveOf(`${folder}/theirs`, `${folder}/data.tar.gz`);
     await Deno.writeTextFile(`${folder}/key`, "their key\n");
     const { code, stdout, stderr } = await run(folder, "import", "data.tar.gz", "--key", "@key");
-    equal(code, 1, stderr);
-    match(stdout, /^home\/hello: from elastik v5: its chain of 2 events is valid$/m);
-    match(
+    assertEquals(code, 1, stderr);
+    assertMatch(stdout, /^home\/hello: from elastik v5: its chain of 2 events is valid$/m);
+    assertMatch(
       stdout,
       /^a:b: not imported: it contains the character :; a copy is in data\/\.aside\/$/m,
     );
-    match(stdout, /^lib\/gpu: plugin that was active there; it needs approval here$/m);
-    match(stdout, /^Imported 3 worlds into data$/m);
-    ok(!(stdout + stderr).includes("their key"));
-    equal((await run(folder, "verify")).code, 0);
+    assertMatch(stdout, /^lib\/gpu: plugin that was active there; it needs approval here$/m);
+    assertMatch(stdout, /^Imported 3 worlds into data$/m);
+    assert(!(stdout + stderr).includes("their key"));
+    assertEquals((await run(folder, "verify")).code, 0);
     const program = await startProgram(fromCheckout(folder));
     try {
-      equal((await ask(`${program.url}/home/hello?raw`)).text, "<h1>I am alive</h1>");
+      assertEquals((await ask(`${program.url}/home/hello?raw`)).text, "<h1>I am alive</h1>");
       const log = JSON.parse((await ask(`${program.url}/proc/log/home/hello`)).text);
-      equal(log.map(({ type }: { type: string }) => type), [
+      assertEquals(log.map(({ type }: { type: string }) => type), [
         "stage_written",
         "world_imported",
         "event_imported",
@@ -57,7 +57,7 @@ Deno.test("import adds a snapshot of elastik v5 and reports the check of each ch
         body: "active",
         headers: { authorization: `Bearer ${token}` },
       });
-      equal(state.status, 422, "a Python source was taken for a plugin");
+      assertEquals(state.status, 422, "a Python source was taken for a plugin");
     } finally {
       await program.stop();
     }
@@ -67,15 +67,15 @@ Deno.test("import adds a data folder with uncheckpointed write-ahead logs", () =
   inFolder(async (folder) => {
     fillData(`${folder}/other`);
     const { code, stdout } = await run(folder, "import", "other");
-    equal(code, 0, stdout);
-    match(stdout, /^Imported 3 worlds into data$/m);
-    equal((await run(folder, "verify")).code, 0);
+    assertEquals(code, 0, stdout);
+    assertMatch(stdout, /^Imported 3 worlds into data$/m);
+    assertEquals((await run(folder, "verify")).code, 0);
     const again = await run(folder, "import", "other");
-    equal(again.code, 2);
-    match(again.stderr, /^Cannot import into data: it contains worlds already; .*--merge$/m);
+    assertEquals(again.code, 2);
+    assertMatch(again.stderr, /^Cannot import into data: it contains worlds already; .*--merge$/m);
     const merged = await run(folder, "import", "other", "--merge");
-    equal(merged.code, 0);
-    match(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
+    assertEquals(merged.code, 0);
+    assertMatch(merged.stdout, /^Imported 0 worlds into data; 3 existed already$/m);
   }));
 
 Deno.test("import rejects malicious archives and leaves nothing of them", () =>
@@ -94,10 +94,10 @@ Deno.test("import rejects malicious archives and leaves nothing of them", () =>
     for (const [entries, says] of rows) {
       await Deno.writeFile(`${folder}/evil.tar.gz`, await tarOf(entries));
       const { code, stderr } = await run(folder, "import", "evil.tar.gz");
-      equal(code, 2, stderr);
-      match(stderr, says);
-      equal(stderr.trimEnd().split("\n").length, 1);
-      equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["evil.tar.gz"]);
+      assertEquals(code, 2, stderr);
+      assertMatch(stderr, says);
+      assertEquals(stderr.trimEnd().split("\n").length, 1);
+      assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["evil.tar.gz"]);
     }
   }));
 
@@ -107,8 +107,8 @@ Deno.test("import reports its errors", () =>
     const program = await startProgram(fromCheckout(folder));
     const busy = await run(folder, "import", "other", "--merge");
     await program.stop();
-    equal(busy.code, 2);
-    match(busy.stderr, /another server holds it/);
+    assertEquals(busy.code, 2);
+    assertMatch(busy.stderr, /another server holds it/);
     const rows: readonly [string[], RegExp][] = [
       [[], /^Cannot run import with 0 arguments: it takes <file\|folder\|->/],
       [["nowhere"], /^Cannot import nowhere: /],
@@ -117,8 +117,8 @@ Deno.test("import reports its errors", () =>
     ];
     for (const [args, says] of rows) {
       const ran = await run(folder, "import", ...args);
-      equal(ran.code, 2, ran.stdout + ran.stderr);
-      match(ran.stderr, says);
+      assertEquals(ran.code, 2, ran.stdout + ran.stderr);
+      assertMatch(ran.stderr, says);
     }
   }));
 
@@ -133,8 +133,8 @@ Deno.test("import reads the standard input, and hides its key from the process l
       cwd: folder,
       env: env ?? {},
     });
-    equal(piped.code, 0, piped.stderr);
-    equal((await Deno.readTextFile(`${folder}/data/.key`)).trim(), KEY);
+    assertEquals(piped.code, 0, piped.stderr);
+    assertEquals((await Deno.readTextFile(`${folder}/data/.key`)).trim(), KEY);
   }));
 
 Deno.test("import adds a snapshot of the plugin reality with the key in it", () =>
@@ -142,19 +142,19 @@ Deno.test("import adds a snapshot of the plugin reality with the key in it", () 
     const program = await startProgram(fromCheckout(folder));
     await ask(`${program.url}/home/x`, { method: "PUT", body: "cloned" });
     const installed = await run(folder, "install", "reality", "--url", program.url);
-    equal(installed.code, 0, installed.stderr);
+    assertEquals(installed.code, 0, installed.stderr);
     const token = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
     const reality = await fetch(`${program.url}/__reality__`, {
       headers: { authorization: `Bearer ${token}` },
     });
-    equal(reality.status, 200);
+    assertEquals(reality.status, 200);
     await Deno.writeFile(`${folder}/data.tar.gz`, reality.body ?? new Uint8Array());
     await program.stop();
     const imported = await run(folder, "import", "data.tar.gz", "--into", "clone");
-    equal(imported.code, 0, imported.stdout + imported.stderr);
+    assertEquals(imported.code, 0, imported.stdout + imported.stderr);
     const verified = await run(folder, "verify", "clone");
-    equal(verified.code, 0, verified.stdout);
+    assertEquals(verified.code, 0, verified.stdout);
     const clone = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "clone" }));
-    equal((await ask(`${clone.url}/home/x?raw`)).text, "cloned");
+    assertEquals((await ask(`${clone.url}/home/x?raw`)).text, "cloned");
     await clone.stop();
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { APPROVE, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
 import { QUICK } from "../../plugin/plugin_test_server.ts";
@@ -19,21 +19,24 @@ Deno.test("install on a new server needs no token if its data folder is here", (
         const { code, stdout, stderr } = await runProgram(
           fromCheckout(folder, ["install", "example", "--url", program.url]),
         );
-        equal(code, 0, stdout + stderr);
-        match(stdout, /^Using the approve token that the server stores in data\/\.approve-token$/m);
-        match(
+        assertEquals(code, 0, stdout + stderr);
+        assertMatch(
+          stdout,
+          /^Using the approve token that the server stores in data\/\.approve-token$/m,
+        );
+        assertMatch(
           stdout,
           new RegExp(`^Stored example as ${program.url}/lib/example, version ${version}$`, "m"),
         );
-        match(stdout, /^It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
-        match(stdout, /^Activated example\nAll plugins are up: .*\/bin lists the routes\n$/m);
+        assertMatch(stdout, /^It requests:\n {2}"routes":\["\/example"\]\n {2}"auth":"T1"\n/m);
+        assertMatch(stdout, /^Activated example\nAll plugins are up: .*\/bin lists the routes\n$/m);
         const kept = (await Deno.readTextFile(`${folder}/data/.approve-token`)).trim();
-        ok(!stdout.includes(kept));
+        assert(!stdout.includes(kept));
       }
       const answer = await ask(`${program.url}/example`, { method: "POST", body: "hi" });
-      equal(answer.text, '{"hello":"from example plugin","echo":"hi"}');
+      assertEquals(answer.text, '{"hello":"from example plugin","echo":"hi"}');
       const source = await ask(`${program.url}/lib/example?raw`);
-      equal(source.text, await Deno.readTextFile(`${ROOT}/plugins/example.ts`));
+      assertEquals(source.text, await Deno.readTextFile(`${ROOT}/plugins/example.ts`));
     } finally {
       await program.stop();
     }
@@ -78,8 +81,8 @@ Deno.test("install reports the same errors as install.sh, and which token is mis
       for (const [args, env, code, says] of rows) {
         const at = args.includes("--url") ? args : [...args, "--url", url];
         const ran = await runProgram(fromCheckout(folder, ["install", ...at], env));
-        equal(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
-        match(ran.stderr, says);
+        assertEquals(ran.code, code, `${args}: ${ran.stdout}${ran.stderr}`);
+        assertMatch(ran.stderr, says);
         server.witness(ran.stdout + ran.stderr, "install");
       }
     })));
@@ -95,10 +98,10 @@ Deno.test("install does not send the stored token to a server that does not hold
       fromCheckout(folder, ["install", "example", "--url", stranger.url]),
     );
     await stranger.stop();
-    equal(ran.code, 2, ran.stdout + ran.stderr);
-    match(ran.stderr, /ELASTIK_APPROVE_TOKEN is not set/);
-    ok(stranger.heard.length > 0);
-    equal(stranger.heard.filter(({ credential }) => credential !== null), []);
+    assertEquals(ran.code, 2, ran.stdout + ran.stderr);
+    assertMatch(ran.stderr, /ELASTIK_APPROVE_TOKEN is not set/);
+    assert(stranger.heard.length > 0);
+    assertEquals(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
 Deno.test("install sanitizes what a server answers for the terminal", () =>
@@ -109,7 +112,7 @@ Deno.test("install sanitizes what a server answers for the terminal", () =>
       fromCheckout(folder, ["install", "example", "--url", stranger.url], env),
     );
     await stranger.stop();
-    equal(ran.code, 1);
-    equal(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
-    ok(!ran.stderr.includes("\x1b"));
+    assertEquals(ran.code, 1);
+    assertEquals(ran.stderr.trimEnd().split("\n").length, 1, ran.stderr);
+    assert(!ran.stderr.includes("\x1b"));
   }));

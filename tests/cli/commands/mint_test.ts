@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { formatExplanation } from "../../../lib/cli/commands/mint.ts";
 import { nobodyAt, startStranger } from "../client/impostor.ts";
 import { canCertify, openssl } from "../../support/certificate.ts";
@@ -22,12 +22,12 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
       ];
       for (const [args, prefix, mode, ttl] of rows) {
         const { code, stdout, stderr } = await mint(...args);
-        equal(code, 0, stderr);
-        match(stdout, /^[\w-]+\.[\w-]+\n$/);
-        equal(stderr, "");
+        assertEquals(code, 0, stderr);
+        assertMatch(stdout, /^[\w-]+\.[\w-]+\n$/);
+        assertEquals(stderr, "");
         const told = await whoami(stdout.trim());
-        equal([told.prefix, told.mode], [prefix, mode]);
-        ok(told.ttl_sec > ttl - 20 && told.ttl_sec <= ttl, String(told.ttl_sec));
+        assertEquals([told.prefix, told.mode], [prefix, mode]);
+        assert(told.ttl_sec > ttl - 20 && told.ttl_sec <= ttl, String(told.ttl_sec));
       }
       const refused: readonly [string[], number, RegExp][] = [
         [[], 2, /^Cannot run mint with 0 arguments: it takes <prefix>/],
@@ -38,15 +38,15 @@ Deno.test("mint prints only the token, which allows what was requested", () =>
       ];
       for (const [args, code, says] of refused) {
         const ran = await mint(...args);
-        equal(ran.code, code, ran.stderr);
-        equal(ran.stdout, "");
-        match(ran.stderr, says);
+        assertEquals(ran.code, code, ran.stderr);
+        assertEquals(ran.stdout, "");
+        assertMatch(ran.stderr, says);
       }
       const lesser = await runProgram(
         fromCheckout(folder, ["mint", "/home/x", "--url", url], { ELASTIK_APPROVE_TOKEN: TOKEN }),
       );
-      equal(lesser.code, 1);
-      match(lesser.stderr, /T3 is required/);
+      assertEquals(lesser.code, 1);
+      assertMatch(lesser.stderr, /T3 is required/);
       server.witness(lesser.stderr, "mint");
     })));
 
@@ -62,29 +62,29 @@ Deno.test("mint uses the stored token of a new server, and sends it to no other"
     });
     const { pid } = JSON.parse((await ask(`${program.url}/proc/status`)).text);
     await program.stop();
-    equal(minted.code, 0, minted.stderr);
-    equal(elsewhere.code, 2);
-    match(
+    assertEquals(minted.code, 0, minted.stderr);
+    assertEquals(elsewhere.code, 2);
+    assertMatch(
       elsewhere.stderr,
       /^Cannot run mint: ELASTIK_APPROVE_TOKEN is not set, .* stores none in other\//,
     );
     const stranger = startStranger(() => Response.json({ pid, token: "a.b" }));
     const ran = await runProgram(fromCheckout(folder, ["mint", "/home/x", "--url", stranger.url]));
     await stranger.stop();
-    equal(ran.code, 2);
-    equal(stranger.heard.filter(({ credential }) => credential !== null), []);
+    assertEquals(ran.code, 2);
+    assertEquals(stranger.heard.filter(({ credential }) => credential !== null), []);
   }));
 
 Deno.test("mint exits with 3 if no server answers, and prints no malformed token", () =>
   inFolder(async (folder) => {
     const env = { ELASTIK_APPROVE_TOKEN: APPROVE };
     const away = await runProgram(fromCheckout(folder, ["mint", "x", "--url", nobodyAt()], env));
-    equal(away.code, 3);
-    match(away.stderr, /^Cannot reach /);
+    assertEquals(away.code, 3);
+    assertMatch(away.stderr, /^Cannot reach /);
     const stranger = startStranger(() => Response.json({ token: "$(reboot)\n" }));
     const odd = await runProgram(fromCheckout(folder, ["mint", "x", "--url", stranger.url], env));
     await stranger.stop();
-    equal([odd.code, odd.stdout], [1, ""]);
+    assertEquals([odd.code, odd.stdout], [1, ""]);
   }));
 
 const NO_OPENSSL = canCertify() ? "" : " (skipped: no openssl here)";
@@ -108,19 +108,25 @@ Deno.test({
       const own = await runProgram(fromCheckout(folder, ["mint", "x"], { ...tls, ...port }));
       const stranger = await runProgram(fromCheckout(folder, ["mint", "x", "--url", program.url]));
       await program.stop();
-      equal(own.code, 0, own.stderr);
-      match(own.stdout, /^[\w-]+\.[\w-]+\n$/);
-      equal(stranger.code, 3);
-      match(stranger.stderr, /^Cannot reach https:.*certificate/i);
+      assertEquals(own.code, 0, own.stderr);
+      assertMatch(own.stdout, /^[\w-]+\.[\w-]+\n$/);
+      assertEquals(stranger.code, 3);
+      assertMatch(stranger.stderr, /^Cannot reach https:.*certificate/i);
     }),
 });
 
 Deno.test("formatExplanation() states what a token allows, its lifetime and how to send it", () => {
   const text = formatExplanation("http://x:1", "/home/a b", "r", 5400);
-  match(
+  assertMatch(
     text,
     /^This token can read \/home\/a b and everything below it for 90 minutes\.$/m,
   );
-  match(text, /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m);
-  match(formatExplanation("http://x:1", "/", "rw", 1), /read and write \/ and .* for 1 second\./);
+  assertMatch(
+    text,
+    /^ {2}curl http:\/\/x:1\/home\/a%20b\/ -H 'Authorization: Bearer <the token>'$/m,
+  );
+  assertMatch(
+    formatExplanation("http://x:1", "/", "rw", 1),
+    /read and write \/ and .* for 1 second\./,
+  );
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { cleanEnv, fromCheckout, inFolder } from "../../project/program.ts";
 
 Deno.test("runInterruptible() lets Ctrl-C abort an import without leaving files", () =>
@@ -20,8 +20,8 @@ Deno.test("runInterruptible() lets Ctrl-C abort an import without leaving files"
     }
     child.kill("SIGINT");
     const { code, stderr } = await child.output();
-    equal(code, 130, new TextDecoder().decode(stderr));
-    match(new TextDecoder().decode(stderr), /^Interrupted; partial output was removed$/m);
-    equal([...Deno.readDirSync(folder)], []);
+    assertEquals(code, 130, new TextDecoder().decode(stderr));
+    assertMatch(new TextDecoder().decode(stderr), /^Interrupted; partial output was removed$/m);
+    assertEquals([...Deno.readDirSync(folder)], []);
     await child.stdin.close().catch(() => {}); // the reader was closed
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, notEqual, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../../support/assert.ts";
 import {
   ask,
   cleanEnv,
@@ -14,13 +14,13 @@ Deno.test("serve prints its URL, and a generated approve token only once", () =>
   inFolder(async (folder) => {
     const first = await startProgram(fromCheckout(folder));
     await first.stop();
-    match(first.output(), GREETING);
+    assertMatch(first.output(), GREETING);
     const shown = /^approve token \(T3\), .*: ([0-9a-f]{64})$/m.exec(first.output())?.[1];
-    equal(`${shown}\n`, await Deno.readTextFile(`${folder}/data/.approve-token`));
+    assertEquals(`${shown}\n`, await Deno.readTextFile(`${folder}/data/.approve-token`));
     const second = await startProgram(fromCheckout(folder));
     await second.stop();
-    match(second.output(), GREETING);
-    ok(!second.output().includes(shown ?? ""), "shown again");
+    assertMatch(second.output(), GREETING);
+    assert(!second.output().includes(shown ?? ""), "shown again");
   }));
 
 Deno.test("serve prints a command that works as it is", () =>
@@ -33,8 +33,8 @@ Deno.test("serve prints a command that works as it is", () =>
       cwd: folder,
     });
     await program.stop();
-    equal(code, 0);
-    equal(stdout, '{"version":1,"ext":"html"}\n');
+    assertEquals(code, 0);
+    assertEquals(stdout, '{"version":1,"ext":"html"}\n');
   }));
 
 Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed write", () =>
@@ -42,15 +42,15 @@ Deno.test("serve exits with 0 on SIGTERM and SIGINT, and keeps every confirmed w
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const program = await startProgram(fromCheckout(folder));
       const put = await ask(`${program.url}/home/${signal}`, { method: "PUT", body: signal });
-      equal(put.status, 201);
-      equal((await program.stop(signal)).code, 0);
+      assertEquals(put.status, 201);
+      assertEquals((await program.stop(signal)).code, 0);
     }
     const program = await startProgram(fromCheckout(folder));
-    equal((await ask(`${program.url}/home/SIGTERM?raw`)).text, "SIGTERM");
-    equal((await ask(`${program.url}/home/SIGINT?raw`)).text, "SIGINT");
+    assertEquals((await ask(`${program.url}/home/SIGTERM?raw`)).text, "SIGTERM");
+    assertEquals((await ask(`${program.url}/home/SIGINT?raw`)).text, "SIGINT");
     await program.stop("SIGKILL");
     const again = await startProgram(fromCheckout(folder));
-    equal((await ask(`${again.url}/home/SIGINT?raw`)).text, "SIGINT");
+    assertEquals((await ask(`${again.url}/home/SIGINT?raw`)).text, "SIGINT");
     await again.stop();
   }));
 
@@ -72,14 +72,14 @@ Deno.test("serve writes only JSON objects to its standard output with ELASTIK_LO
       said += text;
       const url = /^elastik \S+ at (http:\S+), [\s\S]*^try: .*\n/m.exec(said)?.[1];
       if (url === undefined) continue;
-      equal((await ask(`${url}/home/x`, { method: "PUT", body: "x" })).status, 201);
-      equal((await ask(`${url}/proc/version`)).status, 200);
+      assertEquals((await ask(`${url}/home/x`, { method: "PUT", body: "x" })).status, 201);
+      assertEquals((await ask(`${url}/proc/version`)).status, 200);
       child.kill("SIGTERM");
       break;
     }
-    equal((await child.status).code, 0);
+    assertEquals((await child.status).code, 0);
     const rows = (await written).trimEnd().split("\n").map((line) => JSON.parse(line));
-    equal(rows.map(({ method, path, status }) => `${method} ${path} ${status}`), [
+    assertEquals(rows.map(({ method, path, status }) => `${method} ${path} ${status}`), [
       "PUT /home/x 201",
       "GET /proc/version 200",
     ]);
@@ -106,10 +106,10 @@ Deno.test("serve continues if the reader of its access log closes the pipe", () 
       // Leaving the loop closes the pipe.
       if (url !== "") break;
     }
-    for (let i = 0; i < 20; i++) equal((await ask(`${url}/proc/version`)).status, 200);
+    for (let i = 0; i < 20; i++) assertEquals((await ask(`${url}/proc/version`)).status, 200);
     child.kill("SIGTERM");
-    equal((await child.status).code, 0);
-    match(await errors, /the access log stopped: /);
+    assertEquals((await child.status).code, 0);
+    assertMatch(await errors, /the access log stopped: /);
   }));
 
 Deno.test("serve exits with one sentence if it cannot start", () =>
@@ -134,9 +134,9 @@ Deno.test("serve exits with one sentence if it cannot start", () =>
     try {
       for (const [env, sentence] of rows) {
         const { code, stderr } = await runProgram(fromCheckout(folder, [], env));
-        equal(code, 1, stderr);
-        match(stderr, sentence);
-        equal(stderr.trim().split("\n").length, 1, stderr);
+        assertEquals(code, 1, stderr);
+        assertMatch(stderr, sentence);
+        assertEquals(stderr.trim().split("\n").length, 1, stderr);
       }
     } finally {
       await program.stop();
@@ -152,13 +152,13 @@ Deno.test("serve reads .env of the working folder; the environment has priority"
     );
     const program = await startProgram(fromCheckout(folder, [], { ELASTIK_DATA: "from-env" }));
     try {
-      match(program.output(), /worlds in from-env\//);
+      assertMatch(program.output(), /worlds in from-env\//);
       const put = (authorization: string) =>
         ask(`${program.url}/home/x`, { method: "PUT", body: "x", headers: { authorization } });
-      equal((await put("Bearer nope")).status, 401);
-      equal((await put(`Bearer ${token}`)).status, 201);
-      notEqual((await ask(`${program.url}/boot/env`)).status, 200);
-      ok(!program.output().includes(token), "the token was printed");
+      assertEquals((await put("Bearer nope")).status, 401);
+      assertEquals((await put(`Bearer ${token}`)).status, 201);
+      assertNotEquals((await ask(`${program.url}/boot/env`)).status, 200);
+      assert(!program.output().includes(token), "the token was printed");
     } finally {
       await program.stop();
     }

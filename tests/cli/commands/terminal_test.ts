@@ -1,6 +1,6 @@
 /** Output that is shown only on a terminal. `script` provides the terminal. */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { fillData } from "../../archive/fixtures.ts";
 import { fromCheckout, inFolder, onPath, runProgram, startProgram } from "../../project/program.ts";
 
@@ -25,8 +25,8 @@ Deno.test({
       const program = await startProgram(fromCheckout(folder));
       const { code, stdout } = await atTerminal(folder, ["mint", "home/x", "--url", program.url]);
       await program.stop();
-      equal(code, 0, stdout);
-      match(
+      assertEquals(code, 0, stdout);
+      assertMatch(
         stdout,
         /^[\w-]+\.[\w-]+\r\n\r\nThis token can read and write \/home\/x and everything below it/,
       );
@@ -40,8 +40,8 @@ Deno.test({
     inFolder(async (folder) => {
       fillData(`${folder}/data`);
       const { code, stdout } = await atTerminal(folder, ["export", "-"]);
-      equal(code, 2);
-      match(stdout, /^Cannot export to a terminal: name a file or use a pipe\r\n$/);
+      assertEquals(code, 2);
+      assertMatch(stdout, /^Cannot export to a terminal: name a file or use a pipe\r\n$/);
     }),
 });
 
@@ -58,10 +58,10 @@ Deno.test({
       ];
       for (const [name, args] of rows) {
         const { code, stdout } = await atTerminal(folder, [name, ...args]);
-        equal(code, 0, stdout);
+        assertEquals(code, 0, stdout);
         const shown = stdout.split("\r\x1b[K");
-        match(shown[1] ?? "", new RegExp(`^${name} \\[[#-]+\\] 0/3 worlds$`));
-        ok(!(shown.at(-1) ?? "").includes("["), stdout);
+        assertMatch(shown[1] ?? "", new RegExp(`^${name} \\[[#-]+\\] 0/3 worlds$`));
+        assert(!(shown.at(-1) ?? "").includes("["), stdout);
       }
     }),
 });

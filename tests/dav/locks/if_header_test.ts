@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { evaluateIf, parseIf, submittedTokens } from "../../../lib/dav/locks/if_header.ts";
 import { MAX_IF_CHARS, MAX_IF_CONDITIONS } from "../../../lib/limits.ts";
 
@@ -16,7 +16,7 @@ function evaluate(header: string, ...state: string[]): boolean {
 }
 
 Deno.test("parseIf() reads untagged lists, Not and entity tags", () => {
-  deepStrictEqual(lists('(<urn:a> ["e1"]) (Not <DAV:no-lock> [W/"e2"])'), [
+  assertEquals(lists('(<urn:a> ["e1"]) (Not <DAV:no-lock> [W/"e2"])'), [
     {
       conditions: [
         { not: false, kind: "token", value: "urn:a" },
@@ -33,7 +33,7 @@ Deno.test("parseIf() reads untagged lists, Not and entity tags", () => {
 });
 
 Deno.test("parseIf() assigns to each list the URL before it", () => {
-  deepStrictEqual(
+  assertEquals(
     lists('<http://h/a> (<urn:a>) (["x"])\t<http://h/b>(<urn:b>)').map((l) => l.tag),
     [
       "http://h/a",
@@ -70,15 +70,15 @@ for (
   ]
 ) {
   Deno.test(`parseIf() refuses ${JSON.stringify(header)}`, () => {
-    equal("fault" in parseIf(header), true);
+    assertEquals("fault" in parseIf(header), true);
   });
 }
 
 Deno.test("parseIf() limits length and number of conditions", () => {
   const one = "<a>";
-  equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS)})`), false);
-  equal("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS + 1)})`), true);
-  equal("fault" in parseIf(`(<${"a".repeat(MAX_IF_CHARS)}>)`), true);
+  assertEquals("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS)})`), false);
+  assertEquals("fault" in parseIf(`(${one.repeat(MAX_IF_CONDITIONS + 1)})`), true);
+  assertEquals("fault" in parseIf(`(<${"a".repeat(MAX_IF_CHARS)}>)`), true);
 });
 
 Deno.test("parseIf() takes linear time for long invalid headers", () => {
@@ -86,31 +86,31 @@ Deno.test("parseIf() takes linear time for long invalid headers", () => {
   for (const piece of ["(", "<a", "Not ", " ", '["', "(<a>) "]) {
     parseIf(piece.repeat(Math.floor(MAX_IF_CHARS / piece.length)));
   }
-  equal(performance.now() - begin < 500, true);
+  assertEquals(performance.now() - begin < 500, true);
 });
 
 Deno.test("evaluateIf() is true if all conditions of one list are true", () => {
-  equal(evaluate("(<a> <b>)", "a"), false);
-  equal(evaluate("(<a> <b>)", "a", "b"), true);
-  equal(evaluate("(<a>) (<b>)", "b"), true);
-  equal(evaluate('(<a> ["e"])', "a", '"e"'), true);
-  equal(evaluate('(<a> ["e"])', "a", '"f"'), false);
+  assertEquals(evaluate("(<a> <b>)", "a"), false);
+  assertEquals(evaluate("(<a> <b>)", "a", "b"), true);
+  assertEquals(evaluate("(<a>) (<b>)", "b"), true);
+  assertEquals(evaluate('(<a> ["e"])', "a", '"e"'), true);
+  assertEquals(evaluate('(<a> ["e"])', "a", '"f"'), false);
 });
 
 Deno.test("evaluateIf() negates a condition with Not", () => {
-  equal(evaluate("(Not <a>)"), true);
-  equal(evaluate("(Not <a>)", "a"), false);
-  equal(evaluate('(<a> Not ["e"])', "a"), true);
-  equal(evaluate("(<corrupt>) (Not <DAV:no-lock>)", "a"), true);
+  assertEquals(evaluate("(Not <a>)"), true);
+  assertEquals(evaluate("(Not <a>)", "a"), false);
+  assertEquals(evaluate('(<a> Not ["e"])', "a"), true);
+  assertEquals(evaluate("(<corrupt>) (Not <DAV:no-lock>)", "a"), true);
 });
 
 Deno.test("evaluateIf() uses the resource of the URL of a list", () => {
-  equal(evaluate("<http://h/x> (<a>)", "a"), false);
-  equal(evaluate("<http://h/x> (<a>)", "http://h/x a"), true);
+  assertEquals(evaluate("<http://h/x> (<a>)", "a"), false);
+  assertEquals(evaluate("<http://h/x> (<a>)", "http://h/x a"), true);
 });
 
 Deno.test("submittedTokens() returns all tokens without Not in all lists", () => {
-  deepStrictEqual(
+  assertEquals(
     [...submittedTokens(lists('(<a> ["e"]) (Not <b> <c>)'))],
     ["a", "c"],
   );

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { copyMove } from "../../../lib/dav/methods/copy_move.ts";
 import { type TestApp, withApp } from "../../support/app.ts";
 import { APPROVE, bearer, CLOSED, TOKEN, withServer } from "../../support/test_server.ts";
@@ -26,13 +26,13 @@ Deno.test("copyMove() copies a world with extension and metadata and records the
     const ask = asking(app);
     await ask("PUT /home/a?ext=md", 201, { "x-meta-author": "ada" }, "# a");
     const done = await ask("COPY /dav/home/a", 201, to("/home/b"));
-    equal(done.headers.get("location"), "/dav/home/b");
+    assertEquals(done.headers.get("location"), "/dav/home/b");
     const copy = await app.store.read("home/b");
-    equal(copy?.ext, "md");
-    deepStrictEqual(copy?.meta, [["x-meta-author", "ada"]]);
+    assertEquals(copy?.ext, "md");
+    assertEquals(copy?.meta, [["x-meta-author", "ada"]]);
     const [event] = await app.store.log("home/b", { limit: 1 });
-    match(JSON.stringify(event?.payload), /"copied_from":"\/home\/a","from_version":1/);
-    equal((await app.store.audit("home/b")).ok, true);
+    assertMatch(JSON.stringify(event?.payload), /"copied_from":"\/home\/a","from_version":1/);
+    assertEquals((await app.store.audit("home/b")).ok, true);
     await ask("GET /dav/home/a", 200);
   });
 });
@@ -46,11 +46,11 @@ Deno.test("copyMove() records a move in the chain of the world", async () => {
     await ask("PUT /dav/home/a", 204, {}, "two");
     await ask("MOVE /dav/home/a", 201, to("/home/b"));
     await ask("GET /dav/home/a", 404);
-    equal((await ask("GET /dav/home/b", 200)).text, "two");
+    assertEquals((await ask("GET /dav/home/b", 200)).text, "two");
     const [event] = await app.store.log("home/b", { limit: 1 });
-    match(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
+    assertMatch(JSON.stringify(event?.payload), /"from":"\/home\/a","to":"\/home\/b"/);
     // Watchers receive the new name before the deletion of the old name.
-    deepStrictEqual(told.slice(-2), ["update home/b", "delete home/a"]);
+    assertEquals(told.slice(-2), ["update home/b", "delete home/a"]);
   });
 });
 
@@ -60,14 +60,14 @@ Deno.test("copyMove() copies and moves a collection with all its members", async
     await fill(ask);
     const inside = ["", "a.md", "d/", "empty/", "d/b"];
     await ask("COPY /dav/home/c/", 201, to("/home/e/"));
-    deepStrictEqual(await tree(ask, "/home/e"), inside.map((name) => `/dav/home/e/${name}`));
+    assertEquals(await tree(ask, "/home/e"), inside.map((name) => `/dav/home/e/${name}`));
     await ask("MOVE /dav/home/c", 201, to("/home/f"));
-    deepStrictEqual(await tree(ask, "/home/f"), inside.map((name) => `/dav/home/f/${name}`));
+    assertEquals(await tree(ask, "/home/f"), inside.map((name) => `/dav/home/f/${name}`));
     await ask("PROPFIND /dav/home/c", 404, { depth: "0" });
-    equal((await ask("GET /dav/home/f/d/b", 200)).headers.get("content-type"), "image/png");
-    equal((await ask("GET /dav/home/f/a.md", 200)).headers.get("x-meta-author"), "ada");
+    assertEquals((await ask("GET /dav/home/f/d/b", 200)).headers.get("content-type"), "image/png");
+    assertEquals((await ask("GET /dav/home/f/a.md", 200)).headers.get("x-meta-author"), "ada");
     await ask("COPY /dav/home/f", 201, to("/home/g", { depth: "0" }));
-    deepStrictEqual(await tree(ask, "/home/g"), ["/dav/home/g/"]);
+    assertEquals(await tree(ask, "/home/g"), ["/dav/home/g/"]);
   });
 });
 
@@ -76,7 +76,7 @@ Deno.test("copyMove() keeps a collection after its last world was moved", async 
     const ask = asking(app);
     await ask("PUT /home/p/a", 201, {}, "x");
     await ask("MOVE /dav/home/p/a", 201, to("/home/b"));
-    deepStrictEqual(await tree(ask, "/home/p"), ["/dav/home/p/"]);
+    assertEquals(await tree(ask, "/home/p"), ["/dav/home/p/"]);
   });
 });
 
@@ -88,14 +88,14 @@ Deno.test("copyMove() obeys Overwrite for worlds and collections", async () => {
     await ask("PUT /dav/home/y", 201, {}, "y");
     await ask("COPY /dav/home/x", 412, to("/home/y", { overwrite: "F" }));
     await ask("COPY /dav/home/x", 204, to("/home/y", { overwrite: "T" }));
-    equal((await ask("GET /dav/home/y", 200)).text, "x");
+    assertEquals((await ask("GET /dav/home/y", 200)).text, "x");
     // A replaced world keeps its earlier version, which can be restored.
-    equal((await ask("GET /home/y?at=1&raw", 200)).text, "y");
+    assertEquals((await ask("GET /home/y?at=1&raw", 200)).text, "y");
     await ask("MOVE /dav/home/c", 412, to("/home/y", { overwrite: "F" }));
     await ask("MOVE /dav/home/c", 204, to("/home/y"));
-    equal((await tree(ask, "/home/y")).length, 5);
+    assertEquals((await tree(ask, "/home/y")).length, 5);
     await ask("COPY /dav/home/x", 204, to("/home/y"));
-    deepStrictEqual(await tree(ask, "/home/y"), ["/dav/home/y"]);
+    assertEquals(await tree(ask, "/home/y"), ["/dav/home/y"]);
     await ask("COPY /dav/home/x", 400, to("/home/z", { overwrite: "maybe" }));
   });
 });
@@ -113,7 +113,7 @@ Deno.test("copyMove() refuses a destination that is the source, inside it or abo
       await ask(`${method} /dav/`, 403, to("/home/all"));
     }
     await ask("MOVE /dav/home/", 403, to("/var/home"));
-    equal((await tree(ask, "/home/c")).length, 5);
+    assertEquals((await tree(ask, "/home/c")).length, 5);
   });
 });
 
@@ -134,7 +134,7 @@ Deno.test("copyMove() refuses a missing source, a missing parent and an invalid 
     await ask("COPY /dav/home/x", 502, { destination: "http://elsewhere/dav/home/y" });
     await ask("COPY /dav/home/x", 502, { destination: "/home/y" });
     await ask("MOVE /dav/home/c", 400, to("/home/y", { depth: "0" }));
-    equal(app.store.stat("home/y"), undefined);
+    assertEquals(app.store.stat("home/y"), undefined);
   });
 });
 
@@ -146,10 +146,10 @@ Deno.test("copyMove() leaves out worlds that the caller cannot read and redacts 
     await ask("PUT /dav/etc/fstab", 201, {}, "x bearer=sesame-open\n");
     await ask("COPY /dav/etc/shadow", 401, to("/home/shadow", local));
     await ask("COPY /dav/etc/fstab", 201, to("/home/fstab", local));
-    equal((await ask("GET /dav/home/fstab", 200, local)).text, "x bearer=***\n");
+    assertEquals((await ask("GET /dav/home/fstab", 200, local)).text, "x bearer=***\n");
     await ask("COPY /dav/etc", 201, to("/home/etc", local));
-    equal((await ask("GET /dav/home/etc/fstab", 200)).text, "x bearer=***\n");
-    ok(!(await tree(ask, "/home/etc")).includes("/dav/home/etc/shadow"));
+    assertEquals((await ask("GET /dav/home/etc/fstab", 200)).text, "x bearer=***\n");
+    assert(!(await tree(ask, "/home/etc")).includes("/dav/home/etc/shadow"));
     await ask("COPY /dav/boot", 401, to("/home/boot2", local));
   });
 });
@@ -165,17 +165,17 @@ Deno.test("copyMove() checks the rights for source and destination", async () =>
       return (await server.send({ method, target, headers })).status;
     };
     const rw = server.capability("/home/c", "rw");
-    equal(await send("COPY /dav/home/a", "/dav/home/z", ""), 401);
-    equal(await send("COPY /dav/home/a", "/dav/etc/z", TOKEN), 403);
-    equal(await send("COPY /dav/home/a", "/dav/home/b", TOKEN), 204);
-    equal(await send("COPY /dav/home/a", "/dav/home/c", TOKEN), 403);
-    equal(await send("MOVE /dav/home/a", "/dav/home/z", TOKEN), 403);
-    equal(await send("COPY /dav/home/a", "/dav/home/c/a", rw), 403);
-    equal(await send("COPY /dav/home/c/x", "/dav/home/a", rw), 403);
-    equal(await send("COPY /dav/home/c/x", "/dav/home/c/y", rw), 201);
+    assertEquals(await send("COPY /dav/home/a", "/dav/home/z", ""), 401);
+    assertEquals(await send("COPY /dav/home/a", "/dav/etc/z", TOKEN), 403);
+    assertEquals(await send("COPY /dav/home/a", "/dav/home/b", TOKEN), 204);
+    assertEquals(await send("COPY /dav/home/a", "/dav/home/c", TOKEN), 403);
+    assertEquals(await send("MOVE /dav/home/a", "/dav/home/z", TOKEN), 403);
+    assertEquals(await send("COPY /dav/home/a", "/dav/home/c/a", rw), 403);
+    assertEquals(await send("COPY /dav/home/c/x", "/dav/home/a", rw), 403);
+    assertEquals(await send("COPY /dav/home/c/x", "/dav/home/c/y", rw), 201);
     const reader = server.capability("/home/c", "r");
-    equal(await send("COPY /dav/home/c/x", "/dav/home/c/z", reader), 403);
-    equal(await send("MOVE /dav/home/a", "/dav/home/z", APPROVE), 201);
+    assertEquals(await send("COPY /dav/home/c/x", "/dav/home/c/z", reader), 403);
+    assertEquals(await send("MOVE /dav/home/a", "/dav/home/z", APPROVE), 201);
     await server.audit();
   });
 });
@@ -185,12 +185,12 @@ Deno.test("copyMove() sets plugin sources to pending and refuses to move a lower
     const ask = asking(app);
     await ask("PUT /dav/home/p.ts", 201, {}, "export default {};");
     await ask("COPY /dav/home/p.ts", 201, to("/lib/p"));
-    equal(app.store.stat("lib/p")?.state, "pending");
+    assertEquals(app.store.stat("lib/p")?.state, "pending");
     await ask("COPY /dav/usr/share/doc/note.md", 201, to("/home/note.md"));
     await ask("MOVE /dav/usr/share/doc/note.md", 403, to("/home/note2.md"));
-    equal(app.store.stat("home/note2.md"), undefined);
+    assertEquals(app.store.stat("home/note2.md"), undefined);
     const partly = await ask("MOVE /dav/usr/share/doc", 207, to("/home/doc"));
-    deepStrictEqual(resources(partly.text).map(({ href, status }) => [href, status]), [
+    assertEquals(resources(partly.text).map(({ href, status }) => [href, status]), [
       ["/dav/usr/share/doc/note.md", "403"],
     ]);
   });
@@ -216,7 +216,7 @@ Deno.test("copyMove() obeys preconditions and locks", async () => {
     await ask("LOCK /dav/home/k", 200, { depth: "0" }, lockBody());
     await ask("COPY /dav/home/a", 423, to("/home/k/a"));
     await ask("MOVE /dav/home/a", 423, to("/home/k/a"));
-    equal(typeof copyMove, "function");
+    assertEquals(typeof copyMove, "function");
   });
 });
 
@@ -240,7 +240,7 @@ Deno.test("copyMove() keeps writes that happen during a move", async () => {
     });
     await ask("MOVE /dav/home/a", 204, to("/home/b"));
     stop();
-    equal((await ask("GET /dav/home/b", 200)).text, "late");
+    assertEquals((await ask("GET /dav/home/b", 200)).text, "late");
     await ask("GET /dav/home/a", 404);
   });
 });
@@ -253,7 +253,7 @@ async function past(app: TestApp, name: string): Promise<[string, number[]]> {
     const found = await app.store.readAt(name, version).catch(() => undefined);
     if (found !== undefined) versions.push(version);
   }
-  equal((await app.store.audit(name)).ok, true);
+  assertEquals((await app.store.audit(name)).ok, true);
   return [log.map(({ type }) => type).reverse().join(" "), versions];
 }
 
@@ -265,18 +265,18 @@ Deno.test("copyMove() keeps the chain and the earlier versions of a moved world"
     await ask("PUT /home/c/a.txt", 200, { "x-meta-a": "2" }, "two");
     const born = (await app.store.log("home/c/a.txt", { limit: 9 })).at(-1)?.hmac;
     await ask("MOVE /dav/home/c/a.txt", 201, to("/home/c/b.md"));
-    deepStrictEqual(await past(app, "home/c/b.md"), ["stage_written stage_written world_moved", [
+    assertEquals(await past(app, "home/c/b.md"), ["stage_written stage_written world_moved", [
       1,
       2,
       3,
     ]]);
-    equal((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, born);
+    assertStrictEquals((await app.store.log("home/c/b.md", { limit: 9 })).at(-1)?.hmac, born);
     const moved = await app.store.read("home/c/b.md");
-    deepStrictEqual([moved?.ext, moved?.meta], ["md", [["x-meta-a", "2"]]]);
-    equal((await ask("GET /home/c/b.md?at=1&raw", 200)).text, "one");
-    equal((await ask("GET /home/c/b.md?at=2", 200)).text.includes('"ext":"txt"'), true);
+    assertEquals([moved?.ext, moved?.meta], ["md", [["x-meta-a", "2"]]]);
+    assertEquals((await ask("GET /home/c/b.md?at=1&raw", 200)).text, "one");
+    assertEquals((await ask("GET /home/c/b.md?at=2", 200)).text.includes('"ext":"txt"'), true);
     await ask("MOVE /dav/home/c/", 201, to("/home/d/"));
-    deepStrictEqual((await past(app, "home/d/b.md"))[1], [1, 2, 3, 4]);
+    assertEquals((await past(app, "home/d/b.md"))[1], [1, 2, 3, 4]);
     await ask("GET /dav/home/c/b.md", 404);
   });
 });
@@ -287,8 +287,8 @@ Deno.test("copyMove() writes the next version of a world that a MOVE replaces", 
     await ask("PUT /home/draft", 201, {}, "draft");
     await ask("PUT /home/final", 201, {}, "final");
     await ask("MOVE /dav/home/draft", 204, to("/home/final"));
-    deepStrictEqual(await past(app, "home/final"), ["stage_written stage_written", [1, 2]]);
-    equal((await ask("GET /home/final?at=1&raw", 200)).text, "final");
+    assertEquals(await past(app, "home/final"), ["stage_written stage_written", [1, 2]]);
+    assertEquals((await ask("GET /home/final?at=1&raw", 200)).text, "final");
   });
 });
 
@@ -298,11 +298,11 @@ Deno.test("copyMove() does not move earlier versions to a path that more callers
     await ask("PUT /boot/plan", 201, {}, "secret once");
     await ask("PUT /boot/plan", 200, {}, "public now");
     await ask("MOVE /dav/boot/plan", 201, to("/home/plan"));
-    deepStrictEqual(await past(app, "home/plan"), ["stage_written", [1]]);
-    equal((await ask("GET /home/plan?raw", 200)).text, "public now");
+    assertEquals(await past(app, "home/plan"), ["stage_written", [1]]);
+    assertEquals((await ask("GET /home/plan?raw", 200)).text, "public now");
     await ask("PUT /lib/a", 201, {}, "export default {};");
     await ask("MOVE /dav/lib/a", 201, to("/lib/b"));
-    deepStrictEqual((await past(app, "lib/b"))[1], [1]);
-    equal(app.store.stat("lib/b")?.state, "pending");
+    assertEquals((await past(app, "lib/b"))[1], [1]);
+    assertEquals(app.store.stat("lib/b")?.state, "pending");
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { canUseLock } from "../../../lib/dav/locks/lock_guard.ts";
 import { parseLockInfo, writeLockDiscovery } from "../../../lib/dav/locks/lock_xml.ts";
 import { unlock } from "../../../lib/dav/methods/lock.ts";
@@ -26,7 +26,7 @@ Deno.test("lock() prevents changes without the token, through WebDAV and on plai
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "a");
     const token = await lockOf(ask, "/dav/home/a");
-    match(token, /^<urn:uuid:[0-9a-f-]{36}>$/);
+    assertMatch(token, /^<urn:uuid:[0-9a-f-]{36}>$/);
     for (
       const line of [
         "PUT /home/a",
@@ -42,10 +42,10 @@ Deno.test("lock() prevents changes without the token, through WebDAV and on plai
       await ask(line, target, {}, /from|DELETE/.test(line) ? undefined : "b");
     }
     const refused = await ask("PROPPATCH /dav/home/a", 423, {}, setBody("x", "1"));
-    match(refused.text, /<D:lock-token-submitted><D:href>\/dav\/home\/a<\/D:href>/);
+    assertMatch(refused.text, /<D:lock-token-submitted><D:href>\/dav\/home\/a<\/D:href>/);
     const plain = await ask("PUT /home/a", 423, { accept: "application/json" }, "b");
-    match(plain.text, /problems\/locked\.md/);
-    equal((await ask("GET /home/a?raw", 200)).text, "a");
+    assertMatch(plain.text, /problems\/locked\.md/);
+    assertEquals((await ask("GET /home/a?raw", 200)).text, "a");
     // With the token, requests to both paths succeed, with and without a URL in the If header.
     await ask("PUT /dav/home/a", 204, { if: `(${token})` }, "b");
     await ask("PUT /home/a", 200, { if: `(${token})` }, "c");
@@ -90,11 +90,11 @@ Deno.test("lock() of a member prevents the deletion of its collection", async ()
     await ask("PUT /dav/home/c/b", 201, {}, "b");
     const token = await lockOf(ask, "/dav/home/c/b");
     const stopped = await ask("DELETE /dav/home/c", 207);
-    deepStrictEqual(resources(stopped.text).map(({ href, status }) => [href, status]), [
+    assertEquals(resources(stopped.text).map(({ href, status }) => [href, status]), [
       ["/dav/home/c/b", "423"],
     ]);
     await ask("DELETE /home/c/", 423);
-    equal(hrefs(await ask("PROPFIND /dav/home/c", 207, { depth: "1" })).length, 3);
+    assertEquals(hrefs(await ask("PROPFIND /dav/home/c", 207, { depth: "1" })).length, 3);
     await ask("DELETE /dav/home/c", 204, { if: `</dav/home/c/b> (${token})` });
     await ask("PROPFIND /dav/home/c", 404);
     // The lock was removed with the world, so the name can be used.
@@ -114,7 +114,7 @@ Deno.test("lock() expires, and a refresh restarts its time", async () => {
       if: `(${token})`,
       timeout: "Second-50",
     });
-    match(refreshed.text, /<D:timeout>Second-50<\/D:timeout>/);
+    assertMatch(refreshed.text, /<D:timeout>Second-50<\/D:timeout>/);
     clock.now += 49_000;
     await ask("PUT /home/a", 423, {}, "b");
     clock.now += 1_000;
@@ -124,7 +124,7 @@ Deno.test("lock() expires, and a refresh restarts its time", async () => {
     await ask("LOCK /dav/home/a", 412, { if: `(${token})` });
     await ask("UNLOCK /dav/home/a", 409, { "lock-token": token });
     const long = await ask("LOCK /dav/home/a", 200, { timeout: "Infinite" }, lockBody());
-    ok(long.text.includes(`<D:timeout>Second-${MAX_DAV_LOCK_SECONDS}</D:timeout>`));
+    assert(long.text.includes(`<D:timeout>Second-${MAX_DAV_LOCK_SECONDS}</D:timeout>`));
   });
 });
 
@@ -139,22 +139,22 @@ Deno.test("lock() remains after writes and other requests, but not after a resta
       headers: { timeout: "Infinite" },
       body: lockBody(),
     });
-    equal(locked.status, 200);
+    assertEquals(locked.status, 200);
     const headers = { if: `(${locked.headers.get("lock-token")})` };
     for (let i = 0; i < 3; i++) {
-      equal(
+      assertEquals(
         (await first.send({ method: "PUT", target: "/home/a", headers, body: "b" })).status,
         200,
       );
     }
-    equal((await first.send({ method: "PUT", target: "/home/a", body: "c" })).status, 423);
+    assertEquals((await first.send({ method: "PUT", target: "/home/a", body: "c" })).status, 423);
     await first.stop();
     const second = await startTestServer({ data });
     // The lock does not exist any more: a client that still sends its token gets 412.
     const after = (more: Record<string, string>) =>
       second.send({ method: "PUT", target: "/dav/home/a", headers: more, body: "d" });
-    equal((await after(headers)).status, 412);
-    equal((await after({})).status, 204);
+    assertEquals((await after(headers)).status, 412);
+    assertEquals((await after({})).status, 204);
     await second.stop();
   } finally {
     await Deno.remove(data, { recursive: true });
@@ -166,14 +166,14 @@ Deno.test("lock() of a missing resource creates an empty world", async () => {
     const ask = asking(app);
     const token = await lockOf(ask, "/dav/home/new.txt", {}, 201);
     const got = await ask("GET /dav/home/new.txt", 200);
-    equal(got.text, "");
-    match(got.headers.get("content-type") ?? "", /^text\/plain/);
+    assertEquals(got.text, "");
+    assertMatch(got.headers.get("content-type") ?? "", /^text\/plain/);
     await ask("PUT /dav/home/new.txt", 204, { if: `(${token})` }, "words");
     await ask("UNLOCK /dav/home/new.txt", 204, { "lock-token": token });
     await ask("LOCK /dav/home/none/x", 409, {}, lockBody());
     await ask("LOCK /dav/home/a:b", 400, {}, lockBody());
     await ask("LOCK /dav/home/folder/", 405, {}, lockBody());
-    equal(app.store.stat("home/none/x"), undefined);
+    assertEquals(app.store.stat("home/none/x"), undefined);
   });
 });
 
@@ -191,8 +191,8 @@ Deno.test("lock() appears in lockdiscovery with the owner element of the client"
         "<D:depth>infinity</D:depth>",
         "<D:lockroot><D:href>/dav/home/a</D:href></D:lockroot>",
       ]
-    ) ok(text.includes(part), part);
-    ok(!text.includes("T3"));
+    ) assert(text.includes(part), part);
+    assert(!text.includes("T3"));
   });
 });
 
@@ -203,7 +203,7 @@ Deno.test("lock() is refused if it conflicts with another lock", async () => {
     const shared = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
     const other = await ask("LOCK /dav/home/a", 200, {}, lockBody("shared"));
     const refused = await ask("LOCK /dav/home/a", 423, {}, lockBody());
-    match(refused.text, /<D:no-conflicting-lock><D:href>\/dav\/home\/a<\/D:href>/);
+    assertMatch(refused.text, /<D:no-conflicting-lock><D:href>\/dav\/home\/a<\/D:href>/);
     await ask("LOCK /dav/home", 423, {}, lockBody());
     // The token of one shared lock is enough.
     await ask("PUT /home/a", 423, {}, "b");
@@ -231,7 +231,7 @@ Deno.test("lock() and unlock() refuse invalid requests", async () => {
     await ask("UNLOCK /dav/home/a", 400);
     await ask("UNLOCK /dav/home/a", 409, { "lock-token": "<urn:uuid:none>" });
     await ask("PUT /dav/home/a", 400, { if: "(broken" }, "b");
-    equal(typeof unlock, "function");
+    assertEquals(typeof unlock, "function");
   });
 });
 
@@ -246,18 +246,18 @@ Deno.test("lock() requires the right to write, and a token is valid only for its
         ...(body === undefined ? {} : { body }),
       });
     const cap = server.capability("/home", "rw");
-    equal((await send("LOCK", "", {}, lockBody())).status, 401);
-    equal((await send("LOCK", server.capability("/home", "r"), {}, lockBody())).status, 403);
+    assertEquals((await send("LOCK", "", {}, lockBody())).status, 401);
+    assertEquals((await send("LOCK", server.capability("/home", "r"), {}, lockBody())).status, 403);
     const locked = await send("LOCK", cap, {}, lockBody());
-    equal(locked.status, 200);
+    assertEquals(locked.status, 200);
     const token = locked.headers.get("lock-token") ?? "";
     // All callers can read the token in lockdiscovery, but it is valid only for the owner.
-    equal((await send("PUT", TOKEN, { if: `(${token})` }, "stolen")).status, 423);
-    equal((await send("UNLOCK", TOKEN, { "lock-token": token })).status, 403);
-    equal((await send("LOCK", TOKEN, { if: `(${token})` })).status, 403);
-    equal((await send("PUT", cap, { if: `(${token})` }, "mine")).status, 204);
+    assertEquals((await send("PUT", TOKEN, { if: `(${token})` }, "stolen")).status, 423);
+    assertEquals((await send("UNLOCK", TOKEN, { "lock-token": token })).status, 403);
+    assertEquals((await send("LOCK", TOKEN, { if: `(${token})` })).status, 403);
+    assertEquals((await send("PUT", cap, { if: `(${token})` }, "mine")).status, 204);
     // Callers that can delete the world can remove its lock, for example after a client crashed.
-    equal((await server.approve("UNLOCK", "/dav/home/a")).status, 400);
+    assertEquals((await server.approve("UNLOCK", "/dav/home/a")).status, 400);
     const broken = await server.send({
       method: "UNLOCK",
       target: "/dav/home/a",
@@ -266,8 +266,8 @@ Deno.test("lock() requires the right to write, and a token is valid only for its
         "lock-token": token,
       },
     });
-    equal(broken.status, 204);
-    equal((await send("PUT", TOKEN, {}, "free")).status, 204);
+    assertEquals(broken.status, 204);
+    assertEquals((await send("PUT", TOKEN, {}, "free")).status, 204);
     await server.audit();
   });
 });
@@ -295,7 +295,7 @@ Deno.test("assertUnlocked() ignores the If header if no lock exists", async () =
 
 Deno.test("writeLockDiscovery() writes the owner that parseLockInfo() returned", () => {
   const info = parseLockInfo(parseXml(new TextEncoder().encode(lockBody())));
-  equal(info.exclusive, true);
+  assertEquals(info.exclusive, true);
   const lock = {
     ...info,
     path: "/home/a",
@@ -306,9 +306,9 @@ Deno.test("writeLockDiscovery() writes the owner that parseLockInfo() returned",
     token: "urn:x",
   } as const;
   const xml = writeLockDiscovery([lock]);
-  ok(xml.includes("mailto:ada"));
-  equal(writeLockDiscovery([]), "<D:lockdiscovery/>");
-  equal(canUseLock(lock, { tier: "T2", by: "T2" }), true);
-  equal(canUseLock(lock, { tier: "T2", by: "user:bob" }), false);
-  equal(canUseLock(lock, { tier: "T3", by: "T3" }), true);
+  assert(xml.includes("mailto:ada"));
+  assertEquals(writeLockDiscovery([]), "<D:lockdiscovery/>");
+  assertEquals(canUseLock(lock, { tier: "T2", by: "T2" }), true);
+  assertEquals(canUseLock(lock, { tier: "T2", by: "user:bob" }), false);
+  assertEquals(canUseLock(lock, { tier: "T3", by: "T3" }), true);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { hasMounts, isMountPath } from "../../../lib/dav/resource/mount_client.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import type { PluginRoute, PluginRoutes } from "../../../lib/request/plugin_routes.ts";
@@ -73,14 +73,17 @@ function answerOf(line: string): Response {
 
 Deno.test("isMountPath() is true only for /mnt and paths below it", () => {
   const paths = ["/mnt", "/mnt/docs", "/mnt/docs/a", "/mnts", "/home/mnt", "/"];
-  deepStrictEqual(paths.map(isMountPath), [true, true, true, false, false, false]);
+  assertEquals(paths.map(isMountPath), [true, true, true, false, false, false]);
 });
 
 Deno.test("DavRouter lists no mounts without a plugin that has them", async () => {
   await withApp({}, async (app) => {
     const ask = asking(app);
-    equal(hasMounts(app.server.plugins), false);
-    equal(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })).includes("/dav/mnt/"), false);
+    assertEquals(hasMounts(app.server.plugins), false);
+    assertEquals(
+      hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })).includes("/dav/mnt/"),
+      false,
+    );
     await ask("PROPFIND /dav/mnt/", 404, { depth: "0" });
     await ask("GET /dav/mnt/docs/a", 404);
     await ask("PUT /dav/mnt/a", 400, {}, "x");
@@ -91,17 +94,17 @@ Deno.test("findMountResource() and listMountFolder() distinguish files and folde
   await withApp({ plugins: mounting() }, async (app) => {
     const ask = asking(app);
     const root = hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" }));
-    equal(root.includes("/dav/mnt/"), true);
+    assertEquals(root.includes("/dav/mnt/"), true);
     const mounts = await ask("PROPFIND /dav/mnt/", 207, { depth: "1" });
-    deepStrictEqual(hrefs(mounts), ["/dav/mnt/", "/dav/mnt/docs/"]);
+    assertEquals(hrefs(mounts), ["/dav/mnt/", "/dav/mnt/docs/"]);
     const work = await ask("PROPFIND /dav/mnt/docs", 207, { depth: "1" });
-    deepStrictEqual(hrefs(work), [
+    assertEquals(hrefs(work), [
       "/dav/mnt/docs/",
       "/dav/mnt/docs/a%20b.md",
       "/dav/mnt/docs/sub/",
     ]);
     const [, file] = resources(work.text);
-    deepStrictEqual([...file?.properties["200"]?.keys() ?? []].sort(), [
+    assertEquals([...file?.properties["200"]?.keys() ?? []].sort(), [
       "{DAV:}displayname",
       "{DAV:}getcontentlength",
       "{DAV:}getcontenttype",
@@ -109,8 +112,8 @@ Deno.test("findMountResource() and listMountFolder() distinguish files and folde
       "{DAV:}resourcetype",
     ]);
     await ask("PROPFIND /dav/mnt/docs/a%20b.md/", 404, { depth: "0" });
-    match((await ask("PROPFIND /dav/mnt/docs/none", 404, { depth: "0" })).text, /404/);
-    match((await ask("PROPFIND /dav/mnt/docs/none/", 404, { depth: "1" })).text, /not-found/);
+    assertMatch((await ask("PROPFIND /dav/mnt/docs/none", 404, { depth: "0" })).text, /404/);
+    assertMatch((await ask("PROPFIND /dav/mnt/docs/none/", 404, { depth: "1" })).text, /not-found/);
   });
 });
 
@@ -119,11 +122,11 @@ Deno.test("handleMount() returns the properties that GET returns and reports mis
     const ask = asking(app);
     const found = await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" });
     const got = await ask("GET /dav/mnt/docs/a%20b.md", 200);
-    equal(got.text, "bytes");
-    equal(live(found, "getetag"), got.headers.get("etag"));
-    equal(live(found, "getlastmodified"), got.headers.get("last-modified"));
-    equal(live(found, "getcontenttype"), got.headers.get("content-type"));
-    equal(live(found, "getcontentlength"), "5");
+    assertEquals(got.text, "bytes");
+    assertStrictEquals(live(found, "getetag"), got.headers.get("etag"));
+    assertStrictEquals(live(found, "getlastmodified"), got.headers.get("last-modified"));
+    assertStrictEquals(live(found, "getcontenttype"), got.headers.get("content-type"));
+    assertEquals(live(found, "getcontentlength"), "5");
     const asked = await ask(
       "PROPFIND /dav/mnt/docs/a%20b.md",
       207,
@@ -131,13 +134,13 @@ Deno.test("handleMount() returns the properties that GET returns and reports mis
       propBody("getetag", "creationdate"),
     );
     const [resource] = resources(asked.text);
-    deepStrictEqual([...resource?.properties["404"]?.keys() ?? []], ["{DAV:}creationdate"]);
+    assertEquals([...resource?.properties["404"]?.keys() ?? []], ["{DAV:}creationdate"]);
     const names = '<propfind xmlns="DAV:"><propname/></propfind>';
-    equal(
+    assertEquals(
       live(await ask("PROPFIND /dav/mnt/docs/a%20b.md", 207, { depth: "0" }, names), "getetag"),
       "",
     );
-    match((await ask("PROPFIND /dav/mnt/", 403)).text, /propfind-finite-depth/);
+    assertMatch((await ask("PROPFIND /dav/mnt/", 403)).text, /propfind-finite-depth/);
   });
 });
 
@@ -151,12 +154,15 @@ Deno.test("handleMount() forwards the needed headers and no credential", async (
       destination: "/x",
       "content-type": "text/x",
     };
-    equal((await ask("PUT /dav/mnt/docs/a%20b.md", 204, sent, "new")).headers.get("etag"), '"new"');
+    assertEquals(
+      (await ask("PUT /dav/mnt/docs/a%20b.md", 204, sent, "new")).headers.get("etag"),
+      '"new"',
+    );
     const { line, headers, body } = asked[0] ?? {};
-    equal([line, body].join(" "), "PUT /mnt/docs/a b.md new");
-    deepStrictEqual([...headers?.keys() ?? []], ["accept", "content-type", "if-match"]);
+    assertEquals([line, body].join(" "), "PUT /mnt/docs/a b.md new");
+    assertEquals([...headers?.keys() ?? []], ["accept", "content-type", "if-match"]);
     await ask("GET /dav/mnt/docs/a%20b.md?x=1", 200, { range: "bytes=0-1" });
-    equal(asked[1]?.headers.get("range"), "bytes=0-1");
+    assertEquals(asked[1]?.headers.get("range"), "bytes=0-1");
   });
 });
 
@@ -165,9 +171,9 @@ Deno.test("handleMount() refuses methods that require a world", async () => {
     const ask = asking(app);
     for (const method of ["DELETE", "MKCOL", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE"]) {
       const { headers } = await ask(`${method} /dav/mnt/docs/x`, 405);
-      equal(headers.get("allow"), "OPTIONS, GET, HEAD, PUT, PROPFIND");
+      assertEquals(headers.get("allow"), "OPTIONS, GET, HEAD, PUT, PROPFIND");
     }
-    equal((await ask("OPTIONS /dav/mnt/docs/x", 200)).headers.get("dav"), "1, 2");
+    assertEquals((await ask("OPTIONS /dav/mnt/docs/x", 200)).headers.get("dav"), "1, 2");
     await ask("PUT /home/a", 201, {}, "x");
     await ask("MOVE /dav/home/a", 400, { destination: "http://localhost/dav/mnt/docs/a" });
     await ask("GET /home/a", 200);
@@ -202,16 +208,16 @@ Deno.test("listMountFolder() ignores invalid data in responses of a plugin", asy
   };
   await withApp({ plugins: mounting([], more) }, async (app: TestApp) => {
     const ask = asking(app);
-    deepStrictEqual(hrefs(await ask("PROPFIND /dav/mnt/docs/", 207, { depth: "1" })), [
+    assertEquals(hrefs(await ask("PROPFIND /dav/mnt/docs/", 207, { depth: "1" })), [
       "/dav/mnt/docs/",
     ]);
     const odd = await ask("PROPFIND /dav/mnt/docs/odd", 207, { depth: "0" });
-    deepStrictEqual([live(odd, "getetag"), live(odd, "getcontenttype")], ['"&<"', "<&"]);
-    deepStrictEqual([live(odd, "getlastmodified"), live(odd, "getcontentlength")], [
+    assertEquals([live(odd, "getetag"), live(odd, "getcontenttype")], ['"&<"', "<&"]);
+    assertEquals([live(odd, "getlastmodified"), live(odd, "getcontentlength")], [
       undefined,
       undefined,
     ]);
-    match((await ask("PROPFIND /dav/mnt/big", 502, { depth: "1" })).text, /longer than/);
+    assertMatch((await ask("PROPFIND /dav/mnt/big", 502, { depth: "1" })).text, /longer than/);
     await ask("PROPFIND /dav/mnt/down", 502, { depth: "0" });
     await ask("PROPFIND /dav/mnt/closed", 403, { depth: "0" });
   });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { toHref } from "../../../lib/dav/resource/dav_problem.ts";
 import {
   isProtectedProperty,
@@ -22,13 +22,13 @@ Deno.test("propfind() lists the namespaces at the root, /boot only for T3", asyn
   await withApp({}, async (app) => {
     const ask = asking(app);
     const all = ["boot", "etc", "home", "lib", "usr", "var"].map((name) => `/dav/${name}/`);
-    deepStrictEqual(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })), ["/dav/", ...all]);
-    deepStrictEqual(hrefs(await ask("PROPFIND /dav", 207, { depth: "1", ...NOBODY })), [
+    assertEquals(hrefs(await ask("PROPFIND /dav/", 207, { depth: "1" })), ["/dav/", ...all]);
+    assertEquals(hrefs(await ask("PROPFIND /dav", 207, { depth: "1", ...NOBODY })), [
       "/dav/",
       ...all.filter((href) => href !== "/dav/boot/"),
     ]);
     await ask("PROPFIND /dav/boot/", 401, { depth: "0", ...NOBODY });
-    deepStrictEqual(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "0" })), ["/dav/home/"]);
+    assertEquals(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "0" })), ["/dav/home/"]);
   });
 });
 
@@ -39,19 +39,19 @@ Deno.test("propfind() returns the properties that GET returns for a world", asyn
     const put = await ask("PUT /dav/home/a.md", 204, {}, "# three");
     const found = await ask("PROPFIND /dav/home/a.md", 207, { depth: "0" });
     const got = await ask("GET /dav/home/a.md", 200);
-    equal(live(found, "getetag"), got.headers.get("etag"));
-    equal(put.headers.get("etag"), got.headers.get("etag"));
-    equal(live(found, "getlastmodified"), got.headers.get("last-modified"));
-    equal(live(found, "getcontenttype"), got.headers.get("content-type"));
-    equal(live(found, "getcontentlength"), "7");
-    equal(live(found, "displayname"), "a.md");
-    equal(live(found, "resourcetype"), "");
-    equal(live(found, "lockdiscovery"), "");
-    match(live(found, "creationdate") ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    assertStrictEquals(live(found, "getetag"), got.headers.get("etag"));
+    assertStrictEquals(put.headers.get("etag"), got.headers.get("etag"));
+    assertStrictEquals(live(found, "getlastmodified"), got.headers.get("last-modified"));
+    assertStrictEquals(live(found, "getcontenttype"), got.headers.get("content-type"));
+    assertEquals(live(found, "getcontentlength"), "7");
+    assertEquals(live(found, "displayname"), "a.md");
+    assertEquals(live(found, "resourcetype"), "");
+    assertEquals(live(found, "lockdiscovery"), "");
+    assertMatch(live(found, "creationdate") ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     const [birth] = await app.store.log("home/a.md", { before: 2, limit: 1 });
-    equal(live(found, "creationdate"), birth?.timestamp.replace(/\.\d+Z$/, "Z"));
+    assertStrictEquals(live(found, "creationdate"), birth?.timestamp.replace(/\.\d+Z$/, "Z"));
     const names = [...resources(found.text)[0]?.properties["200"]?.keys() ?? []].sort();
-    deepStrictEqual(names, LIVE_PROPERTY_NAMES.map((name) => `{DAV:}${name}`).sort());
+    assertEquals(names, LIVE_PROPERTY_NAMES.map((name) => `{DAV:}${name}`).sort());
   });
 });
 
@@ -59,7 +59,7 @@ Deno.test("propfind() returns the time of the last write in a collection, withou
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("MKCOL /dav/home/c", 201);
-    equal(
+    assertEquals(
       live(await ask("PROPFIND /dav/home/c/", 207, { depth: "0" }), "getlastmodified"),
       undefined,
     );
@@ -68,11 +68,11 @@ Deno.test("propfind() returns the time of the last write in a collection, withou
     const got = await ask("GET /dav/home/c/d/a", 200);
     for (const path of ["/dav/home/c/", "/dav/home/c/d/"]) {
       const found = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
-      equal(live(found, "getlastmodified"), got.headers.get("last-modified"));
+      assertStrictEquals(live(found, "getlastmodified"), got.headers.get("last-modified"));
     }
     for (const path of ["/dav/", "/dav/home/", "/dav/etc/"]) {
       const found = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
-      equal(live(found, "getlastmodified"), undefined);
+      assertEquals(live(found, "getlastmodified"), undefined);
     }
   });
 });
@@ -83,8 +83,8 @@ Deno.test("propfind() returns all properties without quota for an empty body", a
     const absent = await ask("PROPFIND /dav/home", 207, { depth: "0" });
     const body = '<propfind xmlns="DAV:"><allprop/></propfind>';
     const all = await ask("PROPFIND /dav/home", 207, { depth: "0" }, body);
-    equal(absent.text, all.text);
-    ok(!all.text.includes("quota"));
+    assertStrictEquals(absent.text, all.text);
+    assert(!all.text.includes("quota"));
   });
 });
 
@@ -95,14 +95,14 @@ Deno.test("propfind() returns named properties and reports missing ones", async 
     const body = '<p:propfind xmlns:p="DAV:"><p:prop><p:getetag/><x xmlns="urn:x"/><y xmlns=""/>' +
       "<p:getcontentlength/></p:prop></p:propfind>";
     const [file] = resources((await ask("PROPFIND /dav/home/a", 207, { depth: "0" }, body)).text);
-    deepStrictEqual([...file?.properties["200"]?.keys() ?? []], [
+    assertEquals([...file?.properties["200"]?.keys() ?? []], [
       "{DAV:}getetag",
       "{DAV:}getcontentlength",
     ]);
-    deepStrictEqual([...file?.properties["404"]?.keys() ?? []], ["{urn:x}x", "{}y"]);
+    assertEquals([...file?.properties["404"]?.keys() ?? []], ["{urn:x}x", "{}y"]);
     const [folder] = resources((await ask("PROPFIND /dav/home", 207, { depth: "0" }, body)).text);
-    equal(folder?.properties["200"], undefined);
-    equal(folder?.properties["404"]?.size, 4);
+    assertEquals(folder?.properties["200"], undefined);
+    assertEquals(folder?.properties["404"]?.size, 4);
   });
 });
 
@@ -113,16 +113,16 @@ Deno.test("propfind() returns only names for propname, and more properties for i
     const names = '<propfind xmlns="DAV:"><propname/></propfind>';
     const [found] = resources((await ask("PROPFIND /dav/home/a", 207, { depth: "0" }, names)).text);
     for (const element of found?.properties["200"]?.values() ?? []) {
-      equal(element.children.length, 0);
+      assertEquals(element.children.length, 0);
     }
-    ok(found?.properties["200"]?.has("{DAV:}getetag"));
+    assert(found?.properties["200"]?.has("{DAV:}getetag"));
     const more =
       '<propfind xmlns="DAV:"><allprop/><include><x xmlns="urn:x"/></include></propfind>';
     const [included] = resources(
       (await ask("PROPFIND /dav/home/a", 207, { depth: "0" }, more)).text,
     );
-    ok(included?.properties["200"]?.has("{DAV:}getetag"));
-    deepStrictEqual([...included?.properties["404"]?.keys() ?? []], ["{urn:x}x"]);
+    assert(included?.properties["200"]?.has("{DAV:}getetag"));
+    assertEquals([...included?.properties["404"]?.keys() ?? []], ["{urn:x}x"]);
   });
 });
 
@@ -131,10 +131,10 @@ Deno.test("createQuotaReader() returns the space of the disk, and undefined if i
     const data = await Deno.makeTempDir();
     const space = await createQuotaReader(data, Date.now)();
     await Deno.remove(data);
-    ok(space !== undefined && space.available > 0 && space.used > 0);
-    equal(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
+    assert(space !== undefined && space.available > 0 && space.used > 0);
+    assertEquals(await createQuotaReader(`${data}/gone`, Date.now)(), undefined);
     const room = createDavContext(app.server, new LockTable(Date.now));
-    equal(room.server, app.server);
+    assertStrictEquals(room.server, app.server);
   });
 });
 
@@ -178,14 +178,14 @@ Deno.test("propfind() streams a long listing completely and in order", async () 
     );
     const found = await ask("PROPFIND /dav/home/many/", 207, { depth: "1" });
     const listed = resources(found.text);
-    equal(listed.length, count + 1);
-    equal(listed[1]?.href, "/dav/home/many/f0000%20%26%20(x");
-    equal(textOf(listed[1]?.properties["200"]?.get("{DAV:}displayname")), "f0000 & (x");
-    deepStrictEqual(listed.map(({ href }) => href), listed.map(({ href }) => href).sort());
+    assertStrictEquals(listed.length, count + 1);
+    assertEquals(listed[1]?.href, "/dav/home/many/f0000%20%26%20(x");
+    assertEquals(textOf(listed[1]?.properties["200"]?.get("{DAV:}displayname")), "f0000 & (x");
+    assertEquals(listed.map(({ href }) => href), listed.map(({ href }) => href).sort());
     const deep = await ask("PROPFIND /dav/home/", 207, { depth: "infinity" });
     // The lower-layer world boot, the collection, its worlds.
-    equal(resources(deep.text).length, count + 3);
-    equal(resources((await ask("PROPFIND /dav/home/", 207)).text).length, count + 3);
+    assertStrictEquals(resources(deep.text).length, count + 3);
+    assertStrictEquals(resources((await ask("PROPFIND /dav/home/", 207)).text).length, count + 3);
   });
 });
 
@@ -206,7 +206,7 @@ Deno.test("propfind() refuses a tree beyond the limit with a condition code", as
   }, async (app) => {
     const ask = asking(app);
     const refused = await ask("PROPFIND /dav/home", 403, { depth: "infinity" });
-    match(refused.text, /<D:propfind-finite-depth>/);
+    assertMatch(refused.text, /<D:propfind-finite-depth>/);
   });
 });
 
@@ -229,10 +229,10 @@ Deno.test("propfind() lists a collection with a damaged world", async () => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, {}, "x");
     await ask("PUT /home/a", 200, {}, "y");
-    equal(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "1" })).length, 3);
+    assertEquals(hrefs(await ask("PROPFIND /dav/home", 207, { depth: "1" })).length, 3);
     const [one] = resources((await ask("PROPFIND /dav/home/a", 207, { depth: "0" })).text);
-    ok(one?.properties["200"]?.has("{DAV:}getetag"));
-    ok(!one?.properties["200"]?.has("{DAV:}creationdate"));
+    assert(one?.properties["200"]?.has("{DAV:}getetag"));
+    assert(!one?.properties["200"]?.has("{DAV:}creationdate"));
   });
 });
 
@@ -244,11 +244,11 @@ Deno.test("propfind() returns length and tag of the redacted /etc/fstab", async 
     const full = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0" }, body);
     const seen = await ask("PROPFIND /dav/etc/fstab", 207, { depth: "0", ...NOBODY }, body);
     const got = await ask("GET /dav/etc/fstab", 200, NOBODY);
-    equal(got.text, "x bearer=***\n");
-    equal(live(seen, "getcontentlength"), String(got.text.length));
-    equal(live(seen, "getetag"), got.headers.get("etag"));
-    equal(live(full, "getcontentlength"), "21");
-    ok(live(full, "getetag") !== live(seen, "getetag"));
+    assertEquals(got.text, "x bearer=***\n");
+    assertStrictEquals(live(seen, "getcontentlength"), String(got.text.length));
+    assertStrictEquals(live(seen, "getetag"), got.headers.get("etag"));
+    assertEquals(live(full, "getcontentlength"), "21");
+    assert(live(full, "getetag") !== live(seen, "getetag"));
   });
 });
 
@@ -257,7 +257,7 @@ Deno.test("propfind() lists names with characters that XML does not allow", asyn
     const ask = asking(app);
     await ask("PUT /dav/home/%EF%BF%BF%26", 201, {}, "x");
     const found = await ask("PROPFIND /dav/home", 207, { depth: "1" });
-    ok(hrefs(found).includes("/dav/home/%EF%BF%BF%26"));
+    assert(hrefs(found).includes("/dav/home/%EF%BF%BF%26"));
   });
 });
 
@@ -267,16 +267,16 @@ Deno.test("propfind() lists a world with worlds below it as a collection", async
     await ask("PUT /home/a", 201, {}, "x");
     await ask("PUT /home/a/b", 201, {}, "y");
     const found = await ask("PROPFIND /dav/home/a", 207, { depth: "1" });
-    deepStrictEqual(hrefs(found), ["/dav/home/a/", "/dav/home/a/b"]);
-    equal((await ask("GET /dav/home/a", 200)).text, "x");
+    assertEquals(hrefs(found), ["/dav/home/a/", "/dav/home/a/b"]);
+    assertEquals((await ask("GET /dav/home/a", 200)).text, "x");
   });
 });
 
 Deno.test("parsePropfind() parses the three forms of a request", () => {
   const read = (text: string) => parsePropfind(parseXml(new TextEncoder().encode(text)));
-  deepStrictEqual(parsePropfind(undefined), { kind: "allprop", include: [] });
-  equal(read('<propfind xmlns="DAV:"><propname/></propfind>').kind, "propname");
-  deepStrictEqual(read(propBody("a", "a", "b")), {
+  assertEquals(parsePropfind(undefined), { kind: "allprop", include: [] });
+  assertEquals(read('<propfind xmlns="DAV:"><propname/></propfind>').kind, "propname");
+  assertEquals(read(propBody("a", "a", "b")), {
     kind: "prop",
     names: [{ ns: "DAV:", name: "a" }, { ns: "DAV:", name: "b" }],
   });
@@ -297,23 +297,26 @@ Deno.test("createStreamedMultistatus() writes as fast as the client reads and st
   }
   const reader = createStreamedMultistatus(pieces()).body?.getReader();
   const { value } = await reader?.read() ?? {};
-  match(new TextDecoder().decode(value), /^<\?xml .*\n<D:multistatus xmlns:D="DAV:">\n<D:response/);
-  ok(made < 5, `${made} were made for one read`);
+  assertMatch(
+    new TextDecoder().decode(value),
+    /^<\?xml .*\n<D:multistatus xmlns:D="DAV:">\n<D:response/,
+  );
+  assert(made < 5, `${made} were made for one read`);
   await reader?.cancel();
-  ok(ended);
+  assert(ended);
 });
 
 Deno.test("toHref(), writeStatus(), isProtectedProperty() and isTopLevel() return the expected values", () => {
-  equal(toHref("/", true), "/dav/");
-  equal(toHref("/home/ä b", true), "/dav/home/%C3%A4%20b/");
-  equal(toHref("/home/a", false), "/dav/home/a");
-  equal(writeStatus(423), "<D:status>HTTP/1.1 423 Locked</D:status>");
-  equal(isProtectedProperty("{DAV:}getetag"), true);
-  equal(isProtectedProperty("{DAV:}displayname"), false);
-  equal(isProtectedProperty("{urn:x}getetag"), false);
-  equal(isTopLevel("/"), true);
-  equal(isTopLevel("/home"), true);
-  equal(isTopLevel("/home/x"), false);
+  assertEquals(toHref("/", true), "/dav/");
+  assertEquals(toHref("/home/ä b", true), "/dav/home/%C3%A4%20b/");
+  assertEquals(toHref("/home/a", false), "/dav/home/a");
+  assertEquals(writeStatus(423), "<D:status>HTTP/1.1 423 Locked</D:status>");
+  assertEquals(isProtectedProperty("{DAV:}getetag"), true);
+  assertEquals(isProtectedProperty("{DAV:}displayname"), false);
+  assertEquals(isProtectedProperty("{urn:x}getetag"), false);
+  assertEquals(isTopLevel("/"), true);
+  assertEquals(isTopLevel("/home"), true);
+  assertEquals(isTopLevel("/home/x"), false);
 });
 
 /** Returns a store with some methods replaced. */

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { CreationInfoCache } from "../../../lib/dav/properties/creation_info.ts";
 import { DeadProperties, recordWorldName } from "../../../lib/dav/properties/dead_properties.ts";
 import { parsePropertyUpdate } from "../../../lib/dav/methods/proppatch.ts";
@@ -36,17 +36,17 @@ Deno.test("proppatch() sets and removes in order, on worlds and on collections",
     await ask("MKCOL /dav/home/c", 201);
     for (const path of ["/dav/home/x", "/dav/home/c/", "/dav/home/"]) {
       const set = await ask(`PROPPATCH ${path}`, 207, {}, setBody("a", "1 &amp; 2"));
-      deepStrictEqual(statuses(set), { "200": ["{urn:t}a"] });
-      equal(await propertyOf(ask, path), "1 & 2");
+      assertEquals(statuses(set), { "200": ["{urn:t}a"] });
+      assertEquals(await propertyOf(ask, path), "1 & 2");
       const both = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t">' +
         "<D:remove><D:prop><t:a/></D:prop></D:remove>" +
         "<D:set><D:prop><t:a>3</t:a><t:b/></D:prop></D:set>" +
         "<D:remove><D:prop><t:b/><t:never/></D:prop></D:remove></D:propertyupdate>";
       await ask(`PROPPATCH ${path}`, 207, {}, both);
-      equal(await propertyOf(ask, path), "3");
+      assertEquals(await propertyOf(ask, path), "3");
       const all = await ask(`PROPFIND ${path}`, 207, { depth: "0" });
       const names = [...resources(all.text)[0]?.properties["200"]?.keys() ?? []];
-      deepStrictEqual(names.filter((name) => name.startsWith("{urn:t}")), ["{urn:t}a"]);
+      assertEquals(names.filter((name) => name.startsWith("{urn:t}")), ["{urn:t}a"]);
     }
   });
 });
@@ -58,10 +58,10 @@ Deno.test("proppatch() changes nothing if one property is protected", async () =
     const body = '<D:propertyupdate xmlns:D="DAV:" xmlns:t="urn:t"><D:set><D:prop>' +
       "<t:a>1</t:a><D:getetag>forged</D:getetag></D:prop></D:set></D:propertyupdate>";
     const answer = await ask("PROPPATCH /dav/home/x", 207, {}, body);
-    deepStrictEqual(statuses(answer), { "403": ["{DAV:}getetag"], "424": ["{urn:t}a"] });
-    match(answer.text, /<D:cannot-modify-protected-property\/>/);
-    equal(await propertyOf(ask, "/dav/home/x"), undefined);
-    equal(app.store.stat(recordWorldName("/home/x")), undefined);
+    assertEquals(statuses(answer), { "403": ["{DAV:}getetag"], "424": ["{urn:t}a"] });
+    assertMatch(answer.text, /<D:cannot-modify-protected-property\/>/);
+    assertEquals(await propertyOf(ask, "/dav/home/x"), undefined);
+    assertEquals(app.store.stat(recordWorldName("/home/x")), undefined);
   });
 });
 
@@ -73,8 +73,8 @@ Deno.test("proppatch() stores a display name with markup", async () => {
       "<D:displayname>&lt;D:href&gt;/evil</D:displayname></D:prop></D:set></D:propertyupdate>";
     await ask("PROPPATCH /dav/home/x", 207, {}, body);
     const [found] = resources((await ask("PROPFIND /dav/home/x", 207, { depth: "0" })).text);
-    equal(textOf(found?.properties["200"]?.get("{DAV:}displayname")), "<D:href>/evil");
-    equal(found?.href, "/dav/home/x");
+    assertEquals(textOf(found?.properties["200"]?.get("{DAV:}displayname")), "<D:href>/evil");
+    assertEquals(found?.href, "/dav/home/x");
   });
 });
 
@@ -85,14 +85,14 @@ Deno.test("proppatch() records the change in the chains of the world and of the 
     const before = app.store.stat("home/x");
     await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
     const [event] = await app.store.log("home/x", { limit: 1 });
-    equal(event?.type, "properties_changed");
-    match(JSON.stringify(event?.payload), /"properties":\["\{urn:t\}a"\].*"by":"T3"/);
+    assertEquals(event?.type, "properties_changed");
+    assertMatch(JSON.stringify(event?.payload), /"properties":\["\{urn:t\}a"\].*"by":"T3"/);
     // Bytes and version have not changed, so the entity tag has not either.
-    deepStrictEqual(app.store.stat("home/x"), before);
+    assertEquals(app.store.stat("home/x"), before);
     const record = await app.store.read(recordWorldName("/home/x"));
-    match(new TextDecoder().decode(record?.body), /^\{"of":"\/home\/x"/);
-    equal((await app.store.audit("home/x")).ok, true);
-    equal((await app.store.audit(recordWorldName("/home/x"))).ok, true);
+    assertMatch(new TextDecoder().decode(record?.body), /^\{"of":"\/home\/x"/);
+    assertEquals((await app.store.audit("home/x")).ok, true);
+    assertEquals((await app.store.audit(recordWorldName("/home/x"))).ok, true);
   });
 });
 
@@ -109,7 +109,7 @@ Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOV
           headers: { ...bearer(APPROVE), ...more },
           ...(body === undefined ? {} : { body }),
         });
-        equal(reply.status, status, reply.text);
+        assertStrictEquals(reply.status, status, reply.text);
         return reply.text;
       } finally {
         await server.stop();
@@ -120,13 +120,13 @@ Deno.test("DeadProperties keeps properties after writes, a restart, COPY and MOV
     await send("PUT /dav/home/x", 204, "y");
     const named = async (path: string) =>
       inAnswer({ text: await send(`PROPFIND ${path}`, 207, NAMED, { depth: "0" }) });
-    equal(await named("/dav/home/x"), "1");
+    assertEquals(await named("/dav/home/x"), "1");
     await send("COPY /dav/home/x", 201, undefined, { destination: "/dav/home/y" });
     await send("MOVE /dav/home/x", 201, undefined, { destination: "/dav/home/z" });
-    equal(await named("/dav/home/y"), "1");
-    equal(await named("/dav/home/z"), "1");
+    assertEquals(await named("/dav/home/y"), "1");
+    assertEquals(await named("/dav/home/z"), "1");
     await send("PUT /dav/home/x", 201, "new");
-    equal(await named("/dav/home/x"), undefined);
+    assertEquals(await named("/dav/home/x"), undefined);
   } finally {
     await Deno.remove(data, { recursive: true });
   }
@@ -138,17 +138,17 @@ Deno.test("DeadProperties does not return properties of a deleted world for a ne
     for (const line of ["DELETE /home/x", "DELETE /dav/home/x"]) {
       await ask("PUT /home/x", 201, {}, "x");
       await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
-      equal(await propertyOf(ask, "/dav/home/x"), "1");
+      assertEquals(await propertyOf(ask, "/dav/home/x"), "1");
       await ask(line, line.includes("/dav") ? 204 : 200);
       await ask("PUT /home/x", 201, {}, "x");
-      equal(await propertyOf(ask, "/dav/home/x"), undefined, line);
+      assertEquals(await propertyOf(ask, "/dav/home/x"), undefined, line);
       await ask("DELETE /home/x", 200);
     }
     await ask("MKCOL /dav/home/c", 201);
     await ask("PROPPATCH /dav/home/c", 207, {}, setBody("a", "1"));
     await ask("DELETE /dav/home/c", 204);
     await ask("MKCOL /dav/home/c", 201);
-    equal(await propertyOf(ask, "/dav/home/c"), undefined);
+    assertEquals(await propertyOf(ask, "/dav/home/c"), undefined);
   });
 });
 
@@ -158,13 +158,13 @@ Deno.test("DeadProperties stores properties of a T3 world where only T3 can read
     for (const path of ["/boot/secret", "/etc/shadow"]) {
       await ask(`PUT /dav${path}`, 201, {}, "");
       await ask(`PROPPATCH /dav${path}`, 207, {}, setBody("a", "hidden"));
-      equal(recordWorldName(path).startsWith("boot/dav/"), true);
-      equal(await propertyOf(ask, `/dav${path}`), "hidden");
+      assertEquals(recordWorldName(path).startsWith("boot/dav/"), true);
+      assertEquals(await propertyOf(ask, `/dav${path}`), "hidden");
       const record = `/${recordWorldName(path)}`;
       await ask(`GET ${record}`, 401, { authorization: "" });
       await ask(`PROPFIND /dav${path}`, 401, { authorization: "", depth: "0" }, NAMED);
     }
-    equal((await ask("GET /var/lib/dav/?raw", 404, { authorization: "" })).status, 404);
+    assertEquals((await ask("GET /var/lib/dav/?raw", 404, { authorization: "" })).status, 404);
   });
 });
 
@@ -174,10 +174,10 @@ Deno.test("DeadProperties ignores the invalid parts of an edited record", async 
     await ask("PUT /dav/home/x", 201, {}, "x");
     for (const text of ["", "null", "[]", '{"seal":"","properties":[{"ns":1}]}', "{", '{"of":1}']) {
       await ask(`PUT /${recordWorldName("/home/x")}`, text === "" ? 201 : 200, {}, text);
-      equal(await propertyOf(ask, "/dav/home/x"), undefined);
+      assertEquals(await propertyOf(ask, "/dav/home/x"), undefined);
     }
     await ask("PROPPATCH /dav/home/x", 207, {}, setBody("a", "1"));
-    equal(await propertyOf(ask, "/dav/home/x"), "1");
+    assertEquals(await propertyOf(ask, "/dav/home/x"), "1");
   });
 });
 
@@ -186,17 +186,17 @@ Deno.test("proppatch() answers 507 beyond its limits", async () => {
     const ask = asking(app);
     await ask("PUT /dav/home/x", 201, {}, "x");
     const long = setBody("a", "y".repeat(MAX_DEAD_PROPERTIES_BYTES));
-    deepStrictEqual(statuses(await ask("PROPPATCH /dav/home/x", 207, {}, long)), {
+    assertEquals(statuses(await ask("PROPPATCH /dav/home/x", 207, {}, long)), {
       "507": ["{urn:t}a"],
     });
-    equal(await propertyOf(ask, "/dav/home/x"), undefined);
+    assertEquals(await propertyOf(ask, "/dav/home/x"), undefined);
     await ask("PROPPATCH /dav/home/x", 413, {}, setBody("a", "y".repeat(200_000)));
     for (let i = 0; i < 2; i++) {
       const names = Array.from({ length: 200 }, (_, n) => `<p${i * 200 + n}/>`).join("");
       const body = `<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>${names}</D:prop></D:set>` +
         "</D:propertyupdate>";
       const answer = await ask("PROPPATCH /dav/home/x", 207, {}, body);
-      equal(Object.keys(statuses(answer))[0], i === 0 ? "200" : "507");
+      assertStrictEquals(Object.keys(statuses(answer))[0], i === 0 ? "200" : "507");
     }
   });
 });
@@ -208,20 +208,29 @@ Deno.test("proppatch() requires the right to write and an existing resource", as
       server.send({ method: "PROPPATCH", target, headers, body: setBody("a", "1") });
     await server.approve("PUT", "/home/x", "x");
     await server.approve("PUT", "/etc/x", "x");
-    equal((await send("/dav/home/x", {})).status, 401);
-    equal((await send("/dav/etc/x", bearer(TOKEN))).status, 403);
-    equal((await send("/dav/home/none", bearer(TOKEN))).status, 404);
-    equal((await send("/dav/home/x", bearer(TOKEN))).status, 207);
-    equal((await send("/dav/home/x", bearer(server.capability("/home/x", "r")))).status, 403);
-    equal((await send("/dav/home/x", bearer(server.capability("/home/y", "rw")))).status, 403);
-    equal((await send("/dav/home/x", bearer(server.capability("/home/x", "rw")))).status, 207);
+    assertEquals((await send("/dav/home/x", {})).status, 401);
+    assertEquals((await send("/dav/etc/x", bearer(TOKEN))).status, 403);
+    assertEquals((await send("/dav/home/none", bearer(TOKEN))).status, 404);
+    assertEquals((await send("/dav/home/x", bearer(TOKEN))).status, 207);
+    assertEquals(
+      (await send("/dav/home/x", bearer(server.capability("/home/x", "r")))).status,
+      403,
+    );
+    assertEquals(
+      (await send("/dav/home/x", bearer(server.capability("/home/y", "rw")))).status,
+      403,
+    );
+    assertEquals(
+      (await send("/dav/home/x", bearer(server.capability("/home/x", "rw")))).status,
+      207,
+    );
     const birth = await server.send({
       method: "PROPPATCH",
       target: "/dav/usr/share/doc/note.md",
       headers: bearer(APPROVE),
       body: setBody("a", "1"),
     });
-    ok(birth.text.includes("403 Forbidden"));
+    assert(birth.text.includes("403 Forbidden"));
     await server.audit();
   } finally {
     await server.close();
@@ -236,7 +245,7 @@ Deno.test("parsePropertyUpdate() refuses a document without changes", async () =
       await ask("PROPPATCH /dav/home/x", 400, {}, body);
     }
     const xml = new TextEncoder().encode(setBody("a", "<b/>"));
-    deepStrictEqual(parsePropertyUpdate(parseXml(xml)), [
+    assertEquals(parsePropertyUpdate(parseXml(xml)), [
       { ns: "urn:t", name: "a", xml: '<n0:a xmlns:n0="urn:t"><b/></n0:a>' },
     ]);
   });
@@ -253,10 +262,10 @@ Deno.test("DeadProperties applies two simultaneous changes", async () => {
         (_, i) => dead.change(found, [{ ns: "urn:t", name: `p${i}`, xml: "<x/>" }], "T3"),
       ),
     );
-    equal((await dead.read(found)).length, 20);
+    assertEquals((await dead.read(found)).length, 20);
     await dead.remove("/home");
-    equal((await dead.read(found)).length, 0);
-    equal(dead.hasRecord("/home"), false);
+    assertEquals((await dead.read(found)).length, 0);
+    assertEquals(dead.hasRecord("/home"), false);
   });
 });
 
@@ -272,11 +281,11 @@ Deno.test("CreationInfoCache.read() returns another id for a new world of the sa
     await put();
     const first = await sealNow();
     await put();
-    equal(await sealNow(), first);
+    assertStrictEquals(await sealNow(), first);
     await store.remove({ name: "home/x", by: "T3" });
     await put(1);
-    ok(first !== undefined && await sealNow() !== first);
+    assert(first !== undefined && await sealNow() !== first);
     const lower = store.stat("home/boot");
-    equal(lower && (await births.read(lower))?.id, "");
+    assertEquals(lower && (await births.read(lower))?.id, "");
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { get } from "../../../lib/dav/methods/get.ts";
 import { mkcol } from "../../../lib/dav/methods/mkcol.ts";
 import { assertValidPath } from "../../../lib/dav/methods/target_checks.ts";
@@ -14,16 +14,16 @@ Deno.test("put() creates and replaces a world and returns its entity tag", async
     const first = await ask("PUT /dav/home/a.md", 201, {}, "one");
     const second = await ask("PUT /dav/home/a.md", 204, {}, "two");
     const etag = second.headers.get("etag") ?? "";
-    match(etag, /^"2-[0-9a-f]{12}\.dav"$/);
-    ok(first.headers.get("etag") !== etag);
-    equal(app.store.stat("home/a.md")?.ext, "md");
+    assertMatch(etag, /^"2-[0-9a-f]{12}\.dav"$/);
+    assert(first.headers.get("etag") !== etag);
+    assertEquals(app.store.stat("home/a.md")?.ext, "md");
     await ask("PUT /dav/home/b", 201, { "content-type": "image/png" }, "x");
-    equal(app.store.stat("home/b")?.ext, "png");
-    equal((await app.store.audit("home/a.md")).ok, true);
+    assertEquals(app.store.stat("home/b")?.ext, "png");
+    assertEquals((await app.store.audit("home/a.md")).ok, true);
     await ask("PUT /home/c?ext=md", 201, {}, "# c");
     await ask("PUT /dav/home/c", 204, { "content-type": "application/octet-stream" }, "# d");
-    equal(app.store.stat("home/c")?.ext, "md");
-    equal(typeof put, "function");
+    assertEquals(app.store.stat("home/c")?.ext, "md");
+    assertEquals(typeof put, "function");
   });
 });
 
@@ -40,7 +40,7 @@ Deno.test("put() obeys preconditions with tags of WebDAV and of plain paths", as
     await ask("PUT /dav/home/a", 412, { "if-match": "*", if: '(["none"])' }, "four");
     await ask("PUT /dav/home/none", 412, { "if-match": "*" }, "x");
     await ask("PUT /dav/home/a", 400, { "if-match": "broken" }, "x");
-    equal((await ask("GET /dav/home/a", 200)).text, "three");
+    assertEquals((await ask("GET /dav/home/a", 200)).text, "three");
   });
 });
 
@@ -49,15 +49,15 @@ Deno.test("put() keeps metadata if the request has none", async () => {
     const ask = asking(app);
     await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
     await ask("PUT /dav/home/a", 204, {}, "two");
-    deepStrictEqual((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
+    assertEquals((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
     await ask("PUT /dav/home/a", 204, { "x-meta-author": "bob" }, "three");
-    deepStrictEqual((await app.store.read("home/a"))?.meta, [["x-meta-author", "bob"]]);
+    assertEquals((await app.store.read("home/a"))?.meta, [["x-meta-author", "bob"]]);
     await ask("PUT /dav/home/a", 400, { "x-meta-author": "x".repeat(2000) }, "four");
     // Twenty simultaneous writes: all succeed and keep the metadata.
     await Promise.all(
       Array.from({ length: 4 }, (_, i) => ask("PUT /dav/home/a", 204, {}, String(i))),
     );
-    equal(app.store.stat("home/a")?.version, 7);
+    assertEquals(app.store.stat("home/a")?.version, 7);
   });
 });
 
@@ -80,7 +80,7 @@ Deno.test("put() refuses a path that cannot be a world", async () => {
     for (const name of ["a:b", "a*b", "a%7Cb", "a%3Fb", "a%22b", "a%3Cb"]) {
       await ask(`PUT /dav/home/${name}`, 400, {}, "x");
     }
-    equal(typeof assertValidPath, "function");
+    assertEquals(typeof assertValidPath, "function");
   });
 });
 
@@ -91,14 +91,14 @@ Deno.test("put() accepts the helper files of macOS and Windows", async () => {
       const name of ["._a.txt", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden", "~$doc.docx"]
     ) {
       await ask(`PUT /dav/home/${name}`, 201, {}, "x");
-      equal((await ask(`GET /dav/home/${name}`, 200)).text, "x");
+      assertEquals((await ask(`GET /dav/home/${name}`, 200)).text, "x");
     }
     // Translate: f requests the source, which GET always returns.
     await ask("GET /dav/home/._a.txt", 200, { translate: "f" });
     // A name in NFD, as macOS sends it, is converted to NFC.
     await ask("PUT /dav/home/u%CC%88.txt", 201, {}, "ü");
-    equal((await ask("GET /home/%C3%BC.txt?raw", 200)).text, "ü");
-    ok(
+    assertEquals((await ask("GET /home/%C3%BC.txt?raw", 200)).text, "ü");
+    assert(
       hrefs(await ask("PROPFIND /dav/home", 207, { depth: "1" })).includes("/dav/home/%C3%BC.txt"),
     );
   });
@@ -120,8 +120,8 @@ Deno.test("put() supports the sequence of Finder and Explorer: empty PUT, LOCK, 
         "</D:propertyupdate>",
     );
     await ask("UNLOCK /dav/home/new.docx", 204, { "lock-token": token });
-    equal((await ask("GET /dav/home/new.docx", 200)).text, "words");
-    match((await ask("PROPFIND /dav/home/new.docx", 207, { depth: "0" })).text, /00000020/);
+    assertEquals((await ask("GET /dav/home/new.docx", 200)).text, "words");
+    assertMatch((await ask("PROPFIND /dav/home/new.docx", 207, { depth: "0" })).text, /00000020/);
   });
 });
 
@@ -129,13 +129,13 @@ Deno.test("put() sets a plugin source to pending and refuses a body beyond the l
   await withApp({}, async (app) => {
     const ask = asking(app);
     await ask("PUT /dav/lib/p", 201, {}, "export default {};");
-    equal(app.store.stat("lib/p")?.state, "pending");
-    equal(app.store.stat("lib/p")?.ext, "ts");
-    equal(initialState("lib/p"), "pending");
-    equal(initialState("home/p"), "");
+    assertEquals(app.store.stat("lib/p")?.state, "pending");
+    assertEquals(app.store.stat("lib/p")?.ext, "ts");
+    assertEquals(initialState("lib/p"), "pending");
+    assertEquals(initialState("home/p"), "");
     const cap = app.server.config.maxBodyBytes;
     await ask("PUT /dav/home/big", 413, {}, new Uint8Array(cap + 1));
-    equal(app.store.stat("home/big"), undefined);
+    assertEquals(app.store.stat("home/big"), undefined);
     await ask("PUT /dav/home/big", 201, {}, new Uint8Array(cap));
   });
 });
@@ -146,21 +146,21 @@ Deno.test("get() answers ranges and 304 with the tag of PROPFIND", async () => {
     await ask("PUT /dav/home/a.txt", 201, {}, "0123456789");
     const whole = await ask("GET /dav/home/a.txt", 200);
     const etag = whole.headers.get("etag") ?? "";
-    equal(whole.headers.get("accept-ranges"), "bytes");
+    assertEquals(whole.headers.get("accept-ranges"), "bytes");
     const found = await ask("PROPFIND /dav/home/a.txt", 207, { depth: "0" }, propBody("getetag"));
-    equal(live(found, "getetag"), etag);
+    assertStrictEquals(live(found, "getetag"), etag);
     const part = await ask("GET /dav/home/a.txt", 206, { range: "bytes=2-4" });
-    equal(part.text, "234");
-    equal(part.headers.get("content-range"), "bytes 2-4/10");
-    equal((await ask("GET /dav/home/a.txt", 206, { range: "bytes=-3" })).text, "789");
+    assertEquals(part.text, "234");
+    assertEquals(part.headers.get("content-range"), "bytes 2-4/10");
+    assertEquals((await ask("GET /dav/home/a.txt", 206, { range: "bytes=-3" })).text, "789");
     await ask("GET /dav/home/a.txt", 206, { range: "bytes=0-0", "if-range": etag });
     await ask("GET /dav/home/a.txt", 200, { range: "bytes=0-0", "if-range": '"old"' });
     await ask("GET /dav/home/a.txt", 416, { range: "bytes=10-" });
     await ask("GET /dav/home/a.txt", 304, { "if-none-match": etag });
     await ask("GET /dav/home/a.txt", 412, { "if-match": '"old"' });
     const head = await ask("HEAD /dav/home/a.txt", 200);
-    equal(head.headers.get("etag"), etag);
-    equal(typeof get, "function");
+    assertStrictEquals(head.headers.get("etag"), etag);
+    assertEquals(typeof get, "function");
   });
 });
 
@@ -169,8 +169,8 @@ Deno.test("get() sends markup with the same sandbox as the plain path", async ()
     const ask = asking(app);
     await ask("PUT /dav/home/a.html", 201, {}, "<script>alert(1)</script>");
     const { headers } = await ask("GET /dav/home/a.html", 200, { accept: "text/html" });
-    equal(headers.get("content-security-policy"), "sandbox allow-scripts");
-    equal(headers.get("x-content-type-options"), "nosniff");
+    assertEquals(headers.get("content-security-policy"), "sandbox allow-scripts");
+    assertEquals(headers.get("x-content-type-options"), "nosniff");
   });
 });
 
@@ -180,11 +180,11 @@ Deno.test("get() lists a collection and answers 404 for a missing resource", asy
     await ask("MKCOL /dav/home/c", 201);
     await ask("PUT /dav/home/c/a", 201, {}, "x");
     await ask("MKCOL /dav/home/c/d", 201);
-    equal((await ask("GET /dav/home/c/", 200)).text, "a\nd/\n");
-    equal((await ask("GET /dav/home/c", 200)).text, "a\nd/\n");
+    assertEquals((await ask("GET /dav/home/c/", 200)).text, "a\nd/\n");
+    assertEquals((await ask("GET /dav/home/c", 200)).text, "a\nd/\n");
     const json = await ask("GET /dav/home/c/", 200, { accept: "application/json" });
-    deepStrictEqual(JSON.parse(json.text), [{ name: "a", dir: false }, { name: "d", dir: true }]);
-    ok(!(await ask("GET /dav/", 200, { authorization: "" })).text.includes("boot"));
+    assertEquals(JSON.parse(json.text), [{ name: "a", dir: false }, { name: "d", dir: true }]);
+    assert(!(await ask("GET /dav/", 200, { authorization: "" })).text.includes("boot"));
     await ask("GET /dav/home/none", 404);
     await ask("GET /dav/home/c/a/", 404);
     await ask("GET /dav/etc/shadow", 401, { authorization: "" });
@@ -207,8 +207,8 @@ Deno.test("mkcol() creates an empty collection once, at an allowed path", async 
     await ask("MKCOL /dav/home", 405);
     await ask("MKCOL /dav/etc/d", 401, { authorization: "" });
     await ask("MKCOL /dav/home/e/", 201, { authorization: "" });
-    equal((await ask("GET /home/", 200)).text, "boot\nc/\ne/\nf\n");
-    equal(typeof mkcol, "function");
+    assertEquals((await ask("GET /home/", 200)).text, "boot\nc/\ne/\nf\n");
+    assertEquals(typeof mkcol, "function");
   });
 });
 
@@ -218,13 +218,13 @@ Deno.test("deleteResource() deletes worlds and collections and keeps the parent"
     await ask("PUT /home/p/q/a", 201, {}, "x");
     await ask("MKCOL /dav/home/p/q/empty", 201);
     await ask("DELETE /dav/home/p/q/a", 204);
-    equal((await ask("GET /dav/home/p/q/", 200)).text, "empty/\n");
+    assertEquals((await ask("GET /dav/home/p/q/", 200)).text, "empty/\n");
     await ask("DELETE /dav/home/p/q/", 204);
-    equal((await ask("GET /dav/home/p/", 200)).text, "");
+    assertEquals((await ask("GET /dav/home/p/", 200)).text, "");
     await ask("DELETE /dav/home/p", 204);
     await ask("DELETE /dav/home/p", 404);
     await ask("DELETE /dav/home/none", 404);
-    equal(typeof deleteResource, "function");
+    assertEquals(typeof deleteResource, "function");
   });
 });
 
@@ -233,7 +233,10 @@ Deno.test("deleteResource() requires T3, obeys preconditions and refuses top-lev
     const ask = asking(app);
     const created = await ask("PUT /dav/home/a", 201, {}, "x");
     const challenge = await ask("DELETE /dav/home/a", 401, { authorization: "" });
-    equal(challenge.headers.get("www-authenticate"), 'Basic realm="elastik", charset="UTF-8"');
+    assertEquals(
+      challenge.headers.get("www-authenticate"),
+      'Basic realm="elastik", charset="UTF-8"',
+    );
     await ask("DELETE /dav/home/a", 412, { "if-match": '"9-000000000000.dav"' });
     await ask("DELETE /dav/home/", 403);
     await ask("DELETE /dav/", 403);
@@ -241,7 +244,7 @@ Deno.test("deleteResource() requires T3, obeys preconditions and refuses top-lev
     await ask("DELETE /dav/home/a", 204, { "if-match": created.headers.get("etag") ?? "" });
     await ask("DELETE /dav/usr/share/doc/note.md", 403);
     const birth = await ask("DELETE /dav/usr/share/doc", 207);
-    match(birth.text, /\/dav\/usr\/share\/doc\/note\.md<\/D:href><D:status>HTTP\/1\.1 403 /);
+    assertMatch(birth.text, /\/dav\/usr\/share\/doc\/note\.md<\/D:href><D:status>HTTP\/1\.1 403 /);
     await ask("MKCOL /dav/home/c", 201);
     await ask("DELETE /dav/home/c", 400, { depth: "0" });
     await ask("DELETE /dav/home/c", 412, { "if-match": '"1"' });
@@ -263,9 +266,9 @@ Deno.test("put() keeps the metadata of a world that is not in memory", async () 
     await ask("PUT /home/a", 201, { "x-meta-author": "ada" }, "one");
     await ask("POST /home/a", 200, {}, "two");
     await ask("PUT /dav/home/a", 204, {}, "three");
-    deepStrictEqual((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
+    assertEquals((await app.store.read("home/a"))?.meta, [["x-meta-author", "ada"]]);
     await ask("PUT /home/a", 200, {}, "four");
     await ask("PUT /dav/home/a", 204, {}, "five");
-    deepStrictEqual((await app.store.read("home/a"))?.meta, []);
+    assertEquals((await app.store.read("home/a"))?.meta, []);
   });
 });

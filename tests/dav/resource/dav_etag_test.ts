@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import {
   davEtag,
   davEtagFor,
@@ -10,35 +10,35 @@ import { ANONYMOUS } from "../../../lib/auth/authenticate.ts";
 const ENTRY = { version: 3, updatedAt: "2026-01-02T03:04:05.678Z" };
 
 Deno.test("davEtag() contains version and time, with another tag for redacted bytes", () => {
-  equal(davEtag(ENTRY), '"3-019b7ca98f2e.dav"');
-  equal(davEtag(ENTRY, true), '"3-019b7ca98f2e.dav-seen"');
-  equal(davEtag({ version: 0, updatedAt: "" }), '"0-000000000000.dav"');
-  equal(davEtagFor(ANONYMOUS, { ...ENTRY, name: "etc/fstab" }), davEtag(ENTRY, true));
-  equal(davEtagFor(ANONYMOUS, { ...ENTRY, name: "home/a" }), davEtag(ENTRY));
+  assertEquals(davEtag(ENTRY), '"3-019b7ca98f2e.dav"');
+  assertEquals(davEtag(ENTRY, true), '"3-019b7ca98f2e.dav-seen"');
+  assertEquals(davEtag({ version: 0, updatedAt: "" }), '"0-000000000000.dav"');
+  assertStrictEquals(davEtagFor(ANONYMOUS, { ...ENTRY, name: "etc/fstab" }), davEtag(ENTRY, true));
+  assertStrictEquals(davEtagFor(ANONYMOUS, { ...ENTRY, name: "home/a" }), davEtag(ENTRY));
   const written = { ...ENTRY, ext: "txt", sha256: "", state: "", created: true };
-  equal(writtenEtag(written), davEtag(ENTRY));
+  assertStrictEquals(writtenEtag(written), davEtag(ENTRY));
 });
 
 Deno.test("parseDavPrecondition() converts only a current tag to its version", () => {
   const of = (headers: Record<string, string>, entry: typeof ENTRY | undefined = ENTRY) =>
     parseDavPrecondition(new Headers(headers), entry);
-  equal(of({}), undefined);
-  deepStrictEqual(of({ "if-match": davEtag(ENTRY) }), { match: [{ version: 3 }] });
-  deepStrictEqual(of({ "if-match": '"3-000000000000.dav"' }), { match: [] });
-  deepStrictEqual(of({ "if-match": `W/${davEtag(ENTRY)}` }), { match: [] });
-  deepStrictEqual(of({ "if-none-match": `W/${davEtag(ENTRY)}` }), { noneMatch: [{ version: 3 }] });
-  deepStrictEqual(of({ "if-match": '"3"' }), { match: [{ version: 3 }] });
-  deepStrictEqual(of({ "if-none-match": "*" }), { noneMatch: "*" });
-  deepStrictEqual(parseDavPrecondition(new Headers({ "if-match": '"x"' }), undefined), {
+  assertEquals(of({}), undefined);
+  assertEquals(of({ "if-match": davEtag(ENTRY) }), { match: [{ version: 3 }] });
+  assertEquals(of({ "if-match": '"3-000000000000.dav"' }), { match: [] });
+  assertEquals(of({ "if-match": `W/${davEtag(ENTRY)}` }), { match: [] });
+  assertEquals(of({ "if-none-match": `W/${davEtag(ENTRY)}` }), { noneMatch: [{ version: 3 }] });
+  assertEquals(of({ "if-match": '"3"' }), { match: [{ version: 3 }] });
+  assertEquals(of({ "if-none-match": "*" }), { noneMatch: "*" });
+  assertEquals(parseDavPrecondition(new Headers({ "if-match": '"x"' }), undefined), {
     match: [],
   });
-  throws(() => of({ "if-match": "x" }));
+  assertThrows(() => of({ "if-match": "x" }));
 });
 
 Deno.test("parseDavPrecondition() uses If-Unmodified-Since only without If-Match", () => {
   const date = "Fri, 02 Jan 2026 03:04:05 GMT";
   const headers = new Headers({ "if-unmodified-since": date });
-  deepStrictEqual(parseDavPrecondition(headers, ENTRY), {
+  assertEquals(parseDavPrecondition(headers, ENTRY), {
     unmodifiedSince: Date.parse(date) + 999,
   });
 });

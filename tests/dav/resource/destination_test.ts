@@ -1,4 +1,4 @@
-import { equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   parseOwnUrl,
   readDestination,
@@ -16,7 +16,7 @@ function destination(sent: string | null, host = HOST): string {
 }
 
 function refuses(sent: string | null, status: number, host = HOST): void {
-  throws(
+  assertThrows(
     () => destination(sent, host),
     (error) => error instanceof Problem && error.status === status,
     `${sent} ${status}`,
@@ -24,21 +24,21 @@ function refuses(sent: string | null, status: number, host = HOST): void {
 }
 
 Deno.test("readDestination() accepts a URL of this server and an absolute path", () => {
-  equal(destination("http://localhost:3005/dav/home/b"), "/home/b");
-  equal(destination("HTTP://LOCALHOST:3005/dav/home/b/"), "/home/b");
-  equal(destination("/dav/home/b"), "/home/b");
-  equal(destination("http://localhost:3005/dav/home/%C3%A4%20b"), "/home/ä b");
-  equal(destination("http://localhost:3005/dav"), "/");
+  assertEquals(destination("http://localhost:3005/dav/home/b"), "/home/b");
+  assertEquals(destination("HTTP://LOCALHOST:3005/dav/home/b/"), "/home/b");
+  assertEquals(destination("/dav/home/b"), "/home/b");
+  assertEquals(destination("http://localhost:3005/dav/home/%C3%A4%20b"), "/home/ä b");
+  assertEquals(destination("http://localhost:3005/dav"), "/");
 });
 
 Deno.test("readDestination() converts NFD to NFC", () => {
-  equal(destination("/dav/home/a%CC%88"), "/home/ä");
+  assertEquals(destination("/dav/home/a%CC%88"), "/home/ä");
 });
 
 Deno.test("readDestination() applies default ports and ignores the scheme", () => {
-  equal(destination("http://h/dav/home/b", "h:80"), "/home/b");
-  equal(destination("https://h/dav/home/b", "h"), "/home/b");
-  equal(destination("https://h:443/dav/home/b", "h"), "/home/b");
+  assertEquals(destination("http://h/dav/home/b", "h:80"), "/home/b");
+  assertEquals(destination("https://h/dav/home/b", "h"), "/home/b");
+  assertEquals(destination("https://h:443/dav/home/b", "h"), "/home/b");
 });
 
 Deno.test("readDestination() answers 502 for another server and for paths outside /dav", () => {
@@ -77,11 +77,11 @@ Deno.test("readDestination() refuses a missing header and values that are not UR
 });
 
 Deno.test("parseOwnUrl() and toWorldTarget() return undefined for other servers and other paths", () => {
-  equal(parseOwnUrl("http://h/x", "h")?.path, "/x");
-  equal(parseOwnUrl("http://i/x", "h"), undefined);
+  assertEquals(parseOwnUrl("http://h/x", "h")?.path, "/x");
+  assertEquals(parseOwnUrl("http://i/x", "h"), undefined);
   const dav = parseOwnUrl("/dav/home/x/", "h");
-  equal(dav && toWorldTarget(dav)?.name, "home/x");
-  equal(dav && toWorldTarget(dav)?.isCollection, true);
+  assertEquals(dav && toWorldTarget(dav)?.name, "home/x");
+  assertEquals(dav && toWorldTarget(dav)?.isCollection, true);
   const plain = parseOwnUrl("/home/x", "h");
-  equal(plain && toWorldTarget(plain), undefined);
+  assertEquals(plain && toWorldTarget(plain), undefined);
 });

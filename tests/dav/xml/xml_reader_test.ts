@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   childElements,
   findDavChild,
@@ -18,7 +18,7 @@ function parse(text: string): XmlElement {
 
 function refuses(text: string | Uint8Array): void {
   const bytes = typeof text === "string" ? encoder.encode(text) : text;
-  throws(() => parseXml(bytes), (error) => error instanceof Problem && error.status === 400);
+  assertThrows(() => parseXml(bytes), (error) => error instanceof Problem && error.status === 400);
 }
 
 Deno.test("parseXml() resolves prefixes, the default namespace and names without one", () => {
@@ -26,7 +26,7 @@ Deno.test("parseXml() resolves prefixes, the default namespace and names without
     '<?xml version="1.0"?><!-- hi --><D:a xmlns:D="DAV:" x="1"><b xmlns="urn:b"><c/></b>' +
       '<e D:y="2">t</e></D:a>',
   );
-  deepStrictEqual(root, {
+  assertEquals(root, {
     ns: "DAV:",
     name: "a",
     attributes: [{ ns: "", name: "x", value: "1" }],
@@ -49,12 +49,12 @@ Deno.test("parseXml() resolves prefixes, the default namespace and names without
 
 Deno.test("parseXml() decodes predefined references in text and attributes", () => {
   const root = parse('<a x="&quot;&amp;">&lt;&gt;&apos;&#65;&#x1F600;<![CDATA[&amp;<z>]]></a>');
-  equal(root.attributes[0]?.value, '"&');
-  equal(root.children.join(""), "<>'A\u{1f600}&amp;<z>");
+  assertEquals(root.attributes[0]?.value, '"&');
+  assertEquals(root.children.join(""), "<>'A\u{1f600}&amp;<z>");
 });
 
 Deno.test("parseXml() keeps white space and skips a byte order mark", () => {
-  deepStrictEqual(parse("\ufeff<a> x </a>").children, [" x "]);
+  assertEquals(parse("\ufeff<a> x </a>").children, [" x "]);
 });
 
 for (
@@ -94,28 +94,28 @@ Deno.test("parseXml() refuses bytes that are not UTF-8", () => {
 
 Deno.test("parseXml() accepts the maximum depth and refuses one more level", () => {
   const nested = (levels: number) => "<a>".repeat(levels) + "</a>".repeat(levels);
-  equal(parse(nested(MAX_DAV_XML_DEPTH)).name, "a");
+  assertEquals(parse(nested(MAX_DAV_XML_DEPTH)).name, "a");
   refuses(nested(MAX_DAV_XML_DEPTH + 2));
   const begin = performance.now();
   refuses(nested(MAX_DAV_XML_BYTES / 8));
-  equal(performance.now() - begin < 2000, true);
+  assertEquals(performance.now() - begin < 2000, true);
 });
 
 Deno.test("readXml() refuses a long body with 413 and returns undefined for an empty one", async () => {
   const request = (body: string) => new Request("http://x/", { method: "PUT", body });
-  equal(await readXml(new Request("http://x/")), undefined);
-  equal(await readXml(request("")), undefined);
+  assertEquals(await readXml(new Request("http://x/")), undefined);
+  assertEquals(await readXml(request("")), undefined);
   const long = `<a>${"x".repeat(MAX_DAV_XML_BYTES)}</a>`;
   await readXml(request(long)).then(
-    () => equal(true, false),
-    (error) => equal(error instanceof Problem && error.status, 413),
+    () => assertEquals(true, false),
+    (error) => assertEquals(error instanceof Problem && error.status, 413),
   );
 });
 
 Deno.test("findDavChild() and childElements() ignore text and other namespaces", () => {
   const root = parse('<a xmlns:D="DAV:">x<D:b/><b/></a>');
-  equal(childElements(root).length, 2);
-  equal(findDavChild(root, "b")?.ns, "DAV:");
-  equal(findDavChild(root, "a"), undefined);
-  equal(isDavName(root, "a"), false);
+  assertEquals(childElements(root).length, 2);
+  assertEquals(findDavChild(root, "b")?.ns, "DAV:");
+  assertEquals(findDavChild(root, "a"), undefined);
+  assertEquals(isDavName(root, "a"), false);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { parseXml } from "../../../lib/dav/xml/xml_reader.ts";
 import {
   escapeXml,
@@ -14,15 +14,15 @@ function again(xml: string): XmlElement {
 }
 
 Deno.test("escapeXml() escapes all characters that are special in text and attributes", () => {
-  equal(escapeXml(`a<b>"c"&'d'`), "a&lt;b&gt;&quot;c&quot;&amp;&apos;d&apos;");
-  equal(escapeXml("plain"), "plain");
-  equal(escapeXml("\r\n\t"), "&#13;&#10;&#9;");
+  assertEquals(escapeXml(`a<b>"c"&'d'`), "a&lt;b&gt;&quot;c&quot;&amp;&apos;d&apos;");
+  assertEquals(escapeXml("plain"), "plain");
+  assertEquals(escapeXml("\r\n\t"), "&#13;&#10;&#9;");
 });
 
 Deno.test("escapeXml() writes U+FFFD for characters that XML does not allow", () => {
-  equal(escapeXml("a\u0000b\uffffc\ud800d"), "a\ufffdb\ufffdc\ufffdd");
-  equal(isXmlText("a\u0000"), false);
-  equal(isXmlText("\u{10000}"), true);
+  assertEquals(escapeXml("a\u0000b\uffffc\ud800d"), "a\ufffdb\ufffdc\ufffdd");
+  assertEquals(isXmlText("a\u0000"), false);
+  assertEquals(isXmlText("\u{10000}"), true);
 });
 
 Deno.test("writeElement() writes XML with the same meaning in every document", () => {
@@ -32,13 +32,13 @@ Deno.test("writeElement() writes XML with the same meaning in every document", (
   );
   const wrapped = again(`<w xmlns="urn:w">${writeElement(root)}</w>`);
   // Names without a namespace require a document without a default namespace, as in all responses.
-  deepStrictEqual(again(writeElement(root)), root);
-  equal(wrapped.children.length, 1);
+  assertEquals(again(writeElement(root)), root);
+  assertEquals(wrapped.children.length, 1);
 });
 
 Deno.test("writeEmptyElement() writes an element in any namespace", () => {
-  equal(writeEmptyElement({ ns: "DAV:", name: "getetag" }), "<D:getetag/>");
-  equal(writeEmptyElement({ ns: "", name: "x" }), "<x/>");
-  equal(writeEmptyElement({ ns: 'u"r', name: "x" }), '<N:x xmlns:N="u&quot;r"/>');
-  equal(toNameKey({ ns: "DAV:", name: "getetag" }), "{DAV:}getetag");
+  assertEquals(writeEmptyElement({ ns: "DAV:", name: "getetag" }), "<D:getetag/>");
+  assertEquals(writeEmptyElement({ ns: "", name: "x" }), "<x/>");
+  assertEquals(writeEmptyElement({ ns: 'u"r', name: "x" }), '<N:x xmlns:N="u&quot;r"/>');
+  assertEquals(toNameKey({ ns: "DAV:", name: "getetag" }), "{DAV:}getetag");
 });

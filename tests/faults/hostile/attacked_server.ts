@@ -3,7 +3,7 @@
  * that run an attack and measure what is left of it. Not a test itself.
  */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { type Program, ROOT, startProgram } from "../../project/program.ts";
 import type { Attack } from "./attack.ts";
 
@@ -56,7 +56,7 @@ export class AttackedServer {
   /** Stores the source of a plugin with T2 and activates it with T3. */
   async install(name: string, source: string): Promise<Answer> {
     const stored = await this.ask("PUT", `/lib/${name}`, "t2", source);
-    ok(stored.status < 300, `${name} was not stored: ${stored.text}`);
+    assert(stored.status < 300, `${name} was not stored: ${stored.text}`);
     return await this.ask("PUT", `/lib/${name}/state`, "t3", "active");
   }
 
@@ -71,27 +71,30 @@ export class AttackedServer {
     const { name, status, refused } = attack;
     const activated = await this.install(name, attack.source);
     if (refused !== undefined && (status === undefined || activated.status !== 200)) {
-      equal(activated.status, 422, `${name}: ${activated.text}`);
-      match(activated.text, refused, name);
-      equal((await this.state(name)).up, false, name);
+      assertEquals(activated.status, 422, `${name}: ${activated.text}`);
+      assertMatch(activated.text, refused, name);
+      assertEquals((await this.state(name)).up, false, name);
       return;
     }
-    equal(activated.status, 200, `${name}: ${activated.text}`);
+    assertEquals(activated.status, 200, `${name}: ${activated.text}`);
     await this.untilServing(name);
     const before: number | undefined = (await this.state(name)).health.pid;
     if (status !== undefined) {
       const answer = await this.ask("GET", `/hostile/${name}`).catch(closedConnection);
-      ok(status.includes(answer.status), `${name}: ${answer.status} ${answer.text.slice(0, 300)}`);
+      assert(
+        status.includes(answer.status),
+        `${name}: ${answer.status} ${answer.text.slice(0, 300)}`,
+      );
       if (answer.status >= 500) assertProblem(name, answer);
     }
     await attack.check?.(this);
     await this.untilServing(name);
     const after: number | undefined = (await this.state(name)).health.pid;
     if (attack.cellEnds === true) {
-      ok(before === undefined || before !== after, `${name}: the cell did not end`);
+      assert(before === undefined || before !== after, `${name}: the cell did not end`);
     }
-    if (attack.cellEnds === false) equal(after, before, `${name}: the cell ended`);
-    equal((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
+    if (attack.cellEnds === false) assertEquals(after, before, `${name}: the cell ended`);
+    assertEquals((await this.ask("PUT", `/lib/${name}/state`, "t3", "disabled")).status, 200);
   }
 
   /** Requests `/ok` of a plugin until it answers 200, for at most 8 seconds. */
@@ -99,10 +102,10 @@ export class AttackedServer {
     let last = "";
     for (const end = Date.now() + 8000; Date.now() < end;) {
       const answer = await this.ask("GET", `/hostile/${name}/ok`);
-      if (answer.status === 200) return equal(answer.text, "ok", name);
+      if (answer.status === 200) return assertEquals(answer.text, "ok", name);
       last = `${answer.status} ${answer.text}`;
       // Requests that were in the cell when it ended fail.
-      ok([502, 503, 504].includes(answer.status), `${name}: ${last}`);
+      assert([502, 503, 504].includes(answer.status), `${name}: ${last}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`${name} does not serve again: ${last}`);
@@ -143,7 +146,7 @@ export class AttackedServer {
   async close(): Promise<void> {
     const { code } = await this.program.stop();
     await Deno.remove(this.#folder, { recursive: true });
-    equal(code, 0, this.program.output().slice(-2000));
+    assertEquals(code, 0, this.program.output().slice(-2000));
   }
 
   /** Kills the server and removes its folder. */
@@ -165,10 +168,10 @@ function closedConnection(error: unknown): Answer {
 
 /** Checks that a response is a problem of the server that contains no text of the plugin. */
 export function assertProblem(name: string, { text, headers }: Answer): void {
-  match(headers.get("content-type") ?? "", /^application\/problem\+json/, name);
+  assertMatch(headers.get("content-type") ?? "", /^application\/problem\+json/, name);
   const { detail } = JSON.parse(text);
-  ok(typeof detail === "string" && detail.length > 20, `${name}: ${text}`);
-  ok(
+  assert(typeof detail === "string" && detail.length > 20, `${name}: ${text}`);
+  assert(
     !/boom|file:|\/tmp|data:|\n\s+at /.test(detail),
     `${name} contains a text of the plugin or a path: ${detail}`,
   );

@@ -1,6 +1,6 @@
 /** Plugins that call the server without a grant, or too often. Not a test itself. */
 
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
 const GRANTS = `export const grants = { "/var/cache/hostile/": "rw" };`;
@@ -67,15 +67,15 @@ export const CALLS: readonly Attack[] = [
           JSON.parse((await server.ask("GET", "/hostile/calls", by)).text);
         const check = (found: number[], column: 3 | 4): void => {
           const wrong = ASKED.filter((row, at) => !row[column].includes(found[at] ?? 0));
-          equal(wrong, [], JSON.stringify(found));
+          assertEquals(wrong, [], JSON.stringify(found));
         };
         check(await statusesFor(), 3);
         for (const path of ["/home/hostile", "/etc/hostile", "/var/cache/other"]) {
-          equal((await server.ask("GET", path, "t3")).status, 404, path);
+          assertEquals((await server.ask("GET", path, "t3")).status, 404, path);
         }
         // For a T2 caller, `env.caller` has the rights of T2 and no more.
         check(await statusesFor("t2"), 4);
-        equal((await server.ask("GET", "/etc/hostile", "t3")).status, 404);
+        assertEquals((await server.ask("GET", "/etc/hostile", "t3")).status, 404);
       },
     },
   ),

@@ -1,6 +1,6 @@
 /** A plugin that tries to leave its sandbox. Not a test itself. */
 
-import { match } from "node:assert/strict";
+import { assertMatch } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
 /** Bodies of async functions; what they return or throw is compared as text. */
@@ -92,7 +92,7 @@ export const ESCAPES: readonly Attack[] = [
       const { text } = await server.ask("GET", "/hostile/escape", "t3");
       const found: Record<string, string> = JSON.parse(text);
       for (const [name, [, expected]] of Object.entries(ATTEMPTS)) {
-        match(found[name] ?? "nothing", expected, name);
+        assertMatch(found[name] ?? "nothing", expected, name);
       }
     },
   }),

@@ -3,7 +3,7 @@
  * replace outgoing frames with their own. The host must handle every forged frame. Not a test itself.
  */
 
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { type Attack, attack, type Outcome } from "./attack.ts";
 import { assertProblem } from "./attacked_server.ts";
 
@@ -105,9 +105,9 @@ export const FORGERIES: readonly Attack[] = [
         await server.install("bystander", bystander);
         const asked = Array.from({ length: 20 }, () => server.ask("GET", "/hostile/bystander"));
         const own = server.ask("GET", "/hostile/other-answer");
-        for (const answer of await Promise.all(asked)) equal(answer.text, "truth");
+        for (const answer of await Promise.all(asked)) assertEquals(answer.text, "truth");
         const { status } = await own;
-        ok(status === 200 || status === 502, String(status));
+        assert(status === 200 || status === 502, String(status));
         await server.ask("PUT", "/lib/bystander/state", "t3", "disabled");
       },
     },
@@ -130,10 +130,10 @@ export const FORGERIES: readonly Attack[] = [
       cellEnds: false,
       check: async (server) => {
         const armed = await server.ask("GET", "/hostile/deputy/arm", "t3");
-        equal(armed.text, "armed as T3");
+        assertEquals(armed.text, "armed as T3");
         const { text } = await server.ask("GET", "/hostile/deputy");
-        match(text, /env\.caller ends with it/);
-        equal((await server.ask("GET", "/etc/owned", "t3")).status, 404);
+        assertMatch(text, /env\.caller ends with it/);
+        assertEquals((await server.ask("GET", "/etc/owned", "t3")).status, 404);
       },
     },
   ),
@@ -142,15 +142,15 @@ export const FORGERIES: readonly Attack[] = [
       // After three crashes in a row the circuit opens, and the state gives the reason.
       for (let n = 0; n < 3; n++) {
         await server.untilServing("circuit");
-        equal((await server.ask("GET", "/hostile/circuit")).status, 502);
+        assertEquals((await server.ask("GET", "/hostile/circuit")).status, 502);
       }
       const refused = await server.ask("GET", "/hostile/circuit/ok");
-      equal(refused.status, 503);
+      assertEquals(refused.status, 503);
       assertProblem("circuit", refused);
-      ok(Number(refused.headers.get("retry-after")) > 30);
+      assert(Number(refused.headers.get("retry-after")) > 30);
       const { state, health } = await server.state("circuit");
-      equal([state, health.state], ["active", "circuit-open"]);
-      match(health.reason, /violated the wire protocol/);
+      assertEquals([state, health.state], ["active", "circuit-open"]);
+      assertMatch(health.reason, /violated the wire protocol/);
       // Activation closes the circuit.
       await server.ask("PUT", "/lib/circuit/state", "t3", "disabled");
       await server.ask("PUT", "/lib/circuit/state", "t3", "active");
@@ -200,7 +200,7 @@ for (const key of ["0", "1", "status", "headers", "body", "note", "by", "tier", 
     {
       check: async (server) => {
         const answer = await server.ask("GET", "/hostile/pollute-later/arm");
-        ok([200, 502, 504].includes(answer.status), answer.text);
+        assert([200, 502, 504].includes(answer.status), answer.text);
         // A cell that cannot answer is ended after a few requests and started again.
         await Promise.all(
           Array.from({ length: 6 }, () => server.ask("GET", "/hostile/pollute-later/ok")),

@@ -1,6 +1,6 @@
 /** Plugins whose responses are invalid, endless or unsafe to pass on. Not a test itself. */
 
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
 const FAILED = { status: [502], cellEnds: false };
@@ -36,8 +36,8 @@ export const RESPONSES: readonly Attack[] = [
       cellEnds: false,
       check: async ({ url }) => {
         const answer = await fetch(`${url}/hostile/throw-stream`);
-        equal(answer.status, 200);
-        await rejects(answer.bytes());
+        assertEquals(answer.status, 200);
+        await assertRejects(answer.bytes());
       },
     },
   ),
@@ -64,9 +64,9 @@ export const RESPONSES: readonly Attack[] = [
         // A longer body is cut; a shorter one closes the connection, so that no other response follows on it.
         for (const n of ["3", "1000", "abc"]) {
           await server.ask("GET", `/hostile/length-lie?n=${n}`).catch((error) => {
-            ok(error instanceof TypeError, String(error));
+            assert(error instanceof TypeError, String(error));
           });
-          equal((await server.ask("GET", "/proc/version")).status, 200);
+          assertEquals((await server.ask("GET", "/proc/version")).status, 200);
         }
       },
     },
@@ -79,7 +79,7 @@ export const RESPONSES: readonly Attack[] = [
       cellEnds: false,
       check: ({ program }) => {
         const lines = program.output().match(/plugin log-flood: .*flood \d+$/gm) ?? [];
-        ok(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
+        assert(lines.length > 0 && lines.length <= 60, `${lines.length} lines were written`);
         return Promise.resolve();
       },
     },
@@ -94,10 +94,10 @@ export const RESPONSES: readonly Attack[] = [
       cellEnds: false,
       check: ({ program }) => {
         const output = program.output();
-        ok(output.includes("forged"));
+        assert(output.includes("forged"));
         // deno-lint-ignore no-control-regex -- the output must not contain these characters
         const forged = /^2026-01-01|[\r\u001b\u2028\u202e]/m;
-        ok(!forged.test(output), "a plugin wrote lines of its own");
+        assert(!forged.test(output), "a plugin wrote lines of its own");
         return Promise.resolve();
       },
     },

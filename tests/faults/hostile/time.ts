@@ -1,6 +1,6 @@
 /** Plugins that loop or wait without end. Not a test itself. */
 
-import { ok } from "node:assert/strict";
+import { assert } from "../../support/assert.ts";
 import { type Attack, attack } from "./attack.ts";
 
 const STUCK = { status: [504], cellEnds: true };
@@ -21,7 +21,7 @@ export const LOOPS: readonly Attack[] = [
           if ((await server.state("loop-later")).health.crashes > 0) return;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
-        ok(false, "the heartbeat did not detect the loop");
+        assert(false, "the heartbeat did not detect the loop");
       },
     },
   ),

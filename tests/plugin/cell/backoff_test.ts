@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { Backoff } from "../../../lib/plugin/cell/backoff.ts";
 
 Deno.test("Backoff.waitMs() is 0 after one failure and doubles with each further one up to the limit", () => {
@@ -11,12 +11,12 @@ Deno.test("Backoff.waitMs() is 0 after one failure and doubles with each further
     waits.push(backoff.waitMs());
     now += backoff.waitMs();
   }
-  assert.deepEqual(waits, [0, 100, 200, 300, 300, 300]);
-  assert.deepEqual(opened, [false, false, false, false, true, false]);
-  assert.ok(backoff.isCircuitOpen);
+  assertEquals(waits, [0, 100, 200, 300, 300, 300]);
+  assertEquals(opened, [false, false, false, false, true, false]);
+  assert(backoff.isCircuitOpen);
   backoff.reset();
-  assert.equal(backoff.waitMs(), 0);
-  assert.ok(!backoff.isCircuitOpen);
+  assertEquals(backoff.waitMs(), 0);
+  assert(!backoff.isCircuitOpen);
 });
 
 Deno.test("Backoff.recordFailure() resets the count after a run longer than maxBackoffMs", () => {
@@ -24,6 +24,6 @@ Deno.test("Backoff.recordFailure() resets the count after a run longer than maxB
   const backoff = new Backoff({ backoffMs: 100, maxBackoffMs: 300, maxCrashes: 2 }, () => now);
   backoff.recordFailure(now);
   now = 1000;
-  assert.equal(backoff.recordFailure(0), false);
-  assert.equal(backoff.failures, 1);
+  assertEquals(backoff.recordFailure(0), false);
+  assertEquals(backoff.failures, 1);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { CELL_LIMITS } from "../../../lib/limits.ts";
 import { buildCellInit } from "../../../lib/plugin/cell/build_cell_init.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
@@ -28,19 +28,19 @@ Deno.test("buildCellInit() grants the real paths of folders, writable ones befor
     permissions: { net: ["a"], read: ["/a", "/b"], write: ["/a/in", "/b"], env: ["SET", "UNSET"] },
     realPath: disk({ "/a": "/mnt/a", "/a/in": "/mnt/a/in", "/b": null }),
   });
-  assert.deepEqual(init.folders, [
+  assertEquals(init.folders, [
     { path: "/a/in", realPath: "/mnt/a/in", write: true },
     { path: "/a", realPath: "/mnt/a", write: false },
     { path: "/b", realPath: "/b", write: true },
   ]);
-  assert.deepEqual(init.permissions.read, ["/mnt/a/in", "/mnt/a", "/b"]);
-  assert.deepEqual(init.permissions.write, ["/mnt/a/in", "/b"]);
-  assert.deepEqual(init.vars, { SET: "value" });
+  assertEquals(init.permissions.read, ["/mnt/a/in", "/mnt/a", "/b"]);
+  assertEquals(init.permissions.write, ["/mnt/a/in", "/b"]);
+  assertEquals(init.vars, { SET: "value" });
 });
 
 Deno.test("buildCellInit() refuses a path that is, contains or links to a forbidden folder", async () => {
   for (const path of ["/srv/data", "/srv/data/x", "/srv", "/link"]) {
-    await assert.rejects(
+    await assertRejects(
       buildCellInit({
         ...COMMON,
         permissions: { net: [], read: [path], write: [], env: [] },
@@ -59,7 +59,7 @@ Deno.test("buildCellInit() refuses a path that is, contains or links to a forbid
 
 Deno.test("buildCellInit() refuses a real path with a comma, which would become two grants", async () => {
   for (const path of ["/srv,/etc", "/link"]) {
-    await assert.rejects(
+    await assertRejects(
       buildCellInit({
         ...COMMON,
         permissions: { net: [], read: [path], write: [], env: [] },

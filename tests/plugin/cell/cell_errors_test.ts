@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, doesNotMatch, ok } from "node:assert/strict";
+import { assert, assertEquals, assertNotMatch } from "../../support/assert.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { createStoppedProblem, toCellProblem } from "../../../lib/plugin/cell/cell_errors.ts";
@@ -21,27 +21,30 @@ const ENDS: Readonly<Record<CellEndKind, number>> = {
 
 function problemOf(error: unknown): Problem {
   const problem = toCellProblem(error, "gpu");
-  ok(problem instanceof Problem);
-  doesNotMatch(problem.detail, new RegExp(SECRET));
+  assert(problem instanceof Problem);
+  assertNotMatch(problem.detail, new RegExp(SECRET));
   return problem;
 }
 
 Deno.test("toCellProblem() returns a status for each kind of end, without text of the plugin", () => {
   for (const [kind, status] of Object.entries(ENDS)) {
-    equal(problemOf(new CellEndedError(kind as CellEndKind, SECRET)).status, status, kind); // keys of ENDS
+    assertEquals(problemOf(new CellEndedError(kind as CellEndKind, SECRET)).status, status, kind); // keys of ENDS
   }
-  equal(problemOf(new RpcError(SECRET)).status, 502);
-  equal(problemOf(new ResponseTimeoutError("no response after 5 ms")).status, 504);
-  equal(problemOf(new RangeError(SECRET)).status, 400);
+  assertEquals(problemOf(new RpcError(SECRET)).status, 502);
+  assertEquals(problemOf(new ResponseTimeoutError("no response after 5 ms")).status, 504);
+  assertEquals(problemOf(new RangeError(SECRET)).status, 400);
 });
 
 Deno.test("toCellProblem() returns another error unchanged", () => {
   const error = new Error("ours");
-  equal(toCellProblem(error, "gpu"), error);
+  assertEquals(toCellProblem(error, "gpu"), error);
   const problem = new Problem("not-found", "Cannot find it");
-  equal(toCellProblem(problem, "gpu"), problem);
+  assertEquals(toCellProblem(problem, "gpu"), problem);
 });
 
 Deno.test("createStoppedProblem() has status 503 and Retry-After", () => {
-  equal([createStoppedProblem().status, createStoppedProblem().headers["retry-after"]], [503, "1"]);
+  assertEquals([createStoppedProblem().status, createStoppedProblem().headers["retry-after"]], [
+    503,
+    "1",
+  ]);
 });

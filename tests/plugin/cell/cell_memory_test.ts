@@ -3,7 +3,7 @@
  * parallel: they share this process, and its resident memory is measured.
  */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LAUNCHES, type LaunchName, withCell } from "../cell_fixture.ts";
 
 const MIB = 1 << 20;
@@ -43,7 +43,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       const down = await growth(async () => {
         let count = 0;
         for await (const chunk of (await ask(`/${total}`)).body!) count += chunk.length;
-        assert.equal(count, total);
+        assertStrictEquals(count, total);
       });
       const up = await growth(async () => {
         let left = total;
@@ -54,14 +54,14 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
             c.enqueue(new Uint8Array(65_536));
           },
         });
-        assert.equal(await text("/0", { method: "POST", body }), String(total));
+        assertStrictEquals(await text("/0", { method: "POST", body }), String(total));
       });
       // The memory of a Worker is part of this process, so only a cell that is a process is measured.
       if (launch === "process") {
-        assert.ok(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
-        assert.ok(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
+        assert(down < 50 * MIB, `the response made it grow by ${down / MIB} MiB`);
+        assert(up < 50 * MIB, `the request made it grow by ${up / MIB} MiB`);
       }
-      assert.equal(cell.health().requests, 0);
+      assertEquals(cell.health().requests, 0);
     });
   });
 }

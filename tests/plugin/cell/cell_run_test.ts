@@ -1,6 +1,6 @@
 /** Tests of `CellRun` with frames that a correct cell does not send; a fake transport sends them. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { formatRequestHead, formatResponseHead } from "../../../lib/plugin/wire/message_heads.ts";
@@ -195,9 +195,9 @@ for (const [name, attack] of Object.entries(BROKEN)) {
     await withFake(async (fake) => {
       const { response } = fake.ask("victim");
       attack(fake);
-      assert.equal(fake.end?.kind, "protocol");
-      assert.ok(fake.killed);
-      await assert.rejects(response, { name: "CellEndedError" });
+      assertEquals(fake.end?.kind, "protocol");
+      assert(fake.killed);
+      await assertRejects(response, { name: "CellEndedError" });
     });
   });
 }
@@ -210,7 +210,7 @@ Deno.test("CellRun gives a subrequest of env.caller the authority of the named r
     fake.sendSubrequest(2, "caller", bob.id);
     fake.sendSubrequest(3, "machine", ada.id);
     await turns();
-    assert.deepEqual(
+    assertEquals(
       fake.calls.map((call) => [call.kind, Reflect.get(call, "authority")]),
       [["caller", "ada"], ["caller", "bob"], ["machine", undefined]],
     );
@@ -228,10 +228,10 @@ Deno.test("CellRun refuses a subrequest for a request that has ended or never ex
     fake.sendSubrequest(5, "machine", id, "//evil");
     fake.sendSubrequest(6, "machine", id, "http://evil/");
     await turns();
-    assert.deepEqual(fake.calls.map(({ request }) => request.url), ["http://machine//evil"]);
+    assertEquals(fake.calls.map(({ request }) => request.url), ["http://machine//evil"]);
     const failed = fake.sent.filter(({ verb, side }) => verb === VERB.FAIL && side === SIDE.CELL);
-    assert.deepEqual(failed.map(({ id }) => id), [1, 2, 3, 4, 6]);
-    assert.equal(fake.end, undefined);
+    assertEquals(failed.map(({ id }) => id), [1, 2, 3, 4, 6]);
+    assertEquals(fake.end, undefined);
   });
 });
 
@@ -243,7 +243,7 @@ Deno.test("CellRun gives a subrequest without an open request the depth of the d
     fake.sendSubrequest(1, "machine", 0);
     fake.sendSubrequest(2, "machine", 12_345);
     await turns();
-    assert.deepEqual(fake.calls.map(({ depth }) => depth), [4, 4]);
+    assertEquals(fake.calls.map(({ depth }) => depth), [4, 4]);
   });
 });
 
@@ -256,8 +256,8 @@ Deno.test("CellRun ignores late frames of a cancelled call", async () => {
     for (const verb of [VERB.CHUNK, VERB.END, VERB.FAIL]) {
       fake.say((writer) => writer.writeBytes(verb, SIDE.HOST, call.id, new Uint8Array(1)));
     }
-    assert.equal(fake.end, undefined);
-    assert.ok(fake.run.isIdle);
+    assertEquals(fake.end, undefined);
+    assert(fake.run.isIdle);
   });
 });
 
@@ -279,8 +279,8 @@ Deno.test("CellRun survives random frames and gives them no authority of a calle
         const id = next(3) === 0 ? next(5) : ids[next(2)]!;
         fake.say((writer) => writer.writeBytes(next(20), next(2) === 0 ? 0 : 1, id, payload));
       }
-      assert.ok(fake.end === undefined || ["protocol", "unfit"].includes(fake.end.kind));
-      for (const call of fake.calls) assert.equal(call.kind, "machine");
+      assert(fake.end === undefined || ["protocol", "unfit"].includes(fake.end.kind));
+      for (const call of fake.calls) assertEquals(call.kind, "machine");
     });
   }
 });

@@ -1,6 +1,12 @@
 /** Tests of `Cell` with real processes and Workers: requests, responses, start, stop and restart. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+} from "../../support/assert.ts";
 import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
 import { Problem } from "../../../lib/http/problem.ts";
 import {
@@ -21,7 +27,7 @@ async function problemOf(promise: Promise<unknown>): Promise<Problem> {
   try {
     await promise;
   } catch (error) {
-    assert.ok(error instanceof Problem, String(error));
+    assert(error instanceof Problem, String(error));
     return error;
   }
   throw new Error("The promise resolved; a Problem was expected");
@@ -49,10 +55,10 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         body: "text ü",
       };
       const response = await ask("/a%20b?q=1", init);
-      assert.equal(response.status, 207);
-      assert.equal(response.statusText, "Many");
-      assert.equal(response.headers.get("x-out"), "ü");
-      assert.deepEqual(await response.json(), {
+      assertEquals(response.status, 207);
+      assertEquals(response.statusText, "Many");
+      assertEquals(response.headers.get("x-out"), "ü");
+      assertEquals(await response.json(), {
         method: "PROPFIND",
         url: "http://localhost/a%20b?q=1",
         x: "y",
@@ -75,9 +81,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     await withCell(source, { launch }, async ({ ask }) => {
       for (const status of [200, 204, 304, 404]) {
         const response = await ask(`/${status}`, { method: status === 200 ? "HEAD" : "GET" });
-        assert.equal(response.status, status);
-        assert.deepEqual(response.headers.getSetCookie(), ["a=1", "b=2"]);
-        assert.equal(await response.text(), "");
+        assertStrictEquals(response.status, status);
+        assertEquals(response.headers.getSetCookie(), ["a=1", "b=2"]);
+        assertEquals(await response.text(), "");
       }
     });
   });
@@ -93,9 +99,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
     await withCell(source, { launch, limits: { responseTimeoutMs: 300 } }, async ({ ask }) => {
       const reader = (await ask("/")).body!.pipeThrough(new TextDecoderStream()).getReader();
-      assert.equal((await reader.read()).value, "data: 1\n\n");
+      assertEquals((await reader.read()).value, "data: 1\n\n");
       await (await ask("/", { method: "POST" })).text();
-      assert.equal((await reader.read()).value, "data: 2\n\n");
+      assertEquals((await reader.read()).value, "data: 2\n\n");
       await reader.cancel();
     });
   });
@@ -106,7 +112,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
     await withCell(source, { launch }, async ({ ask }) => {
       const response = await ask("/");
-      assert.equal(response.status, 200);
+      assertEquals(response.status, 200);
       await response.body!.cancel();
     });
   });
@@ -125,7 +131,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         await new Promise((resolve) => setTimeout(resolve, 50));
         pulled = await text("/", { method: "POST" });
       }
-      assert.ok(Number(pulled) < MIB, `${pulled} bytes were pulled`);
+      assert(Number(pulled) < MIB, `${pulled} bytes were pulled`);
       await reader.cancel();
     });
   });
@@ -141,9 +147,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       const asked = ask("/", { signal: abort.signal });
       await until(() => lines.includes("log here"), 2000, "the plugin has the request");
       abort.abort();
-      await assert.rejects(asked, { name: "AbortError" });
+      await assertRejects(asked, { name: "AbortError" });
       await until(() => lines.includes("log aborted"), 2000, "the plugin's signal is aborted");
-      assert.equal(cell.health().requests, 0);
+      assertEquals(cell.health().requests, 0);
     });
   });
 
@@ -173,7 +179,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       },
     };
     await withCell(source, options, async ({ ask }) => {
-      assert.deepEqual(await (await ask("/", {}, { authority: "ada", depth: 2 })).json(), [
+      assertEquals(await (await ask("/", {}, { authority: "ada", depth: 2 })).json(), [
         "machine none PUT http://machine/var/x 3 mine",
         "caller ada GET http://machine/home/x?raw 3 ",
         3 * MIB,
@@ -196,11 +202,11 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
     const answerSubrequest = () => Promise.resolve(new Response("answered"));
     await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
-      assert.equal(await text("/"), "sent");
-      assert.match(await text("/late"), /the request has ended/);
+      assertEquals(await text("/"), "sent");
+      assertMatch(await text("/late"), /the request has ended/);
       await until(() => lines.length === 2, 2000, "the work is done");
-      assert.equal(lines[0], "log machine answered");
-      assert.match(lines[1] ?? "", /the request has ended/);
+      assertEquals(lines[0], "log machine answered");
+      assertMatch(lines[1] ?? "", /the request has ended/);
     });
   });
 
@@ -218,9 +224,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
         });
       });
     await withCell(source, { launch, answerSubrequest }, async ({ text, lines }) => {
-      assert.equal(await text("/"), "sent");
+      assertEquals(await text("/"), "sent");
       await until(() => aborted && lines.length > 0, 2000, "the subrequest is aborted");
-      assert.match(lines.join(), /^log broke: .*The request has ended/);
+      assertMatch(lines.join(), /^log broke: .*The request has ended/);
     });
   });
 
@@ -235,7 +241,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const answerSubrequest = ({ request }: { request: Request }) =>
       Promise.resolve(new Response(request.url));
     await withCell(source, { launch, answerSubrequest }, async ({ ask }) => {
-      assert.deepEqual(await (await ask("/")).json(), [
+      assertEquals(await (await ask("/")).json(), [
         "TypeError",
         "http://machine//evil.example/x",
         "TypeError",
@@ -260,8 +266,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     };
     const limits = { responseTimeoutMs: 8000 };
     await withCell(source, { launch, answerSubrequest, limits }, async ({ text }) => {
-      assert.equal(await text("/"), "2000");
-      assert.ok(most <= 8, `${most} at once`);
+      assertEquals(await text("/"), "2000");
+      assert(most <= 8, `${most} at once`);
     });
   });
 
@@ -280,8 +286,8 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       },
     });
     try {
-      assert.equal((await fixture.ask("/")).status, 508);
-      assert.deepEqual(depths, [1, 2, 3, 4]);
+      assertEquals((await fixture.ask("/")).status, 508);
+      assertEquals(depths, [1, 2, 3, 4]);
     } finally {
       await fixture.cell.stop({ drain: false });
     }
@@ -294,9 +300,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       await cell.start();
       const early = [text("/"), text("/"), text("/")];
       await cell.swap(await makeInit(source("new")));
-      assert.equal(await text("/"), "new");
-      assert.deepEqual(await Promise.all(early), ["old", "old", "old"]);
-      assert.deepEqual(events.map(({ type }) => type), ["started", "swapped"]);
+      assertEquals(await text("/"), "new");
+      assertEquals(await Promise.all(early), ["old", "old", "old"]);
+      assertEquals(events.map(({ type }) => type), ["started", "swapped"]);
     });
   });
 
@@ -304,9 +310,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     const good = `export default { fetch: () => new Response("old") };`;
     await withCell(good, { launch }, async ({ cell, text, events }) => {
       await cell.start();
-      await assert.rejects(cell.swap(await makeInit("throw new Error('not today')")), /not today/);
-      assert.equal(await text("/"), "old");
-      assert.deepEqual(events.map(({ type }) => type), ["started"]);
+      await assertRejects(cell.swap(await makeInit("throw new Error('not today')")), /not today/);
+      assertEquals(await text("/"), "old");
+      assertEquals(events.map(({ type }) => type), ["started"]);
     });
   });
 
@@ -321,11 +327,11 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       const asked = Promise.allSettled([text("/"), text("/"), text("/"), text("/")]);
       await until(() => cell.health().waiting === 2, 2000, "two wait");
       const refused = await problemOf(ask("/"));
-      assert.equal(refused.status, 503);
-      assert.equal(refused.headers["retry-after"], "1");
+      assertEquals(refused.status, 503);
+      assertEquals(refused.headers["retry-after"], "1");
       await cell.stop({ drain: false });
       const ends = await asked;
-      assert.deepEqual(ends.map(({ status }) => status), Array(4).fill("rejected"));
+      assertEquals(ends.map(({ status }) => status), Array(4).fill("rejected"));
     });
   });
 
@@ -337,7 +343,7 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       { launch, limits: { maxRequests: 2, maxWaiting: 20 } },
       async ({ text }) => {
         const all = await Promise.all(Array.from({ length: 20 }, () => text("/")));
-        assert.deepEqual(all, Array(20).fill("done"));
+        assertEquals(all, Array(20).fill("done"));
       },
     );
   });
@@ -350,9 +356,9 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
       const asked = text("/");
       await new Promise((resolve) => setImmediate(resolve));
       await cell.stop({ drain: true });
-      assert.equal(await asked, "done");
-      assert.equal((await problemOf(ask("/"))).status, 503);
-      assert.equal(cell.health().state, "closed");
+      assertEquals(await asked, "done");
+      assertEquals((await problemOf(ask("/"))).status, 503);
+      assertEquals(cell.health().state, "closed");
     });
   });
 }
@@ -362,11 +368,11 @@ Deno.test("Cell.request() answers 400 for headers that are too long or too many,
     "export default { fetch: () => new Response('ok') };",
     {},
     async ({ ask, text, cell }) => {
-      assert.equal((await problemOf(ask("/", { headers: { x: "y".repeat(60_000) } }))).status, 400);
+      assertEquals((await problemOf(ask("/", { headers: { x: "y".repeat(60_000) } }))).status, 400);
       const many = Array.from({ length: 300 }, (_, i): [string, string] => [`x${i}`, "y"]);
-      assert.equal((await problemOf(ask("/", { headers: many }))).status, 400);
-      assert.equal(await text("/"), "ok");
-      assert.equal(cell.health().requests, 0);
+      assertEquals((await problemOf(ask("/", { headers: many }))).status, 400);
+      assertEquals(await text("/"), "ok");
+      assertEquals(cell.health().requests, 0);
     },
   );
 });
@@ -383,11 +389,11 @@ Deno.test("Cell.request() removes connection headers from the plugin's response"
     try {
       for (const path of ["/long", "/short"]) {
         const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
-        assert.equal(response.headers.get("x-a"), "stays");
+        assertEquals(response.headers.get("x-a"), "stays");
         for (const name of ["connection", "keep-alive", "upgrade"]) {
-          assert.equal(response.headers.get(name), null, name);
+          assertEquals(response.headers.get(name), null, name);
         }
-        assert.equal(await response.text(), "hello", path);
+        assertEquals(await response.text(), "hello", path);
       }
     } finally {
       await server.shutdown();
@@ -409,32 +415,32 @@ Deno.test("Cell.request() answers 502 if the process cannot be started", async (
   });
   const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
   const refused = await problemOf(cell.request(new Request("http://localhost/"), caller));
-  assert.equal(refused.status, 502);
-  assert.match(reasons.join(), /cannot be started/);
+  assertEquals(refused.status, 502);
+  assertMatch(reasons.join(), /cannot be started/);
   await cell.stop({ drain: false });
 });
 
 Deno.test("Cell.request() answers 501 to a WebSocket upgrade without starting the cell", async () => {
   await withCell("export default { fetch() {} };", {}, async ({ ask, cell }) => {
     const refused = await problemOf(ask("/", { headers: { upgrade: "websocket" } }));
-    assert.equal(refused.status, 501);
-    assert.match(refused.detail, /WebSocket/);
-    assert.equal(cell.health().state, "stopped");
+    assertEquals(refused.status, 501);
+    assertMatch(refused.detail, /WebSocket/);
+    assertEquals(cell.health().state, "stopped");
   });
 });
 
 Deno.test("Cell stops an idle process and starts it again for the next request", async () => {
   const source = `export default { fetch: () => new Response("hi") };`;
   await withCell(source, { limits: { idleMs: 150 } }, async ({ cell, text, events }) => {
-    assert.equal(await text("/"), "hi");
+    assertEquals(await text("/"), "hi");
     const { pid } = cell.health();
-    assert.ok(pid !== undefined && isAlive(pid));
+    assert(pid !== undefined && isAlive(pid));
     await until(() => !isAlive(pid), 3000, "the process has ended");
-    assert.equal(cell.health().state, "stopped");
+    assertEquals(cell.health().state, "stopped");
     const start = performance.now();
-    assert.equal(await text("/"), "hi");
-    assert.ok(performance.now() - start < 1000, "it started in less than a second");
-    assert.deepEqual(events.slice(0, 3).map(({ type }) => type), ["started", "idle", "started"]);
+    assertEquals(await text("/"), "hi");
+    assert(performance.now() - start < 1000, "it started in less than a second");
+    assertEquals(events.slice(0, 3).map(({ type }) => type), ["started", "idle", "started"]);
   });
 });
 
@@ -448,17 +454,17 @@ Deno.test("Cell opens the circuit after maxCrashes crashes, and answers 503 with
     maxCrashes: 2,
   };
   await withCell(source, { limits }, async ({ cell, ask, events }) => {
-    assert.equal((await problemOf(ask("/"))).status, 504);
-    assert.equal((await problemOf(ask("/"))).status, 504);
+    assertEquals((await problemOf(ask("/"))).status, 504);
+    assertEquals((await problemOf(ask("/"))).status, 504);
     const refused = await problemOf(ask("/"));
-    assert.equal(refused.status, 503);
-    assert.match(refused.detail, /2 times in a row/);
-    assert.ok(Number(refused.headers["retry-after"]) >= 1);
+    assertEquals(refused.status, 503);
+    assertMatch(refused.detail, /2 times in a row/);
+    assert(Number(refused.headers["retry-after"]) >= 1);
     const health = cell.health();
-    assert.equal(health.state, "circuit-open");
-    assert.equal(health.crashes, 2);
-    assert.match(health.reason ?? "", /heartbeat/);
-    assert.deepEqual(
+    assertEquals(health.state, "circuit-open");
+    assertEquals(health.crashes, 2);
+    assertMatch(health.reason ?? "", /heartbeat/);
+    assertEquals(
       events.map(({ type }) => type),
       ["started", "ended", "restarted", "ended", "circuit-open"],
     );
@@ -469,7 +475,7 @@ Deno.test("Cell ends a plugin that does not answer four requests in a row", asyn
   const source = `export default { fetch: () => new Promise(() => {}) };`;
   await withCell(source, { limits: { responseTimeoutMs: 100 } }, async ({ ask, events }) => {
     const ends = await Promise.all([1, 2, 3, 4].map(() => problemOf(ask("/"))));
-    assert.deepEqual(ends.map(({ status }) => status), [504, 504, 504, 504]);
+    assertEquals(ends.map(({ status }) => status), [504, 504, 504, 504]);
     await until(() => events.some(({ kind }) => kind === "silence"), 2000, "the cell is ended");
   });
 });

@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { onClientDisconnect } from "../../../lib/plugin/cell/client_disconnect.ts";
 
 function fixture(): {
@@ -23,11 +23,11 @@ Deno.test("onClientDisconnect() always observes the signal of a request without 
   const { abort, request, count, gone } = fixture();
   onClientDisconnect(request, {}, gone).markResponded(true);
   abort.abort();
-  equal(count(), 1);
+  assertEquals(count(), 1);
   const late = fixture();
   late.abort.abort();
   onClientDisconnect(late.request, {}, late.gone);
-  equal(late.count(), 1);
+  assertEquals(late.count(), 1);
 });
 
 Deno.test("onClientDisconnect() calls back once if the delivery fails", async () => {
@@ -35,9 +35,9 @@ Deno.test("onClientDisconnect() calls back once if the delivery fails", async ()
   const connection = { completed: Promise.reject(new Error("cut")) };
   onClientDisconnect(request, { connection }, gone).markResponded(false);
   await turns(0);
-  equal(count(), 1);
+  assertEquals(count(), 1);
   abort.abort();
-  equal(count(), 1);
+  assertEquals(count(), 1);
 });
 
 Deno.test("onClientDisconnect() calls back if the client of the original request leaves before the response", async () => {
@@ -48,14 +48,14 @@ Deno.test("onClientDisconnect() calls back if the client of the original request
     originalRequest: request,
   }, gone);
   await turns(120);
-  equal(count(), 0);
+  assertEquals(count(), 0);
   abort.abort();
-  equal(count(), 1);
+  assertEquals(count(), 1);
   const early = fixture();
   onClientDisconnect(early.request, { connection }, early.gone);
   early.abort.abort();
   await turns(120);
-  equal(early.count(), 1);
+  assertEquals(early.count(), 1);
 });
 
 Deno.test("onClientDisconnect() ignores the signal after the response head (deno#27005)", async () => {
@@ -68,7 +68,7 @@ Deno.test("onClientDisconnect() ignores the signal after the response head (deno
       watched.markResponded(whole);
       abort.abort();
       await turns(120);
-      equal(count(), 0);
+      assertEquals(count(), 0);
     }
   }
 });
@@ -83,5 +83,5 @@ Deno.test("onClientDisconnect() does not read `completed` after a complete respo
     },
   };
   onClientDisconnect(request, { connection }, gone).markResponded(true);
-  equal(asked + count(), 0);
+  assertEquals(asked + count(), 0);
 });

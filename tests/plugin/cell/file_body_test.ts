@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { MAX_FILE_ATTEMPTS } from "../../../lib/limits.ts";
 import { FILE_CHUNK_BYTES } from "../../../lib/limits.ts";
 import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
@@ -42,9 +42,9 @@ Deno.test("createFileOpener() returns exactly the requested bytes and reports th
     for (const [offset, length, expected] of rows) {
       let over = 0;
       const body = await open({ path: "/g/long", offset, length, fingerprint: seen }, () => over++);
-      equal(await new Response(body.stream).bytes(), expected);
+      assertEquals(await new Response(body.stream).bytes(), expected);
       body.fail(new Error("too late"));
-      equal(over, 1);
+      assertEquals(over, 1);
     }
   }));
 
@@ -52,7 +52,10 @@ Deno.test("createFileOpener() refuses a path outside the granted folders and a f
   inFolder(async (folder) => {
     const open = createFileOpener([{ path: "/g", realPath: folder, write: false }]);
     const ask = (path: string, seen = "", offset = 0, length = -1) =>
-      open({ path, offset, length, fingerprint: seen }, () => ok(false, "the file was not opened"));
+      open(
+        { path, offset, length, fingerprint: seen },
+        () => assert(false, "the file was not opened"),
+      );
     const outside = [
       "/g/out",
       "/g/../secret",
@@ -63,15 +66,15 @@ Deno.test("createFileOpener() refuses a path outside the granted folders and a f
       "",
       "/g/long\0",
     ];
-    for (const path of outside) await rejects(ask(path), RpcError, path);
-    await rejects(ask("/g/none"), FileChanged);
+    for (const path of outside) await assertRejects(ask(path), RpcError, path);
+    await assertRejects(ask("/g/none"), FileChanged);
     const seen = await factsAt(`${folder}/long`);
-    await rejects(ask("/g/long", "another"), FileChanged);
-    await rejects(ask("/g/long", seen, 1, LONG.length), FileChanged);
+    await assertRejects(ask("/g/long", "another"), FileChanged);
+    await assertRejects(ask("/g/long", seen, 1, LONG.length), FileChanged);
     await Deno.writeTextFile(`${folder}/new`, "new");
     await Deno.rename(`${folder}/new`, `${folder}/long`);
-    await rejects(ask("/g/long", seen), FileChanged);
-    await rejects(
+    await assertRejects(ask("/g/long", seen), FileChanged);
+    await assertRejects(
       createFileOpener([])(
         { path: "/etc/hostname", offset: 0, length: -1, fingerprint: "" },
         () => {},
@@ -86,15 +89,15 @@ Deno.test("createFileOpener() closes the file if it became shorter, is cancelled
     let over = 0;
     const cut = await open(handle, () => over++);
     await Deno.truncate(`${folder}/long`, FILE_CHUNK_BYTES);
-    await rejects(new Response(cut.stream).bytes(), /became shorter/);
-    equal(over, 1);
+    await assertRejects(new Response(cut.stream).bytes(), /became shorter/);
+    assertEquals(over, 1);
     const left = await open(handle, () => over++);
     await left.stream.cancel();
-    equal(over, 2);
+    assertEquals(over, 2);
     const failed = await open(handle, () => over++);
     failed.fail(new Error("ended"));
-    await rejects(new Response(failed.stream).bytes(), /ended/);
-    equal(over, 3);
+    await assertRejects(new Response(failed.stream).bytes(), /ended/);
+    assertEquals(over, 3);
   }));
 
 for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
@@ -112,23 +115,23 @@ for (const launch of Object.keys(LAUNCHES) as LaunchName[]) {
     } };`;
       const options = { launch, permissions: { read: [folder] }, config: { "/root": folder } };
       await withCell(source, options, async ({ ask, cell, lines }) => {
-        equal(await (await ask("/long")).bytes(), LONG);
-        equal(await (await ask("/inside")).bytes(), LONG.slice(1, 5));
+        assertEquals(await (await ask("/long")).bytes(), LONG);
+        assertEquals(await (await ask("/inside")).bytes(), LONG.slice(1, 5));
         const part = await ask("/part");
-        equal([part.status, part.headers.get("x-a")], [206, "b"]);
-        equal(await part.bytes(), LONG.slice(2, 5));
-        await rejects(ask("/gone"), { type: "unavailable" });
-        await rejects(ask("/out"), { type: "bad-gateway" });
-        ok(
+        assertEquals([part.status, part.headers.get("x-a")], [206, "b"]);
+        assertEquals(await part.bytes(), LONG.slice(2, 5));
+        await assertRejects(ask("/gone"), { type: "unavailable" });
+        await assertRejects(ask("/out"), { type: "bad-gateway" });
+        assert(
           lines.some((line) => line.includes("real path is outside the granted folder")),
           lines.join(),
         );
-        equal(cell.health().requests, 0);
+        assertEquals(cell.health().requests, 0);
         // A reader that cancels releases its permit.
         for (let i = 0; i < 20; i++) await (await ask("/long")).body?.cancel();
-        equal(cell.health().requests, 0);
+        assertEquals(cell.health().requests, 0);
         // A request that is not safe is not sent a second time.
-        equal(
+        assertEquals(
           await (await ask("/count", { method: "POST" }).catch(() => ask("/count"))).text(),
           "1",
         );
@@ -156,8 +159,10 @@ Deno.test("env.files.respond() sends one whole version of a file that is replace
         }
         const { headers } = await response;
         const bytes = await (await response).bytes();
-        equal(String(bytes.length), headers.get("x-size"));
-        if (bytes.length !== LONG.length) ok(bytes.every((byte) => byte === bytes.length % 251));
+        assertEquals(String(bytes.length), headers.get("x-size"));
+        if (bytes.length !== LONG.length) {
+          assert(bytes.every((byte) => byte === bytes.length % 251));
+        }
       }
     });
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { CELL_CHUNK_BYTES } from "../../../lib/limits.ts";
 import {
   CONNECTION_HEADERS,
@@ -14,14 +14,19 @@ Deno.test("forwardedHeaders() removes credentials and connection headers", () =>
   });
   headers.set("proxy-authorization", "Basic secret");
   for (const name of CONNECTION_HEADERS) headers.set(name, "x");
-  equal(forwardedHeaders(headers), ["accept", "text/html", "cookie", "a=b"]);
-  equal(forwardedHeaders(new Headers({ accept: "x", host: "y" })), ["accept", "x", "host", "y"]);
-  equal(forwardedHeaders(new Headers()), []);
+  assertEquals(forwardedHeaders(headers), ["accept", "text/html", "cookie", "a=b"]);
+  assertEquals(forwardedHeaders(new Headers({ accept: "x", host: "y" })), [
+    "accept",
+    "x",
+    "host",
+    "y",
+  ]);
+  assertEquals(forwardedHeaders(new Headers()), []);
 });
 
 Deno.test("forwardedHeaders() keeps repeated headers", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"], ["te", "x"]]);
-  equal(forwardedHeaders(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
+  assertEquals(forwardedHeaders(headers), ["set-cookie", "a=1", "set-cookie", "b=2"]);
 });
 
 Deno.test("forwardedBody() returns bytes for a short body, a stream for a long one and null for none", async () => {
@@ -33,9 +38,9 @@ Deno.test("forwardedBody() returns bytes for a short body, a stream for a long o
         headers: length === undefined ? {} : { "content-length": String(length) },
       }),
     );
-  equal(await post(null), null);
-  equal(await post("abc", 3), new TextEncoder().encode("abc"));
-  equal(await post("", 0), new Uint8Array(0));
-  ok(await post("abc") instanceof ReadableStream);
-  ok(await post("abc", CELL_CHUNK_BYTES + 1) instanceof ReadableStream);
+  assertEquals(await post(null), null);
+  assertEquals(await post("abc", 3), new TextEncoder().encode("abc"));
+  assertEquals(await post("", 0), new Uint8Array(0));
+  assert(await post("abc") instanceof ReadableStream);
+  assert(await post("abc", CELL_CHUNK_BYTES + 1) instanceof ReadableStream);
 });

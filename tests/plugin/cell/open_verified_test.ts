@@ -1,4 +1,4 @@
-import { equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { createOpenVerified, FileReplaced } from "../../../lib/plugin/cell/open_verified.ts";
 
 const LINUX = Deno.build.os === "linux";
@@ -23,8 +23,8 @@ async function textOf(file: Deno.FsFile): Promise<string> {
 
 Deno.test("createOpenVerified() opens a file by its real path", () =>
   inFolder(async (base) => {
-    equal(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
-    await rejects(createOpenVerified(Deno)(`${base}/open/none`));
+    assertEquals(await textOf(await createOpenVerified(Deno)(`${base}/open/file`)), "open");
+    await assertRejects(createOpenVerified(Deno)(`${base}/open/none`));
   }));
 
 Deno.test({
@@ -36,11 +36,11 @@ Deno.test({
     inFolder(async (base) => {
       await Deno.symlink(`${base}/secret`, `${base}/folder`);
       await Deno.symlink(`${base}/secret/file`, `${base}/open/link`);
-      await rejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
-      await rejects(createOpenVerified(Deno)(`${base}/open/link`), /ELOOP/);
+      await assertRejects(createOpenVerified(Deno)(`${base}/folder/file`), FileReplaced);
+      await assertRejects(createOpenVerified(Deno)(`${base}/open/link`), /ELOOP/);
       await new Deno.Command("mkfifo", { args: [`${base}/open/pipe`] }).output();
       // The pipe has no writer; the call must not block.
-      await rejects(createOpenVerified(Deno)(`${base}/open/pipe`), /not a file/);
+      await assertRejects(createOpenVerified(Deno)(`${base}/open/pipe`), /not a file/);
     }),
 });
 
@@ -67,7 +67,7 @@ Deno.test({
         const end = performance.now() + 20_000;
         while ((found.open < 50 || found.displaced < 50) && performance.now() < end) {
           try {
-            equal(await textOf(await open(`${base}/open/file`)), "open");
+            assertEquals(await textOf(await open(`${base}/open/file`)), "open");
             found.open += 1;
           } catch (error) {
             if (error instanceof FileReplaced) found.displaced += 1;
@@ -79,12 +79,12 @@ Deno.test({
         racer.kill("SIGKILL");
         await racer.status;
       }
-      ok(found.open >= 50 && found.displaced >= 50, JSON.stringify(found));
+      assert(found.open >= 50 && found.displaced >= 50, JSON.stringify(found));
     }),
 });
 
 Deno.test("createOpenVerified() opens without verification on another system than Linux", () =>
   inFolder(async (base) => {
     const native = { ...Deno, build: { ...Deno.build, os: "darwin" as const } };
-    equal(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");
+    assertEquals(await textOf(await createOpenVerified(native)(`${base}/open/file`)), "open");
   }));

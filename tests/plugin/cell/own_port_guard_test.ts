@@ -1,4 +1,4 @@
-import { deepEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { ownPortFault } from "../../../lib/plugin/cell/own_port_guard.ts";
 
 const PORT = 3005;
@@ -21,16 +21,16 @@ Deno.test("ownPortFault() refuses every spelling of this host with the server's 
     "[::]:3005",
     "[::ffff:127.0.0.1]:3005",
   ];
-  deepEqual(refused(here), here);
+  assertEquals(refused(here), here);
 });
 
 Deno.test("ownPortFault() accepts other ports of this host and other hosts", () => {
-  deepEqual(refused(["localhost:11434", "127.0.0.1:80", "[::1]:8080", "api.example.com"]), []);
-  deepEqual(refused(["10.0.0.5:3005", "example.com:3005"]), []);
+  assertEquals(refused(["localhost:11434", "127.0.0.1:80", "[::1]:8080", "api.example.com"]), []);
+  assertEquals(refused(["10.0.0.5:3005", "example.com:3005"]), []);
 });
 
 Deno.test("ownPortFault() refuses the address on which the server listens", () => {
-  deepEqual(refused(["10.0.0.5", "10.0.0.5:3005", "10.0.0.5:80"], "10.0.0.5"), [
+  assertEquals(refused(["10.0.0.5", "10.0.0.5:3005", "10.0.0.5:80"], "10.0.0.5"), [
     "10.0.0.5",
     "10.0.0.5:3005",
   ]);

@@ -1,4 +1,4 @@
-import { throws } from "node:assert/strict";
+import { assertThrows } from "../../support/assert.ts";
 import { RateLimit } from "../../../lib/plugin/cell/rate_limit.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
 
@@ -6,10 +6,10 @@ Deno.test("RateLimit.count() throws a ProtocolError beyond the limit of a second
   let now = 5000;
   const meter = new RateLimit(3, "frames", () => now);
   for (let i = 0; i < 3; i++) meter.count();
-  throws(() => meter.count(), ProtocolError);
+  assertThrows(() => meter.count(), ProtocolError);
   now += 999;
-  throws(() => meter.count(), /more than 3 frames per second/);
+  assertThrows(() => meter.count(), /more than 3 frames per second/);
   now += 1;
   for (let i = 0; i < 3; i++) meter.count();
-  throws(() => meter.count(), ProtocolError);
+  assertThrows(() => meter.count(), ProtocolError);
 });

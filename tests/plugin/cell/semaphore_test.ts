@@ -1,24 +1,24 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { Semaphore } from "../../../lib/plugin/cell/semaphore.ts";
 
 const NEVER = new AbortController().signal;
 
 Deno.test("Semaphore.wait() resolves in order as permits are released, and rejects if the queue is full", async () => {
   const slots = new Semaphore(1, 2);
-  assert.ok(slots.tryAcquire());
-  assert.ok(!slots.tryAcquire());
+  assert(slots.tryAcquire());
+  assert(!slots.tryAcquire());
   const turns: number[] = [];
   const first = slots.wait(NEVER).then(() => turns.push(1));
   const second = slots.wait(NEVER).then(() => turns.push(2));
-  await assert.rejects(slots.wait(NEVER), RangeError);
+  await assertRejects(slots.wait(NEVER), RangeError);
   slots.release();
   await first;
-  assert.equal(slots.inUse, 1);
+  assertEquals(slots.inUse, 1);
   slots.release();
   await second;
-  assert.deepEqual(turns, [1, 2]);
+  assertEquals(turns, [1, 2]);
   slots.release();
-  assert.equal(slots.inUse, 0);
+  assertEquals(slots.inUse, 0);
 });
 
 Deno.test("Semaphore.wait() rejects and leaves the queue if its signal aborts", async () => {
@@ -28,8 +28,8 @@ Deno.test("Semaphore.wait() rejects and leaves the queue if its signal aborts", 
   const left = slots.wait(abort.signal);
   const stays = slots.wait(NEVER);
   abort.abort();
-  await assert.rejects(left, { name: "AbortError" });
-  assert.equal(slots.waiting, 1);
+  await assertRejects(left, { name: "AbortError" });
+  assertEquals(slots.waiting, 1);
   slots.release();
   await stays;
 });
@@ -38,5 +38,5 @@ Deno.test("Semaphore.close() rejects all waiters", async () => {
   const slots = new Semaphore(0, 2);
   const waits = [slots.wait(NEVER), slots.wait(NEVER)];
   slots.close(new Error("over"));
-  for (const wait of waits) await assert.rejects(wait, /over/);
+  for (const wait of waits) await assertRejects(wait, /over/);
 });

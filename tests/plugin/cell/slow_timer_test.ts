@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { SlowTimer, type SlowTimerEntry } from "../../../lib/plugin/cell/slow_timer.ts";
 
 interface Named extends SlowTimerEntry {
@@ -18,7 +18,7 @@ function fixture(): {
     timer: new SlowTimer(50, (callback) => timers.push(callback)),
     waiter: (name) => ({ name, index: -1, hasTicked: false, onSlow: () => void late.push(name) }),
     tick() {
-      ok(timers.length <= 1, "one timer at a time");
+      assert(timers.length <= 1, "one timer at a time");
       const [fire] = timers.splice(0);
       fire?.();
       return fire !== undefined;
@@ -30,14 +30,14 @@ function fixture(): {
 Deno.test("SlowTimer.add() calls onSlow once for an entry that waited for a whole interval", () => {
   const { timer, waiter, tick, late } = fixture();
   timer.add(waiter("slow"));
-  equal(tick(), true);
-  deepEqual(late, []);
+  assertEquals(tick(), true);
+  assertEquals(late, []);
   timer.add(waiter("young"));
   tick();
-  deepEqual(late, ["slow"]);
+  assertEquals(late, ["slow"]);
   tick();
-  deepEqual(late, ["slow", "young"]);
-  equal(tick(), false, "no timer runs without entries");
+  assertEquals(late, ["slow", "young"]);
+  assertEquals(tick(), false, "no timer runs without entries");
 });
 
 Deno.test("SlowTimer.remove() removes exactly the given entry, in any order, and twice", () => {
@@ -48,9 +48,9 @@ Deno.test("SlowTimer.remove() removes exactly the given entry, in any order, and
   for (const one of [c, c, a, e, e]) if (one) timer.remove(one);
   tick();
   tick();
-  deepEqual(late.sort(), ["b", "d"]);
+  assertEquals(late.sort(), ["b", "d"]);
   for (const one of waiters) timer.remove(one);
-  equal(tick(), false);
+  assertEquals(tick(), false);
 });
 
 Deno.test("SlowTimer.add() accepts an entry again, also inside its onSlow", () => {
@@ -59,6 +59,6 @@ Deno.test("SlowTimer.add() accepts an entry again, also inside its onSlow", () =
   const again = { ...waiter("again"), onSlow: () => void (++times < 3 && timer.add(again)) };
   timer.add(again);
   for (let turn = 0; turn < 10; turn++) tick();
-  equal(times, 3);
-  deepEqual(late, []);
+  assertEquals(times, 3);
+  assertEquals(late, []);
 });

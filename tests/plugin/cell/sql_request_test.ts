@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { InboundCall } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { answerSqlRequest, type SqlRequest } from "../../../lib/plugin/cell/sql_request.ts";
 
@@ -22,9 +22,9 @@ Deno.test("answerSqlRequest() passes the body with its time limit to runSqlReque
     },
     log: () => {},
   };
-  equal(await (await answerSqlRequest(served(["timeout-ms", "250"]), host)).text(), "rows");
+  assertEquals(await (await answerSqlRequest(served(["timeout-ms", "250"]), host)).text(), "rows");
   await answerSqlRequest(served([]), host);
-  equal(requests.map(({ timeoutMs }) => timeoutMs), [250, 0]);
+  assertEquals(requests.map(({ timeoutMs }) => timeoutMs), [250, 0]);
 });
 
 Deno.test("answerSqlRequest() logs the reason of a failure and does not send it to the plugin", async () => {
@@ -33,11 +33,14 @@ Deno.test("answerSqlRequest() logs the reason of a failure and does not send it 
     runSqlRequest: () => Promise.reject(new Error("secret")),
     log: (_level: string, line: string) => lines.push(line),
   };
-  await rejects(answerSqlRequest(served([]), host), /the server failed$/);
-  equal(lines, ["a query failed: Error: secret"]);
-  await rejects(answerSqlRequest(served([]), { log: () => {} }), /queries are not available here/);
+  await assertRejects(answerSqlRequest(served([]), host), /the server failed$/);
+  assertEquals(lines, ["a query failed: Error: secret"]);
+  await assertRejects(
+    answerSqlRequest(served([]), { log: () => {} }),
+    /queries are not available here/,
+  );
   const gone = served([]);
   gone.abort(new Error("gone"));
-  await rejects(answerSqlRequest(gone, host));
-  equal(lines.length, 1);
+  await assertRejects(answerSqlRequest(gone, host));
+  assertEquals(lines.length, 1);
 });

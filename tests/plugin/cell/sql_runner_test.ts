@@ -1,6 +1,6 @@
 /** Tests of `env.sql` from inside a cell: results, time and memory limits, and processes. */
 
-import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { MAX_QUERY_PROCESSES } from "../../../lib/limits.ts";
 import { SqlRunner } from "../../../lib/plugin/cell/sql_runner.ts";
@@ -80,14 +80,18 @@ for (const launch of ["process", "worker"] as const) {
   Deno.test(`env.sql.query() (${launch}) queries files, bytes and streams of bytes`, () =>
     withSql(async ({ text }) => {
       for (const way of ["/file", "/bytes", "/stream"]) {
-        equal(JSON.parse(await text(way, sql("SELECT id FROM t ORDER BY id"))), [[1], [2]], way);
+        assertEquals(
+          JSON.parse(await text(way, sql("SELECT id FROM t ORDER BY id"))),
+          [[1], [2]],
+          way,
+        );
       }
-      equal(JSON.parse(await text("/file", sql("SELECT * FROM gone"))), [
+      assertEquals(JSON.parse(await text("/file", sql("SELECT * FROM gone"))), [
         "SqliteError",
         "no such table: gone",
       ]);
       const lost = JSON.parse(await text("/file?file=/../x", sql("SELECT 1")));
-      equal(lost[0], "NotCapable");
+      assertEquals(lost[0], "NotCapable");
     }, launch));
 }
 
@@ -97,27 +101,30 @@ Deno.test({
   ignore: LINUX !== "",
   fn: () =>
     withSql(async ({ cell, text, events }) => {
-      equal(await text("/file", sql("SELECT 1")), "[[1]]");
+      assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
       const pid = cell.health().pid ?? 0;
       const start = performance.now();
       const runaway = text("/file?ms=600", sql(ENDLESS));
       // The query blocks neither the plugin's thread nor other queries.
-      equal(await text("/ok"), "ok");
-      equal(await text("/file", sql("SELECT 7")), "[[7]]");
-      ok(performance.now() - start < 600);
-      equal(JSON.parse(await runaway), [
+      assertEquals(await text("/ok"), "ok");
+      assertEquals(await text("/file", sql("SELECT 7")), "[[7]]");
+      assert(performance.now() - start < 600);
+      assertEquals(JSON.parse(await runaway), [
         "TimeoutError",
         "Cannot finish the query: it took more than 600 ms",
       ]);
-      ok(performance.now() - start < 1600, `${performance.now() - start} ms`);
-      equal(await text("/file", sql("SELECT 8")), "[[8]]");
-      equal(cell.health().pid, pid);
-      equal([cell.health().crashes, events.some(({ type }) => type === "ended")], [0, false]);
+      assert(performance.now() - start < 1600, `${performance.now() - start} ms`);
+      assertEquals(await text("/file", sql("SELECT 8")), "[[8]]");
+      assertEquals(cell.health().pid, pid);
+      assertEquals([cell.health().crashes, events.some(({ type }) => type === "ended")], [
+        0,
+        false,
+      ]);
       const before = cells();
       await new Promise((resolve) => setTimeout(resolve, 300));
       for (const [id, jiffies] of cells()) {
         // 300 ms of a busy core would be 30.
-        ok(jiffies - (before.get(id) ?? 0) < 10, `process ${id} is still busy`);
+        assert(jiffies - (before.get(id) ?? 0) < 10, `process ${id} is still busy`);
       }
     }),
 });
@@ -140,13 +147,13 @@ Deno.test({
         await until(() => own().length === 2, 5000, "a cell and a query process");
         const query = own().find((pid) => pid !== cell.health().pid) ?? 0;
         abort.abort();
-        await rejects(gone);
+        await assertRejects(gone);
         await until(() => !isAlive(query), 2000, "the query process has ended");
         const left = ask("/file?ms=60000", sql(ENDLESS)).catch(() => undefined);
         await until(() => own().length === 2, 5000, "another query");
         await cell.stop({ drain: false });
         await left;
-        equal(own(), []);
+        assertEquals(own(), []);
       });
     }),
 });
@@ -157,9 +164,9 @@ Deno.test("env.sql.query() ends a query that exceeds its memory limit", () =>
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000000) " +
       "SELECT count(*) FROM (SELECT hex(zeroblob(500)) || i AS x FROM n ORDER BY x)";
     const [name, words] = JSON.parse(await text("/file?ms=60000", sql(greedy)));
-    match(name, /QuotaExceededError|SqliteError/);
-    match(words, /memory|too big|full/);
-    equal(await text("/file", sql("SELECT 1")), "[[1]]");
+    assertMatch(name, /QuotaExceededError|SqliteError/);
+    assertMatch(words, /memory|too big|full/);
+    assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
   }));
 
 Deno.test("env.sql.query() lets a query wait if MAX_QUERY_PROCESSES run", () =>
@@ -168,8 +175,8 @@ Deno.test("env.sql.query() lets a query wait if MAX_QUERY_PROCESSES run", () =>
       { length: MAX_QUERY_PROCESSES },
       () => text("/file?ms=400", sql(ENDLESS)),
     );
-    equal(await text("/file", sql("SELECT 1")), "[[1]]");
-    for (const answer of slow) match(await answer, /TimeoutError/);
+    assertEquals(await text("/file", sql("SELECT 1")), "[[1]]");
+    for (const answer of slow) assertMatch(await answer, /TimeoutError/);
   }));
 
 Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be ended", () =>
@@ -177,9 +184,9 @@ Deno.test("env.sql.query() (worker) rejects with Busy if four queries cannot be 
     // Long enough to exceed its time limit, and complete before the test ends.
     const slow = ENDLESS.replace("FROM n)", "FROM n LIMIT 600000)");
     for (let i = 0; i < MAX_QUERY_PROCESSES; i++) {
-      match(await text("/file?ms=1", sql(slow)), /TimeoutError/);
+      assertMatch(await text("/file?ms=1", sql(slow)), /TimeoutError/);
     }
-    match(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
+    assertMatch(await text("/file", sql("SELECT 1")), /Busy.*--allow-run/);
   }, "worker"));
 
 Deno.test("SqlRunner.run() uses the current folders, and rejects after close()", async () => {
@@ -200,18 +207,18 @@ Deno.test("SqlRunner.run() uses the current folders, and rejects after close()",
       return await (await queries.run({ body, timeoutMs: 2000, signal })).text();
     };
     try {
-      match(await ask(), /not in a granted folder/);
+      assertMatch(await ask(), /not in a granted folder/);
       queries.reconfigure(wide);
-      match(await ask(), /\[\[2\]\]/);
+      assertMatch(await ask(), /\[\[2\]\]/);
       queries.reconfigure(narrow);
-      match(await ask(), /not in a granted folder/);
+      assertMatch(await ask(), /not in a granted folder/);
       const { signal } = new AbortController();
       const odd = await queries.run({ body: null, timeoutMs: NaN, signal });
-      match(await odd.text(), /"error"/);
+      assertMatch(await odd.text(), /"error"/);
     } finally {
       await queries.close();
     }
-    await rejects(ask(), /has been stopped/);
-    equal(lines, []);
+    await assertRejects(ask(), /has been stopped/);
+    assertEquals(lines, []);
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { approvalFacts, findApproval, manifestDrift } from "../../../lib/plugin/host/approval.ts";
 import type { ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
 import type { Store, World } from "../../../lib/world/store.ts";
@@ -22,7 +22,7 @@ const FACTS: Record<string, unknown> = JSON.parse(JSON.stringify(approvalFacts(P
 
 async function source(store: Store): Promise<World> {
   const world = await store.read("lib/p");
-  ok(world !== undefined);
+  assert(world !== undefined);
   return world;
 }
 
@@ -45,15 +45,15 @@ async function faultOf(store: Store, told: Store = store): Promise<string> {
 
 Deno.test("findApproval() finds the newest transition before any number of other events", async () => {
   await withSource(async (store) => {
-    equal(await faultOf(store), "its event chain contains no approval");
+    assertEquals(await faultOf(store), "its event chain contains no approval");
     const { sha256 } = await source(store);
     await approve(store, sha256);
     for (let at = 0; at < 150; at++) {
       await store.note({ name: "lib/p", by: "machine", type: "plugin_ended", payload: { at } });
     }
     const found = await findApproval(store, await source(store));
-    ok("facts" in found);
-    equal(found.facts.source_sha256, sha256);
+    assert("facts" in found);
+    assertStrictEquals(found.facts.source_sha256, sha256);
   });
 });
 
@@ -61,13 +61,13 @@ Deno.test("findApproval() returns a fault for an approval of another source and 
   await withSource(async (store) => {
     for (const other of ["00", undefined, null, 7]) {
       await approve(store, other);
-      equal(await faultOf(store), "another source was approved");
+      assertEquals(await faultOf(store), "another source was approved");
     }
     const { sha256 } = await source(store);
     await approve(store, sha256);
-    equal(await faultOf(store), "none");
+    assertEquals(await faultOf(store), "none");
     await approve(store, sha256, "disabled");
-    match(await faultOf(store), /newest state on the event chain is disabled/);
+    assertMatch(await faultOf(store), /newest state on the event chain is disabled/);
   });
 });
 
@@ -79,9 +79,9 @@ Deno.test("findApproval() returns a fault for a broken chain and for bytes that 
     const broken = { ...verdict.chain, ok: false, reason: "cut" };
     const faked = (audit: unknown): Store =>
       Object.create(store, { audit: { value: () => Promise.resolve(audit) } });
-    match(await faultOf(store, faked({ ...verdict, chain: broken })), /chain is broken: cut/);
+    assertMatch(await faultOf(store, faked({ ...verdict, chain: broken })), /chain is broken: cut/);
     const changed = { ...verdict.body, ok: false, reason: "changed" };
-    match(
+    assertMatch(
       await faultOf(store, faked({ ...verdict, body: changed })),
       /does not match its event chain: changed/,
     );
@@ -89,12 +89,12 @@ Deno.test("findApproval() returns a fault for a broken chain and for bytes that 
 });
 
 Deno.test("manifestDrift() returns undefined for equal facts in any order", () => {
-  equal(manifestDrift(FACTS, PROBED), undefined);
+  assertEquals(manifestDrift(FACTS, PROBED), undefined);
   const { manifest } = PROBED;
   const grants = { "/var/a/": "r", "/var/b/": "rw" } as const;
-  equal(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
+  assertEquals(manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, grants } }), undefined);
   // The description grants nothing.
-  equal(
+  assertEquals(
     manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, description: "other" } }),
     undefined,
   );
@@ -113,16 +113,16 @@ Deno.test("manifestDrift() names the field that differs", () => {
   for (const other of others) {
     const [field = ""] = Object.keys(other);
     const fault = manifestDrift(FACTS, { ...PROBED, manifest: { ...manifest, ...other } });
-    match(fault ?? "", new RegExp(`^its \`${field}\` differs from the approval`));
+    assertMatch(fault ?? "", new RegExp(`^its \`${field}\` differs from the approval`));
   }
   // An approval without facts approves nothing.
-  match(manifestDrift({}, PROBED) ?? "", /`routes`/);
+  assertMatch(manifestDrift({}, PROBED) ?? "", /`routes`/);
 });
 
 Deno.test("manifestDrift() accepts other permissions only with another config", () => {
   const permissions = { ...PROBED.permissions, net: ["b.example"] };
-  match(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
+  assertMatch(manifestDrift(FACTS, { ...PROBED, permissions }) ?? "", /`permissions`/);
   const config = { "/etc/p.conf": "b.example" };
-  equal(manifestDrift(FACTS, { ...PROBED, permissions, config }), undefined);
-  deepStrictEqual(FACTS.permissions, PROBED.permissions);
+  assertEquals(manifestDrift(FACTS, { ...PROBED, permissions, config }), undefined);
+  assertEquals(FACTS.permissions, PROBED.permissions);
 });

@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { bearer } from "../../support/test_server.ts";
 import { install, plugin, withPlugins } from "../plugin_test_server.ts";
 
@@ -19,21 +19,21 @@ Deno.test("env.caller.tag is the ETag of the world's bytes as this caller gets t
     };
     for (const headers of [{}, T3, cap]) {
       const { told, asked } = await tagOf("/home/a/x", headers);
-      match(String(told), /^"1-[\da-f]{16}\.raw"$/);
-      equal(told, asked);
+      assertMatch(String(told), /^"1-[\da-f]{16}\.raw"$/);
+      assertStrictEquals(told, asked);
     }
     const [shown, whole] = [await tagOf("/etc/fstab"), await tagOf("/etc/fstab", T3)];
-    equal(shown.told, shown.asked);
-    equal(whole.told, whole.asked);
-    ok(shown.told !== whole.told);
-    equal((await tagOf("/boot/x", T3)).told, (await tagOf("/boot/x", T3)).asked);
-    equal((await tagOf("/boot/x")).told, undefined);
-    equal((await tagOf("/home/b", cap)).told, 403);
-    equal((await tagOf("/home/absent")).told, undefined);
-    equal((await tagOf("/home/a/")).told, undefined);
-    equal((await tagOf("/proc/status")).told, undefined);
+    assertStrictEquals(shown.told, shown.asked);
+    assertStrictEquals(whole.told, whole.asked);
+    assert(shown.told !== whole.told);
+    assertStrictEquals((await tagOf("/boot/x", T3)).told, (await tagOf("/boot/x", T3)).asked);
+    assertEquals((await tagOf("/boot/x")).told, undefined);
+    assertEquals((await tagOf("/home/b", cap)).told, 403);
+    assertEquals((await tagOf("/home/absent")).told, undefined);
+    assertEquals((await tagOf("/home/a/")).told, undefined);
+    assertEquals((await tagOf("/proc/status")).told, undefined);
     // A tag that the client sends is ignored.
     const forged = { "x-subject-tag": '"9"', "tag": '"9"' };
-    equal((await tagOf("/home/absent", forged)).told, undefined);
+    assertEquals((await tagOf("/home/absent", forged)).told, undefined);
   });
 });

@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { get, install, plugin, withPlugins } from "../plugin_test_server.ts";
 
 Deno.test("callPlugin() does not change a response without X-Show, an error or a response to a POST", async () => {
@@ -12,11 +12,14 @@ Deno.test("callPlugin() does not change a response without X-Show, an error or a
     );
     await install(server, "p", source);
     const plain = await get(server, "/p/plain");
-    equal([plain.text, plain.headers.get("x-a")].join(" "), "bytes b");
+    assertEquals([plain.text, plain.headers.get("x-a")].join(" "), "bytes b");
     const refused = await get(server, "/p/none");
-    equal([refused.status, refused.text, refused.headers.get("x-show")].join(), "404,bytes,");
+    assertEquals(
+      [refused.status, refused.text, refused.headers.get("x-show")].join(),
+      "404,bytes,",
+    );
     const posted = await server.approve("POST", "/p/x", "");
-    equal(posted.text, "bytes");
+    assertEquals(posted.text, "bytes");
   });
 });
 
@@ -29,9 +32,11 @@ Deno.test("callPlugin() returns the page of the shell for a response with X-Show
     );
     await install(server, "p", source);
     const page = await get(server, "/mnt/p/", { accept: "text/html" });
-    equal(page.text, "<!doctype html><title>the shell</title>");
-    equal(page.headers.get("vary"), "Accept, X-A");
-    for (const name of ["set-cookie", "x-b", "x-show"]) equal(page.headers.get(name), undefined);
-    ok(page.headers.get("content-security-policy")?.startsWith("default-src 'none'"));
+    assertEquals(page.text, "<!doctype html><title>the shell</title>");
+    assertEquals(page.headers.get("vary"), "Accept, X-A");
+    for (const name of ["set-cookie", "x-b", "x-show"]) {
+      assertEquals(page.headers.get(name), undefined);
+    }
+    assert(page.headers.get("content-security-policy")?.startsWith("default-src 'none'"));
   });
 });

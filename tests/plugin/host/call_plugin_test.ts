@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { createPluginCaller } from "../../../lib/plugin/host/plugin_subrequest.ts";
 import { subjectPath, toCanonicalRequest } from "../../../lib/plugin/host/call_plugin.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
@@ -11,21 +11,21 @@ function exchange(request: Request, target = request.url): RequestContext {
 }
 
 Deno.test("subjectPath() returns the world or mount that the rest of a path names, otherwise the path", () => {
-  equal(subjectPath("/shaped/home/x", "/shaped"), "/home/x");
-  equal(subjectPath("/shaped/home", "/shaped"), "/home");
-  equal(subjectPath("/shaped/mnt/work/x", "/shaped"), "/mnt/work/x");
-  equal(subjectPath("/dev/gpu/etc/x", "/dev/gpu"), "/etc/x");
+  assertEquals(subjectPath("/shaped/home/x", "/shaped"), "/home/x");
+  assertEquals(subjectPath("/shaped/home", "/shaped"), "/home");
+  assertEquals(subjectPath("/shaped/mnt/work/x", "/shaped"), "/mnt/work/x");
+  assertEquals(subjectPath("/dev/gpu/etc/x", "/dev/gpu"), "/etc/x");
   for (
     const path of ["/shaped", "/shaped/homer", "/shaped/mntx", "/shaped/proc/x", "/shaped/lib2/x"]
   ) {
-    equal(subjectPath(path, "/shaped"), path);
+    assertStrictEquals(subjectPath(path, "/shaped"), path);
   }
-  equal(subjectPath("/nothing/home/x", ""), "/nothing/home/x");
+  assertEquals(subjectPath("/nothing/home/x", ""), "/nothing/home/x");
 });
 
 Deno.test("toCanonicalRequest() returns the same request if its URL is canonical", () => {
   const request = new Request("http://localhost:1/p/a%20b/?x=%2f");
-  equal(toCanonicalRequest(exchange(request)), request);
+  assertStrictEquals(toCanonicalRequest(exchange(request)), request);
 });
 
 Deno.test("toCanonicalRequest() changes the URL to the matched one and keeps method, headers and body", async () => {
@@ -37,10 +37,10 @@ Deno.test("toCanonicalRequest() changes the URL to the matched one and keeps met
   for (const [given, matched, becomes] of rows) {
     const request = new Request(given, { method: "PUT", body: "sent", headers: { "x-a": "1" } });
     const found = toCanonicalRequest(exchange(request, matched));
-    equal(found.url, becomes);
-    equal(found.method, "PUT");
-    equal(found.headers.get("x-a"), "1");
-    equal(await found.text(), "sent");
+    assertStrictEquals(found.url, becomes);
+    assertEquals(found.method, "PUT");
+    assertEquals(found.headers.get("x-a"), "1");
+    assertEquals(await found.text(), "sent");
   }
 });
 
@@ -49,10 +49,10 @@ Deno.test("toCanonicalRequest() uses http://machine if the Host header does not 
     Object.defineProperty(new Request("http://localhost:1/"), "url", { value: url });
   for (let turn = 0; turn < 2; turn++) {
     const good = named("http://localhost:1/p/x");
-    equal(toCanonicalRequest(exchange(good)), good);
+    assertStrictEquals(toCanonicalRequest(exchange(good)), good);
     for (const host of ["1.2.3.4.5", "localhost:1:2", "local host", "[::"]) {
       const bad = named(`http://${host}/p/x?y`);
-      equal(toCanonicalRequest(exchange(bad)).url, "http://machine/p/x?y");
+      assertEquals(toCanonicalRequest(exchange(bad)).url, "http://machine/p/x?y");
     }
   }
 });

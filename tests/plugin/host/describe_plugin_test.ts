@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import type { CellHealth } from "../../../lib/plugin/cell/cell.ts";
 import { describeGrants, describePlugin } from "../../../lib/plugin/host/describe_plugin.ts";
 import type { LoadedPlugin } from "../../../lib/plugin/host/loaded_plugin.ts";
@@ -33,15 +33,18 @@ function loaded(): LoadedPlugin {
 }
 
 Deno.test("describePlugin() says of a plugin that is not up only that, and why", () => {
-  equal(describePlugin(undefined, undefined, true), { up: false, health: { state: "down" } });
-  equal(describePlugin(undefined, "no source", true).fault, "no source");
+  assertEquals(describePlugin(undefined, undefined, true), {
+    up: false,
+    health: { state: "down" },
+  });
+  assertEquals(describePlugin(undefined, "no source", true).fault, "no source");
 });
 
 Deno.test("describePlugin() withholds pid, reason and fault from callers that are not trusted", () => {
   const { health, fault, ...rest } = describePlugin(loaded(), "bad config", false);
-  equal(rest, { up: true, ...MANIFEST, permissions: PERMISSIONS });
-  equal(fault, "shown to T3 only");
-  equal(health, {
+  assertEquals(rest, { up: true, ...MANIFEST, permissions: PERMISSIONS });
+  assertEquals(fault, "shown to T3 only");
+  assertEquals(health, {
     state: "waiting",
     started_at: "1970-01-01T00:00:00.000Z",
     requests: 1,
@@ -50,8 +53,8 @@ Deno.test("describePlugin() withholds pid, reason and fault from callers that ar
     reason: "shown to T3 only",
   });
   const shown = describePlugin(loaded(), "bad config", true);
-  equal(shown.fault, "bad config");
-  equal(JSON.stringify(shown.health).includes('"pid":7'), true);
+  assertEquals(shown.fault, "bad config");
+  assertEquals(JSON.stringify(shown.health).includes('"pid":7'), true);
 });
 
 Deno.test("describeGrants() names the config worlds that exist, without their content", () => {
@@ -61,5 +64,5 @@ Deno.test("describeGrants() names the config worlds that exist, without their co
     permissions: PERMISSIONS,
     config: { "/etc/p.conf": "token" },
   });
-  equal(grants, { ...MANIFEST, permissions: PERMISSIONS, configured: ["/etc/p.conf"] });
+  assertEquals(grants, { ...MANIFEST, permissions: PERMISSIONS, configured: ["/etc/p.conf"] });
 });

@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { createHash } from "node:crypto";
 import { descriptionPage, wantsDescription } from "../../../lib/plugin/host/description_page.ts";
 import type { Manifest } from "../../../lib/plugin/manifest/manifest.ts";
@@ -18,14 +18,14 @@ function asks(accept: string | null, route = "/p", method = "GET"): boolean {
 }
 
 Deno.test("wantsDescription() is true for GET and HEAD that prefer HTML, except below /mnt", () => {
-  ok(asks("text/html,application/xhtml+xml,*/*;q=0.8"));
-  ok(asks("text/html", "/p", "HEAD"));
+  assert(asks("text/html,application/xhtml+xml,*/*;q=0.8"));
+  assert(asks("text/html", "/p", "HEAD"));
   for (const accept of [null, "*/*", "application/json", "application/json, text/html;q=0.9", ""]) {
-    ok(!asks(accept), String(accept));
+    assert(!asks(accept), String(accept));
   }
-  ok(!asks("text/html", "/p", "POST"));
-  for (const route of ["", "/mnt", "/mnt/work"]) ok(!asks("text/html", route), route);
-  ok(asks("text/html", "/mntx"));
+  assert(!asks("text/html", "/p", "POST"));
+  for (const route of ["", "/mnt", "/mnt/work"]) assert(!asks("text/html", route), route);
+  assert(asks("text/html", "/mntx"));
 });
 
 Deno.test("descriptionPage() escapes text of the plugin for HTML and for a shell", async () => {
@@ -38,8 +38,11 @@ Deno.test("descriptionPage() escapes text of the plugin for HTML and for a shell
     "http://localhost:3005/x",
   );
   const html = await page.text();
-  ok(!html.includes("<script") && !html.includes("<x>") && !html.includes(evil));
-  match(html, /<pre>curl &#39;http:\/\/localhost:3005\/a%27b%22%3Cx%3E%24%28id%29&#39;<\/pre>/);
+  assert(!html.includes("<script") && !html.includes("<x>") && !html.includes(evil));
+  assertMatch(
+    html,
+    /<pre>curl &#39;http:\/\/localhost:3005\/a%27b%22%3Cx%3E%24%28id%29&#39;<\/pre>/,
+  );
 });
 
 Deno.test("descriptionPage() uses the origin of the URL only if it contains no special character", async () => {
@@ -51,7 +54,7 @@ Deno.test("descriptionPage() uses the origin of the URL only if it contains no s
   ];
   for (const [url, shown] of rows) {
     const html = await (await descriptionPage("lib/p", MANIFEST, "/p", url)).text();
-    ok(html.includes(`curl &#39;${shown}&#39;`), url);
+    assert(html.includes(`curl &#39;${shown}&#39;`), url);
   }
 });
 
@@ -65,10 +68,10 @@ Deno.test("descriptionPage() has a policy that allows only its style sheet, by h
   const html = await page.text();
   const style = /<style>([^<]*)<\/style>/.exec(html)?.[1] ?? "";
   const hash = createHash("sha256").update(style).digest("base64");
-  equal(
+  assertEquals(
     page.headers.get("content-security-policy"),
     `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   );
-  match(html, /Bearer \$ELASTIK_TOKEN/);
-  equal(page.headers.get("x-content-type-options"), "nosniff");
+  assertMatch(html, /Bearer \$ELASTIK_TOKEN/);
+  assertEquals(page.headers.get("x-content-type-options"), "nosniff");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { PluginEventLog } from "../../../lib/plugin/host/plugin_event_log.ts";
 import { type EventNote, StoreError } from "../../../lib/world/store.ts";
 import { withApp } from "../../support/app.ts";
@@ -41,16 +41,16 @@ Deno.test("PluginEventLog.addCellEvent() writes ends, timeouts and open circuits
     for (const type of ["started", "restarted", "swapped", "idle"] as const) {
       notes.addCellEvent("lib/p", "ab", { type, detail: "x" });
     }
-    equal(written.length, 0);
+    assertEquals(written.length, 0);
     notes.addCellEvent("lib/p", "ab", ENDED);
     notes.addCellEvent("lib/p", "ab", { type: "timeout", detail: "late" });
     notes.addCellEvent("lib/p", "ab", { type: "circuit-open", detail: "6 failures" });
-    deepStrictEqual(written.map(({ type }) => type), [
+    assertEquals(written.map(({ type }) => type), [
       "plugin_ended",
       "plugin_timeout",
       "plugin_circuit_open",
     ]);
-    deepStrictEqual(written[0], {
+    assertEquals(written[0], {
       name: "lib/p",
       by: "machine",
       type: "plugin_ended",
@@ -64,13 +64,13 @@ Deno.test("PluginEventLog.addCellEvent() limits the rate and counts the skipped 
   await withNotes((notes, written, clock) => {
     for (let times = 0; times < 100; times++) notes.addCellEvent("lib/p", "ab", ENDED);
     notes.addCellEvent("lib/other", "ab", ENDED);
-    equal(written.length, 2);
+    assertEquals(written.length, 2);
     clock.now += 10_000;
     notes.addCellEvent("lib/p", "ab", { ...ENDED, detail: "x".repeat(10_000) });
-    equal(written.length, 3);
+    assertEquals(written.length, 3);
     const payload = written[2]?.payload ?? {};
-    equal(payload.not_noted_before, 99);
-    equal(String(payload.reason).length, 500);
+    assertEquals(payload.not_noted_before, 99);
+    assertEquals(String(payload.reason).length, 500);
     return Promise.resolve();
   });
 });
@@ -79,6 +79,6 @@ Deno.test("PluginEventLog.write() logs a failure and does not reject", async () 
   const gone = new StoreError("absent", "Cannot note: no such world");
   await withNotes(async (notes, _written, _clock, log) => {
     await notes.write("lib/p", "plugin_failed", {});
-    match(log.join(), /Cannot write event plugin_failed to \/lib\/p: .*no such world/);
+    assertMatch(log.join(), /Cannot write event plugin_failed to \/lib\/p: .*no such world/);
   }, gone);
 });

@@ -1,6 +1,6 @@
 /** Tests of the plugin host without HTTP: its lists, its state changes, and its end. */
 
-import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import type { SandboxDeps } from "../../../lib/plugin/host/loaded_plugin.ts";
@@ -55,7 +55,7 @@ function ask(path: string): RequestContext {
 
 Deno.test("PluginHost.list() and match() return the routes of active plugins only", async () => {
   await withHost(async (host, store) => {
-    deepStrictEqual([host.activeCount, host.list(), host.match("/a"), host.fallback], [
+    assertEquals([host.activeCount, host.list(), host.match("/a"), host.fallback], [
       0,
       [],
       undefined,
@@ -68,12 +68,12 @@ Deno.test("PluginHost.list() and match() return the routes of active plugins onl
     await put(store, "p", source);
     await host.activate("lib/p", { by: "T3" });
     const row = { plugin: "lib/p", description: "two", auth: "T2" };
-    deepStrictEqual(host.list(), [{ path: "/a", ...row }, { path: "/b", ...row }]);
+    assertEquals(host.list(), [{ path: "/a", ...row }, { path: "/b", ...row }]);
     const { handle, ...matched } = host.match("/a/deep") ?? {};
-    deepStrictEqual([typeof handle, matched], ["function", { path: "/a", ...row }]);
-    deepStrictEqual([host.fallback?.path, host.fallback?.plugin], ["", "lib/p"]);
+    assertEquals([typeof handle, matched], ["function", { path: "/a", ...row }]);
+    assertEquals([host.fallback?.path, host.fallback?.plugin], ["", "lib/p"]);
     await host.disable("lib/p", { by: "T3" });
-    deepStrictEqual([host.activeCount, host.list(), host.fallback], [0, [], undefined]);
+    assertEquals([host.activeCount, host.list(), host.fallback], [0, [], undefined]);
   });
 });
 
@@ -82,10 +82,10 @@ Deno.test("PluginHost.match() returns a handle that answers 503 after the plugin
     await put(store, "p", plugin({}, "return new Response('x');"));
     await host.activate("lib/p", { by: "T3" });
     const found = host.match("/p");
-    ok(found !== undefined);
-    equal(await (await found.handle(ask("/p"))).text(), "x");
+    assert(found !== undefined);
+    assertEquals(await (await found.handle(ask("/p"))).text(), "x");
     await store.remove({ name: "lib/p", by: "T3" });
-    await rejects(found.handle(ask("/p")), { type: "unavailable" });
+    await assertRejects(found.handle(ask("/p")), { type: "unavailable" });
   });
 });
 
@@ -99,13 +99,13 @@ Deno.test("PluginHost runs the state changes of one plugin one after the other",
       host.activate("lib/p", { by: "T3" }).then(isUp),
       host.activate("lib/p", { by: "T3" }).then(isUp),
     ]);
-    deepStrictEqual(states, [true, false, true, true]);
+    assertEquals(states, [true, false, true, true]);
     const types = (await store.log("lib/p", { limit: 10 })).map(({ type }) => type);
-    equal(types.filter((type) => type === "state_transition").length, 3);
+    assertEquals(types.filter((type) => type === "state_transition").length, 3);
     // A step that fails does not stop the next one.
-    await rejects(host.activate("lib/none", { by: "T3" }), { type: "not-found" });
+    await assertRejects(host.activate("lib/none", { by: "T3" }), { type: "not-found" });
     await host.disable("lib/p", { by: "T3" });
-    equal(isUp(), false);
+    assertEquals(isUp(), false);
   });
 });
 
@@ -116,42 +116,45 @@ Deno.test("PluginHost.close() ends active and starting plugins, and start() then
     await host.activate("lib/up", { by: "T3" });
     const pid = pidOf(host.describe("lib/up", true));
     const late = host.activate("lib/late", { by: "T3" });
-    const refused = rejects(late, { type: "conflict" });
+    const refused = assertRejects(late, { type: "conflict" });
     await host.close();
     await refused;
-    deepStrictEqual([host.activeCount, host.list()], [0, []]);
-    ok(Deno.build.os !== "linux" || !isAlive(pid));
+    assertEquals([host.activeCount, host.list()], [0, []]);
+    assert(Deno.build.os !== "linux" || !isAlive(pid));
     await host.start();
-    equal(host.activeCount, 0);
+    assertEquals(host.activeCount, 0);
   });
 });
 
 Deno.test("PluginHost.requestedGrants() starts no plugin and rejects with a problem for a bad source", async () => {
   await withHost(async (host, store) => {
     await put(store, "p", plugin({ auth: "T3" }, ""));
-    equal((await host.requestedGrants("lib/p")).auth, "T3");
-    equal(host.activeCount, 0);
+    assertEquals((await host.requestedGrants("lib/p")).auth, "T3");
+    assertEquals(host.activeCount, 0);
     await put(store, "p", plugin({ auth: "T9" }, ""));
-    await rejects(host.requestedGrants("lib/p"), { type: "unprocessable", message: /`auth`/ });
-    await rejects(host.requestedGrants("lib/none"), { type: "not-found" });
+    await assertRejects(host.requestedGrants("lib/p"), {
+      type: "unprocessable",
+      message: /`auth`/,
+    });
+    await assertRejects(host.requestedGrants("lib/none"), { type: "not-found" });
   });
 });
 
 Deno.test("PluginHost loads the sandbox once, with the first plugin", async () => {
   let loaded = 0;
   await withHost(async (host, store) => {
-    deepStrictEqual([host.activeCount, host.list(), host.match("/p")], [0, [], undefined]);
-    deepStrictEqual(host.describe("lib/p", true), { up: false, health: { state: "down" } });
+    assertEquals([host.activeCount, host.list(), host.match("/p")], [0, [], undefined]);
+    assertEquals(host.describe("lib/p", true), { up: false, health: { state: "down" } });
     const starting = host.start();
-    ok(host.starting !== undefined);
+    assert(host.starting !== undefined);
     await starting;
     await host.starting;
-    equal(host.starting, undefined);
-    equal(loaded, 0);
+    assertEquals(host.starting, undefined);
+    assertEquals(loaded, 0);
     await put(store, "p", plugin({}, "return new Response('x');"));
     await host.activate("lib/p", { by: "T3" });
     await host.requestedGrants("lib/p");
-    equal(loaded, 1);
+    assertEquals(loaded, 1);
   }, () => {
     loaded++;
     return Promise.resolve(SANDBOX);
@@ -167,7 +170,7 @@ Deno.test("PluginHost.metrics() returns each plugin once, sorted by name", async
     await (await host.match("/b")?.handle(ask("/b")))?.text();
     const rows = host.metrics().map(({ residentKiB: _, ...row }) => row);
     const idle = { up: true, open: 0, waiting: 0, crashes: 0 };
-    deepStrictEqual(rows, [
+    assertEquals(rows, [
       { plugin: "lib/a", requests: 0, ...idle },
       { plugin: "lib/b", requests: 1, ...idle },
     ]);

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import {
   configFault,
   type SandboxDeps,
@@ -50,18 +50,18 @@ function world(text: string): World {
 }
 
 Deno.test("shortName() returns a plugin's name without its namespace", () => {
-  equal(shortName("lib/gpu"), "gpu");
-  equal(shortName("gpu"), "gpu");
+  assertEquals(shortName("lib/gpu"), "gpu");
+  assertEquals(shortName("gpu"), "gpu");
 });
 
 Deno.test("inspectSource() returns what a source requests, without calling its fetch", async () => {
   const source = `${plugin({ config: ["/etc/p.conf", "/etc/none"], auth: "T2" }, "throw 1;")}
     export const permissions = ({ config }) => ({ env: [config["/etc/p.conf"] ?? "NOTHING"] });`;
   const wanted = await inspectSource(DEPS, world(source));
-  deepStrictEqual(wanted.config, { "/etc/p.conf": "configured" });
-  deepStrictEqual(wanted.permissions.env, ["configured"]);
-  equal(wanted.manifest.auth, "T2");
-  deepStrictEqual(await probeAgain(DEPS, "lib/p", wanted.code), {
+  assertEquals(wanted.config, { "/etc/p.conf": "configured" });
+  assertEquals(wanted.permissions.env, ["configured"]);
+  assertEquals(wanted.manifest.auth, "T2");
+  assertEquals(await probeAgain(DEPS, "lib/p", wanted.code), {
     manifest: wanted.manifest,
     permissions: wanted.permissions,
     config: wanted.config,
@@ -71,23 +71,27 @@ Deno.test("inspectSource() returns what a source requests, without calling its f
 Deno.test("inspectSource() accepts TypeScript, and refuses an import, a reserved route and a throw", async () => {
   const typed = `export const routes: string[] = ["/p"];
     export default { fetch(request: Request): Response { return new Response(request.url as string); } };`;
-  deepStrictEqual((await inspectSource(DEPS, world(typed))).manifest.routes, ["/p"]);
-  await rejects(inspectSource(DEPS, world("import 'x';")), { name: "SourceError" });
-  await rejects(inspectSource(DEPS, world(plugin({ routes: ["/proc/x"] }, ""))), {
+  assertEquals((await inspectSource(DEPS, world(typed))).manifest.routes, ["/p"]);
+  await assertRejects(inspectSource(DEPS, world("import 'x';")), { name: "SourceError" });
+  await assertRejects(inspectSource(DEPS, world(plugin({ routes: ["/proc/x"] }, ""))), {
     name: "ManifestError",
   });
-  await rejects(inspectSource(DEPS, world("throw new Error('no')")), { name: "CellEndedError" });
+  await assertRejects(inspectSource(DEPS, world("throw new Error('no')")), {
+    name: "CellEndedError",
+  });
 });
 
 Deno.test("prepareCellInit() returns the requested variables and refuses a forbidden folder", async () => {
   const source = plugin({ permissions: { env: ["HELD", "UNSET"] } }, "");
   const wanted = await inspectSource(DEPS, world(source));
-  deepStrictEqual((await prepareCellInit(DEPS, "lib/p", wanted.code, wanted)).vars, {
+  assertEquals((await prepareCellInit(DEPS, "lib/p", wanted.code, wanted)).vars, {
     HELD: "value",
   });
   const closed = { ...wanted, permissions: { ...wanted.permissions, read: ["/closed/x"] } };
-  await rejects(prepareCellInit(DEPS, "lib/p", wanted.code, closed), { name: "ManifestError" });
-  ok(new MissingPermissionError("x") instanceof Error);
+  await assertRejects(prepareCellInit(DEPS, "lib/p", wanted.code, closed), {
+    name: "ManifestError",
+  });
+  assert(new MissingPermissionError("x") instanceof Error);
 });
 
 Deno.test("startPlugin() starts a cell that answers, and leaves no process if it cannot start", async () => {
@@ -98,15 +102,15 @@ Deno.test("startPlugin() starts a cell that answers, and leaves no process if it
     const caller = { tier: "T1", by: "T1" } as const;
     const visit = { authority: caller, tier: "T1", by: "T1", depth: 0 };
     const answer = await loaded.cell.request(new Request("http://localhost/p"), visit);
-    equal(await answer.text(), "fine");
-    ok(lines.some((line) => line === "plugin p: said"), lines.join("|"));
+    assertEquals(await answer.text(), "fine");
+    assert(lines.some((line) => line === "plugin p: said"), lines.join("|"));
   } finally {
     await loaded.cell.stop({ drain: false });
   }
-  ok(Deno.build.os !== "linux" || !isAlive(pid));
+  assert(Deno.build.os !== "linux" || !isAlive(pid));
   const wanted = await inspectSource(DEPS, source);
   const bad = { ...wanted, code: "throw new Error('unfit');" };
-  await rejects(startPlugin(DEPS, source, bad, CALLBACKS), { name: "CellEndedError" });
+  await assertRejects(startPlugin(DEPS, source, bad, CALLBACKS), { name: "CellEndedError" });
 });
 
 Deno.test("startPlugin() extends the response timeout to the declared patience", async () => {
@@ -122,10 +126,10 @@ Deno.test("startPlugin() extends the response timeout to the declared patience",
   const visit = { authority: { tier: "T1", by: "T1" }, tier: "T1", by: "T1", depth: 0 } as const;
   const statusOf = async (given: World): Promise<number> => {
     const loaded = await startPlugin(ground, given, await inspectSource(ground, given), CALLBACKS);
-    equal(configFault(loaded), undefined);
+    assertEquals(configFault(loaded), undefined);
     try {
       const answer = await loaded.cell.request(new Request("http://machine/p"), visit);
-      equal(await answer.text(), "late");
+      assertEquals(await answer.text(), "late");
       return answer.status;
     } catch (error) {
       return error instanceof Problem ? error.status : 0;
@@ -133,7 +137,7 @@ Deno.test("startPlugin() extends the response timeout to the declared patience",
       await loaded.cell.stop({ drain: false });
     }
   };
-  deepStrictEqual(await Promise.all([statusOf(source({})), statusOf(source({ patience: 5 }))]), [
+  assertEquals(await Promise.all([statusOf(source({})), statusOf(source({ patience: 5 }))]), [
     504,
     200,
   ]);

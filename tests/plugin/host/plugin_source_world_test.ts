@@ -1,4 +1,4 @@
-import { equal, rejects, throws } from "node:assert/strict";
+import { assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import {
   assertVersionSeen,
   readPluginSource,
@@ -14,16 +14,16 @@ function put(store: Store, text: string): Promise<ChangeResult> {
 
 Deno.test("readPluginSource() returns a stored source and rejects with 404 for the lower layer", async () => {
   await withApp({}, async ({ store }) => {
-    await rejects(readPluginSource(store, "lib/p", "activate"), {
+    await assertRejects(readPluginSource(store, "lib/p", "activate"), {
       type: "not-found",
       message: /Cannot activate \/lib\/p/,
     });
     // A world of the lower layer is not a stored source.
-    await rejects(readPluginSource(store, "usr/share/doc/note.md", "activate"), {
+    await assertRejects(readPluginSource(store, "usr/share/doc/note.md", "activate"), {
       type: "not-found",
     });
     await put(store, "one");
-    equal((await readPluginSource(store, "lib/p", "activate")).state, "pending");
+    assertEquals((await readPluginSource(store, "lib/p", "activate")).state, "pending");
   });
 });
 
@@ -31,15 +31,17 @@ Deno.test("setPluginState() sets the state of exactly the version that was read"
   await withApp({}, async ({ store }) => {
     await put(store, "one");
     const seen = await readPluginSource(store, "lib/p", "activate");
-    equal(await setPluginState(store, seen, "active", { by: "T3" }, { more: 1 }), 1);
+    assertEquals(await setPluginState(store, seen, "active", { by: "T3" }, { more: 1 }), 1);
     const [event] = await store.log("lib/p", { limit: 1 });
-    equal(JSON.stringify(event?.payload).includes(`"source_sha256":"${seen.sha256}"`), true);
+    assertEquals(JSON.stringify(event?.payload).includes(`"source_sha256":"${seen.sha256}"`), true);
     await put(store, "two");
-    await rejects(setPluginState(store, seen, "disabled", { by: "T3" }), { type: "conflict" });
+    await assertRejects(setPluginState(store, seen, "disabled", { by: "T3" }), {
+      type: "conflict",
+    });
     // The same bytes with another version are refused too.
     await put(store, "one");
-    await rejects(setPluginState(store, seen, "active", { by: "T3" }), { type: "conflict" });
-    equal((await readPluginSource(store, "lib/p", "look at")).state, "pending");
+    await assertRejects(setPluginState(store, seen, "active", { by: "T3" }), { type: "conflict" });
+    assertEquals((await readPluginSource(store, "lib/p", "look at")).state, "pending");
   });
 });
 
@@ -49,11 +51,13 @@ Deno.test("assertVersionSeen() throws 412 if the caller's precondition fails", a
     const source = await readPluginSource(store, "lib/p", "activate");
     assertVersionSeen(source, undefined);
     assertVersionSeen(source, { match: [{ version: 1, sha256: source.sha256 }] });
-    throws(() => assertVersionSeen(source, { match: [{ version: 2 }] }), {
+    assertThrows(() => assertVersionSeen(source, { match: [{ version: 2 }] }), {
       type: "precondition-failed",
     });
     const wrong = { by: "T3", precondition: { match: [{ version: 2 }] } };
-    await rejects(setPluginState(store, source, "active", wrong), { type: "precondition-failed" });
-    equal((await store.log("lib/p", { limit: 10 })).length, 1);
+    await assertRejects(setPluginState(store, source, "active", wrong), {
+      type: "precondition-failed",
+    });
+    assertEquals((await store.log("lib/p", { limit: 10 })).length, 1);
   });
 });

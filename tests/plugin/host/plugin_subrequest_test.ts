@@ -1,4 +1,9 @@
-import { deepStrictEqual, equal, match, throws } from "node:assert/strict";
+import {
+  assertEquals,
+  assertMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "../../support/assert.ts";
 import type { Caller } from "../../../lib/auth/caller.ts";
 import type { RequestContext } from "../../../lib/request/request_context.ts";
 import {
@@ -12,13 +17,13 @@ const T3: Caller = { tier: "T3", by: "T3", authenticated: true };
 const request = (path: string, init?: RequestInit) => new Request(`http://machine${path}`, init);
 
 Deno.test("createPluginCaller() returns a frozen caller of tier T1", () => {
-  deepStrictEqual({ ...OWN }, {
+  assertEquals({ ...OWN }, {
     tier: "T1",
     by: "plugin:p",
     authenticated: true,
     grants: { "/var/x/": "rw" },
   });
-  throws(() => Object.assign(OWN, { tier: "T3" }), TypeError);
+  assertThrows(() => Object.assign(OWN, { tier: "T3" }), TypeError);
 });
 
 Deno.test("toSubrequestContext() uses the caller's authority for env.caller and the plugin's for env.machine", () => {
@@ -28,16 +33,19 @@ Deno.test("toSubrequestContext() uses the caller's authority for env.caller and 
     OWN,
     0,
   );
-  equal(call.caller, T3);
-  equal(call.depth, 2);
-  equal(call.connection, undefined);
-  deepStrictEqual(call.target, {
+  assertStrictEquals(call.caller, T3);
+  assertEquals(call.depth, 2);
+  assertEquals(call.connection, undefined);
+  assertEquals(call.target, {
     path: "/home/x",
     name: "home/x",
     isCollection: false,
     query: "raw",
   });
-  equal(toSubrequestContext({ kind: "machine", request: asked, depth: 1 }, OWN, 0).caller, OWN);
+  assertStrictEquals(
+    toSubrequestContext({ kind: "machine", request: asked, depth: 1 }, OWN, 0).caller,
+    OWN,
+  );
 });
 
 Deno.test("toSubrequestContext() removes headers with credentials or of a connection", () => {
@@ -55,17 +63,17 @@ Deno.test("toSubrequestContext() removes headers with credentials or of a connec
     OWN,
     0,
   );
-  deepStrictEqual([...call.request.headers.keys()], ["x-meta-kept"]);
+  assertEquals([...call.request.headers.keys()], ["x-meta-kept"]);
 });
 
 Deno.test("toSubrequestContext() throws 401 from the expiry of the caller's capability", () => {
   const scope = { prefixes: ["/home"], mode: "r", exp: 100 } as const;
   const authority: Caller = { tier: "T2", by: "cap:/home", authenticated: true, scope };
   const call = { kind: "caller", authority, request: request("/home/x"), depth: 1 } as const;
-  equal(toSubrequestContext(call, OWN, 99_999).caller, authority);
-  throws(() => toSubrequestContext(call, OWN, 100_000), { type: "unauthorized" });
+  assertStrictEquals(toSubrequestContext(call, OWN, 99_999).caller, authority);
+  assertThrows(() => toSubrequestContext(call, OWN, 100_000), { type: "unauthorized" });
   // The plugin's grants do not expire with the caller's capability.
-  equal(
+  assertStrictEquals(
     toSubrequestContext({ kind: "machine", request: request("/x"), depth: 1 }, OWN, 1e15).caller,
     OWN,
   );
@@ -89,9 +97,9 @@ Deno.test("answerSubrequest() answers with the gate's problem without dispatchin
     [request("/x", { method: "get" }), 200],
   ];
   for (const [asked, status] of rows) {
-    equal((await ask(asked)).status, status, asked.url.slice(0, 40));
+    assertStrictEquals((await ask(asked)).status, status, asked.url.slice(0, 40));
   }
-  equal(dispatched.length, 1);
+  assertEquals(dispatched.length, 1);
   const text = await ask(request("//x", { headers: { accept: "text/plain" } }));
-  match(await text.text(), /^400 .*empty segment/s);
+  assertMatch(await text.text(), /^400 .*empty segment/s);
 });

@@ -1,4 +1,10 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertRejects,
+} from "../../support/assert.ts";
 import type { CellLimits } from "../../../lib/limits.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 import { probeManifest, type ProbeResult } from "../../../lib/plugin/host/probe_manifest.ts";
@@ -35,18 +41,18 @@ Deno.test("probeManifest() returns the manifest and the permissions for the curr
      ${BODY}`,
     { "/etc/x": "a.example b.example:80" },
   );
-  assert.deepEqual(manifest.routes, ["/x"]);
-  assert.equal(manifest.auth, "T2");
-  assert.deepEqual(config, { "/etc/x": "a.example b.example:80" });
-  assert.deepEqual(permissions.net, ["a.example", "b.example:80"]);
+  assertEquals(manifest.routes, ["/x"]);
+  assertEquals(manifest.auth, "T2");
+  assertEquals(config, { "/etc/x": "a.example b.example:80" });
+  assertEquals(permissions.net, ["a.example", "b.example:80"]);
 });
 
 Deno.test("probeManifest() accepts permissions as an object, or absent", async () => {
   const { permissions } = await probed(
     `export const routes = ["/x"], permissions = { env: ["LANG"] }; ${BODY}`,
   );
-  assert.deepEqual(permissions.env, ["LANG"]);
-  assert.deepEqual((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
+  assertEquals(permissions.env, ["LANG"]);
+  assertEquals((await probed(`export const routes = ["/x"]; ${BODY}`)).permissions.net, []);
 });
 
 Deno.test("probeManifest() returns the fault that a plugin reports about its config", async () => {
@@ -56,9 +62,9 @@ Deno.test("probeManifest() returns the fault that a plugin reports about its con
      ${BODY}`,
     { "/etc/x": "3" },
   );
-  assert.deepEqual([permissions.net, fault], [[], "line 3"]);
+  assertEquals([permissions.net, fault], [[], "line 3"]);
   for (const bad of ["7", '"x".repeat(2000)', "{}"]) {
-    await assert.rejects(
+    await assertRejects(
       probed(`export const routes = ["/x"], permissions = { fault: ${bad} }; ${BODY}`),
       /`permissions\.fault`/,
     );
@@ -89,9 +95,9 @@ Deno.test("probeManifest() rejects with the reason for invalid exports", async (
   ];
   await Promise.all(bad.map(async ([code, expected]) => {
     const error = await probed(code).catch((error) => error);
-    assert.ok(error instanceof ManifestError || error instanceof CellEndedError, code);
-    assert.match(error.message, expected, code);
-    assert.doesNotMatch(error.message, /data:/, code);
+    assert(error instanceof ManifestError || error instanceof CellEndedError, code);
+    assertMatch(error.message, expected, code);
+    assertNotMatch(error.message, /data:/, code);
   }));
 });
 
@@ -105,10 +111,10 @@ Deno.test("probeManifest() has a time limit for loading and for permissions, als
   await Promise.all(late.map(async (code) => {
     const start = performance.now();
     const error = await probed(code, {}, { startTimeoutMs: DEADLINE_MS }).catch((error) => error);
-    assert.ok(error instanceof ManifestError || error instanceof CellEndedError, String(error));
-    assert.match(error.message, /not ready after|no response after|no heartbeat/, code);
+    assert(error instanceof ManifestError || error instanceof CellEndedError, String(error));
+    assertMatch(error.message, /not ready after|no response after|no heartbeat/, code);
     // The time limit of each of the two steps, and time for a busy computer to end them.
-    assert.ok(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
+    assert(performance.now() - start < 2 * DEADLINE_MS + 10_000, code);
   }));
 });
 
@@ -118,5 +124,5 @@ Deno.test("probeManifest() runs the plugin without permissions and without Deno"
     try { await fetch("http://127.0.0.1:8123/"); found += "net"; } catch (e) { found += e.name; }
     export const routes = ["/x"], description = found + typeof Deno;
     ${BODY}`);
-  assert.equal(manifest.description, "NotCapableundefined");
+  assertEquals(manifest.description, "NotCapableundefined");
 });

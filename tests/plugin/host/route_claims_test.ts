@@ -1,4 +1,4 @@
-import { throws } from "node:assert/strict";
+import { assertThrows } from "../../support/assert.ts";
 import { type RouteClaim, RouteClaims } from "../../../lib/plugin/host/route_claims.ts";
 
 const claim = (...routes: string[]): RouteClaim => ({ routes, fallback: false });
@@ -8,7 +8,7 @@ Deno.test("RouteClaims.claim() refuses a route that equals, contains or is below
   const claims = new RouteClaims();
   const up = [["lib/a", claim("/a/b")]] as const;
   for (const route of ["/a/b", "/a", "/a/b/c"]) {
-    throws(
+    assertThrows(
       () => claims.claim("lib/x", claim("/free", route), up),
       /`routes`: \/a.* \/lib\/a has the route \/a\/b/,
     );
@@ -16,7 +16,7 @@ Deno.test("RouteClaims.claim() refuses a route that equals, contains or is below
   claims.claim("lib/x", claim("/a/bc", "/b"), up);
   // A refused claim reserves nothing; an accepted one is reserved before its plugin is active.
   claims.claim("lib/y", claim("/free"), up);
-  throws(() => claims.claim("lib/z", claim("/b/c"), up), /\/lib\/x has the route \/b/);
+  assertThrows(() => claims.claim("lib/z", claim("/b/c"), up), /\/lib\/x has the route \/b/);
 });
 
 Deno.test("RouteClaims.claim() accepts a second claim of the same plugin, and release() removes it", () => {
@@ -25,7 +25,7 @@ Deno.test("RouteClaims.claim() accepts a second claim of the same plugin, and re
   claims.claim("lib/a", claim("/a", "/a2"), up);
   claims.claim("lib/a", claim("/a3"), up);
   claims.claim("lib/b", claim("/a2"), up);
-  throws(() => claims.claim("lib/c", claim("/a3"), up));
+  assertThrows(() => claims.claim("lib/c", claim("/a3"), up));
   claims.release("lib/a");
   claims.claim("lib/c", claim("/a3"), up);
 });
@@ -33,11 +33,11 @@ Deno.test("RouteClaims.claim() accepts a second claim of the same plugin, and re
 Deno.test("RouteClaims.claim() refuses a second fallback, active or starting", () => {
   const claims = new RouteClaims();
   claims.claim("lib/a", LAST, []);
-  throws(
+  assertThrows(
     () => claims.claim("lib/b", LAST, []),
     /`fallback`: it is taken: \/lib\/a is the fallback/,
   );
   claims.release("lib/a");
-  throws(() => claims.claim("lib/b", LAST, [["lib/c", LAST]]), /lib\/c/);
+  assertThrows(() => claims.claim("lib/b", LAST, [["lib/c", LAST]]), /lib\/c/);
   claims.claim("lib/c", LAST, [["lib/c", LAST]]);
 });

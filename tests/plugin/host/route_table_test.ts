@@ -1,40 +1,42 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { RouteTable } from "../../../lib/plugin/host/route_table.ts";
 
 Deno.test("RouteTable.match() finds a route for its path and everything below it, by whole segments", () => {
   const table = new RouteTable<string>();
-  equal(table.match("/a"), undefined);
+  assertEquals(table.match("/a"), undefined);
   table.add("/a", "A");
-  deepStrictEqual(table.match("/a"), { route: "/a", owner: "A" });
-  deepStrictEqual(table.match("/a/b/c/d/e"), { route: "/a", owner: "A" });
-  for (const path of ["/", "/ab", "/b/a", "a", "", "/A"]) equal(table.match(path), undefined, path);
+  assertEquals(table.match("/a"), { route: "/a", owner: "A" });
+  assertEquals(table.match("/a/b/c/d/e"), { route: "/a", owner: "A" });
+  for (const path of ["/", "/ab", "/b/a", "a", "", "/A"]) {
+    assertEquals(table.match(path), undefined, path);
+  }
 });
 
 Deno.test("RouteTable.match() returns the longest matching route", () => {
   const table = new RouteTable<string>();
   table.add("/a", "A");
   table.add("/a/b/c", "C");
-  equal(table.match("/a/b")?.owner, "A");
-  equal(table.match("/a/b/c/x")?.owner, "C");
-  equal(table.match("/a/b/cx")?.owner, "A");
+  assertEquals(table.match("/a/b")?.owner, "A");
+  assertEquals(table.match("/a/b/c/x")?.owner, "C");
+  assertEquals(table.match("/a/b/cx")?.owner, "A");
   table.delete("/a");
-  equal(table.match("/a/b"), undefined);
-  equal(table.match("/a/b/c")?.owner, "C");
+  assertEquals(table.match("/a/b"), undefined);
+  assertEquals(table.match("/a/b/c")?.owner, "C");
 });
 
 Deno.test("RouteTable.delete() removes a route, entries() is sorted, and __proto__ does not match", () => {
   const table = new RouteTable<string>();
   table.add("/b", "B");
   table.add("/a/x", "X");
-  deepStrictEqual(table.entries(), [["/a/x", "X"], ["/b", "B"]]);
-  equal(table.get("/b"), "B");
-  equal(table.get("/constructor"), undefined);
-  equal(table.match("/__proto__/x"), undefined);
+  assertEquals(table.entries(), [["/a/x", "X"], ["/b", "B"]]);
+  assertEquals(table.get("/b"), "B");
+  assertEquals(table.get("/constructor"), undefined);
+  assertEquals(table.match("/__proto__/x"), undefined);
   table.delete("/b");
   table.delete("/a/x");
   table.delete("/never");
-  equal(table.match("/b"), undefined);
-  deepStrictEqual(table.entries(), []);
+  assertEquals(table.match("/b"), undefined);
+  assertEquals(table.entries(), []);
 });
 
 Deno.test("RouteTable.match() returns the same as a simple search for random paths", () => {
@@ -49,6 +51,6 @@ Deno.test("RouteTable.match() returns the same as a simple search for random pat
   for (const path of new Set(paths)) {
     const plain = routes.filter((route) => path === route || path.startsWith(`${route}/`))
       .sort((a, b) => b.length - a.length)[0];
-    equal(table.match(path)?.route, plain, path);
+    assertStrictEquals(table.match(path)?.route, plain, path);
   }
 });

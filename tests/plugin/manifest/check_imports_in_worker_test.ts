@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { MAX_INLINE_IMPORT_CHECK_CHARS, MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
 import { checkImportsInWorker } from "../../../lib/plugin/manifest/check_imports_in_worker.ts";
 import { checkImports } from "../../../lib/plugin/manifest/check_imports.ts";
@@ -28,9 +28,9 @@ Deno.test("checkImportsInWorker() returns the same faults as checkImports()", as
   ];
   for (const length of [10, MAX_INLINE_IMPORT_CHECK_CHARS + 1]) {
     const found = await Promise.all(ends.map((end) => examine(long(length, end))));
-    deepStrictEqual(found, ends.map((end) => checkImports(long(length, end))));
-    equal(found[0], undefined);
-    ok(found.slice(1).every((fault) => fault !== undefined && fault.line > 0));
+    assertEquals(found, ends.map((end) => checkImports(long(length, end))));
+    assertEquals(found[0], undefined);
+    assert(found.slice(1).every((fault) => fault !== undefined && fault.line > 0));
   }
 });
 
@@ -39,10 +39,10 @@ Deno.test("checkImportsInWorker() does not block the event loop while it parses 
   let beats = 0;
   const beat = setInterval(() => beats += 1, 1);
   try {
-    equal(await Promise.resolve(checkImports(text)), undefined);
-    equal(beats, 0);
-    equal(await checkImportsInWorker(WORKER, PATIENCE_MS)(text), undefined);
-    ok(beats > 2, `${beats} beats`);
+    assertEquals(await Promise.resolve(checkImports(text)), undefined);
+    assertEquals(beats, 0);
+    assertEquals(await checkImportsInWorker(WORKER, PATIENCE_MS)(text), undefined);
+    assert(beats > 2, `${beats} beats`);
   } finally {
     clearInterval(beat);
   }
@@ -51,13 +51,13 @@ Deno.test("checkImportsInWorker() does not block the event loop while it parses 
 Deno.test("checkImportsInWorker() refuses a source that is nested too deeply", async () => {
   const deep = "[".repeat(500_000);
   const fault = await checkImportsInWorker(WORKER, PATIENCE_MS)(deep);
-  equal(fault?.kind, "too-complex");
-  match(fault?.message ?? "", /nested too deeply/);
+  assertEquals(fault?.kind, "too-complex");
+  assertMatch(fault?.message ?? "", /nested too deeply/);
 });
 
 Deno.test("checkImportsInWorker() returns a fault after its time limit", async () => {
   const fault = await checkImportsInWorker(WORKER, 1)(long(MAX_PLUGIN_BYTES - 200));
-  deepStrictEqual(fault, {
+  assertEquals(fault, {
     kind: "too-complex",
     message: "Cannot parse the source: it took more than 1 ms",
     line: 0,
@@ -66,8 +66,11 @@ Deno.test("checkImportsInWorker() returns a fault after its time limit", async (
 
 Deno.test("checkImportsInWorker() parses on this thread if the Worker cannot be started", async () => {
   const examine = checkImportsInWorker(NOWHERE, PATIENCE_MS);
-  equal(await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1)), undefined);
-  equal((await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1, 'import "x";\n')))?.kind, "imports");
+  assertEquals(await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1)), undefined);
+  assertEquals(
+    (await examine(long(MAX_INLINE_IMPORT_CHECK_CHARS + 1, 'import "x";\n')))?.kind,
+    "imports",
+  );
 });
 
 Deno.test("validateSource() with a Worker removes types only from a source that is not JavaScript", async () => {
@@ -79,17 +82,20 @@ Deno.test("validateSource() with a Worker removes types only from a source that 
     return Promise.resolve(text.replace(": number", ""));
   };
   const plain = long(MAX_INLINE_IMPORT_CHECK_CHARS + 1);
-  equal(await validateSource(bytes(plain), strip, examine), plain);
+  assertStrictEquals(await validateSource(bytes(plain), strip, examine), plain);
   const refused = await validateSource(bytes(`${plain}import "x";`), strip, examine).catch((e) =>
     e
   );
-  ok(refused instanceof SourceError);
-  match(refused.message, /^Cannot load an import \(line \d+\)/);
+  assert(refused instanceof SourceError);
+  assertMatch(refused.message, /^Cannot load an import \(line \d+\)/);
   // JavaScript that imports is refused at once; only other sources are given to the type stripper.
-  deepStrictEqual(asked, []);
+  assertEquals(asked, []);
   const typed = `${plain}const x: number = 1;\n`;
-  equal(await validateSource(bytes(typed), strip, examine), typed.replace(": number", ""));
+  assertStrictEquals(
+    await validateSource(bytes(typed), strip, examine),
+    typed.replace(": number", ""),
+  );
   const hidden = await validateSource(bytes(`${typed}import "x";`), strip, examine).catch((e) => e);
-  ok(hidden instanceof SourceError);
-  match(hidden.message, /an import/);
+  assert(hidden instanceof SourceError);
+  assertMatch(hidden.message, /an import/);
 });

@@ -1,11 +1,17 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "../../support/assert.ts";
 import { ManifestError, parseManifest } from "../../../lib/plugin/manifest/manifest.ts";
 
 const reserved = (path: string) => path === "/proc" ? "the core answers it" : undefined;
 const read = (value: unknown) => parseManifest(value, reserved);
 
 Deno.test("parseManifest() sets defaults for absent fields", () => {
-  assert.deepEqual({ ...read({ routes: ["/x"] }), grants: {} }, {
+  assertEquals({ ...read({ routes: ["/x"] }), grants: {} }, {
     routes: ["/x"],
     auth: "T1",
     config: [],
@@ -25,11 +31,11 @@ Deno.test("parseManifest() reads every field", () => {
     fallback: true,
     patience: 900,
   });
-  assert.equal(found.patience, 900);
-  assert.deepEqual({ ...found.grants }, { "/var/cache/x/": "rw", "/home": "r" });
-  assert.equal(found.description, "one line");
-  assert.equal(found.fallback, true);
-  assert.equal(found.auth, "T3");
+  assertEquals(found.patience, 900);
+  assertEquals({ ...found.grants }, { "/var/cache/x/": "rw", "/home": "r" });
+  assertEquals(found.description, "one line");
+  assertEquals(found.fallback, true);
+  assertEquals(found.auth, "T3");
 });
 
 Deno.test("parseManifest() throws a ManifestError that names the invalid field", () => {
@@ -71,10 +77,10 @@ Deno.test("parseManifest() throws a ManifestError that names the invalid field",
     ["patience", { routes: ["/x"], patience: 901 }],
   ];
   for (const [field, value] of bad) {
-    assert.throws(() => read(value), (error) => {
-      assert.ok(error instanceof ManifestError);
-      assert.equal(error.field, field, JSON.stringify(value));
-      assert.match(error.message, new RegExp(`\`${field}\``));
+    assertThrows(() => read(value), (error) => {
+      assert(error instanceof ManifestError);
+      assertStrictEquals(error.field, field, JSON.stringify(value));
+      assertMatch(error.message, new RegExp(`\`${field}\``));
       return true;
     });
   }
@@ -82,9 +88,9 @@ Deno.test("parseManifest() throws a ManifestError that names the invalid field",
 
 Deno.test("parseManifest() reads a grant for /__proto__ as an own property", () => {
   const value = JSON.parse('{"routes":["/x"],"grants":{"/__proto__":"r"}}');
-  assert.deepEqual(Object.keys(read(value).grants), ["/__proto__"]);
+  assertEquals(Object.keys(read(value).grants), ["/__proto__"]);
 });
 
 Deno.test("parseManifest() accepts a fallback without routes", () => {
-  assert.deepEqual(read({ fallback: true }).routes, []);
+  assertEquals(read({ fallback: true }).routes, []);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { missingPermissions } from "../../../lib/plugin/manifest/missing_permissions.ts";
 
 Deno.test("missingPermissions() returns the Deno flags that the server lacks", async () => {
@@ -7,8 +7,8 @@ Deno.test("missingPermissions() returns the Deno flags that the server lacks", a
     permissions,
     ({ name }) => Promise.resolve({ state: name === "read" ? "granted" : "denied" }),
   );
-  assert.equal(lacking, "--allow-net=a.example --allow-write=/srv --allow-env=LANG");
-  assert.equal(
+  assertEquals(lacking, "--allow-net=a.example --allow-write=/srv --allow-env=LANG");
+  assertEquals(
     await missingPermissions(permissions, () => Promise.resolve({ state: "granted" })),
     undefined,
   );

@@ -1,9 +1,9 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import { ManifestError } from "../../../lib/plugin/manifest/manifest.ts";
 import { parsePermissions } from "../../../lib/plugin/manifest/permissions.ts";
 
 Deno.test("parsePermissions() reads hosts, folders and variables", () => {
-  assert.deepEqual(
+  assertEquals(
     parsePermissions({
       net: ["API.example.com", "localhost:8080", "[::1]:9", "10.0.0.1"],
       read: ["/srv/a/", "/home/ada"],
@@ -17,7 +17,7 @@ Deno.test("parsePermissions() reads hosts, folders and variables", () => {
       env: ["OPENAI_API_KEY"],
     },
   );
-  assert.deepEqual(parsePermissions({}), { net: [], read: [], write: [], env: [] });
+  assertEquals(parsePermissions({}), { net: [], read: [], write: [], env: [] });
 });
 
 Deno.test("parsePermissions() refuses wildcards, unknown permissions and forbidden names", () => {
@@ -61,9 +61,9 @@ Deno.test("parsePermissions() refuses wildcards, unknown permissions and forbidd
     ["permissions.env", { env: ["A=B"] }],
   ];
   for (const [field, value] of bad) {
-    assert.throws(() => parsePermissions(value), (error) => {
-      assert.ok(error instanceof ManifestError, JSON.stringify(value));
-      assert.equal(error.field, field, JSON.stringify(value));
+    assertThrows(() => parsePermissions(value), (error) => {
+      assert(error instanceof ManifestError, JSON.stringify(value));
+      assertStrictEquals(error.field, field, JSON.stringify(value));
       return true;
     });
   }

@@ -1,4 +1,11 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertRejects,
+  assertStrictEquals,
+} from "../../support/assert.ts";
 import { stripTypeScriptTypes } from "node:module";
 import { MAX_PLUGIN_BYTES } from "../../../lib/limits.ts";
 import { createStripTypes } from "../../../lib/plugin/host/strip_types.ts";
@@ -43,9 +50,9 @@ const IMPORTS = [
 Deno.test("validateSource() refuses every form of import, with its line", async () => {
   for (const text of IMPORTS) {
     const fault = await read(`// a comment\n${text}\n`).catch((error) => error);
-    assert.ok(fault instanceof SourceError, text);
-    assert.ok(fault.line >= 2 && fault.line <= 4, `${text}: line ${fault.line}`);
-    assert.match(fault.message, /line \d/, text);
+    assert(fault instanceof SourceError, text);
+    assert(fault.line >= 2 && fault.line <= 4, `${text}: line ${fault.line}`);
+    assertMatch(fault.message, /line \d/, text);
   }
 });
 
@@ -59,7 +66,7 @@ Deno.test("validateSource() accepts text that only looks like an import", async 
     "export { a as default }; const a = 1;",
     "#!/usr/bin/env deno\nexport default {};",
   ];
-  for (const text of texts) assert.equal(await read(text), text);
+  for (const text of texts) assertStrictEquals(await read(text), text);
 });
 
 Deno.test("validateSource() removes types and keeps the line numbers", async () => {
@@ -73,14 +80,14 @@ Deno.test("validateSource() removes types and keeps the line numbers", async () 
     "export default { fetch(r: Request): Response { return new Response(String(a satisfies number)) } };",
   ].join("\n");
   const code = await read(text);
-  assert.equal(code.split("\n").length, 7);
-  assert.doesNotMatch(code, /interface|import|number|string/);
-  assert.match(code.split("\n")[6] ?? "", /fetch\(r/);
+  assertEquals(code.split("\n").length, 7);
+  assertNotMatch(code, /interface|import|number|string/);
+  assertMatch(code.split("\n")[6] ?? "", /fetch\(r/);
 });
 
 Deno.test("validateSource() does not change JavaScript that TypeScript would parse differently", async () => {
   const text = "export default f(a < b, c > (d));";
-  assert.equal(await read(text), text);
+  assertStrictEquals(await read(text), text);
 });
 
 Deno.test("validateSource() names the TypeScript construct that it cannot erase, and its line", async () => {
@@ -93,19 +100,19 @@ Deno.test("validateSource() names the TypeScript construct that it cannot erase,
       "parameter property",
     ]] as const
   ) {
-    await assert.rejects(read(`const a: number = 1;\n${text}`), (error) => {
-      assert.ok(error instanceof SourceError);
-      assert.match(error.message, new RegExp(found));
-      assert.equal(error.line, 2);
+    await assertRejects(read(`const a: number = 1;\n${text}`), (error) => {
+      assert(error instanceof SourceError);
+      assertMatch(error.message, new RegExp(found));
+      assertEquals(error.line, 2);
       return true;
     });
   }
 });
 
 Deno.test("validateSource() refuses a source that does not parse, is not UTF-8, too long or too deep", async () => {
-  await assert.rejects(read("const = 1;"), SourceError);
-  await assert.rejects(validateSource(new Uint8Array([0xff, 0xfe]), strip), /UTF-8/);
-  await assert.rejects(
+  await assertRejects(read("const = 1;"), SourceError);
+  await assertRejects(validateSource(new Uint8Array([0xff, 0xfe]), strip), /UTF-8/);
+  await assertRejects(
     validateSource(new Uint8Array(MAX_PLUGIN_BYTES + 1), strip),
     /at most \d+ are allowed/,
   );
@@ -113,6 +120,6 @@ Deno.test("validateSource() refuses a source that does not parse, is not UTF-8, 
   for (
     const text of ["(".repeat(200_000), `const a: b = ${"[".repeat(50_000)}${"]".repeat(50_000)}`]
   ) {
-    await assert.rejects(validateSource(new TextEncoder().encode(text), inCell), SourceError);
+    await assertRejects(validateSource(new TextEncoder().encode(text), inCell), SourceError);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { createConsole } from "../../../lib/plugin/realm/console.ts";
 
 function make(maxLogLinesPerSecond = 3) {
@@ -23,15 +23,15 @@ Deno.test("createConsole() sends the values of a call as one line with its level
   call("assert", true, "held");
   call("assert", false, "fell");
   call("group", "nothing");
-  equal(sent, [[0, "a 1 b"], [1, "w"], [2, "e"], [2, "Assertion failed: fell"]]);
+  assertEquals(sent, [[0, "a 1 b"], [1, "w"], [2, "e"], [2, "Assertion failed: fell"]]);
 });
 
 Deno.test("createConsole() limits the lines per second and the length of a line", () => {
   const { sent, call } = make(3);
   for (let i = 0; i < 100; i++) call("log", "x".repeat(10_000));
   // A second may begin while the loop runs.
-  equal(sent.length <= 7, true);
-  equal(sent[0]?.[1].length, 4098);
+  assertEquals(sent.length <= 7, true);
+  assertEquals(sent[0]?.[1].length, 4098);
 });
 
 Deno.test("createConsole() does not throw for a value that cannot be inspected", () => {
@@ -40,5 +40,5 @@ Deno.test("createConsole() does not throw for a value that cannot be inspected",
     throw new Error("boom");
   }, 5);
   if (typeof console.log === "function") console.log("a", {});
-  match(sent.join(), /^a \[a value that cannot be inspected/);
+  assertMatch(sent.join(), /^a \[a value that cannot be inspected/);
 });

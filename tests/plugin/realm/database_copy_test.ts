@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
 import {
@@ -32,12 +32,12 @@ function logged(pageSize = 4096): { main: Bytes; log: Bytes } {
 }
 
 function count(image: Bytes | undefined): number {
-  ok(image);
+  assert(image);
   const database = new DatabaseSync(":memory:");
   try {
     // `@types/node` lacks `deserialize` (Deno 2.9.6).
     Reflect.get(database, "deserialize").call(database, clearWalMode(image));
-    equal(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+    assertEquals(database.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
     return Number(database.prepare("SELECT count(*) AS n FROM t").get()?.n);
   } finally {
     database.close();
@@ -61,8 +61,8 @@ function diskOf(files: Map<string, Bytes>, act: (looks: number) => void = () => 
 for (const pageSize of [512, 4096, 65536]) {
   Deno.test(`applyWal() applies the log to the file with pages of ${pageSize} bytes`, () => {
     const { main, log } = logged(pageSize);
-    equal(count(main.slice()), 1);
-    equal(count(applyWal(main, log)), 51);
+    assertEquals(count(main.slice()), 1);
+    assertEquals(count(applyWal(main, log)), 51);
   });
 }
 
@@ -70,13 +70,13 @@ Deno.test("applyWal() stops at an incomplete or damaged frame", () => {
   const { main, log } = logged();
   const frame = 24 + 4096;
   const cut = applyWal(main, log.subarray(0, log.length - 100));
-  ok(count(cut) < 51);
-  ok(count(cut) > 1);
+  assert(count(cut) < 51);
+  assert(count(cut) > 1);
   for (const at of [16, 8, 30]) {
     const torn = log.slice();
     const second = 32 + 3 * frame + at;
     torn[second] = (torn[second] ?? 0) ^ 1;
-    ok(count(applyWal(main, torn)) < 51);
+    assert(count(applyWal(main, torn)) < 51);
   }
 });
 
@@ -85,19 +85,22 @@ Deno.test("applyWal() returns the file unchanged if the log is empty or invalid"
   const broken = log.slice();
   broken[25] = (broken[25] ?? 0) ^ 1;
   for (const none of [new Uint8Array(), log.subarray(0, 20), broken, new Uint8Array(5000)]) {
-    equal(applyWal(main, none), main);
+    assertEquals(applyWal(main, none), main);
   }
 });
 
 Deno.test("applyWal() returns undefined if pages are missing in both", () => {
   const { main, log } = logged();
-  equal(applyWal(main.subarray(0, 8192), log), undefined);
+  assertEquals(applyWal(main.subarray(0, 8192), log), undefined);
 });
 
 Deno.test("copyDatabase() returns the file with its log applied", async () => {
   const { main, log } = logged();
-  equal(count(await copyDatabase(diskOf(new Map([["/a", main], ["/a-wal", log]])), "/a")), 51);
-  equal(count(await copyDatabase(diskOf(new Map([["/a", main]])), "/a")), 1);
+  assertEquals(
+    count(await copyDatabase(diskOf(new Map([["/a", main], ["/a-wal", log]])), "/a")),
+    51,
+  );
+  assertEquals(count(await copyDatabase(diskOf(new Map([["/a", main]])), "/a")), 1);
 });
 
 Deno.test("copyDatabase() reads again if the log restarted during the read", async () => {
@@ -110,8 +113,8 @@ Deno.test("copyDatabase() reads again if the log restarted during the read", asy
     looks = count + 1;
     if (count === 1) files.set("/a-wal", log);
   });
-  equal(count(await copyDatabase(disk, "/a")), 51);
-  equal(looks, 4);
+  assertEquals(count(await copyDatabase(disk, "/a")), 51);
+  assertEquals(looks, 4);
 });
 
 Deno.test("copyDatabase() waits while there is a hot journal, and then rejects with Busy", async () => {
@@ -122,9 +125,9 @@ Deno.test("copyDatabase() waits while there is a hot journal, and then rejects w
     files,
     (looks) => looks === 3 && files.set("/a-journal", new Uint8Array(512)),
   );
-  equal(count(await copyDatabase(disk, "/a")), 1);
+  assertEquals(count(await copyDatabase(disk, "/a")), 1);
   files.set("/a-journal", journal);
-  await rejects(copyDatabase(diskOf(files), "/a"), { name: "Busy" });
+  await assertRejects(copyDatabase(diskOf(files), "/a"), { name: "Busy" });
 });
 
 Deno.test("copyDatabase() rejects with Busy if the file changes during each read, and with NotFound", async () => {
@@ -135,8 +138,8 @@ Deno.test("copyDatabase() rejects with Busy if the file changes during each read
     next[27] = looks;
     files.set("/a", next);
   });
-  await rejects(copyDatabase(restless, "/a"), { name: "Busy" });
-  await rejects(copyDatabase(diskOf(files), "/b"), { name: "NotFound" });
+  await assertRejects(copyDatabase(restless, "/a"), { name: "Busy" });
+  await assertRejects(copyDatabase(diskOf(files), "/b"), { name: "NotFound" });
 });
 
 Deno.test("copyDatabase() rejects a file that is too long without reading it", async () => {
@@ -144,12 +147,12 @@ Deno.test("copyDatabase() rejects a file that is too long without reading it", a
     stat: (path) =>
       Promise.resolve(path === "/a" ? { size: MAX_QUERY_IMAGE_BYTES + 1, mtime: 1 } : undefined),
     read: (_path, most) => {
-      ok(most !== undefined && most <= 100);
+      assert(most !== undefined && most <= 100);
       return Promise.resolve(new Uint8Array(most));
     },
     sleep: () => Promise.resolve(),
   };
-  await rejects(copyDatabase(disk, "/a"), { name: "QuotaExceededError" });
+  await assertRejects(copyDatabase(disk, "/a"), { name: "QuotaExceededError" });
 });
 
 Deno.test("copyDatabase() returns a consistent image while another connection writes and checkpoints", async () => {
@@ -179,7 +182,7 @@ Deno.test("copyDatabase() returns a consistent image while another connection wr
     for (let i = 0; i < 20; i++) {
       const before = written;
       const found = count(await copyDatabase(disk, path));
-      ok(found >= before && found <= written, `${before} ${found} ${written}`);
+      assert(found >= before && found <= written, `${before} ${found} ${written}`);
     }
     writer.close();
   } finally {
@@ -189,12 +192,12 @@ Deno.test("copyDatabase() returns a consistent image while another connection wr
 
 Deno.test("clearWalMode() changes bytes 18 and 19 of a WAL image and nothing else", () => {
   const { main } = logged();
-  equal([main[18], main[19]], [2, 2]);
-  equal([clearWalMode(main)[18], main[19], main[20]], [1, 1, 0]);
-  equal(clearWalMode(new Uint8Array(3)), new Uint8Array(3));
+  assertEquals([main[18], main[19]], [2, 2]);
+  assertEquals([clearWalMode(main)[18], main[19], main[20]], [1, 1, 0]);
+  assertEquals(clearWalMode(new Uint8Array(3)), new Uint8Array(3));
 });
 
 Deno.test("createNamedError() returns an error with the name and message", () => {
   const { name, message } = createNamedError("Busy", "words");
-  equal([name, message], ["Busy", "words"]);
+  assertEquals([name, message], ["Busy", "words"]);
 });

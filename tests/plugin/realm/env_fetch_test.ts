@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import type { OutboundRequest } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import type { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
@@ -44,13 +44,13 @@ Deno.test("createEnvFetchFactory() sends path and note, and refuses another orig
   }
   await turn();
   for (const { url, note, headers } of asked) {
-    equal([url, note, headers], ["/home/x?y", ["machine", 7], ["x-a", "b"]]);
+    assertEquals([url, note, headers], ["/home/x?y", ["machine", 7], ["x-a", "b"]]);
   }
-  equal(asked.length, 3);
+  assertEquals(asked.length, 3);
   for (const url of ["http://example.com/", "https://machine/", "file:///etc/x"]) {
-    await rejects(fetch(url), TypeError, url);
+    await assertRejects(fetch(url), TypeError, url);
   }
-  equal(asked.length, 3);
+  assertEquals(asked.length, 3);
 });
 
 Deno.test("createEnvFetchFactory() never has more open calls than allowed", async () => {
@@ -68,7 +68,7 @@ Deno.test("createEnvFetchFactory() never has more open calls than allowed", asyn
     await turn();
   }
   await all;
-  equal([done.length, peak()], [30, 2]);
+  assertEquals([done.length, peak()], [30, 2]);
 });
 
 Deno.test("createEnvFetchFactory() cancels a call by its signal, also while it waits for a place", async () => {
@@ -79,12 +79,12 @@ Deno.test("createEnvFetchFactory() cancels a call by its signal, also while it w
   await turn();
   abort.abort(new Error("enough"));
   asked[0]?.answer(new Response("x"));
-  equal((await first).status, 200);
-  await rejects(second, /enough/);
-  equal(asked.length, 1, "the cancelled call was not sent");
+  assertEquals((await first).status, 200);
+  await assertRejects(second, /enough/);
+  assertEquals(asked.length, 1, "the cancelled call was not sent");
   void fetch("/z");
   await turn();
-  equal(asked.length, 2, "the place was passed to the next call");
+  assertEquals(asked.length, 2, "the place was passed to the next call");
 });
 
 Deno.test("createEnvFetchFactory() rejects with a TypeError for a failure of the server, as fetch does", async () => {
@@ -92,8 +92,8 @@ Deno.test("createEnvFetchFactory() rejects with a TypeError for a failure of the
   const failed = fetch("/x");
   await turn();
   asked[0]?.fail(new RpcError("Cannot run the subrequest"));
-  await rejects(failed, (error) => {
-    ok(error instanceof TypeError);
+  await assertRejects(failed, (error) => {
+    assert(error instanceof TypeError);
     return error.message === "Cannot run the subrequest";
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import {
   createEnvFiles,
   createResolvePath,
@@ -25,8 +25,8 @@ Deno.test("createResolvePath() accepts the granted folder and paths below it, an
       realPath: `${folder}/a`,
       write: false,
     }]);
-    equal(await resolve("/granted", false), `${folder}/a`);
-    equal(await resolve("/granted/text", false), `${folder}/a/text`);
+    assertEquals(await resolve("/granted", false), `${folder}/a`);
+    assertEquals(await resolve("/granted/text", false), `${folder}/a/text`);
     const outside = [
       "/grantedb",
       "/granted/../ab/secret",
@@ -35,9 +35,11 @@ Deno.test("createResolvePath() accepts the granted folder and paths below it, an
       "",
       1,
     ];
-    for (const path of outside) await rejects(resolve(path, false), /Cannot access/, String(path));
-    await rejects(resolve("/granted/text", true), /granted for writing/);
-    await rejects(resolve("/granted/none", false), { name: "NotFound" });
+    for (const path of outside) {
+      await assertRejects(resolve(path, false), /Cannot access/, String(path));
+    }
+    await assertRejects(resolve("/granted/text", true), /granted for writing/);
+    await assertRejects(resolve("/granted/none", false), { name: "NotFound" });
   }));
 
 Deno.test("createResolvePath() accepts a new file for writing, but not through a dangling symlink", () =>
@@ -47,15 +49,15 @@ Deno.test("createResolvePath() accepts a new file for writing, but not through a
       realPath: `${folder}/a/w`,
       write: true,
     }]);
-    equal(await resolve("/w/new", true), `${folder}/a/w/new`);
+    assertEquals(await resolve("/w/new", true), `${folder}/a/w/new`);
     await Deno.symlink(`${folder}/ab/made`, `${folder}/a/w/dangling`);
     await Deno.symlink(`${folder}/ab`, `${folder}/a/w/out`);
     for (const path of ["/w/dangling", "/w/out/new", "/w/out/secret"]) {
-      await rejects(resolve(path, true), path);
+      await assertRejects(resolve(path, true), path);
     }
     // With narrowed permissions Deno drops `x/..` before it reads the path (2.9.6); with all, it fails.
     const parent = await resolve("/w/x/..", true).catch(() => `${folder}/a/w`);
-    equal(parent, `${folder}/a/w`);
+    assertEquals(parent, `${folder}/a/w`);
   }));
 
 Deno.test("createEnvFiles() reads, writes, appends, lists and removes, and its errors contain no real path", () =>
@@ -65,17 +67,20 @@ Deno.test("createEnvFiles() reads, writes, appends, lists and removes, and its e
       { path: "/g", realPath: `${folder}/a`, write: false },
     ]);
     const files = createEnvFiles(Deno, resolve);
-    equal(new TextDecoder().decode(await files.read("/g/text", { offset: 2, length: 3 })), "234");
+    assertEquals(
+      new TextDecoder().decode(await files.read("/g/text", { offset: 2, length: 3 })),
+      "234",
+    );
     await files.write("/g/w/x", "one");
     await files.append("/g/w/x", " two");
-    equal(await files.text("/g/w/x"), "one two");
-    equal((await files.list("/g/w")).map(({ name, kind, size }) => [name, kind, size]), [[
+    assertEquals(await files.text("/g/w/x"), "one two");
+    assertEquals((await files.list("/g/w")).map(({ name, kind, size }) => [name, kind, size]), [[
       "x",
       "file",
       7,
     ]]);
     await files.remove("/g/w/x");
-    await rejects(
+    await assertRejects(
       files.text("/g/w/x"),
       (error) => error instanceof Error && !error.message.includes(folder),
     );
@@ -99,10 +104,10 @@ Deno.test("createResolvePath() gives the same refusal outside whether the file e
       "/g/../ab/none",
     ];
     for (const path of paths) {
-      for (const write of [false, true]) await rejects(resolve(path, write), TypeError, path);
+      for (const write of [false, true]) await assertRejects(resolve(path, write), TypeError, path);
     }
-    await rejects(resolve("/g/none/x", false), { name: "NotFound" });
-    await rejects(resolve("/g/text/x", false), { name: "NotADirectory" });
+    await assertRejects(resolve("/g/none/x", false), { name: "NotFound" });
+    await assertRejects(resolve("/g/text/x", false), { name: "NotADirectory" });
   }));
 
 Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and changes nothing if it fails", () =>
@@ -112,13 +117,13 @@ Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and ch
     const text = () => Deno.readTextFile(`${folder}/a/text`);
     await Deno.chmod(`${folder}/a/text`, 0o640);
     await files.replace("/g/text", new Response("streamed").body ?? "");
-    equal(await text(), "streamed");
-    equal(((await Deno.stat(`${folder}/a/text`)).mode ?? 0) & 0o777, 0o640);
+    assertEquals(await text(), "streamed");
+    assertEquals(((await Deno.stat(`${folder}/a/text`)).mode ?? 0) & 0o777, 0o640);
     await files.replace("/g/w/new", "new");
-    equal(await Deno.readTextFile(`${folder}/a/w/new`), "new");
+    assertEquals(await Deno.readTextFile(`${folder}/a/w/new`), "new");
     await Deno.symlink("text", `${folder}/a/link`);
     await files.replace("/g/link", "through the link");
-    equal([await text(), (await Deno.lstat(`${folder}/a/link`)).isSymlink], [
+    assertEquals([await text(), (await Deno.lstat(`${folder}/a/link`)).isSymlink], [
       "through the link",
       true,
     ]);
@@ -128,18 +133,18 @@ Deno.test("replace() of createEnvFiles() replaces a file, keeps its mode, and ch
         controller.error(new Error("the sender left"));
       },
     });
-    await rejects(files.replace("/g/text", broken), /the sender left/);
+    await assertRejects(files.replace("/g/text", broken), /the sender left/);
     let looked = "";
     const ready = async () => {
       looked = await text();
       throw new Error("another writer was first");
     };
-    await rejects(files.replace("/g/text", "late", { ready }), /another writer was first/);
-    equal([looked, await text()], ["through the link", "through the link"]);
-    await rejects(files.replace("/g/w", "a folder"), TypeError);
-    await rejects(files.replace("/g/none/x", "x"), { name: "NotFound" });
+    await assertRejects(files.replace("/g/text", "late", { ready }), /another writer was first/);
+    assertEquals([looked, await text()], ["through the link", "through the link"]);
+    await assertRejects(files.replace("/g/w", "a folder"), TypeError);
+    await assertRejects(files.replace("/g/none/x", "x"), { name: "NotFound" });
     const left = (await files.list("/g")).map(({ name }) => name).sort();
-    equal(left, ["link", "text", "w"]);
+    assertEquals(left, ["link", "text", "w"]);
   }));
 
 Deno.test("createEnvFiles() lists at most `most` entries, and fileFingerprint() differs after a replace", () =>
@@ -147,13 +152,13 @@ Deno.test("createEnvFiles() lists at most `most` entries, and fileFingerprint() 
     const resolve = createResolvePath(Deno, [{ path: "/g", realPath: `${folder}/a`, write: true }]);
     const files = createEnvFiles(Deno, resolve);
     for (let i = 0; i < 70; i++) await Deno.writeTextFile(`${folder}/a/w/${i}`, String(i));
-    equal((await files.list("/g/w")).length, 70);
-    equal((await files.list("/g/w", { most: 40 })).length, 40);
-    equal((await files.list("/g/w", { most: 0 })).length, 0);
+    assertEquals((await files.list("/g/w")).length, 70);
+    assertEquals((await files.list("/g/w", { most: 40 })).length, 40);
+    assertEquals((await files.list("/g/w", { most: 0 })).length, 0);
     const before = fileFingerprint(await files.stat("/g/text"));
-    equal(fileFingerprint(await files.stat("/g/text")), before);
+    assertEquals(fileFingerprint(await files.stat("/g/text")), before);
     await files.replace("/g/text", "0123456789");
-    equal(fileFingerprint(await files.stat("/g/text")) === before, false);
+    assertEquals(fileFingerprint(await files.stat("/g/text")) === before, false);
   }));
 
 Deno.test("respond() of createEnvFiles() reports the file, and its body can also be read", () =>
@@ -167,8 +172,13 @@ Deno.test("respond() of createEnvFiles() reports the file, and its body can also
     const files = createEnvFiles(Deno, resolve, (_, file) => void handed.push(file));
     const seen = await files.stat("/g/text");
     const answer = files.respond("/g/text", { offset: 1, length: 2, status: 206, seen });
-    equal([answer.status, await answer.text()], [206, "12"]);
-    equal(handed, [{ path: "/g/text", offset: 1, length: 2, fingerprint: fileFingerprint(seen) }]);
-    await rejects(files.respond("/etc/passwd").text(), TypeError);
+    assertEquals([answer.status, await answer.text()], [206, "12"]);
+    assertEquals(handed, [{
+      path: "/g/text",
+      offset: 1,
+      length: 2,
+      fingerprint: fileFingerprint(seen),
+    }]);
+    await assertRejects(files.respond("/etc/passwd").text(), TypeError);
     await files.respond("/g/text").body?.cancel();
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { decodeSqlQuery, encodeSqlResult } from "../../../lib/plugin/realm/sql_codec.ts";
 import { createEnvSql } from "../../../lib/plugin/realm/env_sql.ts";
 
@@ -11,14 +11,14 @@ Deno.test("createEnvSql() sends one query with its time limit, and returns the r
     sent.push(path, request.headers.get("timeout-ms"), decoded.sql, decoded.path);
     return new Response(encodeSqlResult(result));
   });
-  equal(await query("/x.db", "SELECT 1"), result);
-  equal(sent, ["/query", "2000", "SELECT 1", "/x.db"]);
+  assertEquals(await query("/x.db", "SELECT 1"), result);
+  assertEquals(sent, ["/query", "2000", "SELECT 1", "/x.db"]);
   await query(new Uint8Array(3), "SELECT 2", { a: 1 }, { timeoutMs: 50 });
-  equal(sent.slice(4), ["/query", "50", "SELECT 2", undefined]);
+  assertEquals(sent.slice(4), ["/query", "50", "SELECT 2", undefined]);
 });
 
 Deno.test("createEnvSql() rejects with a TypeError if sql is not a string", async () => {
   const { query } = createEnvSql(() => Promise.reject(new Error("a query was sent")));
   const odd: unknown = 7;
-  await rejects(query("/x.db", odd as string), TypeError);
+  await assertRejects(query("/x.db", odd as string), TypeError);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import { installLazyNatives } from "../../../lib/plugin/realm/lazy_natives.ts";
 
 Deno.test("installLazyNatives() defers the signal, knows a buffered body, and changes nothing visible", async () => {
@@ -12,30 +12,30 @@ Deno.test("installLazyNatives() defers the signal, knows a buffered body, and ch
     let made = 0;
     const abort = new AbortController();
     setSignal(request, () => (made++, abort.signal));
-    equal(made, 0);
-    equal(request.signal, abort.signal);
-    ok(new Request("http://localhost/").signal instanceof AbortSignal);
+    assertEquals(made, 0);
+    assertEquals(request.signal, abort.signal);
+    assert(new Request("http://localhost/").signal instanceof AbortSignal);
 
     const text = new Response("text", { status: 201 });
-    ok(text instanceof native && text instanceof Response);
-    equal([isWhole(text), isWhole(new Response(new Uint8Array(2)))], [true, true]);
+    assert(text instanceof native && text instanceof Response);
+    assertEquals([isWhole(text), isWhole(new Response(new Uint8Array(2)))], [true, true]);
     const others = [new Response(), new Response(new Blob(["x"]).stream())];
-    equal(others.map(isWhole), [false, false]);
+    assertEquals(others.map(isWhole), [false, false]);
     const json = Response.json({ a: 1 }, { status: 202 });
-    equal([isWhole(json), json.status, json.headers.get("content-type")], [
+    assertEquals([isWhole(json), json.status, json.headers.get("content-type")], [
       true,
       202,
       "application/json",
     ]);
     const copy = json.clone();
-    equal([isWhole(copy), isWhole(json), copy.status], [true, true, 202]);
-    equal(await copy.json(), { a: 1 });
-    equal([isWhole(copy), isWhole(others[1]!.clone())], [false, false]);
-    equal(await json.json(), { a: 1 });
-    throws(() => json.clone(), TypeError);
+    assertEquals([isWhole(copy), isWhole(json), copy.status], [true, true, 202]);
+    assertEquals(await copy.json(), { a: 1 });
+    assertEquals([isWhole(copy), isWhole(others[1]!.clone())], [false, false]);
+    assertEquals(await json.json(), { a: 1 });
+    assertThrows(() => json.clone(), TypeError);
     class Mine extends Response {}
-    ok(new Mine("x") instanceof Mine);
-    equal([await text.text(), isWhole(text)], ["text", false]);
+    assert(new Mine("x") instanceof Mine);
+    assertEquals([await text.text(), isWhole(text)], ["text", false]);
   } finally {
     globalThis.Response = native;
     Object.defineProperty(Response, "json", nativeJson);

@@ -1,6 +1,6 @@
 /** The lockdown cannot be undone, so these tests inspect the realm of a cell. */
 
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { withCell } from "../cell_fixture.ts";
 
 const SOURCE = `export default { fetch() {
@@ -27,10 +27,14 @@ for (const launch of ["process", "worker"] as const) {
   Deno.test(`lockDownRealm() leaves only the listed globals in a cell (${launch})`, async () => {
     await withCell(SOURCE, { launch }, async ({ text }) => {
       const found = JSON.parse(await text("/"));
-      equal(GONE.filter((name) => found.names.includes(name)), []);
-      equal([found.open, found.above, found.hook, found.agent], [0, [], false, "elastik"]);
+      assertEquals(GONE.filter((name) => found.names.includes(name)), []);
+      assertEquals([found.open, found.above, found.hook, found.agent], [0, [], false, "elastik"]);
       // A Deno version that adds globals must be noticed here.
-      equal(found.names.length > 100 && found.names.length < 150, true, String(found.names.length));
+      assertEquals(
+        found.names.length > 100 && found.names.length < 150,
+        true,
+        String(found.names.length),
+      );
     });
   });
 }

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   decodeSqlQuery,
   decodeSqlResult,
@@ -18,9 +18,9 @@ Deno.test("decodeSqlQuery() returns every parameter that encodeSqlQuery() encode
   for (const params of [PARAMS, named]) {
     const written = encodeSqlQuery({ sql: "SELECT 'ü'", params, maxRows: 3, copy: true }, "/a b");
     const { query, image } = decodeSqlQuery(await bytesOf(written));
-    equal(query.params, params);
-    equal([query.sql, query.path, query.maxRows], ["SELECT 'ü'", "/a b", 3]);
-    equal([query.copy, image.length], [true, 0]);
+    assertEquals(query.params, params);
+    assertEquals([query.sql, query.path, query.maxRows], ["SELECT 'ü'", "/a b", 3]);
+    assertEquals([query.copy, image.length], [true, 0]);
   }
 });
 
@@ -30,13 +30,13 @@ Deno.test("encodeSqlQuery() appends a database to the query, from bytes or from 
     const { query, image } = decodeSqlQuery(
       await bytesOf(encodeSqlQuery({ sql: "x", params: [] }, source)),
     );
-    equal([query.path, [...image]], [undefined, [1, 2, 3]]);
+    assertEquals([query.path, [...image]], [undefined, [1, 2, 3]]);
   }
 });
 
 Deno.test("encodeSqlQuery() throws a TypeError for a parameter that is not a value of SQLite", () => {
   const odd: unknown = { a: 1 };
-  throws(() => encodeSqlQuery({ sql: "x", params: [odd as string] }, "/a"), TypeError);
+  assertThrows(() => encodeSqlQuery({ sql: "x", params: [odd as string] }, "/a"), TypeError);
 });
 
 Deno.test("decodeSqlResult() returns the result that encodeSqlResult() encoded", () => {
@@ -45,12 +45,12 @@ Deno.test("decodeSqlResult() returns the result that encodeSqlResult() encoded",
     rows: [["x", 1.5], [null, new Uint8Array([7])], ["9007199254740993", Infinity]],
     truncated: true,
   };
-  equal(decodeSqlResult(encodeSqlResult(result)), result);
+  assertEquals(decodeSqlResult(encodeSqlResult(result)), result);
 });
 
 Deno.test("decodeSqlResult() throws the error that encodeSqlError() encoded", () => {
   const error = Object.assign(new Error("words"), { name: "Busy" });
-  throws(() => decodeSqlResult(encodeSqlError(error)), { name: "Busy", message: "words" });
-  throws(() => decodeSqlResult(encodeSqlError(new TypeError("t"))), TypeError);
-  throws(() => decodeSqlResult(encodeSqlError("text")), { name: "Error" });
+  assertThrows(() => decodeSqlResult(encodeSqlError(error)), { name: "Busy", message: "words" });
+  assertThrows(() => decodeSqlResult(encodeSqlError(new TypeError("t"))), TypeError);
+  assertThrows(() => decodeSqlResult(encodeSqlError("text")), { name: "Error" });
 });

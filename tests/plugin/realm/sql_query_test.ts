@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import * as sqlite from "node:sqlite";
 import { MAX_QUERY_IMAGE_BYTES } from "../../../lib/limits.ts";
 import {
@@ -57,43 +57,49 @@ async function resolve(path: unknown): Promise<string> {
 
 function named(name: string, words: RegExp): (error: unknown) => boolean {
   return (error) => {
-    ok(error instanceof Error);
-    equal(error.name, name, String(error));
-    match(error.message, words);
+    assert(error instanceof Error);
+    assertEquals(error.name, name, String(error));
+    assertMatch(error.message, words);
     return true;
   };
 }
 
 Deno.test("queryDatabase() returns rows in the order of the columns, and whether there are more", () =>
   withDatabase(async (ask) => {
-    equal(await ask("SELECT b, a FROM t"), {
+    assertEquals(await ask("SELECT b, a FROM t"), {
       columns: ["b", "a"],
       rows: [["x", 1], [null, 2], [new Uint8Array([1, 2]), "9007199254740993"]],
       truncated: false,
     });
     for (const sql of ["SELECT a FROM t WHERE a >= ? ORDER BY a", "VALUES (1), (2), (?)"]) {
       const some = await ask(sql, [1], { maxRows: 2 });
-      equal([some.rows, some.truncated], [[[1], [2]], true]);
+      assertEquals([some.rows, some.truncated], [[[1], [2]], true]);
     }
     const pragma = await ask("PRAGMA table_info(t)", [], { maxRows: 1 });
-    equal([pragma.rows.length, pragma.truncated], [1, true]);
+    assertEquals([pragma.rows.length, pragma.truncated], [1, true]);
   }));
 
 Deno.test("queryDatabase() keeps duplicate column names and the order of the rows", () =>
   withDatabase(async (ask) => {
-    equal((await ask("SELECT 1 AS a, 2 AS a")).columns, ["a", "a"]);
-    equal((await ask("SELECT a FROM t ORDER BY a DESC LIMIT 2")).rows, [["9007199254740993"], [2]]);
+    assertEquals((await ask("SELECT 1 AS a, 2 AS a")).columns, ["a", "a"]);
+    assertEquals((await ask("SELECT a FROM t ORDER BY a DESC LIMIT 2")).rows, [
+      ["9007199254740993"],
+      [2],
+    ]);
   }));
 
 Deno.test("queryDatabase() binds parameters by position and by name, with their types", () =>
   withDatabase(async (ask) => {
     const types = "SELECT typeof(?), typeof(?), typeof(?), typeof(?), typeof(?)";
-    equal((await ask(types, [1, "1", 1.5, null, new Uint8Array(1)])).rows, [
+    assertEquals((await ask(types, [1, "1", 1.5, null, new Uint8Array(1)])).rows, [
       ["integer", "text", "real", "null", "blob"],
     ]);
-    equal((await ask("SELECT :a, $b, @c", { a: 1n, b: "2", c: 2.5 })).rows, [[1, "2", 2.5]]);
-    await rejects(ask("SELECT :a", { b: 1 }), named("SqliteError", /Unknown named parameter 'b'/));
-    await rejects(ask("SELECT ?", [1, 2]), named("SqliteError", /out of range/));
+    assertEquals((await ask("SELECT :a, $b, @c", { a: 1n, b: "2", c: 2.5 })).rows, [[1, "2", 2.5]]);
+    await assertRejects(
+      ask("SELECT :a", { b: 1 }),
+      named("SqliteError", /Unknown named parameter 'b'/),
+    );
+    await assertRejects(ask("SELECT ?", [1, 2]), named("SqliteError", /out of range/));
   }));
 
 Deno.test("queryDatabase() refuses every statement that does more than read", () =>
@@ -124,11 +130,14 @@ Deno.test("queryDatabase() refuses every statement that does more than read", ()
       "VACUUM",
       `VACUUM INTO '${folder}/x'`,
     ];
-    for (const sql of refused) await rejects(ask(sql), named("SqliteError", /./), sql);
-    await rejects(ask("DELETE FROM t"), named("SqliteError", /only reading is allowed/));
-    await rejects(ask("PRAGMA user_version = 7"), named("SqliteError", /PRAGMA user_version/));
-    equal((await ask("SELECT count(*) FROM t")).rows, [[3]]);
-    equal([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.db"]);
+    for (const sql of refused) await assertRejects(ask(sql), named("SqliteError", /./), sql);
+    await assertRejects(ask("DELETE FROM t"), named("SqliteError", /only reading is allowed/));
+    await assertRejects(
+      ask("PRAGMA user_version = 7"),
+      named("SqliteError", /PRAGMA user_version/),
+    );
+    assertEquals((await ask("SELECT count(*) FROM t")).rows, [[3]]);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.db"]);
   }));
 
 Deno.test("queryDatabase() accepts one statement with comments and semicolons, and no second one", () =>
@@ -143,30 +152,36 @@ Deno.test("queryDatabase() accepts one statement with comments and semicolons, a
         ";SELECT 7",
         "with x as (values(7)) select * from x",
       ]
-    ) equal((await ask(sql)).rows, [[7]], sql);
+    ) assertEquals((await ask(sql)).rows, [[7]], sql);
     for (const sql of ["SELECT 7; SELECT 8", "SELECT 7; DROP TABLE t", "SELECT 7; nonsense"]) {
-      await rejects(ask(sql), named("SqliteError", /more than one statement/), sql);
+      await assertRejects(ask(sql), named("SqliteError", /more than one statement/), sql);
     }
     for (const sql of ["", "-- nothing", ";"]) {
-      await rejects(ask(sql), named("SqliteError", /returns no rows/), sql);
+      await assertRejects(ask(sql), named("SqliteError", /returns no rows/), sql);
     }
-    await rejects(ask("SELECT 1) UNION SELECT * FROM (SELECT 2"), named("SqliteError", /syntax/));
+    await assertRejects(
+      ask("SELECT 1) UNION SELECT * FROM (SELECT 2"),
+      named("SqliteError", /syntax/),
+    );
   }));
 
 Deno.test("queryDatabase() reports an error that occurs in the middle of the rows", () =>
   withDatabase(async (ask) => {
     const sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) " +
       "SELECT CASE WHEN i = 5 THEN abs(-9223372036854775807 - 1) ELSE i END FROM n";
-    await rejects(ask(sql), named("SqliteError", /integer overflow/));
-    equal((await ask(sql, [], { maxRows: 3 })).rows, [[1], [2], [3]]);
+    await assertRejects(ask(sql), named("SqliteError", /integer overflow/));
+    assertEquals((await ask(sql, [], { maxRows: 3 })).rows, [[1], [2], [3]]);
   }));
 
 Deno.test("queryDatabase() refuses rows that have more bytes than allowed", () =>
   withDatabase(async (ask) => {
     const big = "SELECT zeroblob(600) FROM t";
-    equal((await ask(big, [], { maxBytes: 1800 })).rows.length, 3);
-    await rejects(ask(big, [], { maxBytes: 1799 }), named("QuotaExceededError", /1800 bytes/));
-    await rejects(ask("SELECT zeroblob(900000000)"), named("QuotaExceededError", /too big/));
+    assertEquals((await ask(big, [], { maxBytes: 1800 })).rows.length, 3);
+    await assertRejects(
+      ask(big, [], { maxBytes: 1799 }),
+      named("QuotaExceededError", /1800 bytes/),
+    );
+    await assertRejects(ask("SELECT zeroblob(900000000)"), named("QuotaExceededError", /too big/));
   }));
 
 Deno.test("queryDatabase() reports a file that is not a database, a folder and a missing file", () =>
@@ -175,12 +190,12 @@ Deno.test("queryDatabase() reports a file that is not a database, a folder and a
       `${folder}/text`,
       "not a database, but long enough to be read ".repeat(20),
     );
-    await rejects(
+    await assertRejects(
       ask("SELECT * FROM sqlite_master", [], { path: `${folder}/text` }),
       named("SqliteError", /file is not a database/),
     );
-    await rejects(ask("SELECT 1", [], { path: folder }), named("SqliteError", /not a file/));
-    await rejects(ask("SELECT 1", [], { path: `${path}.not` }), named("NotFound", /./));
+    await assertRejects(ask("SELECT 1", [], { path: folder }), named("SqliteError", /not a file/));
+    await assertRejects(ask("SELECT 1", [], { path: `${path}.not` }), named("NotFound", /./));
     await Deno.remove(`${folder}/text`);
   }));
 
@@ -188,9 +203,11 @@ Deno.test("queryDatabase() queries a database that is passed as bytes", async ()
   const queryDatabase = createQueryDatabase(Deno, SQLITE, resolve);
   await withDatabase(async (_ask, path) => {
     const bytes = await Deno.readFile(path);
-    equal((await queryDatabase({ sql: "SELECT count(*) FROM t", params: [] }, bytes)).rows, [[3]]);
+    assertEquals((await queryDatabase({ sql: "SELECT count(*) FROM t", params: [] }, bytes)).rows, [
+      [3],
+    ]);
     for (const damaged of [bytes.subarray(0, 4096), new TextEncoder().encode("x".repeat(5000))]) {
-      await rejects(
+      await assertRejects(
         queryDatabase({ sql: "SELECT * FROM t", params: [] }, damaged.slice()),
         named("SqliteError", /malformed|not a database/),
       );
@@ -209,8 +226,8 @@ Deno.test("queryDatabase() reads a locked file, and one whose log is not checkpo
       try {
         const sql = "SELECT b FROM t WHERE a = 100";
         const { rows } = await queryDatabase({ sql, params: [], path }, NONE);
-        equal(rows.at(-1), [mode]);
-        equal([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), before);
+        assertEquals(rows.at(-1), [mode]);
+        assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), before);
       } finally {
         holder.exec("DELETE FROM t WHERE a = 100");
         holder.close();
@@ -230,13 +247,13 @@ Deno.test("queryDatabase() opens a WAL file that is too long to copy only if it 
     );
     const names = () => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     const held = names();
-    equal(held.length, 3);
-    equal((await queryDatabase(query, NONE)).rows, [[2, long]]);
-    equal(names(), held);
+    assertEquals(held.length, 3);
+    assertEquals((await queryDatabase(query, NONE)).rows, [[2, long]]);
+    assertEquals(names(), held);
     holder.close();
     // No program has it open now, so opening it would create two files next to it.
-    await rejects(queryDatabase(query, NONE), named("QuotaExceededError", /can be copied/));
-    equal(names(), ["a.db"]);
+    await assertRejects(queryDatabase(query, NONE), named("QuotaExceededError", /can be copied/));
+    assertEquals(names(), ["a.db"]);
     await Deno.truncate(path);
   }));
 
@@ -245,8 +262,8 @@ Deno.test("withSyncRealPath() resolves paths as Deno.realPath does", async () =>
   try {
     await Deno.symlink(folder, `${folder}/loop`);
     const { realPath, errors } = withSyncRealPath(Deno);
-    equal(await realPath(`${folder}/loop`), await Deno.realPath(folder));
-    await rejects(realPath(`${folder}/none`), errors.NotFound);
+    assertEquals(await realPath(`${folder}/loop`), await Deno.realPath(folder));
+    await assertRejects(realPath(`${folder}/none`), errors.NotFound);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /** Tests of the program of a cell process, over its pipes, with valid and invalid input. */
 
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { FrameWriter, SIDE, VERB } from "../../../lib/plugin/wire/frames.ts";
 import { PROGRAM } from "../cell_fixture.ts";
 
@@ -19,17 +19,17 @@ async function run(input: Uint8Array<ArrayBuffer>): Promise<{ code: number; stde
 }
 
 Deno.test("runCell() exits with code 0 if stdin ends before the INIT frame", async () => {
-  equal(await run(new Uint8Array(0)), { code: 0, stderr: "" });
+  assertEquals(await run(new Uint8Array(0)), { code: 0, stderr: "" });
 });
 
 Deno.test("runCell() exits with code 83 if the first frame is not a valid INIT", async () => {
   const other = new FrameWriter();
   other.writeText(VERB.REQUEST, SIDE.HOST, 1, "{}");
   const wrong = await run(other.take());
-  equal(wrong.code, 83);
-  match(wrong.stderr, /the first frame is not INIT/);
+  assertEquals(wrong.code, 83);
+  assertMatch(wrong.stderr, /the first frame is not INIT/);
   const broken = new FrameWriter();
   broken.writeText(VERB.INIT, SIDE.HOST, 0, "{");
-  equal((await run(broken.take())).code, 83);
-  equal((await run(new Uint8Array([255, 255, 255, 255]))).code, 83);
+  assertEquals((await run(broken.take())).code, 83);
+  assertEquals((await run(new Uint8Array([255, 255, 255, 255]))).code, 83);
 });

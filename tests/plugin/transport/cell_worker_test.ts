@@ -1,6 +1,6 @@
 /** Tests of the program in a cell's Worker: loading a plugin, requests, and reporting of errors. */
 
-import { deepStrictEqual as equal, doesNotMatch, match, rejects } from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertRejects } from "../../support/assert.ts";
 import { CellEndedError } from "../../../lib/plugin/cell/cell_run.ts";
 import { until, withCell } from "../cell_fixture.ts";
 
@@ -9,7 +9,7 @@ const options = { launch: "worker" } as const;
 async function unfit(source: string): Promise<string> {
   let words = "";
   await withCell(source, options, async ({ cell }) => {
-    await rejects(cell.start(), (error) => {
+    await assertRejects(cell.start(), (error) => {
       words = error instanceof CellEndedError && error.kind === "unfit" ? error.message : "";
       return words !== "";
     });
@@ -21,20 +21,24 @@ Deno.test("start() refuses a module whose default export has no method fetch", a
   for (
     const source of ["", "export default 1;", "export default {};", "export default { fetch: 1 };"]
   ) {
-    match(await unfit(source), /export default does not have a method fetch/);
+    assertMatch(await unfit(source), /export default does not have a method fetch/);
   }
 });
 
 Deno.test("start() reports the line of an error, without the source of the plugin or the bootstrap", async () => {
   const words = await unfit("const a = 1;\n\nnull.x;\nexport default { fetch() {} };");
-  match(words, /TypeError: .* \(line 3\)$/);
-  doesNotMatch(words, /data:/);
+  assertMatch(words, /TypeError: .* \(line 3\)$/);
+  assertNotMatch(words, /data:/);
 });
 
 Deno.test("start() accepts a function that has a method fetch as a plugin", async () => {
   const source =
     "const f = () => {}; f.fetch = () => new Response('from a function'); export default f;";
-  await withCell(source, options, async ({ text }) => equal(await text("/"), "from a function"));
+  await withCell(
+    source,
+    options,
+    async ({ text }) => assertEquals(await text("/"), "from a function"),
+  );
 });
 
 Deno.test("start() gives each request its own env, which shares config and vars", async () => {
@@ -45,8 +49,8 @@ Deno.test("start() gives each request its own env, which shares config and vars"
     return Response.json([same, Object.isFrozen(env.config), env.caller.tier, typeof ctx.passThroughOnException]);
   } };`;
   await withCell(source, options, async ({ text }) => {
-    equal(JSON.parse(await text("/")), [null, true, "T2", "function"]);
-    equal(JSON.parse(await text("/")), [[true, true, true], true, "T2", "function"]);
+    assertEquals(JSON.parse(await text("/")), [null, true, "T2", "function"]);
+    assertEquals(JSON.parse(await text("/")), [[true, true, true], true, "T2", "function"]);
   });
 });
 
@@ -56,7 +60,7 @@ Deno.test("waitUntil() lets work continue after the response and logs its failur
     return new Response("at once");
   } };`;
   await withCell(source, options, async ({ text, lines }) => {
-    equal(await text("/"), "at once");
+    assertEquals(await text("/"), "at once");
     await until(
       () => lines.some((line) => /waitUntil: Error: too late/.test(line)),
       2000,

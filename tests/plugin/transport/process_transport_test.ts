@@ -1,6 +1,6 @@
 /** Tests of cells as processes: how they are started, and that none is left behind. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { isAlive, makeCell, PROGRAM, until, withCell } from "../cell_fixture.ts";
 import { createProcessStarter } from "../../../lib/plugin/transport/process_transport.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
@@ -18,7 +18,7 @@ Deno.test({
       await cell.start();
       const { pid } = cell.health();
       const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-      assert.ok(line.includes("--allow-net=example.com:443"));
+      assert(line.includes("--allow-net=example.com:443"));
       for (
         const flag of [
           "--no-prompt",
@@ -27,13 +27,13 @@ Deno.test({
           "--cached-only",
           "--allow-import=nowhere.invalid",
         ]
-      ) assert.ok(line.includes(flag), flag);
-      assert.ok(!line.some((word) => /^(-A|--allow-(all|env|read|write|run|ffi|sys))/.test(word)));
+      ) assert(line.includes(flag), flag);
+      assert(!line.some((word) => /^(-A|--allow-(all|env|read|write|run|ffi|sys))/.test(word)));
       const environ = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0").filter(Boolean);
       const names = environ.map((entry) => entry.slice(0, entry.indexOf("="))).sort();
       const allowed = ["DENO_DIR", "DENO_NO_UPDATE_CHECK", "HOME", "NO_COLOR"];
-      assert.deepEqual(names.filter((name) => !allowed.includes(name)), []);
-      assert.equal(Deno.readLinkSync(`/proc/${pid}/cwd`), "/");
+      assertEquals(names.filter((name) => !allowed.includes(name)), []);
+      assertEquals(Deno.readLinkSync(`/proc/${pid}/cwd`), "/");
     });
   },
 });
@@ -67,7 +67,7 @@ Deno.test("createProcessStarter() denies the addresses in denyNet, even if they 
       });
       const caller = { authority: null, tier: "T1", by: "T1", depth: 0 };
       const response = await cell.request(new Request("http://localhost/"), caller);
-      assert.equal(await response.text(), expected);
+      assertStrictEquals(await response.text(), expected);
       await cell.stop({ drain: false });
     }
   } finally {
@@ -89,7 +89,7 @@ Deno.test("createProcessStarter() starts cells that cannot follow a redirect to 
   try {
     const permissions = { net: [`127.0.0.1:${server.addr.port}`] };
     await withCell(source, { permissions }, async ({ text }) => {
-      assert.match(await text("/"), /NotCapable|TypeError/);
+      assertMatch(await text("/"), /NotCapable|TypeError/);
     });
   } finally {
     await Promise.all([target.shutdown(), server.shutdown()]);
@@ -114,7 +114,7 @@ Deno.test({
       }).spawn();
       const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
       const pid = Number((await reader.read()).value);
-      assert.ok(isAlive(pid));
+      assert(isAlive(pid));
       server.kill("SIGKILL");
       await server.status;
       await reader.cancel();
@@ -137,7 +137,7 @@ Deno.test({
       };
       const before = ticks();
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      assert.ok(ticks() - before <= 5, `${ticks() - before} hundredths of a second in one second`);
+      assert(ticks() - before <= 5, `${ticks() - before} hundredths of a second in one second`);
     });
   },
 });
@@ -149,6 +149,6 @@ Deno.test("Cell.stop() ends the process of a plugin in a busy loop", async () =>
   const asked = ask("/").catch((error) => error.status);
   await new Promise((resolve) => setTimeout(resolve, 50));
   await cell.stop({ drain: false });
-  assert.equal(await asked, 503);
-  if (LINUX && pid !== undefined) assert.ok(!isAlive(pid));
+  assertEquals(await asked, 503);
+  if (LINUX && pid !== undefined) assert(!isAlive(pid));
 });

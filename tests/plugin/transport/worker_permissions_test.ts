@@ -1,9 +1,9 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { toWorkerPermissions } from "../../../lib/plugin/transport/worker_permissions.ts";
 
 Deno.test("toWorkerPermissions() denies explicitly each permission that is not listed", () => {
   const none = toWorkerPermissions({ net: [], read: [], write: [] });
-  equal(none, {
+  assertEquals(none, {
     net: false,
     read: false,
     write: false,
@@ -14,5 +14,5 @@ Deno.test("toWorkerPermissions() denies explicitly each permission that is not l
     import: false,
   });
   const some = toWorkerPermissions({ net: ["a:1"], read: ["/x"], write: [] });
-  equal(some, { ...none, net: ["a:1"], read: ["/x"] });
+  assertEquals(some, { ...none, net: ["a:1"], read: ["/x"] });
 });

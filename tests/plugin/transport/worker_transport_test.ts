@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 import { FrameReader, VERB } from "../../../lib/plugin/wire/frames.ts";
 import { startWorkerCell } from "../../../lib/plugin/transport/worker_transport.ts";
@@ -28,13 +28,13 @@ Deno.test("startWorkerCell() sends READY or UNFIT, and reports the end once", as
     ]] as const
   ) {
     const { transport, verbs, ends, heard } = launched(code);
-    equal([transport.kind, transport.pid], ["worker", undefined]);
+    assertEquals([transport.kind, transport.pid], ["worker", undefined]);
     await heard;
-    equal(verbs, [verb]);
+    assertEquals(verbs, [verb]);
     await transport.kill();
     await transport.kill();
     transport.send(new Uint8Array(8));
-    equal(ends, ["it was terminated"]);
+    assertEquals(ends, ["it was terminated"]);
   }
 });
 
@@ -44,5 +44,5 @@ Deno.test("startWorkerCell() survives bytes that are not a frame", async () => {
   transport.send(new Uint8Array([1, 0, 0, 0, 0]));
   await new Promise((resolve) => setTimeout(resolve, 30));
   await transport.kill();
-  match(ends.join(), /^it was terminated$|^its Worker failed with an uncaught error$/);
+  assertMatch(ends.join(), /^it was terminated$|^its Worker failed with an uncaught error$/);
 });

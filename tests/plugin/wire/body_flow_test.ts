@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects, fail } from "../../support/assert.ts";
 import { CELL_CHUNK_BYTES, CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
 import { type BodySink, InboundBody, OutboundBody } from "../../../lib/plugin/wire/body_flow.ts";
 
@@ -18,15 +18,15 @@ Deno.test("OutboundBody sends pieces up to its credit and continues when it gets
   const out = new OutboundBody(source, {
     onChunk: (bytes) => sizes.push(bytes.length),
     onEnd: () => ended = true,
-    onError: (error) => assert.fail(String(error)),
+    onError: (error) => fail(String(error)),
   });
   await turns();
-  assert.deepEqual(sizes, Array(CELL_WINDOW_BYTES / CELL_CHUNK_BYTES).fill(CELL_CHUNK_BYTES));
-  assert.ok(!ended);
+  assertEquals(sizes, Array(CELL_WINDOW_BYTES / CELL_CHUNK_BYTES).fill(CELL_CHUNK_BYTES));
+  assert(!ended);
   out.addCredit(1);
   await turns();
-  assert.equal(sizes.at(-1), 1);
-  assert.ok(ended);
+  assertEquals(sizes.at(-1), 1);
+  assert(ended);
 });
 
 Deno.test("OutboundBody.cancel() cancels the source and calls the sink no more", async () => {
@@ -40,8 +40,8 @@ Deno.test("OutboundBody.cancel() cancels the source and calls the sink no more",
   });
   out.cancel(new Error("enough"));
   await turns();
-  assert.match(String(reason), /enough/);
-  assert.deepEqual(heard, []);
+  assertMatch(String(reason), /enough/);
+  assertEquals(heard, []);
 });
 
 Deno.test("OutboundBody fails if the source yields a value that is not a Uint8Array", async () => {
@@ -51,19 +51,19 @@ Deno.test("OutboundBody fails if the source yields a value that is not a Uint8Ar
     pull: (controller) => controller.enqueue(text as Uint8Array), // the wrong type is under test
   });
   new OutboundBody(source, { onChunk: () => {}, onEnd: () => {}, onError: resolve });
-  assert.match(String(await promise), /not a Uint8Array/);
+  assertMatch(String(await promise), /not a Uint8Array/);
 });
 
 Deno.test("InboundBody accepts one window, refuses one byte more, and gives credit as it is read", async () => {
   const granted: number[] = [];
   const body = new InboundBody((bytes) => granted.push(bytes), () => {});
   for (let i = 0; i < CELL_WINDOW_BYTES; i += CELL_CHUNK_BYTES) {
-    assert.ok(body.push(new Uint8Array(CELL_CHUNK_BYTES)));
+    assert(body.push(new Uint8Array(CELL_CHUNK_BYTES)));
   }
-  assert.ok(!body.push(new Uint8Array(1)));
+  assert(!body.push(new Uint8Array(1)));
   const reader = body.stream.getReader();
   for (let i = 0; i < 2; i++) await reader.read();
-  assert.deepEqual(granted, [CELL_WINDOW_BYTES / 2]);
+  assertEquals(granted, [CELL_WINDOW_BYTES / 2]);
   await reader.cancel();
 });
 
@@ -71,18 +71,18 @@ Deno.test("InboundBody reports its end once, after end(), fail() or a cancelled 
   const over: boolean[] = [];
   const ended = new InboundBody(() => {}, (cancelled) => over.push(cancelled));
   ended.push(new Uint8Array([1]));
-  assert.ok(ended.end());
-  assert.ok(!ended.end());
-  assert.ok(!ended.push(new Uint8Array(1)));
-  assert.deepEqual(await new Response(ended.stream).bytes(), new Uint8Array([1]));
+  assert(ended.end());
+  assert(!ended.end());
+  assert(!ended.push(new Uint8Array(1)));
+  assertEquals(await new Response(ended.stream).bytes(), new Uint8Array([1]));
   const failed = new InboundBody(() => {}, (cancelled) => over.push(cancelled));
   failed.push(new Uint8Array([1]));
   failed.fail(new Error("gone"));
-  await assert.rejects(new Response(failed.stream).bytes(), /gone/);
+  await assertRejects(new Response(failed.stream).bytes(), /gone/);
   const cancelled = new InboundBody(() => {}, (byReader) => over.push(byReader));
   await cancelled.stream.cancel();
-  assert.ok(cancelled.push(new Uint8Array(1)));
-  assert.deepEqual(over, [false, false, true]);
+  assert(cancelled.push(new Uint8Array(1)));
+  assertEquals(over, [false, false, true]);
 });
 
 /** A sink that keeps copies, as every sink must. */
@@ -120,8 +120,8 @@ Deno.test("OutboundBody sends the same bytes of a byte stream and of a default s
         queueMicrotask(() => out.addCredit(piece.length));
       },
     }, true);
-    assert.equal(await over, "end");
-    assert.deepEqual(await new Blob(seen.map((piece) => piece.slice())).bytes(), bytes);
+    assertEquals(await over, "end");
+    assertEquals(await new Blob(seen.map((piece) => piece.slice())).bytes(), bytes);
   }
 });
 
@@ -132,10 +132,10 @@ Deno.test("OutboundBody reports a failed byte stream and cancels an idle one wit
   });
   const { sink, over } = copying();
   new OutboundBody(broken, sink, true);
-  assert.match(String(await over), /broke off/);
+  assertMatch(String(await over), /broke off/);
   const { promise: cancelled, resolve } = Promise.withResolvers<unknown>();
   const idle = new ReadableStream({ type: "bytes", cancel: resolve });
   const out = new OutboundBody(idle, copying().sink, true);
   out.cancel(new Error("not wanted"));
-  assert.match(String(await cancelled), /not wanted/);
+  assertMatch(String(await cancelled), /not wanted/);
 });

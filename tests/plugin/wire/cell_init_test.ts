@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { createBareInit } from "../../../lib/plugin/wire/cell_init.ts";
 
 Deno.test("createBareInit() grants no host, folder, variable, config world or console line", () => {
@@ -7,6 +7,6 @@ Deno.test("createBareInit() grants no host, folder, variable, config world or co
     "x",
     "1",
   );
-  equal(permissions, { net: [], read: [], write: [] });
-  equal([folders, config, vars, maxLogLinesPerSecond], [[], {}, {}, 0]);
+  assertEquals(permissions, { net: [], read: [], write: [] });
+  assertEquals([folders, config, vars, maxLogLinesPerSecond], [[], {}, {}, 0]);
 });

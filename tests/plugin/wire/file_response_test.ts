@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
+import { assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import { type FileBody, OutboundCall } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { respondWithFile } from "../../../lib/plugin/wire/file_response.ts";
 import { ProtocolError } from "../../../lib/plugin/wire/frames.ts";
@@ -41,9 +41,9 @@ Deno.test("respondWithFile() resolves the call with the opened file and settles 
     (reason) => call.reject(reason),
   );
   const response = await promise;
-  equal([response.status, await response.text(), call.isReceived], [206, "bytes", false]);
+  assertEquals([response.status, await response.text(), call.isReceived], [206, "bytes", false]);
   over();
-  equal([call.isReceived, settled], [true, 1]);
+  assertEquals([call.isReceived, settled], [true, 1]);
 });
 
 Deno.test("respondWithFile() settles the call if the file ends before it is open", async () => {
@@ -54,8 +54,8 @@ Deno.test("respondWithFile() settles the call if the file ends before it is open
     return Promise.resolve(bodyOf("").body);
   };
   respondWithFile(call, opened, FILE, make, () => settled++, () => {});
-  equal(await (await promise).text(), "");
-  equal([call.isReceived, settled], [true, 1]);
+  assertEquals(await (await promise).text(), "");
+  assertEquals([call.isReceived, settled], [true, 1]);
 });
 
 Deno.test("respondWithFile() fails the call if the file cannot be opened, and closes the file of an ended call", async () => {
@@ -68,7 +68,7 @@ Deno.test("respondWithFile() fails the call if the file cannot be opened, and cl
     () => {},
     (reason) => failing.call.reject(reason),
   );
-  await rejects(failing.promise, /gone/);
+  await assertRejects(failing.promise, /gone/);
   const late = calling();
   const { body, failed } = bodyOf("bytes");
   const opening = Promise.withResolvers<FileBody>();
@@ -77,12 +77,12 @@ Deno.test("respondWithFile() fails the call if the file cannot be opened, and cl
   opening.resolve(body);
   await opening.promise;
   await Promise.resolve();
-  equal(failed.length, 1);
+  assertEquals(failed.length, 1);
 });
 
 Deno.test("respondWithFile() throws a ProtocolError if openFile is undefined", () => {
   const { call } = calling();
-  throws(
+  assertThrows(
     () => respondWithFile(call, undefined, FILE, make, () => {}, () => {}),
     ProtocolError,
   );

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import { MAX_CELL_FRAME_BYTES, MAX_CELL_HEAD_BYTES } from "../../../lib/limits.ts";
 import {
   type Frame,
@@ -52,7 +52,7 @@ Deno.test("FrameReader returns the frames that FrameWriter wrote for pieces of a
     }
     const most = 1 + Math.floor(next() ** 3 * 5000);
     const frames = readAll(writer.take(), () => 1 + Math.floor(next() * most));
-    assert.deepEqual(
+    assertEquals(
       frames.map((frame) => [frame.verb, frame.side, frame.id, readText(frame, Infinity)]),
       expected,
     );
@@ -73,12 +73,12 @@ Deno.test("FrameReader, splitHead(), readCount() and readText() throw only a Pro
           try {
             read(frame);
           } catch (error) {
-            assert.ok(error instanceof ProtocolError, String(error));
+            assert(error instanceof ProtocolError, String(error));
           }
         }
       });
     } catch (error) {
-      assert.ok(error instanceof ProtocolError, String(error));
+      assert(error instanceof ProtocolError, String(error));
     }
   }
 });
@@ -90,18 +90,18 @@ Deno.test("FrameReader accepts the longest frame and refuses a longer or shorter
     return bytes;
   };
   new FrameReader().push(at(MAX_CELL_FRAME_BYTES), () => {});
-  assert.throws(
+  assertThrows(
     () => new FrameReader().push(at(MAX_CELL_FRAME_BYTES + 1), () => {}),
     ProtocolError,
   );
-  assert.throws(() => new FrameReader().push(at(5), () => {}), ProtocolError);
+  assertThrows(() => new FrameReader().push(at(5), () => {}), ProtocolError);
 });
 
 Deno.test("splitHead() refuses a head that is longer than its frame or than MAX_CELL_HEAD_BYTES", () => {
   for (const length of [11, MAX_CELL_HEAD_BYTES + 1, 0xffff_ffff]) {
     const payload = new Uint8Array(14);
     new DataView(payload.buffer).setUint32(0, length, true);
-    assert.throws(
+    assertThrows(
       () => splitHead({ verb: VERB.REQUEST, side: 0, id: 1, payload }),
       ProtocolError,
     );
@@ -113,11 +113,11 @@ Deno.test("splitHead() returns the parsed head and the body", () => {
   writer.writeHead(VERB.REQUEST, SIDE.HOST, 1, "[1]", new Uint8Array([1, 2, 3]));
   let found: { head: unknown; body: Uint8Array } | undefined;
   new FrameReader().push(writer.take(), (frame) => found = splitHead(frame));
-  assert.deepEqual(found, { head: [1], body: new Uint8Array([1, 2, 3]) });
+  assertEquals(found, { head: [1], body: new Uint8Array([1, 2, 3]) });
 });
 
 Deno.test("readCount() refuses a payload that is not four bytes long", () => {
-  assert.throws(
+  assertThrows(
     () => readCount({ verb: VERB.CREDIT, side: 0, id: 1, payload: new Uint8Array(3) }),
     ProtocolError,
   );
@@ -129,8 +129,8 @@ Deno.test("FrameWriter.take() returns bytes that later frames do not change", ()
   const first = writer.take();
   const copy = first.slice();
   writer.writeText(VERB.LOG, SIDE.CELL, 0, "other");
-  assert.deepEqual(first, copy);
-  assert.equal(writer.take().length, copy.length);
+  assertEquals(first, copy);
+  assertStrictEquals(writer.take().length, copy.length);
 });
 
 Deno.test("readText() escapes line breaks, control characters and bidirectional marks", () => {
@@ -140,5 +140,5 @@ Deno.test("readText() escapes line breaks, control characters and bidirectional 
   let shown = "";
   new FrameReader().push(writer.take(), (frame) => shown = readText(frame, 1000));
   const escapes = "a\\nb\\u000d\\u001b[2J\\u0085\\u2028\\u202e\\u2066\\u007f";
-  assert.equal(shown, `${escapes}\tc \u00e9`);
+  assertEquals(shown, `${escapes}\tc \u00e9`);
 });

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { IdTable } from "../../../lib/plugin/wire/id_table.ts";
 
 /** A generator of the same numbers in every run (linear congruential, Numerical Recipes). */
@@ -24,14 +24,14 @@ Deno.test("IdTable.get() returns the same entries as a Map after adds and delete
           table.add(entry);
         }
       } else {
-        equal(table.delete(id), model.delete(id));
+        assertStrictEquals(table.delete(id), model.delete(id));
       }
       const other = next() % 300 * step;
-      equal(table.get(other), model.get(other));
-      equal(table.has(id), model.has(id));
-      equal(table.size, model.size);
+      assertStrictEquals(table.get(other), model.get(other));
+      assertStrictEquals(table.has(id), model.has(id));
+      assertStrictEquals(table.size, model.size);
     }
-    deepEqual(table.values().sort(by), [...model.values()].sort(by));
+    assertEquals(table.values().sort(by), [...model.values()].sort(by));
   }
 });
 
@@ -39,10 +39,10 @@ Deno.test("IdTable.add() accepts ids at the limits of u32 and of i32", () => {
   const table = new IdTable<{ id: number }>();
   const ids = [0xffff_ffff, 0xffff_fffe, 0x8000_0000, 0x7fff_ffff, 0, 1, 63, 64, 127];
   for (const id of ids) table.add({ id });
-  for (const id of ids) equal(table.get(id)?.id, id);
-  equal(table.get(2), undefined);
-  for (const id of ids) equal(table.delete(id), true);
-  equal(table.size, 0);
+  for (const id of ids) assertStrictEquals(table.get(id)?.id, id);
+  assertEquals(table.get(2), undefined);
+  for (const id of ids) assertEquals(table.delete(id), true);
+  assertEquals(table.size, 0);
 });
 
 Deno.test("IdTable.values() returns a copy, so that entries can be deleted during iteration", () => {
@@ -50,9 +50,9 @@ Deno.test("IdTable.values() returns a copy, so that entries can be deleted durin
   for (let id = 1; id <= 100; id++) table.add({ id });
   let seen = 0;
   for (const { id } of table.values()) {
-    equal(table.delete(id), true);
+    assertEquals(table.delete(id), true);
     seen++;
   }
-  equal(seen, 100);
-  equal(table.size, 0);
+  assertEquals(seen, 100);
+  assertEquals(table.size, 0);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   canSendHeaders,
   flattenHeaders,
@@ -22,8 +22,8 @@ Deno.test("parseRequestHead() returns the head that formatRequestHead() formatte
       note: ["T1", "cap:/home"] as const,
     };
     const told = { ...head, note: ["T1", "cap:/home", '"1-0.raw"'] as const };
-    assert.deepEqual(parseRequestHead(JSON.parse(formatRequestHead(told))), told);
-    assert.deepEqual(parseRequestHead(JSON.parse(formatRequestHead(head))), head);
+    assertEquals(parseRequestHead(JSON.parse(formatRequestHead(told))), told);
+    assertEquals(parseRequestHead(JSON.parse(formatRequestHead(head))), head);
   }
 });
 
@@ -56,16 +56,16 @@ Deno.test("parseRequestHead() refuses an invalid value in each field", () => {
   ];
   for (const [field, value] of bad) {
     const head = good.with(field, value as never);
-    assert.throws(() => parseRequestHead(head), ProtocolError, JSON.stringify([field, value]));
+    assertThrows(() => parseRequestHead(head), ProtocolError, JSON.stringify([field, value]));
   }
   for (const value of [null, {}, [], "x", [...good, 1]]) {
-    assert.throws(() => parseRequestHead(value), ProtocolError);
+    assertThrows(() => parseRequestHead(value), ProtocolError);
   }
 });
 
 Deno.test("parseResponseHead() refuses an invalid value in each field", () => {
   const good = [200, "OK", [], 0];
-  assert.deepEqual(
+  assertEquals(
     parseResponseHead(JSON.parse(formatResponseHead(parseResponseHead(good)))),
     parseResponseHead(good),
   );
@@ -82,30 +82,30 @@ Deno.test("parseResponseHead() refuses an invalid value in each field", () => {
     [3, 2],
   ];
   for (const [field, value] of bad) {
-    assert.throws(() => parseResponseHead(good.with(field, value as never)), ProtocolError);
+    assertThrows(() => parseResponseHead(good.with(field, value as never)), ProtocolError);
   }
 });
 
 Deno.test("flattenHeaders() and unflattenHeaders() keep each Set-Cookie separate", () => {
   const headers = new Headers([["set-cookie", "a=1"], ["x", "1"], ["set-cookie", "b=2"]]);
-  assert.deepEqual(unflattenHeaders(flattenHeaders(headers)).getSetCookie(), ["a=1", "b=2"]);
+  assertEquals(unflattenHeaders(flattenHeaders(headers)).getSetCookie(), ["a=1", "b=2"]);
 });
 
 Deno.test("canSendHeaders() accepts field values of RFC 9110 section 5.5 only, and at most MAX_HEADERS", () => {
   for (const good of ["", "a b", "a\tb", "\u00e9", "~"]) {
-    assert.ok(canSendHeaders(["x", good]), good);
+    assert(canSendHeaders(["x", good]), good);
   }
   for (const bad of ["\0", "\u0001", "\r", "\n", "\u001f", "\u007f", "\u0100"]) {
-    assert.ok(!canSendHeaders(["x", "y", "x", `a${bad}b`]), JSON.stringify(bad));
+    assert(!canSendHeaders(["x", "y", "x", `a${bad}b`]), JSON.stringify(bad));
   }
-  assert.ok(canSendHeaders(Array(2 * MAX_HEADERS).fill("x")));
-  assert.ok(!canSendHeaders(Array(2 * MAX_HEADERS + 2).fill("x")));
+  assert(canSendHeaders(Array(2 * MAX_HEADERS).fill("x")));
+  assert(!canSendHeaders(Array(2 * MAX_HEADERS + 2).fill("x")));
 });
 
 Deno.test("parseResponseHead() accepts a file reference and refuses an invalid one", () => {
   const file = { path: "/a b", offset: 3, length: -1, fingerprint: "1:2 3" };
   const head = { status: 206, statusText: "", headers: ["x", "y"], isStreamed: false, file };
-  assert.deepEqual(parseResponseHead(JSON.parse(formatResponseHead(head))), head);
+  assertEquals(parseResponseHead(JSON.parse(formatResponseHead(head))), head);
   const bad = [
     [],
     ["/a", 0, -1],
@@ -121,7 +121,7 @@ Deno.test("parseResponseHead() accepts a file reference and refuses an invalid o
     ["/a", 0, -1, "x".repeat(257)],
   ];
   for (const file of bad) {
-    assert.throws(
+    assertThrows(
       () => parseResponseHead([200, "", [], file]),
       ProtocolError,
       JSON.stringify(file).slice(0, 80),

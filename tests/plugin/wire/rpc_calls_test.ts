@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   formatFailure,
   IdSequence,
@@ -24,41 +24,44 @@ function frameOf(head: string, body = ""): Frame {
   new FrameReader().push(writer.take(), (frame) => {
     found = { ...frame, payload: frame.payload.slice() };
   });
-  ok(found);
+  assert(found);
   return found;
 }
 
 Deno.test("IdSequence.next() skips taken ids, and wasUsed() knows the returned ones", () => {
   const ids = new IdSequence();
-  equal([ids.next(new Set()), ids.next(new Set()), ids.next(new Set([3, 4]))], [1, 2, 5]);
-  equal([ids.wasUsed(5), ids.wasUsed(6), ids.wasUsed(4_000_000_000)], [true, false, false]);
+  assertEquals([ids.next(new Set()), ids.next(new Set()), ids.next(new Set([3, 4]))], [1, 2, 5]);
+  assertEquals([ids.wasUsed(5), ids.wasUsed(6), ids.wasUsed(4_000_000_000)], [true, false, false]);
 });
 
 Deno.test("formatFailure() returns name and message of an Error only, cut to MAX_FAILURE_CHARS", () => {
-  equal(formatFailure(new TypeError("no")), "TypeError: no");
-  equal(formatFailure({ toString: () => "mine" }), "the thrown value is not an Error");
-  equal(
+  assertEquals(formatFailure(new TypeError("no")), "TypeError: no");
+  assertEquals(formatFailure({ toString: () => "mine" }), "the thrown value is not an Error");
+  assertEquals(
     formatFailure(new Error("x".repeat(2 * MAX_FAILURE_CHARS))).length,
     MAX_FAILURE_CHARS,
   );
 });
 
 Deno.test("readResponseFrame() refuses a body for a status without one", () => {
-  equal(readResponseFrame(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
+  assertEquals(readResponseFrame(frameOf('[200,"",["a","b"],0]', "text")).make("text").status, 200);
   for (const status of [204, 205, 304]) {
-    throws(() => readResponseFrame(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
-    throws(() => readResponseFrame(frameOf(`[${status},"",[],1]`)), ProtocolError);
-    equal(readResponseFrame(frameOf(`[${status},"",[],0]`)).head.status, status);
+    assertThrows(() => readResponseFrame(frameOf(`[${status},"",[],0]`, "text")), ProtocolError);
+    assertThrows(() => readResponseFrame(frameOf(`[${status},"",[],1]`)), ProtocolError);
+    assertEquals(readResponseFrame(frameOf(`[${status},"",[],0]`)).head.status, status);
   }
 });
 
 Deno.test("readResponseFrame() refuses control characters in headers and status text", () => {
   for (const bad of ["\u0001", "\u007f", "\r", "\n", "\0", "\u0100"]) {
     const headers = JSON.stringify(["x-a", `a${bad}b`]);
-    throws(() => readResponseFrame(frameOf(`[200,"",${headers},0]`)), ProtocolError, headers);
-    throws(() => readResponseFrame(frameOf(`[200,${JSON.stringify(bad)},[],0]`)), ProtocolError);
+    assertThrows(() => readResponseFrame(frameOf(`[200,"",${headers},0]`)), ProtocolError, headers);
+    assertThrows(
+      () => readResponseFrame(frameOf(`[200,${JSON.stringify(bad)},[],0]`)),
+      ProtocolError,
+    );
   }
-  equal(readResponseFrame(frameOf('[200,"",["x-a","a\\tb\\u00e9"],0]')).head.headers, [
+  assertEquals(readResponseFrame(frameOf('[200,"",["x-a","a\\tb\\u00e9"],0]')).head.headers, [
     "x-a",
     "a\tb\u00e9",
   ]);
@@ -69,10 +72,10 @@ Deno.test("InboundCall.abort() aborts a signal that was read before or is read l
   const early = new InboundCall(1, { ...head, note: ["T1", "x"] });
   const { signal } = early;
   early.abort(new Error("gone"));
-  equal(signal.aborted, true);
+  assertEquals(signal.aborted, true);
   const late = new InboundCall(2, { ...head, note: ["T1", "x"] });
   late.abort(new Error("gone"));
-  equal(late.signal.aborted, true);
+  assertEquals(late.signal.aborted, true);
 });
 
 Deno.test("readResponseFrame() makes a Response that does not share the bytes of its frame", async () => {
@@ -80,7 +83,7 @@ Deno.test("readResponseFrame() makes a Response that does not share the bytes of
   const { body, make } = readResponseFrame(frame);
   const response = make(body);
   frame.payload.fill(0x21);
-  equal(await response.text(), "what was said");
+  assertEquals(await response.text(), "what was said");
 });
 
 Deno.test("readResponseFrame() leaves out the ignored headers, in any letter case, and no others", () => {
@@ -94,8 +97,8 @@ Deno.test("readResponseFrame() leaves out the ignored headers, in any letter cas
     unheard?: ReadonlySet<string>,
   ) => [...readResponseFrame(frameOf(head), unheard).make(null).headers];
   const cookies = [["set-cookie", "a"], ["set-cookie", "b"]];
-  equal(headers(new Set(["connection"])), cookies);
-  equal(headers(), [["connection", "x"], ...cookies]);
+  assertEquals(headers(new Set(["connection"])), cookies);
+  assertEquals(headers(), [["connection", "x"], ...cookies]);
 });
 
 Deno.test("OutboundCall calls onResponse for a response and for an RpcError, but not for its own cancellation", async () => {
@@ -107,9 +110,13 @@ Deno.test("OutboundCall calls onResponse for a response and for an RpcError, but
   };
   const answered = call();
   answered.resolve(new Response("x"));
-  equal([heard, answered.hasResponse, await (await answered.response).text()], [1, true, "x"]);
+  assertEquals([heard, answered.hasResponse, await (await answered.response).text()], [
+    1,
+    true,
+    "x",
+  ]);
   call().reject(new RpcError("no"));
-  equal(heard, 2);
+  assertEquals(heard, 2);
   call().reject(new Error("given up"));
-  equal(heard, 2);
+  assertEquals(heard, 2);
 });

@@ -1,6 +1,6 @@
 /** Tests of two endpoints that are connected directly, without a cell between them. */
 
-import { deepStrictEqual as equal, ok, rejects, throws } from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import { CELL_WINDOW_BYTES } from "../../../lib/limits.ts";
 import { type InboundRequest, RpcError } from "../../../lib/plugin/wire/rpc_calls.ts";
 import { RpcEndpoint } from "../../../lib/plugin/wire/rpc_endpoint.ts";
@@ -79,9 +79,9 @@ Deno.test("RpcEndpoint.call() sends a request and resolves with its response", a
   });
   const asked = ask(host, text("hello"));
   const answer = await asked.response;
-  equal([answer.status, answer.headers.get("x-c")], [201, "d"]);
-  equal(await answer.text(), "POST http://localhost/x x-a,b hello");
-  equal(asked.ended(), 1);
+  assertEquals([answer.status, answer.headers.get("x-c")], [201, "d"]);
+  assertEquals(await answer.text(), "POST http://localhost/x x-a,b hello");
+  assertEquals(asked.ended(), 1);
 });
 
 Deno.test("RpcEndpoint.receive() copies the request body, because the frame's buffer is reused", async () => {
@@ -96,7 +96,7 @@ Deno.test("RpcEndpoint.receive() copies the request body, because the frame's bu
   const bytes = writer.take();
   new FrameReader().push(bytes, (frame) => cell.receive(frame));
   bytes.fill(0x21);
-  equal((await served.promise).body, body);
+  assertEquals((await served.promise).body, body);
 });
 
 Deno.test("RpcEndpoint streams bodies longer than the window in both directions", async () => {
@@ -112,13 +112,13 @@ Deno.test("RpcEndpoint streams bodies longer than the window in both directions"
   });
   let moved = 0;
   const answer = await ask(host, body, () => moved++).response;
-  equal((await answer.bytes()).length, 3 * CELL_WINDOW_BYTES);
-  ok(moved > 0, "onProgress is called for consumed bytes");
+  assertEquals((await answer.bytes()).length, 3 * CELL_WINDOW_BYTES);
+  assert(moved > 0, "onProgress is called for consumed bytes");
 });
 
 Deno.test("RpcEndpoint rejects with the other end's failure, and informs it of a cancelled call", async () => {
   const { host } = join(() => Promise.reject(new RangeError("too far")));
-  await rejects(
+  await assertRejects(
     ask(host).response,
     (error) => error instanceof RpcError && /too far/.test(error.message),
   );
@@ -130,19 +130,19 @@ Deno.test("RpcEndpoint rejects with the other end's failure, and informs it of a
   const asked = ask(waiting.host);
   await new Promise((resolve) => setTimeout(resolve, 5));
   asked.cancel(new Error("enough"));
-  await rejects(asked.response, /enough/);
+  await assertRejects(asked.response, /enough/);
   await aborted;
-  equal(asked.ended(), 1);
+  assertEquals(asked.ended(), 1);
 });
 
 Deno.test("RpcEndpoint refuses to send a header with a control character, in either direction", async () => {
   const { host } = join(() =>
     Promise.resolve(new Response("", { headers: { "x-a": "a\u0001b" } }))
   );
-  await rejects(ask(host).response, /contain control characters/);
+  await assertRejects(ask(host).response, /contain control characters/);
   const headers = ["x-a", "a\u007fb"];
   const call = host.call({ method: "GET", url: "/", headers, note: ["T1", "x"], body: null });
-  await rejects(call.response, RangeError);
+  await assertRejects(call.response, RangeError);
 });
 
 Deno.test("RpcEndpoint ignores credit for bytes that were never sent", () => {
@@ -152,19 +152,19 @@ Deno.test("RpcEndpoint ignores credit for bytes that were never sent", () => {
   response.catch(() => {});
   const credit = new Uint8Array([1, 0, 0, 0]);
   for (let i = 0; i < 10; i++) host.receive(frame(VERB.CREDIT, SIDE.HOST, id, credit));
-  equal([moved, idle.length], [0, 10]);
+  assertEquals([moved, idle.length], [0, 10]);
   host.fail(new Error("over"));
 });
 
 Deno.test("RpcEndpoint.receive() throws for an unknown id, an unknown side or too many calls", async () => {
   const { host } = join(() => new Promise(() => {}));
-  throws(() => host.receive(frame(VERB.RESPONSE, SIDE.HOST, 7)), ProtocolError);
-  throws(() => host.receive(frame(VERB.RESPONSE, 9, 1)), ProtocolError);
+  assertThrows(() => host.receive(frame(VERB.RESPONSE, SIDE.HOST, 7)), ProtocolError);
+  assertThrows(() => host.receive(frame(VERB.RESPONSE, 9, 1)), ProtocolError);
   const { cell } = join(() => new Promise(() => {}));
   const writer = new FrameWriter();
   const head = '["GET","/x",[],0,["T1","x"]]';
   for (let id = 1; id <= 5; id++) writer.writeHead(VERB.REQUEST, SIDE.HOST, id, head);
-  throws(
+  assertThrows(
     () => new FrameReader().push(writer.take(), (frame) => cell.receive(frame)),
     /4 calls are open/,
   );
@@ -175,7 +175,7 @@ Deno.test("RpcEndpoint.fail() fails all open calls and every later call", async 
   const { host } = join(() => new Promise(() => {}));
   const asked = ask(host);
   host.fail(new Error("the cell ended"));
-  await rejects(asked.response, /the cell ended/);
-  await rejects(ask(host).response, /the cell ended/);
-  equal(asked.ended(), 1);
+  await assertRejects(asked.response, /the cell ended/);
+  await assertRejects(ask(host).response, /the cell ended/);
+  assertEquals(asked.ended(), 1);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 import { resolveFile } from "../../../plugins/db/mounted_file.ts";
 import { readMountTable } from "../../../plugins/kit/mount_table.ts";
 
@@ -6,8 +6,8 @@ const TABLE = readMountTable("/srv/data /mnt/data ro\nhttps://h/ /mnt/web ro\npg
 
 Deno.test("resolveFile() returns the folder of the mount and the segments below it", () => {
   const found = { folder: "/srv/data", segments: ["a b", "x.db"] };
-  deepStrictEqual(resolveFile("data/a b/x.db", TABLE), found);
-  deepStrictEqual(resolveFile("/data/a b/x.db", TABLE), found);
+  assertEquals(resolveFile("data/a b/x.db", TABLE), found);
+  assertEquals(resolveFile("/data/a b/x.db", TABLE), found);
 });
 
 const FAULTS: readonly (readonly [file: string, status: number, words: RegExp])[] = [
@@ -27,9 +27,9 @@ const FAULTS: readonly (readonly [file: string, status: number, words: RegExp])[
 
 for (const [file, status, words] of FAULTS) {
   Deno.test(`resolveFile() answers ${status} to ${JSON.stringify(file)}`, () => {
-    throws(() => resolveFile(file, TABLE), (error: Error) => {
-      match(error.message, words);
-      strictEqual(error.message.includes("/srv"), false);
+    assertThrows(() => resolveFile(file, TABLE), (error: Error) => {
+      assertMatch(error.message, words);
+      assertEquals(error.message.includes("/srv"), false);
       return Reflect.get(error, "status") === status;
     });
   });

@@ -1,6 +1,6 @@
 /** A server with the db plugin and a mounted folder, and a way to query. Not a test itself. */
 
-import { equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
 import { putWorld, withPluginServer, withTempFolder } from "../../support/plugin_server.ts";
@@ -66,7 +66,7 @@ export function withDb(
       };
       const rows: DbServer["rows"] = async (target, sql) => {
         const { status, text } = await query(target, sql);
-        equal(status, 200, text);
+        assertEquals(status, 200, text);
         return JSON.parse(text);
       };
       const put: DbServer["put"] = (path, body) => putWorld(server, path, body);

@@ -1,4 +1,4 @@
-import { match, strictEqual } from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { queryProblem } from "../../../plugins/db/query_problem.ts";
 import { Problem } from "../../../plugins/kit/problem.ts";
 
@@ -19,13 +19,13 @@ const NAMES: readonly (readonly [name: string, status: number, words: RegExp])[]
 for (const [name, status, words] of NAMES) {
   Deno.test(`queryProblem() answers ${status} to ${name}`, () => {
     const problem = queryProblem(Object.assign(new Error("why"), { name }), "/x", 2000);
-    strictEqual(problem instanceof Problem && problem.status, status);
-    match(problem instanceof Error ? problem.message : "", words);
+    assertStrictEquals(problem instanceof Problem && problem.status, status);
+    assertMatch(problem instanceof Error ? problem.message : "", words);
   });
 }
 
 Deno.test("queryProblem() returns an error that env.sql does not document as it is", () => {
   for (const error of [new RangeError("x"), "text", undefined]) {
-    strictEqual(queryProblem(error, "/x", 2000), error);
+    assertStrictEquals(queryProblem(error, "/x", 2000), error);
   }
 });

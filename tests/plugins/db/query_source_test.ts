@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { MAX_RESULT_BYTES, querySource } from "../../../plugins/db/query_source.ts";
 import { Problem, problemResponse } from "../../../plugins/kit/problem.ts";
 
@@ -23,7 +23,7 @@ function envOf(respond: (path: string) => Response, onDisk: readonly string[] = 
     sql: {
       query: (source: unknown, _sql: string, _params: unknown, limits: unknown) => {
         sources.push(source);
-        deepStrictEqual(limits, { maxRows: 1000, maxBytes: MAX_RESULT_BYTES, timeoutMs: 2000 });
+        assertEquals(limits, { maxRows: 1000, maxBytes: MAX_RESULT_BYTES, timeoutMs: 2000 });
         if (typeof source !== "string" || onDisk.includes(source)) return Promise.resolve(ONE);
         return Promise.reject(Object.assign(new Error("absent"), { name: "NotFound" }));
       },
@@ -38,48 +38,54 @@ const target = (file: string) => ({ file, content: false, params: [] });
 Deno.test("querySource() queries a copy of a world, or its content", async () => {
   const env = envOf(() => new Response("bytes"));
   const world = { world: "home/a b", params: [] };
-  deepStrictEqual(await querySource(env, { ...world, content: false }, "SELECT 1"), ONE);
+  assertEquals(await querySource(env, { ...world, content: false }, "SELECT 1"), ONE);
   await querySource(env, { ...world, content: true }, "SELECT 1");
-  deepStrictEqual(env.paths, ["/proc/snapshot/home/a%20b", "/home/a%20b?raw"]);
-  strictEqual(env.sources.every((source) => source instanceof ReadableStream), true);
+  assertEquals(env.paths, ["/proc/snapshot/home/a%20b", "/home/a%20b?raw"]);
+  assertEquals(env.sources.every((source) => source instanceof ReadableStream), true);
 });
 
 Deno.test("querySource() passes on the server's problem with its headers", async () => {
   const headers = { "www-authenticate": "Bearer" };
   const problem = new Problem("unauthorized", "Cannot read /home/x: no credential", headers);
   const env = envOf(() => problemResponse(problem, null));
-  await rejects(querySource(env, { world: "home/x", content: false, params: [] }, "SELECT 1"), {
-    status: 401,
-    type: "/usr/share/doc/problems/unauthorized.md",
-    message: "Cannot query /home/x: Cannot read /home/x: no credential",
-    headers,
-  });
+  await assertRejects(
+    querySource(env, { world: "home/x", content: false, params: [] }, "SELECT 1"),
+    {
+      status: 401,
+      type: "/usr/share/doc/problems/unauthorized.md",
+      message: "Cannot query /home/x: Cannot read /home/x: no credential",
+      headers,
+    },
+  );
 });
 
 Deno.test("querySource() answers 502 to a response that is not a problem", async () => {
   const env = envOf(() => new Response("broken", { status: 500 }));
-  await rejects(querySource(env, { world: "home/x", content: false, params: [] }, "SELECT 1"), {
-    status: 502,
-    message: "Cannot query /home/x: the server responded with 500",
-  });
+  await assertRejects(
+    querySource(env, { world: "home/x", content: false, params: [] }, "SELECT 1"),
+    {
+      status: 502,
+      message: "Cannot query /home/x: the server responded with 500",
+    },
+  );
 });
 
 Deno.test("querySource() queries a file below a mount", async () => {
   const env = envOf(noResponse, ["/srv/x.db"]);
   await querySource(env, target("data/x.db"), "SELECT 1");
-  deepStrictEqual(env.sources, ["/srv/x.db"]);
+  assertEquals(env.sources, ["/srv/x.db"]);
 });
 
 Deno.test("querySource() finds a file whose name is in NFD on the disk", async () => {
   for (const name of [NFC, NFD]) {
     const env = envOf(noResponse, [`/srv/${NFD}`]);
     await querySource(env, target(`data/${name}`), "SELECT 1");
-    strictEqual(env.sources.at(-1), `/srv/${NFD}`);
+    assertEquals(env.sources.at(-1), `/srv/${NFD}`);
   }
 });
 
 Deno.test("querySource() answers 404 if no spelling of the name exists", async () => {
-  await rejects(querySource(envOf(noResponse), target("data/\u00e9.db"), "SELECT 1"), {
+  await assertRejects(querySource(envOf(noResponse), target("data/\u00e9.db"), "SELECT 1"), {
     status: 404,
     message: "Cannot query the file data/\u00e9.db: the file does not exist",
   });

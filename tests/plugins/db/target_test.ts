@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 import { readTarget } from "../../../plugins/db/target.ts";
 
 function read(target: string) {
@@ -8,28 +8,28 @@ function read(target: string) {
 Deno.test("readTarget() takes a world by query or by path, in short or in full", () => {
   for (const target of ["?world=home/a", "?world=a", "?world=/home/a", "/home/a"]) {
     const { world, file, content } = read(target);
-    deepStrictEqual([world, file, content], ["home/a", undefined, false], target);
+    assertEquals([world, file, content], ["home/a", undefined, false], target);
   }
-  strictEqual(read("?world=usr/share/x").world, "usr/share/x");
-  strictEqual(read("/home/a%20b/%C3%BC%25").world, "home/a b/ü%");
-  strictEqual(read("?world=u%CC%88").world, "home/ü");
-  strictEqual(read("?world=x&content").content, true);
+  assertEquals(read("?world=usr/share/x").world, "usr/share/x");
+  assertEquals(read("/home/a%20b/%C3%BC%25").world, "home/a b/ü%");
+  assertEquals(read("?world=u%CC%88").world, "home/ü");
+  assertEquals(read("?world=x&content").content, true);
 });
 
 Deno.test("readTarget() takes a file by query or by path", () => {
-  strictEqual(read("?file=data/a.db").file, "data/a.db");
-  strictEqual(read("/mnt/data/a%20b.db").file, "data/a b.db");
+  assertEquals(read("?file=data/a.db").file, "data/a.db");
+  assertEquals(read("/mnt/data/a%20b.db").file, "data/a b.db");
 });
 
 Deno.test("readTarget() binds texts and numbers by name or by position", () => {
-  deepStrictEqual(read("?world=x&p.a=7&n.b=7&n.c=1.5e-3&n.d=-9223372036854775808").params, {
+  assertEquals(read("?world=x&p.a=7&n.b=7&n.c=1.5e-3&n.d=-9223372036854775808").params, {
     a: "7",
     b: 7n,
     c: 0.0015,
     d: -9223372036854775808n,
   });
-  deepStrictEqual(read("?world=x&n.2=2&p.1=a").params, ["a", 2n]);
-  deepStrictEqual(read("?world=x&p.a%0Ab=1").params, { "a\nb": "1" });
+  assertEquals(read("?world=x&n.2=2&p.1=a").params, ["a", 2n]);
+  assertEquals(read("?world=x&p.a%0Ab=1").params, { "a\nb": "1" });
 });
 
 const FAULTS: readonly (readonly [target: string, words: RegExp])[] = [
@@ -51,8 +51,8 @@ const FAULTS: readonly (readonly [target: string, words: RegExp])[] = [
 
 for (const [target, words] of FAULTS) {
   Deno.test(`readTarget() refuses ${JSON.stringify(target)}`, () => {
-    throws(() => read(target), (error: Error) => {
-      match(error.message, words);
+    assertThrows(() => read(target), (error: Error) => {
+      assertMatch(error.message, words);
       return Reflect.get(error, "status") === 400;
     });
   });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { broadcast, statusOf } from "../../../plugins/fanout/broadcast.ts";
 
 const NOTHING = new Uint8Array();
@@ -18,8 +18,8 @@ Deno.test("broadcast() sends the method, the passed headers and the body to ever
     },
   );
   const passed = "accept,content-type,x-meta-by";
-  deepStrictEqual(sent, [["/home/a%20b?ext=md", passed], ["/home/c?ext=md", passed]]);
-  deepStrictEqual(results, [
+  assertEquals(sent, [["/home/a%20b?ext=md", passed], ["/home/c?ext=md", passed]]);
+  assertEquals(results, [
     { target: "/home/a b", status: 201, version: 3 },
     { target: "/home/c", status: 201, version: 3 },
   ]);
@@ -40,7 +40,7 @@ Deno.test("broadcast() reports faults, refusals and failed writes in the order o
         ? Promise.reject(new Error("connection closed"))
         : Promise.resolve(Response.json({ detail: "Cannot write it" }, { status: 403 })),
   );
-  deepStrictEqual(results, [
+  assertEquals(results, [
     {
       target: "/dev/x",
       status: 400,
@@ -70,14 +70,14 @@ Deno.test("broadcast() writes at most 8 targets at a time", async () => {
       return new Response("{}");
     },
   );
-  strictEqual(most, 8);
+  assertEquals(most, 8);
 });
 
 Deno.test("statusOf() is 200 for success, the common status of all failures, else 207", () => {
   const status = (...codes: number[]) =>
     statusOf(codes.map((status) => ({ target: "/home/x", status })));
-  strictEqual(status(200, 201), 200);
-  strictEqual(status(403, 403), 403);
-  strictEqual(status(403, 404), 207);
-  strictEqual(status(200, 403), 207);
+  assertEquals(status(200, 201), 200);
+  assertEquals(status(403, 403), 403);
+  assertEquals(status(403, 404), 207);
+  assertEquals(status(200, 403), 207);
 });

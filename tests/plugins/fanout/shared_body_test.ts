@@ -1,4 +1,4 @@
-import { rejects, strictEqual } from "node:assert/strict";
+import { assertRejects, assertStrictEquals } from "../../support/assert.ts";
 import { readShared } from "../../../plugins/fanout/shared_body.ts";
 
 const MIB = 1024 * 1024;
@@ -14,8 +14,8 @@ function lengthOf(body: Uint8Array): Promise<Response> {
 
 Deno.test("readShared() passes on a body of 16 MiB and refuses a longer one", async () => {
   const response = await readShared(requestOf(16), lengthOf);
-  strictEqual(await response.json(), 16 * MIB);
-  await rejects(readShared(requestOf(17), lengthOf), { status: 413 });
+  assertStrictEquals(await response.json(), 16 * MIB);
+  await assertRejects(readShared(requestOf(17), lengthOf), { status: 413 });
 });
 
 Deno.test("readShared() refuses a body while the bodies in use reach 64 MiB", async () => {
@@ -29,11 +29,11 @@ Deno.test("readShared() refuses a body while the bodies in use reach 64 MiB", as
     })
   );
   await Promise.all(started.map(({ promise }) => promise));
-  await rejects(readShared(requestOf(1), lengthOf), {
+  await assertRejects(readShared(requestOf(1), lengthOf), {
     status: 503,
     headers: { "retry-after": "1" },
   });
   done.resolve();
   await Promise.all(using);
-  strictEqual(await (await readShared(requestOf(1), lengthOf)).json(), MIB);
+  assertStrictEquals(await (await readShared(requestOf(1), lengthOf)).json(), MIB);
 });

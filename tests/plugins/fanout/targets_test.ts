@@ -1,9 +1,9 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { readTargets } from "../../../plugins/fanout/targets.ts";
 
 Deno.test("readTargets() takes names in short and in full, each once", () => {
   const text = "\ufeff# targets\r\n\r\nhome/a\n/home/b\n  c  \nhome/c\n/home/deep/d e\n#home/not\n";
-  deepStrictEqual(readTargets(text), [
+  assertEquals(readTargets(text), [
     { line: 3, path: "/home/a" },
     { line: 4, path: "/home/b" },
     { line: 5, path: "/home/c" },
@@ -12,7 +12,7 @@ Deno.test("readTargets() takes names in short and in full, each once", () => {
 });
 
 Deno.test("readTargets() puts names in NFC", () => {
-  deepStrictEqual(readTargets("u\u0308\n\u00fc"), [{ line: 1, path: "/home/\u00fc" }]);
+  assertEquals(readTargets("u\u0308\n\u00fc"), [{ line: 1, path: "/home/\u00fc" }]);
 });
 
 const FAULTS: readonly (readonly [entry: string, fault: RegExp])[] = [
@@ -31,15 +31,15 @@ const FAULTS: readonly (readonly [entry: string, fault: RegExp])[] = [
 for (const [entry, fault] of FAULTS) {
   Deno.test(`readTargets() reports ${entry}`, () => {
     const [target, ...rest] = readTargets(entry);
-    match(target?.fault ?? "", fault);
-    deepStrictEqual(rest, []);
+    assertMatch(target?.fault ?? "", fault);
+    assertEquals(rest, []);
   });
 }
 
 Deno.test("readTargets() accepts 256 targets and reports the next one only", () => {
   const names = Array.from({ length: 300 }, (_, i) => `many/${i}`);
   const targets = readTargets(names.join("\n"));
-  strictEqual(targets.length, 257);
-  strictEqual(targets[255]?.fault, undefined);
-  strictEqual(targets[256]?.fault, "there are more than 256 targets");
+  assertEquals(targets.length, 257);
+  assertEquals(targets[255]?.fault, undefined);
+  assertEquals(targets[256]?.fault, "there are more than 256 targets");
 });

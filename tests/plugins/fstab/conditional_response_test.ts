@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import { conditionalResponse } from "../../../plugins/fstab/conditional_response.ts";
 
 const HEADERS = { "etag": '"1"', "content-type": "text/plain", "content-length": "4", "vary": "x" };
@@ -9,15 +9,15 @@ function evaluate(headers: Record<string, string>): Response | undefined {
 
 Deno.test("conditionalResponse() is a 304 without the headers that describe the content", () => {
   const response = evaluate({ "if-none-match": '"1"' });
-  strictEqual(response?.status, 304);
-  deepStrictEqual([...response.headers], [["etag", '"1"'], ["vary", "x"]]);
+  assertEquals(response?.status, 304);
+  assertEquals([...response.headers], [["etag", '"1"'], ["vary", "x"]]);
 });
 
 Deno.test("conditionalResponse() is undefined if the content must be sent", () => {
-  strictEqual(evaluate({}), undefined);
-  strictEqual(evaluate({ "if-none-match": '"2"' }), undefined);
+  assertEquals(evaluate({}), undefined);
+  assertEquals(evaluate({ "if-none-match": '"2"' }), undefined);
 });
 
 Deno.test("conditionalResponse() throws precondition-failed with the current entity tag", () => {
-  throws(() => evaluate({ "if-match": '"2"' }), { status: 412, headers: { etag: '"1"' } });
+  assertThrows(() => evaluate({ "if-match": '"2"' }), { status: 412, headers: { etag: '"1"' } });
 });

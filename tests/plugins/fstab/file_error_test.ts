@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { classifyFileError, fileProblem } from "../../../plugins/fstab/file_error.ts";
 import { fileError } from "./memory_files.ts";
 
@@ -18,7 +18,7 @@ Deno.test("fileProblem() maps errors of the disk to problems that contain no pat
   ];
   for (const [error, status, reason] of rows) {
     const problem = fileProblem(error, "read", "/mnt/x");
-    deepStrictEqual(
+    assertEquals(
       [problem.status, problem.message],
       [status, `Cannot read /mnt/x: ${reason}`],
     );
@@ -26,5 +26,5 @@ Deno.test("fileProblem() maps errors of the disk to problems that contain no pat
 });
 
 Deno.test("classifyFileError() keeps the class of the error", () => {
-  strictEqual(classifyFileError(fileError("NotADirectory")).name, "NotADirectory");
+  assertEquals(classifyFileError(fileError("NotADirectory")).name, "NotADirectory");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { createPlace, findFile } from "../../../plugins/fstab/file_place.ts";
 import { memoryFiles, mountRequest, type Tree } from "./memory_files.ts";
 
@@ -14,18 +14,21 @@ const find = (...segments: string[]) => findFile(memoryFiles(TREE), "/srv", segm
 
 Deno.test("findFile() finds a file by its path", async () => {
   const { place, info } = await find("a");
-  deepStrictEqual([place, info.size], ["/srv/a", 4]);
-  strictEqual((await find()).info.kind, "folder");
+  assertEquals([place, info.size], ["/srv/a", 4]);
+  assertEquals((await find()).info.kind, "folder");
 });
 
 Deno.test("findFile() finds a file whose name on the disk is in NFD", async () => {
-  strictEqual((await find("ü", "x")).place, "/srv/u\u0308/x");
+  assertEquals((await find("ü", "x")).place, "/srv/u\u0308/x");
 });
 
 Deno.test("findFile() throws the first error if there is no other spelling", async () => {
-  await rejects(find("b"), { status: 404, message: "Cannot read /mnt/w/x: it does not exist" });
-  await rejects(find("ü", "y"), { status: 404 });
-  await rejects(find("out"), { status: 403 });
+  await assertRejects(find("b"), {
+    status: 404,
+    message: "Cannot read /mnt/w/x: it does not exist",
+  });
+  await assertRejects(find("ü", "y"), { status: 404 });
+  await assertRejects(find("out"), { status: 403 });
 });
 
 Deno.test("createPlace() returns the path of a file that exists, in either spelling", async () => {
@@ -34,29 +37,29 @@ Deno.test("createPlace() returns the path of a file that exists, in either spell
     const mounted = mountRequest(path, { method: "PUT" }, tree);
     return createPlace(memoryFiles(tree), mounted);
   };
-  strictEqual(await placeOf("/mnt/w/a"), "/srv/a");
-  strictEqual(await placeOf("/mnt/w/ü/x"), "/srv/u\u0308/x");
-  deepStrictEqual(tree, TREE);
+  assertEquals(await placeOf("/mnt/w/a"), "/srv/a");
+  assertEquals(await placeOf("/mnt/w/ü/x"), "/srv/u\u0308/x");
+  assertEquals(tree, TREE);
 });
 
 Deno.test("createPlace() creates the folders above a file that does not exist", async () => {
   const tree: Tree = { "/srv": null };
   const mounted = mountRequest("/mnt/w/new/deep/x", { method: "PUT" }, tree);
-  strictEqual(await createPlace(memoryFiles(tree), mounted), "/srv/new/deep/x");
-  deepStrictEqual(tree, { "/srv": null, "/srv/new": null, "/srv/new/deep": null });
+  assertEquals(await createPlace(memoryFiles(tree), mounted), "/srv/new/deep/x");
+  assertEquals(tree, { "/srv": null, "/srv/new": null, "/srv/new/deep": null });
 });
 
 Deno.test("createPlace() throws conflict below a file, or if the mounted folder is missing", async () => {
   const put = (tree: Tree) =>
     createPlace(memoryFiles(tree), mountRequest("/mnt/w/a/b", { method: "PUT" }, tree));
-  await rejects(put({ ...TREE }), {
+  await assertRejects(put({ ...TREE }), {
     status: 409,
     message: "Cannot PUT /mnt/w/a/b: a part of the path is not a folder",
   });
   const empty: Tree = {};
-  await rejects(put(empty), {
+  await assertRejects(put(empty), {
     status: 409,
     message: "Cannot PUT /mnt/w/a/b: the mounted folder does not exist",
   });
-  deepStrictEqual(empty, {});
+  assertEquals(empty, {});
 });

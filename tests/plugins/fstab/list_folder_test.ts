@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { fileRow, isListed, listFolder } from "../../../plugins/fstab/list_folder.ts";
 import { fileError, infoOf, memoryFiles, mountRequest } from "./memory_files.ts";
 
@@ -15,11 +15,11 @@ Deno.test("listFolder() lists names in NFC, and omits those that a URL cannot co
   const request = mountRequest("/mnt/w/", { headers: { accept: "application/json" } }, TREE);
   const response = await listFolder(request, memoryFiles(TREE), "/srv");
   const time = { updated_at: "2026-05-31T12:00:00.000Z" };
-  deepStrictEqual(await response.json(), [
+  assertEquals(await response.json(), [
     { name: "sub", dir: true, ...time },
     { name: "ü.md", dir: false, size: 4, len: 4, ...time },
   ]);
-  strictEqual(response.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
+  assertEquals(response.headers.get("allow"), "GET, HEAD, OPTIONS, POST, PUT");
 });
 
 Deno.test("listFolder() marks a symlink, and one that cannot be followed", async () => {
@@ -28,8 +28,8 @@ Deno.test("listFolder() marks a symlink, and one that cannot be followed", async
     Promise.resolve(["in", "out"].map((name) => ({ ...infoOf(name, ""), kind: "link" as const })));
   const request = mountRequest("/mnt/w/", { headers: { accept: "application/json" } }, {});
   const [inside, outside] = await (await listFolder(request, files, "/srv")).json();
-  deepStrictEqual([inside.link, inside.size], [true, 4]);
-  deepStrictEqual(outside, { name: "out", dir: false, link: true, reachable: false });
+  assertEquals([inside.link, inside.size], [true, 4]);
+  assertEquals(outside, { name: "out", dir: false, link: true, reachable: false });
 });
 
 Deno.test("listFolder() lists at most 10000 entries and says so", async () => {
@@ -37,26 +37,26 @@ Deno.test("listFolder() lists at most 10000 entries and says so", async () => {
   files.list = (_path, { most = 0 } = {}) =>
     Promise.resolve(Array.from({ length: most }, (_, at) => infoOf(`${at}`, "")));
   const response = await listFolder(mountRequest("/mnt/w/", {}, {}), files, "/srv");
-  strictEqual(response.headers.get("x-mount-truncated"), "10000");
-  strictEqual((await response.text()).split("\n").length, 10_001);
+  assertEquals(response.headers.get("x-mount-truncated"), "10000");
+  assertEquals((await response.text()).split("\n").length, 10_001);
 });
 
 Deno.test("listFolder() throws the problem of a folder that cannot be listed", async () => {
   const files = memoryFiles({});
   files.list = () => Promise.reject(fileError("PermissionDenied"));
-  await rejects(listFolder(mountRequest("/mnt/w/", {}, {}), files, "/srv"), { status: 403 });
+  await assertRejects(listFolder(mountRequest("/mnt/w/", {}, {}), files, "/srv"), { status: 403 });
 });
 
 Deno.test("isListed() rejects control characters, backslashes and files that are being written", () => {
-  for (const name of ["a", "ü b", ".hidden", "100%"]) ok(isListed(name), name);
-  for (const name of ["a\nb", "a\\b", "\ud800", "\ufffd", UPLOAD]) ok(!isListed(name), name);
+  for (const name of ["a", "ü b", ".hidden", "100%"]) assert(isListed(name), name);
+  for (const name of ["a\nb", "a\\b", "\ud800", "\ufffd", UPLOAD]) assert(!isListed(name), name);
 });
 
 Deno.test("fileRow() has no size for a folder, and is not reachable for a device", () => {
   const info = { ...infoOf("x", "text"), modified: null };
-  deepStrictEqual(fileRow("x", info), { name: "x", dir: false, size: 4, len: 4 });
-  deepStrictEqual(fileRow("x", { ...info, kind: "folder" }), { name: "x", dir: true });
-  deepStrictEqual(fileRow("x", { ...info, kind: "other" }), {
+  assertEquals(fileRow("x", info), { name: "x", dir: false, size: 4, len: 4 });
+  assertEquals(fileRow("x", { ...info, kind: "folder" }), { name: "x", dir: true });
+  assertEquals(fileRow("x", { ...info, kind: "other" }), {
     name: "x",
     dir: false,
     reachable: false,

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { listMounts } from "../../../plugins/fstab/list_mounts.ts";
 import { readMountTable } from "../../../plugins/kit/mount_table.ts";
 import { memoryFiles } from "./memory_files.ts";
@@ -18,7 +18,7 @@ function send(method: string, accept: string): Promise<Response> {
 
 Deno.test("listMounts() lists the mounts and the lines that cannot be used", async () => {
   const response = await send("GET", "application/json");
-  deepStrictEqual(await response.json(), [
+  assertEquals(await response.json(), [
     { name: "api", dir: true, kind: "http", mode: "ro", description: "ro http" },
     {
       name: "gone",
@@ -49,10 +49,13 @@ Deno.test("listMounts() lists the mounts and the lines that cannot be used", asy
 
 Deno.test("listMounts() answers OPTIONS, and refuses methods that would change the list", async () => {
   const options = await send("OPTIONS", "*/*");
-  deepStrictEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
-  await rejects(send("PUT", "*/*"), { status: 405, headers: { allow: "GET, HEAD, OPTIONS" } });
+  assertEquals([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+  await assertRejects(send("PUT", "*/*"), {
+    status: 405,
+    headers: { allow: "GET, HEAD, OPTIONS" },
+  });
 });
 
 Deno.test("listMounts() answers a browser with the shell's page", async () => {
-  strictEqual((await send("GET", "text/html")).headers.get("x-show"), "shell");
+  assertEquals((await send("GET", "text/html")).headers.get("x-show"), "shell");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import {
   byName,
   formatListing,
@@ -25,36 +25,36 @@ Deno.test("listingForm() follows Accept, and is text if Accept allows no form", 
     ["text/plain;q=0, */*", "application/json"],
     ["image/png", "text/plain"],
   ];
-  for (const [accept, form] of rows) strictEqual(listingForm(get({ accept })), form, accept);
-  strictEqual(listingForm(get()), "text/plain");
+  for (const [accept, form] of rows) assertStrictEquals(listingForm(get({ accept })), form, accept);
+  assertEquals(listingForm(get()), "text/plain");
 });
 
 Deno.test("formatListing() marks folders and faults in text, and keeps all fields in JSON", () => {
-  strictEqual(formatListing(ROWS, "text/plain"), "a/\nb.txt\n# line 2: x\n");
-  deepStrictEqual(JSON.parse(formatListing(ROWS, "application/json")), ROWS);
+  assertEquals(formatListing(ROWS, "text/plain"), "a/\nb.txt\n# line 2: x\n");
+  assertEquals(JSON.parse(formatListing(ROWS, "application/json")), ROWS);
 });
 
 Deno.test("listingResponse() has an entity tag per form and answers 304", async () => {
   const text = await listingResponse(get(), ROWS, "text/plain", "/mnt/", { allow: "GET" });
-  strictEqual(await text.text(), "a/\nb.txt\n# line 2: x\n");
+  assertEquals(await text.text(), "a/\nb.txt\n# line 2: x\n");
   const etag = text.headers.get("etag") ?? "";
-  match(etag, /^"[0-9a-f]{16}\.list"$/);
-  strictEqual(text.headers.get("allow"), "GET");
+  assertMatch(etag, /^"[0-9a-f]{16}\.list"$/);
+  assertEquals(text.headers.get("allow"), "GET");
   const again = get({ "if-none-match": etag });
-  strictEqual((await listingResponse(again, ROWS, "text/plain", "/mnt/")).status, 304);
-  strictEqual((await listingResponse(again, ROWS, "application/json", "/mnt/")).status, 200);
+  assertEquals((await listingResponse(again, ROWS, "text/plain", "/mnt/")).status, 304);
+  assertEquals((await listingResponse(again, ROWS, "application/json", "/mnt/")).status, 200);
 });
 
 Deno.test("listingResponse() answers HEAD with the length and no body", async () => {
   const response = await listingResponse(get({}, "HEAD"), ROWS, "text/plain", "/mnt/");
-  deepStrictEqual([response.headers.get("content-length"), await response.text()], ["21", ""]);
+  assertEquals([response.headers.get("content-length"), await response.text()], ["21", ""]);
 });
 
 Deno.test("shellResponse() asks the server for the shell's page", () => {
-  strictEqual(shellResponse().headers.get("x-show"), "shell");
+  assertEquals(shellResponse().headers.get("x-show"), "shell");
 });
 
 Deno.test("byName() orders rows by code units", () => {
   const names = ["b", "B", "a"].map((name) => ({ name, dir: false })).sort(byName);
-  deepStrictEqual(names.map(({ name }) => name), ["B", "a", "b"]);
+  assertEquals(names.map(({ name }) => name), ["B", "a", "b"]);
 });

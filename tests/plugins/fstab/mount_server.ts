@@ -3,7 +3,7 @@
  * web server. Shared by the tests of mounts.
  */
 
-import { equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { eventually } from "../../plugin/plugin_test_server.ts";
 import { APPROVE, bearer, type TestServer, TOKEN } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
@@ -95,7 +95,7 @@ function mountServer(server: TestServer, folder: string, upstream: Upstream): Mo
         { method: "PUT", target: "/etc/fstab", headers: T3, body: table },
         true,
       );
-      equal(put.status === 200 || put.status === 201, true, put.text);
+      assertEquals(put.status === 200 || put.status === 201, true, put.text);
       await eventually(async () => {
         const { text } = await send("GET", "/mnt/");
         return text.split("\n").includes(`${marker}/`) || undefined;

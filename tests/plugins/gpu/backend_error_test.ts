@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import {
   backendProblem,
   connectionFailure,
@@ -12,7 +12,7 @@ const DATE = "Wed, 21 Oct 2026 07:28:00 GMT";
 
 Deno.test("backendProblem() quotes the backend without the key", () => {
   const problem = backendProblem(OPENAI, KEY, "answered 500", `bad ${KEY}\n`);
-  deepStrictEqual(
+  assertEquals(
     [problem.status, problem.message],
     [502, "Cannot answer: the openai backend answered 500: bad ***"],
   );
@@ -20,8 +20,8 @@ Deno.test("backendProblem() quotes the backend without the key", () => {
 
 Deno.test("refusalProblem() passes a rate limit on with its time", () => {
   const problem = refusalProblem(OPENAI, KEY, { status: 429, text: "wait", retryAfter: "7" });
-  deepStrictEqual([problem.status, problem.headers], [429, { "retry-after": "7" }]);
-  strictEqual(problem.message, "Cannot answer: the openai backend asks to wait: wait");
+  assertEquals([problem.status, problem.headers], [429, { "retry-after": "7" }]);
+  assertEquals(problem.message, "Cannot answer: the openai backend asks to wait: wait");
 });
 
 Deno.test("refusalProblem() answers 502 for every other status", () => {
@@ -46,17 +46,17 @@ Deno.test("refusalProblem() answers 502 for every other status", () => {
     ];
   for (const [status, key, text, end] of rows) {
     const problem = refusalProblem(OPENAI, key, { status, text, retryAfter: "7" });
-    strictEqual(problem.message, `Cannot answer: the openai backend ${end}`);
-    deepStrictEqual([problem.status, problem.headers], [502, {}]);
+    assertEquals(problem.message, `Cannot answer: the openai backend ${end}`);
+    assertEquals([problem.status, problem.headers], [502, {}]);
   }
 });
 
 Deno.test("retryAfterHeader() accepts seconds and HTTP dates only", () => {
   for (const value of ["7", ` ${DATE} `]) {
-    deepStrictEqual(retryAfterHeader(value), { "retry-after": value.trim() });
+    assertEquals(retryAfterHeader(value), { "retry-after": value.trim() });
   }
   for (const value of [null, "", "soon", "-1", "1.5", "2026-10-21"]) {
-    deepStrictEqual(retryAfterHeader(value), {}, `${value}`);
+    assertEquals(retryAfterHeader(value), {}, `${value}`);
   }
 });
 
@@ -72,11 +72,11 @@ Deno.test("connectionFailure() describes errors of the runtime without their add
   ];
   for (const [message, found] of rows) {
     const error = new TypeError("error sending request", { cause: new Error(message) });
-    strictEqual(connectionFailure(error), found, message);
+    assertStrictEquals(connectionFailure(error), found, message);
   }
-  strictEqual(connectionFailure("x"), "cannot be reached");
+  assertEquals(connectionFailure("x"), "cannot be reached");
   const denied = Object.assign(new Error("Requires net access to x"), { name: "NotCapable" });
-  strictEqual(
+  assertEquals(
     connectionFailure(denied),
     "cannot be reached: the plugin has no permission for its host and port",
   );

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../../support/assert.ts";
 import {
   type Backend,
   ConfigError,
@@ -28,7 +28,7 @@ Deno.test("parseEndpoint() returns the host and port of a backend line", () => {
   ];
   for (const [line, href, isLocal] of rows) {
     const { url, ...endpoint } = parseEndpoint(line);
-    deepStrictEqual([url.href, endpoint.isLocal], [href, isLocal], line);
+    assertEquals([url.href, endpoint.isLocal], [href, isLocal], line);
   }
 });
 
@@ -46,7 +46,7 @@ Deno.test("parseEndpoint() rejects a line without quoting it", () => {
     ["ollama://a_b", /the host name is invalid/],
   ];
   for (const [line, found] of rows) {
-    throws(() => parseEndpoint(line), (error: unknown) => {
+    assertThrows(() => parseEndpoint(line), (error: unknown) => {
       return error instanceof ConfigError && found.test(error.message) &&
         !error.message.includes("SECRET");
     }, line);
@@ -65,11 +65,11 @@ Deno.test("createBackend() completes the path of the call", () => {
     ["deepseek://api.deepseek.com", "https://api.deepseek.com/chat/completions"],
     ["vast://openai.vast.ai/mine", "https://openai.vast.ai/mine/chat/completions"],
   ];
-  for (const [line, url] of rows) strictEqual(backendOf(line).url, url);
+  for (const [line, url] of rows) assertStrictEquals(backendOf(line).url, url);
 });
 
 Deno.test("createBackend() uses the defaults of the scheme", () => {
-  deepStrictEqual(backendOf("openai://127.0.0.1:8080"), {
+  assertEquals(backendOf("openai://127.0.0.1:8080"), {
     scheme: "openai",
     format: "openai",
     url: "http://127.0.0.1:8080/v1/chat/completions",
@@ -81,7 +81,7 @@ Deno.test("createBackend() uses the defaults of the scheme", () => {
   });
   const models = ["ollama://h", "claude://h", "deepseek://h", "vast://h", "openai://api.openai.com"]
     .map((line) => backendOf(line).model);
-  deepStrictEqual(models, [
+  assertEquals(models, [
     "llama3.2",
     "claude-haiku-4-5",
     "deepseek-chat",
@@ -101,7 +101,7 @@ Deno.test("createBackend() replaces the defaults by settings", () => {
     timeout: "1",
   };
   const { url: _url, host: _host, ...backend } = backendOf("claude://localhost", settings);
-  deepStrictEqual(backend, {
+  assertEquals(backend, {
     scheme: "claude",
     format: "claude",
     isLocal: true,
@@ -115,6 +115,6 @@ Deno.test("createBackend() replaces the defaults by settings", () => {
 });
 
 Deno.test("isOpenAi() is true for the service of OpenAI only", () => {
-  strictEqual(isOpenAi(new URL("https://api.openai.com/v1")), true);
-  strictEqual(isOpenAi(new URL("https://api.openai.com.example/v1")), false);
+  assertEquals(isOpenAi(new URL("https://api.openai.com/v1")), true);
+  assertEquals(isOpenAi(new URL("https://api.openai.com.example/v1")), false);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects, assertStrictEquals } from "../../support/assert.ts";
 import type { Backend } from "../../../plugins/gpu/backend.ts";
 import type { Piece } from "../../../plugins/gpu/backends/wire.ts";
 import { BackendCall, CallerDisconnected } from "../../../plugins/gpu/call.ts";
@@ -46,17 +46,17 @@ Deno.test("BackendCall.start() sends the prompt and returns the pieces of the re
     sent.push([url, new Headers(headers).get("authorization"), JSON.parse(String(body))]);
     return new Response(WHOLE);
   }, async () => {
-    deepStrictEqual(await piecesOf(callOf()), [{ text: "a" }, { isEnd: true }]);
+    assertEquals(await piecesOf(callOf()), [{ text: "a" }, { isEnd: true }]);
   });
   const body = { model: "m", messages: [{ role: "user", content: "p" }], stream: true };
   const url = "http://localhost/v1/chat/completions";
-  deepStrictEqual(sent, [[url, "Bearer the-key-of-the-test", body]]);
+  assertEquals(sent, [[url, "Bearer the-key-of-the-test", body]]);
 });
 
 Deno.test("BackendCall.start() reads a response that is one document", async () => {
   const document = { choices: [{ message: { content: "all" }, finish_reason: "stop" }] };
   await withFetch(() => Response.json(document), async () => {
-    deepStrictEqual(await piecesOf(callOf()), [{ text: "all", finish: "stop", isEnd: true }]);
+    assertEquals(await piecesOf(callOf()), [{ text: "all", finish: "stop", isEnd: true }]);
   });
 });
 
@@ -73,7 +73,7 @@ Deno.test("BackendCall.start() throws a problem if there is no response", async 
       }],
     ];
   for (const [answer, problem] of rows) {
-    await withFetch(answer, () => rejects(callOf().start("m", "p"), problem));
+    await withFetch(answer, () => assertRejects(callOf().start("m", "p"), problem));
   }
 });
 
@@ -98,10 +98,10 @@ Deno.test("BackendCall.start() throws a problem for a response that breaks off, 
   for (const [response, action, count] of rows) {
     await withFetch(() => response, async () => {
       const pieces: Piece[] = [];
-      await rejects(async () => {
+      await assertRejects(async () => {
         for await (const some of await callOf().start("m", "p")) pieces.push(...some);
       }, failure(action));
-      strictEqual(pieces.length, count, action);
+      assertStrictEquals(pieces.length, count, action);
     });
   }
 });
@@ -109,7 +109,7 @@ Deno.test("BackendCall.start() throws a problem for a response that breaks off, 
 Deno.test("BackendCall.start() accepts a finish reason without an end mark", async () => {
   const finished = 'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n';
   await withFetch(() => new Response(finished), async () => {
-    deepStrictEqual(await piecesOf(callOf()), [{ text: "a", finish: "stop" }]);
+    assertEquals(await piecesOf(callOf()), [{ text: "a", finish: "stop" }]);
   });
 });
 
@@ -123,7 +123,7 @@ const silent: Answer = (_url, { signal }) =>
 Deno.test("BackendCall.start() throws gateway-timeout after the idle time", async () => {
   await withFetch(silent, async () => {
     const call = callOf("openai://localhost\ntimeout 1");
-    await rejects(call.start("m", "p"), failure("sent nothing for 1 s", 504));
+    await assertRejects(call.start("m", "p"), failure("sent nothing for 1 s", 504));
   });
 });
 
@@ -132,7 +132,7 @@ Deno.test("BackendCall.start() throws CallerDisconnected if the caller disconnec
     const caller = new AbortController();
     const started = callOf("openai://localhost", caller.signal).start("m", "p");
     caller.abort();
-    await rejects(started, CallerDisconnected);
+    await assertRejects(started, CallerDisconnected);
   });
 });
 
@@ -141,6 +141,6 @@ Deno.test("BackendCall.cancel() ends a call", async () => {
     const call = callOf();
     const started = call.start("m", "p");
     call.cancel();
-    await rejects(started, CallerDisconnected);
+    await assertRejects(started, CallerDisconnected);
   });
 });

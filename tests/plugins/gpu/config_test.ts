@@ -1,11 +1,11 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { CONFIG_PATH, isModelName, parseSettings } from "../../../plugins/gpu/config.ts";
 
 const BACKEND = "ollama://localhost\n";
 
 Deno.test("parseSettings() returns nothing for an empty configuration", () => {
   for (const text of [undefined, "", "\n \r\n", "# ollama://localhost\n   # nothing"]) {
-    deepStrictEqual(parseSettings(text), {}, text);
+    assertEquals(parseSettings(text), {}, text);
   }
 });
 
@@ -19,8 +19,8 @@ Deno.test("parseSettings() reads settings above and below the backend", () => {
     max_tokens = 77
     model m
   `);
-  strictEqual(fault, undefined);
-  deepStrictEqual(
+  assertEquals(fault, undefined);
+  assertEquals(
     [backend?.system, backend?.temperature, backend?.maxTokens, backend?.model],
     ["You are # brief.\nSee https://example.org.", 0.2, 77, "m"],
   );
@@ -51,14 +51,14 @@ Deno.test("parseSettings() names the line that it cannot use, and never quotes i
   ];
   for (const [text, found] of rows) {
     const { backend, fault = "" } = parseSettings(text);
-    strictEqual(backend, undefined, text);
-    match(fault, found);
-    ok(fault.startsWith(`${CONFIG_PATH} `), text);
-    ok(!fault.includes("SECRET"), text);
+    assertEquals(backend, undefined, text);
+    assertMatch(fault, found);
+    assert(fault.startsWith(`${CONFIG_PATH} `), text);
+    assert(!fault.includes("SECRET"), text);
   }
 });
 
 Deno.test("isModelName() accepts the names that the services use", () => {
-  for (const name of ["llama3.2", "org/model:7b", "a@b+c-d_e"]) ok(isModelName(name), name);
-  for (const name of ["", "a b", "a\nb", "ü", "x".repeat(201)]) ok(!isModelName(name), name);
+  for (const name of ["llama3.2", "org/model:7b", "a@b+c-d_e"]) assert(isModelName(name), name);
+  for (const name of ["", "a b", "a\nb", "ü", "x".repeat(201)]) assert(!isModelName(name), name);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { Deadline } from "../../../plugins/gpu/deadline.ts";
 
 const caller = (): AbortSignal => new AbortController().signal;
@@ -12,36 +12,36 @@ function pending({ signal }: Deadline): Promise<never> {
 
 Deno.test("Deadline.wait() aborts a step that takes longer than the idle time", async () => {
   const deadline = new Deadline(10, caller());
-  await rejects(deadline.wait(pending(deadline)), { name: "AbortError" });
-  deepStrictEqual([deadline.reason, deadline.exceededSeconds], ["idle", 0.01]);
+  await assertRejects(deadline.wait(pending(deadline)), { name: "AbortError" });
+  assertEquals([deadline.reason, deadline.exceededSeconds], ["idle", 0.01]);
 });
 
 Deno.test("Deadline.wait() returns the result of a step and starts the idle time anew", async () => {
   const deadline = new Deadline(60_000, caller());
-  strictEqual(await deadline.wait(Promise.resolve(7)), 7);
-  strictEqual(deadline.reason, undefined);
+  assertEquals(await deadline.wait(Promise.resolve(7)), 7);
+  assertEquals(deadline.reason, undefined);
   deadline.abort("done");
 });
 
 Deno.test("Deadline aborts a call that takes longer than the maximum", async () => {
   const deadline = new Deadline(60_000, caller(), 10);
-  await rejects(deadline.wait(pending(deadline)), { name: "AbortError" });
-  deepStrictEqual([deadline.reason, deadline.exceededSeconds], ["too-long", 0.01]);
+  await assertRejects(deadline.wait(pending(deadline)), { name: "AbortError" });
+  assertEquals([deadline.reason, deadline.exceededSeconds], ["too-long", 0.01]);
 });
 
 Deno.test("Deadline aborts a call whose caller disconnects, or has disconnected before", () => {
   const abort = new AbortController();
   const deadline = new Deadline(60_000, abort.signal);
   abort.abort();
-  deepStrictEqual([deadline.reason, deadline.signal.aborted], ["disconnected", true]);
-  strictEqual(new Deadline(60_000, abort.signal).reason, "disconnected");
+  assertEquals([deadline.reason, deadline.signal.aborted], ["disconnected", true]);
+  assertEquals(new Deadline(60_000, abort.signal).reason, "disconnected");
 });
 
 Deno.test("Deadline.abort() keeps the first reason", () => {
   const deadline = new Deadline(60_000, caller());
   deadline.abort("done");
   deadline.abort("disconnected");
-  strictEqual(deadline.reason, "done");
+  assertEquals(deadline.reason, "done");
 });
 
 Deno.test("Deadline.release() ignores the caller from then on", () => {
@@ -49,5 +49,5 @@ Deno.test("Deadline.release() ignores the caller from then on", () => {
   const deadline = new Deadline(60_000, abort.signal);
   deadline.release();
   abort.abort();
-  strictEqual(deadline.signal.aborted, false);
+  assertEquals(deadline.signal.aborted, false);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import type { WireFormat } from "../../../plugins/gpu/backend.ts";
 import { type Frame, MalformedFrame } from "../../../plugins/gpu/backends/wire.ts";
 import { createFrameParser } from "../../../plugins/gpu/frames.ts";
@@ -20,7 +20,7 @@ Deno.test("createFrameParser() reads lines of NDJSON however the bytes are cut",
   const text = '{"a":"ü"}\r\n\n  \n{"b":"👩‍🔬"}\n{"c":1}';
   for (const size of [1, 2, 3, 7, Infinity]) {
     const lines = framesOf("ollama", text, size).map(({ data }) => data.trim());
-    deepStrictEqual(lines, ['{"a":"ü"}', '{"b":"👩‍🔬"}', '{"c":1}'], `${size}`);
+    assertEquals(lines, ['{"a":"ü"}', '{"b":"👩‍🔬"}', '{"c":1}'], `${size}`);
   }
 });
 
@@ -28,7 +28,7 @@ Deno.test("createFrameParser() reads events however the bytes are cut, with any 
   const text = ": ping\n\nid: 7\nevent: e\ndata: ü\ndata: 2\n\ndata: 👩‍🔬\n\nevent: x\n\ndata:last";
   for (const newline of ["\n", "\r\n", "\r"]) {
     for (const size of [1, 2, 3, 7, Infinity]) {
-      deepStrictEqual(framesOf("claude", text.replaceAll("\n", newline), size), [
+      assertEquals(framesOf("claude", text.replaceAll("\n", newline), size), [
         { event: "e", data: "ü\n2" },
         { event: "message", data: "👩‍🔬" },
         { event: "message", data: "last" },
@@ -39,15 +39,15 @@ Deno.test("createFrameParser() reads events however the bytes are cut, with any 
 
 Deno.test("createFrameParser() returns a frame as soon as it is complete", () => {
   const parser = createFrameParser("openai");
-  deepStrictEqual(parser.push(encoder.encode("data: a\n")), []);
-  deepStrictEqual(parser.push(encoder.encode("\n")), [{ event: "message", data: "a" }]);
+  assertEquals(parser.push(encoder.encode("data: a\n")), []);
+  assertEquals(parser.push(encoder.encode("\n")), [{ event: "message", data: "a" }]);
 });
 
 Deno.test("createFrameParser() throws MalformedFrame for a frame of more than 1 MiB, after those before it", () => {
   const long = "x".repeat(1_200_000);
   for (const [format, first] of [["ollama", "{}\n"], ["openai", "data: {}\n\n"]] as const) {
     const parser = createFrameParser(format);
-    strictEqual(parser.push(encoder.encode(`${first}data: ${long}`)).length, 1, format);
-    throws(() => parser.push(encoder.encode("x")), MalformedFrame, format);
+    assertEquals(parser.push(encoder.encode(`${first}data: ${long}`)).length, 1, format);
+    assertThrows(() => parser.push(encoder.encode("x")), MalformedFrame, format);
   }
 });

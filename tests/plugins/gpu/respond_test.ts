@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import type { Piece } from "../../../plugins/gpu/backends/wire.ts";
 import { CallerDisconnected } from "../../../plugins/gpu/call.ts";
 import { type Exchange, respondEvents, respondText } from "../../../plugins/gpu/respond.ts";
@@ -43,61 +43,61 @@ Deno.test("respondText() joins the tokens and reports why the model stopped", as
     pieces([{ text: "ä" }, { text: "" }], [{ text: "b", finish: "length" }, { isEnd: true }])
   );
   const response = await respondText(exchange);
-  strictEqual(await response.text(), "äb");
-  deepStrictEqual(
+  assertEquals(await response.text(), "äb");
+  assertEquals(
     ["content-type", "x-gpu-model", "x-gpu-finish"].map((name) => response.headers.get(name)),
     ["text/plain; charset=utf-8", "m", "length"],
   );
   const { answer_bytes, status, finish } = exchange.usage;
-  deepStrictEqual([answer_bytes, status, finish, counts.ended], [3, 200, "length", 1]);
+  assertEquals([answer_bytes, status, finish, counts.ended], [3, 200, "length", 1]);
 });
 
 Deno.test("respondText() throws the problem of the backend, and records it", async () => {
   const { exchange, counts } = exchangeOf(() => failing(PROBLEM, [{ text: "half" }]));
-  await rejects(respondText(exchange), PROBLEM);
+  await assertRejects(respondText(exchange), PROBLEM);
   const { status, finish, answer_bytes } = exchange.usage;
-  deepStrictEqual([status, finish, answer_bytes, counts.ended], [502, "error", 4, 1]);
+  assertEquals([status, finish, answer_bytes, counts.ended], [502, "error", 4, 1]);
 });
 
 Deno.test("respondText() refuses a text of more than 4 MiB", async () => {
   const { exchange, counts } = exchangeOf(() =>
     pieces([{ text: "x".repeat(4 * 1024 * 1024 + 1) }])
   );
-  await rejects(respondText(exchange), {
+  await assertRejects(respondText(exchange), {
     status: 502,
     message:
       "Cannot answer: the response is longer than 4194304 bytes; /dev/gpu/stream has no limit",
   });
-  deepStrictEqual([counts.cancelled, counts.ended], [1, 1]);
+  assertEquals([counts.cancelled, counts.ended], [1, 1]);
 });
 
 Deno.test("respondText() records 499 if the caller disconnected", async () => {
   const { exchange } = exchangeOf(() => failing(new CallerDisconnected()));
-  await rejects(respondText(exchange), CallerDisconnected);
-  deepStrictEqual([exchange.usage.status, exchange.usage.finish], [499, "left"]);
+  await assertRejects(respondText(exchange), CallerDisconnected);
+  assertEquals([exchange.usage.status, exchange.usage.finish], [499, "left"]);
 });
 
 Deno.test("respondEvents() sends an event per token, and done at the end", async () => {
   const { exchange, counts } = exchangeOf(() => pieces([{ text: "a" }, { text: "b" }], [{}]));
   const response = await respondEvents(exchange);
-  strictEqual(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
-  strictEqual(await response.text(), "data: a\n\ndata: b\n\nevent: done\ndata: stop\n\n");
-  strictEqual(counts.ended, 1);
+  assertEquals(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+  assertEquals(await response.text(), "data: a\n\ndata: b\n\nevent: done\ndata: stop\n\n");
+  assertEquals(counts.ended, 1);
 });
 
 Deno.test("respondEvents() sends an error that comes after tokens as an event", async () => {
   const { exchange, counts } = exchangeOf(() => failing(PROBLEM, [{ text: "a" }]));
   const end = `event: error\ndata: ${PROBLEM.message}\n\nevent: done\ndata: error\n\n`;
-  strictEqual(await (await respondEvents(exchange)).text(), `data: a\n\n${end}`);
-  deepStrictEqual([exchange.usage.status, exchange.usage.finish, counts.ended], [200, "error", 1]);
+  assertEquals(await (await respondEvents(exchange)).text(), `data: a\n\n${end}`);
+  assertEquals([exchange.usage.status, exchange.usage.finish, counts.ended], [200, "error", 1]);
 });
 
 Deno.test("respondEvents() throws a problem that comes before tokens", async () => {
   const { exchange, counts } = exchangeOf(() => {
     throw PROBLEM;
   });
-  await rejects(respondEvents(exchange), PROBLEM);
-  deepStrictEqual([exchange.usage.status, counts.ended], [502, 1]);
+  await assertRejects(respondEvents(exchange), PROBLEM);
+  assertEquals([exchange.usage.status, counts.ended], [502, 1]);
 });
 
 Deno.test("respondEvents() cancels the call when its reader leaves", async () => {
@@ -105,6 +105,6 @@ Deno.test("respondEvents() cancels the call when its reader leaves", async () =>
   const reader = (await respondEvents(exchange)).body?.getReader();
   await reader?.read();
   await reader?.cancel();
-  deepStrictEqual([counts.cancelled, counts.ended], [1, 1]);
-  deepStrictEqual([exchange.usage.status, exchange.usage.finish], [499, "left"]);
+  assertEquals([counts.cancelled, counts.ended], [1, 1]);
+  assertEquals([exchange.usage.status, exchange.usage.finish], [499, "left"]);
 });

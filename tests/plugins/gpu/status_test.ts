@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { parseSettings } from "../../../plugins/gpu/config.ts";
 import { backendHeaders, statusResponse, unusableDetail } from "../../../plugins/gpu/status.ts";
 
@@ -14,39 +14,39 @@ Deno.test("statusResponse() answers with text unless Accept prefers JSON", async
   for (
     const accept of [undefined, "*/*", "text/plain", "text/html", "application/json;q=0.5, text/*"]
   ) {
-    strictEqual(await get(accept).text(), text, accept);
+    assertStrictEquals(await get(accept).text(), text, accept);
   }
   const json = { backend: "openai", model: "a/b:c", local: true, configured: true };
   for (const accept of ["application/json", "text/plain;q=0.1, application/json;q=0.2, */*;q=0"]) {
-    deepStrictEqual(await get(accept).json(), json, accept);
+    assertEquals(await get(accept).json(), json, accept);
   }
 });
 
 Deno.test("statusResponse() says that nothing is configured", async () => {
-  deepStrictEqual(await get("application/json", {}).json(), {
+  assertEquals(await get("application/json", {}).json(), {
     backend: null,
     model: null,
     local: false,
     configured: false,
   });
-  match(await get(undefined, {}).text(), /no backend is configured; PUT \/etc\/gpu\.conf/);
+  assertMatch(await get(undefined, {}).text(), /no backend is configured; PUT \/etc\/gpu\.conf/);
 });
 
 Deno.test("statusResponse() answers HEAD without a body", async () => {
   const response = get(undefined, CONFIGURED, "HEAD");
-  deepStrictEqual([response.status, await response.text()], [200, ""]);
-  strictEqual(response.headers.get("x-gpu-local"), "true");
+  assertEquals([response.status, await response.text()], [200, ""]);
+  assertEquals(response.headers.get("x-gpu-local"), "true");
 });
 
 Deno.test("unusableDetail() names the fault of the configuration", () => {
-  strictEqual(
+  assertEquals(
     unusableDetail({ fault: "/etc/gpu.conf line 3: x" }),
     "Cannot answer: /etc/gpu.conf line 3: x; PUT /etc/gpu.conf with a corrected line, as T3",
   );
 });
 
 Deno.test("backendHeaders() name the scheme, the model, and whether the host is this computer", () => {
-  deepStrictEqual(backendHeaders({ scheme: "vast", isLocal: false }, "m"), {
+  assertEquals(backendHeaders({ scheme: "vast", isLocal: false }, "m"), {
     "x-gpu-backend": "vast",
     "x-gpu-model": "m",
     "x-gpu-local": "false",

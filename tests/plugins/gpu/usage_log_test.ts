@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import {
   expiredLogs,
   formatUsage,
@@ -20,7 +20,7 @@ const RECORD: UsageRecord = {
 const TIMES = { started: NOW - 50, firstToken: NOW - 30, ended: NOW };
 
 Deno.test("formatUsage() has who called, the record and the times", () => {
-  deepStrictEqual(JSON.parse(formatUsage("T2", RECORD, TIMES)), {
+  assertEquals(JSON.parse(formatUsage("T2", RECORD, TIMES)), {
     at: "2026-05-31T12:00:00.000Z",
     by: "T2",
     ...RECORD,
@@ -28,19 +28,19 @@ Deno.test("formatUsage() has who called, the record and the times", () => {
     ms: 50,
   });
   const { first_ms } = JSON.parse(formatUsage("T2", RECORD, { ...TIMES, firstToken: 0 }));
-  strictEqual(first_ms, undefined);
+  assertEquals(first_ms, undefined);
 });
 
 Deno.test("logPath() numbers the further worlds of a day", () => {
-  strictEqual(logPath("2026-05-31", 1), "/var/log/gpu/2026-05-31.ndjson");
-  strictEqual(logPath("2026-05-31", 2), "/var/log/gpu/2026-05-31-2.ndjson");
+  assertEquals(logPath("2026-05-31", 1), "/var/log/gpu/2026-05-31.ndjson");
+  assertEquals(logPath("2026-05-31", 2), "/var/log/gpu/2026-05-31-2.ndjson");
 });
 
 Deno.test("expiredLogs() selects days that are more than 90 days old", () => {
   const names = ["2026-05-31", "2026-03-02", "2026-03-01", "2025-01-01-2", "notes"];
   const listing = [...names.map((name) => ({ name: `${name}.ndjson` })), 7, { name: 7 }];
-  deepStrictEqual(expiredLogs(listing, NOW), ["2026-03-01.ndjson", "2025-01-01-2.ndjson"]);
-  deepStrictEqual(expiredLogs({ not: "a list" }, NOW), []);
+  assertEquals(expiredLogs(listing, NOW), ["2026-03-01.ndjson", "2025-01-01-2.ndjson"]);
+  assertEquals(expiredLogs({ not: "a list" }, NOW), []);
 });
 
 Deno.test("logUsage() starts another world after 2000 lines, and deletes expired days once a day", async () => {
@@ -59,15 +59,15 @@ Deno.test("logUsage() starts another world after 2000 lines, and deletes expired
     return sent.splice(0);
   };
   const world = "/var/log/gpu/2026-05-31";
-  deepStrictEqual(await log(), [
+  assertEquals(await log(), [
     `POST ${world}.ndjson`,
     "GET /var/log/gpu/",
     "DELETE /var/log/gpu/2020-01-01.ndjson",
   ]);
   version = 1999;
-  deepStrictEqual(await log(), [`POST ${world}.ndjson`]);
+  assertEquals(await log(), [`POST ${world}.ndjson`]);
   version = 2000;
-  deepStrictEqual(await log(), [`POST ${world}.ndjson`]);
+  assertEquals(await log(), [`POST ${world}.ndjson`]);
   version = 1;
-  deepStrictEqual(await log(), [`POST ${world}-2.ndjson`]);
+  assertEquals(await log(), [`POST ${world}-2.ndjson`]);
 });

@@ -1,6 +1,6 @@
 /** One table of Accept headers, evaluated by the core and by the kit of the plugins. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { negotiateTypes } from "../../../lib/http/negotiate.ts";
 import { acceptableTypes, chooseType, parseAccept } from "../../../plugins/kit/accept.ts";
 
@@ -44,8 +44,8 @@ const CASES: readonly (readonly [accept: string | null, allowed: readonly string
 for (const [accept, allowed] of CASES) {
   const title = accept === null ? "no Accept" : JSON.stringify(accept.slice(0, 60));
   Deno.test(`acceptableTypes() of the kit and negotiateTypes() of the core agree on ${title}`, () => {
-    deepStrictEqual(negotiateTypes(accept, OFFERED), allowed);
-    deepStrictEqual(acceptableTypes(accept, OFFERED).map(({ type }) => type), allowed);
+    assertEquals(negotiateTypes(accept, OFFERED), allowed);
+    assertEquals(acceptableTypes(accept, OFFERED).map(({ type }) => type), allowed);
   });
 }
 
@@ -63,12 +63,12 @@ Deno.test("acceptableTypes() of the kit and negotiateTypes() of the core agree o
   for (let round = 0; round < 20_000; round++) {
     const accept = Array.from({ length: 1 + next(9) }, () => parts[next(parts.length)]).join("");
     const types = acceptableTypes(accept, OFFERED).map(({ type }) => type);
-    deepStrictEqual(types, negotiateTypes(accept, OFFERED), accept);
+    assertEquals(types, negotiateTypes(accept, OFFERED), accept);
   }
 });
 
 Deno.test("acceptableTypes() returns the media range that allowed a type", () => {
-  deepStrictEqual(acceptableTypes("text/*, text/html;q=0.5, */*;q=0.1", OFFERED), [
+  assertEquals(acceptableTypes("text/*, text/html;q=0.5, */*;q=0.1", OFFERED), [
     { type: "text/plain", range: "text/*" },
     { type: "text/csv", range: "text/*" },
     { type: "text/html", range: "text/html" },
@@ -77,14 +77,14 @@ Deno.test("acceptableTypes() returns the media range that allowed a type", () =>
 });
 
 Deno.test("chooseType() returns the best type, or undefined", () => {
-  strictEqual(chooseType(null, OFFERED), "application/json");
-  strictEqual(chooseType("text/*", OFFERED), "text/plain");
-  strictEqual(chooseType("image/*", OFFERED), undefined);
+  assertEquals(chooseType(null, OFFERED), "application/json");
+  assertEquals(chooseType("text/*", OFFERED), "text/plain");
+  assertEquals(chooseType("image/*", OFFERED), undefined);
 });
 
 Deno.test("parseAccept() returns ranges with their parameters and weights", () => {
   const found = parseAccept('text/html;level="1\\"2" ; q=0.5, */*').map((
     { range, parameters, q },
   ) => [range, [...parameters], q]);
-  deepStrictEqual(found, [["text/html", [["level", '1"2']], 0.5], ["*/*", [], 1]]);
+  assertEquals(found, [["text/html", [["level", '1"2']], 0.5], ["*/*", [], 1]]);
 });

@@ -1,6 +1,6 @@
 /** One table of Range headers, evaluated by the core and by the kit of the plugins. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import {
   formatContentRange as coreContentRange,
   selectRange as coreSelectRange,
@@ -52,20 +52,20 @@ for (const { range, ifRange, length = 10, selects } of CASES) {
     const headers = new Headers();
     if (range !== null) headers.set("range", range);
     if (ifRange !== undefined) headers.set("if-range", ifRange);
-    deepStrictEqual(selectRange(headers, ETAG, MODIFIED, length), selects);
-    deepStrictEqual(coreSelectRange(range, ifRange ?? null, ETAG, MODIFIED, length), selects);
+    assertEquals(selectRange(headers, ETAG, MODIFIED, length), selects);
+    assertEquals(coreSelectRange(range, ifRange ?? null, ETAG, MODIFIED, length), selects);
   });
 }
 
 Deno.test("selectRange() ignores the range if the entity tag is weak or the time unknown", () => {
   const select = (ifRange: string, etag: string) =>
     selectRange(new Headers({ "range": "bytes=0-3", "if-range": ifRange }), etag, undefined, 10);
-  strictEqual(select('W/"1"', 'W/"1"'), "whole");
-  strictEqual(select(DATE, ETAG), "whole");
+  assertEquals(select('W/"1"', 'W/"1"'), "whole");
+  assertEquals(select(DATE, ETAG), "whole");
 });
 
 Deno.test("contentRange() of the kit and of the core agree", () => {
   for (const range of ["unsatisfiable", { start: 2, end: 5 }] as const) {
-    strictEqual(contentRange(range, 10), coreContentRange(range, 10));
+    assertStrictEquals(contentRange(range, 10), coreContentRange(range, 10));
   }
 });

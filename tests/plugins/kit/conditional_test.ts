@@ -1,6 +1,12 @@
 /** One table of conditional headers, evaluated by the core and by the kit of the plugins. */
 
-import { doesNotThrow, match, strictEqual, throws } from "node:assert/strict";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotThrows,
+  assertStrictEquals,
+  assertThrows,
+} from "../../support/assert.ts";
 import { evaluateConditions } from "../../../lib/http/conditional.ts";
 import { assertWritable, evaluateRead } from "../../../plugins/kit/conditional.ts";
 
@@ -50,15 +56,15 @@ for (const [sent, outcome] of READS) {
   Deno.test(`evaluateRead() and the core answer ${outcome} to ${JSON.stringify(sent)}`, () => {
     const headers = new Headers(sent);
     const current = { etag: ETAG, modified: MODIFIED };
-    strictEqual(outcomeOf(() => evaluateRead(headers, current, "Cannot GET /x")), outcome);
-    strictEqual(outcomeOf(() => evaluateConditions(headers, ETAG, MODIFIED)), outcome);
+    assertStrictEquals(outcomeOf(() => evaluateRead(headers, current, "Cannot GET /x")), outcome);
+    assertStrictEquals(outcomeOf(() => evaluateConditions(headers, ETAG, MODIFIED)), outcome);
   });
 }
 
 Deno.test("evaluateRead() ignores dates if the time of the last change is unknown", () => {
   for (const name of ["if-modified-since", "if-unmodified-since"]) {
     const headers = new Headers({ [name]: BEFORE });
-    strictEqual(evaluateRead(headers, { etag: ETAG }, "Cannot GET /x"), "send");
+    assertEquals(evaluateRead(headers, { etag: ETAG }, "Cannot GET /x"), "send");
   }
 });
 
@@ -84,22 +90,22 @@ Deno.test("assertWritable() compares what is stored with If-Match and If-None-Ma
   for (const [sent, current, status] of rows) {
     const write = () => assertWritable(new Headers(sent), current, "Cannot PUT /x");
     const row = JSON.stringify([sent, current]);
-    if (status === 200) doesNotThrow(write, row);
-    else throws(write, { status }, row);
+    if (status === 200) assertNotThrows(write, row);
+    else assertThrows(write, { status }, row);
   }
 });
 
 Deno.test("a failed precondition tells the current entity tag in text and header", () => {
   const write = () =>
     assertWritable(new Headers({ "if-match": '"x"' }), { etag: ETAG }, "Cannot PUT /x");
-  throws(write, {
+  assertThrows(write, {
     message: 'Cannot PUT /x: If-Match names other versions; the current entity tag is "abc"',
     headers: { etag: ETAG },
   });
-  throws(
+  assertThrows(
     () => assertWritable(new Headers({ "if-match": "*" }), undefined, "Cannot PUT /x"),
     (error: Error) => {
-      match(error.message, /nothing is stored$/);
+      assertMatch(error.message, /nothing is stored$/);
       return true;
     },
   );

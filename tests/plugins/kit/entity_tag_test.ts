@@ -1,6 +1,6 @@
 /** One table of entity tag lists, read by the core and by the kit of the plugins. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { parseEntityTags as parseCore } from "../../../lib/http/etag.ts";
 import { includesTag, parseEntityTags } from "../../../plugins/kit/entity_tag.ts";
 
@@ -32,14 +32,14 @@ const CASES: readonly (readonly [header: string, tags: "*" | readonly string[] |
 for (const [header, tags] of CASES) {
   const title = JSON.stringify(header.slice(0, 40));
   Deno.test(`parseEntityTags() of the kit and of the core agree on ${title}`, () => {
-    deepStrictEqual(parseEntityTags(header), tags);
+    assertEquals(parseEntityTags(header), tags);
     const core = parseCore(header);
     const written = core === "*"
       ? "*"
       : "fault" in core
       ? undefined
       : core.map(({ weak, opaque }) => `${weak ? "W/" : ""}"${opaque}"`);
-    deepStrictEqual(written, tags);
+    assertEquals(written, tags);
   });
 }
 
@@ -51,13 +51,13 @@ Deno.test("includesTag() compares as RFC 9110 §8.8.3.2 says", () => {
     ['"1"', '"1"', true, true],
   ];
   for (const [list, current, strong, weak] of rows) {
-    strictEqual(includesTag(parseEntityTags(list), current, "strong"), strong, list);
-    strictEqual(includesTag(parseEntityTags(list), current, "weak"), weak, list);
+    assertStrictEquals(includesTag(parseEntityTags(list), current, "strong"), strong, list);
+    assertStrictEquals(includesTag(parseEntityTags(list), current, "weak"), weak, list);
   }
 });
 
 Deno.test("includesTag() matches * with every tag, and nothing without a tag or a list", () => {
-  strictEqual(includesTag("*", '"1"', "strong"), true);
-  strictEqual(includesTag("*", undefined, "strong"), false);
-  strictEqual(includesTag(undefined, '"1"', "weak"), false);
+  assertEquals(includesTag("*", '"1"', "strong"), true);
+  assertEquals(includesTag("*", undefined, "strong"), false);
+  assertEquals(includesTag(undefined, '"1"', "weak"), false);
 });

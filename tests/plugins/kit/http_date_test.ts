@@ -1,6 +1,6 @@
 /** One table of HTTP dates, read by the core and by the kit of the plugins. */
 
-import { strictEqual } from "node:assert/strict";
+import { assertStrictEquals } from "../../support/assert.ts";
 import {
   parseHttpDate as parseCore,
   toWholeSeconds as wholeCore,
@@ -30,11 +30,13 @@ const CASES: readonly (readonly [text: string, time: number | undefined])[] = [
 
 for (const [text, time] of CASES) {
   Deno.test(`parseHttpDate() of the kit and of the core agree on ${JSON.stringify(text)}`, () => {
-    strictEqual(parseHttpDate(text, NOW), time);
-    strictEqual(parseCore(text, () => NOW), time);
+    assertStrictEquals(parseHttpDate(text, NOW), time);
+    assertStrictEquals(parseCore(text, () => NOW), time);
   });
 }
 
 Deno.test("wholeSeconds() of the kit and of the core round down", () => {
-  for (const time of [0, 999, 1000, 1999, -1]) strictEqual(wholeSeconds(time), wholeCore(time));
+  for (const time of [0, 999, 1000, 1999, -1]) {
+    assertStrictEquals(wholeSeconds(time), wholeCore(time));
+  }
 });

@@ -1,15 +1,15 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { configLines, withoutComment } from "../../../plugins/kit/line_config.ts";
 
 Deno.test("configLines() numbers entries and skips blank lines and comments", () => {
-  deepStrictEqual(configLines("\n  # no\na b\n\t\n c #1 \n"), [
+  assertEquals(configLines("\n  # no\na b\n\t\n c #1 \n"), [
     { line: 3, text: "a b" },
     { line: 5, text: "c #1" },
   ]);
 });
 
 Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
-  deepStrictEqual(configLines("\ufeffa\r\nb\rc\n\rd"), [
+  assertEquals(configLines("\ufeffa\r\nb\rc\n\rd"), [
     { line: 1, text: "a" },
     { line: 2, text: "b" },
     { line: 3, text: "c" },
@@ -18,19 +18,19 @@ Deno.test("configLines() takes LF, CRLF, CR and a byte order mark", () => {
 });
 
 Deno.test("configLines() removes comments anywhere if asked", () => {
-  deepStrictEqual(configLines("a = 1#x\n # y\nb", "anywhere"), [
+  assertEquals(configLines("a = 1#x\n # y\nb", "anywhere"), [
     { line: 1, text: "a = 1" },
     { line: 3, text: "b" },
   ]);
 });
 
 Deno.test("configLines() returns nothing for an empty text", () => {
-  deepStrictEqual(configLines(""), []);
+  assertEquals(configLines(""), []);
 });
 
 Deno.test("withoutComment() removes a comment that white space precedes", () => {
-  strictEqual(withoutComment("a # b"), "a");
-  strictEqual(withoutComment("a\t#"), "a");
-  strictEqual(withoutComment("# b"), "");
-  strictEqual(withoutComment("a#b"), "a#b");
+  assertEquals(withoutComment("a # b"), "a");
+  assertEquals(withoutComment("a\t#"), "a");
+  assertEquals(withoutComment("# b"), "");
+  assertEquals(withoutComment("a#b"), "a#b");
 });

@@ -1,9 +1,9 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { isLoopback } from "../../../plugins/kit/loopback.ts";
 
 Deno.test("isLoopback() accepts names and addresses of this computer", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"]) {
-    strictEqual(isLoopback(host), true, host);
+    assertEquals(isLoopback(host), true, host);
   }
 });
 
@@ -11,6 +11,6 @@ Deno.test("isLoopback() refuses what can mean another computer", () => {
   for (
     const host of ["x.localhost", "127.0.0.1.example.org", "128.0.0.1", "[::2]", "0.0.0.0", ""]
   ) {
-    strictEqual(isLoopback(host), false, host);
+    assertEquals(isLoopback(host), false, host);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import {
   type Mount,
   mountedFolders,
@@ -9,13 +9,13 @@ import {
 /** The only mount of a line that must be valid. */
 function mountOf(line: string): Mount | undefined {
   const { mounts, faults } = readMountTable(line);
-  deepStrictEqual(faults, []);
+  assertEquals(faults, []);
   const [mount] = mounts.values();
   return mount;
 }
 
 Deno.test("readMountTable() reads a folder, with spaces and a slash at its end", () => {
-  deepStrictEqual(mountOf("  /srv/my docs/ \t /mnt/docs/  rw "), {
+  assertEquals(mountOf("  /srv/my docs/ \t /mnt/docs/  rw "), {
     name: "docs",
     line: 1,
     mode: "rw",
@@ -26,20 +26,20 @@ Deno.test("readMountTable() reads a folder, with spaces and a slash at its end",
 });
 
 Deno.test("readMountTable() reads file URLs and folders of Windows", () => {
-  strictEqual(mountOf("file:///srv/a%20b?# /mnt/a ro")?.folder, "/srv/a b?#");
-  strictEqual(mountOf("file://localhost/srv /mnt/a ro")?.folder, "/srv");
-  strictEqual(mountOf("file:///C:/docs /mnt/a ro")?.folder, "C:/docs");
-  strictEqual(mountOf("C:/docs /mnt/a ro")?.folder, "C:/docs");
+  assertEquals(mountOf("file:///srv/a%20b?# /mnt/a ro")?.folder, "/srv/a b?#");
+  assertEquals(mountOf("file://localhost/srv /mnt/a ro")?.folder, "/srv");
+  assertEquals(mountOf("file:///C:/docs /mnt/a ro")?.folder, "C:/docs");
+  assertEquals(mountOf("C:/docs /mnt/a ro")?.folder, "C:/docs");
 });
 
 Deno.test("readMountTable() reads a web server with its options", () => {
   const mount = mountOf("https://api.example.org:8443/v1/ /mnt/api ro,timeout=2.5,bearer=a=b");
-  strictEqual(mount?.base?.href, "https://api.example.org:8443/v1");
-  deepStrictEqual([mount?.kind, mount?.bearer, mount?.timeoutMs], ["https", "a=b", 2500]);
+  assertEquals(mount?.base?.href, "https://api.example.org:8443/v1");
+  assertEquals([mount?.kind, mount?.bearer, mount?.timeoutMs], ["https", "a=b", 2500]);
 });
 
 Deno.test("readMountTable() keeps a line with a scheme that has no adapter", () => {
-  deepStrictEqual(mountOf("sftp://host/x /mnt/x ro"), {
+  assertEquals(mountOf("sftp://host/x /mnt/x ro"), {
     name: "x",
     line: 1,
     mode: "ro",
@@ -49,7 +49,7 @@ Deno.test("readMountTable() keeps a line with a scheme that has no adapter", () 
 });
 
 Deno.test("readMountTable() puts mount names in NFC", () => {
-  strictEqual(mountOf("/srv /mnt/u\u0308 ro")?.name, "\u00fc");
+  assertEquals(mountOf("/srv /mnt/u\u0308 ro")?.name, "\u00fc");
 });
 
 const FAULTS: readonly (readonly [line: string, words: RegExp])[] = [
@@ -82,44 +82,44 @@ const FAULTS: readonly (readonly [line: string, words: RegExp])[] = [
 for (const [line, words] of FAULTS) {
   Deno.test(`readMountTable() reports \`${line.slice(0, 60)}\` and mounts the next line`, () => {
     const { mounts, faults } = readMountTable(`${line}\n/srv /mnt/next ro`);
-    strictEqual(faults[0]?.line, 1);
-    match(faults[0]?.words ?? "", words);
-    deepStrictEqual([[...mounts.keys()], faults.length], [["next"], 1]);
+    assertEquals(faults[0]?.line, 1);
+    assertMatch(faults[0]?.words ?? "", words);
+    assertEquals([[...mounts.keys()], faults.length], [["next"], 1]);
   });
 }
 
 Deno.test("readMountTable() keeps the first of two lines with one mount point", () => {
   const { mounts, faults } = readMountTable("/a /mnt/x ro\n/b /mnt/x rw\n");
-  strictEqual(mounts.get("x")?.folder, "/a");
-  deepStrictEqual(faults, [{ line: 2, words: "/mnt/x is already mounted by line 1" }]);
+  assertEquals(mounts.get("x")?.folder, "/a");
+  assertEquals(faults, [{ line: 2, words: "/mnt/x is already mounted by line 1" }]);
 });
 
 Deno.test("readMountTable() accepts 64 mounts and reports the rest", () => {
   const lines = Array.from({ length: 66 }, (_, i) => `/srv/${i} /mnt/m${i} ro`);
   const { mounts, faults } = readMountTable(lines.join("\n"));
-  strictEqual(mounts.size, 64);
-  deepStrictEqual(faults.map(({ line }) => line), [65, 66]);
+  assertEquals(mounts.size, 64);
+  assertEquals(faults.map(({ line }) => line), [65, 66]);
 });
 
 Deno.test("mountTableFault() names every line and nothing of its source", () => {
   const table = readMountTable("http://h/ /mnt/a ro,bearer=sec ret\n/srv/a,b /mnt/b ro\n");
   const fault = mountTableFault(table) ?? "";
-  match(
+  assertMatch(
     fault,
     /^\/etc\/fstab line 1: .*; line 2: \/mnt\/b: the path of the folder contains a comma$/,
   );
-  strictEqual(fault.includes("sec"), false);
+  assertEquals(fault.includes("sec"), false);
 });
 
 Deno.test("mountTableFault() is at most 1000 characters long", () => {
   const table = readMountTable("x\n".repeat(100));
-  strictEqual(mountTableFault(table)?.length, 1000);
+  assertEquals(mountTableFault(table)?.length, 1000);
 });
 
 Deno.test("mountedFolders() lists each folder once, the longest path first", () => {
   const table = readMountTable(
     "/a /mnt/a rw\n/a/bb /mnt/b ro\n/a /mnt/c ro\nhttp://h/ /mnt/d ro\nx\n",
   );
-  deepStrictEqual(mountedFolders(table, "ro"), ["/a/bb", "/a"]);
-  deepStrictEqual(mountedFolders(table, "rw"), ["/a"]);
+  assertEquals(mountedFolders(table, "ro"), ["/a/bb", "/a"]);
+  assertEquals(mountedFolders(table, "rw"), ["/a"]);
 });

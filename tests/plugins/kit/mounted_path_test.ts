@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { findOtherSpelling } from "../../../plugins/kit/mounted_path.ts";
 
 const NFC = "\u00fc";
@@ -18,24 +18,24 @@ const files = {
 };
 
 Deno.test("findOtherSpelling() finds names that are in NFD on the disk", async () => {
-  strictEqual(
+  assertEquals(
     await findOtherSpelling(files, "/srv", [NFC, `${NFC}.db`]),
     `/srv/${NFD}/${NFD}.db`,
   );
-  strictEqual(await findOtherSpelling(files, "/srv", [NFC, "a"]), `/srv/${NFD}/a`);
+  assertEquals(await findOtherSpelling(files, "/srv", [NFC, "a"]), `/srv/${NFD}/a`);
 });
 
 Deno.test("findOtherSpelling() returns undefined if no entry has the name", async () => {
-  strictEqual(await findOtherSpelling(files, "/srv", [NFC, "b"]), undefined);
-  strictEqual(await findOtherSpelling(files, "/srv", ["\u00e9"]), undefined);
+  assertEquals(await findOtherSpelling(files, "/srv", [NFC, "b"]), undefined);
+  assertEquals(await findOtherSpelling(files, "/srv", ["\u00e9"]), undefined);
 });
 
 Deno.test("findOtherSpelling() returns undefined if a folder cannot be listed", async () => {
-  strictEqual(await findOtherSpelling(files, "/other", [NFC]), undefined);
-  strictEqual(await findOtherSpelling(files, "/srv", ["plain", NFC]), undefined);
+  assertEquals(await findOtherSpelling(files, "/other", [NFC]), undefined);
+  assertEquals(await findOtherSpelling(files, "/srv", ["plain", NFC]), undefined);
 });
 
 Deno.test("findOtherSpelling() lists nothing for a path in ASCII", async () => {
   const none = { list: () => Promise.reject(new Error("listed")) };
-  strictEqual(await findOtherSpelling(none, "/srv", ["plain"]), undefined);
+  assertEquals(await findOtherSpelling(none, "/srv", ["plain"]), undefined);
 });

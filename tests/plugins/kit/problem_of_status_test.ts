@@ -1,7 +1,7 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { problemOfStatus } from "../../../plugins/kit/problem_of_status.ts";
 
 Deno.test("problemOfStatus() finds the first type with a status", () => {
-  strictEqual(problemOfStatus(404)?.type, "/usr/share/doc/problems/not-found.md");
-  strictEqual(problemOfStatus(418), undefined);
+  assertEquals(problemOfStatus(404)?.type, "/usr/share/doc/problems/not-found.md");
+  assertEquals(problemOfStatus(418), undefined);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import {
   Problem as CoreProblem,
   toProblemResponse as coreProblemResponse,
@@ -29,12 +29,12 @@ for (
         head,
       );
       const response = problemResponse(new Problem("not-found", DETAIL, headers), accept, head);
-      strictEqual(response.status, core.status);
-      strictEqual(await response.text(), await core.text());
+      assertStrictEquals(response.status, core.status);
+      assertStrictEquals(await response.text(), await core.text());
       // The server adds nosniff to all responses of plugins, and the core has no length for a GET.
       const names = ["content-type", "cache-control", "vary", "retry-after"];
       for (const name of head ? [...names, "content-length"] : names) {
-        strictEqual(response.headers.get(name), core.headers.get(name), name);
+        assertStrictEquals(response.headers.get(name), core.headers.get(name), name);
       }
     });
   }
@@ -45,7 +45,7 @@ Deno.test("problemResponse() adds headers, of which those of the problem have pr
   const { headers } = problemResponse(problem, null, false, {
     headers: { "retry-after": "1", "x-gpu-model": "m", "vary": "Accept, User-Agent" },
   });
-  deepStrictEqual(["retry-after", "x-gpu-model", "vary"].map((name) => headers.get(name)), [
+  assertEquals(["retry-after", "x-gpu-model", "vary"].map((name) => headers.get(name)), [
     "9",
     "m",
     "Accept, User-Agent",
@@ -56,19 +56,19 @@ Deno.test("problemResponse() sends text to readers of the additional text types"
   const type = (textTypes: string[]) =>
     problemResponse(new Problem("gone", DETAIL), "text/event-stream", false, { textTypes })
       .headers.get("content-type");
-  strictEqual(type([]), "application/problem+json");
-  strictEqual(type(["text/event-stream"]), "text/plain; charset=utf-8");
+  assertEquals(type([]), "application/problem+json");
+  assertEquals(type(["text/event-stream"]), "text/plain; charset=utf-8");
 });
 
 Deno.test("Problem takes a kind that the server does not have", () => {
   const kind = { type: "/usr/share/doc/mounts.md", status: 501, title: "No adapter" };
   const { type, status, title, message } = new Problem(kind, DETAIL);
-  deepStrictEqual({ type, status, title, message }, { ...kind, message: DETAIL });
+  assertEquals({ type, status, title, message }, { ...kind, message: DETAIL });
 });
 
 Deno.test("problemResponse() adds extension members to JSON only", async () => {
   const respond = (accept: string) =>
     problemResponse(new Problem("not-found", DETAIL), accept, false, { members: { near: ["/a"] } });
-  deepStrictEqual((await respond("application/json").json()).near, ["/a"]);
-  strictEqual((await respond("text/plain").text()).includes("/a"), false);
+  assertEquals((await respond("application/json").json()).near, ["/a"]);
+  assertEquals((await respond("text/plain").text()).includes("/a"), false);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { joinPieces, readBody, readPieces } from "../../../plugins/kit/read_body.ts";
 
 class TooLong extends Error {}
@@ -30,14 +30,14 @@ const NO_HEADERS = new Headers();
 Deno.test("readBody() returns a body of exactly the limit", async () => {
   const { body } = bodyOf("ab", "cd");
   const bytes = await readBody({ body, headers: NO_HEADERS }, { maxBytes: 4, tooLong });
-  strictEqual(new TextDecoder().decode(bytes), "abcd");
+  assertEquals(new TextDecoder().decode(bytes), "abcd");
 });
 
 Deno.test("readBody() stops and cancels a body that is longer than the limit", async () => {
   const source = bodyOf("ab", "cde", "f");
   const read = readBody({ body: source.body, headers: NO_HEADERS }, { maxBytes: 4, tooLong });
-  await rejects(read, TooLong);
-  strictEqual(source.gone, true);
+  await assertRejects(read, TooLong);
+  assertEquals(source.gone, true);
 });
 
 Deno.test("readBody() refuses by Content-Length before it reads", async () => {
@@ -45,16 +45,16 @@ Deno.test("readBody() refuses by Content-Length before it reads", async () => {
   const headers = new Headers({ "content-length": "5" });
   let pieces = 0;
   const onPiece = (): void => void pieces++;
-  await rejects(
+  await assertRejects(
     readBody({ body: source.body, headers }, { maxBytes: 4, tooLong, onPiece }),
     TooLong,
   );
-  deepStrictEqual([pieces, source.gone], [0, true]);
+  assertEquals([pieces, source.gone], [0, true]);
 });
 
 Deno.test("readBody() returns no bytes for a message without a body", async () => {
   const bytes = await readBody({ body: null, headers: NO_HEADERS }, { maxBytes: 0, tooLong });
-  strictEqual(bytes.length, 0);
+  assertEquals(bytes.length, 0);
 });
 
 Deno.test("readPieces() reports every piece before it is kept, and stops if that throws", async () => {
@@ -69,11 +69,11 @@ Deno.test("readPieces() reports every piece before it is kept, and stops if that
     tooLong,
     onPiece,
   });
-  await rejects(read, RangeError);
-  deepStrictEqual([lengths, source.gone], [[2, 1], true]);
+  await assertRejects(read, RangeError);
+  assertEquals([lengths, source.gone], [[2, 1], true]);
 });
 
 Deno.test("joinPieces() joins pieces in order", () => {
   const pieces = [new Uint8Array([1, 2]), new Uint8Array(), new Uint8Array([3])];
-  deepStrictEqual(joinPieces(pieces), new Uint8Array([1, 2, 3]));
+  assertEquals(joinPieces(pieces), new Uint8Array([1, 2, 3]));
 });

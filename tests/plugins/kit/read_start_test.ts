@@ -1,4 +1,4 @@
-import { deepStrictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { readStart } from "../../../plugins/kit/read_start.ts";
 
 async function startOf(
@@ -23,15 +23,15 @@ async function startOf(
 }
 
 Deno.test("readStart() returns a short body as a whole", async () => {
-  deepStrictEqual(await startOf(["ab", "cd"], 4), ["abcd", true, false]);
-  deepStrictEqual(await startOf([], 4), ["", true, false]);
+  assertEquals(await startOf(["ab", "cd"], 4), ["abcd", true, false]);
+  assertEquals(await startOf([], 4), ["", true, false]);
 });
 
 Deno.test("readStart() cuts a long body at the limit and cancels the rest", async () => {
-  deepStrictEqual(await startOf(["ab", "cde", "f"], 4), ["abcd", false, true]);
-  deepStrictEqual(await startOf(["abcd", "e"], 4), ["abcd", false, true]);
+  assertEquals(await startOf(["ab", "cde", "f"], 4), ["abcd", false, true]);
+  assertEquals(await startOf(["abcd", "e"], 4), ["abcd", false, true]);
 });
 
 Deno.test("readStart() returns no bytes for a message without a body", async () => {
-  deepStrictEqual(await readStart({ body: null }, 4), { bytes: new Uint8Array(), whole: true });
+  assertEquals(await readStart({ body: null }, 4), { bytes: new Uint8Array(), whole: true });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   EventReader,
   EventTooLong,
@@ -36,33 +36,33 @@ const TEXTS: readonly (readonly [text: string, events: readonly ServerEvent[]])[
 
 for (const [text, events] of TEXTS) {
   Deno.test(`EventReader reads ${JSON.stringify(text)} in pieces of any length`, () => {
-    deepStrictEqual(eventsOf(text), events);
-    for (const size of [1, 2, 3, 5]) deepStrictEqual(eventsOf(text, size), events);
+    assertEquals(eventsOf(text), events);
+    for (const size of [1, 2, 3, 5]) assertEquals(eventsOf(text, size), events);
   });
 }
 
 Deno.test("EventReader throws for an event that is too long, after the events before it", () => {
   const reader = new EventReader(10);
   const events = reader.push(encoder.encode(`data: a\n\ndata: ${"x".repeat(20)}`));
-  deepStrictEqual(events, [{ event: "message", data: "a" }]);
-  throws(() => reader.push(encoder.encode("y")), EventTooLong);
-  throws(() => reader.end(), EventTooLong);
+  assertEquals(events, [{ event: "message", data: "a" }]);
+  assertThrows(() => reader.push(encoder.encode("y")), EventTooLong);
+  assertThrows(() => reader.end(), EventTooLong);
 });
 
 Deno.test("EventReader takes an event of the longest length in many lines", () => {
   const reader = new EventReader(10);
-  deepStrictEqual(reader.push(encoder.encode("data: 12345\ndata: 678\n\n")), [
+  assertEquals(reader.push(encoder.encode("data: 12345\ndata: 678\n\n")), [
     { event: "message", data: "12345\n678" },
   ]);
 });
 
 Deno.test("formatEvent() writes every line of the text as a field", () => {
-  strictEqual(formatEvent("a\r\nb\rc\n"), "data: a\ndata: b\ndata: c\ndata: \n\n");
-  strictEqual(formatEvent("", "done"), "event: done\ndata: \n\n");
+  assertEquals(formatEvent("a\r\nb\rc\n"), "data: a\ndata: b\ndata: c\ndata: \n\n");
+  assertEquals(formatEvent("", "done"), "event: done\ndata: \n\n");
 });
 
 Deno.test("formatEvent() writes what EventReader reads", () => {
   for (const data of ["", "a", "a\nb", "\n\n", " leading", "colon: x"]) {
-    deepStrictEqual(eventsOf(formatEvent(data, "x")), [{ event: "x", data }]);
+    assertEquals(eventsOf(formatEvent(data, "x")), [{ event: "x", data }]);
   }
 });

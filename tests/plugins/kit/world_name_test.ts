@@ -1,11 +1,11 @@
 /** One table of names, judged by the core and by the kit of the plugins. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { nameFault, NAMESPACES as CORE_NAMESPACES } from "../../../lib/world/name.ts";
 import { fullWorldName, NAMESPACES, worldNameFault } from "../../../plugins/kit/world_name.ts";
 
 Deno.test("NAMESPACES of the kit are those of the core", () => {
-  deepStrictEqual(NAMESPACES, CORE_NAMESPACES);
+  assertEquals(NAMESPACES, CORE_NAMESPACES);
 });
 
 const VALID = ["home/x", "etc/motd", "home/a b/ü", "lib/x", "home/.hidden", "home/a..b"];
@@ -36,16 +36,16 @@ for (const [names, valid] of [[VALID, true], [INVALID, false]] as const) {
   for (const name of names) {
     const title = `${valid ? "accept" : "refuse"} ${JSON.stringify(name)}`;
     Deno.test(`worldNameFault() and the core ${title}`, () => {
-      strictEqual(worldNameFault(name) === undefined, valid);
-      strictEqual(nameFault(name) === undefined, valid);
+      assertStrictEquals(worldNameFault(name) === undefined, valid);
+      assertStrictEquals(nameFault(name) === undefined, valid);
     });
   }
 }
 
 Deno.test("fullWorldName() completes short names and puts them in NFC", () => {
-  strictEqual(fullWorldName("x"), "home/x");
-  strictEqual(fullWorldName("home"), "home/home");
-  strictEqual(fullWorldName("a/b"), "home/a/b");
-  strictEqual(fullWorldName("/etc/motd"), "etc/motd");
-  strictEqual(fullWorldName("u\u0308"), "home/\u00fc");
+  assertEquals(fullWorldName("x"), "home/x");
+  assertEquals(fullWorldName("home"), "home/home");
+  assertEquals(fullWorldName("a/b"), "home/a/b");
+  assertEquals(fullWorldName("/etc/motd"), "etc/motd");
+  assertEquals(fullWorldName("u\u0308"), "home/\u00fc");
 });

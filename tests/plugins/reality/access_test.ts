@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { refusalUnlessAllowed } from "../../../plugins/reality/access.ts";
 
 /** Status of the refusal of a caller whose capability has these prefixes; 0 if it may continue. */
@@ -15,19 +15,19 @@ async function statusFor(tier: string, prefixes: unknown, allowed: string[]): Pr
 }
 
 Deno.test("refusalUnlessAllowed() lets T3 continue", async () => {
-  strictEqual(await statusFor("T3", undefined, []), 0);
+  assertEquals(await statusFor("T3", undefined, []), 0);
 });
 
 Deno.test("refusalUnlessAllowed() looks at the prefix that a capability was minted with", async () => {
-  strictEqual(await statusFor("T2", ["/self"], ["/self"]), 0);
-  strictEqual(await statusFor("T2", ["/self/lib", "/self/lib/x"], ["/self"]), 0);
-  strictEqual(await statusFor("T2", ["/", "/self"], ["/self"]), 403);
-  strictEqual(await statusFor("T2", ["/selfish"], ["/self"]), 403);
-  strictEqual(await statusFor("T2", ["/self"], []), 403);
+  assertEquals(await statusFor("T2", ["/self"], ["/self"]), 0);
+  assertEquals(await statusFor("T2", ["/self/lib", "/self/lib/x"], ["/self"]), 0);
+  assertEquals(await statusFor("T2", ["/", "/self"], ["/self"]), 403);
+  assertEquals(await statusFor("T2", ["/selfish"], ["/self"]), 403);
+  assertEquals(await statusFor("T2", ["/self"], []), 403);
 });
 
 Deno.test("refusalUnlessAllowed() refuses a caller without a capability", async () => {
   for (const prefixes of [undefined, null, [], [1], "x"]) {
-    strictEqual(await statusFor("T2", prefixes, ["/self"]), 403);
+    assertEquals(await statusFor("T2", prefixes, ["/self"]), 403);
   }
 });

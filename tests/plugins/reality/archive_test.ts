@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { archiveResponse, inOrder } from "../../../plugins/reality/archive.ts";
 import type { ArchiveEntry } from "../../../plugins/reality/tar.ts";
 
@@ -19,21 +19,21 @@ Deno.test("inOrder() keeps the order, leaves out what is absent, and works at mo
     return name === "7" ? undefined : entryOf(name);
   };
   for await (const { path } of inOrder(names, make)) paths.push(path);
-  deepStrictEqual(paths, names.filter((name) => name !== "7"));
-  strictEqual(most, 6);
+  assertEquals(paths, names.filter((name) => name !== "7"));
+  assertEquals(most, 6);
 });
 
 Deno.test("inOrder() throws an error when the entry is due", async () => {
   const paths: string[] = [];
   const make = (name: string) =>
     name === "2" ? Promise.reject(new Error("no 2")) : Promise.resolve(entryOf(name));
-  await rejects(
+  await assertRejects(
     async () => {
       for await (const { path } of inOrder(["0", "1", "2", "3"], make)) paths.push(path);
     },
     { message: "no 2" },
   );
-  deepStrictEqual(paths, ["0", "1"]);
+  assertEquals(paths, ["0", "1"]);
 });
 
 Deno.test("inOrder() cancels the entries ahead when the reader stops", async () => {
@@ -47,7 +47,7 @@ Deno.test("inOrder() cancels the entries ahead when the reader stops", async () 
     });
   for await (const _entry of inOrder(["a", "b", "c"], make)) break;
   await new Promise((resolve) => setTimeout(resolve));
-  strictEqual(cancelled, 2);
+  assertEquals(cancelled, 2);
 });
 
 Deno.test("archiveResponse() is a gzip attachment, and has no body for HEAD", async () => {
@@ -55,9 +55,9 @@ Deno.test("archiveResponse() is a gzip attachment, and has no body for HEAD", as
     yield entryOf("a");
   }
   const get = archiveResponse(new Request("http://server/self"), "a.tar.gz", entries);
-  strictEqual(get.headers.get("content-disposition"), 'attachment; filename="a.tar.gz"');
+  assertEquals(get.headers.get("content-disposition"), 'attachment; filename="a.tar.gz"');
   const tar = get.body?.pipeThrough(new DecompressionStream("gzip")) ?? null;
-  strictEqual((await new Response(tar).bytes()).length, 2048);
+  assertEquals((await new Response(tar).bytes()).length, 2048);
   let made = false;
   const head = archiveResponse(
     new Request("http://server/self", { method: "HEAD" }),
@@ -67,7 +67,7 @@ Deno.test("archiveResponse() is a gzip attachment, and has no body for HEAD", as
       return entries();
     },
   );
-  deepStrictEqual([head.body, made, head.headers.get("content-type")], [
+  assertEquals([head.body, made, head.headers.get("content-type")], [
     null,
     false,
     "application/gzip",

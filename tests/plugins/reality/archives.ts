@@ -1,6 +1,6 @@
 /** Archives of the reality plugin: requested, unpacked and verified. Not a test itself. */
 
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { runVerify } from "../../../lib/archive/verify_data_folder.ts";
 import { bearer, type TestServer } from "../../support/test_server.ts";
 import { withPluginServer } from "../../support/plugin_server.ts";
@@ -30,9 +30,9 @@ export async function fetchTar(
   const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, {
     headers: bearer(server.approveToken),
   });
-  equal(answer.status, 200);
-  equal(answer.headers.get("content-type"), "application/gzip");
-  ok(answer.body !== null);
+  assertEquals(answer.status, 200);
+  assertEquals(answer.headers.get("content-type"), "application/gzip");
+  assert(answer.body !== null);
   return await new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).bytes();
 }
 
@@ -44,7 +44,7 @@ export async function untar(archive: Uint8Array<ArrayBuffer>, folder: string): P
     const { code, stderr } = await new Deno.Command("tar", { args: ["xf", file, "-C", folder] })
       .output();
     const said = new TextDecoder().decode(stderr);
-    equal([code, said], [0, ""]);
+    assertEquals([code, said], [0, ""]);
   } finally {
     await Deno.remove(file);
   }

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import {
   listSource,
   moduleResponse,
@@ -25,29 +25,29 @@ function get(path: string, method = "GET"): Request {
 }
 
 Deno.test("listSource() returns the server's list, or throws its refusal", async () => {
-  deepStrictEqual(await listSource(envOf({ "main.ts": "" })), {
+  assertEquals(await listSource(envOf({ "main.ts": "" })), {
     main: "main.ts",
     files: ["main.ts"],
   });
   const fetch = () => Promise.resolve(new Response("one binary", { status: 501 }));
   const env = { caller: { tier: "T3", fetch }, machine: { fetch } };
-  await rejects(listSource(env), ServerRefusal);
+  await assertRejects(listSource(env), ServerRefusal);
 });
 
 Deno.test("moduleResponse() sends TypeScript with a media type that Deno accepts", async () => {
   const env = envOf({ "a.ts": "a", "b.mts": "b", "c.md": "c" });
   const typeOf = async (path: string, method?: string) =>
     (await moduleResponse(get(path, method), env, path)).headers.get("content-type");
-  strictEqual(await typeOf("a.ts"), "application/typescript");
-  strictEqual(await typeOf("b.mts", "HEAD"), "application/typescript");
-  strictEqual(await typeOf("c.md"), "text/plain;charset=UTF-8");
+  assertEquals(await typeOf("a.ts"), "application/typescript");
+  assertEquals(await typeOf("b.mts", "HEAD"), "application/typescript");
+  assertEquals(await typeOf("c.md"), "text/plain;charset=UTF-8");
 });
 
 Deno.test("moduleResponse() redirects from main.ts to a program of another name", async () => {
   const response = await moduleResponse(get("main.ts"), envOf({}, "my program.js"), "main.ts");
-  deepStrictEqual([response.status, response.headers.get("location")], [307, "./my%20program.js"]);
-  strictEqual((await moduleResponse(get("main.ts"), envOf({}), "main.ts")).status, 404);
-  strictEqual((await moduleResponse(get("a.ts"), envOf({}, "b.js"), "a.ts")).status, 404);
+  assertEquals([response.status, response.headers.get("location")], [307, "./my%20program.js"]);
+  assertEquals((await moduleResponse(get("main.ts"), envOf({}), "main.ts")).status, 404);
+  assertEquals((await moduleResponse(get("a.ts"), envOf({}, "b.js"), "a.ts")).status, 404);
 });
 
 Deno.test("sourceEntries() leaves out removed files and marks programs as executable", async () => {
@@ -56,5 +56,5 @@ Deno.test("sourceEntries() leaves out removed files and marks programs as execut
   for await (const { path, mode } of sourceEntries(env, ["a.ts", "removed.ts", "run me"])) {
     found.push([path, mode]);
   }
-  deepStrictEqual(found, [["a.ts", 0o644], ["run me", 0o755]]);
+  assertEquals(found, [["a.ts", 0o644], ["run me", 0o755]]);
 });

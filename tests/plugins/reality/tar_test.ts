@@ -1,6 +1,11 @@
 /** Archives are read back by `modern-tar`, which the server uses for its own archives. */
 
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+} from "../../support/assert.ts";
 import { createTarDecoder } from "../../../lib/deps/modern_tar.ts";
 import { type ArchiveEntry, discardEntry, tar } from "../../../plugins/reality/tar.ts";
 
@@ -21,7 +26,7 @@ async function unpacked(entries: readonly ArchiveEntry[]): Promise<Unpacked> {
   const archive = new Blob([await bytesOf(entries)]).stream();
   for await (const { header, body } of archive.pipeThrough(createTarDecoder())) {
     found.push([header.name, header.mode ?? 0, await new Response(body).text()]);
-    deepStrictEqual(header.mtime, new Date(1_000_000_000));
+    assertEquals(header.mtime, new Date(1_000_000_000));
   }
   return found;
 }
@@ -40,7 +45,7 @@ Deno.test("tar() writes folders, files of any length and their modes", async () 
     { path: "bytes", mode: 0o600, length: bytes.length, body: bytes },
     { path: "stream", mode: 0o600, length: bytes.length, body: new Blob([bytes]).stream() },
   ];
-  deepStrictEqual(await unpacked(entries), [
+  assertEquals(await unpacked(entries), [
     ["data/", 0o700, ""],
     ["run", 0o755, "r".repeat(511)],
     ["even", 0o644, "e".repeat(512)],
@@ -58,12 +63,12 @@ Deno.test("tar() writes paths that a plain header cannot hold", async () => {
     "naïve/✓.md",
   ];
   const found = await unpacked(paths.map((path) => entryOf(path, path)));
-  deepStrictEqual(found.map(([path, , body]) => [path, body]), paths.map((path) => [path, path]));
+  assertEquals(found.map(([path, , body]) => [path, body]), paths.map((path) => [path, path]));
 });
 
 Deno.test("tar() ends an archive with two empty blocks, also an empty one", async () => {
-  deepStrictEqual(await bytesOf([]), new Uint8Array(1024));
-  strictEqual((await bytesOf([entryOf("a", "a")])).length % 512, 0);
+  assertEquals(await bytesOf([]), new Uint8Array(1024));
+  assertEquals((await bytesOf([entryOf("a", "a")])).length % 512, 0);
 });
 
 Deno.test("tar() throws for a body of another length, and cancels it", async () => {
@@ -75,11 +80,11 @@ Deno.test("tar() throws for a body of another length, and cancels it", async () 
     });
     const closed = new Blob([new Uint8Array(4)]).stream();
     const entry = { path: "x", mode: 0o644, length, body: length === 3 ? body : closed };
-    await rejects(bytesOf([entry]), (error: Error) => {
-      match(error.message, new RegExp(`^Cannot pack x: its length is not ${length} bytes$`));
+    await assertRejects(bytesOf([entry]), (error: Error) => {
+      assertMatch(error.message, new RegExp(`^Cannot pack x: its length is not ${length} bytes$`));
       return true;
     });
-    strictEqual(cancelled, length === 3);
+    assertStrictEquals(cancelled, length === 3);
   }
 });
 
@@ -89,5 +94,5 @@ Deno.test("discardEntry() cancels the stream of an entry", async () => {
   await discardEntry({ path: "x", mode: 0, length: 1, body });
   await discardEntry(entryOf("y", "y"));
   await discardEntry(undefined);
-  strictEqual(cancelled, true);
+  assertEquals(cancelled, true);
 });

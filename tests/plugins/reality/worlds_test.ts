@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { ServerRefusal } from "../../../plugins/reality/source.ts";
 import { listWorlds, worldEntries } from "../../../plugins/reality/worlds.ts";
 
@@ -25,25 +25,25 @@ async function pathsOf(env: ReturnType<typeof envOf>, name = "home/x"): Promise<
 
 Deno.test("listWorlds() lists worlds that have a file, or throws the server's refusal", async () => {
   const rows = [{ name: "home/x", layer: "upper" }, { name: "usr/low", layer: "lower" }];
-  deepStrictEqual(await listWorlds(envOf(Response.json(rows))), ["home/x"]);
-  await rejects(listWorlds(envOf(new Response(null, { status: 403 }))), ServerRefusal);
+  assertEquals(await listWorlds(envOf(Response.json(rows))), ["home/x"]);
+  await assertRejects(listWorlds(envOf(new Response(null, { status: 403 }))), ServerRefusal);
 });
 
 Deno.test("worldEntries() begins with the folder and ends with a new key", async () => {
   const env = envOf(copyOf("copy"));
   const entries = [];
   for await (const entry of worldEntries(env, ["home/a%b"])) entries.push(entry);
-  deepStrictEqual(entries.map(({ path }) => path), [
+  assertEquals(entries.map(({ path }) => path), [
     "data/",
     "data/home%2Fa%25b/universe.db",
     "data/.key",
   ]);
-  match(String(entries[2]?.body), /^[0-9a-f]{64}\n$/);
-  deepStrictEqual(env.requested, ["/proc/snapshot/home/a%25b"]);
+  assertMatch(String(entries[2]?.body), /^[0-9a-f]{64}\n$/);
+  assertEquals(env.requested, ["/proc/snapshot/home/a%25b"]);
 });
 
 Deno.test("worldEntries() leaves out a world that was deleted", async () => {
-  deepStrictEqual(await pathsOf(envOf(new Response(null, { status: 404 }))), [
+  assertEquals(await pathsOf(envOf(new Response(null, { status: 404 }))), [
     "data/",
     "data/.key",
   ]);
@@ -51,13 +51,16 @@ Deno.test("worldEntries() leaves out a world that was deleted", async () => {
 
 Deno.test("worldEntries() tries again while the server is busy", async () => {
   const env = envOf(new Response("busy", { status: 503 }), copyOf("copy"));
-  strictEqual((await pathsOf(env)).length, 3);
-  strictEqual(env.requested.length, 2);
+  assertEquals((await pathsOf(env)).length, 3);
+  assertEquals(env.requested.length, 2);
 });
 
 Deno.test("worldEntries() throws if the copy fails or has no length", async () => {
-  await rejects(pathsOf(envOf(new Response("failed", { status: 500 }))), /responded with 500/);
-  await rejects(pathsOf(envOf(copyOf("copy", "many"))), /responded with 200/);
+  await assertRejects(
+    pathsOf(envOf(new Response("failed", { status: 500 }))),
+    /responded with 500/,
+  );
+  await assertRejects(pathsOf(envOf(copyOf("copy", "many"))), /responded with 200/);
 });
 
 Deno.test("worldEntries() puts a text in place of a damaged world", async () => {
@@ -69,12 +72,14 @@ Deno.test("worldEntries() puts a text in place of a damaged world", async () => 
   console.warn = (line: string) => void lines.push(line);
   try {
     for await (const { path, body } of worldEntries(envOf(problem), ["home/x"])) {
-      if (path.endsWith("universe.db")) match(String(body), /^This is not a world: .*\/home\/x/);
+      if (path.endsWith("universe.db")) {
+        assertMatch(String(body), /^This is not a world: .*\/home\/x/);
+      }
     }
   } finally {
     console.warn = warn;
   }
-  deepStrictEqual(lines, [
+  assertEquals(lines, [
     "Cannot copy /home/x: its file is damaged; the archive has a text in its place",
   ]);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import {
   candidatesFor,
   certainPath,
@@ -32,42 +32,42 @@ Deno.test("readCandidates() lists worlds and collections, recent first, without 
     7,
     { name: 7 },
   ]);
-  deepStrictEqual(candidates.map(({ path }) => path), [
+  assertEquals(candidates.map(({ path }) => path), [
     "/home/a/new",
     "/home/a/",
     "/home/old",
     "/home/a",
     "/etc/x.conf",
   ]);
-  deepStrictEqual(candidates.filter(({ isWorldToo }) => isWorldToo).map(({ path }) => path), [
+  assertEquals(candidates.filter(({ isWorldToo }) => isWorldToo).map(({ path }) => path), [
     "/home/a/",
   ]);
-  deepStrictEqual(readCandidates({}), []);
+  assertEquals(readCandidates({}), []);
   const many = Array.from(
     { length: 6000 },
     (_, i) => row(`home/w${i}`, String(i).padStart(5, "0")),
   );
-  equal(readCandidates(many).length, 5000);
-  equal(readCandidates(many)[0]?.path, "/home/w5999");
+  assertEquals(readCandidates(many).length, 5000);
+  assertEquals(readCandidates(many)[0]?.path, "/home/w5999");
 });
 
 Deno.test("candidatesFor() keeps to the namespace, the tier and the kind of the path", () => {
   const all = candidatesOf("home/a/b", "home/a", "etc/c");
   const paths = (path: string, tier = "T2") =>
     candidatesFor(all, requested(path), tier).map(({ path }) => path);
-  deepStrictEqual(paths("/x"), ["/home/a/b", "/home/a", "/etc/c"]);
-  deepStrictEqual(paths("/x", "T1"), ["/home/a/b", "/home/a"]);
-  deepStrictEqual(paths("/etc/x"), ["/etc/c"]);
-  deepStrictEqual(paths("/x/"), ["/home/a/"]);
+  assertEquals(paths("/x"), ["/home/a/b", "/home/a", "/etc/c"]);
+  assertEquals(paths("/x", "T1"), ["/home/a/b", "/home/a"]);
+  assertEquals(paths("/etc/x"), ["/etc/c"]);
+  assertEquals(paths("/x/"), ["/home/a/"]);
 });
 
 Deno.test("nearPaths() compares the end of a name, the whole of one in a namespace", () => {
   const candidates = candidatesOf("home/deep/sales-report", "home/sales-report.md", "home/other");
-  deepStrictEqual(nearPaths(requested("/salse-report"), candidates), [
+  assertEquals(nearPaths(requested("/salse-report"), candidates), [
     { path: "/home/deep/sales-report", edits: 1 },
     { path: "/home/sales-report.md", edits: 1 },
   ]);
-  deepStrictEqual(nearPaths(requested("/home/sales_report"), candidates), [
+  assertEquals(nearPaths(requested("/home/sales_report"), candidates), [
     { path: "/home/sales-report.md", edits: 0 },
   ]);
 });
@@ -75,24 +75,24 @@ Deno.test("nearPaths() compares the end of a name, the whole of one in a namespa
 Deno.test("certainPath() returns a path only if no other one is near", () => {
   const certain = (...edits: number[]) =>
     certainPath(edits.map((edits, i) => ({ path: String(i), edits })));
-  equal(certain(), undefined);
-  equal(certain(2), "0");
-  equal(certain(0, 1), "0");
-  equal(certain(0, 2), "0");
-  equal(certain(0, 0), undefined);
-  equal(certain(1, 2), undefined);
+  assertEquals(certain(), undefined);
+  assertEquals(certain(2), "0");
+  assertEquals(certain(0, 1), "0");
+  assertEquals(certain(0, 2), "0");
+  assertEquals(certain(0, 0), undefined);
+  assertEquals(certain(1, 2), undefined);
 });
 
 Deno.test("similarPaths() ranks names, and demands more within a namespace", () => {
   const candidates = candidatesOf("home/weather", "home/sales-report", "home/sales-plan");
-  deepStrictEqual(similarPaths(requested("/my sales report"), candidates), [
+  assertEquals(similarPaths(requested("/my sales report"), candidates), [
     "/home/sales-report",
     "/home/sales-plan",
   ]);
-  deepStrictEqual(similarPaths(requested("/home/sales-reports"), candidates), [
+  assertEquals(similarPaths(requested("/home/sales-reports"), candidates), [
     "/home/sales-report",
   ]);
-  deepStrictEqual(similarPaths(requested("/home/sales-report-2"), candidates), []);
+  assertEquals(similarPaths(requested("/home/sales-report-2"), candidates), []);
 });
 
 Deno.test("questionNames() adds recent names outside the namespaces only", () => {
@@ -105,10 +105,10 @@ Deno.test("questionNames() adds recent names outside the namespaces only", () =>
       candidates,
       most,
     );
-  deepStrictEqual(names("/x", 9), ["/home/near", "/home/c", "/home/a/b"]);
-  deepStrictEqual(names("/x/", 9), ["/home/near", "/home/c", "/home/a/b", "/home/a/"]);
-  deepStrictEqual(names("/home/x", 9), ["/home/near", "/home/c"]);
-  deepStrictEqual(names("/x", 1), ["/home/near"]);
+  assertEquals(names("/x", 9), ["/home/near", "/home/c", "/home/a/b"]);
+  assertEquals(names("/x/", 9), ["/home/near", "/home/c", "/home/a/b", "/home/a/"]);
+  assertEquals(names("/home/x", 9), ["/home/near", "/home/c"]);
+  assertEquals(names("/x", 1), ["/home/near"]);
 });
 
 Deno.test("questionNames() limits the length of all names together", () => {
@@ -116,6 +116,6 @@ Deno.test("questionNames() limits the length of all names together", () => {
     ...Array.from({ length: 50 }, (_, i) => `home/${"n".repeat(300)}${i}`),
   );
   const names = questionNames(requested("/x"), [], [], candidates, 50);
-  equal(names.join("").length <= 8192, true);
-  equal(names.length, 26);
+  assertEquals(names.join("").length <= 8192, true);
+  assertEquals(names.length, 26);
 });

@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertStrictEquals } from "../../support/assert.ts";
 import { editDistance } from "../../../plugins/router/edit_distance.ts";
 
 Deno.test("editDistance() counts transposed neighbours as one edit", () => {
@@ -13,8 +13,10 @@ Deno.test("editDistance() counts transposed neighbours as one edit", () => {
     ["\u{1f600}a", "\u{1f601}a", 1],
   ];
   for (const [a, b, edits] of rows) {
-    equal(editDistance(a, b, 9), edits, `${a} ${b}`);
-    equal(editDistance(b, a, 9), edits, `${b} ${a}`);
-    if (edits > 0) equal(editDistance(a, b, edits - 1), edits, `${a} ${b} beyond the limit`);
+    assertStrictEquals(editDistance(a, b, 9), edits, `${a} ${b}`);
+    assertStrictEquals(editDistance(b, a, 9), edits, `${b} ${a}`);
+    if (edits > 0) {
+      assertStrictEquals(editDistance(a, b, edits - 1), edits, `${a} ${b} beyond the limit`);
+    }
   }
 });

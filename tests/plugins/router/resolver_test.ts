@@ -1,6 +1,6 @@
 /** The resolver with a server and a model that the test plays. */
 
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { Router } from "../../../plugins/router/resolver.ts";
 
 /** The server and the device, played by the test. */
@@ -69,15 +69,18 @@ Deno.test("Router asks at most as many questions per minute as the budget allows
   const router = new Router(() => now);
   const played = play({ model: () => says("NONE") });
   for (let i = 0; i < 5; i++) await get(router, played, `/whatever${i}`, "budget = 3");
-  equal(played.questions, 3);
+  assertEquals(played.questions, 3);
   const cheap = await get(router, played, "/salse-report", "budget = 3");
-  equal(cheap.status, 303);
-  equal((await get(router, played, "/whatever", "budget = 3")).headers.has("content-type"), false);
+  assertEquals(cheap.status, 303);
+  assertEquals(
+    (await get(router, played, "/whatever", "budget = 3")).headers.has("content-type"),
+    false,
+  );
   now += 60_001;
   await get(router, played, "/whatever", "budget = 3");
-  equal(played.questions, 4);
+  assertEquals(played.questions, 4);
   await get(router, played, "/something", "budget = 0");
-  equal(played.questions, 4);
+  assertEquals(played.questions, 4);
 });
 
 Deno.test("Router pauses after a failure of the model, as long as Retry-After says within a limit", async () => {
@@ -91,13 +94,13 @@ Deno.test("Router pauses after a failure of the model, as long as Retry-After sa
     let now = 1_000_000;
     const router = new Router(() => now);
     const played = play({ model });
-    equal((await get(router, played, "/whatever")).headers.has("content-type"), false);
+    assertEquals((await get(router, played, "/whatever")).headers.has("content-type"), false);
     now += rest - 1;
     await get(router, played, "/whatever");
-    equal(played.questions, 1);
+    assertEquals(played.questions, 1);
     now += 1;
     await get(router, played, "/whatever");
-    equal(played.questions, 2);
+    assertEquals(played.questions, 2);
   }
 });
 
@@ -116,17 +119,17 @@ Deno.test("Router does not ask a model that is remote, absent or not configured,
   for (const [device, config, asked] of rows) {
     const played = play({ device });
     await get(new Router(Date.now), played, "/whatever", config);
-    equal(played.questions, asked, JSON.stringify([device, config]));
+    assertStrictEquals(played.questions, asked, JSON.stringify([device, config]));
   }
 });
 
 Deno.test("Router drops an answer of a remote backend if the device changed after the test", async () => {
   const played = play({ model: () => says("/home/weather", { "x-gpu-local": "false" }) });
-  equal((await get(new Router(Date.now), played, "/whatever")).status, 404);
+  assertEquals((await get(new Router(Date.now), played, "/whatever")).status, 404);
   const silent = play({ model: () => says("/home/weather", {}) });
-  equal((await get(new Router(Date.now), silent, "/whatever")).status, 404);
+  assertEquals((await get(new Router(Date.now), silent, "/whatever")).status, 404);
   const allowed = await get(new Router(Date.now), played, "/whatever", "allow_remote = yes");
-  equal(allowed.status, 303);
+  assertEquals(allowed.status, 303);
 });
 
 Deno.test("Router keeps an answer for the same caller and the same names for ten minutes", async () => {
@@ -134,38 +137,38 @@ Deno.test("Router keeps an answer for the same caller and the same names for ten
   const router = new Router(() => now);
   const played = play();
   const ask = async () => (await get(router, played, "/whatever")).headers.get("location");
-  equal(await ask(), "/home/weather");
-  equal(await ask(), "/home/weather");
-  equal(played.questions, 1);
+  assertEquals(await ask(), "/home/weather");
+  assertEquals(await ask(), "/home/weather");
+  assertEquals(played.questions, 1);
   // For another caller the question is asked again: a kept answer would tell what others requested.
   played.by = "user:eve";
-  equal(await ask(), "/home/weather");
-  equal(played.questions, 2);
+  assertEquals(await ask(), "/home/weather");
+  assertEquals(played.questions, 2);
   played.tier = "T1";
   await ask();
-  equal(played.questions, 3);
+  assertEquals(played.questions, 3);
   played.names.push("home/new");
   await ask();
-  equal(played.questions, 4);
+  assertEquals(played.questions, 4);
   played.names.pop();
   await ask();
-  equal(played.questions, 4);
+  assertEquals(played.questions, 4);
   now += 600_001;
   await ask();
-  equal(played.questions, 5);
+  assertEquals(played.questions, 5);
 });
 
 Deno.test("Router does not point at a kept name whose world was deleted", async () => {
   const router = new Router(Date.now);
   const played = play();
-  equal((await get(router, played, "/whatever")).status, 303);
+  assertEquals((await get(router, played, "/whatever")).status, 303);
   played.gone.add("/home/weather");
   const after = await get(router, played, "/whatever");
-  equal(after.status, 404);
-  ok(!(await after.text()).includes("weather"));
+  assertEquals(after.status, 404);
+  assert(!(await after.text()).includes("weather"));
   const sure = play({ gone: new Set(["/home/sales-report"]) });
   const vanished = await get(router, sure, "/salse-report");
-  deepStrictEqual([vanished.status, await vanished.text()], [404, ""]);
+  assertEquals([vanished.status, await vanished.text()], [404, ""]);
 });
 
 Deno.test("Router asks one question for equal requests at the same time", async () => {
@@ -182,9 +185,9 @@ Deno.test("Router asks one question for equal requests at the same time", async 
   await asked.promise;
   told.resolve(says("/home/weather"));
   for (const answer of await Promise.all(all)) {
-    equal(answer.headers.get("location"), "/home/weather");
+    assertEquals(answer.headers.get("location"), "/home/weather");
   }
-  equal(played.questions, 1);
+  assertEquals(played.questions, 1);
 });
 
 Deno.test("Router limits the length of a question and of the answer that it reads", async () => {
@@ -206,7 +209,7 @@ Deno.test("Router limits the length of a question and of the answer that it read
     },
   });
   const answer = await get(new Router(Date.now), played, `/${"q".repeat(3000)}`);
-  equal(answer.status, 404);
-  ok(shown.length < 10_500, String(shown.length));
-  equal(shown.split("\n").filter((line) => line.startsWith("/home/")).length, 39);
+  assertEquals(answer.status, 404);
+  assert(shown.length < 10_500, String(shown.length));
+  assertEquals(shown.split("\n").filter((line) => line.startsWith("/home/")).length, 39);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, match } from "node:assert/strict";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 import { readRequestedPath } from "../../../plugins/router/requested_path.ts";
 import {
   choicesResponse,
@@ -12,13 +12,13 @@ const PATHS = ["/home/a b", "/home/<b>&'"];
 
 Deno.test("declined() is an empty 404 without a type", () => {
   const { status, body, headers } = declined();
-  deepStrictEqual([status, body, headers.has("content-type")], [404, null, false]);
+  assertEquals([status, body, headers.has("content-type")], [404, null, false]);
 });
 
 Deno.test("redirectResponse() keeps the query", () => {
   const { status, headers } = redirectResponse(REQUESTED, "/home/a b");
-  deepStrictEqual([status, headers.get("location")], [303, "/home/a%20b?a=%22%3E"]);
-  equal(headers.get("vary"), "Accept, Authorization");
+  assertEquals([status, headers.get("location")], [303, "/home/a%20b?a=%22%3E"]);
+  assertEquals(headers.get("vary"), "Accept, Authorization");
 });
 
 const FORMATS: readonly (readonly [accept: string | null, type: string])[] = [
@@ -34,25 +34,25 @@ const FORMATS: readonly (readonly [accept: string | null, type: string])[] = [
 for (const [accept, type] of FORMATS) {
   Deno.test(`choicesResponse() sends ${type} for ${accept}`, () => {
     const { status, headers } = choicesResponse(REQUESTED, PATHS, accept);
-    deepStrictEqual([status, headers.get("content-type")], [300, type]);
-    equal(headers.get("link")?.split(", ").length, 2);
+    assertEquals([status, headers.get("content-type")], [300, type]);
+    assertEquals(headers.get("link")?.split(", ").length, 2);
   });
 }
 
 Deno.test("choicesResponse() escapes paths and the requested path in HTML", async () => {
   const response = choicesResponse(REQUESTED, PATHS, "text/html");
   const page = await response.text();
-  match(page, /Nothing is at \/salse&lt;b&gt;\./);
-  match(page, /<a href="\/home\/%3Cb%3E%26&#39;\?a=%22%3E">\/home\/&lt;b&gt;&amp;&#39;<\/a>/);
-  match(response.headers.get("content-security-policy") ?? "", /^default-src 'none'/);
+  assertMatch(page, /Nothing is at \/salse&lt;b&gt;\./);
+  assertMatch(page, /<a href="\/home\/%3Cb%3E%26&#39;\?a=%22%3E">\/home\/&lt;b&gt;&amp;&#39;<\/a>/);
+  assertMatch(response.headers.get("content-security-policy") ?? "", /^default-src 'none'/);
 });
 
 Deno.test("notFoundResponse() names near paths, and leaves HTML to the shell", async () => {
   const problem = await notFoundResponse(REQUESTED, ["/home/a b"], 3, null).json();
-  equal(problem.status, 404);
-  match(problem.detail, /^Cannot find \/salse<b>: nothing is here; near it is \/home\/a b$/);
-  deepStrictEqual(problem.near, ["/home/a%20b"]);
+  assertEquals(problem.status, 404);
+  assertMatch(problem.detail, /^Cannot find \/salse<b>: nothing is here; near it is \/home\/a b$/);
+  assertEquals(problem.near, ["/home/a%20b"]);
   const text = await notFoundResponse(REQUESTED, [], 3, "text/plain").text();
-  match(text, /; none of the 3 names that were considered fits\n$/);
-  equal(notFoundResponse(REQUESTED, [], 3, "text/html").headers.has("content-type"), false);
+  assertMatch(text, /; none of the 3 names that were considered fits\n$/);
+  assertEquals(notFoundResponse(REQUESTED, [], 3, "text/html").headers.has("content-type"), false);
 });

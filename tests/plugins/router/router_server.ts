@@ -3,7 +3,7 @@
  * sets and which records its questions. Not a test itself.
  */
 
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import type { SettingName } from "../../../lib/config.ts";
 import { get, plugin, record, setState } from "../../plugin/plugin_test_server.ts";
 import { bearer, type TestServer } from "../../support/test_server.ts";
@@ -60,7 +60,7 @@ export class RouterServer {
     for (const name of names) {
       const target = encodeURI(`/${name}`);
       const reply = await this.server.approve("PUT", target, `bytes of ${name}`);
-      equal(reply.status === 200 || reply.status === 201, true, reply.text);
+      assertEquals(reply.status === 200 || reply.status === 201, true, reply.text);
     }
   }
 
@@ -80,15 +80,18 @@ export class RouterServer {
         }
       }
     }
-    equal((await setState(this.server, "router", "disabled")).status, 200);
+    assertEquals((await setState(this.server, "router", "disabled")).status, 200);
     if (conf !== undefined) await this.server.approve("PUT", "/etc/router.conf", conf);
-    equal((await setState(this.server, "router", "active")).status, 200);
+    assertEquals((await setState(this.server, "router", "active")).status, 200);
     await this.tell(behaviour);
   }
 
   /** Sets the behaviour of the device and clears its questions. */
   async tell(behaviour: Behaviour): Promise<void> {
-    equal((await this.server.approve("PUT", "/told", JSON.stringify(behaviour))).status, 200);
+    assertEquals(
+      (await this.server.approve("PUT", "/told", JSON.stringify(behaviour))).status,
+      200,
+    );
   }
 
   /** Questions that the device has received. */
@@ -114,7 +117,7 @@ export class RouterServer {
     headers: Record<string, string> = {},
   ): Promise<void> {
     const reply = await this.get(target, headers);
-    deepStrictEqual(
+    assertEquals(
       [reply.status, reply.headers.get("location")],
       [303, location],
       `${target}: ${reply.text}`,
@@ -124,13 +127,13 @@ export class RouterServer {
   /** Asserts the 404 of a server without the router. */
   async plain(target: string, headers: Record<string, string> = {}): Promise<void> {
     const reply = await this.get(target, headers);
-    equal(reply.status, 404, `${target}: ${reply.head}`);
+    assertEquals(reply.status, 404, `${target}: ${reply.head}`);
     // The shell's page for a browser, otherwise a problem without names of the router.
     if (reply.text.includes("the shell")) return;
     const problem = record(JSON.parse(reply.text));
-    equal(problem.type, "/usr/share/doc/problems/not-found.md", reply.text);
-    equal("near" in problem, false, reply.text);
-    equal(reply.text.includes("near"), false, reply.text);
+    assertEquals(problem.type, "/usr/share/doc/problems/not-found.md", reply.text);
+    assertEquals("near" in problem, false, reply.text);
+    assertEquals(reply.text.includes("near"), false, reply.text);
   }
 }
 

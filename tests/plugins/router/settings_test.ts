@@ -1,15 +1,15 @@
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { readSettings } from "../../../plugins/router/settings.ts";
 
 const DEFAULTS = readSettings("").settings;
 
 Deno.test("readSettings() reads all settings and has a default for each", () => {
-  deepStrictEqual(readSettings(""), {
+  assertEquals(readSettings(""), {
     settings: { allowRemote: false, budget: 20, candidates: 50, timeout: 8 },
     faults: [],
   });
   const text = "# mine\r\nallow_remote = yes\n\n budget=0 # none\ncandidates = 7\ntimeout = 25";
-  deepStrictEqual(readSettings(text), {
+  assertEquals(readSettings(text), {
     settings: { allowRemote: true, budget: 0, candidates: 7, timeout: 25 },
     faults: [],
   });
@@ -33,8 +33,8 @@ Deno.test("readSettings() returns the defaults and names the line if one line is
   ];
   for (const [text, fault] of bad) {
     const { settings, faults } = readSettings(text);
-    deepStrictEqual(settings, DEFAULTS, text);
-    equal(faults.length, 1, text);
-    ok(fault.test(faults[0] ?? ""), `${text}: ${faults[0]}`);
+    assertEquals(settings, DEFAULTS, text);
+    assertEquals(faults.length, 1, text);
+    assert(fault.test(faults[0] ?? ""), `${text}: ${faults[0]}`);
   }
 });

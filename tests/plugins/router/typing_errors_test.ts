@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { assertStrictEquals } from "../../support/assert.ts";
 import { pathEdits } from "../../../plugins/router/typing_errors.ts";
 
 Deno.test("pathEdits() tells typing errors from other names", () => {
@@ -25,6 +25,10 @@ Deno.test("pathEdits() tells typing errors from other names", () => {
     ["a/b", "b", Infinity],
   ];
   for (const [requested, existing, edits] of rows) {
-    equal(pathEdits(requested.split("/"), existing.split("/")), edits, `${requested} ${existing}`);
+    assertStrictEquals(
+      pathEdits(requested.split("/"), existing.split("/")),
+      edits,
+      `${requested} ${existing}`,
+    );
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import {
   cached,
   foldText,
@@ -16,26 +16,26 @@ Deno.test("cached() computes a text once, and a long one every time", () => {
     computed++;
     return text.length;
   });
-  deepStrictEqual([length("abc"), length("abc"), computed], [3, 3, 1]);
+  assertEquals([length("abc"), length("abc"), computed], [3, 3, 1]);
   const long = "x".repeat(129);
-  deepStrictEqual([length(long), length(long), computed], [129, 129, 3]);
+  assertEquals([length(long), length(long), computed], [129, 129, 3]);
 });
 
 Deno.test("wordsOf() splits at separators, joinedWords() leaves them out", () => {
-  deepStrictEqual(wordsOf("sales-report_2024.md"), ["sales", "report", "2024", "md"]);
-  deepStrictEqual(wordsOf("--"), []);
-  equal(joinedWords("sales-report"), "salesreport");
+  assertEquals(wordsOf("sales-report_2024.md"), ["sales", "report", "2024", "md"]);
+  assertEquals(wordsOf("--"), []);
+  assertEquals(joinedWords("sales-report"), "salesreport");
 });
 
 Deno.test("foldText(), sortedLetters(), numbersIn() and hasWordCharacters() describe a text", () => {
-  equal(foldText("U\u0308BER"), "\u00fcber");
-  equal(sortedLetters("test"), "estt");
-  equal(numbersIn("v1-2024"), "1 2024");
-  deepStrictEqual([hasWordCharacters("销售"), hasWordCharacters("sales")], [true, false]);
+  assertEquals(foldText("U\u0308BER"), "\u00fcber");
+  assertEquals(sortedLetters("test"), "estt");
+  assertEquals(numbersIn("v1-2024"), "1 2024");
+  assertEquals([hasWordCharacters("销售"), hasWordCharacters("sales")], [true, false]);
 });
 
 Deno.test("letterBits() differs by at most two bits after one edit", () => {
   const difference = (letterBits("report") ^ letterBits("repost")).toString(2).replaceAll("0", "");
-  equal(difference.length <= 2, true);
-  equal(letterBits("abc"), letterBits("cba"));
+  assertEquals(difference.length <= 2, true);
+  assertStrictEquals(letterBits("abc"), letterBits("cba"));
 });

@@ -3,7 +3,7 @@
  * and nothing that the caller cannot read.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner, GENESIS } from "../../../lib/world/event_chain.ts";
 import {
@@ -124,7 +124,7 @@ async function log(
   path: string,
 ): Promise<{ events: Event[]; link?: string }> {
   const reply = await server.send({ method: "GET", target: path });
-  equal(reply.status, 200, reply.text);
+  assertEquals(reply.status, 200, reply.text);
   const link = reply.headers.get("link");
   return { events: JSON.parse(reply.text), ...(link === undefined ? {} : { link }) };
 }
@@ -140,13 +140,13 @@ test("GET /proc/log sends a chain that the key can verify by hand", async (serve
   const cap = server.capability("/home/d", "rw");
   await server.send({ method: "PUT", target: "/home/d", headers: bearer(cap), body: "Wed" });
   const { events, link } = await log(server, "/proc/log/home/d");
-  equal(link, undefined);
-  deepStrictEqual(events.map(({ id, type }) => [id, type]), [
+  assertEquals(link, undefined);
+  assertEquals(events.map(({ id, type }) => [id, type]), [
     [3, "stage_written"],
     [2, "stage_appended"],
     [1, "stage_written"],
   ]);
-  deepStrictEqual(events.map(({ payload }) => payload), [
+  assertEquals(events.map(({ payload }) => payload), [
     {
       op: "put",
       len: 3,
@@ -181,10 +181,10 @@ test("GET /proc/log sends a chain that the key can verify by hand", async (serve
   const texts = db.prepare("SELECT payload FROM events ORDER BY id").all();
   db.close();
   for (const [i, event] of events.reverse().entries()) {
-    equal(event.prev_hmac, previous);
+    assertStrictEquals(event.prev_hmac, previous);
     const payload = String(texts[i]?.payload);
-    equal(event.hmac, seal(previous, event.timestamp, event.type, payload));
-    match(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assertStrictEquals(event.hmac, seal(previous, event.timestamp, event.type, payload));
+    assertMatch(event.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     previous = event.hmac;
   }
 });
@@ -203,17 +203,17 @@ test("GET /proc/log links each page to the next until the first event", async (s
     sizes.push(page.events.length);
     next = page.link === undefined ? undefined : /^<([^>]*)>; rel="next"$/.exec(page.link)?.[1];
   }
-  deepStrictEqual(sizes, [20, 20, 17]);
-  deepStrictEqual(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
+  assertEquals(sizes, [20, 20, 17]);
+  assertEquals(ids, Array.from({ length: 57 }, (_, i) => 57 - i));
   const unasked = await log(server, `/proc/log${path}`);
-  deepStrictEqual([unasked.events.length, unasked.link], [
+  assertEquals([unasked.events.length, unasked.link], [
     50,
     `</proc/log${path}?before=8&limit=50>; rel="next"`,
   ]);
   const exact = await log(server, `/proc/log${path}?limit=57`);
-  deepStrictEqual([exact.events.length, exact.link], [57, undefined]);
-  equal((await log(server, `/proc/log${path}?before=1`)).events.length, 0);
-  equal((await log(server, `/proc/log${path}?limit=0`)).events.length, 0);
+  assertEquals([exact.events.length, exact.link], [57, undefined]);
+  assertEquals((await log(server, `/proc/log${path}?before=1`)).events.length, 0);
+  assertEquals((await log(server, `/proc/log${path}?limit=0`)).events.length, 0);
 });
 
 /** Changes to a world file with sqlite3 while the server is stopped, and the expected audit. */
@@ -269,13 +269,13 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
           method: "GET",
           target: `/proc/audit/home/${name}`,
         });
-        equal(status, 200);
-        match(text, /"ok":false/);
-        match(text, found);
+        assertEquals(status, 200);
+        assertMatch(text, /"ok":false/);
+        assertMatch(text, found);
       });
     }
     const untouched = await second.send({ method: "GET", target: "/proc/audit/home/untouched" });
-    deepStrictEqual(JSON.parse(untouched.text), {
+    assertEquals(JSON.parse(untouched.text), {
       name: "home/untouched",
       ok: true,
       events: 3,
@@ -286,7 +286,7 @@ Deno.test("GET /proc/audit finds what was changed while the server was stopped",
     await second.stop();
     const otherKey = await startTestServer({ env: { ...CLOSED, ELASTIK_KEY: "another" }, data });
     const { text } = await otherKey.send({ method: "GET", target: "/proc/audit/home/untouched" });
-    match(text, /"ok":false.*"broken_at":1/);
+    assertMatch(text, /"ok":false.*"broken_at":1/);
     await otherKey.stop();
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -302,20 +302,20 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
     (await server.send({ method: "GET", target: "/proc/worlds", headers })).text;
   const birth = "usr/lib/shell/app.js\nusr/lib/shell/index.html\n";
   const all = `etc/passwd\nhome/a/b\nhome/ab\nhome/boot\n${birth}usr/share/doc/note.md\n`;
-  equal(await seen({}), all);
-  equal(await seen(T2), all);
-  equal(await seen(basic("x", "wrong")), all);
-  equal(
+  assertStrictEquals(await seen({}), all);
+  assertStrictEquals(await seen(T2), all);
+  assertStrictEquals(await seen(basic("x", "wrong")), all);
+  assertEquals(
     await seen(T3),
     `boot/env\nboot/plugins\n${all.replace("etc/passwd\n", "etc/passwd\netc/shadow\n")}`,
   );
-  equal(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${birth}`);
-  equal(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
-  equal(await seen(bearer(server.capability("/boot", "rw"))), birth);
+  assertEquals(await seen(bearer(server.capability("/home/a", "r"))), `home/a/b\n${birth}`);
+  assertEquals(await seen(bearer(server.capability("/etc", "rw"))), `etc/passwd\n${birth}`);
+  assertStrictEquals(await seen(bearer(server.capability("/boot", "rw"))), birth);
   const rows: unknown = JSON.parse(await seen({ ...T3, ...JSON_TYPE }));
-  ok(Array.isArray(rows));
+  assert(Array.isArray(rows));
   const row = rows.find(({ name }) => name === "home/a/b");
-  deepStrictEqual(Object.keys(row), [
+  assertEquals(Object.keys(row), [
     "name",
     "dir",
     "version",
@@ -324,7 +324,7 @@ test("GET /proc/worlds lists the worlds that the caller can read", async (server
     "updated_at",
     "layer",
   ]);
-  deepStrictEqual([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
+  assertEquals([row.version, row.ext, row.len, row.layer], [1, "txt", 1, "upper"]);
 });
 
 test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", async (server) => {
@@ -335,15 +335,18 @@ test("GET /proc/log and /proc/audit replace the hashes of /etc/fstab below T3", 
   for (const target of ["/proc/log/etc/fstab", "/proc/audit/etc/fstab", "/etc/fstab", "/etc/"]) {
     for (const headers of [{}, T2, bearer(server.capability("/etc", "rw"))]) {
       const { head, text, status } = await server.send({ method: "GET", target, headers });
-      equal(status, 200);
-      for (const hash of hashes) ok(!`${head}${text}`.includes(hash.slice(0, 16)), target);
-      ok(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
+      assertEquals(status, 200);
+      for (const hash of hashes) assert(!`${head}${text}`.includes(hash.slice(0, 16)), target);
+      assert(!/[0-9a-f]{64}/.test(text.replaceAll(/"(prev_)?hmac":"[0-9a-f]{64}"/g, "")), text);
     }
   }
   const log = await server.send({ method: "GET", target: "/proc/log/etc/fstab" });
-  match(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
-  match((await server.approve("GET", "/proc/log/etc/fstab")).text, new RegExp(hashes[0] ?? "-"));
-  match(
+  assertMatch(log.text, /"append_sha256":"\*\*\*".*"body_sha256_after":"\*\*\*"/);
+  assertMatch(
+    (await server.approve("GET", "/proc/log/etc/fstab")).text,
+    new RegExp(hashes[0] ?? "-"),
+  );
+  assertMatch(
     (await server.send({ method: "GET", target: "/proc/audit/etc/fstab" })).text,
     /"ok":true/,
   );

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { verifyWorld } from "../../../lib/world/file/verify_world.ts";
@@ -33,7 +33,7 @@ function faults(bytes: Uint8Array, key: string): readonly unknown[] {
 
 async function put(server: TestServer, path: string, body: string): Promise<void> {
   const reply = await server.approve("PUT", path, body);
-  ok(reply.status < 300, reply.text);
+  assert(reply.status < 300, reply.text);
 }
 
 test("GET /proc/snapshot sends the whole file to callers that can read the world", async (server) => {
@@ -41,16 +41,16 @@ test("GET /proc/snapshot sends the whole file to callers that can read the world
   await put(server, "/home/a%20b%25", "two");
   const target = "/proc/snapshot/home/a%20b%25";
   const got = await server.send({ method: "GET", target });
-  equal(got.status, 200, got.text);
-  equal(got.headers.get("content-type"), "application/vnd.sqlite3");
-  equal(
+  assertEquals(got.status, 200, got.text);
+  assertEquals(got.headers.get("content-type"), "application/vnd.sqlite3");
+  assertEquals(
     got.headers.get("content-disposition"),
     `attachment; filename="world.db"; filename*=UTF-8''a%20b%25.db; size=${got.body.length}`,
   );
-  equal(got.headers.get("content-length"), String(got.body.length));
-  equal(faults(got.body, KEY), []);
+  assertEquals(got.headers.get("content-length"), String(got.body.length));
+  assertEquals(faults(got.body, KEY), []);
   const head = await server.send({ method: "HEAD", target });
-  equal([head.status, head.headers.get("content-length") ?? null], [200, null]);
+  assertEquals([head.status, head.headers.get("content-length") ?? null], [200, null]);
 });
 
 test("POST /proc/snapshot signs the copy with the key in the body and does not reveal it", async (server) => {
@@ -58,12 +58,12 @@ test("POST /proc/snapshot signs the copy with the key in the body and does not r
   server.secrets.add(NEW_KEY);
   const target = "/proc/snapshot/home/x";
   const copy = await server.approve("POST", target, `${NEW_KEY}\n`);
-  equal(copy.status, 200, copy.text);
-  equal(faults(copy.body, NEW_KEY), []);
-  equal(faults(copy.body, KEY).length, 1);
+  assertEquals(copy.status, 200, copy.text);
+  assertEquals(faults(copy.body, NEW_KEY), []);
+  assertEquals(faults(copy.body, KEY).length, 1);
   const events = await server.send({ method: "GET", target: "/proc/log/home/x" });
-  equal(JSON.parse(events.text).length, 1);
-  equal(faults((await server.send({ method: "GET", target })).body, KEY), []);
+  assertEquals(JSON.parse(events.text).length, 1);
+  assertEquals(faults((await server.send({ method: "GET", target })).body, KEY), []);
 });
 
 test("/proc/snapshot requires the right to read the whole world", async (server, t) => {
@@ -174,17 +174,17 @@ test("GET /proc/snapshot copies worlds under concurrent writes, each at one mome
   const versions: number[] = [];
   for (let i = 0; i < 20; i++) {
     const { body } = await server.approve("POST", "/proc/snapshot/home/x", NEW_KEY);
-    equal(faults(body, NEW_KEY), []);
+    assertEquals(faults(body, NEW_KEY), []);
     const db = new DatabaseSync(":memory:");
     db.deserialize(body);
     const row = db.prepare("SELECT version, length(stage_html) AS len FROM stage_meta").get();
     db.close();
-    equal(row?.len, Number(row?.version) * line.length);
+    assertEquals(row?.len, Number(row?.version) * line.length);
     versions.push(Number(row?.version));
   }
   writing = false;
   await writer;
-  ok((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
+  assert((versions.at(-1) ?? 0) > (versions[0] ?? 0), "nothing was written meanwhile");
 });
 
 test("GET /proc/snapshot streams a long world from a file that is deleted afterwards", async (server) => {
@@ -193,8 +193,8 @@ test("GET /proc/snapshot streams a long world from a file that is deleted afterw
   await server.approve("PUT", "/home/long", long);
   for (let i = 0; i < 20; i++) await (await fetch(url)).body?.cancel();
   const copy = await (await fetch(url)).bytes();
-  equal(faults(copy, KEY), []);
-  ok(copy.length > long.length);
-  equal([...Deno.readDirSync(`${server.data}/.incoming`)], []);
-  match((await server.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);
+  assertEquals(faults(copy, KEY), []);
+  assert(copy.length > long.length);
+  assertEquals([...Deno.readDirSync(`${server.data}/.incoming`)], []);
+  assertMatch((await server.send({ method: "GET", target: "/proc/" })).text, /^snapshot\/$/m);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { listSource, readSource } from "../../../lib/routes/proc/source.ts";
 import { parseTarget } from "../../../lib/http/path.ts";
 import { Problem } from "../../../lib/http/problem.ts";
@@ -15,13 +15,13 @@ const test = suite("/proc/source", { env: CLOSED });
 test("GET /proc/source sends T3 the files of the program", async (server) => {
   const list = await server.approve("GET", "/proc/source/");
   const files = list.text.trimEnd().split("\n");
-  ok(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
+  assert(files.includes("main.ts") && files.includes("lib/routes/proc/source.ts"));
   const json = await server.send({
     method: "GET",
     target: "/proc/source/",
     headers: { ...T3, accept: "application/json" },
   });
-  equal(JSON.parse(json.text), { main: "main.ts", files });
+  assertEquals(JSON.parse(json.text), { main: "main.ts", files });
   const types: Readonly<Record<string, string>> = {
     "main.ts": "text/typescript; charset=utf-8",
     "deno.json": "application/json",
@@ -31,9 +31,9 @@ test("GET /proc/source sends T3 the files of the program", async (server) => {
   for (const [path, type] of Object.entries(types)) {
     // Test sources contain the secrets of this server; these four do not.
     const got = await server.approve("GET", `/proc/source/${path}`);
-    equal([got.status, got.headers.get("content-type")], [200, type]);
-    equal(got.body, await Deno.readFile(new URL(path, ROOT)));
-    equal(got.headers.get("content-length"), String(got.body.length));
+    assertEquals([got.status, got.headers.get("content-type")], [200, type]);
+    assertEquals(got.body, await Deno.readFile(new URL(path, ROOT)));
+    assertEquals(got.headers.get("content-length"), String(got.body.length));
   }
 });
 
@@ -97,8 +97,8 @@ Deno.test("listSource() and readSource() answer 501 if the program is a compiled
     const caller = { tier: "T3", by: "T3", authenticated: true } as const;
     const context = { request, target: parseTarget(request.url), caller };
     const failed = await handler(server, context).then(() => undefined, (error: unknown) => error);
-    ok(failed instanceof Problem);
-    equal(failed.status, 501);
-    match(failed.detail, /^Cannot show the program's source: the program is compiled/);
+    assert(failed instanceof Problem);
+    assertEquals(failed.status, 501);
+    assertMatch(failed.detail, /^Cannot show the program's source: the program is compiled/);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, ok } from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { mint } from "../../../lib/auth/capability.ts";
 import { WORLDS_LIST_CACHE_ENTRIES } from "../../../lib/limits.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -39,14 +39,14 @@ async function names({ ask }: TestApp, headers: Record<string, string> = {}): Pr
 Deno.test("WorldsList lists the worlds once for callers with equal rights, until a world changes", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
-    for (let i = 0; i < 3; i++) deepStrictEqual(await names(app), ["home/a"]);
-    deepStrictEqual(await names(app, { authorization: "Bearer nobody" }), ["home/a"]);
-    equal(walks(), 1);
+    for (let i = 0; i < 3; i++) assertEquals(await names(app), ["home/a"]);
+    assertEquals(await names(app, { authorization: "Bearer nobody" }), ["home/a"]);
+    assertEquals(walks(), 1);
     await put(app, "home/b");
-    deepStrictEqual(await names(app), ["home/a", "home/b"]);
+    assertEquals(await names(app), ["home/a", "home/b"]);
     await app.store.remove({ name: "home/a", by: "T3" });
-    deepStrictEqual(await names(app), ["home/b"]);
-    equal(walks(), 3);
+    assertEquals(await names(app), ["home/b"]);
+    assertEquals(walks(), 3);
   });
 });
 
@@ -59,11 +59,11 @@ Deno.test("WorldsList does not send a cached list to a caller with fewer rights"
     const all = ["boot/x", "etc/shadow", "home/a/x", "home/b/x"];
     const some = ["home/a/x", "home/b/x"];
     for (let i = 0; i < 2; i++) {
-      deepStrictEqual(await names(app, T3), all);
-      deepStrictEqual(await names(app), some);
-      deepStrictEqual(await names(app, cap("/home/a")), ["home/a/x"]);
-      deepStrictEqual(await names(app, cap("/home/b")), ["home/b/x"]);
-      deepStrictEqual(await names(app, cap("/boot")), []);
+      assertEquals(await names(app, T3), all);
+      assertEquals(await names(app), some);
+      assertEquals(await names(app, cap("/home/a")), ["home/a/x"]);
+      assertEquals(await names(app, cap("/home/b")), ["home/b/x"]);
+      assertEquals(await names(app, cap("/boot")), []);
     }
   });
 });
@@ -73,14 +73,14 @@ Deno.test("WorldsList caches each media type with its own tag", async () => {
     await put(app, "home/a");
     const json = await app.ask("GET", "/proc/worlds", { headers: JSON_TYPE });
     const tag = json.headers.get("etag") ?? "";
-    ok(Array.isArray(await json.json()));
-    deepStrictEqual(await names(app), ["home/a"]);
+    assert(Array.isArray(await json.json()));
+    assertEquals(await names(app), ["home/a"]);
     const headers = { ...JSON_TYPE, "if-none-match": `"x", ${tag}` };
     const same = await app.ask("GET", "/proc/worlds", { headers });
-    deepStrictEqual([same.status, same.headers.get("etag")], [304, tag]);
-    equal(walks(), 2);
+    assertEquals([same.status, same.headers.get("etag")], [304, tag]);
+    assertEquals(walks(), 2);
     await put(app, "home/b");
-    equal((await app.ask("GET", "/proc/worlds", { headers })).status, 200);
+    assertEquals((await app.ask("GET", "/proc/worlds", { headers })).status, 200);
   });
 });
 
@@ -88,10 +88,10 @@ Deno.test("WorldsList caches a limited number of lists", async () => {
   await withCount(async (app, walks) => {
     await put(app, "home/a");
     for (let i = 0; i <= WORLDS_LIST_CACHE_ENTRIES; i++) await names(app, cap(`/home/${i}`));
-    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
+    assertStrictEquals(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
     await names(app, cap(`/home/${WORLDS_LIST_CACHE_ENTRIES}`));
-    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
+    assertStrictEquals(walks(), WORLDS_LIST_CACHE_ENTRIES + 1);
     await names(app, cap("/home/0"));
-    equal(walks(), WORLDS_LIST_CACHE_ENTRIES + 2);
+    assertStrictEquals(walks(), WORLDS_LIST_CACHE_ENTRIES + 2);
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal, notEqual } from "node:assert/strict";
+import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { CollectionFeed } from "../../../lib/routes/stream/collection_feed.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -52,10 +52,10 @@ Deno.test("CollectionFeed sends every change below its collection and no other",
       await put(store, name);
     }
     await store.remove({ name: "home/c/a", by: "T3" });
-    deepStrictEqual(told(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
+    assertEquals(told(), ["list a", "update home/c/a", "update home/c/b/d", "delete home/c/a"]);
     feed.stop();
     await put(store, "home/c/z");
-    equal(told().length, 4);
+    assertEquals(told().length, 4);
   });
 });
 
@@ -66,8 +66,8 @@ Deno.test("CollectionFeed of the whole tree leaves out worlds that the caller ca
     for (const name of ["boot/x", "etc/shadow", "etc/Shadow", "etc/shadow/x", "etc/ok"]) {
       await put(store, name);
     }
-    deepStrictEqual(told().slice(1), ["update etc/ok"]);
-    equal(/boot/.test(told()[0] ?? ""), false);
+    assertEquals(told().slice(1), ["update etc/ok"]);
+    assertEquals(/boot/.test(told()[0] ?? ""), false);
     feed.stop();
   });
 });
@@ -84,12 +84,12 @@ Deno.test("CollectionFeed encodes a change once for all readers, brief events se
     for (let i = 0; i < 3; i++) await put(store, "home/x");
     const [full, whole, brief, brief2] = readers.map(({ pieces }) => pieces.slice(1));
     for (let i = 0; i < 3; i++) {
-      equal(full?.[i], whole?.[i]);
-      equal(brief?.[i], brief2?.[i]);
-      notEqual(full?.[i], brief?.[i]);
-      equal(idOf(full?.[i]), idOf(brief?.[i]));
+      assertStrictEquals(full?.[i], whole?.[i]);
+      assertStrictEquals(brief?.[i], brief2?.[i]);
+      assertNotStrictEquals(full?.[i], brief?.[i]);
+      assertStrictEquals(idOf(full?.[i]), idOf(brief?.[i]));
     }
-    equal(new Set(full?.map(idOf)).size, 3);
+    assertEquals(new Set(full?.map(idOf)).size, 3);
     for (const { feed } of readers) feed.stop();
   });
 });
@@ -105,13 +105,13 @@ Deno.test("CollectionFeed continues after the last event id of its reader", asyn
     await store.remove({ name: "home/a", by: "T3" });
     const again = follow(store, "home", false, id);
     await again.feed.start();
-    deepStrictEqual(again.told(), ["update home/b", "delete home/a"]);
+    assertEquals(again.told(), ["update home/b", "delete home/a"]);
     await put(store, "home/c");
-    equal(again.told().at(-1), "update home/c");
+    assertEquals(again.told().at(-1), "update home/c");
     again.feed.stop();
     const stranger = follow(store, "home", false, `x${id}`);
     await stranger.feed.start();
-    deepStrictEqual(stranger.told(), ["list b,boot,c"]);
+    assertEquals(stranger.told(), ["list b,boot,c"]);
     stranger.feed.stop();
   });
 });

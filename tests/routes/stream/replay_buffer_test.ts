@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { MAX_STREAM_REPLAY_CHANGES } from "../../../lib/limits.ts";
 import { ReplayBuffer } from "../../../lib/routes/stream/replay_buffer.ts";
 import { ChangeHub } from "../../../lib/world/store/change_hub.ts";
@@ -19,13 +19,13 @@ function names(changes: readonly Change[] | undefined): string[] | undefined {
 Deno.test("ReplayBuffer returns the changes after an id, each world once at its last change", () => {
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
-  equal(log.eventId(3), "run-3");
+  assertEquals(log.eventId(3), "run-3");
   for (const name of ["home/a", "home/b", "home/a", "home/c"]) tell(hub, name);
   tell(hub, "home/b", "delete");
-  deepStrictEqual(names(log.since("run-0")), ["home/a", "home/c", "home/b"]);
-  deepStrictEqual(names(log.since("run-3")), ["home/c", "home/b"]);
-  deepStrictEqual(names(log.since("run-5")), []);
-  deepStrictEqual(log.since("run-4")?.map(({ kind, seq }) => [kind, seq]), [["delete", 5]]);
+  assertEquals(names(log.since("run-0")), ["home/a", "home/c", "home/b"]);
+  assertEquals(names(log.since("run-3")), ["home/c", "home/b"]);
+  assertEquals(names(log.since("run-5")), []);
+  assertEquals(log.since("run-4")?.map(({ kind, seq }) => [kind, seq]), [["delete", 5]]);
 });
 
 Deno.test("ReplayBuffer returns undefined for ids of another process, too old or in the future", () => {
@@ -33,11 +33,11 @@ Deno.test("ReplayBuffer returns undefined for ids of another process, too old or
   tell(hub, "home/before");
   const log = new ReplayBuffer(hub, "run");
   tell(hub, "home/a");
-  deepStrictEqual(names(log.since("run-1")), ["home/a"]);
+  assertEquals(names(log.since("run-1")), ["home/a"]);
   for (
     const id of [null, "", "run", "run-", "run-0", "run-3", "other-1", "run-x", "run--1", "run-1.5"]
   ) {
-    equal(log.since(id), undefined, String(id));
+    assertEquals(log.since(id), undefined, String(id));
   }
 });
 
@@ -45,10 +45,13 @@ Deno.test("ReplayBuffer keeps a limited number of changes and returns undefined 
   const hub = new ChangeHub(failed);
   const log = new ReplayBuffer(hub, "run");
   for (let i = 1; i <= 5 * MAX_STREAM_REPLAY_CHANGES; i++) tell(hub, `home/${i}`);
-  equal(log.since("run-0"), undefined);
+  assertEquals(log.since("run-0"), undefined);
   const last = 5 * MAX_STREAM_REPLAY_CHANGES;
-  equal(log.since(`run-${last - MAX_STREAM_REPLAY_CHANGES}`)?.length, MAX_STREAM_REPLAY_CHANGES);
-  equal(log.since(`run-${last - 3 * MAX_STREAM_REPLAY_CHANGES}`), undefined);
+  assertStrictEquals(
+    log.since(`run-${last - MAX_STREAM_REPLAY_CHANGES}`)?.length,
+    MAX_STREAM_REPLAY_CHANGES,
+  );
+  assertEquals(log.since(`run-${last - 3 * MAX_STREAM_REPLAY_CHANGES}`), undefined);
 });
 
 Deno.test("ReplayBuffer does not keep the content of worlds in memory", () => {
@@ -67,5 +70,5 @@ Deno.test("ReplayBuffer does not keep the content of worlds in memory", () => {
     layer: "upper" as const,
   };
   hub.publish({ kind: "update", name: "home/a", version: 1, by: "T2", world });
-  equal("world" in (log.since("run-0")?.[0] ?? { world }), false);
+  assertEquals("world" in (log.since("run-0")?.[0] ?? { world }), false);
 });

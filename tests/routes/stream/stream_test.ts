@@ -3,7 +3,7 @@
  * readers that have no right, disconnect or are too slow.
  */
 
-import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "../../support/assert.ts";
 import { encodeEvent } from "../../../lib/http/sse.ts";
 import { Streams } from "../../../lib/routes/stream/stream.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
@@ -49,27 +49,27 @@ test("GET /stream/<name> sends the current state at once and then every change, 
   await put(server, "/home/x", "one");
   const reader = await open(server, "/stream/home/x");
   const { headers, status } = reader.response;
-  equal(status, 200);
-  equal(headers.get("content-type"), "text/event-stream");
-  equal(headers.get("cache-control"), "no-store");
-  equal(headers.get("x-accel-buffering"), "no");
+  assertEquals(status, 200);
+  assertEquals(headers.get("content-type"), "text/event-stream");
+  assertEquals(headers.get("cache-control"), "no-store");
+  assertEquals(headers.get("x-accel-buffering"), "no");
   const first = await reader.next();
-  equal(told(first), "update 1 one");
+  assertEquals(told(first), "update 1 one");
   const got = await server.send({ method: "GET", target: "/home/x" });
-  equal(first?.data, got.text);
+  assertStrictEquals(first?.data, got.text);
   for (let i = 2; i <= 50; i++) await put(server, "/home/x", `v${i}`);
-  for (let i = 2; i <= 50; i++) equal(told(await reader.next()), `update ${i} v${i}`);
+  for (let i = 2; i <= 50; i++) assertEquals(told(await reader.next()), `update ${i} v${i}`);
   await server.send({ method: "POST", target: "/home/x", headers: T2, body: "+" });
-  equal(told(await reader.next()), "update 51 v50+");
+  assertEquals(told(await reader.next()), "update 51 v50+");
   await server.approve("DELETE", "/home/x");
   const gone = await reader.next();
-  deepStrictEqual([gone?.type, gone?.lastEventId, gone?.data], [
+  assertEquals([gone?.type, gone?.lastEventId, gone?.data], [
     "delete",
     "51",
     '{"name":"home/x","version":51}',
   ]);
   await put(server, "/home/x", "again");
-  equal(told(await reader.next()), "update 1 again");
+  assertEquals(told(await reader.next()), "update 1 again");
   await reader.close();
 });
 
@@ -88,8 +88,8 @@ test("GET /stream/<name> passes any text to the parser of a browser", async (ser
   for (const [i, text] of texts.entries()) {
     await put(server, "/home/x", text);
     const event = await reader.next();
-    equal(event?.lastEventId, String(i + 2));
-    equal(JSON.parse(event?.data ?? "{}").stage_html, text);
+    assertStrictEquals(event?.lastEventId, String(i + 2));
+    assertStrictEquals(JSON.parse(event?.data ?? "{}").stage_html, text);
   }
   await server.send({
     method: "PUT",
@@ -97,15 +97,15 @@ test("GET /stream/<name> passes any text to the parser of a browser", async (ser
     headers: T2,
     body: new Uint8Array([255]),
   });
-  deepStrictEqual(JSON.parse((await reader.next())?.data ?? "{}").binary, true);
+  assertEquals(JSON.parse((await reader.next())?.data ?? "{}").binary, true);
   await reader.close();
 });
 
 test("GET /stream/<name> waits for an absent world", async (server) => {
   const reader = await open(server, "/stream/home/later");
-  equal(reader.response.status, 200);
+  assertEquals(reader.response.status, 200);
   await put(server, "/home/later", "now");
-  equal(told(await reader.next()), "update 1 now");
+  assertEquals(told(await reader.next()), "update 1 now");
   await reader.close();
 });
 
@@ -122,7 +122,7 @@ test("GET /stream/x means /stream/home/x if x is not a namespace", async (server
     ] as const
   ) {
     const reader = await open(server, path);
-    equal(told(await reader.next()), expected, path);
+    assertStrictEquals(told(await reader.next()), expected, path);
     await reader.close();
   }
 });
@@ -137,15 +137,15 @@ Deno.test("GET /stream/<name> replays kept versions after Last-Event-ID, then co
       await reader.close();
       return events;
     };
-    deepStrictEqual(await replay("4", 2), ["update 5 5", "update 6 6"]);
-    deepStrictEqual(await replay("5", 1), ["update 6 6"]);
-    deepStrictEqual(await replay("1", 4), ["update 3 3", "update 4 4", "update 5 5", "update 6 6"]);
+    assertEquals(await replay("4", 2), ["update 5 5", "update 6 6"]);
+    assertEquals(await replay("5", 1), ["update 6 6"]);
+    assertEquals(await replay("1", 4), ["update 3 3", "update 4 4", "update 5 5", "update 6 6"]);
     for (const id of ["99", "", "x", "-1", "1.5", "9".repeat(30)]) {
-      deepStrictEqual(await replay(id, 1), ["update 6 6"], id);
+      assertEquals(await replay(id, 1), ["update 6 6"], id);
     }
     const current = await open(server, "/stream/home/x", { "last-event-id": "6" });
     await put(server, "/home/x", "7");
-    equal(told(await current.next()), "update 7 7");
+    assertEquals(told(await current.next()), "update 7 7");
     await current.close();
   });
 });
@@ -154,9 +154,9 @@ test("GET /stream/<name> sends a delete event if the world was deleted since", a
   await put(server, "/home/x", "1");
   await server.approve("DELETE", "/home/x");
   const reader = await open(server, "/stream/home/x", { "last-event-id": "1" });
-  equal(told(await reader.next()), "delete 1 home/x v1");
+  assertEquals(told(await reader.next()), "delete 1 home/x v1");
   await put(server, "/home/x", "new");
-  equal(told(await reader.next()), "update 1 new");
+  assertEquals(told(await reader.next()), "update 1 new");
   await reader.close();
 });
 
@@ -164,11 +164,11 @@ test("GET /stream/<name> sends the lower-layer world after its cover was deleted
   const path = "/usr/lib/shell/app.js";
   const beneath = (await server.approve("GET", `${path}?raw`)).text;
   const reader = await open(server, `/stream${path}`);
-  equal(told(await reader.next()), `update 0 ${beneath}`);
+  assertEquals(told(await reader.next()), `update 0 ${beneath}`);
   await put(server, path, "cover");
-  equal(told(await reader.next()), "update 1 cover");
+  assertEquals(told(await reader.next()), "update 1 cover");
   await server.approve("DELETE", path);
-  equal(told(await reader.next()), `update 0 ${beneath}`);
+  assertEquals(told(await reader.next()), `update 0 ${beneath}`);
   await reader.close();
 });
 
@@ -178,25 +178,25 @@ test("GET /stream/<name>/ sends the listing of a collection, then each change be
   await put(server, "/home/cc", "not below");
   const reader = await open(server, "/stream/home/c/");
   const list = await reader.next();
-  equal(list?.type, "list");
+  assertEquals(list?.type, "list");
   const listed = await server.send({
     method: "GET",
     target: "/home/c/",
     headers: { accept: "application/json" },
   });
-  equal(list?.data, listed.text);
+  assertStrictEquals(list?.data, listed.text);
   await put(server, "/home/cc", "not below");
   await put(server, "/home/c", "nor is this");
   await put(server, "/home/c/a", "3");
   await put(server, "/home/c/d/e", "4");
   await server.approve("DELETE", "/home/c/d/");
   const events = [await reader.next(), await reader.next(), await reader.next()];
-  deepStrictEqual(events.map((event) => [event?.type, JSON.parse(event?.data ?? "{}").name]), [
+  assertEquals(events.map((event) => [event?.type, JSON.parse(event?.data ?? "{}").name]), [
     ["update", "home/c/a"],
     ["update", "home/c/d/e"],
     ["delete", "home/c/d/e"],
   ]);
-  deepStrictEqual(Object.keys(JSON.parse(events[0]?.data ?? "{}")), [
+  assertEquals(Object.keys(JSON.parse(events[0]?.data ?? "{}")), [
     "name",
     "stage_html",
     "version",
@@ -208,12 +208,12 @@ test("GET /stream/<name>/ sends the listing of a collection, then each change be
   const back = await open(server, "/stream/home/c/", {
     "last-event-id": list?.lastEventId ?? "",
   });
-  equal(told(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
-  equal((await back.next())?.type, "delete");
+  assertEquals(told(await back.next()).replace(/update \S+/, "update"), "update home/c/a 3");
+  assertEquals((await back.next())?.type, "delete");
   await back.close();
   for (const id of ["", "x", "00000000-1", `${list?.lastEventId}9`, "1"]) {
     const anew = await open(server, "/stream/home/c/", { "last-event-id": id });
-    equal((await anew.next())?.type, "list", id);
+    assertEquals((await anew.next())?.type, "list", id);
     await anew.close();
   }
 });
@@ -225,10 +225,10 @@ test("GET /stream/<name>/?brief leaves out the content of worlds", async (server
   await full.next();
   await put(server, "/home/x", "content");
   const data = JSON.parse((await brief.next())?.data ?? "{}");
-  deepStrictEqual(Object.keys(data), ["name", "version", "ext", "type", "updated_at", "len"]);
-  deepStrictEqual([data.name, data.version, data.len], ["home/x", 1, 7]);
-  equal(JSON.parse((await full.next())?.data ?? "{}").stage_html, "content");
-  ok(!brief.wire.includes("content"));
+  assertEquals(Object.keys(data), ["name", "version", "ext", "type", "updated_at", "len"]);
+  assertEquals([data.name, data.version, data.len], ["home/x", 1, 7]);
+  assertEquals(JSON.parse((await full.next())?.data ?? "{}").stage_html, "content");
+  assert(!brief.wire.includes("content"));
   await brief.close();
   await full.close();
 });
@@ -257,16 +257,16 @@ test("GET /stream/<name>/ sends only worlds that the caller can read", async (se
     while (seen.at(-1) !== last) {
       const event = await reader.next();
       seen.push(JSON.parse(event?.data ?? '{"name":"the end"}').name);
-      ok(seen.at(-1) !== "the end", "the stream ended");
+      assert(seen.at(-1) !== "the end", "the stream ended");
     }
     return seen;
   };
   const all = ["etc/fstab", "home/ab", "home/a/b", "etc/end", "home/a/end"];
-  deepStrictEqual(await names(readers.anonymous, "home/a/end"), all);
-  deepStrictEqual(await names(readers.t2, "home/a/end"), all);
-  deepStrictEqual(await names(readers.etc, "etc/end"), ["etc/fstab", "etc/end"]);
-  deepStrictEqual(await names(readers.cap, "home/a/end"), ["home/a/b", "home/a/end"]);
-  deepStrictEqual(await names(readers.t3, "home/a/end"), [
+  assertEquals(await names(readers.anonymous, "home/a/end"), all);
+  assertEquals(await names(readers.t2, "home/a/end"), all);
+  assertEquals(await names(readers.etc, "etc/end"), ["etc/fstab", "etc/end"]);
+  assertEquals(await names(readers.cap, "home/a/end"), ["home/a/b", "home/a/end"]);
+  assertEquals(await names(readers.t3, "home/a/end"), [
     "etc/shadow",
     "boot/x",
     ...all.slice(0, 3),
@@ -276,7 +276,7 @@ test("GET /stream/<name>/ sends only worlds that the caller can read", async (se
   ]);
   for (const [who, reader] of Object.entries(readers)) {
     const secrets = [/5h4d0w/, /b00t/, /f5t4b/].map((secret) => secret.test(reader.wire));
-    deepStrictEqual(secrets, [who === "t3", who === "t3", who === "t3"], who);
+    assertEquals(secrets, [who === "t3", who === "t3", who === "t3"], who);
     await reader.close();
   }
 });
@@ -306,8 +306,10 @@ test("GET /stream/<name> refuses callers without the right, and invalid names an
     ];
   for (const [method, target, headers, status] of rows) {
     const reply = await server.send({ method, target, headers });
-    equal(reply.status, status, `${method} ${target} ${reply.text}`);
-    if (status === 405 || status === 204) equal(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
+    assertStrictEquals(reply.status, status, `${method} ${target} ${reply.text}`);
+    if (status === 405 || status === 204) {
+      assertEquals(reply.headers.get("allow"), "GET, HEAD, OPTIONS");
+    }
   }
 });
 
@@ -321,12 +323,12 @@ test("Streams disconnect a reader that is too slow, and no other", async (server
   // Far more than the buffers of the kernel and the 8 MiB that a reader may lag.
   for (let i = 0; i < 16; i++) {
     await put(server, "/home/x", `${i}${body}`);
-    equal((await good.next())?.lastEventId, String(i + 2));
+    assertStrictEquals((await good.next())?.lastEventId, String(i + 2));
   }
   const wire = await slow.rest();
   const events = wire.match(/^event: update$/gm)?.length ?? 0;
-  ok(events >= 1 && events < 17, `${events} events`);
-  match(wire, /\r\n0\r\n\r\n$/);
+  assert(events >= 1 && events < 17, `${events} events`);
+  assertMatch(wire, /\r\n0\r\n\r\n$/);
   slow.close();
   await good.close();
 });
@@ -363,7 +365,7 @@ async function withCapability(
       },
     });
     routes.close();
-    equal(routes.size, 0);
+    assertEquals(routes.size, 0);
   });
 }
 
@@ -377,16 +379,16 @@ Deno.test("Streams send nothing to a capability after its expiry", async () => {
     const [mine, lasting] = [await start(), await start(true)];
     goTo(-1);
     await write(store, "while it holds");
-    match((await mine.next())?.data ?? "", /while it holds/);
+    assertMatch((await mine.next())?.data ?? "", /while it holds/);
     goTo(0);
     await write(store, "too late");
-    equal(await mine.next(), undefined);
-    ok(!mine.wire.includes("too late"));
-    match((await lasting.next())?.data ?? "", /while it holds/);
-    match((await lasting.next())?.data ?? "", /too late/);
-    equal(routes.size, 1);
+    assertEquals(await mine.next(), undefined);
+    assert(!mine.wire.includes("too late"));
+    assertMatch((await lasting.next())?.data ?? "", /while it holds/);
+    assertMatch((await lasting.next())?.data ?? "", /too late/);
+    assertEquals(routes.size, 1);
     routes.close();
-    equal(await lasting.next(), undefined);
+    assertEquals(await lasting.next(), undefined);
   });
 });
 
@@ -395,13 +397,13 @@ Deno.test("Streams send heartbeats to idle streams and end those with an expired
     const [mine, lasting] = [await start(), await start(true)];
     await mine.beats(2);
     await lasting.beats(2);
-    deepStrictEqual(mine.comments.slice(0, 2), ["beat", "beat"]);
+    assertEquals(mine.comments.slice(0, 2), ["beat", "beat"]);
     goTo(0);
-    equal(await mine.next(), undefined);
-    equal(routes.size, 1);
+    assertEquals(await mine.next(), undefined);
+    assertEquals(routes.size, 1);
     await lasting.beats(lasting.comments.length + 2);
     await lasting.close();
-    equal(routes.size, 0);
+    assertEquals(routes.size, 0);
   });
 });
 
@@ -428,16 +430,16 @@ Deno.test("Streams end the stream of a world that can no longer be read", async 
     await store.put({ ...change, body: new TextEncoder().encode("1") });
     const one = new EventReader(await ask("GET", "/stream/home/x"), new AbortController());
     const all = new EventReader(await ask("GET", "/stream/home/"), new AbortController());
-    equal((await one.next())?.type, "update");
-    equal((await all.next())?.type, "list");
+    assertEquals((await one.next())?.type, "update");
+    assertEquals((await all.next())?.type, "list");
     broken = true;
     await store.put({ ...change, body: new TextEncoder().encode("2") });
-    equal(await one.next(), undefined);
-    equal((await ask("GET", "/stream/home/x")).status, 500);
+    assertEquals(await one.next(), undefined);
+    assertEquals((await ask("GET", "/stream/home/x")).status, 500);
     broken = false;
     await store.put({ ...change, body: new TextEncoder().encode("3") });
     const next = await all.next();
-    equal(JSON.parse(next?.data ?? "{}").stage_html, "3");
+    assertEquals(JSON.parse(next?.data ?? "{}").stage_html, "3");
     await all.close();
   });
 });
@@ -468,7 +470,7 @@ Deno.test("Streams remove readers that disconnect, at any time", async () => {
         body: new TextEncoder().encode(String(i)),
       });
     }
-    equal(routes.size, 1);
+    assertEquals(routes.size, 1);
     routes.close();
     witness.close();
     await server.shutdown();
@@ -491,12 +493,12 @@ test("Streams send one write to a thousand readers", async (server) => {
       }
       return true;
     };
-    ok(await untilSeen('"stage_html":"one"'));
+    assert(await untilSeen('"stage_html":"one"'));
     return { connection, untilSeen };
   }));
-  equal((await put(server, "/home/x", "two")).status, 200);
+  assertEquals((await put(server, "/home/x", "two")).status, 200);
   const seen = await Promise.all(readers.map(({ untilSeen }) => untilSeen('"stage_html":"two"')));
-  equal(seen.filter((each) => each).length, 1000);
+  assertEquals(seen.filter((each) => each).length, 1000);
   for (const { connection } of readers) connection.close();
 });
 
@@ -506,15 +508,15 @@ Deno.test("Streams end at shutdown and do not block it", async () => {
     const reader = await open(server, "/stream/home/");
     await reader.next();
     const stopped = server.stop();
-    equal(await reader.next(), undefined);
+    assertEquals(await reader.next(), undefined);
     await stopped;
   });
-  ok(performance.now() - started < SHUTDOWN_TIMEOUT_MS, "the shutdown waited for its readers");
+  assert(performance.now() - started < SHUTDOWN_TIMEOUT_MS, "the shutdown waited for its readers");
 });
 
 Deno.test("EventReader parses what encodeEvent() writes", async () => {
   const bytes = encodeEvent({ event: "update", id: "3", data: "a\nb" });
   const reader = new EventReader(new Response(bytes), new AbortController());
-  deepStrictEqual(await reader.next(), { type: "update", data: "a\nb", lastEventId: "3" });
-  equal(await reader.next(), undefined);
+  assertEquals(await reader.next(), { type: "update", data: "a\nb", lastEventId: "3" });
+  assertEquals(await reader.next(), undefined);
 });

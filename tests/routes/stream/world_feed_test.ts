@@ -1,4 +1,4 @@
-import { deepStrictEqual, equal } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../support/assert.ts";
 import { LOCAL } from "../../../lib/auth/authenticate.ts";
 import { encodeUpdate, WorldFeed } from "../../../lib/routes/stream/world_feed.ts";
 import type { Store } from "../../../lib/world/store.ts";
@@ -71,12 +71,12 @@ Deno.test("encodeUpdate() encodes a version once for all readers", async () => {
     await put(store, "a");
     const world = await store.read("home/x");
     if (world === undefined) throw new Error("it was just written");
-    equal(encodeUpdate(world), encodeUpdate(world));
+    assertStrictEquals(encodeUpdate(world), encodeUpdate(world));
     const [one, two] = [follow(store), follow(store)];
     await one.feed.start();
     await two.feed.start();
     await put(store, "b");
-    equal(one.pieces[1], two.pieces[1]);
+    assertStrictEquals(one.pieces[1], two.pieces[1]);
     one.feed.stop();
     two.feed.stop();
   });
@@ -94,7 +94,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     await letGo();
     await letGo();
     await started;
-    deepStrictEqual(told(pieces), ["update 1 1", "update 3 3"]);
+    assertEquals(told(pieces), ["update 1 1", "update 3 3"]);
     feed.stop();
   });
   await withApp({}, async ({ store }) => {
@@ -102,7 +102,7 @@ Deno.test("WorldFeed sends a version that changed during its start only once", a
     const written = put(store, "1");
     const started = feed.start();
     await Promise.all([written, started]);
-    deepStrictEqual(told(pieces), ["update 1 1"]);
+    assertEquals(told(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -120,8 +120,8 @@ Deno.test("WorldFeed sends only the newest version to a reader that waits for th
     await letGo();
     await put(store, "10");
     await letGo();
-    deepStrictEqual(told(pieces).at(-1), "update 10 10");
-    deepStrictEqual(new Set(told(pieces)).size, pieces.length);
+    assertEquals(told(pieces).at(-1), "update 10 10");
+    assertEquals(new Set(told(pieces)).size, pieces.length);
     feed.stop();
   });
 });
@@ -133,7 +133,7 @@ Deno.test("WorldFeed.stop() ends all events", async () => {
     await feed.start();
     feed.stop();
     await put(store, "2");
-    deepStrictEqual(told(pieces), ["update 1 1"]);
+    assertEquals(told(pieces), ["update 1 1"]);
     feed.stop();
   });
 });
@@ -143,9 +143,9 @@ Deno.test("WorldFeed sends nothing to a reader with the current version", async 
     await put(store, "1");
     const { feed, pieces } = follow(store, "1");
     await feed.start();
-    deepStrictEqual(told(pieces), []);
+    assertEquals(told(pieces), []);
     await put(store, "2");
-    deepStrictEqual(told(pieces), ["update 2 2"]);
+    assertEquals(told(pieces), ["update 2 2"]);
     feed.stop();
   });
 });
@@ -167,11 +167,11 @@ Deno.test("WorldFeed calls onError() if a change cannot be read", async () => {
     await started;
     await put(store, "2");
     await letGo();
-    equal(failures.count, 0);
+    assertEquals(failures.count, 0);
     broken = true;
     await put(store, "3");
     await new Promise((resume) => setImmediate(resume));
-    equal(failures.count, 1);
+    assertEquals(failures.count, 1);
     feed.stop();
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
@@ -66,8 +66,8 @@ Deno.test("copyWorld() copies row, chain and history unchanged", () =>
   withTempData((data) => {
     createSample(data);
     withCopy(data, { versions: 100 }, (copy, from) => {
-      equal(rowsOf(copy), rowsOf(from));
-      equal(faultsOf(copy, SAMPLE_KEY), []);
+      assertEquals(rowsOf(copy), rowsOf(from));
+      assertEquals(faultsOf(copy, SAMPLE_KEY), []);
     });
   }));
 
@@ -75,11 +75,14 @@ Deno.test("copyWorld() signs a chain so that it is valid only under the new key"
   withTempData((data) => {
     createSample(data);
     withCopy(data, { versions: 100, signers: SIGNERS }, (copy, from) => {
-      equal(faultsOf(copy, NEW_KEY), []);
-      equal(faultsOf(copy, SAMPLE_KEY).map(({ check, event }) => [check, event]), [["chain", 1]]);
+      assertEquals(faultsOf(copy, NEW_KEY), []);
+      assertEquals(faultsOf(copy, SAMPLE_KEY).map(({ check, event }) => [check, event]), [[
+        "chain",
+        1,
+      ]]);
       const query = "SELECT id, timestamp, event_type, payload FROM events ORDER BY id";
-      equal(copy.prepare(query).all(), from.prepare(query).all());
-      equal(faultsOf(from, SAMPLE_KEY), []);
+      assertEquals(copy.prepare(query).all(), from.prepare(query).all());
+      assertEquals(faultsOf(from, SAMPLE_KEY), []);
     });
   }));
 
@@ -89,21 +92,21 @@ for (const damage of damages("chains")) {
       createSample(data);
       damageSample(data, damage);
       if (damage.title.endsWith("table_missing")) {
-        throws(() => withCopy(data, { versions: 100 }, () => {}), /no such table/);
+        assertThrows(() => withCopy(data, { versions: 100 }, () => {}), /no such table/);
         return;
       }
       const before = withCopy(data, { versions: 100 }, (copy, from) => {
-        equal(rowsOf(copy), rowsOf(from));
+        assertEquals(rowsOf(copy), rowsOf(from));
         return faultsOf(copy, SAMPLE_KEY);
       });
-      ok(before.length > 0);
+      assert(before.length > 0);
       const after = withCopy(
         data,
         { versions: 100, signers: SIGNERS },
         (copy) => faultsOf(copy, NEW_KEY),
       );
       const where = (faults: typeof before) => faults.map(({ check, event }) => [check, event]);
-      equal(where(after), where(before));
+      assertEquals(where(after), where(before));
     }));
 }
 
@@ -114,13 +117,13 @@ for (const damage of [...damages("rows"), ...damages("history")]) {
       damageSample(data, damage);
       const [first] = damage.findings;
       if (first?.check === "unreadable") {
-        throws(() => withCopy(data, { versions: 100, signers: SIGNERS }, () => {}));
+        assertThrows(() => withCopy(data, { versions: 100, signers: SIGNERS }, () => {}));
         return;
       }
       // Bytes without a version cannot be read and are not copied, so that the copy has no fault.
       const isUnused = damage.title.endsWith("bytes_without_version");
       withCopy(data, { versions: 100, signers: SIGNERS }, (copy) => {
-        equal(
+        assertEquals(
           faultsOf(copy, NEW_KEY).map(({ check }) => check),
           isUnused ? [] : damage.findings.map(({ check }) => check),
         );
@@ -136,15 +139,17 @@ Deno.test("copyWorld() does not copy versions beyond the limit", () =>
     writer.close();
     // The folder was written with a limit of 100 versions and is copied with a limit of 1.
     withCopy(data, { versions: 1, signers: SIGNERS }, (copy) => {
-      equal(copy.prepare("SELECT version FROM history").all().map((row) => row.version), [3]);
+      assertEquals(copy.prepare("SELECT version FROM history").all().map((row) => row.version), [
+        3,
+      ]);
       const image = new TextDecoder("latin1").decode(copy.serialize());
-      ok(image.includes("third") && image.includes("fourth"));
-      ok(!image.includes("secret"), "a version that was let go is in the copy");
-      equal(faultsOf(copy, NEW_KEY), []);
+      assert(image.includes("third") && image.includes("fourth"));
+      assert(!image.includes("secret"), "a version that was let go is in the copy");
+      assertEquals(faultsOf(copy, NEW_KEY), []);
     });
     withCopy(data, { versions: 0 }, (copy) => {
-      equal(copy.prepare("SELECT count(*) AS n FROM content").get()?.n, 0);
-      equal(faultsOf(copy, SAMPLE_KEY), []);
+      assertEquals(copy.prepare("SELECT count(*) AS n FROM content").get()?.n, 0);
+      assertEquals(faultsOf(copy, SAMPLE_KEY), []);
     });
   }));
 
@@ -154,9 +159,12 @@ Deno.test("copyWorld() does not copy pages with deleted bytes", () =>
     writer.apply([putJob(SAMPLE_NAME, "a secret ".repeat(2000)), putJob(SAMPLE_NAME, "nothing")]);
     writer.close();
     const file = new TextDecoder("latin1").decode(Deno.readFileSync(`${data}/${SAMPLE_FILE}`));
-    ok(file.includes("a secret"), "the file itself keeps no such page; the test proves nothing");
+    assert(
+      file.includes("a secret"),
+      "the file itself keeps no such page; the test proves nothing",
+    );
     withCopy(data, { versions: 0 }, (copy) => {
-      ok(!new TextDecoder("latin1").decode(copy.serialize()).includes("a secret"));
+      assert(!new TextDecoder("latin1").decode(copy.serialize()).includes("a secret"));
     });
   }));
 
@@ -174,8 +182,8 @@ Deno.test("copyWorld() copies integers beyond 2^53 and events with negative ids"
         statement.setReadBigInts(true);
         return statement.all();
       };
-      equal(ids(copy), ids(from));
-      throws(() => faultsOf(copy, NEW_KEY), /too large/);
+      assertEquals(ids(copy), ids(from));
+      assertThrows(() => faultsOf(copy, NEW_KEY), /too large/);
     });
   }));
 
@@ -185,15 +193,15 @@ Deno.test("Reader.snapshot() copies the content of the log into a file without a
     writer.apply([putJob(SAMPLE_NAME, "1"), appendJob(SAMPLE_NAME, "2"), noteJob(SAMPLE_NAME)]);
     const reader = new Reader(sampleSetup(data));
     const bytes = bytesOf(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`, NEW_KEY));
-    equal([...bytes.subarray(18, 20)], [1, 1]);
+    assertEquals([...bytes.subarray(18, 20)], [1, 1]);
     const db = opened(bytes);
-    equal(faultsOf(db, NEW_KEY), []);
-    equal(db.prepare("SELECT version FROM stage_meta").get()?.version, 2);
+    assertEquals(faultsOf(db, NEW_KEY), []);
+    assertEquals(db.prepare("SELECT version FROM stage_meta").get()?.version, 2);
     db.close();
     // The writer and the copy do not block each other.
     writer.apply([appendJob(SAMPLE_NAME, "3")]);
     writer.close();
-    equal(reader.read(SAMPLE_NAME)?.version, 3);
+    assertEquals(reader.read(SAMPLE_NAME)?.version, 3);
   }));
 
 Deno.test("Reader.snapshot() copies a long world to a file that only this user can read", () =>
@@ -206,14 +214,17 @@ Deno.test("Reader.snapshot() copies a long world to a file that only this user c
     writer.close();
     const path = `${data}/copy.db`;
     const found = await new Reader(sampleSetup(data)).snapshot(SAMPLE_NAME, path, NEW_KEY);
-    ok(found !== undefined && "path" in found);
-    equal(found.path, path);
-    equal(found.length, Deno.statSync(path).size);
-    if (Deno.build.os !== "windows") equal((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
+    assert(found !== undefined && "path" in found);
+    assertEquals(found.path, path);
+    assertEquals(found.length, Deno.statSync(path).size);
+    if (Deno.build.os !== "windows") assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
     const db = new DatabaseSync(path, { readOnly: true });
-    equal(faultsOf(db, NEW_KEY), []);
+    assertEquals(faultsOf(db, NEW_KEY), []);
     db.close();
-    equal([...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")).length, 1);
+    assertEquals(
+      [...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")).length,
+      1,
+    );
   }));
 
 Deno.test("Reader.snapshot() removes an incomplete file after an error", () =>
@@ -228,19 +239,19 @@ Deno.test("Reader.snapshot() removes an incomplete file after an error", () =>
     const failed = await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`).catch((error) =>
       error.code
     );
-    equal(failed, "damaged");
-    equal([...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")), []);
+    assertEquals(failed, "damaged");
+    assertEquals([...Deno.readDirSync(data)].filter(({ name }) => name.startsWith("copy")), []);
   }));
 
 Deno.test("Reader.snapshot() returns undefined for a world that does not exist or is deleted", () =>
   withTempData(async (data) => {
     const reader = new Reader(sampleSetup(data));
-    equal(await reader.snapshot("home/none", `${data}/copy.db`), undefined);
+    assertEquals(await reader.snapshot("home/none", `${data}/copy.db`), undefined);
     const writer = testWriter(data);
     writer.apply([putJob(SAMPLE_NAME, "1")]);
     Deno.removeSync(`${data}/.trash`);
     Deno.writeTextFileSync(`${data}/.trash`, "");
     writer.apply([removeJob(SAMPLE_NAME)]);
     writer.close();
-    equal(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`), undefined);
+    assertEquals(await reader.snapshot(SAMPLE_NAME, `${data}/copy.db`), undefined);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 import {
   acquireDataFolder,
   DataFolderBusy,
@@ -19,17 +19,17 @@ function modeOf(path: string): number {
 Deno.test("acquireDataFolder() creates a missing folder that only this user can read", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(`${data}/a/b`);
-    ok(pathExists(`${data}/a/b/.trash`));
-    if (posix) equal(modeOf(`${data}/a/b`), 0o700);
+    assert(pathExists(`${data}/a/b/.trash`));
+    if (posix) assertEquals(modeOf(`${data}/a/b`), 0o700);
     folder.release();
   }));
 
 Deno.test("acquireDataFolder() refuses a folder that another process holds and reports its id", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
-    throws(() => acquireDataFolder(data), (error) => {
-      ok(error instanceof DataFolderBusy);
-      match(error.message, new RegExp(`another server holds it \\(process ${Deno.pid}\\)`));
+    assertThrows(() => acquireDataFolder(data), (error) => {
+      assert(error instanceof DataFolderBusy);
+      assertMatch(error.message, new RegExp(`another server holds it \\(process ${Deno.pid}\\)`));
       return true;
     });
     folder.release();
@@ -41,7 +41,7 @@ Deno.test("acquireDataFolder() accepts a folder whose server stopped without rel
     // The lock belongs to the open file, not to the process id that the file contains.
     Deno.writeTextFileSync(`${data}/.lock`, "99999999\n");
     acquireDataFolder(data).release();
-    equal(Deno.readTextFileSync(`${data}/.lock`), `${Deno.pid}\n`);
+    assertEquals(Deno.readTextFileSync(`${data}/.lock`), `${Deno.pid}\n`);
   }));
 
 Deno.test("acquireDataFolder() empties the incoming folder and keeps the trash", () =>
@@ -51,7 +51,10 @@ Deno.test("acquireDataFolder() empties the incoming folder and keeps the trash",
       Deno.writeTextFileSync(`${data}/${folder}/universe.db`, "x");
     }
     const folder = acquireDataFolder(data);
-    equal([pathExists(`${data}/.incoming/1`), pathExists(`${data}/.trash/1`)], [false, true]);
+    assertEquals([pathExists(`${data}/.incoming/1`), pathExists(`${data}/.trash/1`)], [
+      false,
+      true,
+    ]);
     folder.release();
   }));
 
@@ -60,8 +63,8 @@ Deno.test("acquireDataFolder() changes nothing in a folder that another process 
     const folder = acquireDataFolder(data);
     Deno.mkdirSync(`${data}/.incoming/1`);
     const before = snapshot(data);
-    throws(() => acquireDataFolder(data), DataFolderBusy);
-    equal(snapshot(data), before);
+    assertThrows(() => acquireDataFolder(data), DataFolderBusy);
+    assertEquals(snapshot(data), before);
     folder.release();
   }));
 
@@ -70,34 +73,34 @@ Deno.test("lockDataFolderForReading() allows a second reader, excludes a server 
     acquireDataFolder(data).release();
     const before = snapshot(data);
     const releases = [lockDataFolderForReading(data), lockDataFolderForReading(data)];
-    throws(() => acquireDataFolder(data), DataFolderBusy);
+    assertThrows(() => acquireDataFolder(data), DataFolderBusy);
     for (const release of releases) release();
-    equal(snapshot(data), before);
+    assertEquals(snapshot(data), before);
     acquireDataFolder(data).release();
   }));
 
 Deno.test("lockDataFolderForReading() refuses a folder that a server holds", () =>
   withTempData((data) => {
     const folder = acquireDataFolder(data);
-    throws(() => lockDataFolderForReading(data), DataFolderBusy);
+    assertThrows(() => lockDataFolderForReading(data), DataFolderBusy);
     folder.release();
   }));
 
 Deno.test("lockDataFolderForReading() succeeds without a lock file", () =>
   withTempData((data) => {
     lockDataFolderForReading(data)();
-    equal(snapshot(data), []);
+    assertEquals(snapshot(data), []);
   }));
 
 Deno.test("loadOrCreateSecret() creates a secret once, readable only by this user", () =>
   withTempData((data) => {
     const first = loadOrCreateSecret(data, ".key");
-    match(first.secret, /^[0-9a-f]{64}$/);
-    equal(first.fresh, true);
-    if (posix) equal(modeOf(`${data}/.key`), 0o600);
-    equal(loadOrCreateSecret(data, ".key"), { secret: first.secret, fresh: false });
-    ok(loadOrCreateSecret(data, ".approve-token").secret !== first.secret);
-    ok(!pathExists(`${data}/.key.new`));
+    assertMatch(first.secret, /^[0-9a-f]{64}$/);
+    assertEquals(first.fresh, true);
+    if (posix) assertEquals(modeOf(`${data}/.key`), 0o600);
+    assertEquals(loadOrCreateSecret(data, ".key"), { secret: first.secret, fresh: false });
+    assert(loadOrCreateSecret(data, ".approve-token").secret !== first.secret);
+    assert(!pathExists(`${data}/.key.new`));
   }));
 
 Deno.test("loadOrCreateSecret() removes the permissions of other users", () =>
@@ -106,7 +109,7 @@ Deno.test("loadOrCreateSecret() removes the permissions of other users", () =>
     loadOrCreateSecret(data, ".key");
     Deno.chmodSync(`${data}/.key`, 0o644);
     loadOrCreateSecret(data, ".key");
-    equal(modeOf(`${data}/.key`), 0o600);
+    assertEquals(modeOf(`${data}/.key`), 0o600);
   }));
 
 Deno.test("loadOrCreateSecret() refuses a file without a secret and does not replace it", () =>
@@ -114,30 +117,30 @@ Deno.test("loadOrCreateSecret() refuses a file without a secret and does not rep
     const contents = ["", "\n", "short", "g".repeat(64), "A".repeat(64), `${"a".repeat(64)} b`];
     for (const content of contents) {
       Deno.writeTextFileSync(`${data}/.key`, content);
-      throws(() => loadOrCreateSecret(data, ".key"), (error) => {
-        ok(error instanceof InvalidSecret);
-        match(error.message, /\.key .*64 hexadecimal digits; restore it from a backup/);
-        if (content.trim() !== "") ok(!error.message.includes(content), "the message tells it");
+      assertThrows(() => loadOrCreateSecret(data, ".key"), (error) => {
+        assert(error instanceof InvalidSecret);
+        assertMatch(error.message, /\.key .*64 hexadecimal digits; restore it from a backup/);
+        if (content.trim() !== "") assert(!error.message.includes(content), "the message tells it");
         return true;
       });
-      equal(Deno.readTextFileSync(`${data}/.key`), content);
+      assertEquals(Deno.readTextFileSync(`${data}/.key`), content);
     }
   }));
 
 Deno.test("loadOrCreateSecret() ignores the temporary file of a crash", () =>
   withTempData((data) => {
     Deno.writeTextFileSync(`${data}/.key.new`, "abc");
-    equal(loadOrCreateSecret(data, ".key").fresh, true);
+    assertEquals(loadOrCreateSecret(data, ".key").fresh, true);
   }));
 
 Deno.test("readSecret() returns undefined for a missing file and changes nothing", () =>
   withTempData((data) => {
-    equal(readSecret(data, ".key"), undefined);
+    assertEquals(readSecret(data, ".key"), undefined);
     const { secret } = loadOrCreateSecret(data, ".key");
     if (posix) Deno.chmodSync(`${data}/.key`, 0o644);
     const before = snapshot(data);
-    equal(readSecret(data, ".key"), secret);
-    equal(snapshot(data), before);
+    assertEquals(readSecret(data, ".key"), secret);
+    assertEquals(snapshot(data), before);
     Deno.mkdirSync(`${data}/.folder`);
-    throws(() => readSecret(data, ".folder"), InvalidSecret);
+    assertThrows(() => readSecret(data, ".folder"), InvalidSecret);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import {
   createWorldFolder,
   INCOMING_FOLDER,
@@ -26,10 +26,13 @@ function modeOf(path: string): number {
 Deno.test("createWorldFolder() creates a folder with its file, readable only by this user", () =>
   withTempData((data) => {
     createWorldFolder(data, "home%2Fx", image, "1");
-    equal(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
-    equal(names(`${data}/${INCOMING_FOLDER}`), []);
+    assertEquals(Deno.readFileSync(`${data}/home%2Fx/${WORLD_FILE}`), image);
+    assertEquals(names(`${data}/${INCOMING_FOLDER}`), []);
     if (Deno.build.os === "windows") return;
-    equal([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [0o700, 0o600]);
+    assertEquals([modeOf(`${data}/home%2Fx`), modeOf(`${data}/home%2Fx/${WORLD_FILE}`)], [
+      0o700,
+      0o600,
+    ]);
   }));
 
 Deno.test("createWorldFolder() moves an existing folder without a world to the trash", () =>
@@ -37,17 +40,20 @@ Deno.test("createWorldFolder() moves an existing folder without a world to the t
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/home%2Fx/note`, "by hand");
     createWorldFolder(data, "home%2Fx", image, "1");
-    equal(names(`${data}/home%2Fx`), [WORLD_FILE]);
-    equal(Deno.readTextFileSync(`${data}/${TRASH_FOLDER}/leftover-1/home%2Fx/note`), "by hand");
+    assertEquals(names(`${data}/home%2Fx`), [WORLD_FILE]);
+    assertEquals(
+      Deno.readTextFileSync(`${data}/${TRASH_FOLDER}/leftover-1/home%2Fx/note`),
+      "by hand",
+    );
   }));
 
 Deno.test("createWorldFolder() removes its temporary folder if it fails", () =>
   withTempData((data) => {
     Deno.mkdirSync(`${data}/home%2Fx`);
     Deno.writeTextFileSync(`${data}/${TRASH_FOLDER}`, "no folder");
-    throws(() => createWorldFolder(data, "home%2Fx", image, "1"));
-    equal(names(`${data}/${INCOMING_FOLDER}`), []);
-    ok(pathExists(`${data}/home%2Fx`));
+    assertThrows(() => createWorldFolder(data, "home%2Fx", image, "1"));
+    assertEquals(names(`${data}/${INCOMING_FOLDER}`), []);
+    assert(pathExists(`${data}/home%2Fx`));
   }));
 
 Deno.test("moveToTrash() uses separate folders for two removals of one name", () =>
@@ -56,41 +62,46 @@ Deno.test("moveToTrash() uses separate folders for two removals of one name", ()
       createWorldFolder(data, "home%2Fx", new TextEncoder().encode(serial), serial);
       return moveToTrash(data, "home%2Fx", serial);
     });
-    equal(places.map((place) => Deno.readTextFileSync(`${place}/${WORLD_FILE}`)), ["1", "2"]);
-    ok(!pathExists(`${data}/home%2Fx`));
+    assertEquals(places.map((place) => Deno.readTextFileSync(`${place}/${WORLD_FILE}`)), [
+      "1",
+      "2",
+    ]);
+    assert(!pathExists(`${data}/home%2Fx`));
   }));
 
 Deno.test("replaceFile() replaces a file, and keeps the old one if it fails", () =>
   withTempData((data) => {
     replaceFile(`${data}/f`, new TextEncoder().encode("a longer text"));
     replaceFile(`${data}/f`, new TextEncoder().encode("short"));
-    equal(Deno.readTextFileSync(`${data}/f`), "short");
+    assertEquals(Deno.readTextFileSync(`${data}/f`), "short");
     Deno.mkdirSync(`${data}/f.new`);
-    throws(() => replaceFile(`${data}/f`, new TextEncoder().encode("never")));
-    equal(Deno.readTextFileSync(`${data}/f`), "short");
+    assertThrows(() => replaceFile(`${data}/f`, new TextEncoder().encode("never")));
+    assertEquals(Deno.readTextFileSync(`${data}/f`), "short");
   }));
 
 Deno.test("writeSynced() replaces the content of a file that only this user can read", () =>
   withTempData((data) => {
     const big = new Uint8Array(3 * 1024 * 1024).fill(7);
     writeSynced(`${data}/f`, big);
-    equal(Deno.statSync(`${data}/f`).size, big.length);
+    assertEquals(Deno.statSync(`${data}/f`).size, big.length);
     writeSynced(`${data}/f`, new Uint8Array());
-    equal(Deno.statSync(`${data}/f`).size, 0);
-    if (Deno.build.os !== "windows") equal(modeOf(`${data}/f`), 0o600);
+    assertEquals(Deno.statSync(`${data}/f`).size, 0);
+    if (Deno.build.os !== "windows") assertEquals(modeOf(`${data}/f`), 0o600);
   }));
 
 Deno.test("syncFolder() throws if the folder does not exist", () =>
   withTempData((data) => {
     syncFolder(data);
-    if (Deno.build.os !== "windows") throws(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
+    if (Deno.build.os !== "windows") {
+      assertThrows(() => syncFolder(`${data}/none`), Deno.errors.NotFound);
+    }
   }));
 
 Deno.test("pathExists() is true for a symbolic link without a target", () =>
   withTempData((data) => {
-    equal(pathExists(`${data}/x`), false);
+    assertEquals(pathExists(`${data}/x`), false);
     Deno.symlinkSync(`${data}/nowhere`, `${data}/x`);
-    equal(pathExists(`${data}/x`), true);
+    assertEquals(pathExists(`${data}/x`), true);
   }));
 
 Deno.test("tryRemove() removes a path and ignores a missing one", () =>
@@ -98,5 +109,5 @@ Deno.test("tryRemove() removes a path and ignores a missing one", () =>
     Deno.mkdirSync(`${data}/a/b`, { recursive: true });
     tryRemove(`${data}/a`);
     tryRemove(`${data}/a`);
-    equal(names(data), []);
+    assertEquals(names(data), []);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import type { HistoryLimits } from "../../../lib/world/file/history_table.ts";
@@ -31,7 +31,7 @@ function apply(data: string, history: HistoryLimits, jobs: readonly WriteJob[]):
   }
   writer.close();
   const db = new DatabaseSync(`${data}/${FILE}`);
-  equal(verifyWorld(db, NAME, createChainSigner(SAMPLE_KEY)).faults, []);
+  assertEquals(verifyWorld(db, NAME, createChainSigner(SAMPLE_KEY)).faults, []);
   db.close();
 }
 
@@ -70,16 +70,19 @@ Deno.test("HistoryTable keeps all versions within its limits with their fields",
       putJob(NAME, "two", { ext: "html" }),
       putJob(NAME, "three"),
     ]);
-    equal(versions(data), ["one", "two", "three"]);
+    assertEquals(versions(data), ["one", "two", "three"]);
     const first = new Reader(sampleSetup(data)).readAt(NAME, 1);
-    equal([first.version, first.ext, first.headers], [1, "md", '[["x-meta-a","1"]]']);
+    assertEquals([first.version, first.ext, first.headers], [1, "md", '[["x-meta-a","1"]]']);
   }));
 
 Deno.test("HistoryTable creates no table for a world that never changed", () =>
   withTempData((data) => {
     apply(data, ROOMY, [putJob(NAME, "one"), noteJob(NAME), transitionJob(NAME, "active")]);
     const db = new DatabaseSync(`${data}/${FILE}`);
-    equal(db.prepare("SELECT name FROM sqlite_schema WHERE name = 'history'").get(), undefined);
+    assertEquals(
+      db.prepare("SELECT name FROM sqlite_schema WHERE name = 'history'").get(),
+      undefined,
+    );
     db.close();
   }));
 
@@ -89,8 +92,8 @@ Deno.test("HistoryTable keeps the version before an append as a row without byte
       putJob(NAME, "a"),
       ...["b", "c", "d"].map((text) => appendJob(NAME, text)),
     ]);
-    equal(counts(data), { versions: 3, contents: 0, bytes: 0 });
-    equal(versions(data), ["a", "ab", "abc", "abcd"]);
+    assertEquals(counts(data), { versions: 3, contents: 0, bytes: 0 });
+    assertEquals(versions(data), ["a", "ab", "abc", "abcd"]);
   }));
 
 Deno.test("HistoryTable restores versions of appends before, between and after replacements", () =>
@@ -105,33 +108,33 @@ Deno.test("HistoryTable restores versions of appends before, between and after r
       putJob(NAME, ""),
       appendJob(NAME, "end"),
     ]);
-    equal(versions(data), ["a", "ab", "x", "y", "y", "yz", "", "end"]);
+    assertEquals(versions(data), ["a", "ab", "x", "y", "y", "yz", "", "end"]);
   }));
 
 Deno.test("HistoryTable keeps equal bytes once, until no version has them", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["same", "other", "same", "other", "same", "now"]));
-    equal(counts(data), { versions: 5, contents: 2, bytes: 9 });
+    assertEquals(counts(data), { versions: 5, contents: 2, bytes: 9 });
     apply(data, { versions: 2, bytes: 1024 }, puts(["later"]));
-    equal(versions(data), ["gone", "gone", "gone", "gone", "same", "now", "later"]);
-    equal(counts(data), { versions: 2, contents: 2, bytes: 7 });
+    assertEquals(versions(data), ["gone", "gone", "gone", "gone", "same", "now", "later"]);
+    assertEquals(counts(data), { versions: 2, contents: 2, bytes: 7 });
   }));
 
 Deno.test("HistoryTable drops the oldest version beyond the limit of versions", () =>
   withTempData((data) => {
     apply(data, { versions: 3, bytes: 1024 }, puts(["1", "2", "3", "4"]));
-    equal(versions(data), ["1", "2", "3", "4"]);
+    assertEquals(versions(data), ["1", "2", "3", "4"]);
     apply(data, { versions: 3, bytes: 1024 }, puts(["5"]));
-    equal(versions(data), ["gone", "2", "3", "4", "5"]);
+    assertEquals(versions(data), ["gone", "2", "3", "4", "5"]);
   }));
 
 Deno.test("HistoryTable drops the oldest version beyond the limit of bytes", () =>
   withTempData((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["aaaaa", "bbbbb", "c"]));
-    equal(versions(data), ["aaaaa", "bbbbb", "c"]);
+    assertEquals(versions(data), ["aaaaa", "bbbbb", "c"]);
     apply(data, { versions: 100, bytes: 10 }, puts(["d"]));
-    equal(versions(data), ["gone", "bbbbb", "c", "d"]);
-    ok(counts(data).bytes <= 10);
+    assertEquals(versions(data), ["gone", "bbbbb", "c", "d"]);
+    assert(counts(data).bytes <= 10);
   }));
 
 Deno.test("HistoryTable drops all versions up to one that exceeds the limit of bytes", () =>
@@ -144,13 +147,13 @@ Deno.test("HistoryTable drops all versions up to one that exceeds the limit of b
       putJob(NAME, "d"),
     ]);
     // Version 2 is a prefix of version 3, whose bytes are not kept.
-    equal(versions(data), ["gone", "gone", "gone", "c", "d"]);
+    assertEquals(versions(data), ["gone", "gone", "gone", "c", "d"]);
   }));
 
 Deno.test("HistoryTable keeps a version of exactly the limit of bytes", () =>
   withTempData((data) => {
     apply(data, { versions: 100, bytes: 10 }, puts(["a".repeat(10), "b"]));
-    equal(versions(data), ["a".repeat(10), "b"]);
+    assertEquals(versions(data), ["a".repeat(10), "b"]);
   }));
 
 Deno.test("HistoryTable keeps one version if the limit is 1", () =>
@@ -161,17 +164,17 @@ Deno.test("HistoryTable keeps one version if the limit is 1", () =>
       putJob(NAME, "c"),
       putJob(NAME, "d"),
     ]);
-    equal(versions(data), ["gone", "gone", "c", "d"]);
+    assertEquals(versions(data), ["gone", "gone", "c", "d"]);
   }));
 
 Deno.test("HistoryTable drops all versions if the limit is 0, and starts again if it is raised", () =>
   withTempData((data) => {
     apply(data, ROOMY, [putJob(NAME, "a"), appendJob(NAME, "b"), putJob(NAME, "c")]);
     apply(data, { versions: 0, bytes: 1024 }, [appendJob(NAME, "d"), putJob(NAME, "e")]);
-    equal(versions(data), ["gone", "gone", "gone", "gone", "e"]);
-    equal(counts(data), { versions: 0, contents: 0, bytes: 0 });
+    assertEquals(versions(data), ["gone", "gone", "gone", "gone", "e"]);
+    assertEquals(counts(data), { versions: 0, contents: 0, bytes: 0 });
     apply(data, ROOMY, [appendJob(NAME, "f"), putJob(NAME, "g")]);
-    equal(versions(data), ["gone", "gone", "gone", "gone", "e", "ef", "g"]);
+    assertEquals(versions(data), ["gone", "gone", "gone", "gone", "e", "ef", "g"]);
   }));
 
 Deno.test("HistoryTable keeps its versions if nothing changed while the limit was 0", () =>
@@ -179,14 +182,14 @@ Deno.test("HistoryTable keeps its versions if nothing changed while the limit wa
     apply(data, ROOMY, puts(["a", "b"]));
     apply(data, { versions: 0, bytes: 1024 }, [noteJob(NAME), transitionJob(NAME, "active")]);
     apply(data, ROOMY, puts(["c"]));
-    equal(versions(data), ["a", "b", "c"]);
+    assertEquals(versions(data), ["a", "b", "c"]);
   }));
 
 Deno.test("HistoryTable drops versions beyond a reduced limit", () =>
   withTempData((data) => {
     apply(data, ROOMY, puts(["1", "2", "3", "4", "5"]));
     apply(data, { versions: 2, bytes: 1024 }, puts(["6"]));
-    equal(versions(data), ["gone", "gone", "gone", "4", "5", "6"]);
+    assertEquals(versions(data), ["gone", "gone", "gone", "4", "5", "6"]);
   }));
 
 Deno.test("HistoryTable counts again after a rollback", () =>
@@ -199,9 +202,9 @@ Deno.test("HistoryTable counts again after a rollback", () =>
       }
     }
     writer.close();
-    equal(refused, [undefined, undefined, "damaged", "damaged", undefined, undefined]);
-    equal(versions(data), ["gone", "2", "4", "5"]);
-    equal(counts(data).versions, 2);
+    assertEquals(refused, [undefined, undefined, "damaged", "damaged", undefined, undefined]);
+    assertEquals(versions(data), ["gone", "2", "4", "5"]);
+    assertEquals(counts(data).versions, 2);
   }));
 
 Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
@@ -213,7 +216,7 @@ Deno.test("HistoryTable keeps the bytes of a row that was edited to text", () =>
     const writer = testWriter(data);
     writer.apply([appendJob(NAME, "!"), putJob(NAME, "b")]);
     writer.close();
-    equal(versions(data), ["fünf", "fünf!", "b"]);
+    assertEquals(versions(data), ["fünf", "fünf!", "b"]);
   }));
 
 Deno.test("HistoryTable drops several versions together, while reads end at the limit", () =>
@@ -227,8 +230,8 @@ Deno.test("HistoryTable drops several versions together, while reads end at the 
       apply(data, history, jobs);
       const newest = (round + 1) * 7;
       const found = versions(data, history).map((text) => text !== "gone");
-      equal(found, Array.from({ length: newest }, (_, i) => i + 1 >= newest - 16));
-      ok(counts(data).versions <= 18);
+      assertEquals(found, Array.from({ length: newest }, (_, i) => i + 1 >= newest - 16));
+      assert(counts(data).versions <= 18);
     }
   }));
 
@@ -248,5 +251,5 @@ Deno.test("Reader.readAt() throws gone for a dropped version and absent for one 
         return error instanceof StoreError ? error.code : String(error);
       }
     });
-    equal(codes, ["gone", "absent", "absent", "absent"]);
+    assertEquals(codes, ["gone", "absent", "absent", "absent"]);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, notDeepStrictEqual as differ } from "node:assert/strict";
+import { assertEquals, assertNotEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
@@ -33,11 +33,11 @@ Deno.test("ImageBuilder.build() returns a complete world in WAL mode with its fi
   for (const size of [0, 1, 1024, 1025, 100_000]) {
     const body = crypto.getRandomValues(new Uint8Array(Math.min(size, 65536)));
     const { image, row, sha256 } = maker.build(birth(body), NOW);
-    equal([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
+    assertEquals([row.version, row.len, sha256], [1, body.length, sha256Hex(body)]);
     await inFile(image, (db) => {
-      equal(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
-      equal(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
-      equal(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
+      assertEquals(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+      assertEquals(verifyWorld(db, "home/x", seal), { faults: [], isDeleted: false });
+      assertEquals(db.prepare("SELECT stage_html AS b FROM stage_meta").get()?.b, body);
     });
   }
   maker.close();
@@ -49,7 +49,7 @@ Deno.test("ImageBuilder.build() returns images without bytes of earlier worlds",
   maker.build(birth(encoder.encode(secret), { headers: `[["x-meta-a","${secret}"]]` }), NOW);
   const { image } = maker.build(birth(encoder.encode("second")), NOW);
   const text = new TextDecoder("latin1").decode(image);
-  equal(text.includes("secret"), false);
+  assertEquals(text.includes("secret"), false);
   maker.close();
 });
 
@@ -60,7 +60,7 @@ Deno.test("ImageBuilder.build() returns images of a size that does not depend on
   const headers = `[["x-meta-a","${"z".repeat(8000)}"]]`;
   for (const big of [birth(new Uint8Array(100_000)), birth(encoder.encode("x"), { headers })]) {
     maker.build(big, NOW);
-    equal(maker.build(small, NOW).image.length, length);
+    assertEquals(maker.build(small, NOW).image.length, length);
   }
   maker.close();
 });
@@ -74,9 +74,9 @@ Deno.test("ImageBuilder.build() succeeds after a failed call", async () => {
   } catch {
     failed = true; // a bigint has no JSON
   }
-  equal(failed, true);
+  assertEquals(failed, true);
   const { image } = maker.build(birth(encoder.encode("y")), NOW);
-  await inFile(image, (db) => equal(verifyWorld(db, "home/x", seal).faults, []));
+  await inFile(image, (db) => assertEquals(verifyWorld(db, "home/x", seal).faults, []));
   maker.close();
 });
 
@@ -92,11 +92,11 @@ Deno.test("ImageBuilder.build() records an append with the bytes of the request 
   );
   await inFile(image, (db) => {
     const event = db.prepare("SELECT event_type, payload FROM events").get();
-    equal(event?.event_type, "stage_appended");
+    assertEquals(event?.event_type, "stage_appended");
     const payload = JSON.parse(String(event?.payload));
-    equal([payload.append_len, payload.append_sha256], [7, sha256Hex(", added")]);
-    equal([payload.body_sha256_after, payload.covers], [sha256Hex("lower, added"), "lower"]);
-    equal([payload.ext, payload.version_after, payload.meta_headers], ["txt", 1, []]);
+    assertEquals([payload.append_len, payload.append_sha256], [7, sha256Hex(", added")]);
+    assertEquals([payload.body_sha256_after, payload.covers], [sha256Hex("lower, added"), "lower"]);
+    assertEquals([payload.ext, payload.version_after, payload.meta_headers], ["txt", 1, []]);
   });
   maker.close();
 });
@@ -106,7 +106,7 @@ Deno.test("ImageBuilder.build() returns images that do not share memory", () => 
   const first = maker.build(birth(encoder.encode("first")), NOW).image;
   const copy = first.slice();
   const second = maker.build(birth(encoder.encode("2")), NOW).image;
-  equal(first, copy);
-  differ(first, second);
+  assertEquals(first, copy);
+  assertNotEquals(first, second);
   maker.close();
 });

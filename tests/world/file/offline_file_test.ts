@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, throws } from "node:assert/strict";
+import { assertEquals, assertMatch, assertThrows } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { withOfflineFile } from "../../../lib/world/file/offline_file.ts";
 import { superJournal } from "../../testdata/super_journal.ts";
@@ -23,8 +23,8 @@ Deno.test("withOfflineFile() reads a file without creating files next to it", ()
       Deno.mkdirSync(`${data}/${folder}`);
       make(`${data}/${folder}/universe.db`, 7).close();
       const before = snapshot(data);
-      equal(valueOf(`${data}/${folder}/universe.db`, `${data}/scratch`), 7);
-      equal(snapshot(data), before);
+      assertEquals(valueOf(`${data}/${folder}/universe.db`, `${data}/scratch`), 7);
+      assertEquals(snapshot(data), before);
     }
   }));
 
@@ -38,9 +38,9 @@ Deno.test("withOfflineFile() reads the content of the log and does not change th
     }
     live.close();
     const before = snapshot(`${data}/crashed`);
-    equal(valueOf(`${data}/crashed/universe.db`, `${data}/scratch`), 2);
-    equal(snapshot(`${data}/crashed`), before);
-    equal(snapshot(`${data}/scratch`), []);
+    assertEquals(valueOf(`${data}/crashed/universe.db`, `${data}/scratch`), 2);
+    assertEquals(snapshot(`${data}/crashed`), before);
+    assertEquals(snapshot(`${data}/scratch`), []);
   }));
 
 Deno.test("withOfflineFile() keeps writes of the callback out of the file and empties its folder after an error", () =>
@@ -53,13 +53,13 @@ Deno.test("withOfflineFile() keeps writes of the callback out of the file and em
       () => `${data}/scratch`,
       (db) => db.exec("DELETE FROM t"),
     );
-    equal(snapshot(data), before);
+    assertEquals(snapshot(data), before);
     Deno.writeTextFileSync(`${data}/universe.db-wal`, "a log of nothing");
-    throws(() =>
+    assertThrows(() =>
       withOfflineFile(`${data}/universe.db`, () => `${data}/scratch`, () => {
         throw new Error("the look failed");
       }), /the look failed/);
-    equal(snapshot(`${data}/scratch`), []);
+    assertEquals(snapshot(`${data}/scratch`), []);
   }));
 
 Deno.test("withOfflineFile() refuses a journal that would make SQLite delete a file", () =>
@@ -71,12 +71,12 @@ Deno.test("withOfflineFile() refuses a journal that would make SQLite delete a f
     Deno.writeTextFileSync(`${data}/world/precious`, "kept");
     Deno.writeFileSync(`${data}/world/universe.db-journal`, superJournal(`${data}/world/precious`));
     const before = snapshot(`${data}/world`);
-    throws(
+    assertThrows(
       () => withOfflineFile(`${data}/world/universe.db`, () => `${data}/scratch`, () => {}),
       /its journal names another file/,
     );
-    equal(snapshot(`${data}/world`), before);
-    equal(snapshot(`${data}/scratch`), []);
+    assertEquals(snapshot(`${data}/world`), before);
+    assertEquals(snapshot(`${data}/scratch`), []);
 
     // The reason for the refusal: SQLite itself deletes the file, even if it cannot use the
     // database.
@@ -84,9 +84,9 @@ Deno.test("withOfflineFile() refuses a journal that would make SQLite delete a f
     try {
       itself.prepare("SELECT * FROM t").all();
     } catch (error) {
-      match(String(error), /malformed|no such table/);
+      assertMatch(String(error), /malformed|no such table/);
     } finally {
       itself.close();
     }
-    throws(() => Deno.statSync(`${data}/world/precious`), Deno.errors.NotFound);
+    assertThrows(() => Deno.statSync(`${data}/world/precious`), Deno.errors.NotFound);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import * as sql from "../../../lib/world/file/sql.ts";
 
@@ -15,23 +15,23 @@ function everything(): DatabaseSync {
 
 Deno.test("sql has only statements that match the tables", () => {
   const db = everything();
-  ok(STATEMENTS.length > 30);
+  assert(STATEMENTS.length > 30);
   for (const [name, text] of STATEMENTS) {
     if (name.startsWith("CREATE_")) continue;
-    ok(db.prepare(text), name);
+    assert(db.prepare(text), name);
   }
   db.close();
 });
 
 Deno.test("sql has only statements without interpolated values", () => {
-  for (const [name, text] of STATEMENTS) ok(!text.includes("${"), name);
+  for (const [name, text] of STATEMENTS) assert(!text.includes("${"), name);
 });
 
 Deno.test("CREATE_WORLD creates the documented tables and columns", () => {
   const db = everything();
   const columns = (table: string) =>
     db.prepare("SELECT name FROM pragma_table_info(?)").all(table).map(({ name }) => name);
-  equal(columns("stage_meta"), [
+  assertEquals(columns("stage_meta"), [
     "id",
     "stage_html",
     "version",
@@ -40,14 +40,21 @@ Deno.test("CREATE_WORLD creates the documented tables and columns", () => {
     "headers",
     "state",
   ]);
-  equal(columns("events"), ["id", "timestamp", "event_type", "payload", "hmac", "prev_hmac"]);
+  assertEquals(columns("events"), [
+    "id",
+    "timestamp",
+    "event_type",
+    "payload",
+    "hmac",
+    "prev_hmac",
+  ]);
   db.close();
 });
 
 Deno.test("BEFORE_ALL_EVENTS is less than every possible id", () => {
   const db = everything();
   db.exec(`INSERT INTO events VALUES (-9223372036854775807, '', '', '', '', '')`);
-  equal(
+  assertEquals(
     db.prepare("SELECT count(*) AS n FROM events WHERE id > ?").get(sql.BEFORE_ALL_EVENTS)?.n,
     1,
   );

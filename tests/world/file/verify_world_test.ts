@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
@@ -28,7 +28,7 @@ function faultsOf(data: string, key = SAMPLE_KEY): readonly WorldFault[] {
 Deno.test("verifyWorld() returns no fault for a valid world", () =>
   withTempData((data) => {
     createSample(data);
-    equal(faultsOf(data), []);
+    assertEquals(faultsOf(data), []);
   }));
 
 for (const room of ["chains", "rows", "history"]) {
@@ -37,7 +37,7 @@ for (const room of ["chains", "rows", "history"]) {
       withTempData((data) => {
         createSample(data);
         damageSample(data, damage);
-        equal(faultsOf(data), damage.findings);
+        assertEquals(faultsOf(data), damage.findings);
       }));
   }
 }
@@ -51,12 +51,12 @@ for (const room of ["chains", "rows"]) {
         createSample(data);
         damageSample(data, damage);
         const verdict = await new Reader(sampleSetup(data)).audit(SAMPLE_NAME);
-        equal(verdict?.ok, false);
+        assertEquals(verdict?.ok, false);
         const chain = damage.findings.find(({ check }) => check === "chain");
-        equal(verdict?.chain.ok, chain === undefined);
-        equal(verdict?.chain.broken_at, chain?.event);
-        equal(verdict?.chain.reason, chain?.reason);
-        if (first.check === "body") equal(verdict?.body.reason, first.reason);
+        assertEquals(verdict?.chain.ok, chain === undefined);
+        assertEquals(verdict?.chain.broken_at, chain?.event);
+        assertEquals(verdict?.chain.reason, chain?.reason);
+        if (first.check === "body") assertEquals(verdict?.body.reason, first.reason);
       }));
   }
 }
@@ -65,7 +65,7 @@ Deno.test("verifyWorld() reports the first event of a chain that another key sig
   withTempData((data) => {
     createSample(data);
     const reason = "hmac does not match the event and the signing key";
-    equal(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
+    assertEquals(faultsOf(data, "another key"), [{ check: "chain", event: 1, reason }]);
   }));
 
 Deno.test("verifyWorld() cannot detect that a file was replaced by an older valid copy", () =>
@@ -79,5 +79,5 @@ Deno.test("verifyWorld() cannot detect that a file was replaced by an older vali
       DELETE FROM content WHERE sha256 = (SELECT sha256 FROM history WHERE version = 4);
       DELETE FROM history WHERE version = 4;`);
     db.close();
-    equal(faultsOf(data), []);
+    assertEquals(faultsOf(data), []);
   }));

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
@@ -37,7 +37,7 @@ function withFile(use: (file: WorldFile, data: string) => void): Promise<void> {
     } finally {
       file.close();
     }
-    equal(faults(data), []);
+    assertEquals(faults(data), []);
   });
 }
 
@@ -47,12 +47,19 @@ function replace(file: WorldFile, text: string, state = ""): void {
 
 Deno.test("WorldFile.replace() increments the stored version", () =>
   withFile((file) => {
-    equal(file.row.version, 5);
+    assertEquals(file.row.version, 5);
     file.begin();
     replace(file, "six\n");
     file.commit();
-    equal(file.row, { version: 6, updatedAt: NOW, ext: "md", headers: "[]", state: "", len: 4 });
-    equal(file.sha256, sha256Hex("six\n"));
+    assertEquals(file.row, {
+      version: 6,
+      updatedAt: NOW,
+      ext: "md",
+      headers: "[]",
+      state: "",
+      len: 4,
+    });
+    assertEquals(file.sha256, sha256Hex("six\n"));
   }));
 
 Deno.test("WorldFile.append() continues the hash and keeps ext and metadata", () =>
@@ -60,11 +67,11 @@ Deno.test("WorldFile.append() continues the hash and keeps ext and metadata", ()
     file.begin();
     for (const text of ["six\n", "", "seven\n"]) file.append(encoder.encode(text), "", NOW, FACTS);
     file.commit();
-    equal(file.row.version, 8);
-    equal(file.row.headers, '[["x-meta-author","sample"]]');
-    equal(file.row.ext, "txt");
-    equal(file.body(), encoder.encode("five\nsix\nseven\n"));
-    equal(file.sha256, sha256Hex("five\nsix\nseven\n"));
+    assertEquals(file.row.version, 8);
+    assertEquals(file.row.headers, '[["x-meta-author","sample"]]');
+    assertEquals(file.row.ext, "txt");
+    assertEquals(file.body(), encoder.encode("five\nsix\nseven\n"));
+    assertEquals(file.sha256, sha256Hex("five\nsix\nseven\n"));
   }));
 
 Deno.test("WorldFile.append() computes the right hash after a replacement", () =>
@@ -74,7 +81,7 @@ Deno.test("WorldFile.append() computes the right hash after a replacement", () =
     replace(file, "b");
     file.append(encoder.encode("c"), "", NOW, FACTS);
     file.commit();
-    equal(file.sha256, sha256Hex("bc"));
+    assertEquals(file.sha256, sha256Hex("bc"));
   }));
 
 Deno.test("WorldFile.rollback() restores the state in memory", () =>
@@ -85,18 +92,18 @@ Deno.test("WorldFile.rollback() restores the state in memory", () =>
     replace(file, "never");
     file.note("remark", FACTS, NOW);
     file.rollback();
-    equal({ row: file.row, sha256: file.sha256 }, before);
+    assertEquals({ row: file.row, sha256: file.sha256 }, before);
     file.begin();
     file.append(encoder.encode("six\n"), "", NOW, FACTS);
     file.commit();
-    equal(file.row.version, 6);
-    equal(file.sha256, sha256Hex("five\nsix\n"));
+    assertEquals(file.row.version, 6);
+    assertEquals(file.sha256, sha256Hex("five\nsix\n"));
   }));
 
 Deno.test("WorldFile.rollback() does nothing without an open transaction", () =>
   withFile((file) => {
     file.rollback();
-    equal(file.row.version, 5);
+    assertEquals(file.row.version, 5);
   }));
 
 Deno.test("WorldFile.transition() changes only the state", () =>
@@ -105,7 +112,7 @@ Deno.test("WorldFile.transition() changes only the state", () =>
     file.begin();
     file.transition("active", NOW, FACTS);
     file.commit();
-    equal([file.row.state, file.row.version, file.sha256], ["active", 5, sha256]);
+    assertEquals([file.row.state, file.row.version, file.sha256], ["active", 5, sha256]);
   }));
 
 Deno.test("WorldFile appends a state_transition event if a write changes the state", () =>
@@ -118,7 +125,7 @@ Deno.test("WorldFile appends a state_transition event if a write changes the sta
     file.commit();
     const types = file.all("SELECT event_type, payload FROM events WHERE id > 6 ORDER BY id")
       .map(({ event_type: type, payload }) => [type, JSON.parse(String(payload)).to]);
-    equal(types, [
+    assertEquals(types, [
       ["state_transition", "active"],
       ["stage_written", undefined],
       ["state_transition", "pending"],
@@ -137,8 +144,8 @@ Deno.test("WorldFile stores all bytes unchanged", () =>
     file.replace(new Uint8Array(), { ext: "bin", headers: "[]", state: "" }, NOW, FACTS);
     file.append(Uint8Array.of(0), "", NOW, FACTS);
     file.commit();
-    equal(file.body(), Uint8Array.of(0));
-    equal(file.get("SELECT typeof(stage_html) AS t FROM stage_meta")?.t, "blob");
+    assertEquals(file.body(), Uint8Array.of(0));
+    assertEquals(file.get("SELECT typeof(stage_html) AS t FROM stage_meta")?.t, "blob");
   }));
 
 Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
@@ -151,8 +158,8 @@ Deno.test("WorldFile.append() accepts a row that was edited to text", () =>
     file.begin();
     file.append(encoder.encode("!"), "", NOW, FACTS);
     file.commit();
-    equal(file.body(), encoder.encode("fünf!"));
-    equal(file.sha256, sha256Hex("fünf!"));
+    assertEquals(file.body(), encoder.encode("fünf!"));
+    assertEquals(file.sha256, sha256Hex("fünf!"));
     file.close();
   }));
 
@@ -163,7 +170,7 @@ Deno.test("WorldFile.append() counts the length in bytes, also after an edit to 
     db.exec("UPDATE stage_meta SET stage_html = 'üüü'");
     db.close();
     const file = open(data);
-    equal(file.row.len, 6);
+    assertEquals(file.row.len, 6);
     file.close();
   }));
 
@@ -174,10 +181,10 @@ Deno.test("WorldFile refuses a file without its row or its tables", () =>
       const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
       db.exec(damage);
       db.close();
-      throws(() => open(data), /has no row|no such table/);
+      assertThrows(() => open(data), /has no row|no such table/);
     }
     // A refused file is closed again.
-    ok(
+    assert(
       !Array.from(Deno.readDirSync(`${data}/home%2Fsample`)).some(({ name }) =>
         name.endsWith("-wal")
       ),
@@ -188,7 +195,7 @@ Deno.test("toBytes() copies a BLOB, encodes text as UTF-8 and returns no bytes f
   const bytes = Uint8Array.of(1, 2);
   const copy = toBytes(bytes);
   bytes[0] = 9;
-  equal(copy, Uint8Array.of(1, 2));
-  equal(toBytes("ü"), encoder.encode("ü"));
-  for (const other of [null, undefined, 7, 7n]) equal(toBytes(other), new Uint8Array());
+  assertEquals(copy, Uint8Array.of(1, 2));
+  assertEquals(toBytes("ü"), encoder.encode("ü"));
+  for (const other of [null, undefined, 7, 7n]) assertEquals(toBytes(other), new Uint8Array());
 });

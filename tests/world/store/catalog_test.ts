@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import type { WorldEntry } from "../../../lib/world/store.ts";
 
@@ -20,98 +20,101 @@ function shown(catalog: Catalog, name: string): string[] {
 
 Deno.test("Catalog.list() returns worlds, collections, and names that are both", () => {
   const catalog = catalogOf(entry("home/b"), entry("home/a/x"), entry("home/a"), entry("etc/c/d"));
-  equal(shown(catalog, ""), ["etc/", "home/"]);
-  equal(shown(catalog, "home"), ["a/=1", "b=1"]);
-  equal(shown(catalog, "etc"), ["c/"]);
-  equal(shown(catalog, "home/a"), ["x=1"]);
-  equal(shown(catalog, "home/b"), []);
-  equal(shown(catalog, "home/none/at/all"), []);
+  assertEquals(shown(catalog, ""), ["etc/", "home/"]);
+  assertEquals(shown(catalog, "home"), ["a/=1", "b=1"]);
+  assertEquals(shown(catalog, "etc"), ["c/"]);
+  assertEquals(shown(catalog, "home/a"), ["x=1"]);
+  assertEquals(shown(catalog, "home/b"), []);
+  assertEquals(shown(catalog, "home/none/at/all"), []);
 });
 
 Deno.test("Catalog.list() remains sorted after additions and removals", () => {
   const catalog = catalogOf(entry("home/m"));
-  equal(shown(catalog, "home"), ["m=1"]);
+  assertEquals(shown(catalog, "home"), ["m=1"]);
   for (const name of ["z", "a", "B", "ä", "10", "9"]) catalog.set(entry(`home/${name}`));
-  equal(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "a", "m", "z", "ä"]);
+  assertEquals(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "a", "m", "z", "ä"]);
   catalog.remove("home/a");
-  equal(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "m", "z", "ä"]);
+  assertEquals(catalog.list("home").map(({ name }) => name), ["10", "9", "B", "m", "z", "ä"]);
 });
 
 Deno.test("Catalog accepts names of object properties such as __proto__", () => {
   const names = ["home/__proto__", "home/constructor/x", "home/toString", "home/hasOwnProperty"];
   const catalog = catalogOf(...names.map((name) => entry(name)));
-  equal(catalog.walk("").map(({ name }) => name), [
+  assertEquals(catalog.walk("").map(({ name }) => name), [
     "home/__proto__",
     "home/constructor/x",
     "home/hasOwnProperty",
     "home/toString",
   ]);
-  equal(catalog.get("home/valueOf"), undefined);
-  equal(catalog.isCollection("home/constructor"), true);
-  equal(catalog.isCollection("constructor"), false);
+  assertEquals(catalog.get("home/valueOf"), undefined);
+  assertEquals(catalog.isCollection("home/constructor"), true);
+  assertEquals(catalog.isCollection("constructor"), false);
 });
 
 Deno.test("Catalog.get() returns the upper-layer world until it is removed", () => {
   const catalog = catalogOf(entry("usr/a", "lower", 0), entry("usr/b", "lower", 0));
-  equal([catalog.size, catalog.get("usr/a")?.version], [2, 0]);
+  assertEquals([catalog.size, catalog.get("usr/a")?.version], [2, 0]);
   catalog.set(entry("usr/a", "upper", 7));
-  equal([catalog.size, catalog.get("usr/a")?.version, shown(catalog, "usr")], [2, 7, [
+  assertEquals([catalog.size, catalog.get("usr/a")?.version, shown(catalog, "usr")], [2, 7, [
     "a=7",
     "b=0",
   ]]);
   catalog.set(entry("usr/a", "upper", 8));
-  equal(catalog.size, 2);
+  assertEquals(catalog.size, 2);
   catalog.remove("usr/a");
-  equal([catalog.size, catalog.get("usr/a")?.layer], [2, "lower"]);
-  equal(catalog.upper("usr/a"), undefined);
+  assertEquals([catalog.size, catalog.get("usr/a")?.layer], [2, "lower"]);
+  assertEquals(catalog.upper("usr/a"), undefined);
 });
 
 Deno.test("Catalog.size counts visible worlds in any order of additions", () => {
   const catalog = catalogOf(entry("usr/a"), entry("usr/a", "lower", 0), entry("usr/c"));
-  equal(catalog.size, 2);
+  assertEquals(catalog.size, 2);
   catalog.remove("usr/a");
   catalog.remove("usr/a");
   catalog.remove("usr/none");
-  equal(catalog.size, 2);
+  assertEquals(catalog.size, 2);
   catalog.remove("usr/c");
-  equal(catalog.size, 1);
+  assertEquals(catalog.size, 1);
 });
 
 Deno.test("Catalog.remove() removes empty collections and no others", () => {
   const catalog = catalogOf(entry("home/a/b/c"), entry("home/a/x"));
   catalog.remove("home/a/b/c");
-  equal([catalog.isCollection("home/a/b"), catalog.isCollection("home/a")], [false, true]);
+  assertEquals([catalog.isCollection("home/a/b"), catalog.isCollection("home/a")], [false, true]);
   catalog.remove("home/a/x");
-  equal([catalog.isCollection("home"), shown(catalog, "")], [false, []]);
+  assertEquals([catalog.isCollection("home"), shown(catalog, "")], [false, []]);
 });
 
 Deno.test("Catalog.remove() keeps worlds below the removed one", () => {
   const catalog = catalogOf(entry("home/a"), entry("home/a/b"));
   catalog.remove("home/a");
-  equal(shown(catalog, "home"), ["a/"]);
-  equal(catalog.get("home/a/b")?.version, 1);
+  assertEquals(shown(catalog, "home"), ["a/"]);
+  assertEquals(catalog.get("home/a/b")?.version, 1);
 });
 
 Deno.test("Catalog.markCollection() adds and removes an empty collection", () => {
   const catalog = catalogOf(entry("home/x"));
   catalog.markCollection("home/new/deep", true);
   catalog.markCollection("home/new/deep", true);
-  equal([catalog.isCollection("home/new/deep"), catalog.isCollection("home/new")], [true, true]);
-  equal(catalog.markedCollections(), ["home/new/deep"]);
-  equal([shown(catalog, "home"), catalog.size], [["new/", "x=1"], 1]);
+  assertEquals([catalog.isCollection("home/new/deep"), catalog.isCollection("home/new")], [
+    true,
+    true,
+  ]);
+  assertEquals(catalog.markedCollections(), ["home/new/deep"]);
+  assertEquals([shown(catalog, "home"), catalog.size], [["new/", "x=1"], 1]);
   catalog.markCollection("home/new/deep", false);
   catalog.markCollection("home/none", false);
-  equal([catalog.isCollection("home/new"), catalog.markedCollections()], [false, []]);
+  assertEquals([catalog.isCollection("home/new"), catalog.markedCollections()], [false, []]);
 });
 
 Deno.test("Catalog.markCollection() is independent of the worlds in the collection", () => {
   const catalog = catalogOf(entry("home/c/x"));
   catalog.markCollection("home/c", true);
   catalog.remove("home/c/x");
-  equal(catalog.isCollection("home/c"), true);
+  assertEquals(catalog.isCollection("home/c"), true);
   catalog.set(entry("home/c/y"));
   catalog.markCollection("home/c", false);
-  equal(shown(catalog, "home/c"), ["y=1"]);
+  assertEquals(shown(catalog, "home/c"), ["y=1"]);
 });
 
 Deno.test("Catalog.walk() returns all visible worlds at or below a name in order", () => {
@@ -122,13 +125,13 @@ Deno.test("Catalog.walk() returns all visible worlds at or below a name in order
     entry("home/b/1", "upper", 4),
     entry("home/bb"),
   );
-  equal(catalog.walk("home/b").map(({ name, version }) => `${name}=${version}`), [
+  assertEquals(catalog.walk("home/b").map(({ name, version }) => `${name}=${version}`), [
     "home/b=1",
     "home/b/1=4",
     "home/b/2=1",
   ]);
-  equal(catalog.walk("").length, 4);
-  equal(catalog.walk("home/none"), []);
+  assertEquals(catalog.walk("").length, 4);
+  assertEquals(catalog.walk("home/none"), []);
 });
 
 Deno.test("Catalog.list() takes time in proportion to its rows, not to all worlds", () => {
@@ -137,7 +140,7 @@ Deno.test("Catalog.list() takes time in proportion to its rows, not to all world
   const begun = performance.now();
   for (let i = 0; i < 1000; i++) catalog.list("home/c77");
   const spent = performance.now() - begun;
-  equal(spent < 500, true, `1,000 listings of 8 among 20,000 took ${spent} ms`);
+  assertEquals(spent < 500, true, `1,000 listings of 8 among 20,000 took ${spent} ms`);
 });
 
 Deno.test("Catalog.changedAt() returns the newest write at or below a name in both layers", () => {
@@ -153,9 +156,9 @@ Deno.test("Catalog.changedAt() returns the newest write at or below a name in bo
   const times = ["", "home", "home/a", "home/a/y", "home/none"].map((name) =>
     catalog.changedAt(name)?.slice(8, 10)
   );
-  equal(times, ["03", "02", "02", "01", undefined]);
+  assertEquals(times, ["03", "02", "02", "01", undefined]);
   catalog.markCollection("home/empty", true);
-  equal(catalog.changedAt("home/empty"), undefined);
+  assertEquals(catalog.changedAt("home/empty"), undefined);
   catalog.set(at("home/a/y", "2026-01-09T00:00:00.000Z"));
-  equal(catalog.changedAt("home")?.slice(8, 10), "09");
+  assertEquals(catalog.changedAt("home")?.slice(8, 10), "09");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { CatalogWriter } from "../../../lib/world/store/catalog_writer.ts";
 import type { WorldEntry } from "../../../lib/world/store.ts";
 
@@ -27,7 +27,7 @@ Deno.test("CatalogWriter.flush() saves the newest row of each world in one call"
   keeper.changed(entry("home/b", 1), { mtime: 7, size: 8 });
   keeper.changed(entry("home/a", 2), { mtime: 5, size: 6 });
   await keeper.flush();
-  equal(saved, ["home/a=2@5+6 home/b=1@7+8"]);
+  assertEquals(saved, ["home/a=2@5+6 home/b=1@7+8"]);
 });
 
 Deno.test("CatalogWriter.changed() without a stamp replaces an earlier stamp", async () => {
@@ -35,7 +35,7 @@ Deno.test("CatalogWriter.changed() without a stamp replaces an earlier stamp", a
   keeper.changed(entry("home/a", 1), { mtime: 5, size: 6 });
   keeper.changed(entry("home/a", 2));
   await keeper.flush();
-  equal(saved, ["home/a=2@0+0"]);
+  assertEquals(saved, ["home/a=2@0+0"]);
 });
 
 Deno.test("CatalogWriter.flush() saves a world that was removed and created again, and drops one that was created and removed", async () => {
@@ -45,7 +45,7 @@ Deno.test("CatalogWriter.flush() saves a world that was removed and created agai
   keeper.changed(entry("home/b", 1));
   keeper.gone("home/b");
   await keeper.flush();
-  equal(saved, ["home/a=1@0+0 -home/b"]);
+  assertEquals(saved, ["home/a=1@0+0 -home/b"]);
 });
 
 Deno.test("CatalogWriter.flush() saves nothing without changes and no change twice", async () => {
@@ -54,7 +54,7 @@ Deno.test("CatalogWriter.flush() saves nothing without changes and no change twi
   keeper.gone("home/a");
   await keeper.flush();
   await keeper.flush();
-  equal(saved, ["-home/a"]);
+  assertEquals(saved, ["-home/a"]);
 });
 
 Deno.test("CatalogWriter.changed() saves automatically after a delay", async () => {
@@ -67,7 +67,7 @@ Deno.test("CatalogWriter.changed() saves automatically after a delay", async () 
   });
   keeper.changed(entry("home/a", 1));
   keeper.changed(entry("home/b", 1));
-  equal(await written.promise, 2);
+  assertEquals(await written.promise, 2);
 });
 
 Deno.test("CatalogWriter.flush() ignores a failed save", async () => {
@@ -82,5 +82,5 @@ Deno.test("CatalogWriter.flush() ignores a failed save", async () => {
   await keeper.flush();
   keeper.changed(entry("home/a", 2));
   await keeper.flush();
-  equal(calls, 2);
+  assertEquals(calls, 2);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { ChangeHub } from "../../../lib/world/store/change_hub.ts";
 import type { Change } from "../../../lib/world/store.ts";
 
@@ -20,7 +20,7 @@ function toldTo(keys: readonly string[], name: string): string[] {
 }
 
 Deno.test("ChangeHub.publish() calls watchers of the world, of collections above it, and of all worlds", () => {
-  equal(toldTo(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
+  assertEquals(toldTo(["home/a/b", "home/a/", "home/", "/"], "home/a/b"), [
     "home/a/b",
     "home/a/",
     "home/",
@@ -30,7 +30,7 @@ Deno.test("ChangeHub.publish() calls watchers of the world, of collections above
 
 Deno.test("ChangeHub.publish() calls no other watchers", () => {
   const others = ["home/a", "home/a/b/", "home/a/bb", "home/aa/", "home/a/b/c", "etc/", "home", ""];
-  equal(toldTo(others, "home/a/b"), []);
+  assertEquals(toldTo(others, "home/a/b"), []);
 });
 
 Deno.test("ChangeHub.publish() calls a listener once per registration, in the order of registration", () => {
@@ -41,7 +41,7 @@ Deno.test("ChangeHub.publish() calls a listener once per registration, in the or
   changes.watch("home/a", () => called.push("second"));
   changes.watch("home/a", first);
   changes.publish(change("home/a"));
-  equal(called, ["first", "second"]);
+  assertEquals(called, ["first", "second"]);
 });
 
 Deno.test("ChangeHub.publish() numbers all changes, watched or not", () => {
@@ -51,7 +51,7 @@ Deno.test("ChangeHub.publish() numbers all changes, watched or not", () => {
   changes.watch("/", ({ seq }) => seen.push(seq));
   changes.publish(change("home/a"));
   changes.publish(change("home/b"));
-  equal([seen, changes.seq], [[2, 3], 3]);
+  assertEquals([seen, changes.seq], [[2, 3], 3]);
 });
 
 Deno.test("ChangeHub.watch() returns a function that removes only its own listener and is idempotent", () => {
@@ -62,7 +62,7 @@ Deno.test("ChangeHub.watch() returns a function that removes only its own listen
   changes.watch("home/a", () => called.push("second"));
   end();
   changes.publish(change("home/a"));
-  equal(called, ["second"]);
+  assertEquals(called, ["second"]);
 });
 
 Deno.test("ChangeHub.publish() does not call a listener that an earlier one removed", () => {
@@ -75,7 +75,7 @@ Deno.test("ChangeHub.publish() does not call a listener that an earlier one remo
   });
   end = changes.watch("home/a", () => called.push("second"));
   changes.publish(change("home/a"));
-  equal(called, ["first"]);
+  assertEquals(called, ["first"]);
 });
 
 Deno.test("ChangeHub.publish() ends if a listener adds a listener", () => {
@@ -89,9 +89,9 @@ Deno.test("ChangeHub.publish() ends if a listener adds a listener", () => {
   }
   let end = changes.watch("home/a", again);
   changes.publish(change("home/a"));
-  equal(called, 1);
+  assertEquals(called, 1);
   changes.publish(change("home/a"));
-  equal(called, 2);
+  assertEquals(called, 2);
 });
 
 Deno.test("ChangeHub.publish() calls all listeners if one throws, and reports the error", () => {
@@ -104,6 +104,6 @@ Deno.test("ChangeHub.publish() calls all listeners if one throws, and reports th
   changes.watch("home/a", () => called.push("second"));
   changes.watch("/", () => called.push("all"));
   changes.publish(change("home/a"));
-  equal(called, ["second", "all"]);
-  equal(failures.map(String), ["Error: a broken stream"]);
+  assertEquals(called, ["second", "all"]);
+  assertEquals(failures.map(String), ["Error: a broken stream"]);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import { EmptyCollections } from "../../../lib/world/store/empty_collections.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
@@ -9,10 +9,10 @@ Deno.test("EmptyCollections.mark() adds a mark to the catalog after it is on dis
   const marks = new EmptyCollections(catalog, { saveCollections: () => saving.promise });
   const marking = marks.mark("home/a", true);
   await Promise.resolve();
-  equal(catalog.isCollection("home/a"), false);
+  assertEquals(catalog.isCollection("home/a"), false);
   saving.resolve();
   await marking;
-  equal(catalog.isCollection("home/a"), true);
+  assertEquals(catalog.isCollection("home/a"), true);
 });
 
 Deno.test("EmptyCollections.mark() changes nothing if it fails, and the next call succeeds", async () => {
@@ -26,10 +26,10 @@ Deno.test("EmptyCollections.mark() changes nothing if it fails, and the next cal
       return Promise.resolve();
     },
   });
-  await rejects(marks.mark("home/a", true), /full/);
+  await assertRejects(marks.mark("home/a", true), /full/);
   full = false;
   await marks.mark("home/b", true);
-  equal([catalog.markedCollections(), saved], [["home/b"], ["home/b"]]);
+  assertEquals([catalog.markedCollections(), saved], [["home/b"], ["home/b"]]);
 });
 
 Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and none twice", async () => {
@@ -48,7 +48,11 @@ Deno.test("EmptyCollections.mark() saves all of several simultaneous marks, and 
     marks.mark("home/none", false),
     marks.mark("home/a", false),
   ]);
-  equal([catalog.markedCollections(), saved], [["home/b"], ["home/a", "home/a,home/b", "home/b"]]);
+  assertEquals([catalog.markedCollections(), saved], [["home/b"], [
+    "home/a",
+    "home/a,home/b",
+    "home/b",
+  ]]);
 });
 
 Deno.test("EmptyCollections.load() reads valid names and ignores other content", () =>
@@ -64,5 +68,5 @@ Deno.test("EmptyCollections.load() reads valid names and ignores other content",
       "home/ok\n\nhome//x\nelsewhere/x\nhome/a/../b\n",
     );
     marks.load(data);
-    equal(catalog.markedCollections(), ["home/ok"]);
+    assertEquals(catalog.markedCollections(), ["home/ok"]);
   }));

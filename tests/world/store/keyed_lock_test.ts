@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { KeyedLock } from "../../../lib/world/store/keyed_lock.ts";
 
 /** Runs all pending microtasks. */
@@ -24,9 +24,9 @@ Deno.test("KeyedLock.shared() runs at once, together with other shared holders",
   const log: string[] = [];
   const steps = ["a", "b"].map((name) => step(log, name));
   const looking = steps.map(({ act }) => lock.shared(["home/x"], act));
-  equal(log, ["a", "b"]);
+  assertEquals(log, ["a", "b"]);
   for (const { end } of steps) end();
-  equal(await Promise.all(looking), ["a", "b"]);
+  assertEquals(await Promise.all(looking), ["a", "b"]);
 });
 
 Deno.test("KeyedLock.exclusive() waits for the shared holders, also for those that fail", async () => {
@@ -38,14 +38,14 @@ Deno.test("KeyedLock.exclusive() waits for the shared holders, also for those th
   const failing = lock.shared(["home/x"], bad.act);
   const removing = lock.exclusive(["home/x"], removal.act);
   await settle();
-  equal(log, ["good", "bad"]);
+  assertEquals(log, ["good", "bad"]);
   good.end();
   bad.fail();
-  await rejects(failing);
+  await assertRejects(failing);
   await settle();
-  equal(log, ["good", "bad", "removal"]);
+  assertEquals(log, ["good", "bad", "removal"]);
   removal.end();
-  equal(await Promise.all([looking, removing]), ["good", "removal"]);
+  assertEquals(await Promise.all([looking, removing]), ["good", "removal"]);
 });
 
 Deno.test("KeyedLock.shared() waits for exclusive holders of any of its keys, and for no others", async () => {
@@ -57,11 +57,11 @@ Deno.test("KeyedLock.shared() waits for exclusive holders of any of its keys, an
   const looking = lock.shared(["home/a", "home/x"], look.act);
   const elsewhere = lock.shared(["home/a"], other.act);
   await settle();
-  equal(log, ["removal", "other"]);
+  assertEquals(log, ["removal", "other"]);
   removal.fail();
-  await rejects(removing);
+  await assertRejects(removing);
   await settle();
-  equal(log, ["removal", "other", "look"]);
+  assertEquals(log, ["removal", "other", "look"]);
   look.end();
   other.end();
   await Promise.all([looking, elsewhere]);
@@ -79,38 +79,38 @@ Deno.test("KeyedLock serves shared and exclusive holders of one key in the order
   first.end();
   await one;
   await settle();
-  equal(log, ["first", "look"]);
+  assertEquals(log, ["first", "look"]);
   look.end();
   await looking;
   await settle();
-  equal(log, ["first", "look", "second"]);
+  assertEquals(log, ["first", "look", "second"]);
   second.end();
-  equal(await two, "second");
+  assertEquals(await two, "second");
 });
 
 Deno.test("KeyedLock.pending() returns undefined if there is no exclusive holder", () => {
-  equal(new KeyedLock().pending("home/a"), undefined);
+  assertEquals(new KeyedLock().pending("home/a"), undefined);
 });
 
 Deno.test("KeyedLock.exclusive() holds all of its keys until the action ends, and no others", async () => {
   const lock = new KeyedLock();
   const move = Promise.withResolvers<string>();
   const moving = lock.exclusive(["home/a", "home/b"], () => move.promise);
-  equal(
+  assertEquals(
     ["home/a", "home/b", "home/c"].map((name) => lock.pending(name) !== undefined),
     [true, true, false],
   );
   const waited = lock.pending("home/a")?.then(() => lock.pending("home/a"));
   move.resolve("moved");
-  equal(await moving, "moved");
-  equal(await waited, undefined);
+  assertEquals(await moving, "moved");
+  assertEquals(await waited, undefined);
 });
 
 Deno.test("KeyedLock.exclusive() releases its keys if the action fails", async () => {
   const lock = new KeyedLock();
   const moving = lock.exclusive(["home/a"], () => Promise.reject(new Error("no")));
-  await rejects(moving, /no/);
-  equal(lock.pending("home/a"), undefined);
+  await assertRejects(moving, /no/);
+  assertEquals(lock.pending("home/a"), undefined);
 });
 
 Deno.test("KeyedLock.exclusive() runs actions that share a key one after the other", async () => {
@@ -128,6 +128,8 @@ Deno.test("KeyedLock.exclusive() runs actions that share a key one after the oth
     lock.exclusive(["home/b", "home/c"], move("second")),
     lock.exclusive(["home/c", "home/a"], move("third")),
   ]);
-  equal(log.length, 6);
-  for (let i = 0; i < log.length; i += 2) equal(log[i]?.split(" ")[0], log[i + 1]?.split(" ")[0]);
+  assertEquals(log.length, 6);
+  for (let i = 0; i < log.length; i += 2) {
+    assertEquals(log[i]?.split(" ")[0], log[i + 1]?.split(" ")[0]);
+  }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { Catalog } from "../../../lib/world/store/catalog.ts";
 import { ReadThrough } from "../../../lib/world/store/read_through.ts";
 import type { ReadResult } from "../../../lib/world/store/worker_messages.ts";
@@ -47,13 +47,13 @@ function ground(looks: (() => ReadResult | undefined)[]) {
 Deno.test("ReadThrough.read() caches the world if it has not changed", async () => {
   const { catalog, cache, read } = ground([() => found(3)]);
   catalog.set(entry(3));
-  equal([await read(), cache.peek(NAME)?.version], [3, 3]);
+  assertEquals([await read(), cache.peek(NAME)?.version], [3, 3]);
 });
 
 Deno.test("ReadThrough.read() reads once for calls before the next change", async () => {
   const { catalog, read, asked } = ground([() => found(3)]);
   catalog.set(entry(3));
-  equal([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
+  assertEquals([await Promise.all([read(), read(), read()]), asked()], [[3, 3, 3], 1]);
 });
 
 Deno.test("ReadThrough.read() reads again for a call after a change", async () => {
@@ -61,8 +61,8 @@ Deno.test("ReadThrough.read() reads again for a call after a change", async () =
   catalog.set(entry(3));
   const before = read();
   catalog.set(entry(4));
-  equal([await Promise.all([before, read()]), asked()], [[3, 4], 2]);
-  equal(cache.peek(NAME)?.version, 4);
+  assertEquals([await Promise.all([before, read()]), asked()], [[3, 4], 2]);
+  assertEquals(cache.peek(NAME)?.version, 4);
 });
 
 Deno.test("ReadThrough.read() returns the world that a concurrent write added to the cache", async () => {
@@ -72,7 +72,7 @@ Deno.test("ReadThrough.read() returns the world that a concurrent write added to
     return found(3);
   }]);
   catalog.set(entry(3));
-  equal(await read(), 4);
+  assertEquals(await read(), 4);
 });
 
 Deno.test("ReadThrough.read() returns a world during continuous writes", async () => {
@@ -82,13 +82,13 @@ Deno.test("ReadThrough.read() returns a world during continuous writes", async (
     return found(version);
   }]);
   catalog.set(entry(3));
-  equal([await read(), cache.peek(NAME)], [3, undefined]);
+  assertEquals([await read(), cache.peek(NAME)], [3, undefined]);
 });
 
 Deno.test("ReadThrough.read() returns a version before its acknowledgement and does not cache it", async () => {
   const { catalog, cache, read } = ground([() => found(4)]);
   catalog.set(entry(3));
-  equal([await read(), cache.peek(NAME)], [4, undefined]);
+  assertEquals([await read(), cache.peek(NAME)], [4, undefined]);
 });
 
 Deno.test("ReadThrough.read() does not cache a world that was removed and created again during the read", async () => {
@@ -100,7 +100,7 @@ Deno.test("ReadThrough.read() does not cache a world that was removed and create
     },
   ]);
   catalog.set(entry(1));
-  equal([await read(), cache.peek(NAME)], [1, undefined]);
+  assertEquals([await read(), cache.peek(NAME)], [1, undefined]);
 });
 
 Deno.test("ReadThrough.read() returns undefined for a world that was removed during the read", async () => {
@@ -109,7 +109,7 @@ Deno.test("ReadThrough.read() returns undefined for a world that was removed dur
     return undefined;
   }]);
   catalog.set(entry(3));
-  equal(await read(), undefined);
+  assertEquals(await read(), undefined);
 });
 
 Deno.test("ReadThrough.read() reads again if the world was absent during the first read", async () => {
@@ -122,21 +122,21 @@ Deno.test("ReadThrough.read() reads again if the world was absent during the fir
     () => found(1),
   ]);
   catalog.set(entry(7));
-  equal(await read(), 1);
+  assertEquals(await read(), 1);
 });
 
 Deno.test("ReadThrough.read() removes an unindexed world without a file from the catalog", async () => {
   const { catalog, unknown, read } = ground([() => undefined]);
   catalog.set(unindexedEntry(NAME));
   unknown.add(NAME);
-  equal([await read(), catalog.upper(NAME)], [undefined, undefined]);
+  assertEquals([await read(), catalog.upper(NAME)], [undefined, undefined]);
 });
 
 Deno.test("ReadThrough.read() throws damaged if the file is missing or older than the catalog entry", async () => {
   for (const look of [() => undefined, () => found(2)]) {
     const { catalog, read, asked } = ground([look]);
     catalog.set(entry(3));
-    await rejects(read(), { code: "damaged" });
-    equal(asked() <= 5, true);
+    await assertRejects(read(), { code: "damaged" });
+    assertEquals(asked() <= 5, true);
   }
 });

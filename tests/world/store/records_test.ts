@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import {
   toEntry,
   toUpperEntry,
@@ -17,14 +17,14 @@ const FOUND = {
 };
 
 Deno.test("toWorld() parses the metadata of the row, or uses the given metadata", () => {
-  equal(toWorld("home/x", FOUND).meta, [["x-meta-a", "1"]]);
-  equal(toWorld("home/x", FOUND, []).meta, []);
-  equal(toWorld("home/x", FOUND).layer, "upper");
+  assertEquals(toWorld("home/x", FOUND).meta, [["x-meta-a", "1"]]);
+  assertEquals(toWorld("home/x", FOUND, []).meta, []);
+  assertEquals(toWorld("home/x", FOUND).layer, "upper");
 });
 
 Deno.test("toWorld() replaces an invalid stored extension with bin", () => {
   for (const ext of ["", "a b", "html\r\nset-cookie: x", "x".repeat(99), "../x"]) {
-    equal(toWorld("home/x", { ...FOUND, ext }).ext, "bin", JSON.stringify(ext));
+    assertEquals(toWorld("home/x", { ...FOUND, ext }).ext, "bin", JSON.stringify(ext));
   }
 });
 
@@ -38,11 +38,11 @@ Deno.test("toEntry() and toUpperEntry() return only the fields of a catalog entr
     updatedAt: "2026-01-01T00:00:00.000Z",
     layer: "upper",
   };
-  equal(toEntry(toWorld("home/x", FOUND)), entry);
+  assertEquals(toEntry(toWorld("home/x", FOUND)), entry);
   const row = { ...entry, mtime: 1, size: 2 };
-  equal(toUpperEntry(row), entry);
+  assertEquals(toUpperEntry(row), entry);
 });
 
 Deno.test("unindexedEntry() returns an entry with version 0", () => {
-  equal([unindexedEntry("home/x").version, unindexedEntry("home/x").layer], [0, "upper"]);
+  assertEquals([unindexedEntry("home/x").version, unindexedEntry("home/x").layer], [0, "upper"]);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
 import { renameWorld } from "../../../lib/world/store/rename.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
@@ -26,8 +26,8 @@ Deno.test("renameWorld() sends release to the old writer and adopt to the new on
   // Only `ask` is called on a writer.
   const workers = { writerFor: () => writer } as unknown as Workers;
   const { source, target } = await renameWorld(workers, RENAME);
-  equal(log, ["release home/a", "adopt home/b"]);
-  equal([source.version, target.version], [1, 2]);
+  assertEquals(log, ["release home/a", "adopt home/b"]);
+  assertEquals([source.version, target.version], [1, 2]);
 });
 
 Deno.test("Writer.apply() releases and adopts a world, and refuses an existing name", () =>
@@ -35,19 +35,19 @@ Deno.test("Writer.apply() releases and adopts a world, and refuses an existing n
     const writer = testWriter(data);
     const other = testWriter(data, { shard: 1 });
     const first = [putJob("home/a", "a"), putJob("home/a", "aa")];
-    equal(versionsOf(writer.apply(first), first), [1, 2]);
-    equal(versionsOf(other.apply([putJob("home/c", "c")]), []), []);
+    assertEquals(versionsOf(writer.apply(first), first), [1, 2]);
+    assertEquals(versionsOf(other.apply([putJob("home/c", "c")]), []), []);
     const release = { id: 901, kind: "release" as const, name: "home/a", by: "T3" };
     const adopt = { id: 902, kind: "adopt" as const, from: "home/a", by: "T3", ext: "md" };
-    equal(versionsOf(writer.apply([release]), [release]), [2]);
+    assertEquals(versionsOf(writer.apply([release]), [release]), [2]);
     const onto = { ...adopt, name: "home/c" };
-    equal(outcomeOf(other.apply([onto]), onto), "precondition");
+    assertEquals(outcomeOf(other.apply([onto]), onto), "precondition");
     const to = { ...adopt, name: "home/b" };
     const reader = new Reader(sampleSetup(data));
-    equal(reader.read("home/a")?.version, 2);
-    equal(versionsOf(other.apply([to]), [to]), [3]);
-    equal([reader.read("home/a"), reader.read("home/b")?.ext], [undefined, "md"]);
-    equal(outcomeOf(writer.apply([release]), release), "absent");
+    assertEquals(reader.read("home/a")?.version, 2);
+    assertEquals(versionsOf(other.apply([to]), [to]), [3]);
+    assertEquals([reader.read("home/a"), reader.read("home/b")?.ext], [undefined, "md"]);
+    assertEquals(outcomeOf(writer.apply([release]), release), "absent");
     writer.close();
     other.close();
   }));
@@ -59,5 +59,5 @@ Deno.test("verifyWorld() accepts a world whose rename was interrupted by a crash
     writer.close();
     Deno.renameSync(`${data}/home%2Fa`, `${data}/home%2Fb`);
     const verdict = await new Reader(sampleSetup(data)).audit("home/b");
-    equal([verdict?.ok, verdict?.version], [true, 1]);
+    assertEquals([verdict?.ok, verdict?.version], [true, 1]);
   }));

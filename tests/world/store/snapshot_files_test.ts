@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { SnapshotFiles } from "../../../lib/world/store/snapshot_files.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 
@@ -27,33 +27,33 @@ const makeFile: Make = async ({ path }) => {
 Deno.test("SnapshotFiles.create() returns the stream of an unlinked file", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const taken = await files.create("home/x");
-    equal([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
-    equal((await new Response(taken?.body ?? null).bytes()).length, 200_000);
-    equal(files.openCount, 0);
+    assertEquals([incoming(), files.openCount, taken?.length], [[], 1, 200_000]);
+    assertEquals((await new Response(taken?.body ?? null).bytes()).length, 200_000);
+    assertEquals(files.openCount, 0);
   }));
 
 Deno.test("SnapshotFiles.create() throws busy at the limit, until a stream ends or is cancelled", () =>
   withFiles(2, makeFile, async (files) => {
     const taken = await Promise.all([files.create("home/a"), files.create("home/b")]);
-    await rejects(files.create("home/c"), { code: "busy" });
+    await assertRejects(files.create("home/c"), { code: "busy" });
     const [first] = taken;
     if (first?.body instanceof ReadableStream) await first.body.cancel();
-    equal(files.openCount, 1);
+    assertEquals(files.openCount, 1);
     await files.create("home/c");
-    equal(files.openCount, 2);
+    assertEquals(files.openCount, 2);
   }));
 
 Deno.test("SnapshotFiles.create() keeps its limit for simultaneous calls", () =>
   withFiles(2, makeFile, async (files, incoming) => {
     const names = ["home/a", "home/b", "home/c", "home/d"];
     const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
-    equal(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
-    equal([files.openCount, incoming()], [2, []]);
+    assertEquals(outcomes.filter(({ status }) => status === "fulfilled").length, 2);
+    assertEquals([files.openCount, incoming()], [2, []]);
     for (const outcome of outcomes) {
-      if (outcome.status === "rejected") equal(outcome.reason.code, "busy");
+      if (outcome.status === "rejected") assertEquals(outcome.reason.code, "busy");
       else await new Response(outcome.value?.body ?? null).bytes();
     }
-    equal(files.openCount, 0);
+    assertEquals(files.openCount, 0);
   }));
 
 Deno.test("SnapshotFiles.create() does not count short, failed and missing copies", async () => {
@@ -65,7 +65,13 @@ Deno.test("SnapshotFiles.create() does not count short, failed and missing copie
   await withFiles(1, make, async (files) => {
     const names = ["home/a", "home/bad", "home/b", "home/none", "home/c"];
     const outcomes = await Promise.allSettled(names.map((name) => files.create(name)));
-    equal(outcomes.map(({ status }) => status === "rejected"), [false, true, false, false, false]);
-    equal(files.openCount, 0);
+    assertEquals(outcomes.map(({ status }) => status === "rejected"), [
+      false,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    assertEquals(files.openCount, 0);
   });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok, rejects } from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import { acquireDataFolder, loadOrCreateSecret } from "../../../lib/world/file/data_folder.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
 import { createLowerLayer } from "../../../lib/world/lower_layer.ts";
@@ -70,8 +70,10 @@ Deno.test("SqliteStore.close() releases the folder and leaves no logs", () =>
     await put(store, "home/x", "1");
     await put(store, "home/x", "2");
     await store.close();
-    equal([...Deno.readDirSync(`${data}/home%2Fx`)].map(({ name }) => name), ["universe.db"]);
-    ok(![...Deno.readDirSync(data)].some(({ name }) => /-(wal|shm)$/.test(name)));
+    assertEquals([...Deno.readDirSync(`${data}/home%2Fx`)].map(({ name }) => name), [
+      "universe.db",
+    ]);
+    assert(![...Deno.readDirSync(data)].some(({ name }) => /-(wal|shm)$/.test(name)));
     acquireDataFolder(data).release();
   }));
 
@@ -80,11 +82,11 @@ Deno.test("SqliteStore lists and reads all worlds at once without a catalog file
     const names = Array.from({ length: 60 }, (_, i) => `home/c${i % 3}/w${i}`);
     fill(data, names);
     const store = await open(data);
-    equal(store.count(), 60);
-    equal(await readText(store, "home/c2/w59"), "home/c2/w59");
+    assertEquals(store.count(), 60);
+    assertEquals(await readText(store, "home/c2/w59"), "home/c2/w59");
     const listed = await store.list("home/c1");
-    equal(listed.map(({ entry }) => entry?.version), listed.map(() => 1));
-    equal((await store.walk("")).filter(({ len }) => len === 0), []);
+    assertEquals(listed.map(({ entry }) => entry?.version), listed.map(() => 1));
+    assertEquals((await store.walk("")).filter(({ len }) => len === 0), []);
     await store.close();
   }));
 
@@ -94,10 +96,13 @@ Deno.test("SqliteStore changes worlds that are not indexed yet", () =>
     fill(data, names);
     const store = await open(data);
     const written = await Promise.all(names.map((name) => put(store, name, "2")));
-    equal(written.map(({ version, created }) => [version, created]), names.map(() => [2, false]));
-    equal((await store.walk("")).map(({ version }) => version), names.map(() => 2));
+    assertEquals(
+      written.map(({ version, created }) => [version, created]),
+      names.map(() => [2, false]),
+    );
+    assertEquals((await store.walk("")).map(({ version }) => version), names.map(() => 2));
     await Promise.all(names.map((name) => store.remove({ name, by: "T3" })));
-    equal([store.count(), await store.list("home")], [0, []]);
+    assertEquals([store.count(), await store.list("home")], [0, []]);
     await store.close();
   }));
 
@@ -109,16 +114,16 @@ Deno.test("SqliteStore does not list a world whose folder was deleted between tw
       Deno.removeSync(`${data}/${folder}`, { recursive: true });
     }
     const again = await reopen();
-    equal([again.count(), again.stat("home/a"), again.isCollection("home/b")], [
+    assertEquals([again.count(), again.stat("home/a"), again.isCollection("home/b")], [
       1,
       undefined,
       false,
     ]);
-    equal([await readText(again, "home/a"), await readText(again, "usr/low")], [
+    assertEquals([await readText(again, "home/a"), await readText(again, "usr/low")], [
       undefined,
       "lower",
     ]);
-    equal((await put(again, "home/a", "new")).created, true);
+    assertEquals((await put(again, "home/a", "new")).created, true);
   }));
 
 Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
@@ -130,15 +135,15 @@ Deno.test("SqliteStore completes a removal that a crash interrupted", () =>
     writer.apply(["home/a", "home/b", "usr/low"].map((name) => removeJob(name)));
     writer.close();
     Deno.removeSync(`${data}/.trash`);
-    ok(pathExists(`${data}/home%2Fa/universe.db`));
+    assert(pathExists(`${data}/home%2Fa/universe.db`));
 
     const store = await open(data, { lower: { "usr/low": "lower" } });
     // Called before the background indexing has read the rows.
     const found = await Promise.all(["home/a", "usr/low"].map((name) => readText(store, name)));
-    equal(found, [undefined, "lower"]);
-    equal((await store.list("")).map(({ name }) => name), ["usr"]);
-    equal((await put(store, "home/b", "new")).created, true);
-    await rejects(store.remove({ name: "home/a", by: "T3" }), { code: "absent" });
+    assertEquals(found, [undefined, "lower"]);
+    assertEquals((await store.list("")).map(({ name }) => name), ["usr"]);
+    assertEquals((await put(store, "home/b", "new")).created, true);
+    await assertRejects(store.remove({ name: "home/a", by: "T3" }), { code: "absent" });
     await store.close();
   }));
 
@@ -149,16 +154,16 @@ Deno.test("SqliteStore lists a damaged world and fails only for that one", async
         fill(data, ["home/bad", "home/good"]);
         inflict(`${data}/home%2Fbad/universe.db`);
         const store = await open(data);
-        equal((await store.list("home")).map(({ name }) => name), ["bad", "good"]);
-        equal(store.count(), 2);
+        assertEquals((await store.list("home")).map(({ name }) => name), ["bad", "good"]);
+        assertEquals(store.count(), 2);
         if (read === "damaged") {
-          await rejects(store.read("home/bad"), { code: "damaged" });
-          await rejects(put(store, "home/bad", "x"), { code: "damaged" });
-          await rejects(store.audit("home/bad"), { code: "damaged" });
-        } else equal(await readText(store, "home/bad"), "home/bad");
-        equal(await readText(store, "home/good"), "home/good");
-        equal((await put(store, "home/good", "2")).version, 2);
-        equal((await store.audit("home/good")).ok, true);
+          await assertRejects(store.read("home/bad"), { code: "damaged" });
+          await assertRejects(put(store, "home/bad", "x"), { code: "damaged" });
+          await assertRejects(store.audit("home/bad"), { code: "damaged" });
+        } else assertEquals(await readText(store, "home/bad"), "home/bad");
+        assertEquals(await readText(store, "home/good"), "home/good");
+        assertEquals((await put(store, "home/good", "2")).version, 2);
+        assertEquals((await store.audit("home/good")).ok, true);
         await store.close();
       }));
   }
@@ -177,8 +182,11 @@ Deno.test("SqliteStore starts with any damage of the file of collections", async
         inflict(`${data}/.collections`);
         const store = await open(data);
         const names = (await store.list("home")).map(({ name }) => name);
-        equal(names, kind === "names_refused" ? ["ok"] : []);
-        equal((await store.list("")).map(({ name }) => name), names.length > 0 ? ["home"] : []);
+        assertEquals(names, kind === "names_refused" ? ["ok"] : []);
+        assertEquals(
+          (await store.list("")).map(({ name }) => name),
+          names.length > 0 ? ["home"] : [],
+        );
         await store.close();
       }));
   }
@@ -188,9 +196,9 @@ Deno.test("SqliteStore throws damaged for a missing file and reads it after it i
   withStore({ cacheBytes: 0 }, async ({ store, data }) => {
     await put(store, "home/x", "1");
     Deno.renameSync(`${data}/home%2Fx`, `${data}/.aside`);
-    await rejects(store.read("home/x"), { code: "damaged" });
+    await assertRejects(store.read("home/x"), { code: "damaged" });
     Deno.renameSync(`${data}/.aside`, `${data}/home%2Fx`);
-    equal(await readText(store, "home/x"), "1");
+    assertEquals(await readText(store, "home/x"), "1");
   }));
 
 Deno.test("SqliteStore does not return edited metadata that is not valid", () =>
@@ -203,7 +211,7 @@ Deno.test("SqliteStore does not return edited metadata that is not valid", () =>
       headers = '[["x-meta-a","1\\r\\nset-cookie: a"],["set-cookie","b"],["x-meta-b","2"]]'`);
     db.close();
     const world = await (await reopen()).read("home/x");
-    equal([world?.ext, world?.meta], ["bin", [["x-meta-b", "2"]]]);
+    assertEquals([world?.ext, world?.meta], ["bin", [["x-meta-b", "2"]]]);
   }));
 
 Deno.test("SqliteStore throws closed after one of its Workers stopped, and reports it", () =>
@@ -228,10 +236,10 @@ Deno.test("SqliteStore throws closed after one of its Workers stopped, and repor
       onWorkerExit: (reason) => deaths.push(reason),
     });
     await put(store, "home/x", "1");
-    await rejects(put(store, "home/die", "1"), { code: "closed" });
-    match(deaths.join(), /^[^,]*the disk fell off[^,]*$/);
-    await rejects(put(store, "home/x", "2"), { code: "closed" });
-    equal(await readText(store, "home/x"), "1");
+    await assertRejects(put(store, "home/die", "1"), { code: "closed" });
+    assertMatch(deaths.join(), /^[^,]*the disk fell off[^,]*$/);
+    await assertRejects(put(store, "home/x", "2"), { code: "closed" });
+    assertEquals(await readText(store, "home/x"), "1");
     await store.close();
   }));
 
@@ -257,5 +265,5 @@ Deno.test("SqliteStore creates files and folders that only this user can read", 
       const mode = Deno.statSync(`${data}${path}`).mode ?? 0;
       if ((mode & 0o077) !== 0) open.push(`${path} ${mode.toString(8)}`);
     }
-    equal(open, []);
+    assertEquals(open, []);
   }));

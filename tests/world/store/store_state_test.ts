@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import type { Change, World } from "../../../lib/world/store.ts";
 import { StoreState } from "../../../lib/world/store/store_state.ts";
@@ -50,47 +50,47 @@ Deno.test("StoreState.applyChange() updates catalog and cache and notifies watch
     { ...result("home/a", "x"), fileStamp: settled },
     world("home/a", "x"),
   );
-  equal([written.version, written.created], [3, true]);
-  equal(made.catalog.get("home/a")?.len, 1);
-  equal(made.cache.get("home/a")?.version, 3);
-  equal(told, [["update", "home/a", 3, true]]);
+  assertEquals([written.version, written.created], [3, true]);
+  assertEquals(made.catalog.get("home/a")?.len, 1);
+  assertEquals(made.cache.get("home/a")?.version, 3);
+  assertEquals(told, [["update", "home/a", 3, true]]);
   await made.catalogWriter.flush();
-  equal(saved, ["home/a@5"]);
+  assertEquals(saved, ["home/a@5"]);
 });
 
 Deno.test("StoreState.applyChange() evicts a world that must be read again", () => {
   const { made, told } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
   made.applyChange("home/a", "T2", result("home/a", "xy"), undefined);
-  equal([made.cache.get("home/a"), made.catalog.get("home/a")?.len], [undefined, 2]);
-  equal(told.at(-1), ["update", "home/a", 3, false]);
+  assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")?.len], [undefined, 2]);
+  assertEquals(told.at(-1), ["update", "home/a", 3, false]);
 });
 
 Deno.test("StoreState.applyRemoval() removes the world and notifies watchers of a deletion", async () => {
   const { made, saved, told } = memory();
   made.applyChange("home/a", "T2", result("home/a", "x"), world("home/a", "x"));
-  equal(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
-  equal([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
-  equal(told.at(-1), ["delete", "home/a", 3, false]);
+  assertEquals(made.applyRemoval("home/a", "T3", result("home/a", "x")), { version: 3 });
+  assertEquals([made.cache.get("home/a"), made.catalog.get("home/a")], [undefined, undefined]);
+  assertEquals(told.at(-1), ["delete", "home/a", 3, false]);
   await made.catalogWriter.flush();
-  equal(saved, ["-home/a"]);
+  assertEquals(saved, ["-home/a"]);
 });
 
 Deno.test("StoreState.applyRemoval() shows the lower-layer world and notifies watchers of an update", () => {
   const { made, told } = memory(world("usr/a", "low", "lower"));
   made.applyChange("usr/a", "T3", result("usr/a", "high"), undefined);
   made.applyRemoval("usr/a", "T3", result("usr/a", "high"));
-  equal(made.catalog.get("usr/a")?.layer, "lower");
-  equal(told.at(-1), ["update", "usr/a", 0, true]);
+  assertEquals(made.catalog.get("usr/a")?.layer, "lower");
+  assertEquals(told.at(-1), ["update", "usr/a", 0, true]);
 });
 
 Deno.test("StoreState.applyRow() adds a row, or removes a world without one", () => {
   const { made } = memory();
   const row = { name: "home/a", version: 2, ext: "md", len: 4, state: "", updatedAt: TIME };
   made.applyRow("home/a", { ...row, mtime: 1, size: 2 });
-  equal(made.catalog.get("home/a")?.version, 2);
+  assertEquals(made.catalog.get("home/a")?.version, 2);
   made.applyRow("home/a", undefined);
-  equal(made.catalog.get("home/a"), undefined);
+  assertEquals(made.catalog.get("home/a"), undefined);
 });
 
 Deno.test("StoreState.applyFileStamps() saves the stamps of existing worlds", async () => {
@@ -102,5 +102,5 @@ Deno.test("StoreState.applyFileStamps() saves the stamps of existing worlds", as
     size: 1,
   }]);
   await made.catalogWriter.flush();
-  equal(saved, ["home/a@9"]);
+  assertEquals(saved, ["home/a@9"]);
 });

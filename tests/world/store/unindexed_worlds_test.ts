@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import type { CatalogRow } from "../../../lib/world/store/worker_messages.ts";
 import { type OnRow, UnindexedWorlds } from "../../../lib/world/store/unindexed_worlds.ts";
 
@@ -37,33 +37,33 @@ Deno.test("UnindexedWorlds.index() reads only names that are not indexed, once",
   const { worlds, index, asked, learned } = unknown(["a", "b", "gone"]);
   await index(["a", "gone", "known"]);
   await index(["a", "gone", "known"]);
-  equal([asked, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
+  assertEquals([asked, learned, worlds.size], [[["a", "gone"]], ["a", "-gone"], 1]);
 });
 
 Deno.test("UnindexedWorlds.indexAll() reads all names, at most 16 at a time", async () => {
   const { worlds, indexAll, asked, learned } = unknown(MANY);
   await indexAll();
-  equal([learned, worlds.size], [MANY, 0]);
-  ok(asked.every(({ length }) => length <= 16));
+  assertEquals([learned, worlds.size], [MANY, 0]);
+  assert(asked.every(({ length }) => length <= 16));
 });
 
 Deno.test("UnindexedWorlds skips a row whose name was deleted while it was read", async () => {
   const { worlds, index, learned } = unknown(["a", "b"], () => worlds.delete("a"));
   await index(["a", "b"]);
-  equal(learned, ["b"]);
-  equal([worlds.delete("a"), worlds.delete("b")], [false, false]);
+  assertEquals(learned, ["b"]);
+  assertEquals([worlds.delete("a"), worlds.delete("b")], [false, false]);
 });
 
 Deno.test("UnindexedWorlds stops when the files are closing", async () => {
   const many = unknown(MANY, () => many.stop());
   await many.indexAll();
-  equal(many.asked.length, 1);
+  assertEquals(many.asked.length, 1);
   await many.index(MANY);
-  equal(many.asked.length, 1);
+  assertEquals(many.asked.length, 1);
 });
 
 Deno.test("UnindexedWorlds.index() during indexAll() gives each row once", async () => {
   const { index, indexAll, learned } = unknown(MANY);
   await Promise.all([indexAll(), index(MANY), index(MANY.toReversed())]);
-  equal(learned.toSorted(), MANY.toSorted());
+  assertEquals(learned.toSorted(), MANY.toSorted());
 });

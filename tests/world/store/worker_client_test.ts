@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, rejects } from "node:assert/strict";
+import { assertEquals, assertMatch, assertRejects } from "../../support/assert.ts";
 import type { WorkerSetup } from "../../../lib/world/store/worker_messages.ts";
 import { WorkerClient, type WorkerEvents } from "../../../lib/world/store/worker_client.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
@@ -47,7 +47,7 @@ Deno.test("WorkerClient.ask() matches replies to jobs in any order", () =>
     program("say(jobs.map(({ id, name }) => ({ id, value: name })).reverse());"),
     async (client) => {
       const names = ["a", "b", "c"];
-      equal(await Promise.all(names.map((name) => read(client, name))), names);
+      assertEquals(await Promise.all(names.map((name) => read(client, name))), names);
     },
   ));
 
@@ -56,8 +56,8 @@ Deno.test("WorkerClient.ask() sends the jobs of one event loop turn as one batch
     program("say(jobs.map(({ id }) => ({ id, value: jobs.length })));"),
     async (client) => {
       const asked = [read(client, "a"), read(client, "b"), read(client, "c")];
-      equal(await Promise.all(asked), [3, 3, 3]);
-      equal(await read(client, "d"), 1);
+      assertEquals(await Promise.all(asked), [3, 3, 3]);
+      assertEquals(await read(client, "d"), 1);
     },
   ));
 
@@ -76,8 +76,8 @@ Deno.test("WorkerClient.ask() queues jobs while two batches are pending", () =>
       await Promise.resolve();
       await Promise.resolve();
       const rest = ["c", "d", "e"].map((name) => read(client, name));
-      equal(await Promise.all([first, second]), [1, 1]);
-      equal(await Promise.all(rest), [3, 3, 3]);
+      assertEquals(await Promise.all([first, second]), [1, 1]);
+      assertEquals(await Promise.all(rest), [3, 3, 3]);
     },
   ));
 
@@ -85,13 +85,17 @@ Deno.test("WorkerClient.ask() rejects with the code of the job's error", () =>
   withClient(
     program("say(jobs.map(({ id }) => ({ id, error: { code: 'full', message: 'no space' } })));"),
     async (client) => {
-      await rejects(read(client, "a"), { name: "StoreError", code: "full", message: "no space" });
+      await assertRejects(read(client, "a"), {
+        name: "StoreError",
+        code: "full",
+        message: "no space",
+      });
     },
   ));
 
 Deno.test("WorkerClient starts no Worker before the first job", () =>
   withClient("data:application/javascript,throw new Error('started')", (client, deaths) => {
-    equal([client.started, deaths], [false, []]);
+    assertEquals([client.started, deaths], [false, []]);
     return Promise.resolve();
   }));
 
@@ -104,11 +108,15 @@ Deno.test("WorkerClient rejects pending and later jobs after its Worker stopped,
       await Promise.resolve();
       const killer = read(client, "die");
       for (const each of [...asked, killer]) {
-        await rejects(each, { name: "StoreError", code: "closed", message: /the disk fell off/ });
+        await assertRejects(each, {
+          name: "StoreError",
+          code: "closed",
+          message: /the disk fell off/,
+        });
       }
-      equal(deaths.length, 1);
-      match(deaths[0] ?? "", /the disk fell off/);
-      await rejects(read(client, "later"), { code: "closed" });
+      assertEquals(deaths.length, 1);
+      assertMatch(deaths[0] ?? "", /the disk fell off/);
+      await assertRejects(read(client, "later"), { code: "closed" });
     },
   ));
 
@@ -116,15 +124,15 @@ Deno.test("WorkerClient reports an error of its Worker outside a job", () =>
   withClient(
     program("Promise.reject(new Error('nobody caught this'));"),
     async (client, deaths) => {
-      await rejects(read(client, "a"), { code: "closed", message: /nobody caught this/ });
-      equal(deaths.length, 1);
+      await assertRejects(read(client, "a"), { code: "closed", message: /nobody caught this/ });
+      assertEquals(deaths.length, 1);
     },
   ));
 
 Deno.test("WorkerClient reports a Worker that cannot be loaded", () =>
   withClient("data:application/javascript,this is no program", async (client, deaths) => {
-    await rejects(read(client, "a"), { code: "closed" });
-    equal(deaths.length, 1);
+    await assertRejects(read(client, "a"), { code: "closed" });
+    assertEquals(deaths.length, 1);
   }));
 
 Deno.test("WorkerClient reports closed files and ignores replies to unknown jobs", async () => {
@@ -133,8 +141,8 @@ Deno.test("WorkerClient reports closed files and ignores replies to unknown jobs
     program(`
       say([{ id: 9999, value: 1 }], false, [{ name: "home/a", mtime: 1, size: 2 }]);
       say(jobs.map(({ id }) => ({ id, value: "done" })));`),
-    async (client) => equal(await read(client, "a"), "done"),
+    async (client) => assertEquals(await read(client, "a"), "done"),
     { onFilesClosed: (worlds) => seen.push(...worlds.map(({ name }) => name)) },
   );
-  equal(seen, ["home/a"]);
+  assertEquals(seen, ["home/a"]);
 });

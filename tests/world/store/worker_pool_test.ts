@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { WorkerPool } from "../../../lib/world/store/worker_pool.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
@@ -17,10 +17,10 @@ Deno.test("WorkerPool.writerFor() returns the same writer for a name and distrib
   const used = new Set<unknown>();
   for (let i = 0; i < 100; i++) {
     const writer = threads.writerFor(`home/w${i}`);
-    equal(threads.writerFor(`home/w${i}`), writer);
+    assertEquals(threads.writerFor(`home/w${i}`), writer);
     used.add(writer);
   }
-  equal(used.size, 4);
+  assertEquals(used.size, 4);
 });
 
 Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", () =>
@@ -30,17 +30,19 @@ Deno.test("WorkerPool.close() completes earlier jobs and refuses later ones", ()
     const { id: _id, ...job } = putJob("home/x", "1");
     const written = threads.writerFor("home/x").ask<"put">(job);
     await threads.closeWriters();
-    equal((await written).version, 1);
+    assertEquals((await written).version, 1);
     const read = threads.reader.ask<"read">({ kind: "read", name: "home/x" });
     const ended = threads.close();
-    equal((await read)?.version, 1);
+    assertEquals((await read)?.version, 1);
     await ended;
-    await rejects(threads.reader.ask<"read">({ kind: "read", name: "home/x" }), { code: "closed" });
+    await assertRejects(threads.reader.ask<"read">({ kind: "read", name: "home/x" }), {
+      code: "closed",
+    });
   }));
 
 Deno.test("WorkerPool.close() succeeds if no Worker was started", async () => {
   const threads = workers("/nowhere", 2);
   await threads.closeWriters();
   await threads.close();
-  equal(threads.reader.started, false);
+  assertEquals(threads.reader.started, false);
 });

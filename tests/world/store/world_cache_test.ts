@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import type { World } from "../../../lib/world/store.ts";
 import { WorldCache } from "../../../lib/world/store/world_cache.ts";
 
@@ -29,17 +29,17 @@ Deno.test("WorldCache.get() returns the newest version, which is counted once", 
   const cache = new WorldCache(10_000, 5000);
   cache.set(world("a", 100, 1));
   cache.set(world("a", 300, 2));
-  equal([cache.get("a")?.version, cache.bytes], [2, COST(300)]);
-  equal([cache.get("b"), cache.peek("b")], [undefined, undefined]);
+  assertEquals([cache.get("a")?.version, cache.bytes], [2, COST(300)]);
+  assertEquals([cache.get("b"), cache.peek("b")], [undefined, undefined]);
 });
 
 Deno.test("WorldCache.set() keeps its limit and evicts the oldest world first", () => {
   const cache = new WorldCache(3 * COST(100), 5000);
   for (const name of NAMES) {
     cache.set(world(name, 100));
-    ok(cache.bytes <= 3 * COST(100));
+    assert(cache.bytes <= 3 * COST(100));
   }
-  equal(held(cache, NAMES), "cde");
+  assertEquals(held(cache, NAMES), "cde");
 });
 
 Deno.test("WorldCache.set() keeps a used world once more", () => {
@@ -47,11 +47,11 @@ Deno.test("WorldCache.set() keeps a used world once more", () => {
   for (const name of ["a", "b", "c"]) cache.set(world(name, 100));
   cache.get("a");
   cache.set(world("d", 100));
-  equal(held(cache, NAMES), "acd");
+  assertEquals(held(cache, NAMES), "acd");
   cache.set(world("e", 100));
-  equal(held(cache, NAMES), "ade");
+  assertEquals(held(cache, NAMES), "ade");
   cache.set(world("b", 100));
-  equal(held(cache, NAMES), "abe");
+  assertEquals(held(cache, NAMES), "abe");
 });
 
 Deno.test("WorldCache.set() evicts a world if all were used", () => {
@@ -59,9 +59,9 @@ Deno.test("WorldCache.set() evicts a world if all were used", () => {
   for (const name of ["a", "b", "c"]) cache.set(world(name, 100));
   for (const name of ["a", "b", "c"]) cache.get(name);
   cache.set(world("d", 100));
-  ok(cache.bytes <= 3 * COST(100));
+  assert(cache.bytes <= 3 * COST(100));
   cache.set(world("e", 100));
-  ok(cache.peek("e"));
+  assert(cache.peek("e"));
 });
 
 Deno.test("WorldCache.peek() does not count the world as used", () => {
@@ -70,21 +70,21 @@ Deno.test("WorldCache.peek() does not count the world as used", () => {
   cache.set(world("b", 100));
   cache.peek("a");
   cache.set(world("c", 100));
-  equal(held(cache, NAMES), "bc");
+  assertEquals(held(cache, NAMES), "bc");
 });
 
 Deno.test("WorldCache.set() does not cache a long world and removes its older version", () => {
   const cache = new WorldCache(10_000, 100);
   cache.set(world("a", 100, 1));
-  ok(cache.peek("a"));
+  assert(cache.peek("a"));
   cache.set(world("a", 101, 2));
-  equal([cache.peek("a"), cache.bytes], [undefined, 0]);
+  assertEquals([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
 Deno.test("WorldCache.set() caches nothing with a limit of 0", () => {
   const cache = new WorldCache(0, 5000);
   cache.set(world("a", 1));
-  equal([cache.peek("a"), cache.bytes], [undefined, 0]);
+  assertEquals([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
 Deno.test("WorldCache.delete() subtracts the bytes once", () => {
@@ -92,7 +92,7 @@ Deno.test("WorldCache.delete() subtracts the bytes once", () => {
   cache.set(world("a", 100));
   cache.delete("a");
   cache.delete("a");
-  equal([cache.peek("a"), cache.bytes], [undefined, 0]);
+  assertEquals([cache.peek("a"), cache.bytes], [undefined, 0]);
 });
 
 Deno.test("WorldCache.bytes is right after thousands of random changes", () => {
@@ -105,8 +105,8 @@ Deno.test("WorldCache.bytes is right after thousands of random changes", () => {
     if (kind === 0) cache.delete(name);
     else if (kind === 1) cache.get(name);
     else cache.set(world(name, random(120)));
-    ok(cache.bytes <= 20 * COST(50));
+    assert(cache.bytes <= 20 * COST(50));
   }
   for (let i = 0; i < 60; i++) cache.delete(`w${i}`);
-  equal(cache.bytes, 0);
+  assertEquals(cache.bytes, 0);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { sampleSetup } from "../../testdata/sample_world.ts";
 import { withTempData } from "../../testdata/temp_data.ts";
 import { WorldFiles } from "../../../lib/world/store/world_files.ts";
@@ -36,9 +36,9 @@ Deno.test("WorldFiles.submit() applies the results of one name in the order of t
         files.submit(put("home/x", text), ({ version }) => void versions.push(version))
       ),
     );
-    equal(versions, [1, 2, 3]);
-    equal((await files.read("home/x"))?.version, 3);
-    equal((await files.readAt("home/x", 1)).version, 1);
+    assertEquals(versions, [1, 2, 3]);
+    assertEquals((await files.read("home/x"))?.version, 3);
+    assertEquals((await files.readAt("home/x", 1)).version, 1);
   }));
 
 Deno.test("WorldFiles.rename() holds reads and changes of both names until its result is applied", () =>
@@ -53,17 +53,17 @@ Deno.test("WorldFiles.rename() holds reads and changes of both names until its r
       ({ version }) => void log.push(`written ${version}`),
     );
     await Promise.all([renaming, reading, writing]);
-    equal(log[0], "renamed");
-    equal(log.slice(1).sort(), ["read undefined", "written 3"]);
+    assertEquals(log[0], "renamed");
+    assertEquals(log.slice(1).sort(), ["read undefined", "written 3"]);
   }));
 
 Deno.test("WorldFiles.rename() changes nothing if the new name is taken", () =>
   withFiles(async (files) => {
     await files.submit(put("home/a", "one"), () => {});
     const change = { name: "home/a", to: "home/b", by: "T3", ext: "txt" };
-    await rejects(files.rename(change, () => false, () => {}), { code: "precondition" });
-    equal(files.renaming("home/a"), undefined);
-    equal((await files.read("home/a"))?.version, 1);
+    await assertRejects(files.rename(change, () => false, () => {}), { code: "precondition" });
+    assertEquals(files.renaming("home/a"), undefined);
+    assertEquals((await files.read("home/a"))?.version, 1);
   }));
 
 Deno.test("WorldFiles.remove() waits for running reads, and later reads return undefined", () =>
@@ -72,17 +72,17 @@ Deno.test("WorldFiles.remove() waits for running reads, and later reads return u
     const before = files.read("home/a");
     const removing = files.remove({ kind: "remove", name: "home/a", by: "T3" }, () => "removed");
     const after = files.read("home/a");
-    equal((await before)?.version, 1);
-    equal(await removing, "removed");
-    equal(await after, undefined);
+    assertEquals((await before)?.version, 1);
+    assertEquals(await removing, "removed");
+    assertEquals(await after, undefined);
   }));
 
 Deno.test("WorldFiles.close() completes submitted changes and refuses later ones", () =>
   withFiles(async (files) => {
     const written = files.submit(put("home/a", "one"), ({ version }) => version);
     const closing = files.close(() => Promise.resolve());
-    equal(await written, 1);
+    assertEquals(await written, 1);
     await closing;
-    await rejects(files.submit(put("home/a", "two"), () => {}), { code: "closed" });
-    await rejects(files.read("home/a"), { code: "closed" });
+    await assertRejects(files.submit(put("home/a", "two"), () => {}), { code: "closed" });
+    await assertRejects(files.read("home/a"), { code: "closed" });
   }));

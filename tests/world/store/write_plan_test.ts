@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import type { WriteResult } from "../../../lib/world/store/worker_messages.ts";
 import { planAppend, planPut, planTransition } from "../../../lib/world/store/write_plan.ts";
 import type { World } from "../../../lib/world/store.ts";
@@ -36,18 +36,18 @@ function textOf(found: World | undefined): string | undefined {
 Deno.test("planPut() adds the precondition and the lower-layer world to the job", () => {
   const precondition = { match: "*" as const };
   const { job } = planPut({ ...change, meta: META, precondition }, world(0, "low"));
-  equal([job.precondition, job.lower?.sha256, job.lower?.body], [
+  assertEquals([job.precondition, job.lower?.sha256, job.lower?.body], [
     precondition,
     "s0",
     encoder.encode("low"),
   ]);
-  equal("lower" in planPut({ ...change, meta: META }, undefined).job, false);
+  assertEquals("lower" in planPut({ ...change, meta: META }, undefined).job, false);
 });
 
 Deno.test("planPut() computes the next world without the present one", () => {
   const { nextWorld: after } = planPut({ ...change, meta: META }, undefined);
   const found = after(result(7, 3), undefined);
-  equal([textOf(found), found?.version, found?.ext, found?.meta, found?.sha256], [
+  assertEquals([textOf(found), found?.version, found?.ext, found?.meta, found?.sha256], [
     "new",
     7,
     "md",
@@ -59,22 +59,28 @@ Deno.test("planPut() computes the next world without the present one", () => {
 Deno.test("planAppend() computes the next world only from the previous version", () => {
   const { nextWorld: after } = planAppend(change, undefined);
   const found = after(result(4, 6), world(3, "old"));
-  equal([textOf(found), found?.meta], ["oldnew", META]);
-  equal(after(result(4, 6), world(2, "old")), undefined);
-  equal(after(result(4, 6), world(4, "old")), undefined);
-  equal(after(result(4, 6), undefined), undefined);
+  assertEquals([textOf(found), found?.meta], ["oldnew", META]);
+  assertEquals(after(result(4, 6), world(2, "old")), undefined);
+  assertEquals(after(result(4, 6), world(4, "old")), undefined);
+  assertEquals(after(result(4, 6), undefined), undefined);
 });
 
 Deno.test("planAppend() starts with the bytes of the lower-layer world, or without bytes", () => {
-  equal(textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)), "lownew");
-  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
+  assertEquals(
+    textOf(planAppend(change, world(0, "low")).nextWorld(result(1, 6), undefined)),
+    "lownew",
+  );
+  assertEquals(textOf(planAppend(change, undefined).nextWorld(result(1, 3), undefined)), "new");
   // The cached world was removed, so it is not the previous version.
-  equal(textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))), "new");
+  assertEquals(
+    textOf(planAppend(change, undefined).nextWorld(result(1, 3), world(5, "old"))),
+    "new",
+  );
 });
 
 Deno.test("planAppend() computes no world that is too long for the cache", () => {
   const { nextWorld: after } = planAppend(change, undefined);
-  equal(after(result(2, 64 * 1024 * 1024), world(1, "old")), undefined);
+  assertEquals(after(result(2, 64 * 1024 * 1024), world(1, "old")), undefined);
 });
 
 Deno.test("planTransition() changes only the state of the cached world", () => {
@@ -82,12 +88,12 @@ Deno.test("planTransition() changes only the state of the cached world", () => {
     { name: NAME, by: "T3", to: "active", reason: "ok", facts: { more: 1 } },
     undefined,
   );
-  equal(job.kind === "transition" ? job.facts : undefined, { reason: "ok", more: 1 });
+  assertEquals(job.kind === "transition" ? job.facts : undefined, { reason: "ok", more: 1 });
   const before = world(2, "x");
-  equal(after({ ...result(2, 1), state: "active" }, before), {
+  assertEquals(after({ ...result(2, 1), state: "active" }, before), {
     ...before,
     state: "active",
     updatedAt: "t1",
   });
-  equal(after(result(2, 1), undefined), undefined);
+  assertEquals(after(result(2, 1), undefined), undefined);
 });

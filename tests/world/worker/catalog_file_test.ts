@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import {
   CATALOG_FILE,
@@ -20,7 +20,7 @@ function fill(data: string): CatalogRow[] {
   writer.close();
   const reader = new Reader(sampleSetup(data));
   const rows = NAMES.flatMap((name) => reader.stat(name) ?? []);
-  equal(rows.length, NAMES.length);
+  assertEquals(rows.length, NAMES.length);
   const catalog = new CatalogFile(data);
   catalog.save(rows, []);
   catalog.close();
@@ -44,27 +44,27 @@ function touch(data: string, folder: string): void {
 Deno.test("CatalogFile.scan() returns rows whose files have not changed", () =>
   withTempData((data) => {
     const rows = fill(data);
-    equal(scan(data), { rows, unknown: [] });
+    assertEquals(scan(data), { rows, unknown: [] });
   }));
 
 Deno.test("CatalogFile.scan() lists worlds without a row as unindexed", () =>
   withTempData((data) => {
     fill(data);
     Deno.removeSync(`${data}/${CATALOG_FILE}`);
-    equal(scan(data), { rows: [], unknown: NAMES });
+    assertEquals(scan(data), { rows: [], unknown: NAMES });
   }));
 
 Deno.test("CatalogFile.scan() rejects rows with another time or size, with a log, or without a stamp", () =>
   withTempData((data) => {
     const rows = fill(data);
     touch(data, "home%2Fa");
-    equal(scan(data).unknown, ["home/a"]);
+    assertEquals(scan(data).unknown, ["home/a"]);
     Deno.writeFileSync(`${data}/home%2Fb/universe.db-wal`, new Uint8Array());
-    equal(scan(data).unknown, ["home/a", "home/b"]);
+    assertEquals(scan(data).unknown, ["home/a", "home/b"]);
     const catalog = new CatalogFile(data);
     catalog.save([{ ...rows[2], mtime: 0 } as CatalogRow], []);
     catalog.close();
-    equal(scan(data).unknown, NAMES);
+    assertEquals(scan(data).unknown, NAMES);
   }));
 
 Deno.test("CatalogFile.scan() rejects a row with another size and the same time", () =>
@@ -74,7 +74,7 @@ Deno.test("CatalogFile.scan() rejects a row with another size and the same time"
     const { mtime } = Deno.statSync(path);
     Deno.truncateSync(path, 4096);
     Deno.utimeSync(path, mtime ?? 0, mtime ?? 0);
-    equal(scan(data).unknown, ["home/a"]);
+    assertEquals(scan(data).unknown, ["home/a"]);
   }));
 
 Deno.test("CatalogFile.scan() ignores other folders and drops rows of missing worlds", () =>
@@ -87,9 +87,9 @@ Deno.test("CatalogFile.scan() ignores other folders and drops rows of missing wo
     }
     Deno.writeTextFileSync(`${data}/home%2Ffile`, "");
     const { rows, unknown } = scan(data);
-    equal([rows.map(({ name }) => name), unknown], [["home/b", "home/c"], []]);
+    assertEquals([rows.map(({ name }) => name), unknown], [["home/b", "home/c"], []]);
     const db = new DatabaseSync(`${data}/${CATALOG_FILE}`);
-    equal(db.prepare("SELECT count(*) AS n FROM entries").get()?.n, 2);
+    assertEquals(db.prepare("SELECT count(*) AS n FROM entries").get()?.n, 2);
     db.close();
   }));
 
@@ -123,12 +123,12 @@ for (const [name, inflict] of Object.entries(DAMAGE)) {
       const rows = fill(data);
       inflict(`${data}/${CATALOG_FILE}`);
       const found = scan(data);
-      equal([...found.rows.map((row) => row.name), ...found.unknown].sort(), NAMES);
+      assertEquals([...found.rows.map((row) => row.name), ...found.unknown].sort(), NAMES);
       const catalog = new CatalogFile(data);
       catalog.scan();
       catalog.save(rows, []);
       catalog.close();
-      equal(scan(data), { rows, unknown: [] });
+      assertEquals(scan(data), { rows, unknown: [] });
     }));
 }
 
@@ -139,7 +139,7 @@ Deno.test("CatalogFile.scan() rejects rows with values of other types", () =>
     db.exec("UPDATE entries SET mtime = 'soon' WHERE name = 'home/a'");
     db.exec("UPDATE entries SET version = 'many' WHERE name = 'home/b'");
     db.close();
-    equal(scan(data).unknown, ["home/a", "home/b"]);
+    assertEquals(scan(data).unknown, ["home/a", "home/b"]);
   }));
 
 Deno.test("CatalogFile.save() saves all rows or none", () =>
@@ -152,18 +152,18 @@ Deno.test("CatalogFile.save() saves all rows or none", () =>
     } catch {
       failed = true; // NOT NULL
     }
-    ok(failed);
+    assert(failed);
     catalog.save([], []);
     catalog.close();
-    equal(scan(data).rows, rows);
+    assertEquals(scan(data).rows, rows);
   }));
 
 Deno.test("statWorldFile() reports whether a file has a log, and undefined without a file", () =>
   withTempData((data) => {
-    equal(statWorldFile(`${data}/f`), undefined);
+    assertEquals(statWorldFile(`${data}/f`), undefined);
     Deno.writeTextFileSync(`${data}/f`, "1234");
     Deno.utimeSync(`${data}/f`, 1000, 1000);
-    equal(statWorldFile(`${data}/f`), { mtime: 1_000_000, size: 4, hasLog: false });
+    assertEquals(statWorldFile(`${data}/f`), { mtime: 1_000_000, size: 4, hasLog: false });
     Deno.writeTextFileSync(`${data}/f-wal`, "");
-    equal(statWorldFile(`${data}/f`)?.hasLog, true);
+    assertEquals(statWorldFile(`${data}/f`)?.hasLog, true);
   }));

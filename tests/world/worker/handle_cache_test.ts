@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, ok } from "node:assert/strict";
+import { assert, assertEquals } from "../../support/assert.ts";
 import { createChainSigner } from "../../../lib/world/event_chain.ts";
 import { toFolderName } from "../../../lib/world/name.ts";
 import { HandleCache, readFileStamp } from "../../../lib/world/worker/handle_cache.ts";
@@ -31,9 +31,9 @@ function withWorlds(handles: number, use: (open: HandleCache, data: string) => v
 Deno.test("HandleCache.open() opens a file once and returns undefined for a missing world", () =>
   withWorlds(10, (open) => {
     const file = open.open("home/a");
-    equal(file?.row.version, 1);
-    ok(open.open("home/a") === file);
-    equal([open.open("home/none"), open.has("home/a"), open.has("home/b")], [
+    assertEquals(file?.row.version, 1);
+    assert(open.open("home/a") === file);
+    assertEquals([open.open("home/none"), open.has("home/a"), open.has("home/b")], [
       undefined,
       true,
       false,
@@ -46,23 +46,23 @@ Deno.test("HandleCache.open() closes the least recently used file beyond its lim
     open.open("home/b");
     open.open("home/a");
     open.open("home/c");
-    equal(NAMES.map((name) => open.has(name)), [true, false, true]);
-    equal(open.takeClosed(), [{ name: "home/b", ...readFileStamp(data, "home/b") }]);
-    equal(open.takeClosed(), []);
+    assertEquals(NAMES.map((name) => open.has(name)), [true, false, true]);
+    assertEquals(open.takeClosed(), [{ name: "home/b", ...readFileStamp(data, "home/b") }]);
+    assertEquals(open.takeClosed(), []);
   }));
 
 Deno.test("HandleCache.discard() closes a file without recording its stamp", () =>
   withWorlds(10, (open) => {
     open.open("home/a");
     open.discard("home/a");
-    equal([open.has("home/a"), open.takeClosed()], [false, []]);
+    assertEquals([open.has("home/a"), open.takeClosed()], [false, []]);
   }));
 
 Deno.test("HandleCache.checkpointOne() checkpoints one world with a large log per call", () =>
   withWorlds(10, (open, data) => {
     for (const name of ["home/a", "home/b"]) {
       const file = open.open(name);
-      ok(file);
+      assert(file);
       file.begin();
       const fields = { ext: "bin", headers: "[]", state: "" };
       file.replace(new Uint8Array(3 * 1024 * 1024), fields, "2026-01-01T00:00:00.000Z", {});
@@ -71,21 +71,21 @@ Deno.test("HandleCache.checkpointOne() checkpoints one world with a large log pe
     }
     const sizes = () =>
       ["home/a", "home/b"].map((name) => readFileStamp(data, name).size > 3 * 1024 * 1024);
-    equal([sizes(), open.checkpointOne()], [[false, false], true]);
-    equal([sizes(), open.checkpointOne()], [[true, false], false]);
-    equal([sizes(), open.checkpointOne()], [[true, true], false]);
+    assertEquals([sizes(), open.checkpointOne()], [[false, false], true]);
+    assertEquals([sizes(), open.checkpointOne()], [[true, false], false]);
+    assertEquals([sizes(), open.checkpointOne()], [[true, true], false]);
   }));
 
 Deno.test("HandleCache.rollBack() restores the last commit of a world", () =>
   withWorlds(10, (open) => {
     const file = open.open("home/a");
-    ok(file);
+    assert(file);
     file.begin();
     file.note("remark", {}, "2026-01-01T00:00:00.000Z");
     file.transition("seen", "2026-01-01T00:00:00.000Z", {});
-    equal(file.row.state, "seen");
+    assertEquals(file.row.state, "seen");
     open.rollBack("home/a");
-    equal(open.open("home/a")?.row.state, "");
+    assertEquals(open.open("home/a")?.row.state, "");
     open.rollBack("home/none");
   }));
 
@@ -94,5 +94,5 @@ Deno.test("HandleCache.release() records no stamp for a missing file", () =>
     open.open("home/a");
     Deno.removeSync(`${data}/${toFolderName("home/a")}`, { recursive: true });
     open.release("home/a");
-    equal([open.has("home/a"), open.takeClosed()], [false, []]);
+    assertEquals([open.has("home/a"), open.takeClosed()], [false, []]);
   }));

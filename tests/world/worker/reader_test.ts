@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, rejects, throws } from "node:assert/strict";
+import { assertEquals, assertRejects, assertThrows } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { Reader } from "../../../lib/world/worker/reader.ts";
@@ -28,7 +28,7 @@ function namesIn(folder: string): string[] {
 Deno.test("Reader.read() returns all fields of a world and the hash of its bytes", () =>
   withSample((reader) => {
     const found = reader.read(SAMPLE_NAME);
-    equal(found, {
+    assertEquals(found, {
       version: 5,
       ext: "txt",
       headers: '[["x-meta-author","sample"]]',
@@ -41,33 +41,33 @@ Deno.test("Reader.read() returns all fields of a world and the hash of its bytes
 
 Deno.test("Reader returns undefined for a world that does not exist", () =>
   withSample(async (reader) => {
-    equal(reader.read("home/none"), undefined);
-    equal(reader.stat("home/none"), undefined);
-    equal(reader.log("home/none", 10, 10), undefined);
-    equal(await reader.audit("home/none"), undefined);
-    throws(() => reader.readAt("home/none", 1), { code: "absent" });
+    assertEquals(reader.read("home/none"), undefined);
+    assertEquals(reader.stat("home/none"), undefined);
+    assertEquals(reader.log("home/none", 10, 10), undefined);
+    assertEquals(await reader.audit("home/none"), undefined);
+    assertThrows(() => reader.readAt("home/none", 1), { code: "absent" });
   }));
 
 Deno.test("Reader.readAt() returns every version unchanged", () =>
   withSample((reader) => {
     const texts = [1, 2, 3, 4, 5].map((version) => {
       const found = reader.readAt(SAMPLE_NAME, version);
-      equal([found.version, found.sha256], [version, sha256Hex(found.body)]);
+      assertEquals([found.version, found.sha256], [version, sha256Hex(found.body)]);
       return decoder.decode(found.body);
     });
-    equal(texts, ["one\n", "one\ntwo\n", "three\n", "three\nfour\n", "five\n"]);
+    assertEquals(texts, ["one\n", "one\ntwo\n", "three\n", "three\nfour\n", "five\n"]);
   }));
 
 Deno.test("Reader.log() returns pages of events, newest first", () =>
   withSample((reader) => {
-    equal(reader.log(SAMPLE_NAME, Number.MAX_SAFE_INTEGER, 2)?.map(({ id }) => id), [6, 5]);
-    equal(reader.log(SAMPLE_NAME, 5, 10)?.map(({ id, type }) => [id, type]), [
+    assertEquals(reader.log(SAMPLE_NAME, Number.MAX_SAFE_INTEGER, 2)?.map(({ id }) => id), [6, 5]);
+    assertEquals(reader.log(SAMPLE_NAME, 5, 10)?.map(({ id, type }) => [id, type]), [
       [4, "stage_appended"],
       [3, "stage_written"],
       [2, "stage_appended"],
       [1, "stage_written"],
     ]);
-    equal(reader.log(SAMPLE_NAME, 1, 10), []);
+    assertEquals(reader.log(SAMPLE_NAME, 1, 10), []);
   }));
 
 Deno.test("Reader.audit() returns ok for valid worlds with short and long chains", () =>
@@ -76,8 +76,8 @@ Deno.test("Reader.audit() returns ok for valid worlds with short and long chains
     writer.apply(Array.from({ length: 1201 }, (_, i) => appendJob("home/long", `${i}\n`)));
     writer.close();
     const verdict = await new Reader(sampleSetup(data)).audit("home/long");
-    equal([verdict?.ok, verdict?.events, verdict?.version], [true, 1201, 1201]);
-    equal(verdict?.body.sha256, verdict?.body.expected);
+    assertEquals([verdict?.ok, verdict?.events, verdict?.version], [true, 1201, 1201]);
+    assertEquals(verdict?.body.sha256, verdict?.body.expected);
   }));
 
 Deno.test("Reader reads commits that are still in the log", () =>
@@ -87,9 +87,9 @@ Deno.test("Reader reads commits that are still in the log", () =>
     writer.apply([putJob("home/x", "1")]);
     for (let version = 2; version < 20; version++) {
       writer.apply([putJob("home/x", `${version}`)]);
-      equal(reader.read("home/x")?.version, version);
+      assertEquals(reader.read("home/x")?.version, version);
     }
-    equal((await reader.audit("home/x"))?.ok, true);
+    assertEquals((await reader.audit("home/x"))?.ok, true);
     writer.close();
   }));
 
@@ -100,7 +100,7 @@ Deno.test("Reader.audit() reads one consistent state during writes", () =>
     const verdict = new Reader(sampleSetup(data)).audit("home/x");
     writer.apply([putJob("home/x", "later")]);
     const { ok: whole, version } = await verdict ?? {};
-    equal([whole, version], [true, 1500]);
+    assertEquals([whole, version], [true, 1500]);
     writer.close();
   }));
 
@@ -108,7 +108,7 @@ Deno.test("Reader leaves no files next to a world and writes the log of a crash 
   withSample((reader, data) => {
     const folder = `${data}/home%2Fsample`;
     reader.read(SAMPLE_NAME);
-    equal(namesIn(folder), ["universe.db"]);
+    assertEquals(namesIn(folder), ["universe.db"]);
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("PRAGMA user_version = 0; UPDATE stage_meta SET version = version");
     for (const end of ["", "-wal"]) {
@@ -118,8 +118,8 @@ Deno.test("Reader leaves no files next to a world and writes the log of a crash 
     for (const end of ["", "-wal"]) {
       Deno.copyFileSync(`${data}/universe.db${end}`, `${folder}/universe.db${end}`);
     }
-    equal(reader.read(SAMPLE_NAME)?.version, 5);
-    equal(namesIn(folder), ["universe.db"]);
+    assertEquals(reader.read(SAMPLE_NAME)?.version, 5);
+    assertEquals(namesIn(folder), ["universe.db"]);
   }));
 
 Deno.test("Reader.stat() returns a stamp only for a file that is not open", () =>
@@ -129,11 +129,11 @@ Deno.test("Reader.stat() returns a stamp only for a file that is not open", () =
     writer.apply([putJob("home/x", "1")]);
     writer.apply([putJob("home/x", "22")]);
     const open = reader.stat("home/x");
-    equal([open?.version, open?.len, open?.mtime, open?.size], [2, 2, 0, 0]);
+    assertEquals([open?.version, open?.len, open?.mtime, open?.size], [2, 2, 0, 0]);
     writer.close();
     const still = reader.stat("home/x");
     const { mtime, size } = Deno.statSync(`${data}/home%2Fx/universe.db`);
-    equal([still?.version, still?.mtime, still?.size], [2, mtime?.getTime(), size]);
+    assertEquals([still?.version, still?.mtime, still?.size], [2, mtime?.getTime(), size]);
   }));
 
 Deno.test("Reader returns undefined for a world that is marked as deleted", () =>
@@ -145,13 +145,13 @@ Deno.test("Reader returns undefined for a world that is marked as deleted", () =
     writer.apply([removeJob("home/x")]);
     writer.close();
     const reader = new Reader(sampleSetup(data));
-    equal([reader.read("home/x"), reader.stat("home/x"), reader.log("home/x", 9, 9)], [
+    assertEquals([reader.read("home/x"), reader.stat("home/x"), reader.log("home/x", 9, 9)], [
       undefined,
       undefined,
       undefined,
     ]);
-    equal(await reader.audit("home/x"), undefined);
-    throws(() => reader.readAt("home/x", 1), { code: "absent" });
+    assertEquals(await reader.audit("home/x"), undefined);
+    assertThrows(() => reader.readAt("home/x", 1), { code: "absent" });
     Deno.removeSync(`${data}/.trash`);
   }));
 
@@ -159,16 +159,16 @@ for (const [name, { inflict, read }] of Object.entries(FILE_DAMAGE)) {
   Deno.test(`Reader.read() finds a file with ${name} ${read}`, () =>
     withSample((reader, data) => {
       inflict(`${data}/${SAMPLE_FILE}`);
-      if (read === "whole") equal(reader.read(SAMPLE_NAME)?.version, 5);
-      else throws(() => reader.read(SAMPLE_NAME));
+      if (read === "whole") assertEquals(reader.read(SAMPLE_NAME)?.version, 5);
+      else assertThrows(() => reader.read(SAMPLE_NAME));
     }));
 }
 
 Deno.test("Reader.audit() throws if the events cannot be read", () =>
   withSample(async (reader, data) => {
     FILE_DAMAGE.events_overwritten?.inflict(`${data}/${SAMPLE_FILE}`);
-    await rejects(reader.audit(SAMPLE_NAME));
-    throws(() => reader.log(SAMPLE_NAME, 10, 10));
+    await assertRejects(reader.audit(SAMPLE_NAME));
+    assertThrows(() => reader.log(SAMPLE_NAME, 10, 10));
   }));
 
 Deno.test("Reader.log() returns a payload that is not JSON as text", () =>
@@ -176,14 +176,14 @@ Deno.test("Reader.log() returns a payload that is not JSON as text", () =>
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("UPDATE events SET payload = 'nothing' WHERE id = 6");
     db.close();
-    equal(reader.log(SAMPLE_NAME, 10, 1)?.[0]?.payload, "nothing");
+    assertEquals(reader.log(SAMPLE_NAME, 10, 1)?.[0]?.payload, "nothing");
   }));
 
 Deno.test("Reader reads a file while another process writes to it", () =>
   withSample((reader, data) => {
     const db = new DatabaseSync(`${data}/${SAMPLE_FILE}`);
     db.exec("BEGIN IMMEDIATE; UPDATE stage_meta SET version = 9");
-    equal(reader.read(SAMPLE_NAME)?.version, 5);
+    assertEquals(reader.read(SAMPLE_NAME)?.version, 5);
     db.exec("ROLLBACK");
     db.close();
   }));

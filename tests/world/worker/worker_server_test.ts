@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal } from "node:assert/strict";
+import { assertEquals } from "../../support/assert.ts";
 import { CATALOG_FILE } from "../../../lib/world/worker/catalog_file.ts";
 import type {
   Job,
@@ -58,11 +58,11 @@ Deno.test("serveStore() as a writer replies to a batch in one message, and to cl
     const port = new TestPort(sampleSetup(data));
     const jobs = [putJob("home/a", "1"), putJob("home/b", "1"), appendJob("home/a", "2")];
     const replies = await port.ask(jobs);
-    equal(replies.length, 3);
-    equal(port.sent.length, 1);
+    assertEquals(replies.length, 3);
+    assertEquals(port.sent.length, 1);
     const last = await port.ask([appendJob("home/a", "3"), { id: 9, kind: "close" }]);
-    equal(last.at(-1), { id: 9, value: undefined });
-    equal(port.sent.at(-1)?.closedFiles.map(({ name }) => name), ["home/a"]);
+    assertEquals(last.at(-1), { id: 9, value: undefined });
+    assertEquals(port.sent.at(-1)?.closedFiles.map(({ name }) => name), ["home/a"]);
   }));
 
 Deno.test("serveStore() as a reader runs each kind of job", () =>
@@ -71,31 +71,34 @@ Deno.test("serveStore() as a reader runs each kind of job", () =>
     const ask = (job: WithoutId<ReadJob>) => askReader(data, job);
     const versionOf = (value: unknown) =>
       typeof value === "object" && value !== null && "version" in value ? value.version : value;
-    equal(versionOf(await ask({ kind: "read", name: SAMPLE_NAME })), 5);
-    equal(versionOf(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 2 })), 2);
-    equal(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
-    equal(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME })), 5);
-    equal(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
-    equal(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
-    equal(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
-    equal(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
+    assertEquals(versionOf(await ask({ kind: "read", name: SAMPLE_NAME })), 5);
+    assertEquals(versionOf(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 2 })), 2);
+    assertEquals(await ask({ kind: "readAt", name: SAMPLE_NAME, version: 77 }), "absent");
+    assertEquals(versionOf(await ask({ kind: "audit", name: SAMPLE_NAME })), 5);
+    assertEquals(await ask({ kind: "log", name: SAMPLE_NAME, before: 1, limit: 5 }), []);
+    assertEquals(await ask({ kind: "scan" }), { rows: [], unindexed: [SAMPLE_NAME] });
+    assertEquals(await ask({ kind: "mark", collections: ["home/a b", "home/c"] }), undefined);
+    assertEquals(Deno.readTextFileSync(`${data}/.collections`), "home/a b\nhome/c\n");
   }));
 
 Deno.test("serveStore() as a reader returns a row for a damaged world too", () =>
   withTempData(async (data) => {
     createSample(data);
     Deno.truncateSync(`${data}/${SAMPLE_FILE}`, 0);
-    equal(await askReader(data, { kind: "stat", names: ["home/none", SAMPLE_NAME] }), [undefined, {
-      name: SAMPLE_NAME,
-      version: 0,
-      ext: "bin",
-      len: 0,
-      state: "damaged",
-      updatedAt: "",
-      mtime: 0,
-      size: 0,
-    }]);
-    equal(await askReader(data, { kind: "read", name: SAMPLE_NAME }), "damaged");
+    assertEquals(await askReader(data, { kind: "stat", names: ["home/none", SAMPLE_NAME] }), [
+      undefined,
+      {
+        name: SAMPLE_NAME,
+        version: 0,
+        ext: "bin",
+        len: 0,
+        state: "damaged",
+        updatedAt: "",
+        mtime: 0,
+        size: 0,
+      },
+    ]);
+    assertEquals(await askReader(data, { kind: "read", name: SAMPLE_NAME }), "damaged");
   }));
 
 Deno.test("serveStore() as a reader replies with the code of an error and continues", () =>
@@ -106,10 +109,13 @@ Deno.test("serveStore() as a reader replies with the code of an error and contin
       { id: 2, kind: "mark", collections: [] },
       { id: 3, kind: "read", name: "home/x" },
     ]);
-    equal(replies.map((reply) => "error" in reply ? reply.error.code : reply.value), [
+    assertEquals(replies.map((reply) => "error" in reply ? reply.error.code : reply.value), [
       "damaged",
       "damaged",
       undefined,
     ]);
-    equal(Array.from(Deno.readDirSync(data)).some(({ name }) => name === CATALOG_FILE), false);
+    assertEquals(
+      Array.from(Deno.readDirSync(data)).some(({ name }) => name === CATALOG_FILE),
+      false,
+    );
   }));

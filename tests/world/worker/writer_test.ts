@@ -1,4 +1,4 @@
-import { deepStrictEqual as equal, match, ok } from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 import { DatabaseSync } from "node:sqlite";
 import { sha256Hex } from "../../../lib/base/hash.ts";
 import { pathExists } from "../../../lib/world/file/durable_fs.ts";
@@ -65,10 +65,10 @@ Deno.test("Writer.apply() applies all queued changes of a world in one transacti
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "born")]);
     const jobs = Array.from({ length: 50 }, (_, i) => appendJob(NAME, `${i}\n`));
-    equal(versionsOf(writer.apply(jobs), jobs), jobs.map((_, i) => i + 2));
-    equal(commitsIn(`${data}/${FOLDER}/universe.db-wal`), 1);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), jobs.map((_, i) => i + 2));
+    assertEquals(commitsIn(`${data}/${FOLDER}/universe.db-wal`), 1);
     writer.close();
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() returns one reply per job, in the order of a world's changes", () =>
@@ -85,11 +85,11 @@ Deno.test("Writer.apply() returns one reply per job, in the order of a world's c
       appendJob(NAME, "5"),
     ];
     const replies = writer.apply(jobs);
-    equal(replies.map(({ id }) => id), jobs.map(({ id }) => id));
-    equal(versionsOf(replies, jobs), [1, 1, "absent", 1, 2, 2, 1, 2]);
+    assertEquals(replies.map(({ id }) => id), jobs.map(({ id }) => id));
+    assertEquals(versionsOf(replies, jobs), [1, 1, "absent", 1, 2, 2, 1, 2]);
     writer.close();
-    equal(textOf(data), "45");
-    equal(namesIn(`${data}/.trash`).length, 2);
+    assertEquals(textOf(data), "45");
+    assertEquals(namesIn(`${data}/.trash`).length, 2);
   }));
 
 Deno.test("Writer.apply() reports created only for the first change", () =>
@@ -101,7 +101,7 @@ Deno.test("Writer.apply() reports created only for the first change", () =>
       const outcome = outcomeOf(replies, job);
       return typeof outcome === "string" ? outcome : outcome.created;
     });
-    equal(created, [true, false, false]);
+    assertEquals(created, [true, false, false]);
     writer.close();
   }));
 
@@ -120,7 +120,7 @@ Deno.test("Writer.apply() checks a precondition after the earlier jobs of the ba
       removeJob(NAME, seen(4)),
       putJob(NAME, "never", { precondition: { match: "*" } }),
     ];
-    equal(versionsOf(writer.apply(jobs), jobs), [
+    assertEquals(versionsOf(writer.apply(jobs), jobs), [
       1,
       "precondition",
       2,
@@ -132,7 +132,7 @@ Deno.test("Writer.apply() checks a precondition after the earlier jobs of the ba
       "precondition",
     ]);
     writer.close();
-    equal(textOf(data), undefined);
+    assertEquals(textOf(data), undefined);
   }));
 
 Deno.test("Writer.apply() writes nothing if all jobs of a world are refused", () =>
@@ -140,19 +140,19 @@ Deno.test("Writer.apply() writes nothing if all jobs of a world are refused", ()
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
     const jobs = [1, 2].map(() => putJob(NAME, "x", { precondition: { noneMatch: "*" } }));
-    equal(versionsOf(writer.apply(jobs), jobs), ["precondition", "precondition"]);
-    equal(Deno.statSync(`${data}/${FOLDER}/universe.db-wal`).size, 0);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), ["precondition", "precondition"]);
+    assertEquals(Deno.statSync(`${data}/${FOLDER}/universe.db-wal`).size, 0);
     writer.close();
-    equal(textOf(data), "1");
+    assertEquals(textOf(data), "1");
   }));
 
 Deno.test("Writer.apply() refuses note, transition and remove for a missing world", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [noteJob(NAME), transitionJob(NAME, "active"), removeJob(NAME)];
-    equal(versionsOf(writer.apply(jobs), jobs), ["absent", "absent", "absent"]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), ["absent", "absent", "absent"]);
     writer.close();
-    equal(pathExists(`${data}/${FOLDER}`), false);
+    assertEquals(pathExists(`${data}/${FOLDER}`), false);
   }));
 
 Deno.test("Writer.apply() appends the event of a note without a new version", () =>
@@ -164,11 +164,11 @@ Deno.test("Writer.apply() appends the event of a note without a new version", ()
       transitionJob(NAME, "active"),
       appendJob(NAME, "2"),
     ];
-    equal(versionsOf(writer.apply(jobs), jobs), [1, 1, 1, 2]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), [1, 1, 1, 2]);
     writer.close();
     const types = new Reader(sampleSetup(data)).log(NAME, 100, 10)?.map(({ type }) => type);
     // The append has the state "", which replaces the present state.
-    equal(types?.toReversed(), [
+    assertEquals(types?.toReversed(), [
       "stage_written",
       "remark",
       "state_transition",
@@ -188,10 +188,17 @@ Deno.test("Writer.apply() allows appends up to the maximum size and refuses one 
       appendJob("home/other", "x".repeat(11)),
       appendJob("home/other", "x".repeat(6), { lower: lowerWorld("lower") }),
     ];
-    equal(versionsOf(writer.apply(jobs), jobs), [1, 2, "too-large", 3, "too-large", "too-large"]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), [
+      1,
+      2,
+      "too-large",
+      3,
+      "too-large",
+      "too-large",
+    ]);
     writer.close();
-    equal(textOf(data), "1234567890");
-    equal(pathExists(`${data}/home%2Fother`), false);
+    assertEquals(textOf(data), "1234567890");
+    assertEquals(pathExists(`${data}/home%2Fother`), false);
   }));
 
 Deno.test("Writer.apply() covers a lower-layer world and records that in the event", () =>
@@ -208,13 +215,13 @@ Deno.test("Writer.apply() covers a lower-layer world and records that in the eve
       appendJob("home/a", " and more", { lower }),
     ];
     const replies = writer.apply(jobs);
-    equal(versionsOf(replies, jobs), ["precondition", "precondition", 1, 1]);
+    assertEquals(versionsOf(replies, jobs), ["precondition", "precondition", 1, 1]);
     writer.close();
-    equal([textOf(data), textOf(data, "home/a")], ["upper", "lower and more"]);
+    assertEquals([textOf(data), textOf(data, "home/a")], ["upper", "lower and more"]);
     const reader = new Reader(sampleSetup(data));
-    equal(reader.read("home/a")?.ext, "md");
+    assertEquals(reader.read("home/a")?.ext, "md");
     for (const name of [NAME, "home/a"]) {
-      match(JSON.stringify(reader.log(name, 9, 1)), /"covers":"lower"/);
+      assertMatch(JSON.stringify(reader.log(name, 9, 1)), /"covers":"lower"/);
     }
   }));
 
@@ -232,9 +239,9 @@ Deno.test("Writer.apply() fails only the jobs of a damaged world", () =>
       removeJob("home/bad"),
       putJob("home/new", "1"),
     ];
-    equal(versionsOf(second.apply(jobs), jobs), ["damaged", 2, "damaged", "damaged", 1]);
+    assertEquals(versionsOf(second.apply(jobs), jobs), ["damaged", 2, "damaged", "damaged", 1]);
     second.close();
-    equal(Deno.statSync(`${data}/home%2Fbad/universe.db`).size, 8192);
+    assertEquals(Deno.statSync(`${data}/home%2Fbad/universe.db`).size, 8192);
   }));
 
 Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
@@ -242,29 +249,29 @@ Deno.test("Writer.apply() rolls back the transaction if one change fails", () =>
     const writer = testWriter(data);
     writer.apply([putJob(NAME, "1")]);
     const jobs = [appendJob(NAME, "2"), putJob(NAME, "3", { facts: { impossible: 1n } })];
-    equal(versionsOf(writer.apply(jobs), jobs), ["damaged", "damaged"]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), ["damaged", "damaged"]);
     const more = [appendJob(NAME, "4")];
-    equal(versionsOf(writer.apply(more), more), [2]);
+    assertEquals(versionsOf(writer.apply(more), more), [2]);
     writer.close();
-    equal(textOf(data), "14");
-    equal(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(textOf(data), "14");
+    assertEquals(faultsAt(`${data}/${FOLDER}/universe.db`), { faults: [], isDeleted: false });
   }));
 
 Deno.test("Writer.apply() moves a removed world to the trash, from where it can be restored", () =>
   withTempData((data) => {
     const writer = testWriter(data);
     const jobs = [putJob(NAME, "1"), appendJob(NAME, "2"), removeJob(NAME)];
-    equal(versionsOf(writer.apply(jobs), jobs), [1, 2, 2]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), [1, 2, 2]);
     writer.close();
-    equal(pathExists(`${data}/${FOLDER}`), false);
+    assertEquals(pathExists(`${data}/${FOLDER}`), false);
     const [serial] = namesIn(`${data}/.trash`);
     const trashed = `${data}/.trash/${serial}/${FOLDER}`;
-    equal(namesIn(trashed), ["universe.db"]);
-    equal(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
+    assertEquals(namesIn(trashed), ["universe.db"]);
+    assertEquals(faultsAt(`${trashed}/universe.db`), { faults: [], isDeleted: false });
     Deno.renameSync(trashed, `${data}/${FOLDER}`);
-    equal(textOf(data), "12");
+    assertEquals(textOf(data), "12");
     const last = new Reader(sampleSetup(data)).log(NAME, 100, 1)?.[0];
-    equal([last?.type, last?.payload], [
+    assertEquals([last?.type, last?.payload], [
       "world_deleted",
       { version: 2, body_sha256: sha256Hex("12"), by: "T3" },
     ]);
@@ -278,19 +285,19 @@ Deno.test("Writer.apply() completes a removal after a crash between commit and m
     Deno.removeSync(`${data}/.trash`);
     Deno.writeTextFileSync(`${data}/.trash`, "");
     const jobs = [removeJob(NAME)];
-    equal(versionsOf(writer.apply(jobs), jobs), [1]);
+    assertEquals(versionsOf(writer.apply(jobs), jobs), [1]);
     writer.close();
-    ok(pathExists(`${data}/${FOLDER}/universe.db`));
-    equal(textOf(data), undefined);
+    assert(pathExists(`${data}/${FOLDER}/universe.db`));
+    assertEquals(textOf(data), undefined);
     Deno.removeSync(`${data}/.trash`);
 
     const second = testWriter(data);
     const again = [removeJob(NAME), noteJob(NAME), putJob(NAME, "new"), appendJob(NAME, "er")];
-    equal(versionsOf(second.apply(again), again), ["absent", "absent", 1, 2]);
+    assertEquals(versionsOf(second.apply(again), again), ["absent", "absent", 1, 2]);
     second.close();
-    equal(textOf(data), "newer");
+    assertEquals(textOf(data), "newer");
     const [serial] = namesIn(`${data}/.trash`);
-    equal(faultsAt(`${data}/.trash/${serial}/${FOLDER}/universe.db`), {
+    assertEquals(faultsAt(`${data}/.trash/${serial}/${FOLDER}/universe.db`), {
       faults: [],
       isDeleted: false,
     });
@@ -305,17 +312,17 @@ Deno.test("Writer.apply() keeps at most the allowed number of open files and rec
     const open = names.filter((name) =>
       pathExists(`${data}/${name.replace("/", "%2F")}/universe.db-wal`)
     );
-    equal(open, ["home/c", "home/d"]);
+    assertEquals(open, ["home/c", "home/d"]);
     const settled = writer.takeClosed();
-    equal(settled.map(({ name }) => name), ["home/a", "home/b"]);
+    assertEquals(settled.map(({ name }) => name), ["home/a", "home/b"]);
     for (const { name, mtime, size } of settled) {
       const found = Deno.statSync(`${data}/${name.replace("/", "%2F")}/universe.db`);
-      equal([mtime, size], [found.mtime?.getTime(), found.size]);
+      assertEquals([mtime, size], [found.mtime?.getTime(), found.size]);
     }
-    equal(writer.takeClosed(), []);
+    assertEquals(writer.takeClosed(), []);
     // The most recently used file stays open.
     writer.apply([putJob("home/c", "3"), putJob("home/a", "3")]);
-    equal(writer.takeClosed().map(({ name }) => name), ["home/d"]);
+    assertEquals(writer.takeClosed().map(({ name }) => name), ["home/d"]);
     writer.close();
   }));
 
@@ -330,12 +337,12 @@ Deno.test("Writer.checkpointOne() checkpoints one world with a large log per cal
       names.map((name) =>
         Deno.statSync(`${data}/${name.replace("/", "%2F")}/universe.db`).size > body.length
       );
-    equal(sizes(), [false, false]);
-    equal(writer.checkpointOne(), true);
-    equal(sizes().filter((folded) => folded).length, 1);
-    equal(writer.checkpointOne(), false);
-    equal(sizes(), [true, true]);
-    equal(writer.checkpointOne(), false);
+    assertEquals(sizes(), [false, false]);
+    assertEquals(writer.checkpointOne(), true);
+    assertEquals(sizes().filter((folded) => folded).length, 1);
+    assertEquals(writer.checkpointOne(), false);
+    assertEquals(sizes(), [true, true]);
+    assertEquals(writer.checkpointOne(), false);
     writer.close();
   }));
 
@@ -345,10 +352,10 @@ Deno.test("Writer.close() leaves no log and records the stamp of each file", () 
     writer.apply([putJob(NAME, "1")]);
     writer.apply([appendJob(NAME, "2")]);
     writer.close();
-    equal(namesIn(`${data}/${FOLDER}`), ["universe.db"]);
+    assertEquals(namesIn(`${data}/${FOLDER}`), ["universe.db"]);
     const [settled] = writer.takeClosed();
     const { mtime, size } = Deno.statSync(`${data}/${FOLDER}/universe.db`);
-    equal(settled, { name: NAME, mtime: mtime?.getTime(), size });
+    assertEquals(settled, { name: NAME, mtime: mtime?.getTime(), size });
   }));
 
 Deno.test("Writer.apply() refuses a world whose folder cannot be created and creates the others", () =>
@@ -357,9 +364,9 @@ Deno.test("Writer.apply() refuses a world whose folder cannot be created and cre
     Deno.writeTextFileSync(`${data}/home%2Ffile`, "no folder");
     const jobs = [putJob("home/file", "1"), putJob("home/other", "1")];
     const [first, second] = versionsOf(writer.apply(jobs), jobs);
-    equal([first, second], ["damaged", 1]);
+    assertEquals([first, second], ["damaged", 1]);
     writer.close();
-    equal(namesIn(`${data}/.incoming`), []);
+    assertEquals(namesIn(`${data}/.incoming`), []);
   }));
 
 Deno.test("Writer.apply() writes what it replies, for random batches", () =>
@@ -388,7 +395,7 @@ Deno.test("Writer.apply() writes what it replies, for random batches", () =>
         const shown = `seed ${seed}, ${job.kind} ${job.name}`;
         const needs = job.kind === "remove" || job.kind === "note";
         if (known === undefined && needs) {
-          equal(outcome, "absent", shown);
+          assertEquals(outcome, "absent", shown);
           continue;
         }
         if (typeof outcome === "string") throw new Error(`${shown}: ${outcome}`);
@@ -397,7 +404,7 @@ Deno.test("Writer.apply() writes what it replies, for random batches", () =>
         const before = job.kind === "put" ? "" : known?.text ?? "";
         const text = before + decoder.decode(job.body);
         expected.set(job.name, { version: (known?.version ?? 0) + 1, text });
-        equal(
+        assertEquals(
           [outcome.version, outcome.sha256],
           [(known?.version ?? 0) + 1, sha256Hex(text)],
           shown,
@@ -408,13 +415,13 @@ Deno.test("Writer.apply() writes what it replies, for random batches", () =>
     for (const name of ["home/r0", "home/r1", "home/r2", "home/r3"]) {
       const found = new Reader(sampleSetup(data)).read(name);
       const text = found === undefined ? undefined : decoder.decode(found.body);
-      equal(
+      assertEquals(
         [found?.version, text],
         [expected.get(name)?.version, expected.get(name)?.text],
         `seed ${seed}`,
       );
       if (found === undefined) continue;
-      equal(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`), {
+      assertEquals(faultsAt(`${data}/${name.replace("/", "%2F")}/universe.db`), {
         faults: [],
         isDeleted: false,
       });

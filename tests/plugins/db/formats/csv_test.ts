@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "../../../support/assert.ts";
 import { formatCsv } from "../../../../plugins/db/formats/csv.ts";
 
 Deno.test("formatCsv() quotes what RFC 4180 demands and tells NULL from an empty text", () => {
@@ -11,7 +11,7 @@ Deno.test("formatCsv() quotes what RFC 4180 demands and tells NULL from an empty
     ],
     truncated: false,
   };
-  strictEqual(
+  assertStrictEquals(
     formatCsv(result),
     'plain,"a,b",""\r\n' +
       'x,"say ""hi""","two\nlines"\r\n' +
@@ -21,5 +21,5 @@ Deno.test("formatCsv() quotes what RFC 4180 demands and tells NULL from an empty
 });
 
 Deno.test("formatCsv() writes the header line for no rows", () => {
-  strictEqual(formatCsv({ columns: ["a", "b"], rows: [], truncated: false }), "a,b\r\n");
+  assertEquals(formatCsv({ columns: ["a", "b"], rows: [], truncated: false }), "a,b\r\n");
 });

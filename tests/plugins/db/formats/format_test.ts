@@ -1,4 +1,4 @@
-import { strictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "../../../support/assert.ts";
 import { chooseFormat, FORMATS } from "../../../../plugins/db/formats/format.ts";
 
 const CASES: readonly (readonly [accept: string | null, format: keyof typeof FORMATS])[] = [
@@ -17,21 +17,21 @@ const CASES: readonly (readonly [accept: string | null, format: keyof typeof FOR
 
 for (const [accept, format] of CASES) {
   Deno.test(`chooseFormat() chooses ${format} for ${accept}`, () => {
-    strictEqual(chooseFormat(accept), format);
+    assertStrictEquals(chooseFormat(accept), format);
   });
 }
 
 Deno.test("chooseFormat() answers 406 if Accept allows no format", () => {
   for (const accept of ["text/html", "image/*", "application/json;q=0"]) {
-    throws(() => chooseFormat(accept), { status: 406 });
+    assertThrows(() => chooseFormat(accept), { status: 406 });
   }
 });
 
 Deno.test("FORMATS write every format with its Content-Type", () => {
   const result = { columns: ["a"], rows: [[1]], truncated: false };
-  strictEqual(FORMATS.json.write(result), '[\n{"a":1}\n]\n');
-  strictEqual(FORMATS.ndjson.write(result), '{"a":1}\n');
-  strictEqual(FORMATS.csv.write(result), "a\r\n1\r\n");
-  strictEqual(FORMATS.table.write(result), "a\n-\n1\n");
-  strictEqual(FORMATS.csv.type, "text/csv; charset=utf-8; header=present");
+  assertEquals(FORMATS.json.write(result), '[\n{"a":1}\n]\n');
+  assertEquals(FORMATS.ndjson.write(result), '{"a":1}\n');
+  assertEquals(FORMATS.csv.write(result), "a\r\n1\r\n");
+  assertEquals(FORMATS.table.write(result), "a\n-\n1\n");
+  assertEquals(FORMATS.csv.type, "text/csv; charset=utf-8; header=present");
 });

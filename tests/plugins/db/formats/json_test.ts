@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../../support/assert.ts";
 import { formatJson, formatNdjson } from "../../../../plugins/db/formats/json.ts";
 
 Deno.test("formatJson() keeps every column, its order and its value", () => {
@@ -9,17 +9,17 @@ Deno.test("formatJson() keeps every column, its order and its value", () => {
   };
   const row = `{"b":"x,\\"y\\"","a":null,"b_2":{"base64":"AP8="},"2":1.5,` +
     `"__proto__":"two\\nlines","n":"Infinity"}`;
-  strictEqual(formatJson(result), `[\n${row}\n]\n`);
-  strictEqual(formatNdjson(result), `${row}\n`);
+  assertEquals(formatJson(result), `[\n${row}\n]\n`);
+  assertEquals(formatNdjson(result), `${row}\n`);
 });
 
 Deno.test("formatJson() numbers columns of one name and spares names that exist", () => {
   const result = { columns: ["a", "a_2", "a", "a"], rows: [[1, 2, 3, 4]], truncated: false };
-  strictEqual(formatNdjson(result), '{"a":1,"a_2":2,"a_3":3,"a_4":4}\n');
+  assertEquals(formatNdjson(result), '{"a":1,"a_2":2,"a_3":3,"a_4":4}\n');
 });
 
 Deno.test("formatJson() writes an empty array for no rows, formatNdjson() nothing", () => {
   const result = { columns: ["a"], rows: [], truncated: false };
-  strictEqual(formatJson(result), "[]\n");
-  strictEqual(formatNdjson(result), "");
+  assertEquals(formatJson(result), "[]\n");
+  assertEquals(formatNdjson(result), "");
 });

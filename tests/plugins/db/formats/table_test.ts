@@ -1,9 +1,9 @@
-import { match, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "../../../support/assert.ts";
 import { formatTable } from "../../../../plugins/db/formats/table.ts";
 
 Deno.test("formatTable() aligns columns, numbers to the right", () => {
   const rows = [[1, "é你", new Uint8Array([1])], [200, "\u001b[2J\n", null], [null, "z", null]];
-  strictEqual(
+  assertStrictEquals(
     formatTable({ columns: ["n", "word", "b"], rows, truncated: false }),
     [
       "   n  word         b",
@@ -18,7 +18,7 @@ Deno.test("formatTable() aligns columns, numbers to the right", () => {
 
 Deno.test("formatTable() escapes characters that steer a terminal or turn text", () => {
   const rows = [["\t\r\u202e\u2028\u009b"]];
-  match(
+  assertMatch(
     formatTable({ columns: ["a"], rows, truncated: false }),
     /\n\\t\\r\\u\{202e\}\\u\{2028\}\\u\{9b\}\n$/,
   );
@@ -28,13 +28,13 @@ Deno.test("formatTable() shortens long texts and bytes to 200 characters", () =>
   const rows = [["x".repeat(201), new Uint8Array(300), "\u{1f600}".repeat(150)]];
   const line = formatTable({ columns: ["a", "b", "c"], rows, truncated: false }).split("\n")[2];
   const [text = "", bytes = "", emoji = ""] = (line ?? "").split("  ");
-  strictEqual(text, `${"x".repeat(199)}…`);
-  strictEqual([...bytes].length, 200);
-  strictEqual(emoji, `${"\u{1f600}".repeat(100)}…`);
+  assertEquals(text, `${"x".repeat(199)}…`);
+  assertEquals([...bytes].length, 200);
+  assertEquals(emoji, `${"\u{1f600}".repeat(100)}…`);
 });
 
 Deno.test("formatTable() says if there are more rows", () => {
-  match(
+  assertMatch(
     formatTable({ columns: ["a"], rows: [[1], [2]], truncated: true }),
     /\n\(the first 2 rows; there are more\)\n$/,
   );

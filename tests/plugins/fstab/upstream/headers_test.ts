@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../../support/assert.ts";
 import {
   containsBearer,
   returnedHeaders,
@@ -14,14 +14,14 @@ Deno.test("upstreamHeaders() send the mount's bearer and none of the client's cr
     "cookie": "a=b",
     "x-forwarded-for": "1.2.3.4",
   });
-  deepStrictEqual(Object.fromEntries(upstreamHeaders(client, "mount")), {
+  assertEquals(Object.fromEntries(upstreamHeaders(client, "mount")), {
     "accept": "text/csv",
     "accept-language": "de",
     "if-none-match": '"1"',
     "authorization": "Bearer mount",
     "user-agent": "elastik",
   });
-  strictEqual(upstreamHeaders(client, undefined).get("authorization"), null);
+  assertEquals(upstreamHeaders(client, undefined).get("authorization"), null);
 });
 
 Deno.test("returnedHeaders() keep what describes the content, and nothing else", () => {
@@ -34,7 +34,7 @@ Deno.test("returnedHeaders() keep what describes the content, and nothing else",
     "content-security-policy": "default-src *",
     "x-show": "shell",
   });
-  deepStrictEqual(returnedHeaders(upstream), {
+  assertEquals(returnedHeaders(upstream), {
     "cache-control": "no-cache",
     "vary": "Accept, Accept-Language",
     "content-type": "text/html",
@@ -45,18 +45,18 @@ Deno.test("returnedHeaders() keep what describes the content, and nothing else",
 
 Deno.test("returnedHeaders() omit values that are long or not ASCII", () => {
   const etags = [`"${"x".repeat(1024)}"`, '"\u00e9"'];
-  for (const etag of etags) strictEqual(returnedHeaders(new Headers({ etag })).etag, undefined);
-  strictEqual(returnedHeaders(new Headers())["content-type"], "application/octet-stream");
+  for (const etag of etags) assertEquals(returnedHeaders(new Headers({ etag })).etag, undefined);
+  assertEquals(returnedHeaders(new Headers())["content-type"], "application/octet-stream");
 });
 
 Deno.test("containsBearer() finds the bearer in headers and content", () => {
   const content = (text: string) => ({ bytes: () => new TextEncoder().encode(text) });
   const bearer = "long-enough-bearer";
-  strictEqual(containsBearer(bearer, {}, content(`{"a":"${bearer}"}`)), true);
-  strictEqual(containsBearer(bearer, { etag: `"${bearer}"` }, content("")), true);
-  strictEqual(containsBearer(bearer, {}, content("other")), false);
-  strictEqual(containsBearer(undefined, {}, content("undefined")), false);
+  assertEquals(containsBearer(bearer, {}, content(`{"a":"${bearer}"}`)), true);
+  assertEquals(containsBearer(bearer, { etag: `"${bearer}"` }, content("")), true);
+  assertEquals(containsBearer(bearer, {}, content("other")), false);
+  assertEquals(containsBearer(undefined, {}, content("undefined")), false);
   // A short bearer may occur by chance, so only the header that carried it counts.
-  strictEqual(containsBearer("abc", {}, content("abc")), false);
-  strictEqual(containsBearer("abc", {}, content("Bearer abc")), true);
+  assertEquals(containsBearer("abc", {}, content("abc")), false);
+  assertEquals(containsBearer("abc", {}, content("Bearer abc")), true);
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertRejects, assertStrictEquals } from "../../../support/assert.ts";
 import { fetchBelow, isBelow, upstreamUrl } from "../../../../plugins/fstab/upstream/request.ts";
 
 const BASE = new URL("https://h.example/v1");
@@ -14,10 +14,10 @@ Deno.test("upstreamUrl() appends the encoded segments and the query", () => {
     [["x"], "?raw", "https://h.example/v1/x"],
   ];
   for (const [segments, search, url] of rows) {
-    strictEqual(upstreamUrl(BASE, segments, false, search).href, url);
+    assertStrictEquals(upstreamUrl(BASE, segments, false, search).href, url);
   }
-  strictEqual(upstreamUrl(BASE, ["a"], true, "").href, "https://h.example/v1/a/");
-  strictEqual(upstreamUrl(new URL("https://h.example"), [], false, "").href, "https://h.example/");
+  assertEquals(upstreamUrl(BASE, ["a"], true, "").href, "https://h.example/v1/a/");
+  assertEquals(upstreamUrl(new URL("https://h.example"), [], false, "").href, "https://h.example/");
 });
 
 Deno.test("isBelow() is true only at or below the mounted URL, however the path is read", () => {
@@ -38,9 +38,9 @@ Deno.test("isBelow() is true only at or below the mounted URL, however the path 
     ["file:///v1/x", false],
   ];
   for (const [location, below] of rows) {
-    strictEqual(isBelow(new URL(location, BASE), BASE), below, location);
+    assertStrictEquals(isBelow(new URL(location, BASE), BASE), below, location);
   }
-  strictEqual(isBelow(new URL("https://h.example/a%2fb"), new URL("https://h.example/")), true);
+  assertEquals(isBelow(new URL("https://h.example/a%2fb"), new URL("https://h.example/")), true);
 });
 
 /** Follows redirects of a server that answers with these locations in turn. */
@@ -67,8 +67,8 @@ async function follow(
 
 Deno.test("fetchBelow() follows redirects inside the mount", async () => {
   const { response, urls } = await follow("next", "/v1/end");
-  strictEqual(await response.text(), "end");
-  deepStrictEqual(
+  assertEquals(await response.text(), "end");
+  assertEquals(
     urls,
     ["/v1/start", "/v1/next", "/v1/end"].map((path) => new URL(path, BASE).href),
   );
@@ -83,6 +83,6 @@ Deno.test("fetchBelow() throws bad-gateway for any other redirect", async () => 
   ];
   for (const [locations, found] of rows) {
     const message = `Cannot read /mnt/api/start: its server redirects ${found}`;
-    await rejects(follow(...locations), { status: 502, message });
+    await assertRejects(follow(...locations), { status: 502, message });
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import { assertEquals, assertMatch, assertRejects } from "../../../support/assert.ts";
 import { HeldBody } from "../../../../plugins/fstab/upstream/held_body.ts";
 import { readUpstream } from "../../../../plugins/fstab/upstream/respond.ts";
 import type { Mount } from "../../../../plugins/kit/mount_table.ts";
@@ -30,7 +30,7 @@ async function send(
     return { status, headers, text: await response.text() };
   } finally {
     globalThis.fetch = original;
-    strictEqual(HeldBody.total, 0);
+    assertEquals(HeldBody.total, 0);
   }
 }
 
@@ -38,37 +38,39 @@ Deno.test("readUpstream() sends the content with the server's entity tag", async
   const { status, headers, text } = await send(
     new Response("nine", { status: 201, headers: { "etag": 'W/"9"', "set-cookie": "a=b" } }),
   );
-  deepStrictEqual([status, text, headers.get("content-length")], [200, "nine", "4"]);
-  deepStrictEqual([headers.get("etag"), headers.get("x-mount-version")], ['W/"9"', 'etag:W/"9"']);
-  strictEqual(headers.get("set-cookie"), null);
+  assertEquals([status, text, headers.get("content-length")], [200, "nine", "4"]);
+  assertEquals([headers.get("etag"), headers.get("x-mount-version")], ['W/"9"', 'etag:W/"9"']);
+  assertEquals(headers.get("set-cookie"), null);
 });
 
 Deno.test("readUpstream() makes an entity tag of the content if the server sent none", async () => {
   const { headers } = await send(new Response("hello"));
-  match(headers.get("etag") ?? "", /^"[0-9a-f]{16}\.5"$/);
-  strictEqual(headers.get("x-mount-version"), "len=5;head=68656c6c6f");
+  assertMatch(headers.get("etag") ?? "", /^"[0-9a-f]{16}\.5"$/);
+  assertEquals(headers.get("x-mount-version"), "len=5;head=68656c6c6f");
   const again = { headers: { "if-none-match": headers.get("etag") ?? "" } };
-  strictEqual((await send(new Response("hello"), again)).status, 304);
+  assertEquals((await send(new Response("hello"), again)).status, 304);
 });
 
 Deno.test("readUpstream() passes 304 and 204 on, and answers HEAD without content", async () => {
   const etag = { headers: { etag: '"9"' } };
-  strictEqual((await send(new Response(null, { status: 304, ...etag }))).status, 304);
-  strictEqual((await send(new Response(null, { status: 204 }))).status, 204);
+  assertEquals((await send(new Response(null, { status: 304, ...etag }))).status, 304);
+  assertEquals((await send(new Response(null, { status: 204 }))).status, 204);
   const head = await send(new Response("nine", etag), { method: "HEAD" });
-  deepStrictEqual([head.status, head.headers.get("content-length"), head.text], [200, "4", ""]);
+  assertEquals([head.status, head.headers.get("content-length"), head.text], [200, "4", ""]);
 });
 
 Deno.test("readUpstream() throws the problem of a response that is not a success", async () => {
   for (const [status, becomes] of [[404, 404], [500, 502], [206, 502]]) {
-    await rejects(send(new Response("no", { status: status ?? 0 })), { status: becomes });
+    await assertRejects(send(new Response("no", { status: status ?? 0 })), { status: becomes });
   }
 });
 
 Deno.test("readUpstream() refuses a response that contains the mount's bearer", async () => {
-  await rejects(send(new Response(`you sent ${BEARER}`)), { status: 502 });
-  await rejects(send(new Response("x", { headers: { etag: `"${BEARER}"` } })), { status: 502 });
-  await rejects(send(new Response(BEARER, { status: 404 })), { status: 502 });
+  await assertRejects(send(new Response(`you sent ${BEARER}`)), { status: 502 });
+  await assertRejects(send(new Response("x", { headers: { etag: `"${BEARER}"` } })), {
+    status: 502,
+  });
+  await assertRejects(send(new Response(BEARER, { status: 404 })), { status: 502 });
 });
 
 Deno.test("readUpstream() throws gateway-timeout, or bad-gateway if the connection fails", async () => {
@@ -76,9 +78,9 @@ Deno.test("readUpstream() throws gateway-timeout, or bad-gateway if the connecti
     new Promise<Response>((_, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
-  await rejects(send(silent), {
+  await assertRejects(send(silent), {
     status: 504,
     message: "Cannot read /mnt/api/x: its server sent no complete response within 0.02 s",
   });
-  await rejects(send(() => Promise.reject(new TypeError("refused"))), { status: 502 });
+  await assertRejects(send(() => Promise.reject(new TypeError("refused"))), { status: 502 });
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../../support/assert.ts";
 import { parseSettings } from "../../../../plugins/gpu/config.ts";
 import {
   claudeRequest,
@@ -15,13 +15,13 @@ function requestOf(config: string): Record<string, unknown> {
 
 Deno.test("claudeRequest() has the content that the messages API documents", () => {
   const messages = [{ role: "user", content: "p" }];
-  deepStrictEqual(requestOf("claude://localhost"), {
+  assertEquals(requestOf("claude://localhost"), {
     model: "m",
     max_tokens: 4096,
     messages,
     stream: true,
   });
-  deepStrictEqual(requestOf("claude://localhost\nsystem s\ntemperature 0.2\nmax_tokens 9"), {
+  assertEquals(requestOf("claude://localhost\nsystem s\ntemperature 0.2\nmax_tokens 9"), {
     model: "m",
     max_tokens: 9,
     system: "s",
@@ -48,24 +48,24 @@ Deno.test("readClaudeFrame() reads the events of a response", () => {
     ["vendor", '{"new":true}', {}],
   ];
   for (const [event, data, piece] of rows) {
-    deepStrictEqual(readClaudeFrame({ event, data }), piece, `${event} ${data}`);
+    assertEquals(readClaudeFrame({ event, data }), piece, `${event} ${data}`);
   }
 });
 
 Deno.test("readClaudeFrame() throws MalformedFrame for an event of another form", () => {
   const text = '{"delta":{"type":"text_delta","text":[]}}';
-  throws(() => readClaudeFrame({ event: "content_block_delta", data: text }), MalformedFrame);
-  throws(() => readClaudeFrame({ event: "message", data: "x" }), MalformedFrame);
+  assertThrows(() => readClaudeFrame({ event: "content_block_delta", data: text }), MalformedFrame);
+  assertThrows(() => readClaudeFrame({ event: "message", data: "x" }), MalformedFrame);
 });
 
 Deno.test("readClaudeDocument() joins the text blocks of a response that is not streamed", () => {
   const content = [{ type: "text", text: "a" }, { type: "tool_use" }, { type: "text", text: "b" }];
   const document = { content, stop_reason: "max_tokens" };
-  deepStrictEqual(readClaudeDocument(JSON.stringify(document)), {
+  assertEquals(readClaudeDocument(JSON.stringify(document)), {
     text: "ab",
     finish: "length",
     isEnd: true,
   });
   const failed = '{"type":"error","error":{"message":"no"}}';
-  deepStrictEqual(readClaudeDocument(failed), { error: "no" });
+  assertEquals(readClaudeDocument(failed), { error: "no" });
 });

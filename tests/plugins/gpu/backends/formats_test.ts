@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { assertEquals } from "../../../support/assert.ts";
 import { parseSettings } from "../../../../plugins/gpu/config.ts";
 import {
   createBackendRequest,
@@ -28,19 +28,19 @@ Deno.test("createBackendRequest() sends the key in the header of the format, and
     const { backend } = parseSettings(config);
     if (backend === undefined) throw new Error(`no backend in ${config}`);
     const request = createBackendRequest(backend, key, "m", "p");
-    deepStrictEqual(request.headers, { ...COMMON, ...headers }, config);
-    deepStrictEqual([request.method, request.redirect], ["POST", "manual"]);
-    strictEqual(JSON.parse(request.body).model, "m");
+    assertEquals(request.headers, { ...COMMON, ...headers }, config);
+    assertEquals([request.method, request.redirect], ["POST", "manual"]);
+    assertEquals(JSON.parse(request.body).model, "m");
   }
 });
 
 Deno.test("readFrame() and readDocument() read the format of the backend", () => {
   const chunk = '{"choices":[{"delta":{"content":"a"}}]}';
-  deepStrictEqual(readFrame("openai", { event: "message", data: chunk }), { text: "a" });
-  deepStrictEqual(readFrame("ollama", { event: "message", data: '{"response":"a"}' }), {
+  assertEquals(readFrame("openai", { event: "message", data: chunk }), { text: "a" });
+  assertEquals(readFrame("ollama", { event: "message", data: '{"response":"a"}' }), {
     text: "a",
   });
-  deepStrictEqual(readFrame("claude", { event: "message_stop", data: "{}" }), { isEnd: true });
-  strictEqual(readDocument("openai", '{"choices":[{"message":{"content":"a"}}]}').text, "a");
-  strictEqual(readDocument("claude", '{"content":[{"type":"text","text":"a"}]}').text, "a");
+  assertEquals(readFrame("claude", { event: "message_stop", data: "{}" }), { isEnd: true });
+  assertEquals(readDocument("openai", '{"choices":[{"message":{"content":"a"}}]}').text, "a");
+  assertEquals(readDocument("claude", '{"content":[{"type":"text","text":"a"}]}').text, "a");
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../../support/assert.ts";
 import { parseSettings } from "../../../../plugins/gpu/config.ts";
 import { ollamaRequest, readOllamaFrame } from "../../../../plugins/gpu/backends/ollama.ts";
 import { MalformedFrame } from "../../../../plugins/gpu/backends/wire.ts";
@@ -12,12 +12,12 @@ function requestOf(line: string): Record<string, unknown> {
 }
 
 Deno.test("ollamaRequest() has the content that /api/chat documents", () => {
-  deepStrictEqual(requestOf("ollama://localhost"), {
+  assertEquals(requestOf("ollama://localhost"), {
     model: "m",
     messages: [{ role: "user", content: "p" }],
     stream: true,
   });
-  deepStrictEqual(requestOf(`ollama://localhost\n${SETTINGS}`), {
+  assertEquals(requestOf(`ollama://localhost\n${SETTINGS}`), {
     model: "m",
     messages: [{ role: "system", content: "s" }, { role: "user", content: "p" }],
     options: { temperature: 0.2, num_predict: 9 },
@@ -26,7 +26,7 @@ Deno.test("ollamaRequest() has the content that /api/chat documents", () => {
 });
 
 Deno.test("ollamaRequest() has the content that /api/generate documents", () => {
-  deepStrictEqual(requestOf(`ollama://localhost/api/generate\n${SETTINGS}`), {
+  assertEquals(requestOf(`ollama://localhost/api/generate\n${SETTINGS}`), {
     model: "m",
     prompt: "p",
     system: "s",
@@ -50,12 +50,12 @@ Deno.test("readOllamaFrame() reads lines of both calls", () => {
     ['{"error":7}', { error: "" }],
   ];
   for (const [data, piece] of rows) {
-    deepStrictEqual(readOllamaFrame({ event: "message", data }), piece);
+    assertEquals(readOllamaFrame({ event: "message", data }), piece);
   }
 });
 
 Deno.test("readOllamaFrame() throws MalformedFrame for a line of another form", () => {
   for (const data of ["x", "[1]", "7", '{"message":{"content":7}}']) {
-    throws(() => readOllamaFrame({ event: "message", data }), MalformedFrame, data);
+    assertThrows(() => readOllamaFrame({ event: "message", data }), MalformedFrame, data);
   }
 });

@@ -1,4 +1,4 @@
-import { deepStrictEqual, throws } from "node:assert/strict";
+import { assertEquals, assertThrows } from "../../../support/assert.ts";
 import { parseSettings } from "../../../../plugins/gpu/config.ts";
 import {
   openAiRequest,
@@ -15,8 +15,8 @@ function requestOf(config: string): Record<string, unknown> {
 
 Deno.test("openAiRequest() has the content that chat completions document", () => {
   const user = { role: "user", content: "p" };
-  deepStrictEqual(requestOf("openai://localhost"), { model: "m", messages: [user], stream: true });
-  deepStrictEqual(requestOf("openai://localhost\nsystem s\ntemperature 0.2\nmax_tokens 9"), {
+  assertEquals(requestOf("openai://localhost"), { model: "m", messages: [user], stream: true });
+  assertEquals(requestOf("openai://localhost\nsystem s\ntemperature 0.2\nmax_tokens 9"), {
     model: "m",
     messages: [{ role: "system", content: "s" }, user],
     temperature: 0.2,
@@ -26,7 +26,7 @@ Deno.test("openAiRequest() has the content that chat completions document", () =
 });
 
 Deno.test("openAiRequest() names the token limit as OpenAI's newer models require", () => {
-  deepStrictEqual(requestOf("openai://api.openai.com\nmax_tokens 9"), {
+  assertEquals(requestOf("openai://api.openai.com\nmax_tokens 9"), {
     model: "m",
     messages: [{ role: "user", content: "p" }],
     max_completion_tokens: 9,
@@ -50,17 +50,17 @@ Deno.test("readOpenAiFrame() reads the events of a response", () => {
     ['{"error":null,"choices":[{"delta":{"content":"a"}}]}', { text: "a" }],
   ];
   for (const [data, piece] of rows) {
-    deepStrictEqual(readOpenAiFrame({ event: "message", data }), piece);
+    assertEquals(readOpenAiFrame({ event: "message", data }), piece);
   }
 });
 
 Deno.test("readOpenAiFrame() throws MalformedFrame for an event of another form", () => {
   for (const data of ["x", "[1]", '{"choices":[{"delta":{"content":{}}}]}']) {
-    throws(() => readOpenAiFrame({ event: "message", data }), MalformedFrame, data);
+    assertThrows(() => readOpenAiFrame({ event: "message", data }), MalformedFrame, data);
   }
 });
 
 Deno.test("readOpenAiDocument() reads a response that is not streamed", () => {
   const document = '{"choices":[{"message":{"content":"all"},"finish_reason":"stop"}]}';
-  deepStrictEqual(readOpenAiDocument(document), { text: "all", finish: "stop", isEnd: true });
+  assertEquals(readOpenAiDocument(document), { text: "all", finish: "stop", isEnd: true });
 });

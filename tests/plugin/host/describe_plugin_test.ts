@@ -40,14 +40,14 @@ Deno.test("describePlugin() says of a plugin that is not up only that, and why",
 Deno.test("describePlugin() withholds pid, reason and fault from callers that are not trusted", () => {
   const { health, fault, ...rest } = describePlugin(loaded(), "bad config", false);
   equal(rest, { up: true, ...MANIFEST, permissions: PERMISSIONS });
-  equal(fault, "told to T3");
+  equal(fault, "shown to T3 only");
   equal(health, {
     state: "waiting",
     started_at: "1970-01-01T00:00:00.000Z",
     requests: 1,
     waiting: 0,
     crashes: 2,
-    reason: "told to T3",
+    reason: "shown to T3 only",
   });
   const shown = describePlugin(loaded(), "bad config", true);
   equal(shown.fault, "bad config");
